@@ -1,0 +1,98 @@
+# Everything a fresh clone needs: GNU make and Python 3.12 or newer. `make help` lists it.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-print-directory
+
+# Relative, so that a checkout may lie in a folder with spaces; always `python -m`, so that
+# it may be moved.
+PY := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+RUN_STAMP := .venv/run.stamp
+DEV_STAMP := .venv/dev.stamp
+
+# A stamp is worth nothing once the environment's Python is gone, as after an upgrade.
+ifneq ($(wildcard $(RUN_STAMP)),)
+ifneq ($(shell $(PY) -c 'print(1)' 2>/dev/null),1)
+$(shell rm -f $(RUN_STAMP) $(DEV_STAMP))
+endif
+endif
+
+.PHONY: help run test check proof lock clean python
+
+help: ## list these
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name does; do \
+	    printf 'make %-7s %s\n' "$$name" "$$does"; done
+
+# Settings given to make (`make run PORT=9000`) reach the recipe by themselves.
+run: $(RUN_STAMP) ## run the site at http://localhost:8000 (PORT=, BIND= change it)
+	@export ENVIRONMENT="$${ENVIRONMENT:-development}"; \
+	$(PY) manage.py migrate --verbosity 0 && \
+	$(PY) manage.py create_owner --if-none && \
+	exec $(PY) -m authsite
+
+test: $(DEV_STAMP) ## run the tests, in parallel
+	@$(PY) -m pytest --quiet --numprocesses auto --dist loadfile \
+	    -o faulthandler_timeout=120 -o faulthandler_exit_on_timeout=true
+
+check: $(DEV_STAMP) ## check format, lint, types, imports, deployment, migrations, templates
+	@echo '== format';     $(PY) -m ruff format --check --quiet .
+	@echo '== lint';       $(PY) -m ruff check --quiet .
+	@echo '== types';      $(IN_DEVELOPMENT) $(PY) -m mypy --no-error-summary
+	@echo '== imports';    .venv/bin/lint-imports --no-logo
+	@echo '== deployment'; $(IN_PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
+	@echo '== migrations'; $(IN_DEVELOPMENT) $(PY) manage.py makemigrations --check --dry-run
+	@echo '== templates and translations'; $(PY) -m pytest --quiet tests/house
+
+proof: $(DEV_STAMP) ## the long ones: races, kill runs, and each defence taken out in turn
+	@$(PY) -m pytest -m proof
+	@$(PY) tests/sabotage/run.py
+
+lock: $(DEV_STAMP) ## compile requirements.in and requirements-dev.in, with hashes
+	@$(COMPILE) --output-file requirements.txt requirements.in
+	@$(COMPILE) --output-file requirements-dev.txt requirements-dev.in
+
+clean: ## remove what make made; var/, the site's data, stays
+	@rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache staticfiles
+	@find accounts authsite tests -name __pycache__ -prune -exec rm -rf {} +
+
+COMPILE = $(PY) -m uv pip compile --quiet --upgrade --universal --python-version 3.12 \
+	--generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
+
+# A folder that is gone when the recipe's shell ends.
+IN_TEMPORARY = dir="$$(mktemp -d)" && trap 'rm -rf "$$dir"' EXIT && DATA_DIR="$$dir"
+IN_DEVELOPMENT = $(IN_TEMPORARY) ENVIRONMENT=development
+IN_PRODUCTION = $(IN_TEMPORARY) ENVIRONMENT=production ORIGIN=https://authsite.example \
+	DATABASE_URL="sqlite:///$$dir/db.sqlite3" \
+	EMAIL_URL=smtp://127.0.0.1:25 MAIL_FROM=authsite@authsite.example \
+	SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')" \
+	ENCRYPTION_KEYS="$$($(PY) -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())')"
+
+# Rebuilt whole when requirements.txt changes: what it dropped is then missed at once.
+$(RUN_STAMP): requirements.txt
+	@$(FIND_PYTHON); \
+	echo "Setting up .venv with $$("$$python" --version)"; \
+	"$$python" -m venv --clear .venv
+	@$(PIP) install --require-hashes -r requirements.txt
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@
+
+python:
+	@$(FIND_PYTHON); echo "$$python"
+
+# The newest that really starts (a version manager's stand-in may not), with what makes an
+# environment (Debian ships that apart).
+define FIND_PYTHON
+for python in python3.14 python3.13 python3.12 python3 ''; do \
+    [ -z "$$python" ] && break; \
+    "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' \
+        >/dev/null 2>&1 && break; \
+done; \
+[ -n "$$python" ] || { \
+    echo 'Python 3.12 or newer with venv is needed: install python3 and python3-venv.' >&2; exit 1; }
+endef
