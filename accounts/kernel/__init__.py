@@ -1,0 +1,1 @@
+"""The kernel. What every room may use: no models, no views, no knowledge of any room."""

@@ -1,0 +1,54 @@
+"""Whose request it is: the client's address, believed only as far as the proxies that told it."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from django.http import HttpRequest
+
+type Address = IPv4Address | IPv6Address
+type Network = IPv4Network | IPv6Network
+
+
+def parse(text: str) -> Address | None:
+    """The address in ``text`` (IPv4 in IPv6 is taken out), or None."""
+    try:
+        address = ip_address(text.strip().strip("[]"))
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def trusts(peer: Address, proxies: Sequence[Network]) -> bool:
+    """Whether ``peer`` is one of the proxies whose word counts."""
+    return any(peer in network for network in proxies)
+
+
+def client_address(peer: Address, forwarded: str, proxies: Sequence[Network]) -> Address:
+    """The nearest address that isn't a trusted proxy's own.
+
+    ``forwarded`` is ``X-Forwarded-For``. It's read from the right, since each proxy appends the
+    peer it saw: the left part is whatever the client wrote there. An unreadable entry ends the
+    search at the last address that was vouched for.
+    """
+    nearest = peer
+    for entry in reversed(forwarded.split(",") if forwarded else []):
+        if not trusts(nearest, proxies):
+            break
+        further = parse(entry)
+        if further is None:
+            break
+        nearest = further
+    return nearest
+
+
+def subscriber(address: Address) -> str:
+    """What one subscriber is given: an IPv4 address, or the /64 around an IPv6 one (RFC 6177)."""
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, 64), strict=False))
+    return str(address)
+
+
+def subscriber_of(request: HttpRequest) -> str:
+    """The subscriber behind a request, as limits count; the middleware has found its address."""
+    address = parse(request.META["REMOTE_ADDR"])
+    return subscriber(address) if address else "unknown"

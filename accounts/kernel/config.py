@@ -1,0 +1,240 @@
+"""Our own settings: one frozen object, read once from the environment and checked as a whole."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import MISSING, dataclass, field, fields
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+
+from accounts.kernel import secrets
+from accounts.kernel.client import Network
+
+DATA_DIR = Path("var")
+
+
+class ConfigError(Exception):
+    """The settings as given can't be run with; each fault is one line."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def knob(
+    means: str, read: Callable[[str], Any] = str, *, default: Any = "", secret: bool = False
+) -> Any:
+    """A setting: what it means, how its text is read, what it is when not given.
+
+    Every secret may also be given as NAME_FILE, the path of a file that holds it.
+    """
+    metadata = {"means": means, "read": read, "secret": secret}
+    return field(default=default, metadata=metadata)
+
+
+def choice(*allowed: str) -> Callable[[str], str]:
+    """A reader that takes one of ``allowed``."""
+
+    def read(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"is one of {', '.join(allowed)}")
+        return text
+
+    return read
+
+
+def positive(text: str) -> int:
+    """A reader of whole numbers above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError("is a whole number above 0")
+    return int(text)
+
+
+def scale(text: str) -> float:
+    """A reader of a finite number above 0."""
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text) or float(text) <= 0:
+        raise ValueError("is a number above 0")
+    return float(text)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """A reader of a list, separated by commas or spaces."""
+    return tuple(text.replace(",", " ").split())
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """A reader of addresses and networks."""
+    return tuple(ip_network(word) for word in words(text))
+
+
+def origin(text: str) -> str:
+    """A reader of an origin (RFC 6454): scheme, host, port, and nothing behind them."""
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
+        raise ValueError("is an origin such as https://accounts.example.org")
+    if parts.path.rstrip("/") or parts.query or parts.fragment or not (parts.port or 1) > 0:
+        raise ValueError("has no path, no query and no fragment")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def fernet_keys(text: str) -> tuple[str, ...]:
+    """A reader of keys of 32 bytes each in URL-safe base 64, newest first."""
+    for key in words(text):
+        Fernet(key)
+    return words(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything that an operator may set. ``docs/settings.md`` is generated from it."""
+
+    environment: str = knob(
+        "`production`, which refuses to start on an unsafe or missing setting, or `development`.",
+        choice("production", "development"),
+        default="production",
+    )
+    origin: str = knob(
+        "The one public origin: links in mails and redirects are built from it. In development "
+        "`http://localhost:PORT`.",
+        origin,
+    )
+    port: int = knob("The port that the server listens on.", positive, default=8000)
+    bind: str = knob("The address that the server listens on.", default="127.0.0.1")
+    data_dir: Path = knob(  # noqa: RUF009 it is a field, as the others are
+        "Where the database, the mails and the generated secrets of development are.",
+        Path,
+        default=DATA_DIR,
+    )
+    site_name: str = knob("The name that people see.", default="authsite")
+    secret_key: str = knob("Django's: at least 50 characters. `make_secret`.", secret=True)
+    secret_key_fallbacks: tuple[str, ...] = knob(
+        "Former values of SECRET_KEY that are still read.", words, default=(), secret=True
+    )
+    encryption_keys: tuple[str, ...] = knob(
+        "Keys for secrets at rest, newest first, all still read. `make_secret --encryption-key`.",
+        fernet_keys,
+        default=(),
+        secret=True,
+    )
+    database_url: str = knob(
+        "SQLite or PostgreSQL. In development `sqlite:///DATA_DIR/db.sqlite3`.", secret=True
+    )
+    redis_url: str = knob(
+        "Limits that several nodes share; without it they live in the database.", secret=True
+    )
+    email_url: str = knob(
+        "Outgoing mail: `smtp://user:password@host:587` (STARTTLS), `smtps://…:465`, "
+        "`smtp+plain://…:25` (no TLS), or `file:///folder`, one file a mail. "
+        "In development `DATA_DIR/mail`.",
+        secret=True,
+    )
+    mail_from: str = knob(
+        "The sender of the site's mails. In development `authsite@localhost`.",
+    )
+    trusted_proxies: tuple[Network, ...] = knob(
+        "Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` count: addresses or networks.",
+        networks,
+        default=(),
+    )
+    signup: str = knob("Whether strangers may sign up.", choice("open", "closed"), default="open")
+    session_days: int = knob(
+        "The end of a sign-in without remember-me, in days.", positive, default=1
+    )
+    remember_days: int = knob("The end of a sign-in with it, in days.", positive, default=30)
+    limits_scale: float = knob("Multiplies every limit (load tests).", scale, default=1.0)
+
+    @property
+    def development(self) -> bool:
+        """Whether conveniences that would be unsafe in public are on."""
+        return self.environment == "development"
+
+    @property
+    def https(self) -> bool:
+        """Whether people reach the site over TLS."""
+        return self.origin.startswith("https://")
+
+    @property
+    def host(self) -> str:
+        """The host, with its port if it has one, that people reach the site at."""
+        return self.origin.partition("://")[2]
+
+    def faults(self) -> list[str]:
+        """What makes these settings unsafe to run with, a sentence each."""
+        wrong = [
+            (len(self.secret_key) < 50, "SECRET_KEY is missing or shorter than 50 characters"),
+            (not self.encryption_keys, "ENCRYPTION_KEYS is missing"),
+            (not self.origin, "ORIGIN is missing"),
+            (not self.database_url, "DATABASE_URL is missing"),
+            (not self.email_url, "EMAIL_URL is missing"),
+            (not self.mail_from, "MAIL_FROM is missing"),
+            (not self.development and not self.https, "ORIGIN is not https"),
+        ]
+        return [sentence for is_wrong, sentence in wrong if is_wrong]
+
+
+def read(environ: Mapping[str, str]) -> Config:
+    """The settings in ``environ``; ``ConfigError`` naming every fault at once."""
+    faults: list[str] = []
+    given: dict[str, Any] = {}
+    for setting in fields(Config):
+        name = setting.name.upper()
+        try:
+            text = _text(environ, name, secret=setting.metadata["secret"])
+            if text:
+                given[setting.name] = setting.metadata["read"](text)
+        except (ValueError, OSError) as error:
+            faults.append(f"{name} {error}")
+    if not faults:
+        given = _development(given) if given.get("environment") == "development" else given
+        config = Config(**given)
+        faults = config.faults()
+    if faults:
+        raise ConfigError(faults)
+    return config
+
+
+def default_of(name: str) -> Any:
+    """What the setting is when it is not given."""
+    default = next(f.default for f in fields(Config) if f.name == name)
+    return None if default is MISSING else default
+
+
+def _text(environ: Mapping[str, str], name: str, *, secret: bool) -> str:
+    path = environ.get(f"{name}_FILE") if secret else None
+    return (Path(path).read_text() if path else environ.get(name, "")).strip()
+
+
+def _development(given: dict[str, Any]) -> dict[str, Any]:
+    """What development supplies by itself, so that one command is enough."""
+    folder = given.setdefault("data_dir", default_of("data_dir")).absolute()
+    given["data_dir"] = folder
+    given.setdefault("origin", f"http://localhost:{given.get('port', default_of('port'))}")
+    given.setdefault("secret_key", _kept(folder / "secret_key", secrets.token(48)))
+    given.setdefault(
+        "encryption_keys", (_kept(folder / "encryption_key", secrets.encryption_key()),)
+    )
+    given.setdefault("database_url", f"sqlite:///{folder / 'db.sqlite3'}")
+    given.setdefault("email_url", (folder / "mail").as_uri())
+    given.setdefault("mail_from", "authsite@localhost")
+    return given
+
+
+def _kept(path: Path, fresh: str) -> str:
+    """The secret in ``path``, put there first if it is missing; two starts at once agree on one.
+
+    The file is complete before it gets its name, and only the first link wins.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(fresh)
+        with suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
+    return path.read_text()

@@ -1,0 +1,36 @@
+"""Errors are words: a public sentence, a code, a status. One table turns them into an answer."""
+
+import math
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+class PublicError(Exception):
+    """Something that went wrong and may be told to whoever asked."""
+
+    code = "error"
+    status = 400
+    message: str | Promise = _("Something went wrong.")
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+class Later(PublicError):
+    """Not now: RFC 6585 section 4 and RFC 9110 section 10.2.3. ``retry_after`` is in seconds."""
+
+    code = "throttled"
+    status = 429
+    message = _("Too many attempts. Wait a moment, then try again.")
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__()
+        self.retry_after = max(1, math.ceil(retry_after))
+
+
+class Busy(Later):
+    """The site is at its limit (hashing passwords), whoever asks."""
+
+    code = "busy"
+    message = _("The site is busy. Wait a moment, then try again.")

@@ -1,0 +1,47 @@
+"""What all forms share: how they are drawn, and fields that know their canonical form."""
+
+from typing import Any
+
+from django import forms
+from django.forms.renderers import TemplatesSetting
+from django.utils.translation import gettext_lazy as _
+
+from accounts.kernel.text import canonical_code
+
+
+class Renderer(TemplatesSetting):
+    """Draws every form with the site's own templates."""
+
+    form_template_name = "accounts/forms/form.html"
+    field_template_name = "accounts/forms/field.html"
+
+
+class CodeField(forms.CharField):
+    """A mailed code, in any case and spacing."""
+
+    def __init__(self, **options: Any) -> None:
+        attrs = {
+            "class": "input code",
+            "autocomplete": "one-time-code",
+            "autocapitalize": "characters",
+            "spellcheck": "false",
+        }
+        super().__init__(label=_("Code"), max_length=64, widget=forms.TextInput(attrs), **options)
+
+    def clean(self, value: Any) -> str:
+        """The code as it was made."""
+        return canonical_code(super().clean(value))
+
+
+def text_input(autocomplete: str, kind: str = "text") -> forms.TextInput:
+    """A one-line input that no browser capitalises or corrects."""
+    widget = forms.TextInput(
+        {
+            "class": "input",
+            "autocomplete": autocomplete,
+            "autocapitalize": "none",
+            "spellcheck": "false",
+        }
+    )
+    widget.input_type = kind
+    return widget

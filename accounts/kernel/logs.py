@@ -1,0 +1,20 @@
+"""Log lines that say what happened and can't be made to say more (ASVS 16.4.1, 16.2.5)."""
+
+import logging
+import re
+
+# Paths whose last part opens something: the line says which page, never the secret.
+SECRET_PATHS = re.compile(r"(/accounts/(?:confirm-email|owner)/)[^/\s\"']+")
+
+
+class OneLine(logging.Formatter):
+    """One event, one line: what a client sent can't begin a line or move a terminal's cursor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, control characters escaped, secrets of links taken out."""
+        return escape(SECRET_PATHS.sub(r"\1[secret]", super().format(record)))
+
+
+def escape(text: str) -> str:
+    """``text`` with everything that isn't printable as a backslash escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
