@@ -1,0 +1,35 @@
+"""E-mail addresses: which are allowed, how they are stored, and which are the same mailbox."""
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils.translation import gettext_lazy as _
+
+from accounts.kernel.text import fold, refuse_invisible
+
+# RFC 5321 section 4.5.3.1.3: a path has 256 octets, two of them brackets.
+MAX_LENGTH = 254
+
+
+def clean(value: str) -> str:
+    """The address as it is stored and written to: the domain in lower-case ASCII (RFC 5891).
+
+    ``ValidationError`` if it isn't one. Never cut: a cut address is somebody else's.
+    """
+    refuse_invisible(value)
+    local, _at, domain = value.rpartition("@")
+    try:
+        address = f"{local}@{domain.encode('idna').decode().lower()}"
+    except UnicodeError:
+        address = ""
+    if not address or max(len(value), len(address)) > MAX_LENGTH:
+        raise ValidationError(_("Enter a valid email address."), code="invalid")
+    validate_email(address)
+    return address
+
+
+def key(address: str) -> str:
+    """The canonical form that is unique in the database.
+
+    Letter case is folded in the local part too: no provider gives two mailboxes that differ in it.
+    """
+    return fold(address)

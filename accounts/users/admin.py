@@ -1,0 +1,50 @@
+"""Staff's view of users: who, since when, may they sign in. No digest, no secret, no rights raised.
+
+Only a superuser changes rights; other staff with the permission may deactivate ordinary people.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from accounts.users.models import User
+
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+FACTS = ("id", "username", "email", "date_joined", "last_login")
+
+
+class UserAdmin(admin.ModelAdmin):
+    """People sign up by themselves: none is added or deleted here."""
+
+    list_display = ("username", "email", "is_active", "is_staff", "date_joined", "last_login")
+    list_filter = ("is_active", "is_staff", "is_superuser")
+    search_fields = ("username_key", "addresses__key", "id")
+    ordering = ("username_key",)
+    fieldsets = ((None, {"fields": (*FACTS, "is_active")}), ("Rights", {"fields": RIGHTS}))
+    filter_horizontal = ("groups", "user_permissions")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Rights are read-only for staff who aren't superusers, or one could give itself more."""
+        return FACTS if _is_superuser(request) else (*FACTS, *RIGHTS)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never: an address is only taken once confirmed, and nobody knows another's password."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Never: deactivating is the reversible way."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Staff change ordinary people only; superusers change anyone."""
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (_is_superuser(request) or obj is None or not _is_privileged(obj))
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))
+
+
+def _is_privileged(user: User) -> bool:
+    return user.is_staff or user.is_superuser

@@ -1,0 +1,35 @@
+"""Fields for names and addresses that one chooses."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from accounts.kernel.forms import text_input
+from accounts.users import addresses, names
+
+
+class UsernameField(forms.CharField):
+    """A new username, clean; whether it's free is decided by the database."""
+
+    def __init__(self, **options: Any) -> None:
+        widget = text_input("username")
+        widget.attrs["maxlength"] = str(names.MAX_LENGTH)
+        hint = _("Letters, digits, dots, hyphens and underscores. Others may see it.")
+        super().__init__(label=_("Username"), help_text=hint, widget=widget, **options)
+
+    def clean(self, value: Any) -> str:
+        """As :func:`accounts.users.names.clean`."""
+        return names.clean(super().clean(value))
+
+
+class AddressField(forms.CharField):
+    """An email address, clean."""
+
+    def __init__(self, **options: Any) -> None:
+        widget = text_input("email", "email")
+        super().__init__(label=_("Email address"), widget=widget, **options)
+
+    def clean(self, value: Any) -> str:
+        """As :func:`accounts.users.addresses.clean`."""
+        return addresses.clean(super().clean(value))

@@ -1,0 +1,43 @@
+"""Usernames: which are allowed, and which belong together.
+
+1 to 30 letters, digits and ``._-``, never ``@`` (or a name could pose as an address). Stored in
+NFKC, compared folded. Letters of more than one of Latin, Greek and Cyrillic in one name are
+refused: they exist to look like somebody else's (UTS 39, mixed-script confusables).
+"""
+
+import unicodedata
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from accounts.kernel.text import fold, refuse_invisible
+
+MAX_LENGTH = 30
+# Folding may lengthen: the worst letters become three.
+KEY_LENGTH = 3 * MAX_LENGTH
+_LOOKALIKES = {"LATIN", "GREEK", "CYRILLIC"}
+
+
+def clean(value: str) -> str:
+    """The name as it is stored; ``ValidationError`` with the reason if it can't be one."""
+    refuse_invisible(value)
+    name = unicodedata.normalize("NFKC", value)
+    if not 1 <= len(name) <= MAX_LENGTH:
+        raise ValidationError(_("Use 1 to 30 characters."), code="length")
+    if not all(character.isalnum() or character in "._-" for character in name):
+        raise ValidationError(
+            _("Use letters, digits, dots, hyphens and underscores only."), code="characters"
+        )
+    if len(_alphabets(name)) > 1:
+        raise ValidationError(_("Use letters of one alphabet."), code="alphabets")
+    return name
+
+
+def key(name: str) -> str:
+    """The canonical form that is unique in the database."""
+    return fold(name)
+
+
+def _alphabets(name: str) -> set[str]:
+    words = {unicodedata.name(character, "").partition(" ")[0] for character in name}
+    return words & _LOOKALIKES

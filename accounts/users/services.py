@@ -1,0 +1,120 @@
+"""Finding and making users. What is unique is decided by the database, never by a look before."""
+
+import uuid
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from accounts.kernel import clock
+from accounts.kernel.errors import PublicError
+from accounts.users import addresses, names
+from accounts.users.models import Address, PendingSignup, User, Username
+
+
+class UsernameTaken(PublicError):
+    """Somebody holds that name, in any case or writing."""
+
+    code = "username_taken"
+    message = _("That username is taken. Choose another.")
+
+
+class AddressTaken(PublicError):
+    """Somebody has confirmed that address. Only told to those who may know."""
+
+    code = "email_taken"
+    message = _("That email address belongs to another account.")
+
+
+def find(login: str) -> User | PendingSignup | None:
+    """Who signs in with that name or address, in any case, or None.
+
+    An address finds users only: a pending sign-up's address is nobody's yet. Known and unknown
+    names cost the same two queries, addresses one.
+    """
+    if "@" in login:
+        return User.objects.filter(addresses__key=addresses.key(login)).first()
+    key = names.key(login)
+    user = User.objects.filter(username_key=key).first()
+    pending = PendingSignup.objects.filter(username_key=key, expires_at__gt=clock.now()).first()
+    return user or pending
+
+
+def hold_name(name: str, *, until: datetime | None) -> None:
+    """Hold ``name`` until then, or for good; :class:`UsernameTaken`. A hold that ended is free."""
+    key = names.key(name)
+    if Username.objects.filter(key=key, held_until__lte=clock.now()).delete()[0]:
+        PendingSignup.objects.filter(username_key=key).delete()
+    try:
+        with transaction.atomic():
+            Username.objects.create(key=key, held_until=until)
+    except IntegrityError:
+        raise UsernameTaken from None
+
+
+def create_user(
+    username: str,
+    password: str,
+    *,
+    id: uuid.UUID | None = None,
+    staff: bool = False,
+) -> User:
+    """A user whose name is already held for it. ``password`` is a hash, never clear text."""
+    user = User(
+        username=username,
+        username_key=names.key(username),
+        password=password,
+        is_staff=staff,
+        is_superuser=staff,
+    )
+    user.id = id or user.id
+    user.save(force_insert=True)
+    return user
+
+
+def keep_name(name: str) -> None:
+    """Turn a hold that still runs into one for good; :class:`UsernameTaken` if it has ended."""
+    running = Username.objects.filter(key=names.key(name), held_until__gt=clock.now())
+    if not running.update(held_until=None):
+        raise UsernameTaken
+
+
+def confirm_address(user: User, address: str) -> None:
+    """Give a proven address to ``user``, as the primary one if it has none.
+
+    :class:`AddressTaken` if another was first. Sign-ups that wait for the same address end here.
+    """
+    key = addresses.key(address)
+    try:
+        with transaction.atomic():
+            Address.objects.create(user=user, address=address, key=key)
+    except IntegrityError:
+        raise AddressTaken from None
+    end_pending(PendingSignup.objects.filter(address_key=key))
+    if not user.email:
+        user.email = address
+        user.save(update_fields=["email"])
+
+
+def end_pending(rows: QuerySet[PendingSignup]) -> int:
+    """Delete pending sign-ups and let their names go; how many there were."""
+    held = dict(rows.values_list("pk", "username_key"))
+    PendingSignup.objects.filter(pk__in=held).delete()
+    Username.objects.filter(key__in=held.values(), held_until__isnull=False).delete()
+    return len(held)
+
+
+def create_administrator(username: str, email: str, password: str) -> User:
+    """A superuser with a confirmed address, made by whoever runs the server.
+
+    ``password`` is a hash. ``ValidationError``, :class:`UsernameTaken`, :class:`AddressTaken`.
+    """
+    username = names.clean(username)
+    address = addresses.clean(email) if email else ""
+    with transaction.atomic():
+        hold_name(username, until=None)
+        user = create_user(username, password, staff=True)
+        if address:
+            confirm_address(user, address)
+    return user
