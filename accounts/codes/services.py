@@ -1,0 +1,94 @@
+"""Issuing, trying and spending mailed secrets.
+
+A code is short and is tried for a known subject: every try costs one of five before it's looked
+at, in the database, so parallel guesses can't exceed them. A link is 256 bits and names its
+subject by itself. Either is spent by the one DELETE that finds it.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import F, QuerySet
+
+from accounts.codes.models import Code
+from accounts.kernel import clock, secrets
+
+CODE_LIFE = timedelta(minutes=15)
+CODE_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a secret is for; one made for another purpose never fits."""
+
+    name: str
+    life: timedelta = CODE_LIFE
+
+
+def issue_code(purpose: Purpose, subject: object) -> str:
+    """A new eight-character code, good for 5 tries; an older one is no longer good."""
+    code = secrets.code()
+    _keep(purpose, subject, code)
+    return code
+
+
+def issue_link(purpose: Purpose, subject: object) -> str:
+    """A new secret for a link; an older one is no longer good."""
+    token = secrets.token()
+    _keep(purpose, subject, token)
+    return token
+
+
+def try_code(purpose: Purpose, subject: object, typed: str) -> bool:
+    """Whether ``typed`` is the code, at the price of a try. It's good until :func:`spend`.
+
+    Call it outside the transaction that spends, or a failure there would give the try back.
+    """
+    live = _live(purpose).filter(subject=str(subject), tries_left__gt=0)
+    return bool(
+        live.update(tries_left=F("tries_left") - 1)
+        and _live(purpose)
+        .filter(subject=str(subject), digest__in=_digests(purpose, typed))
+        .exists()
+    )
+
+
+def subject_of(purpose: Purpose, token: str) -> str | None:
+    """Whom a link's secret is for, or None when it isn't good (any more)."""
+    row = _live(purpose).filter(digest__in=_digests(purpose, token)).first()
+    return row.subject if row else None
+
+
+def spend(purpose: Purpose, subject: object, secret: str) -> bool:
+    """Use a code or a link up; whether it was still there. Of many at once, one is told yes."""
+    rows = _live(purpose).filter(subject=str(subject), digest__in=_digests(purpose, secret))
+    return rows.delete()[0] == 1
+
+
+def withdraw(purpose: Purpose, subject: object) -> None:
+    """End what was issued, if anything was."""
+    Code.objects.filter(purpose=purpose.name, subject=str(subject)).delete()
+
+
+def _live(purpose: Purpose) -> QuerySet[Code]:
+    return Code.objects.filter(purpose=purpose.name, expires_at__gt=clock.now())
+
+
+def _keep(purpose: Purpose, subject: object, secret: str) -> None:
+    row = Code(
+        purpose=purpose.name,
+        subject=str(subject),
+        digest=_digests(purpose, secret)[0],
+        tries_left=CODE_TRIES,
+        expires_at=clock.now() + purpose.life,
+    )
+    Code.objects.bulk_create(
+        [row],
+        update_conflicts=True,
+        unique_fields=["purpose", "subject"],
+        update_fields=["digest", "tries_left", "expires_at"],
+    )
+
+
+def _digests(purpose: Purpose, secret: str) -> list[str]:
+    return secrets.digests(secret, f"code:{purpose.name}")

@@ -1,0 +1,34 @@
+"""Budgets in the database: exact across processes and nodes that share it."""
+
+from django.db import connection
+from django.db.models import F
+
+from accounts.throttle.models import Budget
+
+# The row is changed only while the budget allows it, and is returned only when changed.
+SPEND = """
+INSERT INTO accounts_budget AS b (key, whole_at) VALUES (%(key)s, %(now)s + %(cost)s)
+ON CONFLICT (key) DO UPDATE
+SET whole_at = CASE WHEN b.whole_at > %(now)s THEN b.whole_at ELSE %(now)s END + %(cost)s
+WHERE b.whole_at + %(cost)s <= %(now)s + %(depth)s
+RETURNING whole_at
+"""
+
+
+def spend(key: str, now: int, cost: int, depth: int) -> int | None:
+    """None when spent; else the moment at which the budget is whole. All in milliseconds."""
+    with connection.cursor() as cursor:
+        cursor.execute(SPEND, {"key": key, "now": now, "cost": cost, "depth": depth})
+        if cursor.fetchone():
+            return None
+    return peek(key) or now
+
+
+def peek(key: str) -> int | None:
+    """The moment at which the budget is whole, if it was ever spent from."""
+    return Budget.objects.values_list("whole_at", flat=True).filter(key=key).first()
+
+
+def give_back(key: str, cost: int) -> None:
+    """Undo one spend of ``cost`` milliseconds."""
+    Budget.objects.filter(key=key).update(whole_at=F("whole_at") - cost)

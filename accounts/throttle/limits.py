@@ -1,0 +1,41 @@
+"""The limits, in one table: how many at once, and how fast they come back."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+
+
+@dataclass(frozen=True)
+class Limit:
+    """``burst`` acts at once; one more every ``refill`` seconds. Nothing locks for good."""
+
+    name: str
+    burst: int
+    refill: float
+
+    @property
+    def interval_ms(self) -> int:
+        """Milliseconds that one act costs, after ``LIMITS_SCALE``."""
+        return max(1, round(self.refill * 1000 / settings.AUTHSITE.limits_scale))
+
+    @property
+    def depth_ms(self) -> int:
+        """Milliseconds that may be owed at once."""
+        return max(1, round(self.burst * settings.AUTHSITE.limits_scale)) * self.interval_ms
+
+
+# Sign-in: per subscriber, per account from places it doesn't know, per account and place it
+# knows, and for everyone together (NIST SP 800-63B section 5.2.2; ASVS 6.3.1).
+LOGIN_SUBSCRIBER = Limit("login.subscriber", burst=30, refill=3)
+LOGIN_ACCOUNT = Limit("login.account", burst=10, refill=60)
+LOGIN_FAMILIAR = Limit("login.familiar", burst=10, refill=60)
+LOGIN_EVERYONE = Limit("login.everyone", burst=600, refill=0.1)
+
+SIGNUP_SUBSCRIBER = Limit("signup.subscriber", burst=30, refill=20)
+SIGNUP_EVERYONE = Limit("signup.everyone", burst=600, refill=0.5)
+
+# A mailbox is not filled by strangers, and one waits a minute before asking for another mail.
+MAIL_ADDRESS = Limit("mail.address", burst=10, refill=360)
+MAIL_AGAIN = Limit("mail.again", burst=1, refill=60)
+
+CODE_SUBSCRIBER = Limit("code.subscriber", burst=30, refill=10)

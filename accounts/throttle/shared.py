@@ -1,0 +1,69 @@
+"""Budgets in Redis, for several nodes. If Redis doesn't answer, the database counts instead:
+a limit that is lost with its store would be no limit."""
+
+import logging
+from functools import lru_cache
+from typing import cast
+
+from django.conf import settings
+from redis import Redis, RedisError
+
+from accounts.throttle import database
+
+log = logging.getLogger(__name__)
+
+SPEND = """
+local whole = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1]))
+local after = whole + tonumber(ARGV[2])
+if after > ARGV[1] + ARGV[3] then return whole end
+local life = string.format('%.0f', after - ARGV[1])
+redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', life)
+return false
+"""
+GIVE_BACK = """
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('INCRBY', KEYS[1], -ARGV[1]) end
+"""
+TIMEOUT_SECONDS = 0.5
+
+
+def enabled() -> bool:
+    """Whether a Redis is configured."""
+    return bool(settings.AUTHSITE.redis_url)
+
+
+def spend(key: str, now: int, cost: int, depth: int) -> int | None:
+    """As :func:`accounts.throttle.database.spend`."""
+    try:
+        verdict = _client().eval(SPEND, 1, f"budget:{key}", now, cost, depth)
+    except RedisError:
+        log.warning("Redis does not answer; the database counts")
+        return database.spend(key, now, cost, depth)
+    return cast("int | None", verdict)
+
+
+def peek(key: str) -> int | None:
+    """As :func:`accounts.throttle.database.peek`."""
+    try:
+        whole_at = _client().get(f"budget:{key}")
+    except RedisError:
+        return database.peek(key)
+    return int(whole_at) if whole_at else None
+
+
+def give_back(key: str, cost: int) -> None:
+    """As :func:`accounts.throttle.database.give_back`."""
+    try:
+        _client().eval(GIVE_BACK, 1, f"budget:{key}", cost)
+    except RedisError:
+        database.give_back(key, cost)
+
+
+def _client() -> Redis:
+    return _connect(settings.AUTHSITE.redis_url)
+
+
+@lru_cache(maxsize=1)
+def _connect(url: str) -> Redis:
+    return Redis.from_url(
+        url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
+    )
