@@ -1,0 +1,73 @@
+"""Reading the mail that a development site has sent: at ``/dev/mail/``, from this machine only."""
+
+from datetime import datetime
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+SHOWN = 50
+
+
+@login_not_required
+@require_safe
+def mailbox(request: HttpRequest) -> HttpResponse:
+    """The newest mails."""
+    paths = sorted(_folder(request).glob("*.eml"), reverse=True)[:SHOWN]
+    return render(
+        request, "accounts/mail/dev_list.html", {"mails": [_read(path) for path in paths]}
+    )
+
+
+@login_not_required
+@require_safe
+def mail(request: HttpRequest, name: str) -> HttpResponse:
+    """One mail: its plain part, links clickable."""
+    path = _folder(request) / f"{name}.eml"
+    if not path.is_file():
+        raise Http404
+    return render(request, "accounts/mail/dev_mail.html", {"mail": _read(path)})
+
+
+def folder() -> Path | None:
+    """Where a development site's mails are, or None when mail leaves for real."""
+    url = urlsplit(settings.AUTHSITE.email_url)
+    if not settings.AUTHSITE.development or url.scheme != "file":
+        return None
+    return Path(url2pathname(url.path))
+
+
+def _folder(request: HttpRequest) -> Path:
+    """The folder, or 404. A forwarded request came from elsewhere, whoever sent it."""
+    mails = folder()
+    forwarded = any(name.startswith("HTTP_X_FORWARDED") for name in request.META)
+    if mails is None or forwarded or not ip_address(request.META["REMOTE_ADDR"]).is_loopback:
+        raise Http404
+    return mails
+
+
+def _read(path: Path) -> dict[str, Any]:
+    message = BytesParser(EmailMessage, policy=policy.default).parsebytes(path.read_bytes())
+    return {
+        "name": path.stem,
+        "subject": message["Subject"],
+        "to": message["To"],
+        "date": datetime.strptime(path.stem.partition("-")[0] + "+0000", "%Y%m%dT%H%M%S%f%z"),
+        "text": _part(message, "plain"),
+        "html": _part(message, "html"),
+    }
+
+
+def _part(message: EmailMessage, kind: str) -> str:
+    part = message.get_body((kind,))
+    return str(part.get_content()) if part else ""

@@ -1,0 +1,75 @@
+"""The outbox. ``post`` inside the transaction of a change; ``deliver_due`` outside of any.
+
+A mail leaves at least once: it's deleted only after the mail server took it, and a sender that
+dies gives its lease back by letting it run out.
+"""
+
+import json
+import logging
+import smtplib
+from datetime import timedelta
+
+from django.db import transaction
+
+from accounts.kernel import clock, crypto
+from accounts.mail import wake
+from accounts.mail.message import Message
+from accounts.mail.models import OutgoingMail
+
+log = logging.getLogger(__name__)
+
+PURPOSE = "outbox"
+BATCH = 20
+# Longer than any attempt: the connection times out after 10 s a step.
+LEASE = timedelta(minutes=5)
+FIRST_WAIT = timedelta(seconds=30)
+LONGEST_WAIT = timedelta(hours=1)
+# RFC 5321 section 4.5.4.1: give up after 4 to 5 days.
+GIVE_UP = timedelta(days=5)
+
+
+def post(message: Message) -> None:
+    """Put ``message`` into the outbox; it leaves when the transaction has committed, or never."""
+    OutgoingMail.objects.create(sealed=crypto.seal(message.to_json(), PURPOSE))
+    transaction.on_commit(wake.up)
+
+
+def deliver_due() -> int:
+    """Send what is due, oldest first; how many mails left. Several senders share the work."""
+    due = OutgoingMail.objects.filter(due_at__lte=clock.now()).order_by("due_at")[:BATCH]
+    return sum(_deliver(mail) for mail in due if _claim(mail))
+
+
+def _claim(mail: OutgoingMail) -> bool:
+    """Take the mail for the length of a lease, unless another sender was first."""
+    unclaimed = OutgoingMail.objects.filter(pk=mail.pk, due_at=mail.due_at)
+    return bool(unclaimed.update(due_at=clock.now() + LEASE, attempts=mail.attempts + 1))
+
+
+def _deliver(mail: OutgoingMail) -> bool:
+    try:
+        message = Message(**json.loads(crypto.unseal(mail.sealed, PURPOSE)))
+        message.email(str(mail.pk)).send()
+    except Exception as error:  # whatever the reason, the mail must not be lost nor stop others
+        _put_off(mail, error)
+        return False
+    mail.delete()
+    return True
+
+
+def _put_off(mail: OutgoingMail, error: Exception) -> None:
+    """Try again later, a little later each time; give up on what can't ever arrive."""
+    if _is_final(error) or clock.now() - mail.created_at > GIVE_UP:
+        log.error("mail %s is given up: %s", mail.pk, type(error).__name__)
+        mail.delete()
+        return
+    wait = min(FIRST_WAIT * 2 ** min(mail.attempts, 10), LONGEST_WAIT)
+    log.warning("mail %s waits %s: %s", mail.pk, wait, type(error).__name__)
+    OutgoingMail.objects.filter(pk=mail.pk).update(due_at=clock.now() + wait)
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the mail server refused this recipient for good (RFC 5321 section 4.2.1)."""
+    return isinstance(error, smtplib.SMTPRecipientsRefused) and all(
+        500 <= code < 600 for code, _reason in error.recipients.values()
+    )

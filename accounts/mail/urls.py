@@ -1,0 +1,10 @@
+"""The development mailbox."""
+
+from django.urls import path
+
+from accounts.mail import development
+
+urlpatterns = [
+    path("dev/mail/", development.mailbox, name="dev_mail"),
+    path("dev/mail/<slug:name>/", development.mail, name="dev_mail_message"),
+]

@@ -1,0 +1,69 @@
+"""Password fields, for every form that takes one."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from accounts.kernel.text import refuse_surrogates
+from accounts.passwords.hashers import MAX_LENGTH
+from accounts.users.models import User
+
+MIN_LENGTH = 12
+
+
+class PasswordInput(forms.PasswordInput):
+    """A password field with a Show button; paste is allowed, nothing typed is ever sent back."""
+
+    template_name = "accounts/forms/password.html"
+
+    def __init__(self, autocomplete: str, **attrs: str) -> None:
+        super().__init__(
+            {
+                "class": "input",
+                "autocomplete": autocomplete,
+                "autocapitalize": "none",
+                "spellcheck": "false",
+                **attrs,
+            }
+        )
+
+
+class CurrentPasswordField(forms.CharField):
+    """The password that one has. Too long is simply wrong, and is not hashed."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            label=_("Password"),
+            strip=False,
+            widget=PasswordInput("current-password"),
+            validators=[refuse_surrogates],
+            **options,
+        )
+
+
+class NewPasswordField(forms.CharField):
+    """A password that one chooses: 12 to 1,024 characters, not a common one (NIST SP 800-63B)."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            label=_("Password"),
+            strip=False,
+            min_length=MIN_LENGTH,
+            max_length=MAX_LENGTH,
+            help_text=_("At least 12 characters. A few words that don't belong together do well."),
+            widget=PasswordInput("new-password", passwordrules=f"minlength: {MIN_LENGTH};"),
+            validators=[refuse_surrogates],
+            **options,
+        )
+
+
+def refuse_guessable(form: forms.Form, field: str, user: User) -> None:
+    """Add an error to ``field`` if its password is common or close to the user's own data."""
+    if password := form.cleaned_data.get(field):
+        try:
+            validate_password(password, user)
+        except ValidationError as error:
+            form.add_error(field, error)

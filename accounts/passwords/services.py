@@ -1,0 +1,34 @@
+"""Hashing, verifying and renewing passwords. One hash a call, for strangers too."""
+
+from django.contrib.auth.hashers import (
+    get_hasher,
+    identify_hasher,
+    is_password_usable,
+    make_password,
+)
+
+from accounts.passwords.hashers import Argon2id
+
+
+def hash_password(password: str) -> str:
+    """The hash to store. Slow by design: never inside a transaction."""
+    return make_password(password)
+
+
+def verify(password: str, encoded: str | None) -> bool:
+    """Whether ``password`` belongs to ``encoded``.
+
+    None (no such account) and an unusable hash (no password) cost one verification as well, so
+    that time tells nothing (CWE-208).
+    """
+    if encoded is None or not is_password_usable(encoded):
+        hasher = Argon2id()
+        return hasher.verify(password, hasher.nobodys()) and False
+    return identify_hasher(encoded).verify(password, encoded)
+
+
+def is_outdated(encoded: str) -> bool:
+    """Whether the hash was made by an older algorithm or with weaker parameters."""
+    hasher = identify_hasher(encoded)
+    preferred = get_hasher("default")
+    return hasher.algorithm != preferred.algorithm or preferred.must_update(encoded)
