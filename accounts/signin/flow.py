@@ -1,0 +1,55 @@
+"""A sign-in in a browser: from a proof, through what is missing, to the page that was wanted."""
+
+from typing import cast
+
+# Internal, since allauth's public ``perform_login`` can't carry the state that our stage reads.
+from allauth.account.internal.flows.login import perform_login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from accounts.kernel.links import safe_next
+from accounts.signin import policy
+from accounts.signin.policy import Missing
+from accounts.signin.proofs import Proof
+from accounts.signin.stages import carry
+from accounts.users.models import PendingSignup, User
+
+PENDING = "pending_signup"
+# Where a person shows what the policy found missing.
+DETOURS = {Missing.CREDENTIAL: "account_login", Missing.ADDRESS: "signup_confirm"}
+
+
+def begin(
+    request: HttpRequest,
+    account: User | PendingSignup,
+    *proofs: Proof,
+    remember: bool = False,
+    next_url: str = "",
+) -> HttpResponse:
+    """Sign ``account`` in, or lead to what is missing, or to the page that says why not."""
+    try:
+        missing = policy.missing(account, proofs)
+    except policy.AccountInactive:
+        return redirect("account_inactive")
+    if isinstance(account, PendingSignup):
+        remember_pending(request, account)
+    if missing is not None or isinstance(account, PendingSignup):
+        return redirect(DETOURS[missing or Missing.ADDRESS])
+    login = carry(account, proofs, remember=remember, next_url=next_url)
+    return cast(HttpResponse, perform_login(request, login))
+
+
+def remember_pending(request: HttpRequest, signup: PendingSignup) -> None:
+    """Note that this browser knows the password of ``signup``; its session's key changes."""
+    request.session.cycle_key()
+    request.session[PENDING] = str(signup.pk)
+
+
+def pending_of(request: HttpRequest) -> str | None:
+    """The id of the sign-up that this browser may confirm."""
+    return request.session.get(PENDING)
+
+
+def next_of(request: HttpRequest) -> str:
+    """Where to afterwards, if the request says so and it's a page of ours."""
+    return safe_next(request.POST.get("next") or request.GET.get("next"))

@@ -1,0 +1,41 @@
+"""Who one is and by what password: the forms of an account that exists and of a new one."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from accounts.kernel.forms import text_input
+from accounts.kernel.text import refuse_invisible
+from accounts.passwords.forms import CurrentPasswordField, NewPasswordField, refuse_guessable
+from accounts.users import addresses
+from accounts.users.forms import AddressField, UsernameField
+from accounts.users.models import User
+
+
+class LoginForm(forms.Form):
+    """Who, by what, and for how long. It looks nobody up: the view asks the door."""
+
+    login = forms.CharField(
+        label=_("Username or email address"),
+        max_length=addresses.MAX_LENGTH,
+        validators=[refuse_invisible],
+        widget=text_input("username"),
+    )
+    password = CurrentPasswordField()
+    remember = forms.BooleanField(label=_("Keep me signed in on this device"), required=False)
+
+
+class NewAccountForm(forms.Form):
+    """What a new account needs."""
+
+    username = UsernameField()
+    email = AddressField()
+    password1 = NewPasswordField()
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a password that anybody would guess for this person."""
+        data = self.cleaned_data
+        person = User(username=data.get("username", ""), email=data.get("email", ""))
+        refuse_guessable(self, "password1", person)
+        return data

@@ -1,0 +1,11 @@
+"""The door's pages. The names are those that allauth looks up."""
+
+from django.urls import path
+
+from accounts.signin import views
+
+urlpatterns = [
+    path("accounts/login/", views.login, name="account_login"),
+    path("accounts/logout/", views.logout, name="account_logout"),
+    path("accounts/inactive/", views.inactive, name="account_inactive"),
+]
