@@ -1,0 +1,27 @@
+"""``create_owner``: print the one-time link that makes the first administrator."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts.ops import owner
+
+
+class Command(BaseCommand):
+    """Prints the link alone on a line, so that scripts can read it."""
+
+    help = "Print a one-time link that makes the first administrator. An older link ends."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """``--if-none``, for starting the site."""
+        parser.add_argument(
+            "--if-none", action="store_true", help="say nothing if there is an administrator"
+        )
+
+    def handle(self, *_args: Any, if_none: bool, **_options: Any) -> None:
+        """Print it, or say why not."""
+        link = owner.new_link()
+        if link:
+            self.stdout.write(link)
+        elif not if_none:
+            raise CommandError("There is an administrator already. To add one: createsuperuser.")

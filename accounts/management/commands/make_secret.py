@@ -1,0 +1,51 @@
+"""``make_secret``: a random secret in the form that is needed."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts.kernel import secrets
+
+# Form: what it makes, and how large it is when no size is given.
+FORMS: dict[str, tuple[Callable[[int], str | bytes], int]] = {
+    "urlsafe": (secrets.token, 48),
+    "hex": (secrets.hexadecimal, 32),
+    "bytes": (secrets.raw, 32),
+    "password": (secrets.password, 5),
+}
+
+
+class Command(BaseCommand):
+    """All forms come from the operating system's generator; nothing is logged or kept."""
+
+    help = "Print a new random secret."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Form and size."""
+        parser.add_argument(
+            "form", nargs="?", choices=[*FORMS, "encryption-key"], default="urlsafe"
+        )
+        parser.add_argument(
+            "size",
+            nargs="?",
+            type=int,
+            help="bytes (16 to 1024), or groups of a password (4 to 64)",
+        )
+
+    def handle(self, *_args: Any, form: str, size: int | None, **_options: Any) -> None:
+        """Print it; raw bytes go out as they are."""
+        if form == "encryption-key":
+            self.stdout.write(secrets.encryption_key())
+            return
+        make, usual = FORMS[form]
+        try:
+            secret = make(usual if size is None else size)
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+        if isinstance(secret, bytes):
+            sys.stdout.buffer.write(secret)
+        else:
+            self.stdout.write(secret)

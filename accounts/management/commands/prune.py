@@ -1,0 +1,29 @@
+"""``prune``: delete what has ended. Run it daily; nothing breaks if it doesn't run."""
+
+from typing import Any
+
+from django.contrib.sessions.models import Session
+from django.core.management.base import BaseCommand
+
+from accounts.codes.models import Code
+from accounts.kernel import clock
+from accounts.signup import services as signup
+from accounts.throttle.models import Budget, FamiliarPlace
+
+
+class Command(BaseCommand):
+    """Everything here is checked against the clock when it's used; pruning only saves room."""
+
+    help = "Delete expired sign-ups, codes, sessions and budgets."
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        """Delete, and say how many."""
+        now = clock.now()
+        counts = {
+            "sign-ups": signup.prune(),
+            "codes": Code.objects.filter(expires_at__lte=now).delete()[0],
+            "sessions": Session.objects.filter(expire_date__lte=now).delete()[0],
+            "budgets": Budget.objects.filter(whole_at__lte=now.timestamp() * 1000).delete()[0],
+            "places": FamiliarPlace.objects.filter(until__lte=now).delete()[0],
+        }
+        self.stdout.write(", ".join(f"{count} {what}" for what, count in counts.items()))

@@ -1,0 +1,38 @@
+"""``send_test_mail``: whether mail leaves, told at once."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
+
+from accounts.kernel import secrets
+from accounts.mail.message import Message
+from accounts.users import addresses
+
+
+class Command(BaseCommand):
+    """Sends past the outbox, so that the mail server's own words reach the operator."""
+
+    help = "Send a mail to an address and say what the mail server said."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Where to."""
+        parser.add_argument("address")
+
+    def handle(self, *_args: Any, address: str, **_options: Any) -> None:
+        """Send it."""
+        site = settings.AUTHSITE.site_name
+        try:
+            message = Message(
+                to=addresses.clean(address),
+                subject=_("Test mail from %(site)s") % {"site": site},
+                paragraphs=[_("If you read this, %(site)s can send mail.") % {"site": site}],
+            )
+            message.email(str(secrets.public_id())).send()
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from None
+        except OSError as error:  # smtplib's errors and the network's alike
+            raise CommandError(f"{type(error).__name__}: {error}") from None
+        self.stdout.write(f"Sent to {address}.")

@@ -1,0 +1,1 @@
+"""Operations. How a site gets its first administrator."""

@@ -1,0 +1,37 @@
+"""The page behind the owner link."""
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from accounts.ops import owner
+from accounts.signin import flow
+from accounts.signin.forms import NewAccountForm
+from accounts.signin.proofs import Method, Proof
+from accounts.users.services import AddressTaken, UsernameTaken
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters("password1")
+@require_http_methods(["GET", "HEAD", "POST"])
+def owner_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Make the first administrator and sign it in."""
+    if not owner.is_good(token):
+        return render(request, "accounts/ops/owner_dead.html", status=404)
+    form = NewAccountForm(request.POST or None)
+    if form.is_valid():
+        data = form.cleaned_data
+        try:
+            user = owner.create_owner(token, data["username"], data["email"], data["password1"])
+            return flow.begin(request, user, Proof.now(Method.OPERATOR))
+        except UsernameTaken as error:
+            form.add_error("username", str(error))
+        except AddressTaken as error:
+            form.add_error("email", str(error))
+        except owner.LinkSpent:
+            return render(request, "accounts/ops/owner_dead.html", status=404)
+    return render(request, "accounts/ops/owner.html", {"form": form})

@@ -1,0 +1,1 @@
+"""Profile. A person's own pages."""

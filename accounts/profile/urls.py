@@ -1,0 +1,7 @@
+"""A person's own pages."""
+
+from django.urls import path
+
+from accounts.profile import views
+
+urlpatterns = [path("", views.home, name="home")]

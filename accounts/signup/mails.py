@@ -1,0 +1,43 @@
+"""The two mails that a sign-up can cause."""
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from accounts.kernel.links import absolute
+from accounts.mail.message import Message
+from accounts.users.models import PendingSignup
+
+
+def confirm(signup: PendingSignup, code: str, token: str) -> Message:
+    """To a free address: the code and the link that prove it."""
+    return Message(
+        to=signup.address,
+        subject=_("%(code)s is your code for %(site)s")
+        % {"code": code, "site": settings.AUTHSITE.site_name},
+        greeting=_("Hello %(name)s,") % {"name": signup.username},
+        paragraphs=[
+            _("enter this code where you signed up, within 15 minutes:"),
+        ],
+        code=code,
+        action_label=_("Or open this page to confirm your address"),
+        action_url=absolute("signup_confirm_link", token),
+        closing=[
+            _("You didn't sign up? Do nothing: without the code or the link no account is made."),
+        ],
+    )
+
+
+def already_taken(owners_address: str) -> Message:
+    """To the owner of a taken address, who may have forgotten, or may like to know."""
+    return Message(
+        to=owners_address,
+        subject=_("You already have an account at %(site)s")
+        % {"site": settings.AUTHSITE.site_name},
+        paragraphs=[
+            _("Somebody tried to make a new account with this email address."),
+            _("If that was you: you have one already. Sign in to it here:"),
+        ],
+        action_label=_("Sign in"),
+        action_url=absolute("account_login"),
+        closing=[_("If it wasn't you, do nothing: no account was made, and yours is unchanged.")],
+    )

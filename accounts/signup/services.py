@@ -1,0 +1,153 @@
+"""From a sign-up to a user, an act a transaction; taken addresses look and cost like free ones."""
+
+import uuid
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from accounts.codes import services as codes
+from accounts.codes.services import Purpose
+from accounts.kernel import clock
+from accounts.kernel.errors import PublicError
+from accounts.mail.services import post
+from accounts.passwords import services as passwords
+from accounts.signup import mails
+from accounts.throttle.limits import (
+    CODE_SUBSCRIBER,
+    MAIL_ADDRESS,
+    MAIL_AGAIN,
+    SIGNUP_EVERYONE,
+    SIGNUP_SUBSCRIBER,
+)
+from accounts.throttle.services import spend, wait
+from accounts.users import addresses, names
+from accounts.users import services as users
+from accounts.users.models import Address, PendingSignup, User
+
+LIFE = timedelta(days=3)
+CODE = Purpose("signup.code")
+LINK = Purpose("signup.link", life=LIFE)
+
+
+class WrongCode(PublicError):
+    """Wrong, old, used up, or for an address that is taken: one answer for all."""
+
+    code = "invalid_code"
+    message = _("That code is not right, or not any more. Check it, or ask for a new mail.")
+
+
+def sign_up(
+    username: str,
+    address: str,
+    password: str,
+    *,
+    subscriber: str,
+    next_url: str = "",
+    instead_of: str | None = None,
+) -> PendingSignup:
+    """A pending sign-up, and a mail to its address.
+
+    ``username`` and ``address`` are clean. ``instead_of`` is this browser's earlier sign-up, which
+    it replaces. ``UsernameTaken``; ``Later`` when a budget is used up or the site is busy.
+    """
+    key = addresses.key(address)
+    spend(SIGNUP_SUBSCRIBER, subscriber)
+    spend(MAIL_ADDRESS, key)
+    spend(SIGNUP_EVERYONE)
+    signup = PendingSignup(
+        username=username,
+        username_key=names.key(username),
+        address=address,
+        address_key=key,
+        password=passwords.hash_password(password),
+        next=next_url,
+        expires_at=clock.now() + LIFE,
+    )
+    spend(MAIL_AGAIN, signup.pk)
+    with transaction.atomic():
+        if instead_of:
+            users.end_pending(PendingSignup.objects.filter(pk=instead_of))
+        users.hold_name(username, until=signup.expires_at)
+        signup.save(force_insert=True)
+        _invite(signup)
+    return signup
+
+
+def find(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
+    """The sign-up of that id, if it still waits."""
+    waiting = PendingSignup.objects.filter(expires_at__gt=clock.now())
+    return waiting.filter(pk=signup_id).first() if signup_id else None
+
+
+def find_by_link(token: str) -> PendingSignup | None:
+    """The sign-up that a link is for, if it still waits."""
+    return find(codes.subject_of(LINK, token))
+
+
+def seconds_to_next_mail(signup: PendingSignup) -> int:
+    """How long until :func:`send_again` may be called; 0 for now."""
+    return wait(MAIL_AGAIN, signup.pk)
+
+
+def send_again(signup: PendingSignup) -> None:
+    """Another mail, whose code and link replace the earlier; ``Later`` within a minute of one."""
+    spend(MAIL_AGAIN, signup.pk)
+    spend(MAIL_ADDRESS, signup.address_key)
+    with transaction.atomic():
+        _invite(signup)
+
+
+def correct_address(signup: PendingSignup, address: str) -> None:
+    """Another address for the same sign-up; what was mailed to the first is no longer good."""
+    key = addresses.key(address)
+    spend(MAIL_AGAIN, signup.pk)
+    spend(MAIL_ADDRESS, key)
+    signup.address, signup.address_key = address, key
+    with transaction.atomic():
+        signup.save(update_fields=["address", "address_key"])
+        _invite(signup)
+
+
+def confirm_by_code(signup: PendingSignup, typed: str, *, subscriber: str) -> User:
+    """The user that ``signup`` becomes; :class:`WrongCode`."""
+    spend(CODE_SUBSCRIBER, subscriber)
+    if not codes.try_code(CODE, signup.pk, typed):
+        raise WrongCode
+    return _become_user(signup, CODE, typed)
+
+
+def confirm_by_link(signup: PendingSignup, token: str) -> User:
+    """The user that ``signup`` becomes; :class:`WrongCode`."""
+    return _become_user(signup, LINK, token)
+
+
+def prune() -> int:
+    """End sign-ups that were not confirmed in time; how many."""
+    return users.end_pending(PendingSignup.objects.filter(expires_at__lte=clock.now()))
+
+
+def _become_user(signup: PendingSignup, purpose: Purpose, secret: str) -> User:
+    """Spend the secret and make the user, or neither. The first to confirm an address has it."""
+    try:
+        with transaction.atomic():
+            if not codes.spend(purpose, signup.pk, secret):
+                raise WrongCode
+            users.keep_name(signup.username)
+            user = users.create_user(signup.username, signup.password, id=signup.pk)
+            users.confirm_address(user, signup.address)
+            return user
+    except (users.AddressTaken, users.UsernameTaken):
+        raise WrongCode from None
+
+
+def _invite(signup: PendingSignup) -> None:
+    """A code and a link to whoever reads that mailbox; its owner, if it has one, gets a notice.
+
+    Both are issued in either case, so that the work is the same; the notice holds neither.
+    """
+    code = codes.issue_code(CODE, signup.pk)
+    token = codes.issue_link(LINK, signup.pk)
+    owners = Address.objects.filter(key=signup.address_key).first()
+    # To the owner's address as it is stored, never as a stranger typed it (CVE-2019-19844).
+    post(mails.already_taken(owners.address) if owners else mails.confirm(signup, code, token))

@@ -1,0 +1,11 @@
+"""The pages of a sign-up."""
+
+from django.urls import path
+
+from accounts.signup import views
+
+urlpatterns = [
+    path("accounts/signup/", views.signup, name="account_signup"),
+    path("accounts/confirm-email/", views.confirm, name="signup_confirm"),
+    path("accounts/confirm-email/<str:key>/", views.confirm_link, name="signup_confirm_link"),
+]

@@ -1,0 +1,161 @@
+"""The pages of a sign-up."""
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from accounts.kernel.client import subscriber_of
+from accounts.signin import flow
+from accounts.signin.forms import NewAccountForm
+from accounts.signin.proofs import Method, Proof
+from accounts.signin.services import InvalidCredentials, prove_password
+from accounts.signin.views import home_if_signed_in
+from accounts.signup import services
+from accounts.signup.forms import (
+    ConfirmCodeForm,
+    ConfirmElsewhereForm,
+    ConfirmHereForm,
+    CorrectAddressForm,
+)
+from accounts.users.models import PendingSignup, User
+from accounts.users.services import UsernameTaken
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters("password1")
+@require_http_methods(["GET", "HEAD", "POST"])
+@home_if_signed_in
+def signup(request: HttpRequest) -> HttpResponse:
+    """Choose a name and a password; the rest happens by mail."""
+    if settings.AUTHSITE.signup != "open":
+        return render(request, "accounts/signup/closed.html", status=403)
+    form = NewAccountForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            flow.remember_pending(request, _sign_up(request, form))
+            return redirect("signup_confirm")
+        except UsernameTaken as error:
+            form.add_error("username", str(error))
+    context = {"form": form, "next": flow.next_of(request)}
+    return render(request, "accounts/signup/signup.html", context)
+
+
+def _sign_up(request: HttpRequest, form: NewAccountForm) -> PendingSignup:
+    data = form.cleaned_data
+    return services.sign_up(
+        data["username"],
+        data["email"],
+        data["password1"],
+        subscriber=subscriber_of(request),
+        next_url=flow.next_of(request),
+        instead_of=flow.pending_of(request),
+    )
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm(request: HttpRequest) -> HttpResponse:
+    """Confirm by code, ask for another mail, or correct the address, for this browser's sign-up."""
+    signup = services.find(flow.pending_of(request))
+    if signup is None:
+        return _nothing_waits(request)
+    if "resend" in request.POST:
+        services.send_again(signup)
+        return redirect("signup_confirm")
+    if "correct" in request.POST:
+        return _correct(request, signup)
+    if request.method == "POST":
+        return _confirm_by_code(request, signup)
+    return _show(request, signup)
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
+    """Confirm by the link of the mail; by POST only, since mail scanners open links."""
+    signup = services.find_by_link(key)
+    if signup is None:
+        return render(request, "accounts/signup/confirm_dead.html", status=404)
+    is_here = flow.pending_of(request) == str(signup.pk)
+    form = _link_form(is_here)(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            if not is_here:
+                _prove_password(request, signup, form.cleaned_data["password"])
+            return _enter(request, services.confirm_by_link(signup, key), signup)
+        except InvalidCredentials:
+            form.add_error("password", _("That is not the password of this sign-up."))
+        except services.WrongCode:
+            return render(request, "accounts/signup/confirm_dead.html", status=404)
+    context = {"form": form, "username": signup.username, "email": signup.address}
+    return render(request, "accounts/signup/confirm_link.html", context)
+
+
+def _link_form(is_here: bool) -> type[forms.Form]:
+    return ConfirmHereForm if is_here else ConfirmElsewhereForm
+
+
+def _prove_password(request: HttpRequest, signup: PendingSignup, password: str) -> None:
+    """At the price of a sign-in attempt, so that the link is no way round the limits."""
+    account = prove_password(signup.username, password, subscriber_of(request))
+    if account.pk != signup.pk:
+        raise InvalidCredentials
+
+
+def _confirm_by_code(request: HttpRequest, signup: PendingSignup) -> HttpResponse:
+    form = ConfirmCodeForm(request.POST)
+    if form.is_valid():
+        try:
+            code = form.cleaned_data["code"]
+            user = services.confirm_by_code(signup, code, subscriber=subscriber_of(request))
+            return _enter(request, user, signup)
+        except services.WrongCode as error:
+            form.add_error("code", str(error))
+    return _show(request, signup, form=form)
+
+
+def _correct(request: HttpRequest, signup: PendingSignup) -> HttpResponse:
+    form = CorrectAddressForm(request.POST, auto_id="id_correct_%s")
+    if not form.is_valid():
+        return _show(request, signup, address_form=form)
+    services.correct_address(signup, form.cleaned_data["email"])
+    return redirect("signup_confirm")
+
+
+def _enter(request: HttpRequest, user: User, signup: PendingSignup) -> HttpResponse:
+    """This browser knows the password and somebody at it reads the mailbox: sign in."""
+    proofs = (Proof.now(Method.PASSWORD), Proof.now(Method.MAIL))
+    return flow.begin(request, user, *proofs, next_url=signup.next)
+
+
+def _show(
+    request: HttpRequest,
+    signup: PendingSignup,
+    *,
+    form: forms.Form | None = None,
+    address_form: forms.Form | None = None,
+) -> HttpResponse:
+    context = {
+        "username": signup.username,
+        "email": signup.address,
+        "form": form or ConfirmCodeForm(),
+        "address_form": address_form or CorrectAddressForm(auto_id="id_correct_%s"),
+        "resend_wait": services.seconds_to_next_mail(signup),
+    }
+    return render(request, "accounts/signup/confirm.html", context)
+
+
+def _nothing_waits(request: HttpRequest) -> HttpResponse:
+    if request.user.is_authenticated:
+        return redirect(settings.LOGIN_REDIRECT_URL)
+    return render(request, "accounts/signup/confirm_none.html")
