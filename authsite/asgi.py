@@ -1,0 +1,15 @@
+"""What an ASGI server runs. Production unless ENVIRONMENT says otherwise."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("ENVIRONMENT", "production")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
+
+application = get_asgi_application()
+
+# Below, since its models need Django to be ready: this process sends the mail it posts.
+from accounts.mail import sender  # noqa: E402
+
+sender.start()

@@ -1,0 +1,47 @@
+"""Error pages: what happened, and what to do next."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+
+from accounts.kernel.errors import Later, PublicError
+from accounts.kernel.links import safe_next
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400."""
+    return render(request, "400.html", status=400)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403."""
+    return render(request, "403.html", status=403)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403 for a form that is too old or comes from elsewhere; the reason is for the log only."""
+    return render(request, "403_csrf.html", {"again": safe_next(request.path) or "/"}, status=403)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404."""
+    return render(request, "404.html", status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500. Without the request's context: whatever failed might fail again there."""
+    context: dict[str, Any] = {"site_name": settings.AUTHSITE.site_name}
+    return HttpResponse(render_to_string("500.html", context), status=500)
+
+
+def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
+    """A :class:`PublicError` that no view has dealt with: 429, or a plain 400."""
+    if not isinstance(error, Later):
+        return bad_request(request, error)
+    context = {"retry_after": error.retry_after}
+    response = render(request, "429.html", context, status=error.status)
+    response["Retry-After"] = str(error.retry_after)
+    return response

@@ -1,0 +1,99 @@
+"""Our own middleware: headers on every answer, who is asking, and errors that are words."""
+
+import re
+from collections.abc import Callable
+
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+
+from accounts.kernel.client import client_address, parse, trusts
+from accounts.kernel.errors import PublicError
+from authsite.errors import public_error
+
+type GetResponse = Callable[[HttpRequest], HttpResponse]
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+HOST = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
+LARGEST_PORT = 65535
+
+# Nothing of a browser's powers is needed but passkeys and, for them, the clipboard.
+PERMISSIONS = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope"),
+        *("magnetometer", "microphone", "midi", "payment", "usb", "xr-spatial-tracking"),
+    )
+)
+
+
+class HeadersMiddleware:
+    """The headers that no Django setting gives, also on errors, redirects and static files."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer, with them."""
+        response = self.get_response(request)
+        response.setdefault("Permissions-Policy", PERMISSIONS)
+        response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        # Whatever doesn't say that it may be kept, may not: nothing shows after sign-out.
+        response.setdefault("Cache-Control", "no-store")
+        # In place of the server program's own name (ASVS 13.4.6).
+        response["Server"] = "web"
+        return response
+
+
+class GateMiddleware:
+    """Lets in what is a request for this site, and finds out whose it is.
+
+    ``REMOTE_ADDR`` becomes the client's address and the scheme the client's, as far as trusted
+    proxies vouch for them (ASVS 4.1.3); everything behind this may believe both.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Refuse with 400 or 405, or pass on."""
+        if request.method not in METHODS:
+            return HttpResponseNotAllowed(METHODS)
+        self._check_host(request.META.get("HTTP_HOST"))
+        self._find_client(request)
+        return self.get_response(request)
+
+    def _check_host(self, host: str | None) -> None:
+        """Django checks the name; a port beyond 65535 would later fail in its URL parser."""
+        if host is None:
+            return
+        match = HOST.fullmatch(host)
+        if not match or int(match[1] or 0) > LARGEST_PORT:
+            raise DisallowedHost("Invalid Host header.")
+
+    def _find_client(self, request: HttpRequest) -> None:
+        peer = parse(request.META["REMOTE_ADDR"])
+        proxies = settings.AUTHSITE.trusted_proxies
+        if peer is None or not trusts(peer, proxies):
+            return
+        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
+        request.META["REMOTE_ADDR"] = str(client_address(peer, forwarded, proxies))
+        if request.META.get("HTTP_X_FORWARDED_PROTO") == "https":
+            request.META["wsgi.url_scheme"] = "https"
+
+
+class PublicErrorMiddleware:
+    """Turns a :class:`PublicError` that reaches the surface into its page."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass on."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """The page of a public error; anything else is a fault and goes on to the 500 page."""
+        if isinstance(exception, PublicError):
+            return public_error(request, exception)
+        return None

@@ -1,0 +1,10 @@
+"""Django's settings, in reading order. What operators set is in ``accounts.kernel.config``."""
+
+from authsite.settings.site import *  # noqa: I001 the order is for readers
+from authsite.settings.apps import *
+from authsite.settings.database import *
+from authsite.settings.http import *
+from authsite.settings.signin import *
+from authsite.settings.pages import *
+from authsite.settings.mail import *
+from authsite.settings.logs import *

@@ -1,0 +1,54 @@
+"""Hosts, cookies and headers: what every answer carries."""
+
+from django.utils.csp import CSP
+
+from authsite.settings.site import AUTHSITE
+
+ALLOWED_HOSTS = [AUTHSITE.host.rsplit(":", 1)[0] if ":" in AUTHSITE.host else AUTHSITE.host]
+if AUTHSITE.development:
+    ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]"]
+
+SECURE_SSL_REDIRECT = AUTHSITE.https
+SECURE_SSL_HOST = AUTHSITE.host
+SECURE_HSTS_SECONDS = 365 * 24 * 3600
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# ``__Host-`` binds a cookie to this very host, and needs Secure (RFC 6265bis 4.1.3.2).
+_PREFIX = "__Host-" if AUTHSITE.https else ""
+SESSION_COOKIE_NAME = f"{_PREFIX}sessionid"
+SESSION_COOKIE_SECURE = AUTHSITE.https
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = AUTHSITE.session_days * 24 * 3600
+SESSION_ENGINE = "accounts.sessions.store"
+
+CSRF_COOKIE_NAME = f"{_PREFIX}csrftoken"
+CSRF_COOKIE_SECURE = AUTHSITE.https
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "authsite.errors.csrf_failure"
+
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
+_CSP_COMMON = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.NONCE, CSP.STRICT_DYNAMIC],
+    "style-src": [CSP.SELF],
+    "img-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "base-uri": [CSP.NONE],
+    "object-src": [CSP.NONE],
+    "frame-ancestors": [CSP.NONE],
+}
+SECURE_CSP = {**_CSP_COMMON, "require-trusted-types-for": ["'script'"]}
+# Django's admin calls itself by script, and its jQuery breaks under Trusted Types.
+SECURE_CSP_ADMIN = {**_CSP_COMMON, "connect-src": [CSP.SELF]}
+
+# Enough for a megabyte in one field to be told so by the form.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 100

@@ -1,0 +1,36 @@
+"""Outgoing mail, by ``EMAIL_URL``."""
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from authsite.settings.site import AUTHSITE
+
+# A step of the conversation with the mail server; the outbox tries again later.
+TIMEOUT_SECONDS = 10
+
+
+def mailer(address: str) -> dict[str, Any]:
+    """An entry of ``MAILERS`` for an ``EMAIL_URL``; ``ValueError`` for an unknown scheme."""
+    url = urlsplit(address)
+    if url.scheme == "file":
+        folder = url2pathname(url.path)
+        return {"BACKEND": "accounts.mail.backends.FileBackend", "OPTIONS": {"folder": folder}}
+    if url.scheme not in {"smtp", "smtps", "smtp+plain"}:
+        raise ValueError("EMAIL_URL begins with smtp, smtps, smtp+plain or file")
+    return {
+        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "OPTIONS": {
+            "host": url.hostname or "localhost",
+            "port": url.port or {"smtp": 587, "smtps": 465, "smtp+plain": 25}[url.scheme],
+            "username": unquote(url.username or ""),
+            "password": unquote(url.password or ""),
+            "use_tls": url.scheme == "smtp",
+            "use_ssl": url.scheme == "smtps",
+            "timeout": TIMEOUT_SECONDS,
+        },
+    }
+
+
+MAILERS = {"default": mailer(AUTHSITE.email_url)}
+DEFAULT_FROM_EMAIL = AUTHSITE.mail_from

@@ -1,0 +1,24 @@
+"""Our own settings, read and checked once: ``settings.AUTHSITE``."""
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+from dotenv import dotenv_values
+
+from accounts.kernel.config import ConfigError, read
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+
+_dotenv = {name: value or "" for name, value in dotenv_values(BASE_DIR / ".env").items()}
+try:
+    AUTHSITE = read({**_dotenv, **os.environ})
+except ConfigError as error:
+    raise ImproperlyConfigured(str(error)) from None
+
+# Off in development too: a page that shows settings and variables is a page that leaks them.
+DEBUG = False
+SECRET_KEY = AUTHSITE.secret_key
+SECRET_KEY_FALLBACKS = list(AUTHSITE.secret_key_fallbacks)
+USE_TZ = True
+TIME_ZONE = "UTC"

@@ -1,0 +1,14 @@
+"""Every address of the site."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+handler400 = "authsite.errors.bad_request"
+handler403 = "authsite.errors.permission_denied"
+handler404 = "authsite.errors.not_found"
+handler500 = "authsite.errors.server_error"
+
+urlpatterns = [
+    path("", include("accounts.urls")),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,15 @@
+"""What a WSGI server runs. Production unless ENVIRONMENT says otherwise."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("ENVIRONMENT", "production")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
+
+application = get_wsgi_application()
+
+# Below, since its models need Django to be ready: this process sends the mail it posts.
+from accounts.mail import sender  # noqa: E402
+
+sender.start()
