@@ -1,0 +1,38 @@
+// Progressive enhancement: every page works without this file.
+
+const say = text => { document.getElementById('live').textContent = text }
+
+// Password managers and autofill know the field by its type: hidden again before it is sent.
+for (const button of document.querySelectorAll('[data-reveal]')) {
+  const input = document.getElementById(button.getAttribute('aria-controls'))
+  const show = on => {
+    input.type = on ? 'text' : 'password'
+    button.setAttribute('aria-pressed', on)
+  }
+  button.addEventListener('click', () => show(input.type === 'password'))
+  input.form.addEventListener('submit', () => show(false))
+  button.hidden = false
+}
+
+// Counts down to a button's next use. Counted by the clock: timers sleep in hidden tabs.
+for (const wait of document.querySelectorAll('[data-wait]')) {
+  const button = document.getElementById(wait.dataset.for)
+  const time = wait.querySelector('time')
+  const end = Date.now() + wait.dataset.wait * 1000
+  const tick = () => {
+    const left = Math.ceil((end - Date.now()) / 1000)
+    if (left > 0) {
+      time.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}`
+      return
+    }
+    clearInterval(timer)
+    wait.hidden = true
+    button.disabled = false
+    say(wait.dataset.done)
+  }
+  const timer = setInterval(tick, 500)
+  button.disabled = true
+  tick()
+}
+
+document.querySelector('[data-summary]')?.focus()
