@@ -1,0 +1,75 @@
+"""The fixtures that every test may ask for; the browser's are in ``tests.support.browser``."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.support import env
+from tests.support.services import Postgres, Redis
+from tests.support.site import Site
+
+pytest_plugins = ["tests.support.browser"]
+
+
+class Clock:
+    """Time as the site's own clock tells it; it stands still until moved."""
+
+    def __init__(self) -> None:
+        self._now = datetime.now(UTC)
+
+    def now(self) -> datetime:
+        return self._now
+
+    def set(self, moment: datetime) -> None:
+        self._now = moment
+
+    def advance(self, **interval: float) -> None:
+        """``clock.advance(minutes=15)``"""
+        self._now += timedelta(**interval)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    from accounts.kernel import clock as site_clock
+
+    clock = Clock()
+    monkeypatch.setattr(site_clock, "_now", clock.now)
+    return clock
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """A file, as in production: in memory, threads would meet locks that no file has."""
+    from django.conf import settings
+
+    settings.DATABASES["default"]["TEST"]["NAME"] = str(env.DATA_DIR / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    """The real site on SQLite, one a module, with the settings in the module's ``SITE``."""
+    with Site(**getattr(request.module, "SITE", {})) as running:
+        yield running
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by what it needs, so that ``-m "not browser"`` is always right."""
+    needs = {"chromium": "browser", "postgres": "postgres", "redis_server": "redis"}
+    for item in items:
+        for fixture, mark in needs.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(mark)

@@ -1,0 +1,101 @@
+"""Servers as subprocesses: started, waited for, and stopped by their own process group."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+
+
+def free_port() -> int:
+    """A port of the loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def listening(port: int) -> bool:
+    """Whether something on the loopback takes connections at ``port``."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Process:
+    """One server program with a log, the leader of its own process group."""
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        log: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        owner: str | None = None,
+    ) -> None:
+        self._log = log
+        with log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                [str(word) for word in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
+                **run_as(owner),
+            )
+
+    @property
+    def pid(self) -> int:
+        """The server's process id, and its group's."""
+        return self._popen.pid
+
+    @property
+    def running(self) -> bool:
+        return self._popen.poll() is None
+
+    def log(self) -> str:
+        """What the server printed so far."""
+        return self._log.read_text(errors="replace")
+
+    def wait_until(self, ready: Callable[[], bool], what: str) -> None:
+        """Fail with the log unless ``ready`` becomes true in time."""
+        deadline = time.monotonic() + START_SECONDS
+        while not ready():
+            if not self.running or time.monotonic() > deadline:
+                self.kill()
+                pytest.fail(f"{what} did not start:\n{self.log()}", pytrace=False)
+            time.sleep(0.05)
+
+    def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
+        """Ask the server to stop, and return its exit code; one that won't is a failure."""
+        if self.running:
+            self._popen.send_signal(sign)
+            try:
+                self._popen.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                pytest.fail(f"did not stop within {STOP_SECONDS} s:\n{self.log()}", pytrace=False)
+        self.kill()
+        return self._popen.returncode
+
+    def kill(self) -> None:
+        """End the whole group at once, as a power cut would."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._popen.wait()
+
+
+def run_as(owner: str | None) -> dict[str, Any]:
+    """The arguments of ``subprocess`` that run a program as ``owner`` and in no other's group."""
+    return {"user": owner, "group": owner, "extra_groups": []} if owner else {}

@@ -1,0 +1,166 @@
+"""The real site: its server program, its database and its mailbox, in a folder of their own."""
+
+import email.policy
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from email.message import EmailMessage
+from email.parser import BytesParser
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.support.client import Client
+from tests.support.env import clean
+from tests.support.process import Process, free_port, listening
+
+ROOT = Path(__file__).resolve().parents[2]
+MANAGE_SECONDS = 120.0
+MAIL_SECONDS = 10.0
+QUIET_SECONDS = 0.5
+
+
+class Site:
+    """``python -m authsite`` in development, on a free port; settings are given by name.
+
+    ::
+
+        with Site(SIGNUP="closed") as site:
+            site.client().get("/accounts/login/")
+    """
+
+    def __init__(self, *, data_dir: Path | None = None, migrate: bool = True, **env: str) -> None:
+        self._owns_folder = data_dir is None
+        self._migrate = migrate
+        self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="authsite-site-"))
+        self.port = free_port()
+        self.env = {"PORT": str(self.port), "ORIGIN": f"http://localhost:{self.port}"} | env
+        self.origin = self.env["ORIGIN"]
+        self.process: Process | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            if self._migrate:
+                self.manage("migrate", "--verbosity", "0")
+            return self.start()
+        except BaseException:
+            self._remove_folder()
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if self.process and self.process.running:
+                self.stop()
+        finally:
+            self._remove_folder()
+
+    def start(self) -> Self:
+        """Start the server, also anew after ``stop`` or ``kill``, and wait until it answers."""
+        self.process = Process(
+            [sys.executable, "-m", "authsite"], self._log, env=self._environment, cwd=ROOT
+        )
+        self.process.wait_until(self._answers, "The site")
+        return self
+
+    def stop(self) -> int:
+        """Stop the server as an operator would, and return its exit code."""
+        assert self.process, "never started"
+        return self.process.stop()
+
+    def kill(self) -> None:
+        """Kill the server and its workers at once, as a power cut would."""
+        assert self.process, "never started"
+        self.process.kill()
+
+    def second(self, **env: str) -> "Site":
+        """Another node of the same site: same data, database and origin, another port."""
+        port = str(free_port())
+        node = Site(data_dir=self.data_dir, migrate=False, **(self.env | {"PORT": port} | env))
+        node.port = int(port)
+        return node
+
+    def client(self, **headers: str) -> Client:
+        """A new browser's worth of cookies at this node; ``User_Agent="…"`` gives a header."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return Client(self.origin, connect=("127.0.0.1", self.port), headers=named)
+
+    def manage(self, *args: str) -> str:
+        """What ``manage.py`` prints; a command that fails is an error with its words."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *args],
+            capture_output=True,
+            check=False,
+            cwd=ROOT,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=MANAGE_SECONDS,
+        )
+        if done.returncode:
+            raise AssertionError(f"manage.py {' '.join(args)}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def log(self) -> str:
+        """What the server printed, over all its starts."""
+        return self._log.read_text(errors="replace")
+
+    def mails(self, *, to: str = "", subject: str = "") -> list[EmailMessage]:
+        """The mails sent so far, oldest first; only those with these words in To and Subject."""
+        files = sorted(
+            (self.data_dir / "mail").glob("*.eml"), key=lambda f: (f.stat().st_mtime_ns, f.name)
+        )
+        parser = BytesParser(EmailMessage, policy=email.policy.default)
+        mails = [parser.parsebytes(file.read_bytes()) for file in files]
+        return [mail for mail in mails if to in str(mail["To"]) and subject in str(mail["Subject"])]
+
+    def wait_for_mail(self, *, to: str = "", subject: str = "", count: int = 1) -> EmailMessage:
+        """The newest such mail, as soon as there are ``count`` of them."""
+        deadline = time.monotonic() + MAIL_SECONDS
+        while len(found := self.mails(to=to, subject=subject)) < count:
+            if time.monotonic() > deadline:
+                seen = [(str(mail["To"]), str(mail["Subject"])) for mail in self.mails()]
+                raise AssertionError(f"no mail {to=} {subject=} {count=}; there are {seen}")
+            time.sleep(0.05)
+        return found[-1]
+
+    def no_mail(self, *, to: str = "", subject: str = "", count: int = 0) -> None:
+        """Assert that for a while there are no more than ``count`` such mails."""
+        time.sleep(QUIET_SECONDS)
+        found = [str(mail["Subject"]) for mail in self.mails(to=to, subject=subject)]
+        assert len(found) == count, found
+
+    @property
+    def _log(self) -> Path:
+        return self.data_dir / f"server-{self.port}.log"
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return os.environ | clean(self.data_dir) | self.env
+
+    def _remove_folder(self) -> None:
+        if self._owns_folder:
+            shutil.rmtree(self.data_dir)
+
+    def _answers(self) -> bool:
+        if not listening(self.port):
+            return False
+        try:
+            self.client().get("/accounts/login/")
+        except OSError:
+            return False
+        return True
+
+
+def text_of(mail: EmailMessage) -> str:
+    """The plain text part of a mail."""
+    part = mail.get_body(preferencelist=("plain",))
+    assert part, "the mail has no plain text"
+    return part.get_content()
