@@ -1,0 +1,193 @@
+"""A real Chromium. A page with anything to say in its console fails its test.
+
+``open_page`` makes pages; ``page`` is one at the module's ``site``. Each page watches for
+warnings and errors in the console, uncaught exceptions, violations of the Content Security
+Policy and requests that failed. An error status that the test means to see is announced:
+``page = open_page(expect=(404,))``.
+"""
+
+import functools
+import importlib.resources
+import re
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.support.missing import find, missing
+from tests.support.site import Site
+
+TIMEOUT_MS = 10_000
+SETTLE_MS = 50
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-sync",
+    "--no-first-run",
+    # No page of the tests reaches another machine: such a request fails, and so does its test.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost, "
+    "EXCLUDE 127.0.0.1",
+)
+MOBILE = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "is_mobile": True,
+    "has_touch": True,
+}
+
+type OpenPage = Callable[..., Page]
+
+# Violations also reach the console, but with no word on the directive when only reported.
+_LISTEN = """
+document.addEventListener("securitypolicyviolation", event => reportViolation(
+    `${event.violatedDirective} blocks ${event.blockedURI} ` +
+    `at ${event.sourceFile}:${event.lineNumber}`
+));
+"""
+_STATUS = re.compile(r"Failed to load resource: the server responded with a status of (\d{3})")
+_WATCHES = pytest.StashKey[list["Watch"]]()
+
+
+class Watch:
+    """What went wrong in one page."""
+
+    def __init__(self, page: Page, expect: tuple[int, ...]) -> None:
+        self.problems: list[str] = []
+        self._expect = expect
+        self._page = page
+        page.on("console", lambda message: self._console(message.type, message.text))
+        page.on("pageerror", lambda error: self._note("uncaught", error.message))
+        page.on("requestfailed", lambda request: self._failed(request.url, request.failure))
+        page.on("crash", lambda _: self._note("crash", page.url))
+        page.expose_function("reportViolation", lambda text: self._note("policy", text))
+        page.add_init_script(_LISTEN)
+
+    def settle(self) -> None:
+        """Let in what the page has said and Playwright has not yet told."""
+        if not self._page.is_closed():
+            self._page.wait_for_timeout(SETTLE_MS)
+
+    def _note(self, kind: str, text: str) -> None:
+        self.problems.append(f"{kind}: {text}")
+
+    def _console(self, kind: str, text: str) -> None:
+        status = _STATUS.match(text)
+        expected = status is not None and int(status[1]) in self._expect
+        if kind in {"warning", "error", "assert"} and not expected:
+            self._note(kind, text)
+
+    def _failed(self, url: str, reason: str | None) -> None:
+        # Aborted is what the test itself cut off, by going on to the next page.
+        if reason != "net::ERR_ABORTED":
+            self._note("request", f"{url} {reason}")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One browser a module: while Playwright's loop runs, Django refuses the thread its ORM."""
+    program = find(*NAMES) or missing("Chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program,
+            args=list(ARGUMENTS),
+            chromium_sandbox=False,  # its sandbox refuses root, which CI is
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[OpenPage]:
+    """``open_page(site, expect=(404,), **options)``: a page with cookies of its own.
+
+    The options are Playwright's for a context: ``java_script_enabled=False``,
+    ``color_scheme="dark"``, ``**MOBILE``.
+    """
+    contexts = []
+    watches = request.node.stash.setdefault(_WATCHES, [])
+
+    def open_(site: Site, *, expect: tuple[int, ...] = (), **options: Any) -> Page:
+        context = chromium.new_context(base_url=site.origin, **options)
+        contexts.append(context)
+        context.set_default_timeout(TIMEOUT_MS)
+        page = context.new_page()
+        watches.append(Watch(page, expect))
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(open_page: OpenPage, site: Site) -> Page:
+    """A page at the module's site, in a new browser without cookies."""
+    return open_page(site)
+
+
+@pytest.fixture
+def no_js_page(open_page: OpenPage, site: Site) -> Page:
+    return open_page(site, java_script_enabled=False)
+
+
+@pytest.fixture
+def dark_page(open_page: OpenPage, site: Site) -> Page:
+    return open_page(site, color_scheme="dark")
+
+
+@pytest.fixture
+def mobile_page(open_page: OpenPage, site: Site) -> Page:
+    return open_page(site, **MOBILE)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Fail a test, not merely its teardown, for what its pages complained of."""
+    result = yield
+    watches = pyfuncitem.stash.get(_WATCHES, [])
+    for watch in watches:
+        watch.settle()
+    problems = [problem for watch in watches for problem in watch.problems]
+    if problems:
+        pytest.fail("The browser complained:\n" + "\n".join(problems), pytrace=False)
+    return result
+
+
+def axe(page: Page) -> list[str]:
+    """What axe-core finds wrong on the page, a line each. The page must run scripts.
+
+    axe goes in by the debugger's own evaluation, which neither the Content Security Policy nor
+    Trusted Types concern.
+    """
+    session = page.context.new_cdp_session(page)
+
+    def evaluate(expression: str) -> Any:
+        found = session.send(
+            "Runtime.evaluate",
+            {"expression": expression, "awaitPromise": True, "returnByValue": True},
+        )
+        assert "exceptionDetails" not in found, found["exceptionDetails"]
+        return found["result"].get("value")
+
+    try:
+        # Timers don't run on a page without scripts: axe would never answer.
+        assert not evaluate("matchMedia('(scripting: none)').matches"), "axe needs scripts"
+        evaluate(f"{_axe_source()}; undefined")
+        violations = evaluate("axe.run({resultTypes: ['violations']}).then(r => r.violations)")
+    finally:
+        session.detach()
+    return [
+        f"{violation['id']} ({violation['impact']}): {node['html']}"
+        for violation in violations
+        for node in violation["nodes"]
+    ]
+
+
+@functools.cache
+def _axe_source() -> str:
+    file = importlib.resources.files("axe_playwright_python") / "axe.min.js"
+    return Path(str(file)).read_text(encoding="utf-8")
