@@ -1,0 +1,69 @@
+"""What holds for every template: strict CSP, every word translatable."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from django.template.loader import get_template
+
+FOLDER = Path(__file__).resolve().parents[2] / "templates"
+TEMPLATES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.html"))
+# A mail is read in a mail program: no policy of ours applies, and styles must be inline.
+PAGES = [name for name in TEMPLATES if name != "accounts/mail/message.html"]
+
+TRANSLATED = re.compile(r"{%\s*blocktranslate.*?endblocktranslate\s*%}", re.DOTALL)
+TEMPLATE_SYNTAX = re.compile(r"{%.*?%}|{{.*?}}|{#.*?#}|{%\s*comment.*?endcomment\s*%}", re.DOTALL)
+READ_ALOUD = {"alt", "title", "aria-label", "placeholder"}
+LETTERS = re.compile(r"[^\W\d_]{2}")
+
+
+class Reader(HTMLParser):
+    """Collects what a page says in clear, and what a strict CSP would stop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.inline: list[str] = []
+        self._tag = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._tag = tag
+        given = dict(attrs)
+        self.words += [given[name] or "" for name in READ_ALOUD & set(given)]
+        bad = [name for name in given if name == "style" or name.startswith("on")]
+        bad += [
+            f"{n}={v}" for n, v in attrs if (v or "").lower().startswith(("javascript:", "data:"))
+        ]
+        if tag == "style" or (tag == "script" and not {"src", "nonce"} <= set(given)):
+            bad.append(tag)
+        self.inline += bad
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def read(name: str) -> Reader:
+    source = (FOLDER / name).read_text()
+    reader = Reader()
+    # Attributes keep what was in them: a nonce is a template variable.
+    source = source.replace("{{ csp_nonce }}", "nonce")
+    # A class of the page, not a word on it.
+    source = source.replace("{% block wide %}wide", "")
+    reader.feed(TEMPLATE_SYNTAX.sub(" ", TRANSLATED.sub(" ", source)))
+    return reader
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_template_compiles(name: str) -> None:
+    get_template(name)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_has_inline_script_or_style(name: str) -> None:
+    assert read(name).inline == []
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_word_of_a_template_is_translatable(name: str) -> None:
+    assert [word.strip() for word in read(name).words if LETTERS.search(word)] == []
