@@ -28,13 +28,13 @@ help: ## list these
 
 # Settings given to make (`make run PORT=9000`) reach the recipe by themselves.
 run: $(RUN_STAMP) ## run the site at http://localhost:8000 (PORT=, BIND= change it)
-	@export ENVIRONMENT="$${ENVIRONMENT:-development}"; \
+	@export ENVIRONMENT_DEFAULT=development; \
 	$(PY) manage.py migrate --verbosity 0 && \
 	$(PY) manage.py create_owner --if-none && \
 	exec $(PY) -m authsite
 
 test: $(DEV_STAMP) ## run the tests, in parallel
-	@$(PY) -m pytest --quiet --numprocesses auto --dist loadfile \
+	@$(PY) -m pytest --numprocesses auto --dist loadfile \
 	    -o faulthandler_timeout=120 -o faulthandler_exit_on_timeout=true
 
 check: $(DEV_STAMP) ## check format, lint, types, imports, deployment, migrations, templates

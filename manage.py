@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line. Development unless ENVIRONMENT says otherwise."""
+"""Django's command line. Development unless ENVIRONMENT, also in .env, says otherwise."""
 
 import os
 import sys
@@ -7,6 +7,6 @@ import sys
 from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
-    os.environ.setdefault("ENVIRONMENT", "development")
+    os.environ.setdefault("ENVIRONMENT_DEFAULT", "development")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
     execute_from_command_line(sys.argv)

@@ -16,7 +16,6 @@ THREADS = 16
 
 def main() -> None:
     """Serve until interrupted."""
-    os.environ.setdefault("ENVIRONMENT", "production")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
     try:
         config = settings.AUTHSITE

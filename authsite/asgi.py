@@ -1,10 +1,9 @@
-"""What an ASGI server runs. Production unless ENVIRONMENT says otherwise."""
+"""What an ASGI server runs. Production unless told otherwise."""
 
 import os
 
 from django.core.asgi import get_asgi_application
 
-os.environ.setdefault("ENVIRONMENT", "production")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
 
 application = get_asgi_application()

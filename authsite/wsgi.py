@@ -1,10 +1,9 @@
-"""What a WSGI server runs. Production unless ENVIRONMENT says otherwise."""
+"""What a WSGI server runs. Production unless told otherwise."""
 
 import os
 
 from django.core.wsgi import get_wsgi_application
 
-os.environ.setdefault("ENVIRONMENT", "production")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
 
 application = get_wsgi_application()

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,17 @@ def networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(word) for word in words(text))
 
 
+def address(*schemes: str) -> Callable[[str], str]:
+    """A reader of URLs with one of ``schemes``; errors never repeat it, as it holds a password."""
+
+    def read(text: str) -> str:
+        if text.partition(":")[0] not in schemes:
+            raise ValueError(f"begins with one of {', '.join(schemes)}")
+        return text
+
+    return read
+
+
 def origin(text: str) -> str:
     """A reader of an origin (RFC 6454): scheme, host, port, and nothing behind them."""
     parts = urlsplit(text)
@@ -94,7 +105,8 @@ class Config:
     """Everything that an operator may set. ``docs/settings.md`` is generated from it."""
 
     environment: str = knob(
-        "`production`, which refuses to start on an unsafe or missing setting, or `development`.",
+        "`production`, which refuses to start on an unsafe or missing setting, or `development`, "
+        "which `make run` and `manage.py` take when it is not given.",
         choice("production", "development"),
         default="production",
     )
@@ -116,21 +128,26 @@ class Config:
         "Former values of SECRET_KEY that are still read.", words, default=(), secret=True
     )
     encryption_keys: tuple[str, ...] = knob(
-        "Keys for secrets at rest, newest first, all still read. `make_secret --encryption-key`.",
+        "Keys for secrets at rest, newest first, all still read. `make_secret encryption-key`.",
         fernet_keys,
         default=(),
         secret=True,
     )
     database_url: str = knob(
-        "SQLite or PostgreSQL. In development `sqlite:///DATA_DIR/db.sqlite3`.", secret=True
+        "SQLite or PostgreSQL. If not given, `sqlite:///DATA_DIR/db.sqlite3`.",
+        address("sqlite", "postgres", "postgresql"),
+        secret=True,
     )
     redis_url: str = knob(
-        "Limits that several nodes share; without it they live in the database.", secret=True
+        "Limits that several nodes share; without it they live in the database.",
+        address("redis", "rediss", "unix"),
+        secret=True,
     )
     email_url: str = knob(
         "Outgoing mail: `smtp://user:password@host:587` (STARTTLS), `smtps://…:465`, "
         "`smtp+plain://…:25` (no TLS), or `file:///folder`, one file a mail. "
         "In development `DATA_DIR/mail`.",
+        address("smtp", "smtps", "smtp+plain", "file"),
         secret=True,
     )
     mail_from: str = knob(
@@ -169,16 +186,15 @@ class Config:
             (len(self.secret_key) < 50, "SECRET_KEY is missing or shorter than 50 characters"),
             (not self.encryption_keys, "ENCRYPTION_KEYS is missing"),
             (not self.origin, "ORIGIN is missing"),
-            (not self.database_url, "DATABASE_URL is missing"),
             (not self.email_url, "EMAIL_URL is missing"),
             (not self.mail_from, "MAIL_FROM is missing"),
-            (not self.development and not self.https, "ORIGIN is not https"),
+            (bool(self.origin) and not (self.https or self.development), "ORIGIN is not https"),
         ]
         return [sentence for is_wrong, sentence in wrong if is_wrong]
 
 
-def read(environ: Mapping[str, str]) -> Config:
-    """The settings in ``environ``; ``ConfigError`` naming every fault at once."""
+def read(environ: Mapping[str, str], root: Path) -> Config:
+    """The settings in ``environ``, paths taken from ``root``; ``ConfigError`` names all faults."""
     faults: list[str] = []
     given: dict[str, Any] = {}
     for setting in fields(Config):
@@ -190,7 +206,11 @@ def read(environ: Mapping[str, str]) -> Config:
         except (ValueError, OSError) as error:
             faults.append(f"{name} {error}")
     if not faults:
-        given = _development(given) if given.get("environment") == "development" else given
+        folder = root / given.get("data_dir", DATA_DIR)
+        given |= {"data_dir": folder}
+        given.setdefault("database_url", f"sqlite:///{folder / 'db.sqlite3'}")
+        if given.get("environment") == "development":
+            _supply(given, folder)
         config = Config(**given)
         faults = config.faults()
     if faults:
@@ -198,30 +218,20 @@ def read(environ: Mapping[str, str]) -> Config:
     return config
 
 
-def default_of(name: str) -> Any:
-    """What the setting is when it is not given."""
-    default = next(f.default for f in fields(Config) if f.name == name)
-    return None if default is MISSING else default
-
-
 def _text(environ: Mapping[str, str], name: str, *, secret: bool) -> str:
     path = environ.get(f"{name}_FILE") if secret else None
     return (Path(path).read_text() if path else environ.get(name, "")).strip()
 
 
-def _development(given: dict[str, Any]) -> dict[str, Any]:
-    """What development supplies by itself, so that one command is enough."""
-    folder = given.setdefault("data_dir", default_of("data_dir")).absolute()
-    given["data_dir"] = folder
-    given.setdefault("origin", f"http://localhost:{given.get('port', default_of('port'))}")
+def _supply(given: dict[str, Any], folder: Path) -> None:
+    """What development has by itself, so that one command is enough."""
+    given.setdefault("origin", f"http://localhost:{given.get('port', Config.port)}")
     given.setdefault("secret_key", _kept(folder / "secret_key", secrets.token(48)))
     given.setdefault(
         "encryption_keys", (_kept(folder / "encryption_key", secrets.encryption_key()),)
     )
-    given.setdefault("database_url", f"sqlite:///{folder / 'db.sqlite3'}")
     given.setdefault("email_url", (folder / "mail").as_uri())
     given.setdefault("mail_from", "authsite@localhost")
-    return given
 
 
 def _kept(path: Path, fresh: str) -> str:

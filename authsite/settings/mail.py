@@ -11,13 +11,11 @@ TIMEOUT_SECONDS = 10
 
 
 def mailer(address: str) -> dict[str, Any]:
-    """An entry of ``MAILERS`` for an ``EMAIL_URL``; ``ValueError`` for an unknown scheme."""
+    """An entry of ``MAILERS`` for an ``EMAIL_URL``."""
     url = urlsplit(address)
     if url.scheme == "file":
         folder = url2pathname(url.path)
         return {"BACKEND": "accounts.mail.backends.FileBackend", "OPTIONS": {"folder": folder}}
-    if url.scheme not in {"smtp", "smtps", "smtp+plain"}:
-        raise ValueError("EMAIL_URL begins with smtp, smtps, smtp+plain or file")
     return {
         "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
         "OPTIONS": {

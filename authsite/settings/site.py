@@ -10,9 +10,11 @@ from accounts.kernel.config import ConfigError, read
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
+# ``manage.py`` and ``make run`` prefer development; whatever else starts the site, production.
+_preferred = {"ENVIRONMENT": os.environ.get("ENVIRONMENT_DEFAULT", "production")}
 _dotenv = {name: value or "" for name, value in dotenv_values(BASE_DIR / ".env").items()}
 try:
-    AUTHSITE = read({**_dotenv, **os.environ})
+    AUTHSITE = read({**_preferred, **_dotenv, **os.environ}, BASE_DIR)
 except ConfigError as error:
     raise ImproperlyConfigured(str(error)) from None
 
