@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxLengthValidator
 from django.forms.renderers import TemplatesSetting
 from django.utils.translation import gettext_lazy as _
 
@@ -31,6 +32,12 @@ class CodeField(forms.CharField):
     def clean(self, value: Any) -> str:
         """The code as it was made."""
         return canonical_code(super().clean(value))
+
+
+def no_longer_than(length: int) -> MaxLengthValidator:
+    """A limit without the ``maxlength`` of Django's ``max_length``: browsers cut what is pasted to
+    it, silently, and a cut address is somebody else's and a cut password nobody's."""
+    return MaxLengthValidator(length)
 
 
 def text_input(autocomplete: str, kind: str = "text") -> forms.TextInput:

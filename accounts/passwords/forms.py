@@ -7,6 +7,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from accounts.kernel.forms import no_longer_than
 from accounts.kernel.text import refuse_surrogates
 from accounts.passwords.hashers import MAX_LENGTH
 from accounts.users.models import User
@@ -52,10 +53,9 @@ class NewPasswordField(forms.CharField):
             label=_("Password"),
             strip=False,
             min_length=MIN_LENGTH,
-            max_length=MAX_LENGTH,
-            help_text=_("At least 12 characters. A few words that don't belong together do well."),
+            help_text=_("At least 12 characters. A few words that don’t belong together do well."),
             widget=PasswordInput("new-password", passwordrules=f"minlength: {MIN_LENGTH};"),
-            validators=[refuse_surrogates],
+            validators=[no_longer_than(MAX_LENGTH), refuse_surrogates],
             **options,
         )
 

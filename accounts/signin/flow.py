@@ -35,6 +35,7 @@ def begin(
         remember_pending(request, account)
     if missing is not None or isinstance(account, PendingSignup):
         return redirect(DETOURS[missing or Missing.ADDRESS])
+    request.session.pop(PENDING, None)
     login = carry(account, proofs, remember=remember, next_url=next_url)
     return cast(HttpResponse, perform_login(request, login))
 

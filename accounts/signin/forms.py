@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel.forms import text_input
+from accounts.kernel.forms import no_longer_than, text_input
 from accounts.kernel.text import refuse_invisible
 from accounts.passwords.forms import CurrentPasswordField, NewPasswordField, refuse_guessable
 from accounts.users import addresses
@@ -18,8 +18,7 @@ class LoginForm(forms.Form):
 
     login = forms.CharField(
         label=_("Username or email address"),
-        max_length=addresses.MAX_LENGTH,
-        validators=[refuse_invisible],
+        validators=[no_longer_than(addresses.MAX_LENGTH), refuse_invisible],
         widget=text_input("username"),
     )
     password = CurrentPasswordField()

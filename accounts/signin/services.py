@@ -3,7 +3,6 @@
 from django.utils.translation import gettext_lazy as _
 
 from accounts.kernel.errors import PublicError
-from accounts.kernel.text import fold
 from accounts.passwords import services as passwords
 from accounts.throttle import familiar
 from accounts.throttle.limits import (
@@ -11,9 +10,8 @@ from accounts.throttle.limits import (
     LOGIN_EVERYONE,
     LOGIN_FAMILIAR,
     LOGIN_SUBSCRIBER,
-    Limit,
 )
-from accounts.throttle.services import give_back, spend
+from accounts.throttle.services import Charge, give_back, spend
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 
@@ -34,13 +32,14 @@ def prove_password(login: str, password: str, subscriber: str) -> User | Pending
     """
     spend(LOGIN_SUBSCRIBER, subscriber)
     account = users.find(login)
-    subject = account.pk if account else fold(login)
-    spent = _spend_account(subject, subscriber)
+    key = users.login_key(login)
+    subject = account.pk if account else key
+    place = familiar.find(subject, subscriber)
+    charge = _charge_account(key, subscriber, is_familiar=place is not None)
     if not passwords.verify(password, account.password if account else None) or account is None:
         raise InvalidCredentials
-    give_back(*spent)
-    give_back(LOGIN_SUBSCRIBER, subscriber)
-    familiar.remember(subject, subscriber)
+    give_back(charge, (LOGIN_SUBSCRIBER, subscriber))
+    familiar.remember(subject, subscriber, place)
     if isinstance(account, User) and passwords.is_outdated(account.password):
         renew_hash(account, password)
     return account
@@ -53,18 +52,19 @@ def renew_hash(user: User, password: str) -> None:
     User.objects.filter(pk=user.pk, password=before).update(password=user.password)
 
 
-def _spend_account(subject: object, subscriber: str) -> tuple[Limit, *tuple[object, ...]]:
-    """Spend what guesses at one account cost, and say what was spent.
+def _charge_account(login_key: str, subscriber: str, *, is_familiar: bool) -> Charge:
+    """Spend what a guess at one account costs, and say what a success gives back.
 
-    A place that it was signed in to from has a budget of its own: guesses from elsewhere, and
-    crowds at the door, don't keep its owner out.
+    Each name and address has its own budget: one for the account would tell which of them belong
+    together, and so which exist. So has each place that the account was signed in to from: guesses
+    from elsewhere, and crowds at the door, don't keep its owner out.
     """
-    if familiar.is_familiar(subject, subscriber):
-        spend(LOGIN_FAMILIAR, subject, subscriber)
-        return LOGIN_FAMILIAR, subject, subscriber
-    spend(LOGIN_ACCOUNT, subject)
+    if is_familiar:
+        spend(LOGIN_FAMILIAR, login_key, subscriber)
+        return LOGIN_FAMILIAR, login_key, subscriber
+    spend(LOGIN_ACCOUNT, login_key)
     spend(LOGIN_EVERYONE)
-    return LOGIN_ACCOUNT, subject
+    return LOGIN_ACCOUNT, login_key
 
 
 def keep_next(signup: PendingSignup, next_url: str) -> None:

@@ -1,7 +1,7 @@
 """From a sign-up to a user, an act a transaction; taken addresses look and cost like free ones."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
@@ -78,6 +78,11 @@ def find(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
     """The sign-up of that id, if it still waits."""
     waiting = PendingSignup.objects.filter(expires_at__gt=clock.now())
     return waiting.filter(pk=signup_id).first() if signup_id else None
+
+
+def begun_at(signup: PendingSignup) -> datetime:
+    """When the sign-up was made."""
+    return signup.expires_at - LIFE
 
 
 def find_by_link(token: str) -> PendingSignup | None:

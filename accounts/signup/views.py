@@ -90,9 +90,8 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
     form = _link_form(is_here)(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
-            if not is_here:
-                _prove_password(request, signup, form.cleaned_data["password"])
-            return _enter(request, services.confirm_by_link(signup, key), signup)
+            proof = _proved_here(signup) if is_here else _prove_password(request, signup, form)
+            return _enter(request, services.confirm_by_link(signup, key), signup, proof)
         except InvalidCredentials:
             form.add_error("password", _("That is not the password of this sign-up."))
         except services.WrongCode:
@@ -105,11 +104,12 @@ def _link_form(is_here: bool) -> type[forms.Form]:
     return ConfirmHereForm if is_here else ConfirmElsewhereForm
 
 
-def _prove_password(request: HttpRequest, signup: PendingSignup, password: str) -> None:
+def _prove_password(request: HttpRequest, signup: PendingSignup, form: forms.Form) -> Proof:
     """At the price of a sign-in attempt, so that the link is no way round the limits."""
-    account = prove_password(signup.username, password, subscriber_of(request))
+    account = prove_password(signup.username, form.cleaned_data["password"], subscriber_of(request))
     if account.pk != signup.pk:
         raise InvalidCredentials
+    return Proof.now(Method.PASSWORD)
 
 
 def _confirm_by_code(request: HttpRequest, signup: PendingSignup) -> HttpResponse:
@@ -118,7 +118,7 @@ def _confirm_by_code(request: HttpRequest, signup: PendingSignup) -> HttpRespons
         try:
             code = form.cleaned_data["code"]
             user = services.confirm_by_code(signup, code, subscriber=subscriber_of(request))
-            return _enter(request, user, signup)
+            return _enter(request, user, signup, _proved_here(signup))
         except services.WrongCode as error:
             form.add_error("code", str(error))
     return _show(request, signup, form=form)
@@ -132,10 +132,16 @@ def _correct(request: HttpRequest, signup: PendingSignup) -> HttpResponse:
     return redirect("signup_confirm")
 
 
-def _enter(request: HttpRequest, user: User, signup: PendingSignup) -> HttpResponse:
+def _proved_here(signup: PendingSignup) -> Proof:
+    """The password was given in this browser, at the earliest when the sign-up began."""
+    return Proof(Method.PASSWORD, services.begun_at(signup))
+
+
+def _enter(
+    request: HttpRequest, user: User, signup: PendingSignup, password: Proof
+) -> HttpResponse:
     """This browser knows the password and somebody at it reads the mailbox: sign in."""
-    proofs = (Proof.now(Method.PASSWORD), Proof.now(Method.MAIL))
-    return flow.begin(request, user, *proofs, next_url=signup.next)
+    return flow.begin(request, user, password, Proof.now(Method.MAIL), next_url=signup.next)
 
 
 def _show(

@@ -14,19 +14,17 @@ LIFE = timedelta(days=90)
 RENEW = timedelta(days=60)
 
 
-def is_familiar(account: object, subscriber: str) -> bool:
-    """Whether ``account`` was signed in to from there within 90 days."""
-    return FamiliarPlace.objects.filter(
-        key=_key(account, subscriber), until__gt=clock.now()
-    ).exists()
+def find(account: object, subscriber: str) -> FamiliarPlace | None:
+    """The note that ``account`` was signed in to from there within 90 days, or None."""
+    key = _key(account, subscriber)
+    return FamiliarPlace.objects.filter(key=key, until__gt=clock.now()).first()
 
 
-def remember(account: object, subscriber: str) -> None:
+def remember(account: object, subscriber: str, noted: FamiliarPlace | None) -> None:
     """Note a sign-in from there; a write only where the note is missing or a month old."""
-    key, now = _key(account, subscriber), clock.now()
-    if not FamiliarPlace.objects.filter(key=key, until__gt=now + RENEW).exists():
+    if noted is None or noted.until < clock.now() + RENEW:
         FamiliarPlace.objects.bulk_create(
-            [FamiliarPlace(key=key, until=now + LIFE)],
+            [FamiliarPlace(key=_key(account, subscriber), until=clock.now() + LIFE)],
             update_conflicts=True,
             unique_fields=["key"],
             update_fields=["until"],

@@ -7,12 +7,16 @@ a transaction opens: what is counted inside one that fails is lost.
 
 import hashlib
 import math
+from collections.abc import Iterable
 from types import ModuleType
 
 from accounts.kernel import clock
 from accounts.kernel.errors import Later
 from accounts.throttle import database, shared
 from accounts.throttle.limits import Limit
+
+# A limit, and whose budget of it: what :func:`spend` takes.
+type Charge = tuple[Limit, *tuple[object, ...]]
 
 
 def spend(limit: Limit, *subject: object) -> None:
@@ -29,9 +33,10 @@ def wait(limit: Limit, *subject: object) -> int:
     return max(0, math.ceil(_seconds(limit, _store().peek(_key(limit, subject)) or now, now)))
 
 
-def give_back(limit: Limit, *subject: object) -> None:
-    """Return the one act that a success has spent, and nothing of what others spent."""
-    _store().give_back(_key(limit, subject), limit.interval_ms)
+def give_back(*charges: Charge) -> None:
+    """Return the acts that a success has spent itself, and nothing of what others spent."""
+    costs = {_key(limit, subject): limit.interval_ms for limit, *subject in charges}
+    _store().give_back(costs)
 
 
 def _seconds(limit: Limit, whole_at: int, now: int) -> float:
@@ -46,6 +51,6 @@ def _now_ms() -> int:
     return int(clock.now().timestamp() * 1000)
 
 
-def _key(limit: Limit, subject: tuple[object, ...]) -> str:
+def _key(limit: Limit, subject: Iterable[object]) -> str:
     """A digest, since people type passwords into the username field."""
     return hashlib.sha256("\0".join(map(str, (limit.name, *subject))).encode()).hexdigest()

@@ -21,7 +21,9 @@ redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', life)
 return false
 """
 GIVE_BACK = """
-if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('INCRBY', KEYS[1], -ARGV[1]) end
+for i, key in ipairs(KEYS) do
+  if redis.call('EXISTS', key) == 1 then redis.call('DECRBY', key, ARGV[i]) end
+end
 """
 TIMEOUT_SECONDS = 0.5
 
@@ -50,12 +52,13 @@ def peek(key: str) -> int | None:
     return int(whole_at) if whole_at else None
 
 
-def give_back(key: str, cost: int) -> None:
+def give_back(costs: dict[str, int]) -> None:
     """As :func:`accounts.throttle.database.give_back`."""
+    keys = [f"budget:{key}" for key in costs]
     try:
-        _client().eval(GIVE_BACK, 1, f"budget:{key}", cost)
+        _client().eval(GIVE_BACK, len(keys), *keys, *costs.values())
     except RedisError:
-        database.give_back(key, cost)
+        database.give_back(costs)
 
 
 def _client() -> Redis:

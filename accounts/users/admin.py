@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from accounts.users.models import User
 
@@ -21,7 +22,7 @@ class UserAdmin(admin.ModelAdmin):
     list_filter = ("is_active", "is_staff", "is_superuser")
     search_fields = ("username_key", "addresses__key", "id")
     ordering = ("username_key",)
-    fieldsets = ((None, {"fields": (*FACTS, "is_active")}), ("Rights", {"fields": RIGHTS}))
+    fieldsets = ((None, {"fields": (*FACTS, "is_active")}), (_("Rights"), {"fields": RIGHTS}))
     filter_horizontal = ("groups", "user_permissions")
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel.forms import text_input
+from accounts.kernel.forms import no_longer_than, text_input
 from accounts.users import addresses, names
 
 
@@ -14,9 +14,11 @@ class UsernameField(forms.CharField):
 
     def __init__(self, **options: Any) -> None:
         widget = text_input("username")
-        widget.attrs["maxlength"] = str(names.MAX_LENGTH)
         hint = _("Letters, digits, dots, hyphens and underscores. Others may see it.")
-        super().__init__(label=_("Username"), help_text=hint, widget=widget, **options)
+        limit = no_longer_than(4 * names.MAX_LENGTH)
+        super().__init__(
+            label=_("Username"), help_text=hint, widget=widget, validators=[limit], **options
+        )
 
     def clean(self, value: Any) -> str:
         """As :func:`accounts.users.names.clean`."""
@@ -28,7 +30,8 @@ class AddressField(forms.CharField):
 
     def __init__(self, **options: Any) -> None:
         widget = text_input("email", "email")
-        super().__init__(label=_("Email address"), widget=widget, **options)
+        limit = no_longer_than(addresses.MAX_LENGTH)
+        super().__init__(label=_("Email address"), widget=widget, validators=[limit], **options)
 
     def clean(self, value: Any) -> str:
         """As :func:`accounts.users.addresses.clean`."""

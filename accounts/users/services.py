@@ -3,12 +3,14 @@
 import uuid
 from datetime import datetime
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.kernel import clock
 from accounts.kernel.errors import PublicError
+from accounts.kernel.text import fold
 from accounts.users import addresses, names
 from accounts.users.models import Address, PendingSignup, User, Username
 
@@ -27,15 +29,23 @@ class AddressTaken(PublicError):
     message = _("That email address belongs to another account.")
 
 
+def login_key(login: str) -> str:
+    """The canonical form of a typed name or address, whether anybody has it or not."""
+    try:
+        return addresses.key(addresses.clean(login)) if "@" in login else names.key(login)
+    except ValidationError:
+        return fold(login)
+
+
 def find(login: str) -> User | PendingSignup | None:
     """Who signs in with that name or address, in any case, or None.
 
     An address finds users only: a pending sign-up's address is nobody's yet. Known and unknown
     names cost the same two queries, addresses one.
     """
-    if "@" in login:
-        return User.objects.filter(addresses__key=addresses.key(login)).first()
-    key = names.key(login)
+    key = login_key(login)
+    if "@" in key:
+        return User.objects.filter(addresses__key=key).first()
     user = User.objects.filter(username_key=key).first()
     pending = PendingSignup.objects.filter(username_key=key, expires_at__gt=clock.now()).first()
     return user or pending

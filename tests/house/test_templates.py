@@ -13,7 +13,7 @@ TEMPLATES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.htm
 PAGES = [name for name in TEMPLATES if name != "accounts/mail/message.html"]
 
 TRANSLATED = re.compile(r"{%\s*blocktranslate.*?endblocktranslate\s*%}", re.DOTALL)
-TEMPLATE_SYNTAX = re.compile(r"{%.*?%}|{{.*?}}|{#.*?#}|{%\s*comment.*?endcomment\s*%}", re.DOTALL)
+TEMPLATE_SYNTAX = re.compile(r"{%\s*comment.*?endcomment\s*%}|{%.*?%}|{{.*?}}|{#.*?#}", re.DOTALL)
 READ_ALOUD = {"alt", "title", "aria-label", "placeholder"}
 LETTERS = re.compile(r"[^\W\d_]{2}")
 
