@@ -45,12 +45,30 @@ class HeadersMiddleware:
         return response
 
 
-class GateMiddleware:
-    """Lets in what is a request for this site, and finds out whose it is.
+class ClientMiddleware:
+    """Finds out whose request it is, as far as trusted proxies vouch for it (ASVS 4.1.3).
 
-    ``REMOTE_ADDR`` becomes the client's address and the scheme the client's, as far as trusted
-    proxies vouch for them (ASVS 4.1.3); everything behind this may believe both.
+    ``REMOTE_ADDR`` becomes the client's address and the scheme the client's; everything behind
+    this may believe both.
     """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Believe a trusted proxy, ignore anybody else."""
+        peer = parse(request.META["REMOTE_ADDR"])
+        proxies = settings.AUTHSITE.trusted_proxies
+        if peer is not None and trusts(peer, proxies):
+            forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
+            request.META["REMOTE_ADDR"] = str(client_address(peer, forwarded, proxies))
+            if request.META.get("HTTP_X_FORWARDED_PROTO") == "https":
+                request.META["wsgi.url_scheme"] = "https"
+        return self.get_response(request)
+
+
+class GateMiddleware:
+    """Lets in what is a request for this site."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -59,27 +77,17 @@ class GateMiddleware:
         """Refuse with 400 or 405, or pass on."""
         if request.method not in METHODS:
             return HttpResponseNotAllowed(METHODS)
-        self._check_host(request.META.get("HTTP_HOST"))
-        self._find_client(request)
+        _check_host(request.META.get("HTTP_HOST"))
         return self.get_response(request)
 
-    def _check_host(self, host: str | None) -> None:
-        """Django checks the name; a port beyond 65535 would later fail in its URL parser."""
-        if host is None:
-            return
-        match = HOST.fullmatch(host)
-        if not match or int(match[1] or 0) > LARGEST_PORT:
-            raise DisallowedHost("Invalid Host header.")
 
-    def _find_client(self, request: HttpRequest) -> None:
-        peer = parse(request.META["REMOTE_ADDR"])
-        proxies = settings.AUTHSITE.trusted_proxies
-        if peer is None or not trusts(peer, proxies):
-            return
-        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
-        request.META["REMOTE_ADDR"] = str(client_address(peer, forwarded, proxies))
-        if request.META.get("HTTP_X_FORWARDED_PROTO") == "https":
-            request.META["wsgi.url_scheme"] = "https"
+def _check_host(host: str | None) -> None:
+    """Django checks the name; a port beyond 65535 would later fail in its URL parser."""
+    if host is None:
+        return
+    match = HOST.fullmatch(host)
+    if not match or int(match[1] or 0) > LARGEST_PORT:
+        raise DisallowedHost("Invalid Host header.")
 
 
 class PublicErrorMiddleware:

@@ -4,9 +4,12 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from authsite.requests import Utf8WSGIRequest
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
 
 application = get_wsgi_application()
+application.request_class = Utf8WSGIRequest
 
 # Below, since its models need Django to be ready: this process sends the mail it posts.
 from accounts.mail import sender  # noqa: E402

@@ -7,7 +7,7 @@ from django.contrib.auth.hashers import (
     make_password,
 )
 
-from accounts.passwords.hashers import Argon2id
+from accounts.passwords.hashers import MAX_LENGTH, Argon2id
 
 
 def hash_password(password: str) -> str:
@@ -19,8 +19,10 @@ def verify(password: str, encoded: str | None) -> bool:
     """Whether ``password`` belongs to ``encoded``.
 
     None (no such account) and an unusable hash (no password) cost one verification as well, so
-    that time tells nothing (CWE-208).
+    that time tells nothing (CWE-208). What is too long to be a password is not hashed.
     """
+    if len(password) > MAX_LENGTH:
+        return False
     if encoded is None or not is_password_usable(encoded):
         hasher = Argon2id()
         return hasher.verify(password, hasher.nobodys()) and False

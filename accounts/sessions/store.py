@@ -4,15 +4,19 @@ Whoever reads the database, or a backup of it, can't become anybody: the cookie 
 bits, the table their hash. A new key is written once, by the first ``save``.
 """
 
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from django.conf import settings
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.base_session import AbstractBaseSession
-from django.utils import timezone
 
-from accounts.kernel import secrets
+from accounts.kernel import clock, secrets
+
+# The key, in a signed-in session, of the moment at which it ends.
+ENDS_AT = "ends_at"
 
 
 def digest(session_key: str) -> str:
@@ -31,7 +35,7 @@ class SessionStore(db.SessionStore):
 
     def _get_session_from_db(self) -> AbstractBaseSession | None:
         row = self.model.objects.filter(
-            session_key=digest(self.session_key or ""), expire_date__gt=timezone.now()
+            session_key=digest(self.session_key or ""), expire_date__gt=clock.now()
         ).first()
         if row is None:
             self._session_key = None
@@ -61,6 +65,16 @@ class SessionStore(db.SessionStore):
             session_data=row.session_data, expire_date=row.expire_date
         ):
             raise UpdateError
+
+    def get_expiry_date(self, **_options: Any) -> datetime:
+        """When the sign-in ends, however busy; a stranger's session ends a while after its use."""
+        if ends_at := self.get(ENDS_AT):
+            return datetime.fromtimestamp(ends_at, UTC)
+        return clock.now() + timedelta(seconds=settings.SESSION_COOKIE_AGE)
+
+    def get_expiry_age(self, **_options: Any) -> int:
+        """Seconds until then, for the cookie."""
+        return int((self.get_expiry_date() - clock.now()).total_seconds())
 
     def create_model_instance(self, data: dict[str, Any]) -> AbstractBaseSession:
         """The row of this session, under the digest of its key."""

@@ -8,6 +8,8 @@ from django.contrib import auth
 from django.db import transaction
 from django.http import HttpRequest
 
+from accounts.kernel import clock
+from accounts.sessions.store import ENDS_AT
 from accounts.signin import policy
 from accounts.signin.proofs import Proof
 from accounts.users.models import User
@@ -36,7 +38,8 @@ def admit(request: HttpRequest, admission: Admission) -> None:
         raise NotAdmitted
     auth.login(request, admission.user)
     days = settings.AUTHSITE.remember_days if admission.remember else settings.AUTHSITE.session_days
-    request.session.set_expiry(timedelta(days=days) if admission.remember else 0)
+    request.session[ENDS_AT] = (clock.now() + timedelta(days=days)).timestamp()
+    request.session.set_expiry(None if admission.remember else 0)
     request.session.save()
 
 

@@ -138,9 +138,10 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str) -> User:
         with transaction.atomic():
             if not codes.spend(purpose, signup.pk, secret):
                 raise WrongCode
-            users.keep_name(signup.username)
             user = users.create_user(signup.username, signup.password, id=signup.pk)
+            # Before the name: whoever waits for the same address holds nothing that others want.
             users.confirm_address(user, signup.address)
+            users.keep_name(signup)
             return user
     except (users.AddressTaken, users.UsernameTaken):
         raise WrongCode from None

@@ -27,7 +27,7 @@ class Limit:
 # Sign-in: per subscriber, per account from places it doesn't know, per account and place it
 # knows, and for everyone together (NIST SP 800-63B section 5.2.2; ASVS 6.3.1).
 LOGIN_SUBSCRIBER = Limit("login.subscriber", burst=30, refill=3)
-LOGIN_ACCOUNT = Limit("login.account", burst=10, refill=60)
+LOGIN_ACCOUNT = Limit("login.account", burst=5, refill=60)
 LOGIN_FAMILIAR = Limit("login.familiar", burst=10, refill=60)
 LOGIN_EVERYONE = Limit("login.everyone", burst=600, refill=0.1)
 

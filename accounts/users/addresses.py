@@ -21,7 +21,8 @@ def clean(value: str) -> str:
         address = f"{local}@{domain.encode('idna').decode().lower()}"
     except UnicodeError:
         address = ""
-    if not address or max(len(value), len(address)) > MAX_LENGTH:
+    # Django ignores case when it looks for ASCII letters, and so takes a dotless i for one.
+    if not local.isascii() or max(len(value), len(address)) > MAX_LENGTH:
         raise ValidationError(_("Enter a valid email address."), code="invalid")
     validate_email(address)
     return address

@@ -70,7 +70,10 @@ def create_user(
     id: uuid.UUID | None = None,
     staff: bool = False,
 ) -> User:
-    """A user whose name is already held for it. ``password`` is a hash, never clear text."""
+    """A user whose name is already held for it. ``password`` is a hash, never clear text.
+
+    :class:`UsernameTaken` if the same sign-up has become a user meanwhile.
+    """
     user = User(
         username=username,
         username_key=names.key(username),
@@ -79,15 +82,20 @@ def create_user(
         is_superuser=staff,
     )
     user.id = id or user.id
-    user.save(force_insert=True)
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+    except IntegrityError:
+        raise UsernameTaken from None
     return user
 
 
-def keep_name(name: str) -> None:
-    """Turn a hold that still runs into one for good; :class:`UsernameTaken` if it has ended."""
-    running = Username.objects.filter(key=names.key(name), held_until__gt=clock.now())
-    if not running.update(held_until=None):
+def keep_name(signup: PendingSignup) -> None:
+    """Give the name that ``signup`` holds for good; :class:`UsernameTaken` if it has ended."""
+    running = PendingSignup.objects.filter(pk=signup.pk, expires_at__gt=clock.now())
+    if not running.delete()[0]:
         raise UsernameTaken
+    Username.objects.filter(key=signup.username_key).update(held_until=None)
 
 
 def confirm_address(user: User, address: str) -> None:
@@ -101,7 +109,7 @@ def confirm_address(user: User, address: str) -> None:
             Address.objects.create(user=user, address=address, key=key)
     except IntegrityError:
         raise AddressTaken from None
-    end_pending(PendingSignup.objects.filter(address_key=key))
+    end_pending(PendingSignup.objects.filter(address_key=key).exclude(pk=user.pk))
     if not user.email:
         user.email = address
         user.save(update_fields=["email"])

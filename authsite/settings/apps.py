@@ -18,9 +18,10 @@ MIDDLEWARE = [
     "authsite.middleware.HeadersMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    # Who asks, and whether it's a request for this site at all.
-    "authsite.middleware.GateMiddleware",
+    # Who asks, and how; then whether it's a request for this site at all.
+    "authsite.middleware.ClientMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "authsite.middleware.GateMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
