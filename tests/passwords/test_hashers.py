@@ -1,0 +1,47 @@
+"""Hashing is bounded: beyond the bound one waits a little, then is told to come back."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from django.test import Client
+
+from accounts.passwords import hashers, services
+
+
+@pytest.fixture
+def every_slot_taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(hashers, "WAIT_SECONDS", 0.01)
+    with ExitStack() as taken:
+        while hashers._slots.acquire(blocking=False):
+            taken.callback(hashers._slots.release)
+        yield
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("every_slot_taken")
+def test_who_signs_in_while_all_slots_are_taken_is_told_when_to_come_back(client: Client) -> None:
+    answer = client.post("/accounts/login/", {"login": "alice", "password": "whatever it is"})
+
+    assert answer.status_code == 429
+    assert int(answer["Retry-After"]) > 0
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("every_slot_taken")
+def test_other_pages_answer_while_all_slots_are_taken(client: Client) -> None:
+    assert client.get("/accounts/login/").status_code == 200
+
+
+def test_a_slot_comes_back_also_after_a_failure() -> None:
+    for _ in range(20):
+        with pytest.raises(ValueError, match="at most"):
+            services.hash_password("x" * 1025)
+
+    assert services.verify("a password", services.hash_password("a password"))
+
+
+def test_a_password_is_the_same_from_every_keyboard() -> None:
+    composed, decomposed = "caf\u00e9 au lait, please", "cafe\u0301 au lait, please"
+
+    assert services.verify(decomposed, services.hash_password(composed))
