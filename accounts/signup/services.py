@@ -48,8 +48,8 @@ def sign_up(
 ) -> PendingSignup:
     """A pending sign-up, and a mail to its address.
 
-    ``username`` and ``address`` are clean. ``instead_of`` is this browser's earlier sign-up, which
-    it replaces. ``UsernameTaken``; ``Later`` when a budget is used up or the site is busy.
+    ``username`` and ``address`` are clean. ``instead_of`` is this browser's earlier sign-up, whose
+    name it may take over. ``UsernameTaken``; ``Later`` when a budget is used up or all slots are.
     """
     key = addresses.key(address)
     spend(SIGNUP_SUBSCRIBER, subscriber)
@@ -67,7 +67,8 @@ def sign_up(
     spend(MAIL_AGAIN, signup.pk)
     with transaction.atomic():
         if instead_of:
-            users.end_pending(PendingSignup.objects.filter(pk=instead_of))
+            same_name = PendingSignup.objects.filter(username_key=signup.username_key)
+            users.end_pending(same_name.filter(pk=instead_of))
         users.hold_name(username, until=signup.expires_at)
         signup.save(force_insert=True)
         _invite(signup)
@@ -103,10 +104,10 @@ def send_again(signup: PendingSignup) -> None:
         _invite(signup)
 
 
-def correct_address(signup: PendingSignup, address: str) -> None:
+def correct_address(signup: PendingSignup, address: str, *, subscriber: str) -> None:
     """Another address for the same sign-up; what was mailed to the first is no longer good."""
     key = addresses.key(address)
-    spend(MAIL_AGAIN, signup.pk)
+    spend(SIGNUP_SUBSCRIBER, subscriber)
     spend(MAIL_ADDRESS, key)
     signup.address, signup.address_key = address, key
     with transaction.atomic():

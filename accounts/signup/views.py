@@ -128,7 +128,8 @@ def _correct(request: HttpRequest, signup: PendingSignup) -> HttpResponse:
     form = CorrectAddressForm(request.POST, auto_id="id_correct_%s")
     if not form.is_valid():
         return _show(request, signup, address_form=form)
-    services.correct_address(signup, form.cleaned_data["email"])
+    address = form.cleaned_data["email"]
+    services.correct_address(signup, address, subscriber=subscriber_of(request))
     return redirect("signup_confirm")
 
 
