@@ -15,11 +15,12 @@ LONGEST_CONTENT_TYPE = 500
 
 
 def without_charset(content_type: str) -> str:
-    """The media type and its other parameters; empty if it's too long to be one."""
+    """The media type and its boundary, all that is needed of it; empty if it's too long."""
     if len(content_type) > LONGEST_CONTENT_TYPE:
         return ""
-    parts = content_type.split(";")
-    return ";".join(part for part in parts if not part.strip().lower().startswith("charset"))
+    media_type, *parameters = content_type.split(";")
+    boundary = [p for p in parameters if p.strip().lower().startswith("boundary=")]
+    return ";".join([media_type, *boundary])
 
 
 class _Utf8:
