@@ -2,10 +2,13 @@
 
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.auth.models import Group
 
-from accounts.users.admin import UserAdmin
+from accounts.users.admin import GroupAdmin, UserAdmin
 from accounts.users.models import User
 
 admin.site.register(User, UserAdmin)
+admin.site.unregister(Group)
+admin.site.register(Group, GroupAdmin)
 # allauth's table holds nothing here: addresses are ours.
 admin.site.unregister(apps.get_model("account", "EmailAddress"))

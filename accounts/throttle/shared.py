@@ -3,6 +3,7 @@ a limit that is lost with its store would be no limit."""
 
 import logging
 from functools import lru_cache
+from time import monotonic
 from typing import cast
 
 from django.conf import settings
@@ -28,9 +29,15 @@ end
 TIMEOUT_SECONDS = 0.5
 
 
+REST_SECONDS = 5.0
+
+# Until when Redis is left alone, on the monotonic clock.
+_resting = {"until": 0.0}
+
+
 def enabled() -> bool:
-    """Whether a Redis is configured."""
-    return bool(settings.AUTHSITE.redis_url)
+    """Whether a Redis is configured, and has not just failed: each try would cost its timeout."""
+    return bool(settings.AUTHSITE.redis_url) and monotonic() >= _resting["until"]
 
 
 def spend(key: str, now: int, cost: int, depth: int) -> int | None:
@@ -38,7 +45,7 @@ def spend(key: str, now: int, cost: int, depth: int) -> int | None:
     try:
         verdict = _client().eval(SPEND, 1, f"budget:{key}", now, cost, depth)
     except RedisError:
-        log.warning("Redis does not answer; the database counts")
+        _rest()
         return database.spend(key, now, cost, depth)
     return cast("int | None", verdict)
 
@@ -48,6 +55,7 @@ def peek(key: str) -> int | None:
     try:
         whole_at = _client().get(f"budget:{key}")
     except RedisError:
+        _rest()
         return database.peek(key)
     return int(whole_at) if whole_at else None
 
@@ -58,7 +66,13 @@ def give_back(costs: dict[str, int]) -> None:
     try:
         _client().eval(GIVE_BACK, len(keys), *keys, *costs.values())
     except RedisError:
+        _rest()
         database.give_back(costs)
+
+
+def _rest() -> None:
+    log.warning("Redis does not answer; the database counts for %s s", REST_SECONDS)
+    _resting["until"] = monotonic() + REST_SECONDS
 
 
 def _client() -> Redis:

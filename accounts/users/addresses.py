@@ -1,5 +1,6 @@
 """E-mail addresses: which are allowed, how they are stored, and which are the same mailbox."""
 
+import idna
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext_lazy as _
@@ -8,6 +9,7 @@ from accounts.kernel.text import fold, refuse_invisible
 
 # RFC 5321 section 4.5.3.1.3: a path has 256 octets, two of them brackets.
 MAX_LENGTH = 254
+INVALID = ValidationError(_("Enter a valid email address."), code="invalid")
 
 
 def clean(value: str) -> str:
@@ -15,15 +17,17 @@ def clean(value: str) -> str:
 
     ``ValidationError`` if it isn't one. Never cut: a cut address is somebody else's.
     """
+    if len(value) > MAX_LENGTH:
+        raise INVALID
     refuse_invisible(value)
     local, _at, domain = value.rpartition("@")
     try:
-        address = f"{local}@{domain.encode('idna').decode().lower()}"
-    except UnicodeError:
-        address = ""
+        address = f"{local}@{idna.encode(domain, uts46=True).decode()}"
+    except idna.IDNAError:
+        raise INVALID from None
     # Django ignores case when it looks for ASCII letters, and so takes a dotless i for one.
-    if not local.isascii() or max(len(value), len(address)) > MAX_LENGTH:
-        raise ValidationError(_("Enter a valid email address."), code="invalid")
+    if not local.isascii() or len(address) > MAX_LENGTH:
+        raise INVALID
     validate_email(address)
     return address
 

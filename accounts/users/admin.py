@@ -6,6 +6,7 @@ Only a superuser changes rights; other staff with the permission may deactivate 
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth import admin as auth_admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -41,6 +42,22 @@ class UserAdmin(admin.ModelAdmin):
         """Staff change ordinary people only; superusers change anyone."""
         allowed = super().has_change_permission(request, obj)
         return allowed and (_is_superuser(request) or obj is None or not _is_privileged(obj))
+
+
+class GroupAdmin(auth_admin.GroupAdmin):
+    """Groups give rights, so only superusers change them."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Superusers only."""
+        return _is_superuser(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Superusers only."""
+        return _is_superuser(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Superusers only."""
+        return _is_superuser(request)
 
 
 def _is_superuser(request: HttpRequest) -> bool:

@@ -54,8 +54,8 @@ def find(login: str) -> User | PendingSignup | None:
 def hold_name(name: str, *, until: datetime | None) -> None:
     """Hold ``name`` until then, or for good; :class:`UsernameTaken`. A hold that ended is free."""
     key = names.key(name)
-    if Username.objects.filter(key=key, held_until__lte=clock.now()).delete()[0]:
-        PendingSignup.objects.filter(username_key=key).delete()
+    end_pending(PendingSignup.objects.filter(username_key=key, expires_at__lte=clock.now()))
+    Username.objects.filter(key=key, held_until__lte=clock.now()).delete()
     try:
         with transaction.atomic():
             Username.objects.create(key=key, held_until=until)
