@@ -1,0 +1,116 @@
+"""System 2: secure random tokens."""
+
+import io
+import itertools
+import re
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+from playwright.sync_api import Page
+
+from accounts.kernel import secrets
+from tests.acceptance.steps import SIGNUP, address_of, code_in, link_in, mail_to, sign_up
+
+
+class Known:
+    """Stands in for the standard library's generator; what it makes is told from anything else."""
+
+    def __init__(self) -> None:
+        self._count = itertools.count(1)
+
+    def choice(self, alphabet: str) -> str:
+        return alphabet[-1]
+
+    def token_bytes(self, size: int) -> bytes:
+        return next(self._count).to_bytes(size)
+
+    def token_urlsafe(self, size: int) -> str:
+        return f"known-{next(self._count)}-of-{size}"
+
+
+@pytest.mark.django_db
+def test_2_1_every_secret_comes_from_the_one_module(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "secrets", Known())
+
+    sign_up(client, "alice")
+
+    text = mail_to("alice").body
+    assert code_in(text) == "9" * 8
+    assert re.fullmatch(r"/accounts/confirm-email/known-\d+-of-32/", link_in(text))
+    assert re.fullmatch(r"known-\d+-of-32", client.cookies["sessionid"].value)
+    printed = io.StringIO()
+    call_command("make_secret", stdout=printed)
+    call_command("create_owner", stdout=printed)
+    secret, link = printed.getvalue().split()
+    assert re.fullmatch(r"known-\d+-of-48", secret)
+    assert re.fullmatch(r"http://localhost:\d+/accounts/owner/known-\d+-of-32/", link)
+
+
+@pytest.mark.parametrize(
+    "words,form",
+    [
+        ((), rb"[\w-]{64}\n"),
+        (("urlsafe", "16"), rb"[\w-]{22}\n"),
+        (("hex",), rb"[0-9a-f]{64}\n"),
+        (("hex", "1024"), rb"[0-9a-f]{2048}\n"),
+        (("bytes",), rb"(?s).{32}"),
+        (("bytes", "1024"), rb"(?s).{1024}"),
+        (("password",), rb"([a-km-z2-9]{5}-){4}[a-km-z2-9]{5}\n"),
+        (("password", "64"), rb"([a-km-z2-9]{5}-){63}[a-km-z2-9]{5}\n"),
+        (("encryption-key",), rb"[\w-]{43}=\n"),
+    ],
+)
+def test_2_2_make_secret_gives_every_form(
+    words: tuple[str, ...], form: bytes, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    call_command("make_secret", *words)
+    first = capfdbinary.readouterr().out
+    call_command("make_secret", *words)
+    second = capfdbinary.readouterr().out
+
+    assert re.fullmatch(form, first)
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *itertools.product(("urlsafe", "hex", "bytes"), ("-1", "0", "15", "1025", "9" * 20)),
+        *itertools.product(("password",), ("3", "65")),
+    ],
+)
+def test_2_2_the_length_of_a_secret_is_bounded(words: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError, match=r"a (secret|password) has \d+ to \d+"):
+        call_command("make_secret", words[0], "--", words[1])
+
+
+@pytest.mark.browser
+def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(page: Page) -> None:
+    page.goto(SIGNUP, wait_until="networkidle")
+    left: list[str] = []
+    page.on("request", lambda request: left.append(request.url))
+    field = page.get_by_label("Password", exact=True)
+
+    suggestions = set()
+    for _ in range(50):
+        page.get_by_role("button", name="Suggest a strong password").click()
+        suggestions.add(field.input_value())
+
+    assert len(suggestions) == 50
+    for suggestion in suggestions:
+        assert re.fullmatch(r"([a-z2-9]{5}-){3}[a-z2-9]{5}", suggestion)
+    # 20 letters of 32 are 100 bits; in a thousand draws none of the 32 is missing.
+    assert len(set("".join(suggestions)) - {"-"}) == 32
+    assert field.get_attribute("type") == "text", "a password that nobody sees can't be kept"
+    assert left == []
+    kept = page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]")
+    assert kept == [0, 0, ""]
+
+    page.get_by_label("Username").fill("alice")
+    page.get_by_label("Email address").fill(address_of("alice"))
+    page.get_by_role("button", name="Create an account").click()
+    page.wait_for_url("**/accounts/confirm-email/")
+    assert left, "requests are seen at all"
