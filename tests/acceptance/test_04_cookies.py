@@ -1,0 +1,265 @@
+"""System 4: cookies, and the headers beside them."""
+
+import base64
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from http.cookies import Morsel
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.kernel import secrets
+from accounts.users.models import User
+from tests.acceptance.steps import (
+    CONFIRM,
+    LOGIN,
+    LOGOUT,
+    PASSWORD,
+    SIGNUP,
+    confirm,
+    is_signed_in,
+    link_in,
+    mail_to,
+    make_user,
+    sign_in,
+    sign_up,
+    signed_up,
+)
+from tests.conftest import Clock
+from tests.support.site import Site
+
+HSTS = "max-age=31536000; includeSubDomains; preload"
+CSP_OF_PAGES = (  # the nonce is there where a page has a script, which error pages don't
+    r"default-src 'none'; script-src (?:'nonce-[\w-]{22,}' )?'strict-dynamic'; style-src 'self'; "
+    r"img-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; "
+    r"frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+CSP_OF_ADMIN = CSP_OF_PAGES.replace("require-trusted-types-for 'script'", "connect-src 'self'")
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Server": "web",
+    "Strict-Transport-Security": HSTS,
+}
+
+
+def check_headers(headers: Any, policy: str = CSP_OF_PAGES) -> None:
+    """Every answer has these, whoever gives it, and none that names software."""
+    assert {name: headers.get(name) for name in HEADERS} == HEADERS
+    assert re.fullmatch(policy, headers["Content-Security-Policy"])
+    assert "camera=()" in headers["Permissions-Policy"]
+    assert not {"X-Powered-By", "Via"} & set(headers.keys())
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The site as behind a proxy on this machine that ends TLS."""
+    folder: Path = tmp_path_factory.mktemp("production")
+    key = folder / "secret_key"
+    key.write_text(secrets.token(48))
+    with Site(
+        ENVIRONMENT="production",
+        ORIGIN="https://authsite.example",
+        SECRET_KEY_FILE=str(key),
+        ENCRYPTION_KEYS=secrets.encryption_key(),
+        DATABASE_URL=f"sqlite:///{folder / 'db.sqlite3'}",
+        EMAIL_URL=(folder / "mail").as_uri(),
+        MAIL_FROM="authsite@authsite.example",
+        TRUSTED_PROXIES="127.0.0.1",
+    ) as running:
+        yield running
+
+
+HTTPS = {"X_Forwarded_Proto": "https"}
+
+
+def test_4_1_under_https_every_cookie_is_bound_to_the_host_and_out_of_reach(
+    production: Site,
+) -> None:
+    client = production.client(**HTTPS)
+    cookies = client.get(LOGIN).cookies | sign_up(client, "alice").cookies
+
+    assert cookies.keys() == {"__Host-csrftoken", "__Host-sessionid"}
+    for cookie in cookies.values():
+        assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == (True, True, "Lax")
+        assert (cookie["path"], cookie["domain"]) == ("/", "")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_4_2_plain_http_redirects_to_the_same_page_and_sets_no_cookie(
+    production: Site, method: str
+) -> None:
+    response = production.client().request(method, f"{LOGIN}?next=/%3Fa%3D1&b=%C3%A9")
+
+    assert response.status == 301
+    assert response.location == f"https://authsite.example{LOGIN}?next=/%3Fa%3D1&b=%C3%A9"
+    assert response.cookies == {}
+    assert "Strict-Transport-Security" not in response.headers, "over HTTPS only (RFC 6797 7.2)"
+
+
+@pytest.mark.parametrize(
+    "method,path,status",
+    [
+        ("GET", LOGIN, 200),
+        ("GET", "/", 302),
+        ("GET", "/static/app.css", 200),
+        ("GET", "/no-such-page", 404),
+        ("GET", "/static/no-such-file", 404),
+        ("GET", f"{CONFIRM}no-such-key/", 404),
+        ("POST", LOGIN, 403),
+        ("OPTIONS", LOGIN, 405),
+        ("BREW", LOGIN, 405),
+        ("GET", "/admin/login/", 302),
+    ],
+)
+def test_every_answer_to_a_stranger_has_the_headers(
+    production: Site, method: str, path: str, status: int
+) -> None:
+    response = production.client(**HTTPS).request(method, path)
+
+    assert response.status == status
+    check_headers(response.headers)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "authsite.example:99999"])
+def test_the_refusal_of_another_host_has_the_headers(production: Site, host: str) -> None:
+    response = production.client(**HTTPS).get(LOGIN, headers={"Host": host})
+
+    assert response.status == 400
+    check_headers(response.headers)
+
+
+def test_the_admin_has_the_headers_but_for_trusted_types(production: Site) -> None:
+    client = production.client(**HTTPS)
+    link = production.manage("create_owner").strip()
+    fields = {"username": "carol", "email": "carol@example.org", "password1": PASSWORD}
+    client.post(link.removeprefix(production.origin), fields)
+
+    response = client.get("/admin/accounts/user/")
+
+    assert response.status == 200
+    check_headers(response.headers, CSP_OF_ADMIN)
+    assert "no-store" in response.headers["Cache-Control"]
+
+
+@pytest.mark.django_db
+def test_what_a_person_sees_is_never_stored(client: Client) -> None:
+    sign_up(client, "alice")
+    mail = mail_to("alice").body
+    waiting = [client.get(path) for path in (SIGNUP, LOGIN, CONFIRM, link_in(mail))]
+    confirm(client, "alice")
+
+    for response in (*waiting, client.get("/"), client.get(LOGOUT), client.get("/no-such-page")):
+        assert "no-store" in response["Cache-Control"], response.request["PATH_INFO"]
+
+
+FORMS = (LOGIN, SIGNUP, CONFIRM, LOGOUT, "/admin/logout/", "/accounts/owner/no-such-token/")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", [*FORMS, "link"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"HTTP_X_REQUESTED_WITH": "XMLHttpRequest"},
+        {"content_type": "application/json", "data": "{}"},
+        {"HTTP_X_CSRFTOKEN": "a" * 64},
+        {"HTTP_ORIGIN": "null"},
+    ],
+    ids=["form", "script", "json", "guessed", "no origin"],
+)
+def test_4_3_a_post_without_the_token_is_refused(path: str, how: dict[str, str]) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.cookies = signed_up("alice").cookies
+    sign_up(Client(), "bob")
+    path = link_in(mail_to("bob").body) if path == "link" else path
+    client.get(LOGOUT)
+
+    assert client.post(path, **how).status_code == 403
+    assert is_signed_in(client)
+    assert not User.objects.filter(username="bob").exists()
+
+
+@pytest.mark.django_db
+def test_4_3_a_token_does_not_count_from_another_origin(client: Client) -> None:
+    client = Client(enforce_csrf_checks=True)
+    make_user("alice")
+    page = client.get(LOGIN).content.decode()
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+    assert token
+    fields = {"login": "alice", "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+
+    assert client.post(LOGIN, fields, HTTP_ORIGIN="https://evil.example").status_code == 403
+    assert not is_signed_in(client)
+    assert client.post(LOGIN, fields, HTTP_ORIGIN="http://testserver").status_code == 302
+    assert is_signed_in(client)
+
+
+def with_session(cookie: Morsel[str]) -> Client:
+    """Another browser with a copy of that session's cookie."""
+    client = Client()
+    client.cookies["sessionid"] = cookie.value
+    return client
+
+
+@pytest.mark.django_db
+def test_4_5_the_session_key_changes_at_every_rise_in_rights(client: Client) -> None:
+    keys = []
+    for step in (
+        lambda: sign_up(client, "alice"),
+        lambda: confirm(client, "alice"),
+        lambda: client.post(LOGOUT),
+        lambda: sign_in(client, "alice"),
+    ):
+        step()
+        keys.append(client.cookies["sessionid"])
+
+    assert len({key.value for key in keys}) == 4
+    assert [is_signed_in(with_session(key)) for key in keys] == [False, False, False, True]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("remember,days", [("", 1), ("on", 30)])
+def test_4_5_a_sign_in_ends_for_good_however_busy_it_is(
+    client: Client, clock: Clock, remember: str, days: int
+) -> None:
+    carol = make_user("carol")
+    User.objects.filter(pk=carol.pk).update(is_staff=True, is_superuser=True)
+    sign_in(client, "carol", remember=remember)
+
+    for _ in range(9):
+        clock.advance(seconds=timedelta(days=days).total_seconds() / 10)
+        # A change in the admin leaves a message, which is stored in the session.
+        saved = client.post(f"/admin/accounts/user/{carol.pk}/change/", {"is_active": "on"})
+        assert saved.url == "/admin/accounts/user/"
+        User.objects.filter(pk=carol.pk).update(is_staff=True, is_superuser=True)
+    assert is_signed_in(client)
+
+    clock.advance(seconds=timedelta(days=days).total_seconds() / 10 + 1)
+    assert not is_signed_in(client)
+
+
+@pytest.mark.django_db
+def test_4_6_nothing_secret_lies_readable_in_a_cookie(client: Client) -> None:
+    alice = signed_up("alice")
+    user = User.objects.get(username="alice")
+    sign_in(client, "alice", remember="on")
+    client.post(LOGOUT)  # leaves a message for the next page
+    waiting = Client()
+    sign_up(waiting, "bob")
+    code = mail_to("bob").subject.split()[0]
+
+    secrets_ = [str(user.pk), user.pk.hex, user.password, PASSWORD, code, "alice", "bob", "signed"]
+    for browser in (alice, client, waiting):
+        assert browser.cookies.keys() <= {"csrftoken", "sessionid"}
+        for cookie in browser.cookies.values():
+            assert re.fullmatch(r"[\w-]{32}|[\w-]{43}", cookie.value), "random, and no more"
+            readable = cookie.value + str(base64.urlsafe_b64decode(cookie.value + "=="))
+            assert not [secret for secret in secrets_ if secret in readable]
