@@ -1,0 +1,195 @@
+"""The management commands, and the server that refuses to start."""
+
+import io
+import os
+import subprocess
+import sys
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from accounts.codes.models import Code
+from accounts.throttle.models import Budget, FamiliarPlace
+from accounts.users.models import PendingSignup, User, Username
+from tests.acceptance.steps import (
+    CONFIRM,
+    LOGIN,
+    PASSWORD,
+    address_of,
+    make_user,
+    next_on,
+    sign_in,
+    sign_up,
+)
+from tests.conftest import Clock
+from tests.support.env import clean
+from tests.support.process import free_port
+from tests.support.site import ROOT
+
+
+def printed_by(*words: str) -> str:
+    output = io.StringIO()
+    call_command(*words, stdout=output)
+    return output.getvalue()
+
+
+OWNER = {"username": "carol", "email": "carol@example.org", "password1": PASSWORD}
+
+
+def owner_link() -> str:
+    """The path of a new link, which the command prints alone on a line."""
+    link, line_end, rest = printed_by("create_owner").partition("\n")
+    assert (line_end, rest) == ("\n", "")
+    assert link.startswith("http://localhost:8000/accounts/owner/")
+    return link.removeprefix("http://localhost:8000")
+
+
+@pytest.mark.django_db
+def test_create_owner_prints_a_link_that_makes_one_administrator(client: Client) -> None:
+    link = owner_link()
+
+    assert client.get(link).status_code == 200
+    assert not User.objects.exists(), "a GET makes nothing"
+    assert client.post(link, OWNER).url == "/"
+
+    assert client.get("/admin/").status_code == 200
+    assert Client().post(link, {**OWNER, "username": "mallory"}).status_code == 404
+    assert User.objects.get().is_superuser
+    with pytest.raises(CommandError, match="createsuperuser"):
+        call_command("create_owner")
+    assert printed_by("create_owner", "--if-none") == ""
+
+
+@pytest.mark.django_db
+def test_an_owner_link_ends_by_a_newer_one_by_an_administrator_and_in_a_day(
+    client: Client, clock: Clock
+) -> None:
+    replaced, aged = owner_link(), owner_link()
+    assert client.get(replaced).status_code == 404
+    assert client.get(aged).status_code == 200
+    clock.advance(days=1)
+    assert client.get(aged).status_code == 404
+
+    overtaken = owner_link()
+    User.objects.filter(pk=make_user("alice").pk).update(is_superuser=True)
+    assert client.post(overtaken, OWNER).status_code == 404
+    assert User.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_createsuperuser_leads_through_the_sites_own_sign_in(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+    call_command(
+        *("createsuperuser", "--noinput", "--username=carol"),
+        f"--email={address_of('carol')}",
+        verbosity=0,
+    )
+
+    page = client.get("/admin/", follow=True)
+    assert page.request["PATH_INFO"] == LOGIN
+    response = sign_in(client, address_of("carol"), next=next_on(page))
+    assert response.url == "/admin/"
+    assert client.get("/admin/").status_code == 200
+
+
+def test_send_test_mail_sends_at_once(settings: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "mail"
+    settings.MAILERS = {
+        "default": {
+            "BACKEND": "accounts.mail.backends.FileBackend",
+            "OPTIONS": {"folder": str(folder)},
+        }
+    }
+
+    assert printed_by("send_test_mail", "alice@example.org") == "Sent to alice@example.org.\n"
+
+    (file,) = folder.iterdir()
+    assert file.suffix == ".eml"
+    mail = message_from_bytes(file.read_bytes(), policy=policy.default)
+    assert mail["To"] == "alice@example.org"
+    assert mail["Subject"] == "Test mail from authsite"
+    assert mail["Message-ID"]
+
+
+def test_send_test_mail_says_what_is_wrong(settings: Any) -> None:
+    with pytest.raises(CommandError, match="valid email address"):
+        call_command("send_test_mail", "alice")
+
+    settings.MAILERS = {
+        "default": {
+            "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "OPTIONS": {"host": "127.0.0.1", "port": free_port()},
+        }
+    }
+    with pytest.raises(CommandError, match="ConnectionRefusedError"):
+        call_command("send_test_mail", "alice@example.org")
+
+
+@pytest.mark.django_db
+def test_prune_deletes_what_has_ended_and_nothing_else(client: Client, clock: Clock) -> None:
+    make_user("alice")
+    sign_in(client, "alice", remember="on")
+    sign_up(Client(), "bob")
+    running = (PendingSignup, Code, Session, FamiliarPlace)
+    before = [model.objects.count() for model in running]
+    assert all(before)
+
+    printed_by("prune")
+    assert [model.objects.count() for model in running] == before
+    assert Budget.objects.exists(), "what bob spent still counts; what alice got back is whole"
+
+    clock.advance(days=91)
+    assert printed_by("prune").startswith("1 sign-ups, 2 codes, ")
+    assert [model.objects.count() for model in (*running, Budget)] == [0] * 5
+    assert [name.key for name in Username.objects.all()] == ["alice"]
+    assert sign_up(Client(), "bob").url == CONFIRM
+
+
+def start_server(data_dir: Path, **env: str) -> str:
+    """What the server says that won't start."""
+    done = subprocess.run(
+        [sys.executable, "-m", "authsite"],
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+        env=os.environ | clean(data_dir) | {"ENVIRONMENT": ""} | env,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert list(data_dir.iterdir()) == [], "no secret is made up in production"
+    return done.stderr
+
+
+def test_production_is_the_default_and_names_every_missing_setting(tmp_path: Path) -> None:
+    says = start_server(tmp_path)
+
+    names = ("SECRET_KEY", "ENCRYPTION_KEYS", "ORIGIN", "EMAIL_URL", "MAIL_FROM")
+    for name in names:
+        assert f"\n{name} is missing" in says
+    assert "Traceback" not in says
+
+
+def test_production_names_every_setting_that_cannot_be_read(tmp_path: Path) -> None:
+    says = start_server(
+        tmp_path,
+        ORIGIN="http://authsite.example/path",
+        ENCRYPTION_KEYS="too-short",
+        LIMITS_SCALE="0",
+        TRUSTED_PROXIES="proxy.example",
+        SIGNUP="perhaps",
+        PORT="none",
+    )
+
+    for name in ("ORIGIN", "ENCRYPTION_KEYS", "LIMITS_SCALE", "TRUSTED_PROXIES", "SIGNUP", "PORT"):
+        assert f"\n{name} " in says
+    assert "too-short" not in says
+    assert "Traceback" not in says
