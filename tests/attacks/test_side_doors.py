@@ -1,0 +1,175 @@
+"""One door: nothing else signs anybody in, and who is half-way in is nowhere."""
+
+import ast
+import inspect
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import pytest
+from allauth.account.adapter import get_adapter
+from django.contrib import auth
+from django.test import Client, RequestFactory
+
+from tests.attacks.steps import PASSWORD, is_signed_in, log_in, make_user, sign_up
+from tests.house.test_urls import OPEN, ROUTES, address
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Every page whose POST may end in a session.
+DOOR = {
+    "accounts/login/",
+    "accounts/confirm-email/",
+    "accounts/confirm-email/<str:key>/",
+    "accounts/owner/<str:token>/",
+}
+
+
+def leads_to(goal: FunctionType, function: Any, seen: set[Any]) -> bool:
+    """Whether ``function`` mentions ``goal``, itself or by way of other functions of ours."""
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    if function is goal:
+        return True
+    if not isinstance(function, FunctionType) or function in seen:
+        return False
+    if not function.__module__.startswith(("accounts.", "authsite.")):
+        return False
+    seen.add(function)
+    names = function.__code__.co_names
+    mentioned = [function.__globals__.get(name) for name in names]
+    modules = [thing for thing in mentioned if isinstance(thing, ModuleType)]
+    mentioned += [getattr(module, name, None) for module in modules for name in names]
+    return any(leads_to(goal, thing, seen) for thing in mentioned)
+
+
+def test_every_view_that_can_make_a_session_is_on_the_doors_list() -> None:
+    from accounts.signin import flow
+
+    makers = {
+        route for route, entry in ROUTES.items() if leads_to(flow.begin, entry.callback, set())
+    }
+
+    assert makers == DOOR
+
+
+@pytest.mark.parametrize(
+    "name, owner",
+    [
+        ("perform_login", "accounts/signin/flow.py"),
+        ("auth.login", "accounts/signin/admission.py"),
+        ("admission.admit", "accounts/signin/adapter.py"),
+    ],
+)
+def test_one_module_only_takes_each_step_to_a_session(name: str, owner: str) -> None:
+    callers = {
+        str(path.relative_to(ROOT))
+        for folder in ("accounts", "authsite")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == name
+    }
+
+    assert callers == {owner}
+
+
+def test_no_page_of_allauth_or_of_djangos_own_accounts_is_mounted() -> None:
+    homes = {entry.callback.__module__ for entry in ROUTES.values()}
+
+    # The admin brings a translation catalogue, a redirect and "view on site".
+    assert {home.rpartition(".")[0] for home in homes if not home.startswith("accounts.")} <= {
+        "django.contrib.admin",
+        "django.contrib.contenttypes",
+        "django.views",
+        "django.views.generic",
+    }
+
+
+@pytest.mark.django_db
+def test_right_credentials_posted_to_any_page_but_the_door_make_no_session() -> None:
+    make_user("carol", is_staff=True, is_superuser=True)
+    everything = {
+        **{"login": "carol", "username": "carol", "email": "carol@example.org"},
+        **{"password": PASSWORD, "password1": PASSWORD, "next": "/admin/"},
+    }
+    for route in set(ROUTES) - DOOR:
+        browser = Client()
+        browser.post(address(route), everything)
+        assert not is_signed_in(browser), route
+
+
+@pytest.mark.django_db
+def test_stock_admin_login_form_does_not_exist() -> None:
+    make_user("carol", is_staff=True)
+    browser = Client()
+
+    answers = [browser.get("/admin/login/"), log_in_at_admin(browser)]
+
+    assert [answer.status_code for answer in answers] == [302, 302]
+    assert all(answer["Location"].startswith("/accounts/login/?next=/admin/") for answer in answers)
+    assert not is_signed_in(browser)
+
+
+def log_in_at_admin(browser: Client) -> Any:
+    return browser.post("/admin/login/", {"username": "carol", "password": PASSWORD})
+
+
+@pytest.mark.django_db
+def test_djangos_authenticate_proves_nobody_so_basic_and_stock_forms_cannot() -> None:
+    make_user("alice")
+
+    assert auth.authenticate(username="alice", password=PASSWORD) is None
+    assert auth.authenticate(RequestFactory().post("/"), login="alice", password=PASSWORD) is None
+
+
+@pytest.mark.django_db
+def test_admission_asks_the_policy_whoever_calls_it() -> None:
+    from accounts.signin.admission import Admission, NotAdmitted, admit
+    from accounts.signin.policy import AccountInactive
+    from accounts.signin.proofs import Method, Proof
+
+    request = Client().get("/accounts/login/").wsgi_request
+    proof = (Proof.now(Method.PASSWORD),)
+
+    with pytest.raises(NotAdmitted):
+        admit(request, Admission(make_user("alice"), ()))
+    mallory = make_user("mallory")
+    mallory.is_active = False
+    with pytest.raises(AccountInactive):
+        admit(request, Admission(mallory, proof))
+    assert "_auth_user_id" not in request.session
+
+
+@pytest.mark.django_db
+def test_allauths_own_way_to_sign_in_stops_at_the_adapter() -> None:
+    from accounts.signin.admission import NotAdmitted
+
+    request = Client().get("/accounts/login/").wsgi_request
+
+    with pytest.raises(NotAdmitted):
+        get_adapter().login(request, make_user("alice"))
+    with pytest.raises(NotAdmitted):
+        get_adapter().authenticate(request, username="alice", password=PASSWORD)
+
+
+@pytest.mark.django_db
+def test_a_half_finished_sign_in_reaches_no_page() -> None:
+    browser = Client()
+    sign_up(browser, "mallory")
+    assert log_in(browser, "mallory")["Location"] == "/accounts/confirm-email/"
+
+    for route in set(ROUTES) - OPEN:
+        answer = browser.get(address(route))
+        assert answer.status_code == 302, route
+        assert "/login/?next=" in answer["Location"], route
+
+
+@pytest.mark.django_db
+def test_a_session_of_somebody_switched_off_is_worth_nothing() -> None:
+    browser, alice = Client(), make_user("alice")
+    log_in(browser, "alice")
+    assert is_signed_in(browser)
+
+    type(alice).objects.update(is_active=False)
+
+    assert not is_signed_in(browser)
+    assert log_in(Client(), "alice")["Location"] == "/accounts/inactive/"
