@@ -1,0 +1,297 @@
+"""Sign-up: who has which address can't be asked, and nobody brings a stranger's to life."""
+
+import re
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.throttle.limits import LOGIN_ACCOUNT
+from tests.attacks.steps import (
+    CONFIRM,
+    PASSWORD,
+    WRONG,
+    WRONG_CODE,
+    is_signed_in,
+    log_in,
+    make_user,
+    outbox,
+    path_of,
+    sign_up,
+)
+from tests.conftest import Clock
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def users() -> Any:
+    from accounts.users.models import User
+
+    return User.objects
+
+
+def signed_up(username: str, address: str = "", password: str = PASSWORD) -> tuple[Client, Any]:
+    """The browser of a new sign-up, and the mail that it caused."""
+    browser = Client()
+    answer = sign_up(browser, username, address, password)
+    assert answer.status_code == 302, answer.content.decode()
+    return browser, outbox()[-1]
+
+
+def confirm(browser: Client, code: str) -> Any:
+    return browser.post(CONFIRM, {"code": code})
+
+
+def page(answer: Any) -> tuple[int, str, str]:
+    """What somebody sees, without what is new on every page or was typed into this one."""
+    text = answer.content.decode()
+    text = re.sub(r'(nonce|value)="[^"]*"', "", text)
+    return answer.status_code, answer.headers.get("Location", ""), re.sub("free|taken", "", text)
+
+
+def test_taken_and_free_address_are_told_apart_neither_then_nor_later(clock: Clock) -> None:
+    make_user("taken")
+    stories = []
+    for case in ("free", "taken"):
+        browser, other = Client(), Client()
+        story = [
+            page(sign_up(browser, f"{case}bob", f"{case}@example.org")),
+            page(browser.get(CONFIRM)),
+            page(confirm(browser, WRONG_CODE)),
+            page(browser.post(CONFIRM, {"resend": "1"})),
+        ]
+        clock.advance(minutes=2)
+        story += [
+            page(browser.post(CONFIRM, {"resend": "1"})),
+            page(browser.get(CONFIRM)),
+            page(log_in(other, f"{case}bob", WRONG)),
+            page(log_in(other, f"{case}bob", PASSWORD)),
+            page(other.get(CONFIRM)),
+            page(log_in(Client(), f"{case}@example.org", WRONG)),
+            page(sign_up(Client(), f"{case}bob", "elsewhere@example.org")),
+            page(sign_up(Client(), f"{case}bob2", f"{case}@example.org")),
+        ]
+        stories.append(story)
+
+    for free, taken in zip(*stories, strict=True):
+        assert free == taken
+
+
+def test_a_pending_sign_up_is_found_by_its_name_and_never_by_its_address() -> None:
+    signed_up("bob")
+
+    assert log_in(Client(), "bob")["Location"] == CONFIRM
+    assert log_in(Client(), "bob@example.org").status_code == 200
+
+
+def test_the_owner_of_a_taken_address_gets_one_mail_that_confirms_nothing() -> None:
+    make_user("alice")
+
+    signed_up("mallory", "ALICE@Example.org")
+
+    [mail] = outbox()
+    assert mail.to == "alice@example.org"
+    assert mail.code == ""
+    assert CONFIRM not in mail.to_json()
+    assert "mallory" not in mail.to_json()
+
+
+def test_a_sign_up_costs_the_same_work_at_a_taken_and_a_free_address() -> None:
+    make_user("taken")
+    kinds = []
+    for case in ("free", "taken"):
+        with CaptureQueriesContext(connection) as queries:
+            sign_up(Client(), f"{case}bob", f"{case}@example.org")
+        statements = [query["sql"].split("VALUES")[0] for query in queries]
+        kinds.append([re.sub("free|taken|'[^']*'|[0-9]", "", sql) for sql in statements])
+
+    assert kinds[0] == kinds[1]
+
+
+def test_using_a_name_again_tells_nothing_about_addresses(users: Any) -> None:
+    make_user("alice")
+    for name, address in (("ALICE", "new@example.org"), ("alice", "alice@example.org")):
+        text = sign_up(Client(), name, address).content.decode()
+        assert "That username is taken" in text
+        assert "address belongs" not in text
+    assert outbox() == []
+
+
+def test_squatter_the_owners_click_brings_nothing_to_life_without_the_password(users: Any) -> None:
+    mallory, mail = signed_up("mallory", "alice@example.org", PASSWORD)
+    alice, link = Client(), path_of(mail.action_url)
+
+    shown = alice.get(link).content.decode()
+    assert "mallory" in shown
+    assert "password" in shown
+    for fields in ({}, {"password": ""}, {"password": WRONG}):
+        assert alice.post(link, fields).status_code == 200
+
+    assert not users.exists()
+    assert not is_signed_in(alice)
+    assert not is_signed_in(mallory)
+
+
+def test_squatter_the_owner_who_signed_up_too_is_asked_for_the_squatters_password(
+    users: Any,
+) -> None:
+    _mallory, mail = signed_up("mallory", "alice@example.org", WRONG)
+    alice, own = signed_up("alice", "alice@example.org")
+
+    assert alice.post(path_of(mail.action_url)).status_code == 200
+    assert not users.exists()
+    assert alice.post(path_of(own.action_url))["Location"] == "/"
+    assert users.get().username == "alice"
+
+
+def test_the_link_in_another_browser_asks_for_the_password_and_then_signs_in(users: Any) -> None:
+    _browser, mail = signed_up("alice")
+    phone = Client()
+
+    assert phone.post(path_of(mail.action_url), {"password": PASSWORD}).status_code == 302
+
+    assert is_signed_in(phone)
+    assert users.get().username == "alice"
+
+
+def test_the_link_is_no_way_round_the_limit_on_guesses(clock: Clock) -> None:
+    _browser, mail = signed_up("alice")
+    link = path_of(mail.action_url)
+
+    statuses = [
+        Client(REMOTE_ADDR=f"192.0.2.{i}").post(link, {"password": WRONG}).status_code
+        for i in range(LOGIN_ACCOUNT.burst + 1)
+    ]
+
+    assert statuses == [200] * LOGIN_ACCOUNT.burst + [429]
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_a_mail_scanner_that_opens_the_link_changes_nothing(method: str, users: Any) -> None:
+    browser, mail = signed_up("alice")
+    link = path_of(mail.action_url)
+
+    for client in (Client(), browser):
+        for _ in range(2):
+            assert getattr(client, method)(link).status_code == 200
+
+    assert not users.exists()
+    assert browser.post(link)["Location"] == "/"
+
+
+def test_the_first_to_confirm_an_address_wins_and_the_others_die(users: Any) -> None:
+    mallory, mail = signed_up("mallory", "alice@example.org", WRONG)
+    alice, own = signed_up("alice", "ALICE@example.org")
+
+    assert confirm(alice, own.code)["Location"] == "/"
+
+    confirm(mallory, mail.code)
+    assert mallory.post(path_of(mail.action_url)).status_code == 404
+    assert users.get().username == "alice"
+    assert signed_up("mallory", "mallory@example.org")
+
+
+def test_a_code_of_one_sign_up_does_not_fit_another(users: Any) -> None:
+    _alice, mail = signed_up("alice")
+    mallory, _mail = signed_up("mallory")
+
+    assert confirm(mallory, mail.code).status_code == 200
+    assert not users.exists()
+
+
+def test_purposes_crossed_a_link_is_no_code_and_an_owners_link_no_confirmation(users: Any) -> None:
+    from accounts.ops import owner
+
+    browser, mail = signed_up("alice")
+    link = mail.action_url.rstrip("/").rpartition("/")[2]
+    owners = str(owner.new_link()).rstrip("/").rpartition("/")[2]
+
+    assert confirm(browser, link).status_code == 200
+    assert confirm(browser, link[:64]).status_code == 200
+    assert browser.post(f"{CONFIRM}{mail.code}/").status_code == 404
+    assert browser.post(f"{CONFIRM}{owners}/").status_code == 404
+    assert browser.get(f"/accounts/owner/{link}/").status_code == 404
+    assert not users.exists()
+
+
+def test_a_used_code_and_a_used_link_are_dead() -> None:
+    browser, mail = signed_up("alice")
+    confirm(browser, mail.code)
+    other = Client()
+
+    assert other.post(path_of(mail.action_url), {"password": PASSWORD}).status_code == 404
+    assert confirm(other, mail.code).status_code == 200
+    assert not is_signed_in(other)
+
+
+def test_a_newer_mail_and_a_corrected_address_replace_the_older_ones(
+    clock: Clock, users: Any
+) -> None:
+    browser, first = signed_up("alice")
+    clock.advance(minutes=2)
+    browser.post(CONFIRM, {"resend": "1"})
+    second = outbox()[-1]
+    clock.advance(minutes=2)
+    browser.post(CONFIRM, {"correct": "1", "email": "right@example.org"})
+    third = outbox()[-1]
+
+    for old in (first, second):
+        assert confirm(browser, old.code).status_code == 200
+        assert browser.post(path_of(old.action_url)).status_code == 404
+    assert third.to == "right@example.org"
+    assert confirm(browser, third.code)["Location"] == "/"
+    assert users.get().email == "right@example.org"
+
+
+def test_an_expired_code_and_an_expired_link_are_dead(clock: Clock, users: Any) -> None:
+    browser, mail = signed_up("alice")
+
+    clock.advance(minutes=15)
+    assert confirm(browser, mail.code).status_code == 200
+    assert browser.get(path_of(mail.action_url)).status_code == 200
+    clock.advance(days=3)
+    assert browser.get(path_of(mail.action_url)).status_code == 404
+    assert browser.post(path_of(mail.action_url)).status_code == 404
+    assert not users.exists()
+
+
+def test_the_sixth_try_of_a_code_fails_though_right(users: Any) -> None:
+    browser, mail = signed_up("alice")
+
+    for _ in range(5):
+        confirm(browser, WRONG_CODE)
+
+    assert confirm(browser, mail.code).status_code == 200
+    assert not users.exists()
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_names_come_free_after_three_days_and_by_prune(clock: Clock, pruned: bool) -> None:
+    from accounts.users.models import PendingSignup, Username
+
+    signed_up("alice", "mallory@example.org")
+    clock.advance(days=3, seconds=-1)
+    assert sign_up(Client(), "Alice", "alice@example.org").status_code == 200
+    clock.advance(seconds=1)
+    if pruned:
+        call_command("prune", stdout=StringIO())
+        assert not PendingSignup.objects.exists()
+        assert not Username.objects.exists()
+
+    assert sign_up(Client(), "Alice", "alice@example.org").status_code == 302
+    assert PendingSignup.objects.get().username == "Alice"
+
+
+def test_another_browser_cannot_take_a_waiting_name_over_and_the_same_one_can(users: Any) -> None:
+    alice, _mail = signed_up("alice")
+    bob, _mail = signed_up("bob")
+
+    assert sign_up(bob, "alice", "bob@example.org").status_code == 200
+    assert sign_up(alice, "ALICE", "right@example.org").status_code == 302
+    assert confirm(alice, outbox()[-1].code)["Location"] == "/"
+    assert users.get().email == "right@example.org"

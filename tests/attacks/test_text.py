@@ -1,0 +1,204 @@
+"""What is typed: twins, control characters, megabytes, and forms that no browser sends."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote_from_bytes, urlencode
+
+import pytest
+from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.test import Client
+
+from tests.attacks.steps import (
+    CONFIRM,
+    LOGIN,
+    PASSWORD,
+    SIGNUP,
+    log_in,
+    make_user,
+    outbox,
+    path_of,
+    sign_up,
+)
+
+pytestmark = pytest.mark.django_db
+
+FORM = "application/x-www-form-urlencoded"
+LONG_ADDRESS = f"{'a' * 64}@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 57}"
+
+
+@pytest.mark.parametrize(
+    "twin", ["MIKE", "\uff4d\uff49\uff4b\uff45", "mi\u212ae", "MI\u212aE", "m\U0001d422ke"]
+)
+def test_cve_2019_19844_a_twin_of_a_name_is_that_name(twin: str) -> None:
+    make_user("mike")
+
+    assert sign_up(Client(), twin, "mallory@example.org").status_code == 200
+    assert log_in(Client(), twin).status_code == 302
+    assert outbox() == []
+
+
+@pytest.mark.parametrize(
+    "twin",
+    ["m\u0131ke@example.org", "mi\u212ae@example.org", "\uff4dike@example.org",
+     "mike@exampl\uff25.org", "MIKE@EXAMPLE.ORG", "mike@exampl\u0435.org",
+     "mike@examp\u0131e.org", "mike@example\u3002org"],
+)  # fmt: skip
+def test_cve_2019_19844_no_mail_for_an_account_goes_to_an_address_as_typed(twin: str) -> None:
+    from accounts.users.models import PendingSignup
+
+    make_user("mike")
+
+    sign_up(Client(), "mallory", twin)
+
+    for mail in outbox():
+        is_owners = mail.to == "mike@example.org"
+        assert is_owners != bool(mail.code), "a twin confirms nothing of mike's"
+        assert is_owners or mail.to == PendingSignup.objects.get().address
+        assert mail.to.isascii(), "a local part beyond ASCII is not deliverable as typed"
+
+
+def test_305_character_address_is_refused_and_not_cut() -> None:
+    assert len(LONG_ADDRESS) == 305
+
+    answer = sign_up(Client(), "alice", LONG_ADDRESS)
+
+    assert answer.status_code == 200
+    assert outbox() == []
+
+
+@pytest.mark.parametrize("field", ["username", "email", "password1"])
+@pytest.mark.parametrize(
+    "poison", ["\r\nBcc: mallory@example.org", "\n", "\0", "\u202e", "\x1b[2J"]
+)
+def test_control_characters_in_any_field_make_nothing(field: str, poison: str) -> None:
+    from accounts.users.models import PendingSignup
+
+    fields = {"username": "alice", "email": "alice@example.org", "password1": PASSWORD}
+    fields[field] = f"{fields[field][:3]}{poison}{fields[field][3:]}"
+
+    answer = Client().post(SIGNUP, fields)
+
+    # A password may hold any character but NUL and halves of characters.
+    allowed = field == "password1" and poison != "\0"
+    assert answer.status_code == (302 if allowed else 200)
+    assert PendingSignup.objects.exists() == allowed
+    for mail in outbox():
+        assert "Bcc" not in mail.email("id").message().as_string()
+
+
+@pytest.mark.parametrize("field", ["username", "email", "password1", "next"])
+def test_a_megabyte_in_a_field_is_refused_without_a_hash(
+    field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(Argon2PasswordHasher, "encode")
+    fields = {"username": "alice", "email": "alice@example.org", "password1": "short"}
+    fields[field] = "a" * 1_000_000
+
+    answer = Client().post(SIGNUP, fields)
+
+    assert answer.status_code == 200
+    assert outbox() == []
+
+
+def bodies(fields: dict[str, str]) -> Iterator[tuple[str, bytes]]:
+    """Content types and bodies that no form of ours makes."""
+    yield FORM, b""
+    yield FORM, b"&&&==&%&;%zz=%"
+    yield FORM, urlencode(fields | dict.fromkeys(map(str, range(100)), "x")).encode()
+    yield FORM, b"&".join(b"f%d=" % i for i in range(20_000))
+    yield "application/json", b'{"login": ["alice"], "password": {}}'
+    yield f"{FORM}; charset=utf-7", urlencode(fields).encode()
+    yield f"{FORM}; charset=undefined", urlencode(fields).encode()
+    yield "multipart/form-data", b"no boundary"
+    yield "multipart/form-data; boundary=x", b"--x\r\nno header\r\n\r\n--x"
+    yield "multipart/form-data; boundary=" + "x" * 300, b"--x"
+    yield "multipart/form-data; boundary=x", multipart(fields, file=True)
+    for odd in ("name*=undefined''x", "name*=no-such''x", "name=\"x\"; filename*=undefined''x"):
+        part = f"--x\r\nContent-Disposition: form-data; {odd}\r\n\r\nvalue\r\n--x--\r\n"
+        yield "multipart/form-data; boundary=x", part.encode()
+    for field, valid in fields.items():
+        rest = {name: value for name, value in fields.items() if name != field}
+        yield FORM, urlencode(rest).encode()
+        yield FORM, urlencode({**rest, field: [valid, "twice"]}, doseq=True).encode()
+        yield FORM, urlencode({**rest, f"{field}[]": valid}).encode()
+        yield (
+            "multipart/form-data; boundary=x",
+            multipart(rest) + multipart({field: "x"}, file=True),
+        )
+        for value in (b"\xed\xa0\x80", b"\xff\xfe", b"\0", b"\r\n", b"a" * 900_000, b"\xc0\xaf",
+                      "\ufdfa".encode() * 20_000, b"%00", b"{{ 7*7 }}", b"../../etc"):  # fmt: skip
+            yield FORM, urlencode(rest).encode() + f"&{field}={quote_from_bytes(value)}".encode()
+
+
+def multipart(fields: dict[str, str], *, file: bool = False) -> bytes:
+    name = '; filename="a.txt"\r\nContent-Type: text/plain' if file else ""
+    parts = (
+        f'--x\r\nContent-Disposition: form-data; name="{field}"{name}\r\n\r\n{value}\r\n'
+        for field, value in fields.items()
+    )
+    return "".join(parts).encode() + b"--x--\r\n"
+
+
+def at_login() -> tuple[Client, str, dict[str, str]]:
+    return Client(), LOGIN, {"login": "alice", "password": PASSWORD, "remember": "on", "next": "/"}
+
+
+def at_signup() -> tuple[Client, str, dict[str, str]]:
+    fields = {"username": "bob", "email": "bob@example.org", "password1": "too short", "next": "/"}
+    return Client(), SIGNUP, fields
+
+
+def at_confirm() -> tuple[Client, str, dict[str, str]]:
+    browser = Client()
+    sign_up(browser, "carol")
+    return browser, CONFIRM, {"code": "ABCDEFGH"}
+
+
+def at_correct() -> tuple[Client, str, dict[str, str]]:
+    browser = Client()
+    sign_up(browser, "carol")
+    return browser, CONFIRM, {"correct": "1", "email": "not an address"}
+
+
+def at_link() -> tuple[Client, str, dict[str, str]]:
+    sign_up(Client(), "carol")
+    return Client(), path_of(outbox()[-1].action_url), {"password": "wrong"}
+
+
+def at_owner() -> tuple[Client, str, dict[str, str]]:
+    from accounts.ops import owner
+
+    fields = {"username": "bob", "email": "bob@example.org", "password1": "too short"}
+    return Client(), path_of(str(owner.new_link())), fields
+
+
+def at_logout() -> tuple[Client, str, dict[str, str]]:
+    browser = Client()
+    log_in(browser, "alice")
+    return browser, "/accounts/logout/", {"next": "/"}
+
+
+@pytest.mark.parametrize(
+    "form", [at_login, at_signup, at_confirm, at_correct, at_link, at_owner, at_logout]
+)
+def test_no_body_that_a_form_is_sent_is_a_fault_or_half_makes_anything(
+    form: Callable[[], tuple[Client, str, dict[str, str]]], settings: Any
+) -> None:
+    from accounts.users.models import Address, PendingSignup, User, Username
+
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, limits_scale=1000)
+    make_user("alice")
+    browser, path, fields = form()
+    browser.raise_request_exception = False
+    tables = (Address, PendingSignup, User, Username)
+    before = [table.objects.count() for table in tables]
+
+    faults = []
+    for kind, body in bodies(fields):
+        answer = browser.generic("POST", path, body, content_type=kind)
+        if answer.status_code >= 500:
+            faults.append((answer.status_code, kind, body[:80]))
+
+    assert faults == []
+    assert [table.objects.count() for table in tables] == before
