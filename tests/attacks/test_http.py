@@ -1,0 +1,263 @@
+"""HTTP as no browser speaks it, at the real server, and the headers that no answer lacks."""
+
+import dataclasses
+import re
+import socket
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+
+from tests.attacks.steps import CONFIRM, LOGIN, PASSWORD, SIGNUP, WRONG, link_in, log_in, sign_up
+from tests.support.site import Site, text_of
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=()",
+    "Cache-Control": "",
+    "Server": "web",
+}
+EVIL = "evil.example"
+
+
+def raw(site: Site, request: str) -> str:
+    """Everything that the server answers to these bytes until it closes or falls silent."""
+    with socket.create_connection(("127.0.0.1", site.port), timeout=1) as connection:
+        connection.sendall(request.format(host=f"localhost:{site.port}").encode("latin-1"))
+        answer = b""
+        try:
+            while part := connection.recv(65536):
+                answer += part
+        except (TimeoutError, ConnectionResetError):
+            pass
+    return answer.decode("latin-1")
+
+
+def lacking(headers: Any) -> list[str]:
+    return [name for name, part in HEADERS.items() if part not in (headers[name] or "\0")]
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost:99999", EVIL, "localhost.evil.example", f"localhost@{EVIL}", f"localhost, {EVIL}",
+     "localhost:", "localhost:80:80", "", "[::1", "localhost/x", "0x7f000001"],
+)  # fmt: skip
+def test_a_host_that_is_not_ours_is_refused(site: Site, host: str) -> None:
+    answer = site.client().get(LOGIN, headers={"Host": host})
+
+    assert answer.status == 400
+    assert EVIL not in answer.text
+    assert lacking(answer.headers) == []
+
+
+def test_poisoned_host_and_forwarded_host_do_not_reach_a_mails_link(site: Site) -> None:
+    poison = {
+        "Host": f"127.0.0.1:{site.port}",
+        "X-Forwarded-Host": EVIL,
+        "Forwarded": f"host={EVIL}",
+    }
+    browser = site.client(**{name.replace("-", "_"): value for name, value in poison.items()})
+    browser.origin = f"http://127.0.0.1:{site.port}"
+
+    assert sign_up(browser, "poisoned").status == 302
+
+    text = text_of(site.wait_for_mail(to="poisoned"))
+    assert set(re.findall(r"https?://[^/\s]+", text)) == {site.origin}
+    # An absolute address in the request line outweighs Host (RFC 9112 section 3.2.2).
+    assert "HTTP/1.1 400" in raw(site, f"GET http://{EVIL}{LOGIN} HTTP/1.1\r\nHost: {EVIL}\r\n\r\n")
+
+
+def test_forwarded_proto_from_a_stranger_is_no_https() -> None:
+    production = {
+        **{"ENVIRONMENT": "production", "ORIGIN": "https://authsite.example"},
+        **{"DATABASE_URL": "sqlite://:memory:", "MAIL_FROM": "site@authsite.example"},
+        **{
+            "EMAIL_URL": "file:///nowhere",
+            "SECRET_KEY": "s" * 50,
+            "ENCRYPTION_KEYS": "A" * 43 + "=",
+        },
+    }
+    with Site(migrate=False, **production) as site:
+        for headers in ({"X-Forwarded-Proto": "https"}, {"Forwarded": "proto=https"}, {}):
+            answer = site.client().get(LOGIN, headers=headers)
+            assert answer.status == 301
+            assert answer.location == f"https://authsite.example{LOGIN}"
+            assert answer.cookies == {}
+            assert "Strict-Transport-Security" not in answer.headers
+        assert site.client().get("/dev/mail/").status == 301
+
+
+@pytest.mark.parametrize("method", ["TRACE", "TRACK", "CONNECT", "PROPFIND", "FOO"])
+def test_methods_that_no_page_has_are_405(site: Site, method: str) -> None:
+    answer = raw(site, f"{method} / HTTP/1.1\r\nHost: {{host}}\r\nX-Secret: echo\r\n\r\n")
+
+    assert answer.startswith(("HTTP/1.1 405", "HTTP/1.1 400"))
+    assert "echo" not in answer
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_methods_that_pages_do_not_take_change_nothing(site: Site, method: str) -> None:
+    assert site.client().request(method, LOGIN).status in {403, 405}
+
+
+@pytest.mark.parametrize(
+    "framing",
+    ["Content-Length: 4\r\nContent-Length: 9", "Content-Length: 4, 9", "Content-Length: +4",
+     "Content-Length: -1", "Content-Length: 4\r\nTransfer-Encoding: chunked",
+     "Transfer-Encoding: chunked\r\nContent-Length: 4", "Transfer-Encoding: xchunked",
+     "Transfer-Encoding: identity, chunked, x", "Transfer-Encoding : chunked"],
+)  # fmt: skip
+def test_request_smuggling_two_lengths_give_at_most_one_answer(site: Site, framing: str) -> None:
+    smuggled = "GET /static/favicon.svg HTTP/1.1\r\nHost: {host}\r\n\r\n"
+
+    answer = raw(
+        site, f"POST {LOGIN} HTTP/1.1\r\nHost: {{host}}\r\n{framing}\r\n\r\n0\r\n\r\n{smuggled}"
+    )
+
+    assert answer.count("HTTP/1.1 ") <= 1
+    assert "content-type: image/svg" not in answer
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain; charset=hex", "text/plain; charset=undefined", "text/plain; charset=idna",
+     "text/plain; charset=utf-8",
+     "text/plain; a*=no-such''x", "text/plain; a*=undefined''x", "x;" + " a=b;" * 3000],
+)  # fmt: skip
+def test_a_content_type_is_no_fault_and_no_answer_lacks_headers(
+    site: Site, content_type: str
+) -> None:
+    for path in (f"{LOGIN}?next=%ff", f"{LOGIN}?{'a=1&' * 200}", "/nowhere?a=%ff"):
+        answer = site.client().get(path, headers={"Content-Type": content_type})
+        assert answer.status < 500, path
+        assert lacking(answer.headers) == [], path
+
+
+@pytest.mark.parametrize("charset", ["utf-7", "utf-16", "hex", "undefined", "idna", "no-such"])
+def test_a_lone_surrogate_or_an_odd_charset_in_a_form_is_no_fault(site: Site, charset: str) -> None:
+    browser = site.client()
+    if charset == "utf-7":
+        assert sign_up(browser, "surrogate").status == 302
+    path = CONFIRM if charset == "utf-7" else LOGIN
+    token = browser.csrf(path)
+    fields = {"csrfmiddlewaretoken": token, "code": "+2AA-", "login": "+2AA-", "password": "+2AA-"}
+    body = "".join(
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    )
+
+    answer = browser.request(
+        "POST",
+        path,
+        body=f"{body}--x--\r\n".encode(),
+        headers={
+            "Content-Type": f"multipart/form-data; boundary=x; charset={charset}",
+            "Origin": site.origin,
+        },
+    )
+
+    assert answer.status < 500
+
+
+@pytest.mark.parametrize(
+    "path, status",
+    [("/", 302), (LOGIN, 200), ("/nowhere/", 404), ("/static/app.css", 200), ("/static/no", 404),
+     ("/static/../manage.py", 404), ("/admin/", 302), ("/accounts/signup", 301),
+     (f"{LOGIN}?{'a=1&' * 200}", 400), ("/dev/mail/", 200), (f"{CONFIRM}no-such/", 404)],
+)  # fmt: skip
+def test_headers_are_on_every_answer(site: Site, path: str, status: int) -> None:
+    answer = site.client().get(path)
+
+    assert answer.status == status
+    assert lacking(answer.headers) == []
+    assert "granian" not in str(answer.headers).lower()
+
+
+@pytest.mark.django_db
+def test_headers_are_on_a_500_which_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from accounts.signin import views
+
+    monkeypatch.setattr(views, "render", lambda *_args: 1 / 0)
+
+    answer = Browser(raise_request_exception=False).get(LOGIN)
+
+    assert answer.status_code == 500
+    assert lacking({name: answer.get(name) for name in HEADERS}) == []
+    assert "ZeroDivision" not in answer.content.decode()
+
+
+def test_dev_mail_is_for_this_machine_only_and_not_through_a_proxy(site: Site) -> None:
+    assert site.client().get("/dev/mail/").status == 200
+    for name in ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"):
+        assert site.client().get("/dev/mail/", headers={name: "127.0.0.1"}).status == 404
+    for name in ("..%2f..%2fsecret_key", "%2e%2e", "..", "a.eml"):
+        assert site.client().get(f"/dev/mail/{name}/").status == 404
+
+
+@pytest.mark.django_db
+def test_dev_mail_is_not_shown_to_another_machine_nor_in_production(settings: Any) -> None:
+    assert Browser(REMOTE_ADDR="192.0.2.1").get("/dev/mail/").status_code == 404
+    assert Browser().get("/dev/mail/").status_code == 200
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, environment="production")
+    assert Browser().get("/dev/mail/").status_code == 404
+
+
+def test_log_lines_are_not_forged_by_newlines_or_escapes(site: Site) -> None:
+    forged = "2026-01-01 00:00:00,000 INFO forged"
+    evil = f"%0a{forged.replace(' ', '%20')}%0d%1b[2J%e2%80%a8x"
+    site.client().get(f"/nowhere{evil}")
+    site.client().get("/", headers={"Host": "localhost:99999"})  # logged with its traceback
+    site.client().get("/nowhere", headers={"Host": "x\x1b[2J", "User-Agent": "\x1b[31mred"})
+    site.client().post(
+        LOGIN,
+        {"login": f"a\n{forged}", "password": f"b\n{forged}"},
+        headers={"Origin": "http://\x1b"},
+    )
+
+    # Each event, with its traceback, is one line that begins with its time.
+    events = [line for line in site.log().split("\n")[2:] if line]
+    assert any("forged" in line for line in events)
+    whole = re.compile(r"\d{4}-\d\d-\d\d [\d:,]+ [A-Z]+ [\w.]+ ")
+    assert [line for line in events if not whole.match(line) or not line.isprintable()] == []
+    assert not any(line.startswith(forged) for line in events)
+
+
+def test_secrets_are_not_in_the_log_nor_in_clear_in_the_database(site: Site) -> None:
+    """The whole story, and a search of everything that it left on disk."""
+    secrets = {PASSWORD, WRONG}
+    for name in ("logged", "dumped"):
+        browser, other = site.client(), site.client()
+        assert sign_up(browser, name).status == 302
+        mail = site.wait_for_mail(to=name)
+        code, link = str(mail["Subject"]).partition(" ")[0], link_in(mail)
+        secrets |= {code, link.rstrip("/").rpartition("/")[2], browser.cookies["sessionid"].value}
+        other.get(link)
+        other.get(link.rstrip("/"))
+        other.post(link, {"password": WRONG})
+        other.post(f"{link}?x", {}, csrf=False)
+        if name == "logged":
+            assert browser.post(CONFIRM, {"code": code}).status == 302
+        log_in(other, name, WRONG)
+        log_in(other, name)
+        secrets |= {client.cookies["sessionid"].value for client in (browser, other)}
+    owner = site.manage("create_owner").strip()
+    secrets.add(owner.rstrip("/").rpartition("/")[2])
+    site.client().get(owner.removeprefix(site.origin))
+    site.client().post(owner.removeprefix(site.origin), {}, csrf=False)
+    site.client().post(SIGNUP, {"password1": PASSWORD}, csrf=False)
+    keys = [(site.data_dir / name).read_text() for name in ("secret_key", "encryption_key")]
+
+    dump = b"".join(path.read_bytes() for path in site.data_dir.glob("db.sqlite3*")).decode(
+        "latin-1"
+    )
+
+    assert len(secrets) > 10
+    for secret in [*secrets, *keys]:
+        assert secret not in site.log()
+        assert secret not in dump
+    assert "Or open this page" not in dump

@@ -1,0 +1,234 @@
+"""Two server processes on one database, many at once: what is counted and made exactly once."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from accounts.throttle.limits import LOGIN_ACCOUNT, LOGIN_SUBSCRIBER
+from tests.attacks.steps import (
+    CONFIRM,
+    LOGIN,
+    PASSWORD,
+    WRONG,
+    code_in,
+    link_in,
+    log_in,
+    same_browser,
+    sign_up,
+    sql,
+)
+from tests.support.client import Client, Response, together
+from tests.support.services import Redis
+from tests.support.site import Site
+
+AT_ONCE = 8
+# Told by a site that is busy hashing (and the limits' own answers ask for longer).
+BUSY_SECONDS = 3
+
+type Nodes = tuple[Site, Site]
+
+
+@contextmanager
+def running(**env: str) -> Iterator[Nodes]:
+    with Site(TRUSTED_PROXIES="127.0.0.1", **env) as site, site.second() as other:
+        yield site, other
+
+
+def database(request: pytest.FixtureRequest, kind: str) -> dict[str, str]:
+    """The DATABASE_URL of a new database of that kind."""
+    if kind == "sqlite":
+        return {}
+    return {"DATABASE_URL": request.getfixturevalue("postgres").database()}
+
+
+BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(scope="module", params=BOTH)
+def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
+    """Limits are out of the way here."""
+    with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
+        yield both
+
+
+def at(node: Site, address: str) -> Client:
+    """A browser behind the trusted proxy, at an address of its own."""
+    return node.client(X_Forwarded_For=address)
+
+
+def faults(answers: list[Response]) -> list[int]:
+    return [answer.status for answer in answers if answer.status >= 500]
+
+
+def let_through(answer: Response) -> bool:
+    return answer.status != 429 or answer.headers["Retry-After"] == str(BUSY_SECONDS)
+
+
+def guesses(
+    nodes: Nodes, n: int, *, login: str = "alice", forwarded: str = "192.0.2.{i}"
+) -> list[Response]:
+    """Wrong passwords by turns at both nodes, all at once."""
+    template = nodes[0].client()
+    token = template.csrf(LOGIN)
+
+    def guess(i: int) -> Response:
+        browser = same_browser(nodes[i % 2], template, X_Forwarded_For=forwarded.format(i=i))
+        return browser.post(LOGIN, {"login": login.format(i=i), "password": WRONG}, csrf=token)
+
+    return together(n, guess)
+
+
+@pytest.mark.parametrize("kind", [*BOTH, pytest.param("redis", marks=pytest.mark.redis)])
+def test_exactly_the_burst_of_forty_guesses_passes_two_processes(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    if kind == "redis":
+        redis = request.getfixturevalue("redis_server")
+        redis.flush()
+        env = {"REDIS_URL": redis.url}
+    else:
+        env = database(request, kind)
+    with running(**env) as both:
+        answers = guesses(both, 40)
+
+    assert faults(answers) == []
+    assert sum(map(let_through, answers)) == LOGIN_ACCOUNT.burst
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers if answer.status == 429)
+
+
+@pytest.mark.parametrize(
+    "proxies, forwarded",
+    [("", "203.0.113.{i}"), ("127.0.0.1", "203.0.113.{i}, 198.51.100.9")],
+    ids=["untrusted peer", "left of what a trusted one saw"],
+)
+def test_forged_forwarded_for_does_not_widen_the_budget(proxies: str, forwarded: str) -> None:
+    started = time.monotonic()
+    with Site(TRUSTED_PROXIES=proxies) as site:
+        answers = guesses((site, site), 60, login="no{i}", forwarded=forwarded)
+    back = (time.monotonic() - started) / LOGIN_SUBSCRIBER.refill
+
+    assert faults(answers) == []
+    assert sum(answer.status == 200 for answer in answers) <= LOGIN_SUBSCRIBER.burst + back
+
+
+@pytest.mark.parametrize("trouble", ["stopped", "frozen"])
+def test_without_redis_sign_in_is_still_limited_and_no_fault(
+    redis_server: Redis, trouble: str
+) -> None:
+    redis_server.flush()
+    with running(REDIS_URL=redis_server.url) as both:
+        assert redis_server.process
+        if trouble == "stopped":
+            redis_server.stop()
+        else:
+            os.kill(redis_server.process.pid, signal.SIGSTOP)
+        try:
+            answers = guesses(both, 14)
+        finally:
+            if trouble == "stopped":
+                redis_server.start()
+            else:
+                os.kill(redis_server.process.pid, signal.SIGCONT)
+        after = log_in(at(both[1], "198.51.100.2"), "bob")
+
+    assert faults([*answers, after]) == []
+    assert sum(map(let_through, answers)) == LOGIN_ACCOUNT.burst
+    assert after.status == 200
+
+
+def eight_sign_ups_of_one_name(nodes: Nodes, name: str) -> None:
+    """However many try, one has the name; the others are told so."""
+    browsers = [at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
+
+    answers = together(AT_ONCE, lambda i: sign_up(browsers[i], name, f"{name}{i}@example.org"))
+
+    assert faults(answers) == []
+    assert sorted(answer.status for answer in answers) == [200] * (AT_ONCE - 1) + [302]
+    rows = sql(nodes[0], f"SELECT 1 FROM accounts_pendingsignup WHERE username = '{name}'")  # noqa: S608
+    assert len(rows) == 1
+    nodes[0].wait_for_mail(to=f"{name}")
+    assert len(nodes[0].mails(to=name)) == 1
+
+
+def eight_names_for_one_address(nodes: Nodes, name: str) -> None:
+    """All sign up with one address at once, and all confirm at once: one is first."""
+    browsers = [at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
+    address = f"{name}@example.org"
+    answers = together(AT_ONCE, lambda i: sign_up(browsers[i], f"{name}{i}", address))
+    assert [answer.status for answer in answers] == [302] * AT_ONCE
+    nodes[0].wait_for_mail(to=address, count=AT_ONCE)
+    mails = {str(mail["Subject"]): mail for mail in nodes[0].mails(to=address)}
+    links = {named(mail, name): link_in(mail) for mail in mails.values()}
+    tokens = [browser.csrf(CONFIRM) for browser in browsers]
+
+    def confirm(i: int) -> Response:
+        return browsers[i].post(links[i], {}, csrf=tokens[i])
+
+    answers = together(AT_ONCE, confirm)
+
+    assert faults(answers) == []
+    users = sql(nodes[0], f"SELECT username FROM accounts_user WHERE email = '{address}'")  # noqa: S608
+    assert len(users) == 1
+    homes = [browser.get("/").status for browser in browsers]
+    assert sorted(homes) == [200] + [302] * (AT_ONCE - 1)
+    like = f"username LIKE '{name}%'"
+    assert sql(nodes[0], f"SELECT 1 FROM accounts_pendingsignup WHERE {like}") == []  # noqa: S608
+    assert len(sql(nodes[0], f"SELECT 1 FROM accounts_user WHERE {like}")) == 1  # noqa: S608
+
+
+def named(mail: Any, name: str) -> int:
+    """The number behind the name that a mail greets."""
+    text = mail.get_body(("plain",)).get_content()
+    return int(text.partition(f"Hello {name}")[2][0])
+
+
+def eight_confirmations_of_one_sign_up(nodes: Nodes, name: str) -> None:
+    """By the one code and the one link, from eight tabs: one user, one session."""
+    browser = at(nodes[0], "192.0.2.1")
+    assert sign_up(browser, name).status == 302
+    mail = nodes[0].wait_for_mail(to=f"{name}@")
+    token = browser.csrf(CONFIRM)
+    tabs = [
+        same_browser(nodes[i % 2], browser, X_Forwarded_For="192.0.2.1") for i in range(AT_ONCE)
+    ]
+
+    def confirm(i: int) -> Response:
+        if i < AT_ONCE / 2:
+            return tabs[i].post(CONFIRM, {"code": code_in(mail)}, csrf=token)
+        return tabs[i].post(link_in(mail), {"password": PASSWORD}, csrf=token)
+
+    answers = together(AT_ONCE, confirm)
+
+    assert faults(answers) == []
+    assert len([answer for answer in answers if answer.location == "/"]) == 1
+    assert len(sql(nodes[0], f"SELECT 1 FROM accounts_user WHERE username = '{name}'")) == 1  # noqa: S608
+
+
+RACES = [
+    eight_sign_ups_of_one_name,
+    eight_names_for_one_address,
+    eight_confirmations_of_one_sign_up,
+]
+
+type Race = Callable[[Nodes, str], None]
+
+
+@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
+def test_two_processes_make_one(nodes: Nodes, race: Race) -> None:
+    for i in range(2):
+        race(nodes, f"{race.__name__[6:].replace('_', '')[:20]}{'xyz'[i]}")
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
+def test_fifty_rounds_on_postgresql(
+    request: pytest.FixtureRequest, race: Race, postgres: Any
+) -> None:
+    with running(LIMITS_SCALE="1000", DATABASE_URL=postgres.database()) as both:
+        for i in range(50):
+            race(both, f"round{i:02}x")
