@@ -1,0 +1,77 @@
+"""Mailed secrets: counted before they are compared, spent once, for one purpose and subject."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.conftest import Clock
+from tests.support.client import together
+
+AT_ONCE = 8
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_eight_tries_at_once_five_are_looked_at() -> None:
+    from accounts.codes import services as codes
+
+    purpose = codes.Purpose("test")
+    code = codes.issue_code(purpose, 1)
+
+    assert sum(together(AT_ONCE, lambda _: codes.try_code(purpose, 1, code))) == 5
+    assert not codes.try_code(purpose, 1, code)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_eight_that_spend_a_secret_at_once_one_is_told_yes() -> None:
+    from accounts.codes import services as codes
+
+    purpose = codes.Purpose("test")
+    link = codes.issue_link(purpose, 1)
+
+    assert sum(together(AT_ONCE, lambda _: codes.spend(purpose, 1, link))) == 1
+    assert codes.subject_of(purpose, link) is None
+
+
+@pytest.mark.django_db
+def test_a_secret_is_good_for_its_own_purpose_and_subject_only() -> None:
+    from accounts.codes import services as codes
+
+    purpose, other = codes.Purpose("test"), codes.Purpose("other")
+    code, link = codes.issue_code(purpose, 1), codes.issue_link(other, 1)
+
+    assert not codes.try_code(other, 1, code)
+    assert not codes.try_code(purpose, 2, code)
+    assert not codes.try_code(purpose, 1, link)
+    assert not codes.spend(other, 1, code)
+    assert not codes.spend(purpose, 2, code)
+    assert codes.subject_of(purpose, link) is None
+    assert codes.try_code(purpose, 1, code)
+    assert codes.subject_of(other, link) == "1"
+
+
+@pytest.mark.django_db
+def test_a_digest_moved_to_another_purpose_in_the_database_does_not_fit_there() -> None:
+    from accounts.codes import services as codes
+    from accounts.codes.models import Code
+
+    code = codes.issue_code(codes.Purpose("test"), 1)
+    Code.objects.update(purpose="other")
+
+    assert not codes.try_code(codes.Purpose("other"), 1, code)
+
+
+@pytest.mark.django_db
+def test_a_secret_ends_by_the_clock_by_a_newer_one_and_by_withdrawal(clock: Clock) -> None:
+    from accounts.codes import services as codes
+
+    purpose = codes.Purpose("test", life=timedelta(minutes=15))
+    old, new = (codes.issue_code(purpose, 1) for _ in range(2))
+    assert not codes.try_code(purpose, 1, old)
+    clock.advance(minutes=15, seconds=-1)
+    assert codes.try_code(purpose, 1, new)
+    clock.advance(seconds=1)
+    assert not codes.try_code(purpose, 1, new)
+    assert not codes.spend(purpose, 1, new)
+    third = codes.issue_code(purpose, 1)
+    codes.withdraw(purpose, 1)
+    assert not codes.try_code(purpose, 1, third)

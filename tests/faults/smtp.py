@@ -1,0 +1,78 @@
+"""A mail server that can misbehave, on a socket of the loopback."""
+
+import socketserver
+import threading
+from types import TracebackType
+from typing import Self
+
+
+class MailServer:
+    """``mode`` may change at any time, for the connections that follow.
+
+    ``ok`` takes every mail; ``tarpit`` takes connections and never answers; ``down`` greets with
+    554; ``data`` refuses each mail at its end; ``recipient`` refuses every recipient for good.
+    """
+
+    def __init__(self, mode: str = "ok") -> None:
+        self.mode = mode
+        self.mails: list[str] = []
+        self.arrived = threading.Event()
+        self._closing = threading.Event()
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        self.url = f"smtp+plain://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._closing.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def release(self, mode: str = "ok") -> None:
+        """Change the mode, and let go of whoever is held in the tarpit."""
+        self.mode = mode
+        self._closing.set()
+
+    def _handler(self) -> type[socketserver.BaseRequestHandler]:
+        double = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                if double.mode == "tarpit":
+                    double.arrived.set()
+                    double._closing.wait(30)
+                    return
+                self.say("554 no service" if double.mode == "down" else "220 double")
+                while (line := self.rfile.readline().decode().strip()) and line != "QUIT":
+                    self.answer(line)
+
+            def answer(self, line: str) -> None:
+                verb = line.partition(" ")[0].upper()
+                if verb == "RCPT" and double.mode == "recipient":
+                    self.say("550 no such mailbox")
+                elif verb == "DATA":
+                    self.say("354 go on")
+                    mail = b"".join(iter(self.rfile.readline, b".\r\n")).decode()
+                    if double.mode == "data":
+                        self.say("554 refused")
+                    else:
+                        double.mails.append(mail)
+                        self.say("250 taken")
+                else:
+                    self.say("250 double")
+
+            def say(self, line: str) -> None:
+                self.wfile.write(f"{line}\r\n".encode())
+
+        return Handler

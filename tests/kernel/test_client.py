@@ -1,0 +1,48 @@
+"""X-Forwarded-For is believed as far as trusted proxies vouch for it, from the right."""
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from accounts.kernel.client import client_address, parse, subscriber
+
+PROXIES = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
+
+
+@pytest.mark.parametrize(
+    "peer, forwarded, client",
+    [
+        ("203.0.113.9", "192.0.2.1", "203.0.113.9"),  # an untrusted peer's word is nothing
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "192.0.2.1", "192.0.2.1"),
+        ("10.0.0.1", "192.0.2.66, 192.0.2.1", "192.0.2.1"),  # the left is what the client wrote
+        ("10.0.0.1", "192.0.2.66, 192.0.2.1, 10.0.0.2", "192.0.2.1"),
+        ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("10.0.0.1", "192.0.2.1, unknown", "10.0.0.1"),  # unreadable: the last one vouched for
+        ("10.0.0.1", "192.0.2.1:1234", "10.0.0.1"),
+        ("10.0.0.1", "192.0.2.1\0, 10.0.0.2", "10.0.0.2"),
+        ("10.0.0.1", ",,,", "10.0.0.1"),
+        ("2001:db8:1::1", " [2001:db8:2::5] ", "2001:db8:2::5"),
+        ("::ffff:10.0.0.1", "::ffff:192.0.2.1", "192.0.2.1"),
+    ],
+)
+def test_the_right_most_untrusted_address_counts(peer: str, forwarded: str, client: str) -> None:
+    address = parse(peer)
+    assert address
+
+    assert client_address(address, forwarded, PROXIES) == ip_address(client)
+
+
+@pytest.mark.parametrize(
+    "one, other, same",
+    [
+        ("2001:db8::1", "2001:db8::ffff:2", True),  # one subscriber has a whole /64 to guess from
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+    ],
+)
+def test_an_ipv6_subscriber_is_its_64_bit_network(one: str, other: str, same: bool) -> None:
+    addresses = [parse(one), parse(other)]
+
+    assert (len({subscriber(address) for address in addresses if address}) == 1) == same

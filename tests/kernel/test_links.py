@@ -1,0 +1,20 @@
+"""Where a link may lead."""
+
+import pytest
+
+from accounts.kernel.links import safe_next
+
+
+@pytest.mark.parametrize(
+    "evil",
+    ["//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "/\t/evil.example",
+     "https:evil.example", "http://evil.example", "javascript:alert(1)", "data:text/html,x", "evil",
+     "/\r\nSet-Cookie: a=b", "/\0", "/\u2028", "/\ud800", "", "/" + "a" * 2000, " //evil.example"],
+)  # fmt: skip
+def test_a_next_that_leaves_the_site_is_no_next(evil: str) -> None:
+    assert safe_next(evil) == ""
+
+
+@pytest.mark.parametrize("path", ["/", "/admin/?a=b#c", "/a//b", "/%2f%2fevil.example", "/\xe9"])
+def test_a_path_of_the_site_is_kept(path: str) -> None:
+    assert safe_next(path) == path

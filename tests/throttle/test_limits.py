@@ -1,0 +1,89 @@
+"""Budgets: exact in parallel, refilled by the clock, alike in both stores."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from accounts.kernel.errors import Later
+from accounts.throttle.limits import Limit
+from accounts.throttle.services import spend, wait
+from tests.conftest import Clock
+from tests.support.client import together
+
+SUBJECT = "somebody"
+TEN = Limit("test.ten", burst=10, refill=60)
+OTHER = Limit("test.other", burst=10, refill=60)
+
+
+@pytest.fixture(params=["database", pytest.param("redis", marks=pytest.mark.redis)])
+def store(request: pytest.FixtureRequest, settings: Any) -> str:
+    """Budgets in the database, or in a Redis."""
+    if request.param == "redis":
+        redis = request.getfixturevalue("redis_server")
+        redis.flush()
+        settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, redis_url=redis.url)
+    return str(request.param)
+
+
+def allowed(limit: Limit, *subject: object) -> bool:
+    try:
+        spend(limit, *subject)
+    except Later:
+        return False
+    return True
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_at_once_exactly_the_burst_pass(store: str, clock: Clock) -> None:
+    passed = together(24, lambda _: allowed(TEN, SUBJECT))
+
+    assert sum(passed) == TEN.burst
+
+
+@pytest.mark.django_db
+def test_one_act_comes_back_each_interval_and_never_more_than_the_burst(
+    store: str, clock: Clock
+) -> None:
+    assert [allowed(TEN, SUBJECT) for _ in range(11)] == [True] * 10 + [False]
+    assert wait(TEN, SUBJECT) == 60
+    clock.advance(seconds=60)
+    assert [allowed(TEN, SUBJECT) for _ in range(2)] == [True, False]
+    clock.advance(days=30)
+    assert [allowed(TEN, SUBJECT) for _ in range(11)] == [True] * 10 + [False]
+
+
+@pytest.mark.django_db
+def test_a_refused_act_costs_nothing_and_subjects_and_limits_are_apart(
+    store: str, clock: Clock
+) -> None:
+    for _ in range(100):
+        allowed(TEN, SUBJECT)
+
+    clock.advance(seconds=60)
+    assert allowed(TEN, SUBJECT)
+    assert allowed(TEN, SUBJECT, "else")
+    assert allowed(OTHER, SUBJECT)
+
+
+@pytest.mark.django_db
+def test_a_clock_that_steps_back_locks_nobody_out_for_longer_than_the_step(
+    store: str, clock: Clock
+) -> None:
+    for _ in range(10):
+        allowed(TEN, SUBJECT)
+    clock.advance(hours=-1)
+    assert not allowed(TEN, SUBJECT)
+    clock.advance(hours=1, seconds=60)
+    assert allowed(TEN, SUBJECT)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("scale, burst, wait_seconds", [(2.0, 20, 30), (0.5, 5, 120)])
+def test_limits_scale_multiplies_burst_and_speed(
+    clock: Clock, settings: Any, scale: float, burst: int, wait_seconds: int
+) -> None:
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, limits_scale=scale)
+
+    assert sum(allowed(TEN, SUBJECT) for _ in range(50)) == burst
+    assert wait(TEN, SUBJECT) == wait_seconds

@@ -1,0 +1,87 @@
+"""Names and addresses: which are one, and which are none."""
+
+import sys
+import unicodedata
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from accounts.kernel.text import fold
+from accounts.users import addresses, names
+from tests.attacks.steps import make_user
+
+CYRILLIC_A, GREEK_O = "\u0430", "\u03bf"
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [("Alice", "aLICE"), ("stra\xdfe", "STRASSE"), ("\u212aelvin", "kelvin"),
+     ("\xc9ric", "e\u0301ric"),
+     ("\uff41\uff42", "ab"), ("\ufb01x", "fix"), ("\u1e9ee", "sse"),
+     ("\u03c3\u03c2", "\u03c3\u03c3")],
+)  # fmt: skip
+def test_cve_2019_19844_two_writings_of_one_name_have_one_key(one: str, other: str) -> None:
+    assert names.key(one) == names.key(other)
+
+
+def test_a_key_is_its_own_key_for_every_character_there_is() -> None:
+    """Else a name could be chosen that is the key of another and yet apart from it."""
+    characters = (chr(i) for i in range(sys.maxunicode + 1))
+    clean = (c for c in characters if not unicodedata.category(c).startswith("C"))
+
+    assert [hex(ord(c)) for c in clean if fold(fold(c)) != fold(c)] == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["", "a" * 31, "a@b", "a b", f"{CYRILLIC_A}lice", f"b{GREEK_O}b", "a\0", "a\n", "a\u200d",
+     "a\u202e",
+     "\ud800", "\ufdfa" * 2, "a/b", "<b>", "\ue000"],
+)  # fmt: skip
+def test_a_name_that_could_pose_as_something_else_is_none(bad: str) -> None:
+    with pytest.raises(ValidationError):
+        names.clean(bad)
+
+
+@pytest.mark.parametrize(
+    "good", ["a", "a" * 30, "bob_2.x-y", "\u0431\u043e\u0431", "\xe9ric", "\u674e"]
+)
+def test_an_ordinary_name_of_one_alphabet_is_kept(good: str) -> None:
+    assert names.clean(good) == good
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["m\u0131ke@example.org", "mi\u212ae@example.org", "\u017fam@example.org",
+     "a@b", "a@@b.org", "a@-b.org",
+     "a\r\nb@example.org", "a@ex\0ample.org", '"a b"@exam ple.org', f"a@{'b' * 250}.org",
+     "a@b..org", "alice@example.org, mallory@example.org", "alice@example.org>"],
+)  # fmt: skip
+def test_an_address_that_no_mail_reaches_as_typed_is_none(bad: str) -> None:
+    with pytest.raises(ValidationError):
+        addresses.clean(bad)
+
+
+@pytest.mark.django_db
+def test_the_database_itself_refuses_a_second_holder_of_an_address_or_a_name() -> None:
+    from accounts.users.models import Address, Username
+
+    alice = make_user("alice")
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Address.objects.create(user=alice, address="ALICE@example.org", key="alice@example.org")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Username(key="alice").save(force_insert=True)
+
+
+@pytest.mark.django_db
+def test_an_address_has_one_user_in_whatever_writing() -> None:
+    from accounts.users import services
+
+    make_user("alice")
+    bob = make_user("bob")
+
+    for twin in ("alice@example.org", "ALICE@EXAMPLE.ORG", "\uff41lice@example.org"):
+        with pytest.raises(services.AddressTaken):
+            services.confirm_address(bob, twin)
