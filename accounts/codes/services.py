@@ -25,17 +25,20 @@ class Purpose:
     life: timedelta = CODE_LIFE
 
 
-def issue_code(purpose: Purpose, subject: object) -> str:
-    """A new eight-character code, good for 5 tries; an older one is no longer good."""
+def issue_code(purpose: Purpose, subject: object, address: str = "") -> str:
+    """A new eight-character code, good for 5 tries; an older one is no longer good.
+
+    ``address`` is the canonical form of the one that it is mailed to, and that it proves.
+    """
     code = secrets.code()
-    _keep(purpose, subject, code)
+    _keep(purpose, subject, code, address)
     return code
 
 
-def issue_link(purpose: Purpose, subject: object) -> str:
+def issue_link(purpose: Purpose, subject: object, address: str = "") -> str:
     """A new secret for a link; an older one is no longer good."""
     token = secrets.token()
-    _keep(purpose, subject, token)
+    _keep(purpose, subject, token, address)
     return token
 
 
@@ -59,9 +62,10 @@ def subject_of(purpose: Purpose, token: str) -> str | None:
     return row.subject if row else None
 
 
-def spend(purpose: Purpose, subject: object, secret: str) -> bool:
-    """Use a code or a link up; whether it was still there. Of many at once, one is told yes."""
+def spend(purpose: Purpose, subject: object, secret: str, address: str = "") -> bool:
+    """Use a code or a link up; whether it was there, mailed to ``address``. One of many gets it."""
     rows = _live(purpose).filter(subject=str(subject), digest__in=_digests(purpose, secret))
+    rows = rows.filter(address=address)
     return rows.delete()[0] == 1
 
 
@@ -74,10 +78,11 @@ def _live(purpose: Purpose) -> QuerySet[Code]:
     return Code.objects.filter(purpose=purpose.name, expires_at__gt=clock.now())
 
 
-def _keep(purpose: Purpose, subject: object, secret: str) -> None:
+def _keep(purpose: Purpose, subject: object, secret: str, address: str) -> None:
     row = Code(
         purpose=purpose.name,
         subject=str(subject),
+        address=address,
         digest=_digests(purpose, secret)[0],
         tries_left=CODE_TRIES,
         expires_at=clock.now() + purpose.life,
@@ -86,7 +91,7 @@ def _keep(purpose: Purpose, subject: object, secret: str) -> None:
         [row],
         update_conflicts=True,
         unique_fields=["purpose", "subject"],
-        update_fields=["digest", "tries_left", "expires_at"],
+        update_fields=["address", "digest", "tries_left", "expires_at"],
     )
 
 

@@ -38,7 +38,7 @@ def prove_password(login: str, password: str, subscriber: str) -> User | Pending
     charge = _charge_account(key, subscriber, is_familiar=place is not None)
     if not passwords.verify(password, account.password if account else None) or account is None:
         raise InvalidCredentials
-    give_back(charge, (LOGIN_SUBSCRIBER, subscriber))
+    give_back(charge)
     familiar.remember(subject, subscriber, place)
     if isinstance(account, User) and passwords.is_outdated(account.password):
         renew_hash(account, password)

@@ -10,11 +10,13 @@ from accounts.users.models import PendingSignup
 
 def confirm(signup: PendingSignup, code: str, token: str) -> Message:
     """To a free address: the code and the link that prove it."""
+    hello = _("Hello %(name)s,") % {"name": signup.username}
     return Message(
         to=signup.address,
+        # Mail programs make links of names with a dot, and this name is a stranger's choice.
+        greeting="" if "." in signup.username else hello,
         subject=_("%(code)s is your code for %(site)s")
         % {"code": code, "site": settings.AUTHSITE.site_name},
-        greeting=_("Hello %(name)s,") % {"name": signup.username},
         paragraphs=[
             _("enter this code where you signed up, within 15 minutes:"),
         ],

@@ -17,10 +17,11 @@ from accounts.throttle.limits import (
     CODE_SUBSCRIBER,
     MAIL_ADDRESS,
     MAIL_AGAIN,
+    MAIL_SUBSCRIBER,
     SIGNUP_EVERYONE,
     SIGNUP_SUBSCRIBER,
 )
-from accounts.throttle.services import spend, wait
+from accounts.throttle.services import give_back, spend, wait
 from accounts.users import addresses, names
 from accounts.users import services as users
 from accounts.users.models import Address, PendingSignup, User
@@ -35,6 +36,13 @@ class WrongCode(PublicError):
 
     code = "invalid_code"
     message = _("That code is not right, or not any more. Check it, or ask for a new mail.")
+
+
+class SignupEnded(PublicError):
+    """It was confirmed, replaced or forgotten meanwhile."""
+
+    code = "signup_ended"
+    message = _("This sign-up doesn’t wait any more.")
 
 
 def sign_up(
@@ -53,7 +61,7 @@ def sign_up(
     """
     key = addresses.key(address)
     spend(SIGNUP_SUBSCRIBER, subscriber)
-    spend(MAIL_ADDRESS, key)
+    _spend_mail(key, subscriber)
     spend(SIGNUP_EVERYONE)
     signup = PendingSignup(
         username=username,
@@ -65,14 +73,23 @@ def sign_up(
         expires_at=clock.now() + LIFE,
     )
     spend(MAIL_AGAIN, signup.pk)
-    with transaction.atomic():
-        if instead_of:
-            same_name = PendingSignup.objects.filter(username_key=signup.username_key)
-            users.end_pending(same_name.filter(pk=instead_of))
-        users.hold_name(username, until=signup.expires_at)
-        signup.save(force_insert=True)
-        _invite(signup)
+    try:
+        _begin(signup, instead_of)
+    except users.UsernameTaken:
+        # No mail was sent: asking for taken names must not use up a stranger's mailbox.
+        give_back((MAIL_SUBSCRIBER, key, subscriber), (MAIL_ADDRESS, key))
+        raise
     return signup
+
+
+@transaction.atomic
+def _begin(signup: PendingSignup, instead_of: str | None) -> None:
+    if instead_of:
+        same_name = PendingSignup.objects.filter(username_key=signup.username_key)
+        users.end_pending(same_name.filter(pk=instead_of))
+    users.hold_name(signup.username, until=signup.expires_at)
+    signup.save(force_insert=True)
+    _invite(signup)
 
 
 def find(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
@@ -96,21 +113,29 @@ def seconds_to_next_mail(signup: PendingSignup) -> int:
     return wait(MAIL_AGAIN, signup.pk)
 
 
-def send_again(signup: PendingSignup) -> None:
-    """Another mail, whose code and link replace the earlier; ``Later`` within a minute of one."""
+def send_again(signup: PendingSignup, *, subscriber: str) -> None:
+    """Another mail, whose code and link replace the earlier; ``Later`` within a minute of one.
+
+    :class:`SignupEnded` if it doesn't wait any more.
+    """
     spend(MAIL_AGAIN, signup.pk)
-    spend(MAIL_ADDRESS, signup.address_key)
+    _spend_mail(signup.address_key, subscriber)
     with transaction.atomic():
-        _invite(signup)
+        _invite(_reread(signup))
 
 
 def correct_address(signup: PendingSignup, address: str, *, subscriber: str) -> None:
-    """Another address for the same sign-up; what was mailed to the first is no longer good."""
+    """Another address for the same sign-up; what was mailed to the first is no longer good.
+
+    :class:`SignupEnded` if it doesn't wait any more.
+    """
     key = addresses.key(address)
     spend(SIGNUP_SUBSCRIBER, subscriber)
-    spend(MAIL_ADDRESS, key)
-    signup.address, signup.address_key = address, key
+    _spend_mail(key, subscriber)
+    spend(SIGNUP_EVERYONE)
     with transaction.atomic():
+        signup = _reread(signup)
+        signup.address, signup.address_key = address, key
         signup.save(update_fields=["address", "address_key"])
         _invite(signup)
 
@@ -133,11 +158,30 @@ def prune() -> int:
     return users.end_pending(PendingSignup.objects.filter(expires_at__lte=clock.now()))
 
 
+def _spend_mail(address_key: str, subscriber: str) -> None:
+    """What a mail that a stranger causes costs. Nobody alone can use an address up."""
+    spend(MAIL_SUBSCRIBER, address_key, subscriber)
+    spend(MAIL_ADDRESS, address_key)
+
+
+def _reread(signup: PendingSignup) -> PendingSignup:
+    """The row as it is now, held until the transaction ends.
+
+    What was loaded before may hold an address that was corrected meanwhile: a code mailed to the
+    former one would confirm the new.
+    """
+    waiting = PendingSignup.objects.select_for_update().filter(expires_at__gt=clock.now())
+    row = waiting.filter(pk=signup.pk).first()
+    if row is None:
+        raise SignupEnded
+    return row
+
+
 def _become_user(signup: PendingSignup, purpose: Purpose, secret: str) -> User:
     """Spend the secret and make the user, or neither. The first to confirm an address has it."""
     try:
         with transaction.atomic():
-            if not codes.spend(purpose, signup.pk, secret):
+            if not codes.spend(purpose, signup.pk, secret, signup.address_key):
                 raise WrongCode
             user = users.create_user(signup.username, signup.password, id=signup.pk)
             # Before the name: whoever waits for the same address holds nothing that others want.
@@ -153,8 +197,8 @@ def _invite(signup: PendingSignup) -> None:
 
     Both are issued in either case, so that the work is the same; the notice holds neither.
     """
-    code = codes.issue_code(CODE, signup.pk)
-    token = codes.issue_link(LINK, signup.pk)
+    code = codes.issue_code(CODE, signup.pk, signup.address_key)
+    token = codes.issue_link(LINK, signup.pk, signup.address_key)
     owners = Address.objects.filter(key=signup.address_key).first()
     # To the owner's address as it is stored, never as a stranger typed it (CVE-2019-19844).
     post(mails.already_taken(owners.address) if owners else mails.confirm(signup, code, token))

@@ -67,14 +67,10 @@ def confirm(request: HttpRequest) -> HttpResponse:
     signup = services.find(flow.pending_of(request))
     if signup is None:
         return _nothing_waits(request)
-    if "resend" in request.POST:
-        services.send_again(signup)
-        return redirect("signup_confirm")
-    if "correct" in request.POST:
-        return _correct(request, signup)
-    if request.method == "POST":
-        return _confirm_by_code(request, signup)
-    return _show(request, signup)
+    try:
+        return _act(request, signup)
+    except services.SignupEnded:
+        return _nothing_waits(request)
 
 
 @login_not_required
@@ -98,6 +94,17 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
             return render(request, "accounts/signup/confirm_dead.html", status=404)
     context = {"form": form, "username": signup.username, "email": signup.address}
     return render(request, "accounts/signup/confirm_link.html", context)
+
+
+def _act(request: HttpRequest, signup: PendingSignup) -> HttpResponse:
+    if "resend" in request.POST:
+        services.send_again(signup, subscriber=subscriber_of(request))
+        return redirect("signup_confirm")
+    if "correct" in request.POST:
+        return _correct(request, signup)
+    if request.method == "POST":
+        return _confirm_by_code(request, signup)
+    return _show(request, signup)
 
 
 def _link_form(is_here: bool) -> type[forms.Form]:

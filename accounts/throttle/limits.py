@@ -26,16 +26,17 @@ class Limit:
 
 # Sign-in: per subscriber, per account from places it doesn't know, per account and place it
 # knows, and for everyone together (NIST SP 800-63B section 5.2.2; ASVS 6.3.1).
-LOGIN_SUBSCRIBER = Limit("login.subscriber", burst=30, refill=3)
+LOGIN_SUBSCRIBER = Limit("login.subscriber", burst=60, refill=2)
 LOGIN_ACCOUNT = Limit("login.account", burst=5, refill=60)
-LOGIN_FAMILIAR = Limit("login.familiar", burst=10, refill=60)
+LOGIN_FAMILIAR = Limit("login.familiar", burst=5, refill=60)
 LOGIN_EVERYONE = Limit("login.everyone", burst=600, refill=0.1)
 
 SIGNUP_SUBSCRIBER = Limit("signup.subscriber", burst=30, refill=20)
 SIGNUP_EVERYONE = Limit("signup.everyone", burst=600, refill=0.5)
 
 # A mailbox is not filled by strangers, and one waits a minute before asking for another mail.
-MAIL_ADDRESS = Limit("mail.address", burst=10, refill=360)
+MAIL_SUBSCRIBER = Limit("mail.subscriber", burst=10, refill=360)
+MAIL_ADDRESS = Limit("mail.address", burst=40, refill=120)
 MAIL_AGAIN = Limit("mail.again", burst=1, refill=60)
 
 CODE_SUBSCRIBER = Limit("code.subscriber", burst=30, refill=10)

@@ -72,11 +72,13 @@ def test_one_address_cannot_guess_at_many_accounts(clock: Clock) -> None:
     browser = at("198.51.100.7")
 
     statuses = []
-    for i in range(LOGIN_SUBSCRIBER.burst + 1):
+    each = LOGIN_SUBSCRIBER.burst // 2
+    for i in range(each + 1):
         statuses.append(log_in(browser, f"account{i}", WRONG).status_code)
+        # A right password costs a hash as well, and buys no further guess.
         log_in(at("198.51.100.7"), "mallory")
 
-    assert statuses == [200] * LOGIN_SUBSCRIBER.burst + [429]
+    assert statuses == [200] * each + [429]
 
 
 def test_a_good_login_clears_neither_its_own_counter_nor_anothers(clock: Clock) -> None:

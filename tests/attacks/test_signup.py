@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.throttle.limits import LOGIN_ACCOUNT
+from accounts.throttle.limits import LOGIN_ACCOUNT, MAIL_SUBSCRIBER
 from tests.attacks.steps import (
     CONFIRM,
     PASSWORD,
@@ -295,3 +295,47 @@ def test_another_browser_cannot_take_a_waiting_name_over_and_the_same_one_can(us
     assert sign_up(alice, "ALICE", "right@example.org").status_code == 302
     assert confirm(alice, outbox()[-1].code)["Location"] == "/"
     assert users.get().email == "right@example.org"
+
+
+def test_a_mail_asked_for_while_the_address_is_corrected_goes_to_the_new_one(clock: Clock) -> None:
+    """Mailed to the former one, its code would give mallory the address that she typed."""
+    from accounts.signup import services
+    from accounts.users.models import PendingSignup
+
+    signed_up("mallory")
+    stale, signup = PendingSignup.objects.get(), PendingSignup.objects.get()
+    services.correct_address(signup, "alice@example.org", subscriber="192.0.2.1")
+    clock.advance(minutes=2)
+
+    services.send_again(stale, subscriber="192.0.2.1")
+
+    assert outbox()[-1].to == "alice@example.org"
+
+
+def test_a_code_proves_the_address_that_it_was_mailed_to_and_no_other(users: Any) -> None:
+    from accounts.users.models import PendingSignup
+
+    browser, mail = signed_up("mallory")
+    PendingSignup.objects.update(address="alice@example.org", address_key="alice@example.org")
+
+    assert confirm(browser, mail.code).status_code == 200
+    assert users.count() == 0
+
+
+def test_asking_for_taken_names_does_not_use_up_a_strangers_mailbox() -> None:
+    make_user("taken")
+    for _ in range(MAIL_SUBSCRIBER.burst + 1):
+        assert sign_up(Client(), "taken", "alice@example.org").status_code == 200
+
+    assert sign_up(Client(), "alice").status_code == 302
+
+
+def test_one_subscriber_alone_does_not_keep_an_address_from_signing_up() -> None:
+    mallory = Client(REMOTE_ADDR="192.0.2.66")
+    statuses = [
+        sign_up(mallory, f"mallory{i}", "alice@example.org").status_code
+        for i in range(MAIL_SUBSCRIBER.burst + 1)
+    ]
+
+    assert statuses == [302] * MAIL_SUBSCRIBER.burst + [429]
+    assert sign_up(Client(REMOTE_ADDR="192.0.2.1"), "alice").status_code == 302
