@@ -26,7 +26,8 @@ def clean(value: str) -> str:
     except idna.IDNAError:
         raise INVALID from None
     # Django ignores case when it looks for ASCII letters, and so takes a dotless i for one.
-    if not local.isascii() or len(address) > MAX_LENGTH:
+    # A quoted local part is one mailbox written in many ways.
+    if not local.isascii() or '"' in local or len(address) > MAX_LENGTH:
         raise INVALID
     validate_email(address)
     return address

@@ -76,3 +76,9 @@ def test_staff_deactivate_an_ordinary_person(client: Client, carol: User) -> Non
     assert client.post(page(alice), {}).status_code == 302
     alice.refresh_from_db()
     assert not alice.is_active
+
+
+def test_staff_do_not_read_a_digest_through_a_filter(client: Client, carol: User) -> None:
+    answer = client.get("/admin/accounts/user/", {"password__startswith": "argon2"})
+
+    assert answer.status_code == 400
