@@ -32,6 +32,7 @@ def main() -> None:
         interface=Interfaces.WSGI,
         blocking_threads=THREADS,
         websockets=False,
+        respawn_failed_workers=True,
         log_level=LogLevels.error,
     ).serve()
 

@@ -1,6 +1,7 @@
 """Error pages: what happened, and what to do next."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -23,7 +24,10 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403 for a form that is too old or comes from elsewhere; the reason is for the log only."""
-    return render(request, "403_csrf.html", {"again": safe_next(request.path) or "/"}, status=403)
+    again = safe_next(request.path) or "/"
+    if next_url := safe_next(request.POST.get("next") or request.GET.get("next")):
+        again = f"{again}?{urlencode({'next': next_url})}"
+    return render(request, "403_csrf.html", {"again": again}, status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -57,13 +57,15 @@ class ClientMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Believe a trusted proxy, ignore anybody else."""
-        peer = parse(request.META["REMOTE_ADDR"])
+        peer = parse(request.META.setdefault("REMOTE_ADDR", ""))
         proxies = settings.AUTHSITE.trusted_proxies
         if peer is not None and trusts(peer, proxies):
             forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
             request.META["REMOTE_ADDR"] = str(client_address(peer, forwarded, proxies))
             if request.META.get("HTTP_X_FORWARDED_PROTO") == "https":
+                # Where WSGI has the scheme, and where ASGI has it.
                 request.META["wsgi.url_scheme"] = "https"
+                getattr(request, "scope", {})["scheme"] = "https"
         return self.get_response(request)
 
 
@@ -74,9 +76,13 @@ class GateMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Refuse with 400 or 405, or pass on."""
+        """Refuse with 400, 405 or 413, or pass on."""
         if request.method not in METHODS:
             return HttpResponseNotAllowed(METHODS)
+        # Files are stored before any view could refuse them, and no form takes one.
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if not length.isdecimal() or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return HttpResponse(status=413)
         _check_host(request.META.get("HTTP_HOST"))
         return self.get_response(request)
 

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from cryptography.fernet import Fernet
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 
 from accounts.kernel import secrets
 from accounts.kernel.client import Network
 
 DATA_DIR = Path("var")
+WEAK = "weak: at least 50 varied characters, made by make_secret"
 
 
 class ConfigError(Exception):
@@ -78,6 +81,8 @@ def address(*schemes: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text.partition(":")[0] not in schemes:
             raise ValueError(f"begins with one of {', '.join(schemes)}")
+        if not text.startswith("sqlite:") and not _is_readable(text):
+            raise ValueError("can't be read as a URL: is # : / @ or % written as %23 and so on?")
         return text
 
     return read
@@ -91,6 +96,15 @@ def origin(text: str) -> str:
     if parts.path.rstrip("/") or parts.query or parts.fragment or not (parts.port or 1) > 0:
         raise ValueError("has no path, no query and no fragment")
     return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def mailbox(text: str) -> str:
+    """A reader of a bare email address."""
+    try:
+        validate_email(text)
+    except ValidationError:
+        raise ValueError("is an address such as accounts@example.org") from None
+    return text
 
 
 def fernet_keys(text: str) -> tuple[str, ...]:
@@ -151,7 +165,8 @@ class Config:
         secret=True,
     )
     mail_from: str = knob(
-        "The sender of the site's mails. In development `authsite@localhost`.",
+        "The sender of the site's mails, without a name. In development `authsite@localhost`.",
+        mailbox,
     )
     trusted_proxies: tuple[Network, ...] = knob(
         "Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` count: addresses or networks.",
@@ -180,10 +195,20 @@ class Config:
         """The host, with its port if it has one, that people reach the site at."""
         return self.origin.partition("://")[2]
 
+    @property
+    def hostname(self) -> str:
+        """The host without a port; an IPv6 address in brackets."""
+        name = urlsplit(self.origin).hostname or ""
+        return f"[{name}]" if ":" in name else name
+
     def faults(self) -> list[str]:
         """What makes these settings unsafe to run with, a sentence each."""
         wrong = [
-            (len(self.secret_key) < 50, "SECRET_KEY is missing or shorter than 50 characters"),
+            (not _is_strong(self.secret_key), f"SECRET_KEY is missing or {WEAK}"),
+            (
+                not all(map(_is_strong, self.secret_key_fallbacks)),
+                f"SECRET_KEY_FALLBACKS: one is {WEAK}",
+            ),
             (not self.encryption_keys, "ENCRYPTION_KEYS is missing"),
             (not self.origin, "ORIGIN is missing"),
             (not self.email_url, "EMAIL_URL is missing"),
@@ -208,7 +233,9 @@ def read(environ: Mapping[str, str], root: Path) -> Config:
     if not faults:
         folder = root / given.get("data_dir", DATA_DIR)
         given |= {"data_dir": folder}
-        given.setdefault("database_url", f"sqlite:///{folder / 'db.sqlite3'}")
+        if "database_url" not in given:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            given["database_url"] = f"sqlite:///{quote(str(folder / 'db.sqlite3'))}"
         if given.get("environment") == "development":
             _supply(given, folder)
         config = Config(**given)
@@ -216,6 +243,20 @@ def read(environ: Mapping[str, str], root: Path) -> Config:
     if faults:
         raise ConfigError(faults)
     return config
+
+
+def _is_readable(url: str) -> bool:
+    """Whether host and port come out of ``url``: a bare # or @ in a password hides them."""
+    try:
+        parts = urlsplit(url)
+        return (parts.port or 1) > 0 and not parts.fragment
+    except ValueError:
+        return False
+
+
+def _is_strong(secret: str) -> bool:
+    """As Django's deployment check has it (security.W009): long, varied, no template's."""
+    return len(secret) >= 50 and len(set(secret)) >= 5 and not secret.startswith("django-insecure-")
 
 
 def _text(environ: Mapping[str, str], name: str, *, secret: bool) -> str:

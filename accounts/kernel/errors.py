@@ -1,4 +1,4 @@
-"""Errors are words: a public sentence, a code, a status. One table turns them into an answer."""
+"""Errors are words: a public sentence for pages, a code and a status for programs."""
 
 import math
 

@@ -36,7 +36,7 @@ class Message:
             from_email=formataddr((config.site_name, config.mail_from)),
             to=[self.to],
             headers={
-                "Message-ID": f"<{message_id}@{config.host.partition(':')[0]}>",
+                "Message-ID": f"<{message_id}@{config.hostname}>",
                 "Auto-Submitted": "auto-generated",
             },
         )

@@ -4,7 +4,7 @@ from django.utils.csp import CSP
 
 from authsite.settings.site import AUTHSITE
 
-ALLOWED_HOSTS = [AUTHSITE.host.rsplit(":", 1)[0] if ":" in AUTHSITE.host else AUTHSITE.host]
+ALLOWED_HOSTS = [AUTHSITE.hostname]
 if AUTHSITE.development:
     ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]"]
 

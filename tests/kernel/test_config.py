@@ -1,0 +1,57 @@
+"""Settings are checked as a whole, and an error never repeats a secret."""
+
+from pathlib import Path
+
+import pytest
+
+from accounts.kernel.config import ConfigError, read
+from accounts.kernel.secrets import encryption_key, token
+
+GOOD = {
+    "ENVIRONMENT": "production",
+    "ORIGIN": "https://accounts.example.org",
+    "SECRET_KEY": token(48),
+    "ENCRYPTION_KEYS": encryption_key(),
+    "EMAIL_URL": "smtp://user:hunter2@mail.example.org:587",
+    "MAIL_FROM": "accounts@example.org",
+}
+
+UNSAFE = {
+    "SECRET_KEY": ["short", "x" * 60, "django-insecure-" + 5 * "0123456789"],
+    "SECRET_KEY_FALLBACKS": ["short"],
+    "ENCRYPTION_KEYS": ["hunter2"],
+    "ORIGIN": ["http://accounts.example.org", "accounts.example.org", "https://a.example/path"],
+    "EMAIL_URL": ["smtp://user:hunter2#x@mail:587", "smtp://user:hunter2@mail:no", "mail"],
+    "DATABASE_URL": ["mysql://root:hunter2@db/x", "postgres://u:hunter2#@db/x"],
+    "MAIL_FROM": ["nobody", "Team <team@example.org>"],
+    "TRUSTED_PROXIES": ["everybody"],
+    "LIMITS_SCALE": ["0", "-1", "many"],
+    "SESSION_DAYS": ["0", "1.5"],
+    "SIGNUP": ["maybe"],
+}
+
+
+def test_good_settings_are_taken(tmp_path: Path) -> None:
+    config = read(GOOD, tmp_path)
+
+    assert config.https
+    assert (tmp_path / "var").is_dir()
+
+
+@pytest.mark.parametrize(
+    "name, value", [(name, value) for name, values in UNSAFE.items() for value in values]
+)
+def test_an_unsafe_setting_is_named_and_its_secret_is_not_repeated(
+    name: str, value: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read(GOOD | {name: value}, tmp_path)
+
+    assert name in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_an_ipv6_origin_keeps_its_brackets(tmp_path: Path) -> None:
+    config = read(GOOD | {"ORIGIN": "https://[2001:db8::1]:8443"}, tmp_path)
+
+    assert (config.hostname, config.host) == ("[2001:db8::1]", "[2001:db8::1]:8443")
