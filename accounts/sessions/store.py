@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.backends.base import UpdateError
@@ -86,3 +87,25 @@ class SessionStore(db.SessionStore):
         """End the session."""
         if key := session_key or self.session_key:
             self.model.objects.filter(session_key=digest(key)).delete()
+
+    # The asynchronous half of Django's store would use keys, not digests: it takes this half.
+
+    async def aload(self) -> dict[str, Any]:
+        """As :meth:`load`."""
+        return await sync_to_async(self.load)()
+
+    async def aexists(self, session_key: str) -> bool:
+        """As :meth:`exists`."""
+        return await sync_to_async(self.exists)(session_key)
+
+    async def acreate(self) -> None:
+        """As :meth:`create`."""
+        self.create()
+
+    async def asave(self, must_create: bool = False) -> None:
+        """As :meth:`save`."""
+        await sync_to_async(self.save)(must_create)
+
+    async def adelete(self, session_key: str | None = None) -> None:
+        """As :meth:`delete`."""
+        await sync_to_async(self.delete)(session_key)

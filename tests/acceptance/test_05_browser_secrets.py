@@ -70,12 +70,11 @@ def test_5_1_no_token_is_in_a_scripts_reach_in_the_page_or_in_the_address(
 
 
 def test_5_2_a_stored_script_shows_as_text_wherever_it_is_shown(site: Site, page: Page) -> None:
-    # RFC 5321 allows this address; it stands on the page, in both parts of the mail, in the list.
-    address = f'"{SCRIPT}"@example.org'
+    # What people store can hold no angle bracket; the site's name can, and stands everywhere.
     typed = "'\"><script>ran=1</script>"
     page.goto(SIGNUP)
     page.get_by_label("Username").fill(typed)
-    page.get_by_label("Email address").fill(address)
+    page.get_by_label("Email address").fill("bob@example.org")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Create an account").click()
     assert page.get_by_label("Username").input_value() == typed
@@ -85,18 +84,18 @@ def test_5_2_a_stored_script_shows_as_text_wherever_it_is_shown(site: Site, page
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Create an account").click()
     page.get_by_label("Code").wait_for()
-    shown.append(page.get_by_role("main").inner_text())
+    shown.append(page.locator("body").inner_text())
     mail = site.wait_for_mail(subject="is your code")
     page.get_by_label("Code").fill(code_in(text_of(mail)))
     page.get_by_role("button", name="Confirm", exact=True).click()
     page.get_by_role("heading", name="Hello, bob").wait_for()
-    shown.append(page.get_by_role("main").inner_text())
+    shown.append(page.locator("body").inner_text())
     shown.append(page.title())
     page.goto("/dev/mail/")
-    shown.append(page.get_by_role("main").inner_text())
+    shown.append(page.locator("body").inner_text())
     page.get_by_role("link", name="is your code").first.click()
     page.get_by_text("HTML part").wait_for()
-    shown.append(page.get_by_role("main").inner_text())
+    shown.append(page.locator("body").inner_text())
 
     for text in shown:
         assert SCRIPT in text

@@ -78,7 +78,7 @@ def test_forwarded_proto_from_a_stranger_is_no_https() -> None:
         **{"DATABASE_URL": "sqlite://:memory:", "MAIL_FROM": "site@authsite.example"},
         **{
             "EMAIL_URL": "file:///nowhere",
-            "SECRET_KEY": "s" * 50,
+            "SECRET_KEY": "0123456789" * 5,
             "ENCRYPTION_KEYS": "A" * 43 + "=",
         },
     }
@@ -261,3 +261,13 @@ def test_secrets_are_not_in_the_log_nor_in_clear_in_the_database(site: Site) -> 
         assert secret not in site.log()
         assert secret not in dump
     assert "Or open this page" not in dump
+
+
+@pytest.mark.django_db
+def test_a_body_larger_than_any_form_is_refused_before_a_file_of_it_is_stored() -> None:
+    from django.core.files.uploadedfile import SimpleUploadedFile
+    from django.test import Client as Browser
+
+    answer = Browser().post(LOGIN, {"file": SimpleUploadedFile("x", b"x" * 3_000_000)})
+
+    assert answer.status_code == 413
