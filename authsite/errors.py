@@ -1,7 +1,6 @@
 """Error pages: what happened, and what to do next."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -23,11 +22,19 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """403 for a form that is too old or comes from elsewhere; the reason is for the log only."""
-    again = safe_next(request.path) or "/"
-    if next_url := safe_next(request.POST.get("next") or request.GET.get("next")):
-        again = f"{again}?{urlencode({'next': next_url})}"
-    return render(request, "403_csrf.html", {"again": again}, status=403)
+    """403 for a form that is too old or comes from elsewhere; the reason is for the log only.
+
+    What this site's own page has sent comes back to be sent again, passwords aside. A foreign
+    page's form must not: one click would then do what the check has just stopped.
+    """
+    context: dict[str, Any] = {"again": safe_next(request.path) or "/"}
+    if request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}":
+        context["kept"] = [
+            (name, value)
+            for name, value in request.POST.items()
+            if "password" not in name and name != "csrfmiddlewaretoken"
+        ]
+    return render(request, "403_csrf.html", context, status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -163,6 +163,29 @@ FORMS = (LOGIN, SIGNUP, CONFIRM, LOGOUT, "/admin/logout/", "/accounts/owner/no-s
 
 
 @pytest.mark.django_db
+def test_4_3_what_was_typed_into_a_form_that_is_too_old_is_kept_but_for_the_password() -> None:
+    client = Client(enforce_csrf_checks=True)
+    typed = {"login": "alice", "password": PASSWORD, "next": "/accounts/logout/"}
+
+    page = client.post(LOGIN, typed, headers={"Origin": "http://testserver"}).text
+
+    assert 'name="login" value="alice"' in page
+    assert 'name="next" value="/accounts/logout/"' in page
+    assert PASSWORD not in page
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {}])
+def test_4_3_a_foreign_form_does_not_come_back_with_a_valid_token(headers: dict[str, str]) -> None:
+    client = Client(enforce_csrf_checks=True)
+
+    page = client.post(LOGIN, {"login": "mallory"}, headers=headers).text
+
+    assert "mallory" not in page
+    assert "csrfmiddlewaretoken" not in page
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("path", [*FORMS, "link"])
 @pytest.mark.parametrize(
     "how",
