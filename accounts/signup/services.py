@@ -89,7 +89,7 @@ def _begin(signup: PendingSignup, instead_of: str | None) -> None:
         users.end_pending(same_name.filter(pk=instead_of))
     users.hold_name(signup.username, until=signup.expires_at)
     signup.save(force_insert=True)
-    _invite(signup)
+    _post(signup, *_issue(signup))
 
 
 def find(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
@@ -116,12 +116,16 @@ def seconds_to_next_mail(signup: PendingSignup) -> int:
 def send_again(signup: PendingSignup, *, subscriber: str) -> None:
     """Another mail, whose code and link replace the earlier; ``Later`` within a minute of one.
 
-    :class:`SignupEnded` if it doesn't wait any more.
+    :class:`SignupEnded` if it doesn't wait any more, or for another address.
     """
     spend(MAIL_AGAIN, signup.pk)
     _spend_mail(signup.address_key, subscriber)
     with transaction.atomic():
-        _invite(_reread(signup))
+        code, token = _issue(signup)
+        if _held(signup).address_key != signup.address_key:
+            # Corrected meanwhile, which sent a mail of its own: this code would prove the former.
+            raise SignupEnded
+        _post(signup, code, token)
 
 
 def correct_address(signup: PendingSignup, address: str, *, subscriber: str) -> None:
@@ -133,11 +137,12 @@ def correct_address(signup: PendingSignup, address: str, *, subscriber: str) -> 
     spend(SIGNUP_SUBSCRIBER, subscriber)
     _spend_mail(key, subscriber)
     spend(SIGNUP_EVERYONE)
+    signup.address, signup.address_key = address, key
     with transaction.atomic():
-        signup = _reread(signup)
-        signup.address, signup.address_key = address, key
+        code, token = _issue(signup)
+        _held(signup)
         signup.save(update_fields=["address", "address_key"])
-        _invite(signup)
+        _post(signup, code, token)
 
 
 def confirm_by_code(signup: PendingSignup, typed: str, *, subscriber: str) -> User:
@@ -164,11 +169,11 @@ def _spend_mail(address_key: str, subscriber: str) -> None:
     spend(MAIL_ADDRESS, address_key)
 
 
-def _reread(signup: PendingSignup) -> PendingSignup:
+def _held(signup: PendingSignup) -> PendingSignup:
     """The row as it is now, held until the transaction ends.
 
-    What was loaded before may hold an address that was corrected meanwhile: a code mailed to the
-    former one would confirm the new.
+    Taken after its codes, as a confirmation does: in the other order the two would wait for each
+    other.
     """
     waiting = PendingSignup.objects.select_for_update().filter(expires_at__gt=clock.now())
     row = waiting.filter(pk=signup.pk).first()
@@ -192,13 +197,17 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str) -> User:
         raise WrongCode from None
 
 
-def _invite(signup: PendingSignup) -> None:
-    """A code and a link to whoever reads that mailbox; its owner, if it has one, gets a notice.
-
-    Both are issued in either case, so that the work is the same; the notice holds neither.
-    """
+def _issue(signup: PendingSignup) -> tuple[str, str]:
+    """A code and a link that prove the address of ``signup``."""
     code = codes.issue_code(CODE, signup.pk, signup.address_key)
-    token = codes.issue_link(LINK, signup.pk, signup.address_key)
+    return code, codes.issue_link(LINK, signup.pk, signup.address_key)
+
+
+def _post(signup: PendingSignup, code: str, token: str) -> None:
+    """Mail them to whoever reads that mailbox; its owner, if it has one, gets a notice instead.
+
+    They are issued in either case, so that the work is the same; the notice holds neither.
+    """
     owners = Address.objects.filter(key=signup.address_key).first()
     # To the owner's address as it is stored, never as a stranger typed it (CVE-2019-19844).
     post(mails.already_taken(owners.address) if owners else mails.confirm(signup, code, token))

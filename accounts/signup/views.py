@@ -70,7 +70,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
     try:
         return _act(request, signup)
     except services.SignupEnded:
-        return _nothing_waits(request)
+        return redirect("signup_confirm")
 
 
 @login_not_required

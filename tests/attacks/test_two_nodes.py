@@ -211,10 +211,28 @@ def eight_confirmations_of_one_sign_up(nodes: Nodes, name: str) -> None:
     assert len(sql(nodes[0], f"SELECT 1 FROM accounts_user WHERE username = '{name}'")) == 1  # noqa: S608
 
 
+def confirming_while_mails_are_asked_for(nodes: Nodes, name: str) -> None:
+    """Nobody waits for anybody in a circle, and whoever has the code becomes the user."""
+    browser = at(nodes[0], "192.0.2.1")
+    assert sign_up(browser, name).status == 302
+    mail = nodes[0].wait_for_mail(to=f"{name}@")
+    token = browser.csrf(CONFIRM)
+    acts = ({"code": code_in(mail)}, {"resend": "1"}, {"correct": "1", "email": f"{name}@new.org"})
+    tabs = [
+        same_browser(nodes[i % 2], browser, X_Forwarded_For="192.0.2.1") for i in range(AT_ONCE)
+    ]
+
+    answers = together(AT_ONCE, lambda i: tabs[i].post(CONFIRM, acts[i % 3], csrf=token))
+
+    assert faults(answers) == []
+    assert len(sql(nodes[0], f"SELECT 1 FROM accounts_user WHERE username = '{name}'")) <= 1  # noqa: S608
+
+
 RACES = [
     eight_sign_ups_of_one_name,
     eight_names_for_one_address,
     eight_confirmations_of_one_sign_up,
+    confirming_while_mails_are_asked_for,
 ]
 
 type Race = Callable[[Nodes, str], None]
