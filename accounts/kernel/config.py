@@ -1,21 +1,28 @@
 """Our own settings: one frozen object, read once from the environment and checked as a whole."""
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from cryptography.fernet import Fernet
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
-
 from accounts.kernel import secrets
 from accounts.kernel.client import Network
+from accounts.kernel.readers import (
+    address,
+    choice,
+    fernet_keys,
+    ip,
+    line,
+    mailbox,
+    networks,
+    origin,
+    scale,
+    whole,
+    words,
+)
 
 DATA_DIR = Path("var")
 WEAK = "weak: at least 50 varied characters, made by make_secret"
@@ -40,80 +47,6 @@ def knob(
     return field(default=default, metadata=metadata)
 
 
-def choice(*allowed: str) -> Callable[[str], str]:
-    """A reader that takes one of ``allowed``."""
-
-    def read(text: str) -> str:
-        if text not in allowed:
-            raise ValueError(f"is one of {', '.join(allowed)}")
-        return text
-
-    return read
-
-
-def positive(text: str) -> int:
-    """A reader of whole numbers above 0."""
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError("is a whole number above 0")
-    return int(text)
-
-
-def scale(text: str) -> float:
-    """A reader of a finite number above 0."""
-    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text) or float(text) <= 0:
-        raise ValueError("is a number above 0")
-    return float(text)
-
-
-def words(text: str) -> tuple[str, ...]:
-    """A reader of a list, separated by commas or spaces."""
-    return tuple(text.replace(",", " ").split())
-
-
-def networks(text: str) -> tuple[Network, ...]:
-    """A reader of addresses and networks."""
-    return tuple(ip_network(word) for word in words(text))
-
-
-def address(*schemes: str) -> Callable[[str], str]:
-    """A reader of URLs with one of ``schemes``; errors never repeat it, as it holds a password."""
-
-    def read(text: str) -> str:
-        if text.partition(":")[0] not in schemes:
-            raise ValueError(f"begins with one of {', '.join(schemes)}")
-        if not text.startswith("sqlite:") and not _is_readable(text):
-            raise ValueError("can't be read as a URL: is # : / @ or % written as %23 and so on?")
-        return text
-
-    return read
-
-
-def origin(text: str) -> str:
-    """A reader of an origin (RFC 6454): scheme, host, port, and nothing behind them."""
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
-        raise ValueError("is an origin such as https://accounts.example.org")
-    if parts.path.rstrip("/") or parts.query or parts.fragment or not (parts.port or 1) > 0:
-        raise ValueError("has no path, no query and no fragment")
-    return f"{parts.scheme}://{parts.netloc.lower()}"
-
-
-def mailbox(text: str) -> str:
-    """A reader of a bare email address."""
-    try:
-        validate_email(text)
-    except ValidationError:
-        raise ValueError("is an address such as accounts@example.org") from None
-    return text
-
-
-def fernet_keys(text: str) -> tuple[str, ...]:
-    """A reader of keys of 32 bytes each in URL-safe base 64, newest first."""
-    for key in words(text):
-        Fernet(key)
-    return words(text)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Everything that an operator may set. ``docs/settings.md`` is generated from it."""
@@ -129,14 +62,14 @@ class Config:
         "`http://localhost:PORT`.",
         origin,
     )
-    port: int = knob("The port that the server listens on.", positive, default=8000)
-    bind: str = knob("The address that the server listens on.", default="127.0.0.1")
+    port: int = knob("The port that the server listens on.", whole(65535), default=8000)
+    bind: str = knob("The address that the server listens on.", ip, default="127.0.0.1")
     data_dir: Path = knob(  # noqa: RUF009 it is a field, as the others are
         "Where the database, the mails and the generated secrets of development are.",
         Path,
         default=DATA_DIR,
     )
-    site_name: str = knob("The name that people see.", default="authsite")
+    site_name: str = knob("The name that people see.", line, default="authsite")
     secret_key: str = knob("Django's: at least 50 characters. `make_secret`.", secret=True)
     secret_key_fallbacks: tuple[str, ...] = knob(
         "Former values of SECRET_KEY that are still read.", words, default=(), secret=True
@@ -175,9 +108,9 @@ class Config:
     )
     signup: str = knob("Whether strangers may sign up.", choice("open", "closed"), default="open")
     session_days: int = knob(
-        "The end of a sign-in without remember-me, in days.", positive, default=1
+        "The end of a sign-in without remember-me, in days.", whole(3650), default=1
     )
-    remember_days: int = knob("The end of a sign-in with it, in days.", positive, default=30)
+    remember_days: int = knob("The end of a sign-in with it, in days.", whole(3650), default=30)
     limits_scale: float = knob("Multiplies every limit (load tests).", scale, default=1.0)
 
     @property
@@ -243,15 +176,6 @@ def read(environ: Mapping[str, str], root: Path) -> Config:
     if faults:
         raise ConfigError(faults)
     return config
-
-
-def _is_readable(url: str) -> bool:
-    """Whether host and port come out of ``url``: a bare # or @ in a password hides them."""
-    try:
-        parts = urlsplit(url)
-        return (parts.port or 1) > 0 and not parts.fragment
-    except ValueError:
-        return False
 
 
 def _is_strong(secret: str) -> bool:

@@ -1,10 +1,9 @@
 """Reading the mail that a development site has sent: at ``/dev/mail/``, from this machine only."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +15,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from accounts.kernel.client import parse
+
 SHOWN = 50
+PROXY_HEADERS = ("HTTP_X_FORWARDED", "HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP")
 
 
 @login_not_required
@@ -50,8 +52,9 @@ def folder() -> Path | None:
 def _folder(request: HttpRequest) -> Path:
     """The folder, or 404. A forwarded request came from elsewhere, whoever sent it."""
     mails = folder()
-    forwarded = any(name.startswith("HTTP_X_FORWARDED") for name in request.META)
-    if mails is None or forwarded or not ip_address(request.META["REMOTE_ADDR"]).is_loopback:
+    forwarded = any(name.startswith(PROXY_HEADERS) for name in request.META)
+    peer = parse(request.META["REMOTE_ADDR"])
+    if mails is None or forwarded or peer is None or not peer.is_loopback:
         raise Http404
     return mails
 
@@ -62,7 +65,7 @@ def _read(path: Path) -> dict[str, Any]:
         "name": path.stem,
         "subject": message["Subject"],
         "to": message["To"],
-        "date": datetime.strptime(path.stem.partition("-")[0] + "+0000", "%Y%m%dT%H%M%S%f%z"),
+        "date": datetime.fromtimestamp(path.stat().st_mtime, UTC),
         "text": _part(message, "plain"),
         "html": _part(message, "html"),
     }

@@ -75,7 +75,7 @@ class SessionStore(db.SessionStore):
 
     def get_expiry_age(self, **_options: Any) -> int:
         """Seconds until then, for the cookie."""
-        return int((self.get_expiry_date() - clock.now()).total_seconds())
+        return round((self.get_expiry_date() - clock.now()).total_seconds())
 
     def create_model_instance(self, data: dict[str, Any]) -> AbstractBaseSession:
         """The row of this session, under the digest of its key."""

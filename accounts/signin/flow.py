@@ -14,7 +14,9 @@ from accounts.signin.proofs import Proof
 from accounts.signin.stages import carry
 from accounts.users.models import PendingSignup, User
 
+# In the session of a browser that waits for a confirmation: which, and for how long it signs in.
 PENDING = "pending_signup"
+REMEMBER = "pending_remember"
 # Where a person shows what the policy found missing.
 DETOURS = {Missing.CREDENTIAL: "account_login", Missing.ADDRESS: "signup_confirm"}
 
@@ -32,18 +34,22 @@ def begin(
     except policy.AccountInactive:
         return redirect("account_inactive")
     if isinstance(account, PendingSignup):
-        remember_pending(request, account)
+        remember_pending(request, account, remember=remember)
     if missing is not None or isinstance(account, PendingSignup):
         return redirect(DETOURS[missing or Missing.ADDRESS])
-    request.session.pop(PENDING, None)
+    for key in (PENDING, REMEMBER):
+        request.session.pop(key, None)
     login = carry(account, proofs, remember=remember, next_url=next_url)
     return cast(HttpResponse, perform_login(request, login))
 
 
-def remember_pending(request: HttpRequest, signup: PendingSignup) -> None:
+def remember_pending(
+    request: HttpRequest, signup: PendingSignup, *, remember: bool = False
+) -> None:
     """Note that this browser knows the password of ``signup``; its session's key changes."""
     request.session.cycle_key()
     request.session[PENDING] = str(signup.pk)
+    request.session[REMEMBER] = remember
 
 
 def pending_of(request: HttpRequest) -> str | None:

@@ -24,7 +24,7 @@ def confirm(signup: PendingSignup, code: str, token: str) -> Message:
         action_label=_("Or open this page to confirm your address"),
         action_url=absolute("signup_confirm_link", token),
         closing=[
-            _("You didn’t sign up? Do nothing: without the code or the link no account is made."),
+            _("You didn't sign up? Do nothing: without the code or the link no account is made."),
         ],
     )
 
@@ -41,5 +41,5 @@ def already_taken(owners_address: str) -> Message:
         ],
         action_label=_("Sign in"),
         action_url=absolute("account_login"),
-        closing=[_("If it wasn’t you, do nothing: no account was made, and yours is unchanged.")],
+        closing=[_("If it wasn't you, do nothing: no account was made, and yours is unchanged.")],
     )

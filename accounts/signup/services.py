@@ -135,6 +135,8 @@ def correct_address(signup: PendingSignup, address: str, *, subscriber: str) -> 
     """
     key = addresses.key(address)
     spend(SIGNUP_SUBSCRIBER, subscriber)
+    if key == signup.address_key:
+        spend(MAIL_AGAIN, signup.pk)
     _spend_mail(key, subscriber)
     spend(SIGNUP_EVERYONE)
     signup.address, signup.address_key = address, key

@@ -149,7 +149,14 @@ def _enter(
     request: HttpRequest, user: User, signup: PendingSignup, password: Proof
 ) -> HttpResponse:
     """This browser knows the password and somebody at it reads the mailbox: sign in."""
-    return flow.begin(request, user, password, Proof.now(Method.MAIL), next_url=signup.next)
+    return flow.begin(
+        request,
+        user,
+        password,
+        Proof.now(Method.MAIL),
+        remember=bool(request.session.get(flow.REMEMBER)),
+        next_url=signup.next,
+    )
 
 
 def _show(
@@ -172,4 +179,6 @@ def _show(
 def _nothing_waits(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect(settings.LOGIN_REDIRECT_URL)
-    return render(request, "accounts/signup/confirm_none.html")
+    # What this browser waited for may have been confirmed in another one.
+    context = {"waited": flow.pending_of(request) is not None}
+    return render(request, "accounts/signup/confirm_none.html", context)

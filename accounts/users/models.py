@@ -21,14 +21,16 @@ class UserManager(BaseUserManager["User"]):
         """The user of that name, in any case."""
         return self.get(username_key=names.key(username or ""))
 
-    def create_superuser(self, username: str, email: str, password: str | None = None) -> "User":
+    def create_superuser(
+        self, username: str, email: str = "", password: str | None = None
+    ) -> "User":
         """An administrator, for ``createsuperuser``; the operator vouches for the address."""
         # Here, since services stand on this module.
         from accounts.users import services  # noqa: PLC0415
 
         try:
             return services.create_administrator(username, email, make_password(password))
-        except PublicError as error:
+        except (PublicError, ValueError) as error:
             raise ValidationError(str(error)) from None
 
 

@@ -24,7 +24,7 @@ def clean(value: str) -> str:
     name = unicodedata.normalize("NFKC", value)
     if not 1 <= len(name) <= MAX_LENGTH:
         raise ValidationError(_("Use 1 to 30 characters."), code="length")
-    if not all(character.isalnum() or character in "._-" for character in name):
+    if not all(_belongs(character) for character in name) or _is_mark(name[0]):
         raise ValidationError(
             _("Use letters, digits, dots, hyphens and underscores only."), code="characters"
         )
@@ -36,6 +36,16 @@ def clean(value: str) -> str:
 def key(name: str) -> str:
     """The canonical form that is unique in the database."""
     return fold(name)
+
+
+def _belongs(character: str) -> bool:
+    return character.isalnum() or character in "._-" or _is_mark(character)
+
+
+def _is_mark(character: str) -> bool:
+    """A vowel sign or the like of one script; those for any script ("combining") can disguise."""
+    is_mark = unicodedata.category(character) in {"Mn", "Mc"}
+    return is_mark and not unicodedata.name(character, "").startswith("COMBINING")
 
 
 def _alphabets(name: str) -> set[str]:

@@ -338,3 +338,15 @@ def test_3_4_a_sign_in_outlives_the_browser_only_if_asked_to(
         page.goto("/")
         heading = f"Hello, {username}" if remember else "Sign in"
         assert page.get_by_role("heading", level=1).inner_text() == heading
+
+
+@pytest.mark.django_db
+def test_3_4_remember_me_survives_the_confirmation_on_the_way(client: Client) -> None:
+    sign_up(client, "alice")
+    late = Client()
+    sign_in(late, "alice", remember="on")
+
+    confirm(late, "alice")
+
+    assert is_signed_in(late)
+    assert late.cookies["sessionid"]["max-age"] == REMEMBER_SECONDS

@@ -20,13 +20,22 @@ UNSAFE = {
     "SECRET_KEY": ["short", "x" * 60, "django-insecure-" + 5 * "0123456789"],
     "SECRET_KEY_FALLBACKS": ["short"],
     "ENCRYPTION_KEYS": ["hunter2"],
-    "ORIGIN": ["http://accounts.example.org", "accounts.example.org", "https://a.example/path"],
+    "ORIGIN": [
+        "http://accounts.example.org",
+        "accounts.example.org",
+        "https://a.example/path",
+        "https://a b",
+    ],
     "EMAIL_URL": ["smtp://user:hunter2#x@mail:587", "smtp://user:hunter2@mail:no", "mail"],
     "DATABASE_URL": ["mysql://root:hunter2@db/x", "postgres://u:hunter2#@db/x"],
     "MAIL_FROM": ["nobody", "Team <team@example.org>"],
     "TRUSTED_PROXIES": ["everybody"],
     "LIMITS_SCALE": ["0", "-1", "many"],
     "SESSION_DAYS": ["0", "1.5"],
+    "REMEMBER_DAYS": ["99999999"],
+    "PORT": ["0", "99999"],
+    "BIND": ["everywhere"],
+    "SITE_NAME": ["two\nlines"],
     "SIGNUP": ["maybe"],
 }
 
