@@ -2,6 +2,7 @@
 
 import os
 import sys
+from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -22,8 +23,12 @@ def main() -> None:
     except ImproperlyConfigured as error:
         sys.exit(f"authsite does not start:\n{error}")
     sys.stdout.write(f"{config.site_name} is at {config.origin}\n")
-    if config.development:
-        sys.stdout.write(f"Mail goes to {config.email_url}, shown at {config.origin}/dev/mail/\n")
+    mail = urlsplit(config.email_url)
+    if config.development and mail.scheme == "file":
+        sys.stdout.write(f"Mail goes to {unquote(mail.path)}, shown at {config.origin}/dev/mail/\n")
+    elif config.development:
+        # The address as a whole would show its password.
+        sys.stdout.write(f"Mail goes out by {mail.hostname}\n")
     sys.stdout.flush()
     Granian(
         "authsite.wsgi:application",

@@ -25,8 +25,7 @@ class UserManager(BaseUserManager["User"]):
         self, username: str, email: str = "", password: str | None = None
     ) -> "User":
         """An administrator, for ``createsuperuser``; the operator vouches for the address."""
-        # Here, since services stand on this module.
-        from accounts.users import services  # noqa: PLC0415
+        from accounts.users import services  # noqa: PLC0415 they stand on this module
 
         try:
             return services.create_administrator(username, email, make_password(password))

@@ -29,7 +29,7 @@ from tests.acceptance.steps import (
 from tests.conftest import Clock
 from tests.support.env import clean
 from tests.support.process import free_port
-from tests.support.site import ROOT
+from tests.support.site import ROOT, Site
 
 
 def printed_by(*words: str) -> str:
@@ -193,3 +193,9 @@ def test_production_names_every_setting_that_cannot_be_read(tmp_path: Path) -> N
         assert f"\n{name} " in says
     assert "too-short" not in says
     assert "Traceback" not in says
+
+
+def test_the_server_does_not_print_the_password_of_the_mail_server() -> None:
+    with Site(EMAIL_URL="smtp+plain://site:hunter2@127.0.0.1:9") as site:
+        assert "127.0.0.1" in site.log()
+        assert "hunter2" not in site.log()

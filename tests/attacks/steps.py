@@ -92,12 +92,12 @@ def same_browser(site: Site, browser: Client, **headers: str) -> Client:
     return twin
 
 
-def sql(site: Site, statement: str) -> list[Any]:
-    """Rows of the site's database, read or changed past the site."""
+def sql(site: Site, statement: str, *values: str) -> list[Any]:
+    """Rows of the site's database, read or changed past the site; ``?`` stands for a value."""
     url = site.env.get("DATABASE_URL")
     connection: Any = (
         psycopg.connect(url) if url else sqlite3.connect(site.data_dir / "db.sqlite3", timeout=20)
     )
     with closing(connection), connection:
-        cursor = connection.execute(statement)
+        cursor = connection.execute(statement.replace("?", "%s") if url else statement, values)
         return cursor.fetchall() if cursor.description else []

@@ -151,7 +151,7 @@ def eight_sign_ups_of_one_name(nodes: Nodes, name: str) -> None:
 
     assert faults(answers) == []
     assert sorted(answer.status for answer in answers) == [200] * (AT_ONCE - 1) + [302]
-    rows = sql(nodes[0], f"SELECT 1 FROM accounts_pendingsignup WHERE username = '{name}'")  # noqa: S608
+    rows = sql(nodes[0], "SELECT 1 FROM accounts_pendingsignup WHERE username = ?", name)
     assert len(rows) == 1
     nodes[0].wait_for_mail(to=f"{name}")
     assert len(nodes[0].mails(to=name)) == 1
@@ -174,13 +174,13 @@ def eight_names_for_one_address(nodes: Nodes, name: str) -> None:
     answers = together(AT_ONCE, confirm)
 
     assert faults(answers) == []
-    users = sql(nodes[0], f"SELECT username FROM accounts_user WHERE email = '{address}'")  # noqa: S608
+    users = sql(nodes[0], "SELECT username FROM accounts_user WHERE email = ?", address)
     assert len(users) == 1
     homes = [browser.get("/").status for browser in browsers]
     assert sorted(homes) == [200] + [302] * (AT_ONCE - 1)
-    like = f"username LIKE '{name}%'"
-    assert sql(nodes[0], f"SELECT 1 FROM accounts_pendingsignup WHERE {like}") == []  # noqa: S608
-    assert len(sql(nodes[0], f"SELECT 1 FROM accounts_user WHERE {like}")) == 1  # noqa: S608
+    pending = "SELECT 1 FROM accounts_pendingsignup WHERE username LIKE ?"
+    assert sql(nodes[0], pending, f"{name}%") == []
+    assert len(sql(nodes[0], "SELECT 1 FROM accounts_user WHERE username LIKE ?", f"{name}%")) == 1
 
 
 def named(mail: Any, name: str) -> int:
@@ -208,7 +208,7 @@ def eight_confirmations_of_one_sign_up(nodes: Nodes, name: str) -> None:
 
     assert faults(answers) == []
     assert len([answer for answer in answers if answer.location == "/"]) == 1
-    assert len(sql(nodes[0], f"SELECT 1 FROM accounts_user WHERE username = '{name}'")) == 1  # noqa: S608
+    assert len(sql(nodes[0], "SELECT 1 FROM accounts_user WHERE username = ?", name)) == 1
 
 
 def confirming_while_mails_are_asked_for(nodes: Nodes, name: str) -> None:
@@ -225,7 +225,7 @@ def confirming_while_mails_are_asked_for(nodes: Nodes, name: str) -> None:
     answers = together(AT_ONCE, lambda i: tabs[i].post(CONFIRM, acts[i % 3], csrf=token))
 
     assert faults(answers) == []
-    assert len(sql(nodes[0], f"SELECT 1 FROM accounts_user WHERE username = '{name}'")) <= 1  # noqa: S608
+    assert len(sql(nodes[0], "SELECT 1 FROM accounts_user WHERE username = ?", name)) <= 1
 
 
 RACES = [
