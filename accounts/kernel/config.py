@@ -107,10 +107,29 @@ class Config:
         default=(),
     )
     signup: str = knob("Whether strangers may sign up.", choice("open", "closed"), default="open")
+    session_protection: str = knob(
+        "What becomes of a sign-in that another browser uses (another family or system; a new "
+        "version is the same): nothing, `basic`: it must prove who it is, `strong`: it is ended.",
+        choice("off", "basic", "strong"),
+        default="basic",
+    )
+    session_protection_network: str = knob(
+        "Whether another network (an IPv4 address, an IPv6 /64) counts as another browser too.",
+        choice("off", "on"),
+        default="off",
+    )
+    session_idle_minutes: int = knob(
+        "The end of a sign-in without remember-me that isn't used, in minutes.",
+        whole(525600),
+        default=60,
+    )
     session_days: int = knob(
         "The end of a sign-in without remember-me, in days.", whole(3650), default=1
     )
     remember_days: int = knob("The end of a sign-in with it, in days.", whole(3650), default=30)
+    activity_days: int = knob(
+        "How long `prune` keeps the history of accounts, in days.", whole(36500), default=365
+    )
     limits_scale: float = knob("Multiplies every limit (load tests).", scale, default=1.0)
 
     @property

@@ -4,7 +4,7 @@ import logging
 import re
 
 # Paths whose last part opens something: the line says which page, never the secret.
-SECRET_PATHS = re.compile(r"(/accounts/(?:confirm-email|owner)/)[^/\s\"']+")
+SECRET_PATHS = re.compile(r"(/accounts/(?:confirm-email|owner|lockdown)/)[^/\s\"']+")
 
 
 class OneLine(logging.Formatter):

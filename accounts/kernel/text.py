@@ -33,3 +33,8 @@ def refuse_surrogates(value: str) -> None:
 def canonical_code(typed: str) -> str:
     """A mailed code as it was made: people type it in any case, with spaces or hyphens."""
     return "".join(typed.split()).replace("-", "").upper()
+
+
+def defuse_formula(cell: str) -> str:
+    """A cell of a CSV file that no spreadsheet takes for a formula (CWE-1236)."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

@@ -1,8 +1,11 @@
 """What someone has shown, in the words of RFC 8176: every way in brings one of these."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from django.utils.translation import gettext_lazy as _
 
 from accounts.kernel import clock
 
@@ -13,6 +16,13 @@ class Method(StrEnum):
     PASSWORD = "pwd"  # noqa: S105 the registered name of the method, no secret
     MAIL = "mail"
     OPERATOR = "operator"
+
+
+WORDS = {
+    Method.PASSWORD: _("password"),
+    Method.MAIL: _("mail"),
+    Method.OPERATOR: _("link of whoever runs the site"),
+}
 
 
 @dataclass(frozen=True)
@@ -26,3 +36,8 @@ class Proof:
     def now(cls, method: Method) -> "Proof":
         """A proof that was given this moment."""
         return cls(method, clock.now())
+
+
+def in_words(amr: Iterable[str]) -> str:
+    """``amr`` values as people read them; one that is unknown stays as it is."""
+    return ", ".join(str(WORDS.get(value, value)) for value in amr)  # type: ignore[call-overload]

@@ -1,0 +1,73 @@
+"""Where a request comes from: the client's address, and its device in words."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from ua_parser import parse
+
+from accounts.kernel.client import parse as parse_address
+from accounts.kernel.client import subscriber
+
+# Of a User-Agent and of a name in it: more says nothing, and costs time and room.
+LONGEST_AGENT = 255
+LONGEST_NAME = 40
+
+# One browser has many names: on a phone, inside an app, without a screen.
+_VARIANTS = ("Mobile", "iOS", "WebView", "Headless")
+_SYSTEMS = {"Mac OS X": "macOS", "Chrome OS": "ChromeOS"}
+_HANDHELDS = ("iPhone", "iPad", "iPod")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A family of browser and a system; empty where unknown. A version makes no other device."""
+
+    browser: str = ""
+    system: str = ""
+
+    def __str__(self) -> str:
+        browser = self.browser or _("Unknown browser")
+        if not self.system:
+            return browser
+        return _("%(browser)s on %(system)s") % {"browser": browser, "system": self.system}
+
+
+@dataclass(frozen=True)
+class Place:
+    """The client's address, found by the middleware, and what its browser calls itself."""
+
+    address: str
+    agent: str
+
+    @cached_property
+    def device(self) -> Device:
+        """The device, read off the User-Agent only when it's needed."""
+        found = parse(self.agent)
+        browser = found.user_agent.family if found.user_agent else ""
+        system = found.os.family if found.os else ""
+        handheld = found.device.family if found.device else ""
+        if handheld in _HANDHELDS:
+            system = handheld
+        return Device(_name(browser), _name(_SYSTEMS.get(system, system)))
+
+    @property
+    def network(self) -> str:
+        """The subscriber that the address belongs to, as limits count."""
+        address = parse_address(self.address)
+        return subscriber(address) if address else ""
+
+
+def place_of(request: HttpRequest) -> Place:
+    """Where ``request`` comes from."""
+    address = parse_address(request.META["REMOTE_ADDR"])
+    agent = request.META.get("HTTP_USER_AGENT", "")[:LONGEST_AGENT]
+    # A client writes what it likes: only what can be stored and shown is kept.
+    return Place(str(address or ""), "".join(c if c.isprintable() else " " for c in agent))
+
+
+def _name(family: str) -> str:
+    for variant in _VARIANTS:
+        family = family.replace(variant, "")
+    return " ".join(family.split())[:LONGEST_NAME]

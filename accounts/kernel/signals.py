@@ -1,0 +1,8 @@
+"""What rooms below tell rooms above."""
+
+from django.dispatch import Signal
+
+# A means to prove who one is was added, changed or taken away; sent inside its transaction.
+# Arguments: ``user``; ``event``, the :class:`accounts.activity.events.Event` to record; ``source``,
+# who did it and from where; ``keep``, the id of the one login session that goes on, or None.
+credentials_changed = Signal()
