@@ -74,6 +74,11 @@ def withdraw(purpose: Purpose, subject: object) -> None:
     Code.objects.filter(purpose=purpose.name, subject=str(subject)).delete()
 
 
+def withdraw_all(subject: object) -> None:
+    """End whatever was issued for that subject, for any purpose."""
+    Code.objects.filter(subject=str(subject)).delete()
+
+
 def _live(purpose: Purpose) -> QuerySet[Code]:
     return Code.objects.filter(purpose=purpose.name, expires_at__gt=clock.now())
 

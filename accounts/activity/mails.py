@@ -1,0 +1,36 @@
+"""The notice: what happened, when, on which device, and what to do if it wasn't the owner."""
+
+from django.conf import settings
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from accounts.activity.models import Activity
+from accounts.kernel.links import absolute
+from accounts.mail.message import Message
+from accounts.users.models import User
+
+
+def notice(user: User, row: Activity, token: str) -> Message:
+    """To the owner's primary address."""
+    site = settings.AUTHSITE.site_name
+    return Message(
+        to=user.email,
+        subject=_("%(site)s: %(sentence)s")
+        % {"site": site, "sentence": str(row.event.sentence).rstrip(".")},
+        greeting=_("Hello %(name)s,") % {"name": user.username},
+        paragraphs=[str(row.event.sentence), *_facts(row)],
+        action_label=_("If this wasn't you, lock the account down"),
+        action_url=absolute("lockdown_link", token),
+        closing=[_("If it was you, there is nothing to do.")],
+    )
+
+
+def _facts(row: Activity) -> list[str]:
+    """When, and what is known of where and by whom."""
+    facts = [_("When: %(when)s UTC") % {"when": date_format(row.at, "DATETIME_FORMAT")}]
+    if row.device:
+        facts.append(_("Device: %(device)s") % {"device": row.device})
+        facts.append(_("Address: %(address)s") % {"address": row.address})
+    if row.actor:
+        facts.append(_("By: whoever runs %(site)s") % {"site": settings.AUTHSITE.site_name})
+    return facts

@@ -1,0 +1,72 @@
+"""The rows of what happened. They are written once; only ``prune`` deletes them."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+
+from accounts.activity.events import EVENTS, Event
+from accounts.kernel import clock, proofs
+from accounts.kernel.places import LONGEST_NAME, Device
+
+
+class WrittenOnce(Exception):
+    """Somebody tried to change what has happened. A fault of ours, never a person's."""
+
+
+class ActivityQuerySet(models.QuerySet["Activity"]):
+    """Rows that can be read, added, and deleted when they are old."""
+
+    def update(self, **_values: Any) -> int:
+        """Never (ASVS 16.4.2)."""
+        raise WrittenOnce
+
+
+class Activity(models.Model):
+    """One thing that happened: to whom, what, when, from where, by which proof.
+
+    ``user`` is empty for a failed sign-in at an account that doesn't exist: it costs the same row.
+    ``actor`` is whoever did it if that wasn't the person: staff by name, or ``operator``.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="activity"
+    )
+    kind = models.CharField(max_length=32)
+    at = models.DateTimeField(default=clock.now, db_index=True)
+    address = models.CharField(max_length=45, blank=True)
+    browser = models.CharField(max_length=LONGEST_NAME, blank=True)
+    system = models.CharField(max_length=LONGEST_NAME, blank=True)
+    proof = models.CharField(max_length=64, blank=True)
+    session = models.UUIDField(null=True)
+    actor = models.CharField(max_length=30, blank=True)
+    detail = models.CharField(max_length=100, blank=True)
+
+    objects = ActivityQuerySet.as_manager()
+
+    class Meta:
+        indexes = (models.Index(fields=("user", "-id"), name="activity_of_a_person"),)
+
+    def __str__(self) -> str:
+        return self.kind
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert, and never change."""
+        if not self._state.adding:
+            raise WrittenOnce
+        super().save(*args, **kwargs)
+
+    @property
+    def event(self) -> Event:
+        """What happened, in words."""
+        return EVENTS[self.kind]
+
+    @property
+    def device(self) -> Device | None:
+        """On which device, if it was on one."""
+        return Device(self.browser, self.system) if self.address else None
+
+    @property
+    def proof_words(self) -> str:
+        """By which proof."""
+        return proofs.in_words(self.proof.split())
