@@ -1,10 +1,12 @@
-"""The session store: Django's table, with digests of keys in place of the keys.
+"""The session store: digests of keys in place of the keys, and the login session behind each.
 
 Whoever reads the database, or a backup of it, can't become anybody: the cookie holds 256 random
-bits, the table their hash. A new key is written once, by the first ``save``.
+bits, the table their hash. A new key is written once, by the first ``save``. A session whose login
+session is over loads as none.
 """
 
-from datetime import UTC, datetime, timedelta
+from copy import deepcopy
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -15,9 +17,8 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.base_session import AbstractBaseSession
 
 from accounts.kernel import clock, secrets
-
-# The key, in a signed-in session, of the moment at which it ends.
-ENDS_AT = "ends_at"
+from accounts.sessions import services
+from accounts.sessions.models import BrowserSession, LoginSession
 
 
 def digest(session_key: str) -> str:
@@ -29,22 +30,44 @@ class SessionStore(db.SessionStore):
     """Sessions that a copy of the database does not open."""
 
     _unwritten = False
+    _saved: dict[str, Any] | None = None
+    _login: LoginSession | None = None
+
+    @classmethod
+    def get_model_class(cls) -> type[AbstractBaseSession]:
+        """Our table."""
+        return BrowserSession
+
+    @property
+    def login(self) -> LoginSession | None:
+        """The login session that this browser is in, with its user; None for a stranger."""
+        self.keys()  # loads it
+        return self._login
+
+    @login.setter
+    def login(self, login: LoginSession) -> None:
+        self._login = login
+        self._saved = None
+        self.modified = True
 
     def _get_new_session_key(self) -> str:
         """256 random bits: no look for a collision is needed."""
         return secrets.token()
 
     def _get_session_from_db(self) -> AbstractBaseSession | None:
-        row = self.model.objects.filter(
+        rows = BrowserSession.objects.select_related("login__user")
+        row = rows.filter(
             session_key=digest(self.session_key or ""), expire_date__gt=clock.now()
         ).first()
-        if row is None:
+        if row is None or not (row.login is None or services.is_live(row.login)):
             self._session_key = None
+            return None
+        self._login = row.login
         return row
 
     def exists(self, session_key: str) -> bool:
         """Whether such a session is stored."""
-        return self.model.objects.filter(session_key=digest(session_key)).exists()
+        return BrowserSession.objects.filter(session_key=digest(session_key)).exists()
 
     def create(self) -> None:
         """Take a new key; it's stored by the next :meth:`save`."""
@@ -58,19 +81,24 @@ class SessionStore(db.SessionStore):
         if self.session_key is None:
             self.create()
         new = must_create or self._unwritten
-        row = self.create_model_instance(dict(self.items()))
+        data = dict(self.items())
+        if not new and data == self._saved:
+            # Admission has saved it in its transaction; Django saves what was modified again.
+            return
+        row = self.create_model_instance(data)
         if new:
             row.save(force_insert=True)
             self._unwritten = False
-        elif not self.model.objects.filter(pk=row.pk).update(
-            session_data=row.session_data, expire_date=row.expire_date
+        elif not BrowserSession.objects.filter(pk=row.pk).update(
+            session_data=row.session_data, expire_date=row.expire_date, login=self._login
         ):
             raise UpdateError
+        self._saved = deepcopy(data)
 
     def get_expiry_date(self, **_options: Any) -> datetime:
         """When the sign-in ends, however busy; a stranger's session ends a while after its use."""
-        if ends_at := self.get(ENDS_AT):
-            return datetime.fromtimestamp(ends_at, UTC)
+        if self.login:
+            return self.login.ends_at
         return clock.now() + timedelta(seconds=settings.SESSION_COOKIE_AGE)
 
     def get_expiry_age(self, **_options: Any) -> int:
@@ -79,14 +107,24 @@ class SessionStore(db.SessionStore):
 
     def create_model_instance(self, data: dict[str, Any]) -> AbstractBaseSession:
         """The row of this session, under the digest of its key."""
-        row = super().create_model_instance(data)
-        row.session_key = digest(row.session_key)
-        return row
+        return BrowserSession(
+            session_key=digest(self.session_key or ""),
+            session_data=self.encode(data),
+            expire_date=self.get_expiry_date(),
+            login=self._login,
+        )
+
+    def flush(self) -> None:
+        """Forget everything; who was signed in is signed out, on the server too."""
+        if self.login:
+            services.close(self.login)
+        super().flush()
+        self._login = None
 
     def delete(self, session_key: str | None = None) -> None:
-        """End the session."""
+        """Delete the session of that key, or this one. A sign-in ends by :meth:`flush` only."""
         if key := session_key or self.session_key:
-            self.model.objects.filter(session_key=digest(key)).delete()
+            BrowserSession.objects.filter(session_key=digest(key)).delete()
 
     # The asynchronous half of Django's store would use keys, not digests: it takes this half.
 
@@ -109,3 +147,7 @@ class SessionStore(db.SessionStore):
     async def adelete(self, session_key: str | None = None) -> None:
         """As :meth:`delete`."""
         await sync_to_async(self.delete)(session_key)
+
+    async def aflush(self) -> None:
+        """As :meth:`flush`."""
+        await sync_to_async(self.flush)()

@@ -1,16 +1,17 @@
 """Users, the names and addresses they hold, and the sign-ups that are not users yet."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.kernel import clock, secrets
 from accounts.kernel.errors import PublicError
+from accounts.kernel.signals import credentials_changed
 from accounts.users import addresses, names
 
 
@@ -43,6 +44,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("staff"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=clock.now, editable=False)
+    # Counts the changes of credentials: what was proved before one is worth nothing after it.
+    credential_version = models.PositiveIntegerField(default=0, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -57,6 +60,16 @@ class User(AbstractBaseUser, PermissionsMixin):
     def clean(self) -> None:
         """Django's commands validate through the model; our rules are in ``names``."""
         self.username = names.clean(self.username)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """As Django's. A password set Django's way (``changepassword``) is told to everybody."""
+        is_changed = getattr(self, "_password", None) is not None and not self._state.adding
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            if is_changed:
+                credentials_changed.send(
+                    User, user=self, event="password_changed", source=None, keep=None
+                )
 
 
 class Username(models.Model):

@@ -51,6 +51,14 @@ def find(login: str) -> User | PendingSignup | None:
     return user or pending
 
 
+def find_by_id(text: str) -> User | None:
+    """The user of that public id, or None."""
+    try:
+        return User.objects.filter(pk=uuid.UUID(text)).first()
+    except ValueError:
+        return None
+
+
 def hold_name(name: str, *, until: datetime | None) -> None:
     """Hold ``name`` until then, or for good; :class:`UsernameTaken`. A hold that ended is free."""
     key = names.key(name)

@@ -1,0 +1,99 @@
+"""Who is signed in at a request: read off the login session, once, and judged before it counts."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+
+from accounts.activity.services import Source
+from accounts.kernel.places import place_of
+from accounts.sessions import protection, services
+from accounts.sessions.models import LoginSession
+from accounts.sessions.protection import Verdict
+from accounts.sessions.store import SessionStore
+from accounts.users.models import User
+
+ATTRIBUTE = "_standing"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """``login``: signed in there. ``suspended``: could be, after a proof. ``is_stopped``: was."""
+
+    login: LoginSession | None = None
+    suspended: LoginSession | None = None
+    is_stopped: bool = False
+
+
+def standing_of(request: HttpRequest) -> Standing:
+    """How this request stands; found out once."""
+    standing = getattr(request, ATTRIBUTE, None)
+    if not isinstance(standing, Standing):
+        standing = _judge(request)
+        setattr(request, ATTRIBUTE, standing)
+    return standing
+
+
+def login_of(request: HttpRequest) -> LoginSession:
+    """The login session of a signed-in request; ``LookupError`` for any other."""
+    login = standing_of(request).login
+    if login is None:
+        raise LookupError
+    return login
+
+
+def user_of(request: HttpRequest) -> User | AnonymousUser:
+    """``request.user``."""
+    login = standing_of(request).login
+    return login.user if login else AnonymousUser()
+
+
+def source_of(request: HttpRequest) -> Source:
+    """Who asks, as the history tells it."""
+    standing = standing_of(request)
+    login = standing.login or standing.suspended
+    return Source(place_of(request), session=login.pk if login else None)
+
+
+def session_of(request: HttpRequest) -> SessionStore:
+    """The browser's session, as what it is."""
+    return cast(SessionStore, request.session)
+
+
+def enter(request: HttpRequest, login: LoginSession) -> None:
+    """Put this request and its browser's session into ``login``."""
+    session_of(request).login = login
+    request.user = login.user
+    setattr(request, ATTRIBUTE, Standing(login=login))
+
+
+def forget(request: HttpRequest, user: User) -> None:
+    """If this browser was signed in as ``user``, whose sessions have all ended: it's a stranger."""
+    if (login := session_of(request).login) and login.user == user:
+        request.session.flush()
+        leave(request)
+
+
+def leave(request: HttpRequest) -> None:
+    """The request has no login session any more."""
+    request.user = AnonymousUser()
+    setattr(request, ATTRIBUTE, Standing())
+
+
+def _judge(request: HttpRequest) -> Standing:
+    login = session_of(request).login
+    if login is None or not login.user.is_active:
+        return Standing()
+    place = place_of(request)
+    source = Source(place, session=login.pk)
+    verdict = protection.judge(login, place)
+    if verdict is Verdict.SAME:
+        services.note_use(login, place)
+        return Standing(login=login)
+    if verdict is Verdict.PROVE:
+        services.challenge(login, source)
+        return Standing(suspended=login)
+    services.stop(login, source)
+    request.session.flush()
+    return Standing(is_stopped=True)

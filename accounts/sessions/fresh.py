@@ -1,0 +1,42 @@
+"""Fresh proof: before a sensitive act, who is signed in shows once more who it is (ASVS 7.5.1)."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+
+from accounts.kernel import clock
+from accounts.sessions import current
+
+LIFE = timedelta(minutes=10)
+# For a form that was asked for in time: filling it in must not lose it.
+FILLING_IN = timedelta(minutes=5)
+SAFE_METHODS = ("GET", "HEAD")
+
+type View = Callable[..., HttpResponseBase]
+
+
+def is_fresh(request: HttpRequest) -> bool:
+    """Whether the last proof of this login session is young enough for this request."""
+    login = current.standing_of(request).login
+    life = LIFE if request.method in SAFE_METHODS else LIFE + FILLING_IN
+    return login is not None and clock.now() < login.auth_time + life
+
+
+def ask(request: HttpRequest) -> HttpResponseRedirect:
+    """To the page that asks for a proof, and back."""
+    return redirect_to_login(request.get_full_path(), reverse("account_reauthenticate"))
+
+
+def fresh_proof_required(view: View) -> View:
+    """A decorator for sensitive views of people who are signed in."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return view(request, *args, **kwargs) if is_fresh(request) else ask(request)
+
+    return wrapped

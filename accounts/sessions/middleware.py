@@ -1,0 +1,52 @@
+"""Who is signed in, on every request; and the way to sign in for whoever must."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.contrib.auth import middleware
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext as _
+
+from accounts.sessions import current, fresh, known
+from accounts.users.models import User
+
+
+class AuthenticationMiddleware(middleware.AuthenticationMiddleware):
+    """``request.user`` is whoever the login session says, and nobody else."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Set it, to be looked up when it's needed."""
+        super().process_request(request)
+        user: Any = SimpleLazyObject(lambda: current.user_of(request))
+        request.user = user
+        request.auser = partial(_auser, request)
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """A browser that has signed somebody in is known from then on."""
+        known.set_cookie(request, response)
+        return response
+
+
+class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
+    """Closed unless opened: a view that strangers may see says so itself."""
+
+    def handle_no_permission(
+        self, request: HttpRequest, view_func: Callable[..., Any]
+    ) -> HttpResponseRedirect:
+        """To the sign-in; a browser that has changed to the proof that is enough there."""
+        standing = current.standing_of(request)
+        if standing.suspended:
+            return fresh.ask(request)
+        if standing.is_stopped:
+            sentence = _("You were signed out: this browser isn’t the one that signed in.")
+            messages.warning(request, sentence)
+        return super().handle_no_permission(request, view_func)
+
+
+async def _auser(request: HttpRequest) -> User | AnonymousUser:
+    return await sync_to_async(current.user_of)(request)

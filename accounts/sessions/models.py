@@ -1,0 +1,79 @@
+"""Where people are signed in."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.sessions.base_session import AbstractBaseSession
+from django.db import models
+
+from accounts.kernel import clock, proofs, secrets
+from accounts.kernel.places import LONGEST_AGENT, LONGEST_NAME, Device
+
+STALE = timedelta(days=7)
+
+
+class LoginSession(models.Model):
+    """One place where a person is signed in. ``id`` is public: the ``sid`` of tokens.
+
+    ``auth_time`` is the last moment at which the person proved who it is (OpenID Connect Core,
+    section 2), ``amr`` by what. It's over when ``ended_at`` is set or ``idle_at`` or ``ends_at``
+    have passed.
+    """
+
+    class Kind(models.TextChoices):
+        """What is signed in there."""
+
+        BROWSER = "browser"
+
+    id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="login_sessions"
+    )
+    kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.BROWSER)
+    agent = models.CharField(max_length=LONGEST_AGENT, blank=True)
+    browser = models.CharField(max_length=LONGEST_NAME, blank=True)
+    system = models.CharField(max_length=LONGEST_NAME, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    amr = models.JSONField(default=list)
+    auth_time = models.DateTimeField()
+    begun_at = models.DateTimeField(default=clock.now)
+    used_at = models.DateTimeField(default=clock.now)
+    # Whether it outlives the browser, and is not ended by resting.
+    is_remembered = models.BooleanField(default=False)
+    idle_at = models.DateTimeField(db_index=True)
+    ends_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    # Since when another browser than the one that signed in has used it, until it proves itself.
+    challenged_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = (models.Index(fields=("user", "-used_at"), name="sessions_of_a_person"),)
+
+    def __str__(self) -> str:
+        return str(self.device)
+
+    @property
+    def device(self) -> Device:
+        """The device that signed in."""
+        return Device(self.browser, self.system)
+
+    @property
+    def proof_words(self) -> str:
+        """By what."""
+        return proofs.in_words(self.amr)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it hasn't been used for a week."""
+        return self.used_at < clock.now() - STALE
+
+
+class BrowserSession(AbstractBaseSession):
+    """Django's session of a browser: ``session_key`` is a digest, ``login`` who is signed in."""
+
+    login = models.ForeignKey(
+        LoginSession, null=True, on_delete=models.CASCADE, related_name="browsers"
+    )
+
+    class Meta(AbstractBaseSession.Meta):
+        abstract = False

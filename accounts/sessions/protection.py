@@ -1,0 +1,40 @@
+"""Session protection: a sign-in belongs to the browser, and by choice the network, that made it.
+
+A copied cookie alone is then not enough. It is no more than a hurdle, since who copies a cookie
+can copy a User-Agent; the ends of a session and the list of them are the defence behind it.
+"""
+
+from enum import Enum
+
+from django.conf import settings
+
+from accounts.kernel.places import Place
+from accounts.sessions.models import LoginSession
+
+
+class Verdict(Enum):
+    """What becomes of a request with a good cookie."""
+
+    SAME = "same"
+    PROVE = "prove"
+    STOP = "stop"
+
+
+def judge(login: LoginSession, place: Place) -> Verdict:
+    """Whether ``place`` is where ``login`` belongs; if not, what ``SESSION_PROTECTION`` says.
+
+    A new version of a browser is the same browser. The address is the one that the middleware
+    has found, so a forged ``X-Forwarded-For`` changes nothing.
+    """
+    config = settings.AUTHSITE
+    if config.session_protection == "off" or _is_same(login, place):
+        return Verdict.SAME
+    return Verdict.STOP if config.session_protection == "strong" else Verdict.PROVE
+
+
+def _is_same(login: LoginSession, place: Place) -> bool:
+    # Only a User-Agent that has changed is worth the parsing.
+    if place.agent != login.agent and place.device != login.device:
+        return False
+    network = Place(login.address, login.agent).network
+    return settings.AUTHSITE.session_protection_network == "off" or place.network == network

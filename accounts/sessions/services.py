@@ -1,0 +1,165 @@
+"""Beginning, using and ending login sessions."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from accounts.activity import events
+from accounts.activity.services import Source, record
+from accounts.kernel import clock
+from accounts.kernel.places import Place
+from accounts.kernel.proofs import Proof
+from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.users.models import User
+
+# A use is noted at most this often, by one UPDATE: no write a request. An idle end may therefore
+# come that much earlier than the setting says, never later.
+NOTE_EVERY = timedelta(minutes=1)
+# What is over stays for as long as a token of it might still be shown.
+KEEP_ENDED = timedelta(days=1)
+
+
+def begin(
+    user: User, proofs: Sequence[Proof], place: Place, *, is_remembered: bool
+) -> LoginSession:
+    """A new login session of ``user`` in a browser at ``place``."""
+    now = clock.now()
+    config = settings.AUTHSITE
+    ends_at = now + timedelta(days=config.remember_days if is_remembered else config.session_days)
+    return LoginSession.objects.create(
+        user=user,
+        agent=place.agent,
+        browser=place.device.browser,
+        system=place.device.system,
+        address=place.address,
+        amr=[proof.method for proof in proofs],
+        auth_time=max(proof.at for proof in proofs),
+        begun_at=now,
+        used_at=now,
+        is_remembered=is_remembered,
+        idle_at=ends_at if is_remembered else min(now + _idle(), ends_at),
+        ends_at=ends_at,
+    )
+
+
+def is_live(login: LoginSession) -> bool:
+    """Whether the session goes on."""
+    return login.ended_at is None and clock.now() < min(login.idle_at, login.ends_at)
+
+
+def live(user: User) -> QuerySet[LoginSession]:
+    """Where ``user`` is signed in, last used first."""
+    return LoginSession.objects.filter(_live(), user=user).order_by("-used_at")
+
+
+def note_use(login: LoginSession, place: Place) -> None:
+    """Note that the session is in use at ``place``, if that wasn't noted a minute ago."""
+    now = clock.now()
+    if login.used_at > now - NOTE_EVERY:
+        return
+    login.used_at = now
+    login.idle_at = login.ends_at if login.is_remembered else min(now + _idle(), login.ends_at)
+    LoginSession.objects.filter(_live(), pk=login.pk, used_at__lte=now - NOTE_EVERY).update(
+        used_at=login.used_at, idle_at=login.idle_at, address=place.address, agent=place.agent
+    )
+
+
+def prove(login: LoginSession, proof: Proof, place: Place) -> None:
+    """Note a fresh proof, given at ``place``, which is the session's place from now on."""
+    login.auth_time = proof.at
+    login.amr = list(dict.fromkeys([*login.amr, proof.method]))
+    login.agent, login.address = place.agent, place.address
+    login.browser, login.system = place.device.browser, place.device.system
+    login.challenged_at = None
+    login.save(
+        update_fields=[
+            *("auth_time", "amr", "agent", "address", "browser", "system", "challenged_at")
+        ]
+    )
+
+
+@transaction.atomic
+def challenge(login: LoginSession, source: Source) -> None:
+    """Note that another browser uses the session and must prove itself; recorded once."""
+    if LoginSession.objects.filter(pk=login.pk, challenged_at=None).update(
+        challenged_at=clock.now()
+    ):
+        record(login.user, events.BROWSER_CHANGED, source)
+
+
+@transaction.atomic
+def stop(login: LoginSession, source: Source) -> None:
+    """End a session that another browser uses, and tell the owner."""
+    if _end(LoginSession.objects.filter(pk=login.pk)):
+        record(login.user, events.SESSION_STOPPED, source)
+
+
+def close(login: LoginSession) -> bool:
+    """End a session, unless it's over; whoever calls records why."""
+    return bool(_end(LoginSession.objects.filter(pk=login.pk)))
+
+
+@transaction.atomic
+def end(user: User, session_id: uuid.UUID, source: Source) -> bool:
+    """End one session of ``user`` from elsewhere; False if it's not theirs or over already."""
+    login = live(user).filter(pk=session_id).first()
+    if login is None or not _end(live(user).filter(pk=session_id)):
+        return False
+    record(user, events.SESSION_ENDED, source, detail=str(login.device))
+    return True
+
+
+@transaction.atomic
+def end_others(user: User, keep: uuid.UUID, source: Source) -> int:
+    """End all sessions of ``user`` but one; how many."""
+    if ended := _end(live(user).exclude(pk=keep)):
+        record(user, events.OTHERS_ENDED, source, detail=str(ended))
+    return ended
+
+
+@transaction.atomic
+def end_all(user: User, source: Source) -> int:
+    """End all sessions of ``user``, for whoever runs the site; how many."""
+    ended = _end(live(user))
+    record(user, events.ALL_ENDED, source, detail=str(ended))
+    return ended
+
+
+def end_silently(user: User, keep: uuid.UUID | None) -> None:
+    """End all sessions of ``user`` but one, as part of a change that is recorded itself."""
+    logins = LoginSession.objects.filter(user=user)
+    _end(logins.exclude(pk=keep) if keep else logins)
+
+
+def prune() -> int:
+    """Delete what is long over, and strangers' sessions that have expired; how many rows."""
+    now = clock.now()
+    logins = LoginSession.objects.filter(
+        Q(ended_at__lte=now - KEEP_ENDED)
+        | Q(idle_at__lte=now - KEEP_ENDED)
+        | Q(ends_at__lte=now - KEEP_ENDED)
+    )
+    strangers = BrowserSession.objects.filter(expire_date__lte=now, login=None)
+    return logins.delete()[0] + strangers.delete()[0]
+
+
+def _live() -> Q:
+    now = clock.now()
+    return Q(ended_at=None, idle_at__gt=now, ends_at__gt=now)
+
+
+def _idle() -> timedelta:
+    return timedelta(minutes=settings.AUTHSITE.session_idle_minutes)
+
+
+def _end(logins: QuerySet[LoginSession]) -> int:
+    """Mark them as ended and forget what their browsers had stored."""
+    now: datetime = clock.now()
+    ids = list(logins.filter(ended_at=None).values_list("pk", flat=True))
+    ended = LoginSession.objects.filter(pk__in=ids, ended_at=None).update(ended_at=now)
+    BrowserSession.objects.filter(login__in=ids).delete()
+    return ended
