@@ -1,9 +1,21 @@
 """Every page of the app, gathered."""
 
+from accounts.activity.urls import urlpatterns as activity
+from accounts.lockdown.urls import urlpatterns as lockdown
 from accounts.mail.urls import urlpatterns as mail
 from accounts.ops.urls import urlpatterns as ops
 from accounts.profile.urls import urlpatterns as profile
+from accounts.sessions.urls import urlpatterns as sessions
 from accounts.signin.urls import urlpatterns as signin
 from accounts.signup.urls import urlpatterns as signup
 
-urlpatterns = [*profile, *signup, *signin, *ops, *mail]
+urlpatterns = [
+    *profile,
+    *sessions,
+    *activity,
+    *lockdown,
+    *signup,
+    *signin,
+    *ops,
+    *mail,
+]

@@ -9,10 +9,13 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
+from accounts.activity import events
+from accounts.activity.services import Source, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.kernel.errors import PublicError
 from accounts.kernel.links import absolute
+from accounts.kernel.places import Place
 from accounts.passwords import services as passwords
 from accounts.users import services as users
 from accounts.users.models import User
@@ -44,7 +47,7 @@ def is_good(token: str) -> bool:
     return codes.subject_of(LINK, token) == SITE and not administrator_exists()
 
 
-def create_owner(token: str, username: str, email: str, password: str) -> User:
+def create_owner(token: str, username: str, email: str, password: str, place: Place) -> User:
     """The first administrator. Of many at once, one is made.
 
     :class:`LinkSpent`, ``UsernameTaken``, ``AddressTaken``. The address counts as confirmed:
@@ -54,4 +57,6 @@ def create_owner(token: str, username: str, email: str, password: str) -> User:
     with transaction.atomic():
         if administrator_exists() or not codes.spend(LINK, SITE, token):
             raise LinkSpent
-        return users.create_administrator(username, email, hashed)
+        user = users.create_administrator(username, email, hashed)
+        record(user, events.SIGNED_UP, Source(place))
+        return user

@@ -7,10 +7,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from accounts.kernel.places import place_of
+from accounts.kernel.proofs import Method, Proof
 from accounts.ops import owner
 from accounts.signin import flow
 from accounts.signin.forms import NewAccountForm
-from accounts.signin.proofs import Method, Proof
 from accounts.users.services import AddressTaken, UsernameTaken
 
 
@@ -26,7 +27,9 @@ def owner_link(request: HttpRequest, token: str) -> HttpResponse:
     if form.is_valid():
         data = form.cleaned_data
         try:
-            user = owner.create_owner(token, data["username"], data["email"], data["password1"])
+            user = owner.create_owner(
+                token, data["username"], data["email"], data["password1"], place_of(request)
+            )
             return flow.begin(request, user, Proof.now(Method.OPERATOR))
         except UsernameTaken as error:
             form.add_error("username", str(error))

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from django.contrib.sessions.models import Session
 from django.core.management.base import BaseCommand
 
+from accounts.activity import services as activity
 from accounts.codes.models import Code
 from accounts.kernel import clock
+from accounts.sessions import services as sessions
 from accounts.signup import services as signup
 from accounts.throttle.models import Budget, FamiliarPlace
 
@@ -14,7 +15,7 @@ from accounts.throttle.models import Budget, FamiliarPlace
 class Command(BaseCommand):
     """Everything here is checked against the clock when it's used; pruning only saves room."""
 
-    help = "Delete expired sign-ups, codes, sessions and budgets."
+    help = "Delete expired sign-ups, codes, sessions, history and budgets."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Delete, and say how many."""
@@ -22,7 +23,8 @@ class Command(BaseCommand):
         counts = {
             "sign-ups": signup.prune(),
             "codes": Code.objects.filter(expires_at__lte=now).delete()[0],
-            "sessions": Session.objects.filter(expire_date__lte=now).delete()[0],
+            "sessions": sessions.prune(),
+            "events": activity.prune(),
             "budgets": Budget.objects.filter(whole_at__lte=now.timestamp() * 1000).delete()[0],
             "places": FamiliarPlace.objects.filter(until__lte=now).delete()[0],
         }

@@ -1,0 +1,51 @@
+"""The pages of a lockdown. What it does is listed before it's done, and done by POST only."""
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from accounts.activity import services as activity
+from accounts.activity.models import Activity
+from accounts.lockdown import services
+from accounts.sessions import current
+from accounts.users.models import User
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def lockdown(request: HttpRequest) -> HttpResponse:
+    """From inside. No fresh proof is asked: who needs this may have none left to give."""
+    login = current.login_of(request)
+    if request.method == "POST":
+        services.lock_down(login.user, current.source_of(request).by(*login.amr))
+        return _done(request, login.user)
+    return _ask(request, login.user)
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
+    """From the link of a notice, without signing in: the thief may have taken that."""
+    notice = activity.told_of(token)
+    if notice is None or notice.user is None:
+        return render(request, "accounts/lockdown/dead.html", status=404)
+    if request.method != "POST":
+        return _ask(request, notice.user, notice)
+    try:
+        services.lock_down_by_link(notice, token, current.source_of(request))
+    except services.LinkSpent:
+        return render(request, "accounts/lockdown/dead.html", status=404)
+    return _done(request, notice.user)
+
+
+def _ask(request: HttpRequest, user: User, notice: Activity | None = None) -> HttpResponse:
+    context = {"owner": user, "notice": notice, "effects": services.effects(user)}
+    return render(request, "accounts/lockdown/lockdown.html", context)
+
+
+def _done(request: HttpRequest, user: User) -> HttpResponse:
+    current.forget(request, user)
+    return render(request, "accounts/lockdown/done.html", {"owner": user})

@@ -1,0 +1,28 @@
+"""``end_sessions``: sign a person out everywhere."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts.activity.services import OPERATOR, Source
+from accounts.sessions import services as sessions
+from accounts.users import services as users
+from accounts.users.models import User
+
+
+class Command(BaseCommand):
+    """It is recorded, and the person is told by mail."""
+
+    help = "End every sign-in of a user, named by username, email address or id."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Whose."""
+        parser.add_argument("user")
+
+    def handle(self, *_args: Any, user: str, **_options: Any) -> None:
+        """End them, and say how many there were."""
+        found = users.find(user) or users.find_by_id(user)
+        if not isinstance(found, User):
+            raise CommandError(f"There is no user {user!r}.")
+        count = sessions.end_all(found, Source(actor=OPERATOR))
+        self.stdout.write(f"{count} sign-ins of {found.username} were ended.")

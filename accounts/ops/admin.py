@@ -1,0 +1,94 @@
+"""Staff's view of users: who, since when, may they sign in. No digest, no secret, no rights raised.
+
+Only a superuser changes rights; other staff with the permission may deactivate ordinary people.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth import admin as auth_admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity import events
+from accounts.activity.events import Event
+from accounts.kernel.signals import credentials_changed
+from accounts.sessions.current import login_of, source_of
+from accounts.users.models import User
+
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+FACTS = ("id", "username", "email", "date_joined", "last_login")
+
+
+class UserAdmin(admin.ModelAdmin):
+    """People sign up by themselves: none is added or deleted here."""
+
+    list_display = ("username", "email", "is_active", "is_staff", "date_joined", "last_login")
+    list_filter = ("is_active", "is_staff", "is_superuser")
+    search_fields = ("username_key", "addresses__key", "id")
+    ordering = ("username_key",)
+    fieldsets = ((None, {"fields": (*FACTS, "is_active")}), (_("Rights"), {"fields": RIGHTS}))
+    filter_horizontal = ("groups", "user_permissions")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Rights are read-only for staff who aren't superusers, or one could give itself more."""
+        return FACTS if _is_superuser(request) else (*FACTS, *RIGHTS)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Only what was changed, or a password changed meanwhile would come back; and tell."""
+        changed = set(form.changed_data)
+        obj.save(update_fields=changed & {"is_active", "is_staff", "is_superuser"})
+        source = replace(source_of(request), actor=request.user.get_username())
+        keep = login_of(request).pk if obj == request.user else None
+        for event in _events(obj, changed):
+            credentials_changed.send(User, user=obj, event=event.name, source=source, keep=keep)
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """The filters shown and no others: ``?password__startswith=`` reads a digest by letters."""
+        is_shown = lookup.partition("__")[0] in self.list_filter
+        return is_shown and super().lookup_allowed(lookup, value, request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never: an address is only taken once confirmed, and nobody knows another's password."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Never: deactivating is the reversible way."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Staff change ordinary people only; superusers change anyone."""
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (_is_superuser(request) or obj is None or not _is_privileged(obj))
+
+
+class GroupAdmin(auth_admin.GroupAdmin):
+    """Groups give rights, so only superusers change them."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Superusers only."""
+        return _is_superuser(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Superusers only."""
+        return _is_superuser(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Superusers only."""
+        return _is_superuser(request)
+
+
+def _events(user: User, changed: set[str]) -> list[Event]:
+    """What a change of those fields means to the person."""
+    found = [events.SWITCHED_ON if user.is_active else events.SWITCHED_OFF]
+    switched = found if "is_active" in changed else []
+    return switched + ([events.RIGHTS_CHANGED] if changed & set(RIGHTS) else [])
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))
+
+
+def _is_privileged(user: User) -> bool:
+    return user.is_staff or user.is_superuser
