@@ -1,6 +1,7 @@
 """Django admin behind the site's own door."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
@@ -16,15 +17,33 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 
 from accounts.kernel.links import safe_next
+from accounts.sessions import fresh
+from accounts.sessions.current import standing_of
 from accounts.signin.views import logout
+
+FORMS = ("_add", "_change", "_delete")
 
 
 class Site(admin.AdminSite):
     """Django's admin without doors of its own: no login form, no password form."""
 
     def admin_view(self, view: Callable[..., HttpResponseBase], cacheable: bool = False) -> Any:
-        """Under a CSP without Trusted Types, which Django's jQuery breaks."""
-        return csp_override(settings.SECURE_CSP_ADMIN)(super().admin_view(view, cacheable))
+        """Under a CSP without Trusted Types, which Django's jQuery breaks; acts ask for a proof."""
+        stock = super().admin_view(view, cacheable)
+
+        @wraps(stock)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if self._may_act(request) and not fresh.is_fresh(request):
+                return fresh.ask(request)
+            return stock(request, *args, **kwargs)
+
+        return csp_override(settings.SECURE_CSP_ADMIN)(guarded)
+
+    def _may_act(self, request: HttpRequest) -> bool:
+        """Whether staff change something here, or are about to: forms ask before they're filled."""
+        match = request.resolver_match
+        is_form = bool(match and match.url_name and match.url_name.endswith(FORMS))
+        return self.has_permission(request) and (request.method == "POST" or is_form)
 
     @method_decorator([login_not_required, never_cache])
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -34,6 +53,8 @@ class Site(admin.AdminSite):
             return redirect(next_url)
         if request.user.is_authenticated:
             raise PermissionDenied
+        if standing_of(request).suspended:
+            return redirect_to_login(next_url, reverse("account_reauthenticate"))
         return redirect_to_login(next_url)
 
     def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:

@@ -1,23 +1,30 @@
 """Admission: the one function that signs anybody in."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
-from django.conf import settings
 from django.contrib import auth
 from django.db import transaction
 from django.http import HttpRequest
+from django.middleware.csrf import rotate_token
 
+from accounts.activity import events
+from accounts.activity.services import record
 from accounts.kernel import clock
-from accounts.sessions.store import ENDS_AT
+from accounts.kernel.places import place_of
+from accounts.kernel.proofs import Proof
+from accounts.sessions import current, known
+from accounts.sessions import services as sessions
+from accounts.sessions.models import LoginSession
 from accounts.signin import policy
-from accounts.signin.proofs import Proof
 from accounts.users.models import User
 
 
 @dataclass(frozen=True)
 class Admission:
-    """Who is let in on which proofs, and whether the sign-in outlives the browser."""
+    """Who is let in on which proofs, and whether the sign-in outlives the browser.
+
+    ``user`` is as it was read before the proofs were checked against it.
+    """
 
     user: User
     proofs: tuple[Proof, ...]
@@ -28,21 +35,59 @@ class NotAdmitted(Exception):
     """Somebody tried to make a session past the policy. A fault of ours, never a person's."""
 
 
+class Overtaken(Exception):
+    """The account was switched off, or its credentials changed, after they were checked."""
+
+
 @transaction.atomic
 def admit(request: HttpRequest, admission: Admission) -> None:
-    """Sign ``admission.user`` in: a session under a new key, stored in this transaction.
+    """Sign ``admission.user`` in: a login session under a new key, stored in this transaction.
 
-    The policy is asked here too, so that no caller can forget it.
+    The policy is asked here too, so that no caller can forget it. :class:`Overtaken` if what was
+    proved is worth nothing any more: the row that a change or a lockdown writes to is written to
+    here, so that one of the two comes first and the other sees it.
     """
-    if policy.missing(admission.user, admission.proofs) is not None:
+    user = admission.user
+    if policy.missing(user, admission.proofs) is not None:
         raise NotAdmitted
-    auth.login(request, admission.user)
-    days = settings.AUTHSITE.remember_days if admission.remember else settings.AUTHSITE.session_days
-    request.session[ENDS_AT] = (clock.now() + timedelta(days=days)).timestamp()
+    is_first = user.last_login is None
+    as_checked = User.objects.filter(
+        pk=user.pk, is_active=True, credential_version=user.credential_version
+    )
+    if not as_checked.update(last_login=clock.now()):
+        raise Overtaken
+    if former := current.session_of(request).login:
+        sessions.close(former)
+    auth.login(request, user)
+    login = sessions.begin(
+        user, admission.proofs, place_of(request), is_remembered=admission.remember
+    )
+    current.enter(request, login)
     request.session.set_expiry(None if admission.remember else 0)
     request.session.save()
+    # Who has just signed up has only this browser, and knows of it.
+    is_known = known.meet(request, user) or is_first
+    event = events.SIGNED_IN if is_known else events.SIGNED_IN_NEW
+    record(user, event, current.source_of(request).by(*login.amr))
 
 
+@transaction.atomic
+def readmit(request: HttpRequest, login: LoginSession, proof: Proof) -> None:
+    """Note that who is signed in has proved it again; the session's key changes."""
+    sessions.prove(login, proof, place_of(request))
+    request.session.cycle_key()
+    request.session.save()
+    rotate_token(request)
+    current.enter(request, login)
+    record(login.user, events.PROOF_GIVEN, current.source_of(request).by(proof.method))
+
+
+@transaction.atomic
 def sign_out(request: HttpRequest) -> None:
     """End the session, on the server too: a copy of its cookie is dead."""
+    login = current.session_of(request).login
+    source = current.source_of(request)
+    if login and sessions.close(login):
+        record(login.user, events.SIGNED_OUT, source)
     auth.logout(request)
+    current.leave(request)

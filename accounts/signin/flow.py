@@ -7,10 +7,14 @@ from allauth.account.internal.flows.login import perform_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from accounts.activity import events
+from accounts.activity.services import record
 from accounts.kernel.links import safe_next
+from accounts.kernel.proofs import Proof
+from accounts.sessions.current import source_of
 from accounts.signin import policy
+from accounts.signin.admission import Overtaken
 from accounts.signin.policy import Missing
-from accounts.signin.proofs import Proof
 from accounts.signin.stages import carry
 from accounts.users.models import PendingSignup, User
 
@@ -32,6 +36,7 @@ def begin(
     try:
         missing = policy.missing(account, proofs)
     except policy.AccountInactive:
+        record(cast(User, account), events.SIGN_IN_FAILED, source_of(request))
         return redirect("account_inactive")
     if isinstance(account, PendingSignup):
         remember_pending(request, account, remember=remember)
@@ -40,7 +45,10 @@ def begin(
     for key in (PENDING, REMEMBER):
         request.session.pop(key, None)
     login = carry(account, proofs, remember=remember, next_url=next_url)
-    return cast(HttpResponse, perform_login(request, login))
+    try:
+        return cast(HttpResponse, perform_login(request, login))
+    except Overtaken:
+        return redirect(DETOURS[Missing.CREDENTIAL])
 
 
 def remember_pending(

@@ -25,6 +25,12 @@ class LoginForm(forms.Form):
     remember = forms.BooleanField(label=_("Keep me signed in on this device"), required=False)
 
 
+class PasswordForm(forms.Form):
+    """The password of who is signed in."""
+
+    password = CurrentPasswordField()
+
+
 class NewAccountForm(forms.Form):
     """What a new account needs."""
 

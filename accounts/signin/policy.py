@@ -5,7 +5,7 @@ from enum import Enum
 from django.utils.translation import gettext_lazy as _
 
 from accounts.kernel.errors import PublicError
-from accounts.signin.proofs import Proof
+from accounts.kernel.proofs import Proof
 from accounts.users.models import PendingSignup, User
 
 

@@ -2,8 +2,12 @@
 
 from django.utils.translation import gettext_lazy as _
 
+from accounts.activity import events
+from accounts.activity.services import Source, record
 from accounts.kernel.errors import PublicError
+from accounts.kernel.places import Place
 from accounts.passwords import services as passwords
+from accounts.sessions.models import LoginSession
 from accounts.throttle import familiar
 from accounts.throttle.limits import (
     LOGIN_ACCOUNT,
@@ -24,12 +28,33 @@ class InvalidCredentials(PublicError):
     message = _("The username, email address or password is not right.")
 
 
-def prove_password(login: str, password: str, subscriber: str) -> User | PendingSignup:
+def prove_password(login: str, password: str, place: Place) -> User | PendingSignup:
     """Whose name or address ``login`` is, once ``password`` is found to be theirs.
 
-    ``subscriber`` is where the request comes from, as the limits count it. One hash, whoever
-    asks. :class:`InvalidCredentials`, or ``Later`` when a budget is used up or the site is busy.
+    ``place`` is where the request comes from. One hash, whoever asks.
+    :class:`InvalidCredentials`, or ``Later`` when a budget is used up or the site is busy.
     """
+    account, is_right = _check_password(login, password, place.network)
+    if not is_right or account is None:
+        # A row for nobody, too: what was typed isn't in it, since people type passwords there.
+        user = account if isinstance(account, User) else None
+        record(user, events.SIGN_IN_FAILED, Source(place))
+        raise InvalidCredentials
+    return account
+
+
+def prove_again(login: LoginSession, password: str, place: Place) -> None:
+    """That who is signed in knows the password; as :func:`prove_password`, on the same budgets."""
+    account, is_right = _check_password(login.user.username, password, place.network)
+    if not is_right or account != login.user:
+        record(login.user, events.PROOF_FAILED, Source(place, session=login.pk))
+        raise InvalidCredentials
+
+
+def _check_password(
+    login: str, password: str, subscriber: str
+) -> tuple[User | PendingSignup | None, bool]:
+    """Whose ``login`` is, and whether ``password`` is theirs."""
     spend(LOGIN_SUBSCRIBER, subscriber)
     account = users.find(login)
     key = users.login_key(login)
@@ -37,12 +62,12 @@ def prove_password(login: str, password: str, subscriber: str) -> User | Pending
     place = familiar.find(subject, subscriber)
     charge = _charge_account(key, subscriber, is_familiar=place is not None)
     if not passwords.verify(password, account.password if account else None) or account is None:
-        raise InvalidCredentials
+        return account, False
     give_back(charge)
     familiar.remember(subject, subscriber, place)
     if isinstance(account, User) and passwords.is_outdated(account.password):
         renew_hash(account, password)
-    return account
+    return account, True
 
 
 def renew_hash(user: User, password: str) -> None:

@@ -10,9 +10,9 @@ from allauth.account.models import Login
 from allauth.account.stages import LoginStage
 from django.http import HttpRequest, HttpResponse
 
+from accounts.kernel.proofs import Method, Proof
 from accounts.signin import policy
 from accounts.signin.admission import Admission, NotAdmitted
-from accounts.signin.proofs import Method, Proof
 from accounts.users.models import User
 
 GRANTED = "_admission"
@@ -20,7 +20,11 @@ GRANTED = "_admission"
 
 def carry(user: User, proofs: tuple[Proof, ...], *, remember: bool, next_url: str) -> Login:
     """An allauth login that knows what was shown."""
-    state = {"proofs": [(p.method, p.at.isoformat()) for p in proofs], "remember": remember}
+    state = {
+        "proofs": [(p.method, p.at.isoformat()) for p in proofs],
+        "remember": remember,
+        "version": user.credential_version,
+    }
     return Login(user=user, redirect_url=next_url or None, state=state)
 
 
@@ -31,6 +35,8 @@ def carried(login: Login) -> Admission:
     shown = [
         Proof(Method(m), datetime.fromisoformat(at)) for m, at in login.state.get("proofs", [])
     ]
+    # As it was when the first proof was checked: allauth has read the user anew meanwhile.
+    login.user.credential_version = login.state["version"]
     return Admission(login.user, tuple(shown), bool(login.state.get("remember")))
 
 

@@ -7,5 +7,6 @@ from accounts.signin import views
 urlpatterns = [
     path("accounts/login/", views.login, name="account_login"),
     path("accounts/logout/", views.logout, name="account_logout"),
+    path("accounts/reauthenticate/", views.reauthenticate, name="account_reauthenticate"),
     path("accounts/inactive/", views.inactive, name="account_inactive"),
 ]

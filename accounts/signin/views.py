@@ -6,6 +6,7 @@ from functools import wraps
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -13,11 +14,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.kernel.client import subscriber_of
+from accounts.kernel.places import place_of
+from accounts.kernel.proofs import Method, Proof
+from accounts.sessions import fresh
+from accounts.sessions.current import standing_of
 from accounts.signin import flow, services
-from accounts.signin.admission import sign_out
-from accounts.signin.forms import LoginForm
-from accounts.signin.proofs import Method, Proof
+from accounts.signin.admission import readmit, sign_out
+from accounts.signin.forms import LoginForm, PasswordForm
 from accounts.users.models import PendingSignup
 
 type View = Callable[[HttpRequest], HttpResponse]
@@ -30,6 +33,8 @@ def home_if_signed_in(view: View) -> View:
     def wrapped(request: HttpRequest) -> HttpResponse:
         if request.user.is_authenticated:
             return redirect(flow.next_of(request) or settings.LOGIN_REDIRECT_URL)
+        if standing_of(request).suspended:
+            return fresh.ask(request)
         return view(request)
 
     return wrapped
@@ -58,7 +63,7 @@ def login(request: HttpRequest) -> HttpResponse:
 
 def _sign_in(request: HttpRequest, form: LoginForm) -> HttpResponse:
     data = form.cleaned_data
-    account = services.prove_password(data["login"], data["password"], subscriber_of(request))
+    account = services.prove_password(data["login"], data["password"], place_of(request))
     next_url = flow.next_of(request)
     if isinstance(account, PendingSignup) and next_url:
         services.keep_next(account, next_url)
@@ -71,13 +76,43 @@ def _sign_in(request: HttpRequest, form: LoginForm) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def logout(request: HttpRequest) -> HttpResponse:
     """Sign out by POST; a GET asks, since any page can make a browser send one."""
-    if not request.user.is_authenticated:
+    standing = standing_of(request)
+    if not (standing.login or standing.suspended):
         return redirect(settings.LOGIN_URL)
     if request.method != "POST":
         return render(request, "accounts/signin/logout.html")
     sign_out(request)
     messages.success(request, _("You are signed out."))
     return redirect(settings.LOGIN_URL)
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "HEAD", "POST"])
+def reauthenticate(request: HttpRequest) -> HttpResponse:
+    """Show once more who one is: before a sensitive act, or in a browser that has changed."""
+    standing = standing_of(request)
+    login = standing.login or standing.suspended
+    next_url = flow.next_of(request)
+    if login is None:
+        return redirect_to_login(next_url or settings.LOGIN_REDIRECT_URL)
+    form = PasswordForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            services.prove_again(login, form.cleaned_data["password"], place_of(request))
+            readmit(request, login, Proof.now(Method.PASSWORD))
+            return redirect(next_url or settings.LOGIN_REDIRECT_URL)
+        except services.InvalidCredentials:
+            form.add_error("password", _("That is not your password."))
+    context = {
+        "form": form,
+        "next": next_url,
+        "username": login.user.username,
+        "has_changed": standing.suspended is not None,
+        "has_password": login.user.has_usable_password(),
+    }
+    return render(request, "accounts/signin/reauthenticate.html", context)
 
 
 @login_not_required

@@ -6,10 +6,13 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
+from accounts.activity import events
+from accounts.activity.services import Source, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.kernel import clock
 from accounts.kernel.errors import PublicError
+from accounts.kernel.places import Place
 from accounts.mail.services import post
 from accounts.passwords import services as passwords
 from accounts.signup import mails
@@ -147,17 +150,17 @@ def correct_address(signup: PendingSignup, address: str, *, subscriber: str) -> 
         _post(signup, code, token)
 
 
-def confirm_by_code(signup: PendingSignup, typed: str, *, subscriber: str) -> User:
+def confirm_by_code(signup: PendingSignup, typed: str, place: Place) -> User:
     """The user that ``signup`` becomes; :class:`WrongCode`."""
-    spend(CODE_SUBSCRIBER, subscriber)
+    spend(CODE_SUBSCRIBER, place.network)
     if not codes.try_code(CODE, signup.pk, typed):
         raise WrongCode
-    return _become_user(signup, CODE, typed)
+    return _become_user(signup, CODE, typed, place)
 
 
-def confirm_by_link(signup: PendingSignup, token: str) -> User:
+def confirm_by_link(signup: PendingSignup, token: str, place: Place) -> User:
     """The user that ``signup`` becomes; :class:`WrongCode`."""
-    return _become_user(signup, LINK, token)
+    return _become_user(signup, LINK, token, place)
 
 
 def prune() -> int:
@@ -184,7 +187,7 @@ def _held(signup: PendingSignup) -> PendingSignup:
     return row
 
 
-def _become_user(signup: PendingSignup, purpose: Purpose, secret: str) -> User:
+def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, place: Place) -> User:
     """Spend the secret and make the user, or neither. The first to confirm an address has it."""
     try:
         with transaction.atomic():
@@ -194,6 +197,7 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str) -> User:
             # Before the name: whoever waits for the same address holds nothing that others want.
             users.confirm_address(user, signup.address)
             users.keep_name(signup)
+            record(user, events.SIGNED_UP, Source(place))
             return user
     except (users.AddressTaken, users.UsernameTaken):
         raise WrongCode from None

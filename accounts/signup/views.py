@@ -11,9 +11,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts.kernel.client import subscriber_of
+from accounts.kernel.places import place_of
+from accounts.kernel.proofs import Method, Proof
 from accounts.signin import flow
 from accounts.signin.forms import NewAccountForm
-from accounts.signin.proofs import Method, Proof
 from accounts.signin.services import InvalidCredentials, prove_password
 from accounts.signin.views import home_if_signed_in
 from accounts.signup import services
@@ -87,7 +88,8 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
     if form.is_valid():
         try:
             proof = _proved_here(signup) if is_here else _prove_password(request, signup, form)
-            return _enter(request, services.confirm_by_link(signup, key), signup, proof)
+            user = services.confirm_by_link(signup, key, place_of(request))
+            return _enter(request, user, signup, proof)
         except InvalidCredentials:
             form.add_error("password", _("That is not the password of this sign-up."))
         except services.WrongCode:
@@ -113,7 +115,7 @@ def _link_form(is_here: bool) -> type[forms.Form]:
 
 def _prove_password(request: HttpRequest, signup: PendingSignup, form: forms.Form) -> Proof:
     """At the price of a sign-in attempt, so that the link is no way round the limits."""
-    account = prove_password(signup.username, form.cleaned_data["password"], subscriber_of(request))
+    account = prove_password(signup.username, form.cleaned_data["password"], place_of(request))
     if account.pk != signup.pk:
         raise InvalidCredentials
     return Proof.now(Method.PASSWORD)
@@ -124,7 +126,7 @@ def _confirm_by_code(request: HttpRequest, signup: PendingSignup) -> HttpRespons
     if form.is_valid():
         try:
             code = form.cleaned_data["code"]
-            user = services.confirm_by_code(signup, code, subscriber=subscriber_of(request))
+            user = services.confirm_by_code(signup, code, place_of(request))
             return _enter(request, user, signup, _proved_here(signup))
         except services.WrongCode as error:
             form.add_error("code", str(error))

@@ -61,7 +61,7 @@ def test_5_1_no_token_is_in_a_scripts_reach_in_the_page_or_in_the_address(
     page.get_by_role("heading", name="Hello, alice").wait_for()
 
     secrets = [cookie["value"] for cookie in page.context.cookies()]
-    assert len(secrets) == 2
+    assert len(secrets) == 3
     kept = "[document.cookie, ...Object.values(localStorage), ...Object.values(sessionStorage)]"
     assert page.evaluate(kept) == [""]
     for secret in secrets:

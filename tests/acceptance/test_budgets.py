@@ -29,13 +29,14 @@ def test_the_sign_in_page_costs_a_stranger_no_query_no_session_and_15_kb(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("login", ["alice", address_of("alice")])
-@pytest.mark.parametrize("earlier", [0, 1], ids=["first time", "again"])
-def test_a_good_sign_in_costs_one_hash_and_15_statements(
-    client: Client, hashes: list[str], login: str, earlier: int
+@pytest.mark.parametrize("earlier, most", [(0, 16), (1, 15)], ids=["first time", "again"])
+def test_a_good_sign_in_costs_one_hash_and_few_statements(
+    client: Client, hashes: list[str], login: str, earlier: int, most: int
 ) -> None:
     make_user("alice")
     for _ in range(earlier):
-        sign_in(Client(), "alice")
+        sign_in(client, "alice")
+        client.cookies.pop("sessionid")
     hashes.clear()
 
     with CaptureQueriesContext(connection) as statements:
@@ -43,4 +44,4 @@ def test_a_good_sign_in_costs_one_hash_and_15_statements(
 
     assert response.url == "/"
     assert hashes == ["verify"]
-    assert len(statements) <= 15, [query["sql"] for query in statements]
+    assert len(statements) <= most, [query["sql"] for query in statements]

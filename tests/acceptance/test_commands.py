@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.test import Client
 
 from accounts.codes.models import Code
+from accounts.sessions.models import BrowserSession
 from accounts.throttle.models import Budget, FamiliarPlace
 from accounts.users.models import PendingSignup, User, Username
 from tests.acceptance.steps import (
@@ -137,7 +137,7 @@ def test_prune_deletes_what_has_ended_and_nothing_else(client: Client, clock: Cl
     make_user("alice")
     sign_in(client, "alice", remember="on")
     sign_up(Client(), "bob")
-    running = (PendingSignup, Code, Session, FamiliarPlace)
+    running = (PendingSignup, Code, BrowserSession, FamiliarPlace)
     before = [model.objects.count() for model in running]
     assert all(before)
 

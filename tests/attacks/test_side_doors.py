@@ -1,6 +1,7 @@
 """One door: nothing else signs anybody in, and who is half-way in is nowhere."""
 
 import ast
+import dis
 import inspect
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -35,10 +36,12 @@ def leads_to(goal: FunctionType, function: Any, seen: set[Any]) -> bool:
     if not function.__module__.startswith(("accounts.", "authsite.")):
         return False
     seen.add(function)
-    names = function.__code__.co_names
+    steps = list(dis.get_instructions(function))
+    names = {step.argval for step in steps if step.opname == "LOAD_GLOBAL"}
     mentioned = [function.__globals__.get(name) for name in names]
     modules = [thing for thing in mentioned if isinstance(thing, ModuleType)]
-    mentioned += [getattr(module, name, None) for module in modules for name in names]
+    attributes = {step.argval for step in steps if step.opname in {"LOAD_ATTR", "LOAD_METHOD"}}
+    mentioned += [getattr(module, name, None) for module in modules for name in attributes]
     return any(leads_to(goal, thing, seen) for thing in mentioned)
 
 
@@ -123,9 +126,9 @@ def test_djangos_authenticate_proves_nobody_so_basic_and_stock_forms_cannot() ->
 
 @pytest.mark.django_db
 def test_admission_asks_the_policy_whoever_calls_it() -> None:
+    from accounts.kernel.proofs import Method, Proof
     from accounts.signin.admission import Admission, NotAdmitted, admit
     from accounts.signin.policy import AccountInactive
-    from accounts.signin.proofs import Method, Proof
 
     request = Client().get("/accounts/login/").wsgi_request
     proof = (Proof.now(Method.PASSWORD),)

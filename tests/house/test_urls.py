@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.users.services import create_administrator
+from tests.support.signin import signed_in
 
 OPEN = {
     "accounts/signup/",
@@ -14,7 +15,9 @@ OPEN = {
     "accounts/confirm-email/<str:key>/",
     "accounts/login/",
     "accounts/logout/",
+    "accounts/reauthenticate/",
     "accounts/inactive/",
+    "accounts/lockdown/<str:token>/",
     "accounts/owner/<str:token>/",
     "dev/mail/",
     "dev/mail/<slug:name>/",
@@ -81,7 +84,7 @@ def test_a_stranger_is_led_to_sign_in_from_every_other_page(client: Client, rout
 def test_every_page_answers_a_signed_in_administrator_without_a_fault(
     client: Client, route: str
 ) -> None:
-    client.force_login(create_administrator("carol", "carol@example.org", "!"))
+    signed_in(create_administrator("carol", "carol@example.org", "!"), client)
 
     answer = client.get(address(route))
 

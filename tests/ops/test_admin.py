@@ -7,6 +7,7 @@ from django.test import Client
 from accounts.passwords.services import hash_password
 from accounts.users.models import User
 from accounts.users.services import create_administrator, create_user, hold_name
+from tests.support.signin import signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +25,7 @@ def carol(client: Client) -> User:
     """Staff with every permission there is, but no superuser."""
     carol = person("carol", staff=True)
     carol.user_permissions.set(Permission.objects.all())
-    client.force_login(carol)
+    signed_in(carol, client)
     return carol
 
 
