@@ -10,18 +10,22 @@ from accounts.mail.message import Message
 from accounts.users.models import User
 
 
-def notice(user: User, row: Activity, token: str) -> Message:
-    """To the owner's primary address."""
-    site = settings.AUTHSITE.site_name
+def notice(user: User, row: Activity, token: str | None) -> Message:
+    """To the owner's primary address; without a token the account is locked down already."""
+    site = {"site": settings.AUTHSITE.site_name}
+    sentence = str(row.event.sentence)
     return Message(
         to=user.email,
-        subject=_("%(site)s: %(sentence)s")
-        % {"site": site, "sentence": str(row.event.sentence).rstrip(".")},
+        subject=_("%(site)s: %(sentence)s") % {**site, "sentence": sentence.rstrip(".")},
         greeting=_("Hello %(name)s,") % {"name": user.username},
-        paragraphs=[str(row.event.sentence), *_facts(row)],
-        action_label=_("If this wasn't you, lock the account down"),
-        action_url=absolute("lockdown_link", token),
-        closing=[_("If it was you, there is nothing to do.")],
+        paragraphs=[sentence, *_facts(row)],
+        action_label=_("If this wasn't you, lock the account down") if token else "",
+        action_url=absolute("lockdown_link", token) if token else "",
+        closing=[
+            _("If it was you, there is nothing to do.")
+            if token
+            else _("To open it again, contact whoever runs %(site)s.") % site
+        ],
     )
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db.models import QuerySet
 
-from accounts.activity import mails
+from accounts.activity import events, mails
 from accounts.activity.events import EVENTS, Event, Group
 from accounts.activity.models import Activity
 from accounts.codes import services as codes
@@ -64,8 +64,9 @@ def record(user: User | None, event: Event, source: Source, *, detail: str = "")
         detail=detail,
     )
     if event.mail and user is not None and user.email:
-        token = codes.issue_link(LOCKDOWN, f"{user.pk} {row.pk}")
-        post(mails.notice(user, row, token))
+        is_locked = event is events.LOCKED_DOWN
+        link = None if is_locked else codes.issue_link(LOCKDOWN, f"{user.pk} {row.pk}")
+        post(mails.notice(user, row, link))
 
 
 def of(user: User, group: str = "") -> QuerySet[Activity]:

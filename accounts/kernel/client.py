@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from django.http import HttpRequest
-
 type Address = IPv4Address | IPv6Address
 type Network = IPv4Network | IPv6Network
 
@@ -46,9 +44,3 @@ def subscriber(address: Address) -> str:
     if isinstance(address, IPv6Address):
         return str(ip_network((address, 64), strict=False))
     return str(address)
-
-
-def subscriber_of(request: HttpRequest) -> str:
-    """The subscriber behind a request, as limits count; the middleware has found its address."""
-    address = parse(request.META["REMOTE_ADDR"])
-    return subscriber(address) if address else "unknown"

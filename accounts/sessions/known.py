@@ -23,7 +23,8 @@ def meet(request: HttpRequest, user: User) -> bool:
     token = request.COOKIES.get(settings.KNOWN_COOKIE_NAME, "")
     if not TOKEN.fullmatch(token):
         token = secrets.token()
-    place = f"browser {token} {place_of(request).device}"
+    # After a change of credentials no browser is known: it may be the thief's that was.
+    place = f"browser {token} {place_of(request).device} {user.credential_version}"
     noted = familiar.find(user.pk, place)
     familiar.remember(user.pk, place, noted)
     setattr(request, ATTRIBUTE, token)

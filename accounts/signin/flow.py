@@ -4,8 +4,10 @@ from typing import cast
 
 # Internal, since allauth's public ``perform_login`` can't carry the state that our stage reads.
 from allauth.account.internal.flows.login import perform_login
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
 from accounts.activity import events
 from accounts.activity.services import record
@@ -48,6 +50,8 @@ def begin(
     try:
         return cast(HttpResponse, perform_login(request, login))
     except Overtaken:
+        sentence = _("The account was changed while you signed in. Sign in again.")
+        messages.warning(request, sentence)
         return redirect(DETOURS[Missing.CREDENTIAL])
 
 

@@ -10,7 +10,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from accounts.kernel.client import subscriber_of
 from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method, Proof
 from accounts.signin import flow
@@ -54,7 +53,7 @@ def _sign_up(request: HttpRequest, form: NewAccountForm) -> PendingSignup:
         data["username"],
         data["email"],
         data["password1"],
-        subscriber=subscriber_of(request),
+        subscriber=place_of(request).network,
         next_url=flow.next_of(request),
         instead_of=flow.pending_of(request),
     )
@@ -100,7 +99,7 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
 
 def _act(request: HttpRequest, signup: PendingSignup) -> HttpResponse:
     if "resend" in request.POST:
-        services.send_again(signup, subscriber=subscriber_of(request))
+        services.send_again(signup, subscriber=place_of(request).network)
         return redirect("signup_confirm")
     if "correct" in request.POST:
         return _correct(request, signup)
@@ -138,7 +137,7 @@ def _correct(request: HttpRequest, signup: PendingSignup) -> HttpResponse:
     if not form.is_valid():
         return _show(request, signup, address_form=form)
     address = form.cleaned_data["email"]
-    services.correct_address(signup, address, subscriber=subscriber_of(request))
+    services.correct_address(signup, address, subscriber=place_of(request).network)
     return redirect("signup_confirm")
 
 
