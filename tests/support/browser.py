@@ -95,6 +95,8 @@ def chromium() -> Iterator[Browser]:
             executable_path=program,
             args=list(ARGUMENTS),
             chromium_sandbox=False,  # its sandbox refuses root, which CI is
+            # What people go back to comes from that cache, unless it's forbidden to keep.
+            ignore_default_args=["--disable-back-forward-cache"],
         )
         yield browser
         browser.close()
