@@ -4,6 +4,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
+from accounts.activity.events import EVENTS, GROUPS
 from accounts.kernel.config import Config
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs"
@@ -19,6 +22,16 @@ In production the site refuses to start on an unsafe or missing one, and names i
 | --- | --- | --- |
 """
 
+EVENT_PAGE = """\
+# Events
+
+Written by `python -m authsite.docs` from `accounts/activity/events.py`. Each is a row of the
+history of an account, which its owner sees at `/accounts/activity/`; some are mailed as well.
+
+| name | group | sentence | mail |
+| --- | --- | --- | --- |
+"""
+
 
 def settings_page() -> str:
     """``docs/settings.md``."""
@@ -30,6 +43,16 @@ def settings_page() -> str:
     return SETTINGS + "".join(rows)
 
 
+def events_page() -> str:
+    """``docs/events.md``."""
+    rows = (
+        f"| `{event.name}` | {GROUPS[event.group]} | {event.sentence} "
+        f"| {'yes' if event.mail else 'no'} |\n"
+        for event in EVENTS.values()
+    )
+    return EVENT_PAGE + "".join(rows)
+
+
 def _shown(default: Any) -> str:
     if default in ("", ()):
         return "none"
@@ -37,4 +60,7 @@ def _shown(default: Any) -> str:
 
 
 if __name__ == "__main__":
+    # Sentences are translated when they're read; the page has them as they are in the code.
+    settings.configure(USE_I18N=False)
+    (FOLDER / "events.md").write_text(events_page())
     (FOLDER / "settings.md").write_text(settings_page())

@@ -43,7 +43,7 @@ PROOF_GIVEN = Event("proof_given", Group.SIGN_IN, _("Proved again who it is."))
 SESSION_ENDED = Event("session_ended", Group.SIGN_IN, _("A sign-in was ended from elsewhere."))
 OTHERS_ENDED = Event("others_ended", Group.SIGN_IN, _("All other sign-ins were ended."))
 SIGN_IN_FAILED = Event("sign_in_failed", Group.FAILURE, _("A sign-in failed."))
-PROOF_FAILED = Event("proof_failed", Group.FAILURE, _("A proof asked for again failed."))
+PROOF_FAILED = Event("proof_failed", Group.FAILURE, _("A repeated proof of identity failed."))
 BROWSER_CHANGED = Event(
     "browser_changed",
     Group.FAILURE,

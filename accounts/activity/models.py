@@ -21,6 +21,12 @@ class ActivityQuerySet(models.QuerySet["Activity"]):
         """Never (ASVS 16.4.2)."""
         raise WrittenOnce
 
+    def bulk_create(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """Insert, and never over what is there."""
+        if kwargs.get("update_conflicts"):
+            raise WrittenOnce
+        return super().bulk_create(*args, **kwargs)
+
 
 class Activity(models.Model):
     """One thing that happened: to whom, what, when, from where, by which proof.
@@ -51,8 +57,8 @@ class Activity(models.Model):
         return self.kind
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Insert, and never change."""
-        if not self._state.adding:
+        """Insert, and never change: a row has no id before."""
+        if self.pk is not None:
             raise WrittenOnce
         super().save(*args, **kwargs)
 
@@ -63,8 +69,8 @@ class Activity(models.Model):
 
     @property
     def device(self) -> Device | None:
-        """On which device, if it was on one."""
-        return Device(self.browser, self.system) if self.address else None
+        """The owner's device, if it was on one. Where staff were isn't told to whom they act on."""
+        return Device(self.browser, self.system) if self.address and not self.actor else None
 
     @property
     def proof_words(self) -> str:

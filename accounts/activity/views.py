@@ -58,14 +58,15 @@ def _lines(rows: QuerySet[Activity]) -> Iterator[str]:
 
 
 def _cells(row: Activity) -> list[str]:
+    is_owners = not row.actor
     return [
         row.at.isoformat(timespec="seconds"),
         row.kind,
         str(row.event.sentence),
-        row.address,
+        row.address if is_owners else "",
         str(row.device or ""),
         row.proof,
-        str(row.session or ""),
+        str(row.session or "") if is_owners else "",
         row.actor,
         row.detail,
     ]

@@ -8,9 +8,12 @@ type Network = IPv4Network | IPv6Network
 
 
 def parse(text: str) -> Address | None:
-    """The address in ``text`` (IPv4 in IPv6 is taken out), or None."""
+    """The address in ``text`` (IPv4 in IPv6 is taken out), or None.
+
+    A zone (``fe80::1%eth0``) is cut off: it is free text of any length.
+    """
     try:
-        address = ip_address(text.strip().strip("[]"))
+        address = ip_address(text.strip().strip("[]").partition("%")[0])
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address

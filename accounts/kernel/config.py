@@ -128,7 +128,10 @@ class Config:
     )
     remember_days: int = knob("The end of a sign-in with it, in days.", whole(3650), default=30)
     activity_days: int = knob(
-        "How long `prune` keeps the history of accounts, in days.", whole(36500), default=365
+        "How long `prune` keeps the history of accounts, in days: at least the 30 that a link of a "
+        "notice is good for.",
+        whole(36500, least=30),
+        default=365,
     )
     limits_scale: float = knob("Multiplies every limit (load tests).", scale, default=1.0)
 

@@ -1,5 +1,6 @@
 """Where a request comes from: the client's address, and its device in words."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +19,8 @@ LONGEST_NAME = 40
 _VARIANTS = ("Mobile", "iOS", "WebView", "Headless")
 _SYSTEMS = {"Mac OS X": "macOS", "Chrome OS": "ChromeOS"}
 _HANDHELDS = ("iPhone", "iPad", "iPod")
+# An app may call itself anything, and the owner reads it: no sentence, no link, no address.
+_NO_NAME = re.compile(r"[^\w +-]+")
 
 
 @dataclass(frozen=True)
@@ -70,4 +73,4 @@ def place_of(request: HttpRequest) -> Place:
 def _name(family: str) -> str:
     for variant in _VARIANTS:
         family = family.replace(variant, "")
-    return " ".join(family.split())[:LONGEST_NAME]
+    return " ".join(_NO_NAME.sub(" ", family).split())[:LONGEST_NAME].strip()

@@ -26,12 +26,12 @@ def choice(*allowed: str) -> Callable[[str], str]:
     return read
 
 
-def whole(most: int) -> Callable[[str], int]:
-    """A reader of whole numbers from 1 to ``most``."""
+def whole(most: int, least: int = 1) -> Callable[[str], int]:
+    """A reader of whole numbers from ``least`` to ``most``."""
 
     def read(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
-            raise ValueError(f"is a whole number from 1 to {most}")
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError(f"is a whole number from {least} to {most}")
         return int(text)
 
     return read

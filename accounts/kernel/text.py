@@ -5,6 +5,9 @@ import unicodedata
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+# What makes a formula of a cell, full-width twins included (OWASP, CSV Injection).
+FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
 
 def fold(value: str) -> str:
     """The form in which names and addresses are compared: NFKC, casefolded, NFKC again.
@@ -37,4 +40,4 @@ def canonical_code(typed: str) -> str:
 
 def defuse_formula(cell: str) -> str:
     """A cell of a CSV file that no spreadsheet takes for a formula (CWE-1236)."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    return f"'{cell}" if cell.startswith(FORMULA_MARKS) else cell

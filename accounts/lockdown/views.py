@@ -8,6 +8,8 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.activity import services as activity
 from accounts.activity.models import Activity
+from accounts.activity.services import Source
+from accounts.kernel.places import place_of
 from accounts.lockdown import services
 from accounts.sessions import current
 from accounts.users.models import User
@@ -35,7 +37,8 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
     if request.method != "POST":
         return _ask(request, notice.user, notice)
     try:
-        services.lock_down_by_link(notice, token, current.source_of(request))
+        # Without the login session of this browser, which may be somebody else's.
+        services.lock_down_by_link(notice, token, Source(place_of(request)))
     except services.LinkSpent:
         return render(request, "accounts/lockdown/dead.html", status=404)
     return _done(request, notice.user)

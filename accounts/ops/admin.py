@@ -39,10 +39,8 @@ class UserAdmin(admin.ModelAdmin):
         """Only what was changed, or a password changed meanwhile would come back; and tell."""
         changed = set(form.changed_data)
         obj.save(update_fields=changed & {"is_active", "is_staff", "is_superuser"})
-        source = replace(source_of(request), actor=request.user.get_username())
-        keep = login_of(request).pk if obj == request.user else None
         for event in _events(obj, changed):
-            credentials_changed.send(User, user=obj, event=event.name, source=source, keep=keep)
+            _tell(request, obj, event)
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """The filters shown and no others: ``?password__startswith=`` reads a digest by letters."""
@@ -66,6 +64,13 @@ class UserAdmin(admin.ModelAdmin):
 class GroupAdmin(auth_admin.GroupAdmin):
     """Groups give rights, so only superusers change them."""
 
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """As Django's; a change of the group's rights is one of its members'."""
+        super().save_related(request, form, formsets, change)
+        if "permissions" in form.changed_data:
+            for member in form.instance.user_set.all():
+                _tell(request, member, events.RIGHTS_CHANGED)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Superusers only."""
         return _is_superuser(request)
@@ -77,6 +82,13 @@ class GroupAdmin(auth_admin.GroupAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Superusers only."""
         return _is_superuser(request)
+
+
+def _tell(request: HttpRequest, user: User, event: Event) -> None:
+    """End the sign-ins of ``user`` but this one, record by whom, and mail them."""
+    source = replace(source_of(request), actor=request.user.get_username())
+    keep = login_of(request).pk if user == request.user else None
+    credentials_changed.send(User, user=user, event=event.name, source=source, keep=keep)
 
 
 def _events(user: User, changed: set[str]) -> list[Event]:

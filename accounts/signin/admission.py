@@ -11,7 +11,7 @@ from accounts.activity import events
 from accounts.activity.services import record
 from accounts.kernel import clock
 from accounts.kernel.places import place_of
-from accounts.kernel.proofs import Proof
+from accounts.kernel.proofs import Method, Proof
 from accounts.sessions import current, known
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
@@ -50,7 +50,9 @@ def admit(request: HttpRequest, admission: Admission) -> None:
     user = admission.user
     if policy.missing(user, admission.proofs) is not None:
         raise NotAdmitted
-    is_first = user.last_login is None
+    # Who has just signed up by mail or by the owner's link has only this browser, and knows of it.
+    methods = {proof.method for proof in admission.proofs}
+    is_first = user.last_login is None and methods & {Method.MAIL, Method.OPERATOR}
     as_checked = User.objects.filter(
         pk=user.pk, is_active=True, credential_version=user.credential_version
     )
@@ -65,7 +67,6 @@ def admit(request: HttpRequest, admission: Admission) -> None:
     current.enter(request, login)
     request.session.set_expiry(None if admission.remember else 0)
     request.session.save()
-    # Who has just signed up has only this browser, and knows of it.
     is_known = known.meet(request, user) or is_first
     event = events.SIGNED_IN if is_known else events.SIGNED_IN_NEW
     record(user, event, current.source_of(request).by(*login.amr))

@@ -64,6 +64,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """As Django's. A password set Django's way (``changepassword``) is told to everybody."""
         is_changed = getattr(self, "_password", None) is not None and not self._state.adding
+        if is_changed and not kwargs.get("update_fields"):
+            # The rest was read before the password was typed, and may have changed meanwhile.
+            kwargs["update_fields"] = ["password"]
         with transaction.atomic():
             super().save(*args, **kwargs)
             if is_changed:
