@@ -1,0 +1,238 @@
+"""A copied cookie in another browser or network, and what a browser may call itself."""
+
+import dataclasses
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.activity.models import Activity
+from accounts.kernel.places import LONGEST_AGENT, LONGEST_NAME
+from accounts.sessions.models import LoginSession
+from tests.attacks.steps import (
+    PASSWORD,
+    WRONG,
+    is_signed_in,
+    log_in,
+    make_user,
+    outbox,
+    path_of,
+)
+from tests.house.test_urls import OPEN, ROUTES, address
+from tests.support.signin import signed_in
+
+pytestmark = pytest.mark.django_db
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:{0}.0) Gecko/20100101 Firefox/{0}.0"
+HERS = FIREFOX.format(140)
+CURL = "curl/8.14.1"
+REAUTHENTICATE = "/accounts/reauthenticate/"
+LOGOUT = "/accounts/logout/"
+
+
+def set_up(settings: Any, **changes: Any) -> None:
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, **changes)
+
+
+def browser(agent: str = HERS, **extra: Any) -> Client:
+    return Client(headers={"user-agent": agent}, **extra)
+
+
+def signed_in_at(place: Client, username: str = "alice") -> Client:
+    assert log_in(place, username).status_code == 302
+    return place
+
+
+def with_cookie_of(owner: Client, thief: Client) -> Client:
+    thief.cookies["sessionid"] = owner.cookies["sessionid"].value
+    return thief
+
+
+def test_another_browser_reaches_nothing_with_a_copied_cookie_until_it_proves_itself() -> None:
+    make_user("carol", is_staff=True, is_superuser=True)
+    owner = signed_in_at(browser(), "carol")
+    thief = with_cookie_of(owner, browser(CURL))
+
+    for route in set(ROUTES) - OPEN:
+        for answer in (thief.get(address(route)), thief.post(address(route), {"others": "1"})):
+            assert answer.status_code == 302, route
+            assert answer.url.startswith(REAUTHENTICATE), route
+    for route in OPEN - {REAUTHENTICATE[1:], LOGOUT[1:]}:
+        assert b"carol" not in thief.get(address(route)).content, route
+    assert thief.post(REAUTHENTICATE, {"password": WRONG}).status_code == 200
+    assert not is_signed_in(thief)
+    assert is_signed_in(owner)
+    assert Activity.objects.filter(kind="browser_changed").count() == 1
+
+
+def test_another_browser_changes_nothing_before_it_proves_itself() -> None:
+    alice = make_user("alice")
+    carol = make_user("carol", is_staff=True, is_superuser=True)
+    owner, other = signed_in_at(browser(), "carol"), signed_in(carol)
+    thief = with_cookie_of(owner, browser(CURL))
+    everything = {"others": "1", "password": WRONG, "is_active": "on", "is_staff": "on"}
+
+    for route in set(ROUTES) - {LOGOUT[1:]}:
+        thief.post(address(route).replace("/1/", f"/{alice.pk}/"), everything)
+
+    alice.refresh_from_db()
+    carol.refresh_from_db()
+    assert not alice.is_staff
+    assert carol.has_usable_password()
+    assert is_signed_in(owner)
+    assert is_signed_in(other)
+
+
+def test_a_thief_in_another_browser_does_not_read_what_the_owner_is_about_to_be_told() -> None:
+    alice = make_user("alice")
+    owner, other = signed_in_at(browser()), signed_in(alice)
+    owner.post("/accounts/sessions/", {"others": "1"})
+    thief = with_cookie_of(owner, browser(CURL))
+
+    for route in OPEN:
+        assert b"1 sign-in was ended" not in thief.get(address(route)).content, route
+
+    assert b"1 sign-in was ended" in owner.get("/accounts/sessions/").content
+    assert not is_signed_in(other)
+
+
+def test_who_proves_it_in_another_browser_has_the_session_there_alone() -> None:
+    make_user("alice")
+    owner = signed_in_at(browser())
+    thief = with_cookie_of(owner, browser(CURL))
+
+    assert thief.post(REAUTHENTICATE, {"password": PASSWORD}).status_code == 302
+
+    assert is_signed_in(thief)
+    assert not is_signed_in(owner)
+    assert not is_signed_in(with_cookie_of(thief, browser()))
+
+
+@pytest.mark.parametrize("protection", ["basic", "strong"])
+def test_a_new_version_is_the_same_browser_and_is_not_asked(settings: Any, protection: str) -> None:
+    set_up(settings, session_protection=protection)
+    make_user("alice")
+    owner = signed_in_at(browser())
+
+    for version in (141, 142, 139):
+        assert is_signed_in(with_cookie_of(owner, browser(FIREFOX.format(version))))
+    assert not is_signed_in(with_cookie_of(owner, browser(HERS.replace("X11; Linux", "Windows"))))
+
+
+def test_strong_protection_ends_the_session_for_both_and_tells_the_owner(settings: Any) -> None:
+    set_up(settings, session_protection="strong")
+    make_user("alice")
+    owner = signed_in_at(browser())
+    thief = with_cookie_of(owner, browser(CURL))
+
+    answer = thief.post("/accounts/lockdown/")
+
+    assert answer.url.startswith("/accounts/login/")
+    assert not is_signed_in(owner)
+    assert thief.get(REAUTHENTICATE).url.startswith("/accounts/login/")
+    assert "Another browser used a sign-in" in outbox()[-1].subject
+    assert LoginSession.objects.get().ended_at
+
+
+FORGED = {"HTTP_X_FORWARDED_FOR": "192.0.2.1", "HTTP_FORWARDED": "for=192.0.2.1"}
+
+
+@pytest.mark.parametrize("protection", ["basic", "strong"])
+def test_forged_forwarded_for_is_neither_hers_nor_another_network(
+    settings: Any, protection: str
+) -> None:
+    set_up(settings, session_protection=protection, session_protection_network="on")
+    make_user("alice")
+    owner = signed_in_at(browser(REMOTE_ADDR="192.0.2.1"))
+
+    moved = {"HTTP_X_FORWARDED_FOR": "203.0.113.7", "HTTP_X_REAL_IP": "203.0.113.7"}
+    assert is_signed_in(with_cookie_of(owner, browser(REMOTE_ADDR="192.0.2.1", **moved)))
+    thief = with_cookie_of(owner, browser(REMOTE_ADDR="203.0.113.7", **FORGED))
+    assert not is_signed_in(thief)
+
+
+def test_another_network_is_noticed_behind_a_trusted_proxy(settings: Any) -> None:
+    set_up(
+        settings,
+        session_protection_network="on",
+        trusted_proxies=(ip_network("127.0.0.1"),),
+    )
+    make_user("alice")
+    owner = signed_in_at(browser(HTTP_X_FORWARDED_FOR="198.51.100.1, 2001:db8:0:1::5"))
+
+    def reached_from(forwarded: str) -> bool:
+        return is_signed_in(with_cookie_of(owner, browser(HTTP_X_FORWARDED_FOR=forwarded)))
+
+    assert reached_from("2001:db8:0:1::99"), "the same /64"
+    assert not reached_from("2001:db8:0:2::5")
+    assert not reached_from("2001:db8:0:1::5, 203.0.113.7")
+
+
+AGENTS = {
+    "8 KB": "x" * 8192,
+    "8 KB that looks like one": "Mozilla/5.0 (" + "a; " * 2700 + ") Chrome/1",
+    "control characters": "\x1b[2J\x7f\x01Firefox/1.0\t\x85",
+    "emoji": "\U0001f600 Chrome/140".encode().decode("latin-1"),
+    "empty": "",
+    "family of any length": "y" * 200 + "/1 CFNetwork/1 Darwin/2",
+}
+
+
+@pytest.mark.parametrize("agent", AGENTS.values(), ids=AGENTS)
+def test_no_user_agent_is_a_fault_and_what_is_kept_of_it_is_short_and_printable(
+    agent: str,
+) -> None:
+    make_user("alice")
+    place = browser(agent)
+
+    assert log_in(place, "alice", WRONG).status_code == 200
+    signed_in_at(place)
+
+    assert place.get("/accounts/sessions/").status_code == 200
+    login = LoginSession.objects.get()
+    rows = Activity.objects.all()
+    assert len(login.agent) <= LONGEST_AGENT
+    for name in [login.browser, login.system, *(n for r in rows for n in (r.browser, r.system))]:
+        assert len(name) <= LONGEST_NAME
+        assert name.isprintable()
+    assert login.agent.isprintable()
+
+
+def test_an_address_with_a_zone_of_any_length_is_no_fault(settings: Any) -> None:
+    """RFC 4007: fe80::1%anything, longer than any column."""
+    set_up(settings, trusted_proxies=(ip_network("127.0.0.1"),))
+    make_user("alice")
+
+    log_in(browser(HTTP_X_FORWARDED_FOR="fe80::1%" + "a" * 500), "alice", WRONG)
+
+    assert len(Activity.objects.get().address) <= 45
+
+
+# ua-parser takes whatever stands before the slash for the name of an app.
+APP = "{}/1 CFNetwork/1 Darwin/2"
+
+
+def test_a_script_in_a_user_agent_is_shown_as_text() -> None:
+    alice = make_user("alice")
+    signed_in(alice)
+    log_in(browser(APP.format("<img src=x onerror=alert(1)>")), "alice", WRONG)
+    owner = signed_in_at(browser(APP.format("<script>alert(1)<")))
+
+    shown = [owner.get(f"/accounts/{name}/").text for name in ("sessions", "activity", "lockdown")]
+    notice = outbox()[-1]
+    shown += [owner.get(path_of(notice.action_url)).text, *notice.email("1").alternatives[0]]
+
+    assert "new browser" in notice.subject
+    assert not any("<img" in text or "<script>alert" in text for text in shown)
+
+
+def test_a_stranger_writes_no_advice_into_anothers_history() -> None:
+    """By failed sign-ins with a made-up browser: 'Alert: call …, see evil.example'."""
+    make_user("alice")
+    log_in(browser(APP.format("Alert: see https:evil.example")), "alice", WRONG)
+
+    page = signed_in_at(browser()).get("/accounts/activity/").text
+
+    assert "evil.example" not in page
+    assert "Alert:" not in page

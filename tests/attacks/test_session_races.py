@@ -1,0 +1,187 @@
+"""Two server processes on one database, many at once: sign-ins, sign-outs, ends, lockdowns."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.attacks.steps import CONFIRM, LOGIN, PASSWORD, path_of, same_browser, sign_up, sql
+from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, at, database, faults, running
+from tests.support.client import Client, Response, together
+from tests.support.site import text_of
+
+SESSIONS = "/accounts/sessions/"
+LOCKDOWN = "/accounts/lockdown/"
+LOGOUT = "/accounts/logout/"
+
+
+@pytest.fixture(scope="module", params=BOTH)
+def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
+    """Limits are out of the way here."""
+    with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
+        yield both
+
+
+def confirmed(nodes: Nodes, name: str) -> Client:
+    """A browser whose owner has just signed up."""
+    browser = at(nodes[0], "192.0.2.1")
+    assert sign_up(browser, name).status == 302
+    code = str(nodes[0].wait_for_mail(to=f"{name}@")["Subject"]).partition(" ")[0]
+    assert browser.post(CONFIRM, {"code": code}).location == "/"
+    return browser
+
+
+def browsers(nodes: Nodes, n: int) -> tuple[list[Client], list[str]]:
+    """New browsers by turns at both nodes, and tokens for their sign-in forms."""
+    new = [at(nodes[i % 2], f"192.0.2.{i + 10}") for i in range(n)]
+    return new, [browser.csrf(LOGIN) for browser in new]
+
+
+def sign_in(browser: Client, name: str, token: str) -> Response:
+    return browser.post(LOGIN, {"login": name, "password": PASSWORD}, csrf=token)
+
+
+def tabs(nodes: Nodes, browser: Client, n: int = AT_ONCE) -> list[Client]:
+    """The same cookies, by turns at both nodes."""
+    return [same_browser(nodes[i % 2], browser, X_Forwarded_For="192.0.2.1") for i in range(n)]
+
+
+def live(nodes: Nodes, name: str) -> int:
+    """How many sessions of that person have not ended."""
+    rows = sql(
+        nodes[0],
+        "SELECT s.id FROM accounts_loginsession s JOIN accounts_user u ON u.id = s.user_id "
+        "WHERE u.username = ? AND s.ended_at IS NULL",
+        name,
+    )
+    return len(rows)
+
+
+def happened(nodes: Nodes, name: str, kind: str) -> int:
+    """How often that is in the person's history."""
+    rows = sql(
+        nodes[0],
+        "SELECT a.id FROM accounts_activity a JOIN accounts_user u ON u.id = a.user_id "
+        "WHERE u.username = ? AND a.kind = ?",
+        *(name, kind),
+    )
+    return len(rows)
+
+
+def signing_in_during_a_lockdown(nodes: Nodes, name: str) -> None:
+    """Whoever had a password checked before it is out, or never was in."""
+    owner = confirmed(nodes, name)
+    owner_token = owner.csrf(LOCKDOWN)
+    new, tokens = browsers(nodes, AT_ONCE)
+
+    def act(i: int) -> Response:
+        if i == AT_ONCE:
+            return owner.post(LOCKDOWN, {}, csrf=owner_token)
+        return sign_in(new[i], name, tokens[i])
+
+    answers = together(AT_ONCE + 1, act)
+
+    assert faults(answers) == []
+    assert answers[-1].status == 200
+    assert happened(nodes, name, "locked_down") == 1
+    assert live(nodes, name) == 0
+    assert {browser.get("/").status for browser in [owner, *new]} == {302}
+
+
+def eight_uses_of_one_lockdown_link(nodes: Nodes, name: str) -> None:
+    """One of them locks the account down."""
+    confirmed(nodes, name)
+    new, tokens = browsers(nodes, AT_ONCE)
+    assert sign_in(new[0], name, tokens[0]).status == 302
+    notice = text_of(nodes[0].wait_for_mail(to=f"{name}@", subject="new browser"))
+    link = next(path_of(line) for line in notice.splitlines() if LOCKDOWN in line)
+    tokens = [browser.csrf(link) for browser in new]
+
+    answers = together(AT_ONCE, lambda i: new[i].post(link, {}, csrf=tokens[i]))
+
+    assert sorted(answer.status for answer in answers) == [200] + [404] * (AT_ONCE - 1)
+    assert happened(nodes, name, "locked_down") == 1
+    assert live(nodes, name) == 0
+
+
+def eight_browsers_that_end_all_others(nodes: Nodes, name: str) -> None:
+    """Each ends those that it sees: of those who tried, one at most is left."""
+    owner = confirmed(nodes, name)
+    new, tokens = browsers(nodes, AT_ONCE)
+    assert [sign_in(new[i], name, tokens[i]).status for i in range(AT_ONCE)] == [302] * AT_ONCE
+    tokens = [browser.csrf(SESSIONS) for browser in new]
+
+    answers = together(AT_ONCE, lambda i: new[i].post(SESSIONS, {"others": "1"}, csrf=tokens[i]))
+
+    assert faults(answers) == []
+    assert live(nodes, name) <= 1
+    assert sum(browser.get("/").status == 200 for browser in [owner, *new]) <= 1
+    assert happened(nodes, name, "others_ended") >= 1
+
+
+def eight_sign_outs_of_one_session(nodes: Nodes, name: str) -> None:
+    """It ends once."""
+    owner = confirmed(nodes, name)
+    token = owner.csrf(LOGOUT)
+    copies = tabs(nodes, owner)
+
+    answers = together(AT_ONCE, lambda i: copies[i].post(LOGOUT, {}, csrf=token))
+
+    assert faults(answers) == []
+    assert happened(nodes, name, "signed_out") == 1
+    assert live(nodes, name) == 0
+    assert owner.get("/").status == 302
+
+
+def everything_at_once(nodes: Nodes, name: str) -> None:
+    """Nobody waits for anybody in a circle, and what was asked for last holds."""
+    owner = confirmed(nodes, name)
+    new, tokens = browsers(nodes, AT_ONCE)
+    for i in range(AT_ONCE):
+        assert sign_in(new[i], name, tokens[i]).status == 302
+    tokens = [browser.csrf(SESSIONS) for browser in new]
+    ids = [browser.get(SESSIONS).text.partition('name="end" value="')[2][:36] for browser in new]
+
+    def act(i: int) -> Response:
+        acts: list[Callable[[], Response]] = [
+            lambda: new[i].post(SESSIONS, {"others": "1"}, csrf=tokens[i]),
+            lambda: new[i].post(SESSIONS, {"end": ids[i]}, csrf=tokens[i]),
+            lambda: new[i].post(LOGOUT, {}, csrf=tokens[i]),
+            lambda: new[i].post(
+                "/accounts/reauthenticate/", {"password": PASSWORD}, csrf=tokens[i]
+            ),
+            lambda: new[i].post(LOCKDOWN, {}, csrf=tokens[i]),
+        ]
+        return acts[i % len(acts)]()
+
+    answers = together(AT_ONCE, act)
+
+    assert faults(answers) == []
+    if happened(nodes, name, "locked_down"):
+        assert live(nodes, name) == 0
+        assert {browser.get("/").status for browser in [owner, *new]} == {302}
+
+
+RACES = [
+    signing_in_during_a_lockdown,
+    eight_uses_of_one_lockdown_link,
+    eight_browsers_that_end_all_others,
+    eight_sign_outs_of_one_session,
+    everything_at_once,
+]
+
+type Race = Callable[[Nodes, str], None]
+
+
+@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
+def test_what_ends_at_two_processes_has_ended(nodes: Nodes, race: Race) -> None:
+    for i in range(2):
+        race(nodes, f"{race.__name__.replace('_', '')[:20]}{'xyz'[i]}")
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
+def test_fifty_rounds_of_ends_on_postgresql(race: Race, postgres: Any) -> None:
+    with running(LIMITS_SCALE="1000", DATABASE_URL=postgres.database()) as both:
+        for i in range(50):
+            race(both, f"round{i:02}x")

@@ -1,0 +1,268 @@
+"""Stolen cookies, forged rows, planted keys, other people's sessions, guesses at the proof."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.core.management import call_command
+from django.test import Client
+
+from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.sessions.store import SessionStore, digest
+from accounts.throttle.limits import LOGIN_ACCOUNT
+from accounts.users.models import User
+from tests.attacks.steps import (
+    PASSWORD,
+    WRONG,
+    is_signed_in,
+    log_in,
+    make_user,
+    outbox,
+    path_of,
+    sign_up,
+)
+from tests.conftest import Clock
+from tests.support.signin import signed_in
+
+pytestmark = pytest.mark.django_db
+
+SESSIONS = "/accounts/sessions/"
+REAUTHENTICATE = "/accounts/reauthenticate/"
+LOCKDOWN = "/accounts/lockdown/"
+
+
+def copy_of(browser: Client) -> Client:
+    """What a thief has who copied the cookie."""
+    thief = Client()
+    thief.cookies["sessionid"] = browser.cookies["sessionid"].value
+    return thief
+
+
+def link_to_lockdown() -> str:
+    return path_of(outbox()[-1].action_url)
+
+
+def by_staff(user: Any, *changes: dict[str, str]) -> None:
+    carol = make_user("carol", is_staff=True, is_superuser=True)
+    browser = signed_in(carol)
+    for change in changes:
+        answer = browser.post(f"/admin/accounts/user/{user.pk}/change/", change)
+        assert answer.status_code == 302
+
+
+def change_password(user: Any, *_browsers: Client) -> None:
+    user.set_password(WRONG)
+    user.save()
+
+
+def sid(browser: Client) -> uuid.UUID:
+    """The login session that the browser is in."""
+    key = digest(browser.cookies["sessionid"].value)
+    login = BrowserSession.objects.get(pk=key).login
+    assert login
+    return login.pk
+
+
+# How the sign-in of ``here`` ends; the same person is signed in at ``there``, too.
+ENDS: dict[str, Callable[[Any, Client, Client], Any]] = {
+    "signed out": lambda _user, here, _there: here.post("/accounts/logout/"),
+    "ended": lambda _user, here, there: there.post(SESSIONS, {"end": str(sid(here))}),
+    "all others ended": lambda _user, _here, there: there.post(SESSIONS, {"others": "1"}),
+    "locked down": lambda _user, here, _there: here.post(LOCKDOWN),
+    "locked down elsewhere": lambda _user, _here, there: there.post(LOCKDOWN),
+    "locked down by link": lambda *_: Client().post(link_to_lockdown()),
+    "password changed": change_password,
+    "ended by the operator": lambda *_: call_command("end_sessions", "alice"),
+    "switched off and on": lambda user, *_: by_staff(user, {}, {"is_active": "on"}),
+    "made staff": lambda user, *_: by_staff(user, {"is_active": "on", "is_staff": "on"}),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_copied_cookie_is_dead_once_the_session_has_ended(
+    end: Callable[[Any, Client, Client], Any],
+) -> None:
+    alice = make_user("alice")
+    here, there = signed_in(alice), signed_in(User.objects.get(pk=alice.pk))
+    thief, session = copy_of(here), sid(here)
+    assert is_signed_in(thief)
+
+    end(alice, here, there)
+
+    for browser in (copy_of(thief), here, thief):
+        assert not is_signed_in(browser)
+    assert copy_of(thief).post(SESSIONS, {"others": "1"}).url.startswith("/accounts/login/")
+    assert LoginSession.objects.get(pk=session).ended_at
+    assert not BrowserSession.objects.filter(login=session).exists()
+
+
+@pytest.mark.parametrize(
+    "minutes, dead", [(59, False), (60, True)], ids=["before its end", "at its end"]
+)
+def test_a_copied_cookie_is_dead_when_the_session_has_rested(
+    clock: Clock, minutes: int, dead: bool
+) -> None:
+    thief = copy_of(signed_in(make_user("alice")))
+
+    clock.advance(minutes=minutes)
+
+    assert is_signed_in(thief) is not dead
+
+
+def test_a_thief_who_keeps_a_copied_cookie_busy_is_out_after_a_day(clock: Clock) -> None:
+    thief = copy_of(signed_in(make_user("alice")))
+
+    for _ in range(47):
+        clock.advance(minutes=30)
+        assert is_signed_in(thief)
+    clock.advance(minutes=30)
+
+    assert not is_signed_in(thief)
+
+
+def test_session_fixation_the_key_changes_with_a_fresh_proof_and_the_old_one_is_dead() -> None:
+    browser = signed_in(make_user("alice"))
+    thief, session = copy_of(browser), sid(browser)
+
+    assert browser.post(REAUTHENTICATE, {"password": PASSWORD}).status_code == 302
+
+    assert is_signed_in(browser)
+    assert not is_signed_in(thief)
+    assert sid(browser) == session
+
+
+def test_who_signs_in_as_another_leaves_no_session_behind() -> None:
+    """By the link of a sign-up, the one way in for a browser that is signed in."""
+    browser = signed_in(make_user("alice"))
+    thief, session = copy_of(browser), sid(browser)
+    sign_up(Client(), "mallory")
+
+    answer = browser.post(path_of(outbox()[-1].action_url), {"password": PASSWORD})
+
+    assert answer.status_code == 302
+    assert b"mallory" in browser.get("/").content
+    assert LoginSession.objects.get(pk=session).ended_at
+    assert not is_signed_in(thief)
+
+
+def test_another_persons_session_is_not_there_and_not_ended() -> None:
+    alice, mallory = signed_in(make_user("alice")), signed_in(make_user("mallory"))
+
+    for guess in (str(sid(alice)), str(uuid.uuid4()), "", "1", "\0", "x" * 5000):
+        assert mallory.post(SESSIONS, {"end": guess}).status_code == 404
+    mallory.post(SESSIONS, {"others": "1"})
+
+    assert is_signed_in(alice)
+    assert str(sid(alice)) not in mallory.get(SESSIONS).text
+
+
+@pytest.mark.parametrize("with_login_of_another", [False, True])
+def test_djangos_own_marks_planted_in_a_session_sign_nobody_in(
+    with_login_of_another: bool,
+) -> None:
+    carol = make_user("carol", is_staff=True, is_superuser=True)
+    mallory = signed_in(make_user("mallory"))
+    session = SessionStore(mallory.cookies["sessionid"].value if with_login_of_another else None)
+    session[SESSION_KEY] = str(carol.pk)
+    session[BACKEND_SESSION_KEY] = "accounts.signin.backends.LoadOnlyBackend"
+    session[HASH_SESSION_KEY] = carol.get_session_auth_hash()
+    session.save()
+
+    mallory.cookies["sessionid"] = session.session_key or ""
+
+    assert mallory.get("/admin/", follow=True).status_code == (
+        403 if with_login_of_another else 200
+    )
+    assert "login" in mallory.get("/admin/").url
+    assert is_signed_in(mallory) is with_login_of_another
+    assert b"carol" not in mallory.get("/").content
+
+
+def test_a_dump_of_the_database_opens_nothing() -> None:
+    browser = signed_in(make_user("alice"))
+    login = LoginSession.objects.get()
+    row = BrowserSession.objects.get()
+
+    for stolen in (row.session_key, row.session_data, str(login.pk), login.pk.hex):
+        thief = Client()
+        thief.cookies["sessionid"] = stolen
+        assert not is_signed_in(thief)
+    assert is_signed_in(browser)
+
+
+def test_guesses_at_the_proof_share_the_budget_of_sign_in_and_are_recorded(clock: Clock) -> None:
+    alice = make_user("alice")
+    thief = copy_of(signed_in(alice))
+
+    statuses = [
+        thief.post(REAUTHENTICATE, {"password": WRONG}).status_code
+        for _ in range(LOGIN_ACCOUNT.burst + 1)
+    ]
+
+    assert statuses == [200] * LOGIN_ACCOUNT.burst + [429]
+    assert log_in(Client(REMOTE_ADDR="192.0.2.7"), "alice").status_code == 429
+    assert alice.activity.filter(kind="proof_failed").count() == LOGIN_ACCOUNT.burst
+
+
+def test_another_persons_right_password_is_no_proof() -> None:
+    make_user("mallory", password=WRONG)
+    thief = copy_of(signed_in(make_user("alice")))
+    before = LoginSession.objects.get().auth_time
+
+    answer = thief.post(REAUTHENTICATE, {"password": WRONG, "login": "mallory"})
+
+    assert answer.status_code == 200
+    assert LoginSession.objects.get().auth_time == before
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//evil.example", "/\\evil.example", "https:evil.example", "javascript:alert(1)", "/\r\nX: y"],
+)
+def test_next_after_a_proof_never_leaves_the_site(target: str) -> None:
+    browser = signed_in(make_user("alice"))
+
+    answer = browser.post(REAUTHENTICATE, {"password": PASSWORD, "next": target})
+
+    assert answer.url == "/"
+
+
+def test_the_admin_asks_for_a_fresh_proof_before_forms_and_acts(clock: Clock) -> None:
+    carol = make_user("carol", is_staff=True, is_superuser=True)
+    alice = make_user("alice")
+    browser = signed_in(carol)
+    form = f"/admin/accounts/user/{alice.pk}/change/"
+    clock.advance(minutes=9)
+    assert browser.get(form).status_code == 200
+    clock.advance(minutes=1)
+    assert browser.get(form).url.startswith(REAUTHENTICATE)
+    assert browser.get("/admin/accounts/user/").status_code == 200
+    clock.advance(minutes=5)
+
+    for path in (form, "/admin/accounts/user/", "/admin/auth/group/add/"):
+        assert browser.post(path, {"name": "x"}).url.startswith(REAUTHENTICATE)
+
+    alice.refresh_from_db()
+    assert alice.is_active
+    browser.post(REAUTHENTICATE, {"password": PASSWORD})
+    assert browser.post(form, {}).status_code == 302
+    alice.refresh_from_db()
+    assert not alice.is_active
+
+
+@pytest.mark.parametrize("path", [SESSIONS, LOCKDOWN, REAUTHENTICATE])
+def test_a_foreign_form_ends_nothing_and_locks_nobody_out(path: str) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    alice = make_user("alice")
+    signed_in(alice, browser)
+    other = signed_in(alice)
+
+    answer = browser.post(path, {"others": "1", "password": PASSWORD})
+
+    assert answer.status_code == 403
+    assert is_signed_in(other)
+    assert is_signed_in(browser)
+    alice.refresh_from_db()
+    assert alice.has_usable_password()
