@@ -1,0 +1,104 @@
+"""The history of an account: nobody rewrites it, floods it, reads another's, or runs a formula."""
+
+import csv
+import io
+from collections.abc import Callable
+
+import pytest
+from django.core import serializers
+from django.db import transaction
+from django.test import Client
+
+from accounts.activity import events
+from accounts.activity.models import Activity, WrittenOnce
+from accounts.activity.services import Source, record
+from accounts.throttle.limits import LOGIN_ACCOUNT
+from tests.attacks.steps import WRONG, log_in, make_user, outbox
+from tests.support.signin import signed_in
+
+pytestmark = pytest.mark.django_db
+
+ACTIVITY = "/accounts/activity/"
+CSV = f"{ACTIVITY}activity.csv"
+
+
+def forged(row: Activity) -> Activity:
+    row.kind = "signed_in"
+    return row
+
+
+# Every way of the ORM to write over the row that is given.
+REWRITES: dict[str, Callable[[Activity], object]] = {
+    "save": lambda row: forged(row).save(),
+    "save of a twin": lambda row: Activity(pk=row.pk, kind="signed_in").save(),
+    "update": lambda row: Activity.objects.filter(pk=row.pk).update(kind="signed_in"),
+    "update of a person's": lambda row: row.user and row.user.activity.update(kind="signed_in"),
+    "bulk_update": lambda row: Activity.objects.bulk_update([forged(row)], ["kind"]),
+    "update_or_create": lambda row: Activity.objects.update_or_create(
+        {"kind": "signed_in"}, pk=row.pk
+    ),
+    "bulk_create": lambda row: Activity.objects.bulk_create(
+        [forged(row)], update_conflicts=True, unique_fields=["id"], update_fields=["kind"]
+    ),
+}
+
+
+@pytest.mark.parametrize("rewrite", REWRITES.values(), ids=REWRITES)
+def test_what_has_happened_is_not_rewritten(rewrite: Callable[[Activity], object]) -> None:
+    record(make_user("alice"), events.PROOF_FAILED, Source())
+    row = Activity.objects.get()
+
+    with pytest.raises(WrittenOnce), transaction.atomic():
+        rewrite(row)
+
+    assert Activity.objects.get(pk=row.pk).kind == "proof_failed"
+
+
+def test_a_password_typed_for_a_name_is_nowhere_in_the_history() -> None:
+    browser = signed_in(make_user("alice"))
+
+    for typed in (WRONG, f"{WRONG}@example.org", "alice"):
+        log_in(Client(headers={"referer": f"/{WRONG}"}), typed, WRONG)
+    browser.post("/accounts/reauthenticate/", {"password": WRONG})
+
+    rows = Activity.objects.filter(kind__in=["sign_in_failed", "proof_failed"])
+    assert rows.count() == 4
+    assert WRONG not in serializers.serialize("json", Activity.objects.all())
+
+
+def test_a_history_shows_nothing_of_other_people_nor_of_nobody() -> None:
+    make_user("alice")
+    log_in(Client(REMOTE_ADDR="192.0.2.77"), "alice", WRONG)
+    log_in(Client(REMOTE_ADDR="192.0.2.77"), "nobody", WRONG)
+    mallory = signed_in(make_user("mallory"))
+
+    for query in ("", "?group=failure", "?group=failure&user=alice&page=0", "?group=\0&page=1e9"):
+        for path in (ACTIVITY, CSV):
+            answer = mallory.get(path + query)
+            assert answer.status_code == 200
+            assert b"192.0.2.77" not in answer.getvalue()
+
+
+def test_guesses_past_the_budget_fill_no_history_and_no_mailbox() -> None:
+    alice = make_user("alice")
+
+    for i in range(LOGIN_ACCOUNT.burst + 3):
+        log_in(Client(REMOTE_ADDR=f"192.0.2.{i}"), "alice", WRONG)
+
+    assert alice.activity.count() == LOGIN_ACCOUNT.burst
+    assert outbox() == []
+
+
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"]
+)
+def test_no_cell_of_the_file_is_a_formula(cell: str) -> None:
+    """CWE-1236."""
+    alice = make_user("alice")
+    record(alice, events.SESSION_ENDED, Source(actor=cell), detail=cell)
+
+    text = signed_in(alice).get(CSV).getvalue().decode()
+    *_, row = csv.reader(io.StringIO(text, newline=""))
+
+    assert row[-2:] == [f"'{cell}"] * 2
+    assert row[1] == "session_ended"

@@ -1,0 +1,248 @@
+"""The link of a notice, and sign-ins that are under way while an account is locked down."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from accounts.activity.models import Activity
+from accounts.codes import services as codes
+from accounts.codes.services import Purpose
+from accounts.sessions.models import LoginSession
+from accounts.signin import services as signin
+from accounts.users.models import User
+from tests.attacks.steps import (
+    CONFIRM,
+    PASSWORD,
+    WRONG,
+    is_signed_in,
+    log_in,
+    make_user,
+    outbox,
+    path_of,
+    sign_up,
+)
+from tests.conftest import Clock
+from tests.support.client import Client as HttpClient
+from tests.support.signin import signed_in
+from tests.support.site import Site, text_of
+
+LOCKDOWN = "/accounts/lockdown/"
+REAUTHENTICATE = "/accounts/reauthenticate/"
+
+database = pytest.mark.django_db
+
+
+def sign_in_from_a_new_browser(username: str = "alice") -> tuple[Client, str]:
+    """That browser, and the link of the notice about it."""
+    browser = signed_in(User.objects.get(username=username))
+    return browser, path_of(outbox()[-1].action_url)
+
+
+def noticed(username: str = "alice") -> tuple[Client, str]:
+    """A person who has signed in before, the browser of now, and the link of its notice."""
+    signed_in(make_user(username))
+    return sign_in_from_a_new_browser(username)
+
+
+def is_locked(username: str = "alice") -> bool:
+    return not User.objects.get(username=username).has_usable_password()
+
+
+@database
+@pytest.mark.parametrize("method", ["get", "head", "options", "put"])
+def test_a_mail_scanner_that_opens_the_link_locks_nobody_out(method: str) -> None:
+    browser, link = noticed()
+
+    for path in (link, f"{link}?yes=1", link.rstrip("/")):
+        getattr(Client(), method)(path, follow=True)
+
+    assert not is_locked()
+    assert is_signed_in(browser)
+    assert Client().post(link).status_code == 200
+    assert is_locked()
+
+
+@database
+def test_the_link_works_once_and_an_older_one_of_an_earlier_notice_still_does() -> None:
+    _, older = noticed()
+    _, newer = sign_in_from_a_new_browser()
+
+    assert [Client().post(newer).status_code for _ in range(2)] == [200, 404]
+    assert Client().get(newer).status_code == 404
+
+    User.objects.update(password=make_user("bob").password)
+    again, _ = sign_in_from_a_new_browser()
+    assert Client().post(older).status_code == 200
+    assert not is_signed_in(again)
+
+
+@database
+@pytest.mark.parametrize("days, good", [(29.99, True), (30, False)])
+def test_the_link_ends_after_thirty_days(clock: Clock, days: float, good: bool) -> None:
+    _, link = noticed()
+
+    clock.advance(days=days)
+
+    assert Client().get(link).status_code == (200 if good else 404)
+    assert Client().post(link).status_code == (200 if good else 404)
+    assert is_locked() is good
+
+
+@database
+def test_purposes_crossed_no_other_link_locks_and_a_lockdown_link_opens_nothing() -> None:
+    from accounts.ops.owner import new_link
+
+    _, lockdown = noticed()
+    sign_up(Client(), "mallory")
+    signup = path_of(outbox()[-1].action_url)
+    owner = path_of(new_link() or "")
+    doors = (LOCKDOWN, CONFIRM, "/accounts/owner/")
+
+    for own, link in zip(doors, (lockdown, signup, owner), strict=True):
+        for door in doors:
+            answer = Client().get(link.replace(own, door))
+            assert answer.status_code == (200 if door == own else 404)
+            if door != own:
+                assert Client().post(link.replace(own, door), {}).status_code == 404
+    assert not is_locked()
+
+
+@database
+def test_the_link_touches_nobody_but_its_owner_whoever_opens_it() -> None:
+    browser, link = noticed()
+    bob = signed_in(make_user("bob"))
+    his = LoginSession.objects.get(user__username="bob").pk
+
+    assert b"alice" in bob.post(link).content
+
+    assert is_locked("alice")
+    assert not is_locked("bob")
+    assert is_signed_in(bob)
+    assert not is_signed_in(browser)
+    assert not Activity.objects.filter(user__username="alice", session=his).exists()
+
+
+@database
+def test_nobody_locks_another_person_down_from_inside() -> None:
+    alice, mallory = make_user("alice"), signed_in(make_user("mallory"))
+    victim = signed_in(alice)
+
+    mallory.post(f"{LOCKDOWN}?user={alice.pk}", {"user": str(alice.pk), "username": "alice"})
+
+    assert is_locked("mallory")
+    assert not is_locked("alice")
+    assert is_signed_in(victim)
+
+
+@database
+def test_a_lockdown_cancels_every_code_of_that_person_and_of_nobody_else() -> None:
+    browser, _ = noticed()
+    alice, bob = User.objects.get(), make_user("bob")
+    purposes = [Purpose("one.code"), Purpose("another.link", life=timedelta(days=3))]
+    hers = [(purpose, codes.issue_link(purpose, alice.pk)) for purpose in purposes]
+    his = codes.issue_link(purposes[0], bob.pk)
+
+    browser.post(LOCKDOWN)
+
+    assert [codes.subject_of(purpose, token) for purpose, token in hers] == [None, None]
+    assert codes.subject_of(purposes[0], his) == str(bob.pk)
+
+
+@database
+def test_after_a_lockdown_no_password_opens_the_account() -> None:
+    browser, link = noticed()
+    Client().post(link)
+
+    for password in (PASSWORD, "", "!", User.objects.get().password):
+        assert log_in(Client(), "alice", password).status_code == 200
+    assert not is_signed_in(browser)
+
+
+@database
+def test_a_thief_who_comes_back_after_a_lockdown_is_noticed_again() -> None:
+    signed_in(make_user("alice"))
+    thief = Client()
+    log_in(thief, "alice")
+    Client().post(path_of(outbox()[-1].action_url))
+    alice = User.objects.get()
+    alice.set_password(WRONG)
+    alice.save()
+    before = len(outbox())
+
+    log_in(thief, "alice", WRONG)
+
+    assert is_signed_in(thief)
+    assert len(outbox()) == before + 1
+
+
+def change_password(alice: User) -> None:
+    alice.set_password(WRONG)
+    alice.save()
+
+
+def switch_off(alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+
+
+def lock_down(alice: User) -> None:
+    from accounts.activity.services import Source
+    from accounts.lockdown import services
+
+    services.lock_down(alice, Source())
+
+
+@database
+@pytest.mark.parametrize("happens", [change_password, switch_off, lock_down])
+@pytest.mark.parametrize("again", [False, True], ids=["sign-in", "fresh proof"])
+def test_a_password_checked_before_a_change_opens_nothing_after_it(
+    monkeypatch: pytest.MonkeyPatch, happens: Callable[[User], None], again: bool
+) -> None:
+    alice = make_user("alice")
+    browser = signed_in(alice) if again else Client()
+    verify = signin.passwords.verify
+
+    def verify_slowly(password: str, encoded: str | None) -> bool:
+        is_right = verify(password, encoded)
+        happens(User.objects.get(pk=alice.pk))
+        return is_right
+
+    monkeypatch.setattr(signin.passwords, "verify", verify_slowly)
+    path = REAUTHENTICATE if again else "/accounts/login/"
+    answer = browser.post(path, {"login": "alice", "password": PASSWORD})
+
+    assert answer.status_code == 302
+    assert not is_signed_in(browser)
+
+
+def confirmed(site: Site, username: str) -> HttpClient:
+    """A browser at the real site whose owner has just signed up."""
+    browser = site.client()
+    sign_up(browser, username)
+    code = str(site.wait_for_mail(to=username)["Subject"]).partition(" ")[0]
+    assert browser.post(CONFIRM, {"code": code}).status == 302
+    return browser
+
+
+def test_the_secret_of_the_link_is_neither_in_the_log_nor_in_the_database(site: Site) -> None:
+    confirmed(site, "alice")
+    thief = site.client(User_Agent="curl/8.14.1")
+    log_in(thief, "alice")
+    notice = text_of(site.wait_for_mail(to="alice", subject="new browser"))
+    link = next(path_of(line) for line in notice.splitlines() if LOCKDOWN in line)
+    secret = link.rstrip("/").rpartition("/")[2]
+    assert len(secret) == 43
+
+    for path in (link, link.rstrip("/"), f"{link}?a=1", link.replace("lockdown/", "lockdown/x")):
+        site.client().get(path)
+        site.client().request("HEAD", path)
+        site.client().request("PUT", path)
+        site.client().post(path, {}, csrf=False)
+    dumps = [file.read_bytes() for file in site.data_dir.glob("db.sqlite3*")]
+    assert site.client().post(link, {}).status == 200
+
+    assert "/accounts/lockdown/[secret]" in site.log()
+    assert secret not in site.log()
+    assert not any(secret.encode() in dump for dump in dumps)
+    assert thief.get("/").status == 302
