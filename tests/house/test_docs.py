@@ -12,6 +12,10 @@ def test_the_settings_page_is_what_the_code_says() -> None:
     assert (ROOT / "docs/settings.md").read_text() == docs.settings_page()
 
 
+def test_the_events_page_is_what_the_code_says() -> None:
+    assert (ROOT / "docs/events.md").read_text() == docs.events_page()
+
+
 def test_every_path_in_the_docs_exists() -> None:
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for path in re.findall(

@@ -1,0 +1,167 @@
+"""Alice in her browser, and every kind of event as real requests and commands bring it about."""
+
+import dataclasses
+import io
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.core.mail import EmailMessage
+from django.core.management import call_command
+from django.test import Client
+
+from accounts.mail.services import deliver_due
+from accounts.sessions.models import BrowserSession
+from accounts.sessions.store import digest
+from accounts.users.models import User
+from tests.acceptance.steps import (
+    LOGOUT,
+    PASSWORD,
+    confirm,
+    make_user,
+    sign_in,
+    sign_up,
+)
+
+SESSIONS, REAUTHENTICATE, LOCKDOWN = (
+    f"/accounts/{page}/" for page in ("sessions", "reauthenticate", "lockdown")
+)
+NEW_PASSWORD = "slow comet over the harbour"
+LINUX = "Mozilla/5.0 (X11; Linux x86_64; rv:{0}.0) Gecko/20100101 Firefox/{0}.0"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1"
+)
+HERE = ("127.0.0.1", "Firefox on Linux")
+THERE = ("192.0.2.7", "Safari on iPhone")
+NOWHERE = ("", "")
+
+
+def firefox(version: int = 142) -> Client:
+    return Client(headers={"user-agent": LINUX.format(version)})
+
+
+def iphone() -> Client:
+    return Client(headers={"user-agent": IPHONE}, REMOTE_ADDR=THERE[0])
+
+
+def sid(browser: Client) -> uuid.UUID:
+    """The login session that the browser is in."""
+    login = BrowserSession.objects.get(pk=digest(browser.cookies["sessionid"].value)).login
+    assert login
+    return login.pk
+
+
+def sent() -> list[EmailMessage]:
+    """All mails so far; what waits leaves now."""
+    deliver_due()
+    return mail.outbox
+
+
+@dataclass
+class Scene:
+    """Alice has signed up ``here`` and signed in ``there``; somebody else is the visitor."""
+
+    settings: Any
+    monkeypatch: pytest.MonkeyPatch
+    here: Client
+    there: Client
+    visitor: Client = field(default_factory=Client)
+
+    @property
+    def alice(self) -> User:
+        return User.objects.get(username="alice")
+
+
+def bob_signs_up(scene: Scene) -> None:
+    scene.visitor = firefox()
+    sign_up(scene.visitor, "bob")
+
+
+def carol_signs_in(scene: Scene) -> None:
+    User.objects.filter(pk=make_user("carol").pk).update(is_staff=True, is_superuser=True)
+    scene.visitor = iphone()
+    sign_in(scene.visitor, "carol")
+
+
+def carol_comes_and_alice_is_off(scene: Scene) -> None:
+    carol_signs_in(scene)
+    User.objects.filter(username="alice").update(is_active=False)
+
+
+def carol_changes(**fields: str) -> Callable[[Scene], object]:
+    """Carol, a superuser, fills in the form about alice like that."""
+    return lambda scene: scene.visitor.post(
+        f"/admin/accounts/user/{scene.alice.pk}/change/", fields
+    )
+
+
+def sign_in_again(scene: Scene) -> None:
+    scene.here.cookies.pop("sessionid")
+    sign_in(scene.here, "alice")
+
+
+def copy_the_cookie(scene: Scene, protection: str) -> None:
+    """Alice's cookie in a phone that is not hers."""
+    scene.settings.AUTHSITE = dataclasses.replace(
+        scene.settings.AUTHSITE, session_protection=protection
+    )
+    thief = iphone()
+    thief.cookies["sessionid"] = scene.here.cookies["sessionid"].value
+    for _ in range(2):
+        thief.get("/")
+
+
+def change_the_password(scene: Scene) -> None:
+    scene.monkeypatch.setattr("getpass.getpass", lambda **_: NEW_PASSWORD)
+    call_command("changepassword", "alice", stdout=io.StringIO())
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a kind of event comes about, and what its row says of where and by which proof."""
+
+    act: Callable[[Scene], object]
+    place: tuple[str, str] = HERE
+    proof: str = ""
+    actor: str = ""
+    user: str = "alice"
+    in_session: bool = True
+    prepare: Callable[[Scene], object] = id
+
+
+WAYS = {
+    "signed_up": Way(
+        lambda s: confirm(s.visitor, "bob"), user="bob", in_session=False, prepare=bob_signs_up
+    ),
+    "signed_in": Way(sign_in_again, proof="pwd"),
+    "signed_in_new": Way(lambda _: sign_in(iphone(), "alice"), THERE, proof="pwd"),
+    "signed_out": Way(lambda s: s.here.post(LOGOUT)),
+    "proof_given": Way(lambda s: s.here.post(REAUTHENTICATE, {"password": PASSWORD}), proof="pwd"),
+    "session_ended": Way(lambda s: s.here.post(SESSIONS, {"end": sid(s.there)})),
+    "others_ended": Way(lambda s: s.here.post(SESSIONS, {"others": "1"})),
+    "sign_in_failed": Way(
+        lambda _: sign_in(iphone(), "alice", NEW_PASSWORD), THERE, in_session=False
+    ),
+    "proof_failed": Way(lambda s: s.here.post(REAUTHENTICATE, {"password": NEW_PASSWORD})),
+    "browser_changed": Way(lambda s: copy_the_cookie(s, "basic"), THERE),
+    "session_stopped": Way(lambda s: copy_the_cookie(s, "strong"), THERE),
+    "password_changed": Way(change_the_password, NOWHERE, actor="operator", in_session=False),
+    "locked_down": Way(lambda s: s.here.post(LOCKDOWN), proof="pwd mail"),
+    "all_ended": Way(
+        lambda _: call_command("end_sessions", "alice", stdout=io.StringIO()),
+        NOWHERE,
+        actor="operator",
+        in_session=False,
+    ),
+    "rights_changed": Way(
+        carol_changes(is_active="on", is_staff="on"), THERE, actor="carol", prepare=carol_signs_in
+    ),
+    "switched_off": Way(carol_changes(), THERE, actor="carol", prepare=carol_signs_in),
+    "switched_on": Way(
+        carol_changes(is_active="on"), THERE, actor="carol", prepare=carol_comes_and_alice_is_off
+    ),
+}

@@ -1,0 +1,117 @@
+"""One's own history: by groups, a page at a time, and as a file."""
+
+import csv
+import html
+import io
+import re
+
+import pytest
+from django.test import Client
+
+from accounts.activity import events
+from accounts.activity.events import EVENTS, GROUPS
+from accounts.activity.models import Activity
+from accounts.activity.services import Source, record
+from accounts.kernel.paging import PAGE_SIZE
+from accounts.kernel.places import Place
+from accounts.users.models import User
+from tests.acceptance.steps import make_user
+from tests.activity.steps import IPHONE
+from tests.conftest import Clock
+from tests.support.signin import signed_in
+
+PAGE = "/accounts/activity/"
+CSV = f"{PAGE}activity.csv"
+MARK = "192.0.2.{}"
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def alice(client: Client, clock: Clock) -> User:
+    alice = make_user("alice")
+    signed_in(alice, client)
+    Activity.objects.all().delete()
+    return alice
+
+
+def seen(client: Client, query: str = "") -> list[str]:
+    """The sentences on the page, from the top."""
+    text = client.get(f"{PAGE}{query}").text
+    return [html.unescape(line) for line in re.findall(r"<strong>([^<]+?) ?<", text)]
+
+
+def rows(client: Client, query: str = "") -> list[dict[str, str]]:
+    """The rows of the file."""
+    text = client.get(f"{CSV}{query}").getvalue().decode()
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_a_group_shows_its_kinds_and_no_others(client: Client, alice: User) -> None:
+    for event in EVENTS.values():
+        record(alice, event, Source())
+
+    def of(group: str) -> list[str]:
+        return [str(e.sentence) for e in reversed(EVENTS.values()) if group in {"", e.group}]
+
+    assert sum(len(of(group)) for group in GROUPS) == len(EVENTS)
+    for group in ("", *GROUPS):
+        assert seen(client, f"?group={group}") == of(group)
+        assert [row["sentence"] for row in rows(client, f"?group={group}")] == of(group)
+    assert seen(client, "?group=no-such-group") == of("")
+
+
+def test_the_newest_come_first_a_page_at_a_time(client: Client, alice: User) -> None:
+    total = PAGE_SIZE + 2
+    for number in range(total):
+        record(alice, events.SIGNED_OUT, Source(Place(MARK.format(number), "")))
+
+    def addresses(page: str) -> list[str]:
+        return re.findall(r"192\.0\.2\.\d+", client.get(f"{PAGE}?page={page}").text)
+
+    newest_first = [MARK.format(number) for number in reversed(range(total))]
+    assert addresses("1") == newest_first[:PAGE_SIZE]
+    assert addresses("2") == addresses("99") == newest_first[PAGE_SIZE:]
+    assert addresses("x") == addresses("1")
+    assert [row["address"] for row in rows(client, "?page=2")] == newest_first, "the file is whole"
+
+
+def test_the_pages_of_a_group_stay_in_it(client: Client, alice: User) -> None:
+    for _ in range(PAGE_SIZE + 1):
+        record(alice, events.SIGNED_OUT, Source())
+        record(alice, events.PASSWORD_CHANGED, Source())
+
+    first = client.get(f"{PAGE}?group=change").text
+    (link,) = re.findall(r'rel="next" href="([^"]+)"', first)
+
+    assert seen(client, html.unescape(link)) == [str(events.PASSWORD_CHANGED.sentence)]
+    assert f'href="{CSV}?group=change"' in first
+
+
+def test_the_file_is_csv_as_rfc_4180_has_it(client: Client, alice: User, clock: Clock) -> None:
+    source = Source(Place("192.0.2.1", IPHONE)).by("pwd", "mail")
+    record(alice, events.SESSION_ENDED, source, detail='a "b", c\r\nd')
+
+    answer = client.get(CSV)
+    head, row = answer.getvalue().decode().split("\r\n", 1)
+
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer["Content-Disposition"] == 'attachment; filename="activity.csv"'
+    assert "no-store" in answer["Cache-Control"]
+    assert head == "time,event,sentence,address,device,proof,session,actor,detail"
+    assert row == (
+        f"{clock.now().isoformat(timespec='seconds')},session_ended,"
+        "A sign-in was ended from elsewhere.,192.0.2.1,Safari on iPhone,pwd mail,,,"
+        '"a ""b"", c\r\nd"\r\n'
+    )
+
+
+def test_who_acts_as_staff_is_named_but_not_located(client: Client, alice: User) -> None:
+    record(alice, events.SWITCHED_ON, Source(Place("192.0.2.1", IPHONE), alice.pk, actor="carol"))
+
+    page, (row,) = client.get(PAGE).text, rows(client)
+
+    assert "Done by carol" in page
+    assert "192.0.2.1" not in page
+    assert "iPhone" not in page
+    assert (row["actor"], row["address"], row["device"], row["session"]) == ("carol", "", "", "")
