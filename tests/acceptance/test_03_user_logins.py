@@ -9,7 +9,6 @@ import argon2
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext
 
 from accounts.users.models import PendingSignup, User
 from tests.acceptance.steps import (
@@ -29,13 +28,10 @@ from tests.acceptance.steps import (
     sign_up,
     signed_up,
 )
-from tests.support.browser import ARGUMENTS, NAMES
 from tests.support.client import together
-from tests.support.missing import find
 from tests.support.site import Site, text_of
 
 WANTED = "/?from=a%20bookmark&page=2"
-REMEMBER_SECONDS = 30 * 24 * 3600
 CURRENT = "argon2$argon2id$v=19$m=19456,t=2,p=1$"
 
 
@@ -166,19 +162,6 @@ def test_3_3_unknown_and_wrong_get_the_same_answer_for_the_same_work(
 
 
 @pytest.mark.django_db
-def test_3_4_remember_me_is_what_makes_the_cookie_last(client: Client) -> None:
-    make_user("alice")
-
-    sign_in(client, "alice")
-    ends_with_the_browser = client.cookies["sessionid"]
-    assert (ends_with_the_browser["max-age"], ends_with_the_browser["expires"]) == ("", "")
-
-    lasting = Client()
-    sign_in(lasting, "alice", remember="on")
-    assert lasting.cookies["sessionid"]["max-age"] == pytest.approx(REMEMBER_SECONDS, abs=60)
-
-
-@pytest.mark.django_db
 @pytest.mark.parametrize(
     "login", ["alice", "ALICE", "aLiCe", "alice@example.org", "ALICE@Example.ORG"]
 )
@@ -304,49 +287,3 @@ def test_3_5_two_sign_ups_at_once_make_one_user(site: Site) -> None:
     assert "Hello, <bdi>bob</bdi>" in confirmed.text
     assert sign_in(site.client(), f"bob{1 - winner}@example.org").status == 200
     site.no_mail(to=f"bob{1 - winner}@example.org")
-
-
-@pytest.mark.parametrize("remember", [True, False], ids=["remember", "forget"])
-def test_3_4_a_sign_in_outlives_the_browser_only_if_asked_to(
-    site: Site, chromium: Browser, tmp_path: Any, remember: bool
-) -> None:
-    username = f"carol{remember:d}"
-    visitor = site.client()
-    sign_up(visitor, username)
-    mail = site.wait_for_mail(to=f"{username}@")
-    visitor.post(CONFIRM, {"code": code_in(text_of(mail))})
-
-    def browser() -> BrowserContext:
-        return chromium.browser_type.launch_persistent_context(
-            tmp_path,
-            args=list(ARGUMENTS),
-            base_url=site.origin,
-            chromium_sandbox=False,
-            executable_path=find(*NAMES),
-        )
-
-    with browser() as context:
-        page = context.new_page()
-        page.goto(LOGIN)
-        page.get_by_label("Username or email").fill(username)
-        page.get_by_label("Password", exact=True).fill(PASSWORD)
-        page.get_by_label("Keep me signed in").set_checked(remember)
-        page.get_by_role("button", name="Sign in").click()
-        page.get_by_role("heading", name=f"Hello, {username}").wait_for()
-    with browser() as context:
-        page = context.new_page()
-        page.goto("/")
-        heading = f"Hello, {username}" if remember else "Sign in"
-        assert page.get_by_role("heading", level=1).inner_text() == heading
-
-
-@pytest.mark.django_db
-def test_3_4_remember_me_survives_the_confirmation_on_the_way(client: Client) -> None:
-    sign_up(client, "alice")
-    late = Client()
-    sign_in(late, "alice", remember="on")
-
-    confirm(late, "alice")
-
-    assert is_signed_in(late)
-    assert late.cookies["sessionid"]["max-age"] == REMEMBER_SECONDS

@@ -3,7 +3,6 @@
 import base64
 import re
 from collections.abc import Iterator
-from http.cookies import Morsel
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ from tests.acceptance.steps import (
     sign_up,
     signed_up,
 )
-from tests.conftest import Clock
 from tests.support.site import Site
 
 HSTS = "max-age=31536000; includeSubDomains; preload"
@@ -147,6 +145,12 @@ def test_the_admin_has_the_headers_but_for_trusted_types(production: Site) -> No
     assert "no-store" in response.headers["Cache-Control"]
 
 
+MEMBERS = [
+    f"/accounts/{page}"
+    for page in ("sessions/", "activity/", "activity/activity.csv", "lockdown/", "reauthenticate/")
+]
+
+
 @pytest.mark.django_db
 def test_what_a_person_sees_is_never_stored(client: Client) -> None:
     sign_up(client, "alice")
@@ -154,11 +158,14 @@ def test_what_a_person_sees_is_never_stored(client: Client) -> None:
     waiting = [client.get(path) for path in (SIGNUP, LOGIN, CONFIRM, link_in(mail))]
     confirm(client, "alice")
 
-    for response in (*waiting, client.get("/"), client.get(LOGOUT), client.get("/no-such-page")):
+    for response in (*waiting, *map(client.get, ("/", LOGOUT, "/no-such-page", *MEMBERS))):
         assert "no-store" in response["Cache-Control"], response.request["PATH_INFO"]
 
 
-FORMS = (LOGIN, SIGNUP, CONFIRM, LOGOUT, "/admin/logout/", "/accounts/owner/no-such-token/")
+FORMS = (
+    *(LOGIN, SIGNUP, CONFIRM, LOGOUT, "/admin/logout/", "/accounts/owner/no-such-token/"),
+    *("/accounts/sessions/", "/accounts/lockdown/", "/accounts/reauthenticate/"),
+)
 
 
 @pytest.mark.django_db
@@ -222,47 +229,6 @@ def test_4_3_a_token_does_not_count_from_another_origin(client: Client) -> None:
     assert not is_signed_in(client)
     assert client.post(LOGIN, fields, HTTP_ORIGIN="http://testserver").status_code == 302
     assert is_signed_in(client)
-
-
-def with_session(cookie: Morsel[str]) -> Client:
-    """Another browser with a copy of that session's cookie."""
-    client = Client()
-    client.cookies["sessionid"] = cookie.value
-    return client
-
-
-@pytest.mark.django_db
-def test_4_5_the_session_key_changes_at_every_rise_in_rights(client: Client) -> None:
-    keys = []
-    for step in (
-        lambda: sign_up(client, "alice"),
-        lambda: confirm(client, "alice"),
-        lambda: client.post(LOGOUT),
-        lambda: sign_in(client, "alice"),
-    ):
-        step()
-        keys.append(client.cookies["sessionid"])
-
-    assert len({key.value for key in keys}) == 4
-    assert [is_signed_in(with_session(key)) for key in keys] == [False, False, False, True]
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("remember,days", [("", 1), ("on", 30)])
-def test_4_5_a_sign_in_ends_for_good_however_busy_it_is(
-    client: Client, clock: Clock, remember: str, days: int
-) -> None:
-    make_user("alice")
-    sign_in(client, "alice", remember=remember)
-
-    for _ in range(days * 48 - 1):
-        clock.advance(minutes=30)
-        # What has nothing to end leaves a message, which is stored in the session.
-        assert client.post("/accounts/sessions/", {"others": "1"}).url == "/accounts/sessions/"
-    assert is_signed_in(client)
-
-    clock.advance(minutes=30, seconds=1)
-    assert not is_signed_in(client)
 
 
 @pytest.mark.django_db

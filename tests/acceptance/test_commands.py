@@ -7,6 +7,7 @@ import sys
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -21,6 +22,8 @@ from tests.acceptance.steps import (
     LOGIN,
     PASSWORD,
     address_of,
+    is_signed_in,
+    mail_to,
     make_user,
     next_on,
     sign_in,
@@ -146,10 +149,35 @@ def test_prune_deletes_what_has_ended_and_nothing_else(client: Client, clock: Cl
     assert Budget.objects.exists(), "what bob spent still counts; what alice got back is whole"
 
     clock.advance(days=91)
-    assert printed_by("prune").startswith("1 sign-ups, 2 codes, ")
+    assert printed_by("prune").startswith("1 sign-ups, 3 codes, ")
     assert [model.objects.count() for model in (*running, Budget)] == [0] * 5
     assert [name.key for name in Username.objects.all()] == ["alice"]
     assert sign_up(Client(), "bob").url == CONFIRM
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["alice", "ALICE", address_of("Alice"), "id"])
+def test_end_sessions_signs_a_person_out_everywhere_and_tells(client: Client, name: str) -> None:
+    alice = make_user("alice")
+    make_user("bob")
+    elsewhere, bob = Client(), Client()
+    for browser, username in ((client, "alice"), (elsewhere, "alice"), (bob, "bob")):
+        sign_in(browser, username)
+
+    says = printed_by("end_sessions", str(alice.pk) if name == "id" else name)
+
+    assert says == "2 sign-ins of alice were ended.\n"
+    assert [is_signed_in(browser) for browser in (client, elsewhere, bob)] == [False, False, True]
+    assert mail_to("alice").subject == "authsite: All sign-ins were ended"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["nobody", "nobody@example.org", "waiting", "1", str(UUID(int=1))])
+def test_end_sessions_says_that_there_is_no_such_user(name: str) -> None:
+    sign_up(Client(), "waiting")
+
+    with pytest.raises(CommandError, match=f"There is no user '{name}'"):
+        printed_by("end_sessions", name)
 
 
 def start_server(data_dir: Path, **env: str) -> str:

@@ -1,0 +1,219 @@
+"""System 4: cookies. Rows 4 and 5: whose browser a sign-in belongs to, and how it ends."""
+
+import dataclasses
+from collections.abc import Callable
+from http.cookies import Morsel
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.test import Client
+
+from tests.acceptance.steps import (
+    LOGIN,
+    LOGOUT,
+    PASSWORD,
+    confirm,
+    is_signed_in,
+    make_user,
+    sign_in,
+    sign_up,
+)
+from tests.conftest import Clock
+
+SESSIONS, REAUTHENTICATE = "/accounts/sessions/", "/accounts/reauthenticate/"
+WANTED = f"{SESSIONS}?page=1"
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/{}.0.0.0 Safari/537.36"
+HERS = CHROME.format(140)
+
+type Set = Callable[..., None]
+
+
+@pytest.fixture
+def configure(settings: Any) -> Set:
+    """Sets our own settings by name."""
+
+    def configure(**changes: Any) -> None:
+        settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, **changes)
+
+    return configure
+
+
+def with_session(cookie: Morsel[str]) -> Client:
+    """Another browser with a copy of that session's cookie."""
+    client = Client()
+    client.cookies["sessionid"] = cookie.value
+    return client
+
+
+def alice_at(**headers: str) -> Client:
+    """Alice's browser, signed in."""
+    make_user("alice")
+    browser = Client(headers={"user-agent": HERS}, **headers)
+    sign_in(browser, "alice")
+    return browser
+
+
+def copy(browser: Client, agent: str = HERS, **headers: str) -> Client:
+    """The same cookie, used by another browser or from elsewhere."""
+    other = Client(headers={"user-agent": agent}, **headers)
+    other.cookies["sessionid"] = browser.cookies["sessionid"].value
+    return other
+
+
+OTHERS = {
+    "another family": HERS.replace(" Chrome", " Edg/140 Chrome"),
+    "another system": HERS.replace("X11; Linux x86_64", "Windows NT 10.0; Win64; x64"),
+    "none": "",
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("agent", OTHERS.values(), ids=OTHERS)
+def test_4_4_off_asks_no_browser_who_it_is(configure: Set, agent: str) -> None:
+    configure(session_protection="off", session_protection_network="on")
+    browser = alice_at()
+
+    assert is_signed_in(copy(browser, agent, REMOTE_ADDR="192.0.2.1"))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("agent", OTHERS.values(), ids=OTHERS)
+def test_4_4_basic_asks_a_changed_browser_to_prove_itself_and_leads_back(agent: str) -> None:
+    changed = copy(alice_at(), agent)
+
+    asked = changed.get(WANTED)
+    assert asked.url == f"{REAUTHENTICATE}?next={quote(WANTED)}"
+    assert "This browser isn’t the one that signed in." in changed.get(asked.url).text
+    wrong = changed.post(asked.url, {"password": "not the password"})
+    assert "That is not your password." in wrong.text
+    assert not is_signed_in(changed)
+
+    assert changed.post(asked.url, {"password": PASSWORD}).url == WANTED
+    assert changed.get(WANTED).status_code == 200
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("agent", OTHERS.values(), ids=OTHERS)
+def test_4_4_strong_signs_a_changed_browser_out_and_says_so(configure: Set, agent: str) -> None:
+    configure(session_protection="strong")
+    browser = alice_at()
+
+    page = copy(browser, agent).get(WANTED, follow=True)
+
+    assert page.request["PATH_INFO"] == LOGIN
+    assert "You were signed out: this browser isn’t the one that signed in." in page.text
+    assert not is_signed_in(browser)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("protection", ["basic", "strong"])
+def test_4_4_an_updated_browser_is_the_same(configure: Set, protection: str) -> None:
+    configure(session_protection=protection)
+    browser = alice_at()
+
+    for version in (141, 150):
+        assert is_signed_in(copy(browser, CHROME.format(version)))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "binding, home, elsewhere, same",
+    [
+        ("off", "192.0.2.1", "192.0.2.2", True),
+        ("on", "192.0.2.1", "192.0.2.2", False),
+        ("on", "2001:db8::1", "2001:db8::2", True),
+        ("on", "2001:db8::1", "2001:db8:0:1::1", False),
+    ],
+)
+def test_4_4_the_network_counts_by_choice_and_no_forged_header_does(
+    configure: Set, binding: str, home: str, elsewhere: str, same: bool
+) -> None:
+    configure(session_protection_network=binding)
+    browser = alice_at(REMOTE_ADDR=home)
+
+    assert is_signed_in(copy(browser, REMOTE_ADDR=home, HTTP_X_FORWARDED_FOR="203.0.113.9"))
+    moved = copy(browser, REMOTE_ADDR=elsewhere, HTTP_X_FORWARDED_FOR=home)
+    assert is_signed_in(moved) is same
+
+
+@pytest.mark.django_db
+def test_4_5_the_session_key_changes_at_every_rise_in_rights(client: Client) -> None:
+    keys = []
+    for step in (
+        lambda: sign_up(client, "alice"),
+        lambda: confirm(client, "alice"),
+        lambda: client.post(LOGOUT),
+        lambda: sign_in(client, "alice"),
+        lambda: client.post(REAUTHENTICATE, {"password": PASSWORD}),
+    ):
+        step()
+        keys.append(client.cookies["sessionid"])
+
+    assert len({key.value for key in keys}) == 5
+    assert [is_signed_in(with_session(key)) for key in keys] == [False] * 4 + [True]
+
+
+@pytest.mark.django_db
+def test_4_5_a_sign_in_ends_after_an_hour_without_use(client: Client, clock: Clock) -> None:
+    make_user("alice")
+    sign_in(client, "alice")
+
+    for _ in range(10):
+        clock.advance(minutes=59)
+        assert is_signed_in(client)
+    clock.advance(minutes=60)
+    assert not is_signed_in(client)
+
+
+@pytest.mark.django_db
+def test_4_5_a_sign_in_that_is_remembered_may_rest(client: Client, clock: Clock) -> None:
+    make_user("alice")
+    sign_in(client, "alice", remember="on")
+
+    clock.advance(days=30, seconds=-1)
+    assert is_signed_in(client)
+    clock.advance(seconds=1)
+    assert not is_signed_in(client)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("remember,days", [("", 1), ("on", 30)])
+def test_4_5_a_sign_in_ends_for_good_however_busy_it_is(
+    client: Client, clock: Clock, remember: str, days: int
+) -> None:
+    make_user("alice")
+    sign_in(client, "alice", remember=remember)
+
+    for _ in range(days * 48 - 1):
+        clock.advance(minutes=30)
+        # What has nothing to end leaves a message, which is stored in the session.
+        assert client.post("/accounts/sessions/", {"others": "1"}).url == "/accounts/sessions/"
+    assert is_signed_in(client)
+
+    clock.advance(minutes=30, seconds=1)
+    assert not is_signed_in(client)
+
+
+SET = [
+    ({"session_idle_minutes": 5}, "", {"minutes": 5}),
+    ({"session_idle_minutes": 9999, "session_days": 2}, "", {"days": 2}),
+    ({"remember_days": 3}, "on", {"days": 3}),
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("changes, remember, life", SET, ids=["idle", "absolute", "remembered"])
+def test_4_5_the_ends_are_as_the_operator_sets_them(
+    configure: Set, clock: Clock, changes: Any, remember: str, life: Any
+) -> None:
+    configure(**changes)
+    make_user("alice")
+    early, late = Client(), Client()
+    for browser in (early, late):
+        sign_in(browser, "alice", remember=remember)
+
+    clock.advance(**life)
+    assert not is_signed_in(late)
+    clock.advance(seconds=-1)
+    assert is_signed_in(early)

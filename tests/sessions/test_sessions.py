@@ -1,0 +1,167 @@
+"""Login sessions below the surface: which are listed, which are ended, which are kept."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.contrib.sessions.backends.base import UpdateError
+from django.core.management import call_command
+from django.test import Client, RequestFactory
+
+from accounts.activity.models import Activity
+from accounts.activity.services import Source
+from accounts.kernel import clock as site_clock
+from accounts.kernel.places import Place
+from accounts.kernel.proofs import Method, Proof
+from accounts.sessions import services
+from accounts.sessions.fresh import fresh_proof_required
+from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.sessions.store import SessionStore
+from accounts.users.models import User
+from tests.acceptance.steps import LOGOUT, is_signed_in, make_user
+from tests.conftest import Clock
+from tests.support.signin import signed_in
+
+pytestmark = pytest.mark.django_db
+
+SESSIONS = "/accounts/sessions/"
+CURL = "curl/8.14.1"
+HOME = Place("192.0.2.1", CURL)
+
+
+def begin(user: User, agent: str = CURL, *, is_remembered: bool = False) -> LoginSession:
+    """A sign-in of ``user`` in a browser of its own."""
+    proof, place = Proof.now(Method.PASSWORD), Place("192.0.2.1", agent)
+    login = services.begin(user, [proof], place, is_remembered=is_remembered)
+    store = SessionStore()
+    store.login = login
+    store.save()
+    return login
+
+
+def live(user: User) -> list[LoginSession]:
+    """Where ``user`` is signed in."""
+    return list(services.live(user))
+
+
+def test_ending_one_tells_whether_it_was_there_to_be_ended(clock: Clock) -> None:
+    alice, bob = make_user("alice"), make_user("bob")
+    ended, rested, kept = begin(alice), begin(alice), begin(alice, is_remembered=True)
+    his = begin(bob)
+
+    assert services.end(alice, ended.pk, Source())
+    assert not services.end(alice, ended.pk, Source()), "it's over already"
+    clock.advance(hours=1)
+    assert not services.end(alice, rested.pk, Source()), "it has ended by itself"
+    assert not services.end(alice, his.pk, Source())
+
+    assert live(alice) == [kept]
+    assert [row.kind for row in Activity.objects.all()] == ["session_ended"]
+    assert not BrowserSession.objects.filter(login=ended).exists()
+
+
+def test_ending_the_others_counts_those_that_were_live(clock: Clock) -> None:
+    alice, bob = make_user("alice"), make_user("bob")
+    begin(alice)
+    clock.advance(hours=1)
+    here, his = begin(alice), begin(bob)
+    begin(alice)
+    begin(alice, is_remembered=True)
+
+    assert [services.end_others(alice, here.pk, Source()) for _ in range(2)] == [2, 0]
+
+    assert (live(alice), live(bob)) == ([here], [his])
+    assert [row.detail for row in Activity.objects.all()] == ["2"], "nothing ended, nothing told"
+
+
+def test_prune_deletes_what_is_long_over_and_keeps_what_lives(clock: Clock) -> None:
+    alice = make_user("alice")
+    ended, rested = begin(alice), begin(alice)
+    lasting = begin(alice, is_remembered=True)
+    services.close(ended)
+    stranger = SessionStore()
+    stranger.save()
+
+    def kept_after(**interval: float) -> tuple[set[LoginSession], int]:
+        clock.advance(**interval)
+        call_command("prune", verbosity=0)
+        return set(LoginSession.objects.all()), BrowserSession.objects.count()
+
+    # A token of a session that has ended may be shown for a while.
+    assert kept_after(days=1, seconds=-1) == ({ended, rested, lasting}, 3)
+    assert kept_after(seconds=1) == ({rested, lasting}, 2)
+    assert kept_after(hours=1) == ({lasting}, 1)
+    assert live(alice) == [lasting]
+    assert kept_after(days=30) == (set(), 0)
+
+
+def test_this_device_comes_first_then_by_last_use_and_the_stale_are_marked(clock: Clock) -> None:
+    alice = make_user("alice")
+    for agent in ("python-requests/2.32", "curl/8.14", "Wget/1.25"):
+        begin(alice, agent, is_remembered=True)
+        clock.advance(days=4)
+    here = signed_in(User.objects.get())
+
+    text = here.get(SESSIONS).text
+    shown = re.findall(r"<strong><bdi>(.+?)</bdi>(?: <span[^>]*>(.+?)</span>)?</strong>", text)
+
+    assert shown == [
+        ("Unknown browser", "This device"),
+        ("Wget", ""),
+        ("curl", "Not used lately"),
+        ("Python Requests", "Not used lately"),
+    ]
+
+
+def test_ending_this_very_session_leads_to_the_sign_out() -> None:
+    here = signed_in(make_user("alice"))
+    login = LoginSession.objects.get()
+
+    assert here.post(SESSIONS, {"end": str(login.pk)}).url == LOGOUT
+    assert is_signed_in(here)
+
+
+def test_a_sensitive_view_asks_for_a_proof_that_is_ten_minutes_old(clock: Clock) -> None:
+    login = begin(make_user("alice"))
+
+    def asks(method: str) -> bool:
+        request = RequestFactory(headers={"user-agent": HOME.agent}).generic(method, "/act?a=1")
+        request.session = SessionStore()
+        request.session.login = login
+        answer = fresh_proof_required(lambda _request: "done")(request)
+        assert answer == "done" or answer.url == "/accounts/reauthenticate/?next=/act%3Fa%3D1"
+        return answer != "done"
+
+    clock.advance(minutes=10, seconds=-1)
+    assert [asks("GET"), asks("POST")] == [False, False]
+    clock.advance(seconds=1)
+    assert [asks("GET"), asks("POST")] == [True, False], "a form that was asked for in time"
+    clock.advance(minutes=5)
+    assert [asks("GET"), asks("POST")] == [True, True]
+    services.prove(login, Proof.now(Method.PASSWORD), HOME)
+    assert [asks("GET"), asks("POST")] == [False, False]
+
+
+def test_a_use_at_the_last_moment_does_not_bring_an_ended_session_back(clock: Clock) -> None:
+    login = begin(make_user("alice"))
+    seen = LoginSession.objects.get()
+    clock.advance(minutes=30)
+
+    services.close(login)
+    services.note_use(seen, HOME)
+    services.prove(seen, Proof.now(Method.PASSWORD), HOME)
+
+    assert LoginSession.objects.get().ended_at == site_clock.now()
+    assert LoginSession.objects.get().used_at == site_clock.now() - timedelta(minutes=30)
+
+
+def test_a_browser_whose_session_was_ended_meanwhile_can_not_write_to_it(client: Client) -> None:
+    signed_in(make_user("alice"), client)
+    session = SessionStore(client.cookies["sessionid"].value)
+    session["a"] = 1
+
+    services.close(LoginSession.objects.get())
+
+    with pytest.raises(UpdateError):
+        session.save()
+    assert not is_signed_in(client)
