@@ -72,6 +72,7 @@ IN_PRODUCTION = $(IN_TEMPORARY) ENVIRONMENT=production ORIGIN=https://authsite.e
 
 # Rebuilt whole when requirements.txt changes: what it dropped is then missed at once.
 $(RUN_STAMP): requirements.txt
+	@if [ -L .venv ]; then echo '.venv is a link: making it anew would empty its target.' >&2; exit 1; fi
 	@$(FIND_PYTHON); \
 	echo "Setting up .venv with $$("$$python" --version)"; \
 	"$$python" -m venv --clear .venv

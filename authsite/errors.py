@@ -3,8 +3,9 @@
 from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 
 from accounts.kernel.errors import Later, PublicError
@@ -12,7 +13,9 @@ from accounts.kernel.links import safe_next
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """400."""
+    """400. A sign-in that was ended while the request was on its way is no fault of the client."""
+    if isinstance(exception, SessionInterrupted):
+        return redirect("account_login")
     return render(request, "400.html", status=400)
 
 

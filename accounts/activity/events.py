@@ -49,6 +49,12 @@ BROWSER_CHANGED = Event(
     Group.FAILURE,
     _("Another browser used a sign-in, and was asked who it is."),
 )
+BROWSER_PROVED = Event(
+    "browser_proved",
+    Group.SIGN_IN,
+    _("Another browser proved who it is, and goes on with a sign-in."),
+    mail=True,
+)
 SESSION_STOPPED = Event(
     "session_stopped",
     Group.FAILURE,

@@ -19,14 +19,24 @@ def notice(user: User, row: Activity, token: str | None) -> Message:
         subject=_("%(site)s: %(sentence)s") % {**site, "sentence": sentence.rstrip(".")},
         greeting=_("Hello %(name)s,") % {"name": user.username},
         paragraphs=[sentence, *_facts(row)],
-        action_label=_("If this wasn't you, lock the account down") if token else "",
+        action_label=_label(row) if token else "",
         action_url=absolute("lockdown_link", token) if token else "",
-        closing=[
-            _("If it was you, there is nothing to do.")
-            if token
-            else _("To open it again, contact whoever runs %(site)s.") % site
-        ],
+        closing=[_closing(row, is_open=token is not None) % site],
     )
+
+
+def _label(row: Activity) -> str:
+    if row.actor:
+        return _("If you think that something is wrong, lock the account down")
+    return _("If this wasn't you, lock the account down")
+
+
+def _closing(row: Activity, *, is_open: bool) -> str:
+    if not is_open:
+        return _("To open it again, contact whoever runs %(site)s.")
+    if row.actor:
+        return _("If you don't know why, ask whoever runs %(site)s.")
+    return _("If it was you, there is nothing to do.")
 
 
 def _facts(row: Activity) -> list[str]:

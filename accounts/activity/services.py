@@ -22,7 +22,10 @@ from accounts.users.models import User
 LOCKDOWN = Purpose("lockdown.link", life=timedelta(days=30))
 # Failed sign-ins at accounts that don't exist are of use while an attack goes on.
 NOBODYS_LIFE = timedelta(days=30)
-OPERATOR = "operator"
+# No name of a person: see ``accounts.users.names``.
+OPERATOR = "@operator"
+# More mails of one kind an hour would only bury the first.
+MOST_MAILS = 20
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def record(user: User | None, event: Event, source: Source, *, detail: str = "")
         actor=source.actor,
         detail=detail,
     )
-    if event.mail and user is not None and user.email:
+    if event.mail and user is not None and user.email and _is_news(user, event):
         is_locked = event is events.LOCKED_DOWN
         link = None if is_locked else codes.issue_link(LOCKDOWN, f"{user.pk} {row.pk}")
         post(mails.notice(user, row, link))
@@ -88,6 +91,12 @@ def told_of(token: str) -> Activity | None:
 def spend_link(row: Activity, token: str) -> bool:
     """Use the link of that notice up; whether it was good. One of many gets it."""
     return codes.spend(LOCKDOWN, f"{row.user_id} {row.pk}", token)
+
+
+def _is_news(user: User, event: Event) -> bool:
+    """Whether this kind of event hasn't filled the owner's mailbox within the hour."""
+    rows = Activity.objects.filter(user=user, kind=event.name)
+    return rows.filter(at__gt=clock.now() - timedelta(hours=1)).count() <= MOST_MAILS
 
 
 def prune() -> int:

@@ -109,12 +109,14 @@ class Config:
     signup: str = knob("Whether strangers may sign up.", choice("open", "closed"), default="open")
     session_protection: str = knob(
         "What becomes of a sign-in that another browser uses (another family or system; a new "
-        "version is the same): nothing, `basic`: it must prove who it is, `strong`: it is ended.",
+        "version is the same). `off`: nothing, `basic`: it must prove who it is, `strong`: the "
+        "sign-in ends.",
         choice("off", "basic", "strong"),
         default="basic",
     )
     session_protection_network: str = knob(
-        "Whether another network (an IPv4 address, an IPv6 /64) counts as another browser too.",
+        "Whether another network (an IPv4 address, an IPv6 /64) counts as another browser too; "
+        "not with `SESSION_PROTECTION=off`.",
         choice("off", "on"),
         default="off",
     )

@@ -19,20 +19,31 @@ LONGEST_NAME = 40
 _VARIANTS = ("Mobile", "iOS", "WebView", "Headless")
 _SYSTEMS = {"Mac OS X": "macOS", "Chrome OS": "ChromeOS"}
 _HANDHELDS = ("iPhone", "iPad", "iPod")
-# An app may call itself anything, and the owner reads it: no sentence, no link, no address.
 _NO_NAME = re.compile(r"[^\w +-]+")
+# An app may call itself anything, and a stranger's failed sign-in is read by the owner of the
+# account: only these are shown.
+_SHOWN = {
+    *("Brave", "Chrome", "Chromium", "DuckDuckGo", "Edge", "Firefox", "IE", "Opera", "Safari"),
+    *("Samsung Internet", "Vivaldi", "Yandex Browser"),
+    *("curl", "Python Requests", "Python-urllib", "Wget"),
+    *("Android", "ChromeOS", "Debian", "Fedora", "FreeBSD", "iOS", *_HANDHELDS, "Linux", "macOS"),
+    *("OpenBSD", "Ubuntu", "Windows"),
+}
 
 
 @dataclass(frozen=True)
 class Device:
-    """A family of browser and a system; empty where unknown. A version makes no other device."""
+    """A family of browser and a system; empty where unknown. A version makes no other device.
+
+    Its words show what is well known only.
+    """
 
     browser: str = ""
     system: str = ""
 
     def __str__(self) -> str:
-        browser = self.browser or _("Unknown browser")
-        if not self.system:
+        browser = self.browser if self.browser in _SHOWN else _("Unknown browser")
+        if self.system not in _SHOWN:
             return browser
         return _("%(browser)s on %(system)s") % {"browser": browser, "system": self.system}
 

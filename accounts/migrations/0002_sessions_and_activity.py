@@ -8,16 +8,25 @@ import accounts.kernel.clock
 import accounts.kernel.secrets
 
 
+def forget_djangos_sessions(apps, schema_editor):
+    ContentType = apps.get_model("contenttypes", "ContentType")
+    ContentType.objects.filter(app_label="sessions").delete()
+
+
 class Migration(migrations.Migration):
     dependencies = [
+        ("contenttypes", "0002_remove_content_type_name"),
         ("accounts", "0001_initial"),
     ]
 
     operations = [
+        # Django's own table of sessions, and what stood for its model: ours takes their place.
+        migrations.RunSQL("DROP TABLE IF EXISTS django_session", migrations.RunSQL.noop),
+        migrations.RunPython(forget_djangos_sessions, migrations.RunPython.noop),
         migrations.AddField(
             model_name="user",
             name="credential_version",
-            field=models.PositiveIntegerField(default=0, editable=False),
+            field=models.PositiveIntegerField(db_default=0, default=0, editable=False),
         ),
         migrations.CreateModel(
             name="LoginSession",

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth import admin as auth_admin
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -70,6 +72,17 @@ class GroupAdmin(auth_admin.GroupAdmin):
         if "permissions" in form.changed_data:
             for member in form.instance.user_set.all():
                 _tell(request, member, events.RIGHTS_CHANGED)
+
+    def delete_model(self, request: HttpRequest, obj: Group) -> None:
+        """As Django's; its members lose rights."""
+        self.delete_queryset(request, Group.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Group]) -> None:
+        """As Django's; the members of the groups lose rights."""
+        members = list(User.objects.filter(groups__in=queryset).distinct())
+        super().delete_queryset(request, queryset)
+        for member in members:
+            _tell(request, member, events.RIGHTS_CHANGED)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Superusers only."""

@@ -59,12 +59,16 @@ def live(user: User) -> QuerySet[LoginSession]:
 def note_use(login: LoginSession, place: Place) -> None:
     """Note that the session is in use at ``place``, if that wasn't noted a minute ago."""
     now = clock.now()
-    if login.used_at > now - NOTE_EVERY:
+    # A short idle end needs more notes, or it would come in the midst of use.
+    every = min(NOTE_EVERY, _idle() / 4)
+    if login.used_at > now - every:
         return
     login.used_at = now
+    # Without protection another device may use it; the row goes on to name the one that signed in.
+    agent = login.agent if place.device != login.device else place.agent
     login.idle_at = login.ends_at if login.is_remembered else min(now + _idle(), login.ends_at)
-    LoginSession.objects.filter(_live(), pk=login.pk, used_at__lte=now - NOTE_EVERY).update(
-        used_at=login.used_at, idle_at=login.idle_at, address=place.address, agent=place.agent
+    LoginSession.objects.filter(_live(), pk=login.pk, used_at__lte=now - every).update(
+        used_at=login.used_at, idle_at=login.idle_at, address=place.address, agent=agent
     )
 
 
@@ -82,13 +86,14 @@ def prove(login: LoginSession, proof: Proof, place: Place) -> None:
     )
 
 
-@transaction.atomic
 def challenge(login: LoginSession, source: Source) -> None:
     """Note that another browser uses the session and must prove itself; recorded once."""
-    if LoginSession.objects.filter(pk=login.pk, challenged_at=None).update(
-        challenged_at=clock.now()
-    ):
-        record(login.user, events.BROWSER_CHANGED, source)
+    if login.challenged_at:
+        return
+    with transaction.atomic():
+        unnoted = LoginSession.objects.filter(pk=login.pk, challenged_at=None)
+        if unnoted.update(challenged_at=clock.now()):
+            record(login.user, events.BROWSER_CHANGED, source)
 
 
 @transaction.atomic

@@ -74,13 +74,19 @@ def admit(request: HttpRequest, admission: Admission) -> None:
 
 @transaction.atomic
 def readmit(request: HttpRequest, login: LoginSession, proof: Proof) -> None:
-    """Note that who is signed in has proved it again; the session's key changes."""
+    """Note that who is signed in has proved it again; the session's key changes.
+
+    If another browser has, which isn't known, the owner hears of it as of a sign-in.
+    """
+    is_same = current.standing_of(request).login is not None
+    is_known = is_same or known.meet(request, login.user)
     sessions.prove(login, proof, place_of(request))
     request.session.cycle_key()
     request.session.save()
     rotate_token(request)
     current.enter(request, login)
-    record(login.user, events.PROOF_GIVEN, current.source_of(request).by(proof.method))
+    event = events.PROOF_GIVEN if is_known else events.BROWSER_PROVED
+    record(login.user, event, current.source_of(request).by(proof.method))
 
 
 @transaction.atomic

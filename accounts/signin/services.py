@@ -14,6 +14,7 @@ from accounts.throttle.limits import (
     LOGIN_EVERYONE,
     LOGIN_FAMILIAR,
     LOGIN_SUBSCRIBER,
+    PROOF_SESSION,
 )
 from accounts.throttle.services import Charge, give_back, spend
 from accounts.users import services as users
@@ -44,11 +45,17 @@ def prove_password(login: str, password: str, place: Place) -> User | PendingSig
 
 
 def prove_again(login: LoginSession, password: str, place: Place) -> None:
-    """That who is signed in knows the password; as :func:`prove_password`, on the same budgets."""
-    account, is_right = _check_password(login.user.username, password, place.network)
-    if not is_right or account != login.user:
+    """That who is signed in knows the password. The budget is the login session's own.
+
+    :class:`InvalidCredentials`, ``Later``.
+    """
+    spend(LOGIN_SUBSCRIBER, place.network)
+    charge = PROOF_SESSION, login.pk
+    spend(*charge)
+    if not passwords.verify(password, login.user.password):
         record(login.user, events.PROOF_FAILED, Source(place, session=login.pk))
         raise InvalidCredentials
+    give_back(charge)
 
 
 def _check_password(

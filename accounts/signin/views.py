@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect, render, resolve_url
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -96,7 +96,7 @@ def reauthenticate(request: HttpRequest) -> HttpResponse:
     login = standing.login or standing.suspended
     next_url = flow.next_of(request)
     if login is None:
-        return redirect_to_login(next_url or settings.LOGIN_REDIRECT_URL)
+        return redirect_to_login(next_url or resolve_url(settings.LOGIN_REDIRECT_URL))
     form = PasswordForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:

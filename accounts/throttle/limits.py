@@ -31,6 +31,9 @@ LOGIN_ACCOUNT = Limit("login.account", burst=5, refill=60)
 LOGIN_FAMILIAR = Limit("login.familiar", burst=5, refill=60)
 LOGIN_EVERYONE = Limit("login.everyone", burst=600, refill=0.1)
 
+# A proof asked for again: per login session, so that guesses from elsewhere don't use it up.
+PROOF_SESSION = Limit("proof.session", burst=5, refill=60)
+
 SIGNUP_SUBSCRIBER = Limit("signup.subscriber", burst=30, refill=20)
 SIGNUP_EVERYONE = Limit("signup.everyone", burst=600, refill=0.5)
 

@@ -45,7 +45,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(_("staff"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=clock.now, editable=False)
     # Counts the changes of credentials: what was proved before one is worth nothing after it.
-    credential_version = models.PositiveIntegerField(default=0, editable=False)
+    credential_version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 

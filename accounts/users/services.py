@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.kernel import clock
@@ -94,7 +94,9 @@ def create_user(
         with transaction.atomic():
             user.save(force_insert=True)
     except IntegrityError:
-        raise UsernameTaken from None
+        if User.objects.filter(Q(pk=user.pk) | Q(username_key=user.username_key)).exists():
+            raise UsernameTaken from None
+        raise
     return user
 
 

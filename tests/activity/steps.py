@@ -115,6 +115,12 @@ def copy_the_cookie(scene: Scene, protection: str) -> None:
         thief.get("/")
 
 
+def prove_in_another_browser(scene: Scene) -> None:
+    thief = iphone()
+    thief.cookies["sessionid"] = scene.here.cookies["sessionid"].value
+    thief.post(REAUTHENTICATE, {"password": PASSWORD})
+
+
 def change_the_password(scene: Scene) -> None:
     scene.monkeypatch.setattr("getpass.getpass", lambda **_: NEW_PASSWORD)
     call_command("changepassword", "alice", stdout=io.StringIO())
@@ -148,13 +154,14 @@ WAYS = {
     ),
     "proof_failed": Way(lambda s: s.here.post(REAUTHENTICATE, {"password": NEW_PASSWORD})),
     "browser_changed": Way(lambda s: copy_the_cookie(s, "basic"), THERE),
+    "browser_proved": Way(prove_in_another_browser, THERE, proof="pwd"),
     "session_stopped": Way(lambda s: copy_the_cookie(s, "strong"), THERE),
-    "password_changed": Way(change_the_password, NOWHERE, actor="operator", in_session=False),
+    "password_changed": Way(change_the_password, NOWHERE, actor="@operator", in_session=False),
     "locked_down": Way(lambda s: s.here.post(LOCKDOWN), proof="pwd mail"),
     "all_ended": Way(
         lambda _: call_command("end_sessions", "alice", stdout=io.StringIO()),
         NOWHERE,
-        actor="operator",
+        actor="@operator",
         in_session=False,
     ),
     "rights_changed": Way(

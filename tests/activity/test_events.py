@@ -65,6 +65,7 @@ def test_the_owner_is_told_by_one_mail_or_by_none(scene: Scene, clock: Clock, ki
         assert f"When: {date_format(clock.now(), 'DATETIME_FORMAT')} UTC" in text
         assert ("Safari on iPhone" in text or "Firefox on Linux" in text) is not bool(way.actor)
         assert ("By: whoever runs authsite" in text) is bool(way.actor)
+        assert ("Address: " in text) is not bool(way.actor)
         links = re.findall(rf"(?m)^https?://[^/]+({LOCKDOWN}[\w-]+/)$", text)
         assert len(links) == (event is not LOCKED_DOWN)
         for link in links:

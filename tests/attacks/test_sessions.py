@@ -11,7 +11,7 @@ from django.test import Client
 
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import SessionStore, digest
-from accounts.throttle.limits import LOGIN_ACCOUNT
+from accounts.throttle.limits import LOGIN_ACCOUNT, PROOF_SESSION
 from accounts.users.models import User
 from tests.attacks.steps import (
     PASSWORD,
@@ -192,18 +192,26 @@ def test_a_dump_of_the_database_opens_nothing() -> None:
     assert is_signed_in(browser)
 
 
-def test_guesses_at_the_proof_share_the_budget_of_sign_in_and_are_recorded(clock: Clock) -> None:
+def test_guesses_at_the_proof_are_limited_recorded_and_nobody_elses(clock: Clock) -> None:
     alice = make_user("alice")
     thief = copy_of(signed_in(alice))
 
     statuses = [
         thief.post(REAUTHENTICATE, {"password": WRONG}).status_code
-        for _ in range(LOGIN_ACCOUNT.burst + 1)
+        for _ in range(PROOF_SESSION.burst + 1)
     ]
 
-    assert statuses == [200] * LOGIN_ACCOUNT.burst + [429]
-    assert log_in(Client(REMOTE_ADDR="192.0.2.7"), "alice").status_code == 429
-    assert alice.activity.filter(kind="proof_failed").count() == LOGIN_ACCOUNT.burst
+    assert statuses == [200] * PROOF_SESSION.burst + [429]
+    assert alice.activity.filter(kind="proof_failed").count() == PROOF_SESSION.burst
+
+
+def test_guesses_from_elsewhere_do_not_keep_the_owner_from_a_proof(clock: Clock) -> None:
+    browser = signed_in(make_user("alice"))
+    for i in range(LOGIN_ACCOUNT.burst + 1):
+        guess = log_in(Client(REMOTE_ADDR=f"192.0.2.{i}"), "alice", WRONG)
+    assert guess.status_code == 429
+
+    assert browser.post(REAUTHENTICATE, {"password": PASSWORD}).status_code == 302
 
 
 def test_another_persons_right_password_is_no_proof() -> None:
@@ -234,7 +242,7 @@ def test_the_admin_asks_for_a_fresh_proof_before_forms_and_acts(clock: Clock) ->
     alice = make_user("alice")
     browser = signed_in(carol)
     form = f"/admin/accounts/user/{alice.pk}/change/"
-    clock.advance(minutes=9)
+    clock.advance(minutes=4)
     assert browser.get(form).status_code == 200
     clock.advance(minutes=1)
     assert browser.get(form).url.startswith(REAUTHENTICATE)

@@ -37,7 +37,7 @@ AGENTS = {
     "curl/8.14.1": "curl",
     "": "Unknown browser",
     "x" * 300: "Unknown browser",
-    "See <b>evil.example</b>:/1 CFNetwork/1 Darwin/2": "See b evil example b",
+    "See <b>evil.example</b>:/1 CFNetwork/1 Darwin/2": "Unknown browser",
 }
 
 

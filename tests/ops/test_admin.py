@@ -197,3 +197,34 @@ def test_a_password_changed_meanwhile_is_not_brought_back(client: Client, owner:
 
     alice.refresh_from_db()
     assert (alice.is_active, alice.password, alice.email) == (False, "!", address_of("bob"))
+
+
+def test_a_new_password_from_the_command_line_changes_nothing_else() -> None:
+    read_before_typing = make_user("alice")
+    User.objects.update(is_active=False)
+
+    read_before_typing.set_password("slow comet over the harbour")
+    read_before_typing.save()
+
+    alice = User.objects.get()
+    assert not alice.is_active
+    assert alice.check_password("slow comet over the harbour")
+
+
+@pytest.mark.parametrize("way", ["its page", "the list"])
+def test_deleting_a_group_is_a_change_of_its_members_rights(client: Client, way: str) -> None:
+    owner = create_administrator("owner", "owner@example.org", hash_password("correct horse"))
+    signed_in(owner, client)
+    group, alice = Group.objects.create(name="Support"), person("alice")
+    alice.groups.add(group)
+    browser = signed_in(alice)
+
+    if way == "its page":
+        client.post(f"/admin/auth/group/{group.pk}/delete/", {"post": "yes"})
+    else:
+        act = {"action": "delete_selected", "_selected_action": group.pk, "post": "yes"}
+        client.post("/admin/auth/group/", act)
+
+    assert not Group.objects.exists()
+    assert browser.get("/").status_code == 302
+    assert alice.activity.filter(kind="rights_changed", actor="owner").count() == 1
