@@ -1,4 +1,4 @@
-"""Hashing, verifying and renewing passwords. One hash a call, for strangers too."""
+"""Hashing, verifying and renewing passwords, one hash a call; and which of them are known."""
 
 from django.contrib.auth.hashers import (
     get_hasher,
@@ -7,7 +7,10 @@ from django.contrib.auth.hashers import (
     make_password,
 )
 
-from accounts.passwords.hashers import MAX_LENGTH, Argon2id
+from accounts.passwords import lists
+from accounts.passwords.hashers import MAX_LENGTH, Argon2id, canonical
+
+MIN_LENGTH = 12
 
 
 def hash_password(password: str) -> str:
@@ -34,3 +37,11 @@ def is_outdated(encoded: str) -> bool:
     hasher = identify_hasher(encoded)
     preferred = get_hasher("default")
     return hasher.algorithm != preferred.algorithm or preferred.must_update(encoded)
+
+
+def is_compromised(password: str) -> bool:
+    """Whether ``password`` is on a list that attackers try first (NIST SP 800-63B 3.1.1.2).
+
+    The copy of Have I Been Pwned is asked for the password as it would be hashed.
+    """
+    return lists.is_common(password) or lists.is_pwned(canonical(password))
