@@ -35,4 +35,6 @@ for (const wait of document.querySelectorAll('[data-wait]')) {
   tick()
 }
 
+if (document.querySelector('[data-strength]')) import('./strength.js')
+
 document.querySelector('[data-summary]')?.focus()

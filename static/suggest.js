@@ -13,6 +13,7 @@ const reveal = document.querySelector(`[data-reveal][aria-controls="${input.id}"
 
 button.addEventListener('click', () => {
   input.value = Array.from({ length: 4 }, group).join('-')
+  input.dataset.suggested = ''
   input.dispatchEvent(new Event('input', { bubbles: true }))
   if (input.type === 'password') reveal.click()
   status.textContent = row.dataset.done

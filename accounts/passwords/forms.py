@@ -10,9 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts.kernel.forms import no_longer_than
 from accounts.kernel.text import refuse_surrogates
 from accounts.passwords.hashers import MAX_LENGTH
+from accounts.passwords.services import MIN_LENGTH
 from accounts.users.models import User
-
-MIN_LENGTH = 12
 
 
 class PasswordInput(forms.PasswordInput):
@@ -32,6 +31,12 @@ class PasswordInput(forms.PasswordInput):
         )
 
 
+class NewPasswordInput(PasswordInput):
+    """A field for a new password, with a meter that ``strength.js`` reveals."""
+
+    template_name = "accounts/forms/new_password.html"
+
+
 class CurrentPasswordField(forms.CharField):
     """The password that one has. Too long is simply wrong, and is not hashed."""
 
@@ -46,22 +51,23 @@ class CurrentPasswordField(forms.CharField):
 
 
 class NewPasswordField(forms.CharField):
-    """A password that one chooses: 12 to 1,024 characters, not a common one (NIST SP 800-63B)."""
+    """A password that one chooses: 12 to 1,024 characters, none that is known (NIST SP 800-63B)."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
             label=_("Password"),
             strip=False,
             min_length=MIN_LENGTH,
+            error_messages={"min_length": _("Use at least 12 characters.")},
             help_text=_("At least 12 characters. A few words that don’t belong together do well."),
-            widget=PasswordInput("new-password", passwordrules=f"minlength: {MIN_LENGTH};"),
+            widget=NewPasswordInput("new-password", passwordrules=f"minlength: {MIN_LENGTH};"),
             validators=[no_longer_than(MAX_LENGTH), refuse_surrogates],
             **options,
         )
 
 
 def refuse_guessable(form: forms.Form, field: str, user: User) -> None:
-    """Add an error to ``field`` if its password is common or close to the user's own data."""
+    """Add an error to ``field`` if its password is a known one or close to the user's own data."""
     if password := form.cleaned_data.get(field):
         try:
             validate_password(password, user)

@@ -1,0 +1,9 @@
+"""What pages ask about a new password."""
+
+from django.urls import path
+
+from accounts.passwords import views
+
+urlpatterns = [
+    path("accounts/password/strength/", views.strength, name="password_strength"),
+]

@@ -1,0 +1,38 @@
+"""How strong a password is, for the meter beside a new one."""
+
+from dataclasses import asdict
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csp import csp_override
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
+
+from accounts.kernel.places import place_of
+from accounts.passwords.strength import measure
+from accounts.throttle import limits
+from accounts.throttle.services import spend
+
+MOST_WORDS = 4
+
+# For the pages with a field for a new password: its meter asks this site, and nobody else.
+with_meter = csp_override(settings.SECURE_CSP_METER)
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters("password", "word")
+@require_POST
+def strength(request: HttpRequest) -> JsonResponse:
+    """``{score, label, advice}`` of a password, for strangers who sign up too. Nothing is kept.
+
+    ``word``, repeated, is what the same form says about the person.
+    """
+    spend(limits.STRENGTH_SUBSCRIBER, place_of(request).network)
+    spend(limits.STRENGTH_EVERYONE)
+    words = request.POST.getlist("word")[:MOST_WORDS]
+    if request.user.is_authenticated:
+        words += [request.user.username, request.user.email]
+    return JsonResponse(asdict(measure(request.POST.get("password", ""), words)))
