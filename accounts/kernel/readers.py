@@ -91,6 +91,15 @@ def mailbox(text: str) -> str:
     return text
 
 
+def contact(text: str) -> str:
+    """A reader of an address to write to (RFC 9116 section 2.5.3): by mail, or a page over TLS."""
+    if text.startswith("mailto:"):
+        mailbox(text.removeprefix("mailto:"))
+    elif not re.fullmatch(r"https://[!-~]+", text) or not _is_readable(text):
+        raise ValueError("is mailto:security@example.org or begins with https://")
+    return text
+
+
 def ip(text: str) -> str:
     """A reader of an address."""
     return str(ip_address(text))

@@ -6,7 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from accounts.kernel.forms import no_longer_than, text_input
-from accounts.users import addresses, names
+from accounts.users import addresses, names, profiles
 
 
 class UsernameField(forms.CharField):
@@ -36,3 +36,41 @@ class AddressField(forms.CharField):
     def clean(self, value: Any) -> str:
         """As :func:`accounts.users.addresses.clean`."""
         return addresses.clean(super().clean(value))
+
+
+class DisplayNameField(forms.CharField):
+    """What a person wants to be called; nothing is fine."""
+
+    def __init__(self, **options: Any) -> None:
+        limit = no_longer_than(profiles.DISPLAY_NAME_LENGTH)
+        super().__init__(
+            label=_("Display name"),
+            help_text=_("How this site greets you. Up to 60 characters, or nothing."),
+            required=False,
+            widget=text_input("nickname"),
+            validators=[limit, profiles.refuse_blank],
+            **options,
+        )
+
+    def to_python(self, value: Any) -> str:
+        """Canonical before its length is looked at: NFC lengthens some letters."""
+        return profiles.canonical(super().to_python(value) or "")
+
+
+class AboutField(forms.CharField):
+    """Some lines about oneself; nothing is fine."""
+
+    def __init__(self, **options: Any) -> None:
+        limit = no_longer_than(profiles.ABOUT_LENGTH)
+        super().__init__(
+            label=_("About you"),
+            help_text=_("Plain text, up to 500 characters."),
+            required=False,
+            widget=forms.Textarea({"class": "input", "rows": 5, "autocomplete": "off"}),
+            validators=[limit, profiles.refuse_controls],
+            **options,
+        )
+
+    def to_python(self, value: Any) -> str:
+        """Canonical before its length is looked at."""
+        return profiles.canonical(super().to_python(value) or "")

@@ -9,10 +9,18 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel import clock, secrets
+from accounts.kernel import clock, secrets, zones
 from accounts.kernel.errors import PublicError
 from accounts.kernel.signals import credentials_changed
-from accounts.users import addresses, names
+from accounts.users import addresses, names, profiles
+
+# Marks an account that was locked down until a new password is set: no usable hash begins so.
+LOCKED = "!locked "
+
+
+def locked_password() -> str:
+    """What stands in place of the password of an account that is locked down."""
+    return LOCKED + make_password(None)
 
 
 class UserManager(BaseUserManager["User"]):
@@ -41,6 +49,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     username = models.CharField(_("username"), max_length=names.MAX_LENGTH, unique=True)
     username_key = models.CharField(max_length=names.KEY_LENGTH, unique=True, editable=False)
     email = models.EmailField(_("email address"), max_length=addresses.MAX_LENGTH, blank=True)
+    display_name = models.CharField(max_length=profiles.DISPLAY_NAME_LENGTH, blank=True)
+    about = models.CharField(max_length=profiles.ABOUT_LENGTH, blank=True)
+    # Empty until it's known: pages then speak as the browser asks, mails as the site does.
+    language = models.CharField(max_length=10, blank=True)
+    time_zone = models.CharField(max_length=64, default=zones.DEFAULT)
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("staff"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=clock.now, editable=False)
@@ -56,6 +69,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         verbose_name = _("user")
         verbose_name_plural = _("users")
+
+    @property
+    def is_locked_down(self) -> bool:
+        """Whether a new password must be set before anything else opens the account."""
+        return self.password.startswith(LOCKED)
 
     def clean(self) -> None:
         """Django's commands validate through the model; our rules are in ``names``."""
@@ -76,13 +94,16 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Username(models.Model):
-    """A name that is held: by a user for good, by a pending sign-up until it ends.
+    """A name that is held: by a user for good, by a pending sign-up until it ends, and for
+    ``former``, whose name it was, some time after a change.
 
     One table for all holders, so that the primary key alone decides who comes first.
     """
 
     key = models.CharField(primary_key=True, max_length=names.KEY_LENGTH)
     held_until = models.DateTimeField(null=True, db_index=True)
+    # If the person goes, the name stays held: nobody else signs as them at once.
+    former = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
 
     def __str__(self) -> str:
         return self.key

@@ -1,11 +1,11 @@
 """Finding and making users. What is unique is decided by the database, never by a look before."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.kernel import clock
@@ -14,12 +14,24 @@ from accounts.kernel.text import fold
 from accounts.users import addresses, names
 from accounts.users.models import Address, PendingSignup, User, Username
 
+FORMER_NAME_LIFE = timedelta(days=30)
+# Making a user and confirming its first address are one act.
+AT_ONCE = timedelta(minutes=1)
+
 
 class UsernameTaken(PublicError):
     """Somebody holds that name, in any case or writing."""
 
     code = "username_taken"
     message = _("That username is taken. Choose another.")
+
+
+class Outdated(PublicError):
+    """The account was changed at the same moment, perhaps by its owner elsewhere."""
+
+    code = "outdated"
+    status = 409
+    message = _("Your account was changed at the same moment. Look at it again.")
 
 
 class AddressTaken(PublicError):
@@ -59,11 +71,17 @@ def find_by_id(text: str) -> User | None:
         return None
 
 
-def hold_name(name: str, *, until: datetime | None) -> None:
-    """Hold ``name`` until then, or for good; :class:`UsernameTaken`. A hold that ended is free."""
+def hold_name(name: str, *, until: datetime | None, former: User | None = None) -> None:
+    """Hold ``name`` until then, or for good; :class:`UsernameTaken`.
+
+    A hold that ended is free, and one that is kept for ``former`` is free to that person.
+    """
     key = names.key(name)
     end_pending(PendingSignup.objects.filter(username_key=key, expires_at__lte=clock.now()))
-    Username.objects.filter(key=key, held_until__lte=clock.now()).delete()
+    free = Q(held_until__lte=clock.now())
+    if former:
+        free |= Q(former=former)
+    Username.objects.filter(free, key=key).delete()
     try:
         with transaction.atomic():
             Username.objects.create(key=key, held_until=until)
@@ -77,6 +95,7 @@ def create_user(
     *,
     id: uuid.UUID | None = None,
     staff: bool = False,
+    language: str = "",
 ) -> User:
     """A user whose name is already held for it. ``password`` is a hash, never clear text.
 
@@ -86,6 +105,7 @@ def create_user(
         username=username,
         username_key=names.key(username),
         password=password,
+        language=language,
         is_staff=staff,
         is_superuser=staff,
     )
@@ -108,15 +128,58 @@ def keep_name(signup: PendingSignup) -> None:
     Username.objects.filter(key=signup.username_key).update(held_until=None)
 
 
+def hold(user: User) -> User:
+    """The row of ``user``, held until the transaction ends.
+
+    :class:`Outdated` if the credentials were changed since ``user`` was read: whoever asked for
+    this may be out by now. Whoever writes a row that belongs to the user doesn't wait for this
+    (``no_key``): they may hold what this transaction is going to ask for.
+    """
+    as_read = User.objects.select_for_update(no_key=True).filter(
+        pk=user.pk, credential_version=user.credential_version, is_active=True
+    )
+    held = as_read.first()
+    if held is None:
+        raise Outdated
+    return held
+
+
+@transaction.atomic
+def rename(user: User, name: str) -> User:
+    """``user`` as it is with another name, which is clean; :class:`UsernameTaken`.
+
+    Nobody else gets the former name for 30 days: its owner may want it back, and others may still
+    write to whoever had it. Nobody signs in by it meanwhile, since it'll be somebody else's then.
+    """
+    owner = hold(user)
+    key, former = names.key(name), owner.username_key
+    if key != former:
+        hold_name(name, until=None, former=owner)
+        until = clock.now() + FORMER_NAME_LIFE
+        Username.objects.filter(key=former).update(held_until=until, former=owner)
+    owner.username, owner.username_key = name, key
+    owner.save(update_fields=["username", "username_key"])
+    return owner
+
+
+def prune_names() -> int:
+    """Forget former names that are free again; how many."""
+    ended = Username.objects.filter(held_until__lte=clock.now(), former__isnull=False)
+    return ended.delete()[0]
+
+
 def confirm_address(user: User, address: str) -> None:
     """Give a proven address to ``user``, as the primary one if it has none.
 
     :class:`AddressTaken` if another was first. Sign-ups that wait for the same address end here.
     """
-    key = addresses.key(address)
+    key, now = addresses.key(address), clock.now()
+    # The one that the account was made with is no newcomer: it has the account's own date.
+    is_first = not user.email and now < user.date_joined + AT_ONCE
+    at = user.date_joined if is_first else now
     try:
         with transaction.atomic():
-            Address.objects.create(user=user, address=address, key=key)
+            Address.objects.create(user=user, address=address, key=key, confirmed_at=at)
     except IntegrityError:
         raise AddressTaken from None
     end_pending(PendingSignup.objects.filter(address_key=key).exclude(pk=user.pk))
@@ -133,7 +196,7 @@ def end_pending(rows: QuerySet[PendingSignup]) -> int:
     return len(held)
 
 
-def create_administrator(username: str, email: str, password: str) -> User:
+def create_administrator(username: str, email: str, password: str, *, language: str = "") -> User:
     """A superuser with a confirmed address, made by whoever runs the server.
 
     ``password`` is a hash. ``ValidationError``, :class:`UsernameTaken`, :class:`AddressTaken`.
@@ -142,7 +205,25 @@ def create_administrator(username: str, email: str, password: str) -> User:
     address = addresses.clean(email) if email else ""
     with transaction.atomic():
         hold_name(username, until=None)
-        user = create_user(username, password, staff=True)
+        user = create_user(username, password, staff=True, language=language)
         if address:
             confirm_address(user, address)
     return user
+
+
+def give_back_address(user: User, address: str) -> None:
+    """Make ``address``, which was theirs, the primary one of ``user`` again.
+
+    :class:`AddressTaken` if it's another account's by now.
+    """
+    if not Address.objects.filter(user=user, key=addresses.key(address)).exists():
+        confirm_address(user, address)
+        # It is no new one.
+        user.addresses.filter(address=address).update(confirmed_at=user.date_joined)
+    user.email = address
+    user.save(update_fields=["email"])
+
+
+def outdate(user: User) -> None:
+    """Let what was proved or mailed before this moment be worth nothing: see ``User``."""
+    User.objects.filter(pk=user.pk).update(credential_version=F("credential_version") + 1)
