@@ -64,6 +64,19 @@ SESSION_STOPPED = Event(
 PASSWORD_CHANGED = Event(
     "password_changed", Group.CHANGE, _("The password was changed."), mail=True
 )
+PASSWORD_RESET = Event(
+    "password_reset", Group.CHANGE, _("A new password was set by mail."), mail=True
+)
+PASSWORD_SET = Event("password_set", Group.CHANGE, _("A password was set."), mail=True)
+ADDRESS_ADDED = Event("address_added", Group.CHANGE, _("An email address was added."), mail=True)
+ADDRESS_REMOVED = Event(
+    "address_removed", Group.CHANGE, _("An email address was removed."), mail=True
+)
+PRIMARY_CHANGED = Event(
+    "primary_changed", Group.CHANGE, _("Another email address became the primary one."), mail=True
+)
+RENAMED = Event("renamed", Group.CHANGE, _("The username was changed."), mail=True)
+PROFILE_CHANGED = Event("profile_changed", Group.CHANGE, _("The profile was changed."))
 LOCKED_DOWN = Event("locked_down", Group.CHANGE, _("The account was locked down."), mail=True)
 ALL_ENDED = Event("all_ended", Group.CHANGE, _("All sign-ins were ended."), mail=True)
 RIGHTS_CHANGED = Event(

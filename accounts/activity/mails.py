@@ -10,18 +10,20 @@ from accounts.mail.message import Message
 from accounts.users.models import User
 
 
-def notice(user: User, row: Activity, token: str | None) -> Message:
-    """To the owner's primary address; without a token the account is locked down already."""
+def notice(user: User, row: Activity, address: str, token: str | None) -> Message:
+    """To an address of the owner's; without a token the account is locked down already."""
     site = {"site": settings.AUTHSITE.site_name}
     sentence = str(row.event.sentence)
     return Message(
-        to=user.email,
+        to=address,
         subject=_("%(site)s: %(sentence)s") % {**site, "sentence": sentence.rstrip(".")},
         greeting=_("Hello %(name)s,") % {"name": user.username},
         paragraphs=[sentence, *_facts(row)],
-        action_label=_label(row) if token else "",
-        action_url=absolute("lockdown_link", token) if token else "",
-        closing=[_closing(row, is_open=token is not None) % site],
+        action_label=_label(row) if token else _("Set a new password to open it again"),
+        action_url=absolute("lockdown_link", token)
+        if token
+        else absolute("account_reset_password"),
+        closing=[_closing(row) % site] if token else [],
     )
 
 
@@ -31,9 +33,7 @@ def _label(row: Activity) -> str:
     return _("If this wasn't you, lock the account down")
 
 
-def _closing(row: Activity, *, is_open: bool) -> str:
-    if not is_open:
-        return _("To open it again, contact whoever runs %(site)s.")
+def _closing(row: Activity) -> str:
     if row.actor:
         return _("If you don't know why, ask whoever runs %(site)s.")
     return _("If it was you, there is nothing to do.")
@@ -42,6 +42,8 @@ def _closing(row: Activity, *, is_open: bool) -> str:
 def _facts(row: Activity) -> list[str]:
     """When, and what is known of where and by whom."""
     facts = [_("When: %(when)s UTC") % {"when": date_format(row.at, "DATETIME_FORMAT")}]
+    if row.detail and not row.detail.isdigit():
+        facts.append(_("What: %(detail)s") % {"detail": row.detail})
     if row.device:
         facts.append(_("Device: %(device)s") % {"device": row.device})
         facts.append(_("Address: %(address)s") % {"address": row.address})

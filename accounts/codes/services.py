@@ -58,8 +58,13 @@ def try_code(purpose: Purpose, subject: object, typed: str) -> bool:
 
 def subject_of(purpose: Purpose, token: str) -> str | None:
     """Whom a link's secret is for, or None when it isn't good (any more)."""
-    row = _live(purpose).filter(digest__in=_digests(purpose, token)).first()
-    return row.subject if row else None
+    found = find_link(purpose, token)
+    return found.subject if found else None
+
+
+def find_link(purpose: Purpose, token: str) -> Code | None:
+    """What a link's secret stands for, or None when it isn't good (any more)."""
+    return _live(purpose).filter(digest__in=_digests(purpose, token)).first()
 
 
 def spend(purpose: Purpose, subject: object, secret: str, address: str = "") -> bool:
@@ -69,14 +74,14 @@ def spend(purpose: Purpose, subject: object, secret: str, address: str = "") -> 
     return rows.delete()[0] == 1
 
 
+def issued(purpose: Purpose, prefix: str) -> QuerySet[Code]:
+    """What is good for subjects that begin with ``prefix``."""
+    return _live(purpose).filter(subject__startswith=prefix)
+
+
 def withdraw(purpose: Purpose, subject: object) -> None:
     """End what was issued, if anything was."""
     Code.objects.filter(purpose=purpose.name, subject=str(subject)).delete()
-
-
-def withdraw_all(subject: object) -> None:
-    """End whatever was issued for that subject, for any purpose."""
-    Code.objects.filter(subject=str(subject)).delete()
 
 
 def _live(purpose: Purpose) -> QuerySet[Code]:

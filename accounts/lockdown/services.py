@@ -1,19 +1,21 @@
 """Locking an account down."""
 
-from django.contrib.auth.hashers import make_password
+from dataclasses import dataclass
+
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from accounts.activity import events
-from accounts.activity import services as activity
-from accounts.activity.models import Activity
-from accounts.activity.services import Source
-from accounts.codes import services as codes
+from accounts.activity import events, notices
+from accounts.activity.notices import Notice
+from accounts.activity.services import Source, record
+from accounts.kernel import clock
 from accounts.kernel.errors import PublicError
 from accounts.kernel.proofs import Method
 from accounts.kernel.signals import credentials_changed
 from accounts.sessions import services as sessions
-from accounts.users.models import User
+from accounts.users import addresses
+from accounts.users import services as users
+from accounts.users.models import Address, User, locked_password
 
 
 class LinkSpent(PublicError):
@@ -24,28 +26,71 @@ class LinkSpent(PublicError):
     message = _("This link is not good any more.")
 
 
-def effects(user: User) -> dict[str, int]:
-    """How much a lockdown of ``user`` would end, by what it is."""
-    return {"sessions": sessions.live(user).count()}
+@dataclass(frozen=True)
+class Effects:
+    """What a lockdown ends, drops, and puts back (an address, or nothing)."""
+
+    sessions: int
+    dropped: list[Address]
+    primary: str
+
+
+def effects(user: User, notice: Notice | None = None) -> Effects:
+    """What locking ``user`` down does, by the link of ``notice`` or from inside.
+
+    Addresses that are not established are dropped: a thief's own would be a way back in.
+    """
+    at = notice.row.at if notice else clock.now()
+    rows = list(user.addresses.all())
+    established = notices.established(user, rows, at)
+    keeper = _keeper(user, established, notice)
+    dropped = [row for row in rows if row not in established and row.address != keeper]
+    count = sessions.live(user).count()
+    return Effects(count, dropped, keeper if keeper != user.email else "")
 
 
 @transaction.atomic
-def lock_down(user: User, source: Source) -> None:
+def lock_down(user: User, source: Source, notice: Notice | None = None) -> None:
     """End every session of ``user``, and what is under way; no password opens the account.
 
-    Whatever else holds rights of the account listens to ``credentials_changed``.
+    Whatever else holds rights of the account listens to ``credentials_changed``; what was mailed
+    before it is for a former ``credential_version``, and so worth nothing.
     """
-    # Before the user's row, as whoever spends a mailed code takes them.
-    codes.withdraw_all(user.pk)
-    User.objects.filter(pk=user.pk).update(password=make_password(None))
+    owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    found = effects(owner, notice)
+    Address.objects.filter(pk__in=[row.pk for row in found.dropped]).delete()
+    if found.primary:
+        users.give_back_address(owner, found.primary)
+        record(owner, events.PRIMARY_CHANGED, source, detail=found.primary)
+    for row in found.dropped:
+        record(owner, events.ADDRESS_REMOVED, source, detail=row.address)
+    User.objects.filter(pk=owner.pk).update(password=locked_password())
     credentials_changed.send(
-        User, user=user, event=events.LOCKED_DOWN.name, source=source, keep=None
+        User, user=owner, event=events.LOCKED_DOWN.name, source=source, keep=None
     )
 
 
-def lock_down_by_link(notice: Activity, token: str, source: Source) -> None:
-    """The same, by the link of the mail that told of ``notice``; :class:`LinkSpent`."""
-    with transaction.atomic():
-        if notice.user is None or not activity.spend_link(notice, token):
-            raise LinkSpent
-        lock_down(notice.user, source.by(Method.MAIL))
+@transaction.atomic
+def lock_down_by_link(notice: Notice, token: str, source: Source) -> None:
+    """The same, by the link of a mail; :class:`LinkSpent`.
+
+    If an established address was told, it becomes the primary one again.
+    """
+    # Before its links, as every act on the account does.
+    owner = User.objects.select_for_update(no_key=True).get(pk=notice.user.pk)
+    if not notices.spend(notice, token):
+        raise LinkSpent
+    notices.end_other_links(notice, effects(owner, notice).dropped)
+    lock_down(owner, source.by(Method.MAIL), notice)
+
+
+def _keeper(user: User, established: list[Address], notice: Notice | None) -> str:
+    """The address that is to be the primary one."""
+    if notice and notice.undoes:
+        # Its mailbox may have been confirmed for another account meanwhile: that one keeps it.
+        others = Address.objects.exclude(user=user)
+        if not others.filter(key=addresses.key(notice.address)).exists():
+            return notice.address
+    if not established or user.email in {row.address for row in established}:
+        return user.email
+    return established[0].address

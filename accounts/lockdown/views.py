@@ -6,8 +6,8 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts.activity import services as activity
-from accounts.activity.models import Activity
+from accounts.activity import notices
+from accounts.activity.notices import Notice
 from accounts.activity.services import Source
 from accounts.kernel.places import place_of
 from accounts.lockdown import services
@@ -31,8 +31,8 @@ def lockdown(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
     """From the link of a notice, without signing in: the thief may have taken that."""
-    notice = activity.told_of(token)
-    if notice is None or notice.user is None:
+    notice = notices.find(token)
+    if notice is None:
         return render(request, "accounts/lockdown/dead.html", status=404)
     if request.method != "POST":
         return _ask(request, notice.user, notice)
@@ -44,8 +44,9 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
     return _done(request, notice.user)
 
 
-def _ask(request: HttpRequest, user: User, notice: Activity | None = None) -> HttpResponse:
-    context = {"owner": user, "notice": notice, "effects": services.effects(user)}
+def _ask(request: HttpRequest, user: User, notice: Notice | None = None) -> HttpResponse:
+    effects = services.effects(user, notice)
+    context = {"owner": user, "told": notice and notice.row, "effects": effects}
     return render(request, "accounts/lockdown/lockdown.html", context)
 
 

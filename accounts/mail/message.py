@@ -8,10 +8,12 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
+from accounts.kernel.languages import speaking, spoken
+
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A mail to one address; every text is already in its reader's language."""
+    """A mail to one address; every text is already in ``language``, its reader's."""
 
     to: str
     subject: str
@@ -21,6 +23,7 @@ class Message:
     action_label: str = ""
     action_url: str = ""
     closing: list[str] = field(default_factory=list)
+    language: str = field(default_factory=spoken)
 
     def to_json(self) -> str:
         """As it waits in the outbox."""
@@ -30,9 +33,12 @@ class Message:
         """The mail itself. A second delivery carries the same ``Message-ID`` (RFC 5322 3.6.4)."""
         config = settings.AUTHSITE
         context = {**asdict(self), "site_name": config.site_name, "origin": config.origin}
+        with speaking(self.language):
+            text = render_to_string("accounts/mail/message.txt", context)
+            html = render_to_string("accounts/mail/message.html", context)
         mail = EmailMultiAlternatives(
             subject=self.subject,
-            body=render_to_string("accounts/mail/message.txt", context),
+            body=text,
             from_email=formataddr((config.site_name, config.mail_from)),
             to=[self.to],
             headers={
@@ -40,7 +46,5 @@ class Message:
                 "Auto-Submitted": "auto-generated",
             },
         )
-        mail.attach_alternative(
-            render_to_string("accounts/mail/message.html", context), "text/html"
-        )
+        mail.attach_alternative(html, "text/html")
         return mail

@@ -29,7 +29,10 @@ GIVE_UP = timedelta(days=5)
 
 
 def post(message: Message) -> None:
-    """Put ``message`` into the outbox; it leaves when the transaction has committed, or never."""
+    """Put ``message`` into the outbox; it leaves when the transaction has committed, or never.
+
+    One to nobody is taken as well and never leaves: the work for a stranger is a member's.
+    """
     OutgoingMail.objects.create(sealed=crypto.seal(message.to_json(), PURPOSE))
     transaction.on_commit(wake.up)
 
@@ -49,7 +52,8 @@ def _claim(mail: OutgoingMail) -> bool:
 def _deliver(mail: OutgoingMail) -> bool:
     try:
         message = Message(**json.loads(crypto.unseal(mail.sealed, PURPOSE)))
-        message.email(str(mail.pk)).send()
+        if message.to:
+            message.email(str(mail.pk)).send()
     except Exception as error:  # whatever the reason, the mail must not be lost nor stop others
         _put_off(mail, error)
         return False
