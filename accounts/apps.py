@@ -13,16 +13,20 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         """Connect what listens. Admission notes the last sign-in itself, with its verdict."""
         from django.contrib.auth.signals import user_logged_in
+        from django.core.checks import register
 
         from accounts.activity.receivers import write_down
+        from accounts.addresses.receivers import cancel_pending
         from accounts.kernel.signals import credentials_changed
+        from accounts.passwords.checks import pwned_passwords_file
         from accounts.sessions.receivers import end_others
         from accounts.users.receivers import count
 
         user_logged_in.disconnect(dispatch_uid="update_last_login")
+        register(pwned_passwords_file)
         # In the order in which a sign-in takes the same rows: in another they could wait for
         # each other.
-        for receiver in (count, end_others, write_down):
+        for receiver in (count, end_others, cancel_pending, write_down):
             credentials_changed.connect(receiver)
 
 

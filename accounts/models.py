@@ -1,6 +1,7 @@
 """Every model of the app, gathered for Django."""
 
 from accounts.activity.models import Activity
+from accounts.addresses.models import PendingAddress
 from accounts.codes.models import Code
 from accounts.mail.models import OutgoingMail
 from accounts.sessions.models import BrowserSession, LoginSession
@@ -16,6 +17,7 @@ __all__ = [
     "FamiliarPlace",
     "LoginSession",
     "OutgoingMail",
+    "PendingAddress",
     "PendingSignup",
     "User",
     "Username",

@@ -1,0 +1,35 @@
+"""The two mails that adding an address can cause."""
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from accounts.addresses.models import PendingAddress
+from accounts.kernel.links import absolute
+from accounts.mail.message import Message
+
+
+def confirm(pending: PendingAddress, code: str, token: str) -> Message:
+    """To a free address: the code and the link that prove it."""
+    site = {"site": settings.AUTHSITE.site_name}
+    return Message(
+        to=pending.address,
+        subject=_("%(code)s is your code for %(site)s") % {"code": code, **site},
+        paragraphs=[_("Enter this code where you added this address, within 15 minutes:")],
+        code=code,
+        action_label=_("Or open this page while you are signed in"),
+        action_url=absolute("address_confirm", token),
+        closing=[_("You didn't ask for this? Do nothing: the address isn't added.")],
+    )
+
+
+def already_taken(owners_address: str) -> Message:
+    """To the owner of a taken address."""
+    return Message(
+        to=owners_address,
+        subject=_("Somebody tried to add your address at %(site)s")
+        % {"site": settings.AUTHSITE.site_name},
+        paragraphs=[
+            _("Somebody tried to add this email address to another account."),
+            _("It belongs to yours, and stays there. There is nothing to do."),
+        ],
+    )

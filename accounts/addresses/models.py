@@ -1,0 +1,27 @@
+"""Addresses that a person has asked for and not confirmed yet."""
+
+from django.conf import settings
+from django.db import models
+
+from accounts.kernel import secrets
+from accounts.users import addresses
+
+
+class PendingAddress(models.Model):
+    """It holds nothing: an address is only taken once confirmed."""
+
+    id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="pending_addresses"
+    )
+    address = models.EmailField(max_length=addresses.MAX_LENGTH)
+    key = models.CharField(max_length=3 * addresses.MAX_LENGTH)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("user", "key"), name="one_pending_address_each"),
+        )
+
+    def __str__(self) -> str:
+        return self.address

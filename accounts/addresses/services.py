@@ -1,0 +1,181 @@
+"""A person's addresses. Every change takes the row of the user first, so that no two cross.
+
+An address is a way back into the account: each change is told to whoever had the primary one, with
+a link that undoes it, and makes links and codes that were mailed before it worthless.
+"""
+
+import uuid
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity import events
+from accounts.activity.services import Source, record
+from accounts.addresses import mails
+from accounts.addresses.models import PendingAddress
+from accounts.codes import services as codes
+from accounts.codes.services import Purpose
+from accounts.kernel import clock
+from accounts.kernel.errors import PublicError
+from accounts.kernel.languages import speaking, spoken
+from accounts.kernel.places import Place
+from accounts.mail.services import post
+from accounts.throttle.limits import (
+    ADDRESS_USER,
+    CODE_SUBSCRIBER,
+    MAIL_ADDRESS,
+    MAIL_AGAIN,
+    MAIL_SUBSCRIBER,
+)
+from accounts.throttle.services import spend, wait
+from accounts.users import addresses
+from accounts.users import services as users
+from accounts.users.models import Address, User
+
+LIFE = timedelta(days=3)
+CODE = Purpose("address.code")
+LINK = Purpose("address.link", life=LIFE)
+MOST = 10
+
+
+class WrongCode(PublicError):
+    """Wrong, old, used up, or for an address that is taken: one answer for all."""
+
+    code = "invalid_code"
+    message = _("That code is not right, or not any more. Check it, or ask for a new mail.")
+
+
+class NotPossible(PublicError):
+    """It can't be done to this address (any more)."""
+
+    code = "not_possible"
+    message = _("That can’t be done any more. Look at the list again.")
+
+
+class TooMany(PublicError):
+    """Enough addresses for one person."""
+
+    code = "too_many"
+    message = _("You have as many addresses as are allowed. Remove one first.")
+
+
+class OwnAddress(PublicError):
+    """They have it."""
+
+    code = "own_address"
+    message = _("That address is yours already.")
+
+
+def pending(user: User) -> QuerySet[PendingAddress]:
+    """What waits for a confirmation, oldest first."""
+    waiting = PendingAddress.objects.filter(user=user, expires_at__gt=clock.now())
+    return waiting.order_by("expires_at")
+
+
+def add(user: User, address: str, place: Place) -> PendingAddress:
+    """Let ``address``, which is clean, wait for its confirmation, and mail it a code and a link.
+
+    Taken and free addresses look the same. :class:`OwnAddress`, :class:`TooMany`, ``Later``.
+    """
+    key = addresses.key(address)
+    if Address.objects.filter(user=user, key=key).exists():
+        raise OwnAddress
+    spend(MAIL_AGAIN, user.pk, key)
+    spend(ADDRESS_USER, user.pk)
+    spend(MAIL_SUBSCRIBER, key, place.network)
+    spend(MAIL_ADDRESS, key)
+    with transaction.atomic():
+        users.hold(user)
+        if user.addresses.count() + pending(user).exclude(key=key).count() >= MOST:
+            raise TooMany
+        PendingAddress.objects.filter(user=user, key=key).delete()
+        row = PendingAddress.objects.create(
+            user=user, address=address, key=key, expires_at=clock.now() + LIFE
+        )
+        code = codes.issue_code(CODE, row.pk, key)
+        token = codes.issue_link(LINK, row.pk, key)
+        owners = Address.objects.select_related("user").filter(key=key).first()
+        with speaking(owners.user.language if owners else spoken()):
+            # To the owner's address as it is stored, never as somebody else typed it.
+            post(mails.already_taken(owners.address) if owners else mails.confirm(row, code, token))
+    return row
+
+
+def seconds_to_next_mail(row: PendingAddress) -> int:
+    """How long until the same address may be asked for again; 0 for now."""
+    return wait(MAIL_AGAIN, row.user_id, row.key)
+
+
+def cancel(user: User, pending_id: uuid.UUID) -> None:
+    """Let go of an address that waits."""
+    PendingAddress.objects.filter(user=user, pk=pending_id).delete()
+
+
+def confirm_by_code(row: PendingAddress, typed: str, source: Source) -> None:
+    """Add the address; :class:`WrongCode`."""
+    if source.place:
+        spend(CODE_SUBSCRIBER, source.place.network)
+    if not codes.try_code(CODE, row.pk, typed):
+        raise WrongCode
+    _confirm(row, CODE, typed, source)
+
+
+def confirm_by_link(row: PendingAddress, token: str, source: Source) -> None:
+    """Add the address; :class:`WrongCode`."""
+    _confirm(row, LINK, token, source)
+
+
+def find_by_link(user: User, token: str) -> PendingAddress | None:
+    """What a link is for, if it's this user's and still waits."""
+    pending_id = codes.subject_of(LINK, token)
+    return pending(user).filter(pk=pending_id).first() if pending_id else None
+
+
+def make_primary(user: User, address_id: int, source: Source) -> Address:
+    """Make one of the user's addresses the primary one; :class:`NotPossible`."""
+    with transaction.atomic():
+        owner = users.hold(user)
+        row = Address.objects.filter(user=owner, pk=address_id).first()
+        if row is None or row.address == owner.email:
+            raise NotPossible
+        former = Address.objects.filter(user=owner, address=owner.email).first()
+        owner.email = row.address
+        owner.save(update_fields=["email"])
+        users.outdate(owner)
+        record(owner, events.PRIMARY_CHANGED, source, detail=row.address, former=former)
+        return row
+
+
+def remove(user: User, address_id: int, source: Source) -> Address:
+    """Remove an address other than the primary one; :class:`NotPossible`."""
+    with transaction.atomic():
+        owner = users.hold(user)
+        row = Address.objects.filter(user=owner, pk=address_id).first()
+        if row is None or row.address == owner.email:
+            raise NotPossible
+        Address.objects.filter(pk=row.pk).delete()
+        users.outdate(owner)
+        record(owner, events.ADDRESS_REMOVED, source, detail=row.address, former=row)
+        return row
+
+
+def prune() -> int:
+    """Delete what was not confirmed in time; how many."""
+    return PendingAddress.objects.filter(expires_at__lte=clock.now()).delete()[0]
+
+
+def _confirm(row: PendingAddress, purpose: Purpose, secret: str, source: Source) -> None:
+    try:
+        with transaction.atomic():
+            if not codes.spend(purpose, row.pk, secret, row.key):
+                raise WrongCode
+            owner = users.hold(row.user)
+            if not PendingAddress.objects.filter(pk=row.pk).delete()[0]:
+                raise WrongCode
+            users.confirm_address(owner, row.address)
+            users.outdate(owner)
+            record(owner, events.ADDRESS_ADDED, source, detail=row.address)
+    except users.AddressTaken:
+        raise WrongCode from None

@@ -1,0 +1,10 @@
+"""A person's addresses."""
+
+from django.urls import path
+
+from accounts.addresses import views
+
+urlpatterns = [
+    path("accounts/email/", views.email, name="account_email"),
+    path("accounts/email/confirm/<str:key>/", views.confirm_link, name="address_confirm"),
+]

@@ -1,0 +1,163 @@
+"""The page of a person's addresses."""
+
+import re
+import uuid
+from collections.abc import Callable
+from typing import cast
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from accounts.addresses import services
+from accounts.addresses.forms import AddAddressForm, CodeForm
+from accounts.addresses.models import PendingAddress
+from accounts.kernel.errors import PublicError
+from accounts.kernel.places import place_of
+from accounts.sessions import fresh
+from accounts.sessions.current import source_of
+from accounts.users.models import User
+from accounts.users.services import Outdated
+
+type Act = Callable[[HttpRequest, User], HttpResponse]
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def email(request: HttpRequest) -> HttpResponseBase:
+    """See them; add one, confirm it, make it primary, remove it. Changes need a fresh proof."""
+    user = cast(User, request.user)
+    if request.method != "POST":
+        return _show(request, user)
+    if "confirm" in request.POST:
+        return _confirm(request, user)
+    if not fresh.is_fresh(request):
+        return fresh.ask(request)
+    act = next((act for name, act in ACTS.items() if name in request.POST), _add)
+    try:
+        return act(request, user)
+    except Outdated as error:
+        messages.error(request, str(error))
+        return redirect("account_email")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
+    """Confirm by the link of the mail; by POST only, and by who has asked for it only."""
+    row = services.find_by_link(cast(User, request.user), key)
+    if row is None:
+        return render(request, "accounts/addresses/dead.html", status=404)
+    if request.method != "POST":
+        return render(request, "accounts/addresses/confirm.html", {"email": row.address})
+    try:
+        services.confirm_by_link(row, key, source_of(request))
+    except services.WrongCode:
+        return render(request, "accounts/addresses/dead.html", status=404)
+    return _done(request, _("The address was added."))
+
+
+def _add(request: HttpRequest, user: User) -> HttpResponse:
+    form = AddAddressForm(request.POST)
+    if form.is_valid():
+        try:
+            services.add(user, form.cleaned_data["email"], place_of(request))
+            return _done(request, _("A mail with a code is on its way to the new address."))
+        except (services.OwnAddress, services.TooMany) as error:
+            form.add_error("email", str(error))
+    return _show(request, user, form=form)
+
+
+def _confirm(request: HttpRequest, user: User) -> HttpResponse:
+    row = services.pending(user).filter(pk=_uuid(request, "confirm")).first()
+    if row is None:
+        raise Http404
+    form = CodeForm(request.POST, auto_id=f"id_{row.pk}_%s")
+    if form.is_valid():
+        try:
+            services.confirm_by_code(row, form.cleaned_data["code"], source_of(request))
+            return _done(request, _("The address was added."))
+        except services.WrongCode as error:
+            form.add_error("code", str(error))
+    return _show(request, user, tried=(row, form))
+
+
+def _again(request: HttpRequest, user: User) -> HttpResponse:
+    row = services.pending(user).filter(pk=_uuid(request, "again")).first()
+    if row is None:
+        raise Http404
+    services.add(user, row.address, place_of(request))
+    return _done(request, _("Another mail is on its way."))
+
+
+def _cancel(request: HttpRequest, user: User) -> HttpResponse:
+    services.cancel(user, _uuid(request, "cancel"))
+    return redirect("account_email")
+
+
+def _make_primary(request: HttpRequest, user: User) -> HttpResponse:
+    return _change(request, user, "primary", services.make_primary, _("%(email)s is primary now."))
+
+
+def _remove(request: HttpRequest, user: User) -> HttpResponse:
+    return _change(request, user, "remove", services.remove, _("%(email)s was removed."))
+
+
+def _change(
+    request: HttpRequest, user: User, name: str, act: Callable[..., object], sentence: str
+) -> HttpResponse:
+    number = request.POST[name]
+    # Longer ones are no numbers to a database.
+    address_id = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
+    try:
+        row = act(user, address_id, source_of(request))
+    except PublicError as error:
+        messages.error(request, str(error))
+        return redirect("account_email")
+    return _done(request, sentence % {"email": row})
+
+
+ACTS: dict[str, Act] = {
+    "again": _again,
+    "cancel": _cancel,
+    "primary": _make_primary,
+    "remove": _remove,
+}
+
+
+def _uuid(request: HttpRequest, name: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(request.POST[name])
+    except ValueError:
+        raise Http404 from None
+
+
+def _done(request: HttpRequest, sentence: str) -> HttpResponse:
+    messages.success(request, sentence)
+    return redirect("account_email")
+
+
+def _show(
+    request: HttpRequest,
+    user: User,
+    *,
+    form: AddAddressForm | None = None,
+    tried: tuple[PendingAddress, CodeForm] | None = None,
+) -> HttpResponse:
+    waiting = [
+        {
+            "row": row,
+            "form": tried[1] if tried and tried[0] == row else CodeForm(auto_id=f"id_{row.pk}_%s"),
+            "wait": services.seconds_to_next_mail(row),
+        }
+        for row in services.pending(user)
+    ]
+    context = {
+        "addresses": user.addresses.order_by("confirmed_at"),
+        "waiting": waiting,
+        "form": form or AddAddressForm(),
+    }
+    return render(request, "accounts/addresses/email.html", context)
