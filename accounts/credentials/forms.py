@@ -1,0 +1,32 @@
+"""The forms of a new password."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from accounts.passwords.forms import NewPasswordField, refuse_guessable
+from accounts.signin.forms import WhoField
+from accounts.users.models import User
+
+
+class WhoForm(forms.Form):
+    """Whose password was forgotten."""
+
+    login = WhoField()
+
+
+class NewPasswordForm(forms.Form):
+    """A new password for ``user``."""
+
+    password1 = NewPasswordField()
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+        self.fields["password1"].label = _("New password")
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what anybody would guess for this person."""
+        refuse_guessable(self, "password1", self.user)
+        return self.cleaned_data

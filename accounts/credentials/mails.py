@@ -1,0 +1,25 @@
+"""The mail that a forgotten password causes."""
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from accounts.kernel.links import absolute
+from accounts.mail.message import Message
+from accounts.users.models import User
+
+
+def reset(user: User | None, address: str, token: str) -> Message:
+    """The link to set a new password by; to nobody, if there is no address."""
+    site = {"site": settings.AUTHSITE.site_name}
+    return Message(
+        to=address,
+        subject=_("Set a new password at %(site)s") % site,
+        greeting=_("Hello %(name)s,") % {"name": user.username if user else ""},
+        paragraphs=[
+            _("Somebody, most likely you, asked to set a new password for your account."),
+            _("The link works once, for 30 minutes:"),
+        ],
+        action_label=_("Set a new password"),
+        action_url=absolute("account_reset_password_key", token),
+        closing=[_("It wasn't you? Do nothing: your password stays as it is.")],
+    )

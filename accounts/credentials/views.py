@@ -1,0 +1,106 @@
+"""The pages of a new password."""
+
+from typing import cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from accounts.credentials import services
+from accounts.credentials.forms import NewPasswordForm, WhoForm
+from accounts.kernel.places import place_of
+from accounts.kernel.proofs import Method, Proof
+from accounts.passwords.views import with_meter
+from accounts.sessions.current import forget, login_of, renew_key, source_of
+from accounts.sessions.fresh import fresh_proof_required
+from accounts.sessions.services import live
+from accounts.signin import flow, policy
+from accounts.users.models import User
+from accounts.users.services import Outdated
+
+
+@never_cache
+@with_meter
+@sensitive_post_parameters("password1")
+@require_http_methods(["GET", "HEAD", "POST"])
+@fresh_proof_required
+def change(request: HttpRequest) -> HttpResponseBase:
+    """Another password, for who has one."""
+    if not cast(User, request.user).has_usable_password():
+        return redirect("account_set_password")
+    return _take(request, "accounts/credentials/change.html")
+
+
+@never_cache
+@with_meter
+@sensitive_post_parameters("password1")
+@require_http_methods(["GET", "HEAD", "POST"])
+@fresh_proof_required
+def set_first(request: HttpRequest) -> HttpResponseBase:
+    """A first password, for who has none."""
+    if cast(User, request.user).has_usable_password():
+        return redirect("account_change_password")
+    return _take(request, "accounts/credentials/set.html")
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def reset(request: HttpRequest) -> HttpResponse:
+    """Ask for a link by mail. The answer is the same for everybody."""
+    form = WhoForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        login = form.cleaned_data["login"]
+        services.send_reset(login, place_of(request))
+        return render(request, "accounts/credentials/reset_sent.html", {"login": login})
+    return render(request, "accounts/credentials/reset.html", {"form": form})
+
+
+@login_not_required
+@never_cache
+@with_meter
+@sensitive_post_parameters("password1")
+@require_http_methods(["GET", "HEAD", "POST"])
+def reset_link(request: HttpRequest, key: str) -> HttpResponse:
+    """Set a new password by the link of the mail. It signs nobody in: the new password does."""
+    found = services.find_by_link(key)
+    if found is None:
+        return render(request, "accounts/credentials/reset_dead.html", status=404)
+    # Whatever the policy asks beyond the mail is shown here, before a password is taken.
+    missing = policy.missing(found.user, (Proof.now(Method.MAIL),))
+    if missing is not None:
+        return redirect(flow.DETOURS[missing])
+    form = NewPasswordForm(found.user, request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            services.reset(found, key, form.cleaned_data["password1"], place_of(request))
+        except services.LinkSpent:
+            return render(request, "accounts/credentials/reset_dead.html", status=404)
+        forget(request, found.user)
+        messages.success(request, _("Your new password is set. Sign in with it."))
+        return redirect("account_login")
+    context = {"form": form, "username": found.user.username}
+    return render(request, "accounts/credentials/reset_link.html", context)
+
+
+def _take(request: HttpRequest, template: str) -> HttpResponse:
+    login = login_of(request)
+    others = live(login.user).exclude(pk=login.pk).count()
+    form = NewPasswordForm(login.user, request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        context = {"form": form, "others": others, "username": login.user.username}
+        return render(request, template, context)
+    source = source_of(request).by(*login.amr)
+    try:
+        services.change(login.user, form.cleaned_data["password1"], source)
+    except services.LinkSpent:
+        messages.error(request, str(Outdated.message))
+        return redirect("home")
+    renew_key(request)
+    messages.success(request, _("Your new password is set. Every other sign-in has ended."))
+    return redirect(flow.next_of(request) or "home")
