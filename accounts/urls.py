@@ -1,9 +1,12 @@
 """Every page of the app, gathered."""
 
 from accounts.activity.urls import urlpatterns as activity
+from accounts.addresses.urls import urlpatterns as addresses
+from accounts.credentials.urls import urlpatterns as credentials
 from accounts.lockdown.urls import urlpatterns as lockdown
 from accounts.mail.urls import urlpatterns as mail
 from accounts.ops.urls import urlpatterns as ops
+from accounts.passwords.urls import urlpatterns as passwords
 from accounts.profile.urls import urlpatterns as profile
 from accounts.sessions.urls import urlpatterns as sessions
 from accounts.signin.urls import urlpatterns as signin
@@ -14,6 +17,9 @@ urlpatterns = [
     *sessions,
     *activity,
     *lockdown,
+    *addresses,
+    *credentials,
+    *passwords,
     *signup,
     *signin,
     *ops,

@@ -61,6 +61,12 @@ def session_of(request: HttpRequest) -> SessionStore:
     return cast(SessionStore, request.session)
 
 
+def renew_key(request: HttpRequest) -> None:
+    """Give the browser's session another key, at once: a copy of the former is dead."""
+    request.session.cycle_key()
+    request.session.save()
+
+
 def enter(request: HttpRequest, login: LoginSession) -> None:
     """Put this request and its browser's session into ``login``."""
     session_of(request).login = login

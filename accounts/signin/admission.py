@@ -81,8 +81,7 @@ def readmit(request: HttpRequest, login: LoginSession, proof: Proof) -> None:
     is_same = current.standing_of(request).login is not None
     is_known = is_same or known.meet(request, login.user)
     sessions.prove(login, proof, place_of(request))
-    request.session.cycle_key()
-    request.session.save()
+    current.renew_key(request)
     rotate_token(request)
     current.enter(request, login)
     event = events.PROOF_GIVEN if is_known else events.BROWSER_PROVED

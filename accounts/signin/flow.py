@@ -1,5 +1,6 @@
 """A sign-in in a browser: from a proof, through what is missing, to the page that was wanted."""
 
+from dataclasses import asdict, dataclass
 from typing import cast
 
 # Internal, since allauth's public ``perform_login`` can't carry the state that our stage reads.
@@ -11,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.activity import events
 from accounts.activity.services import record
+from accounts.kernel import clock
 from accounts.kernel.links import safe_next
 from accounts.kernel.proofs import Proof
 from accounts.sessions.current import source_of
@@ -23,6 +25,8 @@ from accounts.users.models import PendingSignup, User
 # In the session of a browser that waits for a confirmation: which, and for how long it signs in.
 PENDING = "pending_signup"
 REMEMBER = "pending_remember"
+# In the session of a browser that waits for a code by mail.
+CODE = "mail_code"
 # Where a person shows what the policy found missing.
 DETOURS = {Missing.CREDENTIAL: "account_login", Missing.ADDRESS: "signup_confirm"}
 
@@ -67,6 +71,33 @@ def remember_pending(
 def pending_of(request: HttpRequest) -> str | None:
     """The id of the sign-up that this browser may confirm."""
     return request.session.get(PENDING)
+
+
+@dataclass(frozen=True)
+class CodeAsked:
+    """A code that this browser has asked for: for whom, which, and how the sign-in is to be."""
+
+    login: str
+    nonce: str
+    remember: bool
+    next_url: str
+    until: float
+
+
+def remember_code(request: HttpRequest, asked: CodeAsked) -> None:
+    """Note what this browser waits for."""
+    request.session[CODE] = asdict(asked)
+
+
+def code_asked(request: HttpRequest) -> CodeAsked | None:
+    """What this browser waits for, or None."""
+    kept = request.session.get(CODE)
+    return CodeAsked(**kept) if kept and kept["until"] > clock.now().timestamp() else None
+
+
+def forget_code(request: HttpRequest) -> None:
+    """It has come."""
+    request.session.pop(CODE, None)
 
 
 def next_of(request: HttpRequest) -> str:

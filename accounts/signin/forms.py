@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel.forms import no_longer_than, text_input
+from accounts.kernel.forms import CodeField, no_longer_than, text_input
 from accounts.kernel.text import refuse_invisible
 from accounts.passwords.forms import CurrentPasswordField, NewPasswordField, refuse_guessable
 from accounts.users import addresses
@@ -13,16 +13,44 @@ from accounts.users.forms import AddressField, UsernameField
 from accounts.users.models import User
 
 
-class LoginForm(forms.Form):
-    """Who, by what, and for how long. It looks nobody up: the view asks the door."""
+class WhoField(forms.CharField):
+    """A name or an address, of somebody or nobody: it looks nobody up."""
 
-    login = forms.CharField(
-        label=_("Username or email address"),
-        validators=[no_longer_than(addresses.MAX_LENGTH), refuse_invisible],
-        widget=text_input("username"),
-    )
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            label=_("Username or email address"),
+            validators=[no_longer_than(addresses.MAX_LENGTH), refuse_invisible],
+            widget=text_input("username"),
+            **options,
+        )
+
+
+class RememberField(forms.BooleanField):
+    """Whether the sign-in outlives the browser."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(label=_("Keep me signed in on this device"), required=False, **options)
+
+
+class LoginForm(forms.Form):
+    """Who, by what, and for how long."""
+
+    login = WhoField()
     password = CurrentPasswordField()
-    remember = forms.BooleanField(label=_("Keep me signed in on this device"), required=False)
+    remember = RememberField()
+
+
+class WhoForm(forms.Form):
+    """Who wants a code by mail, and for how long."""
+
+    login = WhoField()
+    remember = RememberField()
+
+
+class CodeForm(forms.Form):
+    """The code of the mail."""
+
+    code = CodeField()
 
 
 class PasswordForm(forms.Form):

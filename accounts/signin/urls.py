@@ -6,6 +6,7 @@ from accounts.signin import views
 
 urlpatterns = [
     path("accounts/login/", views.login, name="account_login"),
+    path("accounts/login/code/", views.login_code, name="login_code"),
     path("accounts/logout/", views.logout, name="account_logout"),
     path("accounts/reauthenticate/", views.reauthenticate, name="account_reauthenticate"),
     path("accounts/inactive/", views.inactive, name="account_inactive"),

@@ -9,18 +9,23 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.codes.services import CODE_LIFE
+from accounts.kernel import clock
 from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method, Proof
+from accounts.passwords import services as passwords
 from accounts.sessions import fresh
 from accounts.sessions.current import standing_of
-from accounts.signin import flow, services
+from accounts.signin import flow, mailed, services
 from accounts.signin.admission import readmit, sign_out
-from accounts.signin.forms import LoginForm, PasswordForm
+from accounts.signin.forms import CodeForm, LoginForm, PasswordForm, WhoForm
 from accounts.users.models import PendingSignup
 
 type View = Callable[[HttpRequest], HttpResponse]
@@ -68,7 +73,74 @@ def _sign_in(request: HttpRequest, form: LoginForm) -> HttpResponse:
     if isinstance(account, PendingSignup) and next_url:
         services.keep_next(account, next_url)
     proof = Proof.now(Method.PASSWORD)
-    return flow.begin(request, account, proof, remember=data["remember"], next_url=next_url)
+    # Known since it was chosen: whoever has the list would be let in, too (ASVS 6.2.12).
+    is_known = passwords.is_compromised(data["password"])
+    if is_known:
+        next_url = f"{reverse('account_change_password')}?{urlencode({'next': next_url})}"
+    answer = flow.begin(request, account, proof, remember=data["remember"], next_url=next_url)
+    if is_known and request.user.is_authenticated:
+        messages.warning(request, _("Your password is on a list of stolen ones. Choose another."))
+    return answer
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@home_if_signed_in
+def login_code(request: HttpRequest) -> HttpResponse:
+    """Sign in by a code that is mailed: first who one is, then the code, in the same browser."""
+    asked = flow.code_asked(request)
+    if "code" in request.POST and asked:
+        return _sign_in_by_code(request, asked)
+    if "login" in request.POST:
+        return _ask_for_code(request)
+    if asked and "other" not in request.GET:
+        return _show_code(request, asked, CodeForm())
+    context = {"form": WhoForm(), "next": flow.next_of(request)}
+    return render(request, "accounts/signin/code_ask.html", context)
+
+
+def _ask_for_code(request: HttpRequest) -> HttpResponse:
+    form = WhoForm(request.POST)
+    if not form.is_valid():
+        context = {"form": form, "next": flow.next_of(request)}
+        return render(request, "accounts/signin/code_ask.html", context)
+    nonce = mailed.new_nonce()
+    mailed.send_code(form.cleaned_data["login"], nonce, place_of(request))
+    asked = flow.CodeAsked(
+        form.cleaned_data["login"],
+        nonce,
+        form.cleaned_data["remember"],
+        flow.next_of(request),
+        (clock.now() + CODE_LIFE).timestamp(),
+    )
+    flow.remember_code(request, asked)
+    return redirect("login_code")
+
+
+def _sign_in_by_code(request: HttpRequest, asked: flow.CodeAsked) -> HttpResponse:
+    form = CodeForm(request.POST)
+    if form.is_valid():
+        try:
+            code = form.cleaned_data["code"]
+            user = mailed.prove_code(asked.login, asked.nonce, code, place_of(request))
+            flow.forget_code(request)
+            proof = Proof.now(Method.MAIL)
+            return flow.begin(
+                request, user, proof, remember=asked.remember, next_url=asked.next_url
+            )
+        except mailed.WrongCode as error:
+            form.add_error("code", str(error))
+    return _show_code(request, asked, form)
+
+
+def _show_code(request: HttpRequest, asked: flow.CodeAsked, form: CodeForm) -> HttpResponse:
+    context = {
+        "form": form,
+        "asked": asked,
+        "resend_wait": mailed.seconds_to_next_mail(asked.login, place_of(request)),
+    }
+    return render(request, "accounts/signin/code.html", context)
 
 
 @login_not_required

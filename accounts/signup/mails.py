@@ -18,7 +18,7 @@ def confirm(signup: PendingSignup, code: str, token: str) -> Message:
         subject=_("%(code)s is your code for %(site)s")
         % {"code": code, "site": settings.AUTHSITE.site_name},
         paragraphs=[
-            _("enter this code where you signed up, within 15 minutes:"),
+            _("Enter this code where you signed up, within 15 minutes:"),
         ],
         code=code,
         action_label=_("Or open this page to confirm your address"),

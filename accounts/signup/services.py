@@ -12,6 +12,7 @@ from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.kernel import clock
 from accounts.kernel.errors import PublicError
+from accounts.kernel.languages import speaking, spoken
 from accounts.kernel.places import Place
 from accounts.mail.services import post
 from accounts.passwords import services as passwords
@@ -193,7 +194,9 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, place: Pl
         with transaction.atomic():
             if not codes.spend(purpose, signup.pk, secret, signup.address_key):
                 raise WrongCode
-            user = users.create_user(signup.username, signup.password, id=signup.pk)
+            user = users.create_user(
+                signup.username, signup.password, id=signup.pk, language=spoken()
+            )
             # Before the name: whoever waits for the same address holds nothing that others want.
             users.confirm_address(user, signup.address)
             users.keep_name(signup)
@@ -214,6 +217,7 @@ def _post(signup: PendingSignup, code: str, token: str) -> None:
 
     They are issued in either case, so that the work is the same; the notice holds neither.
     """
-    owners = Address.objects.filter(key=signup.address_key).first()
-    # To the owner's address as it is stored, never as a stranger typed it (CVE-2019-19844).
-    post(mails.already_taken(owners.address) if owners else mails.confirm(signup, code, token))
+    owners = Address.objects.select_related("user").filter(key=signup.address_key).first()
+    with speaking(owners.user.language if owners else spoken()):
+        # To the owner's address as it is stored, never as a stranger typed it (CVE-2019-19844).
+        post(mails.already_taken(owners.address) if owners else mails.confirm(signup, code, token))

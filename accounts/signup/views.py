@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method, Proof
+from accounts.passwords.views import with_meter
 from accounts.signin import flow
 from accounts.signin.forms import NewAccountForm
 from accounts.signin.services import InvalidCredentials, prove_password
@@ -29,6 +30,7 @@ from accounts.users.services import UsernameTaken
 
 @login_not_required
 @never_cache
+@with_meter
 @sensitive_post_parameters("password1")
 @require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in

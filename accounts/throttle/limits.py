@@ -43,3 +43,19 @@ MAIL_ADDRESS = Limit("mail.address", burst=40, refill=120)
 MAIL_AGAIN = Limit("mail.again", burst=1, refill=60)
 
 CODE_SUBSCRIBER = Limit("code.subscriber", burst=30, refill=10)
+
+# Links and codes asked for by whoever types a name or an address.
+RECOVERY_SUBSCRIBER = Limit("recovery.subscriber", burst=30, refill=20)
+RECOVERY_EVERYONE = Limit("recovery.everyone", burst=600, refill=0.5)
+
+# Addresses that one person asks to add, whose mailboxes are others'.
+ADDRESS_USER = Limit("address.user", burst=10, refill=600)
+
+# The meter of a new password asks at each pause in typing. Measuring the worst passwords takes a
+# quarter of a second and holds the interpreter: everybody together may take a quarter of it.
+STRENGTH_SUBSCRIBER = Limit("strength.subscriber", burst=20, refill=2)
+STRENGTH_EVERYONE = Limit("strength.everyone", burst=60, refill=1)
+
+# A name that is given up stays held for a while: nobody collects them.
+RENAME = Limit("rename", burst=1, refill=24 * 3600)
+RENAME_TRY = Limit("rename.try", burst=10, refill=600)

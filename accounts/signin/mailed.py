@@ -1,0 +1,133 @@
+"""Secrets that are mailed to whoever says a name or an address: strangers cost and see the same."""
+
+import hashlib
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity import events
+from accounts.activity.services import Source, record
+from accounts.codes import services as codes
+from accounts.codes.services import Purpose
+from accounts.kernel import secrets
+from accounts.kernel.errors import PublicError
+from accounts.kernel.languages import speaking
+from accounts.kernel.places import Place
+from accounts.mail.services import post
+from accounts.signin import mails
+from accounts.throttle import familiar
+from accounts.throttle.limits import (
+    CODE_SUBSCRIBER,
+    MAIL_ADDRESS,
+    MAIL_AGAIN,
+    MAIL_SUBSCRIBER,
+    RECOVERY_EVERYONE,
+    RECOVERY_SUBSCRIBER,
+)
+from accounts.throttle.services import spend, wait
+from accounts.users import addresses
+from accounts.users import services as users
+from accounts.users.models import Address, User
+
+CODE = Purpose("signin.code")
+
+
+class WrongCode(PublicError):
+    """Wrong, old, used up, or nobody's: one answer for all."""
+
+    code = "invalid_code"
+    status = 401
+    message = _("That code is not right, or not any more. Check it, or ask for a new mail.")
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """Whoever has the name or address ``key``: a user and the address to mail to, or nobody."""
+
+    key: str
+    user: User | None = None
+    address: str = ""
+
+    @property
+    def language(self) -> str:
+        """Theirs, and never that of whoever asks: anybody can."""
+        return self.user.language if self.user else ""
+
+    def subject(self, nonce: str) -> str:
+        """What a secret is issued for: a user as it is now (or nobody), and one request for it.
+
+        A change of credentials or addresses makes it another subject, so that what was mailed
+        before is worth nothing. With the nonce, nobody's asking ends what somebody else was sent.
+        """
+        if self.user:
+            return f"{self.user.pk} {self.user.credential_version} {nonce}"
+        return f"{hashlib.sha256(self.key.encode()).hexdigest()[:32]} {nonce}"
+
+
+def new_nonce() -> str:
+    """Tells one request for a secret from another."""
+    return secrets.hexadecimal(16)[:12]
+
+
+def recipient_of(login: str) -> Recipient:
+    """Who gets a mail for what was typed: at the confirmed address itself, or at the primary one.
+
+    Pending and switched-off people get none. The queries are the same whoever is found.
+    """
+    key = users.login_key(login)
+    account = users.find(login)
+    user = account if isinstance(account, User) and account.is_active else None
+    wanted = key if "@" in key else addresses.key(user.email) if user else ""
+    # To the address as it is stored, never as it was typed (CVE-2019-19844).
+    row = Address.objects.filter(user=user, key=wanted).first()
+    return Recipient(key, user, row.address) if user and row else Recipient(key)
+
+
+def charge_mail(purpose: Purpose, recipient: Recipient, place: Place) -> None:
+    """Spend what a mail to whoever it is costs; ``Later``.
+
+    By what was typed: one budget for an account would tell which names and addresses are one's.
+    Strangers together can't use up what is left to places that the account knows.
+    """
+    key, network = recipient.key, place.network
+    spend(RECOVERY_SUBSCRIBER, network)
+    spend(MAIL_AGAIN, purpose.name, key, network)
+    spend(MAIL_SUBSCRIBER, key, network)
+    account = recipient.user.pk if recipient.user else key
+    if familiar.find(account, network) is None:
+        spend(MAIL_ADDRESS, key)
+        spend(RECOVERY_EVERYONE)
+
+
+def send_code(login: str, nonce: str, place: Place) -> None:
+    """Mail a code to whoever has that name or address, for the browser with that nonce."""
+    recipient = _unlocked(recipient_of(login))
+    charge_mail(CODE, recipient, place)
+    with transaction.atomic():
+        code = codes.issue_code(CODE, recipient.subject(nonce))
+        with speaking(recipient.language):
+            post(mails.code(recipient.address, code))
+
+
+def prove_code(login: str, nonce: str, typed: str, place: Place) -> User:
+    """Whose code ``typed`` is; it's spent by being right. :class:`WrongCode`, ``Later``."""
+    spend(CODE_SUBSCRIBER, place.network)
+    recipient = _unlocked(recipient_of(login))
+    subject = recipient.subject(nonce)
+    is_right = codes.try_code(CODE, subject, typed) and codes.spend(CODE, subject, typed)
+    if not is_right or recipient.user is None:
+        record(recipient.user, events.SIGN_IN_FAILED, Source(place))
+        raise WrongCode
+    return recipient.user
+
+
+def _unlocked(recipient: Recipient) -> Recipient:
+    """The same, or nobody: a code is no way round the new password that a lockdown asks for."""
+    is_locked = recipient.user is not None and recipient.user.is_locked_down
+    return Recipient(recipient.key) if is_locked else recipient
+
+
+def seconds_to_next_mail(login: str, place: Place) -> int:
+    """How long until :func:`send_code` may be called again; 0 for now."""
+    return wait(MAIL_AGAIN, CODE.name, users.login_key(login), place.network)
