@@ -5,10 +5,15 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
+from django.core.signals import request_finished
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.utils import timezone, translation
+from django.utils.cache import patch_vary_headers
 
 from accounts.kernel.client import client_address, parse, trusts
 from accounts.kernel.errors import PublicError
+from accounts.kernel.languages import spoken
+from accounts.kernel.zones import zone
 from authsite.errors import public_error
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -94,6 +99,31 @@ def _check_host(host: str | None) -> None:
     match = HOST.fullmatch(host)
     if not match or int(match[1] or 0) > LARGEST_PORT:
         raise DisallowedHost("Invalid Host header.")
+
+
+class LocaleMiddleware:
+    """Answers in the language and time zone of who is signed in; others' browsers say which."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        # Not behind the view: a file that is streamed is written later.
+        request_finished.connect(_forget_locale)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer so, and say in which language."""
+        language = getattr(request.user, "language", "")
+        translation.activate(language or translation.get_language_from_request(request))
+        timezone.activate(zone(getattr(request.user, "time_zone", "UTC")))
+        response = self.get_response(request)
+        response.setdefault("Content-Language", spoken())
+        patch_vary_headers(response, ["Accept-Language"])
+        return response
+
+
+def _forget_locale(**_more: object) -> None:
+    """The thread's next request is somebody else's, and may be refused before its own is known."""
+    translation.deactivate()
+    timezone.deactivate()
 
 
 class PublicErrorMiddleware:

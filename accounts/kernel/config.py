@@ -13,6 +13,7 @@ from accounts.kernel.client import Network
 from accounts.kernel.readers import (
     address,
     choice,
+    contact,
     fernet_keys,
     ip,
     line,
@@ -101,12 +102,21 @@ class Config:
         "The sender of the site's mails, without a name. In development `authsite@localhost`.",
         mailbox,
     )
+    security_contact: str = knob(
+        "Where people report faults and ask for help, shown in `security.txt` and on the help "
+        "page: `mailto:security@example.org` or an `https:` address. If not given, MAIL_FROM.",
+        contact,
+    )
     trusted_proxies: tuple[Network, ...] = knob(
         "Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` count: addresses or networks.",
         networks,
         default=(),
     )
     signup: str = knob("Whether strangers may sign up.", choice("open", "closed"), default="open")
+    pwned_passwords_file: str = knob(
+        "The path of a local copy of the whole list of Have I Been Pwned, sorted by SHA-1 hash, a "
+        "line `HASH:COUNT` each; passwords on it are refused. Searched on disk, never loaded."
+    )
     session_protection: str = knob(
         "What becomes of a sign-in that another browser uses (another family or system; a new "
         "version is the same). `off`: nothing, `basic`: it must prove who it is, `strong`: the "
@@ -157,6 +167,11 @@ class Config:
         """The host without a port; an IPv6 address in brackets."""
         name = urlsplit(self.origin).hostname or ""
         return f"[{name}]" if ":" in name else name
+
+    @property
+    def contact(self) -> str:
+        """The address, as a URI (RFC 6068), of whoever answers for the site."""
+        return self.security_contact or f"mailto:{quote(self.mail_from, safe='@+')}"
 
     def faults(self) -> list[str]:
         """What makes these settings unsafe to run with, a sentence each."""

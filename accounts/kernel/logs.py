@@ -4,7 +4,8 @@ import logging
 import re
 
 # Paths whose last part opens something: the line says which page, never the secret.
-SECRET_PATHS = re.compile(r"(/accounts/(?:confirm-email|owner|lockdown)/)[^/\s\"']+")
+_PAGES = "confirm-email|owner|lockdown|password/reset|email/confirm"
+SECRET_PATHS = re.compile(rf"(/accounts/(?:{_PAGES})/)[^/\s\"']+")
 
 
 class OneLine(logging.Formatter):

@@ -14,6 +14,7 @@ from accounts.activity.services import Source, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.kernel.errors import PublicError
+from accounts.kernel.languages import spoken
 from accounts.kernel.links import absolute
 from accounts.kernel.places import Place
 from accounts.passwords import services as passwords
@@ -57,6 +58,6 @@ def create_owner(token: str, username: str, email: str, password: str, place: Pl
     with transaction.atomic():
         if administrator_exists() or not codes.spend(LINK, SITE, token):
             raise LinkSpent
-        user = users.create_administrator(username, email, hashed)
+        user = users.create_administrator(username, email, hashed, language=spoken())
         record(user, events.SIGNED_UP, Source(place))
         return user

@@ -1,7 +1,13 @@
-"""Pages for whoever runs the site."""
+"""Pages for whoever runs the site, and about it."""
 
 from django.urls import path
 
-from accounts.ops import views
+from accounts.ops import public, views
 
-urlpatterns = [path("accounts/owner/<str:token>/", views.owner_link, name="owner")]
+urlpatterns = [
+    path("accounts/owner/<str:token>/", views.owner_link, name="owner"),
+    path("help/", public.help_page, name="help"),
+    path("privacy/", public.privacy, name="privacy"),
+    path(".well-known/security.txt", public.security_txt, name="security_txt"),
+    path(".well-known/change-password", public.change_password, name="well_known_change_password"),
+]

@@ -4,4 +4,7 @@ from django.urls import path
 
 from accounts.profile import views
 
-urlpatterns = [path("", views.home, name="home")]
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("accounts/profile/", views.profile, name="profile"),
+]

@@ -1,13 +1,95 @@
-"""Home: one's account at a glance."""
+"""Home: one's account at a glance; and what one says of oneself."""
 
+from datetime import timedelta
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.kernel import clock
+from accounts.kernel.languages import speaking, spoken
+from accounts.profile import services
+from accounts.profile.forms import ProfileForm, RenameForm
+from accounts.sessions import fresh
+from accounts.sessions.current import login_of, source_of
+from accounts.sessions.services import live
+from accounts.users.models import User
+from accounts.users.services import Outdated, UsernameTaken
 
 
 @never_cache
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Greets by name; a stranger is led to sign in and back."""
-    return render(request, "accounts/profile/home.html")
+    places = live(login_of(request).user).count()
+    return render(request, "accounts/profile/home.html", {"places": places})
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def profile(request: HttpRequest) -> HttpResponse:
+    """Change it, or the username; the latter needs a fresh proof."""
+    user = login_of(request).user
+    if request.method != "POST":
+        return _show(request, user)
+    return _rename(request, user) if "username" in request.POST else _save(request, user)
+
+
+def _save(request: HttpRequest, user: User) -> HttpResponse:
+    form = ProfileForm(request.POST)
+    if not form.is_valid():
+        return _show(request, user, form=form)
+    services.save(user, form.cleaned_data, source_of(request))
+    # The page that shows it speaks the language that was just chosen.
+    with speaking(form.cleaned_data["language"]):
+        messages.success(request, _("Your profile was saved."))
+    return redirect("profile")
+
+
+def _rename(request: HttpRequest, user: User) -> HttpResponse:
+    form = RenameForm(request.POST)
+    if form.is_valid():
+        name = form.cleaned_data["username"]
+        if not fresh.is_fresh(request):
+            return _ask_for_proof(name)
+        try:
+            services.rename(user, name, source_of(request).by(*login_of(request).amr))
+            messages.success(request, _("Your username is %(name)s now.") % {"name": name})
+            return redirect("profile")
+        except (services.SameName, UsernameTaken, Outdated) as error:
+            form.add_error("username", str(error))
+    return _show(request, user, rename_form=form)
+
+
+def _ask_for_proof(name: str) -> HttpResponse:
+    """The proof, and back to the form with the name still in it."""
+    back = f"{reverse('profile')}?{urlencode({'username': name})}"
+    return redirect_to_login(back, reverse("account_reauthenticate"))
+
+
+def _show(
+    request: HttpRequest,
+    user: User,
+    *,
+    form: ProfileForm | None = None,
+    rename_form: RenameForm | None = None,
+) -> HttpResponse:
+    wait = services.seconds_to_next_name(user)
+    initial = {
+        "display_name": user.display_name,
+        "about": user.about,
+        "language": user.language or spoken(),
+        "time_zone": user.time_zone,
+    }
+    context = {
+        "form": form or ProfileForm(initial=initial),
+        "rename_form": rename_form or RenameForm(initial={"username": request.GET.get("username")}),
+        "rename_at": clock.now() + timedelta(seconds=wait) if wait else None,
+    }
+    return render(request, "accounts/profile/profile.html", context)

@@ -26,6 +26,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "accounts.sessions.middleware.AuthenticationMiddleware",
+    # Whatever refuses from here on does so in the person's language.
+    "authsite.middleware.LocaleMiddleware",
     # Closed unless opened: a view that strangers may see says so itself.
     "accounts.sessions.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

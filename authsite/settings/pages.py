@@ -1,7 +1,5 @@
 """Templates, languages, static files."""
 
-from django.utils.translation import gettext_lazy as _
-
 from authsite.settings.site import BASE_DIR
 
 TEMPLATES = [
@@ -24,7 +22,8 @@ TEMPLATES = [
 FORM_RENDERER = "accounts.kernel.forms.Renderer"
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English"))]
+# By the names that their speakers look for.
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 
 STATIC_URL = "/static/"

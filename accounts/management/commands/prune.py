@@ -5,11 +5,13 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from accounts.activity import services as activity
+from accounts.addresses import services as addresses
 from accounts.codes.models import Code
 from accounts.kernel import clock
 from accounts.sessions import services as sessions
 from accounts.signup import services as signup
 from accounts.throttle.models import Budget, FamiliarPlace
+from accounts.users import services as users
 
 
 class Command(BaseCommand):
@@ -22,10 +24,12 @@ class Command(BaseCommand):
         now = clock.now()
         counts = {
             "sign-ups": signup.prune(),
+            "addresses": addresses.prune(),
             "codes": Code.objects.filter(expires_at__lte=now).delete()[0],
             "sessions": sessions.prune(),
             "events": activity.prune(),
             "budgets": Budget.objects.filter(whole_at__lte=now.timestamp() * 1000).delete()[0],
             "places": FamiliarPlace.objects.filter(until__lte=now).delete()[0],
+            "names": users.prune_names(),
         }
         self.stdout.write(", ".join(f"{count} {what}" for what, count in counts.items()))

@@ -1,0 +1,77 @@
+"""Pages about the site, for everybody and for machines."""
+
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from accounts.activity import services as activity
+from accounts.kernel import clock
+from accounts.kernel.links import absolute
+from accounts.sessions import services as sessions
+from accounts.throttle import familiar
+from accounts.users import services as users
+
+# Anew with each request: RFC 9116 section 2.5.5 wants less than a year.
+SECURITY_TXT_LIFE = timedelta(days=180)
+
+
+@login_not_required
+@require_safe
+def security_txt(_request: HttpRequest) -> HttpResponse:
+    """Whom to tell of a fault, for machines (RFC 9116)."""
+    last_day = (clock.now() + SECURITY_TXT_LIFE).date()
+    lines = (
+        f"Contact: {settings.AUTHSITE.contact}",
+        f"Expires: {datetime.combine(last_day, time()).isoformat()}Z",
+        f"Preferred-Languages: {', '.join(code for code, _name in settings.LANGUAGES)}",
+        f"Canonical: {absolute('security_txt')}",
+    )
+    text = "".join(f"{line}\n" for line in lines)
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")
+
+
+@login_not_required
+@require_safe
+def change_password(_request: HttpRequest) -> HttpResponse:
+    """Where password managers lead to (W3C, A Well-Known URL for Changing Passwords)."""
+    return redirect("account_change_password")
+
+
+@login_not_required
+@require_safe
+def help_page(request: HttpRequest) -> HttpResponse:
+    """What to do when one can't get in, or somebody else may be in."""
+    return render(request, "accounts/ops/help.html", {"contact": _contact()})
+
+
+@login_not_required
+@require_safe
+def privacy(request: HttpRequest) -> HttpResponse:
+    """What is stored, for how long, and what leaves. Each figure is the setting in force."""
+    return render(request, "accounts/ops/privacy.html", {"contact": _contact(), **_figures()})
+
+
+def _contact() -> dict[str, str]:
+    """Where to ask, as a link and as people read it."""
+    uri = settings.AUTHSITE.contact
+    written = settings.AUTHSITE.security_contact or settings.AUTHSITE.mail_from
+    return {"uri": uri, "words": written.removeprefix("mailto:")}
+
+
+def _figures() -> dict[str, Any]:
+    return {
+        "config": settings.AUTHSITE,
+        "session_cookie": settings.SESSION_COOKIE_NAME,
+        "csrf_cookie": settings.CSRF_COOKIE_NAME,
+        "known_cookie": settings.KNOWN_COOKIE_NAME,
+        "csrf_days": timedelta(seconds=settings.CSRF_COOKIE_AGE).days,
+        "known_days": familiar.LIFE.days,
+        "name_days": users.FORMER_NAME_LIFE.days,
+        "nobodys_days": activity.NOBODYS_LIFE.days,
+        "ended_hours": sessions.KEEP_ENDED // timedelta(hours=1),
+    }

@@ -1,0 +1,39 @@
+"""The forms of a profile."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from accounts.kernel import zones
+from accounts.users.forms import AboutField, DisplayNameField, UsernameField
+
+
+class ProfileForm(forms.Form):
+    """What a person says of itself, and how pages speak to it. No proof is needed."""
+
+    display_name = DisplayNameField()
+    about = AboutField()
+    language = forms.ChoiceField(
+        label=_("Language"),
+        help_text=_("Of these pages, and of the mails that you get."),
+        choices=settings.LANGUAGES,
+        widget=forms.Select({"class": "input", "autocomplete": "language"}),
+    )
+    time_zone = forms.ChoiceField(
+        label=_("Time zone"),
+        help_text=_("Times are shown in it."),
+        choices=zones.choices,
+        widget=forms.Select({"class": "input", "autocomplete": "off"}),
+    )
+
+
+class RenameForm(forms.Form):
+    """Another username."""
+
+    username = UsernameField()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = _("New username")

@@ -1,0 +1,54 @@
+"""Changing what a person is called, and what it says of itself."""
+
+from collections.abc import Mapping
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity import events
+from accounts.activity.services import Source, record
+from accounts.kernel.errors import PublicError
+from accounts.throttle.limits import RENAME, RENAME_TRY
+from accounts.throttle.services import give_back, spend, wait
+from accounts.users import services as users
+from accounts.users.models import User
+
+
+class SameName(PublicError):
+    """Nothing to change."""
+
+    code = "same_name"
+    message = _("That is your username already.")
+
+
+def save(user: User, profile: Mapping[str, str], source: Source) -> None:
+    """Take the fields of ``profile``, which are clean; nothing is written where nothing changes."""
+    changed = {name: value for name, value in profile.items() if getattr(user, name) != value}
+    if not changed:
+        return
+    with transaction.atomic():
+        User.objects.filter(pk=user.pk).update(**changed)
+        record(user, events.PROFILE_CHANGED, source)
+
+
+def seconds_to_next_name(user: User) -> int:
+    """How long until :func:`rename` may be called; 0 for now."""
+    return wait(RENAME, user.pk)
+
+
+def rename(user: User, name: str, source: Source) -> None:
+    """Another username, which is clean; once a day.
+
+    :class:`SameName`, ``UsernameTaken``, ``Later``.
+    """
+    if name == user.username:
+        raise SameName
+    spend(RENAME_TRY, user.pk)
+    spend(RENAME, user.pk)
+    try:
+        with transaction.atomic():
+            renamed = users.rename(user, name)
+            record(renamed, events.RENAMED, source, detail=f"{user.username} → {name}")
+    except (users.UsernameTaken, users.Outdated):
+        give_back((RENAME, user.pk))
+        raise
