@@ -20,11 +20,11 @@ $(shell rm -f $(RUN_STAMP) $(DEV_STAMP))
 endif
 endif
 
-.PHONY: help run test check proof lock clean python
+.PHONY: help run test check proof messages lock clean python
 
 help: ## list these
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name does; do \
-	    printf 'make %-7s %s\n' "$$name" "$$does"; done
+	    printf 'make %-8s %s\n' "$$name" "$$does"; done
 
 # Settings given to make (`make run PORT=9000`) reach the recipe by themselves.
 run: $(RUN_STAMP) ## run the site at http://localhost:8000 (PORT=, BIND= change it)
@@ -49,6 +49,9 @@ check: $(DEV_STAMP) ## check format, lint, types, imports, deployment, migration
 proof: $(DEV_STAMP) ## the long ones: races, kill runs, and each defence taken out in turn
 	@$(PY) -m pytest -m proof
 	@$(PY) tests/sabotage/run.py
+
+messages: $(DEV_STAMP) ## bring locale/ up to date with code and templates
+	@$(PY) -m tests.support.translations
 
 lock: $(DEV_STAMP) ## compile requirements.in and requirements-dev.in, with hashes
 	@$(COMPILE) --output-file requirements.txt requirements.in

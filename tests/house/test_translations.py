@@ -1,0 +1,85 @@
+"""What holds for every language but the source's, English: complete, exact, and compiled."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from babel.messages.catalog import Catalog, Message
+from babel.messages.mofile import read_mo
+from django.conf import settings
+
+from tests.support.translations import LOCALE, NAME, read, used
+
+LANGUAGES = [code for code, _name in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
+PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%%")
+TAG = re.compile(r"<[^>]*>")
+
+
+@pytest.fixture(params=LANGUAGES)
+def language(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def catalog(language: str) -> Catalog:
+    return read(language)
+
+
+def messages(catalog: Catalog) -> list[Message]:
+    return [message for message in catalog if message.id]
+
+
+def by_original(catalog: Catalog) -> dict[tuple[object, object], object]:
+    return {(forms(m.id), m.context): forms(m.string) for m in messages(catalog)}
+
+
+def forms(text: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The singular and the plurals, or the one form of a text that has no number."""
+    return (text or "",) if text is None or isinstance(text, str) else tuple(text)
+
+
+def pairs(message: Message) -> list[tuple[str, str]]:
+    """Each translated form with its original; a language may have more plurals than English."""
+    originals, translations = forms(message.id), forms(message.string)
+    return [(originals[min(n, len(originals) - 1)], text) for n, text in enumerate(translations)]
+
+
+def parts(pattern: re.Pattern[str], text: str) -> Counter[str]:
+    return Counter(pattern.findall(text))
+
+
+def test_every_text_in_use_is_translated_and_no_other(catalog: Catalog) -> None:
+    there, needed = set(by_original(catalog)), set(by_original(used()))
+    undone = [m.id for m in messages(catalog) if m.fuzzy or not all(forms(m.string))]
+
+    assert there >= needed, "make messages adds them"
+    assert needed >= there, "make messages drops them"
+    assert list(catalog.obsolete) == []
+    assert undone == []
+
+
+def test_placeholders_and_tags_are_those_of_the_original(catalog: Catalog) -> None:
+    for original, translation in (pair for m in messages(catalog) for pair in pairs(m)):
+        assert parts(PLACEHOLDER, translation) == parts(PLACEHOLDER, original), translation
+        assert parts(TAG, translation) == parts(TAG, original), translation
+
+
+def test_no_translation_breaks_out_of_a_page(catalog: Catalog) -> None:
+    """Templates write translations as they are, into attributes too; and quotes are typographic."""
+    for _original, translation in (pair for m in messages(catalog) for pair in pairs(m)):
+        assert not set("\"'<>") & set(TAG.sub("", translation)), translation
+
+
+def test_a_translation_begins_and_ends_like_its_original(catalog: Catalog) -> None:
+    """Parts of a sentence stay parts, a label's colon stays, and so does the space around."""
+    for original, translation in (pair for m in messages(catalog) for pair in pairs(m)):
+        for marks in (r"^[\s:,]*", r"[\s.:,?…]*$"):
+            assert re.findall(marks, translation) == re.findall(marks, original), translation
+
+
+def test_the_compiled_file_is_what_the_source_says(language: str, catalog: Catalog) -> None:
+    with (LOCALE / language / f"{NAME}.mo").open("rb") as file:
+        compiled = read_mo(file)
+
+    assert by_original(compiled) == by_original(catalog)
