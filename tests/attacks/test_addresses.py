@@ -1,0 +1,328 @@
+"""Addresses are ways back into an account: taking, swapping and keeping them against the owner."""
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.users.models import Address, User
+from tests.attacks.steps import (
+    PASSWORD,
+    is_signed_in,
+    log_in,
+    make_user,
+    outbox,
+    path_of,
+    sign_up,
+)
+from tests.conftest import Clock
+from tests.support.signin import signed_in
+
+pytestmark = pytest.mark.django_db
+
+EMAIL = "/accounts/email/"
+MINE = "alice@example.org"
+THIEFS = "thief@example.net"
+# What differs from one answer to the next: ids, CSRF tokens, nonces.
+CHANGING = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4,12}){4}|(token|nonce)[^>]+"')
+
+
+@pytest.fixture
+def alice() -> User:
+    user: User = make_user("alice")
+    return user
+
+
+def button(browser: Client, name: str, address: str = "") -> str:
+    """The value of a button of that name on the page, beside that address."""
+    rows = re.split(r"<li|<section", browser.get(EMAIL).text)
+    (row,) = [row for row in rows if f'name="{name}"' in row and address in row]
+    found = re.search(rf'name="{name}" value="([^"]+)"', row)
+    assert found
+    return found[1]
+
+
+def add(browser: Client, address: str) -> Any:
+    """Add an address and confirm it by the code that went there."""
+    browser.post(EMAIL, {"email": address})
+    return confirm(browser, address, outbox()[-1].code)
+
+
+def confirm(browser: Client, address: str, code: str) -> Any:
+    return browser.post(EMAIL, {"confirm": button(browser, "confirm", address), "code": code})
+
+
+def make_primary(browser: Client, address: str) -> Any:
+    return browser.post(EMAIL, {"primary": button(browser, "primary", address)})
+
+
+def told(address: str, words: str) -> Any:
+    """The newest mail to an address with these words in its subject."""
+    return [mail for mail in outbox() if mail.to == address and words in mail.subject][-1]
+
+
+def state(user: User) -> tuple[str, set[str]]:
+    user.refresh_from_db()
+    return user.email, set(user.addresses.values_list("address", flat=True))
+
+
+def test_an_address_signs_in_only_once_it_is_confirmed(alice: User) -> None:
+    browser, by_address = signed_in(alice), Client()
+    browser.post(EMAIL, {"email": "alice@example.net"})
+    code = outbox()[-1].code
+
+    log_in(by_address, "alice@example.net")
+    assert not is_signed_in(by_address)
+    confirm(browser, "alice@example.net", code)
+    log_in(by_address, "alice@example.net")
+    assert is_signed_in(by_address)
+
+
+def test_asking_for_an_address_takes_it_from_nobody(alice: User) -> None:
+    signed_in(make_user("mallory")).post(EMAIL, {"email": "bob@example.org"})
+    bob = Client()
+    sign_up(bob, "bob")
+    bob.post("/accounts/confirm-email/", {"code": outbox()[-1].code})
+
+    assert is_signed_in(bob)
+
+
+def test_a_taken_address_looks_like_a_free_one_and_its_owner_hears_of_it(alice: User) -> None:
+    browser = signed_in(make_user("mallory"))
+
+    pages = []
+    for address in (MINE, "free@example.org"):
+        answer = browser.post(EMAIL, {"email": address}, follow=True)
+        pages.append(
+            re.sub(r'[0-9a-f]{8}(-[0-9a-f]{4,12}){4}|(token|nonce)[^>]+"', "", answer.text)
+        )
+        browser.post(EMAIL, {"cancel": button(browser, "cancel", address)})
+
+    assert pages[0].replace(MINE, "") == pages[1].replace("free@example.org", "")
+    notice = told(MINE, "tried to add")
+    assert not notice.code
+    assert not notice.action_url
+
+
+def test_the_first_to_confirm_an_address_has_it(alice: User) -> None:
+    bob = make_user("bob")
+    browsers, codes = [signed_in(alice), signed_in(bob)], []
+    for browser in browsers:
+        browser.post(EMAIL, {"email": "both@example.org"})
+        codes.append(outbox()[-1].code)
+
+    confirm(browsers[1], "both@example.org", codes[1])
+    confirm(browsers[0], "both@example.org", codes[0])
+
+    assert Address.objects.get(key="both@example.org").user == bob
+
+
+def test_a_link_to_confirm_is_for_who_asked_and_acts_on_post_only(alice: User) -> None:
+    browser = signed_in(alice)
+    browser.post(EMAIL, {"email": "alice@example.net"})
+    link = path_of(outbox()[-1].action_url)
+
+    assert Client().post(link)["Location"].startswith("/accounts/login/?next=")
+    assert signed_in(make_user("mallory")).post(link).status_code == 404
+    browser.get(link)
+    assert state(alice) == (MINE, {MINE})
+    assert browser.post(link).status_code == 302
+    assert browser.post(link).status_code == 404
+    assert state(alice) == (MINE, {MINE, "alice@example.net"})
+
+
+def test_changes_need_a_fresh_proof(alice: User, clock: Clock) -> None:
+    browser = signed_in(alice)
+    add(browser, "alice@example.net")
+    make, remove = (button(browser, name, "alice@example.net") for name in ("primary", "remove"))
+    clock.advance(minutes=16)
+
+    for data in ({"primary": make}, {"remove": remove}, {"email": "third@example.net"}):
+        assert "/reauthenticate/" in browser.post(EMAIL, data)["Location"]
+
+    assert state(alice) == (MINE, {MINE, "alice@example.net"})
+
+
+def test_another_persons_address_is_neither_made_primary_nor_removed(alice: User) -> None:
+    browser = signed_in(alice)
+    add(browser, "alice@example.net")
+    number = button(browser, "remove", "alice@example.net")
+    mallory = make_user("mallory")
+
+    for name in ("primary", "remove"):
+        signed_in(mallory).post(EMAIL, {name: number})
+        signed_in(mallory).post(EMAIL, {name: "9" * 400})
+
+    assert state(alice) == (MINE, {MINE, "alice@example.net"})
+    assert state(mallory) == ("mallory@example.org", {"mallory@example.org"})
+
+
+def test_the_primary_address_is_not_removed(alice: User) -> None:
+    browser = signed_in(alice)
+    number = str(alice.addresses.get().pk)
+
+    browser.post(EMAIL, {"remove": number})
+
+    assert state(alice) == (MINE, {MINE})
+
+
+def steal(alice: User) -> Client:
+    """The thief, at alice's own browser, puts an address of its own in her place."""
+    thief = signed_in(alice)
+    add(thief, THIEFS)
+    make_primary(thief, THIEFS)
+    thief.post(EMAIL, {"remove": button(thief, "remove", MINE)})
+    assert state(alice) == (THIEFS, {THIEFS})
+    return thief
+
+
+@pytest.mark.parametrize("words", ["became the primary", "was removed", "was added"])
+def test_the_old_address_undoes_what_a_thief_has_changed_and_locks_down(
+    alice: User, words: str
+) -> None:
+    thief = steal(alice)
+    link = path_of(told(MINE, words).action_url)
+
+    assert THIEFS in Client().get(link).text
+    assert Client().post(link).status_code == 200
+
+    assert state(alice) == (MINE, {MINE})
+    assert not is_signed_in(thief)
+    by_password = Client()
+    log_in(by_password, "alice", PASSWORD)
+    assert not is_signed_in(by_password)
+    Client().post("/accounts/password/reset/", {"login": THIEFS})
+    assert outbox()[-1].to == ""
+
+
+def test_the_link_to_undo_is_good_for_seven_days_and_once(alice: User, clock: Clock) -> None:
+    steal(alice)
+    removed, changed = (
+        path_of(told(MINE, words).action_url) for words in ("was removed", "became the primary")
+    )
+
+    clock.advance(days=6, hours=23)
+    assert Client().post(changed).status_code == 200
+    assert Client().post(changed).status_code == 404
+    clock.advance(hours=2)
+    assert Client().post(removed).status_code == 404
+
+
+@pytest.mark.parametrize("words", ["became the primary", "was removed"])
+def test_a_thief_does_not_undo_what_the_owner_has_put_back(alice: User, words: str) -> None:
+    steal(alice)
+    Client().post(path_of(told(MINE, words).action_url))
+
+    links = [mail.action_url for mail in outbox() if mail.to == THIEFS and mail.action_url]
+    locking = [path_of(link) for link in links if "/lockdown/" in link]
+
+    assert locking
+    assert {Client().post(link).status_code for link in locking} == {404}
+    assert state(alice) == (MINE, {MINE})
+
+
+@pytest.mark.parametrize("undone", ["primary", "remove"])
+def test_a_newcomers_link_locks_down_and_puts_nothing_back(alice: User, undone: str) -> None:
+    """Its owner has undone from inside what the thief had changed, who is told of that, too."""
+    browser = signed_in(alice)
+    add(browser, THIEFS)
+    make_primary(browser, THIEFS)
+    make_primary(browser, MINE)
+    words = "became the primary"
+    if undone == "remove":
+        browser.post(EMAIL, {"remove": button(browser, "remove", THIEFS)})
+        words = "was removed"
+    link = path_of(told(THIEFS, words).action_url)
+
+    assert "becomes your primary address again" not in Client().get(link).text
+    assert Client().post(link).status_code == 200
+
+    assert state(alice) == (MINE, {MINE})
+    assert not is_signed_in(browser)
+
+
+def test_only_so_many_addresses_are_taken(alice: User) -> None:
+    browser = signed_in(alice)
+
+    for i in range(12):
+        browser.post(EMAIL, {"email": f"alice{i}@example.net"})
+
+    assert browser.get(EMAIL).text.count('name="confirm"') == 9
+
+
+def test_a_thief_does_not_undo_a_recovery_from_inside_weeks_later(
+    alice: User, clock: Clock
+) -> None:
+    owner = steal(alice)
+    add(owner, MINE)
+    make_primary(owner, MINE)
+    owner.post(EMAIL, {"remove": button(owner, "remove", THIEFS)})
+    links = [mail.action_url for mail in outbox() if mail.to == THIEFS]
+
+    clock.advance(days=20)
+    for link in links:
+        if "/lockdown/" in link:
+            Client().post(path_of(link))
+
+    assert state(alice) == (MINE, {MINE})
+
+
+def test_a_former_mailbox_undoes_nothing_after_seven_days(alice: User, clock: Clock) -> None:
+    steal(alice)
+    added = path_of(told(MINE, "was added").action_url)
+
+    clock.advance(days=7, seconds=1)
+
+    assert Client().post(added).status_code == 404
+
+
+def test_undoing_leaves_a_way_back_though_the_mailbox_has_an_account_of_its_own_now(
+    alice: User,
+) -> None:
+    steal(alice)
+    link = path_of(told(MINE, "became the primary").action_url)
+    anew = Client()
+    sign_up(anew, "alice2", MINE)
+    anew.post("/accounts/confirm-email/", {"code": outbox()[-1].code})
+    assert is_signed_in(anew)
+
+    assert Client().post(link).status_code == 200
+
+    email, rows = state(alice)
+    assert email in rows
+
+
+def test_a_lockdown_from_inside_drops_a_newcomers_address_and_no_code_opens_it(
+    alice: User,
+) -> None:
+    owner = signed_in(alice)
+    add(owner, THIEFS)
+    make_primary(owner, THIEFS)
+
+    assert THIEFS in owner.get("/accounts/lockdown/").text
+    owner.post("/accounts/lockdown/")
+
+    assert state(alice) == (MINE, {MINE})
+    by_code = Client()
+    by_code.post("/accounts/login/code/", {"login": MINE})
+    assert (outbox()[-1].to, outbox()[-1].code != "") == ("", True)
+
+
+def test_what_was_under_way_when_the_account_was_locked_down_fails(alice: User) -> None:
+    from accounts.activity.services import Source
+    from accounts.addresses import services
+    from accounts.users.services import Outdated, rename
+
+    owner = signed_in(alice)
+    add(owner, "alice@example.net")
+    as_read, (other,) = User.objects.get(), alice.addresses.filter(address="alice@example.net")
+    owner.post("/accounts/lockdown/")
+
+    for act in (
+        lambda: services.make_primary(as_read, other.pk, Source()),
+        lambda: services.remove(as_read, other.pk, Source()),
+        lambda: rename(as_read, "mallory"),
+    ):
+        with pytest.raises(Outdated):
+            act()

@@ -1,0 +1,122 @@
+"""Time tells nothing about who exists: statements are equal, and medians within 5 ms (printed)."""
+
+import re
+import statistics
+import time
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+
+from tests.attacks.steps import (
+    LOGIN,
+    PASSWORD,
+    WRONG,
+    WRONG_CODE,
+    make_user,
+    outbox,
+    sign_up,
+    sql,
+)
+from tests.support.client import Client
+from tests.support.site import Site
+
+PAIRS = 200
+MOST_MS = 5.0
+
+RESET = "/accounts/password/reset/"
+BY_CODE = "/accounts/login/code/"
+STRANGERS = {"unknown": "nobody", "no password": "bob", "pending": "mallory"}
+
+
+@pytest.fixture
+def people(db: None) -> list[str]:
+    """Alice, who signs in by password; and everybody who must not be told from her."""
+    make_user("alice")
+    make_user("bob", password=None)  # type: ignore[arg-type]
+    make_user("mallory", is_active=False)
+    sign_up(Browser(), "pending")
+    return ["alice", "bob", "mallory", "pending", "nobody"]
+
+
+def work(browser: Browser, page: str, data: dict[str, str]) -> list[str]:
+    """The statements of an answer in their order, without their values."""
+    with CaptureQueriesContext(connection) as queries:
+        assert browser.post(page, data).status_code in {200, 302}
+    values = r"'[^']*'|\bs\d+_x\d+\b|\b\d+\b|\b[0-9a-f]{32}\b|\bNULL\b"
+    # No user is one of no id: the same look through the same index.
+    return [
+        re.sub(values, "?", query["sql"]).replace("IS ?", "= ?")
+        for query in queries.captured_queries
+    ]
+
+
+@pytest.mark.parametrize("address", ["{}", "{}@example.org"], ids=["name", "address"])
+@pytest.mark.parametrize("page", [RESET, BY_CODE])
+def test_a_mail_to_nobody_costs_the_same_statements_as_one_to_a_member(
+    people: list[str], page: str, address: str
+) -> None:
+    costs, before = [], len(outbox())
+    for name in people:
+        browser = Browser()
+        browser.get(page)
+        costs.append(work(browser, page, {"login": address.format(name)}))
+
+    assert costs == [costs[0]] * len(people)
+    assert any("accounts_outgoingmail" in statement for statement in costs[0])
+    mailed = [mail.to for mail in outbox()[before:]]
+    assert mailed == ["alice@example.org", "bob@example.org", "", "", ""]
+
+
+def test_a_wrong_code_costs_the_same_statements_whoever_it_is_tried_for(people: list[str]) -> None:
+    costs = []
+    for name in people:
+        browser: Any = Browser()
+        browser.post(BY_CODE, {"login": name})
+        costs.append(work(browser, BY_CODE, {"code": WRONG_CODE}))
+
+    assert costs == [costs[0]] * len(people)
+
+
+def ms(browser: Client, page: str, login: str, token: str) -> float:
+    """How long the answer to one form takes, in milliseconds."""
+    started = time.perf_counter()
+    answer = browser.post(page, {"login": login, "password": WRONG}, csrf=token)
+    taken = (time.perf_counter() - started) * 1000
+    assert answer.status in {200, 302}, answer.status
+    return taken
+
+
+def member(site: Site, name: str) -> None:
+    """Somebody with a confirmed address, made past the pages."""
+    site.manage(
+        "shell",
+        "-c",
+        "from accounts.users import services as s;"
+        "from accounts.passwords.services import hash_password as h;"
+        f"s.hold_name({name!r}, until=None);"
+        f"u = s.create_user({name!r}, h({PASSWORD!r}));"
+        f"s.confirm_address(u, '{name}@example.org')",
+    )
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("page", [LOGIN, RESET, BY_CODE])
+def test_medians_of_known_and_unknown_people_are_within_five_milliseconds(page: str) -> None:
+    with Site(LIMITS_SCALE="100000") as site:
+        member(site, "alice")
+        member(site, "bob")
+        sql(site, "UPDATE accounts_user SET password = '!' WHERE username = ?", "bob")
+        sign_up(site.client(), "mallory")
+        browser = site.client()
+        token = browser.csrf(page)
+        for kind, login in STRANGERS.items():
+            known, other = [], []
+            for _ in range(PAIRS):
+                known.append(ms(browser, page, "alice", token))
+                other.append(ms(browser, page, login, token))
+            apart = statistics.median(other) - statistics.median(known)
+            print(f"{page} {kind}: {apart:+.2f} ms of {statistics.median(known):.1f}")  # noqa: T201
+            assert abs(apart) < MOST_MS, kind
