@@ -11,7 +11,8 @@ from django.test import Client
 
 from accounts.activity import events
 from accounts.activity.models import Activity, WrittenOnce
-from accounts.activity.services import MOST_MAILS, Source, record
+from accounts.activity.notices import MOST_AN_HOUR
+from accounts.activity.services import Source, record
 from accounts.throttle.limits import LOGIN_ACCOUNT
 from tests.attacks.steps import WRONG, log_in, make_user, outbox
 from tests.support.signin import signed_in
@@ -106,9 +107,9 @@ def test_no_cell_of_the_file_is_a_formula(cell: str) -> None:
 
 def test_whoever_has_the_password_does_not_bury_the_first_notice_under_others() -> None:
     make_user("alice")
-    for _ in range(MOST_MAILS + 5):
+    for _ in range(MOST_AN_HOUR + 5):
         log_in(Client(), "alice")
 
     notices = [mail for mail in outbox() if "new browser" in mail.subject]
-    assert len(notices) == MOST_MAILS
-    assert Activity.objects.filter(kind="signed_in_new").count() == MOST_MAILS + 5
+    assert len(notices) == MOST_AN_HOUR
+    assert Activity.objects.filter(kind="signed_in_new").count() == MOST_AN_HOUR + 5

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Every page whose POST may end in a session.
 DOOR = {
     "accounts/login/",
+    "accounts/login/code/",
     "accounts/confirm-email/",
     "accounts/confirm-email/<str:key>/",
     "accounts/owner/<str:token>/",

@@ -1,0 +1,327 @@
+"""Two server processes on one database, many at once: resets, codes, addresses, names, links."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.attacks.steps import LOGIN, PASSWORD, path_of, same_browser, sql
+from tests.attacks.test_session_races import (
+    Race,
+    browsers,
+    confirmed,
+    happened,
+    live,
+    sign_in,
+    tabs,
+)
+from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, database, faults, running
+from tests.support.client import Client, Response, together
+from tests.support.site import Site, text_of
+
+RESET = "/accounts/password/reset/"
+CHANGE = "/accounts/password/change/"
+BY_CODE = "/accounts/login/code/"
+EMAIL = "/accounts/email/"
+PROFILE = "/accounts/profile/"
+LOCKDOWN = "/accounts/lockdown/"
+LOGOUT = "/accounts/logout/"
+NEW = "a lantern over {} wet roofs"
+
+
+@pytest.fixture(scope="module", params=BOTH)
+def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
+    """Limits are out of the way here."""
+    with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
+        yield both
+
+
+def mailed(site: Site, to: str, subject: str, pattern: str, count: int = 1) -> str:
+    """What stands alone on a line of the newest such mail."""
+    text = path_of(text_of(site.wait_for_mail(to=to, subject=subject, count=count)))
+    found = re.search(rf"(?m)^(?:https?://[^/]+)?({pattern})$", text)
+    assert found, text
+    return found[1]
+
+
+def reset_link(nodes: Nodes, name: str) -> str:
+    assert nodes[0].client().post(RESET, {"login": name}).status == 200
+    return mailed(nodes[0], f"{name}@", "Set a new password", rf"{RESET}[\w-]+/")
+
+
+def opens(nodes: Nodes, name: str) -> list[int]:
+    """Which of the new passwords sign in; -1 for the first one."""
+    found = []
+    for i in range(-1, AT_ONCE + 1):
+        password = PASSWORD if i < 0 else NEW.format(i)
+        answer = nodes[0].client().post(LOGIN, {"login": name, "password": password})
+        if answer.status == 302:
+            found.append(i)
+    return found
+
+
+def eight_uses_of_one_reset_link(nodes: Nodes, name: str) -> None:
+    """One of the new passwords is set, and no sign-in is left."""
+    owner = confirmed(nodes, name)
+    link = reset_link(nodes, name)
+    new, _ = browsers(nodes, AT_ONCE)
+    tokens = [browser.csrf(link) for browser in new]
+
+    answers = together(
+        AT_ONCE, lambda i: new[i].post(link, {"password1": NEW.format(i)}, csrf=tokens[i])
+    )
+
+    assert sorted(answer.status for answer in answers) == [302] + [404] * (AT_ONCE - 1)
+    assert happened(nodes, name, "password_reset") == 1
+    assert owner.get("/").status == 302
+    assert live(nodes, name) == 0
+    assert opens(nodes, name) == [[answer.status for answer in answers].index(302)]
+
+
+def eight_uses_of_one_mailed_code(nodes: Nodes, name: str) -> None:
+    """From eight tabs of the browser that asked: one sign-in."""
+    owner = confirmed(nodes, name)
+    before = live(nodes, name)
+    asked = same_browser(nodes[0], Client(owner.origin), X_Forwarded_For="192.0.2.1")
+    assert asked.post(BY_CODE, {"login": name}).status == 302
+    code = mailed(nodes[0], f"{name}@", "code to sign in", "[A-Z2-9]{8}")
+    token = asked.csrf(BY_CODE)
+    copies = tabs(nodes, asked)
+
+    answers = together(AT_ONCE, lambda i: copies[i].post(BY_CODE, {"code": code}, csrf=token))
+
+    assert faults(answers) == []
+    assert len([answer for answer in answers if answer.location == "/"]) == 1
+    assert sum(copy.get("/").status == 200 for copy in copies) == 1
+    assert live(nodes, name) == before + 1
+
+
+def reset_and_change_at_the_same_moment(nodes: Nodes, name: str) -> None:
+    """One of the two is the new password; whichever it is, no other sign-in is left."""
+    owner = confirmed(nodes, name)
+    owner.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    link, token = reset_link(nodes, name), owner.csrf(CHANGE)
+    new, _ = browsers(nodes, AT_ONCE)
+    tokens = [browser.csrf(link) for browser in new]
+
+    def act(i: int) -> Response:
+        if i == AT_ONCE:
+            return owner.post(CHANGE, {"password1": NEW.format(i)}, csrf=token)
+        return new[i].post(link, {"password1": NEW.format(i)}, csrf=tokens[i])
+
+    answers = together(AT_ONCE + 1, act)
+
+    assert faults(answers) == []
+    made = happened(nodes, name, "password_reset"), happened(nodes, name, "password_changed")
+    assert sum(made) == 1
+    assert live(nodes, name) == made[1]
+    assert (owner.get("/").status == 200) is bool(made[1])
+    (winner,) = opens(nodes, name)
+    assert (winner == AT_ONCE) is bool(made[1])
+
+
+def eight_changes_and_a_sign_in_with_the_former(nodes: Nodes, name: str) -> None:
+    """One change is made, its browser alone stays; who came by the former password is out."""
+    owner = confirmed(nodes, name)
+    new, tokens = browsers(nodes, AT_ONCE + 1)
+    for i in range(AT_ONCE):
+        assert sign_in(new[i], name, tokens[i]).status == 302
+    changes = [new[i].csrf(CHANGE) for i in range(AT_ONCE)]
+
+    def act(i: int) -> Response:
+        if i == AT_ONCE:
+            return sign_in(new[i], name, tokens[i])
+        return new[i].post(CHANGE, {"password1": NEW.format(i)}, csrf=changes[i])
+
+    answers = together(AT_ONCE + 1, act)
+
+    assert faults(answers) == []
+    assert happened(nodes, name, "password_changed") == 1
+    (winner,) = opens(nodes, name)
+    statuses = [browser.get("/").status for browser in [*new, owner]]
+    assert [i for i, status in enumerate(statuses) if status == 200] == [winner]
+
+
+def added(nodes: Nodes, browser: Client, address: str) -> None:
+    """Add that address and confirm it."""
+    assert browser.post(EMAIL, {"email": address}).status == 302
+    code = mailed(nodes[0], address, "is your code", "[A-Z2-9]{8}")
+    row = waiting(browser, address)
+    assert browser.post(EMAIL, {"confirm": row, "code": code}).status == 302
+
+
+def waiting(browser: Client, address: str) -> str:
+    """The id of an address that waits."""
+    section = browser.get(EMAIL).text.partition(f"{address}</bdi>")[2]
+    found = re.search(r'name="confirm" value="([^"]+)"', section)
+    assert found
+    return found[1]
+
+
+def addresses_of(nodes: Nodes, name: str) -> tuple[str, dict[str, str]]:
+    """The primary one, and the number of each."""
+    site = nodes[0]
+    rows = sql(
+        site,
+        "SELECT a.address, a.id FROM accounts_address a JOIN accounts_user u ON u.id = a.user_id "
+        "WHERE u.username = ?",
+        name,
+    )
+    ((primary,),) = sql(site, "SELECT email FROM accounts_user WHERE username = ?", name)
+    return primary, {address: str(number) for address, number in rows}
+
+
+def two_browsers_swap_and_remove_addresses(nodes: Nodes, name: str) -> None:
+    """Each makes another one primary, and removes the others: one is left at least, and is hers."""
+    owner = confirmed(nodes, name)
+    second, third = f"{name}@second.example", f"{name}@third.example"
+    for address in (second, third):
+        added(nodes, owner, address)
+    token = owner.csrf(EMAIL)
+    first, numbers = addresses_of(nodes, name)
+    acts = [("primary", second), ("remove", first), ("primary", third), ("remove", second)]
+    acts += [("primary", first), ("remove", third), ("primary", second), ("remove", first)]
+    copies = tabs(nodes, owner)
+
+    def act(i: int) -> Response:
+        button, address = acts[i]
+        return copies[i].post(EMAIL, {button: numbers[address]}, csrf=token)
+
+    answers = together(AT_ONCE, act)
+
+    assert faults(answers) == []
+    primary, left = addresses_of(nodes, name)
+    assert primary in left
+    assert owner.get(EMAIL).status == 200
+
+
+def one_address_confirmed_by_two_people(nodes: Nodes, name: str) -> None:
+    """And by each of them twice, by code and by link: one person has it, once."""
+    people = [f"{name}{i}" for i in range(2)]
+    owners = [confirmed(nodes, person) for person in people]
+    shared, acts = f"{name}@shared.example", []
+    for n, owner in enumerate(owners):
+        assert owner.post(EMAIL, {"email": shared}).status == 302
+        # The mails of the two don't differ: they are asked for one after the other.
+        code = mailed(nodes[0], shared, "is your code", "[A-Z2-9]{8}", count=n + 1)
+        link = mailed(nodes[0], shared, "is your code", rf"{EMAIL}confirm/[\w-]+/", count=n + 1)
+        by_code = {"confirm": waiting(owner, shared), "code": code}
+        acts += [(owner, EMAIL, by_code), (owner, link, {})]
+    tokens = [owner.csrf(EMAIL) for owner, *_ in acts]
+    copies = [same_browser(nodes[i % 2], acts[i % 4][0]) for i in range(AT_ONCE)]
+    for copy in copies:
+        copy._headers["X-Forwarded-For"] = "192.0.2.1"
+
+    def act(i: int) -> Response:
+        _, path, data = acts[i % 4]
+        return copies[i].post(path, data, csrf=tokens[i % 4])
+
+    answers = together(AT_ONCE, act)
+
+    assert faults(answers) == []
+    rows = sql(nodes[0], "SELECT 1 FROM accounts_address WHERE address = ?", shared)
+    assert len(rows) == 1
+    assert sum(happened(nodes, person, "address_added") for person in people) == 1
+
+
+def confirming_while_another_mail_is_asked_for(nodes: Nodes, name: str) -> None:
+    """And while the account is locked down: nobody waits for anybody in a circle."""
+    owner = confirmed(nodes, name)
+    shared = f"{name}@second.example"
+    assert owner.post(EMAIL, {"email": shared}).status == 302
+    code = mailed(nodes[0], shared, "is your code", "[A-Z2-9]{8}")
+    row, token, copies = waiting(owner, shared), owner.csrf(EMAIL), tabs(nodes, owner)
+    acts = [{"confirm": row, "code": code}, {"again": row}, {"cancel": row}]
+
+    def act(i: int) -> Response:
+        if i == AT_ONCE - 1:
+            return copies[i].post(LOCKDOWN, {}, csrf=token)
+        return copies[i].post(EMAIL, acts[i % 3], csrf=token)
+
+    answers = together(AT_ONCE, act)
+
+    assert faults(answers) == []
+    assert live(nodes, name) == 0
+
+
+def two_links_of_notices_while_people_sign_out(nodes: Nodes, name: str) -> None:
+    """Both lock down, or one does; sign-outs and ends at the same moment wait for nobody."""
+    owner = confirmed(nodes, name)
+    new, tokens = browsers(nodes, 6)
+    links = []
+    for i in range(6):
+        assert sign_in(new[i], name, tokens[i]).status == 302
+        notice = mailed(nodes[0], f"{name}@", "new browser", rf"{LOCKDOWN}[\w-]+/", count=i + 1)
+        links.append(notice)
+    strangers, _ = browsers(nodes, 4)
+    opened = [stranger.csrf(links[i]) for i, stranger in enumerate(strangers)]
+    inside = [browser.csrf(LOGOUT) for browser in new]
+
+    def act(i: int) -> Response:
+        if i < 4:
+            return strangers[i].post(links[i], {}, csrf=opened[i])
+        if i % 2:
+            return new[i - 4].post(LOGOUT, {}, csrf=inside[i - 4])
+        return new[i - 4].post("/accounts/sessions/", {"others": "1"}, csrf=inside[i - 4])
+
+    answers = together(10, act)
+
+    assert faults(answers) == []
+    assert happened(nodes, name, "locked_down") >= 1
+    assert live(nodes, name) == 0
+    assert owner.get("/").status == 302
+
+
+def eight_people_and_one_name(nodes: Nodes, name: str) -> None:
+    """Two rename, each from four tabs, and a name that both want: one has it, and once."""
+    people = [f"{name}{i}" for i in range(2)]
+    owners = [confirmed(nodes, person) for person in people]
+    tokens = [owner.csrf(PROFILE) for owner in owners]
+    copies = [tabs(nodes, owner) for owner in owners]
+    wanted = f"{name}wanted"
+
+    answers = together(
+        AT_ONCE,
+        lambda i: copies[i % 2][i].post(PROFILE, {"username": wanted}, csrf=tokens[i % 2]),
+    )
+
+    assert faults(answers) == []
+    assert len(sql(nodes[0], "SELECT 1 FROM accounts_user WHERE username = ?", wanted)) == 1
+    (loser,) = [
+        p for p in people if sql(nodes[0], "SELECT 1 FROM accounts_user WHERE username = ?", p)
+    ]
+    held = sql(
+        nodes[0], "SELECT key, held_until FROM accounts_username WHERE key LIKE ?", f"{name}%"
+    )
+    assert {key for key, until in held if until is None} == {wanted, loser}
+    assert {key for key, until in held if until} == {*people} - {loser}
+
+
+RACES = [
+    eight_uses_of_one_reset_link,
+    eight_uses_of_one_mailed_code,
+    reset_and_change_at_the_same_moment,
+    eight_changes_and_a_sign_in_with_the_former,
+    two_browsers_swap_and_remove_addresses,
+    one_address_confirmed_by_two_people,
+    confirming_while_another_mail_is_asked_for,
+    two_links_of_notices_while_people_sign_out,
+    eight_people_and_one_name,
+]
+
+
+@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
+def test_changes_of_an_account_at_two_processes_come_one_after_the_other(
+    nodes: Nodes, race: Race
+) -> None:
+    for i in range(2):
+        race(nodes, f"{race.__name__.replace('_', '')[:18]}{'xyz'[i]}")
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
+def test_fifty_rounds_of_changes_on_postgresql(race: Race, postgres: Any) -> None:
+    with running(LIMITS_SCALE="1000", DATABASE_URL=postgres.database()) as both:
+        for i in range(50):
+            race(both, f"round{i:02}x")
