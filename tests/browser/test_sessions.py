@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import CONFIRM, code_in, sql
-from tests.attacks.steps import sign_up as post_sign_up
+from tests.attacks.steps import sql
 from tests.browser.steps import (
     IPHONE,
     PASSWORD,
+    go,
+    member,
     press,
     read_mail,
     sees,
@@ -22,15 +23,6 @@ from tests.browser.steps import (
 )
 from tests.support.browser import MOBILE, OpenPage
 from tests.support.site import Site
-
-
-def member(site: Site, username: str) -> None:
-    """An account, made in a browser that nobody uses again."""
-    browser = site.client()
-    post_sign_up(browser, username, password=PASSWORD)
-    code = code_in(site.wait_for_mail(to=f"{username}@example.org"))
-    browser.post(CONFIRM, {"code": code})
-    browser.post("/accounts/logout/", form="/")
 
 
 def at_a_desk_and_on_a_phone(
@@ -47,11 +39,6 @@ def at_a_desk_and_on_a_phone(
     sign_in(phone, username)
     sees(phone, f"Hello, {username}")
     return desk, phone
-
-
-def go(page: Page, name: str) -> None:
-    """To a page by the navigation."""
-    page.get_by_role("banner").get_by_role("link", name=name).click()
 
 
 def test_a_new_sign_in_is_told_by_mail_seen_and_ended_from_the_other_browser(
