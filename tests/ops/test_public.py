@@ -1,0 +1,96 @@
+"""Pages about the site: open to everybody, and true."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from accounts.codes.services import CODE_LIFE
+from accounts.kernel.config import ConfigError, read
+from accounts.mail.services import GIVE_UP
+from accounts.signup.services import LIFE
+from tests.acceptance.steps import make_user
+from tests.support.signin import signed_in
+
+SECURITY_TXT = "/.well-known/security.txt"
+
+
+def config(contact: str) -> Any:
+    return read({"ENVIRONMENT": "development", "SECURITY_CONTACT": contact}, Path("/nowhere"))
+
+
+@pytest.fixture
+def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading settings makes no folder and no key."""
+    monkeypatch.setattr("accounts.kernel.config._kept", lambda _path, fresh: fresh * 2)
+    monkeypatch.setattr(Path, "mkdir", lambda *_args, **_options: None)
+
+
+def test_security_txt_says_whom_to_tell_and_does_not_expire(client: Client) -> None:
+    answer = client.get(SECURITY_TXT)
+    said = dict(line.split(": ", 1) for line in answer.text.splitlines())
+
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    assert said["Contact"] == "mailto:authsite@localhost"
+    assert said["Canonical"] == f"{settings.AUTHSITE.origin}{SECURITY_TXT}"
+    assert said["Preferred-Languages"] == "en, de"
+    left = datetime.fromisoformat(said["Expires"]) - datetime.now(UTC)
+    assert timedelta(days=170) < left < timedelta(days=365)
+
+
+@pytest.mark.parametrize("contact", ["mailto:security@example.org", "https://example.org/s?a=b"])
+def test_the_contact_is_the_operators(in_memory: None, contact: str) -> None:
+    assert config(contact).contact == contact
+
+
+@pytest.mark.parametrize(
+    "contact", ["security@example.org", "mailto:nobody", "http://example.org", "https://", "tel:1"]
+)
+def test_a_contact_that_nobody_can_use_is_refused(in_memory: None, contact: str) -> None:
+    with pytest.raises(ConfigError, match="SECURITY_CONTACT"):
+        config(contact)
+
+
+def test_password_managers_find_the_page_to_change_a_password(client: Client) -> None:
+    answer = client.get("/.well-known/change-password")
+
+    assert (answer.status_code, answer["Location"]) == (302, "/accounts/password/change/")
+    # They ask for this, too: a site that says yes to everything says nothing.
+    nonsense = "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200"
+    assert client.get(nonsense).status_code == 404
+
+
+@pytest.mark.django_db
+def test_help_and_privacy_are_linked_from_every_page(client: Client) -> None:
+    for path in ("/accounts/login/", "/no-such-page", "/help/", "/privacy/"):
+        page = client.get(path).text
+        assert 'href="/help/"' in page
+        assert 'href="/privacy/"' in page
+
+
+@pytest.mark.django_db
+def test_the_privacy_page_names_every_cookie_and_the_figures_in_force(client: Client) -> None:
+    page = client.get("/privacy/").text
+    given = signed_in(make_user("alice")).cookies
+    client.get("/accounts/login/")
+
+    for cookie in [*given, *client.cookies]:
+        assert f"<code>{cookie}</code>" in page
+    for figure in (f"for {settings.AUTHSITE.activity_days} days", "for 90 days", "24 hours later"):
+        assert figure in page
+    assert (LIFE.days, CODE_LIFE.seconds, GIVE_UP.days) == (3, 15 * 60, 5)
+    for figure in ("kept for 3 days", "15 minutes to 30 days", "for 5 days at most"):
+        assert figure in page
+
+
+def test_strangers_read_them_and_sign_in_without_a_query(
+    client: Client, django_assert_num_queries: Any, db: None
+) -> None:
+    for path in ("/help/", "/privacy/", SECURITY_TXT, "/accounts/login/"):
+        with django_assert_num_queries(0):
+            answer = client.get(path, headers={"accept-language": "de"})
+        assert answer.status_code == 200
+    assert len(answer.content) <= 15_000
