@@ -149,7 +149,7 @@ def test_prune_deletes_what_has_ended_and_nothing_else(client: Client, clock: Cl
     assert Budget.objects.exists(), "what bob spent still counts; what alice got back is whole"
 
     clock.advance(days=91)
-    assert printed_by("prune").startswith("1 sign-ups, 3 codes, ")
+    assert printed_by("prune").startswith("1 sign-ups, 0 addresses, 3 codes, ")
     assert [model.objects.count() for model in (*running, Budget)] == [0] * 5
     assert [name.key for name in Username.objects.all()] == ["alice"]
     assert sign_up(Client(), "bob").url == CONFIRM

@@ -2,12 +2,14 @@
 
 import dataclasses
 import io
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.management import call_command
@@ -20,6 +22,7 @@ from accounts.users.models import User
 from tests.acceptance.steps import (
     LOGOUT,
     PASSWORD,
+    address_of,
     confirm,
     make_user,
     sign_in,
@@ -29,6 +32,8 @@ from tests.acceptance.steps import (
 SESSIONS, REAUTHENTICATE, LOCKDOWN = (
     f"/accounts/{page}/" for page in ("sessions", "reauthenticate", "lockdown")
 )
+RESET, EMAIL, PROFILE = (f"/accounts/{page}/" for page in ("password/reset", "email", "profile"))
+SECOND = "alice@second.example"
 NEW_PASSWORD = "slow comet over the harbour"
 LINUX = "Mozilla/5.0 (X11; Linux x86_64; rv:{0}.0) Gecko/20100101 Firefox/{0}.0"
 IPHONE = (
@@ -71,9 +76,12 @@ class Scene:
     there: Client
     visitor: Client = field(default_factory=Client)
 
+    link: str = ""
+
     @property
     def alice(self) -> User:
-        return User.objects.get(username="alice")
+        """By the address that she keeps whatever happens."""
+        return User.objects.get(addresses__address=address_of("alice"))
 
 
 def bob_signs_up(scene: Scene) -> None:
@@ -126,9 +134,46 @@ def change_the_password(scene: Scene) -> None:
     call_command("changepassword", "alice", stdout=io.StringIO())
 
 
+def forget_the_password(scene: Scene) -> None:
+    """Alice asks for a link, in a browser that nobody is signed in with."""
+    scene.visitor = iphone()
+    scene.visitor.post(RESET, {"login": "alice"})
+    (scene.link,) = re.findall(rf"(?m)^https?://[^/]+({RESET}[\w-]+/)$", str(sent()[-1].body))
+
+
+def lose_the_password(scene: Scene) -> None:
+    """Alice is one of those who never had one."""
+    User.objects.update(password=make_password(None))
+
+
+def ask_for_a_third_address(scene: Scene) -> None:
+    scene.here.post(EMAIL, {"email": "alice@third.example"})
+
+
+def confirm_the_third_address(scene: Scene) -> None:
+    """By the link that the newest mail has alone on a line."""
+    body = str([mail for mail in sent() if mail.to == ["alice@third.example"]][-1].body)
+    (link,) = re.findall(r"(?m)^https?://[^/]+(/accounts/email/confirm/[\w-]+/)$", body)
+    scene.here.post(link)
+
+
+def press(name: str) -> Callable[[Scene], object]:
+    """That button beside alice's second address."""
+
+    def act(scene: Scene) -> None:
+        scene.here.post(EMAIL, {name: str(scene.alice.addresses.get(address=SECOND).pk)})
+
+    return act
+
+
+def save_a_profile(scene: Scene) -> None:
+    fields = {"display_name": "", "about": "", "language": "en", "time_zone": "Asia/Tokyo"}
+    scene.here.post(PROFILE, fields)
+
+
 @dataclass(frozen=True)
 class Way:
-    """How a kind of event comes about, and what its row says of where and by which proof."""
+    """How a kind of event comes about; what its row says of where and by which proof; who hears."""
 
     act: Callable[[Scene], object]
     place: tuple[str, str] = HERE
@@ -137,6 +182,7 @@ class Way:
     user: str = "alice"
     in_session: bool = True
     prepare: Callable[[Scene], object] = id
+    told: tuple[str, ...] = (address_of("alice"),)
 
 
 WAYS = {
@@ -157,6 +203,25 @@ WAYS = {
     "browser_proved": Way(prove_in_another_browser, THERE, proof="pwd"),
     "session_stopped": Way(lambda s: copy_the_cookie(s, "strong"), THERE),
     "password_changed": Way(change_the_password, NOWHERE, actor="@operator", in_session=False),
+    "password_reset": Way(
+        lambda s: s.visitor.post(s.link, {"password1": NEW_PASSWORD}),
+        THERE,
+        proof="mail",
+        in_session=False,
+        prepare=forget_the_password,
+    ),
+    "password_set": Way(
+        lambda s: s.here.post("/accounts/password/set/", {"password1": NEW_PASSWORD}),
+        proof="pwd mail",
+        prepare=lose_the_password,
+    ),
+    "address_added": Way(confirm_the_third_address, prepare=ask_for_a_third_address),
+    "address_removed": Way(press("remove"), told=(address_of("alice"), SECOND)),
+    "primary_changed": Way(press("primary"), told=(address_of("alice"), SECOND)),
+    "renamed": Way(
+        lambda s: s.here.post(PROFILE, {"username": "alicia"}), proof="pwd mail", user="alicia"
+    ),
+    "profile_changed": Way(save_a_profile),
     "locked_down": Way(lambda s: s.here.post(LOCKDOWN), proof="pwd mail"),
     "all_ended": Way(
         lambda _: call_command("end_sessions", "alice", stdout=io.StringIO()),

@@ -13,10 +13,11 @@ from django.utils.formats import date_format
 from accounts.activity.events import EVENTS, LOCKED_DOWN, SIGNED_IN
 from accounts.activity.models import Activity
 from accounts.activity.services import NOBODYS_LIFE, Source, record
+from accounts.addresses.models import PendingAddress
 from accounts.codes.models import Code
 from accounts.mail.models import OutgoingMail
 from accounts.sessions.models import BrowserSession, LoginSession
-from accounts.users.models import Address, User
+from accounts.users.models import Address, User, Username
 from tests.acceptance.steps import address_of, make_user, sign_in
 from tests.activity.steps import LINUX, LOCKDOWN, WAYS, Scene, firefox, iphone, sent
 from tests.conftest import Clock
@@ -48,7 +49,9 @@ def test_a_row_says_who_when_where_and_by_which_proof(
 
 
 @each_kind
-def test_the_owner_is_told_by_one_mail_or_by_none(scene: Scene, clock: Clock, kind: str) -> None:
+def test_the_owner_is_told_at_the_addresses_concerned_or_not_at_all(
+    scene: Scene, clock: Clock, kind: str
+) -> None:
     way, event = WAYS[kind], EVENTS[kind]
     way.prepare(scene)
     before = len(sent())
@@ -57,10 +60,9 @@ def test_the_owner_is_told_by_one_mail_or_by_none(scene: Scene, clock: Clock, ki
     way.act(scene)
 
     notices = sent()[before:]
-    assert len(notices) == event.mail
+    assert sorted(notice.to for notice in notices) == [[to] for to in way.told * event.mail]
     for notice in notices:
         text = str(notice.body)
-        assert notice.to == [address_of("alice")]
         assert str(event.sentence).rstrip(".") in notice.subject
         assert f"When: {date_format(clock.now(), 'DATETIME_FORMAT')} UTC" in text
         assert ("Safari on iPhone" in text or "Firefox on Linux" in text) is not bool(way.actor)
@@ -70,8 +72,9 @@ def test_the_owner_is_told_by_one_mail_or_by_none(scene: Scene, clock: Clock, ki
         assert len(links) == (event is not LOCKED_DOWN)
         for link in links:
             assert str(event.sentence) in Client().get(link).text
-            assert Client().post(link).status_code == 200
-            assert not scene.alice.has_usable_password()
+    if notices and links:
+        assert Client().post(links[0]).status_code == 200
+        assert not scene.alice.has_usable_password()
 
 
 class Broken(Exception):
@@ -80,7 +83,7 @@ class Broken(Exception):
 
 def everything() -> str:
     """What the database holds of people, their sessions, their codes and their mails."""
-    models = (User, Address, LoginSession, BrowserSession, OutgoingMail)
+    models = (User, Username, Address, PendingAddress, LoginSession, BrowserSession, OutgoingMail)
     rows = [row for model in models for row in model.objects.order_by("pk")]
     codes = list(Code.objects.order_by("pk").values_list("pk", flat=True))
     return f"{serializers.serialize('json', rows, indent=0)}\n{codes}"

@@ -50,8 +50,8 @@ def listed(answer: Any) -> list[str]:
 
 REST = [
     "The password stops working.",
-    "Codes that were mailed to you stop working.",
-    "Nobody gets in, you neither, until whoever runs authsite opens the account again.",
+    "Sign-in codes and reset links that were mailed to you stop working.",
+    "Nobody gets in, you neither, until you set a new password by a mail to one of your addresses.",
 ]
 
 
@@ -91,7 +91,8 @@ def test_the_owner_is_told_how_the_account_is_opened_again(browsers: list[Client
 
     assert told.subject == "authsite: The account was locked down"
     assert told.to == [address_of("alice")]
-    assert "To open it again, contact whoever runs authsite." in str(told.body)
+    assert "Set a new password to open it again:" in str(told.body)
+    assert "/accounts/password/reset/" in str(told.body)
     assert LOCKDOWN not in str(told.body)
 
 
