@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.kernel import clock
@@ -18,7 +19,7 @@ class Method(StrEnum):
     OPERATOR = "operator"
 
 
-WORDS = {
+WORDS: dict[str, Promise] = {
     Method.PASSWORD: _("password"),
     Method.MAIL: _("mail"),
     Method.OPERATOR: _("link of whoever runs the site"),
@@ -40,4 +41,4 @@ class Proof:
 
 def in_words(amr: Iterable[str]) -> str:
     """``amr`` values as people read them; one that is unknown stays as it is."""
-    return ", ".join(str(WORDS.get(value, value)) for value in amr)  # type: ignore[call-overload]
+    return ", ".join(str(WORDS.get(value, value)) for value in amr)
