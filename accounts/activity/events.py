@@ -77,6 +77,48 @@ PRIMARY_CHANGED = Event(
 )
 RENAMED = Event("renamed", Group.CHANGE, _("The username was changed."), mail=True)
 PROFILE_CHANGED = Event("profile_changed", Group.CHANGE, _("The profile was changed."))
+FACTOR_ADDED = Event("factor_added", Group.CHANGE, _("An authenticator app was added."), mail=True)
+FACTOR_RENAMED = Event("factor_renamed", Group.CHANGE, _("An authenticator app was renamed."))
+FACTOR_REMOVED = Event(
+    "factor_removed", Group.CHANGE, _("An authenticator app was removed."), mail=True
+)
+FACTORS_RESET = Event(
+    "factors_reset", Group.CHANGE, _("All second factors were removed."), mail=True
+)
+FACTORS_RECOVERED = Event(
+    "factors_recovered",
+    Group.CHANGE,
+    _("All second factors were removed after the waiting period."),
+    mail=True,
+)
+FACTOR_FAILED = Event(
+    "factor_failed", Group.FAILURE, _("The second step of a sign-in failed, after the first.")
+)
+FACTOR_BLOCKED = Event(
+    "factor_blocked",
+    Group.FAILURE,
+    _("The first step of a sign-in was right, then too many codes were wrong."),
+    mail=True,
+)
+RECOVERY_CODES_MADE = Event(
+    "recovery_codes_made",
+    Group.CHANGE,
+    _("New recovery codes were made; the former are worth nothing."),
+    mail=True,
+)
+RECOVERY_CODE_USED = Event(
+    "recovery_code_used", Group.SIGN_IN, _("A recovery code was used."), mail=True
+)
+# Every address is told, with a link to cancel it: see ``accounts.twofactor.recovery``.
+RECOVERY_ASKED = Event(
+    "recovery_asked", Group.CHANGE, _("Somebody asked to remove all second factors.")
+)
+RECOVERY_CANCELLED = Event(
+    "recovery_cancelled",
+    Group.CHANGE,
+    _("The request to remove all second factors was cancelled."),
+    mail=True,
+)
 LOCKED_DOWN = Event("locked_down", Group.CHANGE, _("The account was locked down."), mail=True)
 ALL_ENDED = Event("all_ended", Group.CHANGE, _("All sign-ins were ended."), mail=True)
 RIGHTS_CHANGED = Event(

@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -76,6 +76,11 @@ def of(user: User, group: str = "") -> QuerySet[Activity]:
     if group in Group:
         rows = rows.filter(kind__in=[e.name for e in EVENTS.values() if e.group == group])
     return rows
+
+
+def has_happened(user: User, event: Event, since: datetime) -> bool:
+    """Whether ``event`` happened to ``user`` after that moment."""
+    return Activity.objects.filter(user=user, kind=event.name, at__gt=since).exists()
 
 
 def prune() -> int:

@@ -117,6 +117,19 @@ class Config:
         "The path of a local copy of the whole list of Have I Been Pwned, sorted by SHA-1 hash, a "
         "line `HASH:COUNT` each; passwords on it are refused. Searched on disk, never loaded."
     )
+    second_factor: str = knob(
+        "For whom a second factor is required: `optional` for nobody, `staff`, or `all`. Whoever "
+        "has none is led to add one at the next sign-in. Who has one is always asked for it.",
+        choice("optional", "staff", "all"),
+        default="staff",
+    )
+    factor_recovery_hours: int = knob(
+        "How long a person who has lost every second factor waits, in hours, until a first step is "
+        "enough to remove them; every address is told at once. Staff can't: see "
+        "`reset_second_factor`. 0 for never.",
+        whole(8760, least=0),
+        default=72,
+    )
     session_protection: str = knob(
         "What becomes of a sign-in that another browser uses (another family or system; a new "
         "version is the same). `off`: nothing, `basic`: it must prove who it is, `strong`: the "

@@ -17,17 +17,18 @@ class Renderer(TemplatesSetting):
     field_template_name = "accounts/forms/field.html"
 
 
+def code_input(**attrs: str) -> forms.TextInput:
+    """One input for a whole code, which browsers and phones may fill in."""
+    shared = {"class": "input code", "autocomplete": "one-time-code", "spellcheck": "false"}
+    return forms.TextInput({**shared, **attrs})
+
+
 class CodeField(forms.CharField):
     """A mailed code, in any case and spacing."""
 
     def __init__(self, **options: Any) -> None:
-        attrs = {
-            "class": "input code",
-            "autocomplete": "one-time-code",
-            "autocapitalize": "characters",
-            "spellcheck": "false",
-        }
-        super().__init__(label=_("Code"), max_length=64, widget=forms.TextInput(attrs), **options)
+        widget = code_input(autocapitalize="characters")
+        super().__init__(label=_("Code"), max_length=64, widget=widget, **options)
 
     def clean(self, value: Any) -> str:
         """The code as it was made."""

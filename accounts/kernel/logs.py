@@ -4,7 +4,7 @@ import logging
 import re
 
 # Paths whose last part opens something: the line says which page, never the secret.
-_PAGES = "confirm-email|owner|lockdown|password/reset|email/confirm"
+_PAGES = "confirm-email|owner|lockdown|password/reset|email/confirm|2fa/recovery"
 SECRET_PATHS = re.compile(rf"(/accounts/(?:{_PAGES})/)[^/\s\"']+")
 
 

@@ -17,12 +17,27 @@ class Method(StrEnum):
     PASSWORD = "pwd"  # noqa: S105 the registered name of the method, no secret
     MAIL = "mail"
     OPERATOR = "operator"
+    TOTP = "otp"
+    RECOVERY_CODE = "recovery_code"
+
+
+# What nobody has who has only a password or a mailbox.
+FACTORS = frozenset({Method.TOTP, Method.RECOVERY_CODE})
+
+
+class Assurance(StrEnum):
+    """How much was shown: the ``acr`` of a login session (OpenID Connect Core, section 2)."""
+
+    ONE_STEP = "aal1"
+    TWO_STEPS = "aal2"
 
 
 WORDS: dict[str, Promise] = {
     Method.PASSWORD: _("password"),
     Method.MAIL: _("mail"),
     Method.OPERATOR: _("link of whoever runs the site"),
+    Method.TOTP: _("authenticator app"),
+    Method.RECOVERY_CODE: _("recovery code"),
 }
 
 
@@ -37,6 +52,11 @@ class Proof:
     def now(cls, method: Method) -> "Proof":
         """A proof that was given this moment."""
         return cls(method, clock.now())
+
+
+def assurance(amr: Iterable[str]) -> Assurance:
+    """What those proofs are worth together."""
+    return Assurance.TWO_STEPS if FACTORS.intersection(amr) else Assurance.ONE_STEP
 
 
 def in_words(amr: Iterable[str]) -> str:

@@ -54,6 +54,11 @@ def code(length: int = 8) -> str:
     return _draw(CODE_ALPHABET, length)
 
 
+def recovery_code() -> str:
+    """A code that a person keeps on paper: ten characters, 50 bits."""
+    return _draw(READABLE_ALPHABET, 10)
+
+
 def public_id() -> uuid.UUID:
     """An id that may be shown and can't be guessed: a version 4 UUID (RFC 9562 section 5.4)."""
     return uuid.UUID(bytes=secrets.token_bytes(16), version=4)

@@ -4,5 +4,6 @@ from django.dispatch import Signal
 
 # A means to prove who one is was added, changed or taken away; sent inside its transaction.
 # Arguments: ``user``; ``event``, the name of a kind in ``accounts.activity.events``; ``source``,
-# who did it and from where; ``keep``, the id of the one login session that goes on, or None.
+# who did it and from where; ``detail``, more on it, if there is more; ``keep``, the id of the one
+# login session that goes on, or None.
 credentials_changed = Signal()

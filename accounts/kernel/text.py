@@ -38,6 +38,11 @@ def canonical_code(typed: str) -> str:
     return "".join(typed.split()).replace("-", "").upper()
 
 
+def ascii_digits(typed: str) -> str:
+    """The same with the digits of any script as 0 to 9: keyboards give their own."""
+    return "".join(str(unicodedata.decimal(character, character)) for character in typed)
+
+
 def defuse_formula(cell: str) -> str:
     """A cell of a CSV file that no spreadsheet takes for a formula (CWE-1236)."""
     return f"'{cell}" if cell.startswith(FORMULA_MARKS) else cell

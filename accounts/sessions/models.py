@@ -63,6 +63,11 @@ class LoginSession(models.Model):
         return proofs.in_words(self.amr)
 
     @property
+    def acr(self) -> proofs.Assurance:
+        """How much was shown."""
+        return proofs.assurance(self.amr)
+
+    @property
     def is_stale(self) -> bool:
         """Whether it hasn't been used for a week."""
         return self.used_at < clock.now() - STALE

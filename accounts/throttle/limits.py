@@ -34,6 +34,13 @@ LOGIN_EVERYONE = Limit("login.everyone", burst=600, refill=0.1)
 # A proof asked for again: per login session, so that guesses from elsewhere don't use it up.
 PROOF_SESSION = Limit("proof.session", burst=5, refill=60)
 
+# The second step, per account: from places where it was never taken, and from each of the others.
+# Whoever knows the password guesses a code of six digits at most 30 times, then once in 48 minutes;
+# signing in again gives nothing back (CVE-2025-64102).
+FACTOR_ACCOUNT = Limit("factor.account", burst=5, refill=60)
+FACTOR_DAY = Limit("factor.day", burst=30, refill=48 * 60)
+FACTOR_RECOVERY = Limit("factor.recovery", burst=3, refill=2 * 24 * 3600)
+
 SIGNUP_SUBSCRIBER = Limit("signup.subscriber", burst=30, refill=20)
 SIGNUP_EVERYONE = Limit("signup.everyone", burst=600, refill=0.5)
 
