@@ -6,19 +6,23 @@ from accounts.codes.models import Code
 from accounts.mail.models import OutgoingMail
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.throttle.models import Budget, FamiliarPlace
+from accounts.twofactor.models import Authenticator, FactorRecovery, RecoveryCodes
 from accounts.users.models import Address, PendingSignup, User, Username
 
 __all__ = [
     "Activity",
     "Address",
+    "Authenticator",
     "BrowserSession",
     "Budget",
     "Code",
+    "FactorRecovery",
     "FamiliarPlace",
     "LoginSession",
     "OutgoingMail",
     "PendingAddress",
     "PendingSignup",
+    "RecoveryCodes",
     "User",
     "Username",
 ]
