@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
 from accounts.activity.services import OPERATOR, Source
+from accounts.management.users import named
 from accounts.sessions import services as sessions
-from accounts.users import services as users
-from accounts.users.models import User
 
 
 class Command(BaseCommand):
@@ -21,8 +20,6 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, user: str, **_options: Any) -> None:
         """End them, and say how many there were."""
-        found = users.find(user) or users.find_by_id(user)
-        if not isinstance(found, User):
-            raise CommandError(f"There is no user {user!r}.")
+        found = named(user)
         count = sessions.end_all(found, Source(actor=OPERATOR))
         self.stdout.write(f"{count} sign-ins of {found.username} were ended.")

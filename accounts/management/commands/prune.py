@@ -11,6 +11,7 @@ from accounts.kernel import clock
 from accounts.sessions import services as sessions
 from accounts.signup import services as signup
 from accounts.throttle.models import Budget, FamiliarPlace
+from accounts.twofactor import recovery
 from accounts.users import services as users
 
 
@@ -31,5 +32,6 @@ class Command(BaseCommand):
             "budgets": Budget.objects.filter(whole_at__lte=now.timestamp() * 1000).delete()[0],
             "places": FamiliarPlace.objects.filter(until__lte=now).delete()[0],
             "names": users.prune_names(),
+            "recoveries": recovery.prune(),
         }
         self.stdout.write(", ".join(f"{count} {what}" for what, count in counts.items()))

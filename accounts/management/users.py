@@ -1,0 +1,14 @@
+"""Finding whom a command names."""
+
+from django.core.management.base import CommandError
+
+from accounts.users import services as users
+from accounts.users.models import User
+
+
+def named(user: str) -> User:
+    """The user of that username, email address or id; ``CommandError``."""
+    found = users.find(user) or users.find_by_id(user)
+    if not isinstance(found, User):
+        raise CommandError(f"There is no user {user!r}.")
+    return found

@@ -1,0 +1,100 @@
+"""Proving that one has a second factor, by a code that is good once."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import django_otp
+from django.db import transaction
+
+from accounts.activity import events
+from accounts.activity.services import Source, has_happened, record
+from accounts.kernel import clock
+from accounts.kernel.errors import Later
+from accounts.kernel.places import Place
+from accounts.kernel.proofs import Method, Proof
+from accounts.throttle import familiar
+from accounts.throttle.limits import CODE_SUBSCRIBER, FACTOR_ACCOUNT, FACTOR_DAY
+from accounts.throttle.services import Charge, give_back, spend
+from accounts.twofactor import codes, recovery
+from accounts.twofactor.models import Authenticator, RecoveryCodes
+from accounts.twofactor.services import WrongCode, WrongSpareCode, held
+from accounts.users.models import User
+
+BLOCKED_NEWS = timedelta(hours=1)
+
+
+def prove(
+    user: User, typed: str, source: Source, *, mailed: Callable[[str], bool] | None = None
+) -> Proof:
+    """That ``user`` has a factor: a code of an authenticator, or a recovery code, spent by it.
+
+    ``mailed`` tries a code of a mail, where one is good enough. :class:`WrongCode`, ``Later``.
+    """
+    place = source.place or Place("", "")
+    noted = familiar.find(_familiar_key(user), place.network)
+    charges = _charge(user, source, place, is_familiar=noted is not None)
+    code = codes.canonical(typed)
+    method = _method_of(user, code, source, mailed)
+    if method is None:
+        record(user, events.FACTOR_FAILED, source)
+        raise WrongCode if codes.TOTP_CODE.fullmatch(code) else WrongSpareCode
+    give_back(*charges)
+    if method is not Method.MAIL:
+        # Whoever has a factor needs no removal of it.
+        recovery.cancel(user, source)
+        familiar.remember(_familiar_key(user), place.network, noted)
+    return Proof.now(method)
+
+
+def _method_of(
+    user: User, code: str, source: Source, mailed: Callable[[str], bool] | None
+) -> Method | None:
+    """By what ``code`` proves, once; None if it doesn't."""
+    if codes.TOTP_CODE.fullmatch(code):
+        rows = Authenticator.objects.filter(user=user).order_by("pk")
+        fitting = (row for row in rows if row.fits(code))
+        return Method.TOTP if _take(user, next(fitting, None), code) else None
+    if codes.RECOVERY_CODE.fullmatch(code):
+        return Method.RECOVERY_CODE if _use_recovery_code(user, code, source) else None
+    is_mailed = mailed is not None and codes.MAILED_CODE.fullmatch(code) and mailed(code)
+    return Method.MAIL if is_mailed else None
+
+
+@transaction.atomic
+def _use_recovery_code(user: User, code: str, source: Source) -> bool:
+    kept = held(user).recovery_codes
+    if not _take(user, kept, code):
+        return False
+    left = RecoveryCodes.objects.get(user=user).left
+    record(user, events.RECOVERY_CODE_USED, source, detail=str(left))
+    return True
+
+
+def _take(user: User, device: Authenticator | RecoveryCodes | None, code: str) -> bool:
+    """Spend ``code``: the row is held while it's decided, so of many at once one gets it."""
+    if device is None:
+        return False
+    return django_otp.verify_token(user, device.persistent_id, code) is not None
+
+
+def _charge(user: User, source: Source, place: Place, *, is_familiar: bool) -> list[Charge]:
+    """Spend what a guess costs, and say what a success gives back; ``Later``.
+
+    Places where the second step was taken before have budgets of their own, so that whoever
+    guesses elsewhere doesn't keep the owner out.
+    """
+    spend(CODE_SUBSCRIBER, place.network)
+    subject = (user.pk, place.network) if is_familiar else (user.pk,)
+    charges: list[Charge] = [(FACTOR_ACCOUNT, *subject), (FACTOR_DAY, *subject)]
+    try:
+        for charge in charges:
+            spend(*charge)
+    except Later:
+        if not has_happened(user, events.FACTOR_BLOCKED, clock.now() - BLOCKED_NEWS):
+            record(user, events.FACTOR_BLOCKED, source)
+        raise
+    return charges
+
+
+def _familiar_key(user: User) -> str:
+    return f"factor {user.pk}"
