@@ -19,7 +19,9 @@ from django.views.decorators.csp import csp_override
 from accounts.kernel.links import safe_next
 from accounts.sessions import fresh
 from accounts.sessions.current import standing_of
+from accounts.signin import policy
 from accounts.signin.views import logout
+from accounts.twofactor import services as twofactor
 
 FORMS = ("_add", "_change", "_delete")
 
@@ -39,6 +41,11 @@ class Site(admin.AdminSite):
 
         return csp_override(settings.SECURE_CSP_ADMIN)(guarded)
 
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Staff whose sign-in has shown what the site asks of staff now."""
+        login = standing_of(request).login
+        return super().has_permission(request) and login is not None and policy.suffices(login)
+
     def _may_act(self, request: HttpRequest) -> bool:
         """Whether staff change something here, or are about to: forms ask before they're filled."""
         match = request.resolver_match
@@ -52,10 +59,18 @@ class Site(admin.AdminSite):
         if self.has_permission(request):
             return redirect(next_url)
         if request.user.is_authenticated:
-            raise PermissionDenied
+            return self._raise_assurance(request, next_url)
         if standing_of(request).suspended:
             return redirect_to_login(next_url, reverse("account_reauthenticate"))
         return redirect_to_login(next_url)
+
+    def _raise_assurance(self, request: HttpRequest, next_url: str) -> HttpResponse:
+        """To the second step that this sign-in lacks, or to adding a factor; others are refused."""
+        login = standing_of(request).login
+        if login is None or policy.suffices(login) or not super().has_permission(request):
+            raise PermissionDenied
+        page = "account_reauthenticate" if twofactor.has_any(login.user) else "totp_setup"
+        return redirect_to_login(next_url, reverse(page))
 
     def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """The site's own sign-out."""

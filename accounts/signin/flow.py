@@ -3,12 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import cast
 
-# Internal, since allauth's public ``perform_login`` can't carry the state that our stage reads.
-from allauth.account.internal.flows.login import perform_login
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.translation import gettext as _
 
 from accounts.activity import events
 from accounts.activity.services import record
@@ -16,8 +12,7 @@ from accounts.kernel import clock
 from accounts.kernel.links import safe_next
 from accounts.kernel.proofs import Proof
 from accounts.sessions.current import source_of
-from accounts.signin import policy
-from accounts.signin.admission import Overtaken
+from accounts.signin import policy, waiting
 from accounts.signin.policy import Missing
 from accounts.signin.stages import carry
 from accounts.users.models import PendingSignup, User
@@ -46,17 +41,11 @@ def begin(
         return redirect("account_inactive")
     if isinstance(account, PendingSignup):
         remember_pending(request, account, remember=remember)
-    if missing is not None or isinstance(account, PendingSignup):
+    if missing in DETOURS or isinstance(account, PendingSignup):
         return redirect(DETOURS[missing or Missing.ADDRESS])
     for key in (PENDING, REMEMBER):
         request.session.pop(key, None)
-    login = carry(account, proofs, remember=remember, next_url=next_url)
-    try:
-        return cast(HttpResponse, perform_login(request, login))
-    except Overtaken:
-        sentence = _("The account was changed while you signed in. Sign in again.")
-        messages.warning(request, sentence)
-        return redirect(DETOURS[Missing.CREDENTIAL])
+    return waiting.resume(request, carry(account, proofs, remember=remember, next_url=next_url))
 
 
 def remember_pending(

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.kernel.forms import CodeField, no_longer_than, text_input
 from accounts.kernel.text import refuse_invisible
 from accounts.passwords.forms import CurrentPasswordField, NewPasswordField, refuse_guessable
+from accounts.twofactor.forms import FactorCodeField
 from accounts.users import addresses
 from accounts.users.forms import AddressField, UsernameField
 from accounts.users.models import User
@@ -51,6 +52,12 @@ class CodeForm(forms.Form):
     """The code of the mail."""
 
     code = CodeField()
+
+
+class SecondForm(forms.Form):
+    """A code of an authenticator app, a recovery code, or one that was mailed."""
+
+    code = FactorCodeField()
 
 
 class PasswordForm(forms.Form):

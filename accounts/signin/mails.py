@@ -3,19 +3,46 @@
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from accounts.kernel.places import Device
 from accounts.mail.message import Message
+from accounts.users.models import User
 
 
-def code(address: str, secret: str) -> Message:
+def code(address: str, secret: str, device: Device) -> Message:
     """The code to sign in with; to nobody, if there is no address."""
     site = {"site": settings.AUTHSITE.site_name}
     return Message(
         to=address,
         subject=_("%(code)s is your code to sign in to %(site)s") % {"code": secret, **site},
-        paragraphs=[_("Enter this code where you asked for it, within 15 minutes:")],
+        paragraphs=_code_paragraphs(device),
         code=secret,
         closing=[
             _("You didn't ask for this? Then somebody knows your address or username, no more."),
             _("Give the code to nobody: %(site)s never asks for it.") % site,
         ],
     )
+
+
+def second_code(user: User, secret: str, device: Device) -> Message:
+    """The code to finish a sign-in with, whose first step was the password."""
+    site = {"site": settings.AUTHSITE.site_name}
+    return Message(
+        to=user.email,
+        subject=_("%(code)s is your code to finish signing in to %(site)s")
+        % {"code": secret, **site},
+        greeting=_("Hello %(name)s,") % {"name": user.username},
+        paragraphs=_code_paragraphs(device),
+        code=secret,
+        closing=[
+            _("You didn't ask for this? Then somebody knows your password: change it now."),
+            _("Give the code to nobody: %(site)s never asks for it.") % site,
+        ],
+    )
+
+
+def _code_paragraphs(device: Device) -> list[str]:
+    """Whoever is talked into giving a code away sees for what it is."""
+    return [
+        _("Asked for in: %(device)s") % {"device": device},
+        _("Enter this code where you asked for it, within 15 minutes:"),
+    ]

@@ -5,7 +5,9 @@ from enum import Enum
 from django.utils.translation import gettext_lazy as _
 
 from accounts.kernel.errors import PublicError
-from accounts.kernel.proofs import Proof
+from accounts.kernel.proofs import FACTORS, Assurance, Method, Proof
+from accounts.sessions.models import LoginSession
+from accounts.twofactor import services as twofactor
 from accounts.users.models import PendingSignup, User
 
 
@@ -14,6 +16,8 @@ class Missing(Enum):
 
     CREDENTIAL = "credential"
     ADDRESS = "address"
+    SECOND_FACTOR = "second_factor"
+    ENROLMENT = "enrolment"
 
 
 class AccountInactive(PublicError):
@@ -35,4 +39,28 @@ def missing(account: User | PendingSignup, proofs: tuple[Proof, ...]) -> Missing
         return Missing.ADDRESS
     if not account.is_active:
         raise AccountInactive
-    return None
+    if not twofactor.has_any(account):
+        return Missing.ENROLMENT if twofactor.is_required(account) else None
+    return None if _is_second_shown(account, proofs) else Missing.SECOND_FACTOR
+
+
+def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
+    """Whether a mailed code will do as the second step after ``proofs``.
+
+    Not after a first step that came by mail: a mailbox alone would be enough. Never for staff.
+    """
+    is_staff = user.is_staff or user.is_superuser
+    return not is_staff and proofs[0].method is Method.PASSWORD
+
+
+def suffices(login: LoginSession) -> bool:
+    """Whether a sign-in has shown what staff, or everybody, must have to enter the admin.
+
+    One from before a person became staff, or from before the setting, has not.
+    """
+    return login.acr is Assurance.TWO_STEPS or not twofactor.is_required(login.user)
+
+
+def _is_second_shown(user: User, proofs: tuple[Proof, ...]) -> bool:
+    later = {proof.method for proof in proofs[1:]}
+    return bool(later & FACTORS) or (Method.MAIL in later and takes_mail(user, proofs))

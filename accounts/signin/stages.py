@@ -9,23 +9,36 @@ from datetime import datetime
 from allauth.account.models import Login
 from allauth.account.stages import LoginStage
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from accounts.kernel.proofs import Method, Proof
 from accounts.signin import policy
 from accounts.signin.admission import Admission, NotAdmitted
+from accounts.signin.policy import Missing
 from accounts.users.models import User
 
 GRANTED = "_admission"
+# Where a person goes on whom the first step has named.
+SECOND_STEPS = {Missing.SECOND_FACTOR: "second_step", Missing.ENROLMENT: "totp_setup"}
 
 
 def carry(user: User, proofs: tuple[Proof, ...], *, remember: bool, next_url: str) -> Login:
     """An allauth login that knows what was shown."""
-    state = {
-        "proofs": [(p.method, p.at.isoformat()) for p in proofs],
-        "remember": remember,
-        "version": user.credential_version,
-    }
-    return Login(user=user, redirect_url=next_url or None, state=state)
+    login = Login(user=user, redirect_url=next_url or None, state={"remember": remember})
+    note_version(login, user)
+    for proof in proofs:
+        note_proof(login, proof)
+    return login
+
+
+def note_proof(login: Login, proof: Proof) -> None:
+    """One more was given."""
+    login.state.setdefault("proofs", []).append((proof.method, proof.at.isoformat()))
+
+
+def note_version(login: Login, user: User) -> None:
+    """The proofs are good for ``user`` as it is."""
+    login.state["version"] = user.credential_version
 
 
 def carried(login: Login) -> Admission:
@@ -48,7 +61,12 @@ class PolicyStage(LoginStage):
     def handle(self) -> tuple[HttpResponse | None, bool]:
         """``(response, go on)``, as allauth wants it."""
         admission = carried(self.login)
-        if policy.missing(admission.user, admission.proofs) is not None:
+        missing = policy.missing(admission.user, admission.proofs)
+        if missing in SECOND_STEPS:
+            # What waits here is worth a first step: a key that was known before it is not.
+            self.request.session.cycle_key()
+            return redirect(SECOND_STEPS[missing]), True
+        if missing is not None:
             raise NotAdmitted
         setattr(self.request, GRANTED, admission)
         return None, True

@@ -22,10 +22,13 @@ from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import fresh
-from accounts.sessions.current import standing_of
-from accounts.signin import flow, mailed, services
+from accounts.sessions.current import source_of, standing_of
+from accounts.sessions.models import LoginSession
+from accounts.signin import flow, mailed, policy, services
 from accounts.signin.admission import readmit, sign_out
-from accounts.signin.forms import CodeForm, LoginForm, PasswordForm, WhoForm
+from accounts.signin.forms import CodeForm, LoginForm, PasswordForm, SecondForm, WhoForm
+from accounts.twofactor import proving
+from accounts.twofactor import services as twofactor
 from accounts.users.models import PendingSignup
 
 type View = Callable[[HttpRequest], HttpResponse]
@@ -74,13 +77,10 @@ def _sign_in(request: HttpRequest, form: LoginForm) -> HttpResponse:
         services.keep_next(account, next_url)
     proof = Proof.now(Method.PASSWORD)
     # Known since it was chosen: whoever has the list would be let in, too (ASVS 6.2.12).
-    is_known = passwords.is_compromised(data["password"])
-    if is_known:
-        next_url = f"{reverse('account_change_password')}?{urlencode({'next': next_url})}"
-    answer = flow.begin(request, account, proof, remember=data["remember"], next_url=next_url)
-    if is_known and request.user.is_authenticated:
-        messages.warning(request, _("Your password is on a list of stolen ones. Choose another."))
-    return answer
+    if passwords.is_compromised(data["password"]):
+        query = urlencode({"reason": "stolen", "next": next_url})
+        next_url = f"{reverse('account_change_password')}?{query}"
+    return flow.begin(request, account, proof, remember=data["remember"], next_url=next_url)
 
 
 @login_not_required
@@ -94,6 +94,11 @@ def login_code(request: HttpRequest) -> HttpResponse:
         return _sign_in_by_code(request, asked)
     if "login" in request.POST:
         return _ask_for_code(request)
+    if "code" in request.POST:
+        sentence = _(
+            "That code was asked for in another browser, or too long ago. Ask for a new one."
+        )
+        messages.warning(request, sentence)
     if asked and "other" not in request.GET:
         return _show_code(request, asked, CodeForm())
     context = {"form": WhoForm(), "next": flow.next_of(request)}
@@ -169,22 +174,51 @@ def reauthenticate(request: HttpRequest) -> HttpResponse:
     next_url = flow.next_of(request)
     if login is None:
         return redirect_to_login(next_url or resolve_url(settings.LOGIN_REDIRECT_URL))
-    form = PasswordForm(request.POST if request.method == "POST" else None)
-    if form.is_valid():
-        try:
-            services.prove_again(login, form.cleaned_data["password"], place_of(request))
-            readmit(request, login, Proof.now(Method.PASSWORD))
-            return redirect(next_url or settings.LOGIN_REDIRECT_URL)
-        except services.InvalidCredentials:
-            form.add_error("password", _("That is not your password."))
+    has_factor = twofactor.has_any(login.user)
+    # A copied cookie and the password would be a way round the second step.
+    wants_factor = has_factor and (standing.suspended is not None or not policy.suffices(login))
+    password_form = PasswordForm(request.POST if "password" in request.POST else None)
+    code_form = SecondForm(request.POST if "code" in request.POST else None)
+    proof = None
+    if has_factor and code_form.is_valid():
+        proof = _prove_factor_again(request, login, code_form)
+    elif not wants_factor and password_form.is_valid():
+        proof = _prove_password_again(request, login, password_form)
+    if proof:
+        readmit(request, login, proof)
+        return redirect(next_url or settings.LOGIN_REDIRECT_URL)
     context = {
-        "form": form,
+        "form": code_form if code_form.is_bound else password_form,
+        "password_form": password_form,
+        "code_form": code_form,
         "next": next_url,
         "username": login.user.username,
         "has_changed": standing.suspended is not None,
-        "has_password": login.user.has_usable_password(),
+        "takes_password": login.user.has_usable_password() and not wants_factor,
+        "takes_code": has_factor,
     }
     return render(request, "accounts/signin/reauthenticate.html", context)
+
+
+def _prove_password_again(
+    request: HttpRequest, login: LoginSession, form: PasswordForm
+) -> Proof | None:
+    try:
+        services.prove_again(login, form.cleaned_data["password"], place_of(request))
+        return Proof.now(Method.PASSWORD)
+    except services.InvalidCredentials:
+        form.add_error("password", _("That is not your password."))
+    return None
+
+
+def _prove_factor_again(
+    request: HttpRequest, login: LoginSession, form: SecondForm
+) -> Proof | None:
+    try:
+        return proving.prove(login.user, form.cleaned_data["code"], source_of(request))
+    except twofactor.WrongCode as error:
+        form.add_error("code", str(error))
+    return None
 
 
 @login_not_required

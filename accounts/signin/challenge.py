@@ -1,0 +1,130 @@
+"""The page of the second step, whichever sign-in it belongs to."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from accounts.kernel.places import place_of
+from accounts.kernel.proofs import Proof
+from accounts.sessions.current import source_of
+from accounts.signin import mailed, second, waiting
+from accounts.signin.forms import SecondForm
+from accounts.signin.policy import Missing
+from accounts.signin.second import SecondMethod
+from accounts.signin.waiting import Waiting
+from accounts.twofactor import recovery
+from accounts.twofactor import services as twofactor
+from accounts.users.models import User
+
+NONCE = "nonce"
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def challenge(request: HttpRequest) -> HttpResponse:
+    """Show a second factor, have a code mailed, or say that every factor is lost."""
+    if request.user.is_authenticated:
+        return redirect(settings.LOGIN_REDIRECT_URL)
+    found = waiting.of(request)
+    if found is None:
+        return redirect(settings.LOGIN_URL)
+    if found.missing is not Missing.SECOND_FACTOR:
+        return waiting.go_on(request, found)
+    return _Challenge(found, request).answer()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A second step that somebody is to take: who, after which proofs."""
+
+    user: User
+    proofs: tuple[Proof, ...]
+    nonce: str = ""
+
+
+def context_of(request: HttpRequest, step: Step, form: SecondForm | None = None) -> dict[str, Any]:
+    """What ``accounts/signin/second.html`` shows."""
+    methods = second.methods(step.user, step.proofs)
+    wanted = request.GET.get("method", "")
+    if form is not None and form.is_bound:
+        wanted = request.POST.get("method", wanted)
+    is_mailed = bool(step.nonce) and SecondMethod.EMAIL in methods
+    chosen = next((m for m in methods if m == wanted), SecondMethod.EMAIL if is_mailed else None)
+    method = chosen or next(iter(methods), SecondMethod.TOTP)
+    form = form or SecondForm()
+    if method == SecondMethod.TOTP:
+        form.fields["code"].widget.attrs["inputmode"] = "numeric"
+    running = recovery.running(step.user)
+    return {
+        "form": form,
+        "owner": step.user,
+        "method": method,
+        "others": [m for m in methods if m != method],
+        "is_mailed": is_mailed,
+        "resend_wait": second.seconds_to_next_mail(step.user, place_of(request))
+        if is_mailed
+        else 0,
+        "recovery": running,
+        "is_due": recovery.is_due(running),
+        "recovery_offered": recovery.is_offered(step.user),
+        "recovery_hours": settings.AUTHSITE.factor_recovery_hours,
+    }
+
+
+class _Challenge:
+    """One request to the page."""
+
+    def __init__(self, found: Waiting, request: HttpRequest) -> None:
+        self.found, self.request = found, request
+        self.step = Step(found.user, found.proofs, found.notes.get(NONCE, ""))
+
+    def answer(self) -> HttpResponse:
+        posted = self.request.POST
+        if "code" in posted:
+            return self._prove()
+        if "mail" in posted:
+            return self._mail()
+        if "lost" in posted:
+            return self._recover(posted["lost"])
+        return self._show()
+
+    def _show(self, form: SecondForm | None = None) -> HttpResponse:
+        context = context_of(self.request, self.step, form)
+        return render(self.request, "accounts/signin/second.html", context)
+
+    def _prove(self) -> HttpResponse:
+        form = SecondForm(self.request.POST)
+        if form.is_valid():
+            step, code = self.step, form.cleaned_data["code"]
+            source = source_of(self.request)
+            try:
+                proof = second.prove(step.user, step.proofs, code, source, nonce=step.nonce)
+                return waiting.go_on(self.request, self.found, proof)
+            except twofactor.WrongCode as error:
+                form.add_error("code", str(error))
+        return self._show(form)
+
+    def _mail(self) -> HttpResponse:
+        nonce = mailed.new_nonce()
+        second.send_code(self.step.user, self.step.proofs, nonce, place_of(self.request))
+        self.found.notes[NONCE] = nonce
+        waiting.keep(self.request, self.found)
+        return redirect("second_step")
+
+    def _recover(self, act: str) -> HttpResponse:
+        if act == "finish":
+            source = source_of(self.request).by(*(p.method for p in self.step.proofs))
+            twofactor.recover(self.step.user, source)
+            messages.success(self.request, _("Your second factors were removed."))
+            return waiting.go_on(self.request, self.found)
+        recovery.ask(self.step.user, source_of(self.request))
+        return redirect("second_step")

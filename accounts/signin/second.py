@@ -1,0 +1,82 @@
+"""The second step: by which methods, and proving it. Pages and programs come here."""
+
+from enum import StrEnum
+
+from django.db import transaction
+
+from accounts.activity.services import Source
+from accounts.codes import services as codes
+from accounts.codes.services import Purpose
+from accounts.kernel.languages import speaking
+from accounts.kernel.places import Place
+from accounts.kernel.proofs import Proof
+from accounts.mail.services import post
+from accounts.signin import mailed, mails, policy
+from accounts.throttle.limits import MAIL_AGAIN
+from accounts.throttle.services import wait
+from accounts.twofactor import proving
+from accounts.twofactor import services as twofactor
+from accounts.users import services as users
+from accounts.users.models import User
+
+CODE = Purpose("second.code")
+
+
+class SecondMethod(StrEnum):
+    """What a second step can be shown by, best first."""
+
+    TOTP = "totp"
+    RECOVERY_CODE = "recovery_code"
+    EMAIL = "email"
+
+
+class NoMail(mailed.WrongCode):
+    """A mailed code won't do for this account after that first step."""
+
+
+def methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
+    """By what ``user``, who has a factor, may take the second step after ``proofs``."""
+    held = twofactor.held(user)
+    is_held = {
+        SecondMethod.TOTP: bool(held.authenticators),
+        SecondMethod.RECOVERY_CODE: bool(held.recovery_codes and held.recovery_codes.left),
+        SecondMethod.EMAIL: policy.takes_mail(user, proofs) and bool(user.email),
+    }
+    return [method for method in SecondMethod if is_held[method]]
+
+
+def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, place: Place) -> None:
+    """Mail a code to the primary address of ``user``; :class:`NoMail`, ``Later``."""
+    if not (policy.takes_mail(user, proofs) and user.email):
+        raise NoMail
+    mailed.charge_mail(CODE, mailed.recipient_of(user.email), place)
+    with transaction.atomic():
+        code = codes.issue_code(CODE, _subject(user, nonce))
+        with speaking(user.language):
+            post(mails.second_code(user, code, place.device))
+
+
+def prove(
+    user: User, proofs: tuple[Proof, ...], typed: str, source: Source, *, nonce: str = ""
+) -> Proof:
+    """The second step of ``user`` after ``proofs``, by any code that will do.
+
+    ``nonce`` names the request of a mailed one, if there was any.
+    ``twofactor.services.WrongCode``, ``Later``.
+    """
+
+    def is_mailed(code: str) -> bool:
+        subject = _subject(user, nonce)
+        return codes.try_code(CODE, subject, code) and codes.spend(CODE, subject, code)
+
+    takes_mail = bool(nonce) and policy.takes_mail(user, proofs)
+    return proving.prove(user, typed, source, mailed=is_mailed if takes_mail else None)
+
+
+def seconds_to_next_mail(user: User, place: Place) -> int:
+    """How long until :func:`send_code` may be called again; 0 for now."""
+    return wait(MAIL_AGAIN, CODE.name, users.login_key(user.email), place.network)
+
+
+def _subject(user: User, nonce: str) -> str:
+    return f"{user.pk} {user.credential_version} {nonce}"

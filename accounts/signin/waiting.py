@@ -1,0 +1,100 @@
+"""A sign-in between its first and its second step: in the browser's session, worth nothing else.
+
+Whoever waits is a stranger to every page but those that ask for what is missing.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
+
+# Internal, since allauth's public ``perform_login`` can't carry the state that our stage reads.
+from allauth.account.internal.flows.login import resume_login
+from allauth.account.internal.stagekit import clear_login, stash_login
+from allauth.account.models import Login
+from allauth.account.stages import LoginStageController
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+
+from accounts.kernel import clock
+from accounts.kernel.proofs import Proof
+from accounts.signin import policy
+from accounts.signin.admission import Overtaken
+from accounts.signin.policy import Missing
+from accounts.signin.stages import PolicyStage, carried, note_proof, note_version
+from accounts.users.models import User
+
+# From the last proof on; a password left lying there isn't one that was just given.
+LIFE = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Who has taken a first step in this browser, by what, and what is missing."""
+
+    login: Login
+    user: User
+    proofs: tuple[Proof, ...]
+    missing: Missing | None
+
+    @property
+    def next_url(self) -> str:
+        """Where the person wanted to go."""
+        return str(self.login.redirect_url or "")
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What the second step keeps for itself: :func:`keep` stores it."""
+        return cast(dict[str, Any], self.login.state.setdefault("second", {}))
+
+
+def of(request: HttpRequest) -> Waiting | None:
+    """The sign-in that waits in this browser, if it's good for the account as it is now."""
+    stage = LoginStageController.enter(request, PolicyStage.key)
+    if stage is None:
+        return None
+    login, user = stage.login, stage.login.user
+    is_same = isinstance(user, User) and user.credential_version == login.state["version"]
+    if is_same and user.is_active:
+        proofs = carried(login).proofs
+        if clock.now() < max(proof.at for proof in proofs) + LIFE:
+            return Waiting(login, user, proofs, policy.missing(user, proofs))
+    clear_login(request)
+    return None
+
+
+def keep(request: HttpRequest, waiting: Waiting) -> None:
+    """Store the notes."""
+    stash_login(request, waiting.login)
+
+
+def go_on(
+    request: HttpRequest,
+    waiting: Waiting,
+    proof: Proof | None = None,
+    *,
+    first_to: str = "",
+) -> HttpResponse:
+    """Sign in if nothing is missing any more, or lead to what is.
+
+    ``waiting.user`` is as the second step left it: what it changed of the factors itself is no
+    reason to refuse. ``first_to`` is a page that comes before the one that was wanted.
+    """
+    note_version(waiting.login, waiting.user)
+    if proof:
+        note_proof(waiting.login, proof)
+    if first_to:
+        waiting.login.redirect_url = first_to
+    return resume(request, waiting.login)
+
+
+def resume(request: HttpRequest, login: Login) -> HttpResponse:
+    """Ask the stage, then admit."""
+    try:
+        return cast(HttpResponse, resume_login(request, login))
+    except Overtaken:
+        clear_login(request)
+        sentence = _("The account was changed while you signed in. Sign in again.")
+        messages.warning(request, sentence)
+        return redirect("account_login")
