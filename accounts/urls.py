@@ -3,6 +3,7 @@
 from accounts.activity.urls import urlpatterns as activity
 from accounts.addresses.urls import urlpatterns as addresses
 from accounts.credentials.urls import urlpatterns as credentials
+from accounts.enrolment.urls import urlpatterns as enrolment
 from accounts.lockdown.urls import urlpatterns as lockdown
 from accounts.mail.urls import urlpatterns as mail
 from accounts.ops.urls import urlpatterns as ops
@@ -19,6 +20,7 @@ urlpatterns = [
     *lockdown,
     *addresses,
     *credentials,
+    *enrolment,
     *passwords,
     *signup,
     *signin,

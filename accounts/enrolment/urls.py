@@ -1,0 +1,14 @@
+"""Second factors."""
+
+from django.urls import path
+
+from accounts.enrolment import views
+
+urlpatterns = [
+    path("accounts/2fa/", views.overview, name="second_factors"),
+    path("accounts/2fa/totp/setup/", views.setup, name="totp_setup"),
+    path("accounts/2fa/totp/<int:factor_id>/", views.authenticator, name="totp_change"),
+    path("accounts/2fa/recovery-codes/", views.recovery_codes, name="recovery_codes"),
+    path("accounts/2fa/recovery-codes/file/", views.codes_file, name="recovery_codes_file"),
+    path("accounts/2fa/recovery/<str:token>/", views.cancel_recovery, name="recovery_cancel"),
+]

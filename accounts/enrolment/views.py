@@ -1,0 +1,262 @@
+"""The pages of second factors."""
+
+import json
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.activity.services import Source
+from accounts.enrolment import qr
+from accounts.enrolment.forms import RenameForm, SavedForm, SetupForm
+from accounts.enrolment.kept import CODES, SEED
+from accounts.kernel.places import place_of
+from accounts.kernel.proofs import Method, Proof
+from accounts.sessions import fresh
+from accounts.sessions import services as sessions
+from accounts.sessions.current import login_of, renew_key, source_of
+from accounts.sessions.fresh import fresh_proof_required
+from accounts.signin import flow, waiting
+from accounts.signin.policy import Missing
+from accounts.signin.waiting import Waiting
+from accounts.twofactor import codes, recovery
+from accounts.twofactor import services as twofactor
+from accounts.twofactor.models import Authenticator
+from accounts.users.models import User
+from accounts.users.services import Outdated
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def overview(request: HttpRequest) -> HttpResponse:
+    """What one has; a POST cancels a removal that waits."""
+    user = login_of(request).user
+    if request.method == "POST":
+        if recovery.cancel(user, source_of(request).by(*login_of(request).amr)):
+            messages.success(request, _("Cancelled. Your second factors stay."))
+        return redirect("second_factors")
+    context = {
+        "held": twofactor.held(user),
+        "most": twofactor.MOST_AUTHENTICATORS,
+        "is_required": twofactor.is_required(user),
+        "recovery": recovery.running(user),
+    }
+    return render(request, "accounts/enrolment/overview.html", context)
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def setup(request: HttpRequest) -> HttpResponse:
+    """Add an authenticator: from inside, or between two steps where a factor must be added."""
+    door = None
+    if not request.user.is_authenticated:
+        door = waiting.of(request)
+        if door is None:
+            return redirect_to_login(request.get_full_path())
+        if door.missing is not Missing.ENROLMENT:
+            return redirect("second_step")
+    elif not fresh.is_fresh(request):
+        return fresh.ask(request)
+    return _Setup(request, door).answer()
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """One request to the page; ``door`` is the sign-in that waits for it, if one does."""
+
+    request: HttpRequest
+    door: Waiting | None
+
+    def answer(self) -> HttpResponse:
+        form = SetupForm(self.request.POST if self.request.method == "POST" else None)
+        seed = SEED.get(self.request, self._user, self._sign_in)
+        if seed and form.is_valid():
+            try:
+                made = self._enrol(seed, form)
+                return self._done(made)
+            except (twofactor.WrongCode, twofactor.TooMany) as error:
+                form.add_error("code", str(error))
+        if seed is None:
+            # What was posted, if anything was, is of a seed that isn't shown any more.
+            form, seed = SetupForm(), twofactor.new_seed()
+            SEED.put(self.request, self._user, seed, self._sign_in)
+        return self._show(form, seed)
+
+    @property
+    def _user(self) -> User:
+        return self.door.user if self.door else login_of(self.request).user
+
+    @property
+    def _sign_in(self) -> str:
+        """Which one the seed is for: who began another in this browser may have noted its own."""
+        if self.door:
+            return self.door.proofs[0].at.isoformat()
+        return str(login_of(self.request).pk)
+
+    def _enrol(self, seed: str, form: SetupForm) -> list[str]:
+        data = form.cleaned_data
+        source = source_of(self.request)
+        name = data["name"] or _("Authenticator app")
+        made = twofactor.enrol(self._user, seed, data["code"], name, source)
+        SEED.drop(self.request)
+        if made:
+            CODES.put(self.request, self._user, json.dumps(made))
+        return made
+
+    def _done(self, made: list[str]) -> HttpResponse:
+        proof = Proof.now(Method.TOTP)
+        sentence = _("Two-step sign-in is on.") if made else _("The app was added.")
+        messages.success(self.request, sentence)
+        if self.door:
+            first = _codes_page(self.door.next_url) if made else ""
+            return waiting.go_on(self.request, self.door, proof, first_to=first)
+        sessions.prove(login_of(self.request), proof, place_of(self.request))
+        renew_key(self.request)
+        next_url = flow.next_of(self.request)
+        return redirect(_codes_page(next_url) if made else next_url or "second_factors")
+
+    def _show(self, form: SetupForm, seed: str) -> HttpResponse:
+        uri = qr.uri(self._user, seed)
+        key = qr.base32(seed)
+        context = {
+            "form": form,
+            "owner": self._user,
+            "at_the_door": self.door is not None,
+            "is_first": not twofactor.has_any(self._user),
+            "next": flow.next_of(self.request),
+            "qr": qr.svg(uri),
+            "uri": uri,
+            "key": " ".join(key[n : n + 4] for n in range(0, len(key), 4)),
+        }
+        return render(self.request, "accounts/enrolment/setup.html", context)
+
+
+def _codes_page(next_url: str) -> str:
+    """The page of the recovery codes, and where to after it."""
+    query = f"?{urlencode({'next': next_url})}" if next_url else ""
+    return reverse("recovery_codes") + query
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@fresh_proof_required
+def authenticator(request: HttpRequest, factor_id: int) -> HttpResponse:
+    """Rename or remove one; what removing does is said first."""
+    user = login_of(request).user
+    row = Authenticator.objects.filter(user=user, pk=factor_id).first()
+    if row is None:
+        raise Http404
+    if "remove" in request.POST:
+        return _remove(request, row)
+    form = RenameForm(request.POST if request.method == "POST" else {"name": row.name})
+    if request.method == "POST" and form.is_valid():
+        twofactor.rename(user, row.pk, form.cleaned_data["name"], source_of(request))
+        messages.success(request, _("Renamed."))
+        return redirect("second_factors")
+    count = len(twofactor.held(user).authenticators)
+    context = {
+        "form": form,
+        "row": row,
+        "is_last": count == 1,
+        "is_required": twofactor.is_required(user),
+    }
+    return render(request, "accounts/enrolment/authenticator.html", context)
+
+
+def _remove(request: HttpRequest, row: Authenticator) -> HttpResponse:
+    try:
+        twofactor.remove(login_of(request).user, row.pk, _source(request))
+    except (twofactor.Required, Outdated) as error:
+        messages.error(request, str(error))
+        return redirect("second_factors")
+    renew_key(request)
+    messages.success(request, _("Removed. Every other sign-in has ended."))
+    return redirect("second_factors")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def recovery_codes(request: HttpRequest) -> HttpResponseBase:
+    """New ones until one is typed back; after that only how many are left."""
+    user = login_of(request).user
+    if "new" in request.POST:
+        return _new_codes(request)
+    held = twofactor.held(user)
+    if held.recovery_codes is None and not held.authenticators:
+        return redirect("totp_setup")
+    made = CODES.get(request, user)
+    form = SavedForm(request.POST if "code" in request.POST else None)
+    if made and form.is_valid():
+        if twofactor.note_saved(user, form.cleaned_data["code"]):
+            CODES.drop(request)
+            messages.success(request, _("Your recovery codes are kept. You’re done."))
+            return redirect(flow.next_of(request) or "second_factors")
+        form.add_error("code", _("That is none of these codes. Look at what you’ve kept."))
+    context = {
+        "form": form,
+        "made": [codes.written(code) for code in json.loads(made)] if made else [],
+        "held": held,
+        "next": flow.next_of(request),
+    }
+    return render(request, "accounts/enrolment/recovery_codes.html", context)
+
+
+@fresh_proof_required
+def _new_codes(request: HttpRequest) -> HttpResponse:
+    user = login_of(request).user
+    if not twofactor.has_any(user):
+        return redirect("totp_setup")
+    made = twofactor.make_recovery_codes(user, _source(request))
+    CODES.put(request, user, json.dumps(made))
+    renew_key(request)
+    return redirect("recovery_codes")
+
+
+@never_cache
+@require_POST
+def codes_file(request: HttpRequest) -> HttpResponse:
+    """The codes as a text file, while they are shown. Never by a link: its page would be kept."""
+    user = cast(User, request.user)
+    made = CODES.get(request, user)
+    if made is None:
+        return redirect("recovery_codes")
+    head = _("Recovery codes of %(name)s at %(site)s (%(origin)s). Each is good once.") % {
+        "name": user.username,
+        "site": settings.AUTHSITE.site_name,
+        "origin": settings.AUTHSITE.origin,
+    }
+    lines = [head, "", *(codes.written(code) for code in json.loads(made)), ""]
+    return HttpResponse(
+        "\r\n".join(lines),
+        content_type="text/plain; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="recovery-codes.txt"'},
+    )
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def cancel_recovery(request: HttpRequest, token: str) -> HttpResponse:
+    """Cancel a removal of all factors, by the link of a mail; whoever reads it needs no sign-in."""
+    user = recovery.find_by_link(token)
+    if user is None:
+        return render(request, "accounts/enrolment/recovery_dead.html", status=404)
+    if request.method != "POST":
+        return render(request, "accounts/enrolment/recovery_cancel.html", {"owner": user})
+    recovery.cancel_by_link(user, Source(place_of(request)))
+    return render(request, "accounts/enrolment/recovery_cancelled.html", {"owner": user})
+
+
+def _source(request: HttpRequest) -> Source:
+    return source_of(request).by(*login_of(request).amr)
