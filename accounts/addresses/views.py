@@ -4,10 +4,13 @@ import re
 import uuid
 from collections.abc import Callable
 from typing import cast
+from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
@@ -35,7 +38,7 @@ def email(request: HttpRequest) -> HttpResponseBase:
     if "confirm" in request.POST:
         return _confirm(request, user)
     if not fresh.is_fresh(request):
-        return fresh.ask(request)
+        return _ask_for_proof(request)
     act = next((act for name, act in ACTS.items() if name in request.POST), _add)
     try:
         return act(request, user)
@@ -58,6 +61,15 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
     except services.WrongCode:
         return render(request, "accounts/addresses/dead.html", status=404)
     return _done(request, _("The address was added."))
+
+
+def _ask_for_proof(request: HttpRequest) -> HttpResponse:
+    """The proof, and back to the page with what was typed still in it."""
+    typed = request.POST.get("email")
+    if not typed:
+        return fresh.ask(request)
+    back = f"{request.path}?{urlencode({'email': typed})}"
+    return redirect_to_login(back, reverse("account_reauthenticate"))
 
 
 def _add(request: HttpRequest, user: User) -> HttpResponse:
@@ -158,6 +170,6 @@ def _show(
     context = {
         "addresses": user.addresses.order_by("confirmed_at"),
         "waiting": waiting,
-        "form": form or AddAddressForm(),
+        "form": form or AddAddressForm(initial={"email": request.GET.get("email")}),
     }
     return render(request, "accounts/addresses/email.html", context)

@@ -16,7 +16,6 @@ from accounts.credentials import mails
 from accounts.kernel.errors import PublicError
 from accounts.kernel.languages import speaking
 from accounts.kernel.places import Place
-from accounts.kernel.proofs import Method
 from accounts.kernel.signals import credentials_changed
 from accounts.mail.services import post
 from accounts.passwords import services as passwords
@@ -66,11 +65,10 @@ def find_by_link(token: str) -> Reset | None:
     return None
 
 
-def reset(found: Reset, token: str, password: str, place: Place) -> None:
+def reset(found: Reset, token: str, password: str, source: Source) -> None:
     """Take ``password`` for a good link; :class:`LinkSpent`. All sign-ins end."""
     hashed = passwords.hash_password(password)
     with transaction.atomic():
-        source = Source(place).by(Method.MAIL)
         if not codes.spend(LINK, found.subject, token) or not _replace(
             found.user, hashed, events.PASSWORD_RESET, source, keep=None
         ):

@@ -11,15 +11,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from accounts.credentials import services
+from accounts.credentials import second_step, services
 from accounts.credentials.forms import NewPasswordForm, WhoForm
 from accounts.kernel.places import place_of
-from accounts.kernel.proofs import Method, Proof
 from accounts.passwords.views import with_meter
 from accounts.sessions.current import forget, login_of, renew_key, source_of
 from accounts.sessions.fresh import fresh_proof_required
 from accounts.sessions.services import live
 from accounts.signin import flow, policy
+from accounts.signin.policy import Missing
 from accounts.users.models import User
 from accounts.users.services import Outdated
 
@@ -71,14 +71,16 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
     found = services.find_by_link(key)
     if found is None:
         return render(request, "accounts/credentials/reset_dead.html", status=404)
-    # Whatever the policy asks beyond the mail is shown here, before a password is taken.
-    missing = policy.missing(found.user, (Proof.now(Method.MAIL),))
-    if missing is not None:
-        return redirect(flow.DETOURS[missing])
+    proofs = second_step.proofs_of(request, found)
+    # The factor is shown here, before a password is taken. One that must yet be added isn't: the
+    # new password signs nobody in, and the next sign-in asks for it.
+    if policy.missing(found.user, proofs) is Missing.SECOND_FACTOR:
+        return second_step.answer(request, found)
     form = NewPasswordForm(found.user, request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
-            services.reset(found, key, form.cleaned_data["password1"], place_of(request))
+            source = source_of(request).by(*(proof.method for proof in proofs))
+            services.reset(found, key, form.cleaned_data["password1"], source)
         except services.LinkSpent:
             return render(request, "accounts/credentials/reset_dead.html", status=404)
         forget(request, found.user)

@@ -19,16 +19,40 @@ from accounts.profile.forms import ProfileForm, RenameForm
 from accounts.sessions import fresh
 from accounts.sessions.current import login_of, source_of
 from accounts.sessions.services import live
+from accounts.twofactor import recovery
+from accounts.twofactor import services as twofactor
+from accounts.twofactor.services import Held
 from accounts.users.models import User
 from accounts.users.services import Outdated, UsernameTaken
+
+FEW_CODES = 3
 
 
 @never_cache
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Greets by name; a stranger is led to sign in and back."""
-    places = live(login_of(request).user).count()
-    return render(request, "accounts/profile/home.html", {"places": places})
+    user = login_of(request).user
+    held = twofactor.held(user)
+    context = {
+        "places": live(user).count(),
+        "held": held,
+        "next_step": _next_step(user, held),
+        "recovery": recovery.running(user) if held.authenticators else None,
+    }
+    return render(request, "accounts/profile/home.html", context)
+
+
+def _next_step(user: User, held: Held) -> str:
+    """The one thing that would make the account safer, most needed first; empty for none."""
+    codes = held.recovery_codes
+    steps = {
+        "address": not user.email,
+        "factor": not held.authenticators,
+        "codes": bool(held.authenticators) and (codes is None or not codes.saved_at),
+        "more_codes": codes is not None and codes.left <= FEW_CODES,
+    }
+    return next((step for step, is_needed in steps.items() if is_needed), "")
 
 
 @never_cache
