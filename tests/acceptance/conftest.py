@@ -1,10 +1,18 @@
 """Fixtures of the acceptance tests."""
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from accounts.passwords.hashers import Argon2id
+from accounts.users.models import User
+from tests.acceptance.steps import make_user, sign_in
+from tests.conftest import Clock
+
+type Set = Callable[..., None]
 
 
 @pytest.fixture
@@ -24,3 +32,21 @@ def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for name in ("encode", "verify"):
         monkeypatch.setattr(Argon2id, name, counted(name))
     return runs
+
+
+@pytest.fixture
+def configure(settings: Any) -> Set:
+    """Sets our own settings by name."""
+
+    def configure(**changes: Any) -> None:
+        settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, **changes)
+
+    return configure
+
+
+@pytest.fixture
+def alice(db: None, client: Client, clock: Clock) -> User:
+    """Alice, signed in with ``client`` by her password; she has no second factor."""
+    alice = make_user("alice")
+    sign_in(client, "alice")
+    return alice

@@ -15,10 +15,11 @@ from accounts.mail.services import deliver_due
 from accounts.passwords.services import hash_password
 from accounts.users import services as users
 from accounts.users.models import User
+from tests.support.second import CHALLENGE, enrolled, take_second_step
 
 PASSWORD = "vivid otter under glass"
-SIGNUP, LOGIN, LOGOUT, CONFIRM = (
-    f"/accounts/{page}/" for page in ("signup", "login", "logout", "confirm-email")
+SIGNUP, LOGIN, LOGOUT, CONFIRM, CODE = (
+    f"/accounts/{page}/" for page in ("signup", "login", "logout", "confirm-email", "login/code")
 )
 
 
@@ -45,6 +46,21 @@ def sign_up(client: Any, username: str, /, **more: str) -> Any:
 def sign_in(client: Any, login: str, password: str = PASSWORD, **more: str) -> Any:
     """Fill in the sign-in form; ``remember="on"``, ``next="…"``."""
     return client.post(LOGIN, {"login": login, "password": password, **more})
+
+
+def make_staff(username: str, *, has_factor: bool = True) -> User:
+    """The same, who may do everything in the admin, and has an authenticator."""
+    user = make_user(username)
+    User.objects.filter(pk=user.pk).update(is_staff=True, is_superuser=True)
+    if has_factor:
+        enrolled(user)
+    return User.objects.get(pk=user.pk)
+
+
+def sign_in_twice(client: Any, user: User, **more: str) -> Any:
+    """Both steps of a sign-in; what the second one answers."""
+    assert sign_in(client, user.username, **more).url == CHALLENGE
+    return take_second_step(client, user)
 
 
 def signed_up(username: str) -> Client:
@@ -88,3 +104,17 @@ def next_on(response: Any) -> str:
 def is_signed_in(client: Client) -> bool:
     """Whether the site greets this browser, or asks who it is."""
     return client.get("/").status_code == 200
+
+
+def by_password(client: Client, **more: str) -> Any:
+    """Alice's first step."""
+    return sign_in(client, "alice", **more)
+
+
+def by_mail(client: Client, **more: str) -> Any:
+    """The same, by a code that is mailed."""
+    client.post(CODE, {"login": "alice", **more})
+    return client.post(CODE, {"code": code_in(mail_to("alice").body)})
+
+
+FIRST_STEPS = (by_password, by_mail)

@@ -26,6 +26,7 @@ from tests.acceptance.steps import (
     sign_up,
     signed_up,
 )
+from tests.support.second import turn_on
 from tests.support.site import Site
 
 HSTS = "max-age=31536000; includeSubDomains; preload"
@@ -137,6 +138,7 @@ def test_the_admin_has_the_headers_but_for_trusted_types(production: Site) -> No
     link = production.manage("create_owner").strip()
     fields = {"username": "carol", "email": "carol@example.org", "password1": PASSWORD}
     client.post(link.removeprefix(production.origin), fields)
+    turn_on(client)
 
     response = client.get("/admin/accounts/user/")
 

@@ -1,7 +1,5 @@
 """System 4: cookies. Rows 4 and 5: whose browser a sign-in belongs to, and how it ends."""
 
-import dataclasses
-from collections.abc import Callable
 from http.cookies import Morsel
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +7,7 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
+from tests.acceptance.conftest import Set
 from tests.acceptance.steps import (
     LOGIN,
     LOGOUT,
@@ -25,18 +24,6 @@ SESSIONS, REAUTHENTICATE = "/accounts/sessions/", "/accounts/reauthenticate/"
 WANTED = f"{SESSIONS}?page=1"
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/{}.0.0.0 Safari/537.36"
 HERS = CHROME.format(140)
-
-type Set = Callable[..., None]
-
-
-@pytest.fixture
-def configure(settings: Any) -> Set:
-    """Sets our own settings by name."""
-
-    def configure(**changes: Any) -> None:
-        settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, **changes)
-
-    return configure
 
 
 def with_session(cookie: Morsel[str]) -> Client:

@@ -13,8 +13,9 @@ from accounts.activity.events import EVENTS, GROUPS
 from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.acceptance.steps import LOGIN, address_of, make_user, sign_in
+from tests.acceptance.steps import LOGIN, address_of, make_user, sign_in, sign_in_twice
 from tests.conftest import Clock
+from tests.support.second import CHALLENGE, enrolled, unused_code
 
 KB = 1024
 
@@ -35,7 +36,7 @@ def test_the_sign_in_page_costs_a_stranger_no_query_no_session_and_15_kb(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("login", ["alice", address_of("alice")])
-@pytest.mark.parametrize("earlier, most", [(0, 20), (1, 15)], ids=["first time", "again"])
+@pytest.mark.parametrize("earlier, most", [(0, 21), (1, 15)], ids=["first time", "again"])
 def test_a_good_sign_in_costs_one_hash_and_few_statements(
     client: Client, hashes: list[str], login: str, earlier: int, most: int
 ) -> None:
@@ -51,6 +52,38 @@ def test_a_good_sign_in_costs_one_hash_and_few_statements(
     assert response.url == "/"
     assert hashes == ["verify"]
     assert len(statements) <= most, [query["sql"] for query in statements]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "earlier, most", [(0, (10, 6, 28)), (1, (8, 6, 22))], ids=["first time", "again"]
+)
+def test_both_steps_of_a_sign_in_cost_one_hash_and_few_statements(
+    client: Client, hashes: list[str], clock: Clock, earlier: int, most: tuple[int, ...]
+) -> None:
+    """The password, the page that asks for a code, the code."""
+    alice = make_user("alice")
+    enrolled(alice)
+    for _ in range(earlier):
+        sign_in_twice(client, alice)
+        client.cookies.pop("sessionid")
+        clock.advance(minutes=1)
+    hashes.clear()
+    code = unused_code(alice)
+
+    spent = []
+    for act in (
+        lambda: sign_in(client, "alice"),
+        lambda: client.get(CHALLENGE),
+        lambda: client.post(CHALLENGE, {"code": code}),
+    ):
+        with CaptureQueriesContext(connection) as statements:
+            response = act()
+        spent.append(len(statements))
+
+    assert response.url == "/"
+    assert hashes == ["verify"]
+    assert all(n <= limit for n, limit in zip(spent, most, strict=True)), spent
 
 
 @pytest.fixture
@@ -91,8 +124,8 @@ def test_pages_stay_cheap_for_who_has_a_long_history_and_many_sessions(
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("page, queries", [("/help/", 1), ("/", 2)])
-def test_a_signed_in_request_costs_one_query_and_home_another_to_count_the_places(
+@pytest.mark.parametrize("page, queries", [("/help/", 1), ("/", 3)])
+def test_a_signed_in_request_costs_one_query_and_home_two_for_places_and_factors(
     client: Client, alice_for_years: User, django_assert_num_queries: Any, page: str, queries: int
 ) -> None:
     with django_assert_num_queries(queries):

@@ -24,14 +24,17 @@ from tests.acceptance.steps import (
     address_of,
     is_signed_in,
     mail_to,
+    make_staff,
     make_user,
     next_on,
     sign_in,
+    sign_in_twice,
     sign_up,
 )
 from tests.conftest import Clock
 from tests.support.env import clean
 from tests.support.process import free_port
+from tests.support.second import RECOVERY_CODES, SETUP, turn_on, type_one_back
 from tests.support.site import ROOT, Site
 
 
@@ -58,7 +61,9 @@ def test_create_owner_prints_a_link_that_makes_one_administrator(client: Client)
 
     assert client.get(link).status_code == 200
     assert not User.objects.exists(), "a GET makes nothing"
-    assert client.post(link, OWNER).url == "/"
+    assert client.post(link, OWNER).url == SETUP
+    assert not is_signed_in(client), "an administrator has a second factor first"
+    assert turn_on(client).url == RECOVERY_CODES
 
     assert client.get("/admin/").status_code == 200
     assert Client().post(link, {**OWNER, "username": "mallory"}).status_code == 404
@@ -97,8 +102,9 @@ def test_createsuperuser_leads_through_the_sites_own_sign_in(
 
     page = client.get("/admin/", follow=True)
     assert page.request["PATH_INFO"] == LOGIN
-    response = sign_in(client, address_of("carol"), next=next_on(page))
-    assert response.url == "/admin/"
+    assert sign_in(client, address_of("carol"), next=next_on(page)).url == SETUP
+    assert client.get("/admin/").status_code == 302
+    assert type_one_back(client, turn_on(client).url).url == "/admin/"
     assert client.get("/admin/").status_code == 200
 
 
@@ -178,6 +184,35 @@ def test_end_sessions_says_that_there_is_no_such_user(name: str) -> None:
 
     with pytest.raises(CommandError, match=f"There is no user '{name}'"):
         printed_by("end_sessions", name)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["carol", "CAROL", address_of("Carol"), "id"])
+def test_reset_second_factor_removes_them_all_and_signs_out_and_tells(name: str) -> None:
+    carol, browser, bob = make_staff("carol"), Client(), make_staff("bob")
+    sign_in_twice(browser, carol)
+    browser.post(RECOVERY_CODES, {"new": "1"})
+
+    says = printed_by("reset_second_factor", str(carol.pk) if name == "id" else name)
+
+    assert says == "carol has no second factor any more, and is signed out.\n"
+    assert not carol.authenticator_set.exists()
+    assert not carol.recoverycodes_set.exists()
+    assert bob.authenticator_set.exists()
+    assert not is_signed_in(browser)
+    told = mail_to("carol")
+    assert told.subject == "authsite: All second factors were removed"
+    assert "By: whoever runs authsite" in str(told.body)
+    assert sign_in(browser, "carol").url == SETUP, "staff add another one first"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["nobody", "nobody@example.org", "waiting", "1", str(UUID(int=1))])
+def test_reset_second_factor_says_that_there_is_no_such_user(name: str) -> None:
+    sign_up(Client(), "waiting")
+
+    with pytest.raises(CommandError, match=f"There is no user '{name}'"):
+        printed_by("reset_second_factor", name)
 
 
 def start_server(data_dir: Path, **env: str) -> str:

@@ -179,7 +179,7 @@ def test_a_stolen_password_leads_from_sign_in_to_another_one_and_then_on(client:
 
     answer = sign_in(client, "alice", STOLEN, next="/accounts/profile/")
 
-    assert answer.url == f"{CHANGE}?next=%2Faccounts%2Fprofile%2F"
+    assert answer.url == f"{CHANGE}?reason=stolen&next=%2Faccounts%2Fprofile%2F"
     assert "Your password is on a list of stolen ones" in client.get(answer.url).text
     assert take(client, answer.url).url == "/accounts/profile/"
     assert not works(STOLEN)

@@ -17,6 +17,9 @@ OPEN = {
     "accounts/login/code/",
     "accounts/password/reset/",
     "accounts/password/reset/<str:key>/",
+    "accounts/2fa/challenge/",
+    "accounts/2fa/totp/setup/",
+    "accounts/2fa/recovery/<str:token>/",
     "accounts/logout/",
     "accounts/reauthenticate/",
     "accounts/inactive/",
@@ -37,6 +40,7 @@ OPEN = {
 EXAMPLES = {
     "<str:key>": "no-such-key",
     "<str:token>": "no-such-token",
+    "<int:factor_id>": "1",
     "<slug:name>": "no-such-mail",
     "<path:object_id>": "1",
     "<int:content_type_id>": "1",
