@@ -1,0 +1,199 @@
+"""System 11: the administrator. Rows 3 and 5: what the admin doesn't show, and its door."""
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.management import call_command
+from django.test import Client
+
+from accounts.codes.models import Code
+from accounts.kernel import crypto
+from accounts.sessions.models import BrowserSession
+from accounts.twofactor.models import CODES_PURPOSE, Authenticator, RecoveryCodes
+from accounts.users.models import User
+from tests.acceptance.steps import (
+    LOGIN,
+    PASSWORD,
+    address_of,
+    code_in,
+    is_signed_in,
+    mail_to,
+    make_staff,
+    make_user,
+    next_on,
+    sign_in,
+    sign_in_twice,
+)
+from tests.acceptance.test_commands import OWNER, owner_link
+from tests.conftest import Clock
+from tests.house.test_urls import ROUTES, address
+from tests.support.second import (
+    CHALLENGE,
+    RECOVERY_CODES,
+    SETUP,
+    enrolled,
+    recovery_codes_on,
+    take_second_step,
+    turn_on,
+    type_one_back,
+    unused_code,
+)
+from tests.support.signin import signed_in
+
+pytestmark = pytest.mark.django_db
+
+REAUTHENTICATE = "/accounts/reauthenticate/"
+ADMIN = sorted(route for route in ROUTES if route.startswith("admin/") and "logout" not in route)
+
+
+def form_of(user: User) -> str:
+    return f"/admin/accounts/user/{user.pk}/change/"
+
+
+def secrets_of(user: User, recovery_codes: list[str]) -> set[str]:
+    """Every secret of ``user`` that the database knows, in the ways in which it could be shown."""
+    row = Authenticator.objects.get(user=user)
+    seed = bytes.fromhex(row.seed)
+    kept = RecoveryCodes.objects.get(user=user)
+    digests = json.loads(crypto.unseal(kept.sealed, CODES_PURPOSE))["digests"]
+    return {
+        *(row.seed, base64.b32encode(seed).decode(), base64.b64encode(seed).decode()),
+        *(row.sealed_seed, kept.sealed, *digests, *recovery_codes),
+        *(code.replace("-", "") for code in recovery_codes),
+        *(user.password, user.password.rpartition("$")[2]),
+        *Code.objects.values_list("digest", flat=True),
+        *BrowserSession.objects.values_list("session_key", flat=True),
+    }
+
+
+def test_11_3_no_page_of_the_admin_shows_a_seed_a_code_or_a_digest(client: Client) -> None:
+    alice, browser = make_user("alice"), Client()
+    sign_in(browser, "alice")
+    made = recovery_codes_on(browser.get(turn_on(browser).url).text)
+    browser.post("/accounts/password/reset/", {"login": "alice"})
+    carol = make_staff("carol")
+    sign_in_twice(client, carol)
+    secrets = secrets_of(alice, made)
+    assert len(secrets) > 35
+
+    pages = [address(route) for route in ADMIN]
+    pages += [form_of(alice), f"/admin/accounts/user/{alice.pk}/history/"]
+    pages += ["/admin/accounts/user/?q=alice"]
+    shown = [client.get(path) for path in pages]
+
+    assert sum(page.status_code == 200 for page in shown) >= 8
+    for page in shown:
+        text = b"".join(page) if page.streaming else page.content
+        assert not [s for s in secrets if s.encode() in text], page.request["PATH_INFO"]
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"is_active": "on", "is_staff": "on"}, {"_selected_action": "1"}]
+)
+def test_11_3_view_only_staff_change_nothing(client: Client, fields: dict[str, str]) -> None:
+    alice, bob = make_user("alice"), make_user("bob")
+    User.objects.filter(pk=bob.pk).update(is_staff=True)
+    bob.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    bob = User.objects.get(pk=bob.pk)
+    signed_in(bob, client)
+    before = User.objects.values().get(pk=alice.pk)
+    assert client.get(form_of(alice)).status_code == 200
+
+    for path in (form_of(alice), form_of(bob), "/admin/auth/group/add/"):
+        assert client.post(path, fields).status_code == 403
+
+    assert User.objects.values().get(pk=alice.pk) == before
+    assert not User.objects.get(pk=bob.pk).is_superuser
+
+
+def by_the_owner_link(client: Client) -> Any:
+    return client.post(owner_link(), OWNER)
+
+
+def by_createsuperuser(client: Client) -> Any:
+    call_command(
+        *("createsuperuser", "--noinput", "--username=carol"),
+        f"--email={address_of('carol')}",
+        verbosity=0,
+    )
+    return sign_in(client, "carol", next=next_on(client.get("/admin/", follow=True)))
+
+
+@pytest.mark.parametrize("made", [by_the_owner_link, by_createsuperuser])
+def test_11_5_whoever_becomes_administrator_has_a_second_factor_before_the_first_entry(
+    client: Client, monkeypatch: pytest.MonkeyPatch, made: Callable[[Client], Any]
+) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+
+    assert made(client).url == SETUP
+
+    assert not is_signed_in(client)
+    assert "/login/" in client.get("/admin/").url
+    answer = type_one_back(client, turn_on(client).url)
+    assert answer.status_code == 302
+    assert client.get("/admin/").status_code == 200
+
+    again = Client()
+    page = again.get("/admin/accounts/user/", follow=True)
+    assert page.request["PATH_INFO"] == LOGIN
+    assert sign_in(again, "carol", next=next_on(page)).url == CHALLENGE
+    assert "/login/" in again.get("/admin/").url
+    carol = User.objects.get(username="carol")
+    assert take_second_step(again, carol).url == "/admin/accounts/user/"
+    assert again.get("/admin/accounts/user/").status_code == 200
+
+
+def test_11_5_a_sign_in_that_has_shown_less_than_staff_must_is_asked_for_it(
+    client: Client, clock: Clock
+) -> None:
+    """One from before the rights: by a password and a mailed code, which staff can't sign in by."""
+    carol = make_user("carol")
+    enrolled(carol)
+    sign_in(client, "carol")
+    client.post(CHALLENGE, {"mail": "1"})
+    assert client.post(CHALLENGE, {"code": code_in(mail_to("carol").body)}).url == "/"
+    User.objects.update(is_staff=True, is_superuser=True)
+
+    asked = client.get("/admin/", follow=True)
+    assert asked.request["PATH_INFO"] == REAUTHENTICATE
+    client.post(REAUTHENTICATE, {"password": PASSWORD})
+    assert client.get("/admin/").status_code == 302, "the password was shown before"
+
+    proof = {"code": unused_code(carol), "next": next_on(asked)}
+    assert client.post(REAUTHENTICATE, proof).url == "/admin/"
+    assert client.get("/admin/").status_code == 200
+
+
+def test_11_5_enrolling_on_the_way_ends_in_the_admin(client: Client) -> None:
+    User.objects.filter(pk=make_user("carol").pk).update(is_staff=True)
+    page = client.get("/admin/", follow=True)
+
+    assert sign_in(client, "carol", next=next_on(page)).url == SETUP
+    codes = turn_on(client)
+    assert codes.url == f"{RECOVERY_CODES}?next=%2Fadmin%2F"
+
+    assert type_one_back(client, codes.url).url == "/admin/"
+    assert client.get("/admin/").status_code == 200
+
+
+def test_11_5_dangerous_acts_ask_for_a_fresh_proof_by_password_or_by_code(
+    client: Client, clock: Clock
+) -> None:
+    carol, alice = make_staff("carol"), make_user("alice")
+    sign_in_twice(client, carol)
+
+    for proof in ({"password": PASSWORD}, {"code": ""}):
+        clock.advance(minutes=11)
+        before = User.objects.get(pk=alice.pk).is_active
+        asked = client.post(form_of(alice), {} if before else {"is_active": "on"})
+        assert asked.url.startswith(REAUTHENTICATE)
+        assert User.objects.get(pk=alice.pk).is_active is before
+
+        code = {"code": unused_code(carol)} if "code" in proof else proof
+        assert client.post(asked.url, code).url == form_of(alice)
+        client.post(form_of(alice), {} if before else {"is_active": "on"})
+        assert User.objects.get(pk=alice.pk).is_active is not before
