@@ -1,0 +1,165 @@
+"""What a login session says of how somebody signed in: ``amr``, ``acr``, ``auth_time``."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.kernel.proofs import Assurance
+from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.sessions.store import digest
+from accounts.users.models import User
+from tests.acceptance.steps import (
+    PASSWORD,
+    by_mail,
+    by_password,
+    code_in,
+    mail_to,
+    make_staff,
+    make_user,
+    sign_in,
+)
+from tests.conftest import Clock
+from tests.support.second import (
+    CHALLENGE,
+    RECOVERY_CODES,
+    enrolled,
+    recovery_codes_on,
+    take_second_step,
+    turn_on,
+    type_one_back,
+    unused_code,
+)
+from tests.support.signin import signed_in
+
+pytestmark = pytest.mark.django_db
+
+ONE, TWO = Assurance.ONE_STEP, Assurance.TWO_STEPS
+REAUTHENTICATE = "/accounts/reauthenticate/"
+
+
+@pytest.fixture
+def alice(clock: Clock) -> User:
+    """Alice, who has an authenticator."""
+    alice = make_user("alice")
+    enrolled(alice)
+    return alice
+
+
+def login_in(client: Client) -> LoginSession:
+    """The login session that the browser is in."""
+    row = BrowserSession.objects.get(pk=digest(client.cookies["sessionid"].value))
+    assert row.login
+    return row.login
+
+
+def by_app(client: Client, alice: User) -> Any:
+    return take_second_step(client, alice)
+
+
+def by_recovery_code(client: Client, alice: User) -> Any:
+    inside = signed_in(User.objects.get(pk=alice.pk))
+    inside.post(RECOVERY_CODES, {"new": "1"})
+    code = recovery_codes_on(inside.get(RECOVERY_CODES).text)[0]
+    assert sign_in(client, "alice").url == CHALLENGE, "the new set has ended what waited"
+    return client.post(CHALLENGE, {"code": code})
+
+
+def by_mailed_code(client: Client, _alice: User) -> Any:
+    client.post(CHALLENGE, {"mail": "1"})
+    return client.post(CHALLENGE, {"code": code_in(mail_to("alice").body)})
+
+
+WAYS = [
+    (by_password, by_app, ["pwd", "otp"], TWO),
+    (by_mail, by_app, ["mail", "otp"], TWO),
+    (by_password, by_recovery_code, ["pwd", "recovery_code"], TWO),
+    (by_password, by_mailed_code, ["pwd", "mail"], ONE),
+]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: " ".join(way[2]))
+def test_a_session_says_by_which_steps_and_what_they_are_worth(
+    client: Client, alice: User, clock: Clock, way: tuple[Any, Any, list[str], Assurance]
+) -> None:
+    first, second, amr, acr = way
+    first(client)
+    clock.advance(minutes=5)
+    assert second(client, alice).url == "/"
+
+    login = login_in(client)
+    assert (login.amr, login.acr) == (amr, acr)
+    assert login.auth_time == clock.now(), "the last proof, not the first"
+    row = alice.activity.filter(kind__startswith="signed_in").latest("id")
+    assert (row.session, row.proof) == (login.pk, " ".join(amr))
+
+
+@pytest.mark.parametrize("first, amr", [(by_password, ["pwd"]), (by_mail, ["mail"])])
+def test_without_a_factor_a_session_is_of_one_step(
+    client: Client, clock: Clock, first: Callable[[Client], Any], amr: list[str]
+) -> None:
+    make_user("alice")
+
+    assert first(client).url == "/"
+
+    assert (login_in(client).amr, login_in(client).acr) == (amr, ONE)
+
+
+def test_enrolling_at_the_door_is_the_second_step(client: Client, clock: Clock) -> None:
+    make_staff("carol", has_factor=False)
+    sign_in(client, "carol")
+    clock.advance(minutes=5)
+
+    turn_on(client)
+
+    login = login_in(client)
+    assert (login.amr, login.acr, login.auth_time) == (["pwd", "otp"], TWO, clock.now())
+
+
+def test_enrolling_from_inside_raises_the_session_that_does_it(
+    client: Client, clock: Clock
+) -> None:
+    make_user("alice")
+    sign_in(client, "alice")
+    before, key = login_in(client), client.cookies["sessionid"].value
+    clock.advance(minutes=2)
+
+    type_one_back(client, turn_on(client).url)
+
+    login = login_in(client)
+    assert login.pk == before.pk
+    assert (login.amr, login.acr, login.auth_time) == (["pwd", "otp"], TWO, clock.now())
+    assert client.cookies["sessionid"].value != key, "rights have risen"
+
+
+@pytest.mark.parametrize("with_code", [True, False], ids=["code", "password"])
+def test_a_fresh_proof_is_added_and_is_the_last_moment(
+    client: Client, alice: User, clock: Clock, with_code: bool
+) -> None:
+    by_mail(client)
+    take_second_step(client, alice)
+    clock.advance(minutes=20)
+
+    proof = {"code": unused_code(alice)} if with_code else {"password": PASSWORD}
+    assert client.post(REAUTHENTICATE, proof).url == "/"
+
+    login = login_in(client)
+    assert login.amr == ["mail", "otp"] + ([] if with_code else ["pwd"])
+    assert (login.acr, login.auth_time) == (TWO, clock.now())
+    row = alice.activity.get(kind="proof_given")
+    assert row.proof == ("otp" if with_code else "pwd")
+
+
+def test_who_has_removed_every_factor_by_the_waiting_period_is_in_by_one_step(
+    client: Client, alice: User, clock: Clock
+) -> None:
+    sign_in(client, "alice")
+    client.post(CHALLENGE, {"lost": "ask"})
+    clock.advance(hours=72)
+    assert sign_in(client, "alice").url == CHALLENGE
+
+    assert client.post(CHALLENGE, {"lost": "finish"}).url == "/"
+
+    assert (login_in(client).amr, login_in(client).acr) == (["pwd"], ONE)
+    assert not alice.authenticator_set.exists()

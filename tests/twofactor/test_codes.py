@@ -1,0 +1,157 @@
+"""What a code of an authenticator is, when it's good, and how it may be typed."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from accounts.kernel import crypto
+from accounts.twofactor import codes
+from accounts.twofactor import services as twofactor
+from accounts.twofactor.models import SEED_PURPOSE, Authenticator, RecoveryCodes, sealed_codes
+from accounts.users.models import User
+from tests.acceptance.steps import make_user
+from tests.conftest import Clock
+from tests.support.authenticator import shown
+from tests.support.second import code_of
+
+# RFC 6238 appendix B: the seed of SHA-1, and the last six of the eight digits at each moment.
+RFC_SEED = b"12345678901234567890".hex()
+RFC_CODES = {
+    59: "94287082",
+    1111111109: "07081804",
+    1111111111: "14050471",
+    1234567890: "89005924",
+    2000000000: "69279037",
+    20000000000: "65353130",
+}
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return make_user("alice")
+
+
+def phone(user: User, seed: str = RFC_SEED) -> Authenticator:
+    """An authenticator whose codes have not been used."""
+    sealed = crypto.seal(seed, SEED_PURPOSE)
+    return Authenticator.objects.create(user=user, name="Phone", sealed_seed=sealed)
+
+
+@pytest.mark.parametrize("at, eight_digits", RFC_CODES.items())
+def test_the_codes_are_those_of_rfc_6238(
+    alice: User, clock: Clock, at: int, eight_digits: str
+) -> None:
+    row, code = phone(alice), eight_digits[-6:]
+    clock.set(datetime.fromtimestamp(at, UTC))
+
+    assert code_of(RFC_SEED) == code
+    assert row.fits(code)
+    assert row.verify_token(code)
+    assert not row.verify_token(code)
+
+
+def test_a_new_seed_has_160_bits_and_an_authenticator_shows_its_codes(
+    alice: User, clock: Clock
+) -> None:
+    from accounts.enrolment.qr import base32
+
+    seed = twofactor.new_seed()
+
+    assert len(bytes.fromhex(seed)) == 20
+    assert twofactor.new_seed() != seed
+    assert phone(alice, seed).verify_token(shown(base32(seed), clock.now().timestamp()))
+
+
+def test_the_step_before_and_the_one_after_are_good_and_none_further_off(
+    alice: User, clock: Clock
+) -> None:
+    clock.set(datetime.fromtimestamp(1234567890, UTC))  # the first second of a time step
+    good = {steps for steps in range(-4, 5) if phone(alice).fits(code_of(RFC_SEED, steps))}
+    assert good == {-1, 0, 1}
+
+    clock.advance(seconds=29.999)  # its last
+    assert {steps for steps in range(-4, 5) if phone(alice).fits(code_of(RFC_SEED, steps))} == good
+
+
+@pytest.mark.parametrize("used, dead", [(-1, {-1}), (0, {-1, 0}), (1, {-1, 0, 1})])
+def test_a_used_code_takes_those_before_it_along(
+    alice: User, clock: Clock, used: int, dead: set[int]
+) -> None:
+    row = phone(alice)
+    assert row.verify_token(code_of(RFC_SEED, used))
+
+    assert {n for n in (-1, 0, 1) if not row.fits(code_of(RFC_SEED, n))} == dead
+
+
+def test_the_clock_of_django_otps_device_is_the_sites_own(alice: User, clock: Clock) -> None:
+    row, code = phone(alice), code_of(RFC_SEED)
+
+    clock.advance(minutes=2)
+
+    assert not row.fits(code)
+    assert row.verify_token(code_of(RFC_SEED))
+    row.refresh_from_db()
+    assert row.used_at == clock.now()
+
+
+@pytest.mark.parametrize(
+    "typed, code",
+    [
+        ("123456", "123456"),
+        (" 123 456\t", "123456"),
+        ("123\u00a0456", "123456"),
+        ("123-456", "123456"),
+        ("１２３４５６", "123456"),  # noqa: RUF001 full-width digits are what is meant
+        ("\u0661\u0662\u0663\u0664\u0665\u0666", "123456"),
+        ("\u0967\u0968\u0969\u096a\u096b\u096c", "123456"),
+        ("abcde-fghjk", "abcdefghjk"),
+        ("ABCDE FGHJK", "abcdefghjk"),
+        ("abcd2efgh3", "abcd2efgh3"),
+        ("abcd 2efg", "ABCD2EFG"),  # eight characters: of a mail
+        ("ABCD2EFG", "ABCD2EFG"),
+    ],
+    ids=ascii,
+)
+def test_what_is_typed_has_one_canonical_form(typed: str, code: str) -> None:
+    assert codes.canonical(typed) == code
+
+
+@pytest.mark.parametrize(
+    "typed", ["+12345", "12345", "1234567", "1_2345", "1e5000", "²³¹²³¹", "①②③④⑤⑥", ""], ids=ascii
+)
+def test_what_is_no_six_digits_is_no_code_of_an_authenticator(typed: str) -> None:
+    assert not codes.TOTP_CODE.fullmatch(codes.canonical(typed))
+
+
+def test_the_three_kinds_of_code_are_told_apart_by_shape() -> None:
+    shapes = (codes.TOTP_CODE, codes.RECOVERY_CODE, codes.MAILED_CODE)
+    examples = ("123456", codes.new_recovery_codes()[0], "ABCD2345")
+
+    fits = [[bool(shape.fullmatch(codes.canonical(e))) for shape in shapes] for e in examples]
+
+    assert fits == [[True, False, False], [False, True, False], [False, False, True]]
+
+
+def test_recovery_codes_are_ten_of_fifty_bits_none_like_another() -> None:
+    made = [code for _ in range(20) for code in codes.new_recovery_codes()]
+
+    assert len(made) == 200
+    assert len(set(made)) == 200
+    assert all(codes.RECOVERY_CODE.fullmatch(code) for code in made)
+    used = {character for code in made for character in code}
+    assert len(used) >= 32, "five bits a character"
+    assert codes.canonical(codes.written(made[0])) == made[0]
+
+
+def test_a_recovery_code_is_taken_once_and_only_its_digest_is_kept(alice: User) -> None:
+    made = codes.new_recovery_codes()
+    row = RecoveryCodes.objects.create(user=alice, name="", sealed=sealed_codes(made, "salt"))
+
+    assert row.left == 10
+    assert row.fits(made[4])
+    assert row.left == 10, "to ask uses nothing up"
+    assert row.verify_token(made[4])
+    assert not row.verify_token(made[4])
+    assert RecoveryCodes.objects.get().left == 9
+    assert not row.verify_token("22222" * 2)
+    assert sealed_codes(made, "salt") != sealed_codes(made, "salt"), "sealed"
