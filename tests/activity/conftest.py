@@ -8,10 +8,11 @@ from accounts.users import services as users
 from accounts.users.models import User
 from tests.acceptance.steps import confirm, sign_in, sign_up
 from tests.activity.steps import SECOND, Scene, firefox, iphone, sent
+from tests.conftest import Clock
 
 
 @pytest.fixture
-def scene(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Scene:
+def scene(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Scene:
     here, there = firefox(), iphone()
     sign_up(here, "alice")
     assert confirm(here, "alice").url == "/"
@@ -21,4 +22,4 @@ def scene(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Scene:
     alice.addresses.update(confirmed_at=alice.date_joined)
     sign_in(there, "alice")
     sent().clear()
-    return Scene(settings, monkeypatch, here, there)
+    return Scene(settings, monkeypatch, clock, here, there)

@@ -1,0 +1,214 @@
+"""The pages of the factors that one has: the overview, each authenticator, recovery codes."""
+
+import pytest
+from django.test import Client
+
+from accounts.twofactor.models import Authenticator, RecoveryCodes
+from accounts.users.models import User
+from tests.acceptance.steps import (
+    is_signed_in,
+    mail_to,
+    make_staff,
+    make_user,
+    sign_in,
+    sign_in_twice,
+)
+from tests.conftest import Clock
+from tests.support.second import (
+    CHALLENGE,
+    RECOVERY_CODES,
+    SETUP,
+    enrolled,
+    recovery_codes_on,
+    turn_on,
+    type_one_back,
+)
+from tests.support.signin import signed_in
+
+pytestmark = pytest.mark.django_db
+
+OVERVIEW = "/accounts/2fa/"
+REAUTHENTICATE = "/accounts/reauthenticate/"
+
+
+@pytest.fixture
+def alice(client: Client, clock: Clock) -> User:
+    """Alice, signed in with ``client`` by both steps."""
+    alice = make_user("alice")
+    enrolled(alice)
+    signed_in(alice, client)
+    return alice
+
+
+def page_of(user: User) -> str:
+    return f"{OVERVIEW}totp/{Authenticator.objects.filter(user=user).latest('pk').pk}/"
+
+
+def test_the_overview_says_what_is_missing_and_the_home_page_the_next_step(
+    client: Client,
+) -> None:
+    signed_in(make_user("alice"), client)
+    assert "None yet: your password alone opens the account." in client.get(OVERVIEW).text
+    assert "a code of your phone after your password" in client.get("/").text
+
+    turn_on(client, name="Phone")
+    page = client.get(OVERVIEW).text
+    assert "<bdi>Phone</bdi>" in page
+    assert "You haven’t shown yet that you’ve kept them." in page
+    assert "Without them, a lost phone is a lost account." in client.get("/").text
+
+    type_one_back(client)
+    assert "You haven’t shown yet" not in client.get(OVERVIEW).text
+    assert "Next step" not in client.get("/").text
+
+
+def test_home_says_when_few_recovery_codes_are_left(client: Client) -> None:
+    alice = make_user("alice")
+    signed_in(alice, client)
+    made = recovery_codes_on(client.get(turn_on(client).url).text)
+    type_one_back(client)
+    for n, code in enumerate(made[:7]):
+        assert "Few of your recovery codes are left." not in client.get("/").text, n
+        other = Client()
+        sign_in(other, "alice")
+        assert other.post(CHALLENGE, {"code": code}).url == "/"
+
+    assert "Few of your recovery codes are left." in client.get("/").text
+
+
+def test_an_authenticator_is_renamed(client: Client, alice: User) -> None:
+    assert client.post(page_of(alice), {"name": " Tablet "}).url == OVERVIEW
+
+    assert Authenticator.objects.get().name == "Tablet"
+    assert alice.activity.get(kind="factor_renamed").detail == "Tablet"
+
+
+@pytest.mark.parametrize("name", ["", " ", "a" * 65, "a\u202eb"], ids=ascii)
+def test_a_name_that_is_no_name_changes_nothing(client: Client, alice: User, name: str) -> None:
+    page = client.post(page_of(alice), {"name": name})
+
+    assert "<title>Error:" in page.text
+    assert Authenticator.objects.get().name == "Phone"
+
+
+def test_removing_one_of_two_leaves_the_recovery_codes(client: Client, alice: User) -> None:
+    client.post(RECOVERY_CODES, {"new": "1"})
+    enrolled(alice)
+    assert "your last one" not in client.get(page_of(alice)).text
+
+    assert client.post(page_of(alice), {"remove": "1"}).url == OVERVIEW
+
+    assert Authenticator.objects.count() == 1
+    assert RecoveryCodes.objects.get().left == 10
+    assert mail_to("alice").subject == "authsite: An authenticator app was removed"
+
+
+def test_what_is_changed_ends_every_other_sign_in_and_changes_the_key_of_this_one(
+    client: Client, alice: User
+) -> None:
+    enrolled(alice)
+    for change in (
+        lambda: client.post(page_of(alice), {"remove": "1"}),
+        lambda: client.post(RECOVERY_CODES, {"new": "1"}),
+        lambda: turn_on(client),
+    ):
+        other = signed_in(User.objects.get(pk=alice.pk))
+        key = client.cookies["sessionid"].value
+
+        assert change().status_code == 302
+
+        assert [is_signed_in(client), is_signed_in(other)] == [True, False]
+        assert client.cookies["sessionid"].value != key
+
+
+def test_staff_are_told_why_the_last_one_stays_and_may_swap_it(client: Client) -> None:
+    carol = make_staff("carol")
+    sign_in_twice(client, carol)
+    old = page_of(carol)
+    page = client.get(old).text
+    assert "It can’t be removed" in page
+    assert 'name="remove"' not in page
+    answer = client.post(old, {"remove": "1"}, follow=True).text
+    assert "Your account must have a second factor." in answer
+
+    turn_on(client, name="New phone")
+    client.post(old, {"remove": "1"})
+
+    assert list(Authenticator.objects.values_list("name", flat=True)) == ["New phone"]
+
+
+@pytest.mark.parametrize("number", ["0", "999999", str(2**63)])
+def test_an_authenticator_that_is_not_there_is_not_found(
+    client: Client, alice: User, number: str
+) -> None:
+    for method in (client.get, client.post):
+        assert method(f"{OVERVIEW}totp/{number}/").status_code == 404
+
+
+def test_five_are_the_most_and_the_page_says_so(client: Client, alice: User) -> None:
+    for _ in range(3):
+        enrolled(alice)
+    assert f'href="{SETUP}"' in client.get(OVERVIEW).text
+    turn_on(client)
+
+    assert f'href="{SETUP}"' not in client.get(OVERVIEW).text
+    assert "You have as many authenticator apps as there can be." in turn_on(client).text
+    assert Authenticator.objects.count() == 5
+
+
+def test_recovery_codes_are_nothing_without_an_authenticator(client: Client) -> None:
+    signed_in(make_user("alice"), client)
+
+    assert client.get(RECOVERY_CODES).url == SETUP
+    assert client.post(RECOVERY_CODES, {"new": "1"}).url == SETUP
+    assert not RecoveryCodes.objects.exists()
+
+
+def test_a_new_set_asks_for_a_fresh_proof_to_look_does_not(
+    client: Client, alice: User, clock: Clock
+) -> None:
+    client.post(RECOVERY_CODES, {"new": "1"})
+    made = recovery_codes_on(client.get(RECOVERY_CODES).text)
+    clock.advance(minutes=11)
+
+    assert recovery_codes_on(client.get(RECOVERY_CODES).text) == made
+    answer = client.post(RECOVERY_CODES, {"new": "1"})
+
+    assert answer.url.startswith(REAUTHENTICATE)
+    assert recovery_codes_on(client.get(RECOVERY_CODES).text) == made
+
+
+def test_recovery_codes_are_not_shown_for_longer_than_an_hour_nor_elsewhere(
+    client: Client, alice: User, clock: Clock
+) -> None:
+    client.post(RECOVERY_CODES, {"new": "1"})
+    assert recovery_codes_on(client.get(RECOVERY_CODES).text)
+    elsewhere = signed_in(User.objects.get())
+    assert not recovery_codes_on(elsewhere.get(RECOVERY_CODES).text)
+    clock.advance(minutes=30)
+    client.get("/")
+    clock.advance(minutes=30)
+
+    page = client.get(RECOVERY_CODES).text
+
+    assert not recovery_codes_on(page)
+    assert "10 codes are left." in page
+    assert 'name="new"' in page, "whoever hasn't kept them makes new ones"
+    assert client.post("/accounts/2fa/recovery-codes/file/").url == RECOVERY_CODES
+
+
+def test_a_removal_that_waits_is_shown_and_cancelled_from_inside(
+    client: Client, alice: User
+) -> None:
+    other = Client()
+    sign_in(other, "alice")
+    other.post(CHALLENGE, {"lost": "ask"})
+    assert "Somebody asked to remove all your second factors." in client.get("/").text
+    assert 'name="cancel"' in client.get(OVERVIEW).text
+
+    done = client.post(OVERVIEW, {"cancel": "1"}, follow=True).text
+
+    assert "Cancelled. Your second factors stay." in done
+    assert 'name="cancel"' not in done
+    assert "Somebody asked" not in client.get("/").text
+    assert Authenticator.objects.exists()
