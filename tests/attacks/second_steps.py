@@ -1,0 +1,61 @@
+"""Steps that the attacks on second factors share."""
+
+from typing import Any
+
+from django.test import Client as Browser
+
+from tests.attacks.steps import is_signed_in, log_in, make_user, outbox
+from tests.support.second import CHALLENGE, RECOVERY_CODES, SETUP, enrolled, recovery_codes_on
+from tests.support.signin import signed_in
+
+REAUTHENTICATE = "/accounts/reauthenticate/"
+# Six digits that the page takes for a code; what is right is never all the same digit here.
+WRONG_DIGITS = "000000"
+
+
+def with_factor(username: str = "alice", **fields: Any) -> tuple[Any, str]:
+    """Somebody with an authenticator, and its seed."""
+    user = make_user(username, **fields)
+    return user, enrolled(user)
+
+
+def staff() -> Any:
+    """Somebody who must have a factor, and has none."""
+    return make_user("carol", is_staff=True, is_superuser=True)
+
+
+def half_way(login: str = "alice", browser: Browser | None = None, **place: str) -> Browser:
+    """A browser whose first step, by password, was right; ``REMOTE_ADDR="…"`` says where."""
+    browser = browser or Browser(**place)  # type: ignore[arg-type]
+    assert log_in(browser, login)["Location"] in {CHALLENGE, SETUP}
+    assert not is_signed_in(browser)
+    return browser
+
+
+def enters(code: str, login: str = "alice", **place: str) -> bool:
+    """Whether somebody who knows the password gets in by ``code``, in a new browser."""
+    browser = half_way(login, **place)
+    browser.post(CHALLENGE, {"code": code})
+    return is_signed_in(browser)
+
+
+def new_recovery_codes(user: Any) -> list[str]:
+    """What the page shows that makes a new set."""
+    browser = signed_in(user)
+    assert browser.post(RECOVERY_CODES, {"new": "1"}).status_code == 302
+    user.refresh_from_db()
+    codes = recovery_codes_on(browser.get(RECOVERY_CODES).text)
+    assert len(codes) == 10
+    return codes
+
+
+def mails_about(words: str, to: str = "") -> list[Any]:
+    """The mails that wait with these words in the subject."""
+    return [mail for mail in outbox() if words in mail.subject and to in mail.to]
+
+
+def factors_of(user: Any) -> int:
+    """How many authenticators there are."""
+    from accounts.twofactor.models import Authenticator
+
+    return Authenticator.objects.filter(user=user).count()

@@ -1,0 +1,292 @@
+"""One code, one sign-in: again, written otherwise, next door, another's, of what is gone."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from accounts.throttle.models import Budget, FamiliarPlace
+from tests.attacks.second_steps import (
+    enters,
+    factors_of,
+    half_way,
+    mails_about,
+    new_recovery_codes,
+    with_factor,
+)
+from tests.attacks.steps import is_signed_in, make_user
+from tests.conftest import Clock
+from tests.support.second import (
+    CHALLENGE,
+    RECOVERY_CODES,
+    SETUP,
+    code_of,
+    enrolled,
+    recovery_codes_on,
+    seed_on,
+)
+from tests.support.signin import signed_in
+
+pytestmark = pytest.mark.django_db
+
+FULL_WIDTH = {ord("0") + n: chr(0xFF10 + n) for n in range(10)}
+ARABIC = {ord("0") + n: chr(0x0660 + n) for n in range(10)}
+# ``int()`` and ``str.isdigit()`` take all of these for the same number.
+WRITINGS = {
+    "as it was": lambda code: code,
+    "spaces": lambda code: f" {code[:3]} {code[3:]} ",
+    "no-break spaces": lambda code: f"\xa0{code[:3]}\u2009{code[3:]}",
+    "full width": lambda code: code.translate(FULL_WIDTH),
+    "Arabic digits": lambda code: code.translate(ARABIC),
+    "mixed digits": lambda code: code[:3].translate(ARABIC) + code[3:].translate(FULL_WIDTH),
+    "plus sign": lambda code: f"+{code}",
+    "minus sign": lambda code: f"-{code}",
+    "leading zeros": lambda code: f"000{code}",
+    "underscores": "_".join,
+    "a fraction": lambda code: f"{code}.0",
+}
+
+
+@pytest.mark.parametrize("written", WRITINGS.values(), ids=WRITINGS)
+def test_a_code_that_was_used_is_dead_in_whatever_writing(written: Any) -> None:
+    _alice, seed = with_factor()
+    code = code_of(seed)
+
+    assert enters(code)
+    assert not enters(written(code))
+
+
+@pytest.mark.parametrize("written", WRITINGS.values(), ids=WRITINGS)
+def test_a_writing_that_is_taken_uses_the_code_up(written: Any) -> None:
+    _alice, seed = with_factor()
+    code = code_of(seed)
+
+    assert [enters(written(code)), enters(code)].count(True) == 1
+
+
+def test_a_code_is_not_used_twice_by_who_is_signed_in_and_by_who_is_not() -> None:
+    alice, seed = with_factor()
+    inside, code = signed_in(alice), code_of(seed)
+
+    assert inside.post("/accounts/reauthenticate/", {"code": code}).status_code == 302
+    assert not enters(code)
+
+
+def test_the_code_that_turned_an_authenticator_on_signs_nobody_in() -> None:
+    alice = make_user("alice")
+    browser = signed_in(alice)
+    code = code_of(seed_on(browser.get(SETUP).text))
+    assert browser.post(SETUP, {"code": code}).status_code == 302
+    assert factors_of(alice) == 1
+
+    assert not enters(code)
+
+
+def test_one_seed_is_not_enrolled_twice_or_each_row_would_take_the_code() -> None:
+    alice = make_user("alice")
+    browser = signed_in(alice)
+    seed = seed_on(browser.get(SETUP).text)
+    shown = dict(browser.session)
+    browser.post(SETUP, {"code": code_of(seed)})
+
+    # As a second click finds it that comes before the first one's session is stored.
+    session = browser.session
+    session["totp_seed"] = shown["totp_seed"]
+    session.save()
+    answer = browser.post(SETUP, {"code": code_of(seed, 1)})
+
+    assert answer.status_code == 200
+    assert seed_on(answer.text) == seed
+    assert factors_of(alice) == 1
+
+
+def test_no_neighbouring_step_is_good_once_a_later_one_was_used(clock: Clock) -> None:
+    _alice, seed = with_factor()
+    before, now, after = (code_of(seed, steps) for steps in (-1, 0, 1))
+
+    assert enters(after)
+    assert not enters(now)
+    assert not enters(before)
+    clock.advance(seconds=30)
+    assert not enters(after), "it is the current one now, and was used"
+    clock.advance(seconds=30)
+    assert enters(code_of(seed))
+
+
+def test_codes_of_two_steps_away_are_dead(clock: Clock) -> None:
+    _alice, seed = with_factor()
+
+    assert not enters(code_of(seed, -2))
+    assert not enters(code_of(seed, 2))
+    assert enters(code_of(seed, -1))
+
+
+def test_a_replay_after_every_counter_and_cache_was_flushed_is_refused() -> None:
+    _alice, seed = with_factor()
+    code = code_of(seed)
+    assert enters(code)
+
+    Budget.objects.all().delete()
+    FamiliarPlace.objects.all().delete()
+    cache.clear()
+
+    assert not enters(code)
+
+
+def test_a_code_of_another_person_is_worth_nothing() -> None:
+    alice, _seed = with_factor()
+    bob, seed = with_factor("bob")
+    theirs = new_recovery_codes(bob)
+    new_recovery_codes(alice)
+
+    assert not enters(code_of(seed, 1), "alice")
+    assert not enters(theirs[0], "alice")
+    assert enters(code_of(seed, 1), "bob"), "and mallory has not used it up"
+    assert enters(theirs[0], "bob")
+
+
+def test_a_code_of_a_removed_authenticator_is_worth_nothing() -> None:
+    from accounts.twofactor.models import Authenticator
+
+    alice, seed = with_factor()
+    other = enrolled(alice)
+    lost = Authenticator.objects.filter(user=alice).earliest("pk")
+    inside = signed_in(alice)
+
+    answer = inside.post(f"/accounts/2fa/totp/{lost.pk}/", {"remove": "1"})
+
+    assert answer.status_code == 302
+    assert factors_of(alice) == 1
+    assert not enters(code_of(seed))
+    assert enters(code_of(other))
+
+
+def test_an_authenticator_of_another_person_is_neither_shown_nor_removed_nor_renamed() -> None:
+    from accounts.twofactor.models import Authenticator
+
+    alice, _seed = with_factor()
+    row = Authenticator.objects.get(user=alice)
+    mallory = signed_in(make_user("mallory"))
+    page = f"/accounts/2fa/totp/{row.pk}/"
+
+    statuses = [mallory.get(page).status_code]
+    statuses += [mallory.post(page, data).status_code for data in ({"remove": "1"}, {"name": "x"})]
+
+    assert statuses == [404] * 3
+    assert Authenticator.objects.get(user=alice).name == row.name
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        str,
+        str.upper,
+        lambda code: code.replace("-", ""),
+        lambda code: f" {code.replace('-', ' - ')} ",
+        lambda code: code.translate(FULL_WIDTH),
+    ],
+    ids=["as it was", "capitals", "no hyphen", "spaces", "full width"],
+)
+def test_a_recovery_code_is_spent_by_its_use_in_whatever_writing(written: Any) -> None:
+    alice, _seed = with_factor()
+    codes = new_recovery_codes(alice)
+
+    assert enters(written(codes[0]))
+    assert not enters(codes[0])
+    assert not enters(written(codes[0]))
+    assert enters(codes[1])
+
+
+def test_recovery_codes_die_with_a_new_set_and_with_the_last_authenticator() -> None:
+    from accounts.twofactor.models import Authenticator, RecoveryCodes
+
+    alice, _seed = with_factor()
+    former = new_recovery_codes(alice)
+    latter = new_recovery_codes(alice)
+    assert not enters(former[0])
+    assert enters(latter[0])
+
+    row = Authenticator.objects.get(user=alice)
+    assert signed_in(alice).post(f"/accounts/2fa/totp/{row.pk}/", {"remove": "1"}).status_code
+    assert not RecoveryCodes.objects.exists()
+    alice.refresh_from_db()
+    enrolled(alice)
+
+    assert not enters(latter[1])
+
+
+def test_a_recovery_code_typed_back_to_show_that_it_is_kept_signs_in_once() -> None:
+    alice, _seed = with_factor()
+    browser = signed_in(alice)
+    browser.post(RECOVERY_CODES, {"new": "1"})
+    codes = recovery_codes_on(browser.get(RECOVERY_CODES).text)
+    assert browser.post(RECOVERY_CODES, {"code": codes[0]}).status_code == 302
+
+    assert [enters(codes[0]), enters(codes[0])] == [True, False]
+
+
+def mailed_code(browser: Client) -> str:
+    """Ask for a code at the second step; the one that was mailed."""
+    assert browser.post(CHALLENGE, {"mail": "1"}).status_code == 302
+    return str(mails_about("code")[-1].code)
+
+
+def test_a_mailed_code_of_a_second_step_is_good_once_and_in_that_browser_only(
+    clock: Clock,
+) -> None:
+    with_factor()
+    asked = half_way()
+    code = mailed_code(asked)
+
+    assert not enters(code), "mallory, who knows the password and reads over a shoulder"
+    asked.post(CHALLENGE, {"code": code})
+    assert is_signed_in(asked)
+    clock.advance(minutes=1)
+    again = half_way()
+    mailed_code(again)
+    again.post(CHALLENGE, {"code": code})
+    assert not is_signed_in(again)
+
+
+def test_purposes_crossed_a_code_to_sign_in_is_no_second_step_and_the_other_way_round() -> None:
+    with_factor()
+    by_mail = Client()
+    by_mail.post("/accounts/login/code/", {"login": "alice"})
+    first = str(mails_about("code to sign in")[-1].code)
+    asked = half_way()
+    second = mailed_code(asked)
+
+    asked.post(CHALLENGE, {"code": first})
+    assert not is_signed_in(asked)
+    assert by_mail.post("/accounts/login/code/", {"code": second}).status_code == 200
+    asked.post(CHALLENGE, {"code": second})
+    assert is_signed_in(asked), "the tries above have not used it up"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("", " ", "\0" * 6, "12345", "1234567", "²³¹²³¹", "①②③④⑤⑥", "1e5000", "\ud800" * 6),
+        *("0x1e240", "9" * 64, "a" * 20_000, "-" * 64, "一二三四五六", "nan000", "aaaaa-aaaaa"),
+    ],
+    ids=lambda code: ascii(code)[:20],
+)
+def test_no_code_that_anybody_types_is_a_fault(code: str) -> None:
+    with_factor()
+    browser = half_way()
+
+    body = urlencode({"code": code.encode("utf-8", "surrogatepass")})
+    answer = browser.post(CHALLENGE, body, content_type="application/x-www-form-urlencoded")
+
+    assert answer.status_code == 200
+    assert not is_signed_in(browser)
+
+
+@pytest.mark.parametrize("number", ["0", "9" * 19, "9" * 40, "9" * 5000], ids=len)
+def test_no_number_of_an_authenticator_is_a_fault(number: str) -> None:
+    browser = signed_in(with_factor()[0])
+
+    assert browser.get(f"/accounts/2fa/totp/{number}/").status_code == 404
+    assert browser.post(f"/accounts/2fa/totp/{number}/", {"remove": "1"}).status_code == 404

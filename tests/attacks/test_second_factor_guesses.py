@@ -1,0 +1,228 @@
+"""Guessing at the second step: what it costs, what gives nothing back, and whom it keeps out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.throttle.limits import CODE_SUBSCRIBER, FACTOR_ACCOUNT, FACTOR_DAY
+from tests.attacks.second_steps import (
+    REAUTHENTICATE,
+    WRONG_DIGITS,
+    enters,
+    half_way,
+    mails_about,
+    new_recovery_codes,
+    with_factor,
+)
+from tests.attacks.steps import WRONG, is_signed_in, log_in, make_user, outbox, path_of
+from tests.conftest import Clock
+from tests.support.second import CHALLENGE, code_of
+from tests.support.signin import signed_in
+
+pytestmark = pytest.mark.django_db
+
+GUESSES = FACTOR_ACCOUNT.burst
+HOME = "203.0.113.5"
+BLOCKED = "too many codes were wrong"
+
+
+def guess(browser: Client, code: str = WRONG_DIGITS) -> int:
+    return int(browser.post(CHALLENGE, {"code": code}).status_code)
+
+
+def guesses(n: int, *, first: int = 1, code: str = WRONG_DIGITS) -> list[int]:
+    """The statuses of ``n`` guesses, each after a first step anew, from another address."""
+    return [guess(half_way(REMOTE_ADDR=f"192.0.2.{i}"), code) for i in range(first, first + n)]
+
+
+def test_cve_2025_64102_signing_in_again_gives_no_guess_back(clock: Clock) -> None:
+    _alice, seed = with_factor()
+
+    assert guesses(GUESSES + 1) == [200] * GUESSES + [429]
+    refused = half_way(REMOTE_ADDR="192.0.2.99").post(CHALLENGE, {"code": code_of(seed)})
+    assert refused.status_code == 429
+    assert refused["Retry-After"] == "60"
+
+    clock.advance(seconds=60)
+    assert enters(code_of(seed), REMOTE_ADDR="192.0.2.99")
+
+
+def test_two_browsers_and_two_addresses_share_one_budget(clock: Clock) -> None:
+    with_factor()
+    browsers = [half_way(REMOTE_ADDR=f"192.0.2.{i}") for i in (1, 2)]
+
+    statuses = [guess(browsers[i % 2]) for i in range(GUESSES + 1)]
+
+    assert statuses == [200] * GUESSES + [429]
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        lambda: log_in(Client(), "alice"),
+        lambda: log_in(Client(), "mallory"),
+        lambda: Client().post("/accounts/login/code/", {"login": "alice"}),
+        lambda: half_way().get(CHALLENGE),
+        lambda: half_way().post(CHALLENGE, {"mail": "1"}),
+        lambda: half_way().post("/accounts/logout/"),
+    ],
+    ids=["first step", "another's sign-in", "code by mail", "page", "mailed", "sign-out"],
+)
+def test_nothing_but_time_gives_guesses_back(clock: Clock, meanwhile: Callable[[], Any]) -> None:
+    with_factor()
+    make_user("mallory")
+    assert guesses(GUESSES) == [200] * GUESSES
+
+    meanwhile()
+
+    assert guesses(1, first=20) == [429]
+
+
+def test_a_good_second_step_gives_back_its_own_cost_and_no_guess(clock: Clock) -> None:
+    _alice, seed = with_factor()
+
+    assert guesses(GUESSES - 1) == [200] * (GUESSES - 1)
+    assert enters(code_of(seed), REMOTE_ADDR=HOME)
+
+    assert guesses(2, first=20) == [200, 429]
+
+
+def test_guesses_in_any_shape_and_on_any_page_are_guesses(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    make_user("bob")
+    inside = signed_in(alice, Client(REMOTE_ADDR="192.0.2.8"))
+    Client().post("/accounts/password/reset/", {"login": "alice"})
+    link = path_of(outbox()[-1].action_url)
+    mailed = half_way(REMOTE_ADDR="192.0.2.7")
+    mailed.post(CHALLENGE, {"mail": "1"})
+
+    statuses = [
+        guess(half_way(), "000000"),
+        guess(half_way(), "aaaaa-aaaaa"),
+        guess(mailed, "AAAA2222"),
+        inside.post(REAUTHENTICATE, {"code": "000000"}).status_code,
+        Client(REMOTE_ADDR="192.0.2.9").post(link, {"code": "000000"}).status_code,
+    ]
+
+    assert statuses == [200] * GUESSES
+    assert inside.post(REAUTHENTICATE, {"code": "000000"}).status_code == 429
+    assert Client().post(link, {"code": "000000"}).status_code == 429
+    assert guess(half_way()) == 429
+
+
+def test_guesses_from_elsewhere_do_not_keep_the_owner_out(clock: Clock) -> None:
+    _alice, seed = with_factor()
+    assert enters(code_of(seed), REMOTE_ADDR=HOME)
+    clock.advance(minutes=1)
+    assert guesses(GUESSES + 1) == [200] * GUESSES + [429]
+
+    assert enters(code_of(seed), REMOTE_ADDR=HOME)
+    assert guess(half_way(REMOTE_ADDR="203.0.113.77")) == 429
+
+
+def test_a_place_that_knows_only_the_password_is_not_familiar(clock: Clock) -> None:
+    """Who has the password of an account makes a place known to the first step, no further."""
+    _alice, seed = with_factor()
+    half_way(REMOTE_ADDR=HOME)
+    assert guesses(GUESSES) == [200] * GUESSES
+
+    assert guess(half_way(REMOTE_ADDR=HOME), code_of(seed)) == 429
+
+
+def test_a_mailed_code_makes_no_place_familiar(clock: Clock) -> None:
+    _alice, seed = with_factor()
+    browser = half_way(REMOTE_ADDR=HOME)
+    browser.post(CHALLENGE, {"mail": "1"})
+    guess(browser, str(mails_about("code")[-1].code))
+    assert is_signed_in(browser)
+    assert guesses(GUESSES) == [200] * GUESSES
+
+    assert guess(half_way(REMOTE_ADDR=HOME), code_of(seed)) == 429
+
+
+def test_a_familiar_place_is_no_place_to_guess_from_either(clock: Clock) -> None:
+    _alice, seed = with_factor()
+    assert enters(code_of(seed), REMOTE_ADDR=HOME)
+    browser = half_way(REMOTE_ADDR=HOME)
+
+    statuses = [guess(browser) for _ in range(GUESSES + 1)]
+
+    assert statuses == [200] * GUESSES + [429]
+
+
+def test_a_patient_guesser_has_thirty_tries_then_one_in_forty_eight_minutes(
+    clock: Clock,
+) -> None:
+    with_factor()
+    statuses = []
+    for i in range(FACTOR_DAY.burst):
+        if i % 10 == 0:
+            browser = half_way(REMOTE_ADDR=f"192.0.2.{i + 1}")
+        statuses.append(guess(browser))
+        clock.advance(minutes=1)
+    assert statuses == [200] * FACTOR_DAY.burst
+
+    refused = half_way().post(CHALLENGE, {"code": WRONG_DIGITS})
+
+    assert refused.status_code == 429
+    assert int(refused["Retry-After"]) == FACTOR_DAY.refill - 60 * FACTOR_DAY.burst
+    clock.advance(seconds=int(refused["Retry-After"]))
+    browser = half_way()
+    assert [guess(browser), guess(browser)] == [200, 429]
+
+
+def test_one_address_cannot_guess_at_many_accounts(clock: Clock) -> None:
+    names = [f"person{i}" for i in range(CODE_SUBSCRIBER.burst // GUESSES + 1)]
+    for name in names:
+        with_factor(name)
+    browsers = {name: half_way(name) for name in names}
+
+    statuses = [guess(browsers[name]) for name in names for _ in range(GUESSES)]
+
+    assert statuses == [200] * CODE_SUBSCRIBER.burst + [429] * GUESSES
+
+
+def test_the_owner_hears_once_an_hour_that_somebody_guesses(clock: Clock) -> None:
+    alice, _seed = with_factor()
+
+    guesses(GUESSES + 3)
+    assert [mail.to for mail in mails_about(BLOCKED)] == ["alice@example.org"]
+    assert alice.activity.filter(kind="factor_failed").count() == GUESSES
+
+    clock.advance(minutes=61)
+    guesses(GUESSES + 3, first=30)
+    assert len(mails_about(BLOCKED)) == 2
+
+
+def test_guesses_past_the_budget_write_no_history() -> None:
+    alice, _seed = with_factor()
+    guesses(GUESSES + 1)
+    before = alice.activity.count()
+
+    assert guesses(5, first=40) == [429] * 5
+
+    assert alice.activity.count() == before
+
+
+def test_guessing_at_recovery_codes_uses_none_up(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    codes = new_recovery_codes(alice)
+
+    assert guesses(GUESSES, code="bbbbb-bbbbb") == [200] * GUESSES
+    clock.advance(minutes=1)
+
+    assert enters(codes[0])
+
+
+def test_the_password_is_asked_before_anything_says_that_there_is_a_factor() -> None:
+    """Who has no password learns neither that an account has a factor nor which."""
+    with_factor()
+    make_user("bob")
+
+    answers = [log_in(Client(), name, WRONG) for name in ("alice", "bob", "nobody")]
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert all(CHALLENGE not in answer.text for answer in answers)
+    assert Client().get(CHALLENGE)["Location"] == "/accounts/login/"
