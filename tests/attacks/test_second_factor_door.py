@@ -1,0 +1,290 @@
+"""Between the two steps: half-way in is nowhere, and no way leads round the second step."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from tests.attacks.second_steps import (
+    enters,
+    factors_of,
+    half_way,
+    mails_about,
+    new_recovery_codes,
+    staff,
+    with_factor,
+)
+from tests.attacks.steps import PASSWORD, is_signed_in, log_in, make_user, outbox, path_of
+from tests.conftest import Clock
+from tests.house.test_urls import ROUTES, address
+from tests.support.second import CHALLENGE, SETUP, code_of, enrolled, seed_on, unused_code
+from tests.support.signin import signed_in
+
+pytestmark = pytest.mark.django_db
+
+LOGIN = "/accounts/login/"
+BY_CODE = "/accounts/login/code/"
+RESET = "/accounts/password/reset/"
+NEW = "a lantern over seven wet roofs"
+
+CLOSED = {
+    route for route, entry in ROUTES.items() if getattr(entry.callback, "login_required", True)
+}
+EVERYTHING = {
+    **{"login": "carol", "username": "carol", "email": "carol@example.org", "password": PASSWORD},
+    **{"password1": NEW, "next": "/admin/", "remove": "1", "others": "1", "new": "1"},
+}
+
+
+@pytest.mark.parametrize("has_factor", [True, False], ids=["second step", "enrolment"])
+def test_a_half_finished_sign_in_reaches_no_page(has_factor: bool) -> None:
+    carol = staff()
+    if has_factor:
+        enrolled(carol)
+    browser, inside = half_way("carol"), signed_in(make_user("bob"))
+    assert len(CLOSED) > 30
+
+    for route in sorted(CLOSED):
+        for answer in (browser.get(address(route)), browser.post(address(route), EVERYTHING)):
+            assert answer.status_code == 302, route
+            assert "/login/?next=" in answer["Location"], route
+    assert inside.get("/").status_code == 200
+    assert not is_signed_in(browser)
+
+
+def test_a_half_finished_sign_in_is_nobody_to_code_that_asks_who_is_signed_in() -> None:
+    from accounts.sessions.current import login_of
+
+    with_factor()
+
+    request = half_way().get(CHALLENGE).wsgi_request
+
+    assert not request.user.is_authenticated
+    assert request.session.login is None
+    with pytest.raises(LookupError):
+        login_of(request)
+
+
+@pytest.mark.parametrize("has_factor", [True, False], ids=["second step", "enrolment"])
+def test_a_password_alone_posted_anywhere_makes_no_session(has_factor: bool) -> None:
+    carol = staff()
+    if has_factor:
+        enrolled(carol)
+    browser = half_way("carol")
+
+    for route in sorted(ROUTES):
+        browser.post(address(route), EVERYTHING)
+        browser.get(address(route))
+        assert not is_signed_in(browser), route
+        assert browser.get("/admin/").status_code == 302, route
+    assert factors_of(carol) == int(has_factor)
+    assert carol.login_sessions.count() == 0
+    assert log_in(Client(), "carol").status_code == 302, "and the password is as it was"
+
+
+def test_the_first_step_is_good_for_fifteen_minutes(clock: Clock) -> None:
+    _alice, seed = with_factor()
+    late, in_time = half_way(), half_way()
+
+    clock.advance(minutes=14, seconds=59)
+    in_time.post(CHALLENGE, {"code": code_of(seed)})
+    clock.advance(seconds=1)
+    answer = late.post(CHALLENGE, {"code": code_of(seed, 1)})
+
+    assert is_signed_in(in_time)
+    assert answer["Location"] == LOGIN
+    assert not is_signed_in(late)
+
+
+def test_mails_and_wrong_codes_and_reloads_do_not_stretch_the_fifteen_minutes(
+    clock: Clock,
+) -> None:
+    _alice, seed = with_factor()
+    browser = half_way()
+    for _ in range(3):
+        clock.advance(minutes=5)
+        browser.post(CHALLENGE, {"mail": "1"})
+        browser.post(CHALLENGE, {"code": "000000"})
+        browser.get(CHALLENGE)
+
+    browser.post(CHALLENGE, {"code": code_of(seed)})
+
+    assert not is_signed_in(browser)
+
+
+def test_enrolling_at_the_door_has_fifteen_minutes_too(clock: Clock) -> None:
+    carol = staff()
+    browser = half_way("carol")
+    seed = seed_on(browser.get(SETUP).text)
+
+    clock.advance(minutes=15)
+    answer = browser.post(SETUP, {"code": code_of(seed)})
+
+    assert answer["Location"].startswith(LOGIN)
+    assert factors_of(carol) == 0
+
+
+def change_password(user: Any) -> None:
+    signed_in(user).post("/accounts/password/change/", {"password1": NEW})
+
+
+def reset_password(user: Any) -> None:
+    browser = Client()
+    browser.post(RESET, {"login": user.username})
+    link = path_of(outbox()[-1].action_url)
+    browser.post(link, {"code": unused_code(user)})
+    assert browser.post(link, {"password1": NEW})["Location"] == LOGIN
+
+
+def add_factor(user: Any) -> None:
+    inside = signed_in(user)
+    code = code_of(seed_on(inside.get(SETUP).text))
+    assert inside.post(SETUP, {"code": code}).status_code == 302
+
+
+def switch_off_and_on(user: Any) -> None:
+    dave = make_user("dave", is_staff=True, is_superuser=True)
+    browser = signed_in(dave)
+    for change in ({}, {"is_active": "on"}):
+        assert browser.post(f"/admin/accounts/user/{user.pk}/change/", change).status_code == 302
+
+
+CHANGES: dict[str, Callable[[Any], Any]] = {
+    "password changed": change_password,
+    "password reset": reset_password,
+    "factor added": add_factor,
+    "recovery codes made": new_recovery_codes,
+    "locked down": lambda user: signed_in(user).post("/accounts/lockdown/"),
+    "factors reset by the operator": lambda _user: call_command("reset_second_factor", "alice"),
+    "switched off and on": switch_off_and_on,
+    "switched off": lambda user: type(user).objects.filter(pk=user.pk).update(is_active=False),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_half_finished_sign_in_dies_when_credentials_change_meanwhile(
+    change: Callable[[Any], Any],
+) -> None:
+    alice, seed = with_factor()
+    browser = half_way()
+
+    change(alice)
+    answer = browser.post(CHALLENGE, {"code": code_of(seed, 1)})
+
+    assert answer["Location"] == LOGIN
+    assert not is_signed_in(browser)
+
+
+def test_a_code_mailed_before_a_change_is_dead_after_it() -> None:
+    alice, _seed = with_factor()
+    browser = half_way()
+    browser.post(CHALLENGE, {"mail": "1"})
+    code = str(mails_about("code")[-1].code)
+    new_recovery_codes(alice)
+
+    browser = half_way(browser=browser)
+    browser.post(CHALLENGE, {"code": code})
+
+    assert not is_signed_in(browser)
+
+
+def test_session_fixation_a_key_known_before_the_first_step_is_worth_nothing_after_it() -> None:
+    _alice, seed = with_factor()
+    browser, mallory = Client(), Client()
+    mallory.post(BY_CODE, {"login": "mallory"})
+    planted = mallory.cookies["sessionid"].value
+    browser.cookies["sessionid"] = planted
+
+    half_way(browser=browser)
+
+    assert browser.cookies["sessionid"].value != planted
+    assert mallory.get(CHALLENGE)["Location"] == LOGIN
+    mallory.post(CHALLENGE, {"code": code_of(seed)})
+    assert not is_signed_in(mallory)
+
+
+def test_session_fixation_a_key_known_before_the_second_step_is_dead_after_it() -> None:
+    _alice, seed = with_factor()
+    browser, copy = half_way(), Client()
+    copy.cookies["sessionid"] = copied = browser.cookies["sessionid"].value
+
+    browser.post(CHALLENGE, {"code": code_of(seed)})
+
+    assert is_signed_in(browser)
+    assert browser.cookies["sessionid"].value != copied
+    assert not is_signed_in(copy)
+    assert copy.get(CHALLENGE)["Location"] == LOGIN
+
+
+def test_session_fixation_the_key_changes_when_a_factor_is_added_from_inside() -> None:
+    browser, copy = signed_in(make_user("alice")), Client()
+    copy.cookies["sessionid"] = browser.cookies["sessionid"].value
+
+    browser.post(SETUP, {"code": code_of(seed_on(browser.get(SETUP).text))})
+
+    assert is_signed_in(browser)
+    assert not is_signed_in(copy)
+
+
+def test_who_signs_in_as_another_meanwhile_takes_the_second_step_of_that_one() -> None:
+    """The second step belongs to the account of the last first step, not to any before."""
+    with_factor()
+    _mallory, seed = with_factor("mallory")
+    browser = half_way()
+    half_way("mallory", browser)
+
+    browser.post(CHALLENGE, {"code": code_of(seed)})
+
+    assert "mallory" in browser.get("/").text
+    assert not enters(code_of(seed), "alice")
+
+
+def test_a_mailed_code_is_no_second_step_after_a_sign_in_by_mail() -> None:
+    """Not by asking, nor by a code that was asked for after a password in the same browser."""
+    with_factor()
+    browser = half_way()
+    browser.post(CHALLENGE, {"mail": "1"})
+    earlier = str(outbox()[-1].code)
+    browser.post(BY_CODE, {"login": "alice"})
+    assert browser.post(BY_CODE, {"code": str(outbox()[-1].code)})["Location"] == CHALLENGE
+    count = len(outbox())
+
+    asked = browser.post(CHALLENGE, {"mail": "1"})
+    assert asked.status_code == 400
+    assert len(outbox()) == count
+    browser.post(CHALLENGE, {"code": earlier})
+
+    assert not is_signed_in(browser)
+    assert "?method=email" not in browser.get(CHALLENGE).text
+
+
+@pytest.mark.parametrize("rights", ["is_staff", "is_superuser"])
+def test_a_mailed_code_is_no_second_step_for_staff(rights: str) -> None:
+    carol, seed = with_factor("carol")
+    browser = half_way("carol")
+    browser.post(CHALLENGE, {"mail": "1"})
+    earlier = str(outbox()[-1].code)
+    type(carol).objects.filter(pk=carol.pk).update(**{rights: True})
+    count = len(outbox())
+
+    assert browser.post(CHALLENGE, {"mail": "1"}).status_code == 400
+    assert len(outbox()) == count
+    browser.post(CHALLENGE, {"code": earlier})
+    assert not is_signed_in(browser)
+    browser.post(CHALLENGE, {"code": code_of(seed)})
+    assert is_signed_in(browser)
+
+
+def test_a_form_without_a_csrf_token_takes_no_second_step_and_adds_nothing() -> None:
+    _alice, seed = with_factor()
+    carol = staff()
+    browser = Client(enforce_csrf_checks=True)
+    browser.cookies["sessionid"] = half_way().cookies["sessionid"].value
+    assert browser.post(CHALLENGE, {"code": code_of(seed)}).status_code == 403
+    browser.cookies["sessionid"] = half_way("carol").cookies["sessionid"].value
+    hers = seed_on(browser.get(SETUP).text)
+
+    assert browser.post(SETUP, {"code": code_of(hers)}).status_code == 403
+    assert factors_of(carol) == 0

@@ -1,0 +1,229 @@
+"""Ways round the second step: a reset, a copied cookie, a browser left alone."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests.attacks.second_steps import (
+    REAUTHENTICATE,
+    enters,
+    factors_of,
+    half_way,
+    mails_about,
+    new_recovery_codes,
+    with_factor,
+)
+from tests.attacks.steps import PASSWORD, is_signed_in, log_in, outbox, path_of
+from tests.conftest import Clock
+from tests.support.second import CHALLENGE, SETUP, code_of
+from tests.support.signin import signed_in
+
+pytestmark = pytest.mark.django_db
+
+RESET = "/accounts/password/reset/"
+NEW = "a lantern over seven wet roofs"
+
+
+def reset_link(login: str = "alice") -> str:
+    """The link that was mailed."""
+    assert Client().post(RESET, {"login": login}).status_code == 200
+    return path_of(mails_about("Set a new password")[-1].action_url)
+
+
+def opens(password: str, login: str = "alice") -> bool:
+    """Whether it's the right password for the first step."""
+    return log_in(Client(), login, password).status_code == 302
+
+
+def test_a_reset_takes_no_password_before_the_factor_is_shown() -> None:
+    _alice, seed = with_factor()
+    link, browser = reset_link(), Client()
+
+    shown = browser.get(link)
+    assert 'name="code"' in shown.text
+    assert 'name="password1"' not in shown.text
+    browser.post(link, {"password1": NEW})
+    browser.post(link, {"password1": NEW, "code": "000000"})
+    browser.post(link, {"password1": NEW, "code": ""})
+    assert not opens(NEW)
+    browser.post(link, {"password1": NEW, "code": code_of(seed)})
+    assert not opens(NEW), "two steps, not one"
+
+    assert browser.post(link, {"password1": NEW})["Location"] == "/accounts/login/"
+    assert opens(NEW)
+
+
+def test_a_factor_shown_for_a_reset_is_good_in_that_browser_only() -> None:
+    _alice, seed = with_factor()
+    link, owner, mallory = reset_link(), Client(), Client()
+    assert owner.post(link, {"code": code_of(seed)}).status_code == 302
+
+    mallory.post(link, {"password1": NEW})
+
+    assert not opens(NEW)
+    assert 'name="password1"' in owner.get(link).text
+
+
+def test_a_factor_shown_for_a_reset_is_good_for_that_link_only(clock: Clock) -> None:
+    with_factor()
+    _mallory, seed = with_factor("mallory")
+    browser, mallorys, first = Client(), reset_link("mallory"), reset_link()
+    clock.advance(minutes=1)
+    second = reset_link()
+    browser.post(mallorys, {"code": code_of(seed)})
+    assert 'name="password1"' in browser.get(mallorys).text
+
+    for link in (first, second):
+        browser.post(link, {"password1": NEW})
+        assert not opens(NEW)
+
+
+def test_a_factor_shown_for_a_reset_is_good_for_fifteen_minutes(clock: Clock) -> None:
+    _alice, seed = with_factor()
+    link, browser = reset_link(), Client()
+    browser.post(link, {"code": code_of(seed)})
+
+    clock.advance(minutes=15)
+    browser.post(link, {"password1": NEW})
+
+    assert not opens(NEW)
+
+
+def test_session_fixation_the_key_changes_when_a_factor_is_shown_for_a_reset() -> None:
+    _alice, seed = with_factor()
+    link, browser, mallory = reset_link(), Client(), Client()
+    mallory.post("/accounts/login/code/", {"login": "mallory"})
+    browser.cookies["sessionid"] = planted = mallory.cookies["sessionid"].value
+
+    browser.post(link, {"code": code_of(seed)})
+    mallory.post(link, {"password1": NEW})
+
+    assert browser.cookies["sessionid"].value != planted
+    assert not opens(NEW)
+
+
+def test_a_mailed_code_is_no_second_step_of_a_reset() -> None:
+    """Whoever reads the mailbox has the link already."""
+    with_factor()
+    browser = half_way()
+    browser.post(CHALLENGE, {"mail": "1"})
+    code = str(outbox()[-1].code)
+    link = reset_link()
+    count = len(outbox())
+
+    browser.post(link, {"mail": "1"})
+    browser.post(link, {"code": code})
+    browser.post(link, {"password1": NEW})
+
+    assert len(outbox()) == count
+    assert not opens(NEW)
+
+
+def test_a_code_that_was_used_for_a_reset_is_used() -> None:
+    alice, seed = with_factor()
+    recovery = new_recovery_codes(alice)[0]
+    link = reset_link()
+    assert Client().post(link, {"code": code_of(seed)}).status_code == 302
+    assert Client().post(link, {"code": recovery}).status_code == 302
+
+    assert not enters(code_of(seed))
+    assert not enters(recovery)
+    assert Client().post(link, {"code": recovery}).status_code == 200
+
+
+def test_after_a_reset_the_second_step_is_asked_as_before() -> None:
+    alice, seed = with_factor()
+    link, browser = reset_link(), Client()
+    browser.post(link, {"code": code_of(seed)})
+    browser.post(link, {"password1": NEW})
+
+    assert log_in(browser, "alice", NEW)["Location"] == CHALLENGE
+    assert not is_signed_in(browser)
+    assert factors_of(alice) == 1
+
+
+def test_after_a_lockdown_the_factor_is_asked_on_the_way_back() -> None:
+    """Or the link of a mail would be enough to open an account with a factor."""
+    alice, _seed = with_factor()
+    signed_in(alice).post("/accounts/lockdown/")
+    link, browser = reset_link(), Client()
+
+    browser.post(link, {"password1": NEW})
+
+    assert factors_of(alice) == 1
+    assert not opens(NEW)
+
+
+def protect(settings: Any, kind: str) -> None:
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, session_protection=kind)
+
+
+def test_a_copied_cookie_and_the_password_are_no_way_round_the_second_step(settings: Any) -> None:
+    protect(settings, "basic")
+    _alice, seed = with_factor()
+    owner = Client(headers={"user-agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0"})
+    half_way(browser=owner).post(CHALLENGE, {"code": code_of(seed)})
+    assert is_signed_in(owner)
+    thief = Client(headers={"user-agent": "curl/8.14.1"})
+    thief.cookies["sessionid"] = owner.cookies["sessionid"].value
+    assert thief.get("/")["Location"].startswith(REAUTHENTICATE)
+    assert 'name="password"' not in thief.get(REAUTHENTICATE).text
+
+    thief.post(REAUTHENTICATE, {"password": PASSWORD})
+    assert not is_signed_in(thief)
+    thief.post(REAUTHENTICATE, {"password": PASSWORD, "code": "000000"})
+    assert not is_signed_in(thief)
+    thief.post(REAUTHENTICATE, {"password": PASSWORD, "code": code_of(seed)})
+    assert not is_signed_in(thief), "a code that was used"
+    thief.post(REAUTHENTICATE, {"code": code_of(seed, 1)})
+    assert is_signed_in(thief), "the owner, on another browser"
+
+
+def test_a_code_mailed_for_a_second_step_is_no_fresh_proof() -> None:
+    alice, _seed = with_factor()
+    asked = half_way()
+    asked.post(CHALLENGE, {"mail": "1"})
+
+    answer = signed_in(alice).post(REAUTHENTICATE, {"code": str(outbox()[-1].code)})
+
+    assert answer.status_code == 200
+
+
+FACTOR_ACTS = [
+    (SETUP, {}),
+    ("/accounts/2fa/recovery-codes/", {"new": "1"}),
+    ("/accounts/2fa/totp/{pk}/", {"remove": "1"}),
+    ("/accounts/2fa/totp/{pk}/", {"name": "mine"}),
+]
+
+
+@pytest.mark.parametrize("path, data", FACTOR_ACTS, ids=["add", "codes", "remove", "rename"])
+def test_a_browser_left_alone_changes_no_factor(
+    clock: Clock, path: str, data: dict[str, str]
+) -> None:
+    from accounts.twofactor.models import Authenticator, RecoveryCodes
+
+    alice, _seed = with_factor()
+    browser = signed_in(alice)
+    browser.get(SETUP)
+    clock.advance(minutes=10)
+    before = list(Authenticator.objects.values())
+
+    answer = browser.post(path.format(pk=before[0]["id"]), data)
+
+    assert answer["Location"].startswith(REAUTHENTICATE)
+    assert list(Authenticator.objects.values()) == before
+    assert not RecoveryCodes.objects.exists()
+
+
+def test_who_must_have_a_factor_does_not_remove_the_last_one() -> None:
+    from accounts.twofactor.models import Authenticator
+
+    carol, _seed = with_factor("carol", is_staff=True)
+    row = Authenticator.objects.get(user=carol)
+
+    signed_in(carol).post(f"/accounts/2fa/totp/{row.pk}/", {"remove": "1"})
+
+    assert factors_of(carol) == 1
