@@ -1,0 +1,279 @@
+"""The waiting period of who has lost every factor, in the hands of who has the password only."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from accounts.throttle.limits import FACTOR_RECOVERY
+from accounts.twofactor.models import FactorRecovery
+from tests.attacks.second_steps import (
+    REAUTHENTICATE,
+    factors_of,
+    half_way,
+    mails_about,
+    new_recovery_codes,
+    with_factor,
+)
+from tests.attacks.steps import PASSWORD, is_signed_in, path_of
+from tests.attacks.test_second_factor_reset import NEW, RESET, opens, reset_link
+from tests.conftest import Clock
+from tests.support.second import CHALLENGE, SETUP, code_of, seed_on, unused_code
+from tests.support.signin import signed_in
+
+pytestmark = pytest.mark.django_db
+
+ASKED = "remove your second factors"
+HOURS = 72
+
+
+def ask(login: str = "alice") -> list[str]:
+    """Ask for it, by password only; the links that were mailed."""
+    before = len(mails_about(ASKED))
+    half_way(login).post(CHALLENGE, {"lost": "ask"})
+    return [path_of(mail.action_url) for mail in mails_about(ASKED)[before:]]
+
+
+def finish(login: str = "alice") -> bool:
+    """Whether the password is enough now."""
+    browser = half_way(login)
+    browser.post(CHALLENGE, {"lost": "finish"})
+    return is_signed_in(browser)
+
+
+def test_the_waiting_period_is_over_at_its_end_and_no_moment_before(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    assert not finish(), "nobody has asked"
+    ask()
+
+    assert not finish()
+    clock.advance(hours=HOURS, seconds=-1)
+    assert not finish()
+    ask()
+    assert FactorRecovery.objects.count() == 1
+    clock.advance(seconds=1)
+    inside = signed_in(alice)
+    assert finish()
+    assert factors_of(alice) == 0
+    assert not is_signed_in(inside), "every other sign-in has ended"
+
+
+def test_the_waiting_period_is_not_open_for_ever(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    ask()
+
+    clock.advance(hours=HOURS, days=7)
+
+    assert not finish()
+    assert factors_of(alice) == 1
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_every_address_is_told_and_each_link_cancels(clock: Clock, which: int) -> None:
+    from accounts.users.services import confirm_address
+
+    alice, _seed = with_factor()
+    others = ["alice@work.example", "alice@home.example"]
+    for address in others:
+        confirm_address(alice, address)
+    links = ask()
+    assert {mail.to for mail in mails_about(ASKED)} == {"alice@example.org", *others}
+    assert len(set(links)) == 3
+
+    assert Client().post(links[which]).status_code == 200
+
+    clock.advance(hours=HOURS)
+    assert not finish()
+    assert [Client().post(link).status_code for link in links] == [404] * 3
+
+
+def test_a_mail_scanner_that_opens_the_link_cancels_nothing(clock: Clock) -> None:
+    with_factor()
+    (link,) = ask()
+
+    assert [Client().get(link).status_code, Client().head(link).status_code] == [200, 200]
+    assert Client(enforce_csrf_checks=True).post(link).status_code == 403
+
+    clock.advance(hours=HOURS)
+    assert finish()
+
+
+def test_the_link_cancels_and_does_nothing_else(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    inside, (link,), browser = signed_in(alice), ask(), Client()
+    token = link.rstrip("/").rpartition("/")[2]
+    before = type(alice).objects.values().get(pk=alice.pk)
+
+    for other in (RESET, "/accounts/lockdown/", "/accounts/confirm-email/", "/accounts/owner/"):
+        assert browser.post(f"{other}{token}/", {"password1": NEW}).status_code == 404
+    assert FactorRecovery.objects.count() == 1
+    browser.post(link, {"password1": NEW, "lost": "finish", "remove": "1", "code": "x"})
+
+    assert type(alice).objects.values().get(pk=alice.pk) == before
+    assert factors_of(alice) == 1
+    assert is_signed_in(inside)
+    assert not is_signed_in(browser)
+    assert browser.post(link).status_code == 404, "once"
+
+
+def test_no_other_mailed_link_cancels_it() -> None:
+    with_factor()
+    ask()
+    token = reset_link().rstrip("/").rpartition("/")[2]
+
+    assert Client().post(f"/accounts/2fa/recovery/{token}/").status_code == 404
+    assert FactorRecovery.objects.count() == 1
+
+
+def post_inside(path: str, data: dict[str, str]) -> Callable[[Any], Any]:
+    return lambda user: signed_in(user).post(path, data)
+
+
+def add_factor(user: Any) -> None:
+    inside = signed_in(user)
+    inside.post(SETUP, {"code": code_of(seed_on(inside.get(SETUP).text))})
+
+
+CANCELS: dict[str, Callable[[Any], Any]] = {
+    "from inside": post_inside("/accounts/2fa/", {"cancel": "1"}),
+    "a good second step": lambda user: half_way().post(CHALLENGE, {"code": unused_code(user)}),
+    "a recovery code": lambda user: half_way().post(
+        CHALLENGE, {"code": new_recovery_codes(user)[0]}
+    ),
+    "a fresh proof by code": lambda user: signed_in(user).post(
+        REAUTHENTICATE, {"code": unused_code(user)}
+    ),
+    "another password": post_inside("/accounts/password/change/", {"password1": PASSWORD + "!"}),
+    "new recovery codes": new_recovery_codes,
+    "another authenticator": add_factor,
+    "a lockdown": post_inside("/accounts/lockdown/", {}),
+    "a reset by the operator": lambda _user: call_command("reset_second_factor", "alice"),
+}
+
+
+@pytest.mark.parametrize("cancel", CANCELS.values(), ids=CANCELS)
+def test_the_waiting_period_ends_with_any_sign_of_the_owner(
+    clock: Clock, cancel: Callable[[Any], Any]
+) -> None:
+    from accounts.twofactor import recovery
+
+    alice, _seed = with_factor()
+    ask()
+    alice.refresh_from_db()
+    assert recovery.running(alice)
+
+    cancel(alice)
+
+    alice.refresh_from_db()
+    assert recovery.running(alice) is None
+    clock.advance(hours=HOURS)
+    assert not recovery.is_due(recovery.running(alice))
+    with pytest.raises(recovery.NotDue):
+        recovery.take(alice)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        half_way,
+        lambda: half_way().post(CHALLENGE, {"mail": "1"}),
+        lambda: half_way().post(CHALLENGE, {"code": "000000"}),
+        lambda: Client().post(RESET, {"login": "alice"}),
+    ],
+    ids=["first step", "mail", "wrong code", "reset asked"],
+)
+def test_what_mallory_can_do_too_does_not_end_the_waiting_period(
+    clock: Clock, step: Callable[[], Any]
+) -> None:
+    with_factor()
+    ask()
+
+    step()
+
+    clock.advance(hours=HOURS)
+    assert finish()
+
+
+@pytest.mark.parametrize("rights", ["is_staff", "is_superuser"])
+def test_no_waiting_period_for_staff(clock: Clock, rights: str) -> None:
+    carol, _seed = with_factor("carol", **{rights: True})
+    link = reset_link("carol")
+
+    assert half_way("carol").post(CHALLENGE, {"lost": "ask"}).status_code == 400
+    assert Client().post(link, {"lost": "ask"}).status_code == 400
+    assert not FactorRecovery.objects.exists()
+    assert mails_about(ASKED) == []
+    clock.advance(hours=HOURS)
+    assert not finish("carol")
+    assert factors_of(carol) == 1
+
+
+def test_a_waiting_period_from_before_somebody_became_staff_is_worth_nothing(
+    clock: Clock,
+) -> None:
+    carol, _seed = with_factor("carol")
+    ask("carol")
+    type(carol).objects.filter(pk=carol.pk).update(is_staff=True)
+
+    clock.advance(hours=HOURS)
+
+    assert not finish("carol")
+    assert factors_of(carol) == 1
+
+
+def test_no_waiting_period_where_the_operator_has_switched_it_off(
+    clock: Clock, settings: Any
+) -> None:
+    with_factor()
+    ask()
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, factor_recovery_hours=0)
+
+    clock.advance(hours=HOURS)
+
+    assert not finish()
+    assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 400
+
+
+def test_asking_again_and_again_fills_no_mailbox(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    ask()
+    assert ask() == [], "one runs"
+
+    inside, statuses = signed_in(alice), []
+    for _ in range(FACTOR_RECOVERY.burst):
+        inside.post("/accounts/2fa/")
+        statuses.append(half_way().post(CHALLENGE, {"lost": "ask"}).status_code)
+
+    assert statuses == [302] * (FACTOR_RECOVERY.burst - 1) + [429]
+    assert len(mails_about(ASKED)) == FACTOR_RECOVERY.burst
+
+
+def test_asking_starts_no_clock_for_another_account(clock: Clock) -> None:
+    with_factor()
+    with_factor("mallory")
+    ask("mallory")
+
+    clock.advance(hours=HOURS)
+
+    assert not finish("alice")
+    assert finish("mallory")
+
+
+def test_a_reset_link_finishes_it_no_sooner_and_sets_no_password_by_it(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    Client().post(reset_link(), {"lost": "ask"})
+    assert FactorRecovery.objects.count() == 1
+    clock.advance(hours=HOURS - 1)
+    assert Client().post(reset_link(), {"lost": "finish"}).status_code == 400
+    assert factors_of(alice) == 1
+
+    clock.advance(hours=1)
+    browser, link = Client(), reset_link()
+    browser.post(link, {"lost": "finish", "password1": NEW})
+
+    assert factors_of(alice) == 0
+    assert not opens(NEW)
+    assert browser.post(link, {"password1": NEW}).status_code == 404
