@@ -35,6 +35,7 @@ def make_user(username: str, *, password: str = PASSWORD, **fields: Any) -> Any:
     user = services.create_user(username, make_password(password))
     services.confirm_address(user, f"{username}@example.org")
     User.objects.filter(pk=user.pk).update(**fields)
+    user.refresh_from_db()
     return user
 
 

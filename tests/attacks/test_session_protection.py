@@ -10,6 +10,7 @@ from django.test import Client
 from accounts.activity.models import Activity
 from accounts.kernel.places import LONGEST_AGENT, LONGEST_NAME
 from accounts.sessions.models import LoginSession
+from accounts.users.models import User
 from tests.attacks.steps import (
     PASSWORD,
     WRONG,
@@ -19,6 +20,7 @@ from tests.attacks.steps import (
     outbox,
 )
 from tests.house.test_urls import OPEN, ROUTES, address
+from tests.support.second import CHALLENGE, enrolled, take_second_step
 from tests.support.signin import signed_in
 
 pytestmark = pytest.mark.django_db
@@ -43,14 +45,22 @@ def signed_in_at(place: Client, username: str = "alice") -> Client:
     return place
 
 
+def carol_signs_in_at(place: Client) -> Client:
+    """Staff, with the second step that's asked of them."""
+    carol = make_user("carol", is_staff=True, is_superuser=True)
+    enrolled(carol)
+    assert log_in(place, "carol").url == CHALLENGE
+    assert take_second_step(place, carol).url == "/"
+    return place
+
+
 def with_cookie_of(owner: Client, thief: Client) -> Client:
     thief.cookies["sessionid"] = owner.cookies["sessionid"].value
     return thief
 
 
 def test_another_browser_reaches_nothing_with_a_copied_cookie_until_it_proves_itself() -> None:
-    make_user("carol", is_staff=True, is_superuser=True)
-    owner = signed_in_at(browser(), "carol")
+    owner = carol_signs_in_at(browser())
     thief = with_cookie_of(owner, browser(CURL))
 
     for route in set(ROUTES) - OPEN:
@@ -67,8 +77,9 @@ def test_another_browser_reaches_nothing_with_a_copied_cookie_until_it_proves_it
 
 def test_another_browser_changes_nothing_before_it_proves_itself() -> None:
     alice = make_user("alice")
-    carol = make_user("carol", is_staff=True, is_superuser=True)
-    owner, other = signed_in_at(browser(), "carol"), signed_in(carol)
+    owner = carol_signs_in_at(browser())
+    carol = User.objects.get(username="carol")
+    other = signed_in(carol)
     thief = with_cookie_of(owner, browser(CURL))
     everything = {"others": "1", "password": WRONG, "is_active": "on", "is_staff": "on"}
 

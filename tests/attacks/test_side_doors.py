@@ -11,6 +11,7 @@ import pytest
 from allauth.account.adapter import get_adapter
 from django.contrib import auth
 from django.test import Client, RequestFactory
+from django.utils.module_loading import import_string
 
 from tests.attacks.steps import PASSWORD, is_signed_in, log_in, make_user, sign_up
 from tests.house.test_urls import OPEN, ROUTES, address
@@ -24,11 +25,35 @@ DOOR = {
     "accounts/confirm-email/",
     "accounts/confirm-email/<str:key>/",
     "accounts/owner/<str:token>/",
+    "accounts/2fa/challenge/",
+    "accounts/2fa/totp/setup/",
+}
+# What makes, shows or takes away a means to prove who one is, and the pages that lead to it.
+MAKERS = {
+    "accounts.twofactor.services.enrol": {"accounts/2fa/totp/setup/"},
+    "accounts.twofactor.services.make_recovery_codes": {"accounts/2fa/recovery-codes/"},
+    "accounts.twofactor.services.remove": {"accounts/2fa/totp/<int:factor_id>/"},
+    "accounts.twofactor.services.recover": {
+        "accounts/2fa/challenge/",
+        "accounts/password/reset/<str:key>/",
+    },
+    "accounts.twofactor.services.reset": set(),
+    "accounts.enrolment.qr.svg": {"accounts/2fa/totp/setup/"},
+    "accounts.signin.second.send_code": {"accounts/2fa/challenge/"},
+    "accounts.credentials.services.send_reset": {"accounts/password/reset/"},
+    "accounts.credentials.services.reset": {"accounts/password/reset/<str:key>/"},
+    "accounts.credentials.services.change": {
+        "accounts/password/change/",
+        "accounts/password/set/",
+    },
 }
 
 
 def leads_to(goal: FunctionType, function: Any, seen: set[Any]) -> bool:
-    """Whether ``function`` mentions ``goal``, itself or by way of other functions of ours."""
+    """Whether ``function`` mentions ``goal``, itself or by way of other code of ours."""
+    if isinstance(function, type) and function.__module__.startswith(("accounts.", "authsite.")):
+        inside = [getattr(thing, "fget", thing) for thing in vars(function).values()]
+        return any(leads_to(goal, thing, seen) for thing in inside)
     function = inspect.unwrap(getattr(function, "__func__", function))
     if function is goal:
         return True
@@ -46,20 +71,25 @@ def leads_to(goal: FunctionType, function: Any, seen: set[Any]) -> bool:
     return any(leads_to(goal, thing, seen) for thing in mentioned)
 
 
+def pages_that_lead_to(goal: FunctionType) -> set[str]:
+    return {route for route, entry in ROUTES.items() if leads_to(goal, entry.callback, set())}
+
+
 def test_every_view_that_can_make_a_session_is_on_the_doors_list() -> None:
-    from accounts.signin import flow
+    from accounts.signin import waiting
 
-    makers = {
-        route for route, entry in ROUTES.items() if leads_to(flow.begin, entry.callback, set())
-    }
+    assert pages_that_lead_to(waiting.resume) == DOOR
 
-    assert makers == DOOR
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_every_view_that_makes_or_takes_away_a_proof_is_on_its_list(maker: str) -> None:
+    assert pages_that_lead_to(import_string(maker)) == MAKERS[maker]
 
 
 @pytest.mark.parametrize(
     "name, owner",
     [
-        ("perform_login", "accounts/signin/flow.py"),
+        ("resume_login", "accounts/signin/waiting.py"),
         ("auth.login", "accounts/signin/admission.py"),
         ("admission.admit", "accounts/signin/adapter.py"),
     ],
