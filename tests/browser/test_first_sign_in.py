@@ -1,11 +1,14 @@
 """The first stage as people meet it, in a real browser: from the address to a lasting sign-in."""
 
 import re
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.browser import phone
 from tests.browser.steps import (
     PASSWORD,
+    go,
     press,
     read_mail,
     sees,
@@ -125,7 +128,9 @@ def test_an_error_takes_the_focus_leads_to_its_field_and_keeps_what_was_typed(pa
     assert page.get_by_label("Email address").input_value() == "alice@example.org"
 
 
-def test_the_owner_link_leads_to_the_administration(site: Site, open_page: OpenPage) -> None:
+def test_the_owner_link_leads_to_a_second_factor_and_to_the_administration(
+    site: Site, open_page: OpenPage, tmp_path: Path
+) -> None:
     link = site.manage("create_owner").strip()
     page = open_page(site, expect=(404,))
 
@@ -134,6 +139,11 @@ def test_the_owner_link_leads_to_the_administration(site: Site, open_page: OpenP
     page.get_by_label("Email address").fill("owner@example.org")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     press(page, "Make the first administrator")
+    sees(page, "Set up an authenticator app")
+    page.get_by_label("Code", exact=True).fill(phone.shown(phone.scan(page, tmp_path)))
+    press(page, "Turn on two-step sign-in")
+    sees(page, "Keep your recovery codes")
+    go(page, "Home")
     sees(page, "Hello, owner")
     page.get_by_role("link", name="Administration").click()
     page.get_by_role("link", name="Users", exact=True).first.click()

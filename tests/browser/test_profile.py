@@ -71,7 +71,7 @@ def test_an_address_is_added_made_primary_and_put_back_by_the_mail_to_the_former
         owner,
         f"{new} is removed: it was added only lately.",
         f"{username}@example.org becomes your primary address again.",
-        "Your username, your other addresses and your history.",
+        "Your username, your other addresses, your second factors and your history.",
     )
     press(owner, "Lock the account down")
     sees(owner, "The account is locked down")
