@@ -52,9 +52,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
-    """A :class:`PublicError` that no view has dealt with: 429, or a plain 400."""
+    """A :class:`PublicError` that no view has dealt with: its own sentence and status."""
     if not isinstance(error, Later):
-        return bad_request(request, error)
+        return render(request, "refused.html", {"sentence": str(error)}, status=error.status)
     context = {"retry_after": error.retry_after}
     response = render(request, "429.html", context, status=error.status)
     response["Retry-After"] = str(error.retry_after)

@@ -7,15 +7,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
+from accounts.activity.services import Source
 from accounts.credentials.services import Reset
 from accounts.kernel import clock
+from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method, Proof
-from accounts.sessions.current import source_of
 from accounts.signin import second
-from accounts.signin.challenge import Step, context_of
+from accounts.signin.challenge import LOST, Step, context_of
 from accounts.signin.forms import SecondForm
-from accounts.twofactor import recovery
+from accounts.twofactor import passkeys, recovery
 from accounts.twofactor import services as twofactor
+from accounts.twofactor.errors import WrongCode
 
 # In the session of the browser that has shown it: for which link, by what, when.
 SHOWN = "reset_second"
@@ -35,18 +37,27 @@ def proofs_of(request: HttpRequest, found: Reset) -> tuple[Proof, ...]:
 def answer(request: HttpRequest, found: Reset) -> HttpResponse:
     """The page that asks for it, and what a person does there. A mailed code is not offered."""
     step = Step(found.user, (Proof.now(Method.MAIL),))
+    source, passkey_error = _source(request), ""
     form = SecondForm(request.POST if "code" in request.POST else None)
     if form.is_valid():
         try:
-            source = source_of(request)
             proof = second.prove(step.user, step.proofs, form.cleaned_data["code"], source)
             _note(request, found, proof)
             return redirect(request.path)
-        except twofactor.WrongCode as error:
+        except WrongCode as error:
             form.add_error("code", str(error))
-    elif "lost" in request.POST:
+    elif "credential" in request.POST:
+        try:
+            _note(request, found, passkeys.prove(step.user, request.POST["credential"], source))
+            return redirect(request.path)
+        except passkeys.WrongPasskey as error:
+            passkey_error = str(error)
+    elif request.POST.get("lost") in LOST:
         return _recover(request, found, request.POST["lost"])
-    return render(request, "accounts/credentials/second.html", context_of(request, step, form))
+    context = context_of(request, step, form, passkey_error=passkey_error)
+    # Nothing to trust: the new password ends the trust in every browser.
+    context["trust_days"] = 0
+    return render(request, "accounts/credentials/second.html", context)
 
 
 def _note(request: HttpRequest, found: Reset, proof: Proof) -> None:
@@ -61,10 +72,15 @@ def _note(request: HttpRequest, found: Reset, proof: Proof) -> None:
 
 def _recover(request: HttpRequest, found: Reset, act: str) -> HttpResponse:
     if act == "finish":
-        twofactor.recover(found.user, source_of(request).by(Method.MAIL))
+        twofactor.recover(found.user, _source(request).by(Method.MAIL))
         # The link was mailed for the account as it was before.
         sentence = _("Your second factors were removed. Ask for a new link to set a password.")
         messages.success(request, sentence)
         return redirect("account_reset_password")
-    recovery.ask(found.user, source_of(request))
+    recovery.ask(found.user, _source(request).by(Method.MAIL))
     return redirect(request.path)
+
+
+def _source(request: HttpRequest) -> Source:
+    """Without the login session of this browser, which may be somebody else's."""
+    return Source(place_of(request))

@@ -20,6 +20,7 @@ from accounts.kernel.signals import credentials_changed
 from accounts.mail.services import post
 from accounts.passwords import services as passwords
 from accounts.signin import mailed
+from accounts.twofactor import services as twofactor
 from accounts.users.models import User
 
 LINK = Purpose("password.reset", life=timedelta(minutes=30))
@@ -73,6 +74,8 @@ def reset(found: Reset, token: str, password: str, source: Source) -> None:
             found.user, hashed, events.PASSWORD_RESET, source, keep=None
         ):
             raise LinkSpent
+        if found.user.is_locked_down:
+            twofactor.drop_newcomers(found.user, source)
 
 
 def change(user: User, password: str, source: Source) -> None:

@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from accounts.activity.services import Source
 from accounts.credentials import second_step, services
 from accounts.credentials.forms import NewPasswordForm, WhoForm
 from accounts.kernel.places import place_of
@@ -79,7 +80,8 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
     form = NewPasswordForm(found.user, request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
-            source = source_of(request).by(*(proof.method for proof in proofs))
+            # Without the login session of this browser, which may be somebody else's.
+            source = Source(place_of(request)).by(*(proof.method for proof in proofs))
             services.reset(found, key, form.cleaned_data["password1"], source)
         except services.LinkSpent:
             return render(request, "accounts/credentials/reset_dead.html", status=404)

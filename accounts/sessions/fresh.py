@@ -27,9 +27,19 @@ def is_fresh(request: HttpRequest) -> bool:
     return login is not None and clock.now() < login.auth_time + life
 
 
-def ask(request: HttpRequest) -> HttpResponseRedirect:
-    """To the page that asks for a proof, and back."""
-    return redirect_to_login(request.get_full_path(), reverse("account_reauthenticate"))
+def is_factor_fresh(request: HttpRequest) -> bool:
+    """The same of the last second factor that was shown."""
+    login = current.standing_of(request).login
+    life = TO_OPEN if request.method in SAFE_METHODS else LIFE
+    return (
+        login is not None and login.factor_at is not None and (clock.now() < login.factor_at + life)
+    )
+
+
+def ask(request: HttpRequest, *, factor: bool = False) -> HttpResponseRedirect:
+    """To the page that asks for a proof, perhaps only for a second factor, and back."""
+    page = reverse("account_reauthenticate") + ("?factor=1" if factor else "")
+    return redirect_to_login(request.get_full_path(), page)
 
 
 def fresh_proof_required(view: View) -> View:

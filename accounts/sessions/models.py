@@ -36,6 +36,8 @@ class LoginSession(models.Model):
     address = models.CharField(max_length=45, blank=True)
     amr = models.JSONField(default=list)
     auth_time = models.DateTimeField()
+    # The last moment at which a second factor was shown.
+    factor_at = models.DateTimeField(null=True)
     begun_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(default=clock.now)
     # Whether it outlives the browser, and is not ended by resting.

@@ -12,7 +12,7 @@ from accounts.activity import events
 from accounts.activity.services import Source, record
 from accounts.kernel import clock
 from accounts.kernel.places import Place
-from accounts.kernel.proofs import Proof
+from accounts.kernel.proofs import FACTORS, Proof
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.users.models import User
 
@@ -38,6 +38,7 @@ def begin(
         address=place.address,
         amr=[proof.method for proof in proofs],
         auth_time=max(proof.at for proof in proofs),
+        factor_at=max((proof.at for proof in proofs if proof.method in FACTORS), default=None),
         begun_at=now,
         used_at=now,
         is_remembered=is_remembered,
@@ -75,13 +76,24 @@ def note_use(login: LoginSession, place: Place) -> None:
 def prove(login: LoginSession, proof: Proof, place: Place) -> None:
     """Note a fresh proof, given at ``place``, which is the session's place from now on."""
     login.auth_time = proof.at
+    if proof.method in FACTORS:
+        login.factor_at = proof.at
     login.amr = list(dict.fromkeys([*login.amr, proof.method]))
     login.agent, login.address = place.agent, place.address
     login.browser, login.system = place.device.browser, place.device.system
     login.challenged_at = None
     login.save(
         update_fields=[
-            *("auth_time", "amr", "agent", "address", "browser", "system", "challenged_at")
+            *(
+                "auth_time",
+                "factor_at",
+                "amr",
+                "agent",
+                "address",
+                "browser",
+                "system",
+                "challenged_at",
+            )
         ]
     )
 

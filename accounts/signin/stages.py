@@ -12,14 +12,20 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from accounts.kernel.proofs import Method, Proof
+from accounts.sessions.current import session_of
 from accounts.signin import policy
-from accounts.signin.admission import Admission, NotAdmitted
+from accounts.signin.admission import Admission, NotAdmitted, sign_out
 from accounts.signin.policy import Missing
+from accounts.twofactor import trusted
 from accounts.users.models import User
 
 GRANTED = "_admission"
 # Where a person goes on whom the first step has named.
-SECOND_STEPS = {Missing.SECOND_FACTOR: "second_step", Missing.ENROLMENT: "totp_setup"}
+SECOND_STEPS = {
+    Missing.SECOND_FACTOR: "second_step",
+    Missing.ENROLMENT: "totp_setup",
+    Missing.PASSKEY: "passkey_add",
+}
 
 
 def carry(user: User, proofs: tuple[Proof, ...], *, remember: bool, next_url: str) -> Login:
@@ -62,10 +68,22 @@ class PolicyStage(LoginStage):
         """``(response, go on)``, as allauth wants it."""
         admission = carried(self.login)
         missing = policy.missing(admission.user, admission.proofs)
+        if missing is Missing.SECOND_FACTOR and trusted.is_trusted(self.request, admission.user):
+            note_proof(self.login, Proof.now(Method.TRUSTED_BROWSER))
+            admission = carried(self.login)
+            missing = policy.missing(admission.user, admission.proofs)
         if missing in SECOND_STEPS:
+            if session_of(self.request).login:
+                # Else the pages of the second step would be the former person's.
+                sign_out(self.request)
             # What waits here is worth a first step: a key that was known before it is not.
             self.request.session.cycle_key()
-            return redirect(SECOND_STEPS[missing]), True
+            page = SECOND_STEPS[missing]
+            user = admission.user
+            is_passkeys = policy.needs_passkey(user) or not user.has_usable_password()
+            if missing is Missing.ENROLMENT and is_passkeys:
+                page = SECOND_STEPS[Missing.PASSKEY]
+            return redirect(page), True
         if missing is not None:
             raise NotAdmitted
         setattr(self.request, GRANTED, admission)

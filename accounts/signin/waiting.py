@@ -9,15 +9,17 @@ from typing import Any, cast
 
 # Internal, since allauth's public ``perform_login`` can't carry the state that our stage reads.
 from allauth.account.internal.flows.login import resume_login
-from allauth.account.internal.stagekit import clear_login, stash_login
+from allauth.account.internal.stagekit import LOGIN_SESSION_KEY, clear_login, stash_login
 from allauth.account.models import Login
 from allauth.account.stages import LoginStageController
 from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from accounts.kernel import clock
+from accounts.kernel.links import safe_next
 from accounts.kernel.proofs import Proof
 from accounts.signin import policy
 from accounts.signin.admission import Overtaken
@@ -26,7 +28,8 @@ from accounts.signin.stages import PolicyStage, carried, note_proof, note_versio
 from accounts.users.models import User
 
 # From the last proof on; a password left lying there isn't one that was just given.
-LIFE = timedelta(minutes=15)
+# A code that is mailed meanwhile is good for 15 minutes.
+LIFE = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,27 @@ def of(request: HttpRequest) -> Waiting | None:
         proofs = carried(login).proofs
         if clock.now() < max(proof.at for proof in proofs) + LIFE:
             return Waiting(login, user, proofs, policy.missing(user, proofs))
-    clear_login(request)
     return None
+
+
+def forget(request: HttpRequest) -> None:
+    """Give a first step up that was taken in this browser."""
+    if LOGIN_SESSION_KEY in request.session:
+        clear_login(request)
+
+
+def to_login(request: HttpRequest, *, back: str = "") -> HttpResponse:
+    """To the sign-in, with a word on why and to where it was to lead, if one has waited here.
+
+    ``back`` is where it leads a stranger afterwards, who has begun none.
+    """
+    next_url = back
+    if ended := request.session.get(LOGIN_SESSION_KEY):
+        forget(request)
+        sentence = _("That took too long, or the account was changed. Sign in again.")
+        messages.warning(request, sentence)
+        next_url = safe_next(ended.get("redirect_url") or "")
+    return redirect_to_login(next_url) if next_url else redirect("account_login")
 
 
 def keep(request: HttpRequest, waiting: Waiting) -> None:

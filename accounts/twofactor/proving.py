@@ -16,11 +16,13 @@ from accounts.throttle import familiar
 from accounts.throttle.limits import CODE_SUBSCRIBER, FACTOR_ACCOUNT, FACTOR_DAY
 from accounts.throttle.services import Charge, give_back, spend
 from accounts.twofactor import codes, recovery
+from accounts.twofactor.errors import WrongCode, WrongSpareCode
 from accounts.twofactor.models import Authenticator, RecoveryCodes
-from accounts.twofactor.services import WrongCode, WrongSpareCode, held
+from accounts.twofactor.services import familiar_key, held
 from accounts.users.models import User
 
 BLOCKED_NEWS = timedelta(hours=1)
+FAILURE_NEWS = timedelta(days=1)
 
 
 def prove(
@@ -31,19 +33,36 @@ def prove(
     ``mailed`` tries a code of a mail, where one is good enough. :class:`WrongCode`, ``Later``.
     """
     place = source.place or Place("", "")
-    noted = familiar.find(_familiar_key(user), place.network)
-    charges = _charge(user, source, place, is_familiar=noted is not None)
+    noted = familiar.find(familiar_key(user), place.network)
+    spend(CODE_SUBSCRIBER, place.network)
     code = codes.canonical(typed)
+    is_short = codes.TOTP_CODE.fullmatch(code) is not None
+    # The others can't be guessed: a budget would only keep the owner out.
+    charges = _charge(user, source, place, is_familiar=noted is not None) if is_short else []
     method = _method_of(user, code, source, mailed)
     if method is None:
-        record(user, events.FACTOR_FAILED, source)
-        raise WrongCode if codes.TOTP_CODE.fullmatch(code) else WrongSpareCode
-    give_back(*charges)
+        _record_failure(user, source, is_familiar=noted is not None)
+        raise WrongCode if is_short else WrongSpareCode
+    if charges:
+        give_back(*charges)
     if method is not Method.MAIL:
         # Whoever has a factor needs no removal of it.
         recovery.cancel(user, source)
-        familiar.remember(_familiar_key(user), place.network, noted)
+        familiar.remember(familiar_key(user), place.network, noted)
     return Proof.now(method)
+
+
+@transaction.atomic
+def _record_failure(user: User, source: Source, *, is_familiar: bool) -> None:
+    """A wrong code. From a place that isn't known, after a right first step, it's news once a day:
+    somebody may know the password (ASVS 6.3.5)."""
+    if source.session:
+        record(user, events.PROOF_FAILED, source)
+        return
+    is_known = is_familiar or has_happened(
+        user, events.FACTOR_FAILED_NEW, clock.now() - FAILURE_NEWS
+    )
+    record(user, events.FACTOR_FAILED if is_known else events.FACTOR_FAILED_NEW, source)
 
 
 def _method_of(
@@ -83,18 +102,20 @@ def _charge(user: User, source: Source, place: Place, *, is_familiar: bool) -> l
     Places where the second step was taken before have budgets of their own, so that whoever
     guesses elsewhere doesn't keep the owner out.
     """
-    spend(CODE_SUBSCRIBER, place.network)
     subject = (user.pk, place.network) if is_familiar else (user.pk,)
     charges: list[Charge] = [(FACTOR_ACCOUNT, *subject), (FACTOR_DAY, *subject)]
     try:
         for charge in charges:
             spend(*charge)
     except Later:
-        if not has_happened(user, events.FACTOR_BLOCKED, clock.now() - BLOCKED_NEWS):
-            record(user, events.FACTOR_BLOCKED, source)
+        _record_block(user, source)
         raise
     return charges
 
 
-def _familiar_key(user: User) -> str:
-    return f"factor {user.pk}"
+@transaction.atomic
+def _record_block(user: User, source: Source) -> None:
+    """That the budget is used up; once an hour. Whoever is signed in knows it without a mail."""
+    if source.session or has_happened(user, events.FACTOR_BLOCKED, clock.now() - BLOCKED_NEWS):
+        return
+    record(user, events.FACTOR_BLOCKED, source)

@@ -50,7 +50,9 @@ class NotOffered(PublicError):
 
 def is_offered(user: User) -> bool:
     """Whether ``user`` may ask for it."""
-    return settings.AUTHSITE.factor_recovery_hours > 0 and not (user.is_staff or user.is_superuser)
+    is_staff = user.is_staff or user.is_superuser
+    # Who has no address can't be told.
+    return settings.AUTHSITE.factor_recovery_hours > 0 and bool(user.email) and not is_staff
 
 
 def running(user: User) -> FactorRecovery | None:
@@ -72,10 +74,13 @@ def ask(user: User, source: Source) -> FactorRecovery:
         raise NotOffered
     if found := running(user):
         return found
-    spend(FACTOR_RECOVERY, user.pk)
+    # A thief's asking uses nothing up once the owner has changed the password.
+    spend(FACTOR_RECOVERY, user.pk, user.credential_version)
     wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
     with transaction.atomic():
         owner = users.hold(user)
+        if found := running(owner):
+            return found
         found, _is_new = FactorRecovery.objects.update_or_create(
             user=owner,
             defaults={"version": owner.credential_version, "due_at": clock.now() + wait},
@@ -84,7 +89,7 @@ def ask(user: User, source: Source) -> FactorRecovery:
         for n, row in enumerate(owner.addresses.order_by("pk")):
             token = link_codes.issue_link(Purpose(LINK, life=wait + OPEN), f"{owner.pk} {n}")
             with speaking(owner.language):
-                post(mails.recovery(owner, row.address, token, found.due_at))
+                post(mails.recovery(owner, row.address, token, found.due_at, source))
     return found
 
 
@@ -104,12 +109,12 @@ def cancel(user: User, source: Source) -> bool:
 
 @transaction.atomic
 def _cancel(user: User, source: Source) -> bool:
-    if not FactorRecovery.objects.filter(user=user).delete()[0]:
-        return False
-    for link in link_codes.issued(Purpose(LINK), f"{user.pk} "):
-        link.delete()
-    record(user, events.RECOVERY_CANCELLED, source)
-    return True
+    was_good = _good(user).delete()[0] > 0
+    FactorRecovery.objects.filter(user=user).delete()
+    link_codes.issued(Purpose(LINK), f"{user.pk} ").delete()
+    if was_good:
+        record(user, events.RECOVERY_CANCELLED, source)
+    return was_good
 
 
 def cancel_by_link(user: User, source: Source) -> bool:

@@ -25,3 +25,5 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 # On a cache in the database they cost 83 statements a login, and lose counts; see ``throttle``.
 ACCOUNT_RATE_LIMITS = False
+# Ours is shorter, and moves with the clock that tests move: see ``signin.waiting``.
+ACCOUNT_LOGIN_TIMEOUT = 3600

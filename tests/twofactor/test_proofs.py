@@ -12,6 +12,7 @@ from accounts.kernel.proofs import Method
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import proving, recovery
 from accounts.twofactor import services as twofactor
+from accounts.twofactor.errors import TooMany, WrongCode
 from accounts.twofactor.models import Authenticator, FactorRecovery, RecoveryCodes
 from accounts.users.models import User
 from accounts.users.services import Outdated
@@ -24,8 +25,9 @@ pytestmark = pytest.mark.django_db
 
 HOME = Source(Place("192.0.2.1", "Firefox"))
 CAFE = Source(Place("203.0.113.9", "curl"))
-# A recovery code of somebody who has none.
-WRONG = "22222-22222"
+WRONG = "000000"
+# Of somebody who has none.
+RECOVERY_CODE = "22222-22222"
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def alice(clock: Clock) -> User:
 def guess(user: User, source: Source = HOME, code: str = WRONG) -> str:
     try:
         return proving.prove(user, code, source).method
-    except twofactor.WrongCode:
+    except WrongCode:
         return "wrong"
     except Later:
         return "later"
@@ -92,13 +94,35 @@ def test_a_place_where_it_was_shown_has_budgets_of_its_own(alice: User, clock: C
     assert [guess(alice, HOME) for _ in range(6)] == ["wrong"] * 5 + ["later"]
 
 
+def test_what_nobody_guesses_costs_the_account_nothing(alice: User, clock: Clock) -> None:
+    """Or whoever knows the password would keep the owner out of the way back."""
+    for code in (RECOVERY_CODE, "ABCD2345"):
+        clock.advance(minutes=5)
+        assert [guess(alice, CAFE, code) for _ in range(31)] == ["wrong"] * 30 + ["later"]
+    assert not alice.activity.filter(kind="factor_blocked").exists()
+
+    clock.advance(minutes=5)
+    assert [guess(alice, CAFE) for _ in range(6)] == ["wrong"] * 5 + ["later"]
+    (code, *_) = twofactor.make_recovery_codes(alice, HOME)
+    assert [guess(alice), guess(alice, HOME, code)] == ["later", Method.RECOVERY_CODE]
+
+
+def test_the_place_where_a_factor_was_added_has_budgets_of_its_own(clock: Clock) -> None:
+    alice, seed = make_user("alice"), twofactor.new_seed()
+    twofactor.enrol(alice, seed, code_of(seed), "Phone", HOME)
+
+    assert [guess(alice, CAFE) for _ in range(6)] == ["wrong"] * 5 + ["later"]
+    assert guess(alice, HOME, unused_code(alice)) == Method.TOTP
+
+
 def test_every_wrong_one_is_recorded_and_a_block_once_an_hour(alice: User, clock: Clock) -> None:
     for _ in range(2):
         for _ in range(8):
             guess(alice)
         clock.advance(minutes=30)
     kinds = list(alice.activity.values_list("kind", flat=True))
-    assert kinds.count("factor_failed") == 10
+    assert kinds.count("factor_failed_new") == 1, "once a day"
+    assert kinds.count("factor_failed") == 9
     assert kinds.count("factor_blocked") == 1
     clock.advance(minutes=30)
     for _ in range(6):
@@ -119,7 +143,7 @@ def test_a_code_of_a_mail_is_tried_only_where_the_caller_takes_one(alice: User) 
 
     assert guess(alice, HOME, "ABCD2345") == "wrong"
     assert proving.prove(alice, "abcd 2345", HOME, mailed=mailed).method is Method.MAIL
-    with pytest.raises(twofactor.WrongCode):
+    with pytest.raises(WrongCode):
         proving.prove(alice, "123 45", HOME, mailed=mailed)
     assert tried == ["ABCD2345"]
 
@@ -141,7 +165,7 @@ def test_there_are_five_authenticators_at_most(clock: Clock) -> None:
         twofactor.enrol(alice, seed, code_of(seed), "Phone", HOME)
     seed = twofactor.new_seed()
 
-    with pytest.raises(twofactor.TooMany):
+    with pytest.raises(TooMany):
         twofactor.enrol(alice, seed, code_of(seed), "Phone", HOME)
 
     assert Authenticator.objects.count() == 5

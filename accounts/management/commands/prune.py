@@ -11,7 +11,7 @@ from accounts.kernel import clock
 from accounts.sessions import services as sessions
 from accounts.signup import services as signup
 from accounts.throttle.models import Budget, FamiliarPlace
-from accounts.twofactor import recovery
+from accounts.twofactor import challenges, recovery, trusted
 from accounts.users import services as users
 
 
@@ -33,5 +33,7 @@ class Command(BaseCommand):
             "places": FamiliarPlace.objects.filter(until__lte=now).delete()[0],
             "names": users.prune_names(),
             "recoveries": recovery.prune(),
+            "challenges": challenges.prune(),
+            "trusted browsers": trusted.prune(),
         }
         self.stdout.write(", ".join(f"{count} {what}" for what, count in counts.items()))

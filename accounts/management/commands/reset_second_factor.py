@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.activity.services import OPERATOR, Source
 from accounts.management.users import named
@@ -21,5 +21,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, user: str, **_options: Any) -> None:
         """Remove them; every sign-in ends."""
         found = named(user)
+        if not twofactor.has_any(found):
+            raise CommandError(f"{found.username} has no second factor.")
         twofactor.reset(found, Source(actor=OPERATOR))
         self.stdout.write(f"{found.username} has no second factor any more, and is signed out.")

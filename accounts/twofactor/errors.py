@@ -1,0 +1,58 @@
+"""What can be wrong with a second factor, in words."""
+
+from django.utils.translation import gettext_lazy as _
+
+from accounts.kernel.errors import PublicError
+
+
+class WrongCode(PublicError):
+    """Wrong, used, old: one answer for all."""
+
+    code = "invalid_code"
+    status = 401
+    message = _(
+        "That code is not right, or was used already. Wait for the next one; if that isn’t right "
+        "either, check that your phone’s clock sets itself."
+    )
+
+
+class WrongSpareCode(WrongCode):
+    """The same for who typed what no authenticator shows: no clock has to do with it."""
+
+    message = _("That code is not right, or was used already.")
+
+
+class ClockIsOff(WrongCode):
+    """Right for another moment. Only said while enrolling: elsewhere it would help to guess."""
+
+    message = _(
+        "That code is right for another time: your phone’s clock is some minutes off. Let it set "
+        "itself, then enter the newest code."
+    )
+
+
+class TooMany(PublicError):
+    """Every authenticator that an account can have is there."""
+
+    code = "too_many"
+    message = _("You have as many authenticator apps as there can be. Remove one first.")
+
+
+class Required(PublicError):
+    """The last factor of somebody who must have one."""
+
+    code = "factor_required"
+    message = _("Your account must have a second factor. Add another one before you remove this.")
+
+
+class PasskeyRequired(Required):
+    """The last passkey of somebody for whom nothing else will do."""
+
+    message = _("Your account must have a passkey. Add another one before you remove this.")
+
+
+class LastWayIn(PublicError):
+    """The last passkey of somebody without a password: a mailbox alone would be left."""
+
+    code = "last_way_in"
+    message = _("It is your only way in, apart from your mailbox. Set a password first.")
