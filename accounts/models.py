@@ -6,7 +6,14 @@ from accounts.codes.models import Code
 from accounts.mail.models import OutgoingMail
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.throttle.models import Budget, FamiliarPlace
-from accounts.twofactor.models import Authenticator, FactorRecovery, RecoveryCodes
+from accounts.twofactor.models import (
+    Authenticator,
+    FactorRecovery,
+    Passkey,
+    RecoveryCodes,
+    SpentChallenge,
+    TrustedBrowser,
+)
 from accounts.users.models import Address, PendingSignup, User, Username
 
 __all__ = [
@@ -20,9 +27,12 @@ __all__ = [
     "FamiliarPlace",
     "LoginSession",
     "OutgoingMail",
+    "Passkey",
     "PendingAddress",
     "PendingSignup",
     "RecoveryCodes",
+    "SpentChallenge",
+    "TrustedBrowser",
     "User",
     "Username",
 ]

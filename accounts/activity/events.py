@@ -82,6 +82,22 @@ FACTOR_RENAMED = Event("factor_renamed", Group.CHANGE, _("An authenticator app w
 FACTOR_REMOVED = Event(
     "factor_removed", Group.CHANGE, _("An authenticator app was removed."), mail=True
 )
+PASSKEY_ADDED = Event("passkey_added", Group.CHANGE, _("A passkey was added."), mail=True)
+PASSKEY_RENAMED = Event("passkey_renamed", Group.CHANGE, _("A passkey was renamed."))
+PASSKEY_REMOVED = Event("passkey_removed", Group.CHANGE, _("A passkey was removed."), mail=True)
+PASSKEY_SUSPECT = Event(
+    "passkey_suspect",
+    Group.FAILURE,
+    _("A passkey was refused: its counter went back, so it may have been copied."),
+    mail=True,
+)
+BROWSER_TRUSTED = Event(
+    "browser_trusted",
+    Group.CHANGE,
+    _("A browser was trusted: the second step isn’t asked for there."),
+    mail=True,
+)
+TRUST_ENDED = Event("trust_ended", Group.CHANGE, _("A trusted browser isn’t trusted any more."))
 FACTORS_RESET = Event(
     "factors_reset", Group.CHANGE, _("All second factors were removed."), mail=True
 )
@@ -93,6 +109,12 @@ FACTORS_RECOVERED = Event(
 )
 FACTOR_FAILED = Event(
     "factor_failed", Group.FAILURE, _("The second step of a sign-in failed, after the first.")
+)
+FACTOR_FAILED_NEW = Event(
+    "factor_failed_new",
+    Group.FAILURE,
+    _("The first step of a sign-in was right, the second wrong, at a place that is new."),
+    mail=True,
 )
 FACTOR_BLOCKED = Event(
     "factor_blocked",

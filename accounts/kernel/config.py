@@ -123,6 +123,18 @@ class Config:
         choice("optional", "staff", "all"),
         default="staff",
     )
+    staff_factor: str = knob(
+        "Which second factor staff need: `any`, or `passkey`, which no forged page gets at "
+        "(phishing-resistant: NIST SP 800-63B section 3.2.5).",
+        choice("any", "passkey"),
+        default="any",
+    )
+    trusted_browser_days: int = knob(
+        "How long a browser that its owner trusts isn't asked for the second step, in days; 0 for "
+        "no trust. Staff's are asked all the same where they administer.",
+        whole(365, least=0),
+        default=30,
+    )
     factor_recovery_hours: int = knob(
         "How long a person who has lost every second factor waits, in hours, until a first step is "
         "enough to remove them; every address is told at once. Staff can't: see "

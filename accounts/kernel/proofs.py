@@ -19,10 +19,12 @@ class Method(StrEnum):
     OPERATOR = "operator"
     TOTP = "otp"
     RECOVERY_CODE = "recovery_code"
+    PASSKEY = "passkey"
+    TRUSTED_BROWSER = "trusted_browser"
 
 
 # What nobody has who has only a password or a mailbox.
-FACTORS = frozenset({Method.TOTP, Method.RECOVERY_CODE})
+FACTORS = frozenset({Method.TOTP, Method.RECOVERY_CODE, Method.PASSKEY})
 
 
 class Assurance(StrEnum):
@@ -38,6 +40,8 @@ WORDS: dict[str, Promise] = {
     Method.OPERATOR: _("link of whoever runs the site"),
     Method.TOTP: _("authenticator app"),
     Method.RECOVERY_CODE: _("recovery code"),
+    Method.PASSKEY: _("passkey"),
+    Method.TRUSTED_BROWSER: _("trusted browser"),
 }
 
 

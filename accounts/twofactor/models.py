@@ -5,14 +5,24 @@ Its own plugins are not installed: they keep seeds and codes in clear.
 
 import hmac
 import json
+import logging
+from dataclasses import dataclass
 from hashlib import sha256
 
+from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.db import models
 from django_otp.models import Device
 from django_otp.oath import TOTP
+from webauthn import base64url_to_bytes, verify_authentication_response
+from webauthn.helpers.exceptions import WebAuthnException
 
 from accounts.kernel import clock, crypto
+from accounts.kernel.places import LONGEST_NAME
+from accounts.kernel.places import Device as BrowserDevice
+from accounts.twofactor import providers
+
+log = logging.getLogger(__name__)
 
 SEED_PURPOSE = "totp.seed"
 CODES_PURPOSE = "recovery.codes"
@@ -54,7 +64,12 @@ class Authenticator(Device):
         return True
 
     def _step_of(self, code: str) -> int | None:
-        totp = totp_of(self.seed)
+        try:
+            totp = totp_of(self.seed)
+        except InvalidToken:
+            # Its key of ENCRYPTION_KEYS is gone: the person has other ways, and says so there.
+            log.warning("The seed of authenticator %s can't be read.", self.pk)
+            return None
         is_right = totp.verify(int(code), tolerance=TOLERANCE, min_t=self.last_t + 1)
         return totp.t() if is_right else None
 
@@ -95,8 +110,114 @@ class RecoveryCodes(Device):
         return True
 
     def _kept(self) -> tuple[str, list[str]]:
-        kept = json.loads(crypto.unseal(self.sealed, CODES_PURPOSE))
+        try:
+            kept = json.loads(crypto.unseal(self.sealed, CODES_PURPOSE))
+        except InvalidToken:
+            log.warning("The recovery codes %s can't be read.", self.pk)
+            return "", []
         return kept["salt"], kept["digests"]
+
+
+@dataclass(frozen=True)
+class Assertion:
+    """What a passkey has signed: the browser's JSON, for which challenge, by whom."""
+
+    json: str
+    challenge: bytes
+    must_verify: bool
+
+
+class CounterWentBack(Exception):
+    """The passkey counts its uses, and this one isn't later than the last: it may be a copy."""
+
+
+class Passkey(Device):
+    """A passkey or security key (WebAuthn). Nothing here is secret: the key is the public one.
+
+    ``credential_id`` and ``public_key`` are URL-safe base64, ``aaguid`` names the maker's model.
+    """
+
+    credential_id = models.CharField(max_length=1400, unique=True)
+    public_key = models.TextField()
+    sign_count = models.BigIntegerField()
+    transports = models.JSONField(default=list)
+    aaguid = models.CharField(max_length=36)
+    is_synced = models.BooleanField()
+    made_at = models.DateTimeField(default=clock.now)
+    used_at = models.DateTimeField(null=True)
+
+    @property
+    def provider(self) -> str:
+        """Who keeps it, where that is known."""
+        return providers.NAMES.get(self.aaguid, "")
+
+    def verify_token(self, token: Assertion) -> bool:
+        """Check what was signed; the caller holds the row: see ``django_otp.verify_token``.
+
+        :class:`CounterWentBack`.
+        """
+        try:
+            verified = verify_authentication_response(
+                credential=token.json,
+                expected_challenge=token.challenge,
+                expected_rp_id=rp_id(),
+                expected_origin=settings.AUTHSITE.origin,
+                credential_public_key=base64url_to_bytes(self.public_key),
+                # Judged below, so that a copy can be told from a wrong signature.
+                credential_current_sign_count=0,
+                require_user_verification=token.must_verify,
+            )
+        except (WebAuthnException, ValueError):
+            # The library decodes the user handle, which nobody has signed, without care.
+            return False
+        counts = verified.new_sign_count or self.sign_count
+        if counts and verified.new_sign_count <= self.sign_count:
+            raise CounterWentBack
+        self.sign_count, self.used_at = verified.new_sign_count, clock.now()
+        self.is_synced = verified.credential_backed_up
+        self.save(update_fields=["sign_count", "used_at", "is_synced"])
+        return True
+
+
+class TrustedBrowser(models.Model):
+    """A browser that isn't asked for the second step; ``digest`` is of the cookie's secret.
+
+    ``version`` is the ``credential_version`` of that moment: any change since ends it.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="trusted_browsers"
+    )
+    digest = models.CharField(max_length=64, unique=True)
+    version = models.PositiveIntegerField()
+    browser = models.CharField(max_length=LONGEST_NAME, blank=True)
+    system = models.CharField(max_length=LONGEST_NAME, blank=True)
+    made_at = models.DateTimeField(default=clock.now)
+    used_at = models.DateTimeField(default=clock.now)
+    ends_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return str(self.device)
+
+    @property
+    def device(self) -> BrowserDevice:
+        """The browser in words."""
+        return BrowserDevice(self.browser, self.system)
+
+
+class SpentChallenge(models.Model):
+    """A challenge that was used, until it would have ended."""
+
+    nonce = models.CharField(primary_key=True, max_length=32)
+    ends_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.nonce
+
+
+def rp_id() -> str:
+    """The host that passkeys are bound to (WebAuthn 5.4.2)."""
+    return settings.AUTHSITE.hostname
 
 
 class FactorRecovery(models.Model):
