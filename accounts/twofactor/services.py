@@ -4,19 +4,28 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
-from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
+from accounts.activity.notices import ESTABLISHED
 from accounts.activity.services import Source, record
 from accounts.kernel import clock, crypto, secrets
-from accounts.kernel.errors import PublicError
 from accounts.kernel.proofs import Method
 from accounts.kernel.signals import credentials_changed
+from accounts.throttle import familiar
 from accounts.twofactor import codes, recovery
+from accounts.twofactor.errors import (
+    ClockIsOff,
+    LastWayIn,
+    PasskeyRequired,
+    Required,
+    TooMany,
+    WrongCode,
+)
 from accounts.twofactor.models import (
     SEED_PURPOSE,
     TOLERANCE,
     Authenticator,
+    Passkey,
     RecoveryCodes,
     sealed_codes,
     totp_of,
@@ -31,44 +40,8 @@ CLOCK_STEPS = 20
 MEMO = "_has_factor"
 
 
-class WrongCode(PublicError):
-    """Wrong, used, old: one answer for all."""
-
-    code = "invalid_code"
-    status = 401
-    message = _(
-        "That code is not right, or was used already. Wait for the next one; if that isn’t right "
-        "either, check that your phone’s clock sets itself."
-    )
-
-
-class WrongSpareCode(WrongCode):
-    """The same for who typed what no authenticator shows: no clock has to do with it."""
-
-    message = _("That code is not right, or was used already.")
-
-
-class ClockIsOff(WrongCode):
-    """Right for another moment. Only said while enrolling: elsewhere it would help to guess."""
-
-    message = _(
-        "That code is right for another time: your phone’s clock is some minutes off. Let it set "
-        "itself, then enter the newest code."
-    )
-
-
-class TooMany(PublicError):
-    """Every authenticator that an account can have is there."""
-
-    code = "too_many"
-    message = _("You have as many authenticator apps as there can be. Remove one first.")
-
-
-class Required(PublicError):
-    """The last factor of somebody who must have one."""
-
-    code = "factor_required"
-    message = _("Your account must have a second factor. Add another one before you remove this.")
+RENAMED = {Authenticator: events.FACTOR_RENAMED, Passkey: events.PASSKEY_RENAMED}
+REMOVED = {Authenticator: events.FACTOR_REMOVED, Passkey: events.PASSKEY_REMOVED}
 
 
 @dataclass(frozen=True)
@@ -76,15 +49,24 @@ class Held:
     """The second factors of a person. Recovery codes are a spare way, no factor by themselves."""
 
     authenticators: list[Authenticator]
+    passkeys: list[Passkey]
     recovery_codes: RecoveryCodes | None
+
+    @property
+    def count(self) -> int:
+        """How many that are factors by themselves."""
+        return len(self.authenticators) + len(self.passkeys)
 
 
 def held(user: User) -> Held:
     """What ``user`` has, oldest first."""
     authenticators = list(Authenticator.objects.filter(user=user).order_by("pk"))
-    # They go with the last authenticator.
-    kept = RecoveryCodes.objects.filter(user=user).first() if authenticators else None
-    return Held(authenticators, kept)
+    passkeys = list(Passkey.objects.filter(user=user).order_by("pk"))
+    # They go with the last factor.
+    kept = None
+    if authenticators or passkeys:
+        kept = RecoveryCodes.objects.filter(user=user).first()
+    return Held(authenticators, passkeys, kept)
 
 
 def has_any(user: User) -> bool:
@@ -93,14 +75,33 @@ def has_any(user: User) -> bool:
     That is enough: with the factors ``credential_version`` changes, and admission looks at that.
     """
     if not hasattr(user, MEMO):
-        setattr(user, MEMO, Authenticator.objects.filter(user=user).exists())
+        apps = Authenticator.objects.filter(user=user).values("user")
+        setattr(user, MEMO, apps.union(Passkey.objects.filter(user=user).values("user")).exists())
     return bool(getattr(user, MEMO))
+
+
+def has_passkey(user: User) -> bool:
+    """Whether one of them is a passkey."""
+    return Passkey.objects.filter(user=user).exists()
 
 
 def is_required(user: User) -> bool:
     """Whether ``user`` must have one (``SECOND_FACTOR``)."""
-    whom = settings.AUTHSITE.second_factor
-    return whom == "all" or (whom == "staff" and (user.is_staff or user.is_superuser))
+    config = settings.AUTHSITE
+    is_staff = user.is_staff or user.is_superuser
+    of_staff = is_staff and config.second_factor == "staff"
+    return config.second_factor == "all" or of_staff or needs_passkey(user)
+
+
+def needs_passkey(user: User) -> bool:
+    """Whether only a passkey will do for ``user`` (``STAFF_FACTOR``)."""
+    is_staff = user.is_staff or user.is_superuser
+    return is_staff and settings.AUTHSITE.staff_factor == "passkey"
+
+
+def familiar_key(user: User) -> str:
+    """Whose places are those where the second step was taken: see ``throttle.familiar``."""
+    return f"factor {user.pk}"
 
 
 def new_seed() -> str:
@@ -127,8 +128,18 @@ def enrol(user: User, seed: str, typed: str, name: str, source: Source) -> list[
         Authenticator.objects.create(
             user=owner, name=name, sealed_seed=crypto.seal(seed, SEED_PURPOSE), last_t=step
         )
-        made = [] if RecoveryCodes.objects.filter(user=owner).exists() else _make_codes(owner)
-        _tell(user, events.FACTOR_ADDED, source.by(Method.TOTP))
+        return note_added(user, owner, events.FACTOR_ADDED, source.by(Method.TOTP), name=name)
+
+
+def note_added(
+    user: User, owner: User, event: events.Event, source: Source, *, name: str
+) -> list[str]:
+    """Recovery codes, if ``owner`` has none yet, and everybody told of a new factor."""
+    if source.place:
+        # So that guesses from elsewhere don't keep the owner out of where the factor was added.
+        familiar.remember(familiar_key(owner), source.place.network, None)
+    made = [] if RecoveryCodes.objects.filter(user=owner).exists() else _make_codes(owner)
+    _tell(user, event, source, detail=name)
     return made
 
 
@@ -172,33 +183,47 @@ def note_saved(user: User, typed: str) -> bool:
     return True
 
 
-def rename(user: User, factor_id: int, name: str, source: Source) -> bool:
-    """Give an authenticator of ``user`` another name; whether it's there."""
+def rename(
+    kind: type[Authenticator] | type[Passkey], user: User, factor_id: int, name: str, source: Source
+) -> bool:
+    """Give a factor of ``user`` another name; whether it's there."""
     with transaction.atomic():
-        if not Authenticator.objects.filter(user=user, pk=factor_id).update(name=name):
+        if not kind.objects.filter(user=user, pk=factor_id).update(name=name):
             return False
-        record(user, events.FACTOR_RENAMED, source, detail=name)
+        record(user, RENAMED[kind], source, detail=name)
     return True
 
 
-def remove(user: User, factor_id: int, source: Source) -> bool:
-    """Remove an authenticator of ``user``, with the last one the recovery codes; whether it was.
+def remove(
+    kind: type[Authenticator] | type[Passkey], user: User, factor_id: int, source: Source
+) -> bool:
+    """Remove a factor of ``user``, with the last one the recovery codes; whether it was.
 
-    :class:`Required`, ``Outdated``.
+    :class:`Required`, :class:`PasskeyRequired`, :class:`LastWayIn`, ``Outdated``.
     """
     with transaction.atomic():
         owner = users.hold(user)
-        rows = Authenticator.objects.filter(user=owner)
-        row = rows.filter(pk=factor_id).first()
+        row = kind.objects.filter(user=owner, pk=factor_id).first()
         if row is None:
             return False
-        if rows.count() == 1:
-            if is_required(owner):
-                raise Required
+        refuse_removal(owner, row)
+        if held(owner).count == 1:
             RecoveryCodes.objects.filter(user=owner).delete()
         row.delete()
-        _tell(user, events.FACTOR_REMOVED, source, detail=row.name)
+        _tell(user, REMOVED[kind], source, detail=row.name)
     return True
+
+
+def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
+    """Raise what forbids removing ``row``: :class:`Required` or :class:`LastWayIn`."""
+    has = held(user)
+    if has.count == 1 and is_required(user):
+        raise Required
+    is_last_passkey = isinstance(row, Passkey) and len(has.passkeys) == 1
+    if is_last_passkey and needs_passkey(user):
+        raise PasskeyRequired
+    if is_last_passkey and not user.has_usable_password():
+        raise LastWayIn
 
 
 def reset(user: User, source: Source) -> None:
@@ -221,8 +246,26 @@ def recover(user: User, source: Source) -> None:
         _tell(user, events.FACTORS_RECOVERED, source, keep=False)
 
 
+def drop_newcomers(owner: User, source: Source) -> None:
+    """Remove passkeys of less than a week beside an older factor: perhaps a thief's.
+
+    For after a lockdown, when a factor and the mailbox were shown: a passkey opens the account by
+    itself, the new password or not.
+    """
+    since = clock.now() - ESTABLISHED
+    has = held(owner)
+    made = [row.made_at for row in has.authenticators] + [row.made_at for row in has.passkeys]
+    if min(made, default=since) > since:
+        return
+    for row in has.passkeys:
+        if row.made_at > since:
+            row.delete()
+            record(owner, events.PASSKEY_REMOVED, source, detail=row.name)
+
+
 def _remove_all(owner: User) -> None:
     Authenticator.objects.filter(user=owner).delete()
+    Passkey.objects.filter(user=owner).delete()
     RecoveryCodes.objects.filter(user=owner).delete()
 
 

@@ -1,0 +1,291 @@
+"""Passkeys (WebAuthn Level 3): what browsers are asked for, and checking what comes back."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import django_otp
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
+from webauthn import (
+    base64url_to_bytes,
+    generate_authentication_options,
+    generate_registration_options,
+    verify_registration_response,
+)
+from webauthn.helpers import (
+    bytes_to_base64url,
+    decode_credential_public_key,
+    decoded_public_key_to_cryptography,
+    options_to_json_dict,
+)
+from webauthn.helpers.structs import (
+    AuthenticatorSelectionCriteria,
+    AuthenticatorTransport,
+    PublicKeyCredentialDescriptor,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+from webauthn.registration.verify_registration_response import VerifiedRegistration
+
+from accounts.activity import events
+from accounts.activity.services import Source, record
+from accounts.kernel.errors import PublicError
+from accounts.kernel.proofs import Method, Proof
+from accounts.throttle.limits import CODE_SUBSCRIBER, LOGIN_SUBSCRIBER
+from accounts.throttle.services import spend
+from accounts.twofactor import challenges
+from accounts.twofactor import services as twofactor
+from accounts.twofactor.errors import TooMany
+from accounts.twofactor.models import Assertion, CounterWentBack, Passkey, rp_id
+from accounts.users import services as users
+from accounts.users.models import User
+
+LOGIN = "login"
+MOST_PASSKEYS = 20
+# More is no answer of an authenticator.
+LONGEST_JSON = 20_000
+# At most 1023 bytes (WebAuthn 4, "credential ID"), written as URL-safe base64.
+LONGEST_ID = 1023
+CREDENTIAL_ID = re.compile(r"[A-Za-z0-9_-]{1,1364}")
+
+
+class WrongPasskey(PublicError):
+    """Not ours, not verified, too late, used: one answer for all."""
+
+    code = "invalid_passkey"
+    status = 401
+    message = _("That passkey didn’t work. Try again, or choose another way.")
+
+
+class UnknownPasskey(WrongPasskey):
+    """One that this site doesn't have (any more): the browser may forget it."""
+
+    message = _(
+        "This site doesn’t have that passkey any more. Delete it where it is kept, and choose "
+        "another way to sign in."
+    )
+
+    def __init__(self, credential_id: str) -> None:
+        super().__init__()
+        self.credential_id = credential_id
+
+
+class AlreadyThere(PublicError):
+    """The same authenticator has one for this account."""
+
+    code = "already_there"
+    message = _("That passkey is there already.")
+
+
+def second_purpose(user: User) -> str:
+    """For the second step, or a fresh proof, of ``user`` as it is now."""
+    return f"second {user.pk} {user.credential_version}"
+
+
+def adding_purpose(user: User) -> str:
+    """For a new passkey of ``user`` as it is now."""
+    return f"add {user.pk} {user.credential_version}"
+
+
+def of(user: User) -> list[Passkey]:
+    """Those of ``user``, oldest first."""
+    return list(Passkey.objects.filter(user=user).order_by("pk"))
+
+
+def options_to_sign_in() -> dict[str, Any]:
+    """For ``navigator.credentials.get`` on the sign-in page: any passkey, user verified."""
+    return _options(LOGIN, [], UserVerificationRequirement.REQUIRED)
+
+
+def options_to_prove(user: User) -> dict[str, Any]:
+    """The same for a second step or a fresh proof of ``user``: one of theirs."""
+    found = of(user)
+    return _options(second_purpose(user), found, UserVerificationRequirement.PREFERRED)
+
+
+def options_to_add(user: User) -> dict[str, Any]:
+    """For ``navigator.credentials.create``: a new one of ``user``."""
+    options = generate_registration_options(
+        rp_id=rp_id(),
+        rp_name=settings.AUTHSITE.site_name,
+        user_id=user.pk.bytes,
+        user_name=user.username,
+        user_display_name=user.display_name or user.username,
+        challenge=challenges.issue(adding_purpose(user)),
+        timeout=_timeout(),
+        authenticator_selection=AuthenticatorSelectionCriteria(
+            resident_key=ResidentKeyRequirement.PREFERRED,
+            user_verification=UserVerificationRequirement.PREFERRED,
+        ),
+        exclude_credentials=[_descriptor(row) for row in of(user)],
+    )
+    return options_to_json_dict(options)
+
+
+def sign_in(text: str, source: Source) -> tuple[User, Proof]:
+    """Whose passkey has signed in, its user verified: both steps at once.
+
+    :class:`WrongPasskey`, :class:`UnknownPasskey`, ``Later``.
+    """
+    spend(LOGIN_SUBSCRIBER, source.place.network if source.place else "")
+    answer = _parse(text)
+    row = Passkey.objects.select_related("user").filter(credential_id=answer.credential_id).first()
+    if row is None:
+        record(None, events.SIGN_IN_FAILED, source)
+        raise UnknownPasskey(answer.credential_id)
+    is_right = _is_right(row.user, row, answer, LOGIN, source, must_verify=True)
+    # A passkey is no way round the new password that a lockdown asks for.
+    if row.user.is_locked_down or not is_right:
+        record(row.user, events.SIGN_IN_FAILED, source)
+        raise WrongPasskey
+    return row.user, Proof.now(Method.PASSKEY)
+
+
+def prove(user: User, text: str, source: Source) -> Proof:
+    """A second step, or a fresh proof, of ``user``; :class:`WrongPasskey`, ``Later``.
+
+    It can't be guessed, so it costs no budget of the account.
+    """
+    spend(CODE_SUBSCRIBER, source.place.network if source.place else "")
+    answer = _parse(text)
+    row = Passkey.objects.filter(user=user, credential_id=answer.credential_id).first()
+    if row is None or not _is_right(
+        user, row, answer, second_purpose(user), source, must_verify=False
+    ):
+        record(user, events.PROOF_FAILED if source.session else events.FACTOR_FAILED, source)
+        raise WrongPasskey
+    twofactor.recovery.cancel(user, source)
+    return Proof.now(Method.PASSKEY)
+
+
+def add(user: User, text: str, name: str, source: Source) -> list[str]:
+    """Keep a new passkey of ``user``; recovery codes with the first factor, or none.
+
+    :class:`WrongPasskey`, :class:`AlreadyThere`, ``TooMany``, ``Outdated``.
+    """
+    answer = _parse(text)
+    if not challenges.is_good(answer.challenge, adding_purpose(user)):
+        raise WrongPasskey
+    verified = _verified(answer)
+    if len(verified.credential_id) > LONGEST_ID or not challenges.spend(answer.challenge):
+        raise WrongPasskey
+    row = Passkey(
+        user=user,
+        credential_id=bytes_to_base64url(verified.credential_id),
+        public_key=bytes_to_base64url(verified.credential_public_key),
+        sign_count=verified.sign_count,
+        transports=answer.transports,
+        aaguid=verified.aaguid,
+        is_synced=verified.credential_backed_up,
+    )
+    row.name = name or row.provider or str(_("Passkey"))
+    try:
+        with transaction.atomic():
+            owner = users.hold(user)
+            if Passkey.objects.filter(user=owner).count() >= MOST_PASSKEYS:
+                raise TooMany
+            row.save()
+            shown = source.by(Method.PASSKEY)
+            return twofactor.note_added(user, owner, events.PASSKEY_ADDED, shown, name=row.name)
+    except IntegrityError:
+        raise AlreadyThere from None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What the browser sent, as far as it must be known before it's checked."""
+
+    content: dict[str, Any]
+    credential_id: str
+    challenge: bytes
+    transports: list[str]
+
+
+def _parse(text: str) -> _Answer:
+    """:class:`WrongPasskey` for whatever no browser sends."""
+    try:
+        if len(text) > LONGEST_JSON:
+            raise ValueError
+        content = json.loads(text)
+        response = content["response"]
+        client_data = json.loads(base64url_to_bytes(response["clientDataJSON"]))
+        credential_id = str(content["id"])
+        if not CREDENTIAL_ID.fullmatch(credential_id):
+            raise ValueError
+        known = {transport.value for transport in AuthenticatorTransport}
+        return _Answer(
+            content,
+            credential_id,
+            base64url_to_bytes(client_data["challenge"]),
+            [t for t in response.get("transports") or [] if t in known],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise WrongPasskey from None
+
+
+def _verified(answer: _Answer) -> VerifiedRegistration:
+    """What an authenticator has made, if it did so here, and its key can be read."""
+    try:
+        verified = verify_registration_response(
+            credential=answer.content,
+            expected_challenge=answer.challenge,
+            expected_rp_id=rp_id(),
+            expected_origin=settings.AUTHSITE.origin,
+        )
+        # The library stores what it can't read later: nobody could sign in by such a key.
+        decoded_public_key_to_cryptography(
+            decode_credential_public_key(verified.credential_public_key)
+        )
+    except Exception:
+        # Certificates and CBOR of a stranger break the parsers below in more ways than they name.
+        raise WrongPasskey from None
+    return verified
+
+
+def _is_right(
+    user: User, row: Passkey, answer: _Answer, purpose: str, source: Source, *, must_verify: bool
+) -> bool:
+    """Whether ``row`` has signed a challenge of ours for that act, which is used up by it.
+
+    The row is held until the challenge is spent: the same answer sent twice, as by two clicks, has
+    the same counter, and is no copy of the passkey.
+    """
+    # A form that was sent twice is no copy of a passkey: it isn't asked for its counter.
+    if not challenges.is_good(answer.challenge, purpose) or challenges.is_spent(answer.challenge):
+        return False
+    assertion = Assertion(json.dumps(answer.content), answer.challenge, must_verify)
+    with transaction.atomic():
+        try:
+            device = django_otp.verify_token(user, row.persistent_id, assertion)
+        except CounterWentBack:
+            if challenges.spend(answer.challenge):
+                record(user, events.PASSKEY_SUSPECT, source, detail=row.name)
+            return False
+        return device is not None and challenges.spend(answer.challenge)
+
+
+def _options(
+    purpose: str, rows: list[Passkey], verification: UserVerificationRequirement
+) -> dict[str, Any]:
+    options = generate_authentication_options(
+        rp_id=rp_id(),
+        challenge=challenges.issue(purpose),
+        timeout=_timeout(),
+        allow_credentials=[_descriptor(row) for row in rows] or None,
+        user_verification=verification,
+    )
+    return options_to_json_dict(options)
+
+
+def _descriptor(row: Passkey) -> PublicKeyCredentialDescriptor:
+    return PublicKeyCredentialDescriptor(
+        id=base64url_to_bytes(row.credential_id),
+        transports=[AuthenticatorTransport(t) for t in row.transports] or None,
+    )
+
+
+def _timeout() -> int:
+    return int(challenges.LIFE.total_seconds() * 1000)

@@ -1,0 +1,96 @@
+"""Trusted browsers: where the second step is skipped for a while.
+
+The cookie holds 256 random bits, the table their digest and the account's ``credential_version``:
+every change of a credential or factor, a lockdown and a reset end all of them.
+"""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from accounts.activity import events
+from accounts.activity.services import Source, record
+from accounts.kernel import clock, secrets
+from accounts.kernel.places import place_of
+from accounts.sessions.current import source_of
+from accounts.twofactor.models import TrustedBrowser
+from accounts.users.models import User
+
+PURPOSE = "trusted browser"
+# For several people at one browser; the newest comes first.
+MOST_TOKENS = 4
+LONGEST_COOKIE = 400
+
+
+def is_trusted(request: HttpRequest, user: User) -> bool:
+    """Whether this browser is trusted for ``user``; its use is noted."""
+    return bool(here(request, user).update(used_at=clock.now()))
+
+
+def here(request: HttpRequest, user: User) -> QuerySet[TrustedBrowser]:
+    """That of this browser, if there is one."""
+    digests = [d for token in _tokens(request) for d in secrets.digests(token, PURPOSE)]
+    device = place_of(request).device
+    # A stolen cookie in another kind of browser is worth nothing.
+    return of(user).filter(digest__in=digests, browser=device.browser, system=device.system)
+
+
+def _tokens(request: HttpRequest) -> list[str]:
+    """What the cookie holds, whoever put it there: each is of one person, or of nobody."""
+    cookie = request.COOKIES.get(settings.TRUSTED_COOKIE_NAME, "")
+    return cookie.split(".")[:MOST_TOKENS] if 0 < len(cookie) <= LONGEST_COOKIE else []
+
+
+def trust(request: HttpRequest, response: HttpResponse, user: User) -> None:
+    """Trust this browser from now on, if the site allows it."""
+    days = settings.AUTHSITE.trusted_browser_days
+    if not days:
+        return
+    token, device = secrets.token(), place_of(request).device
+    with transaction.atomic():
+        TrustedBrowser.objects.create(
+            user=user,
+            digest=secrets.digest(token, PURPOSE),
+            version=user.credential_version,
+            browser=device.browser,
+            system=device.system,
+            ends_at=clock.now() + timedelta(days=days),
+        )
+        record(user, events.BROWSER_TRUSTED, source_of(request), detail=str(device))
+    response.set_cookie(
+        settings.TRUSTED_COOKIE_NAME,
+        ".".join([token, *_tokens(request)][:MOST_TOKENS]),
+        max_age=timedelta(days=days),
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def of(user: User) -> QuerySet[TrustedBrowser]:
+    """Those that are still trusted, last used first."""
+    rows = TrustedBrowser.objects.filter(
+        user=user, version=user.credential_version, ends_at__gt=clock.now()
+    )
+    # The days may have become fewer since.
+    days = timedelta(days=settings.AUTHSITE.trusted_browser_days)
+    return rows.filter(made_at__gt=clock.now() - days).order_by("-used_at")
+
+
+@transaction.atomic
+def end(user: User, source: Source, browser_id: int | None = None) -> int:
+    """End the trust in one, or in all; how many."""
+    rows = of(user) if browser_id is None else of(user).filter(pk=browser_id)
+    ended = [str(row.device) for row in rows]
+    TrustedBrowser.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    for device in ended:
+        record(user, events.TRUST_ENDED, source, detail=device)
+    return len(ended)
+
+
+def prune() -> int:
+    """Forget those that have ended; how many."""
+    return TrustedBrowser.objects.filter(ends_at__lte=clock.now()).delete()[0]
