@@ -36,5 +36,6 @@ for (const wait of document.querySelectorAll('[data-wait]')) {
 }
 
 if (document.querySelector('[data-strength]')) import('./strength.js')
+if (document.querySelector('[data-passkey], [data-needs-passkey], [data-signal]')) import('./passkeys.js')
 
 document.querySelector('[data-summary]')?.focus()

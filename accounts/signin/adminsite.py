@@ -22,6 +22,7 @@ from accounts.sessions.current import standing_of
 from accounts.signin import policy
 from accounts.signin.views import logout
 from accounts.twofactor import services as twofactor
+from accounts.users.models import User
 
 FORMS = ("_add", "_change", "_delete")
 
@@ -69,8 +70,7 @@ class Site(admin.AdminSite):
         login = standing_of(request).login
         if login is None or policy.suffices(login) or not super().has_permission(request):
             raise PermissionDenied
-        page = "account_reauthenticate" if twofactor.has_any(login.user) else "totp_setup"
-        return redirect_to_login(next_url, reverse(page))
+        return redirect_to_login(next_url, reverse(_page_of(login.user)))
 
     def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """The site's own sign-out."""
@@ -83,3 +83,11 @@ class Site(admin.AdminSite):
     def password_change_done(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """Not here either."""
         raise Http404
+
+
+def _page_of(user: User) -> str:
+    """Where ``user`` shows, or adds, the factor that the admin asks for."""
+    if policy.needs_passkey(user) and not twofactor.has_passkey(user):
+        # No proof that they could repeat would do.
+        return "passkey_add"
+    return "account_reauthenticate" if twofactor.has_any(user) else "totp_setup"

@@ -1,5 +1,6 @@
 """The page of the second step, whichever sign-in it belongs to."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +16,18 @@ from django.views.decorators.http import require_http_methods
 from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Proof
 from accounts.sessions.current import source_of
-from accounts.signin import mailed, second, waiting
+from accounts.signin import mailed, policy, second, waiting
 from accounts.signin.forms import SecondForm
 from accounts.signin.policy import Missing
 from accounts.signin.second import SecondMethod
 from accounts.signin.waiting import Waiting
-from accounts.twofactor import recovery
+from accounts.twofactor import passkeys, recovery, trusted
 from accounts.twofactor import services as twofactor
+from accounts.twofactor.errors import WrongCode
 from accounts.users.models import User
 
 NONCE = "nonce"
+LOST = {"ask", "finish"}
 
 
 @login_not_required
@@ -36,7 +39,7 @@ def challenge(request: HttpRequest) -> HttpResponse:
         return redirect(settings.LOGIN_REDIRECT_URL)
     found = waiting.of(request)
     if found is None:
-        return redirect(settings.LOGIN_URL)
+        return waiting.to_login(request)
     if found.missing is not Missing.SECOND_FACTOR:
         return waiting.go_on(request, found)
     return _Challenge(found, request).answer()
@@ -51,7 +54,9 @@ class Step:
     nonce: str = ""
 
 
-def context_of(request: HttpRequest, step: Step, form: SecondForm | None = None) -> dict[str, Any]:
+def context_of(
+    request: HttpRequest, step: Step, form: SecondForm | None = None, *, passkey_error: str = ""
+) -> dict[str, Any]:
     """What ``accounts/signin/second.html`` shows."""
     methods = second.methods(step.user, step.proofs)
     wanted = request.GET.get("method", "")
@@ -77,6 +82,14 @@ def context_of(request: HttpRequest, step: Step, form: SecondForm | None = None)
         "is_due": recovery.is_due(running),
         "recovery_offered": recovery.is_offered(step.user),
         "recovery_hours": settings.AUTHSITE.factor_recovery_hours,
+        "passkey_error": passkey_error,
+        "passkey_options": json.dumps(passkeys.options_to_prove(step.user))
+        if SecondMethod.PASSKEY in methods
+        else None,
+        # Where only a passkey will do, trust would be worth nothing.
+        "trust_days": 0
+        if policy.needs_passkey(step.user)
+        else settings.AUTHSITE.trusted_browser_days,
     }
 
 
@@ -89,16 +102,18 @@ class _Challenge:
 
     def answer(self) -> HttpResponse:
         posted = self.request.POST
+        if "credential" in posted:
+            return self._prove_by_passkey(posted["credential"])
         if "code" in posted:
             return self._prove()
         if "mail" in posted:
             return self._mail()
-        if "lost" in posted:
+        if posted.get("lost") in LOST:
             return self._recover(posted["lost"])
         return self._show()
 
-    def _show(self, form: SecondForm | None = None) -> HttpResponse:
-        context = context_of(self.request, self.step, form)
+    def _show(self, form: SecondForm | None = None, *, passkey_error: str = "") -> HttpResponse:
+        context = context_of(self.request, self.step, form, passkey_error=passkey_error)
         return render(self.request, "accounts/signin/second.html", context)
 
     def _prove(self) -> HttpResponse:
@@ -108,10 +123,24 @@ class _Challenge:
             source = source_of(self.request)
             try:
                 proof = second.prove(step.user, step.proofs, code, source, nonce=step.nonce)
-                return waiting.go_on(self.request, self.found, proof)
-            except twofactor.WrongCode as error:
+                return self._go_on(proof)
+            except WrongCode as error:
                 form.add_error("code", str(error))
         return self._show(form)
+
+    def _prove_by_passkey(self, credential: str) -> HttpResponse:
+        try:
+            proof = passkeys.prove(self.step.user, credential, source_of(self.request))
+            return self._go_on(proof)
+        except passkeys.WrongPasskey as error:
+            return self._show(passkey_error=str(error))
+
+    def _go_on(self, proof: Proof) -> HttpResponse:
+        """In, and not asked again here for a while if the person wants that."""
+        response = waiting.go_on(self.request, self.found, proof)
+        if "trust" in self.request.POST and self.request.user.is_authenticated:
+            trusted.trust(self.request, response, self.step.user)
+        return response
 
     def _mail(self) -> HttpResponse:
         nonce = mailed.new_nonce()
@@ -121,10 +150,10 @@ class _Challenge:
         return redirect("second_step")
 
     def _recover(self, act: str) -> HttpResponse:
+        source = source_of(self.request).by(*(p.method for p in self.step.proofs))
         if act == "finish":
-            source = source_of(self.request).by(*(p.method for p in self.step.proofs))
             twofactor.recover(self.step.user, source)
             messages.success(self.request, _("Your second factors were removed."))
             return waiting.go_on(self.request, self.found)
-        recovery.ask(self.step.user, source_of(self.request))
+        recovery.ask(self.step.user, source)
         return redirect("second_step")

@@ -17,11 +17,11 @@ from accounts.users.models import User
 class WhoField(forms.CharField):
     """A name or an address, of somebody or nobody: it looks nobody up."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, autocomplete: str = "username", **options: Any) -> None:
         super().__init__(
             label=_("Username or email address"),
             validators=[no_longer_than(addresses.MAX_LENGTH), refuse_invisible],
-            widget=text_input("username"),
+            widget=text_input(autocomplete),
             **options,
         )
 
@@ -36,7 +36,8 @@ class RememberField(forms.BooleanField):
 class LoginForm(forms.Form):
     """Who, by what, and for how long."""
 
-    login = WhoField()
+    # Where browsers offer passkeys among the names (conditional mediation).
+    login = WhoField("username webauthn")
     password = CurrentPasswordField()
     remember = RememberField()
 

@@ -18,6 +18,7 @@ class Missing(Enum):
     ADDRESS = "address"
     SECOND_FACTOR = "second_factor"
     ENROLMENT = "enrolment"
+    PASSKEY = "passkey"
 
 
 class AccountInactive(PublicError):
@@ -41,7 +42,9 @@ def missing(account: User | PendingSignup, proofs: tuple[Proof, ...]) -> Missing
         raise AccountInactive
     if not twofactor.has_any(account):
         return Missing.ENROLMENT if twofactor.is_required(account) else None
-    return None if _is_second_shown(account, proofs) else Missing.SECOND_FACTOR
+    if not _is_second_shown(account, proofs):
+        return Missing.SECOND_FACTOR
+    return Missing.PASSKEY if _lacks_passkey(account, proofs) else None
 
 
 def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
@@ -58,9 +61,27 @@ def suffices(login: LoginSession) -> bool:
 
     One from before a person became staff, or from before the setting, has not.
     """
+    if needs_passkey(login.user) and Method.PASSKEY not in login.amr:
+        return False
     return login.acr is Assurance.TWO_STEPS or not twofactor.is_required(login.user)
 
 
 def _is_second_shown(user: User, proofs: tuple[Proof, ...]) -> bool:
+    """A passkey that has signed in by itself has verified its user: both steps at once."""
+    if proofs[0].method is Method.PASSKEY:
+        return True
     later = {proof.method for proof in proofs[1:]}
-    return bool(later & FACTORS) or (Method.MAIL in later and takes_mail(user, proofs))
+    if needs_passkey(user) and twofactor.has_passkey(user):
+        # What a forged page could ask for opens nothing, unless it's the way back of paper.
+        return bool(later & {Method.PASSKEY, Method.RECOVERY_CODE})
+    is_by_mail = Method.MAIL in later and takes_mail(user, proofs)
+    return bool(later & FACTORS) or Method.TRUSTED_BROWSER in later or is_by_mail
+
+
+def needs_passkey(user: User) -> bool:
+    """Whether only a passkey will do for ``user`` (``STAFF_FACTOR``)."""
+    return twofactor.needs_passkey(user)
+
+
+def _lacks_passkey(user: User, proofs: tuple[Proof, ...]) -> bool:
+    return needs_passkey(user) and all(proof.method is not Method.PASSKEY for proof in proofs)

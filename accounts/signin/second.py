@@ -25,6 +25,7 @@ CODE = Purpose("second.code")
 class SecondMethod(StrEnum):
     """What a second step can be shown by, best first."""
 
+    PASSKEY = "passkey"
     TOTP = "totp"
     RECOVERY_CODE = "recovery_code"
     EMAIL = "email"
@@ -37,8 +38,10 @@ class NoMail(mailed.WrongCode):
 def methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
     """By what ``user``, who has a factor, may take the second step after ``proofs``."""
     held = twofactor.held(user)
+    only_passkey = policy.needs_passkey(user) and bool(held.passkeys)
     is_held = {
-        SecondMethod.TOTP: bool(held.authenticators),
+        SecondMethod.PASSKEY: bool(held.passkeys),
+        SecondMethod.TOTP: bool(held.authenticators) and not only_passkey,
         SecondMethod.RECOVERY_CODE: bool(held.recovery_codes and held.recovery_codes.left),
         SecondMethod.EMAIL: policy.takes_mail(user, proofs) and bool(user.email),
     }
@@ -62,7 +65,7 @@ def prove(
     """The second step of ``user`` after ``proofs``, by any code that will do.
 
     ``nonce`` names the request of a mailed one, if there was any.
-    ``twofactor.services.WrongCode``, ``Later``.
+    ``twofactor.errors.WrongCode``, ``Later``.
     """
 
     def is_mailed(code: str) -> bool:

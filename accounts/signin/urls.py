@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from accounts.signin import challenge, views
+from accounts.signin import challenge, passkey, views
 
 urlpatterns = [
     path("accounts/login/", views.login, name="account_login"),
     path("accounts/login/code/", views.login_code, name="login_code"),
+    path("accounts/login/passkey/", passkey.login_passkey, name="login_passkey"),
     path("accounts/2fa/challenge/", challenge.challenge, name="second_step"),
     path("accounts/logout/", views.logout, name="account_logout"),
     path("accounts/reauthenticate/", views.reauthenticate, name="account_reauthenticate"),

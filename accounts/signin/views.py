@@ -1,7 +1,9 @@
 """Signing in and out. The views translate; the door decides."""
 
+import json
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -24,11 +26,12 @@ from accounts.passwords import services as passwords
 from accounts.sessions import fresh
 from accounts.sessions.current import source_of, standing_of
 from accounts.sessions.models import LoginSession
-from accounts.signin import flow, mailed, policy, services
+from accounts.signin import flow, mailed, policy, services, waiting
 from accounts.signin.admission import readmit, sign_out
 from accounts.signin.forms import CodeForm, LoginForm, PasswordForm, SecondForm, WhoForm
-from accounts.twofactor import proving
+from accounts.twofactor import passkeys, proving
 from accounts.twofactor import services as twofactor
+from accounts.twofactor.errors import WrongCode
 from accounts.users.models import PendingSignup
 
 type View = Callable[[HttpRequest], HttpResponse]
@@ -54,19 +57,26 @@ def home_if_signed_in(view: View) -> View:
 @require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in
 def login(request: HttpRequest) -> HttpResponse:
-    """Sign in by username or address, and password."""
+    """Sign in by username or address, and password; ``?other`` gives up a first step taken here."""
+    if "other" in request.GET:
+        waiting.forget(request)
     form = LoginForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
             return _sign_in(request, form)
         except services.InvalidCredentials as error:
             form.add_error(None, str(error))
-    context = {
+    return render(request, "accounts/signin/login.html", login_context(request, form))
+
+
+def login_context(request: HttpRequest, form: LoginForm) -> dict[str, Any]:
+    """What the sign-in page shows, by whichever way somebody has tried."""
+    return {
         "form": form,
         "next": flow.next_of(request),
         "signup_open": settings.AUTHSITE.signup == "open",
+        "passkey_options": json.dumps(passkeys.options_to_sign_in()),
     }
-    return render(request, "accounts/signin/login.html", context)
 
 
 def _sign_in(request: HttpRequest, form: LoginForm) -> HttpResponse:
@@ -155,6 +165,7 @@ def logout(request: HttpRequest) -> HttpResponse:
     """Sign out by POST; a GET asks, since any page can make a browser send one."""
     standing = standing_of(request)
     if not (standing.login or standing.suspended):
+        waiting.forget(request)
         return redirect(settings.LOGIN_URL)
     if request.method != "POST":
         return render(request, "accounts/signin/logout.html")
@@ -176,49 +187,77 @@ def reauthenticate(request: HttpRequest) -> HttpResponse:
         return redirect_to_login(next_url or resolve_url(settings.LOGIN_REDIRECT_URL))
     has_factor = twofactor.has_any(login.user)
     # A copied cookie and the password would be a way round the second step.
-    wants_factor = has_factor and (standing.suspended is not None or not policy.suffices(login))
-    password_form = PasswordForm(request.POST if "password" in request.POST else None)
-    code_form = SecondForm(request.POST if "code" in request.POST else None)
-    proof = None
-    if has_factor and code_form.is_valid():
-        proof = _prove_factor_again(request, login, code_form)
-    elif not wants_factor and password_form.is_valid():
-        proof = _prove_password_again(request, login, password_form)
-    if proof:
+    is_risky = standing.suspended is not None or "factor" in request.GET
+    wants_factor = has_factor and (is_risky or not policy.suffices(login))
+    again = _Again(request, login, wants_factor=wants_factor)
+    if proof := again.prove():
         readmit(request, login, proof)
         return redirect(next_url or settings.LOGIN_REDIRECT_URL)
-    context = {
-        "form": code_form if code_form.is_bound else password_form,
-        "password_form": password_form,
-        "code_form": code_form,
-        "next": next_url,
-        "username": login.user.username,
-        "has_changed": standing.suspended is not None,
-        "takes_password": login.user.has_usable_password() and not wants_factor,
-        "takes_code": has_factor,
-    }
-    return render(request, "accounts/signin/reauthenticate.html", context)
+    return again.show(next_url, has_changed=standing.suspended is not None)
 
 
-def _prove_password_again(
-    request: HttpRequest, login: LoginSession, form: PasswordForm
-) -> Proof | None:
-    try:
-        services.prove_again(login, form.cleaned_data["password"], place_of(request))
-        return Proof.now(Method.PASSWORD)
-    except services.InvalidCredentials:
-        form.add_error("password", _("That is not your password."))
-    return None
+class _Again:
+    """One request to the page that asks for another proof."""
 
+    def __init__(self, request: HttpRequest, login: LoginSession, *, wants_factor: bool) -> None:
+        self.request, self.login, self.wants_factor = request, login, wants_factor
+        self.has_factor = twofactor.has_any(login.user)
+        posted = request.POST
+        self.password_form = PasswordForm(posted if "password" in posted else None)
+        self.code_form = SecondForm(posted if "code" in posted else None)
+        self.passkey_error = ""
 
-def _prove_factor_again(
-    request: HttpRequest, login: LoginSession, form: SecondForm
-) -> Proof | None:
-    try:
-        return proving.prove(login.user, form.cleaned_data["code"], source_of(request))
-    except twofactor.WrongCode as error:
-        form.add_error("code", str(error))
-    return None
+    def prove(self) -> Proof | None:
+        """What was shown by what was posted; None if nothing was, and then the forms say why."""
+        if "credential" in self.request.POST:
+            return self._prove_passkey()
+        if self.has_factor and self.code_form.is_valid():
+            return self._prove_code()
+        if not self.wants_factor and self.password_form.is_valid():
+            return self._prove_password()
+        return None
+
+    def show(self, next_url: str, *, has_changed: bool) -> HttpResponse:
+        user = self.login.user
+        has_passkey = twofactor.has_passkey(user)
+        context = {
+            "form": self.code_form if self.code_form.is_bound else self.password_form,
+            "password_form": self.password_form,
+            "code_form": self.code_form,
+            "next": next_url,
+            "username": user.username,
+            "has_changed": has_changed,
+            "takes_password": user.has_usable_password() and not self.wants_factor,
+            "takes_code": self.has_factor,
+            "passkey_error": self.passkey_error,
+            "passkey_options": json.dumps(passkeys.options_to_prove(user)) if has_passkey else "",
+        }
+        return render(self.request, "accounts/signin/reauthenticate.html", context)
+
+    def _prove_passkey(self) -> Proof | None:
+        credential, source = self.request.POST["credential"], source_of(self.request)
+        try:
+            return passkeys.prove(self.login.user, credential, source)
+        except passkeys.WrongPasskey as error:
+            self.passkey_error = str(error)
+        return None
+
+    def _prove_code(self) -> Proof | None:
+        code, source = self.code_form.cleaned_data["code"], source_of(self.request)
+        try:
+            return proving.prove(self.login.user, code, source)
+        except WrongCode as error:
+            self.code_form.add_error("code", str(error))
+        return None
+
+    def _prove_password(self) -> Proof | None:
+        password = self.password_form.cleaned_data["password"]
+        try:
+            services.prove_again(self.login, password, place_of(self.request))
+            return Proof.now(Method.PASSWORD)
+        except services.InvalidCredentials:
+            self.password_form.add_error("password", _("That is not your password."))
+        return None
 
 
 @login_not_required

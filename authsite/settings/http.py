@@ -28,6 +28,7 @@ SESSION_COOKIE_AGE = AUTHSITE.session_days * 24 * 3600
 SESSION_ENGINE = "accounts.sessions.store"
 
 KNOWN_COOKIE_NAME = f"{_PREFIX}known"
+TRUSTED_COOKIE_NAME = f"{_PREFIX}trusted"
 
 CSRF_COOKIE_NAME = f"{_PREFIX}csrftoken"
 CSRF_COOKIE_SECURE = AUTHSITE.https

@@ -1,0 +1,46 @@
+"""Signing in by a passkey alone: whoever has it has verified its user, so that is both steps."""
+
+import json
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from accounts.sessions.current import source_of
+from accounts.signin import flow
+from accounts.signin.forms import LoginForm
+from accounts.signin.views import home_if_signed_in, login_context
+from accounts.twofactor import passkeys
+from accounts.twofactor.models import rp_id
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@home_if_signed_in
+def login_passkey(request: HttpRequest) -> HttpResponse:
+    """What the browser's passkey has signed. Here nobody says who they are: the passkey does."""
+    if "credential" not in request.POST:
+        next_url = flow.next_of(request)
+        return redirect_to_login(next_url) if next_url else redirect(settings.LOGIN_URL)
+    context = login_context(request, LoginForm())
+    try:
+        user, proof = passkeys.sign_in(request.POST["credential"], source_of(request))
+    except passkeys.UnknownPasskey as error:
+        signal = {"rpId": rp_id(), "unknown": error.credential_id}
+        context["signal"] = json.dumps(signal)
+        return _again(request, context, error)
+    except passkeys.WrongPasskey as error:
+        return _again(request, context, error)
+    remember = bool(request.POST.get("remember"))
+    return flow.begin(request, user, proof, remember=remember, next_url=flow.next_of(request))
+
+
+def _again(
+    request: HttpRequest, context: dict[str, object], error: passkeys.WrongPasskey
+) -> HttpResponse:
+    return render(request, "accounts/signin/login.html", {**context, "passkey_error": str(error)})
