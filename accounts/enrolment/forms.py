@@ -1,5 +1,7 @@
 """The forms of second factors."""
 
+from typing import Any
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
@@ -9,15 +11,14 @@ from accounts.twofactor.forms import LONGEST_NAME, FactorCodeField, TotpCodeFiel
 
 
 class NameField(forms.CharField):
-    """What a person calls an authenticator."""
+    """What a person calls a factor."""
 
-    def __init__(self, *, required: bool = True) -> None:
+    def __init__(self, **options: Any) -> None:
         super().__init__(
-            label=_("Name of the app or phone"),
-            required=required,
-            help_text="" if required else _("You may leave it empty. It tells several apps apart."),
+            label=_("Name"),
             validators=[no_longer_than(LONGEST_NAME), refuse_invisible],
             widget=text_input("off"),
+            **options,
         )
 
 
@@ -25,7 +26,17 @@ class SetupForm(forms.Form):
     """The first code of an authenticator, and what to call it."""
 
     code = TotpCodeField()
-    name = NameField(required=False)
+    name = NameField(
+        required=False, help_text=_("You may leave it empty. It tells several apps apart.")
+    )
+
+
+class OptionalNameForm(forms.Form):
+    """What to call a passkey, for who wants to."""
+
+    name = NameField(
+        required=False, help_text=_("To know it by, such as “laptop”. It may stay empty.")
+    )
 
 
 class RenameForm(forms.Form):

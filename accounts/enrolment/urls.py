@@ -2,12 +2,17 @@
 
 from django.urls import path
 
-from accounts.enrolment import views
+from accounts.enrolment import passkeys, views
 
 urlpatterns = [
     path("accounts/2fa/", views.overview, name="second_factors"),
     path("accounts/2fa/totp/setup/", views.setup, name="totp_setup"),
     path("accounts/2fa/totp/<int:factor_id>/", views.authenticator, name="totp_change"),
+    path("accounts/2fa/passkeys/", passkeys.overview, name="passkeys"),
+    path("accounts/2fa/passkeys/add/", passkeys.add, name="passkey_add"),
+    path("accounts/2fa/passkeys/<int:factor_id>/", passkeys.passkey, name="passkey"),
+    path("accounts/2fa/trusted/", passkeys.trusted_browsers, name="trusted_browsers"),
+    path(".well-known/passkey-endpoints", passkeys.endpoints, name="passkey_endpoints"),
     path("accounts/2fa/recovery-codes/", views.recovery_codes, name="recovery_codes"),
     path("accounts/2fa/recovery-codes/file/", views.codes_file, name="recovery_codes_file"),
     path("accounts/2fa/recovery/<str:token>/", views.cancel_recovery, name="recovery_cancel"),

@@ -3,34 +3,30 @@
 import json
 from dataclasses import dataclass
 from typing import cast
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.activity.services import Source
-from accounts.enrolment import qr
+from accounts.enrolment import door, qr
+from accounts.enrolment.door import factor_proof_required
 from accounts.enrolment.forms import RenameForm, SavedForm, SetupForm
 from accounts.enrolment.kept import CODES, SEED
 from accounts.kernel.places import place_of
-from accounts.kernel.proofs import Method, Proof
-from accounts.sessions import fresh
-from accounts.sessions import services as sessions
+from accounts.kernel.proofs import Method
 from accounts.sessions.current import login_of, renew_key, source_of
-from accounts.sessions.fresh import fresh_proof_required
-from accounts.signin import flow, waiting
+from accounts.signin import flow
 from accounts.signin.policy import Missing
 from accounts.signin.waiting import Waiting
-from accounts.twofactor import codes, recovery
+from accounts.twofactor import codes, recovery, trusted
 from accounts.twofactor import services as twofactor
+from accounts.twofactor.errors import Required, TooMany, WrongCode
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
 from accounts.users.services import Outdated
@@ -50,6 +46,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "most": twofactor.MOST_AUTHENTICATORS,
         "is_required": twofactor.is_required(user),
         "recovery": recovery.running(user),
+        "trusted": trusted.of(user).count(),
     }
     return render(request, "accounts/enrolment/overview.html", context)
 
@@ -59,16 +56,8 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def setup(request: HttpRequest) -> HttpResponse:
     """Add an authenticator: from inside, or between two steps where a factor must be added."""
-    door = None
-    if not request.user.is_authenticated:
-        door = waiting.of(request)
-        if door is None:
-            return redirect_to_login(request.get_full_path())
-        if door.missing is not Missing.ENROLMENT:
-            return redirect("second_step")
-    elif not fresh.is_fresh(request):
-        return fresh.ask(request)
-    return _Setup(request, door).answer()
+    away, found = door.guard(request, Missing.ENROLMENT)
+    return away or _Setup(request, found).answer()
 
 
 @dataclass(frozen=True)
@@ -85,8 +74,11 @@ class _Setup:
             try:
                 made = self._enrol(seed, form)
                 return self._done(made)
-            except (twofactor.WrongCode, twofactor.TooMany) as error:
+            except (WrongCode, TooMany) as error:
                 form.add_error("code", str(error))
+            except Outdated:
+                # Most likely this very form, sent twice: it's on, and the codes are there.
+                return redirect("recovery_codes")
         if seed is None:
             # What was posted, if anything was, is of a seed that isn't shown any more.
             form, seed = SetupForm(), twofactor.new_seed()
@@ -110,21 +102,12 @@ class _Setup:
         name = data["name"] or _("Authenticator app")
         made = twofactor.enrol(self._user, seed, data["code"], name, source)
         SEED.drop(self.request)
-        if made:
-            CODES.put(self.request, self._user, json.dumps(made))
         return made
 
     def _done(self, made: list[str]) -> HttpResponse:
-        proof = Proof.now(Method.TOTP)
         sentence = _("Two-step sign-in is on.") if made else _("The app was added.")
         messages.success(self.request, sentence)
-        if self.door:
-            first = _codes_page(self.door.next_url) if made else ""
-            return waiting.go_on(self.request, self.door, proof, first_to=first)
-        sessions.prove(login_of(self.request), proof, place_of(self.request))
-        renew_key(self.request)
-        next_url = flow.next_of(self.request)
-        return redirect(_codes_page(next_url) if made else next_url or "second_factors")
+        return door.after_adding(self.request, self.door, Method.TOTP, made)
 
     def _show(self, form: SetupForm, seed: str) -> HttpResponse:
         uri = qr.uri(self._user, seed)
@@ -142,15 +125,9 @@ class _Setup:
         return render(self.request, "accounts/enrolment/setup.html", context)
 
 
-def _codes_page(next_url: str) -> str:
-    """The page of the recovery codes, and where to after it."""
-    query = f"?{urlencode({'next': next_url})}" if next_url else ""
-    return reverse("recovery_codes") + query
-
-
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@fresh_proof_required
+@factor_proof_required
 def authenticator(request: HttpRequest, factor_id: int) -> HttpResponse:
     """Rename or remove one; what removing does is said first."""
     user = login_of(request).user
@@ -161,10 +138,10 @@ def authenticator(request: HttpRequest, factor_id: int) -> HttpResponse:
         return _remove(request, row)
     form = RenameForm(request.POST if request.method == "POST" else {"name": row.name})
     if request.method == "POST" and form.is_valid():
-        twofactor.rename(user, row.pk, form.cleaned_data["name"], source_of(request))
+        twofactor.rename(Authenticator, user, row.pk, form.cleaned_data["name"], source_of(request))
         messages.success(request, _("Renamed."))
         return redirect("second_factors")
-    count = len(twofactor.held(user).authenticators)
+    count = twofactor.held(user).count
     context = {
         "form": form,
         "row": row,
@@ -176,8 +153,8 @@ def authenticator(request: HttpRequest, factor_id: int) -> HttpResponse:
 
 def _remove(request: HttpRequest, row: Authenticator) -> HttpResponse:
     try:
-        twofactor.remove(login_of(request).user, row.pk, _source(request))
-    except (twofactor.Required, Outdated) as error:
+        twofactor.remove(Authenticator, login_of(request).user, row.pk, _source(request))
+    except (Required, Outdated) as error:
         messages.error(request, str(error))
         return redirect("second_factors")
     renew_key(request)
@@ -193,11 +170,11 @@ def recovery_codes(request: HttpRequest) -> HttpResponseBase:
     if "new" in request.POST:
         return _new_codes(request)
     held = twofactor.held(user)
-    if held.recovery_codes is None and not held.authenticators:
+    if held.recovery_codes is None and not held.count:
         return redirect("totp_setup")
     made = CODES.get(request, user)
     form = SavedForm(request.POST if "code" in request.POST else None)
-    if made and form.is_valid():
+    if form.is_valid():
         if twofactor.note_saved(user, form.cleaned_data["code"]):
             CODES.drop(request)
             messages.success(request, _("Your recovery codes are kept. You’re done."))
@@ -207,12 +184,13 @@ def recovery_codes(request: HttpRequest) -> HttpResponseBase:
         "form": form,
         "made": [codes.written(code) for code in json.loads(made)] if made else [],
         "held": held,
+        "may_type_back": made or (held.recovery_codes and not held.recovery_codes.saved_at),
         "next": flow.next_of(request),
     }
     return render(request, "accounts/enrolment/recovery_codes.html", context)
 
 
-@fresh_proof_required
+@factor_proof_required
 def _new_codes(request: HttpRequest) -> HttpResponse:
     user = login_of(request).user
     if not twofactor.has_any(user):

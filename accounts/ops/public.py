@@ -69,6 +69,7 @@ def _figures() -> dict[str, Any]:
         "session_cookie": settings.SESSION_COOKIE_NAME,
         "csrf_cookie": settings.CSRF_COOKIE_NAME,
         "known_cookie": settings.KNOWN_COOKIE_NAME,
+        "trusted_cookie": settings.TRUSTED_COOKIE_NAME,
         "csrf_days": timedelta(seconds=settings.CSRF_COOKIE_AGE).days,
         "known_days": familiar.LIFE.days,
         "name_days": users.FORMER_NAME_LIFE.days,

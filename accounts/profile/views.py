@@ -38,7 +38,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "places": live(user).count(),
         "held": held,
         "next_step": _next_step(user, held),
-        "recovery": recovery.running(user) if held.authenticators else None,
+        "recovery": recovery.running(user) if held.count else None,
     }
     return render(request, "accounts/profile/home.html", context)
 
@@ -48,8 +48,8 @@ def _next_step(user: User, held: Held) -> str:
     codes = held.recovery_codes
     steps = {
         "address": not user.email,
-        "factor": not held.authenticators,
-        "codes": bool(held.authenticators) and (codes is None or not codes.saved_at),
+        "factor": not held.count,
+        "codes": bool(held.count) and (codes is None or not codes.saved_at),
         "more_codes": codes is not None and codes.left <= FEW_CODES,
     }
     return next((step for step, is_needed in steps.items() if is_needed), "")

@@ -3,6 +3,7 @@
 import uuid
 from datetime import datetime, timedelta
 
+from django.contrib.auth.hashers import is_password_usable, make_password
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
@@ -52,13 +53,13 @@ class SignupEnded(PublicError):
 def sign_up(
     username: str,
     address: str,
-    password: str,
+    password: str | None,
     *,
     subscriber: str,
     next_url: str = "",
     instead_of: str | None = None,
 ) -> PendingSignup:
-    """A pending sign-up, and a mail to its address.
+    """A pending sign-up, and a mail to its address. Without a password a passkey is added later.
 
     ``username`` and ``address`` are clean. ``instead_of`` is this browser's earlier sign-up, whose
     name it may take over. ``UsernameTaken``; ``Later`` when a budget is used up or all slots are.
@@ -72,7 +73,7 @@ def sign_up(
         username_key=names.key(username),
         address=address,
         address_key=key,
-        password=passwords.hash_password(password),
+        password=passwords.hash_password(password) if password else make_password(None),
         next=next_url,
         expires_at=clock.now() + LIFE,
     )
@@ -105,6 +106,11 @@ def find(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
 def begun_at(signup: PendingSignup) -> datetime:
     """When the sign-up was made."""
     return signup.expires_at - LIFE
+
+
+def has_password(signup: PendingSignup) -> bool:
+    """Whether a password was chosen; if not, only the browser that signed up can go on."""
+    return is_password_usable(signup.password)
 
 
 def find_by_link(token: str) -> PendingSignup | None:

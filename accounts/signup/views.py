@@ -1,10 +1,13 @@
 """The pages of a sign-up."""
 
+from urllib.parse import urlencode
+
 from django import forms
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -14,7 +17,6 @@ from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method, Proof
 from accounts.passwords.views import with_meter
 from accounts.signin import flow
-from accounts.signin.forms import NewAccountForm
 from accounts.signin.services import InvalidCredentials, prove_password
 from accounts.signin.views import home_if_signed_in
 from accounts.signup import services
@@ -23,7 +25,9 @@ from accounts.signup.forms import (
     ConfirmElsewhereForm,
     ConfirmHereForm,
     CorrectAddressForm,
+    SignupForm,
 )
+from accounts.twofactor import services as twofactor
 from accounts.users.models import PendingSignup, User
 from accounts.users.services import UsernameTaken
 
@@ -38,7 +42,7 @@ def signup(request: HttpRequest) -> HttpResponse:
     """Choose a name and a password; the rest happens by mail."""
     if settings.AUTHSITE.signup != "open":
         return render(request, "accounts/signup/closed.html", status=403)
-    form = NewAccountForm(request.POST if request.method == "POST" else None)
+    form = SignupForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
             flow.remember_pending(request, _sign_up(request, form))
@@ -49,7 +53,7 @@ def signup(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/signup/signup.html", context)
 
 
-def _sign_up(request: HttpRequest, form: NewAccountForm) -> PendingSignup:
+def _sign_up(request: HttpRequest, form: SignupForm) -> PendingSignup:
     data = form.cleaned_data
     return services.sign_up(
         data["username"],
@@ -85,6 +89,10 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
     if signup is None:
         return render(request, "accounts/signup/confirm_dead.html", status=404)
     is_here = flow.pending_of(request) == str(signup.pk)
+    if not (is_here or services.has_password(signup)):
+        # There is nothing that whoever opens it here could show.
+        there = {"username": signup.username, "email": signup.address}
+        return render(request, "accounts/signup/confirm_there.html", there, status=403)
     form = _link_form(is_here)(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
@@ -151,14 +159,23 @@ def _proved_here(signup: PendingSignup) -> Proof:
 def _enter(
     request: HttpRequest, user: User, signup: PendingSignup, password: Proof
 ) -> HttpResponse:
-    """This browser knows the password and somebody at it reads the mailbox: sign in."""
+    """This browser knows the password and somebody at it reads the mailbox: sign in.
+
+    Without a password the mailbox is all there is, until a passkey is added on the next page. Who
+    must have a factor is led there by the door.
+    """
+    proofs, next_url = [Proof.now(Method.MAIL)], signup.next
+    if services.has_password(signup):
+        proofs.insert(0, password)
+    elif not twofactor.is_required(user):
+        query = f"?{urlencode({'next': next_url})}" if next_url else ""
+        next_url = reverse("passkey_add") + query
     return flow.begin(
         request,
         user,
-        password,
-        Proof.now(Method.MAIL),
+        *proofs,
         remember=bool(request.session.get(flow.REMEMBER)),
-        next_url=signup.next,
+        next_url=next_url,
     )
 
 

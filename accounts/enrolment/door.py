@@ -1,0 +1,89 @@
+"""Adding a factor from inside, or between the two steps of a sign-in that must have one."""
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from accounts.enrolment.kept import CODES
+from accounts.kernel.places import place_of
+from accounts.kernel.proofs import Method, Proof
+from accounts.sessions import fresh
+from accounts.sessions import services as sessions
+from accounts.sessions.current import login_of, renew_key
+from accounts.signin import flow, waiting
+from accounts.signin.policy import Missing
+from accounts.signin.waiting import Waiting
+from accounts.twofactor import services as twofactor
+from accounts.users.models import User
+
+type View = Callable[..., HttpResponseBase]
+
+
+def user_of(request: HttpRequest, found: Waiting | None) -> User:
+    """Whose factor it will be."""
+    return found.user if found else login_of(request).user
+
+
+def guard(request: HttpRequest, *missing: Missing) -> tuple[HttpResponse | None, Waiting | None]:
+    """Where to instead, for whoever may not add a factor now; and the sign-in that waits here.
+
+    Who is in, where none waits, gives a fresh proof; who waits must lack just that, or the password
+    alone would add a second factor beside the owner's. Looked up once: another browser may end it
+    at any moment.
+    """
+    if request.user.is_authenticated:
+        return ask_for_proof(request), None
+    found = waiting.of(request)
+    if found is None:
+        return waiting.to_login(request, back=request.get_full_path()), None
+    return (None if found.missing in missing else redirect("second_step")), found
+
+
+def ask_for_proof(request: HttpRequest) -> HttpResponse | None:
+    """To the page that asks for a fresh proof, if the sign-in lacks it.
+
+    Who has a factor shows one: else the password and a mailbox, or a copied cookie, would remove
+    what they can't show (ASVS 7.5.1).
+    """
+    if not twofactor.has_any(login_of(request).user):
+        return None if fresh.is_fresh(request) else fresh.ask(request)
+    return None if fresh.is_factor_fresh(request) else fresh.ask(request, factor=True)
+
+
+def factor_proof_required(view: View) -> View:
+    """A decorator for views that change factors, of people who are signed in."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return ask_for_proof(request) or view(request, *args, **kwargs)
+
+    return wrapped
+
+
+def after_adding(
+    request: HttpRequest, found: Waiting | None, method: Method, made: list[str]
+) -> HttpResponse:
+    """On to the recovery codes, if some were made, and then to where the person wanted to go."""
+    user = user_of(request, found)
+    if made:
+        CODES.put(request, user, json.dumps(made))
+    proof = Proof.now(method)
+    if found:
+        first = codes_page(found.next_url) if made else ""
+        return waiting.go_on(request, found, proof, first_to=first)
+    sessions.prove(login_of(request), proof, place_of(request))
+    renew_key(request)
+    next_url = flow.next_of(request)
+    return redirect(codes_page(next_url) if made else next_url or "second_factors")
+
+
+def codes_page(next_url: str) -> str:
+    """The page of the recovery codes, and where to after it."""
+    query = f"?{urlencode({'next': next_url})}" if next_url else ""
+    return reverse("recovery_codes") + query
