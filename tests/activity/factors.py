@@ -24,6 +24,7 @@ from tests.support.second import (
     enrolled,
     recovery_codes_on,
     seed_on,
+    unused_code,
 )
 
 
@@ -49,6 +50,12 @@ def have_an_authenticator(scene: Scene) -> None:
     enrolled(scene.alice)
 
 
+def show_the_authenticator(scene: Scene) -> None:
+    """``here``: who has one and would change it has shown it."""
+    have_an_authenticator(scene)
+    scene.here.post(REAUTHENTICATE, {"code": unused_code(scene.alice)})
+
+
 def take_the_first_step(scene: Scene) -> None:
     """``there``, by the password; the second is asked for."""
     scene.there.cookies.pop("sessionid", None)
@@ -61,13 +68,19 @@ def wait_for_the_second_step(scene: Scene) -> None:
 
 
 def fail(times: int) -> Callable[[Scene], object]:
-    """Type a recovery code that alice, who has none, can't have."""
+    """Type a wrong code."""
 
     def act(scene: Scene) -> None:
         for _ in range(times):
-            scene.there.post(CHALLENGE, {"code": "22222-22222"})
+            scene.there.post(CHALLENGE, {"code": "000000"})
 
     return act
+
+
+def have_failed_today(scene: Scene) -> None:
+    """The first wrong one of a day is news, others are not."""
+    wait_for_the_second_step(scene)
+    fail(1)(scene)
 
 
 def make_recovery_codes(scene: Scene) -> None:
@@ -75,7 +88,7 @@ def make_recovery_codes(scene: Scene) -> None:
 
 
 def have_a_recovery_code(scene: Scene) -> None:
-    have_an_authenticator(scene)
+    show_the_authenticator(scene)
     make_recovery_codes(scene)
     scene.recovery_code = recovery_codes_on(scene.here.get(RECOVERY_CODES).text)[0]
 
@@ -97,9 +110,9 @@ def sit_out_the_waiting_period(scene: Scene) -> None:
 
 FACTOR_WAYS = {
     "factor_added": Way(add_an_authenticator, proof="otp", prepare=open_the_setup),
-    "factor_renamed": Way(post_to_the_authenticator(name="Tablet"), prepare=have_an_authenticator),
+    "factor_renamed": Way(post_to_the_authenticator(name="Tablet"), prepare=show_the_authenticator),
     "factor_removed": Way(
-        post_to_the_authenticator(remove="1"), proof="pwd mail", prepare=have_an_authenticator
+        post_to_the_authenticator(remove="1"), proof="pwd mail otp", prepare=show_the_authenticator
     ),
     "factors_reset": Way(
         lambda _: call_command("reset_second_factor", "alice", stdout=io.StringIO()),
@@ -115,22 +128,24 @@ FACTOR_WAYS = {
         in_session=False,
         prepare=sit_out_the_waiting_period,
     ),
-    "factor_failed": Way(fail(1), THERE, in_session=False, prepare=wait_for_the_second_step),
+    "factor_failed_new": Way(fail(1), THERE, in_session=False, prepare=wait_for_the_second_step),
+    "factor_failed": Way(fail(1), THERE, in_session=False, prepare=have_failed_today),
     "factor_blocked": Way(
-        fail(FACTOR_ACCOUNT.burst + 1),
-        THERE,
-        in_session=False,
-        prepare=wait_for_the_second_step,
+        fail(FACTOR_ACCOUNT.burst + 1), THERE, in_session=False, prepare=have_failed_today
     ),
     "recovery_codes_made": Way(
-        make_recovery_codes, proof="pwd mail", prepare=have_an_authenticator
+        make_recovery_codes, proof="pwd mail otp", prepare=show_the_authenticator
     ),
     "recovery_code_used": Way(
         lambda s: s.here.post(REAUTHENTICATE, {"code": s.recovery_code}),
         prepare=have_a_recovery_code,
     ),
     "recovery_asked": Way(
-        say_that_all_is_lost, THERE, in_session=False, prepare=wait_for_the_second_step
+        say_that_all_is_lost,
+        THERE,
+        proof="pwd",
+        in_session=False,
+        prepare=wait_for_the_second_step,
     ),
     "recovery_cancelled": Way(
         lambda s: s.here.post("/accounts/2fa/", {"cancel": "1"}),

@@ -82,6 +82,7 @@ class Scene:
     link: str = ""
     seed: str = ""
     recovery_code: str = ""
+    passkey: Any = None
 
     @property
     def alice(self) -> User:

@@ -22,10 +22,11 @@ from accounts.users.models import Address, User, Username
 from tests.acceptance.steps import address_of, make_user, sign_in
 from tests.activity import steps
 from tests.activity.factors import FACTOR_WAYS
+from tests.activity.passkeys import PASSKEY_WAYS
 from tests.activity.steps import LINUX, LOCKDOWN, Scene, firefox, iphone, sent
 from tests.conftest import Clock
 
-WAYS = steps.WAYS | FACTOR_WAYS
+WAYS = steps.WAYS | FACTOR_WAYS | PASSKEY_WAYS
 each_kind = pytest.mark.parametrize("kind", WAYS)
 
 

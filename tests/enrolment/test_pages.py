@@ -24,6 +24,7 @@ from tests.support.second import (
     type_one_back,
 )
 from tests.support.signin import signed_in
+from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
 
@@ -195,6 +196,19 @@ def test_recovery_codes_are_not_shown_for_longer_than_an_hour_nor_elsewhere(
     assert "10 codes are left." in page
     assert 'name="new"' in page, "whoever hasn't kept them makes new ones"
     assert client.post("/accounts/2fa/recovery-codes/file/").url == RECOVERY_CODES
+
+
+def test_a_removal_that_waits_is_shown_to_who_has_but_a_passkey(client: Client) -> None:
+    paula = make_user("paula")
+    registered(paula)
+    signed_in(paula, client)
+    assert "Somebody asked" not in client.get("/").text
+    other = Client()
+    sign_in(other, "paula")
+
+    other.post(CHALLENGE, {"lost": "ask"})
+
+    assert "Somebody asked to remove all your second factors." in client.get("/").text
 
 
 def test_a_removal_that_waits_is_shown_and_cancelled_from_inside(

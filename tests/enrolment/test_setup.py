@@ -159,9 +159,10 @@ def test_at_the_door_it_says_why_and_who_and_leads_out(client: Client) -> None:
     page = client.get(SETUP).text
 
     assert "One step is missing, <bdi>carol</bdi>" in page
-    assert f'href="{LOGIN}"' in page
+    assert f'href="{LOGIN}?other=1"' in page
     assert "Sign out" not in page, "carol isn't signed in"
-    assert client.get(LOGIN).status_code == 200
+    assert client.get(f"{LOGIN}?other=1").status_code == 200
+    assert client.get(SETUP).url == f"{LOGIN}?next={SETUP}", "nobody waits there any more"
 
 
 def test_who_waits_at_the_door_and_has_one_meanwhile_is_asked_for_it(client: Client) -> None:

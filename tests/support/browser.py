@@ -8,6 +8,7 @@ Policy and requests that failed. An error status that the test means to see is a
 
 import functools
 import importlib.resources
+import json
 import re
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -159,8 +160,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     return result
 
 
-def axe(page: Page) -> list[str]:
-    """What axe-core finds wrong on the page, a line each. The page must run scripts.
+def axe(page: Page, *rules: str) -> list[str]:
+    """What axe-core finds wrong on the page, a line each: by all rules, or by some.
+
+    The page must run scripts.
 
     axe goes in by the debugger's own evaluation, which neither the Content Security Policy nor
     Trusted Types concern.
@@ -178,8 +181,10 @@ def axe(page: Page) -> list[str]:
     try:
         # Timers don't run on a page without scripts: axe would never answer.
         assert not evaluate("matchMedia('(scripting: none)').matches"), "axe needs scripts"
-        evaluate(f"{_axe_source()}; undefined")
-        violations = evaluate("axe.run({resultTypes: ['violations']}).then(r => r.violations)")
+        if not evaluate("'axe' in window"):
+            evaluate(f"{_axe_source()}; undefined")
+        options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+        violations = evaluate(f"axe.run({json.dumps(options)}).then(r => r.violations)")
     finally:
         session.detach()
     return [

@@ -1,0 +1,151 @@
+"""An authenticator in software: a passkey that signs whatever a test wants it to.
+
+Browsers and authenticators refuse most of it; an attacker's own program doesn't.
+"""
+
+import hashlib
+import html
+import json
+import os
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import cbor2
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from webauthn.helpers import bytes_to_base64url
+
+if TYPE_CHECKING:
+    from accounts.users.models import User
+
+LOGIN_PASSKEY = "/accounts/login/passkey/"
+PASSKEYS = "/accounts/2fa/passkeys/"
+ADD = "/accounts/2fa/passkeys/add/"
+
+# The flags of an authenticator's data (WebAuthn 6.1).
+PRESENT, VERIFIED, ELIGIBLE, BACKED_UP, ATTESTED = 0x01, 0x04, 0x08, 0x10, 0x40
+NO_MODEL = bytes(16)
+
+
+@dataclass
+class Answer:
+    """What is put together and signed: a test changes what it's about."""
+
+    challenge: str
+    kind: str
+    origin: str
+    rp_id: str
+    flags: int
+    counter: int
+    client: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def client_data(self) -> bytes:
+        fixed = {"type": self.kind, "challenge": self.challenge, "origin": self.origin}
+        return json.dumps({**fixed, "crossOrigin": False, **self.client}).encode()
+
+    @property
+    def head(self) -> bytes:
+        """The authenticator's data without the credential."""
+        rp_id_hash = hashlib.sha256(self.rp_id.encode()).digest()
+        return rp_id_hash + bytes([self.flags]) + self.counter.to_bytes(4)
+
+
+class Passkey:
+    """One passkey. ``counts`` is how a security key does; synced ones always say 0."""
+
+    def __init__(self, *, counts: bool = False, credential_id: bytes = b"") -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.raw_id = credential_id or os.urandom(32)
+        self.counts = counts
+        self.counter = 0
+        self.flags = PRESENT | VERIFIED | (0 if counts else ELIGIBLE | BACKED_UP)
+
+    @property
+    def id(self) -> str:
+        return bytes_to_base64url(self.raw_id)
+
+    @property
+    def public_key(self) -> bytes:
+        """As COSE has it (RFC 9053 section 7.1.1)."""
+        numbers = self.key.public_key().public_numbers()
+        x, y = numbers.x.to_bytes(32), numbers.y.to_bytes(32)
+        return cbor2.dumps({1: 2, 3: -7, -1: 1, -2: x, -3: y})
+
+    def create(
+        self,
+        options: dict[str, Any],
+        *,
+        attestation: dict[str, Any] | None = None,
+        response: dict[str, Any] | None = None,
+        **changes: Any,
+    ) -> str:
+        """The JSON of a registration for ``options``; ``changes`` are of :class:`Answer`."""
+        answer = self.answer(options, "webauthn.create", options["rp"]["id"], changes)
+        answer.flags |= ATTESTED
+        size = len(self.raw_id).to_bytes(2)
+        data = answer.head + NO_MODEL + size + self.raw_id + self.public_key
+        statement = {"fmt": "none", "attStmt": {}, "authData": data, **(attestation or {})}
+        return self._json(
+            {
+                "clientDataJSON": bytes_to_base64url(answer.client_data),
+                "attestationObject": bytes_to_base64url(cbor2.dumps(statement)),
+                "transports": ["internal", "hybrid"],
+                **(response or {}),
+            }
+        )
+
+    def get(
+        self, options: dict[str, Any], *, response: dict[str, Any] | None = None, **changes: Any
+    ) -> str:
+        """The JSON of an assertion for ``options``; ``changes`` are of :class:`Answer`."""
+        self.counter += self.counts
+        answer = self.answer(options, "webauthn.get", options["rpId"], changes)
+        signed = answer.head + hashlib.sha256(answer.client_data).digest()
+        return self._json(
+            {
+                "clientDataJSON": bytes_to_base64url(answer.client_data),
+                "authenticatorData": bytes_to_base64url(answer.head),
+                "signature": bytes_to_base64url(self.key.sign(signed, ec.ECDSA(SHA256()))),
+                **(response or {}),
+            }
+        )
+
+    def answer(
+        self, options: dict[str, Any], kind: str, rp_id: str, changes: dict[str, Any]
+    ) -> Answer:
+        from django.conf import settings
+
+        origin = changes.pop("origin", "") or settings.AUTHSITE.origin
+        made = Answer(options["challenge"], kind, origin, rp_id, self.flags, self.counter)
+        return replace(made, **changes)
+
+    def _json(self, response: dict[str, Any]) -> str:
+        extra: dict[str, Any] = {"clientExtensionResults": {}, "response": response}
+        return json.dumps({"id": self.id, "rawId": self.id, "type": "public-key", **extra})
+
+
+def registered(user: "User", **options: Any) -> Passkey:
+    """Give ``user`` a passkey without the pages."""
+    from accounts.twofactor.models import Passkey as Row
+
+    made = Passkey(**options)
+    Row.objects.create(
+        user=user,
+        name="Phone",
+        credential_id=made.id,
+        public_key=bytes_to_base64url(made.public_key),
+        sign_count=0,
+        aaguid="00000000-0000-0000-0000-000000000000",
+        is_synced=not made.counts,
+    )
+    return made
+
+
+def options_on(page: str) -> dict[str, Any]:
+    """What a page asks the browser's authenticators for."""
+    found = re.search(r'data-passkey="([^"]+)"', page)
+    assert found, page[:500]
+    options: dict[str, Any] = json.loads(html.unescape(found[1]))
+    return options

@@ -1,0 +1,97 @@
+"""Challenges: for one act, for five minutes, once."""
+
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from accounts.twofactor import challenges
+from accounts.twofactor.models import SpentChallenge
+from tests.conftest import Clock
+
+pytestmark = pytest.mark.django_db
+
+ACT = "login"
+
+
+def test_a_challenge_is_good_for_its_act_and_for_no_other() -> None:
+    challenge = challenges.issue(ACT)
+
+    assert challenges.is_good(challenge, ACT)
+    for other in ("", "Login", "login ", "second 1 1", "webauthn:login"):
+        assert not challenges.is_good(challenge, other)
+
+
+def test_no_two_are_alike_and_none_is_guessed() -> None:
+    made = {challenges.issue(ACT) for _ in range(50)}
+
+    assert len({challenge[: challenges.NONCE_BYTES] for challenge in made}) == 50
+    # At least 16 random bytes: WebAuthn 13.4.3.
+    assert challenges.NONCE_BYTES >= 16
+
+
+def test_it_is_good_until_five_minutes_are_over(clock: Clock) -> None:
+    challenge = challenges.issue(ACT)
+    clock.advance(minutes=5, seconds=-1)
+    assert challenges.is_good(challenge, ACT)
+
+    clock.advance(seconds=1)
+
+    assert not challenges.is_good(challenge, ACT)
+
+
+def test_nothing_is_stored_until_one_is_used(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        assert challenges.is_good(challenges.issue(ACT), ACT)
+
+
+def test_it_is_spent_once_and_no_other_with_it() -> None:
+    first, second = challenges.issue(ACT), challenges.issue(ACT)
+
+    assert challenges.spend(first)
+    assert not challenges.spend(first)
+    assert challenges.spend(second)
+
+
+def test_each_changed_bit_makes_it_a_forgery() -> None:
+    challenge = challenges.issue(ACT)
+
+    for n in range(len(challenge) * 8):
+        changed = bytearray(challenge)
+        changed[n // 8] ^= 1 << n % 8
+        assert not challenges.is_good(bytes(changed), ACT), n
+
+
+def test_one_that_is_cut_or_goes_on_is_none() -> None:
+    challenge = challenges.issue(ACT)
+
+    for size in range(len(challenge)):
+        assert not challenges.is_good(challenge[:size], ACT), size
+    assert not challenges.is_good(challenge + b"\0", ACT)
+
+
+def test_those_under_way_outlive_a_change_of_the_secret_key_and_those_of_others_do_not(
+    settings: Any,
+) -> None:
+    challenge, former = challenges.issue(ACT), settings.SECRET_KEY
+    settings.SECRET_KEY = "another key of fifty characters, as long as it takes"
+    assert not challenges.is_good(challenge, ACT)
+
+    settings.SECRET_KEY_FALLBACKS = [former]
+
+    assert challenges.is_good(challenge, ACT)
+
+
+def test_a_used_one_is_forgotten_only_when_it_is_no_longer_good(clock: Clock) -> None:
+    challenge = challenges.issue(ACT)
+    challenges.spend(challenge)
+    # A challenge says its seconds, the clock more.
+    clock.advance(minutes=4, seconds=58)
+    call_command("prune", verbosity=0)
+    assert not challenges.spend(challenge)
+
+    clock.advance(seconds=2)
+    call_command("prune", verbosity=0)
+
+    assert not SpentChallenge.objects.exists()
+    assert not challenges.is_good(challenge, ACT)
