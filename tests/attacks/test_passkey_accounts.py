@@ -1,0 +1,186 @@
+"""Accounts of which a passkey is required, or which have nothing else."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.sessions.models import LoginSession
+from accounts.twofactor.models import Passkey as Row
+from accounts.twofactor.models import RecoveryCodes
+from accounts.users.models import PendingSignup, User
+from tests.attacks.passkey_steps import (
+    REAUTHENTICATE,
+    asked,
+    enters,
+    half_way,
+    happened,
+    owner,
+    passkeys_of,
+    person,
+    set_up,
+    show,
+    takes,
+)
+from tests.attacks.steps import CONFIRM, SIGNUP, is_signed_in, log_in, outbox, path_of
+from tests.conftest import Clock
+from tests.support.second import CHALLENGE, RECOVERY_CODES, SETUP, enrolled, unused_code
+from tests.support.signin import signed_in
+from tests.support.webauthn import ADD, PASSKEYS, Passkey
+
+pytestmark = pytest.mark.django_db
+
+ADMIN = "/admin/"
+STAFF = {"is_staff": True, "is_superuser": True}
+
+
+def reads_mail(browser: Client) -> Any:
+    """Type the code of the newest mail into the browser that signed up."""
+    return browser.post(CONFIRM, {"code": outbox()[-1].subject.split()[0]})
+
+
+def test_staff_who_must_have_a_passkey_add_it_between_two_steps_and_not_before(
+    settings: Any,
+) -> None:
+    set_up(settings, staff_factor="passkey")
+    carol = person("carol", **STAFF)
+    enrolled(carol)
+    browser = half_way("carol")
+    assert browser.get(ADD).url == CHALLENGE
+    assert browser.post(CHALLENGE, {"code": unused_code(carol)}).url == ADD
+    assert not is_signed_in(browser)
+    new = Passkey()
+
+    show(browser, new.create(asked(browser, ADD)), ADD)
+
+    assert browser.get(ADMIN).status_code == 200
+    assert LoginSession.objects.get(user=carol).amr == ["pwd", "otp", "passkey"]
+
+
+def test_staff_without_any_factor_get_in_with_a_passkey_only(settings: Any) -> None:
+    set_up(settings, staff_factor="passkey")
+    carol = person("carol", **STAFF)
+    browser = Client()
+    assert log_in(browser, "carol").url == ADD
+    browser.get(SETUP)
+    assert not is_signed_in(browser)
+
+    show(browser, Passkey().create(asked(browser, ADD)), ADD)
+
+    assert browser.get(ADMIN).status_code == 200
+    assert happened(carol, "passkey_added") == 1
+
+
+def test_staff_with_a_passkey_do_not_get_in_by_an_authenticator_app(settings: Any) -> None:
+    set_up(settings, staff_factor="passkey")
+    carol, passkey = owner("carol", **STAFF)
+    enrolled(carol)
+    browser = half_way("carol")
+
+    browser.post(CHALLENGE, {"code": unused_code(carol)})
+
+    assert not is_signed_in(browser)
+    assert browser.get(ADD).url == CHALLENGE, "nor add another by it"
+    assert "authenticator app shows" not in browser.get(f"{CHALLENGE}?method=totp").text
+    assert takes(browser, passkey.get(asked(browser, CHALLENGE)))
+    assert browser.get(ADMIN).status_code == 200
+
+
+def test_a_sign_in_from_before_the_setting_does_not_enter_the_admin(
+    settings: Any, clock: Clock
+) -> None:
+    carol, passkey = owner("carol", **STAFF)
+    enrolled(carol)
+    browser = signed_in(carol)
+    assert browser.get(ADMIN).status_code == 200
+
+    set_up(settings, staff_factor="passkey")
+
+    again = f"{REAUTHENTICATE}?next={ADMIN}"
+    assert browser.get(ADMIN, follow=True).redirect_chain[-1][0] == again
+    clock.advance(minutes=1)
+    browser.post(REAUTHENTICATE, {"code": unused_code(carol)})
+    assert browser.get(ADMIN).status_code == 302
+    show(browser, passkey.get(asked(browser, REAUTHENTICATE)), REAUTHENTICATE)
+    assert browser.get(ADMIN).status_code == 200
+
+
+def test_staff_who_are_in_without_a_passkey_are_led_to_add_one(settings: Any) -> None:
+    carol = person("carol", **STAFF)
+    enrolled(carol)
+    browser = signed_in(carol)
+    set_up(settings, staff_factor="passkey")
+
+    assert browser.get(ADMIN, follow=True).redirect_chain[-1][0] == f"{ADD}?next={ADMIN}"
+    show(browser, Passkey().create(asked(browser, ADD)), ADD)
+    assert browser.get(ADMIN).status_code == 200
+
+
+def test_staff_who_must_have_a_passkey_do_not_remove_the_last_one(settings: Any) -> None:
+    set_up(settings, staff_factor="passkey")
+    carol, passkey = owner("carol", **STAFF)
+    enrolled(carol)
+    browser = half_way("carol")
+    assert takes(browser, passkey.get(asked(browser, CHALLENGE)))
+
+    browser.post(f"{PASSKEYS}{Row.objects.get().pk}/", {"remove": "1"})
+
+    assert passkeys_of(carol) == [passkey.id]
+
+
+def sign_up_by_passkey(browser: Client, username: str = "alice") -> Any:
+    fields = {"username": username, "email": f"{username}@example.org"}
+    return browser.post(SIGNUP, {**fields, "password1": "whatever it is", "passkey": "1"})
+
+
+def test_the_link_of_a_sign_up_without_a_password_confirms_nothing_in_another_browser() -> None:
+    browser = Client()
+    sign_up_by_passkey(browser)
+    link = path_of(outbox()[-1].action_url)
+
+    other = Client()
+    for answer in (other.get(link), other.post(link), other.post(link, {"password": ""})):
+        assert answer.status_code == 403
+    assert other.post(link, {"password": "whatever it is"}).status_code == 403
+
+    assert not User.objects.exists()
+    assert browser.post(link).url.startswith(ADD), "it was none of the link's fault"
+
+
+@pytest.mark.parametrize("is_confirmed", [False, True])
+def test_no_password_enters_an_account_that_has_none(is_confirmed: bool) -> None:
+    browser = Client()
+    sign_up_by_passkey(browser)
+    stored = PendingSignup.objects.get().password
+    if is_confirmed:
+        reads_mail(browser)
+        assert not User.objects.get().has_usable_password()
+
+    for word in ("", "whatever it is", stored, "!", "None"):
+        thief = Client()
+        assert log_in(thief, "alice", word).status_code == 200
+        assert not is_signed_in(thief)
+        assert thief.get(CONFIRM).status_code == 200
+        assert "alice@" not in thief.get(CONFIRM).text
+
+
+def test_a_sign_up_without_a_password_has_recovery_codes_with_its_first_passkey() -> None:
+    browser = Client()
+    sign_up_by_passkey(browser)
+    assert reads_mail(browser).url.startswith(ADD)
+    new = Passkey()
+
+    assert show(browser, new.create(asked(browser, ADD)), ADD).url == RECOVERY_CODES
+
+    assert enters(new)
+    assert RecoveryCodes.objects.get().left == 10
+
+
+def test_the_owner_link_makes_no_owner_without_a_password() -> None:
+    from accounts.ops import owner as owners
+
+    link = path_of(str(owners.new_link()))
+    fields = {"username": "carol", "email": "carol@example.org", "passkey": "1"}
+
+    assert Client().post(link, fields).status_code == 200
+    assert not User.objects.exists()

@@ -1,0 +1,162 @@
+"""Passkeys that were copied, removed or overtaken, and accounts that change meanwhile."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.hashers import make_password
+from django.test import Client
+
+from accounts.sessions.models import LoginSession
+from accounts.signin import passkey as view
+from accounts.twofactor.models import Passkey as Row
+from accounts.users import services as users
+from accounts.users.models import User
+from tests.attacks.passkey_steps import asked, enters, half_way, happened, owner, passkeys_of, show
+from tests.attacks.steps import LOGIN, PASSWORD, is_signed_in, log_in, outbox, path_of
+from tests.conftest import Clock
+from tests.support.second import CHALLENGE, enrolled, unused_code
+from tests.support.signin import signed_in
+from tests.support.webauthn import registered
+
+pytestmark = pytest.mark.django_db
+
+RESET = "/accounts/password/reset/"
+
+
+def test_a_counter_that_does_not_go_on_is_refused_recorded_and_mailed() -> None:
+    alice, passkey = owner(counts=True)
+    for _ in range(2):
+        assert enters(passkey)
+
+    for counter in (2, 1, 0):
+        assert not enters(passkey, counter=counter)
+
+    assert happened(alice, "passkey_suspect") == 3
+    told = [mail for mail in outbox() if "counter went back" in mail.subject]
+    assert [mail.to for mail in told] == [alice.email] * 3
+    assert enters(passkey), "the real one goes on"
+
+
+def test_the_same_answer_sent_twice_is_no_sign_of_a_copy() -> None:
+    alice, passkey = owner(counts=True)
+    browser = Client()
+    answer = passkey.get(asked(browser))
+
+    for _ in range(2):
+        show(Client(), answer)
+
+    assert happened(alice, "signed_in") + happened(alice, "signed_in_new") == 1
+    assert happened(alice, "passkey_suspect") == 0
+
+
+def test_a_passkey_that_was_removed_meanwhile_opens_nothing_and_may_be_forgotten() -> None:
+    _alice, passkey = owner()
+    browser = Client()
+    answer = passkey.get(asked(browser))
+    Row.objects.all().delete()
+
+    page = show(browser, answer)
+
+    assert not is_signed_in(browser)
+    assert "data-signal" in page.text
+    assert passkey.id in page.text
+
+
+def test_a_passkey_opens_no_account_that_was_switched_off() -> None:
+    alice, passkey = owner()
+    browser = Client()
+    answer = passkey.get(asked(browser))
+    User.objects.update(is_active=False)
+
+    assert show(browser, answer).url == "/accounts/inactive/"
+    assert not LoginSession.objects.filter(user=alice).exists()
+
+
+def test_a_passkey_checked_before_a_change_of_the_account_signs_nobody_in_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alice, passkey = owner()
+    check = view.passkeys.sign_in
+
+    def overtaken(*arguments: Any) -> Any:
+        checked = check(*arguments)
+        users.outdate(alice)
+        return checked
+
+    monkeypatch.setattr(view.passkeys, "sign_in", overtaken)
+
+    assert not enters(passkey)
+    assert not LoginSession.objects.filter(user=alice).exists()
+
+
+def test_a_second_step_that_waits_during_a_change_of_the_account_is_void() -> None:
+    alice, passkey = owner()
+    browser = half_way()
+    answer = passkey.get(asked(browser, CHALLENGE))
+    users.outdate(alice)
+
+    assert show(browser, answer, CHALLENGE).url == LOGIN
+    assert not is_signed_in(browser)
+
+
+def test_a_thiefs_passkey_opens_nothing_after_a_lockdown_nor_after_the_new_password(
+    clock: Clock,
+) -> None:
+    alice, passkey = owner()
+    enrolled(alice)
+    clock.advance(days=8)
+    thiefs = registered(alice)
+
+    assert signed_in(alice).post("/accounts/lockdown/").status_code == 200
+    assert not enters(thiefs)
+
+    browser = Client()
+    browser.post(RESET, {"login": "alice"})
+    link = path_of(outbox()[-1].action_url)
+    browser.post(link, {"code": unused_code(alice)})
+    browser.post(link, {"password1": "slow comet over the harbour"})
+    assert passkeys_of(alice) == [passkey.id]
+    assert happened(alice, "passkey_removed") == 1
+    assert not enters(thiefs)
+    assert enters(passkey)
+
+
+def test_a_mailbox_alone_removes_no_passkey_by_a_lockdown(clock: Clock) -> None:
+    alice, passkey = owner()
+
+    signed_in(alice).post("/accounts/lockdown/")
+    browser = Client()
+    browser.post(RESET, {"login": "alice"})
+    link = path_of(outbox()[-1].action_url)
+    browser.post(link, {"password1": "slow comet over the harbour"})
+
+    assert passkeys_of(alice) == [passkey.id]
+    assert not log_in(Client(), "alice", "slow comet over the harbour").get("Location")
+
+
+def test_a_passkey_is_no_way_round_the_new_password_that_a_lockdown_asks_for(
+    clock: Clock,
+) -> None:
+    alice, passkey = owner()
+    clock.advance(days=8)
+    signed_in(alice).post("/accounts/lockdown/")
+
+    assert not enters(passkey)
+
+    User.objects.update(password=make_password(PASSWORD))  # as after a reset
+    assert enters(passkey)
+
+
+def test_only_so_many_answers_are_checked_for_one_subscriber(clock: Clock) -> None:
+    from accounts.throttle.limits import LOGIN_SUBSCRIBER
+
+    _alice, passkey = owner()
+    browser = Client()
+    statuses = {show(browser, "{}").status_code for _ in range(LOGIN_SUBSCRIBER.burst)}
+
+    assert statuses == {200}
+    assert show(browser, passkey.get(asked(browser))).status_code == 429
+    assert log_in(Client(), "alice", PASSWORD).status_code == 429
+    clock.advance(seconds=timedelta(seconds=LOGIN_SUBSCRIBER.refill).total_seconds())
+    assert enters(passkey, browser)

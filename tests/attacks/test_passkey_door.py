@@ -1,0 +1,165 @@
+"""Who may add passkeys, and who may remove which."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.hashers import make_password
+from django.test import Client
+
+from accounts.twofactor.models import Authenticator, RecoveryCodes
+from accounts.twofactor.models import Passkey as Row
+from accounts.users.models import User
+from tests.attacks.passkey_steps import (
+    REAUTHENTICATE,
+    asked,
+    enters,
+    half_way,
+    owner,
+    passkeys_of,
+    person,
+    set_up,
+    show,
+)
+from tests.attacks.steps import LOGIN, is_signed_in, outbox
+from tests.conftest import Clock
+from tests.support.second import CHALLENGE, RECOVERY_CODES, enrolled
+from tests.support.signin import signed_in
+from tests.support.webauthn import ADD, PASSKEYS, Passkey, registered
+
+pytestmark = pytest.mark.django_db
+
+ADMIN = "/admin/"
+STAFF = {"is_staff": True, "is_superuser": True}
+
+
+def test_a_passkey_is_not_added_to_a_browser_left_alone(clock: Clock) -> None:
+    alice = person()
+    browser = signed_in(alice)
+    new = Passkey()
+    answer = new.create(asked(browser, ADD))
+    clock.advance(minutes=10)
+
+    assert browser.get(ADD).url.startswith(REAUTHENTICATE)
+    assert show(browser, answer, ADD).url.startswith(REAUTHENTICATE)
+    assert passkeys_of(alice) == []
+
+
+def test_a_passkey_is_neither_renamed_nor_removed_in_a_browser_left_alone(clock: Clock) -> None:
+    alice, passkey = owner()
+    page = f"{PASSKEYS}{Row.objects.get().pk}/"
+    browser = signed_in(alice)
+    clock.advance(minutes=10)
+
+    for data in ({"name": "Mine"}, {"remove": "1"}):
+        assert browser.post(page, data).url.startswith(REAUTHENTICATE)
+    assert passkeys_of(alice) == [passkey.id]
+    assert Row.objects.get().name == "Phone"
+
+
+def test_another_persons_passkey_is_not_there() -> None:
+    alice, passkey = owner()
+    page = f"{PASSKEYS}{Row.objects.get().pk}/"
+    browser = signed_in(person("mallory"))
+
+    assert browser.get(page).status_code == 404
+    for data in ({"name": "Mine"}, {"remove": "1"}):
+        assert browser.post(page, data).status_code == 404
+    assert browser.get(f"{PASSKEYS}{'9' * 30}/").status_code == 404
+    assert passkeys_of(alice) == [passkey.id]
+
+
+@pytest.mark.parametrize("holds", [enrolled, registered])
+def test_the_password_alone_adds_no_passkey_beside_the_factor_that_is_held(holds: Any) -> None:
+    alice = person()
+    holds(alice)
+    before = passkeys_of(alice)
+    inside = signed_in(alice)
+    new = Passkey()
+    answer = new.create(asked(inside, ADD))
+    browser = half_way()
+
+    assert browser.get(ADD).url == CHALLENGE
+    assert show(browser, answer, ADD).url == CHALLENGE
+    assert passkeys_of(alice) == before
+
+
+def test_nobody_adds_a_passkey_without_a_first_step() -> None:
+    alice = person()
+    answer = Passkey().create(asked(signed_in(alice), ADD))
+
+    assert show(Client(), answer, ADD).url.startswith(LOGIN)
+    assert passkeys_of(alice) == []
+
+
+def test_one_passkey_is_not_two_peoples_and_not_added_twice() -> None:
+    alice, passkey = owner()
+    mallory = person("mallory")
+    thief, inside = signed_in(mallory), signed_in(alice)
+
+    for browser, key in ((thief, Passkey(credential_id=passkey.raw_id)), (inside, passkey)):
+        answer = key.create(asked(browser, ADD))
+        assert show(browser, answer, ADD).status_code == 200
+
+    assert passkeys_of(alice) == [passkey.id]
+    assert passkeys_of(mallory) == []
+    assert not RecoveryCodes.objects.filter(user=mallory).exists()
+    assert enters(passkey)
+
+
+def test_only_so_many_passkeys_are_kept() -> None:
+    from accounts.twofactor.passkeys import MOST_PASSKEYS
+
+    alice = person()
+    for _ in range(MOST_PASSKEYS):
+        registered(alice)
+    browser = signed_in(alice)
+
+    assert show(browser, Passkey().create(asked(browser, ADD)), ADD).status_code == 200
+    assert len(passkeys_of(alice)) == MOST_PASSKEYS
+
+
+def test_a_new_passkey_ends_every_other_sign_in_and_its_owner_is_told() -> None:
+    alice = person()
+    other, browser = signed_in(alice), signed_in(alice)
+    key = browser.cookies["sessionid"].value
+    new = Passkey()
+
+    assert show(browser, new.create(asked(browser, ADD)), ADD).url == RECOVERY_CODES
+
+    assert not is_signed_in(other)
+    assert is_signed_in(browser)
+    assert browser.cookies["sessionid"].value != key
+    assert [mail.to for mail in outbox() if "passkey was added" in mail.subject] == [alice.email]
+    assert enters(new)
+
+
+def remove(browser: Client, row: Any) -> str:
+    """What the page says after the button."""
+    kind = "passkeys" if isinstance(row, Row) else "totp"
+    return str(browser.post(f"/accounts/2fa/{kind}/{row.pk}/", {"remove": "1"}, follow=True).text)
+
+
+def test_the_last_passkey_of_who_has_no_password_is_not_removed() -> None:
+    alice, passkey = owner()
+    registered(alice)
+    enrolled(alice)
+    User.objects.update(password=make_password(None))
+    browser = signed_in(alice)
+    first, last = Row.objects.order_by("-pk")
+
+    assert "only way in" not in remove(browser, first)
+    assert "only way in" in browser.get(f"{PASSKEYS}{last.pk}/").text
+    assert "only way in" in remove(browser, last)
+    remove(browser, Authenticator.objects.get())
+
+    assert "only way in" in remove(browser, last)
+    assert passkeys_of(alice) == [passkey.id]
+    assert enters(passkey)
+
+
+def test_the_last_factor_of_who_must_have_one_is_not_removed(settings: Any) -> None:
+    set_up(settings, second_factor="all")
+    alice, passkey = owner()
+
+    assert "must have a second factor" in remove(signed_in(alice), Row.objects.get())
+    assert passkeys_of(alice) == [passkey.id]
