@@ -93,6 +93,13 @@ def same_browser(site: Site, browser: Client, **headers: str) -> Client:
     return twin
 
 
+def but_for_nonces(page: str) -> str:
+    """The page without what is new each time: the CSRF token, the CSP's nonce, the challenge of
+    a passkey. What else is asked of a passkey stays."""
+    page = re.sub(r'(name="csrfmiddlewaretoken" value|nonce)="[^"]+"', "", page)
+    return re.sub("(&quot;challenge&quot;: )&quot;[^&]+&quot;", r"\1", page)
+
+
 def sql(site: Site, statement: str, *values: str) -> list[Any]:
     """Rows of the site's database, read or changed past the site; ``?`` stands for a value."""
     url = site.env.get("DATABASE_URL")

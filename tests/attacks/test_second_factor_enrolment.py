@@ -15,6 +15,7 @@ from tests.attacks.second_steps import (
 )
 from tests.attacks.steps import PASSWORD, is_signed_in, log_in, make_user, outbox, path_of
 from tests.support.second import CHALLENGE, SETUP, code_of, seed_on
+from tests.support.webauthn import ADD
 
 pytestmark = pytest.mark.django_db
 
@@ -174,3 +175,26 @@ def test_a_seed_of_one_person_is_not_enrolled_for_another() -> None:
 
     assert not is_signed_in(browser)
     assert factors_of(dave) == 0
+
+
+@pytest.mark.parametrize("page", [SETUP, ADD])
+def test_a_sign_in_that_is_ended_while_the_page_is_made_enrols_nothing_and_is_no_fault(
+    page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another browser was quicker, right after this one was let through."""
+    from accounts.signin import waiting
+    from accounts.users import services as users
+
+    def ended(request: Any, real: Callable[[Any], Any] = waiting.of) -> Any:
+        found = real(request)
+        users.outdate(type(carol).objects.get(pk=carol.pk))
+        return found
+
+    carol = staff()
+    browser = half_way("carol")
+    code = code_of(seed_on(browser.get(SETUP).text))
+    monkeypatch.setattr(waiting, "of", ended)
+
+    assert browser.post(page, {"code": code, "credential": "{}"}).status_code in {200, 302}
+    assert factors_of(carol) == 0
+    assert not is_signed_in(browser)

@@ -89,7 +89,7 @@ def test_a_good_second_step_gives_back_its_own_cost_and_no_guess(clock: Clock) -
     assert guesses(2, first=20) == [200, 429]
 
 
-def test_guesses_in_any_shape_and_on_any_page_are_guesses(clock: Clock) -> None:
+def test_guesses_in_any_writing_and_on_any_page_are_guesses(clock: Clock) -> None:
     alice, _seed = with_factor()
     make_user("bob")
     inside = signed_in(alice, Client(REMOTE_ADDR="192.0.2.8"))
@@ -99,9 +99,9 @@ def test_guesses_in_any_shape_and_on_any_page_are_guesses(clock: Clock) -> None:
     mailed.post(CHALLENGE, {"mail": "1"})
 
     statuses = [
-        guess(half_way(), "000000"),
-        guess(half_way(), "aaaaa-aaaaa"),
-        guess(mailed, "AAAA2222"),
+        guess(half_way(), "000 000"),
+        guess(half_way(), "\u0660" * 6),
+        guess(mailed, "000-000"),
         inside.post(REAUTHENTICATE, {"code": "000000"}).status_code,
         Client(REMOTE_ADDR="192.0.2.9").post(link, {"code": "000000"}).status_code,
     ]
@@ -110,6 +110,22 @@ def test_guesses_in_any_shape_and_on_any_page_are_guesses(clock: Clock) -> None:
     assert inside.post(REAUTHENTICATE, {"code": "000000"}).status_code == 429
     assert Client().post(link, {"code": "000000"}).status_code == 429
     assert guess(half_way()) == 429
+
+
+@pytest.mark.parametrize("code", ["aaaaa-aaaaa", "AAAA2222", "0000", "x" * 20])
+def test_what_no_authenticator_shows_is_guessed_at_the_cost_of_the_network(
+    clock: Clock, code: str
+) -> None:
+    """Nobody guesses it in any number of tries; it keeps nobody out who is elsewhere."""
+    _alice, seed = with_factor()
+    mallory = half_way()
+    mallory.post(CHALLENGE, {"mail": "1"})
+
+    statuses = [guess(mallory, code) for _ in range(CODE_SUBSCRIBER.burst + 1)]
+
+    assert statuses == [200] * CODE_SUBSCRIBER.burst + [429]
+    assert not is_signed_in(mallory)
+    assert enters(code_of(seed), REMOTE_ADDR=HOME)
 
 
 def test_guesses_from_elsewhere_do_not_keep_the_owner_out(clock: Clock) -> None:
@@ -189,7 +205,8 @@ def test_the_owner_hears_once_an_hour_that_somebody_guesses(clock: Clock) -> Non
 
     guesses(GUESSES + 3)
     assert [mail.to for mail in mails_about(BLOCKED)] == ["alice@example.org"]
-    assert alice.activity.filter(kind="factor_failed").count() == GUESSES
+    assert alice.activity.filter(kind="factor_failed_new").count() == 1
+    assert alice.activity.filter(kind="factor_failed").count() == GUESSES - 1
 
     clock.advance(minutes=61)
     guesses(GUESSES + 3, first=30)

@@ -202,8 +202,8 @@ def test_no_waiting_period_for_staff(clock: Clock, rights: str) -> None:
     carol, _seed = with_factor("carol", **{rights: True})
     link = reset_link("carol")
 
-    assert half_way("carol").post(CHALLENGE, {"lost": "ask"}).status_code == 400
-    assert Client().post(link, {"lost": "ask"}).status_code == 400
+    assert half_way("carol").post(CHALLENGE, {"lost": "ask"}).status_code == 403
+    assert Client().post(link, {"lost": "ask"}).status_code == 403
     assert not FactorRecovery.objects.exists()
     assert mails_about(ASKED) == []
     clock.advance(hours=HOURS)
@@ -234,7 +234,7 @@ def test_no_waiting_period_where_the_operator_has_switched_it_off(
     clock.advance(hours=HOURS)
 
     assert not finish()
-    assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 400
+    assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 403
 
 
 def test_asking_again_and_again_fills_no_mailbox(clock: Clock) -> None:
@@ -267,7 +267,7 @@ def test_a_reset_link_finishes_it_no_sooner_and_sets_no_password_by_it(clock: Cl
     Client().post(reset_link(), {"lost": "ask"})
     assert FactorRecovery.objects.count() == 1
     clock.advance(hours=HOURS - 1)
-    assert Client().post(reset_link(), {"lost": "finish"}).status_code == 400
+    assert Client().post(reset_link(), {"lost": "finish"}).status_code == 403
     assert factors_of(alice) == 1
 
     clock.advance(hours=1)

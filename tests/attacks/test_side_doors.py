@@ -27,12 +27,19 @@ DOOR = {
     "accounts/owner/<str:token>/",
     "accounts/2fa/challenge/",
     "accounts/2fa/totp/setup/",
+    "accounts/2fa/passkeys/add/",
+    "accounts/login/passkey/",
 }
 # What makes, shows or takes away a means to prove who one is, and the pages that lead to it.
 MAKERS = {
     "accounts.twofactor.services.enrol": {"accounts/2fa/totp/setup/"},
     "accounts.twofactor.services.make_recovery_codes": {"accounts/2fa/recovery-codes/"},
-    "accounts.twofactor.services.remove": {"accounts/2fa/totp/<int:factor_id>/"},
+    "accounts.twofactor.services.remove": {
+        "accounts/2fa/totp/<int:factor_id>/",
+        "accounts/2fa/passkeys/<int:factor_id>/",
+    },
+    "accounts.twofactor.passkeys.add": {"accounts/2fa/passkeys/add/"},
+    "accounts.twofactor.trusted.trust": {"accounts/2fa/challenge/"},
     "accounts.twofactor.services.recover": {
         "accounts/2fa/challenge/",
         "accounts/password/reset/<str:key>/",

@@ -1,0 +1,223 @@
+"""Trusted browsers: whose they are, and what they are not enough for."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core import serializers
+
+from accounts.sessions.models import LoginSession
+from accounts.twofactor.models import TrustedBrowser
+from tests.attacks.passkey_steps import (
+    REAUTHENTICATE,
+    asked,
+    happened,
+    owner,
+    person,
+    set_up,
+    show,
+    takes,
+)
+from tests.attacks.steps import LOGIN, PASSWORD, is_signed_in, log_in, outbox
+from tests.attacks.trusted_steps import (
+    COOKIE,
+    FIREFOX,
+    SAFARI,
+    TRUSTED,
+    browser,
+    cookie_of,
+    is_asked,
+    trusting,
+    with_cookie,
+)
+from tests.support.second import CHALLENGE, enrolled, unused_code
+from tests.support.signin import signed_in
+from tests.support.webauthn import LOGIN_PASSKEY, registered
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def alice() -> Any:
+    user = person()
+    enrolled(user)
+    return user
+
+
+def test_the_second_step_is_not_asked_where_the_owner_trusts_the_browser(alice: Any) -> None:
+    here = trusting(alice)
+
+    assert not is_asked(here)
+
+    login = LoginSession.objects.filter(user=alice).latest("begun_at")
+    assert (login.amr, login.acr) == (["pwd", "trusted_browser"], "aal1")
+    assert [m.to for m in outbox() if "browser was trusted" in m.subject] == [alice.email]
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(alice: Any, settings: Any) -> None:
+    cookie = cookie_of(trusting(alice))
+    assert cookie["httponly"] is True
+    assert (cookie["samesite"], cookie["path"], cookie["domain"]) == ("Lax", "/", "")
+    assert cookie["max-age"] == timedelta(days=30).total_seconds()
+
+    settings.SESSION_COOKIE_SECURE = True
+    other = person("bob")
+    enrolled(other)
+    assert cookie_of(trusting(other))["secure"] is True
+
+
+def test_a_copied_cookie_is_worth_nothing_in_another_kind_of_browser(alice: Any) -> None:
+    value = cookie_of(trusting(alice)).value
+
+    assert is_asked(with_cookie(value, SAFARI))
+    assert is_asked(with_cookie(value, FIREFOX.replace("X11; Linux x86_64", "Windows NT 10.0")))
+    assert is_asked(with_cookie(value, "curl/8.14.1"))
+    assert is_asked(with_cookie(value, ""))
+    assert not is_asked(with_cookie(value, FIREFOX.replace("142", "143"))), "a new version"
+
+
+def test_a_cookie_is_worth_nothing_for_another_person_nor_without_the_password(alice: Any) -> None:
+    bob = person("bob")
+    enrolled(bob)
+    here = trusting(alice)
+
+    here.cookies.pop("sessionid")
+    assert not is_signed_in(here)
+    assert log_in(here, "alice", "not her password at all").status_code == 200
+    assert is_asked(here, "bob")
+
+
+@pytest.mark.parametrize(
+    "value", ["", "0", "true", "a" * 43, "a" * 5000, "é", "1", "../..", '"'], ids=repr
+)
+def test_a_forged_cookie_is_worth_nothing(alice: Any, value: str) -> None:
+    trusting(alice)
+
+    assert is_asked(with_cookie(value))
+
+
+def test_a_dump_of_the_database_opens_nothing(alice: Any) -> None:
+    here = trusting(alice)
+    row = TrustedBrowser.objects.get()
+
+    dump = serializers.serialize("json", [row])
+
+    assert cookie_of(here).value not in dump
+    for value in (row.digest, str(row.pk), row.digest.upper(), str(alice.pk)):
+        assert is_asked(with_cookie(value))
+
+
+def test_no_browser_is_trusted_where_the_site_wants_none(alice: Any, settings: Any) -> None:
+    set_up(settings, trusted_browser_days=0)
+    here = browser()
+    assert log_in(here, "alice").url == CHALLENGE
+    assert "trust" not in here.get(CHALLENGE).text
+
+    here.post(CHALLENGE, {"code": unused_code(alice), "trust": "on"})
+
+    assert is_signed_in(here)
+    assert COOKIE not in here.cookies
+    assert not TrustedBrowser.objects.exists()
+
+
+def test_no_browser_is_trusted_before_the_second_step_is_right(alice: Any) -> None:
+    registered(alice)
+    _mallory, foreign = owner("mallory")
+    here = browser()
+
+    here.post(LOGIN, {"login": "alice", "password": PASSWORD, "trust": "on"})
+    here.post(CHALLENGE, {"code": "000000", "trust": "on"})
+    here.post(CHALLENGE, {"trust": "on"})
+    here.post(CHALLENGE, {"mail": "1", "trust": "on"})
+    show(here, foreign.get(asked(here, f"{CHALLENGE}?method=passkey")), CHALLENGE, trust="on")
+    here.post(TRUSTED, {"trust": "on"})
+
+    assert COOKIE not in here.cookies
+    assert not TrustedBrowser.objects.exists()
+
+
+def test_a_passkey_is_a_second_step_that_trust_may_follow() -> None:
+    _alice, passkey = owner()
+    here = browser()
+    log_in(here, "alice")
+    answer = passkey.get(asked(here, CHALLENGE))
+
+    show(here, answer, CHALLENGE, trust="on")
+
+    assert not is_asked(here)
+
+
+def test_staff_in_a_trusted_browser_are_asked_before_they_administer() -> None:
+    carol = person("carol", is_staff=True, is_superuser=True)
+    enrolled(carol)
+    here = trusting(carol)
+    assert not is_asked(here, "carol")
+
+    for page in ("/admin/", "/admin/accounts/user/"):
+        last = here.get(page, follow=True).redirect_chain[-1][0]
+        assert last.startswith(REAUTHENTICATE)
+    here.post(REAUTHENTICATE, {"password": PASSWORD})
+    assert here.get("/admin/").status_code == 302, "the password alone is what they had"
+
+
+def test_staff_who_need_a_passkey_are_asked_for_it_in_a_trusted_browser(settings: Any) -> None:
+    carol, passkey = owner("carol", is_staff=True, is_superuser=True)
+    enrolled(carol)
+    here = trusting(carol)
+    set_up(settings, staff_factor="passkey")
+
+    assert is_asked(here, "carol")
+    assert takes(here, passkey.get(asked(here, CHALLENGE)))
+    assert here.get("/admin/").status_code == 200
+
+
+def test_nobody_ends_or_sees_the_trust_of_another(alice: Any) -> None:
+    here = trusting(alice)
+    row = TrustedBrowser.objects.get()
+    thief = signed_in(person("mallory"))
+
+    assert "Firefox" not in thief.get(TRUSTED).text
+    thief.post(TRUSTED, {"end": str(row.pk)})
+    thief.post(TRUSTED, {"all": "1"})
+    for number in ("", "-1", "9" * 30, "²", "\0", "a"):
+        assert thief.post(TRUSTED, {"end": number}).status_code == 302
+        here.post(TRUSTED, {"end": number})
+
+    assert not is_asked(here)
+    assert happened(alice, "trust_ended") == 0
+
+
+def test_trust_is_no_first_step(alice: Any) -> None:
+    here = trusting(alice)
+    here.cookies.pop("sessionid")
+
+    assert here.get("/").url.startswith(LOGIN)
+    assert here.get(CHALLENGE).url == LOGIN
+    assert show(here, "{}", LOGIN_PASSKEY).status_code == 200
+    assert not is_signed_in(here)
+
+
+def test_two_people_who_share_a_browser_are_trusted_each_for_themselves(alice: Any) -> None:
+    bob = person("bob")
+    enrolled(bob)
+    here = trusting(alice)
+    here.cookies.pop("sessionid")
+    assert log_in(here, "bob").url == CHALLENGE
+    here.post(CHALLENGE, {"code": unused_code(bob), "trust": "on"})
+    assert not is_asked(here, "alice")
+    assert not is_asked(here, "bob")
+    here.post(TRUSTED, {"all": "1"})
+
+    assert is_asked(here, "bob")
+    assert not is_asked(here, "alice")
+
+
+def test_a_planted_cookie_of_many_parts_is_no_trust_and_does_not_grow(alice: Any) -> None:
+    here = with_cookie(".".join(["a" * 43] * 8))
+    assert is_asked(here)
+
+    here.post(CHALLENGE, {"code": unused_code(alice), "trust": "on"})
+
+    assert is_signed_in(here)
+    assert len(cookie_of(here).value) <= 400
+    assert not is_asked(here)

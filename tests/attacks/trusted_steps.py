@@ -1,0 +1,51 @@
+"""Steps that the attacks on trusted browsers share."""
+
+from http.cookies import Morsel
+from typing import Any
+
+from django.test import Client
+
+from tests.attacks.steps import PASSWORD, is_signed_in, log_in
+from tests.support.second import CHALLENGE, unused_code
+
+TRUSTED = "/accounts/2fa/trusted/"
+COOKIE = "trusted"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0"
+SAFARI = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1"
+)
+
+
+def browser(agent: str = FIREFOX) -> Client:
+    return Client(headers={"user-agent": agent})
+
+
+def trusting(user: Any, agent: str = FIREFOX) -> Client:
+    """A browser in which ``user`` has just signed in and ticked the box."""
+    here = browser(agent)
+    assert log_in(here, user.username).url == CHALLENGE
+    here.post(CHALLENGE, {"code": unused_code(user), "trust": "on"})
+    assert is_signed_in(here)
+    assert COOKIE in here.cookies
+    return here
+
+
+def cookie_of(here: Client) -> Morsel[str]:
+    return here.cookies[COOKIE]
+
+
+def with_cookie(value: str, agent: str = FIREFOX) -> Client:
+    """A browser that has nothing but this in the cookie."""
+    other = browser(agent)
+    other.cookies[COOKIE] = value
+    return other
+
+
+def is_asked(here: Client, login: str = "alice", password: str = PASSWORD) -> bool:
+    """Whether the password is followed by the second step."""
+    here.cookies.pop("sessionid", None)
+    answer = log_in(here, login, password)
+    assert answer.status_code == 302
+    assert is_signed_in(here) is (answer.url != CHALLENGE)
+    return bool(answer.url == CHALLENGE)
