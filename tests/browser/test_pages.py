@@ -1,43 +1,33 @@
 """Every page and each state of one: for everybody, on every device, in light and dark."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.looks import faults_of
 from tests.browser.steps import sees
 from tests.browser.walk import walk
 from tests.browser.walk_factors import walk_factors
-from tests.support.browser import MOBILE, OpenPage, axe
+from tests.support.browser import OpenPage, axe
 from tests.support.site import Site
 
 type Walk = Callable[[Page, Site, str], Iterator[str]]
 
 ERRORS = (400, 401, 403, 404, 429, 500)
 TITLE = "{} \N{EN DASH} authsite"
-LOOKS: dict[str, dict[str, Any]] = {
-    "light": {},
-    "dark": {"color_scheme": "dark"},
-    "phone": MOBILE,
-    "narrow-and-dark": {"viewport": {"width": 320, "height": 640}, "color_scheme": "dark"},
-}
 
 
 @pytest.mark.parametrize("walked, username", [(walk, "mallory"), (walk_factors, "alice")])
-@pytest.mark.parametrize("look", LOOKS)
 def test_every_page_is_for_everybody_and_fits(
-    site: Site, open_page: OpenPage, look: str, walked: Walk, username: str
+    site: Site, open_page: OpenPage, walked: Walk, username: str
 ) -> None:
-    page = open_page(site, expect=ERRORS, **LOOKS[look])
+    page = open_page(site, expect=ERRORS)
     faults = []
 
-    for title in walked(page, site, f"{username}-{look}"):
+    for title in walked(page, site, username):
         expect(page).to_have_title(TITLE.format(title))
-        page.wait_for_load_state()
-        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            faults.append(f"{title}: scrolls sideways")
-        faults += [f"{title}: {fault}" for fault in axe(page)]
+        faults += faults_of(page, title)
 
     assert faults == []
 

@@ -34,6 +34,7 @@ def walk_factors(page: Page, site: Site, username: str) -> Iterator[str]:
     sign_in(page, username)
     yield from setting_up(page)
     codes = yield from keeping_codes(page)
+    yield from keeping_codes_late(page, site, codes)
     yield from with_several_apps(page)
     yield from showing_it_again(page, site)
     yield from with_few_codes(page, codes)
@@ -93,16 +94,26 @@ def keeping_codes(page: Page) -> Generator[str, None, list[str]]:
     return codes
 
 
+def keeping_codes_late(page: Page, site: Site, codes: list[str]) -> Iterator[str]:
+    """As after a quarter of an hour: not shown any more, and still not typed back."""
+    sql(site, "UPDATE accounts_recoverycodes SET saved_at = NULL")
+    page.goto(RECOVERY_CODES)
+    says(page, "10 codes are left.", "Have you kept them?")
+    yield "Recovery codes"
+    type_code(page, codes[9], "Finish")
+    says(page, "Your recovery codes are kept.")
+
+
 def with_several_apps(page: Page) -> Iterator[str]:
     page.goto(OVERVIEW)
     page.get_by_role("link", name="Rename or remove").click()
     says(page, "It is your last one")
     yield "Authenticator app"
-    page.get_by_label("Name of the app or phone").fill("")
+    page.get_by_label("Name", exact=True).fill("")
     press(page, "Rename")
     yield "Error: Authenticator app"
     page.goto(SETUP)
-    page.get_by_label("Name of the app or phone").fill(LONG_NAME)
+    page.get_by_label("Name", exact=True).fill(LONG_NAME)
     type_code(page, code_of(seed_in(page.content())), "Add the app")
     says(page, "The app was added.")
     yield "Two-step sign-in"
@@ -120,6 +131,10 @@ def showing_it_again(page: Page, site: Site) -> Iterator[str]:
     yield "Is it you?"
     type_code(page, WRONG, "Go on with the code")
     yield "Error: Is it you?"
+    sql(site, "UPDATE accounts_loginsession SET factor_at = NULL")
+    page.goto(SETUP)
+    expect(page.get_by_label("Password")).to_have_count(0)
+    yield "Is it you?"
     sql(site, "UPDATE accounts_loginsession SET browser = 'Safari', agent = ''")
     page.goto("/")
     says(page, "This browser isn’t the one that signed in.")
@@ -161,7 +176,7 @@ def having_lost_them(page: Page, site: Site, inside: list[Any]) -> Iterator[str]
     page.get_by_text("I’ve lost all of them").click()
     yield "Confirm it’s you"
     press(page, "Begin the waiting period")
-    says(page, "You have asked to remove them.")
+    says(page, "Somebody has asked to remove them.")
     yield "Confirm it’s you"
     outside = page.context.cookies()
     as_if_in(page, inside)
