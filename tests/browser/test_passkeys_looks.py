@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.attacks.steps import link_in, sql
 from tests.browser.looks import faults_of
@@ -52,7 +52,7 @@ class _Walk:
         page.get_by_label("Name").fill("x" * 65)
         self.authenticator.verify_user(True)
         press(page, "Add a passkey")
-        sees(page, "Add a passkey")
+        _is_refused(page)
         yield "add, a name too long"
         add_passkey(page, "W" * 64)
         keep_codes(page)
@@ -67,6 +67,7 @@ class _Walk:
         yield "one"
         page.get_by_label("Name").fill("")
         press(page, "Rename")
+        _is_refused(page)
         yield "one, without a name"
         page.goto("/accounts/2fa/")
         yield "all factors"
@@ -122,6 +123,11 @@ class _Walk:
         page.goto(link_in(self.site.wait_for_mail(to=address)))
         sees(page, "Open it where you signed up")
         yield "the link, elsewhere"
+
+
+def _is_refused(page: Page) -> None:
+    """Wait until the form is back, with what is wrong in it."""
+    expect(page.get_by_label("Name")).to_have_attribute("aria-invalid", "true")
 
 
 def test_every_page_of_passkeys_is_for_everybody_and_fits(site: Site, open_page: OpenPage) -> None:
