@@ -76,7 +76,7 @@ def test_3_4_a_sign_in_outlives_the_browser_only_if_asked_to(
         page.get_by_label("Username or email").fill(username)
         page.get_by_label("Password", exact=True).fill(PASSWORD)
         page.get_by_label("Keep me signed in").set_checked(remember)
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
         page.get_by_role("heading", name=f"Hello, {username}").wait_for()
     with browser() as context:
         page = context.new_page()

@@ -42,7 +42,7 @@ def fill_in_sign_in(page: Page, login: str) -> None:
     page.goto(LOGIN)
     page.get_by_label("Username or email").fill(login)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def member(site: Site, username: str, address: str = "") -> None:
