@@ -34,7 +34,7 @@ run: $(RUN_STAMP) ## run the site at http://localhost:8000 (PORT=, BIND= change 
 	exec $(PY) -m authsite
 
 test: $(DEV_STAMP) ## run the tests, in parallel
-	@$(PY) -m pytest --numprocesses auto --dist loadfile \
+	@$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
 	    -o faulthandler_timeout=120 -o faulthandler_exit_on_timeout=true
 
 check: $(DEV_STAMP) ## check format, lint, types, imports, deployment, migrations, templates

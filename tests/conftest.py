@@ -1,5 +1,6 @@
 """The fixtures that every test may ask for; the browser's are in ``tests.support.browser``."""
 
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -36,6 +37,50 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(site_clock, "_now", clock.now)
     return clock
+
+
+@pytest.fixture(autouse=True)
+def _no_key_of_another_test() -> Iterator[None]:
+    """The process forgets its signing keys, as the database's are rolled back."""
+    _forget_keys()
+    yield
+    _forget_keys()
+
+
+def _forget_keys() -> None:
+    if ring := sys.modules.get("accounts.tokens.ring"):
+        ring.forget()
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Argon2 at its least, in process, for all tests but those of what it costs.
+
+    They are marked ``dear_hashes``. A real site always hashes as in production.
+    """
+    from accounts.passwords.hashers import Argon2id
+
+    if not request.node.get_closest_marker("dear_hashes"):
+        monkeypatch.setattr(Argon2id, "memory_cost", 8)
+        monkeypatch.setattr(Argon2id, "time_cost", 1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_found_once() -> Iterator[None]:
+    """Each of Django's clients sets the site up anew; the files of all of them are the same."""
+    from whitenoise.middleware import WhiteNoiseMiddleware
+
+    find, found = WhiteNoiseMiddleware.add_files_from_finders, {}
+
+    def find_once(middleware: WhiteNoiseMiddleware) -> None:
+        if not found:
+            find(middleware)
+            found.update(middleware.files)
+        middleware.files |= found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", find_once)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -245,6 +245,7 @@ def test_3_6_a_get_asks_and_a_post_signs_out(client: Client, door: str) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.dear_hashes
 def test_3_7_equal_passwords_have_different_hashes_by_argon2id() -> None:
     alice, bob = make_user("alice").password, make_user("bob").password
     signed_up("carol")
@@ -265,6 +266,7 @@ OLD = {
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("old", OLD.values(), ids=OLD)
+@pytest.mark.dear_hashes
 def test_3_7_an_old_hash_is_renewed_at_sign_in_and_only_then(old: Callable[[], str]) -> None:
     alice = make_user("alice")
     before = old()

@@ -1,6 +1,7 @@
 """System 4: cookies, and the headers beside them."""
 
 import base64
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.acceptance.steps import (
     LOGOUT,
     PASSWORD,
     SIGNUP,
+    address_of,
+    code_in,
     confirm,
     is_signed_in,
     link_in,
@@ -27,7 +30,7 @@ from tests.acceptance.steps import (
     signed_up,
 )
 from tests.support.second import turn_on
-from tests.support.site import Site
+from tests.support.site import Site, text_of
 
 HSTS = "max-age=31536000; includeSubDomains; preload"
 CSP_OF_PAGES = (  # the nonce is there where a page has a script, which error pages don't
@@ -62,6 +65,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     key = folder / "secret_key"
     key.write_text(secrets.token(48))
     with Site(
+        data_dir=folder,
         ENVIRONMENT="production",
         ORIGIN="https://authsite.example",
         SECRET_KEY_FILE=str(key),
@@ -87,6 +91,31 @@ def test_4_1_under_https_every_cookie_is_bound_to_the_host_and_out_of_reach(
     for cookie in cookies.values():
         assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == (True, True, "Lax")
         assert (cookie["path"], cookie["domain"]) == ("/", "")
+
+
+def test_4_1_under_https_a_pages_refresh_cookie_is_stricter_still(production: Site) -> None:
+    client = production.client(**HTTPS, Origin=production.origin, X_Requested_With="authsite")
+    assert sign_up(client, "paula").status == 302
+    code = code_in(text_of(production.wait_for_mail(to=address_of("paula"))))
+    assert client.post(CONFIRM, {"code": code}).location == "/"
+    client.cookies.clear()
+
+    def call(method: str, path: str, **body: str) -> Any:
+        sent = json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        return client.request(method, f"/api/v1/{path}", body=sent, headers=headers)
+
+    for answer in (
+        call("POST", "session/", username="paula", password=PASSWORD),
+        call("POST", "session/refresh/"),
+        call("DELETE", "session/"),
+    ):
+        assert answer.status in {200, 204}
+        assert answer.cookies.keys() == {"__Host-refresh"}
+        cookie = answer.cookies["__Host-refresh"]
+        assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == (True, True, "Strict")
+        assert (cookie["path"], cookie["domain"]) == ("/", "")
+    assert client.cookies == {}
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

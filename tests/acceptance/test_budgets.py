@@ -17,6 +17,8 @@ from tests.acceptance.steps import LOGIN, address_of, make_user, sign_in, sign_i
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, enrolled, unused_code
 
+pytestmark = pytest.mark.dear_hashes
+
 KB = 1024
 
 

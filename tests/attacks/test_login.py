@@ -142,6 +142,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Any:
     return measure
 
 
+@pytest.mark.dear_hashes
 def test_unknown_pending_switched_off_and_without_password_cost_the_same(work: Any) -> None:
     make_user("alice")
     make_user("bob", password=None)  # type: ignore[arg-type]

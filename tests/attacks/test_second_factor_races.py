@@ -248,13 +248,11 @@ def at_the_door(nodes: Nodes, name: str) -> Client:
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_one_code_is_one_sign_in_at_two_processes(nodes: Nodes, race: Race) -> None:
-    for i in range(2):
-        race(nodes, f"{race.__name__.replace('_', '')[:18]}{'xyz'[i]}")
+    race(nodes, race.__name__.replace("_", "")[:18])
 
 
 def test_one_of_eight_browsers_enrols_at_the_door(strict: Nodes) -> None:
-    for i in range(2):
-        eight_browsers_enrol_at_the_door(strict, f"door{'xyz'[i]}")
+    eight_browsers_enrol_at_the_door(strict, "door")
 
 
 @pytest.mark.proof

@@ -13,17 +13,22 @@ OF_LOOKS = ("color-contrast", "link-in-text-block", "scrollable-region-focusable
 OVERFLOWS = "width => document.documentElement.scrollWidth > width"
 
 
-def faults_of(page: Page, stop: str) -> list[str]:
-    """On a computer, in light and dark, on a phone, and on the narrowest one in the dark."""
+def faults_of(page: Page, stop: str, *, every_look: bool = False) -> list[str]:
+    """On a computer, on a phone, and on the narrowest one in the dark.
+
+    ``every_look`` asks axe about the phone as well, and about the computer in the dark.
+    """
     page.wait_for_load_state()
     faults = [f"{stop}, light: {fault}" for fault in [*_wide(page, DESKTOP), *axe(page)]]
     with _phone(page):
-        faults += [f"{stop}, phone: {fault}" for fault in _in_this_look(page, MOBILE["viewport"])]
+        look = _in_this_look if every_look else _wide
+        faults += [f"{stop}, phone: {fault}" for fault in look(page, MOBILE["viewport"])]
     page.emulate_media(color_scheme="dark")
     for size in (NARROW, DESKTOP):  # a walk goes on as wide as it began
         page.set_viewport_size(size)
-        look = f"{size['width']} pixels and dark"
-        faults += [f"{stop}, {look}: {fault}" for fault in _in_this_look(page, size)]
+        if size == NARROW or every_look:
+            where = f"{stop}, {size['width']} pixels and dark"
+            faults += [f"{where}: {fault}" for fault in _in_this_look(page, size)]
     page.emulate_media(color_scheme="light")
     return faults
 

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.attacks.steps import CONFIRM, code_in, sql
@@ -17,6 +18,7 @@ IPHONE = (
     "(KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1"
 )
 LONG_AGO = "2020-01-01 20:30:00"
+BOTH_WAYS = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
 MUCH_HAPPENS = """
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60)
     INSERT INTO accounts_activity

@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import phone
 from tests.browser.steps import (
+    BOTH_WAYS,
     PASSWORD,
     go,
     press,
@@ -21,6 +22,7 @@ from tests.support.browser import OpenPage
 from tests.support.site import Site
 
 
+@BOTH_WAYS
 def test_a_person_signs_up_confirms_by_code_and_stays_signed_in(
     site: Site, open_page: OpenPage, scripts: bool
 ) -> None:

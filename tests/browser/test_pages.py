@@ -9,6 +9,7 @@ from tests.browser.looks import faults_of
 from tests.browser.steps import sees
 from tests.browser.walk import walk
 from tests.browser.walk_factors import walk_factors
+from tests.browser.walk_keys import walk_keys
 from tests.support.browser import OpenPage, axe
 from tests.support.site import Site
 
@@ -18,16 +19,19 @@ ERRORS = (400, 401, 403, 404, 429, 500)
 TITLE = "{} \N{EN DASH} authsite"
 
 
-@pytest.mark.parametrize("walked, username", [(walk, "mallory"), (walk_factors, "alice")])
+@pytest.mark.parametrize("every_look", [False, pytest.param(True, marks=pytest.mark.proof)])
+@pytest.mark.parametrize(
+    "walked, username", [(walk, "mallory"), (walk_factors, "alice"), (walk_keys, "bob")]
+)
 def test_every_page_is_for_everybody_and_fits(
-    site: Site, open_page: OpenPage, walked: Walk, username: str
+    site: Site, open_page: OpenPage, walked: Walk, username: str, every_look: bool
 ) -> None:
     page = open_page(site, expect=ERRORS)
     faults = []
 
-    for title in walked(page, site, username):
+    for title in walked(page, site, f"{username}{every_look:d}"):
         expect(page).to_have_title(TITLE.format(title))
-        faults += faults_of(page, title)
+        faults += faults_of(page, title, every_look=every_look)
 
     assert faults == []
 

@@ -1,7 +1,6 @@
 """Passkeys in a browser that keeps them: signing up, signing in, and proving it anew."""
 
-import re
-
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.attacks.steps import code_in, sql
@@ -10,17 +9,17 @@ from tests.browser.passkeys import (
     LOGIN,
     LONG_AGO,
     PASSKEYS,
+    WANTED,
     add_here,
     add_passkey,
     enter,
     keep_codes,
-    leave,
     sign_up_by_passkey,
     turn_on_codes,
 )
 from tests.browser.steps import PASSWORD, member, press, says, sees, sign_in, sign_out
 from tests.support.browser import OpenPage
-from tests.support.second import CHALLENGE, RECOVERY_CODES, code_of
+from tests.support.second import RECOVERY_CODES
 from tests.support.site import Site
 from tests.support.virtual_authenticator import (
     AUTOFILL_WAITS,
@@ -31,7 +30,6 @@ from tests.support.virtual_authenticator import (
 )
 
 SITE = {"LIMITS_SCALE": "100"}
-WANTED = "/accounts/activity/?from=mail"
 
 
 def test_signing_up_takes_no_password_and_leads_where_one_wanted_to_go(
@@ -106,6 +104,7 @@ def test_a_passkey_offered_among_the_names_signs_in_and_keeps_next(page: Page, s
     assert cookies["sessionid"]["expires"] != -1
 
 
+@pytest.mark.proof
 def test_two_people_share_a_browser_and_each_passkey_opens_its_own_account(
     page: Page, site: Site
 ) -> None:
@@ -186,6 +185,7 @@ def test_adding_one_asks_for_a_fresh_proof_which_a_passkey_is(page: Page, site: 
     says(page, "First", "Second")
 
 
+@pytest.mark.proof
 def test_an_added_passkey_is_told_and_ends_every_other_sign_in(
     page: Page, site: Site, open_page: OpenPage
 ) -> None:
@@ -200,76 +200,6 @@ def test_an_added_passkey_is_told_and_ends_every_other_sign_in(
     site.wait_for_mail(to="told@example.org", subject="passkey was added")
     other.reload()
     sees(other, "Sign in")
-
-
-def test_all_must_have_a_factor_and_who_signs_up_by_passkey_adds_one_once(
-    open_page: OpenPage,
-) -> None:
-    with Site(SECOND_FACTOR="all") as strict:
-        page = open_page(strict)
-        page.add_init_script(NO_AUTOFILL)
-        VirtualAuthenticator(page)
-
-        sign_up_by_passkey(page, strict, "alice", next_url=WANTED.replace("?", "%3F"))
-        says(page, "before it lets you in")
-        add_here(page)
-        keep_codes(page)
-
-        expect(page).to_have_url(strict.origin + WANTED)
-
-
-def test_staff_who_need_a_passkey_add_one_at_the_door_and_codes_open_it_no_longer(
-    open_page: OpenPage,
-) -> None:
-    with Site(STAFF_FACTOR="passkey") as strict:
-        page = open_page(strict)
-        enter(page, strict, "carol")
-        seed = turn_on_codes(page)
-        keep_codes(page)
-        sign_out(page)
-        sql(strict, "UPDATE accounts_user SET is_staff = 1, is_superuser = 1")
-        sql(strict, "UPDATE accounts_authenticator SET last_t = 0")
-
-        page.goto("/admin/")
-        sign_in(page, "carol")
-        sees(page, "Confirm it’s you")
-        page.get_by_label("Code").fill(code_of(seed))
-        press(page, "Go on")
-        sees(page, "Add a passkey")
-        says(page, "asks you for a passkey")
-        assert page.get_by_role("link", name="authenticator app").count() == 0
-        page.goto("/")
-        sees(page, "Sign in")
-        page.goto(ADD)
-        add_here(page)
-        expect(page).to_have_url(re.compile("/admin/$"))
-
-        page.get_by_role("button", name="Sign out").click()
-        sees(page, "Sign in")
-        sign_in(page, "carol")
-        sees(page, "Confirm it’s you")
-        assert page.get_by_role("link", name="Use your authenticator app").count() == 0
-        assert page.get_by_label("Don’t ask in this browser").count() == 0
-        sql(strict, "UPDATE accounts_authenticator SET last_t = 0")
-        page.goto(f"{CHALLENGE}?method=recovery_code")
-        page.get_by_label("Code").fill(code_of(seed))
-        press(page, "Go on")
-        sees_no_entry(page)
-        page.goto(CHALLENGE)
-        press(page, "Use your passkey")
-        sees(page, "Hello, carol")
-        page.goto(PASSKEYS)
-        page.get_by_role("link", name="Rename or remove").click()
-        says(page, "Your account must have a passkey.")
-        leave(page)
-
-
-def sees_no_entry(page: Page) -> None:
-    """Still at the door, the code refused or worth nothing."""
-    expect(page.get_by_role("heading", level=1)).to_have_text(
-        re.compile("Confirm it’s you|Add a passkey")
-    )
-    assert page.request.get("/", max_redirects=0).status == 302
 
 
 def test_the_recovery_codes_of_a_passkey_open_the_account_without_it(

@@ -123,6 +123,7 @@ def test_a_cancelled_new_passkey_leaves_a_message_and_adds_none(page: Page, site
     says(page, "None yet.")
 
 
+@pytest.mark.proof
 def test_what_nobody_has_verified_signs_nobody_in_but_is_a_second_step(
     page: Page, site: Site
 ) -> None:
@@ -137,6 +138,7 @@ def test_what_nobody_has_verified_signs_nobody_in_but_is_a_second_step(
     sees(page, "Hello, unverified")
 
 
+@pytest.mark.proof
 def test_what_a_passkey_has_signed_signs_in_once(
     page: Page, site: Site, open_page: OpenPage
 ) -> None:
@@ -165,6 +167,7 @@ def test_what_a_passkey_has_signed_signs_in_once(
     expect(first.get_by_text("may have been copied")).to_have_count(0)
 
 
+@pytest.mark.proof
 def test_of_an_original_and_its_copy_the_one_that_counts_behind_is_refused_and_told(
     page: Page, site: Site, open_page: OpenPage
 ) -> None:
@@ -206,7 +209,9 @@ def test_where_autofill_fails_unasked_nothing_is_said(page: Page, site: Site) ->
     expect(page.locator("[data-problem]")).to_be_hidden()
 
 
-@pytest.mark.parametrize("path", [LOGIN, "/accounts/login/passkey/"])
+@pytest.mark.parametrize(
+    "path", [LOGIN, pytest.param("/accounts/login/passkey/", marks=pytest.mark.proof)]
+)
 def test_a_page_left_open_for_too_long_is_renewed_by_its_button(
     page: Page, site: Site, path: str
 ) -> None:

@@ -1,5 +1,6 @@
 """Trusted browsers: where the second step is skipped for a while, and how that ends."""
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.attacks.steps import sql
@@ -55,6 +56,7 @@ def test_a_browser_is_trusted_only_if_one_says_so_and_until_one_ends_it(
     enter_password(page, "trusting", "Confirm it’s you")
 
 
+@pytest.mark.proof
 def test_the_trust_in_all_browsers_ends_at_once(
     page: Page, site: Site, open_page: OpenPage
 ) -> None:
@@ -83,6 +85,7 @@ def test_the_trust_in_all_browsers_ends_at_once(
         enter_password(browser, "many", "Confirm it’s you")
 
 
+@pytest.mark.proof
 def test_one_browser_is_trusted_for_each_of_two_people_alone(page: Page, site: Site) -> None:
     page.add_init_script(NO_AUTOFILL)
     for name in ("one", "two", "three"):
@@ -108,6 +111,7 @@ def test_one_browser_is_trusted_for_each_of_two_people_alone(page: Page, site: S
             sign_out(page)
 
 
+@pytest.mark.proof
 def test_a_code_gives_trust_too_and_a_new_password_ends_it(page: Page, site: Site) -> None:
     enter(page, site, "coder")
     seed = turn_on_codes(page)
@@ -132,6 +136,7 @@ def test_a_code_gives_trust_too_and_a_new_password_ends_it(page: Page, site: Sit
     sees(page, "Confirm it’s you")
 
 
+@pytest.mark.proof
 def test_a_new_passkey_ends_the_trust(page: Page, site: Site) -> None:
     authenticator = enter(page, site, "adding")
     add_passkey(page)

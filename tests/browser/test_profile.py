@@ -8,6 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.attacks.steps import sql
 from tests.browser.steps import (
+    BOTH_WAYS,
     PASSWORD,
     go,
     member,
@@ -143,6 +144,7 @@ def test_a_person_is_greeted_by_the_display_name_and_in_the_language_chosen(
     expect(page.get_by_label("E-Mail-Adresse")).to_be_visible()
 
 
+@BOTH_WAYS
 def test_times_are_those_of_the_zone_chosen(site: Site, page: Page, scripts: bool) -> None:
     username = f"erin{scripts:d}"
     arrive(site, page, username)

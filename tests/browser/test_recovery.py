@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.attacks.steps import sql
 from tests.browser.steps import (
+    BOTH_WAYS,
     IPHONE,
     PASSWORD,
     go,
@@ -44,6 +45,7 @@ def arrive(page: Page, username: str, password: str = PASSWORD) -> None:
     sees(page, f"Hello, {username}")
 
 
+@BOTH_WAYS
 def test_a_forgotten_password_is_replaced_by_mail_and_every_other_browser_is_out(
     site: Site, page: Page, phone: Page, scripts: bool
 ) -> None:
@@ -103,6 +105,7 @@ def test_a_change_of_password_ends_the_other_browser_and_says_so(
     read_mail(page, site, username, about="The password was changed")
 
 
+@BOTH_WAYS
 def test_a_code_by_mail_signs_in_after_a_wrong_one_and_leads_where_one_wanted_to_go(
     site: Site, page: Page, scripts: bool
 ) -> None:

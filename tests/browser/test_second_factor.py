@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.attacks.steps import sql
 from tests.browser import phone
 from tests.browser.steps import (
+    BOTH_WAYS,
     PASSWORD,
     go,
     member,
@@ -50,6 +51,7 @@ def turn_on(page: Page, site: Site, username: str, folder: Path) -> tuple[str, l
     return secret, recovery_codes_on(page.content())
 
 
+@BOTH_WAYS
 def test_a_person_scans_the_code_keeps_the_others_and_signs_in_in_two_steps(
     site: Site, open_page: OpenPage, scripts: bool, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.attacks.steps import sql
 from tests.browser.steps import (
+    BOTH_WAYS,
     IPHONE,
     PASSWORD,
     go,
@@ -21,8 +22,11 @@ from tests.browser.steps import (
     sign_up,
     type_code,
 )
-from tests.support.browser import MOBILE, OpenPage
+from tests.support.browser import MOBILE, WITH_WINDOW, OpenPage
 from tests.support.site import Site
+
+# What one goes back to is kept by a browser with a window only.
+BROWSERS = WITH_WINDOW
 
 
 def at_a_desk_and_on_a_phone(
@@ -95,6 +99,7 @@ def test_the_link_of_that_mail_locks_the_account_down_in_a_browser_that_is_not_s
     sees(elsewhere, "This link doesn’t work any more")
 
 
+@BOTH_WAYS
 def test_5_5_after_sign_out_the_back_button_shows_nothing_of_the_account(
     site: Site, open_page: OpenPage, scripts: bool
 ) -> None:

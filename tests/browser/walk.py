@@ -289,7 +289,7 @@ def in_bad_luck(page: Page, site: Site) -> Iterator[str]:
     yield "The form was not accepted"
     page.goto("/accounts/login/")
     page.locator("main form").first.evaluate(
-        "form => form.append(...Array.from({length: 200}, () => form.elements[0].cloneNode()))"
+        "form => form.append(...Array.from({length: 300}, () => form.elements[0].cloneNode()))"
     )
     press(page, "Sign in")
     yield "Bad request"

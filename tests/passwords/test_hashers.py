@@ -8,6 +8,8 @@ from django.test import Client
 
 from accounts.passwords import hashers, services
 
+pytestmark = pytest.mark.dear_hashes
+
 
 @pytest.fixture
 def every_slot_taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -31,6 +33,10 @@ def test_who_signs_in_while_all_slots_are_taken_is_told_when_to_come_back(client
 @pytest.mark.usefixtures("every_slot_taken")
 def test_other_pages_answer_while_all_slots_are_taken(client: Client) -> None:
     assert client.get("/accounts/login/").status_code == 200
+
+
+def test_a_hash_costs_what_owasp_asks_at_least() -> None:
+    assert services.hash_password("a password").startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
 
 
 def test_a_slot_comes_back_also_after_a_failure() -> None:

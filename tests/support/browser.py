@@ -22,7 +22,9 @@ from tests.support.site import Site
 
 TIMEOUT_MS = 10_000
 SETTLE_MS = 50
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# The same engine without a window takes little more than half the time.
+WITH_WINDOW = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES = ("chromium-headless-shell", *WITH_WINDOW)
 ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
@@ -88,9 +90,12 @@ class Watch:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One browser a module: while Playwright's loop runs, Django refuses the thread its ORM."""
-    program = find(*NAMES) or missing("Chromium")
+def chromium(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """One browser a module: while Playwright's loop runs, Django refuses the thread its ORM.
+
+    ``BROWSERS`` of the module says which programs will do.
+    """
+    program = find(*getattr(request.module, "BROWSERS", NAMES)) or missing("Chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program,
