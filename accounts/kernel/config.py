@@ -1,14 +1,11 @@
-"""Our own settings: one frozen object, read once from the environment and checked as a whole."""
+"""Our own settings: one frozen object, checked as a whole."""
 
-import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from accounts.kernel import secrets
 from accounts.kernel.client import Network
 from accounts.kernel.readers import (
     address,
@@ -20,21 +17,16 @@ from accounts.kernel.readers import (
     mailbox,
     networks,
     origin,
+    origins,
     scale,
     whole,
     words,
 )
 
 DATA_DIR = Path("var")
+# A key that has stopped signing is published until its last token has ended.
+LONGEST_ACCESS_TOKEN = 3600
 WEAK = "weak: at least 50 varied characters, made by make_secret"
-
-
-class ConfigError(Exception):
-    """The settings as given can't be run with; each fault is one line."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
 
 
 def knob(
@@ -164,6 +156,49 @@ class Config:
         "The end of a sign-in without remember-me, in days.", whole(3650), default=1
     )
     remember_days: int = knob("The end of a sign-in with it, in days.", whole(3650), default=30)
+    token_algorithm: str = knob(
+        "What access tokens are signed with: `RS256` (RSA), `ES256` (P-256) or `EdDSA` (Ed25519). "
+        "Counts when a key is made: `rotate_signing_key`.",
+        choice("RS256", "ES256", "EdDSA"),
+        default="RS256",
+    )
+    signing_key_days: int = knob(
+        "The age at which the key that signs them gets a successor by itself, in days; 0: never.",
+        whole(3650, least=0),
+        default=90,
+    )
+    access_token_seconds: int = knob(
+        "The life of an access token, in seconds, 30 to 3600. This site refuses one as soon as its "
+        "sign-in has ended; other services believe it until then.",
+        whole(LONGEST_ACCESS_TOKEN, least=30),
+        default=300,
+    )
+    refresh_token_days: int = knob(
+        "The end of a sign-in over the API, however often its tokens are renewed, in days.",
+        whole(3650),
+        default=30,
+    )
+    refresh_idle_days: int = knob(
+        "The end of one whose tokens aren't renewed, in days.", whole(3650), default=7
+    )
+    token_audiences: tuple[str, ...] = knob(
+        "The services, besides this site, that access tokens may be asked for, as they name "
+        "themselves (`aud`): `https://shop.example.org`.",
+        words,
+        default=(),
+    )
+    cors_origins: tuple[str, ...] = knob(
+        "Origins whose pages may call the API by script: `https://app.example.org`. Their refresh "
+        "tokens are in a cookie, so they must belong to the same site (registrable domain).",
+        origins,
+        default=(),
+    )
+    api_basic_password: str = knob(
+        "Whether calls of the API take a username and a password by HTTP Basic, `on` or `off`. A "
+        "hash for each call. If not given, `on` in development only. A second factor is never "
+        "skipped.",
+        choice("on", "off"),
+    )
     activity_days: int = knob(
         "How long `prune` keeps the history of accounts, in days: at least the 30 that a link of a "
         "notice is good for.",
@@ -198,6 +233,11 @@ class Config:
         """The address, as a URI (RFC 6068), of whoever answers for the site."""
         return self.security_contact or f"mailto:{quote(self.mail_from, safe='@+')}"
 
+    @property
+    def takes_basic(self) -> bool:
+        """Whether calls take a password by HTTP Basic."""
+        return (self.api_basic_password or ("on" if self.development else "off")) == "on"
+
     def faults(self) -> list[str]:
         """What makes these settings unsafe to run with, a sentence each."""
         wrong = [
@@ -210,70 +250,15 @@ class Config:
             (not self.origin, "ORIGIN is missing"),
             (not self.email_url, "EMAIL_URL is missing"),
             (not self.mail_from, "MAIL_FROM is missing"),
+            (
+                not self.development and any(o.startswith("http:") for o in self.cors_origins),
+                "CORS_ORIGINS: one is not https",
+            ),
             (bool(self.origin) and not (self.https or self.development), "ORIGIN is not https"),
         ]
         return [sentence for is_wrong, sentence in wrong if is_wrong]
 
 
-def read(environ: Mapping[str, str], root: Path) -> Config:
-    """The settings in ``environ``, paths taken from ``root``; ``ConfigError`` names all faults."""
-    faults: list[str] = []
-    given: dict[str, Any] = {}
-    for setting in fields(Config):
-        name = setting.name.upper()
-        try:
-            text = _text(environ, name, secret=setting.metadata["secret"])
-            if text:
-                given[setting.name] = setting.metadata["read"](text)
-        except (ValueError, OSError) as error:
-            faults.append(f"{name} {error}")
-    if not faults:
-        folder = root / given.get("data_dir", DATA_DIR)
-        given |= {"data_dir": folder}
-        if "database_url" not in given:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            given["database_url"] = f"sqlite:///{quote(str(folder / 'db.sqlite3'))}"
-        if given.get("environment") == "development":
-            _supply(given, folder)
-        config = Config(**given)
-        faults = config.faults()
-    if faults:
-        raise ConfigError(faults)
-    return config
-
-
 def _is_strong(secret: str) -> bool:
     """As Django's deployment check has it (security.W009): long, varied, no template's."""
     return len(secret) >= 50 and len(set(secret)) >= 5 and not secret.startswith("django-insecure-")
-
-
-def _text(environ: Mapping[str, str], name: str, *, secret: bool) -> str:
-    path = environ.get(f"{name}_FILE") if secret else None
-    return (Path(path).read_text() if path else environ.get(name, "")).strip()
-
-
-def _supply(given: dict[str, Any], folder: Path) -> None:
-    """What development has by itself, so that one command is enough."""
-    given.setdefault("origin", f"http://localhost:{given.get('port', Config.port)}")
-    given.setdefault("secret_key", _kept(folder / "secret_key", secrets.token(48)))
-    given.setdefault(
-        "encryption_keys", (_kept(folder / "encryption_key", secrets.encryption_key()),)
-    )
-    given.setdefault("email_url", (folder / "mail").as_uri())
-    given.setdefault("mail_from", "authsite@localhost")
-
-
-def _kept(path: Path, fresh: str) -> str:
-    """The secret in ``path``, put there first if it is missing; two starts at once agree on one.
-
-    The file is complete before it gets its name, and only the first link wins.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(fresh)
-        with suppress(FileExistsError):
-            path.hardlink_to(draft)
-        draft.unlink()
-    return path.read_text()

@@ -82,6 +82,11 @@ def origin(text: str) -> str:
     return text.rstrip("/").lower()
 
 
+def origins(text: str) -> tuple[str, ...]:
+    """A reader of a list of origins."""
+    return tuple(origin(word) for word in words(text))
+
+
 def mailbox(text: str) -> str:
     """A reader of a bare email address."""
     try:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from accounts.kernel.config import ConfigError, read
+from accounts.kernel.environment import ConfigError, read
 from accounts.kernel.secrets import encryption_key, token
 
 GOOD = {
@@ -26,6 +26,10 @@ UNSAFE = {
         "https://a.example/path",
         "https://a b",
     ],
+    "CORS_ORIGINS": [
+        *("*", "null", "app.example.org", "https://*.example.org", "https://app.example.org/x"),
+        *("http://app.example.org", "https://app.example.org https://x@app.example.org"),
+    ],
     "EMAIL_URL": ["smtp://user:hunter2#x@mail:587", "smtp://user:hunter2@mail:no", "mail"],
     "DATABASE_URL": ["mysql://root:hunter2@db/x", "postgres://u:hunter2#@db/x"],
     "MAIL_FROM": ["nobody", "Team <team@example.org>"],
@@ -36,6 +40,8 @@ UNSAFE = {
     "SESSION_IDLE_MINUTES": ["0", "-1"],
     "SESSION_DAYS": ["0", "1.5"],
     "ACTIVITY_DAYS": ["29", "forever"],
+    "TOKEN_ALGORITHM": ["HS256", "none", "rs256"],
+    "SIGNING_KEY_DAYS": ["-1", "3651"],
     "REMEMBER_DAYS": ["99999999"],
     "PORT": ["0", "99999"],
     "BIND": ["everywhere"],

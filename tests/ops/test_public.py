@@ -9,7 +9,7 @@ from django.conf import settings
 from django.test import Client
 
 from accounts.codes.services import CODE_LIFE
-from accounts.kernel.config import ConfigError, read
+from accounts.kernel.environment import ConfigError, read
 from accounts.mail.services import GIVE_UP
 from accounts.signup.services import LIFE
 from tests.acceptance.steps import make_user
@@ -25,7 +25,7 @@ def config(contact: str) -> Any:
 @pytest.fixture
 def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading settings makes no folder and no key."""
-    monkeypatch.setattr("accounts.kernel.config._kept", lambda _path, fresh: fresh * 2)
+    monkeypatch.setattr("accounts.kernel.environment._kept", lambda _path, fresh: fresh * 2)
     monkeypatch.setattr(Path, "mkdir", lambda *_args, **_options: None)
 
 

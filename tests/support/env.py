@@ -28,7 +28,8 @@ def clean(data_dir: Path) -> dict[str, str]:
 
 
 DATA_DIR = Path(tempfile.mkdtemp(prefix="authsite-tests-"))
-os.environ.update(clean(DATA_DIR))
+# An RSA key takes half a second to make; where it matters, a test makes one.
+os.environ.update(clean(DATA_DIR) | {"TOKEN_ALGORITHM": "ES256"})
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

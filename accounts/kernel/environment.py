@@ -1,0 +1,79 @@
+"""Our own settings, read once from the environment."""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from accounts.kernel import secrets
+from accounts.kernel.config import DATA_DIR, Config
+
+
+class ConfigError(Exception):
+    """The settings as given can't be run with; each fault is one line."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def read(environ: Mapping[str, str], root: Path) -> Config:
+    """The settings in ``environ``, paths taken from ``root``; ``ConfigError`` names all faults."""
+    faults: list[str] = []
+    given: dict[str, Any] = {}
+    for setting in fields(Config):
+        name = setting.name.upper()
+        try:
+            text = _text(environ, name, secret=setting.metadata["secret"])
+            if text:
+                given[setting.name] = setting.metadata["read"](text)
+        except (ValueError, OSError) as error:
+            faults.append(f"{name} {error}")
+    if not faults:
+        folder = root / given.get("data_dir", DATA_DIR)
+        given |= {"data_dir": folder}
+        if "database_url" not in given:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            given["database_url"] = f"sqlite:///{quote(str(folder / 'db.sqlite3'))}"
+        if given.get("environment") == "development":
+            _supply(given, folder)
+        config = Config(**given)
+        faults = config.faults()
+    if faults:
+        raise ConfigError(faults)
+    return config
+
+
+def _text(environ: Mapping[str, str], name: str, *, secret: bool) -> str:
+    path = environ.get(f"{name}_FILE") if secret else None
+    return (Path(path).read_text() if path else environ.get(name, "")).strip()
+
+
+def _supply(given: dict[str, Any], folder: Path) -> None:
+    """What development has by itself, so that one command is enough."""
+    given.setdefault("origin", f"http://localhost:{given.get('port', Config.port)}")
+    given.setdefault("secret_key", _kept(folder / "secret_key", secrets.token(48)))
+    given.setdefault(
+        "encryption_keys", (_kept(folder / "encryption_key", secrets.encryption_key()),)
+    )
+    given.setdefault("email_url", (folder / "mail").as_uri())
+    given.setdefault("mail_from", "authsite@localhost")
+
+
+def _kept(path: Path, fresh: str) -> str:
+    """The secret in ``path``, put there first if it is missing; two starts at once agree on one.
+
+    The file is complete before it gets its name, and only the first link wins.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(fresh)
+        with suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
+    return path.read_text()
