@@ -2,10 +2,12 @@
 
 from accounts.activity.models import Activity
 from accounts.addresses.models import PendingAddress
+from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.mail.models import OutgoingMail
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.throttle.models import Budget, FamiliarPlace
+from accounts.tokens.models import SigningKey, TokenChallenge
 from accounts.twofactor.models import (
     Authenticator,
     FactorRecovery,
@@ -17,6 +19,7 @@ from accounts.twofactor.models import (
 from accounts.users.models import Address, PendingSignup, User, Username
 
 __all__ = [
+    "APIKey",
     "Activity",
     "Address",
     "Authenticator",
@@ -31,7 +34,9 @@ __all__ = [
     "PendingAddress",
     "PendingSignup",
     "RecoveryCodes",
+    "SigningKey",
     "SpentChallenge",
+    "TokenChallenge",
     "TrustedBrowser",
     "User",
     "Username",

@@ -2,6 +2,7 @@
 
 from accounts.activity.urls import urlpatterns as activity
 from accounts.addresses.urls import urlpatterns as addresses
+from accounts.apikeys.urls import urlpatterns as apikeys
 from accounts.credentials.urls import urlpatterns as credentials
 from accounts.enrolment.urls import urlpatterns as enrolment
 from accounts.lockdown.urls import urlpatterns as lockdown
@@ -12,10 +13,12 @@ from accounts.profile.urls import urlpatterns as profile
 from accounts.sessions.urls import urlpatterns as sessions
 from accounts.signin.urls import urlpatterns as signin
 from accounts.signup.urls import urlpatterns as signup
+from accounts.tokens.urls import urlpatterns as tokens
 
 urlpatterns = [
     *profile,
     *sessions,
+    *apikeys,
     *activity,
     *lockdown,
     *addresses,
@@ -24,6 +27,7 @@ urlpatterns = [
     *passwords,
     *signup,
     *signin,
+    *tokens,
     *ops,
     *mail,
 ]

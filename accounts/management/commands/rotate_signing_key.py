@@ -1,0 +1,101 @@
+"""``rotate_signing_key``: a new key for access tokens, made here or brought along."""
+
+import sys
+from getpass import getpass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import IntegrityError
+
+from accounts.tokens import keys, ring
+from accounts.tokens.models import SigningKey
+from accounts.tokens.states import MAX_AGE, RELOAD
+
+# A key of 8192 bits has 6.4 kB.
+LARGEST_FILE = 65_536
+
+
+class Command(BaseCommand):
+    """Nothing of the key is printed but its thumbprint, the ``kid`` of its tokens."""
+
+    help = "Add a signing key. It's published at once and signs ten minutes later."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """How urgent it is, and which key."""
+        parser.add_argument(
+            "--now",
+            action="store_true",
+            help="the present key may be known to others: withdraw it, with all tokens it signed",
+        )
+        parser.add_argument("--key-file", help="the new private key, in PEM; - for standard input")
+        parser.add_argument("--passphrase-file", help="what opens the key file, if it's encrypted")
+
+    def handle(
+        self,
+        *_args: Any,
+        now: bool,
+        key_file: str | None,
+        passphrase_file: str | None,
+        **_options: Any,
+    ) -> None:
+        """Add it, and say when it signs."""
+        try:
+            if key_file:
+                added = ring.add(_own(key_file, passphrase_file), now=now)
+            else:
+                added = ring.rotate(now=now)
+        except keys.KeyRefused as error:
+            raise CommandError(str(error)) from None
+        except IntegrityError:
+            raise CommandError("Another key was added at this moment. Run it again.") from None
+        self.stdout.write(_told(added))
+        if now:
+            self.stdout.write(WITHDRAWN)
+
+
+WITHDRAWN = (
+    "All former keys are withdrawn, and the access tokens that they signed are worth nothing: "
+    f"in server processes that run within {RELOAD.seconds} s (restart them to be sure), at other "
+    f"verifiers when their copy of the published keys is {MAX_AGE.seconds} s old."
+)
+
+
+def _told(added: SigningKey) -> str:
+    is_waiting = added.signs_at > added.made_at
+    when = f"from {added.signs_at:%Y-%m-%d %H:%M:%S} UTC on" if is_waiting else "from now on"
+    return f"{added.kid} ({added.algorithm}) signs {when}."
+
+
+def _own(key_file: str, passphrase_file: str | None) -> keys.PrivateKey:
+    """The operator's key, if it's one of ``TOKEN_ALGORITHM``."""
+    text = _read(key_file)
+    passphrase = _read(passphrase_file).rstrip(b"\r\n") if passphrase_file else None
+    try:
+        key = keys.load(text, passphrase)
+    except keys.PassphraseNeeded:
+        if not sys.stdin.isatty():
+            raise CommandError("The key is encrypted: give --passphrase-file.") from None
+        key = keys.load(text, getpass("Passphrase of the key: ").encode())
+    algorithm, wanted = keys.algorithm_of(key), settings.AUTHSITE.token_algorithm
+    if algorithm != wanted:
+        raise CommandError(
+            f"The key signs {algorithm}, and TOKEN_ALGORITHM is {wanted}. Set it to {algorithm} "
+            f"for the site and this command, or bring a key for {wanted}."
+        )
+    return key
+
+
+def _read(path: str) -> bytes:
+    try:
+        if path == "-":
+            text = sys.stdin.buffer.read(LARGEST_FILE + 1)
+        else:
+            with Path(path).open("rb") as file:
+                text = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise CommandError(f"{path} can’t be read: {error.strerror}.") from None
+    if len(text) > LARGEST_FILE:
+        raise CommandError(f"{path} is too large for a key.")
+    return text

@@ -1,0 +1,166 @@
+"""Keys themselves: made, read from files, judged, and told apart. Nothing is stored here.
+
+Three kinds sign: RSA (RS256), P-256 (ES256) and Ed25519 (EdDSA); RFC 7518 section 3, RFC 8037.
+"""
+
+import base64
+import json
+import re
+from hashlib import sha256
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    load_ssh_private_key,
+)
+from jwt import PyJWK, get_algorithm_by_name
+
+from accounts.kernel.errors import PublicError
+
+type PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
+type PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
+type Jwk = dict[str, str]
+
+# NIST SP 800-57 part 1: 128 bits of strength.
+RSA_BITS = 3072
+# RFC 7518 section 3.3 wants 2048. Beyond 8192 a signature takes a tenth of a second and more.
+LEAST_RSA_BITS, MOST_RSA_BITS = 2048, 8192
+# FIPS 186-5 section 5.4 wants an odd one above 2^16; with 3 forgeries have been made.
+LEAST_EXPONENT = 65537
+
+# The members that RFC 7638 section 3.2 and RFC 8037 section 2 make the thumbprint of are the whole
+# public key, and nothing but it.
+MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
+
+# A key that is for RSA-PSS only says so in its first bytes (RFC 8017 appendix A.2.3).
+PKCS8 = re.compile(rb"-----BEGIN PRIVATE KEY-----\s+([A-Za-z0-9+/=]{64})")
+ID_RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
+
+
+class KeyRefused(PublicError):
+    """A key that can't sign here. The sentence is for operators, and says nothing of the key."""
+
+    code = "key_refused"
+
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self.message = message
+
+
+class PassphraseNeeded(KeyRefused):
+    """The key is encrypted, and no passphrase was given."""
+
+
+def generate(algorithm: str) -> PrivateKey:
+    """A new key for RS256, ES256 or EdDSA; the randomness is OpenSSL's, seeded by the system."""
+    match algorithm:
+        case "RS256":
+            return generate_rsa(public_exponent=LEAST_EXPONENT, key_size=RSA_BITS)
+        case "ES256":
+            return generate_private_key(SECP256R1())
+        case "EdDSA":
+            return Ed25519PrivateKey.generate()
+    raise ValueError(algorithm)
+
+
+def load(text: bytes, password: bytes | None = None) -> PrivateKey:
+    """The key in a file of ``openssl`` (PKCS#1, PKCS#8, SEC1) or ``ssh-keygen``; `KeyRefused`."""
+    if b"PRIVATE KEY-----" not in text:
+        raise KeyRefused("This is no private key in PEM: the file has no line “PRIVATE KEY”.")
+    is_ssh = b"BEGIN OPENSSH PRIVATE KEY" in text
+    try:
+        key = (load_ssh_private_key if is_ssh else load_pem_private_key)(text, password or None)
+    except TypeError:
+        if password:
+            raise KeyRefused("The key isn’t encrypted: leave the passphrase out.") from None
+        raise PassphraseNeeded("The key is encrypted, and no passphrase was given.") from None
+    except UnsupportedAlgorithm:
+        raise KeyRefused(_unsupported(is_encrypted_ssh=is_ssh and bool(password))) from None
+    except (ValueError, NotImplementedError):  # the latter for a point that isn't written in full
+        raise KeyRefused(
+            "The passphrase is wrong, or the key is damaged."
+            if password
+            else "The key can’t be read: it’s damaged, or of a kind that can’t sign here."
+        ) from None
+    if (head := PKCS8.search(text)) and ID_RSASSA_PSS in base64.b64decode(head[1]):
+        raise KeyRefused("The key is for RSA-PSS only, and RS256 isn’t that.")
+    return _judged(key)
+
+
+def _unsupported(*, is_encrypted_ssh: bool) -> str:
+    if is_encrypted_ssh:
+        return (
+            "A key that is encrypted in OpenSSH’s own format can’t be read. Write it anew: "
+            "ssh-keygen -p -m PKCS8 -f FILE"
+        )
+    return "Keys of this kind can’t sign here: RSA, P-256 and Ed25519 can."
+
+
+def _judged(key: object) -> PrivateKey:
+    """``key``, if it's one to sign with."""
+    match key:
+        case RSAPrivateKey():
+            if not LEAST_RSA_BITS <= key.key_size <= MOST_RSA_BITS:
+                sentence = f"RSA keys have {LEAST_RSA_BITS} to {MOST_RSA_BITS} bits here"
+                raise KeyRefused(f"{sentence}, and this one has {key.key_size}.")
+            exponent = key.public_key().public_numbers().e
+            if exponent < LEAST_EXPONENT or exponent % 2 == 0:
+                raise KeyRefused(
+                    f"The exponent of an RSA key is odd and at least {LEAST_EXPONENT}."
+                )
+            return key
+        case EllipticCurvePrivateKey():
+            if not isinstance(key.curve, SECP256R1):
+                raise KeyRefused(f"The curve is P-256 here, and this one is {key.curve.name}.")
+            return key
+        case Ed25519PrivateKey():
+            return key
+    raise KeyRefused(_unsupported(is_encrypted_ssh=False))
+
+
+def algorithm_of(key: PrivateKey | PublicKey) -> str:
+    """The one ``alg`` that ``key`` signs with: no key is good for two (RFC 8725 section 3.1)."""
+    match key:
+        case RSAPrivateKey() | RSAPublicKey():
+            return "RS256"
+        case EllipticCurvePrivateKey() | EllipticCurvePublicKey():
+            return "ES256"
+    return "EdDSA"
+
+
+def public_jwk(key: PrivateKey) -> Jwk:
+    """The public half of ``key`` as it's published (RFC 7517), its thumbprint as ``kid``."""
+    algorithm = algorithm_of(key)
+    written = get_algorithm_by_name(algorithm).to_jwk(key.public_key(), as_dict=True)
+    jwk = {name: written[name] for name in MEMBERS[written["kty"]]}
+    return {**jwk, "kid": thumbprint(jwk), "use": "sig", "alg": algorithm}
+
+
+def public_key(jwk: Jwk) -> PublicKey:
+    """The key that ``jwk`` writes, parsed."""
+    key: PublicKey = PyJWK(jwk).key
+    return key
+
+
+def thumbprint(jwk: Jwk) -> str:
+    """The SHA-256 thumbprint of a key, in URL-safe base64 (RFC 7638)."""
+    members = {name: jwk[name] for name in MEMBERS[jwk["kty"]]}
+    text = json.dumps(members, separators=(",", ":"), sort_keys=True)
+    return base64.urlsafe_b64encode(sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+def to_pem(key: PrivateKey) -> str:
+    """``key`` as PKCS#8, not encrypted: for the seal only."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

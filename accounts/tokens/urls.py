@@ -1,0 +1,7 @@
+"""Tokens' pages for machines."""
+
+from django.urls import path
+
+from accounts.tokens import views
+
+urlpatterns = [path(".well-known/jwks.json", views.jwks, name="jwks")]

@@ -1,0 +1,25 @@
+"""The public keys, for whoever verifies our tokens."""
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response
+from django.views.decorators.http import require_safe
+
+from accounts.tokens import ring
+from accounts.tokens.states import MAX_AGE
+
+
+@login_not_required
+@require_safe
+def jwks(request: HttpRequest) -> HttpResponseBase:
+    """The JWK set (RFC 7517 section 5), or 304 for whoever has it already."""
+    # Asked for once: body and ETag of two readings would not belong together.
+    published = ring.jwks()
+    age = int(MAX_AGE.total_seconds())
+    response = HttpResponse(
+        published.body,
+        content_type="application/json",
+        headers={"Cache-Control": f"public, max-age={age}", "ETag": published.etag},
+    )
+    return get_conditional_response(request, etag=published.etag, response=response) or response
