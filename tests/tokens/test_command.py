@@ -1,0 +1,143 @@
+"""``rotate_signing_key``, and what it says."""
+
+import io
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from accounts.management.commands import rotate_signing_key
+from accounts.tokens import keys, ring, states
+from accounts.tokens.models import SigningKey
+from tests.conftest import Clock
+from tests.tokens.steps import is_good, made_by, token
+
+pytestmark = pytest.mark.django_db
+
+ES256 = "openssl ecparam -name prime256v1 -genkey -noout -out key.pem"
+ENCRYPTED = (
+    "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -aes256 -pass pass:hunter2 "
+    "-out key.pem"
+)
+
+
+def rotate(*words: str | Path) -> str:
+    output = io.StringIO()
+    call_command("rotate_signing_key", *map(str, words), stdout=output)
+    return output.getvalue()
+
+
+def refused(*words: str | Path) -> str:
+    with pytest.raises(CommandError) as error:
+        rotate(*words)
+    assert not SigningKey.objects.exists()
+    return str(error.value)
+
+
+def test_a_new_key_is_announced_with_the_moment_it_signs(clock: Clock) -> None:
+    first = rotate()
+    second = rotate()
+
+    one, two = SigningKey.objects.order_by("number")
+    assert first == f"{one.kid} (ES256) signs from now on.\n"
+    assert second == f"{two.kid} (ES256) signs from {two.signs_at:%Y-%m-%d %H:%M:%S} UTC on.\n"
+    assert (two.signs_at - clock.now()).seconds == 600
+
+
+def test_now_withdraws_all_others_and_says_who_believes_them_for_how_long() -> None:
+    stolen = token()
+
+    says = rotate("--now")
+
+    assert f"{ring.signer().kid} (ES256) signs from now on." in says
+    assert "within 60 s" in says
+    assert "300 s old" in says
+    assert not is_good(stolen)
+
+
+def test_a_key_of_ones_own_is_added_once(tmp_path: Path) -> None:
+    text = made_by(ES256, tmp_path)
+
+    says = rotate("--key-file", tmp_path / "key.pem")
+
+    assert ring.signer().kid == keys.public_jwk(keys.load(text))["kid"]
+    assert ring.signer().kid in says
+    assert is_good(token())
+    with pytest.raises(CommandError, match="has this key already"):
+        rotate("--key-file", tmp_path / "key.pem", "--now")
+    assert SigningKey.objects.get().withdrawn_at is None
+
+
+def test_a_key_comes_from_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = made_by(ES256, tmp_path)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text)))
+
+    rotate("--key-file", "-")
+
+    assert ring.signer().kid == keys.public_jwk(keys.load(text))["kid"]
+
+
+def test_an_encrypted_key_is_opened_by_a_file_or_at_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_by(ENCRYPTED, tmp_path)
+    passphrase, wrong = tmp_path / "passphrase", tmp_path / "wrong"
+    passphrase.write_text("hunter2\n")
+    wrong.write_text("hunter3\n")
+    key = ("--key-file", tmp_path / "key.pem")
+
+    assert "--passphrase-file" in refused(*key)
+    assert refused(*key, "--passphrase-file", wrong) == (
+        "The passphrase is wrong, or the key is damaged."
+    )
+    rotate(*key, "--passphrase-file", passphrase)
+    SigningKey.objects.all().delete()
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(rotate_signing_key, "getpass", lambda _prompt: "hunter2")
+    rotate(*key)
+    assert is_good(token())
+
+
+@pytest.mark.parametrize(
+    "command, words",
+    [
+        ("openssl genrsa -out key.pem 2048", "The key signs RS256, and TOKEN_ALGORITHM is ES256"),
+        ("openssl ecparam -name secp384r1 -genkey -noout -out key.pem", "The curve is P-256 here"),
+    ],
+)
+def test_another_kind_of_key_is_refused_in_a_sentence(
+    command: str, words: str, tmp_path: Path
+) -> None:
+    made_by(command, tmp_path)
+
+    assert words in refused("--key-file", tmp_path / "key.pem")
+
+
+def test_files_that_are_no_keys_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(b"-----BEGIN PRIVATE KEY-----" + b"A" * 65_536)
+
+    assert refused("--key-file", tmp_path / "none").endswith("No such file or directory.")
+    assert "Is a directory" in refused("--key-file", tmp_path)
+    assert "too large" in refused("--key-file", large)
+
+
+def test_a_key_that_another_process_adds_at_the_same_moment_is_told(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring.signer()
+    ask = SigningKey.objects.aggregate
+
+    def and_another_is_added(**wanted: Any) -> Any:
+        found = ask(**wanted)
+        states.insert(keys.generate("ES256"), 2, clock.now())
+        return found
+
+    monkeypatch.setattr(SigningKey.objects, "aggregate", and_another_is_added)
+
+    with pytest.raises(CommandError, match="Run it again"):
+        rotate("--now")
+    assert SigningKey.objects.get(number=1).withdrawn_at is None, "all of it, or nothing"
