@@ -1,19 +1,36 @@
-"""Error pages: what happened, and what to do next."""
+"""Errors: what happened, and what to do next; a page for people, JSON for programs."""
 
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.exceptions import SessionInterrupted
-from django.http import HttpRequest, HttpResponse
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
 
 from accounts.kernel.errors import Later, PublicError
 from accounts.kernel.links import safe_next
 
+API = "/api/"
+# Seconds after which a call is worth another try when the database is away.
+RETRY_AFTER = 5
+# Codes are for ever; Python's name of this status isn't.
+CODES = {413: "content_too_large"}
+
+
+def is_call(request: HttpRequest) -> bool:
+    """Whether a program asks, and so wants JSON."""
+    return request.path_info.startswith(API)
+
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """400. A sign-in that was ended while the request was on its way is no fault of the client."""
+    if is_call(request):
+        return api_refusal(400)
     if isinstance(exception, SessionInterrupted):
         return redirect("account_login")
     return render(request, "400.html", status=400)
@@ -47,6 +64,8 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500. Without the request's context: whatever failed might fail again there."""
+    if is_call(request):
+        return api_refusal(500)
     context: dict[str, Any] = {"site_name": settings.AUTHSITE.site_name}
     return HttpResponse(render_to_string("500.html", context), status=500)
 
@@ -58,4 +77,45 @@ def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
     context = {"retry_after": error.retry_after}
     response = render(request, "429.html", context, status=error.status)
     response["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def refuse(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """``response``, which has no body, with one in JSON for a program."""
+    if is_call(request):
+        body = api_refusal(response.status_code)
+        response.content, response["Content-Type"] = body.content, body["Content-Type"]
+    return response
+
+
+def api_refusal(status: int) -> HttpResponse:
+    """An error of the API before, or without, a call that could tell more."""
+    reason = HTTPStatus(status)
+    body = {"detail": f"{reason.phrase}.", "code": CODES.get(status, reason.name.lower())}
+    return JsonResponse(body, status=status)
+
+
+def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
+    """What a call that has failed answers: ``detail`` and ``code``, or what is wrong by field.
+
+    None for a fault of ours, which goes on to be logged.
+    """
+    if isinstance(error, PublicError):
+        return _api_public_error(error)
+    if isinstance(error, OperationalError | InterfaceError):
+        body = {"detail": "The database can’t be reached.", "code": "unavailable"}
+        return Response(body, status=503, headers={"Retry-After": str(RETRY_AFTER)})
+    response = exception_handler(error, context)
+    if response is not None and set(response.data) == {"detail"}:
+        response.data["code"] = getattr(response.data["detail"], "code", "error")
+    return response
+
+
+def _api_public_error(error: PublicError) -> Response:
+    body = {"detail": str(error), "code": error.code, **getattr(error, "more", {})}
+    response = Response(body, status=error.status)
+    if isinstance(error, Later):
+        response["Retry-After"] = str(error.retry_after)
+    if error.status == 401 or error.challenge != PublicError.challenge:
+        response["WWW-Authenticate"] = error.challenge
     return response

@@ -2,19 +2,23 @@
 
 import re
 from collections.abc import Callable
+from urllib.parse import unquote
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.signals import request_finished
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import SimpleTemplateResponse
+from django.urls import Resolver404, resolve
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
+from accounts.apikeys.text import PATTERN
 from accounts.kernel.client import client_address, parse, trusts
 from accounts.kernel.errors import PublicError
 from accounts.kernel.languages import spoken
 from accounts.kernel.zones import zone
-from authsite.errors import public_error
+from authsite.errors import api_refusal, is_call, public_error, refuse
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -81,14 +85,22 @@ class GateMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Refuse with 400, 405 or 413, or pass on."""
+        """Refuse with 400, 405 or 413, or pass on.
+
+        Addresses are kept in histories, logs and referrers: no key is taken out of one (ASVS
+        14.2.1).
+        """
         if request.method not in METHODS:
-            return HttpResponseNotAllowed(METHODS)
+            return refuse(request, HttpResponseNotAllowed(METHODS))
         # Files are stored before any view could refuse them, and no form takes one.
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isdecimal() or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            return HttpResponse(status=413)
+            return refuse(request, HttpResponse(status=413))
         _check_host(request.META.get("HTTP_HOST"))
+        # Raises for a name that isn't ours: for pages others ask, for calls nobody would.
+        request.get_host()
+        if PATTERN.search(unquote(request.get_full_path())):
+            return refuse(request, HttpResponse("A key has no place in an address.", status=400))
         return self.get_response(request)
 
 
@@ -99,6 +111,39 @@ def _check_host(host: str | None) -> None:
     match = HOST.fullmatch(host)
     if not match or int(match[1] or 0) > LARGEST_PORT:
         raise DisallowedHost("Invalid Host header.")
+
+
+class ApiMiddleware:
+    """The end of the way for programs: no session, no cookie, no form is looked at for them.
+
+    So no page elsewhere can make a browser call the API as its owner (ASVS 3.5.1), and a call
+    costs what it needs.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer a call in the language that it asks for; pass everything else on."""
+        if not is_call(request):
+            return self.get_response(request)
+        translation.activate(translation.get_language_from_request(request))
+        response = self._answer(request)
+        response.setdefault("Content-Language", spoken())
+        patch_vary_headers(response, ["Accept-Language"])
+        response["Content-Length"] = str(len(response.content))
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        try:
+            match = resolve(request.path_info)
+        except Resolver404:
+            return api_refusal(404)
+        request.resolver_match = match
+        response: HttpResponse = match.func(request, *match.args, **match.kwargs)
+        if isinstance(response, SimpleTemplateResponse):
+            response = response.render()
+        return response
 
 
 class LocaleMiddleware:

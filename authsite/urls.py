@@ -9,6 +9,8 @@ handler404 = "authsite.errors.not_found"
 handler500 = "authsite.errors.server_error"
 
 urlpatterns = [
+    # First, since programs ask most often, and each pattern before theirs would be tried.
+    path("api/v1/", include("accounts.api_urls")),
     path("", include("accounts.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -12,6 +12,9 @@ class PublicError(Exception):
     code = "error"
     status = 400
     message: str | Promise = _("Something went wrong.")
+    # What a program reads beside the status (RFC 9110 section 11.6.1). Never ``Basic``: browsers
+    # would ask for a password in a window of their own.
+    challenge = "Bearer"
 
     def __str__(self) -> str:
         return str(self.message)

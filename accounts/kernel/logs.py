@@ -6,14 +6,18 @@ import re
 # Paths whose last part opens something: the line says which page, never the secret.
 _PAGES = "confirm-email|owner|lockdown|password/reset|email/confirm|2fa/recovery"
 SECRET_PATHS = re.compile(rf"(/accounts/(?:{_PAGES})/)[^/\s\"']+")
+# An API key, or a token of the API or a part of one, where a client put it into an address: no word
+# is as long.
+TOKENS = re.compile(r"authsite_[a-z2-7]{8,}|[\w-]{72,}", re.ASCII)
 
 
 class OneLine(logging.Formatter):
     """One event, one line: what a client sent can't begin a line or move a terminal's cursor."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, control characters escaped, secrets of links taken out."""
-        return escape(SECRET_PATHS.sub(r"\1[secret]", super().format(record)))
+        """The line, control characters escaped, secrets of links, tokens and keys taken out."""
+        line = SECRET_PATHS.sub(r"\1[secret]", super().format(record))
+        return escape(TOKENS.sub("[secret]", line))
 
 
 def escape(text: str) -> str:

@@ -6,5 +6,6 @@ from authsite.settings.database import *
 from authsite.settings.http import *
 from authsite.settings.signin import *
 from authsite.settings.pages import *
+from authsite.settings.api import *
 from authsite.settings.mail import *
 from authsite.settings.logs import *

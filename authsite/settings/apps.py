@@ -7,6 +7,11 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.forms",
+    # For their translations and static files.
+    "rest_framework",
+    "corsheaders",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "allauth",
     "allauth.account",
     "accounts.apps.AccountsConfig",
@@ -21,6 +26,10 @@ MIDDLEWARE = [
     "authsite.middleware.ClientMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "authsite.middleware.GateMiddleware",
+    # Which pages elsewhere may call the API by script.
+    "corsheaders.middleware.CorsMiddleware",
+    # Programs' calls end here: what is below is for people's browsers.
+    "authsite.middleware.ApiMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

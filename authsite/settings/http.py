@@ -29,6 +29,7 @@ SESSION_ENGINE = "accounts.sessions.store"
 
 KNOWN_COOKIE_NAME = f"{_PREFIX}known"
 TRUSTED_COOKIE_NAME = f"{_PREFIX}trusted"
+REFRESH_COOKIE_NAME = f"{_PREFIX}refresh"
 
 CSRF_COOKIE_NAME = f"{_PREFIX}csrftoken"
 CSRF_COOKIE_SECURE = AUTHSITE.https
@@ -55,7 +56,14 @@ SECURE_CSP: Policy = {**_CSP_COMMON, "require-trusted-types-for": ["'script'"]}
 SECURE_CSP_METER: Policy = {**SECURE_CSP, "connect-src": [CSP.SELF]}
 # Django's admin calls itself by script, and its jQuery breaks under Trusted Types.
 SECURE_CSP_ADMIN: Policy = {**_CSP_COMMON, "connect-src": [CSP.SELF]}
+# Swagger UI fetches the description, makes the calls that one tries, and has small pictures in its
+# style.
+SECURE_CSP_API_DOCS: Policy = {
+    **_CSP_COMMON,
+    "connect-src": [CSP.SELF],
+    "img-src": [CSP.SELF, "data:"],
+}
 
 # Enough for a megabyte in one field to be told so by the form.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 250

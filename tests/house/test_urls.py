@@ -1,6 +1,7 @@
 """Closed unless opened: the list of pages that strangers may see, and a visit to every page."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -32,11 +33,25 @@ OPEN = {
     "help/",
     "privacy/",
     ".well-known/security.txt",
+    ".well-known/jwks.json",
     ".well-known/change-password",
     "dev/mail/",
     "dev/mail/<slug:name>/",
     # Django's admin checks for itself; its login leads to the site's own.
     "admin/login/",
+    "api/v1/users/",
+    "api/v1/email/verify/",
+    "api/v1/email/resend/",
+    "api/v1/token/",
+    "api/v1/token/challenge/",
+    "api/v1/token/refresh/",
+    "api/v1/token/verify/",
+    "api/v1/token/revoke/",
+    # These two look for a header and an Origin instead: tests/attacks/test_browser_origins.py.
+    "api/v1/session/",
+    "api/v1/session/refresh/",
+    "api/v1/schema/",
+    "api/v1/docs/",
 }
 
 # A value for every kind of parameter in a route.
@@ -45,9 +60,11 @@ EXAMPLES = {
     "<str:token>": "no-such-token",
     "<int:factor_id>": "1",
     "<slug:name>": "no-such-mail",
+    "<slug:id>": "no-such-key",
     "<path:object_id>": "1",
     "<int:content_type_id>": "1",
     "<id>": "1",
+    "<uuid:id>": "00000000-0000-4000-8000-000000000000",
     "<app_label>": "accounts",
     "^(?P<app_label>accounts|auth)/$": "accounts/",
     "^(?P<app_label>auth|accounts)/$": "accounts/",
@@ -73,25 +90,44 @@ def address(route: str) -> str:
 
 
 ROUTES = dict(routes(get_resolver().url_patterns))
+CALLS = {route for route in ROUTES if route.startswith("api/")}
+PAGES = set(ROUTES) - CALLS
+
+
+def is_open(view: Any) -> bool:
+    if hasattr(view, "cls"):
+        return not view.cls.permission_classes
+    return not getattr(view, "login_required", True)
 
 
 def test_the_pages_open_to_strangers_are_exactly_these() -> None:
-    opened = {
-        route
-        for route, entry in ROUTES.items()
-        if not getattr(entry.callback, "login_required", True)
-    }
-
-    assert opened == OPEN
+    assert {route for route, entry in ROUTES.items() if is_open(entry.callback)} == OPEN
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("route", sorted(set(ROUTES) - OPEN))
+@pytest.mark.parametrize("route", sorted(PAGES - OPEN))
 def test_a_stranger_is_led_to_sign_in_from_every_other_page(client: Client, route: str) -> None:
     answer = client.get(address(route))
 
     assert answer.status_code == 302
     assert answer["Location"].startswith(("/accounts/login/?next=", "/admin/login/?next="))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("method", ["get", "post", "patch", "delete"])
+@pytest.mark.parametrize("route", sorted(CALLS - OPEN))
+def test_a_stranger_is_refused_by_every_other_call(client: Client, route: str, method: str) -> None:
+    answer = getattr(client, method)(address(route))
+
+    assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("route", sorted(CALLS - OPEN))
+def test_a_cookie_opens_no_call(client: Client, route: str) -> None:
+    signed_in(create_administrator("carol", "carol@example.org", "!"), client)
+
+    assert client.get(address(route)).status_code == 401
 
 
 @pytest.mark.django_db

@@ -1,0 +1,54 @@
+"""The API: JSON, closed unless opened, by tokens of our own making."""
+
+from typing import Any
+
+from authsite.settings.site import AUTHSITE
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.apikeys.authentication.KeyAuthentication",
+        "accounts.tokens.authentication.Authentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.tokens.permissions.InScope"],
+    "DEFAULT_PARSER_CLASSES": ["accounts.kernel.api.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "accounts.kernel.api.AlwaysJSON",
+    "DEFAULT_PAGINATION_CLASS": "accounts.kernel.api.Pages",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    # OPTIONS would describe a call to whoever asks; the schema does it better.
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "authsite.errors.api_error",
+}
+
+# What our subclasses don't decide themselves. Nothing signs with SECRET_KEY.
+SIMPLE_JWT: dict[str, Any] = {"ALGORITHM": "RS256", "SIGNING_KEY": "", "USER_ID_CLAIM": "sub"}
+
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": f"{AUTHSITE.site_name} API",
+    "DESCRIPTION": (
+        "Accounts over JSON. Sign up with `users/`, sign in with `token/`, then send the access "
+        "token: `Authorization: Bearer …`. It lives for minutes; `token/refresh/` gives the next "
+        "one. Any service verifies it with the keys at `/.well-known/jwks.json` alone.\n\n"
+        "What goes wrong is told by `detail` and `code`, or by field."
+    ),
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVERS": [{"url": AUTHSITE.origin}],
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "accounts.ops.schema.with_errors",
+    ],
+}
+
+# Pages of these origins, exactly, may call it by script. Only the calls of ``session/`` look at a
+# cookie, and they check the origin themselves.
+CORS_ALLOWED_ORIGINS = list(AUTHSITE.cors_origins)
+CORS_URLS_REGEX = r"^/api/v1/"
+CORS_ALLOW_CREDENTIALS = True
+CORS_ALLOW_METHODS = ["GET", "POST", "PATCH", "DELETE"]
+CORS_ALLOW_HEADERS = ["authorization", "content-type", "x-requested-with", "accept-language"]
+CORS_EXPOSE_HEADERS = ["retry-after", "www-authenticate", "location"]
+CORS_PREFLIGHT_MAX_AGE = 600
