@@ -38,6 +38,20 @@ class Event:
 SIGNED_UP = Event("signed_up", Group.CHANGE, _("The account was made."))
 SIGNED_IN = Event("signed_in", Group.SIGN_IN, _("Signed in."))
 SIGNED_IN_NEW = Event("signed_in_new", Group.SIGN_IN, _("Signed in from a new browser."), mail=True)
+CLIENT_SIGNED_IN = Event("client_signed_in", Group.SIGN_IN, _("A program signed in over the API."))
+CLIENT_SIGNED_IN_NEW = Event(
+    "client_signed_in_new",
+    Group.SIGN_IN,
+    _("A program signed in over the API, from a new place."),
+    mail=True,
+)
+CLIENT_SIGNED_OUT = Event("client_signed_out", Group.SIGN_IN, _("A program signed out of the API."))
+TOKEN_REUSED = Event(
+    "token_reused",
+    Group.FAILURE,
+    _("A refresh token was used twice, so somebody may have copied it. Its sign-in was ended."),
+    mail=True,
+)
 SIGNED_OUT = Event("signed_out", Group.SIGN_IN, _("Signed out."))
 PROOF_GIVEN = Event("proof_given", Group.SIGN_IN, _("Proved again who it is."))
 SESSION_ENDED = Event("session_ended", Group.SIGN_IN, _("A sign-in was ended from elsewhere."))
@@ -139,6 +153,14 @@ RECOVERY_CANCELLED = Event(
     "recovery_cancelled",
     Group.CHANGE,
     _("The request to remove all second factors was cancelled."),
+    mail=True,
+)
+KEY_MADE = Event("key_made", Group.CHANGE, _("An API key was made."), mail=True)
+KEY_ENDED = Event("key_ended", Group.CHANGE, _("An API key was removed."), mail=True)
+KEY_EXPIRES = Event(
+    "key_expires",
+    Group.CHANGE,
+    _("An API key expires within a week. If you need it on, make a new one."),
     mail=True,
 )
 LOCKED_DOWN = Event("locked_down", Group.CHANGE, _("The account was locked down."), mail=True)

@@ -42,7 +42,8 @@ class Device:
     system: str = ""
 
     def __str__(self) -> str:
-        browser = self.browser if self.browser in _SHOWN else _("Unknown browser")
+        # It may be no browser, but a client of the API.
+        browser = self.browser if self.browser in _SHOWN else _("Unknown program")
         if self.system not in _SHOWN:
             return browser
         return _("%(browser)s on %(system)s") % {"browser": browser, "system": self.system}

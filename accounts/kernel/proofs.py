@@ -42,6 +42,8 @@ WORDS: dict[str, Promise] = {
     Method.RECOVERY_CODE: _("recovery code"),
     Method.PASSKEY: _("passkey"),
     Method.TRUSTED_BROWSER: _("trusted browser"),
+    # Of calls of the API: no sign-in has it.
+    "api_key": _("API key"),
 }
 
 

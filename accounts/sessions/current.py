@@ -19,11 +19,15 @@ ATTRIBUTE = "_standing"
 
 @dataclass(frozen=True)
 class Standing:
-    """``login``: signed in there. ``suspended``: could be, after a proof. ``is_stopped``: was."""
+    """``login``: signed in there. ``suspended``: could be, after a proof. ``is_stopped``: was.
+
+    ``by`` is what a call of the API is made by that is made in no sign-in.
+    """
 
     login: LoginSession | None = None
     suspended: LoginSession | None = None
     is_stopped: bool = False
+    by: str = ""
 
 
 def standing_of(request: HttpRequest) -> Standing:
@@ -53,7 +57,7 @@ def source_of(request: HttpRequest) -> Source:
     """Who asks, as the history tells it."""
     standing = standing_of(request)
     login = standing.login or standing.suspended
-    return Source(place_of(request), session=login.pk if login else None)
+    return Source(place_of(request), session=login.pk if login else None, proof=standing.by)
 
 
 def session_of(request: HttpRequest) -> SessionStore:
@@ -72,6 +76,11 @@ def enter(request: HttpRequest, login: LoginSession) -> None:
     session_of(request).login = login
     request.user = login.user
     setattr(request, ATTRIBUTE, Standing(login=login))
+
+
+def call_as(request: HttpRequest, login: LoginSession | None, *, by: str = "") -> None:
+    """A call of the API is made in ``login``, or in none, ``by`` a password or a key alone."""
+    setattr(request, ATTRIBUTE, Standing(login=login, by=by))
 
 
 def forget(request: HttpRequest, user: User) -> None:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from accounts.kernel import secrets
-from accounts.kernel.places import place_of
+from accounts.kernel.places import Place, place_of
 from accounts.throttle import familiar
 from accounts.users.models import User
 
@@ -23,11 +23,20 @@ def meet(request: HttpRequest, user: User) -> bool:
     token = request.COOKIES.get(settings.KNOWN_COOKIE_NAME, "")
     if not TOKEN.fullmatch(token):
         token = secrets.token()
-    # After a change of credentials no browser is known: it may be the thief's that was.
-    place = f"browser {token} {place_of(request).device} {user.credential_version}"
+    setattr(request, ATTRIBUTE, token)
+    return _meet(user, f"browser {token} {place_of(request).device}")
+
+
+def meet_client(place: Place, user: User) -> bool:
+    """The same of a client of the API, which keeps no cookie: by its network and its name."""
+    return _meet(user, f"client {place.network} {place.device}")
+
+
+def _meet(user: User, what: str) -> bool:
+    # After a change of credentials nothing is known: it may be the thief's that was.
+    place = f"{what} {user.credential_version}"
     noted = familiar.find(user.pk, place)
     familiar.remember(user.pk, place, noted)
-    setattr(request, ATTRIBUTE, token)
     return noted is not None
 
 

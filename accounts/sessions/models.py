@@ -15,6 +15,7 @@ STALE = timedelta(days=7)
 class LoginSession(models.Model):
     """One place where a person is signed in. ``id`` is public: the ``sid`` of tokens.
 
+    For a client of the API it's also the family of its refresh tokens: see ``tokens.families``.
     ``auth_time`` is the last moment at which the person proved who it is (OpenID Connect Core,
     section 2), ``amr`` by what. It's over when ``ended_at`` is set or ``idle_at`` or ``ends_at``
     have passed.
@@ -24,6 +25,9 @@ class LoginSession(models.Model):
         """What is signed in there."""
 
         BROWSER = "browser"
+        API = "api"
+        # A page of somebody's that calls the API from a browser: its refresh token is in a cookie.
+        APP = "app"
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
     user = models.ForeignKey(
@@ -47,6 +51,12 @@ class LoginSession(models.Model):
     ended_at = models.DateTimeField(null=True)
     # Since when another browser than the one that signed in has used it, until it proves itself.
     challenged_at = models.DateTimeField(null=True)
+    # Of a family: what its tokens may be used for, digests of the refresh token that is good and
+    # of the one before it, and since when.
+    scope = models.CharField(max_length=255, blank=True, default="", db_default="")
+    refresh_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
+    former_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
+    rotated_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes = (models.Index(fields=("user", "-used_at"), name="sessions_of_a_person"),)
@@ -68,6 +78,11 @@ class LoginSession(models.Model):
     def acr(self) -> proofs.Assurance:
         """How much was shown."""
         return proofs.assurance(self.amr)
+
+    @property
+    def is_client(self) -> bool:
+        """Whether it's a program that uses the API, and no browser."""
+        return self.kind != self.Kind.BROWSER
 
     @property
     def is_stale(self) -> bool:

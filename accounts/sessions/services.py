@@ -27,10 +27,38 @@ def begin(
     user: User, proofs: Sequence[Proof], place: Place, *, is_remembered: bool
 ) -> LoginSession:
     """A new login session of ``user`` in a browser at ``place``."""
-    now = clock.now()
     config = settings.AUTHSITE
-    ends_at = now + timedelta(days=config.remember_days if is_remembered else config.session_days)
-    return LoginSession.objects.create(
+    ends_at = clock.now() + timedelta(
+        days=config.remember_days if is_remembered else config.session_days
+    )
+    idle_at = ends_at if is_remembered else clock.now() + _idle()
+    login = _new(user, proofs, place, idle_at=idle_at, ends_at=ends_at)
+    login.is_remembered = is_remembered
+    login.save(force_insert=True)
+    return login
+
+
+def family(
+    user: User, proofs: Sequence[Proof], place: Place, *, kind: LoginSession.Kind, scope: str
+) -> LoginSession:
+    """A login session of ``user`` in a client of the API, not stored: admission does that."""
+    config, now = settings.AUTHSITE, clock.now()
+    login = _new(
+        user,
+        proofs,
+        place,
+        idle_at=now + timedelta(days=config.refresh_idle_days),
+        ends_at=now + timedelta(days=config.refresh_token_days),
+    )
+    login.kind, login.scope = kind, scope
+    return login
+
+
+def _new(
+    user: User, proofs: Sequence[Proof], place: Place, *, idle_at: datetime, ends_at: datetime
+) -> LoginSession:
+    now = clock.now()
+    return LoginSession(
         user=user,
         agent=place.agent,
         browser=place.device.browser,
@@ -41,8 +69,7 @@ def begin(
         factor_at=max((proof.at for proof in proofs if proof.method in FACTORS), default=None),
         begun_at=now,
         used_at=now,
-        is_remembered=is_remembered,
-        idle_at=ends_at if is_remembered else min(now + _idle(), ends_at),
+        idle_at=min(idle_at, ends_at),
         ends_at=ends_at,
     )
 
@@ -126,7 +153,7 @@ def end(user: User, session_id: uuid.UUID, source: Source) -> bool:
     login = live(user).filter(pk=session_id).first()
     if login is None or not _end(live(user).filter(pk=session_id)):
         return False
-    record(user, events.SESSION_ENDED, source, detail=str(login.device))
+    record(user, events.SESSION_ENDED, source, detail=str(login))
     return True
 
 

@@ -1,4 +1,4 @@
-"""Admission: the one function that signs anybody in."""
+"""Admission: the one place that signs anybody in, with a browser or a client of the API."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from django.http import HttpRequest
 from django.middleware.csrf import rotate_token
 
 from accounts.activity import events
-from accounts.activity.services import record
+from accounts.activity.services import Source, record
 from accounts.kernel import clock
-from accounts.kernel.places import place_of
+from accounts.kernel.places import Place, place_of
 from accounts.kernel.proofs import Method, Proof
 from accounts.sessions import current, known
 from accounts.sessions import services as sessions
@@ -48,16 +48,10 @@ def admit(request: HttpRequest, admission: Admission) -> None:
     here, so that one of the two comes first and the other sees it.
     """
     user = admission.user
-    if policy.missing(user, admission.proofs) is not None:
-        raise NotAdmitted
     # Who has just signed up by mail or by the owner's link has only this browser, and knows of it.
     methods = {proof.method for proof in admission.proofs}
     is_first = user.last_login is None and methods & {Method.MAIL, Method.OPERATOR}
-    as_checked = User.objects.filter(
-        pk=user.pk, is_active=True, credential_version=user.credential_version
-    )
-    if not as_checked.update(last_login=clock.now()):
-        raise Overtaken
+    _decide(admission)
     if former := current.session_of(request).login:
         sessions.close(former)
     auth.login(request, user)
@@ -70,6 +64,31 @@ def admit(request: HttpRequest, admission: Admission) -> None:
     is_known = known.meet(request, user) or is_first
     event = events.SIGNED_IN if is_known else events.SIGNED_IN_NEW
     record(user, event, current.source_of(request).by(*login.amr))
+
+
+@transaction.atomic
+def admit_client(admission: Admission, login: LoginSession, place: Place) -> None:
+    """Sign ``admission.user`` in with a client of the API: store ``login``, made for it.
+
+    As :func:`admit`. The owner hears of the first sign-in from each place.
+    """
+    _decide(admission)
+    login.save(force_insert=True)
+    is_known = known.meet_client(place, admission.user)
+    event = events.CLIENT_SIGNED_IN if is_known else events.CLIENT_SIGNED_IN_NEW
+    record(admission.user, event, Source(place, session=login.pk).by(*login.amr))
+
+
+def _decide(admission: Admission) -> None:
+    """The one moment at which somebody is let in; :class:`NotAdmitted`, :class:`Overtaken`."""
+    user = admission.user
+    if policy.missing(user, admission.proofs) is not None:
+        raise NotAdmitted
+    as_checked = User.objects.filter(
+        pk=user.pk, is_active=True, credential_version=user.credential_version
+    )
+    if not as_checked.update(last_login=clock.now()):
+        raise Overtaken
 
 
 @transaction.atomic

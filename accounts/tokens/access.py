@@ -1,0 +1,174 @@
+"""Access tokens: signed JWTs (RFC 9068) that anybody can verify, and that this site lets die at
+once."""
+
+import json
+import uuid
+from collections.abc import Iterable
+from typing import Any, override
+
+import jwt
+from django.conf import settings
+from rest_framework_simplejwt import tokens
+from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.exceptions import TokenBackendError, TokenError
+
+from accounts.kernel import clock, secrets
+from accounts.kernel.config import LONGEST_ACCESS_TOKEN
+from accounts.sessions.models import LoginSession
+from accounts.tokens import ring, scopes
+
+TYPE = "at+jwt"
+# No token of ours is longer, and nothing longer is looked at.
+LONGEST = 8192
+# The clocks of two nodes, apart at most. Only for the begin of a token's life, never for its end.
+SKEW = 10
+TEXTS = ("jti", "sid", "sub", "scope", "client_id")
+TIMES = ("iat", "nbf", "exp", "auth_time")
+
+_jws = jwt.PyJWS()
+
+
+def be_ready() -> None:
+    """Have what signs at hand; ``ring.CannotSign``."""
+    ring.signer()
+
+
+class Backend(TokenBackend):
+    """Signs with the ring's signing key, verifies with the one that the header names."""
+
+    def __init__(self) -> None:
+        super().__init__(settings.AUTHSITE.token_algorithm)
+
+    @override
+    def encode(self, payload: dict[str, Any]) -> str:
+        """``payload`` as a signed token."""
+        key = ring.signer()
+        header = {"typ": TYPE, "kid": key.kid}
+        return jwt.encode(payload, key.key, algorithm=key.algorithm, headers=header)
+
+    @override
+    def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
+        """The claims of a token that one of our keys has signed; ``TokenBackendError``.
+
+        The header is exactly what we write there: no ``crit``, ``jku``, ``x5u`` or ``jwk`` is ever
+        looked at (RFC 8725 section 3.10), and the key decides the algorithm, not the token
+        (section 3.1). ``verify`` changes nothing: an unverified token is worth nothing.
+        """
+        try:
+            if "=" in token:
+                # PyJWT takes padding off the end, RFC 7515 section 2 has none: one spelling only.
+                raise TokenBackendError
+            header = _jws.get_unverified_header(token)
+            key = ring.find(header["kid"])
+            if key is None or header != {"typ": TYPE, "alg": key.algorithm, "kid": key.kid}:
+                raise TokenBackendError
+            read = _jws.decode_complete(token, key.key, algorithms=[key.algorithm])
+            claims = json.loads(read["payload"].decode())
+            # What can't be answered as JSON, as NaN or half a surrogate pair, was never ours.
+            json.dumps(claims, allow_nan=False, ensure_ascii=False).encode()
+        except (jwt.InvalidTokenError, LookupError, ValueError, TypeError, RecursionError):
+            raise TokenBackendError from None
+        if not isinstance(claims, dict):
+            raise TokenBackendError
+        return claims
+
+
+class AccessToken(tokens.AccessToken):
+    """One access token, new or as it was shown.
+
+    ``AccessToken(text)`` is a good one of this site for one of ``audiences`` (by default this site
+    itself), or ``TokenError``. That its sign-in is still alive is for the database to say.
+    """
+
+    _token_backend = Backend()
+
+    def __init__(
+        self,
+        token: Any = None,
+        verify: bool = True,
+        *,
+        audiences: Iterable[str] | None = None,
+    ) -> None:
+        self._audiences = audiences or (settings.AUTHSITE.origin,)
+        if token is not None and len(token) > LONGEST:
+            raise TokenError
+        super().__init__(token, verify)
+
+    @classmethod
+    def issue(cls, login: LoginSession, audience: str, scope: frozenset[str]) -> "AccessToken":
+        """A token of ``login`` that lives for ``ACCESS_TOKEN_SECONDS``, never past its sign-in."""
+        now = int(clock.now().timestamp())
+        ends_at = int(min(login.idle_at, login.ends_at).timestamp())
+        token = cls()
+        token.payload |= {
+            "iss": settings.AUTHSITE.origin,
+            "sub": str(login.user_id),
+            "aud": audience,
+            "exp": min(now + settings.AUTHSITE.access_token_seconds, ends_at),
+            "iat": now,
+            "nbf": now,
+            "sid": str(login.pk),
+            "scope": scopes.written(scope),
+            "auth_time": int(login.auth_time.timestamp()),
+            "amr": login.amr,
+            "acr": login.acr,
+            "client_id": login.kind,
+        }
+        if scopes.GROUPS in scope:
+            token["groups"] = login.user.group_names
+        return token
+
+    @property
+    def expires_in(self) -> int:
+        """The seconds that a new one lives."""
+        return int(self["exp"] - self["iat"])
+
+    @property
+    def subject(self) -> uuid.UUID:
+        """The id of the person."""
+        return uuid.UUID(self["sub"])
+
+    @property
+    def sid(self) -> uuid.UUID:
+        """The id of the sign-in."""
+        return uuid.UUID(self["sid"])
+
+    @property
+    def scope(self) -> frozenset[str]:
+        """What it may be used for."""
+        return frozenset(self["scope"].split())
+
+    @override
+    def set_jti(self) -> None:
+        """An id from our own source of randomness."""
+        self["jti"] = secrets.token(16)
+
+    @override
+    def verify(self) -> None:
+        """``TokenError`` unless every claim is there, of its type, and right (RFC 9068 section 4).
+
+        By the site's own clock. Whatever one of our keys signs for another purpose isn't one.
+        """
+        claims, now = self.payload, clock.now().timestamp()
+        is_whole = all(isinstance(claims.get(name), str) for name in TEXTS) and all(
+            type(claims.get(name)) is int for name in TIMES
+        )
+        if not is_whole or not (_is_id(claims["sub"]) and _is_id(claims["sid"])):
+            raise TokenError
+        is_ours = claims.get("iss") == settings.AUTHSITE.origin
+        is_for_here = claims.get("aud") in tuple(self._audiences)
+        is_begun = max(claims["iat"], claims["nbf"], claims["auth_time"]) <= now + SKEW
+        # None is made to live longer, and its key is gone from the ring after that.
+        is_short = claims["exp"] <= claims["iat"] + LONGEST_ACCESS_TOKEN
+        if not (is_ours and is_for_here and is_begun and is_short and now < claims["exp"]):
+            raise TokenError
+        if claims.get("token_type") != self.token_type:
+            raise TokenError
+
+
+def _is_id(text: str) -> bool:
+    """Whether it's an id as we write it: nothing else is looked for in the database."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

@@ -1,0 +1,96 @@
+"""The calls for tokens."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.parsers import FormParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.kernel.api import JSONParser, Open, valid
+from accounts.kernel.places import place_of
+from accounts.tokens import services
+from accounts.tokens.authentication import is_token, login_of
+from accounts.tokens.serializers import (
+    ClaimsSerializer,
+    RefreshSerializer,
+    SecondStepSerializer,
+    SignInSerializer,
+    TokenSerializer,
+    TokensSerializer,
+    answer_of,
+)
+from accounts.tokens.services import Tokens
+
+
+class TokenView(Open, APIView):
+    """Sign in."""
+
+    @extend_schema(request=SignInSerializer, responses={200: TokensSerializer})
+    def post(self, request: Request) -> Response:
+        """Tokens for a password, in the body or by HTTP Basic.
+
+        HTTP Basic with an access token as user, and anything as password, gives a fresh access
+        token of the same sign-in, and no refresh token.
+        """
+        asked = SignInSerializer(data=request.data)
+        valid(asked)
+        name, password = login_of(request, asked)
+        if is_token(name):
+            held, login = services.read(name)
+            return _answer(services.exchange(login, held.scope, asked.wish_of()))
+        return _answer(services.sign_in(name, password, asked.wish_of(), place_of(request)))
+
+
+class ChallengeView(Open, APIView):
+    """The second step."""
+
+    @extend_schema(request=SecondStepSerializer, responses={200: TokensSerializer, 202: None})
+    def post(self, request: Request) -> Response:
+        """Tokens for a code, after the first step; or a mail with one (202)."""
+        data = valid(SecondStepSerializer(data=request.data))
+        place = place_of(request)
+        if "code" in data:
+            return _answer(services.sign_in_again(data["challenge"], data["code"], place))
+        services.mail_code(data["challenge"], place)
+        return Response(status=202)
+
+
+class RefreshView(Open, APIView):
+    """Renew."""
+
+    @extend_schema(request=RefreshSerializer, responses={200: TokensSerializer})
+    def post(self, request: Request) -> Response:
+        """A new pair for a refresh token, which is used up.
+
+        The same token again within ten seconds, before its successor is used, gives the same
+        successor: an answer may have been lost. Any other second use ends the sign-in.
+        """
+        asked = RefreshSerializer(data=request.data)
+        data = valid(asked)
+        return _answer(services.renew(data["refresh"], asked.wish_of(), place_of(request)))
+
+
+class VerifyView(Open, APIView):
+    """Look at an access token."""
+
+    @extend_schema(request=TokenSerializer, responses={200: ClaimsSerializer})
+    def post(self, request: Request) -> Response:
+        """The claims of a live access token of this site, for whichever of its services."""
+        return Response(services.claims(valid(TokenSerializer(data=request.data))["token"]))
+
+
+class RevokeView(Open, APIView):
+    """Sign out (RFC 7009)."""
+
+    parser_classes = (JSONParser, FormParser)
+
+    @extend_schema(request=TokenSerializer, responses={200: None})
+    def post(self, request: Request) -> Response:
+        """End the sign-in of a token, of either kind. 200 whatever the token is."""
+        services.revoke(valid(TokenSerializer(data=request.data))["token"], place_of(request))
+        return Response()
+
+
+def _answer(tokens: Tokens) -> Response:
+    refresh = {"refresh": tokens.refresh} if tokens.refresh else {}
+    return Response(answer_of(tokens) | refresh)

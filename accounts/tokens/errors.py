@@ -1,0 +1,82 @@
+"""What can be wrong with a request for tokens, in words."""
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from accounts.kernel.errors import PublicError
+from accounts.sessions import fresh
+
+
+class InvalidToken(PublicError):
+    """Forged, expired, revoked, another's, of another kind: one answer for all."""
+
+    code = "token_not_valid"
+    status = 401
+    # RFC 6750 section 3.1.
+    challenge = 'Bearer error="invalid_token"'
+    message = _("The token is not valid, or not any more.")
+
+
+class TokenReused(InvalidToken):
+    """A refresh token was used a second time. Its family is dead."""
+
+    code = "token_reused"
+    message = _("The token was used before. The sign-in has been ended; sign in again.")
+
+
+class EmailNotVerified(PublicError):
+    """The password is right; the address is not confirmed yet."""
+
+    code = "email_not_verified"
+    status = 401
+    message = _("Confirm your email address first: a mail with a code was sent to it.")
+
+
+class EnrolmentRequired(PublicError):
+    """The account must have a second factor (or a passkey) and has none. It's added on the site."""
+
+    code = "enrolment_required"
+    status = 403
+    message = _("Your account must have a second factor. Sign in on the site to add one.")
+
+
+class SecondFactorRequired(PublicError):
+    """The first step was right. ``more`` has the challenge, where there is one, and the methods."""
+
+    code = "second_factor_required"
+    status = 401
+    message = _("Your account has a second factor: show it too.")
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__()
+        self.more = more
+
+
+class InvalidChallenge(PublicError):
+    """Unknown, used, too old, or tried too often."""
+
+    code = "invalid_challenge"
+    status = 401
+    message = _("That took too long, or too many codes were wrong. Sign in again.")
+
+
+class InsufficientScope(PublicError):
+    """The token is good, but not for this call (RFC 6750 section 3.1)."""
+
+    code = "insufficient_scope"
+    status = 403
+    challenge = 'Bearer error="insufficient_scope"'
+    message = _("The token’s scope doesn’t allow this.")
+
+
+class InsufficientUserAuthentication(PublicError):
+    """The sign-in is too old for this, or was none (RFC 9470 section 3)."""
+
+    code = "insufficient_user_authentication"
+    status = 401
+    challenge = (
+        'Bearer error="insufficient_user_authentication", '
+        f'max_age="{int(fresh.LIFE.total_seconds())}"'
+    )
+    message = _("Sign in again: this needs a sign-in of the last ten minutes.")
