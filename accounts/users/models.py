@@ -7,6 +7,7 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from accounts.kernel import clock, secrets, zones
@@ -74,6 +75,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     def is_locked_down(self) -> bool:
         """Whether a new password must be set before anything else opens the account."""
         return self.password.startswith(LOCKED)
+
+    @cached_property
+    def group_names(self) -> list[str]:
+        """The groups that the person is in, by name."""
+        return sorted(self.groups.values_list("name", flat=True))
 
     def clean(self) -> None:
         """Django's commands validate through the model; our rules are in ``names``."""

@@ -1,0 +1,163 @@
+"""What the calls for tokens take and give."""
+
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from rest_framework import serializers
+
+from accounts.kernel.api import ChoiceField, TextField
+from accounts.sessions.models import LoginSession
+from accounts.tokens import scopes
+from accounts.tokens.services import Tokens, Wish
+from accounts.users import addresses
+
+
+class WishSerializer(serializers.Serializer[Any]):
+    """For which service, and for what."""
+
+    audience = TextField(
+        required=False,
+        max_length=255,
+        help_text="The service that the access token is for: this site, or one of TOKEN_AUDIENCES.",
+    )
+    scope = TextField(
+        required=False,
+        max_length=255,
+        help_text="Scopes, separated by spaces. Without it, all that one has.",
+    )
+
+    def validate_audience(self, audience: str) -> str:
+        """One that the operator has named (RFC 8707 section 2: ``invalid_target``)."""
+        if audience not in (settings.AUTHSITE.origin, *settings.AUTHSITE.token_audiences):
+            raise serializers.ValidationError(_("No such service."), code="invalid_target")
+        return audience
+
+    def validate_scope(self, scope: str) -> str:
+        """Scopes that exist."""
+        try:
+            scopes.parse(scope)
+        except scopes.UnknownScope as error:
+            raise serializers.ValidationError(str(error), code=error.code) from None
+        return scope
+
+    def wish_of(self, kind: LoginSession.Kind = LoginSession.Kind.API) -> Wish:
+        """What was asked for, by that kind of client."""
+        data = self.validated_data
+        scope = scopes.parse(data["scope"]) if "scope" in data else None
+        return Wish(data.get("audience", settings.AUTHSITE.origin), scope, kind)
+
+
+class SignInSerializer(WishSerializer):
+    """Who, and the password; neither with HTTP Basic."""
+
+    username = TextField(required=False, max_length=addresses.MAX_LENGTH)
+    email = TextField(required=False, max_length=addresses.MAX_LENGTH)
+    password = TextField(required=False, trim_whitespace=False, style={"input_type": "password"})
+
+    @property
+    def login(self) -> tuple[str, str]:
+        """Name or address, and the password; ``ValidationError`` for what is missing."""
+        data = self.validated_data
+        name = data.get("username") or data.get("email")
+        faults = {
+            field: [_("This field is required.")]
+            for field, is_there in (("username", name), ("password", "password" in data))
+            if not is_there
+        }
+        if faults:
+            raise serializers.ValidationError(faults)
+        return name, data["password"]
+
+
+class SecondStepSerializer(serializers.Serializer[Any]):
+    """The challenge, and a code; or that one is to be mailed."""
+
+    challenge = TextField(max_length=100)
+    code = TextField(required=False, max_length=64)
+    method = ChoiceField(["email"], required=False, help_text="Instead of a code: mail one.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """One of both."""
+        if "code" not in attrs and "method" not in attrs:
+            raise serializers.ValidationError({"code": [_("This field is required.")]})
+        return attrs
+
+
+class AppSignInSerializer(SecondStepSerializer, SignInSerializer):
+    """The first step of a page in a browser, or the second one."""
+
+    challenge = TextField(required=False, max_length=100)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """The one or the other."""
+        return super().validate(attrs) if "challenge" in attrs else attrs
+
+
+class TokenField(TextField):
+    """Anything that is said to be a token: whether it's one is for the service to say."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_blank=True, trim_whitespace=False, **options)
+
+    def run_validators(self, value: Any) -> None:
+        """None: not even NUL is a fault of the field."""
+
+
+class RefreshSerializer(WishSerializer):
+    """A refresh token."""
+
+    refresh = TokenField()
+
+
+class TokenSerializer(serializers.Serializer[Any]):
+    """A token."""
+
+    token = TokenField()
+
+
+class AccessSerializer(serializers.Serializer[Any]):
+    """An access token, and what one needs to know of it (RFC 6749 section 5.1)."""
+
+    access = serializers.CharField(help_text="A JWT (RFC 9068).")
+    token_type = serializers.CharField(default="Bearer")
+    expires_in = serializers.IntegerField(help_text="Seconds.")
+    scope = serializers.CharField()
+
+
+class TokensSerializer(AccessSerializer):
+    """The same with what gets the next one."""
+
+    refresh = serializers.CharField(
+        required=False, help_text="Opaque. Not there where an access token bought another one."
+    )
+
+
+def answer_of(tokens: Tokens) -> dict[str, Any]:
+    """What :class:`AccessSerializer` tells of."""
+    return {
+        "access": str(tokens.access),
+        "token_type": "Bearer",
+        "expires_in": tokens.access.expires_in,
+        "scope": tokens.access["scope"],
+    }
+
+
+class ClaimsSerializer(serializers.Serializer[Any]):
+    """The claims of an access token."""
+
+    iss = serializers.CharField()
+    sub = serializers.UUIDField()
+    aud = serializers.CharField()
+    exp = serializers.IntegerField()
+    iat = serializers.IntegerField()
+    nbf = serializers.IntegerField()
+    jti = serializers.CharField()
+    sid = serializers.UUIDField()
+    scope = serializers.CharField()
+    auth_time = serializers.IntegerField()
+    amr = serializers.ListField(child=serializers.CharField())
+    acr = serializers.CharField()
+    client_id = serializers.CharField()
+    token_type = serializers.CharField()
+    groups = serializers.ListField(child=serializers.CharField(), required=False)

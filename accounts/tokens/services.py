@@ -1,0 +1,205 @@
+"""Tokens for a password, a second step, a refresh token or an access token; and their end.
+
+What is needed to sign is looked for first: a rotation, a code or a sign-in whose answer can't be
+signed would be used up for nothing, and the retry taken for a thief's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from rest_framework_simplejwt.exceptions import TokenError
+
+from accounts.activity.services import Source
+from accounts.kernel.errors import PublicError
+from accounts.kernel.places import Place
+from accounts.kernel.proofs import Method, Proof
+from accounts.sessions import services as sessions
+from accounts.sessions.models import LoginSession
+from accounts.signin import policy, second
+from accounts.signin.admission import Admission, Overtaken, admit_client
+from accounts.signin.policy import Missing
+from accounts.signin.second import SecondMethod
+from accounts.signin.services import InvalidCredentials, prove_password
+from accounts.tokens import access, challenges, families, refresh, scopes
+from accounts.tokens.access import AccessToken
+from accounts.tokens.errors import (
+    EmailNotVerified,
+    EnrolmentRequired,
+    InvalidToken,
+    SecondFactorRequired,
+)
+from accounts.users.models import PendingSignup, User
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What tokens are asked for: for which service, to do what (None for all that one has), and by
+    which kind of client."""
+
+    audience: str
+    scope: frozenset[str] | None = None
+    kind: LoginSession.Kind = LoginSession.Kind.API
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What is given: an access token of ``login``; where that begins or goes on a refresh token."""
+
+    access: AccessToken
+    login: LoginSession
+    refresh: str = ""
+
+
+def sign_in(login: str, password: str, wish: Wish, place: Place) -> Tokens:
+    """Tokens for the person of that name or address.
+
+    ``InvalidCredentials``, ``AccountInactive``, ``Later``; :class:`EmailNotVerified`,
+    :class:`SecondFactorRequired` with a challenge, :class:`EnrolmentRequired`.
+    """
+    access.be_ready()
+    account = prove_password(login, password, place)
+    proofs = (Proof.now(Method.PASSWORD),)
+    missing = policy.missing(account, proofs)
+    if missing is Missing.SECOND_FACTOR and isinstance(account, User):
+        raise _challenge(account, proofs, wish)
+    return _begin(_cleared(account, missing), proofs, wish, place)
+
+
+def sign_in_again(
+    secret: str, code: str, place: Place, kind: LoginSession.Kind = LoginSession.Kind.API
+) -> Tokens:
+    """Tokens for whoever has taken the first step, and takes the second.
+
+    ``InvalidChallenge``, ``WrongCode``, ``Later``; as :func:`sign_in` for what is still missing.
+    """
+    access.be_ready()
+    challenge = challenges.find(secret, kind)
+    challenges.take_try(challenge)
+    user, first = challenge.user, challenges.proofs(challenge)
+    if policy.needs_passkey(user):
+        # No code will do. A recovery code isn't used up for nothing.
+        raise EnrolmentRequired
+    proof = second.prove(user, first, code, Source(place), nonce=challenge.nonce)
+    proofs = (*first, proof)
+    _cleared(user, policy.missing(user, proofs))
+    wish = Wish(challenge.audience, frozenset(challenge.scope.split()), kind)
+    with transaction.atomic():
+        challenges.spend(challenge)
+        return _begin(user, proofs, wish, place)
+
+
+def mail_code(secret: str, place: Place, kind: LoginSession.Kind = LoginSession.Kind.API) -> None:
+    """Mail a code for the second step; ``InvalidChallenge``, ``second.NoMail``, ``Later``."""
+    challenge = challenges.find(secret, kind)
+    if SecondMethod.EMAIL not in _methods(challenge.user, challenges.proofs(challenge)):
+        raise second.NoMail
+    challenges.mail_code(challenge, place)
+
+
+def renew(token: str, wish: Wish, place: Place) -> Tokens:
+    """A new pair for a refresh token. ``InvalidToken``, ``TokenReused``, ``UnknownScope``."""
+    access.be_ready()
+    if wish.scope is not None and (family := families.with_newest(token)):
+        # Before the rotation: an answer that only refuses would have used the token up.
+        scopes.narrowed(family.scope.split(), wish.scope)
+    login, follower = families.rotate(token, place, wish.kind)
+    scope = scopes.narrowed(login.scope.split(), wish.scope)
+    return Tokens(AccessToken.issue(login, wish.audience, scope), login, follower)
+
+
+def exchange(login: LoginSession, held: frozenset[str], wish: Wish) -> Tokens:
+    """A fresh access token for one that has ``held``: same sign-in, and no more rights.
+
+    Not for a page in a browser: whoever has stolen its token would keep what it can't renew.
+    """
+    if login.kind == LoginSession.Kind.APP:
+        raise InvalidToken
+    scope = scopes.narrowed(held, wish.scope)
+    return Tokens(AccessToken.issue(login, wish.audience, scope), login)
+
+
+def read(text: str, audiences: tuple[str, ...] | None = None) -> tuple[AccessToken, LoginSession]:
+    """A good access token and its live sign-in, with the person; :class:`InvalidToken`."""
+    try:
+        token = AccessToken(text, audiences=audiences)
+    except TokenError:
+        raise InvalidToken from None
+    login = families.find(token.sid, token.subject)
+    if login is None:
+        raise InvalidToken
+    return token, login
+
+
+def claims(text: str) -> Mapping[str, Any]:
+    """The claims of a live access token for any service of this site; :class:`InvalidToken`."""
+    config = settings.AUTHSITE
+    return read(text, (config.origin, *config.token_audiences))[0].payload
+
+
+def revoke(text: str, place: Place) -> None:
+    """End the family of a token of either kind, if it's one (RFC 7009 section 2)."""
+    login = families.of(text)
+    if login is None:
+        try:
+            config = settings.AUTHSITE
+            login = read(text, (config.origin, *config.token_audiences))[1]
+        except InvalidToken:
+            return
+    families.end(login, Source(place, session=login.pk))
+
+
+def prove_by_password(login: str, password: str, place: Place) -> User:
+    """Whom a call with a password alone is made by; never an account that needs more than that.
+
+    As :func:`sign_in`; :class:`SecondFactorRequired` without a challenge.
+    """
+    account = prove_password(login, password, place)
+    return _cleared(account, policy.missing(account, (Proof.now(Method.PASSWORD),)))
+
+
+REFUSALS: dict[Missing, type[PublicError]] = {
+    Missing.ADDRESS: EmailNotVerified,
+    Missing.SECOND_FACTOR: SecondFactorRequired,
+    Missing.ENROLMENT: EnrolmentRequired,
+    Missing.PASSKEY: EnrolmentRequired,
+}
+
+
+def _cleared(account: User | PendingSignup, missing: Missing | None) -> User:
+    """``account``, if nothing is missing; else what is, as an error."""
+    if missing is not None or not isinstance(account, User):
+        raise REFUSALS[missing or Missing.ADDRESS]
+    return account
+
+
+def _challenge(user: User, proofs: tuple[Proof, ...], wish: Wish) -> SecondFactorRequired:
+    scope = scopes.written(wish.scope or scopes.DEFAULT)
+    secret = challenges.issue(user, proofs, audience=wish.audience, scope=scope, kind=wish.kind)
+    return SecondFactorRequired(challenge=secret, methods=_methods(user, proofs))
+
+
+def _methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
+    """What can be typed. A mail only beside an app or recovery codes: whoever has nothing but
+    passkeys, which no forged page gets at, is not to be let in by a mailbox instead. Nothing for
+    whom only a passkey will do."""
+    if policy.needs_passkey(user):
+        return []
+    methods = second.methods(user, proofs)
+    typed: list[SecondMethod] = [m for m in methods if m != SecondMethod.PASSKEY]
+    return typed if typed != [SecondMethod.EMAIL] else []
+
+
+def _begin(user: User, proofs: tuple[Proof, ...], wish: Wish, place: Place) -> Tokens:
+    """A new family, by the door."""
+    scope = wish.scope or scopes.DEFAULT
+    login = sessions.family(user, proofs, place, kind=wish.kind, scope=scopes.written(scope))
+    token = refresh.first(login.pk)
+    login.refresh_digest = refresh.digest(token)
+    try:
+        admit_client(Admission(user, proofs), login, place)
+    except Overtaken:
+        raise InvalidCredentials from None
+    return Tokens(AccessToken.issue(login, wish.audience, scope), login, token)

@@ -1,0 +1,45 @@
+"""What belongs to a person, read together with the person and their groups in one statement."""
+
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.db import connection, models
+
+from accounts.kernel.rows import Columns
+from accounts.users.models import User
+
+_USER = Columns(User, "u")
+_MEMBERS = User.groups.through._meta.db_table
+
+
+class Owned[M: models.Model]:
+    """Rows of ``model`` with their ``user``; ``where`` calls the tables ``o`` and ``u``.
+
+    Nothing that belongs to somebody who was switched off is found.
+    """
+
+    def __init__(self, model: type[M], where: str) -> None:
+        self._columns = Columns(model, "o")
+        self._sql = f"""
+            SELECT {self._columns.sql}, {_USER.sql}, g.name
+            FROM {model._meta.db_table} o
+            JOIN {User._meta.db_table} u ON u.id = o.user_id
+            LEFT JOIN {_MEMBERS} m ON m.user_id = u.id
+            LEFT JOIN {Group._meta.db_table} g ON g.id = m.group_id
+            WHERE u.is_active AND {where}
+            ORDER BY g.name
+        """  # noqa: S608 nothing but names of tables and columns
+
+    def find(self, values: dict[str, Any]) -> M | None:
+        """The one row of ``where`` with these values, or None."""
+        with connection.cursor() as cursor:
+            cursor.execute(self._sql, values)
+            rows = cursor.fetchall()
+        if not rows:
+            return None
+        end = len(self._columns)
+        found = self._columns.instance(rows[0][:end])
+        user = _USER.instance(rows[0][end:-1])
+        user.group_names = [row[-1] for row in rows if row[-1] is not None]
+        setattr(found, "user", user)  # noqa: B010 of a model that isn't known here
+        return found
