@@ -28,7 +28,7 @@ def notice(user: User, row: Activity, address: str, token: str | None) -> Messag
 
 
 def _label(row: Activity) -> str:
-    if row.actor:
+    if row.actor or row.is_by_itself:
         return _("If you think that something is wrong, lock the account down")
     return _("If this wasn't you, lock the account down")
 
@@ -36,6 +36,8 @@ def _label(row: Activity) -> str:
 def _closing(row: Activity) -> str:
     if row.actor:
         return _("If you don't know why, ask whoever runs %(site)s.")
+    if row.is_by_itself:
+        return _("If you don't need it any more, there is nothing to do.")
     return _("If it was you, there is nothing to do.")
 
 

@@ -73,6 +73,11 @@ class Activity(models.Model):
         return Device(self.browser, self.system) if self.address and not self.actor else None
 
     @property
+    def is_by_itself(self) -> bool:
+        """Whether nobody did it: a time has come."""
+        return not (self.address or self.actor)
+
+    @property
     def proof_words(self) -> str:
         """By which proof."""
         return proofs.in_words(self.proof.split())

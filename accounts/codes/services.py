@@ -67,6 +67,13 @@ def find_link(purpose: Purpose, token: str) -> Code | None:
     return _live(purpose).filter(digest__in=_digests(purpose, token)).first()
 
 
+def subjects_of(purpose: Purpose, address: str, typed: str) -> list[str]:
+    """Whom a code is for that was mailed to ``address``, for who can't say. It costs no try:
+    whoever calls this counts the guesses, or strangers could use the owner's up."""
+    fitting = _live(purpose).filter(address=address, digest__in=_digests(purpose, typed))
+    return list(fitting.filter(tries_left__gt=0).values_list("subject", flat=True))
+
+
 def spend(purpose: Purpose, subject: object, secret: str, address: str = "") -> bool:
     """Use a code or a link up; whether it was there, mailed to ``address``. One of many gets it."""
     rows = _live(purpose).filter(subject=str(subject), digest__in=_digests(purpose, secret))

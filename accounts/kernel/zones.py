@@ -30,6 +30,11 @@ def choices() -> list[tuple[str, str | Promise] | Group]:
     return [(DEFAULT, _("My device’s own, or UTC")), *groups]
 
 
+def is_offered(name: str) -> bool:
+    """Whether it's one of them."""
+    return name == DEFAULT or (name.partition("/")[0] in AREAS and name in _names())
+
+
 def zone(name: str) -> tzinfo:
     """The time zone of that name; UTC if this machine doesn't know it (any more)."""
     try:

@@ -12,7 +12,7 @@ from accounts.activity.services import Source, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.kernel import clock
-from accounts.kernel.errors import PublicError
+from accounts.kernel.errors import Later, PublicError
 from accounts.kernel.languages import speaking, spoken
 from accounts.kernel.places import Place
 from accounts.mail.services import post
@@ -23,8 +23,11 @@ from accounts.throttle.limits import (
     MAIL_ADDRESS,
     MAIL_AGAIN,
     MAIL_SUBSCRIBER,
+    RECOVERY_SUBSCRIBER,
     SIGNUP_EVERYONE,
     SIGNUP_SUBSCRIBER,
+    VERIFY_ADDRESS,
+    VERIFY_PLACE,
 )
 from accounts.throttle.services import give_back, spend, wait
 from accounts.users import addresses, names
@@ -32,6 +35,8 @@ from accounts.users import services as users
 from accounts.users.models import Address, PendingSignup, User
 
 LIFE = timedelta(days=3)
+# Of the sign-ups that wait for one address, so many are mailed again at once.
+MOST_AT_ONE = 3
 CODE = Purpose("signup.code")
 LINK = Purpose("signup.link", life=LIFE)
 
@@ -41,6 +46,14 @@ class WrongCode(PublicError):
 
     code = "invalid_code"
     message = _("That code is not right, or not any more. Check it, or ask for a new mail.")
+
+
+class SignupClosed(PublicError):
+    """Whoever runs the site takes no strangers."""
+
+    code = "signup_closed"
+    status = 403
+    message = _("This site takes no new accounts.")
 
 
 class SignupEnded(PublicError):
@@ -130,12 +143,29 @@ def send_again(signup: PendingSignup, *, subscriber: str) -> None:
     """
     spend(MAIL_AGAIN, signup.pk)
     _spend_mail(signup.address_key, subscriber)
-    with transaction.atomic():
-        code, token = _issue(signup)
-        if _held(signup).address_key != signup.address_key:
-            # Corrected meanwhile, which sent a mail of its own: this code would prove the former.
-            raise SignupEnded
-        _post(signup, code, token)
+    _issue_again(signup)
+
+
+def send_again_to(address: str, *, subscriber: str, username: str = "") -> None:
+    """Another mail to ``address`` for what waits for it, if anything does; or for one sign-up.
+
+    Once a minute, silently: what is answered, and what it costs, tells nobody whether one waits.
+    ``Later`` for whoever asks for too many.
+    """
+    key = addresses.key(address)
+    spend(RECOVERY_SUBSCRIBER, subscriber)
+    waiting = PendingSignup.objects.filter(address_key=key, expires_at__gt=clock.now())
+    if username:
+        waiting = waiting.filter(username_key=names.key(username))
+    # Not only the newest: whoever signs up with another's address would be the one that is mailed.
+    # For nobody, who has no address, the work is the same.
+    for signup in list(waiting.order_by("-expires_at")[:MOST_AT_ONE]) or [PendingSignup()]:
+        try:
+            spend(MAIL_AGAIN, signup.pk if signup.address else key)
+            _spend_mail(key, subscriber)
+            _issue_again(signup)
+        except (Later, SignupEnded):
+            return
 
 
 def correct_address(signup: PendingSignup, address: str, *, subscriber: str) -> None:
@@ -165,6 +195,25 @@ def confirm_by_code(signup: PendingSignup, typed: str, place: Place) -> User:
     return _become_user(signup, CODE, typed, place)
 
 
+def confirm_by_address(address: str, typed: str, place: Place, *, username: str = "") -> User:
+    """The user that a sign-up becomes whose code was mailed to ``address``; :class:`WrongCode`.
+
+    With ``username`` it's that sign-up or none: somebody else may have asked for the same address,
+    and be waiting for its owner to type the wrong code (CVE-2026-53516).
+    """
+    key = addresses.key(address)
+    spend(CODE_SUBSCRIBER, place.network)
+    spend(VERIFY_PLACE, key, place.network)
+    spend(VERIFY_ADDRESS, key)
+    subjects = codes.subjects_of(CODE, key, typed)
+    signup = find(subjects[0]) if subjects else None
+    if signup is None or (username and signup.username_key != names.key(username)):
+        raise WrongCode
+    user = _become_user(signup, CODE, typed, place)
+    give_back((VERIFY_PLACE, key, place.network), (VERIFY_ADDRESS, key))
+    return user
+
+
 def confirm_by_link(signup: PendingSignup, token: str, place: Place) -> User:
     """The user that ``signup`` becomes; :class:`WrongCode`."""
     return _become_user(signup, LINK, token, place)
@@ -181,17 +230,31 @@ def _spend_mail(address_key: str, subscriber: str) -> None:
     spend(MAIL_ADDRESS, address_key)
 
 
+@transaction.atomic
+def _issue_again(signup: PendingSignup) -> None:
+    code, token = _issue(signup)
+    held = _waiting(signup)
+    if signup.address and (held is None or held.address_key != signup.address_key):
+        # Corrected meanwhile, which sent a mail of its own: this code would prove the former.
+        raise SignupEnded
+    _post(signup, code, token)
+
+
 def _held(signup: PendingSignup) -> PendingSignup:
     """The row as it is now, held until the transaction ends.
 
     Taken after its codes, as a confirmation does: in the other order the two would wait for each
     other.
     """
-    waiting = PendingSignup.objects.select_for_update().filter(expires_at__gt=clock.now())
-    row = waiting.filter(pk=signup.pk).first()
+    row = _waiting(signup)
     if row is None:
         raise SignupEnded
     return row
+
+
+def _waiting(signup: PendingSignup) -> PendingSignup | None:
+    waiting = PendingSignup.objects.select_for_update().filter(expires_at__gt=clock.now())
+    return waiting.filter(pk=signup.pk).first()
 
 
 def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, place: Place) -> User:

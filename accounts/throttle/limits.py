@@ -51,6 +51,11 @@ MAIL_AGAIN = Limit("mail.again", burst=1, refill=60)
 
 CODE_SUBSCRIBER = Limit("code.subscriber", burst=30, refill=10)
 
+# Codes of a sign-up that come without saying whose: five at once to an address from one place, as
+# many as a code is good for, and some more from everywhere together.
+VERIFY_PLACE = Limit("verify.place", burst=5, refill=180)
+VERIFY_ADDRESS = Limit("verify.address", burst=40, refill=60)
+
 # Links and codes asked for by whoever types a name or an address.
 RECOVERY_SUBSCRIBER = Limit("recovery.subscriber", burst=30, refill=20)
 RECOVERY_EVERYONE = Limit("recovery.everyone", burst=600, refill=0.5)

@@ -1,0 +1,34 @@
+"""Every call of the API, gathered."""
+
+from django.urls import URLPattern, path
+
+from accounts.activity.api import ActivityView
+from accounts.apikeys.api import KeysView, KeyView
+from accounts.ops import schema
+from accounts.profile.api import MeView, PersonView
+from accounts.sessions.api import SessionsView, SessionView
+from accounts.signup import api as signup
+from accounts.tokens import api as tokens
+from accounts.tokens import browser
+
+urlpatterns: list[URLPattern] = [
+    path("users/", signup.UsersView.as_view(), name="api-users"),
+    path("users/<uuid:id>/", PersonView.as_view(), name="api-user"),
+    path("email/verify/", signup.VerifyView.as_view(), name="api-email-verify"),
+    path("email/resend/", signup.ResendView.as_view(), name="api-email-resend"),
+    path("token/", tokens.TokenView.as_view(), name="api-token"),
+    path("token/challenge/", tokens.ChallengeView.as_view(), name="api-token-challenge"),
+    path("token/refresh/", tokens.RefreshView.as_view(), name="api-token-refresh"),
+    path("token/verify/", tokens.VerifyView.as_view(), name="api-token-verify"),
+    path("token/revoke/", tokens.RevokeView.as_view(), name="api-token-revoke"),
+    path("session/", browser.SessionView.as_view(), name="api-browser-session"),
+    path("session/refresh/", browser.SessionRefreshView.as_view(), name="api-browser-refresh"),
+    path("me/", MeView.as_view(), name="api-me"),
+    path("sessions/", SessionsView.as_view(), name="api-sessions"),
+    path("sessions/<uuid:id>/", SessionView.as_view(), name="api-session"),
+    path("keys/", KeysView.as_view(), name="api-keys"),
+    path("keys/<slug:id>/", KeyView.as_view(), name="api-key"),
+    path("activity/", ActivityView.as_view(), name="api-activity"),
+    path("schema/", schema.description, name="api-schema"),
+    path("docs/", schema.docs, name="api-docs"),
+]

@@ -1,0 +1,64 @@
+"""The same places as JSON."""
+
+import uuid
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import Http404
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, serializers, views
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.sessions import services
+from accounts.sessions.current import source_of, standing_of
+from accounts.sessions.models import LoginSession
+
+
+class LoginSessionSerializer(serializers.ModelSerializer[LoginSession]):
+    """One place where the person is signed in."""
+
+    is_current = serializers.SerializerMethodField(help_text="Whether this call is made in it.")
+    device = serializers.CharField(source="__str__", help_text="What signed in, in words.")
+    acr = serializers.CharField()
+    amr = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = LoginSession
+        fields = (
+            *("id", "kind", "is_current", "device", "address", "amr", "acr", "auth_time"),
+            *("begun_at", "used_at", "ends_at", "scope"),
+        )
+
+    def get_is_current(self, login: LoginSession) -> bool:
+        """A call by password alone is made in none."""
+        here = standing_of(self.context["request"]._request).login
+        return here is not None and here.pk == login.pk
+
+
+class SessionsView(generics.ListAPIView[LoginSession]):
+    """Where one is signed in."""
+
+    area = "sessions"
+    serializer_class = LoginSessionSerializer
+
+    def get_queryset(self) -> QuerySet[LoginSession]:
+        """Last used first."""
+        return services.live(self.request.user)  # type: ignore[arg-type]
+
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Every place where one is signed in, last used first: browsers and clients alike."""
+        return super().get(request, *args, **kwargs)
+
+
+class SessionView(views.APIView):
+    """One of them."""
+
+    area = "sessions"
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, id: uuid.UUID) -> Response:
+        """End it; also the one that this call is made in."""
+        if not services.end(request.user, id, source_of(request._request)):  # type: ignore[arg-type]
+            raise Http404
+        return Response(status=204)
