@@ -17,6 +17,7 @@ class AccountsConfig(AppConfig):
 
         from accounts.activity.receivers import write_down
         from accounts.addresses.receivers import cancel_pending
+        from accounts.apikeys.receivers import end_keys
         from accounts.kernel.signals import credentials_changed
         from accounts.passwords.checks import pwned_passwords_file
         from accounts.sessions.receivers import end_others
@@ -26,7 +27,7 @@ class AccountsConfig(AppConfig):
         register(pwned_passwords_file)
         # In the order in which a sign-in takes the same rows: in another they could wait for
         # each other.
-        for receiver in (count, end_others, cancel_pending, write_down):
+        for receiver in (count, end_others, end_keys, cancel_pending, write_down):
             credentials_changed.connect(receiver)
 
 

@@ -12,6 +12,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts.activity.services import Source
+from accounts.apikeys import services as apikeys
 from accounts.credentials import second_step, services
 from accounts.credentials.forms import NewPasswordForm, WhoForm
 from accounts.kernel.places import place_of
@@ -97,7 +98,12 @@ def _take(request: HttpRequest, template: str) -> HttpResponse:
     others = live(login.user).exclude(pk=login.pk).count()
     form = NewPasswordForm(login.user, request.POST if request.method == "POST" else None)
     if not form.is_valid():
-        context = {"form": form, "others": others, "username": login.user.username}
+        context = {
+            "form": form,
+            "others": others,
+            "keys": apikeys.of(login.user).count(),
+            "username": login.user.username,
+        }
         return render(request, template, context)
     source = source_of(request).by(*login.amr)
     try:

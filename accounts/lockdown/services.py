@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events, notices
 from accounts.activity.notices import Notice
 from accounts.activity.services import Source, record
+from accounts.apikeys import services as apikeys
 from accounts.kernel import clock
 from accounts.kernel.errors import PublicError
 from accounts.kernel.proofs import Method
@@ -28,9 +29,10 @@ class LinkSpent(PublicError):
 
 @dataclass(frozen=True)
 class Effects:
-    """What a lockdown ends, drops, and puts back (an address, or nothing)."""
+    """What a lockdown ends (sign-ins, API keys), drops, and puts back (an address, or nothing)."""
 
     sessions: int
+    keys: int
     dropped: list[Address]
     primary: str
 
@@ -45,8 +47,12 @@ def effects(user: User, notice: Notice | None = None) -> Effects:
     established = notices.established(user, rows, at)
     keeper = _keeper(user, established, notice)
     dropped = [row for row in rows if row not in established and row.address != keeper]
-    count = sessions.live(user).count()
-    return Effects(count, dropped, keeper if keeper != user.email else "")
+    return Effects(
+        sessions.live(user).count(),
+        apikeys.of(user).count(),
+        dropped,
+        keeper if keeper != user.email else "",
+    )
 
 
 @transaction.atomic

@@ -1,4 +1,4 @@
-"""``prune``: delete what has ended. Run it daily; nothing breaks if it doesn't run."""
+"""``prune``: delete what has ended. Run it daily; without it only mails on keys are missing."""
 
 from typing import Any
 
@@ -6,19 +6,22 @@ from django.core.management.base import BaseCommand
 
 from accounts.activity import services as activity
 from accounts.addresses import services as addresses
+from accounts.apikeys import services as apikeys
 from accounts.codes.models import Code
 from accounts.kernel import clock
 from accounts.sessions import services as sessions
 from accounts.signup import services as signup
 from accounts.throttle.models import Budget, FamiliarPlace
+from accounts.tokens import challenges as token_challenges
+from accounts.tokens import ring
 from accounts.twofactor import challenges, recovery, trusted
 from accounts.users import services as users
 
 
 class Command(BaseCommand):
-    """Everything here is checked against the clock when it's used; pruning only saves room."""
+    """Everything here is checked against the clock when it's used; deleting it only saves room."""
 
-    help = "Delete expired sign-ups, codes, sessions, history and budgets."
+    help = "Delete what has expired; tell owners of API keys that expire within a week."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Delete, and say how many."""
@@ -33,7 +36,10 @@ class Command(BaseCommand):
             "places": FamiliarPlace.objects.filter(until__lte=now).delete()[0],
             "names": users.prune_names(),
             "recoveries": recovery.prune(),
-            "challenges": challenges.prune(),
+            "challenges": challenges.prune() + token_challenges.prune(),
             "trusted browsers": trusted.prune(),
+            "API keys": apikeys.prune(),
+            "signing keys": ring.prune(),
         }
+        apikeys.tell_of_ends()
         self.stdout.write(", ".join(f"{count} {what}" for what, count in counts.items()))

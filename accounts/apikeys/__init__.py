@@ -1,0 +1,1 @@
+"""API keys. Shown once, kept as a digest, revocable at once."""

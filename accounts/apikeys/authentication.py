@@ -1,0 +1,32 @@
+"""A call by an API key: ``Authorization: Bearer authsite_…``."""
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from accounts.apikeys import services
+from accounts.apikeys.text import PREFIX
+from accounts.kernel.places import place_of
+from accounts.sessions import current
+from accounts.tokens.authentication import Credentials, header_of
+from accounts.tokens.errors import InvalidToken
+from accounts.users.models import User
+
+
+class KeyAuthentication(BaseAuthentication):
+    """Before tokens are looked at: what begins as a key is one, or nothing."""
+
+    def authenticate(self, request: Request) -> tuple[User, Credentials] | None:
+        """Whose key it is; None for anything else; ``InvalidToken`` for one that isn't good."""
+        scheme, value = header_of(request)
+        if scheme != "bearer" or not value.startswith(PREFIX):
+            return None
+        key = services.find(value)
+        if key is None:
+            raise InvalidToken
+        services.note_use(key, place_of(request))
+        current.call_as(request._request, None, by="api_key")
+        return key.user, Credentials(frozenset(key.scope.split()))
+
+    def authenticate_header(self, request: Request) -> str:
+        """As for tokens."""
+        return "Bearer"

@@ -1,0 +1,78 @@
+"""The form of a new key."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
+
+from accounts.apikeys.models import LONGEST_NAME
+from accounts.apikeys.services import GRANTABLE, SUGGESTED_DAYS
+from accounts.kernel import clock
+from accounts.kernel.forms import no_longer_than, text_input
+from accounts.kernel.text import refuse_invisible
+from accounts.tokens import scopes
+
+DAYS = (7, 30, SUGGESTED_DAYS, 365)
+NEVER = "never"
+NOTHING = ""
+# What keys may be for.
+AREAS = [area for area in scopes.AREAS if f"{area}:{scopes.READ}" in GRANTABLE]
+
+
+class NewKeyForm(forms.Form):
+    """What it's called, what it may do, and until when."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        help_text=_("To know it by: which program is going to use it?"),
+        validators=[no_longer_than(LONGEST_NAME), refuse_invisible],
+        widget=text_input("off"),
+    )
+    expires = forms.ChoiceField(
+        label=_("Expires"),
+        choices=lambda: [
+            *((str(days), ngettext_lazy("in %d day", "in %d days", days) % days) for days in DAYS),
+            (NEVER, _("never")),
+        ],
+        initial=str(SUGGESTED_DAYS),
+        help_text=_("You get a mail a week before."),
+        widget=forms.Select({"class": "input", "autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for area in AREAS:
+            # Nobody changes what has happened.
+            rights = [scopes.READ] if area == "activity" else [scopes.READ, scopes.WRITE]
+            self.fields[area] = forms.ChoiceField(
+                label=str(scopes.AREAS[area]),
+                choices=[(NOTHING, _("Nothing")), *((r, scopes.RIGHTS[r]) for r in rights)],
+                required=False,
+                widget=forms.Select({"class": "input", "autocomplete": "off"}),
+            )
+        self.order_fields(["name", *AREAS, "expires"])
+
+    def clean(self) -> dict[str, Any]:
+        """A key for nothing would be none."""
+        data = self.cleaned_data
+        if not any(data.get(area) for area in AREAS):
+            raise ValidationError(_("Choose something that the key may do."))
+        return data
+
+    @property
+    def scope(self) -> frozenset[str]:
+        """Whoever may change something may see it, too."""
+        chosen = {area: self.cleaned_data[area] for area in AREAS}
+        scope = {f"{area}:{scopes.READ}" for area, right in chosen.items() if right}
+        return frozenset(
+            scope | {f"{a}:{scopes.WRITE}" for a, right in chosen.items() if right == scopes.WRITE}
+        )
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it ends; None for never."""
+        chosen = self.cleaned_data["expires"]
+        return None if chosen == NEVER else clock.now() + timedelta(days=int(chosen))

@@ -1,0 +1,142 @@
+"""Making, finding and ending API keys."""
+
+import hmac
+from datetime import datetime, timedelta
+from typing import cast
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity import events
+from accounts.activity.services import Source, record
+from accounts.apikeys import text
+from accounts.apikeys.models import APIKey
+from accounts.kernel import clock
+from accounts.kernel.errors import PublicError
+from accounts.kernel.places import Place
+from accounts.tokens import scopes
+from accounts.users import services as users
+from accounts.users.models import User
+from accounts.users.rows import Owned
+
+MOST = 50
+SUGGESTED_DAYS = 90
+LONGEST_DAYS = 366
+# A use is noted at most this often, by one UPDATE: no write a call.
+NOTE_EVERY = timedelta(minutes=5)
+TELL_BEFORE = timedelta(days=7)
+# One that has expired is shown for a while, so that its owner sees why a program has stopped.
+KEEP = timedelta(days=30)
+
+GRANTABLE = frozenset(
+    scope for scope in scopes.SCOPES if scope != scopes.GROUPS and not scope.startswith("keys:")
+)
+
+_FOUND = Owned(APIKey, "o.id = %(id)s")
+
+
+class TooMany(PublicError):
+    """Every key that a person can have is there."""
+
+    code = "too_many_keys"
+    message = _("You have as many keys as there can be. Remove one first.")
+
+
+def make(
+    user: User, name: str, scope: frozenset[str], expires_at: datetime | None, source: Source
+) -> tuple[APIKey, str]:
+    """A new key of ``user``, and its text, which is never seen again; :class:`TooMany`.
+
+    ``Outdated`` if the account was locked down, or its credentials changed, since ``user`` was
+    read: whoever asked may be out by now.
+    """
+    new = text.make()
+    with transaction.atomic():
+        # Held, so that a lockdown comes before it, or after it and ends the key, too.
+        users.hold(user)
+        if APIKey.objects.filter(user=user).count() >= MOST:
+            raise TooMany
+        key = APIKey.objects.create(
+            id=new.id,
+            user=user,
+            digest=new.digest,
+            name=name,
+            scope=scopes.written(scope),
+            expires_at=expires_at,
+        )
+        record(user, events.KEY_MADE, source, detail=name)
+    return key, new.text
+
+
+def scope_of(wanted: str) -> frozenset[str]:
+    """The scopes in ``wanted``, if a key may have them; ``UnknownScope``.
+
+    Not the keys: none makes another one, whoever has it. Nor groups: they go into tokens only.
+    """
+    scope = scopes.parse(wanted)
+    if scope - GRANTABLE:
+        raise scopes.UnknownScope
+    return scope
+
+
+def of(user: User) -> QuerySet[APIKey]:
+    """The keys of ``user``, newest first."""
+    return APIKey.objects.filter(user=user).order_by("-made_at")
+
+
+def find(shown: str) -> APIKey | None:
+    """The good key that ``shown`` is, with its person and their groups: one query."""
+    if not text.is_key(shown):
+        return None
+    key = _FOUND.find({"id": text.id_of(shown)})
+    if key is None or not hmac.compare_digest(key.digest, text.digest(shown)) or key.is_over:
+        return None
+    return key
+
+
+def note_use(key: APIKey, place: Place) -> None:
+    """Note that it's in use at ``place``, if that wasn't noted minutes ago."""
+    now = clock.now()
+    if key.used_at and key.used_at > now - NOTE_EVERY:
+        return
+    unnoted = Q(used_at=None) | Q(used_at__lte=now - NOTE_EVERY)
+    APIKey.objects.filter(unnoted, pk=key.pk).update(used_at=now, address=place.address)
+
+
+@transaction.atomic
+def end(user: User, key_id: str, source: Source) -> bool:
+    """End one key of ``user``; False if there is none."""
+    key = APIKey.objects.filter(user=user, pk=key_id).first()
+    if key is None or not APIKey.objects.filter(pk=key.pk).delete()[0]:
+        return False
+    record(user, events.KEY_ENDED, source, detail=key.name)
+    return True
+
+
+def end_silently(user: User) -> None:
+    """End all keys of ``user``, as part of a change that is recorded itself."""
+    APIKey.objects.filter(user=user).delete()
+
+
+def tell_of_ends() -> int:
+    """Tell owners of keys that expire within a week, once a key; how many."""
+    now = clock.now()
+    soon = APIKey.objects.filter(
+        told_at=None, expires_at__gt=now, expires_at__lte=now + TELL_BEFORE, user__is_active=True
+    )
+    return sum(_tell(key) for key in soon.select_related("user"))
+
+
+@transaction.atomic
+def _tell(key: APIKey) -> bool:
+    if not APIKey.objects.filter(pk=key.pk, told_at=None).update(told_at=clock.now()):
+        return False
+    detail = f"{key.name}, {cast(datetime, key.expires_at).date()}"
+    record(key.user, events.KEY_EXPIRES, Source(), detail=detail)
+    return True
+
+
+def prune() -> int:
+    """Delete what expired long ago; how many."""
+    return APIKey.objects.filter(expires_at__lte=clock.now() - KEEP).delete()[0]

@@ -1,0 +1,44 @@
+"""The pages of API keys."""
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from accounts.apikeys import services
+from accounts.apikeys.forms import NewKeyForm
+from accounts.sessions.current import login_of, source_of
+from accounts.sessions.fresh import fresh_proof_required
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def keys(request: HttpRequest) -> HttpResponse:
+    """See them; end one."""
+    user = login_of(request).user
+    if request.method != "POST":
+        context = {"rows": services.of(user), "most": services.MOST}
+        return render(request, "accounts/apikeys/keys.html", context)
+    if not services.end(user, request.POST.get("end", "").replace("\0", ""), source_of(request)):
+        raise Http404
+    messages.success(request, _("The key was removed. It opens nothing any more."))
+    return redirect("api_keys")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@fresh_proof_required
+def new_key(request: HttpRequest) -> HttpResponseBase:
+    """Make one, and show it once: it's in this one answer, and nowhere else."""
+    form = NewKeyForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        user, source = login_of(request).user, source_of(request)
+        try:
+            name = form.cleaned_data["name"]
+            key, text = services.make(user, name, form.scope, form.expires_at, source)
+            return render(request, "accounts/apikeys/made.html", {"row": key, "key": text})
+        except services.TooMany as error:
+            form.add_error(None, str(error))
+    return render(request, "accounts/apikeys/new.html", {"form": form})
