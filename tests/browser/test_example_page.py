@@ -1,0 +1,254 @@
+"""``docs/examples/spa`` in Chromium: from the origin that the operator has named, with a script of
+somebody else's in it, and from origins that nobody has named."""
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.attacks.steps import sql
+from tests.browser.steps import PASSWORD, member
+from tests.support.browser import OpenPage
+from tests.support.second import SETUP, code_of, seed_on
+from tests.support.site import ROOT, Site
+
+FOLDER = ROOT / "docs" / "examples" / "spa"
+TYPES = {".html": "text/html", ".js": "text/javascript"}
+# What a script of somebody else's does first: it listens to whatever the page sends.
+LISTEN = """
+    window.heard = []
+    const send = window.fetch
+    window.fetch = (address, options) => {
+        heard.push(options?.headers?.Authorization ?? '')
+        return send(address, options)
+    }
+"""
+# And what it tries to find, and to send home.
+SEARCH = """async api => {
+    const answer = await fetch(`${api}session/refresh/`, {
+        method: 'POST', credentials: 'include', headers: {'X-Requested-With': 'authsite'}
+    })
+    const home = await fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'stopped')
+    return {
+        cookies: document.cookie,
+        stored: JSON.stringify([{...localStorage}, {...sessionStorage}]),
+        databases: (await indexedDB.databases()).length,
+        headers: [...answer.headers.keys()],
+        body: await answer.json(),
+        home
+    }
+}"""
+# What a page elsewhere tries.
+RENEW = """async ([api, headers]) => {
+    try {
+        const options = {method: 'POST', credentials: 'include', headers}
+        const answer = await fetch(`${api}session/refresh/`, options)
+        return await answer.text()
+    } catch (error) {
+        return error.name
+    }
+}"""
+POST_FORM = """api => {
+    const form = document.body.appendChild(document.createElement('form'))
+    Object.assign(form, {method: 'post', enctype: 'text/plain', action: `${api}session/refresh/`})
+    form.submit()
+}"""
+
+
+class Files:
+    """The example, served as its ``http.server`` would, for accounts at ``accounts``."""
+
+    def __init__(self, host: str) -> None:
+        self.accounts = ""
+        files = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                files.answer(self)
+
+            def log_message(self, *_args: Any) -> None:
+                """Nothing: pytest shows what matters."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.origin = f"http://{host}:{self.server.server_port}"
+        Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        file = FOLDER / (request.path.strip("/") or "index.html")
+        if not file.is_file():
+            return request.send_error(404)
+        text = file.read_text().replace("http://localhost:8000", self.accounts)
+        request.send_response(200)
+        request.send_header("Content-Type", TYPES[file.suffix])
+        request.end_headers()
+        request.wfile.write(text.encode())
+
+
+@contextmanager
+def served(host: str) -> Iterator[Files]:
+    files = Files(host)
+    yield files
+    files.server.shutdown()
+    files.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def origins() -> Iterator[dict[str, Files]]:
+    """One that is named, one of the same site that isn't, and one of another site."""
+    with ExitStack() as stack:
+        hosts = {"named": "localhost", "sibling": "localhost", "foreign": "127.0.0.1"}
+        yield {name: stack.enter_context(served(host)) for name, host in hosts.items()}
+
+
+@pytest.fixture(scope="module")
+def site(origins: dict[str, Files]) -> Iterator[Site]:
+    with Site(CORS_ORIGINS=origins["named"].origin, LIMITS_SCALE="100") as site:
+        for files in origins.values():
+            files.accounts = site.origin
+        yield site
+
+
+def sign_in(page: Page, origin: str, username: str) -> None:
+    page.goto(origin)
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def greets(page: Page, name: str) -> None:
+    expect(page.locator("#account")).to_contain_text(f"Hello, {name}.")
+
+
+def api(site: Site) -> str:
+    return f"{site.origin}/api/v1/"
+
+
+def status_of(site: Site, token: str) -> int:
+    """What ``me/`` answers to it."""
+    answer = site.client().get("/api/v1/me/", headers={"Authorization": token})
+    return answer.status
+
+
+def enrol(site: Site, username: str) -> str:
+    """Give the person an authenticator; its seed."""
+    browser = site.client()
+    browser.post("/accounts/login/", {"login": username, "password": PASSWORD})
+    seed = seed_on(browser.get(SETUP).text)
+    assert browser.post(SETUP, {"code": code_of(seed)}).status == 302
+    return seed
+
+
+def test_a_page_without_a_library_signs_in_survives_a_reload_and_signs_out_everywhere(
+    site: Site, open_page: OpenPage, origins: dict[str, Files]
+) -> None:
+    member(site, "alice")
+    seed = enrol(site, "alice")
+    page = open_page(site, expect=(401,))
+    sign_in(page, origins["named"].origin, "alice")
+    page.get_by_label("Code").fill(code_of(seed, 1))
+    page.get_by_role("button", name="Go on").click()
+    greets(page, "alice")
+    expect(page.locator("#places")).to_contain_text("(here)")
+
+    page.reload()
+    greets(page, "alice")
+    tab = page.context.new_page()
+    tab.goto(origins["named"].origin)
+    greets(tab, "alice")
+
+    tab.get_by_role("button", name="Sign out everywhere").click()
+    expect(tab.locator("#message")).to_have_text("You’re signed out.")
+    expect(page.locator("#message")).to_have_text("You signed out in another tab.")
+    page.reload()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    assert sql(site, "SELECT count(*) FROM accounts_loginsession WHERE ended_at IS NULL") == [(0,)]
+
+
+def test_a_name_that_is_a_script_is_text(
+    site: Site, open_page: OpenPage, origins: dict[str, Files]
+) -> None:
+    member(site, "mallory")
+    name = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+    sql(site, "UPDATE accounts_user SET display_name = ? WHERE username = 'mallory'", name)
+    page = open_page(site, expect=(401,))
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+
+    sign_in(page, origins["named"].origin, "mallory")
+
+    greets(page, name)
+    expect(page.locator("#account img, #account script")).to_have_count(0)
+
+
+def test_a_script_in_the_page_reads_no_refresh_token_and_its_loot_dies_with_the_lockdown(
+    site: Site, chromium: Browser, origins: dict[str, Files]
+) -> None:
+    member(site, "bob")
+    context = chromium.new_context()
+    page = context.new_page()
+    page.add_init_script(LISTEN)
+    sign_in(page, origins["named"].origin, "bob")
+    greets(page, "bob")
+    refresh = next(c["value"] for c in context.cookies() if c["name"] == "refresh")
+
+    found = page.evaluate(SEARCH, api(site))
+
+    assert (found["cookies"], found["stored"], found["databases"]) == ("", "[{},{}]", 0)
+    assert "set-cookie" not in found["headers"]
+    assert set(found["body"]) == {"access", "token_type", "expires_in", "scope"}
+    assert refresh not in json.dumps(found)
+    assert found["home"] == "stopped"
+    # What it does get is an access token: good for minutes, and for no other one.
+    token = next(heard for heard in page.evaluate("heard") if heard)
+    assert status_of(site, token) == 200
+    pair = base64.b64encode(f"{token.removeprefix('Bearer ')}:x".encode()).decode()
+    basic = {"Authorization": f"Basic {pair}"}
+    assert site.client().request("POST", "/api/v1/token/", headers=basic).status == 401
+
+    lock_down(site, "bob")
+    assert status_of(site, token) == 401
+    assert "token_not_valid" in page.evaluate(RENEW, [api(site), {"X-Requested-With": "authsite"}])
+    context.close()
+
+
+def lock_down(site: Site, username: str) -> None:
+    browser = site.client()
+    browser.post("/accounts/login/", {"login": username, "password": PASSWORD})
+    assert browser.post("/accounts/lockdown/").status == 200
+
+
+@pytest.mark.parametrize("where", ["sibling", "foreign"])
+def test_a_page_that_nobody_has_named_renews_nothing(
+    site: Site, chromium: Browser, origins: dict[str, Files], where: str
+) -> None:
+    username = f"carol-{where}"
+    member(site, username)
+    context = chromium.new_context()
+    page = context.new_page()
+    sign_in(page, origins["named"].origin, username)
+    greets(page, username)
+    before = digests(site)
+
+    thief = context.new_page()
+    thief.goto(f"{origins[where].origin}/app.js")
+    with_header = thief.evaluate(RENEW, [api(site), {"X-Requested-With": "authsite"}])
+    without = thief.evaluate(RENEW, [api(site), {}])
+    with thief.expect_navigation():
+        thief.evaluate(POST_FORM, api(site))
+
+    # The browser asks first, and then shows the answer to nobody; a form gets a refusal.
+    assert (with_header, without) == ("TypeError", "TypeError")
+    assert thief.locator("body").inner_text().count("code")
+    assert digests(site) == before
+    page.reload()
+    greets(page, username)
+    context.close()
+
+
+def digests(site: Site) -> Any:
+    return sql(site, "SELECT id, refresh_digest, ended_at FROM accounts_loginsession ORDER BY id")
