@@ -1,0 +1,190 @@
+"""9. REST authentication. Rows 1 to 4, and every line of ``docs/api.md`` as it is printed."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from accounts import api_urls
+from accounts.apikeys import services as apikeys
+from accounts.kernel import errors as kernel
+from accounts.sessions.models import LoginSession
+from accounts.signin import policy
+from accounts.signin import services as signin
+from accounts.signup import services as signup
+from accounts.tokens import browser, errors, scopes
+from accounts.twofactor import errors as factors
+from accounts.users.models import User
+from tests.acceptance.steps import CONFIRM, code_in, make_staff, make_user, sign_up
+from tests.conftest import Clock
+from tests.house.test_urls import OPEN
+from tests.support import api
+from tests.support.api import API, call
+from tests.support.missing import find, missing
+from tests.support.pages import Shell, blocks_of
+from tests.support.second import SETUP, code_of, seed_on, type_one_back
+from tests.support.signin import signed_in
+from tests.support.site import ROOT, Site, text_of
+
+SITE = {"TOKEN_AUDIENCES": "https://shop.example.org"}
+PAGE = (ROOT / "docs/api.md").read_text()
+BLOCKS = blocks_of("api.md", "sh")
+NOBODY = "00000000-0000-4000-8000-000000000000"
+CODE = "is your code"
+
+
+def code_of_bobs_app(site: Site) -> str:
+    """Bob signs up on the pages and adds an authenticator; what it shows next."""
+    browser = site.client()
+    sign_up(browser, "bob")
+    mail = site.wait_for_mail(to="bob@")
+    browser.post(CONFIRM, {"code": code_in(text_of(mail))})
+    seed = seed_on(browser.get(SETUP).text)
+    done = browser.post(SETUP, {"code": code_of(seed)})
+    type_one_back(browser, done.location)
+    return code_of(seed, 1)
+
+
+@pytest.fixture(scope="module")
+def told(site: Site, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What each block prints, run one after another in one shell."""
+    for program in ("bash", "curl", "jq"):
+        find(program) or missing(program)
+    env = {"ORIGIN": site.origin, "DATA_DIR": str(site.data_dir), "CODE": code_of_bobs_app(site)}
+    mails, printed = len(site.mails(subject=CODE)), []
+    with Shell(tmp_path_factory.mktemp("shell"), env) as shell:
+        for block in BLOCKS:
+            if "$(mailed_code)" in block.lines:
+                mails += 1
+                site.wait_for_mail(subject=CODE, count=mails)
+            printed.append(shell.run(block.lines))
+    return printed
+
+
+@pytest.mark.parametrize("number", range(len(BLOCKS)), ids=lambda n: BLOCKS[n].lines.split("\n")[0])
+def test_9_1_each_line_of_the_docs_prints_what_they_say(told: list[str], number: int) -> None:
+    block = BLOCKS[number]
+
+    assert not block.kind or block.is_told_by(told[number]), told[number]
+
+
+def test_9_1_the_four_lines_of_the_docs_come_first() -> None:
+    first = PAGE.partition("\n## ")[2].partition("\n## ")[0]
+    calls = re.findall(r"\$API(/\S+)", first)
+
+    assert calls == ["/users/", "/email/verify/", "/users/$(jq", "/token/)", "/me/"]
+
+
+def test_9_1_the_docs_name_every_code_that_an_error_of_the_calls_has() -> None:
+    table = re.findall(r"(?m)^\|.*", PAGE.partition("\n## Errors\n")[2].partition("\n## ")[0])
+    named = set(re.findall(r"`([a-z_]+)`", "".join(table)))
+    ours = {
+        error.code
+        for module in (kernel, errors, scopes, browser, apikeys, signin, policy, signup, factors)
+        for error in vars(module).values()
+        if isinstance(error, type) and issubclass(error, kernel.PublicError)
+    }
+    # Of the pages only: a sign-up that another browser has ended, and enrolling.
+    pages = {"error", "signup_ended", "too_many", "factor_required", "last_way_in"}
+    theirs = {"not_authenticated", "parse_error", "method_not_allowed", "unsupported_media_type"}
+    before_any_call = {"bad_request", "not_found", "content_too_large", "unavailable"}
+
+    assert named == ours - pages | theirs | before_any_call
+
+
+BODIES = (b"", b"null", b"[]", b"{", b"\xff", b'{"username": 1, "token": []}', b"[" * 100_000)
+CALLS = [re.sub("<.*>", NOBODY, str(route.pattern)) for route in api_urls.urlpatterns]
+CLOSED = [path for path in CALLS if f"api/v1/{path}" not in OPEN and NOBODY not in path]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", CALLS)
+def test_9_2_no_body_is_a_fault(path: str, client: Client) -> None:
+    for method in ("POST", "PATCH", "DELETE", "GET"):
+        for body in BODIES:
+            answer = client.generic(method, API + path, body, "application/json")
+            assert answer.status_code < 500
+            if answer.status_code == 401:
+                assert answer["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", CLOSED)
+@pytest.mark.parametrize(
+    "sent",
+    ["", "Bearer", "Bearer x", "Bearer a.b.c", "Basic", "Basic x", "Basic YTpi", "Digest x"],
+)
+def test_9_2_a_failure_is_401_with_www_authenticate(path: str, sent: str, client: Client) -> None:
+    signed_in(make_user("alice"), client)
+
+    answer = client.get(API + path, headers={"authorization": sent})
+
+    assert answer.status_code == 401
+    assert answer["WWW-Authenticate"].startswith("Bearer")
+    assert answer.json().keys() == {"detail", "code"}
+
+
+@pytest.mark.django_db
+def test_9_3_a_token_in_the_basic_user_field_works_and_buys_a_fresh_one(clock: Clock) -> None:
+    make_user("alice", password=api.PASSWORD)
+    held = api.sign_in()["access"]
+    clock.advance(seconds=200)
+
+    assert call("me/", basic=f"{held}:anything")["username"] == "alice"
+    bought = api.exchange(held)
+
+    assert "refresh" not in bought.body
+    clock.advance(seconds=200)
+    assert (api.is_good(held), api.is_good(bought["access"])) == (False, True)
+
+
+@pytest.mark.django_db
+def test_9_3_no_token_that_is_bought_lives_past_the_end_of_its_family(clock: Clock) -> None:
+    make_user("alice", password=api.PASSWORD)
+    tokens = api.sign_in()
+    family = LoginSession.objects.get()
+    clock.set(family.idle_at - timedelta(seconds=400))
+    held = api.renew(tokens["refresh"])["access"]
+    LoginSession.objects.update(idle_at=clock.now() + timedelta(seconds=400))
+
+    for _ in range(5):
+        clock.advance(seconds=70)
+        held = api.exchange(held)["access"]
+    assert api.exchange(held)["expires_in"] == 50
+    clock.advance(seconds=50)
+
+    assert api.exchange(held).code == "token_not_valid"
+    assert not api.is_good(held)
+
+
+def change_the_password(alice: User, _refresh: str) -> None:
+    browser = signed_in(alice)
+    new = {"password1": "slow comet over the harbour"}
+    assert browser.post("/accounts/password/change/", new).status_code == 302
+
+
+def switch_off(alice: User, _refresh: str) -> None:
+    page = f"/admin/accounts/user/{alice.pk}/change/"
+    assert signed_in(make_staff("carol")).post(page, {}).status_code == 302
+
+
+def revoke(_alice: User, refresh: str) -> None:
+    assert call("token/revoke/", {"token": refresh}).status == 200
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("end", [change_the_password, switch_off, revoke])
+def test_9_4_the_tokens_end_at_once(end: Callable[[User, str], None]) -> None:
+    alice = make_user("alice", password=api.PASSWORD)
+    tokens = api.sign_in()
+    access, refresh = tokens["access"], tokens["refresh"]
+    assert api.is_good(access)
+
+    end(alice, refresh)
+
+    assert not api.is_good(access)
+    assert api.exchange(access).code == "token_not_valid"
+    assert call("token/verify/", {"token": access}).code == "token_not_valid"
+    assert api.renew(refresh).code == "token_not_valid"

@@ -1,0 +1,101 @@
+"""Calls of the API as a program makes them, in process and at the real site alike."""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.test import Client as InProcess
+
+from tests.support.client import Client
+
+API = "/api/v1/"
+PASSWORD = "copper kettle under seven stars"
+
+type Caller = Client | InProcess
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a call was answered: the status, the JSON, the headers."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> Any:
+        """A member of the body."""
+        return self.body[name]
+
+    @property
+    def code(self) -> str:
+        """Which error, if it's one."""
+        return self.body.get("code", "") if isinstance(self.body, dict) else ""
+
+
+def call(
+    path: str,
+    data: Any = None,
+    *,
+    client: Caller | None = None,
+    method: str = "",
+    token: str = "",
+    basic: str = "",
+    form: bool = False,
+) -> Answer:
+    """``path`` below ``/api/v1/``; a POST where there is ``data``, else a GET.
+
+    ``token`` is sent as Bearer, ``basic`` (``name:password``) as Basic; ``form`` sends no JSON.
+    """
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    if basic:
+        headers = {"Authorization": f"Basic {base64.b64encode(basic.encode()).decode()}"}
+    method = method or ("GET" if data is None else "POST")
+    body = (urlencode(data) if form else json.dumps(data)) if data is not None else ""
+    kind = "application/x-www-form-urlencoded" if form else "application/json"
+    if isinstance(client, Client):
+        headers["Content-Type"] = kind
+        sent = client.request(method, API + path, body=body.encode(), headers=headers)
+        status, raw, told = sent.status, sent.body, dict(sent.headers)
+    else:
+        client = client or InProcess()
+        made: Any = client.generic(method, API + path, body, kind, headers=headers)
+        status, raw, told = made.status_code, made.content, dict(made.headers)
+    return Answer(status, json.loads(raw) if raw else None, told)
+
+
+def sign_in(name: str = "alice", client: Caller | None = None, **wish: str) -> Answer:
+    """The first step, by password; ``wish`` is ``scope`` and ``audience``."""
+    data = {"username": name, "password": PASSWORD, **wish}
+    return call("token/", data, client=client)
+
+
+def renew(refresh: str, client: Caller | None = None, **wish: str) -> Answer:
+    """A new pair for a refresh token."""
+    return call("token/refresh/", {"refresh": refresh, **wish}, client=client)
+
+
+def exchange(access: str, client: Caller | None = None, **wish: str) -> Answer:
+    """A fresh access token for one."""
+    return call("token/", wish, client=client, basic=f"{access}:anything")
+
+
+def second_step(challenge: str, code: str, client: Caller | None = None) -> Answer:
+    """The second step, by a code."""
+    return call("token/challenge/", {"challenge": challenge, "code": code}, client=client)
+
+
+def is_good(access: str, client: Caller | None = None) -> bool:
+    """Whether the site takes that access token; a refusal is the one that there is."""
+    answer = call("me/", client=client, token=access)
+    assert (answer.status, answer.code) in {(200, ""), (401, "token_not_valid")}, answer
+    return answer.status == 200
+
+
+def claims_of(access: str) -> dict[str, Any]:
+    """What it says, unverified."""
+    part = access.split(".")[1]
+    read: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return read

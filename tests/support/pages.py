@@ -1,0 +1,118 @@
+"""Pages of ``docs/`` whose lines are run as they are printed."""
+
+import json
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from tests.support.site import ROOT
+
+END = "--- a block has ended ---"
+SECONDS = 60
+# What is another at each run, in what is printed and on the page alike.
+VARIABLE = {
+    r'"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"': '"<id>"',
+    r'"\d{4}-\d\d-\d\dT[\d:.]+Z"': '"<time>"',
+    r"\b\d{10}\b": "0",
+    r'"jti": "[\w-]+"': '"jti": "<random>"',
+    r"http://localhost:\d+": "http://localhost",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines for a program, and what the page says they print: JSON values, or lines among others.
+
+    ``printed`` is empty where the page says nothing.
+    """
+
+    language: str
+    lines: str
+    kind: str = ""
+    printed: str = ""
+
+    def is_told_by(self, output: str) -> bool:
+        """Whether ``output`` is what the page says, but for what is another at each run."""
+        if self.kind == "http":
+            had = {line.strip() for line in output.splitlines()}
+            return all(line in had for line in self.printed.splitlines())
+        return _alike(_values(self.printed), _values(output))
+
+
+def blocks_of(page: str, *languages: str) -> list[Block]:
+    """The blocks of ``docs/<page>`` in these languages, in their order."""
+    text = (ROOT / "docs" / page).read_text()
+    found = re.findall(r"(?ms)^```(\w+)\n(.*?)^```$(?:\s+^```(json|http)\n(.*?)^```$)?", text)
+    return [Block(*block) for block in found if block[0] in languages]
+
+
+class Shell:
+    """One bash that stays, as a reader's does: what a block sets is there for the next."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+        self._errors = folder / "stderr"
+        with self._errors.open("wb") as errors:
+            self._bash = subprocess.Popen(
+                ["bash", "-euo", "pipefail"],
+                cwd=folder,
+                env=os.environ | env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._bash.kill()
+        self._bash.communicate()
+
+    def run(self, lines: str) -> str:
+        """What they print; a line that fails is an error with its words."""
+        assert self._bash.stdin
+        assert self._bash.stdout
+        late = threading.Timer(SECONDS, self._bash.kill)
+        late.start()
+        try:
+            self._bash.stdin.write(f"{lines}\necho; echo '{END}'\n")
+            self._bash.stdin.flush()
+            printed = ""
+            for line in self._bash.stdout:
+                if line.rstrip("\n") == END:
+                    return printed
+                printed += line
+        finally:
+            late.cancel()
+        raise AssertionError(f"{lines}\n{printed}{self._errors.read_text()}")
+
+
+def _values(text: str) -> list[Any]:
+    """The JSON values in ``text``, one after another."""
+    for pattern, mark in VARIABLE.items():
+        text = re.sub(pattern, mark, text)
+    values, rest = [], text.strip()
+    while rest:
+        value, end = json.JSONDecoder().raw_decode(rest)
+        values.append(value)
+        rest = rest[end:].strip()
+    return values
+
+
+def _alike(shown: Any, real: Any) -> bool:
+    """Whether the two are the same; a text that the page cuts off with … is as long as it likes."""
+    if isinstance(shown, str) and shown.endswith("…"):
+        return isinstance(real, str) and len(real) >= len(shown)
+    if isinstance(shown, dict):
+        same = isinstance(real, dict) and list(shown) == list(real)
+        return same and all(_alike(shown[name], real[name]) for name in shown)
+    if isinstance(shown, list):
+        same = isinstance(real, list) and len(shown) == len(real)
+        return same and all(map(_alike, shown, real))
+    return bool(shown == real)
