@@ -1,0 +1,84 @@
+"""Requests made after the API's own description, right ones and wrong ones: no fault, and no answer
+that the description doesn't tell of."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.acceptance.steps import PASSWORD
+from tests.support.site import Site, text_of
+
+# By setting its longest, so that a run doesn't outlive the token; limits are another test's.
+SITE = {"ACCESS_TOKEN_SECONDS": "3600", "LIMITS_SCALE": "100000"}
+SECONDS = 600
+# The description says "a string" of what only a real address, a good code or a known token passes:
+# that such a string is refused is no fault.
+LEFT_OUT = "positive_data_acceptance"
+
+
+@pytest.fixture(scope="module")
+def access(site: Site) -> str:
+    """An access token of alice."""
+
+    def call(path: str, **body: str) -> dict[str, str]:
+        answer = site.client().request(
+            "POST",
+            f"/api/v1/{path}/",
+            body=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        assert answer.status < 300, answer.text
+        found: dict[str, str] = answer.json()
+        return found
+
+    email = "alice@example.org"
+    call("users", username="alice", email=email, password=PASSWORD)
+    code = re.search(r"^[A-Z2-9]{8}\r?$", text_of(site.wait_for_mail(to=email)), re.MULTILINE)
+    assert code
+    call("email/verify", email=email, code=code[0])
+    return call("token", username="alice", password=PASSWORD)["access"]
+
+
+def fuzz(site: Site, examples: int, *options: str) -> int:
+    """Run schemathesis; how many requests it made. It fails on anything that isn't described."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{site.origin}/api/v1/schema/"),
+            *("--max-examples", str(examples), "--phases", "coverage,fuzzing,stateful"),
+            *("--exclude-checks", LEFT_OUT, "--continue-on-failure", "--no-shrink", "--no-color"),
+            *options,
+        ],
+        capture_output=True,
+        check=False,
+        cwd=site.data_dir,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stdout[-8000:]
+    assert "Traceback" not in site.log()
+    made = re.search(r"(\d+) generated", done.stdout)
+    assert made, done.stdout
+    return int(made[1])
+
+
+def test_nothing_that_a_stranger_sends_gives_a_fault_or_an_answer_that_is_not_described(
+    site: Site,
+) -> None:
+    assert fuzz(site, 8) > 300
+
+
+def test_nothing_that_a_person_sends_gives_a_fault_or_an_answer_that_is_not_described(
+    site: Site, access: str
+) -> None:
+    assert fuzz(site, 8, "--header", f"Authorization: Bearer {access}") > 300
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("who", ["stranger", "person"])
+def test_two_thousand_requests_give_no_fault(site: Site, access: str, who: str) -> None:
+    options = ("--header", f"Authorization: Bearer {access}") if who == "person" else ()
+
+    assert fuzz(site, 200, *options) >= 2000
