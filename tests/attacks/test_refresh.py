@@ -1,0 +1,295 @@
+"""Refresh tokens: used twice, forged, spelled otherwise, read off a copy of the database."""
+
+import base64
+import uuid
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.apps import apps
+
+from accounts.activity.models import Activity
+from accounts.kernel import secrets
+from accounts.sessions.models import LoginSession
+from accounts.tokens import refresh, ring
+from tests.attacks.steps import make_user, outbox
+from tests.conftest import Clock
+from tests.support.api import Answer, call, claims_of, exchange, is_good, renew, sign_in
+
+pytestmark = pytest.mark.django_db
+
+REUSED = "token_reused"
+NOT_VALID = "token_not_valid"
+
+
+def person(name: str = "alice") -> Answer:
+    """The first tokens of somebody's program."""
+    make_user(name)
+    return sign_in(name)
+
+
+def refused(refresh_token: str) -> str:
+    """With which code the token is refused."""
+    answer = renew(refresh_token)
+    assert answer.status == 401, answer
+    assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    assert answer["detail"]
+    return answer.code
+
+
+def reuses() -> int:
+    """How often it was noticed; each time by a mail."""
+    noted = Activity.objects.filter(kind=REUSED).count()
+    mails = [mail for mail in outbox() if "used twice" in mail.subject]
+    assert len(mails) == noted
+    return noted
+
+
+def test_an_honest_retry_gets_the_same_refresh_token_and_a_live_access_token(
+    clock: Clock,
+) -> None:
+    first = person()
+    renewed = renew(first["refresh"])
+
+    for seconds in (0, 5, 4.9):
+        clock.advance(seconds=seconds)
+        again = renew(first["refresh"])
+        assert again["refresh"] == renewed["refresh"] != first["refresh"]
+        assert again["access"] != renewed["access"]
+        assert is_good(again["access"])
+
+    assert is_good(renewed["access"])
+    assert renew(renewed["refresh"]).status == 200
+    assert reuses() == 0
+
+
+def test_a_second_use_after_ten_seconds_ends_the_sign_in_and_tells_the_person(
+    clock: Clock,
+) -> None:
+    first = person()
+    renewed = renew(first["refresh"])
+    clock.advance(seconds=9)
+    assert renew(first["refresh"]).status == 200, "a retry doesn't lengthen the time for retries"
+    clock.advance(seconds=1)
+
+    assert refused(first["refresh"]) == REUSED
+
+    assert refused(renewed["refresh"]) == NOT_VALID
+    assert not is_good(first["access"])
+    assert not is_good(renewed["access"])
+    assert reuses() == 1
+
+
+def test_a_second_use_after_the_successor_was_used_ends_the_sign_in_at_once(clock: Clock) -> None:
+    first = person()
+    second = renew(first["refresh"])
+    third = renew(second["refresh"])
+
+    assert refused(first["refresh"]) == REUSED
+
+    assert not is_good(third["access"])
+    assert refused(third["refresh"]) == NOT_VALID
+    assert reuses() == 1
+
+
+def test_a_token_of_generations_back_ends_the_sign_in_however_late(clock: Clock) -> None:
+    tokens = [person()]
+    for _ in range(4):
+        tokens.append(renew(tokens[-1]["refresh"]))
+        clock.advance(days=1)
+
+    assert refused(tokens[1]["refresh"]) == REUSED
+
+    assert {refused(token["refresh"]) for token in tokens} == {NOT_VALID}
+    assert reuses() == 1
+
+
+def test_what_a_dead_sign_in_is_shown_is_no_news(clock: Clock) -> None:
+    """Neither a thief nor a program that goes on trying fills the owner's mailbox."""
+    first = person()
+    renew(renew(first["refresh"])["refresh"])
+    assert refused(first["refresh"]) == REUSED
+
+    assert {refused(first["refresh"]) for _ in range(3)} == {NOT_VALID}
+    assert reuses() == 1
+
+
+def test_a_reuse_ends_that_sign_in_and_no_other(clock: Clock) -> None:
+    stolen = person()
+    other, bobs = sign_in(), person("bob")
+    renew(renew(stolen["refresh"])["refresh"])
+
+    assert refused(stolen["refresh"]) == REUSED
+
+    assert is_good(other["access"])
+    assert renew(other["refresh"]).status == 200
+    assert is_good(bobs["access"])
+
+
+def other_spellings(token: str) -> dict[str, str]:
+    """What a careless reader would take for ``token``, or for one of its family."""
+    raw = base64.urlsafe_b64decode(token)
+    wide = token.translate({ord(digit): ord(digit) + 0xFEE0 for digit in "0123456789"})
+    return {
+        "upper case": token.upper(),
+        "swapped case": token.swapcase(),
+        "the other alphabet": token.replace("-", "+").replace("_", "/"),
+        "padded": f"{token}====",
+        "line break inside": f"{token[:36]}\n{token[36:]}",
+        "a dot inside": f"{token[:36]}.{token[36:]}",
+        "percent": f"{token[:-1]}%{ord(token[-1]):x}",
+        "wide digits": wide,
+        "hexadecimal": raw.hex(),
+        "cut": token[:-1],
+        "cut by a group": token[:-4],
+        "id alone": token[:22],
+        "longer": f"{token}AAAA",
+        "twice": token * 2,
+        "backwards": token[::-1],
+        "last character": f"{token[:-1]}{'A' if token[-1] != 'A' else 'B'}",
+        "tag of zeros": base64.urlsafe_b64encode(raw[: -refresh.TAG] + bytes(16)).decode(),
+        "digest": refresh.digest(token),
+        "zeros": "A" * refresh.LENGTH,
+    }
+
+
+def test_no_other_spelling_of_a_token_works_or_ends_the_sign_in(clock: Clock) -> None:
+    first = person()
+    # One that the two alphabets spell differently.
+    while not {"-", "_"} & set(first["refresh"]):
+        first = renew(first["refresh"])
+    clock.advance(seconds=11)
+
+    for name, token in other_spellings(first["refresh"]).items():
+        assert token != first["refresh"], name
+        assert refused(token) == NOT_VALID, name
+        call("token/revoke/", {"token": token})
+
+    clock.advance(seconds=11)
+    assert renew(first["refresh"]).status == 200
+    assert reuses() == 0
+
+
+def test_who_knows_a_sid_kills_nothing(clock: Clock) -> None:
+    """Every service that gets an access token reads it there."""
+    alices, mallorys = person(), person("mallory")
+    sid = uuid.UUID(claims_of(alices["access"])["sid"]).bytes
+    hers = base64.urlsafe_b64decode(mallorys["refresh"])
+    forged = [sid + bytes(38), sid + hers[16:], sid + hers[16:38] + sid, hers[:38] + sid]
+
+    for raw in forged:
+        token = base64.urlsafe_b64encode(raw).decode()
+        assert refused(token) == NOT_VALID
+        assert call("token/revoke/", {"token": token}).status == 200
+
+    assert is_good(alices["access"])
+    assert renew(alices["refresh"]).status == 200
+    assert renew(mallorys["refresh"]).status == 200
+
+
+def all_values() -> list[str]:
+    """Every value of every row, as a dump shows it."""
+    rows = [row for model in apps.get_models() for row in model._base_manager.values_list()]
+    return [
+        value.hex() if isinstance(value, bytes) else str(value) for row in rows for value in row
+    ]
+
+
+def test_a_dump_of_the_database_has_no_token_and_makes_no_successor() -> None:
+    first = person()
+    second = renew(first["refresh"])
+    answers = [first, second, renew(second["refresh"]), exchange(first["access"])]
+    dump = all_values()
+    text = "\n".join(dump)
+
+    for answer in answers:
+        for token in (answer["access"], answer.body.get("refresh", answer["access"])):
+            assert token not in text
+            assert token[-38:] not in text
+            assert token.rpartition(".")[2] not in text
+    (family,) = LoginSession.objects.all()
+    for digest in (family.refresh_digest, family.former_digest):
+        assert digest in dump
+        raw = family.pk.bytes + bytes.fromhex(digest)[:22]
+        made = base64.urlsafe_b64encode(raw + bytes.fromhex(digest)[:16]).decode()
+        assert {refused(token) for token in (digest, made, refresh.digest(made))} == {NOT_VALID}
+    assert renew(answers[2]["refresh"]).status == 200
+
+
+FORMER, NEWEST = "former " * 8, "newest " * 8
+
+
+def turn_keys(settings: Any) -> None:
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = NEWEST, [FORMER]
+
+
+def test_a_new_secret_key_between_two_refreshes_ends_nothing(settings: Any, clock: Clock) -> None:
+    settings.SECRET_KEY = FORMER
+    first = person()
+
+    turn_keys(settings)
+    second = renew(first["refresh"])
+    settings.SECRET_KEY_FALLBACKS = []
+
+    assert renew(second["refresh"]).status == 200
+    assert refused(first["refresh"]) == NOT_VALID, "made under a key that is gone: as if forged"
+    assert reuses() == 0
+
+
+def test_a_new_secret_key_between_a_refresh_and_its_retry_gives_the_same_successor(
+    settings: Any, clock: Clock
+) -> None:
+    settings.SECRET_KEY = FORMER
+    first = person()
+    second = renew(first["refresh"])
+
+    turn_keys(settings)
+    again = renew(first["refresh"])
+
+    assert again["refresh"] == second["refresh"]
+    assert is_good(again["access"])
+    assert renew(again["refresh"]).status == 200
+
+
+def test_a_node_that_has_not_got_the_new_secret_key_yet_ends_nothing(
+    settings: Any, clock: Clock
+) -> None:
+    """While nodes are restarted one by one: of two calls at once the other made the successor."""
+    settings.SECRET_KEY = FORMER
+    first = person()
+    turn_keys(settings)
+    second = renew(first["refresh"])
+
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = FORMER, []
+    assert refused(first["refresh"]) == NOT_VALID
+    assert reuses() == 0
+
+    turn_keys(settings)
+    assert renew(second["refresh"]).status == 200
+
+
+def test_an_old_token_that_asks_for_too_much_is_noticed_all_the_same(clock: Clock) -> None:
+    first = person()["refresh"]
+    second = renew(first)["refresh"]
+    renew(second)
+
+    answer = call("token/refresh/", {"refresh": first, "scope": "groups"})
+
+    assert answer.code == "token_reused"
+    assert reuses() == 1
+
+
+def test_what_cannot_be_signed_uses_nothing_up(clock: Clock, settings: Any) -> None:
+    """Else each client's retry, a minute later, would be taken for a thief's."""
+    token = person()["refresh"]
+    before, sign_ins = settings.AUTHSITE, LoginSession.objects.count()
+    settings.AUTHSITE = replace(before, encryption_keys=(secrets.encryption_key(),))
+    ring.forget()
+    answers = [call("token/refresh/", {"refresh": token}), sign_in("alice")]
+    assert [(a.status, a.code) for a in answers] == [(503, "unavailable")] * 2
+    assert LoginSession.objects.count() == sign_ins
+
+    settings.AUTHSITE = before
+    ring.forget()
+    clock.advance(minutes=1)
+    assert renew(token).status == 200

@@ -1,0 +1,252 @@
+"""Two server processes on one database: one refresh token eight times, and ends meanwhile."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.attacks.steps import LOGIN, WRONG, sql
+from tests.attacks.test_second_factor_races import CHALLENGE, enrolled, half_way
+from tests.attacks.test_session_races import LOCKDOWN, SESSIONS, Race, confirmed, happened, live
+from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, at, database, running
+from tests.support.api import (
+    Answer,
+    call,
+    claims_of,
+    exchange,
+    is_good,
+    renew,
+    second_step,
+    sign_in,
+)
+from tests.support.client import Client, together
+from tests.support.second import code_of
+
+CHANGE = "/accounts/password/change/"
+
+
+@pytest.fixture(scope="module", params=BOTH)
+def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
+    """Limits are out of the way here."""
+    with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
+        yield both
+
+
+def programs(nodes: Nodes) -> list[Client]:
+    """A program at each node."""
+    return [at(node, "192.0.2.1") for node in nodes]
+
+
+def is_good_anywhere(nodes: Nodes, answer: Answer) -> bool:
+    """Whether a node takes its access token; both think the same of it."""
+    (verdict,) = {is_good(answer["access"], program) for program in programs(nodes)}
+    return verdict
+
+
+def eleven_seconds_pass(nodes: Nodes, answer: Answer) -> None:
+    """Since the rotation of the sign-in of ``answer``."""
+    moment = datetime.now(UTC) - timedelta(seconds=11)
+    sid = claims_of(answer["access"])["sid"]
+    written = f"{moment:%Y-%m-%d %H:%M:%S.%f}"
+    if "DATABASE_URL" in nodes[0].env:
+        written += "+00"
+    else:
+        sid = sid.replace("-", "")
+    sql(nodes[0], "UPDATE accounts_loginsession SET rotated_at = ? WHERE id = ?", written, sid)
+
+
+def eight_uses_of_one_refresh_token(nodes: Nodes, name: str) -> None:
+    """All get the one same successor; eleven seconds later the token ends the sign-in."""
+    confirmed(nodes, name)
+    there = programs(nodes)
+    first = sign_in(name, there[0])
+
+    answers = together(AT_ONCE, lambda i: renew(first["refresh"], there[i % 2]))
+
+    assert {answer.status for answer in answers} == {200}
+    (successor,) = {answer["refresh"] for answer in answers}
+    assert len({answer["access"] for answer in answers}) == AT_ONCE
+    assert all(is_good_anywhere(nodes, answer) for answer in answers)
+    assert happened(nodes, name, "token_reused") == 0
+    eleven_seconds_pass(nodes, first)
+
+    late = together(AT_ONCE, lambda i: renew(first["refresh"], there[i % 2]))
+
+    assert {answer.status for answer in late} == {401}
+    assert "token_reused" in {answer.code for answer in late}
+    assert renew(successor, there[0]).code == "token_not_valid"
+    assert not any(is_good_anywhere(nodes, answer) for answer in [first, *answers])
+    assert happened(nodes, name, "token_reused") == 1
+    nodes[0].wait_for_mail(to=f"{name}@", subject="used twice")
+
+
+def retries_while_the_successor_is_used(nodes: Nodes, name: str) -> None:
+    """They come before its use or end the sign-in: two successors are never good."""
+    confirmed(nodes, name)
+    there = programs(nodes)
+    first = sign_in(name, there[0])
+    second = renew(first["refresh"], there[1])
+
+    answers = together(
+        AT_ONCE, lambda i: renew([first, second][i % 2]["refresh"], there[i // 2 % 2])
+    )
+
+    renewed = {answer["refresh"] for answer in answers if answer.status == 200}
+    third = renewed - {second["refresh"]}
+    assert {answer.status for answer in answers} <= {200, 401}
+    assert len(third) <= 1
+    is_ended = bool(happened(nodes, name, "token_reused"))
+    assert is_ended is ("token_reused" in {answer.code for answer in answers})
+    assert is_good_anywhere(nodes, first) is not is_ended
+    assert {renew(token, there[0]).status for token in third} <= {401 if is_ended else 200}
+
+
+def chain(first: Answer, step: Callable[[Answer], Answer]) -> list[Answer]:
+    """What four steps give, each with what the one before gave."""
+    answers = [first]
+    while len(answers) < 5 and answers[-1].status == 200:
+        answers.append(step(answers[-1]))
+    return answers
+
+
+def calls_during(nodes: Nodes, name: str, end: Callable[[], Any]) -> None:
+    """Programs sign in, refresh and exchange while ``end`` happens: then nothing is good."""
+    there = programs(nodes)
+    firsts = [sign_in(name, program) for program in there]
+
+    def act(i: int) -> list[Answer]:
+        here, first = there[i // 2 % 2], firsts[i % 2]
+        if i < 2:
+            return chain(first, lambda former: renew(former["refresh"], here))
+        if i < 4:
+            return chain(first, lambda former: exchange(former["access"], here))
+        if i < 6:
+            return [sign_in(name, here)]
+        end()
+        return []
+
+    answers = [answer for answers in together(7, act) for answer in answers]
+
+    assert {answer.status for answer in answers} <= {200, 401, 403}
+    given = [answer for answer in answers if answer.status == 200]
+    assert not any(is_good_anywhere(nodes, answer) for answer in given)
+    for answer in given:
+        if "refresh" in answer.body:
+            assert renew(answer["refresh"], there[0]).code == "token_not_valid"
+
+
+def calls_during_a_lockdown(nodes: Nodes, name: str) -> None:
+    """By the owner's browser."""
+    owner = confirmed(nodes, name)
+    token = owner.csrf(LOCKDOWN)
+    calls_during(nodes, name, lambda: owner.post(LOCKDOWN, {}, csrf=token))
+    assert live(nodes, name) == 0
+
+
+def calls_during_a_change_of_password(nodes: Nodes, name: str) -> None:
+    """Only the browser that changed it stays."""
+    owner = confirmed(nodes, name)
+    token = owner.csrf(CHANGE)
+    calls_during(nodes, name, lambda: owner.post(CHANGE, {"password1": WRONG}, csrf=token))
+    assert happened(nodes, name, "password_changed") == 1
+    assert live(nodes, name) == 1
+
+
+def calls_while_the_account_is_switched_off(nodes: Nodes, name: str) -> None:
+    """Past the site, in the database."""
+    confirmed(nodes, name)
+    statement = "UPDATE accounts_user SET is_active = (1 = 0) WHERE username = ?"
+    calls_during(nodes, name, lambda: sql(nodes[0], statement, name))
+
+
+def one_code_on_pages_and_calls(nodes: Nodes, name: str) -> None:
+    """Four browsers and four programs show it: one of them is in."""
+    _owner, seed, _codes = enrolled(nodes, name)
+    there = programs(nodes)
+    pages, tokens = half_way(nodes, name, AT_ONCE // 2)
+    challenges = [sign_in(name, there[i % 2])["challenge"] for i in range(AT_ONCE // 2)]
+    before, code = live(nodes, name), code_of(seed, 1)
+
+    def act(i: int) -> int:
+        if i % 2:
+            return second_step(challenges[i // 2], code, there[i // 2 % 2]).status
+        return pages[i // 2].post(CHALLENGE, {"code": code}, csrf=tokens[i // 2]).status
+
+    statuses = together(AT_ONCE, act)
+
+    assert {*statuses[::2]} <= {200, 302}
+    assert {*statuses[1::2]} <= {200, 401}
+    assert statuses[::2].count(302) + statuses[1::2].count(200) == 1
+    assert live(nodes, name) == before + 1
+
+
+def eight_good_codes_for_one_challenge(nodes: Nodes, name: str) -> None:
+    """It's good for one sign-in, whatever is shown for it."""
+    _owner, _seed, codes = enrolled(nodes, name)
+    there = programs(nodes)
+    challenge = sign_in(name, there[0])["challenge"]
+    before = live(nodes, name)
+
+    answers = together(AT_ONCE, lambda i: second_step(challenge, codes[i], there[i % 2]))
+
+    assert sorted(answer.status for answer in answers) == [200] + [401] * (AT_ONCE - 1)
+    assert {answer.code for answer in answers} == {"", "invalid_challenge"}
+    assert live(nodes, name) == before + 1
+
+
+RACES = [
+    eight_uses_of_one_refresh_token,
+    retries_while_the_successor_is_used,
+    calls_during_a_lockdown,
+    calls_during_a_change_of_password,
+    calls_while_the_account_is_switched_off,
+    one_code_on_pages_and_calls,
+    eight_good_codes_for_one_challenge,
+]
+
+
+@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
+def test_programs_at_two_processes_have_one_sign_in_or_none(nodes: Nodes, race: Race) -> None:
+    for i in range(2):
+        race(nodes, f"{race.__name__.replace('_', '')[-20:]}{'xyz'[i]}")
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
+def test_fifty_rounds_of_programs_on_postgresql(race: Race, postgres: Any) -> None:
+    with running(LIMITS_SCALE="1000", DATABASE_URL=postgres.database()) as both:
+        for i in range(50):
+            race(both, f"round{i:02}x")
+
+
+def test_a_sign_in_that_ends_at_one_process_is_dead_at_the_other_at_once(nodes: Nodes) -> None:
+    owner, there = confirmed(nodes, "alice"), programs(nodes)
+    watcher = sign_in("alice", there[0])
+
+    def ended_by(end: Callable[[Answer, str], Any]) -> None:
+        first = sign_in("alice", there[0])
+        second = renew(first["refresh"], there[1])
+        assert is_good_anywhere(nodes, second)
+        end(second, claims_of(second["access"])["sid"])
+        for program in reversed(there):
+            assert not is_good(first["access"], program)
+            assert not is_good(second["access"], program)
+            assert renew(second["refresh"], program).code == "token_not_valid"
+            assert exchange(second["access"], program).code == "token_not_valid"
+
+    def revoke(token: str, *, form: bool = False) -> Answer:
+        return call("token/revoke/", {"token": token}, client=there[0], form=form)
+
+    ended_by(lambda tokens, _: revoke(tokens["refresh"]))
+    ended_by(lambda tokens, _: revoke(tokens["access"], form=True))
+    ended_by(
+        lambda _, sid: call(
+            f"sessions/{sid}/", method="DELETE", token=watcher["access"], client=there[0]
+        )
+    )
+    ended_by(lambda _, sid: owner.post(SESSIONS, {"end": sid}))
+    assert is_good_anywhere(nodes, watcher)
+    ended_by(lambda *_: nodes[0].manage("end_sessions", "alice"))
+    assert not is_good_anywhere(nodes, watcher)
+    assert owner.get("/").location.startswith(LOGIN)
