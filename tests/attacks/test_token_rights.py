@@ -1,0 +1,197 @@
+"""What tokens may never gain: rights by asking, life by refreshing or by an exchange."""
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.attacks.second_steps import with_factor
+from tests.attacks.steps import make_user
+from tests.conftest import Clock
+from tests.support.api import (
+    Answer,
+    call,
+    claims_of,
+    exchange,
+    is_good,
+    renew,
+    sign_in,
+)
+from tests.support.second import code_of
+
+pytestmark = pytest.mark.django_db
+
+IDLE_DAYS, LONGEST_DAYS, LIFE = 7, 30, 300
+SERVICE = "https://wiki.example"
+
+
+@pytest.fixture
+def person(settings: Any, clock: Clock) -> Answer:
+    """The tokens of a program that may see, and change the profile; at a standing clock."""
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, token_audiences=(SERVICE,))
+    make_user("alice")
+    return sign_in(scope="read profile:write")
+
+
+RAISED = ["write", "read write", "groups", "sessions:write", "read profile:write activity:write"]
+
+
+@pytest.mark.parametrize("scope", RAISED)
+def test_scope_raised_by_asking_is_refused_and_costs_nothing(
+    person: Answer, clock: Clock, scope: str
+) -> None:
+    answers = [renew(person["refresh"], scope=scope), exchange(person["access"], scope=scope)]
+
+    assert {(answer.status, answer.code) for answer in answers} == {(400, "invalid_scope")}
+    assert is_good(person["access"])
+    clock.advance(seconds=11)
+    assert renew(person["refresh"]).status == 200, "the token was not used up"
+
+
+@pytest.mark.parametrize("scope", ["admin", "read admin", "READ", "", " ", "read,write", "read\0"])
+def test_a_scope_that_is_none_is_refused_and_costs_nothing(
+    person: Answer, clock: Clock, scope: str
+) -> None:
+    answers = [
+        renew(person["refresh"], scope=scope),
+        exchange(person["access"], scope=scope),
+        sign_in(scope=scope),
+    ]
+
+    assert {answer.status for answer in answers} == {400}
+    assert all("scope" in answer.body for answer in answers)
+    clock.advance(seconds=11)
+    assert renew(person["refresh"]).status == 200
+
+
+def test_an_audience_that_nobody_named_is_refused_and_costs_nothing(
+    person: Answer, clock: Clock
+) -> None:
+    for audience in ("https://wiki.example/", "https://wiki.example.evil", "", "*"):
+        answers = [
+            renew(person["refresh"], audience=audience),
+            exchange(person["access"], audience=audience),
+            sign_in(audience=audience),
+        ]
+        assert {answer.status for answer in answers} == {400}, audience
+
+    clock.advance(seconds=11)
+    assert renew(person["refresh"]).status == 200
+
+
+def test_a_narrower_token_is_narrow_and_the_sign_in_keeps_what_it_has(person: Answer) -> None:
+    narrow = renew(person["refresh"], scope="profile:read")
+    wide = renew(narrow["refresh"])
+
+    assert (narrow["scope"], wide["scope"]) == ("profile:read", "profile:write read")
+    assert call("me/", token=narrow["access"]).status == 200
+    assert call("activity/", token=narrow["access"]).code == "insufficient_scope"
+    assert call("activity/", token=wide["access"]).status == 200
+
+
+def test_a_narrow_token_buys_no_wider_one(person: Answer) -> None:
+    """Whoever was handed it has that much, and not what its sign-in has."""
+    narrow = renew(person["refresh"], scope="profile:read")["access"]
+
+    assert exchange(narrow)["scope"] == "profile:read"
+    assert exchange(narrow, scope="read").code == "invalid_scope"
+    assert exchange(narrow, scope="profile:write").code == "invalid_scope"
+
+
+def test_the_second_step_gives_what_the_first_asked_for(clock: Clock) -> None:
+    _alice, seed = with_factor()
+    challenge = sign_in(scope="profile:read")["challenge"]
+    data = {"challenge": challenge, "code": code_of(seed), "scope": "write", "audience": SERVICE}
+
+    answer = call("token/challenge/", data)
+
+    assert answer["scope"] == "profile:read"
+    assert claims_of(answer["access"])["aud"] != SERVICE
+    assert renew(answer["refresh"], scope="read").code == "invalid_scope"
+
+
+def test_a_token_for_another_service_buys_nothing_here(person: Answer) -> None:
+    for bought in (
+        renew(person["refresh"], audience=SERVICE),
+        exchange(person["access"], audience=SERVICE),
+    ):
+        assert claims_of(bought["access"])["aud"] == SERVICE
+        assert not is_good(bought["access"])
+        assert exchange(bought["access"]).code == "token_not_valid"
+
+
+def test_an_exchange_gives_the_same_sign_in_and_no_refresh_token(
+    person: Answer, clock: Clock
+) -> None:
+    clock.advance(seconds=LIFE - 1)
+    bought = exchange(person["access"])
+
+    before, after = claims_of(person["access"]), claims_of(bought["access"])
+    assert "refresh" not in bought.body
+    same = ("iss", "sub", "aud", "sid", "scope", "auth_time", "amr", "acr", "client_id")
+    assert [after[name] for name in same] == [before[name] for name in same]
+    assert after["exp"] == before["exp"] + LIFE - 1
+    assert after["jti"] != before["jti"]
+    assert call("me/", basic=f"{bought['access']}:").status == 200
+    assert call("me/", basic=f"{bought['access']}:any:thing").status == 200
+
+
+@pytest.mark.parametrize("ends", ["refresh_idle_days", "refresh_token_days"])
+def test_no_chain_of_exchanges_outlives_its_sign_in(settings: Any, clock: Clock, ends: str) -> None:
+    """Each is bought before the one before it ends; a day is all that they have together."""
+    settings.AUTHSITE = dataclasses.replace(
+        settings.AUTHSITE, access_token_seconds=3600, **{ends: 1}
+    )
+    make_user("alice")
+    last, end = sign_in(), int((clock.now() + timedelta(days=1)).timestamp())
+
+    while (exp := claims_of(last["access"])["exp"]) < end:
+        clock.set(datetime.fromtimestamp(exp - 1, UTC))
+        last = exchange(last["access"])
+
+    assert exp == end
+    assert is_good(last["access"])
+    clock.set(datetime.fromtimestamp(end, UTC))
+    assert not is_good(last["access"])
+    assert exchange(last["access"]).code == "token_not_valid"
+
+
+def test_a_sign_in_that_is_not_refreshed_for_seven_days_has_ended(
+    person: Answer, clock: Clock
+) -> None:
+    clock.advance(days=IDLE_DAYS, seconds=-1)
+    tokens = renew(person["refresh"])
+    clock.advance(days=IDLE_DAYS)
+
+    assert renew(tokens["refresh"]).code == "token_not_valid"
+    assert renew(person["refresh"]).code == "token_not_valid", "and its end is no reuse"
+
+
+def test_no_refreshing_outlives_thirty_days(person: Answer, clock: Clock) -> None:
+    tokens = person
+    for _ in range(4):
+        clock.advance(days=6)
+        tokens = renew(tokens["refresh"])
+        assert tokens["expires_in"] == LIFE
+    clock.advance(days=6, seconds=-60)
+
+    tokens = renew(tokens["refresh"])
+
+    assert 59 <= tokens["expires_in"] <= 60
+    assert exchange(tokens["access"])["expires_in"] == tokens["expires_in"]
+    clock.advance(seconds=60)
+    assert not is_good(tokens["access"])
+    assert exchange(tokens["access"]).status == 401
+    assert renew(tokens["refresh"]).code == "token_not_valid"
+
+
+def test_an_access_token_ends_with_its_last_second(person: Answer, clock: Clock) -> None:
+    clock.advance(seconds=LIFE - 1)
+    assert is_good(person["access"])
+
+    clock.advance(seconds=1)
+
+    assert not is_good(person["access"])
+    assert exchange(person["access"]).code == "token_not_valid"
+    assert renew(person["access"]).code == "token_not_valid"
