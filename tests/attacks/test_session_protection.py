@@ -19,7 +19,7 @@ from tests.attacks.steps import (
     make_user,
     outbox,
 )
-from tests.house.test_urls import OPEN, ROUTES, address
+from tests.house.test_urls import CALLS, OPEN, PAGES, ROUTES, address
 from tests.support.second import CHALLENGE, enrolled, take_second_step
 from tests.support.signin import signed_in
 
@@ -63,10 +63,11 @@ def test_another_browser_reaches_nothing_with_a_copied_cookie_until_it_proves_it
     owner = carol_signs_in_at(browser())
     thief = with_cookie_of(owner, browser(CURL))
 
-    for route in set(ROUTES) - OPEN:
+    for route in PAGES - OPEN:
         for answer in (thief.get(address(route)), thief.post(address(route), {"others": "1"})):
             assert answer.status_code == 302, route
             assert answer.url.startswith(REAUTHENTICATE), route
+    assert all(thief.get(address(route)).status_code == 401 for route in CALLS - OPEN)
     for route in OPEN - {REAUTHENTICATE[1:], LOGOUT[1:]}:
         assert b"carol" not in thief.get(address(route)).content, route
     assert thief.post(REAUTHENTICATE, {"password": WRONG}).status_code == 200

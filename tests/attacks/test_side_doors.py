@@ -13,8 +13,14 @@ from django.contrib import auth
 from django.test import Client, RequestFactory
 from django.utils.module_loading import import_string
 
+from accounts.apikeys.authentication import KeyAuthentication
+from accounts.tokens.authentication import Authentication
+from accounts.tokens.permissions import InScope
+from accounts.tokens.scopes import AREAS
 from tests.attacks.steps import PASSWORD, is_signed_in, log_in, make_user, sign_up
-from tests.house.test_urls import OPEN, ROUTES, address
+from tests.house.test_urls import CALLS, OPEN, PAGES, ROUTES, address
+from tests.support.api_jwt import basic, call
+from tests.support.second import enrolled
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,6 +36,8 @@ DOOR = {
     "accounts/2fa/passkeys/add/",
     "accounts/login/passkey/",
 }
+# Every call that may end in a sign-in of a client.
+CLIENT_DOOR = {"api/v1/token/", "api/v1/token/challenge/", "api/v1/session/"}
 # What makes, shows or takes away a means to prove who one is, and the pages that lead to it.
 MAKERS = {
     "accounts.twofactor.services.enrol": {"accounts/2fa/totp/setup/"},
@@ -46,7 +54,19 @@ MAKERS = {
     },
     "accounts.twofactor.services.reset": set(),
     "accounts.enrolment.qr.svg": {"accounts/2fa/totp/setup/"},
-    "accounts.signin.second.send_code": {"accounts/2fa/challenge/"},
+    "accounts.signin.second.send_code": {
+        "accounts/2fa/challenge/",
+        "api/v1/token/challenge/",
+        "api/v1/session/",
+    },
+    "accounts.signin.admission.admit_client": CLIENT_DOOR,
+    "accounts.sessions.services.family": CLIENT_DOOR,
+    "accounts.tokens.refresh.first": CLIENT_DOOR,
+    "accounts.tokens.challenges.issue": {"api/v1/token/", "api/v1/session/"},
+    "accounts.tokens.services.exchange": {"api/v1/token/"},
+    "accounts.tokens.families.rotate": {"api/v1/token/refresh/", "api/v1/session/refresh/"},
+    "accounts.apikeys.services.make": {"accounts/keys/new/", "api/v1/keys/"},
+    "accounts.signup.services.sign_up": {"accounts/signup/", "api/v1/users/"},
     "accounts.credentials.services.send_reset": {"accounts/password/reset/"},
     "accounts.credentials.services.reset": {"accounts/password/reset/<str:key>/"},
     "accounts.credentials.services.change": {
@@ -79,7 +99,9 @@ def leads_to(goal: FunctionType, function: Any, seen: set[Any]) -> bool:
 
 
 def pages_that_lead_to(goal: FunctionType) -> set[str]:
-    return {route for route, entry in ROUTES.items() if leads_to(goal, entry.callback, set())}
+    # A call's view is a class behind a function of Django's.
+    views = {route: getattr(e.callback, "cls", e.callback) for route, e in ROUTES.items()}
+    return {route for route, view in views.items() if leads_to(inspect.unwrap(goal), view, set())}
 
 
 def test_every_view_that_can_make_a_session_is_on_the_doors_list() -> None:
@@ -99,6 +121,14 @@ def test_every_view_that_makes_or_takes_away_a_proof_is_on_its_list(maker: str) 
         ("resume_login", "accounts/signin/waiting.py"),
         ("auth.login", "accounts/signin/admission.py"),
         ("admission.admit", "accounts/signin/adapter.py"),
+        ("admit_client", "accounts/tokens/services.py"),
+        ("sessions.family", "accounts/tokens/services.py"),
+        ("refresh.first", "accounts/tokens/services.py"),
+        ("families.rotate", "accounts/tokens/services.py"),
+        ("AccessToken.issue", "accounts/tokens/services.py"),
+        ("services.prove_by_password", "accounts/tokens/authentication.py"),
+        ("ring.signer", "accounts/tokens/access.py"),
+        ("jwt.encode", "accounts/tokens/access.py"),
     ],
 )
 def test_one_module_only_takes_each_step_to_a_session(name: str, owner: str) -> None:
@@ -136,6 +166,41 @@ def test_right_credentials_posted_to_any_page_but_the_door_make_no_session() -> 
         browser = Client()
         browser.post(address(route), everything)
         assert not is_signed_in(browser), route
+
+
+@pytest.mark.django_db
+def test_right_credentials_sent_to_any_call_but_the_door_sign_no_client_in() -> None:
+    from accounts.sessions.models import LoginSession
+
+    make_user("alice")
+    everything = {"username": "alice", "login": "alice", "email": "alice@example.org",
+                  "password": PASSWORD, "grant_type": "password"}  # fmt: skip
+    for route in CALLS - CLIENT_DOOR:
+        for method in ("GET", "POST", "PATCH", "DELETE"):
+            for authorization in (None, basic("alice", PASSWORD)):
+                path = address(route)
+                sent: dict[str, Any] = {"method": method, "authorization": authorization}
+                answer = call(Client(), path, everything, **sent)
+                assert answer.status < 500
+                assert b'"access":"' not in answer.body, route
+                assert "Set-Cookie" not in answer.headers, route
+
+    assert not LoginSession.objects.exists()
+
+
+def test_every_call_is_open_or_behind_our_own_authentication_and_scopes() -> None:
+    """No stock view, and none that brings a class of its own for who calls or what it may."""
+    # The description and its page are views of Django's.
+    for route in CALLS - {"api/v1/schema/", "api/v1/docs/"}:
+        view = ROUTES[route].callback.cls
+        assert view.__module__.startswith("accounts."), route
+        if route in OPEN:
+            assert (*view.authentication_classes, *view.permission_classes) == (), route
+        else:
+            assert view.authentication_classes == [KeyAuthentication, Authentication], route
+            assert all(issubclass(known, InScope) for known in view.permission_classes), route
+            assert view.permission_classes, route
+            assert view.area in AREAS, route
 
 
 @pytest.mark.django_db
@@ -181,6 +246,31 @@ def test_admission_asks_the_policy_whoever_calls_it() -> None:
 
 
 @pytest.mark.django_db
+def test_admission_of_a_client_asks_the_policy_too() -> None:
+    from accounts.kernel.places import Place
+    from accounts.kernel.proofs import Method, Proof
+    from accounts.sessions import services as sessions
+    from accounts.sessions.models import LoginSession
+    from accounts.signin.admission import Admission, NotAdmitted, admit_client
+    from accounts.signin.policy import AccountInactive
+
+    place, proofs = Place("192.0.2.1", "curl/8"), (Proof.now(Method.PASSWORD),)
+    alice, bob, mallory = (make_user(name) for name in ("alice", "bob", "mallory"))
+    enrolled(bob)
+    mallory.is_active = False
+
+    for user, shown, error in (
+        (alice, (), NotAdmitted),
+        (bob, proofs, NotAdmitted),
+        (mallory, proofs, AccountInactive),
+    ):
+        login = sessions.family(user, proofs, place, kind=LoginSession.Kind.API, scope="read")
+        with pytest.raises(error):
+            admit_client(Admission(user, shown), login, place)
+    assert not LoginSession.objects.exists()
+
+
+@pytest.mark.django_db
 def test_allauths_own_way_to_sign_in_stops_at_the_adapter() -> None:
     from accounts.signin.admission import NotAdmitted
 
@@ -198,7 +288,7 @@ def test_a_half_finished_sign_in_reaches_no_page() -> None:
     sign_up(browser, "mallory")
     assert log_in(browser, "mallory")["Location"] == "/accounts/confirm-email/"
 
-    for route in set(ROUTES) - OPEN:
+    for route in PAGES - OPEN:
         answer = browser.get(address(route))
         assert answer.status_code == 302, route
         assert "/login/?next=" in answer["Location"], route
