@@ -1,0 +1,155 @@
+"""The pages of API keys."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from accounts.apikeys.models import APIKey
+from accounts.users.models import User
+from tests.acceptance.steps import make_user
+from tests.attacks.key_steps import FORM, KEYS, NEW, is_alive, key_of, on_page, row_of
+from tests.conftest import Clock
+from tests.support.api import call
+from tests.support.signin import signed_in
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def alice(client: Client, clock: Clock) -> User:
+    """Alice, signed in with ``client``."""
+    alice = make_user("alice")
+    signed_in(alice, client)
+    return alice
+
+
+def test_a_key_is_made_seen_in_the_list_and_removed(client: Client, alice: User) -> None:
+    assert "None yet." in client.get(KEYS).text
+    assert f'href="{NEW}"' in client.get(KEYS).text
+
+    key = on_page(client.post(NEW, FORM))
+
+    page = client.get(KEYS).text
+    for told in ("<bdi>backup</bdi>", f'<code dir="ltr">{key[:13]}…</code>', "profile:read"):
+        assert told in page
+    assert "Not used yet" in page
+    done = client.post(KEYS, {"end": row_of(key).pk}, follow=True).text
+    assert "The key was removed." in done
+    assert "None yet." in done
+    assert not is_alive(key)
+
+
+@pytest.mark.parametrize(
+    "chosen, scope",
+    [
+        ({"profile": "read"}, "profile:read"),
+        ({"profile": "write"}, "profile:read profile:write"),
+        ({"sessions": "write", "activity": "read"}, "activity:read sessions:read sessions:write"),
+    ],
+    ids=str,
+)
+def test_a_key_may_do_what_was_chosen_and_see_what_it_may_change(
+    client: Client, alice: User, chosen: dict[str, str], scope: str
+) -> None:
+    key = on_page(client.post(NEW, {"name": "bot", "expires": "7", **chosen}))
+
+    assert row_of(key).scope == scope
+    for area, path in (("profile", "me/"), ("sessions", "sessions/"), ("activity", "activity/")):
+        assert (call(path, token=key).status == 200) is (area in chosen)
+
+
+@pytest.mark.parametrize(
+    "changes, field",
+    [
+        ({"profile": ""}, "Choose something that the key may do."),
+        ({"activity": "write"}, "activity"),
+        ({"profile": "admin"}, "profile"),
+        ({"expires": "8"}, "expires"),
+        ({"expires": "-1"}, "expires"),
+        ({"expires": ""}, "expires"),
+        ({"name": ""}, "name"),
+    ],
+    ids=str,
+)
+def test_what_is_not_offered_makes_no_key_and_what_was_typed_stays(
+    client: Client, alice: User, changes: dict[str, str], field: str
+) -> None:
+    page = client.post(NEW, FORM | changes).text
+
+    assert "<title>Error: Make an API key" in page
+    assert field in page
+    assert 'value="backup"' in page or "name" in changes
+    assert not APIKey.objects.exists()
+
+
+@pytest.mark.parametrize("expires, days", [("7", 7), ("30", 30), ("90", 90), ("365", 365)])
+def test_a_key_ends_when_it_was_chosen_to(
+    client: Client, alice: User, clock: Clock, expires: str, days: int
+) -> None:
+    row = row_of(on_page(client.post(NEW, FORM | {"expires": expires})))
+
+    assert row.expires_at == clock.now() + timedelta(days=days)
+
+
+def test_a_key_that_never_ends_says_so(client: Client, alice: User) -> None:
+    key = on_page(client.post(NEW, FORM | {"expires": "never"}))
+
+    assert row_of(key).expires_at is None
+    assert "Never expires" in client.get(KEYS).text
+
+
+def test_the_list_says_where_a_key_was_used_that_it_rests_and_that_it_is_over(
+    client: Client, alice: User, clock: Clock
+) -> None:
+    used, resting, over = key_of(alice), key_of(alice), key_of(alice, days=91)
+    clock.advance(days=90)
+    assert is_alive(used, Client(REMOTE_ADDR="192.0.2.7"))
+    signed_in(alice, client)
+    assert "Not used lately" not in client.get(KEYS).text
+    clock.advance(days=1)
+    signed_in(alice, client)
+
+    page = client.get(KEYS).text
+
+    assert page.count("Not used lately") == 1
+    assert page.count("Expired") == 1
+    assert "192.0.2.7" in page
+    assert [is_alive(resting), is_alive(over)] == [True, False]
+
+
+def test_who_has_fifty_is_told_so_and_offered_no_more(client: Client, alice: User) -> None:
+    for _ in range(49):
+        key_of(alice)
+    assert f'href="{NEW}"' in client.get(KEYS).text
+    last = on_page(client.post(NEW, FORM))
+
+    assert f'href="{NEW}"' not in client.get(KEYS).text
+    page = client.post(NEW, FORM).text
+    assert "You have as many keys as there can be. Remove one first." in page
+    client.post(KEYS, {"end": row_of(last).pk})
+    assert on_page(client.post(NEW, FORM))
+
+
+def test_making_one_asks_for_a_fresh_proof_to_look_and_to_remove_do_not(
+    client: Client, alice: User, clock: Clock
+) -> None:
+    key = key_of(alice)
+    clock.advance(minutes=11)
+
+    assert client.get(KEYS).status_code == 200
+    assert client.get(NEW).url == f"/accounts/reauthenticate/?next={NEW}"
+    assert client.post(NEW, FORM).url == f"/accounts/reauthenticate/?next={NEW}"
+    assert client.post(KEYS, {"end": row_of(key).pk}).url == KEYS
+    assert not APIKey.objects.exists()
+
+
+@pytest.mark.parametrize("path", [KEYS, NEW])
+def test_the_pages_are_kept_nowhere(client: Client, alice: User, path: str) -> None:
+    for answer in (client.get(path), client.post(path, FORM)):
+        assert "no-store" in answer["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", ["/", "/accounts/sessions/"])
+def test_other_pages_lead_to_the_keys(client: Client, alice: User, path: str) -> None:
+    assert f'href="{KEYS}"' in client.get(path).text
