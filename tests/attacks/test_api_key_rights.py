@@ -1,0 +1,283 @@
+"""Keys that would do more than they're for, make others, or are made by who may not."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts import api_urls
+from accounts.apikeys.models import APIKey
+from accounts.kernel import clock as site_clock
+from accounts.sessions.models import LoginSession
+from accounts.tokens.scopes import SCOPES
+from tests.attacks.key_steps import (
+    FORM,
+    KEYS,
+    NEW,
+    fresh,
+    is_alive,
+    key_of,
+    make,
+    on_page,
+    row_of,
+)
+from tests.attacks.steps import make_user
+from tests.conftest import Clock
+from tests.support.api import PASSWORD, Answer, call, renew, sign_in
+from tests.support.second import enrolled
+from tests.support.signin import signed_in
+
+pytestmark = pytest.mark.django_db
+
+TOO_LITTLE = (403, "insufficient_scope")
+NOT_FRESH = (401, "insufficient_user_authentication")
+FRESH_HEADER = 'Bearer error="insufficient_user_authentication", max_age="600"'
+# Which of the scopes open a call to a key; None: not any.
+CALLS: dict[tuple[str, str], set[str] | None] = {
+    ("GET", "users/<uuid:id>/"): {"read", "profile:read"},
+    ("GET", "me/"): {"read", "profile:read"},
+    ("PATCH", "me/"): {"write", "profile:write"},
+    ("GET", "sessions/"): {"read", "sessions:read"},
+    ("DELETE", "sessions/<uuid:id>/"): {"write", "sessions:write"},
+    ("GET", "activity/"): {"read", "activity:read"},
+    ("GET", "keys/"): None,
+    ("POST", "keys/"): None,
+    ("DELETE", "keys/<slug:id>/"): None,
+}
+
+
+def closed_calls() -> Iterator[tuple[str, str]]:
+    """Every call of the URL map that needs credentials."""
+    for entry in api_urls.urlpatterns:
+        view = getattr(entry.callback, "cls", None)
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            if view and view.permission_classes and hasattr(view, method.lower()):
+                yield method, str(entry.pattern)
+
+
+def test_every_call_is_walked() -> None:
+    assert set(closed_calls()) == CALLS.keys()
+
+
+@pytest.mark.parametrize("method, route", CALLS)
+def test_a_key_opens_the_calls_of_its_scope_and_no_other(method: str, route: str) -> None:
+    """Whatever scope a row has: one that no key is given, too."""
+    alice = make_user("alice")
+    sign_in()
+    end = str(LoginSession.objects.get().pk if "sessions" in route else alice.pk)
+    path = route.replace("<uuid:id>", end).replace("<slug:id>", row_of(key_of(alice)).pk)
+    opened = set()
+
+    for scope in sorted(SCOPES):
+        answer = call(path, {}, method=method, token=key_of(alice, scope))
+        if CALLS[method, route] is None:
+            assert (answer.status, answer.code) == NOT_FRESH
+            assert answer.headers["WWW-Authenticate"] == FRESH_HEADER
+        elif (answer.status, answer.code) != TOO_LITTLE:
+            opened.add(scope)
+            # The second that ends a sign-in finds none.
+            assert answer.status in {200, 204, 404}
+
+    assert opened == (CALLS[method, route] or set())
+    assert APIKey.objects.count() == len(SCOPES) + 1
+
+
+@pytest.mark.parametrize(
+    "held, wanted, made",
+    [
+        ("read write", "read", "read"),
+        ("read write", "write profile:read", "profile:read write"),
+        ("write profile:read", "profile:read", "profile:read"),
+        ("keys:write", "write", None),
+        ("keys:write", "read", None),
+        ("keys:write", "profile:read", None),
+        ("keys:write", None, None),
+        ("write", "read", None),
+        ("write", "profile:read", None),
+        ("keys:write profile:write", "profile:write profile:read", None),
+        ("read write", "keys:write", None),
+        ("read write", "keys:read", None),
+        ("read write groups", "groups", None),
+        ("read write", "read write admin", None),
+        ("read write", "READ", None),
+        ("read write", "", None),
+        ("read write", " ", None),
+        ("read write", ["read"], None),
+    ],
+)
+def test_no_key_may_do_more_than_the_token_that_makes_it_nor_make_keys(
+    held: str, wanted: Any, made: str | None
+) -> None:
+    make_user("alice")
+
+    answer = make(fresh(scope=held), **({} if wanted is None else {"scope": wanted}))
+
+    if made:
+        assert (answer.status, answer["scope"]) == (201, made)
+    else:
+        assert (answer.status, list(answer.body)) == (400, ["scope"])
+    assert APIKey.objects.count() == bool(made)
+
+
+def test_to_see_keys_is_not_to_make_or_end_them() -> None:
+    alice = make_user("alice")
+    row = row_of(key_of(alice))
+    token = fresh(scope="keys:read")
+
+    assert [key["id"] for key in call("keys/", token=token)["results"]] == [row.pk]
+    for answer in (make(token), call(f"keys/{row.pk}/", method="DELETE", token=token)):
+        assert (answer.status, answer.code) == TOO_LITTLE
+    assert list(APIKey.objects.all()) == [row]
+
+
+def all_calls_on_keys(token: str, key: str) -> list[Answer]:
+    path = f"keys/{row_of(key).pk}/"
+    return [call("keys/", token=token), make(token), call(path, method="DELETE", token=token)]
+
+
+def test_a_sign_in_that_is_older_than_ten_minutes_does_nothing_with_keys(clock: Clock) -> None:
+    """Not by a new access token either: only who proves again who it is."""
+    key = key_of(make_user("alice"))
+    person = sign_in()
+    clock.advance(minutes=4)
+    person = renew(person["refresh"])
+    clock.advance(minutes=4)
+    person = renew(person["refresh"])
+    clock.advance(minutes=2)
+    assert call("keys/", token=person["access"]).status == 200, "just ten minutes"
+    clock.advance(seconds=1)
+
+    for answer in all_calls_on_keys(person["access"], key):
+        assert (answer.status, answer.code) == NOT_FRESH
+        assert answer.headers["WWW-Authenticate"] == FRESH_HEADER
+    assert call("me/", token=person["access"]).status == 200
+    assert is_alive(key)
+    assert [answer.status for answer in all_calls_on_keys(fresh(), key)] == [200, 201, 204]
+
+
+def test_a_page_left_open_makes_no_key(clock: Clock) -> None:
+    browser = signed_in(make_user("alice"))
+    clock.advance(minutes=5)
+    assert browser.get(NEW).url.startswith("/accounts/reauthenticate/?next=")
+    clock.advance(minutes=5)
+
+    answer = browser.post(NEW, FORM)
+
+    assert answer.url.startswith("/accounts/reauthenticate/?next=")
+    assert not APIKey.objects.exists()
+
+
+def test_a_foreign_form_makes_and_ends_no_key() -> None:
+    alice = make_user("alice")
+    key = key_of(alice)
+    browser = signed_in(alice, Client(enforce_csrf_checks=True))
+
+    assert browser.post(NEW, FORM).status_code == 403
+    assert browser.post(KEYS, {"end": row_of(key).pk}).status_code == 403
+    assert APIKey.objects.count() == 1
+
+
+def test_a_password_alone_makes_no_key_for_whoever_has_a_second_factor() -> None:
+    alice = make_user("alice")
+    enrolled(alice)
+
+    answer = call("keys/", {"name": "bot"}, basic=f"alice:{PASSWORD}")
+
+    assert (answer.status, answer.code) == (401, "second_factor_required")
+    assert not APIKey.objects.exists()
+
+
+def test_another_persons_key_is_not_there_and_not_ended() -> None:
+    alice, mallory = make_user("alice"), make_user("mallory")
+    key = key_of(alice, name="mine")
+    token, browser = fresh(name="mallory"), signed_in(mallory)
+
+    for guess in (row_of(key).pk, "a" * 16, "x" * 5000, "1", "-"):
+        assert call(f"keys/{guess}/", method="DELETE", token=token).status == 404
+        assert browser.post(KEYS, {"end": guess}).status_code == 404
+    for guess in ("", "\0", f"{row_of(key).pk}\0\0x", key[:20]):
+        assert browser.post(KEYS, {"end": guess}).status_code == 404
+    assert call("keys/", token=token)["results"] == []
+    assert "mine" not in browser.get(KEYS).text
+    assert is_alive(key)
+    assert not mallory.activity.filter(kind="key_ended").exists()
+
+
+def test_a_key_of_staff_has_none_of_their_power() -> None:
+    carol = make_user("carol", is_staff=True, is_superuser=True)
+    alice = make_user("alice")
+    key = key_of(carol, "read write")
+
+    assert call(f"users/{alice.pk}/", token=key).status == 404
+    assert call(f"users/{uuid.uuid4()}/", token=key).status == 404
+    assert call(f"users/{carol.pk}/", token=key)["username"] == "carol"
+    sign_in()
+    session = LoginSession.objects.get(user=alice).pk
+    assert call(f"sessions/{session}/", method="DELETE", token=key).status == 404
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", " ", "a\0b", "a\nb", "\x1b[2J", "a\u202eb", "a\u200bb", "\ud800", "\ue000"),
+        *("x" * 61, "x" * 1_000_000, 5, None, True, ["a"], {"a": "b"}),
+    ],
+    ids=lambda name: ascii(name)[:12],
+)
+def test_an_odd_name_makes_no_key(name: Any) -> None:
+    alice = make_user("alice")
+    browser = signed_in(alice)
+
+    answer = make(fresh(), name=name)
+
+    assert (answer.status, list(answer.body)) == (400, ["name"])
+    if isinstance(name, str) and name != "\ud800":  # JSON can carry half a pair, a form can't
+        page = browser.post(NEW, FORM | {"name": name})
+        assert (page.status_code, on_page(page)) == (200, "")
+        assert "<title>Error:" in page.text
+    assert not APIKey.objects.exists()
+
+
+def test_a_name_that_is_markup_is_text_and_the_longest_is_told_in_full() -> None:
+    browser = signed_in(make_user("alice"))
+    name = ("<script>alert(1)</script>'\"=1+1" + "W" * 60)[:60]
+
+    made = browser.post(NEW, FORM | {"name": name})
+
+    assert on_page(made)
+    for page in (made, browser.get(KEYS), browser.get("/accounts/activity/")):
+        assert "<script>alert" not in page.text
+        assert "&lt;script&gt;alert(1)" in page.text
+    assert APIKey.objects.get().name == name
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        *("2020-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+23:59"),
+        *("never", "", 0, 1e300, [], "2030-02-30", "x" * 100_000, True),
+    ],
+    ids=lambda end: ascii(end)[:12],
+)
+def test_an_odd_end_makes_no_key(end: Any) -> None:
+    make_user("alice")
+
+    answer = make(fresh(), expires_at=end)
+
+    assert (answer.status, list(answer.body)) == (400, ["expires_at"])
+    assert not APIKey.objects.exists()
+
+
+def test_a_key_ends_within_a_year_unless_never_was_asked_for(clock: Clock) -> None:
+    make_user("alice")
+    token, now = fresh(), site_clock.now()
+
+    assert make(token, expires_at=(now + timedelta(days=366)).isoformat()).status == 201
+    assert make(token, expires_at=(now + timedelta(days=367)).isoformat()).status == 400
+    assert make(token, expires_at=now.isoformat()).status == 400
+    assert make(token, expires_at=None)["expires_at"] is None
+    suggested = row_of(make(token)["key"]).expires_at
+    assert suggested == now + timedelta(days=90)
