@@ -1,0 +1,259 @@
+"""Pages in a browser that call the API: refresh tokens that would get out of their cookie, tokens
+and challenges carried from one door to the other, sign-ins that would go on."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
+from tests.attacks.steps import WRONG, make_user, outbox, path_of
+from tests.conftest import Clock
+from tests.support.api import Answer, call, exchange, is_good, renew, second_step, sign_in
+from tests.support.api_browser import App
+from tests.support.second import code_of, enrolled, unused_code
+from tests.support.signin import signed_in
+
+pytestmark = pytest.mark.django_db
+
+DEAD = (401, "token_not_valid")
+DAY = 24 * 3600
+
+
+def refused(answer: Answer) -> tuple[int, str]:
+    return answer.status, answer.code
+
+
+def test_the_refresh_token_is_in_a_cookie_out_of_reach_and_in_no_body(clock: Clock) -> None:
+    alice, app = make_user("alice"), App()
+    enrolled(alice)
+    first = app.sign_in()
+    assert "refresh" not in app.client.cookies
+    answers = [first, app.second_step(first["challenge"], code=unused_code(alice))]
+    tokens = [app.refresh]
+    clock.advance(days=5)
+    answers.append(app.renew())
+    tokens.append(app.refresh)
+
+    cookie = app.cookie
+    assert (cookie["httponly"], cookie["samesite"]) == (True, "Strict")
+    assert (cookie["path"], cookie["domain"]) == ("/", "")
+    assert cookie["max-age"] == 25 * DAY, "to the end of the family, not beyond"
+    assert [answer.status for answer in answers] == [401, 200, 200]
+    for answer in answers:
+        assert "refresh" not in json.dumps(answer.body)
+        assert "no-store" in answer.headers["Cache-Control"]
+        for token in tokens:
+            assert token not in json.dumps([answer.body, list(answer.headers.items())])
+
+
+def test_a_cookies_token_is_worthless_where_a_body_would_show_the_next() -> None:
+    make_user("alice")
+    app = App()
+    app.sign_in()
+
+    assert refused(renew(app.refresh)) == DEAD
+    assert refused(call("token/verify/", {"token": app.refresh})) == DEAD
+    assert refused(call("me/", token=app.refresh)) == DEAD
+    assert app.renew().status == 200
+
+
+def test_a_programs_token_is_worthless_in_the_cookie_and_stays_good_elsewhere() -> None:
+    make_user("alice")
+    program, app = sign_in(), App()
+    for token in (program["refresh"], program["access"]):
+        app.refresh = token
+
+        assert refused(app.renew()) == DEAD
+        assert app.refresh == ""
+    assert renew(program["refresh"]).status == 200
+
+
+def test_a_challenge_is_good_at_the_door_that_gave_it_and_costs_nothing_at_the_other() -> None:
+    alice, app = make_user("alice"), App()
+    enrolled(alice)
+    pages, programs = app.sign_in()["challenge"], sign_in()["challenge"]
+
+    for _ in range(6):
+        for answer in (
+            second_step(pages, unused_code(alice)),
+            call("token/challenge/", {"challenge": pages, "method": "email"}),
+            app.second_step(programs, code=unused_code(alice)),
+            app.second_step(programs, method="email"),
+        ):
+            assert refused(answer) == (401, "invalid_challenge")
+    assert not LoginSession.objects.exists()
+    assert outbox() == []
+    assert app.second_step(pages, code=unused_code(alice)).status == 200
+    assert app.refresh
+
+
+@pytest.mark.parametrize("by", ["app", "mail"])
+def test_the_second_step_of_a_page_is_asked_for_and_is_good_once(by: str, clock: Clock) -> None:
+    app = App()
+    seed = enrolled(make_user("alice"))
+    first = app.sign_in(scope="profile:read")
+    assert refused(first) == (401, "second_factor_required")
+    assert "access" not in first.body
+    code = code_of(seed)
+    if by == "mail":
+        answer = app.second_step(first["challenge"], method="email")
+        assert (answer.status, answer.body) == (202, None)
+        code = outbox()[-1].code
+
+    answer = app.second_step(first["challenge"], code=code)
+
+    assert (answer.status, answer["scope"]) == (200, "profile:read")
+    assert call("me/", token=answer["access"]).status == 200
+    assert refused(app.second_step(first["challenge"], code=code)) == (401, "invalid_challenge")
+
+
+def test_six_wrong_codes_end_the_challenge(clock: Clock) -> None:
+    app = App()
+    seed = enrolled(make_user("alice"))
+    challenge = app.sign_in()["challenge"]
+
+    codes = {app.second_step(challenge, code="000000").code for _ in range(5)}
+
+    assert len(codes) == 1
+    assert app.second_step(challenge, code=code_of(seed)).status in {401, 429}
+    assert "refresh" not in app.client.cookies
+
+
+@pytest.mark.parametrize("wish", [{}, {"scope": "profile:read"}])
+def test_a_pages_access_token_buys_no_other(wish: dict[str, str]) -> None:
+    """Or whoever has stolen one would renew it for as long as the sign-in lasts."""
+    make_user("alice")
+    access = App().sign_in()["access"]
+
+    assert refused(exchange(access, **wish)) == DEAD
+    assert is_good(access)
+
+
+def test_a_pages_access_token_makes_no_key_that_would_outlive_it() -> None:
+    make_user("alice")
+    access = App().sign_in()["access"]
+
+    answer = call("keys/", {"name": "loot", "scope": "read", "expires_at": None}, token=access)
+
+    assert refused(answer) == (401, "insufficient_user_authentication")
+
+
+def test_who_signs_in_again_leaves_no_sign_in_behind() -> None:
+    make_user("alice")
+    make_user("mallory")
+    app = App()
+    first, kept = app.sign_in(), app.refresh
+    assert app.call("session/", {"username": "alice", "password": WRONG}).status == 401
+    assert is_good(first["access"]), "a wrong password ends nothing"
+
+    second = app.sign_in()
+    third = app.sign_in("mallory")
+
+    assert [is_good(answer["access"]) for answer in (first, second, third)] == [False, False, True]
+    app.refresh = kept
+    assert refused(app.renew()) == DEAD
+    assert LoginSession.objects.filter(ended_at=None).count() == 1
+
+
+def test_signing_out_ends_everything_of_the_sign_in_and_twice_is_once() -> None:
+    alice, app, thief = make_user("alice"), App(), App()
+    access, bystander = app.sign_in()["access"], sign_in()["access"]
+    thief.refresh = app.refresh
+
+    for _ in range(2):
+        answer = app.sign_out()
+        assert (answer.status, answer.body, app.refresh) == (204, None, "")
+        assert app.cookie["max-age"] == 0
+        assert (app.cookie["httponly"], app.cookie["samesite"]) == (True, "Strict")
+
+    assert not is_good(access)
+    assert refused(thief.renew()) == DEAD
+    assert is_good(bystander)
+    assert alice.activity.filter(kind="client_signed_out").count() == 1
+
+
+def test_an_answer_that_was_lost_is_given_again_and_any_other_second_use_ends_all(
+    clock: Clock,
+) -> None:
+    alice, app, twin = make_user("alice"), App(), App()
+    app.sign_in()
+    twin.refresh = app.refresh
+    app.renew()
+    clock.advance(seconds=9)
+
+    again = twin.renew()
+
+    assert (again.status, twin.refresh) == (200, app.refresh)
+    twin.refresh = used = app.refresh
+    access = app.renew()["access"]
+    clock.advance(seconds=10)
+    assert refused(twin.renew()) == (401, "token_reused")
+    assert twin.refresh == ""
+    assert not is_good(access)
+    assert refused(app.renew()) == DEAD
+    twin.refresh = used
+    assert refused(twin.renew()) == DEAD
+    assert alice.activity.filter(kind="token_reused").count() == 1
+
+
+def lock_down(_user: Any, browser: Client, _clock: Clock) -> None:
+    assert browser.post("/accounts/lockdown/").status_code == 200
+
+
+def by_the_page(_user: Any, browser: Client, _clock: Clock) -> None:
+    row = LoginSession.objects.get(kind="app")
+    page = browser.get("/accounts/sessions/")
+    assert page.text.count(str(row.pk)) >= 1
+    assert browser.post("/accounts/sessions/", {"end": str(row.pk)}).status_code == 302
+
+
+def by_a_link(_user: Any, _browser: Client, _clock: Clock) -> None:
+    assert Client().post(path_of(outbox()[-1].action_url)).status_code == 200
+
+
+ENDS: dict[str, Callable[[Any, Client, Clock], Any]] = {
+    "ended on the page": by_the_page,
+    "locked down": lock_down,
+    "locked down by the link of the mail": by_a_link,
+    "password changed": lambda _u, browser, _c: browser.post(
+        "/accounts/password/change/", {"password1": WRONG}
+    ),
+    "switched off": lambda *_: User.objects.update(is_active=False),
+    "deleted": lambda user, *_: user.delete(),
+    "rested": lambda _u, _b, clock: clock.advance(days=7),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_dead_sign_in_is_forgotten_by_the_browser_and_renews_nothing(
+    end: Callable[[Any, Client, Clock], Any], clock: Clock
+) -> None:
+    alice, app = make_user("alice"), App()
+    browser = signed_in(alice)
+    access = app.sign_in()["access"]
+
+    end(alice, browser, clock)
+
+    answer = app.renew()
+    assert refused(answer) == DEAD
+    assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    assert (app.refresh, app.cookie["max-age"]) == ("", 0)
+    assert not is_good(access)
+
+
+def test_no_renewal_outlives_the_family(clock: Clock) -> None:
+    make_user("alice")
+    app = App()
+    app.sign_in()
+
+    for _ in range(5):
+        clock.advance(days=5)
+        assert app.renew().status == 200
+        assert app.cookie["max-age"] > 0
+    clock.advance(days=5)
+
+    assert refused(app.renew()) == DEAD

@@ -1,0 +1,63 @@
+"""A page's script in a browser: it signs in by ``session/``, and its refresh token is a cookie."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.test import Client
+
+from tests.support.api import PASSWORD, Answer
+
+ORIGIN = "http://localhost:8000"
+HEADERS = {"X-Requested-With": "authsite", "Origin": ORIGIN}
+
+
+@dataclass
+class App:
+    """In process; ``headers`` are what its browser and the script send with every call."""
+
+    client: Client = field(default_factory=Client)
+    headers: dict[str, str] = field(default_factory=lambda: dict(HEADERS))
+
+    def call(
+        self, path: str, data: Any = None, *, method: str = "POST", body: str | bytes = ""
+    ) -> Answer:
+        """``path`` below ``/api/v1/``."""
+        import json
+
+        sent = json.dumps(data) if data is not None else body
+        made: Any = self.client.generic(
+            method, f"/api/v1/{path}", sent, "application/json", headers=self.headers
+        )
+        told = json.loads(made.content) if made.content else None
+        return Answer(made.status_code, told, dict(made.headers))
+
+    def sign_in(self, name: str = "alice", **more: Any) -> Answer:
+        """By the password."""
+        return self.call("session/", {"username": name, "password": PASSWORD, **more})
+
+    def second_step(self, challenge: str, **more: Any) -> Answer:
+        """``code="…"``, or ``method="email"``."""
+        return self.call("session/", {"challenge": challenge, **more})
+
+    def renew(self, **wish: Any) -> Answer:
+        """For the cookie."""
+        return self.call("session/refresh/", wish)
+
+    def sign_out(self) -> Answer:
+        """Of the cookie's sign-in."""
+        return self.call("session/", method="DELETE")
+
+    @property
+    def cookie(self) -> Any:
+        """The cookie, as the last answer that had one has set it."""
+        return self.client.cookies["refresh"]
+
+    @property
+    def refresh(self) -> str:
+        """The refresh token, which no script could read; empty without one."""
+        morsel = self.client.cookies.get("refresh")
+        return morsel.value if morsel else ""
+
+    @refresh.setter
+    def refresh(self, token: str) -> None:
+        self.client.cookies["refresh"] = token
