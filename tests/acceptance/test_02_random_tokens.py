@@ -3,14 +3,30 @@
 import io
 import itertools
 import re
+from hashlib import sha256
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 from playwright.sync_api import Page
 
+from accounts.apikeys.models import APIKey
 from accounts.kernel import secrets
-from tests.acceptance.steps import SIGNUP, address_of, code_in, link_in, mail_to, sign_up
+from accounts.twofactor.models import RecoveryCodes
+from tests.acceptance.steps import (
+    SIGNUP,
+    address_of,
+    code_in,
+    link_in,
+    mail_to,
+    make_user,
+    sign_up,
+)
+from tests.attacks.key_steps import FORM, KEYS, NEW, on_page
+from tests.support.api import PASSWORD, call
+from tests.support.api import sign_in as api_sign_in
+from tests.support.second import RECOVERY_CODES, recovery_codes_on, turn_on, type_one_back
+from tests.support.signin import signed_in
 
 
 class Known:
@@ -85,6 +101,55 @@ def test_2_2_make_secret_gives_every_form(
 def test_2_2_the_length_of_a_secret_is_bounded(words: tuple[str, ...]) -> None:
     with pytest.raises(CommandError, match=r"a (secret|password) has \d+ to \d+"):
         call_command("make_secret", words[0], "--", words[1])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("by", ["page", "call"])
+def test_2_3_an_api_key_is_shown_once_kept_as_a_digest_and_compared_in_constant_time(
+    by: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = make_user("alice", password=PASSWORD)
+    signed_in(alice, client)
+    token = api_sign_in()["access"]
+
+    if by == "page":
+        answer = client.post(NEW, FORM)
+        key, headers = on_page(answer), answer.headers
+    else:
+        made = call("keys/", {"name": "bot"}, token=token)
+        key, headers = made["key"], made.headers
+
+    assert "no-store" in headers["Cache-Control"]
+    assert key[25:] not in client.get(KEYS).text + str(call("keys/", token=token).body)
+    row = APIKey.objects.get()
+    assert row.digest == sha256(key.encode()).hexdigest()
+    assert key[25:] not in str(APIKey.objects.values())
+    compared: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        "accounts.apikeys.services.hmac.compare_digest", lambda *both: compared.append(both)
+    )
+    assert call("me/", token=key).status == 401, "nothing else compares them"
+    assert compared == [(row.digest, row.digest)]
+
+
+@pytest.mark.django_db
+def test_2_3_recovery_codes_are_answered_no_store_and_kept_as_sealed_digests(
+    client: Client,
+) -> None:
+    signed_in(make_user("alice"), client)
+
+    page = client.get(turn_on(client).url)
+
+    (*codes, last) = recovery_codes_on(page.text)
+    assert len({*codes, last}) == 10
+    assert "no-store" in page["Cache-Control"]
+    stored = str(RecoveryCodes.objects.values())
+    for code in (*codes, last):
+        assert code not in stored
+        assert code.replace("-", "") not in stored
+        assert sha256(code.encode()).hexdigest() not in stored
+    type_one_back(client)
+    assert last not in client.get(RECOVERY_CODES).text
 
 
 @pytest.mark.browser

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from playwright.sync_api import Browser, Page, Route
 
+from tests.acceptance.conftest import Set
 from tests.acceptance.steps import (
     CONFIRM,
     LOGIN,
@@ -19,6 +20,8 @@ from tests.acceptance.steps import (
     sign_in,
     sign_up,
 )
+from tests.support import api
+from tests.support.api_browser import App
 from tests.support.site import Site, text_of
 
 SCRIPT = "<script>document.title='pwned'</script>"
@@ -36,6 +39,62 @@ def test_5_5_after_sign_out_a_copied_cookie_is_dead(client: Client) -> None:
     client.post(LOGOUT)
 
     assert not is_signed_in(thief)
+
+
+@pytest.mark.django_db
+def test_5_1_no_answer_of_the_api_shows_a_page_its_refresh_token_and_no_address_takes_a_key() -> (
+    None
+):
+    make_user("alice", password=api.PASSWORD)
+    app = App()
+    answers = [app.sign_in(), app.renew(), app.renew()]
+
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    for answer in answers:
+        assert set(answer.body) == {"access", "token_type", "expires_in", "scope"}
+    key = api.call("keys/", {"name": "bot"}, token=api.sign_in("alice")["access"])["key"]
+    assert api.call("me/", token=key).status == 200
+    assert app.client.get(f"/api/v1/me/?key={key}").status_code == 400
+    assert app.client.get(f"/?key={key}").status_code == 400
+
+
+@pytest.mark.django_db
+def test_5_3_a_pages_refresh_token_is_out_of_its_scripts_reach_and_no_other_origin_uses_it(
+    configure: Set,
+) -> None:
+    """In a real browser: tests/browser/test_example_page.py; the whole list of origins:
+    tests/attacks/test_browser_origins.py."""
+    configure(cors_origins=("https://app.example.org",))
+    make_user("alice", password=api.PASSWORD)
+    app = App()
+    app.headers["Origin"] = "https://app.example.org"
+    assert app.sign_in().status == 200
+    assert (app.cookie["httponly"], app.cookie["samesite"]) == (True, "Strict")
+    kept = app.refresh
+
+    for origin in ("https://evil.example", "null", "https://app.example.org.evil.example"):
+        app.headers["Origin"] = origin
+        for call in (app.renew, app.sign_out, app.sign_in):
+            answer = call()
+            assert (answer.status, answer.code) == (403, "origin_not_allowed")
+    assert app.refresh == kept
+    app.headers["Origin"] = "https://app.example.org"
+    assert app.renew().status == 200
+    assert app.refresh != kept
+
+
+@pytest.mark.django_db
+def test_5_5_after_sign_out_a_copied_refresh_cookie_and_the_last_access_token_are_dead() -> None:
+    make_user("alice", password=api.PASSWORD)
+    app, thief = App(), App()
+    access = app.sign_in()["access"]
+    thief.refresh = app.refresh
+    assert api.is_good(access)
+
+    app.sign_out()
+
+    assert not api.is_good(access)
+    assert (thief.renew().status, app.renew().status) == (401, 401)
 
 
 def fill_in_sign_in(page: Page, login: str) -> None:
@@ -102,6 +161,25 @@ def test_5_2_a_stored_script_shows_as_text_wherever_it_is_shown(site: Site, page
     html = mail.get_body(("html",))
     assert html
     assert "<script" not in html.get_content()
+
+
+def test_5_2_an_api_key_that_is_named_like_a_script_shows_as_text(site: Site, page: Page) -> None:
+    name = f"'\"><img src=x onerror=ran=1>{SCRIPT}"[:60]
+    member(site, "dave")
+    fill_in_sign_in(page, "dave")
+    page.get_by_role("heading", name="Hello, dave").wait_for()
+    page.goto("/accounts/keys/new/")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Profile").select_option("See")
+    page.get_by_role("button", name="Make the key").click()
+    page.get_by_text(f"Put it where {name} keeps its secrets").wait_for()
+    page.get_by_role("link", name="I’ve kept it").click()
+
+    for path in ("/accounts/keys/", "/accounts/activity/"):
+        page.goto(path)
+        page.get_by_text(name).first.wait_for()
+        assert page.evaluate("typeof ran") == "undefined"
+        assert "pwned" not in page.title().replace(SCRIPT, "")
 
 
 def test_5_2_the_policy_stops_a_script_that_got_in(site: Site, chromium: Browser) -> None:

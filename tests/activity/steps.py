@@ -80,6 +80,7 @@ class Scene:
     visitor: Client = field(default_factory=Client)
 
     link: str = ""
+    refresh: str = ""
     seed: str = ""
     recovery_code: str = ""
     passkey: Any = None

@@ -14,19 +14,23 @@ from accounts.activity.events import EVENTS, LOCKED_DOWN, SIGNED_IN
 from accounts.activity.models import Activity
 from accounts.activity.services import NOBODYS_LIFE, Source, record
 from accounts.addresses.models import PendingAddress
+from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.mail.models import OutgoingMail
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.twofactor.models import Authenticator, FactorRecovery, RecoveryCodes
 from accounts.users.models import Address, User, Username
-from tests.acceptance.steps import address_of, make_user, sign_in
+from tests.acceptance.steps import PASSWORD, address_of, make_user, sign_in
 from tests.activity import steps
+from tests.activity.clients import CLIENT_WAYS
 from tests.activity.factors import FACTOR_WAYS
+from tests.activity.keys import KEY_WAYS
 from tests.activity.passkeys import PASSKEY_WAYS
 from tests.activity.steps import LINUX, LOCKDOWN, Scene, firefox, iphone, sent
 from tests.conftest import Clock
+from tests.support.api import call, renew
 
-WAYS = steps.WAYS | FACTOR_WAYS | PASSKEY_WAYS
+WAYS = steps.WAYS | FACTOR_WAYS | PASSKEY_WAYS | CLIENT_WAYS | KEY_WAYS
 each_kind = pytest.mark.parametrize("kind", WAYS)
 
 
@@ -71,9 +75,11 @@ def test_the_owner_is_told_at_the_addresses_concerned_or_not_at_all(
         text = str(notice.body)
         assert str(event.sentence).rstrip(".") in notice.subject
         assert f"When: {date_format(clock.now(), 'DATETIME_FORMAT')} UTC" in text
-        assert ("Safari on iPhone" in text or "Firefox on Linux" in text) is not bool(way.actor)
+        has_place = not way.actor and way.place != steps.NOWHERE
+        assert ("Safari on iPhone" in text or "Firefox on Linux" in text) is has_place
         assert ("By: whoever runs authsite" in text) is bool(way.actor)
-        assert ("Address: " in text) is not bool(way.actor)
+        assert ("Address: " in text) is has_place
+        assert ("If this wasn't you" in text) is (has_place and event is not LOCKED_DOWN)
         links = re.findall(rf"(?m)^https?://[^/]+({LOCKDOWN}[\w-]+/)$", text)
         assert len(links) == (event is not LOCKED_DOWN)
         for link in links:
@@ -90,7 +96,7 @@ class Broken(Exception):
 def everything() -> str:
     """What the database holds of people, their sessions, their codes and their mails."""
     models = (User, Username, Address, PendingAddress, LoginSession, BrowserSession, OutgoingMail)
-    models += (Authenticator, RecoveryCodes, FactorRecovery)
+    models += (Authenticator, RecoveryCodes, FactorRecovery, APIKey)
     rows = [row for model in models for row in model.objects.order_by("pk")]
     codes = list(Code.objects.order_by("pk").values_list("pk", flat=True))
     return f"{serializers.serialize('json', rows, indent=0)}\n{codes}"
@@ -188,3 +194,21 @@ def test_prune_deletes_what_is_older_than_activity_days_and_nobodys_sooner(clock
     assert kept_after(days=365 - 30, seconds=-1) == ["alice"]
     assert kept_after(seconds=1) == []
     assert timedelta(days=30) == NOBODYS_LIFE
+
+
+@pytest.mark.django_db
+def test_the_mails_about_a_program_say_what_happened_and_call_it_no_browser(clock: Clock) -> None:
+    make_user("alice")
+    program = Client(headers={"user-agent": "python-httpx/0.28"}, REMOTE_ADDR="192.0.2.9")
+    first = call("token/", {"username": "alice", "password": PASSWORD}, client=program)["refresh"]
+    for token in (renew(first, program)["refresh"], first):
+        renew(token, program)
+
+    new, reused = sent()
+
+    assert new.subject == "authsite: A program signed in over the API, from a new place"
+    assert reused.subject.startswith("authsite: A refresh token was used twice, so somebody may")
+    assert "Its sign-in was ended." in str(reused.body)
+    for mail in (new, reused):
+        assert "Device: Unknown program\n\nAddress: 192.0.2.9\n" in str(mail.body)
+        assert "If this wasn't you, lock the account down:" in str(mail.body)

@@ -35,9 +35,9 @@ AGENTS = {
         "Samsung Internet on Android"
     ),
     "curl/8.14.1": "curl",
-    "": "Unknown browser",
-    "x" * 300: "Unknown browser",
-    "See <b>evil.example</b>:/1 CFNetwork/1 Darwin/2": "Unknown browser",
+    "": "Unknown program",
+    "x" * 300: "Unknown program",
+    "See <b>evil.example</b>:/1 CFNetwork/1 Darwin/2": "Unknown program",
 }
 
 

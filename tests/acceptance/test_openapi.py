@@ -1,0 +1,109 @@
+"""The API's description of itself: valid, complete, and nothing else."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from accounts import api_urls
+from tests.house.test_urls import OPEN
+
+SCHEMA = "/api/v1/schema/"
+METHODS = {"get", "post", "put", "patch", "delete"}
+# What describes the others is no part of what it describes.
+DESCRIPTIONS = {"schema/", "docs/"}
+# Refused before any call is found, or by each of them.
+ALWAYS = {"401", "403", "405", "413", "429", "503"}
+
+type Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def described() -> Json:
+    answer = Client().get(SCHEMA)
+    assert answer["Content-Type"] == "application/json"
+    return dict(answer.json())
+
+
+def operations(described: Json) -> Iterator[tuple[str, str, Json]]:
+    """Path, method and what is said of them."""
+    for path, methods in described["paths"].items():
+        for method in methods.keys() & METHODS:
+            yield path, method, methods[method]
+
+
+def test_it_is_valid_openapi_3_1_at_the_public_origin(described: Json) -> None:
+    OpenAPIV31SpecValidator(described).validate()
+
+    assert described["openapi"].startswith("3.1")
+    assert [server["url"] for server in described["servers"]] == ["http://localhost:8000"]
+
+
+def test_every_route_is_in_it_with_its_methods_and_nothing_else(described: Json) -> None:
+    routed = {
+        ("/api/v1/" + re.sub(r"<\w+:(\w+)>", r"{\1}", str(route.pattern)), method)
+        for route in api_urls.urlpatterns
+        if str(route.pattern) not in DESCRIPTIONS
+        for method in METHODS
+        if hasattr(getattr(route.callback, "cls", None), method)
+    }
+
+    assert {(path, method) for path, method, _ in operations(described)} == routed
+
+
+def test_every_operation_tells_all_its_errors(described: Json) -> None:
+    for path, method, operation in operations(described):
+        told = {status for status in operation["responses"] if status >= "400"}
+        expected = set(ALWAYS)
+        if "requestBody" in operation:
+            expected |= {"400", "415"}
+        if any(known["in"] != "header" for known in operation.get("parameters", ())):
+            expected |= {"404"}
+        assert expected <= told, (path, method)
+        assert told <= expected | {"400", "404"}, (path, method)
+
+
+def test_errors_have_a_shape_and_say_what_a_client_does_next(described: Json) -> None:
+    for path, method, operation in operations(described):
+        responses = operation["responses"]
+        assert "WWW-Authenticate" in responses["401"]["headers"], (path, method)
+        for later in ("429", "503"):
+            assert "Retry-After" in responses[later]["headers"], (path, method)
+        for status, response in responses.items():
+            if status >= "400":
+                assert "Error" in str(response["content"]["application/json"]["schema"])
+
+
+def test_only_calls_that_strangers_may_make_are_described_as_open(described: Json) -> None:
+    """Whoever generates a client from it sends credentials where they are wanted."""
+    opened = {
+        path.removeprefix("/")
+        for path, _, operation in operations(described)
+        if not any(operation.get("security", described.get("security", [])))
+    }
+
+    assert opened == {path for path in OPEN if path.startswith("api/")} - {
+        f"api/v1/{path}" for path in DESCRIPTIONS
+    }
+
+
+def test_every_operation_says_what_it_does(described: Json) -> None:
+    for path, method, operation in operations(described):
+        assert operation["summary"].strip(), (path, method)
+        assert operation["operationId"]
+    ids = [operation["operationId"] for *_, operation in operations(described)]
+    assert len(set(ids)) == len(ids)
+
+
+def test_people_read_the_same_on_a_page_without_anything_from_elsewhere() -> None:
+    page = Client().get("/api/v1/docs/")
+
+    assert page.status_code == 200
+    assert SCHEMA in page.text
+    found = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert found
+    assert all(address.startswith("/") and not address.startswith("//") for address in found)
+    assert all(Client().get(address).getvalue() for address in found)

@@ -1,0 +1,72 @@
+"""Rows of raw statements are what Django reads, on either database."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.test_two_nodes import BOTH, database
+from tests.support.site import Site
+
+# One row of each kind of column that the two models have, empty ones and odd ones included.
+SCRIPT = """
+from datetime import timedelta
+from django.db import connection
+from accounts.kernel import clock
+from accounts.kernel.rows import Columns, parameter
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
+
+user = User.objects.create(username="ünïcode'\\"%s", password="!", display_name="Zoë ☃ \\U0001f600")
+now = clock.now()
+full = LoginSession.objects.create(
+    user=user, kind="api", agent="x" * 255, amr=["pwd", "otp", "ü\\"'"], auth_time=now,
+    factor_at=now, is_remembered=True, idle_at=now, ends_at=now + timedelta(days=30),
+    ended_at=now.replace(microsecond=0), rotated_at=now, scope="read write",
+)
+bare = LoginSession.objects.create(user=user, auth_time=now, idle_at=now, ends_at=now)
+
+def stored(row):
+    return [(f.attname, type(getattr(row, f.attname)), getattr(row, f.attname))
+            for f in row._meta.concrete_fields]
+
+def raw(model, pk, alias):
+    columns = Columns(model, alias)
+    table = f"{model._meta.db_table} {alias}".strip()
+    key = f'{alias}."id"' if alias else '"id"'
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {columns.sql} FROM {table} WHERE {key} = %s",
+                       [parameter(model._meta.pk, pk)])
+        (row,) = cursor.fetchall()
+    assert len(row) == len(columns) == len(model._meta.concrete_fields)
+    return columns.instance(row)
+
+for alias in ("", "s"):
+    for row in (user, full, bare):
+        read, expected = raw(type(row), row.pk, alias), type(row).objects.get(pk=row.pk)
+        assert stored(read) == stored(expected), (stored(read), stored(expected))
+        assert read == expected and not read._state.adding and read._state.db == "default"
+
+read = raw(LoginSession, full.pk, "s")
+read.scope = "read"
+read.save()
+assert LoginSession.objects.get(pk=full.pk).scope == "read"
+with connection.cursor() as cursor:
+    cursor.execute(
+        "SELECT count(*) FROM accounts_loginsession WHERE idle_at >= %s AND ends_at > %s",
+        [parameter(LoginSession._meta.get_field("idle_at"), now)] * 2,
+    )
+    print("VENDOR", connection.vendor, "MATCHING", cursor.fetchone()[0])
+"""
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_raw_row_is_what_django_reads_value_and_type_alike(
+    request: pytest.FixtureRequest, kind: str, tmp_path: Path
+) -> None:
+    site = Site(data_dir=tmp_path, **database(request, kind))
+    site.manage("migrate", "--verbosity", "0")
+
+    says = site.manage("shell", "--no-imports", "-c", SCRIPT)
+
+    assert says.split()[:2] == ["VENDOR", {"sqlite": "sqlite", "postgres": "postgresql"}[kind]]
+    assert says.split()[2:] == ["MATCHING", "1"]
