@@ -106,7 +106,7 @@ def test_this_device_comes_first_then_by_last_use_and_the_stale_are_marked(clock
     shown = re.findall(r"<strong><bdi>(.+?)</bdi>(?: <span[^>]*>(.+?)</span>)?</strong>", text)
 
     assert shown == [
-        ("Unknown browser", "This device"),
+        ("Unknown program", "This device"),
         ("Wget", ""),
         ("curl", "Not used lately"),
         ("Python Requests", "Not used lately"),

@@ -1,0 +1,215 @@
+"""Oneself and others as JSON: ``me/`` and ``users/<id>/``."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+
+from accounts.activity.models import Activity
+from accounts.mail.models import OutgoingMail
+from accounts.users.models import PendingSignup, User
+from tests.acceptance.steps import address_of, make_staff, make_user
+from tests.conftest import Clock
+from tests.support.api import PASSWORD, Answer, call, second_step, sign_in
+from tests.support.second import unused_code
+
+pytestmark = pytest.mark.django_db
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def alice(clock: Clock) -> User:
+    return make_user("alice", password=PASSWORD)
+
+
+@pytest.fixture
+def token(alice: User) -> str:
+    return str(sign_in()["access"])
+
+
+def change(token: str, data: Any) -> Answer:
+    return call("me/", data, token=token, method="PATCH")
+
+
+def test_me_says_who_one_is_and_no_secret(alice: User, token: str) -> None:
+    Group.objects.create(name="printers").user_set.add(alice)
+
+    assert call("me/", token=token).body == {
+        "id": str(alice.pk),
+        "username": "alice",
+        "email": address_of("alice"),
+        **{"display_name": "", "about": "", "language": "", "time_zone": "UTC"},
+        "groups": ["printers"],
+        "is_staff": False,
+        "date_joined": alice.date_joined.isoformat().replace("+00:00", "Z"),
+    }
+
+
+def test_a_change_is_stored_told_and_in_the_history_but_not_mailed(alice: User, token: str) -> None:
+    before = OutgoingMail.objects.count()
+
+    answer = change(token, {"display_name": "Alice <3", "about": " two\r\nlines "})
+
+    alice.refresh_from_db()
+    assert answer.status == 200
+    assert answer.body == call("me/", token=token).body
+    assert (alice.display_name, alice.about) == ("Alice <3", "two\nlines")
+    assert (answer["display_name"], answer["about"]) == ("Alice <3", "two\nlines")
+    assert Activity.objects.filter(user=alice, kind="profile_changed").count() == 1
+    assert OutgoingMail.objects.count() == before
+
+
+def test_what_is_not_named_stays(alice: User, token: str) -> None:
+    change(token, {"about": "hers", "time_zone": "Asia/Tokyo", "language": "de"})
+
+    answer = change(token, {"display_name": "Alice"})
+
+    assert (answer["about"], answer["time_zone"], answer["language"]) == (
+        "hers",
+        "Asia/Tokyo",
+        "de",
+    )
+    assert change(token, {"about": "", "language": ""})["about"] == ""
+
+
+def test_saying_what_is_there_already_is_no_event(alice: User, token: str) -> None:
+    for data in ({"about": "the same"}, {"about": "the same"}, {}):
+        assert change(token, data).status == 200
+
+    assert Activity.objects.filter(user=alice, kind="profile_changed").count() == 1
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("display_name", "x" * 61),
+        ("display_name", "zero\u200bwidth"),
+        ("display_name", "two\nlines"),
+        ("display_name", "\u3164"),
+        ("display_name", "\u0958" * 31),  # doubled by NFC
+        ("display_name", 12345),
+        ("display_name", None),
+        ("about", "x" * 501),
+        ("about", "a bell \a"),
+        ("about", "from right \u202e to left"),
+        ("about", ["a"]),
+        ("language", "xx"),
+        ("language", "DE"),
+        ("time_zone", "Europe/Atlantis"),
+        ("time_zone", "../../etc/passwd"),
+        ("time_zone", "posixrules"),
+        ("time_zone", ""),
+    ],
+)
+def test_what_the_page_refuses_is_refused_by_field_and_nothing_else_is_changed(
+    alice: User, token: str, field: str, value: Any
+) -> None:
+    other = "about" if field == "display_name" else "display_name"
+
+    answer = change(token, {field: value, other: "good"})
+
+    alice.refresh_from_db()
+    assert answer.status == 400
+    assert answer.body.keys() == {field}
+    assert (alice.display_name, alice.about, alice.language, alice.time_zone) == ("", "", "", "UTC")
+
+
+def test_five_hundred_characters_pass_however_many_are_newlines(alice: User, token: str) -> None:
+    assert change(token, {"about": "x" + "\r\n" * 498 + "x"}).status == 200
+
+    alice.refresh_from_db()
+    assert len(alice.about) == 500
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("id", NOBODY),
+        ("username", "mallory"),
+        ("email", "mallory@example.org"),
+        ("is_staff", True),
+        ("is_superuser", True),
+        ("is_active", False),
+        ("groups", ["printers"]),
+        ("password", "copper kettle under eight stars"),
+        ("credential_version", 7),
+        ("date_joined", "2000-01-01T00:00:00Z"),
+    ],
+)
+def test_what_is_not_ones_own_to_say_is_ignored(
+    alice: User, token: str, field: str, value: Any
+) -> None:
+    """No mass assignment (ASVS 15.3.3): as everywhere in the API, unknown fields do nothing."""
+    Group.objects.create(name="printers")
+    before = User.objects.values().get(pk=alice.pk)
+
+    answer = change(token, {field: value, "display_name": "Alice"})
+
+    assert answer.status == 200
+    changed = User.objects.values().get()
+    assert {name for name in before if before[name] != changed[name]} == {"display_name"}
+    assert list(alice.groups.all()) == []
+
+
+def test_a_token_that_may_only_see_changes_nothing(alice: User) -> None:
+    narrow = sign_in(scope="read profile:read")["access"]
+
+    answer = change(narrow, {"display_name": "Alice"})
+
+    assert (answer.status, answer.code) == (403, "insufficient_scope")
+    assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
+    assert call("me/", token=narrow)["display_name"] == ""
+
+
+def both_steps(name: str) -> str:
+    """The access token of somebody with an authenticator."""
+    user = User.objects.get(username=name)
+    return str(second_step(sign_in(name)["challenge"], unused_code(user))["access"])
+
+
+def carol() -> str:
+    make_staff("carol")
+    User.objects.filter(username="carol").update(
+        password=User.objects.get(username="alice").password
+    )
+    return both_steps("carol")
+
+
+def test_one_sees_oneself_by_ones_id(alice: User, token: str) -> None:
+    assert call(f"users/{alice.pk}/", token=token).body == call("me/", token=token).body
+
+
+def test_staff_who_have_shown_both_steps_see_anybody(alice: User, token: str) -> None:
+    answer = call(f"users/{alice.pk}/", token=carol())
+
+    assert answer.status == 200
+    assert answer.body == call("me/", token=token).body
+
+
+def test_staff_by_a_sign_in_of_before_they_were_staff_see_nobody(alice: User) -> None:
+    """By one step; the admin would ask for the second."""
+    bob = make_user("bob", password=PASSWORD)
+    held = sign_in("bob")["access"]
+    User.objects.filter(pk=bob.pk).update(is_staff=True, is_superuser=True)
+
+    assert call(f"users/{bob.pk}/", token=held).status == 200
+    assert call(f"users/{alice.pk}/", token=held).status == 404
+
+
+def test_others_pending_people_and_nobody_are_alike(alice: User, token: str) -> None:
+    others = make_user("bob")
+    call("users/", {"username": "dave", "email": "dave@example.org", "password": PASSWORD})
+    pending = PendingSignup.objects.get()
+
+    answers = [call(f"users/{pk}/", token=token) for pk in (others.pk, pending.pk, NOBODY)]
+
+    assert [(answer.status, answer.code) for answer in answers] == [(404, "not_found")] * 3
+    assert len({str(answer.body) for answer in answers}) == 1
+    assert call(f"users/{pending.pk}/", token=carol()).status == 404
+
+
+def test_without_credentials_nobody_is_asked_for(alice: User) -> None:
+    for pk in (alice.pk, NOBODY):
+        answer = call(f"users/{pk}/")
+        assert (answer.status, answer.code) == (401, "not_authenticated")

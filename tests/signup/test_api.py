@@ -1,0 +1,267 @@
+"""Signing up as JSON: ``users/``, ``email/verify/``, ``email/resend/``."""
+
+import re
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.test import Client
+
+from accounts.mail.models import OutgoingMail
+from accounts.throttle.limits import VERIFY_ADDRESS, VERIFY_PLACE
+from accounts.users.models import PendingSignup, User
+from tests.acceptance.steps import address_of, code_in, mail_to, make_user
+from tests.conftest import Clock
+from tests.support.api import PASSWORD, Answer, call, is_good, sign_in
+
+pytestmark = pytest.mark.django_db
+
+WRONG = "AAAAAAAA"
+
+
+@pytest.fixture(autouse=True)
+def _still(clock: Clock) -> None:
+    """Limits fill up again with time."""
+
+
+def sign_up(name: str = "alice", client: Client | None = None, **more: Any) -> Answer:
+    fields = {"username": name, "email": address_of(name), "password": PASSWORD}
+    return call("users/", fields | more, client=client)
+
+
+def verify(code: str, client: Client | None = None, name: str = "alice") -> Answer:
+    return call("email/verify/", {"email": address_of(name), "code": code}, client=client)
+
+
+def at(address: str) -> Client:
+    return Client(REMOTE_ADDR=address)
+
+
+def code_of(name: str = "alice") -> str:
+    return code_in(mail_to(name).body)
+
+
+def test_a_sign_up_is_201_with_its_id_which_the_user_keeps() -> None:
+    answer = sign_up()
+
+    pending = PendingSignup.objects.get()
+    assert answer.status == 201
+    assert answer.body == {"id": str(pending.pk), "username": "alice"}
+    assert not User.objects.exists()
+    assert verify(code_of()).body == answer.body
+    assert User.objects.get().pk == pending.pk
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:9", "[::1]"])
+def test_location_begins_with_the_origin_whatever_host_was_sent(host: str) -> None:
+    answer = sign_up(client=Client(headers={"host": host, "x-forwarded-host": "evil.example"}))
+
+    expected = f"http://localhost:8000/api/v1/users/{answer['id']}/"
+    assert answer.headers["Location"] == expected
+    links = re.findall(r"https?://\S+", str(mail_to("alice").body))
+    assert links
+    assert all(link.startswith("http://localhost:8000") for link in links)
+
+
+def test_closed_is_closed(configure: Any) -> None:
+    configure(signup="closed")
+
+    answer = sign_up()
+
+    assert (answer.status, answer.code) == (403, "signup_closed")
+    assert not PendingSignup.objects.exists()
+    assert not OutgoingMail.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("username", "a b"),
+        ("username", "x" * 31),
+        ("username", "alice@example.org"),
+        ("username", ""),
+        ("username", 7),
+        ("email", "nobody"),
+        ("email", "a@b@c.example"),
+        ("email", "alice@example.org\r\nBcc: all@example.org"),
+        ("email", "x" * 250 + "@example.org"),
+        ("password", "short"),
+        ("password", "password1234"),
+        ("password", "alice@example.org"),
+        ("password", "x" * 1025),
+        ("password", 123456789012),
+    ],
+)
+def test_what_the_page_refuses_is_refused_by_field(field: str, value: Any) -> None:
+    answer = sign_up(**{field: value})
+
+    assert answer.status == 400
+    assert answer.body.keys() == {field}
+    assert not PendingSignup.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["alice", "ALICE"])
+def test_a_username_that_is_held_is_refused_by_field(name: str) -> None:
+    assert sign_up().status == 201
+
+    answer = sign_up(name, email="other@example.org")
+
+    assert (answer.status, answer.body.keys()) == (400, {"username"})
+
+
+def test_at_a_taken_address_the_answer_is_the_same_and_its_owner_is_told() -> None:
+    make_user("alice")
+
+    free = sign_up("bob")
+    taken = sign_up("mallory", email=address_of("alice"))
+
+    assert (free.status, free.body.keys()) == (taken.status, taken.body.keys())
+    assert not re.search(r"(?m)^[A-Z2-9]{8}$", str(mail_to("alice").body))
+    assert User.objects.get(username="alice").email == address_of("alice")
+
+
+def test_no_account_is_signed_in_to_before_its_address_is_confirmed() -> None:
+    sign_up()
+
+    assert (sign_in().status, sign_in().code) == (401, "email_not_verified")
+    verify(code_of())
+
+    assert is_good(sign_in()["access"])
+
+
+@pytest.mark.parametrize("spelling", ["{}", " {} ", "lower", "spaced"])
+def test_a_code_is_taken_in_any_case_and_spacing(spelling: str) -> None:
+    sign_up()
+    code = code_of()
+    typed = {"lower": code.lower(), "spaced": f"{code[:4]} {code[4:]}"}.get(
+        spelling, spelling.format(code)
+    )
+
+    assert verify(typed).status == 200
+
+
+def test_a_code_confirms_once_and_only_its_own_address() -> None:
+    sign_up()
+    sign_up("bob")
+    code = code_of()
+
+    assert verify(code, name="bob").code == "invalid_code"
+    assert verify(code).status == 200
+    assert (verify(code).status, verify(code).code) == (400, "invalid_code")
+
+
+def test_a_code_ends_after_15_minutes(clock: Clock) -> None:
+    sign_up()
+    code = code_of()
+    clock.advance(minutes=15)
+
+    assert verify(code).code == "invalid_code"
+
+
+def test_the_sixth_code_from_one_place_is_too_many_even_if_it_is_right(clock: Clock) -> None:
+    sign_up()
+    code = code_of()
+
+    assert [verify(WRONG).status for _ in range(VERIFY_PLACE.burst)] == [400] * 5
+    late = verify(code)
+
+    assert (late.status, late.code) == (429, "throttled")
+    assert 0 < int(late.headers["Retry-After"]) <= VERIFY_PLACE.refill
+    clock.advance(seconds=int(late.headers["Retry-After"]))
+    assert verify(code).status == 200
+
+
+def test_strangers_elsewhere_do_not_use_up_the_tries_of_the_owner() -> None:
+    sign_up()
+    code = code_of()
+    for place in range(5):
+        stranger = at(f"198.51.100.{place}")
+        assert [verify(WRONG, stranger).status for _ in range(6)] == [400] * 5 + [429]
+
+    assert verify(code).status == 200
+
+
+def test_strangers_everywhere_together_have_so_many_tries_at_one_address() -> None:
+    sign_up()
+
+    tried = [verify(WRONG, at(f"198.51.100.{n}")).status for n in range(VERIFY_ADDRESS.burst + 1)]
+
+    assert tried == [400] * VERIFY_ADDRESS.burst + [429]
+    assert verify(WRONG, name="bob").status == 400, "another address is not concerned"
+
+
+def test_wrong_codes_at_an_address_that_nobody_waits_for_are_answered_alike() -> None:
+    sign_up()
+    make_user("carol")
+
+    answers = {
+        name: [verify(WRONG, at("198.51.100.1"), name=name) for _ in range(6)]
+        for name in ("alice", "carol", "nobody")
+    }
+
+    told = {str([(a.status, a.body) for a in of]) for of in answers.values()}
+    assert len(told) == 1
+
+
+def test_another_mail_comes_after_a_minute_and_its_code_replaces_the_first(clock: Clock) -> None:
+    sign_up()
+    first = code_of()
+
+    assert call("email/resend/", {"email": address_of("alice")}).status == 200
+    assert code_of() == first, "within a minute nothing is sent"
+    clock.advance(minutes=1)
+    assert call("email/resend/", {"email": address_of("ALICE")}).status == 200
+
+    assert code_of() != first
+    assert verify(first).code == "invalid_code"
+    assert verify(code_of()).status == 200
+
+
+def test_asking_for_another_mail_tells_nobody_who_waits(clock: Clock) -> None:
+    sign_up()
+    make_user("carol")
+    code_of()
+    clock.advance(minutes=1)
+    sent = len(mail.outbox)
+
+    answers = [
+        call("email/resend/", {"email": address_of(name)}) for name in ("alice", "carol", "nobody")
+    ]
+
+    assert [(answer.status, answer.body) for answer in answers] == [(200, None)] * 3
+    mail_to("alice")
+    assert [one.to for one in mail.outbox[sent:]] == [[address_of("alice")]]
+
+
+def test_a_code_of_a_strangers_sign_up_at_the_same_address_makes_nobody_of_that_name() -> None:
+    """CVE-2026-53516: whoever says its own name isn't led to confirm somebody else's sign-up."""
+    sign_up(client=at("192.0.2.1"))
+    own = code_of()
+    sign_up("mallory", at("192.0.2.9"), email=address_of("alice"))
+    theirs = code_of()
+    alice = {"email": address_of("alice"), "username": "alice"}
+
+    assert call("email/verify/", {**alice, "code": theirs}).code == "invalid_code"
+    assert not User.objects.exists()
+    assert call("email/verify/", {**alice, "username": "ALICE", "code": own})["username"] == "alice"
+    assert not PendingSignup.objects.exists()
+
+
+def test_strangers_at_the_same_address_take_nobodys_next_mail(clock: Clock) -> None:
+    sign_up(client=at("192.0.2.1"))
+    for n in range(3):
+        sign_up(f"mallory{n}", at("192.0.2.9"), email=address_of("alice"))
+    clock.advance(minutes=2)
+
+    call("email/resend/", {"email": address_of("alice"), "username": "alice"})
+
+    assert "Hello alice" in mail_to("alice").body
+
+
+def test_a_name_as_long_as_a_book_is_refused_before_it_is_worked_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of these becomes eighteen others (NFKC): a second of one core, from anybody."""
+    monkeypatch.setattr("accounts.users.names.clean", lambda _name: pytest.fail("worked on"))
+
+    assert sign_up(username="\ufdfa" * 300_000).status == 400
