@@ -34,7 +34,7 @@ run: $(RUN_STAMP) ## run the site at http://localhost:8000 (PORT=, BIND= change 
 	exec $(PY) -m authsite
 
 test: $(DEV_STAMP) ## run the tests, in parallel
-	@$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
+	@$(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	    -o faulthandler_timeout=120 -o faulthandler_exit_on_timeout=true
 
 check: $(DEV_STAMP) ## check format, lint, types, imports, deployment, migrations, templates
@@ -60,6 +60,9 @@ lock: $(DEV_STAMP) ## compile requirements.in and requirements-dev.in, with hash
 clean: ## remove what make made; var/, the site's data, stays
 	@rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache staticfiles
 	@find accounts authsite tests -name __pycache__ -prune -exec rm -rf {} +
+
+# One more than cores: much of a test is waiting, for a browser, a mail, a server that starts.
+WORKERS = $$($(PY) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 COMPILE = $(PY) -m uv pip compile --quiet --upgrade --universal --python-version 3.12 \
 	--generate-hashes --no-emit-index-url --custom-compile-command 'make lock'

@@ -150,8 +150,11 @@ class Site:
         return os.environ | clean(self.data_dir) | self.env
 
     def _make_database(self) -> None:
-        if url := self.env.get("DATABASE_URL"):
+        url = self.env.get("DATABASE_URL", "")
+        if url.startswith("postgres"):
             self._make_postgres_database(*url.rsplit("/", 1))
+        elif url:
+            self.manage("migrate", "--verbosity", "0")
         else:
             shutil.copy(_migrated(), self.data_dir)
 
