@@ -114,9 +114,9 @@ class PersonView(views.APIView):
     @extend_schema(responses=PersonSerializer)
     def get(self, request: Request, id: uuid.UUID) -> Response:
         """Oneself; anybody, to staff. Everybody else's id is nobody's."""
-        user = cast(User, request.user)
-        if id != user.pk:
-            user = users.find_by_id(str(id)) if _administers(request) else None  # type: ignore[assignment]
+        user: User | None = cast(User, request.user)
+        if id != request.user.pk:
+            user = users.find_by_id(str(id)) if _administers(request) else None
         if user is None:
             raise Http404
         return Response(shown(user))

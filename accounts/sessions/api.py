@@ -1,7 +1,7 @@
 """The same places as JSON."""
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import QuerySet
 from django.http import Http404
@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from accounts.sessions import services
 from accounts.sessions.current import source_of, standing_of
 from accounts.sessions.models import LoginSession
+from accounts.users.models import User
 
 
 class LoginSessionSerializer(serializers.ModelSerializer[LoginSession]):
@@ -44,7 +45,7 @@ class SessionsView(generics.ListAPIView[LoginSession]):
 
     def get_queryset(self) -> QuerySet[LoginSession]:
         """Last used first."""
-        return services.live(self.request.user)  # type: ignore[arg-type]
+        return services.live(cast(User, self.request.user))
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Every place where one is signed in, last used first: browsers and clients alike."""
@@ -59,6 +60,6 @@ class SessionView(views.APIView):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, id: uuid.UUID) -> Response:
         """End it; also the one that this call is made in."""
-        if not services.end(request.user, id, source_of(request._request)):  # type: ignore[arg-type]
+        if not services.end(cast(User, request.user), id, source_of(request._request)):
             raise Http404
         return Response(status=204)

@@ -26,7 +26,7 @@ FIND = services._FOUND._sql
 def fill_sqlite(user: Any, n: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO accounts_apikey ({COLUMNS}) "  # noqa: S608
+            f"INSERT INTO accounts_apikey ({COLUMNS}) "  # noqa: S608 names of columns
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %s) "
             f"SELECT printf('%%016x', i), %s, printf('%%064x', i), {VALUES} FROM n",
             [n, user.pk.hex],
@@ -65,7 +65,7 @@ def fill_postgres(connection: Any, n: int) -> None:
         "now(), 0, '', '', '', 'UTC') ON CONFLICT DO NOTHING"
     )
     connection.execute(
-        f"INSERT INTO accounts_apikey ({COLUMNS}) "  # noqa: S608
+        f"INSERT INTO accounts_apikey ({COLUMNS}) "  # noqa: S608 names of columns
         "SELECT lpad(to_hex(i), 16, '0'), (SELECT id FROM accounts_user), "
         f"lpad(to_hex(i), 64, '0'), {VALUES} FROM generate_series(1, {n}) i ON CONFLICT DO NOTHING"
     )
