@@ -144,7 +144,7 @@ def test_5_2_a_stored_script_shows_as_text_wherever_it_is_shown(site: Site, page
     page.get_by_role("button", name="Create an account").click()
     page.get_by_label("Code").wait_for()
     shown.append(page.locator("body").inner_text())
-    mail = site.wait_for_mail(subject="is your code")
+    mail = site.wait_for_mail(subject="is your code", to="bob@example.org")
     page.get_by_label("Code").fill(code_in(text_of(mail)))
     page.get_by_role("button", name="Confirm", exact=True).click()
     page.get_by_role("heading", name="Hello, bob").wait_for()
