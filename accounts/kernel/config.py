@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from accounts.kernel import issuers
 from accounts.kernel.client import Network
+from accounts.kernel.issuers import Issuer
 from accounts.kernel.readers import (
     address,
     choice,
@@ -199,6 +201,25 @@ class Config:
         "skipped.",
         choice("on", "off"),
     )
+    google_client_id: str = knob(
+        "Sign in with Google. Each of these is on once it has an ID and a secret; the redirect URI "
+        "to register there is `ORIGIN/accounts/google/login/callback/`, and so on."
+    )
+    google_client_secret: str = knob("Its secret.", secret=True)
+    github_client_id: str = knob("Sign in with GitHub.")
+    github_client_secret: str = knob("Its secret.", secret=True)
+    facebook_client_id: str = knob("Sign in with Facebook.")
+    facebook_client_secret: str = knob("Its secret.", secret=True)
+    twitter_client_id: str = knob("Sign in with X; there it's `accounts/twitter_oauth2/…`.")
+    twitter_client_secret: str = knob("Its secret.", secret=True)
+    oidc_providers: tuple[Issuer, ...] = knob(
+        "OpenID Providers, a JSON list of `{id, name, issuer, client_id, client_secret}`. The "
+        "redirect URI is `ORIGIN/accounts/oidc/ID/login/callback/`. If its sign-in leads on to "
+        "pages elsewhere, those are `origins`, a list, too.",
+        issuers.openid_providers,
+        default=(),
+        secret=True,
+    )
     activity_days: int = knob(
         "How long `prune` keeps the history of accounts, in days: at least the 30 that a link of a "
         "notice is good for.",
@@ -238,6 +259,11 @@ class Config:
         """Whether calls take a password by HTTP Basic."""
         return (self.api_basic_password or ("on" if self.development else "off")) == "on"
 
+    @property
+    def issuers(self) -> tuple[Issuer, ...]:
+        """The sites that people may sign in with, in the order of their buttons."""
+        return (*self.oidc_providers, *issuers.known(self))
+
     def faults(self) -> list[str]:
         """What makes these settings unsafe to run with, a sentence each."""
         wrong = [
@@ -254,6 +280,7 @@ class Config:
                 not self.development and any(o.startswith("http:") for o in self.cors_origins),
                 "CORS_ORIGINS: one is not https",
             ),
+            *issuers.faults(self),
             (bool(self.origin) and not (self.https or self.development), "ORIGIN is not https"),
         ]
         return [sentence for is_wrong, sentence in wrong if is_wrong]

@@ -17,6 +17,8 @@ class Method(StrEnum):
     PASSWORD = "pwd"  # noqa: S105 the registered name of the method, no secret
     MAIL = "mail"
     OPERATOR = "operator"
+    # Another site has said so, whatever was shown there: a first step, like a password.
+    PROVIDER = "fed"
     TOTP = "otp"
     RECOVERY_CODE = "recovery_code"
     PASSKEY = "passkey"
@@ -38,6 +40,7 @@ WORDS: dict[str, Promise] = {
     Method.PASSWORD: _("password"),
     Method.MAIL: _("mail"),
     Method.OPERATOR: _("link of whoever runs the site"),
+    Method.PROVIDER: _("sign-in with another site"),
     Method.TOTP: _("authenticator app"),
     Method.RECOVERY_CODE: _("recovery code"),
     Method.PASSKEY: _("passkey"),

@@ -54,6 +54,11 @@ def code(length: int = 8) -> str:
     return _draw(CODE_ALPHABET, length)
 
 
+def digits(length: int) -> str:
+    """``length`` of 0-9: tells names apart, and is no secret."""
+    return _draw("0123456789", length)
+
+
 def recovery_code() -> str:
     """A code that a person keeps on paper: ten characters, 50 bits."""
     return _draw(READABLE_ALPHABET, 10)
