@@ -10,5 +10,11 @@ from accounts.users.models import User
 admin.site.register(User, UserAdmin)
 admin.site.unregister(Group)
 admin.site.register(Group, GroupAdmin)
-# allauth's table holds nothing here: addresses are ours.
-admin.site.unregister(apps.get_model("account", "EmailAddress"))
+# allauth's tables hold nothing here: addresses and identities are ours, providers are settings.
+for label in (
+    "account.EmailAddress",
+    "socialaccount.SocialAccount",
+    "socialaccount.SocialApp",
+    "socialaccount.SocialToken",
+):
+    admin.site.unregister(apps.get_model(label))

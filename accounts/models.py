@@ -4,6 +4,7 @@ from accounts.activity.models import Activity
 from accounts.addresses.models import PendingAddress
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
+from accounts.identities.models import Identity
 from accounts.mail.models import OutgoingMail
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.throttle.models import Budget, FamiliarPlace
@@ -28,6 +29,7 @@ __all__ = [
     "Code",
     "FactorRecovery",
     "FamiliarPlace",
+    "Identity",
     "LoginSession",
     "OutgoingMail",
     "Passkey",

@@ -15,6 +15,8 @@ from accounts.kernel.text import fold, refuse_invisible
 MAX_LENGTH = 30
 # Folding may lengthen: the worst letters become three.
 KEY_LENGTH = 3 * MAX_LENGTH
+# Left for what makes a suggested name another: a hyphen and six digits.
+SUFFIX_LENGTH = 7
 _LOOKALIKES = {"LATIN", "GREEK", "CYRILLIC"}
 
 
@@ -36,6 +38,21 @@ def clean(value: str) -> str:
 def key(name: str) -> str:
     """The canonical form that is unique in the database."""
     return fold(name)
+
+
+def suggest(text: str) -> str:
+    """A name made of what somebody is called elsewhere; empty if nothing is left of it."""
+    # Of an address, what is before the @.
+    folded = unicodedata.normalize("NFKC", text.partition("@")[0])
+    plain = "".join(c for c in folded if c.isascii())
+    for words in (folded.split(), plain.split()):
+        # A word of emoji leaves nothing, and no hyphen either.
+        kept = filter(None, ("".join(filter(_belongs, word)) for word in words))
+        try:
+            return clean("-".join(kept)[: MAX_LENGTH - SUFFIX_LENGTH])
+        except ValidationError:
+            continue
+    return ""
 
 
 def _belongs(character: str) -> bool:

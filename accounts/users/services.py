@@ -1,14 +1,16 @@
 """Finding and making users. What is unique is decided by the database, never by a look before."""
 
 import uuid
+from contextlib import suppress
 from datetime import datetime, timedelta
 
+from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel import clock
+from accounts.kernel import clock, secrets
 from accounts.kernel.errors import PublicError
 from accounts.kernel.text import fold
 from accounts.users import addresses, names
@@ -87,6 +89,22 @@ def hold_name(name: str, *, until: datetime | None, former: User | None = None) 
             Username.objects.create(key=key, held_until=until)
     except IntegrityError:
         raise UsernameTaken from None
+
+
+def hold_like(wanted: str) -> str:
+    """Hold ``wanted`` for good, or the same with a number behind it; what is held now.
+
+    :class:`UsernameTaken` if others were faster, again and again.
+    """
+    numbered = [wanted, *(f"{wanted}-{n}" for n in range(2, 10))]
+    keys = [names.key(name) for name in numbered]
+    taken = set(Username.objects.filter(key__in=keys).values_list("key", flat=True))
+    free = [name for name in numbered if names.key(name) not in taken]
+    for name in (*free[:1], *(f"{wanted}-{secrets.digits(6)}" for _again in range(3))):
+        with suppress(UsernameTaken):
+            hold_name(name, until=None)
+            return name
+    raise UsernameTaken
 
 
 def create_user(
@@ -186,6 +204,16 @@ def confirm_address(user: User, address: str) -> None:
     if not user.email:
         user.email = address
         user.save(update_fields=["email"])
+
+
+def end_pending_at(address: str) -> None:
+    """End the sign-ups that wait for a proven address, and let their names go."""
+    end_pending(PendingSignup.objects.filter(address_key=addresses.key(address)))
+
+
+def unlock(user: User) -> None:
+    """An account that was locked down is one without a password again."""
+    User.objects.filter(pk=user.pk, password=user.password).update(password=make_password(None))
 
 
 def end_pending(rows: QuerySet[PendingSignup]) -> int:

@@ -14,6 +14,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
     "accounts.apps.AccountsConfig",
 ]
 

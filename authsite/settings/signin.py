@@ -27,3 +27,13 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_RATE_LIMITS = False
 # Ours is shorter, and moves with the clock that tests move: see ``signin.waiting``.
 ACCOUNT_LOGIN_TIMEOUT = 3600
+
+# Providers and their credentials come from our settings: see ``social``.
+SOCIALACCOUNT_ADAPTER = "accounts.social.adapter.SocialAdapter"
+SOCIALACCOUNT_QUERY_EMAIL = True
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_PROVIDERS = {
+    # The newest: developers.facebook.com/docs/graph-api/changelog
+    "facebook": {"VERSION": "v26.0", "FIELDS": ["id", "name", "email"]},
+    "twitter_oauth2": {"FIELDS": ["id", "name", "username"]},
+}

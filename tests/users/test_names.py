@@ -1,5 +1,6 @@
 """Names and addresses: which are one, and which are none."""
 
+import re
 import sys
 import unicodedata
 
@@ -96,3 +97,38 @@ def test_an_address_has_one_user_in_whatever_writing() -> None:
     for twin in ("alice@example.org", "ALICE@EXAMPLE.ORG", "\uff41lice@example.org"):
         with pytest.raises(services.AddressTaken):
             services.confirm_address(bob, twin)
+
+
+@pytest.mark.parametrize(
+    "called, name",
+    [("Alice", "Alice"), ("Alice  Smith", "Alice-Smith"), (" alice_x.y-z ", "alice_x.y-z"),
+     ("alice@example.org", "alice"), ("\U0001f980", ""), ("\U0001f980 \U0001f980", ""),
+     ("Bob \U0001f980 Lee", "Bob-Lee"), ("a" * 200, "a" * 23), ("\u674e \u56db", "\u674e-\u56db"),
+     (f"{CYRILLIC_A}lice", "lice"), (f"{CYRILLIC_A} {GREEK_O}", ""), ("\uff41\uff42", "ab"),
+     ("al\u0336ice", "alice"), ("a\u202eb\0\n", "ab"), ("\ud800", ""), ("\u0e31", ""), ("", ""),
+     ("e\u0301ric", "\xe9ric")],
+)  # fmt: skip
+def test_a_name_is_suggested_by_what_is_left_of_how_somebody_is_called(
+    called: str, name: str
+) -> None:
+    assert names.suggest(called) == name
+    assert not name or names.clean(name) == name
+
+
+@pytest.mark.django_db
+def test_a_name_that_is_taken_in_whatever_writing_is_held_with_a_number() -> None:
+    from accounts.users import services
+
+    held = [services.hold_like(name) for name in ("alice", "ALICE", "\uff41lice", "bob-2", "bob")]
+    assert held == ["alice", "ALICE-2", "\uff41lice-3", "bob-2", "bob"]
+
+
+@pytest.mark.django_db
+def test_when_all_numbers_are_taken_a_name_gets_six_digits_by_chance_and_still_fits() -> None:
+    from accounts.users import services
+
+    longest = names.suggest("a" * 200)
+    held = {services.hold_like(longest) for _ in range(12)}
+    assert len(held) == 12
+    assert sum(bool(re.fullmatch("a{23}-[0-9]{6}", name)) for name in held) == 3
+    assert all(names.clean(name) == name for name in held)

@@ -1,0 +1,46 @@
+"""What connects a person here to one elsewhere."""
+
+from django.conf import settings
+from django.db import models
+
+from accounts.kernel import clock
+from accounts.kernel.issuers import LONGEST_ISSUER, Issuer
+
+LONGEST_SUBJECT = 255
+LONGEST_LABEL = 254
+
+
+class Identity(models.Model):
+    """A person at another site: a federated identifier (NIST SP 800-63C), ``issuer + subject``.
+
+    ``label`` is what its owner knows it by. The key of a site in the settings isn't looked at:
+    pointed at another site, it would find the people of the first.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identities"
+    )
+    issuer = models.CharField(max_length=LONGEST_ISSUER)
+    subject = models.CharField(max_length=LONGEST_SUBJECT)
+    label = models.CharField(max_length=LONGEST_LABEL, blank=True)
+    connected_at = models.DateTimeField(default=clock.now)
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["issuer", "subject"], name="one_person_each")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.site} ({self.label})" if self.label else self.site
+
+    @property
+    def configured(self) -> Issuer | None:
+        """The site as the settings have it, if they still do."""
+        found = (i for i in settings.AUTHSITE.issuers if i.issuer == self.issuer)
+        return next(found, None)
+
+    @property
+    def site(self) -> str:
+        """What people call it."""
+        return self.configured.name if self.configured else self.issuer
