@@ -1,0 +1,21 @@
+"""The providers that are switched on, by the keys of their addresses."""
+
+from django.conf import settings
+
+from accounts.kernel.issuers import Issuer
+from accounts.social.openid import Google, OpenID
+from accounts.social.providers import Facebook, GitHub, Provider, X
+
+CLASSES = {"google": Google, "github": GitHub, "facebook": Facebook, "twitter_oauth2": X}
+
+
+def find(key: str) -> Provider | None:
+    """The one of that key, if it has credentials."""
+    for issuer in settings.AUTHSITE.issuers:
+        if issuer.key == key:
+            return _make(issuer)
+    return None
+
+
+def _make(issuer: Issuer) -> Provider:
+    return CLASSES.get(issuer.key, OpenID)(issuer)

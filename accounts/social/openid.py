@@ -1,0 +1,164 @@
+"""OpenID Connect: the ID token is what is believed, and only after all of its checks.
+
+Core 1.0 section 3.1.3.7. allauth sends no nonce and leaves the signature unchecked.
+"""
+
+import hmac
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import jwt
+from allauth.socialaccount.providers.oauth2.views import OAuth2Adapter
+from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
+
+from accounts.kernel.issuers import GOOGLE
+from accounts.social import metadata, outside
+from accounts.social.attempts import Act, Attempt
+from accounts.social.claims import Claim, address_of, text_of
+from accounts.social.metadata import Metadata
+from accounts.social.providers import GARBAGE, Failed, Provider, subject_of
+
+# Never symmetric ones: whoever has the client's secret could sign (RFC 8725 section 3.1).
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
+LEEWAY_SECONDS = 60
+REQUIRED = ("iss", "sub", "aud", "exp", "iat")
+
+
+class _Adapter(OAuth2Adapter):
+    """allauth's client with the endpoints that the provider has named."""
+
+    found: Metadata
+
+    @property
+    def authorize_url(self) -> str:
+        return str(self.found["authorization_endpoint"])
+
+    @property
+    def access_token_url(self) -> str:
+        return str(self.found["token_endpoint"])
+
+    @property
+    def basic_auth(self) -> bool:
+        """The default (Discovery section 3) unless only the other is offered."""
+        offered = self.found.get("token_endpoint_auth_methods_supported") or []
+        return "client_secret_basic" in offered or "client_secret_post" not in offered
+
+
+class OpenID(Provider):
+    """Any issuer of the settings."""
+
+    classes = OpenIDConnectProvider, _Adapter
+    adapter: _Adapter
+
+    def authorize_url(self, attempt: Attempt, state: str) -> str:
+        try:
+            self.adapter.found = outside.talk(self.key, lambda: metadata.of(self.issuer))
+            return super().authorize_url(attempt, state)
+        except GARBAGE as error:
+            raise Failed from error
+
+    def parameters(self, attempt: Attempt) -> dict[str, str]:
+        again = {"prompt": "login", "max_age": "0"} if attempt.act is Act.PROVE else {}
+        return {"nonce": attempt.nonce, **again}
+
+    def find_out(self, attempt: Attempt, answer: Mapping[str, str]) -> Claim:
+        self.adapter.found = found = metadata.of(self.issuer)
+        # Before the code is sent anywhere: it may be meant for another (RFC 9207 section 2.4).
+        named = answer.get("iss")
+        is_named = bool(found.get("authorization_response_iss_parameter_supported"))
+        if (named is not None or is_named) and named != self.issuer:
+            raise Failed("iss of the answer")
+        with metadata.reaching(found):
+            response = self.exchange(answer["code"], attempt.verifier)
+        token = self._verify(response["id_token"], attempt.nonce)
+        return self._read(token, self._more(token, response["access_token"]))
+
+    def _verify(self, token: str, nonce: str) -> dict[str, Any]:
+        """The claims of an ID token that is for us, now, and for this attempt."""
+        found = self.adapter.found
+        try:
+            header = jwt.get_unverified_header(token)
+            if header.get("alg") not in ALGORITHMS:
+                raise Failed("alg")
+            key = found.key(header.get("kid"), header["alg"])
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=ALGORITHMS,
+                audience=self.app.client_id,
+                issuer=self.accepted_issuers,
+                leeway=LEEWAY_SECONDS,
+                options={"require": list(REQUIRED)},
+            )
+        except jwt.PyJWTError as error:
+            raise Failed from error
+        if not self._is_for_us(claims):
+            raise Failed("azp")
+        if not _is_same(claims.get("nonce"), nonce):
+            raise Failed("nonce")
+        return claims
+
+    def _is_for_us(self, claims: dict[str, Any]) -> bool:
+        """Of several audiences, it must say that we are the one it was made for (3.1.3.7)."""
+        is_alone = claims["aud"] in (self.app.client_id, [self.app.client_id])
+        party = claims.get("azp", self.app.client_id if is_alone else None)
+        return bool(party == self.app.client_id)
+
+    @property
+    def accepted_issuers(self) -> list[str]:
+        """What ``iss`` may be."""
+        return [self.issuer]
+
+    def _more(self, token: dict[str, Any], access_token: str) -> dict[str, Any]:
+        """What the userinfo endpoint adds: only of the same subject (section 5.3.2)."""
+        endpoint = self.adapter.found.get("userinfo_endpoint")
+        if not endpoint:
+            return {}
+        headers = {"Authorization": f"Bearer {access_token}"}
+        more = metadata.fetch(self.adapter.found, endpoint, headers=headers)
+        if not isinstance(more, dict) or more.get("sub") != token["sub"]:
+            raise Failed("sub of userinfo")
+        return more
+
+    def _read(self, token: dict[str, Any], more: dict[str, Any]) -> Claim:
+        facts = {**more, **token}
+        # An address and whether it's verified, from the same hand.
+        mail = token if "email" in token else more
+        at = token.get("auth_time")
+        return Claim(
+            self.issuer,
+            subject_of(token["sub"]),
+            address=address_of(mail.get("email")),
+            is_verified=self.is_verified({"hd": token.get("hd"), **mail}),
+            username=text_of(facts.get("preferred_username") or facts.get("nickname")),
+            name=text_of(facts.get("name")),
+            signed_in_at=datetime.fromtimestamp(at, UTC) if type(at) is int else None,
+        )
+
+    def is_verified(self, facts: dict[str, Any]) -> bool:
+        """A boolean and no word: "false" is true to Python."""
+        return facts.get("email_verified") is True
+
+
+def _is_same(sent: object, nonce: str) -> bool:
+    return isinstance(sent, str) and hmac.compare_digest(sent.encode(), nonce.encode())
+
+
+class Google(OpenID):
+    """developers.google.com/identity/openid-connect/openid-connect
+
+    It never lets people sign in anew for us, and speaks for addresses of its own only.
+    """
+
+    def parameters(self, attempt: Attempt) -> dict[str, str]:
+        again = {} if attempt.act is Act.SIGN_IN else {"prompt": "select_account"}
+        return {"nonce": attempt.nonce, **again}
+
+    @property
+    def accepted_issuers(self) -> list[str]:
+        return [GOOGLE, GOOGLE.removeprefix("https://")]
+
+    def is_verified(self, facts: dict[str, Any]) -> bool:
+        is_googles = str(facts.get("email", "")).lower().endswith("@gmail.com")
+        return super().is_verified(facts) and (is_googles or isinstance(facts.get("hd"), str))

@@ -1,0 +1,227 @@
+"""How each provider is asked, and what its answer says. One short class each, or none.
+
+allauth knows the addresses and the shapes of the answers; a class says what differs here, and why.
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+from urllib.parse import quote_plus
+
+import requests
+from allauth.socialaccount.models import SocialLogin, SocialToken
+from allauth.socialaccount.providers.facebook.provider import FacebookProvider
+from allauth.socialaccount.providers.facebook.views import FacebookOAuth2Adapter
+from allauth.socialaccount.providers.github.provider import GitHubProvider
+from allauth.socialaccount.providers.github.views import GitHubOAuth2Adapter
+from allauth.socialaccount.providers.oauth2.client import OAuth2Client, OAuth2Error
+from allauth.socialaccount.providers.oauth2.provider import OAuth2Provider
+from allauth.socialaccount.providers.oauth2.views import OAuth2Adapter
+from allauth.socialaccount.providers.twitter_oauth2.provider import TwitterOAuth2Provider
+from allauth.socialaccount.providers.twitter_oauth2.views import TwitterOAuth2Adapter
+from django.core.exceptions import ImproperlyConfigured
+
+from accounts.kernel.issuers import Issuer
+from accounts.kernel.links import absolute
+from accounts.social import outside
+from accounts.social.adapter import app_of
+from accounts.social.attempts import Act, Attempt
+from accounts.social.claims import Claim, address_of, text_of
+
+CANCELLED = "access_denied"
+# What may be told to a log: RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6.
+ERRORS = {
+    "account_selection_required",
+    "consent_required",
+    "interaction_required",
+    "invalid_request",
+    "invalid_scope",
+    "login_required",
+    "registration_not_supported",
+    "request_not_supported",
+    "server_error",
+    "temporarily_unavailable",
+    "unauthorized_client",
+    "unsupported_response_type",
+}
+# What a provider sends is anybody's: whatever it makes allauth's code stumble over is a failure of
+# the provider, never a fault page of ours.
+GARBAGE = (
+    OAuth2Error,
+    requests.RequestException,
+    outside.Unreachable,
+    # Of a subject that is longer than allauth's table has room for.
+    ImproperlyConfigured,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OSError,
+    OverflowError,
+    RecursionError,
+)
+
+
+class Failed(Exception):
+    """The provider's answer is missing, an error, or not to be believed; why, in our own words."""
+
+
+class Refused(Exception):
+    """Whoever was asked there said no."""
+
+
+class Client(OAuth2Client):
+    """allauth's client, exact where it isn't."""
+
+    consumer_key: str
+    consumer_secret: str
+
+    def get_redirect_url(self, authorization_url: str, scope: Any, extra_params: Any) -> str:
+        """An address that has parameters already keeps them (RFC 6749 section 3.1)."""
+        query: str = super().get_redirect_url("", scope, extra_params)
+        if "?" in authorization_url:
+            query = query.replace("?", "&", 1)
+        return authorization_url + query
+
+    def get_access_token(self, code: str, *args: Any, **options: Any) -> dict[str, Any]:
+        """In Basic, both are form-encoded first (RFC 6749 section 2.3.1)."""
+        if self.basic_auth:
+            key, secret = self.consumer_key, self.consumer_secret
+            self.consumer_key, self.consumer_secret = quote_plus(key), quote_plus(secret)
+        answer = super().get_access_token(code, *args, **options)
+        if not isinstance(answer, dict) or not isinstance(answer["access_token"], str):
+            raise OAuth2Error
+        return answer
+
+
+class Provider:
+    """One that is configured. What is asked of it runs in :func:`outside.talk`."""
+
+    # What allauth has for it.
+    classes: tuple[type[OAuth2Provider], type[OAuth2Adapter]]
+    # What its answers call themselves, if they do (RFC 9207).
+    answers_as = ""
+
+    def __init__(self, configured: Issuer) -> None:
+        self.key, self.name, self.logo = configured.key, configured.name, configured.logo
+        self.issuer, self.origins = configured.issuer, configured.origins
+        self.tells_when = configured.tells_when
+        self.app = app_of(configured)
+        self.reader, self.adapter = self._made()
+
+    def authorize_url(self, attempt: Attempt, state: str) -> str:
+        """Where to send the browser; :class:`Failed`."""
+        client = self.client()
+        client.state = state
+        challenge = base64.urlsafe_b64encode(sha256(attempt.verifier.encode()).digest())
+        parameters = {
+            "code_challenge": challenge.decode().rstrip("="),
+            "code_challenge_method": "S256",
+            **self.parameters(attempt),
+        }
+        scopes = sorted(self.reader.get_default_scope())
+        return client.get_redirect_url(self.adapter.authorize_url, scopes, parameters)
+
+    def claim(self, attempt: Attempt, answer: Mapping[str, str]) -> Claim:
+        """Who has come back with ``answer``; :class:`Refused`, :class:`Failed`."""
+        if answer.get("error") == CANCELLED:
+            raise Refused
+        if "error" in answer or not answer.get("code"):
+            raise Failed(answer["error"] if answer.get("error") in ERRORS else "no code")
+        if self.answers_as and answer.get("iss", self.answers_as) != self.answers_as:
+            raise Failed("iss of the answer")
+        try:
+            return outside.talk(self.key, lambda: self.find_out(attempt, answer))
+        except GARBAGE as error:
+            raise Failed from error
+
+    def parameters(self, attempt: Attempt) -> dict[str, str]:
+        """What this one is asked besides."""
+        return {}
+
+    def find_out(self, attempt: Attempt, answer: Mapping[str, str]) -> Claim:
+        """Exchange the code, ask who it is, read the answer."""
+        response = self.exchange(answer["code"], attempt.verifier)
+        token = SocialToken(token=response["access_token"])
+        login = self.adapter.complete_login(None, self.app, token, response=response)
+        return self.read(login)
+
+    def exchange(self, code: str, verifier: str) -> dict[str, Any]:
+        """The answer of the token endpoint."""
+        return self.client().get_access_token(code, pkce_code_verifier=verifier)
+
+    def read(self, login: SocialLogin) -> Claim:
+        """What allauth has understood."""
+        fields = self.reader.extract_common_fields(login.account.extra_data)
+        # The primary one, and none of the others: people know by which they are known.
+        primary = [a for a in login.email_addresses if a.primary]
+        verified = next((a for a in primary if a.verified is True), None)
+        found = verified or next(iter(primary), None)
+        return Claim(
+            self.issuer,
+            subject_of(login.account.uid),
+            address=address_of(found.email) if found else "",
+            is_verified=verified is not None,
+            username=text_of(fields.get("username")),
+            name=text_of(fields.get("name")),
+        )
+
+    def client(self) -> Client:
+        """allauth's, with our address to come back to: from ORIGIN, never from the request."""
+        self.adapter.client_class = Client
+        self.adapter.get_callback_url = lambda *_: absolute("provider_callback", self.key)
+        client: Client = self.adapter.get_client(None, self.app)
+        return client
+
+    def _made(self) -> tuple[OAuth2Provider, OAuth2Adapter]:
+        provider_class, adapter_class = self.classes
+        provider, adapter = provider_class(None, app=self.app), adapter_class(None)
+        adapter.get_provider = lambda: provider
+        return provider, adapter
+
+
+def subject_of(value: object) -> str:
+    """A subject that can be a key (OpenID Connect Core section 2: 255 ASCII characters)."""
+    if not isinstance(value, str) or not re.fullmatch(r"[ -~]{1,255}", value):
+        raise Failed("subject")
+    return value
+
+
+class GitHub(Provider):
+    """docs.github.com/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps"""
+
+    classes = GitHubProvider, GitHubOAuth2Adapter
+    answers_as = "https://github.com/login/oauth"
+
+    def parameters(self, attempt: Attempt) -> dict[str, str]:
+        return {} if attempt.act is Act.SIGN_IN else {"prompt": "select_account"}
+
+    def read(self, login: SocialLogin) -> Claim:
+        # allauth makes a word of anything.
+        if not re.fullmatch(r"[0-9]+", login.account.uid):
+            raise Failed("subject")
+        return super().read(login)
+
+
+class Facebook(Provider):
+    """developers.facebook.com/docs/facebook-login/guides/advanced/manual-flow
+
+    Its address is never taken for verified: Facebook doesn't say that it is.
+    """
+
+    classes = FacebookProvider, FacebookOAuth2Adapter
+
+    def parameters(self, attempt: Attempt) -> dict[str, str]:
+        return {"auth_type": "reauthenticate"} if attempt.act is Act.PROVE else {}
+
+    def exchange(self, code: str, verifier: str) -> dict[str, Any]:
+        # It takes the exchange by GET, for which allauth forgets the verifier.
+        return self.client().get_access_token(code, extra_data={"code_verifier": verifier})
+
+
+class X(Provider):
+    """docs.x.com/fundamentals/authentication/oauth-2-0/user-access-token"""
+
+    classes = TwitterOAuth2Provider, TwitterOAuth2Adapter
