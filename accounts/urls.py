@@ -13,6 +13,7 @@ from accounts.profile.urls import urlpatterns as profile
 from accounts.sessions.urls import urlpatterns as sessions
 from accounts.signin.urls import urlpatterns as signin
 from accounts.signup.urls import urlpatterns as signup
+from accounts.social.urls import urlpatterns as social
 from accounts.tokens.urls import urlpatterns as tokens
 
 urlpatterns = [
@@ -30,4 +31,6 @@ urlpatterns = [
     *tokens,
     *ops,
     *mail,
+    # Last, since it looks at what is configured.
+    *social,
 ]

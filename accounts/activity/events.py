@@ -155,6 +155,18 @@ RECOVERY_CANCELLED = Event(
     _("The request to remove all second factors was cancelled."),
     mail=True,
 )
+PROVIDER_CONNECTED = Event(
+    "provider_connected",
+    Group.CHANGE,
+    _("A sign-in with another site was connected."),
+    mail=True,
+)
+PROVIDER_DISCONNECTED = Event(
+    "provider_disconnected",
+    Group.CHANGE,
+    _("A sign-in with another site was disconnected."),
+    mail=True,
+)
 KEY_MADE = Event("key_made", Group.CHANGE, _("An API key was made."), mail=True)
 KEY_ENDED = Event("key_ended", Group.CHANGE, _("An API key was removed."), mail=True)
 KEY_EXPIRES = Event(

@@ -20,10 +20,13 @@ SAFE_METHODS = ("GET", "HEAD")
 type View = Callable[..., HttpResponseBase]
 
 
-def is_fresh(request: HttpRequest) -> bool:
-    """Whether the last proof of this login session is young enough for this request."""
+def is_fresh(request: HttpRequest, *, acts: bool = False) -> bool:
+    """Whether the last proof of this login session is young enough for this request.
+
+    ``acts``: also a GET does, since a provider sends people back by one.
+    """
     login = current.standing_of(request).login
-    life = TO_OPEN if request.method in SAFE_METHODS else LIFE
+    life = TO_OPEN if request.method in SAFE_METHODS and not acts else LIFE
     return login is not None and clock.now() < login.auth_time + life
 
 

@@ -1,0 +1,298 @@
+"""Going to a provider, and coming back."""
+
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.identities import services as identities
+from accounts.identities.models import Identity
+from accounts.kernel.csp import leads_to_providers
+from accounts.kernel.errors import Later, PublicError
+from accounts.kernel.issuers import origin_of
+from accounts.kernel.places import place_of
+from accounts.kernel.proofs import Method, Proof
+from accounts.sessions import fresh
+from accounts.sessions.current import login_of, renew_key, source_of, standing_of
+from accounts.signin import flow, policy
+from accounts.signin.admission import readmit
+from accounts.social import attempts, services, stash
+from accounts.social.attempts import Act, Attempt
+from accounts.social.claims import Claim
+from accounts.social.providers import Failed, Provider, Refused
+from accounts.throttle.limits import LOGIN_SUBSCRIBER
+from accounts.throttle.services import spend
+from accounts.users.models import User
+from accounts.users.services import Outdated
+
+logger = logging.getLogger(__name__)
+
+# How far a provider's clock may be behind ours.
+CLOCKS_DIFFER = timedelta(minutes=1)
+
+
+@login_not_required
+@never_cache
+@leads_to_providers
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "HEAD", "POST"])
+def login(request: HttpRequest, provider: Provider) -> HttpResponse:
+    """Go there by POST; a GET asks, since any page can make a browser send one (login CSRF)."""
+    next_url = flow.next_of(request)
+    act = _act(request)
+    standing = standing_of(request)
+    if act is Act.SIGN_IN and standing.suspended:
+        return fresh.ask(request)
+    if act is Act.SIGN_IN and standing.login:
+        return redirect(next_url or "home")
+    if request.method != "POST":
+        context = {"provider": provider, "next": next_url, "act": act}
+        return render(request, "accounts/social/login.html", context)
+    if act is Act.CONNECT and not fresh.is_fresh(request):
+        return _ask_for_proof()
+    spend(LOGIN_SUBSCRIBER, place_of(request).network)
+    state, attempt = attempts.start(
+        request,
+        provider.key,
+        act,
+        next_url=next_url,
+        remember=bool(request.POST.get("remember")),
+        session=_session_of(request),
+    )
+    try:
+        url = provider.authorize_url(attempt, state)
+    except Failed as error:
+        return _failed(request, provider, attempt, error)
+    if origin_of(url) in provider.origins:
+        return redirect(url)
+    # A redirect that the form's policy would stop: a page of ours leads on instead.
+    return render(request, "accounts/social/leave.html", {"provider": provider, "url": url})
+
+
+def _session_of(request: HttpRequest) -> str:
+    """The id of the login session of this browser, if it's in one."""
+    standing = standing_of(request)
+    login = standing.login or standing.suspended
+    return str(login.pk) if login else ""
+
+
+def _ask_for_proof() -> HttpResponse:
+    return redirect_to_login(reverse("connections"), reverse("account_reauthenticate"))
+
+
+def _act(request: HttpRequest) -> Act:
+    """What for; whoever is a stranger here can only sign in."""
+    standing = standing_of(request)
+    asked = request.POST.get("act") or request.GET.get("act")
+    if asked == Act.CONNECT and standing.login:
+        return Act.CONNECT
+    if asked == Act.PROVE and (standing.login or standing.suspended):
+        return Act.PROVE
+    return Act.SIGN_IN
+
+
+@login_not_required
+@never_cache
+@require_safe
+def callback(request: HttpRequest, provider: Provider) -> HttpResponseBase:
+    """Come back with a code, or without."""
+    attempt = attempts.take(request, provider.key, request.GET.get("state", ""))
+    if attempt.session != _session_of(request):
+        if attempt.act is Act.SIGN_IN:
+            # Another tab was first.
+            return redirect(attempt.next_url or "home")
+        # Signed out meanwhile, or in as somebody else.
+        raise attempts.NotBegunHere
+    try:
+        claim = provider.claim(attempt, request.GET.dict())
+    except Refused:
+        sentence = _("You didn’t sign in with %(name)s. Nothing has changed here.")
+        messages.warning(request, sentence % {"name": provider.name})
+        return _back(attempt)
+    except Failed as error:
+        return _failed(request, provider, attempt, error)
+    except Later as error:
+        # Its state is spent: the same address again would be no use.
+        messages.error(request, str(error))
+        return _back(attempt)
+    if attempt.act is Act.SIGN_IN:
+        return _sign_in(request, provider, attempt, claim)
+    if attempt.act is Act.CONNECT:
+        return _connect(request, provider, claim)
+    return _prove(request, provider, attempt, claim)
+
+
+def _sign_in(
+    request: HttpRequest, provider: Provider, attempt: Attempt, claim: Claim
+) -> HttpResponse:
+    try:
+        user = services.user_of(claim, place_of(request))
+    except services.AddressInUse:
+        stash.put(request, claim, attempt.next_url)
+        sentence = _(
+            "There is an account with %(address)s here. Sign in to it as you usually do; then you "
+            "can connect it with %(name)s."
+        )
+        messages.info(request, sentence % {"address": claim.address, "name": provider.name})
+        return redirect_to_login(reverse("provider_confirm"))
+    except services.LockedDown as error:
+        messages.error(request, str(error))
+        return redirect("account_reset_password")
+    except (services.NoNewAccounts, Later) as error:
+        messages.error(request, str(error))
+        return _back(attempt)
+    proof = Proof.now(Method.PROVIDER)
+    return flow.begin(request, user, proof, remember=attempt.remember, next_url=attempt.next_url)
+
+
+def _connect(request: HttpRequest, provider: Provider, claim: Claim) -> HttpResponse:
+    if not fresh.is_fresh(request, acts=True):
+        return _ask_for_proof()
+    return _connected(request, claim, provider.name, "connections")
+
+
+def _connected(request: HttpRequest, claim: Claim, name: str, then: str) -> HttpResponse:
+    login = login_of(request)
+    try:
+        is_new = services.connect(login.user, claim, source_of(request).by(*login.amr))
+    except (services.ConnectedElsewhere, Outdated) as error:
+        messages.error(request, str(error))
+        return redirect("connections")
+    if is_new:
+        renew_key(request)
+        messages.success(request, _("You can sign in with %(name)s now.") % {"name": name})
+    else:
+        messages.info(request, _("That is connected with your account already."))
+    return redirect(then)
+
+
+def _prove(
+    request: HttpRequest, provider: Provider, attempt: Attempt, claim: Claim
+) -> HttpResponse:
+    standing = standing_of(request)
+    login = standing.login or standing.suspended
+    if login is None:
+        raise attempts.NotBegunHere
+    try:
+        services.prove(login.user, claim, source_of(request))
+    except services.NotYours as error:
+        messages.error(request, str(error))
+        return _back(attempt)
+    may_prove = provider.key in {issuer.key for issuer in policy.provers(login.user)}
+    is_risky = standing.suspended is not None
+    if policy.wants_factor_again(login, is_risky=is_risky) or not may_prove:
+        messages.error(request, _("Show in another way that it’s you."))
+        return _back(attempt)
+    if provider.tells_when and not _is_anew(claim, attempt):
+        sentence = _("%(name)s didn’t ask you to sign in anew. Try again, or take another way.")
+        messages.error(request, sentence % {"name": provider.name})
+        return _back(attempt)
+    readmit(request, login, Proof.now(Method.PROVIDER))
+    return redirect(attempt.next_url or "home")
+
+
+def _is_anew(claim: Claim, attempt: Attempt) -> bool:
+    """Whether they have shown the provider who they are since this browser was sent there: what it
+    was asked for (``prompt``, ``max_age``) a browser can take out of the address on the way."""
+    at = claim.signed_in_at
+    return at is not None and at >= attempt.began_at - CLOCKS_DIFFER
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm(request: HttpRequest) -> HttpResponseBase:
+    """After the sign-in to the account that an address belongs to: connect, or don't."""
+    kept = stash.get(request)
+    if kept is None:
+        return redirect("connections")
+    claim, next_url = kept
+    name = _name_of(claim.issuer)
+    user = login_of(request).user
+    if name is None or services.owner_of(claim) != user:
+        stash.drop(request)
+        sentence = _("%(address)s isn’t an address of this account. Nothing was connected.")
+        messages.error(request, sentence % {"address": claim.address})
+        return redirect(next_url or "home")
+    if not fresh.is_fresh(request):
+        return fresh.ask(request)
+    if request.method != "POST":
+        context = {"claim": claim, "name": name}
+        return render(request, "accounts/social/confirm.html", context)
+    stash.drop(request)
+    if "connect" not in request.POST:
+        return redirect(next_url or "home")
+    return _connected(request, claim, name, next_url or "connections")
+
+
+@never_cache
+@leads_to_providers
+@require_http_methods(["GET", "HEAD", "POST"])
+def connections(request: HttpRequest) -> HttpResponseBase:
+    """See which are connected; connect and disconnect."""
+    user = login_of(request).user
+    if request.method == "POST":
+        return _disconnect(request)
+    rows = [(row, _why_not(user, row)) for row in identities.of(user)]
+    return render(request, "accounts/social/connections.html", {"rows": rows})
+
+
+def _why_not(user: User, identity: Identity) -> PublicError | None:
+    """What forbids disconnecting it."""
+    try:
+        services.refuse_removal(user, identity)
+    except (services.LastWayIn, services.NoWayBack) as error:
+        return error
+    return None
+
+
+def _disconnect(request: HttpRequest) -> HttpResponseBase:
+    if not fresh.is_fresh(request):
+        return _ask_for_proof()
+    login = login_of(request)
+    identity_id = request.POST.get("disconnect", "")
+    try:
+        if not services.disconnect(login.user, identity_id, source_of(request).by(*login.amr)):
+            raise Http404
+    except (services.LastWayIn, services.NoWayBack, Outdated) as error:
+        messages.error(request, str(error))
+        return redirect("connections")
+    renew_key(request)
+    messages.success(request, _("It’s disconnected: that sign-in doesn’t open your account now."))
+    return redirect("connections")
+
+
+def _back(attempt: Attempt) -> HttpResponse:
+    """To the page that somebody went away from."""
+    if attempt.act is Act.CONNECT:
+        return redirect("connections")
+    page = "account_reauthenticate" if attempt.act is Act.PROVE else "account_login"
+    if attempt.next_url:
+        return redirect_to_login(attempt.next_url, reverse(page))
+    return redirect(page)
+
+
+def _failed(
+    request: HttpRequest, provider: Provider, attempt: Attempt, error: Failed
+) -> HttpResponse:
+    """A plain page. It's no fault of ours, and none of whoever asks: but no 5xx leaves here."""
+    # The kind only: what a provider sends may hold a token.
+    reason = type(error.__cause__ or error).__name__
+    logger.warning("%s: no sign-in: %s %s", provider.key, reason, error)
+    context = {"provider": provider, "back": _back(attempt)["Location"]}
+    return render(request, "accounts/social/failed.html", context, status=400)
+
+
+def _name_of(issuer: str) -> str | None:
+    """What people call it, if it's configured."""
+    names = {known.issuer: known.name for known in settings.AUTHSITE.issuers}
+    return names.get(issuer)
