@@ -17,5 +17,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
     hidden: dict[str, Any] = {"messages": ()} if is_suspended else {}
     return hidden | {
         "site_name": settings.AUTHSITE.site_name,
+        # Whom people may sign in with; looked at on the pages that have the buttons.
+        "providers": lambda: settings.AUTHSITE.issuers,
         "dev_mail": development.folder() is not None,
     }

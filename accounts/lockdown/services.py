@@ -1,6 +1,7 @@
 """Locking an account down."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
@@ -9,6 +10,8 @@ from accounts.activity import events, notices
 from accounts.activity.notices import Notice
 from accounts.activity.services import Source, record
 from accounts.apikeys import services as apikeys
+from accounts.identities import services as identities
+from accounts.identities.models import Identity
 from accounts.kernel import clock
 from accounts.kernel.errors import PublicError
 from accounts.kernel.proofs import Method
@@ -34,13 +37,15 @@ class Effects:
     sessions: int
     keys: int
     dropped: list[Address]
+    identities: list[Identity]
     primary: str
 
 
 def effects(user: User, notice: Notice | None = None) -> Effects:
     """What locking ``user`` down does, by the link of ``notice`` or from inside.
 
-    Addresses that are not established are dropped: a thief's own would be a way back in.
+    Addresses and identities that are not established are dropped: a thief's own would be a way
+    back in.
     """
     at = notice.row.at if notice else clock.now()
     rows = list(user.addresses.all())
@@ -51,6 +56,7 @@ def effects(user: User, notice: Notice | None = None) -> Effects:
         sessions.live(user).count(),
         apikeys.of(user).count(),
         dropped,
+        _newcomers(user, at),
         keeper if keeper != user.email else "",
     )
 
@@ -70,6 +76,9 @@ def lock_down(user: User, source: Source, notice: Notice | None = None) -> None:
         record(owner, events.PRIMARY_CHANGED, source, detail=found.primary)
     for row in found.dropped:
         record(owner, events.ADDRESS_REMOVED, source, detail=row.address)
+    for identity in found.identities:
+        identity.delete()
+        record(owner, events.PROVIDER_DISCONNECTED, source, detail=str(identity))
     User.objects.filter(pk=owner.pk).update(password=locked_password())
     credentials_changed.send(
         User, user=owner, event=events.LOCKED_DOWN.name, source=source, keep=None
@@ -88,6 +97,17 @@ def lock_down_by_link(notice: Notice, token: str, source: Source) -> None:
         raise LinkSpent
     notices.end_other_links(notice, effects(owner, notice).dropped)
     lock_down(owner, source.by(Method.MAIL), notice)
+
+
+def _newcomers(user: User, at: datetime) -> list[Identity]:
+    """Identities of less than a week; what the account was made with is none.
+
+    Not the last ones of an account without an address: nothing else would lead back in.
+    """
+    since = max(user.date_joined + users.AT_ONCE, at - notices.ESTABLISHED)
+    new = [row for row in identities.of(user) if row.connected_at > since]
+    is_all = not [row for row in identities.usable(user) if row not in new]
+    return [] if is_all and not user.email else new
 
 
 def _keeper(user: User, established: list[Address], notice: Notice | None) -> str:

@@ -18,6 +18,9 @@ from accounts.sessions.models import LoginSession
 from accounts.signin import policy
 from accounts.users.models import User
 
+# What whoever has just made an account has shown.
+BY_SIGNING_UP = {Method.MAIL, Method.OPERATOR, Method.PROVIDER}
+
 
 @dataclass(frozen=True)
 class Admission:
@@ -48,12 +51,14 @@ def admit(request: HttpRequest, admission: Admission) -> None:
     here, so that one of the two comes first and the other sees it.
     """
     user = admission.user
-    # Who has just signed up by mail or by the owner's link has only this browser, and knows of it.
+    # Who has just signed up has only this browser, and knows of it.
     methods = {proof.method for proof in admission.proofs}
-    is_first = user.last_login is None and methods & {Method.MAIL, Method.OPERATOR}
+    is_first = user.last_login is None and methods & BY_SIGNING_UP
     _decide(admission)
     if former := current.session_of(request).login:
         sessions.close(former)
+        # What the browser had stored went with it; Django gives the same person no new key.
+        request.session.cycle_key()
     auth.login(request, user)
     login = sessions.begin(
         user, admission.proofs, place_of(request), is_remembered=admission.remember

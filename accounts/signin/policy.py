@@ -2,9 +2,12 @@
 
 from enum import Enum
 
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from accounts.identities import services as identities
 from accounts.kernel.errors import PublicError
+from accounts.kernel.issuers import Issuer
 from accounts.kernel.proofs import FACTORS, Assurance, Method, Proof
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import services as twofactor
@@ -64,6 +67,27 @@ def suffices(login: LoginSession) -> bool:
     if needs_passkey(login.user) and Method.PASSKEY not in login.amr:
         return False
     return login.acr is Assurance.TWO_STEPS or not twofactor.is_required(login.user)
+
+
+def wants_factor_again(login: LoginSession, *, is_risky: bool) -> bool:
+    """Whether only a second factor proves again who is signed in.
+
+    ``is_risky``: a copied cookie and a first step alone would be a way round it.
+    """
+    return twofactor.has_any(login.user) and (is_risky or not suffices(login))
+
+
+def provers(user: User) -> list[Issuer]:
+    """The providers that may prove again who ``user`` is.
+
+    Those that say when people have signed in there. The others would only show that a browser is
+    still signed in: they will do for accounts that have nothing better.
+    """
+    held = {identity.issuer for identity in identities.of(user)}
+    known = [issuer for issuer in settings.AUTHSITE.issuers if issuer.issuer in held]
+    telling = [issuer for issuer in known if issuer.tells_when]
+    has_better = telling or user.has_usable_password() or twofactor.has_any(user)
+    return telling if has_better else known
 
 
 def _is_second_shown(user: User, proofs: tuple[Proof, ...]) -> bool:

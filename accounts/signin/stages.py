@@ -80,7 +80,9 @@ class PolicyStage(LoginStage):
             self.request.session.cycle_key()
             page = SECOND_STEPS[missing]
             user = admission.user
-            is_passkeys = policy.needs_passkey(user) or not user.has_usable_password()
+            # After a mailbox alone a code would be the whole of what is shown.
+            by_mail = admission.proofs[0].method is Method.MAIL and not user.has_usable_password()
+            is_passkeys = policy.needs_passkey(user) or by_mail
             if missing is Missing.ENROLMENT and is_passkeys:
                 page = SECOND_STEPS[Missing.PASSKEY]
             return redirect(page), True

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.codes.services import CODE_LIFE
 from accounts.kernel import clock
+from accounts.kernel.csp import leads_to_providers
 from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method, Proof
 from accounts.passwords import services as passwords
@@ -53,6 +54,7 @@ def home_if_signed_in(view: View) -> View:
 
 @login_not_required
 @never_cache
+@leads_to_providers
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in
@@ -176,6 +178,7 @@ def logout(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @never_cache
+@leads_to_providers
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def reauthenticate(request: HttpRequest) -> HttpResponse:
@@ -185,10 +188,8 @@ def reauthenticate(request: HttpRequest) -> HttpResponse:
     next_url = flow.next_of(request)
     if login is None:
         return redirect_to_login(next_url or resolve_url(settings.LOGIN_REDIRECT_URL))
-    has_factor = twofactor.has_any(login.user)
-    # A copied cookie and the password would be a way round the second step.
     is_risky = standing.suspended is not None or "factor" in request.GET
-    wants_factor = has_factor and (is_risky or not policy.suffices(login))
+    wants_factor = policy.wants_factor_again(login, is_risky=is_risky)
     again = _Again(request, login, wants_factor=wants_factor)
     if proof := again.prove():
         readmit(request, login, proof)
@@ -229,6 +230,7 @@ class _Again:
             "has_changed": has_changed,
             "takes_password": user.has_usable_password() and not self.wants_factor,
             "takes_code": self.has_factor,
+            "provers": () if self.wants_factor else policy.provers(user),
             "passkey_error": self.passkey_error,
             "passkey_options": json.dumps(passkeys.options_to_prove(user)) if has_passkey else "",
         }

@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from accounts.kernel.csp import leads_to_providers
 from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method, Proof
 from accounts.passwords.views import with_meter
@@ -34,6 +35,7 @@ from accounts.users.services import UsernameTaken
 
 @login_not_required
 @never_cache
+@leads_to_providers
 @with_meter
 @sensitive_post_parameters("password1")
 @require_http_methods(["GET", "HEAD", "POST"])

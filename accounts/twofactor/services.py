@@ -8,6 +8,7 @@ from django.db import transaction
 from accounts.activity import events
 from accounts.activity.notices import ESTABLISHED
 from accounts.activity.services import Source, record
+from accounts.identities import services as identities
 from accounts.kernel import clock, crypto, secrets
 from accounts.kernel.proofs import Method
 from accounts.kernel.signals import credentials_changed
@@ -222,7 +223,7 @@ def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
     is_last_passkey = isinstance(row, Passkey) and len(has.passkeys) == 1
     if is_last_passkey and needs_passkey(user):
         raise PasskeyRequired
-    if is_last_passkey and not user.has_usable_password():
+    if is_last_passkey and not (user.has_usable_password() or identities.usable(user)):
         raise LastWayIn
 
 
