@@ -1,0 +1,31 @@
+"""Fixtures of the tests of signing in with others."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.doubles import CLIENT_ID, SECRET, Doubles
+from tests.support.social import configured
+
+KNOWN = ("google", "github", "facebook", "twitter")
+CREDENTIALS = {f"{name}_client_id": CLIENT_ID for name in KNOWN} | {
+    f"{name}_client_secret": SECRET for name in KNOWN
+}
+
+
+@pytest.fixture(scope="session")
+def _doubles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doubles]:
+    doubles = Doubles(tmp_path_factory.mktemp("doubles"))
+    yield doubles
+    doubles.server.shutdown()
+    doubles.server.server_close()
+
+
+@pytest.fixture
+def doubles(_doubles: Doubles, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Doubles:
+    """Google, GitHub, Facebook and X, all of them configured."""
+    configured(settings, **CREDENTIALS)
+    _doubles.reset()
+    _doubles.stand_in(monkeypatch)
+    return _doubles

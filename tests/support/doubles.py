@@ -1,0 +1,265 @@
+"""Google, GitHub, Facebook and X on loopback, over TLS: they answer in the documented shapes.
+
+Their own names lead here while a test runs; all else is the site's real HTTP client.
+"""
+
+import copy
+import json
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from django.test import Client
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from tests.support.openid_provider import send
+from tests.support.social import come_back, go
+
+CLIENT_ID, SECRET = "client-4711", "secret+of/this & that"
+# What nothing may keep.
+CODE, TOKEN = "4/0AbCdEfGh-code", "access.token-5H5s5H5"
+
+GOOGLE, GOOGLE_SUBJECT = "https://accounts.google.com", "10769150350006150715113082367"
+DISCOVERY = f"{GOOGLE}/.well-known/openid-configuration"
+GOOGLE_TOKEN = "https://oauth2.googleapis.com/token"
+GOOGLE_KEYS = "https://www.googleapis.com/oauth2/v3/certs"
+GOOGLE_PERSON = "https://openidconnect.googleapis.com/v1/userinfo"
+GITHUB_TOKEN = "https://github.com/login/oauth/access_token"
+GITHUB_PERSON = "https://api.github.com/user"
+GITHUB_MAILS = "https://api.github.com/user/emails"
+FACEBOOK_TOKEN = "https://graph.facebook.com/v26.0/oauth/access_token"
+FACEBOOK_PERSON = "https://graph.facebook.com/v26.0/me"
+X_TOKEN = "https://api.x.com/2/oauth2/token"
+X_PERSON = "https://api.x.com/2/users/me"
+BEARER = {"access_token": TOKEN, "token_type": "bearer"}
+MAIL = {"email": "alice@example.org", "verified": True, "primary": True, "visibility": None}
+
+ANSWERS: dict[str, Any] = {
+    # developers.google.com/identity/openid-connect/reference, "Discovery Document"
+    DISCOVERY: {
+        "issuer": GOOGLE,
+        "authorization_endpoint": f"{GOOGLE}/o/oauth2/v2/auth",
+        "token_endpoint": GOOGLE_TOKEN,
+        "userinfo_endpoint": GOOGLE_PERSON,
+        "jwks_uri": GOOGLE_KEYS,
+        "authorization_response_iss_parameter_supported": True,
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+    },
+    # developers.google.com/identity/openid-connect/openid-connect, "Exchange code for access
+    # token and ID token" and "Obtaining user profile information from the ID token"
+    GOOGLE_TOKEN: BEARER | {"token_type": "Bearer", "expires_in": 3599, "scope": "openid email"},
+    GOOGLE_KEYS: {},
+    GOOGLE_PERSON: {"sub": GOOGLE_SUBJECT, "name": "Alice"},
+    # docs.github.com/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps, "2. Users are
+    # redirected back to your site by GitHub"
+    GITHUB_TOKEN: BEARER | {"scope": "user:email"},
+    # docs.github.com/rest/users/users, "Get the authenticated user"; /rest/users/emails
+    GITHUB_PERSON: {"login": "alice", "id": 583231, "type": "User", "name": "Alice", "email": None},
+    GITHUB_MAILS: [MAIL, MAIL | {"email": "other@example.org", "primary": False}],
+    # developers.facebook.com/docs/facebook-login/guides/advanced/manual-flow, "Exchanging Code
+    # for an Access Token" (its verifier: …/advanced/oidc-token); docs/graph-api/reference/user
+    FACEBOOK_TOKEN: BEARER | {"expires_in": 5183944},
+    FACEBOOK_PERSON: {"id": "10160000000000001", "name": "Alice", "email": "alice@example.org"},
+    # docs.x.com/fundamentals/authentication/oauth-2-0/user-access-token, "Step 3: POST
+    # oauth2/token"; docs.x.com/x-api/users/lookup/quickstart/authenticated-lookup
+    X_TOKEN: BEARER | {"expires_in": 7200, "scope": "users.read tweet.read"},
+    X_PERSON: {"data": {"id": "2244994945", "name": "Alice", "username": "alice"}},
+}
+
+
+@dataclass(frozen=True)
+class Documented:
+    """What is asked of a provider by its documents, which stand beside ``ANSWERS``.
+
+    ``about`` are the addresses that say who it is, ``asks`` what else the browser brings there.
+    """
+
+    key: str
+    issuer: str
+    subject: str
+    authorize: str
+    scope: set[str]
+    token: str
+    about: tuple[str, ...]
+    asks: dict[str, dict[str, str]] = field(default_factory=dict)
+    authorization: str = f"Bearer {TOKEN}"
+    is_basic: bool = False
+    verifies: bool = False
+
+
+CHOOSE = {act: {"prompt": "select_account"} for act in ("connect", "prove")}
+# developers.facebook.com/docs/facebook-login/guides/advanced/re-authentication
+AGAIN = {"prove": {"auth_type": "reauthenticate"}}
+DOCUMENTED = (
+    Documented(
+        "google", GOOGLE, GOOGLE_SUBJECT, f"{GOOGLE}/o/oauth2/v2/auth",
+        {"openid", "email", "profile"}, GOOGLE_TOKEN, (GOOGLE_KEYS, GOOGLE_PERSON), CHOOSE,
+        is_basic=True, verifies=True,
+    ),
+    Documented(  # docs.github.com/rest/authentication/authenticating-to-the-rest-api: either word
+        "github", "https://github.com", "583231", "https://github.com/login/oauth/authorize",
+        {"user:email"}, GITHUB_TOKEN, (GITHUB_PERSON, GITHUB_MAILS), CHOOSE,
+        authorization=f"token {TOKEN}", verifies=True,
+    ),
+    Documented(
+        "facebook", "https://www.facebook.com", "10160000000000001",
+        "https://www.facebook.com/v26.0/dialog/oauth",
+        {"email"}, FACEBOOK_TOKEN, (FACEBOOK_PERSON,), AGAIN, authorization="",
+    ),
+    Documented(
+        "twitter_oauth2", "https://x.com", "2244994945", "https://x.com/i/oauth2/authorize",
+        {"users.read", "tweet.read"}, X_TOKEN, (X_PERSON,), is_basic=True,
+    ),
+)  # fmt: skip
+HOSTS = {urlsplit(url).hostname or "" for url in ANSWERS}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One that isn't JSON with status 200; a text is form-encoded."""
+
+    body: Any
+    status: int = 200
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the site has asked for."""
+
+    method: str
+    url: str
+    query: dict[str, str]
+    form: dict[str, str]
+    headers: dict[str, str]
+
+
+class Doubles:
+    """``answers`` by address, to be changed at will; ``claims`` are laid over an ID token's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.key = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
+        self.certificate = folder / "certificate.pem"
+        _certificate(self.certificate)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.unprepared: Any = None
+        self.reset()
+
+    def reset(self) -> None:
+        """As documented, and nothing asked yet."""
+        self.answers = copy.deepcopy(ANSWERS)
+        self.answers[GOOGLE_KEYS] = {"keys": [self.key.as_dict(private=False)]}
+        self.claims: dict[str, Any] = {}
+        self.nonce = ""
+        self.requests: list[Request] = []
+
+    def send_back(self, url: str) -> dict[str, str]:
+        """What a browser that was sent to ``url`` brings back."""
+        asked = dict(parse_qsl(urlsplit(url).query))
+        self.nonce = asked.get("nonce", "")
+        # These two name themselves (RFC 9207).
+        named = {"accounts.google.com": GOOGLE, "github.com": "https://github.com/login/oauth"}
+        iss = named.get(urlsplit(url).netloc)
+        return {"code": CODE, "state": asked["state"], **({"iss": iss} if iss else {})}
+
+    def through(self, client: Client, provider: str) -> Any:
+        """A browser's way there and back again; the site's answer."""
+        return come_back(client, self.send_back(go(client, provider)), provider)
+
+    def asked(self, url: str) -> Request:
+        """The one request for ``url``."""
+        (request,) = [request for request in self.requests if request.url == url]
+        return request
+
+    def answer(self, url: str) -> Answer:
+        found = self.answers.get(url, Answer({}, 404))
+        if url == GOOGLE_TOKEN and not isinstance(found, Answer):
+            found |= {"id_token": self._id_token()}
+        return found if isinstance(found, Answer) else Answer(found)
+
+    def _id_token(self) -> str:
+        now = int(time.time())
+        right = {
+            **{"iss": GOOGLE, "azp": CLIENT_ID, "aud": CLIENT_ID, "nonce": self.nonce},
+            **{"sub": GOOGLE_SUBJECT, "iat": now, "exp": now + 3600},
+            **{"email": "alice@example.org", "email_verified": True, "hd": "example.org"},
+        }
+        claims = {k: v for k, v in (right | self.claims).items() if v is not None}
+        return jwt.encode({"alg": "RS256", "kid": "one"}, claims, self.key)
+
+    def stand_in(self, patch: pytest.MonkeyPatch) -> None:
+        """Let the providers' names lead here, and believe our certificate."""
+        from accounts.social import outside
+
+        make = self.unprepared = outside.session
+
+        def addresses(host: str, port: int) -> list[Any]:
+            assert (host in HOSTS, port) == (True, 443), host
+            here = ("127.0.0.1", self.server.server_port)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", here)]
+
+        def session() -> Any:
+            made = make()
+            made.verify = str(self.certificate)
+            return made
+
+        patch.setattr(outside, "_addresses", addresses)
+        patch.setattr(outside, "is_public", lambda _address: True)
+        patch.setattr(outside, "session", session)
+
+
+def _handler(doubles: Doubles) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            length = int(self.headers.get("Content-Length", 0))
+            form = dict(parse_qsl(self.rfile.read(length).decode()))
+            url = f"https://{self.headers['Host']}{parts.path}"
+            query = dict(parse_qsl(parts.query, keep_blank_values=True))
+            request = Request(self.command, url, query, form, dict(self.headers))
+            doubles.requests.append(request)
+            answer = doubles.answer(url)
+            if isinstance(answer.body, str):
+                kind = "application/x-www-form-urlencoded"
+                return send(self, answer.body.encode(), status=answer.status, kind=kind)
+            return send(self, json.dumps(answer.body).encode(), status=answer.status)
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_args: Any) -> None:
+            """Nothing: the test has ``requests``."""
+
+    return Handler
+
+
+def _certificate(path: Path) -> None:
+    """A key, and a certificate of all the names that is its own authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "authority of a test")])
+    names = x509.SubjectAlternativeName([x509.DNSName(host) for host in sorted(HOSTS)])
+    authority = x509.BasicConstraints(ca=True, path_length=None)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1)
+    builder = builder.not_valid_before(datetime.now(UTC) - timedelta(days=1))
+    builder = builder.not_valid_after(datetime.now(UTC) + timedelta(days=1))
+    builder = builder.add_extension(names, critical=False).add_extension(authority, critical=True)
+    known = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    certificate = builder.add_extension(known, critical=False).sign(key, hashes.SHA256())
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(certificate.public_bytes(Encoding.PEM) + private)
