@@ -1,7 +1,7 @@
 """Fixtures of the acceptance tests."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +11,8 @@ from accounts.passwords.hashers import Argon2id
 from accounts.users.models import User
 from tests.acceptance.steps import make_user, sign_in
 from tests.conftest import Clock
+from tests.support.openid_provider import OpenIDProvider
+from tests.support.social import configured
 
 type Set = Callable[..., None]
 
@@ -50,3 +52,11 @@ def alice(db: None, client: Client, clock: Clock) -> User:
     alice = make_user("alice")
     sign_in(client, "alice")
     return alice
+
+
+@pytest.fixture
+def op(settings: Any) -> Iterator[OpenIDProvider]:
+    """An OpenID Provider, and the site has its button."""
+    with OpenIDProvider() as op:
+        configured(settings, op.setting())
+        yield op

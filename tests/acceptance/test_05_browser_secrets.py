@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.db import connection
 from django.test import Client
 from playwright.sync_api import Browser, Page, Route
 
@@ -22,7 +23,9 @@ from tests.acceptance.steps import (
 )
 from tests.support import api
 from tests.support.api_browser import App
+from tests.support.openid_provider import CLIENT_SECRET, OpenIDProvider
 from tests.support.site import Site, text_of
+from tests.support.social import come_back, go
 
 SCRIPT = "<script>document.title='pwned'</script>"
 SITE = {"SITE_NAME": f"The {SCRIPT} site"}
@@ -95,6 +98,33 @@ def test_5_5_after_sign_out_a_copied_refresh_cookie_and_the_last_access_token_ar
 
     assert not api.is_good(access)
     assert (thief.renew().status, app.renew().status) == (401, 401)
+
+
+@pytest.mark.django_db
+def test_5_4_nothing_that_opens_an_account_elsewhere_is_kept_or_shown(
+    op: OpenIDProvider, client: Client
+) -> None:
+    url = go(client)
+    answer = op.answer(url)
+    come_back(client, answer)
+
+    kept = "".join(str(row) for table in tables() for row in rows_of(table))
+    for page in ("/", "/accounts/3rdparty/", "/accounts/activity/"):
+        kept += client.get(page).text
+    kept += str(client.session.items()) + str(client.cookies)
+    assert "alice-1" in kept
+    for secret in (answer["code"], answer["state"], *op.tokens, CLIENT_SECRET, "eyJ"):
+        assert secret not in kept
+
+
+def tables() -> list[str]:
+    return connection.introspection.table_names()
+
+
+def rows_of(table: str) -> list[tuple[object, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608
+        return cursor.fetchall()
 
 
 def fill_in_sign_in(page: Page, login: str) -> None:

@@ -16,6 +16,7 @@ from accounts.activity.services import NOBODYS_LIFE, Source, record
 from accounts.addresses.models import PendingAddress
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
+from accounts.identities.models import Identity
 from accounts.mail.models import OutgoingMail
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.twofactor.models import Authenticator, FactorRecovery, RecoveryCodes
@@ -26,11 +27,12 @@ from tests.activity.clients import CLIENT_WAYS
 from tests.activity.factors import FACTOR_WAYS
 from tests.activity.keys import KEY_WAYS
 from tests.activity.passkeys import PASSKEY_WAYS
+from tests.activity.social import SOCIAL_WAYS
 from tests.activity.steps import LINUX, LOCKDOWN, Scene, firefox, iphone, sent
 from tests.conftest import Clock
 from tests.support.api import call, renew
 
-WAYS = steps.WAYS | FACTOR_WAYS | PASSKEY_WAYS | CLIENT_WAYS | KEY_WAYS
+WAYS = steps.WAYS | FACTOR_WAYS | PASSKEY_WAYS | CLIENT_WAYS | KEY_WAYS | SOCIAL_WAYS
 each_kind = pytest.mark.parametrize("kind", WAYS)
 
 
@@ -96,9 +98,11 @@ class Broken(Exception):
 def everything() -> str:
     """What the database holds of people, their sessions, their codes and their mails."""
     models = (User, Username, Address, PendingAddress, LoginSession, BrowserSession, OutgoingMail)
-    models += (Authenticator, RecoveryCodes, FactorRecovery, APIKey)
+    models += (Authenticator, RecoveryCodes, FactorRecovery, APIKey, Identity)
     rows = [row for model in models for row in model.objects.order_by("pk")]
-    codes = list(Code.objects.order_by("pk").values_list("pk", flat=True))
+    # A state that came back is spent, whatever comes of it.
+    kept = Code.objects.exclude(purpose="provider.state").order_by("pk")
+    codes = list(kept.values_list("pk", flat=True))
     return f"{serializers.serialize('json', rows, indent=0)}\n{codes}"
 
 

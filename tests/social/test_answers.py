@@ -1,0 +1,195 @@
+"""What the answers of Google, GitHub, Facebook and X are worth: addresses, names, errors."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.identities.models import Identity
+from accounts.social import outside
+from accounts.users.models import User
+from tests.acceptance.steps import make_user
+from tests.support import doubles as shapes
+from tests.support.doubles import MAIL, Answer, Doubles
+from tests.support.social import come_back, go
+
+pytestmark = pytest.mark.django_db
+CONFIRM = "/accounts/login/?next=/accounts/3rdparty/confirm/"
+PROFILE = shapes.ANSWERS[shapes.GITHUB_PERSON]
+UNVERIFIED, OTHER = MAIL | {"verified": False}, MAIL | {"primary": False}
+
+
+# developers.google.com/identity/gsi/web/guides/verify-google-id-token: Google speaks for gmail.com
+# and for addresses of a Workspace (hd), verified; any other may have changed hands since.
+GOOGLES = {
+    "of a workspace": ({}, True),
+    "gmail": ({"hd": None, "email": "Alice@Gmail.com"}, True),
+    "elsewhere": ({"hd": None}, False),
+    "hd is no word": ({"hd": True}, False),
+    "unverified": ({"email_verified": False}, False),
+    "a word": ({"email_verified": "true"}, False),
+    "another's end": ({"hd": None, "email": "alice@gmail.com.example.org"}, False),
+}
+
+
+@pytest.mark.parametrize("claims, counts", GOOGLES.values(), ids=GOOGLES)
+def test_google_is_believed_of_addresses_of_its_own_only(
+    claims: dict[str, Any], counts: bool, doubles: Doubles
+) -> None:
+    doubles.claims = claims
+    assert doubles.through(Client(), "google").url == "/"
+
+    email = claims.get("email", "alice@example.org")
+    assert User.objects.get().email.lower() == (email.lower() if counts else "")
+
+
+def test_google_may_write_its_issuer_with_https_or_without(doubles: Doubles) -> None:
+    # It named itself to the browser before its discovery document said so.
+    del doubles.answers[shapes.DISCOVERY]["authorization_response_iss_parameter_supported"]
+    for issuer in (shapes.GOOGLE, "accounts.google.com"):
+        doubles.claims = {"iss": issuer}
+        assert doubles.through(Client(), "google").url == "/"
+
+    assert Identity.objects.get().issuer == shapes.GOOGLE
+    doubles.claims = {"iss": "https://accounts.google.com.example.org"}
+    assert doubles.through(Client(), "google").status_code == 400
+
+
+# By provider: what answers differently, and how; the address is bob's here.
+UNBELIEVED = {
+    "facebook": ("facebook", {}),
+    "facebook without": ("facebook", {shapes.FACEBOOK_PERSON: {"id": "1", "name": "Bob"}}),
+    "x": ("twitter_oauth2", {}),
+    "github unverified": ("github", {shapes.GITHUB_MAILS: [UNVERIFIED]}),
+    "github not the primary": ("github", {shapes.GITHUB_MAILS: [OTHER]}),
+    "github a word": ("github", {shapes.GITHUB_MAILS: [MAIL | {"verified": "yes"}]}),
+    "github none": ("github", {shapes.GITHUB_MAILS: []}),
+    # Documented: "404 Resource not found".
+    "github not found": (
+        "github",
+        {
+            shapes.GITHUB_MAILS: Answer({"message": "Not Found"}, 404),
+            shapes.GITHUB_PERSON: PROFILE | {"email": "alice@example.org"},
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("provider, answers", UNBELIEVED.values(), ids=UNBELIEVED)
+def test_an_address_that_is_not_verified_or_missing_opens_no_account_and_is_no_address(
+    provider: str, answers: dict[str, Any], doubles: Doubles
+) -> None:
+    alice = make_user("alice")
+    doubles.answers |= answers
+    assert doubles.through(Client(), provider).url == "/"
+
+    new = User.objects.exclude(pk=alice.pk).get()
+    assert (new.email, list(new.addresses.all())) == ("", [])
+    assert Identity.objects.get().user == new
+
+
+@pytest.mark.parametrize("provider", ["google", "github"])
+def test_a_verified_address_that_is_taken_asks_for_a_sign_in_to_its_account(
+    provider: str, doubles: Doubles
+) -> None:
+    make_user("alice")
+    # The public one of the profile comes first, and isn't what counts.
+    doubles.answers[shapes.GITHUB_PERSON] |= {"email": "other@example.org"}
+
+    assert doubles.through(Client(), provider).url == CONFIRM
+    assert (User.objects.count(), Identity.objects.count()) == (1, 0)
+
+
+NAMES = {
+    "taken": ("alice", "Alice", "alice-2", "Alice"),
+    "emoji": ("\U0001f980", "\U0001f980 \U0001f980", "user", "\U0001f980 \U0001f980"),
+    "emoji at its end": ("", "Bob \U0001f980", "Bob", "Bob \U0001f980"),
+    "200 characters": ("b" * 200, "n" * 200, "b" * 23, "n" * 60),
+    "none": (None, None, "user", ""),
+    "of two alphabets": ("b\u043eb", "b\u043eb", "bb", "b\u043eb"),
+    "what can't be seen": ("b\u202eob\0", "Bo\u202eb\n", "b-ob", "Bo b"),
+}
+
+
+@pytest.mark.parametrize("login, name, username, shown", NAMES.values(), ids=NAMES)
+def test_whatever_somebody_is_called_there_an_account_has_a_name_here(
+    login: Any, name: Any, username: str, shown: str, doubles: Doubles
+) -> None:
+    alice = make_user("alice")
+    doubles.answers[shapes.GITHUB_PERSON] |= {"login": login, "name": name}
+    doubles.answers[shapes.GITHUB_MAILS] = []
+    assert doubles.through(Client(), "github").url == "/"
+
+    new = User.objects.exclude(pk=alice.pk).get()
+    assert (new.username, new.display_name) == (username, shown)
+
+
+# docs.github.com/apps/oauth-apps/maintaining-oauth-apps/troubleshooting-oauth-app-access-token-
+# request-errors, "Bad verification code": with status 200
+BAD_CODE = {"error": "bad_verification_code", "error_uri": "/apps/#bad-verification-code"}
+# developers.facebook.com/docs/graph-api/guides/error-handling, "Error Responses"
+GRAPH = {"message": "told", "type": "OAuthException", "code": 190, "fbtrace_id": "EJplcsCHuLu"}
+# docs.x.com/x-api/fundamentals/response-codes-and-errors, "Error response format"
+PROBLEM = {"title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "told"}
+# developers.google.com/identity/protocols/oauth2/web-server, "Exchange authorization code"
+GRANT = {"error": "invalid_grant", "error_description": "told"}
+ME = shapes.ANSWERS[shapes.FACEBOOK_PERSON]
+ERRORS = [
+    ("github", shapes.GITHUB_TOKEN, BAD_CODE),
+    ("github", shapes.GITHUB_TOKEN, "error=bad_verification_code&error_description=told"),
+    ("github", shapes.GITHUB_TOKEN, {"access_token": ["told"]}),
+    ("github", shapes.GITHUB_PERSON, Answer({"message": "Bad credentials"}, 401)),
+    ("github", shapes.GITHUB_PERSON, PROFILE | {"id": None}),
+    ("github", shapes.GITHUB_PERSON, PROFILE | {"id": 10**200}),
+    ("github", shapes.GITHUB_PERSON, PROFILE | {"name": ["told"]}),
+    ("github", shapes.GITHUB_PERSON, [PROFILE]),
+    ("github", shapes.GITHUB_MAILS, Answer({"message": "Forbidden"}, 403)),
+    ("github", shapes.GITHUB_MAILS, ["alice@example.org"]),
+    ("facebook", shapes.FACEBOOK_TOKEN, Answer({"error": GRAPH}, 400)),
+    ("facebook", shapes.FACEBOOK_TOKEN, {"error": GRAPH}),
+    ("facebook", shapes.FACEBOOK_PERSON, Answer({"error": GRAPH}, 400)),
+    ("facebook", shapes.FACEBOOK_PERSON, {"error": GRAPH}),
+    ("facebook", shapes.FACEBOOK_PERSON, ME | {"id": "1" * 192}),
+    ("facebook", shapes.FACEBOOK_PERSON, ME | {"id": "\u0661"}),
+    ("twitter_oauth2", shapes.X_TOKEN, Answer({"error": "invalid_request"}, 400)),
+    ("twitter_oauth2", shapes.X_PERSON, Answer(PROBLEM, 401)),
+    ("twitter_oauth2", shapes.X_PERSON, Answer(PROBLEM | {"status": 429}, 429)),
+    ("twitter_oauth2", shapes.X_PERSON, {"errors": [PROBLEM]}),
+    ("twitter_oauth2", shapes.X_PERSON, {"data": {"id": 1, "name": "", "username": ""}}),
+    ("google", shapes.GOOGLE_TOKEN, Answer(GRANT, 400)),
+    ("google", shapes.GOOGLE_TOKEN, Answer({"access_token": "told"})),
+    ("google", shapes.GOOGLE_KEYS, Answer({}, 503)),
+    ("google", shapes.GOOGLE_PERSON, Answer({"error": "invalid_request"}, 401)),
+    ("google", shapes.GOOGLE_PERSON, Answer({"sub": "another"})),
+]
+
+
+@pytest.mark.parametrize("provider, url, answer", ERRORS)
+def test_an_error_or_garbage_is_a_plain_page_and_makes_nobody(
+    provider: str, url: str, answer: Any, doubles: Doubles, caplog: pytest.LogCaptureFixture
+) -> None:
+    doubles.answers[url] = answer
+    page = doubles.through(Client(), provider)
+
+    assert page.status_code == 400
+    told = page.text + caplog.text
+    assert [text for text in ("told", shapes.TOKEN, shapes.CODE) if text in told] == []
+    assert not User.objects.exists()
+    assert not Identity.objects.exists()
+
+
+def test_a_certificate_of_somebody_else_is_not_believed(
+    doubles: Doubles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outside, "session", doubles.unprepared)
+
+    assert doubles.through(Client(), "github").status_code == 400
+    assert doubles.requests == []
+
+
+def test_an_answer_at_github_in_the_name_of_another_asks_for_no_token(doubles: Doubles) -> None:
+    client = Client()
+    answer = doubles.send_back(go(client, "github")) | {"iss": "https://evil.example"}
+
+    assert come_back(client, answer, "github").status_code == 400
+    assert doubles.requests == []
