@@ -1,0 +1,185 @@
+"""``state``: only the browser that began, once, soon, at the same provider, as the same person."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.test import Client
+
+from accounts.identities.models import Identity
+from accounts.sessions import services as sessions
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
+from tests.acceptance.steps import LOGOUT, is_signed_in, make_user, sign_in
+from tests.conftest import Clock
+from tests.support.openid_provider import OpenIDProvider, Person
+from tests.support.signin import signed_in
+from tests.support.social import come_back, configured, go, through
+
+pytestmark = pytest.mark.django_db
+
+CALLBACK = "/accounts/oidc/acme/login/callback/"
+OTHER = "oidc/other"
+
+
+@pytest.fixture
+def op(settings: Any) -> Iterator[OpenIDProvider]:
+    with OpenIDProvider() as op:
+        configured(settings, op.setting(), op.setting("other", "Other"))
+        yield op
+
+
+def refused(answer: Any, op: OpenIDProvider) -> None:
+    """By a plain page, before anything was asked of the provider, and nothing came of it."""
+    assert answer.status_code == 400
+    assert b"Begin it again" in answer.content
+    assert op.count("/token") == 0
+    assert not Identity.objects.exists()
+
+
+@pytest.mark.parametrize("case", ["missing", "empty", "wrong", "nonce for it", "cut", "longer"])
+def test_a_state_that_is_not_the_one_is_refused(op: OpenIDProvider, case: str) -> None:
+    browser = Client()
+    url = go(browser)
+    answer = op.answer(url)
+    right = answer.pop("state")
+    wrong = {
+        "empty": "",
+        "wrong": "A" * len(right),
+        "nonce for it": parse_qs(urlsplit(url).query)["nonce"][0],
+        "cut": right[:-1],
+        "longer": right + "A",
+    }
+
+    refused(come_back(browser, answer | ({"state": wrong[case]} if case in wrong else {})), op)
+
+    assert not is_signed_in(browser)
+    assert not User.objects.exists()
+    assert come_back(browser, answer | {"state": right}).url == "/"
+
+
+GARBAGE = ["%00", "%ED%A0%80", "%FF%FE", "a" * 8000, "%F0%9F%94%91", "1&state=2", "%0D%0Ax"]
+
+
+@pytest.mark.parametrize("name", ["state", "state[]", "code", "iss", "error"])
+def test_garbage_is_refused_and_no_fault(op: OpenIDProvider, name: str) -> None:
+    for value in GARBAGE:
+        browser = Client()
+        state = op.answer(go(browser))["state"]
+        right = {"state": "code=x", "code": f"state={state}"}.get(name, f"state={state}&code=x")
+
+        assert browser.get(f"{CALLBACK}?{right}&{name}={value}").status_code == 400, value
+
+    assert op.count("/token") == 0 or name in {"code", "state[]"}
+    assert not User.objects.exists()
+
+
+def test_a_state_is_good_once(op: OpenIDProvider) -> None:
+    browser = Client()
+    first = op.answer(go(browser))
+    again = op.answer(go(browser)) | {"state": first["state"]}
+    assert come_back(browser, first).url == "/"
+    op.requests.clear()
+
+    answer = come_back(browser, again)
+
+    assert answer.status_code == 400
+    assert op.count("/token") == 0
+    assert LoginSession.objects.count() == 1
+
+
+def test_an_answer_that_was_an_error_has_used_the_state_up(op: OpenIDProvider) -> None:
+    browser = Client()
+    answer = op.answer(go(browser))
+    come_back(browser, {"state": answer["state"], "error": "access_denied"})
+
+    refused(come_back(browser, answer), op)
+
+
+def test_another_browsers_state_signs_nobody_in(op: OpenIDProvider) -> None:
+    """Login CSRF: the link that mallory's provider answered, in alice's browser."""
+    mallory, alice = Client(), Client()
+    answer = op.answer(go(mallory), Person("mallory-1"))
+
+    refused(come_back(alice, answer), op)
+    go(alice)
+    refused(come_back(alice, answer), op)
+
+    assert not is_signed_in(alice)
+    assert not User.objects.exists()
+
+
+def test_mix_up_one_providers_state_is_not_taken_from_another(op: OpenIDProvider) -> None:
+    browser = Client()
+
+    refused(come_back(browser, op.answer(go(browser)), OTHER), op)
+    refused(come_back(browser, op.answer(go(browser, OTHER))), op)
+
+    assert not is_signed_in(browser)
+
+
+@pytest.mark.parametrize("seconds, is_good", [(599, True), (600, False)])
+def test_a_state_is_good_for_ten_minutes(
+    op: OpenIDProvider, clock: Clock, seconds: int, is_good: bool
+) -> None:
+    browser = Client()
+    answer = op.answer(go(browser))
+    clock.advance(seconds=seconds)
+
+    if is_good:
+        assert come_back(browser, answer).url == "/"
+    else:
+        refused(come_back(browser, answer), op)
+
+
+@pytest.mark.parametrize("act", ["connect", "prove"])
+@pytest.mark.parametrize("then", ["mallory", "alice", ""])
+@pytest.mark.parametrize("how", ["signs out", "is ended elsewhere"])
+def test_what_one_sign_in_began_no_other_ends(
+    op: OpenIDProvider, act: str, how: str, then: str
+) -> None:
+    make_user("mallory")
+    alice = make_user("alice")
+    browser = signed_in(alice)
+    answer = op.answer(go(browser, act=act))
+    if how == "signs out":
+        browser.post(LOGOUT)
+    else:
+        sessions.close(LoginSession.objects.get(user=alice))
+    if then:
+        assert sign_in(browser, then).url == "/"
+
+    refused(come_back(browser, answer), op)
+
+
+def test_of_two_tabs_the_second_changes_nobody(op: OpenIDProvider) -> None:
+    """Whoever comes back when another tab has signed in is led on, whoever it is."""
+    browser = Client()
+    first, second = op.answer(go(browser)), op.answer(go(browser), Person("mallory-1"))
+    assert come_back(browser, first).url == "/"
+    op.requests.clear()
+
+    assert come_back(browser, second).url == "/"
+
+    assert op.count("/token") == 0
+    assert LoginSession.objects.get(ended_at=None).user.username == "alice"
+
+
+def test_the_sixth_tab_costs_the_first_its_state_and_no_other(op: OpenIDProvider) -> None:
+    browser = Client()
+    answers = [op.answer(go(browser)) for _ in range(6)]
+
+    refused(come_back(browser, answers[0]), op)
+
+    assert come_back(browser, answers[1]).url == "/"
+
+
+def test_what_is_begun_by_a_get_goes_nowhere(op: OpenIDProvider) -> None:
+    """Login CSRF by a picture on another page."""
+    answer = Client().get("/accounts/oidc/acme/login/", {"act": "connect"})
+
+    assert answer.status_code == 200
+    assert op.requests == []
+    assert Client(enforce_csrf_checks=True).post("/accounts/oidc/acme/login/").status_code == 403
+    assert through(Client(), op).url == "/"
