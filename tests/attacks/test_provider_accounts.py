@@ -1,0 +1,249 @@
+"""Whose account a provider's word opens: that of its issuer and subject, and of nothing else."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.test import Client
+
+from accounts.identities.models import Identity
+from accounts.users.models import PendingSignup, User
+from tests.acceptance.steps import (
+    CONFIRM,
+    LOGIN,
+    code_in,
+    is_signed_in,
+    link_in,
+    mail_to,
+    make_user,
+    sign_in,
+    sign_up,
+    signed_up,
+)
+from tests.conftest import Clock
+from tests.support.openid_provider import OpenIDProvider, Person
+from tests.support.second import CHALLENGE, enrolled
+from tests.support.signin import signed_in
+from tests.support.social import configured, through
+
+pytestmark = pytest.mark.django_db
+
+OTHER = "oidc/other"
+ASKED = f"{LOGIN}?next=/accounts/3rdparty/confirm/"
+TO_CONFIRM = "/accounts/3rdparty/confirm/"
+ALICE = Person("alice-1", "alice@example.org", username="alice")
+
+
+@pytest.fixture
+def op() -> Iterator[OpenIDProvider]:
+    with OpenIDProvider() as op:
+        yield op
+
+
+@pytest.fixture
+def second(op: OpenIDProvider, settings: Any) -> Iterator[OpenIDProvider]:
+    """Another issuer, beside the first."""
+    with OpenIDProvider() as second:
+        configured(settings, op.setting(), second.setting("other", "Other"))
+        yield second
+
+
+@pytest.fixture
+def alone(op: OpenIDProvider, settings: Any) -> OpenIDProvider:
+    configured(settings, op.setting())
+    return op
+
+
+def owners() -> list[tuple[str, str]]:
+    return sorted(Identity.objects.values_list("user__username", "subject"))
+
+
+def test_the_same_subject_at_a_second_issuer_is_somebody_else(
+    op: OpenIDProvider, second: OpenIDProvider
+) -> None:
+    through(Client(), op, Person("1", username="alice"))
+
+    through(Client(), second, Person("1", username="mallory"), OTHER)
+
+    assert owners() == [("alice", "1"), ("mallory", "1")]
+
+
+def test_a_key_that_is_pointed_at_another_issuer_finds_nobody(
+    op: OpenIDProvider, second: OpenIDProvider, settings: Any
+) -> None:
+    through(Client(), op, Person("1", username="alice"))
+    configured(settings, second.setting())
+
+    through(Client(), second, Person("1", username="mallory"))
+
+    assert owners() == [("alice", "1"), ("mallory", "1")]
+
+
+def test_a_second_issuer_that_claims_the_same_verified_address_takes_nothing(
+    op: OpenIDProvider, second: OpenIDProvider
+) -> None:
+    through(Client(), op, ALICE)
+    browser = Client()
+
+    assert through(browser, second, Person("evil", "Alice@Example.org"), OTHER).url == ASKED
+
+    assert not is_signed_in(browser)
+    assert owners() == [("alice", "alice-1")]
+    assert through(Client(), second, Person("evil", "alice@example.org"), OTHER).url == ASKED
+
+
+@pytest.mark.parametrize("verified", [False, None, "true", "false", 1, [True], {}], ids=repr)
+def test_an_address_that_is_not_verified_links_nothing_and_is_nobodys(
+    alone: OpenIDProvider, verified: Any
+) -> None:
+    alice = make_user("alice")
+    browser = Client()
+
+    answer = through(browser, alone, Person("evil", "alice@example.org", verified))
+
+    assert answer.url == "/"
+    made = User.objects.exclude(pk=alice.pk).get()
+    assert owners() == [(made.username, "evil")]
+    assert made.email == ""
+    through(Client(), alone, Person("evil-2", "bob@example.org", verified))
+    assert is_signed_in(signed_up("bob"))
+
+
+@pytest.mark.parametrize(
+    "in_token, in_userinfo",
+    [
+        ({"email": "alice@example.org"}, {"email": "evil@example.org"}),
+        ({"email": "alice@example.org", "email_verified": False}, {}),
+    ],
+    ids=["unsaid", "denied"],
+)
+def test_verified_is_the_address_that_was_said_to_be_and_no_other(
+    alone: OpenIDProvider, in_token: dict[str, Any], in_userinfo: dict[str, Any]
+) -> None:
+    """The token names one address, the userinfo says of another that it's verified."""
+    make_user("alice")
+    alone.claims, alone.userinfo = in_token, in_userinfo | {"email_verified": True}
+
+    assert through(Client(), alone, Person("evil", "alice@example.org")).url == "/"
+
+    assert User.objects.exclude(username="alice").get().email == ""
+
+
+def test_cve_2026_53516_a_sign_up_that_was_there_first_is_worth_nothing(
+    alone: OpenIDProvider,
+) -> None:
+    mallory = Client()
+    sign_up(mallory, "mallory", email="alice@example.org")
+    mail = mail_to("alice").body
+    assert PendingSignup.objects.exists()
+
+    assert through(Client(), alone, ALICE).url == "/"
+
+    alice = User.objects.get()
+    assert alice.email == "alice@example.org"
+    assert not alice.has_usable_password()
+    assert not PendingSignup.objects.exists()
+    mallory.post(CONFIRM, {"code": code_in(mail)})
+    mallory.post(link_in(mail))
+    for login in ("mallory", "alice", "alice@example.org"):
+        for browser in (mallory, Client()):
+            sign_in(browser, login)
+            assert not is_signed_in(browser)
+    assert User.objects.count() == 1
+
+
+def test_a_claim_that_waits_is_worth_nothing_in_another_browser(alone: OpenIDProvider) -> None:
+    alice = make_user("alice")
+    waiting, other = Client(), Client()
+    assert through(waiting, alone, ALICE).url == ASKED
+    signed_in(alice, other)
+
+    assert other.get(TO_CONFIRM).url == "/accounts/3rdparty/"
+    assert other.post(TO_CONFIRM, {"connect": "1"}).url == "/accounts/3rdparty/"
+    assert waiting.post(TO_CONFIRM, {"connect": "1"}).url.startswith(LOGIN)
+
+    assert owners() == []
+
+
+def test_a_sign_in_to_another_account_than_the_addresss_connects_nothing(
+    alone: OpenIDProvider,
+) -> None:
+    make_user("alice")
+    make_user("mallory")
+    browser = Client()
+    through(browser, alone, ALICE)
+    sign_in(browser, "mallory", next=TO_CONFIRM)
+
+    assert browser.post(TO_CONFIRM, {"connect": "1"}).url == "/"
+
+    assert owners() == []
+    assert browser.post(TO_CONFIRM, {"connect": "1"}).url == "/accounts/3rdparty/"
+
+
+def test_a_claim_waits_for_half_an_hour(alone: OpenIDProvider, clock: Clock) -> None:
+    make_user("alice")
+    browser = Client()
+    through(browser, alone, ALICE)
+    clock.advance(minutes=30)
+    sign_in(browser, "alice")
+
+    assert browser.post(TO_CONFIRM, {"connect": "1"}).url == "/accounts/3rdparty/"
+
+    assert owners() == []
+
+
+def test_an_identity_of_one_person_is_connected_with_no_other(alone: OpenIDProvider) -> None:
+    through(Client(), alone, Person("alice-1", username="alice"))
+
+    through(signed_in(make_user("mallory")), alone, act="connect")
+
+    assert owners() == [("alice", "alice-1")]
+
+
+def test_a_fresh_proof_is_by_ones_own_identity(alone: OpenIDProvider, clock: Clock) -> None:
+    through(Client(), alone, Person("alice-1", username="alice"))
+    mallory, mine = signed_in(make_user("mallory")), Person("mallory-1")
+    through(mallory, alone, mine, act="connect")
+    clock.advance(minutes=11)
+    alone.signed_in_at = clock.now().timestamp()
+
+    for person, is_fresh in ((Person("alice-1"), False), (mine, True)):
+        through(mallory, alone, person, act="prove")
+        asked = mallory.post("/accounts/oidc/acme/login/", {"act": "connect"}).url
+        assert asked.startswith("/accounts/reauthenticate/") != is_fresh
+
+
+def test_the_second_factor_is_asked_after_the_provider(alone: OpenIDProvider) -> None:
+    through(Client(), alone, ALICE)
+    enrolled(User.objects.get())
+    browser = Client()
+
+    assert through(browser, alone, ALICE).url == CHALLENGE
+
+    assert not is_signed_in(browser)
+
+
+def test_whoever_is_switched_off_is_not_let_in(alone: OpenIDProvider) -> None:
+    through(Client(), alone, ALICE)
+    User.objects.update(is_active=False)
+    browser = Client()
+
+    through(browser, alone, ALICE)
+
+    assert not is_signed_in(browser)
+
+
+def test_nothing_of_the_providers_is_kept(alone: OpenIDProvider) -> None:
+    """No token, code, verifier or nonce: neither of a sign-in nor while a claim waits."""
+    make_user("alice")
+    browsers = [Client(), Client()]
+    for browser, person in zip(browsers, [ALICE, Person("bob-1", username="bob")], strict=True):
+        through(browser, alone, person)
+
+    kept = str([list(model.objects.values_list()) for model in apps.get_models()])
+    kept += str([dict(browser.session.items()) for browser in browsers])
+    assert "alice-1" in kept
+    assert len(alone._tokens) == 2
+    for secret in (*alone._tokens, "id_token", "verifier", "nonce", "code-"):
+        assert secret not in kept

@@ -1,0 +1,124 @@
+"""Two server processes on one database, many at once: one state, one person, one identity."""
+
+import json
+from collections.abc import Callable, Iterator
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.attacks.steps import sql
+from tests.attacks.test_session_races import confirmed, tabs
+from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, at, database, faults, running
+from tests.support.client import Client, together
+from tests.support.openid_provider import OpenIDProvider, Person
+from tests.support.services import Postgres
+
+GO = "/accounts/oidc/acme/login/"
+BACK = f"{GO}callback/?"
+
+
+type Race = Callable[[Nodes, OpenIDProvider, str], None]
+
+
+@pytest.fixture(scope="module")
+def op() -> Iterator[OpenIDProvider]:
+    with OpenIDProvider() as op:
+        yield op
+
+
+@pytest.fixture(scope="module", params=BOTH)
+def nodes(request: pytest.FixtureRequest, op: OpenIDProvider) -> Iterator[Nodes]:
+    """Limits are out of the way here."""
+    env = {"LIMITS_SCALE": "1000", "OIDC_PROVIDERS": json.dumps([op.setting()])}
+    with running(**env, **database(request, request.param)) as both:
+        yield both
+
+
+def way_back(op: OpenIDProvider, browser: Client, person: Person, **fields: str) -> str:
+    """The path that the provider sends the browser to."""
+    page = "/accounts/3rdparty/" if fields else GO
+    return BACK + urlencode(op.answer(browser.post(GO, fields, form=page).location, person))
+
+
+def users(nodes: Nodes, name: str) -> int:
+    return len(sql(nodes[0], "SELECT 1 FROM accounts_user WHERE username LIKE ?", f"{name}%"))
+
+
+def identities(nodes: Nodes, name: str) -> int:
+    return len(sql(nodes[0], "SELECT 1 FROM accounts_identity WHERE subject = ?", name))
+
+
+def eight_uses_of_one_state(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
+    """One of them asks the provider; whose session ended under way is sent to sign in."""
+    browser, asked = at(nodes[0], "192.0.2.1"), op.count("/token")
+    path = way_back(op, browser, Person(name, username=name))
+    copies = tabs(nodes, browser)
+
+    answers = together(AT_ONCE, lambda i: copies[i].get(path))
+
+    assert faults(answers) == []
+    assert sum(answer.location == "/" for answer in answers) == 1
+    assert {answer.location for answer in answers} <= {"/", "", "/accounts/login/"}
+    assert op.count("/token") == asked + 1
+    assert users(nodes, name) == 1
+
+
+def first_sign_ins(nodes: Nodes, op: OpenIDProvider, person: Person) -> None:
+    browsers = [at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
+    paths = [way_back(op, browser, person) for browser in browsers]
+
+    answers = together(AT_ONCE, lambda i: browsers[i].get(paths[i]))
+
+    assert faults(answers) == []
+    assert [(answer.status, answer.location) for answer in answers] == [(302, "/")] * AT_ONCE
+    assert users(nodes, person.username) == 1
+    assert identities(nodes, person.subject) == 1
+    assert {browser.get("/").status for browser in browsers} == {200}
+
+
+def eight_first_sign_ins_of_one_person(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
+    """All of them to the one account."""
+    first_sign_ins(nodes, op, Person(name, f"{name}@example.org", username=name))
+
+
+def eight_first_sign_ins_without_an_address(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
+    """The same, told apart by the subject alone."""
+    first_sign_ins(nodes, op, Person(name, username=name))
+
+
+def eight_people_connect_one_identity(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
+    """It's one person's."""
+    owners = [confirmed(nodes, f"{name}{i}") for i in range(AT_ONCE)]
+    paths = [way_back(op, owner, Person(name), act="connect") for owner in owners]
+
+    answers = together(AT_ONCE, lambda i: owners[i].get(paths[i]))
+
+    assert faults(answers) == []
+    assert {(a.status, a.location) for a in answers} == {(302, "/accounts/3rdparty/")}
+    assert identities(nodes, name) == 1
+
+
+RACES = [
+    eight_uses_of_one_state,
+    eight_first_sign_ins_of_one_person,
+    eight_first_sign_ins_without_an_address,
+    eight_people_connect_one_identity,
+]
+
+
+@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
+def test_two_processes_make_one_sign_in_one_account_one_identity(
+    nodes: Nodes, op: OpenIDProvider, race: Race
+) -> None:
+    race(nodes, op, race.__name__.replace("_", "")[-18:])
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
+def test_fifty_rounds_of_providers_on_postgresql(
+    race: Race, op: OpenIDProvider, postgres: Postgres
+) -> None:
+    env = {"LIMITS_SCALE": "1000", "OIDC_PROVIDERS": json.dumps([op.setting()])}
+    with running(**env, DATABASE_URL=postgres.database()) as both:
+        for i in range(50):
+            race(both, op, f"round{i:02}x")

@@ -1,0 +1,189 @@
+"""A provider's word leads the server nowhere but to the open internet, and no redirect is followed.
+
+The double's address counts as a public one here, all others are what they are.
+"""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.social import metadata, outside
+from accounts.users.models import User
+from tests.support.openid_provider import OpenIDProvider
+from tests.support.social import come_back, configured, go, through
+
+pytestmark = pytest.mark.django_db
+
+LOGIN = "/accounts/oidc/acme/login/"
+PUBLIC = "127.0.0.1"
+CALLED = ["token_endpoint", "jwks_uri", "userinfo_endpoint"]
+ENDPOINTS = ["authorization_endpoint", *CALLED]
+REDIRECTS = [301, 302, 303, 307, 308]
+WITHIN = [
+    *("127.0.0.2", "127.2", "2130706434", "0x7f000002", "0177.0.0.2", "0.0.0.0", "0"),
+    *("10.0.0.1", "172.16.0.1", "192.168.0.1", "100.64.0.1", "169.254.169.254", "255.255.255.255"),
+    *("[::1]", "[::]", "[::7f00:2]", "[::ffff:127.0.0.2]", "[::ffff:0:7f00:2]", "[fd00:ec2::254]"),
+    *("[64:ff9b::7f00:2]", "[2002:7f00:2::]", "[fe80::1]", "[fec0::1]", "[ff02::1]", "224.0.0.1"),
+]
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """Where a connection was begun to; but for the double none gets anywhere."""
+    begun: list[tuple[Any, ...]] = []
+    connect = socket.socket.connect
+
+    def noted(self: socket.socket, address: Any) -> None:
+        begun.append(address[:2])
+        if address[0] != PUBLIC:
+            raise ConnectionRefusedError
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", noted)
+    return begun
+
+
+@pytest.fixture
+def op(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenIDProvider]:
+    judge = outside.is_public
+    monkeypatch.setattr(outside, "is_public", lambda a: a == PUBLIC or judge(a))
+    with OpenIDProvider() as op:
+        configured(settings, op.setting())
+        yield op
+
+
+def named(monkeypatch: pytest.MonkeyPatch, op: OpenIDProvider, *answers: list[str]) -> None:
+    """The provider is ``acme.test``; the name server's answers, the last for good."""
+    left = list(answers)
+
+    def look_up(_host: str, port: int) -> list[tuple[Any, ...]]:
+        found = left.pop(0) if len(left) > 1 else left[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in found]
+
+    monkeypatch.setattr(outside, "_addresses", look_up)
+    op.origin = op.issuer = op.origin.replace(PUBLIC, "acme.test")
+
+
+@pytest.mark.parametrize("endpoint", CALLED)
+def test_no_endpoint_of_a_public_issuer_is_within(
+    op: OpenIDProvider, connections: list[Any], endpoint: str
+) -> None:
+    there = op.origin.removeprefix("http://")
+    port = there.partition(":")[2]
+    assert through(Client(), op).url == "/"
+    User.objects.all().delete()
+    connections.clear()
+
+    for host in WITHIN:
+        metadata._known.clear()
+        op.metadata = {endpoint: f"http://{host}:{port}/"}
+        assert through(Client(), op).status_code == 400, host
+
+    assert {f"{host}:{port}" for host, port in connections} == {there}
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_what_is_no_address_of_the_web_is_no_endpoint(op: OpenIDProvider, endpoint: str) -> None:
+    for url in (
+        *(
+            "file:///etc/passwd",
+            "ftp://acme.test/",
+            "javascript:alert(1)",
+            "//acme.test/",
+            "/token",
+        ),
+        *("http://acme.test@127.0.0.2/", "http://a:b@acme.test/", "http://acme.test:0/", "http://"),
+        *("http://acme.test:99999/", "http://[::1/", "", 5, ["http://acme.test/"], {}, False),
+    ):
+        op.metadata = {endpoint: url}
+        assert Client().post(LOGIN).status_code == 400, url
+
+    assert set(op.requests) == {"/.well-known/openid-configuration"}
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_an_issuer_of_https_has_no_endpoint_in_clear(
+    op: OpenIDProvider, settings: Any, monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    issuer = "https://acme.test"
+    configured(settings, op.setting(issuer=issuer))
+    right = {"issuer": issuer, **{name: f"{issuer}/{name}" for name in ENDPOINTS}}
+    found = right | {endpoint: f"http://acme.test/{endpoint}"}
+    monkeypatch.setattr(metadata, "_get", lambda _url: found)
+
+    assert Client().post(LOGIN).status_code == 400
+    found[endpoint] = f"{issuer}/{endpoint}"
+    assert Client().post(LOGIN).status_code == 302
+
+
+@pytest.mark.parametrize("said", ["{}/", "{}0", "https://mallory.example", None, ["{}"]], ids=str)
+def test_discovery_speaks_for_no_other_issuer(op: OpenIDProvider, said: Any) -> None:
+    op.metadata = {"issuer": said.format(op.issuer) if isinstance(said, str) else said}
+
+    assert Client().post(LOGIN).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path", ["/.well-known/openid-configuration", "/token", "/jwks", "/userinfo"]
+)
+@pytest.mark.parametrize("status", REDIRECTS)
+def test_no_redirect_is_followed(op: OpenIDProvider, path: str, status: int) -> None:
+    """It would take the code, the secret or the token along, or lead within."""
+
+    def redirect(request: Any) -> None:
+        request.send_response(status)
+        request.send_header("Location", f"{op.origin}/evil")
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    op.instead[path] = redirect
+    browser = Client()
+    answer = browser.post(LOGIN)
+    if answer.status_code == 302:
+        answer = come_back(browser, op.answer(answer.url))
+
+    assert answer.status_code == 400
+    assert op.count(path) == 1
+    assert op.count("/evil") == 0
+    assert not User.objects.exists()
+
+
+def test_a_name_that_leads_elsewhere_the_next_time_is_judged_again(
+    op: OpenIDProvider, settings: Any, connections: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS rebinding, between discovery and the exchange; within a request it's looked up once."""
+    named(monkeypatch, op, [PUBLIC], ["127.0.0.2"])
+    configured(settings, op.setting())
+    browser = Client()
+
+    assert come_back(browser, op.answer(go(browser))).status_code == 400
+
+    assert {host for host, _port in connections} == {PUBLIC}
+    assert op.count("/token") == 0
+
+
+def test_a_private_address_beside_the_public_one_makes_no_issuer_private(
+    op: OpenIDProvider, settings: Any, connections: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named(monkeypatch, op, ["127.0.0.2", PUBLIC])
+    configured(settings, op.setting())
+    browser = Client()
+    url = go(browser)
+    connections.clear()
+
+    assert come_back(browser, op.answer(url)).url == "/"
+
+    assert {host for host, _port in connections} == {PUBLIC}
+
+
+def test_no_proxy_of_the_environment_hears_what_is_said(
+    op: OpenIDProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.2:1")
+
+    assert through(Client(), op).url == "/"
