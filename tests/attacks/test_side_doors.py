@@ -2,6 +2,7 @@
 
 import ast
 import dis
+import functools
 import inspect
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -35,6 +36,8 @@ DOOR = {
     "accounts/2fa/totp/setup/",
     "accounts/2fa/passkeys/add/",
     "accounts/login/passkey/",
+    # Its GET: a provider sends people back by it.
+    "accounts/<provider:provider>/login/callback/",
 }
 # Every call that may end in a sign-in of a client.
 CLIENT_DOOR = {"api/v1/token/", "api/v1/token/challenge/", "api/v1/session/"}
@@ -67,6 +70,12 @@ MAKERS = {
     "accounts.tokens.families.rotate": {"api/v1/token/refresh/", "api/v1/session/refresh/"},
     "accounts.apikeys.services.make": {"accounts/keys/new/", "api/v1/keys/"},
     "accounts.signup.services.sign_up": {"accounts/signup/", "api/v1/users/"},
+    "accounts.social.services.user_of": {"accounts/<provider:provider>/login/callback/"},
+    "accounts.social.services.connect": {
+        "accounts/<provider:provider>/login/callback/",
+        "accounts/3rdparty/confirm/",
+    },
+    "accounts.social.services.disconnect": {"accounts/3rdparty/"},
     "accounts.credentials.services.send_reset": {"accounts/password/reset/"},
     "accounts.credentials.services.reset": {"accounts/password/reset/<str:key>/"},
     "accounts.credentials.services.change": {
@@ -78,24 +87,28 @@ MAKERS = {
 
 def leads_to(goal: FunctionType, function: Any, seen: set[Any]) -> bool:
     """Whether ``function`` mentions ``goal``, itself or by way of other code of ours."""
-    if isinstance(function, type) and function.__module__.startswith(("accounts.", "authsite.")):
-        inside = [getattr(thing, "fget", thing) for thing in vars(function).values()]
-        return any(leads_to(goal, thing, seen) for thing in inside)
     function = inspect.unwrap(getattr(function, "__func__", function))
     if function is goal:
         return True
-    if not isinstance(function, FunctionType) or function in seen:
-        return False
-    if not function.__module__.startswith(("accounts.", "authsite.")):
+    if not isinstance(function, FunctionType | type) or function in seen:
         return False
     seen.add(function)
+    return any(leads_to(goal, thing, seen) for thing in mentioned_by(function))
+
+
+@functools.cache
+def mentioned_by(function: FunctionType | type) -> list[Any]:
+    """What stands in a function or a class of ours; nothing of others'."""
+    if not function.__module__.startswith(("accounts.", "authsite.")):
+        return []
+    if isinstance(function, type):
+        return [getattr(thing, "fget", thing) for thing in vars(function).values()]
     steps = list(dis.get_instructions(function))
     names = {step.argval for step in steps if step.opname == "LOAD_GLOBAL"}
     mentioned = [function.__globals__.get(name) for name in names]
     modules = [thing for thing in mentioned if isinstance(thing, ModuleType)]
     attributes = {step.argval for step in steps if step.opname in {"LOAD_ATTR", "LOAD_METHOD"}}
-    mentioned += [getattr(module, name, None) for module in modules for name in attributes]
-    return any(leads_to(goal, thing, seen) for thing in mentioned)
+    return mentioned + [getattr(module, name, None) for module in modules for name in attributes]
 
 
 def pages_that_lead_to(goal: FunctionType) -> set[str]:
@@ -115,6 +128,18 @@ def test_every_view_that_makes_or_takes_away_a_proof_is_on_its_list(maker: str) 
     assert pages_that_lead_to(import_string(maker)) == MAKERS[maker]
 
 
+@functools.cache
+def calls_of_ours() -> set[tuple[str, str]]:
+    """Which file calls what, by the name it has there."""
+    return {
+        (str(path.relative_to(ROOT)), ast.unparse(node.func))
+        for folder in ("accounts", "authsite")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    }
+
+
 @pytest.mark.parametrize(
     "name, owner",
     [
@@ -132,15 +157,7 @@ def test_every_view_that_makes_or_takes_away_a_proof_is_on_its_list(maker: str) 
     ],
 )
 def test_one_module_only_takes_each_step_to_a_session(name: str, owner: str) -> None:
-    callers = {
-        str(path.relative_to(ROOT))
-        for folder in ("accounts", "authsite")
-        for path in (ROOT / folder).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == name
-    }
-
-    assert callers == {owner}
+    assert {path for path, called in calls_of_ours() if called == name} == {owner}
 
 
 def test_no_page_of_allauth_or_of_djangos_own_accounts_is_mounted() -> None:

@@ -24,6 +24,9 @@ OPEN = {
     "accounts/login/passkey/",
     ".well-known/passkey-endpoints",
     "accounts/2fa/recovery/<str:token>/",
+    # Without credentials they are nowhere: tests/social.
+    "accounts/<provider:provider>/login/",
+    "accounts/<provider:provider>/login/callback/",
     "accounts/logout/",
     "accounts/reauthenticate/",
     "accounts/inactive/",
@@ -64,6 +67,7 @@ EXAMPLES = {
     "<path:object_id>": "1",
     "<int:content_type_id>": "1",
     "<id>": "1",
+    "<provider:provider>": "google",
     "<uuid:id>": "00000000-0000-4000-8000-000000000000",
     "<app_label>": "accounts",
     "^(?P<app_label>accounts|auth)/$": "accounts/",
