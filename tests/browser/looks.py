@@ -13,13 +13,19 @@ OF_LOOKS = ("color-contrast", "link-in-text-block", "scrollable-region-focusable
 OVERFLOWS = "width => document.documentElement.scrollWidth > width"
 
 
-def faults_of(page: Page, stop: str, *, every_look: bool = False) -> list[str]:
+def faults_of(page: Page, stop: str, *, every_look: bool = False, first: bool = True) -> list[str]:
     """On a computer, on a phone, and on the narrowest one in the dark.
 
-    ``every_look`` asks axe about the phone as well, and about the computer in the dark.
+    ``every_look`` asks axe about the phone as well, and about the computer in the dark; a page
+    whose ``first`` state has been seen is looked at on a computer and the narrowest phone only.
     """
     page.wait_for_load_state()
     faults = [f"{stop}, light: {fault}" for fault in [*_wide(page, DESKTOP), *axe(page)]]
+    if not (first or every_look):
+        page.set_viewport_size(NARROW)
+        faults += [f"{stop}, {NARROW['width']} pixels: {fault}" for fault in _wide(page, NARROW)]
+        page.set_viewport_size(DESKTOP)
+        return faults
     with _phone(page):
         look = _in_this_look if every_look else _wide
         faults += [f"{stop}, phone: {fault}" for fault in look(page, MOBILE["viewport"])]

@@ -36,5 +36,5 @@ def _run(program: str, *args: str) -> str:
     """What it prints."""
     found = find(program) or missing(program)
     return subprocess.run(
-        [found, *args], capture_output=True, check=True, text=True, timeout=30
+        [found, *args], capture_output=True, check=True, text=True, timeout=60
     ).stdout.strip()
