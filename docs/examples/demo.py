@@ -1,0 +1,122 @@
+"""``make demo``: the site, an OpenID Provider beside it, and a few accounts to look around with.
+
+Everything is in ``var/demo``; the passwords are made at the first start.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from docs.examples.issuer import Issuer
+
+FOLDER = Path(os.environ.get("DATA_DIR") or "var") / "demo"
+PORT = int(os.environ.get("PORT") or 8000)
+ISSUER_PORT = int(os.environ.get("ISSUER_PORT") or PORT + 1)
+CLIENT_ID = "authsite-demo"
+ACCOUNTS = {
+    "alice": "nothing but a password",
+    "bob": "an authenticator app, too",
+    "carol": "an administrator, with an authenticator app",
+}
+
+
+def main() -> None:
+    """Run both until interrupted."""
+    try:
+        issuer = Issuer(ISSUER_PORT, CLIENT_ID, notes)
+    except OSError as error:
+        sys.exit(f"Port {ISSUER_PORT} of the demo’s issuer: {error.strerror}. Set ISSUER_PORT.")
+    provider = {"id": "demo", "name": "Demo", "issuer": issuer.url}
+    client_id, client_secret = issuer.client
+    provider |= {"client_id": client_id, "client_secret": client_secret}
+    os.environ |= {
+        "ENVIRONMENT": "development",
+        "DJANGO_SETTINGS_MODULE": "authsite.settings",
+        "DATA_DIR": str(FOLDER),
+        "PORT": str(PORT),
+        "OIDC_PROVIDERS": json.dumps([provider]),
+    }
+    threading.Thread(target=issuer.server.serve_forever, daemon=True).start()
+    passwords = accounts()
+    sys.stdout.write(f"\nThe demo’s issuer, and the codes of the apps: {issuer.url}\n")
+    for name, means in ACCOUNTS.items():
+        sys.stdout.write(f"{name:6} {passwords[name]}  {means}\n")
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+    site = subprocess.Popen([sys.executable, "-m", "authsite"])
+    signal.signal(signal.SIGTERM, lambda *_: site.terminate())
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(site.wait())
+    site.wait()
+
+
+def accounts() -> dict[str, str]:
+    """The passwords of the accounts, which are made if they aren't there."""
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    return {name: password_of(name) for name in ACCOUNTS}
+
+
+def password_of(name: str) -> str:
+    """The password of an account, which is made with it; a start that was cut off is finished."""
+    from django.db import transaction
+
+    from accounts.kernel import secrets
+    from accounts.users.models import User
+
+    kept = FOLDER / f"{name}.password"
+    if not kept.exists():
+        kept.touch(mode=0o600)
+        kept.write_text(secrets.password())
+    if not User.objects.filter(username=name).exists():
+        with transaction.atomic():
+            make(name, kept.read_text())
+    return kept.read_text()
+
+
+def make(name: str, password: str) -> None:
+    """An account with a confirmed address."""
+    from accounts.activity.services import Source
+    from accounts.passwords.services import hash_password
+    from accounts.twofactor import services as twofactor
+    from accounts.twofactor.models import totp_of
+    from accounts.users import services as users
+
+    hashed = hash_password(password)
+    address = f"{name}@example.org"
+    if name == "carol":
+        from accounts.users.models import User
+
+        user = User.objects.create_superuser(name, address, password)
+    else:
+        users.hold_name(name, until=None)
+        user = users.create_user(name, hashed)
+        users.confirm_address(user, address)
+    if name != "alice":
+        seed = twofactor.new_seed()
+        totp = totp_of(seed)
+        # With the code before, so that the one that is shown now isn't used up.
+        totp.drift = -1
+        twofactor.enrol(user, seed, f"{totp.token():06d}", "Demo", Source())
+
+
+def notes() -> str:
+    """What an app would show now: the site takes each code once."""
+    from accounts.twofactor.models import Authenticator, totp_of
+
+    held = Authenticator.objects.select_related("user")
+    rows = [(row.user.username, totp_of(row.seed)) for row in held]
+    shown = "".join(f"<p>{name}: <code>{totp.token():06d}</code></p>" for name, totp in rows)
+    return f"<p>Codes of the authenticator apps, for 30 seconds each:</p>{shown}"
+
+
+if __name__ == "__main__":
+    main()
