@@ -35,7 +35,7 @@ OWN = re.findall(r"(?ms)^```sh\n(.+?)```", DOCS.partition("\n## ")[0])[1].splitl
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A site with its database, of which only commands are run."""
     site = Site(data_dir=tmp_path_factory.mktemp("site"))
-    site.manage("migrate", "--verbosity", "0")
+    site.make_database()
     return site
 
 

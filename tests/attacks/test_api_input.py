@@ -18,7 +18,7 @@ from tests.attacks.api_bodies import (
     url,
 )
 from tests.attacks.steps import PASSWORD
-from tests.attacks.test_http import raw
+from tests.attacks.test_http import END, raw
 from tests.attacks.test_two_nodes import BOTH, database
 from tests.support.site import Site
 
@@ -113,7 +113,7 @@ def test_what_is_no_json_is_415_and_no_charset_is_looked_at(target: Target, to: 
 @pytest.mark.parametrize("length", [LIMIT + 1, 10**9, 10**18, 10**40])
 def test_a_body_longer_than_any_is_refused_before_it_is_there(target: Target, length: int) -> None:
     for to in CALLS:
-        head = f"{to.method} {url(to.path)} HTTP/1.1\r\nHost: {{host}}\r\n"
+        head = f"{to.method} {url(to.path)} HTTP/1.1\r\nHost: {{host}}\r\n{END}"
         answer = raw(target.site, f"{head}Content-Length: {length}\r\n\r\n")
         if length < 2**63:
             assert answer.startswith("HTTP/1.1 413"), to

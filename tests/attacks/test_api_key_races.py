@@ -10,7 +10,15 @@ from tests.attacks.key_steps import KEYS, LOCKDOWN, REFUSED, fresh, is_alive, ma
 from tests.attacks.steps import WRONG, sql
 from tests.attacks.test_http import raw
 from tests.attacks.test_session_races import confirmed, happened
-from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, Race, at, database, running
+from tests.attacks.test_two_nodes import (
+    AT_ONCE,
+    POSTGRES_PROVED,
+    Nodes,
+    Race,
+    at,
+    database,
+    running,
+)
 from tests.support.api import Answer, call
 from tests.support.client import Client, Response, together
 
@@ -19,7 +27,7 @@ MOST = 50
 HEAD = "HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
 
 
-@pytest.fixture(scope="module", params=BOTH)
+@pytest.fixture(scope="module", params=POSTGRES_PROVED)
 def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
     """Limits are out of the way here."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.attacks.api_bodies import CALLS, Log, Target, url
 from tests.attacks.steps import PASSWORD, WRONG, code_in
-from tests.attacks.test_http import EVIL, HEADERS, lacking, raw
+from tests.attacks.test_http import END, EVIL, HEADERS, lacking, raw
 from tests.attacks.test_two_nodes import BOTH, database
 from tests.support.api_jwt import ME, REFRESH, REVOKE, TOKEN, VERIFY, basic, call
 from tests.support.site import Site
@@ -69,7 +69,7 @@ def test_an_odd_authorization_is_401_in_json(target: Target) -> None:
         # Without any, the name is to be in the body.
         log.add(value, call(target.client, TOKEN, {}, authorization=value), 400, 401)
         log.add(value, call(target.client, VERIFY, {"token": "a"}, authorization=value), 401)
-    host = "Host: {host}\r\n"
+    host = "Host: {host}\r\n" + END
     for lines in ("Authorization: Bearer a\r\nAuthorization: Bearer b", "Authorization:Bearer a",
                   "AUTHORIZATION: bearer a", "Authorization: Basic\tYTpi"):  # fmt: skip
         answer = raw(target.site, f"GET {ME} HTTP/1.1\r\n{host}{lines}\r\n\r\n")

@@ -23,6 +23,8 @@ HEADERS = {
     "Server": "web",
 }
 EVIL = "evil.example"
+# Without it, whether more is said is seen by waiting only.
+END = "Connection: close\r\n"
 
 
 def raw(site: Site, request: str) -> str:
@@ -94,7 +96,7 @@ def test_forwarded_proto_from_a_stranger_is_no_https() -> None:
 
 @pytest.mark.parametrize("method", ["TRACE", "TRACK", "CONNECT", "PROPFIND", "FOO"])
 def test_methods_that_no_page_has_are_405(site: Site, method: str) -> None:
-    answer = raw(site, f"{method} / HTTP/1.1\r\nHost: {{host}}\r\nX-Secret: echo\r\n\r\n")
+    answer = raw(site, f"{method} / HTTP/1.1\r\nHost: {{host}}\r\n{END}X-Secret: echo\r\n\r\n")
 
     assert answer.startswith(("HTTP/1.1 405", "HTTP/1.1 400"))
     assert "echo" not in answer

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import pytest
@@ -90,7 +90,8 @@ def test_no_answer_out_of_shape_is_a_fault_at_the_second_step_or_the_proof(page:
     browser = half_way() if page == CHALLENGE else signed_in(alice)
     options = asked(browser, page)
 
-    odd = sent(browser, page, assertions(lambda: passkey.get(options)))
+    # All of them, at a door that reads them the same way, are sent above.
+    odd = sent(browser, page, islice(assertions(lambda: passkey.get(options)), 0, None, 4))
 
     assert [text for status, text in odd if status >= 500] == []
 

@@ -16,7 +16,7 @@ from tests.attacks.test_session_races import (
     sign_in,
     tabs,
 )
-from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, database, faults, running
+from tests.attacks.test_two_nodes import AT_ONCE, POSTGRES_PROVED, Nodes, database, faults, running
 from tests.support.client import Client, Response, together
 from tests.support.site import Site, text_of
 
@@ -30,7 +30,7 @@ LOGOUT = "/accounts/logout/"
 NEW = "a lantern over {} wet roofs"
 
 
-@pytest.fixture(scope="module", params=BOTH)
+@pytest.fixture(scope="module", params=POSTGRES_PROVED)
 def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
     """Limits are out of the way here."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:

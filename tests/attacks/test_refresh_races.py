@@ -9,7 +9,7 @@ import pytest
 from tests.attacks.steps import LOGIN, WRONG, sql
 from tests.attacks.test_second_factor_races import CHALLENGE, enrolled, half_way
 from tests.attacks.test_session_races import LOCKDOWN, SESSIONS, Race, confirmed, happened, live
-from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, at, database, running
+from tests.attacks.test_two_nodes import AT_ONCE, POSTGRES_PROVED, Nodes, at, database, running
 from tests.support.api import (
     Answer,
     call,
@@ -26,7 +26,7 @@ from tests.support.second import code_of
 CHANGE = "/accounts/password/change/"
 
 
-@pytest.fixture(scope="module", params=BOTH)
+@pytest.fixture(scope="module", params=POSTGRES_PROVED)
 def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
     """Limits are out of the way here."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:

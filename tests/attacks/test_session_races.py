@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from tests.attacks.steps import CONFIRM, LOGIN, PASSWORD, path_of, same_browser, sign_up, sql
-from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, at, database, faults, running
+from tests.attacks.test_two_nodes import (
+    AT_ONCE,
+    POSTGRES_PROVED,
+    Nodes,
+    at,
+    database,
+    faults,
+    running,
+)
 from tests.support.client import Client, Response, together
 from tests.support.site import text_of
 
@@ -15,7 +23,7 @@ LOCKDOWN = "/accounts/lockdown/"
 LOGOUT = "/accounts/logout/"
 
 
-@pytest.fixture(scope="module", params=BOTH)
+@pytest.fixture(scope="module", params=POSTGRES_PROVED)
 def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
     """Limits are out of the way here."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:

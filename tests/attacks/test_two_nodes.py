@@ -35,7 +35,8 @@ type Nodes = tuple[Site, Site]
 
 @contextmanager
 def running(**env: str) -> Iterator[Nodes]:
-    with Site(TRUSTED_PROXIES="127.0.0.1", **env) as site, site.second() as other:
+    env = {"TRUSTED_PROXIES": "127.0.0.1", "TOKEN_ALGORITHM": "ES256"} | env
+    with Site(**env) as site, site.second() as other:
         yield site, other
 
 
@@ -47,6 +48,11 @@ def database(request: pytest.FixtureRequest, kind: str) -> dict[str, str]:
 
 
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+# Left to the proof on PostgreSQL, where it has fifty rounds of the races among it.
+POSTGRES_PROVED = [
+    "sqlite",
+    pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.proof]),
+]
 
 
 @pytest.fixture(scope="module", params=BOTH)

@@ -10,8 +10,9 @@ from tests.faults.smtp import MailServer
 from tests.support.process import free_port
 from tests.support.site import Site
 
-QUICK_SECONDS = 2.0
-LATER_SECONDS = 10.0
+# Less than the site waits for a mail server.
+QUICK_SECONDS = 5.0
+LATER_SECONDS = 30.0
 FORWARD = "UPDATE accounts_outgoingmail SET due_at = '2020-01-01 00:00:00'"
 
 

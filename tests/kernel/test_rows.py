@@ -64,7 +64,7 @@ def test_a_raw_row_is_what_django_reads_value_and_type_alike(
     request: pytest.FixtureRequest, kind: str, tmp_path: Path
 ) -> None:
     site = Site(data_dir=tmp_path, **database(request, kind))
-    site.manage("migrate", "--verbosity", "0")
+    site.make_database()
 
     says = site.manage("shell", "--no-imports", "-c", SCRIPT)
 

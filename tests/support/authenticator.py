@@ -38,6 +38,6 @@ def _said_by(program: str, *arguments: str) -> str:
     if path is None:
         missing(program)
     done = subprocess.run(
-        [str(path), *arguments], capture_output=True, check=True, text=True, timeout=30
+        [str(path), *arguments], capture_output=True, check=True, text=True, timeout=60
     )
     return done.stdout.strip()

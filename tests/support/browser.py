@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support.missing import find, missing
 from tests.support.site import Site
 
-TIMEOUT_MS = 10_000
+TIMEOUT_MS = 30_000
 SETTLE_MS = 50
 # The same engine without a window takes little more than half the time.
 WITH_WINDOW = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -96,6 +96,7 @@ def chromium(request: pytest.FixtureRequest) -> Iterator[Browser]:
     ``BROWSERS`` of the module says which programs will do.
     """
     program = find(*getattr(request.module, "BROWSERS", NAMES)) or missing("Chromium")
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program,

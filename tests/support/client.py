@@ -15,7 +15,7 @@ from http.cookies import Morsel, SimpleCookie
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 60.0
 MOST_REDIRECTS = 10
 
 

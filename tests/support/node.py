@@ -42,7 +42,7 @@ def _install(folder: Path) -> None:
             timeout=SECONDS,
         )
         if done.returncode:
-            missing("jose, a package of npm,")
+            missing("A package of npm")
         ready = Path(draft) / "ready"
         ready.mkdir()
         (Path(draft) / "node_modules").rename(ready / "node_modules")

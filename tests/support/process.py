@@ -1,6 +1,7 @@
 """Servers as subprocesses: started, waited for, and stopped by their own process group."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -12,21 +13,27 @@ from typing import Any
 
 import pytest
 
-START_SECONDS = 60.0
-STOP_SECONDS = 15.0
+START_SECONDS = 90.0
+STOP_SECONDS = 30.0
 
 
 def free_port() -> int:
-    """A port of the loopback that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of the loopback that nothing listens on.
+
+    Not of those that the system gives to outgoing connections: one of them might have it by the
+    time that a server starts, or starts anew.
+    """
+    while True:
+        port = 11_000 + secrets.randbelow(20_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def listening(port: int) -> bool:
     """Whether something on the loopback takes connections at ``port``."""
     with socket.socket() as probe:
-        probe.settimeout(1)
+        probe.settimeout(5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 

@@ -22,7 +22,7 @@ from tests.support.process import Process, free_port, listening
 
 ROOT = Path(__file__).resolve().parents[2]
 MANAGE_SECONDS = 120.0
-MAIL_SECONDS = 10.0
+MAIL_SECONDS = 30.0
 QUIET_SECONDS = 0.5
 MIGRATED = "migrated"
 
@@ -48,7 +48,7 @@ class Site:
     def __enter__(self) -> Self:
         try:
             if self._migrate:
-                self._make_database()
+                self.make_database()
             return self.start()
         except BaseException:
             self._remove_folder()
@@ -141,15 +141,8 @@ class Site:
         found = [str(mail["Subject"]) for mail in self.mails(to=to, subject=subject)]
         assert len(found) == count, found
 
-    @property
-    def _log(self) -> Path:
-        return self.data_dir / f"server-{self.port}.log"
-
-    @property
-    def _environment(self) -> dict[str, str]:
-        return os.environ | clean(self.data_dir) | self.env
-
-    def _make_database(self) -> None:
+    def make_database(self) -> None:
+        """A new one with all tables, copied where it can be."""
         url = self.env.get("DATABASE_URL", "")
         if url.startswith("postgres"):
             self._make_postgres_database(*url.rsplit("/", 1))
@@ -157,6 +150,16 @@ class Site:
             self.manage("migrate", "--verbosity", "0")
         else:
             shutil.copy(_migrated(), self.data_dir)
+
+    @property
+    def _log(self) -> Path:
+        return self.data_dir / f"server-{self.port}.log"
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        # Each start would compile the site anew where no bytecode may be kept beside the code.
+        bytecode = {"PYTHONDONTWRITEBYTECODE": ""}
+        return os.environ | bytecode | clean(self.data_dir) | self.env
 
     def _make_postgres_database(self, server: str, name: str) -> None:
         """The first of a server is migrated; the others are copies of it."""

@@ -15,7 +15,7 @@ JWKS = "/.well-known/jwks.json"
 def test_two_processes_that_make_the_first_key_at_once_agree_on_one(
     request: pytest.FixtureRequest, kind: str
 ) -> None:
-    with running(**database(request, kind)) as nodes:
+    with running(TOKEN_ALGORITHM="RS256", **database(request, kind)) as nodes:
         answers = together(AT_ONCE, lambda i: nodes[i % 2].client().get(JWKS))
         stored = sql(nodes[0], "SELECT number, kid, algorithm FROM accounts_signingkey")
 
