@@ -80,8 +80,9 @@ class Process:
         deadline = time.monotonic() + START_SECONDS
         while not ready():
             if not self.running or time.monotonic() > deadline:
+                state = f"exit code {self._popen.returncode}" if not self.running else "silent"
                 self.kill()
-                pytest.fail(f"{what} did not start:\n{self.log()}", pytrace=False)
+                pytest.fail(f"{what} did not start ({state}):\n{self.log()}", pytrace=False)
             time.sleep(0.05)
 
     def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
