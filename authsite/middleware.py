@@ -92,6 +92,9 @@ class GateMiddleware:
         """
         if request.method not in METHODS:
             return refuse(request, HttpResponseNotAllowed(METHODS))
+        # Without a length Django reads nothing: a call would be answered as if nothing was asked.
+        if "HTTP_TRANSFER_ENCODING" in request.META:
+            return refuse(request, HttpResponse("A body needs a Content-Length.", status=400))
         # Files are stored before any view could refuse them, and no form takes one.
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isdecimal() or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
@@ -99,7 +102,7 @@ class GateMiddleware:
         _check_host(request.META.get("HTTP_HOST"))
         # Raises for a name that isn't ours: for pages others ask, for calls nobody would.
         request.get_host()
-        if PATTERN.search(unquote(request.get_full_path())):
+        if PATTERN.search(unquote(request.get_full_path()).lower()):
             return refuse(request, HttpResponse("A key has no place in an address.", status=400))
         return self.get_response(request)
 

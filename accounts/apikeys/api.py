@@ -19,7 +19,7 @@ from accounts.kernel.text import refuse_invisible
 from accounts.sessions.current import source_of
 from accounts.tokens import scopes
 from accounts.tokens.authentication import Credentials
-from accounts.tokens.errors import InvalidToken
+from accounts.tokens.errors import InvalidToken, NotForPages
 from accounts.tokens.permissions import IsFresh
 from accounts.users.models import User
 from accounts.users.services import Outdated
@@ -95,10 +95,11 @@ class KeysView(generics.ListAPIView[APIKey]):
 
     @extend_schema(request=NewKeySerializer, responses={201: MadeKeySerializer})
     def post(self, request: Request) -> Response:
-        """Make a key. The answer is the only one that shows it."""
-        asked = NewKeySerializer(
-            data=request.data, context={"held": cast(Credentials, request.auth).scope}
-        )
+        """Make a key. The answer is the only one that shows it. No page in a browser makes one."""
+        credentials = cast(Credentials, request.auth)
+        if credentials.is_pages:
+            raise NotForPages
+        asked = NewKeySerializer(data=request.data, context={"held": credentials.scope})
         data = valid(asked)
         suggested = clock.now() + timedelta(days=services.SUGGESTED_DAYS)
         try:

@@ -6,9 +6,9 @@ import re
 # Paths whose last part opens something: the line says which page, never the secret.
 _PAGES = "confirm-email|owner|lockdown|password/reset|email/confirm|2fa/recovery"
 SECRET_PATHS = re.compile(rf"(/accounts/(?:{_PAGES})/)[^/\s\"']+")
-# An API key, or a token of the API or a part of one, where a client put it into an address: no word
-# is as long.
-TOKENS = re.compile(r"authsite_[a-z2-7]{8,}|[\w-]{72,}", re.ASCII)
+# An API key, a token of the API or a part of one, in whatever spelling a client put it into an
+# address: no word is as long.
+TOKENS = re.compile(r"uthsite_[a-z2-7]{8,}|[a-z2-7]{50,}|[\w-]{72,}", re.ASCII | re.IGNORECASE)
 
 
 class OneLine(logging.Formatter):

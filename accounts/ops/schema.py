@@ -78,12 +78,10 @@ def with_errors(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
 
 
 def _errors_of(operation: dict[str, Any]) -> list[str]:
-    """An open call may ask for credentials in its body, so 401 and 403 belong to all."""
-    has_body = "requestBody" in operation
+    """An open call may ask for credentials in its body, so 401 and 403 belong to all; so does 400,
+    of a Host that isn't ours."""
     places = {parameter["in"] for parameter in operation.get("parameters", ())}
-    left_out = set() if has_body else {"415"}
-    if not has_body and "query" not in places:
-        left_out.add("400")
+    left_out = set() if "requestBody" in operation else {"415"}
     if not places & {"path", "query"}:
         left_out.add("404")
     return [status for status in ERRORS if status not in left_out]
@@ -107,6 +105,21 @@ def _description() -> bytes:
     """Made once, when it's first asked for, in the site's own language."""
     with translation.override(settings.LANGUAGE_CODE):
         return json.dumps(SchemaGenerator().get_schema(request=None, public=True)).encode()
+
+
+class KeyScheme(OpenApiAuthenticationExtension):
+    """An API key comes as a token does: what is said of those holds for it."""
+
+    target_class = "accounts.apikeys.authentication.KeyAuthentication"
+    name: list[str] = []
+
+    def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
+        """None of its own."""
+        return []
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
+        """None of its own."""
+        return []
 
 
 class CredentialsScheme(OpenApiAuthenticationExtension):

@@ -29,6 +29,11 @@ class Credentials:
     login: LoginSession | None = None
     proved_at: datetime | None = None
 
+    @property
+    def is_pages(self) -> bool:
+        """Whether it's a token of a page in a browser, which a script there may have taken."""
+        return self.login is not None and self.login.kind == LoginSession.Kind.APP
+
 
 class Authentication(JWTAuthentication):
     """``Bearer``: an access token. ``Basic``: an access token and anything, or name and password.
@@ -61,9 +66,7 @@ class Authentication(JWTAuthentication):
     def _by_token(self, request: Request, text: str) -> tuple[User, Credentials]:
         token, login = services.read(text)
         current.call_as(request._request, login)
-        # A script in a page may have taken it: nothing that lasts longer is given for it.
-        proved_at = None if login.kind == LoginSession.Kind.APP else login.auth_time
-        return login.user, Credentials(token.scope, login, proved_at)
+        return login.user, Credentials(token.scope, login, login.auth_time)
 
 
 def header_of(request: Any) -> tuple[str, str]:

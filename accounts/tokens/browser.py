@@ -6,6 +6,7 @@ can't send and for an Origin that the operator has named, and the cookie is ``Sa
 (ASVS 3.5.1, 3.5.2; OWASP Cross-Site Request Forgery Prevention).
 """
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -112,23 +113,19 @@ def _token_of(request: Request) -> str:
 
 
 def _answer(tokens: Tokens) -> Response:
-    response = Response(answer_of(tokens))
-    response.set_cookie(
-        settings.REFRESH_COOKIE_NAME,
-        tokens.refresh,
-        max_age=tokens.login.ends_at - clock.now(),
-        secure=settings.SESSION_COOKIE_SECURE,
-        httponly=True,
-        samesite="Strict",
-    )
-    return response
+    life = tokens.login.ends_at - clock.now()
+    return _set(Response(answer_of(tokens)), tokens.refresh, life)
 
 
 def _forget(response: Response) -> Response:
+    return _set(response, "", timedelta(0))
+
+
+def _set(response: Response, refresh: str, life: timedelta) -> Response:
     response.set_cookie(
         settings.REFRESH_COOKIE_NAME,
-        "",
-        max_age=0,
+        refresh,
+        max_age=life,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Strict",

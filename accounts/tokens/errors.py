@@ -80,3 +80,11 @@ class InsufficientUserAuthentication(PublicError):
         f'max_age="{int(fresh.LIFE.total_seconds())}"'
     )
     message = _("Sign in again: this needs a sign-in of the last ten minutes.")
+
+
+class NotForPages(PublicError):
+    """What would outlive an access token isn't given for one that a script may have taken."""
+
+    code = "not_for_pages"
+    status = 403
+    message = _("A page in a browser makes no keys. Do it on the site itself.")

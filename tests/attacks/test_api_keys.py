@@ -34,6 +34,7 @@ from tests.attacks.steps import make_user, outbox
 from tests.conftest import Clock
 from tests.support.api import call
 from tests.support.signin import signed_in
+from tests.support.site import Site
 
 pytestmark = pytest.mark.django_db
 
@@ -198,7 +199,9 @@ def encoded(key: str) -> str:
     return "".join(f"%{ord(letter):02x}" for letter in key)
 
 
-@pytest.mark.parametrize("write", [str, encoded, lambda key: f"a{key}b", lambda key: f"%61{key}"])
+@pytest.mark.parametrize(
+    "write", [str, str.upper, encoded, lambda key: f"a{key}b", lambda key: f"%61{key}"]
+)
 @pytest.mark.parametrize(
     "address",
     [
@@ -223,6 +226,20 @@ def test_a_key_in_an_address_is_refused_before_anything_is_looked_at(
     if "/api/" in address:
         assert json.loads(answer.content)["code"] == "bad_request"
     assert is_alive(key)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [str, str.upper, lambda key: key[9:], lambda key: encoded(f"%{ord(key[0]):x}") + key[1:]],
+)
+def test_no_spelling_of_a_key_in_an_address_is_logged(
+    write: Callable[[str], str], site: Site
+) -> None:
+    key = text.make().text
+
+    site.client().get(f"/{write(key)}/")
+
+    assert key[17:].lower() not in site.log().lower()
 
 
 def test_a_call_by_a_key_is_one_query_and_at_most_one_write_in_five_minutes(clock: Clock) -> None:

@@ -125,6 +125,18 @@ def test_request_smuggling_two_lengths_give_at_most_one_answer(site: Site, frami
     assert "content-type: image/svg" not in answer
 
 
+def test_a_body_without_a_length_is_refused_not_ignored(site: Site) -> None:
+    """A token asked for narrowly would else be a wide one."""
+    answer = raw(
+        site,
+        "POST /api/v1/token/ HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n"
+        'Content-Type: application/json\r\n\r\n10\r\n{{"scope":"read"}}\r\n0\r\n\r\n',
+    )
+
+    assert answer.startswith("HTTP/1.1 400")
+    assert '"code": "bad_request"' in answer
+
+
 @pytest.mark.parametrize(
     "content_type",
     ["text/plain; charset=hex", "text/plain; charset=undefined", "text/plain; charset=idna",

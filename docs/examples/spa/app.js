@@ -11,9 +11,13 @@ let access = null
 let renewing = null
 let challenge = null
 
-// The other tabs of this page: what ends in one ends in all.
+// The other tabs of this page: what ends in one ends in all, and who is signed in in one is in all.
 const tabs = new BroadcastChannel('session')
-tabs.onmessage = () => { access = null; show('sign-in', 'You signed out in another tab.') }
+tabs.onmessage = ({ data }) => {
+  access = null
+  if (data === 'begun') return location.reload()
+  show('sign-in', 'You signed out in another tab.')
+}
 
 function send(method, path, body, headers, credentials) {
   return fetch(API + path, {
@@ -28,9 +32,11 @@ function send(method, path, body, headers, credentials) {
 const session = (method, path = '', body) =>
   send(method, `session/${path}`, body, { 'X-Requested-With': 'authsite' }, 'include')
 
-// One renewal at a time; whoever needs a token meanwhile waits for the same.
+// One renewal at a time, whatever number of tabs: a cookie used twice looks like a stolen one. Whoever
+// needs a token meanwhile waits for the same.
 function renew() {
-  renewing ??= session('POST', 'refresh/').then(async answer => {
+  renewing ??= navigator.locks.request('renew', async () => {
+    const answer = await session('POST', 'refresh/')
     access = answer.ok ? (await answer.json()).access : null
     return access !== null
   }).finally(() => { renewing = null })
@@ -52,6 +58,7 @@ async function begin(answer) {
   if (answer.ok) {
     access = said.access
     challenge = null
+    tabs.postMessage('begun')
     return showAccount()
   }
   if (said.code === 'second_factor_required') {
@@ -99,7 +106,8 @@ onSubmit('sign-in', async fields => begin(await session('POST', '', fields)))
 onSubmit('second-step', async fields => begin(await session('POST', '', { challenge, ...fields })))
 
 find('mail').addEventListener('click', async () => {
-  await session('POST', '', { challenge, method: 'email' })
+  const answer = await session('POST', '', { challenge, method: 'email' })
+  if (!answer.ok) return begin(answer)
   find('message').textContent = 'A mail with a code is on its way.'
 })
 
@@ -119,7 +127,8 @@ find('sign-out-everywhere').addEventListener('click', async () => {
     if (!answer.ok) return
     const others = (await answer.json()).results.filter(place => !place.is_current)
     if (!others.length) return signOut()
-    await Promise.all(others.map(place => call('DELETE', `sessions/${place.id}/`)))
+    const ended = await Promise.all(others.map(place => call('DELETE', `sessions/${place.id}/`)))
+    if (!ended.every(one => one.ok || one.status === 404)) return show('account', 'That failed. Try again.')
   }
 })
 
