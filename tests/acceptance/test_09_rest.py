@@ -47,6 +47,14 @@ def code_of_bobs_app(site: Site) -> str:
     return code_of(seed, 1)
 
 
+def test_the_page_names_every_scope() -> None:
+    table = PAGE.partition("| scope | allows |")[2].partition("\n\n")[0]
+    named = re.findall(r"`([a-z:]+)`", "".join(row.split("|")[1] for row in table.split("\n")[2:]))
+
+    # A history is only seen.
+    assert {*named} == scopes.SCOPES - {"activity:write"}
+
+
 @pytest.fixture(scope="module")
 def told(site: Site, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What each block prints, run one after another in one shell."""

@@ -67,7 +67,8 @@ def test_a_call_by_a_token_costs_one_query_however_many_groups(alice: User, grou
         assert answer.status == 200, name
         assert len(statements) == 1, (name, statements)
         assert statements[0].startswith("SELECT"), name
-        assert len(answer.body.get("groups", range(groups))) == groups, name
+        if "groups" in answer.body or name == "me":
+            assert len(answer["groups"]) == groups, name
 
 
 def test_a_forged_token_costs_nothing_and_a_made_up_refresh_token_neither(alice: User) -> None:

@@ -59,18 +59,27 @@ HEADERS: dict[str, Json] = {
         "JWT", "jwt", "AT+JWT", "application/at+jwt", "at+jwt ", "rt+jwt", "id+jwt", "", "JOSE",
         "logout+jwt", "secevent+jwt", ["at+jwt"], 1, None)},
     "no kid": {"kid": None},
-    **{f"cve_2026_32597 crit {crit!r}": {"crit": crit} for crit in (
-        ["x"], ["exp"], ["b64"], ["alg"], [], "exp", [1], {}, ["x", "x"], 0)},
-    "cve_2026_32597 crit and its member": {"crit": ["x"], "x": True},
     "b64": {"b64": True},
     "b64 false": {"b64": False},
-    "b64 false, critical": {"b64": False, "crit": ["b64"]},
+    "8 KB": {"x": "a" * 8192},
     "zip": {"zip": "DEF"},
     "nested": {"cty": "JWT"},
     "encrypted": {"enc": "A256GCM"},
     "more": {"x": 1},
     "claims in the header": {"iss": "https://evil.example", "sub": "bob"},
 }  # fmt: skip
+
+
+CRITICAL: dict[str, Json] = {
+    **{f"crit {crit!r}": {"crit": crit} for crit in (
+        ["x"], ["exp"], ["b64"], ["alg"], [], "exp", [1], {}, ["x", "x"], 0)},
+    "crit and its member": {"crit": ["x"], "x": True},
+    "b64 false, critical": {"b64": False, "crit": ["b64"]},
+}  # fmt: skip
+
+
+def test_cve_2026_32597_an_unknown_crit_is_refused_though_we_signed_it(mint: Mint) -> None:
+    assert taken({name: mint.token(header) for name, header in CRITICAL.items()}) == []
 
 
 def test_a_header_that_is_not_exactly_ours_is_refused_though_we_signed_it(mint: Mint) -> None:
@@ -81,7 +90,6 @@ def test_a_header_that_is_not_exactly_ours_is_refused_though_we_signed_it(mint: 
            '{"a":' * 700 + "1" + "}" * 700, "[" * 3000]  # fmt: skip
     tokens |= {text[:60]: join(text, mint.claims, mint.sign) for text in odd}
 
-    assert len(tokens) > 40
     assert taken(tokens) == []
 
 

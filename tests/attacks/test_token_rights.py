@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 
+from accounts.users.models import User
 from tests.attacks.second_steps import with_factor
 from tests.attacks.steps import make_user
 from tests.conftest import Clock
@@ -97,6 +99,18 @@ def test_a_narrow_token_buys_no_wider_one(person: Answer) -> None:
     assert exchange(narrow)["scope"] == "profile:read"
     assert exchange(narrow, scope="read").code == "invalid_scope"
     assert exchange(narrow, scope="profile:write").code == "invalid_scope"
+
+
+def test_groups_are_in_the_token_of_whoever_asked_for_them_and_in_no_other(person: Answer) -> None:
+    for name in ("writers", "editors"):
+        Group.objects.create(name=name).user_set.add(User.objects.get())
+
+    asked = sign_in(scope="groups read")["access"]
+
+    assert claims_of(asked)["groups"] == ["editors", "writers"]
+    assert call("token/verify/", {"token": asked})["groups"] == ["editors", "writers"]
+    for other in (person["access"], sign_in()["access"], exchange(asked, scope="read")["access"]):
+        assert "groups" not in claims_of(other)
 
 
 def test_the_second_step_gives_what_the_first_asked_for(clock: Clock) -> None:

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.attacks.steps import sql
 from tests.browser.steps import PASSWORD, member
 from tests.support.browser import OpenPage
+from tests.support.inject import Injected
 from tests.support.second import SETUP, code_of, seed_on
 from tests.support.site import ROOT, Site
 
@@ -107,8 +108,14 @@ def origins() -> Iterator[dict[str, Files]]:
 
 
 @pytest.fixture(scope="module")
-def site(origins: dict[str, Files]) -> Iterator[Site]:
-    with Site(CORS_ORIGINS=origins["named"].origin, LIMITS_SCALE="100") as site:
+def injected(tmp_path_factory: pytest.TempPathFactory) -> Injected:
+    return Injected(tmp_path_factory.mktemp("injected"))
+
+
+@pytest.fixture(scope="module")
+def site(origins: dict[str, Files], injected: Injected) -> Iterator[Site]:
+    named = origins["named"].origin
+    with Site(CORS_ORIGINS=named, LIMITS_SCALE="100", **injected.env) as site:
         for files in origins.values():
             files.accounts = site.origin
         yield site
@@ -185,8 +192,8 @@ def test_a_name_that_is_a_script_is_text(
     expect(page.locator("#account img, #account script")).to_have_count(0)
 
 
-def test_a_script_in_the_page_reads_no_refresh_token_and_its_loot_dies_with_the_lockdown(
-    site: Site, chromium: Browser, origins: dict[str, Files]
+def test_a_script_in_the_page_reads_no_refresh_token_and_its_loot_dies_soon_or_with_a_lockdown(
+    site: Site, injected: Injected, chromium: Browser, origins: dict[str, Files]
 ) -> None:
     member(site, "bob")
     context = chromium.new_context()
@@ -210,6 +217,12 @@ def test_a_script_in_the_page_reads_no_refresh_token_and_its_loot_dies_with_the_
     basic = {"Authorization": f"Basic {pair}"}
     assert site.client().request("POST", "/api/v1/token/", headers=basic).status == 401
 
+    injected.advance(300)
+    assert status_of(site, token) == 401
+    page.reload()
+    greets(page, "bob")
+    token = next(heard for heard in page.evaluate("heard") if heard)
+    assert status_of(site, token) == 200
     lock_down(site, "bob")
     assert status_of(site, token) == 401
     assert "token_not_valid" in page.evaluate(RENEW, [api(site), {"X-Requested-With": "authsite"}])

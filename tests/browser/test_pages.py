@@ -37,6 +37,20 @@ def test_every_page_is_for_everybody_and_fits(
     assert faults == []
 
 
+def test_the_page_of_the_api_works_under_its_policy(site: Site, page: Page) -> None:
+    """Whatever the policy stops is said on the console, and fails the test."""
+    answer = page.goto(f"{site.origin}/api/v1/docs/")
+    assert answer
+    policy = answer.headers["content-security-policy"]
+    assert "unsafe-" not in policy
+    assert "default-src 'none'" in policy
+    call = page.locator(".opblock", has_text="/api/v1/me/").first
+
+    call.locator("button").first.click()
+
+    expect(call.get_by_role("button", name="Try it out")).to_be_visible()
+
+
 def test_closed_sign_up_is_for_everybody_too(site: Site, open_page: OpenPage) -> None:
     with site.second(SIGNUP="closed") as node:
         page = open_page(site, expect=(403,))

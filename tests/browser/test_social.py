@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from joserfc.jwk import ECKey
 from playwright.sync_api import Page, expect
 
 from tests.attacks.steps import sql
@@ -145,12 +147,24 @@ def test_a_provider_whose_pages_are_elsewhere_is_reached_past_the_policy_of_form
     assert (leads_on in seen) == (provider == "Away")
 
 
+TWISTS: list[dict[str, Any]] = [
+    {"claims": {"nonce": "of another"}},
+    {"claims": {"iss": "http://127.0.0.1:9"}},
+    {"claims": {"aud": "another"}},
+    {"claims": {"exp": 1}},
+    {"key": ECKey.generate_key("P-256", {"kid": "one"})},
+    {"userinfo": {"sub": "another"}},
+]
+
+
 def test_a_provider_that_is_silent_or_not_to_be_believed_is_a_plain_page(
     others: Providers, site: Site, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page, before = open_page(site, expect=(400,)), people(site)
-    monkeypatch.setattr(others.twisted, "claims", {"nonce": "of another"})
-    for provider in ("Silent", "Twisted"):
+    own = vars(others.twisted).copy()
+    for provider, wrong in (("Silent", {}), *(("Twisted", wrong) for wrong in TWISTS)):
+        for name, value in (own | wrong).items():
+            monkeypatch.setattr(others.twisted, name, value)
         page.goto(f"{LOGIN}?next=/accounts/sessions/")
         began = time.monotonic()
         go_to(page, provider)
