@@ -8,6 +8,7 @@ from accounts.kernel.issuers import LONGEST_ISSUER, Issuer
 
 LONGEST_SUBJECT = 255
 LONGEST_LABEL = 254
+SHORT_SUBJECT = 24
 
 
 class Identity(models.Model):
@@ -32,7 +33,12 @@ class Identity(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.site} ({self.label})" if self.label else self.site
+        return f"{self.site} ({self.known_as})"
+
+    @property
+    def known_as(self) -> str:
+        """What tells it from others of the same site."""
+        return self.label or self.subject[:SHORT_SUBJECT]
 
     @property
     def configured(self) -> Issuer | None:

@@ -98,9 +98,9 @@ def _openid_provider(entry: Any) -> Issuer:
         raise ValueError("has an id that is not of a-z, 0-9 and -, at most 40")
     if not _is_issuer(entry["issuer"]):
         raise ValueError(f"{entry['id']}: the issuer is no https address without query or fragment")
-    if entry["issuer"] == GOOGLE:
-        # What is special about it would be missing.
-        raise ValueError(f"{entry['id']}: Google has settings of its own")
+    if entry["issuer"] in ISSUERS.values():
+        # What is special about it would be missing, and its people would be that one's.
+        raise ValueError(f"{entry['id']}: that issuer has settings of its own")
     further = entry.get("origins", [])
     if not isinstance(further, list) or not all(map(_is_origin, further)):
         raise ValueError(f"{entry['id']}: origins is a list such as https://login.example.org")

@@ -32,13 +32,17 @@ class LinkSpent(PublicError):
 
 @dataclass(frozen=True)
 class Effects:
-    """What a lockdown ends (sign-ins, API keys), drops, and puts back (an address, or nothing)."""
+    """What a lockdown ends (sign-ins, API keys), drops, and puts back (an address, or nothing).
+
+    ``by_mail``: whether a mail leads back in; if not, a site that the account is connected with.
+    """
 
     sessions: int
     keys: int
     dropped: list[Address]
     identities: list[Identity]
     primary: str
+    by_mail: bool
 
 
 def effects(user: User, notice: Notice | None = None) -> Effects:
@@ -50,14 +54,19 @@ def effects(user: User, notice: Notice | None = None) -> Effects:
     at = notice.row.at if notice else clock.now()
     rows = list(user.addresses.all())
     established = notices.established(user, rows, at)
+    newcomers = _newcomers(user, at)
     keeper = _keeper(user, established, notice)
+    if keeper == user.email and not established and _has_other(user, newcomers):
+        # Perhaps a thief's, and the owner has another way back.
+        keeper = ""
     dropped = [row for row in rows if row not in established and row.address != keeper]
     return Effects(
         sessions.live(user).count(),
         apikeys.of(user).count(),
         dropped,
-        _newcomers(user, at),
+        newcomers,
         keeper if keeper != user.email else "",
+        bool(keeper),
     )
 
 
@@ -74,6 +83,10 @@ def lock_down(user: User, source: Source, notice: Notice | None = None) -> None:
     if found.primary:
         users.give_back_address(owner, found.primary)
         record(owner, events.PRIMARY_CHANGED, source, detail=found.primary)
+    elif owner.email and not found.by_mail:
+        # From here on nothing is told to it.
+        owner.email = ""
+        owner.save(update_fields=["email"])
     for row in found.dropped:
         record(owner, events.ADDRESS_REMOVED, source, detail=row.address)
     for identity in found.identities:
@@ -106,8 +119,12 @@ def _newcomers(user: User, at: datetime) -> list[Identity]:
     """
     since = max(user.date_joined + users.AT_ONCE, at - notices.ESTABLISHED)
     new = [row for row in identities.of(user) if row.connected_at > since]
-    is_all = not [row for row in identities.usable(user) if row not in new]
-    return [] if is_all and not user.email else new
+    return new if user.email or _has_other(user, new) else []
+
+
+def _has_other(user: User, newcomers: list[Identity]) -> bool:
+    """Whether an identity that opens the account stays."""
+    return any(row not in newcomers for row in identities.usable(user))
 
 
 def _keeper(user: User, established: list[Address], notice: Notice | None) -> str:

@@ -52,4 +52,6 @@ def _ask(request: HttpRequest, user: User, notice: Notice | None = None) -> Http
 
 def _done(request: HttpRequest, user: User) -> HttpResponse:
     current.forget(request, user)
-    return render(request, "accounts/lockdown/done.html", {"owner": user})
+    # As it is now: the address may be gone.
+    owner = User.objects.get(pk=user.pk)
+    return render(request, "accounts/lockdown/done.html", {"owner": owner})

@@ -15,6 +15,7 @@ from accounts.kernel.places import Place
 from accounts.kernel.proofs import FACTORS, Proof
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.users.models import User
+from accounts.users.services import Outdated
 
 # A use is noted at most this often, by one UPDATE: no write a request. An idle end may therefore
 # come that much earlier than the setting says, never later.
@@ -82,6 +83,13 @@ def is_live(login: LoginSession) -> bool:
 def live(user: User) -> QuerySet[LoginSession]:
     """Where ``user`` is signed in, last used first."""
     return LoginSession.objects.filter(_live(), user=user).order_by("-used_at")
+
+
+def hold(session_id: uuid.UUID | None) -> None:
+    """Keep a session as it is until the transaction ends; ``Outdated`` if it's over."""
+    rows = LoginSession.objects.select_for_update().filter(_live())
+    if session_id is None or not rows.filter(pk=session_id):
+        raise Outdated
 
 
 def note_use(login: LoginSession, place: Place) -> None:

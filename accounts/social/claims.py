@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.core.exceptions import ValidationError
 
+from accounts.identities.models import SHORT_SUBJECT
 from accounts.users import addresses, names
 
 
@@ -33,6 +34,11 @@ class Claim:
     def label(self) -> str:
         """What its owner knows it by. It stands in mails of ours: no free text of a stranger's."""
         return self.address or names.suggest(self.username)
+
+    @property
+    def known_as(self) -> str:
+        """What tells it from others of the same site."""
+        return self.label or self.subject[:SHORT_SUBJECT]
 
 
 def address_of(value: object) -> str:

@@ -21,6 +21,12 @@ LIFE = timedelta(hours=1)
 LONGEST = timedelta(days=1)
 AGAIN = timedelta(seconds=30)
 TROUBLE = (requests.RequestException, outside.Unreachable, ValueError)
+# Of a key: its public members, and no more. With a private one PyJWT would compute, for as long as
+# its numbers are long, and no other thread would go on.
+MEMBERS = ("kty", "kid", "use", "alg", "crv", "x", "y", "n", "e")
+# In base 64: 8192 bits, and the exponent of FIPS 186-5.
+LONGEST_MEMBER, LONGEST_EXPONENT = 1366, 43
+LEAST_RSA_BITS = 2048
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
@@ -41,6 +47,7 @@ class Metadata:
     keys_at: datetime | None = None
     # When to ask again, after it couldn't be reached.
     again_at: datetime | None = None
+    keys_again_at: datetime | None = None
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
@@ -50,18 +57,31 @@ class Metadata:
         return self.values.get(name)
 
     def key(self, key_id: str | None, algorithm: str) -> PyJWK:
-        """The key that signs as ``key_id``; :class:`Unusable`."""
-        now = clock.now()
-        age = now - self.keys_at if self.keys_at else LIFE
-        if age >= LIFE or (self._pick(key_id) is None and age >= AGAIN):
-            self._fetch_keys(now)
+        """The key that signs as ``key_id`` by ``algorithm``; :class:`Unusable`."""
+        if self._wants_keys(key_id, clock.now()):
+            self._fetch_keys(clock.now())
         if (key := self._pick(key_id)) is None:
             raise Unusable("unknown key")
         # A key that doesn't say for which is for any that its kind can do.
-        return PyJWK(key, algorithm=key.get("alg", algorithm))
+        if key.get("alg", algorithm) != algorithm:
+            raise Unusable("another algorithm")
+        made = PyJWK(key, algorithm=algorithm)
+        if made.key_type == "RSA" and made.key.key_size < LEAST_RSA_BITS:
+            raise Unusable("weak key")
+        return made
+
+    def _wants_keys(self, key_id: str | None, now: datetime) -> bool:
+        if self.keys_at is None or now >= self.keys_at + LONGEST:
+            return True
+        if self.keys_again_at and now < self.keys_again_at:
+            return False
+        age = now - self.keys_at
+        return age >= LIFE or (self._pick(key_id) is None and age >= AGAIN)
 
     def _fetch_keys(self, now: datetime) -> None:
         """Those that can't be had now are still good that were for the last day."""
+        # Not again by whoever comes next, also if this one is cut off.
+        self.keys_again_at = now + AGAIN
         try:
             self.keys, self.keys_at = _keys(fetch(self, self["jwks_uri"])), now
         except TROUBLE:
@@ -78,21 +98,27 @@ class Metadata:
 _known: dict[str, Metadata] = {}
 
 
+def known(issuer: str) -> Metadata | None:
+    """What it has said lately, if it has."""
+    found = _known.get(issuer)
+    return found if found and clock.now() < (found.again_at or found.at + LIFE) else None
+
+
 def of(issuer: str) -> Metadata:
     """What ``issuer`` says of itself. Within :func:`outside.talk`, for it may have to be asked."""
-    known, now = _known.get(issuer), clock.now()
-    if known and now < (known.again_at or known.at + LIFE):
-        return known
+    if young := known(issuer):
+        return young
+    old, now = _known.get(issuer), clock.now()
     try:
         new = _discover(issuer, now)
     except TROUBLE:
-        if known is None or now >= known.at + LONGEST:
+        if old is None or now >= old.at + LONGEST:
             raise
         # Not again by whoever comes next.
-        known.again_at = now + AGAIN
-        return known
-    if known and known["jwks_uri"] == new["jwks_uri"]:
-        new.keys, new.keys_at = known.keys, known.keys_at
+        old.again_at = now + AGAIN
+        return old
+    if old and old["jwks_uri"] == new["jwks_uri"]:
+        new.keys, new.keys_at = old.keys, old.keys_at
     _known[issuer] = new
     return new
 
@@ -138,5 +164,12 @@ def _keys(found: Any) -> dict[str, dict[str, Any]]:
     keys = found.get("keys") if isinstance(found, dict) else None
     if not isinstance(keys, list):
         raise Unusable("keys")
-    usable = [key for key in keys if isinstance(key, dict) and key.get("kty") != "oct"]
-    return {str(key.get("kid", "")): key for key in usable if key.get("use", "sig") == "sig"}
+    public = [{name: key[name] for name in MEMBERS if name in key} for key in keys if _is_ours(key)]
+    return {str(key.get("kid", "")): key for key in public}
+
+
+def _is_ours(key: Any) -> bool:
+    if not isinstance(key, dict) or key.get("kty") == "oct" or key.get("use", "sig") != "sig":
+        return False
+    lengths = {name: len(str(key.get(name, ""))) for name in ("n", "e", "x", "y")}
+    return max(lengths.values()) <= LONGEST_MEMBER and lengths["e"] <= LONGEST_EXPONENT

@@ -53,7 +53,8 @@ class OpenID(Provider):
 
     def authorize_url(self, attempt: Attempt, state: str) -> str:
         try:
-            self.adapter.found = outside.talk(self.key, lambda: metadata.of(self.issuer))
+            known = metadata.known(self.issuer)
+            self.adapter.found = known or outside.talk(self.key, lambda: metadata.of(self.issuer))
             return super().authorize_url(attempt, state)
         except GARBAGE as error:
             raise Failed from error
@@ -125,7 +126,6 @@ class OpenID(Provider):
         facts = {**more, **token}
         # An address and whether it's verified, from the same hand.
         mail = token if "email" in token else more
-        at = token.get("auth_time")
         return Claim(
             self.issuer,
             subject_of(token["sub"]),
@@ -133,12 +133,19 @@ class OpenID(Provider):
             is_verified=self.is_verified({"hd": token.get("hd"), **mail}),
             username=text_of(facts.get("preferred_username") or facts.get("nickname")),
             name=text_of(facts.get("name")),
-            signed_in_at=datetime.fromtimestamp(at, UTC) if type(at) is int else None,
+            signed_in_at=_moment(token.get("auth_time")),
         )
 
     def is_verified(self, facts: dict[str, Any]) -> bool:
         """A boolean and no word: "false" is true to Python."""
         return facts.get("email_verified") is True
+
+
+def _moment(at: object) -> datetime | None:
+    """A number, also a fraction (RFC 7519 section 2), and no boolean."""
+    if isinstance(at, bool) or not isinstance(at, int | float):
+        return None
+    return datetime.fromtimestamp(at, UTC)
 
 
 def _is_same(sent: object, nonce: str) -> bool:

@@ -31,6 +31,8 @@ LONGEST_ANSWER = 1_000_000
 # A provider that hangs must hold neither all the threads that serve people nor the other providers.
 MOST_AT_ONCE = 8
 MOST_WITH_ONE = 4
+# A few more wait for that many seconds until one is through.
+MOST_WAITING, WAIT = 4, 1.5
 # Seconds for which one that hasn't answered isn't asked again.
 PAUSE = 3
 # Addresses of the other kind that an IPv6 address leads to (RFC 6052).
@@ -40,6 +42,7 @@ GIVEN_OUT = IPv6Network("2000::/3")
 
 _slots = BoundedSemaphore(MOST_AT_ONCE)
 _slots_of: dict[str, BoundedSemaphore] = {}
+_waiting = BoundedSemaphore(MOST_WAITING)
 _silent_until: dict[str, float] = {}
 _threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="provider")
 
@@ -87,13 +90,13 @@ def talk[T](provider: str, call: Callable[[], T]) -> T:
     """
     if time.monotonic() < _silent_until.get(provider, 0):
         raise Unreachable
+    conversation = Conversation(time.monotonic() + SECONDS)
     own = _slots_of.setdefault(provider, BoundedSemaphore(MOST_WITH_ONE))
-    if not own.acquire(blocking=False):
+    if not _take(own):
         raise Busy(1)
-    if not _slots.acquire(blocking=False):
+    if not _take(_slots):
         own.release()
         raise Busy(1)
-    conversation = Conversation(time.monotonic() + SECONDS)
     context = copy_context()
     context.run(_conversation.set, conversation)
     future = _threads.submit(context.run, call)
@@ -101,7 +104,7 @@ def talk[T](provider: str, call: Callable[[], T]) -> T:
     future.add_done_callback(lambda _future: own.release())
     future.add_done_callback(lambda _future: _slots.release())
     try:
-        return future.result(SECONDS)
+        return future.result(conversation.left)
     except TimeoutError:
         conversation.cut()
         _silent_until[provider] = time.monotonic() + PAUSE
@@ -109,6 +112,18 @@ def talk[T](provider: str, call: Callable[[], T]) -> T:
     except requests.Timeout:
         _silent_until[provider] = time.monotonic() + PAUSE
         raise
+
+
+def _take(slots: BoundedSemaphore) -> bool:
+    """Whether there is one, now or soon; not too many wait for it."""
+    if slots.acquire(blocking=False):
+        return True
+    if not _waiting.acquire(blocking=False):
+        return False
+    try:
+        return slots.acquire(timeout=WAIT)
+    finally:
+        _waiting.release()
 
 
 @contextlib.contextmanager

@@ -60,7 +60,8 @@ GARBAGE = (
     AttributeError,
     OSError,
     OverflowError,
-    RecursionError,
+    # Of a structure that is too deep, or of something that a library hasn't got.
+    RuntimeError,
 )
 
 

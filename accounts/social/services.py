@@ -19,6 +19,7 @@ from accounts.kernel.languages import spoken
 from accounts.kernel.places import Place
 from accounts.kernel.proofs import Method
 from accounts.kernel.signals import credentials_changed
+from accounts.sessions import services as sessions
 from accounts.social.claims import Claim
 from accounts.throttle.limits import SIGNUP_EVERYONE, SIGNUP_SUBSCRIBER
 from accounts.throttle.services import spend
@@ -111,10 +112,12 @@ def owner_of(claim: Claim) -> User | None:
 def connect(user: User, claim: Claim, source: Source) -> bool:
     """Let the identity of ``claim`` open the account of ``user``; whether it is new.
 
-    Every other sign-in ends. :class:`ConnectedElsewhere`, ``Outdated``.
+    Every other sign-in ends. :class:`ConnectedElsewhere`, ``Outdated``: also if the sign-in of
+    ``source`` was ended while the provider was asked.
     """
     with transaction.atomic():
         owner = users.hold(user)
+        sessions.hold(source.session)
         if identity := identities.find(claim.issuer, claim.subject):
             if identity.user_id != owner.pk:
                 raise ConnectedElsewhere
@@ -175,9 +178,7 @@ def _known(identity: Identity, source: Source) -> User:
         raise LockedDown
     if user.is_locked_down and user.is_active:
         # Without an address there is no mail by which it could be opened again: by this, then.
-        with transaction.atomic():
-            twofactor.drop_newcomers(user, source)
-            users.unlock(user)
+        users.unlock(user)
     identities.note_use(identity)
     return user
 

@@ -158,7 +158,12 @@ def _sign_in(
 def _connect(request: HttpRequest, provider: Provider, claim: Claim) -> HttpResponse:
     if not fresh.is_fresh(request, acts=True):
         return _ask_for_proof()
-    return _connected(request, claim, provider.name, "connections")
+    if identities.find(claim.issuer, claim.subject):
+        return _connected(request, claim, provider.name, "connections")
+    # Somebody else may be signed in there, in this very browser: its owner sees who, and says.
+    user = login_of(request).user
+    stash.put(request, claim, reverse("connections"), begun_by=str(user.pk))
+    return redirect("provider_confirm")
 
 
 def _connected(request: HttpRequest, claim: Claim, name: str, then: str) -> HttpResponse:
@@ -211,17 +216,15 @@ def _is_anew(claim: Claim, attempt: Attempt) -> bool:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def confirm(request: HttpRequest) -> HttpResponseBase:
-    """After the sign-in to the account that an address belongs to: connect, or don't."""
+    """What somebody has come back with, or what was found to be theirs: connect it, or don't."""
     kept = stash.get(request)
     if kept is None:
         return redirect("connections")
-    claim, next_url = kept
-    name = _name_of(claim.issuer)
-    user = login_of(request).user
-    if name is None or services.owner_of(claim) != user:
+    claim, next_url, name = kept.claim, kept.next_url, _name_of(kept.claim.issuer)
+    if name is None or not kept.is_for(login_of(request).user):
         stash.drop(request)
         sentence = _("%(address)s isn’t an address of this account. Nothing was connected.")
-        messages.error(request, sentence % {"address": claim.address})
+        messages.error(request, sentence % {"address": claim.known_as})
         return redirect(next_url or "home")
     if not fresh.is_fresh(request):
         return fresh.ask(request)
@@ -294,5 +297,4 @@ def _failed(
 
 def _name_of(issuer: str) -> str | None:
     """What people call it, if it's configured."""
-    names = {known.issuer: known.name for known in settings.AUTHSITE.issuers}
-    return names.get(issuer)
+    return {known.issuer: known.name for known in settings.AUTHSITE.issuers}.get(issuer)

@@ -6,6 +6,7 @@ It asks nobody for a password. Never put it anywhere but on your own machine.
 import base64
 import html
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -86,6 +87,10 @@ class Issuer:
 
     def answer(self, who: str, asked: dict[str, str]) -> str:
         """Where the browser goes with a code, or with a refusal."""
+        there = asked.get("redirect_uri", "")
+        if not re.fullmatch(r"http://localhost:\d+/accounts/oidc/demo/login/callback/", there):
+            # Any page can send a form here.
+            return "/"
         back = {"state": asked.get("state", ""), "iss": self.url}
         if who in PEOPLE:
             code = secrets.token_urlsafe(24)
@@ -93,7 +98,7 @@ class Issuer:
             back["code"] = code
         else:
             back["error"] = "access_denied"
-        return f"{asked.get('redirect_uri', '/')}?{urlencode(back)}"
+        return f"{there}?{urlencode(back)}"
 
     def exchange(self, form: dict[str, str], authorization: str) -> dict[str, Any] | None:
         """Tokens for a code, once."""

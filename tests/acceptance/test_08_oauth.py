@@ -131,7 +131,10 @@ def test_8_5_a_provider_that_hangs_gives_a_plain_page_within_five_seconds(
 def test_8_6_connect_and_disconnect(op: OpenIDProvider, clock: Clock) -> None:
     alice = make_user("alice")
     client = signed_in(alice)
-    assert through(client, op, Person("a"), act="connect").url == CONNECTIONS
+    assert through(client, op, Person("a", "a@example.org"), act="connect").url == CONFIRM
+    assert "signs in there as <bdi>a@example.org</bdi>" in client.get(CONFIRM).text
+    assert not Identity.objects.exists()
+    assert client.post(CONFIRM, {"connect": "1"}).url == CONNECTIONS
     page = client.get(CONNECTIONS).text
     assert "<strong>Acme</strong>" in page
     disconnect = {"disconnect": Identity.objects.get().pk}
@@ -164,7 +167,7 @@ def test_8_6_the_last_way_in_stays_until_a_password_is_set_by_going_back_to_the_
     assert through(client, op, act="prove", next=set_page).url.startswith(
         "/accounts/reauthenticate/"
     )
-    op.signed_in_at = clock.now().timestamp()
+    op.signed_in_at = clock.now().timestamp() + 0.5
     url = go(client, act="prove", next=set_page)
     assert "prompt=login" in url
     assert "max_age=0" in url

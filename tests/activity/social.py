@@ -1,30 +1,23 @@
 """Every kind of event of sign-ins with other sites, as real requests bring it about."""
 
-import contextlib
-
 from accounts.identities.models import Identity
 from tests.activity.steps import Scene, Way
 from tests.support.openid_provider import OpenIDProvider
-from tests.support.social import come_back, configured, go
-
-# At the provider: from the one step to the other.
-THERE: list[tuple[OpenIDProvider, str]] = []
+from tests.support.social import configured, through
 
 
-def go_there(scene: Scene) -> None:
-    op = OpenIDProvider().__enter__()
-    configured(scene.settings, op.setting())
-    THERE.append((op, go(scene.here, act="connect")))
+def come_with_an_identity(scene: Scene) -> None:
+    with OpenIDProvider() as op:
+        configured(scene.settings, op.setting())
+        through(scene.here, op, act="connect")
 
 
 def connect(scene: Scene) -> None:
-    op, url = THERE.pop()
-    with contextlib.closing(op):
-        come_back(scene.here, op.answer(url))
+    scene.here.post("/accounts/3rdparty/confirm/", {"connect": "1"})
 
 
-def go_and_connect(scene: Scene) -> None:
-    go_there(scene)
+def come_and_connect(scene: Scene) -> None:
+    come_with_an_identity(scene)
     connect(scene)
 
 
@@ -33,6 +26,6 @@ def disconnect(scene: Scene) -> None:
 
 
 SOCIAL_WAYS = {
-    "provider_connected": Way(connect, proof="pwd mail", prepare=go_there),
-    "provider_disconnected": Way(disconnect, proof="pwd mail", prepare=go_and_connect),
+    "provider_connected": Way(connect, proof="pwd mail", prepare=come_with_an_identity),
+    "provider_disconnected": Way(disconnect, proof="pwd mail", prepare=come_and_connect),
 }

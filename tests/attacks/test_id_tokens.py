@@ -3,6 +3,7 @@
 import hmac
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -197,6 +198,61 @@ def test_a_secret_that_is_published_as_a_key_signs_nothing(op: OpenIDProvider) -
 )
 def test_a_key_for_something_else_signs_nothing(op: OpenIDProvider, use: Json, good: bool) -> None:
     op.published = ECKey.generate_key("P-256", {"kid": "one", **use})
+    if good:
+        assert through(Client(), op).url == "/"
+    else:
+        refused(op)
+
+
+def rsa(bits: int) -> RSAKey:
+    with warnings.catch_warnings(action="ignore"):
+        return RSAKey.generate_key(bits, {"kid": "one", "use": "sig"})
+
+
+LONG = encoded(b"\xff" * 20_000)
+ODD_KEYS: dict[str, Json] = {
+    "no algorithm": {"alg": "none"},
+    "another algorithm": {"alg": "ES384"},
+    "an algorithm that is none": {"alg": ["ES256"]},
+    "an endless number": {"x": LONG},
+    "an endless key of another kind": {"kty": "RSA", "n": LONG, "e": "AQAB"},
+    "an endless exponent": {"kty": "RSA", "n": encoded(b"\xff" * 256), "e": LONG[:1000]},
+    "a curve that isn't": {"crv": "P-999"},
+    "no curve": {"crv": None},
+}
+
+
+@pytest.mark.parametrize("case", ODD_KEYS)
+def test_an_odd_key_of_the_provider_is_its_fault_and_holds_nobody_up(
+    op: OpenIDProvider, case: str
+) -> None:
+    key = op.published.as_dict(private=False) | ODD_KEYS[case]
+    op.instead["/jwks"] = lambda request: send(request, json.dumps({"keys": [key]}).encode())
+    began = time.monotonic()
+
+    refused(op)
+
+    assert time.monotonic() - began < 5
+
+
+def test_a_private_key_that_is_published_is_not_computed_with(op: OpenIDProvider) -> None:
+    """PyJWT would find its primes, in Python, whatever the lengths: all threads stand still."""
+    key = rsa(2048).as_dict(private=False) | {"d": encoded(b"\xff" * 3000)}
+    op.instead["/jwks"] = lambda request: send(request, json.dumps({"keys": [key]}).encode())
+    forge(op, {"alg": "RS256"}, {}, unsigned)
+    began = time.monotonic()
+
+    refused(op)
+
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("bits, good", [(1024, False), (2048, True)])
+def test_an_rsa_key_has_2048_bits_at_least(op: OpenIDProvider, bits: int, good: bool) -> None:
+    """RFC 7518 section 3.3."""
+    op.published, op.key = rsa(bits), OTHER
+    forge(op, {"alg": "RS256"}, {}, by(algorithm="RS256"))
+
     if good:
         assert through(Client(), op).url == "/"
     else:

@@ -7,7 +7,9 @@ import pytest
 from django.apps import apps
 from django.test import Client
 
+from accounts.addresses.models import PendingAddress
 from accounts.identities.models import Identity
+from accounts.social import services
 from accounts.users.models import PendingSignup, User
 from tests.acceptance.steps import (
     CONFIRM,
@@ -196,7 +198,9 @@ def test_a_claim_waits_for_half_an_hour(alone: OpenIDProvider, clock: Clock) -> 
 def test_an_identity_of_one_person_is_connected_with_no_other(alone: OpenIDProvider) -> None:
     through(Client(), alone, Person("alice-1", username="alice"))
 
-    through(signed_in(make_user("mallory")), alone, act="connect")
+    mallory = signed_in(make_user("mallory"))
+    through(mallory, alone, act="connect")
+    mallory.post(TO_CONFIRM, {"connect": "1"})
 
     assert owners() == [("alice", "alice-1")]
 
@@ -205,6 +209,7 @@ def test_a_fresh_proof_is_by_ones_own_identity(alone: OpenIDProvider, clock: Clo
     through(Client(), alone, Person("alice-1", username="alice"))
     mallory, mine = signed_in(make_user("mallory")), Person("mallory-1")
     through(mallory, alone, mine, act="connect")
+    mallory.post(TO_CONFIRM, {"connect": "1"})
     clock.advance(minutes=11)
     alone.signed_in_at = clock.now().timestamp()
 
@@ -222,6 +227,54 @@ def test_the_second_factor_is_asked_after_the_provider(alone: OpenIDProvider) ->
     assert through(browser, alone, ALICE).url == CHALLENGE
 
     assert not is_signed_in(browser)
+
+
+def test_a_thiefs_address_at_an_account_without_one_does_not_outlive_a_lockdown(
+    alone: OpenIDProvider, clock: Clock
+) -> None:
+    """Or the only way back in would be a mail to the thief."""
+    thief, frank = Client(), Person("frank-1", username="frank")
+    through(thief, alone, frank)
+    clock.advance(days=30)
+    alone.signed_in_at = clock.now().timestamp()
+    through(thief, alone, frank)
+    thief.post("/accounts/email/", {"email": "mallory@example.org"})
+    typed = {"confirm": PendingAddress.objects.get().pk, "code": code_in(mail_to("mallory").body)}
+    thief.post("/accounts/email/", typed)
+    assert User.objects.get().email == "mallory@example.org"
+    owner = Client()
+    through(owner, alone, frank)
+
+    page = owner.get("/accounts/lockdown/").text
+    assert "<bdi>mallory@example.org</bdi> is removed" in page
+    assert "No mail can lead back in" in page
+    done = owner.post("/accounts/lockdown/").text
+
+    assert "Then sign in with one of them." in done
+    assert User.objects.get().email == ""
+    assert not is_signed_in(thief)
+    through(owner, alone, frank)
+    assert is_signed_in(owner)
+
+
+def test_a_connect_under_way_is_nothing_when_its_sign_in_has_been_ended(
+    alone: OpenIDProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = make_user("alice")
+    thief, owner = signed_in(alice), signed_in(alice)
+    through(thief, alone, Person("mallory-1"), act="connect")
+    connect = services.connect
+
+    def ended_meanwhile(*args: Any) -> bool:
+        owner.post("/accounts/sessions/", {"others": "1"})
+        return connect(*args)
+
+    monkeypatch.setattr(services, "connect", ended_meanwhile)
+    thief.post(TO_CONFIRM, {"connect": "1"})
+
+    assert not is_signed_in(thief)
+    assert owners() == []
+    assert is_signed_in(owner)
 
 
 def test_whoever_is_switched_off_is_not_let_in(alone: OpenIDProvider) -> None:

@@ -15,6 +15,7 @@ from tests.support.services import Postgres
 
 GO = "/accounts/oidc/acme/login/"
 BACK = f"{GO}callback/?"
+CONFIRM = "/accounts/3rdparty/confirm/"
 
 
 type Race = Callable[[Nodes, OpenIDProvider, str], None]
@@ -91,7 +92,11 @@ def eight_people_connect_one_identity(nodes: Nodes, op: OpenIDProvider, name: st
     owners = [confirmed(nodes, f"{name}{i}") for i in range(AT_ONCE)]
     paths = [way_back(op, owner, Person(name), act="connect") for owner in owners]
 
-    answers = together(AT_ONCE, lambda i: owners[i].get(paths[i]))
+    for owner, path in zip(owners, paths, strict=True):
+        assert owner.get(path).location == CONFIRM
+    tokens = [owner.csrf(CONFIRM) for owner in owners]
+
+    answers = together(AT_ONCE, lambda i: owners[i].post(CONFIRM, {"connect": "1"}, csrf=tokens[i]))
 
     assert faults(answers) == []
     assert {(a.status, a.location) for a in answers} == {(302, "/accounts/3rdparty/")}

@@ -131,6 +131,8 @@ def test_who_is_inside_connects_after_a_fresh_proof_and_disconnects(site: Site, 
     press(page, "Go on")
     go_to(page, "Rival")
     show(page, "carol.nowhere", "Rival")
+    sees(page, "Connect Rival with your account?")
+    press(page, "Connect")
     says(page, "You can sign in with Rival now.")
     go_to(page, "Rival")
     says(page, "That is connected with your account already.")
@@ -194,6 +196,7 @@ def test_after_a_lockdown_a_provider_connected_lately_is_gone_and_the_other_wait
     page.goto(CONNECTIONS)
     go_to(page, "Rival")
     show(page, "mallory.nowhere", "Rival")
+    press(page, "Connect")
     says(page, "You can sign in with Rival now.")
 
     page.goto(notice_link(site, "frank", about="with another site was connected"))

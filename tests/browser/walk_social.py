@@ -63,10 +63,14 @@ def being_connected(page: Page, username: str) -> Iterator[str]:
 
 def connected(page: Page, site: Site, username: str) -> Iterator[str]:
     go_to(page)
+    sees(page, "Connect Acme with your account?")
+    yield "Connect it?"
+    press(page, "Connect")
     says(page, "You can sign in with Acme now.")
     yield "Sign-in with other sites"
     go_to(page, "Rival")
     show(page, f"{username}{LONG_NAME}.unverified", "Rival")
+    press(page, "Connect")
     says(page, LONG_NAME)
     yield "Sign-in with other sites"
     grow_stale(site)

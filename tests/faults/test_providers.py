@@ -22,6 +22,7 @@ from django.test import Client
 
 from accounts.social import metadata, outside
 from accounts.users.models import User
+from tests.conftest import Clock
 from tests.faults.test_mail import within
 from tests.support.client import together
 from tests.support.openid_provider import OpenIDProvider, send
@@ -207,8 +208,41 @@ def test_four_wait_for_a_provider_that_hangs_and_nobody_else_does(op: OpenIDProv
 
     assert [code for code, _seconds in answers] == [400] * outside.MOST_WITH_ONE + [429, 200]
     assert max(seconds for _code, seconds in answers) < SOON
-    assert max(seconds for _code, seconds in answers[-2:]) < 1
+    assert max(seconds for _code, seconds in answers[-2:]) < outside.WAIT + 1
     assert op.count(PATHS[0]) == outside.MOST_WITH_ONE
+
+
+@pytest.mark.django_db
+def test_a_few_more_than_four_at_once_are_all_served(op: OpenIDProvider) -> None:
+    """A healthy provider takes its time, too; and a state is good once."""
+
+    def find_out() -> float:
+        time.sleep(0.2)
+        return time.monotonic()
+
+    answers = together(outside.MOST_WITH_ONE + 2, lambda _i: outside.talk("acme", find_out) > 0)
+
+    assert answers == [True] * (outside.MOST_WITH_ONE + 2)
+
+
+@pytest.mark.django_db
+def test_keys_that_are_known_do_while_new_ones_cannot_be_had(
+    op: OpenIDProvider, clock: Clock
+) -> None:
+    assert through(Client(), op).url == "/"
+    clock.advance(hours=2)
+    op.instead["/jwks"] = lambda _request: time.sleep(SOON)
+    assert through(Client(), op).url == "/"
+    outside._silent_until.clear()
+    asked = op.count("/jwks")
+
+    started = time.monotonic()
+    assert through(Client(), op).url == "/"
+
+    assert time.monotonic() - started < 2
+    assert op.count("/jwks") == asked
+    clock.advance(days=1)
+    assert through(Client(), op).status_code == 400
 
 
 def drip(answer: bytes) -> Trouble:

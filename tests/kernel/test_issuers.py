@@ -44,6 +44,7 @@ FAULTS: list[tuple[Any, str]] = [
         )
     ),
     ([ACME, ACME | {"issuer": "https://other.example"}], "has an id twice"),
+    ([ACME | {"issuer": "https://github.com"}], "acme: that issuer has settings of its own"),
     ([ACME | {"issuer": "http://acme.example"}], ": an issuer is not https"),
 ]
 

@@ -155,7 +155,7 @@ class OpenIDProvider:
             "nonce": grant.asked["nonce"],
         }
         if "max_age" in grant.asked or self.signed_in_at:
-            right["auth_time"] = int(self.signed_in_at or now)
+            right["auth_time"] = self.signed_in_at or now
         key = self.key or self.published
         header = _over({"alg": "ES256", "kid": "one"}, self.header)
         algorithms = [header["alg"]]
