@@ -28,7 +28,6 @@ from accounts.kernel.readers import (
 DATA_DIR = Path("var")
 # A key that has stopped signing is published until its last token has ended.
 LONGEST_ACCESS_TOKEN = 3600
-WEAK = "weak: at least 50 varied characters, made by make_secret"
 
 
 def knob(
@@ -87,7 +86,8 @@ class Config:
     )
     email_url: str = knob(
         "Outgoing mail: `smtp://user:password@host:587` (STARTTLS), `smtps://…:465`, "
-        "`smtp+plain://…:25` (no TLS), or `file:///folder`, one file a mail. "
+        "`smtp+plain://…:25` (no TLS; in production on this machine only), or `file:///folder`, "
+        "one file a mail. "
         "In development `DATA_DIR/mail`.",
         address("smtp", "smtps", "smtp+plain", "file"),
         secret=True,
@@ -226,7 +226,12 @@ class Config:
         whole(36500, least=30),
         default=365,
     )
-    limits_scale: float = knob("Multiplies every limit (load tests).", scale, default=1.0)
+    limits_scale: float = knob(
+        "Multiplies every limit, for load tests: above 1 in development, or where ORIGIN is "
+        "`.localhost`, only.",
+        scale,
+        default=1.0,
+    )
 
     @property
     def development(self) -> bool:
@@ -263,29 +268,3 @@ class Config:
     def issuers(self) -> tuple[Issuer, ...]:
         """The sites that people may sign in with, in the order of their buttons."""
         return (*self.oidc_providers, *issuers.known(self))
-
-    def faults(self) -> list[str]:
-        """What makes these settings unsafe to run with, a sentence each."""
-        wrong = [
-            (not _is_strong(self.secret_key), f"SECRET_KEY is missing or {WEAK}"),
-            (
-                not all(map(_is_strong, self.secret_key_fallbacks)),
-                f"SECRET_KEY_FALLBACKS: one is {WEAK}",
-            ),
-            (not self.encryption_keys, "ENCRYPTION_KEYS is missing"),
-            (not self.origin, "ORIGIN is missing"),
-            (not self.email_url, "EMAIL_URL is missing"),
-            (not self.mail_from, "MAIL_FROM is missing"),
-            (
-                not self.development and any(o.startswith("http:") for o in self.cors_origins),
-                "CORS_ORIGINS: one is not https",
-            ),
-            *issuers.faults(self),
-            (bool(self.origin) and not (self.https or self.development), "ORIGIN is not https"),
-        ]
-        return [sentence for is_wrong, sentence in wrong if is_wrong]
-
-
-def _is_strong(secret: str) -> bool:
-    """As Django's deployment check has it (security.W009): long, varied, no template's."""
-    return len(secret) >= 50 and len(set(secret)) >= 5 and not secret.startswith("django-insecure-")

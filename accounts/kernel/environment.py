@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from accounts.kernel import secrets
 from accounts.kernel.config import DATA_DIR, Config
+from accounts.kernel.faults import faults as faults_of
 
 
 class ConfigError(Exception):
@@ -41,7 +42,7 @@ def read(environ: Mapping[str, str], root: Path) -> Config:
         if given.get("environment") == "development":
             _supply(given, folder)
         config = Config(**given)
-        faults = config.faults()
+        faults = faults_of(config)
     if faults:
         raise ConfigError(faults)
     return config

@@ -10,6 +10,9 @@ from accounts.kernel.environment import ConfigError, read
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
+# What the site writes, the database before all, is nothing for others on the machine.
+os.umask(os.umask(0o077) | 0o007)
+
 # ``manage.py`` and ``make run`` prefer development; whatever else starts the site, production.
 _preferred = {"ENVIRONMENT": os.environ.get("ENVIRONMENT_DEFAULT", "production")}
 _dotenv = {name: value or "" for name, value in dotenv_values(BASE_DIR / ".env").items()}

@@ -1,6 +1,8 @@
 """Settings are checked as a whole, and an error never repeats a secret."""
 
+import base64
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -19,7 +21,10 @@ GOOD = {
 UNSAFE = {
     "SECRET_KEY": ["short", "x" * 60, "django-insecure-" + 5 * "0123456789"],
     "SECRET_KEY_FALLBACKS": ["short"],
-    "ENCRYPTION_KEYS": ["hunter2"],
+    "ENCRYPTION_KEYS": [
+        *("hunter2", "A" * 43 + "=", base64.urlsafe_b64encode(b"hunter2 " * 4).decode()),
+        f"{encryption_key()} {'A' * 43}=",
+    ],
     "ORIGIN": [
         "http://accounts.example.org",
         "accounts.example.org",
@@ -30,11 +35,14 @@ UNSAFE = {
         *("*", "null", "app.example.org", "https://*.example.org", "https://app.example.org/x"),
         *("http://app.example.org", "https://app.example.org https://x@app.example.org"),
     ],
-    "EMAIL_URL": ["smtp://user:hunter2#x@mail:587", "smtp://user:hunter2@mail:no", "mail"],
+    "EMAIL_URL": [
+        *("smtp://user:hunter2#x@mail:587", "smtp://user:hunter2@mail:no", "mail"),
+        *("smtp+plain://user:hunter2@mail.example.org:25", "smtp+plain://192.0.2.1:25"),
+    ],
     "DATABASE_URL": ["mysql://root:hunter2@db/x", "postgres://u:hunter2#@db/x"],
     "MAIL_FROM": ["nobody", "Team <team@example.org>"],
-    "TRUSTED_PROXIES": ["everybody"],
-    "LIMITS_SCALE": ["0", "-1", "many"],
+    "TRUSTED_PROXIES": ["everybody", "0.0.0.0/0", "127.0.0.1 ::/0", "0.0.0.0/1 128.0.0.0/1"],
+    "LIMITS_SCALE": ["0", "-1", "many", "1.5", "1000"],
     "SESSION_PROTECTION": ["none", "Strong"],
     "SESSION_PROTECTION_NETWORK": ["yes"],
     "SESSION_IDLE_MINUTES": ["0", "-1"],
@@ -74,3 +82,40 @@ def test_an_ipv6_origin_keeps_its_brackets(tmp_path: Path) -> None:
     config = read(GOOD | {"ORIGIN": "https://[2001:db8::1]:8443"}, tmp_path)
 
     assert (config.hostname, config.host) == ("[2001:db8::1]", "[2001:db8::1]:8443")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"EMAIL_URL": "smtp+plain://127.0.0.1:25"},
+        {"EMAIL_URL": "smtp+plain://[::1]"},
+        {"TRUSTED_PROXIES": "127.0.0.1 10.0.0.0/8 fd00::/8 104.16.0.0/13 2400:cb00::/32"},
+        {"LIMITS_SCALE": "0.5"},
+        {"LIMITS_SCALE": "1000", "ORIGIN": "https://authsite.localhost:8443"},
+    ],
+)
+def test_what_is_right_behind_some_walls_is_taken(given: dict[str, str], tmp_path: Path) -> None:
+    read(GOOD | given, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["LIMITS_SCALE", "EMAIL_URL", "TRUSTED_PROXIES"])
+def test_development_may_have_what_production_may_not(name: str, tmp_path: Path) -> None:
+    read(GOOD | {"ENVIRONMENT": "development", name: UNSAFE[name][-1]}, tmp_path)
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o602])
+def test_a_database_that_others_on_the_machine_reach_is_refused(mode: int) -> None:
+    """In a folder that others can't enter its mode doesn't matter; pytest's own is one."""
+    with TemporaryDirectory(prefix="authsite-open-") as name:
+        folder, url = Path(name), f"sqlite:///{name}/db%20x.sqlite3"
+        file = folder / "db x.sqlite3"
+        file.touch()
+        file.chmod(mode)
+        read(GOOD | {"DATABASE_URL": url}, folder)
+
+        folder.chmod(0o711)
+        with pytest.raises(ConfigError, match="DATABASE_URL"):
+            read(GOOD | {"DATABASE_URL": url}, folder)
+
+        file.chmod(0o660)
+        read(GOOD | {"DATABASE_URL": url}, folder)

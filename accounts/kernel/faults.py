@@ -1,0 +1,102 @@
+"""What makes settings unsafe to run with: each fault a sentence that names the setting, no secret.
+
+A public site refuses what gives it away whatever else is right. What is only unwise, or right
+behind some walls, is the operator's to decide.
+"""
+
+import base64
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from stat import S_IROTH, S_IWOTH, S_IXOTH
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from accounts.kernel import issuers
+
+if TYPE_CHECKING:
+    from accounts.kernel.config import Config
+
+WEAK = "weak: at least 50 varied characters, made by make_secret"
+# Of 32 random bytes nearly all differ; of a phrase, or one byte repeated, few.
+LEAST_DIFFERENT_BYTES = 16
+# The widest private networks: 10.0.0.0/8, fc00::/7.
+WIDEST = {4: 8, 6: 7}
+
+
+def faults(config: "Config") -> list[str]:
+    """All of ``config``."""
+    found = [
+        (not _is_strong(config.secret_key), f"SECRET_KEY is missing or {WEAK}"),
+        (
+            not all(map(_is_strong, config.secret_key_fallbacks)),
+            f"SECRET_KEY_FALLBACKS: one is {WEAK}",
+        ),
+        (not config.encryption_keys, "ENCRYPTION_KEYS is missing"),
+        (
+            not all(map(_is_random, config.encryption_keys)),
+            "ENCRYPTION_KEYS: one is weak: make it by make_secret encryption-key",
+        ),
+        (not config.origin, "ORIGIN is missing"),
+        (not config.email_url, "EMAIL_URL is missing"),
+        (not config.mail_from, "MAIL_FROM is missing"),
+        *issuers.faults(config),
+        *(() if config.development else _in_public(config)),
+    ]
+    return [sentence for is_wrong, sentence in found if is_wrong]
+
+
+def _in_public(config: "Config") -> Iterator[tuple[bool, str]]:
+    """What would be convenient on a developer's machine."""
+    mail = urlsplit(config.email_url)
+    yield bool(config.origin) and not config.https, "ORIGIN is not https"
+    yield (
+        any(origin.startswith("http:") for origin in config.cors_origins),
+        "CORS_ORIGINS: one is not https",
+    )
+    # Codes and links that open accounts are in mails.
+    yield (
+        mail.scheme == "smtp+plain" and not is_loopback(mail.hostname or "localhost"),
+        "EMAIL_URL has no TLS, and the mail server is another machine: smtp:// or smtps://",
+    )
+    # Who is believed may say to be anybody: no limit would hold.
+    yield (
+        any(network.prefixlen < WIDEST[network.version] for network in config.trusted_proxies),
+        "TRUSTED_PROXIES: one is wider than networks of proxies are",
+    )
+    # A name below .localhost leads nowhere but to the machine itself (RFC 6761 section 6.3).
+    yield (
+        config.limits_scale > 1 and not is_loopback(config.hostname),
+        "LIMITS_SCALE is above 1: guesses would not be stopped",
+    )
+    yield (
+        _is_open(config.database_url),
+        "DATABASE_URL: everybody on this machine can read or change the file: chmod o= FILE",
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is the machine itself."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _is_strong(secret: str) -> bool:
+    """As Django's deployment check has it (security.W009): long, varied, no template's."""
+    return len(secret) >= 50 and len(set(secret)) >= 5 and not secret.startswith("django-insecure-")
+
+
+def _is_random(key: str) -> bool:
+    return len(set(base64.urlsafe_b64decode(key))) >= LEAST_DIFFERENT_BYTES
+
+
+def _is_open(database_url: str) -> bool:
+    """Whether it's an SQLite file that others reach and may read or change."""
+    path = Path(unquote(urlsplit(database_url).path)[1:])
+    if not database_url.startswith("sqlite:") or not path.is_file():
+        return False
+    path = path.resolve()
+    is_reached = all(folder.stat().st_mode & S_IXOTH for folder in path.parents)
+    return is_reached and bool(path.stat().st_mode & (S_IROTH | S_IWOTH))
