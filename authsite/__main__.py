@@ -1,14 +1,22 @@
 """``python -m authsite``: the site on its production server, granian."""
 
 import os
+import signal
+import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import Interfaces, SSLProtocols
 from granian.log import LogLevels
+
+from accounts.kernel.config import Config
+from authsite.server import Server, check
 
 # Argon2 leaves the interpreter while it hashes: with this many threads, and hashing bounded
 # apart, the other pages stay quick while many people sign in.
@@ -30,16 +38,51 @@ def main() -> None:
         # The address as a whole would show its password.
         sys.stdout.write(f"Mail goes out by {mail.hostname}\n")
     sys.stdout.flush()
-    Granian(
-        "authsite.wsgi:application",
-        address=config.bind,
-        port=config.port,
-        interface=Interfaces.WSGI,
-        blocking_threads=THREADS,
-        websockets=False,
-        respawn_failed_workers=True,
-        log_level=LogLevels.error,
-    ).serve()
+    with _plain_http(config):
+        server(config).serve()
+
+
+def server(config: Config) -> Server:
+    """The server, which has its port; or the end, with what is wrong."""
+    files = {"ssl_cert": config.tls_cert_file, "ssl_key": config.tls_key_file}
+    paths = {name: Path(file) for name, file in files.items() if file}
+    try:
+        check(paths.get("ssl_cert"), paths.get("ssl_key"))
+        return Server(
+            "authsite.wsgi:application",
+            address=config.bind,
+            port=config.port,
+            interface=Interfaces.WSGI,
+            blocking_threads=THREADS,
+            websockets=False,
+            respawn_failed_workers=True,
+            log_level=LogLevels.error,
+            ssl_protocol_min=SSLProtocols.tls12,
+            **paths,
+        )
+    except OSError as error:
+        sys.exit(f"authsite does not start at {config.bind}:{config.port}:\n{error}")
+
+
+@contextmanager
+def _plain_http(config: Config) -> Iterator[None]:
+    """The plain port beside the site; each ends with the other."""
+    if not config.redirect_port:
+        yield
+        return
+    plain = subprocess.Popen([sys.executable, "-m", "authsite.plain"])
+
+    def watch() -> None:
+        plain.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        plain.terminate()
+        code = plain.wait()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -26,15 +26,6 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 HOST = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
 LARGEST_PORT = 65535
 
-# Nothing of a browser's powers is needed but passkeys and, for them, the clipboard.
-PERMISSIONS = ", ".join(
-    f"{feature}=()"
-    for feature in (
-        *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope"),
-        *("magnetometer", "microphone", "midi", "payment", "usb", "xr-spatial-tracking"),
-    )
-)
-
 
 class HeadersMiddleware:
     """The headers that no Django setting gives, also on errors, redirects and static files."""
@@ -45,13 +36,24 @@ class HeadersMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer, with them."""
         response = self.get_response(request)
-        response.setdefault("Permissions-Policy", PERMISSIONS)
+        response.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
         response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         # Whatever doesn't say that it may be kept, may not: nothing shows after sign-out.
         response.setdefault("Cache-Control", "no-store")
+        if _is_everybodys(request.META.get("HTTP_HOST", "")):
+            del response["Strict-Transport-Security"]
         # In place of the server program's own name (ASVS 13.4.6).
         response["Server"] = "web"
         return response
+
+
+def _is_everybodys(host: str) -> bool:
+    """Whether other sites have this name, too: ``localhost``, or an address.
+
+    HSTS there would keep a developer's browser from all of them, on every port, for a year.
+    """
+    name = re.sub(r":[0-9]*$", "", host)
+    return name.lower().rstrip(".") == "localhost" or parse(name) is not None
 
 
 class ClientMiddleware:

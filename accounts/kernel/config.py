@@ -58,6 +58,22 @@ class Config:
     )
     port: int = knob("The port that the server listens on.", whole(65535), default=8000)
     bind: str = knob("The address that the server listens on.", ip, default="127.0.0.1")
+    tls_cert_file: str = knob(
+        "The path of the certificate chain (PEM) with which the server itself speaks TLS 1.2 and "
+        "1.3 at PORT. On SIGHUP it reads both files anew and loses no request. If not given, a "
+        "proxy before it speaks TLS."
+    )
+    tls_key_file: str = knob("The path of its private key (PEM), which only its owner may read.")
+    redirect_port: int = knob(
+        "With TLS_CERT_FILE: the port whose plain HTTP redirects to the same page of ORIGIN and "
+        "answers ACME challenges; 0 for none.",
+        whole(65535, least=0),
+        default=0,
+    )
+    acme_webroot: str = knob(
+        "The folder below which an ACME client puts `.well-known/acme-challenge/TOKEN` "
+        "(`certbot --webroot -w`, `lego --http.webroot`), served at REDIRECT_PORT."
+    )
     data_dir: Path = knob(  # noqa: RUF009 it is a field, as the others are
         "Where the database, the mails and the generated secrets of development are.",
         Path,

@@ -41,9 +41,22 @@ def faults(config: "Config") -> list[str]:
         (not config.email_url, "EMAIL_URL is missing"),
         (not config.mail_from, "MAIL_FROM is missing"),
         *issuers.faults(config),
+        *_of_tls(config),
         *(() if config.development else _in_public(config)),
     ]
     return [sentence for is_wrong, sentence in found if is_wrong]
+
+
+def _of_tls(config: "Config") -> Iterator[tuple[bool, str]]:
+    """What would leave the server without TLS, or its plain port without a purpose."""
+    own = bool(config.tls_cert_file)
+    yield own != bool(config.tls_key_file), "TLS_CERT_FILE and TLS_KEY_FILE: one is missing"
+    yield own and not config.https, "TLS_CERT_FILE is given, and ORIGIN is not https"
+    yield bool(config.redirect_port) and not own, "REDIRECT_PORT needs TLS_CERT_FILE"
+    yield (
+        bool(config.acme_webroot) and not config.redirect_port,
+        "ACME_WEBROOT needs REDIRECT_PORT",
+    )
 
 
 def _in_public(config: "Config") -> Iterator[tuple[bool, str]]:

@@ -17,6 +17,14 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# Nothing of a browser's powers is needed but passkeys and, for them, the clipboard.
+PERMISSIONS_POLICY = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope"),
+        *("magnetometer", "microphone", "midi", "payment", "usb", "xr-spatial-tracking"),
+    )
+)
 
 # ``__Host-`` binds a cookie to this very host, and needs Secure (RFC 6265bis 4.1.3.2).
 _PREFIX = "__Host-" if AUTHSITE.https else ""

@@ -53,6 +53,10 @@ UNSAFE = {
     "REMEMBER_DAYS": ["99999999"],
     "PORT": ["0", "99999"],
     "BIND": ["everywhere"],
+    "TLS_CERT_FILE": ["/etc/chain.pem"],
+    "TLS_KEY_FILE": ["/etc/key.pem"],
+    "REDIRECT_PORT": ["-1", "80"],
+    "ACME_WEBROOT": ["/srv/acme"],
     "SITE_NAME": ["two\nlines"],
     "SIGNUP": ["maybe"],
 }
