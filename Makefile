@@ -20,7 +20,7 @@ $(shell rm -f $(RUN_STAMP) $(DEV_STAMP))
 endif
 endif
 
-.PHONY: help run demo test check proof messages lock clean python
+.PHONY: help run https demo test check proof messages lock clean python
 
 help: ## list these
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name does; do \
@@ -32,6 +32,9 @@ run: $(RUN_STAMP) ## run the site at http://localhost:8000 (PORT=, BIND= change 
 	$(PY) manage.py migrate --verbosity 0 && \
 	$(PY) manage.py create_owner --if-none && \
 	exec $(PY) -m authsite
+
+https: $(RUN_STAMP) ## run it shaped like production, at https://authsite.localhost:8443
+	@exec $(PY) -m authsite.https
 
 demo: $(RUN_STAMP) ## run it with an OpenID Provider beside it and a few accounts to try
 	@exec $(PY) -m docs.examples.demo

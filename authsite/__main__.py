@@ -38,8 +38,9 @@ def main() -> None:
         # The address as a whole would show its password.
         sys.stdout.write(f"Mail goes out by {mail.hostname}\n")
     sys.stdout.flush()
+    site = server(config)
     with _plain_http(config):
-        server(config).serve()
+        site.serve()
 
 
 def server(config: Config) -> Server:
@@ -71,18 +72,23 @@ def _plain_http(config: Config) -> Iterator[None]:
         yield
         return
     plain = subprocess.Popen([sys.executable, "-m", "authsite.plain"])
+    ending = threading.Event()
 
     def watch() -> None:
         plain.wait()
-        os.kill(os.getpid(), signal.SIGTERM)
+        if not ending.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
     try:
         yield
     finally:
+        has_failed = bool(plain.poll())
+        ending.set()
         plain.terminate()
-        code = plain.wait()
-    sys.exit(code)
+        plain.wait()
+    if has_failed:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

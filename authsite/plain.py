@@ -6,6 +6,7 @@ knows no cookie, no form and no database.
 
 import os
 import re
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from granian.log import LogLevels
 # All that RFC 8555 lets a token be made of: no dot and no slash, so it leads nowhere else.
 CHALLENGE = re.compile(rb"/\.well-known/acme-challenge/([A-Za-z0-9_-]{1,128})")
 LARGEST_ANSWER = 4096
+LONGEST_BODY = 2_621_440
 # What may stand in a Location as it came; everything else is written with %.
 AS_IT_IS = "%/:?#[]@!$&'()*+,;=-._~"
 type Message = dict[str, Any]
@@ -27,23 +29,35 @@ type Message = dict[str, Any]
 def main() -> None:
     """Serve until interrupted."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
-    Granian(
+    address, port = settings.AUTHSITE.bind, settings.AUTHSITE.redirect_port
+    server = Granian(
         "authsite.plain:application",
-        address=settings.AUTHSITE.bind,
-        port=settings.AUTHSITE.redirect_port,
+        address=address,
+        port=port,
         interface=Interfaces.ASGINL,
         websockets=False,
         respawn_failed_workers=True,
         log_level=LogLevels.error,
-    ).serve()
+    )
+    try:
+        server.serve()
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        sys.exit(f"authsite does not start at {address}:{port}:\n{reason}")
 
 
 async def application(
     scope: Message,
-    _receive: Callable[[], Awaitable[Message]],
+    receive: Callable[[], Awaitable[Message]],
     send: Callable[[Message], Awaitable[None]],
 ) -> None:
-    """One answer. The body of a request isn't looked at."""
+    """One answer, after a body of any form's length, which isn't looked at.
+
+    A connection that is closed on bytes that nobody has read is reset, and the answer lost.
+    """
+    left = LONGEST_BODY
+    while left > 0 and (message := await receive()).get("more_body"):
+        left -= len(message["body"])
     status, more, body = answer(scope["raw_path"], scope["query_string"])
     headers = [(n.lower().encode(), v.encode()) for n, v in (_headers() | more).items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -28,6 +28,8 @@ RETIRE = signal.SIGUSR1
 START_SECONDS = 6.0
 # From there on, what the old one has begun, handshakes too, has so long to end.
 RETIRED_SECONDS = 4.0
+# Whoever hasn't ended by then is killed.
+STOP_SECONDS = 30
 
 type Start = Callable[..., Any]
 
@@ -41,7 +43,11 @@ class Server(MPServer):
 
     def __init__(self, target: str, **options: Any) -> None:
         super().__init__(
-            target, backlog=BACKLOG, respawn_interval=START_SECONDS + RETIRED_SECONDS, **options
+            target,
+            backlog=BACKLOG,
+            respawn_interval=START_SECONDS + RETIRED_SECONDS,
+            workers_kill_timeout=STOP_SECONDS,
+            **options,
         )
         self._files = (options.get("ssl_cert"), options.get("ssl_key"))
         self.on_reload(self._retire_soon)
@@ -101,6 +107,8 @@ def _retire(pids: Iterable[int | None]) -> None:
 
 def _load(listener: int, target: str) -> Start:
     """In a worker: the application, which closes its connections once the worker is retired."""
+    # Until granian has set its own, who is told to end would only note it, as its parent does.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     application = load_target(target)
     retired = threading.Event()
 

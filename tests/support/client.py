@@ -137,6 +137,10 @@ class Client:
             response = self._send(method, path, body, headers)
         return response
 
+    def connection(self) -> http.client.HTTPConnection:
+        """A new one for the next request."""
+        return http.client.HTTPConnection(*self._connect, timeout=TIMEOUT_SECONDS)
+
     def _send(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None
     ) -> Response:
@@ -144,7 +148,7 @@ class Client:
         if self.cookies:
             pairs = (f"{name}={morsel.coded_value}" for name, morsel in self.cookies.items())
             sent.setdefault("Cookie", "; ".join(pairs))
-        connection = http.client.HTTPConnection(*self._connect, timeout=TIMEOUT_SECONDS)
+        connection = self.connection()
         try:
             connection.request(method, path, body=body, headers=sent)
             answer = connection.getresponse()

@@ -97,6 +97,10 @@ class Process:
         self.kill()
         return self._popen.returncode
 
+    def wait(self) -> int:
+        """The exit code of a server that ends by itself."""
+        return self._popen.wait(STOP_SECONDS)
+
     def kill(self) -> None:
         """End the whole group at once, as a power cut would."""
         with suppress(ProcessLookupError):

@@ -1,0 +1,265 @@
+"""System 6: HTTPS, as ``make https`` has it on this machine."""
+
+import os
+import re
+import shlex
+import signal
+import socket
+import ssl
+import subprocess
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from authsite import local_ca
+from authsite.server import check
+from tests.acceptance.steps import LOGIN, sign_up
+from tests.conftest import Clock
+from tests.support.https import NAME, LocalHttps
+from tests.support.missing import find, missing
+from tests.support.process import listening
+
+HSTS = "max-age=31536000; includeSubDomains; preload"
+RENEWAL_SECONDS = 30.0
+
+
+@pytest.fixture(scope="module")
+def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHttps]:
+    with LocalHttps(tmp_path_factory.mktemp("https")) as running:
+        yield running
+
+
+def program(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    words = (find(str(words[0])) or missing(str(words[0])), *words[1:])
+    return subprocess.run(words, capture_output=True, check=False, text=True, timeout=60)
+
+
+def verify(authority: Path, name: Sequence[str], certificate: Path) -> str:
+    """What OpenSSL says of it, as strict as it can be."""
+    how = ["-x509_strict", "-purpose", "sslserver", "-CAfile", authority]
+    done = program("openssl", "verify", *how, *name, certificate)
+    return done.stdout + done.stderr
+
+
+def printed(https: LocalHttps, pattern: str) -> str:
+    assert https.process
+    return re.findall(pattern, https.process.log(), re.MULTILINE)[0]
+
+
+def test_6_1_the_curl_line_that_it_prints_works(https: LocalHttps) -> None:
+    words = shlex.split(printed(https, "^curl --cacert .+$"))
+    done = program(words[0], "--silent", "--show-error", "--include", *words[1:])
+
+    assert re.match(r"HTTP/\S+ 200", done.stdout), done.stderr
+    assert "Sign in" in done.stdout
+    assert words[2] == str(https.authority)
+
+
+def test_6_1_the_certificate_verifies_for_each_name_and_its_keys_are_their_owners_alone(
+    https: LocalHttps,
+) -> None:
+    site = https.data_dir / "tls/site.pem"
+    for name in (
+        ("-verify_hostname", NAME),
+        ("-verify_hostname", "localhost"),
+        ("-verify_ip", "127.0.0.1"),
+    ):
+        assert verify(https.authority, name, site) == f"{site}: OK\n"
+    assert "hostname mismatch" in verify(
+        https.authority, ("-verify_hostname", "evil.localhost"), site
+    )
+
+    for key in ("ca.key", "site.key"):
+        assert (https.data_dir / "tls" / key).stat().st_mode & 0o777 == 0o600
+    assert (https.data_dir / "tls").stat().st_mode & 0o777 == 0o700
+
+
+def test_6_1_a_stolen_authority_vouches_for_no_other_site(tmp_path: Path) -> None:
+    for names in (["bank.example"], ["192.0.2.1"]):
+        authority, forged = local_ca.issued(tmp_path, names)
+        assert "permitted subtree violation" in verify(authority, (), forged.file)
+
+
+def test_6_1_the_certificate_is_made_anew_before_its_end_and_for_other_names_by_the_same_authority(
+    clock: Clock, tmp_path: Path
+) -> None:
+    names = ["authsite.localhost"]
+    ca, first = local_ca.issued(tmp_path, names)
+    authority = ca.read_bytes()
+
+    clock.advance(days=59)
+    assert local_ca.issued(tmp_path, names)[1].certificate == first.certificate
+    clock.advance(days=2)
+    renewed = local_ca.issued(tmp_path, names)[1]
+    assert renewed.left > timedelta(days=89)
+    assert local_ca.issued(tmp_path, ["localhost"])[1].certificate != renewed.certificate
+    (tmp_path / "site.key").write_text("cut o")
+    assert local_ca.issued(tmp_path, names)[1].key != renewed.key
+    assert ca.read_bytes() == authority
+
+    clock.advance(days=3600)
+    assert local_ca.issued(tmp_path, names)[1].left > timedelta(days=89)
+    assert ca.read_bytes() != authority
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "BREW"])
+@pytest.mark.parametrize(
+    "path", [f"{LOGIN}?next=/%3Fa%3D1&b=%C3%A9", "/a%2F..//b", "//evil.example"]
+)
+def test_6_2_plain_http_redirects_to_the_same_page_and_sets_no_cookie(
+    https: LocalHttps, method: str, path: str
+) -> None:
+    body = b"password=" + 200_000 * b"x" if method == "POST" else None
+    answer = https.plain().request(method, path, body=body, headers={"Host": "evil.example"})
+
+    assert (answer.status, answer.location) == (301, https.origin + path)
+    assert answer.cookies == {}
+    assert "Strict-Transport-Security" not in answer.headers, "over HTTPS only (RFC 6797 7.2)"
+    assert (answer.headers["Server"], answer.body) == ("web", b"")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["OPTIONS *", "GET evil.example:80", "CONNECT evil.example:80", "GET http://evil.example"],
+)
+def test_6_2_what_names_no_page_is_sent_to_the_first_one_and_nowhere_else(
+    https: LocalHttps, line: str
+) -> None:
+    with socket.create_connection(("127.0.0.1", https.redirect_port), 10) as connection:
+        connection.sendall(f"{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        answer = connection.makefile("rb").read().decode()
+
+    assert f"location: {https.origin}/\r\n" in answer
+
+
+def test_6_2_acme_challenges_are_answered_over_plain_http_and_nothing_else_of_the_disk(
+    https: LocalHttps,
+) -> None:
+    folder = https.data_dir / "acme/.well-known/acme-challenge"
+    folder.mkdir(parents=True)
+    (folder / "t0ken_-").write_text("t0ken_-.thumbprint")
+    (folder / "hidden.pem").write_text("secret")
+    (https.data_dir / "acme/secret").write_text("secret")
+    at, client = "/.well-known/acme-challenge/", https.plain()
+
+    answer = client.get(f"{at}t0ken_-")
+    assert (answer.status, answer.body) == (200, b"t0ken_-.thumbprint")
+    assert answer.cookies == {}
+    assert client.get(f"{at}another").status == 404
+    for path in ("../../secret", "..%2F..%2Fsecret", "hidden.pem", "", "t0ken_-/", "t0ken_-%00"):
+        refused = client.get(at + path)
+        assert (refused.status, refused.location) == (301, f"{https.origin}{at}{path}")
+
+
+def test_6_3_hsts_is_for_a_year_and_never_for_names_that_other_sites_have(
+    https: LocalHttps,
+) -> None:
+    for path in (LOGIN, "/", "/static/app.css", "/no-such-page"):
+        assert https.client().get(path).headers["Strict-Transport-Security"] == HSTS
+    port = f":{https.port}"
+    for host in ("localhost", f"LOCALHOST{port}", "localhost.", f"127.0.0.1{port}", f"[::1]{port}"):
+        answer = https.client().get(LOGIN, headers={"Host": host})
+        assert (answer.status, answer.headers["Strict-Transport-Security"]) == (400, None)
+
+
+def test_6_3_tls_1_2_and_1_3_and_nothing_older(https: LocalHttps) -> None:
+    seen = {}
+    for version in (v for v in ssl.TLSVersion if v.name.startswith("TLS")):
+        context = ssl.create_default_context(cafile=https.authority)
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            context.minimum_version = context.maximum_version = version
+        try:
+            with https.socket(context) as connection:
+                seen[version.name] = connection.version() or ""
+        except ssl.SSLError as error:
+            seen[version.name] = str(error.reason)
+
+    assert (seen["TLSv1_2"], seen["TLSv1_3"]) == ("TLSv1.2", "TLSv1.3")
+    assert "ALERT" in seen["TLSv1"], "it's the server that refuses"
+    assert "ALERT" in seen["TLSv1_1"]
+
+
+def test_4_1_every_cookie_is_bound_to_the_host_under_its_own_tls(https: LocalHttps) -> None:
+    client = https.client()
+    cookies = client.get(LOGIN).cookies | sign_up(client, "alice").cookies
+
+    assert cookies.keys() == {"__Host-csrftoken", "__Host-sessionid"}
+    assert all(cookie["secure"] and cookie["httponly"] for cookie in cookies.values())
+    https.files.wait_for_mail(to="alice@example.org")
+
+
+def test_the_owner_link_that_it_prints_opens_and_development_does_not(https: LocalHttps) -> None:
+    link = printed(https, rf"^{https.origin}(/accounts/owner/\S+/)$")
+
+    assert https.client().get(link).status == 200
+    assert https.client().get("/dev/mail/").status == 404
+
+
+def shown(https: LocalHttps) -> bytes | None:
+    with https.socket() as connection:
+        return connection.getpeercert(binary_form=True)
+
+
+def test_6_5_a_renewed_certificate_is_taken_in_and_a_broken_one_is_not(https: LocalHttps) -> None:
+    assert https.process
+    folder = https.data_dir / "tls"
+    first, key = shown(https), (folder / "site.key").read_text()
+
+    (folder / "site.key").write_text("cut o")
+    os.kill(https.process.pid, signal.SIGHUP)
+    deadline = time.monotonic() + RENEWAL_SECONDS
+    while "not reloaded" not in https.process.log():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert shown(https) == first
+
+    (folder / "site.key").write_text(key)
+    (folder / "site.pem").unlink()
+    local_ca.issued(folder, ["authsite.localhost"])
+    os.kill(https.process.pid, signal.SIGHUP)
+    while shown(https) == first:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert https.client().get(LOGIN).status == 200
+
+
+def test_a_key_that_everybody_may_read_is_no_key_and_neither_is_anothers(tmp_path: Path) -> None:
+    site = local_ca.issued(tmp_path, ["localhost"])[1]
+    check(site.file, site.key_file)
+
+    site.key_file.chmod(0o644)
+    with pytest.raises(OSError, match="may be read by everybody"):
+        check(site.file, site.key_file)
+    with pytest.raises(OSError, match="no certificate and its key"):
+        check(site.file, tmp_path / "ca.key")
+    with pytest.raises(OSError, match="can't be read"):
+        check(tmp_path / "nothing.pem", tmp_path / "ca.key")
+
+
+@pytest.mark.parametrize("which", ["port", "redirect_port"])
+def test_a_port_that_another_has_is_named_and_the_other_not_served(
+    which: str, tmp_path: Path
+) -> None:
+    https = LocalHttps(tmp_path)
+    port = getattr(https, which)
+    with socket.create_server(("127.0.0.1", port)):
+        https.start()
+        assert https.process
+        assert https.process.wait() == 1
+        assert f"authsite does not start at 127.0.0.1:{port}:" in https.process.log()
+        assert not listening(https.port) or which == "port"
+        assert not listening(https.redirect_port) or which == "redirect_port"
+
+
+def test_both_ports_are_closed_by_one_signal(https: LocalHttps) -> None:
+    """The last: it ends the module's site."""
+    assert https.process
+    assert https.process.stop() == 0
+    assert not listening(https.port)
+    assert not listening(https.redirect_port)
