@@ -62,6 +62,7 @@ messages: $(DEV_STAMP) ## bring locale/ up to date with code and templates
 lock: $(DEV_STAMP) ## compile requirements.in and requirements-dev.in, with hashes
 	@$(COMPILE) --output-file requirements.txt requirements.in
 	@$(COMPILE) --output-file requirements-dev.txt requirements-dev.in
+	@$(COMPILE) --output-file tests/scanners/requirements.txt tests/scanners/requirements.in
 
 clean: ## remove what make made; var/, the site's data, stays
 	@rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache staticfiles
