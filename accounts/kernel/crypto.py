@@ -24,6 +24,11 @@ def unseal(sealed: str, purpose: str) -> str:
     return _box(tuple(settings.AUTHSITE.encryption_keys), purpose).decrypt(sealed).decode()
 
 
+def reseal(sealed: str, purpose: str) -> str:
+    """The same text under the newest key; ``InvalidToken`` as above."""
+    return _box(tuple(settings.AUTHSITE.encryption_keys), purpose).rotate(sealed).decode()
+
+
 @lru_cache(maxsize=64)
 def _box(keys: tuple[str, ...], purpose: str) -> MultiFernet:
     return MultiFernet([Fernet(_derive(key, purpose)) for key in keys])

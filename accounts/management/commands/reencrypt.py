@@ -1,0 +1,49 @@
+"""``reencrypt``: seal what is stored under the newest of ``ENCRYPTION_KEYS``."""
+
+from typing import Any
+
+from cryptography.fernet import InvalidToken
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Model
+
+from accounts.kernel import crypto
+from accounts.mail.models import OutgoingMail
+from accounts.mail.services import PURPOSE as OUTBOX
+from accounts.tokens.models import SigningKey
+from accounts.tokens.states import PURPOSE as SIGNING_KEY
+from accounts.twofactor.models import CODES_PURPOSE, SEED_PURPOSE, Authenticator, RecoveryCodes
+
+# Every column that is sealed: what it's called, the model, the field, the purpose.
+SEALED: tuple[tuple[str, type[Model], str, str], ...] = (
+    ("mails", OutgoingMail, "sealed", OUTBOX),
+    ("seeds", Authenticator, "sealed_seed", SEED_PURPOSE),
+    ("recovery codes", RecoveryCodes, "sealed", CODES_PURPOSE),
+    ("signing keys", SigningKey, "private", SIGNING_KEY),
+)
+
+
+class Command(BaseCommand):
+    """The site may run meanwhile, once all of it has the new key."""
+
+    help = "Encrypt what is stored under the newest of ENCRYPTION_KEYS: the others can then go."
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        """Do it row by row, and say how many; an error if one opens under no key."""
+        counts, lost = [], []
+        for what, model, field, purpose in SEALED:
+            done = 0
+            # A signing key that was withdrawn is empty.
+            rows = model._default_manager.exclude(**{field: ""}).values_list("pk", field)
+            for pk, sealed in rows.iterator():
+                try:
+                    fresh = crypto.reseal(sealed, purpose)
+                except InvalidToken:
+                    lost.append(f"{what} {pk}")
+                    continue
+                # Whoever has changed it meanwhile has sealed it anew.
+                same = model._default_manager.filter(**{"pk": pk, field: sealed})
+                done += same.update(**{field: fresh})
+            counts.append(f"{done} {what}")
+        self.stdout.write(", ".join(counts))
+        if lost:
+            raise CommandError(f"No key of ENCRYPTION_KEYS opens: {', '.join(lost)}")

@@ -1,0 +1,101 @@
+"""SECRET_KEY and ENCRYPTION_KEYS change while the site runs; what the former values made goes on
+until they are dropped, as ``docs/operating.md`` has it."""
+
+from accounts.kernel import secrets
+from tests.attacks.steps import (
+    CONFIRM,
+    code_in,
+    log_in,
+    same_browser,
+    sign_up,
+    sql,
+)
+from tests.faults.test_mail import FORWARD, LATER_SECONDS, within
+from tests.support.api import claims_of, is_good, renew, second_step, sign_in
+from tests.support.client import Client
+from tests.support.process import free_port
+from tests.support.second import CHALLENGE, SETUP, code_of, seed_on
+from tests.support.site import Site
+
+OLD, NEW = secrets.token(48), secrets.token(48)
+OLD_SEAL, NEW_SEAL = secrets.encryption_key(), secrets.encryption_key()
+# The steps of the docs: the old values, the new ones known, the new ones used, the old ones gone.
+BEFORE = {"SECRET_KEY": OLD, "SECRET_KEY_FALLBACKS": "", "ENCRYPTION_KEYS": OLD_SEAL}
+KNOWN = {
+    "SECRET_KEY": OLD,
+    "SECRET_KEY_FALLBACKS": NEW,
+    "ENCRYPTION_KEYS": f"{OLD_SEAL} {NEW_SEAL}",
+}
+USED = {
+    "SECRET_KEY": NEW,
+    "SECRET_KEY_FALLBACKS": OLD,
+    "ENCRYPTION_KEYS": f"{NEW_SEAL} {OLD_SEAL}",
+}
+DROPPED = {"SECRET_KEY": NEW, "SECRET_KEY_FALLBACKS": "", "ENCRYPTION_KEYS": NEW_SEAL}
+SIGN_IN_CODE = "/accounts/login/code/"
+
+
+def started_anew(site: Site, **env: str) -> Site:
+    site.stop()
+    site.env |= env
+    return site.start()
+
+
+def signed_up(site: Site, name: str) -> Client:
+    browser = site.client()
+    sign_up(browser, name)
+    code = code_in(site.wait_for_mail(to=f"{name}@"))
+    assert browser.post(CONFIRM, {"code": code}).location == "/"
+    return browser
+
+
+def second(site: Site, code: str) -> dict[str, str]:
+    """Alice's tokens, by a code of her app."""
+    challenge = sign_in("alice", site.client())["challenge"]
+    tokens: dict[str, str] = second_step(challenge, code, site.client()).body
+    return tokens
+
+
+def test_keys_are_rotated_with_everybody_signed_in_and_mail_in_waiting() -> None:
+    nowhere = f"smtp+plain://127.0.0.1:{free_port()}"
+    with Site(TOKEN_ALGORITHM="ES256", **BEFORE) as site:
+        alice = signed_up(site, "alice")
+        seed = seed_on(alice.get(SETUP).text)
+        alice.post(SETUP, {"code": code_of(seed, -1)})
+        signed_up(site, "bob")
+        tokens, unused = second(site, code_of(seed)), sign_in("bob", site.client())
+        started_anew(site, EMAIL_URL=nowhere)
+        waiting = site.client()
+        waiting.post(SIGN_IN_CODE, {"login": "bob"})
+        tried = "SELECT attempts FROM accounts_outgoingmail WHERE attempts > 0"
+        assert within(LATER_SECONDS, lambda: sql(site, tried))
+
+        started_anew(site, **KNOWN)
+        with site.second(**USED) as other:
+            for node in (other, site):
+                assert same_browser(node, alice).get("/").status == 200
+                assert is_good(tokens["access"], node.client())
+            families = {claims_of(tokens["access"])["sid"]}
+            for node in (other, site, other):
+                renewed = renew(tokens["refresh"], node.client())
+                tokens = renewed.body
+                families.add(claims_of(tokens["access"])["sid"])
+                assert is_good(tokens["access"], site.client())
+            assert len(families) == 1
+            told = other.manage("reencrypt")
+        assert told == "1 mails, 1 seeds, 1 recovery codes, 1 signing keys\n"
+
+        started_anew(site, **DROPPED, EMAIL_URL="")
+        # Seed, signing key, mail: all open without the old value, and all that was renewed lives.
+        assert is_good(tokens["access"], site.client())
+        assert renew(tokens["refresh"], site.client()).status == 200
+        browser = site.client()
+        assert log_in(browser, "alice").location == CHALLENGE
+        assert browser.post(CHALLENGE, {"code": code_of(seed, 1)}).location == "/"
+        sql(site, FORWARD)
+        late = code_in(site.wait_for_mail(to="bob@", subject="code", count=2))
+        # A code and a refresh token that only the old value made are nothing any more.
+        assert waiting.post(SIGN_IN_CODE, {"code": late}).status == 200
+        assert renew(unused["refresh"], site.client()).code == "token_not_valid"
+        assert same_browser(site, alice).get("/").status == 200
+        assert "can't be read" not in site.log()
