@@ -1,0 +1,62 @@
+"""``after_restore``: what was revoked since a backup was made must not come back with it.
+
+Nobody knows any more what that was. So everything goes that opens an account without a new proof;
+what it was is in each account's history, and the owners of keys are told.
+"""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import transaction
+from django.db.models import F, Q
+
+from accounts.activity import notices
+from accounts.activity.services import OPERATOR, Source
+from accounts.apikeys import services as apikeys
+from accounts.apikeys.models import APIKey
+from accounts.codes.models import Code
+from accounts.kernel import clock
+from accounts.sessions import services as sessions
+from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.tokens import ring
+from accounts.users.models import User, locked_password
+
+
+class Command(BaseCommand):
+    """Run it before the site starts; it may be run again."""
+
+    help = "End every sign-in, API key, trust in a browser, mailed code and signing key."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Whether passwords are trusted."""
+        parser.add_argument(
+            "--lock-passwords",
+            action="store_true",
+            help="one that was stolen may have been changed since: all are set anew, by mail",
+        )
+
+    def handle(self, *_args: Any, lock_passwords: bool, **_options: Any) -> None:
+        """End them, and say how many."""
+        with transaction.atomic():
+            # Trust in browsers, waiting periods and sign-ins under way are of this version.
+            User.objects.update(credential_version=F("credential_version") + 1)
+            if lock_passwords:
+                User.objects.update(password=locked_password())
+            # The links of notices stay: they only ever lock an account down.
+            Code.objects.exclude(purpose=notices.LINK.name).delete()
+            BrowserSession.objects.filter(login=None).delete()
+        ring.rotate(now=True)
+        now = clock.now()
+        live = LoginSession.objects.filter(ended_at=None, idle_at__gt=now, ends_at__gt=now)
+        having = Q(pk__in=live.values("user")) | Q(pk__in=APIKey.objects.values("user"))
+        counts = [_end_of(user) for user in User.objects.filter(having)]
+        ended, keys = (sum(count) for count in zip(*counts, strict=True)) if counts else (0, 0)
+        self.stdout.write(f"{ended} sign-ins and {keys} API keys were ended.")
+
+
+@transaction.atomic
+def _end_of(user: User) -> tuple[int, int]:
+    """How many sign-ins and keys of ``user`` have ended."""
+    source = Source(actor=OPERATOR)
+    keys = [key.pk for key in apikeys.of(user) if apikeys.end(user, key.pk, source)]
+    return sessions.end_all(user, source), len(keys)

@@ -1,0 +1,104 @@
+"""A backup is made, things are revoked, the backup is restored: by the lines of
+``docs/operating.md``, as they are printed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.steps import CONFIRM, LOGIN, code_in, log_in, same_browser, sign_up, sql
+from tests.attacks.test_two_nodes import POSTGRES_PROVED, database
+from tests.support.api import call, is_good, renew, sign_in
+from tests.support.missing import find, missing
+from tests.support.pages import blocks_of
+from tests.support.site import ROOT, Site
+
+BLOCKS = {
+    "sqlite": [
+        block.lines for block in blocks_of("operating.md", "sh") if "sqlite3" in block.lines
+    ],
+    "postgres": [block.lines for block in blocks_of("operating.md", "sh") if "pg_" in block.lines],
+}
+JWKS = "/.well-known/jwks.json"
+
+
+def run(lines: str, site: Site, folder: Path) -> str:
+    """In a folder that looks like a checkout whose ``var`` is the site's data."""
+    done = subprocess.run(
+        [find("bash") or missing("bash"), "-euo", "pipefail", "-c", lines],
+        capture_output=True,
+        check=False,
+        cwd=folder,
+        env=os.environ
+        | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        | site.env
+        | {"ENVIRONMENT": "development", "DATA_DIR": str(site.data_dir)},
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", POSTGRES_PROVED)
+def test_what_was_revoked_after_a_backup_stays_revoked(
+    request: pytest.FixtureRequest, kind: str, tmp_path: Path
+) -> None:
+    if kind == "postgres":
+        find("pg_dump") or missing("pg_dump")
+    backup, restore = BLOCKS[kind]
+    with Site(TOKEN_ALGORITHM="ES256", **database(request, kind)) as site:
+        (tmp_path / "var").symlink_to(site.data_dir)
+        (tmp_path / "manage.py").symlink_to(ROOT / "manage.py")
+        alice = site.client()
+        sign_up(alice, "alice")
+        code = code_in(site.wait_for_mail(to="alice@"))
+        assert alice.post(CONFIRM, {"code": code}).location == "/"
+        tokens = sign_in("alice", site.client()).body
+        wish = {"name": "robot", "scope": "profile:read"}
+        key = call("keys/", wish, client=site.client(), token=tokens["access"])["key"]
+        assert is_good(key, site.client())
+        kid = json.loads(site.client().get(JWKS).body)["keys"][0]["kid"]
+
+        run(backup, site, tmp_path)
+        # The browser and the program are signed out, the key is removed; bob is new.
+        site.manage("end_sessions", "alice")
+        sql(site, "DELETE FROM accounts_apikey")
+        sign_up(site.client(), "bob")
+        assert not is_good(tokens["access"], site.client())
+        site.stop()
+        told = run(restore, site, tmp_path)
+        site.start()
+
+        assert "2 sign-ins and 1 API keys were ended." in told
+        assert same_browser(site, alice).get("/").location.startswith(LOGIN)
+        assert not is_good(tokens["access"], site.client())
+        assert not is_good(key, site.client())
+        assert renew(tokens["refresh"], site.client()).code == "token_not_valid"
+        assert kid not in site.client().get(JWKS).text
+        site.wait_for_mail(to="alice@", subject="API key was removed")
+        # The backup is what there is: alice has her password, and nobody is called bob.
+        assert log_in(site.client(), "alice").location == "/"
+        assert sql(site, "SELECT 1 FROM accounts_pendingsignup") == []
+
+
+@pytest.mark.django_db
+def test_passwords_are_locked_where_one_may_have_been_stolen() -> None:
+    from django.core.management import call_command
+    from django.test import Client
+
+    from tests.attacks.steps import is_signed_in, make_user
+    from tests.support.signin import signed_in
+
+    browser = signed_in(make_user("alice"))
+    assert is_signed_in(browser)
+
+    call_command("after_restore", "--lock-passwords", verbosity=0)
+
+    assert not is_signed_in(browser)
+    stranger = Client()
+    assert log_in(stranger, "alice").status_code == 200
+    assert not is_signed_in(stranger)
