@@ -26,6 +26,8 @@ THREADS = 16
 def main() -> None:
     """Serve until interrupted."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
+    # The workers are forked: what they need to know of it, settings are read for here.
+    os.environ["AUTHSITE_SERVES"] = "1"
     try:
         config = settings.AUTHSITE
     except ImproperlyConfigured as error:

@@ -7,6 +7,7 @@ from django.core.asgi import get_asgi_application
 from authsite.requests import Utf8ASGIRequest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
+os.environ["AUTHSITE_SERVES"] = "1"
 
 application = get_asgi_application()
 application.request_class = Utf8ASGIRequest

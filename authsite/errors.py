@@ -1,5 +1,6 @@
 """Errors: what happened, and what to do next; a page for people, JSON for programs."""
 
+import sys
 from http import HTTPStatus
 from typing import Any
 
@@ -63,11 +64,19 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500. Without the request's context: whatever failed might fail again there."""
+    """500, or 503 where the database has failed, which is worth another try.
+
+    Without the request's context: whatever failed might fail again there.
+    """
+    status = 503 if isinstance(sys.exception(), OperationalError | InterfaceError) else 500
     if is_call(request):
-        return api_refusal(500)
-    context: dict[str, Any] = {"site_name": settings.AUTHSITE.site_name}
-    return HttpResponse(render_to_string("500.html", context), status=500)
+        response = api_refusal(status)
+    else:
+        context: dict[str, Any] = {"site_name": settings.AUTHSITE.site_name}
+        response = HttpResponse(render_to_string("500.html", context), status=status)
+    if status == 503:
+        response["Retry-After"] = str(RETRY_AFTER)
+    return response
 
 
 def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:

@@ -7,6 +7,7 @@ from django.core.wsgi import get_wsgi_application
 from authsite.requests import Utf8WSGIRequest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
+os.environ["AUTHSITE_SERVES"] = "1"
 
 application = get_wsgi_application()
 application.request_class = Utf8WSGIRequest

@@ -1,5 +1,6 @@
 """The database: SQLite out of the box, PostgreSQL by ``DATABASE_URL``."""
 
+import os
 from typing import Any
 
 import dj_database_url
@@ -15,6 +16,21 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+# Whoever asks a server waits for the answer; migrations and other commands take their time.
+elif os.environ.get("AUTHSITE_SERVES"):
+    _database["ENGINE"] = "authsite.postgresql"
+    _limits = {
+        "lock_timeout": "4s",
+        "statement_timeout": "5s",
+        "idle_in_transaction_session_timeout": "15s",
+    }
+    # What the URL says after its ``?`` outweighs these.
+    _database["OPTIONS"] = {
+        "connect_timeout": 3,
+        "tcp_user_timeout": 6000,
+        "options": " ".join(f"-c {name}={value}" for name, value in _limits.items()),
+        **_database.get("OPTIONS", {}),
     }
 
 DATABASES = {"default": _database}

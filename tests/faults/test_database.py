@@ -1,39 +1,107 @@
-"""PostgreSQL goes away and comes back."""
+"""PostgreSQL goes away, freezes or is held up, and comes back."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from tests.attacks.steps import LOGIN, WRONG, log_in, sign_up
-from tests.attacks.test_session_races import confirmed
-from tests.support.api import call, renew, sign_in
+import psycopg
+import pytest
+
+from tests.attacks.steps import CONFIRM, LOGIN, WRONG, code_in, log_in, same_browser, sign_up
+from tests.support.api import call
+from tests.support.client import Client, together
 from tests.support.services import Postgres
 from tests.support.site import Site
 
 BACK_SECONDS = 30.0
+# A person waits, and a proxy in front of the site doesn't give up before.
+ANSWER_SECONDS = 12.0
+AT_ONCE = 24
 
 
-def test_the_site_recovers_by_itself_when_the_database_is_back(postgres: Postgres) -> None:
-    with Site(DATABASE_URL=postgres.database()) as site:
-        confirmed((site, site), "alice")
-        tokens, browser = sign_in(client=site.client()), site.client()
-        token = browser.csrf(LOGIN)
+@pytest.fixture(scope="module")
+def held(postgres: Postgres) -> Iterator[Site]:
+    with Site(DATABASE_URL=postgres.database(), TOKEN_ALGORITHM="ES256") as site:
+        yield site
 
-        postgres.stop()
-        gone = browser.post(LOGIN, {"login": "alice", "password": WRONG}, csrf=token)
-        assert gone.status >= 500
-        assert "default-src 'none'" in gone.headers["Content-Security-Policy"]
-        for answer in (
-            call("me/", client=site.client(), token=tokens["access"]),
-            call("token/verify/", {"token": tokens["access"]}, client=site.client()),
-            renew(tokens["refresh"], client=site.client()),
-            sign_in(client=site.client()),
-        ):
-            assert (answer.status, answer.code) == (503, "unavailable")
-            assert answer.headers["retry-after"] == "5"
+
+@contextmanager
+def stopped(postgres: Postgres) -> Iterator[None]:
+    postgres.stop()
+    try:
+        yield
+    finally:
         postgres.start()
 
-        deadline = time.monotonic() + BACK_SECONDS
-        while (status := log_in(site.client(), "alice").status) >= 500:
-            assert time.monotonic() < deadline, status
-        assert status == 302
-        assert sign_up(site.client(), "bob").status == 302
-        site.wait_for_mail(to="bob")
+
+@contextmanager
+def frozen(postgres: Postgres) -> Iterator[None]:
+    postgres.freeze()
+    try:
+        yield
+    finally:
+        postgres.thaw()
+
+
+@pytest.mark.parametrize("trouble", [stopped, frozen], ids=["stopped", "frozen"])
+def test_pages_and_calls_say_soon_that_the_database_is_away_and_recover(
+    postgres: Postgres, held: Site, trouble: Callable[[Postgres], Iterator[None]]
+) -> None:
+    name = trouble.__name__
+    browser = held.client()
+    assert sign_up(browser, name).status == 302
+    code = code_in(held.wait_for_mail(to=f"{name}@"))
+    assert browser.post(CONFIRM, {"code": code}).location == "/"
+    token = browser.csrf("/accounts/profile/")
+    stranger = held.client()
+    form = stranger.csrf(LOGIN)
+    credentials = {"username": name, "password": WRONG}
+
+    def asked(i: int) -> tuple[int, str, float]:
+        started = time.monotonic()
+        kind = i % 4
+        if kind == 0:
+            answer = same_browser(held, browser).get("/")
+        elif kind == 1:
+            data = {"login": name, "password": WRONG}
+            answer = same_browser(held, stranger).post(LOGIN, data, csrf=form)
+        elif kind == 2:
+            answer = same_browser(held, browser).post("/accounts/profile/", {}, csrf=token)
+        else:
+            told = call("token/", credentials, client=held.client())
+            assert told.code in {"unavailable", "service_unavailable"}, told
+            return told.status, told.headers["retry-after"], time.monotonic() - started
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert "<h1>Something went wrong</h1>" in answer.text
+        return answer.status, answer.headers["Retry-After"], time.monotonic() - started
+
+    with trouble(postgres):
+        answers = together(AT_ONCE, asked)
+
+    assert {(status, after) for status, after, _time in answers} == {(503, "5")}
+    assert max(seconds for _status, _after, seconds in answers) < ANSWER_SECONDS
+    deadline = time.monotonic() + BACK_SECONDS
+    while (status := log_in(held.client(), name).status) >= 500:
+        assert time.monotonic() < deadline, status
+    assert status == 302
+    assert same_browser(held, browser).get("/").status == 200
+    sign_up(Client(held.origin), f"later{name}")
+    held.wait_for_mail(to=f"later{name}")
+
+
+def test_who_waits_for_a_row_that_another_holds_is_told_soon(
+    postgres: Postgres, held: Site
+) -> None:
+    browser = held.client()
+    sign_up(browser, "carol")
+    token = browser.csrf(CONFIRM)
+    code = code_in(held.wait_for_mail(to="carol@"))
+    with psycopg.connect(held.env["DATABASE_URL"]) as other:
+        other.execute("LOCK TABLE accounts_user IN ACCESS EXCLUSIVE MODE")
+        started = time.monotonic()
+        answer = browser.post(CONFIRM, {"code": code}, csrf=token)
+        assert time.monotonic() - started < ANSWER_SECONDS
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+        other.rollback()
+
+    assert browser.post(CONFIRM, {"code": code}, csrf=token).location == "/"

@@ -96,6 +96,20 @@ class Postgres:
         if self.process:
             self.process.stop(signal.SIGQUIT)
 
+    def freeze(self, sign: signal.Signals = signal.SIGSTOP) -> None:
+        """Let the server and all its processes stand still: it takes connections and says nothing.
+
+        ``thaw`` lets them go on.
+        """
+        assert self.process, "never started"
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for process in (pid, *map(int, children)):
+            os.kill(process, sign)
+
+    def thaw(self) -> None:
+        self.freeze(signal.SIGCONT)
+
     def url(self, database: str) -> str:
         return f"postgres://postgres@127.0.0.1:{self.port}/{database}"
 
