@@ -7,6 +7,7 @@ dies gives its lease back by letting it run out.
 import json
 import logging
 import smtplib
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import transaction
@@ -37,10 +38,13 @@ def post(message: Message) -> None:
     transaction.on_commit(wake.up)
 
 
-def deliver_due() -> int:
-    """Send what is due, oldest first; how many mails left. Several senders share the work."""
+def deliver_due(is_stopping: Callable[[], bool] = bool) -> int:
+    """Send what is due, oldest first; how many mails left. Several senders share the work.
+
+    The rest waits once ``is_stopping``.
+    """
     due = OutgoingMail.objects.filter(due_at__lte=clock.now()).order_by("due_at")[:BATCH]
-    return sum(_deliver(mail) for mail in due if _claim(mail))
+    return sum(_deliver(mail) for mail in due if not is_stopping() and _claim(mail))
 
 
 def _claim(mail: OutgoingMail) -> bool:

@@ -1,0 +1,49 @@
+"""The server is asked to stop: what is on its way arrives."""
+
+import signal
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+from tests.attacks.steps import CONFIRM, SIGNUP, sign_up, sql
+from tests.faults.smtp import MailServer
+from tests.faults.test_mail import LATER_SECONDS
+from tests.support.process import listening
+from tests.support.site import Site
+
+
+def test_a_request_and_a_mail_on_their_way_arrive_when_the_server_stops() -> None:
+    with MailServer("tarpit") as server, Site(EMAIL_URL=server.url) as site:
+        assert site.process
+        assert sign_up(site.client(), "alice").status == 302
+        assert server.arrived.wait(LATER_SECONDS)
+        browser = site.client()
+        fields = {"username": "bob", "email": "bob@example.org", "password1": "vivid otter glass"}
+        fields["csrfmiddlewaretoken"] = browser.csrf(SIGNUP)
+
+        with (
+            ThreadPoolExecutor(2) as pool,
+            closing(sqlite3.connect(site.data_dir / "db.sqlite3", timeout=20)) as other,
+        ):
+            other.execute("BEGIN IMMEDIATE")
+            request = pool.submit(browser.post, SIGNUP, fields, csrf=False)
+            time.sleep(1)  # it's at the lock by then
+            assert not request.done()
+            stopped = pool.submit(site.process.stop, signal.SIGTERM)
+            deadline = time.monotonic() + LATER_SECONDS
+            while listening(site.port):
+                assert time.monotonic() < deadline, "new requests are still taken"
+            assert not stopped.done()
+            other.rollback()
+
+            assert request.result().location == CONFIRM
+            assert not stopped.done(), "a mail is being sent yet"
+            server.release()
+            assert stopped.result() == 0
+
+        waiting = sql(site, "SELECT attempts FROM accounts_outgoingmail ORDER BY attempts")
+        # Alice's was on its way and was refused by the closing server: its lease isn't left behind.
+        assert len(waiting) + len(server.mails) == 2
+        soon = "SELECT 1 FROM accounts_outgoingmail WHERE due_at > datetime('now', '+1 minute')"
+        assert sql(site, soon) == []
