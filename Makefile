@@ -12,6 +12,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 RUN_STAMP := .venv/run.stamp
 DEV_STAMP := .venv/dev.stamp
+STATIC := $(or $(DATA_DIR),var)/static/staticfiles.json
 
 # A stamp is worth nothing once the environment's Python is gone, as after an upgrade.
 ifneq ($(wildcard $(RUN_STAMP)),)
@@ -27,7 +28,7 @@ help: ## list these
 	    printf 'make %-8s %s\n' "$$name" "$$does"; done
 
 # Settings given to make (`make run PORT=9000`) reach the recipe by themselves.
-run: $(RUN_STAMP) ## run the site at http://localhost:8000 (PORT=, BIND= change it)
+run: $(RUN_STAMP) $(STATIC) ## run the site at http://localhost:8000 (PORT=, BIND= change it)
 	@export ENVIRONMENT_DEFAULT=development; \
 	$(PY) manage.py migrate --verbosity 0 && \
 	$(PY) manage.py create_owner --if-none && \
@@ -35,6 +36,9 @@ run: $(RUN_STAMP) ## run the site at http://localhost:8000 (PORT=, BIND= change 
 
 https: $(RUN_STAMP) ## run it shaped like production, at https://authsite.localhost:8443
 	@exec $(PY) -m authsite.https
+
+$(STATIC): requirements.txt $(wildcard static/* static/*/*) | $(RUN_STAMP)
+	@ENVIRONMENT_DEFAULT=development $(PY) manage.py collectstatic --noinput --clear --verbosity 0
 
 demo: $(RUN_STAMP) ## run it with an OpenID Provider beside it and a few accounts to try
 	@exec $(PY) -m docs.examples.demo

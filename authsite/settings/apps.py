@@ -5,7 +5,7 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",
-    "django.contrib.staticfiles",
+    "authsite.static.Files",
     "django.forms",
     # For their translations and static files.
     "rest_framework",

@@ -1,6 +1,6 @@
 """Templates, languages, static files."""
 
-from authsite.settings.site import BASE_DIR
+from authsite.settings.site import AUTHSITE, BASE_DIR
 
 TEMPLATES = [
     {
@@ -28,5 +28,24 @@ LOCALE_PATHS = [BASE_DIR / "locale"]
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-WHITENOISE_USE_FINDERS = True
+_FOLDER = AUTHSITE.data_dir / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "authsite.static.Storage", "OPTIONS": {"location": _FOLDER}},
+}
+
+
+def _is_collected() -> bool:
+    """Whether ``collectstatic`` has run since a file, or a library, was changed."""
+    manifest = _FOLDER / "staticfiles.json"
+    sources = [BASE_DIR / "requirements.txt", *(BASE_DIR / "static").rglob("*")]
+    newest = max(source.stat().st_mtime for source in sources)
+    return manifest.is_file() and manifest.stat().st_mtime >= newest
+
+
+# None while they aren't: each file is then served as it lies, and kept for a minute.
+STATIC_ROOT = _FOLDER if _is_collected() else None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ["png", "woff2", "map"]
 WHITENOISE_ALLOW_ALL_ORIGINS = False
