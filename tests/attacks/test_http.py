@@ -285,3 +285,12 @@ def test_a_body_larger_than_any_form_is_refused_before_a_file_of_it_is_stored() 
     answer = Browser().post(LOGIN, {"file": SimpleUploadedFile("x", b"x" * 3_000_000)})
 
     assert answer.status_code == 413
+
+
+def test_what_the_site_writes_is_closed_to_others_on_the_machine(site: Site) -> None:
+    sign_up(site.client(), "closed")
+    site.wait_for_mail(to="closed@")
+    written = [path for path in site.data_dir.rglob("*") if path.suffix != ".log"]
+
+    assert {"db.sqlite3", "secret_key", "encryption_key", "mail"} <= {path.name for path in written}
+    assert [path for path in written if path.stat().st_mode & 0o007] == []
