@@ -25,7 +25,7 @@ def config(contact: str) -> Any:
 @pytest.fixture
 def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading settings makes no folder and no key."""
-    monkeypatch.setattr("accounts.kernel.environment._kept", lambda _path, fresh: fresh * 2)
+    monkeypatch.setattr("accounts.kernel.environment._kept", lambda _path, fresh: fresh)
     monkeypatch.setattr(Path, "mkdir", lambda *_args, **_options: None)
 
 
