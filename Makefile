@@ -34,7 +34,7 @@ run: $(RUN_STAMP) $(STATIC) ## run the site at http://localhost:8000 (PORT=, BIN
 	$(PY) manage.py create_owner --if-none && \
 	exec $(PY) -m authsite
 
-https: $(RUN_STAMP) ## run it shaped like production, at https://authsite.localhost:8443
+https: $(RUN_STAMP) $(STATIC) ## run it shaped like production, at https://authsite.localhost:8443
 	@exec $(PY) -m authsite.https
 
 $(STATIC): requirements.txt $(wildcard static/* static/*/*) | $(RUN_STAMP)

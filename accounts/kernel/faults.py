@@ -77,6 +77,11 @@ def _in_public(config: "Config") -> Iterator[tuple[bool, str]]:
         any(network.prefixlen < WIDEST[network.version] for network in config.trusted_proxies),
         "TRUSTED_PROXIES: one is wider than networks of proxies are",
     )
+    # Who posts a password there has sent it in clear before any redirect.
+    yield (
+        not (is_loopback(config.bind) or config.trusted_proxies or config.tls_cert_file),
+        "BIND lets other machines in: TLS_CERT_FILE or TRUSTED_PROXIES is missing",
+    )
     # A name below .localhost leads nowhere but to the machine itself (RFC 6761 section 6.3).
     yield (
         config.limits_scale > 1 and not is_loopback(config.hostname),

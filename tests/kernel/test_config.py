@@ -52,7 +52,7 @@ UNSAFE = {
     "SIGNING_KEY_DAYS": ["-1", "3651"],
     "REMEMBER_DAYS": ["99999999"],
     "PORT": ["0", "99999"],
-    "BIND": ["everywhere"],
+    "BIND": ["everywhere", "0.0.0.0", "::", "192.0.2.1"],
     "TLS_CERT_FILE": ["/etc/chain.pem"],
     "TLS_KEY_FILE": ["/etc/key.pem"],
     "REDIRECT_PORT": ["-1", "80"],
@@ -95,6 +95,8 @@ def test_an_ipv6_origin_keeps_its_brackets(tmp_path: Path) -> None:
         {"EMAIL_URL": "smtp+plain://[::1]"},
         {"TRUSTED_PROXIES": "127.0.0.1 10.0.0.0/8 fd00::/8 104.16.0.0/13 2400:cb00::/32"},
         {"LIMITS_SCALE": "0.5"},
+        {"BIND": "0.0.0.0", "TRUSTED_PROXIES": "10.0.0.1"},
+        {"BIND": "0.0.0.0", "TLS_CERT_FILE": "chain.pem", "TLS_KEY_FILE": "key.pem"},
         {"LIMITS_SCALE": "1000", "ORIGIN": "https://authsite.localhost:8443"},
     ],
 )
