@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
 from urllib.parse import unquote
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.signals import request_finished
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, UnreadablePostError
 from django.template.response import SimpleTemplateResponse
 from django.urls import Resolver404, resolve
 from django.utils import timezone, translation
@@ -25,6 +27,7 @@ type GetResponse = Callable[[HttpRequest], HttpResponse]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 HOST = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
 LARGEST_PORT = 65535
+CHUNK = 65536
 
 
 class HeadersMiddleware:
@@ -54,6 +57,26 @@ def _is_everybodys(host: str) -> bool:
     """
     name = re.sub(r":[0-9]*$", "", host)
     return name.lower().rstrip(".") == "localhost" or parse(name) is not None
+
+
+class BodyMiddleware:
+    """Answers once the body is read, also where nothing has looked at it.
+
+    A server that closes on bytes which it hasn't read resets the connection, and the answer may be
+    lost with it: a proxy would then make a 502 of a 404.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer, and read on; not what is too large to be read at all."""
+        response = self.get_response(request)
+        if response.status_code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            with suppress(UnreadablePostError):
+                while request.read(CHUNK):
+                    pass
+        return response
 
 
 class ClientMiddleware:

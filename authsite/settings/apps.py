@@ -23,6 +23,7 @@ MIDDLEWARE = [
     "authsite.middleware.HeadersMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "authsite.middleware.BodyMiddleware",
     # Who asks, and how; then whether it's a request for this site at all.
     "authsite.middleware.ClientMiddleware",
     "django.middleware.security.SecurityMiddleware",

@@ -137,6 +137,19 @@ def test_a_body_without_a_length_is_refused_not_ignored(site: Site) -> None:
     assert '"code": "bad_request"' in answer
 
 
+@pytest.mark.parametrize("path", ["/nowhere/", "/static/app.css", "/api/v1/me/"])
+def test_an_answer_waits_for_the_body_that_nothing_looks_at(site: Site, path: str) -> None:
+    """Closed on what nobody has read, a connection is reset, and a proxy makes it a 502."""
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost:{site.port}\r\nContent-Length: 9\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", site.port), timeout=0.3) as connection:
+        connection.sendall(head.encode())
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        connection.sendall(b"x" * 9)
+        connection.settimeout(5)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 40")
+
+
 @pytest.mark.parametrize(
     "content_type",
     ["text/plain; charset=hex", "text/plain; charset=undefined", "text/plain; charset=idna",
