@@ -1,0 +1,325 @@
+"""The site behind nginx and Caddy, with the files of ``deploy/``: what strangers see of it."""
+
+import os
+import re
+import signal
+import socket
+import sqlite3
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.steps import LOGIN, WRONG, code_in, log_in, sign_up
+from tests.support.client import Response, together
+from tests.support.process import free_port
+from tests.support.proxies import NAME, ORIGIN, Proxy
+from tests.support.site import Site
+
+EVIL = "evil.example"
+TOKEN = "/api/v1/token/"
+CONFIRM = "/accounts/confirm-email/"
+MOST = 2_621_440
+HSTS = "max-age=31536000; includeSubDomains; preload"
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Server": "web",
+}
+SOFTWARE = re.compile("nginx|caddy|granian|python|django", re.IGNORECASE)
+
+
+def check(answer: Response, *, tls: bool = True) -> None:
+    """It has every header once, names no software and nobody else's host."""
+    expected = HEADERS | ({"Strict-Transport-Security": HSTS} if tls else {})
+    assert {name: answer.headers.get_all(name) for name in expected} == {
+        name: [value] for name, value in expected.items()
+    }
+    assert tls or "Strict-Transport-Security" not in answer.headers
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "camera=()" in answer.headers["Permissions-Policy"]
+    assert answer.headers["Cache-Control"]
+    assert "Via" not in answer.headers
+    assert not SOFTWARE.search(str(answer.headers))
+    assert EVIL not in str(answer.headers) + answer.text
+
+
+def status(raw: str) -> int:
+    return int(raw.split(" ", 2)[1])
+
+
+def test_6_2_plain_http_leads_to_https_with_path_and_query_and_no_cookie(proxy: Proxy) -> None:
+    for path in ("/", f"{LOGIN}?next=/%3Fa%3D1&b=%C3%A9", f"//{EVIL}/..", f"/@{EVIL}"):
+        answer = proxy.plain().get(path)
+
+        assert answer.status == 301
+        assert answer.location == f"{ORIGIN}{path}"
+        assert answer.cookies == {}
+        if EVIL not in path:
+            check(answer, tls=False)
+
+
+def test_6_3_pages_files_and_errors_have_each_header_once(proxy: Proxy) -> None:
+    """The site's own and those of the proxy neither double nor lack."""
+    statuses = {LOGIN: 200, "/": 302, "/static/app.css": 200, "/no/": 404, "/static/no": 404}
+    for path, expected in (statuses | {TOKEN: 405, "/.well-known/jwks.json": 200}).items():
+        answer = proxy.client().get(path)
+        assert answer.status == expected
+        check(answer)
+
+
+def test_6_1_somebody_signs_up_and_in(proxy: Proxy, behind: Site) -> None:
+    name = f"alice-{proxy.name.lower()}"
+    browser = proxy.client()
+    assert sign_up(browser, name).status == 302
+    code = code_in(behind.wait_for_mail(to=name))
+    assert browser.post(CONFIRM, {"code": code}).status == 302
+    assert browser.get("/").status == 200
+    again = proxy.client()
+    assert log_in(again, name).location == "/"
+
+    assert all(cookie.startswith("__Host-") for cookie in again.cookies)
+    assert again.get("/").status == 200
+
+
+def addresses(site: Site) -> list[str]:
+    """From where sign-ins failed, as written down, oldest first."""
+    with closing(sqlite3.connect(site.data_dir / "db.sqlite3")) as database:
+        rows = database.execute("SELECT address FROM accounts_activity ORDER BY id")
+        return [address for (address,) in rows]
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "X_Forwarded_For", "x_forwarded-for"])
+def test_the_clients_address_is_the_peer_whatever_the_client_says(
+    proxy: Proxy, behind: Site, name: str
+) -> None:
+    guess = f'{{"username": "{proxy.name}{name}", "password": "{WRONG}"}}'.encode()
+    headers = {"Content-Type": "application/json", name: "203.0.113.9"}
+    for _ in range(2):
+        answer = proxy.client(peer="127.0.0.9").request("POST", TOKEN, body=guess, headers=headers)
+        assert answer.status == 401
+
+    assert addresses(behind)[-2:] == ["127.0.0.9"] * 2
+
+
+def test_forwarded_proto_or_host_of_a_stranger_change_nothing(proxy: Proxy) -> None:
+    headers = {
+        name: value
+        for mark in "-_"
+        for name, value in {
+            f"X{mark}Forwarded{mark}Proto": "http",
+            f"X{mark}Forwarded{mark}Host": EVIL,
+            "Forwarded": f"for=203.0.113.9;proto=http;host={EVIL}",
+        }.items()
+    }
+
+    answer = proxy.client().get(LOGIN, headers=headers)
+
+    assert answer.status == 200
+    check(answer)
+    assert proxy.plain().get(LOGIN, headers={"X-Forwarded-Proto": "https"}).status == 301
+
+
+@pytest.mark.parametrize("tls", [True, False], ids=["https", "http"])
+@pytest.mark.parametrize(
+    "line, hosts",
+    [(LOGIN, [EVIL]), (LOGIN, [f"{NAME}.{EVIL}"]), (LOGIN, [f"{NAME}@{EVIL}"]),
+     (LOGIN, [NAME, EVIL]), (LOGIN, [EVIL, NAME]), (LOGIN, [f"{NAME}, {EVIL}"]), (LOGIN, []),
+     (LOGIN, [""]), (f"https://{EVIL}{LOGIN}", [NAME]), (f"http://{EVIL}{LOGIN}", [EVIL])],
+)  # fmt: skip
+def test_a_host_that_is_not_ours_is_refused(
+    proxy: Proxy, line: str, hosts: list[str], tls: bool
+) -> None:
+    named = "".join(f"Host: {host}\r\n" for host in hosts)
+
+    answer = proxy.raw(f"GET {line} HTTP/1.1\r\n{named}Connection: close\r\n\r\n", tls=tls)
+
+    assert status(answer) in {400, 421}
+    assert EVIL not in answer
+    assert not SOFTWARE.search(answer)
+
+
+@pytest.mark.parametrize(
+    "line, host",
+    [(LOGIN, f"{NAME}:99999"), (LOGIN, f"{NAME}:80:80"), (LOGIN, f"{NAME.upper()}."),
+     (f"https://{NAME}{LOGIN}", EVIL), (f"http://{NAME}{LOGIN}", f"{NAME}:1")],
+)  # fmt: skip
+def test_odd_ways_to_name_the_site_are_refused_or_lead_to_its_own_name(
+    proxy: Proxy, line: str, host: str
+) -> None:
+    for tls in (True, False):
+        answer = proxy.raw(
+            f"GET {line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n", tls=tls
+        )
+
+        assert status(answer) in ({200, 400, 421} if tls else {301, 400, 421})
+        assert EVIL not in answer
+        assert ":99999" not in answer
+        assert all(place.startswith(ORIGIN) for place in re.findall(r"Location: (\S+)", answer))
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    ["Content-Length: 4\r\nContent-Length: 5\r\n", "Content-Length: 4, 5\r\n",
+     "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", "Content-Length: +4\r\n",
+     "Transfer-Encoding: xchunked\r\n", "Transfer-Encoding: chunked, identity\r\n"],
+)  # fmt: skip
+def test_request_smuggling_two_lengths_give_at_most_one_answer(proxy: Proxy, lengths: str) -> None:
+    """What goes by one length and the other would be a second request to the site."""
+    smuggled = f"x=1\r\nGET /smuggled/ HTTP/1.1\r\nHost: {NAME}\r\n\r\n"
+    chunks = f"{len(smuggled):x}\r\n{smuggled}\r\n0\r\n\r\n"
+
+    answer = proxy.raw(
+        f"POST {LOGIN} HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n{lengths}\r\n{chunks}"
+    )
+
+    assert 400 <= status(answer) < 502
+    assert answer.count("HTTP/1.1 ") == 1
+    assert not SOFTWARE.search(answer)
+    assert proxy.client().get(LOGIN).status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/me/"])
+def test_a_body_beyond_all_measure_is_413_before_it_is_read(proxy: Proxy, path: str) -> None:
+    connection = proxy.client().connection()
+    connection.putrequest("POST", path, skip_host=True)
+    for name, value in (("Host", NAME), ("Content-Length", str(MOST + 1))):
+        connection.putheader(name, value)
+    connection.endheaders()
+    with closing(connection), connection.getresponse() as told:
+        answer = Response(path, told.status, told.headers, told.read())
+
+    assert answer.status == 413
+    check(answer)
+    if path.startswith("/api/"):
+        assert set(answer.json()) == {"detail", "code"}
+
+
+def test_the_largest_body_that_the_site_takes_reaches_it(proxy: Proxy) -> None:
+    answer = proxy.client().request("POST", "/api/v1/token/", body=b"x" * MOST)
+
+    assert answer.status == 415
+
+
+JUNK = [
+    "\x16\x03\x01\r\n\r\n",
+    "GET\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: {NAME}\r\n:x\r\n\r\n",
+    f"GET / HTTP/1.1\r\nHost: {NAME}\r\nX: {'x' * 70_000}\r\n\r\n",
+]
+
+
+def test_what_is_no_http_is_400_that_names_no_software(proxy: Proxy) -> None:
+    for junk in JUNK:
+        for tls in (True, False):
+            answer = proxy.raw(junk, tls=tls)
+            assert not answer or status(answer) in {400, 421, 431}
+            assert not SOFTWARE.search(answer)
+    # Plain HTTP at the port of TLS.
+    with socket.create_connection(("127.0.0.1", proxy.https), timeout=5) as connection:
+        connection.sendall(f"GET / HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
+        assert not SOFTWARE.search(connection.recv(65536).decode("latin-1"))
+
+
+@contextmanager
+def slow(site: Site) -> Iterator[None]:
+    """The site takes connections and says nothing, as when its machine is frozen."""
+    assert site.process
+    os.killpg(site.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(site.process.pid, signal.SIGCONT)
+
+
+def test_a_site_that_is_slow_is_504_and_its_links_are_in_no_log(proxy: Proxy, behind: Site) -> None:
+    with slow(behind):
+        away(proxy, 504)
+    assert proxy.client().get(LOGIN).status == 200
+
+
+def away(proxy: Proxy, expected: int) -> None:
+    """A page and a call say so, in a sentence and in JSON, and when to come again."""
+    paths = (f"{CONFIRM}secret-of-a-link/", "/api/v1/me/?secret")
+    headers = {"Referer": f"{ORIGIN}/secret"}
+    page, call = together(2, lambda i: proxy.client().get(paths[i], headers=headers))
+
+    for answer in (page, call):
+        assert answer.status == expected
+        assert int(answer.headers["Retry-After"]) > 0
+        check(answer)
+    assert page.headers.get_content_type() == "text/plain"
+    assert set(call.json()) == {"detail", "code"}
+    assert "secret" not in proxy.logs()
+
+
+def test_slow_bodies_do_not_reach_the_site(proxy: Proxy, behind: Site) -> None:
+    """Twice as many as the site has threads, and it still answers at once."""
+    head = (
+        f"POST {LOGIN} HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 1000\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n\r\nlogin=alice"
+    )
+    held = [proxy.client().socket() for _ in range(32)]
+    try:
+        for connection in held:
+            connection.sendall(head.encode())
+        time.sleep(0.3)
+        started = time.monotonic()
+        assert proxy.client().get(LOGIN).status == 200
+        assert behind.client().get(LOGIN).status == 301
+        assert time.monotonic() - started < 2
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def offered(proxy: Proxy, version: ssl.TLSVersion, ciphers: str = "") -> str:
+    """The cipher agreed on when only these are offered, or why there is none."""
+    context = ssl.create_default_context(cafile=proxy.authority)
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.maximum_version = version
+    context.set_ciphers(ciphers or "ALL:@SECLEVEL=0")
+    plain = socket.create_connection(("127.0.0.1", proxy.https), timeout=5)
+    with plain, context.wrap_socket(plain, server_hostname=NAME) as connection:
+        cipher = connection.cipher()
+        assert cipher
+        return f"{connection.version()} {cipher[0]}"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_6_3_tls_is_1_2_and_1_3_with_forward_secrecy_only(proxy: Proxy) -> None:
+    assert offered(proxy, ssl.TLSVersion.TLSv1_3).startswith("TLSv1.3")
+    assert "ECDHE" in offered(proxy, ssl.TLSVersion.TLSv1_2)
+    for old in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+        with pytest.raises((ssl.SSLError, ConnectionResetError)):
+            offered(proxy, old)
+    for weak in (
+        "AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES128-SHA256",
+        "ECDHE-RSA-AES128-SHA",
+        "AES128-SHA",
+    ):
+        with pytest.raises((ssl.SSLError, ConnectionResetError)):
+            offered(proxy, ssl.TLSVersion.TLSv1_2, f"{weak}:@SECLEVEL=0")
+
+
+def test_a_stranger_who_names_no_name_of_ours_gets_no_certificate(proxy: Proxy) -> None:
+    context = ssl.create_default_context(cafile=proxy.authority)
+    context.check_hostname = False
+    for name in (EVIL, None):
+        plain = socket.create_connection(("127.0.0.1", proxy.https), timeout=5)
+        with plain, pytest.raises(ssl.SSLError):
+            context.wrap_socket(plain, server_hostname=name)
+
+
+def test_a_site_that_is_down_is_502_and_its_links_are_in_no_log(
+    proxy: Proxy, tmp_path: Path
+) -> None:
+    with type(proxy)(tmp_path, free_port()) as alone:
+        away(alone, 502)

@@ -1,0 +1,224 @@
+"""nginx and Caddy before a site, with the files of ``deploy/``: ports, paths and waits aside."""
+
+import getpass
+import grp
+import http.client
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.support.client import TIMEOUT_SECONDS, Client
+from tests.support.missing import find, missing
+from tests.support.process import Process, free_port, listening
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+NAME = "accounts.example.org"
+ORIGIN = f"https://{NAME}"
+# How long the site may take to answer, in place of half a minute.
+SLOW_SECONDS = 1
+SILENT_SECONDS = 3.0
+
+
+class TlsClient(Client):
+    """A browser at the proxy: it trusts ``authority`` alone, and speaks from ``peer``."""
+
+    def __init__(self, port: int, authority: Path, *, peer: str = "127.0.0.1") -> None:
+        super().__init__(ORIGIN, connect=("127.0.0.1", port))
+        self._context = ssl.create_default_context(cafile=authority)
+        self._peer = peer
+
+    def connection(self) -> http.client.HTTPConnection:
+        """One over TLS, made out to the site's name."""
+        connection = http.client.HTTPConnection(*self._connect, timeout=TIMEOUT_SECONDS)
+        connection.sock = self.socket()
+        return connection
+
+    def socket(self) -> ssl.SSLSocket:
+        """The same without any HTTP."""
+        plain = socket.create_connection(self._connect, TIMEOUT_SECONDS, (self._peer, 0))
+        return self._context.wrap_socket(plain, server_hostname=NAME)
+
+
+class Proxy:
+    """A proxy that listens on two free ports of the loopback, before the site at ``upstream``."""
+
+    name: str
+
+    def __init__(self, folder: Path, upstream: int) -> None:
+        self.folder = folder
+        self.upstream = upstream
+        self.http, self.https = free_port(), free_port()
+        self.process: Process | None = None
+
+    def __enter__(self) -> Self:
+        self.process = Process(self.command(), self.folder / "log", env=self.environment())
+        self.process.wait_until(self._answers, self.name)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self.process
+        self.process.stop()
+
+    @property
+    def authority(self) -> Path:
+        """The certificate to trust."""
+        raise NotImplementedError
+
+    def command(self) -> list[str | Path]:
+        """What starts it in the foreground, once its files are written."""
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        return dict(os.environ)
+
+    def template(self, name: str, changes: dict[str, str]) -> str:
+        """A file of ``deploy/`` with other ports and paths; each must be there to be changed."""
+        text = (DEPLOY / name).read_text()
+        for pattern, replacement in changes.items():
+            text, found = re.subn(pattern, replacement, text)
+            assert found, f"{name} has no {pattern}"
+        return text
+
+    def client(self, *, peer: str = "127.0.0.1") -> TlsClient:
+        return TlsClient(self.https, self.authority, peer=peer)
+
+    def plain(self) -> Client:
+        """A browser at the port without TLS."""
+        return Client(f"http://{NAME}", connect=("127.0.0.1", self.http))
+
+    def raw(self, request: str, *, tls: bool = True) -> str:
+        """Everything that is answered to these bytes until it closes or falls silent."""
+        if tls:
+            connection: socket.socket = self.client().socket()
+        else:
+            connection = socket.create_connection(("127.0.0.1", self.http))
+        answer = b""
+        with connection, suppress(TimeoutError, ConnectionResetError):
+            connection.settimeout(SILENT_SECONDS)
+            connection.sendall(request.encode("latin-1"))
+            while part := connection.recv(65536):
+                answer += part
+        return answer.decode("latin-1")
+
+    def _answers(self) -> bool:
+        """Both ports are open, and there is a certificate."""
+        try:
+            self.client().socket().close()
+        except OSError:
+            return False
+        return listening(self.http)
+
+    def logs(self) -> str:
+        """Everything that it has written down."""
+        files = [self.folder / "log", *self.folder.glob("*.log")]
+        return "".join(file.read_text(errors="replace") for file in files)
+
+
+class Nginx(Proxy):
+    """nginx with a certificate signed by itself, unless ``tls/`` has one already."""
+
+    name = "nginx"
+
+    @property
+    def authority(self) -> Path:
+        return self.folder / "tls" / "fullchain.pem"
+
+    def command(self) -> list[str | Path]:
+        program = find("nginx", also_in=[Path("/usr/sbin")]) or missing("nginx")
+        module = next(Path("/usr/lib/nginx/modules").glob("*headers_more*.so"), None)
+        if module is None:
+            missing("nginx's module headers-more")
+        (self.folder / "snippets").mkdir(exist_ok=True)
+        (self.folder / "acme").mkdir(exist_ok=True)
+        if not self.authority.exists():
+            self._sign()
+        folder = str(self.folder)
+        files = {
+            "authsite.conf": {
+                "listen ([48][0-9]+)": r"listen 127.0.0.1:\1",
+                r"listen \[::\]": "listen 127.0.0.2",
+                r"listen (\S+):80\b": rf"listen \1:{self.http}",
+                r"listen (\S+):443\b": rf"listen \1:{self.https}",
+                "127.0.0.1:8000": f"127.0.0.1:{self.upstream}",
+                f"/etc/letsencrypt/live/{NAME}": f"{folder}/tls",
+                "/var/lib/authsite": folder,
+                "proxy_read_timeout 30s": f"proxy_read_timeout {SLOW_SECONDS}s",
+            },
+            "snippets/authsite.conf": {"/var/log/nginx": folder},
+            "snippets/authsite-headers.conf": {},
+        }
+        for name, changes in files.items():
+            (self.folder / name).write_text(self.template(f"nginx/{name}", changes))
+        main = self.folder / "nginx.conf"
+        # What Debian's own says that could be of harm.
+        main.write_text(f"""
+            load_module {module};
+            user {getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name};
+            pid {folder}/nginx.pid;
+            daemon off;
+            events {{}}
+            http {{
+                {"".join(f"{kind}_temp_path {folder}/{kind};" for kind in TEMPORARY)}
+                access_log {folder}/access.log;
+                gzip on;
+                include authsite.conf;
+            }}
+        """)
+        return [program, "-c", main, "-e", f"{folder}/error.log"]
+
+    def reload(self) -> None:
+        """As ``systemctl reload nginx``."""
+        assert self.process
+        os.kill(self.process.pid, signal.SIGHUP)
+
+    def _sign(self) -> None:
+        openssl = find("openssl") or missing("openssl")
+        (self.folder / "tls").mkdir(exist_ok=True)
+        key = self.folder / "tls" / "privkey.pem"
+        words = "req -x509 -days 1 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=a"
+        names = ["-addext", f"subjectAltName=DNS:{NAME}"]
+        files = ["-keyout", key, "-out", self.authority]
+        subprocess.run([openssl, *words.split(), *names, *files], check=True, capture_output=True)
+
+
+TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
+
+class Caddy(Proxy):
+    """Caddy with an authority of its own in place of a public one, or with ``issuer``."""
+
+    name = "Caddy"
+    issuer = "local_certs\n\tskip_install_trust"
+
+    @property
+    def authority(self) -> Path:
+        return self.folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+
+    def command(self) -> list[str | Path]:
+        program = find("caddy") or missing("Caddy")
+        ports = f"http_port {self.http}\n\thttps_port {self.https}\n\tdefault_bind 127.0.0.1"
+        changes = {
+            "email .*": f"{self.issuer}\n\t{ports}",
+            "/var/lib/caddy": str(self.folder),
+            "127.0.0.1:8000": f"127.0.0.1:{self.upstream}",
+            "response_header_timeout 30s": f"response_header_timeout {SLOW_SECONDS}s",
+        }
+        config = self.folder / "Caddyfile"
+        config.write_text(self.template("Caddyfile", changes))
+        return [program, "run", "--config", config]
+
+    def environment(self) -> dict[str, str]:
+        home = str(self.folder)
+        return os.environ | {"HOME": home, "XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home}
