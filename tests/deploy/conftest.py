@@ -36,5 +36,5 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def proxy(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, behind: Site
 ) -> Iterator[Proxy]:
-    with request.param(tmp_path_factory.mktemp("proxy"), behind.port) as running:
+    with request.param(tmp_path_factory.mktemp("proxy"), behind) as running:
         yield running

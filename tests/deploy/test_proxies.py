@@ -15,7 +15,6 @@ import pytest
 
 from tests.attacks.steps import LOGIN, WRONG, code_in, log_in, sign_up
 from tests.support.client import Response, together
-from tests.support.process import free_port
 from tests.support.proxies import NAME, ORIGIN, Proxy
 from tests.support.site import Site
 
@@ -319,7 +318,7 @@ def test_a_stranger_who_names_no_name_of_ours_gets_no_certificate(proxy: Proxy) 
 
 
 def test_a_site_that_is_down_is_502_and_its_links_are_in_no_log(
-    proxy: Proxy, tmp_path: Path
+    proxy: Proxy, behind: Site, tmp_path: Path
 ) -> None:
-    with type(proxy)(tmp_path, free_port()) as alone:
+    with type(proxy)(tmp_path, behind.second()) as alone:
         away(alone, 502)

@@ -5,25 +5,42 @@ import grp
 import http.client
 import os
 import re
-import signal
 import socket
 import ssl
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tests.support.client import TIMEOUT_SECONDS, Client
+from tests.support.env import clean
 from tests.support.missing import find, missing
 from tests.support.process import Process, free_port, listening
+from tests.support.site import ROOT, Site
 
-DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+DEPLOY = ROOT / "deploy"
 NAME = "accounts.example.org"
 ORIGIN = f"https://{NAME}"
 # How long the site may take to answer, in place of half a minute.
 SLOW_SECONDS = 1
 SILENT_SECONDS = 3.0
+
+
+def self_signed(folder: Path, *names: str) -> None:
+    """Make the folder, with a certificate that is good for a day; one that is there stays."""
+    certificate, key = folder / "fullchain.pem", folder / "privkey.pem"
+    if certificate.exists():
+        return
+    folder.mkdir(exist_ok=True)
+    openssl = find("openssl") or missing("openssl")
+    words = "req -x509 -days 1 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=a"
+    alternatives = ["-addext", f"subjectAltName={','.join(f'DNS:{name}' for name in names)}"]
+    files = ["-keyout", key, "-out", certificate]
+    subprocess.run(
+        [openssl, *words.split(), *alternatives, *files], check=True, capture_output=True
+    )
 
 
 class TlsClient(Client):
@@ -47,18 +64,20 @@ class TlsClient(Client):
 
 
 class Proxy:
-    """A proxy that listens on two free ports of the loopback, before the site at ``upstream``."""
+    """A proxy that listens on two free ports of the loopback, before ``site``."""
 
     name: str
 
-    def __init__(self, folder: Path, upstream: int) -> None:
+    def __init__(self, folder: Path, site: Site) -> None:
         self.folder = folder
-        self.upstream = upstream
+        self.site = site
         self.http, self.https = free_port(), free_port()
         self.process: Process | None = None
 
     def __enter__(self) -> Self:
-        self.process = Process(self.command(), self.folder / "log", env=self.environment())
+        self.process = Process(
+            self.command(), self.folder / "log", env=self.environment(), cwd=ROOT
+        )
         self.process.wait_until(self._answers, self.name)
         return self
 
@@ -75,6 +94,13 @@ class Proxy:
     def authority(self) -> Path:
         """The certificate to trust."""
         raise NotImplementedError
+
+    @property
+    def acme(self) -> Path:
+        """Where an ACME client puts what it is asked for."""
+        folder = self.folder / "acme"
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def command(self) -> list[str | Path]:
         """What starts it in the foreground, once its files are written."""
@@ -141,9 +167,7 @@ class Nginx(Proxy):
         if module is None:
             missing("nginx's module headers-more")
         (self.folder / "snippets").mkdir(exist_ok=True)
-        (self.folder / "acme").mkdir(exist_ok=True)
-        if not self.authority.exists():
-            self._sign()
+        self_signed(self.folder / "tls", NAME)
         folder = str(self.folder)
         files = {
             "authsite.conf": {
@@ -151,9 +175,9 @@ class Nginx(Proxy):
                 r"listen \[::\]": "listen 127.0.0.2",
                 r"listen (\S+):80\b": rf"listen \1:{self.http}",
                 r"listen (\S+):443\b": rf"listen \1:{self.https}",
-                "127.0.0.1:8000": f"127.0.0.1:{self.upstream}",
-                f"/etc/letsencrypt/live/{NAME}": f"{folder}/tls",
-                "/var/lib/authsite": folder,
+                "127.0.0.1:8000": f"127.0.0.1:{self.site.port}",
+                "/etc/authsite/tls": f"{folder}/tls",
+                "/var/www/acme": str(self.acme),
                 "proxy_read_timeout 30s": f"proxy_read_timeout {SLOW_SECONDS}s",
             },
             "snippets/authsite.conf": {"/var/log/nginx": folder},
@@ -178,20 +202,6 @@ class Nginx(Proxy):
         """)
         return [program, "-c", main, "-e", f"{folder}/error.log"]
 
-    def reload(self) -> None:
-        """As ``systemctl reload nginx``."""
-        assert self.process
-        os.kill(self.process.pid, signal.SIGHUP)
-
-    def _sign(self) -> None:
-        openssl = find("openssl") or missing("openssl")
-        (self.folder / "tls").mkdir(exist_ok=True)
-        key = self.folder / "tls" / "privkey.pem"
-        words = "req -x509 -days 1 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=a"
-        names = ["-addext", f"subjectAltName=DNS:{NAME}"]
-        files = ["-keyout", key, "-out", self.authority]
-        subprocess.run([openssl, *words.split(), *names, *files], check=True, capture_output=True)
-
 
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
@@ -212,7 +222,7 @@ class Caddy(Proxy):
         changes = {
             "email .*": f"{self.issuer}\n\t{ports}",
             "/var/lib/caddy": str(self.folder),
-            "127.0.0.1:8000": f"127.0.0.1:{self.upstream}",
+            "127.0.0.1:8000": f"127.0.0.1:{self.site.port}",
             "response_header_timeout 30s": f"response_header_timeout {SLOW_SECONDS}s",
         }
         config = self.folder / "Caddyfile"
@@ -222,3 +232,29 @@ class Caddy(Proxy):
     def environment(self) -> dict[str, str]:
         home = str(self.folder)
         return os.environ | {"HOME": home, "XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home}
+
+
+class Alone(Proxy):
+    """No proxy: ``site``, which isn't started elsewhere, speaks TLS and has the other port, too."""
+
+    name = "alone"
+
+    @property
+    def authority(self) -> Path:
+        return self.folder / "tls" / "fullchain.pem"
+
+    def command(self) -> list[str | Path]:
+        self_signed(self.folder / "tls", NAME)
+        self.site.make_database()
+        return [sys.executable, "-m", "authsite"]
+
+    def environment(self) -> dict[str, str]:
+        own = {
+            "PORT": str(self.https),
+            "REDIRECT_PORT": str(self.http),
+            "TLS_CERT_FILE": str(self.authority),
+            "TLS_KEY_FILE": str(self.folder / "tls" / "privkey.pem"),
+            "ACME_WEBROOT": str(self.acme),
+            "TRUSTED_PROXIES": "",
+        }
+        return os.environ | clean(self.site.data_dir) | self.site.env | own
