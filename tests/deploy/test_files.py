@@ -1,0 +1,60 @@
+"""What of ``deploy/`` can be checked without starting it."""
+
+import re
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from accounts.kernel.config import Config
+from tests.support.missing import find, missing
+from tests.support.proxies import DEPLOY, NAME
+from tests.support.site import ROOT
+
+UNITS = sorted((DEPLOY / "systemd").glob("*.*"))
+# Of 10, by systemd's own measure; a service without any hardening has 9.6.
+MOST_EXPOSED = 2.0
+
+
+def systemd_analyze(*words: str | Path) -> str:
+    program = find("systemd-analyze") or missing("systemd-analyze")
+    done = subprocess.run([program, *words], capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    """As installed, but for where the checkout is and who runs it."""
+    for unit in UNITS:
+        text = unit.read_text().replace("/opt/authsite", str(ROOT)).replace("User=authsite", "")
+        services = ["authsite", "authsite-prune"] if unit.suffix == ".conf" else []
+        for service in services[: 1 if unit.name == "tls.conf" else 2]:
+            (tmp_path / f"{service}.service.d").mkdir(exist_ok=True)
+            (tmp_path / f"{service}.service.d" / unit.name).write_text(text)
+        if not services:
+            (tmp_path / unit.name).write_text(text)
+    return tmp_path
+
+
+def test_systemd_takes_each_unit_without_a_word(units: Path) -> None:
+    assert systemd_analyze("verify", *sorted(units.glob("authsite*.*r"))) == ""
+
+
+@pytest.mark.parametrize("service", ["authsite.service", "authsite-prune.service"])
+def test_services_can_do_little(units: Path, service: str) -> None:
+    told = systemd_analyze("security", "--offline=true", "--no-pager", units / service)
+
+    level = re.search(r"exposure level for \S+: ([0-9.]+)", told)
+    assert level, told
+    assert float(level[1]) <= MOST_EXPOSED
+
+
+def test_the_settings_are_settings() -> None:
+    text = (DEPLOY / "authsite.env").read_text()
+    named = set(re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE))
+    known = {field.name.upper() for field in fields(Config)}
+
+    assert {name.removesuffix("_FILE") if name not in known else name for name in named} <= known
+    assert f"ORIGIN=https://{NAME}\n" in text
