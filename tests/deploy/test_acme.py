@@ -90,7 +90,7 @@ def another(port: int, root: Path, than: str) -> str:
         try:
             with connect(port, context) as connection:
                 number = str((connection.getpeercert() or {})["serialNumber"])
-        except ssl.SSLCertVerificationError:  # the one that has signed itself
+        except ssl.SSLCertVerificationError:  # the one before the first
             number = than
         is_same = number != than and number in seen[:1]
         seen = [*seen, number] if is_same else [number] * (number != than)

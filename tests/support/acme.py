@@ -11,7 +11,7 @@ from typing import Self
 
 from tests.support.missing import find, missing
 from tests.support.process import Process, free_port, listening
-from tests.support.proxies import DEPLOY, Proxy, self_signed
+from tests.support.proxies import DEPLOY, Proxy, certify
 
 CERTBOT_SECONDS = 120
 
@@ -36,12 +36,11 @@ class Pebble:
         where = {"dns01": self._at("names"), "management": self._at("control")}
         options = dict.fromkeys(off, "") | where | {"defaultIPv4": "127.0.0.1"}
         self._start("names", [names, *(f"-{name}={value}" for name, value in options.items())])
-        self_signed(self._folder / "own", "localhost")
         config = {
             "listenAddress": self._at("acme"),
             "managementListenAddress": self._at("management"),
-            "certificate": str(self.authority),
-            "privateKey": str(self._folder / "own" / "privkey.pem"),
+            "certificate": str(self.authority.with_name("fullchain.pem")),
+            "privateKey": str(self.authority.with_name("privkey.pem")),
             "httpPort": self._proxy.http,
             "tlsPort": self._proxy.https,
             "certificateValidityPeriod": self._seconds,
@@ -69,7 +68,7 @@ class Pebble:
     @property
     def authority(self) -> Path:
         """Whom to trust as the ACME server."""
-        return self._folder / "own" / "fullchain.pem"
+        return certify(self._folder / "own", "localhost")
 
     def root(self) -> Path:
         """Whom to trust for the certificates that it signs."""

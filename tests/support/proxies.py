@@ -28,19 +28,26 @@ SLOW_SECONDS = 1
 SILENT_SECONDS = 3.0
 
 
-def self_signed(folder: Path, *names: str) -> None:
-    """Make the folder, with a certificate that is good for a day; one that is there stays."""
-    certificate, key = folder / "fullchain.pem", folder / "privkey.pem"
-    if certificate.exists():
-        return
+def certify(folder: Path, name: str) -> Path:
+    """Whom to trust for the certificate in this folder, which are made for a day if not there."""
+    authority = folder / "authority.pem"
+    if authority.exists():
+        return authority
     folder.mkdir(exist_ok=True)
     openssl = find("openssl") or missing("openssl")
-    words = "req -x509 -days 1 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=a"
-    alternatives = ["-addext", f"subjectAltName={','.join(f'DNS:{name}' for name in names)}"]
-    files = ["-keyout", key, "-out", certificate]
-    subprocess.run(
-        [openssl, *words.split(), *alternatives, *files], check=True, capture_output=True
+    common = "req -x509 -days 1 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256"
+    signing = "-subj /CN=authority -addext keyUsage=critical,keyCertSign"
+    serving = (
+        f"-subj /CN={name} -addext subjectAltName=DNS:{name} -addext extendedKeyUsage=serverAuth "
+        "-addext basicConstraints=critical,CA:FALSE -addext keyUsage=critical,digitalSignature"
     )
+    for words in (
+        f"{signing} -keyout authority.key -out authority.pem",
+        f"{serving} -CA authority.pem -CAkey authority.key -keyout privkey.pem -out fullchain.pem",
+    ):
+        command = [openssl, *common.split(), *words.split()]
+        subprocess.run(command, check=True, capture_output=True, cwd=folder)
+    return authority
 
 
 class TlsClient(Client):
@@ -153,13 +160,13 @@ class Proxy:
 
 
 class Nginx(Proxy):
-    """nginx with a certificate signed by itself, unless ``tls/`` has one already."""
+    """nginx with a certificate in ``tls/``."""
 
     name = "nginx"
 
     @property
     def authority(self) -> Path:
-        return self.folder / "tls" / "fullchain.pem"
+        return certify(self.folder / "tls", NAME)
 
     def command(self) -> list[str | Path]:
         program = find("nginx", also_in=[Path("/usr/sbin")]) or missing("nginx")
@@ -167,7 +174,7 @@ class Nginx(Proxy):
         if module is None:
             missing("nginx's module headers-more")
         (self.folder / "snippets").mkdir(exist_ok=True)
-        self_signed(self.folder / "tls", NAME)
+        certify(self.folder / "tls", NAME)
         folder = str(self.folder)
         files = {
             "authsite.conf": {
@@ -182,6 +189,7 @@ class Nginx(Proxy):
             },
             "snippets/authsite.conf": {"/var/log/nginx": folder},
             "snippets/authsite-headers.conf": {},
+            "snippets/authsite-tls.conf": {},
         }
         for name, changes in files.items():
             (self.folder / name).write_text(self.template(f"nginx/{name}", changes))
@@ -241,10 +249,10 @@ class Alone(Proxy):
 
     @property
     def authority(self) -> Path:
-        return self.folder / "tls" / "fullchain.pem"
+        return certify(self.folder / "tls", NAME)
 
     def command(self) -> list[str | Path]:
-        self_signed(self.folder / "tls", NAME)
+        certify(self.folder / "tls", NAME)
         self.site.make_database()
         return [sys.executable, "-m", "authsite"]
 
@@ -252,7 +260,7 @@ class Alone(Proxy):
         own = {
             "PORT": str(self.https),
             "REDIRECT_PORT": str(self.http),
-            "TLS_CERT_FILE": str(self.authority),
+            "TLS_CERT_FILE": str(self.folder / "tls" / "fullchain.pem"),
             "TLS_KEY_FILE": str(self.folder / "tls" / "privkey.pem"),
             "ACME_WEBROOT": str(self.acme),
             "TRUSTED_PROXIES": "",
