@@ -45,7 +45,7 @@ def certify(folder: Path, name: str) -> Path:
         f"{signing} -keyout authority.key -out authority.pem",
         f"{serving} -CA authority.pem -CAkey authority.key -keyout privkey.pem -out fullchain.pem",
     ):
-        command = [openssl, *common.split(), *words.split()]
+        command = [str(openssl), *common.split(), *words.split()]
         subprocess.run(command, check=True, capture_output=True, cwd=folder)
     return authority
 
