@@ -19,7 +19,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # Outermost: their headers are on every answer, whoever gives it.
+    # Outermost of all: each request's id and line.
+    "authsite.access.RequestMiddleware",
+    # Their headers are on every answer, whoever gives it.
     "authsite.middleware.HeadersMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -1,17 +1,19 @@
 """Logs: one line an event on the error stream."""
 
+from authsite.settings.site import AUTHSITE
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {
-            "()": "accounts.kernel.logs.OneLine",
-            "format": "{asctime} {levelname} {name} {message}",
-            "style": "{",
-        }
+        "line": {"()": "accounts.kernel.logs.formatter", "development": AUTHSITE.development}
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    # Django's own handlers would say everything twice, or mail it.
-    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
+    "loggers": {
+        # Django's own handlers would say everything twice, or mail it.
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # That a request was refused is in its own line.
+        "django.request": {"level": "ERROR"},
+    },
 }

@@ -171,7 +171,7 @@ def test_the_real_site_takes_no_key_from_an_address_and_logs_none(nodes: Nodes) 
     call(f"{quote(key)[:40]}/", client=owner)
 
     assert is_alive(key, owner)
-    assert "Bad Request" in nodes[0].log()
+    assert "path=/static/[secret]" in nodes[0].log()
     assert key[25:57] not in nodes[0].log()
     dumped = sql(nodes[0], "SELECT * FROM accounts_apikey")
     dumped += sql(nodes[0], "SELECT * FROM accounts_activity")

@@ -1,28 +1,77 @@
 """One event is one line, and says no secret."""
 
+import json
 import logging
+import sys
+from typing import Any
 
 import pytest
 
-from accounts.kernel.logs import OneLine
+from accounts.kernel import logs
+from tests.house.test_urls import ROUTES
+
+POISON = ["\n", "\r", "\x1b[2J", "\x85", "\u2028", "\u202e", "\0", "\x7f", "\ud800"]
 
 
-def line(message: str) -> str:
-    record = logging.LogRecord("name", logging.WARNING, __file__, 1, message, None, None)
-    return OneLine("{message}", style="{").format(record)
+def line(message: str, *, development: bool, **more: Any) -> str:
+    record = logging.LogRecord("name", logging.WARNING, __file__, 1, message, None, **more)
+    return logs.formatter(development=development).format(record)
 
 
-@pytest.mark.parametrize(
-    "poison", ["\n", "\r", "\x1b[2J", "\x85", "\u2028", "\u202e", "\0", "\x7f"]
-)
-def test_what_a_client_sent_begins_no_line_and_moves_no_cursor(poison: str) -> None:
-    assert line(f"before{poison}after").isprintable()
+@pytest.mark.parametrize("development", [True, False])
+@pytest.mark.parametrize("poison", POISON)
+def test_what_a_client_sent_begins_no_line_and_moves_no_cursor(
+    poison: str, development: bool
+) -> None:
+    said = line(f"before{poison}after", development=development, exc_info=None)
+
+    assert said.isprintable()
+    assert development or json.loads(said)["event"] == f"before{poison}after"
 
 
+@pytest.mark.parametrize("poison", POISON)
+def test_a_line_of_a_request_is_forged_by_no_part_of_it(
+    poison: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent = f'x{poison} status=200 "status": 200'
+    for development in (True, False):
+        logs.requests_log(development=development).info("request", path=sent, status=404)
+    words, data, rest = capsys.readouterr().err.split("\n")
+
+    assert (words + data).isprintable()
+    assert rest == ""
+    assert words.endswith('" status=404')
+    assert json.loads(data)["status"] == 404
+    assert json.loads(data)["path"] == sent
+
+
+@pytest.mark.parametrize("development", [True, False])
 @pytest.mark.parametrize("page", ["confirm-email", "owner"])
 @pytest.mark.parametrize("end", ["", "/", "/?a=b", "' refused", '"'])
-def test_the_secret_part_of_a_link_is_not_logged(page: str, end: str) -> None:
-    logged = line(f"Not Found: https://host/accounts/{page}/s3cr3t-Token_1{end}")
+def test_the_secret_part_of_a_link_is_not_logged(page: str, end: str, development: bool) -> None:
+    url = f"https://host/accounts/{page}/s3cr3t-Token_1{end}"
+    try:
+        raise ValueError(url)
+    except ValueError:
+        error = sys.exc_info()
+    logged = line(f"Not Found: {url}", development=development, exc_info=error)
 
     assert "s3cr3t" not in logged
-    assert f"/accounts/{page}/" in logged
+    assert logged.count(f"/accounts/{page}/[secret]") == 2
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if "<str:" in route])
+@pytest.mark.parametrize("turn", ["{}", "{}x", "\n{}", "/{}", "{}/more", "\0{}\n", "é{}"])
+def test_no_page_that_a_secret_opens_has_it_in_the_line_of_a_request(route: str, turn: str) -> None:
+    path = "/" + route.replace("<str:key>", "{}").replace("<str:token>", "{}")
+
+    assert "s3cr3t" not in logs.redact_path(path.format(turn.format("s3cr3t")))
+    assert "s3cr3t" not in logs.redact_path(f"/nowhere/{'s3cr3t' * 7}/")
+    assert logs.redact_path("/accounts/password/reset/") == "/accounts/password/reset/"
+
+
+def test_what_is_no_text_says_no_secret_either(capsys: pytest.CaptureFixture[str]) -> None:
+    path = "/accounts/owner/s3cr3t-Token_1/"
+    logs.requests_log(development=False).info("request", path=[path])
+
+    assert json.loads(capsys.readouterr().err)["path"] == "['/accounts/owner/[secret]/']"

@@ -1,0 +1,82 @@
+"""The id of a request is the site's own word, or a trusted proxy's, and is in all its lines."""
+
+import dataclasses
+import json
+import re
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from django.test import Client
+
+HEALTHY = "proxy-4f9c.17_A"
+PROXY, STRANGER = "192.0.2.1", "192.0.2.2"
+
+
+def told(client: Client, given: str) -> str:
+    """The id of the answer to a request that brings one."""
+    return str(client.get("/help/", headers={"X-Request-ID": given})["X-Request-ID"])
+
+
+@pytest.mark.django_db
+def test_an_id_is_believed_of_a_trusted_proxy_only_and_only_if_it_looks_like_one(
+    settings: Any,
+) -> None:
+    proxies = (ip_network(f"{PROXY}/32"),)
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, trusted_proxies=proxies)
+    proxy, stranger = Client(REMOTE_ADDR=PROXY), Client(REMOTE_ADDR=STRANGER)
+
+    assert told(proxy, HEALTHY) == HEALTHY
+    for given in (
+        "",
+        "short",
+        "x" * 65,
+        "with space",
+        "new\nline1",
+        "<script>",
+        "é" * 9,
+        "a" * 9 + "\n",
+    ):
+        assert re.fullmatch("[0-9a-f]{32}", told(proxy, given)), given
+    ids = {told(stranger, HEALTHY) for _ in range(3)} | {told(Client(REMOTE_ADDR=""), HEALTHY)}
+    assert len(ids) == 4
+    assert HEALTHY not in ids
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "path, status",
+    [("/help/", 200), ("/", 302), ("/nowhere/", 404), ("/api/v1/me/", 401), ("/api/nowhere", 404)],
+)
+def test_every_answer_has_an_id_and_every_request_one_line_with_it(
+    settings: Any, capsys: pytest.CaptureFixture[str], path: str, status: int
+) -> None:
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, environment="production")
+    answer = Client().get(f"{path}?token=s3cr3t", headers={"Cookie": "sessionid=s3cr3t"})
+
+    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert line["request_id"] == answer["X-Request-ID"]
+    assert (line["event"], line["method"], line["path"]) == ("request", "GET", path)
+    assert (line["status"], line["client"]) == (status, "127.0.0.1")
+    assert "s3cr3t" not in str(line)
+
+
+@pytest.mark.django_db
+def test_what_goes_wrong_in_a_request_is_told_under_its_id(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from accounts.kernel import logs
+    from accounts.ops import public
+
+    seen = []
+
+    def wrong(*_arguments: Any) -> None:
+        seen.append(logs.REQUEST_ID.get())
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(public, "render", wrong)
+    answer = Client(raise_request_exception=False).get("/help/")
+
+    assert answer.status_code == 500
+    assert seen == [answer["X-Request-ID"]]
+    assert logs.REQUEST_ID.get() == ""
