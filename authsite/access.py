@@ -1,4 +1,4 @@
-"""What is kept of each request: an id that all its log lines have, and a line of its own."""
+"""What is kept of each request: an id that all its log lines have, a line, and how long it took."""
 
 import re
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from time import perf_counter
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from accounts.kernel import logs, secrets
+from accounts.kernel import logs, metrics, secrets
 from accounts.kernel.client import parse, trusts
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -34,6 +34,9 @@ class RequestMiddleware:
             response = self.get_response(request)
             response.headers["X-Request-ID"] = request_id
             seconds = perf_counter() - began
+            match = request.resolver_match
+            route = match.route if match else ""
+            metrics.count_request(route, request.method, response.status_code, seconds)
             self.log.info(
                 "request",
                 method=request.method,

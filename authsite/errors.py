@@ -16,7 +16,8 @@ from rest_framework.views import exception_handler
 from accounts.kernel.errors import Later, PublicError
 from accounts.kernel.links import safe_next
 
-API = "/api/"
+# Where programs ask: calls, whether the site is well, its figures.
+MACHINES = ("/api/", "/health/", "/metrics")
 # Seconds after which a call is worth another try when the database is away.
 RETRY_AFTER = 5
 # Codes are for ever; Python's name of this status isn't.
@@ -25,7 +26,7 @@ CODES = {413: "content_too_large"}
 
 def is_call(request: HttpRequest) -> bool:
     """Whether a program asks, and so wants JSON."""
-    return request.path_info.startswith(API)
+    return request.path_info.startswith(MACHINES)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

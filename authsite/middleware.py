@@ -28,6 +28,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 HOST = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
 LARGEST_PORT = 65535
 CHUNK = 65536
+WATCHED = ("/health/", "/metrics")
 
 
 class HeadersMiddleware:
@@ -124,9 +125,11 @@ class GateMiddleware:
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isdecimal() or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return refuse(request, HttpResponse(status=413))
-        _check_host(request.META.get("HTTP_HOST"))
-        # Raises for a name that isn't ours: for pages others ask, for calls nobody would.
-        request.get_host()
+        # Whoever watches a node asks for it by its address; its answers have no link.
+        if not request.path_info.startswith(WATCHED):
+            _check_host(request.META.get("HTTP_HOST"))
+            # Raises for a name that isn't ours: for pages others ask, for calls nobody would.
+            request.get_host()
         if PATTERN.search(unquote(request.get_full_path()).lower()):
             return refuse(request, HttpResponse("A key has no place in an address.", status=400))
         return self.get_response(request)

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts.activity import notices
 from accounts.activity.events import EVENTS, Event, Group
 from accounts.activity.models import Activity
-from accounts.kernel import clock
+from accounts.kernel import clock, metrics
 from accounts.kernel.places import Device, Place
 from accounts.users.models import Address, User
 
@@ -66,6 +67,7 @@ def record(
         actor=source.actor,
         detail=detail,
     )
+    transaction.on_commit(metrics.EVENTS.labels(event.name).inc)
     if event.mail and user is not None:
         notices.tell(user, row, former)
 

@@ -236,6 +236,11 @@ class Config:
         default=(),
         secret=True,
     )
+    metrics_token: str = knob(
+        "What a monitoring system sends to read `/metrics`, as `Authorization: Bearer`; at least "
+        "32 characters: `make_secret`. If not given, nobody reads it.",
+        secret=True,
+    )
     activity_days: int = knob(
         "How long `prune` keeps the history of accounts, in days: at least the 30 that a link of a "
         "notice is good for.",

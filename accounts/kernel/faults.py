@@ -40,6 +40,10 @@ def faults(config: "Config") -> list[str]:
         (not config.origin, "ORIGIN is missing"),
         (not config.email_url, "EMAIL_URL is missing"),
         (not config.mail_from, "MAIL_FROM is missing"),
+        (
+            bool(config.metrics_token) and len(config.metrics_token) < 32,
+            "METRICS_TOKEN has less than 32 characters",
+        ),
         *issuers.faults(config),
         *_of_tls(config),
         *(() if config.development else _in_public(config)),

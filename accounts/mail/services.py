@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Count, Min
 
 from accounts.kernel import clock, crypto
 from accounts.mail import wake
@@ -45,6 +46,13 @@ def deliver_due(is_stopping: Callable[[], bool] = bool) -> int:
     """
     due = OutgoingMail.objects.filter(due_at__lte=clock.now()).order_by("due_at")[:BATCH]
     return sum(_deliver(mail) for mail in due if not is_stopping() and _claim(mail))
+
+
+def waiting() -> tuple[int, float]:
+    """How many mails wait, and the age of the oldest in seconds."""
+    found = OutgoingMail.objects.aggregate(count=Count("pk"), oldest=Min("created_at"))
+    oldest = found["oldest"] or clock.now()
+    return found["count"], max(0.0, (clock.now() - oldest).total_seconds())
 
 
 def _claim(mail: OutgoingMail) -> bool:

@@ -14,6 +14,7 @@ from threading import BoundedSemaphore
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
+from accounts.kernel import metrics
 from accounts.kernel.errors import Busy
 
 WAIT_SECONDS = 2.0
@@ -26,10 +27,14 @@ _slots = BoundedSemaphore(os.cpu_count() or 1)
 @contextmanager
 def slot() -> Iterator[None]:
     """A place to hash in; :class:`Busy` when none comes free soon."""
-    if not _slots.acquire(timeout=WAIT_SECONDS):
+    with metrics.HASHES_WAITING.track_inprogress():
+        has_one = _slots.acquire(timeout=WAIT_SECONDS)
+    if not has_one:
+        metrics.HASHES_REFUSED.inc()
         raise Busy(RETRY_AFTER_SECONDS)
     try:
-        yield
+        with metrics.HASHES_RUNNING.track_inprogress():
+            yield
     finally:
         _slots.release()
 

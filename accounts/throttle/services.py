@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from types import ModuleType
 
-from accounts.kernel import clock
+from accounts.kernel import clock, metrics
 from accounts.kernel.errors import Later
 from accounts.throttle import database, shared
 from accounts.throttle.limits import Limit
@@ -24,6 +24,7 @@ def spend(limit: Limit, *subject: object) -> None:
     now = _now_ms()
     whole_at = _store().spend(_key(limit, subject), now, limit.interval_ms, limit.depth_ms)
     if whole_at is not None:
+        metrics.LIMITS_HIT.labels(limit.name).inc()
         raise Later(_seconds(limit, whole_at, now))
 
 

@@ -70,6 +70,11 @@ def give_back(costs: dict[str, int]) -> None:
         database.give_back(costs)
 
 
+def ping() -> None:
+    """``RedisError`` if Redis doesn't answer."""
+    _client().ping()
+
+
 def _rest() -> None:
     log.warning("Redis does not answer; the database counts for %s s", REST_SECONDS)
     _resting["until"] = monotonic() + REST_SECONDS

@@ -54,6 +54,16 @@ def signer() -> Signer:
     return _cache.signer(_with_a_key().signing(clock.now()))
 
 
+def can_sign() -> bool:
+    """Whether the key that signs now can be opened, as far as there is one; makes none."""
+    now = clock.now()
+    found = _cache.ring()
+    try:
+        return not found.keys or bool(_cache.signer(found.signing(now)))
+    except CannotSign:
+        return False
+
+
 def find(kid: str) -> Verifier | None:
     """The key of that name, if it verifies. An unknown one is looked for in the table, once."""
     found = _cache.ring().verifiers.get(kid)

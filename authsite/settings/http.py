@@ -10,6 +10,8 @@ if AUTHSITE.development:
 
 SECURE_SSL_REDIRECT = AUTHSITE.https
 SECURE_SSL_HOST = AUTHSITE.host
+# For whoever watches a node from beside it, where no TLS is.
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True

@@ -36,6 +36,10 @@ OPEN = {
     "help/",
     "privacy/",
     ".well-known/security.txt",
+    "health/live",
+    "health/ready",
+    # Without its token it's nowhere: tests/ops/test_machines.py.
+    "metrics",
     ".well-known/jwks.json",
     ".well-known/change-password",
     "dev/mail/",

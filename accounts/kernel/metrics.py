@@ -1,0 +1,80 @@
+"""What monitoring may know, in numbers: no label names a person, an address or a secret.
+
+Kept in this process's memory. Each label has few values, all of them ours: nobody fills it by
+asking for what isn't there.
+"""
+
+from functools import cache
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+_registry = CollectorRegistry()
+ProcessCollector(registry=_registry)
+
+_requests = Histogram(
+    "authsite_request_seconds",
+    "Requests, by route, method and status; how long they took.",
+    ["view", "method", "status"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    registry=_registry,
+)
+EVENTS = Counter(
+    "authsite_events",
+    "What is in the history of accounts, by kind: sign-ins and failures among it.",
+    ["kind"],
+    registry=_registry,
+)
+LIMITS_HIT = Counter(
+    "authsite_limits_hit",
+    "Acts refused because a budget was used up, by limit.",
+    ["limit"],
+    registry=_registry,
+)
+HASHES_RUNNING = Gauge(
+    "authsite_hashes_running", "Passwords that are hashed now.", registry=_registry
+)
+HASHES_WAITING = Gauge(
+    "authsite_hashes_waiting", "Requests that wait for a place to hash in.", registry=_registry
+)
+HASHES_REFUSED = Counter(
+    "authsite_hashes_refused", "Requests that have waited for one in vain.", registry=_registry
+)
+MAILS_WAITING = Gauge("authsite_mails_waiting", "Mails in the outbox.", registry=_registry)
+MAILS_OLDEST = Gauge(
+    "authsite_mails_oldest_seconds",
+    "The age of the oldest of them; 0 for none.",
+    registry=_registry,
+)
+READY = Gauge(
+    "authsite_ready",
+    "1 if it's as it should be, by dependency.",
+    ["dependency"],
+    registry=_registry,
+)
+
+
+def count_request(route: str, method: str | None, status: int, seconds: float) -> None:
+    """Count an answer. ``route`` is a pattern of the site's, or empty."""
+    _series(route, method if method in METHODS else "other", status).observe(seconds)
+
+
+def text() -> bytes:
+    """All of it, in Prometheus' text format."""
+    return generate_latest(_registry)
+
+
+@cache
+def _series(route: str, method: str, status: int) -> Histogram:
+    return _requests.labels(route or "none", method, status)

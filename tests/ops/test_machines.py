@@ -1,0 +1,175 @@
+"""Health and figures: told in time whatever hangs, and nothing of it to strangers but words."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.steps import PASSWORD, sign_in, sign_up
+from tests.conftest import Clock
+from tests.support.api import call
+from tests.support.client import Response, together
+from tests.support.process import Process
+from tests.support.services import Postgres, Redis
+from tests.support.site import Site
+
+TOKEN = "figures-for-the-monitoring-of-this-site"
+SITE = {"METRICS_TOKEN": TOKEN}
+READY, LIVE, METRICS = "/health/ready", "/health/live", "/metrics"
+SOON = 2.5
+WELL = dict.fromkeys(("database", "migrations", "signing_key", "mail"), "ok")
+
+
+def figures(site: Site) -> dict[str, float]:
+    answer = site.client().get(METRICS, headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.status == 200
+    lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+@contextmanager
+def frozen(process: Process | None) -> Iterator[None]:
+    """A server that takes connections and says nothing, with those that it has."""
+    assert process
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    pids = [process.pid, *map(int, children)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def asked(site: Site) -> tuple[Response, float]:
+    began = time.monotonic()
+    return site.client().get(READY), time.monotonic() - began
+
+
+def until_well(site: Site) -> Any:
+    deadline = time.monotonic() + 30
+    while (answer := site.client().get(READY)).status != 200 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return answer.json()
+
+
+def test_what_is_frozen_is_told_in_two_seconds_and_holds_up_nobody(
+    postgres: Postgres, redis_server: Redis
+) -> None:
+    with Site(DATABASE_URL=postgres.database(), REDIS_URL=redis_server.url) as site:
+        assert call("token/", {"username": "x", "password": "x"}, client=site.client()).status
+        assert site.client().get(READY).json() == {"limits": "ok", **WELL}
+        time.sleep(1.1)
+        with frozen(redis_server.process):
+            answer, seconds = asked(site)
+            assert (answer.status, seconds < SOON) == (503, True)
+            assert answer.json() == {"limits": "fails", **WELL}
+        assert until_well(site) == {"limits": "ok", **WELL}
+        time.sleep(1.1)
+        with frozen(postgres.process):
+            # Twice as many as the site has threads, and then some that would wait behind them.
+            for answer, seconds in [*together(32, lambda _: asked(site)), asked(site)]:
+                assert (answer.status, seconds < 2 * SOON) == (503, True)
+                assert answer.json()["database"] == "fails"
+                assert int(answer.headers["Retry-After"]) > 0
+            answer, seconds = asked(site)
+            assert (answer.status, seconds < 1) == (503, True)
+            assert site.client().get(LIVE).status == 200
+        assert until_well(site) == {"limits": "ok", **WELL}
+
+
+def test_strangers_learn_words_that_name_no_software_and_no_address(site: Site) -> None:
+    for path in (LIVE, READY, METRICS, "/health/", "/health/x", "/metrics/", "/metricsx"):
+        # Whoever watches a node knows its address and not the site's.
+        answer = site.client(Host="192.0.2.9:8000").get(path)
+        assert answer.status == (200 if path in {LIVE, READY} else 404)
+        assert set(re.findall(r"[a-z_]{3,}", answer.text)) <= {
+            *("process", "detail", "code", "not_found", "ound"),
+            *WELL,
+        }
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.cookies == {}
+
+
+def test_figures_are_for_who_has_the_token(site: Site) -> None:
+    for said in ("", TOKEN, "Bearer ", "Bearer", f"bearer {TOKEN}", f"Bearer {TOKEN}x", "Bearer é"):
+        for more in ({}, {"X-Forwarded-For": "127.0.0.1"}):
+            sent = {"Authorization": said.encode("utf-8").decode("latin-1"), **more}
+            assert site.client().get(METRICS, headers=sent).status == 404, said
+    assert site.client().get(f"{METRICS}?token={TOKEN}").status == 404
+    assert figures(site)['authsite_ready{dependency="database"}'] == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("said", ["Bearer ", "Bearer", ""])
+def test_without_a_token_in_the_settings_nobody_reads_them(client: Any, said: str) -> None:
+    assert client.get(METRICS, headers={"Authorization": said}).status_code == 404
+
+
+def test_figures_count_what_happens_and_nobody_makes_them_grow(site: Site) -> None:
+    before = figures(site)
+    client = site.client()
+    sign_up(client, "mallory")
+    for _ in range(7):
+        sign_in(site.client(), "mallory", "wrong")
+    for n in range(40):
+        client.request(f"ODD{n}", f"/odd-{n}/")
+        client.get(f"/odd-{n}/?odd={n}", headers={"User-Agent": f"odd-{n}", "X-Request-ID": f"{n}"})
+        client.get(f"/accounts/owner/odd-{n}/")
+    after = figures(site)
+
+    def grown(name: str) -> float:
+        return after.get(name, 0) - before.get(name, 0)
+
+    login = 'authsite_request_seconds_count{method="POST",status="%s",view="accounts/login/"}'
+    assert grown('authsite_events_total{kind="sign_in_failed"}') == 5
+    assert grown('authsite_limits_hit_total{limit="login.account"}') == 2
+    assert grown(login % 429) == 2
+    assert after["authsite_hashes_running"] == 0
+    assert after["process_resident_memory_bytes"] > 1e6
+    new = {name for name in after.keys() - before.keys() if "_bucket" not in name}
+    assert len(new) < 30
+    assert not [name for name in after if "odd" in name or "mallory" in name or PASSWORD in name]
+
+
+@pytest.mark.django_db
+def test_a_database_behind_the_code_a_lost_key_and_late_mails_are_told(
+    clock: Clock, settings: Any
+) -> None:
+    import dataclasses
+
+    from django.db import connection
+
+    from accounts.kernel import secrets
+    from accounts.mail import services as mail
+    from accounts.mail.message import Message
+    from accounts.ops import health
+    from accounts.tokens import ring
+
+    checks = health.checks()
+    assert {name: check() for name, check in checks.items()} == WELL
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'accounts' AND name LIKE '0001%'")
+    assert checks["migrations"]() == "fails"
+
+    ring.signer()
+    assert checks["signing_key"]() == "ok"
+    ring.forget()
+    lost = (secrets.encryption_key(),)
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, encryption_keys=lost)
+    assert checks["signing_key"]() == "fails"
+
+    mail.post(Message(to="alice@example.org", subject="Late", paragraphs=[]))
+    clock.advance(minutes=14)
+    assert checks["mail"]() == "ok"
+    clock.advance(minutes=2)
+    assert checks["mail"]() == "late"
+    assert health.is_ready({"database": "ok", "mail": "late"})
