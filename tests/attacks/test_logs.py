@@ -1,0 +1,251 @@
+"""Whatever people and programs do: no secret that was made on the way is in a log or a figure."""
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from accounts.kernel import secrets
+from tests.acceptance.steps import CODE, CONFIRM, LOGIN, PASSWORD, SIGNUP, address_of, code_in
+from tests.support.api import PASSWORD as OTHER_PASSWORD
+from tests.support.api import call, renew, second_step
+from tests.support.client import Client, Response
+from tests.support.openid_provider import CLIENT_SECRET, OpenIDProvider
+from tests.support.second import (
+    CHALLENGE,
+    RECOVERY_CODES,
+    SETUP,
+    code_of,
+    recovery_codes_on,
+    seed_on,
+)
+from tests.support.site import Site, text_of
+
+TOKEN = "figures-for-the-monitoring-of-this-site"
+RESET, NEW_KEY = "/accounts/password/reset/", "/accounts/keys/new/"
+LINKS = re.compile(r"(?m)^https?://[^/\s]+(/accounts/\S+)$")
+
+
+class Browser(Client):
+    """Notes the value of each cookie that it gets."""
+
+    found: set[str]
+
+    def request(self, method: str, path: str, **more: Any) -> Response:
+        answer = super().request(method, path, **more)
+        self.found |= {morsel.value for morsel in answer.cookies.values()}
+        return answer
+
+
+class Journey:
+    """Everything that can be done at a site, and the secrets that came of it."""
+
+    def __init__(self, site: Site, headers: Mapping[str, str]) -> None:
+        self.site, self.headers = site, headers
+        self.secrets = {PASSWORD, OTHER_PASSWORD, TOKEN}
+
+    def browser(self) -> Browser:
+        browser = Browser(
+            self.site.origin, connect=("127.0.0.1", self.site.port), headers=self.headers
+        )
+        browser.found = self.secrets
+        return browser
+
+    def mail(self, to: str, subject: str = "", count: int = 1) -> str:
+        """The text of a mail; its codes and links are secrets."""
+        mail = self.site.wait_for_mail(to=f"{to}@", subject=subject, count=count)
+        text = text_of(mail)
+        self.secrets |= set(re.findall(r"(?m)^[A-Z2-9]{8}$", text))
+        self.secrets |= {link.rstrip("/").rpartition("/")[2] for link in LINKS.findall(text)}
+        return text
+
+    def link(self, text: str, page: str) -> str:
+        (path,) = [link for link in LINKS.findall(text) if page in link]
+        self.misuse(path)
+        return str(path)
+
+    def misuse(self, path: str) -> None:
+        """The link as mail programs, scanners and clumsy hands ask for it."""
+        for written in (
+            path.rstrip("/"),
+            f"{path}?again={path}",
+            f"{path}x/",
+            f"/{path}",
+            f"{path}\\",
+        ):
+            self.browser().get(written)
+            self.browser().request("PUT", written, headers={"Referer": path, "User-Agent": path})
+            self.browser().post(written, {"code": path}, csrf=False)
+
+    def sign_up(self, name: str, *, by_link: bool = False) -> Browser:
+        browser = self.browser()
+        fields = {"username": name, "email": address_of(name), "password1": PASSWORD}
+        assert browser.post(SIGNUP, fields).status == 302
+        text = self.mail(name)
+        if by_link:
+            assert browser.post(self.link(text, CONFIRM), {}).location == "/"
+        else:
+            assert browser.post(CONFIRM, {"code": code_in(text)}).location == "/"
+        return browser
+
+    def enrol(self, browser: Browser) -> tuple[str, list[str]]:
+        seed = seed_on(browser.get(SETUP).text)
+        assert browser.post(SETUP, {"code": code_of(seed)}).location == RECOVERY_CODES
+        codes = recovery_codes_on(browser.get(RECOVERY_CODES).text)
+        assert browser.post(RECOVERY_CODES, {"code": codes[0]}).status == 302
+        raw = bytes.fromhex(seed)
+        self.secrets |= {seed, base64.b32encode(raw).decode(), *codes}
+        self.secrets |= {code.replace("-", "") for code in codes}
+        return seed, codes
+
+    def sign_in(self, name: str, password: str = PASSWORD, code: str = "") -> Browser:
+        browser = self.browser()
+        asked = browser.post(LOGIN, {"login": name, "password": password, "next": "/help/?x=1"})
+        assert asked.status == (302 if password == PASSWORD else 200)
+        if code:
+            assert browser.post(CHALLENGE, {"code": code}).location == "/help/?x=1"
+        return browser
+
+    def by_mail(self, name: str) -> None:
+        browser = self.browser()
+        browser.post(CODE, {"login": name})
+        code = code_in(self.mail(name, "to sign in"))
+        browser.get(f"{CODE}?code={code}")
+        assert browser.post(CODE, {"code": code}).location == "/"
+
+    def reset(self, name: str) -> None:
+        browser = self.browser()
+        browser.post(RESET, {"login": name})
+        path = self.link(self.mail(name, "Set a new password"), RESET)
+        answer = browser.post(path, {"password1": OTHER_PASSWORD, "password2": OTHER_PASSWORD})
+        assert answer.status == 302, answer.text
+
+    def program(self, name: str, code: str) -> None:
+        """Both steps over the API, a refresh, a mistake with each token."""
+        asked = call("token/", {"username": name, "password": PASSWORD}, client=self.browser())
+        tokens = second_step(asked["challenge"], code, self.browser())
+        again = renew(tokens["refresh"], self.browser())
+        for token in (tokens["access"], tokens["refresh"], again["access"], again["refresh"]):
+            self.secrets |= {token, *token.split(".")[1:]}
+            call(f"nothing/{token}/?token={token}", client=self.browser(), token=token)
+            call("me/", client=self.browser(), basic=f"{token}:{PASSWORD}")
+            call("token/verify/", {"token": token, "code": token}, client=self.browser())
+        self.secrets.add(asked["challenge"])
+        assert call("me/", client=self.browser(), token=again["access"]).status == 200
+        made = call("keys/", {"name": "bot"}, client=self.browser(), token=again["access"])
+        self.secrets |= {made["key"], made["key"][25:57]}
+        call(f"me/?key={made['key']}", client=self.browser(), token=made["key"])
+        assert call("me/", client=self.browser(), token=made["key"]).status == 200
+        cookie = {"Origin": self.site.origin, "X-Requested-With": "authsite"}
+        page = self.browser()
+        page._headers |= cookie
+        call("session/", {"username": "bob", "password": PASSWORD}, client=page)
+
+    def lock_down(self, name: str) -> None:
+        path = self.link(self.mail(name, "new browser"), "/lockdown/")
+        assert self.browser().post(path, {}).status == 200
+
+    def own(self) -> None:
+        made = self.site.manage("create_owner").strip()
+        path = urlsplit(made).path
+        self.secrets.add(path.rstrip("/").rpartition("/")[2])
+        self.misuse(path)
+        fields = {"username": "carol", "email": address_of("carol"), "password1": PASSWORD}
+        assert self.browser().post(path, {**fields, "password2": PASSWORD}).status == 302
+
+    def through(self, op: OpenIDProvider) -> None:
+        browser = self.browser()
+        there = browser.post("/accounts/oidc/acme/login/", form=LOGIN).location
+        back = op.answer(there)
+        query = dict(pair.split("=", 1) for pair in urlsplit(there).query.split("&"))
+        self.secrets |= {back["state"], back["code"], query["nonce"], query["code_challenge"]}
+        path = f"/accounts/oidc/acme/login/callback/?state={back['state']}&code={back['code']}"
+        self.browser().get(path)
+        assert browser.get(f"{path}&iss={back['iss']}").status == 302
+        browser.get(path)
+        self.secrets |= {CLIENT_SECRET, *op.tokens}
+
+    def everything(self) -> None:
+        bob = self.sign_up("bob", by_link=True)
+        assert bob.get("/").status == 200
+        alice = self.sign_up("alice")
+        seed, codes = self.enrol(alice)
+        self.sign_in("alice", f"{PASSWORD} wrong")
+        self.secrets.add(f"{PASSWORD} wrong")
+        self.sign_in("alice", code=codes[1])
+        self.program("alice", code_of(seed, 1))
+        self.by_mail("bob")
+        self.reset("bob")
+        self.lock_down("alice")
+        self.own()
+
+
+def searched(journey: Journey, text: str) -> list[str]:
+    """Which of its secrets are there; values that are no secrets by their length are left out."""
+    plain = {secret for secret in journey.secrets if len(secret) >= 8}
+    assert len(plain) > 40
+    return [secret for secret in plain if secret in text]
+
+
+def figures(journey: Journey) -> str:
+    answer = journey.browser().get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.status == 200
+    return answer.text
+
+
+def test_in_production_each_line_is_json_and_holds_no_secret(tmp_path: Path) -> None:
+    kept = {"SECRET_KEY": secrets.token(48), "ENCRYPTION_KEYS": secrets.encryption_key()}
+    with Site(
+        data_dir=tmp_path,
+        ENVIRONMENT="production",
+        ORIGIN="https://authsite.example",
+        DATABASE_URL=f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        EMAIL_URL=(tmp_path / "mail").as_uri(),
+        MAIL_FROM="authsite@authsite.example",
+        TRUSTED_PROXIES="127.0.0.1",
+        METRICS_TOKEN=TOKEN,
+        **kept,
+    ) as site:
+        journey = Journey(site, {"X-Forwarded-Proto": "https", "X-Request-ID": "of-the-proxy"})
+        journey.secrets |= set(kept.values())
+        journey.everything()
+        told = figures(journey)
+        log = site.log()
+
+    lines = [json.loads(line) for line in log.splitlines()[1:]]
+    assert searched(journey, log + told) == []
+    assert {line["level"] for line in lines} <= {"info", "warning"}
+    requests = [line for line in lines if line["event"] == "request"]
+    assert len(requests) > 100
+    assert {line["request_id"] for line in requests[1:]} == {"of-the-proxy"}
+    assert not any("?" in line["path"] for line in requests)
+    assert "/accounts/lockdown/[secret]" in log
+    assert "/accounts/owner/[secret]" in log
+
+
+@pytest.fixture
+def op() -> Iterator[OpenIDProvider]:
+    with OpenIDProvider() as provider:
+        yield provider
+
+
+@pytest.mark.proof
+def test_in_development_no_line_holds_a_secret_nor_of_another_site(op: OpenIDProvider) -> None:
+    providers = json.dumps([op.setting()])
+    with Site(OIDC_PROVIDERS=providers, METRICS_TOKEN=TOKEN) as site:
+        journey = Journey(site, {})
+        journey.secrets |= {
+            (site.data_dir / name).read_text() for name in ("secret_key", "encryption_key")
+        }
+        journey.everything()
+        journey.through(op)
+        told = figures(journey)
+        log = site.log()
+
+    assert searched(journey, log + told) == []
+    assert "path=/accounts/oidc/acme/login/callback/ status=302" in log
