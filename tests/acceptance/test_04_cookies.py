@@ -34,8 +34,8 @@ from tests.support.site import Site, text_of
 
 HSTS = "max-age=31536000; includeSubDomains; preload"
 CSP_OF_PAGES = (  # the nonce is there where a page has a script, which error pages don't
-    r"default-src 'none'; script-src (?:'nonce-[\w-]{22,}' )?'strict-dynamic'; style-src 'self'; "
-    r"img-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; "
+    r"default-src 'none'; script-src (?:'nonce-[\w-]{22,}' 'strict-dynamic'|'none'); "
+    r"style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; "
     r"frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
 CSP_OF_ADMIN = CSP_OF_PAGES.replace("require-trusted-types-for 'script'", "connect-src 'self'")
