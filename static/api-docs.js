@@ -9,4 +9,10 @@ window.SwaggerUIBundle({
   deepLinking: true,
   validatorUrl: null,
   presets: [window.SwaggerUIBundle.presets.apis],
+  // What it draws has no name for a field and skips a level of headings.
+  onComplete() {
+    const title = place.querySelector(".servers-title")?.textContent;
+    place.querySelector("#servers")?.setAttribute("aria-label", title);
+    for (const tag of place.querySelectorAll("h3, .models > h4")) tag.setAttribute("aria-level", "2");
+  },
 });

@@ -1,7 +1,9 @@
 """The API's description of itself: valid, complete, and nothing else."""
 
+import base64
 import re
 from collections.abc import Iterator
+from hashlib import sha384
 from typing import Any
 
 import pytest
@@ -115,3 +117,13 @@ def test_people_read_the_same_on_a_page_without_anything_from_elsewhere() -> Non
     assert found
     assert all(address.startswith("/") and not address.startswith("//") for address in found)
     assert all(Client().get(address).getvalue() for address in found)
+
+
+def test_its_scripts_run_only_as_they_are() -> None:
+    page = Client().get("/api/v1/docs/").text
+    scripts = re.findall(r'<script [^>]*src="([^"]+)" integrity="sha384-([^"]+)"', page)
+
+    assert len(scripts) == page.count("<script") == 2
+    for address, digest in scripts:
+        content = Client().get(address).getvalue()
+        assert base64.b64encode(sha384(content).digest()).decode() == digest
