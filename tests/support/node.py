@@ -1,16 +1,20 @@
-"""Node, and the packages that tests run in it: by their lock file, in a folder of their own."""
+"""Node, and the packages that tests run in it: by their lock files, in folders of their own."""
 
 import hashlib
+import json
+import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from tests.support.missing import find, missing
 from tests.support.site import ROOT
 
 SOURCE = ROOT / "tests/support/node"
-SECONDS = 120
+SCANNERS = ROOT / "tests/support/scanners"
+SECONDS = 300
 
 
 def node() -> Path:
@@ -18,22 +22,39 @@ def node() -> Path:
     return find("node") or missing("Node")
 
 
-def packages() -> Path:
+def packages(source: Path = SOURCE) -> Path:
     """The folder ``node_modules`` with what the lock file names; installed by the first to ask."""
-    lock = (SOURCE / "package-lock.json").read_bytes()
+    lock = (source / "package-lock.json").read_bytes()
     folder = ROOT / ".cache" / f"node-{hashlib.sha256(lock).hexdigest()[:16]}"
     if not folder.exists():
-        _install(folder)
+        _install(source, folder)
     return folder / "node_modules"
 
 
-def _install(folder: Path) -> None:
+def scan(program: str, question: Any, **env: str) -> Any:
+    """What a program of the scanners answers, JSON both; its packages lie beside a copy of it."""
+    folder = packages(SCANNERS).parent
+    shutil.copy(SCANNERS / program, folder)
+    done = subprocess.run(
+        [node(), folder / program],
+        capture_output=True,
+        check=False,
+        env=os.environ | env,
+        input=json.dumps(question),
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def _install(source: Path, folder: Path) -> None:
     """Somewhere else first: another worker of the same run may be at it, too."""
     npm = find("npm") or missing("npm")
     folder.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
         for name in ("package.json", "package-lock.json"):
-            shutil.copy(SOURCE / name, draft)
+            shutil.copy(source / name, draft)
         done = subprocess.run(
             [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
             capture_output=True,
