@@ -237,7 +237,7 @@ def test_an_odd_key_of_the_provider_is_its_fault_and_holds_nobody_up(
 
 def test_a_private_key_that_is_published_is_not_computed_with(op: OpenIDProvider) -> None:
     """PyJWT would find its primes, in Python, whatever the lengths: all threads stand still."""
-    key = rsa(2048).as_dict(private=False) | {"d": encoded(b"\xff" * 3000)}
+    key = rsa(2048).as_dict(private=False) | {"d": encoded(b"\xff" * 300_000)}
     op.instead["/jwks"] = lambda request: send(request, json.dumps({"keys": [key]}).encode())
     forge(op, {"alg": "RS256"}, {}, unsigned)
     began = time.monotonic()
