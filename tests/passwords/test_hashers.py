@@ -1,5 +1,7 @@
 """Hashing is bounded: beyond the bound one waits a little, then is told to come back."""
 
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -7,6 +9,7 @@ import pytest
 from django.test import Client
 
 from accounts.passwords import hashers, services
+from tests.support.client import together
 
 pytestmark = pytest.mark.dear_hashes
 
@@ -37,6 +40,14 @@ def test_other_pages_answer_while_all_slots_are_taken(client: Client) -> None:
 
 def test_a_hash_costs_what_owasp_asks_at_least() -> None:
     assert services.hash_password("a password").startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+def test_however_many_sign_in_as_few_threads_hash_as_there_are_cores() -> None:
+    """Each of them keeps its 19 MiB: sixteen would be 300."""
+    hashed_in = together(16, lambda _n: hashers.in_slot(threading.get_ident))
+
+    assert len(set(hashed_in)) <= (os.cpu_count() or 1)
+    assert threading.get_ident() not in hashed_in
 
 
 def test_a_slot_comes_back_also_after_a_failure() -> None:
