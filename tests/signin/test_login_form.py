@@ -1,0 +1,25 @@
+"""The form of the sign-in page, which is drawn once for each language."""
+
+import pytest
+from django import forms
+from django.utils import translation
+
+from accounts.signin.forms import LoginForm
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_an_empty_form_is_drawn_as_any_other_in_each_language(language: str) -> None:
+    with translation.override(language):
+        drawn = str(LoginForm())
+
+        assert drawn == forms.Form.render(LoginForm()) == LoginForm().__html__()
+        assert ("angemeldet bleiben" in drawn) == (language == "de")
+
+
+def test_what_somebody_has_typed_is_in_no_form_but_their_own() -> None:
+    before = str(LoginForm())
+    typed = LoginForm({"login": "alice@example.org"})
+
+    assert "alice@example.org" in str(typed)
+    assert "alice@example.org" in str(LoginForm(initial={"login": "alice@example.org"}))
+    assert str(LoginForm()) == before
