@@ -1,10 +1,14 @@
 """Whose request it is: the client's address, believed only as far as the proxies that told it."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 type Address = IPv4Address | IPv6Address
 type Network = IPv4Network | IPv6Network
+
+# An IPv6 address with an IPv4 one at its end.
+LONGEST = 45
 
 
 def parse(text: str) -> Address | None:
@@ -12,8 +16,14 @@ def parse(text: str) -> Address | None:
 
     A zone (``fe80::1%eth0``) is cut off: it is free text of any length.
     """
+    written = text.strip().strip("[]").partition("%")[0]
+    return _read(written) if len(written) <= LONGEST else None
+
+
+@lru_cache(1024)
+def _read(text: str) -> Address | None:
     try:
-        address = ip_address(text.strip().strip("[]").partition("%")[0])
+        address = ip_address(text)
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address

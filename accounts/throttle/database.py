@@ -1,7 +1,6 @@
 """Budgets in the database: exact across processes and nodes that share it."""
 
 from django.db import connection
-from django.db.models import Case, F, When
 
 from accounts.throttle.models import Budget
 
@@ -12,6 +11,9 @@ ON CONFLICT (key) DO UPDATE
 SET whole_at = CASE WHEN b.whole_at > %(now)s THEN b.whole_at ELSE %(now)s END + %(cost)s
 WHERE b.whole_at + %(cost)s <= %(now)s + %(depth)s
 RETURNING whole_at
+"""
+GIVE_BACK = """
+UPDATE accounts_budget SET whole_at = whole_at - CASE key {cases} END WHERE key IN ({keys})
 """
 
 
@@ -31,5 +33,7 @@ def peek(key: str) -> int | None:
 
 def give_back(costs: dict[str, int]) -> None:
     """Undo a spend of so many milliseconds on each key, in one statement."""
-    cost = Case(*(When(key=key, then=cost) for key, cost in costs.items()))
-    Budget.objects.filter(key__in=costs).update(whole_at=F("whole_at") - cost)
+    cases, keys = " ".join(["WHEN %s THEN %s"] * len(costs)), ", ".join(["%s"] * len(costs))
+    values = [value for charge in costs.items() for value in charge]
+    with connection.cursor() as cursor:
+        cursor.execute(GIVE_BACK.format(cases=cases, keys=keys), [*values, *costs])

@@ -25,6 +25,7 @@ PROXIES = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
         ("2001:db8:1::1", " [2001:db8:2::5] ", "2001:db8:2::5"),
         ("::ffff:10.0.0.1", "::ffff:192.0.2.1", "192.0.2.1"),
         ("10.0.0.1", "fe80::1%a zone is free text", "fe80::1"),
+        ("10.0.0.1", "0000:0000:0000:0000:0000:ffff:192.168.100.228", "192.168.100.228"),
     ],
 )
 def test_the_right_most_untrusted_address_counts(peer: str, forwarded: str, client: str) -> None:
