@@ -1,0 +1,1 @@
+"""``make bench``: this site beside its yardsticks, measured in turn, as ratios."""

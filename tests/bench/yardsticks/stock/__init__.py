@@ -1,0 +1,1 @@
+"""The yardstick: the same libraries by their own documentation, and nothing beside them."""
