@@ -21,7 +21,7 @@ $(shell rm -f $(RUN_STAMP) $(DEV_STAMP))
 endif
 endif
 
-.PHONY: help run https demo test check proof messages lock clean python
+.PHONY: help run https demo test check proof bench messages lock clean python
 
 help: ## list these
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name does; do \
@@ -60,6 +60,9 @@ proof: $(DEV_STAMP) ## the long ones: races, kill runs, and each defence taken o
 	@$(PY) -m pytest -m proof
 	@$(PY) tests/sabotage/run.py
 
+bench: $(DEV_STAMP) ## measure the site beside its yardsticks, in minutes (WRITE=1: into docs/; FULL=1)
+	@$(PY) -m tests.bench $(if $(WRITE),--write) $(if $(FULL),--full)
+
 messages: $(DEV_STAMP) ## bring locale/ up to date with code and templates
 	@$(PY) -m tests.support.translations
 
@@ -67,6 +70,8 @@ lock: $(DEV_STAMP) ## compile requirements.in and requirements-dev.in, with hash
 	@$(COMPILE) --output-file requirements.txt requirements.in
 	@$(COMPILE) --output-file requirements-dev.txt requirements-dev.in
 	@$(COMPILE) --output-file tests/scanners/requirements.txt tests/scanners/requirements.in
+	@$(COMPILE) --output-file tests/bench/yardsticks/requirements.txt \
+	    tests/bench/yardsticks/requirements.in
 
 clean: ## remove what make made; var/, the site's data, stays
 	@rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache staticfiles

@@ -1,0 +1,40 @@
+"""``make bench``. Prints the table as it grows; with ``--write`` it's put into ``docs/``, too."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tests.bench import report
+from tests.bench.measures import Effort, among_many, on_postgres, on_sqlite, starting
+from tests.bench.rows import Row
+from tests.support.services import Postgres
+
+
+def rows(effort: Effort) -> Iterator[Row]:
+    """All of the table, in the order in which it's measured."""
+    yield starting(effort)
+    yield from on_sqlite(effort)
+    with Postgres() as postgres:
+        yield from on_postgres(effort, postgres)
+        yield from among_many(effort, postgres)
+
+
+def main() -> None:
+    """Measure, and say what was reached."""
+    options = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
+    options.add_argument("--write", action="store_true", help="write docs/speed.md and its plot")
+    options.add_argument("--full", action="store_true", help="a million people, five of sign-ins")
+    asked = options.parse_args()
+    effort = replace(Effort(), people=1_000_000, families=5_000_000) if asked.full else Effort()
+    measured: list[Row] = []
+    for row in rows(effort):
+        measured.append(row)
+        sys.stderr.write(f"{' | '.join(row.cells)}\n")
+    sys.stdout.write(report.table(measured))
+    if asked.write:
+        report.write(measured)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""The table, and the plot beside it."""
+
+import math
+import os
+import platform
+from html import escape
+from pathlib import Path
+
+from tests.bench.rows import HEAD, Row, number
+from tests.support.site import ROOT
+
+PAGE = ROOT / "docs/speed.md"
+PLOT = ROOT / "docs/images/speed.svg"
+BEGIN, END = "<!-- make bench -->", "<!-- end -->"
+WIDTH, LINE, BARS = 760, 34, 300
+# A bar that just reaches its target is half as long as there is room; eight times that fill it.
+DECADES = math.log10(8)
+
+
+def table(rows: list[Row]) -> str:
+    """In Markdown."""
+    lines = [HEAD, ("---",) * len(HEAD), *(row.cells for row in rows)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def write(rows: list[Row]) -> None:
+    """Put both into ``docs/``."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    cores = os.cpu_count()
+    machine = f"{cores} cores of {processor()}, Python {platform.python_version()}"
+    middle = f"{BEGIN}\nMeasured on {machine}.\n\n{table(rows)}{END}"
+    PAGE.write_text(before + middle + rest.partition(END)[2])
+    PLOT.write_text(plot(rows))
+
+
+def processor() -> str:
+    """Its name, as Linux tells it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def plot(rows: list[Row]) -> str:
+    """How far each is from its target, on a logarithmic scale; to the right is better."""
+    height = LINE * (len(rows) + 1)
+    bars = "".join(_bar(row, LINE * i) for i, row in enumerate(rows))
+    middle = WIDTH - BARS // 2
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+        'font-family="sans-serif" font-size="12">\n'
+        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>\n{bars}'
+        f'<path d="M{middle} 0V{height - LINE}" stroke="#333" stroke-dasharray="4 3"/>\n'
+        f'<text x="{middle}" y="{height - 12}" text-anchor="middle">to reach</text>\n</svg>\n'
+    )
+
+
+def _bar(row: Row, top: int) -> str:
+    times = row.value / row.target if row.at_least else row.target / max(row.value, 1e-9)
+    share = 0.5 + math.log10(times) / DECADES / 2
+    length = round(BARS * min(1.0, max(0.01, share)))
+    colour = "#2e7d4f" if row.is_met else "#b3542d"
+    words = escape(row.name if len(row.name) < 62 else f"{row.name[:60]}…")
+    return (
+        f'<text x="8" y="{top + 21}">{words}</text>'
+        f'<rect x="{WIDTH - BARS}" y="{top + 8}" width="{length}" height="20" fill="{colour}"/>'
+        f'<text x="{WIDTH - BARS + 6}" y="{top + 22}" fill="#fff">'
+        f"{number(row.value)}{row.unit}</text>\n"
+    )

@@ -1,0 +1,82 @@
+"""``make bench``: that it measures what it says, in little."""
+
+import math
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bench import report
+from tests.bench.__main__ import rows
+from tests.bench.measures import Effort
+from tests.bench.rows import Row, interleaved
+from tests.bench.usage import cpu_seconds, peak_mib
+from tests.support.process import Process
+
+LITTLE = Effort(
+    rounds=1, pages=2, calls=3, refreshes=2, logins=2, starts=1, people=40, families=200, few=20
+)
+
+
+def test_what_a_child_computes_counts_while_it_runs_and_when_it_has_ended(tmp_path: Path) -> None:
+    burn = "import time\nwhile time.process_time() < .3: pass\n"
+    shell = f"{sys.executable} -c '{burn}'; touch done; exec sleep 60"
+    process = Process(["sh", "-c", shell], tmp_path / "log", cwd=tmp_path)
+    try:
+        process.wait_until((tmp_path / "done").exists, "The child")
+        assert 0.25 < cpu_seconds(process.pid) < 5
+        assert 0 < peak_mib(process.pid) < 100
+        assert cpu_seconds(os.getpid()) >= cpu_seconds(process.pid)
+    finally:
+        process.stop()
+
+
+def test_both_are_measured_in_turn_and_the_first_round_does_not_count() -> None:
+    order: list[str] = []
+
+    def note(side: str) -> float:
+        order.append(side)
+        return len(order)
+
+    sides = interleaved(2, lambda: note("a"), lambda: note("b"))
+
+    assert order == ["a", "b"] * 3
+    assert sides == ([3, 5], [4, 6])
+
+
+def test_a_row_is_met_by_its_median_and_in_its_own_direction() -> None:
+    least = Row("a", "", "", (1.0, 5.0, 6.0), 4)
+    most = Row("b", "", "", (1.0, 5.0, 6.0), 4, at_least=False)
+
+    assert (least.value, least.is_met, most.is_met) == (5, True, False)
+    assert least.cells[3:] == ("5.00 (1.00 to 6.00)", "≥ 4.00", "yes")
+
+
+def test_the_page_keeps_its_words_and_gets_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, image = tmp_path / "speed.md", tmp_path / "speed.svg"
+    page.write_text(f"before {report.BEGIN} old {report.END} after")
+    monkeypatch.setattr(report, "PAGE", page)
+    monkeypatch.setattr(report, "PLOT", image)
+
+    report.write([Row("a <b>", "1/s", "x: 2/s", (0.5,), 1)])
+
+    text = page.read_text()
+    assert text.startswith("before ")
+    assert text.endswith(" after")
+    assert "| a <b> | 1/s | x: 2/s | 0.50 | ≥ 1.00 | no |" in text
+    assert "old" not in text
+    assert "a &lt;b&gt;" in image.read_text()
+
+
+@pytest.mark.proof
+def test_every_row_is_measured_against_a_yardstick_built_for_it() -> None:
+    """The numbers of so few say nothing; that every answer was right is asserted on the way."""
+    measured = list(rows(LITTLE))
+
+    assert len({row.name for row in measured}) == 11
+    assert all(math.isfinite(row.value) and row.value >= 0 for row in measured)
+    one = next(row for row in measured if row.name.startswith("different successors"))
+    assert one.is_met
