@@ -1,5 +1,6 @@
 """The loads: what is asked, of this site and of its yardstick alike."""
 
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from tests.bench.load import Answer, Load
@@ -17,6 +18,11 @@ def logins(server: Server) -> Load:
     return Load(lambda number, turn: server.log_in(7 * number + turn))
 
 
+def storm(server: Server) -> Load:
+    """The same by more than the site hashes for at once: some are told to come back."""
+    return replace(logins(server), status=(200, 429))
+
+
 def page(server: Server) -> Load:
     """The sign-in page, to a stranger."""
     asked = server.get(LOGIN)
@@ -26,7 +32,7 @@ def page(server: Server) -> Load:
 def forms(server: Server) -> Load:
     """Sign-ins on the page, each person in a browser that has signed in there before."""
     asked = [_form(server, number) for number in range(PEOPLE)]
-    return Load(lambda number, turn: asked[(7 * number + turn) % PEOPLE], status=302)
+    return Load(lambda number, turn: asked[(7 * number + turn) % PEOPLE], status=(302,))
 
 
 def chains(server: Server) -> Load:

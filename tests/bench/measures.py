@@ -113,7 +113,7 @@ def in_a_storm(effort: Effort, site: Server, other: Server) -> Row:
 
 def _slower(server: Server, each: int) -> tuple[float, float]:
     """The 99th percentile of ``GET me`` by one connection: alone, and in a storm of sign-ins."""
-    load, storm, over = loads.calls(server), loads.logins(server), threading.Event()
+    load, storm, over = loads.calls(server), loads.storm(server), threading.Event()
     quiet = drive(server.port, load, connections=1, each=each)
     with ThreadPoolExecutor(1) as pool:
         stormy = pool.submit(drive, server.port, storm, connections=STORM, each=10_000, until=over)
