@@ -15,7 +15,16 @@ from tests.bench.usage import cpu_seconds, peak_mib
 from tests.support.process import Process
 
 LITTLE = Effort(
-    rounds=1, pages=2, calls=3, refreshes=2, logins=2, starts=1, people=40, families=200, few=20
+    rounds=1,
+    pages=2,
+    calls=3,
+    stormy=3,
+    refreshes=2,
+    logins=2,
+    starts=1,
+    people=40,
+    families=200,
+    few=20,
 )
 
 
