@@ -28,7 +28,7 @@ def write(rows: list[Row]) -> None:
     before, _, rest = PAGE.read_text().partition(BEGIN)
     cores = os.cpu_count()
     machine = f"{cores} cores of {processor()}, Python {platform.python_version()}"
-    load = f"with a load average of {number(os.getloadavg()[2])}, this run's own of about 3 in it"
+    load = f"with a load average of {number(os.getloadavg()[2])}"
     middle = f"{BEGIN}\nMeasured on {machine}, {load}.\n\n{table(rows)}{END}"
     PAGE.write_text(before + middle + rest.partition(END)[2])
     PLOT.write_text(plot(rows))
