@@ -247,12 +247,7 @@ class Config:
         whole(36500, least=30),
         default=365,
     )
-    limits_scale: float = knob(
-        "Multiplies every limit, for load tests: above 1 in development, or where ORIGIN is "
-        "`.localhost`, only.",
-        scale,
-        default=1.0,
-    )
+    limits_scale: float = knob("Multiplies every limit (load tests).", scale, default=1.0)
 
     @property
     def development(self) -> bool:

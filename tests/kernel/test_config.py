@@ -23,7 +23,7 @@ UNSAFE = {
     "SECRET_KEY_FALLBACKS": ["short"],
     "ENCRYPTION_KEYS": [
         *("hunter2", "A" * 43 + "=", base64.urlsafe_b64encode(b"hunter2 " * 4).decode()),
-        f"{encryption_key()} {'A' * 43}=",
+        f"{base64.urlsafe_b64encode(bytes(range(32))).decode()} {'A' * 43}=",
     ],
     "ORIGIN": [
         "http://accounts.example.org",
@@ -42,7 +42,7 @@ UNSAFE = {
     "DATABASE_URL": ["mysql://root:hunter2@db/x", "postgres://u:hunter2#@db/x"],
     "MAIL_FROM": ["nobody", "Team <team@example.org>"],
     "TRUSTED_PROXIES": ["everybody", "0.0.0.0/0", "127.0.0.1 ::/0", "0.0.0.0/1 128.0.0.0/1"],
-    "LIMITS_SCALE": ["0", "-1", "many", "1.5", "1000"],
+    "LIMITS_SCALE": ["0", "-1", "many"],
     "SESSION_PROTECTION": ["none", "Strong"],
     "SESSION_PROTECTION_NETWORK": ["yes"],
     "SESSION_IDLE_MINUTES": ["0", "-1"],
@@ -95,17 +95,16 @@ def test_an_ipv6_origin_keeps_its_brackets(tmp_path: Path) -> None:
         {"EMAIL_URL": "smtp+plain://127.0.0.1:25"},
         {"EMAIL_URL": "smtp+plain://[::1]"},
         {"TRUSTED_PROXIES": "127.0.0.1 10.0.0.0/8 fd00::/8 104.16.0.0/13 2400:cb00::/32"},
-        {"LIMITS_SCALE": "0.5"},
+        {"LIMITS_SCALE": "1000"},
         {"BIND": "0.0.0.0", "TRUSTED_PROXIES": "10.0.0.1"},
         {"BIND": "0.0.0.0", "TLS_CERT_FILE": "chain.pem", "TLS_KEY_FILE": "key.pem"},
-        {"LIMITS_SCALE": "1000", "ORIGIN": "https://authsite.localhost:8443"},
     ],
 )
 def test_what_is_right_behind_some_walls_is_taken(given: dict[str, str], tmp_path: Path) -> None:
     read(GOOD | given, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["LIMITS_SCALE", "EMAIL_URL", "TRUSTED_PROXIES"])
+@pytest.mark.parametrize("name", ["EMAIL_URL", "TRUSTED_PROXIES"])
 def test_development_may_have_what_production_may_not(name: str, tmp_path: Path) -> None:
     read(GOOD | {"ENVIRONMENT": "development", name: UNSAFE[name][-1]}, tmp_path)
 
