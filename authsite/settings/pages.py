@@ -38,7 +38,7 @@ STORAGES = {
 def _is_collected() -> bool:
     """Whether ``collectstatic`` has run since a file, or a library, was changed."""
     manifest = _FOLDER / "staticfiles.json"
-    sources = [BASE_DIR / "requirements.txt", *(BASE_DIR / "static").rglob("*")]
+    sources = [*BASE_DIR.glob("requirements.txt"), *(BASE_DIR / "static").rglob("*")]
     newest = max(source.stat().st_mtime for source in sources)
     return manifest.is_file() and manifest.stat().st_mtime >= newest
 

@@ -15,8 +15,9 @@ from tests.support.site import Site, text_of
 SITE = {"ACCESS_TOKEN_SECONDS": "3600", "LIMITS_SCALE": "100000"}
 SECONDS = 600
 # The description says "a string" of what only a real address, a good code or a known token passes:
-# that such a string is refused is no fault.
-LEFT_OUT = "positive_data_acceptance"
+# that such a string is refused is no fault. And who has signed up isn't there for others, nor for
+# oneself, until the address is confirmed.
+LEFT_OUT = "positive_data_acceptance,ensure_resource_availability"
 # Its own sign-in it would end, and then be nobody: fuzzed alone, last.
 END = "sessions_destroy"
 

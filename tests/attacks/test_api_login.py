@@ -107,7 +107,8 @@ def work(act: Callable[[], Answer]) -> tuple[int, bytes, list[tuple[str, str]], 
     """What is answered, and by which statements."""
     with CaptureQueriesContext(connection) as queries:
         answer = act()
-    headers = sorted((name, value) for name, value in answer.headers.items() if name != "Location")
+    own = {"Location", "X-Request-ID"}
+    headers = sorted((name, value) for name, value in answer.headers.items() if name not in own)
     done = [shape(query) for query in queries.captured_queries]
     return answer.status, answer.body, headers, done
 

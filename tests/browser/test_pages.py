@@ -15,7 +15,7 @@ from tests.support.site import Site
 
 type Walk = Callable[[Page, Site, str], Iterator[str]]
 
-ERRORS = (400, 401, 403, 404, 429, 500)
+ERRORS = (400, 401, 403, 404, 429, 500, 503)
 TITLE = "{} \N{EN DASH} authsite"
 
 
