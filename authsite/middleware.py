@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import unquote
 
 from django.conf import settings
@@ -124,7 +125,7 @@ class GateMiddleware:
         if request.method not in METHODS:
             return refuse(request, HttpResponseNotAllowed(METHODS))
         # Without a length Django reads nothing: a call would be answered as if nothing was asked.
-        if "HTTP_TRANSFER_ENCODING" in request.META:
+        if _has_unmeasured_body(request.META):
             return refuse(request, HttpResponse("A body needs a Content-Length.", status=400))
         # Files are stored before any view could refuse them, and no form takes one.
         length = request.META.get("CONTENT_LENGTH") or "0"
@@ -138,6 +139,15 @@ class GateMiddleware:
         if PATTERN.search(unquote(request.get_full_path()).lower()):
             return refuse(request, HttpResponse("A key has no place in an address.", status=400))
         return self.get_response(request)
+
+
+def _has_unmeasured_body(meta: dict[str, Any]) -> bool:
+    """In HTTP/1.1 a header says so (RFC 9112 section 6.3), in HTTP/2 only a look does."""
+    if "HTTP_TRANSFER_ENCODING" in meta:
+        return True
+    is_later = not meta.get("SERVER_PROTOCOL", "").startswith("HTTP/1")
+    is_read = not meta.get("CONTENT_LENGTH") and "wsgi.input" in meta
+    return is_later and is_read and bool(meta["wsgi.input"].read(1))
 
 
 def _check_host(host: str | None) -> None:

@@ -33,9 +33,11 @@ def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHttps]:
         yield running
 
 
-def program(*words: str | Path) -> subprocess.CompletedProcess[str]:
+def program(*words: str | Path, given: str = "") -> subprocess.CompletedProcess[str]:
     words = (find(str(words[0])) or missing(str(words[0])), *words[1:])
-    return subprocess.run(words, capture_output=True, check=False, text=True, timeout=60)
+    return subprocess.run(
+        words, capture_output=True, check=False, input=given, text=True, timeout=60
+    )
 
 
 def verify(authority: Path, name: Sequence[str], certificate: Path) -> str:
@@ -57,6 +59,23 @@ def test_6_1_the_curl_line_that_it_prints_works(https: LocalHttps) -> None:
     assert re.match(r"HTTP/\S+ 200", done.stdout), done.stderr
     assert "Sign in" in done.stdout
     assert words[2] == str(https.authority)
+
+
+def test_a_body_without_a_length_is_refused_in_http_2_too(https: LocalHttps) -> None:
+    url = f"{https.origin}/api/v1/token/revoke/"
+    how = (
+        "--cacert",
+        https.authority,
+        "--http2",
+        "--silent",
+        "--header",
+        "Content-Type: text/json",
+    )
+
+    done = program("curl", *how, "--request", "POST", "--upload-file", "-", url, given="{}")
+
+    assert '"code": "bad_request"' in done.stdout, done.stderr
+    assert "method_not_allowed" in program("curl", *how, url).stdout
 
 
 def test_6_1_the_certificate_verifies_for_each_name_and_its_keys_are_their_owners_alone(
