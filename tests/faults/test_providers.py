@@ -306,4 +306,4 @@ def test_a_drip_is_over_in_five_seconds(op: OpenIDProvider, path: str, answer: b
 
     del op.instead[path]
     # It isn't asked for a while, and then it is.
-    assert within(outside.PAUSE + 2, lambda: through(Client(), op).status_code == 302)
+    assert within(outside.PAUSE + 2, lambda: visited(op).status_code == 302)
