@@ -17,6 +17,8 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
+from authsite.server import end_with_parent
+
 # All that RFC 8555 lets a token be made of: no dot and no slash, so it leads nowhere else.
 CHALLENGE = re.compile(rb"/\.well-known/acme-challenge/([A-Za-z0-9_-]{1,128})")
 LARGEST_ANSWER = 4096
@@ -30,6 +32,7 @@ def main() -> None:
     """Serve until interrupted."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
     address, port = settings.AUTHSITE.bind, settings.AUTHSITE.redirect_port
+    end_with_parent()
     server = Granian(
         "authsite.plain:application",
         address=address,

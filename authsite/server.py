@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -105,8 +106,22 @@ def _retire(pids: Iterable[int | None]) -> None:
             os.kill(pid or 0, RETIRE)
 
 
+def end_with_parent() -> None:
+    """Let this process end when the one that started it does, also if that is killed: it would go
+    on by settings that nobody has any more, and hold the port."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
 def _load(listener: int, target: str) -> Start:
     """In a worker: the application, which closes its connections once the worker is retired."""
+    end_with_parent()
     # Until granian has set its own, who is told to end would only note it, as its parent does.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     application = load_target(target)

@@ -41,8 +41,9 @@ def faults(config: "Config") -> list[str]:
         (not config.email_url, "EMAIL_URL is missing"),
         (not config.mail_from, "MAIL_FROM is missing"),
         (
-            bool(config.metrics_token) and len(config.metrics_token) < 32,
-            "METRICS_TOKEN has less than 32 characters",
+            bool(config.metrics_token)
+            and not (len(config.metrics_token) >= 32 and config.metrics_token.isascii()),
+            "METRICS_TOKEN has less than 32 characters, or others than ASCII's",
         ),
         *issuers.faults(config),
         *_of_tls(config),

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import sys
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -81,7 +82,9 @@ class _Stderr:
     """Whatever the error stream is now; a line is one write, so that no other gets into it."""
 
     def info(self, line: str) -> None:
-        sys.stderr.write(f"{line}\n")
+        # A full disk, a reader that is gone: the answer is made, and goes out all the same.
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(f"{line}\n")
 
 
 def _line(*, development: bool) -> list[Processor]:

@@ -15,5 +15,7 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         # That a request was refused is in its own line.
         "django.request": {"level": "ERROR"},
+        # So is a Host that isn't ours: any stranger could fill the log with traces.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

@@ -1,5 +1,7 @@
 """Templates, languages, static files."""
 
+import json
+
 from authsite.settings.site import AUTHSITE, BASE_DIR
 
 TEMPLATES = [
@@ -37,10 +39,14 @@ STORAGES = {
 
 def _is_collected() -> bool:
     """Whether ``collectstatic`` has run since a file, or a library, was changed."""
-    manifest = _FOLDER / "staticfiles.json"
-    sources = [*BASE_DIR.glob("requirements.txt"), *(BASE_DIR / "static").rglob("*")]
-    newest = max(source.stat().st_mtime for source in sources)
-    return manifest.is_file() and manifest.stat().st_mtime >= newest
+    manifest, folder = _FOLDER / "staticfiles.json", BASE_DIR / "static"
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    newest = max(path.stat().st_mtime for path in (*BASE_DIR.glob("requirements.txt"), *files))
+    if not manifest.is_file() or manifest.stat().st_mtime < newest:
+        return False
+    # A file may have come with an old date: from an archive, by rsync.
+    names = {path.relative_to(folder).as_posix() for path in files}
+    return names <= json.loads(manifest.read_text())["paths"].keys()
 
 
 # None while they aren't: each file is then served as it lies, and kept for a minute.

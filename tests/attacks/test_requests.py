@@ -1,8 +1,11 @@
 """The id of a request is the site's own word, or a trusted proxy's, and is in all its lines."""
 
 import dataclasses
+import errno
+import io
 import json
 import re
+import sys
 from ipaddress import ip_network
 from typing import Any
 
@@ -80,3 +83,23 @@ def test_what_goes_wrong_in_a_request_is_told_under_its_id(
     assert answer.status_code == 500
     assert seen == [answer["X-Request-ID"]]
     assert logs.REQUEST_ID.get() == ""
+
+
+class Full(io.StringIO):
+    """Takes nothing."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.django_db
+def test_a_log_that_cannot_be_written_is_no_fault_of_who_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A full disk, or nobody who reads on."""
+    answers = []
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", Full())
+        answers += [Client().get(path) for path in ("/help/", "/nowhere/", "/api/v1/me/")]
+
+    assert [answer.status_code for answer in answers] == [200, 404, 401]

@@ -1,5 +1,6 @@
 """The server is asked to stop: what is on its way arrives."""
 
+import os
 import signal
 import sqlite3
 import time
@@ -8,7 +9,7 @@ from contextlib import closing
 
 from tests.attacks.steps import CONFIRM, SIGNUP, sign_up, sql
 from tests.faults.smtp import MailServer
-from tests.faults.test_mail import LATER_SECONDS
+from tests.faults.test_mail import LATER_SECONDS, within
 from tests.support.process import listening
 from tests.support.site import Site
 
@@ -47,3 +48,14 @@ def test_a_request_and_a_mail_on_their_way_arrive_when_the_server_stops() -> Non
         assert len(waiting) + len(server.mails) == 2
         soon = "SELECT 1 FROM accounts_outgoingmail WHERE due_at > datetime('now', '+1 minute')"
         assert sql(site, soon) == []
+
+
+def test_a_worker_ends_with_its_parent_however_that_ended() -> None:
+    """It would hold the port, and go on by secrets that have been changed since."""
+    with Site() as site:
+        assert site.process
+        os.kill(site.process.pid, signal.SIGKILL)
+
+        assert within(LATER_SECONDS, lambda: not listening(site.port))
+        site.kill()
+        assert site.start().client().get("/health/live").status == 200

@@ -57,7 +57,7 @@ UNSAFE = {
     "TLS_KEY_FILE": ["/etc/key.pem"],
     "REDIRECT_PORT": ["-1", "80"],
     "ACME_WEBROOT": ["/srv/acme"],
-    "METRICS_TOKEN": ["hunter2", "hunter2-hunter2-hunter2-hunter2"],
+    "METRICS_TOKEN": ["hunter2", "hunter2-hunter2-hunter2-hunter2", "é" * 40],
     "SITE_NAME": ["two\nlines"],
     "SIGNUP": ["maybe"],
 }
