@@ -9,10 +9,10 @@ from django.test import Client
 
 from accounts.passwords.hashers import Argon2id
 from accounts.users.models import User
-from tests.acceptance.steps import make_user, sign_in
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.social import configured
+from tests.support.steps import make_user, sign_in
 
 type Set = Callable[..., None]
 

@@ -18,7 +18,6 @@ from django.test import Client
 
 from accounts.tokens import keys, ring
 from tests.acceptance.conftest import Set
-from tests.acceptance.steps import code_in, make_user
 from tests.conftest import Clock
 from tests.support import api, node
 from tests.support.api import call
@@ -26,6 +25,7 @@ from tests.support.forgeries import Forger
 from tests.support.missing import find, missing
 from tests.support.pages import Shell, blocks_of
 from tests.support.site import Site, text_of
+from tests.support.steps import code_in, make_user
 from tests.support.verifiers import ALGORITHMS, REFUSALS, by_jose, by_joserfc, by_jwcrypto
 
 JWKS = "/.well-known/jwks.json"
@@ -57,7 +57,7 @@ def tokens(site: Site, key: RSAPrivateKey) -> dict[str, str]:
     assert call("users/", person, client=here).status == 201
     code = code_in(text_of(site.wait_for_mail(to=email)))
     assert call("email/verify/", {"email": email, "code": code}, client=here).status == 200
-    return {aud: api.sign_in(client=here, audience=aud)["access"] for aud in (SHOP, site.origin)}
+    return {aud: api.get_tokens(client=here, audience=aud)["access"] for aud in (SHOP, site.origin)}
 
 
 def python(folder: Path, _env: dict[str, str]) -> list[str | Path]:
@@ -142,7 +142,7 @@ def test_1_1_three_other_libraries_in_two_languages_agree(
 ) -> None:
     configure(token_algorithm=algorithm)
     make_user("alice", password=api.PASSWORD)
-    token = api.sign_in()["access"]
+    token = api.get_tokens()["access"]
     head, body, signature = token.split(".")
     changed = "B" if signature[9] == "A" else "A"
     jwks, claims = Client().get(JWKS).content, api.claims_of(token)
@@ -170,7 +170,7 @@ def test_1_2_who_can_verify_cannot_mint(
 @pytest.mark.django_db
 def test_1_4_a_token_for_300_s_fails_after_300_s(clock: Clock) -> None:
     make_user("alice", password=api.PASSWORD)
-    answer = api.sign_in()
+    answer = api.get_tokens()
     claims = api.claims_of(answer["access"])
 
     assert (answer["expires_in"], claims["exp"] - claims["iat"]) == (300, 300)
@@ -193,7 +193,7 @@ def test_1_4_a_token_for_300_s_fails_after_300_s(clock: Clock) -> None:
 )
 def test_1_4_nbf_iss_aud_and_exp_count(changes: dict[str, Any], clock: Clock) -> None:
     make_user("alice", password=api.PASSWORD)
-    claims = api.claims_of(api.sign_in()["access"])
+    claims = api.claims_of(api.get_tokens()["access"])
     now = int(clock.now().timestamp())
     moved = {name: now + v if isinstance(v, int) else v for name, v in changes.items()}
     signer = ring.signer()

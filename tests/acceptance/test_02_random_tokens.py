@@ -13,7 +13,12 @@ from playwright.sync_api import Page
 from accounts.apikeys.models import APIKey
 from accounts.kernel import secrets
 from accounts.twofactor.models import RecoveryCodes
-from tests.acceptance.steps import (
+from tests.attacks.key_steps import FORM, KEYS, NEW, on_page
+from tests.support.api import call, get_tokens
+from tests.support.second import RECOVERY_CODES, recovery_codes_on, turn_on, type_one_back
+from tests.support.signin import signed_in
+from tests.support.steps import (
+    PASSWORD,
     SIGNUP,
     address_of,
     code_in,
@@ -22,11 +27,6 @@ from tests.acceptance.steps import (
     make_user,
     sign_up,
 )
-from tests.attacks.key_steps import FORM, KEYS, NEW, on_page
-from tests.support.api import PASSWORD, call
-from tests.support.api import sign_in as api_sign_in
-from tests.support.second import RECOVERY_CODES, recovery_codes_on, turn_on, type_one_back
-from tests.support.signin import signed_in
 
 
 class Known:
@@ -110,7 +110,7 @@ def test_2_3_an_api_key_is_shown_once_kept_as_a_digest_and_compared_in_constant_
 ) -> None:
     alice = make_user("alice", password=PASSWORD)
     signed_in(alice, client)
-    token = api_sign_in()["access"]
+    token = get_tokens()["access"]
 
     if by == "page":
         answer = client.post(NEW, FORM)

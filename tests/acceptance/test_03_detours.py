@@ -9,7 +9,17 @@ from django.test import Client
 
 from accounts.users.models import User
 from tests.acceptance.conftest import Set
-from tests.acceptance.steps import (
+from tests.support.second import (
+    CHALLENGE,
+    RECOVERY_CODES,
+    SETUP,
+    enrolled,
+    recovery_codes_on,
+    take_second_step,
+    turn_on,
+    type_one_back,
+)
+from tests.support.steps import (
     CONFIRM,
     FIRST_STEPS,
     PASSWORD,
@@ -24,16 +34,6 @@ from tests.acceptance.steps import (
     next_on,
     sign_in,
     sign_up,
-)
-from tests.support.second import (
-    CHALLENGE,
-    RECOVERY_CODES,
-    SETUP,
-    enrolled,
-    recovery_codes_on,
-    take_second_step,
-    turn_on,
-    type_one_back,
 )
 
 pytestmark = pytest.mark.django_db

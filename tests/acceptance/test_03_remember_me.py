@@ -7,7 +7,10 @@ import pytest
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext
 
-from tests.acceptance.steps import (
+from tests.support.browser import ARGUMENTS, NAMES
+from tests.support.missing import find
+from tests.support.site import Site, text_of
+from tests.support.steps import (
     CONFIRM,
     LOGIN,
     PASSWORD,
@@ -18,9 +21,6 @@ from tests.acceptance.steps import (
     sign_in,
     sign_up,
 )
-from tests.support.browser import ARGUMENTS, NAMES
-from tests.support.missing import find
-from tests.support.site import Site, text_of
 
 REMEMBER_SECONDS = 30 * 24 * 3600
 SESSIONS = "/accounts/sessions/"

@@ -11,12 +11,16 @@ from django.contrib.auth.hashers import make_password
 from django.test import Client
 
 from accounts.users.models import PendingSignup, User
-from tests.acceptance.steps import (
+from tests.support.client import together
+from tests.support.second import take_second_step
+from tests.support.site import Site, text_of
+from tests.support.steps import (
     CONFIRM,
     LOGIN,
     LOGOUT,
     PASSWORD,
     SIGNUP,
+    but_for_nonces,
     code_in,
     confirm,
     is_signed_in,
@@ -30,10 +34,6 @@ from tests.acceptance.steps import (
     sign_up,
     signed_up,
 )
-from tests.attacks.steps import but_for_nonces
-from tests.support.client import together
-from tests.support.second import take_second_step
-from tests.support.site import Site, text_of
 
 WANTED = "/?from=a%20bookmark&page=2"
 CURRENT = "argon2$argon2id$v=19$m=19456,t=2,p=1$"

@@ -12,7 +12,9 @@ from django.test import Client
 
 from accounts.kernel import secrets
 from accounts.users.models import User
-from tests.acceptance.steps import (
+from tests.support.second import turn_on
+from tests.support.site import Site, text_of
+from tests.support.steps import (
     CONFIRM,
     LOGIN,
     LOGOUT,
@@ -29,8 +31,6 @@ from tests.acceptance.steps import (
     sign_up,
     signed_up,
 )
-from tests.support.second import turn_on
-from tests.support.site import Site, text_of
 
 HSTS = "max-age=31536000; includeSubDomains; preload"
 CSP_OF_PAGES = (  # the nonce is there where a page has a script, which error pages don't

@@ -8,7 +8,8 @@ import pytest
 from django.test import Client
 
 from tests.acceptance.conftest import Set
-from tests.acceptance.steps import (
+from tests.conftest import Clock
+from tests.support.steps import (
     LOGIN,
     LOGOUT,
     PASSWORD,
@@ -18,7 +19,6 @@ from tests.acceptance.steps import (
     sign_in,
     sign_up,
 )
-from tests.conftest import Clock
 
 SESSIONS, REAUTHENTICATE = "/accounts/sessions/", "/accounts/reauthenticate/"
 WANTED = f"{SESSIONS}?page=1"

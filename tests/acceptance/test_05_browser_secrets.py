@@ -8,7 +8,12 @@ from django.test import Client
 from playwright.sync_api import Browser, Page, Route
 
 from tests.acceptance.conftest import Set
-from tests.acceptance.steps import (
+from tests.support import api
+from tests.support.api_browser import App
+from tests.support.openid_provider import CLIENT_SECRET, OpenIDProvider
+from tests.support.site import Site, text_of
+from tests.support.social import come_back, go
+from tests.support.steps import (
     CONFIRM,
     LOGIN,
     LOGOUT,
@@ -21,11 +26,6 @@ from tests.acceptance.steps import (
     sign_in,
     sign_up,
 )
-from tests.support import api
-from tests.support.api_browser import App
-from tests.support.openid_provider import CLIENT_SECRET, OpenIDProvider
-from tests.support.site import Site, text_of
-from tests.support.social import come_back, go
 
 SCRIPT = "<script>document.title='pwned'</script>"
 SITE = {"SITE_NAME": f"The {SCRIPT} site"}
@@ -55,7 +55,7 @@ def test_5_1_no_answer_of_the_api_shows_a_page_its_refresh_token_and_no_address_
     assert [answer.status for answer in answers] == [200, 200, 200]
     for answer in answers:
         assert set(answer.body) == {"access", "token_type", "expires_in", "scope"}
-    key = api.call("keys/", {"name": "bot"}, token=api.sign_in("alice")["access"])["key"]
+    key = api.call("keys/", {"name": "bot"}, token=api.get_tokens("alice")["access"])["key"]
     assert api.call("me/", token=key).status == 200
     assert app.client.get(f"/api/v1/me/?key={key}").status_code == 400
     assert app.client.get(f"/?key={key}").status_code == 400

@@ -17,11 +17,11 @@ import pytest
 
 from authsite import local_ca
 from authsite.server import check
-from tests.acceptance.steps import LOGIN, sign_up
 from tests.conftest import Clock
 from tests.support.https import NAME, LocalHttps
 from tests.support.missing import find, missing
 from tests.support.process import listening
+from tests.support.steps import LOGIN, sign_up
 
 HSTS = "max-age=31536000; includeSubDomains; preload"
 RENEWAL_SECONDS = 30.0

@@ -10,17 +10,6 @@ from django.test import Client
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.acceptance.conftest import Set
-from tests.acceptance.steps import (
-    FIRST_STEPS,
-    LOGIN,
-    PASSWORD,
-    is_signed_in,
-    mail_to,
-    make_staff,
-    make_user,
-    sign_in,
-    sign_in_twice,
-)
 from tests.conftest import Clock
 from tests.support.second import (
     CHALLENGE,
@@ -33,6 +22,17 @@ from tests.support.second import (
     unused_code,
 )
 from tests.support.signin import signed_in
+from tests.support.steps import (
+    FIRST_STEPS,
+    LOGIN,
+    PASSWORD,
+    is_signed_in,
+    mail_to,
+    make_staff,
+    make_user,
+    sign_in,
+    sign_in_twice,
+)
 
 pytestmark = pytest.mark.django_db
 

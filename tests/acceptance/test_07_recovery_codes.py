@@ -8,7 +8,6 @@ from django.test import Client
 
 from accounts.twofactor.models import RecoveryCodes
 from accounts.users.models import User
-from tests.acceptance.steps import is_signed_in, mail_to, sign_in, sign_in_twice
 from tests.support.second import (
     CHALLENGE,
     RECOVERY_CODES,
@@ -18,6 +17,7 @@ from tests.support.second import (
     type_one_back,
     unused_code,
 )
+from tests.support.steps import is_signed_in, mail_to, sign_in, sign_in_twice
 
 pytestmark = pytest.mark.django_db
 

@@ -11,7 +11,6 @@ from django.test import Client
 
 from accounts.users.models import User
 from tests.acceptance.conftest import Set
-from tests.acceptance.steps import is_signed_in, mail_to, make_user, sign_in
 from tests.conftest import Clock
 from tests.support.authenticator import scan, shown
 from tests.support.second import (
@@ -24,6 +23,7 @@ from tests.support.second import (
     type_one_back,
     unused_code,
 )
+from tests.support.steps import is_signed_in, mail_to, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 

@@ -10,12 +10,12 @@ from django.test import Client
 from accounts.identities.models import Identity
 from accounts.users.models import User
 from tests.acceptance.conftest import Set
-from tests.acceptance.steps import PASSWORD, is_signed_in, make_user, sign_in, sign_up
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.second import CHALLENGE, enrolled, take_second_step
 from tests.support.signin import signed_in
 from tests.support.social import ACME, come_back, go, through
+from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in, sign_up
 
 CONNECTIONS, CONFIRM = "/accounts/3rdparty/", "/accounts/3rdparty/confirm/"
 pytestmark = pytest.mark.django_db

@@ -17,7 +17,6 @@ from accounts.signup import services as signup
 from accounts.tokens import browser, errors, scopes
 from accounts.twofactor import errors as factors
 from accounts.users.models import User
-from tests.acceptance.steps import CONFIRM, code_in, make_staff, make_user, sign_up
 from tests.conftest import Clock
 from tests.house.test_urls import OPEN
 from tests.support import api
@@ -27,6 +26,7 @@ from tests.support.pages import Shell, blocks_of
 from tests.support.second import SETUP, code_of, seed_on, type_one_back
 from tests.support.signin import signed_in
 from tests.support.site import ROOT, Site, text_of
+from tests.support.steps import CONFIRM, code_in, make_staff, make_user, sign_up
 
 SITE = {"TOKEN_AUDIENCES": "https://shop.example.org"}
 PAGE = (ROOT / "docs/api.md").read_text()
@@ -137,7 +137,7 @@ def test_9_2_a_failure_is_401_with_www_authenticate(path: str, sent: str, client
 @pytest.mark.django_db
 def test_9_3_a_token_in_the_basic_user_field_works_and_buys_a_fresh_one(clock: Clock) -> None:
     make_user("alice", password=api.PASSWORD)
-    held = api.sign_in()["access"]
+    held = api.get_tokens()["access"]
     clock.advance(seconds=200)
 
     assert call("me/", basic=f"{held}:anything")["username"] == "alice"
@@ -151,7 +151,7 @@ def test_9_3_a_token_in_the_basic_user_field_works_and_buys_a_fresh_one(clock: C
 @pytest.mark.django_db
 def test_9_3_no_token_that_is_bought_lives_past_the_end_of_its_family(clock: Clock) -> None:
     make_user("alice", password=api.PASSWORD)
-    tokens = api.sign_in()
+    tokens = api.get_tokens()
     family = LoginSession.objects.get()
     clock.set(family.idle_at - timedelta(seconds=400))
     held = api.renew(tokens["refresh"])["access"]
@@ -186,7 +186,7 @@ def revoke(_alice: User, refresh: str) -> None:
 @pytest.mark.parametrize("end", [change_the_password, switch_off, revoke])
 def test_9_4_the_tokens_end_at_once(end: Callable[[User, str], None]) -> None:
     alice = make_user("alice", password=api.PASSWORD)
-    tokens = api.sign_in()
+    tokens = api.get_tokens()
     access, refresh = tokens["access"], tokens["refresh"]
     assert api.is_good(access)
 

@@ -9,9 +9,9 @@ from joserfc.jwk import ECKey
 from accounts.identities.models import Identity
 from accounts.social import metadata, outside
 from accounts.users.models import User
-from tests.acceptance.steps import is_signed_in, make_user
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.social import configured, through
+from tests.support.steps import is_signed_in, make_user
 
 pytestmark = pytest.mark.django_db
 

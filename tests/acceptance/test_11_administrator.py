@@ -15,19 +15,6 @@ from accounts.kernel import crypto
 from accounts.sessions.models import BrowserSession
 from accounts.twofactor.models import CODES_PURPOSE, Authenticator, RecoveryCodes
 from accounts.users.models import User
-from tests.acceptance.steps import (
-    LOGIN,
-    PASSWORD,
-    address_of,
-    code_in,
-    is_signed_in,
-    mail_to,
-    make_staff,
-    make_user,
-    next_on,
-    sign_in,
-    sign_in_twice,
-)
 from tests.acceptance.test_commands import OWNER, owner_link
 from tests.conftest import Clock
 from tests.house.test_urls import ROUTES, address
@@ -43,6 +30,19 @@ from tests.support.second import (
     unused_code,
 )
 from tests.support.signin import signed_in
+from tests.support.steps import (
+    LOGIN,
+    PASSWORD,
+    address_of,
+    code_in,
+    is_signed_in,
+    mail_to,
+    make_staff,
+    make_user,
+    next_on,
+    sign_in,
+    sign_in_twice,
+)
 
 pytestmark = pytest.mark.django_db
 

@@ -15,12 +15,12 @@ from django.test.utils import CaptureQueriesContext
 from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.acceptance.steps import make_user
 from tests.attacks.test_two_nodes import POSTGRES_PROVED, database
 from tests.conftest import Clock
-from tests.support.api import PASSWORD, Answer, call, exchange, renew, second_step, sign_in
+from tests.support.api import Answer, call, exchange, get_tokens, renew, second_step
 from tests.support.second import enrolled, unused_code
 from tests.support.site import ROOT, Site
+from tests.support.steps import PASSWORD, make_user
 
 # The primary key, as its plans call it.
 KEYS = {
@@ -54,7 +54,7 @@ def test_the_keys_cost_nothing(alice: User) -> None:
 def test_a_call_by_a_token_costs_one_query_however_many_groups(alice: User, groups: int) -> None:
     for n in range(groups):
         Group.objects.create(name=f"group {n:02}").user_set.add(alice)
-    token = sign_in(scope="read groups")["access"]
+    token = get_tokens(scope="read groups")["access"]
     calls: dict[str, Callable[[], Answer]] = {
         "me": lambda: call("me/", token=token),
         "by Basic": lambda: call("me/", basic=f"{token}:x"),
@@ -72,7 +72,7 @@ def test_a_call_by_a_token_costs_one_query_however_many_groups(alice: User, grou
 
 
 def test_a_forged_token_costs_nothing_and_a_made_up_refresh_token_neither(alice: User) -> None:
-    tokens = sign_in()
+    tokens = get_tokens()
     forged = tokens["access"][:-8] + "AAAAAAAA"
 
     for act in (
@@ -86,7 +86,7 @@ def test_a_forged_token_costs_nothing_and_a_made_up_refresh_token_neither(alice:
 
 
 def test_a_refresh_costs_one_statement_and_its_retry_a_second(alice: User) -> None:
-    token = sign_in()["refresh"]
+    token = get_tokens()["refresh"]
     answer, first = spent(lambda: renew(token))
     again, retry = spent(lambda: renew(token))
     _, narrower = spent(lambda: renew(answer["refresh"], scope="read"))
@@ -103,11 +103,11 @@ def test_a_sign_in_costs_one_hash_and_few_statements(
     alice: User, hashes: list[str], earlier: int, most: int, by: str
 ) -> None:
     for _ in range(earlier):
-        sign_in()
+        get_tokens()
     hashes.clear()
 
     answer, statements = spent(
-        sign_in if by == "body" else lambda: call("token/", {}, basic=f"alice:{PASSWORD}")
+        get_tokens if by == "body" else lambda: call("token/", {}, basic=f"alice:{PASSWORD}")
     )
 
     assert answer.status == 200
@@ -133,7 +133,7 @@ def test_a_sign_in_in_two_steps_costs_one_hash(
     enrolled(alice)
     hashes.clear()
 
-    first, statements = spent(sign_in)
+    first, statements = spent(get_tokens)
     second, more = spent(lambda: second_step(first["challenge"], unused_code(alice)))
 
     assert (first.status, second.status) == (401, 200)
@@ -158,7 +158,7 @@ def test_a_call_by_password_costs_one_hash_and_few_statements(
 def test_lists_cost_three_queries_for_who_has_a_long_history_and_many_sessions(
     alice: User, clock: Clock
 ) -> None:
-    token = sign_in()["access"]
+    token = get_tokens()["access"]
     here = LoginSession.objects.get()
     shared = {name: getattr(here, name) for name in ("kind", "amr", "auth_time", "idle_at")}
     LoginSession.objects.bulk_create(

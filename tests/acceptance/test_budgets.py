@@ -13,9 +13,9 @@ from accounts.activity.events import EVENTS, GROUPS
 from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.acceptance.steps import LOGIN, address_of, make_user, sign_in, sign_in_twice
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, enrolled, unused_code
+from tests.support.steps import LOGIN, address_of, make_user, sign_in, sign_in_twice
 
 pytestmark = pytest.mark.dear_hashes
 

@@ -17,7 +17,12 @@ from accounts.codes.models import Code
 from accounts.sessions.models import BrowserSession
 from accounts.throttle.models import Budget, FamiliarPlace
 from accounts.users.models import PendingSignup, User, Username
-from tests.acceptance.steps import (
+from tests.conftest import Clock
+from tests.support.env import clean
+from tests.support.process import free_port
+from tests.support.second import RECOVERY_CODES, SETUP, turn_on, type_one_back
+from tests.support.site import ROOT, Site
+from tests.support.steps import (
     CONFIRM,
     LOGIN,
     PASSWORD,
@@ -31,11 +36,6 @@ from tests.acceptance.steps import (
     sign_in_twice,
     sign_up,
 )
-from tests.conftest import Clock
-from tests.support.env import clean
-from tests.support.process import free_port
-from tests.support.second import RECOVERY_CODES, SETUP, turn_on, type_one_back
-from tests.support.site import ROOT, Site
 
 
 def printed_by(*words: str) -> str:

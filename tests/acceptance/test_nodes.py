@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from accounts.throttle.limits import LOGIN_ACCOUNT
-from tests.attacks.steps import CONFIRM, LOGIN, WRONG, code_in, log_in, sign_up, sql
-from tests.support.api import call, is_good, renew, sign_in
+from tests.support.api import call, get_tokens, is_good, renew
 from tests.support.client import Client, Response
 from tests.support.services import Postgres, Redis
 from tests.support.site import Site
+from tests.support.steps import CONFIRM, LOGIN, WRONG, code_in, sign_in, sign_up, sql
 
 JWKS = "/.well-known/jwks.json"
 
@@ -50,7 +50,7 @@ def test_a_sign_in_at_one_node_is_one_at_the_other_and_ends_at_both(
     nodes: tuple[Site, Site], alice: Client
 ) -> None:
     browser = Balanced(*nodes)
-    assert log_in(browser, "alice").location == "/"
+    assert sign_in(browser, "alice").location == "/"
     assert [browser.get("/").status for _node in nodes] == [200, 200]
 
     assert alice.post("/accounts/sessions/", {"others": "1"}).status == 302
@@ -64,7 +64,7 @@ def test_tokens_of_one_node_are_good_renewed_and_ended_at_the_other(
     nodes: tuple[Site, Site],
 ) -> None:
     program = Balanced(*nodes)
-    tokens = sign_in("alice", program).body
+    tokens = get_tokens("alice", program).body
     for _again in range(3):
         tokens = renew(tokens["refresh"], program).body
         assert [is_good(tokens["access"], node.client()) for node in nodes] == [True, True]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.steps import CONFIRM, LOGIN, code_in, log_in, same_browser, sign_up, sql
 from tests.attacks.test_two_nodes import POSTGRES_PROVED, database
-from tests.support.api import call, is_good, renew, sign_in
+from tests.support.api import call, get_tokens, is_good, renew
 from tests.support.missing import find, missing
 from tests.support.pages import blocks_of
 from tests.support.site import ROOT, Site
+from tests.support.steps import CONFIRM, LOGIN, code_in, same_browser, sign_in, sign_up, sql
 
 BLOCKS = {
     "sqlite": [
@@ -57,7 +57,7 @@ def test_what_was_revoked_after_a_backup_stays_revoked(
         sign_up(alice, "alice")
         code = code_in(site.wait_for_mail(to="alice@"))
         assert alice.post(CONFIRM, {"code": code}).location == "/"
-        tokens = sign_in("alice", site.client()).body
+        tokens = get_tokens("alice", site.client()).body
         wish = {"name": "robot", "scope": "profile:read"}
         key = call("keys/", wish, client=site.client(), token=tokens["access"])["key"]
         assert is_good(key, site.client())
@@ -81,7 +81,7 @@ def test_what_was_revoked_after_a_backup_stays_revoked(
         assert kid not in site.client().get(JWKS).text
         site.wait_for_mail(to="alice@", subject="API key was removed")
         # The backup is what there is: alice has her password, and nobody is called bob.
-        assert log_in(site.client(), "alice").location == "/"
+        assert sign_in(site.client(), "alice").location == "/"
         assert sql(site, "SELECT 1 FROM accounts_pendingsignup") == []
 
 
@@ -90,8 +90,8 @@ def test_passwords_are_locked_where_one_may_have_been_stolen() -> None:
     from django.core.management import call_command
     from django.test import Client
 
-    from tests.attacks.steps import is_signed_in, make_user
     from tests.support.signin import signed_in
+    from tests.support.steps import is_signed_in, make_user
 
     browser = signed_in(make_user("alice"))
     assert is_signed_in(browser)
@@ -100,5 +100,5 @@ def test_passwords_are_locked_where_one_may_have_been_stolen() -> None:
 
     assert not is_signed_in(browser)
     stranger = Client()
-    assert log_in(stranger, "alice").status_code == 200
+    assert sign_in(stranger, "alice").status_code == 200
     assert not is_signed_in(stranger)

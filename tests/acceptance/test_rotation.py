@@ -2,20 +2,20 @@
 until they are dropped, as ``docs/operating.md`` has it."""
 
 from accounts.kernel import secrets
-from tests.attacks.steps import (
-    CONFIRM,
-    code_in,
-    log_in,
-    same_browser,
-    sign_up,
-    sql,
-)
 from tests.faults.test_mail import FORWARD, LATER_SECONDS, within
-from tests.support.api import claims_of, is_good, renew, second_step, sign_in
+from tests.support.api import claims_of, get_tokens, is_good, renew, second_step
 from tests.support.client import Client
 from tests.support.process import free_port
 from tests.support.second import CHALLENGE, SETUP, code_of, seed_on
 from tests.support.site import Site
+from tests.support.steps import (
+    CONFIRM,
+    code_in,
+    same_browser,
+    sign_in,
+    sign_up,
+    sql,
+)
 
 OLD, NEW = secrets.token(48), secrets.token(48)
 OLD_SEAL, NEW_SEAL = secrets.encryption_key(), secrets.encryption_key()
@@ -51,7 +51,7 @@ def signed_up(site: Site, name: str) -> Client:
 
 def second(site: Site, code: str) -> dict[str, str]:
     """Alice's tokens, by a code of her app."""
-    challenge = sign_in("alice", site.client())["challenge"]
+    challenge = get_tokens("alice", site.client())["challenge"]
     tokens: dict[str, str] = second_step(challenge, code, site.client()).body
     return tokens
 
@@ -63,7 +63,7 @@ def test_keys_are_rotated_with_everybody_signed_in_and_mail_in_waiting() -> None
         seed = seed_on(alice.get(SETUP).text)
         alice.post(SETUP, {"code": code_of(seed, -1)})
         signed_up(site, "bob")
-        tokens, unused = second(site, code_of(seed)), sign_in("bob", site.client())
+        tokens, unused = second(site, code_of(seed)), get_tokens("bob", site.client())
         started_anew(site, EMAIL_URL=nowhere)
         waiting = site.client()
         waiting.post(SIGN_IN_CODE, {"login": "bob"})
@@ -90,7 +90,7 @@ def test_keys_are_rotated_with_everybody_signed_in_and_mail_in_waiting() -> None
         assert is_good(tokens["access"], site.client())
         assert renew(tokens["refresh"], site.client()).status == 200
         browser = site.client()
-        assert log_in(browser, "alice").location == CHALLENGE
+        assert sign_in(browser, "alice").location == CHALLENGE
         assert browser.post(CHALLENGE, {"code": code_of(seed, 1)}).location == "/"
         sql(site, FORWARD)
         late = code_in(site.wait_for_mail(to="bob@", subject="code", count=2))

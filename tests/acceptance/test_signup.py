@@ -9,7 +9,8 @@ from django.test import Client
 
 from accounts.mail import services as mail_services
 from accounts.users.models import PendingSignup, User
-from tests.acceptance.steps import (
+from tests.conftest import Clock
+from tests.support.steps import (
     CONFIRM,
     LOGIN,
     PASSWORD,
@@ -23,7 +24,6 @@ from tests.acceptance.steps import (
     sign_in,
     sign_up,
 )
-from tests.conftest import Clock
 
 pytestmark = pytest.mark.django_db
 

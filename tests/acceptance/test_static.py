@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import brotli
 import pytest
 
-from tests.attacks.steps import LOGIN
 from tests.support.client import Response
 from tests.support.site import Site
+from tests.support.steps import LOGIN
 
 DOCS = "/api/v1/docs/"
 REFERENCE = re.compile(r'(?:href|src)="(/static/[^"]+)"')

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.steps import PASSWORD
 from tests.support import site as running
 from tests.support.site import ROOT, Site
+from tests.support.steps import PASSWORD
 
 PAGE = ROOT / "docs" / "your-app.md"
 FOLDERS = ("accounts", "authsite", "templates", "static", "locale")

@@ -1,8 +1,8 @@
 """Every kind of event of programs that sign in over the API, as real calls bring it about."""
 
-from tests.acceptance.steps import PASSWORD
 from tests.activity.steps import THERE, Scene, Way, iphone
 from tests.support.api import Answer, call, renew
+from tests.support.steps import PASSWORD
 
 
 def sign_in(_scene: Scene) -> Answer:

@@ -6,9 +6,9 @@ import pytest
 
 from accounts.users import services as users
 from accounts.users.models import User
-from tests.acceptance.steps import confirm, sign_in, sign_up
 from tests.activity.steps import SECOND, Scene, firefox, iphone, sent
 from tests.conftest import Clock
+from tests.support.steps import confirm, sign_in, sign_up
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from django.core.management import call_command
 
 from accounts.throttle.limits import FACTOR_ACCOUNT
 from accounts.twofactor.models import Authenticator
-from tests.acceptance.steps import sign_in
 from tests.activity.steps import (
     NOWHERE,
     REAUTHENTICATE,
@@ -26,6 +25,7 @@ from tests.support.second import (
     seed_on,
     unused_code,
 )
+from tests.support.steps import sign_in
 
 
 def open_the_setup(scene: Scene) -> None:

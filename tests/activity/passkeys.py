@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from accounts.twofactor.models import Passkey as Row
-from tests.acceptance.steps import PASSWORD, sign_in
 from tests.activity.steps import REAUTHENTICATE, THERE, Scene, Way
 from tests.support.second import CHALLENGE
+from tests.support.steps import PASSWORD, sign_in
 from tests.support.webauthn import (
     ADD,
     LOGIN_PASSKEY,

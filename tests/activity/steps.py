@@ -19,7 +19,8 @@ from accounts.mail.services import deliver_due
 from accounts.sessions.models import BrowserSession
 from accounts.sessions.store import digest
 from accounts.users.models import User
-from tests.acceptance.steps import (
+from tests.conftest import Clock
+from tests.support.steps import (
     LOGOUT,
     PASSWORD,
     address_of,
@@ -29,7 +30,6 @@ from tests.acceptance.steps import (
     sign_in_twice,
     sign_up,
 )
-from tests.conftest import Clock
 
 SESSIONS, REAUTHENTICATE, LOCKDOWN = (
     f"/accounts/{page}/" for page in ("sessions", "reauthenticate", "lockdown")

@@ -21,7 +21,6 @@ from accounts.mail.models import OutgoingMail
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.twofactor.models import Authenticator, FactorRecovery, RecoveryCodes
 from accounts.users.models import Address, User, Username
-from tests.acceptance.steps import PASSWORD, address_of, make_user, sign_in
 from tests.activity import steps
 from tests.activity.clients import CLIENT_WAYS
 from tests.activity.factors import FACTOR_WAYS
@@ -31,6 +30,7 @@ from tests.activity.social import SOCIAL_WAYS
 from tests.activity.steps import LINUX, LOCKDOWN, Scene, firefox, iphone, sent
 from tests.conftest import Clock
 from tests.support.api import call, renew
+from tests.support.steps import PASSWORD, address_of, make_user, sign_in
 
 WAYS = steps.WAYS | FACTOR_WAYS | PASSKEY_WAYS | CLIENT_WAYS | KEY_WAYS | SOCIAL_WAYS
 each_kind = pytest.mark.parametrize("kind", WAYS)

@@ -15,10 +15,10 @@ from accounts.activity.services import Source, record
 from accounts.kernel.paging import PAGE_SIZE
 from accounts.kernel.places import Place
 from accounts.users.models import User
-from tests.acceptance.steps import make_user
 from tests.activity.steps import IPHONE
 from tests.conftest import Clock
 from tests.support.signin import signed_in
+from tests.support.steps import make_user
 
 PAGE = "/accounts/activity/"
 CSV = f"{PAGE}activity.csv"

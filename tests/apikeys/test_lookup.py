@@ -10,9 +10,9 @@ from django.db import connection
 
 from accounts.apikeys import services, text
 from accounts.apikeys.models import APIKey
-from tests.acceptance.steps import make_user
 from tests.attacks.key_steps import is_alive, key_of
 from tests.support.site import Site
+from tests.support.steps import make_user
 
 each_number = pytest.mark.parametrize(
     "n", [100_000, pytest.param(1_000_000, marks=pytest.mark.proof)]

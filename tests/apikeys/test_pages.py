@@ -7,11 +7,11 @@ from django.test import Client
 
 from accounts.apikeys.models import APIKey
 from accounts.users.models import User
-from tests.acceptance.steps import make_user
 from tests.attacks.key_steps import FORM, KEYS, NEW, is_alive, key_of, on_page, row_of
 from tests.conftest import Clock
 from tests.support.api import call
 from tests.support.signin import signed_in
+from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 

@@ -4,10 +4,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.attacks.steps import PASSWORD, WRONG, sql
 from tests.attacks.test_timing import member
-from tests.support.api_jwt import API, ME, Answer, call, sign_in
+from tests.support.api_jwt import API, ME, Answer, call, get_tokens
 from tests.support.site import Site
+from tests.support.steps import PASSWORD, WRONG, sql
 
 MEGABYTE = 1_000_000
 BIDI = "\u202eecila"
@@ -138,7 +138,7 @@ class Target:
     def __init__(self, site: Site) -> None:
         self.site, self.client = site, site.client()
         member(site, "alice")
-        self.token = sign_in(self.client, "alice", PASSWORD)["access"]
+        self.token = get_tokens(self.client, "alice", PASSWORD)["access"]
         site.wait_for_mail(to="alice")
         self.before = self.made()
 

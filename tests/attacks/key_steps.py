@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.support.api import Answer, Caller, call, sign_in
+from tests.support.api import Answer, Caller, call, get_tokens
 
 KEYS, NEW, LOCKDOWN = "/accounts/keys/", "/accounts/keys/new/", "/accounts/lockdown/"
 FORM = {"name": "backup", "profile": "read", "sessions": "", "activity": "", "expires": "30"}
@@ -38,7 +38,7 @@ def make(token: str, client: Caller | None = None, **more: Any) -> Answer:
 
 def fresh(client: Caller | None = None, name: str = "alice", **wish: str) -> str:
     """An access token of a sign-in of this moment."""
-    return str(sign_in(name, client, **wish)["access"])
+    return str(get_tokens(name, client, **wish)["access"])
 
 
 def is_alive(key: str, client: Caller | None = None) -> bool:

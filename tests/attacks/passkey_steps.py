@@ -5,8 +5,8 @@ from typing import Any
 
 from django.test import Client as Browser
 
-from tests.attacks.steps import LOGIN, is_signed_in, log_in, make_user
 from tests.support.second import CHALLENGE
+from tests.support.steps import LOGIN, is_signed_in, make_user, sign_in
 from tests.support.webauthn import LOGIN_PASSKEY, Passkey, options_on, registered
 
 REAUTHENTICATE = "/accounts/reauthenticate/"
@@ -50,7 +50,7 @@ def enters(passkey: Passkey, browser: Browser | None = None, **changes: Any) -> 
 def half_way(login: str = "alice") -> Browser:
     """A browser whose first step, by password, was right."""
     browser = Browser()
-    assert log_in(browser, login)["Location"] == CHALLENGE
+    assert sign_in(browser, login)["Location"] == CHALLENGE
     assert not is_signed_in(browser)
     return browser
 

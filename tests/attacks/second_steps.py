@@ -4,9 +4,9 @@ from typing import Any
 
 from django.test import Client as Browser
 
-from tests.attacks.steps import is_signed_in, log_in, make_user, outbox
 from tests.support.second import CHALLENGE, RECOVERY_CODES, SETUP, enrolled, recovery_codes_on
 from tests.support.signin import signed_in
+from tests.support.steps import is_signed_in, make_user, outbox, sign_in
 
 REAUTHENTICATE = "/accounts/reauthenticate/"
 # Six digits that the page takes for a code; what is right is never all the same digit here.
@@ -27,7 +27,7 @@ def staff() -> Any:
 def half_way(login: str = "alice", browser: Browser | None = None, **place: str) -> Browser:
     """A browser whose first step, by password, was right; ``REMOTE_ADDR="…"`` says where."""
     browser = browser or Browser(**place)  # type: ignore[arg-type]
-    assert log_in(browser, login)["Location"] in {CHALLENGE, SETUP}
+    assert sign_in(browser, login)["Location"] in {CHALLENGE, SETUP}
     assert not is_signed_in(browser)
     return browser
 

@@ -7,17 +7,17 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import Address, User
-from tests.attacks.steps import (
+from tests.conftest import Clock
+from tests.support.signin import signed_in
+from tests.support.steps import (
     PASSWORD,
     is_signed_in,
-    log_in,
     make_user,
     outbox,
     path_of,
+    sign_in,
     sign_up,
 )
-from tests.conftest import Clock
-from tests.support.signin import signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -72,10 +72,10 @@ def test_an_address_signs_in_only_once_it_is_confirmed(alice: User) -> None:
     browser.post(EMAIL, {"email": "alice@example.net"})
     code = outbox()[-1].code
 
-    log_in(by_address, "alice@example.net")
+    sign_in(by_address, "alice@example.net")
     assert not is_signed_in(by_address)
     confirm(browser, "alice@example.net", code)
-    log_in(by_address, "alice@example.net")
+    sign_in(by_address, "alice@example.net")
     assert is_signed_in(by_address)
 
 
@@ -190,7 +190,7 @@ def test_the_old_address_undoes_what_a_thief_has_changed_and_locks_down(
     assert state(alice) == (MINE, {MINE})
     assert not is_signed_in(thief)
     by_password = Client()
-    log_in(by_password, "alice", PASSWORD)
+    sign_in(by_password, "alice", PASSWORD)
     assert not is_signed_in(by_password)
     Client().post("/accounts/password/reset/", {"login": THIEFS})
     assert outbox()[-1].to == ""

@@ -12,11 +12,11 @@ from django.test import Client
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.attacks.second_steps import REAUTHENTICATE, half_way, staff, with_factor
-from tests.attacks.steps import PASSWORD, is_signed_in, log_in, make_user
 from tests.conftest import Clock
 from tests.house.test_urls import ROUTES, address
 from tests.support.second import CHALLENGE, SETUP, code_of, enrolled, seed_on, take_second_step
 from tests.support.signin import signed_in
+from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -75,7 +75,7 @@ def signed_in_by_one_step(settings: Any) -> Client:
     """Carol's browser, from when nobody had to have a factor."""
     set_up(settings, second_factor="optional")
     browser = Client()
-    assert log_in(browser, "carol")["Location"] == "/"
+    assert sign_in(browser, "carol")["Location"] == "/"
     return browser
 
 
@@ -99,7 +99,7 @@ def test_a_session_from_before_somebody_became_staff_does_not_enter_the_admin(
 ) -> None:
     """Whatever raised the rights, also past the site: no session of one step is enough."""
     carol, browser = make_user("carol"), Client()
-    log_in(browser, "carol")
+    sign_in(browser, "carol")
     assert is_signed_in(browser)
 
     User.objects.filter(pk=carol.pk).update(**rights)

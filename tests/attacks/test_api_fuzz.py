@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from tests.acceptance.steps import PASSWORD
 from tests.support.site import Site, text_of
+from tests.support.steps import PASSWORD
 
 # By setting its longest, so that a run doesn't outlive the token; limits are another test's.
 SITE = {"ACCESS_TOKEN_SECONDS": "3600", "LIMITS_SCALE": "100000"}

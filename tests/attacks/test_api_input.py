@@ -17,10 +17,10 @@ from tests.attacks.api_bodies import (
     raw_bodies,
     url,
 )
-from tests.attacks.steps import PASSWORD
 from tests.attacks.test_http import END, raw
 from tests.attacks.test_two_nodes import BOTH, database
 from tests.support.site import Site
+from tests.support.steps import PASSWORD
 
 LIMIT = 2_621_440
 # How a form is told where there is none.

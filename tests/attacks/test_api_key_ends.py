@@ -10,11 +10,11 @@ from django.test import Client
 from accounts.apikeys.models import APIKey
 from accounts.users.models import User
 from tests.attacks.key_steps import FORM, KEYS, LOCKDOWN, NEW, fresh, is_alive, key_of, make, row_of
-from tests.attacks.steps import WRONG, log_in, make_user, outbox, path_of
 from tests.conftest import Clock
 from tests.support.api import call
 from tests.support.second import turn_on
 from tests.support.signin import signed_in
+from tests.support.steps import WRONG, make_user, outbox, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -119,7 +119,7 @@ def test_a_sign_in_that_has_ended_makes_no_key() -> None:
     """Nor does whoever had one before the password was changed."""
     alice = make_user("alice")
     token, thief = fresh(), signed_in(alice)
-    log_in(owner := Client(), "alice")
+    sign_in(owner := Client(), "alice")
 
     change_password(alice, owner)
 

@@ -7,7 +7,6 @@ from urllib.parse import quote
 import pytest
 
 from tests.attacks.key_steps import KEYS, LOCKDOWN, REFUSED, fresh, is_alive, make
-from tests.attacks.steps import WRONG, sql
 from tests.attacks.test_http import raw
 from tests.attacks.test_session_races import confirmed, happened
 from tests.attacks.test_two_nodes import (
@@ -21,6 +20,7 @@ from tests.attacks.test_two_nodes import (
 )
 from tests.support.api import Answer, call
 from tests.support.client import Client, Response, together
+from tests.support.steps import WRONG, sql
 
 CHANGE = "/accounts/password/change/"
 MOST = 50

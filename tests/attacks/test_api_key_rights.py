@@ -24,11 +24,11 @@ from tests.attacks.key_steps import (
     on_page,
     row_of,
 )
-from tests.attacks.steps import make_user
 from tests.conftest import Clock
-from tests.support.api import PASSWORD, Answer, call, renew, sign_in
+from tests.support.api import Answer, call, get_tokens, renew
 from tests.support.second import enrolled
 from tests.support.signin import signed_in
+from tests.support.steps import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -66,7 +66,7 @@ def test_every_call_is_walked() -> None:
 def test_a_key_opens_the_calls_of_its_scope_and_no_other(method: str, route: str) -> None:
     """Whatever scope a row has: one that no key is given, too."""
     alice = make_user("alice")
-    sign_in()
+    get_tokens()
     end = str(LoginSession.objects.get().pk if "sessions" in route else alice.pk)
     path = route.replace("<uuid:id>", end).replace("<slug:id>", row_of(key_of(alice)).pk)
     opened = set()
@@ -141,7 +141,7 @@ def all_calls_on_keys(token: str, key: str) -> list[Answer]:
 def test_a_sign_in_that_is_older_than_ten_minutes_does_nothing_with_keys(clock: Clock) -> None:
     """Not by a new access token either: only who proves again who it is."""
     key = key_of(make_user("alice"))
-    person = sign_in()
+    person = get_tokens()
     clock.advance(minutes=4)
     person = renew(person["refresh"])
     clock.advance(minutes=4)
@@ -214,7 +214,7 @@ def test_a_key_of_staff_has_none_of_their_power() -> None:
     assert call(f"users/{alice.pk}/", token=key).status == 404
     assert call(f"users/{uuid.uuid4()}/", token=key).status == 404
     assert call(f"users/{carol.pk}/", token=key)["username"] == "carol"
-    sign_in()
+    get_tokens()
     session = LoginSession.objects.get(user=alice).pk
     assert call(f"sessions/{session}/", method="DELETE", token=key).status == 404
 

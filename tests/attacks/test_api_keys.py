@@ -30,11 +30,11 @@ from tests.attacks.key_steps import (
     on_page,
     row_of,
 )
-from tests.attacks.steps import make_user, outbox
 from tests.conftest import Clock
 from tests.support.api import call
 from tests.support.signin import signed_in
 from tests.support.site import Site
+from tests.support.steps import make_user, outbox
 
 pytestmark = pytest.mark.django_db
 

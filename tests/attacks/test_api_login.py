@@ -13,10 +13,10 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.throttle.limits import LOGIN_ACCOUNT, LOGIN_FAMILIAR, LOGIN_SUBSCRIBER
 from accounts.tokens import ring
-from tests.attacks.steps import PASSWORD, WRONG, WRONG_CODE, log_in, make_user, outbox, sign_up
 from tests.conftest import Clock
 from tests.support.api_jwt import API, ME, TOKEN, Answer, basic, call
 from tests.support.second import enrolled
+from tests.support.steps import PASSWORD, WRONG, WRONG_CODE, make_user, outbox, sign_in, sign_up
 
 pytestmark = [pytest.mark.django_db, pytest.mark.dear_hashes]
 
@@ -143,7 +143,7 @@ def test_only_the_right_password_is_told_what_is_missing(way: Way) -> None:
 
 def test_the_limits_of_the_pages_are_the_limits_of_the_api(clock: Clock) -> None:
     make_user("alice")
-    ways = [*WAYS, lambda *login, at: log_in(Client(REMOTE_ADDR=at), *login)]
+    ways = [*WAYS, lambda *login, at: sign_in(Client(REMOTE_ADDR=at), *login)]
 
     statuses = []
     for i in range(GUESSES + 4):
@@ -156,7 +156,7 @@ def test_the_limits_of_the_pages_are_the_limits_of_the_api(clock: Clock) -> None
         refused = way("alice", PASSWORD, at="192.0.2.99")
         assert refused.short == (429, "throttled")
         assert refused.headers["Retry-After"] == "60"
-    assert log_in(Client(REMOTE_ADDR="192.0.2.98"), "alice").status_code == 429
+    assert sign_in(Client(REMOTE_ADDR="192.0.2.98"), "alice").status_code == 429
     clock.advance(minutes=1)
     assert by_body("alice", PASSWORD, at="192.0.2.99").status == 200
 

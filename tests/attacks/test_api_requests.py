@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.attacks.api_bodies import CALLS, Log, Target, url
-from tests.attacks.steps import PASSWORD, WRONG, code_in
 from tests.attacks.test_http import END, EVIL, HEADERS, lacking, raw
 from tests.attacks.test_two_nodes import BOTH, database
 from tests.support.api_jwt import ME, REFRESH, REVOKE, TOKEN, VERIFY, basic, call
 from tests.support.site import Site
+from tests.support.steps import PASSWORD, WRONG, code_in
 
 LISTS = (url("sessions/"), url("activity/"))
 NOBODY = "00000000-0000-4000-8000-000000000000"

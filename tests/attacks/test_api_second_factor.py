@@ -19,13 +19,13 @@ from tests.attacks.second_steps import (
     staff,
     with_factor,
 )
-from tests.attacks.steps import make_user
 from tests.attacks.test_lockdown import change_password, lock_down, switch_off
 from tests.attacks.test_sessions import by_staff
 from tests.conftest import Clock
-from tests.support.api import Answer, call, claims_of, is_good, second_step, sign_in
+from tests.support.api import Answer, call, claims_of, get_tokens, is_good, second_step
 from tests.support.second import CHALLENGE, code_of, enrolled, turn_on
 from tests.support.signin import signed_in
+from tests.support.steps import make_user
 from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ FINISH = "to finish signing in"
 
 def first_step(name: str = "alice", methods: set[str] | None = None) -> str:
     """The challenge that is given for a right password."""
-    answer = sign_in(name)
+    answer = get_tokens(name)
     assert (answer.status, answer.code) == (401, "second_factor_required")
     assert methods is None or set(answer["methods"]) == methods
     return str(answer["challenge"])
@@ -52,7 +52,7 @@ def families() -> int:
 def test_a_right_password_alone_gives_a_challenge_and_nothing_else() -> None:
     alice, _seed = with_factor()
 
-    answer = sign_in()
+    answer = get_tokens()
 
     assert answer.status == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -191,7 +191,7 @@ def test_a_recovery_code_is_good_once_on_pages_and_calls_together(first: str) ->
         "page": lambda: enters(code),
         "call": lambda: second_step(first_step(), code.upper()).status == 200,
     }
-    assert set(sign_in()["methods"]) == {"totp", "recovery_code", "email"}
+    assert set(get_tokens()["methods"]) == {"totp", "recovery_code", "email"}
 
     assert doors[first]()
     assert not any(door() for door in doors.values())

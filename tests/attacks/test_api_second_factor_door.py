@@ -18,12 +18,12 @@ from tests.attacks.second_steps import (
     staff,
     with_factor,
 )
-from tests.attacks.steps import PASSWORD, WRONG, make_user, sign_up
 from tests.attacks.test_lockdown import lock_down, switch_off
 from tests.attacks.trusted_steps import trusting
 from tests.conftest import Clock
-from tests.support.api import Answer, call, is_good, second_step, sign_in
+from tests.support.api import Answer, call, get_tokens, is_good, second_step
 from tests.support.second import CHALLENGE, SETUP, code_of, enrolled, turn_on
+from tests.support.steps import PASSWORD, WRONG, make_user, sign_up
 from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +39,7 @@ def at(address: str) -> Client:
 def guess(i: int, code: str = WRONG_DIGITS) -> Answer:
     """A code, after a first step anew, from another address."""
     there = at(f"192.0.2.{i}")
-    return second_step(sign_in(client=there)["challenge"], code, there)
+    return second_step(get_tokens(client=there)["challenge"], code, there)
 
 
 def families() -> int:
@@ -92,7 +92,7 @@ def test_one_address_cannot_guess_at_many_accounts_over_the_api(clock: Clock) ->
     names = [f"person{i}" for i in range(CODE_SUBSCRIBER.burst // GUESSES + 1)]
     for name in names:
         with_factor(name)
-    challenges = [sign_in(name)["challenge"] for name in names]
+    challenges = [get_tokens(name)["challenge"] for name in names]
 
     statuses = [second_step(one, WRONG_DIGITS).status for one in challenges for _ in range(GUESSES)]
 
@@ -102,12 +102,12 @@ def test_one_address_cannot_guess_at_many_accounts_over_the_api(clock: Clock) ->
 def test_guessers_elsewhere_do_not_keep_the_owners_program_out(clock: Clock) -> None:
     _alice, seed = with_factor()
     home = at(HOME)
-    assert second_step(sign_in(client=home)["challenge"], code_of(seed), home).status == 200
+    assert second_step(get_tokens(client=home)["challenge"], code_of(seed), home).status == 200
     for i in range(GUESSES + 1):
         guess(i)
     clock.advance(seconds=30)
 
-    assert second_step(sign_in(client=home)["challenge"], code_of(seed), home).status == 200
+    assert second_step(get_tokens(client=home)["challenge"], code_of(seed), home).status == 200
 
 
 FACTORS: dict[str, Callable[[Any], Any]] = {
@@ -156,34 +156,34 @@ def test_cve_2026_94218_who_must_enrol_gets_no_token_by_starting_over(
     page = half_way("carol")
 
     for _ in range(3):
-        answer = sign_in("carol")
+        answer = get_tokens("carol")
         assert (answer.status, answer.code) == (403, "enrolment_required")
         assert set(answer.body) == {"detail", "code"}
         assert call("me/", basic=f"carol:{PASSWORD}").code == "enrolment_required"
         page.get(SETUP)
     # A browser that is on its way through the enrolment is no help.
-    assert sign_in("carol", page).code == "enrolment_required"
+    assert get_tokens("carol", page).code == "enrolment_required"
     assert call("me/", client=page).status == 401
     assert families() == 0
 
     assert turn_on(page).status_code == 302
-    assert sign_in("carol").code == "second_factor_required"
+    assert get_tokens("carol").code == "second_factor_required"
 
 
 def test_a_setting_that_comes_later_is_asked_at_the_next_sign_in(settings: Any) -> None:
     make_user("bob")
-    assert sign_in("bob").status == 200
+    assert get_tokens("bob").status == 200
 
     set_up(settings, second_factor="all")
 
-    assert sign_in("bob").code == "enrolment_required"
+    assert get_tokens("bob").code == "enrolment_required"
 
 
 def test_a_trusted_browsers_cookie_means_nothing_to_the_api() -> None:
     alice, _seed = with_factor()
     trusted = trusting(alice)
 
-    assert sign_in(client=trusted).code == "second_factor_required"
+    assert get_tokens(client=trusted).code == "second_factor_required"
     assert call("me/", client=trusted, basic=f"alice:{PASSWORD}").code == "second_factor_required"
     assert call("me/", client=trusted).status == 401
     assert families() == 0
@@ -207,7 +207,7 @@ def test_who_was_switched_off_is_told_so_after_the_right_password_only() -> None
     alice, _seed = with_factor()
     switch_off(alice)
 
-    for answer in (sign_in(), call("me/", basic=f"alice:{PASSWORD}")):
+    for answer in (get_tokens(), call("me/", basic=f"alice:{PASSWORD}")):
         assert (answer.status, answer.code) == (403, "account_inactive")
         assert set(answer.body) == {"detail", "code"}
     wrong = call("token/", {"username": "alice", "password": WRONG})
@@ -217,9 +217,9 @@ def test_who_was_switched_off_is_told_so_after_the_right_password_only() -> None
 def test_a_sign_up_that_waits_gets_no_token() -> None:
     sign_up(Client(), "mallory")
 
-    for answer in (sign_in("mallory"), call("me/", basic=f"mallory:{PASSWORD}")):
+    for answer in (get_tokens("mallory"), call("me/", basic=f"mallory:{PASSWORD}")):
         assert (answer.status, answer.code) == (401, "email_not_verified")
-    assert sign_in("mallory@example.org").code == "invalid_credentials", "nobody's address yet"
+    assert get_tokens("mallory@example.org").code == "invalid_credentials", "nobody's address yet"
     assert families() == 0
 
 
@@ -240,7 +240,7 @@ def test_proofs_checked_before_a_change_give_no_token_after_it(
         return begin(*args)
 
     monkeypatch.setattr(services, "_begin", begin_late)
-    answer = sign_in()
+    answer = get_tokens()
     if has_factor:
         answer = second_step(answer["challenge"], code_of(seed))
 

@@ -10,12 +10,12 @@ from django.test import Client
 
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.attacks.steps import WRONG, make_user, outbox, path_of
 from tests.conftest import Clock
-from tests.support.api import Answer, call, exchange, is_good, renew, second_step, sign_in
+from tests.support.api import Answer, call, exchange, get_tokens, is_good, renew, second_step
 from tests.support.api_browser import App
 from tests.support.second import code_of, enrolled, unused_code
 from tests.support.signin import signed_in
+from tests.support.steps import WRONG, make_user, outbox, path_of
 
 pytestmark = pytest.mark.django_db
 
@@ -63,7 +63,7 @@ def test_a_cookies_token_is_worthless_where_a_body_would_show_the_next() -> None
 
 def test_a_programs_token_is_worthless_in_the_cookie_and_stays_good_elsewhere() -> None:
     make_user("alice")
-    program, app = sign_in(), App()
+    program, app = get_tokens(), App()
     for token in (program["refresh"], program["access"]):
         app.refresh = token
 
@@ -75,7 +75,7 @@ def test_a_programs_token_is_worthless_in_the_cookie_and_stays_good_elsewhere() 
 def test_a_challenge_is_good_at_the_door_that_gave_it_and_costs_nothing_at_the_other() -> None:
     alice, app = make_user("alice"), App()
     enrolled(alice)
-    pages, programs = app.sign_in()["challenge"], sign_in()["challenge"]
+    pages, programs = app.sign_in()["challenge"], get_tokens()["challenge"]
 
     for _ in range(6):
         for answer in (
@@ -165,7 +165,7 @@ def test_who_signs_in_again_leaves_no_sign_in_behind() -> None:
 
 def test_signing_out_ends_everything_of_the_sign_in_and_twice_is_once() -> None:
     alice, app, thief = make_user("alice"), App(), App()
-    access, bystander = app.sign_in()["access"], sign_in()["access"]
+    access, bystander = app.sign_in()["access"], get_tokens()["access"]
     thief.refresh = app.refresh
 
     for _ in range(2):

@@ -9,11 +9,11 @@ import pytest
 from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
 from accounts.throttle.models import Budget
-from tests.attacks.steps import make_user
 from tests.conftest import Clock
 from tests.support.api_browser import HEADERS, ORIGIN, App
 from tests.support.client import Response
 from tests.support.site import Site
+from tests.support.steps import make_user
 
 NAMED = "https://app.example.org"
 SITE = {"CORS_ORIGINS": f"{NAMED} http://localhost:9000"}

@@ -14,8 +14,8 @@ from accounts.activity.models import Activity, WrittenOnce
 from accounts.activity.notices import MOST_AN_HOUR
 from accounts.activity.services import Source, record
 from accounts.throttle.limits import LOGIN_ACCOUNT
-from tests.attacks.steps import WRONG, log_in, make_user, outbox
 from tests.support.signin import signed_in
+from tests.support.steps import WRONG, make_user, outbox, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -59,7 +59,7 @@ def test_a_password_typed_for_a_name_is_nowhere_in_the_history() -> None:
     browser = signed_in(make_user("alice"))
 
     for typed in (WRONG, f"{WRONG}@example.org", "alice"):
-        log_in(Client(headers={"referer": f"/{WRONG}"}), typed, WRONG)
+        sign_in(Client(headers={"referer": f"/{WRONG}"}), typed, WRONG)
     browser.post("/accounts/reauthenticate/", {"password": WRONG})
 
     rows = Activity.objects.filter(kind__in=["sign_in_failed", "proof_failed"])
@@ -69,8 +69,8 @@ def test_a_password_typed_for_a_name_is_nowhere_in_the_history() -> None:
 
 def test_a_history_shows_nothing_of_other_people_nor_of_nobody() -> None:
     make_user("alice")
-    log_in(Client(REMOTE_ADDR="192.0.2.77"), "alice", WRONG)
-    log_in(Client(REMOTE_ADDR="192.0.2.77"), "nobody", WRONG)
+    sign_in(Client(REMOTE_ADDR="192.0.2.77"), "alice", WRONG)
+    sign_in(Client(REMOTE_ADDR="192.0.2.77"), "nobody", WRONG)
     mallory = signed_in(make_user("mallory"))
 
     for query in ("", "?group=failure", "?group=failure&user=alice&page=0", "?group=\0&page=1e9"):
@@ -84,7 +84,7 @@ def test_guesses_past_the_budget_fill_no_history_and_no_mailbox() -> None:
     alice = make_user("alice")
 
     for i in range(LOGIN_ACCOUNT.burst + 3):
-        log_in(Client(REMOTE_ADDR=f"192.0.2.{i}"), "alice", WRONG)
+        sign_in(Client(REMOTE_ADDR=f"192.0.2.{i}"), "alice", WRONG)
 
     assert alice.activity.count() == LOGIN_ACCOUNT.burst
     assert outbox() == []
@@ -108,7 +108,7 @@ def test_no_cell_of_the_file_is_a_formula(cell: str) -> None:
 def test_whoever_has_the_password_does_not_bury_the_first_notice_under_others() -> None:
     make_user("alice")
     for _ in range(MOST_AN_HOUR + 5):
-        log_in(Client(), "alice")
+        sign_in(Client(), "alice")
 
     notices = [mail for mail in outbox() if "new browser" in mail.subject]
     assert len(notices) == MOST_AN_HOUR

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
-from tests.attacks.steps import CONFIRM, LOGIN, PASSWORD, SIGNUP, WRONG, link_in, log_in, sign_up
 from tests.support.site import Site, text_of
+from tests.support.steps import CONFIRM, LOGIN, PASSWORD, SIGNUP, WRONG, link_in, sign_in, sign_up
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'",
@@ -269,8 +269,8 @@ def test_secrets_are_not_in_the_log_nor_in_clear_in_the_database(site: Site) -> 
         other.post(f"{link}?x", {}, csrf=False)
         if name == "logged":
             assert browser.post(CONFIRM, {"code": code}).status == 302
-        log_in(other, name, WRONG)
-        log_in(other, name)
+        sign_in(other, name, WRONG)
+        sign_in(other, name)
         secrets |= {client.cookies["sessionid"].value for client in (browser, other)}
     owner = site.manage("create_owner").strip()
     secrets.add(owner.rstrip("/").rpartition("/")[2])

@@ -15,10 +15,10 @@ from joserfc.jwk import ECKey, RSAKey
 
 from accounts.identities.models import Identity
 from accounts.users.models import User
-from tests.acceptance.steps import is_signed_in
 from tests.support.forgeries import decoded, encoded
 from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider, send
 from tests.support.social import come_back, configured, go, through
+from tests.support.steps import is_signed_in
 
 pytestmark = pytest.mark.django_db
 

@@ -12,23 +12,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.test import Client
 
 from accounts.tokens import keys
-from tests.attacks.steps import PASSWORD, make_user
 from tests.support.api_jwt import (
     ALGORITHMS,
     Mint,
     b64,
     by_hmac,
     by_key,
+    get_tokens,
     join,
     mint_with,
     refused,
     shown,
-    sign_in,
     taken,
     text_of,
     unb64,
     unsigned,
 )
+from tests.support.steps import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -187,7 +187,7 @@ def test_a_token_changed_anywhere_is_refused(any_mint: Mint) -> None:
     header, claims, signature = token.split(".")
     sorted_claims = b64(json.dumps(any_mint.claims, sort_keys=True))
     make_user("bob")
-    bobs = sign_in(Client(), "bob", PASSWORD)["access"].split(".")
+    bobs = get_tokens(Client(), "bob", PASSWORD)["access"].split(".")
     raw = unb64(signature)
     to_bob = any_mint.claims | {"sub": json.loads(unb64(bobs[1]))["sub"]}
     tokens = {

@@ -12,7 +12,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.kernel import secrets
-from tests.attacks.steps import PASSWORD, make_user
 from tests.conftest import Clock
 from tests.support.api_jwt import (
     ME,
@@ -25,14 +24,15 @@ from tests.support.api_jwt import (
     basic,
     by_key,
     call,
+    get_tokens,
     join,
     mint_with,
     refused,
     shown,
-    sign_in,
     taken,
     text_of,
 )
+from tests.support.steps import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -149,7 +149,7 @@ def test_a_token_for_another_service_is_useless_here_but_can_be_looked_up(settin
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, token_audiences=(OTHER,))
     mint = mint_with("ES256")
     browser = Client()
-    token = sign_in(browser, "alice", PASSWORD, audience=OTHER)["access"]
+    token = get_tokens(browser, "alice", PASSWORD, audience=OTHER)["access"]
 
     answers = shown(browser, token)
 
@@ -205,7 +205,7 @@ def test_what_our_key_signs_for_another_purpose_is_no_access_token(mint: Mint, k
 
 
 def test_a_refresh_token_is_no_access_token(mint: Mint) -> None:
-    refresh = sign_in(Client(), "alice", PASSWORD)["refresh"]
+    refresh = get_tokens(Client(), "alice", PASSWORD)["refresh"]
 
     answers = shown(Client(), refresh)
 

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from django.test import Client
 
 from accounts.tokens import keys, ring
-from tests.attacks.steps import PASSWORD, make_user
 from tests.support.api_jwt import (
     ALGORITHMS,
     ME,
@@ -23,14 +22,15 @@ from tests.support.api_jwt import (
     b64,
     by_key,
     call,
+    get_tokens,
     join,
     key_of,
     mint_of,
     mint_with,
-    sign_in,
     taken,
     unb64,
 )
+from tests.support.steps import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -86,7 +86,7 @@ def test_no_key_of_the_ring_signs_in_anothers_name() -> None:
     ring.add(other := keys.generate("ES256"))
     pairs = [*((key_of(algorithm), algorithm) for algorithm in ALGORITHMS), (other, "ES256")]
     ringed = [(keys.public_jwk(key)["kid"], key, algorithm) for key, algorithm in pairs]
-    claims = mint_of(sign_in(Client(), "alice", PASSWORD)["access"], None).claims
+    claims = mint_of(get_tokens(Client(), "alice", PASSWORD)["access"], None).claims
     right, crossed = [], {}
     for kid, _, named in ringed:
         for own, key, algorithm in ringed:

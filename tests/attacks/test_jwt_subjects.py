@@ -9,21 +9,21 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from tests.attacks.steps import PASSWORD, log_in, sign_up, sql
 from tests.attacks.test_two_nodes import BOTH, database
 from tests.support.api_jwt import (
     ME,
     REVOKE,
     Mint,
     call,
+    get_tokens,
     join,
     mint_of,
     refused,
-    sign_in,
     taken,
 )
 from tests.support.client import Client
 from tests.support.site import Site
+from tests.support.steps import PASSWORD, sign_in, sign_up, sql
 
 MAKE = """
 from accounts.users import services as s
@@ -55,7 +55,7 @@ def stolen(request: pytest.FixtureRequest) -> Iterator[Stolen]:
     with Site(TOKEN_ALGORITHM="ES256", LIMITS_SCALE="1000", **env) as site:
         pem = site.manage("shell", "-c", MAKE.format(names=PEOPLE, password=PASSWORD))
         key = load_pem_private_key(pem[pem.index("-----BEGIN") :].encode(), None)
-        clients = {name: sign_in(site.client(), name, PASSWORD)["access"] for name in PEOPLE}
+        clients = {name: get_tokens(site.client(), name, PASSWORD)["access"] for name in PEOPLE}
         yield Stolen(site, {name: mint_of(token, key) for name, token in clients.items()})
 
 
@@ -112,7 +112,7 @@ def test_nobody_is_let_in_by_anothers_sign_in(stolen: Stolen) -> None:
 
 def test_a_browsers_session_carries_no_token(stolen: Stolen) -> None:
     browser = stolen.client
-    assert log_in(browser, "mallory").status == 302
+    assert sign_in(browser, "mallory").status == 302
     rows = sql(
         stolen.site,
         "SELECT s.id FROM accounts_loginsession s JOIN accounts_user u ON u.id = s.user_id "

@@ -10,21 +10,21 @@ from accounts.addresses.models import PendingAddress
 from accounts.sessions.models import LoginSession
 from accounts.signin import services as signin
 from accounts.users.models import Address, User
-from tests.attacks.steps import (
-    CONFIRM,
-    PASSWORD,
-    WRONG,
-    is_signed_in,
-    log_in,
-    make_user,
-    outbox,
-    path_of,
-    sign_up,
-)
 from tests.conftest import Clock
 from tests.support.client import Client as HttpClient
 from tests.support.signin import signed_in
 from tests.support.site import Site, text_of
+from tests.support.steps import (
+    CONFIRM,
+    PASSWORD,
+    WRONG,
+    is_signed_in,
+    make_user,
+    outbox,
+    path_of,
+    sign_in,
+    sign_up,
+)
 
 LOCKDOWN = "/accounts/lockdown/"
 REAUTHENTICATE = "/accounts/reauthenticate/"
@@ -180,7 +180,7 @@ def test_after_a_lockdown_no_password_opens_the_account() -> None:
     Client().post(link)
 
     for password in (PASSWORD, "", "!", User.objects.get().password):
-        assert log_in(Client(), "alice", password).status_code == 200
+        assert sign_in(Client(), "alice", password).status_code == 200
     assert not is_signed_in(browser)
 
 
@@ -188,14 +188,14 @@ def test_after_a_lockdown_no_password_opens_the_account() -> None:
 def test_a_thief_who_comes_back_after_a_lockdown_is_noticed_again() -> None:
     signed_in(make_user("alice"))
     thief = Client()
-    log_in(thief, "alice")
+    sign_in(thief, "alice")
     Client().post(path_of(outbox()[-1].action_url))
     alice = User.objects.get()
     alice.set_password(WRONG)
     alice.save()
     before = len(outbox())
 
-    log_in(thief, "alice", WRONG)
+    sign_in(thief, "alice", WRONG)
 
     assert is_signed_in(thief)
     assert len(outbox()) == before + 1
@@ -252,7 +252,7 @@ def confirmed(site: Site, username: str) -> HttpClient:
 def test_the_secret_of_the_link_is_neither_in_the_log_nor_in_the_database(site: Site) -> None:
     confirmed(site, "alice")
     thief = site.client(User_Agent="curl/8.14.1")
-    log_in(thief, "alice")
+    sign_in(thief, "alice")
     notice = text_of(site.wait_for_mail(to="alice", subject="new browser"))
     link = next(path_of(line) for line in notice.splitlines() if LOCKDOWN in line)
     secret = link.rstrip("/").rpartition("/")[2]

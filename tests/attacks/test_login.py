@@ -11,17 +11,17 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.throttle.limits import LOGIN_ACCOUNT, LOGIN_FAMILIAR, LOGIN_SUBSCRIBER
-from tests.attacks.steps import (
+from tests.conftest import Clock
+from tests.support.steps import (
     CONFIRM,
     LOGIN,
     PASSWORD,
     WRONG,
     is_signed_in,
-    log_in,
     make_user,
+    sign_in,
     sign_up,
 )
-from tests.conftest import Clock
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +35,7 @@ def at(address: str) -> Client:
 
 def guess(n: int, login: str = "alice", *, first: int = 1) -> list[int]:
     """The statuses of ``n`` wrong guesses, each from another address."""
-    return [log_in(at(f"192.0.2.{i}"), login, WRONG).status_code for i in range(first, first + n)]
+    return [sign_in(at(f"192.0.2.{i}"), login, WRONG).status_code for i in range(first, first + n)]
 
 
 @pytest.mark.parametrize(
@@ -49,15 +49,15 @@ def test_only_so_many_guesses_at_a_name_pass_in_whatever_writing(
     make_user("alice")
 
     statuses = [guess(1, names[i % len(names)], first=i)[0] for i in range(1, GUESSES + 2)]
-    refused = log_in(at("192.0.2.99"), names[0])
+    refused = sign_in(at("192.0.2.99"), names[0])
 
     assert statuses == [200] * GUESSES + [429]
     assert refused.status_code == 429
     assert refused["Retry-After"] == "60"
     clock.advance(seconds=59)
-    assert log_in(at("192.0.2.99"), names[0]).status_code == 429
+    assert sign_in(at("192.0.2.99"), names[0]).status_code == 429
     clock.advance(seconds=1)
-    assert log_in(at("192.0.2.99"), names[0]).status_code == 302
+    assert sign_in(at("192.0.2.99"), names[0]).status_code == 302
 
 
 def test_guesses_at_nobody_are_limited_like_guesses_at_somebody(clock: Clock) -> None:
@@ -74,9 +74,9 @@ def test_one_address_cannot_guess_at_many_accounts(clock: Clock) -> None:
     statuses = []
     each = LOGIN_SUBSCRIBER.burst // 2
     for i in range(each + 1):
-        statuses.append(log_in(browser, f"account{i}", WRONG).status_code)
+        statuses.append(sign_in(browser, f"account{i}", WRONG).status_code)
         # A right password costs a hash as well, and buys no further guess.
-        log_in(at("198.51.100.7"), "mallory")
+        sign_in(at("198.51.100.7"), "mallory")
 
     assert statuses == [200] * each + [429]
 
@@ -86,29 +86,29 @@ def test_a_good_login_clears_neither_its_own_counter_nor_anothers(clock: Clock) 
     make_user("bob")
 
     assert guess(GUESSES - 1) == [200] * (GUESSES - 1)
-    assert log_in(at("198.51.100.1"), "alice").status_code == 302
-    assert log_in(at("198.51.100.2"), "bob").status_code == 302
+    assert sign_in(at("198.51.100.1"), "alice").status_code == 302
+    assert sign_in(at("198.51.100.2"), "bob").status_code == 302
     assert guess(2, first=20) == [200, 429]
 
 
 def test_lock_out_used_against_its_victim_does_not_keep_her_out(clock: Clock) -> None:
     make_user("alice")
-    log_in(at("203.0.113.5"), "alice")
+    sign_in(at("203.0.113.5"), "alice")
     assert guess(GUESSES + 2) == [200] * GUESSES + [429] * 2
 
-    assert log_in(at("203.0.113.5"), "alice").status_code == 302
-    assert log_in(at("203.0.113.5"), "alice@example.org").status_code == 302
-    assert log_in(at("203.0.113.77"), "alice").status_code == 429
+    assert sign_in(at("203.0.113.5"), "alice").status_code == 302
+    assert sign_in(at("203.0.113.5"), "alice@example.org").status_code == 302
+    assert sign_in(at("203.0.113.77"), "alice").status_code == 429
     clock.advance(minutes=1)
-    assert log_in(at("203.0.113.77"), "alice").status_code == 302
+    assert sign_in(at("203.0.113.77"), "alice").status_code == 302
 
 
 def test_a_familiar_place_is_no_place_to_guess_from_either(clock: Clock) -> None:
     make_user("alice")
-    log_in(at("203.0.113.5"), "alice")
+    sign_in(at("203.0.113.5"), "alice")
     n = LOGIN_FAMILIAR.burst
 
-    statuses = [log_in(at("203.0.113.5"), "alice", WRONG).status_code for _ in range(n + 1)]
+    statuses = [sign_in(at("203.0.113.5"), "alice", WRONG).status_code for _ in range(n + 1)]
 
     assert statuses == [200] * n + [429]
 
@@ -134,7 +134,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Any:
         with CaptureQueriesContext(
             connection,
         ) as queries:
-            answer = log_in(browser, login, password)
+            answer = sign_in(browser, login, password)
         assert answer.status_code == 200
         return dict(hashes), [shape(query) for query in queries.captured_queries]
 
@@ -163,8 +163,8 @@ def test_900_kb_password_is_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
     make_user("alice")
     monkeypatch.delattr(Argon2PasswordHasher, "verify")
 
-    assert log_in(Client(), "alice", "a" * 900_000).status_code == 200
-    assert log_in(Client(), "nobody", "a" * 900_000).status_code == 200
+    assert sign_in(Client(), "alice", "a" * 900_000).status_code == 200
+    assert sign_in(Client(), "nobody", "a" * 900_000).status_code == 200
 
 
 @pytest.mark.parametrize("algorithm", ["pbkdf2_sha256", "scrypt"])
@@ -179,7 +179,7 @@ def test_session_fixation_a_planted_key_is_not_kept() -> None:
     browser = Client()
     browser.cookies["sessionid"] = planted = "planted-by-mallory-0123456789abcdef"
 
-    log_in(browser, "alice")
+    sign_in(browser, "alice")
 
     assert is_signed_in(browser)
     assert browser.cookies["sessionid"].value != planted
@@ -194,7 +194,7 @@ def test_session_fixation_a_key_of_mallorys_own_session_is_not_kept() -> None:
     planted = mallory.cookies["sessionid"].value
     alice.cookies["sessionid"] = planted
 
-    log_in(alice, "alice")
+    sign_in(alice, "alice")
 
     assert is_signed_in(alice)
     assert alice.cookies["sessionid"].value != planted
@@ -207,7 +207,7 @@ def test_the_key_changes_when_a_sign_up_is_remembered_too() -> None:
     sign_up(browser, "alice")
     before = browser.cookies["sessionid"].value
 
-    log_in(browser, "alice")
+    sign_in(browser, "alice")
 
     assert browser.cookies["sessionid"].value != before
 
@@ -218,8 +218,8 @@ def test_password_is_not_kept_between_steps_in_session_or_page() -> None:
         sign_up(browser, "alice", "not an address"),
         sign_up(browser, "alice"),
         browser.get(CONFIRM),
-        log_in(Client(), "alice", WRONG),
-        log_in(Client(), "", PASSWORD),
+        sign_in(Client(), "alice", WRONG),
+        sign_in(Client(), "", PASSWORD),
     ]
 
     kept = repr(dict(browser.session)) + "".join(page.content.decode() for page in pages)

@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from accounts.kernel import secrets
-from tests.acceptance.steps import CODE, CONFIRM, LOGIN, PASSWORD, SIGNUP, address_of, code_in
-from tests.support.api import PASSWORD as OTHER_PASSWORD
 from tests.support.api import call, renew, second_step
 from tests.support.client import Client, Response
 from tests.support.openid_provider import CLIENT_SECRET, OpenIDProvider
@@ -25,6 +23,7 @@ from tests.support.second import (
     seed_on,
 )
 from tests.support.site import Site, text_of
+from tests.support.steps import CODE, CONFIRM, LOGIN, PASSWORD, SIGNUP, address_of, code_in
 
 TOKEN = "figures-for-the-monitoring-of-this-site"
 RESET, NEW_KEY = "/accounts/password/reset/", "/accounts/keys/new/"
@@ -47,7 +46,7 @@ class Journey:
 
     def __init__(self, site: Site, headers: Mapping[str, str]) -> None:
         self.site, self.headers = site, headers
-        self.secrets = {PASSWORD, OTHER_PASSWORD, TOKEN}
+        self.secrets = {PASSWORD, TOKEN}
 
     def browser(self) -> Browser:
         browser = Browser(
@@ -122,7 +121,7 @@ class Journey:
         browser = self.browser()
         browser.post(RESET, {"login": name})
         path = self.link(self.mail(name, "Set a new password"), RESET)
-        answer = browser.post(path, {"password1": OTHER_PASSWORD, "password2": OTHER_PASSWORD})
+        answer = browser.post(path, {"password1": PASSWORD})
         assert answer.status == 302, answer.text
 
     def program(self, name: str, code: str) -> None:

@@ -11,11 +11,11 @@ from accounts.identities.models import Identity
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.acceptance.steps import LOGOUT, is_signed_in, make_user, sign_in
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
 from tests.support.social import come_back, configured, go, through
+from tests.support.steps import LOGOUT, is_signed_in, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 

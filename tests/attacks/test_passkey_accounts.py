@@ -22,10 +22,10 @@ from tests.attacks.passkey_steps import (
     show,
     takes,
 )
-from tests.attacks.steps import CONFIRM, SIGNUP, is_signed_in, log_in, outbox, path_of
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, RECOVERY_CODES, SETUP, enrolled, unused_code
 from tests.support.signin import signed_in
+from tests.support.steps import CONFIRM, SIGNUP, is_signed_in, outbox, path_of, sign_in
 from tests.support.webauthn import ADD, PASSKEYS, Passkey
 
 pytestmark = pytest.mark.django_db
@@ -61,7 +61,7 @@ def test_staff_without_any_factor_get_in_with_a_passkey_only(settings: Any) -> N
     set_up(settings, staff_factor="passkey")
     carol = person("carol", **STAFF)
     browser = Client()
-    assert log_in(browser, "carol").url == ADD
+    assert sign_in(browser, "carol").url == ADD
     browser.get(SETUP)
     assert not is_signed_in(browser)
 
@@ -158,7 +158,7 @@ def test_no_password_enters_an_account_that_has_none(is_confirmed: bool) -> None
 
     for word in ("", "whatever it is", stored, "!", "None"):
         thief = Client()
-        assert log_in(thief, "alice", word).status_code == 200
+        assert sign_in(thief, "alice", word).status_code == 200
         assert not is_signed_in(thief)
         assert thief.get(CONFIRM).status_code == 200
         assert "alice@" not in thief.get(CONFIRM).text

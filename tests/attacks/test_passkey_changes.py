@@ -13,10 +13,10 @@ from accounts.twofactor.models import Passkey as Row
 from accounts.users import services as users
 from accounts.users.models import User
 from tests.attacks.passkey_steps import asked, enters, half_way, happened, owner, passkeys_of, show
-from tests.attacks.steps import LOGIN, PASSWORD, is_signed_in, log_in, outbox, path_of
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, enrolled, unused_code
 from tests.support.signin import signed_in
+from tests.support.steps import LOGIN, PASSWORD, is_signed_in, outbox, path_of, sign_in
 from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
@@ -132,7 +132,7 @@ def test_a_mailbox_alone_removes_no_passkey_by_a_lockdown(clock: Clock) -> None:
     browser.post(link, {"password1": "slow comet over the harbour"})
 
     assert passkeys_of(alice) == [passkey.id]
-    assert not log_in(Client(), "alice", "slow comet over the harbour").get("Location")
+    assert not sign_in(Client(), "alice", "slow comet over the harbour").get("Location")
 
 
 def test_a_passkey_is_no_way_round_the_new_password_that_a_lockdown_asks_for(
@@ -157,6 +157,6 @@ def test_only_so_many_answers_are_checked_for_one_subscriber(clock: Clock) -> No
 
     assert statuses == {200}
     assert show(browser, passkey.get(asked(browser))).status_code == 429
-    assert log_in(Client(), "alice", PASSWORD).status_code == 429
+    assert sign_in(Client(), "alice", PASSWORD).status_code == 429
     clock.advance(seconds=timedelta(seconds=LOGIN_SUBSCRIBER.refill).total_seconds())
     assert enters(passkey, browser)

@@ -20,10 +20,10 @@ from tests.attacks.passkey_steps import (
     set_up,
     show,
 )
-from tests.attacks.steps import LOGIN, is_signed_in, outbox
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, RECOVERY_CODES, enrolled
 from tests.support.signin import signed_in
+from tests.support.steps import LOGIN, is_signed_in, outbox
 from tests.support.webauthn import ADD, PASSKEYS, Passkey, registered
 
 pytestmark = pytest.mark.django_db

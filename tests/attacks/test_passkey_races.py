@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from tests.attacks.passkey_answers import BODIES, ODD
-from tests.attacks.steps import PASSWORD, sql
 from tests.attacks.test_session_races import Race, browsers, confirmed, happened, live, tabs
 from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, database, faults, running
 from tests.support.client import Client, Response, together
 from tests.support.second import CHALLENGE
+from tests.support.steps import PASSWORD, sql
 from tests.support.webauthn import ADD, LOGIN_PASSKEY, PASSKEYS, Passkey, options_on
 
 LOGIN = "/accounts/login/"

@@ -23,10 +23,10 @@ from tests.attacks.passkey_steps import (
     show,
     takes,
 )
-from tests.attacks.steps import is_signed_in
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, enrolled
 from tests.support.signin import signed_in
+from tests.support.steps import is_signed_in
 from tests.support.webauthn import ADD, BACKED_UP, ELIGIBLE, PRESENT, VERIFIED, Passkey
 
 pytestmark = pytest.mark.django_db

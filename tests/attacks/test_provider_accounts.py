@@ -11,7 +11,12 @@ from accounts.addresses.models import PendingAddress
 from accounts.identities.models import Identity
 from accounts.social import services
 from accounts.users.models import PendingSignup, User
-from tests.acceptance.steps import (
+from tests.conftest import Clock
+from tests.support.openid_provider import OpenIDProvider, Person
+from tests.support.second import CHALLENGE, enrolled
+from tests.support.signin import signed_in
+from tests.support.social import configured, through
+from tests.support.steps import (
     CONFIRM,
     LOGIN,
     code_in,
@@ -23,11 +28,6 @@ from tests.acceptance.steps import (
     sign_up,
     signed_up,
 )
-from tests.conftest import Clock
-from tests.support.openid_provider import OpenIDProvider, Person
-from tests.support.second import CHALLENGE, enrolled
-from tests.support.signin import signed_in
-from tests.support.social import configured, through
 
 pytestmark = pytest.mark.django_db
 

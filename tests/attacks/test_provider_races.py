@@ -6,12 +6,12 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.attacks.steps import sql
 from tests.attacks.test_session_races import confirmed, tabs
 from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, at, database, faults, running
 from tests.support.client import Client, together
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.services import Postgres
+from tests.support.steps import sql
 
 GO = "/accounts/oidc/acme/login/"
 BACK = f"{GO}callback/?"

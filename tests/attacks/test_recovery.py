@@ -7,19 +7,19 @@ import pytest
 from django.test import Client
 
 from accounts.throttle.limits import MAIL_SUBSCRIBER
-from tests.attacks.steps import (
+from tests.conftest import Clock
+from tests.support.signin import signed_in
+from tests.support.steps import (
     LOGIN,
     PASSWORD,
     WRONG_CODE,
     is_signed_in,
-    log_in,
     make_user,
     outbox,
     path_of,
+    sign_in,
     sign_up,
 )
-from tests.conftest import Clock
-from tests.support.signin import signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -47,7 +47,7 @@ def take(link: str, password: str = NEW) -> int:
 
 def works(password: str, login: str = "alice") -> bool:
     browser = Client()
-    log_in(browser, login, password)
+    sign_in(browser, login, password)
     return is_signed_in(browser)
 
 

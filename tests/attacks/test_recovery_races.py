@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.steps import LOGIN, PASSWORD, path_of, same_browser, sql
 from tests.attacks.test_session_races import (
     Race,
     browsers,
@@ -19,6 +18,7 @@ from tests.attacks.test_session_races import (
 from tests.attacks.test_two_nodes import AT_ONCE, POSTGRES_PROVED, Nodes, database, faults, running
 from tests.support.client import Client, Response, together
 from tests.support.site import Site, text_of
+from tests.support.steps import LOGIN, PASSWORD, path_of, same_browser, sql
 
 RESET = "/accounts/password/reset/"
 CHANGE = "/accounts/password/change/"

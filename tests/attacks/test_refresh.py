@@ -12,9 +12,9 @@ from accounts.activity.models import Activity
 from accounts.kernel import secrets
 from accounts.sessions.models import LoginSession
 from accounts.tokens import refresh, ring
-from tests.attacks.steps import make_user, outbox
 from tests.conftest import Clock
-from tests.support.api import Answer, call, claims_of, exchange, is_good, renew, sign_in
+from tests.support.api import Answer, call, claims_of, exchange, get_tokens, is_good, renew
+from tests.support.steps import make_user, outbox
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +25,7 @@ NOT_VALID = "token_not_valid"
 def person(name: str = "alice") -> Answer:
     """The first tokens of somebody's program."""
     make_user(name)
-    return sign_in(name)
+    return get_tokens(name)
 
 
 def refused(refresh_token: str) -> str:
@@ -116,7 +116,7 @@ def test_what_a_dead_sign_in_is_shown_is_no_news(clock: Clock) -> None:
 
 def test_a_reuse_ends_that_sign_in_and_no_other(clock: Clock) -> None:
     stolen = person()
-    other, bobs = sign_in(), person("bob")
+    other, bobs = get_tokens(), person("bob")
     renew(renew(stolen["refresh"])["refresh"])
 
     assert refused(stolen["refresh"]) == REUSED
@@ -285,7 +285,7 @@ def test_what_cannot_be_signed_uses_nothing_up(clock: Clock, settings: Any) -> N
     before, sign_ins = settings.AUTHSITE, LoginSession.objects.count()
     settings.AUTHSITE = replace(before, encryption_keys=(secrets.encryption_key(),))
     ring.forget()
-    answers = [call("token/refresh/", {"refresh": token}), sign_in("alice")]
+    answers = [call("token/refresh/", {"refresh": token}), get_tokens("alice")]
     assert [(a.status, a.code) for a in answers] == [(503, "unavailable")] * 2
     assert LoginSession.objects.count() == sign_ins
 

@@ -6,12 +6,12 @@ from http.client import HTTPException
 
 import pytest
 
-from tests.attacks.steps import sql
 from tests.attacks.test_session_races import confirmed
 from tests.attacks.test_two_nodes import BOTH, database
-from tests.support.api import is_good, renew, sign_in
+from tests.support.api import get_tokens, is_good, renew
 from tests.support.inject import Injected
 from tests.support.site import Site
+from tests.support.steps import sql
 
 NOT_VALID, REUSED = "token_not_valid", "token_reused"
 
@@ -45,7 +45,7 @@ def test_kill_9_between_rotation_and_answer_costs_no_sign_in(killable: Killable)
     """The retry is answered by another process, after another restart, too."""
     site, client = killable.site, killable.site.client()
     confirmed((site, site), "alice")
-    first = sign_in("alice", client)
+    first = get_tokens("alice", client)
     killable.injected.kill_after_rotation()
 
     with pytest.raises((HTTPException, OSError)):
@@ -70,7 +70,7 @@ def test_kill_9_between_rotation_and_answer_costs_no_sign_in(killable: Killable)
 def test_a_token_that_was_used_before_a_restart_is_not_good_after_it(killable: Killable) -> None:
     site, client = killable.site, killable.site.client()
     confirmed((site, site), "bob")
-    first = sign_in("bob", client)
+    first = get_tokens("bob", client)
     second = renew(first["refresh"], client)
     killable.injected.advance(11)
     killable.restart()

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.steps import LOGIN, WRONG, sql
 from tests.attacks.test_second_factor_races import CHALLENGE, enrolled, half_way
 from tests.attacks.test_session_races import LOCKDOWN, SESSIONS, Race, confirmed, happened, live
 from tests.attacks.test_two_nodes import AT_ONCE, POSTGRES_PROVED, Nodes, at, database, running
@@ -15,13 +14,14 @@ from tests.support.api import (
     call,
     claims_of,
     exchange,
+    get_tokens,
     is_good,
     renew,
     second_step,
-    sign_in,
 )
 from tests.support.client import Client, together
 from tests.support.second import code_of
+from tests.support.steps import LOGIN, WRONG, sql
 
 CHANGE = "/accounts/password/change/"
 
@@ -60,7 +60,7 @@ def eight_uses_of_one_refresh_token(nodes: Nodes, name: str) -> None:
     """All get the one same successor; eleven seconds later the token ends the sign-in."""
     confirmed(nodes, name)
     there = programs(nodes)
-    first = sign_in(name, there[0])
+    first = get_tokens(name, there[0])
 
     answers = together(AT_ONCE, lambda i: renew(first["refresh"], there[i % 2]))
 
@@ -85,7 +85,7 @@ def retries_while_the_successor_is_used(nodes: Nodes, name: str) -> None:
     """They come before its use or end the sign-in: two successors are never good."""
     confirmed(nodes, name)
     there = programs(nodes)
-    first = sign_in(name, there[0])
+    first = get_tokens(name, there[0])
     second = renew(first["refresh"], there[1])
 
     answers = together(
@@ -113,7 +113,7 @@ def chain(first: Answer, step: Callable[[Answer], Answer]) -> list[Answer]:
 def calls_during(nodes: Nodes, name: str, end: Callable[[], Any]) -> None:
     """Programs sign in, refresh and exchange while ``end`` happens: then nothing is good."""
     there = programs(nodes)
-    firsts = [sign_in(name, program) for program in there]
+    firsts = [get_tokens(name, program) for program in there]
 
     def act(i: int) -> list[Answer]:
         here, first = there[i // 2 % 2], firsts[i % 2]
@@ -122,7 +122,7 @@ def calls_during(nodes: Nodes, name: str, end: Callable[[], Any]) -> None:
         if i < 4:
             return chain(first, lambda former: exchange(former["access"], here))
         if i < 6:
-            return [sign_in(name, here)]
+            return [get_tokens(name, here)]
         end()
         return []
 
@@ -165,7 +165,7 @@ def one_code_on_pages_and_calls(nodes: Nodes, name: str) -> None:
     _owner, seed, _codes = enrolled(nodes, name)
     there = programs(nodes)
     pages, tokens = half_way(nodes, name, AT_ONCE // 2)
-    challenges = [sign_in(name, there[i % 2])["challenge"] for i in range(AT_ONCE // 2)]
+    challenges = [get_tokens(name, there[i % 2])["challenge"] for i in range(AT_ONCE // 2)]
     before, code = live(nodes, name), code_of(seed, 1)
 
     def act(i: int) -> int:
@@ -185,7 +185,7 @@ def eight_good_codes_for_one_challenge(nodes: Nodes, name: str) -> None:
     """It's good for one sign-in, whatever is shown for it."""
     _owner, _seed, codes = enrolled(nodes, name)
     there = programs(nodes)
-    challenge = sign_in(name, there[0])["challenge"]
+    challenge = get_tokens(name, there[0])["challenge"]
     before = live(nodes, name)
 
     answers = together(AT_ONCE, lambda i: second_step(challenge, codes[i], there[i % 2]))
@@ -222,10 +222,10 @@ def test_fifty_rounds_of_programs_on_postgresql(race: Race, postgres: Any) -> No
 
 def test_a_sign_in_that_ends_at_one_process_is_dead_at_the_other_at_once(nodes: Nodes) -> None:
     owner, there = confirmed(nodes, "alice"), programs(nodes)
-    watcher = sign_in("alice", there[0])
+    watcher = get_tokens("alice", there[0])
 
     def ended_by(end: Callable[[Answer, str], Any]) -> None:
-        first = sign_in("alice", there[0])
+        first = get_tokens("alice", there[0])
         second = renew(first["refresh"], there[1])
         assert is_good_anywhere(nodes, second)
         end(second, claims_of(second["access"])["sid"])

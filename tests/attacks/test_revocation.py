@@ -14,7 +14,6 @@ from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
 from tests.attacks.second_steps import with_factor
-from tests.attacks.steps import WRONG, make_user, outbox, path_of
 from tests.attacks.test_sessions import by_staff, link_to_lockdown
 from tests.conftest import Clock
 from tests.support.api import (
@@ -22,13 +21,14 @@ from tests.support.api import (
     call,
     claims_of,
     exchange,
+    get_tokens,
     is_good,
     renew,
     second_step,
-    sign_in,
 )
 from tests.support.second import code_of, turn_on
 from tests.support.signin import signed_in
+from tests.support.steps import WRONG, make_user, outbox, path_of
 
 pytestmark = pytest.mark.django_db
 
@@ -59,7 +59,7 @@ def scene(clock: Clock) -> Scene:
     programs = []
     for _ in range(2):
         clock.advance(minutes=1)
-        programs.append(second_step(sign_in()["challenge"], code_of(seed)))
+        programs.append(second_step(get_tokens()["challenge"], code_of(seed)))
     return Scene(user, signed_in(User.objects.get()), *programs)
 
 
@@ -205,7 +205,7 @@ def test_a_former_refresh_token_still_signs_its_program_out(scene: Scene) -> Non
 
 def test_another_persons_sign_in_is_not_there_and_not_ended(scene: Scene) -> None:
     make_user("mallory")
-    mallory = sign_in("mallory")["access"]
+    mallory = get_tokens("mallory")["access"]
 
     for sid in (scene.sid, str(scene.user.pk), str(uuid.uuid4())):
         answer = call(f"sessions/{sid}/", method="DELETE", token=mallory)
@@ -229,7 +229,7 @@ def test_the_page_says_that_it_is_a_program_and_the_history_which(scene: Scene) 
     agent = {"HTTP_USER_AGENT": "curl/8.14.1", "REMOTE_ADDR": "198.51.100.7"}
     make_user("bob")
     bob = signed_in(User.objects.get(username="bob"))
-    begun = sign_in("bob", Client(**agent))  # type: ignore[arg-type]
+    begun = get_tokens("bob", Client(**agent))  # type: ignore[arg-type]
     sid = claims_of(begun["access"])["sid"]
 
     page = bob.get(SESSIONS).text

@@ -16,7 +16,6 @@ from tests.attacks.second_steps import (
     new_recovery_codes,
     with_factor,
 )
-from tests.attacks.steps import is_signed_in, make_user
 from tests.conftest import Clock
 from tests.support.second import (
     CHALLENGE,
@@ -28,6 +27,7 @@ from tests.support.second import (
     seed_on,
 )
 from tests.support.signin import signed_in
+from tests.support.steps import is_signed_in, make_user
 
 pytestmark = pytest.mark.django_db
 

@@ -16,11 +16,11 @@ from tests.attacks.second_steps import (
     staff,
     with_factor,
 )
-from tests.attacks.steps import PASSWORD, is_signed_in, log_in, make_user, outbox, path_of
 from tests.conftest import Clock
 from tests.house.test_urls import ROUTES, address
 from tests.support.second import CHALLENGE, SETUP, code_of, enrolled, seed_on, unused_code
 from tests.support.signin import signed_in
+from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -81,7 +81,7 @@ def test_a_password_alone_posted_anywhere_makes_no_session(has_factor: bool) -> 
         assert browser.get("/admin/").status_code == 302, route
     assert factors_of(carol) == int(has_factor)
     assert carol.login_sessions.count() == 0
-    assert log_in(Client(), "carol").status_code == 302, "and the password is as it was"
+    assert sign_in(Client(), "carol").status_code == 302, "and the password is as it was"
 
 
 def test_the_first_step_is_good_for_thirty_minutes(clock: Clock) -> None:

@@ -13,8 +13,8 @@ from tests.attacks.second_steps import (
     staff,
     with_factor,
 )
-from tests.attacks.steps import PASSWORD, is_signed_in, log_in, make_user, outbox, path_of
 from tests.support.second import CHALLENGE, SETUP, code_of, seed_on
+from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
 from tests.support.webauthn import ADD
 
 pytestmark = pytest.mark.django_db
@@ -27,9 +27,9 @@ NEW = "a lantern over seven wet roofs"
 
 # How somebody who must enrol, and would rather not, might try to go on without it.
 DETOURS: dict[str, Callable[[Client], Any]] = {
-    "start over": lambda browser: log_in(browser, "carol"),
-    "start over after the page": lambda b: (b.get(SETUP), log_in(b, "carol"), b.get("/")),
-    "another browser": lambda _browser: log_in(Client(), "carol"),
+    "start over": lambda browser: sign_in(browser, "carol"),
+    "start over after the page": lambda b: (b.get(SETUP), sign_in(b, "carol"), b.get("/")),
+    "another browser": lambda _browser: sign_in(Client(), "carol"),
     "the home page": lambda browser: browser.get("/"),
     "the admin": lambda browser: browser.get("/admin/", follow=True),
     "the challenge": lambda browser: browser.post(CHALLENGE, {"code": "000000"}),
@@ -53,7 +53,7 @@ def test_cve_2026_94218_enrolment_is_not_skipped(detour: Callable[[Client], Any]
     assert not is_signed_in(browser)
     assert carol.login_sessions.count() == 0
     assert factors_of(carol) == 0
-    assert log_in(browser, "carol")["Location"] == SETUP
+    assert sign_in(browser, "carol")["Location"] == SETUP
 
 
 def test_enrolment_is_not_skipped_by_a_mailed_code() -> None:
@@ -76,7 +76,7 @@ def test_enrolment_is_not_skipped_by_a_new_password() -> None:
 
     assert answer["Location"] == LOGIN
     assert not is_signed_in(browser)
-    assert log_in(browser, "carol", NEW)["Location"] == SETUP
+    assert sign_in(browser, "carol", NEW)["Location"] == SETUP
 
 
 def owner_link() -> Any:
@@ -97,7 +97,7 @@ def createsuperuser() -> Any:
     except CommandError as error:
         pytest.fail(str(error))
     browser = Client()
-    return browser, log_in(browser, "carol")
+    return browser, sign_in(browser, "carol")
 
 
 @pytest.mark.parametrize("way", [owner_link, createsuperuser])

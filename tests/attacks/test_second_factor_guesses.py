@@ -16,10 +16,10 @@ from tests.attacks.second_steps import (
     new_recovery_codes,
     with_factor,
 )
-from tests.attacks.steps import WRONG, is_signed_in, log_in, make_user, outbox, path_of
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, code_of
 from tests.support.signin import signed_in
+from tests.support.steps import WRONG, is_signed_in, make_user, outbox, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -61,8 +61,8 @@ def test_two_browsers_and_two_addresses_share_one_budget(clock: Clock) -> None:
 @pytest.mark.parametrize(
     "meanwhile",
     [
-        lambda: log_in(Client(), "alice"),
-        lambda: log_in(Client(), "mallory"),
+        lambda: sign_in(Client(), "alice"),
+        lambda: sign_in(Client(), "mallory"),
         lambda: Client().post("/accounts/login/code/", {"login": "alice"}),
         lambda: half_way().get(CHALLENGE),
         lambda: half_way().post(CHALLENGE, {"mail": "1"}),
@@ -238,7 +238,7 @@ def test_the_password_is_asked_before_anything_says_that_there_is_a_factor() -> 
     with_factor()
     make_user("bob")
 
-    answers = [log_in(Client(), name, WRONG) for name in ("alice", "bob", "nobody")]
+    answers = [sign_in(Client(), name, WRONG) for name in ("alice", "bob", "nobody")]
 
     assert {answer.status_code for answer in answers} == {200}
     assert all(CHALLENGE not in answer.text for answer in answers)

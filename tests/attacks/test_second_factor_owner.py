@@ -17,10 +17,10 @@ from tests.attacks.second_steps import (
     new_recovery_codes,
     with_factor,
 )
-from tests.attacks.steps import PASSWORD, is_signed_in, make_user, outbox, path_of
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, SETUP, code_of, seed_on, unused_code
 from tests.support.signin import signed_in
+from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.steps import CONFIRM, LOGIN, PASSWORD, sign_up, sql
 from tests.attacks.test_session_races import (
     Race,
     browsers,
@@ -25,6 +24,7 @@ from tests.support.second import (
     recovery_codes_on,
     seed_on,
 )
+from tests.support.steps import CONFIRM, LOGIN, PASSWORD, sign_up, sql
 
 REAUTHENTICATE = "/accounts/reauthenticate/"
 

@@ -18,11 +18,11 @@ from tests.attacks.second_steps import (
     new_recovery_codes,
     with_factor,
 )
-from tests.attacks.steps import PASSWORD, is_signed_in, path_of
 from tests.attacks.test_second_factor_reset import NEW, RESET, opens, reset_link
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, SETUP, code_of, seed_on, unused_code
 from tests.support.signin import signed_in
+from tests.support.steps import PASSWORD, is_signed_in, path_of
 
 pytestmark = pytest.mark.django_db
 

@@ -15,10 +15,10 @@ from tests.attacks.second_steps import (
     new_recovery_codes,
     with_factor,
 )
-from tests.attacks.steps import PASSWORD, is_signed_in, log_in, outbox, path_of
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, SETUP, code_of
 from tests.support.signin import signed_in
+from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,7 @@ def reset_link(login: str = "alice") -> str:
 
 def opens(password: str, login: str = "alice") -> bool:
     """Whether it's the right password for the first step."""
-    return log_in(Client(), login, password).status_code == 302
+    return sign_in(Client(), login, password).status_code == 302
 
 
 def test_a_reset_takes_no_password_before_the_factor_is_shown() -> None:
@@ -139,7 +139,7 @@ def test_after_a_reset_the_second_step_is_asked_as_before() -> None:
     browser.post(link, {"code": code_of(seed)})
     browser.post(link, {"password1": NEW})
 
-    assert log_in(browser, "alice", NEW)["Location"] == CHALLENGE
+    assert sign_in(browser, "alice", NEW)["Location"] == CHALLENGE
     assert not is_signed_in(browser)
     assert factors_of(alice) == 1
 

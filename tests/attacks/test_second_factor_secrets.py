@@ -16,7 +16,6 @@ from accounts.sessions.models import BrowserSession
 from accounts.sessions.store import SessionStore
 from accounts.twofactor.models import CODES_PURPOSE, Authenticator, RecoveryCodes
 from tests.attacks.second_steps import half_way, mails_about, new_recovery_codes, staff, with_factor
-from tests.attacks.steps import log_in, make_user, path_of, sign_up
 from tests.house.test_urls import ROUTES, address
 from tests.support.client import Client as HttpClient
 from tests.support.second import (
@@ -29,6 +28,7 @@ from tests.support.second import (
 )
 from tests.support.signin import signed_in
 from tests.support.site import Site, text_of
+from tests.support.steps import make_user, path_of, sign_in, sign_up
 
 
 def writings_of_seed(seed: str) -> set[bytes]:
@@ -174,7 +174,7 @@ def test_what_was_shown_once_is_shown_to_nobody_else() -> None:
         assert recovery_codes_on(other.get(RECOVERY_CODES, follow=True).text) == []
         assert codes[0] not in other.post(f"{RECOVERY_CODES}file/", follow=True).text
     browser.post("/accounts/logout/")
-    log_in(browser, "mallory")
+    sign_in(browser, "mallory")
     assert recovery_codes_on(browser.get(RECOVERY_CODES, follow=True).text) == []
     key = base64.b32encode(bytes.fromhex(seed)).decode()
     overview = elsewhere.get("/accounts/2fa/").text.replace(" ", "")
@@ -215,7 +215,7 @@ def test_secrets_are_not_in_the_log_nor_on_disk(site: Site) -> None:
     used = code_of(seed, 1)
     secrets = {used, base64.b32encode(bytes.fromhex(seed)).decode(), seed}
     other = site.client()
-    assert log_in(other, "alice").location == CHALLENGE
+    assert sign_in(other, "alice").location == CHALLENGE
     assert other.post(CHALLENGE, {"mail": "1"}).status == 302
     mail = site.wait_for_mail(to="alice@", subject="code to")
     secrets |= {str(mail["Subject"]).partition(" ")[0]}

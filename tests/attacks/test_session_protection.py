@@ -11,17 +11,17 @@ from accounts.activity.models import Activity
 from accounts.kernel.places import LONGEST_AGENT, LONGEST_NAME
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.attacks.steps import (
-    PASSWORD,
-    WRONG,
-    is_signed_in,
-    log_in,
-    make_user,
-    outbox,
-)
 from tests.house.test_urls import CALLS, OPEN, PAGES, ROUTES, address
 from tests.support.second import CHALLENGE, enrolled, take_second_step
 from tests.support.signin import signed_in
+from tests.support.steps import (
+    PASSWORD,
+    WRONG,
+    is_signed_in,
+    make_user,
+    outbox,
+    sign_in,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -41,7 +41,7 @@ def browser(agent: str = HERS, **extra: Any) -> Client:
 
 
 def signed_in_at(place: Client, username: str = "alice") -> Client:
-    assert log_in(place, username).status_code == 302
+    assert sign_in(place, username).status_code == 302
     return place
 
 
@@ -49,7 +49,7 @@ def carol_signs_in_at(place: Client) -> Client:
     """Staff, with the second step that's asked of them."""
     carol = make_user("carol", is_staff=True, is_superuser=True)
     enrolled(carol)
-    assert log_in(place, "carol").url == CHALLENGE
+    assert sign_in(place, "carol").url == CHALLENGE
     assert take_second_step(place, carol).url == "/"
     return place
 
@@ -197,7 +197,7 @@ def test_no_user_agent_is_a_fault_and_what_is_kept_of_it_is_short_and_printable(
     make_user("alice")
     place = browser(agent)
 
-    assert log_in(place, "alice", WRONG).status_code == 200
+    assert sign_in(place, "alice", WRONG).status_code == 200
     signed_in_at(place)
 
     assert place.get("/accounts/sessions/").status_code == 200
@@ -215,7 +215,7 @@ def test_an_address_with_a_zone_of_any_length_is_no_fault(settings: Any) -> None
     set_up(settings, trusted_proxies=(ip_network("127.0.0.1"),))
     make_user("alice")
 
-    log_in(browser(HTTP_X_FORWARDED_FOR="fe80::1%" + "a" * 500), "alice", WRONG)
+    sign_in(browser(HTTP_X_FORWARDED_FOR="fe80::1%" + "a" * 500), "alice", WRONG)
 
     assert len(Activity.objects.get().address) <= 45
 
@@ -227,7 +227,7 @@ APP = "{}/1 CFNetwork/1 Darwin/2"
 def test_a_stranger_writes_no_advice_into_anothers_history() -> None:
     """By failed sign-ins with a made-up browser: 'Alert: call …, see evil.example'."""
     make_user("alice")
-    log_in(browser(APP.format("Alert: see https:evil.example")), "alice", WRONG)
+    sign_in(browser(APP.format("Alert: see https:evil.example")), "alice", WRONG)
 
     page = signed_in_at(browser()).get("/accounts/activity/").text
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.steps import CONFIRM, LOGIN, PASSWORD, path_of, same_browser, sign_up, sql
 from tests.attacks.test_two_nodes import (
     AT_ONCE,
     POSTGRES_PROVED,
@@ -17,6 +16,7 @@ from tests.attacks.test_two_nodes import (
 )
 from tests.support.client import Client, Response, together
 from tests.support.site import text_of
+from tests.support.steps import CONFIRM, LOGIN, PASSWORD, path_of, same_browser, sign_up, sql
 
 SESSIONS = "/accounts/sessions/"
 LOCKDOWN = "/accounts/lockdown/"

@@ -13,18 +13,18 @@ from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import SessionStore, digest
 from accounts.throttle.limits import LOGIN_ACCOUNT, PROOF_SESSION
 from accounts.users.models import User
-from tests.attacks.steps import (
+from tests.conftest import Clock
+from tests.support.signin import signed_in
+from tests.support.steps import (
     PASSWORD,
     WRONG,
     is_signed_in,
-    log_in,
     make_user,
     outbox,
     path_of,
+    sign_in,
     sign_up,
 )
-from tests.conftest import Clock
-from tests.support.signin import signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -208,7 +208,7 @@ def test_guesses_at_the_proof_are_limited_recorded_and_nobody_elses(clock: Clock
 def test_guesses_from_elsewhere_do_not_keep_the_owner_from_a_proof(clock: Clock) -> None:
     browser = signed_in(make_user("alice"))
     for i in range(LOGIN_ACCOUNT.burst + 1):
-        guess = log_in(Client(REMOTE_ADDR=f"192.0.2.{i}"), "alice", WRONG)
+        guess = sign_in(Client(REMOTE_ADDR=f"192.0.2.{i}"), "alice", WRONG)
     assert guess.status_code == 429
 
     assert browser.post(REAUTHENTICATE, {"password": PASSWORD}).status_code == 302

@@ -18,10 +18,10 @@ from accounts.apikeys.authentication import KeyAuthentication
 from accounts.tokens.authentication import Authentication
 from accounts.tokens.permissions import InScope
 from accounts.tokens.scopes import AREAS
-from tests.attacks.steps import PASSWORD, is_signed_in, log_in, make_user, sign_up
 from tests.house.test_urls import CALLS, OPEN, PAGES, ROUTES, address
 from tests.support.api_jwt import basic, call
 from tests.support.second import enrolled
+from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in, sign_up
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -303,7 +303,7 @@ def test_allauths_own_way_to_sign_in_stops_at_the_adapter() -> None:
 def test_a_half_finished_sign_in_reaches_no_page() -> None:
     browser = Client()
     sign_up(browser, "mallory")
-    assert log_in(browser, "mallory")["Location"] == "/accounts/confirm-email/"
+    assert sign_in(browser, "mallory")["Location"] == "/accounts/confirm-email/"
 
     for route in PAGES - OPEN:
         answer = browser.get(address(route))
@@ -314,10 +314,10 @@ def test_a_half_finished_sign_in_reaches_no_page() -> None:
 @pytest.mark.django_db
 def test_a_session_of_somebody_switched_off_is_worth_nothing() -> None:
     browser, alice = Client(), make_user("alice")
-    log_in(browser, "alice")
+    sign_in(browser, "alice")
     assert is_signed_in(browser)
 
     type(alice).objects.update(is_active=False)
 
     assert not is_signed_in(browser)
-    assert log_in(Client(), "alice")["Location"] == "/accounts/inactive/"
+    assert sign_in(Client(), "alice")["Location"] == "/accounts/inactive/"

@@ -11,20 +11,20 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.throttle.limits import LOGIN_ACCOUNT, MAIL_SUBSCRIBER
-from tests.attacks.steps import (
+from tests.conftest import Clock
+from tests.support.steps import (
     CONFIRM,
     PASSWORD,
     WRONG,
     WRONG_CODE,
     but_for_nonces,
     is_signed_in,
-    log_in,
     make_user,
     outbox,
     path_of,
+    sign_in,
     sign_up,
 )
-from tests.conftest import Clock
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +36,9 @@ def users() -> Any:
     return User.objects
 
 
-def signed_up(username: str, address: str = "", password: str = PASSWORD) -> tuple[Client, Any]:
+def signed_up(
+    username: str, address: str | None = None, password: str = PASSWORD
+) -> tuple[Client, Any]:
     """The browser of a new sign-up, and the mail that it caused."""
     browser = Client()
     answer = sign_up(browser, username, address, password)
@@ -69,10 +71,10 @@ def test_taken_and_free_address_are_told_apart_neither_then_nor_later(clock: Clo
         story += [
             page(browser.post(CONFIRM, {"resend": "1"})),
             page(browser.get(CONFIRM)),
-            page(log_in(other, f"{case}bob", WRONG)),
-            page(log_in(other, f"{case}bob", PASSWORD)),
+            page(sign_in(other, f"{case}bob", WRONG)),
+            page(sign_in(other, f"{case}bob", PASSWORD)),
             page(other.get(CONFIRM)),
-            page(log_in(Client(), f"{case}@example.org", WRONG)),
+            page(sign_in(Client(), f"{case}@example.org", WRONG)),
             page(sign_up(Client(), f"{case}bob", "elsewhere@example.org")),
             page(sign_up(Client(), f"{case}bob2", f"{case}@example.org")),
         ]
@@ -85,8 +87,8 @@ def test_taken_and_free_address_are_told_apart_neither_then_nor_later(clock: Clo
 def test_a_pending_sign_up_is_found_by_its_name_and_never_by_its_address() -> None:
     signed_up("bob")
 
-    assert log_in(Client(), "bob")["Location"] == CONFIRM
-    assert log_in(Client(), "bob@example.org").status_code == 200
+    assert sign_in(Client(), "bob")["Location"] == CONFIRM
+    assert sign_in(Client(), "bob@example.org").status_code == 200
 
 
 def test_the_owner_of_a_taken_address_gets_one_mail_that_confirms_nothing() -> None:

@@ -9,15 +9,15 @@ import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.test import Client
 
-from tests.attacks.steps import (
+from tests.support.steps import (
     CONFIRM,
     LOGIN,
     PASSWORD,
     SIGNUP,
-    log_in,
     make_user,
     outbox,
     path_of,
+    sign_in,
     sign_up,
 )
 
@@ -34,7 +34,7 @@ def test_cve_2019_19844_a_twin_of_a_name_is_that_name(twin: str) -> None:
     make_user("mike")
 
     assert sign_up(Client(), twin, "mallory@example.org").status_code == 200
-    assert log_in(Client(), twin).status_code == 302
+    assert sign_in(Client(), twin).status_code == 302
     assert [mail.to for mail in outbox()] == ["mike@example.org"], "of a new browser, no more"
 
 
@@ -175,7 +175,7 @@ def at_owner() -> tuple[Client, str, dict[str, str]]:
 
 def at_logout() -> tuple[Client, str, dict[str, str]]:
     browser = Client()
-    log_in(browser, "alice")
+    sign_in(browser, "alice")
     return browser, "/accounts/logout/", {"next": "/"}
 
 

@@ -10,7 +10,9 @@ from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
-from tests.attacks.steps import (
+from tests.support.client import Client
+from tests.support.site import Site
+from tests.support.steps import (
     LOGIN,
     PASSWORD,
     WRONG,
@@ -20,8 +22,6 @@ from tests.attacks.steps import (
     sign_up,
     sql,
 )
-from tests.support.client import Client
-from tests.support.site import Site
 
 PAIRS = 200
 MOST_MS = 5.0

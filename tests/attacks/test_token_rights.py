@@ -9,18 +9,18 @@ from django.contrib.auth.models import Group
 
 from accounts.users.models import User
 from tests.attacks.second_steps import with_factor
-from tests.attacks.steps import make_user
 from tests.conftest import Clock
 from tests.support.api import (
     Answer,
     call,
     claims_of,
     exchange,
+    get_tokens,
     is_good,
     renew,
-    sign_in,
 )
 from tests.support.second import code_of
+from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +33,7 @@ def person(settings: Any, clock: Clock) -> Answer:
     """The tokens of a program that may see, and change the profile; at a standing clock."""
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, token_audiences=(SERVICE,))
     make_user("alice")
-    return sign_in(scope="read profile:write")
+    return get_tokens(scope="read profile:write")
 
 
 RAISED = ["write", "read write", "groups", "sessions:write", "read profile:write activity:write"]
@@ -58,7 +58,7 @@ def test_a_scope_that_is_none_is_refused_and_costs_nothing(
     answers = [
         renew(person["refresh"], scope=scope),
         exchange(person["access"], scope=scope),
-        sign_in(scope=scope),
+        get_tokens(scope=scope),
     ]
 
     assert {answer.status for answer in answers} == {400}
@@ -74,7 +74,7 @@ def test_an_audience_that_nobody_named_is_refused_and_costs_nothing(
         answers = [
             renew(person["refresh"], audience=audience),
             exchange(person["access"], audience=audience),
-            sign_in(audience=audience),
+            get_tokens(audience=audience),
         ]
         assert {answer.status for answer in answers} == {400}, audience
 
@@ -105,17 +105,21 @@ def test_groups_are_in_the_token_of_whoever_asked_for_them_and_in_no_other(perso
     for name in ("writers", "editors"):
         Group.objects.create(name=name).user_set.add(User.objects.get())
 
-    asked = sign_in(scope="groups read")["access"]
+    asked = get_tokens(scope="groups read")["access"]
 
     assert claims_of(asked)["groups"] == ["editors", "writers"]
     assert call("token/verify/", {"token": asked})["groups"] == ["editors", "writers"]
-    for other in (person["access"], sign_in()["access"], exchange(asked, scope="read")["access"]):
+    for other in (
+        person["access"],
+        get_tokens()["access"],
+        exchange(asked, scope="read")["access"],
+    ):
         assert "groups" not in claims_of(other)
 
 
 def test_the_second_step_gives_what_the_first_asked_for(clock: Clock) -> None:
     _alice, seed = with_factor()
-    challenge = sign_in(scope="profile:read")["challenge"]
+    challenge = get_tokens(scope="profile:read")["challenge"]
     data = {"challenge": challenge, "code": code_of(seed), "scope": "write", "audience": SERVICE}
 
     answer = call("token/challenge/", data)
@@ -158,7 +162,7 @@ def test_no_chain_of_exchanges_outlives_its_sign_in(settings: Any, clock: Clock,
         settings.AUTHSITE, access_token_seconds=3600, **{ends: 1}
     )
     make_user("alice")
-    last, end = sign_in(), int((clock.now() + timedelta(days=1)).timestamp())
+    last, end = get_tokens(), int((clock.now() + timedelta(days=1)).timestamp())
 
     while (exp := claims_of(last["access"])["exp"]) < end:
         clock.set(datetime.fromtimestamp(exp - 1, UTC))

@@ -16,7 +16,6 @@ from tests.attacks.passkey_steps import (
     set_up,
     show,
 )
-from tests.attacks.steps import PASSWORD, outbox, path_of
 from tests.attacks.trusted_steps import (
     TRUSTED,
     cookie_of,
@@ -27,6 +26,7 @@ from tests.attacks.trusted_steps import (
 from tests.conftest import Clock
 from tests.support.second import RECOVERY_CODES, enrolled, unused_code
 from tests.support.signin import signed_in
+from tests.support.steps import PASSWORD, outbox, path_of
 from tests.support.webauthn import ADD, PASSKEYS, Passkey, registered
 
 pytestmark = pytest.mark.django_db

@@ -18,7 +18,6 @@ from tests.attacks.passkey_steps import (
     show,
     takes,
 )
-from tests.attacks.steps import LOGIN, PASSWORD, is_signed_in, log_in, outbox
 from tests.attacks.trusted_steps import (
     COOKIE,
     FIREFOX,
@@ -32,6 +31,7 @@ from tests.attacks.trusted_steps import (
 )
 from tests.support.second import CHALLENGE, enrolled, unused_code
 from tests.support.signin import signed_in
+from tests.support.steps import LOGIN, PASSWORD, is_signed_in, outbox, sign_in
 from tests.support.webauthn import LOGIN_PASSKEY, registered
 
 pytestmark = pytest.mark.django_db
@@ -83,7 +83,7 @@ def test_a_cookie_is_worth_nothing_for_another_person_nor_without_the_password(a
 
     here.cookies.pop("sessionid")
     assert not is_signed_in(here)
-    assert log_in(here, "alice", "not her password at all").status_code == 200
+    assert sign_in(here, "alice", "not her password at all").status_code == 200
     assert is_asked(here, "bob")
 
 
@@ -110,7 +110,7 @@ def test_a_dump_of_the_database_opens_nothing(alice: Any) -> None:
 def test_no_browser_is_trusted_where_the_site_wants_none(alice: Any, settings: Any) -> None:
     set_up(settings, trusted_browser_days=0)
     here = browser()
-    assert log_in(here, "alice").url == CHALLENGE
+    assert sign_in(here, "alice").url == CHALLENGE
     assert "trust" not in here.get(CHALLENGE).text
 
     here.post(CHALLENGE, {"code": unused_code(alice), "trust": "on"})
@@ -139,7 +139,7 @@ def test_no_browser_is_trusted_before_the_second_step_is_right(alice: Any) -> No
 def test_a_passkey_is_a_second_step_that_trust_may_follow() -> None:
     _alice, passkey = owner()
     here = browser()
-    log_in(here, "alice")
+    sign_in(here, "alice")
     answer = passkey.get(asked(here, CHALLENGE))
 
     show(here, answer, CHALLENGE, trust="on")
@@ -202,7 +202,7 @@ def test_two_people_who_share_a_browser_are_trusted_each_for_themselves(alice: A
     enrolled(bob)
     here = trusting(alice)
     here.cookies.pop("sessionid")
-    assert log_in(here, "bob").url == CHALLENGE
+    assert sign_in(here, "bob").url == CHALLENGE
     here.post(CHALLENGE, {"code": unused_code(bob), "trust": "on"})
     assert not is_asked(here, "alice")
     assert not is_asked(here, "bob")

@@ -10,21 +10,21 @@ from typing import Any
 import pytest
 
 from accounts.throttle.limits import LOGIN_ACCOUNT, LOGIN_SUBSCRIBER
-from tests.attacks.steps import (
+from tests.support.client import Client, Response, together
+from tests.support.services import Redis
+from tests.support.site import Site
+from tests.support.steps import (
     CONFIRM,
     LOGIN,
     PASSWORD,
     WRONG,
     code_in,
     link_in,
-    log_in,
     same_browser,
+    sign_in,
     sign_up,
     sql,
 )
-from tests.support.client import Client, Response, together
-from tests.support.services import Redis
-from tests.support.site import Site
 
 AT_ONCE = 8
 # Told by a site that is busy hashing (and the limits' own answers ask for longer).
@@ -142,7 +142,7 @@ def test_without_redis_sign_in_is_still_limited_and_no_fault(
                 redis_server.start()
             else:
                 os.kill(redis_server.process.pid, signal.SIGCONT)
-        after = log_in(at(both[1], "198.51.100.2"), "bob")
+        after = sign_in(at(both[1], "198.51.100.2"), "bob")
 
     assert faults([*answers, after]) == []
     assert sum(map(let_through, answers)) == LOGIN_ACCOUNT.burst

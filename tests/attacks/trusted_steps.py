@@ -5,8 +5,8 @@ from typing import Any
 
 from django.test import Client
 
-from tests.attacks.steps import PASSWORD, is_signed_in, log_in
 from tests.support.second import CHALLENGE, unused_code
+from tests.support.steps import PASSWORD, is_signed_in, sign_in
 
 TRUSTED = "/accounts/2fa/trusted/"
 COOKIE = "trusted"
@@ -24,7 +24,7 @@ def browser(agent: str = FIREFOX) -> Client:
 def trusting(user: Any, agent: str = FIREFOX) -> Client:
     """A browser in which ``user`` has just signed in and ticked the box."""
     here = browser(agent)
-    assert log_in(here, user.username).url == CHALLENGE
+    assert sign_in(here, user.username).url == CHALLENGE
     here.post(CHALLENGE, {"code": unused_code(user), "trust": "on"})
     assert is_signed_in(here)
     assert COOKIE in here.cookies
@@ -45,7 +45,7 @@ def with_cookie(value: str, agent: str = FIREFOX) -> Client:
 def is_asked(here: Client, login: str = "alice", password: str = PASSWORD) -> bool:
     """Whether the password is followed by the second step."""
     here.cookies.pop("sessionid", None)
-    answer = log_in(here, login, password)
+    answer = sign_in(here, login, password)
     assert answer.status_code == 302
     assert is_signed_in(here) is (answer.url != CHALLENGE)
     return bool(answer.url == CHALLENGE)

@@ -2,10 +2,10 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import code_in
 from tests.browser.steps import member, press, says, sees, sign_in
 from tests.support.second import SETUP, code_of, seed_on
 from tests.support.site import Site
+from tests.support.steps import code_in
 from tests.support.virtual_authenticator import NO_AUTOFILL, VirtualAuthenticator
 
 LOGIN = "/accounts/login/"

@@ -12,12 +12,12 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from tests.attacks.steps import sql
 from tests.browser.steps import LONG_AGO, press, sees
 from tests.support.node import SOURCE, node, packages
 from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider
 from tests.support.process import Process, free_port, listening
 from tests.support.site import Site
+from tests.support.steps import sql
 
 REDIRECTS = r"http://localhost:\d+/accounts/oidc/[a-z]+/login/callback/"
 CONNECTIONS = "/accounts/3rdparty/"

@@ -8,11 +8,10 @@ from contextlib import closing, contextmanager
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import CONFIRM, code_in, sql
-from tests.attacks.steps import sign_up as post_sign_up
 from tests.support.site import Site, text_of
+from tests.support.steps import CONFIRM, PASSWORD, code_in, sql
+from tests.support.steps import sign_up as post_sign_up
 
-PASSWORD = "vivid otter under glass"
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 "
     "(KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1"

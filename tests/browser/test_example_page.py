@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.attacks.steps import sql
 from tests.browser.steps import PASSWORD, member
 from tests.support.browser import OpenPage
 from tests.support.inject import Injected
 from tests.support.second import SETUP, code_of, seed_on
 from tests.support.site import ROOT, Site
+from tests.support.steps import sql
 
 FOLDER = ROOT / "docs" / "examples" / "spa"
 TYPES = {".html": "text/html", ".js": "text/javascript"}

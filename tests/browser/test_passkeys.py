@@ -3,7 +3,6 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import code_in, sql
 from tests.browser.passkeys import (
     ADD,
     LOGIN,
@@ -21,6 +20,7 @@ from tests.browser.steps import PASSWORD, member, press, says, sees, sign_in, si
 from tests.support.browser import OpenPage
 from tests.support.second import RECOVERY_CODES
 from tests.support.site import Site
+from tests.support.steps import code_in, sql
 from tests.support.virtual_authenticator import (
     AUTOFILL_WAITS,
     CHOSEN,

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import sql
 from tests.browser.passkeys import (
     ADD,
     CANCELLED,
@@ -19,6 +18,7 @@ from tests.browser.passkeys import (
 from tests.browser.steps import press, says, sees, sign_in, sign_out
 from tests.support.browser import OpenPage
 from tests.support.site import Site
+from tests.support.steps import sql
 from tests.support.virtual_authenticator import (
     NO_AUTOFILL,
     SIGNALS,

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import link_in, sql
 from tests.browser.looks import faults_of
 from tests.browser.passkeys import (
     ADD,
@@ -21,6 +20,7 @@ from tests.browser.passkeys import (
 from tests.browser.steps import press, says, sees, sign_in, sign_out
 from tests.support.browser import OpenPage
 from tests.support.site import Site
+from tests.support.steps import link_in, sql
 from tests.support.virtual_authenticator import VirtualAuthenticator
 
 SITE = {"LIMITS_SCALE": "100", "STAFF_FACTOR": "passkey"}

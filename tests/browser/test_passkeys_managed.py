@@ -5,7 +5,6 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import sql
 from tests.browser.passkeys import (
     PASSKEYS,
     add_here,
@@ -16,6 +15,7 @@ from tests.browser.passkeys import (
 )
 from tests.browser.steps import PASSWORD, press, says, sees, sign_in, sign_out
 from tests.support.site import Site
+from tests.support.steps import sql
 from tests.support.virtual_authenticator import (
     NO_AUTOFILL,
     SIGNALS,

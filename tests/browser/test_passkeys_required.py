@@ -8,7 +8,6 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import sql
 from tests.browser.passkeys import (
     ADD,
     PASSKEYS,
@@ -24,6 +23,7 @@ from tests.browser.steps import press, says, sees, sign_in, sign_out
 from tests.support.browser import OpenPage
 from tests.support.second import CHALLENGE, code_of
 from tests.support.site import Site
+from tests.support.steps import sql
 from tests.support.virtual_authenticator import NO_AUTOFILL, VirtualAuthenticator
 
 pytestmark = pytest.mark.proof

@@ -3,12 +3,12 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import sql
 from tests.browser.passkeys import LOGIN, TRUSTED, add_passkey, enter, turn_on_codes
 from tests.browser.steps import PASSWORD, member, press, says, sees, sign_in, sign_out
 from tests.support.browser import OpenPage
 from tests.support.second import code_of
 from tests.support.site import Site
+from tests.support.steps import sql
 from tests.support.virtual_authenticator import NO_AUTOFILL, VirtualAuthenticator
 
 SITE = {"LIMITS_SCALE": "100"}

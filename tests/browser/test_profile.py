@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.attacks.steps import sql
 from tests.browser.steps import (
     BOTH_WAYS,
     PASSWORD,
@@ -22,6 +21,7 @@ from tests.browser.steps import (
 )
 from tests.support.browser import OpenPage
 from tests.support.site import Site
+from tests.support.steps import sql
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import sql
 from tests.browser.steps import (
     BOTH_WAYS,
     IPHONE,
@@ -22,6 +21,7 @@ from tests.browser.steps import (
 )
 from tests.support.browser import MOBILE, OpenPage
 from tests.support.site import Site
+from tests.support.steps import sql
 
 ANOTHER = "seven slow ferries hum"
 # On the list that attackers try first; the form would refuse it.

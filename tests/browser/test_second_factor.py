@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import sql
 from tests.browser import phone
 from tests.browser.steps import (
     BOTH_WAYS,
@@ -24,6 +23,7 @@ from tests.browser.steps import (
 from tests.support.browser import MOBILE, OpenPage
 from tests.support.second import CHALLENGE, recovery_codes_on
 from tests.support.site import Site
+from tests.support.steps import sql
 
 SETUP = "Set up an authenticator app"
 

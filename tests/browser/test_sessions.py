@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import sql
 from tests.browser.steps import (
     BOTH_WAYS,
     IPHONE,
@@ -24,6 +23,7 @@ from tests.browser.steps import (
 )
 from tests.support.browser import MOBILE, WITH_WINDOW, OpenPage
 from tests.support.site import Site
+from tests.support.steps import sql
 
 # What one goes back to is kept by a browser with a window only.
 BROWSERS = WITH_WINDOW

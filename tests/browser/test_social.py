@@ -8,7 +8,6 @@ import pytest
 from joserfc.jwk import ECKey
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import sql
 from tests.browser.looks import faults_of
 from tests.browser.providers import CONNECTIONS, FAMOUS, Providers, arrive, go_to, providers, show
 from tests.browser.steps import BOTH_WAYS, go, member, press, says, sees, sign_in, sign_out
@@ -16,6 +15,7 @@ from tests.browser.walk_social import walk_social
 from tests.support.browser import OpenPage
 from tests.support.openid_provider import Person
 from tests.support.site import Site
+from tests.support.steps import sql
 
 LOGIN, SIGNUP = "/accounts/login/", "/accounts/signup/"
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import sql
 from tests.browser import phone
 from tests.browser.providers import (
     CONNECTIONS,
@@ -33,6 +32,7 @@ from tests.support.browser import OpenPage
 from tests.support.openid_provider import Person
 from tests.support.second import SETUP, recovery_codes_on
 from tests.support.site import Site
+from tests.support.steps import sql
 
 ANOTHER = "seven slow ferries hum"
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import log_in, sql
 from tests.browser.steps import (
     IPHONE,
     LONG_AGO,
@@ -21,7 +20,9 @@ from tests.browser.steps import (
     sign_out,
     sign_up,
 )
+from tests.support import steps
 from tests.support.site import Site
+from tests.support.steps import sql
 
 
 def walk(page: Page, site: Site, username: str) -> Iterator[str]:
@@ -103,7 +104,7 @@ def on_several_devices(page: Page, site: Site, username: str) -> Iterator[str]:
     page.get_by_role("link", name="Where you’re signed in").first.click()
     yield "Where you’re signed in"
     for column in ("used_at", "challenged_at"):
-        log_in(site.client(User_Agent=IPHONE), username, PASSWORD)
+        steps.sign_in(site.client(User_Agent=IPHONE), username, PASSWORD)
         sql(
             site,
             f"UPDATE accounts_loginsession SET {column} = ?"  # noqa: S608

@@ -5,7 +5,6 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import sql
 from tests.browser.steps import (
     go,
     member,
@@ -18,6 +17,7 @@ from tests.browser.steps import (
 from tests.support.second import CHALLENGE, RECOVERY_CODES, SETUP, code_of, recovery_codes_on
 from tests.support.second import seed_on as seed_in
 from tests.support.site import Site
+from tests.support.steps import sql
 
 OVERVIEW = "/accounts/2fa/"
 REAUTHENTICATE = "/accounts/reauthenticate/"

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from playwright.sync_api import Page, expect
 
-from tests.attacks.steps import sql
 from tests.browser.steps import LONG_AGO, member, press, says, sees, sign_in
 from tests.support.site import Site
+from tests.support.steps import sql
 
 KEYS = "/accounts/keys/"
 LONG_NAME = "W" * 60

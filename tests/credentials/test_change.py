@@ -8,7 +8,9 @@ from django.test import Client
 
 from accounts.activity.models import Activity
 from accounts.users.models import User
-from tests.acceptance.steps import (
+from tests.conftest import Clock
+from tests.support.signin import signed_in
+from tests.support.steps import (
     LOGIN,
     PASSWORD,
     is_signed_in,
@@ -16,8 +18,6 @@ from tests.acceptance.steps import (
     make_user,
     sign_in,
 )
-from tests.conftest import Clock
-from tests.support.signin import signed_in
 
 pytestmark = pytest.mark.django_db
 

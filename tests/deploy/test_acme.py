@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.steps import LOGIN
 from tests.deploy.conftest import production
 from tests.support.acme import Pebble
 from tests.support.proxies import NAME, Alone, Caddy, Nginx, Proxy
+from tests.support.steps import LOGIN
 
 pytestmark = pytest.mark.proof
 

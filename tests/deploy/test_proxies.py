@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.steps import LOGIN, WRONG, code_in, log_in, sign_up
 from tests.support.client import Response, together
 from tests.support.proxies import NAME, ORIGIN, Proxy
 from tests.support.site import Site
+from tests.support.steps import LOGIN, WRONG, code_in, sign_in, sign_up
 
 EVIL = "evil.example"
 TOKEN = "/api/v1/token/"
@@ -81,7 +81,7 @@ def test_6_1_somebody_signs_up_and_in(proxy: Proxy, behind: Site) -> None:
     assert browser.post(CONFIRM, {"code": code}).status == 302
     assert browser.get("/").status == 200
     again = proxy.client()
-    assert log_in(again, name).location == "/"
+    assert sign_in(again, name).location == "/"
 
     assert all(cookie.startswith("__Host-") for cookie in again.cookies)
     assert again.get("/").status == 200

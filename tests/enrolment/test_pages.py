@@ -5,14 +5,6 @@ from django.test import Client
 
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users.models import User
-from tests.acceptance.steps import (
-    is_signed_in,
-    mail_to,
-    make_staff,
-    make_user,
-    sign_in,
-    sign_in_twice,
-)
 from tests.conftest import Clock
 from tests.support.second import (
     CHALLENGE,
@@ -24,6 +16,14 @@ from tests.support.second import (
     type_one_back,
 )
 from tests.support.signin import signed_in
+from tests.support.steps import (
+    is_signed_in,
+    mail_to,
+    make_staff,
+    make_user,
+    sign_in,
+    sign_in_twice,
+)
 from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db

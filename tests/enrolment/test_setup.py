@@ -7,7 +7,6 @@ from django.test import Client
 
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
-from tests.acceptance.steps import LOGIN, make_staff, make_user, sign_in
 from tests.conftest import Clock
 from tests.support.second import (
     CHALLENGE,
@@ -21,6 +20,7 @@ from tests.support.second import (
     type_one_back,
 )
 from tests.support.signin import signed_in
+from tests.support.steps import LOGIN, make_staff, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 

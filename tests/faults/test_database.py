@@ -7,11 +7,11 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from tests.attacks.steps import CONFIRM, LOGIN, WRONG, code_in, log_in, same_browser, sign_up
-from tests.support.api import Answer, call, renew, sign_in
+from tests.support.api import Answer, call, get_tokens, renew
 from tests.support.client import Client, together
 from tests.support.services import Postgres
 from tests.support.site import Site
+from tests.support.steps import CONFIRM, LOGIN, WRONG, code_in, same_browser, sign_in, sign_up
 
 BACK_SECONDS = 30.0
 # A person waits, and a proxy in front of the site doesn't give up before.
@@ -55,9 +55,9 @@ def test_the_site_recovers_by_itself_when_the_database_is_back(
     token = browser.csrf("/accounts/profile/")
     stranger = held.client()
     form = stranger.csrf(LOGIN)
-    tokens = sign_in(name, held.client())
+    tokens = get_tokens(name, held.client())
     calls: list[Callable[[Client], Answer]] = [
-        lambda client: sign_in(name, client),
+        lambda client: get_tokens(name, client),
         lambda client: call("me/", client=client, token=tokens["access"]),
         lambda client: call("token/verify/", {"token": tokens["access"]}, client=client),
         lambda client: renew(tokens["refresh"], client),
@@ -87,7 +87,7 @@ def test_the_site_recovers_by_itself_when_the_database_is_back(
     assert {(status, after) for status, after, _time in answers} == {(503, "5")}
     assert max(seconds for _status, _after, seconds in answers) < ANSWER_SECONDS
     deadline = time.monotonic() + BACK_SECONDS
-    while (status := log_in(held.client(), name).status) >= 500:
+    while (status := sign_in(held.client(), name).status) >= 500:
         assert time.monotonic() < deadline, status
     assert status == 302
     assert same_browser(held, browser).get("/").status == 200

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.attacks.steps import CONFIRM, sign_up, sql
 from tests.faults.smtp import MailServer
 from tests.support.process import free_port
 from tests.support.site import Site
+from tests.support.steps import CONFIRM, sign_up, sql
 
 # Less than the site waits for a mail server.
 QUICK_SECONDS = 5.0

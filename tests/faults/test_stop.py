@@ -7,11 +7,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
-from tests.attacks.steps import CONFIRM, SIGNUP, sign_up, sql
 from tests.faults.smtp import MailServer
 from tests.faults.test_mail import LATER_SECONDS, within
 from tests.support.process import listening
 from tests.support.site import Site
+from tests.support.steps import CONFIRM, SIGNUP, sign_up, sql
 
 
 def test_a_request_and_a_mail_on_their_way_arrive_when_the_server_stops() -> None:

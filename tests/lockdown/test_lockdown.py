@@ -11,7 +11,8 @@ from django.test import Client
 from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.acceptance.steps import (
+from tests.conftest import Clock
+from tests.support.steps import (
     PASSWORD,
     address_of,
     is_signed_in,
@@ -19,7 +20,6 @@ from tests.acceptance.steps import (
     make_user,
     sign_in,
 )
-from tests.conftest import Clock
 
 pytestmark = pytest.mark.django_db
 

@@ -10,8 +10,8 @@ from django.test import Client
 from accounts.passwords.services import hash_password
 from accounts.users.models import User
 from accounts.users.services import create_administrator, create_user, hold_name
-from tests.acceptance.steps import address_of, is_signed_in, mail_to, make_user
 from tests.support.signin import signed_in
+from tests.support.steps import address_of, is_signed_in, mail_to, make_user
 
 pytestmark = pytest.mark.django_db
 

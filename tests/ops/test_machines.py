@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.steps import PASSWORD, sign_in, sign_up
 from tests.conftest import Clock
 from tests.support.api import call
 from tests.support.client import Response, together
 from tests.support.process import Process
 from tests.support.services import Postgres, Redis
 from tests.support.site import Site
+from tests.support.steps import PASSWORD, sign_in, sign_up
 
 TOKEN = "figures-for-the-monitoring-of-this-site"
 SITE = {"METRICS_TOKEN": TOKEN}

@@ -12,8 +12,8 @@ from accounts.codes.services import CODE_LIFE
 from accounts.kernel.environment import ConfigError, read
 from accounts.mail.services import GIVE_UP
 from accounts.signup.services import LIFE
-from tests.acceptance.steps import make_user
 from tests.support.signin import signed_in
+from tests.support.steps import make_user
 
 SECURITY_TXT = "/.well-known/security.txt"
 

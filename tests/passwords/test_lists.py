@@ -14,7 +14,7 @@ from django.test import Client
 from accounts.passwords import lists
 from accounts.passwords.services import is_compromised
 from accounts.users.models import User
-from tests.acceptance.steps import SIGNUP, address_of
+from tests.support.steps import SIGNUP, address_of
 
 GOOD = "three teapots on a train"
 

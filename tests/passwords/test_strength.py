@@ -12,9 +12,9 @@ from accounts.passwords import strength
 from accounts.passwords.services import hash_password
 from accounts.passwords.strength import measure
 from accounts.users.services import create_administrator
-from tests.acceptance.steps import SIGNUP
 from tests.support.browser import axe
 from tests.support.signin import signed_in
+from tests.support.steps import SIGNUP
 
 URL = "/accounts/password/strength/"
 GOOD = "three teapots on a train"

@@ -8,10 +8,10 @@ from django.contrib.auth.models import Group
 from accounts.activity.models import Activity
 from accounts.mail.models import OutgoingMail
 from accounts.users.models import PendingSignup, User
-from tests.acceptance.steps import address_of, make_staff, make_user
 from tests.conftest import Clock
-from tests.support.api import PASSWORD, Answer, call, second_step, sign_in
+from tests.support.api import Answer, call, get_tokens, second_step
 from tests.support.second import unused_code
+from tests.support.steps import PASSWORD, address_of, make_staff, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +25,7 @@ def alice(clock: Clock) -> User:
 
 @pytest.fixture
 def token(alice: User) -> str:
-    return str(sign_in()["access"])
+    return str(get_tokens()["access"])
 
 
 def change(token: str, data: Any) -> Answer:
@@ -153,7 +153,7 @@ def test_what_is_not_ones_own_to_say_is_ignored(
 
 
 def test_a_token_that_may_only_see_changes_nothing(alice: User) -> None:
-    narrow = sign_in(scope="read profile:read")["access"]
+    narrow = get_tokens(scope="read profile:read")["access"]
 
     answer = change(narrow, {"display_name": "Alice"})
 
@@ -165,7 +165,7 @@ def test_a_token_that_may_only_see_changes_nothing(alice: User) -> None:
 def both_steps(name: str) -> str:
     """The access token of somebody with an authenticator."""
     user = User.objects.get(username=name)
-    return str(second_step(sign_in(name)["challenge"], unused_code(user))["access"])
+    return str(second_step(get_tokens(name)["challenge"], unused_code(user))["access"])
 
 
 def carol() -> str:
@@ -190,7 +190,7 @@ def test_staff_who_have_shown_both_steps_see_anybody(alice: User, token: str) ->
 def test_staff_by_a_sign_in_of_before_they_were_staff_see_nobody(alice: User) -> None:
     """By one step; the admin would ask for the second."""
     bob = make_user("bob", password=PASSWORD)
-    held = sign_in("bob")["access"]
+    held = get_tokens("bob")["access"]
     User.objects.filter(pk=bob.pk).update(is_staff=True, is_superuser=True)
 
     assert call(f"users/{bob.pk}/", token=held).status == 200

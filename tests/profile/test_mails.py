@@ -4,8 +4,8 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import User
-from tests.acceptance.steps import address_of, confirm, mail_to, make_user, sign_up
 from tests.support.signin import signed_in
+from tests.support.steps import address_of, confirm, mail_to, make_user, sign_up
 
 pytestmark = pytest.mark.django_db
 

@@ -8,9 +8,9 @@ from django.test import Client
 from accounts.activity.models import Activity
 from accounts.mail.models import OutgoingMail
 from accounts.users.models import User
-from tests.acceptance.steps import make_user
 from tests.conftest import Clock
 from tests.support.signin import signed_in
+from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 

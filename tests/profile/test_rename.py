@@ -14,10 +14,10 @@ from accounts.profile import services
 from accounts.users import services as users
 from accounts.users.models import User, Username
 from accounts.users.services import UsernameTaken
-from tests.acceptance.steps import is_signed_in, mail_to, make_user, sign_in, sign_up
 from tests.conftest import Clock
 from tests.support.client import together
 from tests.support.signin import signed_in
+from tests.support.steps import is_signed_in, mail_to, make_user, sign_in, sign_up
 
 PAGE = "/accounts/profile/"
 TAKEN = "That username is taken."

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page
 
-from tests.acceptance.steps import CONFIRM, PASSWORD, SIGNUP, address_of, code_in
 from tests.support.browser import WITH_WINDOW, OpenPage
 from tests.support.client import Client
 from tests.support.https import NAME, LocalHttps
@@ -16,6 +15,7 @@ from tests.support.missing import find, missing
 from tests.support.node import SCANNERS, packages, scan
 from tests.support.second import turn_on, type_one_back
 from tests.support.site import text_of
+from tests.support.steps import CONFIRM, PASSWORD, SIGNUP, address_of, code_in
 
 pytestmark = pytest.mark.proof
 

@@ -18,9 +18,9 @@ from accounts.sessions.fresh import fresh_proof_required
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import SessionStore
 from accounts.users.models import User
-from tests.acceptance.steps import LOGOUT, is_signed_in, make_user
 from tests.conftest import Clock
 from tests.support.signin import signed_in
+from tests.support.steps import LOGOUT, is_signed_in, make_user
 
 pytestmark = pytest.mark.django_db
 

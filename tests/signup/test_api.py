@@ -10,9 +10,9 @@ from django.test import Client
 from accounts.mail.models import OutgoingMail
 from accounts.throttle.limits import VERIFY_ADDRESS, VERIFY_PLACE
 from accounts.users.models import PendingSignup, User
-from tests.acceptance.steps import address_of, code_in, mail_to, make_user
 from tests.conftest import Clock
-from tests.support.api import PASSWORD, Answer, call, is_good, sign_in
+from tests.support.api import Answer, call, get_tokens, is_good
+from tests.support.steps import PASSWORD, address_of, code_in, mail_to, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -123,10 +123,10 @@ def test_at_a_taken_address_the_answer_is_the_same_and_its_owner_is_told() -> No
 def test_no_account_is_signed_in_to_before_its_address_is_confirmed() -> None:
     sign_up()
 
-    assert (sign_in().status, sign_in().code) == (401, "email_not_verified")
+    assert (get_tokens().status, get_tokens().code) == (401, "email_not_verified")
     verify(code_of())
 
-    assert is_good(sign_in()["access"])
+    assert is_good(get_tokens()["access"])
 
 
 @pytest.mark.parametrize("spelling", ["{}", " {} ", "lower", "spaced"])

@@ -8,10 +8,10 @@ from django.test import Client
 from accounts.identities.models import Identity
 from accounts.social import outside
 from accounts.users.models import User
-from tests.acceptance.steps import make_user
 from tests.support import doubles as shapes
 from tests.support.doubles import MAIL, Answer, Doubles
 from tests.support.social import come_back, go
+from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 CONFIRM = "/accounts/login/?next=/accounts/3rdparty/confirm/"

@@ -7,10 +7,10 @@ import pytest
 from django.test import Client
 
 from accounts.social import outside
-from tests.acceptance.steps import make_user
 from tests.social.conftest import CREDENTIALS
 from tests.support.signin import signed_in
 from tests.support.social import configured
+from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 ACME: dict[str, Any] = {

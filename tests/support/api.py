@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 from django.test import Client as InProcess
 
 from tests.support.client import Client
+from tests.support.steps import PASSWORD
 
 API = "/api/v1/"
-PASSWORD = "copper kettle under seven stars"
 
 type Caller = Client | InProcess
 
@@ -66,7 +66,7 @@ def call(
     return Answer(status, json.loads(raw) if raw else None, told)
 
 
-def sign_in(name: str = "alice", client: Caller | None = None, **wish: str) -> Answer:
+def get_tokens(name: str = "alice", client: Caller | None = None, **wish: str) -> Answer:
     """The first step, by password; ``wish`` is ``scope`` and ``audience``."""
     data = {"username": name, "password": PASSWORD, **wish}
     return call("token/", data, client=client)

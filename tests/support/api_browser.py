@@ -5,7 +5,8 @@ from typing import Any
 
 from django.test import Client
 
-from tests.support.api import PASSWORD, Answer
+from tests.support.api import Answer
+from tests.support.steps import PASSWORD
 
 ORIGIN = "http://localhost:8000"
 HEADERS = {"X-Requested-With": "authsite", "Origin": ORIGIN}

@@ -140,7 +140,7 @@ def basic(name: str | bytes, password: str = "x") -> str:  # noqa: S107 a token 
     return "Basic " + base64.b64encode(raw + b":" + password.encode()).decode()
 
 
-def sign_in(client: Browser | Client, name: str, password: str, **wish: str) -> Json:
+def get_tokens(client: Browser | Client, name: str, password: str, **wish: str) -> Json:
     """The tokens that a password buys."""
     answer = call(client, TOKEN, wish, authorization=basic(name, password))
     assert answer.status == 200, answer.body
@@ -192,8 +192,8 @@ def key_of(algorithm: str) -> Any:
 def mint_with(algorithm: str) -> Mint:
     """What makes alice's tokens in process, by a key of that kind."""
     from accounts.tokens import ring
-    from tests.attacks.steps import PASSWORD, make_user
+    from tests.support.steps import PASSWORD, make_user
 
     ring.add(key_of(algorithm))
     make_user("alice")
-    return mint_of(sign_in(Browser(), "alice", PASSWORD)["access"], key_of(algorithm))
+    return mint_of(get_tokens(Browser(), "alice", PASSWORD)["access"], key_of(algorithm))

@@ -39,7 +39,10 @@ def unused_code(user: "User") -> str:
     from accounts.twofactor.models import Authenticator, totp_of
 
     row = Authenticator.objects.filter(user=user).latest("pk")
-    return code_of(row.seed, max(-1, row.last_t + 1 - totp_of(row.seed).t()))
+    totp = totp_of(row.seed)
+    # The code of the step before is refused if the next step begins before it is posted.
+    earliest = -1 if totp.time % totp.step < totp.step - 3 else 0
+    return code_of(row.seed, max(earliest, row.last_t + 1 - totp.t()))
 
 
 def seed_on(page: str) -> str:

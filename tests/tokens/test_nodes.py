@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.attacks.steps import sql
 from tests.attacks.test_two_nodes import AT_ONCE, BOTH, database, running
 from tests.support.client import together
+from tests.support.steps import sql
 
 JWKS = "/.well-known/jwks.json"
 

@@ -10,16 +10,6 @@ from accounts.kernel.proofs import Assurance
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import digest
 from accounts.users.models import User
-from tests.acceptance.steps import (
-    PASSWORD,
-    by_mail,
-    by_password,
-    code_in,
-    mail_to,
-    make_staff,
-    make_user,
-    sign_in,
-)
 from tests.conftest import Clock
 from tests.support.second import (
     CHALLENGE,
@@ -32,6 +22,16 @@ from tests.support.second import (
     unused_code,
 )
 from tests.support.signin import signed_in
+from tests.support.steps import (
+    PASSWORD,
+    by_mail,
+    by_password,
+    code_in,
+    mail_to,
+    make_staff,
+    make_user,
+    sign_in,
+)
 
 pytestmark = pytest.mark.django_db
 

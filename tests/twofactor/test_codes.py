@@ -9,10 +9,10 @@ from accounts.twofactor import codes
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import SEED_PURPOSE, Authenticator, RecoveryCodes, sealed_codes
 from accounts.users.models import User
-from tests.acceptance.steps import make_user
 from tests.conftest import Clock
 from tests.support.authenticator import shown
 from tests.support.second import code_of
+from tests.support.steps import make_user
 
 # RFC 6238 appendix B: the seed of SHA-1, and the last six of the eight digits at each moment.
 RFC_SEED = b"12345678901234567890".hex()

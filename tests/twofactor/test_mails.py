@@ -13,9 +13,9 @@ from accounts.mail.services import deliver_due
 from accounts.twofactor import recovery
 from accounts.users import services as users
 from accounts.users.models import User
-from tests.acceptance.steps import code_in, make_user, sign_in
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, enrolled
+from tests.support.steps import code_in, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 

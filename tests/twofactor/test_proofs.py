@@ -16,10 +16,10 @@ from accounts.twofactor.errors import TooMany, WrongCode
 from accounts.twofactor.models import Authenticator, FactorRecovery, RecoveryCodes
 from accounts.users.models import User
 from accounts.users.services import Outdated
-from tests.acceptance.steps import is_signed_in, mail_to, make_staff, make_user
 from tests.conftest import Clock
 from tests.support.second import code_of, enrolled, unused_code
 from tests.support.signin import signed_in
+from tests.support.steps import is_signed_in, mail_to, make_staff, make_user
 
 pytestmark = pytest.mark.django_db
 

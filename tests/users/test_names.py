@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from accounts.kernel.text import fold
 from accounts.users import addresses, names
-from tests.attacks.steps import make_user
+from tests.support.steps import make_user
 
 CYRILLIC_A, GREEK_O = "\u0430", "\u03bf"
 
