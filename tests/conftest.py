@@ -103,11 +103,27 @@ def redis_server() -> Iterator[Redis]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def default_site() -> Iterator[Site]:
+    """The real site on SQLite, for every test that neither changes it nor needs settings.
+
+    Its limits are wide: all tests come from one address.
+    """
+    with Site(LIMITS_SCALE="1000") as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    """The real site on SQLite, one a module, with the settings in the module's ``SITE``."""
-    with Site(**getattr(request.module, "SITE", {})) as running:
-        yield running
+    """A real site: the module's own if it has settings in ``SITE``, otherwise the default one.
+
+    The default one is shared, and its database keeps what earlier tests did.
+    """
+    if settings := getattr(request.module, "SITE", None):
+        with Site(**settings) as running:
+            yield running
+    else:
+        yield request.getfixturevalue("default_site")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -21,6 +21,9 @@ from tests.browser.steps import (
 from tests.support.browser import OpenPage
 from tests.support.site import Site
 
+# Names of other modules come back here.
+SITE = {"LIMITS_SCALE": "1"}
+
 
 @BOTH_WAYS
 def test_a_person_signs_up_confirms_by_code_and_stays_signed_in(

@@ -13,6 +13,9 @@ from tests.browser.walk_keys import walk_keys
 from tests.support.browser import OpenPage, axe
 from tests.support.site import Site
 
+# Names of other modules come back here.
+SITE = {"LIMITS_SCALE": "1"}
+
 type Walk = Callable[[Page, Site, str], Iterator[str]]
 
 ERRORS = (400, 401, 403, 404, 429, 500, 503)

@@ -29,8 +29,6 @@ from tests.support.virtual_authenticator import (
     VirtualAuthenticator,
 )
 
-SITE = {"LIMITS_SCALE": "100"}
-
 
 def test_signing_up_takes_no_password_and_leads_where_one_wanted_to_go(
     page: Page, site: Site

@@ -27,7 +27,6 @@ from tests.support.virtual_authenticator import (
     url_safe,
 )
 
-SITE = {"LIMITS_SCALE": "100"}
 BUTTON = "Sign in with a passkey"
 # What a browser would have sent, kept for the test to send.
 HOLD = """

@@ -24,7 +24,6 @@ from tests.support.virtual_authenticator import (
     url_safe,
 )
 
-SITE = {"LIMITS_SCALE": "100"}
 GOOGLE = "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4"
 
 

@@ -9,7 +9,6 @@ from tests.support.browser import OpenPage
 from tests.support.second import CHALLENGE
 from tests.support.site import Site
 
-SITE = {"LIMITS_SCALE": "100"}
 NOTHING = "delete window.PublicKeyCredential"
 NO_CONTAINER = "Object.defineProperty(navigator, 'credentials', {value: undefined})"
 JSON_PARSERS = """

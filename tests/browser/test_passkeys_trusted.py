@@ -11,7 +11,6 @@ from tests.support.site import Site
 from tests.support.steps import sql
 from tests.support.virtual_authenticator import NO_AUTOFILL, VirtualAuthenticator
 
-SITE = {"LIMITS_SCALE": "100"}
 TRUST = "Don’t ask in this browser for 30 days"
 
 

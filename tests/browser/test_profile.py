@@ -23,6 +23,9 @@ from tests.support.browser import OpenPage
 from tests.support.site import Site
 from tests.support.steps import sql
 
+# Names of other modules come back here.
+SITE = {"LIMITS_SCALE": "1"}
+
 
 @pytest.fixture
 def page(site: Site, open_page: OpenPage, scripts: bool) -> Page:

@@ -23,6 +23,9 @@ from tests.support.browser import MOBILE, OpenPage
 from tests.support.site import Site
 from tests.support.steps import sql
 
+# Names of other modules come back here.
+SITE = {"LIMITS_SCALE": "1"}
+
 ANOTHER = "seven slow ferries hum"
 # On the list that attackers try first; the form would refuse it.
 LISTED = "password1234"

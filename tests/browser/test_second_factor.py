@@ -25,6 +25,9 @@ from tests.support.second import CHALLENGE, recovery_codes_on
 from tests.support.site import Site
 from tests.support.steps import sql
 
+# Names of other modules come back here.
+SITE = {"LIMITS_SCALE": "1"}
+
 SETUP = "Set up an authenticator app"
 
 

@@ -25,6 +25,9 @@ from tests.support.browser import MOBILE, WITH_WINDOW, OpenPage
 from tests.support.site import Site
 from tests.support.steps import sql
 
+# Names of other modules come back here.
+SITE = {"LIMITS_SCALE": "1"}
+
 # What one goes back to is kept by a browser with a window only.
 BROWSERS = WITH_WINDOW
 
