@@ -133,9 +133,15 @@ def test_a_state_is_good_for_ten_minutes(
         refused(come_back(browser, answer), op)
 
 
-@pytest.mark.parametrize("act", ["connect", "prove"])
-@pytest.mark.parametrize("then", ["mallory", "alice", ""])
-@pytest.mark.parametrize("how", ["signs out", "is ended elsewhere"])
+@pytest.mark.parametrize(
+    "act, how, then",
+    [
+        ("connect", "signs out", "mallory"),
+        ("connect", "is ended elsewhere", "alice"),
+        ("prove", "signs out", "alice"),
+        ("prove", "is ended elsewhere", ""),
+    ],
+)
 def test_what_one_sign_in_began_no_other_ends(
     op: OpenIDProvider, act: str, how: str, then: str
 ) -> None:

@@ -13,7 +13,6 @@ from accounts.social import services
 from accounts.users.models import PendingSignup, User
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
-from tests.support.second import CHALLENGE, enrolled
 from tests.support.signin import signed_in
 from tests.support.social import configured, through
 from tests.support.steps import (
@@ -82,7 +81,7 @@ def test_a_key_that_is_pointed_at_another_issuer_finds_nobody(
     assert owners() == [("alice", "1"), ("mallory", "1")]
 
 
-def test_a_second_issuer_that_claims_the_same_verified_address_takes_nothing(
+def test_10_4_a_second_issuer_that_claims_the_same_verified_address_takes_nothing(
     op: OpenIDProvider, second: OpenIDProvider
 ) -> None:
     through(Client(), op, ALICE)
@@ -217,16 +216,6 @@ def test_a_fresh_proof_is_by_ones_own_identity(alone: OpenIDProvider, clock: Clo
         through(mallory, alone, person, act="prove")
         asked = mallory.post("/accounts/oidc/acme/login/", {"act": "connect"}).url
         assert asked.startswith("/accounts/reauthenticate/") != is_fresh
-
-
-def test_the_second_factor_is_asked_after_the_provider(alone: OpenIDProvider) -> None:
-    through(Client(), alone, ALICE)
-    enrolled(User.objects.get())
-    browser = Client()
-
-    assert through(browser, alone, ALICE).url == CHALLENGE
-
-    assert not is_signed_in(browser)
 
 
 def test_a_thiefs_address_at_an_account_without_one_does_not_outlive_a_lockdown(

@@ -40,7 +40,7 @@ def targets(client: Client, path: str) -> str:
 
 @pytest.mark.parametrize("key", [*KEYS, "apple", "acme", "oidc/google", "oidc/../acme"])
 @pytest.mark.parametrize("page, there", [("login/", 200), ("login/callback/", 400)])
-def test_a_provider_without_credentials_is_not_there(
+def test_8_5_a_provider_without_credentials_is_not_there(
     key: str, page: str, there: int, settings: Any
 ) -> None:
     configured(settings)
@@ -56,7 +56,9 @@ def test_a_provider_without_credentials_is_not_there(
     assert Client().get(path).status_code == (there if key in KEYS else 404)
 
 
-def test_forms_lead_to_the_configured_sites_from_the_pages_with_buttons_only(settings: Any) -> None:
+def test_8_7_forms_lead_to_the_configured_sites_from_the_pages_with_buttons_only(
+    settings: Any,
+) -> None:
     configured(settings, ACME, **CREDENTIALS)
     stranger, member = Client(), signed_in(make_user("alice"))
 

@@ -113,7 +113,7 @@ def test_who_it_is_is_asked_with_the_token_and_of_nobody_else(
 
 
 @each
-def test_the_first_sign_in_makes_an_account_and_the_second_finds_it_by_its_subject(
+def test_8_3_the_first_sign_in_makes_an_account_and_the_second_finds_it_by_its_subject(
     of: Documented, doubles: Doubles
 ) -> None:
     first, second = Client(), Client()
@@ -151,7 +151,7 @@ def test_nothing_that_opens_anything_there_is_kept_anywhere(
 
 
 @each
-def test_a_refusal_there_leads_back_with_a_plain_message_and_makes_nobody(
+def test_8_2_a_refusal_there_leads_back_with_a_plain_message_and_makes_nobody(
     of: Documented, doubles: Doubles
 ) -> None:
     client = Client()
