@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from tests.support import env
+from tests.support.openid_provider import OpenIDProvider
 from tests.support.services import Postgres, Redis
 from tests.support.site import Site
 
@@ -111,6 +113,16 @@ def default_site() -> Iterator[Site]:
     """
     with Site(LIMITS_SCALE="1000") as running:
         yield running
+
+
+@pytest.fixture
+def op(settings: Any) -> Iterator[OpenIDProvider]:
+    """An OpenID Provider on loopback, which the site shows a button for."""
+    from tests.support.social import configured
+
+    with OpenIDProvider() as provider:
+        configured(settings, provider.setting())
+        yield provider
 
 
 @pytest.fixture(scope="module")

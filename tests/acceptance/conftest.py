@@ -1,7 +1,7 @@
 """Fixtures of the acceptance tests."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,8 +10,6 @@ from django.test import Client
 from accounts.passwords.hashers import Argon2id
 from accounts.users.models import User
 from tests.conftest import Clock
-from tests.support.openid_provider import OpenIDProvider
-from tests.support.social import configured
 from tests.support.steps import make_user, sign_in
 
 type Set = Callable[..., None]
@@ -52,11 +50,3 @@ def alice(db: None, client: Client, clock: Clock) -> User:
     alice = make_user("alice")
     sign_in(client, "alice")
     return alice
-
-
-@pytest.fixture
-def op(settings: Any) -> Iterator[OpenIDProvider]:
-    """An OpenID Provider, and the site has its button."""
-    with OpenIDProvider() as op:
-        configured(settings, op.setting())
-        yield op

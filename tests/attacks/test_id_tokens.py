@@ -4,7 +4,7 @@ import hmac
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -17,7 +17,7 @@ from accounts.identities.models import Identity
 from accounts.users.models import User
 from tests.support.forgeries import decoded, encoded
 from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider, send
-from tests.support.social import come_back, configured, go, through
+from tests.support.social import come_back, go, through
 from tests.support.steps import is_signed_in
 
 pytestmark = pytest.mark.django_db
@@ -28,13 +28,6 @@ type Sign = Callable[[OpenIDProvider, bytes], bytes]
 NOW = int(time.time())
 OTHER = ECKey.generate_key("P-256", {"kid": "one", "use": "sig"})
 DEEP = "[" * 200_000
-
-
-@pytest.fixture
-def op(settings: Any) -> Iterator[OpenIDProvider]:
-    with OpenIDProvider() as op:
-        configured(settings, op.setting())
-        yield op
 
 
 def by(key: Any = None, algorithm: str = "ES256") -> Sign:

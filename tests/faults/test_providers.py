@@ -8,7 +8,7 @@ import ssl
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -59,13 +59,6 @@ BODIES = [
 ]
 
 type Trouble = Callable[[Any], None]
-
-
-@pytest.fixture
-def op(settings: Any) -> Iterator[OpenIDProvider]:
-    with OpenIDProvider() as op:
-        configured(settings, op.setting())
-        yield op
 
 
 def visited(op: OpenIDProvider) -> Any:
