@@ -19,9 +19,16 @@ from tests.attacks.passkey_steps import (
     takes,
 )
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, RECOVERY_CODES, SETUP, enrolled, unused_code
+from tests.support.second import (
+    CHALLENGE,
+    RECOVERY_CODES,
+    SETUP,
+    enrolled,
+    recovery_codes_on,
+    unused_code,
+)
 from tests.support.signin import signed_in
-from tests.support.steps import CONFIRM, SIGNUP, is_signed_in, outbox, path_of, sign_in
+from tests.support.steps import CONFIRM, SIGNUP, by_mail, is_signed_in, outbox, path_of, sign_in
 from tests.support.webauthn import ADD, Passkey
 
 pytestmark = pytest.mark.django_db
@@ -51,6 +58,7 @@ def test_staff_who_must_have_a_passkey_add_it_after_the_steps_they_can_take(
         assert sign_in(browser, "carol").url == ADD
         browser.get(SETUP)
     assert not is_signed_in(browser)
+    assert "authenticator app" not in browser.get(ADD).text
 
     show(browser, Passkey().create(asked(browser, ADD)), ADD)
 
@@ -151,6 +159,11 @@ def test_a_passkey_that_one_signs_up_by_is_the_factor_that_all_must_have(setting
     assert show(browser, new.create(asked(browser, ADD)), ADD).url == RECOVERY_CODES
 
     assert enters(new)
+    code = recovery_codes_on(browser.get(RECOVERY_CODES).text)[0]
+    without_it = Client()
+    by_mail(without_it)
+    without_it.post(CHALLENGE, {"code": code})
+    assert is_signed_in(without_it)
 
 
 def test_the_owner_link_makes_no_owner_without_a_password() -> None:

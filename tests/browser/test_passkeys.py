@@ -148,6 +148,10 @@ def test_a_passkey_signs_in_from_autofill_by_its_button_and_after_the_password(
     sign_out(page)
     sign_in(page, "pk-uses")
     sees(page, "Hello, pk-uses")
+    page.goto("/accounts/2fa/trusted/")
+    says(page, "This one", "Trusted until:")
+    press(page, "End Chrome on Linux")
+    says(page, "None.")
 
 
 def test_another_key_is_added_after_a_fresh_proof_and_is_a_second_step(
@@ -307,6 +311,10 @@ def test_a_browser_without_passkeys_offers_none_and_says_so_where_nothing_else_i
         says(old, CANNOT)
         assert old.get_by_role("button", name="Use your passkey").count() == 0
         expect(old.get_by_role("link", name="Get a code by mail")).to_be_visible()
+        old.context.clear_cookies()
+        old.context.add_cookies(page.context.cookies())
+        old.goto(PASSKEYS)
+        says(old, "Not used yet")
 
 
 def test_keepers_find_where_passkeys_are_added_and_managed(site: Site) -> None:
