@@ -6,27 +6,30 @@ import pytest
 from django.test import Client
 
 from accounts.sessions.models import LoginSession
-from accounts.twofactor.models import Passkey as Row
-from accounts.twofactor.models import RecoveryCodes
 from accounts.users.models import PendingSignup, User
 from tests.attacks.passkey_steps import (
     REAUTHENTICATE,
     asked,
     enters,
     half_way,
-    happened,
     owner,
-    passkeys_of,
     person,
     set_up,
     show,
     takes,
 )
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, RECOVERY_CODES, SETUP, enrolled, unused_code
+from tests.support.second import (
+    CHALLENGE,
+    RECOVERY_CODES,
+    SETUP,
+    enrolled,
+    recovery_codes_on,
+    unused_code,
+)
 from tests.support.signin import signed_in
-from tests.support.steps import CONFIRM, SIGNUP, is_signed_in, outbox, path_of, sign_in
-from tests.support.webauthn import ADD, PASSKEYS, Passkey
+from tests.support.steps import CONFIRM, SIGNUP, by_mail, is_signed_in, outbox, path_of, sign_in
+from tests.support.webauthn import ADD, Passkey
 
 pytestmark = pytest.mark.django_db
 
@@ -39,36 +42,29 @@ def reads_mail(browser: Client) -> Any:
     return browser.post(CONFIRM, {"code": outbox()[-1].subject.split()[0]})
 
 
-def test_staff_who_must_have_a_passkey_add_it_between_two_steps_and_not_before(
-    settings: Any,
+@pytest.mark.parametrize("has_app", [True, False])
+def test_staff_who_must_have_a_passkey_add_it_after_the_steps_they_can_take(
+    settings: Any, has_app: bool
 ) -> None:
     set_up(settings, staff_factor="passkey")
     carol = person("carol", **STAFF)
-    enrolled(carol)
-    browser = half_way("carol")
-    assert browser.get(ADD).url == CHALLENGE
-    assert browser.post(CHALLENGE, {"code": unused_code(carol)}).url == ADD
-    assert not is_signed_in(browser)
-    new = Passkey()
-
-    show(browser, new.create(asked(browser, ADD)), ADD)
-
-    assert browser.get(ADMIN).status_code == 200
-    assert LoginSession.objects.get(user=carol).amr == ["pwd", "otp", "passkey"]
-
-
-def test_staff_without_any_factor_get_in_with_a_passkey_only(settings: Any) -> None:
-    set_up(settings, staff_factor="passkey")
-    carol = person("carol", **STAFF)
     browser = Client()
-    assert sign_in(browser, "carol").url == ADD
-    browser.get(SETUP)
+    if has_app:
+        enrolled(carol)
+        assert sign_in(browser, "carol").url == CHALLENGE
+        assert browser.get(ADD).url == CHALLENGE
+        assert browser.post(CHALLENGE, {"code": unused_code(carol)}).url == ADD
+    else:
+        assert sign_in(browser, "carol").url == ADD
+        browser.get(SETUP)
     assert not is_signed_in(browser)
+    assert "authenticator app" not in browser.get(ADD).text
 
     show(browser, Passkey().create(asked(browser, ADD)), ADD)
 
     assert browser.get(ADMIN).status_code == 200
-    assert happened(carol, "passkey_added") == 1
+    proofs = ["pwd", "otp", "passkey"] if has_app else ["pwd", "passkey"]
+    assert LoginSession.objects.get(user=carol).amr == proofs
 
 
 def test_staff_with_a_passkey_do_not_get_in_by_an_authenticator_app(settings: Any) -> None:
@@ -116,18 +112,6 @@ def test_staff_who_are_in_without_a_passkey_are_led_to_add_one(settings: Any) ->
     assert browser.get(ADMIN).status_code == 200
 
 
-def test_staff_who_must_have_a_passkey_do_not_remove_the_last_one(settings: Any) -> None:
-    set_up(settings, staff_factor="passkey")
-    carol, passkey = owner("carol", **STAFF)
-    enrolled(carol)
-    browser = half_way("carol")
-    assert takes(browser, passkey.get(asked(browser, CHALLENGE)))
-
-    browser.post(f"{PASSKEYS}{Row.objects.get().pk}/", {"remove": "1"})
-
-    assert passkeys_of(carol) == [passkey.id]
-
-
 def sign_up_by_passkey(browser: Client, username: str = "alice") -> Any:
     fields = {"username": username, "email": f"{username}@example.org"}
     return browser.post(SIGNUP, {**fields, "password1": "whatever it is", "passkey": "1"})
@@ -164,16 +148,22 @@ def test_no_password_enters_an_account_that_has_none(is_confirmed: bool) -> None
         assert "alice@" not in thief.get(CONFIRM).text
 
 
-def test_a_sign_up_without_a_password_has_recovery_codes_with_its_first_passkey() -> None:
+def test_a_passkey_that_one_signs_up_by_is_the_factor_that_all_must_have(settings: Any) -> None:
+    set_up(settings, second_factor="all")
     browser = Client()
     sign_up_by_passkey(browser)
     assert reads_mail(browser).url.startswith(ADD)
+    assert not is_signed_in(browser)
     new = Passkey()
 
     assert show(browser, new.create(asked(browser, ADD)), ADD).url == RECOVERY_CODES
 
     assert enters(new)
-    assert RecoveryCodes.objects.get().left == 10
+    code = recovery_codes_on(browser.get(RECOVERY_CODES).text)[0]
+    without_it = Client()
+    by_mail(without_it)
+    without_it.post(CHALLENGE, {"code": code})
+    assert is_signed_in(without_it)
 
 
 def test_the_owner_link_makes_no_owner_without_a_password() -> None:

@@ -19,6 +19,7 @@ from tests.attacks.passkey_steps import (
     person,
     set_up,
     show,
+    takes,
 )
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, RECOVERY_CODES, enrolled
@@ -28,28 +29,18 @@ from tests.support.webauthn import ADD, PASSKEYS, Passkey, registered
 
 pytestmark = pytest.mark.django_db
 
-ADMIN = "/admin/"
 STAFF = {"is_staff": True, "is_superuser": True}
 
 
-def test_a_passkey_is_not_added_to_a_browser_left_alone(clock: Clock) -> None:
-    alice = person()
+def test_passkeys_are_neither_added_nor_changed_in_a_browser_left_alone(clock: Clock) -> None:
+    alice, passkey = owner()
+    page = f"{PASSKEYS}{Row.objects.get().pk}/"
     browser = signed_in(alice)
-    new = Passkey()
-    answer = new.create(asked(browser, ADD))
+    answer = Passkey().create(asked(browser, ADD))
     clock.advance(minutes=10)
 
     assert browser.get(ADD).url.startswith(REAUTHENTICATE)
     assert show(browser, answer, ADD).url.startswith(REAUTHENTICATE)
-    assert passkeys_of(alice) == []
-
-
-def test_a_passkey_is_neither_renamed_nor_removed_in_a_browser_left_alone(clock: Clock) -> None:
-    alice, passkey = owner()
-    page = f"{PASSKEYS}{Row.objects.get().pk}/"
-    browser = signed_in(alice)
-    clock.advance(minutes=10)
-
     for data in ({"name": "Mine"}, {"remove": "1"}):
         assert browser.post(page, data).url.startswith(REAUTHENTICATE)
     assert passkeys_of(alice) == [passkey.id]
@@ -80,15 +71,8 @@ def test_the_password_alone_adds_no_passkey_beside_the_factor_that_is_held(holds
 
     assert browser.get(ADD).url == CHALLENGE
     assert show(browser, answer, ADD).url == CHALLENGE
-    assert passkeys_of(alice) == before
-
-
-def test_nobody_adds_a_passkey_without_a_first_step() -> None:
-    alice = person()
-    answer = Passkey().create(asked(signed_in(alice), ADD))
-
     assert show(Client(), answer, ADD).url.startswith(LOGIN)
-    assert passkeys_of(alice) == []
+    assert passkeys_of(alice) == before
 
 
 def test_one_passkey_is_not_two_peoples_and_not_added_twice() -> None:
@@ -134,7 +118,7 @@ def test_a_new_passkey_ends_every_other_sign_in_and_its_owner_is_told() -> None:
 
 
 def remove(browser: Client, row: Any) -> str:
-    """What the page says after the button."""
+    """Press the button that removes ``row``; return the page that follows."""
     kind = "passkeys" if isinstance(row, Row) else "totp"
     return str(browser.post(f"/accounts/2fa/{kind}/{row.pk}/", {"remove": "1"}, follow=True).text)
 
@@ -157,9 +141,14 @@ def test_the_last_passkey_of_who_has_no_password_is_not_removed() -> None:
     assert enters(passkey)
 
 
-def test_the_last_factor_of_who_must_have_one_is_not_removed(settings: Any) -> None:
-    set_up(settings, second_factor="all")
-    alice, passkey = owner()
+@pytest.mark.parametrize("required", [{"second_factor": "all"}, {"staff_factor": "passkey"}])
+def test_the_last_passkey_of_who_must_have_one_is_not_removed(settings: Any, required: Any) -> None:
+    set_up(settings, **required)
+    carol, passkey = owner("carol", **STAFF)
+    if "staff_factor" in required:
+        enrolled(carol)
+    browser = half_way("carol")
+    assert takes(browser, passkey.get(asked(browser, CHALLENGE)))
 
-    assert "must have a second factor" in remove(signed_in(alice), Row.objects.get())
-    assert passkeys_of(alice) == [passkey.id]
+    assert "must have a" in remove(browser, Row.objects.get())
+    assert passkeys_of(carol) == [passkey.id]

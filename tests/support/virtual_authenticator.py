@@ -28,11 +28,13 @@ const get = navigator.credentials.get.bind(navigator.credentials)
 navigator.credentials.get = async options => {
     if (options.mediation === "conditional") await new Promise((choose, refuse) => {
         addEventListener("chosen", choose)
+        window.isOffered = true
         options.signal.addEventListener("abort", () => refuse(options.signal.reason))
     })
     return get(options)
 }
 """
+OFFERED = "window.isOffered"
 CHOSEN = "dispatchEvent(new Event('chosen'))"
 # What a page tells the keeper of passkeys, instead of telling it.
 TOLD = "window.told"
@@ -42,9 +44,6 @@ for (const name of [
     "signalAllAcceptedCredentials", "signalCurrentUserDetails", "signalUnknownCredential"
 ]) PublicKeyCredential[name] = async options => { told.push([name, options]) }
 """
-
-# Its own name for whose passkey it is; the other names are for people.
-HANDLE = "userHandle"
 
 type Credential = dict[str, Any]
 
@@ -65,23 +64,9 @@ class VirtualAuthenticator:
         assert isinstance(found, list)
         return found
 
-    def take(self, credential: Credential, **changes: Any) -> None:
-        """Keep a copy of another one's passkey."""
-        # The names it has from the other one are no part of what it takes.
-        copied = {k: v for k, v in credential.items() if not k.startswith("user") or k == HANDLE}
-        self._send("addCredential", credential=copied | changes)
-
-    def forget(self) -> None:
-        """Lose every passkey."""
-        self._send("clearCredentials")
-
     def verify_user(self, verifies: bool) -> None:
         """Whether finger, face or PIN are right from now on."""
         self._send("setUserVerified", isUserVerified=verifies)
-
-    def answer(self, answers: bool) -> None:
-        """Whether somebody is there to touch it from now on."""
-        self._send("setAutomaticPresenceSimulation", enabled=answers)
 
     def unplug(self) -> None:
         """Take it away."""
