@@ -4,7 +4,6 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.looks import faults_of
 from tests.browser.steps import (
     IPHONE,
     arrive,
@@ -19,7 +18,7 @@ from tests.browser.steps import (
     sign_up,
     type_code,
 )
-from tests.support.browser import MOBILE, OpenPage
+from tests.support.browser import MOBILE, OpenPage, axe
 from tests.support.site import Site
 from tests.support.steps import LOGIN, PASSWORD, SIGNUP, address_of, sql
 
@@ -92,7 +91,7 @@ def test_an_error_takes_the_focus_leads_to_its_field_and_keeps_what_was_typed(pa
     expect(username).to_have_attribute("aria-invalid", "true")
     expect(username).to_have_value("alice smith")
     expect(page.get_by_label("Email address")).to_have_value("alice@example.org")
-    assert faults_of(page, "a form with errors") == []
+    assert axe(page) == []
 
 
 def test_a_forgotten_password_is_replaced_by_mail_and_every_other_browser_is_signed_out(
