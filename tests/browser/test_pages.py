@@ -132,7 +132,7 @@ def as_a_member(site: Site) -> Iterator[Stop]:
     alice = newcomer(site, "alice")
     for _ in range(2):
         sign_in(site.client(User_Agent=IPHONE), "alice")
-    alice.post("/accounts/email/", {"email": f"{WIDE}@other.example"})
+    assert alice.post("/accounts/email/", {"email": f"{WIDE}@other.example"}).status == 302
     sql(site, "UPDATE accounts_user SET display_name = ? WHERE username = 'alice'", WIDE)
     sql(site, HISTORY, LONG_AGO, "alice")
     sql(site, SOME_KEYS, WIDE, LONG_AGO, LONG_AGO, LONG_AGO, "alice")
@@ -161,11 +161,11 @@ def with_second_factors(site: Site) -> Iterator[Stop]:
     code = recovery_codes_on(bob.get(RECOVERY_CODES).text)[9]
     type_one_back(bob)
     sign_in(trusted, "bob")
-    trusted.post(CHALLENGE, {"code": code, "trust": "on"})
+    assert trusted.post(CHALLENGE, {"code": code, "trust": "on"}).location == "/"
     sql(site, PASSKEY, WIDE, LONG_AGO, "bob")
     sign_in(lost, "bob")
     yield lost, CHALLENGE, "Confirm it’s you"
-    lost.post(CHALLENGE, {"lost": "ask"})
+    assert lost.post(CHALLENGE, {"lost": "ask"}).status == 302
     for method in ("totp", "recovery_code", "email"):
         yield lost, f"{CHALLENGE}?method={method}", "Confirm it’s you"
     yield bob, "/accounts/2fa/", "Two-step sign-in"
