@@ -110,6 +110,7 @@ def test_a_forgotten_password_is_replaced_by_mail_and_every_other_browser_is_sig
     page.goto(link)
     says(page, f"For the account {username}.")
     press(page, "Suggest a strong password")
+    says(page, "Very good.")
     suggested = page.get_by_label("New password").input_value()
     press(page, "Set the new password")
 

@@ -38,6 +38,7 @@ def test_a_new_sign_in_is_seen_and_ended_and_its_mail_locks_the_account_down(
     sees(phone, f"Hello, {username}")
 
     go(desk, "Where you’re signed in")
+    sees(desk, "Where you’re signed in")
     here, other = desk.get_by_role("main").get_by_role("listitem").all()
     expect(here).to_contain_text("Chrome on Linux This device")
     expect(here.get_by_role("button")).to_have_count(0)
