@@ -1,24 +1,21 @@
 """``docs/examples/spa`` in Chromium: from the origin that the operator has named, with a script of
 somebody else's in it, and from origins that nobody has named."""
 
-import base64
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.steps import PASSWORD, member
+from tests.browser.steps import member, newcomer
 from tests.support.browser import OpenPage
-from tests.support.inject import Injected
 from tests.support.second import SETUP, code_of, seed_on
 from tests.support.site import ROOT, Site
-from tests.support.steps import sql
+from tests.support.steps import PASSWORD, sql
 
 FOLDER = ROOT / "docs" / "examples" / "spa"
 TYPES = {".html": "text/html", ".js": "text/javascript"}
@@ -116,22 +113,6 @@ def site(origins: dict[str, Files]) -> Iterator[Site]:
         yield site
 
 
-@pytest.fixture
-def injected(tmp_path: Path) -> Injected:
-    return Injected(tmp_path)
-
-
-@pytest.fixture
-def still(origins: dict[str, Files], injected: Injected) -> Iterator[Site]:
-    """Another site that the named page uses for a while, whose time is moved."""
-    named = origins["named"]
-    before = named.accounts
-    with Site(CORS_ORIGINS=named.origin, LIMITS_SCALE="100", **injected.env) as site:
-        named.accounts = site.origin
-        yield site
-    named.accounts = before
-
-
 def sign_in(page: Page, origin: str, username: str) -> None:
     page.goto(origin)
     page.get_by_label("Username").fill(username)
@@ -147,38 +128,28 @@ def api(site: Site) -> str:
     return f"{site.origin}/api/v1/"
 
 
-def status_of(site: Site, token: str) -> int:
-    """What ``me/`` answers to it."""
-    answer = site.client().get("/api/v1/me/", headers={"Authorization": token})
-    return answer.status
-
-
-def enrol(site: Site, username: str) -> str:
-    """Give the person an authenticator; its seed."""
-    browser = site.client()
-    browser.post("/accounts/login/", {"login": username, "password": PASSWORD})
-    seed = seed_on(browser.get(SETUP).text)
-    assert browser.post(SETUP, {"code": code_of(seed)}).status == 302
-    return seed
-
-
-def test_a_page_without_a_library_signs_in_survives_a_reload_and_signs_out_everywhere(
+def test_the_page_signs_in_survives_a_reload_shows_names_as_text_and_signs_out_everywhere(
     site: Site, open_page: OpenPage, origins: dict[str, Files]
 ) -> None:
-    member(site, "alice")
-    seed = enrol(site, "alice")
+    person = newcomer(site, "alice")
+    seed = seed_on(person.get(SETUP).text)
+    assert person.post(SETUP, {"code": code_of(seed)}).status == 302
+    name = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+    sql(site, "UPDATE accounts_user SET display_name = ? WHERE username = 'alice'", name)
     page = open_page(site, expect=(401,))
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
     sign_in(page, origins["named"].origin, "alice")
     page.get_by_label("Code").fill(code_of(seed, 1))
     page.get_by_role("button", name="Go on").click()
-    greets(page, "alice")
+    greets(page, name)
+    expect(page.locator("#account img, #account script")).to_have_count(0)
     expect(page.locator("#places")).to_contain_text("(here)")
 
     page.reload()
-    greets(page, "alice")
+    greets(page, name)
     tab = page.context.new_page()
     tab.goto(origins["named"].origin)
-    greets(tab, "alice")
+    greets(tab, name)
 
     tab.get_by_role("button", name="Sign out everywhere").click()
     expect(tab.locator("#message")).to_have_text("You’re signed out.")
@@ -188,91 +159,51 @@ def test_a_page_without_a_library_signs_in_survives_a_reload_and_signs_out_every
     assert sql(site, "SELECT count(*) FROM accounts_loginsession WHERE ended_at IS NULL") == [(0,)]
 
 
-def test_a_name_that_is_a_script_is_text(
-    site: Site, open_page: OpenPage, origins: dict[str, Files]
+def test_neither_a_script_in_the_page_nor_another_origin_gets_at_the_refresh_token(
+    site: Site, chromium: Browser, origins: dict[str, Files]
 ) -> None:
-    member(site, "mallory")
-    name = "<script>alert(1)</script><img src=x onerror=alert(1)>"
-    sql(site, "UPDATE accounts_user SET display_name = ? WHERE username = 'mallory'", name)
-    page = open_page(site, expect=(401,))
-    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
-
-    sign_in(page, origins["named"].origin, "mallory")
-
-    greets(page, name)
-    expect(page.locator("#account img, #account script")).to_have_count(0)
-
-
-def test_a_script_in_the_page_reads_no_refresh_token_and_its_loot_dies_soon_or_with_a_lockdown(
-    still: Site, injected: Injected, chromium: Browser, origins: dict[str, Files]
-) -> None:
-    site = still
     member(site, "bob")
-    context = chromium.new_context()
-    page = context.new_page()
-    page.add_init_script(LISTEN)
-    sign_in(page, origins["named"].origin, "bob")
-    greets(page, "bob")
-    refresh = next(c["value"] for c in context.cookies() if c["name"] == "refresh")
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.add_init_script(LISTEN)
+        sign_in(page, origins["named"].origin, "bob")
+        greets(page, "bob")
+        refresh = next(c["value"] for c in context.cookies() if c["name"] == "refresh")
+        found = page.evaluate(SEARCH, api(site))
+        assert (found["cookies"], found["stored"], found["databases"]) == ("", "[{},{}]", 0)
+        assert "set-cookie" not in found["headers"]
+        assert set(found["body"]) == {"access", "token_type", "expires_in", "scope"}
+        assert refresh not in json.dumps(found)
+        assert found["home"] == "stopped"
+        # What it does get is an access token, which a lockdown ends at once.
+        token = next(heard for heard in page.evaluate("heard") if heard)
+        assert status_of(site, token) == 200
 
-    found = page.evaluate(SEARCH, api(site))
+        before = digests(site)
+        for where in ("sibling", "foreign"):
+            thief = context.new_page()
+            thief.goto(f"{origins[where].origin}/app.js")
+            # The browser asks first, and then shows the answer to nobody; a form gets a refusal.
+            for headers in ({"X-Requested-With": "authsite"}, {}):
+                assert thief.evaluate(RENEW, [api(site), headers]) == "TypeError", where
+            with thief.expect_navigation():
+                thief.evaluate(POST_FORM, api(site))
+            assert "code" in thief.locator("body").inner_text(), where
+        assert digests(site) == before
 
-    assert (found["cookies"], found["stored"], found["databases"]) == ("", "[{},{}]", 0)
-    assert "set-cookie" not in found["headers"]
-    assert set(found["body"]) == {"access", "token_type", "expires_in", "scope"}
-    assert refresh not in json.dumps(found)
-    assert found["home"] == "stopped"
-    # What it does get is an access token: good for minutes, and for no other one.
-    token = next(heard for heard in page.evaluate("heard") if heard)
-    assert status_of(site, token) == 200
-    pair = base64.b64encode(f"{token.removeprefix('Bearer ')}:x".encode()).decode()
-    basic = {"Authorization": f"Basic {pair}"}
-    assert site.client().request("POST", "/api/v1/token/", headers=basic).status == 401
-
-    injected.advance(300)
-    assert status_of(site, token) == 401
-    page.reload()
-    greets(page, "bob")
-    token = next(heard for heard in page.evaluate("heard") if heard)
-    assert status_of(site, token) == 200
-    lock_down(site, "bob")
-    assert status_of(site, token) == 401
-    assert "token_not_valid" in page.evaluate(RENEW, [api(site), {"X-Requested-With": "authsite"}])
-    context.close()
+        page.reload()
+        greets(page, "bob")
+        browser = site.client()
+        browser.post("/accounts/login/", {"login": "bob", "password": PASSWORD})
+        assert browser.post("/accounts/lockdown/").status == 200
+        assert status_of(site, token) == 401
+        headers = {"X-Requested-With": "authsite"}
+        assert "token_not_valid" in page.evaluate(RENEW, [api(site), headers])
 
 
-def lock_down(site: Site, username: str) -> None:
-    browser = site.client()
-    browser.post("/accounts/login/", {"login": username, "password": PASSWORD})
-    assert browser.post("/accounts/lockdown/").status == 200
-
-
-@pytest.mark.parametrize("where", ["sibling", "foreign"])
-def test_a_page_that_nobody_has_named_renews_nothing(
-    site: Site, chromium: Browser, origins: dict[str, Files], where: str
-) -> None:
-    username = f"carol-{where}"
-    member(site, username)
-    context = chromium.new_context()
-    page = context.new_page()
-    sign_in(page, origins["named"].origin, username)
-    greets(page, username)
-    before = digests(site)
-
-    thief = context.new_page()
-    thief.goto(f"{origins[where].origin}/app.js")
-    with_header = thief.evaluate(RENEW, [api(site), {"X-Requested-With": "authsite"}])
-    without = thief.evaluate(RENEW, [api(site), {}])
-    with thief.expect_navigation():
-        thief.evaluate(POST_FORM, api(site))
-
-    # The browser asks first, and then shows the answer to nobody; a form gets a refusal.
-    assert (with_header, without) == ("TypeError", "TypeError")
-    assert thief.locator("body").inner_text().count("code")
-    assert digests(site) == before
-    page.reload()
-    greets(page, username)
-    context.close()
+def status_of(site: Site, token: str) -> int:
+    """What ``me/`` answers to it."""
+    return site.client().get("/api/v1/me/", headers={"Authorization": token}).status
 
 
 def digests(site: Site) -> Any:

@@ -1,215 +1,180 @@
-"""Signing in with others, in real browsers, at an OpenID Provider that shares no code with ours."""
+"""Signing in with others in Chromium, at an OpenID Provider that shares no code with ours."""
 
-import time
+import json
+import os
 from collections.abc import Iterator
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
-from joserfc.jwk import ECKey
 from playwright.sync_api import Page, expect
 
-from tests.browser.looks import faults_of
-from tests.browser.providers import CONNECTIONS, FAMOUS, Providers, arrive, go_to, providers, show
-from tests.browser.steps import BOTH_WAYS, go, member, press, says, sees, sign_in, sign_out
-from tests.browser.walk_social import walk_social
-from tests.support.browser import OpenPage
-from tests.support.openid_provider import Person
+from tests.browser.steps import LONG_AGO, go, member, press, says, sees, sign_in, sign_out
+from tests.support.node import SOURCE, node, packages
+from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider, Person
+from tests.support.process import Process, free_port, listening
 from tests.support.site import Site
-from tests.support.steps import sql
+from tests.support.steps import LOGIN, sql
 
-LOGIN, SIGNUP = "/accounts/login/", "/accounts/signup/"
-
-
-@pytest.fixture(scope="module")
-def others() -> Iterator[Providers]:
-    with providers() as running:
-        yield running
+REDIRECTS = r"http://localhost:\d+/accounts/oidc/[a-z]+/login/callback/"
+CONNECTIONS = "/accounts/3rdparty/"
+ANOTHER = "seven slow ferries hum"
 
 
 @pytest.fixture(scope="module")
-def site(others: Providers) -> Iterator[Site]:
-    with others.site(**FAMOUS) as running:
-        yield running
+def doubles() -> Iterator[dict[str, OpenIDProvider]]:
+    """Away's page is on another origin than its issuer; so is Twisted's, as the settings know."""
+    with ExitStack() as stack:
+        both = {name: stack.enter_context(OpenIDProvider()) for name in ("Away", "Twisted")}
+        for name, double in both.items():
+            elsewhere = double.origin.replace("127.0.0.1", "localhost")
+            double.metadata["authorization_endpoint"] = f"{elsewhere}/authorize"
+            double.person = Person("1", name=f"{name} One")
+        yield both
+
+
+@pytest.fixture(scope="module")
+def site(
+    doubles: dict[str, OpenIDProvider], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A site that knows Acme, which is oidc-provider in Node, and the doubles."""
+    away, twisted = doubles.values()
+    elsewhere = twisted.origin.replace("127.0.0.1", "localhost")
+    with acme(tmp_path_factory.mktemp("acme") / "log") as issuer:
+        entries = [
+            away.setting("acme", "Acme", issuer=issuer),
+            away.setting("away", "Away"),
+            twisted.setting("twisted", "Twisted", origins=[elsewhere]),
+        ]
+        with Site(OIDC_PROVIDERS=json.dumps(entries), LIMITS_SCALE="100") as running:
+            yield running
+
+
+@contextmanager
+def acme(log: Path) -> Iterator[str]:
+    """The real provider; its issuer."""
+    port = free_port()
+    credentials = {"clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
+    options = {"providers": {"Acme": port}, "redirects": REDIRECTS, **credentials}
+    process = Process(
+        [node(), "--input-type=module", "--eval", (SOURCE / "provider.mjs").read_text()],
+        log,
+        env=os.environ | {"OPTIONS": json.dumps(options)},
+        cwd=packages().parent,
+    )
+    try:
+        process.wait_until(lambda: listening(port), "oidc-provider")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
 
 
 def people(site: Site) -> list[str]:
-    return [
-        name for (name,) in sql(site, "SELECT username FROM accounts_user ORDER BY date_joined")
-    ]
+    return [name for (name,) in sql(site, "SELECT username FROM accounts_user ORDER BY username")]
 
 
-@BOTH_WAYS
-def test_alice_comes_with_acme_as_somebody_new_and_the_next_time_as_the_same(
-    site: Site, open_page: OpenPage, scripts: bool
-) -> None:
-    name = f"alice{scripts:d}"
-    page = open_page(site, java_script_enabled=scripts)
-
-    page.goto("/accounts/activity/?group=sign-in")
-    page.get_by_label("Keep me signed in").check()
-    go_to(page)
-    show(page, name)
-    sees(page, "Activity")
-    expect(page).to_have_url(f"{site.origin}/accounts/activity/?group=sign-in")
-    (kept,) = [c for c in page.context.cookies() if c["name"] == "sessionid"]
-    assert kept["expires"] != -1
-    go(page, "Addresses")
-    says(page, f"{name}@example.org")
-    sign_out(page)
-
-    before = people(site)
-    go_to(page)  # she is still signed in there
-    sees(page, f"Hello, The {name}")
-    assert people(site) == before
-    (kept,) = [c for c in page.context.cookies() if c["name"] == "sessionid"]
-    assert kept["expires"] == -1
+def lasts(page: Page) -> bool:
+    """Whether the session outlives the browser."""
+    (kept,) = [cookie for cookie in page.context.cookies() if cookie["name"] == "sessionid"]
+    return kept["expires"] != -1
 
 
-def test_from_the_sign_up_page_it_goes_on_to_where_one_wanted_to_go(site: Site, page: Page) -> None:
-    page.goto(f"{SIGNUP}?next=/accounts/sessions/")
-    go_to(page)
-    show(page, "newcomer")
-
-    sees(page, "Where you’re signed in")
+def go_to(page: Page, provider: str = "Acme") -> None:
+    """Press its button; its own page doesn't come if somebody is signed in there."""
+    press(page, f"Continue with {provider}")
 
 
-def test_who_refuses_at_the_provider_is_back_with_a_plain_message_and_nobody_is_made(
-    site: Site, no_js_page: Page
-) -> None:
-    page, before = no_js_page, people(site)
-    page.goto(f"{LOGIN}?next=/accounts/sessions/")
-    go_to(page)
-    press(page, "Refuse")
-
-    says(page, "You didn’t sign in with Acme. Nothing has changed here.")
-    assert people(site) == before
-    go_to(page)  # and may think better of it, with the wish unforgotten
-    show(page, "doubtful")
-    sees(page, "Where you’re signed in")
+def show(page: Page, name: str) -> None:
+    """Be ``name`` on Acme's page."""
+    sees(page, "Sign in at Acme")
+    page.get_by_label("Name").fill(name)
+    press(page, "Sign in")
 
 
-@BOTH_WAYS
-def test_whose_address_has_an_account_signs_in_to_it_and_says_whether_to_connect(
-    site: Site, open_page: OpenPage, scripts: bool
-) -> None:
-    name = f"bob{scripts:d}"
-    member(site, name)
-    page = open_page(site, java_script_enabled=scripts)
-
-    for answer in ("Don’t connect", "Connect"):
-        page.goto(f"{LOGIN}?next=/accounts/sessions/")
-        go_to(page)
-        if answer == "Don’t connect":
-            show(page, name)
-        says(page, f"There is an account with {name}@example.org here.")
-        sign_in(page, name)
-        sees(page, "Connect Acme with your account?")
-        press(page, answer)
-        sees(page, "Where you’re signed in")
-        sign_out(page)
-    go_to(page)
-    sees(page, f"Hello, {name}")
-    site.wait_for_mail(to=f"{name}@example.org", subject="with another site was connected")
-
-
-def test_an_unverified_address_is_nobodys_and_the_account_has_none(site: Site, page: Page) -> None:
-    member(site, "victim")
-    arrive(page, "victim.unverified")
-
-    go(page, "Addresses")
-    expect(page.get_by_role("main")).not_to_contain_text("victim@example.org")
-    assert people(site)[-2:] == ["victim", "victim-2"]
-
-
-def test_the_same_subject_at_another_provider_is_somebody_else(
-    site: Site, open_page: OpenPage
-) -> None:
-    for provider in ("Acme", "Rival"):
-        arrive(open_page(site), "double.nowhere", provider)
-
-    assert people(site)[-2:] == ["double", "double-2"]
-
-
-@pytest.mark.parametrize("provider", ["Away", "Twisted"])
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
-def test_a_provider_whose_pages_are_elsewhere_is_reached_past_the_policy_of_forms(
-    others: Providers, site: Site, open_page: OpenPage, provider: str, scripts: bool
-) -> None:
-    double = others.away if provider == "Away" else others.twisted
-    double.person = Person("1", name=f"{provider} One")
-    page, seen = open_page(site, java_script_enabled=scripts), []
-    page.on("framenavigated", lambda frame: seen.append(frame.url))
-    page.goto(LOGIN)
-    go_to(page, provider)
-
-    sees(page, f"Hello, {provider} One")
-    leads_on = f"{site.origin}/accounts/oidc/{provider.lower()}/login/"
-    assert (leads_on in seen) == (provider == "Away")
-
-
-TWISTS: list[dict[str, Any]] = [
-    {"claims": {"nonce": "of another"}},
-    {"claims": {"iss": "http://127.0.0.1:9"}},
-    {"claims": {"aud": "another"}},
-    {"claims": {"exp": 1}},
-    {"key": ECKey.generate_key("P-256", {"kid": "one"})},
-    {"userinfo": {"sub": "another"}},
-]
-
-
-def test_a_provider_that_is_silent_or_not_to_be_believed_is_a_plain_page(
-    others: Providers, site: Site, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page, before = open_page(site, expect=(400,)), people(site)
-    own = vars(others.twisted).copy()
-    for provider, wrong in (("Silent", {}), *(("Twisted", wrong) for wrong in TWISTS)):
-        for name, value in (own | wrong).items():
-            monkeypatch.setattr(others.twisted, name, value)
-        page.goto(f"{LOGIN}?next=/accounts/sessions/")
-        began = time.monotonic()
-        go_to(page, provider)
-        sees(page, "That didn’t work")
-        assert time.monotonic() - began < 5.5  # and the rest is Chromium's
-        says(page, f"{provider} doesn’t answer, or not as it should.")
-        page.get_by_role("link", name="Go back").click()
-        expect(page).to_have_url(f"{site.origin}{LOGIN}?next=/accounts/sessions/")
-
-    assert people(site) == before
-
-
-def test_two_tabs_that_go_to_the_provider_both_lead_on(site: Site, page: Page) -> None:
-    other = page.context.new_page()
-    for tab, wish in ((page, "sessions"), (other, "activity")):
-        tab.goto(f"{LOGIN}?next=/accounts/{wish}/")
-        go_to(tab)
-        sees(tab, "Sign in at Acme")
-    show(page, "hasty")
-    sees(page, "Where you’re signed in")
-    show(other, "hasty")
-    sees(other, "Activity")
-
-
-def test_after_signing_out_the_back_button_shows_nothing_of_the_account(
+def test_a_stranger_refuses_at_acme_then_comes_as_somebody_new_and_later_as_the_same(
     site: Site, page: Page
 ) -> None:
-    arrive(page, "leaving")
-    page.goto(CONNECTIONS)
-    says(page, "leaving@example.org")
+    before = people(site)
+    page.goto("/accounts/activity/?group=sign-in")
+    go_to(page)
+    press(page, "Refuse")
+    says(page, "You didn’t sign in with Acme. Nothing has changed here.")
+    assert people(site) == before
+
+    page.get_by_label("Keep me signed in").check()
+    go_to(page)
+    show(page, "alice")
+    sees(page, "Activity")
+    expect(page).to_have_url(f"{site.origin}/accounts/activity/?group=sign-in")
+    assert lasts(page)
+    go(page, "Addresses")
+    says(page, "alice@example.org")
     sign_out(page)
 
-    page.go_back()
-    sees(page, "Sign in")
-    assert "leaving" not in page.content()
+    go_to(page)  # she is still signed in there
+    sees(page, "Hello, The alice")
+    assert not lasts(page)
+    assert people(site) == sorted([*before, "alice"])
 
 
-@pytest.mark.parametrize("every_look", [False, pytest.param(True, marks=pytest.mark.proof)])
-def test_every_page_on_the_way_to_others_is_for_everybody_and_fits(
-    site: Site, open_page: OpenPage, every_look: bool
+def test_without_scripts_whose_address_has_an_account_signs_in_to_it_and_connects(
+    site: Site, no_js_page: Page
 ) -> None:
-    page, faults = open_page(site, expect=(400,)), []
+    page = no_js_page
+    member(site, "bob")
 
-    for title in walk_social(page, site, f"walker{every_look:d}"):
-        expect(page).to_have_title(f"{title} \N{EN DASH} authsite")
-        faults += faults_of(page, title, every_look=every_look)
+    page.goto(f"{LOGIN}?next=/accounts/sessions/")
+    go_to(page)
+    show(page, "bob")
+    says(page, "There is an account with bob@example.org here.")
+    sign_in(page, "bob")
+    sees(page, "Connect Acme with your account?")
+    press(page, "Connect")
+    sees(page, "Where you’re signed in")
+    sign_out(page)
+    go_to(page)
+    sees(page, "Hello, bob")
 
-    assert faults == []
+
+@pytest.mark.parametrize("name, through_a_page", [("Away", True), ("Twisted", False)])
+def test_a_provider_whose_pages_are_elsewhere_is_reached_past_the_policy_of_forms(
+    site: Site, page: Page, name: str, through_a_page: bool
+) -> None:
+    seen: list[str] = []
+    page.on("framenavigated", lambda frame: seen.append(frame.url))
+    page.goto(LOGIN)
+
+    go_to(page, name)
+
+    sees(page, f"Hello, {name} One")
+    leads_on = f"{site.origin}/accounts/oidc/{name.lower()}/login/"
+    assert (leads_on in seen) == through_a_page
+
+
+def test_whoever_has_no_password_sets_one_after_acme_has_asked_anew_who_it_is(
+    site: Site, page: Page
+) -> None:
+    page.goto(LOGIN)
+    go_to(page)
+    show(page, "dave")
+    page.goto(CONNECTIONS)
+    says(page, "Nothing else opens your account.")
+    sql(site, "UPDATE accounts_loginsession SET auth_time = ?", LONG_AGO)
+    page.get_by_role("link", name="Set a password").click()
+    sees(page, "Is it you, dave?")
+    go_to(page)
+    show(page, "mallory")  # who is somebody else there
+    says(page, "isn’t connected with this account")
+    go_to(page)
+    show(page, "dave")
+    sees(page, "Set a password")
+    page.get_by_label("New password").fill(ANOTHER)
+    press(page, "Set the new password")
+    says(page, "Your new password is set.")
+
+    page.goto(CONNECTIONS)
+    press(page, "Disconnect Acme (dave@example.org)")
+    says(page, "None is connected.")
+    sign_out(page)
+    sign_in(page, "dave", password=ANOTHER)
+    sees(page, "Hello, The dave")

@@ -25,6 +25,11 @@ def scan(page: str, folder: Path) -> str:
     picture = folder / "code.pgm"
     side = width * SCALE
     picture.write_bytes(f"P5 {side} {side} 255\n".encode() + b"".join(rows))
+    return scan_picture(picture)
+
+
+def scan_picture(picture: Path) -> str:
+    """What the QR code in a picture says, by zbar."""
     return _said_by("zbarimg", "--quiet", "--raw", str(picture))
 
 

@@ -143,16 +143,6 @@ def no_js_page(open_page: OpenPage, site: Site) -> Page:
     return open_page(site, java_script_enabled=False)
 
 
-@pytest.fixture
-def dark_page(open_page: OpenPage, site: Site) -> Page:
-    return open_page(site, color_scheme="dark")
-
-
-@pytest.fixture
-def mobile_page(open_page: OpenPage, site: Site) -> Page:
-    return open_page(site, **MOBILE)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Fail a test, not merely its teardown, for what its pages complained of."""

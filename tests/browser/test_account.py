@@ -1,0 +1,153 @@
+"""An account from its first mail to a forgotten password, in Chromium."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.steps import (
+    IPHONE,
+    arrive,
+    code_for,
+    go,
+    link_for,
+    press,
+    says,
+    sees,
+    sign_in,
+    sign_out,
+    sign_up,
+    type_code,
+)
+from tests.support.browser import MOBILE, OpenPage, axe
+from tests.support.site import Site
+from tests.support.steps import LOGIN, PASSWORD, SIGNUP, address_of, sql
+
+
+def test_without_scripts_a_person_signs_up_confirms_by_code_and_signs_in(
+    site: Site, no_js_page: Page
+) -> None:
+    page, username = no_js_page, "scriptless"
+    page.goto("/")
+    sees(page, "Sign in")
+    sign_up(page, username)
+    type_code(page, code_for(site, username), "Confirm")
+    sees(page, f"Hello, {username}")
+    sign_out(page)
+    sign_in(page, username)
+    sees(page, f"Hello, {username}")
+    sign_out(page)
+
+    page.goto(SIGNUP)
+    offered = page.get_by_role("button").all_inner_texts()
+    assert offered == ["Create an account"], "no button that needs scripts"
+
+
+def test_the_link_of_a_mail_confirms_and_leads_on_and_later_a_mailed_code_signs_in(
+    site: Site, page: Page
+) -> None:
+    username = "linked"
+    page.goto(f"{LOGIN}?next=/%3Ffrom=mail")
+    sign_up(page, username)
+    page.goto(link_for(site, username, "is your code", "/accounts/confirm-email/"))
+    sees(page, "Confirm your email address")
+    press(page, "Confirm and sign in")
+    sees(page, f"Hello, {username}")
+    expect(page).to_have_url(f"{site.origin}/?from=mail")
+    sign_out(page)
+
+    page.get_by_role("link", name="Sign in with a code by mail").click()
+    page.get_by_label("Username or email address").fill(username)
+    press(page, "Send the code")
+    sees(page, "Enter the code")
+    type_code(page, code_for(site, username, count=2), "Sign in")
+    sees(page, f"Hello, {username}")
+
+
+def test_with_scripts_a_password_is_shown_on_request_and_hidden_again(page: Page) -> None:
+    page.goto(LOGIN)
+    field = page.get_by_label("Password", exact=True)
+    field.fill(PASSWORD)
+    show = page.get_by_role("button", name="Show password")
+
+    for kind, pressed in (("text", "true"), ("password", "false")):
+        show.click()
+        expect(field).to_have_attribute("type", kind)
+        expect(show).to_have_attribute("aria-pressed", pressed)
+    expect(field).to_have_value(PASSWORD)
+
+
+def test_an_error_takes_the_focus_leads_to_its_field_and_keeps_what_was_typed(page: Page) -> None:
+    page.goto(SIGNUP)
+    page.get_by_label("Username").fill("alice smith")
+    page.get_by_label("Email address").fill("alice@example.org")
+    press(page, "Create an account")
+
+    expect(page).to_have_title(re.compile("^Error: "))
+    summary = page.get_by_role("alert")
+    expect(summary).to_be_focused()
+    summary.get_by_role("link").first.click()
+    username = page.get_by_label("Username")
+    expect(username).to_be_focused()
+    expect(username).to_have_attribute("aria-invalid", "true")
+    expect(username).to_have_value("alice smith")
+    expect(page.get_by_label("Email address")).to_have_value("alice@example.org")
+    assert axe(page) == []
+
+
+def test_a_forgotten_password_is_replaced_by_mail_and_every_other_browser_is_signed_out(
+    site: Site, open_page: OpenPage
+) -> None:
+    username = "forgetful"
+    page, phone = open_page(site, expect=(404,)), open_page(site, user_agent=IPHONE, **MOBILE)
+    arrive(phone, site, username)
+
+    page.goto("/")
+    page.get_by_role("link", name="Forgot your password?").click()
+    page.get_by_label("Username or email address").fill(username)
+    press(page, "Send the mail")
+    sees(page, "Look into your mailbox")
+    link = link_for(site, username, "Set a new password", "/accounts/password/reset/")
+    page.goto(link)
+    says(page, f"For the account {username}.")
+    press(page, "Suggest a strong password")
+    says(page, "Very good.")
+    suggested = page.get_by_label("New password").input_value()
+    press(page, "Set the new password")
+
+    says(page, "Your new password is set. Sign in with it.")
+    sign_in(page, username, password=PASSWORD)
+    expect(page).to_have_title(re.compile("^Error: Sign in"))
+    sign_in(page, username, password=suggested)
+    sees(page, f"Hello, {username}")
+    go(phone, "Activity")
+    sees(phone, "Sign in")
+    page.goto(link)
+    sees(page, "This link doesn’t work any more")
+
+
+def test_an_address_is_made_primary_and_the_mail_to_the_former_one_puts_it_back(
+    site: Site, open_page: OpenPage
+) -> None:
+    username, new = "relocated", "relocated@other.example"
+    page, owner = open_page(site), open_page(site)
+    arrive(page, site, username)
+    go(page, "Addresses")
+    page.get_by_label("Email address").fill(new)
+    press(page, "Add it")
+    says(page, "Not confirmed")
+    type_code(page, code_for(site, new), "Confirm")
+    says(page, "The address was added.")
+    press(page, f"Make primary {new}")
+    says(page, f"{new} is primary now.")
+
+    about = "Another email address became the primary one"
+    owner.goto(link_for(site, username, about, "/accounts/lockdown/"))
+    sees(owner, f"Lock the account {username} down?")
+    says(owner, f"{new} is removed", f"{address_of(username)} becomes your primary address again.")
+    press(owner, "Lock the account down")
+    sees(owner, "The account is locked down")
+
+    go(page, "Profile")
+    sees(page, "Sign in")
+    found = sql(site, "SELECT email FROM accounts_user WHERE username = ?", username)
+    assert found == [(address_of(username),)]

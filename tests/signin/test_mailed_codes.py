@@ -1,0 +1,39 @@
+"""Signing in with a code by mail: another code, and another person."""
+
+import pytest
+from django.test import Client
+
+from tests.conftest import Clock
+from tests.support.steps import CODE, code_in, is_signed_in, mail_to, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def test_another_code_after_a_minute_makes_the_first_worthless_and_the_wishes_stay(
+    client: Client, clock: Clock
+) -> None:
+    make_user("alice")
+    wish = {"login": "alice", "remember": "on", "next": "/accounts/sessions/"}
+    client.post(CODE, wish)
+    first = code_in(mail_to("alice"))
+    page = client.get(CODE).text
+    for name, value in wish.items():
+        assert f'<input type="hidden" name="{name}" value="{value}">' in page
+    clock.advance(minutes=1, seconds=1)
+    client.post(CODE, wish)
+    second = code_in(mail_to("alice"))
+
+    assert "not right" in client.post(CODE, {"code": first}).text
+    assert client.post(CODE, {"code": second}).url == wish["next"]
+    assert is_signed_in(client)
+    assert client.cookies["sessionid"]["max-age"]
+
+
+def test_whoever_has_asked_for_a_code_can_be_somebody_else(client: Client) -> None:
+    client.post(CODE, {"login": "nobody"})
+    assert "nobody" in client.get(CODE).text
+
+    page = client.get(f"{CODE}?other=1", follow=True).text
+
+    assert "nobody" not in page
+    assert 'name="login"' in page

@@ -1,0 +1,92 @@
+"""What the site asks of people whom a provider has vouched for, and takes from them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.identities.models import Identity
+from accounts.users.models import User
+from tests.conftest import Clock
+from tests.support.openid_provider import OpenIDProvider, Person
+from tests.support.second import CHALLENGE, SETUP, enrolled, turn_on, type_one_back, unused_code
+from tests.support.social import configured, through
+from tests.support.steps import is_signed_in, mail_to, path_of
+
+pytestmark = pytest.mark.django_db
+
+OTHER, RESET = "oidc/other", "/accounts/password/reset/"
+LOCKDOWN, CONNECTIONS = "/accounts/lockdown/", "/accounts/3rdparty/"
+
+
+@pytest.fixture
+def op() -> Iterator[OpenIDProvider]:
+    with OpenIDProvider() as op:
+        yield op
+
+
+@pytest.fixture
+def other() -> Iterator[OpenIDProvider]:
+    with OpenIDProvider() as other:
+        yield other
+
+
+def test_a_mailed_code_is_no_second_step_after_a_provider_and_a_trusted_browser_is_not_asked(
+    op: OpenIDProvider, settings: Any
+) -> None:
+    configured(settings, op.setting())
+    through(Client(), op)
+    user = User.objects.get()
+    enrolled(user)
+    here = Client()
+
+    assert through(here, op).url == CHALLENGE
+    assert "method=email" not in here.get(CHALLENGE).text
+    here.post(CHALLENGE, {"code": unused_code(user), "trust": "on"})
+    here.post("/accounts/logout/")
+
+    assert through(here, op).url == "/"
+    assert is_signed_in(here)
+
+
+def test_where_everybody_must_have_a_factor_a_provider_leads_to_its_enrolment_and_then_on(
+    op: OpenIDProvider, settings: Any
+) -> None:
+    configured(settings, op.setting(), second_factor="all")
+    client = Client()
+
+    assert through(client, op, next=CONNECTIONS).url == SETUP
+    assert not is_signed_in(client)
+    codes = turn_on(client).url
+    assert type_one_back(client, codes).url == CONNECTIONS
+    assert is_signed_in(client)
+
+
+def test_a_lockdown_disconnects_whoever_was_connected_lately_and_others_wait_for_a_password(
+    op: OpenIDProvider, other: OpenIDProvider, settings: Any, clock: Clock
+) -> None:
+    configured(settings, op.setting(), other.setting("other", "Other"))
+    client = Client()
+    through(client, op)
+    clock.advance(days=30)
+    op.signed_in_at = clock.now().timestamp()
+    through(client, op)
+    through(client, other, Person("mallory-1", username="mallory"), OTHER, act="connect")
+    client.post(f"{CONNECTIONS}confirm/", {"connect": "1"})
+    assert Identity.objects.count() == 2
+
+    page = client.get(LOCKDOWN).text
+    assert "<bdi>Other (mallory)</bdi> is disconnected: it was connected only lately." in page
+    client.post(LOCKDOWN)
+
+    assert [str(identity) for identity in Identity.objects.all()] == ["Acme (alice@example.org)"]
+    back = Client()
+    assert through(back, op).url == RESET
+    assert "This account was locked down. Set a new password by mail" in back.get(RESET).text
+    assert not is_signed_in(back)
+    back.post(RESET, {"login": "alice"})
+    (link,) = [line for line in str(mail_to("alice").body).splitlines() if RESET in line]
+    back.post(path_of(link), {"password1": "seven slow ferries hum"})
+    assert through(back, op).url == "/"
+    assert is_signed_in(back)
