@@ -28,6 +28,10 @@ class MailServer:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Refuse connections from now on."""
         self._closing.set()
         self._server.shutdown()
         self._thread.join()
