@@ -8,7 +8,7 @@ import pytest
 from tests.deploy.conftest import production
 from tests.support.acme import Pebble
 from tests.support.https import TlsClient
-from tests.support.proxies import NAME, ORIGIN, Alone, Caddy, Nginx, Proxy
+from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx
 from tests.support.renewals import another, browsers
 
 pytestmark = pytest.mark.proof
@@ -28,17 +28,12 @@ def folders(tmp_path: Path) -> list[Path]:
 
 
 def test_6_5_certificates_renew_behind_nginx(folders: list[Path]) -> None:
-    with production(folders[0]) as site:
-        renew_by_certbot(Nginx(folders[1], site), folders[2])
-
-
-def test_6_5_certificates_renew_where_the_site_speaks_tls_itself(folders: list[Path]) -> None:
-    renew_by_certbot(Alone(folders[1], production(folders[0])), folders[2])
-
-
-def renew_by_certbot(front: Proxy, folder: Path) -> None:
     """Renew through the webroot and the hook of `deploy/`, each time at full load."""
-    with front, Pebble(folder, front) as pebble:
+    with (
+        production(folders[0]) as site,
+        Nginx(folders[1], site) as front,
+        Pebble(folders[2], front) as pebble,
+    ):
         assert front.process
         hook = pebble.hook(front.folder / "tls", f"kill -HUP {front.process.pid}")
         pebble.certbot(

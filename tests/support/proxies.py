@@ -6,13 +6,11 @@ import os
 import re
 import socket
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from tests.support.client import Client
-from tests.support.env import clean
 from tests.support.https import TlsClient
 from tests.support.missing import find, missing
 from tests.support.process import Process, free_port, listening
@@ -213,29 +211,3 @@ class Caddy(Proxy):
     def environment(self) -> dict[str, str]:
         home = str(self.folder)
         return os.environ | {"HOME": home, "XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home}
-
-
-class Alone(Proxy):
-    """No proxy: ``site``, which isn't started elsewhere, speaks TLS and has the other port, too."""
-
-    name = "alone"
-
-    @property
-    def authority(self) -> Path:
-        return certify(self.folder / "tls", NAME)
-
-    def command(self) -> list[str | Path]:
-        certify(self.folder / "tls", NAME)
-        self.site.make_database()
-        return [sys.executable, "-m", "authsite"]
-
-    def environment(self) -> dict[str, str]:
-        own = {
-            "PORT": str(self.https),
-            "REDIRECT_PORT": str(self.http),
-            "TLS_CERT_FILE": str(self.folder / "tls" / "fullchain.pem"),
-            "TLS_KEY_FILE": str(self.folder / "tls" / "privkey.pem"),
-            "ACME_WEBROOT": str(self.acme),
-            "TRUSTED_PROXIES": "",
-        }
-        return os.environ | clean(self.site.data_dir) | self.site.env | own
