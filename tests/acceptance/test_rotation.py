@@ -8,31 +8,21 @@ from tests.support.client import Client
 from tests.support.process import free_port
 from tests.support.second import CHALLENGE, SETUP, code_of, seed_on
 from tests.support.site import Site
-from tests.support.steps import (
-    CONFIRM,
-    code_in,
-    same_browser,
-    sign_in,
-    sign_up,
-    sql,
-)
+from tests.support.steps import CODE, CONFIRM, code_in, same_browser, sign_in, sign_up, sql
 
 OLD, NEW = secrets.token(48), secrets.token(48)
 OLD_SEAL, NEW_SEAL = secrets.encryption_key(), secrets.encryption_key()
+
+
+def keys(secret: str, fallback: str, seals: str) -> dict[str, str]:
+    return {"SECRET_KEY": secret, "SECRET_KEY_FALLBACKS": fallback, "ENCRYPTION_KEYS": seals}
+
+
 # The steps of the docs: the old values, the new ones known, the new ones used, the old ones gone.
-BEFORE = {"SECRET_KEY": OLD, "SECRET_KEY_FALLBACKS": "", "ENCRYPTION_KEYS": OLD_SEAL}
-KNOWN = {
-    "SECRET_KEY": OLD,
-    "SECRET_KEY_FALLBACKS": NEW,
-    "ENCRYPTION_KEYS": f"{OLD_SEAL} {NEW_SEAL}",
-}
-USED = {
-    "SECRET_KEY": NEW,
-    "SECRET_KEY_FALLBACKS": OLD,
-    "ENCRYPTION_KEYS": f"{NEW_SEAL} {OLD_SEAL}",
-}
-DROPPED = {"SECRET_KEY": NEW, "SECRET_KEY_FALLBACKS": "", "ENCRYPTION_KEYS": NEW_SEAL}
-SIGN_IN_CODE = "/accounts/login/code/"
+BEFORE = keys(OLD, "", OLD_SEAL)
+KNOWN = keys(OLD, NEW, f"{OLD_SEAL} {NEW_SEAL}")
+USED = keys(NEW, OLD, f"{NEW_SEAL} {OLD_SEAL}")
+DROPPED = keys(NEW, "", NEW_SEAL)
 
 
 def started_anew(site: Site, **env: str) -> Site:
@@ -66,7 +56,7 @@ def test_keys_are_rotated_with_everybody_signed_in_and_mail_in_waiting() -> None
         tokens, unused = second(site, code_of(seed)), get_tokens("bob", site.client())
         started_anew(site, EMAIL_URL=nowhere)
         waiting = site.client()
-        waiting.post(SIGN_IN_CODE, {"login": "bob"})
+        waiting.post(CODE, {"login": "bob"})
         tried = "SELECT attempts FROM accounts_outgoingmail WHERE attempts > 0"
         assert within(LATER_SECONDS, lambda: sql(site, tried))
 
@@ -95,7 +85,7 @@ def test_keys_are_rotated_with_everybody_signed_in_and_mail_in_waiting() -> None
         sql(site, FORWARD)
         late = code_in(site.wait_for_mail(to="bob@", subject="code", count=2))
         # A code and a refresh token that only the old value made are nothing any more.
-        assert waiting.post(SIGN_IN_CODE, {"code": late}).status == 200
+        assert waiting.post(CODE, {"code": late}).status == 200
         assert renew(unused["refresh"], site.client()).code == "token_not_valid"
         assert same_browser(site, alice).get("/").status == 200
         assert "can't be read" not in site.log()

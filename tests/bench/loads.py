@@ -3,8 +3,9 @@
 from dataclasses import replace
 from urllib.parse import urlencode
 
-from tests.bench.load import Answer, Load
+from tests.bench.load import Load, Request
 from tests.bench.servers import HOST, LOGIN, PASSWORD, PEOPLE, Server
+from tests.support.client import Response
 
 
 def calls(server: Server) -> Load:
@@ -25,8 +26,7 @@ def storm(server: Server) -> Load:
 
 def page(server: Server) -> Load:
     """The sign-in page, to a stranger."""
-    asked = server.get(LOGIN)
-    return Load(lambda _number, _turn: asked)
+    return Load(lambda _number, _turn: server.get(LOGIN))
 
 
 def forms(server: Server) -> Load:
@@ -39,37 +39,36 @@ def chains(server: Server) -> Load:
     """Each connection renews tokens of its own, on and on."""
     newest: dict[int, str] = {}
 
-    def ask(number: int, _turn: int) -> bytes:
+    def ask(number: int, _turn: int) -> Request:
         if number not in newest:
             newest[number] = server.tokens(number)["refresh"]
         return server.renew(newest[number])
 
-    def hear(number: int, answer: Answer) -> None:
+    def hear(number: int, answer: Response) -> None:
         newest[number] = answer.json()["refresh"]
 
     return Load(ask, hear)
 
 
-def strangers(asked: list[bytes]) -> Load:
-    """Each request is made once and by somebody else."""
+def strangers(asked: list[Request]) -> Load:
+    """Each request is made once and by another person."""
     left = iter(asked)
     return Load(lambda _number, _turn: next(left))
 
 
-def _form(server: Server, number: int) -> bytes:
-    csrf, known = "__Host-csrftoken", "__Host-known"
-    token = server.ask(server.get(LOGIN)).cookies()[csrf]
-    fields = {"login": f"person{number}", "password": PASSWORD, "csrfmiddlewaretoken": token}
-
-    def form(**cookies: str) -> bytes:
+def _form(server: Server, number: int) -> Request:
+    def form(cookies: dict[str, str]) -> Request:
+        person = {"login": f"person{number}", "password": PASSWORD}
+        fields = person | {"csrfmiddlewaretoken": cookies["__Host-csrftoken"]}
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
             "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
             "Origin": f"https://{HOST}",
             "Referer": f"https://{HOST}{LOGIN}",
         }
-        return server.post(LOGIN, urlencode(fields).encode(), **headers)
+        return Request("POST", LOGIN, urlencode(fields).encode(), server.headers | headers)
 
-    answer = server.ask(form(**{csrf: token}))
+    cookies = {name: m.value for name, m in server.ask(server.get(LOGIN)).cookies.items()}
+    answer = server.ask(form(cookies))
     assert answer.status == 302, answer
-    return form(**{csrf: token, known: answer.cookies()[known]})
+    return form(cookies | {"__Host-known": answer.cookies["__Host-known"].value})

@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+import re
 from html import escape
 from pathlib import Path
 
@@ -26,19 +27,13 @@ def table(rows: list[Row]) -> str:
 def write(rows: list[Row]) -> None:
     """Put both into ``docs/``."""
     before, _, rest = PAGE.read_text().partition(BEGIN)
-    cores = os.cpu_count()
-    machine = f"{cores} cores of {processor()}, Python {platform.python_version()}"
+    names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    processor = names[0] if names else platform.machine()
+    machine = f"{os.cpu_count()} cores of {processor}, Python {platform.python_version()}"
     load = f"with a load average of {number(os.getloadavg()[2])}"
     middle = f"{BEGIN}\nMeasured on {machine}, {load}.\n\n{table(rows)}{END}"
     PAGE.write_text(before + middle + rest.partition(END)[2])
     PLOT.write_text(plot(rows))
-
-
-def processor() -> str:
-    """Its name, as Linux tells it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def plot(rows: list[Row]) -> str:
@@ -56,10 +51,9 @@ def plot(rows: list[Row]) -> str:
 
 
 def _bar(row: Row, top: int) -> str:
-    times = row.value / row.target if row.at_least else row.target / max(row.value, 1e-9)
-    share = 0.5 + math.log10(times) / DECADES / 2
+    share = 0.5 + math.log10(row.times) / DECADES / 2
     length = round(BARS * min(1.0, max(0.01, share)))
-    colour = "#2e7d4f" if row.is_met else "#b3542d"
+    colour = "#2e7d4f" if row.times >= 1 else "#b3542d"
     words = escape(row.name if len(row.name) < 62 else f"{row.name[:60]}…")
     return (
         f'<text x="8" y="{top + 21}">{words}</text>'

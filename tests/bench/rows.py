@@ -7,8 +7,11 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Row:
-    """``values`` are the ratios, one a round, or what else is compared with ``target``; ``ours``
-    and ``yardstick`` are the medians of what they were made of, with their unit."""
+    """A line of the table.
+
+    `values`, one a round, are the ratios or what else is compared with `target`; `ours` and
+    `yardstick` are the medians of what they were made of, with their unit.
+    """
 
     name: str
     ours: str
@@ -16,18 +19,17 @@ class Row:
     values: tuple[float, ...]
     target: float
     at_least: bool = True
-    # What can be told by none but the value itself.
     unit: str = ""
 
     @property
     def value(self) -> float:
-        """The median: a round that others disturbed doesn't count."""
+        """The median: a round that others disturbed does not count."""
         return median(self.values)
 
     @property
-    def is_met(self) -> bool:
-        """Whether the target is reached."""
-        return self.value >= self.target if self.at_least else self.value <= self.target
+    def times(self) -> float:
+        """How many times over the target is reached."""
+        return self.value / self.target if self.at_least else self.target / max(self.value, 1e-9)
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -42,7 +44,7 @@ class Row:
             self.yardstick,
             f"{number(self.value)}{self.unit}{spread}",
             f"{sense} {number(self.target)}{self.unit}",
-            "yes" if self.is_met else "no",
+            "yes" if self.times >= 1 else "no",
         )
 
 

@@ -3,22 +3,18 @@
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from django.utils.crypto import get_random_string
-
-from tests.bench.load import Answer, Connection, request
+from accounts.kernel import secrets
+from tests.bench.load import Connection, Request, posted
+from tests.support.client import Response
 from tests.support.process import Process, free_port, listening
 from tests.support.site import ROOT, Site
 
@@ -26,152 +22,123 @@ from tests.support.site import ROOT, Site
 HOST = "authsite.localhost"
 PASSWORD = "a long password for measuring"
 PEOPLE = 16
-HERE = Path(__file__).parent
-YARDSTICKS = HERE / "yardsticks"
-# As the site's own (``authsite.__main__``).
+YARDSTICKS = Path(__file__).parent / "yardsticks"
+# As the site's own (`authsite.__main__`).
 THREADS = "16"
-KEY_BITS = 3072
+KEY_BITS = "3072"
 SETUP_SECONDS = 1800.0
-
-ME, TOKEN, REFRESH = "/api/v1/me/", "/api/v1/token/", "/api/v1/token/refresh/"
-STOCK_ME, STOCK_TOKEN, STOCK_REFRESH = "/api/me/", "/api/token/", "/api/token/refresh/"
 LOGIN = "/accounts/login/"
+ME, TOKEN, REFRESH = "me/", "token/", "token/refresh/"
 
 
 @dataclass(frozen=True)
 class Server:
-    """One that runs: where, and how it's spoken to."""
+    """A running server, and how to ask it; `api` is where the paths of its calls begin."""
 
     process: Process
     port: int
     headers: dict[str, str]
-    me: str
-    token: str
-    refresh: str
+    api: str
 
-    def get(self, path: str, **headers: str) -> bytes:
-        """A request for a page or, with a token, of a program."""
-        return request("GET", path, self.headers | headers)
+    def get(self, path: str) -> Request:
+        """Return a request for a page."""
+        return Request("GET", path, None, self.headers)
 
-    def post(self, path: str, body: dict[str, Any] | bytes, **headers: str) -> bytes:
-        """A form, or JSON."""
-        return request("POST", path, self.headers | headers, body)
+    def who(self, access: str) -> Request:
+        """Return the question who one is, by an access token."""
+        bearer = {"Authorization": f"Bearer {access}"}
+        return Request("GET", self.api + ME, None, self.headers | bearer)
 
-    def who(self, access: str) -> bytes:
-        """Who one is, by an access token."""
-        return self.get(self.me, Authorization=f"Bearer {access}")
-
-    def log_in(self, number: int) -> bytes:
-        """The sign-in of a person, by password, over the API."""
+    def log_in(self, number: int) -> Request:
+        """Return the sign-in of a person, by password, over the API."""
         body = {"username": f"person{number % PEOPLE}", "password": PASSWORD}
-        return self.post(self.token, body)
+        return posted(self.api + TOKEN, body, self.headers)
 
-    def renew(self, token: str) -> bytes:
-        """The next pair for a refresh token."""
-        return self.post(self.refresh, {"refresh": token})
+    def renew(self, token: str) -> Request:
+        """Return the exchange of a refresh token."""
+        return posted(self.api + REFRESH, {"refresh": token}, self.headers)
 
-    def ask(self, asked: bytes) -> Answer:
-        """One answer."""
-        with Connection(self.port) as connection:
+    def ask(self, asked: Request) -> Response:
+        """Return the answer, by a connection of its own."""
+        connection = Connection(self.port)
+        try:
             return connection.ask(asked)
+        finally:
+            connection.close()
 
     def tokens(self, number: int) -> dict[str, str]:
-        """A pair of tokens of a person."""
+        """Return a pair of tokens of a person."""
         answer = self.ask(self.log_in(number))
         assert answer.status == 200, answer
         pair: dict[str, str] = answer.json()
         return pair
 
 
-@contextmanager
-def folder(name: str) -> Iterator[Path]:
-    """One that is gone afterwards."""
-    path = Path(tempfile.mkdtemp(prefix=f"authsite-bench-{name}-"))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path)
-
-
-def production(data: Path, database: str, **env: str) -> Site:
-    """The site as behind a proxy on this machine that ends TLS; limits on, none of them met."""
-    secret = data / "secret_key"
-    if not secret.exists():
-        secret.write_text(get_random_string(64))
-        (data / "encryption_keys").write_text(_encryption_key())
-    settings = {
-        "ENVIRONMENT": "production",
-        "ORIGIN": f"https://{HOST}",
-        "SECRET_KEY_FILE": str(secret),
-        "ENCRYPTION_KEYS_FILE": str(data / "encryption_keys"),
-        "DATABASE_URL": database or f"sqlite:///{data / 'db.sqlite3'}",
-        "EMAIL_URL": (data / "mail").as_uri(),
-        "MAIL_FROM": f"authsite@{HOST}",
-        "TRUSTED_PROXIES": "127.0.0.1",
-        "ACCESS_TOKEN_SECONDS": "3600",
-        "LIMITS_SCALE": "10000",
-    }
-    return Site(data_dir=data, migrate=True, **(settings | env))
+def production(data: Path, database: str = "") -> Site:
+    """Return the site as behind a proxy on this machine that ends TLS; it meets no limit."""
+    return Site(
+        data_dir=data,
+        ENVIRONMENT="production",
+        ORIGIN=f"https://{HOST}",
+        SECRET_KEY=secrets.token(48),
+        ENCRYPTION_KEYS=secrets.encryption_key(),
+        DATABASE_URL=database or f"sqlite:///{data / 'db.sqlite3'}",
+        EMAIL_URL=(data / "mail").as_uri(),
+        MAIL_FROM=f"authsite@{HOST}",
+        TRUSTED_PROXIES="127.0.0.1",
+        ACCESS_TOKEN_SECONDS="3600",
+        LIMITS_SCALE="10000",
+    )
 
 
 @contextmanager
-def ours(database: str = "", **grown: int) -> Iterator[tuple[Server, list[dict[str, str]]]]:
-    """This site with its people; and the tokens of those of its sign-ins that are known."""
-    with folder("site") as data:
-        site = production(data, database)
+def ours(
+    database: str = "", *, people: int = PEOPLE, families: int = 0, known: int = 0
+) -> Iterator[tuple[Server, list[dict[str, str]]]]:
+    """Run this site with its people; also return the tokens of its sign-ins that are known."""
+    with TemporaryDirectory(prefix="authsite-bench-") as folder:
+        data = Path(folder)
+        site, to = production(data, database), data / "known.json"
         site.make_database()
-        told = grow(site, **grown)
+        asked = {"people": people, "families": families, "known": known, "password": PASSWORD}
+        env = site._environment | {"GROW": json.dumps(asked | {"to": str(to)})}
+        _run(sys.executable, "manage.py", "shell", "-c", "import tests.bench.grow", env=env)
         site.start()
         assert site.process
+        # As a proxy asks, for a client elsewhere.
+        headers = {
+            "Host": HOST,
+            "User-Agent": "curl/8.14",
+            "X-Forwarded-For": "198.51.100.7",
+            "X-Forwarded-Proto": "https",
+        }
         try:
-            yield at(site), told
+            yield Server(site.process, site.port, headers, "/api/v1/"), json.loads(to.read_text())
         finally:
             site.stop()
 
 
-def at(site: Site) -> Server:
-    """How the site is spoken to: by a proxy, for a client elsewhere."""
-    assert site.process
-    headers = {
-        "Host": HOST,
-        "User-Agent": "curl/8.14",
-        "X-Forwarded-For": "198.51.100.7",
-        "X-Forwarded-Proto": "https",
-    }
-    return Server(site.process, site.port, headers, ME, TOKEN, REFRESH)
-
-
-def grow(site: Site, people: int = PEOPLE, families: int = 0, known: int = 0) -> Any:
-    """Fill its database; what is known of its sign-ins."""
-    to = site.data_dir / "known.json"
-    asked = {"people": people, "families": families, "known": known, "password": PASSWORD}
-    env = site._environment | {"GROW": json.dumps(asked | {"to": str(to)})}
-    _run([sys.executable, "manage.py", "shell", "--command", "import tests.bench.grow"], env, ROOT)
-    return json.loads(to.read_text())
-
-
 @contextmanager
 def stock(database: dict[str, str] | None = None) -> Iterator[Server]:
-    """The yardstick with as many people, by the same server program with as many threads."""
+    """Run the yardstick with as many people, by the same program with as many threads."""
     programs = environment()
-    with folder("stock") as data:
-        port = free_port()
+    with TemporaryDirectory(prefix="authsite-bench-") as folder:
+        data, port = Path(folder), free_port()
         env = os.environ | _stock_settings(data, database)
-        _run([programs / "python", "-m", "django", "migrate", "--verbosity=0"], env, data)
-        _run([programs / "python", "-c", MAKE_PEOPLE], env, data)
+        _run(programs / "python", "-m", "django", "migrate", "--verbosity=0", env=env, cwd=data)
+        _run(programs / "python", "-c", MAKE_PEOPLE, env=env, cwd=data)
         process = Process(
             [
                 programs / "granian",
                 *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
                 *("--blocking-threads", THREADS, "--no-ws", "--log-level", "error"),
-                "stock.wsgi:application",
+                *("--factory", "django.core.wsgi:get_wsgi_application"),
             ],
             data / "log",
             env=env,
             cwd=data,
         )
-        headers = {"Host": "127.0.0.1", "User-Agent": "curl/8.14"}
-        server = Server(process, port, headers, STOCK_ME, STOCK_TOKEN, STOCK_REFRESH)
+        server = Server(process, port, {"Host": "127.0.0.1", "User-Agent": "curl/8.14"}, "/api/")
         try:
             process.wait_until(lambda: listening(port), "The yardstick")
             assert server.ask(server.get(LOGIN)).status == 200
@@ -193,67 +160,33 @@ for n in range({PEOPLE}):
 
 
 def _stock_settings(data: Path, database: dict[str, str] | None) -> dict[str, str]:
-    key = rsa.generate_private_key(65537, KEY_BITS)
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    (data / "key.pem").write_bytes(private)
-    (data / "key.pub").write_bytes(public)
+    key = data / "key.pem"
+    _run("openssl", "genrsa", "-out", key, KEY_BITS)
+    _run("openssl", "rsa", "-in", key, "-pubout", "-out", key.with_suffix(".pub"))
     sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(data / "db.sqlite3")}
     return {
         "DJANGO_SETTINGS_MODULE": "stock.settings",
         "PYTHONPATH": str(YARDSTICKS),
         "STOCK_DATABASES": json.dumps({"default": database or sqlite}),
-        "STOCK_KEY": str(data / "key.pem"),
-        "STOCK_SECRET_KEY": get_random_string(64),
+        "STOCK_KEY": str(key),
+        "STOCK_SECRET_KEY": secrets.token(48),
     }
 
 
 def environment() -> Path:
-    """The programs of the yardsticks' own environment, made anew when what it has changes."""
+    """Return the folder of the yardsticks' programs, installed anew when their lock changes."""
     wanted = YARDSTICKS / "requirements.txt"
-    digest = hashlib.sha256(wanted.read_bytes()).hexdigest()
     venv = ROOT / ".cache" / "bench"
-    stamp = venv / digest
+    stamp = venv / hashlib.sha256(wanted.read_bytes()).hexdigest()
     if not stamp.exists():
-        _run([sys.executable, "-m", "venv", "--clear", venv], os.environ, ROOT)
-        pip = [venv / "bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
-        _run([*pip, "install", "--require-hashes", "-r", wanted], os.environ, ROOT)
+        _run(sys.executable, "-m", "venv", "--clear", venv)
+        pip = (venv / "bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet")
+        _run(*pip, "install", "--require-hashes", "-r", wanted)
         stamp.touch()
     return venv / "bin"
 
 
-def seconds_to_start(data: Path) -> float:
-    """From the command to the first answer, with nothing to do but to start."""
-    site = production(data, "")
-    begun = time.perf_counter()
-    site.start()
-    took = time.perf_counter() - begun
-    site.stop()
-    return took
-
-
-def _encryption_key() -> str:
-    from cryptography.fernet import Fernet
-
-    return Fernet.generate_key().decode()
-
-
-def _run(command: list[Any], env: Any, cwd: Path) -> None:
-    done = subprocess.run(
-        [str(word) for word in command],
-        capture_output=True,
-        check=False,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        timeout=SETUP_SECONDS,
+def _run(*command: Any, env: Mapping[str, str] = os.environ, cwd: Path = ROOT) -> None:
+    subprocess.run(
+        command, check=True, cwd=cwd, env=env, stdin=subprocess.DEVNULL, timeout=SETUP_SECONDS
     )
-    if done.returncode:
-        raise RuntimeError(f"{command}:\n{done.stdout}{done.stderr}")

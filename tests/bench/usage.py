@@ -1,50 +1,33 @@
-"""What a server's processes have used: all of a tree, as Linux counts it."""
+"""What a server's processes have used, as Linux counts it."""
 
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 MIB = 1024
 
 
-def tree(pid: int) -> list[int]:
-    """``pid`` and every process below it."""
-    children: dict[int, list[int]] = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and (fields := _stat(int(folder.name))):
-            children.setdefault(int(fields[1]), []).append(int(folder.name))
-    found = [pid]
-    for parent in found:
-        found += children.get(parent, [])
-    return found
+def tree(root: int) -> dict[int, list[str]]:
+    """Return `/proc/PID/stat` behind the name, by PID: of `root` and every process below it."""
+    stats = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            stats[int(file.parent.name)] = file.read_text().rpartition(")")[2].split()
+    found = [root]
+    for pid in found:
+        found += [child for child, fields in stats.items() if int(fields[1]) == pid]
+    return {pid: stats[pid] for pid in found if pid in stats}
 
 
 def cpu_seconds(*roots: int) -> float:
-    """What these trees have computed so far, and those children of theirs that have ended."""
-    ticks = 0
-    for pid in {pid for root in roots for pid in tree(root)}:
-        if fields := _stat(pid):
-            ticks += sum(int(field) for field in fields[11:15])
-    return ticks / TICKS
+    """Return what these trees have computed so far, and those of their children that have ended."""
+    stats = {pid: fields for root in roots for pid, fields in tree(root).items()}
+    return sum(int(field) for fields in stats.values() for field in fields[11:15]) / TICKS
 
 
 def peak_mib(root: int) -> float:
-    """The most memory that each process of the tree ever had at once, summed."""
-    return sum(_peak_kib(pid) for pid in tree(root)) / MIB
-
-
-def _stat(pid: int) -> list[str]:
-    """The fields of ``/proc/PID/stat`` behind the name, which may hold anything."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def _peak_kib(pid: int) -> int:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    lines = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-    return int(lines[0].split()[1]) if lines else 0
+    """Return the most memory that each process of the tree ever had at once, summed."""
+    states = [Path(f"/proc/{pid}/status").read_text() for pid in tree(root)]
+    return sum(int(kib) for kib in re.findall(r"VmHWM:\s+(\d+)", "".join(states))) / MIB

@@ -6,28 +6,15 @@ import sys
 import pytest
 
 from tests.support.proxies import DEPLOY, NAME, Proxy
-from tests.support.sslyze import sslyze
+from tests.support.sslyze import assert_intermediate
 
 pytestmark = pytest.mark.proof
 
 SECONDS = 600
 
 
-def run(*words: object) -> str:
-    done = subprocess.run(
-        [str(word) for word in words], capture_output=True, check=False, text=True, timeout=SECONDS
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def test_6_4_sslyze_finds_each_proxy_compliant_with_mozillas_intermediate(proxy: Proxy) -> None:
-    told = run(
-        *(*sslyze(), "--mozilla_config=intermediate", f"--sni={NAME}"),
-        *(f"--certinfo_ca_file={proxy.authority}", f"127.0.0.1:{proxy.https}"),
-    )
-
-    assert f"127.0.0.1:{proxy.https}: OK - Compliant." in " ".join(told.split())
+    assert_intermediate(NAME, proxy.authority, proxy.https)
 
 
 LINTERS = {
@@ -43,4 +30,5 @@ LINTERS = {
 
 @pytest.mark.parametrize("package", LINTERS)
 def test_linters_have_nothing_against_the_containers(package: str) -> None:
-    run(sys.executable, "-m", "uv", "tool", "run", "--from", package, *LINTERS[package])
+    uv = [sys.executable, "-m", "uv", "tool", "run", "--from", package]
+    subprocess.run([*uv, *LINTERS[package]], check=True, timeout=SECONDS)

@@ -2,7 +2,6 @@
 
 import socketserver
 import threading
-from types import TracebackType
 from typing import Self
 
 
@@ -28,12 +27,11 @@ class MailServer:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Refuse connections from now on."""
         self._closing.set()
         self._server.shutdown()
         self._thread.join()

@@ -59,21 +59,13 @@ def test_every_text_in_use_is_translated_and_no_other(catalog: Catalog) -> None:
     assert undone == []
 
 
-def test_placeholders_and_tags_are_those_of_the_original(catalog: Catalog) -> None:
+def test_every_translation_fits_where_its_original_stands(catalog: Catalog) -> None:
     for original, translation in (pair for m in messages(catalog) for pair in pairs(m)):
-        assert parts(PLACEHOLDER, translation) == parts(PLACEHOLDER, original), translation
-        assert parts(TAG, translation) == parts(TAG, original), translation
-
-
-def test_no_translation_breaks_out_of_a_page(catalog: Catalog) -> None:
-    """Templates write translations as they are, into attributes too; and quotes are typographic."""
-    for _original, translation in (pair for m in messages(catalog) for pair in pairs(m)):
+        for pattern in (PLACEHOLDER, TAG):
+            assert parts(pattern, translation) == parts(pattern, original), translation
+        # Templates write translations as they are, into attributes too.
         assert not set("\"'<>") & set(TAG.sub("", translation)), translation
-
-
-def test_a_translation_begins_and_ends_like_its_original(catalog: Catalog) -> None:
-    """Parts of a sentence stay parts, a label's colon stays, and so does the space around."""
-    for original, translation in (pair for m in messages(catalog) for pair in pairs(m)):
+        # Parts of a sentence stay parts; a label's colon and the space around it stay.
         for marks in (r"^[\s:,]*", r"[\s.:,?…]*$"):
             assert re.findall(marks, translation) == re.findall(marks, original), translation
 

@@ -1,20 +1,22 @@
 """Health and figures: told in time whatever hangs, and nothing of it to strangers but words."""
 
-import os
+import dataclasses
 import re
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
+from accounts.kernel import secrets
+from accounts.mail import services as mail
+from accounts.mail.message import Message
+from accounts.ops import health
+from accounts.tokens import ring
 from tests.conftest import Clock
+from tests.faults.test_mail import LATER_SECONDS, within
 from tests.support.api import call
 from tests.support.client import Response, together
-from tests.support.process import Process
 from tests.support.services import Postgres, Redis
 from tests.support.site import Site
 from tests.support.steps import PASSWORD, sign_in, sign_up
@@ -33,48 +35,33 @@ def figures(site: Site) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-@contextmanager
-def frozen(process: Process | None) -> Iterator[None]:
-    """A server that takes connections and says nothing, with those that it has."""
-    assert process
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    pids = [process.pid, *map(int, children)]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-
-
 def asked(site: Site) -> tuple[Response, float]:
     began = time.monotonic()
     return site.client().get(READY), time.monotonic() - began
 
 
-def until_well(site: Site) -> Any:
-    deadline = time.monotonic() + 30
-    while (answer := site.client().get(READY)).status != 200 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return answer.json()
+def until_well(site: Site) -> bool:
+    return within(
+        LATER_SECONDS, lambda: site.client().get(READY).json() == {"limits": "ok", **WELL}
+    )
 
 
 def test_what_is_frozen_is_told_in_two_seconds_and_holds_up_nobody(
     postgres: Postgres, redis_server: Redis
 ) -> None:
+    assert postgres.process
+    assert redis_server.process
     with Site(DATABASE_URL=postgres.database(), REDIS_URL=redis_server.url) as site:
         assert call("token/", {"username": "x", "password": "x"}, client=site.client()).status
         assert site.client().get(READY).json() == {"limits": "ok", **WELL}
         time.sleep(1.1)
-        with frozen(redis_server.process):
+        with redis_server.process.frozen():
             answer, seconds = asked(site)
             assert (answer.status, seconds < SOON) == (503, True)
             assert answer.json() == {"limits": "fails", **WELL}
-        assert until_well(site) == {"limits": "ok", **WELL}
+        assert until_well(site)
         time.sleep(1.1)
-        with frozen(postgres.process):
+        with postgres.process.frozen():
             answer, seconds = asked(site)
             assert (answer.status, seconds < SOON) == (503, True)
             # Twice as many as the site has threads, and then some that would wait behind them.
@@ -85,7 +72,7 @@ def test_what_is_frozen_is_told_in_two_seconds_and_holds_up_nobody(
             answer, seconds = asked(site)
             assert (answer.status, seconds < 1) == (503, True)
             assert site.client().get(LIVE).status == 200
-        assert until_well(site) == {"limits": "ok", **WELL}
+        assert until_well(site)
 
 
 def test_strangers_learn_words_that_name_no_software_and_no_address(site: Site) -> None:
@@ -93,10 +80,8 @@ def test_strangers_learn_words_that_name_no_software_and_no_address(site: Site) 
         # Whoever watches a node knows its address and not the site's.
         answer = site.client(Host="192.0.2.9:8000").get(path)
         assert answer.status == (200 if path in {LIVE, READY} else 404)
-        assert set(re.findall(r"[a-z_]{3,}", answer.text)) <= {
-            *("process", "detail", "code", "not_found", "ound"),
-            *WELL,
-        }
+        words = {"process", "detail", "code", "not_found", "ound", *WELL}
+        assert set(re.findall(r"[a-z_]{3,}", answer.text)) <= words
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.cookies == {}
 
@@ -111,9 +96,9 @@ def test_figures_are_for_who_has_the_token(site: Site) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("said", ["Bearer ", "Bearer", ""])
-def test_without_a_token_in_the_settings_nobody_reads_them(client: Any, said: str) -> None:
-    assert client.get(METRICS, headers={"Authorization": said}).status_code == 404
+def test_without_a_token_in_the_settings_nobody_reads_them(client: Any) -> None:
+    for said in ("Bearer ", "Bearer", ""):
+        assert client.get(METRICS, headers={"Authorization": said}).status_code == 404
 
 
 def test_figures_count_what_happens_and_nobody_makes_them_grow(site: Site) -> None:
@@ -146,16 +131,6 @@ def test_figures_count_what_happens_and_nobody_makes_them_grow(site: Site) -> No
 def test_a_database_behind_the_code_a_lost_key_and_late_mails_are_told(
     clock: Clock, settings: Any
 ) -> None:
-    import dataclasses
-
-    from django.db import connection
-
-    from accounts.kernel import secrets
-    from accounts.mail import services as mail
-    from accounts.mail.message import Message
-    from accounts.ops import health
-    from accounts.tokens import ring
-
     checks = health.checks()
     assert {name: check() for name, check in checks.items()} == WELL
     with connection.cursor() as cursor:

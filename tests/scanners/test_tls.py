@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.https import NAME, LocalHttps
 from tests.support.missing import find, missing
-from tests.support.sslyze import sslyze
+from tests.support.sslyze import assert_intermediate
 
 pytestmark = pytest.mark.proof
 
@@ -53,18 +53,4 @@ def test_6_4_testssl_rates_it_a_plus_and_finds_nothing_above_low(
 
 
 def test_6_4_sslyze_finds_it_compliant_with_mozillas_intermediate(https: LocalHttps) -> None:
-    done = subprocess.run(
-        [
-            *(*sslyze(), "--mozilla_config=intermediate", f"--sni={NAME}"),
-            *(f"--certinfo_ca_file={https.authority}", f"127.0.0.1:{https.port}"),
-        ],
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=SECONDS,
-    )
-    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
-
-    assert f"127.0.0.1:{https.port}: OK - Compliant." in lines, done.stdout + done.stderr
-    assert "Supplied CA file CA Store (N/A): OK - Certificate is trusted" in lines
-    assert done.returncode == 0
+    assert_intermediate(NAME, https.authority, https.port)

@@ -6,7 +6,6 @@ import ssl
 import subprocess
 import urllib.request
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tests.support.missing import find, missing
@@ -52,12 +51,7 @@ class Pebble:
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         for process in reversed(self._processes):
             process.stop()
 

@@ -5,9 +5,10 @@ import os
 import socket
 import ssl
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from tests.support.client import TIMEOUT_SECONDS, Client
 from tests.support.env import clean
@@ -45,18 +46,13 @@ class LocalHttps:
             cwd=ROOT,
         )
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         if self.process:
             self.process.stop()
 
     def client(self, **headers: str) -> "TlsClient":
         """A new browser's worth of cookies."""
-        return TlsClient(self, headers)
+        return TlsClient(self.origin, self.port, self.authority, headers=headers)
 
     def plain(self) -> Client:
         """The same without TLS, at the port that redirects."""
@@ -65,10 +61,8 @@ class LocalHttps:
         )
 
     def socket(self, context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
-        """A connection over TLS, by whoever trusts the authority unless told otherwise."""
-        context = context or ssl.create_default_context(cafile=self.authority)
-        plain = socket.create_connection(("127.0.0.1", self.port), TIMEOUT_SECONDS)
-        return context.wrap_socket(plain, server_hostname=NAME)
+        """Open a connection over TLS that trusts the authority unless told otherwise."""
+        return self.client().socket(context)
 
     def _answers(self) -> bool:
         if not (listening(self.port) and listening(self.redirect_port)):
@@ -80,14 +74,29 @@ class LocalHttps:
 
 
 class TlsClient(Client):
-    """A browser that speaks TLS to the site."""
+    """A browser that trusts `authority` alone, and speaks from `peer` to a port of the loopback."""
 
-    def __init__(self, site: LocalHttps, headers: dict[str, str]) -> None:
-        super().__init__(site.origin, headers=headers)
-        self._site = site
+    def __init__(
+        self,
+        origin: str,
+        port: int,
+        authority: Path,
+        *,
+        headers: Mapping[str, str] | None = None,
+        peer: str = "127.0.0.1",
+    ) -> None:
+        super().__init__(origin, connect=("127.0.0.1", port), headers=headers)
+        self._authority = authority
+        self._peer = peer
 
     def connection(self) -> http.client.HTTPConnection:
-        """One over TLS, made out to the site's name."""
-        connection = http.client.HTTPConnection(NAME, timeout=TIMEOUT_SECONDS)
-        connection.sock = self._site.socket()
+        """Open a connection over TLS, made out to the name of the origin."""
+        connection = http.client.HTTPConnection(*self._connect, timeout=TIMEOUT_SECONDS)
+        connection.sock = self.socket()
         return connection
+
+    def socket(self, context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
+        """Open the same without any HTTP."""
+        context = context or ssl.create_default_context(cafile=self._authority)
+        plain = socket.create_connection(self._connect, TIMEOUT_SECONDS, (self._peer, 0))
+        return context.wrap_socket(plain, server_hostname=urlsplit(self.origin).hostname)

@@ -2,20 +2,16 @@
 
 import getpass
 import grp
-import http.client
 import os
 import re
 import socket
-import ssl
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from tests.support.client import TIMEOUT_SECONDS, Client
-from tests.support.env import clean
+from tests.support.client import Client
+from tests.support.https import TlsClient
 from tests.support.missing import find, missing
 from tests.support.process import Process, free_port, listening
 from tests.support.site import ROOT, Site
@@ -50,26 +46,6 @@ def certify(folder: Path, name: str) -> Path:
     return authority
 
 
-class TlsClient(Client):
-    """A browser at the proxy: it trusts ``authority`` alone, and speaks from ``peer``."""
-
-    def __init__(self, port: int, authority: Path, *, peer: str = "127.0.0.1") -> None:
-        super().__init__(ORIGIN, connect=("127.0.0.1", port))
-        self._context = ssl.create_default_context(cafile=authority)
-        self._peer = peer
-
-    def connection(self) -> http.client.HTTPConnection:
-        """One over TLS, made out to the site's name."""
-        connection = http.client.HTTPConnection(*self._connect, timeout=TIMEOUT_SECONDS)
-        connection.sock = self.socket()
-        return connection
-
-    def socket(self) -> ssl.SSLSocket:
-        """The same without any HTTP."""
-        plain = socket.create_connection(self._connect, TIMEOUT_SECONDS, (self._peer, 0))
-        return self._context.wrap_socket(plain, server_hostname=NAME)
-
-
 class Proxy:
     """A proxy that listens on two free ports of the loopback, before ``site``."""
 
@@ -88,12 +64,7 @@ class Proxy:
         self.process.wait_until(self._answers, self.name)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         assert self.process
         self.process.stop()
 
@@ -125,7 +96,7 @@ class Proxy:
         return text
 
     def client(self, *, peer: str = "127.0.0.1") -> TlsClient:
-        return TlsClient(self.https, self.authority, peer=peer)
+        return TlsClient(ORIGIN, self.https, self.authority, peer=peer)
 
     def plain(self) -> Client:
         """A browser at the port without TLS."""
@@ -240,29 +211,3 @@ class Caddy(Proxy):
     def environment(self) -> dict[str, str]:
         home = str(self.folder)
         return os.environ | {"HOME": home, "XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home}
-
-
-class Alone(Proxy):
-    """No proxy: ``site``, which isn't started elsewhere, speaks TLS and has the other port, too."""
-
-    name = "alone"
-
-    @property
-    def authority(self) -> Path:
-        return certify(self.folder / "tls", NAME)
-
-    def command(self) -> list[str | Path]:
-        certify(self.folder / "tls", NAME)
-        self.site.make_database()
-        return [sys.executable, "-m", "authsite"]
-
-    def environment(self) -> dict[str, str]:
-        own = {
-            "PORT": str(self.https),
-            "REDIRECT_PORT": str(self.http),
-            "TLS_CERT_FILE": str(self.folder / "tls" / "fullchain.pem"),
-            "TLS_KEY_FILE": str(self.folder / "tls" / "privkey.pem"),
-            "ACME_WEBROOT": str(self.acme),
-            "TRUSTED_PROXIES": "",
-        }
-        return os.environ | clean(self.site.data_dir) | self.site.env | own

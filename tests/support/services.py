@@ -10,7 +10,6 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import psycopg
@@ -40,16 +39,10 @@ class Postgres:
     def __enter__(self) -> Self:
         if self._owner:
             shutil.chown(self._folder, self._owner, self._owner)
+        options = f"--pgdata={self._folder}/data --username=postgres --auth=trust"
+        options += " --encoding=UTF8 --locale=C --no-sync"
         initdb = subprocess.run(
-            [
-                self._programs / "initdb",
-                f"--pgdata={self._folder / 'data'}",
-                "--username=postgres",
-                "--auth=trust",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--no-sync",
-            ],
+            [self._programs / "initdb", *options.split()],
             check=False,
             capture_output=True,
             cwd=self._folder,
@@ -61,12 +54,7 @@ class Postgres:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stop()
         shutil.rmtree(self._folder)
 
@@ -95,20 +83,6 @@ class Postgres:
         """Stop the server at once; it still frees its shared memory."""
         if self.process:
             self.process.stop(signal.SIGQUIT)
-
-    def freeze(self, sign: signal.Signals = signal.SIGSTOP) -> None:
-        """Let the server and all its processes stand still: it takes connections and says nothing.
-
-        ``thaw`` lets them go on.
-        """
-        assert self.process, "never started"
-        pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for process in (pid, *map(int, children)):
-            os.kill(process, sign)
-
-    def thaw(self) -> None:
-        self.freeze(signal.SIGCONT)
 
     def url(self, database: str) -> str:
         return f"postgres://postgres@127.0.0.1:{self.port}/{database}"
@@ -143,12 +117,7 @@ class Redis:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stop()
         shutil.rmtree(self._folder)
 

@@ -25,3 +25,19 @@ def sslyze() -> list[str | Path]:
                 missing("sslyze")
         ready.touch()
     return [python, "-m", "sslyze"]
+
+
+def assert_intermediate(name: str, authority: Path, port: int) -> None:
+    """Assert that the server is trusted and complies with Mozilla's "intermediate" profile."""
+    words = ("--mozilla_config=intermediate", f"--sni={name}", f"--certinfo_ca_file={authority}")
+    done = subprocess.run(
+        [*sslyze(), *words, f"127.0.0.1:{port}"],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=2 * SECONDS,
+    )
+    told = " ".join(done.stdout.split())
+    assert f"127.0.0.1:{port}: OK - Compliant." in told, done.stdout + done.stderr
+    assert "Supplied CA file CA Store (N/A): OK - Certificate is trusted" in told
+    assert done.returncode == 0
