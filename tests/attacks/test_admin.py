@@ -1,7 +1,6 @@
 """The admin's door and what is behind it: passwords alone, old sessions, borrowed rights."""
 
 import base64
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -15,17 +14,13 @@ from tests.attacks.second_steps import REAUTHENTICATE, half_way, staff, with_fac
 from tests.conftest import Clock
 from tests.house.test_urls import ROUTES, address
 from tests.support.second import CHALLENGE, SETUP, code_of, enrolled, seed_on, take_second_step
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 
 ADMIN = sorted(address(route) for route in ROUTES if route.startswith("admin/"))
 RIGHTS = {"is_active": "on", "is_staff": "on", "is_superuser": "on"}
-
-
-def set_up(settings: Any, **changes: Any) -> None:
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, **changes)
 
 
 def enters_the_admin(browser: Client) -> bool:

@@ -1,6 +1,5 @@
 """A copied cookie in another browser or network, and what a browser may call itself."""
 
-import dataclasses
 from ipaddress import ip_network
 from typing import Any
 
@@ -13,7 +12,7 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.house.test_urls import CALLS, OPEN, PAGES, ROUTES, address
 from tests.support.second import CHALLENGE, enrolled, take_second_step
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import (
     PASSWORD,
     WRONG,
@@ -30,10 +29,6 @@ HERS = FIREFOX.format(140)
 CURL = "curl/8.14.1"
 REAUTHENTICATE = "/accounts/reauthenticate/"
 LOGOUT = "/accounts/logout/"
-
-
-def set_up(settings: Any, **changes: Any) -> None:
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, **changes)
 
 
 def browser(agent: str = HERS, **extra: Any) -> Client:
