@@ -18,7 +18,6 @@ from tests.support.steps import (
     WRONG,
     is_signed_in,
     make_user,
-    outbox,
     sign_in,
 )
 
@@ -113,49 +112,6 @@ def test_who_proves_it_in_another_browser_has_the_session_there_alone() -> None:
     assert is_signed_in(thief)
     assert not is_signed_in(owner)
     assert not is_signed_in(with_cookie_of(thief, browser()))
-
-
-@pytest.mark.parametrize("protection", ["basic", "strong"])
-def test_a_new_version_is_the_same_browser_and_is_not_asked(settings: Any, protection: str) -> None:
-    set_up(settings, session_protection=protection)
-    make_user("alice")
-    owner = signed_in_at(browser())
-
-    for version in (141, 142, 139):
-        assert is_signed_in(with_cookie_of(owner, browser(FIREFOX.format(version))))
-    assert not is_signed_in(with_cookie_of(owner, browser(HERS.replace("X11; Linux", "Windows"))))
-
-
-def test_strong_protection_ends_the_session_for_both_and_tells_the_owner(settings: Any) -> None:
-    set_up(settings, session_protection="strong")
-    make_user("alice")
-    owner = signed_in_at(browser())
-    thief = with_cookie_of(owner, browser(CURL))
-
-    answer = thief.post("/accounts/lockdown/")
-
-    assert answer.url.startswith("/accounts/login/")
-    assert not is_signed_in(owner)
-    assert thief.get(REAUTHENTICATE).url.startswith("/accounts/login/")
-    assert "Another browser used a sign-in" in outbox()[-1].subject
-    assert LoginSession.objects.get().ended_at
-
-
-FORGED = {"HTTP_X_FORWARDED_FOR": "192.0.2.1", "HTTP_FORWARDED": "for=192.0.2.1"}
-
-
-@pytest.mark.parametrize("protection", ["basic", "strong"])
-def test_forged_forwarded_for_is_neither_hers_nor_another_network(
-    settings: Any, protection: str
-) -> None:
-    set_up(settings, session_protection=protection, session_protection_network="on")
-    make_user("alice")
-    owner = signed_in_at(browser(REMOTE_ADDR="192.0.2.1"))
-
-    moved = {"HTTP_X_FORWARDED_FOR": "203.0.113.7", "HTTP_X_REAL_IP": "203.0.113.7"}
-    assert is_signed_in(with_cookie_of(owner, browser(REMOTE_ADDR="192.0.2.1", **moved)))
-    thief = with_cookie_of(owner, browser(REMOTE_ADDR="203.0.113.7", **FORGED))
-    assert not is_signed_in(thief)
 
 
 def test_another_network_is_noticed_behind_a_trusted_proxy(settings: Any) -> None:
