@@ -9,16 +9,16 @@ from django.test import Client
 from accounts.activity.models import Activity
 from accounts.kernel.places import LONGEST_AGENT, LONGEST_NAME
 from accounts.sessions.models import LoginSession
-from accounts.users.models import User
-from tests.house.test_urls import CALLS, OPEN, PAGES, ROUTES, address
-from tests.support.second import CHALLENGE, enrolled, take_second_step
+from tests.house.test_urls import CALLS, OPEN, PAGES, address
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import (
     PASSWORD,
     WRONG,
     is_signed_in,
+    make_staff,
     make_user,
     sign_in,
+    sign_in_twice,
 )
 
 pytestmark = pytest.mark.django_db
@@ -39,54 +39,35 @@ def signed_in_at(place: Client, username: str = "alice") -> Client:
     return place
 
 
-def carol_signs_in_at(place: Client) -> Client:
-    """Staff, with the second step that's asked of them."""
-    carol = make_user("carol", is_staff=True, is_superuser=True)
-    enrolled(carol)
-    assert sign_in(place, "carol").url == CHALLENGE
-    assert take_second_step(place, carol).url == "/"
-    return place
-
-
 def with_cookie_of(owner: Client, thief: Client) -> Client:
     thief.cookies["sessionid"] = owner.cookies["sessionid"].value
     return thief
 
 
-def test_another_browser_reaches_nothing_with_a_copied_cookie_until_it_proves_itself() -> None:
-    owner = carol_signs_in_at(browser())
-    thief = with_cookie_of(owner, browser(CURL))
-
-    for route in PAGES - OPEN:
-        for answer in (thief.get(address(route)), thief.post(address(route), {"others": "1"})):
-            assert answer.status_code == 302, route
-            assert answer.url.startswith(REAUTHENTICATE), route
-    assert all(thief.get(address(route)).status_code == 401 for route in CALLS - OPEN)
-    for route in OPEN - {REAUTHENTICATE[1:], LOGOUT[1:]}:
-        assert b"carol" not in thief.get(address(route)).content, route
-    assert thief.post(REAUTHENTICATE, {"password": WRONG}).status_code == 200
-    assert not is_signed_in(thief)
-    assert is_signed_in(owner)
-    assert Activity.objects.filter(kind="browser_changed").count() == 1
-
-
-def test_another_browser_changes_nothing_before_it_proves_itself() -> None:
-    alice = make_user("alice")
-    owner = carol_signs_in_at(browser())
-    carol = User.objects.get(username="carol")
+def test_another_browser_reaches_and_changes_nothing_until_it_proves_itself() -> None:
+    alice, carol, owner = make_user("alice"), make_staff("carol"), browser()
+    assert sign_in_twice(owner, carol).url == "/"
     other = signed_in(carol)
     thief = with_cookie_of(owner, browser(CURL))
     everything = {"others": "1", "password": WRONG, "is_active": "on", "is_staff": "on"}
 
-    for route in set(ROUTES) - {LOGOUT[1:]}:
-        thief.post(address(route).replace("/1/", f"/{alice.pk}/"), everything)
+    for route in PAGES - OPEN:
+        path = address(route).replace("user/1/", f"user/{alice.pk}/")
+        for answer in (thief.get(path), thief.post(path, everything)):
+            assert answer.status_code == 302, route
+            assert answer.url.startswith(REAUTHENTICATE), route
+    assert all(thief.get(address(route)).status_code == 401 for route in CALLS - OPEN)
+    for route in OPEN - {REAUTHENTICATE[1:], LOGOUT[1:]}:
+        for answer in (thief.get(address(route)), thief.post(address(route), everything)):
+            assert b"carol" not in answer.content, route
+    assert thief.post(REAUTHENTICATE, {"password": WRONG}).status_code == 200
 
     alice.refresh_from_db()
     carol.refresh_from_db()
     assert not alice.is_staff
     assert carol.has_usable_password()
-    assert is_signed_in(owner)
-    assert is_signed_in(other)
+    assert [is_signed_in(each) for each in (thief, owner, other)] == [False, True, True]
+    assert Activity.objects.filter(kind="browser_changed").count() == 1
 
 
 def test_a_thief_in_another_browser_does_not_read_what_the_owner_is_about_to_be_told() -> None:
