@@ -60,7 +60,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("agent", OTHERS.values(), ids=OTHERS)
-def test_4_4_basic_asks_a_changed_browser_to_prove_itself_and_leads_back(
+def test_4_4_basic_asks_a_changed_browser_to_prove_itself_and_then_it_alone_is_signed_in(
     configure: Set, agent: str
 ) -> None:
     browser = alice_at()
@@ -74,6 +74,8 @@ def test_4_4_basic_asks_a_changed_browser_to_prove_itself_and_leads_back(
     assert not is_signed_in(changed)
     assert changed.post(asked.url, {"password": PASSWORD}).url == WANTED
     assert changed.get(WANTED).status_code == 200
+    assert not is_signed_in(browser)
+    assert not is_signed_in(copy(changed))
 
     configure(session_protection="off", session_protection_network="on")
     assert is_signed_in(copy(changed, HERS, REMOTE_ADDR="192.0.2.1"))

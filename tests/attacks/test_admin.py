@@ -5,14 +5,24 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.db.models.signals import pre_save
 from django.test import Client
 
 from accounts.users.models import User
+from accounts.users.services import create_administrator
 from tests.attacks.second_steps import half_way, staff, with_factor
 from tests.house.test_urls import ROUTES, address
 from tests.support.second import SETUP, enrolled, take_second_step
 from tests.support.signin import set_up, signed_in
-from tests.support.steps import PASSWORD, is_signed_in, make_staff, make_user, sign_in
+from tests.support.steps import (
+    PASSWORD,
+    address_of,
+    is_signed_in,
+    mail_to,
+    make_staff,
+    make_user,
+    sign_in,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -142,28 +152,21 @@ def test_staff_give_no_rights_to_themselves_or_to_others(whom: str) -> None:
     assert not alice.is_active, "they may switch an ordinary person off"
 
 
-POSTS: dict[str, Callable[[Any], tuple[str, dict[str, Any]]]] = {
-    "a person": lambda user: (page(user), {}),
-    "a person deleted": lambda user: (page(user).replace("change", "delete"), {"post": "yes"}),
-    "a new person": lambda _user: ("/admin/accounts/user/add/", {"username": "eve"}),
-    "a new group": lambda _user: ("/admin/auth/group/add/", {"name": "Eves"}),
-    "a group": lambda _user: ("/admin/auth/group/1/change/", {"name": "Eves", "permissions": [1]}),
-    "a group deleted": lambda _user: ("/admin/auth/group/1/delete/", {"post": "yes"}),
-}
-
-
-@pytest.mark.parametrize("post", POSTS.values(), ids=POSTS)
-def test_who_may_only_look_posts_in_vain(
-    post: Callable[[Any], tuple[str, dict[str, Any]]],
-) -> None:
+def test_who_may_only_look_posts_in_vain() -> None:
     alice = make_user("alice")
     Group.objects.create(pk=1, name="Support")
     browser, before = helper("view_user", "view_group"), rows()
     assert browser.get(page(alice)).status_code == 200
 
-    path, data = post(alice)
-
-    assert browser.post(path, data).status_code == 403
+    for path, data in (
+        (page(alice), {}),
+        (page(alice).replace("change", "delete"), {"post": "yes"}),
+        ("/admin/accounts/user/add/", {"username": "eve"}),
+        ("/admin/auth/group/add/", {"name": "Eves"}),
+        ("/admin/auth/group/1/change/", {"name": "Eves", "permissions": [1]}),
+        ("/admin/auth/group/1/delete/", {"post": "yes"}),
+    ):
+        assert browser.post(path, data).status_code == 403, path
     assert rows() == before
 
 
@@ -201,3 +204,128 @@ def test_next_after_the_admins_door_never_leaves_the_site() -> None:
     for evil in ("//evil.example", "https://evil.example/", "/\\evil.example", "javascript:1"):
         assert browser.get("/admin/login/", {"next": evil})["Location"] == "/admin/"
         assert "evil" not in Client().get("/admin/login/", {"next": evil})["Location"]
+
+
+@pytest.fixture
+def owner(client: Client) -> User:
+    """A superuser, who may change rights."""
+    owner = create_administrator("owner", "owner@example.org", "!")
+    signed_in(owner, client)
+    return owner
+
+
+@pytest.mark.parametrize(
+    "lookup",
+    [
+        {"password__startswith": "argon2"},
+        {"username_key__regex": "("},
+        {"last_login__year": "99999999999"},
+    ],
+)
+def test_staff_do_not_read_a_digest_through_a_filter(
+    client: Client, owner: User, lookup: dict[str, str]
+) -> None:
+    assert client.get("/admin/accounts/user/", {"is_active__exact": "0"}).status_code == 200
+    assert client.get("/admin/accounts/user/", lookup).status_code == 400
+
+
+AS_IT_IS = {"is_active": "on"}
+RIGHTS_CHANGED = "The account’s rights were changed"
+CHANGES = {
+    "switched off": (dict, "The account was switched off"),
+    "made staff": (lambda: {**AS_IT_IS, "is_staff": "on"}, RIGHTS_CHANGED),
+    "made superuser": (lambda: {**AS_IT_IS, "is_superuser": "on"}, RIGHTS_CHANGED),
+    "put into a group": (lambda: {**AS_IT_IS, "groups": support().pk}, RIGHTS_CHANGED),
+    "given a permission": (
+        lambda: {**AS_IT_IS, "user_permissions": Permission.objects.earliest("pk").pk},
+        RIGHTS_CHANGED,
+    ),
+}
+
+
+def support() -> Group:
+    return Group.objects.create(name="Support")
+
+
+@pytest.mark.parametrize("fields, told", CHANGES.values(), ids=CHANGES)
+def test_a_change_of_rights_ends_the_persons_sessions_and_tells(
+    client: Client, owner: User, fields: Callable[[], dict[str, object]], told: str
+) -> None:
+    alice = make_user("alice")
+    browser = signed_in(alice)
+    before = alice.activity.count()
+    assert client.post(page(alice), AS_IT_IS).status_code == 302
+    assert is_signed_in(browser), "nothing was changed"
+    assert alice.activity.count() == before
+
+    assert client.post(page(alice), fields()).status_code == 302
+
+    assert not is_signed_in(browser)
+    assert mail_to("alice").subject == f"authsite: {told}"
+    assert "By: whoever runs authsite" in str(mail_to("alice").body)
+    assert alice.activity.latest("id").actor == "owner"
+
+
+@pytest.mark.parametrize("way", ["another permission", "its page", "the list"])
+def test_a_change_of_a_groups_rights_or_its_end_is_one_of_each_of_its_members(
+    client: Client, owner: User, way: str
+) -> None:
+    group, alice, bob = support(), make_user("alice"), make_user("bob")
+    alice.groups.add(group)
+    hers, his = signed_in(alice), signed_in(bob)
+    form = f"/admin/auth/group/{group.pk}/change/"
+
+    client.post(form, {"name": "Helpers"})
+    assert is_signed_in(hers), "a name gives no rights"
+    if way == "another permission":
+        permission = Permission.objects.earliest("pk").pk
+        client.post(form, {"name": "Helpers", "permissions": permission})
+    elif way == "its page":
+        client.post(form.replace("change", "delete"), {"post": "yes"})
+    else:
+        act = {"action": "delete_selected", "_selected_action": group.pk, "post": "yes"}
+        client.post("/admin/auth/group/", act)
+
+    assert [is_signed_in(hers), is_signed_in(his)] == [False, True]
+    assert alice.activity.filter(kind="rights_changed", actor="owner").count() == 1
+
+
+def test_who_changes_own_rights_stays_signed_in_there_and_nowhere_else(
+    client: Client, owner: User
+) -> None:
+    elsewhere = signed_in(User.objects.get(pk=owner.pk))
+    rights = {**AS_IT_IS, "is_staff": "on", "is_superuser": "on", "groups": support().pk}
+
+    assert client.post(page(owner), rights).status_code == 302
+
+    assert owner.groups.exists()
+    assert is_signed_in(client)
+    assert not is_signed_in(elsewhere)
+
+
+def test_a_password_changed_meanwhile_is_not_brought_back(client: Client, owner: User) -> None:
+    alice = make_user("alice")
+
+    def meanwhile(instance: User, **_more: object) -> None:
+        User.objects.filter(pk=alice.pk).update(password="!", email=address_of("bob"))
+
+    pre_save.connect(meanwhile, sender=User)
+    try:
+        client.post(page(alice), {})
+    finally:
+        pre_save.disconnect(meanwhile, sender=User)
+
+    alice.refresh_from_db()
+    assert (alice.is_active, alice.password, alice.email) == (False, "!", address_of("bob"))
+
+
+def test_a_new_password_from_the_command_line_changes_nothing_else() -> None:
+    read_before_typing = make_user("alice")
+    User.objects.update(is_active=False)
+
+    read_before_typing.set_password("slow comet over the harbour")
+    read_before_typing.save()
+
+    alice = User.objects.get()
+    assert not alice.is_active
+    assert alice.check_password("slow comet over the harbour")

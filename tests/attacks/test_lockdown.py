@@ -1,9 +1,10 @@
-"""The link of a notice, and sign-ins that are under way while an account is locked down."""
+"""Lockdowns: what they do, the link of a notice, what is under way meanwhile, the one way back."""
 
 from collections.abc import Callable
 
 import pytest
 from django.core import serializers
+from django.core.management import call_command
 from django.test import Client
 
 from accounts.activity.models import Activity
@@ -18,6 +19,7 @@ from tests.support.steps import (
     PASSWORD,
     WRONG,
     is_signed_in,
+    mail_to,
     make_user,
     outbox,
     path_of,
@@ -34,16 +36,20 @@ EMAIL = "/accounts/email/"
 pytestmark = pytest.mark.django_db
 
 
-def sign_in_from_a_new_browser(username: str = "alice") -> tuple[Client, str]:
-    """That browser, and the link of the notice about it."""
-    browser = signed_in(User.objects.get(username=username))
-    return browser, path_of(outbox()[-1].action_url)
+def link_to_lockdown() -> str:
+    """The link of the newest notice."""
+    return path_of(outbox()[-1].action_url)
 
 
-def noticed(username: str = "alice") -> tuple[Client, str]:
-    """A person who has signed in before, the browser of now, and the link of its notice."""
-    signed_in(make_user(username))
-    return sign_in_from_a_new_browser(username)
+def sign_in_from_a_new_browser() -> tuple[Client, str]:
+    """Alice's browser of now, and the link of the notice about it."""
+    return signed_in(User.objects.get(username="alice")), link_to_lockdown()
+
+
+def noticed() -> tuple[Client, str]:
+    """The same, for who has signed in before."""
+    signed_in(make_user("alice"))
+    return sign_in_from_a_new_browser()
 
 
 def is_locked(username: str = "alice") -> bool:
@@ -213,3 +219,61 @@ def test_a_password_checked_before_a_change_opens_nothing_after_it(
 
     assert answer.status_code == 302
     assert not is_signed_in(browser)
+
+
+@pytest.fixture
+def browsers() -> list[Client]:
+    """Alice's three, of which the last two were new."""
+    make_user("alice")
+    browsers = [Client() for _ in range(3)]
+    for browser in browsers:
+        sign_in(browser, "alice")
+    return browsers
+
+
+def test_the_effects_are_listed_before_anything_happens(
+    browsers: list[Client], clock: Clock
+) -> None:
+    assert "<li>All 3 sign-ins end, this one too.</li>" in browsers[0].get(LOCKDOWN).text
+    outside = Client().get(link_to_lockdown()).text
+    assert "<li>All 3 sign-ins end, wherever they are.</li>" in outside
+    assert "<li>The password stops working.</li>" in outside
+    assert all(map(is_signed_in, browsers))
+
+    clock.advance(hours=1)
+    assert "sign-ins end" not in Client().get(link_to_lockdown()).text, "there is none left to end"
+
+
+@pytest.mark.parametrize("way", ["inside", "by link", "by link in her own browser"])
+def test_a_lockdown_ends_everything_keeps_the_history_and_says_what_to_do(
+    browsers: list[Client], way: str
+) -> None:
+    path = LOCKDOWN if way == "inside" else link_to_lockdown()
+    browser = Client() if way == "by link" else browsers[0]
+    before = list(Activity.objects.order_by("id"))
+
+    done = browser.post(path)
+
+    assert "Nobody is signed in to <bdi>alice</bdi> any more" in done.text
+    assert 'action="/accounts/logout/"' not in done.text, "nobody is there to sign out"
+    assert not any(map(is_signed_in, browsers))
+    *earlier, newest = Activity.objects.order_by("id")
+    assert earlier == before
+    assert (newest.kind, newest.proof) == ("locked_down", "pwd" if way == "inside" else "mail")
+    told = mail_to("alice")
+    assert told.subject == "authsite: The account was locked down"
+    assert "/accounts/password/reset/" in str(told.body)
+    assert LOCKDOWN not in str(told.body)
+
+
+def test_whoever_runs_the_site_opens_it_again_with_a_new_password(
+    browsers: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browsers[0].post(LOCKDOWN)
+
+    monkeypatch.setattr("getpass.getpass", lambda **_: WRONG)
+    call_command("changepassword", "alice", verbosity=0)
+
+    assert sign_in(Client(), "alice", PASSWORD).status_code == 200
+    assert sign_in(Client(), "alice", WRONG).url == "/"
+    assert not any(map(is_signed_in, browsers)), "what has ended stays so"

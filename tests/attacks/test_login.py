@@ -10,15 +10,7 @@ from django.test import Client
 from accounts.throttle.limits import LOGIN_ACCOUNT, LOGIN_FAMILIAR, LOGIN_SUBSCRIBER
 from tests.conftest import Clock
 from tests.support.signin import set_up
-from tests.support.steps import (
-    CONFIRM,
-    PASSWORD,
-    WRONG,
-    is_signed_in,
-    make_user,
-    sign_in,
-    sign_up,
-)
+from tests.support.steps import CONFIRM, PASSWORD, WRONG, is_signed_in, make_user, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,6 @@ from accounts.sessions.models import LoginSession
 from tests.house.test_urls import CALLS, OPEN, PAGES, address
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import (
-    PASSWORD,
     WRONG,
     is_signed_in,
     make_staff,
@@ -81,18 +80,6 @@ def test_a_thief_in_another_browser_does_not_read_what_the_owner_is_about_to_be_
 
     assert b"1 sign-in was ended" in owner.get("/accounts/sessions/").content
     assert not is_signed_in(other)
-
-
-def test_who_proves_it_in_another_browser_has_the_session_there_alone() -> None:
-    make_user("alice")
-    owner = signed_in_at(browser())
-    thief = with_cookie_of(owner, browser(CURL))
-
-    assert thief.post(REAUTHENTICATE, {"password": PASSWORD}).status_code == 302
-
-    assert is_signed_in(thief)
-    assert not is_signed_in(owner)
-    assert not is_signed_in(with_cookie_of(thief, browser()))
 
 
 def test_another_network_is_noticed_behind_a_trusted_proxy(settings: Any) -> None:

@@ -13,16 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.passwords.hashers import Argon2id
 from tests.support.client import Client
 from tests.support.site import Site
-from tests.support.steps import (
-    LOGIN,
-    PASSWORD,
-    WRONG,
-    WRONG_CODE,
-    make_user,
-    outbox,
-    sign_up,
-    sql,
-)
+from tests.support.steps import LOGIN, PASSWORD, WRONG, WRONG_CODE, make_user, outbox, sign_up, sql
 
 PAIRS = 200
 MOST_MS = 5.0
