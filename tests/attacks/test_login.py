@@ -14,7 +14,7 @@ from tests.support.steps import CONFIRM, PASSWORD, WRONG, is_signed_in, make_use
 
 pytestmark = pytest.mark.django_db
 
-PROXIES = (ip_network("192.0.2.7"),)
+PROXIES = (ip_network("127.0.0.1"),)
 GUESSES = LOGIN_ACCOUNT.burst
 
 
@@ -70,7 +70,7 @@ def test_one_address_cannot_guess_at_many_accounts(
 
     def guess_at(login: str, password: str, i: int) -> int:
         told = {"HTTP_X_FORWARDED_FOR": forwarded.format(i=i)} if forwarded else {}
-        browser = Client(REMOTE_ADDR="192.0.2.7", **told)
+        browser = Client(REMOTE_ADDR="127.0.0.1", **told)
         return int(sign_in(browser, login, password).status_code)
 
     statuses = []
