@@ -15,7 +15,8 @@ from tests.attacks.test_two_nodes import (
     running,
 )
 from tests.support.client import Client, Response, together
-from tests.support.steps import CONFIRM, LOGIN, PASSWORD, same_browser, sign_up, sql
+from tests.support.site import text_of
+from tests.support.steps import CONFIRM, LOGIN, PASSWORD, path_of, same_browser, sign_up, sql
 
 SESSIONS = "/accounts/sessions/"
 LOCKDOWN = "/accounts/lockdown/"
@@ -88,6 +89,22 @@ def signing_in_during_a_lockdown(nodes: Nodes, name: str) -> None:
     assert {browser.get("/").status for browser in [owner, *new]} == {302}
 
 
+def eight_uses_of_one_lockdown_link(nodes: Nodes, name: str) -> None:
+    """One of them locks the account down."""
+    confirmed(nodes, name)
+    new, tokens = browsers(nodes, AT_ONCE)
+    assert sign_in(new[0], name, tokens[0]).status == 302
+    notice = text_of(nodes[0].wait_for_mail(to=f"{name}@", subject="new browser"))
+    link = next(path_of(line) for line in notice.splitlines() if LOCKDOWN in line)
+    tokens = [browser.csrf(link) for browser in new]
+
+    answers = together(AT_ONCE, lambda i: new[i].post(link, {}, csrf=tokens[i]))
+
+    assert sorted(answer.status for answer in answers) == [200] + [404] * (AT_ONCE - 1)
+    assert happened(nodes, name, "locked_down") == 1
+    assert live(nodes, name) == 0
+
+
 def eight_browsers_that_end_all_others(nodes: Nodes, name: str) -> None:
     """Each ends those that it sees: of those who tried, one at most is left."""
     owner = confirmed(nodes, name)
@@ -134,6 +151,7 @@ def everything_at_once(nodes: Nodes, name: str) -> None:
 
 RACES = [
     signing_in_during_a_lockdown,
+    eight_uses_of_one_lockdown_link,
     eight_browsers_that_end_all_others,
     everything_at_once,
 ]
