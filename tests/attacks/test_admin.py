@@ -1,31 +1,33 @@
 """The admin's door and what is behind it: passwords alone, old sessions, borrowed rights."""
 
-import base64
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.db.models.signals import pre_save
 from django.test import Client
 
-from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.attacks.second_steps import REAUTHENTICATE, half_way, staff, with_factor
-from tests.conftest import Clock
+from accounts.users.services import create_administrator
+from tests.attacks.second_steps import half_way, staff, with_factor
 from tests.house.test_urls import ROUTES, address
-from tests.support.second import CHALLENGE, SETUP, code_of, enrolled, seed_on, take_second_step
-from tests.support.signin import signed_in
-from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in
+from tests.support.second import SETUP, enrolled, take_second_step
+from tests.support.signin import set_up, signed_in
+from tests.support.steps import (
+    PASSWORD,
+    address_of,
+    is_signed_in,
+    mail_to,
+    make_staff,
+    make_user,
+    sign_in,
+)
 
 pytestmark = pytest.mark.django_db
 
 ADMIN = sorted(address(route) for route in ROUTES if route.startswith("admin/"))
 RIGHTS = {"is_active": "on", "is_staff": "on", "is_superuser": "on"}
-
-
-def set_up(settings: Any, **changes: Any) -> None:
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, **changes)
 
 
 def enters_the_admin(browser: Client) -> bool:
@@ -60,28 +62,11 @@ def test_a_password_alone_enters_no_page_of_the_admin() -> None:
     assert enters_the_admin(browser)
 
 
-def test_basic_and_stock_forms_open_no_admin() -> None:
-    staff()
-    credentials = base64.b64encode(f"carol:{PASSWORD}".encode()).decode()
-    basic = Client(headers={"authorization": f"Basic {credentials}"})
-
-    posted = basic.post("/admin/login/", {"username": "carol", "password": PASSWORD})
-
-    assert posted["Location"].startswith("/accounts/login/")
-    assert not enters_the_admin(basic)
-
-
-def signed_in_by_one_step(settings: Any) -> Client:
-    """Carol's browser, from when nobody had to have a factor."""
-    set_up(settings, second_factor="optional")
-    browser = Client()
-    assert sign_in(browser, "carol")["Location"] == "/"
-    return browser
-
-
 def test_a_session_from_before_the_setting_does_not_enter_the_admin(settings: Any) -> None:
     staff()
-    browser = signed_in_by_one_step(settings)
+    set_up(settings, second_factor="optional")
+    browser = Client()
+    sign_in(browser, "carol")
     assert enters_the_admin(browser)
 
     set_up(settings, second_factor="staff")
@@ -93,52 +78,16 @@ def test_a_session_from_before_the_setting_does_not_enter_the_admin(settings: An
     assert is_signed_in(browser), "the rest of the site is as it was"
 
 
-@pytest.mark.parametrize("rights", [{"is_staff": True}, {"is_staff": True, "is_superuser": True}])
-def test_a_session_from_before_somebody_became_staff_does_not_enter_the_admin(
-    rights: dict[str, bool],
-) -> None:
+def test_a_session_from_before_somebody_became_staff_does_not_enter_the_admin() -> None:
     """Whatever raised the rights, also past the site: no session of one step is enough."""
-    carol, browser = make_user("carol"), Client()
+    make_user("carol")
+    browser = Client()
     sign_in(browser, "carol")
     assert is_signed_in(browser)
 
-    User.objects.filter(pk=carol.pk).update(**rights)
-
-    assert not enters_the_admin(browser)
-
-
-def test_the_way_from_an_old_session_into_the_admin_is_a_factor_and_no_password(
-    settings: Any,
-) -> None:
-    carol = staff()
-    seed = enrolled(carol)
-    set_up(settings, second_factor="optional")
-    browser = half_way("carol")
-    browser.post(CHALLENGE, {"code": code_of(seed)})
-    LoginSession.objects.update(amr=["pwd", "mail"])
-    set_up(settings, second_factor="staff")
-    assert not enters_the_admin(browser)
-    assert REAUTHENTICATE in browser.get("/admin/", follow=True).redirect_chain[-1][0]
-
-    browser.post(REAUTHENTICATE, {"password": PASSWORD})
-    assert not enters_the_admin(browser)
-    browser.post(REAUTHENTICATE, {"code": code_of(seed, 1)})
-    assert enters_the_admin(browser)
-
-
-def test_enrolment_leads_staff_into_the_admin_and_nobody_else() -> None:
-    carol = staff()
-    browser = Client()
-    start = browser.get("/admin/", follow=True).redirect_chain[-1][0]
-    answer = browser.post(start, {"login": "carol", "password": PASSWORD, "next": "/admin/"})
-    assert answer["Location"] == SETUP
-    browser.post(SETUP, {"code": code_of(seed_on(browser.get(SETUP).text))})
-    assert enters_the_admin(browser)
-
-    bob = signed_in(with_factor("bob")[0])
-    assert not enters_the_admin(bob)
-    assert bob.get("/admin/login/").status_code == 403
-    assert carol.login_sessions.count() == 1
+    for is_superuser in (False, True):
+        User.objects.update(is_staff=True, is_superuser=is_superuser)
+        assert not enters_the_admin(browser)
 
 
 def test_a_person_with_a_factor_and_no_rights_enters_no_page_of_the_admin() -> None:
@@ -148,6 +97,7 @@ def test_a_person_with_a_factor_and_no_rights_enters_no_page_of_the_admin() -> N
     for path in ADMIN:
         for answer in (browser.get(path), browser.post(path, RIGHTS)):
             assert answer.status_code in {302, 403, 404}, path
+    assert browser.get("/admin/login/").status_code == 403
     assert rows() == before
 
 
@@ -179,10 +129,8 @@ def test_staff_with_every_permission_edit_no_superuser_and_no_staff(
 
 @pytest.mark.parametrize("whom", ["carol", "alice"])
 def test_staff_give_no_rights_to_themselves_or_to_others(whom: str) -> None:
-    make_user("alice")
-    browser = helper(*ALL)
-    group = Group.objects.create(name="Owners")
-    group.permissions.set(Permission.objects.all())
+    alice, browser = make_user("alice"), helper(*ALL)
+    group = Group.objects.create(pk=1, name="Owners")
     wanted = {
         **RIGHTS,
         "groups": group.pk,
@@ -195,76 +143,48 @@ def test_staff_give_no_rights_to_themselves_or_to_others(whom: str) -> None:
     before = rows()
 
     browser.post(page(User.objects.get(username=whom)), wanted)
+    browser.post("/admin/auth/group/1/change/", {"name": "Owners", "permissions": [1, 2]})
 
     assert rows() == before
     assert not User.groups.through.objects.exists()
+    browser.post(page(alice), {})
+    alice.refresh_from_db()
+    assert not alice.is_active, "they may switch an ordinary person off"
 
 
-POSTS: dict[str, Callable[[Any], tuple[str, dict[str, Any]]]] = {
-    "a person": lambda user: (page(user), {}),
-    "a person deleted": lambda user: (page(user).replace("change", "delete"), {"post": "yes"}),
-    "a new person": lambda _user: ("/admin/accounts/user/add/", {"username": "eve"}),
-    "a new group": lambda _user: ("/admin/auth/group/add/", {"name": "Eves"}),
-    "a group": lambda _user: ("/admin/auth/group/1/change/", {"name": "Eves", "permissions": [1]}),
-    "a group deleted": lambda _user: ("/admin/auth/group/1/delete/", {"post": "yes"}),
-}
-
-
-@pytest.mark.parametrize("post", POSTS.values(), ids=POSTS)
-def test_who_may_only_look_posts_in_vain(
-    post: Callable[[Any], tuple[str, dict[str, Any]]],
-) -> None:
+def test_who_may_only_look_posts_in_vain() -> None:
     alice = make_user("alice")
     Group.objects.create(pk=1, name="Support")
     browser, before = helper("view_user", "view_group"), rows()
     assert browser.get(page(alice)).status_code == 200
 
-    path, data = post(alice)
-
-    assert browser.post(path, data).status_code == 403
+    for path, data in (
+        (page(alice), {}),
+        (page(alice).replace("change", "delete"), {"post": "yes"}),
+        ("/admin/accounts/user/add/", {"username": "eve"}),
+        ("/admin/auth/group/add/", {"name": "Eves"}),
+        ("/admin/auth/group/1/change/", {"name": "Eves", "permissions": [1]}),
+        ("/admin/auth/group/1/delete/", {"post": "yes"}),
+    ):
+        assert browser.post(path, data).status_code == 403, path
     assert rows() == before
 
 
-@pytest.mark.parametrize("what", ["accounts/user", "auth/group"])
-def test_who_may_only_look_acts_on_no_list_either(what: str) -> None:
+def test_nobody_deletes_a_person_by_the_list_and_who_may_only_look_deletes_no_group() -> None:
     alice = make_user("alice")
     Group.objects.create(pk=1, name="Support")
-    browser, before = helper("view_user", "view_group"), rows()
+    looks, owner = helper("view_user", "view_group"), signed_in(make_staff("owner"))
+    before = rows()
     chosen = {"_selected_action": [str(alice.pk), "1"], "post": "yes"}
 
-    browser.post(f"/admin/{what}/", {"action": "delete_selected", **chosen})
-    browser.post(f"/admin/{what}/", {"form-0-is_active": "", "_save": "1", **chosen})
+    for browser, what in (
+        (looks, "accounts/user"),
+        (looks, "auth/group"),
+        (owner, "accounts/user"),
+    ):
+        browser.post(f"/admin/{what}/", {"action": "delete_selected", **chosen})
+        browser.post(f"/admin/{what}/", {"form-0-is_active": "", "_save": "1", **chosen})
 
-    assert rows() == before
-
-
-def test_a_superuser_deletes_no_person_by_the_list_either() -> None:
-    alice, browser = make_user("alice"), signed_in(staff())
-    act = {"action": "delete_selected", "_selected_action": str(alice.pk), "post": "yes"}
-
-    browser.post("/admin/accounts/user/", act)
-
-    assert User.objects.filter(username="alice").exists()
-
-
-def test_staff_whose_browser_was_left_alone_act_after_a_fresh_proof_only(clock: Clock) -> None:
-    alice, carol = make_user("alice"), staff()
-    browser = signed_in(carol)
-    clock.advance(minutes=11)
-    before = rows()
-
-    answer = browser.post(page(alice), {})
-
-    assert answer["Location"].startswith(REAUTHENTICATE)
-    assert rows() == before
-
-
-def test_a_foreign_form_changes_nothing_in_the_admin() -> None:
-    alice, carol = make_user("alice"), staff()
-    browser = signed_in(carol, Client(enforce_csrf_checks=True))
-    before = rows()
-
-    assert browser.post(page(alice), {}).status_code == 403
     assert rows() == before
 
 
@@ -284,3 +204,128 @@ def test_next_after_the_admins_door_never_leaves_the_site() -> None:
     for evil in ("//evil.example", "https://evil.example/", "/\\evil.example", "javascript:1"):
         assert browser.get("/admin/login/", {"next": evil})["Location"] == "/admin/"
         assert "evil" not in Client().get("/admin/login/", {"next": evil})["Location"]
+
+
+@pytest.fixture
+def owner(client: Client) -> User:
+    """A superuser, who may change rights."""
+    owner = create_administrator("owner", "owner@example.org", "!")
+    signed_in(owner, client)
+    return owner
+
+
+@pytest.mark.parametrize(
+    "lookup",
+    [
+        {"password__startswith": "argon2"},
+        {"username_key__regex": "("},
+        {"last_login__year": "99999999999"},
+    ],
+)
+def test_staff_do_not_read_a_digest_through_a_filter(
+    client: Client, owner: User, lookup: dict[str, str]
+) -> None:
+    assert client.get("/admin/accounts/user/", {"is_active__exact": "0"}).status_code == 200
+    assert client.get("/admin/accounts/user/", lookup).status_code == 400
+
+
+AS_IT_IS = {"is_active": "on"}
+RIGHTS_CHANGED = "The account’s rights were changed"
+CHANGES = {
+    "switched off": (dict, "The account was switched off"),
+    "made staff": (lambda: {**AS_IT_IS, "is_staff": "on"}, RIGHTS_CHANGED),
+    "made superuser": (lambda: {**AS_IT_IS, "is_superuser": "on"}, RIGHTS_CHANGED),
+    "put into a group": (lambda: {**AS_IT_IS, "groups": support().pk}, RIGHTS_CHANGED),
+    "given a permission": (
+        lambda: {**AS_IT_IS, "user_permissions": Permission.objects.earliest("pk").pk},
+        RIGHTS_CHANGED,
+    ),
+}
+
+
+def support() -> Group:
+    return Group.objects.create(name="Support")
+
+
+@pytest.mark.parametrize("fields, told", CHANGES.values(), ids=CHANGES)
+def test_a_change_of_rights_ends_the_persons_sessions_and_tells(
+    client: Client, owner: User, fields: Callable[[], dict[str, object]], told: str
+) -> None:
+    alice = make_user("alice")
+    browser = signed_in(alice)
+    before = alice.activity.count()
+    assert client.post(page(alice), AS_IT_IS).status_code == 302
+    assert is_signed_in(browser), "nothing was changed"
+    assert alice.activity.count() == before
+
+    assert client.post(page(alice), fields()).status_code == 302
+
+    assert not is_signed_in(browser)
+    assert mail_to("alice").subject == f"authsite: {told}"
+    assert "By: whoever runs authsite" in str(mail_to("alice").body)
+    assert alice.activity.latest("id").actor == "owner"
+
+
+@pytest.mark.parametrize("way", ["another permission", "its page", "the list"])
+def test_a_change_of_a_groups_rights_or_its_end_is_one_of_each_of_its_members(
+    client: Client, owner: User, way: str
+) -> None:
+    group, alice, bob = support(), make_user("alice"), make_user("bob")
+    alice.groups.add(group)
+    hers, his = signed_in(alice), signed_in(bob)
+    form = f"/admin/auth/group/{group.pk}/change/"
+
+    client.post(form, {"name": "Helpers"})
+    assert is_signed_in(hers), "a name gives no rights"
+    if way == "another permission":
+        permission = Permission.objects.earliest("pk").pk
+        client.post(form, {"name": "Helpers", "permissions": permission})
+    elif way == "its page":
+        client.post(form.replace("change", "delete"), {"post": "yes"})
+    else:
+        act = {"action": "delete_selected", "_selected_action": group.pk, "post": "yes"}
+        client.post("/admin/auth/group/", act)
+
+    assert [is_signed_in(hers), is_signed_in(his)] == [False, True]
+    assert alice.activity.filter(kind="rights_changed", actor="owner").count() == 1
+
+
+def test_who_changes_own_rights_stays_signed_in_there_and_nowhere_else(
+    client: Client, owner: User
+) -> None:
+    elsewhere = signed_in(User.objects.get(pk=owner.pk))
+    rights = {**AS_IT_IS, "is_staff": "on", "is_superuser": "on", "groups": support().pk}
+
+    assert client.post(page(owner), rights).status_code == 302
+
+    assert owner.groups.exists()
+    assert is_signed_in(client)
+    assert not is_signed_in(elsewhere)
+
+
+def test_a_password_changed_meanwhile_is_not_brought_back(client: Client, owner: User) -> None:
+    alice = make_user("alice")
+
+    def meanwhile(instance: User, **_more: object) -> None:
+        User.objects.filter(pk=alice.pk).update(password="!", email=address_of("bob"))
+
+    pre_save.connect(meanwhile, sender=User)
+    try:
+        client.post(page(alice), {})
+    finally:
+        pre_save.disconnect(meanwhile, sender=User)
+
+    alice.refresh_from_db()
+    assert (alice.is_active, alice.password, alice.email) == (False, "!", address_of("bob"))
+
+
+def test_a_new_password_from_the_command_line_changes_nothing_else() -> None:
+    read_before_typing = make_user("alice")
+    User.objects.update(is_active=False)
+
+    read_before_typing.set_password("slow comet over the harbour")
+    read_before_typing.save()
+
+    alice = User.objects.get()
+    assert not alice.is_active
+    assert alice.check_password("slow comet over the harbour")

@@ -1,24 +1,25 @@
-"""The link of a notice, and sign-ins that are under way while an account is locked down."""
+"""Lockdowns: what they do, the link of a notice, what is under way meanwhile, the one way back."""
 
 from collections.abc import Callable
 
 import pytest
+from django.core import serializers
+from django.core.management import call_command
 from django.test import Client
 
 from accounts.activity.models import Activity
-from accounts.addresses.models import PendingAddress
+from accounts.codes.models import Code
 from accounts.sessions.models import LoginSession
 from accounts.signin import services as signin
 from accounts.users.models import Address, User
 from tests.conftest import Clock
-from tests.support.client import Client as HttpClient
 from tests.support.signin import signed_in
-from tests.support.site import Site, text_of
 from tests.support.steps import (
     CONFIRM,
     PASSWORD,
     WRONG,
     is_signed_in,
+    mail_to,
     make_user,
     outbox,
     path_of,
@@ -32,26 +33,29 @@ RESET = "/accounts/password/reset/"
 BY_CODE = "/accounts/login/code/"
 EMAIL = "/accounts/email/"
 
-database = pytest.mark.django_db
+pytestmark = pytest.mark.django_db
 
 
-def sign_in_from_a_new_browser(username: str = "alice") -> tuple[Client, str]:
-    """That browser, and the link of the notice about it."""
-    browser = signed_in(User.objects.get(username=username))
-    return browser, path_of(outbox()[-1].action_url)
+def link_to_lockdown() -> str:
+    """The link of the newest notice."""
+    return path_of(outbox()[-1].action_url)
 
 
-def noticed(username: str = "alice") -> tuple[Client, str]:
-    """A person who has signed in before, the browser of now, and the link of its notice."""
-    signed_in(make_user(username))
-    return sign_in_from_a_new_browser(username)
+def sign_in_from_a_new_browser() -> tuple[Client, str]:
+    """Alice's browser of now, and the link of the notice about it."""
+    return signed_in(User.objects.get(username="alice")), link_to_lockdown()
+
+
+def noticed() -> tuple[Client, str]:
+    """The same, for who has signed in before."""
+    signed_in(make_user("alice"))
+    return sign_in_from_a_new_browser()
 
 
 def is_locked(username: str = "alice") -> bool:
     return not User.objects.get(username=username).has_usable_password()
 
 
-@database
 @pytest.mark.parametrize("method", ["get", "head", "options", "put"])
 def test_a_mail_scanner_that_opens_the_link_locks_nobody_out(method: str) -> None:
     browser, link = noticed()
@@ -65,17 +69,19 @@ def test_a_mail_scanner_that_opens_the_link_locks_nobody_out(method: str) -> Non
     assert is_locked()
 
 
-@database
 def test_the_link_works_once_whichever_notice_it_came_with() -> None:
     _, older = noticed()
     browser, newer = sign_in_from_a_new_browser()
+
+    secret = older.rstrip("/").rpartition("/")[2]
+    assert len(secret) == 43
+    assert secret not in serializers.serialize("json", Code.objects.all())
 
     assert [Client().post(older).status_code for _ in range(2)] == [200, 404]
     assert not is_signed_in(browser)
     assert Client().post(newer).status_code == 404, "the mailbox has said what it had to say"
 
 
-@database
 @pytest.mark.parametrize("days, good", [(29.99, True), (30, False)])
 def test_the_link_ends_after_thirty_days(clock: Clock, days: float, good: bool) -> None:
     _, link = noticed()
@@ -87,7 +93,6 @@ def test_the_link_ends_after_thirty_days(clock: Clock, days: float, good: bool) 
     assert is_locked() is good
 
 
-@database
 def test_purposes_crossed_no_other_link_locks_and_a_lockdown_link_opens_nothing() -> None:
     from accounts.ops.owner import new_link
 
@@ -106,31 +111,22 @@ def test_purposes_crossed_no_other_link_locks_and_a_lockdown_link_opens_nothing(
     assert not is_locked()
 
 
-@database
-def test_the_link_touches_nobody_but_its_owner_whoever_opens_it() -> None:
+def test_nobody_locks_another_person_down() -> None:
     browser, link = noticed()
     bob = signed_in(make_user("bob"))
     his = LoginSession.objects.get(user__username="bob").pk
 
+    alice = User.objects.get(username="alice")
+    bob.post(f"{LOCKDOWN}?user={alice.pk}", {"user": str(alice.pk), "username": "alice"})
+    assert (is_locked("bob"), is_locked("alice")) == (True, False)
+    bob = signed_in(User.objects.get(username="bob"))
+
     assert b"alice" in bob.post(link).content
 
     assert is_locked("alice")
-    assert not is_locked("bob")
     assert is_signed_in(bob)
     assert not is_signed_in(browser)
     assert not Activity.objects.filter(user__username="alice", session=his).exists()
-
-
-@database
-def test_nobody_locks_another_person_down_from_inside() -> None:
-    alice, mallory = make_user("alice"), signed_in(make_user("mallory"))
-    victim = signed_in(alice)
-
-    mallory.post(f"{LOCKDOWN}?user={alice.pk}", {"user": str(alice.pk), "username": "alice"})
-
-    assert is_locked("mallory")
-    assert not is_locked("alice")
-    assert is_signed_in(victim)
 
 
 def under_way(username: str) -> dict[str, Callable[[], bool]]:
@@ -140,29 +136,25 @@ def under_way(username: str) -> dict[str, Callable[[], bool]]:
     code = outbox()[-1].code
     Client().post(RESET, {"login": username})
     reset = path_of(outbox()[-1].action_url)
-    inside.post(EMAIL, {"email": f"{username}@example.net"})
-    address = outbox()[-1]
+    new = f"{username}@example.net"
+    inside.post(EMAIL, {"email": new})
+    link = path_of(outbox()[-1].action_url)
 
-    def adds(data: dict[str, str], path: str = EMAIL) -> bool:
+    def confirms() -> bool:
         """By somebody who is signed in again."""
-        signed_in(User.objects.get(username=username)).post(path, data)
-        return Address.objects.filter(address=address.to).exists()
+        signed_in(User.objects.get(username=username)).post(link)
+        return Address.objects.filter(address=new).exists()
 
-    row = str(PendingAddress.objects.get(address=address.to).pk)
     return {
         "code to sign in": lambda: (
             asked.post(BY_CODE, {"code": code}).status_code == 302 and is_signed_in(asked)
         ),
-        "code of an address": lambda: adds({"confirm": row, "code": address.code}),
-        "link of an address": lambda: adds({}, path_of(address.action_url)),
+        "link of an address": confirms,
         "link of a reset": lambda: Client().post(reset, {"password1": WRONG}).status_code == 302,
     }
 
 
-@database
-@pytest.mark.parametrize(
-    "what", ["code to sign in", "code of an address", "link of an address", "link of a reset"]
-)
+@pytest.mark.parametrize("what", ["code to sign in", "link of an address", "link of a reset"])
 def test_a_lockdown_cancels_what_was_mailed_to_that_person_and_to_nobody_else(what: str) -> None:
     browser, _ = noticed()
     make_user("bob")
@@ -174,25 +166,15 @@ def test_a_lockdown_cancels_what_was_mailed_to_that_person_and_to_nobody_else(wh
     assert his[what]()
 
 
-@database
-def test_after_a_lockdown_no_password_opens_the_account() -> None:
-    browser, link = noticed()
-    Client().post(link)
-
-    for password in (PASSWORD, "", "!", User.objects.get().password):
-        assert sign_in(Client(), "alice", password).status_code == 200
-    assert not is_signed_in(browser)
-
-
-@database
-def test_a_thief_who_comes_back_after_a_lockdown_is_noticed_again() -> None:
+def test_after_a_lockdown_no_password_opens_the_account_and_a_thief_is_noticed_again() -> None:
     signed_in(make_user("alice"))
     thief = Client()
     sign_in(thief, "alice")
     Client().post(path_of(outbox()[-1].action_url))
     alice = User.objects.get()
-    alice.set_password(WRONG)
-    alice.save()
+    for password in (PASSWORD, "", "!", alice.password):
+        assert sign_in(Client(), "alice", password).status_code == 200
+    change_password(alice)
     before = len(outbox())
 
     sign_in(thief, "alice", WRONG)
@@ -217,7 +199,6 @@ def lock_down(alice: User) -> None:
     services.lock_down(alice, Source())
 
 
-@database
 @pytest.mark.parametrize("happens", [change_password, switch_off, lock_down])
 @pytest.mark.parametrize("again", [False, True], ids=["sign-in", "fresh proof"])
 def test_a_password_checked_before_a_change_opens_nothing_after_it(
@@ -240,33 +221,59 @@ def test_a_password_checked_before_a_change_opens_nothing_after_it(
     assert not is_signed_in(browser)
 
 
-def confirmed(site: Site, username: str) -> HttpClient:
-    """A browser at the real site whose owner has just signed up."""
-    browser = site.client()
-    sign_up(browser, username)
-    code = str(site.wait_for_mail(to=username)["Subject"]).partition(" ")[0]
-    assert browser.post(CONFIRM, {"code": code}).status == 302
-    return browser
+@pytest.fixture
+def browsers() -> list[Client]:
+    """Alice's three, of which the last two were new."""
+    make_user("alice")
+    browsers = [Client() for _ in range(3)]
+    for browser in browsers:
+        sign_in(browser, "alice")
+    return browsers
 
 
-def test_the_secret_of_the_link_is_neither_in_the_log_nor_in_the_database(site: Site) -> None:
-    confirmed(site, "alice")
-    thief = site.client(User_Agent="curl/8.14.1")
-    sign_in(thief, "alice")
-    notice = text_of(site.wait_for_mail(to="alice", subject="new browser"))
-    link = next(path_of(line) for line in notice.splitlines() if LOCKDOWN in line)
-    secret = link.rstrip("/").rpartition("/")[2]
-    assert len(secret) == 43
+def test_the_effects_are_listed_before_anything_happens(
+    browsers: list[Client], clock: Clock
+) -> None:
+    assert "<li>All 3 sign-ins end, this one too.</li>" in browsers[0].get(LOCKDOWN).text
+    outside = Client().get(link_to_lockdown()).text
+    assert "<li>All 3 sign-ins end, wherever they are.</li>" in outside
+    assert "<li>The password stops working.</li>" in outside
+    assert all(map(is_signed_in, browsers))
 
-    for path in (link, link.rstrip("/"), f"{link}?a=1", link.replace("lockdown/", "lockdown/x")):
-        site.client().get(path)
-        site.client().request("HEAD", path)
-        site.client().request("PUT", path)
-        site.client().post(path, {}, csrf=False)
-    dumps = [file.read_bytes() for file in site.data_dir.glob("db.sqlite3*")]
-    assert site.client().post(link, {}).status == 200
+    clock.advance(hours=1)
+    assert "sign-ins end" not in Client().get(link_to_lockdown()).text, "there is none left to end"
 
-    assert "/accounts/lockdown/[secret]" in site.log()
-    assert secret not in site.log()
-    assert not any(secret.encode() in dump for dump in dumps)
-    assert thief.get("/").status == 302
+
+@pytest.mark.parametrize("way", ["inside", "by link", "by link in her own browser"])
+def test_a_lockdown_ends_everything_keeps_the_history_and_says_what_to_do(
+    browsers: list[Client], way: str
+) -> None:
+    path = LOCKDOWN if way == "inside" else link_to_lockdown()
+    browser = Client() if way == "by link" else browsers[0]
+    before = list(Activity.objects.order_by("id"))
+
+    done = browser.post(path)
+
+    assert "Nobody is signed in to <bdi>alice</bdi> any more" in done.text
+    assert 'action="/accounts/logout/"' not in done.text, "nobody is there to sign out"
+    assert not any(map(is_signed_in, browsers))
+    *earlier, newest = Activity.objects.order_by("id")
+    assert earlier == before
+    assert (newest.kind, newest.proof) == ("locked_down", "pwd" if way == "inside" else "mail")
+    told = mail_to("alice")
+    assert told.subject == "authsite: The account was locked down"
+    assert "/accounts/password/reset/" in str(told.body)
+    assert LOCKDOWN not in str(told.body)
+
+
+def test_whoever_runs_the_site_opens_it_again_with_a_new_password(
+    browsers: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browsers[0].post(LOCKDOWN)
+
+    monkeypatch.setattr("getpass.getpass", lambda **_: WRONG)
+    call_command("changepassword", "alice", verbosity=0)
+
+    assert sign_in(Client(), "alice", PASSWORD).status_code == 200
+    assert sign_in(Client(), "alice", WRONG).url == "/"
+    assert not any(map(is_signed_in, browsers)), "what has ended stays so"

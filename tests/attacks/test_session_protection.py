@@ -1,6 +1,5 @@
 """A copied cookie in another browser or network, and what a browser may call itself."""
 
-import dataclasses
 from ipaddress import ip_network
 from typing import Any
 
@@ -10,17 +9,15 @@ from django.test import Client
 from accounts.activity.models import Activity
 from accounts.kernel.places import LONGEST_AGENT, LONGEST_NAME
 from accounts.sessions.models import LoginSession
-from accounts.users.models import User
-from tests.house.test_urls import CALLS, OPEN, PAGES, ROUTES, address
-from tests.support.second import CHALLENGE, enrolled, take_second_step
-from tests.support.signin import signed_in
+from tests.house.test_urls import CALLS, OPEN, PAGES, address
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import (
-    PASSWORD,
     WRONG,
     is_signed_in,
+    make_staff,
     make_user,
-    outbox,
     sign_in,
+    sign_in_twice,
 )
 
 pytestmark = pytest.mark.django_db
@@ -32,10 +29,6 @@ REAUTHENTICATE = "/accounts/reauthenticate/"
 LOGOUT = "/accounts/logout/"
 
 
-def set_up(settings: Any, **changes: Any) -> None:
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, **changes)
-
-
 def browser(agent: str = HERS, **extra: Any) -> Client:
     return Client(headers={"user-agent": agent}, **extra)
 
@@ -45,54 +38,35 @@ def signed_in_at(place: Client, username: str = "alice") -> Client:
     return place
 
 
-def carol_signs_in_at(place: Client) -> Client:
-    """Staff, with the second step that's asked of them."""
-    carol = make_user("carol", is_staff=True, is_superuser=True)
-    enrolled(carol)
-    assert sign_in(place, "carol").url == CHALLENGE
-    assert take_second_step(place, carol).url == "/"
-    return place
-
-
 def with_cookie_of(owner: Client, thief: Client) -> Client:
     thief.cookies["sessionid"] = owner.cookies["sessionid"].value
     return thief
 
 
-def test_another_browser_reaches_nothing_with_a_copied_cookie_until_it_proves_itself() -> None:
-    owner = carol_signs_in_at(browser())
-    thief = with_cookie_of(owner, browser(CURL))
-
-    for route in PAGES - OPEN:
-        for answer in (thief.get(address(route)), thief.post(address(route), {"others": "1"})):
-            assert answer.status_code == 302, route
-            assert answer.url.startswith(REAUTHENTICATE), route
-    assert all(thief.get(address(route)).status_code == 401 for route in CALLS - OPEN)
-    for route in OPEN - {REAUTHENTICATE[1:], LOGOUT[1:]}:
-        assert b"carol" not in thief.get(address(route)).content, route
-    assert thief.post(REAUTHENTICATE, {"password": WRONG}).status_code == 200
-    assert not is_signed_in(thief)
-    assert is_signed_in(owner)
-    assert Activity.objects.filter(kind="browser_changed").count() == 1
-
-
-def test_another_browser_changes_nothing_before_it_proves_itself() -> None:
-    alice = make_user("alice")
-    owner = carol_signs_in_at(browser())
-    carol = User.objects.get(username="carol")
+def test_another_browser_reaches_and_changes_nothing_until_it_proves_itself() -> None:
+    alice, carol, owner = make_user("alice"), make_staff("carol"), browser()
+    assert sign_in_twice(owner, carol).url == "/"
     other = signed_in(carol)
     thief = with_cookie_of(owner, browser(CURL))
     everything = {"others": "1", "password": WRONG, "is_active": "on", "is_staff": "on"}
 
-    for route in set(ROUTES) - {LOGOUT[1:]}:
-        thief.post(address(route).replace("/1/", f"/{alice.pk}/"), everything)
+    for route in PAGES - OPEN:
+        path = address(route).replace("user/1/", f"user/{alice.pk}/")
+        for answer in (thief.get(path), thief.post(path, everything)):
+            assert answer.status_code == 302, route
+            assert answer.url.startswith(REAUTHENTICATE), route
+    assert all(thief.get(address(route)).status_code == 401 for route in CALLS - OPEN)
+    for route in OPEN - {REAUTHENTICATE[1:], LOGOUT[1:]}:
+        for answer in (thief.get(address(route)), thief.post(address(route), everything)):
+            assert b"carol" not in answer.content, route
+    assert thief.post(REAUTHENTICATE, {"password": WRONG}).status_code == 200
 
     alice.refresh_from_db()
     carol.refresh_from_db()
     assert not alice.is_staff
     assert carol.has_usable_password()
-    assert is_signed_in(owner)
-    assert is_signed_in(other)
+    assert [is_signed_in(each) for each in (thief, owner, other)] == [False, True, True]
+    assert Activity.objects.filter(kind="browser_changed").count() == 1
 
 
 def test_a_thief_in_another_browser_does_not_read_what_the_owner_is_about_to_be_told() -> None:
@@ -106,61 +80,6 @@ def test_a_thief_in_another_browser_does_not_read_what_the_owner_is_about_to_be_
 
     assert b"1 sign-in was ended" in owner.get("/accounts/sessions/").content
     assert not is_signed_in(other)
-
-
-def test_who_proves_it_in_another_browser_has_the_session_there_alone() -> None:
-    make_user("alice")
-    owner = signed_in_at(browser())
-    thief = with_cookie_of(owner, browser(CURL))
-
-    assert thief.post(REAUTHENTICATE, {"password": PASSWORD}).status_code == 302
-
-    assert is_signed_in(thief)
-    assert not is_signed_in(owner)
-    assert not is_signed_in(with_cookie_of(thief, browser()))
-
-
-@pytest.mark.parametrize("protection", ["basic", "strong"])
-def test_a_new_version_is_the_same_browser_and_is_not_asked(settings: Any, protection: str) -> None:
-    set_up(settings, session_protection=protection)
-    make_user("alice")
-    owner = signed_in_at(browser())
-
-    for version in (141, 142, 139):
-        assert is_signed_in(with_cookie_of(owner, browser(FIREFOX.format(version))))
-    assert not is_signed_in(with_cookie_of(owner, browser(HERS.replace("X11; Linux", "Windows"))))
-
-
-def test_strong_protection_ends_the_session_for_both_and_tells_the_owner(settings: Any) -> None:
-    set_up(settings, session_protection="strong")
-    make_user("alice")
-    owner = signed_in_at(browser())
-    thief = with_cookie_of(owner, browser(CURL))
-
-    answer = thief.post("/accounts/lockdown/")
-
-    assert answer.url.startswith("/accounts/login/")
-    assert not is_signed_in(owner)
-    assert thief.get(REAUTHENTICATE).url.startswith("/accounts/login/")
-    assert "Another browser used a sign-in" in outbox()[-1].subject
-    assert LoginSession.objects.get().ended_at
-
-
-FORGED = {"HTTP_X_FORWARDED_FOR": "192.0.2.1", "HTTP_FORWARDED": "for=192.0.2.1"}
-
-
-@pytest.mark.parametrize("protection", ["basic", "strong"])
-def test_forged_forwarded_for_is_neither_hers_nor_another_network(
-    settings: Any, protection: str
-) -> None:
-    set_up(settings, session_protection=protection, session_protection_network="on")
-    make_user("alice")
-    owner = signed_in_at(browser(REMOTE_ADDR="192.0.2.1"))
-
-    moved = {"HTTP_X_FORWARDED_FOR": "203.0.113.7", "HTTP_X_REAL_IP": "203.0.113.7"}
-    assert is_signed_in(with_cookie_of(owner, browser(REMOTE_ADDR="192.0.2.1", **moved)))
-    thief = with_cookie_of(owner, browser(REMOTE_ADDR="203.0.113.7", **FORGED))
-    assert not is_signed_in(thief)
 
 
 def test_another_network_is_noticed_behind_a_trusted_proxy(settings: Any) -> None:

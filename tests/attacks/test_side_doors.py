@@ -15,11 +15,18 @@ from django.test import Client, RequestFactory
 from django.utils.module_loading import import_string
 
 from accounts.apikeys.authentication import KeyAuthentication
+from accounts.kernel.places import Place
+from accounts.kernel.proofs import Method, Proof
+from accounts.sessions import services as sessions
+from accounts.sessions.models import LoginSession
+from accounts.signin import waiting
+from accounts.signin.admission import Admission, NotAdmitted, admit, admit_client
+from accounts.signin.policy import AccountInactive
 from accounts.tokens.authentication import Authentication
 from accounts.tokens.permissions import InScope
 from accounts.tokens.scopes import AREAS
 from tests.house.test_urls import CALLS, OPEN, PAGES, ROUTES, address
-from tests.support.api_jwt import basic, call
+from tests.support.api_jwt import basic
 from tests.support.second import enrolled
 from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in, sign_up
 
@@ -118,8 +125,6 @@ def pages_that_lead_to(goal: FunctionType) -> set[str]:
 
 
 def test_every_view_that_can_make_a_session_is_on_the_doors_list() -> None:
-    from accounts.signin import waiting
-
     assert pages_that_lead_to(waiting.resume) == DOOR
 
 
@@ -173,34 +178,19 @@ def test_no_page_of_allauth_or_of_djangos_own_accounts_is_mounted() -> None:
 
 
 @pytest.mark.django_db
-def test_right_credentials_posted_to_any_page_but_the_door_make_no_session() -> None:
+def test_right_credentials_sent_anywhere_but_to_the_door_sign_nobody_in() -> None:
     make_user("carol", is_staff=True, is_superuser=True)
     everything = {
         **{"login": "carol", "username": "carol", "email": "carol@example.org"},
         **{"password": PASSWORD, "password1": PASSWORD, "next": "/admin/"},
+        "grant_type": "password",
     }
-    for route in set(ROUTES) - DOOR:
-        browser = Client()
-        browser.post(address(route), everything)
-        assert not is_signed_in(browser), route
-
-
-@pytest.mark.django_db
-def test_right_credentials_sent_to_any_call_but_the_door_sign_no_client_in() -> None:
-    from accounts.sessions.models import LoginSession
-
-    make_user("alice")
-    everything = {"username": "alice", "login": "alice", "email": "alice@example.org",
-                  "password": PASSWORD, "grant_type": "password"}  # fmt: skip
-    for route in CALLS - CLIENT_DOOR:
-        for method in ("GET", "POST", "PATCH", "DELETE"):
-            for authorization in (None, basic("alice", PASSWORD)):
-                path = address(route)
-                sent: dict[str, Any] = {"method": method, "authorization": authorization}
-                answer = call(Client(), path, everything, **sent)
-                assert answer.status < 500
-                assert b'"access":"' not in answer.body, route
-                assert "Set-Cookie" not in answer.headers, route
+    for route in set(ROUTES) - DOOR - CLIENT_DOOR:
+        kind = {"content_type": "application/json"} if route in CALLS else {}
+        for headers in ({}, {"authorization": basic("carol", PASSWORD)}):
+            answer = Client(headers=headers).post(address(route), everything, **kind)
+            assert answer.status_code < 500, route
+            assert b'"access":"' not in answer.content, route
 
     assert not LoginSession.objects.exists()
 
@@ -223,17 +213,16 @@ def test_every_call_is_open_or_behind_our_own_authentication_and_scopes() -> Non
 @pytest.mark.django_db
 def test_stock_admin_login_form_does_not_exist() -> None:
     make_user("carol", is_staff=True)
-    browser = Client()
+    browser = Client(headers={"authorization": basic("carol", PASSWORD)})
 
-    answers = [browser.get("/admin/login/"), log_in_at_admin(browser)]
-
-    assert [answer.status_code for answer in answers] == [302, 302]
-    assert all(answer["Location"].startswith("/accounts/login/?next=/admin/") for answer in answers)
+    for answer in (
+        browser.get("/admin/login/"),
+        browser.post("/admin/login/", {"username": "carol", "password": PASSWORD}),
+        browser.get("/admin/"),
+    ):
+        assert answer.status_code == 302
+        assert answer["Location"].startswith(("/accounts/login/?next=/admin/", "/admin/login/"))
     assert not is_signed_in(browser)
-
-
-def log_in_at_admin(browser: Client) -> Any:
-    return browser.post("/admin/login/", {"username": "carol", "password": PASSWORD})
 
 
 @pytest.mark.django_db
@@ -246,51 +235,29 @@ def test_djangos_authenticate_proves_nobody_so_basic_and_stock_forms_cannot() ->
 
 @pytest.mark.django_db
 def test_admission_asks_the_policy_whoever_calls_it() -> None:
-    from accounts.kernel.proofs import Method, Proof
-    from accounts.signin.admission import Admission, NotAdmitted, admit
-    from accounts.signin.policy import AccountInactive
-
-    request = Client().get("/accounts/login/").wsgi_request
-    proof = (Proof.now(Method.PASSWORD),)
-
-    with pytest.raises(NotAdmitted):
-        admit(request, Admission(make_user("alice"), ()))
-    mallory = make_user("mallory")
-    mallory.is_active = False
-    with pytest.raises(AccountInactive):
-        admit(request, Admission(mallory, proof))
-    assert "_auth_user_id" not in request.session
-
-
-@pytest.mark.django_db
-def test_admission_of_a_client_asks_the_policy_too() -> None:
-    from accounts.kernel.places import Place
-    from accounts.kernel.proofs import Method, Proof
-    from accounts.sessions import services as sessions
-    from accounts.sessions.models import LoginSession
-    from accounts.signin.admission import Admission, NotAdmitted, admit_client
-    from accounts.signin.policy import AccountInactive
-
+    """For a session of a browser, and for a sign-in of a client."""
     place, proofs = Place("192.0.2.1", "curl/8"), (Proof.now(Method.PASSWORD),)
     alice, bob, mallory = (make_user(name) for name in ("alice", "bob", "mallory"))
     enrolled(bob)
     mallory.is_active = False
+    request = Client().get("/accounts/login/").wsgi_request
 
     for user, shown, error in (
         (alice, (), NotAdmitted),
         (bob, proofs, NotAdmitted),
         (mallory, proofs, AccountInactive),
     ):
+        with pytest.raises(error):
+            admit(request, Admission(user, shown))
         login = sessions.family(user, proofs, place, kind=LoginSession.Kind.API, scope="read")
         with pytest.raises(error):
             admit_client(Admission(user, shown), login, place)
+    assert "_auth_user_id" not in request.session
     assert not LoginSession.objects.exists()
 
 
 @pytest.mark.django_db
 def test_allauths_own_way_to_sign_in_stops_at_the_adapter() -> None:
-    from accounts.signin.admission import NotAdmitted
-
     request = Client().get("/accounts/login/").wsgi_request
 
     with pytest.raises(NotAdmitted):

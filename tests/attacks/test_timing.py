@@ -10,18 +10,10 @@ from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
+from accounts.passwords.hashers import Argon2id
 from tests.support.client import Client
 from tests.support.site import Site
-from tests.support.steps import (
-    LOGIN,
-    PASSWORD,
-    WRONG,
-    WRONG_CODE,
-    make_user,
-    outbox,
-    sign_up,
-    sql,
-)
+from tests.support.steps import LOGIN, PASSWORD, WRONG, WRONG_CODE, make_user, outbox, sign_up, sql
 
 PAIRS = 200
 MOST_MS = 5.0
@@ -68,6 +60,27 @@ def test_a_mail_to_nobody_costs_the_same_statements_as_one_to_a_member(
     assert any("accounts_outgoingmail" in statement for statement in costs[0])
     mailed = [mail.to for mail in outbox()[before:]]
     assert mailed == ["alice@example.org", "bob@example.org", "", "", ""]
+
+
+@pytest.mark.dear_hashes
+@pytest.mark.parametrize("address", ["{}", "{}@example.org"], ids=["name", "address"])
+def test_a_wrong_password_costs_the_same_hash_and_statements_whoever_it_is_tried_for(
+    people: list[str], monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    verify, hashes = Argon2id.verify, []
+
+    def counted(self: Any, password: str, encoded: str) -> bool:
+        hashes.append(encoded.split("$")[3])
+        return verify(self, password, encoded)
+
+    monkeypatch.setattr(Argon2id, "verify", counted)
+    costs = [
+        work(Browser(), LOGIN, {"login": address.format(name), "password": WRONG})
+        for name in people
+    ]
+
+    assert costs == [costs[0]] * len(people)
+    assert hashes == ["m=19456,t=2,p=1"] * len(people)
 
 
 def test_a_wrong_code_costs_the_same_statements_whoever_it_is_tried_for(people: list[str]) -> None:

@@ -1,6 +1,5 @@
 """Login sessions below the surface: which are listed, which are ended, which are kept."""
 
-import re
 from datetime import timedelta
 
 import pytest
@@ -93,24 +92,6 @@ def test_prune_deletes_what_is_long_over_and_keeps_what_lives(clock: Clock) -> N
     assert kept_after(hours=1) == ({lasting}, 1)
     assert live(alice) == [lasting]
     assert kept_after(days=30) == (set(), 0)
-
-
-def test_this_device_comes_first_then_by_last_use_and_the_stale_are_marked(clock: Clock) -> None:
-    alice = make_user("alice")
-    for agent in ("python-requests/2.32", "curl/8.14", "Wget/1.25"):
-        begin(alice, agent, is_remembered=True)
-        clock.advance(days=4)
-    here = signed_in(User.objects.get())
-
-    text = here.get(SESSIONS).text
-    shown = re.findall(r"<strong><bdi>(.+?)</bdi>(?: <span[^>]*>(.+?)</span>)?</strong>", text)
-
-    assert shown == [
-        ("Unknown program", "This device"),
-        ("Wget", ""),
-        ("curl", "Not used lately"),
-        ("Python Requests", "Not used lately"),
-    ]
 
 
 def test_ending_this_very_session_leads_to_the_sign_out() -> None:

@@ -1,6 +1,7 @@
 """A browser that is signed in, in process, through the one function that admits."""
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
@@ -36,3 +37,8 @@ def signed_in(user: "User", client: Client | None = None) -> Client:
     client.cookies.update(response.cookies)
     client.cookies["sessionid"] = request.session.session_key or ""
     return client
+
+
+def set_up(settings: Any, **changes: Any) -> None:
+    """Change the site's own settings, given the fixture ``settings``."""
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, **changes)

@@ -6,24 +6,30 @@ from typing import Any
 import pytest
 
 from accounts.kernel.errors import Later
+from accounts.throttle import shared
 from accounts.throttle.limits import Limit
 from accounts.throttle.services import spend, wait
 from tests.conftest import Clock
 from tests.support.client import together
+from tests.support.process import free_port
 
 SUBJECT = "somebody"
 TEN = Limit("test.ten", burst=10, refill=60)
 OTHER = Limit("test.other", burst=10, refill=60)
 
 
-@pytest.fixture(params=["database", pytest.param("redis", marks=pytest.mark.redis)])
-def store(request: pytest.FixtureRequest, settings: Any) -> str:
-    """Budgets in the database, or in a Redis."""
+@pytest.fixture(params=["database", "refused", pytest.param("redis", marks=pytest.mark.redis)])
+def store(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Budgets in the database, without asking Redis or since it refuses, or in a Redis."""
+    monkeypatch.setitem(shared._resting, "until", 0.0)
+    url = ""
     if request.param == "redis":
         redis = request.getfixturevalue("redis_server")
         redis.flush()
-        settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, redis_url=redis.url)
-    return str(request.param)
+        url = redis.url
+    elif request.param == "refused":
+        url = f"redis://127.0.0.1:{free_port()}/0"
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, redis_url=url)
 
 
 def allowed(limit: Limit, *subject: object) -> bool:
@@ -35,7 +41,7 @@ def allowed(limit: Limit, *subject: object) -> bool:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_at_once_exactly_the_burst_pass(store: str, clock: Clock) -> None:
+def test_of_many_at_once_exactly_the_burst_pass(store: None, clock: Clock) -> None:
     passed = together(24, lambda _: allowed(TEN, SUBJECT))
 
     assert sum(passed) == TEN.burst
@@ -43,7 +49,7 @@ def test_of_many_at_once_exactly_the_burst_pass(store: str, clock: Clock) -> Non
 
 @pytest.mark.django_db
 def test_one_act_comes_back_each_interval_and_never_more_than_the_burst(
-    store: str, clock: Clock
+    store: None, clock: Clock
 ) -> None:
     assert [allowed(TEN, SUBJECT) for _ in range(11)] == [True] * 10 + [False]
     assert wait(TEN, SUBJECT) == 60
@@ -55,7 +61,7 @@ def test_one_act_comes_back_each_interval_and_never_more_than_the_burst(
 
 @pytest.mark.django_db
 def test_a_refused_act_costs_nothing_and_subjects_and_limits_are_apart(
-    store: str, clock: Clock
+    store: None, clock: Clock
 ) -> None:
     for _ in range(100):
         allowed(TEN, SUBJECT)
@@ -68,7 +74,7 @@ def test_a_refused_act_costs_nothing_and_subjects_and_limits_are_apart(
 
 @pytest.mark.django_db
 def test_a_clock_that_steps_back_locks_nobody_out_for_longer_than_the_step(
-    store: str, clock: Clock
+    store: None, clock: Clock
 ) -> None:
     for _ in range(10):
         allowed(TEN, SUBJECT)
