@@ -30,16 +30,7 @@ def test_who_signs_in_while_all_slots_are_taken_is_told_when_to_come_back(client
 
     assert answer.status_code == 429
     assert int(answer["Retry-After"]) > 0
-
-
-@pytest.mark.django_db
-@pytest.mark.usefixtures("every_slot_taken")
-def test_other_pages_answer_while_all_slots_are_taken(client: Client) -> None:
-    assert client.get("/accounts/login/").status_code == 200
-
-
-def test_a_hash_costs_what_owasp_asks_at_least() -> None:
-    assert services.hash_password("a password").startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
+    assert client.get("/accounts/login/").status_code == 200, "other pages answer"
 
 
 def test_however_many_sign_in_as_few_threads_hash_as_there_are_cores() -> None:
