@@ -12,10 +12,8 @@ from playwright.sync_api import Page, expect
 
 from accounts.apikeys.models import APIKey
 from accounts.kernel import secrets
-from accounts.twofactor.models import RecoveryCodes
 from tests.attacks.key_steps import FORM, KEYS, NEW, on_page
 from tests.support.api import call, get_tokens
-from tests.support.second import RECOVERY_CODES, recovery_codes_on, turn_on, type_one_back
 from tests.support.signin import signed_in
 from tests.support.steps import (
     SIGNUP,
@@ -116,26 +114,6 @@ def test_2_3_an_api_key_is_shown_once_kept_as_a_digest_and_compared_in_constant_
         assert call("me/", token=key).status == 401, "nothing else compares them"
         assert compared == [(digest, digest)]
         compared.clear()
-
-
-@pytest.mark.django_db
-def test_2_3_recovery_codes_are_answered_no_store_and_kept_as_sealed_digests(
-    client: Client,
-) -> None:
-    signed_in(make_user("alice"), client)
-
-    page = client.get(turn_on(client).url)
-
-    codes = recovery_codes_on(page.text)
-    assert len({*codes}) == 10
-    assert "no-store" in page["Cache-Control"]
-    stored = str(RecoveryCodes.objects.values())
-    for code in codes:
-        assert code not in stored
-        assert code.replace("-", "") not in stored
-        assert sha256(code.encode()).hexdigest() not in stored
-    type_one_back(client)
-    assert codes[-1] not in client.get(RECOVERY_CODES).text
 
 
 @pytest.mark.browser

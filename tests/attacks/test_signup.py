@@ -11,7 +11,6 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.ops import owner
 from accounts.signup import services
 from accounts.throttle.limits import LOGIN_ACCOUNT, MAIL_SUBSCRIBER
 from accounts.users.models import PendingSignup, User, Username
@@ -239,34 +238,19 @@ def test_the_first_to_confirm_an_address_wins_and_the_others_die() -> None:
     assert not is_signed_in(other), "what was used is dead"
 
 
-def test_a_code_of_one_sign_up_does_not_fit_another() -> None:
-    _alice, mail = signed_up("alice")
-    mallory, _mail = signed_up("mallory")
+def test_a_code_of_one_sign_up_does_not_fit_another(clock: Clock) -> None:
+    """Nor its own one at the sixth try, or after fifteen minutes; its link has three days."""
+    (guessing, mail), (other, own) = signed_up("alice"), signed_up("mallory")
 
-    assert confirm(mallory, mail.code).status_code == 200
-    assert not User.objects.exists()
-
-
-def test_purposes_crossed_a_link_is_no_code_and_an_owners_link_no_confirmation() -> None:
-    browser, mail = signed_up("alice")
-    link = mail.action_url.rstrip("/").rpartition("/")[2]
-    owners = str(owner.new_link()).rstrip("/").rpartition("/")[2]
-
-    assert confirm(browser, link).status_code == 200
-    assert confirm(browser, link[:64]).status_code == 200
-    assert browser.post(f"{CONFIRM}{mail.code}/").status_code == 404
-    assert browser.post(f"{CONFIRM}{owners}/").status_code == 404
-    assert browser.get(f"/accounts/owner/{link}/").status_code == 404
-    assert not User.objects.exists()
-
-
-def test_the_sixth_try_of_a_code_fails_though_right() -> None:
-    browser, mail = signed_up("alice")
-
+    assert confirm(other, mail.code).status_code == 200
     for _ in range(5):
-        confirm(browser, WRONG_CODE)
-
-    assert confirm(browser, mail.code).status_code == 200
+        confirm(guessing, WRONG_CODE)
+    assert confirm(guessing, mail.code).status_code == 200
+    clock.advance(minutes=15)
+    assert confirm(other, own.code).status_code == 200
+    assert other.get(path_of(own.action_url)).status_code == 200
+    clock.advance(days=3)
+    assert other.post(path_of(own.action_url)).status_code == 404
     assert not User.objects.exists()
 
 
@@ -287,18 +271,6 @@ def test_a_newer_mail_and_a_corrected_address_replace_the_older_ones(clock: Cloc
     assert third.to == "right@example.org"
     assert confirm(browser, third.code)["Location"] == "/"
     assert User.objects.get().email == "right@example.org"
-
-
-def test_an_expired_code_and_an_expired_link_are_dead(clock: Clock) -> None:
-    browser, mail = signed_up("alice")
-
-    clock.advance(minutes=15)
-    assert confirm(browser, mail.code).status_code == 200
-    assert browser.get(path_of(mail.action_url)).status_code == 200
-    clock.advance(days=3)
-    assert browser.get(path_of(mail.action_url)).status_code == 404
-    assert browser.post(path_of(mail.action_url)).status_code == 404
-    assert not User.objects.exists()
 
 
 @pytest.mark.parametrize("pruned", [False, True])
