@@ -135,6 +135,7 @@ def test_taken_and_free_address_are_told_apart_neither_then_nor_later(clock: Clo
             page(other.get(CONFIRM)),
             page(sign_in(Client(), f"{case}@example.org", WRONG)),
             page(sign_up(Client(), f"{case}bob", "elsewhere@example.org")),
+            page(sign_up(Client(), f"{case}bob", f"{case}@example.org")),
             page(sign_up(Client(), f"{case}bob2", f"{case}@example.org")),
         ]
         stories.append(story)
@@ -167,15 +168,6 @@ def test_a_sign_up_costs_the_same_work_at_a_taken_and_a_free_address() -> None:
     assert kinds[0] == kinds[1]
 
 
-def test_using_a_name_again_tells_nothing_about_addresses() -> None:
-    make_user("alice")
-    for name, address in (("ALICE", "new@example.org"), ("alice", "alice@example.org")):
-        text = sign_up(Client(), name, address).content.decode()
-        assert "That username is taken" in text
-        assert "address belongs" not in text
-    assert outbox() == []
-
-
 def test_squatter_the_owners_click_brings_nothing_to_life_without_the_password() -> None:
     mallory, mail = signed_up("mallory", "alice@example.org")
     phone, link = Client(), path_of(mail.action_url)
@@ -206,14 +198,13 @@ def test_the_link_is_no_way_round_the_limit_on_guesses(clock: Clock) -> None:
     assert statuses == [200] * LOGIN_ACCOUNT.burst + [429]
 
 
-@pytest.mark.parametrize("method", ["get", "head"])
-def test_a_mail_scanner_that_opens_the_link_changes_nothing(method: str) -> None:
+def test_a_mail_scanner_that_opens_the_link_changes_nothing() -> None:
     browser, mail = signed_up("alice")
     link = path_of(mail.action_url)
 
     for client in (Client(), browser):
-        for _ in range(2):
-            assert getattr(client, method)(link).status_code == 200
+        for method in (client.get, client.head, client.get):
+            assert method(link).status_code == 200
 
     assert not User.objects.exists()
     assert browser.post(link)["Location"] == "/"
@@ -322,7 +313,8 @@ def test_a_code_proves_the_address_that_it_was_mailed_to_and_no_other() -> None:
 def test_asking_for_taken_names_does_not_use_up_a_strangers_mailbox() -> None:
     make_user("taken")
     for _ in range(MAIL_SUBSCRIBER.burst + 1):
-        assert sign_up(Client(), "taken", "alice@example.org").status_code == 200
+        assert "username is taken" in sign_up(Client(), "taken", "alice@example.org").text
+    assert outbox() == []
 
     assert sign_up(Client(), "alice").status_code == 302
 

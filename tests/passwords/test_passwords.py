@@ -1,7 +1,6 @@
 """Passwords: hashing is bounded, what attackers try first is refused, strength is told."""
 
 import hashlib
-import itertools
 import logging
 import operator
 import os
@@ -129,26 +128,19 @@ def test_the_copy_of_have_i_been_pwned_is_searched_exactly(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("content", [b"", b"\n", b"\x1f\x8b" + b"\xff" * 100_000, None])
-def test_a_copy_that_is_no_list_is_named_by_check_and_refuses_nobody(copy_of, content) -> None:
+def test_a_copy_that_is_no_list_is_named_by_check_and_refuses_nobody(
+    client: Client, copy_of, content: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
     copy_of(content)
 
     faults = [fault for fault in run_checks() if "PWNED_PASSWORDS_FILE" in fault.msg]
     assert len(faults) == 1
-    assert not is_compromised(GOOD)
+    data = {"username": "alice", "email": address_of("alice"), "password1": GOOD}
+    assert client.post(SIGNUP, data).status_code == 302
+    assert ("PWNED_PASSWORDS_FILE can't be read" in caplog.text) is (content is None)
+    assert GOOD not in caplog.text
     copy_of(_hash("known password 1") + b":3\r\n")
     assert run_checks() == [], "a good copy passes"
-
-
-@pytest.mark.django_db
-def test_a_copy_that_went_away_lets_people_sign_up_and_is_logged(
-    client: Client, copy_of, caplog: pytest.LogCaptureFixture
-) -> None:
-    copy_of(None)
-    data = {"username": "alice", "email": address_of("alice"), "password1": GOOD}
-
-    assert client.post(SIGNUP, data).status_code == 302
-    assert "PWNED_PASSWORDS_FILE can't be read" in caplog.text
-    assert GOOD not in caplog.text
 
 
 @pytest.mark.parametrize("word", [settings.AUTHSITE.site_name, settings.AUTHSITE.hostname])
@@ -169,7 +161,10 @@ def test_strangers_are_told_how_strong_and_what_to_do(client: Client) -> None:
     assert ask(client, GOOD) == {"score": 4, "label": "Very good.", "advice": ""}
     weak = ask(client, "gabrielagabriela7")
     assert (weak["score"] < 3, weak["label"]) == (True, "Easy to guess.")
-    assert weak["advice"].endswith("Add another word or two, uncommon ones.")
+    more = "Add another word or two, uncommon ones."
+    assert weak["advice"] == f"Repeating something helps little. {more}"
+    near = "It is close to one that attackers try first. Writing 4 for a, or 0 for o, helps little."
+    assert ask(client, "p4ssw0rdteapot")["advice"] == f"{near} {more}"
     # What the form refuses scores nothing.
     short = ask(client, "xK9#pQ2!vB7")
     assert (short["score"], short["advice"]) == (0, "Use at least 12 characters.")
@@ -211,21 +206,6 @@ def test_only_one_is_measured_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None
         measure(GOOD)
 
     assert measure(GOOD).score == 4
-
-
-def test_every_advice_is_in_our_own_words() -> None:
-    ours = {str(text) for _, text in (*strength.WARNINGS, *strength.SUGGESTIONS)}
-    ours |= {"Add another word or two, uncommon ones."}
-    pieces = ("abc", "1990", "qwerty", "AAAA", "p4ssw0rd", "drowssap", "Maria", "Smith", "teapot")
-    advices = {measure("".join(three)).advice for three in itertools.product(pieces, repeat=3)}
-    heard = {f"{part}." for advice in advices for part in advice.rstrip(".").split(". ") if part}
-
-    assert heard <= ours | {
-        "It is one that attackers try first.",
-        "Choose another one.",
-        "Use at least 12 characters.",
-    }
-    assert len(heard) >= 8
 
 
 @pytest.mark.django_db
