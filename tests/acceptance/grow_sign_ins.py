@@ -1,6 +1,5 @@
-"""Run in a site's own shell: what a refresh and a look-up cost as sign-ins grow. It prints that."""
+"""Run in a site's own shell: what a refresh and a look-up do as sign-ins grow. It prints that."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,6 @@ from accounts.sessions.models import LoginSession
 from accounts.tokens import families, refresh
 from accounts.users.models import User
 
-RUNS = 50
 API = LoginSession.Kind.API
 PLACE = Place("192.0.2.1", "curl/8")
 EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN"}[connection.vendor]
@@ -53,20 +51,8 @@ def grow(login: sessions.LoginSession, to: int) -> None:
         cursor.execute("ANALYZE")
 
 
-def measure(login: sessions.LoginSession, token: str) -> str:
-    """Print what a refresh with ``token`` and those after it cost; the last of them."""
-    begun = time.perf_counter()
-    for _ in range(RUNS):
-        _, token = families.rotate(token, PLACE, API)
-    rotated = time.perf_counter()
-    for _ in range(RUNS):
-        assert families.find(login.pk, login.user_id)
-    found = time.perf_counter()
-    print(
-        f"{connection.vendor}: {sessions.LoginSession.objects.count()} sign-ins, "
-        f"{(rotated - begun) / RUNS * 1000:.2f} ms a refresh, "
-        f"{(found - rotated) / RUNS * 1000:.2f} ms a look-up"
-    )
+def explain(login: sessions.LoginSession, token: str) -> str:
+    """Print what a refresh with ``token`` and a look-up do; the token after it."""
     rotate = statements_of(lambda: families.rotate(token, PLACE, API))
     find = statements_of(lambda: families.find(login.pk, login.user_id))
     print("STATEMENTS", len(rotate), len(find))
@@ -88,7 +74,7 @@ def main() -> None:
     login.save(force_insert=True)
     for number in (1_000, 100_000):
         grow(login, number)
-        token = measure(login, token)
+        token = explain(login, token)
 
 
 main()

@@ -1,7 +1,7 @@
 """What is typed: twins, control characters, megabytes, and forms that no browser sends."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote_from_bytes, urlencode
 
@@ -9,6 +9,8 @@ import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.test import Client
 
+from accounts.ops import owner
+from accounts.users.models import Address, PendingSignup, User, Username
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
@@ -27,26 +29,21 @@ FORM = "application/x-www-form-urlencoded"
 LONG_ADDRESS = f"{'a' * 64}@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 57}"
 
 
-@pytest.mark.parametrize(
-    "twin", ["MIKE", "\uff4d\uff49\uff4b\uff45", "mi\u212ae", "MI\u212aE", "m\U0001d422ke"]
-)
+@pytest.mark.parametrize("twin", ["\uff4d\uff49\uff4b\uff45", "MI\u212aE"])
 def test_cve_2019_19844_a_twin_of_a_name_is_that_name(twin: str) -> None:
     make_user("mike")
 
-    assert sign_up(Client(), twin, "mallory@example.org").status_code == 200
+    assert "username is taken" in sign_up(Client(), twin, "mallory@example.org").text
     assert sign_in(Client(), twin).status_code == 302
     assert [mail.to for mail in outbox()] == ["mike@example.org"], "of a new browser, no more"
 
 
 @pytest.mark.parametrize(
     "twin",
-    ["m\u0131ke@example.org", "mi\u212ae@example.org", "\uff4dike@example.org",
-     "mike@exampl\uff25.org", "MIKE@EXAMPLE.ORG", "mike@exampl\u0435.org",
-     "mike@examp\u0131e.org", "mike@example\u3002org"],
+    ["m\u0131ke@example.org", "\uff4dike@example.org", "MIKE@EXAMPLE.ORG",
+     "mike@exampl\u0435.org", "mike@example\u3002org"],
 )  # fmt: skip
 def test_cve_2019_19844_no_mail_for_an_account_goes_to_an_address_as_typed(twin: str) -> None:
-    from accounts.users.models import PendingSignup
-
     make_user("mike")
 
     sign_up(Client(), "mallory", twin)
@@ -61,30 +58,26 @@ def test_cve_2019_19844_no_mail_for_an_account_goes_to_an_address_as_typed(twin:
 def test_305_character_address_is_refused_and_not_cut() -> None:
     assert len(LONG_ADDRESS) == 305
 
-    answer = sign_up(Client(), "alice", LONG_ADDRESS)
-
-    assert answer.status_code == 200
+    assert sign_up(Client(), "alice", LONG_ADDRESS).status_code == 200
     assert outbox() == []
 
 
-@pytest.mark.parametrize("field", ["username", "email", "password1"])
 @pytest.mark.parametrize(
-    "poison", ["\r\nBcc: mallory@example.org", "\n", "\0", "\u202e", "\x1b[2J"]
-)
+    "field, poison",
+    [("username", "\r\nBcc: x@example.org"), ("email", "\r\nBcc: x@example.org"),
+     ("username", "\0"), ("email", "\u202e"), ("password1", "\0"), ("password1", "\x1b[2J")],
+)  # fmt: skip
 def test_control_characters_in_any_field_make_nothing(field: str, poison: str) -> None:
-    from accounts.users.models import PendingSignup
-
     fields = {"username": "alice", "email": "alice@example.org", "password1": PASSWORD}
     fields[field] = f"{fields[field][:3]}{poison}{fields[field][3:]}"
 
     answer = Client().post(SIGNUP, fields)
 
     # A password may hold any character but NUL and halves of characters.
-    allowed = field == "password1" and poison != "\0"
+    allowed = poison == "\x1b[2J"
     assert answer.status_code == (302 if allowed else 200)
     assert PendingSignup.objects.exists() == allowed
-    for mail in outbox():
-        assert "Bcc" not in mail.email("id").message().as_string()
+    assert len(outbox()) == allowed
 
 
 @pytest.mark.parametrize("field", ["username", "email", "password1", "next"])
@@ -126,8 +119,8 @@ def bodies(fields: dict[str, str]) -> Iterator[tuple[str, bytes]]:
             "multipart/form-data; boundary=x",
             multipart(rest) + multipart({field: "x"}, file=True),
         )
-        for value in (b"\xed\xa0\x80", b"\xff\xfe", b"\0", b"\r\n", b"a" * 900_000, b"\xc0\xaf",
-                      "\ufdfa".encode() * 20_000, b"%00", b"{{ 7*7 }}", b"../../etc"):  # fmt: skip
+        long = (b"a" * 900_000, "\ufdfa".encode() * 20_000)
+        for value in (b"\xed\xa0\x80", b"\xff\xfe", b"\0", b"\xc0\xaf", *long):
             yield FORM, urlencode(rest).encode() + f"&{field}={quote_from_bytes(value)}".encode()
 
 
@@ -140,57 +133,25 @@ def multipart(fields: dict[str, str], *, file: bool = False) -> bytes:
     return "".join(parts).encode() + b"--x--\r\n"
 
 
-def at_login() -> tuple[Client, str, dict[str, str]]:
-    return Client(), LOGIN, {"login": "alice", "password": PASSWORD, "remember": "on", "next": "/"}
-
-
-def at_signup() -> tuple[Client, str, dict[str, str]]:
-    fields = {"username": "bob", "email": "bob@example.org", "password1": "too short", "next": "/"}
-    return Client(), SIGNUP, fields
-
-
-def at_confirm() -> tuple[Client, str, dict[str, str]]:
-    browser = Client()
-    sign_up(browser, "carol")
-    return browser, CONFIRM, {"code": "ABCDEFGH"}
-
-
-def at_correct() -> tuple[Client, str, dict[str, str]]:
-    browser = Client()
-    sign_up(browser, "carol")
-    return browser, CONFIRM, {"correct": "1", "email": "not an address"}
-
-
-def at_link() -> tuple[Client, str, dict[str, str]]:
-    sign_up(Client(), "carol")
-    return Client(), path_of(outbox()[-1].action_url), {"password": "wrong"}
-
-
-def at_owner() -> tuple[Client, str, dict[str, str]]:
-    from accounts.ops import owner
-
-    fields = {"username": "bob", "email": "bob@example.org", "password1": "too short"}
-    return Client(), path_of(str(owner.new_link())), fields
-
-
-def at_logout() -> tuple[Client, str, dict[str, str]]:
-    browser = Client()
-    sign_in(browser, "alice")
-    return browser, "/accounts/logout/", {"next": "/"}
-
-
-@pytest.mark.parametrize(
-    "form", [at_login, at_signup, at_confirm, at_correct, at_link, at_owner, at_logout]
-)
+@pytest.mark.parametrize("form", ["login", "signup", "confirm", "correct", "link", "owner"])
 def test_no_body_that_a_form_is_sent_is_a_fault_or_half_makes_anything(
-    form: Callable[[], tuple[Client, str, dict[str, str]]], settings: Any
+    form: str, settings: Any
 ) -> None:
-    from accounts.users.models import Address, PendingSignup, User, Username
-
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, limits_scale=1000)
     make_user("alice")
-    browser, path, fields = form()
-    browser.raise_request_exception = False
+    waiting, browser = (Client(raise_request_exception=False) for _ in range(2))
+    sign_up(waiting, "carol")
+    link, new_owner = path_of(outbox()[-1].action_url), path_of(str(owner.new_link()))
+    who = {"login": "alice", "password": PASSWORD, "remember": "on", "next": "/"}
+    new = {"username": "bob", "email": "bob@example.org", "password1": "too short"}
+    browser, path, fields = {
+        "login": (browser, LOGIN, who),
+        "signup": (browser, SIGNUP, {**new, "next": "/"}),
+        "confirm": (waiting, CONFIRM, {"code": "ABCDEFGH"}),
+        "correct": (waiting, CONFIRM, {"correct": "1", "email": "not an address"}),
+        "link": (browser, link, {"password": "wrong"}),
+        "owner": (browser, new_owner, new),
+    }[form]
     tables = (Address, PendingSignup, User, Username)
     before = [table.objects.count() for table in tables]
 

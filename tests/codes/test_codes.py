@@ -4,57 +4,55 @@ from datetime import timedelta
 
 import pytest
 
+from accounts.codes import services as codes
+from accounts.codes.models import Code
+from accounts.kernel.forms import CodeField
 from tests.conftest import Clock
 from tests.support.client import together
 
 AT_ONCE = 8
+PURPOSE = codes.Purpose("test", life=timedelta(minutes=15))
+
+
+@pytest.mark.parametrize("typed", ["abcd2345", "A-B-CD23 45", "abcd\u00a02345", "  ABCD2345\n"])
+def test_a_code_is_taken_in_any_case_and_spacing(typed: str) -> None:
+    assert CodeField().clean(typed) == "ABCD2345"
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_eight_tries_at_once_five_are_looked_at() -> None:
-    from accounts.codes import services as codes
+    code = codes.issue_code(PURPOSE, 1)
 
-    purpose = codes.Purpose("test")
-    code = codes.issue_code(purpose, 1)
-
-    assert sum(together(AT_ONCE, lambda _: codes.try_code(purpose, 1, code))) == 5
-    assert not codes.try_code(purpose, 1, code)
+    assert sum(together(AT_ONCE, lambda _: codes.try_code(PURPOSE, 1, code))) == 5
+    assert not codes.try_code(PURPOSE, 1, code)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_eight_that_spend_a_secret_at_once_one_is_told_yes() -> None:
-    from accounts.codes import services as codes
+    link = codes.issue_link(PURPOSE, 1)
 
-    purpose = codes.Purpose("test")
-    link = codes.issue_link(purpose, 1)
-
-    assert sum(together(AT_ONCE, lambda _: codes.spend(purpose, 1, link))) == 1
-    assert codes.subject_of(purpose, link) is None
+    assert sum(together(AT_ONCE, lambda _: codes.spend(PURPOSE, 1, link))) == 1
+    assert codes.subject_of(PURPOSE, link) is None
 
 
 @pytest.mark.django_db
 def test_a_secret_is_good_for_its_own_purpose_and_subject_only() -> None:
-    from accounts.codes import services as codes
-
-    purpose, other = codes.Purpose("test"), codes.Purpose("other")
-    code, link = codes.issue_code(purpose, 1), codes.issue_link(other, 1)
+    other = codes.Purpose("other")
+    code, link = codes.issue_code(PURPOSE, 1), codes.issue_link(other, 1)
 
     assert not codes.try_code(other, 1, code)
-    assert not codes.try_code(purpose, 2, code)
-    assert not codes.try_code(purpose, 1, link)
+    assert not codes.try_code(PURPOSE, 2, code)
+    assert not codes.try_code(PURPOSE, 1, link)
     assert not codes.spend(other, 1, code)
-    assert not codes.spend(purpose, 2, code)
-    assert codes.subject_of(purpose, link) is None
-    assert codes.try_code(purpose, 1, code)
+    assert not codes.spend(PURPOSE, 2, code)
+    assert codes.subject_of(PURPOSE, link) is None
+    assert codes.try_code(PURPOSE, 1, code)
     assert codes.subject_of(other, link) == "1"
 
 
 @pytest.mark.django_db
 def test_a_digest_moved_to_another_purpose_in_the_database_does_not_fit_there() -> None:
-    from accounts.codes import services as codes
-    from accounts.codes.models import Code
-
-    code = codes.issue_code(codes.Purpose("test"), 1)
+    code = codes.issue_code(PURPOSE, 1)
     Code.objects.update(purpose="other")
 
     assert not codes.try_code(codes.Purpose("other"), 1, code)
@@ -62,16 +60,13 @@ def test_a_digest_moved_to_another_purpose_in_the_database_does_not_fit_there() 
 
 @pytest.mark.django_db
 def test_a_secret_ends_by_the_clock_by_a_newer_one_and_by_withdrawal(clock: Clock) -> None:
-    from accounts.codes import services as codes
-
-    purpose = codes.Purpose("test", life=timedelta(minutes=15))
-    old, new = (codes.issue_code(purpose, 1) for _ in range(2))
-    assert not codes.try_code(purpose, 1, old)
+    old, new = (codes.issue_code(PURPOSE, 1) for _ in range(2))
+    assert not codes.try_code(PURPOSE, 1, old)
     clock.advance(minutes=15, seconds=-1)
-    assert codes.try_code(purpose, 1, new)
+    assert codes.try_code(PURPOSE, 1, new)
     clock.advance(seconds=1)
-    assert not codes.try_code(purpose, 1, new)
-    assert not codes.spend(purpose, 1, new)
-    third = codes.issue_code(purpose, 1)
-    codes.withdraw(purpose, 1)
-    assert not codes.try_code(purpose, 1, third)
+    assert not codes.try_code(PURPOSE, 1, new)
+    assert not codes.spend(PURPOSE, 1, new)
+    third = codes.issue_code(PURPOSE, 1)
+    codes.withdraw(PURPOSE, 1)
+    assert not codes.try_code(PURPOSE, 1, third)

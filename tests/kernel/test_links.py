@@ -9,7 +9,8 @@ from accounts.kernel.links import safe_next
     "evil",
     ["//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "/\t/evil.example",
      "https:evil.example", "http://evil.example", "javascript:alert(1)", "data:text/html,x", "evil",
-     "/\r\nSet-Cookie: a=b", "/\0", "/\u2028", "/\ud800", "", "/" + "a" * 2000, " //evil.example"],
+     "HTTPS://evil.example/", "/\r\nSet-Cookie: a=b", "/\0", "/\x1f/evil.example", "/\u2028",
+     "/\ud800", "", "/" + "a" * 2000, " //evil.example", "\t//evil.example"],
 )  # fmt: skip
 def test_a_next_that_leaves_the_site_is_no_next(evil: str) -> None:
     assert safe_next(evil) == ""

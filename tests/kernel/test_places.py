@@ -6,49 +6,25 @@ from accounts.kernel.places import Place
 
 WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
-LINUX, WINDOWS, MAC, CHROMEOS, ANDROID, IPHONE, IPAD = (
-    f"Mozilla/5.0 ({system})"
-    for system in (
-        "X11; Linux x86_64",
-        "Windows NT 10.0; Win64; x64",
-        "Macintosh; Intel Mac OS X 10_15_7",
-        "X11; CrOS x86_64 14541.0.0",
-        "Linux; Android 10; K",
-        "iPhone; CPU iPhone OS 18_6 like Mac OS X",
-        "iPad; CPU OS 18_6 like Mac OS X",
-    )
-)
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X)"
+MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"
+CHROMEOS = "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0)"
 AGENTS = {
-    f"{LINUX} {BLINK} Chrome/140.0.0.0 Safari/537.36": "Chrome on Linux",
-    f"{CHROMEOS} {BLINK} Chrome/140.0.0.0 Safari/537.36": "Chrome on ChromeOS",
-    f"{ANDROID} {BLINK} Chrome/140.0.0.0 Mobile Safari/537.36": "Chrome on Android",
+    f"{MAC} {BLINK} HeadlessChrome/140.0.0.0 Safari/537.36": "Chrome on macOS",
+    f"{CHROMEOS} {BLINK} Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0": "Edge on ChromeOS",
     f"{IPHONE} {WEBKIT} CriOS/140.0.7339.39 Mobile/15E148 Safari/604.1": "Chrome on iPhone",
-    f"{LINUX} {BLINK} HeadlessChrome/140.0.0.0 Safari/537.36": "Chrome on Linux",
-    f"{WINDOWS} {BLINK} Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0": "Edge on Windows",
-    f"{WINDOWS} {BLINK} Chrome/140.0.0.0 Safari/537.36 OPR/125.0.0.0": "Opera on Windows",
-    f"{WINDOWS[:-1]}; rv:142.0) Gecko/20100101 Firefox/142.0": "Firefox on Windows",
-    f"{IPHONE} {WEBKIT} FxiOS/142.0 Mobile/15E148 Safari/605.1.15": "Firefox on iPhone",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0": "Firefox on Linux",
     f"{MAC} {WEBKIT} Version/18.6 Safari/605.1.15": "Safari on macOS",
-    f"{IPHONE} {WEBKIT} Version/18.6 Mobile/15E148 Safari/604.1": "Safari on iPhone",
-    f"{IPAD} {WEBKIT} Version/18.6 Mobile/15E148 Safari/604.1": "Safari on iPad",
-    f"{ANDROID} {BLINK} SamsungBrowser/28.0 Chrome/130.0.0.0 Mobile Safari/537.36": (
-        "Samsung Internet on Android"
-    ),
     "curl/8.14.1": "curl",
     "": "Unknown program",
-    "x" * 300: "Unknown program",
     "See <b>evil.example</b>:/1 CFNetwork/1 Darwin/2": "Unknown program",
 }
 
 
 @pytest.mark.parametrize("agent, words", AGENTS.items(), ids=AGENTS.values())
-def test_a_device_is_told_in_words(agent: str, words: str) -> None:
-    assert str(Place("192.0.2.1", agent).device) == words
-
-
-@pytest.mark.parametrize("agent", [agent for agent in AGENTS if "140.0" in agent or "142" in agent])
-def test_a_new_version_is_the_same_device(agent: str) -> None:
+def test_a_device_is_told_in_words_and_a_new_version_is_the_same(agent: str, words: str) -> None:
+    device = Place("192.0.2.1", agent).device
     newer = agent.replace("140.0", "151.2").replace("142.0", "151.0").replace("10_15", "26_1")
 
-    assert newer != agent
-    assert Place("192.0.2.1", newer).device == Place("192.0.2.2", agent).device
+    assert str(device) == words
+    assert Place("192.0.2.2", newer).device == device

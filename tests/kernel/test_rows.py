@@ -29,33 +29,26 @@ def stored(row):
     return [(f.attname, type(getattr(row, f.attname)), getattr(row, f.attname))
             for f in row._meta.concrete_fields]
 
-def raw(model, pk, alias):
-    columns = Columns(model, alias)
-    table = f"{model._meta.db_table} {alias}".strip()
-    key = f'{alias}."id"' if alias else '"id"'
+def raw(row, alias=""):
+    columns, meta = Columns(type(row), alias), row._meta
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {columns.sql} FROM {table} WHERE {key} = %s",
-                       [parameter(model._meta.pk, pk)])
-        (row,) = cursor.fetchall()
-    assert len(row) == len(columns) == len(model._meta.concrete_fields)
-    return columns.instance(row)
+        cursor.execute(f"SELECT {columns.sql} FROM {meta.db_table} {alias} WHERE id = %s",
+                       [parameter(meta.pk, row.pk)])
+        (read,) = cursor.fetchall()
+    assert len(read) == len(columns)
+    return columns.instance(read)
 
-for alias in ("", "s"):
-    for row in (user, full, bare):
-        read, expected = raw(type(row), row.pk, alias), type(row).objects.get(pk=row.pk)
-        assert stored(read) == stored(expected), (stored(read), stored(expected))
-        assert read == expected and not read._state.adding and read._state.db == "default"
+for row in (user, full, bare):
+    read, expected = raw(row), type(row).objects.get(pk=row.pk)
+    assert stored(read) == stored(raw(row, "s")) == stored(expected), (stored(read), row)
+    assert read == expected and not read._state.adding and read._state.db == "default"
 
-read = raw(LoginSession, full.pk, "s")
-read.scope = "read"
-read.save()
-assert LoginSession.objects.get(pk=full.pk).scope == "read"
 with connection.cursor() as cursor:
     cursor.execute(
         "SELECT count(*) FROM accounts_loginsession WHERE idle_at >= %s AND ends_at > %s",
         [parameter(LoginSession._meta.get_field("idle_at"), now)] * 2,
     )
-    print("VENDOR", connection.vendor, "MATCHING", cursor.fetchone()[0])
+    print(connection.vendor, cursor.fetchone()[0])
 """
 
 
@@ -68,5 +61,4 @@ def test_a_raw_row_is_what_django_reads_value_and_type_alike(
 
     says = site.manage("shell", "--no-imports", "-c", SCRIPT)
 
-    assert says.split()[:2] == ["VENDOR", {"sqlite": "sqlite", "postgres": "postgresql"}[kind]]
-    assert says.split()[2:] == ["MATCHING", "1"]
+    assert says.split() == [{"sqlite": "sqlite", "postgres": "postgresql"}[kind], "1"]

@@ -9,7 +9,8 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from accounts.kernel.text import fold
-from accounts.users import addresses, names
+from accounts.users import addresses, names, services
+from accounts.users.models import Address, Username
 from tests.support.steps import make_user
 
 CYRILLIC_A, GREEK_O = "\u0430", "\u03bf"
@@ -47,17 +48,9 @@ def test_a_name_that_could_pose_as_something_else_is_none(bad: str) -> None:
 
 @pytest.mark.parametrize(
     "good",
-    [
-        "a",
-        "a" * 30,
-        "bob_2.x-y",
-        "\u0431\u043e\u0431",
-        "\xe9ric",
-        "\u674e",
-        "\u0928\u092e\u0938\u094d\u0924\u0947",
-        "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35",
-    ],
-)
+    ["a", "a" * 30, "bob_2.x-y", "\u0431\u043e\u0431", "\xe9ric", "\u674e",
+     "\u0928\u092e\u0938\u094d\u0924\u0947", "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35"],
+)  # fmt: skip
 def test_an_ordinary_name_of_one_alphabet_is_kept(good: str) -> None:
     assert names.clean(good) == good
 
@@ -77,8 +70,6 @@ def test_an_address_that_no_mail_reaches_as_typed_is_none(bad: str) -> None:
 
 @pytest.mark.django_db
 def test_the_database_itself_refuses_a_second_holder_of_an_address_or_a_name() -> None:
-    from accounts.users.models import Address, Username
-
     alice = make_user("alice")
 
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -89,8 +80,6 @@ def test_the_database_itself_refuses_a_second_holder_of_an_address_or_a_name() -
 
 @pytest.mark.django_db
 def test_an_address_has_one_user_in_whatever_writing() -> None:
-    from accounts.users import services
-
     make_user("alice")
     bob = make_user("bob")
 
@@ -117,18 +106,12 @@ def test_a_name_is_suggested_by_what_is_left_of_how_somebody_is_called(
 
 @pytest.mark.django_db
 def test_a_name_that_is_taken_in_whatever_writing_is_held_with_a_number() -> None:
-    from accounts.users import services
-
     held = [services.hold_like(name) for name in ("alice", "ALICE", "\uff41lice", "bob-2", "bob")]
     assert held == ["alice", "ALICE-2", "\uff41lice-3", "bob-2", "bob"]
 
-
-@pytest.mark.django_db
-def test_when_all_numbers_are_taken_a_name_gets_six_digits_by_chance_and_still_fits() -> None:
-    from accounts.users import services
-
+    # When all numbers are taken it gets six digits by chance, and still fits.
     longest = names.suggest("a" * 200)
-    held = {services.hold_like(longest) for _ in range(12)}
-    assert len(held) == 12
+    held = [services.hold_like(longest) for _ in range(12)]
+    assert len(set(held)) == 12
     assert sum(bool(re.fullmatch("a{23}-[0-9]{6}", name)) for name in held) == 3
     assert all(names.clean(name) == name for name in held)

@@ -1,0 +1,252 @@
+"""Passwords: hashing is bounded, what attackers try first is refused, strength is told."""
+
+import hashlib
+import logging
+import operator
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.checks import run_checks
+from django.core.exceptions import ValidationError
+from django.test import Client
+from playwright.sync_api import expect
+
+from accounts.passwords import hashers, lists, services, strength
+from accounts.passwords.services import hash_password, is_compromised
+from accounts.passwords.strength import measure
+from accounts.users.models import User
+from accounts.users.services import create_administrator
+from tests.support.browser import OpenPage, axe
+from tests.support.client import together
+from tests.support.signin import signed_in
+from tests.support.site import Site
+from tests.support.steps import SIGNUP, address_of
+
+URL = "/accounts/password/strength/"
+GOOD = "three teapots on a train"
+# Each symbol stands for two letters or more, so that there are many readings to go through.
+WORST = ("4@8({[<369&#!1/|0$5+7%2" * 4)[:72]
+
+
+@pytest.fixture
+def every_slot_taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(hashers, "WAIT_SECONDS", 0.01)
+    with ExitStack() as taken:
+        while hashers._slots.acquire(blocking=False):
+            taken.callback(hashers._slots.release)
+        yield
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("every_slot_taken")
+def test_who_signs_in_while_all_slots_are_taken_is_told_when_to_come_back(client: Client) -> None:
+    answer = client.post("/accounts/login/", {"login": "alice", "password": "whatever it is"})
+
+    assert answer.status_code == 429
+    assert int(answer["Retry-After"]) > 0
+    assert client.get("/accounts/login/").status_code == 200, "other pages answer"
+
+
+def test_however_many_sign_in_as_few_threads_hash_as_there_are_cores() -> None:
+    """Each of them keeps its 19 MiB: sixteen would be 300."""
+    hashed_in = together(16, lambda _n: hashers.in_slot(threading.get_ident))
+
+    assert len(set(hashed_in)) <= (os.cpu_count() or 1)
+    assert threading.get_ident() not in hashed_in
+
+
+def test_a_slot_comes_back_also_after_a_failure() -> None:
+    for _ in range(20):
+        with pytest.raises(ValueError, match="at most"):
+            services.hash_password("x" * 1025)
+
+    assert services.verify("a password", services.hash_password("a password"))
+
+
+def test_a_password_is_the_same_from_every_keyboard() -> None:
+    composed, decomposed = "caf\u00e9 au lait, please", "cafe\u0301 au lait, please"
+
+    assert services.verify(decomposed, services.hash_password(composed))
+
+
+def _hash(password: str) -> bytes:
+    return hashlib.sha1(password.encode(), usedforsecurity=False).hexdigest().upper().encode()
+
+
+@pytest.fixture
+def copy_of(tmp_path: Path, settings):
+    def make(content: bytes | None) -> Path:
+        path = tmp_path / "pwned.txt"
+        if content is not None:
+            path.write_bytes(content)
+        settings.AUTHSITE = replace(settings.AUTHSITE, pwned_passwords_file=str(path))
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("known", ["password1234", "PassWord1234"])
+def test_what_attackers_try_first_is_refused_in_any_case(known: str) -> None:
+    with pytest.raises(ValidationError, match="attackers try first"):
+        validate_password(known, User(username="alice"))
+
+
+def test_the_list_is_whole_sorted_and_not_loaded() -> None:
+    data = lists.COMMON.read_bytes()
+    size = lists.RECORD_BYTES
+    records = [data[at : at + size] for at in range(0, len(data), size)]
+
+    assert len(records) == 1_436_782
+    assert all(map(operator.lt, records, records[1:]))
+    assert not is_compromised(GOOD)
+    assert isinstance(lists._common(), lists.mmap.mmap)
+
+
+@pytest.mark.parametrize("end, last_end", [(b"\n", b""), (b"\r\n", b"\r\n")])
+def test_the_copy_of_have_i_been_pwned_is_searched_exactly(
+    copy_of, end: bytes, last_end: bytes
+) -> None:
+    members = [f"known password {n}" for n in range(500)]
+    lines = sorted(b"%s:%d" % (_hash(p), 10 ** (n % 8)) for n, p in enumerate(members))
+    copy_of(end.join(lines) + last_end)
+
+    assert all(map(is_compromised, members))
+    assert not any(is_compromised(f"unknown password {n}") for n in range(500))
+    # What is on a list is compared as it is hashed: composed.
+    copy_of(_hash("caf\u00e9 au lait, please") + b":1" + end)
+    assert is_compromised("cafe\u0301 au lait, please")
+    assert not is_compromised("Known password 1")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("content", [b"", b"\n", b"\x1f\x8b" + b"\xff" * 100_000, None])
+def test_a_copy_that_is_no_list_is_named_by_check_and_refuses_nobody(
+    client: Client, copy_of, content: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy_of(content)
+
+    faults = [fault for fault in run_checks() if "PWNED_PASSWORDS_FILE" in fault.msg]
+    assert len(faults) == 1
+    data = {"username": "alice", "email": address_of("alice"), "password1": GOOD}
+    assert client.post(SIGNUP, data).status_code == 302
+    assert ("PWNED_PASSWORDS_FILE can't be read" in caplog.text) is (content is None)
+    assert GOOD not in caplog.text
+    copy_of(_hash("known password 1") + b":3\r\n")
+    assert run_checks() == [], "a good copy passes"
+
+
+@pytest.mark.parametrize("word", [settings.AUTHSITE.site_name, settings.AUTHSITE.hostname])
+def test_the_sites_own_name_makes_no_password(word: str) -> None:
+    for password in (f"{word.upper()}-2026", f"{word}{word}", f"12{word}34!"):
+        with pytest.raises(ValidationError, match="name of this site"):
+            validate_password(password, User(username="alice"))
+
+    validate_password(f"{word} {GOOD}", User(username="alice"))
+
+
+def ask(client: Client, password: str, **more: object) -> dict:
+    return client.post(URL, {"password": password, **more}).json()
+
+
+@pytest.mark.django_db
+def test_strangers_are_told_how_strong_and_what_to_do(client: Client) -> None:
+    assert ask(client, GOOD) == {"score": 4, "label": "Very good.", "advice": ""}
+    weak = ask(client, "gabrielagabriela7")
+    assert (weak["score"] < 3, weak["label"]) == (True, "Easy to guess.")
+    more = "Add another word or two, uncommon ones."
+    assert weak["advice"] == f"Repeating something helps little. {more}"
+    near = "It is close to one that attackers try first. Writing 4 for a, or 0 for o, helps little."
+    assert ask(client, "p4ssw0rdteapot")["advice"] == f"{near} {more}"
+    # What the form refuses scores nothing.
+    short = ask(client, "xK9#pQ2!vB7")
+    assert (short["score"], short["advice"]) == (0, "Use at least 12 characters.")
+    assert "attackers try first" in ask(client, "PassWord1234")["advice"]
+    # A person's own words make it weaker.
+    words = ["other", "Mallory.Fzwq@example.org"]
+    without, told = (ask(client, "malloryfzwq.7781", word=own)["score"] for own in ([], words))
+    assert told < without
+
+
+@pytest.mark.django_db
+def test_it_is_never_logged_and_needs_a_csrf_token(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    assert ask(Client(), GOOD)["score"] == 4
+    assert Client(enforce_csrf_checks=True).post(URL, {"password": GOOD}).status_code == 403
+    assert Client().get(URL).status_code == 405
+    assert GOOD not in caplog.text
+
+
+@pytest.mark.django_db
+def test_only_so_many_are_measured_for_one_subscriber(client: Client) -> None:
+    answers = [client.post(URL, {"password": "short"}).status_code for _ in range(22)]
+
+    assert answers[:20] == [200] * 20
+    assert answers[-1] == 429
+
+
+def test_only_the_first_72_characters_are_measured_and_they_take_no_second() -> None:
+    begun = time.process_time()
+    assert measure(WORST + WORST * 1000).score == 4
+    assert time.process_time() - begun < 2
+
+
+def test_only_one_is_measured_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strength, "WAIT_SECONDS", 0.01)
+
+    with strength._measuring, pytest.raises(strength.Busy):
+        measure(GOOD)
+
+    assert measure(GOOD).score == 4
+
+
+@pytest.mark.django_db
+def test_only_pages_with_a_meter_may_ask_by_script(client: Client) -> None:
+    assert "connect-src" not in client.get("/accounts/login/")["Content-Security-Policy"]
+    assert "connect-src 'self'" in client.get(SIGNUP)["Content-Security-Policy"]
+    signed_in(create_administrator("carol", "carol@example.org", hash_password(GOOD)), client)
+
+    answer = client.get("/accounts/password/change/")
+
+    assert '<div class="strength" hidden data-strength=' in answer.text, "until scripts show it"
+    assert "connect-src 'self'" in answer["Content-Security-Policy"]
+    assert "require-trusted-types-for 'script'" in answer["Content-Security-Policy"]
+
+
+@pytest.mark.browser
+def test_the_meter_follows_what_is_typed_and_hides_without_an_answer(
+    open_page: OpenPage, site: Site
+) -> None:
+    page = open_page(site, expect=(429,))
+    page.goto(SIGNUP, wait_until="networkidle")
+    field = page.get_by_label("Password", exact=True)
+    meter = page.get_by_label("Strength of the password")
+    expect(meter).to_be_hidden()
+
+    field.press_sequentially("PassWord1234", delay=5)
+    expect(page.locator(".strength [role=status]")).to_contain_text("attackers try first")
+    assert meter.evaluate("meter => meter.value") == 0
+    field.fill(GOOD)
+    expect(page.locator(".strength [role=status]")).to_have_text("Very good. ")
+    assert meter.evaluate("meter => meter.value") == 4
+    expect(field).to_have_accessible_description(
+        "At least 12 characters. A few words that don’t belong together do well. Very good."
+    )
+    assert axe(page) == []
+    field.fill("")
+    expect(meter).to_be_hidden()
+    field.fill(GOOD)
+    expect(meter).to_be_visible()
+
+    page.route("**/strength/", lambda route: route.fulfill(status=429))
+    with page.expect_response("**/strength/"):
+        field.press_sequentially("!")
+    expect(meter).to_be_hidden()
