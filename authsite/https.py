@@ -5,6 +5,7 @@ development has by itself: the secrets, the database and the mail folder in ``DA
 """
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -32,10 +33,12 @@ def main() -> None:
     for command in PREPARATIONS:
         if code := subprocess.call([sys.executable, "manage.py", *command], cwd=ROOT):
             sys.exit(code)
+    # Without user and password, which an address of a mail server has.
+    mail = re.sub(r"//[^/]*@", "//", settings["EMAIL_URL"])
     origin, ca = settings["ORIGIN"], shlex.quote(str(authority))
     sys.stdout.write(
         f"http://{NAMES[0]}:{settings['REDIRECT_PORT']} redirects there\n"
-        f"Its certificate authority is {authority}; mail goes to {settings['EMAIL_URL']}\n"
+        f"Its certificate authority is {authority}; mail goes to {mail}\n"
         f"curl --cacert {ca} {origin}/accounts/login/\n"
     )
     serve()
