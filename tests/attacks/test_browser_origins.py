@@ -105,8 +105,8 @@ def test_what_a_form_can_send_is_refused_even_with_the_header(app: App) -> None:
     assert state() == before
 
 
-ODD_COOKIES = ("", "x", "x" * 8192, "\0", '"\\000"', "‮", "\xff", "A" * 72, "=" * 72,
-               "é" * 72, "a.b.c", "{}", "a; refresh=b")  # fmt: skip
+ODD_COOKIES = ("", "x", "x" * 8192, "\0", '"\\000"', "\u202e", "\xff", "A" * 72, "=" * 72,
+               "\xe9" * 72, "a.b.c", "{}", "a; refresh=b")  # fmt: skip
 
 
 def test_an_odd_cookie_is_no_fault(app: App, django_assert_num_queries: Any) -> None:
@@ -194,4 +194,6 @@ def test_no_other_origin_may_call_or_read(named: None, settings: Any) -> None:
 
 def test_no_page_and_no_file_is_opened_to_a_named_origin(named: None) -> None:
     for path in ("/", "/accounts/login/", "/static/app.css", "/.well-known/jwks.json", "/admin/"):
-        assert "Access-Control-Allow-Origin" not in asked(path, NAMED), path
+        answer = asked(path, NAMED)
+        answer.close()
+        assert "Access-Control-Allow-Origin" not in answer, path
