@@ -5,7 +5,6 @@ import json
 import re
 import zlib
 from base64 import b32encode, b64encode
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,30 +15,19 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.apikeys import text
-from tests.attacks.key_steps import (
-    FORM,
-    KEYS,
-    LOCKDOWN,
-    NEW,
-    REFUSED,
-    fresh,
-    is_alive,
-    key_of,
-    make,
-    on_page,
-    row_of,
-)
+from tests.attacks import key_steps
+from tests.attacks.key_steps import FORM, KEYS, NEW, REFUSED, fresh, is_alive, key_of, make, row_of
 from tests.attacks.test_http import END, raw
 from tests.attacks.test_timing import member
 from tests.conftest import Clock
 from tests.support.api import call
 from tests.support.signin import signed_in
-from tests.support.site import Site
+from tests.support.site import ROOT, Site
 from tests.support.steps import make_user, outbox, sign_in, sql
 
 pytestmark = pytest.mark.django_db
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
+DOCS = ROOT / "docs" / "operating.md"
 
 
 def sealed(body: str) -> str:
@@ -62,14 +50,14 @@ def test_a_key_is_shown_once_and_never_again_by_page_call_admin_history_mail_or_
     token = fresh()
     answer = make(token, scope="read")
     carol = signed_in(make_user("carol", is_staff=True, is_superuser=True))
-    keys = [on_page(page), answer["key"]]
+    keys = [key_steps.on_page(page), answer["key"]]
     alice = row_of(keys[0]).user
 
     assert [page.text.count(keys[0]), json.dumps(answer.body).count(keys[1])] == [1, 1]
     for headers in (page.headers, answer.headers):
         assert "no-store" in headers["Cache-Control"]
     shown = [dump(), caplog.text]
-    for path in (KEYS, NEW, LOCKDOWN, "/", "/accounts/activity/", "/accounts/sessions/"):
+    for path in (KEYS, NEW, key_steps.LOCKDOWN, "/", "/accounts/activity/", "/accounts/sessions/"):
         shown.append(browser.get(path).text)
     shown.append(carol.get(f"/admin/accounts/user/{alice.pk}/change/").text)
     shown += [str(call(path, token=token).body) for path in ("keys/", "activity/", "me/")]
