@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth.models import Group
 from django.db import connection
@@ -13,6 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.activity.models import Activity
+from accounts.apikeys import services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.attacks.test_two_nodes import POSTGRES_PROVED, database
@@ -157,3 +159,44 @@ def test_a_refresh_costs_the_same_with_a_thousand_and_a_hundred_thousand_sign_in
         # Of a hundred thousand sign-ins and a thousand people none is passed in review.
         assert not re.search(r"SCAN [su]\b|Seq Scan on accounts_(loginsession|user)\b", plan), plan
     assert re.findall(r"(?m)^STATEMENTS (.+)$", says) == ["1 1"] * 2
+
+
+# The statement that asks for a key.
+FIND = services._FOUND._sql
+
+
+def test_a_key_is_found_by_its_id_on_sqlite(alice: User) -> None:
+    """SQLite plans without a look at the number of rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {FIND}", {"id": "0" * 16})
+        plan = [row[-1] for row in cursor.fetchall()]
+
+    assert any(step.startswith("SEARCH o USING INDEX") and "(id=?)" in step for step in plan), plan
+    assert not [step for step in plan if step.startswith("SCAN")], plan
+
+
+FILL = """
+INSERT INTO accounts_user (id, password, is_superuser, username, username_key, email, is_active,
+    is_staff, date_joined, credential_version, display_name, about, language, time_zone)
+VALUES (gen_random_uuid(), '!', false, 'alice', 'alice', '', true, false, now(), 0, '', '', '',
+    'UTC');
+INSERT INTO accounts_apikey (id, user_id, digest, name, scope, made_at, address)
+SELECT lpad(to_hex(i), 16, '0'), (SELECT id FROM accounts_user), lpad(to_hex(i), 64, '0'), 'bot',
+    'read', '2026-01-01 00:00:00', '' FROM generate_series(1, 1000000) i;
+ANALYZE
+"""
+
+
+@pytest.mark.proof
+def test_a_key_is_found_among_a_million_by_its_id_on_postgresql(
+    postgres: Any, tmp_path: Path
+) -> None:
+    site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())
+    site.make_database()
+    with psycopg.connect(site.env["DATABASE_URL"], autocommit=True) as database:
+        database.execute(FILL)
+        found = database.execute(f"EXPLAIN ANALYZE {FIND}", {"id": "0" * 12 + "00ff"})
+        plan = "\n".join(row[0] for row in found)
+
+    assert re.search(r"Index Scan using \w+ on accounts_apikey o", plan), plan
+    assert "Index Cond: ((id)::text = " in plan, plan

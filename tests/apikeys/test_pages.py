@@ -33,6 +33,8 @@ def test_a_key_is_made_seen_in_the_list_and_removed(client: Client, alice: User)
     assert "no-store" in listed["Cache-Control"]
     for told in ("<bdi>backup</bdi>", key[:13], "profile:read", "Not used yet"):
         assert told in listed.text
+    assert is_alive(key, Client(REMOTE_ADDR="192.0.2.7"))
+    assert "192.0.2.7" in client.get(KEYS).text
     done = client.post(KEYS, {"end": row_of(key).pk}, follow=True).text
     assert "None yet." in done
     assert not is_alive(key)
@@ -75,25 +77,6 @@ def test_a_key_ends_when_it_was_chosen_to(client: Client, alice: User, clock: Cl
 
     assert row_of(on_page(client.post(NEW, FORM | {"expires": "never"}))).expires_at is None
     assert "Never expires" in client.get(KEYS).text
-
-
-def test_the_list_says_where_a_key_was_used_that_it_rests_and_that_it_is_over(
-    client: Client, alice: User, clock: Clock
-) -> None:
-    used, resting, over = key_of(alice), key_of(alice), key_of(alice, days=91)
-    clock.advance(days=90)
-    assert is_alive(used, Client(REMOTE_ADDR="192.0.2.7"))
-    signed_in(alice, client)
-    assert "Not used lately" not in client.get(KEYS).text
-    clock.advance(days=1)
-    signed_in(alice, client)
-
-    page = client.get(KEYS).text
-
-    assert page.count("Not used lately") == 1
-    assert page.count("Expired") == 1
-    assert "192.0.2.7" in page
-    assert [is_alive(resting), is_alive(over)] == [True, False]
 
 
 def test_who_has_fifty_is_told_so_and_offered_no_more(client: Client, alice: User) -> None:

@@ -1,4 +1,4 @@
-"""Keys are made, used and ended at two server processes at once."""
+"""Keys are made at two server processes at once."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.attacks.key_steps import LOCKDOWN, REFUSED, fresh, is_alive, make
-from tests.attacks.test_session_races import confirmed, happened
+from tests.attacks.test_session_races import confirmed
 from tests.attacks.test_two_nodes import (
     AT_ONCE,
     POSTGRES_PROVED,
@@ -16,7 +16,7 @@ from tests.attacks.test_two_nodes import (
     database,
     running,
 )
-from tests.support.api import Answer, call
+from tests.support.api import Answer
 from tests.support.client import Client, Response, together
 from tests.support.steps import sql
 
@@ -81,33 +81,7 @@ def eight_keys_where_five_have_room(nodes: Nodes, name: str) -> None:
     assert keys_of(nodes, name) == MOST
 
 
-def eight_ends_of_one_key(nodes: Nodes, name: str) -> None:
-    """It ends once, and at both nodes: while it's used there, too."""
-    confirmed(nodes, name)
-    callers = programs(nodes)
-    token = fresh(callers[0], name)
-    made = make(token, callers[0])
-    path, key = f"keys/{made['id']}/", made["key"]
-    assert all(is_alive(key, caller) for caller in callers[:2])
-
-    def act(i: int) -> Answer:
-        if i < 4:
-            return call("me/", client=callers[i], token=key)
-        return call(path, method="DELETE", client=callers[i], token=token)
-
-    answers = together(AT_ONCE, act)
-
-    assert {answer.status for answer in answers[:4]} <= {200, 401}
-    assert sorted(answer.status for answer in answers[4:]) == [204, 404, 404, 404]
-    assert happened(nodes, name, "key_ended") == 1
-    assert [is_alive(key, caller) for caller in callers[:2]] == [False, False]
-
-
-RACES = [
-    making_keys_during_a_lockdown,
-    eight_keys_where_five_have_room,
-    eight_ends_of_one_key,
-]
+RACES = [making_keys_during_a_lockdown, eight_keys_where_five_have_room]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
