@@ -12,7 +12,7 @@ from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.api import Answer, call, exchange, get_tokens, is_good, renew, second_step
 from tests.support.api_browser import App
-from tests.support.second import code_of, enrolled, unused_code
+from tests.support.second import enrolled, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import WRONG, make_user, outbox
 
@@ -88,23 +88,20 @@ def test_a_challenge_is_good_at_the_door_that_gave_it_and_costs_nothing_at_the_o
     assert app.refresh
 
 
-@pytest.mark.parametrize("by", ["app", "mail"])
-def test_the_second_step_of_a_page_is_asked_for_and_is_good_once(by: str, clock: Clock) -> None:
+def test_the_second_step_of_a_page_is_asked_for_and_is_good_once() -> None:
+    enrolled(make_user("alice"))
     app = App()
-    seed = enrolled(make_user("alice"))
     first = app.sign_in(scope="profile:read")
     assert refused(first) == (401, "second_factor_required")
     assert "access" not in first.body
-    code = code_of(seed)
-    if by == "mail":
-        answer = app.second_step(first["challenge"], method="email")
-        assert (answer.status, answer.body) == (202, None)
-        code = outbox()[-1].code
+    answer = app.second_step(first["challenge"], method="email")
+    assert (answer.status, answer.body) == (202, None)
+    code = outbox()[-1].code
 
     answer = app.second_step(first["challenge"], code=code)
 
     assert (answer.status, answer["scope"]) == (200, "profile:read")
-    assert call("me/", token=answer["access"]).status == 200
+    assert is_good(answer["access"])
     assert refused(app.second_step(first["challenge"], code=code)) == (401, "invalid_challenge")
 
 

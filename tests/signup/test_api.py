@@ -77,8 +77,10 @@ def test_closed_is_closed(settings: Any) -> None:
 REFUSED = {
     "username": ("a b", "x" * 31, "alice@example.org", "", 7),
     "email": (
-        *("nobody", "a@b@c.example", "alice@example.org\r\nBcc: all@example.org"),
-        "x" * 250 + "@example.org",
+        "nobody",
+        "a@b@c.example",
+        "a@b.example\r\nBcc: c@d.example",
+        f"{'x' * 250}@e.example",
     ),
     "password": ("short", "password1234", "alice@example.org", "x" * 1025, 123456789012),
 }
@@ -100,22 +102,18 @@ def test_a_username_that_is_held_is_refused_by_field() -> None:
         assert (answer.status, answer.body.keys()) == (400, {"username"})
 
 
-def test_a_code_confirms_once_and_only_its_own_address() -> None:
+def test_a_code_confirms_once_its_own_address_for_15_minutes(clock: Clock) -> None:
     sign_up()
+    late = code_of()
+    clock.advance(minutes=15)
+    assert verify(late).code == "invalid_code"
+    call("email/resend/", {"email": address_of("alice")})
     sign_up("bob")
     code = code_of()
 
     assert verify(code, name="bob").code == "invalid_code"
     assert verify(f" {code[:4]} {code[4:].lower()} ").status == 200
     assert (verify(code).status, verify(code).code) == (400, "invalid_code")
-
-
-def test_a_code_ends_after_15_minutes(clock: Clock) -> None:
-    sign_up()
-    code = code_of()
-    clock.advance(minutes=15)
-
-    assert verify(code).code == "invalid_code"
 
 
 def test_the_sixth_code_from_one_place_is_too_many_even_if_it_is_right(clock: Clock) -> None:
