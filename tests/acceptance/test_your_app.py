@@ -1,18 +1,18 @@
 """``docs/your-app.md``, followed step by step in a copy of the project."""
 
-import json
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.attacks.test_timing import member
 from tests.support import site as running
+from tests.support.api import Answer, call, get_tokens
 from tests.support.site import ROOT, Site
-from tests.support.steps import PASSWORD
+from tests.support.steps import sign_in
 
 PAGE = ROOT / "docs" / "your-app.md"
 FOLDERS = ("accounts", "authsite", "templates", "static", "locale")
@@ -20,21 +20,19 @@ BLOCK = re.compile(r"```(python|html|diff)\n(.*?)```", re.DOTALL)
 NAME = re.compile(r"(?:# |<!-- )(\S+)(?: -->)?\n")
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The project with what the page adds to it."""
-    copy = tmp_path_factory.mktemp("project")
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A site of the project with what the page adds to it."""
     for folder in FOLDERS:
-        shutil.copytree(ROOT / folder, copy / folder)
-    shutil.copy(ROOT / "manage.py", copy)
-    follow(copy)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "ROOT", copy)
-        site = Site(migrate=False, LIMITS_SCALE="100")
-        site.manage("makemigrations", "notes")
-        site.manage("migrate", "--verbosity", "0")
-        with site:
-            yield site
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copy(ROOT / "manage.py", tmp_path)
+    follow(tmp_path)
+    monkeypatch.setattr(running, "ROOT", tmp_path)
+    site = Site(migrate=False, LIMITS_SCALE="100")
+    site.manage("makemigrations", "notes")
+    site.manage("migrate", "--verbosity", "0")
+    with site:
+        yield site
 
 
 def follow(copy: Path) -> None:
@@ -56,49 +54,26 @@ def follow(copy: Path) -> None:
         file.write_text(text[name.end() :])
 
 
-def call(site: Site, method: str, path: str, body: Any = None, *, token: str = "") -> Any:
-    headers = {"Content-Type": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    sent = json.dumps(body).encode() if body is not None else None
-    return site.client().request(method, f"/api/v1/{path}", body=sent, headers=headers)
+def test_a_note_that_a_program_keeps_is_on_the_page_of_the_person(site: Site) -> None:
+    member(site, "alice")
+    alice = str(get_tokens("alice", site.client())["access"])
 
+    def notes(token: str = "", **data: str) -> Answer:
+        return call("notes/", data or None, client=site.client(), token=token)
 
-@pytest.fixture(scope="module")
-def alice(site: Site) -> str:
-    """An access token."""
-    email = "alice@example.org"
-    person = {"username": "alice", "email": email, "password": PASSWORD}
-    assert call(site, "POST", "users/", person).status == 201
-    body = site.wait_for_mail(to=email).get_body(preferencelist=("plain",))
-    assert body
-    code = re.search(r"^[A-Z2-9]{8}\s*$", body.get_content(), re.MULTILINE)
-    assert code
-    assert call(site, "POST", "email/verify/", {"email": email, "code": code[0]}).status == 200
-    answer = call(site, "POST", "token/", {"username": "alice", "password": PASSWORD})
-    return str(answer.json()["access"])
-
-
-def test_the_page_and_the_call_are_closed_to_strangers(site: Site) -> None:
     assert site.client().get("/notes/").location == "/accounts/login/?next=/notes/"
-    assert call(site, "GET", "notes/").status == 401
-
-
-def test_a_note_that_a_program_keeps_is_on_the_page_of_the_person(site: Site, alice: str) -> None:
-    assert call(site, "POST", "notes/", {"text": "buy milk"}, token=alice).status == 201
-    assert call(site, "GET", "notes/", token=alice).json()["results"][0]["text"] == "buy milk"
-
+    assert notes().status == 401
+    assert notes(alice, text="buy milk").status == 201
+    assert notes(alice)["results"][0]["text"] == "buy milk"
     browser = site.client()
-    browser.post("/accounts/login/", {"login": "alice", "password": PASSWORD})
+    sign_in(browser, "alice")
     assert "buy milk" in browser.get("/notes/").text
     assert browser.post("/notes/", {"text": "and bread"}).status == 302
     assert "and bread" in browser.get("/notes/").text
 
+    wish = {"name": "reader", "scope": "notes:read"}
+    key = call("keys/", wish, client=site.client(), token=alice)["key"]
 
-def test_the_call_asks_for_its_own_scope(site: Site, alice: str) -> None:
-    key = {"name": "reader", "scope": "notes:read"}
-    text = call(site, "POST", "keys/", key, token=alice).json()["key"]
-
-    assert call(site, "GET", "notes/", token=text).status == 200
-    assert call(site, "POST", "notes/", {"text": "no"}, token=text).status == 403
-    assert call(site, "GET", "me/", token=text).status == 403
+    assert notes(key).status == 200
+    assert notes(key, text="no").status == 403
+    assert call("me/", client=site.client(), token=key).status == 403

@@ -1,12 +1,15 @@
-"""The second step over the API: what is held between the steps, and which codes end it."""
+"""The second step over the API: its challenges and codes, and the ways around it."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.test import Client
 
 from accounts.sessions.models import LoginSession
+from accounts.throttle.limits import FACTOR_ACCOUNT
+from accounts.tokens import services
 from accounts.tokens.models import TokenChallenge
 from accounts.users.models import User
 from tests.attacks.passkey_steps import set_up
@@ -21,24 +24,36 @@ from tests.attacks.second_steps import (
 )
 from tests.attacks.test_lockdown import change_password, lock_down, switch_off
 from tests.attacks.test_sessions import by_staff
+from tests.attacks.trusted_steps import trusting
 from tests.conftest import Clock
 from tests.support.api import Answer, call, claims_of, get_tokens, is_good, second_step
-from tests.support.second import CHALLENGE, code_of, enrolled, turn_on
+from tests.support.second import CHALLENGE, SETUP, code_of, enrolled, turn_on
 from tests.support.signin import signed_in
-from tests.support.steps import make_user
+from tests.support.steps import PASSWORD, WRONG, make_user
 from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
 
 FINISH = "to finish signing in"
+GUESSES = FACTOR_ACCOUNT.burst
+
+
+def told(answer: Answer) -> tuple[int, str]:
+    return answer.status, answer.code
 
 
 def first_step(name: str = "alice", methods: set[str] | None = None) -> str:
     """The challenge that is given for a right password."""
     answer = get_tokens(name)
-    assert (answer.status, answer.code) == (401, "second_factor_required")
+    assert told(answer) == (401, "second_factor_required")
     assert methods is None or set(answer["methods"]) == methods
     return str(answer["challenge"])
+
+
+def begun() -> tuple[str, str]:
+    """Return alice's challenge and the seed of her authenticator."""
+    _alice, seed = with_factor()
+    return first_step(), seed
 
 
 def mail_for(challenge: str) -> Answer:
@@ -49,67 +64,54 @@ def families() -> int:
     return LoginSession.objects.filter(kind="api").count()
 
 
-def test_a_right_password_alone_gives_a_challenge_and_nothing_else() -> None:
-    alice, _seed = with_factor()
+def test_a_right_password_alone_gives_a_challenge_and_nothing_else(clock: Clock) -> None:
+    alice, seed = with_factor()
 
     answer = get_tokens()
 
+    challenge = answer["challenge"]
     assert answer.status == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert set(answer.body) == {"detail", "code", "challenge", "methods"}
     assert answer["methods"] == ["totp", "email"]
     assert families() == 0
     assert not alice.activity.filter(kind__startswith="client_signed_in").exists()
-    for path in ("me/", "sessions/"):
-        assert call(path, token=answer["challenge"]).status == 401
-        assert call(path, basic=f"{answer['challenge']}:x").status == 401
-    assert call("token/refresh/", {"refresh": answer["challenge"]}).code == "token_not_valid"
-
-
-def test_both_steps_give_tokens_that_say_so(clock: Clock) -> None:
-    _alice, seed = with_factor()
-    challenge = first_step()
+    assert call("me/", token=challenge).status == 401
+    assert call("me/", basic=f"{challenge}:x").status == 401
+    assert call("token/refresh/", {"refresh": challenge}).code == "token_not_valid"
     clock.advance(minutes=2)
-
-    answer = second_step(challenge, code_of(seed))
-
-    claims = claims_of(answer["access"])
-    assert is_good(answer["access"])
+    access = second_step(challenge, code_of(seed))["access"]
+    claims = claims_of(access)
+    assert is_good(access)
     assert (claims["amr"], claims["acr"]) == (["pwd", "otp"], "aal2")
     assert claims["auth_time"] == claims["iat"]
 
 
 @pytest.mark.parametrize("seconds, good", [(299, True), (300, False)])
 def test_a_challenge_is_good_for_five_minutes(clock: Clock, seconds: int, good: bool) -> None:
-    _alice, seed = with_factor()
-    challenge = first_step()
+    challenge, seed = begun()
     second_step(challenge, WRONG_DIGITS)
     clock.advance(seconds=seconds)
 
     answer = second_step(challenge, code_of(seed))
 
-    assert (answer.status, answer.code) == ((200, "") if good else (401, "invalid_challenge"))
+    assert told(answer) == ((200, "") if good else (401, "invalid_challenge"))
     assert families() == good
     assert mail_for(challenge).code == "invalid_challenge"
 
 
-def test_a_challenge_is_good_for_five_codes_and_a_new_one_costs_a_first_step(
-    clock: Clock,
-) -> None:
-    _alice, seed = with_factor()
-    challenge = first_step()
+def test_a_challenge_is_good_for_five_codes_and_a_new_one_costs_a_first_step(clock: Clock) -> None:
+    challenge, seed = begun()
     for _ in range(5):
         assert second_step(challenge, WRONG_DIGITS).code == "invalid_code"
-        clock.advance(seconds=10)
-    clock.advance(minutes=2)
+    clock.advance(minutes=3)
 
     assert second_step(challenge, code_of(seed)).code == "invalid_challenge"
     assert second_step(first_step(), code_of(seed)).status == 200
 
 
 def test_a_challenge_is_spent_by_success_and_by_nothing_else(clock: Clock) -> None:
-    _alice, seed = with_factor()
-    challenge = first_step()
+    challenge, seed = begun()
     assert second_step(challenge, WRONG_DIGITS).code == "invalid_code"
     assert second_step(challenge, code_of(seed)).status == 200
     clock.advance(seconds=30)
@@ -117,15 +119,6 @@ def test_a_challenge_is_spent_by_success_and_by_nothing_else(clock: Clock) -> No
     assert second_step(challenge, code_of(seed)).code == "invalid_challenge"
     assert mail_for(challenge).code == "invalid_challenge"
     assert families() == 1
-
-
-def test_an_unknown_challenge_is_refused_like_a_used_one() -> None:
-    _alice, seed = with_factor()
-    challenge = first_step()
-
-    for text in (challenge[:-1], challenge.swapcase(), "x", str(User.objects.get().pk), "\u0660"):
-        assert second_step(text, code_of(seed)).code == "invalid_challenge"
-    assert second_step(challenge, code_of(seed)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -143,8 +136,7 @@ def test_an_unknown_challenge_is_refused_like_a_used_one() -> None:
 def test_a_challenge_from_before_a_change_of_the_account_is_worth_nothing(
     clock: Clock, happens: Callable[[Any], None]
 ) -> None:
-    _alice, seed = with_factor()
-    challenge = first_step()
+    challenge, seed = begun()
 
     happens(User.objects.get(username="alice"))
     clock.advance(seconds=60)
@@ -161,41 +153,27 @@ def test_anothers_challenge_or_anothers_code_opens_nothing() -> None:
 
     assert second_step(hers, code_of(mallorys)).code == "invalid_code"
     assert second_step(his, code_of(alices)).code == "invalid_code"
-    answer = call(
-        "token/challenge/", {"challenge": his, "code": code_of(mallorys), "user": "alice"}
-    )
+    theirs = {"challenge": his, "code": code_of(mallorys), "user": "alice"}
+    answer = call("token/challenge/", theirs)
     assert claims_of(answer["access"])["sub"] == str(User.objects.get(username="mallory").pk)
 
 
 @pytest.mark.parametrize("first", ["page", "call"])
-def test_a_code_is_good_once_on_pages_and_calls_together(clock: Clock, first: str) -> None:
-    _alice, seed = with_factor()
-    code = code_of(seed)
-    doors = {
-        "page": lambda: enters(code),
-        "call": lambda: second_step(first_step(), code).status == 200,
-    }
-    second = ({*doors} - {first}).pop()
-
-    assert doors[first]()
-    clock.advance(seconds=29)
-    assert not doors[second]()
-    assert not doors[first]()
-
-
-@pytest.mark.parametrize("first", ["page", "call"])
-def test_a_recovery_code_is_good_once_on_pages_and_calls_together(first: str) -> None:
-    alice, _seed = with_factor()
-    code = new_recovery_codes(alice)[0]
-    doors = {
+@pytest.mark.parametrize("kind", ["app", "paper"])
+def test_a_code_is_good_once_on_pages_and_calls_together(
+    clock: Clock, kind: str, first: str
+) -> None:
+    alice, seed = with_factor()
+    code = code_of(seed) if kind == "app" else new_recovery_codes(alice)[0]
+    ways = {
         "page": lambda: enters(code),
         "call": lambda: second_step(first_step(), code.upper()).status == 200,
     }
-    assert set(get_tokens()["methods"]) == {"totp", "recovery_code", "email"}
 
-    assert doors[first]()
-    assert not any(door() for door in doors.values())
-    assert len(mails_about("recovery code was used")) == 1
+    assert ways[first]()
+    clock.advance(seconds=29)
+    assert not any(way() for way in ways.values())
+    assert len(mails_about("recovery code was used")) == (kind == "paper")
 
 
 def test_a_mailed_code_ends_the_challenge_that_it_was_asked_for_by_and_no_other(
@@ -212,19 +190,16 @@ def test_a_mailed_code_ends_the_challenge_that_it_was_asked_for_by_and_no_other(
     page.post(CHALLENGE, {"code": mail.code})
     assert page.get("/").status_code == 302
 
-    answer = second_step(challenge, mail.code)
-    claims = claims_of(answer["access"])
+    claims = claims_of(second_step(challenge, mail.code)["access"])
     assert (claims["amr"], claims["acr"]) == (["pwd", "mail"], "aal1")
     assert second_step(first_step(), mail.code).code == "invalid_code"
-
-
-def test_a_code_that_was_mailed_for_a_page_ends_no_challenge() -> None:
-    with_factor()
-    page = half_way()
-    page.post(CHALLENGE, {"mail": "1"})
-    (mail,) = mails_about(FINISH)
-
-    assert second_step(first_step(), mail.code).code == "invalid_code"
+    clock.advance(minutes=5)
+    (page := half_way()).post(CHALLENGE, {"mail": "1"})
+    of_page = mails_about(FINISH)[-1].code
+    assert of_page != mail.code
+    assert second_step(first_step(), of_page).code == "invalid_code"
+    page.post(CHALLENGE, {"code": of_page})
+    assert page.get("/").status_code == 200, "it was the page's"
 
 
 def test_an_account_with_nothing_but_passkeys_is_not_let_in_by_a_mailbox() -> None:
@@ -271,13 +246,176 @@ def test_no_code_will_do_for_staff_who_must_have_a_passkey_and_none_is_used_up(
 
 
 def test_a_challenge_is_kept_as_a_digest_and_forgotten_when_it_is_over(clock: Clock) -> None:
-    with_factor()
-    challenge = first_step()
+    challenge, seed = begun()
     (row,) = TokenChallenge.objects.values()
     assert challenge not in str(row)
-    assert second_step(row["digest"], WRONG_DIGITS).code == "invalid_challenge"
+    user = str(User.objects.get().pk)
+    for text in (row["digest"], challenge[:-1], challenge.swapcase(), "x", user, "\u0660"):
+        assert second_step(text, code_of(seed)).code == "invalid_challenge"
 
     clock.advance(minutes=5)
     call_command("prune")
 
     assert not TokenChallenge.objects.exists()
+
+
+def at(address: str) -> Client:
+    return Client(REMOTE_ADDR=address)  # type: ignore[arg-type]
+
+
+def guess(i: int, code: str = WRONG_DIGITS) -> Answer:
+    """A code, after a first step anew, from another address."""
+    there = at(f"192.0.2.{i}")
+    return second_step(get_tokens(client=there)["challenge"], code, there)
+
+
+def test_cve_2025_64102_a_new_challenge_gives_no_guess_back(clock: Clock) -> None:
+    _alice, seed = with_factor()
+
+    assert [guess(i).status for i in range(1, GUESSES + 1)] == [401] * GUESSES
+    refused = guess(99, code_of(seed))
+    assert told(refused) == (429, "throttled")
+    assert refused.headers["Retry-After"] == "60"
+
+    clock.advance(seconds=60)
+    assert guess(99, code_of(seed)).status == 200
+    assert len(mails_about("too many codes were wrong")) == 1
+
+
+def test_guesses_on_pages_and_calls_are_counted_together(clock: Clock) -> None:
+    _alice, seed = with_factor()
+    for i in range(2):
+        page = half_way(REMOTE_ADDR=f"192.0.2.{100 + i}")
+        assert page.post(CHALLENGE, {"code": WRONG_DIGITS}).status_code == 200
+    for i in range(GUESSES - 2):
+        assert guess(i).status == 401
+
+    assert guess(50, code_of(seed)).status == 429
+    page = half_way(REMOTE_ADDR="192.0.2.200")
+    assert page.post(CHALLENGE, {"code": code_of(seed)}).status_code == 429
+
+
+def test_guessers_elsewhere_do_not_keep_the_owners_program_out(clock: Clock) -> None:
+    _alice, seed = with_factor()
+    home = at("203.0.113.5")
+
+    def sign_in_at_home() -> int:
+        return second_step(get_tokens(client=home)["challenge"], code_of(seed), home).status
+
+    assert sign_in_at_home() == 200
+    for i in range(GUESSES + 1):
+        guess(i)
+    clock.advance(seconds=30)
+    assert sign_in_at_home() == 200
+
+
+@pytest.mark.parametrize("factor", [enrolled, registered])
+def test_basic_with_a_password_is_no_way_round_the_second_factor(
+    factor: Callable[[Any], Any],
+) -> None:
+    factor(make_user("alice"))
+
+    for login in ("alice", "ALICE", "alice@example.org"):
+        answer = call("sessions/", basic=f"{login}:{PASSWORD}")
+        assert told(answer) == (401, "second_factor_required")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert "challenge" not in answer.body, "a call is no sign-in"
+    for path, data in (("token/", {}), ("keys/", {"name": "bot"})):
+        answer = call(path, data, basic=f"alice:{PASSWORD}")
+        assert told(answer) == (401, "second_factor_required")
+    assert call("me/", basic=f"alice:{WRONG}").code == "invalid_credentials"
+
+
+def test_basic_with_a_password_opens_calls_only_where_the_setting_says_so(settings: Any) -> None:
+    make_user("alice")
+    assert call("me/", basic=f"alice:{PASSWORD}").status == 200
+
+    set_up(settings, api_basic_password="off")
+
+    for password in (PASSWORD, WRONG):
+        answer = call("me/", basic=f"alice:{password}")
+        assert told(answer) == (401, "invalid_credentials")
+    signed = call("token/", {}, basic=f"alice:{PASSWORD}")
+    assert call("me/", basic=f"{signed['access']}:x").status == 200
+
+
+@pytest.mark.parametrize("required", ["all", "staff"])
+def test_cve_2026_94218_who_must_enrol_gets_no_token_by_starting_over(
+    settings: Any, required: str
+) -> None:
+    staff()
+    make_user("bob")
+    assert get_tokens("bob").status == 200
+    set_up(settings, second_factor=required)
+    assert get_tokens("bob").status == (403 if required == "all" else 200)
+    LoginSession.objects.all().delete()
+    page = half_way("carol")
+
+    for _ in range(3):
+        answer = get_tokens("carol")
+        assert told(answer) == (403, "enrolment_required")
+        assert set(answer.body) == {"detail", "code"}
+        assert call("me/", basic=f"carol:{PASSWORD}").code == "enrolment_required"
+        page.get(SETUP)
+    # A browser that is on its way through the enrolment is no help.
+    assert get_tokens("carol", page).code == "enrolment_required"
+    assert call("me/", client=page).status == 401
+    assert families() == 0
+
+    assert turn_on(page).status_code == 302
+    assert get_tokens("carol").code == "second_factor_required"
+
+
+def test_a_trusted_browsers_cookie_means_nothing_to_the_api() -> None:
+    alice, _seed = with_factor()
+    trusted = trusting(alice)
+
+    assert get_tokens(client=trusted).code == "second_factor_required"
+    assert call("me/", client=trusted, basic=f"alice:{PASSWORD}").code == "second_factor_required"
+    assert call("me/", client=trusted).status == 401
+    assert families() == 0
+
+
+def test_no_password_opens_an_account_that_was_locked_down() -> None:
+    make_user("alice")
+    lock_down(User.objects.get())
+
+    for password in (PASSWORD, "", "!", User.objects.get().password):
+        answer = call("token/", {"username": "alice", "password": password})
+        assert told(answer) in {(400, ""), (401, "invalid_credentials")}
+    assert call("me/", basic=f"alice:{PASSWORD}").code == "invalid_credentials"
+
+
+def test_who_was_switched_off_is_told_so_after_the_right_password_only() -> None:
+    alice, _seed = with_factor()
+    switch_off(alice)
+
+    for answer in (get_tokens(), call("me/", basic=f"alice:{PASSWORD}")):
+        assert told(answer) == (403, "account_inactive")
+        assert set(answer.body) == {"detail", "code"}
+    wrong = call("token/", {"username": "alice", "password": WRONG})
+    assert told(wrong) == (401, "invalid_credentials")
+
+
+@pytest.mark.parametrize("happens", [lock_down, switch_off])
+@pytest.mark.parametrize("has_factor", [False, True], ids=["one step", "two steps"])
+def test_proofs_checked_before_a_change_give_no_token_after_it(
+    monkeypatch: pytest.MonkeyPatch, happens: Callable[[Any], None], has_factor: bool
+) -> None:
+    """The account changes between the check of the last proof and the admission."""
+    alice = make_user("alice")
+    seed = enrolled(alice) if has_factor else ""
+    begin = services._begin
+
+    def begin_late(*args: Any) -> Any:
+        happens(User.objects.get())
+        return begin(*args)
+
+    monkeypatch.setattr(services, "_begin", begin_late)
+    answer = get_tokens()
+    if has_factor:
+        answer = second_step(answer["challenge"], code_of(seed))
+
+    assert told(answer) == (401, "invalid_credentials")
+    assert LoginSession.objects.filter(kind="api", ended_at=None).count() == 0
+    assert not is_good(answer.body.get("access", "x"))

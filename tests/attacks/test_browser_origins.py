@@ -1,37 +1,30 @@
 """Pages elsewhere that would use somebody's cookie, read an answer, or send what no page sends."""
 
 import dataclasses
-from collections.abc import Iterator
+import itertools
 from typing import Any
 
 import pytest
+from django.http import HttpResponse
+from django.test import Client
 
 from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
 from accounts.throttle.models import Budget
 from tests.conftest import Clock
 from tests.support.api_browser import HEADERS, ORIGIN, App
-from tests.support.client import Response
-from tests.support.site import Site
 from tests.support.steps import make_user
 
 NAMED = "https://app.example.org"
-SITE = {"CORS_ORIGINS": f"{NAMED} http://localhost:9000"}
 FORBIDDEN = (403, "origin_not_allowed")
-CALLS = {
-    "sign in": lambda app: app.sign_in("mallory"),
-    "renew": lambda app: app.renew(),
-    "sign out": lambda app: app.sign_out(),
-}
-each_call = pytest.mark.parametrize("act", CALLS.values(), ids=CALLS)
+CALLS = (lambda app: app.sign_in("mallory"), App.renew, App.sign_out)
 
 ELSEWHERE = [
-    *(None, "", "null", "*", "https://evil.example", "file://", "about:blank", "localhost:8000"),
+    *(None, "", "null", "*", "https://evil.example", "file://", "localhost:8000"),
     # Another scheme or port, another writing, a part of it, more than it.
     *("https://localhost:8000", "http://localhost", "http://localhost:80", "http://localhost:8001"),
     *("http://localhost.:8000", "http://localhost:08000", "HTTP://LOCALHOST:8000"),
-    *("http://127.0.0.1:8000", "http://[::1]:8000", "http://localhost:8000/"),
-    *("http://localhost:8000/accounts", "http://localhost:8000?", "http://localhost:8000#"),
+    *("http://127.0.0.1:8000", "http://localhost:8000/", "http://localhost:8000?"),
     *("http://localhost:8000.evil.example", "http://evil.example:8000", "http://xlocalhost:8000"),
     *("http://localhost:8000@evil.example", "http://x@localhost:8000", "http://x.localhost:8000"),
     *(f"{ORIGIN} https://evil.example", f"https://evil.example, {ORIGIN}", f"{ORIGIN},{ORIGIN}"),
@@ -70,11 +63,10 @@ def refuses(app: App, act: Any, queries: Any) -> None:
     assert state() == before, app.headers
 
 
-@each_call
 def test_a_page_elsewhere_is_refused_before_anything_is_looked_at(
-    app: App, act: Any, django_assert_num_queries: Any
+    app: App, django_assert_num_queries: Any
 ) -> None:
-    for origin in ELSEWHERE:
+    for act, origin in itertools.product(CALLS, ELSEWHERE):
         # What looks as if it came from here doesn't count.
         app.headers = HEADERS | {"Referer": f"{ORIGIN}/", "Sec-Fetch-Site": "same-origin"}
         app.headers["Origin"] = origin or ""
@@ -84,16 +76,14 @@ def test_a_page_elsewhere_is_refused_before_anything_is_looked_at(
         refuses(app, act, django_assert_num_queries)
 
 
-@each_call
-@pytest.mark.parametrize(
-    "value", [None, "", "XMLHttpRequest", "Authsite", "authsite2", "authsite, x", "x, authsite"]
-)
 def test_whoever_can_not_send_the_header_is_refused(
-    app: App, act: Any, value: str | None, django_assert_num_queries: Any
+    app: App, django_assert_num_queries: Any
 ) -> None:
-    app.headers = {"Origin": ORIGIN} | ({} if value is None else {"X-Requested-With": value})
+    values = (None, "", "XMLHttpRequest", "Authsite", "authsite2", "authsite, x", "x, authsite")
+    for act, value in itertools.product(CALLS, values):
+        app.headers = {"Origin": ORIGIN} | ({} if value is None else {"X-Requested-With": value})
 
-    refuses(app, act, django_assert_num_queries)
+        refuses(app, act, django_assert_num_queries)
 
 
 @pytest.mark.parametrize("origin", [ORIGIN, NAMED])
@@ -103,120 +93,107 @@ def test_pages_of_the_site_and_of_a_named_origin_are_served(app: App, origin: st
     assert [app.renew().status, app.sign_in().status, app.sign_out().status] == [200, 200, 204]
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"],
-)
-def test_what_a_form_can_send_is_refused_even_with_the_header(app: App, kind: str) -> None:
+def test_what_a_form_can_send_is_refused_even_with_the_header(app: App) -> None:
     """A form can't send JSON as such, nor can a ``fetch`` that asks no leave first."""
     before = state()
-    for headers, status in ((HEADERS, 415), ({"Origin": "https://evil.example"}, 403)):
-        for path in ("session/", "session/refresh/"):
-            answer = app.client.generic("POST", f"/api/v1/{path}", "x=1", kind, headers=headers)
-            assert answer.status_code == status
+    form = "application/x-www-form-urlencoded"
+    for kind in (form, "multipart/form-data; boundary=x", "text/plain"):
+        for headers, status in ((HEADERS, 415), ({"Origin": "https://evil.example"}, 403)):
+            for path in ("session/", "session/refresh/"):
+                answer = app.client.generic("POST", f"/api/v1/{path}", "x=1", kind, headers=headers)
+                assert answer.status_code == status
     assert state() == before
 
 
-ODD_COOKIES = [
-    *("", "x", "x" * 8192, "\0", '"\\000"', "ü", "\u202e", "\xff", "A" * 72, "=" * 72, "é" * 72),
-    *("a.b.c", "{}", "a; refresh=b"),
-]
+ODD_COOKIES = ("", "x", "x" * 8192, "\0", '"\\000"', "\u202e", "\xff", "A" * 72, "=" * 72,
+               "\xe9" * 72, "a.b.c", "{}", "a; refresh=b")  # fmt: skip
 
 
-@pytest.mark.parametrize("cookie", ODD_COOKIES, ids=lambda cookie: ascii(cookie)[:12])
-def test_an_odd_cookie_is_no_fault(app: App, cookie: str, django_assert_num_queries: Any) -> None:
-    app.headers["Cookie"] = f"refresh={cookie}".encode().decode("latin-1")
+def test_an_odd_cookie_is_no_fault(app: App, django_assert_num_queries: Any) -> None:
+    for cookie in ODD_COOKIES:
+        app.headers["Cookie"] = f"refresh={cookie}".encode().decode("latin-1")
 
-    with django_assert_num_queries(0):
-        answer = app.renew()
-        assert (answer.status, answer.code) == (401, "token_not_valid")
-        assert app.sign_out().status == 204
+        with django_assert_num_queries(0):
+            answer = app.renew()
+            assert (answer.status, answer.code) == (401, "token_not_valid"), cookie
+            assert app.sign_out().status == 204
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        *("[]", "null", '"x"', "{", "\0", "[" * 100_000, '{"scope": 5}', '{"scope": "\\ud800"}'),
-        *('{"challenge": 5}', '{"challenge": "\\u0000", "code": "1"}', "{}", '{"username": "x"}'),
-        *('{"challenge": null, "code": null}', '{"challenge": "x", "method": "fax"}'),
-        '{"username": "alice", "password": ["x"]}',
-    ],
-    ids=lambda body: body[:24],
-)
+ODD_BODIES = ("[]", "null", '"x"', "{", "\0", "[" * 100_000, '{"scope": 5}',
+              '{"scope": "\\ud800"}', '{"challenge": 5}',
+              '{"challenge": "\\u0000", "code": "1"}', "{}", '{"username": "x"}',
+              '{"challenge": null, "code": null}', '{"challenge": "x", "method": "fax"}',
+              '{"username": "alice", "password": ["x"]}')  # fmt: skip
+
+
 @pytest.mark.parametrize("path", ["session/", "session/refresh/"])
-def test_an_odd_body_is_no_fault_and_uses_nothing_up(app: App, path: str, body: str) -> None:
-    before = app.refresh
-
-    answer = app.call(path, body=body)
-
-    if path == "session/refresh/" and answer.status == 200:
-        # What isn't asked about isn't looked at.
-        assert "scope" not in body
-    else:
-        assert answer.status in {400, 401}
-        assert app.refresh == before
-        assert app.renew().status == 200
-
-
-@pytest.fixture(scope="module")
-def unnamed() -> Iterator[Site]:
-    """A site whose operator has named no origin."""
-    with Site() as running:
-        yield running
+def test_an_odd_body_is_no_fault_and_uses_nothing_up(app: App, path: str) -> None:
+    for body in ODD_BODIES:
+        before = app.refresh
+        answer = app.call(path, body=body)
+        if path == "session/refresh/" and answer.status == 200:
+            # What isn't asked about isn't looked at.
+            assert "scope" not in body
+        else:
+            assert answer.status in {400, 401}, body
+            assert app.refresh == before
+            assert app.renew().status == 200
 
 
-def asked(site: Site, method: str, path: str, origin: str, **headers: str) -> Response:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return site.client().request(method, path, headers={"Origin": origin, **named})
+def asked(path: str, origin: str, method: str = "GET", **headers: str) -> HttpResponse:
+    """Make a call without credentials, as a page of ``origin``."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Client().generic(method, path, headers={"Origin": origin, **sent})
 
 
-def preflight(site: Site, path: str, origin: str) -> Response:
-    """As a browser asks before a script's call."""
+def preflight(path: str, origin: str) -> HttpResponse:
+    """Ask as a browser does before a script's call."""
+    wanted = "content-type,x-requested-with,authorization"
     return asked(
-        site,
-        "OPTIONS",
         path,
         origin,
+        "OPTIONS",
         Access_Control_Request_Method="POST",
-        Access_Control_Request_Headers="content-type,x-requested-with,authorization",
+        Access_Control_Request_Headers=wanted,
     )
 
 
-def test_a_named_origin_may_call_and_read_with_its_cookie(site: Site) -> None:
+@pytest.fixture
+def named(db: None, settings: Any) -> None:
+    """The operator has named an origin, as ``CORS_ORIGINS`` is read at the start."""
+    settings.CORS_ALLOWED_ORIGINS = [NAMED]
+
+
+def test_a_named_origin_may_call_and_read_with_its_cookie(named: None) -> None:
     for path in ("session/", "session/refresh/", "me/", "keys/"):
-        before = preflight(site, f"/api/v1/{path}", NAMED)
-        assert before.status == 200
-        allowed = {
-            name.strip() for name in before.headers["Access-Control-Allow-Headers"].split(",")
-        }
+        before = preflight(f"/api/v1/{path}", NAMED)
+        assert before.status_code == 200
+        allowed = {name.strip() for name in before["Access-Control-Allow-Headers"].split(",")}
         assert allowed >= {"authorization", "content-type", "x-requested-with"}
-        assert "POST" in before.headers["Access-Control-Allow-Methods"]
-        for answer in (before, asked(site, "GET", f"/api/v1/{path}", NAMED)):
-            assert answer.headers.get_all("Access-Control-Allow-Origin") == [NAMED]
-            assert answer.headers["Access-Control-Allow-Credentials"] == "true"
-            assert "origin" in answer.headers["Vary"].lower()
+        assert "POST" in before["Access-Control-Allow-Methods"]
+        for answer in (before, asked(f"/api/v1/{path}", NAMED)):
+            assert answer["Access-Control-Allow-Origin"] == NAMED
+            assert answer["Access-Control-Allow-Credentials"] == "true"
+            assert "origin" in answer["Vary"].lower()
 
 
-@pytest.mark.parametrize(
-    "origin", [origin for origin in ELSEWHERE if origin and origin.isprintable()], ids=ascii
-)
-def test_no_other_origin_may_call_or_read(site: Site, unnamed: Site, origin: str) -> None:
-    for where in (site, unnamed):
-        for answer in (
-            preflight(where, "/api/v1/session/", origin),
-            preflight(where, "/api/v1/me/", origin),
-            asked(where, "GET", "/api/v1/me/", origin),
-            asked(where, "GET", "/api/v1/no-such-call/", origin),
-        ):
-            assert answer.headers["Access-Control-Allow-Origin"] is None
-            assert "origin" in answer.headers["Vary"].lower()
+def test_no_other_origin_may_call_or_read(named: None, settings: Any) -> None:
+    origins = [origin for origin in ELSEWHERE if origin and origin.isprintable()]
+    for allowed in ([NAMED], []):
+        settings.CORS_ALLOWED_ORIGINS = allowed
+        for origin in origins if allowed else [*origins, NAMED]:
+            for answer in (
+                preflight("/api/v1/session/", origin),
+                preflight("/api/v1/me/", origin),
+                asked("/api/v1/me/", origin),
+                asked("/api/v1/no-such-call/", origin),
+            ):
+                assert "Access-Control-Allow-Origin" not in answer, (allowed, origin)
+                assert "origin" in answer["Vary"].lower()
 
 
-def test_no_page_and_no_file_is_opened_to_a_named_origin_nor_any_call_without_one(
-    site: Site, unnamed: Site
-) -> None:
+def test_no_page_and_no_file_is_opened_to_a_named_origin(named: None) -> None:
     for path in ("/", "/accounts/login/", "/static/app.css", "/.well-known/jwks.json", "/admin/"):
-        assert asked(site, "GET", path, NAMED).headers["Access-Control-Allow-Origin"] is None
-    for path in ("/api/v1/me/", "/api/v1/session/"):
-        assert asked(unnamed, "GET", path, NAMED).headers["Access-Control-Allow-Origin"] is None
-        assert preflight(unnamed, path, NAMED).headers["Access-Control-Allow-Origin"] is None
+        answer = asked(path, NAMED)
+        assert answer.getvalue() or answer.status_code == 302
+        assert "Access-Control-Allow-Origin" not in answer, path

@@ -1,5 +1,6 @@
 """A page's script in a browser: it signs in by ``session/``, and its refresh token is a cookie."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,8 +24,6 @@ class App:
         self, path: str, data: Any = None, *, method: str = "POST", body: str | bytes = ""
     ) -> Answer:
         """``path`` below ``/api/v1/``."""
-        import json
-
         sent = json.dumps(data) if data is not None else body
         made: Any = self.client.generic(
             method, f"/api/v1/{path}", sent, "application/json", headers=self.headers
