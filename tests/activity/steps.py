@@ -30,7 +30,7 @@ from tests.support import second, webauthn
 from tests.support.api import Answer, get_tokens, renew
 from tests.support.api import call as call_api
 from tests.support.openid_provider import OpenIDProvider
-from tests.support.second import CHALLENGE, RECOVERY_CODES
+from tests.support.second import CHALLENGE, RECOVERY_CODES, SETUP
 from tests.support.social import configured, through
 from tests.support.steps import (
     LOGIN,
