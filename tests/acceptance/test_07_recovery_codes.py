@@ -3,10 +3,8 @@
 import re
 
 import pytest
-from django.core import mail
 from django.test import Client
 
-from accounts.twofactor.models import RecoveryCodes
 from accounts.users.models import User
 from tests.support.second import (
     CHALLENGE,
@@ -17,7 +15,7 @@ from tests.support.second import (
     type_one_back,
     unused_code,
 )
-from tests.support.steps import is_signed_in, mail_to, sign_in, sign_in_twice
+from tests.support.steps import sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -64,42 +62,6 @@ def test_7_2_recovery_codes_are_downloaded_while_they_are_shown_and_not_stored(
     assert client.get(FILE).status_code == 405, "a link would be kept in the history"
 
 
-def test_7_2_a_recovery_code_lets_in_once_and_it_is_counted_and_told(
-    client: Client, alice: User
-) -> None:
-    made = recovery_codes_on(client.get(turn_on(client).url).text)
-    browser = Client()
-
-    sign_in(browser, "alice")
-    assert browser.post(CHALLENGE, {"code": made[0]}).url == "/"
-    assert LEFT.findall(browser.get(OVERVIEW).text) == ["9"]
-    assert alice.activity.get(kind="recovery_code_used").detail == "9"
-    mail_to("alice")
-    assert "authsite: A recovery code was used" in [sent.subject for sent in mail.outbox]
-
-    again = Client()
-    sign_in(again, "alice")
-    assert "not right, or was used already" in again.post(CHALLENGE, {"code": made[0]}).text
-    assert not is_signed_in(again)
-    assert again.post(CHALLENGE, {"code": made[1]}).url == "/"
-
-
-def test_7_2_a_new_set_replaces_the_old_one(client: Client, alice: User) -> None:
-    old = recovery_codes_on(client.get(turn_on(client).url).text)
-    type_one_back(client)
-
-    assert client.post(RECOVERY_CODES, {"new": "1"}).url == RECOVERY_CODES
-    new = recovery_codes_on(client.get(RECOVERY_CODES).text)
-
-    assert len(set(new)) == 10
-    assert not set(old) & set(new)
-    assert "New recovery codes were made" in mail_to("alice").subject
-    browser = Client()
-    sign_in(browser, "alice")
-    assert browser.post(CHALLENGE, {"code": old[0]}).status_code == 200
-    assert browser.post(CHALLENGE, {"code": new[0]}).url == "/"
-
-
 def test_7_2_another_app_brings_no_new_recovery_codes_and_both_work(
     client: Client, alice: User
 ) -> None:
@@ -117,19 +79,3 @@ def test_7_2_another_app_brings_no_new_recovery_codes_and_both_work(
         browser = Client()
         sign_in(browser, "alice")
         assert browser.post(CHALLENGE, {"code": code_of(row.seed)}).url == "/"
-
-
-def test_7_2_removing_the_last_app_turns_it_off_and_ends_the_recovery_codes(
-    client: Client, alice: User
-) -> None:
-    turn_on(client)
-    other = Client()
-    sign_in_twice(other, alice)
-    page = f"{OVERVIEW}totp/{alice.authenticator_set.get().pk}/"
-    assert "It is your last one" in client.get(page).text
-
-    assert client.post(page, {"remove": "1"}).url == OVERVIEW
-
-    assert not RecoveryCodes.objects.exists()
-    assert [is_signed_in(client), is_signed_in(other)] == [True, False]
-    assert sign_in(Client(), "alice").url == "/"

@@ -18,12 +18,10 @@ from tests.support.second import (
     RECOVERY_CODES,
     SETUP,
     code_of,
-    enrolled,
     seed_on,
     type_one_back,
-    unused_code,
 )
-from tests.support.steps import is_signed_in, mail_to, make_user, sign_in
+from tests.support.steps import is_signed_in, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -160,61 +158,3 @@ def test_7_2_it_turns_on_only_after_a_confirmed_code(client: Client, alice: User
 
     client.post(SETUP, {"code": code_of(seed)})
     assert sign_in(Client(), "alice").url == CHALLENGE
-
-
-@pytest.mark.parametrize(
-    "again",
-    [
-        str,
-        lambda code: f" {code[:3]} {code[3:]} ",
-        lambda code: code.translate({n: n - 0x30 + 0xFF10 for n in range(0x30, 0x3A)}),
-        lambda code: code.translate({n: n - 0x30 + 0x660 for n in range(0x30, 0x3A)}),
-    ],
-    ids=["as it is", "in groups", "full-width digits", "Arabic digits"],
-)
-def test_7_4_a_code_works_once_in_whatever_writing(
-    client: Client, clock: Clock, again: type[str]
-) -> None:
-    code = code_of(enrolled(make_user("alice")))
-    sign_in(client, "alice")
-    assert client.post(CHALLENGE, {"code": again(code)}).url == "/", "any writing is understood"
-
-    for seconds in (0, 30):  # in its own step, and in the next, where it would still be right
-        clock.advance(seconds=seconds)
-        thief = Client()
-        sign_in(thief, "alice")
-        answer = thief.post(CHALLENGE, {"code": again(code)})
-        assert "not right, or was used already" in answer.text
-        assert not is_signed_in(thief)
-
-
-def test_7_4_the_step_before_a_used_one_is_used_too(client: Client, clock: Clock) -> None:
-    seed = enrolled(make_user("alice"))
-    before, now = code_of(seed, -1), code_of(seed)
-    sign_in(client, "alice")
-    client.post(CHALLENGE, {"code": now})
-
-    thief = Client()
-    sign_in(thief, "alice")
-
-    assert thief.post(CHALLENGE, {"code": before}).status_code == 200
-    assert not is_signed_in(thief)
-
-
-def test_7_5_wrong_codes_are_counted_for_the_account_and_signing_in_again_resets_nothing(
-    clock: Clock,
-) -> None:
-    alice = make_user("alice")
-    enrolled(alice)
-
-    def guess(code: str, n: int) -> int:
-        browser = Client(REMOTE_ADDR=f"192.0.2.{n}")
-        assert sign_in(browser, "alice").url == CHALLENGE, "the first step stays free"
-        return int(browser.post(CHALLENGE, {"code": code}).status_code)
-
-    assert [guess("000000", n) for n in range(6)] == [200] * 5 + [429]
-    assert guess(unused_code(alice), 7) == 429, "a right one counts no more then"
-    assert mail_to("alice").subject.endswith("then too many codes were wrong")
-
-    clock.advance(minutes=1)
-    assert guess(unused_code(alice), 8) == 302

@@ -86,6 +86,7 @@ class Scene:
 
     link: str = ""
     refresh: str = ""
+    seed: str = ""
     recovery_code: str = ""
     passkey: Any = None
 
@@ -198,6 +199,10 @@ def press(name: str) -> Act:
     return lambda scene: scene.here.post(
         EMAIL, {name: str(scene.alice.addresses.get(address=SECOND).pk)}
     )
+
+
+def open_the_setup(scene: Scene) -> None:
+    scene.seed = second.seed_on(scene.here.get(SETUP).text)
 
 
 def have_an_authenticator(scene: Scene) -> None:
@@ -383,7 +388,9 @@ WAYS = {
         carol_changes(is_active="on"), prepare=both(carol_signs_in, alice_is_off)
     ),
     "factor_added": Way(
-        lambda s: second.turn_on(s.here), proof="otp", prepare=lambda s: s.here.get(SETUP)
+        lambda s: s.here.post(SETUP, {"code": second.code_of(s.seed)}),
+        proof="otp",
+        prepare=open_the_setup,
     ),
     "factor_renamed": Way(post_to_the_authenticator(name="Tablet"), prepare=show_the_authenticator),
     "factor_removed": Way(
