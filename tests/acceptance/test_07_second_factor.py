@@ -1,14 +1,20 @@
-"""System 7: two-factor sign-in. Rows 1, 2, 4 and 5: enrolling, and what a code is worth."""
+"""System 7: two-factor sign-in: enrolling, recovery codes, what a password alone opens, who must.
+
+Rows 4 and 5, of codes used twice and guessed, are attacks: ``tests/attacks/test_second_factor_*``.
+"""
 
 import base64
 import html
 import re
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from django.test import Client
 
+from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.acceptance.conftest import Set
 from tests.conftest import Clock
@@ -18,10 +24,25 @@ from tests.support.second import (
     RECOVERY_CODES,
     SETUP,
     code_of,
+    enrolled,
+    recovery_codes_on,
     seed_on,
+    take_second_step,
+    turn_on,
     type_one_back,
+    unused_code,
 )
-from tests.support.steps import is_signed_in, sign_in
+from tests.support.signin import signed_in
+from tests.support.steps import (
+    FIRST_STEPS,
+    LOGIN,
+    PASSWORD,
+    is_signed_in,
+    make_staff,
+    make_user,
+    sign_in,
+    sign_in_twice,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +65,6 @@ def uri_on(page: str) -> str:
 
 ISSUERS = {
     "authsite": "authsite",
-    "Tea & Cake, Ltd.": "Tea%20%26%20Cake%2C%20Ltd.",
     "Büro: Süd": "B%C3%BCro%20S%C3%BCd",  # a colon would part issuer and account
     "100% #1/?": "100%25%20%231%2F%3F",
 }
@@ -55,31 +75,26 @@ def test_7_1_the_uri_is_exact_and_percent_encoded(
     client: Client, alice: User, configure: Set, name: str, encoded: str
 ) -> None:
     configure(site_name=name)
+    User.objects.update(email="al?ce+&%@example.org")
 
     page = client.get(SETUP).text
 
     key = base64.b32encode(bytes.fromhex(seed_on(page))).decode()
     assert uri_on(page) == (
-        f"otpauth://totp/{encoded}:alice@example.org"
+        f"otpauth://totp/{encoded}:al%3Fce%2B%26%25@example.org"
         f"?secret={key}&issuer={encoded}&algorithm=SHA1&digits=6&period=30"
     )
     assert re.fullmatch(r"[A-Z2-7]{32}", key), "160 bits (RFC 4226 section 4, R6), unpadded"
 
 
-def test_7_1_an_account_is_percent_encoded_as_well(client: Client, alice: User) -> None:
-    User.objects.update(email="al?ce+&%@example.org")
-
-    path = urlsplit(uri_on(client.get(SETUP).text)).path
-
-    assert path == "/authsite:al%3Fce%2B%26%25@example.org"
-
-
 def test_7_1_a_scanner_reads_the_picture_and_an_authenticator_takes_it(
     client: Client, alice: User, clock: Clock, tmp_path: Path
 ) -> None:
-    page = client.get(SETUP).text
-    scanned = scan(page, tmp_path)
-    assert scanned == uri_on(page)
+    page = client.get(SETUP)
+    assert "no-store" in page["Cache-Control"]
+    assert not re.findall(r"<img|url\(|data:", page.text), "no picture has its own address"
+    scanned = scan(page.text, tmp_path)
+    assert scanned == uri_on(page.text)
 
     (secret,) = parse_qs(urlsplit(scanned).query)["secret"]
     answer = client.post(SETUP, {"code": shown(secret, clock.now().timestamp())})
@@ -93,36 +108,18 @@ def test_7_1_a_scanner_reads_the_picture_and_an_authenticator_takes_it(
     assert is_signed_in(browser)
 
 
-def test_7_1_the_page_with_the_picture_in_it_is_not_stored(client: Client, alice: User) -> None:
-    for page in (client.get(SETUP), client.post(SETUP, {"code": "1"})):
-        assert "no-store" in page["Cache-Control"]
-        assert '<svg class="qr"' in page.text
-        assert not re.findall(r"<img|url\(|data:", page.text), "no picture has its own address"
-
-
-def test_7_1_the_seed_stays_while_enrolling_through_reloads_and_mistakes(
-    client: Client, alice: User, clock: Clock
-) -> None:
-    seed = seed_on(client.get(SETUP).text)
-
-    assert seed_on(client.get(SETUP).text) == seed
-    assert seed_on(client.post(SETUP, {"code": code_of(seed, 4)}).text) == seed
-    clock.advance(minutes=3)
-    assert seed_on(client.get(SETUP).text) == seed
-    assert client.post(SETUP, {"code": code_of(seed)}).url == RECOVERY_CODES
-
-
-def test_7_1_another_sign_in_and_another_hour_are_shown_another_seed(
+def test_7_1_the_seed_stays_for_an_hour_through_reloads_and_mistakes_in_one_sign_in(
     client: Client, alice: User, clock: Clock
 ) -> None:
     other = Client()
     sign_in(other, "alice")
     seeds = [seed_on(browser.get(SETUP).text) for browser in (client, other)]
-    clock.advance(minutes=59)
-    for browser in (client, other):
-        browser.post("/accounts/reauthenticate/", {"password": "vivid otter under glass"})
-    seeds += [seed_on(browser.get(SETUP).text) for browser in (client, other)]
     assert len(set(seeds)) == 2
+    assert seed_on(client.post(SETUP, {"code": code_of(seeds[0], 4)}).text) == seeds[0]
+    clock.advance(minutes=59)
+    for browser, seed in zip((client, other), seeds, strict=True):
+        browser.post("/accounts/reauthenticate/", {"password": PASSWORD})
+        assert seed_on(browser.get(SETUP).text) == seed
     clock.advance(minutes=1)
 
     late = client.post(SETUP, {"code": code_of(seeds[0])})
@@ -158,3 +155,145 @@ def test_7_2_it_turns_on_only_after_a_confirmed_code(client: Client, alice: User
 
     client.post(SETUP, {"code": code_of(seed)})
     assert sign_in(Client(), "alice").url == CHALLENGE
+
+
+FILE = f"{RECOVERY_CODES}file/"
+LEFT = re.compile(r"(\d+) codes? (?:is|are) left")
+
+
+def test_7_2_recovery_codes_come_with_it_and_are_shown_until_one_is_typed_back(
+    client: Client, alice: User
+) -> None:
+    made = recovery_codes_on(client.get(turn_on(client).url).text)
+    assert len(set(made)) == 10
+    file = client.post(FILE)
+    assert file.text.split("\r\n")[2:12] == made
+    assert client.get(FILE).status_code == 405, "a link would be kept in the history"
+
+    for typed in ("", "aaaaa-aaaaa", unused_code(alice)):
+        again = client.post(RECOVERY_CODES, {"code": typed}).text
+        assert recovery_codes_on(again) == made, "none of them was typed back"
+    assert "keep your recovery codes" in client.get("/").text, "the next step on home"
+    assert recovery_codes_on(client.get(RECOVERY_CODES).text) == made
+
+    assert client.post(RECOVERY_CODES, {"code": f" {made[3].upper()} "}).url == OVERVIEW
+    for path in ("/", OVERVIEW, RECOVERY_CODES):
+        assert not [code for code in made if code in client.get(path).text], path
+    assert client.post(FILE).status_code == 302
+    assert "keep your recovery codes" not in client.get("/").text
+    assert LEFT.findall(client.get(OVERVIEW).text) == ["10"], "the one typed back stays good"
+
+
+def test_7_2_another_app_brings_no_new_recovery_codes_and_both_work(
+    client: Client, alice: User
+) -> None:
+    turn_on(client, name="Phone")
+    type_one_back(client)
+
+    assert turn_on(client, name="Tablet").url == OVERVIEW
+
+    page = client.get(OVERVIEW).text
+    assert re.findall(r"<strong><bdi>(\w+)</bdi></strong>", page) == ["Phone", "Tablet"]
+    assert LEFT.findall(page) == ["10"]
+    for row in alice.authenticator_set.all():
+        row.last_t = -1
+        row.save()
+        browser = Client()
+        sign_in(browser, "alice")
+        assert browser.post(CHALLENGE, {"code": code_of(row.seed)}).url == "/"
+
+
+@pytest.mark.parametrize("first", FIRST_STEPS)
+def test_7_3_a_first_step_alone_opens_nothing(
+    client: Client, clock: Clock, first: Callable[..., Any]
+) -> None:
+    alice = make_user("alice")
+    enrolled(alice)
+
+    assert first(client).url == CHALLENGE
+
+    assert not LoginSession.objects.exists()
+    for path in ("/", "/accounts/2fa/", RECOVERY_CODES, "/accounts/password/change/"):
+        assert client.get(path).url == f"{LOGIN}?next={quote(path)}"
+    assert client.get(SETUP).url == CHALLENGE, "no second app by a password alone"
+    assert client.get("/admin/").status_code == 302
+    assert client.get(LOGIN).status_code == 200
+    clock.advance(minutes=2)
+    assert first(client).url == CHALLENGE, "nor does taking it twice"
+    assert not LoginSession.objects.exists()
+
+    assert take_second_step(client, alice).url == "/"
+    assert is_signed_in(client)
+
+
+def test_7_3_the_admin_is_closed_to_a_sign_in_from_before_the_rights() -> None:
+    """The session is there, the second step isn't: the admin asks for it."""
+    browser = signed_in(make_user("carol"))
+    User.objects.update(is_staff=True, is_superuser=True)
+
+    asked = browser.get("/admin/", follow=True)
+
+    assert asked.request["PATH_INFO"] == SETUP
+    codes = turn_on(browser, f"{SETUP}?next=/admin/")
+    assert type_one_back(browser, codes.url).url == "/admin/"
+    assert browser.get("/admin/").status_code == 200
+
+
+MUST_ENROL = [
+    *(("optional", "alice", False), ("optional", "carol", False)),
+    *(("staff", "alice", False), ("staff", "carol", True)),
+    *(("all", "alice", True), ("all", "carol", True)),
+]
+
+
+@pytest.mark.parametrize("required_for, who, must", MUST_ENROL)
+def test_7_7_who_must_have_a_factor_adds_one_first_and_who_has_one_is_asked_for_it(
+    client: Client, configure: Set, required_for: str, who: str, must: bool
+) -> None:
+    configure(second_factor=required_for)
+    make_user("alice")
+    make_staff("carol", has_factor=False)
+
+    answer = sign_in(client, who)
+
+    assert answer.url == (SETUP if must else "/")
+    assert is_signed_in(client) is not must
+    if must:
+        for path in ("/", RECOVERY_CODES, "/accounts/profile/", "/admin/"):
+            assert "/login/" in client.get(path).url, path
+        assert sign_in(client, who).url == SETUP, "starting over leads there again"
+        turn_on(client)
+        assert is_signed_in(client)
+    else:
+        enrolled(User.objects.get(username=who))
+    assert sign_in(Client(), who).url == CHALLENGE
+
+
+@pytest.mark.parametrize("required_for", ["optional", "staff", "all"])
+def test_7_7_the_last_factor_stays_where_one_is_required(
+    client: Client, configure: Set, required_for: str
+) -> None:
+    configure(second_factor=required_for)
+    carol = make_staff("carol")
+    sign_in_twice(client, carol)
+    page = f"/accounts/2fa/totp/{carol.authenticator_set.get().pk}/"
+
+    client.post(page, {"remove": "1"})
+
+    stays = required_for != "optional"
+    assert carol.authenticator_set.exists() is stays
+    assert sign_in(Client(), "carol").url == (CHALLENGE if stays else "/")
+
+
+def test_7_7_a_setting_that_becomes_stricter_closes_the_admin_at_once(
+    client: Client, configure: Set
+) -> None:
+    configure(second_factor="optional")
+    make_staff("carol", has_factor=False)
+    assert sign_in(client, "carol").url == "/"
+    assert client.get("/admin/").status_code == 200
+
+    configure(second_factor="staff")
+
+    assert client.get("/admin/", follow=True).request["PATH_INFO"] == SETUP
+    assert client.post("/admin/accounts/user/").status_code == 302

@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 
+from accounts.activity.models import Activity
 from accounts.throttle.limits import CODE_SUBSCRIBER, FACTOR_ACCOUNT, FACTOR_DAY
 from tests.attacks.second_steps import (
     REAUTHENTICATE,
@@ -13,7 +14,14 @@ from tests.attacks.second_steps import (
     with_factor,
 )
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, code_of
+from tests.support.second import (
+    CHALLENGE,
+    RECOVERY_CODES,
+    SETUP,
+    code_of,
+    recovery_codes_on,
+    seed_on,
+)
 from tests.support.signin import signed_in
 from tests.support.steps import WRONG, is_signed_in, make_user, outbox, path_of, sign_in
 
@@ -205,3 +213,33 @@ def test_the_password_is_asked_before_anything_says_that_there_is_a_factor() -> 
     assert {answer.status_code for answer in answers} == {200}
     assert all(CHALLENGE not in answer.text for answer in answers)
     assert Client().get(CHALLENGE)["Location"] == "/accounts/login/"
+
+
+def test_guesses_do_not_keep_the_owner_out_of_where_the_factor_was_added(clock: Clock) -> None:
+    alice = make_user("alice")
+    home = signed_in(alice, Client(REMOTE_ADDR=HOME))
+    seed = seed_on(home.get(SETUP).text)
+    assert home.post(SETUP, {"code": code_of(seed)}).status_code == 302
+    codes = recovery_codes_on(home.get(RECOVERY_CODES).text)
+
+    clock.advance(minutes=2)
+    thief = half_way(REMOTE_ADDR="198.51.100.9")
+    for _ in range(10):
+        thief.post(CHALLENGE, {"code": WRONG_DIGITS})
+
+    assert enters(code_of(seed), REMOTE_ADDR=HOME)
+    assert enters(codes[0], REMOTE_ADDR="203.0.113.7"), "recovery codes are good anywhere"
+
+
+def test_the_owners_own_slips_are_no_news_to_her(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    browser = signed_in(alice)
+    before = len(outbox())
+
+    for _ in range(7):
+        browser.post(REAUTHENTICATE, {"code": WRONG_DIGITS})
+
+    assert len(outbox()) == before
+    kinds = set(Activity.objects.filter(user=alice).values_list("kind", flat=True))
+    assert "proof_failed" in kinds
+    assert not {"factor_failed", "factor_failed_new", "factor_blocked"} & kinds

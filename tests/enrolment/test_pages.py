@@ -1,6 +1,7 @@
-"""The pages of the factors that one has: the overview, each authenticator, recovery codes."""
+"""The pages of the factors that one has or adds: each authenticator, recovery codes."""
 
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 from django.test import Client
@@ -12,8 +13,10 @@ from tests.support.second import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,
+    code_of,
     enrolled,
     recovery_codes_on,
+    seed_on,
     turn_on,
     type_one_back,
 )
@@ -21,6 +24,7 @@ from tests.support.signin import signed_in
 from tests.support.steps import (
     is_signed_in,
     mail_to,
+    make_staff,
     make_user,
     sign_in,
 )
@@ -30,6 +34,16 @@ pytestmark = pytest.mark.django_db
 
 OVERVIEW = "/accounts/2fa/"
 REAUTHENTICATE = "/accounts/reauthenticate/"
+CLOCK = "your phone’s clock is some minutes off"
+WRONG = "That code is not right, or was used already."
+
+
+@pytest.fixture
+def newcomer(client: Client, clock: Clock) -> User:
+    """Somebody without a factor, signed in with ``client``."""
+    newcomer = make_user("alice")
+    signed_in(newcomer, client)
+    return newcomer
 
 
 @pytest.fixture
@@ -43,24 +57,6 @@ def alice(client: Client, clock: Clock) -> User:
 
 def page_of(user: User) -> str:
     return f"{OVERVIEW}totp/{Authenticator.objects.filter(user=user).latest('pk').pk}/"
-
-
-def test_the_overview_says_what_is_missing_and_the_home_page_the_next_step(
-    client: Client,
-) -> None:
-    signed_in(make_user("alice"), client)
-    assert "None yet: your password alone opens the account." in client.get(OVERVIEW).text
-    assert "a code of your phone after your password" in client.get("/").text
-
-    turn_on(client, name="Phone")
-    page = client.get(OVERVIEW).text
-    assert "<bdi>Phone</bdi>" in page
-    assert "You haven’t shown yet that you’ve kept them." in page
-    assert "Without them, a lost phone is a lost account." in client.get("/").text
-
-    type_one_back(client)
-    assert "You haven’t shown yet" not in client.get(OVERVIEW).text
-    assert "Next step" not in client.get("/").text
 
 
 def test_home_says_when_few_recovery_codes_are_left(client: Client) -> None:
@@ -135,20 +131,6 @@ def test_recovery_codes_are_nothing_without_an_authenticator(client: Client) -> 
     assert not RecoveryCodes.objects.exists()
 
 
-def test_a_new_set_asks_for_a_fresh_proof_to_look_does_not(
-    client: Client, alice: User, clock: Clock
-) -> None:
-    client.post(RECOVERY_CODES, {"new": "1"})
-    made = recovery_codes_on(client.get(RECOVERY_CODES).text)
-    clock.advance(minutes=11)
-
-    assert recovery_codes_on(client.get(RECOVERY_CODES).text) == made
-    answer = client.post(RECOVERY_CODES, {"new": "1"})
-
-    assert answer.url.startswith(REAUTHENTICATE)
-    assert recovery_codes_on(client.get(RECOVERY_CODES).text) == made
-
-
 def test_recovery_codes_are_not_shown_for_longer_than_an_hour_nor_elsewhere(
     client: Client, alice: User, clock: Clock
 ) -> None:
@@ -185,3 +167,71 @@ def test_a_removal_that_waits_is_shown_and_cancelled_from_inside(
 
     assert 'name="cancel"' not in done
     assert "Somebody asked" not in client.get("/").text
+
+
+def test_a_clock_that_is_some_minutes_off_is_named(client: Client, newcomer: User) -> None:
+    seed = seed_on(client.get(SETUP).text)
+
+    for steps in (-21, -20, -2, 2, 20, 21):
+        page = client.post(SETUP, {"code": code_of(seed, steps)}).text
+        assert (CLOCK in page) is (abs(steps) <= 20), steps
+        assert not Authenticator.objects.exists()
+
+
+def test_a_clock_that_is_off_is_named_nowhere_else(client: Client, clock: Clock) -> None:
+    """There it would say to who guesses that a guess is near."""
+    alice = make_user("alice")
+    seed = enrolled(alice)
+    inside = signed_in(alice)
+    sign_in(client, "alice")
+
+    for steps in (-20, 2):
+        for browser, page in ((client, CHALLENGE), (inside, REAUTHENTICATE)):
+            text = browser.post(page, {"code": code_of(seed, steps)}).text
+            assert WRONG in text
+            assert CLOCK not in text
+
+
+def test_an_authenticator_has_the_name_that_was_given_unless_it_is_none(
+    client: Client, newcomer: User
+) -> None:
+    for typed in ("a" * 65, "a\u202eb", "a\0b", "a\nb"):
+        assert "<title>Error:" in turn_on(client, name=typed).text, ascii(typed)
+        assert not Authenticator.objects.exists()
+
+    for typed in ("", "  Old phone ", "a" * 64):
+        turn_on(client, name=typed)
+        Authenticator.objects.update(last_t=-1)
+    names = list(Authenticator.objects.order_by("pk").values_list("name", flat=True))
+    assert names == ["Authenticator app", "Old phone", "a" * 64]
+
+
+def test_it_asks_for_a_fresh_proof_and_leads_back(
+    client: Client, newcomer: User, clock: Clock
+) -> None:
+    clock.advance(minutes=5)
+    asked = client.get(f"{SETUP}?next=/accounts/profile/")
+    assert asked.url == f"{REAUTHENTICATE}?next={quote(f'{SETUP}?next=/accounts/profile/')}"
+
+    clock.advance(minutes=5)
+    assert client.post(SETUP, {"code": "123456"}).url.startswith(REAUTHENTICATE)
+
+
+def test_from_inside_it_leads_through_the_codes_to_the_overview_or_where_one_came_from(
+    client: Client, newcomer: User
+) -> None:
+    page = f"{SETUP}?next=/accounts/profile/"
+    assert turn_on(client).url == RECOVERY_CODES
+    assert type_one_back(client).url == "/accounts/2fa/"
+
+    seed = seed_on(client.get(page).text)
+    assert client.post(page, {"code": code_of(seed)}).url == "/accounts/profile/"
+
+
+def test_the_way_from_the_challenge_to_enrolment_is_the_same_way_back(client: Client) -> None:
+    """Who came to the wrong one of the two pages is led on, not in."""
+    make_staff("carol", has_factor=False)
+    sign_in(client, "carol")
+
+    assert client.get(CHALLENGE).url == SETUP
+    assert client.get("/").status_code == 302
