@@ -209,7 +209,9 @@ def test_a_recovery_code_typed_back_to_show_that_it_is_kept_signs_in_once() -> N
 def mailed_code(browser: Client) -> str:
     """Ask for a code at the second step; the one that was mailed."""
     assert browser.post(CHALLENGE, {"mail": "1"}).status_code == 302
-    return str(mails_about("code")[-1].code)
+    mail = mails_about("code to finish signing in")[-1]
+    assert mail.to == "alice@example.org"
+    return str(mail.code)
 
 
 def test_a_mailed_code_of_a_second_step_is_good_once_and_in_that_browser_only(

@@ -29,6 +29,8 @@ from tests.support.signin import signed_in
 from tests.support.site import Site, text_of
 from tests.support.steps import make_user, path_of, sign_in, sign_up
 
+pytestmark = pytest.mark.django_db
+
 
 def writings_of_seed(seed: str) -> set[bytes]:
     """A seed as anybody who looks for one would find it."""
@@ -61,7 +63,6 @@ def everything_stored() -> bytes:
     return "\n".join([*rows, *sessions]).encode()
 
 
-@pytest.mark.django_db
 def test_no_row_shows_a_seed_or_a_recovery_code_or_its_digest() -> None:
     carol = staff()
     browser = half_way("carol")
@@ -80,7 +81,6 @@ def test_no_row_shows_a_seed_or_a_recovery_code_or_its_digest() -> None:
         assert [text for text in hidden if text in dump] == []
 
 
-@pytest.mark.django_db
 def test_what_is_sealed_for_one_purpose_opens_for_no_other() -> None:
     from accounts.kernel import crypto
 
@@ -93,8 +93,11 @@ def test_what_is_sealed_for_one_purpose_opens_for_no_other() -> None:
             crypto.unseal(sealed, purpose)
 
 
-@pytest.mark.django_db
 def test_no_page_of_the_admin_shows_a_superuser_a_seed_a_digest_or_a_code() -> None:
+    from django.contrib import admin
+
+    tables = {model.__name__ for site in admin.sites.all_sites for model in site._registry}
+    assert tables == {"User", "Group"}
     alice, seed = with_factor()
     codes = new_recovery_codes(alice)
     half_way().post(CHALLENGE, {"lost": "ask"})
@@ -122,16 +125,6 @@ def test_no_page_of_the_admin_shows_a_superuser_a_seed_a_digest_or_a_code() -> N
         assert [text for text in hidden if text in page] == []
 
 
-@pytest.mark.django_db
-def test_no_table_of_second_factors_is_in_the_admin() -> None:
-    from django.contrib import admin
-
-    shown = {model.__name__ for site in admin.sites.all_sites for model in site._registry}
-
-    assert shown == {"User", "Group"}
-
-
-@pytest.mark.django_db
 def test_pages_with_a_secret_are_stored_nowhere() -> None:
     staff()
     browser = half_way("carol")
@@ -154,7 +147,6 @@ def test_pages_with_a_secret_are_stored_nowhere() -> None:
     assert "attachment" in answers[4]["Content-Disposition"]
 
 
-@pytest.mark.django_db
 def test_what_was_shown_once_is_shown_to_nobody_else() -> None:
     alice, seed = with_factor()
     browser, elsewhere = signed_in(alice), None
@@ -175,7 +167,6 @@ def test_what_was_shown_once_is_shown_to_nobody_else() -> None:
     assert key not in overview
 
 
-@pytest.mark.django_db
 def test_no_cookie_holds_anything_of_a_second_step() -> None:
     _alice, seed = with_factor()
     browser = half_way()
