@@ -19,11 +19,9 @@ from tests.attacks.second_steps import (
 from tests.conftest import Clock
 from tests.support.second import (
     CHALLENGE,
-    RECOVERY_CODES,
     SETUP,
     code_of,
     enrolled,
-    recovery_codes_on,
     seed_on,
 )
 from tests.support.signin import signed_in
@@ -194,16 +192,6 @@ def test_recovery_codes_die_with_a_new_set_and_with_the_last_authenticator() -> 
     enrolled(alice)
 
     assert not enters(latter[1])
-
-
-def test_a_recovery_code_typed_back_to_show_that_it_is_kept_signs_in_once() -> None:
-    alice, _seed = with_factor()
-    browser = signed_in(alice)
-    browser.post(RECOVERY_CODES, {"new": "1"})
-    codes = recovery_codes_on(browser.get(RECOVERY_CODES).text)
-    assert browser.post(RECOVERY_CODES, {"code": codes[0]}).status_code == 302
-
-    assert [enters(codes[0]), enters(codes[0])] == [True, False]
 
 
 def mailed_code(browser: Client) -> str:
