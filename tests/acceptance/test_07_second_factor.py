@@ -1,20 +1,18 @@
-"""System 7: two-factor sign-in: enrolling, recovery codes, what a password alone opens, who must.
+"""System 7: two-factor sign-in: enrolling, recovery codes, and who must have a factor.
 
-Rows 4 and 5, of codes used twice and guessed, are attacks: ``tests/attacks/test_second_factor_*``.
+Rows 3 to 5 are attacks, in ``tests/attacks/test_second_factor_*``: a password alone, codes used
+twice, guesses.
 """
 
 import base64
 import html
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
 
-from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.acceptance.conftest import Set
 from tests.conftest import Clock
@@ -27,14 +25,11 @@ from tests.support.second import (
     enrolled,
     recovery_codes_on,
     seed_on,
-    take_second_step,
     turn_on,
     type_one_back,
     unused_code,
 )
 from tests.support.steps import (
-    FIRST_STEPS,
-    LOGIN,
     PASSWORD,
     is_signed_in,
     make_staff,
@@ -192,29 +187,6 @@ def test_7_2_another_app_brings_no_new_recovery_codes(client: Client, alice: Use
     page = client.get(OVERVIEW).text
     assert re.findall(r"<strong><bdi>(\w+)</bdi></strong>", page) == ["Phone", "Tablet"]
     assert LEFT.findall(page) == ["10"]
-
-
-@pytest.mark.parametrize("first", FIRST_STEPS)
-def test_7_3_a_first_step_alone_opens_nothing(
-    client: Client, clock: Clock, first: Callable[..., Any]
-) -> None:
-    alice = make_user("alice")
-    enrolled(alice)
-
-    assert first(client).url == CHALLENGE
-
-    assert not LoginSession.objects.exists()
-    for path in ("/", "/accounts/2fa/", RECOVERY_CODES, "/accounts/password/change/"):
-        assert client.get(path).url == f"{LOGIN}?next={quote(path)}"
-    assert client.get(SETUP).url == CHALLENGE, "no second app by a password alone"
-    assert client.get("/admin/").status_code == 302
-    assert client.get(LOGIN).status_code == 200
-    clock.advance(minutes=2)
-    assert first(client).url == CHALLENGE, "nor does taking it twice"
-    assert not LoginSession.objects.exists()
-
-    assert take_second_step(client, alice).url == "/"
-    assert is_signed_in(client)
 
 
 MUST_ENROL = [

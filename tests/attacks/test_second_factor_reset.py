@@ -13,6 +13,7 @@ from tests.attacks.second_steps import (
     half_way,
     mails_about,
     new_recovery_codes,
+    reset_link,
     with_factor,
 )
 from tests.conftest import Clock
@@ -28,14 +29,7 @@ from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
 
-RESET = "/accounts/password/reset/"
 NEW = "a lantern over seven wet roofs"
-
-
-def reset_link(login: str = "alice") -> str:
-    """The link that was mailed."""
-    assert Client().post(RESET, {"login": login}).status_code == 200
-    return path_of(mails_about("Set a new password")[-1].action_url)
 
 
 def opens(password: str, login: str = "alice") -> bool:
