@@ -134,6 +134,8 @@ def test_a_code_of_a_removed_authenticator_is_worth_nothing() -> None:
     alice, seed = with_factor()
     other = enrolled(alice)
     lost = Authenticator.objects.filter(user=alice).earliest("pk")
+    assert enters(code_of(other, -1)), "each of several is good"
+    alice.refresh_from_db()
     inside = signed_in(alice)
 
     answer = inside.post(f"/accounts/2fa/totp/{lost.pk}/", {"remove": "1"})
