@@ -77,14 +77,11 @@ def test_the_step_before_and_the_one_after_are_good_and_none_further_off(
     [
         ("123456", "123456"),
         (" 123 456\t", "123456"),
-        ("123\u00a0456", "123456"),
         ("123-456", "123456"),
         ("１２３４５６", "123456"),  # noqa: RUF001 full-width digits are what is meant
         ("\u0661\u0662\u0663\u0664\u0665\u0666", "123456"),
-        ("\u0967\u0968\u0969\u096a\u096b\u096c", "123456"),
         ("abcde-fghjk", "abcdefghjk"),
         ("ABCDE FGHJK", "abcdefghjk"),
-        ("abcd2efgh3", "abcd2efgh3"),
         ("abcd 2efg", "ABCD2EFG"),  # eight characters: of a mail
         ("ABCD2EFG", "ABCD2EFG"),
     ],
