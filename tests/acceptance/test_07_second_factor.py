@@ -1,4 +1,8 @@
-"""System 7: two-factor sign-in. Rows 1, 2, 4 and 5: enrolling, and what a code is worth."""
+"""System 7: two-factor sign-in: enrolling, recovery codes, and who must have a factor.
+
+Rows 3 to 5 are attacks, in ``tests/attacks/test_second_factor_*``: a password alone, codes used
+twice, guesses.
+"""
 
 import base64
 import html
@@ -11,6 +15,7 @@ from django.test import Client
 
 from accounts.users.models import User
 from tests.acceptance.conftest import Set
+from tests.attacks.test_second_factor_secrets import writings_of_seed
 from tests.conftest import Clock
 from tests.support.authenticator import scan, shown
 from tests.support.second import (
@@ -19,23 +24,24 @@ from tests.support.second import (
     SETUP,
     code_of,
     enrolled,
+    recovery_codes_on,
     seed_on,
+    turn_on,
     type_one_back,
     unused_code,
 )
-from tests.support.steps import is_signed_in, mail_to, make_user, sign_in
+from tests.support.steps import (
+    PASSWORD,
+    is_signed_in,
+    make_staff,
+    make_user,
+    sign_in,
+    sign_in_twice,
+)
 
 pytestmark = pytest.mark.django_db
 
 OVERVIEW = "/accounts/2fa/"
-
-
-def written(seed: str) -> set[str]:
-    """Every way in which a page could show a seed."""
-    secret = bytes.fromhex(seed)
-    key = base64.b32encode(secret).decode()
-    groups = " ".join(key[n : n + 4] for n in range(0, len(key), 4))
-    return {seed, key, groups, base64.b64encode(secret).decode()}
 
 
 def uri_on(page: str) -> str:
@@ -46,7 +52,6 @@ def uri_on(page: str) -> str:
 
 ISSUERS = {
     "authsite": "authsite",
-    "Tea & Cake, Ltd.": "Tea%20%26%20Cake%2C%20Ltd.",
     "Büro: Süd": "B%C3%BCro%20S%C3%BCd",  # a colon would part issuer and account
     "100% #1/?": "100%25%20%231%2F%3F",
 }
@@ -57,31 +62,26 @@ def test_7_1_the_uri_is_exact_and_percent_encoded(
     client: Client, alice: User, configure: Set, name: str, encoded: str
 ) -> None:
     configure(site_name=name)
+    User.objects.update(email="al?ce+&%@example.org")
 
     page = client.get(SETUP).text
 
     key = base64.b32encode(bytes.fromhex(seed_on(page))).decode()
     assert uri_on(page) == (
-        f"otpauth://totp/{encoded}:alice@example.org"
+        f"otpauth://totp/{encoded}:al%3Fce%2B%26%25@example.org"
         f"?secret={key}&issuer={encoded}&algorithm=SHA1&digits=6&period=30"
     )
     assert re.fullmatch(r"[A-Z2-7]{32}", key), "160 bits (RFC 4226 section 4, R6), unpadded"
 
 
-def test_7_1_an_account_is_percent_encoded_as_well(client: Client, alice: User) -> None:
-    User.objects.update(email="al?ce+&%@example.org")
-
-    path = urlsplit(uri_on(client.get(SETUP).text)).path
-
-    assert path == "/authsite:al%3Fce%2B%26%25@example.org"
-
-
 def test_7_1_a_scanner_reads_the_picture_and_an_authenticator_takes_it(
     client: Client, alice: User, clock: Clock, tmp_path: Path
 ) -> None:
-    page = client.get(SETUP).text
-    scanned = scan(page, tmp_path)
-    assert scanned == uri_on(page)
+    page = client.get(SETUP)
+    assert "no-store" in page["Cache-Control"]
+    assert not re.findall(r"<img|url\(|data:", page.text), "no picture has its own address"
+    scanned = scan(page.text, tmp_path)
+    assert scanned == uri_on(page.text)
 
     (secret,) = parse_qs(urlsplit(scanned).query)["secret"]
     answer = client.post(SETUP, {"code": shown(secret, clock.now().timestamp())})
@@ -95,36 +95,18 @@ def test_7_1_a_scanner_reads_the_picture_and_an_authenticator_takes_it(
     assert is_signed_in(browser)
 
 
-def test_7_1_the_page_with_the_picture_in_it_is_not_stored(client: Client, alice: User) -> None:
-    for page in (client.get(SETUP), client.post(SETUP, {"code": "1"})):
-        assert "no-store" in page["Cache-Control"]
-        assert '<svg class="qr"' in page.text
-        assert not re.findall(r"<img|url\(|data:", page.text), "no picture has its own address"
-
-
-def test_7_1_the_seed_stays_while_enrolling_through_reloads_and_mistakes(
-    client: Client, alice: User, clock: Clock
-) -> None:
-    seed = seed_on(client.get(SETUP).text)
-
-    assert seed_on(client.get(SETUP).text) == seed
-    assert seed_on(client.post(SETUP, {"code": code_of(seed, 4)}).text) == seed
-    clock.advance(minutes=3)
-    assert seed_on(client.get(SETUP).text) == seed
-    assert client.post(SETUP, {"code": code_of(seed)}).url == RECOVERY_CODES
-
-
-def test_7_1_another_sign_in_and_another_hour_are_shown_another_seed(
+def test_7_1_the_seed_stays_for_an_hour_through_reloads_and_mistakes_in_one_sign_in(
     client: Client, alice: User, clock: Clock
 ) -> None:
     other = Client()
     sign_in(other, "alice")
     seeds = [seed_on(browser.get(SETUP).text) for browser in (client, other)]
-    clock.advance(minutes=59)
-    for browser in (client, other):
-        browser.post("/accounts/reauthenticate/", {"password": "vivid otter under glass"})
-    seeds += [seed_on(browser.get(SETUP).text) for browser in (client, other)]
     assert len(set(seeds)) == 2
+    assert seed_on(client.post(SETUP, {"code": code_of(seeds[0], 4)}).text) == seeds[0]
+    clock.advance(minutes=59)
+    for browser, seed in zip((client, other), seeds, strict=True):
+        browser.post("/accounts/reauthenticate/", {"password": PASSWORD})
+        assert seed_on(browser.get(SETUP).text) == seed
     clock.advance(minutes=1)
 
     late = client.post(SETUP, {"code": code_of(seeds[0])})
@@ -146,75 +128,97 @@ def test_7_1_the_seed_is_shown_while_enrolling_only_and_never_again(
     for path in pages:
         page = client.get(path)
         assert page.status_code == 200, path
-        assert not [text for text in written(seed) if text in page.text], path
+        shown = page.content.replace(b" ", b"")
+        assert not [text for text in writings_of_seed(seed) if text in shown], path
     assert seed_on(client.get(SETUP).text) != seed, "a second app gets a seed of its own"
 
 
-def test_7_2_it_turns_on_only_after_a_confirmed_code(client: Client, alice: User) -> None:
+FILE = f"{RECOVERY_CODES}file/"
+
+
+def test_7_2_a_confirmed_code_turns_it_on_and_recovery_codes_are_shown_until_one_is_typed_back(
+    client: Client, alice: User
+) -> None:
     seed = seed_on(client.get(SETUP).text)
-    assert sign_in(Client(), "alice").url == "/", "to be shown a key is not enough"
-
-    refused = client.post(SETUP, {"code": code_of(seed, 5000)}).text
-    assert "That code is not right" in refused
-    assert sign_in(Client(), "alice").url == "/", "nor is a wrong code"
-
-    client.post(SETUP, {"code": code_of(seed)})
+    client.post(SETUP, {"code": code_of(seed, 5000)})
+    assert sign_in(Client(), "alice").url == "/", "neither a key nor a wrong code is enough"
+    made = recovery_codes_on(client.get(turn_on(client).url).text)
     assert sign_in(Client(), "alice").url == CHALLENGE
+    assert len(set(made)) == 10
+    assert client.post(FILE).text.split("\r\n")[2:12] == made
+    assert client.get(FILE).status_code == 405, "a link would be kept in the history"
+
+    for typed in ("", "aaaaa-aaaaa", unused_code(alice)):
+        again = client.post(RECOVERY_CODES, {"code": typed}).text
+        assert recovery_codes_on(again) == made, "none of them was typed back"
+    assert "keep your recovery codes" in client.get("/").text, "the next step on home"
+    assert recovery_codes_on(client.get(RECOVERY_CODES).text) == made
+
+    assert client.post(RECOVERY_CODES, {"code": f" {made[3].upper()} "}).url == OVERVIEW
+    for path in ("/", OVERVIEW, RECOVERY_CODES):
+        assert not [code for code in made if code in client.get(path).text], path
+    assert client.post(FILE).status_code == 302
+    assert "keep your recovery codes" not in client.get("/").text
+
+    assert turn_on(client, name="Tablet").url == OVERVIEW, "a second app brings no new ones"
+    assert "10 codes are left" in client.get(OVERVIEW).text, "the one typed back stays good"
 
 
-@pytest.mark.parametrize(
-    "again",
-    [
-        str,
-        lambda code: f" {code[:3]} {code[3:]} ",
-        lambda code: code.translate({n: n - 0x30 + 0xFF10 for n in range(0x30, 0x3A)}),
-        lambda code: code.translate({n: n - 0x30 + 0x660 for n in range(0x30, 0x3A)}),
-    ],
-    ids=["as it is", "in groups", "full-width digits", "Arabic digits"],
-)
-def test_7_4_a_code_works_once_in_whatever_writing(
-    client: Client, clock: Clock, again: type[str]
+MUST_ENROL = [
+    *(("optional", "alice", False), ("optional", "carol", False)),
+    *(("staff", "alice", False), ("staff", "carol", True)),
+    *(("all", "alice", True), ("all", "carol", True)),
+]
+
+
+@pytest.mark.parametrize("required_for, who, must", MUST_ENROL)
+def test_7_7_who_must_have_a_factor_adds_one_first_and_who_has_one_is_asked_for_it(
+    client: Client, configure: Set, required_for: str, who: str, must: bool
 ) -> None:
-    code = code_of(enrolled(make_user("alice")))
-    sign_in(client, "alice")
-    assert client.post(CHALLENGE, {"code": again(code)}).url == "/", "any writing is understood"
+    configure(second_factor=required_for)
+    make_user("alice")
+    make_staff("carol", has_factor=False)
 
-    for seconds in (0, 30):  # in its own step, and in the next, where it would still be right
-        clock.advance(seconds=seconds)
-        thief = Client()
-        sign_in(thief, "alice")
-        answer = thief.post(CHALLENGE, {"code": again(code)})
-        assert "not right, or was used already" in answer.text
-        assert not is_signed_in(thief)
+    answer = sign_in(client, who)
 
-
-def test_7_4_the_step_before_a_used_one_is_used_too(client: Client, clock: Clock) -> None:
-    seed = enrolled(make_user("alice"))
-    before, now = code_of(seed, -1), code_of(seed)
-    sign_in(client, "alice")
-    client.post(CHALLENGE, {"code": now})
-
-    thief = Client()
-    sign_in(thief, "alice")
-
-    assert thief.post(CHALLENGE, {"code": before}).status_code == 200
-    assert not is_signed_in(thief)
+    assert answer.url == (SETUP if must else "/")
+    assert is_signed_in(client) is not must
+    if must:
+        for path in ("/", RECOVERY_CODES, "/accounts/profile/", "/admin/"):
+            assert "/login/" in client.get(path).url, path
+        assert sign_in(client, who).url == SETUP, "starting over leads there again"
+        turn_on(client)
+        assert is_signed_in(client)
+    else:
+        enrolled(User.objects.get(username=who))
+    assert sign_in(Client(), who).url == CHALLENGE
 
 
-def test_7_5_wrong_codes_are_counted_for_the_account_and_signing_in_again_resets_nothing(
-    clock: Clock,
+@pytest.mark.parametrize("required_for", ["optional", "staff", "all"])
+def test_7_7_the_last_factor_stays_where_one_is_required(
+    client: Client, configure: Set, required_for: str
 ) -> None:
-    alice = make_user("alice")
-    enrolled(alice)
+    configure(second_factor=required_for)
+    carol = make_staff("carol")
+    sign_in_twice(client, carol)
+    page = f"/accounts/2fa/totp/{carol.authenticator_set.get().pk}/"
 
-    def guess(code: str, n: int) -> int:
-        browser = Client(REMOTE_ADDR=f"192.0.2.{n}")
-        assert sign_in(browser, "alice").url == CHALLENGE, "the first step stays free"
-        return int(browser.post(CHALLENGE, {"code": code}).status_code)
+    client.post(page, {"remove": "1"})
 
-    assert [guess("000000", n) for n in range(6)] == [200] * 5 + [429]
-    assert guess(unused_code(alice), 7) == 429, "a right one counts no more then"
-    assert mail_to("alice").subject.endswith("then too many codes were wrong")
+    stays = required_for != "optional"
+    assert carol.authenticator_set.exists() is stays
+    assert sign_in(Client(), "carol").url == (CHALLENGE if stays else "/")
 
-    clock.advance(minutes=1)
-    assert guess(unused_code(alice), 8) == 302
+
+def test_7_7_a_setting_that_becomes_stricter_closes_the_admin_at_once(
+    client: Client, configure: Set
+) -> None:
+    configure(second_factor="optional")
+    make_staff("carol", has_factor=False)
+    assert sign_in(client, "carol").url == "/"
+    assert client.get("/admin/").status_code == 200
+
+    configure(second_factor="staff")
+
+    assert client.get("/admin/", follow=True).request["PATH_INFO"] == SETUP
+    assert client.post("/admin/accounts/user/").status_code == 302

@@ -3,14 +3,16 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core import serializers
+from django.core.mail import EmailMessage
 from django.core.management import call_command
 from django.test import Client
 from django.utils.formats import date_format
 
-from accounts.activity.events import EVENTS, LOCKED_DOWN, SIGNED_IN
+from accounts.activity.events import EVENTS, LOCKED_DOWN, SIGNED_IN, Event
 from accounts.activity.models import Activity
 from accounts.activity.services import NOBODYS_LIFE, Source, record
 from accounts.addresses.models import PendingAddress
@@ -19,76 +21,46 @@ from accounts.codes.models import Code
 from accounts.identities.models import Identity
 from accounts.mail.models import OutgoingMail
 from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.throttle.models import Budget
 from accounts.twofactor.models import Authenticator, FactorRecovery, RecoveryCodes
+from accounts.users import services as users
 from accounts.users.models import Address, User, Username
-from tests.activity import steps
-from tests.activity.clients import CLIENT_WAYS
-from tests.activity.factors import FACTOR_WAYS
-from tests.activity.keys import KEY_WAYS
-from tests.activity.passkeys import PASSKEY_WAYS
-from tests.activity.social import SOCIAL_WAYS
-from tests.activity.steps import LINUX, LOCKDOWN, Scene, firefox, iphone, sent
+from tests.activity.steps import (
+    LINUX,
+    LOCKDOWN,
+    NEW_PASSWORD,
+    NOWHERE,
+    SECOND,
+    WAYS,
+    Scene,
+    Way,
+    firefox,
+    iphone,
+    sent,
+)
 from tests.conftest import Clock
-from tests.support.api import call, renew
-from tests.support.steps import PASSWORD, address_of, make_user, sign_in
+from tests.support.steps import address_of, confirm, make_user, sign_in, sign_up
 
-WAYS = steps.WAYS | FACTOR_WAYS | PASSKEY_WAYS | CLIENT_WAYS | KEY_WAYS | SOCIAL_WAYS
 each_kind = pytest.mark.parametrize("kind", WAYS)
+
+
+@pytest.fixture
+def scene(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Scene:
+    monkeypatch.setattr("getpass.getpass", lambda **_: NEW_PASSWORD)
+    here, there = firefox(), iphone()
+    sign_up(here, "alice")
+    assert confirm(here, "alice").url == "/"
+    alice = User.objects.get()
+    users.confirm_address(alice, SECOND)
+    # Hers for as long as the account, so that no lockdown doubts it.
+    alice.addresses.update(confirmed_at=alice.date_joined)
+    sign_in(there, "alice")
+    sent().clear()
+    return Scene(settings, clock, here, there)
 
 
 def test_every_kind_of_event_has_a_way_to_bring_it_about() -> None:
     assert WAYS.keys() == EVENTS.keys()
-
-
-@each_kind
-def test_a_row_says_who_when_where_and_by_which_proof(
-    scene: Scene, clock: Clock, kind: str
-) -> None:
-    way = WAYS[kind]
-    way.prepare(scene)
-    clock.advance(minutes=5)
-
-    way.act(scene)
-
-    row = Activity.objects.get(kind=kind, at=clock.now())
-    assert row.user
-    assert row.user.username == way.user
-    assert (row.address, f"{row.browser} on {row.system}".strip(" on")) == way.place
-    assert (row.proof, row.actor) == (way.proof, way.actor)
-    owner = LoginSession.objects.filter(pk=row.session).values_list("user__username", flat=True)
-    assert list(owner) == ([way.actor or way.user] if way.in_session else [])
-
-
-@each_kind
-def test_the_owner_is_told_at_the_addresses_concerned_or_not_at_all(
-    scene: Scene, clock: Clock, kind: str
-) -> None:
-    way, event = WAYS[kind], EVENTS[kind]
-    way.prepare(scene)
-    before = len(sent())
-    clock.advance(minutes=5)
-
-    way.act(scene)
-
-    # What tells every address of a removal to come has a link to cancel it, and is no notice.
-    notices = [mail for mail in sent()[before:] if "/accounts/2fa/recovery/" not in mail.body]
-    assert sorted(notice.to for notice in notices) == [[to] for to in way.told * event.mail]
-    for notice in notices:
-        text = str(notice.body)
-        assert str(event.sentence).rstrip(".") in notice.subject
-        assert f"When: {date_format(clock.now(), 'DATETIME_FORMAT')} UTC" in text
-        has_place = not way.actor and way.place != steps.NOWHERE
-        assert ("Safari on iPhone" in text or "Firefox on Linux" in text) is has_place
-        assert ("By: whoever runs authsite" in text) is bool(way.actor)
-        assert ("Address: " in text) is has_place
-        assert ("If this wasn't you" in text) is (has_place and event is not LOCKED_DOWN)
-        links = re.findall(rf"(?m)^https?://[^/]+({LOCKDOWN}[\w-]+/)$", text)
-        assert len(links) == (event is not LOCKED_DOWN)
-        for link in links:
-            assert str(event.sentence) in Client().get(link).text
-    if notices and links:
-        assert Client().post(links[0]).status_code == 200
-        assert not scene.alice.has_usable_password()
 
 
 class Broken(Exception):
@@ -107,19 +79,63 @@ def everything() -> str:
 
 
 @each_kind
-def test_a_change_without_its_row_is_no_change(scene: Scene, clock: Clock, kind: str) -> None:
+def test_an_event_writes_its_row_or_changes_nothing_and_the_owner_is_told(
+    scene: Scene, clock: Clock, kind: str
+) -> None:
+    way = WAYS[kind]
+    way.prepare(scene)
+    mails = len(sent())
+    assert_nothing_changes_without_a_row(scene, way)
+    clock.advance(minutes=5)
+
+    way.act(scene)
+
+    row = Activity.objects.get(kind=kind, at=clock.now())
+    assert row.user
+    assert row.user.username == way.user
+    assert (row.address, f"{row.browser} on {row.system}".strip(" on")) == way.place
+    assert (row.proof, row.actor) == (way.proof, way.actor)
+    owner = LoginSession.objects.filter(pk=row.session).values_list("user__username", flat=True)
+    assert list(owner) == ([way.actor or way.user] if way.in_session else [])
+    # What tells every address of a removal to come has a link to cancel it, and is no notice.
+    notices = [mail for mail in sent()[mails:] if "/accounts/2fa/recovery/" not in mail.body]
+    assert sorted(notice.to for notice in notices) == [[to] for to in way.told * EVENTS[kind].mail]
+    links = [link for notice in notices for link in links_of(notice, way, EVENTS[kind], clock)]
+    if links:
+        assert Client().post(links[0]).status_code == 200
+        assert not scene.alice.has_usable_password()
+
+
+def assert_nothing_changes_without_a_row(scene: Scene, way: Way) -> None:
     def fail(row: Activity, **_options: object) -> None:
         raise Broken
 
-    WAYS[kind].prepare(scene)
-    sent()
-    before = everything()
-    scene.monkeypatch.setattr(Activity, "save", fail)
-
-    with pytest.raises(Broken):
-        WAYS[kind].act(scene)
-
+    before, jars = everything(), [dict(b.cookies) for b in (scene.here, scene.there)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Activity, "save", fail)
+        with pytest.raises(Broken):
+            way.act(scene)
     assert everything() == before
+    Budget.objects.all().delete()
+    for browser, cookies in zip((scene.here, scene.there), jars, strict=True):
+        browser.cookies.update(cookies)
+
+
+def links_of(notice: EmailMessage, way: Way, event: Event, clock: Clock) -> list[str]:
+    """The links to lock the account down in a notice that says what there is to say."""
+    text = str(notice.body)
+    assert str(event.sentence).rstrip(".") in notice.subject
+    assert f"When: {date_format(clock.now(), 'DATETIME_FORMAT')} UTC" in text
+    has_place = not way.actor and way.place != NOWHERE
+    assert ("Safari on iPhone" in text or "Firefox on Linux" in text) is has_place
+    assert ("By: whoever runs authsite" in text) is bool(way.actor)
+    assert ("Address: " in text) is has_place
+    assert ("If this wasn't you" in text) is (has_place and event is not LOCKED_DOWN)
+    links = re.findall(rf"(?m)^https?://[^/]+({LOCKDOWN}[\w-]+/)$", text)
+    assert len(links) == (event is not LOCKED_DOWN)
+    for link in links:
+        assert str(event.sentence) in Client().get(link).text
+    return links
 
 
 def same_browser(scene: Scene) -> Client:
@@ -198,21 +214,3 @@ def test_prune_deletes_what_is_older_than_activity_days_and_nobodys_sooner(clock
     assert kept_after(days=365 - 30, seconds=-1) == ["alice"]
     assert kept_after(seconds=1) == []
     assert timedelta(days=30) == NOBODYS_LIFE
-
-
-@pytest.mark.django_db
-def test_the_mails_about_a_program_say_what_happened_and_call_it_no_browser(clock: Clock) -> None:
-    make_user("alice")
-    program = Client(headers={"user-agent": "python-httpx/0.28"}, REMOTE_ADDR="192.0.2.9")
-    first = call("token/", {"username": "alice", "password": PASSWORD}, client=program)["refresh"]
-    for token in (renew(first, program)["refresh"], first):
-        renew(token, program)
-
-    new, reused = sent()
-
-    assert new.subject == "authsite: A program signed in over the API, from a new place"
-    assert reused.subject.startswith("authsite: A refresh token was used twice, so somebody may")
-    assert "Its sign-in was ended." in str(reused.body)
-    for mail in (new, reused):
-        assert "Device: Unknown program\n\nAddress: 192.0.2.9\n" in str(mail.body)
-        assert "If this wasn't you, lock the account down:" in str(mail.body)

@@ -76,18 +76,6 @@ def test_the_newest_come_first_a_page_at_a_time(client: Client, alice: User) -> 
     assert [row["address"] for row in rows(client, "?page=2")] == newest_first, "the file is whole"
 
 
-def test_the_pages_of_a_group_stay_in_it(client: Client, alice: User) -> None:
-    for _ in range(PAGE_SIZE + 1):
-        record(alice, events.SIGNED_OUT, Source())
-        record(alice, events.PASSWORD_CHANGED, Source())
-
-    first = client.get(f"{PAGE}?group=change").text
-    (link,) = re.findall(r'rel="next" href="([^"]+)"', first)
-
-    assert seen(client, html.unescape(link)) == [str(events.PASSWORD_CHANGED.sentence)]
-    assert f'href="{CSV}?group=change"' in first
-
-
 def test_the_file_is_csv_as_rfc_4180_has_it(client: Client, alice: User, clock: Clock) -> None:
     source = Source(Place("192.0.2.1", IPHONE)).by("pwd", "mail")
     record(alice, events.SESSION_ENDED, source, detail='a "b", c\r\nd')

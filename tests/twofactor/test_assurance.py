@@ -106,30 +106,20 @@ def test_without_a_factor_a_session_is_of_one_step(
     assert (login_in(client).amr, login_in(client).acr) == (amr, ONE)
 
 
-def test_enrolling_at_the_door_is_the_second_step(client: Client, clock: Clock) -> None:
-    make_staff("carol", has_factor=False)
-    sign_in(client, "carol")
-    clock.advance(minutes=5)
-
-    turn_on(client)
-
-    login = login_in(client)
-    assert (login.amr, login.acr, login.auth_time) == (["pwd", "otp"], TWO, clock.now())
-
-
-def test_enrolling_from_inside_raises_the_session_that_does_it(
-    client: Client, clock: Clock
-) -> None:
+@pytest.mark.parametrize("name", ["alice", "carol"], ids=["from inside", "at the door"])
+def test_enrolling_is_the_second_step(client: Client, clock: Clock, name: str) -> None:
     make_user("alice")
-    sign_in(client, "alice")
-    before, key = login_in(client), client.cookies["sessionid"].value
+    make_staff("carol", has_factor=False)
+    sign_in(client, name)
+    key = client.cookies["sessionid"].value
     clock.advance(minutes=2)
 
     type_one_back(client, turn_on(client).url)
 
     login = login_in(client)
-    assert login.pk == before.pk
     assert (login.amr, login.acr, login.auth_time) == (["pwd", "otp"], TWO, clock.now())
+    assert login.user.username == name
+    assert LoginSession.objects.count() == 1, "a session that there was is raised"
     assert client.cookies["sessionid"].value != key, "rights have risen"
 
 
