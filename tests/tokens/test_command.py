@@ -13,7 +13,7 @@ from accounts.management.commands import rotate_signing_key
 from accounts.tokens import keys, ring, states
 from accounts.tokens.models import SigningKey
 from tests.conftest import Clock
-from tests.tokens.steps import is_good, made_by, token
+from tests.support.signing import is_good, made_by, token
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,7 @@ from django.test import Client
 
 from accounts.tokens import ring
 from tests.conftest import Clock
-from tests.tokens.steps import PRIVATE_MEMBERS, queries
+from tests.support.signing import PRIVATE_MEMBERS, queries
 
 pytestmark = pytest.mark.django_db
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from accounts.tokens import keys
-from tests.tokens.steps import PASSPHRASE, PRIVATE_MEMBERS, made_by
+from tests.support.signing import PASSPHRASE, PRIVATE_MEMBERS, made_by
 
 SSH = "ssh-keygen -q -f key.pem -N"
 TAKEN = {

@@ -11,7 +11,7 @@ from accounts.tokens import keys, ring, states
 from accounts.tokens.models import SigningKey
 from tests.conftest import Clock
 from tests.support.client import together
-from tests.tokens.steps import is_good, published, queries, refusing, token
+from tests.support.signing import is_good, published, queries, refusing, token
 
 pytestmark = pytest.mark.django_db
 

@@ -8,7 +8,7 @@ import pytest
 from accounts.tokens import keys, ring, states
 from accounts.tokens.models import SigningKey
 from tests.conftest import Clock
-from tests.tokens.steps import is_good, published, refusing, token
+from tests.support.signing import is_good, published, refusing, token
 
 pytestmark = pytest.mark.django_db
 
