@@ -45,9 +45,7 @@ def reuses() -> int:
     return noted
 
 
-def test_an_honest_retry_gets_the_same_refresh_token_and_a_live_access_token(
-    clock: Clock,
-) -> None:
+def test_an_honest_retry_gets_the_same_refresh_token_and_a_live_access_token(clock: Clock) -> None:
     first = person()
     renewed = renew(first["refresh"])
 
@@ -63,9 +61,7 @@ def test_an_honest_retry_gets_the_same_refresh_token_and_a_live_access_token(
     assert reuses() == 0
 
 
-def test_a_second_use_after_ten_seconds_ends_the_sign_in_and_tells_the_person(
-    clock: Clock,
-) -> None:
+def test_a_second_use_after_ten_seconds_ends_the_sign_in_and_tells_the_person(clock: Clock) -> None:
     first = person()
     renewed = renew(first["refresh"])
     clock.advance(seconds=9)

@@ -10,15 +10,7 @@ import pytest
 from tests.attacks.test_second_factor_races import CHALLENGE, enrolled, half_way
 from tests.attacks.test_session_races import LOCKDOWN, Race, confirmed, happened, live
 from tests.attacks.test_two_nodes import AT_ONCE, POSTGRES_PROVED, Nodes, at, database, running
-from tests.support.api import (
-    Answer,
-    claims_of,
-    exchange,
-    get_tokens,
-    is_good,
-    renew,
-    second_step,
-)
+from tests.support.api import Answer, claims_of, exchange, get_tokens, is_good, renew, second_step
 from tests.support.client import Client, together
 from tests.support.second import code_of
 from tests.support.steps import sql

@@ -154,9 +154,7 @@ def test_all_tokens_of_a_sign_in_die_the_moment_it_ends(scene: Scene, name: str)
         assert scene.browser.get("/").status_code == 200
 
 
-def test_revoking_rubbish_or_by_another_method_tells_and_ends_nothing(
-    scene: Scene,
-) -> None:
+def test_revoking_rubbish_or_by_another_method_tells_and_ends_nothing(scene: Scene) -> None:
     """RFC 7009 section 2.2; and nobody learns what a token is."""
     good = call("token/revoke/", {"token": scene.other["refresh"]})
     head, claims, _signature = scene.program["access"].split(".")

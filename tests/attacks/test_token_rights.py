@@ -10,15 +10,7 @@ from django.contrib.auth.models import Group
 from accounts.users.models import User
 from tests.attacks.second_steps import with_factor
 from tests.conftest import Clock
-from tests.support.api import (
-    Answer,
-    call,
-    claims_of,
-    exchange,
-    get_tokens,
-    is_good,
-    renew,
-)
+from tests.support.api import Answer, call, claims_of, exchange, get_tokens, is_good, renew
 from tests.support.second import code_of
 from tests.support.steps import make_user
 
@@ -37,13 +29,7 @@ def person(settings: Any, clock: Clock) -> Answer:
 
 
 def test_scope_raised_by_asking_is_refused_and_costs_nothing(person: Answer, clock: Clock) -> None:
-    for scope in (
-        "write",
-        "read write",
-        "groups",
-        "sessions:write",
-        "read activity:write",
-    ):
+    for scope in ("write", "read write", "groups", "sessions:write", "read activity:write"):
         answers = [renew(person["refresh"], scope=scope), exchange(person["access"], scope=scope)]
         assert {(answer.status, answer.code) for answer in answers} == {(400, "invalid_scope")}
 
@@ -70,9 +56,7 @@ def test_a_scope_or_audience_that_nobody_named_is_refused_and_costs_nothing(
     assert renew(person["refresh"]).status == 200
 
 
-def test_a_narrow_token_buys_no_wider_one_and_its_sign_in_keeps_what_it_has(
-    person: Answer,
-) -> None:
+def test_a_narrow_token_buys_no_wider_one_and_its_sign_in_keeps_what_it_has(person: Answer) -> None:
     """Whoever was handed the token has that much, and not what its sign-in has."""
     renewed = renew(person["refresh"], scope="profile:read")
     narrow = renewed["access"]
