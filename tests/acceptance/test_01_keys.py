@@ -5,7 +5,6 @@ import io
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -61,12 +60,6 @@ def test_1_5_a_key_of_ones_own_is_brought_by_the_lines_of_the_docs(
     assert is_good(token())
 
 
-def test_1_5_the_docs_name_each_way_to_make_a_key() -> None:
-    assert {line.partition(" #")[2].strip() for line in MAKING} == {"RS256", "ES256", "EdDSA"}
-    for way in ("openssl genrsa -out", "genrsa -traditional", "ssh-keygen", "-m PEM", "genpkey"):
-        assert way in " ".join(MAKING)
-
-
 def kid_of(written: str) -> str:
     """Return the name of the key that a token says it's signed with."""
     return str(jwt.get_unverified_header(written)["kid"])
@@ -93,20 +86,15 @@ class Elsewhere:
         return True
 
 
-def moments(clock: Clock, hours: int, step: int) -> Iterator[datetime]:
-    end = clock.now() + timedelta(hours=hours)
-    while clock.now() < end:
-        yield clock.now()
-        clock.advance(seconds=step)
-
-
 def test_1_6_keys_rotate_and_no_token_is_refused_here_or_elsewhere(clock: Clock) -> None:
     """Tokens of an hour, the longest, are shown every 100 s while their key goes out of use."""
     started, living, signed_with = clock.now(), list[tuple[datetime, str]](), set[str]()
     # They fetch the keys at different moments.
     elsewhere = [Elsewhere(clock) for _ in range(3)]
-    for now in moments(clock, hours=3, step=100):
-        if (now - started).seconds % 4000 == 0:
+    for seconds in range(0, 3 * 3600, 100):
+        clock.set(now := started + timedelta(seconds=seconds))
+        # The second of two comes while the first waits for its turn.
+        if seconds % 4000 in {0, 200}:
             ring.rotate()
         new = token()
         signed_with.add(kid_of(new))
@@ -116,11 +104,11 @@ def test_1_6_keys_rotate_and_no_token_is_refused_here_or_elsewhere(clock: Clock)
         oldest = {kid_of(shown): shown for _end, shown in reversed(living)}.values()
 
         for i, verifier in enumerate(elsewhere):
-            if (now - started).seconds // 100 >= i:
+            if seconds // 100 >= i:
                 assert all(verifier.takes(shown) for shown in (*oldest, new))
         assert all(is_good(shown) for shown in (*oldest, new))
 
-    assert len(signed_with) == 3
+    assert len(signed_with) == 6
 
 
 def writings_of(key: RSAPrivateKey) -> set[bytes]:

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.test_second_factor_races import CHALLENGE, enrolled, half_way
+from tests.attacks.test_second_factor_races import enrolled
 from tests.attacks.test_session_races import LOCKDOWN, Race, confirmed, happened, live
 from tests.attacks.test_two_nodes import AT_ONCE, POSTGRES_PROVED, Nodes, at, database, running
 from tests.support.api import Answer, claims_of, exchange, get_tokens, is_good, renew, second_step
 from tests.support.client import Client, together
-from tests.support.second import code_of
 from tests.support.steps import sql
 
 JWKS = "/.well-known/jwks.json"
@@ -153,27 +152,6 @@ def calls_while_the_account_is_switched_off(nodes: Nodes, name: str) -> None:
     calls_during(nodes, name, lambda: sql(nodes[0], statement, name))
 
 
-def one_code_on_pages_and_calls(nodes: Nodes, name: str) -> None:
-    """Four browsers and four programs show it: one of them is in."""
-    _owner, seed, _codes = enrolled(nodes, name)
-    there = programs(nodes)
-    pages, tokens = half_way(nodes, name, AT_ONCE // 2)
-    challenges = [get_tokens(name, there[i % 2])["challenge"] for i in range(AT_ONCE // 2)]
-    before, code = live(nodes, name), code_of(seed, 1)
-
-    def act(i: int) -> int:
-        if i % 2:
-            return second_step(challenges[i // 2], code, there[i // 2 % 2]).status
-        return pages[i // 2].post(CHALLENGE, {"code": code}, csrf=tokens[i // 2]).status
-
-    statuses = together(AT_ONCE, act)
-
-    assert {*statuses[::2]} <= {200, 302}
-    assert {*statuses[1::2]} <= {200, 401}
-    assert statuses[::2].count(302) + statuses[1::2].count(200) == 1
-    assert live(nodes, name) == before + 1
-
-
 def eight_good_codes_for_one_challenge(nodes: Nodes, name: str) -> None:
     """It's good for one sign-in, whatever is shown for it."""
     _owner, _seed, codes = enrolled(nodes, name)
@@ -193,7 +171,6 @@ RACES = [
     retries_while_the_successor_is_used,
     calls_during_a_lockdown,
     calls_while_the_account_is_switched_off,
-    one_code_on_pages_and_calls,
     eight_good_codes_for_one_challenge,
 ]
 

@@ -34,15 +34,9 @@ def test_every_character_counts(token: str) -> None:
     for place, character in enumerate(token):
         for other in (ALPHABET[(ALPHABET.index(character) + n) % 64] for n in (1, 2, 4, 16, 32)):
             assert refresh.family_of(token[:place] + other + token[place + 1 :]) is None
-    for odd in ("", f"{token}\n", f"{token}=", "\ud800" * 72, "é" * 36):
+    # What can't be read is compared as zeros, so that it takes as long; they are no token.
+    for odd in ("A" * 72, "", f"{token}\n", f"{token}=", "\ud800" * 72, "é" * 36):
         assert refresh.family_of(odd) is None
-
-
-def test_nothing_is_the_token_of_zeros() -> None:
-    """What can't be read is compared as zeros, so that it takes as long; they are no token."""
-    zeros = base64.urlsafe_b64encode(bytes(54)).decode()
-
-    assert refresh.family_of(zeros) is None
 
 
 def test_a_token_has_one_successor_and_no_two_have_the_same(token: str) -> None:

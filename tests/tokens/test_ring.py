@@ -53,21 +53,6 @@ def test_every_copy_of_the_published_keys_is_renewed_before_a_new_key_signs() ->
     assert states.LEAD > states.RELOAD + states.MAX_AGE
 
 
-def test_keys_that_come_one_after_the_other_sign_in_turn(clock: Clock) -> None:
-    kids = [ring.signer().kid]
-    for _ in range(2):
-        kids.append(ring.rotate().kid)
-        clock.advance(minutes=4)
-
-    signed = []
-    for _ in range(12):
-        signed.append(ring.signer().kid)
-        assert set(signed) <= set(published())
-        clock.advance(minutes=1)
-
-    assert list(dict.fromkeys(signed)) == kids
-
-
 def test_a_key_that_others_may_have_is_withdrawn_at_once_with_what_was_to_follow(
     clock: Clock,
 ) -> None:
