@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import IntegrityError
 
 from accounts.management.commands import rotate_signing_key
 from accounts.tokens import keys, ring, states
@@ -37,18 +38,15 @@ def refused(*words: str | Path) -> str:
     return str(error.value)
 
 
-def test_a_new_key_is_announced_with_the_moment_it_signs(clock: Clock) -> None:
-    first = rotate()
-    second = rotate()
+def test_a_new_key_is_announced_with_the_moment_it_signs_and_now_withdraws_all_others(
+    clock: Clock,
+) -> None:
+    first, second, stolen = rotate(), rotate(), token()
 
     one, two = SigningKey.objects.order_by("number")
     assert first == f"{one.kid} (ES256) signs from now on.\n"
     assert second == f"{two.kid} (ES256) signs from {two.signs_at:%Y-%m-%d %H:%M:%S} UTC on.\n"
     assert (two.signs_at - clock.now()).seconds == 600
-
-
-def test_now_withdraws_all_others_and_says_who_believes_them_for_how_long() -> None:
-    stolen = token()
 
     says = rotate("--now")
 
@@ -109,18 +107,15 @@ def test_a_file_that_holds_no_key_to_sign_with_is_refused_in_a_sentence(tmp_path
 
 
 def test_a_key_that_another_process_adds_at_the_same_moment_is_told(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ring.signer()
-    ask = SigningKey.objects.aggregate
 
-    def and_another_is_added(**wanted: Any) -> Any:
-        found = ask(**wanted)
-        states.insert(keys.generate("ES256"), 2, clock.now())
-        return found
+    def taken(*_key: Any) -> None:
+        raise IntegrityError
 
-    monkeypatch.setattr(SigningKey.objects, "aggregate", and_another_is_added)
+    monkeypatch.setattr(states, "insert", taken)
 
     with pytest.raises(CommandError, match="Run it again"):
         rotate("--now")
-    assert SigningKey.objects.get(number=1).withdrawn_at is None, "all of it, or nothing"
+    assert SigningKey.objects.get().withdrawn_at is None, "all of it, or nothing"
