@@ -117,10 +117,10 @@ def writings_of(key: RSAPrivateKey) -> set[bytes]:
     found: set[bytes] = set()
     for number in (numbers.d, numbers.p, numbers.q, numbers.dmp1, numbers.dmq1, numbers.iqmp):
         raw = number.to_bytes((number.bit_length() + 7) // 8)
+        found |= {raw, raw.hex().encode(), str(number).encode()}
         # Base64 of it within something longer begins at one of three places.
-        within = {base64.b64encode(b"\0" * i + raw)[8:-8] for i in range(3)}
-        url_safe = {text.translate(bytes.maketrans(b"+/", b"-_")) for text in within}
-        found |= {raw, raw.hex().encode(), str(number).encode()} | within | url_safe
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            found |= {encode(b"\0" * i + raw)[8:-8] for i in range(3)}
     for form in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL):
         found |= set(key.private_bytes(Encoding.PEM, form, NoEncryption()).split(b"\n")[8:-3])
     return found

@@ -71,11 +71,7 @@ def public_texts(mint: Mint) -> Iterator[bytes]:
     pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     yield from (pem, pem.strip(), b"".join(pem.split(b"\n")[1:-2]))
     yield key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if mint.algorithm == "RS256":
-        yield key.public_bytes(Encoding.PEM, PublicFormat.PKCS1)
-        yield key.public_bytes(Encoding.DER, PublicFormat.PKCS1)
-    if mint.algorithm == "EdDSA":
-        yield key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    yield key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     published = Client().get("/.well-known/jwks.json").content
     (jwk,) = json.loads(published)["keys"]
     assert jwk.keys() == {*keys.MEMBERS[jwk["kty"]], "kid", "use", "alg"}, "nothing private"
