@@ -103,20 +103,11 @@ def test_1_2_cve_2017_11424_cve_2022_29217_who_can_verify_cannot_mint(
     assert taken(tokens) == []
 
 
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    """A server of mallory's, on which nobody has called yet."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.setblocking(False)
-        yield server
-
-
-def test_a_key_brought_along_or_pointed_at_is_not_used_and_nothing_is_fetched(
-    mint: Mint, listener: socket.socket
-) -> None:
+def test_a_key_brought_along_or_pointed_at_is_not_used_and_nothing_is_fetched(mint: Mint) -> None:
     own = keys.generate("ES256")
     jwk, sign = keys.public_jwk(own), by_key(own, "ES256")
     der = own.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    listener = socket.create_server(("127.0.0.1", 0))
     issuer = f"http://127.0.0.1:{listener.getsockname()[1]}"
     brought: dict[str, Any] = {
         "jwk": jwk,
@@ -135,9 +126,11 @@ def test_a_key_brought_along_or_pointed_at_is_not_used_and_nothing_is_fetched(
         # Signed by us with it: then it was never we who wrote that header.
         tokens[f"{name} signed by us"] = mint.token({name: value})
 
-    assert taken(tokens) == []
-    with pytest.raises(BlockingIOError):
-        listener.accept()
+    with listener:
+        listener.setblocking(False)
+        assert taken(tokens) == []
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_an_odd_kid_opens_nothing_whoever_signs(mint: Mint) -> None:
