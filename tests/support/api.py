@@ -9,10 +9,11 @@ from urllib.parse import urlencode
 
 from django.test import Client as InProcess
 
+from tests.support import api_jwt as raw
 from tests.support.client import Client
 from tests.support.steps import PASSWORD
 
-API = "/api/v1/"
+API = raw.API
 
 type Caller = Client | InProcess
 
@@ -49,21 +50,20 @@ def call(
 
     ``token`` is sent as Bearer, ``basic`` (``name:password``) as Basic; ``form`` sends no JSON.
     """
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    authorization = f"Bearer {token}" if token else None
     if basic:
-        headers = {"Authorization": f"Basic {base64.b64encode(basic.encode()).decode()}"}
-    method = method or ("GET" if data is None else "POST")
-    body = (urlencode(data) if form else json.dumps(data)) if data is not None else ""
-    kind = "application/x-www-form-urlencoded" if form else "application/json"
-    if isinstance(client, Client):
-        headers["Content-Type"] = kind
-        sent = client.request(method, API + path, body=body.encode(), headers=headers)
-        status, raw, told = sent.status, sent.body, dict(sent.headers)
-    else:
-        client = client or InProcess()
-        made: Any = client.generic(method, API + path, body, kind, headers=headers)
-        status, raw, told = made.status_code, made.content, dict(made.headers)
-    return Answer(status, json.loads(raw) if raw else None, told)
+        authorization = f"Basic {base64.b64encode(basic.encode()).decode()}"
+    sent = raw.call(
+        client or InProcess(),
+        API + path,
+        urlencode(data).encode() if form and data is not None else data,
+        method=method,
+        kind="application/x-www-form-urlencoded" if form else "application/json",
+        authorization=authorization,
+    )
+    return Answer(
+        sent.status, json.loads(sent.body) if sent.body else None, dict(sent.headers.items())
+    )
 
 
 def get_tokens(name: str = "alice", client: Caller | None = None, **wish: str) -> Answer:

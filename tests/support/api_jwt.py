@@ -1,20 +1,13 @@
-"""Tokens as attackers make them, and the calls that they are shown to."""
+"""Raw calls of the API, and the calls that take an access token."""
 
 import base64
-import hashlib
-import hmac
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jwt
 from django.test import Client as Browser
 
 from tests.support.client import Client
-
-type Sign = Callable[[bytes], bytes]
-type Json = dict[str, Any]
 
 API = "/api/v1/"
 ME, TOKEN, REFRESH = f"{API}me/", f"{API}token/", f"{API}token/refresh/"
@@ -22,74 +15,6 @@ VERIFY, REVOKE = f"{API}token/verify/", f"{API}token/revoke/"
 REFUSED = (401, "token_not_valid")
 # A longer user of HTTP Basic is a token.
 LONGEST_NAME = 254
-ALGORITHMS = ("RS256", "ES256", "EdDSA")
-KEYS: Json = {}
-
-
-def b64(raw: bytes | str) -> str:
-    """As a segment of a token: base64url without padding (RFC 7515 section 2)."""
-    raw = raw.encode() if isinstance(raw, str) else raw
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def unb64(text: str) -> bytes:
-    """What a segment says."""
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def text_of(part: Any) -> bytes | str:
-    """A part of a token as it's written: JSON, unless it's text already."""
-    return part if isinstance(part, bytes | str) else json.dumps(part, separators=(",", ":"))
-
-
-def join(header: Any, claims: Any, sign: Sign) -> str:
-    """A token of these parts."""
-    signed = f"{b64(text_of(header))}.{b64(text_of(claims))}"
-    return f"{signed}.{b64(sign(signed.encode()))}"
-
-
-def by_hmac(secret: bytes, bits: int = 256) -> Sign:
-    """A symmetric signature, for whoever would verify by a key that all may know."""
-    return lambda signed: hmac.digest(secret, signed, getattr(hashlib, f"sha{bits}"))
-
-
-def by_key(key: Any, algorithm: str) -> Sign:
-    """A signature by a private key."""
-    return lambda signed: jwt.get_algorithm_by_name(algorithm).sign(signed, key)
-
-
-def unsigned(signed: bytes) -> bytes:
-    """None."""
-    return b""
-
-
-@dataclass(frozen=True)
-class Mint:
-    """A private key with its name, and a good token's header and claims to make others of."""
-
-    key: Any
-    algorithm: str
-    header: Json
-    claims: Json
-
-    @property
-    def sign(self) -> Sign:
-        """As the site signs."""
-        return by_key(self.key, self.algorithm)
-
-    def token(self, header: Json | None = None, **claims: Any) -> str:
-        """The good token with these changes; ``None`` leaves a member out."""
-        return join(_changed(self.header, header or {}), _changed(self.claims, claims), self.sign)
-
-
-def mint_of(token: str, key: Any) -> Mint:
-    """What has made ``token``."""
-    header, claims = (json.loads(unb64(part)) for part in token.split(".")[:2])
-    return Mint(key, header["alg"], header, claims)
-
-
-def _changed(old: Json, changes: Json) -> Json:
-    return {name: value for name, value in {**old, **changes}.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -140,7 +65,7 @@ def basic(name: str | bytes, password: str = "x") -> str:  # noqa: S107 a token 
     return "Basic " + base64.b64encode(raw + b":" + password.encode()).decode()
 
 
-def get_tokens(client: Browser | Client, name: str, password: str, **wish: str) -> Json:
+def get_tokens(client: Browser | Client, name: str, password: str, **wish: str) -> dict[str, Any]:
     """The tokens that a password buys."""
     answer = call(client, TOKEN, wish, authorization=basic(name, password))
     assert answer.status == 200, answer.body
@@ -158,42 +83,21 @@ def shown(client: Browser | Client, token: str) -> list[Answer]:
     ]
 
 
-def refused(client: Browser | Client, token: str) -> bool:
-    """Whether it's refused by all of them, in the very words.
+def refused(token: str) -> bool:
+    """Whether all calls refuse a token alike.
 
     What is no longer than a name, or no plain text, may be taken for something else before that:
     there a refusal of any kind is one.
     """
-    answers = shown(client, token)
+    answers = shown(Browser(), token)
     is_plain = token.isascii() and token.isprintable() and ":" not in token
     if len(token) <= LONGEST_NAME or not is_plain:
         return {answer.status for answer in answers} <= {400, 401}
     challenges = [answer.headers.get("WWW-Authenticate", "") for answer in answers]
-    return [(answer.status, answer.json.get("code")) for answer in answers] == [REFUSED] * len(
-        answers
-    ) and all(challenge.startswith("Bearer") for challenge in challenges)
+    answered = {(answer.status, answer.json.get("code")) for answer in answers}
+    return answered == {REFUSED} and all(told.startswith("Bearer") for told in challenges)
 
 
-def taken(tokens: dict[str, str], client: Browser | Client | None = None) -> list[str]:
-    """The names of those that some call doesn't refuse."""
-    client = client or Browser()
-    return [name for name, token in tokens.items() if not refused(client, token)]
-
-
-def key_of(algorithm: str) -> Any:
-    """A key of that kind, made once: RSA's take long."""
-    from accounts.tokens import keys
-
-    if algorithm not in KEYS:
-        KEYS[algorithm] = keys.generate(algorithm)
-    return KEYS[algorithm]
-
-
-def mint_with(algorithm: str) -> Mint:
-    """What makes alice's tokens in process, by a key of that kind."""
-    from accounts.tokens import ring
-    from tests.support.steps import PASSWORD, make_user
-
-    ring.add(key_of(algorithm))
-    make_user("alice")
-    return mint_of(get_tokens(Browser(), "alice", PASSWORD)["access"], key_of(algorithm))
+def taken(tokens: dict[str, str]) -> list[str]:
+    """The names of the tokens that some call does not refuse."""
+    return [name for name, token in tokens.items() if not refused(token)]

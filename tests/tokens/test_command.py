@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import IntegrityError
 
 from accounts.management.commands import rotate_signing_key
 from accounts.tokens import keys, ring, states
 from accounts.tokens.models import SigningKey
 from tests.conftest import Clock
-from tests.tokens.steps import is_good, made_by, token
+from tests.support.signing import is_good, made_by, token
 
 pytestmark = pytest.mark.django_db
 
@@ -37,18 +38,15 @@ def refused(*words: str | Path) -> str:
     return str(error.value)
 
 
-def test_a_new_key_is_announced_with_the_moment_it_signs(clock: Clock) -> None:
-    first = rotate()
-    second = rotate()
+def test_a_new_key_is_announced_with_the_moment_it_signs_and_now_withdraws_all_others(
+    clock: Clock,
+) -> None:
+    first, second, stolen = rotate(), rotate(), token()
 
     one, two = SigningKey.objects.order_by("number")
     assert first == f"{one.kid} (ES256) signs from now on.\n"
     assert second == f"{two.kid} (ES256) signs from {two.signs_at:%Y-%m-%d %H:%M:%S} UTC on.\n"
     assert (two.signs_at - clock.now()).seconds == 600
-
-
-def test_now_withdraws_all_others_and_says_who_believes_them_for_how_long() -> None:
-    stolen = token()
 
     says = rotate("--now")
 
@@ -58,26 +56,20 @@ def test_now_withdraws_all_others_and_says_who_believes_them_for_how_long() -> N
     assert not is_good(stolen)
 
 
-def test_a_key_of_ones_own_is_added_once(tmp_path: Path) -> None:
-    text = made_by(ES256, tmp_path)
-
-    says = rotate("--key-file", tmp_path / "key.pem")
-
-    assert ring.signer().kid == keys.public_jwk(keys.load(text))["kid"]
-    assert ring.signer().kid in says
-    assert is_good(token())
-    with pytest.raises(CommandError, match="has this key already"):
-        rotate("--key-file", tmp_path / "key.pem", "--now")
-    assert SigningKey.objects.get().withdrawn_at is None
-
-
-def test_a_key_comes_from_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_of_ones_own_comes_from_standard_input_and_is_added_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = made_by(ES256, tmp_path)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text)))
 
-    rotate("--key-file", "-")
+    says = rotate("--key-file", "-")
 
-    assert ring.signer().kid == keys.public_jwk(keys.load(text))["kid"]
+    kid = keys.public_jwk(keys.load(text))["kid"]
+    assert ring.signer().kid == kid
+    assert kid in says
+    with pytest.raises(CommandError, match="has this key already"):
+        rotate("--key-file", tmp_path / "key.pem", "--now")
+    assert SigningKey.objects.get().withdrawn_at is None
 
 
 def test_an_encrypted_key_is_opened_by_a_file_or_at_the_terminal(
@@ -101,43 +93,29 @@ def test_an_encrypted_key_is_opened_by_a_file_or_at_the_terminal(
     assert is_good(token())
 
 
-@pytest.mark.parametrize(
-    "command, words",
-    [
-        ("openssl genrsa -out key.pem 2048", "The key signs RS256, and TOKEN_ALGORITHM is ES256"),
-        ("openssl ecparam -name secp384r1 -genkey -noout -out key.pem", "The curve is P-256 here"),
-    ],
-)
-def test_another_kind_of_key_is_refused_in_a_sentence(
-    command: str, words: str, tmp_path: Path
-) -> None:
-    made_by(command, tmp_path)
-
-    assert words in refused("--key-file", tmp_path / "key.pem")
-
-
-def test_files_that_are_no_keys_are_refused_in_a_sentence(tmp_path: Path) -> None:
-    large = tmp_path / "large"
+def test_a_file_that_holds_no_key_to_sign_with_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    large, key = tmp_path / "large", tmp_path / "key.pem"
     large.write_bytes(b"-----BEGIN PRIVATE KEY-----" + b"A" * 65_536)
 
     assert refused("--key-file", tmp_path / "none").endswith("No such file or directory.")
     assert "Is a directory" in refused("--key-file", tmp_path)
     assert "too large" in refused("--key-file", large)
+    made_by("openssl genpkey -algorithm ED25519 -out key.pem", tmp_path)
+    assert "The key signs EdDSA, and TOKEN_ALGORITHM is ES256" in refused("--key-file", key)
+    made_by("openssl ecparam -name secp384r1 -genkey -noout -out key.pem", tmp_path)
+    assert "The curve is P-256 here" in refused("--key-file", key)
 
 
 def test_a_key_that_another_process_adds_at_the_same_moment_is_told(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ring.signer()
-    ask = SigningKey.objects.aggregate
 
-    def and_another_is_added(**wanted: Any) -> Any:
-        found = ask(**wanted)
-        states.insert(keys.generate("ES256"), 2, clock.now())
-        return found
+    def taken(*_key: Any) -> None:
+        raise IntegrityError
 
-    monkeypatch.setattr(SigningKey.objects, "aggregate", and_another_is_added)
+    monkeypatch.setattr(states, "insert", taken)
 
     with pytest.raises(CommandError, match="Run it again"):
         rotate("--now")
-    assert SigningKey.objects.get(number=1).withdrawn_at is None, "all of it, or nothing"
+    assert SigningKey.objects.get().withdrawn_at is None, "all of it, or nothing"

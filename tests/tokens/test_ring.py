@@ -1,36 +1,38 @@
-"""What a key of the ring is for at each moment."""
+"""The ring of signing keys: what each key is for at each moment, and what a process knows of it."""
 
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError, transaction
+from django.test import Client
 
+from accounts.kernel import secrets
 from accounts.tokens import keys, ring, states
 from accounts.tokens.models import SigningKey
 from tests.conftest import Clock
-from tests.tokens.steps import is_good, published, refusing, token
+from tests.support.client import together
+from tests.support.signing import is_good, published, queries, refusing, token
 
 pytestmark = pytest.mark.django_db
 
+JWKS = "/.well-known/jwks.json"
 STRANGE = "x" * 43
-MINUTE = timedelta(minutes=1)
+# What a JWK has of a private key (RFC 7518 section 6, RFC 8037 section 2).
+PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
-def test_the_first_key_is_made_when_one_is_wanted_and_signs_at_once(clock: Clock) -> None:
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_the_first_key_is_made_when_one_is_wanted_and_signs_at_once(
+    algorithm: str, configure: Any
+) -> None:
+    configure(token_algorithm=algorithm)
     assert not SigningKey.objects.exists()
 
     signer = ring.signer()
 
-    assert (signer.algorithm, SigningKey.objects.get().kid) == ("ES256", signer.kid)
+    assert (signer.algorithm, SigningKey.objects.get().kid) == (algorithm, signer.kid)
     assert published() == [signer.kid]
-    assert is_good(token())
-
-
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-def test_the_key_is_made_for_the_algorithm_that_is_set(algorithm: str, configure: Any) -> None:
-    configure(token_algorithm=algorithm)
-
-    assert ring.signer().algorithm == algorithm
     assert is_good(token())
 
 
@@ -41,7 +43,7 @@ def test_a_new_key_is_published_before_it_signs_and_the_old_one_until_its_last_t
     new = ring.rotate().kid
 
     assert published() == [first, new]
-    clock.set(SigningKey.objects.get(kid=new).signs_at - MINUTE / 60)
+    clock.set(SigningKey.objects.get(kid=new).signs_at - timedelta(seconds=1))
     assert ring.signer().kid == first, "verifiers may not have the new one yet"
     last = token()
     clock.advance(seconds=1)
@@ -57,21 +59,6 @@ def test_a_new_key_is_published_before_it_signs_and_the_old_one_until_its_last_t
 def test_every_copy_of_the_published_keys_is_renewed_before_a_new_key_signs() -> None:
     """One that was fetched from a process just before it learnt of the key ends in time."""
     assert states.LEAD > states.RELOAD + states.MAX_AGE
-
-
-def test_keys_that_come_one_after_the_other_sign_in_turn(clock: Clock) -> None:
-    kids = [ring.signer().kid]
-    for _ in range(2):
-        kids.append(ring.rotate().kid)
-        clock.advance(minutes=4)
-
-    signed = []
-    for _ in range(12):
-        signed.append(ring.signer().kid)
-        assert set(signed) <= set(published())
-        clock.advance(minutes=1)
-
-    assert list(dict.fromkeys(signed)) == kids
 
 
 def test_a_key_that_others_may_have_is_withdrawn_at_once_with_what_was_to_follow(
@@ -134,16 +121,9 @@ def test_the_key_gets_a_successor_by_itself_which_waits_its_turn(
     assert ring.signer().kid == second
     clock.advance(hours=2)
     assert published() == [second]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_with_no_days_set_the_key_stays(clock: Clock, configure: Any) -> None:
     configure(signing_key_days=0)
-    first = ring.signer().kid
     clock.advance(days=4000)
-
-    assert ring.signer().kid == first
-    assert published() == [first]
+    assert published() == [second], "without a number of days a key stays"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -163,8 +143,6 @@ def test_a_successor_that_cannot_be_stored_stops_nobody(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_key_is_not_made_within_a_transaction_that_may_be_undone() -> None:
-    from django.db import transaction
-
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
         ring.signer()
 
@@ -179,3 +157,165 @@ def test_of_two_processes_that_make_the_successor_at_once_one_makes_it(clock: Cl
         states.make_next(seen, clock.now())
 
     assert [row.number for row in SigningKey.objects.order_by("number")] == [1, 2]
+
+
+def test_every_key_is_published_without_a_private_member(client: Client, configure: Any) -> None:
+    for algorithm in ("RS256", "ES256", "EdDSA"):
+        configure(token_algorithm=algorithm)
+        ring.rotate()
+
+    answer = client.get(JWKS)
+
+    assert answer["Content-Type"] == "application/json"
+    published = answer.json()["keys"]
+    assert [jwk["alg"] for jwk in published] == ["RS256", "ES256", "EdDSA"]
+    for jwk in published:
+        assert not set(jwk) & PRIVATE_MEMBERS
+        assert jwk["use"] == "sig"
+
+
+def test_the_keys_are_read_without_a_query_and_sent_again_when_they_have_changed(
+    client: Client, clock: Clock
+) -> None:
+    first = client.get(JWKS)
+    tag = first["ETag"]
+
+    with queries() as asked:
+        second, head = client.get(JWKS), client.head(JWKS)
+        for known in (tag, f'"other", {tag}', f"W/{tag}", "*"):
+            answer = client.get(JWKS, headers={"If-None-Match": known})
+            assert (answer.status_code, answer.content, answer["ETag"]) == (304, b"", tag)
+            assert answer["Cache-Control"] == "public, max-age=300"
+    assert len(asked) == 0
+    assert (second.content, second["Cache-Control"]) == (first.content, "public, max-age=300")
+    assert (head.status_code, head.content, head["ETag"]) == (200, b"", tag)
+    assert not second.cookies
+    ring.rotate()
+
+    answer = client.get(JWKS, headers={"If-None-Match": tag})
+    assert answer.status_code == 200
+    assert answer["ETag"] not in {tag, ""}
+    for method in (client.post, client.put, client.delete):
+        assert method(JWKS).status_code == 405
+
+
+def test_a_clock_that_is_behind_or_was_set_back_stops_neither_signing_nor_reading(
+    clock: Clock,
+) -> None:
+    first = ring.signer().kid
+    clock.advance(days=-1)
+    with queries() as asked:
+        ring.signer()
+        ring.signer()
+    assert len(asked) == 1
+
+    ring.forget()
+    assert ring.signer().kid == first
+    assert SigningKey.objects.count() == 1
+
+
+def test_signing_verifying_and_publishing_ask_the_database_once_a_minute(clock: Clock) -> None:
+    written = token()
+    clock.advance(seconds=59)
+    with queries() as asked:
+        assert is_good(token())
+        assert is_good(written)
+        ring.jwks()
+    assert len(asked) == 0
+
+    clock.advance(seconds=1)
+    with queries() as asked:
+        assert is_good(token())
+        ring.jwks()
+    assert len(asked) == 1
+
+
+def test_a_flood_of_unknown_keys_costs_one_query_in_five_seconds(clock: Clock) -> None:
+    """What can be no thumbprint costs none."""
+    ring.signer()
+    clock.advance(seconds=1)
+    with queries() as asked:
+        for i in range(50):
+            assert ring.find(f"{i:x<43}") is None
+    assert len(asked) == 1
+
+    clock.advance(seconds=5)
+    with queries() as asked:
+        assert ring.find(STRANGE) is None
+        assert ring.find(STRANGE) is None
+    assert len(asked) == 1
+
+    clock.advance(seconds=5)
+    with queries() as asked:
+        for kid in ("", "../../dev/null", "' OR 1=1 --", "x" * 8000, "ü" * 43):
+            assert ring.find(kid) is None
+    assert len(asked) == 0
+
+
+def test_a_process_learns_of_a_key_of_another_when_it_meets_it_or_within_a_minute(
+    clock: Clock,
+) -> None:
+    ring.signer()
+    stolen = token()
+    elsewhere = keys.generate("ES256")
+    states.insert(elsewhere, 2, clock.now())
+    found = ring.find(keys.public_jwk(elsewhere)["kid"])
+    assert found is not None
+    assert ring.signer().kid == found.kid, "what was read counts for signing as well"
+    SigningKey.objects.filter(number=1).update(withdrawn_at=clock.now(), private="")
+
+    clock.advance(seconds=59)
+    assert is_good(stolen)
+    clock.advance(seconds=1)
+    assert not is_good(stolen)
+
+
+def test_while_the_database_is_away_what_is_known_goes_on(clock: Clock) -> None:
+    written, new = token(), ring.rotate().kid
+    ring.jwks()
+
+    with refusing():
+        clock.advance(minutes=20)
+        assert ring.signer().kid == new, "it was known before"
+        assert is_good(written)
+        assert is_good(token())
+        assert ring.find(STRANGE) is None
+        assert len(published()) == 2
+
+    SigningKey.objects.filter(number=1).update(withdrawn_at=clock.now())
+    assert is_good(written)
+    clock.advance(seconds=5)
+    assert not is_good(written), "it's asked again soon"
+    ring.forget()
+    for ask in (ring.signer, ring.jwks, lambda: ring.find(STRANGE)):
+        with refusing(), pytest.raises(OperationalError):
+            ask()
+
+
+def test_without_the_encryption_keys_tokens_are_verified_and_none_signed(
+    configure: Any, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    written, kid, new = token(), ring.signer().kid, secrets.encryption_key()
+    configure(encryption_keys=(new, *settings.AUTHSITE.encryption_keys))
+    ring.forget()
+    assert ring.signer().kid == kid, "a former key is good for unsealing"
+    configure(encryption_keys=(new,))
+    ring.forget()
+
+    with pytest.raises(ring.CannotSign) as refused:
+        ring.signer()
+
+    assert (refused.value.status, refused.value.retry_after) == (503, 60)
+    assert f"ENCRYPTION_KEYS lacks the key that sealed the signing key {kid}." in caplog.text
+    assert is_good(written)
+    assert published() == [kid]
+    assert SigningKey.objects.count() == 1, "no other is made: two nodes would never agree"
+    ring.rotate(now=True)
+    assert is_good(token())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sixteen_threads_that_want_the_first_key_at_once_agree_on_one() -> None:
+    made = together(16, lambda _i: ring.signer().kid)
+
+    assert set(made) == {SigningKey.objects.get().kid}

@@ -13,8 +13,6 @@ from accounts.tokens import ring
 from tests.support.missing import find, missing
 
 PASSPHRASE = "five grey herons"
-# What a JWK has of a private key (RFC 7518 section 6, RFC 8037 section 2).
-PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
 def made_by(command: str, folder: Path) -> bytes:
