@@ -10,8 +10,10 @@ import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher, ScryptPasswordHasher
 from django.test import Client
 
+from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.acceptance.conftest import Set
+from tests.conftest import Clock
 from tests.support.second import (
     CHALLENGE,
     RECOVERY_CODES,
@@ -27,7 +29,6 @@ from tests.support.steps import (
     LOGOUT,
     PASSWORD,
     SIGNUP,
-    but_for_nonces,
     by_mail,
     by_password,
     code_in,
@@ -97,26 +98,34 @@ def by_mailed_code(client: Client, _alice: User, _spare: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "first, second, more",
+    "steps, more, amr",
     [
-        (by_password, by_authenticator, {"remember": "on"}),
-        (by_password, by_mailed_code, {}),
-        (by_mail, by_authenticator, {}),
-        (by_mail, by_recovery_code, {"remember": "on"}),
+        ((by_password, by_authenticator), {"remember": "on"}, ["pwd", "otp"]),
+        ((by_password, by_mailed_code), {}, ["pwd", "mail"]),
+        ((by_mail, by_authenticator), {}, ["mail", "otp"]),
+        ((by_mail, by_recovery_code), {"remember": "on"}, ["mail", "recovery_code"]),
     ],
 )
 def test_3_1_next_and_remember_me_survive_the_second_step(
-    client: Client, first: Callable[..., Any], second: Callable[..., Any], more: dict[str, str]
+    client: Client, clock: Clock, steps: Any, more: dict[str, str], amr: list[str]
 ) -> None:
+    """The session says by which steps it began, and what they are worth."""
     alice, owner = make_user("alice"), Client()
     sign_in(owner, "alice")
     spare = recovery_codes_on(owner.get(turn_on(owner).url).text)[0]
 
+    first, second = steps
     first(client, next=next_on(asked_to_sign_in(client, WANTED)), **more)
+    clock.advance(minutes=5)
 
     assert second(client, alice, spare).url == WANTED
     assert client.get(WANTED).status_code == 200
     assert is_lasting(client) is bool(more)
+    login = LoginSession.objects.latest("begun_at")
+    assert (login.amr, login.acr) == (amr, "aal1" if amr == ["pwd", "mail"] else "aal2")
+    assert login.auth_time == clock.now(), "the last proof, not the first"
+    row = alice.activity.filter(kind__startswith="signed_in").latest("id")
+    assert (row.session, row.proof) == (login.pk, " ".join(amr))
 
 
 def by_code_here(client: Client) -> tuple[Client, Any]:
@@ -192,26 +201,6 @@ def test_3_2_next_never_leaves_the_site(client: Client) -> None:
     assert turn_on(carol).url == RECOVERY_CODES
     code = recovery_codes_on(carol.get(RECOVERY_CODES).text)[0]
     assert carol.post(RECOVERY_CODES, {"code": code, "next": EVIL}).url == "/accounts/2fa/"
-
-
-def test_3_3_unknown_and_wrong_get_the_same_answer_for_the_same_work(hashes: list[str]) -> None:
-    make_user("alice")
-    sign_up(Client(), "bob")  # waits for his confirmation
-    make_user("carol", is_active=False)
-    make_user("mallory", password=None)
-
-    def answer(login: str) -> tuple[Any, ...]:
-        hashes.clear()
-        told = sign_in(Client(), login, "not the password")
-        page = but_for_nonces(told.text).replace(f'value="{login}"', "")
-        return page, told.status_code, told.headers.keys(), told.cookies.keys(), [*hashes]
-
-    wrong = answer("alice")
-    assert "is not right" in wrong[0]
-    assert wrong[-1] == ["verify"]
-    for login in ("nobody", "nobody@example.org", "bob", "bob@example.org", "carol", "mallory"):
-        assert answer(login) == wrong
-    assert answer("a" * 200) == wrong
 
 
 def test_3_4_remember_me_is_what_makes_a_sign_in_last_until_it_is_ended_elsewhere() -> None:

@@ -1,4 +1,4 @@
-"""System 8: sign-in with others (OAuth): the rows that tests/attacks, tests/social and
+"""Systems 8 and 10, sign-in with others: the rows that tests/attacks, tests/social and
 tests/faults don't prove by attack. Chromium and a real provider: tests/browser."""
 
 from urllib.parse import parse_qs, urlsplit
@@ -10,7 +10,6 @@ from accounts.identities.models import Identity
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
-from tests.support.second import CHALLENGE, enrolled, take_second_step
 from tests.support.signin import signed_in
 from tests.support.social import ACME, come_back, go, through
 from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in
@@ -104,14 +103,24 @@ def test_8_6_the_last_way_in_stays_until_a_password_is_set_by_going_back_to_the_
     assert not Identity.objects.exists()
 
 
-def test_the_second_step_is_asked_after_the_provider_too(op: OpenIDProvider) -> None:
-    through(Client(), op)
-    user = User.objects.get()
-    enrolled(user)
-    client = Client()
+def test_10_1_any_issuer_is_found_by_discovery_once(op: OpenIDProvider) -> None:
+    for subject in ("a", "b"):
+        through(Client(), op, Person(subject))
 
-    assert through(client, op, remember="on", next="/accounts/sessions/").url == CHALLENGE
+    assert User.objects.count() == 2
+    assert op.count("/.well-known/openid-configuration") == 1
+    assert op.count("/jwks") == 1
 
-    assert not is_signed_in(client)
-    assert take_second_step(client, user).url == "/accounts/sessions/"
+
+def test_10_3_a_taken_nickname_gets_a_suffix_and_remember_me_and_next_survive(
+    op: OpenIDProvider, client: Client
+) -> None:
+    make_user("alice")
+    person = Person("alice-1", username="Alice")
+
+    assert through(client, op, person, remember="on", next="/accounts/email/").url == (
+        "/accounts/email/"
+    )
+
     assert client.cookies["sessionid"]["max-age"]
+    assert {user.username for user in User.objects.all()} == {"alice", "Alice-2"}

@@ -1,9 +1,7 @@
-"""9. REST authentication. Rows 1 to 4, and every line of ``docs/api.md`` as it is printed."""
+"""9. REST authentication. Rows 1 and 2; 3 and 4 are in test_token_rights.py, test_revocation.py."""
 
 import itertools
 import re
-from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,23 +10,19 @@ from django.test import Client
 from accounts import api_urls
 from accounts.apikeys import services as apikeys
 from accounts.kernel import errors as kernel
-from accounts.sessions.models import LoginSession
 from accounts.signin import policy
 from accounts.signin import services as signin
 from accounts.signup import services as signup
 from accounts.tokens import browser, errors, scopes
 from accounts.twofactor import errors as factors
-from accounts.users.models import User
-from tests.conftest import Clock
 from tests.house.test_urls import OPEN
-from tests.support import api
-from tests.support.api import API, call
+from tests.support.api import API
 from tests.support.missing import find, missing
 from tests.support.pages import Shell, blocks_of
 from tests.support.second import SETUP, code_of, seed_on, type_one_back
 from tests.support.signin import signed_in
 from tests.support.site import ROOT, Site, text_of
-from tests.support.steps import CONFIRM, code_in, make_staff, make_user, sign_up
+from tests.support.steps import CONFIRM, code_in, make_user, sign_up
 
 SITE = {"TOKEN_AUDIENCES": "https://shop.example.org"}
 PAGE = (ROOT / "docs/api.md").read_text()
@@ -103,67 +97,3 @@ def test_9_2_no_body_is_a_fault_and_a_failure_is_401_with_www_authenticate(clien
         assert answer.status_code == 401
         assert answer["WWW-Authenticate"].startswith("Bearer")
         assert answer.json().keys() == {"detail", "code"}
-
-
-@pytest.mark.django_db
-def test_9_3_a_token_in_the_basic_user_field_works_and_buys_a_fresh_one(clock: Clock) -> None:
-    make_user("alice", password=api.PASSWORD)
-    held = api.get_tokens()["access"]
-    clock.advance(seconds=200)
-
-    assert call("me/", basic=f"{held}:anything")["username"] == "alice"
-    bought = api.exchange(held)
-
-    assert "refresh" not in bought.body
-    clock.advance(seconds=200)
-    assert (api.is_good(held), api.is_good(bought["access"])) == (False, True)
-
-
-@pytest.mark.django_db
-def test_9_3_no_token_that_is_bought_lives_past_the_end_of_its_family(clock: Clock) -> None:
-    make_user("alice", password=api.PASSWORD)
-    tokens = api.get_tokens()
-    family = LoginSession.objects.get()
-    clock.set(family.idle_at - timedelta(seconds=400))
-    held = api.renew(tokens["refresh"])["access"]
-    LoginSession.objects.update(idle_at=clock.now() + timedelta(seconds=400))
-
-    for _ in range(5):
-        clock.advance(seconds=70)
-        held = api.exchange(held)["access"]
-    assert api.exchange(held)["expires_in"] == 50
-    clock.advance(seconds=50)
-
-    assert api.exchange(held).code == "token_not_valid"
-    assert not api.is_good(held)
-
-
-def change_the_password(alice: User, _refresh: str) -> None:
-    browser = signed_in(alice)
-    new = {"password1": "slow comet over the harbour"}
-    assert browser.post("/accounts/password/change/", new).status_code == 302
-
-
-def switch_off(alice: User, _refresh: str) -> None:
-    page = f"/admin/accounts/user/{alice.pk}/change/"
-    assert signed_in(make_staff("carol")).post(page, {}).status_code == 302
-
-
-def revoke(_alice: User, refresh: str) -> None:
-    assert call("token/revoke/", {"token": refresh}).status == 200
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("end", [change_the_password, switch_off, revoke])
-def test_9_4_the_tokens_end_at_once(end: Callable[[User, str], None]) -> None:
-    alice = make_user("alice", password=api.PASSWORD)
-    tokens = api.get_tokens()
-    access, refresh = tokens["access"], tokens["refresh"]
-    assert api.is_good(access)
-
-    end(alice, refresh)
-
-    assert not api.is_good(access)
-    assert api.exchange(access).code == "token_not_valid"
-    assert call("token/verify/", {"token": access}).code == "token_not_valid"
-    assert api.renew(refresh).code == "token_not_valid"

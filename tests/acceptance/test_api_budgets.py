@@ -48,10 +48,6 @@ def spent(act: Callable[[], Any]) -> tuple[Any, list[str]]:
     return answer, [q["sql"].strip() for q in statements if q["sql"] not in {"COMMIT"}]
 
 
-def test_the_keys_cost_nothing(alice: User) -> None:
-    assert spent(lambda: Client().get(JWKS))[1] == []
-
-
 def test_a_call_by_a_token_costs_one_query_however_many_groups(alice: User) -> None:
     for n in range(20):
         Group.objects.create(name=f"group {n:02}").user_set.add(alice)

@@ -73,16 +73,18 @@ def test_poisoned_host_and_forwarded_host_do_not_reach_a_mails_link(site: Site) 
 
 
 @pytest.mark.django_db
-def test_forwarded_proto_from_a_stranger_is_no_https(settings: Any) -> None:
+def test_4_2_plain_http_redirects_whatever_a_stranger_forwards(
+    settings: Any,
+) -> None:
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_SSL_HOST = "authsite.example"
     settings.AUTHSITE = dataclasses.replace(
         settings.AUTHSITE, trusted_proxies=(ip_network("192.0.2.1"),)
     )
-    says_https = {"X-Forwarded-Proto": "https"}
+    says_https, path = {"X-Forwarded-Proto": "https"}, f"{LOGIN}?next=/%3Fa%3D1&b=%C3%A9"
     for headers in (says_https, {"Forwarded": "proto=https"}, {}):
-        answer = Browser().get(LOGIN, headers=headers)
-        assert (answer.status_code, answer["Location"]) == (301, f"https://authsite.example{LOGIN}")
+        answer = Browser().get(path, headers=headers)
+        assert (answer.status_code, answer["Location"]) == (301, f"https://authsite.example{path}")
         assert not answer.cookies
         assert "Strict-Transport-Security" not in answer
     trusted = Browser(REMOTE_ADDR="192.0.2.1")

@@ -95,7 +95,7 @@ ONE = [*ENDS][:5]
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_all_tokens_of_a_sign_in_die_the_moment_it_ends(scene: Scene, name: str) -> None:
+def test_9_4_all_tokens_of_a_sign_in_die_the_moment_it_ends(scene: Scene, name: str) -> None:
     renewed = renew(scene.program["refresh"])
     bought = exchange(renewed["access"])
     assert is_good(bought["access"])

@@ -96,7 +96,7 @@ def test_the_second_step_gives_what_the_first_asked_for(clock: Clock) -> None:
     assert renew(answer["refresh"], scope="read").code == "invalid_scope"
 
 
-def test_an_exchange_gives_the_same_sign_in_and_no_refresh_token(
+def test_9_3_an_exchange_gives_the_same_sign_in_and_no_refresh_token(
     person: Answer, clock: Clock
 ) -> None:
     clock.advance(seconds=LIFE - 1)
@@ -113,7 +113,7 @@ def test_an_exchange_gives_the_same_sign_in_and_no_refresh_token(
 
 
 @pytest.mark.parametrize("ends", ["refresh_idle_days", "refresh_token_days"])
-def test_no_chain_of_exchanges_outlives_its_sign_in(settings: Any, clock: Clock, ends: str) -> None:
+def test_9_3_no_chain_of_exchanges_outlives_it(settings: Any, clock: Clock, ends: str) -> None:
     """Each is bought before the one before it ends; a day is all that they have together."""
     settings.AUTHSITE = dataclasses.replace(
         settings.AUTHSITE, access_token_seconds=3600, **{ends: 1}

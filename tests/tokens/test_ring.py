@@ -1,6 +1,5 @@
 """The ring of signing keys: what each key is for at each moment, and what a process knows of it."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -34,26 +33,6 @@ def test_the_first_key_is_made_when_one_is_wanted_and_signs_at_once(
     assert (signer.algorithm, SigningKey.objects.get().kid) == (algorithm, signer.kid)
     assert published() == [signer.kid]
     assert is_good(token())
-
-
-def test_a_new_key_is_published_before_it_signs_and_the_old_one_until_its_last_token_ends(
-    clock: Clock,
-) -> None:
-    first, old = ring.signer().kid, token()
-    new = ring.rotate().kid
-
-    assert published() == [first, new]
-    clock.set(SigningKey.objects.get(kid=new).signs_at - timedelta(seconds=1))
-    assert ring.signer().kid == first, "verifiers may not have the new one yet"
-    last = token()
-    clock.advance(seconds=1)
-    assert ring.signer().kid == new
-    clock.advance(seconds=states.LONGEST_ACCESS_TOKEN)
-    assert published() == [first, new]
-    assert is_good(last)
-    clock.advance(minutes=10)
-    assert published() == [new]
-    assert not is_good(old)
 
 
 def test_every_copy_of_the_published_keys_is_renewed_before_a_new_key_signs() -> None:

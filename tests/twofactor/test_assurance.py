@@ -13,21 +13,16 @@ from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.second import (
     CHALLENGE,
-    RECOVERY_CODES,
     enrolled,
-    recovery_codes_on,
     take_second_step,
     turn_on,
     type_one_back,
     unused_code,
 )
-from tests.support.signin import signed_in
 from tests.support.steps import (
     PASSWORD,
     by_mail,
     by_password,
-    code_in,
-    mail_to,
     make_staff,
     make_user,
     sign_in,
@@ -52,47 +47,6 @@ def login_in(client: Client) -> LoginSession:
     row = BrowserSession.objects.get(pk=digest(client.cookies["sessionid"].value))
     assert row.login
     return row.login
-
-
-def by_app(client: Client, alice: User) -> Any:
-    return take_second_step(client, alice)
-
-
-def by_recovery_code(client: Client, alice: User) -> Any:
-    inside = signed_in(User.objects.get(pk=alice.pk))
-    inside.post(RECOVERY_CODES, {"new": "1"})
-    code = recovery_codes_on(inside.get(RECOVERY_CODES).text)[0]
-    assert sign_in(client, "alice").url == CHALLENGE, "the new set has ended what waited"
-    return client.post(CHALLENGE, {"code": code})
-
-
-def by_mailed_code(client: Client, _alice: User) -> Any:
-    client.post(CHALLENGE, {"mail": "1"})
-    return client.post(CHALLENGE, {"code": code_in(mail_to("alice").body)})
-
-
-WAYS = [
-    (by_password, by_app, ["pwd", "otp"], TWO),
-    (by_mail, by_app, ["mail", "otp"], TWO),
-    (by_password, by_recovery_code, ["pwd", "recovery_code"], TWO),
-    (by_password, by_mailed_code, ["pwd", "mail"], ONE),
-]
-
-
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: " ".join(way[2]))
-def test_a_session_says_by_which_steps_and_what_they_are_worth(
-    client: Client, alice: User, clock: Clock, way: tuple[Any, Any, list[str], Assurance]
-) -> None:
-    first, second, amr, acr = way
-    first(client)
-    clock.advance(minutes=5)
-    assert second(client, alice).url == "/"
-
-    login = login_in(client)
-    assert (login.amr, login.acr) == (amr, acr)
-    assert login.auth_time == clock.now(), "the last proof, not the first"
-    row = alice.activity.filter(kind__startswith="signed_in").latest("id")
-    assert (row.session, row.proof) == (login.pk, " ".join(amr))
 
 
 @pytest.mark.parametrize("first, amr", [(by_password, ["pwd"]), (by_mail, ["mail"])])

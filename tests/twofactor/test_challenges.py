@@ -14,39 +14,12 @@ pytestmark = pytest.mark.django_db
 ACT = "login"
 
 
-def test_a_challenge_is_good_for_its_act_and_for_no_other(django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(0):
-        challenge = challenges.issue(ACT)
-        assert challenges.is_good(challenge, ACT)
-
-    for other in ("", "Login", "login ", "second 1 1", "webauthn:login"):
-        assert not challenges.is_good(challenge, other)
-
-
 def test_no_two_are_alike_and_none_is_guessed() -> None:
     made = {challenges.issue(ACT) for _ in range(50)}
 
     assert len({challenge[: challenges.NONCE_BYTES] for challenge in made}) == 50
     # At least 16 random bytes: WebAuthn 13.4.3.
     assert challenges.NONCE_BYTES >= 16
-
-
-def test_it_is_good_until_five_minutes_are_over(clock: Clock) -> None:
-    challenge = challenges.issue(ACT)
-    clock.advance(minutes=5, seconds=-1)
-    assert challenges.is_good(challenge, ACT)
-
-    clock.advance(seconds=1)
-
-    assert not challenges.is_good(challenge, ACT)
-
-
-def test_it_is_spent_once_and_no_other_with_it() -> None:
-    first, second = challenges.issue(ACT), challenges.issue(ACT)
-
-    assert challenges.spend(first)
-    assert not challenges.spend(first)
-    assert challenges.spend(second)
 
 
 def test_each_changed_bit_makes_it_a_forgery() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from accounts.activity.services import OPERATOR, Source
+from accounts.activity.services import Source
 from accounts.kernel.places import Place
 from accounts.kernel.proofs import Method
 from accounts.twofactor import proving, recovery
@@ -16,8 +16,7 @@ from accounts.users.models import User
 from accounts.users.services import Outdated
 from tests.conftest import Clock
 from tests.support.second import code_of, enrolled
-from tests.support.signin import signed_in
-from tests.support.steps import is_signed_in, mail_to, make_staff, make_user
+from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -57,28 +56,6 @@ def test_an_account_that_was_changed_meanwhile_is_not_enrolled(clock: Clock) -> 
 
     assert not Authenticator.objects.exists()
     assert not RecoveryCodes.objects.exists()
-
-
-@pytest.mark.parametrize("name", ["alice", "carol"])
-def test_a_reset_by_whoever_runs_the_site_removes_everything_and_tells(
-    alice: User, name: str
-) -> None:
-    """Staff as well: it's their one way back."""
-    user = alice if name == "alice" else make_staff("carol")
-    twofactor.make_recovery_codes(user, HOME)
-    enrolled(make_user("bob"))
-    others = [True] * (User.objects.count() - 1)
-    browser = signed_in(user)
-
-    twofactor.reset(user, Source(actor=OPERATOR))
-
-    assert not twofactor.has_any(user)
-    assert not Authenticator.objects.filter(user=user).exists()
-    assert not RecoveryCodes.objects.filter(user=user).exists()
-    assert not is_signed_in(browser)
-    assert [twofactor.has_any(other) for other in User.objects.exclude(pk=user.pk)] == others
-    assert mail_to(name).subject == "authsite: All second factors were removed"
-    assert "By: whoever runs authsite" in str(mail_to(name).body)
 
 
 def test_the_operator_sets_the_period_and_what_nobody_finished_goes_after_a_week(
