@@ -140,6 +140,14 @@ class Journey:
         page._headers |= cookie
         call("session/", {"username": "bob", "password": PASSWORD}, client=page)
 
+    def lose(self, name: str) -> None:
+        """The second step by mail, and the removal of all factors, are asked for."""
+        browser = self.sign_in(name)
+        browser.post(CHALLENGE, {"mail": "1"})
+        self.mail(name, "code to finish")
+        browser.post(CHALLENGE, {"lost": "ask"})
+        self.link(self.mail(name, "remove your second factors"), "/2fa/recovery/")
+
     def lock_down(self, name: str) -> None:
         path = self.link(self.mail(name, "new browser"), "/lockdown/")
         assert self.browser().post(path, {}).status == 200
@@ -174,6 +182,7 @@ class Journey:
         self.sign_in("alice", code=codes[1])
         self.program("alice", code_of(seed, 1))
         self.by_mail("bob")
+        self.lose("alice")
         self.reset("bob")
         self.lock_down("alice")
         self.own()

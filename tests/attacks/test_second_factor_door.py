@@ -202,16 +202,3 @@ def test_a_mailed_code_is_no_second_step_for_staff(rights: str) -> None:
     assert not is_signed_in(browser)
     browser.post(CHALLENGE, {"code": code_of(seed)})
     assert is_signed_in(browser)
-
-
-def test_a_form_without_a_csrf_token_takes_no_second_step_and_adds_nothing() -> None:
-    _alice, seed = with_factor()
-    carol = staff()
-    browser = Client(enforce_csrf_checks=True)
-    browser.cookies["sessionid"] = half_way().cookies["sessionid"].value
-    assert browser.post(CHALLENGE, {"code": code_of(seed)}).status_code == 403
-    browser.cookies["sessionid"] = half_way("carol").cookies["sessionid"].value
-    hers = seed_on(browser.get(SETUP).text)
-
-    assert browser.post(SETUP, {"code": code_of(hers)}).status_code == 403
-    assert factors_of(carol) == 0

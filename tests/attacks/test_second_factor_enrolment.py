@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.test import Client
 
 from tests.attacks.second_steps import (
@@ -65,42 +64,6 @@ def test_enrolment_is_not_skipped_by_a_mailed_code_or_a_new_password() -> None:
     assert answer["Location"] == LOGIN
     assert not is_signed_in(browser)
     assert sign_in(browser, "carol", NEW)["Location"] == SETUP
-
-
-def owner_link() -> Any:
-    from io import StringIO
-
-    out = StringIO()
-    call_command("create_owner", stdout=out)
-    browser, link = Client(), path_of(out.getvalue().strip())
-    data = {"username": "carol", "email": "carol@example.org", "password1": PASSWORD}
-    return browser, browser.post(link, data)
-
-
-def createsuperuser() -> Any:
-    from django.core.management import CommandError
-
-    try:
-        call_command("createsuperuser", "--no-input", username="carol", email="carol@example.org")
-    except CommandError as error:
-        pytest.fail(str(error))
-    browser = Client()
-    return browser, sign_in(browser, "carol")
-
-
-@pytest.mark.parametrize("way", [owner_link, createsuperuser])
-def test_the_first_administrator_enrols_before_anything(
-    way: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
-
-    browser, answer = way()
-
-    assert answer["Location"] == SETUP
-    assert browser.get("/admin/")["Location"].startswith("/admin/login/")
-    assert not is_signed_in(browser)
-    browser.post(SETUP, {"code": code_of(seed_on(browser.get(SETUP).text))})
-    assert browser.get("/admin/").status_code == 200
 
 
 def test_a_password_alone_adds_no_second_authenticator_at_the_door() -> None:

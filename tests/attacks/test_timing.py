@@ -13,7 +13,17 @@ from django.test.utils import CaptureQueriesContext
 from accounts.passwords.hashers import Argon2id
 from tests.support.client import Client
 from tests.support.site import Site
-from tests.support.steps import LOGIN, PASSWORD, WRONG, WRONG_CODE, make_user, outbox, sign_up, sql
+from tests.support.steps import (
+    LOGIN,
+    PASSWORD,
+    WRONG,
+    WRONG_CODE,
+    but_for_nonces,
+    make_user,
+    outbox,
+    sign_up,
+    sql,
+)
 
 PAIRS = 200
 MOST_MS = 5.0
@@ -35,36 +45,47 @@ def people(db: None) -> list[str]:
 
 def work(browser: Browser, page: str, data: dict[str, str]) -> list[str]:
     """The statements of an answer in their order, without their values."""
+    return work_and_answer(browser, page, data)[0]
+
+
+def work_and_answer(browser: Browser, page: str, data: dict[str, str]) -> tuple[list[str], Any]:
+    """The same, and the answer but for what was typed and what differs each time."""
     with CaptureQueriesContext(connection) as queries:
-        assert browser.post(page, data).status_code in {200, 302}
+        answer = browser.post(page, data)
+    assert answer.status_code in {200, 302}
     values = r"'[^']*'|\bs\d+_x\d+\b|\b\d+\b|\b[0-9a-f]{32}\b|\bNULL\b"
     # No user is one of no id: the same look through the same index.
-    return [
+    statements = [
         re.sub(values, "?", query["sql"]).replace("IS ?", "= ?")
         for query in queries.captured_queries
     ]
+    text = but_for_nonces(answer.text).replace(data.get("login", ""), "")
+    return statements, (answer.status_code, answer.headers.keys(), answer.cookies.keys(), text)
 
 
 @pytest.mark.parametrize("address", ["{}", "{}@example.org"], ids=["name", "address"])
 @pytest.mark.parametrize("page", [RESET, BY_CODE])
-def test_a_mail_to_nobody_costs_the_same_statements_as_one_to_a_member(
+def test_a_mail_to_nobody_costs_and_is_answered_the_same_as_one_to_a_member(
     people: list[str], page: str, address: str
 ) -> None:
-    costs, before = [], len(outbox())
+    costs, before, shown = [], len(outbox()), set()
     for name in people:
         browser = Browser()
         browser.get(page)
-        costs.append(work(browser, page, {"login": address.format(name)}))
+        login = address.format(name)
+        costs.append(work_and_answer(browser, page, {"login": login}))
+        shown.add(but_for_nonces(browser.get(page).text).replace(login, ""))
 
     assert costs == [costs[0]] * len(people)
-    assert any("accounts_outgoingmail" in statement for statement in costs[0])
+    assert len(shown) == 1
+    assert any("accounts_outgoingmail" in statement for statement in costs[0][0])
     mailed = [mail.to for mail in outbox()[before:]]
     assert mailed == ["alice@example.org", "bob@example.org", "", "", ""]
 
 
 @pytest.mark.dear_hashes
 @pytest.mark.parametrize("address", ["{}", "{}@example.org"], ids=["name", "address"])
-def test_a_wrong_password_costs_the_same_hash_and_statements_whoever_it_is_tried_for(
+def test_3_3_a_wrong_password_costs_and_is_answered_the_same_whoever_it_is_tried_for(
     people: list[str], monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     verify, hashes = Argon2id.verify, []
@@ -74,12 +95,11 @@ def test_a_wrong_password_costs_the_same_hash_and_statements_whoever_it_is_tried
         return verify(self, password, encoded)
 
     monkeypatch.setattr(Argon2id, "verify", counted)
-    costs = [
-        work(Browser(), LOGIN, {"login": address.format(name), "password": WRONG})
-        for name in people
-    ]
+    tried = [{"login": address.format(name), "password": WRONG} for name in people]
+    spent = [work_and_answer(Browser(), LOGIN, data) for data in tried]
 
-    assert costs == [costs[0]] * len(people)
+    assert spent == [spent[0]] * len(people)
+    assert "is not right" in spent[0][1][-1]
     assert hashes == ["m=19456,t=2,p=1"] * len(people)
 
 
