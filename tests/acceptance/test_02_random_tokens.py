@@ -8,13 +8,15 @@ from hashlib import sha256
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from accounts.apikeys.models import APIKey
 from accounts.kernel import secrets
 from tests.attacks.key_steps import FORM, KEYS, NEW, on_page
 from tests.support.api import call, get_tokens
+from tests.support.browser import OpenPage
 from tests.support.signin import signed_in
+from tests.support.site import Site
 from tests.support.steps import (
     SIGNUP,
     code_in,
@@ -117,11 +119,16 @@ def test_2_3_an_api_key_is_shown_once_kept_as_a_digest_and_compared_in_constant_
 
 
 @pytest.mark.browser
-def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(page: Page) -> None:
+def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(
+    open_page: OpenPage, site: Site
+) -> None:
+    page = open_page(site, expect=(429,))
     page.goto(SIGNUP, wait_until="networkidle")
     left: list[str] = []
     page.on("request", lambda request: left.append(request.url))
     field = page.get_by_label("Password", exact=True)
+    meter = page.get_by_label("Strength of the password")
+    expect(meter).to_be_hidden()
     status = page.locator(".strength [role=status]")
 
     suggestions = set()
@@ -136,6 +143,7 @@ def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(page: Page)
     assert len(set("".join(suggestions)) - {"-"}) == 32
     assert field.get_attribute("type") == "text", "a password that nobody sees can't be kept"
     expect(status).to_have_text("Very good.")
+    assert meter.evaluate("meter => meter.value") == 4
     field.press("End")
     field.press_sequentially("!")
     page.wait_for_timeout(600)
@@ -147,3 +155,7 @@ def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(page: Page)
     field.press_sequentially("PassWord1234")
     expect(status).to_contain_text("attackers try first")
     assert left, "requests are seen at all, and what is typed over a suggestion is measured"
+    assert meter.evaluate("meter => meter.value") == 0
+    page.route("**/strength/", lambda route: route.fulfill(status=429))
+    field.press_sequentially("!")
+    expect(meter).to_be_hidden()  # without an answer

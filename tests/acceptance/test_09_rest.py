@@ -80,18 +80,14 @@ def test_9_1_the_docs_name_every_code_that_an_error_of_the_calls_has() -> None:
     assert named == ours - pages | theirs | before_any_call
 
 
-BODIES = (b"", b"null", b"[]", b"{", b"\xff", b'{"username": 1, "token": []}', b"[" * 100_000)
 CALLS = [re.sub("<.*>", NOBODY, str(route.pattern)) for route in api_urls.urlpatterns]
 CLOSED = [path for path in CALLS if f"api/v1/{path}" not in OPEN and NOBODY not in path]
 
 
 @pytest.mark.django_db
-def test_9_2_no_body_is_a_fault_and_a_failure_is_401_with_www_authenticate(client: Client) -> None:
+def test_9_2_a_failure_is_401_with_www_authenticate(client: Client) -> None:
+    """No body is a fault: tests/attacks/test_api_input.py and test_api_fuzz.py."""
     signed_in(make_user("alice"), client)
-    for path, method, body in itertools.product(CALLS, ("POST", "PATCH", "DELETE", "GET"), BODIES):
-        answer = client.generic(method, API + path, body, "application/json")
-        assert answer.status_code < 500
-        assert answer.status_code != 401 or answer["WWW-Authenticate"].startswith("Bearer")
     for path, sent in itertools.product(CLOSED, ("", "Bearer x", "Basic YTpi", "Digest x")):
         answer = client.get(API + path, headers={"authorization": sent})
         assert answer.status_code == 401

@@ -231,19 +231,6 @@ def browsers() -> list[Client]:
     return browsers
 
 
-def test_the_effects_are_listed_before_anything_happens(
-    browsers: list[Client], clock: Clock
-) -> None:
-    assert "<li>All 3 sign-ins end, this one too.</li>" in browsers[0].get(LOCKDOWN).text
-    outside = Client().get(link_to_lockdown()).text
-    assert "<li>All 3 sign-ins end, wherever they are.</li>" in outside
-    assert "<li>The password stops working.</li>" in outside
-    assert all(map(is_signed_in, browsers))
-
-    clock.advance(hours=1)
-    assert "sign-ins end" not in Client().get(link_to_lockdown()).text, "there is none left to end"
-
-
 @pytest.mark.parametrize("way", ["inside", "by link", "by link in her own browser"])
 def test_a_lockdown_ends_everything_keeps_the_history_and_says_what_to_do(
     browsers: list[Client], way: str

@@ -23,7 +23,7 @@ from tests.support.second import (
     seed_on,
 )
 from tests.support.signin import signed_in
-from tests.support.steps import WRONG, is_signed_in, make_user, outbox, path_of, sign_in
+from tests.support.steps import is_signed_in, make_user, outbox, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -194,18 +194,6 @@ def test_the_owner_hears_once_an_hour_that_somebody_guesses(clock: Clock) -> Non
     clock.advance(days=1)
     guesses(1)
     assert len(mails_about("the second wrong")) == 2, "once a day"
-
-
-def test_the_password_is_asked_before_anything_says_that_there_is_a_factor() -> None:
-    """Who has no password learns neither that an account has a factor nor which."""
-    with_factor()
-    make_user("bob")
-
-    answers = [sign_in(Client(), name, WRONG) for name in ("alice", "bob", "nobody")]
-
-    assert {answer.status_code for answer in answers} == {200}
-    assert all(CHALLENGE not in answer.text for answer in answers)
-    assert Client().get(CHALLENGE)["Location"] == "/accounts/login/"
 
 
 def test_guesses_do_not_keep_the_owner_out_of_where_the_factor_was_added(clock: Clock) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import FACTOR_RECOVERY
 from accounts.twofactor.models import FactorRecovery
 from tests.attacks.second_steps import (
@@ -65,6 +66,8 @@ def test_the_waiting_period_is_over_at_its_end_and_no_moment_before(clock: Clock
     clock.advance(seconds=1)
     inside = signed_in(alice)
     assert finish()
+    login = LoginSession.objects.get(user=alice, ended_at=None)
+    assert (login.amr, login.acr) == (["pwd"], "aal1")
     assert factors_of(alice) == 0
     assert not is_signed_in(inside), "every other sign-in has ended"
 

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.passwords.hashers import Argon2id
 from tests.support.client import Client
+from tests.support.second import enrolled
 from tests.support.site import Site
 from tests.support.steps import (
     LOGIN,
@@ -35,8 +36,8 @@ STRANGERS = {"unknown": "nobody", "no password": "bob", "pending": "mallory"}
 
 @pytest.fixture
 def people(db: None) -> list[str]:
-    """Alice, who signs in by password; and everybody who must not be told from her."""
-    make_user("alice")
+    """Alice, who has a second factor; and everybody who must not be told from her."""
+    enrolled(make_user("alice"))
     make_user("bob", password=None)  # type: ignore[arg-type]
     make_user("mallory", is_active=False)
     sign_up(Browser(), "pending")

@@ -17,17 +17,14 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.checks import run_checks
 from django.core.exceptions import ValidationError
 from django.test import Client
-from playwright.sync_api import expect
 
 from accounts.passwords import hashers, lists, services, strength
 from accounts.passwords.services import hash_password, is_compromised
 from accounts.passwords.strength import measure
 from accounts.users.models import User
 from accounts.users.services import create_administrator
-from tests.support.browser import OpenPage, axe
 from tests.support.client import together
 from tests.support.signin import signed_in
-from tests.support.site import Site
 from tests.support.steps import SIGNUP, address_of
 
 URL = "/accounts/password/strength/"
@@ -219,34 +216,3 @@ def test_only_pages_with_a_meter_may_ask_by_script(client: Client) -> None:
     assert '<div class="strength" hidden data-strength=' in answer.text, "until scripts show it"
     assert "connect-src 'self'" in answer["Content-Security-Policy"]
     assert "require-trusted-types-for 'script'" in answer["Content-Security-Policy"]
-
-
-@pytest.mark.browser
-def test_the_meter_follows_what_is_typed_and_hides_without_an_answer(
-    open_page: OpenPage, site: Site
-) -> None:
-    page = open_page(site, expect=(429,))
-    page.goto(SIGNUP, wait_until="networkidle")
-    field = page.get_by_label("Password", exact=True)
-    meter = page.get_by_label("Strength of the password")
-    expect(meter).to_be_hidden()
-
-    field.press_sequentially("PassWord1234", delay=5)
-    expect(page.locator(".strength [role=status]")).to_contain_text("attackers try first")
-    assert meter.evaluate("meter => meter.value") == 0
-    field.fill(GOOD)
-    expect(page.locator(".strength [role=status]")).to_have_text("Very good. ")
-    assert meter.evaluate("meter => meter.value") == 4
-    expect(field).to_have_accessible_description(
-        "At least 12 characters. A few words that don’t belong together do well. Very good."
-    )
-    assert axe(page) == []
-    field.fill("")
-    expect(meter).to_be_hidden()
-    field.fill(GOOD)
-    expect(meter).to_be_visible()
-
-    page.route("**/strength/", lambda route: route.fulfill(status=429))
-    with page.expect_response("**/strength/"):
-        field.press_sequentially("!")
-    expect(meter).to_be_hidden()

@@ -12,7 +12,6 @@ from accounts.sessions.store import digest
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.second import (
-    CHALLENGE,
     enrolled,
     take_second_step,
     turn_on,
@@ -93,17 +92,3 @@ def test_a_fresh_proof_is_added_and_is_the_last_moment(
     assert (login.acr, login.auth_time) == (TWO, clock.now())
     row = alice.activity.get(kind="proof_given")
     assert row.proof == ("otp" if with_code else "pwd")
-
-
-def test_who_has_removed_every_factor_by_the_waiting_period_is_in_by_one_step(
-    client: Client, alice: User, clock: Clock
-) -> None:
-    sign_in(client, "alice")
-    client.post(CHALLENGE, {"lost": "ask"})
-    clock.advance(hours=72)
-    assert sign_in(client, "alice").url == CHALLENGE
-
-    assert client.post(CHALLENGE, {"lost": "finish"}).url == "/"
-
-    assert (login_in(client).amr, login_in(client).acr) == (["pwd"], ONE)
-    assert not alice.authenticator_set.exists()
