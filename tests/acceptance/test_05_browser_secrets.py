@@ -1,4 +1,4 @@
-"""System 5: secrets in the browser."""
+"""System 5: secrets in the browser. Row 3, the refresh token: browser/test_example_page.py."""
 
 import re
 from pathlib import Path
@@ -9,8 +9,6 @@ from django.utils.html import escape
 from playwright.sync_api import Browser, Page, Route
 
 from tests.acceptance.conftest import Set
-from tests.support import api
-from tests.support.api_browser import App
 from tests.support.site import Site, text_of
 from tests.support.steps import (
     CONFIRM,
@@ -20,32 +18,10 @@ from tests.support.steps import (
     code_in,
     confirm,
     mail_to,
-    make_user,
     sign_up,
 )
 
 SCRIPT = "<script>document.title='pwned'</script>"
-
-
-@pytest.mark.django_db
-def test_5_3_a_pages_refresh_token_is_out_of_its_scripts_reach_and_no_other_origin_uses_it(
-    configure: Set,
-) -> None:
-    """In a real browser: tests/browser/test_example_page.py; the whole list of origins:
-    tests/attacks/test_browser_origins.py."""
-    configure(cors_origins=("https://app.example.org",))
-    make_user("alice", password=api.PASSWORD)
-    app = App()
-    app.headers["Origin"] = "https://app.example.org"
-    assert app.sign_in().status == 200
-    assert (app.cookie["httponly"], app.cookie["samesite"]) == (True, "Strict")
-
-    app.headers["Origin"] = "https://app.example.org.evil.example"
-    for call in (app.renew, app.sign_out, app.sign_in):
-        answer = call()
-        assert (answer.status, answer.code) == (403, "origin_not_allowed")
-    app.headers["Origin"] = "https://app.example.org"
-    assert app.renew().status == 200
 
 
 @pytest.mark.django_db
