@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -233,12 +233,6 @@ def test_in_production_each_line_is_json_and_holds_no_secret(tmp_path: Path) -> 
     assert not any("?" in line["path"] for line in requests)
     assert "/accounts/lockdown/[secret]" in log
     assert "/accounts/owner/[secret]" in log
-
-
-@pytest.fixture
-def op() -> Iterator[OpenIDProvider]:
-    with OpenIDProvider() as provider:
-        yield provider
 
 
 @pytest.mark.proof

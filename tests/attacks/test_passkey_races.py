@@ -1,7 +1,6 @@
 """Two server processes on one database, many requests at once: challenges and passkeys."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -106,11 +105,3 @@ def test_passkeys_at_two_processes_are_used_added_and_removed_one_after_the_othe
     nodes: Nodes, race: Race
 ) -> None:
     race(nodes, race.__name__.replace("_", "")[-18:])
-
-
-@pytest.mark.proof
-@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_fifty_rounds_of_passkeys_on_postgresql(race: Race, postgres: Any) -> None:
-    with running(LIMITS_SCALE="1000", DATABASE_URL=postgres.database()) as both:
-        for i in range(50):
-            race(both, f"round{i:02}x")

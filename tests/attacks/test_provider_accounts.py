@@ -38,23 +38,11 @@ ALICE = Person("alice-1", "alice@example.org", username="alice")
 
 
 @pytest.fixture
-def op() -> Iterator[OpenIDProvider]:
-    with OpenIDProvider() as op:
-        yield op
-
-
-@pytest.fixture
 def second(op: OpenIDProvider, settings: Any) -> Iterator[OpenIDProvider]:
     """Another issuer, beside the first."""
     with OpenIDProvider() as second:
         configured(settings, op.setting(), second.setting("other", "Other"))
         yield second
-
-
-@pytest.fixture
-def alone(op: OpenIDProvider, settings: Any) -> OpenIDProvider:
-    configured(settings, op.setting())
-    return op
 
 
 def owners() -> list[tuple[str, str]]:
@@ -97,18 +85,18 @@ def test_10_4_a_second_issuer_that_claims_the_same_verified_address_takes_nothin
 
 @pytest.mark.parametrize("verified", [False, None, "true", "false", 1, [True], {}], ids=repr)
 def test_an_address_that_is_not_verified_links_nothing_and_is_nobodys(
-    alone: OpenIDProvider, verified: Any
+    op: OpenIDProvider, verified: Any
 ) -> None:
     alice = make_user("alice")
     browser = Client()
 
-    answer = through(browser, alone, Person("evil", "alice@example.org", verified))
+    answer = through(browser, op, Person("evil", "alice@example.org", verified))
 
     assert answer.url == "/"
     made = User.objects.exclude(pk=alice.pk).get()
     assert owners() == [(made.username, "evil")]
     assert made.email == ""
-    through(Client(), alone, Person("evil-2", "bob@example.org", verified))
+    through(Client(), op, Person("evil-2", "bob@example.org", verified))
     assert is_signed_in(signed_up("bob"))
 
 
@@ -121,26 +109,26 @@ def test_an_address_that_is_not_verified_links_nothing_and_is_nobodys(
     ids=["unsaid", "denied"],
 )
 def test_verified_is_the_address_that_was_said_to_be_and_no_other(
-    alone: OpenIDProvider, in_token: dict[str, Any], in_userinfo: dict[str, Any]
+    op: OpenIDProvider, in_token: dict[str, Any], in_userinfo: dict[str, Any]
 ) -> None:
     """The token names one address, the userinfo says of another that it's verified."""
     make_user("alice")
-    alone.claims, alone.userinfo = in_token, in_userinfo | {"email_verified": True}
+    op.claims, op.userinfo = in_token, in_userinfo | {"email_verified": True}
 
-    assert through(Client(), alone, Person("evil", "alice@example.org")).url == "/"
+    assert through(Client(), op, Person("evil", "alice@example.org")).url == "/"
 
     assert User.objects.exclude(username="alice").get().email == ""
 
 
 def test_cve_2026_53516_a_sign_up_that_was_there_first_is_worth_nothing(
-    alone: OpenIDProvider,
+    op: OpenIDProvider,
 ) -> None:
     mallory = Client()
     sign_up(mallory, "mallory", email="alice@example.org")
     mail = mail_to("alice").body
     assert PendingSignup.objects.exists()
 
-    assert through(Client(), alone, ALICE).url == "/"
+    assert through(Client(), op, ALICE).url == "/"
 
     alice = User.objects.get()
     assert alice.email == "alice@example.org"
@@ -155,10 +143,10 @@ def test_cve_2026_53516_a_sign_up_that_was_there_first_is_worth_nothing(
     assert User.objects.count() == 1
 
 
-def test_a_claim_that_waits_is_worth_nothing_in_another_browser(alone: OpenIDProvider) -> None:
+def test_a_claim_that_waits_is_worth_nothing_in_another_browser(op: OpenIDProvider) -> None:
     alice = make_user("alice")
     waiting, other = Client(), Client()
-    assert through(waiting, alone, ALICE).url == ASKED
+    assert through(waiting, op, ALICE).url == ASKED
     signed_in(alice, other)
 
     assert other.get(TO_CONFIRM).url == "/accounts/3rdparty/"
@@ -169,12 +157,12 @@ def test_a_claim_that_waits_is_worth_nothing_in_another_browser(alone: OpenIDPro
 
 
 def test_a_sign_in_to_another_account_than_the_addresss_connects_nothing(
-    alone: OpenIDProvider,
+    op: OpenIDProvider,
 ) -> None:
     make_user("alice")
     make_user("mallory")
     browser = Client()
-    through(browser, alone, ALICE)
+    through(browser, op, ALICE)
     sign_in(browser, "mallory", next=TO_CONFIRM)
 
     assert browser.post(TO_CONFIRM, {"connect": "1"}).url == "/"
@@ -183,10 +171,10 @@ def test_a_sign_in_to_another_account_than_the_addresss_connects_nothing(
     assert browser.post(TO_CONFIRM, {"connect": "1"}).url == "/accounts/3rdparty/"
 
 
-def test_a_claim_waits_for_half_an_hour(alone: OpenIDProvider, clock: Clock) -> None:
+def test_a_claim_waits_for_half_an_hour(op: OpenIDProvider, clock: Clock) -> None:
     make_user("alice")
     browser = Client()
-    through(browser, alone, ALICE)
+    through(browser, op, ALICE)
     clock.advance(minutes=30)
     sign_in(browser, "alice")
 
@@ -195,45 +183,45 @@ def test_a_claim_waits_for_half_an_hour(alone: OpenIDProvider, clock: Clock) -> 
     assert owners() == []
 
 
-def test_an_identity_of_one_person_is_connected_with_no_other(alone: OpenIDProvider) -> None:
-    through(Client(), alone, Person("alice-1", username="alice"))
+def test_an_identity_of_one_person_is_connected_with_no_other(op: OpenIDProvider) -> None:
+    through(Client(), op, Person("alice-1", username="alice"))
 
     mallory = signed_in(make_user("mallory"))
-    through(mallory, alone, act="connect")
+    through(mallory, op, act="connect")
     mallory.post(TO_CONFIRM, {"connect": "1"})
 
     assert owners() == [("alice", "alice-1")]
 
 
-def test_a_fresh_proof_is_by_ones_own_identity(alone: OpenIDProvider, clock: Clock) -> None:
-    through(Client(), alone, Person("alice-1", username="alice"))
+def test_a_fresh_proof_is_by_ones_own_identity(op: OpenIDProvider, clock: Clock) -> None:
+    through(Client(), op, Person("alice-1", username="alice"))
     mallory, mine = signed_in(make_user("mallory")), Person("mallory-1")
-    through(mallory, alone, mine, act="connect")
+    through(mallory, op, mine, act="connect")
     mallory.post(TO_CONFIRM, {"connect": "1"})
     clock.advance(minutes=11)
-    alone.signed_in_at = clock.now().timestamp()
+    op.signed_in_at = clock.now().timestamp()
 
     for person, is_fresh in ((Person("alice-1"), False), (mine, True)):
-        through(mallory, alone, person, act="prove")
+        through(mallory, op, person, act="prove")
         asked = mallory.post("/accounts/oidc/acme/login/", {"act": "connect"}).url
         assert asked.startswith("/accounts/reauthenticate/") != is_fresh
 
 
 def test_a_thiefs_address_at_an_account_without_one_does_not_outlive_a_lockdown(
-    alone: OpenIDProvider, clock: Clock
+    op: OpenIDProvider, clock: Clock
 ) -> None:
     """Or the only way back in would be a mail to the thief."""
     thief, frank = Client(), Person("frank-1", username="frank")
-    through(thief, alone, frank)
+    through(thief, op, frank)
     clock.advance(days=30)
-    alone.signed_in_at = clock.now().timestamp()
-    through(thief, alone, frank)
+    op.signed_in_at = clock.now().timestamp()
+    through(thief, op, frank)
     thief.post("/accounts/email/", {"email": "mallory@example.org"})
     typed = {"confirm": PendingAddress.objects.get().pk, "code": code_in(mail_to("mallory").body)}
     thief.post("/accounts/email/", typed)
     assert User.objects.get().email == "mallory@example.org"
     owner = Client()
-    through(owner, alone, frank)
+    through(owner, op, frank)
 
     page = owner.get("/accounts/lockdown/").text
     assert "<bdi>mallory@example.org</bdi> is removed" in page
@@ -243,16 +231,16 @@ def test_a_thiefs_address_at_an_account_without_one_does_not_outlive_a_lockdown(
     assert "Then sign in with one of them." in done
     assert User.objects.get().email == ""
     assert not is_signed_in(thief)
-    through(owner, alone, frank)
+    through(owner, op, frank)
     assert is_signed_in(owner)
 
 
 def test_a_connect_under_way_is_nothing_when_its_sign_in_has_been_ended(
-    alone: OpenIDProvider, monkeypatch: pytest.MonkeyPatch
+    op: OpenIDProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice = make_user("alice")
     thief, owner = signed_in(alice), signed_in(alice)
-    through(thief, alone, Person("mallory-1"), act="connect")
+    through(thief, op, Person("mallory-1"), act="connect")
     connect = services.connect
 
     def ended_meanwhile(*args: Any) -> bool:
@@ -267,27 +255,27 @@ def test_a_connect_under_way_is_nothing_when_its_sign_in_has_been_ended(
     assert is_signed_in(owner)
 
 
-def test_whoever_is_switched_off_is_not_let_in(alone: OpenIDProvider) -> None:
-    through(Client(), alone, ALICE)
+def test_whoever_is_switched_off_is_not_let_in(op: OpenIDProvider) -> None:
+    through(Client(), op, ALICE)
     User.objects.update(is_active=False)
     browser = Client()
 
-    through(browser, alone, ALICE)
+    through(browser, op, ALICE)
 
     assert not is_signed_in(browser)
 
 
-def test_5_4_nothing_of_the_providers_is_kept(alone: OpenIDProvider) -> None:
+def test_5_4_nothing_of_the_providers_is_kept(op: OpenIDProvider) -> None:
     """No token, code, verifier or nonce: neither of a sign-in nor while a claim waits."""
     make_user("alice")
     browsers = [Client(), Client()]
     for browser, person in zip(browsers, [ALICE, Person("bob-1", username="bob")], strict=True):
-        through(browser, alone, person)
+        through(browser, op, person)
 
     kept = str([list(model.objects.values_list()) for model in apps.get_models()])
     kept += str([(dict(browser.session.items()), browser.cookies) for browser in browsers])
     kept += but_for_nonces(browsers[1].get("/").text + browsers[1].get("/accounts/3rdparty/").text)
     assert "alice-1" in kept
-    assert len(alone._tokens) == 2
-    for secret in (*alone._tokens, "id_token", "verifier", "nonce", "code-"):
+    assert len(op._tokens) == 2
+    for secret in (*op._tokens, "id_token", "verifier", "nonce", "code-"):
         assert secret not in kept

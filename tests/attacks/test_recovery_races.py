@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -227,11 +226,3 @@ def test_changes_of_an_account_at_two_processes_come_one_after_the_other(
     nodes: Nodes, race: Race
 ) -> None:
     race(nodes, race.__name__.replace("_", "")[:18])
-
-
-@pytest.mark.proof
-@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_fifty_rounds_of_changes_on_postgresql(race: Race, postgres: Any) -> None:
-    with running(LIMITS_SCALE="1000", DATABASE_URL=postgres.database()) as both:
-        for i in range(50):
-            race(both, f"round{i:02}x")

@@ -165,11 +165,3 @@ RACES = [
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_programs_at_two_processes_have_one_sign_in_or_none(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__.replace("_", "")[-20:])
-
-
-@pytest.mark.proof
-@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_fifty_rounds_of_programs_on_postgresql(race: Race, postgres: Any) -> None:
-    with running(LIMITS_SCALE="1000", DATABASE_URL=postgres.database()) as both:
-        for i in range(50):
-            race(both, f"round{i:02}x")

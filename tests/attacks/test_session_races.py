@@ -1,7 +1,6 @@
 """Two server processes on one database, many at once: sign-ins, sign-outs, ends, lockdowns."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
@@ -162,11 +161,3 @@ type Race = Callable[[Nodes, str], None]
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_what_ends_at_two_processes_has_ended(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__.replace("_", "")[:20])
-
-
-@pytest.mark.proof
-@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_fifty_rounds_of_ends_on_postgresql(race: Race, postgres: Any) -> None:
-    with running(LIMITS_SCALE="1000", DATABASE_URL=postgres.database()) as both:
-        for i in range(50):
-            race(both, f"round{i:02}x")
