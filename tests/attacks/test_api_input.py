@@ -62,17 +62,13 @@ CALLS = (
 )
 ANSWERED = {"email/resend/", "token/revoke/"}
 
-NO_STRINGS: tuple[Any, ...] = (
-    *(None, True, 0, -1, 1.5, 2**63, 10**400, [], {}, [[]], [None], ["a"]),
-    *({"a": 1}, {"$ne": ""}, {"": {}}, [{}]),
-)
+NO_STRINGS: tuple[Any, ...] = (None, True, 0, -1, 1.5, 2**63, 10**400, [], ["a"], {}, {"$ne": ""})
 # No field takes them: they aren't text, or are too long for every field.
-NO_TEXTS = ("\0", "a\0b", "\ud800", "a\udfffb", "\udc00\ud800", "a" * MEGABYTE, "\ud83d" * 300)
+NO_TEXTS = ("\0", "a\0b", "\ud800", "\udc00\ud800", "a" * MEGABYTE, "\ud83d" * 300)
 ODD_TEXTS = (
-    *("", " ", "\t\r\n", "\x1b[2J", BIDI, "\u200b", "\ufeff", "\ufffe", "\U0010ffff"),
-    *("a\r\nBcc: mallory@example.org", "\u0661\u0662\u0663\u0664\u0665\u0666", "\ufdfa" * 20_000),
-    *("' OR 1=1 --", "{{ 7*7 }}", "../../etc/passwd", "%00", "%s%n", "=1+1", "a:b", "null"),
-    *("erin@", "a@b@c", f"{'a' * 64}@{'b' * 300}.org", "erin@xn--a.org", "erin@[::1]"),
+    *("", " ", "\t\r\n", BIDI, "\u200b", "\ufffe", "\U0010ffff", "\ufdfa" * 20_000, "' OR 1=1 --"),
+    *("a\r\nBcc: mallory@example.org", "\u0661\u0662\u0663\u0664\u0665\u0666", "{{ 7*7 }}"),
+    *("../../etc/passwd", "%00", "%s%n", "erin@", f"{'a' * 64}@{'b' * 300}.org", "erin@[::1]"),
 )
 
 
@@ -185,10 +181,9 @@ def test_no_body_is_a_fault_or_half_makes_anything(target: Target) -> None:
     assert target.send(LOGIN, twice).short == (401, "invalid_credentials"), "the last one counts"
 
 
-KINDS = ("", " ", ";", "/", "json", "text/plain", "text/json", "application/xml", FORM,
-         "application/jsonp", "multipart/form-data", "multipart/form-data; boundary=x",
+KINDS = ("", ";", "/", "json", "text/plain", FORM, "application/jsonp", "multipart/form-data",
          "application/json, text/plain", "\xff", "application/json\xff")  # fmt: skip
-JSONS = ("application/json", "APPLICATION/JSON", "application/json;", "application/json ;x",
+JSONS = ("APPLICATION/JSON", "application/json;", "application/json ;x",
          "application/json; charset=utf-16", "application/json; charset=no-such")  # fmt: skip
 
 
@@ -235,9 +230,8 @@ def test_an_odd_authorization_is_401_in_json(target: Target) -> None:
         check(value, call(target.client, VERIFY, {"token": "a"}, authorization=value), 401)
 
 
-ACCEPTS = ("", "*/*", "text/html", "application/json;q=0", "x" * 5000, ";;;", "\xff",
-           "application/json; indent=99999999", "application/json; a*=no-such''x",
-           "text/html,*/*;q=" + "9" * 5000)  # fmt: skip
+ACCEPTS = ("", "text/html", "application/json;q=0", "x" * 5000, ";;;", "\xff",
+           "application/json; a*=no-such''x", "text/html,*/*;q=" + "9" * 5000)  # fmt: skip
 
 
 def test_json_is_answered_whatever_a_client_accepts(target: Target) -> None:
@@ -284,14 +278,13 @@ def test_a_host_that_is_not_ours_is_400_in_json_at_every_call(target: Target) ->
 
 def test_a_method_that_a_call_does_not_take_is_405_with_what_it_takes(target: Target) -> None:
     for path in (ME, TOKEN, LISTS[0], f"{API}users/", NOWHERE):
-        for method in ("TRACE", "CONNECT", "PROPFIND", "FOO"):
+        for method in ("TRACE", "CONNECT", "FOO"):
             check(method, target.get(path, method=method), 405)
         for method in ("PUT", "DELETE", "OPTIONS", "PATCH", "GET", "POST"):
             answer = target.get(path, body=b"{}", method=method)
             check(method, answer, 200, 400, 401, 404, 405)
-            for name in ("X-HTTP-Method-Override", "X-Method-Override"):
-                same = target.get(path, body=b"{}", method=method, **{name: "DELETE"})
-                assert same.status == answer.status
+            other = {"X-HTTP-Method-Override": "DELETE", "X-Method-Override": "DELETE"}
+            assert target.get(path, body=b"{}", method=method, **other).status == answer.status
 
 
 def test_no_answer_of_the_api_lacks_a_header(target: Target) -> None:
