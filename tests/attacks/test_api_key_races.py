@@ -1,6 +1,7 @@
 """Keys are made at two server processes at once."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -89,3 +90,11 @@ def test_keys_at_two_processes_are_made_and_ended_one_after_the_other(
 ) -> None:
     for i in range(2):
         race(nodes, f"{race.__name__.replace('_', '')[:20]}{'xyz'[i]}")
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
+def test_fifty_rounds_of_keys_on_postgresql(race: Race, postgres: Any) -> None:
+    with running(LIMITS_SCALE="1000", DATABASE_URL=postgres.database()) as both:
+        for i in range(50):
+            race(both, f"round{i:02}x")

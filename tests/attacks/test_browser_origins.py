@@ -22,12 +22,7 @@ CALLS = (lambda app: app.sign_in("mallory"), App.renew, App.sign_out)
 ELSEWHERE = [
     *(None, "", "null", "*", "https://evil.example", "file://", "localhost:8000"),
     # Another scheme or port, another writing, a part of it, more than it.
-    *(
-        "https://localhost:8000",
-        "http://localhost",
-        "http://localhost:8001",
-        "HTTP://LOCALHOST:8000",
-    ),
+    *("https://localhost:8000", "http://localhost", "http://localhost:8001", ORIGIN.upper()),
     *("http://localhost.:8000", "http://localhost:08000", "http://127.0.0.1:8000", f"{ORIGIN}/"),
     *(f"{ORIGIN}?", f"{ORIGIN}.evil.example", f"{ORIGIN}@evil.example", "http://x@localhost:8000"),
     *("http://xlocalhost:8000", "http://x.localhost:8000", f"{ORIGIN},{ORIGIN}", f" {ORIGIN}"),
