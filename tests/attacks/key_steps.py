@@ -1,33 +1,30 @@
 """Steps that the attacks on API keys share."""
 
+from datetime import timedelta
 from typing import Any
 
-from tests.support.api import Answer, Caller, call, get_tokens
+from accounts.activity.services import Source
+from accounts.apikeys import services, text
+from accounts.apikeys.models import APIKey
+from accounts.kernel import clock
+from tests.support.api import Answer, Caller, call, get_tokens, is_good
 
 KEYS, NEW, LOCKDOWN = "/accounts/keys/", "/accounts/keys/new/", "/accounts/lockdown/"
 FORM = {"name": "backup", "profile": "read", "sessions": "", "activity": "", "expires": "30"}
 # What a call answers whose key isn't one, or not any more.
 REFUSED = (401, "token_not_valid")
+is_alive = is_good
 
 
 def key_of(user: Any, scope: str = "read", *, days: float | None = None, name: str = "bot") -> str:
     """A key of ``user`` with whatever scope, past page and call."""
-    from datetime import timedelta
-
-    from accounts.activity.services import Source
-    from accounts.apikeys import services
-    from accounts.kernel import clock
-
     ends = clock.now() + timedelta(days=days) if days is not None else None
     user.refresh_from_db()
     return services.make(user, name, frozenset(scope.split()), ends, Source())[1]
 
 
-def row_of(key: str) -> Any:
+def row_of(key: str) -> APIKey:
     """What is stored of it."""
-    from accounts.apikeys import text
-    from accounts.apikeys.models import APIKey
-
     return APIKey.objects.get(pk=text.id_of(key))
 
 
@@ -39,13 +36,6 @@ def make(token: str, client: Caller | None = None, **more: Any) -> Answer:
 def fresh(client: Caller | None = None, name: str = "alice", **wish: str) -> str:
     """An access token of a sign-in of this moment."""
     return str(get_tokens(name, client, **wish)["access"])
-
-
-def is_alive(key: str, client: Caller | None = None) -> bool:
-    """Whether the site takes that key; a refusal is the one that there is."""
-    answer = call("me/", client=client, token=key)
-    assert (answer.status, answer.code) in {(200, ""), REFUSED}, answer
-    return answer.status == 200
 
 
 def on_page(page: Any) -> str:

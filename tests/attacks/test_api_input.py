@@ -1,7 +1,6 @@
 """The API answers whatever a client sends in JSON: no fault, and nothing half made or logged."""
 
 import base64
-import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,11 +8,13 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.db import connection
 from django.test import Client as InProcess
 
 from tests.attacks.test_http import END, EVIL, HEADERS, lacking, raw
 from tests.attacks.test_timing import member
 from tests.support.api_jwt import API, ME, TOKEN, Answer, basic, call, get_tokens
+from tests.support.signin import set_up
 from tests.support.site import Site
 from tests.support.steps import PASSWORD, WRONG, code_in, make_user
 
@@ -61,30 +62,25 @@ CALLS = (
 )
 ANSWERED = {"email/resend/", "token/revoke/"}
 
-NO_STRINGS: tuple[Any, ...] = (
-    *(None, True, 0, -1, 1.5, 2**63, 10**400, [], {}, [[]], [None], ["a"]),
-    *({"a": 1}, {"$ne": ""}, {"": {}}, [{}]),
-)
+NO_STRINGS: tuple[Any, ...] = (None, True, 0, -1, 1.5, 2**63, 10**400, [], ["a"], {}, {"$ne": ""})
 # No field takes them: they aren't text, or are too long for every field.
-NO_TEXTS = ("\0", "a\0b", "\ud800", "a\udfffb", "\udc00\ud800", "a" * MEGABYTE, "\ud83d" * 300)
+NO_TEXTS = ("\0", "a\0b", "\ud800", "\udc00\ud800", "a" * MEGABYTE, "\ud83d" * 300)
 ODD_TEXTS = (
-    *("", " ", "\t\r\n", "\x1b[2J", BIDI, "\u200b", "\ufeff", "\ufffe", "\U0010ffff"),
-    *("a\r\nBcc: mallory@example.org", "\u0661\u0662\u0663\u0664\u0665\u0666", "\ufdfa" * 20_000),
-    *("' OR 1=1 --", "{{ 7*7 }}", "../../etc/passwd", "%00", "%s%n", "=1+1", "a:b", "null"),
-    *("erin@", "a@b@c", f"{'a' * 64}@{'b' * 300}.org", "erin@xn--a.org", "erin@[::1]"),
+    *("", " ", "\t\r\n", BIDI, "\u200b", "\ufffe", "\U0010ffff", "\ufdfa" * 20_000, "' OR 1=1 --"),
+    *("a\r\nBcc: mallory@example.org", "\u0661\u0662\u0663\u0664\u0665\u0666", "{{ 7*7 }}"),
+    *("../../etc/passwd", "%00", "%s%n", "erin@", f"{'a' * 64}@{'b' * 300}.org", "erin@[::1]"),
 )
 
 
 def raw_bodies(fields: dict[str, Any]) -> list[bytes]:
     """Return bodies that are no JSON object, or whose first field has an impossible value."""
     whole, name = json.dumps(fields).encode(), next(iter(fields)).encode()
-    odd = [b"null", b"true", b"0", b'""', b"[]", b"[[]]", b'["a"]', b"1e999", b"NaN", b"-Infinity"]
-    odd += [b"\0", b"\xff\xfe", b"\xed\xa0\x80", b"{", b"}", whole[:-1], whole + b"}", whole * 2]
-    odd += [b"\xef\xbb\xbf" + whole, whole.decode().encode("utf-16"), b"{'a': 1}", b"{a: 1}"]
-    odd += [b'{"a": 1,}', b"// a\n{}", b'{"a": 01}', b'"\xc0\xaf"', b"a=b", b"<a/>"]
-    odd += [b'"' + b"a" * MEGABYTE + b'"', b"9" * MEGABYTE, b'"' + b"a" * (LIMIT - 2) + b'"']
-    values = [b"NaN", b"Infinity", b"1e999", b"9" * 4000, b"9" * 5000, b'"\xff"']
-    values += [b'"\\ud800\\ud800"', b'"\\x00"', b'"\n"', b"1" + b"0" * MEGABYTE]
+    odd = [b"null", b"true", b"0", b'""', b"[]", b'["a"]', b"1e999", b"NaN", b"\0", b"\xff\xfe"]
+    odd += [b"\xed\xa0\x80", b"{", whole[:-1], whole + b"}", whole * 2, b"\xef\xbb\xbf" + whole]
+    odd += [whole.decode().encode("utf-16"), b"{'a': 1}", b"{a: 1}", b'{"a": 1,}', b"// a\n{}"]
+    odd += [b'"\xc0\xaf"', b"a=b", b"<a/>", b"9" * MEGABYTE, b'"' + b"a" * (LIMIT - 2) + b'"']
+    values = [b"NaN", b"Infinity", b"1e999", b"9" * 4000, b"9" * 5000, b'"\xff"', b'"\n"']
+    values += [b'"\\ud800\\ud800"', b'"\\x00"', b"1" + b"0" * MEGABYTE]
     odd += [b'{"%s": %s}' % (name, value) for value in values]
     return [*odd, b"{" + b", ".join([b'"%s": 1' % name] * 10_000) + b"}"]
 
@@ -136,14 +132,25 @@ class Target:
         return [*(model.objects.count() for model in models), self.get(ME).json]
 
 
+def storable(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    """Run a statement; fail for text and numbers that PostgreSQL refuses and SQLite stores."""
+    for value in params or ():
+        if isinstance(value, str):
+            assert "\0" not in value, sql
+            value.encode()  # no lone surrogate has a code in UTF-8
+        assert not isinstance(value, int) or abs(value) < 2**63, sql
+    return execute(sql, params, many, context)
+
+
 @pytest.fixture
 def target(db: None, settings: Any) -> Iterator[Target]:
     """The API in process, without limits; a test must leave alice and the tables unchanged."""
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, limits_scale=100_000)
+    set_up(settings, limits_scale=100_000)
     make_user("alice")
     target = Target(InProcess())
     before = target.made()
-    yield target
+    with connection.execute_wrapper(storable):
+        yield target
     assert target.made() == before
 
 
@@ -170,12 +177,13 @@ def test_no_body_is_a_fault_or_half_makes_anything(target: Target) -> None:
             check(body, target.send(to, body), 400, *to.no_token)
         for body in (b"", b"{}", b" {} ", b'{"x": {"y": [1, null, "\\u0000"]}}', many):
             check(body, target.send(to, body), 200 if to is PROFILE else 400)
+    twice = b'{"username": "alice", "username": "nobody", "password": "%s"}' % PASSWORD.encode()
+    assert target.send(LOGIN, twice).short == (401, "invalid_credentials"), "the last one counts"
 
 
-KINDS = ("", " ", ";", "/", "json", "text/plain", "text/json", "application/xml", FORM,
-         "application/jsonp", "multipart/form-data", "multipart/form-data; boundary=x",
+KINDS = ("", ";", "/", "json", "text/plain", FORM, "application/jsonp", "multipart/form-data",
          "application/json, text/plain", "\xff", "application/json\xff")  # fmt: skip
-JSONS = ("application/json", "APPLICATION/JSON", "application/json;", "application/json ;x",
+JSONS = ("APPLICATION/JSON", "application/json;", "application/json ;x",
          "application/json; charset=utf-16", "application/json; charset=no-such")  # fmt: skip
 
 
@@ -202,22 +210,13 @@ def test_forms_out_of_shape_revoke_nothing_and_are_no_fault(target: Target) -> N
         check(body, target.send(REVOCATION, body, kind=FORM), 200, 400)
 
 
-def test_a_field_that_is_there_twice_counts_once(target: Target) -> None:
-    twice = b'{"username": "alice", "username": "nobody", "password": "%s"}' % PASSWORD.encode()
-    assert target.send(LOGIN, twice).short == (401, "invalid_credentials")
-
-
-BASICS = (b"", b":", b"::", b"alice", b"\xff:x", b"\xed\xa0\x80:x", b"a\0b:x", b"alice:\0",
-          b"alice:" + b"a" * 50_000, b"a" * 50_000 + b":x", b"a" * 254 + b":x", b"a" * 255 + b":x",
-          b"alice\r\n:x", b" alice :x", "\u202ealice:x".encode(), b"alice:\xff", b"@:@",
-          b"a@b:x")  # fmt: skip
+BASICS = (b"", b":", b"::", b"alice", b"\xff:x", b"a\0b:x", b"alice:\0", b"a" * 50_000 + b":x",
+          b"alice:" + b"a" * 50_000, b"a" * 255 + b":x", b"alice:\xff", b"@:@")  # fmt: skip
 AUTHORIZATIONS = (
-    *("", " ", "Bearer", "Bearer ", "Basic", "Basic ", ":", "Bearer:", "a", "\xff", "Basic !!!!"),
-    *("Basic YQ", "Basic YQ==", "Basic =", "Basic ====", "Basic \xe9", "Basic YTpi x"),
-    *("Basic YWxpY2U6eA", "Basic YWxpY2U6eA==\xff", "Bearer a b", "Bearer .", "Bearer .."),
-    *("Bearer ...", "Bearer a.b.c", "Bearer e30.e30.", "Bearer \xff.\xff.\xff", "Token a"),
-    *("Digest username=alice", "Bearer,Bearer", "Bearers a", "Bearer " + "a" * 100_000),
-    *("Bearer " + "." * 9000, "Basic " + "QUFB" * 30_000),
+    *("", " ", "Bearer", "Bearer ", "Basic", "Basic ", ":", "\xff", "Basic !!!!", "Basic YQ"),
+    *("Basic YQ==", "Basic =", "Basic \xe9", "Basic YTpi x", "Bearer a b", "Bearer ...", "Token a"),
+    *("Bearer e30.e30.", "Bearer \xff.\xff.\xff", "Bearer,Bearer", "Bearers a"),
+    *("Bearer " + "a" * 100_000, "Bearer " + "." * 9000, "Basic " + "QUFB" * 30_000),
     *(f"Basic {base64.b64encode(credentials).decode()}" for credentials in BASICS),
 )
 
@@ -231,9 +230,8 @@ def test_an_odd_authorization_is_401_in_json(target: Target) -> None:
         check(value, call(target.client, VERIFY, {"token": "a"}, authorization=value), 401)
 
 
-ACCEPTS = ("", "*/*", "text/html", "application/json;q=0", "x" * 5000, ";;;", "\xff",
-           "application/json; indent=99999999", "application/json; a*=no-such''x",
-           "text/html,*/*;q=" + "9" * 5000)  # fmt: skip
+ACCEPTS = ("", "text/html", "application/json;q=0", "x" * 5000, ";;;", "\xff",
+           "application/json; a*=no-such''x", "text/html,*/*;q=" + "9" * 5000)  # fmt: skip
 
 
 def test_json_is_answered_whatever_a_client_accepts(target: Target) -> None:
@@ -248,17 +246,16 @@ def test_json_is_answered_whatever_a_client_accepts(target: Target) -> None:
 
 
 PAGES = ("", "0", "-1", "1.5", "1e400", "a", "%00", "%ff", "%ed%a0%80", "9" * 19, "9" * 5000,
-         "-" + "9" * 30, "1%20", "%e2%80%ae1", "1&page=2", "last'--", "NaN")  # fmt: skip
-IDS = ("1", "-1", "9" * 40, "%00", "%ff", "%ed%a0%80", "me", "..", "%2e%2e", "*", "'--", NOBODY,
-       NOBODY.replace("-", ""), f"{{{NOBODY}}}", f"urn:uuid:{NOBODY}", f"{NOBODY}%00",
-       f"{NOBODY}%0a", f"{NOBODY}/..", f"{NOBODY}.json", "a" * 5000,
-       f"%d9%a0{NOBODY[1:]}")  # fmt: skip
+         "%e2%80%ae1", "1&page=2", "NaN")  # fmt: skip
+IDS = ("1", "9" * 40, "%00", "%ff", "%ed%a0%80", "me", "..", "%2e%2e", "'--", NOBODY,
+       NOBODY.replace("-", ""), f"urn:uuid:{NOBODY}", f"{NOBODY}%00", f"{NOBODY}%0a",
+       f"{NOBODY}.json", "a" * 5000, f"%d9%a0{NOBODY[1:]}")  # fmt: skip
 
 
 def test_an_odd_page_group_or_id_is_no_fault(target: Target) -> None:
     for path in LISTS:
         for page in PAGES:
-            for name in ("page", "group", "limit", "cursor"):
+            for name in ("page", "group"):
                 answer = target.get(f"{path}?{name}={page}")
                 check((path, name, page), answer, 200, 400, 404)
                 if answer.status == 200:
@@ -281,14 +278,13 @@ def test_a_host_that_is_not_ours_is_400_in_json_at_every_call(target: Target) ->
 
 def test_a_method_that_a_call_does_not_take_is_405_with_what_it_takes(target: Target) -> None:
     for path in (ME, TOKEN, LISTS[0], f"{API}users/", NOWHERE):
-        for method in ("TRACE", "CONNECT", "PROPFIND", "FOO"):
+        for method in ("TRACE", "CONNECT", "FOO"):
             check(method, target.get(path, method=method), 405)
         for method in ("PUT", "DELETE", "OPTIONS", "PATCH", "GET", "POST"):
             answer = target.get(path, body=b"{}", method=method)
             check(method, answer, 200, 400, 401, 404, 405)
-            for name in ("X-HTTP-Method-Override", "X-Method-Override"):
-                same = target.get(path, body=b"{}", method=method, **{name: "DELETE"})
-                assert same.status == answer.status
+            other = {"X-HTTP-Method-Override": "DELETE", "X-Method-Override": "DELETE"}
+            assert target.get(path, body=b"{}", method=method, **other).status == answer.status
 
 
 def test_no_answer_of_the_api_lacks_a_header(target: Target) -> None:
@@ -308,22 +304,6 @@ def test_no_answer_of_the_api_lacks_a_header(target: Target) -> None:
         assert lacking(found) == []
         assert found["Cache-Control"] == "no-store"
         assert "Set-Cookie" not in answer.headers
-
-
-@pytest.mark.postgres
-def test_text_that_postgresql_can_not_store_is_no_fault(postgres: Any) -> None:
-    """PostgreSQL refuses zero bytes and lone surrogates, which SQLite stores."""
-    with Site(LIMITS_SCALE="100000", DATABASE_URL=postgres.database()) as site:
-        member(site, "alice")
-        real = Target(site.client())
-        for to in CALLS:
-            for name in to.fields:
-                for value in ("a\0b", "\ud800", 2**64):
-                    answer = real.send(to, {**to.fields, name: value})
-                    check((name, value), answer, 400, *to.no_token)
-        for odd in ("%00", "%ed%a0%80", "9" * 40):
-            check(odd, real.get(f"{API}users/{odd}/"), 404)
-            check(odd, real.get(f"{LISTS[1]}?page={odd}&group={odd}"), 400, 404)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 
 @pytest.fixture
 def alice(clock: Clock) -> User:
-    return make_user("alice", password=PASSWORD)
+    return make_user("alice")
 
 
 @pytest.fixture
@@ -58,16 +58,14 @@ def test_a_change_is_stored_told_and_in_the_history_but_not_mailed(alice: User, 
     assert (answer["display_name"], answer["about"]) == ("Alice <3", "two\nlines")
     assert Activity.objects.filter(user=alice, kind="profile_changed").count() == 1
     assert OutgoingMail.objects.count() == before
+    assert len(change(token, {"about": "x" + "\r\n" * 498 + "x"})["about"]) == 500
 
 
 def test_what_is_named_again_or_not_at_all_stays(alice: User, token: str) -> None:
-    change(token, {"about": "hers", "time_zone": "Asia/Tokyo", "language": "de"})
+    changed = change(token, {"about": "hers", "time_zone": "Asia/Tokyo", "language": "de"})
 
     for data in ({"about": "hers"}, {}):
-        answer = change(token, data)
-        assert answer.status == 200
-        stayed = [answer[name] for name in ("about", "time_zone", "language")]
-        assert stayed == ["hers", "Asia/Tokyo", "de"]
+        assert change(token, data).body == changed.body
 
     assert Activity.objects.filter(user=alice, kind="profile_changed").count() == 1
     assert change(token, {"about": "", "language": ""})["about"] == ""
@@ -83,20 +81,12 @@ REFUSED = {
 
 
 def test_what_the_page_refuses_changes_nothing(alice: User, token: str) -> None:
+    before = call("me/", token=token).body
     for field, values in REFUSED.items():
-        other = "about" if field == "display_name" else "display_name"
         for value in values:
-            answer = change(token, {field: value, other: "good"})
+            answer = change(token, {"display_name": "good", "about": "good", field: value})
             assert (answer.status, answer.body.keys()) == (400, {field}), value
-    alice.refresh_from_db()
-    assert (alice.display_name, alice.about, alice.language, alice.time_zone) == ("", "", "", "UTC")
-
-
-def test_five_hundred_characters_pass_however_many_are_newlines(alice: User, token: str) -> None:
-    assert change(token, {"about": "x" + "\r\n" * 498 + "x"}).status == 200
-
-    alice.refresh_from_db()
-    assert len(alice.about) == 500
+    assert call("me/", token=token).body == before
 
 
 def test_what_is_not_ones_own_to_say_is_ignored(alice: User, token: str) -> None:
@@ -118,20 +108,23 @@ def test_what_is_not_ones_own_to_say_is_ignored(alice: User, token: str) -> None
     assert list(alice.groups.all()) == []
 
 
+def pending() -> PendingSignup:
+    call("users/", {"username": "dave", "email": "dave@example.org", "password": PASSWORD})
+    return PendingSignup.objects.get()
+
+
 def test_staff_who_have_shown_both_steps_see_anybody(alice: User, token: str) -> None:
     carol = make_staff("carol")
-    call("users/", {"username": "dave", "email": "dave@example.org", "password": PASSWORD})
     carols = second_step(get_tokens("carol")["challenge"], unused_code(carol))["access"]
 
     for asker in (token, carols):
         assert call(f"users/{alice.pk}/", token=asker).body == call("me/", token=token).body
-    pending = PendingSignup.objects.get()
-    assert call(f"users/{pending.pk}/", token=carols).status == 404
+    assert call(f"users/{pending().pk}/", token=carols).status == 404
 
 
 def test_staff_by_a_sign_in_of_before_they_were_staff_see_nobody(alice: User) -> None:
     """By one step; the admin would ask for the second."""
-    bob = make_user("bob", password=PASSWORD)
+    bob = make_user("bob")
     held = get_tokens("bob")["access"]
     User.objects.filter(pk=bob.pk).update(is_staff=True, is_superuser=True)
 
@@ -140,11 +133,9 @@ def test_staff_by_a_sign_in_of_before_they_were_staff_see_nobody(alice: User) ->
 
 
 def test_others_pending_people_and_nobody_are_alike(alice: User, token: str) -> None:
-    others = make_user("bob")
-    call("users/", {"username": "dave", "email": "dave@example.org", "password": PASSWORD})
-    pending = PendingSignup.objects.get()
+    unseen = (make_user("bob").pk, pending().pk, NOBODY)
 
-    answers = [call(f"users/{pk}/", token=token) for pk in (others.pk, pending.pk, NOBODY)]
+    answers = [call(f"users/{pk}/", token=token) for pk in unseen]
 
     assert [(answer.status, answer.code) for answer in answers] == [(404, "not_found")] * 3
     assert len({str(answer.body) for answer in answers}) == 1
