@@ -19,7 +19,7 @@ from accounts.passwords.hashers import Argon2id
 from tests.bench import loads
 from tests.bench.load import Load, drive
 from tests.bench.rows import Row, compared, interleaved, number
-from tests.bench.servers import PASSWORD, Server, ours, production, stock
+from tests.bench.servers import PASSWORD, Server, ours, stock, unlimited
 from tests.bench.usage import TICKS, cpu_seconds, peak_mib
 from tests.support.client import together
 from tests.support.services import Postgres
@@ -45,19 +45,6 @@ class Effort:
     people: int = 100_000
     families: int = 500_000
     few: int = 1_000
-
-
-def at_most(
-    name: str,
-    mine: str,
-    yardstick: str,
-    values: tuple[float, ...],
-    target: float,
-    *,
-    unit: str = "",
-) -> Row:
-    """Return a row whose target is not to be exceeded."""
-    return Row(name, mine, yardstick, values, target, at_least=False, unit=unit)
 
 
 def costs(server: Server, load: Load, each: int, *also: int) -> Callable[[], float]:
@@ -107,7 +94,7 @@ def on_sqlite(effort: Effort) -> Iterator[Row]:
         # Each of the loads above has been by.
         peak, others = peak_mib(site.process.pid), f"{number(peak_mib(other.process.pid))} MiB"
         words = f"{number(peak)} MiB", f"{STOCK}: {others}"
-        yield at_most("memory at its peak", *words, (peak,), 200, unit=" MiB")
+        yield Row("memory at its peak", *words, (peak,), 200, unit=" MiB")
 
 
 def in_a_storm(effort: Effort, site: Server, other: Server) -> Row:
@@ -115,7 +102,7 @@ def in_a_storm(effort: Effort, site: Server, other: Server) -> Row:
     mine = [_slower(site, effort.stormy) for _ in range(effort.rounds)]
     others = [_slower(other, effort.stormy) for _ in range(effort.rounds)]
     quiet, stormy = (number(1000 * median(column)) for column in zip(*mine, strict=True))
-    return at_most(
+    return Row(
         f"the slowest 1 % of such calls while {STORM} sign in, to those when nobody does",
         f"{stormy} ms to {quiet} ms",
         f"{STOCK}: {number(median(b / a for a, b in others))} times",
@@ -148,14 +135,14 @@ def on_postgres(effort: Effort, postgres: Postgres) -> Iterator[Row]:
         "USER": "postgres",
         "NAME": postgres.database().rpartition("/")[2],
     }
-    with ours(postgres.database()) as (site, _), stock(database) as other:
+    with ours(postgres.database()) as (site, _), stock(**database) as other:
         sides = (costs(s, loads.chains(s), effort.refreshes) for s in (site, other))
         pair = interleaved(effort.rounds, *sides)
         yield compared("refreshes with rotation, on PostgreSQL", pair, 8, yardstick=STOCK)
         mine, theirs = successors(site), successors(other)
         assert site.ask(site.renew(next(iter(mine)))).status == 200, "the family lives"
         name = f"different successors of a refresh token that is used {AT_ONCE} times at once"
-        yield at_most(name, str(len(mine)), f"{STOCK}: {len(theirs)}", (len(mine),), 1)
+        yield Row(name, str(len(mine)), f"{STOCK}: {len(theirs)}", (len(mine),), 1)
 
 
 def successors(server: Server) -> set[str]:
@@ -188,7 +175,7 @@ def among_many(effort: Effort, postgres: Postgres) -> Iterator[Row]:
                 for s, told in ((full, its), (empty, others))
             )
             large, small = interleaved(effort.rounds, *sides)
-            yield at_most(
+            yield Row(
                 f"what {name} costs, database included, among {effort.people:,} people and "
                 f"{effort.families:,} sign-ins, to among {effort.few:,}",
                 f"{number(1e6 * median(large))} µs",
@@ -202,7 +189,7 @@ def starting(effort: Effort) -> Row:
     """Measure the start, from the command to the first page."""
     took = []
     with TemporaryDirectory(prefix="authsite-bench-") as data:
-        site = production(Path(data))
+        site = unlimited(Path(data))
         site.make_database()
         for _ in range(effort.starts + 1):
             begun = time.perf_counter()
@@ -210,4 +197,4 @@ def starting(effort: Effort) -> Row:
             took.append(time.perf_counter() - begun)
             site.stop()
     name, words = "start of the server, to its first page", f"{number(median(took[1:]))} s"
-    return at_most(name, words, "", tuple(took[1:]), 1.5, unit=" s")
+    return Row(name, words, "", tuple(took[1:]), 1.5, unit=" s")

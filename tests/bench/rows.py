@@ -18,7 +18,7 @@ class Row:
     yardstick: str
     values: tuple[float, ...]
     target: float
-    at_least: bool = True
+    at_least: bool = False
     unit: str = ""
 
     @property
@@ -76,4 +76,5 @@ def compared(
     """So many times as many of this site's as of the yardstick's, from what each costs."""
     ours, others = costs
     ratios = tuple(b / a for a, b in zip(ours, others, strict=True))
-    return Row(name, per_second(ours), f"{yardstick}: {per_second(others)}", ratios, target)
+    theirs = f"{yardstick}: {per_second(others)}"
+    return Row(name, per_second(ours), theirs, ratios, target, at_least=True)

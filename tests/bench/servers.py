@@ -12,11 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from accounts.kernel import secrets
 from tests.bench.load import Connection, Request, posted
 from tests.support.client import Response
 from tests.support.process import Process, free_port, listening
-from tests.support.site import ROOT, Site
+from tests.support.site import ROOT, Site, production
 
 # Below .localhost, since a site on the internet may not be asked to forget its limits.
 HOST = "authsite.localhost"
@@ -25,7 +24,6 @@ PEOPLE = 16
 YARDSTICKS = Path(__file__).parent / "yardsticks"
 # As the site's own (`authsite.__main__`).
 THREADS = "16"
-KEY_BITS = "3072"
 SETUP_SECONDS = 1800.0
 LOGIN = "/accounts/login/"
 ME, TOKEN, REFRESH = "me/", "token/", "token/refresh/"
@@ -74,21 +72,11 @@ class Server:
         return pair
 
 
-def production(data: Path, database: str = "") -> Site:
-    """Return the site as behind a proxy on this machine that ends TLS; it meets no limit."""
-    return Site(
-        data_dir=data,
-        ENVIRONMENT="production",
-        ORIGIN=f"https://{HOST}",
-        SECRET_KEY=secrets.token(48),
-        ENCRYPTION_KEYS=secrets.encryption_key(),
-        DATABASE_URL=database or f"sqlite:///{data / 'db.sqlite3'}",
-        EMAIL_URL=(data / "mail").as_uri(),
-        MAIL_FROM=f"authsite@{HOST}",
-        TRUSTED_PROXIES="127.0.0.1",
-        ACCESS_TOKEN_SECONDS="3600",
-        LIMITS_SCALE="10000",
-    )
+def unlimited(data: Path, database: str = "") -> Site:
+    """Return the site as in production; it meets no limit."""
+    url = database or f"sqlite:///{data / 'db.sqlite3'}"
+    scale = {"LIMITS_SCALE": "10000", "ACCESS_TOKEN_SECONDS": "3600"}
+    return production(data, f"https://{HOST}", DATABASE_URL=url, **scale)
 
 
 @contextmanager
@@ -98,7 +86,7 @@ def ours(
     """Run this site with its people; also return the tokens of its sign-ins that are known."""
     with TemporaryDirectory(prefix="authsite-bench-") as folder:
         data = Path(folder)
-        site, to = production(data, database), data / "known.json"
+        site, to = unlimited(data, database), data / "known.json"
         site.make_database()
         asked = {"people": people, "families": families, "known": known, "password": PASSWORD}
         env = site._environment | {"GROW": json.dumps(asked | {"to": str(to)})}
@@ -119,12 +107,20 @@ def ours(
 
 
 @contextmanager
-def stock(database: dict[str, str] | None = None) -> Iterator[Server]:
-    """Run the yardstick with as many people, by the same program with as many threads."""
+def stock(**database: str) -> Iterator[Server]:
+    """Run the yardstick with as many people, by the same program with as many threads.
+
+    `database` is what differs from the default one of its settings.
+    """
     programs = environment()
     with TemporaryDirectory(prefix="authsite-bench-") as folder:
         data, port = Path(folder), free_port()
-        env = os.environ | _stock_settings(data, database)
+        env = os.environ | {
+            "DJANGO_SETTINGS_MODULE": "yardstick.settings",
+            "PYTHONPATH": f"{YARDSTICKS}:{data}",
+            "STOCK_DATABASE": json.dumps(database),
+        }
+        _run(programs / "django-admin", "startproject", "stock", data)
         _run(programs / "python", "-m", "django", "migrate", "--verbosity=0", env=env, cwd=data)
         _run(programs / "python", "-c", MAKE_PEOPLE, env=env, cwd=data)
         process = Process(
@@ -157,20 +153,6 @@ for n in range({PEOPLE}):
     name = f"person{{n}}"
     User.objects.create(username=name, email=f"{{name}}@example.org", password=password)
 """
-
-
-def _stock_settings(data: Path, database: dict[str, str] | None) -> dict[str, str]:
-    key = data / "key.pem"
-    _run("openssl", "genrsa", "-out", key, KEY_BITS)
-    _run("openssl", "rsa", "-in", key, "-pubout", "-out", key.with_suffix(".pub"))
-    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(data / "db.sqlite3")}
-    return {
-        "DJANGO_SETTINGS_MODULE": "stock.settings",
-        "PYTHONPATH": str(YARDSTICKS),
-        "STOCK_DATABASES": json.dumps({"default": database or sqlite}),
-        "STOCK_KEY": str(key),
-        "STOCK_SECRET_KEY": secrets.token(48),
-    }
 
 
 def environment() -> Path:

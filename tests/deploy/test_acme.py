@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.conftest import production
 from tests.support.acme import Pebble
 from tests.support.https import TlsClient
 from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx
 from tests.support.renewals import another, browsers
+from tests.support.site import production
 
 pytestmark = pytest.mark.proof
 
@@ -30,7 +30,7 @@ def folders(tmp_path: Path) -> list[Path]:
 def test_6_5_certificates_renew_behind_nginx(folders: list[Path]) -> None:
     """Renew through the webroot and the hook of `deploy/`, each time at full load."""
     with (
-        production(folders[0]) as site,
+        production(folders[0], ORIGIN) as site,
         Nginx(folders[1], site) as front,
         Pebble(folders[2], front) as pebble,
     ):
@@ -73,7 +73,7 @@ class CaddyByAcme(Caddy):
 
 
 def test_6_5_certificates_renew_behind_caddy(folders: list[Path]) -> None:
-    with production(folders[0]) as site:
+    with production(folders[0], ORIGIN) as site:
         front = CaddyByAcme(folders[1], site)
         with Pebble(folders[2], front, seconds=SHORT_SECONDS) as front.pebble, front:
             serials = [another(front.client(), "")]

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, contextmanager
 import psycopg
 import pytest
 
-from tests.faults.test_mail import LATER_SECONDS, within
 from tests.support.api import Answer, call, get_tokens, renew
 from tests.support.client import Client, together
+from tests.support.process import LATER_SECONDS, within
 from tests.support.services import Postgres
 from tests.support.site import Site
 from tests.support.steps import CONFIRM, LOGIN, WRONG, code_in, same_browser, sign_in, sign_up

@@ -14,9 +14,9 @@ from accounts.mail.message import Message
 from accounts.ops import health
 from accounts.tokens import ring
 from tests.conftest import Clock
-from tests.faults.test_mail import LATER_SECONDS, within
 from tests.support.api import call
 from tests.support.client import Response, together
+from tests.support.process import LATER_SECONDS, within
 from tests.support.services import Postgres, Redis
 from tests.support.site import Site
 from tests.support.steps import PASSWORD, sign_in, sign_up

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
@@ -18,12 +17,10 @@ import psycopg
 
 from tests.support.client import Client
 from tests.support.env import DATA_DIR, clean
-from tests.support.process import Process, free_port, listening
+from tests.support.process import LATER_SECONDS, Process, free_port, listening, within
 
 ROOT = Path(__file__).resolve().parents[2]
 MANAGE_SECONDS = 120.0
-MAIL_SECONDS = 30.0
-QUIET_SECONDS = 0.5
 MIGRATED = "migrated"
 
 
@@ -127,19 +124,10 @@ class Site:
 
     def wait_for_mail(self, *, to: str = "", subject: str = "", count: int = 1) -> EmailMessage:
         """The newest such mail, as soon as there are ``count`` of them."""
-        deadline = time.monotonic() + MAIL_SECONDS
-        while len(found := self.mails(to=to, subject=subject)) < count:
-            if time.monotonic() > deadline:
-                seen = [(str(mail["To"]), str(mail["Subject"])) for mail in self.mails()]
-                raise AssertionError(f"no mail {to=} {subject=} {count=}; there are {seen}")
-            time.sleep(0.05)
-        return found[-1]
-
-    def no_mail(self, *, to: str = "", subject: str = "", count: int = 0) -> None:
-        """Assert that for a while there are no more than ``count`` such mails."""
-        time.sleep(QUIET_SECONDS)
-        found = [str(mail["Subject"]) for mail in self.mails(to=to, subject=subject)]
-        assert len(found) == count, found
+        if not within(LATER_SECONDS, lambda: len(self.mails(to=to, subject=subject)) >= count):
+            seen = [(str(mail["To"]), str(mail["Subject"])) for mail in self.mails()]
+            raise AssertionError(f"no mail {to=} {subject=} {count=}; there are {seen}")
+        return self.mails(to=to, subject=subject)[-1]
 
     def make_database(self) -> None:
         """A new one with all tables, copied where it can be."""
@@ -184,6 +172,22 @@ class Site:
         except OSError:
             return False
         return True
+
+
+def production(folder: Path, origin: str, **env: str) -> Site:
+    """The site as behind a proxy on this machine that ends TLS, with its data in ``folder``."""
+    from accounts.kernel import secrets
+
+    settings = {
+        "ENVIRONMENT": "production",
+        "ORIGIN": origin,
+        "SECRET_KEY": secrets.token(48),
+        "ENCRYPTION_KEYS": secrets.encryption_key(),
+        "EMAIL_URL": (folder / "mail").as_uri(),
+        "MAIL_FROM": "accounts@example.org",
+        "TRUSTED_PROXIES": "127.0.0.1",
+    }
+    return Site(data_dir=folder, migrate=True, **(settings | env))
 
 
 @functools.cache
