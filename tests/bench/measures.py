@@ -1,13 +1,15 @@
 """What is measured, and how.
 
-A cost is seconds of the processor, of all of a server's processes.
+A cost is seconds of the processor, of all of a server's processes, as Linux counts it.
 """
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
@@ -17,16 +19,17 @@ from argon2 import PasswordHasher
 
 from accounts.passwords.hashers import Argon2id
 from tests.bench import loads
-from tests.bench.load import Load, drive
-from tests.bench.rows import Row, compared, interleaved, number
+from tests.bench.loads import Load, drive
+from tests.bench.report import Row, compared, interleaved, number
 from tests.bench.servers import PASSWORD, Server, ours, stock, unlimited
-from tests.bench.usage import TICKS, cpu_seconds, peak_mib
 from tests.support.client import together
 from tests.support.services import Postgres
 
 CONNECTIONS = 4
 STORM = 12
 AT_ONCE = 12
+TICKS = os.sysconf("SC_CLK_TCK")
+MIB = 1024
 STOCK = "stock Django REST framework and simplejwt"
 
 
@@ -47,13 +50,37 @@ class Effort:
     few: int = 1_000
 
 
+def tree(root: int) -> dict[int, list[str]]:
+    """Return `/proc/PID/stat` behind the name, by PID: of `root` and every process below it."""
+    stats = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            stats[int(file.parent.name)] = file.read_text().rpartition(")")[2].split()
+    found = [root]
+    for pid in found:
+        found += [child for child, fields in stats.items() if int(fields[1]) == pid]
+    return {pid: stats[pid] for pid in found if pid in stats}
+
+
+def cpu_seconds(*roots: int) -> float:
+    """Return what these trees have computed so far, and those of their children that have ended."""
+    stats = {pid: fields for root in roots for pid, fields in tree(root).items()}
+    return sum(int(field) for fields in stats.values() for field in fields[11:15]) / TICKS
+
+
+def peak_mib(root: int) -> float:
+    """Return the most memory that each process of the tree ever had at once, summed."""
+    states = [Path(f"/proc/{pid}/status").read_text() for pid in tree(root)]
+    return sum(int(kib) for kib in re.findall(r"VmHWM:\s+(\d+)", "".join(states))) / MIB
+
+
 def costs(server: Server, load: Load, each: int, *also: int) -> Callable[[], float]:
     """Measure what one request costs the server, and the process trees in `also`."""
     roots = (server.process.pid, *also)
 
     def measure() -> float:
         begun = cpu_seconds(*roots)
-        drive(server.port, load, connections=CONNECTIONS, each=each)
+        drive(server, load, connections=CONNECTIONS, each=each)
         # What is less than a tick is not seen.
         used = max(cpu_seconds(*roots) - begun, 1 / TICKS)
         return used / (CONNECTIONS * each)
@@ -75,7 +102,6 @@ def argon2_alone(each: int) -> float:
 
 
 def on_sqlite(effort: Effort) -> Iterator[Row]:
-    """Measure what needs no other service."""
     with ours() as (site, _), stock() as other:
         for name, load in (
             ("sign-ins by password over the API", loads.logins(site)),
@@ -114,12 +140,12 @@ def in_a_storm(effort: Effort, site: Server, other: Server) -> Row:
 def _slower(server: Server, each: int) -> tuple[float, float]:
     """Return the 99th percentile of `GET me`: alone, and in a storm of sign-ins."""
     load, storm, over = loads.calls(server), loads.storm(server), threading.Event()
-    quiet = drive(server.port, load, connections=1, each=each)
+    quiet = drive(server, load, connections=1, each=each)
     with ThreadPoolExecutor(1) as pool:
-        stormy = pool.submit(drive, server.port, storm, connections=STORM, each=10_000, until=over)
+        stormy = pool.submit(drive, server, storm, connections=STORM, each=10_000, until=over)
         try:
             time.sleep(1)
-            loud = drive(server.port, load, connections=1, each=each)
+            loud = drive(server, load, connections=1, each=each)
         finally:
             over.set()
         stormy.result()
@@ -127,7 +153,6 @@ def _slower(server: Server, each: int) -> tuple[float, float]:
 
 
 def on_postgres(effort: Effort, postgres: Postgres) -> Iterator[Row]:
-    """Measure what is asked of a database server."""
     database = {
         "ENGINE": "django.db.backends.postgresql",
         "HOST": "127.0.0.1",
@@ -159,7 +184,6 @@ def among_many(effort: Effort, postgres: Postgres) -> Iterator[Row]:
     """
     each = max(effort.refreshes, effort.few // (CONNECTIONS * (effort.rounds + 1)))
     known = CONNECTIONS * each * (effort.rounds + 1)
-    assert postgres.process
     database = postgres.process.pid
     many, few = (
         ours(postgres.database(), people=people, families=families, known=known)

@@ -1,19 +1,19 @@
 """The servers that are measured: this site as in production, and the yardstick beside it."""
 
-import hashlib
+import http.client
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
-from tests.bench.load import Connection, Request, posted
-from tests.support.client import Response
+from tests.support.client import TIMEOUT_SECONDS, Response
+from tests.support.environments import environment
 from tests.support.process import Process, free_port, listening
 from tests.support.site import ROOT, Site, production
 
@@ -26,7 +26,15 @@ YARDSTICKS = Path(__file__).parent / "yardsticks"
 THREADS = "16"
 SETUP_SECONDS = 1800.0
 LOGIN = "/accounts/login/"
-ME, TOKEN, REFRESH = "me/", "token/", "token/refresh/"
+
+
+class Request(NamedTuple):
+    """A request, in the order of the arguments of `HTTPConnection.request`."""
+
+    method: str
+    path: str
+    body: bytes | None
+    headers: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -39,33 +47,35 @@ class Server:
     api: str
 
     def get(self, path: str) -> Request:
-        """Return a request for a page."""
         return Request("GET", path, None, self.headers)
 
     def who(self, access: str) -> Request:
-        """Return the question who one is, by an access token."""
         bearer = {"Authorization": f"Bearer {access}"}
-        return Request("GET", self.api + ME, None, self.headers | bearer)
+        return Request("GET", f"{self.api}me/", None, self.headers | bearer)
 
     def log_in(self, number: int) -> Request:
-        """Return the sign-in of a person, by password, over the API."""
-        body = {"username": f"person{number % PEOPLE}", "password": PASSWORD}
-        return posted(self.api + TOKEN, body, self.headers)
+        return self.post("token/", username=f"person{number % PEOPLE}", password=PASSWORD)
 
     def renew(self, token: str) -> Request:
-        """Return the exchange of a refresh token."""
-        return posted(self.api + REFRESH, {"refresh": token}, self.headers)
+        return self.post("token/refresh/", refresh=token)
 
-    def ask(self, asked: Request) -> Response:
-        """Return the answer, by a connection of its own."""
-        connection = Connection(self.port)
-        try:
-            return connection.ask(asked)
-        finally:
-            connection.close()
+    def post(self, path: str, **body: str) -> Request:
+        headers = self.headers | {"Content-Type": "application/json"}
+        return Request("POST", self.api + path, json.dumps(body).encode(), headers)
+
+    def connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_SECONDS)
+
+    def ask(self, asked: Request, kept: http.client.HTTPConnection | None = None) -> Response:
+        """Return the answer, by a connection of its own unless one is kept."""
+        if kept is None:
+            with closing(self.connection()) as connection:
+                return self.ask(asked, connection)
+        kept.request(*asked)
+        answer = kept.getresponse()
+        return Response(asked.path, answer.status, answer.headers, answer.read())
 
     def tokens(self, number: int) -> dict[str, str]:
-        """Return a pair of tokens of a person."""
         answer = self.ask(self.log_in(number))
         assert answer.status == 200, answer
         pair: dict[str, str] = answer.json()
@@ -92,7 +102,6 @@ def ours(
         env = site._environment | {"GROW": json.dumps(asked | {"to": str(to)})}
         _run(sys.executable, "manage.py", "shell", "-c", "import tests.bench.grow", env=env)
         site.start()
-        assert site.process
         # As a proxy asks, for a client elsewhere.
         headers = {
             "Host": HOST,
@@ -112,7 +121,7 @@ def stock(**database: str) -> Iterator[Server]:
 
     `database` is what differs from the default one of its settings.
     """
-    programs = environment()
+    programs = environment(YARDSTICKS / "requirements.txt")
     with TemporaryDirectory(prefix="authsite-bench-") as folder:
         data, port = Path(folder), free_port()
         env = os.environ | {
@@ -153,19 +162,6 @@ for n in range({PEOPLE}):
     name = f"person{{n}}"
     User.objects.create(username=name, email=f"{{name}}@example.org", password=password)
 """
-
-
-def environment() -> Path:
-    """Return the folder of the yardsticks' programs, installed anew when their lock changes."""
-    wanted = YARDSTICKS / "requirements.txt"
-    venv = ROOT / ".cache" / "bench"
-    stamp = venv / hashlib.sha256(wanted.read_bytes()).hexdigest()
-    if not stamp.exists():
-        _run(sys.executable, "-m", "venv", "--clear", venv)
-        pip = (venv / "bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet")
-        _run(*pip, "install", "--require-hashes", "-r", wanted)
-        stamp.touch()
-    return venv / "bin"
 
 
 def _run(*command: Any, env: Mapping[str, str] = os.environ, cwd: Path = ROOT) -> None:

@@ -9,9 +9,8 @@ import pytest
 
 from tests.bench import report
 from tests.bench.__main__ import rows
-from tests.bench.measures import Effort
-from tests.bench.rows import Row, interleaved
-from tests.bench.usage import cpu_seconds, peak_mib
+from tests.bench.measures import Effort, cpu_seconds, peak_mib
+from tests.bench.report import Row, interleaved
 from tests.support.process import Process
 
 LITTLE = Effort(1, 2, 3, 3, 2, 2, 1, people=40, families=200, few=20)
