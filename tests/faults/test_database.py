@@ -35,7 +35,6 @@ def stopped(postgres: Postgres) -> Iterator[None]:
 
 
 def frozen(postgres: Postgres) -> AbstractContextManager[None]:
-    assert postgres.process
     return postgres.process.frozen()
 
 

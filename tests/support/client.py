@@ -21,8 +21,6 @@ TOKEN = re.compile(r'<input[^>]* name="csrfmiddlewaretoken" value="(\w+)"')
 
 @dataclass(frozen=True)
 class Response:
-    """One answer of the site."""
-
     url: str
     status: int
     headers: http.client.HTTPMessage
@@ -116,7 +114,6 @@ class Client:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """One request, exactly as given."""
         sent = {**self._headers, **(headers or {})}
         if self.cookies:
             pairs = (f"{name}={morsel.coded_value}" for name, morsel in self.cookies.items())
@@ -139,7 +136,6 @@ class Client:
         return response
 
     def connection(self) -> http.client.HTTPConnection:
-        """A new one for the next request."""
         return http.client.HTTPConnection(*self._connect, timeout=TIMEOUT_SECONDS)
 
 

@@ -94,7 +94,6 @@ class Shell:
 
 
 def _values(text: str) -> list[Any]:
-    """The JSON values in ``text``, one after another."""
     for pattern, mark in VARIABLE.items():
         text = re.sub(pattern, mark, text)
     values, rest = [], text.strip()

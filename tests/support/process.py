@@ -73,7 +73,6 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The server's process id, and its group's."""
         return self._popen.pid
 
     @property
@@ -81,7 +80,6 @@ class Process:
         return self._popen.poll() is None
 
     def log(self) -> str:
-        """What the server printed so far."""
         return self._log.read_text(errors="replace")
 
     def wait_until(self, ready: Callable[[], bool], what: str) -> None:

@@ -50,12 +50,12 @@ class Proxy:
     """A proxy that listens on two free ports of the loopback, before ``site``."""
 
     name: str
+    process: Process
 
     def __init__(self, folder: Path, site: Site) -> None:
         self.folder = folder
         self.site = site
         self.http, self.https = free_port(), free_port()
-        self.process: Process | None = None
 
     def __enter__(self) -> Self:
         self.process = Process(
@@ -65,12 +65,10 @@ class Proxy:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        assert self.process
         self.process.stop()
 
     @property
     def authority(self) -> Path:
-        """The certificate to trust."""
         raise NotImplementedError
 
     @property
@@ -99,7 +97,6 @@ class Proxy:
         return TlsClient(ORIGIN, self.https, self.authority, peer=peer)
 
     def plain(self) -> Client:
-        """A browser at the port without TLS."""
         return Client(f"http://{NAME}", connect=("127.0.0.1", self.http))
 
     def raw(self, request: str, *, tls: bool = True) -> str:
@@ -117,7 +114,6 @@ class Proxy:
         return answer.decode("latin-1")
 
     def _answers(self) -> bool:
-        """Both ports are open, and there is a certificate."""
         try:
             self.client().socket().close()
         except OSError:
@@ -125,7 +121,6 @@ class Proxy:
         return listening(self.http)
 
     def logs(self) -> str:
-        """Everything that it has written down."""
         files = [self.folder / "log", *self.folder.glob("*.log")]
         return "".join(file.read_text(errors="replace") for file in files)
 

@@ -24,6 +24,7 @@ class Service:
     """A server program on a free port, with its data in a folder that goes with it."""
 
     name: str
+    process: Process
     owner: str | None = None
     # At once; PostgreSQL still frees its shared memory.
     stop_signal = signal.SIGQUIT
@@ -32,7 +33,6 @@ class Service:
         self.program = self.find_program() or missing(self.name)
         self.folder = Path(tempfile.mkdtemp(prefix="authsite-service-"))
         self.port = free_port()
-        self.process: Process | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -59,9 +59,7 @@ class Service:
         self.process.wait_until(self.answers, self.name)
 
     def stop(self) -> None:
-        """Stop the server at once."""
-        if self.process:
-            self.process.stop(self.stop_signal)
+        self.process.stop(self.stop_signal)
 
 
 class Postgres(Service):
@@ -135,7 +133,6 @@ class Redis(Service):
         return [self.program, *options.split(), ""]
 
     def flush(self) -> None:
-        """Forget everything, as between two tests."""
         with redis.Redis.from_url(self.url) as client:
             client.flushall()
 

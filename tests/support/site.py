@@ -10,7 +10,6 @@ import tempfile
 from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import psycopg
@@ -33,6 +32,9 @@ class Site:
             site.client().get("/accounts/login/")
     """
 
+    program = "authsite"
+    process: Process
+
     def __init__(self, *, data_dir: Path | None = None, migrate: bool = True, **env: str) -> None:
         self._owns_folder = data_dir is None
         self._migrate = migrate
@@ -40,7 +42,6 @@ class Site:
         self.port = free_port()
         self.env = {"PORT": str(self.port), "ORIGIN": f"http://localhost:{self.port}"} | env
         self.origin = self.env["ORIGIN"]
-        self.process: Process | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -51,34 +52,30 @@ class Site:
             self._remove_folder()
             raise
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         try:
-            if self.process and self.process.running:
+            if hasattr(self, "process") and self.process.running:
                 self.stop()
         finally:
             self._remove_folder()
 
     def start(self) -> Self:
         """Start the server, also anew after ``stop`` or ``kill``, and wait until it answers."""
-        self.process = Process(
-            [sys.executable, "-m", "authsite"], self._log, env=self._environment, cwd=ROOT
-        )
-        self.process.wait_until(self._answers, "The site")
+        self.launch().wait_until(self._answers, "The site")
         return self
+
+    def launch(self) -> Process:
+        """Start the server without waiting for it."""
+        command = [sys.executable, "-m", self.program]
+        self.process = Process(command, self._log, env=self._environment, cwd=ROOT)
+        return self.process
 
     def stop(self) -> int:
         """Stop the server as an operator would, and return its exit code."""
-        assert self.process, "never started"
         return self.process.stop()
 
     def kill(self) -> None:
         """Kill the server and its workers at once, as a power cut would."""
-        assert self.process, "never started"
         self.process.kill()
 
     def second(self, **env: str) -> "Site":
@@ -90,8 +87,7 @@ class Site:
 
     def client(self, **headers: str) -> Client:
         """A new browser's worth of cookies at this node; ``User_Agent="…"`` gives a header."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return Client(self.origin, connect=("127.0.0.1", self.port), headers=named)
+        return Client(self.origin, connect=("127.0.0.1", self.port), headers=named(headers))
 
     def manage(self, *args: str) -> str:
         """What ``manage.py`` prints; a command that fails is an error with its words."""
@@ -110,7 +106,6 @@ class Site:
         return done.stdout
 
     def log(self) -> str:
-        """What the server printed, over all its starts."""
         return self._log.read_text(errors="replace")
 
     def mails(self, *, to: str = "", subject: str = "") -> list[EmailMessage]:
@@ -174,6 +169,11 @@ class Site:
         return True
 
 
+def named(headers: dict[str, str]) -> dict[str, str]:
+    """Headers by the names of Python's arguments."""
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
 def production(folder: Path, origin: str, **env: str) -> Site:
     """The site as behind a proxy on this machine that ends TLS, with its data in ``folder``."""
     from accounts.kernel import secrets
@@ -200,7 +200,6 @@ def _migrated() -> Path:
 
 
 def text_of(mail: EmailMessage) -> str:
-    """The plain text part of a mail."""
     part = mail.get_body(preferencelist=("plain",))
     assert part, "the mail has no plain text"
     return part.get_content()
