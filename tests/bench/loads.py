@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from tests.bench.servers import HOST, LOGIN, PASSWORD, PEOPLE, Request, Server
@@ -63,11 +63,6 @@ def calls(server: Server) -> Load:
 def logins(server: Server) -> Load:
     """Sign-ins by password over the API, of all people in turn."""
     return Load(lambda number, turn: server.log_in(7 * number + turn))
-
-
-def storm(server: Server) -> Load:
-    """The same by more than the site hashes for at once: some are told to come back."""
-    return replace(logins(server), status=(200, 429))
 
 
 def page(server: Server) -> Load:

@@ -4,16 +4,17 @@ import re
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.support.client import Response, together
-from tests.support.proxies import NAME, ORIGIN, Proxy
-from tests.support.site import Site
+from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx, Proxy
+from tests.support.site import Site, production
 from tests.support.sslyze import assert_intermediate
-from tests.support.steps import CONFIRM, LOGIN, WRONG, code_in, sign_in, sign_up, sql
+from tests.support.steps import CONFIRM, LOGIN, WRONG, join, sign_in, sql
 
 EVIL = "evil.example"
 TOKEN = "/api/v1/token/"
@@ -28,6 +29,21 @@ HEADERS = {
     "Server": "web",
 }
 SOFTWARE = re.compile("nginx|caddy|granian|python|django", re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One site for all of its proxies."""
+    with production(tmp_path_factory.mktemp("production"), ORIGIN) as site:
+        yield site
+
+
+@pytest.fixture(scope="module", params=[Nginx, Caddy], ids=["nginx", "caddy"])
+def proxy(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, behind: Site
+) -> Iterator[Proxy]:
+    with request.param(tmp_path_factory.mktemp("proxy"), behind) as running:
+        yield running
 
 
 def check(answer: Response, *, tls: bool = True) -> None:
@@ -72,9 +88,7 @@ def test_6_3_pages_files_and_errors_have_each_header_once(proxy: Proxy) -> None:
 def test_6_1_somebody_signs_up_and_in(proxy: Proxy, behind: Site) -> None:
     name = f"alice-{proxy.name.lower()}"
     browser = proxy.client()
-    assert sign_up(browser, name).status == 302
-    code = code_in(behind.wait_for_mail(to=name))
-    assert browser.post(CONFIRM, {"code": code}).status == 302
+    join(behind, browser, name)
     assert browser.get("/").status == 200
     again = proxy.client()
     assert sign_in(again, name).location == "/"

@@ -12,7 +12,7 @@ from tests.support.client import Client, together
 from tests.support.process import LATER_SECONDS, within
 from tests.support.services import Postgres
 from tests.support.site import Site
-from tests.support.steps import CONFIRM, LOGIN, WRONG, code_in, same_browser, sign_in, sign_up
+from tests.support.steps import CONFIRM, LOGIN, WRONG, code_in, join, same_browser, sign_in, sign_up
 
 # A person waits, and a proxy in front of the site doesn't give up before.
 ANSWER_SECONDS = 12.0
@@ -44,9 +44,7 @@ def test_the_site_recovers_by_itself_when_the_database_is_back(
 ) -> None:
     name = trouble.__name__
     browser = held.client()
-    assert sign_up(browser, name).status == 302
-    code = code_in(held.wait_for_mail(to=f"{name}@"))
-    assert browser.post(CONFIRM, {"code": code}).location == "/"
+    join(held, browser, name)
     token = browser.csrf("/accounts/profile/")
     stranger = held.client()
     form = stranger.csrf(LOGIN)

@@ -18,9 +18,8 @@ from tests.support.https import NAME, LocalHttps
 from tests.support.missing import find, missing
 from tests.support.node import SCANNERS, packages, scan
 from tests.support.second import turn_on, type_one_back
-from tests.support.site import text_of
 from tests.support.sslyze import assert_intermediate
-from tests.support.steps import CONFIRM, PASSWORD, SIGNUP, address_of, code_in
+from tests.support.steps import PASSWORD, SIGNUP, address_of, join
 
 pytestmark = pytest.mark.proof
 
@@ -52,10 +51,7 @@ class People:
     def __init__(self, site: LocalHttps) -> None:
         self.site = site
         self.alice, self.carol = (site.client(User_Agent=AGENT) for _ in range(2))
-        fields = {"username": "alice", "email": address_of("alice"), "password1": PASSWORD}
-        self.alice.post(SIGNUP, fields)
-        code = code_in(text_of(site.wait_for_mail(to="alice@")))
-        assert self.alice.post(CONFIRM, {"code": code}).location == "/"
+        join(site, self.alice, "alice")
         link = re.search(r"https\S+/accounts/owner/\S+", site.process.log())
         assert link
         path = urlsplit(link[0]).path

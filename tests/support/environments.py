@@ -15,16 +15,8 @@ def environment(lock: Path) -> Path:
     folder = ROOT / ".cache" / f"python-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
     ready = folder / "ready"
     if not ready.exists():
-        pip: list[str | Path] = [
-            folder / "bin/python",
-            "-m",
-            "pip",
-            "--quiet",
-            "install",
-            "--require-hashes",
-        ]
-        venv: list[str | Path] = [sys.executable, "-m", "venv", "--clear", folder]
-        for command in (venv, [*pip, "-r", lock]):
-            subprocess.run(command, check=True, timeout=SECONDS)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        install = ("-m", "pip", "--quiet", "install", "--require-hashes", "-r", lock)
+        subprocess.run([folder / "bin/python", *install], check=True, timeout=SECONDS)
         ready.touch()
     return folder / "bin"

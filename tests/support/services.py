@@ -24,13 +24,15 @@ class Service:
     """A server program on a free port, with its data in a folder that goes with it."""
 
     name: str
+    programs: tuple[str, ...]
+    folders: list[Path] = []
     process: Process
     owner: str | None = None
     # At once; PostgreSQL still frees its shared memory.
     stop_signal = signal.SIGQUIT
 
     def __init__(self) -> None:
-        self.program = self.find_program() or missing(self.name)
+        self.program = find(*self.programs, also_in=self.folders) or missing(self.name)
         self.folder = Path(tempfile.mkdtemp(prefix="authsite-service-"))
         self.port = free_port()
 
@@ -41,9 +43,6 @@ class Service:
     def __exit__(self, *_error: object) -> None:
         self.stop()
         shutil.rmtree(self.folder)
-
-    def find_program(self) -> Path | None:
-        raise NotImplementedError
 
     def command(self) -> list[str | Path]:
         """What starts it in the foreground."""
@@ -66,6 +65,9 @@ class Postgres(Service):
     """A PostgreSQL cluster of its own; ``database()`` is a new, empty database each time."""
 
     name = "PostgreSQL"
+    programs = ("initdb",)
+    # Debian keeps them, by version, off PATH.
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda f: -float(f.parent.name))
     databases = 0
 
     def __enter__(self) -> Self:
@@ -85,12 +87,6 @@ class Postgres(Service):
         if initdb.returncode:
             pytest.fail(f"initdb failed:\n{initdb.stdout}{initdb.stderr}", pytrace=False)
         return super().__enter__()
-
-    def find_program(self) -> Path | None:
-        # Debian keeps the server's programs, by version, off PATH.
-        folders = Path("/usr/lib/postgresql").glob("*/bin")
-        newest = sorted(folders, key=lambda folder: -float(folder.parent.name))
-        return find("initdb", also_in=newest)
 
     def command(self) -> list[str | Path]:
         options = f"-D {self.folder}/data -p {self.port} -h 127.0.0.1 -F -N 200 -k"
@@ -119,14 +115,12 @@ class Redis(Service):
     """A Redis of its own that keeps nothing on disk, and is empty at each start."""
 
     name = "Redis"
+    programs = ("redis-server", "valkey-server")
     stop_signal = signal.SIGKILL
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
-
-    def find_program(self) -> Path | None:
-        return find("redis-server", "valkey-server")
 
     def command(self) -> list[str | Path]:
         options = f"--bind 127.0.0.1 --port {self.port} --appendonly no --save"

@@ -44,20 +44,17 @@ class Site:
         self.origin = self.env["ORIGIN"]
 
     def __enter__(self) -> Self:
-        try:
-            if self._migrate:
-                self.make_database()
-            return self.start()
-        except BaseException:
-            self._remove_folder()
-            raise
+        if self._migrate:
+            self.make_database()
+        return self.start()
 
     def __exit__(self, *_error: object) -> None:
         try:
             if hasattr(self, "process") and self.process.running:
                 self.stop()
         finally:
-            self._remove_folder()
+            if self._owns_folder:
+                shutil.rmtree(self.data_dir)
 
     def start(self) -> Self:
         """Start the server, also anew after ``stop`` or ``kill``, and wait until it answers."""
@@ -154,10 +151,6 @@ class Site:
             else:
                 connection.execute(f"DROP DATABASE {name}")
                 connection.execute(f"CREATE DATABASE {name} TEMPLATE {MIGRATED}")
-
-    def _remove_folder(self) -> None:
-        if self._owns_folder:
-            shutil.rmtree(self.data_dir)
 
     def _answers(self) -> bool:
         if not listening(self.port):
