@@ -91,7 +91,6 @@ def chains(server: Server) -> Load:
 
 
 def strangers(asked: list[Request]) -> Load:
-    """Each request is made once and by another person."""
     left = iter(asked)
     return Load(lambda _number, _turn: next(left))
 

@@ -173,7 +173,6 @@ def on_postgres(effort: Effort, postgres: Postgres) -> Iterator[Row]:
 
 
 def successors(server: Server) -> set[str]:
-    """Return the tokens that follow one that is used many times at once."""
     asked = server.renew(server.tokens(0)["refresh"])
     answers = together(AT_ONCE, lambda _: server.ask(asked))
     return {answer.json()["refresh"] for answer in answers if answer.status == 200}

@@ -153,7 +153,6 @@ class Pebble:
         return certify(self._folder / "own", "localhost")
 
     def root(self) -> Path:
-        """Whom to trust for the certificates that it signs."""
         file = self._folder / "root.pem"
         if not file.exists():
             context = ssl.create_default_context(cafile=self.authority)
@@ -177,7 +176,6 @@ class Pebble:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def hook(self, reload: str) -> Path:
-        """The hook of ``deploy/`` for the proxy's certificates, of whoever runs the tests."""
         changes = {
             "-o authsite -g authsite": "",
             "/etc/authsite/tls": f"{self._proxy.folder}/tls",

@@ -63,7 +63,8 @@ class Client:
         self.origin = origin
         parts = urlsplit(origin)
         self._connect = connect or (parts.hostname or "", parts.port or 80)
-        self._headers = {"Host": parts.netloc, **(headers or {})}
+        self._headers = {"Host": parts.netloc}
+        self._headers |= {name.replace("_", "-"): text for name, text in (headers or {}).items()}
         self.cookies: dict[str, Morsel[str]] = {}
 
     def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> Response:
@@ -100,7 +101,6 @@ class Client:
         )
 
     def csrf(self, path: str) -> str:
-        """The CSRF token of the forms on the page at ``path``."""
         page = self.get(path)
         found = TOKEN.search(page.text)
         assert found, f"{path} answered {page.status} without a form:\n{page.text[:500]}"

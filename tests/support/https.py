@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tests.support.client import TIMEOUT_SECONDS, Client
 from tests.support.process import free_port, listening
-from tests.support.site import Site, named
+from tests.support.site import Site
 
 NAME = "authsite.localhost"
 
@@ -27,7 +27,7 @@ class LocalHttps(Site):
         self.origin = f"https://{NAME}:{self.port}"
 
     def client(self, **headers: str) -> "TlsClient":
-        return TlsClient(self.origin, self.port, self.authority, headers=named(headers))
+        return TlsClient(self.origin, self.port, self.authority, headers=headers)
 
     def plain(self) -> Client:
         """A browser at the port that redirects, without TLS."""
@@ -64,7 +64,6 @@ class TlsClient(Client):
         return connection
 
     def socket(self, context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
-        """Open the same without any HTTP."""
         context = context or ssl.create_default_context(cafile=self._authority)
         plain = socket.create_connection(self._connect, TIMEOUT_SECONDS, (self._peer, 0))
         return context.wrap_socket(plain, server_hostname=urlsplit(self.origin).hostname)

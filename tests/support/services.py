@@ -96,7 +96,6 @@ class Postgres(Service):
         return f"postgres://postgres@127.0.0.1:{self.port}/{database}"
 
     def database(self) -> str:
-        """The DATABASE_URL of a new, empty database."""
         self.databases += 1
         name = f"test{self.databases}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:

@@ -39,7 +39,8 @@ class Site:
         self._owns_folder = data_dir is None
         self._migrate = migrate
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="authsite-site-"))
-        self.port = free_port()
+        self.port = int(env.get("PORT") or free_port())
+        self._log = self.data_dir / f"server-{self.port}.log"
         self.env = {"PORT": str(self.port), "ORIGIN": f"http://localhost:{self.port}"} | env
         self.origin = self.env["ORIGIN"]
 
@@ -77,14 +78,12 @@ class Site:
 
     def second(self, **env: str) -> "Site":
         """Another node of the same site: same data, database and origin, another port."""
-        port = str(free_port())
-        node = Site(data_dir=self.data_dir, migrate=False, **(self.env | {"PORT": port} | env))
-        node.port = int(port)
-        return node
+        given = self.env | {"PORT": str(free_port())} | env
+        return Site(data_dir=self.data_dir, migrate=False, **given)
 
     def client(self, **headers: str) -> Client:
         """A new browser's worth of cookies at this node; ``User_Agent="…"`` gives a header."""
-        return Client(self.origin, connect=("127.0.0.1", self.port), headers=named(headers))
+        return Client(self.origin, connect=("127.0.0.1", self.port), headers=headers)
 
     def manage(self, *args: str) -> str:
         """What ``manage.py`` prints; a command that fails is an error with its words."""
@@ -132,10 +131,6 @@ class Site:
             shutil.copy(_migrated(), self.data_dir)
 
     @property
-    def _log(self) -> Path:
-        return self.data_dir / f"server-{self.port}.log"
-
-    @property
     def _environment(self) -> dict[str, str]:
         # Each start would compile the site anew where no bytecode may be kept beside the code.
         bytecode = {"PYTHONDONTWRITEBYTECODE": ""}
@@ -160,11 +155,6 @@ class Site:
         except OSError:
             return False
         return True
-
-
-def named(headers: dict[str, str]) -> dict[str, str]:
-    """Headers by the names of Python's arguments."""
-    return {name.replace("_", "-"): value for name, value in headers.items()}
 
 
 def production(folder: Path, origin: str, **env: str) -> Site:
