@@ -248,10 +248,10 @@ def test_a_port_that_another_has_is_named_and_the_other_not_served(
     https = LocalHttps(tmp_path)
     port = getattr(https, which)
     with socket.create_server(("127.0.0.1", port)):
-        https.start()
-        assert https.process
-        assert https.process.wait() == 1
-        assert f"authsite does not start at 127.0.0.1:{port}:" in https.process.log()
+        https.make_database()
+        process = https.launch()
+        assert process.wait() == 1
+        assert f"authsite does not start at 127.0.0.1:{port}:" in process.log()
         assert not listening(https.port) or which == "port"
         assert not listening(https.redirect_port) or which == "redirect_port"
 

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 from tests.bench import report
 from tests.bench.measures import Effort, among_many, on_postgres, on_sqlite, starting
-from tests.bench.rows import Row
+from tests.bench.report import Row
 from tests.support.services import Postgres
 
 
 def rows(effort: Effort) -> Iterator[Row]:
-    """All of the table, in the order in which it's measured."""
     yield starting(effort)
     yield from on_sqlite(effort)
     with Postgres() as postgres:
@@ -21,7 +20,6 @@ def rows(effort: Effort) -> Iterator[Row]:
 
 
 def main() -> None:
-    """Measure, and say what was reached."""
     options = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
     options.add_argument("--write", action="store_true", help="write docs/speed.md and its plot")
     options.add_argument("--full", action="store_true", help="a million people, five of sign-ins")

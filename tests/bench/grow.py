@@ -70,7 +70,6 @@ def sign_in(first: User, people: int, families: int) -> None:
 
 
 def tokens_of(number: int) -> dict[str, str]:
-    """Return new tokens of the family with this number."""
     login = LoginSession.objects.get(pk=id_of("family", number))
     token = refresh.first(login.pk)
     LoginSession.objects.filter(pk=login.pk).update(refresh_digest=refresh.digest(token))
@@ -79,7 +78,6 @@ def tokens_of(number: int) -> dict[str, str]:
 
 
 def main(people: int, families: int, known: int, password: str, to: str) -> None:
-    """Fill the tables, and write down what is known."""
     first = make_few(password)
     if families:
         sign_in(first, people, families)

@@ -1,11 +1,57 @@
-"""The loads: what is asked, of this site and of its yardstick alike."""
+"""The loads: what is asked, of this site and of its yardstick alike, and what each request took.
 
-from dataclasses import replace
+The cost of the generator does not count: what the server uses is measured.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from tests.bench.load import Load, Request
-from tests.bench.servers import HOST, LOGIN, PASSWORD, PEOPLE, Server
+from tests.bench.servers import HOST, LOGIN, PASSWORD, PEOPLE, Request, Server
 from tests.support.client import Response
+
+
+@dataclass(frozen=True)
+class Load:
+    """The requests of each connection.
+
+    `ask` makes one by the numbers of the connection and of the request, `hear` gets the answer, and
+    `status` has the statuses that an answer may have.
+    """
+
+    ask: Callable[[int, int], Request]
+    hear: Callable[[int, Response], None] = lambda _number, _answer: None
+    status: tuple[int, ...] = (200,)
+
+
+def drive(
+    server: Server, load: Load, *, connections: int, each: int, until: threading.Event | None = None
+) -> list[float]:
+    """Return the seconds that each request took; raise `AssertionError` for a wrong status.
+
+    Each connection makes `each` requests, fewer if `until` is set before.
+    """
+
+    def run(number: int) -> list[float]:
+        took: list[float] = []
+        with closing(server.connection()) as connection:
+            for turn in range(each):
+                if until and until.is_set():
+                    break
+                asked = load.ask(number, turn)
+                begun = time.perf_counter()
+                answer = server.ask(asked, connection)
+                took.append(time.perf_counter() - begun)
+                assert answer.status in load.status, (asked, answer)
+                load.hear(number, answer)
+        return took
+
+    with ThreadPoolExecutor(max_workers=connections) as pool:
+        return [took for part in pool.map(run, range(connections)) for took in part]
 
 
 def calls(server: Server) -> Load:
@@ -19,13 +65,7 @@ def logins(server: Server) -> Load:
     return Load(lambda number, turn: server.log_in(7 * number + turn))
 
 
-def storm(server: Server) -> Load:
-    """The same by more than the site hashes for at once: some are told to come back."""
-    return replace(logins(server), status=(200, 429))
-
-
 def page(server: Server) -> Load:
-    """The sign-in page, to a stranger."""
     return Load(lambda _number, _turn: server.get(LOGIN))
 
 
@@ -51,7 +91,6 @@ def chains(server: Server) -> Load:
 
 
 def strangers(asked: list[Request]) -> Load:
-    """Each request is made once and by another person."""
     left = iter(asked)
     return Load(lambda _number, _turn: next(left))
 
@@ -60,13 +99,10 @@ def _form(server: Server, number: int) -> Request:
     def form(cookies: dict[str, str]) -> Request:
         person = {"login": f"person{number}", "password": PASSWORD}
         fields = person | {"csrfmiddlewaretoken": cookies["__Host-csrftoken"]}
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
-            "Origin": f"https://{HOST}",
-            "Referer": f"https://{HOST}{LOGIN}",
-        }
-        return Request("POST", LOGIN, urlencode(fields).encode(), server.headers | headers)
+        cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        headers = {"Cookie": cookie, "Origin": f"https://{HOST}", "Referer": f"https://{HOST}"}
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        return Request("POST", LOGIN, urlencode(fields).encode(), server.headers | headers | kind)
 
     cookies = {name: m.value for name, m in server.ask(server.get(LOGIN)).cookies.items()}
     answer = server.ask(form(cookies))

@@ -1,13 +1,15 @@
-"""The table, and the plot beside it."""
+"""The rows of the table, what was measured of both sides round by round; and the plot beside it."""
 
 import math
 import os
 import platform
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from statistics import median
 
-from tests.bench.rows import HEAD, Row, number
 from tests.support.site import ROOT
 
 PAGE = ROOT / "docs/speed.md"
@@ -18,14 +20,84 @@ WIDTH, LINE, BARS = 760, 34, 300
 DECADES = math.log10(8)
 
 
+@dataclass(frozen=True)
+class Row:
+    """A line of the table.
+
+    `values`, one a round, are the ratios or what else is compared with `target`; `ours` and
+    `yardstick` are the medians of what they were made of, with their unit.
+    """
+
+    name: str
+    ours: str
+    yardstick: str
+    values: tuple[float, ...]
+    target: float
+    at_least: bool = False
+    unit: str = ""
+
+    @property
+    def value(self) -> float:
+        """The median: a round that others disturbed does not count."""
+        return median(self.values)
+
+    @property
+    def times(self) -> float:
+        """How many times over the target is reached."""
+        return self.value / self.target if self.at_least else self.target / max(self.value, 1e-9)
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        spread = ""
+        if len(self.values) > 1:
+            spread = f" ({number(min(self.values))} to {number(max(self.values))})"
+        sense = "≥" if self.at_least else "≤"
+        return (
+            self.name,
+            self.ours,
+            self.yardstick,
+            f"{number(self.value)}{self.unit}{spread}",
+            f"{sense} {number(self.target)}{self.unit}",
+            "yes" if self.times >= 1 else "no",
+        )
+
+
+HEAD = ("what", "this site", "yardstick", "ratio (all rounds)", "to reach", "met")
+
+
+def number(value: float) -> str:
+    return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f}"
+
+
+def interleaved(
+    rounds: int, one: Callable[[], float], other: Callable[[], float]
+) -> tuple[list[float], list[float]]:
+    """Both in turn, the first round, which warms them up, aside: what disturbs a machine for a
+    while disturbs both."""
+    pairs = [(one(), other()) for _ in range(rounds + 1)][1:]
+    return [a for a, _ in pairs], [b for _, b in pairs]
+
+
+def per_second(costs: list[float]) -> str:
+    return f"{number(1 / median(costs))}/s"
+
+
+def compared(
+    name: str, costs: tuple[list[float], list[float]], target: float, *, yardstick: str
+) -> Row:
+    """So many times as many of this site's as of the yardstick's, from what each costs."""
+    ours, others = costs
+    ratios = tuple(b / a for a, b in zip(ours, others, strict=True))
+    theirs = f"{yardstick}: {per_second(others)}"
+    return Row(name, per_second(ours), theirs, ratios, target, at_least=True)
+
+
 def table(rows: list[Row]) -> str:
-    """In Markdown."""
     lines = [HEAD, ("---",) * len(HEAD), *(row.cells for row in rows)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def write(rows: list[Row]) -> None:
-    """Put both into ``docs/``."""
     before, _, rest = PAGE.read_text().partition(BEGIN)
     names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     processor = names[0] if names else platform.machine()

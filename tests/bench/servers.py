@@ -1,22 +1,21 @@
 """The servers that are measured: this site as in production, and the yardstick beside it."""
 
-import hashlib
+import http.client
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
-from accounts.kernel import secrets
-from tests.bench.load import Connection, Request, posted
-from tests.support.client import Response
+from tests.support.client import TIMEOUT_SECONDS, Response
+from tests.support.environments import environment
 from tests.support.process import Process, free_port, listening
-from tests.support.site import ROOT, Site
+from tests.support.site import ROOT, Site, production
 
 # Below .localhost, since a site on the internet may not be asked to forget its limits.
 HOST = "authsite.localhost"
@@ -25,10 +24,17 @@ PEOPLE = 16
 YARDSTICKS = Path(__file__).parent / "yardsticks"
 # As the site's own (`authsite.__main__`).
 THREADS = "16"
-KEY_BITS = "3072"
 SETUP_SECONDS = 1800.0
 LOGIN = "/accounts/login/"
-ME, TOKEN, REFRESH = "me/", "token/", "token/refresh/"
+
+
+class Request(NamedTuple):
+    """A request, in the order of the arguments of `HTTPConnection.request`."""
+
+    method: str
+    path: str
+    body: bytes | None
+    headers: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -41,54 +47,46 @@ class Server:
     api: str
 
     def get(self, path: str) -> Request:
-        """Return a request for a page."""
         return Request("GET", path, None, self.headers)
 
     def who(self, access: str) -> Request:
-        """Return the question who one is, by an access token."""
         bearer = {"Authorization": f"Bearer {access}"}
-        return Request("GET", self.api + ME, None, self.headers | bearer)
+        return Request("GET", f"{self.api}me/", None, self.headers | bearer)
 
     def log_in(self, number: int) -> Request:
-        """Return the sign-in of a person, by password, over the API."""
-        body = {"username": f"person{number % PEOPLE}", "password": PASSWORD}
-        return posted(self.api + TOKEN, body, self.headers)
+        return self.post("token/", username=f"person{number % PEOPLE}", password=PASSWORD)
 
     def renew(self, token: str) -> Request:
-        """Return the exchange of a refresh token."""
-        return posted(self.api + REFRESH, {"refresh": token}, self.headers)
+        return self.post("token/refresh/", refresh=token)
 
-    def ask(self, asked: Request) -> Response:
-        """Return the answer, by a connection of its own."""
-        connection = Connection(self.port)
-        try:
-            return connection.ask(asked)
-        finally:
-            connection.close()
+    def post(self, path: str, **body: str) -> Request:
+        headers = self.headers | {"Content-Type": "application/json"}
+        return Request("POST", self.api + path, json.dumps(body).encode(), headers)
+
+    def connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_SECONDS)
+
+    def ask(self, asked: Request, kept: http.client.HTTPConnection | None = None) -> Response:
+        """Return the answer, by a connection of its own unless one is kept."""
+        if kept is None:
+            with closing(self.connection()) as connection:
+                return self.ask(asked, connection)
+        kept.request(*asked)
+        answer = kept.getresponse()
+        return Response(asked.path, answer.status, answer.headers, answer.read())
 
     def tokens(self, number: int) -> dict[str, str]:
-        """Return a pair of tokens of a person."""
         answer = self.ask(self.log_in(number))
         assert answer.status == 200, answer
         pair: dict[str, str] = answer.json()
         return pair
 
 
-def production(data: Path, database: str = "") -> Site:
-    """Return the site as behind a proxy on this machine that ends TLS; it meets no limit."""
-    return Site(
-        data_dir=data,
-        ENVIRONMENT="production",
-        ORIGIN=f"https://{HOST}",
-        SECRET_KEY=secrets.token(48),
-        ENCRYPTION_KEYS=secrets.encryption_key(),
-        DATABASE_URL=database or f"sqlite:///{data / 'db.sqlite3'}",
-        EMAIL_URL=(data / "mail").as_uri(),
-        MAIL_FROM=f"authsite@{HOST}",
-        TRUSTED_PROXIES="127.0.0.1",
-        ACCESS_TOKEN_SECONDS="3600",
-        LIMITS_SCALE="10000",
-    )
+def unlimited(data: Path, database: str = "") -> Site:
+    """Return the site as in production; it meets no limit."""
+    url = database or f"sqlite:///{data / 'db.sqlite3'}"
+    scale = {"LIMITS_SCALE": "10000", "ACCESS_TOKEN_SECONDS": "3600"}
+    return production(data, f"https://{HOST}", DATABASE_URL=url, **scale)
 
 
 @contextmanager
@@ -98,13 +96,12 @@ def ours(
     """Run this site with its people; also return the tokens of its sign-ins that are known."""
     with TemporaryDirectory(prefix="authsite-bench-") as folder:
         data = Path(folder)
-        site, to = production(data, database), data / "known.json"
+        site, to = unlimited(data, database), data / "known.json"
         site.make_database()
         asked = {"people": people, "families": families, "known": known, "password": PASSWORD}
         env = site._environment | {"GROW": json.dumps(asked | {"to": str(to)})}
         _run(sys.executable, "manage.py", "shell", "-c", "import tests.bench.grow", env=env)
         site.start()
-        assert site.process
         # As a proxy asks, for a client elsewhere.
         headers = {
             "Host": HOST,
@@ -119,12 +116,20 @@ def ours(
 
 
 @contextmanager
-def stock(database: dict[str, str] | None = None) -> Iterator[Server]:
-    """Run the yardstick with as many people, by the same program with as many threads."""
-    programs = environment()
+def stock(**database: str) -> Iterator[Server]:
+    """Run the yardstick with as many people, by the same program with as many threads.
+
+    `database` is what differs from the default one of its settings.
+    """
+    programs = environment(YARDSTICKS / "requirements.txt")
     with TemporaryDirectory(prefix="authsite-bench-") as folder:
         data, port = Path(folder), free_port()
-        env = os.environ | _stock_settings(data, database)
+        env = os.environ | {
+            "DJANGO_SETTINGS_MODULE": "yardstick.settings",
+            "PYTHONPATH": f"{YARDSTICKS}:{data}",
+            "STOCK_DATABASE": json.dumps(database),
+        }
+        _run(programs / "django-admin", "startproject", "stock", data)
         _run(programs / "python", "-m", "django", "migrate", "--verbosity=0", env=env, cwd=data)
         _run(programs / "python", "-c", MAKE_PEOPLE, env=env, cwd=data)
         process = Process(
@@ -157,33 +162,6 @@ for n in range({PEOPLE}):
     name = f"person{{n}}"
     User.objects.create(username=name, email=f"{{name}}@example.org", password=password)
 """
-
-
-def _stock_settings(data: Path, database: dict[str, str] | None) -> dict[str, str]:
-    key = data / "key.pem"
-    _run("openssl", "genrsa", "-out", key, KEY_BITS)
-    _run("openssl", "rsa", "-in", key, "-pubout", "-out", key.with_suffix(".pub"))
-    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(data / "db.sqlite3")}
-    return {
-        "DJANGO_SETTINGS_MODULE": "stock.settings",
-        "PYTHONPATH": str(YARDSTICKS),
-        "STOCK_DATABASES": json.dumps({"default": database or sqlite}),
-        "STOCK_KEY": str(key),
-        "STOCK_SECRET_KEY": secrets.token(48),
-    }
-
-
-def environment() -> Path:
-    """Return the folder of the yardsticks' programs, installed anew when their lock changes."""
-    wanted = YARDSTICKS / "requirements.txt"
-    venv = ROOT / ".cache" / "bench"
-    stamp = venv / hashlib.sha256(wanted.read_bytes()).hexdigest()
-    if not stamp.exists():
-        _run(sys.executable, "-m", "venv", "--clear", venv)
-        pip = (venv / "bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet")
-        _run(*pip, "install", "--require-hashes", "-r", wanted)
-        stamp.touch()
-    return venv / "bin"
 
 
 def _run(*command: Any, env: Mapping[str, str] = os.environ, cwd: Path = ROOT) -> None:

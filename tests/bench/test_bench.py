@@ -9,9 +9,8 @@ import pytest
 
 from tests.bench import report
 from tests.bench.__main__ import rows
-from tests.bench.measures import Effort
-from tests.bench.rows import Row, interleaved
-from tests.bench.usage import cpu_seconds, peak_mib
+from tests.bench.measures import Effort, cpu_seconds, peak_mib
+from tests.bench.report import Row, interleaved
 from tests.support.process import Process
 
 LITTLE = Effort(1, 2, 3, 3, 2, 2, 1, people=40, families=200, few=20)
@@ -42,8 +41,8 @@ def test_rounds_become_a_row_and_rows_a_table_in_the_page_and_a_plot(
     # Both are measured in turn, and the first round does not count.
     assert interleaved(2, lambda: note("a"), lambda: note("b")) == ([3, 5], [4, 6])
     assert order == ["a", "b"] * 3
-    least = Row("a <b>", "1/s", "x: 2/s", (1, 5, 6), 4)
-    most = Row("b", "", "", (1, 5, 6), 4, at_least=False)
+    least = Row("a <b>", "1/s", "x: 2/s", (1, 5, 6), 4, at_least=True)
+    most = Row("b", "", "", (1, 5, 6), 4)
 
     page, image = tmp_path / "speed.md", tmp_path / "speed.svg"
     page.write_text(f"before {report.BEGIN} old {report.END} after")

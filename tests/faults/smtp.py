@@ -47,22 +47,23 @@ class MailServer:
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                if double.mode == "tarpit":
+                self.mode = double.mode
+                if self.mode == "tarpit":
                     double.arrived.set()
                     double._closing.wait(30)
                     return
-                self.say("554 no service" if double.mode == "down" else "220 double")
+                self.say("554 no service" if self.mode == "down" else "220 double")
                 while (line := self.rfile.readline().decode().strip()) and line != "QUIT":
                     self.answer(line)
 
             def answer(self, line: str) -> None:
                 verb = line.partition(" ")[0].upper()
-                if verb == "RCPT" and double.mode == "recipient":
+                if verb == "RCPT" and self.mode == "recipient":
                     self.say("550 no such mailbox")
                 elif verb == "DATA":
                     self.say("354 go on")
                     mail = b"".join(iter(self.rfile.readline, b".\r\n")).decode()
-                    if double.mode == "data":
+                    if self.mode == "data":
                         self.say("554 refused")
                     else:
                         double.mails.append(mail)

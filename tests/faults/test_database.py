@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager, contextmanager
 import psycopg
 import pytest
 
-from tests.faults.test_mail import LATER_SECONDS, within
 from tests.support.api import Answer, call, get_tokens, renew
 from tests.support.client import Client, together
+from tests.support.process import LATER_SECONDS, within
 from tests.support.services import Postgres
 from tests.support.site import Site
-from tests.support.steps import CONFIRM, LOGIN, WRONG, code_in, same_browser, sign_in, sign_up
+from tests.support.steps import CONFIRM, LOGIN, WRONG, code_in, join, same_browser, sign_in, sign_up
 
 # A person waits, and a proxy in front of the site doesn't give up before.
 ANSWER_SECONDS = 12.0
@@ -35,7 +35,6 @@ def stopped(postgres: Postgres) -> Iterator[None]:
 
 
 def frozen(postgres: Postgres) -> AbstractContextManager[None]:
-    assert postgres.process
     return postgres.process.frozen()
 
 
@@ -45,9 +44,7 @@ def test_the_site_recovers_by_itself_when_the_database_is_back(
 ) -> None:
     name = trouble.__name__
     browser = held.client()
-    assert sign_up(browser, name).status == 302
-    code = code_in(held.wait_for_mail(to=f"{name}@"))
-    assert browser.post(CONFIRM, {"code": code}).location == "/"
+    join(held, browser, name)
     token = browser.csrf("/accounts/profile/")
     stranger = held.client()
     form = stranger.csrf(LOGIN)

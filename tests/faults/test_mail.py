@@ -1,23 +1,15 @@
 """The mail server is away, silent or angry: pages answer at once, and the mail leaves later."""
 
 import time
-from collections.abc import Callable
 
 from tests.faults.smtp import MailServer
+from tests.support.process import LATER_SECONDS, within
 from tests.support.site import Site
 from tests.support.steps import CONFIRM, sign_up, sql
 
 # Less than the site waits for a mail server.
 QUICK_SECONDS = 5.0
-LATER_SECONDS = 30.0
 FORWARD = "UPDATE accounts_outgoingmail SET due_at = '2020-01-01 00:00:00'"
-
-
-def within(seconds: float, condition: Callable[[], object]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return bool(condition())
 
 
 def sign_up_quickly(site: Site, name: str) -> None:

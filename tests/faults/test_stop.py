@@ -8,15 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from tests.faults.smtp import MailServer
-from tests.faults.test_mail import LATER_SECONDS, within
-from tests.support.process import listening
+from tests.support.process import LATER_SECONDS, listening, within
 from tests.support.site import Site
 from tests.support.steps import CONFIRM, SIGNUP, sign_up, sql
 
 
 def test_a_request_and_a_mail_on_their_way_arrive_when_the_server_stops() -> None:
     with MailServer("tarpit") as server, Site(EMAIL_URL=server.url) as site:
-        assert site.process
         assert sign_up(site.client(), "alice").status == 302
         assert server.arrived.wait(LATER_SECONDS)
         browser = site.client()
@@ -32,9 +30,7 @@ def test_a_request_and_a_mail_on_their_way_arrive_when_the_server_stops() -> Non
             time.sleep(1)  # it's at the lock by then
             assert not request.done()
             stopped = pool.submit(site.process.stop, signal.SIGTERM)
-            deadline = time.monotonic() + LATER_SECONDS
-            while listening(site.port):
-                assert time.monotonic() < deadline, "new requests are still taken"
+            assert within(LATER_SECONDS, lambda: not listening(site.port)), "still takes requests"
             assert not stopped.done()
             other.rollback()
 
@@ -53,7 +49,6 @@ def test_a_request_and_a_mail_on_their_way_arrive_when_the_server_stops() -> Non
 def test_a_worker_ends_with_its_parent_however_that_ended() -> None:
     """It would hold the port, and go on by secrets that have been changed since."""
     with Site() as site:
-        assert site.process
         os.kill(site.process.pid, signal.SIGKILL)
 
         assert within(LATER_SECONDS, lambda: not listening(site.port))

@@ -62,6 +62,9 @@ UNSAFE = {
     "METRICS_TOKEN": ["hunter2", "hunter2-hunter2-hunter2-hunter2", "é" * 40],
     "SITE_NAME": ["two\nlines"],
     "SIGNUP": ["maybe"],
+    "SECURITY_CONTACT": [
+        *("security@example.org", "mailto:nobody", "http://example.org", "https://", "tel:1")
+    ],
 }
 
 
@@ -97,6 +100,8 @@ def test_an_unsafe_setting_is_named_and_its_secret_is_not_repeated(
         {"EMAIL_URL": "smtp+plain://[::1]"},
         {"TRUSTED_PROXIES": "127.0.0.1 10.0.0.0/8 fd00::/8 104.16.0.0/13 2400:cb00::/32"},
         {"LIMITS_SCALE": "1000"},
+        {"SECURITY_CONTACT": "mailto:security@example.org"},
+        {"SECURITY_CONTACT": "https://example.org/s?a=b"},
         {"BIND": "0.0.0.0", "TRUSTED_PROXIES": "10.0.0.1"},
         {"BIND": "0.0.0.0", "TLS_CERT_FILE": "chain.pem", "TLS_KEY_FILE": "key.pem"},
     ],

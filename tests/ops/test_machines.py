@@ -14,9 +14,9 @@ from accounts.mail.message import Message
 from accounts.ops import health
 from accounts.tokens import ring
 from tests.conftest import Clock
-from tests.faults.test_mail import LATER_SECONDS, within
 from tests.support.api import call
 from tests.support.client import Response, together
+from tests.support.process import LATER_SECONDS, within
 from tests.support.services import Postgres, Redis
 from tests.support.site import Site
 from tests.support.steps import PASSWORD, sign_in, sign_up
@@ -49,8 +49,6 @@ def until_well(site: Site) -> bool:
 def test_what_is_frozen_is_told_in_two_seconds_and_holds_up_nobody(
     postgres: Postgres, redis_server: Redis
 ) -> None:
-    assert postgres.process
-    assert redis_server.process
     with Site(DATABASE_URL=postgres.database(), REDIS_URL=redis_server.url) as site:
         assert call("token/", {"username": "x", "password": "x"}, client=site.client()).status
         assert site.client().get(READY).json() == {"limits": "ok", **WELL}

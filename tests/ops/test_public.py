@@ -1,7 +1,6 @@
 """Pages about the site: open to everybody, and true."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +8,6 @@ from django.conf import settings
 from django.test import Client
 
 from accounts.codes.services import CODE_LIFE
-from accounts.kernel.environment import ConfigError, read
 from accounts.mail.services import GIVE_UP
 from accounts.signup.services import LIFE
 from tests.support.signin import signed_in
@@ -28,23 +26,6 @@ def test_security_txt_says_whom_to_tell_and_does_not_expire(client: Client) -> N
     assert said["Preferred-Languages"] == "en, de"
     left = datetime.fromisoformat(said["Expires"]) - datetime.now(UTC)
     assert timedelta(days=170) < left < timedelta(days=365)
-
-
-def test_the_contact_is_the_operators_and_one_that_people_can_use(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # Reading settings makes no folder and no key.
-    monkeypatch.setattr("accounts.kernel.environment._kept", lambda _path, fresh: fresh)
-    monkeypatch.setattr(Path, "mkdir", lambda *_args, **_options: None)
-
-    def config(contact: str) -> Any:
-        return read({"ENVIRONMENT": "development", "SECURITY_CONTACT": contact}, Path("/nowhere"))
-
-    for contact in ("mailto:security@example.org", "https://example.org/s?a=b"):
-        assert config(contact).contact == contact
-    for bad in ("security@example.org", "mailto:nobody", "http://example.org", "https://", "tel:1"):
-        with pytest.raises(ConfigError, match="SECURITY_CONTACT"):
-            config(bad)
 
 
 def test_password_managers_find_the_page_to_change_a_password(client: Client) -> None:

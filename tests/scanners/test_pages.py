@@ -1,7 +1,13 @@
-"""What others' scanners say of the pages as production serves them."""
+"""What others' scanners say of the pages and the TLS of ``make https``.
 
+A local certificate has no address where its revocation could be asked for: that alone is let pass.
+"""
+
+import json
 import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,8 +18,8 @@ from tests.support.https import NAME, LocalHttps
 from tests.support.missing import find, missing
 from tests.support.node import SCANNERS, packages, scan
 from tests.support.second import turn_on, type_one_back
-from tests.support.site import text_of
-from tests.support.steps import CONFIRM, PASSWORD, SIGNUP, address_of, code_in
+from tests.support.sslyze import assert_intermediate
+from tests.support.steps import PASSWORD, SIGNUP, address_of, join
 
 pytestmark = pytest.mark.proof
 
@@ -25,6 +31,10 @@ AGENT = (
 # An error status is no page to Lighthouse. The list's filters are Django's, too close for thumbs.
 NOT_OURS = {"/nowhere/", "/admin/accounts/user/"}
 LEAST_MARK = 135
+SECONDS = 900
+# What testssl.sh says of itself and the machine it runs on, and of what is found.
+QUIET = {"DEBUG", "INFO", "OK", "LOW"}
+OWN_TROUBLES = {"engine_problem"}
 DOCS = "/api/v1/docs/"
 ERROR = "/nowhere/"
 OPEN = ("/accounts/login/", SIGNUP, "/accounts/password/reset/", DOCS)
@@ -41,11 +51,7 @@ class People:
     def __init__(self, site: LocalHttps) -> None:
         self.site = site
         self.alice, self.carol = (site.client(User_Agent=AGENT) for _ in range(2))
-        fields = {"username": "alice", "email": address_of("alice"), "password1": PASSWORD}
-        self.alice.post(SIGNUP, fields)
-        code = code_in(text_of(site.files.wait_for_mail(to="alice@")))
-        assert self.alice.post(CONFIRM, {"code": code}).location == "/"
-        assert site.process
+        join(site, self.alice, "alice")
         link = re.search(r"https\S+/accounts/owner/\S+", site.process.log())
         assert link
         path = urlsplit(link[0]).path
@@ -71,10 +77,15 @@ def header(cookies: dict[str, str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
+def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHttps]:
+    with LocalHttps(tmp_path_factory.mktemp("https")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def people(https: LocalHttps) -> People:
     packages(SCANNERS)
-    with LocalHttps(tmp_path_factory.mktemp("https")) as site:
-        yield People(site)
+    return People(https)
 
 
 def test_mozillas_observatory_gives_every_page_its_best_mark(people: People) -> None:
@@ -123,3 +134,31 @@ def test_lighthouse_finds_nothing_wrong_with_accessibility_and_practices(people:
         assert (page["error"], urlsplit(page["url"]).path) == ("", path)
     full = {"accessibility": 100, "best-practices": 100}
     assert {path: page for path, page in found.items() if page["scores"] != full} == {}
+
+
+def test_6_4_testssl_rates_it_a_plus_and_finds_nothing_above_low(
+    https: LocalHttps, tmp_path: Path
+) -> None:
+    testssl = find("testssl", "testssl.sh") or missing("testssl.sh")
+    report = tmp_path / "report.json"
+    done = subprocess.run(
+        [
+            *(testssl, "--quiet", "--color", "0", "--warnings", "batch", "--jsonfile", report),
+            *("--add-ca", https.authority, "--ip", "127.0.0.1", f"{https.origin}/accounts/login/"),
+        ],
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=SECONDS,
+    )
+    found = {entry["id"]: entry for entry in json.loads(report.read_text())}
+    loud = {name: entry for name, entry in found.items() if entry["severity"] not in QUIET}
+
+    assert found["overall_grade"]["finding"] == "A+", done.stdout
+    assert found["cert_chain_of_trust"]["finding"] == "passed."
+    assert loud.keys() - OWN_TROUBLES == {"cert_revocation"}, loud
+
+
+def test_6_4_sslyze_finds_it_compliant_with_mozillas_intermediate(https: LocalHttps) -> None:
+    assert_intermediate(NAME, https.authority, https.port)

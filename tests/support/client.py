@@ -6,23 +6,21 @@ client that follows no redirect and repairs nothing lets a test see what the sit
 
 import http.client
 import json
+import re
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from http.cookies import Morsel, SimpleCookie
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 TIMEOUT_SECONDS = 60.0
-MOST_REDIRECTS = 10
+TOKEN = re.compile(r'<input[^>]* name="csrfmiddlewaretoken" value="(\w+)"')
 
 
 @dataclass(frozen=True)
 class Response:
-    """One answer of the site."""
-
     url: str
     status: int
     headers: http.client.HTTPMessage
@@ -50,7 +48,7 @@ class Response:
 
 
 class Client:
-    """One browser's worth of cookies at ``origin``; no redirect is followed unless told.
+    """One browser's worth of cookies at ``origin``; no redirect is followed.
 
     ``connect`` is the address really spoken to, for origins that name no address here.
     """
@@ -65,13 +63,12 @@ class Client:
         self.origin = origin
         parts = urlsplit(origin)
         self._connect = connect or (parts.hostname or "", parts.port or 80)
-        self._headers = {"Host": parts.netloc, **(headers or {})}
+        self._headers = {"Host": parts.netloc}
+        self._headers |= {name.replace("_", "-"): text for name, text in (headers or {}).items()}
         self.cookies: dict[str, Morsel[str]] = {}
 
-    def get(
-        self, path: str, *, follow: bool = False, headers: Mapping[str, str] | None = None
-    ) -> Response:
-        return self.request("GET", path, follow=follow, headers=headers)
+    def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> Response:
+        return self.request("GET", path, headers=headers)
 
     def post(
         self,
@@ -80,7 +77,6 @@ class Client:
         *,
         csrf: bool | str = True,
         form: str | None = None,
-        follow: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
         """Send a form as a browser does.
@@ -96,7 +92,6 @@ class Client:
             "POST",
             path,
             body=urlencode(fields, doseq=True).encode(),
-            follow=follow,
             headers={
                 "Content-Type": "application/x-www-form-urlencoded",
                 "Origin": self.origin,
@@ -106,12 +101,10 @@ class Client:
         )
 
     def csrf(self, path: str) -> str:
-        """The CSRF token of the forms on the page at ``path``."""
         page = self.get(path)
-        reader = _TokenReader()
-        reader.feed(page.text)
-        assert reader.token, f"{path} answered {page.status} without a form:\n{page.text[:500]}"
-        return reader.token
+        found = TOKEN.search(page.text)
+        assert found, f"{path} answered {page.status} without a form:\n{page.text[:500]}"
+        return found[1]
 
     def request(
         self,
@@ -119,30 +112,7 @@ class Client:
         path: str,
         *,
         body: bytes | None = None,
-        follow: bool = False,
         headers: Mapping[str, str] | None = None,
-    ) -> Response:
-        """One request, exactly as given."""
-        response = self._send(method, path, body, headers)
-        redirects = 0
-        while follow and response.status in {301, 302, 303, 307, 308}:
-            redirects += 1
-            assert redirects <= MOST_REDIRECTS, f"{path} redirects without end"
-            target = urlsplit(urljoin(response.url, response.location))
-            left = f"{target.scheme}://{target.netloc}" != self.origin
-            assert not left, f"{path} leads off the site: {response.location}"
-            if response.status not in {307, 308}:
-                method, body, headers = "GET", None, None
-            path = target._replace(scheme="", netloc="", fragment="").geturl()
-            response = self._send(method, path, body, headers)
-        return response
-
-    def connection(self) -> http.client.HTTPConnection:
-        """A new one for the next request."""
-        return http.client.HTTPConnection(*self._connect, timeout=TIMEOUT_SECONDS)
-
-    def _send(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None
     ) -> Response:
         sent = {**self._headers, **(headers or {})}
         if self.cookies:
@@ -165,18 +135,8 @@ class Client:
                 self.cookies[name] = morsel
         return response
 
-
-class _TokenReader(HTMLParser):
-    """Finds the first CSRF token on a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.token = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        if tag == "input" and found.get("name") == "csrfmiddlewaretoken":
-            self.token = self.token or found.get("value") or ""
+    def connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(*self._connect, timeout=TIMEOUT_SECONDS)
 
 
 def together[T](n: int, work: Callable[[int], T]) -> list[T]:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,23 +53,13 @@ def _install(source: Path, folder: Path) -> None:
     """Somewhere else first: another worker of the same run may be at it, too."""
     npm = find("npm") or missing("npm")
     folder.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(source / name, draft)
-        done = subprocess.run(
-            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            capture_output=True,
-            check=False,
-            cwd=draft,
-            timeout=SECONDS,
-        )
-        if done.returncode:
-            missing("A package of npm")
-        ready = Path(draft) / "ready"
-        ready.mkdir()
-        (Path(draft) / "node_modules").rename(ready / "node_modules")
-        try:
-            ready.rename(folder)
-        except OSError:
-            if not folder.exists():
-                raise
+    draft = Path(tempfile.mkdtemp(dir=folder.parent))
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(source / name, draft)
+    words: list[str | Path] = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    done = subprocess.run(words, capture_output=True, check=False, cwd=draft, timeout=SECONDS)
+    if done.returncode:
+        missing("A package of npm")
+    with suppress(OSError):
+        draft.rename(folder)
+    shutil.rmtree(draft, ignore_errors=True)

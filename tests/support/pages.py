@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, Self
 from tests.support.site import ROOT
 
 END = "--- a block has ended ---"
-SECONDS = 60
+SECONDS = "300"
 # What is another at each run, in what is printed and on the page alike.
 VARIABLE = {
     r'"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"': '"<id>"',
@@ -58,7 +57,7 @@ class Shell:
         self._errors = folder / "stderr"
         with self._errors.open("wb") as errors:
             self._bash = subprocess.Popen(
-                ["bash", "-euo", "pipefail"],
+                ["timeout", SECONDS, "bash", "-euo", "pipefail"],
                 cwd=folder,
                 env=os.environ | env,
                 stdin=subprocess.PIPE,
@@ -71,30 +70,24 @@ class Shell:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._bash.kill()
+        self._bash.terminate()
         self._bash.communicate()
 
     def run(self, lines: str) -> str:
         """What they print; a line that fails is an error with its words."""
         assert self._bash.stdin
         assert self._bash.stdout
-        late = threading.Timer(SECONDS, self._bash.kill)
-        late.start()
-        try:
-            self._bash.stdin.write(f"{lines}\necho; echo '{END}'\n")
-            self._bash.stdin.flush()
-            printed = ""
-            for line in self._bash.stdout:
-                if line.rstrip("\n") == END:
-                    return printed
-                printed += line
-        finally:
-            late.cancel()
+        self._bash.stdin.write(f"{lines}\necho; echo '{END}'\n")
+        self._bash.stdin.flush()
+        printed = ""
+        for line in self._bash.stdout:
+            if line.rstrip("\n") == END:
+                return printed
+            printed += line
         raise AssertionError(f"{lines}\n{printed}{self._errors.read_text()}")
 
 
 def _values(text: str) -> list[Any]:
-    """The JSON values in ``text``, one after another."""
     for pattern, mark in VARIABLE.items():
         text = re.sub(pattern, mark, text)
     values, rest = [], text.strip()

@@ -15,6 +15,7 @@ import pytest
 
 START_SECONDS = 90.0
 STOP_SECONDS = 30.0
+LATER_SECONDS = 30.0
 
 
 def free_port() -> int:
@@ -28,6 +29,14 @@ def free_port() -> int:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def within(seconds: float, condition: Callable[[], object]) -> bool:
+    """Whether it becomes true in that time."""
+    deadline = time.monotonic() + seconds
+    while not (met := condition()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return bool(met)
 
 
 def listening(port: int) -> bool:
@@ -64,7 +73,6 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The server's process id, and its group's."""
         return self._popen.pid
 
     @property
@@ -72,18 +80,15 @@ class Process:
         return self._popen.poll() is None
 
     def log(self) -> str:
-        """What the server printed so far."""
         return self._log.read_text(errors="replace")
 
     def wait_until(self, ready: Callable[[], bool], what: str) -> None:
         """Fail with the log unless ``ready`` becomes true in time."""
-        deadline = time.monotonic() + START_SECONDS
-        while not ready():
-            if not self.running or time.monotonic() > deadline:
-                state = f"exit code {self._popen.returncode}" if not self.running else "silent"
-                self.kill()
-                pytest.fail(f"{what} did not start ({state}):\n{self.log()}", pytrace=False)
-            time.sleep(0.05)
+        is_over = within(START_SECONDS, lambda: not self.running or ready())
+        if not (is_over and self.running):
+            state = "silent" if self.running else f"exit code {self._popen.returncode}"
+            self.kill()
+            pytest.fail(f"{what} did not start ({state}):\n{self.log()}", pytrace=False)
 
     def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
         """Ask the server to stop, and return its exit code; one that won't is a failure."""

@@ -50,42 +50,31 @@ class Proxy:
     """A proxy that listens on two free ports of the loopback, before ``site``."""
 
     name: str
+    process: Process
 
     def __init__(self, folder: Path, site: Site) -> None:
         self.folder = folder
         self.site = site
+        self.acme = folder / "acme"
         self.http, self.https = free_port(), free_port()
-        self.process: Process | None = None
 
     def __enter__(self) -> Self:
-        self.process = Process(
-            self.command(), self.folder / "log", env=self.environment(), cwd=ROOT
-        )
+        home = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(self.folder))
+        log = self.folder / "log"
+        self.process = Process(self.command(), log, env=os.environ | home, cwd=ROOT)
         self.process.wait_until(self._answers, self.name)
         return self
 
     def __exit__(self, *_error: object) -> None:
-        assert self.process
         self.process.stop()
 
     @property
     def authority(self) -> Path:
-        """The certificate to trust."""
         raise NotImplementedError
-
-    @property
-    def acme(self) -> Path:
-        """Where an ACME client puts what it is asked for."""
-        folder = self.folder / "acme"
-        folder.mkdir(exist_ok=True)
-        return folder
 
     def command(self) -> list[str | Path]:
         """What starts it in the foreground, once its files are written."""
         raise NotImplementedError
-
-    def environment(self) -> dict[str, str]:
-        return dict(os.environ)
 
     def template(self, name: str, changes: dict[str, str]) -> str:
         """A file of ``deploy/`` with other ports and paths; each must be there to be changed."""
@@ -99,7 +88,6 @@ class Proxy:
         return TlsClient(ORIGIN, self.https, self.authority, peer=peer)
 
     def plain(self) -> Client:
-        """A browser at the port without TLS."""
         return Client(f"http://{NAME}", connect=("127.0.0.1", self.http))
 
     def raw(self, request: str, *, tls: bool = True) -> str:
@@ -117,7 +105,6 @@ class Proxy:
         return answer.decode("latin-1")
 
     def _answers(self) -> bool:
-        """Both ports are open, and there is a certificate."""
         try:
             self.client().socket().close()
         except OSError:
@@ -125,7 +112,6 @@ class Proxy:
         return listening(self.http)
 
     def logs(self) -> str:
-        """Everything that it has written down."""
         files = [self.folder / "log", *self.folder.glob("*.log")]
         return "".join(file.read_text(errors="replace") for file in files)
 
@@ -144,6 +130,7 @@ class Nginx(Proxy):
         module = next(Path("/usr/lib/nginx/modules").glob("*headers_more*.so"), None)
         if module is None:
             missing("nginx's module headers-more")
+        self.acme.mkdir(exist_ok=True)
         (self.folder / "snippets").mkdir(exist_ok=True)
         certify(self.folder / "tls", NAME)
         folder = str(self.folder)
@@ -207,7 +194,3 @@ class Caddy(Proxy):
         config = self.folder / "Caddyfile"
         config.write_text(self.template("Caddyfile", changes))
         return [program, "run", "--config", config]
-
-    def environment(self) -> dict[str, str]:
-        home = str(self.folder)
-        return os.environ | {"HOME": home, "XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home}

@@ -20,82 +20,89 @@ from tests.support.missing import find, missing
 from tests.support.process import Process, free_port, listening, run_as
 
 
-class Postgres:
-    """A PostgreSQL cluster of its own; ``database()`` is a new, empty database each time."""
+class Service:
+    """A server program on a free port, with its data in a folder that goes with it."""
+
+    name: str
+    programs: tuple[str, ...]
+    folders: list[Path] = []
+    process: Process
+    owner: str | None = None
+    # At once; PostgreSQL still frees its shared memory.
+    stop_signal = signal.SIGQUIT
 
     def __init__(self) -> None:
-        # Debian keeps the server's programs, by version, off PATH.
-        folders = sorted(
-            Path("/usr/lib/postgresql").glob("*/bin"), key=lambda bin_: -float(bin_.parent.name)
-        )
-        initdb = find("initdb", also_in=folders) or missing("PostgreSQL")
-        self._programs = initdb.resolve().parent
-        self._owner = _unprivileged()
-        self._folder = Path(tempfile.mkdtemp(prefix="authsite-postgres-"))
-        self._databases = 0
+        self.program = find(*self.programs, also_in=self.folders) or missing(self.name)
+        self.folder = Path(tempfile.mkdtemp(prefix="authsite-service-"))
         self.port = free_port()
-        self.process: Process | None = None
 
     def __enter__(self) -> Self:
-        if self._owner:
-            shutil.chown(self._folder, self._owner, self._owner)
-        options = f"--pgdata={self._folder}/data --username=postgres --auth=trust"
-        options += " --encoding=UTF8 --locale=C --no-sync"
-        initdb = subprocess.run(
-            [self._programs / "initdb", *options.split()],
-            check=False,
-            capture_output=True,
-            cwd=self._folder,
-            text=True,
-            **run_as(self._owner),
-        )
-        if initdb.returncode:
-            pytest.fail(f"initdb failed:\n{initdb.stdout}{initdb.stderr}", pytrace=False)
         self.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
         self.stop()
-        shutil.rmtree(self._folder)
+        shutil.rmtree(self.folder)
+
+    def command(self) -> list[str | Path]:
+        """What starts it in the foreground."""
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        return listening(self.port)
 
     def start(self) -> None:
         """Start the server; also anew, on the same port, after ``stop``."""
-        settings = {
-            "fsync": "off",
-            "listen_addresses": "127.0.0.1",
-            "max_connections": "200",
-            "port": str(self.port),
-            "unix_socket_directories": "",
-        }
-        self.process = Process(
-            [
-                self._programs / "postgres",
-                *("-D", self._folder / "data"),
-                *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
-            ],
-            self._folder / "log",
-            cwd=self._folder,
-            owner=self._owner,
-        )
-        self.process.wait_until(self._answers, "PostgreSQL")
+        log = self.folder / "log"
+        self.process = Process(self.command(), log, cwd=self.folder, owner=self.owner)
+        self.process.wait_until(self.answers, self.name)
 
     def stop(self) -> None:
-        """Stop the server at once; it still frees its shared memory."""
-        if self.process:
-            self.process.stop(signal.SIGQUIT)
+        self.process.stop(self.stop_signal)
+
+
+class Postgres(Service):
+    """A PostgreSQL cluster of its own; ``database()`` is a new, empty database each time."""
+
+    name = "PostgreSQL"
+    programs = ("initdb",)
+    # Debian keeps them, by version, off PATH.
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda f: -float(f.parent.name))
+    databases = 0
+
+    def __enter__(self) -> Self:
+        self.owner = _unprivileged()
+        if self.owner:
+            shutil.chown(self.folder, self.owner, self.owner)
+        options = f"--pgdata={self.folder}/data --username=postgres --auth=trust"
+        options += " --encoding=UTF8 --locale=C --no-sync"
+        initdb = subprocess.run(
+            [self.program, *options.split()],
+            check=False,
+            capture_output=True,
+            cwd=self.folder,
+            text=True,
+            **run_as(self.owner),
+        )
+        if initdb.returncode:
+            pytest.fail(f"initdb failed:\n{initdb.stdout}{initdb.stderr}", pytrace=False)
+        return super().__enter__()
+
+    def command(self) -> list[str | Path]:
+        options = f"-D {self.folder}/data -p {self.port} -h 127.0.0.1 -F -N 200 -k"
+        return [self.program.resolve().with_name("postgres"), *options.split(), ""]
 
     def url(self, database: str) -> str:
         return f"postgres://postgres@127.0.0.1:{self.port}/{database}"
 
     def database(self) -> str:
-        """The DATABASE_URL of a new, empty database."""
-        self._databases += 1
-        name = f"test{self._databases}"
+        self.databases += 1
+        name = f"test{self.databases}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         try:
             psycopg.connect(self.url("postgres"), connect_timeout=5).close()
         except psycopg.OperationalError:
@@ -103,48 +110,22 @@ class Postgres:
         return True
 
 
-class Redis:
-    """A Redis of its own that keeps nothing on disk."""
+class Redis(Service):
+    """A Redis of its own that keeps nothing on disk, and is empty at each start."""
 
-    def __init__(self) -> None:
-        self._program = find("redis-server", "valkey-server") or missing("Redis")
-        self._folder = Path(tempfile.mkdtemp(prefix="authsite-redis-"))
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.process: Process | None = None
+    name = "Redis"
+    programs = ("redis-server", "valkey-server")
+    stop_signal = signal.SIGKILL
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
 
-    def __exit__(self, *_error: object) -> None:
-        self.stop()
-        shutil.rmtree(self._folder)
-
-    def start(self) -> None:
-        """Start the server; also anew, on the same port and empty, after ``stop``."""
-        settings = {
-            "appendonly": "no",
-            "bind": "127.0.0.1",
-            "dir": str(self._folder),
-            "port": str(self.port),
-            "save": "",
-        }
-        self.process = Process(
-            [
-                self._program,
-                *(word for name, value in settings.items() for word in (f"--{name}", value)),
-            ],
-            self._folder / "log",
-        )
-        self.process.wait_until(lambda: listening(self.port), "Redis")
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.kill()
+    def command(self) -> list[str | Path]:
+        options = f"--bind 127.0.0.1 --port {self.port} --appendonly no --save"
+        return [self.program, *options.split(), ""]
 
     def flush(self) -> None:
-        """Forget everything, as between two tests."""
         with redis.Redis.from_url(self.url) as client:
             client.flushall()
 

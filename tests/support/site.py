@@ -7,23 +7,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import psycopg
 
 from tests.support.client import Client
 from tests.support.env import DATA_DIR, clean
-from tests.support.process import Process, free_port, listening
+from tests.support.process import LATER_SECONDS, Process, free_port, listening, within
 
 ROOT = Path(__file__).resolve().parents[2]
 MANAGE_SECONDS = 120.0
-MAIL_SECONDS = 30.0
-QUIET_SECONDS = 0.5
 MIGRATED = "migrated"
 
 
@@ -36,65 +32,58 @@ class Site:
             site.client().get("/accounts/login/")
     """
 
+    program = "authsite"
+    process: Process
+
     def __init__(self, *, data_dir: Path | None = None, migrate: bool = True, **env: str) -> None:
         self._owns_folder = data_dir is None
         self._migrate = migrate
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="authsite-site-"))
-        self.port = free_port()
+        self.port = int(env.get("PORT") or free_port())
+        self._log = self.data_dir / f"server-{self.port}.log"
         self.env = {"PORT": str(self.port), "ORIGIN": f"http://localhost:{self.port}"} | env
         self.origin = self.env["ORIGIN"]
-        self.process: Process | None = None
 
     def __enter__(self) -> Self:
-        try:
-            if self._migrate:
-                self.make_database()
-            return self.start()
-        except BaseException:
-            self._remove_folder()
-            raise
+        if self._migrate:
+            self.make_database()
+        return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         try:
-            if self.process and self.process.running:
+            if hasattr(self, "process") and self.process.running:
                 self.stop()
         finally:
-            self._remove_folder()
+            if self._owns_folder:
+                shutil.rmtree(self.data_dir)
 
     def start(self) -> Self:
         """Start the server, also anew after ``stop`` or ``kill``, and wait until it answers."""
-        self.process = Process(
-            [sys.executable, "-m", "authsite"], self._log, env=self._environment, cwd=ROOT
-        )
-        self.process.wait_until(self._answers, "The site")
+        self.launch().wait_until(self._answers, "The site")
         return self
+
+    def launch(self) -> Process:
+        """Start the server without waiting for it."""
+        command = [sys.executable, "-m", self.program]
+        self.process = Process(command, self._log, env=self._environment, cwd=ROOT)
+        return self.process
 
     def stop(self) -> int:
         """Stop the server as an operator would, and return its exit code."""
-        assert self.process, "never started"
         return self.process.stop()
 
     def kill(self) -> None:
         """Kill the server and its workers at once, as a power cut would."""
-        assert self.process, "never started"
         self.process.kill()
 
     def second(self, **env: str) -> "Site":
         """Another node of the same site: same data, database and origin, another port."""
-        port = str(free_port())
-        node = Site(data_dir=self.data_dir, migrate=False, **(self.env | {"PORT": port} | env))
-        node.port = int(port)
-        return node
+        given = self.env | {"PORT": str(free_port())} | env
+        return Site(data_dir=self.data_dir, migrate=False, **given)
 
     def client(self, **headers: str) -> Client:
         """A new browser's worth of cookies at this node; ``User_Agent="…"`` gives a header."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return Client(self.origin, connect=("127.0.0.1", self.port), headers=named)
+        return Client(self.origin, connect=("127.0.0.1", self.port), headers=headers)
 
     def manage(self, *args: str) -> str:
         """What ``manage.py`` prints; a command that fails is an error with its words."""
@@ -113,7 +102,6 @@ class Site:
         return done.stdout
 
     def log(self) -> str:
-        """What the server printed, over all its starts."""
         return self._log.read_text(errors="replace")
 
     def mails(self, *, to: str = "", subject: str = "") -> list[EmailMessage]:
@@ -127,19 +115,10 @@ class Site:
 
     def wait_for_mail(self, *, to: str = "", subject: str = "", count: int = 1) -> EmailMessage:
         """The newest such mail, as soon as there are ``count`` of them."""
-        deadline = time.monotonic() + MAIL_SECONDS
-        while len(found := self.mails(to=to, subject=subject)) < count:
-            if time.monotonic() > deadline:
-                seen = [(str(mail["To"]), str(mail["Subject"])) for mail in self.mails()]
-                raise AssertionError(f"no mail {to=} {subject=} {count=}; there are {seen}")
-            time.sleep(0.05)
-        return found[-1]
-
-    def no_mail(self, *, to: str = "", subject: str = "", count: int = 0) -> None:
-        """Assert that for a while there are no more than ``count`` such mails."""
-        time.sleep(QUIET_SECONDS)
-        found = [str(mail["Subject"]) for mail in self.mails(to=to, subject=subject)]
-        assert len(found) == count, found
+        if not within(LATER_SECONDS, lambda: len(self.mails(to=to, subject=subject)) >= count):
+            seen = [(str(mail["To"]), str(mail["Subject"])) for mail in self.mails()]
+            raise AssertionError(f"no mail {to=} {subject=} {count=}; there are {seen}")
+        return self.mails(to=to, subject=subject)[-1]
 
     def make_database(self) -> None:
         """A new one with all tables, copied where it can be."""
@@ -150,10 +129,6 @@ class Site:
             self.manage("migrate", "--verbosity", "0")
         else:
             shutil.copy(_migrated(), self.data_dir)
-
-    @property
-    def _log(self) -> Path:
-        return self.data_dir / f"server-{self.port}.log"
 
     @property
     def _environment(self) -> dict[str, str]:
@@ -172,10 +147,6 @@ class Site:
                 connection.execute(f"DROP DATABASE {name}")
                 connection.execute(f"CREATE DATABASE {name} TEMPLATE {MIGRATED}")
 
-    def _remove_folder(self) -> None:
-        if self._owns_folder:
-            shutil.rmtree(self.data_dir)
-
     def _answers(self) -> bool:
         if not listening(self.port):
             return False
@@ -184,6 +155,22 @@ class Site:
         except OSError:
             return False
         return True
+
+
+def production(folder: Path, origin: str, **env: str) -> Site:
+    """The site as behind a proxy on this machine that ends TLS, with its data in ``folder``."""
+    from accounts.kernel import secrets
+
+    settings = {
+        "ENVIRONMENT": "production",
+        "ORIGIN": origin,
+        "SECRET_KEY": secrets.token(48),
+        "ENCRYPTION_KEYS": secrets.encryption_key(),
+        "EMAIL_URL": (folder / "mail").as_uri(),
+        "MAIL_FROM": "accounts@example.org",
+        "TRUSTED_PROXIES": "127.0.0.1",
+    }
+    return Site(data_dir=folder, migrate=True, **(settings | env))
 
 
 @functools.cache
@@ -196,7 +183,6 @@ def _migrated() -> Path:
 
 
 def text_of(mail: EmailMessage) -> str:
-    """The plain text part of a mail."""
     part = mail.get_body(preferencelist=("plain",))
     assert part, "the mail has no plain text"
     return part.get_content()

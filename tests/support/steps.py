@@ -91,6 +91,13 @@ def signed_up(username: str) -> Browser:
     return client
 
 
+def join(site: Site, client: Client, username: str) -> None:
+    """Sign up and confirm at a running site."""
+    assert sign_up(client, username).status == 302
+    code = code_in(site.wait_for_mail(to=f"{username}@"))
+    assert client.post(CONFIRM, {"code": code}).location == "/"
+
+
 def confirm(client: Browser, username: str) -> Any:
     """Type the code of the mail into the browser that signed up."""
     return client.post(CONFIRM, {"code": code_in(mail_to(username))})

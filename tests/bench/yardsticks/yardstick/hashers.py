@@ -4,8 +4,6 @@ from django.contrib.auth.hashers import Argon2PasswordHasher
 
 
 class Argon2(Argon2PasswordHasher):
-    """Argon2id, 19 MiB, 2 passes, 1 lane."""
-
     time_cost = 2
     memory_cost = 19 * 1024
     parallelism = 1

@@ -8,20 +8,15 @@ from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
 
 class UserSerializer(ModelSerializer):
-    """A person."""
-
     class Meta:
         model = User
         fields = ("id", "username", "email", "first_name", "last_name", "is_staff", "date_joined")
 
 
 class MeView(RetrieveAPIView):
-    """Oneself."""
-
     serializer_class = UserSerializer
 
     def get_object(self):
-        """Who calls."""
         return self.request.user
 
 

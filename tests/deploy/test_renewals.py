@@ -1,0 +1,276 @@
+"""Certificates are renewed while people use the site: none of them notices.
+
+From an ACME server of our own, pebble, which challenges as Let's Encrypt does, by certbot and
+Caddy; and those of ``make https``.
+"""
+
+import http.client
+import json
+import os
+import signal
+import ssl
+import subprocess
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from authsite import local_ca
+from authsite.server import RETIRED_SECONDS
+from tests.support.https import NAME as LOCAL
+from tests.support.https import LocalHttps, TlsClient
+from tests.support.missing import find, missing
+from tests.support.process import Process, free_port, listening
+from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx, Proxy, certify
+from tests.support.site import production
+
+pytestmark = pytest.mark.proof
+
+RENEWALS = 3
+# Caddy renews by itself, once two thirds of a certificate's life are over.
+SHORT_SECONDS = 20
+CERTBOT_SECONDS = 120
+BROWSERS = 6
+RENEWAL_SECONDS = 60.0
+# While old and new workers both answer, so many answers of only one are chance for none.
+SETTLED = 40
+PATH = "/.well-known/security.txt"
+
+
+def browse(client: TlsClient, stop: threading.Event, *, keep: bool) -> Counter[str]:
+    """Ask until told to stop, by one connection for all or each by its own; count the answers.
+
+    Where the server has closed an idle connection, a browser asks once more by another (RFC 9112
+    section 9.3.1); whatever else goes wrong is a request lost.
+    """
+    found: Counter[str] = Counter()
+    connection: http.client.HTTPConnection | None = None
+    while not stop.is_set():
+        is_reused = connection is not None
+        try:
+            connection = connection or client.connection()
+            connection.request("GET", PATH, headers=client._headers)
+            answer = connection.getresponse()
+            answer.read()
+            found[str(answer.status)] += 1
+            is_over = not keep or answer.will_close
+        except (OSError, http.client.HTTPException) as error:
+            is_idle = is_reused and isinstance(error, ConnectionError)
+            found["asked again" if is_idle else repr(error)] += 1
+            is_over = True
+        if connection and is_over:
+            connection.close()
+            connection = None
+    if connection:
+        connection.close()
+    return found
+
+
+@contextmanager
+def browsers(client: TlsClient) -> Iterator[Counter[str]]:
+    """Run several at once; what became of their requests is there at the end."""
+    stop, found = threading.Event(), Counter[str]()
+    with ThreadPoolExecutor(BROWSERS) as pool:
+        those = [pool.submit(browse, client, stop, keep=bool(i % 2)) for i in range(BROWSERS)]
+        try:
+            yield found
+        finally:
+            stop.set()
+    for browser in those:
+        found.update(browser.result())
+
+
+def another(client: TlsClient, than: str) -> str:
+    """Wait for another certificate that the client trusts, and return its number."""
+    deadline = time.monotonic() + RENEWAL_SECONDS
+    seen: list[str] = []
+    while len(seen) < SETTLED:
+        assert time.monotonic() < deadline, "no other certificate"
+        try:
+            with client.socket() as connection:
+                number = str((connection.getpeercert() or {})["serialNumber"])
+        except ssl.SSLCertVerificationError:  # the one before the first
+            number = than
+        is_same = number != than and number in seen[:1]
+        seen = [*seen, number] if is_same else [number] * (number != than)
+        time.sleep(0.05)
+    return seen[0]
+
+
+class Pebble:
+    """It finds every name on the loopback, and the proxy's ports in place of 80 and 443.
+
+    Its certificates are good for ``seconds``.
+    """
+
+    def __init__(self, folder: Path, proxy: Proxy, *, seconds: int = 86_400) -> None:
+        self._folder = folder
+        self._proxy = proxy
+        self._seconds = seconds
+        self._ports = {name: free_port() for name in ("acme", "management", "names", "control")}
+        self._processes: list[Process] = []
+
+    def __enter__(self) -> Self:
+        names = find("pebble-challtestsrv") or missing("pebble-challtestsrv")
+        pebble = find("pebble") or missing("pebble")
+        off = ("http01", "https01", "tlsalpn01", "doh", "defaultIPv6")
+        where = {"dns01": self._at("names"), "management": self._at("control")}
+        options = dict.fromkeys(off, "") | where | {"defaultIPv4": "127.0.0.1"}
+        self._start("names", [names, *(f"-{name}={value}" for name, value in options.items())])
+        config = {
+            "listenAddress": self._at("acme"),
+            "managementListenAddress": self._at("management"),
+            "certificate": str(self.authority.with_name("fullchain.pem")),
+            "privateKey": str(self.authority.with_name("privkey.pem")),
+            "httpPort": self._proxy.http,
+            "tlsPort": self._proxy.https,
+            "certificateValidityPeriod": self._seconds,
+        }
+        (self._folder / "pebble.json").write_text(json.dumps({"pebble": config}))
+        self._start(
+            "acme",
+            [pebble, "-config", self._folder / "pebble.json", "-dnsserver", self._at("names")],
+        )
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for process in reversed(self._processes):
+            process.stop()
+
+    @property
+    def directory(self) -> str:
+        return f"https://localhost:{self._ports['acme']}/dir"
+
+    @property
+    def authority(self) -> Path:
+        return certify(self._folder / "own", "localhost")
+
+    def root(self) -> Path:
+        file = self._folder / "root.pem"
+        if not file.exists():
+            context = ssl.create_default_context(cafile=self.authority)
+            url = f"https://localhost:{self._ports['management']}/roots/0"
+            with urllib.request.urlopen(url, context=context, timeout=30) as answer:
+                file.write_bytes(answer.read())
+        return file
+
+    def certbot(self, *words: str | Path) -> None:
+        """certbot, with an account and certificates of its own in the folder."""
+        certbot = find("certbot") or missing("certbot")
+        folders = [f"--{kind}-dir={self._folder / kind}" for kind in ("config", "work", "logs")]
+        done = subprocess.run(
+            [certbot, *words, "--non-interactive", *folders, "--server", self.directory],
+            capture_output=True,
+            check=False,
+            env=os.environ | {"REQUESTS_CA_BUNDLE": str(self.authority)},
+            text=True,
+            timeout=CERTBOT_SECONDS,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def hook(self, reload: str) -> Path:
+        changes = {
+            "-o authsite -g authsite": "",
+            "/etc/authsite/tls": f"{self._proxy.folder}/tls",
+            "systemctl reload nginx": reload,
+        }
+        hook = self._folder / "hook"
+        hook.write_text(self._proxy.template("certbot-deploy-hook", changes))
+        hook.chmod(0o700)
+        return hook
+
+    def _at(self, name: str) -> str:
+        return f"127.0.0.1:{self._ports[name]}"
+
+    def _start(self, name: str, command: list[str | Path]) -> None:
+        # Waits between its steps would show nothing here.
+        env = os.environ | {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
+        process = Process(command, self._folder / f"{name}.log", env=env)
+        self._processes.append(process)
+        probe = "control" if name == "names" else name
+        process.wait_until(lambda: listening(self._ports[probe]), name)
+
+
+@pytest.fixture
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return [tmp_path_factory.mktemp(name) for name in ("site", "front", "acme")]
+
+
+def test_6_5_certificates_renew_behind_nginx(folders: list[Path]) -> None:
+    """Renew through the webroot and the hook of `deploy/`, each time at full load."""
+    with (
+        production(folders[0], ORIGIN) as site,
+        Nginx(folders[1], site) as front,
+        Pebble(folders[2], front) as pebble,
+    ):
+        hook = pebble.hook(f"kill -HUP {front.process.pid}")
+        pebble.certbot(
+            *("certonly", "--webroot", "--webroot-path", front.acme, "--domain", NAME),
+            *("--agree-tos", "--register-unsafely-without-email", "--deploy-hook", hook),
+        )
+        client = TlsClient(ORIGIN, front.https, pebble.root())
+        serials = [another(client, "")]
+        with browsers(client) as found:
+            for _ in range(RENEWALS):
+                pebble.certbot("renew", "--force-renewal", "--no-random-sleep-on-renew")
+                serials.append(another(client, serials[-1]))
+
+    check(serials, found)
+
+
+def check(serials: list[str], found: Counter[str]) -> None:
+    assert len(set(serials)) == 1 + RENEWALS
+    assert found["200"] > 100 * RENEWALS
+    assert set(found) <= {"200", "asked again"}, found
+    print(dict(found))  # noqa: T201 the proof's figures
+
+
+class CaddyByAcme(Caddy):
+    """Caddy as ``deploy/`` has it, but for where its certificates come from."""
+
+    pebble: Pebble
+
+    @property
+    def authority(self) -> Path:
+        return self.pebble.root()
+
+    @property
+    def issuer(self) -> str:
+        asked = f"acme_ca {self.pebble.directory}\n\tacme_ca_root {self.pebble.authority}"
+        return f"{asked}\n\trenew_interval 1s"
+
+
+def test_6_5_certificates_renew_behind_caddy(folders: list[Path]) -> None:
+    with production(folders[0], ORIGIN) as site:
+        front = CaddyByAcme(folders[1], site)
+        with Pebble(folders[2], front, seconds=SHORT_SECONDS) as front.pebble, front:
+            serials = [another(front.client(), "")]
+            with browsers(front.client()) as found:
+                while len(serials) <= RENEWALS:
+                    serials.append(another(front.client(), serials[-1]))
+
+    check(serials, found)
+
+
+def test_6_5_renewals_under_load_lose_no_request(tmp_path: Path) -> None:
+    with LocalHttps(tmp_path) as https:
+        serials = [another(https.client(), "")]
+        with browsers(https.client()) as found:
+            for _ in range(RENEWALS):
+                time.sleep(1)
+                (https.data_dir / "tls/site.pem").unlink()
+                local_ca.issued(https.data_dir / "tls", [LOCAL])
+                os.kill(https.process.pid, signal.SIGHUP)
+                serials.append(another(https.client(), serials[-1]))
+                # The old worker, which takes no connection once it is retired, ends in this time.
+                time.sleep(RETIRED_SECONDS + 2)
+
+    check(serials, found)
+    assert found.keys() == {"200"}

@@ -1,0 +1,22 @@
+"""Environments of Python beside the site's, for programs that tests run."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.site import ROOT
+
+SECONDS = 600
+
+
+def environment(lock: Path) -> Path:
+    """The folder of the programs that a lock file names; installed by the first to ask."""
+    folder = ROOT / ".cache" / f"python-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    ready = folder / "ready"
+    if not ready.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        install = ("-m", "pip", "--quiet", "install", "--require-hashes", "-r", lock)
+        subprocess.run([folder / "bin/python", *install], check=True, timeout=SECONDS)
+        ready.touch()
+    return folder / "bin"
