@@ -8,8 +8,8 @@ from pathlib import Path
 
 import brotli
 import pytest
-
 from tests.bench.usage import cpu_seconds, peak_mib, tree
+
 from tests.support.client import Response
 from tests.support.site import Site
 from tests.support.steps import LOGIN
