@@ -57,8 +57,7 @@ check: $(DEV_STAMP) ## check format, lint, types, imports, deployment, migration
 	@echo '== templates and translations'; $(PY) -m pytest --quiet tests/house
 
 proof: $(DEV_STAMP) ## the long ones: races, kill runs, and each defence taken out in turn
-	@$(PY) -m pytest -m proof
-	@$(PY) tests/sabotage/run.py
+	@$(PY) -m tests.proof
 
 bench: $(DEV_STAMP) ## measure the site beside its yardsticks, in minutes (WRITE=1: into docs/; FULL=1)
 	@$(PY) -m tests.bench $(if $(WRITE),--write) $(if $(FULL),--full)

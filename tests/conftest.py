@@ -1,5 +1,7 @@
 """The fixtures that every test may ask for; the browser's are in ``tests.support.browser``."""
 
+import os
+import shutil
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -87,10 +89,16 @@ def static_files_found_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
-    """A file, as in production: in memory, threads would meet locks that no file has."""
+    """A file, as in production: in memory, threads would meet locks that no file has.
+
+    With ``--reuse-db``, ``MIGRATED_DATABASE`` names one to begin with.
+    """
     from django.conf import settings
 
-    settings.DATABASES["default"]["TEST"]["NAME"] = str(env.DATA_DIR / "test.sqlite3")
+    file = env.DATA_DIR / "test.sqlite3"
+    settings.DATABASES["default"]["TEST"]["NAME"] = str(file)
+    if migrated := os.environ.get("MIGRATED_DATABASE"):
+        shutil.copy(migrated, file)
 
 
 @pytest.fixture(scope="session")
@@ -140,9 +148,15 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by what it needs, so that ``-m "not browser"`` is always right."""
+    """Mark each test by what it needs, so that ``-m "not browser"`` is always right.
+
+    Files with slow tests come first, so that parallel workers end at about the same time.
+    """
     needs = {"chromium": "browser", "postgres": "postgres", "redis_server": "redis"}
+    slow = set()
     for item in items:
         for fixture, mark in needs.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
+                slow.add(item.path)
+    items.sort(key=lambda item: item.path not in slow)

@@ -187,6 +187,7 @@ ANALYZE
 
 
 @pytest.mark.proof
+@pytest.mark.alone
 def test_a_key_is_found_among_a_million_by_its_id_on_postgresql(
     postgres: Any, tmp_path: Path
 ) -> None:

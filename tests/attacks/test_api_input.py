@@ -306,6 +306,19 @@ def test_no_answer_of_the_api_lacks_a_header(target: Target) -> None:
         assert "Set-Cookie" not in answer.headers
 
 
+@pytest.mark.proof
+def test_text_that_postgresql_can_not_store_is_no_fault(postgres: Any) -> None:
+    """What ``storable`` stands for, on the real server."""
+    with Site(LIMITS_SCALE="100000", DATABASE_URL=postgres.database()) as site:
+        member(site, "alice")
+        real = Target(site.client())
+        for to in CALLS:
+            for name in to.fields:
+                for value in ("a\0b", "\ud800", 2**64):
+                    answer = real.send(to, {**to.fields, name: value})
+                    check((name, value), answer, 400, *to.no_token)
+
+
 @pytest.fixture(scope="module")
 def server(site: Site) -> Target:
     """The API of a real site, for what the server does before a call is found."""

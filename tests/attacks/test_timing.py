@@ -137,6 +137,7 @@ def member(site: Site, name: str) -> None:
 
 
 @pytest.mark.proof
+@pytest.mark.alone
 @pytest.mark.parametrize("page", [LOGIN, RESET, BY_CODE])
 def test_medians_of_known_and_unknown_people_are_within_five_milliseconds(page: str) -> None:
     with Site(LIMITS_SCALE="100000") as site:

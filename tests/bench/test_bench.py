@@ -60,6 +60,7 @@ def test_rounds_become_a_row_and_rows_a_table_in_the_page_and_a_plot(
 
 
 @pytest.mark.proof
+@pytest.mark.alone
 def test_every_row_is_measured_against_a_yardstick_built_for_it() -> None:
     """The numbers of so few say nothing; that every answer was right is asserted on the way."""
     measured = list(rows(LITTLE))

@@ -270,5 +270,6 @@ def test_a_stranger_who_names_no_name_of_ours_gets_no_certificate(proxy: Proxy) 
 
 
 @pytest.mark.proof
+@pytest.mark.alone
 def test_6_4_sslyze_finds_each_proxy_compliant_with_mozillas_intermediate(proxy: Proxy) -> None:
     assert_intermediate(NAME, proxy.authority, proxy.https)

@@ -31,7 +31,7 @@ from tests.support.process import Process, free_port, listening
 from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx, Proxy, certify
 from tests.support.site import production
 
-pytestmark = pytest.mark.proof
+pytestmark = [pytest.mark.proof, pytest.mark.alone]
 
 RENEWALS = 3
 # Caddy renews by itself, once two thirds of a certificate's life are over.

@@ -1,70 +1,159 @@
-"""Prove that each defence is tested: take it out, and its test must fail.
+"""Prove that each defence is tested: take it out, and the test that it names must fail.
 
-Each ``*.patch`` beside this file removes one defence. It opens with one or more lines
+``defences.toml`` has a table for each defence:
 
-    # test: tests/signin/test_login.py::test_unknown_user_and_wrong_password_answer_alike
+    [code_not_spent]
+    test = "tests/attacks/test_login.py::test_a_code_works_once"
+    find = 'Code.objects.filter(pk=code.pk, used=False)'
+    put = 'Code.objects.filter(pk=code.pk)'
 
-and goes on as ``git diff`` wrote it. A patch passes when each named test, which passes in an
-untouched copy of the tree, fails in a copy with the patch applied: by a failed assertion,
-not because nothing could be collected or set up. Patches that no longer apply, name no test, or
-leave a test standing are reported as failed.
+``find`` is text that occurs exactly once in the whole site, wherever that is, so that a moved
+function or file breaks nothing. A defence of more than one place has ``edits``, a list of pairs
+of ``find`` and ``put``. A defence is proved if its test passes in an untouched copy of the
+checkout and fails, by a failed assertion, in a copy with the edits made.
 
     python tests/sabotage/run.py [NAME ...]
 
-runs all, or those whose file name contains a NAME, two at a time.
+runs all, or those whose name contains a NAME, two at a time.
 """
 
 import os
+import queue
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-TEST_LINE = "# test:"
-TEST_SECONDS = 600
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ("accounts", "authsite", "deploy", "static", "templates")
+TEST_SECONDS = 300
 AT_ONCE = 2
+# Of several parameters the first that occurs counts.
+OUTCOMES = ("failed", "broken by an error", "skipped", "passed")
+# Plugins that none of the named tests needs take a second of each start.
+PLUGINS = ("pytest_django.plugin",)
 
 
 @dataclass(frozen=True)
-class Patch:
-    """A defence taken out, and the tests that must notice."""
+class Defence:
+    """A defence to take out, and the test that must notice."""
 
-    path: Path
-    tests: tuple[str, ...]
+    name: str
+    test: str
+    edits: tuple[tuple[str, str], ...]
+
+
+class DoesNotApply(Exception):
+    """An edit's ``find`` isn't in the site exactly once, or the edited file isn't Python."""
 
 
 def main(names: list[str]) -> int:
-    """Run the patches, print a table, and return the exit code."""
-    patches = [
-        read(path)
-        for path in sorted(HERE.glob("*.patch"))
-        if not names or any(name in path.stem for name in names)
-    ]
+    """Run the defences, print a line for each, and return the exit code."""
+    chosen = [d for d in defences() if not names or any(name in d.name for name in names)]
     with tempfile.TemporaryDirectory(prefix="authsite-sabotage-") as folder:
-        base = Path(folder) / "untouched"
-        copy_tree(base)
-        tests = sorted({test for patch in patches for test in patch.tests})
+        trees = [Path(folder) / str(n) for n in range(AT_ONCE)]
+        for tree in trees:
+            copy_tree(tree)
+        database = migrated(trees[0], Path(folder) / "data")
+        untouched = outcomes(trees[0], {d.test for d in chosen}, database)
+        idle: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        for tree in trees:
+            idle.put(tree)
+
+        def verdict(defence: Defence) -> str:
+            if (before := untouched.get(defence.test)) != "passed":
+                return f"{before or 'was not run'} while the defence stands: {defence.test}"
+            tree = idle.get()
+            try:
+                return judge(defence, tree, database)
+            finally:
+                idle.put(tree)
+
+        failed = 0
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            untouched = dict(zip(tests, pool.map(lambda test: run(base, test), tests), strict=True))
-            verdicts = list(pool.map(lambda patch: judge(patch, base, untouched), patches))
-    for patch, verdict in zip(patches, verdicts, strict=True):
-        print(f"{'FAIL' if verdict else 'ok':4}  {patch.path.stem}", *verdict, sep="\n      ")
-    failed = sum(bool(verdict) for verdict in verdicts)
-    print(f"{len(patches) - failed} passed, {failed} failed")
-    return 1 if failed or not patches else 0
+            for defence, problem in zip(chosen, pool.map(verdict, chosen), strict=True):
+                failed += bool(problem)
+                print("FAIL" if problem else "ok  ", defence.name, problem, flush=True)
+    print(f"{len(chosen) - failed} passed, {failed} failed")
+    return 1 if failed or not chosen else 0
 
 
-def read(path: Path) -> Patch:
-    """A patch and the tests that its first lines name."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    named = [line.removeprefix(TEST_LINE) for line in lines if line.startswith(TEST_LINE)]
-    return Patch(path, tuple(test.strip() for test in named))
+def defences() -> list[Defence]:
+    """All defences, in the file's order."""
+    tables = tomllib.loads((Path(__file__).parent / "defences.toml").read_text(encoding="utf-8"))
+    return [
+        Defence(
+            name,
+            table["test"],
+            tuple((find, put) for find, put in table.get("edits", []))
+            or ((table["find"], table["put"]),),
+        )
+        for name, table in tables.items()
+    ]
+
+
+def judge(defence: Defence, tree: Path, database: Path) -> str:
+    """Return what is wrong with a defence; nothing if its test fails without it."""
+    try:
+        with without(defence, tree):
+            outcome = outcomes(tree, {defence.test}, database).get(defence.test, "was not run")
+    except DoesNotApply as problem:
+        return f"does not apply: {problem}"
+    return "" if outcome == "failed" else f"{outcome}: {defence.test}"
+
+
+@contextmanager
+def without(defence: Defence, tree: Path) -> Iterator[None]:
+    """Make the edits of a defence in a tree, and undo them afterwards."""
+    with tempfile.TemporaryDirectory() as kept:
+        changed = edited(defence, site_files(tree))
+        for number, (path, text) in enumerate(changed.items()):
+            shutil.copy2(tree / path, Path(kept) / str(number))
+            (tree / path).write_text(text, encoding="utf-8")
+        try:
+            yield
+        finally:
+            for number, path in enumerate(changed):
+                shutil.move(Path(kept) / str(number), tree / path)
+
+
+def edited(defence: Defence, files: Mapping[str, str]) -> dict[str, str]:
+    """Return the files that the defence's edits change, by path.
+
+    Raises:
+        DoesNotApply: a ``find`` isn't there exactly once, or what comes out doesn't compile.
+    """
+    changed: dict[str, str] = {}
+    for find, put in defence.edits:
+        there = [path for path, text in files.items() if find in text]
+        if len(there) != 1 or files[there[0]].count(find) != 1:
+            raise DoesNotApply(f"{there or 'nowhere'}: {find!r}")
+        path = there[0]
+        changed[path] = changed.get(path, files[path]).replace(find, put)
+        if path.endswith(".py"):
+            try:
+                compile(changed[path], path, "exec")
+            except SyntaxError as error:
+                raise DoesNotApply(f"{path}: {error}") from error
+    return changed
+
+
+def site_files(tree: Path) -> dict[str, str]:
+    """The text files of the site in a tree, by path."""
+    paths = [p for folder in SITE for p in sorted((tree / folder).rglob("*")) if p.is_file()]
+    binary = {".mo", ".gz", ".png", ".pyc"}
+    return {
+        str(path.relative_to(tree)): path.read_text(encoding="utf-8", errors="replace")
+        for path in paths
+        if path.suffix not in binary and path.stat().st_size < 1_000_000
+    }
 
 
 def copy_tree(target: Path) -> None:
@@ -83,63 +172,55 @@ def copy_tree(target: Path) -> None:
             shutil.copy2(source, copy)
 
 
-def judge(patch: Patch, base: Path, untouched: dict[str, str]) -> list[str]:
-    """What is wrong with a patch: nothing, if each of its tests fails because of it."""
-    if not patch.tests:
-        return [f"no line {TEST_LINE!r}"]
-    if broken := [test for test in patch.tests if untouched[test] != "passes"]:
-        return [f"{untouched[test]} without the patch: {test}" for test in broken]
-    tree = base.with_name(patch.path.stem)
-    shutil.copytree(base, tree)
-    try:
-        applied = subprocess.run(
-            ["git", "apply", str(patch.path)],
-            capture_output=True,
-            check=False,
-            cwd=tree,
-            env=environment() | {"GIT_CEILING_DIRECTORIES": str(tree.parent)},
-            text=True,
-        )
-        if applied.returncode:
-            return ["does not apply", *applied.stderr.splitlines()]
-        outcomes = {test: run(tree, test) for test in patch.tests}
-    finally:
-        shutil.rmtree(tree)
-    return [f"{outcome}: {test}" for test, outcome in outcomes.items() if outcome != "fails"]
+def migrated(tree: Path, data_dir: Path) -> Path:
+    """Return an empty database with all tables, which each test run then copies."""
+    data_dir.mkdir()
+    env = environment() | {"ENVIRONMENT": "development", "DATA_DIR": str(data_dir)}
+    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(command, check=True, cwd=tree, env=env)
+    return data_dir / "db.sqlite3"
 
 
-def run(tree: Path, test: str) -> str:
-    """What one test does in this tree: ``passes``, ``fails``, or a word for neither."""
+def outcomes(tree: Path, tests: set[str], database: Path) -> dict[str, str]:
+    """Run tests in a tree; return ``passed``, ``failed`` or another word for each that ran."""
     with tempfile.TemporaryDirectory(prefix="authsite-sabotage-") as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        options = ["-m", "", f"--junit-xml={report}", test]  # -m "": proof tests too
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", ""]
+        command += [word for plugin in PLUGINS for word in ("-p", plugin)]
+        command += ["--reuse-db", f"--junit-xml={report}", "-o", "junit_family=xunit1"]
         try:
-            done = subprocess.run(
-                command + options,
+            subprocess.run(
+                [*command, *sorted(tests)],
                 capture_output=True,
                 check=False,
                 cwd=tree,
-                env=environment(),
+                env=environment() | {"MIGRATED_DATABASE": str(database)},
                 stdin=subprocess.DEVNULL,
-                timeout=TEST_SECONDS,
+                timeout=TEST_SECONDS * (1 + len(tests) // 10),
             )
         except subprocess.TimeoutExpired:
-            return "hangs"
-        suite = ET.parse(report).find("testsuite") if report.exists() else None  # noqa: S314 - ours
-    counts = {} if suite is None else suite.attrib
-    if done.returncode == 1 and counts.get("failures", "0") != "0":
-        return "fails"
-    if done.returncode == 0 and counts.get("skipped") == "0":
-        return "passes"
-    return f"neither passes nor fails (pytest's exit code {done.returncode})"
+            return dict.fromkeys(tests, "hangs")
+        cases = ET.parse(report).iter("testcase") if report.exists() else ()  # noqa: S314 - ours
+        seen: dict[str, set[str]] = {}
+        for case in cases:
+            test = f"{case.get('file')}::{case.get('name')}"
+            # A test that is named without its parameters fails if it fails with any of them.
+            for name in {test, test.partition("[")[0]}:
+                seen.setdefault(name, set()).add(outcome(case))
+        return {test: min(found, key=OUTCOMES.index) for test, found in seen.items()}
+
+
+def outcome(case: ET.Element) -> str:
+    """What pytest's report says of a test: one of ``OUTCOMES``."""
+    tags = {"failure": "failed", "error": "broken by an error", "skipped": "skipped"}
+    return next((word for tag, word in tags.items() if case.find(tag) is not None), "passed")
 
 
 def environment() -> dict[str, str]:
     """This environment without what would point git or pytest elsewhere."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     kept.pop("PYTEST_ADDOPTS", None)
-    return kept | {"PYTHONDONTWRITEBYTECODE": "1"}
+    return kept | {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tests.support.second import turn_on, type_one_back
 from tests.support.sslyze import assert_intermediate
 from tests.support.steps import PASSWORD, SIGNUP, address_of, join
 
-pytestmark = pytest.mark.proof
+pytestmark = [pytest.mark.proof, pytest.mark.alone]
 
 # A sign-in stays in the browser that it began in.
 AGENT = (
