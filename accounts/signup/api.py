@@ -74,6 +74,8 @@ class ResendSerializer(serializers.Serializer[Any]):
     email = AddressField(max_length=addresses.MAX_LENGTH)
     username = TextField(
         required=False,
+        # The description counts every character, and no name begins or ends with a space.
+        trim_whitespace=False,
         max_length=names.MAX_LENGTH,
         help_text="The sign-up that is meant, since others may wait for the same address. Send it.",
     )
