@@ -39,17 +39,23 @@ class Notice:
 
 
 def tell(user: User, row: Activity, former: Address | None) -> None:
-    """Mail what happened to the primary address, and to the one that was it or was removed."""
+    """Mail what happened to the primary address, and to the one that was it or was removed.
+
+    A change is told to every address: a thief may read one mailbox, or hold one factor.
+    """
     if former:
         _outdate_links(user, former)
     if not _is_news(user, row):
         return
-    told = [(LINK, user.email), (FORMER, former.address if former else "")]
-    rows = [*user.addresses.all(), *([former] if former else [])]
+    rows = list(user.addresses.order_by("pk"))
+    is_change = row.event.group is events.Group.CHANGE
+    told = dict.fromkeys([user.email, *(a.address for a in rows if is_change)], LINK)
+    if former:
+        rows.append(former)
+        told[former.address] = FORMER
+    told.pop("", None)
     trusted = {known.address for known in established(user, rows, row.at)}
-    for n, (purpose, address) in enumerate(told):
-        if not address:
-            continue
+    for n, (address, purpose) in enumerate(told.items()):
         kind = f"{'undo' if address in trusted else 'lock'}{n}"
         is_locked = row.event is events.LOCKED_DOWN
         subject = f"{user.pk} {row.pk} {kind}"

@@ -14,15 +14,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.activity.services import Source
-from accounts.enrolment import door, qr
-from accounts.enrolment.door import factor_proof_required
+from accounts.enrolment import door, links, qr
 from accounts.enrolment.forms import RenameForm, SavedForm, SetupForm
 from accounts.enrolment.kept import CODES, SEED
 from accounts.kernel.places import place_of
-from accounts.kernel.proofs import Method
+from accounts.kernel.proofs import Method, Proof
 from accounts.sessions.current import login_of, renew_key, source_of
 from accounts.signin import flow
 from accounts.signin.policy import Missing
+from accounts.signin.recent import recent_authentication_required
 from accounts.signin.waiting import Waiting
 from accounts.twofactor import codes, recovery, trusted
 from accounts.twofactor import services as twofactor
@@ -127,7 +127,7 @@ class _Setup:
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@factor_proof_required
+@recent_authentication_required
 def authenticator(request: HttpRequest, factor_id: int) -> HttpResponse:
     """Rename or remove one; what removing does is said first."""
     user = login_of(request).user
@@ -190,7 +190,7 @@ def recovery_codes(request: HttpRequest) -> HttpResponseBase:
     return render(request, "accounts/enrolment/recovery_codes.html", context)
 
 
-@factor_proof_required
+@recent_authentication_required
 def _new_codes(request: HttpRequest) -> HttpResponse:
     user = login_of(request).user
     if not twofactor.has_any(user):
@@ -234,6 +234,19 @@ def cancel_recovery(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "accounts/enrolment/recovery_cancel.html", {"owner": user})
     recovery.cancel_by_link(user, Source(place_of(request)))
     return render(request, "accounts/enrolment/recovery_cancelled.html", {"owner": user})
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def enrolment_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Sign in by an operator's link, on to the page that adds the missing second factor."""
+    user = links.find_by_link(token)
+    if user and request.method != "POST":
+        return render(request, "accounts/enrolment/link.html", {"owner": user})
+    if user and links.spend(user, token):
+        return flow.begin(request, user, Proof.now(Method.OPERATOR))
+    return render(request, "accounts/enrolment/link_dead.html", status=404)
 
 
 def _source(request: HttpRequest) -> Source:

@@ -19,7 +19,7 @@ from structlog.typing import EventDict, Processor
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
 # Paths whose last part opens something: the line says which page, never the secret.
-_PAGES = "confirm-email|owner|lockdown|password/reset|email/confirm|2fa/recovery"
+_PAGES = "confirm-email|owner|lockdown|password/reset|email/confirm|2fa/recovery|2fa/enrol"
 SECRET_PATHS = re.compile(rf"(/accounts/(?:{_PAGES})/)[^/\s\"']+")
 # An API key, a token of the API or a part of one, in whatever spelling a client put it into an
 # address: no word is as long.

@@ -6,6 +6,7 @@ Only a superuser changes rights; other staff with the permission may deactivate 
 from dataclasses import replace
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group
@@ -15,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.events import Event
+from accounts.activity.services import record
 from accounts.kernel.signals import credentials_changed
 from accounts.sessions.current import login_of, source_of
 from accounts.users.models import User
@@ -23,9 +25,23 @@ RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 FACTS = ("id", "username", "email", "date_joined", "last_login")
 
 
+class UserForm(forms.ModelForm):
+    """A person's state and rights."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse to switch the last superuser off: the next start would print an owner link."""
+        data = super().clean() or {}
+        stays = data.get("is_active", True) and data.get("is_superuser", True)
+        superusers = User.objects.select_for_update().filter(is_superuser=True, is_active=True)
+        if not stays and [row.pk for row in superusers] == [self.instance.pk]:
+            raise forms.ValidationError(_("This is the last superuser. Make another one first."))
+        return data
+
+
 class UserAdmin(admin.ModelAdmin):
     """People sign up by themselves: none is added or deleted here."""
 
+    form = UserForm
     list_display = ("username", "email", "is_active", "is_staff", "date_joined", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser")
     search_fields = ("username_key", "addresses__key", "id")
@@ -41,8 +57,9 @@ class UserAdmin(admin.ModelAdmin):
         """Only what was changed, or a password changed meanwhile would come back; and tell."""
         changed = set(form.changed_data)
         obj.save(update_fields=changed & {"is_active", "is_staff", "is_superuser"})
+        of_staff = obj.is_privileged or bool(changed & set(RIGHTS))
         for event in _events(obj, changed):
-            _tell(request, obj, event)
+            _tell(request, obj, event, of_staff=of_staff)
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """The filters shown and no others: ``?password__startswith=`` reads a digest by letters."""
@@ -97,11 +114,17 @@ class GroupAdmin(auth_admin.GroupAdmin):
         return _is_superuser(request)
 
 
-def _tell(request: HttpRequest, user: User, event: Event) -> None:
-    """End the sign-ins of ``user`` but this one, record by whom, and mail them."""
+def _tell(request: HttpRequest, user: User, event: Event, *, of_staff: bool = True) -> None:
+    """End the sessions of ``user`` but this one, record by whom, and mail them.
+
+    ``of_staff``: the change gives or takes rights in the admin, so every superuser is mailed.
+    """
     source = replace(source_of(request), actor=request.user.get_username())
     keep = login_of(request).pk if user == request.user else None
     credentials_changed.send(User, user=user, event=event.name, source=source, keep=keep)
+    if of_staff:
+        for superuser in User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk):
+            record(superuser, events.STAFF_CHANGED, source, detail=user.username)
 
 
 def _events(user: User, changed: set[str]) -> list[Event]:
@@ -116,4 +139,4 @@ def _is_superuser(request: HttpRequest) -> bool:
 
 
 def _is_privileged(user: User) -> bool:
-    return user.is_staff or user.is_superuser
+    return user.is_privileged

@@ -41,6 +41,14 @@ class EnrolmentRequired(PublicError):
     message = _("Your account must have a second factor. Sign in on the site to add one.")
 
 
+class PasswordCompromised(PublicError):
+    """The password is right and on a list that attackers try first (ASVS 6.2.12)."""
+
+    code = "password_compromised"
+    status = 403
+    message = _("Your password is known to attackers. Sign in on the site and set a new one.")
+
+
 class SecondFactorRequired(PublicError):
     """The first step was right. ``more`` has the challenge, where there is one, and the methods."""
 

@@ -16,6 +16,7 @@ from accounts.activity.services import Source
 from accounts.kernel.errors import PublicError
 from accounts.kernel.places import Place
 from accounts.kernel.proofs import Method, Proof
+from accounts.passwords import services as passwords
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.signin import policy, second
@@ -29,6 +30,7 @@ from accounts.tokens.errors import (
     EmailNotVerified,
     EnrolmentRequired,
     InvalidToken,
+    PasswordCompromised,
     SecondFactorRequired,
 )
 from accounts.users.models import PendingSignup, User
@@ -56,11 +58,12 @@ class Tokens:
 def sign_in(login: str, password: str, wish: Wish, place: Place) -> Tokens:
     """Tokens for the person of that name or address.
 
-    ``InvalidCredentials``, ``AccountInactive``, ``Later``; :class:`EmailNotVerified`,
-    :class:`SecondFactorRequired` with a challenge, :class:`EnrolmentRequired`.
+    ``InvalidCredentials``, ``AccountInactive``, ``Later``; :class:`PasswordCompromised`,
+    :class:`EmailNotVerified`, :class:`SecondFactorRequired` with a challenge,
+    :class:`EnrolmentRequired`.
     """
     access.be_ready()
-    account = prove_password(login, password, place)
+    account = _prove(login, password, place)
     proofs = (Proof.now(Method.PASSWORD),)
     missing = policy.missing(account, proofs)
     if missing is Missing.SECOND_FACTOR and isinstance(account, User):
@@ -156,13 +159,23 @@ def prove_by_password(login: str, password: str, place: Place) -> User:
 
     As :func:`sign_in`; :class:`SecondFactorRequired` without a challenge.
     """
-    account = prove_password(login, password, place)
+    account = _prove(login, password, place)
     return _cleared(account, policy.missing(account, (Proof.now(Method.PASSWORD),)))
+
+
+def _prove(login: str, password: str, place: Place) -> User | PendingSignup:
+    """Return whose password it is; :class:`PasswordCompromised` if attackers know it."""
+    account = prove_password(login, password, place)
+    if isinstance(account, User) and passwords.is_compromised(password):
+        raise PasswordCompromised
+    return account
 
 
 REFUSALS: dict[Missing, type[PublicError]] = {
     Missing.ADDRESS: EmailNotVerified,
     Missing.SECOND_FACTOR: SecondFactorRequired,
+    Missing.PASSWORD: EnrolmentRequired,
+    Missing.MAILBOX: EnrolmentRequired,
     Missing.ENROLMENT: EnrolmentRequired,
     Missing.PASSKEY: EnrolmentRequired,
 }

@@ -21,7 +21,7 @@ from authsite.settings.mail import mailer
 from tests.conftest import Clock
 from tests.support.env import clean
 from tests.support.process import free_port
-from tests.support.second import RECOVERY_CODES, SETUP
+from tests.support.second import CHALLENGE, RECOVERY_CODES, SETUP
 from tests.support.signin import set_up
 from tests.support.site import ROOT
 from tests.support.steps import (
@@ -150,7 +150,7 @@ def test_reset_second_factor_removes_them_all_and_signs_out_and_tells() -> None:
     told = mail_to("carol")
     assert told.subject == "authsite: All second factors were removed"
     assert "By: whoever runs authsite" in str(told.body)
-    assert sign_in(browser, "carol").url == SETUP, "staff add another one first"
+    assert sign_in(browser, "carol").url == CHALLENGE, "her mailbox, and then she adds another"
 
 
 @pytest.mark.django_db

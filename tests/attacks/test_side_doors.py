@@ -34,7 +34,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # Every page whose POST may end in a session, and the one that a provider sends people back to.
 DOOR = (
     "login/ login/code/ login/passkey/ confirm-email/ confirm-email/<str:key>/ owner/<str:token>/ "
-    "2fa/challenge/ 2fa/totp/setup/ 2fa/passkeys/add/ <provider:provider>/login/callback/"
+    "2fa/challenge/ 2fa/totp/setup/ 2fa/passkeys/add/ 2fa/enrol/<str:token>/ "
+    "<provider:provider>/login/callback/"
 )
 # Every call that may end in a sign-in of a client.
 CLIENT_DOOR = "/api/v1/token/ /api/v1/token/challenge/ /api/v1/session/"

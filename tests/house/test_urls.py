@@ -24,6 +24,7 @@ OPEN = {
     "accounts/login/passkey/",
     ".well-known/passkey-endpoints",
     "accounts/2fa/recovery/<str:token>/",
+    "accounts/2fa/enrol/<str:token>/",
     # Without credentials they are nowhere: tests/social.
     "accounts/<provider:provider>/login/",
     "accounts/<provider:provider>/login/callback/",

@@ -1,0 +1,40 @@
+"""``enrolment_link``: let a member of staff without a second factor add one."""
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts.enrolment import links
+from accounts.management.users import named
+
+
+class Command(BaseCommand):
+    """Prints the link alone on a line, so that scripts can read it."""
+
+    help = (
+        "Print a one-time link by which a user who must have a second factor and has none signs in "
+        "and adds one. An older link ends. Give it to nobody else: it replaces the password."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """``user``, by username, email address or id; ``--json``."""
+        parser.add_argument("user")
+        parser.add_argument("--json", action="store_true", help="print a JSON object")
+
+    def handle(self, *_args: Any, user: str, **options: Any) -> None:
+        """Print the link.
+
+        Raises:
+            CommandError: there is no such user, or no factor is missing.
+        """
+        found = named(user)
+        try:
+            link = links.new_link(found)
+        except links.NotNeeded:
+            raise CommandError(
+                f"{found.username} needs no link: a second factor is there (reset_second_factor "
+                "removes it), is not required, or the account is switched off."
+            ) from None
+        answer = json.dumps({"user": found.username, "link": link})
+        self.stdout.write(answer if options["json"] else link)
