@@ -22,6 +22,7 @@ from accounts.kernel.errors import PublicError
 from accounts.kernel.places import place_of
 from accounts.sessions import fresh
 from accounts.sessions.current import source_of
+from accounts.signin import recent
 from accounts.users.models import User
 from accounts.users.services import Outdated
 
@@ -37,7 +38,7 @@ def email(request: HttpRequest) -> HttpResponseBase:
         return _show(request, user)
     if "confirm" in request.POST:
         return _confirm(request, user)
-    if not fresh.is_fresh(request):
+    if not recent.is_recent(request):
         return _ask_for_proof(request)
     act = next((act for name, act in ACTS.items() if name in request.POST), _add)
     try:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.apikeys import services
 from accounts.apikeys.forms import NewKeyForm
 from accounts.sessions.current import login_of, source_of
-from accounts.sessions.fresh import fresh_proof_required
+from accounts.signin.recent import recent_authentication_required
 
 
 @never_cache
@@ -29,7 +29,7 @@ def keys(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@fresh_proof_required
+@recent_authentication_required
 def new_key(request: HttpRequest) -> HttpResponseBase:
     """Make one, and show it once: it's in this one answer, and nowhere else."""
     form = NewKeyForm(request.POST if request.method == "POST" else None)

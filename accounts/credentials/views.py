@@ -18,10 +18,10 @@ from accounts.credentials.forms import NewPasswordForm, WhoForm
 from accounts.kernel.places import place_of
 from accounts.passwords.views import with_meter
 from accounts.sessions.current import forget, login_of, renew_key, source_of
-from accounts.sessions.fresh import fresh_proof_required
 from accounts.sessions.services import live
 from accounts.signin import flow, policy
 from accounts.signin.policy import Missing
+from accounts.signin.recent import recent_authentication_required
 from accounts.users.models import User
 from accounts.users.services import Outdated
 
@@ -30,7 +30,7 @@ from accounts.users.services import Outdated
 @with_meter
 @sensitive_post_parameters("password1")
 @require_http_methods(["GET", "HEAD", "POST"])
-@fresh_proof_required
+@recent_authentication_required
 def change(request: HttpRequest) -> HttpResponseBase:
     """Another password, for who has one."""
     if not cast(User, request.user).has_usable_password():
@@ -42,7 +42,7 @@ def change(request: HttpRequest) -> HttpResponseBase:
 @with_meter
 @sensitive_post_parameters("password1")
 @require_http_methods(["GET", "HEAD", "POST"])
-@fresh_proof_required
+@recent_authentication_required
 def set_first(request: HttpRequest) -> HttpResponseBase:
     """A first password, for who has none."""
     if cast(User, request.user).has_usable_password():

@@ -1,28 +1,22 @@
 """Adding a factor from inside, or between the two steps of a sign-in that must have one."""
 
 import json
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
 from accounts.enrolment.kept import CODES
 from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method, Proof
-from accounts.sessions import fresh
 from accounts.sessions import services as sessions
 from accounts.sessions.current import login_of, renew_key
 from accounts.signin import flow, waiting
 from accounts.signin.policy import Missing
+from accounts.signin.recent import reauthenticate_first
 from accounts.signin.waiting import Waiting
-from accounts.twofactor import services as twofactor
 from accounts.users.models import User
-
-type View = Callable[..., HttpResponseBase]
 
 
 def user_of(request: HttpRequest, found: Waiting | None) -> User:
@@ -38,32 +32,11 @@ def guard(request: HttpRequest, *missing: Missing) -> tuple[HttpResponse | None,
     at any moment.
     """
     if request.user.is_authenticated:
-        return ask_for_proof(request), None
+        return reauthenticate_first(request), None
     found = waiting.of(request)
     if found is None:
         return waiting.to_login(request, back=request.get_full_path()), None
     return (None if found.missing in missing else redirect("second_step")), found
-
-
-def ask_for_proof(request: HttpRequest) -> HttpResponse | None:
-    """To the page that asks for a fresh proof, if the sign-in lacks it.
-
-    Who has a factor shows one: else the password and a mailbox, or a copied cookie, would remove
-    what they can't show (ASVS 7.5.1).
-    """
-    if not twofactor.has_any(login_of(request).user):
-        return None if fresh.is_fresh(request) else fresh.ask(request)
-    return None if fresh.is_factor_fresh(request) else fresh.ask(request, factor=True)
-
-
-def factor_proof_required(view: View) -> View:
-    """A decorator for views that change factors, of people who are signed in."""
-
-    @wraps(view)
-    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return ask_for_proof(request) or view(request, *args, **kwargs)
-
-    return wrapped
 
 
 def after_adding(

@@ -13,7 +13,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.enrolment import door
-from accounts.enrolment.door import factor_proof_required
 from accounts.enrolment.forms import OptionalNameForm, RenameForm
 from accounts.kernel.errors import PublicError
 from accounts.kernel.links import absolute
@@ -21,6 +20,7 @@ from accounts.kernel.proofs import Method
 from accounts.sessions.current import login_of, renew_key, source_of
 from accounts.signin import flow
 from accounts.signin.policy import Missing
+from accounts.signin.recent import recent_authentication_required
 from accounts.twofactor import passkeys, trusted
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import LastWayIn, Required
@@ -72,7 +72,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@factor_proof_required
+@recent_authentication_required
 def passkey(request: HttpRequest, factor_id: int) -> HttpResponse:
     """Rename or remove one; what removing does, or why it can't be, is said first."""
     user = login_of(request).user

@@ -12,13 +12,19 @@ from accounts.activity.services import Source
 from accounts.kernel.places import place_of
 from accounts.lockdown import services
 from accounts.sessions import current
+from accounts.signin.recent import recent_authentication_required
 from accounts.users.models import User
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@recent_authentication_required
 def lockdown(request: HttpRequest) -> HttpResponse:
-    """From inside. No fresh proof is asked: who needs this may have none left to give."""
+    """Lock the account from inside, after recent authentication.
+
+    A stolen cookie alone must not lock the owner out. Who can't reauthenticate uses the link of a
+    security mail.
+    """
     login = current.login_of(request)
     if request.method == "POST":
         services.lock_down(login.user, current.source_of(request).by(*login.amr))

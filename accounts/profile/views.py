@@ -16,9 +16,9 @@ from accounts.kernel import clock
 from accounts.kernel.languages import speaking, spoken
 from accounts.profile import services
 from accounts.profile.forms import ProfileForm, RenameForm
-from accounts.sessions import fresh
 from accounts.sessions.current import login_of, source_of
 from accounts.sessions.services import live
+from accounts.signin import recent
 from accounts.twofactor import recovery
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.services import Held
@@ -80,7 +80,7 @@ def _rename(request: HttpRequest, user: User) -> HttpResponse:
     form = RenameForm(request.POST)
     if form.is_valid():
         name = form.cleaned_data["username"]
-        if not fresh.is_fresh(request):
+        if not recent.is_recent(request):
             return _ask_for_proof(name)
         try:
             services.rename(user, name, source_of(request).by(*login_of(request).amr))

@@ -40,8 +40,9 @@ class LoginSession(models.Model):
     address = models.CharField(max_length=45, blank=True)
     amr = models.JSONField(default=list)
     auth_time = models.DateTimeField()
-    # The last moment at which a second factor was shown.
+    # The last moment at which a second factor was shown, and at which a passkey was.
     factor_at = models.DateTimeField(null=True)
+    passkey_at = models.DateTimeField(null=True)
     begun_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(default=clock.now)
     # Whether it outlives the browser, and is not ended by resting.

@@ -12,7 +12,7 @@ from accounts.activity import events
 from accounts.activity.services import Source, record
 from accounts.kernel import clock
 from accounts.kernel.places import Place
-from accounts.kernel.proofs import FACTORS, Proof
+from accounts.kernel.proofs import FACTORS, Method, Proof
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.users.models import User
 from accounts.users.services import Outdated
@@ -68,6 +68,7 @@ def _new(
         amr=[proof.method for proof in proofs],
         auth_time=max(proof.at for proof in proofs),
         factor_at=max((proof.at for proof in proofs if proof.method in FACTORS), default=None),
+        passkey_at=max((p.at for p in proofs if p.method is Method.PASSKEY), default=None),
         begun_at=now,
         used_at=now,
         idle_at=min(idle_at, ends_at),
@@ -113,6 +114,8 @@ def prove(login: LoginSession, proof: Proof, place: Place) -> None:
     login.auth_time = proof.at
     if proof.method in FACTORS:
         login.factor_at = proof.at
+    if proof.method is Method.PASSKEY:
+        login.passkey_at = proof.at
     login.amr = list(dict.fromkeys([*login.amr, proof.method]))
     login.agent, login.address = place.agent, place.address
     login.browser, login.system = place.device.browser, place.device.system
@@ -122,6 +125,7 @@ def prove(login: LoginSession, proof: Proof, place: Place) -> None:
             *(
                 "auth_time",
                 "factor_at",
+                "passkey_at",
                 "amr",
                 "agent",
                 "address",

@@ -19,7 +19,7 @@ from django.views.decorators.csp import csp_override
 from accounts.kernel.links import safe_next
 from accounts.sessions import fresh
 from accounts.sessions.current import standing_of
-from accounts.signin import policy
+from accounts.signin import policy, recent
 from accounts.signin.views import logout
 from accounts.twofactor import services as twofactor
 from accounts.users.models import User
@@ -36,7 +36,7 @@ class Site(admin.AdminSite):
 
         @wraps(stock)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if self._may_act(request) and not fresh.is_fresh(request):
+            if self._may_act(request) and not recent.is_recent(request):
                 return fresh.ask(request)
             return stock(request, *args, **kwargs)
 

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.kernel.places import place_of
-from accounts.kernel.proofs import Proof
+from accounts.kernel.proofs import FACTORS, Proof
 from accounts.sessions.current import source_of
 from accounts.signin import mailed, policy, second, waiting
 from accounts.signin.forms import SecondForm
@@ -40,7 +40,7 @@ def challenge(request: HttpRequest) -> HttpResponse:
     found = waiting.of(request)
     if found is None:
         return waiting.to_login(request)
-    if found.missing is not Missing.SECOND_FACTOR:
+    if found.missing not in {Missing.SECOND_FACTOR, Missing.MAILBOX}:
         return waiting.go_on(request, found)
     return _Challenge(found, request).answer()
 
@@ -72,6 +72,8 @@ def context_of(
     return {
         "form": form,
         "owner": step.user,
+        # Staff without a factor only confirm their email here, to enrol one next.
+        "enrols": not twofactor.has_any(step.user),
         "method": method,
         "others": [m for m in methods if m != method],
         "is_mailed": is_mailed,
@@ -136,9 +138,10 @@ class _Challenge:
             return self._show(passkey_error=str(error))
 
     def _go_on(self, proof: Proof) -> HttpResponse:
-        """In, and not asked again here for a while if the person wants that."""
+        """Sign in; trust the browser if the person wants that and a real factor was shown."""
         response = waiting.go_on(self.request, self.found, proof)
-        if "trust" in self.request.POST and self.request.user.is_authenticated:
+        wants_trust = "trust" in self.request.POST and proof.method in FACTORS
+        if wants_trust and self.request.user.is_authenticated:
             trusted.trust(self.request, response, self.step.user)
         return response
 

@@ -3,8 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import cast
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
 from accounts.activity import events
 from accounts.activity.services import record
@@ -23,7 +25,11 @@ REMEMBER = "pending_remember"
 # In the session of a browser that waits for a code by mail.
 CODE = "mail_code"
 # Where a person shows what the policy found missing.
-DETOURS = {Missing.CREDENTIAL: "account_login", Missing.ADDRESS: "signup_confirm"}
+DETOURS = {
+    Missing.CREDENTIAL: "account_login",
+    Missing.PASSWORD: "account_login",
+    Missing.ADDRESS: "signup_confirm",
+}
 
 
 def begin(
@@ -41,6 +47,8 @@ def begin(
         return redirect("account_inactive")
     if isinstance(account, PendingSignup):
         remember_pending(request, account, remember=remember)
+    if missing is Missing.PASSWORD:
+        messages.warning(request, _("Sign in with your password first, then confirm by email."))
     if missing in DETOURS or isinstance(account, PendingSignup):
         return redirect(DETOURS[missing or Missing.ADDRESS])
     for key in (PENDING, REMEMBER):

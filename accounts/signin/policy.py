@@ -1,14 +1,26 @@
-"""The one judge of a sign-in: what is still missing, or whether it's refused."""
+"""The authentication policy: what a sign-in or an act still requires.
 
+A trusted browser, a mailed code or a provider's word is a convenience and no strong proof. Alone or
+together they never enrol a factor, change a credential or open staff pages where the account holds
+something stronger; such an act requires the strongest thing that the account holds, shown recently
+(:func:`is_recent`; ASVS 7.5.1). Credentials are passwords, factors, recovery codes, addresses,
+connected providers, API keys and trust in browsers. The strongest thing is any second factor, and
+for staff under ``STAFF_FACTOR=passkey`` a passkey. Where the account holds nothing stronger, what
+it has is enough, and its owner is told at every address.
+"""
+
+from datetime import datetime
 from enum import Enum
 
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from accounts.identities import services as identities
+from accounts.kernel import clock
 from accounts.kernel.errors import PublicError
 from accounts.kernel.issuers import Issuer
 from accounts.kernel.proofs import FACTORS, Assurance, Method, Proof
+from accounts.sessions import fresh
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import services as twofactor
 from accounts.users.models import PendingSignup, User
@@ -19,6 +31,9 @@ class Missing(Enum):
 
     CREDENTIAL = "credential"
     ADDRESS = "address"
+    # Of staff who have no factor yet: a mailbox alone, or a password alone, must not enrol one.
+    PASSWORD = "password"  # noqa: S105 the name of a requirement
+    MAILBOX = "mailbox"
     SECOND_FACTOR = "second_factor"
     ENROLMENT = "enrolment"
     PASSKEY = "passkey"
@@ -44,19 +59,21 @@ def missing(account: User | PendingSignup, proofs: tuple[Proof, ...]) -> Missing
     if not account.is_active:
         raise AccountInactive
     if not twofactor.has_any(account):
-        return Missing.ENROLMENT if twofactor.is_required(account) else None
+        return _before_enrolment(account, proofs) if twofactor.is_required(account) else None
     if not _is_second_shown(account, proofs):
         return Missing.SECOND_FACTOR
     return Missing.PASSKEY if _lacks_passkey(account, proofs) else None
 
 
 def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
-    """Whether a mailed code will do as the second step after ``proofs``.
+    """Return whether a mailed code is accepted as the second step after ``proofs``.
 
-    Not after a first step that came by mail: a mailbox alone would be enough. Never for staff.
+    Never after a first step that came by mail, since the mailbox alone would be enough. Staff show
+    their mailbox only to enrol a first factor.
     """
-    is_staff = user.is_staff or user.is_superuser
-    return not is_staff and proofs[0].method is Method.PASSWORD
+    if proofs[0].method is not Method.PASSWORD:
+        return False
+    return not user.is_privileged or not twofactor.has_any(user)
 
 
 def suffices(login: LoginSession) -> bool:
@@ -69,24 +86,38 @@ def suffices(login: LoginSession) -> bool:
     return login.acr is Assurance.TWO_STEPS or not twofactor.is_required(login.user)
 
 
-def wants_factor_again(login: LoginSession, *, is_risky: bool) -> bool:
-    """Whether only a second factor proves again who is signed in.
+def proved_at(login: LoginSession) -> datetime | None:
+    """Return when the session last showed the strongest proof that its account holds.
 
-    ``is_risky``: a copied cookie and a first step alone would be a way round it.
+    None if it never did: it was begun in a trusted browser or by a mailed code, or the account has
+    a stronger proof since.
     """
-    return twofactor.has_any(login.user) and (is_risky or not suffices(login))
+    if needs_passkey(login.user) and twofactor.has_passkey(login.user):
+        return login.passkey_at
+    return login.factor_at if twofactor.has_any(login.user) else login.auth_time
+
+
+def is_recent(login: LoginSession, *, is_opening: bool = False) -> bool:
+    """Return whether the session may do a sensitive act now.
+
+    ``is_opening``: it only opens the form of one, which then takes some time to fill in.
+    """
+    at = proved_at(login)
+    return at is not None and clock.now() <= at + (fresh.TO_OPEN if is_opening else fresh.LIFE)
 
 
 def provers(user: User) -> list[Issuer]:
-    """The providers that may prove again who ``user`` is.
+    """Return the providers by which ``user`` may reauthenticate: none if a factor is held.
 
-    Those that say when people have signed in there. The others would only show that a browser is
-    still signed in: they will do for accounts that have nothing better.
+    Preferred are those that say when people signed in there. The others only show that a browser
+    is still signed in, and serve accounts that have nothing better.
     """
+    if twofactor.has_any(user):
+        return []
     held = {identity.issuer for identity in identities.of(user)}
     known = [issuer for issuer in settings.AUTHSITE.issuers if issuer.issuer in held]
     telling = [issuer for issuer in known if issuer.tells_when]
-    has_better = telling or user.has_usable_password() or twofactor.has_any(user)
+    has_better = telling or user.has_usable_password()
     return telling if has_better else known
 
 
@@ -95,9 +126,11 @@ def _is_second_shown(user: User, proofs: tuple[Proof, ...]) -> bool:
     if proofs[0].method is Method.PASSKEY:
         return True
     later = {proof.method for proof in proofs[1:]}
-    if needs_passkey(user) and twofactor.has_passkey(user):
-        # What a forged page could ask for opens nothing, unless it's the way back of paper.
-        return bool(later & {Method.PASSKEY, Method.RECOVERY_CODE})
+    if needs_passkey(user):
+        # Phishable factors do not count here; printed recovery codes are the exception. Who has no
+        # passkey yet enrols one next, so the factor shown is a real one.
+        is_enrolling = not twofactor.has_passkey(user)
+        return bool(later & (FACTORS if is_enrolling else {Method.PASSKEY, Method.RECOVERY_CODE}))
     is_by_mail = Method.MAIL in later and takes_mail(user, proofs)
     return bool(later & FACTORS) or Method.TRUSTED_BROWSER in later or is_by_mail
 
@@ -109,3 +142,18 @@ def needs_passkey(user: User) -> bool:
 
 def _lacks_passkey(user: User, proofs: tuple[Proof, ...]) -> bool:
     return needs_passkey(user) and all(proof.method is not Method.PASSKEY for proof in proofs)
+
+
+def _before_enrolment(user: User, proofs: tuple[Proof, ...]) -> Missing:
+    """Return what staff without a factor show before they enrol one: password and mailbox.
+
+    An operator's link replaces both. So does the first sign-in of an account that an operator made
+    with ``createsuperuser``: nobody has been promoted in it since (``credential_version``).
+    """
+    methods = {proof.method for proof in proofs}
+    is_new = user.last_login is None and user.credential_version == 0
+    if not user.is_privileged or Method.OPERATOR in methods:
+        return Missing.ENROLMENT
+    if Method.PASSWORD not in methods:
+        return Missing.PASSWORD
+    return Missing.ENROLMENT if is_new or Method.MAIL in methods else Missing.MAILBOX

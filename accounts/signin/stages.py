@@ -22,6 +22,7 @@ from accounts.users.models import User
 GRANTED = "_admission"
 # Where a person goes on whom the first step has named.
 SECOND_STEPS = {
+    Missing.MAILBOX: "second_step",
     Missing.SECOND_FACTOR: "second_step",
     Missing.ENROLMENT: "totp_setup",
     Missing.PASSKEY: "passkey_add",

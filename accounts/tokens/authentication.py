@@ -2,14 +2,12 @@
 
 import base64
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, override
 
 from django.conf import settings
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
-from accounts.kernel import clock
 from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method
 from accounts.sessions import current
@@ -22,12 +20,14 @@ from accounts.users.models import User
 
 @dataclass(frozen=True)
 class Credentials:
-    """``request.auth``: what the call may do, in which sign-in it's made, if in one, and when the
-    person last proved who it is, if ever: a key proves nothing."""
+    """``request.auth``: the scope of a call, and the session of its token.
+
+    A call without a session is made by an API key, or by a password (``is_by_password``).
+    """
 
     scope: frozenset[str]
     login: LoginSession | None = None
-    proved_at: datetime | None = None
+    is_by_password: bool = False
 
     @property
     def is_pages(self) -> bool:
@@ -56,7 +56,7 @@ class Authentication(JWTAuthentication):
             raise InvalidCredentials
         user = services.prove_by_password(name, password, place_of(request))
         current.call_as(request._request, None, by=Method.PASSWORD)
-        return user, Credentials(scopes.DEFAULT, proved_at=clock.now())
+        return user, Credentials(scopes.DEFAULT, is_by_password=True)
 
     @override
     def authenticate_header(self, request: Request) -> str:
@@ -66,7 +66,7 @@ class Authentication(JWTAuthentication):
     def _by_token(self, request: Request, text: str) -> tuple[User, Credentials]:
         token, login = services.read(text)
         current.call_as(request._request, login)
-        return login.user, Credentials(token.scope, login, login.auth_time)
+        return login.user, Credentials(token.scope, login)
 
 
 def header_of(request: Any) -> tuple[str, str]:

@@ -5,8 +5,7 @@ from typing import Any
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from accounts.kernel import clock
-from accounts.sessions import fresh
+from accounts.signin import policy
 from accounts.tokens import scopes
 from accounts.tokens.authentication import Credentials
 from accounts.tokens.errors import InsufficientScope, InsufficientUserAuthentication
@@ -31,7 +30,7 @@ class IsFresh(InScope):
     def has_permission(self, request: Request, view: Any) -> bool:
         """As above; ``InsufficientUserAuthentication`` if that is too long ago."""
         if isinstance(request.auth, Credentials):
-            proved_at = request.auth.proved_at
-            if proved_at is None or clock.now() > proved_at + fresh.LIFE:
+            login = request.auth.login
+            if not (policy.is_recent(login) if login else request.auth.is_by_password):
                 raise InsufficientUserAuthentication
         return super().has_permission(request, view)

@@ -50,9 +50,9 @@ class NotOffered(PublicError):
 
 def is_offered(user: User) -> bool:
     """Whether ``user`` may ask for it."""
-    is_staff = user.is_staff or user.is_superuser
     # Who has no address can't be told.
-    return settings.AUTHSITE.factor_recovery_hours > 0 and bool(user.email) and not is_staff
+    can_be_told = bool(user.email) and not user.is_privileged
+    return settings.AUTHSITE.factor_recovery_hours > 0 and can_be_told
 
 
 def running(user: User) -> FactorRecovery | None:

@@ -89,15 +89,13 @@ def has_passkey(user: User) -> bool:
 def is_required(user: User) -> bool:
     """Whether ``user`` must have one (``SECOND_FACTOR``)."""
     config = settings.AUTHSITE
-    is_staff = user.is_staff or user.is_superuser
-    of_staff = is_staff and config.second_factor == "staff"
+    of_staff = user.is_privileged and config.second_factor == "staff"
     return config.second_factor == "all" or of_staff or needs_passkey(user)
 
 
 def needs_passkey(user: User) -> bool:
     """Whether only a passkey will do for ``user`` (``STAFF_FACTOR``)."""
-    is_staff = user.is_staff or user.is_superuser
-    return is_staff and settings.AUTHSITE.staff_factor == "passkey"
+    return user.is_privileged and settings.AUTHSITE.staff_factor == "passkey"
 
 
 def familiar_key(user: User) -> str:

@@ -72,6 +72,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         verbose_name_plural = _("users")
 
     @property
+    def is_privileged(self) -> bool:
+        """Whether the person may enter the admin: staff or superuser."""
+        return self.is_staff or self.is_superuser
+
+    @property
     def is_locked_down(self) -> bool:
         """Whether a new password must be set before anything else opens the account."""
         return self.password.startswith(LOCKED)

@@ -37,7 +37,7 @@ def test_passkeys_are_neither_added_nor_changed_in_a_browser_left_alone(clock: C
     page = f"{PASSKEYS}{Row.objects.get().pk}/"
     browser = signed_in(alice)
     answer = Passkey().create(asked(browser, ADD))
-    clock.advance(minutes=10)
+    clock.advance(minutes=11)
 
     assert browser.get(ADD).url.startswith(REAUTHENTICATE)
     assert show(browser, answer, ADD).url.startswith(REAUTHENTICATE)

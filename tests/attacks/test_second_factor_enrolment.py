@@ -55,7 +55,7 @@ def test_enrolment_is_not_skipped_by_a_mailed_code_or_a_new_password() -> None:
     staff()
     browser = Client()
     browser.post(BY_CODE, {"login": "carol"})
-    assert browser.post(BY_CODE, {"code": str(outbox()[-1].code)})["Location"] == SETUP
+    assert browser.post(BY_CODE, {"code": str(outbox()[-1].code)})["Location"] == LOGIN
     assert not is_signed_in(browser)
 
     browser.post(RESET, {"login": "carol"})
@@ -63,7 +63,7 @@ def test_enrolment_is_not_skipped_by_a_mailed_code_or_a_new_password() -> None:
 
     assert answer["Location"] == LOGIN
     assert not is_signed_in(browser)
-    assert sign_in(browser, "carol", NEW)["Location"] == SETUP
+    assert sign_in(browser, "carol", NEW)["Location"] == CHALLENGE, "her mailbox, then enrolment"
 
 
 def test_a_password_alone_adds_no_second_authenticator_at_the_door() -> None:

@@ -117,7 +117,11 @@ def removing_a_factor_while_its_code_is_used(nodes: Nodes, name: str) -> None:
 def eight_browsers_enrol_at_the_door(nodes: Nodes, name: str) -> None:
     """All know the password: one has the account, and its factor is the only one."""
     confirmed(nodes, name)
-    sql(nodes[0], "UPDATE accounts_user SET is_staff = ? WHERE username = ?", "1", name)
+    as_operators_make_them = (
+        "UPDATE accounts_user SET is_staff = ?, last_login = NULL, credential_version = 0"
+        " WHERE username = ?"
+    )
+    sql(nodes[0], as_operators_make_them, "1", name)
     new, tokens = half_way(nodes, name, page=SETUP)
     codes = [code_of(seed_on(browser.get(SETUP).text)) for browser in new]
 

@@ -13,9 +13,9 @@ from accounts.kernel import clock as site_clock
 from accounts.kernel.places import Place
 from accounts.kernel.proofs import Method, Proof
 from accounts.sessions import services
-from accounts.sessions.fresh import fresh_proof_required
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import SessionStore
+from accounts.signin.recent import recent_authentication_required
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.signin import signed_in
@@ -111,11 +111,11 @@ def test_a_sensitive_view_opens_for_five_minutes_after_a_proof_and_acts_for_ten(
         request = RequestFactory(headers={"user-agent": HOME.agent}).generic(method, "/act?a=1")
         request.session = SessionStore()
         request.session.login = login
-        answer = fresh_proof_required(lambda _request: "done")(request)
+        answer = recent_authentication_required(lambda _request: "done")(request)
         assert answer == "done" or answer.url == "/accounts/reauthenticate/?next=/act%3Fa%3D1"
         return answer != "done"
 
-    clock.advance(minutes=5, seconds=-1)
+    clock.advance(minutes=5)
     assert [asks("GET"), asks("POST")] == [False, False]
     clock.advance(seconds=1)
     assert [asks("GET"), asks("POST")] == [True, False], "a form that was opened in time"

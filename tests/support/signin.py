@@ -1,6 +1,7 @@
 """A browser that is signed in, in process, through the one function that admits."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.http import HttpResponse
@@ -9,28 +10,29 @@ from django.test import Client, RequestFactory
 from tests.support.second import enrolled
 
 if TYPE_CHECKING:
+    from accounts.kernel.proofs import Method
     from accounts.users.models import User
 
 
-def signed_in(user: "User", client: Client | None = None) -> Client:
-    """``client``, or a new one, signed in as ``user`` by whatever the site asks of them."""
+def signed_in(user: "User", client: Client | None = None, *, by: Sequence["Method"] = ()) -> Client:
+    """``client``, or a new one, with a session of ``user``, who has shown just what ``by`` says.
+
+    Without it, whatever the site asks of them. Who must have a factor is given one.
+    """
     from accounts.kernel.proofs import Method, Proof
     from accounts.sessions import known
     from accounts.sessions.store import SessionStore
-    from accounts.signin import policy
     from accounts.signin.admission import Admission, admit
-    from accounts.signin.policy import Missing
+    from accounts.twofactor import services as twofactor
 
     client = client or Client()
     request = RequestFactory().get("/")
     request.session = SessionStore()
-    proofs = [Proof.now(Method.PASSWORD)]
-    missing = policy.missing(user, tuple(proofs))
-    if missing is Missing.ENROLMENT:
+    if twofactor.is_required(user) and not twofactor.has_any(user):
         enrolled(user)
         user = type(user).objects.get(pk=user.pk)
-    if missing is not None:
-        proofs.append(Proof.now(Method.TOTP))
+    second = [Method.TOTP] if twofactor.has_any(user) else []
+    proofs = [Proof.now(method) for method in by or [Method.PASSWORD, *second]]
     admit(request, Admission(user, tuple(proofs)))
     response = HttpResponse()
     known.set_cookie(request, response)

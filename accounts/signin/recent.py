@@ -1,0 +1,43 @@
+"""Recent authentication: before a sensitive act the person reauthenticates (ASVS 7.5.1).
+
+The authentication policy says by what, and how long ago is recent.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from accounts.sessions import fresh
+from accounts.sessions.current import standing_of
+from accounts.signin import policy
+
+SAFE_METHODS = ("GET", "HEAD")
+
+type View = Callable[..., HttpResponseBase]
+
+
+def is_recent(request: HttpRequest, *, acts: bool = False) -> bool:
+    """Return whether the request's session may do a sensitive act.
+
+    A GET only opens the form of one, unless it ``acts``: providers send people back by a GET.
+    """
+    login = standing_of(request).login
+    is_opening = request.method in SAFE_METHODS and not acts
+    return login is not None and policy.is_recent(login, is_opening=is_opening)
+
+
+def reauthenticate_first(request: HttpRequest, *, acts: bool = False) -> HttpResponse | None:
+    """Return a redirect to the page that asks for it, or None if authentication is recent."""
+    return None if is_recent(request, acts=acts) else fresh.ask(request)
+
+
+def recent_authentication_required(view: View) -> View:
+    """Decorate a sensitive view of people who are signed in."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return reauthenticate_first(request) or view(request, *args, **kwargs)
+
+    return wrapped

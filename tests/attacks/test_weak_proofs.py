@@ -1,0 +1,262 @@
+"""Weak proofs open nothing: which proofs allow which acts, as a table, and ways round it.
+
+A trusted browser, a mailed code and a provider's word are conveniences. Where an account holds
+something stronger, they neither change a credential nor open staff pages.
+"""
+
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from accounts.activity.models import Activity
+from accounts.kernel.proofs import Method
+from accounts.twofactor.models import Authenticator
+from accounts.users.models import User
+from tests.conftest import Clock
+from tests.support.api import call, get_tokens
+from tests.support.second import CHALLENGE, SETUP, enrolled, unused_code
+from tests.support.signin import set_up, signed_in
+from tests.support.steps import (
+    CODE,
+    LOGIN,
+    PASSWORD,
+    address_of,
+    code_in,
+    is_signed_in,
+    mail_to,
+    make_user,
+    outbox,
+    path_of,
+    sign_in,
+)
+
+pytestmark = pytest.mark.django_db
+
+REAUTHENTICATE = "/accounts/reauthenticate/"
+NEW_PASSWORD = "slow comet over the harbour"
+# What each act posts; the id of the account's authenticator is filled in.
+ACTS: dict[str, tuple[str, dict[str, str]]] = {
+    "change the password": ("/accounts/password/change/", {"password1": NEW_PASSWORD}),
+    "add an email": ("/accounts/email/", {"email": "mallory@example.org"}),
+    "connect a provider": ("/accounts/oidc/acme/login/", {"act": "connect"}),
+    "make an API key": ("/accounts/keys/new/", {"name": "bot", "profile": "read", "expires": "30"}),
+    "add an authenticator": (SETUP, {"code": "000000"}),
+    "add a passkey": ("/accounts/2fa/passkeys/add/", {}),
+    "remove a factor": ("/accounts/2fa/totp/{id}/", {"remove": "1"}),
+    "make recovery codes": ("/accounts/2fa/recovery-codes/", {"new": "1"}),
+    "change the username": ("/accounts/profile/", {"username": "mallory"}),
+    "lock the account": ("/accounts/lockdown/", {}),
+}
+WEAK: list[tuple[Method, ...]] = [
+    (Method.PASSWORD, Method.TRUSTED_BROWSER),
+    (Method.MAIL, Method.TRUSTED_BROWSER),
+    (Method.PROVIDER, Method.TRUSTED_BROWSER),
+    (Method.PASSWORD, Method.MAIL),
+]
+STRONG: list[tuple[Method, ...]] = [
+    (Method.PASSWORD, Method.TOTP),
+    (Method.MAIL, Method.RECOVERY_CODE),
+    (Method.PASSKEY,),
+]
+
+
+def refused(answer: Any) -> bool:
+    """Whether the act leads to reauthentication instead."""
+    return answer.status_code == 302 and answer["Location"].startswith(REAUTHENTICATE)
+
+
+@pytest.fixture
+def alice(op: Any) -> User:
+    """Alice, who holds an authenticator; the site has a button for a provider."""
+    user = make_user("alice")
+    enrolled(user)
+    return user
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_no_weak_proof_allows_an_act_where_a_factor_is_held(alice: User, act: str) -> None:
+    path, data = ACTS[act]
+    path = path.format(id=Authenticator.objects.get().pk)
+
+    weak = {proofs: refused(signed_in(alice, by=proofs).post(path, data)) for proofs in WEAK}
+    assert weak == dict.fromkeys(WEAK, True)
+    assert User.objects.get().credential_version == alice.credential_version
+    for proofs in STRONG:
+        alice = User.objects.get()
+        assert not refused(signed_in(alice, by=proofs).post(path, data)), proofs
+        if not Authenticator.objects.exists() or User.objects.get().is_locked_down:
+            break
+
+
+@pytest.mark.parametrize("act", [act for act in ACTS if act not in {"remove a factor"}])
+def test_where_nothing_stronger_is_held_what_there_is_allows_it_while_recent(
+    op: Any, act: str, clock: Clock
+) -> None:
+    alice = make_user("alice")
+    path, data = ACTS[act]
+    recent, old = signed_in(alice, by=(Method.MAIL,)), signed_in(alice, by=(Method.PASSWORD,))
+
+    assert not refused(recent.post(path, data))
+    clock.advance(minutes=11)
+    if is_signed_in(old):
+        assert refused(old.post(path, data))
+
+
+def test_no_weak_proof_makes_an_api_key_by_a_token(alice: User) -> None:
+    challenge = get_tokens()["challenge"]
+    call("token/challenge/", {"challenge": challenge, "method": "email"})
+    mailed = call("token/challenge/", {"challenge": challenge, "code": code_in(mail_to("alice"))})
+    shown = call(
+        "token/challenge/",
+        {"challenge": get_tokens()["challenge"], "code": unused_code(alice)},
+    )
+
+    answer = call("keys/", {"name": "bot"}, token=mailed["access"])
+    assert (answer.status, answer.code) == (401, "insufficient_user_authentication")
+    assert call("keys/", {"name": "bot"}, token=shown["access"]).status == 201
+
+
+def half_way_by_mail(login: str, browser: Client) -> Any:
+    """Take the first step by a mailed code; return where that leads."""
+    browser.post(CODE, {"login": login})
+    return browser.post(CODE, {"code": code_in(mail_to(login))})
+
+
+def test_a_trusted_browser_and_the_mailbox_enrol_no_passkey_of_staff(settings: Any) -> None:
+    carol = make_user("carol", is_staff=True, is_superuser=True)
+    enrolled(carol)
+    browser = Client()
+    sign_in(browser, "carol")
+    browser.post(CHALLENGE, {"code": unused_code(carol), "trust": "on"})
+    browser.cookies.pop("sessionid")
+    set_up(settings, staff_factor="passkey")
+
+    answer = half_way_by_mail("carol", browser)
+
+    assert answer["Location"] == CHALLENGE
+    assert browser.get("/accounts/2fa/passkeys/add/")["Location"] == CHALLENGE
+    browser.post(CHALLENGE, {"code": unused_code(carol)})
+    assert browser.get("/accounts/2fa/passkeys/add/").status_code == 200
+
+
+@pytest.mark.parametrize("promoted", [True, False])
+def test_the_mailbox_or_the_password_alone_enrol_no_factor_of_staff(promoted: bool) -> None:
+    carol = make_user("carol", is_staff=True, is_superuser=True)
+    if promoted:
+        User.objects.filter(pk=carol.pk).update(credential_version=1)
+    else:
+        User.objects.filter(pk=carol.pk).update(last_login=carol.date_joined)
+    by_mail, by_password = Client(), Client()
+
+    assert half_way_by_mail("carol", by_mail)["Location"] == LOGIN
+    assert by_mail.get(SETUP)["Location"].startswith(LOGIN)
+    assert sign_in(by_password, "carol")["Location"] == CHALLENGE
+    assert by_password.get(SETUP)["Location"] == CHALLENGE
+    by_password.post(CHALLENGE, {"mail": "1"})
+    answer = by_password.post(CHALLENGE, {"code": code_in(mail_to("carol"))})
+
+    assert answer["Location"] == SETUP
+    assert by_password.get(SETUP).status_code == 200
+
+
+def test_the_first_sign_in_of_who_an_operator_made_leads_to_enrolment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+    call_command("createsuperuser", interactive=False, username="carol", email="", verbosity=0)
+
+    assert sign_in(Client(), "carol")["Location"] == SETUP
+
+
+def test_an_enrolment_link_works_once_for_staff_without_a_factor(capsys: Any) -> None:
+    carol = make_user("carol", is_staff=True, last_login=make_user("bob").date_joined)
+    call_command("enrolment_link", "carol")
+    link = path_of(capsys.readouterr().out.strip())
+    scanner, browser, thief = Client(), Client(), Client()
+
+    assert scanner.get(link).status_code == 200
+    assert browser.post(link)["Location"] == SETUP
+    assert thief.post(link).status_code == 404
+    assert browser.get(SETUP).status_code == 200
+    enrolled(carol)
+    for name in ("carol", "bob"):
+        with pytest.raises(CommandError):
+            call_command("enrolment_link", name)
+
+
+def test_a_mailed_second_step_makes_no_browser_trusted(alice: User) -> None:
+    browser = Client()
+    sign_in(browser, "alice")
+    browser.post(CHALLENGE, {"mail": "1"})
+    browser.post(CHALLENGE, {"code": code_in(mail_to("alice")), "trust": "on"})
+
+    assert is_signed_in(browser)
+    assert "trusted" not in browser.cookies
+
+
+def test_a_copied_staff_cookie_and_the_password_make_no_superuser(clock: Clock) -> None:
+    carol, alice = make_user("carol", is_staff=True, is_superuser=True), make_user("alice")
+    thief = signed_in(carol, by=(Method.PASSWORD, Method.TOTP))
+    form = f"/admin/accounts/user/{alice.pk}/change/"
+    rights = {"is_active": "on", "is_staff": "on", "is_superuser": "on"}
+    clock.advance(minutes=11)
+
+    assert refused(thief.post(form, rights))
+    thief.post(REAUTHENTICATE, {"password": PASSWORD})
+    assert refused(thief.post(form, rights))
+
+    assert not User.objects.get(pk=alice.pk).is_superuser
+
+
+def test_every_superuser_is_mailed_when_staff_get_rights() -> None:
+    carol, alice = make_user("carol", is_staff=True, is_superuser=True), make_user("alice")
+    make_user("bob", is_staff=True, is_superuser=True)
+    make_user("mallory", is_staff=True)
+    rights = {"is_active": "on", "is_staff": "on", "is_superuser": "on"}
+    browser = signed_in(carol, by=(Method.PASSWORD, Method.TOTP))
+
+    browser.post(f"/admin/accounts/user/{alice.pk}/change/", rights)
+
+    told = {mail.to for mail in outbox() if "rights of a member of staff" in mail.subject}
+    assert told == {address_of("carol"), address_of("bob")}
+    assert Activity.objects.filter(kind="staff_changed", detail="alice", actor="carol").count() == 2
+
+
+def test_the_last_superuser_is_not_switched_off() -> None:
+    carol = make_user("carol", is_staff=True, is_superuser=True)
+    browser = signed_in(carol, by=(Method.PASSWORD, Method.TOTP))
+    form = f"/admin/accounts/user/{carol.pk}/change/"
+
+    for rights in ({"is_staff": "on", "is_superuser": "on"}, {"is_active": "on"}):
+        assert "the last superuser" in browser.post(form, rights).text
+
+    assert User.objects.filter(pk=carol.pk, is_active=True, is_superuser=True).exists()
+
+
+@pytest.mark.parametrize("how", ["token", "basic"])
+def test_a_password_that_attackers_know_opens_no_call(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_user("alice", password="password1234")
+
+    if how == "token":
+        answer = call("token/", {"username": "alice", "password": "password1234"})
+    else:
+        answer = call("me/", basic="alice:password1234")
+
+    assert (answer.status, answer.code) == (403, "password_compromised")
+
+
+def test_a_change_is_told_at_every_email() -> None:
+    from accounts.users import services as users
+
+    alice = make_user("alice")
+    users.confirm_address(alice, "alice@second.example")
+    browser = signed_in(alice, by=(Method.MAIL,))
+
+    browser.post("/accounts/password/change/", {"password1": NEW_PASSWORD})
+
+    told = sorted(mail.to for mail in outbox() if "password was changed" in mail.subject)
+    assert told == ["alice@example.org", "alice@second.example"]
