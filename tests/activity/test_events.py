@@ -343,9 +343,7 @@ WAYS = {
         proof="pwd mail",
         prepare=lambda _: User.objects.update(password=make_password(None)),
     ),
-    "address_added": Way(
-        post(), prepare=add_an_address, told=(address_of("alice"), SECOND, THIRD)
-    ),
+    "address_added": Way(post(), prepare=add_an_address, told=(address_of("alice"), SECOND, THIRD)),
     "address_removed": Way(press("remove")),
     "primary_changed": Way(press("primary")),
     "renamed": Way(post(PROFILE, username="alicia"), proof="pwd mail", user="alicia"),
