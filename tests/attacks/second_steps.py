@@ -88,12 +88,21 @@ def inside(path: str, **fields: str) -> Callable[[Any], Any]:
     return lambda user: signed_in(user).post(path, fields)
 
 
+def another_primary_email(user: Any) -> None:
+    """Which outdates what was proved without the signal that other changes send."""
+    from accounts.users.services import confirm_address
+
+    confirm_address(user, "second@example.org")
+    signed_in(user).post("/accounts/email/", {"primary": user.addresses.latest("pk").pk})
+
+
 # What the owner, or the operator, may do to the credentials of an account meanwhile.
 CHANGES: dict[str, Callable[[Any], Any]] = {
     "another password": inside("/accounts/password/change/", password1=PASSWORD),
     "a reset by mail": reset_by_mail,
     "another authenticator": lambda user: turn_on(signed_in(user)),
     "new recovery codes": new_recovery_codes,
+    "another primary email": another_primary_email,
     "a lockdown": inside("/accounts/lockdown/"),
     "a reset by the operator": lambda user: call_command("reset_second_factor", user.username),
 }

@@ -234,6 +234,7 @@ def test_nobody_is_let_in_by_anothers_sign_in_and_no_pending_sign_up_is_anybody(
         "sign-in as subject": mint.token(sub=sid),
         "pending subject": mint.token(sub=str(pending)),
         "pending sign-in": mint.token(sid=str(pending)),
+        "pending both": mint.token(sub=str(pending), sid=str(pending)),
     }) == []  # fmt: skip
 
 
