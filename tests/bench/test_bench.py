@@ -2,6 +2,7 @@
 
 import math
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -18,7 +19,7 @@ LITTLE = Effort(1, 2, 3, 3, 2, 2, 1, people=40, families=200, few=20)
 
 def test_what_a_child_computes_counts_while_it_runs_and_when_it_has_ended(tmp_path: Path) -> None:
     burn = "import time\nwhile time.process_time() < .3: pass\n"
-    shell = f"{sys.executable} -c '{burn}'; touch done; exec sleep 60"
+    shell = f"{shlex.quote(sys.executable)} -c '{burn}'; touch done; exec sleep 60"
     process = Process(["sh", "-c", shell], tmp_path / "log", cwd=tmp_path)
     try:
         process.wait_until((tmp_path / "done").exists, "The child")
