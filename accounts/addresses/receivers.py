@@ -1,4 +1,4 @@
-"""A lockdown cancels what waits, and so does a reset."""
+"""A lockdown and a reset cancel what waits, and so does a new factor: without it none was shown."""
 
 from typing import Any
 
@@ -6,7 +6,16 @@ from accounts.activity import events
 from accounts.addresses.models import PendingAddress
 from accounts.users.models import User
 
-ENDINGS = {events.LOCKED_DOWN.name, events.PASSWORD_RESET.name, events.SWITCHED_OFF.name}
+ENDINGS = {
+    event.name
+    for event in (
+        events.LOCKED_DOWN,
+        events.PASSWORD_RESET,
+        events.SWITCHED_OFF,
+        events.FACTOR_ADDED,
+        events.PASSKEY_ADDED,
+    )
+}
 
 
 def cancel_pending(sender: Any, user: User, event: str, **_more: Any) -> None:

@@ -76,8 +76,12 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
     proofs = second_step.proofs_of(request, found)
     # The factor is shown here, before a password is taken. One that must yet be added isn't: the
     # new password signs nobody in, and the next sign-in asks for it.
-    if policy.missing(found.user, proofs) is Missing.SECOND_FACTOR:
+    missing = policy.missing(found.user, proofs)
+    if missing is Missing.SECOND_FACTOR:
         return second_step.answer(request, found)
+    if missing is Missing.PASSWORD:
+        # Else the mailbox alone would set the password that staff show beside it to enrol.
+        return render(request, "accounts/credentials/reset_staff.html", status=403)
     form = NewPasswordForm(found.user, request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:

@@ -31,8 +31,9 @@ class UserForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """Refuse to switch the last superuser off: the next start would print an owner link."""
         data = super().clean() or {}
-        stays = data.get("is_active", True) and data.get("is_superuser", True)
-        superusers = User.objects.select_for_update().filter(is_superuser=True, is_active=True)
+        needed = ("is_active", "is_staff", "is_superuser")
+        stays = all(data.get(name, True) for name in needed)
+        superusers = User.objects.select_for_update().filter(**dict.fromkeys(needed, True))
         if not stays and [row.pk for row in superusers] == [self.instance.pk]:
             raise forms.ValidationError(_("This is the last superuser. Make another one first."))
         return data

@@ -62,7 +62,9 @@ def of(request: HttpRequest) -> Waiting | None:
     if is_same and user.is_active:
         proofs = carried(login).proofs
         if clock.now() < max(proof.at for proof in proofs) + LIFE:
-            return Waiting(login, user, proofs, policy.missing(user, proofs))
+            missing = policy.missing(user, proofs)
+            # Promoted meanwhile: the sign-in begins anew, with the password.
+            return None if missing is Missing.PASSWORD else Waiting(login, user, proofs, missing)
     return None
 
 

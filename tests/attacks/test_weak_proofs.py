@@ -16,7 +16,7 @@ from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.api import call, get_tokens
-from tests.support.second import CHALLENGE, SETUP, enrolled, unused_code
+from tests.support.second import CHALLENGE, SETUP, enrolled, turn_on, unused_code
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import (
     CODE,
@@ -229,7 +229,9 @@ def test_the_last_superuser_is_not_switched_off() -> None:
     browser = signed_in(carol, by=(Method.PASSWORD, Method.TOTP))
     form = f"/admin/accounts/user/{carol.pk}/change/"
 
-    for rights in ({"is_staff": "on", "is_superuser": "on"}, {"is_active": "on"}):
+    on = dict.fromkeys(("is_active", "is_staff", "is_superuser"), "on")
+    for name in on:
+        rights = {other: on[other] for other in on if other != name}
         assert "the last superuser" in browser.post(form, rights).text
 
     assert User.objects.filter(pk=carol.pk, is_active=True, is_superuser=True).exists()
@@ -260,3 +262,14 @@ def test_a_change_is_told_at_every_email() -> None:
 
     told = sorted(mail.to for mail in outbox() if "password was changed" in mail.subject)
     assert told == ["alice@example.org", "alice@second.example"]
+
+
+def test_an_email_that_was_asked_for_before_the_first_factor_is_not_confirmed_after_it() -> None:
+    alice = make_user("alice")
+    browser = signed_in(alice, by=(Method.MAIL,))
+    browser.post("/accounts/email/", {"email": "mallory@example.org"})
+    assert alice.pending_addresses.exists()
+
+    turn_on(browser)
+
+    assert not alice.pending_addresses.exists()

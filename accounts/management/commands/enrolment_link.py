@@ -14,7 +14,8 @@ class Command(BaseCommand):
 
     help = (
         "Print a one-time link by which a user who must have a second factor and has none signs in "
-        "and adds one. An older link ends. Give it to nobody else: it replaces the password."
+        "and adds one. An older link ends. Give it to nobody else: it replaces password and "
+        "mailed code."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
