@@ -181,7 +181,10 @@ RIGHTS_CHANGED = Event(
     "rights_changed", Group.CHANGE, _("The account’s rights were changed."), mail=True
 )
 STAFF_CHANGED = Event(
-    "staff_changed", Group.CHANGE, _("The rights of a member of staff were changed."), mail=True
+    "staff_changed",
+    Group.CHANGE,
+    _("The rights or state of a member of staff were changed."),
+    mail=True,
 )
 SWITCHED_OFF = Event("switched_off", Group.CHANGE, _("The account was switched off."), mail=True)
 SWITCHED_ON = Event("switched_on", Group.CHANGE, _("The account was switched on."), mail=True)

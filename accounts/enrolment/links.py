@@ -7,7 +7,6 @@ every change of the account's credentials replace it.
 
 from datetime import timedelta
 
-from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.codes import services as codes
@@ -28,16 +27,14 @@ class NotNeeded(PublicError):
 
 
 def new_link(user: User) -> str:
-    """Return a link by which ``user`` signs in once and adds a second factor.
+    """Return a link by which ``user`` signs in once and adds a second factor; an older one ends.
 
     Raises:
         NotNeeded: the account doesn't have to add one.
     """
     if not _must_enrol(user):
         raise NotNeeded
-    with transaction.atomic():
-        codes.withdraw(LINK, _subject(user))
-        return absolute("enrolment_link", codes.issue_link(LINK, _subject(user)))
+    return absolute("enrolment_link", codes.issue_link(LINK, _subject(user)))
 
 
 def find_by_link(token: str) -> User | None:

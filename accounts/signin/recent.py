@@ -28,9 +28,9 @@ def is_recent(request: HttpRequest, *, acts: bool = False) -> bool:
     return login is not None and policy.is_recent(login, is_opening=is_opening)
 
 
-def reauthenticate_first(request: HttpRequest, *, acts: bool = False) -> HttpResponse | None:
+def reauthenticate_first(request: HttpRequest) -> HttpResponse | None:
     """Return a redirect to the page that asks for it, or None if authentication is recent."""
-    return None if is_recent(request, acts=acts) else fresh.ask(request)
+    return None if is_recent(request) else fresh.ask(request)
 
 
 def recent_authentication_required(view: View) -> View:

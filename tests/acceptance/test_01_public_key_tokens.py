@@ -141,7 +141,7 @@ def published() -> Iterator[Any]:
             self.wfile.write(site.body)
 
         def log_message(self, *_args: object) -> None:
-            """Say nothing."""
+            """Keep the server's access log out of the output of the tests."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         origin = f"http://127.0.0.1:{server.server_port}"

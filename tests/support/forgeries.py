@@ -49,7 +49,7 @@ def by_key(key: Any, algorithm: str) -> Sign:
 
 
 def unsigned(_signed: bytes) -> bytes:
-    """Sign nothing."""
+    """Return the empty signature that ``alg: none`` has (RFC 7519 section 6.1)."""
     return b""
 
 
