@@ -6,7 +6,7 @@ from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.identities.models import Identity
 from accounts.mail.models import OutgoingMail
-from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.throttle.models import Budget, FamiliarPlace
 from accounts.tokens.models import SigningKey, TokenChallenge
 from accounts.twofactor.models import (
@@ -30,6 +30,7 @@ __all__ = [
     "FactorRecovery",
     "FamiliarPlace",
     "Identity",
+    "KnownBrowser",
     "LoginSession",
     "OutgoingMail",
     "Passkey",

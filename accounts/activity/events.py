@@ -38,6 +38,12 @@ class Event:
 SIGNED_UP = Event("signed_up", Group.CHANGE, _("The account was made."))
 SIGNED_IN = Event("signed_in", Group.SIGN_IN, _("Signed in."))
 SIGNED_IN_NEW = Event("signed_in_new", Group.SIGN_IN, _("Signed in from a new browser."), mail=True)
+SIGNED_IN_NETWORK = Event(
+    "signed_in_network",
+    Group.SIGN_IN,
+    _("Signed in from a new network, in a known browser."),
+    mail=True,
+)
 CLIENT_SIGNED_IN = Event("client_signed_in", Group.SIGN_IN, _("A program signed in over the API."))
 CLIENT_SIGNED_IN_NEW = Event(
     "client_signed_in_new",

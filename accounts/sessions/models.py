@@ -100,3 +100,27 @@ class BrowserSession(AbstractBaseSession):
 
     class Meta(AbstractBaseSession.Meta):
         abstract = False
+
+
+class KnownBrowser(models.Model):
+    """A browser in which a person has signed in; ``digest`` is of its cookie and its device.
+
+    ``version`` is the ``credential_version`` of the last sign-in there. ``since`` is the moment of
+    the first, whatever has changed between them.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="known_browsers"
+    )
+    digest = models.CharField(max_length=64)
+    since = models.DateTimeField(default=clock.now)
+    version = models.PositiveIntegerField()
+    until = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("user", "digest"), name="a_browser_is_known_once"),
+        )
+
+    def __str__(self) -> str:
+        return self.digest

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.middleware.csrf import rotate_token
 
 from accounts.activity import events
+from accounts.activity.events import Event
 from accounts.activity.services import Source, record
 from accounts.kernel import clock
 from accounts.kernel.places import Place, place_of
@@ -66,8 +67,8 @@ def admit(request: HttpRequest, admission: Admission) -> None:
     current.enter(request, login)
     request.session.set_expiry(None if admission.remember else 0)
     request.session.save()
-    is_known = known.meet(request, user) or is_first
-    event = events.SIGNED_IN if is_known else events.SIGNED_IN_NEW
+    of_new = events.SIGNED_IN if is_first else events.SIGNED_IN_NEW
+    event = _event(request, user, events.SIGNED_IN, of_new=of_new)
     record(user, event, current.source_of(request).by(*login.amr))
 
 
@@ -82,6 +83,15 @@ def admit_client(admission: Admission, login: LoginSession, place: Place) -> Non
     is_known = known.meet_client(place, admission.user)
     event = events.CLIENT_SIGNED_IN if is_known else events.CLIENT_SIGNED_IN_NEW
     record(admission.user, event, Source(place, session=login.pk).by(*login.amr))
+
+
+def _event(request: HttpRequest, user: User, usual: Event, *, of_new: Event) -> Event:
+    """What has happened: ``usual``, unless the browser is new, or its network."""
+    is_known = known.meet(request, user)
+    is_elsewhere = known.meet_network(request, user)
+    if not is_known:
+        return of_new
+    return events.SIGNED_IN_NETWORK if is_elsewhere else usual
 
 
 def _decide(admission: Admission) -> None:
@@ -100,15 +110,16 @@ def _decide(admission: Admission) -> None:
 def readmit(request: HttpRequest, login: LoginSession, proof: Proof) -> None:
     """Note that who is signed in has proved it again; the session's key changes.
 
-    If another browser has, which isn't known, the owner hears of it as of a sign-in.
+    If another browser has, the owner hears of it as of a sign-in.
     """
     is_same = current.standing_of(request).login is not None
-    is_known = is_same or known.meet(request, login.user)
     sessions.prove(login, proof, place_of(request))
     current.renew_key(request)
     rotate_token(request)
     current.enter(request, login)
-    event = events.PROOF_GIVEN if is_known else events.BROWSER_PROVED
+    event = events.PROOF_GIVEN
+    if not is_same:
+        event = _event(request, login.user, event, of_new=events.BROWSER_PROVED)
     record(login.user, event, current.source_of(request).by(proof.method))
 
 

@@ -5,7 +5,8 @@ out only has to keep guessing.
 """
 
 import hashlib
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from accounts.kernel import clock
 from accounts.throttle.models import FamiliarPlace
@@ -29,6 +30,13 @@ def remember(account: object, subscriber: str, noted: FamiliarPlace | None) -> N
             unique_fields=["key"],
             update_fields=["until"],
         )
+
+
+def untils(account: object, subscribers: Iterable[str]) -> dict[str, datetime]:
+    """Until when each of those that are noted is."""
+    keys = {_key(account, subscriber): subscriber for subscriber in subscribers}
+    rows = FamiliarPlace.objects.filter(key__in=keys, until__gt=clock.now())
+    return {keys[row.key]: row.until for row in rows}
 
 
 def _key(account: object, subscriber: str) -> str:

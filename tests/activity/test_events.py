@@ -25,7 +25,7 @@ from accounts.codes.models import Code
 from accounts.identities.models import Identity
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import deliver_due
-from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.sessions.store import digest
 from accounts.throttle.limits import FACTOR_ACCOUNT
 from accounts.throttle.models import Budget
@@ -65,11 +65,11 @@ IPHONE = (
     "(KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1"
 )
 HERE, THERE = ("127.0.0.1", "Firefox on Linux"), ("192.0.2.7", "Safari on iPhone")
-NOWHERE = ("", "")
+CAFE, NOWHERE = ("198.51.100.7", HERE[1]), ("", "")
 
 
-def firefox(version: int = 142) -> Client:
-    return Client(headers={"user-agent": LINUX.format(version)})
+def firefox(version: int = 142, *, at: str = HERE[0]) -> Client:
+    return Client(headers={"user-agent": LINUX.format(version)}, REMOTE_ADDR=at)
 
 
 def iphone() -> Client:
@@ -321,6 +321,7 @@ WAYS = {
     ),
     "signed_in": Way(lambda s: signs_in(s.here), proof="pwd"),
     "signed_in_new": Way(lambda _: signs_in(iphone()), THERE, "pwd"),
+    "signed_in_network": Way(lambda s: signs_in(knowing(firefox(at=CAFE[0]), s)), CAFE, "pwd"),
     "signed_out": Way(post(LOGOUT)),
     "proof_given": Way(post(REAUTHENTICATE, password=PASSWORD), proof="pwd"),
     "session_ended": Way(end_the_other_session),
@@ -440,7 +441,7 @@ class Broken(Exception):
 def everything() -> str:
     """What the database holds of people, their sessions, their codes and their mails."""
     models = (User, Username, Address, PendingAddress, LoginSession, BrowserSession, OutgoingMail)
-    models += (Authenticator, RecoveryCodes, FactorRecovery, APIKey, Identity)
+    models += (Authenticator, RecoveryCodes, FactorRecovery, APIKey, Identity, KnownBrowser)
     rows = [row for model in models for row in model.objects.order_by("pk")]
     # A state that came back is spent, whatever comes of it.
     kept = Code.objects.exclude(purpose="provider.state").order_by("pk")

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 
 from tests.support.second import enrolled
@@ -39,6 +39,13 @@ def signed_in(user: "User", client: Client | None = None, *, by: Sequence["Metho
     client.cookies.update(response.cookies)
     client.cookies["sessionid"] = request.session.session_key or ""
     return client
+
+
+def request_of(client: Client) -> HttpRequest:
+    """What ``client`` asks, with its cookies, as a view gets it."""
+    factory = RequestFactory()
+    factory.defaults, factory.cookies = client.defaults, client.cookies
+    return factory.get("/")
 
 
 def set_up(settings: Any, **changes: Any) -> None:

@@ -9,6 +9,7 @@ from accounts.addresses import services as addresses
 from accounts.apikeys import services as apikeys
 from accounts.codes.models import Code
 from accounts.kernel import clock
+from accounts.sessions import known
 from accounts.sessions import services as sessions
 from accounts.signup import services as signup
 from accounts.throttle.models import Budget, FamiliarPlace
@@ -34,6 +35,7 @@ class Command(BaseCommand):
             "events": activity.prune(),
             "budgets": Budget.objects.filter(whole_at__lte=now.timestamp() * 1000).delete()[0],
             "places": FamiliarPlace.objects.filter(until__lte=now).delete()[0],
+            "known browsers": known.prune(),
             "names": users.prune_names(),
             "recoveries": recovery.prune(),
             "challenges": challenges.prune() + token_challenges.prune(),

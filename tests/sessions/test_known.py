@@ -1,0 +1,155 @@
+"""Known browsers below the surface: since when, until when, and what the version before noted."""
+
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.http import HttpResponse
+from django.test import Client
+from django.utils.translation import override
+
+from accounts.kernel import secrets
+from accounts.kernel.places import place_of
+from accounts.sessions import known
+from accounts.sessions.models import KnownBrowser
+from accounts.throttle import familiar
+from accounts.users import services as users
+from accounts.users.models import User
+from tests.conftest import Clock
+from tests.support.signin import request_of
+from tests.support.steps import make_user
+
+pytestmark = pytest.mark.django_db
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:{}.0) Gecko/20100101 Firefox/{}.0"
+
+
+@pytest.fixture
+def alice() -> User:
+    return make_user("alice")
+
+
+def browser(*, version: int = 142, cookie: str = "") -> Client:
+    client = Client(headers={"user-agent": FIREFOX.format(version, version)})
+    if cookie:
+        client.cookies["known"] = cookie
+    return client
+
+
+def meets(client: Client, user: User) -> bool:
+    """Whether the site knows the browser in which ``user`` signs in now."""
+    request, response = request_of(client), HttpResponse()
+    is_known = known.meet(request, user)
+    known.set_cookie(request, response)
+    client.cookies.update(response.cookies)
+    return is_known
+
+
+def since(client: Client, user: User) -> Any:
+    return known.since(request_of(client), user)
+
+
+def outdate(user: User) -> None:
+    users.outdate(user)
+    user.refresh_from_db()
+
+
+def noted_before(user: User, *, version: int, language: str = "en") -> Client:
+    """A browser that only the version before has met."""
+    client = browser(cookie=(token := secrets.token()))
+    with override(language):
+        device = place_of(request_of(client)).device
+        familiar.remember(user.pk, f"browser {token} {device} {version}", None)
+    return client
+
+
+def test_a_browser_is_known_since_the_first_sign_in_whatever_changes_after_it(
+    alice: User, clock: Clock
+) -> None:
+    here, begun = browser(), clock.now()
+    assert (meets(here, alice), since(here, alice)) == (False, begun)
+    clock.advance(days=8)
+    assert meets(here, alice)
+
+    outdate(alice)
+
+    assert since(here, alice) == begun, "before anybody signs in again"
+    assert [meets(here, alice) for _ in range(2)] == [False, True]
+    newer = browser(version=143, cookie=here.cookies["known"].value)
+    assert since(newer, alice) == begun
+    assert since(browser(), alice) is None
+    assert since(here, make_user("bob")) is None
+    safari = Client(headers={"user-agent": "Safari/605"})
+    safari.cookies["known"] = here.cookies["known"].value
+    assert since(safari, alice) is None, "another kind of browser with a copy of the cookie"
+
+
+def test_a_browser_is_forgotten_90_days_after_the_last_sign_in(alice: User, clock: Clock) -> None:
+    here, begun = browser(), clock.now()
+    meets(here, alice)
+    clock.advance(days=80)
+    meets(here, alice)
+
+    clock.advance(days=90, seconds=-1)
+    assert since(here, alice) == begun
+    clock.advance(seconds=1)
+
+    assert since(here, alice) is None
+    assert not meets(here, alice)
+    assert since(here, alice) == clock.now(), "over an expired row that nobody has pruned"
+    clock.advance(days=90)
+    call_command("prune", verbosity=0)
+    assert not KnownBrowser.objects.exists()
+
+
+def test_a_sign_in_writes_only_what_has_changed_or_is_a_month_old(
+    alice: User, clock: Clock, django_assert_num_queries: Any
+) -> None:
+    here = browser()
+    meets(here, alice)
+    clock.advance(days=30)
+    with django_assert_num_queries(1):
+        meets(here, alice)
+    clock.advance(seconds=1)
+    with django_assert_num_queries(2):
+        meets(here, alice)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_what_the_version_before_noted_is_found_and_taken_over(
+    alice: User, clock: Clock, language: str
+) -> None:
+    begun = clock.now()
+    here = noted_before(alice, version=0, language=language)
+    clock.advance(days=10)
+    assert since(here, alice) == begun
+    assert not KnownBrowser.objects.exists(), "asking writes nothing"
+
+    assert meets(here, alice)
+
+    assert KnownBrowser.objects.get().since == begun
+    clock.advance(days=89)
+    assert since(here, alice) == begun
+
+
+def test_a_browser_from_before_a_change_and_the_upgrade_is_new_but_keeps_its_age(
+    alice: User, clock: Clock
+) -> None:
+    begun = clock.now()
+    here = noted_before(alice, version=0)
+    outdate(alice)
+
+    assert since(here, alice) == begun
+    assert not meets(here, alice)
+    assert since(here, alice) == begun
+
+
+def test_browsers_stay_known_while_the_secret_key_is_changed(alice: User, settings: Any) -> None:
+    here = browser()
+    meets(here, alice)
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "new", [settings.SECRET_KEY]
+    assert meets(here, alice)
+
+    settings.SECRET_KEY_FALLBACKS = []
+
+    assert meets(here, alice)
