@@ -18,9 +18,10 @@ class AccountsConfig(AppConfig):
         from accounts.activity.receivers import write_down
         from accounts.addresses.receivers import cancel_pending
         from accounts.apikeys.receivers import end_keys
-        from accounts.kernel.signals import credentials_changed
+        from accounts.kernel.signals import credentials_changed, signed_out_elsewhere
         from accounts.passwords.checks import pwned_passwords_file
         from accounts.sessions.receivers import end_others
+        from accounts.twofactor.receivers import end_trust
         from accounts.users.receivers import count
 
         user_logged_in.disconnect(dispatch_uid="update_last_login")
@@ -29,6 +30,7 @@ class AccountsConfig(AppConfig):
         # each other.
         for receiver in (count, end_others, end_keys, cancel_pending, write_down):
             credentials_changed.connect(receiver)
+        signed_out_elsewhere.connect(end_trust)
 
 
 class AdminSiteConfig(AdminConfig):

@@ -7,3 +7,6 @@ from django.dispatch import Signal
 # who did it and from where; ``detail``, more on it, if there is more; ``keep``, the id of the one
 # login session that goes on, or None.
 credentials_changed = Signal()
+# The owner has signed out everywhere else; sent inside its transaction. Arguments: ``user``;
+# ``source``, where from.
+signed_out_elsewhere = Signal()

@@ -45,7 +45,8 @@ def meet(request: HttpRequest, user: User) -> bool:
             update_fields=["since", "version", "until"],
         )
     elif (noted.version, noted.digest) != (version, digest) or noted.until < now + familiar.RENEW:
-        KnownBrowser.objects.filter(pk=noted.pk).update(
+        # By its digest, too: :func:`renew` may have given it another meanwhile.
+        KnownBrowser.objects.filter(pk=noted.pk, digest=noted.digest).update(
             digest=digest, version=version, until=now + familiar.LIFE
         )
     return noted is not None and noted.version == version
@@ -77,13 +78,37 @@ def since(request: HttpRequest, user: User) -> datetime | None:
     return noted.since if noted else None
 
 
+def renew(request: HttpRequest, user: User) -> None:
+    """Give this browser another cookie, if it's known; a copy of the former is a stranger's.
+
+    What others have signed in with the former is left as it is: whoever has copied their cookie
+    would take their browser from them by it.
+    """
+    former, device = _token(request), place_of(request).device
+    noted = _find(former, device, user) if former else None
+    if noted is None:
+        return
+    token = secrets.token()
+    new = _digests(token, device)[0]
+    is_first = familiar.forget(user.pk, _names_before(former, device, user))
+    if noted.pk:
+        rows = KnownBrowser.objects.filter(pk=noted.pk, digest=noted.digest)
+        is_first = bool(rows.update(digest=new))
+    elif is_first:
+        noted.digest = new
+        noted.save()
+    # Of many copies one gets it.
+    if is_first:
+        setattr(request, ATTRIBUTE, token)
+
+
 def prune() -> int:
     """Forget those that weren't used for 90 days; how many."""
     return KnownBrowser.objects.filter(until__lte=clock.now()).delete()[0]
 
 
 def set_cookie(request: HttpRequest, response: HttpResponse) -> None:
-    """Leave the cookie, if this request has signed somebody in."""
+    """Leave the cookie, if this request has signed somebody in, or renewed it."""
     if token := getattr(request, ATTRIBUTE, ""):
         response.set_cookie(
             settings.KNOWN_COOKIE_NAME,

@@ -13,6 +13,7 @@ from accounts.activity.services import Source, record
 from accounts.kernel import clock
 from accounts.kernel.places import Place
 from accounts.kernel.proofs import FACTORS, Method, Proof
+from accounts.kernel.signals import signed_out_elsewhere
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.users.models import User
 from accounts.users.services import Outdated
@@ -171,9 +172,10 @@ def end(user: User, session_id: uuid.UUID, source: Source) -> bool:
 
 @transaction.atomic
 def end_others(user: User, keep: uuid.UUID, source: Source) -> int:
-    """End all sessions of ``user`` but one; how many."""
+    """End all sessions of ``user`` but one, and the trust in all browsers; how many sessions."""
     if ended := _end(live(user).exclude(pk=keep)):
         record(user, events.OTHERS_ENDED, source, detail=str(ended))
+    signed_out_elsewhere.send(User, user=user, source=source)
     return ended
 
 

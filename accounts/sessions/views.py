@@ -2,7 +2,9 @@
 
 import uuid
 
+from django.conf import settings
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -11,9 +13,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.kernel.paging import page_of
-from accounts.sessions import services
-from accounts.sessions.current import login_of, source_of
-from accounts.users.models import User
+from accounts.sessions import known, services
+from accounts.sessions.current import login_of, renew_key, source_of
+from accounts.sessions.models import LoginSession
 
 
 @never_cache
@@ -22,25 +24,37 @@ def sessions(request: HttpRequest) -> HttpResponse:
     """See them; end one, or all but this one."""
     here = login_of(request)
     if request.method == "POST":
-        return _end(request, here.user, here.pk)
+        return _end_others(request, here) if "others" in request.POST else _end(request, here)
     others = services.live(here.user).exclude(pk=here.pk)
-    context = {"here": here, "page": page_of(request, others)}
+    context = {
+        "here": here,
+        "page": page_of(request, others),
+        "allows_trust": settings.AUTHSITE.trusted_browser_days > 0,
+    }
     return render(request, "accounts/sessions/sessions.html", context)
 
 
-def _end(request: HttpRequest, user: User, here: uuid.UUID) -> HttpResponse:
-    if "others" in request.POST:
-        count = services.end_others(user, here, source_of(request))
-        sentence = ngettext("%(count)d sign-in was ended.", "%(count)d sign-ins were ended.", count)
-        messages.success(request, sentence % {"count": count})
-        return redirect("sessions")
+def _end_others(request: HttpRequest, here: LoginSession) -> HttpResponse:
+    with transaction.atomic():
+        count = services.end_others(here.user, here.pk, source_of(request))
+        known.renew(request, here.user)
+    # A copy of this browser's cookies ends as well. After the commit: two browsers that end each
+    # other at once would wait for each other's rows.
+    renew_key(request)
+    sentence = ngettext("%(count)d sign-in was ended.", "%(count)d sign-ins were ended.", count)
+    nothing = _("You were signed in nowhere else.")
+    messages.success(request, sentence % {"count": count} if count else nothing)
+    return redirect("sessions")
+
+
+def _end(request: HttpRequest, here: LoginSession) -> HttpResponse:
     try:
         session_id = uuid.UUID(request.POST.get("end", ""))
     except ValueError:
         raise Http404 from None
-    if session_id == here:
+    if session_id == here.pk:
         return redirect("account_logout")
-    if not services.end(user, session_id, source_of(request)):
+    if not services.end(here.user, session_id, source_of(request)):
         raise Http404
     messages.success(request, _("The sign-in was ended."))
     return redirect("sessions")

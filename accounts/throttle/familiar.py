@@ -39,5 +39,11 @@ def untils(account: object, subscribers: Iterable[str]) -> dict[str, datetime]:
     return {keys[row.key]: row.until for row in rows}
 
 
+def forget(account: object, subscribers: Iterable[str]) -> bool:
+    """Forget that ``account`` was signed in to from there; whether it was noted."""
+    keys = [_key(account, subscriber) for subscriber in subscribers]
+    return bool(FamiliarPlace.objects.filter(key__in=keys).delete()[0])
+
+
 def _key(account: object, subscriber: str) -> str:
     return hashlib.sha256(f"{account}\0{subscriber}".encode()).hexdigest()

@@ -1,5 +1,6 @@
-"""A known browser that turns up elsewhere."""
+"""Copies of a browser's cookies, whose worth ends; and a known browser that turns up elsewhere."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -7,18 +8,25 @@ from django.test import Client
 
 from accounts.kernel import secrets
 from accounts.kernel.places import place_of
+from accounts.sessions import known
+from accounts.sessions.models import KnownBrowser
 from accounts.throttle import familiar
 from accounts.users.models import User
-from tests.attacks.passkey_steps import REAUTHENTICATE
-from tests.attacks.trusted_steps import browser
+from tests.attacks.passkey_steps import REAUTHENTICATE, happened
+from tests.attacks.trusted_steps import TRUSTED, browser, is_asked, trusting
 from tests.conftest import Clock
-from tests.support.signin import request_of, set_up
+from tests.support.second import enrolled
+from tests.support.signin import request_of, set_up, signed_in
 from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, sign_in, signed_up
 
 pytestmark = pytest.mark.django_db
 
 SESSIONS = "/accounts/sessions/"
 NEW_BROWSER, NEW_NETWORK = "Signed in from a new browser", "Signed in from a new network"
+
+
+def since(client: Client, user: User) -> datetime | None:
+    return known.since(request_of(client), user)
 
 
 def copy_of(client: Client, *, at: str = "127.0.0.1") -> Client:
@@ -29,12 +37,95 @@ def copy_of(client: Client, *, at: str = "127.0.0.1") -> Client:
     return copy
 
 
+def sign_out_elsewhere(client: Client) -> str:
+    return client.post(SESSIONS, {"others": "1"}, follow=True).text
+
+
 def mails_of(client: Client, login: str = "alice") -> list[str]:
     """What the owner is told of a sign-in there."""
     before = len(outbox())
     client.cookies.pop("sessionid", None)
     sign_in(client, login)
     return [mail.subject.removeprefix("authsite: ") for mail in outbox()[before:]]
+
+
+def test_who_signs_out_elsewhere_makes_strangers_of_all_copies_and_keeps_the_browsers_age(
+    clock: Clock,
+) -> None:
+    alice = make_user("alice")
+    here, begun = signed_in(alice), clock.now()
+    phone, thief = signed_in(alice), copy_of(here)
+    clock.advance(days=8)
+    sign_in(here, "alice")
+    copy = copy_of(here)
+    assert is_signed_in(copy)
+    assert since(thief, alice) == begun
+
+    for _ in range(2):
+        sign_out_elsewhere(here)
+
+        assert is_signed_in(here)
+        assert since(here, alice) == begun
+        assert [is_signed_in(copy), since(copy, alice), since(thief, alice)] == [False, None, None]
+        copy = copy_of(here)
+    assert since(phone, alice) == begun, "another browser of hers"
+    assert mails_of(thief) == [NEW_BROWSER]
+    assert mails_of(here) == []
+
+
+def test_a_copy_of_a_browser_that_the_version_before_noted_ends_as_well(clock: Clock) -> None:
+    alice, begun = make_user("alice"), clock.now()
+    here = signed_in(alice)
+    token, device = here.cookies["known"].value, place_of(request_of(here)).device
+    KnownBrowser.objects.all().delete()
+    familiar.remember(alice.pk, f"browser {token} {device} 0", None)
+    copy = copy_of(here)
+
+    sign_out_elsewhere(here)
+
+    assert (since(here, alice), since(copy, alice)) == (begun, None)
+
+
+def test_who_signs_out_elsewhere_trusts_no_browser_any_more() -> None:
+    alice = make_user("alice")
+    enrolled(alice)
+    here, there = trusting(alice), trusting(alice)
+    there.cookies.pop("sessionid")
+    copy = copy_of(here)
+    assert not is_asked(there)
+    page = here.get(SESSIONS).text
+    assert "not even this one" in page
+
+    sign_out_elsewhere(here)
+
+    assert "Trusted until" not in here.get(TRUSTED).text
+    assert [is_asked(each) for each in (copy, there, here)] == [True] * 3
+    assert happened(alice, "trust_ended") == 2
+
+
+def test_nobody_takes_the_age_of_anothers_browser_by_a_copy_of_its_cookie() -> None:
+    bob = make_user("bob")
+    his = signed_in(bob)
+    begun = since(his, bob)
+    thief = copy_of(his)
+    make_user("mallory")
+    assert mails_of(thief, "mallory") == [NEW_BROWSER]
+
+    sign_out_elsewhere(thief)
+
+    assert since(his, bob) == begun
+    assert since(thief, bob) is None
+
+
+def test_a_session_alone_makes_no_browser_known() -> None:
+    alice = make_user("alice")
+    thief = copy_of(signed_in(alice))
+    thief.cookies.pop("known")
+
+    assert "You were signed in nowhere else." in sign_out_elsewhere(thief)
+
+    assert "known" not in thief.cookies
+    assert since(thief, alice) is None
 
 
 def test_a_copy_of_a_known_browser_is_told_of_once_where_the_account_was_never(

@@ -1,0 +1,12 @@
+"""Who signs out everywhere else trusts no browser any more."""
+
+from typing import Any
+
+from accounts.activity.services import Source
+from accounts.twofactor import trusted
+from accounts.users.models import User
+
+
+def end_trust(sender: Any, user: User, source: Source, **_more: Any) -> None:
+    """End it in all browsers, in the transaction that ends the sessions."""
+    trusted.end(user, source)
