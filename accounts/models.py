@@ -6,18 +6,18 @@ from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.identities.models import Identity
 from accounts.mail.models import OutgoingMail
+from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.throttle.models import Budget, FamiliarPlace
 from accounts.tokens.models import SigningKey, TokenChallenge
 from accounts.twofactor.models import (
     Authenticator,
-    FactorRecovery,
     Passkey,
     RecoveryCodes,
     SpentChallenge,
     TrustedBrowser,
 )
-from accounts.users.models import Address, PendingSignup, User, Username
+from accounts.users.models import Address, FormerCredential, PendingSignup, User, Username
 
 __all__ = [
     "APIKey",
@@ -27,8 +27,8 @@ __all__ = [
     "BrowserSession",
     "Budget",
     "Code",
-    "FactorRecovery",
     "FamiliarPlace",
+    "FormerCredential",
     "Identity",
     "KnownBrowser",
     "LoginSession",
@@ -36,6 +36,7 @@ __all__ = [
     "Passkey",
     "PendingAddress",
     "PendingSignup",
+    "Recovery",
     "RecoveryCodes",
     "SigningKey",
     "SpentChallenge",

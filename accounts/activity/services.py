@@ -50,7 +50,7 @@ def record(
     *,
     detail: str = "",
     former: Address | None = None,
-) -> None:
+) -> Activity:
     """Write down that ``event`` happened to ``user``; tell them by mail if it's of that kind.
 
     Call it in the transaction of the change: neither is there without the other. ``former`` is an
@@ -70,6 +70,7 @@ def record(
     transaction.on_commit(metrics.EVENTS.labels(event.name).inc)
     if event.mail and user is not None:
         notices.tell(user, row, former)
+    return row
 
 
 def of(user: User, group: str = "") -> QuerySet[Activity]:

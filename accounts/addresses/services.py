@@ -1,7 +1,7 @@
 """A person's addresses. Every change takes the row of the user first, so that no two cross.
 
-An address is a way back into the account: each change is told to whoever had the primary one, with
-a link that undoes it, and makes links and codes that were mailed before it worthless.
+An address is a way back into the account: each change is told to every address that the account
+held before and after it, and makes links and codes that were mailed before it worthless.
 """
 
 import uuid
@@ -30,7 +30,7 @@ from accounts.throttle.limits import (
     MAIL_SUBSCRIBER,
 )
 from accounts.throttle.services import spend, wait
-from accounts.users import addresses
+from accounts.users import addresses, former
 from accounts.users import services as users
 from accounts.users.models import Address, User
 
@@ -140,11 +140,11 @@ def make_primary(user: User, address_id: int, source: Source) -> Address:
         row = Address.objects.filter(user=owner, pk=address_id).first()
         if row is None or row.address == owner.email:
             raise NotPossible
-        former = Address.objects.filter(user=owner, address=owner.email).first()
+        before = Address.objects.filter(user=owner, address=owner.email).first()
         owner.email = row.address
         owner.save(update_fields=["email"])
         users.outdate(owner)
-        record(owner, events.PRIMARY_CHANGED, source, detail=row.address, former=former)
+        record(owner, events.PRIMARY_CHANGED, source, detail=row.address, former=before)
         return row
 
 
@@ -157,7 +157,8 @@ def remove(user: User, address_id: int, source: Source) -> Address:
             raise NotPossible
         Address.objects.filter(pk=row.pk).delete()
         users.outdate(owner)
-        record(owner, events.ADDRESS_REMOVED, source, detail=row.address, former=row)
+        told = record(owner, events.ADDRESS_REMOVED, source, detail=row.address, former=row)
+        former.keep_email(row, told.at)
         return row
 
 

@@ -6,6 +6,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import ValidationError
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
@@ -60,6 +61,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     date_joined = models.DateTimeField(_("joined"), default=clock.now, editable=False)
     # Counts the changes of credentials: what was proved before one is worth nothing after it.
     credential_version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    # Since when the password is this one; empty: since the account was made, or nobody knows.
+    password_at = models.DateTimeField(null=True, editable=False)
+    # The change for which the account was locked, until its owner has reviewed what that suspended.
+    disputed_at = models.DateTimeField(null=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -81,6 +86,14 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Whether a new password must be set before anything else opens the account."""
         return self.password.startswith(LOCKED)
 
+    @property
+    def is_disputed(self) -> bool:
+        """Whether older proofs must open the account: a lock has suspended what was younger.
+
+        A restored backup, or a former version, locks without that: a mail and a factor open it.
+        """
+        return self.is_locked_down and self.disputed_at is not None
+
     @cached_property
     def group_names(self) -> list[str]:
         """The groups that the person is in, by name."""
@@ -93,10 +106,16 @@ class User(AbstractBaseUser, PermissionsMixin):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """As Django's. A password set Django's way (``changepassword``) is told to everybody."""
         is_changed = getattr(self, "_password", None) is not None and not self._state.adding
-        if is_changed and not kwargs.get("update_fields"):
+        if is_changed:
             # The rest was read before the password was typed, and may have changed meanwhile.
-            kwargs["update_fields"] = ["password"]
+            fields = kwargs.get("update_fields") or ["password"]
+            kwargs["update_fields"] = [*fields, "password_at"]
         with transaction.atomic():
+            if is_changed:
+                from accounts.users import former  # noqa: PLC0415 it stands on this module
+
+                self.password_at = clock.now()
+                former.keep_password(User.objects.get(pk=self.pk), self.password_at)
             super().save(*args, **kwargs)
             if is_changed:
                 credentials_changed.send(
@@ -130,6 +149,34 @@ class Address(models.Model):
 
     def __str__(self) -> str:
         return self.address
+
+
+class FormerCredential(models.Model):
+    """A credential that was replaced, removed or suspended: see ``accounts.users.former``.
+
+    The account held it from ``since`` (empty: longer than anybody knows) to ``removed_at``.
+    ``data`` is the row as it was, or a password's hash; ``key`` is an address's.
+    """
+
+    class Kind(models.TextChoices):
+        """What it was."""
+
+        PASSWORD = "password"  # noqa: S105 the name of a kind
+        EMAIL = "email"
+        FACTOR = "factor"
+        RECOVERY_CODES = "recovery_codes"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="former_credentials")
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    key = models.CharField(max_length=3 * addresses.MAX_LENGTH, blank=True, db_index=True)
+    label = models.CharField(max_length=addresses.MAX_LENGTH, blank=True)
+    since = models.DateTimeField(null=True)
+    removed_at = models.DateTimeField(db_index=True)
+    is_suspended = models.BooleanField(default=False)
+    data = models.JSONField(encoder=DjangoJSONEncoder)
+
+    def __str__(self) -> str:
+        return self.label
 
 
 class PendingSignup(models.Model):

@@ -13,12 +13,11 @@ from django.utils.translation import gettext_lazy as _
 from accounts.kernel import clock, secrets
 from accounts.kernel.errors import PublicError
 from accounts.kernel.text import fold
-from accounts.users import addresses, names
+from accounts.users import addresses, former, names
+from accounts.users.disputes import AT_ONCE
 from accounts.users.models import Address, PendingSignup, User, Username
 
 FORMER_NAME_LIFE = timedelta(days=30)
-# Making a user and confirming its first address are one act.
-AT_ONCE = timedelta(minutes=1)
 
 
 class UsernameTaken(PublicError):
@@ -239,17 +238,11 @@ def create_administrator(username: str, email: str, password: str, *, language: 
     return user
 
 
-def give_back_address(user: User, address: str) -> None:
-    """Make ``address``, which was theirs, the primary one of ``user`` again.
-
-    :class:`AddressTaken` if it's another account's by now.
-    """
-    if not Address.objects.filter(user=user, key=addresses.key(address)).exists():
-        confirm_address(user, address)
-        # It is no new one.
-        user.addresses.filter(address=address).update(confirmed_at=user.date_joined)
-    user.email = address
-    user.save(update_fields=["email"])
+def replace_password(owner: User, hashed: str) -> None:
+    """Store another hash, in the caller's transaction; the former one is kept for disputes."""
+    now = clock.now()
+    former.keep_password(owner, now)
+    User.objects.filter(pk=owner.pk).update(password=hashed, password_at=now)
 
 
 def outdate(user: User) -> None:

@@ -1,0 +1,104 @@
+"""The rule about disputes: which proofs of ownership count, and what they allow together.
+
+A dispute is about opening a locked account, undoing what was done before the lock, or removing
+lost second factors (there the request stands for the disputed change). A proof counts if the
+account held it seven days before the disputed change, or was made with it. Age is measured at the
+change, so a thief gains nothing by waiting. What has no date counts as old.
+
+================================  ========================================================
+Older proofs shown                Outcome
+================================  ========================================================
+a second factor and one more,     at once
+or any three
+two, no second factor among them  at once if the account holds no second factor (suspended
+                                  ones count as held), else after the waiting period
+one                               after the waiting period, unless somebody who shows two
+                                  objects
+================================  ========================================================
+
+A removed email address counts only beside another older proof. A tie keeps things as they are; a
+second factor outweighs any number of other proofs. The waiting period is ``FACTOR_RECOVERY_HOURS``.
+"""
+
+from collections.abc import Set
+from datetime import datetime, timedelta
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from accounts.users.models import User
+
+# How long an account must have held a proof before the disputed change.
+ESTABLISHED = timedelta(days=7)
+# How long a change can be disputed, and what it replaced is kept for that.
+DISPUTABLE = timedelta(days=30)
+# Making an account and confirming its first email address are one act.
+AT_ONCE = timedelta(minutes=1)
+
+
+class Evidence(StrEnum):
+    """A proof of ownership that counts in a dispute."""
+
+    PASSWORD = "password"  # noqa: S105 the name of a kind of proof
+    EMAIL = "email"
+    REMOVED_EMAIL = "removed_email"
+    BROWSER = "browser"
+    FACTOR = "factor"
+
+
+class Outcome(Enum):
+    """What the evidence allows."""
+
+    AT_ONCE = "at_once"
+    AFTER_WAITING = "after_waiting"
+    REFUSED = "refused"
+
+
+def baseline(user: "User", disputed_at: datetime) -> datetime:
+    """Return the latest moment at which a proof must have been held to count.
+
+    An account younger than that counts what it was made with.
+    """
+    return max(user.date_joined + AT_ONCE, disputed_at - ESTABLISHED)
+
+
+def counts(user: "User", since: datetime | None, disputed_at: datetime) -> bool:
+    """Return whether a proof that ``user`` has held ``since`` then is an older one."""
+    return since is None or since <= baseline(user, disputed_at)
+
+
+def decide(shown: Set[Evidence], *, holds_factor: bool) -> Outcome:
+    """Return what somebody who shows these older proofs may do.
+
+    Args:
+        shown: the proofs that count.
+        holds_factor: whether the account holds a second factor, suspended or not.
+    """
+    number = _count(shown)
+    if number >= 3 or (number == 2 and (Evidence.FACTOR in shown or not holds_factor)):
+        return Outcome.AT_ONCE
+    return Outcome.AFTER_WAITING if number else Outcome.REFUSED
+
+
+def stops(objection: Set[Evidence], request: Set[Evidence]) -> bool:
+    """Return whether an objection with these proofs stops a request that waits with those.
+
+    A tie stops it, but one proof alone never does, unless it is a second factor against none.
+    """
+    with_factor = (Evidence.FACTOR in objection, Evidence.FACTOR in request)
+    if with_factor[0] != with_factor[1]:
+        return with_factor[0]
+    return _count(objection) >= max(2, _count(request))
+
+
+def covers(shown: Set[Evidence], request: Set[Evidence]) -> bool:
+    """Return whether these proofs are as much as the waiting request showed."""
+    has_factor = Evidence.FACTOR in shown or Evidence.FACTOR not in request
+    return has_factor and _count(shown) >= max(1, _count(request))
+
+
+def _count(shown: Set[Evidence]) -> int:
+    """A mailbox counts once; a removed one doesn't count alone."""
+    others = shown - {Evidence.REMOVED_EMAIL}
+    has_removed = Evidence.REMOVED_EMAIL in shown and Evidence.EMAIL not in shown
+    return len(others) + (has_removed and bool(others))

@@ -1,0 +1,147 @@
+"""Credentials that were replaced, removed or suspended: kept to settle disputes, never to sign in.
+
+What was replaced or removed is kept for 30 days. What a lock suspended is kept until its owner puts
+it back or deletes it.
+"""
+
+import uuid
+from datetime import datetime
+from typing import Any, cast
+
+from django.contrib.auth.hashers import is_password_usable
+from django.core import serializers
+from django.db import models, transaction
+from django.db.models import Q, QuerySet
+
+from accounts.kernel import clock
+from accounts.users import addresses
+from accounts.users.disputes import DISPUTABLE, baseline
+from accounts.users.models import Address, FormerCredential, User
+
+Kind = FormerCredential.Kind
+
+
+def keep_password(user: User, at: datetime) -> None:
+    """Keep the password hash of ``user``, which another one replaces at that moment."""
+    if is_password_usable(user.password):
+        FormerCredential.objects.create(
+            user=user,
+            kind=Kind.PASSWORD,
+            since=user.password_at,
+            removed_at=at,
+            data={"hash": user.password},
+        )
+
+
+def keep_email(row: Address, at: datetime) -> None:
+    """Keep an address that its owner, or somebody else, removes at that moment."""
+    keep(row, row.user_id, Kind.EMAIL, row.confirmed_at, at, key=row.key, label=row.address)
+
+
+def keep(
+    row: models.Model,
+    user_id: uuid.UUID,
+    kind: Kind,
+    since: datetime | None,
+    at: datetime,
+    *,
+    label: str,
+    key: str = "",
+    is_suspended: bool = False,
+) -> None:
+    """Keep a copy of ``row``, which the caller deletes."""
+    (data,) = serializers.serialize("python", [row])
+    FormerCredential.objects.create(
+        user_id=user_id,
+        kind=kind,
+        key=key,
+        label=label,
+        since=since,
+        removed_at=at,
+        is_suspended=is_suspended,
+        data=data,
+    )
+
+
+def suspended(user: User) -> QuerySet[FormerCredential]:
+    """Return what a lock suspended, oldest first."""
+    return FormerCredential.objects.filter(user=user, is_suspended=True).order_by("pk")
+
+
+def disputed_emails(user: User) -> QuerySet[FormerCredential]:
+    """Return the addresses that were suspended or removed since the disputed change."""
+    rows = FormerCredential.objects.filter(user=user, kind=Kind.EMAIL)
+    since = user.disputed_at or clock.now()
+    return rows.filter(Q(is_suspended=True) | Q(removed_at__gte=since)).order_by("pk")
+
+
+def removed_emails(user: User) -> list[FormerCredential]:
+    """Return the older addresses that were removed since the disputed change."""
+    if user.disputed_at is None:
+        return []
+    rows = FormerCredential.objects.filter(
+        _counting(user, user.disputed_at),
+        user=user,
+        kind=Kind.EMAIL,
+        is_suspended=False,
+        removed_at__gte=user.disputed_at,
+    )
+    return list(rows.order_by("pk"))
+
+
+def was_email(user: User, email: str, disputed_at: datetime) -> bool:
+    """Return whether ``email`` is an older address of ``user`` that was removed lately."""
+    rows = _removed(user, Kind.EMAIL, disputed_at)
+    return rows.filter(key=addresses.key(email)).exists()
+
+
+def password_hash(user: User, disputed_at: datetime) -> str | None:
+    """Return the hash that was the account's seven days before that moment, if it's kept."""
+    at = baseline(user, disputed_at)
+    if is_password_usable(user.password) and (user.password_at is None or user.password_at <= at):
+        return user.password
+    row = _removed(user, Kind.PASSWORD, disputed_at).last()
+    return row.data["hash"] if row else None
+
+
+def removed_factors(user: User, disputed_at: datetime) -> list[models.Model]:
+    """Return second factors that count though they were removed: see ``keep_factor``."""
+    rows = _removed(user, Kind.FACTOR, disputed_at)
+    return [cast(models.Model, _row_of(row)) for row in rows]
+
+
+def restore(former: FormerCredential) -> models.Model:
+    """Put the row back where it was, and forget the copy.
+
+    Raises:
+        IntegrityError: somebody has the address by now, or the account has such a factor.
+    """
+    row = _row_of(former)
+    with transaction.atomic():
+        row.save(force_insert=True)
+        former.delete()
+    return row
+
+
+def prune() -> int:
+    """Delete what can't be disputed any more; return how many."""
+    old = FormerCredential.objects.filter(
+        removed_at__lte=clock.now() - DISPUTABLE, is_suspended=False
+    )
+    return old.delete()[0]
+
+
+def _counting(user: User, disputed_at: datetime) -> Q:
+    return Q(since=None) | Q(since__lte=baseline(user, disputed_at))
+
+
+def _removed(user: User, kind: Kind, disputed_at: datetime) -> QuerySet[FormerCredential]:
+    """What the account held seven days before that moment, and doesn't any more."""
+    after = max(baseline(user, disputed_at), clock.now() - DISPUTABLE)
+    return FormerCredential.objects.filter(
+        _counting(user, disputed_at), user=user, kind=kind, is_suspended=False, removed_at__gt=after
+    ).order_by("pk")
+
+
+def _row_of(former: FormerCredential) -> Any:
+    return next(iter(serializers.deserialize("python", [former.data]))).object

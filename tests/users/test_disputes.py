@@ -1,0 +1,83 @@
+"""The rule about disputes, as its table: what counts, what it allows, whose objection wins."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from accounts.users.disputes import AT_ONCE, Evidence, Outcome, counts, covers, decide, stops
+from accounts.users.models import User
+
+PASSWORD, EMAIL, REMOVED, BROWSER, FACTOR = Evidence
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+OLD = User(date_joined=NOW - timedelta(days=365))
+NEW = User(date_joined=NOW - timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    "shown, without_factor, with_factor",
+    [
+        (set(), Outcome.REFUSED, Outcome.REFUSED),
+        ({REMOVED}, Outcome.REFUSED, Outcome.REFUSED),
+        ({PASSWORD}, Outcome.AFTER_WAITING, Outcome.AFTER_WAITING),
+        ({EMAIL, REMOVED}, Outcome.AFTER_WAITING, Outcome.AFTER_WAITING),
+        ({FACTOR}, Outcome.AFTER_WAITING, Outcome.AFTER_WAITING),
+        ({PASSWORD, EMAIL}, Outcome.AT_ONCE, Outcome.AFTER_WAITING),
+        ({BROWSER, REMOVED}, Outcome.AT_ONCE, Outcome.AFTER_WAITING),
+        ({FACTOR, BROWSER}, Outcome.AT_ONCE, Outcome.AT_ONCE),
+        ({FACTOR, REMOVED}, Outcome.AT_ONCE, Outcome.AT_ONCE),
+        ({PASSWORD, EMAIL, BROWSER}, Outcome.AT_ONCE, Outcome.AT_ONCE),
+        ({PASSWORD, REMOVED, BROWSER}, Outcome.AT_ONCE, Outcome.AT_ONCE),
+    ],
+)
+def test_what_older_proofs_allow(
+    shown: set[Evidence], without_factor: Outcome, with_factor: Outcome
+) -> None:
+    assert decide(shown, holds_factor=False) is without_factor
+    assert decide(shown, holds_factor=True) is with_factor
+
+
+@pytest.mark.parametrize(
+    "objection, request_, is_stopped",
+    [
+        (set(), {PASSWORD}, False),
+        ({EMAIL}, {PASSWORD}, False),
+        ({EMAIL, REMOVED}, {PASSWORD}, False),
+        ({EMAIL, BROWSER}, {PASSWORD}, True),
+        ({EMAIL, BROWSER}, {PASSWORD, EMAIL}, True),
+        ({EMAIL, BROWSER}, {PASSWORD, EMAIL, BROWSER}, False),
+        ({FACTOR}, {PASSWORD, EMAIL, BROWSER}, True),
+        ({PASSWORD, EMAIL, BROWSER}, {FACTOR}, False),
+        ({FACTOR}, {FACTOR}, False),
+        ({FACTOR, EMAIL}, {FACTOR}, True),
+    ],
+)
+def test_a_tie_stops_a_request_and_a_factor_outweighs_all_others(
+    objection: set[Evidence], request_: set[Evidence], is_stopped: bool
+) -> None:
+    assert stops(objection, request_) is is_stopped
+
+
+def test_a_request_is_finished_with_as_much_as_it_was_made_with() -> None:
+    assert covers({PASSWORD}, {EMAIL})
+    assert covers({FACTOR}, {EMAIL})
+    assert not covers(set(), {EMAIL})
+    assert not covers({PASSWORD}, {EMAIL, BROWSER})
+    assert not covers({PASSWORD, EMAIL}, {FACTOR})
+
+
+@pytest.mark.parametrize(
+    "user, since, is_older",
+    [
+        (OLD, None, True),
+        (OLD, NOW - timedelta(days=7), True),
+        (OLD, NOW - timedelta(days=7) + timedelta(seconds=1), False),
+        (OLD, NOW + timedelta(days=30), False),
+        (NEW, NEW.date_joined, True),
+        (NEW, NEW.date_joined + AT_ONCE, True),
+        (NEW, NEW.date_joined + AT_ONCE + timedelta(seconds=1), False),
+    ],
+)
+def test_a_proof_counts_that_was_held_a_week_before_or_from_the_beginning(
+    user: User, since: datetime | None, is_older: bool
+) -> None:
+    assert counts(user, since, NOW) is is_older

@@ -1,0 +1,55 @@
+"""Former credentials: kept for disputes, readable after a rotation, forgotten in time."""
+
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from accounts.activity.services import Source
+from accounts.kernel.secrets import encryption_key
+from accounts.recovery import suspension
+from accounts.twofactor.models import Authenticator, RecoveryCodes
+from accounts.users import former
+from accounts.users import services as users
+from accounts.users.models import FormerCredential
+from tests.conftest import Clock
+from tests.support.second import enrolled, turn_on
+from tests.support.signin import set_up, signed_in
+from tests.support.steps import make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def test_suspended_factors_are_sealed_anew_and_work_again(clock: Clock, settings: Any) -> None:
+    alice = make_user("alice")
+    clock.advance(minutes=2)
+    turn_on(signed_in(alice))
+    seed = Authenticator.objects.get().seed
+    alice.refresh_from_db()
+    suspension.suspend(alice, clock.now(), Source())
+    new, (old, *_) = encryption_key(), settings.AUTHSITE.encryption_keys
+    set_up(settings, encryption_keys=(new, old))
+    call_command("reencrypt", verbosity=0)
+    set_up(settings, encryption_keys=(new,))
+
+    for row in former.suspended(alice):
+        alice.refresh_from_db()
+        suspension.put_back(alice, row.pk, Source())
+
+    assert Authenticator.objects.get().seed == seed
+    assert RecoveryCodes.objects.get().left == 10
+
+
+def test_what_was_replaced_is_forgotten_after_thirty_days_and_suspended_rows_are_not(
+    clock: Clock,
+) -> None:
+    alice = make_user("alice")
+    clock.advance(minutes=2)
+    enrolled(alice)
+    suspension.suspend(alice, clock.now(), Source())
+    users.replace_password(alice, "!")
+    assert FormerCredential.objects.count() == 2
+
+    clock.advance(days=30)
+    assert former.prune() == 1
+    assert FormerCredential.objects.get().is_suspended
