@@ -146,9 +146,9 @@ class Config:
         default=30,
     )
     factor_recovery_hours: int = knob(
-        "How long a person who has lost every second factor waits, in hours, until a first step is "
-        "enough to remove them; every address is told at once. Staff can't: see "
-        "`reset_second_factor`. 0 for never.",
+        "How long a person waits, in hours, who has lost every second factor or opens a locked "
+        "account, and shows too few older proofs to do it at once; every address is told, and "
+        "whoever shows as much stops it. Staff can't: see `reset_second_factor`. 0 for never.",
         whole(8760, least=0),
         default=72,
     )

@@ -52,15 +52,20 @@ WORDS: dict[str, Promise] = {
 
 @dataclass(frozen=True)
 class Proof:
-    """One thing shown, and when."""
+    """One thing shown, and when.
+
+    ``key`` says which one, where an account may have several: the key of an email address, or the
+    id of a second factor as django-otp's ``persistent_id``.
+    """
 
     method: Method
     at: datetime
+    key: str = ""
 
     @classmethod
-    def now(cls, method: Method) -> "Proof":
-        """A proof that was given this moment."""
-        return cls(method, clock.now())
+    def now(cls, method: Method, key: str = "") -> "Proof":
+        """Return a proof that was given this moment."""
+        return cls(method, clock.now(), key)
 
 
 def assurance(amr: Iterable[str]) -> Assurance:

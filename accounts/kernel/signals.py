@@ -10,3 +10,7 @@ credentials_changed = Signal()
 # The owner has signed out everywhere else; sent inside its transaction. Arguments: ``user``;
 # ``source``, where from.
 signed_out_elsewhere = Signal()
+
+# A second factor was shown. Arguments: ``user``; ``proof``, whose ``key`` names the factor;
+# ``source``, who showed it and from where.
+factor_proved = Signal()

@@ -28,9 +28,11 @@ def meet(request: HttpRequest, user: User) -> bool:
 
     After a change of credentials nothing is known: it may be the thief's that was.
     """
-    token, place = _token(request) or secrets.token(), place_of(request)
+    shown, place = _token(request), place_of(request)
+    token = shown or secrets.token()
     setattr(request, ATTRIBUTE, token)
-    noted, digest = _find(token, place.device, user), _digests(token, place.device)[0]
+    noted = _find(shown, place.device, user) if shown else None
+    digest = _digests(token, place.device)[0]
     now, version = clock.now(), user.credential_version
     if noted is None or noted.pk is None:
         # There is a mail of a new browser already. Of one that the version before has noted,

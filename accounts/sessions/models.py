@@ -43,6 +43,8 @@ class LoginSession(models.Model):
     # The last moment at which a second factor was shown, and at which a passkey was.
     factor_at = models.DateTimeField(null=True)
     passkey_at = models.DateTimeField(null=True)
+    # Which second factor that was, as django-otp's ``persistent_id``.
+    factor_key = models.CharField(max_length=64, blank=True, default="", db_default="")
     begun_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(default=clock.now)
     # Whether it outlives the browser, and is not ended by resting.

@@ -70,6 +70,7 @@ def _new(
         auth_time=max(proof.at for proof in proofs),
         factor_at=max((proof.at for proof in proofs if proof.method in FACTORS), default=None),
         passkey_at=max((p.at for p in proofs if p.method is Method.PASSKEY), default=None),
+        factor_key=next((p.key for p in reversed(proofs) if p.method in FACTORS), ""),
         begun_at=now,
         used_at=now,
         idle_at=min(idle_at, ends_at),
@@ -114,7 +115,7 @@ def prove(login: LoginSession, proof: Proof, place: Place) -> None:
     """Note a fresh proof, given at ``place``, which is the session's place from now on."""
     login.auth_time = proof.at
     if proof.method in FACTORS:
-        login.factor_at = proof.at
+        login.factor_at, login.factor_key = proof.at, proof.key
     if proof.method is Method.PASSKEY:
         login.passkey_at = proof.at
     login.amr = list(dict.fromkeys([*login.amr, proof.method]))
@@ -126,6 +127,7 @@ def prove(login: LoginSession, proof: Proof, place: Place) -> None:
             *(
                 "auth_time",
                 "factor_at",
+                "factor_key",
                 "passkey_at",
                 "amr",
                 "agent",

@@ -17,6 +17,7 @@ from accounts.sessions.current import source_of
 from accounts.signin import policy, waiting
 from accounts.signin.policy import Missing
 from accounts.signin.stages import carry
+from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 
 # In the session of a browser that waits for a confirmation: which, and for how long it signs in.
@@ -24,6 +25,9 @@ PENDING = "pending_signup"
 REMEMBER = "pending_remember"
 # In the session of a browser that waits for a code by mail.
 CODE = "mail_code"
+# In the session of a browser in which the former password of a locked account was shown.
+FORMER_PASSWORD = "former_password"  # noqa: S105 a name
+RECOVERY_SECONDS = 60
 # Where a person shows what the policy found missing.
 DETOURS = {
     Missing.CREDENTIAL: "account_login",
@@ -68,6 +72,21 @@ def remember_pending(
 def pending_of(request: HttpRequest) -> str | None:
     """The id of the sign-up that this browser may confirm."""
     return request.session.get(PENDING)
+
+
+def recover(request: HttpRequest, user: User) -> HttpResponse:
+    """Lead on to the recovery of a locked account, whose former password was shown here."""
+    request.session.cycle_key()
+    request.session[FORMER_PASSWORD] = {"user": str(user.pk), "at": clock.now().timestamp()}
+    return redirect("account_locked")
+
+
+def pop_recovery(request: HttpRequest) -> User | None:
+    """Return whose former password was shown in this browser just now; only once."""
+    kept = request.session.pop(FORMER_PASSWORD, None)
+    is_recent = kept and clock.now().timestamp() < kept["at"] + RECOVERY_SECONDS
+    user = users.find_by_id(kept["user"]) if is_recent else None
+    return user if user and user.is_active and user.is_disputed else None
 
 
 @dataclass(frozen=True)

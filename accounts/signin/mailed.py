@@ -14,6 +14,7 @@ from accounts.kernel import secrets
 from accounts.kernel.errors import PublicError
 from accounts.kernel.languages import speaking
 from accounts.kernel.places import Place
+from accounts.kernel.proofs import Method, Proof
 from accounts.mail.services import post
 from accounts.signin import mails
 from accounts.throttle import familiar
@@ -110,8 +111,13 @@ def send_code(login: str, nonce: str, place: Place) -> None:
             post(mails.code(recipient.address, code, place.device))
 
 
-def prove_code(login: str, nonce: str, typed: str, place: Place) -> User:
-    """Whose code ``typed`` is; it's spent by being right. :class:`WrongCode`, ``Later``."""
+def prove_code(login: str, nonce: str, typed: str, place: Place) -> tuple[User, Proof]:
+    """Return whose code ``typed`` is, and which mailbox that proves; it's spent by being right.
+
+    Raises:
+        WrongCode: see there.
+        Later: too many guesses.
+    """
     spend(CODE_SUBSCRIBER, place.network)
     recipient = _unlocked(recipient_of(login))
     subject = recipient.subject(nonce)
@@ -119,7 +125,7 @@ def prove_code(login: str, nonce: str, typed: str, place: Place) -> User:
     if not is_right or recipient.user is None:
         record(recipient.user, events.SIGN_IN_FAILED, Source(place))
         raise WrongCode
-    return recipient.user
+    return recipient.user, Proof.now(Method.MAIL, addresses.key(recipient.address))
 
 
 def _unlocked(recipient: Recipient) -> Recipient:

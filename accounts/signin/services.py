@@ -17,6 +17,7 @@ from accounts.throttle.limits import (
     PROOF_SESSION,
 )
 from accounts.throttle.services import Charge, give_back, spend
+from accounts.users import former
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 
@@ -29,11 +30,23 @@ class InvalidCredentials(PublicError):
     message = _("The username, email address or password is not right.")
 
 
+class AccountLocked(InvalidCredentials):
+    """The account is locked, and the password is the one that it had a week before.
+
+    To programs that is a wrong password. In a browser it shows one older proof of ownership.
+    """
+
+    def __init__(self, user: User) -> None:
+        super().__init__()
+        self.user = user
+
+
 def prove_password(login: str, password: str, place: Place) -> User | PendingSignup:
     """Whose name or address ``login`` is, once ``password`` is found to be theirs.
 
     ``place`` is where the request comes from. One hash, whoever asks.
-    :class:`InvalidCredentials`, or ``Later`` when a budget is used up or the site is busy.
+    :class:`InvalidCredentials`, :class:`AccountLocked`, or ``Later`` when a budget is used up or
+    the site is busy.
     """
     account, is_right = _check_password(login, password, place.network)
     if not is_right or account is None:
@@ -41,6 +54,9 @@ def prove_password(login: str, password: str, place: Place) -> User | PendingSig
         user = account if isinstance(account, User) else None
         record(user, events.SIGN_IN_FAILED, Source(place))
         raise InvalidCredentials
+    if isinstance(account, User) and account.is_disputed:
+        record(account, events.SIGN_IN_FAILED, Source(place))
+        raise AccountLocked(account)
     return account
 
 
@@ -68,13 +84,23 @@ def _check_password(
     subject = account.pk if account else key
     place = familiar.find(subject, subscriber)
     charge = _charge_account(key, subscriber, is_familiar=place is not None)
-    if not passwords.verify(password, account.password if account else None) or account is None:
+    encoded = _encoded(account)
+    if not passwords.verify(password, encoded) or account is None:
         return account, False
     give_back(charge)
+    if account.password != encoded:
+        return account, True
     familiar.remember(subject, subscriber, place)
     if isinstance(account, User) and passwords.is_outdated(account.password):
         renew_hash(account, password)
     return account, True
+
+
+def _encoded(account: User | PendingSignup | None) -> str | None:
+    """Return the hash to verify against; of a locked account, that of the former password."""
+    if isinstance(account, User) and account.is_disputed and account.disputed_at:
+        return former.password_hash(account, account.disputed_at)
+    return account.password if account else None
 
 
 def renew_hash(user: User, password: str) -> None:

@@ -41,6 +41,7 @@ def carry(user: User, proofs: tuple[Proof, ...], *, remember: bool, next_url: st
 def note_proof(login: Login, proof: Proof) -> None:
     """One more was given."""
     login.state.setdefault("proofs", []).append((proof.method, proof.at.isoformat()))
+    login.state.setdefault("keys", {})[proof.method] = proof.key
 
 
 def note_version(login: Login, user: User) -> None:
@@ -52,8 +53,10 @@ def carried(login: Login) -> Admission:
     """What :func:`carry` put in."""
     if not isinstance(login.user, User):
         raise NotAdmitted
+    keys = login.state.get("keys", {})
     shown = [
-        Proof(Method(m), datetime.fromisoformat(at)) for m, at in login.state.get("proofs", [])
+        Proof(Method(m), datetime.fromisoformat(at), keys.get(m, ""))
+        for m, at in login.state.get("proofs", [])
     ]
     # As it was when the first proof was checked: allauth has read the user anew meanwhile.
     login.user.credential_version = login.state["version"]

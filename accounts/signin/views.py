@@ -66,6 +66,8 @@ def login(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         try:
             return _sign_in(request, form)
+        except services.AccountLocked as error:
+            return flow.recover(request, error.user)
         except services.InvalidCredentials as error:
             form.add_error(None, str(error))
     return render(request, "accounts/signin/login.html", login_context(request, form))
@@ -140,9 +142,8 @@ def _sign_in_by_code(request: HttpRequest, asked: flow.CodeAsked) -> HttpRespons
     if form.is_valid():
         try:
             code = form.cleaned_data["code"]
-            user = mailed.prove_code(asked.login, asked.nonce, code, place_of(request))
+            user, proof = mailed.prove_code(asked.login, asked.nonce, code, place_of(request))
             flow.forget_code(request)
-            proof = Proof.now(Method.MAIL)
             return flow.begin(
                 request, user, proof, remember=asked.remember, next_url=asked.next_url
             )

@@ -220,25 +220,6 @@ def rp_id() -> str:
     return settings.AUTHSITE.hostname
 
 
-class FactorRecovery(models.Model):
-    """Somebody asked to remove every second factor of a person; from ``due_at`` on it can be done.
-
-    ``version`` is the ``credential_version`` of that moment: any change since makes it void.
-    """
-
-    user = models.OneToOneField(
-        settings.AUTH_USER_MODEL,
-        primary_key=True,
-        on_delete=models.CASCADE,
-        related_name="factor_recovery",
-    )
-    version = models.PositiveIntegerField()
-    due_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"due at {self.due_at}"
-
-
 def sealed_codes(codes: list[str], salt: str) -> str:
     """What is stored of ``codes``."""
     return _seal(salt, [_digest(salt, code) for code in codes])

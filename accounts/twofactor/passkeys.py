@@ -34,6 +34,7 @@ from accounts.activity import events
 from accounts.activity.services import Source, record
 from accounts.kernel.errors import PublicError
 from accounts.kernel.proofs import Method, Proof
+from accounts.kernel.signals import factor_proved
 from accounts.throttle.limits import CODE_SUBSCRIBER, LOGIN_SUBSCRIBER
 from accounts.throttle.services import spend
 from accounts.twofactor import challenges
@@ -137,11 +138,14 @@ def sign_in(text: str, source: Source) -> tuple[User, Proof]:
         record(None, events.SIGN_IN_FAILED, source)
         raise UnknownPasskey(answer.credential_id)
     is_right = _is_right(row.user, row, answer, LOGIN, source, must_verify=True)
+    proof = Proof.now(Method.PASSKEY, row.persistent_id)
+    if is_right:
+        factor_proved.send(User, user=row.user, proof=proof, source=source)
     # A passkey is no way round the new password that a lockdown asks for.
     if row.user.is_locked_down or not is_right:
         record(row.user, events.SIGN_IN_FAILED, source)
         raise WrongPasskey
-    return row.user, Proof.now(Method.PASSKEY)
+    return row.user, proof
 
 
 def prove(user: User, text: str, source: Source) -> Proof:
@@ -157,8 +161,9 @@ def prove(user: User, text: str, source: Source) -> Proof:
     ):
         record(user, events.PROOF_FAILED if source.session else events.FACTOR_FAILED, source)
         raise WrongPasskey
-    twofactor.recovery.cancel(user, source)
-    return Proof.now(Method.PASSKEY)
+    proof = Proof.now(Method.PASSKEY, row.persistent_id)
+    factor_proved.send(User, user=user, proof=proof, source=source)
+    return proof
 
 
 def add(user: User, text: str, name: str, source: Source) -> list[str]:

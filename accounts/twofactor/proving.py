@@ -12,10 +12,11 @@ from accounts.kernel import clock
 from accounts.kernel.errors import Later
 from accounts.kernel.places import Place
 from accounts.kernel.proofs import Method, Proof
+from accounts.kernel.signals import factor_proved
 from accounts.throttle import familiar
 from accounts.throttle.limits import CODE_SUBSCRIBER, FACTOR_ACCOUNT, FACTOR_DAY
 from accounts.throttle.services import Charge, give_back, spend
-from accounts.twofactor import codes, recovery
+from accounts.twofactor import codes
 from accounts.twofactor.errors import WrongCode, WrongSpareCode
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.twofactor.services import familiar_key, held
@@ -39,17 +40,16 @@ def prove(
     is_short = codes.TOTP_CODE.fullmatch(code) is not None
     # The others can't be guessed: a budget would only keep the owner out.
     charges = _charge(user, source, place, is_familiar=noted is not None) if is_short else []
-    method = _method_of(user, code, source, mailed)
-    if method is None:
+    proof = _proof_of(user, code, source, mailed)
+    if proof is None:
         _record_failure(user, source, is_familiar=noted is not None)
         raise WrongCode if is_short else WrongSpareCode
     if charges:
         give_back(*charges)
-    if method is not Method.MAIL:
-        # Whoever has a factor needs no removal of it.
-        recovery.cancel(user, source)
+    if proof.method is not Method.MAIL:
+        factor_proved.send(User, user=user, proof=proof, source=source)
         familiar.remember(familiar_key(user), place.network, noted)
-    return Proof.now(method)
+    return proof
 
 
 @transaction.atomic
@@ -65,28 +65,32 @@ def _record_failure(user: User, source: Source, *, is_familiar: bool) -> None:
     record(user, events.FACTOR_FAILED if is_known else events.FACTOR_FAILED_NEW, source)
 
 
-def _method_of(
+def _proof_of(
     user: User, code: str, source: Source, mailed: Callable[[str], bool] | None
-) -> Method | None:
-    """By what ``code`` proves, once; None if it doesn't."""
+) -> Proof | None:
+    """Return what ``code`` proves, once; None if it proves nothing."""
     if codes.TOTP_CODE.fullmatch(code):
         rows = Authenticator.objects.filter(user=user).order_by("pk")
-        fitting = (row for row in rows if row.fits(code))
-        return Method.TOTP if _take(user, next(fitting, None), code) else None
+        fitting = next((row for row in rows if row.fits(code)), None)
+        return _proof(Method.TOTP, fitting) if _take(user, fitting, code) else None
     if codes.RECOVERY_CODE.fullmatch(code):
-        return Method.RECOVERY_CODE if _use_recovery_code(user, code, source) else None
+        return _use_recovery_code(user, code, source)
     is_mailed = mailed is not None and codes.MAILED_CODE.fullmatch(code) and mailed(code)
-    return Method.MAIL if is_mailed else None
+    return Proof.now(Method.MAIL) if is_mailed else None
+
+
+def _proof(method: Method, device: Authenticator | RecoveryCodes | None) -> Proof:
+    return Proof.now(method, device.persistent_id if device else "")
 
 
 @transaction.atomic
-def _use_recovery_code(user: User, code: str, source: Source) -> bool:
+def _use_recovery_code(user: User, code: str, source: Source) -> Proof | None:
     kept = held(user).recovery_codes
     if not _take(user, kept, code):
-        return False
+        return None
     left = RecoveryCodes.objects.get(user=user).left
     record(user, events.RECOVERY_CODE_USED, source, detail=str(left))
-    return True
+    return _proof(Method.RECOVERY_CODE, kept)
 
 
 def _take(user: User, device: Authenticator | RecoveryCodes | None, code: str) -> bool:

@@ -1,19 +1,20 @@
 """Having, showing and changing second factors. Nothing here signs anybody in."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
 from accounts.activity import events
-from accounts.activity.notices import ESTABLISHED
 from accounts.activity.services import Source, record
 from accounts.identities import services as identities
 from accounts.kernel import clock, crypto, secrets
 from accounts.kernel.proofs import Method
 from accounts.kernel.signals import credentials_changed
+from accounts.sessions.models import LoginSession
 from accounts.throttle import familiar
-from accounts.twofactor import codes, recovery
+from accounts.twofactor import codes
 from accounts.twofactor.errors import (
     ClockIsOff,
     LastWayIn,
@@ -31,8 +32,9 @@ from accounts.twofactor.models import (
     sealed_codes,
     totp_of,
 )
+from accounts.users import former
 from accounts.users import services as users
-from accounts.users.models import User
+from accounts.users.models import FormerCredential, User
 
 SEED_BYTES = 20
 MOST_AUTHENTICATORS = 5
@@ -68,6 +70,13 @@ def held(user: User) -> Held:
     if authenticators or passkeys:
         kept = RecoveryCodes.objects.filter(user=user).first()
     return Held(authenticators, passkeys, kept)
+
+
+def devices(user: User) -> list[Any]:
+    """Return every factor of ``user``, and the recovery codes."""
+    has = held(user)
+    codes = [has.recovery_codes] if has.recovery_codes else []
+    return [*has.authenticators, *has.passkeys, *codes]
 
 
 def has_any(user: User) -> bool:
@@ -208,9 +217,21 @@ def remove(
         refuse_removal(owner, row)
         if held(owner).count == 1:
             RecoveryCodes.objects.filter(user=owner).delete()
+        _keep(row, source)
         row.delete()
         _tell(user, REMOVED[kind], source, detail=row.name)
     return True
+
+
+def _keep(row: Authenticator | Passkey, source: Source) -> None:
+    """Keep a factor that removes itself, for disputes: a thief may have stolen this session.
+
+    Any other is removed because it was lost, so whoever has found it must not be able to use it.
+    """
+    sessions = LoginSession.objects.filter(user=row.user_id, factor_key=row.persistent_id)
+    if source.session and sessions.filter(pk=source.session).exists():
+        kind = FormerCredential.Kind.FACTOR
+        former.keep(row, row.user_id, kind, row.made_at, clock.now(), label=row.name)
 
 
 def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
@@ -228,44 +249,15 @@ def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
 def reset(user: User, source: Source) -> None:
     """Remove every factor of ``user``, for whoever runs the site; every sign-in ends."""
     with transaction.atomic():
-        owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
-        _remove_all(owner)
-        _tell(user, events.FACTORS_RESET, source, keep=False)
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        remove_all(user, events.FACTORS_RESET, source)
 
 
-def recover(user: User, source: Source) -> None:
-    """Remove every factor, once the waiting period is over; every sign-in ends.
-
-    ``recovery.NotDue``, ``Outdated``. ``user`` is up to date afterwards.
-    """
-    with transaction.atomic():
-        owner = users.hold(user)
-        recovery.take(owner)
-        _remove_all(owner)
-        _tell(user, events.FACTORS_RECOVERED, source, keep=False)
-
-
-def drop_newcomers(owner: User, source: Source) -> None:
-    """Remove passkeys of less than a week beside an older factor: perhaps a thief's.
-
-    For after a lockdown, when a factor and the mailbox were shown: a passkey opens the account by
-    itself, the new password or not.
-    """
-    since = clock.now() - ESTABLISHED
-    has = held(owner)
-    made = [row.made_at for row in has.authenticators] + [row.made_at for row in has.passkeys]
-    if min(made, default=since) > since:
-        return
-    for row in has.passkeys:
-        if row.made_at > since:
-            row.delete()
-            record(owner, events.PASSKEY_REMOVED, source, detail=row.name)
-
-
-def _remove_all(owner: User) -> None:
-    Authenticator.objects.filter(user=owner).delete()
-    Passkey.objects.filter(user=owner).delete()
-    RecoveryCodes.objects.filter(user=owner).delete()
+def remove_all(user: User, event: events.Event, source: Source) -> None:
+    """Remove every factor of ``user``, in the caller's transaction; every session ends."""
+    for model in (Authenticator, Passkey, RecoveryCodes):
+        model.objects.filter(user=user).delete()
+    _tell(user, event, source, keep=False)
 
 
 def _tell(

@@ -8,10 +8,12 @@ import pytest
 from accounts.activity.services import Source
 from accounts.kernel.places import Place
 from accounts.kernel.proofs import Method
-from accounts.twofactor import proving, recovery
+from accounts.recovery import services as recovery
+from accounts.twofactor import proving
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import WrongCode
 from accounts.twofactor.models import Authenticator, RecoveryCodes
+from accounts.users.disputes import Evidence
 from accounts.users.models import User
 from accounts.users.services import Outdated
 from tests.conftest import Clock
@@ -21,6 +23,7 @@ from tests.support.steps import make_user
 pytestmark = pytest.mark.django_db
 
 HOME = Source(Place("192.0.2.1", "Firefox"))
+SHOWN = frozenset({Evidence.PASSWORD})
 
 
 @pytest.fixture
@@ -62,12 +65,12 @@ def test_the_operator_sets_the_period_and_what_nobody_finished_goes_after_a_week
     alice: User, clock: Clock, settings: Any
 ) -> None:
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, factor_recovery_hours=24)
-    due = recovery.ask(alice, HOME).due_at
+    due = recovery.ask(alice, SHOWN, HOME).due_at
     clock.advance(hours=24, seconds=-1)
-    assert recovery.ask(alice, HOME).due_at == due, "asking again goes on with it"
-    assert not recovery.is_due(recovery.running(alice))
+    assert recovery.ask(alice, SHOWN, HOME).due_at == due, "asking again goes on with it"
+    assert not recovery.assess(alice, SHOWN).may_finish
     clock.advance(seconds=1)
-    assert recovery.is_due(recovery.running(alice))
+    assert recovery.assess(alice, SHOWN).may_finish
 
     clock.advance(days=6)
     assert recovery.prune() == 0
