@@ -18,8 +18,13 @@ class AccountsConfig(AppConfig):
         from accounts.activity.receivers import write_down
         from accounts.addresses.receivers import cancel_pending
         from accounts.apikeys.receivers import end_keys
-        from accounts.kernel.signals import credentials_changed, signed_out_elsewhere
+        from accounts.kernel.signals import (
+            credentials_changed,
+            factor_proved,
+            signed_out_elsewhere,
+        )
         from accounts.passwords.checks import pwned_passwords_file
+        from accounts.recovery.receivers import cancel_by_factor, void
         from accounts.sessions.receivers import end_others
         from accounts.twofactor.receivers import end_trust
         from accounts.users.receivers import count
@@ -28,9 +33,10 @@ class AccountsConfig(AppConfig):
         register(pwned_passwords_file)
         # In the order in which a sign-in takes the same rows: in another they could wait for
         # each other.
-        for receiver in (count, end_others, end_keys, cancel_pending, write_down):
+        for receiver in (count, end_others, end_keys, cancel_pending, void, write_down):
             credentials_changed.connect(receiver)
         signed_out_elsewhere.connect(end_trust)
+        factor_proved.connect(cancel_by_factor)
 
 
 class AdminSiteConfig(AdminConfig):

@@ -1,12 +1,14 @@
-"""What every page knows."""
+"""The variables that every page's template has."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest
 
 from accounts.mail import development
+from accounts.recovery import services as recovery
 from accounts.sessions.current import standing_of
+from accounts.users.models import User
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
@@ -20,4 +22,6 @@ def site(request: HttpRequest) -> dict[str, Any]:
         # Whom people may sign in with; looked at on the pages that have the buttons.
         "providers": lambda: settings.AUTHSITE.issuers,
         "dev_mail": development.folder() is not None,
+        # Every page of a signed-in person tells of these: the owner may object (see ``recovery``).
+        "running_recovery": lambda: recovery.running(cast(User, request.user)),
     }

@@ -16,5 +16,4 @@ urlpatterns = [
     path("accounts/2fa/recovery-codes/", views.recovery_codes, name="recovery_codes"),
     path("accounts/2fa/recovery-codes/file/", views.codes_file, name="recovery_codes_file"),
     path("accounts/2fa/enrol/<str:token>/", views.enrolment_link, name="enrolment_link"),
-    path("accounts/2fa/recovery/<str:token>/", views.cancel_recovery, name="recovery_cancel"),
 ]

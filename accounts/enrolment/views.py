@@ -11,20 +11,19 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.activity.services import Source
 from accounts.enrolment import door, links, qr
 from accounts.enrolment.forms import RenameForm, SavedForm, SetupForm
 from accounts.enrolment.kept import CODES, SEED
-from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method, Proof
 from accounts.sessions.current import login_of, renew_key, source_of
 from accounts.signin import flow
 from accounts.signin.policy import Missing
 from accounts.signin.recent import recent_authentication_required
 from accounts.signin.waiting import Waiting
-from accounts.twofactor import codes, recovery, trusted
+from accounts.twofactor import codes, trusted
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import Required, TooMany, WrongCode
 from accounts.twofactor.models import Authenticator
@@ -33,19 +32,14 @@ from accounts.users.services import Outdated
 
 
 @never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    """What one has; a POST cancels a removal that waits."""
+    """Show the second factors that one has."""
     user = login_of(request).user
-    if request.method == "POST":
-        if recovery.cancel(user, source_of(request).by(*login_of(request).amr)):
-            messages.success(request, _("Cancelled. Your second factors stay."))
-        return redirect("second_factors")
     context = {
         "held": twofactor.held(user),
         "most": twofactor.MOST_AUTHENTICATORS,
         "is_required": twofactor.is_required(user),
-        "recovery": recovery.running(user),
         "trusted": trusted.of(user).count(),
     }
     return render(request, "accounts/enrolment/overview.html", context)
@@ -220,20 +214,6 @@ def codes_file(request: HttpRequest) -> HttpResponse:
         content_type="text/plain; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="recovery-codes.txt"'},
     )
-
-
-@login_not_required
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-def cancel_recovery(request: HttpRequest, token: str) -> HttpResponse:
-    """Cancel a removal of all factors, by the link of a mail; whoever reads it needs no sign-in."""
-    user = recovery.find_by_link(token)
-    if user is None:
-        return render(request, "accounts/enrolment/recovery_dead.html", status=404)
-    if request.method != "POST":
-        return render(request, "accounts/enrolment/recovery_cancel.html", {"owner": user})
-    recovery.cancel_by_link(user, Source(place_of(request)))
-    return render(request, "accounts/enrolment/recovery_cancelled.html", {"owner": user})
 
 
 @login_not_required

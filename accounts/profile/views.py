@@ -19,7 +19,6 @@ from accounts.profile.forms import ProfileForm, RenameForm
 from accounts.sessions.current import login_of, source_of
 from accounts.sessions.services import live
 from accounts.signin import recent
-from accounts.twofactor import recovery
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.services import Held
 from accounts.users.models import User
@@ -38,7 +37,6 @@ def home(request: HttpRequest) -> HttpResponse:
         "places": live(user).count(),
         "held": held,
         "next_step": _next_step(user, held),
-        "recovery": recovery.running(user) if held.count else None,
     }
     return render(request, "accounts/profile/home.html", context)
 

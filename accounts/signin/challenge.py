@@ -15,13 +15,15 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.kernel.places import place_of
 from accounts.kernel.proofs import FACTORS, Proof
+from accounts.recovery import evidence
+from accounts.recovery import services as recovery
 from accounts.sessions.current import source_of
 from accounts.signin import mailed, policy, second, waiting
 from accounts.signin.forms import SecondForm
 from accounts.signin.policy import Missing
 from accounts.signin.second import SecondMethod
 from accounts.signin.waiting import Waiting
-from accounts.twofactor import passkeys, recovery, trusted
+from accounts.twofactor import passkeys, trusted
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import WrongCode
 from accounts.users.models import User
@@ -68,7 +70,8 @@ def context_of(
     form = form or SecondForm()
     if method == SecondMethod.TOTP:
         form.fields["code"].widget.attrs["inputmode"] = "numeric"
-    running = recovery.running(step.user)
+    at = recovery.disputed_at(step.user)
+    shown = evidence.of_request(request, step.user, step.proofs, at)
     return {
         "form": form,
         "owner": step.user,
@@ -80,9 +83,7 @@ def context_of(
         "resend_wait": second.seconds_to_next_mail(step.user, place_of(request))
         if is_mailed
         else 0,
-        "recovery": running,
-        "is_due": recovery.is_due(running),
-        "recovery_offered": recovery.is_offered(step.user),
+        "assessment": recovery.assess(step.user, shown),
         "recovery_hours": settings.AUTHSITE.factor_recovery_hours,
         "passkey_error": passkey_error,
         "passkey_options": json.dumps(passkeys.options_to_prove(step.user))
@@ -153,10 +154,12 @@ class _Challenge:
         return redirect("second_step")
 
     def _recover(self, act: str) -> HttpResponse:
-        source = source_of(self.request).by(*(p.method for p in self.step.proofs))
+        user, proofs = self.step.user, self.step.proofs
+        source = source_of(self.request).by(*(proof.method for proof in proofs))
+        shown = evidence.of_request(self.request, user, proofs, recovery.disputed_at(user))
         if act == "finish":
-            twofactor.recover(self.step.user, source)
+            recovery.remove_factors(user, shown, source)
             messages.success(self.request, _("Your second factors were removed."))
             return waiting.go_on(self.request, self.found)
-        recovery.ask(self.step.user, source)
+        recovery.ask(user, shown, source)
         return redirect("second_step")

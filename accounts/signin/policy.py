@@ -114,7 +114,7 @@ def provers(user: User) -> list[Issuer]:
     """
     if twofactor.has_any(user):
         return []
-    held = {identity.issuer for identity in identities.of(user)}
+    held = {identity.issuer for identity in identities.usable(user)}
     known = [issuer for issuer in settings.AUTHSITE.issuers if issuer.issuer in held]
     telling = [issuer for issuer in known if issuer.tells_when]
     has_better = telling or user.has_usable_password()

@@ -2,14 +2,16 @@
 
 import dataclasses
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from accounts.recovery.models import Recovery
 from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import FACTOR_RECOVERY
-from accounts.twofactor.models import FactorRecovery
+from tests.attacks.dispute_steps import known_browser
 from tests.attacks.second_steps import (
     CHANGES,
     REAUTHENTICATE,
@@ -25,14 +27,15 @@ from tests.attacks.second_steps import (
 )
 from tests.attacks.test_second_factor_reset import NEW, opens
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, unused_code
+from tests.support.second import CHALLENGE, turn_on, unused_code
 from tests.support.signin import signed_in
-from tests.support.steps import is_signed_in, mail_to, path_of
+from tests.support.steps import PASSWORD, is_signed_in, mail_to, path_of
 
 pytestmark = pytest.mark.django_db
 
 ASKED = "remove your second factors"
 HOURS = 72
+CHANGE = "/accounts/password/change/"
 
 
 def ask(login: str = "alice") -> list[str]:
@@ -62,7 +65,7 @@ def test_the_waiting_period_is_over_at_its_end_and_no_moment_before(clock: Clock
     assert not finish()
     assert finish("bob")
     ask()
-    assert FactorRecovery.objects.count() == 1
+    assert Recovery.objects.count() == 1
     clock.advance(seconds=1)
     inside = signed_in(alice)
     assert finish()
@@ -97,7 +100,7 @@ def test_every_address_is_told_and_each_link_cancels(clock: Clock, which: int) -
     assert {mail.to for mail in mails_about(ASKED)} == {"alice@example.org", *others}
     assert len(set(links)) == 3
 
-    assert Client().post(links[which]).status_code == 200
+    assert "stopped" in Client().post(links[which], {"former": PASSWORD}).text
 
     clock.advance(hours=HOURS)
     assert not finish()
@@ -125,8 +128,9 @@ def test_the_link_cancels_once_and_does_nothing_else(clock: Clock) -> None:
 
     for other in (RESET, "/accounts/lockdown/", "/accounts/confirm-email/", "/accounts/owner/"):
         assert browser.post(f"{other}{token}/", {"password1": NEW}).status_code == 404
-    assert FactorRecovery.objects.count() == 1
-    browser.post(link, {"password1": NEW, "lost": "finish", "remove": "1", "code": "x"})
+    assert Recovery.objects.count() == 1
+    fields = {"password1": NEW, "lost": "finish", "remove": "1", "code": "x"}
+    browser.post(link, {**fields, "former": PASSWORD})
 
     assert type(alice).objects.values().get(pk=alice.pk) == before
     assert factors_of(alice) == 1
@@ -142,13 +146,15 @@ def test_it_is_told_in_the_language_of_the_person() -> None:
 
 
 SIGNS: dict[str, Callable[[Any], Any]] = {
-    "from inside": inside("/accounts/2fa/", cancel="1"),
+    "from inside, in a known browser": inside("/accounts/recovery/", former=PASSWORD),
     "a good second step": lambda user: half_way().post(CHALLENGE, {"code": unused_code(user)}),
     "a recovery code": lambda user: enters(new_recovery_codes(user)[0]),
     "a fresh proof by code": lambda user: signed_in(user).post(
         REAUTHENTICATE, {"code": unused_code(user)}
     ),
-    **CHANGES,
+    **{
+        what: CHANGES[what] for what in ("a reset by mail", "a lockdown", "a reset by the operator")
+    },
 }
 
 
@@ -156,30 +162,25 @@ SIGNS: dict[str, Callable[[Any], Any]] = {
 def test_the_waiting_period_ends_with_any_sign_of_the_owner(
     clock: Clock, sign: Callable[[Any], Any]
 ) -> None:
-    from accounts.twofactor import recovery
-
     alice, _seed = with_factor()
     ask()
-    alice.refresh_from_db()
-    assert recovery.running(alice)
+    assert Recovery.objects.exists()
 
     sign(alice)
 
-    alice.refresh_from_db()
-    assert recovery.running(alice) is None
-    clock.advance(hours=HOURS)
-    assert not recovery.is_due(recovery.running(alice))
-    with pytest.raises(recovery.NotDue):
-        recovery.take(alice)
+    assert not Recovery.objects.exists()
 
 
 def test_what_mallory_can_do_too_does_not_end_the_waiting_period(clock: Clock) -> None:
-    with_factor()
+    alice, _seed = with_factor()
     ask()
 
     half_way().post(CHALLENGE, {"mail": "1"})
     half_way().post(CHALLENGE, {"code": "000000"})
     Client().post(RESET, {"login": "alice"})
+    (link,) = [path_of(mail.action_url) for mail in mails_about(ASKED)]
+    assert "That isn’t enough" in Client().post(link).text, "a mailbox against a password"
+    signed_in(alice).post(CHANGE, {"password1": PASSWORD})
 
     clock.advance(hours=HOURS)
     assert finish()
@@ -220,7 +221,7 @@ def test_asking_again_and_again_fills_no_mailbox(clock: Clock) -> None:
 
     inside, statuses = signed_in(alice), []
     for _ in range(FACTOR_RECOVERY.burst):
-        inside.post("/accounts/2fa/")
+        inside.post("/accounts/recovery/", {"former": PASSWORD})
         statuses.append(half_way().post(CHALLENGE, {"lost": "ask"}).status_code)
 
     assert statuses == [302] * (FACTOR_RECOVERY.burst - 1) + [429]
@@ -230,7 +231,7 @@ def test_asking_again_and_again_fills_no_mailbox(clock: Clock) -> None:
 def test_a_reset_link_finishes_it_no_sooner_and_sets_no_password_by_it(clock: Clock) -> None:
     alice, _seed = with_factor()
     Client().post(reset_link(), {"lost": "ask"})
-    assert FactorRecovery.objects.count() == 1
+    assert Recovery.objects.count() == 1
     clock.advance(hours=HOURS - 1)
     assert Client().post(reset_link(), {"lost": "finish"}).status_code == 403
     assert factors_of(alice) == 1
@@ -242,3 +243,76 @@ def test_a_reset_link_finishes_it_no_sooner_and_sets_no_password_by_it(clock: Cl
     assert factors_of(alice) == 0
     assert not opens(NEW)
     assert browser.post(link, {"password1": NEW}).status_code == 404
+
+
+def test_three_older_proofs_remove_lost_factors_at_once_and_two_do_not(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    home = known_browser(alice)
+    clock.advance(days=8)
+    assert "Begin the waiting period" in half_way(browser=home).get(CHALLENGE).text
+    assert home.post(CHALLENGE, {"lost": "finish"}).status_code == 403
+
+    link = reset_link()
+    home.post(link, {"former": PASSWORD})
+    home.post(link, {"lost": "finish"})
+
+    assert factors_of(alice) == 0
+    assert {mail.to for mail in mails_about("All second factors were removed")} == {alice.email}
+
+
+def test_a_thiefs_younger_factor_neither_stops_the_owners_request_nor_voids_it(
+    clock: Clock,
+) -> None:
+    alice, _seed = with_factor()
+    home = known_browser(alice)
+    clock.advance(days=30)
+    turn_on(signed_in(alice), name="Mallory’s")
+    half_way(browser=home).post(CHALLENGE, {"lost": "ask"})
+
+    thief = signed_in(type(alice).objects.get())
+    clock.advance(minutes=1)
+    thief.post(REAUTHENTICATE, {"code": unused_code(alice)})
+    thief.post("/accounts/2fa/recovery-codes/", {"new": "1"})
+    thief.post("/accounts/recovery/", {"former": "x"})
+
+    clock.advance(hours=HOURS)
+    assert not finish(), "less than was shown at the request"
+    half_way(browser=home).post(CHALLENGE, {"lost": "finish"})
+    assert factors_of(alice) == 0
+
+
+def test_a_stronger_request_begins_anew_and_a_weaker_one_goes_on_with_it(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    home = known_browser(alice)
+    clock.advance(days=30)
+    ask()
+    weak = Recovery.objects.get().due_at
+    clock.advance(hours=1)
+
+    half_way(browser=home).post(CHALLENGE, {"lost": "ask"})
+    strong = Recovery.objects.get().due_at
+    clock.advance(hours=1)
+    assert ask() == []
+
+    assert Recovery.objects.get().due_at == strong > weak
+
+
+def test_every_page_tells_whoever_is_signed_in_of_a_running_request(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    home = signed_in(alice)
+    pages = ("/", "/accounts/profile/", "/accounts/email/", "/accounts/2fa/", "/accounts/activity/")
+    banner = "Stop it, if it wasn’t you"
+    assert not any(banner in home.get(page).text for page in pages)
+    ask()
+
+    assert all(banner in home.get(page).text for page in pages)
+
+
+def test_a_request_of_the_former_version_is_finished_as_it_was_begun(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    due_at = clock.now() + timedelta(hours=HOURS)
+    Recovery.objects.create(user=alice, version=alice.credential_version, due_at=due_at)
+
+    assert not finish()
+    clock.advance(hours=HOURS)
+    assert finish()

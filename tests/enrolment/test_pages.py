@@ -1,7 +1,5 @@
 """The pages of the factors that one has or adds: each authenticator, recovery codes."""
 
-from collections.abc import Callable
-
 import pytest
 from django.test import Client
 
@@ -25,7 +23,6 @@ from tests.support.steps import (
     make_user,
     sign_in,
 )
-from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
 
@@ -127,25 +124,6 @@ def test_recovery_codes_are_not_shown_for_longer_than_an_hour_nor_elsewhere(
     assert "10 codes are left." in page
     assert 'name="new"' in page, "whoever hasn't kept them makes new ones"
     assert client.post("/accounts/2fa/recovery-codes/file/").url == RECOVERY_CODES
-
-
-@pytest.mark.parametrize("has", [enrolled, registered])
-def test_a_removal_that_waits_is_shown_and_cancelled_from_inside(
-    client: Client, has: Callable[[User], object]
-) -> None:
-    alice = make_user("alice")
-    has(alice)
-    signed_in(alice, client)
-    other = Client()
-    sign_in(other, "alice")
-    other.post(CHALLENGE, {"lost": "ask"})
-    assert "Somebody asked to remove all your second factors." in client.get("/").text
-    assert 'name="cancel"' in client.get(OVERVIEW).text
-
-    done = client.post(OVERVIEW, {"cancel": "1"}, follow=True).text
-
-    assert 'name="cancel"' not in done
-    assert "Somebody asked" not in client.get("/").text
 
 
 def test_a_clock_that_is_some_minutes_off_is_named(client: Client, newcomer: User) -> None:

@@ -9,13 +9,15 @@ from accounts.addresses import services as addresses
 from accounts.apikeys import services as apikeys
 from accounts.codes.models import Code
 from accounts.kernel import clock
+from accounts.recovery import services as recovery
 from accounts.sessions import known
 from accounts.sessions import services as sessions
 from accounts.signup import services as signup
 from accounts.throttle.models import Budget, FamiliarPlace
 from accounts.tokens import challenges as token_challenges
 from accounts.tokens import ring
-from accounts.twofactor import challenges, recovery, trusted
+from accounts.twofactor import challenges, trusted
+from accounts.users import former
 from accounts.users import services as users
 
 
@@ -38,6 +40,7 @@ class Command(BaseCommand):
             "known browsers": known.prune(),
             "names": users.prune_names(),
             "recoveries": recovery.prune(),
+            "former credentials": former.prune(),
             "challenges": challenges.prune() + token_challenges.prune(),
             "trusted browsers": trusted.prune(),
             "API keys": apikeys.prune(),

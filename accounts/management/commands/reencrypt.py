@@ -12,6 +12,7 @@ from accounts.mail.services import PURPOSE as OUTBOX
 from accounts.tokens.models import SigningKey
 from accounts.tokens.states import PURPOSE as SIGNING_KEY
 from accounts.twofactor.models import CODES_PURPOSE, SEED_PURPOSE, Authenticator, RecoveryCodes
+from accounts.users.models import FormerCredential
 
 # Every column that is sealed: what it's called, the model, the field, the purpose.
 SEALED: tuple[tuple[str, type[Model], str, str], ...] = (
@@ -44,6 +45,26 @@ class Command(BaseCommand):
                 same = model._default_manager.filter(**{"pk": pk, field: sealed})
                 done += same.update(**{field: fresh})
             counts.append(f"{done} {what}")
+        counts.append(f"{_reseal_former(lost)} former factors")
         self.stdout.write(", ".join(counts))
         if lost:
             raise CommandError(f"No key of ENCRYPTION_KEYS opens: {', '.join(lost)}")
+
+
+def _reseal_former(lost: list[str]) -> int:
+    """Do the same for rows that were suspended or removed; add to ``lost`` what no key opens."""
+    fields = {model._meta.label_lower: (field, purpose) for _, model, field, purpose in SEALED}
+    kinds = (FormerCredential.Kind.FACTOR, FormerCredential.Kind.RECOVERY_CODES)
+    done = 0
+    for row in FormerCredential.objects.filter(kind__in=kinds).iterator():
+        field, purpose = fields.get(row.data["model"], ("", ""))
+        if not field:
+            # A passkey: nothing of it is secret.
+            continue
+        try:
+            row.data["fields"][field] = crypto.reseal(row.data["fields"][field], purpose)
+        except InvalidToken:
+            lost.append(f"former factors {row.pk}")
+            continue
+        done += FormerCredential.objects.filter(pk=row.pk).update(data=row.data)
+    return done

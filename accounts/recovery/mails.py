@@ -1,0 +1,40 @@
+"""The mail that tells every address that somebody asked to recover the account by waiting."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from accounts.activity.services import Source
+from accounts.kernel.links import absolute
+from accounts.mail.message import Message
+from accounts.users.models import User
+
+
+def recovery(user: User, address: str, token: str, due_at: datetime, source: Source) -> Message:
+    """Return the mail: what will be possible, when, and the link to object."""
+    site = {"site": settings.AUTHSITE.site_name}
+    if user.is_disputed:
+        subject = _("%(site)s: somebody asked to open your locked account")
+        what = _("Somebody asked to set a new password for your account, which is locked.")
+    else:
+        subject = _("%(site)s: somebody asked to remove your second factors")
+        what = _("Somebody said that every second factor is lost, and asked to remove them all.")
+    return Message(
+        to=address,
+        subject=subject % site,
+        greeting=_("Hello %(name)s,") % {"name": user.username},
+        paragraphs=[
+            what,
+            _("Device: %(device)s") % {"device": source.device},
+            _("Address: %(address)s")
+            % {"address": source.place.address if source.place else _("unknown")},
+            _("From %(when)s UTC on, they can do it, unless somebody who shows more objects.")
+            % {"when": date_format(due_at, "DATETIME_FORMAT")},
+            _("If that wasn't you, stop it. Have your password or a second factor at hand:"),
+        ],
+        action_label=_("Stop it"),
+        action_url=absolute("recovery_cancel", token),
+        closing=[_("It was you? Then wait, and come back after that time.")],
+    )

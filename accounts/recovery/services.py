@@ -1,0 +1,219 @@
+"""Getting back in with older proofs: at once, or after a waiting period that others can stop.
+
+The rule is in ``accounts.users.disputes``. Each step is told to every address that the account held
+before and after the disputed change. Staff never recover by waiting: an operator knows them.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity import events
+from accounts.activity.services import Source, record
+from accounts.codes import services as link_codes
+from accounts.codes.services import Purpose
+from accounts.kernel import clock
+from accounts.kernel.errors import PublicError
+from accounts.kernel.languages import speaking
+from accounts.kernel.proofs import Method, Proof
+from accounts.mail.services import post
+from accounts.recovery import mails
+from accounts.recovery.evidence import Shown
+from accounts.recovery.models import Recovery
+from accounts.throttle.limits import FACTOR_RECOVERY
+from accounts.throttle.services import spend
+from accounts.twofactor import services as twofactor
+from accounts.users import disputes, former
+from accounts.users import services as users
+from accounts.users.disputes import Outcome
+from accounts.users.models import FormerCredential, User
+
+LINK = "factor.recovery"
+# How long it can be done once the waiting period is over; then it must be requested anew.
+OPEN = timedelta(days=7)
+
+
+class NotDue(PublicError):
+    """Nothing was requested, it was cancelled, the wait isn't over, or less is shown than then."""
+
+    code = "not_due"
+    status = 403
+    message = _("That can’t be done yet.")
+
+
+class NotOffered(PublicError):
+    """Staff, sites without a waiting period, and requests without any older proof."""
+
+    code = "not_offered"
+    status = 403
+    message = _("Ask whoever runs the site.")
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What the proofs shown allow: ``may_finish`` now, or ``may_ask`` to wait."""
+
+    shown: Shown
+    outcome: Outcome
+    running: Recovery | None
+    is_offered: bool
+
+    @property
+    def is_due(self) -> bool:
+        """Return whether a request's waiting period is over."""
+        return self.running is not None and self.running.due_at <= clock.now()
+
+    @property
+    def may_finish(self) -> bool:
+        """Return whether it can be done now."""
+        waited = self.is_due and self.running and disputes.covers(self.shown, self.running.shown)
+        return self.outcome is Outcome.AT_ONCE or bool(waited)
+
+    @property
+    def may_ask(self) -> bool:
+        """Return whether a request can wait from now on."""
+        return self.is_offered and self.outcome is not Outcome.REFUSED
+
+    @property
+    def is_new(self) -> bool:
+        """Return whether no request runs, or one that shows less than this."""
+        if self.running is None:
+            return True
+        stronger = disputes.stops(self.shown, self.running.shown)
+        return stronger and not disputes.stops(self.running.shown, self.shown)
+
+
+def is_offered(user: User) -> bool:
+    """Return whether ``user`` may recover by waiting."""
+    # Who has no address can't be told.
+    can_be_told = bool(user.email) or former.disputed_emails(user).exists()
+    hours = settings.AUTHSITE.factor_recovery_hours
+    return hours > 0 and can_be_told and not user.is_privileged
+
+
+def running(user: User) -> Recovery | None:
+    """Return the request that waits, or is due and not too old."""
+    if not is_offered(user):
+        return None
+    return Recovery.objects.filter(user=user, due_at__gt=clock.now() - OPEN).first()
+
+
+def disputed_at(user: User) -> datetime:
+    """Return the moment of the disputed change: of the lock, or of the request."""
+    if user.is_disputed and user.disputed_at:
+        return user.disputed_at
+    found = running(user)
+    return asked_at(found) if found else clock.now()
+
+
+def assess(user: User, shown: Shown) -> Assessment:
+    """Return what ``shown``, which counts at :func:`disputed_at`, allows."""
+    holds = twofactor.has_any(user) or former.suspended(user).filter(kind=_FACTOR).exists()
+    outcome = disputes.decide(shown, holds_factor=holds)
+    return Assessment(shown, outcome, running(user), is_offered(user))
+
+
+def ask(user: User, shown: Shown, source: Source) -> Recovery:
+    """Begin the waiting period, or go on with a request that shows as much; every address is told.
+
+    Raises:
+        NotOffered: see there.
+        Later: too many requests.
+        Outdated: the account was changed at the same moment.
+    """
+    found = assess(user, shown)
+    if not found.may_ask:
+        raise NotOffered
+    if found.running and not found.is_new:
+        return found.running
+    # A thief's requests use nothing up once the owner has changed the password.
+    spend(FACTOR_RECOVERY, user.pk, user.credential_version)
+    wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
+    with transaction.atomic():
+        owner = users.hold(user)
+        found = assess(owner, shown)
+        if found.running and not found.is_new:
+            return found.running
+        now = clock.now()
+        asked, _is_new = Recovery.objects.update_or_create(
+            user=owner,
+            defaults={
+                "version": owner.credential_version,
+                "due_at": now + wait,
+                "disputed_at": owner.disputed_at if owner.is_disputed else now,
+                "evidence": sorted(shown),
+            },
+        )
+        record(owner, events.RECOVERY_ASKED, source)
+        _tell(owner, asked, source)
+    return asked
+
+
+def find_by_link(token: str) -> tuple[User, Proof] | None:
+    """Return whose request a link is about, if one runs, and what having the link proves."""
+    link = link_codes.find_link(Purpose(LINK), token)
+    user = users.find_by_id(link.subject.split()[0]) if link else None
+    if link is None or user is None or running(user) is None:
+        return None
+    return user, Proof.now(Method.MAIL, link.address)
+
+
+def cancel(user: User, shown: Shown, source: Source) -> bool:
+    """Stop the request if these proofs outweigh it, or are a tie; return whether it was stopped."""
+    with transaction.atomic():
+        found = running(user)
+        if found is None or not disputes.stops(shown, found.shown):
+            return False
+        delete(user)
+        record(user, events.RECOVERY_CANCELLED, source)
+    return True
+
+
+def remove_factors(user: User, shown: Shown, source: Source) -> None:
+    """Remove every second factor as lost; every session ends. ``user`` is up to date afterwards.
+
+    Raises:
+        NotOffered: to staff, whom an operator knows.
+        NotDue: the proofs don't allow it (yet).
+        Outdated: the account was changed at the same moment.
+    """
+    if user.is_privileged:
+        raise NotOffered
+    with transaction.atomic():
+        owner = users.hold(user)
+        if not assess(owner, shown).may_finish:
+            raise NotDue
+        twofactor.remove_all(user, events.FACTORS_RECOVERED, source)
+
+
+def asked_at(found: Recovery) -> datetime:
+    """Return the moment of the disputed change; a former version noted when it's due only."""
+    wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
+    return found.disputed_at or found.due_at - wait
+
+
+def delete(user: User) -> None:
+    """Forget the request, and its links."""
+    Recovery.objects.filter(user=user).delete()
+    link_codes.issued(Purpose(LINK), f"{user.pk} ").delete()
+
+
+def prune() -> int:
+    """Delete requests that were never used; return how many."""
+    return Recovery.objects.filter(due_at__lte=clock.now() - OPEN).delete()[0]
+
+
+_FACTOR = FormerCredential.Kind.FACTOR
+
+
+def _tell(owner: User, asked: Recovery, source: Source) -> None:
+    purpose = Purpose(LINK, life=asked.due_at + OPEN - clock.now())
+    held = [(row.address, row.key) for row in owner.addresses.order_by("pk")]
+    before = [(row.label, row.key) for row in former.disputed_emails(owner)]
+    for n, (email, key) in enumerate(dict(held + before).items()):
+        token = link_codes.issue_link(purpose, f"{owner.pk} {n}", key)
+        with speaking(owner.language):
+            post(mails.recovery(owner, email, token, asked.due_at, source))

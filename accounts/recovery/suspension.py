@@ -1,0 +1,190 @@
+"""Suspending what is younger than a week when an account is locked, and reviewing it afterwards.
+
+Suspended rows leave their tables, so nothing that signs people in can find them. Their owner puts
+each back or deletes it, after a reset that follows the rule of ``accounts.users.disputes``.
+External identities stay, marked: otherwise the provider's word would make a second account.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity import events
+from accounts.activity.services import Source, record
+from accounts.identities import services as identities
+from accounts.identities.models import Identity
+from accounts.kernel import clock
+from accounts.kernel.errors import PublicError
+from accounts.kernel.signals import credentials_changed
+from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes
+from accounts.users import former
+from accounts.users import services as users
+from accounts.users.disputes import baseline
+from accounts.users.models import Address, FormerCredential, User
+
+Kind = FormerCredential.Kind
+FACTORS = (Authenticator, Passkey, RecoveryCodes)
+
+
+class NotPossible(PublicError):
+    """The address is another account's by now, or the account has such a factor again."""
+
+    code = "not_possible"
+    message = _("That can’t be put back: it’s in use again, here or in another account.")
+
+
+@dataclass(frozen=True)
+class Young:
+    """What a lock suspends: rows that the account has held for less than a week."""
+
+    emails: QuerySet[Address]
+    factors: list[Authenticator | Passkey | RecoveryCodes]
+    identities: list[Identity]
+    primary: str
+
+    @property
+    def labels(self) -> list[str]:
+        """Return what each is called."""
+        rows = [*self.emails, *self.factors, *self.identities]
+        return [str(row) for row in rows]
+
+
+def young(user: User, disputed_at: datetime) -> Young:
+    """Return what a lock for a change at that moment suspends, and which email is primary then.
+
+    After it no provider signs in until its owner keeps it, unless no address leads back in: then
+    the established ones do.
+    """
+    since = baseline(user, disputed_at)
+    emails = user.addresses.filter(confirmed_at__gt=since)
+    established = list(user.addresses.filter(confirmed_at__lte=since).order_by("confirmed_at"))
+    primary = next((row.address for row in established if row.address == user.email), "")
+    primary = primary or (established[0].address if established else "")
+    factors = [
+        row for model in FACTORS for row in model.objects.filter(user=user, made_at__gt=since)
+    ]
+    connected = [
+        row
+        for row in identities.of(user)
+        if row.suspended_at is None and (primary or row.connected_at > since)
+    ]
+    return Young(emails, factors, connected, primary)
+
+
+def suspend(owner: User, disputed_at: datetime, source: Source) -> None:
+    """Suspend it, in the caller's transaction; ``owner`` is the row that is held."""
+    found, now = young(owner, disputed_at), clock.now()
+    labels = found.labels
+    for email in found.emails:
+        former.keep(
+            email,
+            owner.pk,
+            Kind.EMAIL,
+            email.confirmed_at,
+            now,
+            label=email.address,
+            key=email.key,
+            is_suspended=True,
+        )
+    found.emails.delete()
+    for row in found.factors:
+        kind = Kind.RECOVERY_CODES if isinstance(row, RecoveryCodes) else Kind.FACTOR
+        former.keep(row, owner.pk, kind, row.made_at, now, label=row.name, is_suspended=True)
+        row.delete()
+    Identity.objects.filter(pk__in=[row.pk for row in found.identities]).update(suspended_at=now)
+    if owner.email != found.primary:
+        owner.email = found.primary
+        owner.save(update_fields=["email"])
+    for label in labels:
+        record(owner, events.SUSPENDED, source, detail=label)
+
+
+def is_reviewed(user: User) -> bool:
+    """Return whether nothing waits for a review."""
+    return not (former.suspended(user).exists() or _suspended_identities(user).exists())
+
+
+def suspended_identities(user: User) -> list[Identity]:
+    """Return the external identities that sign nobody in until they are kept."""
+    return list(_suspended_identities(user))
+
+
+def put_back(user: User, row_id: int, source: Source) -> bool:
+    """Put a suspended or removed row back; return whether it was there.
+
+    Every other session ends. An address becomes the primary one only if the account has none.
+
+    Raises:
+        NotPossible: see there.
+        Outdated: the account was changed at the same moment.
+    """
+    try:
+        with transaction.atomic():
+            owner = users.hold(user)
+            rows = FormerCredential.objects.filter(user=owner, pk=row_id)
+            row = rows.exclude(kind=Kind.PASSWORD).first()
+            if row is None or not _may_return(owner, row):
+                return False
+            restored = former.restore(row)
+            if isinstance(restored, Address) and not owner.email:
+                owner.email = restored.address
+                owner.save(update_fields=["email"])
+            _tell(user, events.PUT_BACK, row.label, source)
+    except IntegrityError:
+        raise NotPossible from None
+    return True
+
+
+def put_back_identity(user: User, identity_id: int, source: Source) -> bool:
+    """Let a suspended external identity sign in again; return whether it was there."""
+    with transaction.atomic():
+        owner = users.hold(user)
+        row = _suspended_identities(owner).filter(pk=identity_id).first()
+        if row is None:
+            return False
+        Identity.objects.filter(pk=row.pk).update(suspended_at=None)
+        _tell(user, events.PUT_BACK, str(row), source)
+    return True
+
+
+def delete(user: User, row_id: int, source: Source) -> bool:
+    """Delete a suspended row for good; return whether it was there."""
+    with transaction.atomic():
+        row = former.suspended(user).filter(pk=row_id).first()
+        if row is None or not former.suspended(user).filter(pk=row_id).delete()[0]:
+            return False
+        record(user, events.SUSPENDED_DELETED, source, detail=row.label)
+    return True
+
+
+def delete_identity(user: User, identity_id: int, source: Source) -> bool:
+    """Disconnect a suspended external identity; return whether it was there."""
+    with transaction.atomic():
+        row = _suspended_identities(user).filter(pk=identity_id).first()
+        if row is None or not _suspended_identities(user).filter(pk=identity_id).delete()[0]:
+            return False
+        record(user, events.SUSPENDED_DELETED, source, detail=str(row))
+    return True
+
+
+def finish(user: User) -> None:
+    """End the dispute: what was removed before it can't be put back any more."""
+    User.objects.filter(pk=user.pk).update(disputed_at=None)
+
+
+def _may_return(owner: User, row: FormerCredential) -> bool:
+    return row.is_suspended or row in former.removed_emails(owner)
+
+
+def _suspended_identities(user: User) -> QuerySet[Identity]:
+    return Identity.objects.filter(user=user, suspended_at__isnull=False).order_by("pk")
+
+
+def _tell(user: User, event: events.Event, label: str, source: Source) -> None:
+    credentials_changed.send(
+        User, user=user, event=event.name, source=source, detail=label, keep=source.session
+    )
+    user.refresh_from_db(fields=["credential_version", "email"])
