@@ -151,7 +151,7 @@ RECOVERY_CODES_MADE = Event(
 RECOVERY_CODE_USED = Event(
     "recovery_code_used", Group.SIGN_IN, _("A recovery code was used."), mail=True
 )
-# Every address is told, with a link to cancel it: see ``accounts.twofactor.recovery``.
+# Every address is told, with a link to cancel it: see ``accounts.recovery``.
 RECOVERY_ASKED = Event(
     "recovery_asked", Group.CHANGE, _("Somebody asked to remove all second factors.")
 )
@@ -180,6 +180,15 @@ KEY_EXPIRES = Event(
     Group.CHANGE,
     _("An API key expires within a week. If you need it on, make a new one."),
     mail=True,
+)
+SUSPENDED = Event(
+    "suspended", Group.CHANGE, _("Something that was added lately was suspended by the lock.")
+)
+PUT_BACK = Event(
+    "put_back", Group.CHANGE, _("Something that was suspended or removed was put back."), mail=True
+)
+SUSPENDED_DELETED = Event(
+    "suspended_deleted", Group.CHANGE, _("Something that was suspended was deleted.")
 )
 LOCKED_DOWN = Event("locked_down", Group.CHANGE, _("The account was locked down."), mail=True)
 ALL_ENDED = Event("all_ended", Group.CHANGE, _("All sign-ins were ended."), mail=True)

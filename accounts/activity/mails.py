@@ -4,27 +4,43 @@ from django.conf import settings
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from accounts.activity import events
 from accounts.activity.models import Activity
 from accounts.kernel.links import absolute
 from accounts.mail.message import Message
 from accounts.users.models import User
 
+EMAIL_EVENTS = {
+    events.ADDRESS_ADDED,
+    events.ADDRESS_REMOVED,
+    events.PRIMARY_CHANGED,
+    events.PUT_BACK,
+}
 
-def notice(user: User, row: Activity, address: str, token: str | None) -> Message:
-    """To an address of the owner's; without a token the account is locked down already."""
+
+def notice(
+    user: User, row: Activity, address: str, token: str | None, *, is_locked: bool = False
+) -> Message:
+    """Return the mail to ``address``, with a link to lock the account, or to open it again."""
     site = {"site": settings.AUTHSITE.site_name}
     sentence = str(row.event.sentence)
     return Message(
         to=address,
         subject=_("%(site)s: %(sentence)s") % {**site, "sentence": sentence.rstrip(".")},
         greeting=_("Hello %(name)s,") % {"name": user.username},
-        paragraphs=[sentence, *_facts(row)],
-        action_label=_label(row) if token else _("Set a new password to open it again"),
-        action_url=absolute("lockdown_link", token)
-        if token
-        else absolute("account_reset_password"),
+        paragraphs=[sentence, *_facts(row, address)],
+        **_action(row, token, is_locked=is_locked),
         closing=[_closing(row) % site] if token else [],
     )
+
+
+def _action(row: Activity, token: str | None, *, is_locked: bool) -> dict[str, str]:
+    if token:
+        return {"action_label": _label(row), "action_url": absolute("lockdown_link", token)}
+    if is_locked:
+        label = _("Set a new password to open it again")
+        return {"action_label": label, "action_url": absolute("account_reset_password")}
+    return {}
 
 
 def _label(row: Activity) -> str:
@@ -41,10 +57,14 @@ def _closing(row: Activity) -> str:
     return _("If it was you, there is nothing to do.")
 
 
-def _facts(row: Activity) -> list[str]:
-    """When, and what is known of where and by whom."""
+def _facts(row: Activity, address: str) -> list[str]:
+    """Return when it happened, and what is known of where and by whom.
+
+    An email address is named to its own mailbox only: a former one must not learn the new one.
+    """
     facts = [_("When: %(when)s UTC") % {"when": date_format(row.at, "DATETIME_FORMAT")}]
-    if row.detail and not row.detail.isdigit():
+    is_foreign = row.event in EMAIL_EVENTS and "@" in row.detail and row.detail != address
+    if row.detail and not row.detail.isdigit() and not is_foreign:
         facts.append(_("What: %(detail)s") % {"detail": row.detail})
     if row.device:
         facts.append(_("Device: %(device)s") % {"device": row.device})

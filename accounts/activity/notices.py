@@ -1,75 +1,57 @@
 """Telling the owner by mail, each mail with a link of its own: "this wasn't me".
 
-The link locks the account down. One that went to an established address also undoes what was done
-to the addresses since: it was the owner's before a thief could put in another. A thief's address
-is told, too, but its link puts nothing back.
+The link locks the account, whoever has it. It opens and undoes nothing: a reset does, by the rule
+of ``accounts.users.disputes``.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 
 from accounts.activity import events, mails
 from accounts.activity.models import Activity
 from accounts.codes import services as codes
-from accounts.codes.models import Code
 from accounts.codes.services import Purpose
 from accounts.kernel import clock
 from accounts.mail.services import post
+from accounts.users import former as formers
+from accounts.users.disputes import DISPUTABLE
 from accounts.users.models import Address, User
 
-LINK = Purpose("lockdown.link", life=timedelta(days=30))
-# To an address that is not the primary one any more.
-FORMER = replace(LINK, life=timedelta(days=7))
+LINK = Purpose("lockdown.link", life=DISPUTABLE)
 # More mails of one kind an hour would only bury the first.
 MOST_AN_HOUR = 20
-# How long an address must have been confirmed to be established, if it isn't the first.
-ESTABLISHED = timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class Notice:
-    """What a link stands for: the event that ``address`` was told of, and whether it undoes."""
+    """What a link stands for: the event that ``address`` was told of."""
 
     row: Activity
     user: User
     address: str
-    undoes: bool
     subject: str
 
 
 def tell(user: User, row: Activity, former: Address | None) -> None:
     """Mail what happened to the primary address, and to the one that was it or was removed.
 
-    A change is told to every address: a thief may read one mailbox, or hold one factor.
+    A change is told to every address: a thief may read one mailbox, or hold one factor. While a
+    locked account is disputed, also to those that were suspended or removed, without a link.
     """
-    if former:
-        _outdate_links(user, former)
     if not _is_news(user, row):
         return
-    rows = list(user.addresses.order_by("pk"))
-    is_change = row.event.group is events.Group.CHANGE
-    told = dict.fromkeys([user.email, *(a.address for a in rows if is_change)], LINK)
-    if former:
-        rows.append(former)
-        told[former.address] = FORMER
-    told.pop("", None)
-    trusted = {known.address for known in established(user, rows, row.at)}
-    for n, (address, purpose) in enumerate(told.items()):
-        kind = f"{'undo' if address in trusted else 'lock'}{n}"
+    told = [user.email, *([former.address] if former else [])]
+    if row.event.group is events.Group.CHANGE:
+        told += user.addresses.order_by("pk").values_list("address", flat=True)
+    for n, address in enumerate(filter(None, dict.fromkeys(told))):
         is_locked = row.event is events.LOCKED_DOWN
-        subject = f"{user.pk} {row.pk} {kind}"
-        link = None if is_locked else codes.issue_link(purpose, subject, address)
-        post(mails.notice(user, row, address, link))
-
-
-def established(user: User, rows: Iterable[Address], at: datetime) -> list[Address]:
-    """Those that were confirmed when the account was made, or a week before ``at``; oldest first.
-
-    Not the oldest that is left: a thief may have removed the others.
-    """
-    since = max(user.date_joined, at - ESTABLISHED)
-    return sorted((r for r in rows if r.confirmed_at <= since), key=lambda r: r.confirmed_at)
+        subject = f"{user.pk} {row.pk} {n}"
+        link = None if is_locked else codes.issue_link(LINK, subject, address)
+        post(mails.notice(user, row, address, link, is_locked=is_locked))
+    if user.disputed_at:
+        for email in formers.disputed_emails(user).exclude(label__in=told):
+            post(mails.notice(user, row, email.label, None))
 
 
 def find(token: str) -> Notice | None:
@@ -77,11 +59,11 @@ def find(token: str) -> Notice | None:
     link = codes.find_link(LINK, token)
     if link is None:
         return None
-    _user_id, row_id, kind = link.subject.split()
+    row_id = link.subject.split()[1]
     row = Activity.objects.select_related("user").filter(pk=row_id).first()
     if row is None or row.user is None:
         return None
-    return Notice(row, row.user, link.address, kind.startswith("undo"), link.subject)
+    return Notice(row, row.user, link.address, link.subject)
 
 
 def spend(notice: Notice, token: str) -> bool:
@@ -89,27 +71,9 @@ def spend(notice: Notice, token: str) -> bool:
     return codes.spend(LINK, notice.subject, token, notice.address)
 
 
-def end_other_links(notice: Notice, dropped: Iterable[Address]) -> None:
-    """End what the same address was sent besides: it has said what it had to say.
-
-    If the link undoes, also what others were sent since that event, and all that was sent to
-    addresses that it drops: a thief, if there was one.
-    """
-    ended = {notice.address, *(row.address for row in dropped if notice.undoes)}
-    links = codes.issued(LINK, f"{notice.user.pk} ")
-    links.filter(pk__in=[link.pk for link in links if _is_over(link, notice, ended)]).delete()
-
-
-def _is_over(link: Code, notice: Notice, ended: set[str]) -> bool:
-    is_later = int(link.subject.split()[1]) >= notice.row.pk
-    return link.address in ended or (notice.undoes and is_later)
-
-
-def _outdate_links(user: User, former: Address) -> None:
-    """What the address was sent while it was the primary one is good for 7 days more, too."""
-    until = clock.now() + FORMER.life
-    sent = codes.issued(LINK, f"{user.pk} ").filter(address=former.address, expires_at__gt=until)
-    sent.update(expires_at=until)
+def end_links(user: User, emails: Iterable[str]) -> None:
+    """End what these addresses were sent: they have locked the account, or are suspended."""
+    codes.issued(LINK, f"{user.pk} ").filter(address__in=list(emails)).delete()
 
 
 def _is_news(user: User, row: Activity) -> bool:

@@ -26,6 +26,8 @@ class Identity(models.Model):
     label = models.CharField(max_length=LONGEST_LABEL, blank=True)
     connected_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(null=True)
+    # Since a lock it signs nobody in, until its owner keeps it.
+    suspended_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [

@@ -17,8 +17,8 @@ def of(user: User) -> list[Identity]:
 
 
 def usable(user: User) -> list[Identity]:
-    """Those at sites that are still configured: the others open nothing."""
-    return [identity for identity in of(user) if identity.configured]
+    """Return those that sign in: at a site that is still configured, and not suspended."""
+    return [row for row in of(user) if row.configured and row.suspended_at is None]
 
 
 def note_use(identity: Identity) -> None:

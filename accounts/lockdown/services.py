@@ -1,7 +1,6 @@
-"""Locking an account down."""
+"""Locking an account: its owner, or a mailbox that was told, ends everything at once."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
@@ -10,16 +9,14 @@ from accounts.activity import events, notices
 from accounts.activity.notices import Notice
 from accounts.activity.services import Source, record
 from accounts.apikeys import services as apikeys
-from accounts.identities import services as identities
-from accounts.identities.models import Identity
 from accounts.kernel import clock
 from accounts.kernel.errors import PublicError
 from accounts.kernel.proofs import Method
 from accounts.kernel.signals import credentials_changed
+from accounts.recovery import suspension
 from accounts.sessions import services as sessions
-from accounts.users import addresses
 from accounts.users import services as users
-from accounts.users.models import Address, User, locked_password
+from accounts.users.models import User, locked_password
 
 
 class LinkSpent(PublicError):
@@ -32,108 +29,65 @@ class LinkSpent(PublicError):
 
 @dataclass(frozen=True)
 class Effects:
-    """What a lockdown ends (sign-ins, API keys), drops, and puts back (an address, or nothing).
+    """What a lock ends (sessions, API keys) and suspends.
 
-    ``by_mail``: whether a mail leads back in; if not, a site that the account is connected with.
+    ``by_mail``: whether a mail leads back in; if not, a provider that the account is connected
+    with, or an operator.
     """
 
     sessions: int
     keys: int
-    dropped: list[Address]
-    identities: list[Identity]
+    suspended: list[str]
     primary: str
     by_mail: bool
 
 
 def effects(user: User, notice: Notice | None = None) -> Effects:
-    """What locking ``user`` down does, by the link of ``notice`` or from inside.
-
-    Addresses and identities that are not established are dropped: a thief's own would be a way
-    back in.
-    """
-    at = notice.row.at if notice else clock.now()
-    rows = list(user.addresses.all())
-    established = notices.established(user, rows, at)
-    newcomers = _newcomers(user, at)
-    keeper = _keeper(user, established, notice)
-    if keeper == user.email and not established and _has_other(user, newcomers):
-        # Perhaps a thief's, and the owner has another way back.
-        keeper = ""
-    dropped = [row for row in rows if row not in established and row.address != keeper]
+    """Return what locking ``user`` does, by the link of ``notice`` or from inside."""
+    young = suspension.young(user, notice.row.at if notice else clock.now())
     return Effects(
         sessions.live(user).count(),
         apikeys.of(user).count(),
-        dropped,
-        newcomers,
-        keeper if keeper != user.email else "",
-        bool(keeper),
+        young.labels,
+        young.primary if young.primary != user.email else "",
+        bool(young.primary or young.emails),
     )
 
 
 @transaction.atomic
 def lock_down(user: User, source: Source, notice: Notice | None = None) -> None:
-    """End every session of ``user``, and what is under way; no password opens the account.
+    """End every session, API key and trusted browser of ``user``; suspend what is young.
 
-    Whatever else holds rights of the account listens to ``credentials_changed``; what was mailed
-    before it is for a former ``credential_version``, and so worth nothing.
+    No password, passkey, mailed code or provider opens the account until a reset that follows the
+    rule of ``accounts.users.disputes``. Whatever else holds rights of the account listens to
+    ``credentials_changed``; what was mailed before is for a former ``credential_version``.
     """
     owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
-    found = effects(owner, notice)
-    Address.objects.filter(pk__in=[row.pk for row in found.dropped]).delete()
-    if found.primary:
-        users.give_back_address(owner, found.primary)
-        record(owner, events.PRIMARY_CHANGED, source, detail=found.primary)
-    elif owner.email and not found.by_mail:
-        # From here on nothing is told to it.
-        owner.email = ""
-        owner.save(update_fields=["email"])
-    for row in found.dropped:
-        record(owner, events.ADDRESS_REMOVED, source, detail=row.address)
-    for identity in found.identities:
-        identity.delete()
-        record(owner, events.PROVIDER_DISCONNECTED, source, detail=str(identity))
-    User.objects.filter(pk=owner.pk).update(password=locked_password())
+    at = notice.row.at if notice else clock.now()
+    if owner.disputed_at:
+        at = min(at, owner.disputed_at)
+    users.replace_password(owner, locked_password())
+    # Before anything is suspended: every address is told that the account held until now.
     credentials_changed.send(
         User, user=owner, event=events.LOCKED_DOWN.name, source=source, keep=None
     )
+    young = suspension.young(owner, at)
+    notices.end_links(owner, [row.address for row in young.emails])
+    if young.primary and young.primary != owner.email:
+        record(owner, events.PRIMARY_CHANGED, source, detail=young.primary)
+    suspension.suspend(owner, at, source)
+    User.objects.filter(pk=owner.pk).update(disputed_at=at)
 
 
 @transaction.atomic
 def lock_down_by_link(notice: Notice, token: str, source: Source) -> None:
     """The same, by the link of a mail; :class:`LinkSpent`.
 
-    If an established address was told, it becomes the primary one again.
+    The other links that the address was sent end with it: each mailbox locks the account once.
     """
     # Before its links, as every act on the account does.
     owner = User.objects.select_for_update(no_key=True).get(pk=notice.user.pk)
     if not notices.spend(notice, token):
         raise LinkSpent
-    notices.end_other_links(notice, effects(owner, notice).dropped)
+    notices.end_links(owner, [notice.address])
     lock_down(owner, source.by(Method.MAIL), notice)
-
-
-def _newcomers(user: User, at: datetime) -> list[Identity]:
-    """Identities of less than a week; what the account was made with is none.
-
-    Not the last ones of an account without an address: nothing else would lead back in.
-    """
-    since = max(user.date_joined + users.AT_ONCE, at - notices.ESTABLISHED)
-    new = [row for row in identities.of(user) if row.connected_at > since]
-    return new if user.email or _has_other(user, new) else []
-
-
-def _has_other(user: User, newcomers: list[Identity]) -> bool:
-    """Whether an identity that opens the account stays."""
-    return any(row not in newcomers for row in identities.usable(user))
-
-
-def _keeper(user: User, established: list[Address], notice: Notice | None) -> str:
-    """The address that is to be the primary one."""
-    if notice and notice.undoes:
-        # Its mailbox may have been confirmed for another account meanwhile: that one keeps it.
-        others = Address.objects.exclude(user=user)
-        if not others.filter(key=addresses.key(notice.address)).exists():
-            return notice.address
-    if not established or user.email in {row.address for row in established}:
-        return user.email
-    return established[0].address

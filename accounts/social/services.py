@@ -19,6 +19,7 @@ from accounts.kernel.languages import spoken
 from accounts.kernel.places import Place
 from accounts.kernel.proofs import Method
 from accounts.kernel.signals import credentials_changed
+from accounts.recovery import suspension
 from accounts.sessions import services as sessions
 from accounts.social.claims import Claim
 from accounts.throttle.limits import SIGNUP_EVERYONE, SIGNUP_SUBSCRIBER
@@ -48,11 +49,14 @@ class NoNewAccounts(PublicError):
 
 
 class LockedDown(PublicError):
-    """A new password comes first."""
+    """A new password comes first, and then the review of what the lock has suspended."""
 
     code = "locked_down"
     status = 403
-    message = _("This account was locked down. Set a new password by mail to open it again.")
+    message = _(
+        "This account was locked. Set a new password by email to open it again, then review what "
+        "was suspended."
+    )
 
 
 class ConnectedElsewhere(PublicError):
@@ -121,7 +125,9 @@ def connect(user: User, claim: Claim, source: Source) -> bool:
         if identity := identities.find(claim.issuer, claim.subject):
             if identity.user_id != owner.pk:
                 raise ConnectedElsewhere
-            return False
+            return bool(identity.suspended_at) and suspension.put_back_identity(
+                user, identity.pk, source
+            )
         try:
             with transaction.atomic():
                 identity = _identity(owner, claim)
@@ -165,7 +171,7 @@ def refuse_removal(user: User, identity: Identity) -> None:
 def prove(user: User, claim: Claim, source: Source) -> None:
     """That ``claim`` is of ``user``; :class:`NotYours`."""
     identity = identities.find(claim.issuer, claim.subject)
-    if identity is None or identity.user_id != user.pk:
+    if identity is None or identity.user_id != user.pk or identity.suspended_at:
         record(user, events.PROOF_FAILED, source)
         raise NotYours
     identities.note_use(identity)
@@ -173,7 +179,7 @@ def prove(user: User, claim: Claim, source: Source) -> None:
 
 def _known(identity: Identity, source: Source) -> User:
     user: User = identity.user
-    if user.is_locked_down and user.email:
+    if identity.suspended_at or (user.is_locked_down and user.email):
         record(user, events.SIGN_IN_FAILED, source)
         raise LockedDown
     if user.is_locked_down and user.is_active:

@@ -1,0 +1,63 @@
+"""Steps that the attacks on locked accounts share."""
+
+from itertools import cycle
+from typing import Any
+
+from django.test import Client
+
+from accounts.users.models import User
+from tests.support.signin import signed_in
+from tests.support.steps import outbox, path_of
+
+LOCK = "/accounts/lockdown/"
+RESET = "/accounts/password/reset/"
+REVIEW = "/accounts/review/"
+EMAIL = "/accounts/email/"
+PLACES = cycle(range(1, 255))
+NEW = "a lantern over seven wet roofs"
+
+
+def known_browser(user: User) -> Client:
+    """A browser that ``user`` has signed in with, and was signed out again."""
+    browser = signed_in(user)
+    browser.post("/accounts/logout/")
+    return browser
+
+
+def reset_link(login: str = "alice", to: str = "") -> str:
+    """The link of the mail that a forgotten password causes, asked for from a place of its own."""
+    asking = Client(REMOTE_ADDR=f"198.51.100.{next(PLACES)}")
+    assert asking.post(RESET, {"login": to or login}).status_code == 200
+    mail = next(m for m in reversed(outbox()) if "Set a new password at" in m.subject)
+    assert not to or mail.to == to, mail.to
+    return path_of(mail.action_url)
+
+
+def sets_password(browser: Client, link: str, **fields: str) -> bool:
+    """Whether the page of the reset takes a new password now."""
+    answer = browser.post(link, {"password1": NEW, **fields})
+    return answer.status_code == 302 and answer["Location"].startswith("/accounts/login/")
+
+
+def lock_link(words: str, to: str = "alice@example.org") -> str:
+    """The link to lock the account in the newest mail with these words in its subject."""
+    mails = [m for m in outbox() if m.to == to and words in m.subject and LOCK in m.action_url]
+    return path_of(mails[-1].action_url)
+
+
+def review(browser: Client, act: str, label: str) -> Any:
+    """Put back or delete what is called ``label``."""
+    from accounts.users.models import FormerCredential
+
+    row = FormerCredential.objects.get(label=label)
+    return browser.post(REVIEW, {act: str(row.pk)})
+
+
+def told(words: str) -> set[str]:
+    """The addresses that got a mail with these words in its subject."""
+    return {mail.to for mail in outbox() if words in mail.subject}
+
+
+def words_of(mail: Any) -> str:
+    """Everything that a mail says."""
+    return " ".join([mail.subject, *mail.paragraphs, *mail.closing])
