@@ -5,7 +5,11 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.passwords.forms import NewPasswordField, refuse_guessable
+from accounts.passwords.forms import (
+    CurrentPasswordField,
+    NewPasswordField,
+    refuse_guessable,
+)
 from accounts.signin.forms import WhoField
 from accounts.users.models import User
 
@@ -20,6 +24,10 @@ class NewPasswordForm(forms.Form):
     """A new password for ``user``."""
 
     password1 = NewPasswordField()
+    # Only where the reset offers it: see ``second_step.Standing.offers_removal``.
+    lost = forms.BooleanField(
+        required=False, label=_("I’ve lost my second factors. Remove them all.")
+    )
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -30,3 +38,9 @@ class NewPasswordForm(forms.Form):
         """Refuse what anybody would guess for this person."""
         refuse_guessable(self, "password1", self.user)
         return self.cleaned_data
+
+
+class FormerPasswordForm(forms.Form):
+    """The password that the account had a week before a dispute, to show who one is."""
+
+    former = CurrentPasswordField(label=_("Your password before that"))

@@ -1,6 +1,12 @@
-"""The second step of a forgotten password: after the link of the mail, before a new password."""
+"""What a reset requires beyond the link: a second factor, or older proofs of ownership.
 
+A locked account is opened by the rule of ``accounts.users.disputes``; so are second factors removed
+that are all lost.
+"""
+
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -8,76 +14,166 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
 from accounts.activity.services import Source
+from accounts.credentials.forms import FormerPasswordForm
 from accounts.credentials.services import Reset
 from accounts.kernel import clock
 from accounts.kernel.places import place_of
-from accounts.kernel.proofs import Method, Proof
+from accounts.kernel.proofs import FACTORS, Method, Proof
+from accounts.recovery import evidence
+from accounts.recovery import services as recovery
+from accounts.recovery.services import Assessment
 from accounts.signin import second
 from accounts.signin.challenge import LOST, Step, context_of
 from accounts.signin.forms import SecondForm
-from accounts.twofactor import passkeys, recovery
+from accounts.twofactor import passkeys
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import WrongCode
+from accounts.users.disputes import Evidence
 
 # In the session of the browser that has shown it: for which link, by what, when.
-SHOWN = "reset_second"
+SHOWN = "reset_shown"
 LIFE = timedelta(minutes=15)
 
 
-def proofs_of(request: HttpRequest, found: Reset) -> tuple[Proof, ...]:
-    """What this browser has shown for that link: the mail, and perhaps a second factor."""
-    by_mail = Proof.now(Method.MAIL)
-    kept = request.session.get(SHOWN)
-    if not kept or kept["subject"] != found.subject:
-        return (by_mail,)
-    shown = Proof(Method(kept["method"]), datetime.fromisoformat(kept["at"]))
-    return (by_mail, shown) if clock.now() < shown.at + LIFE else (by_mail,)
+@dataclass(frozen=True)
+class Standing:
+    """What this browser has shown for a reset link, and what that allows."""
+
+    found: Reset
+    proofs: tuple[Proof, ...]
+    assessment: Assessment
+
+    @property
+    def has_shown_factor(self) -> bool:
+        """Return whether a second factor was shown, of whatever age."""
+        return any(proof.method in FACTORS for proof in self.proofs)
+
+    @property
+    def offers_removal(self) -> bool:
+        """Return whether all second factors may be removed as lost with the new password."""
+        user = self.found.user
+        is_lost = twofactor.has_any(user) and not self.has_shown_factor
+        return is_lost and not user.is_privileged and self.assessment.may_finish
 
 
-def answer(request: HttpRequest, found: Reset) -> HttpResponse:
-    """The page that asks for it, and what a person does there. A mailed code is not offered."""
-    step = Step(found.user, (Proof.now(Method.MAIL),))
-    source, passkey_error = _source(request), ""
+def standing_of(request: HttpRequest, found: Reset) -> Standing:
+    """Return how this browser stands: it has the mail, and perhaps shown more."""
+    user, at = found.user, recovery.disputed_at(found.user)
+    kept = _kept(request, found)
+    shown = [Proof(Method(m), datetime.fromisoformat(at), key) for m, at, key in kept["proofs"]]
+    proofs = (Proof.now(Method.MAIL, found.email_key), *shown)
+    counted = evidence.of_request(request, user, proofs, at)
+    if kept["password"]:
+        counted |= {Evidence.PASSWORD}
+    assessment = recovery.assess(user, counted)
+    # A former password alone, which its thief has too, must not be enough for whoever waits.
+    is_offered = assessment.is_offered and bool(found.email_key)
+    return Standing(found, proofs, replace(assessment, is_offered=is_offered))
+
+
+def answer(request: HttpRequest, standing: Standing) -> HttpResponse:
+    """Return the page that asks for more, or take what was shown. A mailed code isn't offered."""
+    found, user = standing.found, standing.found.user
+    source = _source(request)
     form = SecondForm(request.POST if "code" in request.POST else None)
-    if form.is_valid():
-        try:
-            proof = second.prove(step.user, step.proofs, form.cleaned_data["code"], source)
-            _note(request, found, proof)
-            return redirect(request.path)
-        except WrongCode as error:
-            form.add_error("code", str(error))
-    elif "credential" in request.POST:
-        try:
-            _note(request, found, passkeys.prove(step.user, request.POST["credential"], source))
-            return redirect(request.path)
-        except passkeys.WrongPasskey as error:
-            passkey_error = str(error)
-    elif request.POST.get("lost") in LOST:
-        return _recover(request, found, request.POST["lost"])
-    context = context_of(request, step, form, passkey_error=passkey_error)
-    # Nothing to trust: the new password ends the trust in every browser.
-    context["trust_days"] = 0
-    return render(request, "accounts/credentials/second.html", context)
+    password_form = FormerPasswordForm(request.POST if "former" in request.POST else None)
+    passkey_error = ""
+    try:
+        if "credential" in request.POST:
+            return _note(request, found, passkeys.prove(user, request.POST["credential"], source))
+        if form.is_valid():
+            return _note(request, found, _prove(request, standing, form.cleaned_data["code"]))
+        if password_form.is_valid():
+            return _check_password(request, standing, password_form.cleaned_data["former"])
+    except passkeys.WrongPasskey as error:
+        passkey_error = str(error)
+    except WrongCode as error:
+        form.add_error("code", str(error))
+    except evidence.WrongPassword as error:
+        password_form.add_error("former", str(error))
+    if request.POST.get("lost") in LOST:
+        return _recover(request, standing, request.POST["lost"])
+    return _show(request, standing, form, password_form, passkey_error)
 
 
-def _note(request: HttpRequest, found: Reset, proof: Proof) -> None:
+def _show(
+    request: HttpRequest,
+    standing: Standing,
+    form: SecondForm,
+    password_form: FormerPasswordForm,
+    passkey_error: str,
+) -> HttpResponse:
+    user = standing.found.user
+    step = Step(user, (Proof.now(Method.MAIL, standing.found.email_key),))
+    context: dict[str, Any] = context_of(request, step, form, passkey_error=passkey_error)
+    context |= {
+        # Nothing to trust: the new password ends the trust in every browser.
+        "trust_days": 0,
+        "assessment": standing.assessment,
+        "password_form": password_form,
+        "is_reset": True,
+        "methods": second.methods(user, step.proofs),
+    }
+    name = "reset_locked" if user.is_disputed else "second"
+    return render(request, f"accounts/credentials/{name}.html", context)
+
+
+def _prove(request: HttpRequest, standing: Standing, code: str) -> Proof:
+    """Return the proof of a factor that the account holds, or of one that was removed by itself.
+
+    A wrong guess costs the same budget for both.
+    """
+    user = standing.found.user
+    removed = evidence.removed_factor(user, code, recovery.disputed_at(user))
+    return removed or second.prove(user, (standing.proofs[0],), code, _source(request))
+
+
+def _kept(request: HttpRequest, found: Reset) -> dict[str, Any]:
+    kept: dict[str, Any] = request.session.get(SHOWN) or {}
+    is_same = kept.get("subject") == found.subject
+    if is_same and clock.now() < datetime.fromisoformat(kept["at"]) + LIFE:
+        return kept
+    return {"subject": found.subject, "proofs": [], "password": False}
+
+
+def note_password(request: HttpRequest, found: Reset) -> None:
+    """Note that this browser has shown the former password."""
+    _keep(request, {**_kept(request, found), "password": True})
+
+
+def _note(request: HttpRequest, found: Reset, proof: Proof) -> HttpResponse:
+    kept = _kept(request, found)
+    kept["proofs"] = [*kept["proofs"], (proof.method, proof.at.isoformat(), proof.key)]
+    _keep(request, kept)
+    return redirect(request.path)
+
+
+def _keep(request: HttpRequest, kept: dict[str, Any]) -> None:
     """Only this browser may go on; the key of its session changes with its rights."""
     request.session.cycle_key()
-    request.session[SHOWN] = {
-        "subject": found.subject,
-        "method": proof.method,
-        "at": proof.at.isoformat(),
-    }
+    request.session[SHOWN] = {**kept, "at": clock.now().isoformat()}
 
 
-def _recover(request: HttpRequest, found: Reset, act: str) -> HttpResponse:
+def _check_password(request: HttpRequest, standing: Standing, typed: str) -> HttpResponse:
+    found = standing.found
+    at = recovery.disputed_at(found.user)
+    evidence.check_password(found.user, typed, at, _source(request), found.subject)
+    note_password(request, found)
+    return redirect(request.path)
+
+
+def _recover(request: HttpRequest, standing: Standing, act: str) -> HttpResponse:
+    user, shown = standing.found.user, standing.assessment.shown
+    source = _source(request).by(Method.MAIL)
     if act == "finish":
-        twofactor.recover(found.user, _source(request).by(Method.MAIL))
+        recovery.remove_factors(user, shown, source)
         # The link was mailed for the account as it was before.
         sentence = _("Your second factors were removed. Ask for a new link to set a password.")
         messages.success(request, sentence)
         return redirect("account_reset_password")
-    recovery.ask(found.user, _source(request).by(Method.MAIL))
+    if not standing.assessment.may_ask:
+        raise recovery.NotOffered
+    recovery.ask(user, shown, source)
     return redirect(request.path)
 
 

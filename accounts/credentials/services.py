@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
@@ -19,9 +20,14 @@ from accounts.kernel.places import Place
 from accounts.kernel.signals import credentials_changed
 from accounts.mail.services import post
 from accounts.passwords import services as passwords
+from accounts.recovery import services as recovery
+from accounts.recovery.evidence import Shown
 from accounts.signin import mailed
-from accounts.twofactor import services as twofactor
-from accounts.users.models import User
+from accounts.signin.mailed import Recipient
+from accounts.users import addresses
+from accounts.users import services as users
+from accounts.users.models import LOCKED, FormerCredential, User
+from accounts.users.services import Outdated
 
 LINK = Purpose("password.reset", life=timedelta(minutes=30))
 
@@ -39,43 +45,82 @@ def send_reset(login: str, place: Place) -> None:
 
     Known, unknown, pending, switched off: the same answer and the same work.
     """
-    recipient = mailed.recipient_of(login)
+    recipient = _with_former_emails(mailed.recipient_of(login))
     mailed.charge_mail(LINK, recipient, place)
     with transaction.atomic():
-        token = codes.issue_link(LINK, recipient.subject(mailed.new_nonce()))
+        key = addresses.key(recipient.address) if recipient.address else ""
+        token = codes.issue_link(LINK, recipient.subject(mailed.new_nonce()), key)
         with speaking(recipient.language):
             post(mails.reset(recipient.user, recipient.address, token))
 
 
+def link_by_password(user: User) -> str:
+    """Return a link that proves no mailbox, for a browser that has shown the former password."""
+    return codes.issue_link(LINK, Recipient("", user).subject(mailed.new_nonce()))
+
+
+def _with_former_emails(recipient: Recipient) -> Recipient:
+    """Return the same, or who held that address before a lock that isn't settled yet.
+
+    The link alone proves nothing then: the account may have no other address left.
+    """
+    rows = FormerCredential.objects.select_related("user").filter(
+        Q(is_suspended=True) | Q(removed_at__gte=F("user__disputed_at")),
+        kind=FormerCredential.Kind.EMAIL,
+        key=recipient.key,
+        user__is_active=True,
+        user__password__startswith=LOCKED,
+        user__disputed_at__isnull=False,
+    )
+    row = rows.first()
+    return (
+        Recipient(recipient.key, row.user, row.label) if row and not recipient.user else recipient
+    )
+
+
 @dataclass(frozen=True)
 class Reset:
-    """What a good reset link stands for: the user as it was when it was mailed."""
+    """What a good reset link stands for: the user as it was when it was mailed, and the mailbox."""
 
     user: User
     subject: str
+    email_key: str
 
 
 def find_by_link(token: str) -> Reset | None:
     """The reset that a link begins, if it's good for the account as it is now."""
-    subject = codes.subject_of(LINK, token) or ""
+    link = codes.find_link(LINK, token)
+    subject = link.subject if link else ""
     match subject.split():
         case [user_id, version, _nonce]:
             as_mailed = User.objects.filter(pk=user_id, credential_version=version, is_active=True)
             user = as_mailed.first()
-            return Reset(user, subject) if user else None
+            return Reset(user, subject, link.address) if user and link else None
     return None
 
 
-def reset(found: Reset, token: str, password: str, source: Source) -> None:
-    """Take ``password`` for a good link; :class:`LinkSpent`. All sign-ins end."""
+def reset(
+    found: Reset, token: str, password: str, source: Source, *, lost: Shown | None = None
+) -> None:
+    """Set ``password`` by a good link; every session ends.
+
+    ``lost`` is given to remove every second factor as well: the older proofs that allow it.
+
+    Raises:
+        LinkSpent: it was used, has ended, or the account has changed since.
+        NotDue: those proofs don't allow it.
+    """
     hashed = passwords.hash_password(password)
     with transaction.atomic():
-        if not codes.spend(LINK, found.subject, token) or not _replace(
-            found.user, hashed, events.PASSWORD_RESET, source, keep=None
-        ):
+        if not codes.spend(LINK, found.subject, token, found.email_key):
             raise LinkSpent
-        if found.user.is_locked_down:
-            twofactor.drop_newcomers(found.user, source)
+        if lost is not None:
+            try:
+                recovery.remove_factors(found.user, lost, source)
+            except Outdated:
+                raise LinkSpent from None
+        if not _replace(found.user, hashed, events.PASSWORD_RESET, source, keep=None):
+            raise LinkSpent
 
 
 def change(user: User, password: str, source: Source) -> None:
@@ -94,10 +139,10 @@ def _replace(
     user: User, hashed: str, event: Event, source: Source, *, keep: uuid.UUID | None
 ) -> bool:
     """Replace the password of ``user`` as it was read; whether it is still that user."""
-    as_read = User.objects.filter(
-        pk=user.pk, credential_version=user.credential_version, is_active=True
-    )
-    if not as_read.update(password=hashed):
+    try:
+        owner = users.hold(user)
+    except Outdated:
         return False
+    users.replace_password(owner, hashed)
     credentials_changed.send(User, user=user, event=event.name, source=source, keep=keep)
     return True

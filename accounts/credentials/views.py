@@ -4,17 +4,20 @@ from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.activity.services import Source
 from accounts.apikeys import services as apikeys
 from accounts.credentials import second_step, services
 from accounts.credentials.forms import NewPasswordForm, WhoForm
+from accounts.credentials.second_step import Standing
 from accounts.kernel.places import place_of
 from accounts.passwords.views import with_meter
 from accounts.sessions.current import forget, login_of, renew_key, source_of
@@ -22,6 +25,7 @@ from accounts.sessions.services import live
 from accounts.signin import flow, policy
 from accounts.signin.policy import Missing
 from accounts.signin.recent import recent_authentication_required
+from accounts.users.disputes import Evidence
 from accounts.users.models import User
 from accounts.users.services import Outdated
 
@@ -65,36 +69,83 @@ def reset(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @never_cache
+@require_safe
+def locked(request: HttpRequest) -> HttpResponse:
+    """Begin the recovery of a locked account by its former password, without a mail.
+
+    Whoever has taken the mailbox keeps the owner out otherwise.
+    """
+    user = flow.pop_recovery(request)
+    if user is None:
+        return redirect("account_login")
+    token = services.link_by_password(user)
+    if found := services.find_by_link(token):
+        second_step.note_password(request, found)
+    return redirect("account_reset_password_key", token)
+
+
+@login_not_required
+@never_cache
 @with_meter
-@sensitive_post_parameters("password1")
+@sensitive_post_parameters("password1", "former")
 @require_http_methods(["GET", "HEAD", "POST"])
 def reset_link(request: HttpRequest, key: str) -> HttpResponse:
     """Set a new password by the link of the mail. It signs nobody in: the new password does."""
     found = services.find_by_link(key)
     if found is None:
         return render(request, "accounts/credentials/reset_dead.html", status=404)
-    proofs = second_step.proofs_of(request, found)
-    # The factor is shown here, before a password is taken. One that must yet be added isn't: the
-    # new password signs nobody in, and the next sign-in asks for it.
-    missing = policy.missing(found.user, proofs)
-    if missing is Missing.SECOND_FACTOR:
-        return second_step.answer(request, found)
-    if missing is Missing.PASSWORD:
-        # Else the mailbox alone would set the password that staff show beside it to enrol.
-        return render(request, "accounts/credentials/reset_staff.html", status=403)
-    form = NewPasswordForm(found.user, request.POST if request.method == "POST" else None)
+    standing = second_step.standing_of(request, found)
+    if away := _missing(request, standing):
+        return away
+    form = _form(request, standing)
     if form.is_valid():
         try:
             # Without the login session of this browser, which may be somebody else's.
-            source = Source(place_of(request)).by(*(proof.method for proof in proofs))
-            services.reset(found, key, form.cleaned_data["password1"], source)
+            methods = (proof.method for proof in standing.proofs)
+            source = Source(place_of(request)).by(*methods)
+            lost = standing.assessment.shown if form.cleaned_data.get("lost") else None
+            services.reset(found, key, form.cleaned_data["password1"], source, lost=lost)
         except services.LinkSpent:
             return render(request, "accounts/credentials/reset_dead.html", status=404)
         forget(request, found.user)
         messages.success(request, _("Your new password is set. Sign in with it."))
-        return redirect("account_login")
+        return _sign_in(found)
     context = {"form": form, "username": found.user.username}
     return render(request, "accounts/credentials/reset_link.html", context)
+
+
+def _missing(request: HttpRequest, standing: Standing) -> HttpResponse | None:
+    """Return the page for what must be shown before a password is set, or None.
+
+    A factor that must yet be added isn't asked for: the new password signs nobody in, and the next
+    sign-in asks for it.
+    """
+    user, assessment = standing.found.user, standing.assessment
+    missing = policy.missing(user, standing.proofs)
+    if missing is Missing.PASSWORD and Evidence.PASSWORD not in assessment.shown:
+        # Else the mailbox alone would set the password that staff show beside it to enrol.
+        return render(request, "accounts/credentials/reset_staff.html", status=403)
+    if user.is_disputed:
+        return None if assessment.may_finish else second_step.answer(request, standing)
+    if missing is Missing.SECOND_FACTOR:
+        return second_step.answer(request, standing)
+    return None
+
+
+def _form(request: HttpRequest, standing: Standing) -> NewPasswordForm:
+    form = NewPasswordForm(
+        standing.found.user, request.POST if "password1" in request.POST else None
+    )
+    if not standing.offers_removal:
+        del form.fields["lost"]
+    return form
+
+
+def _sign_in(found: services.Reset) -> HttpResponse:
+    """Lead to the sign-in, and after a lock on to the review of what it has suspended."""
+    if found.user.is_disputed:
+        return redirect_to_login(reverse("review"))
+    return redirect("account_login")
 
 
 def _take(request: HttpRequest, template: str) -> HttpResponse:

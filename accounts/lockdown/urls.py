@@ -1,4 +1,4 @@
-"""Lockdown, from inside and from the link of a mail."""
+"""Locking an account, objecting to a recovery, and the review after a lock."""
 
 from django.urls import path
 
@@ -7,4 +7,7 @@ from accounts.lockdown import views
 urlpatterns = [
     path("accounts/lockdown/", views.lockdown, name="lockdown"),
     path("accounts/lockdown/<str:token>/", views.lockdown_link, name="lockdown_link"),
+    path("accounts/recovery/", views.object_from_inside, name="recovery"),
+    path("accounts/2fa/recovery/<str:token>/", views.object_by_link, name="recovery_cancel"),
+    path("accounts/review/", views.review, name="review"),
 ]

@@ -1,18 +1,31 @@
-"""The pages of a lockdown. What it does is listed before it's done, and done by POST only."""
+"""The pages of a lock: doing it, objecting to a recovery, and the review afterwards.
 
+What a lock does is listed before it is done, and done by POST only.
+"""
+
+from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts.activity import notices
 from accounts.activity.notices import Notice
 from accounts.activity.services import Source
+from accounts.kernel.errors import PublicError
 from accounts.kernel.places import place_of
+from accounts.kernel.proofs import Proof
 from accounts.lockdown import services
+from accounts.lockdown.forms import ObjectionForm
+from accounts.recovery import evidence, suspension
+from accounts.recovery import services as recovery
 from accounts.sessions import current
 from accounts.signin.recent import recent_authentication_required
+from accounts.users import former
+from accounts.users.disputes import Evidence
 from accounts.users.models import User
 
 
@@ -47,7 +60,7 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
         services.lock_down_by_link(notice, token, Source(place_of(request)))
     except services.LinkSpent:
         return render(request, "accounts/lockdown/dead.html", status=404)
-    return _done(request, notice.user)
+    return _done(request, notice.user, notice)
 
 
 def _ask(request: HttpRequest, user: User, notice: Notice | None = None) -> HttpResponse:
@@ -56,8 +69,106 @@ def _ask(request: HttpRequest, user: User, notice: Notice | None = None) -> Http
     return render(request, "accounts/lockdown/lockdown.html", context)
 
 
-def _done(request: HttpRequest, user: User) -> HttpResponse:
+def _done(request: HttpRequest, user: User, notice: Notice | None = None) -> HttpResponse:
     current.forget(request, user)
     # As it is now: the address may be gone.
     owner = User.objects.get(pk=user.pk)
-    return render(request, "accounts/lockdown/done.html", {"owner": owner})
+    can_mail = bool(owner.email) or former.disputed_emails(owner).exists()
+    context = {"owner": owner, "can_mail": can_mail, "told": notice}
+    return render(request, "accounts/lockdown/done.html", context)
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters("former")
+@require_http_methods(["GET", "HEAD", "POST"])
+def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Object to a recovery by the link of a mail, with the proofs that this takes."""
+    found = recovery.find_by_link(token)
+    if found is None:
+        return render(request, "accounts/lockdown/recovery_dead.html", status=404)
+    user, proof = found
+    # Without the login session of this browser, which may be somebody else's.
+    return _object(request, user, Source(place_of(request)), (proof,), budget=token)
+
+
+@never_cache
+@sensitive_post_parameters("former")
+@require_http_methods(["GET", "HEAD", "POST"])
+def object_from_inside(request: HttpRequest) -> HttpResponse:
+    """Object to a recovery where one is signed in."""
+    login = current.login_of(request)
+    if recovery.running(login.user) is None:
+        return render(request, "accounts/lockdown/recovery_dead.html", status=404)
+    source = current.source_of(request)
+    return _object(request, login.user, source, (), budget=str(login.pk))
+
+
+def _object(
+    request: HttpRequest, user: User, source: Source, proofs: tuple[Proof, ...], *, budget: str
+) -> HttpResponse:
+    at = recovery.disputed_at(user)
+    shown = evidence.of_request(request, user, proofs, at)
+    form = ObjectionForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            if typed := form.cleaned_data["former"]:
+                shown |= {evidence.check_password(user, typed, at, source, budget)}
+            if recovery.cancel(user, shown, source.by(*(proof.method for proof in proofs))):
+                return render(request, "accounts/lockdown/recovery_cancelled.html")
+            form.add_error(None, _("That isn’t enough: show one thing more."))
+        except evidence.WrongPassword as error:
+            form.add_error("former", str(error))
+    context = {
+        "form": form,
+        "owner": user,
+        "shown": sorted(shown),
+        "has_password": Evidence.PASSWORD in shown,
+        "running": recovery.running(user),
+        "is_inside": not proofs,
+    }
+    return render(request, "accounts/lockdown/recovery.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@recent_authentication_required
+def review(request: HttpRequest) -> HttpResponseBase:
+    """Put back or delete what a lock has suspended, and put back addresses that were removed."""
+    login = current.login_of(request)
+    if request.method == "POST":
+        return _review(request, login.user)
+    context = {
+        "rows": former.suspended(login.user),
+        "identities": suspension.suspended_identities(login.user),
+        "removed": former.removed_emails(login.user),
+    }
+    return render(request, "accounts/lockdown/review.html", context)
+
+
+def _review(request: HttpRequest, user: User) -> HttpResponse:
+    source = current.source_of(request).by(*current.login_of(request).amr)
+    if "done" in request.POST:
+        if not suspension.is_reviewed(user):
+            messages.error(request, _("Put back or delete each of these first."))
+            return redirect("review")
+        suspension.finish(user)
+        return redirect("home")
+    acts = {
+        "keep": suspension.put_back,
+        "delete": suspension.delete,
+        "keep_identity": suspension.put_back_identity,
+        "delete_identity": suspension.delete_identity,
+    }
+    act = next((name for name in acts if name in request.POST), None)
+    number = request.POST.get(act or "", "")
+    if act is None or not (number.isascii() and number.isdigit() and len(number) < 19):
+        raise Http404
+    try:
+        if not acts[act](user, int(number), source):
+            raise Http404
+        current.renew_key(request)
+        messages.success(request, _("Put back.") if "keep" in act else _("Deleted."))
+    except PublicError as error:
+        messages.error(request, str(error))
+    return redirect("review")

@@ -15,6 +15,7 @@ from accounts.kernel.links import absolute
 from accounts.sessions import services as sessions
 from accounts.throttle import familiar
 from accounts.users import services as users
+from accounts.users.disputes import DISPUTABLE
 
 # Anew with each request: RFC 9116 section 2.5.5 wants less than a year.
 SECURITY_TXT_LIFE = timedelta(days=180)
@@ -72,6 +73,7 @@ def _figures() -> dict[str, Any]:
         "trusted_cookie": settings.TRUSTED_COOKIE_NAME,
         "csrf_days": timedelta(seconds=settings.CSRF_COOKIE_AGE).days,
         "known_days": familiar.LIFE.days,
+        "disputable_days": DISPUTABLE.days,
         "name_days": users.FORMER_NAME_LIFE.days,
         "nobodys_days": activity.NOBODYS_LIFE.days,
         "ended_hours": sessions.KEEP_ENDED // timedelta(hours=1),

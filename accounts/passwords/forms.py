@@ -41,8 +41,8 @@ class CurrentPasswordField(forms.CharField):
     """The password that one has. Too long is simply wrong, and is not hashed."""
 
     def __init__(self, **options: Any) -> None:
+        options.setdefault("label", _("Password"))
         super().__init__(
-            label=_("Password"),
             strip=False,
             widget=PasswordInput("current-password"),
             validators=[refuse_surrogates],
