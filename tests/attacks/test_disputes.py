@@ -1,0 +1,430 @@
+"""A locked account: what the lock suspends, and whose proofs open it again.
+
+The rule itself is proved in ``tests/users/test_disputes.py``; here is what thieves and owners do.
+"""
+
+import dataclasses
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.activity.models import Activity
+from accounts.activity.services import Source
+from accounts.lockdown.services import lock_down
+from accounts.recovery import suspension
+from accounts.recovery.models import Recovery
+from accounts.twofactor.models import Authenticator, RecoveryCodes
+from accounts.users import services as users
+from accounts.users.models import Address, FormerCredential, User
+from tests.attacks.dispute_steps import (
+    LOCK,
+    NEW,
+    RESET,
+    REVIEW,
+    known_browser,
+    lock_link,
+    reset_link,
+    review,
+    sets_password,
+    told,
+    words_of,
+)
+from tests.conftest import Clock
+from tests.support.second import (
+    CHALLENGE,
+    RECOVERY_CODES,
+    code_of,
+    enrolled,
+    recovery_codes_on,
+    seed_on,
+    turn_on,
+    unused_code,
+)
+from tests.support.signin import signed_in
+from tests.support.steps import (
+    LOGIN,
+    PASSWORD,
+    is_signed_in,
+    make_user,
+    outbox,
+    path_of,
+    sign_in,
+)
+
+pytestmark = pytest.mark.django_db
+
+SETUP = "/accounts/2fa/totp/setup/"
+MINE, THIEFS = "alice@example.org", "thief@example.net"
+
+
+@pytest.fixture
+def alice(clock: Clock) -> User:
+    """Alice, a year after she signed up."""
+    user = make_user("alice")
+    clock.advance(days=365)
+    return user
+
+
+def again(user: User) -> User:
+    return User.objects.get(pk=user.pk)
+
+
+def lock(user: User) -> None:
+    lock_down(again(user), Source())
+
+
+def reopened(browser: Client, user: User) -> Client:
+    """The browser of the owner, signed in with the new password after the reset."""
+    assert sets_password(browser, reset_link(user.username))
+    sign_in(browser, user.username, NEW)
+    if Authenticator.objects.filter(user=user).exists():
+        browser.post(CHALLENGE, {"code": unused_code(user)})
+    assert is_signed_in(browser)
+    return browser
+
+
+def test_a_copied_cookie_leaves_no_factor_behind_after_the_lock(alice: User, clock: Clock) -> None:
+    """The thief adds an app and replaces the recovery codes; the owner still has her own app."""
+    seed, home = enrolled(alice), known_browser(alice)
+    clock.advance(days=8)
+    thief = signed_in(alice)
+    stolen = seed_on(thief.get(SETUP).text)
+    assert thief.post(SETUP, {"code": code_of(stolen), "name": "Mallory’s"}).status_code == 302
+    codes = recovery_codes_on(thief.get(RECOVERY_CODES).text)
+
+    home.post(lock_link("authenticator app was added"))
+
+    assert not is_signed_in(thief)
+    assert [row.name for row in Authenticator.objects.all()] == ["Phone"]
+    assert not RecoveryCodes.objects.exists()
+    link = reset_link()
+    clock.advance(minutes=1)
+    for code in (code_of(stolen), codes[0]):
+        Client().post(link, {"code": code})
+        assert not sets_password(Client(), link)
+    home.post(link, {"code": code_of(seed)})
+    assert sets_password(home, link)
+    assert set(told("A new password was set")) == {MINE}
+    sign_in(home, "alice", NEW)
+    assert home.post(CHALLENGE, {"code": code_of(stolen, 1)}).status_code == 200
+    home.post(CHALLENGE, {"code": unused_code(alice)})
+
+    assert "Mallory’s" in home.get(REVIEW).text
+    home.post(REVIEW, {"done": "1"})
+    assert again(alice).disputed_at, "each must be decided"
+    for label in ("Mallory’s", "recovery codes"):
+        review(home, "delete", label)
+    assert home.post(REVIEW, {"done": "1"}).url == "/"
+    assert Authenticator.objects.count() == 1
+    assert not FormerCredential.objects.filter(is_suspended=True).exists()
+
+
+def test_a_factor_that_only_the_thief_holds_is_not_asked_for(alice: User, clock: Clock) -> None:
+    """The owner has none: two older proofs wait, since the suspended one counts; three don't."""
+    home = known_browser(alice)
+    clock.advance(days=8)
+    turn_on(signed_in(alice), name="Mallory’s")
+    lock(alice)
+
+    link = reset_link()
+    assert not sets_password(home, link)
+    assert 'value="ask"' in home.get(link).text
+    home.post(link, {"former": PASSWORD})
+    assert sets_password(home, link)
+    assert sign_in(home, "alice", NEW).url == "/"
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["kept", "replaced by the thief"])
+def test_two_older_proofs_open_an_account_without_a_factor_at_once(
+    alice: User, clock: Clock, changed: bool
+) -> None:
+    """The password of before counts, whatever the thief has put in its place."""
+    if changed:
+        signed_in(alice).post("/accounts/password/change/", {"password1": "thiefs own password 7"})
+    lock(alice)
+    browser, link = Client(), reset_link()
+
+    assert not sets_password(browser, link), "the mailbox alone"
+    for wrong in ("", "x", NEW, "thiefs own password 7"):
+        browser.post(link, {"former": wrong})
+        assert not sets_password(browser, link)
+    browser.post(link, {"former": PASSWORD})
+    assert not sets_password(Client(), link), "only in the browser that has shown it"
+    assert sets_password(browser, link)
+
+
+def test_the_mailbox_alone_waits_everybody_is_told_and_two_proofs_object(
+    alice: User, clock: Clock
+) -> None:
+    home = known_browser(alice)
+    clock.advance(days=8)
+    users.confirm_address(alice, "second@example.org")
+    lock(alice)
+    thief, link = Client(), reset_link()
+    thief.post(link, {"lost": "ask"})
+    assert told("asked to open your locked account") == {MINE, "second@example.org"}
+    clock.advance(hours=71)
+    assert not sets_password(thief, reset_link())
+    objection = path_of(next(m.action_url for m in outbox() if "asked to open" in m.subject))
+
+    assert "That isn’t enough" in Client().post(objection).text, "one proof against one"
+    assert Client().post(objection, {"former": NEW}).status_code == 200
+    assert Recovery.objects.exists()
+    assert "The recovery is stopped" in home.post(objection).text
+
+    clock.advance(hours=2)
+    assert not sets_password(thief, reset_link())
+    thief.post(reset_link(), {"lost": "ask"})
+    clock.advance(hours=72)
+    assert sets_password(thief, reset_link()), "nobody has minded this time"
+
+
+def test_a_former_mailbox_locks_but_opens_nothing_and_learns_no_address(
+    alice: User, clock: Clock
+) -> None:
+    """Its reader was left behind; the owner comes back with her password and her browser."""
+    home, new = known_browser(alice), "new@example.net"
+    clock.advance(days=8)
+    browser = signed_in(alice)
+    users.confirm_address(again(alice), new)
+    browser = signed_in(again(alice))
+    row = Address.objects.get(address=new)
+    browser.post("/accounts/email/", {"primary": row.pk})
+    browser = signed_in(again(alice))
+    browser.post("/accounts/email/", {"remove": Address.objects.get(address=MINE).pk})
+    assert not any(new in words_of(m) for m in outbox() if m.to == MINE)
+
+    former, link = Client(), lock_link("email address was removed")
+    assert new not in former.get(link).text
+    assert new not in former.post(link).text
+    assert User.objects.get().is_locked_down
+    assert not sets_password(former, reset_link(to=MINE))
+    assert 'value="ask"' not in former.get(reset_link(to=MINE)).text
+    assert former.post(reset_link(to=MINE), {"lost": "ask"}).status_code == 403
+    assert former.post(link).status_code == 404, "once"
+
+    link = reset_link(to=new)
+    home.post(link, {"former": PASSWORD})
+    assert sets_password(home, link), "the suspended mailbox receives the link, and proves nothing"
+    sign_in(home, "alice", NEW)
+    assert again(alice).email == ""
+    review(home, "keep", new)
+    assert again(alice).email == new
+
+
+def test_an_address_that_a_thief_removed_is_put_back_beside_an_established_one(
+    alice: User, clock: Clock
+) -> None:
+    home, kept = known_browser(alice), "kept@example.org"
+    users.confirm_address(alice, kept)
+    clock.advance(days=8)
+    thief = signed_in(again(alice))
+    thief.post("/accounts/email/", {"primary": Address.objects.get(address=kept).pk})
+    thief = signed_in(again(alice))
+    thief.post("/accounts/email/", {"remove": Address.objects.get(address=MINE).pk})
+    users.confirm_address(again(alice), THIEFS)
+    home.post(lock_link("email address was removed", to=MINE))
+    assert not Address.objects.filter(address=THIEFS).exists()
+    home = reopened(home, alice)
+
+    review(home, "keep", MINE)
+
+    assert again(alice).email == kept
+    assert set(Address.objects.values_list("address", flat=True)) == {MINE, kept}
+    assert told("put back") >= {MINE, kept, THIEFS}
+    assert not any(MINE in words_of(m) for m in outbox() if m.to == THIEFS and "put" in m.subject)
+
+
+def test_an_address_that_is_somebody_elses_by_now_is_not_put_back(
+    alice: User, clock: Clock
+) -> None:
+    home = known_browser(alice)
+    clock.advance(days=8)
+    users.confirm_address(alice, "shared@example.org")
+    lock(alice)
+    users.confirm_address(make_user("bob"), "shared@example.org")
+    home = reopened(home, alice)
+
+    assert (
+        "can’t be put back"
+        in home.post(
+            REVIEW, {"keep": str(FormerCredential.objects.get(kind="email").pk)}, follow=True
+        ).text
+    )
+
+    assert Address.objects.get(address="shared@example.org").user.username == "bob"
+
+
+def test_nothing_comes_back_by_itself_nor_by_another_persons_hand(
+    alice: User, clock: Clock
+) -> None:
+    home = known_browser(alice)
+    clock.advance(days=8)
+    turn_on(signed_in(alice), name="Tablet")
+    lock(alice)
+    link = reset_link()
+    home.post(link, {"former": PASSWORD})
+    assert sets_password(home, link)
+    sign_in(home, "alice", NEW)
+    row = FormerCredential.objects.get(label="Tablet")
+
+    clock.advance(days=40)
+    assert FormerCredential.objects.filter(pk=row.pk).exists()
+    mallory = signed_in(make_user("mallory"))
+    for act in ("keep", "delete", "keep_identity", "delete_identity"):
+        assert mallory.post(REVIEW, {act: str(row.pk)}).status_code == 404
+        assert mallory.post(REVIEW, {act: "9" * 400}).status_code == 404
+    assert not Authenticator.objects.exists()
+
+    owner = signed_in(again(alice))
+    other = signed_in(again(alice))
+    review(owner, "keep", "Tablet")
+    assert Authenticator.objects.get().name == "Tablet"
+    assert [is_signed_in(owner), is_signed_in(other)] == [True, False]
+
+
+def test_a_password_of_before_the_lock_opens_the_way_back_without_a_mailbox(
+    alice: User, clock: Clock
+) -> None:
+    """A thief has the mailbox. With the password alone nobody waits, or its thief would."""
+    seed = enrolled(alice)
+    clock.advance(days=8)
+    lock(alice)
+
+    browser = Client()
+    started = sign_in(browser, "alice")
+    assert started.url == "/accounts/password/locked/"
+    link = browser.get(started.url).url
+    assert Client().get(started.url).url == LOGIN
+    assert browser.post(link, {"lost": "ask"}).status_code == 403
+    assert not sets_password(browser, link)
+    browser.post(link, {"code": code_of(seed)})
+    assert sets_password(browser, link)
+    assert sign_in(Client(), "alice", PASSWORD).status_code == 200, "no way back into it"
+
+
+@pytest.mark.parametrize("by_itself", [True, False])
+def test_a_removed_factor_counts_only_if_a_thief_used_its_own_session(
+    alice: User, clock: Clock, by_itself: bool
+) -> None:
+    """A lost phone is removed with a recovery code, and whoever has found it gets nowhere."""
+    seed = enrolled(alice)
+    clock.advance(days=8)
+    home = signed_in(alice)
+    home.post("/accounts/reauthenticate/", {"code": code_of(seed)})
+    if not by_itself:
+        code = recovery_codes_on_new_set(home)
+        home.post("/accounts/logout/")
+        home = Client()
+        sign_in(home, "alice")
+        home.post(CHALLENGE, {"code": code})
+    row = Authenticator.objects.get()
+    assert home.post(f"/accounts/2fa/totp/{row.pk}/", {"remove": "1"}).status_code == 302
+    lock_down(again(alice), Source())
+    browser, link = Client(), reset_link()
+    clock.advance(minutes=5)
+
+    browser.post(link, {"code": code_of(seed)})
+
+    assert sets_password(browser, link) is by_itself
+
+
+def recovery_codes_on_new_set(browser: Client) -> str:
+    browser.post(RECOVERY_CODES, {"new": "1"})
+    return recovery_codes_on(browser.get(RECOVERY_CODES).text)[0]
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_lost_factors_go_with_the_new_password_only_if_the_owner_says_so(
+    alice: User, clock: Clock, says_so: bool
+) -> None:
+    home = known_browser(alice)
+    enrolled(alice)
+    clock.advance(days=8)
+    lock(alice)
+    link = reset_link()
+    home.post(link, {"former": PASSWORD})
+
+    assert sets_password(home, link, **({"lost": "on"} if says_so else {}))
+
+    assert Authenticator.objects.exists() is not says_so
+    assert sign_in(home, "alice", NEW).url == ("/" if says_so else CHALLENGE)
+
+
+def test_staff_never_come_back_by_waiting_nor_remove_their_factors(
+    clock: Clock, settings: Any
+) -> None:
+    carol = make_user("carol", is_staff=True)
+    home = known_browser(carol)
+    enrolled(carol)
+    clock.advance(days=30)
+    lock(carol)
+    link = reset_link("carol")
+
+    assert home.post(link, {"lost": "ask"}).status_code == 403
+    home.post(link, {"former": PASSWORD})
+    assert home.post(link, {"password1": NEW, "lost": "on"}).status_code == 302
+
+    assert Authenticator.objects.filter(user=carol).exists()
+
+
+def test_without_a_waiting_period_only_what_is_enough_at_once_opens(
+    alice: User, clock: Clock, settings: Any
+) -> None:
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, factor_recovery_hours=0)
+    home = known_browser(alice)
+    clock.advance(days=8)
+    lock(alice)
+
+    assert Client().post(reset_link(), {"lost": "ask"}).status_code == 403
+    assert sets_password(home, reset_link())
+
+
+def test_a_second_lock_looks_further_back_and_never_less_far(alice: User, clock: Clock) -> None:
+    clock.advance(days=8)
+    sign_in(Client(), "alice")
+    sign_in(Client(), "alice")
+    early = lock_link("new browser")
+    clock.advance(days=10)
+    turn_on(signed_in(alice), name="Early")
+    clock.advance(days=10)
+    lock(alice)
+    assert Authenticator.objects.count() == 1, "ten days old"
+
+    Client().post(early)
+
+    assert not Authenticator.objects.exists()
+    at = again(alice).disputed_at
+    lock(alice)
+    assert again(alice).disputed_at == at
+
+
+def test_what_was_suspended_is_told_to_nobody_else_and_noted_for_the_owner(
+    alice: User, clock: Clock
+) -> None:
+    clock.advance(days=8)
+    users.confirm_address(alice, THIEFS)
+    thief = signed_in(again(alice))
+    thief.post("/accounts/password/change/", {"password1": NEW})
+    thief.post(LOCK)
+
+    kinds = Activity.objects.filter(kind="suspended").values_list("detail", flat=True)
+    assert list(kinds) == [THIEFS]
+    assert told("The account was locked") == {MINE, THIEFS}
+    assert not any(THIEFS in words_of(m) for m in outbox() if m.to == MINE)
+    thiefs = [m for m in outbox() if m.to == THIEFS and LOCK in m.action_url]
+    assert {Client().post(path_of(m.action_url)).status_code for m in thiefs} == {404}
+
+
+def test_a_put_back_that_races_with_a_change_fails_whole(alice: User, clock: Clock) -> None:
+    clock.advance(days=8)
+    users.confirm_address(alice, THIEFS)
+    lock(alice)
+    as_read = again(alice)
+    users.outdate(alice)
+
+    with pytest.raises(users.Outdated):
+        suspension.put_back(as_read, FormerCredential.objects.get(kind="email").pk, Source())
+    assert FormerCredential.objects.filter(kind="email").exists()
+    assert Client().get(RESET).status_code == 200
