@@ -73,7 +73,7 @@ def test_keys_are_rotated_with_everybody_signed_in_and_mail_in_waiting() -> None
                 assert is_good(tokens["access"], site.client())
             assert len(families) == 1
             told = other.manage("reencrypt")
-        assert told == "1 mails, 1 seeds, 1 recovery codes, 1 signing keys\n"
+        assert told == "1 mails, 1 seeds, 1 recovery codes, 1 signing keys, 0 former factors\n"
 
         started_anew(site, **DROPPED, EMAIL_URL="")
         # Seed, signing key, mail: all open without the old value, and all that was renewed lives.

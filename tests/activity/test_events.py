@@ -25,13 +25,15 @@ from accounts.codes.models import Code
 from accounts.identities.models import Identity
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import deliver_due
+from accounts.recovery import suspension
+from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.sessions.store import digest
 from accounts.throttle.limits import FACTOR_ACCOUNT
 from accounts.throttle.models import Budget
-from accounts.twofactor.models import Authenticator, FactorRecovery, Passkey, RecoveryCodes
+from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes
 from accounts.users import services as users
-from accounts.users.models import Address, User, Username
+from accounts.users.models import Address, FormerCredential, User, Username
 from tests.attacks import key_steps as keys
 from tests.conftest import Clock
 from tests.support import second, webauthn
@@ -225,10 +227,26 @@ wait_for_the_second_step = both(have_an_authenticator, take_the_first_step)
 ask_for_the_removal = both(wait_for_the_second_step, say_that_all_is_lost)
 
 
-def sit_out_the_waiting_period(scene: Scene) -> str:
+def sit_out_the_waiting_period(scene: Scene) -> None:
     ask_for_the_removal(scene)
     scene.clock.advance(hours=72)
-    return forget_the_password(scene)
+    take_the_first_step(scene)
+
+
+def add_a_young_address(scene: Scene) -> None:
+    scene.clock.advance(minutes=2)
+    users.confirm_address(scene.alice, THIRD)
+    scene.here.get("/")
+
+
+def suspend_it(scene: Scene) -> FormerCredential:
+    add_a_young_address(scene)
+    suspension.suspend(scene.alice, scene.clock.now(), Source())
+    return FormerCredential.objects.get()
+
+
+def review(act: str) -> Act:
+    return lambda s: s.here.post("/accounts/review/", {act: s.kept.pk})
 
 
 def have_a_recovery_code(scene: Scene) -> str:
@@ -372,8 +390,8 @@ WAYS = {
         command("reset_second_factor", "alice"), prepare=have_an_authenticator
     ),
     "factors_recovered": of_stranger(
-        lambda s: s.visitor.post(s.kept, {"lost": "finish"}),
-        proof="mail",
+        lambda s: s.there.post(CHALLENGE, {"lost": "finish"}),
+        proof="pwd",
         prepare=sit_out_the_waiting_period,
     ),
     "factor_failed_new": at_second_step(fail(1)),
@@ -385,8 +403,16 @@ WAYS = {
     ),
     "recovery_asked": at_second_step(say_that_all_is_lost, proof="pwd"),
     "recovery_cancelled": Way(
-        post("/accounts/2fa/", cancel="1"), proof="pwd mail", prepare=ask_for_the_removal
+        post("/accounts/recovery/", former=PASSWORD), prepare=ask_for_the_removal
     ),
+    "suspended": Way(post(LOCKDOWN), proof="pwd mail", prepare=add_a_young_address),
+    "put_back": Way(
+        review("keep"),
+        proof="pwd mail",
+        prepare=suspend_it,
+        told=(address_of("alice"), SECOND, THIRD),
+    ),
+    "suspended_deleted": Way(review("delete"), proof="pwd mail", prepare=suspend_it),
     "passkey_added": Way(add_a_passkey, proof="passkey"),
     "passkey_renamed": of_passkey(post(name="Laptop")),
     "passkey_removed": of_passkey(post(remove="1"), proof="pwd mail passkey"),
@@ -441,7 +467,15 @@ class Broken(Exception):
 def everything() -> str:
     """What the database holds of people, their sessions, their codes and their mails."""
     models = (User, Username, Address, PendingAddress, LoginSession, BrowserSession, OutgoingMail)
-    models += (Authenticator, RecoveryCodes, FactorRecovery, APIKey, Identity, KnownBrowser)
+    models += (
+        Authenticator,
+        RecoveryCodes,
+        Recovery,
+        FormerCredential,
+        APIKey,
+        Identity,
+        KnownBrowser,
+    )
     rows = [row for model in models for row in model.objects.order_by("pk")]
     # A state that came back is spent, whatever comes of it.
     kept = Code.objects.exclude(purpose="provider.state").order_by("pk")

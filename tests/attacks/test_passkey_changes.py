@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.recovery.models import Recovery
 from accounts.sessions.models import LoginSession
 from accounts.signin import passkey as view
 from accounts.twofactor.models import Passkey as Row
@@ -106,9 +107,23 @@ def test_a_thiefs_passkey_opens_nothing_after_a_lockdown_nor_after_the_new_passw
     browser.post(link, {"code": unused_code(alice)})
     browser.post(link, {"password1": "slow comet over the harbour"})
     assert passkeys_of(alice) == [passkey.id]
-    assert happened(alice, "passkey_removed") == 1
+    assert happened(alice, "suspended") == 1
     assert not enters(thiefs)
     assert enters(passkey)
+
+
+def test_an_older_passkey_stops_whoever_waits_at_a_locked_account(clock: Clock) -> None:
+    alice, passkey = owner()
+    clock.advance(days=8)
+    signed_in(alice).post("/accounts/lockdown/")
+    thief = Client()
+    thief.post(RESET, {"login": "alice"})
+    thief.post(path_of(outbox()[-1].action_url), {"lost": "ask"})
+    assert Recovery.objects.exists()
+
+    assert not enters(passkey)
+
+    assert not Recovery.objects.exists()
 
 
 def test_a_mailbox_alone_removes_no_passkey_by_a_lockdown(clock: Clock) -> None:

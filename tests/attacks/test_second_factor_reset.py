@@ -255,7 +255,7 @@ def test_a_thiefs_asking_keeps_the_owner_from_nothing_after_a_new_password(clock
     alice, _seed = with_factor()
     for _ in range(3):
         assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 302
-        signed_in(alice).post("/accounts/2fa/", {"cancel": "1"})
+        signed_in(alice).post("/accounts/recovery/", {"former": PASSWORD})
     assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 429
 
     users.outdate(alice)

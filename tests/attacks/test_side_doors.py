@@ -46,7 +46,12 @@ MAKERS = {
     "twofactor.services.remove": "2fa/totp/<int:factor_id>/ 2fa/passkeys/<int:factor_id>/",
     "twofactor.passkeys.add": "2fa/passkeys/add/",
     "twofactor.trusted.trust": "2fa/challenge/",
-    "twofactor.services.recover": "2fa/challenge/ password/reset/<str:key>/",
+    "recovery.services.remove_factors": "2fa/challenge/ password/reset/<str:key>/",
+    "recovery.services.cancel": "2fa/recovery/<str:token>/ recovery/",
+    "recovery.suspension.put_back": "review/",
+    "recovery.suspension.put_back_identity": (
+        "review/ 3rdparty/confirm/ <provider:provider>/login/callback/"
+    ),
     "twofactor.services.reset": "",
     "enrolment.qr.svg": "2fa/totp/setup/",
     "signin.second.send_code": "2fa/challenge/ /api/v1/token/challenge/ /api/v1/session/",

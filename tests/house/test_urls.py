@@ -33,6 +33,7 @@ OPEN = {
     "accounts/inactive/",
     "accounts/password/strength/",
     "accounts/lockdown/<str:token>/",
+    "accounts/password/locked/",
     "accounts/owner/<str:token>/",
     "help/",
     "privacy/",
