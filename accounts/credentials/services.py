@@ -1,6 +1,7 @@
 """Taking a new password."""
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import Source
+from accounts.apikeys import services as apikeys
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.credentials import mails
@@ -66,32 +68,44 @@ def find_by_link(token: str) -> Reset | None:
     return None
 
 
-def reset(found: Reset, token: str, password: str, source: Source) -> None:
-    """Take ``password`` for a good link; :class:`LinkSpent`. All sign-ins end."""
+def reset(
+    found: Reset, token: str, password: str, source: Source, *, end_keys: Collection[str]
+) -> None:
+    """Take ``password`` for a good link; :class:`LinkSpent`. All sign-ins end.
+
+    The API keys whose ids are in ``end_keys`` end, too.
+    """
     hashed = passwords.hash_password(password)
     with transaction.atomic():
         if not codes.spend(LINK, found.subject, token) or not _replace(
-            found.user, hashed, events.PASSWORD_RESET, source, keep=None
+            found.user, hashed, events.PASSWORD_RESET, source, keep=None, end_keys=end_keys
         ):
             raise LinkSpent
         if found.user.is_locked_down:
             twofactor.drop_newcomers(found.user, source)
 
 
-def change(user: User, password: str, source: Source) -> None:
+def change(user: User, password: str, source: Source, *, end_keys: Collection[str]) -> None:
     """Take ``password`` from who is signed in and has just proved it; all other sign-ins end.
 
+    The API keys whose ids are in ``end_keys`` end, too.
     :class:`LinkSpent` if the credentials were changed elsewhere at the same moment.
     """
     hashed = passwords.hash_password(password)
     event = events.PASSWORD_CHANGED if user.has_usable_password() else events.PASSWORD_SET
     with transaction.atomic():
-        if not _replace(user, hashed, event, source, keep=source.session):
+        if not _replace(user, hashed, event, source, keep=source.session, end_keys=end_keys):
             raise LinkSpent
 
 
 def _replace(
-    user: User, hashed: str, event: Event, source: Source, *, keep: uuid.UUID | None
+    user: User,
+    hashed: str,
+    event: Event,
+    source: Source,
+    *,
+    keep: uuid.UUID | None,
+    end_keys: Collection[str],
 ) -> bool:
     """Replace the password of ``user`` as it was read; whether it is still that user."""
     as_read = User.objects.filter(
@@ -99,5 +113,6 @@ def _replace(
     )
     if not as_read.update(password=hashed):
         return False
+    apikeys.end_chosen(user, end_keys, source)
     credentials_changed.send(User, user=user, event=event.name, source=source, keep=keep)
     return True

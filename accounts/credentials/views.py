@@ -1,6 +1,7 @@
 """The pages of a new password."""
 
-from typing import cast
+import uuid
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -87,31 +88,44 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
         try:
             # Without the login session of this browser, which may be somebody else's.
             source = Source(place_of(request)).by(*(proof.method for proof in proofs))
-            services.reset(found, key, form.cleaned_data["password1"], source)
+            password = form.cleaned_data["password1"]
+            services.reset(found, key, password, source, end_keys=_chosen(request))
         except services.LinkSpent:
             return render(request, "accounts/credentials/reset_dead.html", status=404)
         forget(request, found.user)
         messages.success(request, _("Your new password is set. Sign in with it."))
         return redirect("account_login")
-    context = {"form": form, "username": found.user.username}
+    context = _context(request, form, keep=None)
     return render(request, "accounts/credentials/reset_link.html", context)
+
+
+def _chosen(request: HttpRequest) -> set[str]:
+    """Return what stands for the API keys that are to end: anything that a client sends."""
+    return set(request.POST.getlist("end_key"))
+
+
+def _context(
+    request: HttpRequest, form: NewPasswordForm, *, keep: uuid.UUID | None
+) -> dict[str, Any]:
+    return {
+        "form": form,
+        "username": form.user.username,
+        "keys": apikeys.effects(form.user, keep),
+        "chosen": _chosen(request),
+    }
 
 
 def _take(request: HttpRequest, template: str) -> HttpResponse:
     login = login_of(request)
-    others = live(login.user).exclude(pk=login.pk).count()
     form = NewPasswordForm(login.user, request.POST if request.method == "POST" else None)
     if not form.is_valid():
-        context = {
-            "form": form,
-            "others": others,
-            "keys": apikeys.of(login.user).count(),
-            "username": login.user.username,
-        }
+        others = live(login.user).exclude(pk=login.pk).count()
+        context = _context(request, form, keep=login.pk) | {"others": others}
         return render(request, template, context)
     source = source_of(request).by(*login.amr)
     try:
-        services.change(login.user, form.cleaned_data["password1"], source)
+        password = form.cleaned_data["password1"]
+        services.change(login.user, password, source, end_keys=_chosen(request))
     except services.LinkSpent:
         messages.error(request, str(Outdated.message))
         return redirect("home")
