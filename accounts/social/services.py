@@ -19,6 +19,7 @@ from accounts.kernel.languages import spoken
 from accounts.kernel.places import Place
 from accounts.kernel.proofs import Method
 from accounts.kernel.signals import credentials_changed
+from accounts.sessions import guesses
 from accounts.sessions import services as sessions
 from accounts.social.claims import Claim
 from accounts.throttle.limits import SIGNUP_EVERYONE, SIGNUP_SUBSCRIBER
@@ -166,7 +167,7 @@ def prove(user: User, claim: Claim, source: Source) -> None:
     """That ``claim`` is of ``user``; :class:`NotYours`."""
     identity = identities.find(claim.issuer, claim.subject)
     if identity is None or identity.user_id != user.pk:
-        record(user, events.PROOF_FAILED, source)
+        guesses.record_failed_proof(user, source)
         raise NotYours
     identities.note_use(identity)
 
