@@ -32,8 +32,8 @@ class AccountsConfig(AppConfig):
         user_logged_in.disconnect(dispatch_uid="update_last_login")
         register(pwned_passwords_file)
         # In the order in which a sign-in takes the same rows: in another they could wait for
-        # each other.
-        for receiver in (count, end_others, end_keys, cancel_pending, void, write_down):
+        # each other. ``end_keys`` looks for the sessions that ``end_others`` ends.
+        for receiver in (count, end_keys, end_others, cancel_pending, void, write_down):
             credentials_changed.connect(receiver)
         signed_out_elsewhere.connect(end_trust)
         factor_proved.connect(cancel_by_factor)

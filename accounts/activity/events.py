@@ -64,6 +64,12 @@ SESSION_ENDED = Event("session_ended", Group.SIGN_IN, _("A sign-in was ended fro
 OTHERS_ENDED = Event("others_ended", Group.SIGN_IN, _("All other sign-ins were ended."))
 SIGN_IN_FAILED = Event("sign_in_failed", Group.FAILURE, _("A sign-in failed."))
 PROOF_FAILED = Event("proof_failed", Group.FAILURE, _("A repeated proof of identity failed."))
+PROOF_GUESSED = Event(
+    "proof_guessed",
+    Group.FAILURE,
+    _("Somebody who is signed in as you failed five times to confirm their identity."),
+    mail=True,
+)
 BROWSER_CHANGED = Event(
     "browser_changed",
     Group.FAILURE,

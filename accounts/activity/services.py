@@ -50,11 +50,13 @@ def record(
     *,
     detail: str = "",
     former: Address | None = None,
+    mail: bool = True,
 ) -> Activity:
     """Write down that ``event`` happened to ``user``; tell them by mail if it's of that kind.
 
     Call it in the transaction of the change: neither is there without the other. ``former`` is an
-    address that is not theirs, or not the primary one, any more: it is told as well.
+    address that is not theirs, or not the primary one, any more: it is told as well. Without
+    ``mail`` nobody is: the event is part of a change that is mailed itself.
     """
     row = Activity.objects.create(
         user=user,
@@ -68,7 +70,7 @@ def record(
         detail=detail,
     )
     transaction.on_commit(metrics.EVENTS.labels(event.name).inc)
-    if event.mail and user is not None:
+    if mail and event.mail and user is not None:
         notices.tell(user, row, former)
     return row
 

@@ -95,7 +95,10 @@ class KeysView(generics.ListAPIView[APIKey]):
 
     @extend_schema(request=NewKeySerializer, responses={201: MadeKeySerializer})
     def post(self, request: Request) -> Response:
-        """Make a key. The answer is the only one that shows it. No page in a browser makes one."""
+        """Make a key. The answer is the only one that shows it. No page in a browser makes one.
+
+        Needs a sign-in of the last ten minutes, by a second factor if the account has one.
+        """
         credentials = cast(Credentials, request.auth)
         if credentials.is_pages:
             raise NotForPages

@@ -28,6 +28,8 @@ class APIKey(models.Model):
     told_at = models.DateTimeField(null=True)
     used_at = models.DateTimeField(null=True)
     address = models.CharField(max_length=45, blank=True)
+    # The login session in which it was made; no foreign key, since sessions are deleted before it.
+    session = models.UUIDField(null=True)
 
     def __str__(self) -> str:
         return self.name

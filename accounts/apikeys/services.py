@@ -1,6 +1,9 @@
 """Making, finding and ending API keys."""
 
 import hmac
+import uuid
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -15,6 +18,7 @@ from accounts.apikeys.models import APIKey
 from accounts.kernel import clock
 from accounts.kernel.errors import PublicError
 from accounts.kernel.places import Place
+from accounts.sessions import services as sessions
 from accounts.tokens import scopes
 from accounts.users import services as users
 from accounts.users.models import User
@@ -64,6 +68,7 @@ def make(
             name=name,
             scope=scopes.written(scope),
             expires_at=expires_at,
+            session=source.session,
         )
         record(user, events.KEY_MADE, source, detail=name)
     return key, new.text
@@ -104,14 +109,53 @@ def note_use(key: APIKey, place: Place) -> None:
     APIKey.objects.filter(unnoted, pk=key.pk).update(used_at=now, address=place.address)
 
 
-@transaction.atomic
 def end(user: User, key_id: str, source: Source) -> bool:
     """End one key of ``user``; False if there is none."""
-    key = APIKey.objects.filter(user=user, pk=key_id).first()
-    if key is None or not APIKey.objects.filter(pk=key.pk).delete()[0]:
-        return False
-    record(user, events.KEY_ENDED, source, detail=key.name)
-    return True
+    return bool(_end(user, of(user).filter(pk=key_id), source))
+
+
+@dataclass(frozen=True)
+class Effects:
+    """The keys that a change of credentials ends, and those that remain."""
+
+    ending: list[APIKey]
+    remaining: list[APIKey]
+
+
+def effects(user: User, keep: uuid.UUID | None) -> Effects:
+    """Return what a change of credentials does to the keys of ``user`` that have not expired.
+
+    It ends those that were made in a session that it ends, which are all live ones but ``keep``:
+    a thief may have made them. A key of a session that was over before, or of none, remains.
+    """
+    ending = set(sessions.live(user).values_list("pk", flat=True)) - {keep}
+    keys = [key for key in of(user) if not key.is_over]
+    return Effects(
+        [key for key in keys if key.session in ending],
+        [key for key in keys if key.session not in ending],
+    )
+
+
+def end_with_sessions(user: User, keep: uuid.UUID | None, source: Source) -> None:
+    """End the keys that a change of credentials ends. Call this before the sessions end."""
+    _end(user, effects(user, keep).ending, source, mail=False)
+
+
+def end_chosen(user: User, key_ids: Collection[str], source: Source) -> None:
+    """End the keys of ``user`` whose ids are among ``key_ids``, as part of a change that is mailed.
+
+    ``key_ids`` may hold anything: it is never sent to the database.
+    """
+    _end(user, [key for key in of(user) if key.pk in key_ids], source, mail=False)
+
+
+@transaction.atomic
+def _end(user: User, keys: Iterable[APIKey], source: Source, *, mail: bool = True) -> int:
+    """Delete and record those of ``keys`` that nobody has ended meanwhile; return how many."""
+    ended = [key for key in keys if APIKey.objects.filter(pk=key.pk).delete()[0]]
+    for key in ended:
+        record(user, events.KEY_ENDED, source, detail=key.name, mail=mail)
+    return len(ended)
 
 
 def end_silently(user: User) -> None:

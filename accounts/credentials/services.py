@@ -1,6 +1,7 @@
 """Taking a new password."""
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import Source
+from accounts.apikeys import services as apikeys
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.credentials import mails
@@ -100,11 +102,18 @@ def find_by_link(token: str) -> Reset | None:
 
 
 def reset(
-    found: Reset, token: str, password: str, source: Source, *, lost: Shown | None = None
+    found: Reset,
+    token: str,
+    password: str,
+    source: Source,
+    *,
+    end_keys: Collection[str],
+    lost: Shown | None = None,
 ) -> None:
     """Set ``password`` by a good link; every session ends.
 
-    ``lost`` is given to remove every second factor as well: the older proofs that allow it.
+    The API keys whose ids are in ``end_keys`` end, too. ``lost`` is given to remove every second
+    factor as well: the older proofs that allow it.
 
     Raises:
         LinkSpent: it was used, has ended, or the account has changed since.
@@ -119,24 +128,33 @@ def reset(
                 recovery.remove_factors(found.user, lost, source)
             except Outdated:
                 raise LinkSpent from None
-        if not _replace(found.user, hashed, events.PASSWORD_RESET, source, keep=None):
+        if not _replace(
+            found.user, hashed, events.PASSWORD_RESET, source, keep=None, end_keys=end_keys
+        ):
             raise LinkSpent
 
 
-def change(user: User, password: str, source: Source) -> None:
+def change(user: User, password: str, source: Source, *, end_keys: Collection[str]) -> None:
     """Take ``password`` from who is signed in and has just proved it; all other sign-ins end.
 
+    The API keys whose ids are in ``end_keys`` end, too.
     :class:`LinkSpent` if the credentials were changed elsewhere at the same moment.
     """
     hashed = passwords.hash_password(password)
     event = events.PASSWORD_CHANGED if user.has_usable_password() else events.PASSWORD_SET
     with transaction.atomic():
-        if not _replace(user, hashed, event, source, keep=source.session):
+        if not _replace(user, hashed, event, source, keep=source.session, end_keys=end_keys):
             raise LinkSpent
 
 
 def _replace(
-    user: User, hashed: str, event: Event, source: Source, *, keep: uuid.UUID | None
+    user: User,
+    hashed: str,
+    event: Event,
+    source: Source,
+    *,
+    keep: uuid.UUID | None,
+    end_keys: Collection[str],
 ) -> bool:
     """Replace the password of ``user`` as it was read; whether it is still that user."""
     try:
@@ -144,5 +162,6 @@ def _replace(
     except Outdated:
         return False
     users.replace_password(owner, hashed)
+    apikeys.end_chosen(user, end_keys, source)
     credentials_changed.send(User, user=user, event=event.name, source=source, keep=keep)
     return True

@@ -1,6 +1,7 @@
 """The pages of a new password."""
 
-from typing import cast
+import uuid
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -104,13 +105,14 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
             methods = (proof.method for proof in standing.proofs)
             source = Source(place_of(request)).by(*methods)
             lost = standing.assessment.shown if form.cleaned_data.get("lost") else None
-            services.reset(found, key, form.cleaned_data["password1"], source, lost=lost)
+            password, keys = form.cleaned_data["password1"], _chosen(request)
+            services.reset(found, key, password, source, end_keys=keys, lost=lost)
         except services.LinkSpent:
             return render(request, "accounts/credentials/reset_dead.html", status=404)
         forget(request, found.user)
         messages.success(request, _("Your new password is set. Sign in with it."))
         return _sign_in(found)
-    context = {"form": form, "username": found.user.username}
+    context = _context(request, form, keep=None)
     return render(request, "accounts/credentials/reset_link.html", context)
 
 
@@ -148,21 +150,33 @@ def _sign_in(found: services.Reset) -> HttpResponse:
     return redirect("account_login")
 
 
+def _chosen(request: HttpRequest) -> set[str]:
+    """Return what stands for the API keys that are to end: anything that a client sends."""
+    return set(request.POST.getlist("end_key"))
+
+
+def _context(
+    request: HttpRequest, form: NewPasswordForm, *, keep: uuid.UUID | None
+) -> dict[str, Any]:
+    return {
+        "form": form,
+        "username": form.user.username,
+        "keys": apikeys.effects(form.user, keep),
+        "chosen": _chosen(request),
+    }
+
+
 def _take(request: HttpRequest, template: str) -> HttpResponse:
     login = login_of(request)
-    others = live(login.user).exclude(pk=login.pk).count()
     form = NewPasswordForm(login.user, request.POST if request.method == "POST" else None)
     if not form.is_valid():
-        context = {
-            "form": form,
-            "others": others,
-            "keys": apikeys.of(login.user).count(),
-            "username": login.user.username,
-        }
+        others = live(login.user).exclude(pk=login.pk).count()
+        context = _context(request, form, keep=login.pk) | {"others": others}
         return render(request, template, context)
     source = source_of(request).by(*login.amr)
     try:
-        services.change(login.user, form.cleaned_data["password1"], source)
+        password = form.cleaned_data["password1"]
+        services.change(login.user, password, source, end_keys=_chosen(request))
     except services.LinkSpent:
         messages.error(request, str(Outdated.message))
         return redirect("home")

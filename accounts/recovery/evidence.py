@@ -11,7 +11,7 @@ from accounts.activity.services import Source, record
 from accounts.kernel.errors import PublicError
 from accounts.kernel.proofs import FACTORS, Method, Proof
 from accounts.passwords import services as passwords
-from accounts.sessions import known
+from accounts.sessions import guesses, known
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, PROOF_SESSION
 from accounts.throttle.services import spend
 from accounts.twofactor import codes
@@ -83,7 +83,10 @@ def check_password(
         spend(LOGIN_SUBSCRIBER, source.place.network)
     spend(PROOF_SESSION, budget)
     if not passwords.verify(typed, former.password_hash(user, disputed_at)):
-        record(user, events.PROOF_FAILED, source)
+        if source.session:
+            guesses.record_failed_proof(user, source)
+        else:
+            record(user, events.PROOF_FAILED, source)
         raise WrongPassword
     return Evidence.PASSWORD
 

@@ -7,6 +7,7 @@ from accounts.activity.services import Source, record
 from accounts.kernel.errors import PublicError
 from accounts.kernel.places import Place
 from accounts.passwords import services as passwords
+from accounts.sessions import guesses
 from accounts.sessions.models import LoginSession
 from accounts.throttle import familiar
 from accounts.throttle.limits import (
@@ -69,7 +70,7 @@ def prove_again(login: LoginSession, password: str, place: Place) -> None:
     charge = PROOF_SESSION, login.pk
     spend(*charge)
     if not passwords.verify(password, login.user.password):
-        record(login.user, events.PROOF_FAILED, Source(place, session=login.pk))
+        guesses.record_failed_proof(login.user, Source(place, session=login.pk))
         raise InvalidCredentials
     give_back(charge)
 

@@ -20,6 +20,7 @@ from accounts.kernel.places import Place
 from accounts.kernel.proofs import Method
 from accounts.kernel.signals import credentials_changed
 from accounts.recovery import suspension
+from accounts.sessions import guesses
 from accounts.sessions import services as sessions
 from accounts.social.claims import Claim
 from accounts.throttle.limits import SIGNUP_EVERYONE, SIGNUP_SUBSCRIBER
@@ -172,7 +173,7 @@ def prove(user: User, claim: Claim, source: Source) -> None:
     """That ``claim`` is of ``user``; :class:`NotYours`."""
     identity = identities.find(claim.issuer, claim.subject)
     if identity is None or identity.user_id != user.pk or identity.suspended_at:
-        record(user, events.PROOF_FAILED, source)
+        guesses.record_failed_proof(user, source)
         raise NotYours
     identities.note_use(identity)
 

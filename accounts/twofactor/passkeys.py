@@ -35,6 +35,7 @@ from accounts.activity.services import Source, record
 from accounts.kernel.errors import PublicError
 from accounts.kernel.proofs import Method, Proof
 from accounts.kernel.signals import factor_proved
+from accounts.sessions import guesses
 from accounts.throttle.limits import CODE_SUBSCRIBER, LOGIN_SUBSCRIBER
 from accounts.throttle.services import spend
 from accounts.twofactor import challenges
@@ -159,7 +160,10 @@ def prove(user: User, text: str, source: Source) -> Proof:
     if row is None or not _is_right(
         user, row, answer, second_purpose(user), source, must_verify=False
     ):
-        record(user, events.PROOF_FAILED if source.session else events.FACTOR_FAILED, source)
+        if source.session:
+            guesses.record_failed_proof(user, source)
+        else:
+            record(user, events.FACTOR_FAILED, source)
         raise WrongPasskey
     proof = Proof.now(Method.PASSKEY, row.persistent_id)
     factor_proved.send(User, user=user, proof=proof, source=source)

@@ -13,6 +13,7 @@ from accounts.kernel.errors import Later
 from accounts.kernel.places import Place
 from accounts.kernel.proofs import Method, Proof
 from accounts.kernel.signals import factor_proved
+from accounts.sessions import guesses
 from accounts.throttle import familiar
 from accounts.throttle.limits import CODE_SUBSCRIBER, FACTOR_ACCOUNT, FACTOR_DAY
 from accounts.throttle.services import Charge, give_back, spend
@@ -57,7 +58,7 @@ def _record_failure(user: User, source: Source, *, is_familiar: bool) -> None:
     """A wrong code. From a place that isn't known, after a right first step, it's news once a day:
     somebody may know the password (ASVS 6.3.5)."""
     if source.session:
-        record(user, events.PROOF_FAILED, source)
+        guesses.record_failed_proof(user, source)
         return
     is_known = is_familiar or has_happened(
         user, events.FACTOR_FAILED_NEW, clock.now() - FAILURE_NEWS
@@ -119,7 +120,7 @@ def _charge(user: User, source: Source, place: Place, *, is_familiar: bool) -> l
 
 @transaction.atomic
 def _record_block(user: User, source: Source) -> None:
-    """That the budget is used up; once an hour. Whoever is signed in knows it without a mail."""
+    """That the budget is used up; once an hour. Inside a session, what it let through is told."""
     if source.session or has_happened(user, events.FACTOR_BLOCKED, clock.now() - BLOCKED_NEWS):
         return
     record(user, events.FACTOR_BLOCKED, source)

@@ -346,6 +346,10 @@ WAYS = {
     "others_ended": Way(post(SESSIONS, others="1")),
     "sign_in_failed": of_stranger(lambda s: sign_in(s.visitor, "alice", NEW_PASSWORD)),
     "proof_failed": Way(post(REAUTHENTICATE, password=NEW_PASSWORD)),
+    "proof_guessed": Way(
+        post(REAUTHENTICATE, password=NEW_PASSWORD),
+        prepare=both(*[post(REAUTHENTICATE, password=NEW_PASSWORD)] * 4),
+    ),
     "browser_changed": Way(copy_the_cookie("basic"), THERE),
     "browser_proved": Way(
         lambda s: thief_of(s).post(REAUTHENTICATE, {"password": PASSWORD}), THERE, "pwd"

@@ -46,19 +46,28 @@ def keys_of(nodes: Nodes, name: str) -> int:
 
 
 def making_keys_during_a_lockdown(nodes: Nodes, name: str) -> None:
+    making_keys_during(nodes, name, LOCKDOWN, 200)
+
+
+def making_keys_during_a_change_of_the_password(nodes: Nodes, name: str) -> None:
+    changed = {"password1": "a lantern over seven wet roofs"}
+    making_keys_during(nodes, name, "/accounts/password/change/", 302, **changed)
+
+
+def making_keys_during(nodes: Nodes, name: str, page: str, status: int, **form: str) -> None:
     """None is left, whichever was first."""
     owner = confirmed(nodes, name)
-    csrf, callers = owner.csrf(LOCKDOWN), programs(nodes)
+    csrf, callers = owner.csrf(page), programs(nodes)
     token = fresh(callers[0], name)
 
     def act(i: int) -> Answer | Response:
         if i == AT_ONCE // 2:
-            return owner.post(LOCKDOWN, {}, csrf=csrf)
+            return owner.post(page, form, csrf=csrf)
         return make(token, callers[i])
 
     answers = together(AT_ONCE, act)
 
-    assert answers.pop(AT_ONCE // 2).status == 200
+    assert answers.pop(AT_ONCE // 2).status == status
     made = [answer["key"] for answer in answers if answer.status == 201]
     assert {(a.status, a.code) for a in answers if a.status != 201} <= {REFUSED}
     assert make(token, callers[0]).status == 401
@@ -81,7 +90,11 @@ def eight_keys_where_five_have_room(nodes: Nodes, name: str) -> None:
     assert keys_of(nodes, name) == MOST
 
 
-RACES = [making_keys_during_a_lockdown, eight_keys_where_five_have_room]
+RACES = [
+    making_keys_during_a_lockdown,
+    making_keys_during_a_change_of_the_password,
+    eight_keys_where_five_have_room,
+]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)

@@ -15,7 +15,16 @@ from tests.attacks.test_two_nodes import (
 )
 from tests.support.client import Client, Response, together
 from tests.support.site import text_of
-from tests.support.steps import CONFIRM, LOGIN, PASSWORD, path_of, same_browser, sign_up, sql
+from tests.support.steps import (
+    CONFIRM,
+    LOGIN,
+    PASSWORD,
+    WRONG,
+    path_of,
+    same_browser,
+    sign_up,
+    sql,
+)
 
 SESSIONS = "/accounts/sessions/"
 LOCKDOWN = "/accounts/lockdown/"
@@ -148,7 +157,21 @@ def everything_at_once(nodes: Nodes, name: str) -> None:
         assert {browser.get("/").status for browser in [owner, *new]} == {302}
 
 
+def eight_guesses_inside_a_stolen_session(nodes: Nodes, name: str) -> None:
+    """Each counts those before it: the owner hears of the fifth, once."""
+    owner = confirmed(nodes, name)
+    page, form = "/accounts/reauthenticate/", {"password": WRONG}
+    copies, token = tabs(nodes, owner), owner.csrf(page)
+
+    answers = together(AT_ONCE, lambda i: copies[i].post(page, form, csrf=token))
+
+    assert [answer.status for answer in answers] == [200] * AT_ONCE
+    assert happened(nodes, name, "proof_failed") == AT_ONCE
+    assert happened(nodes, name, "proof_guessed") == 1
+
+
 RACES = [
+    eight_guesses_inside_a_stolen_session,
     signing_in_during_a_lockdown,
     eight_uses_of_one_lockdown_link,
     eight_browsers_that_end_all_others,

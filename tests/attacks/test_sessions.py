@@ -168,6 +168,7 @@ def test_guesses_at_the_proof_are_limited_recorded_and_nobody_elses(clock: Clock
 
     assert statuses == [200] * PROOF_SESSION.burst + [429]
     assert alice.activity.filter(kind="proof_failed").count() == PROOF_SESSION.burst
+    assert "failed five times" in outbox()[-1].subject
 
 
 def test_guesses_from_elsewhere_do_not_keep_the_owner_from_a_proof(clock: Clock) -> None:

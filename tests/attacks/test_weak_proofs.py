@@ -103,7 +103,8 @@ def test_where_nothing_stronger_is_held_what_there_is_allows_it_while_recent(
     assert not refused(signed_in(alice, by=(Method.MAIL,)).post(path, data))
 
 
-def test_no_weak_proof_makes_an_api_key_by_a_token(alice: User) -> None:
+def test_no_weak_or_old_proof_makes_an_api_key_by_a_call(alice: User, clock: Clock) -> None:
+    """Least of all one without an end."""
     challenge = get_tokens()["challenge"]
     call("token/challenge/", {"challenge": challenge, "method": "email"})
     mailed = call("token/challenge/", {"challenge": challenge, "code": code_in(mail_to("alice"))})
@@ -112,9 +113,16 @@ def test_no_weak_proof_makes_an_api_key_by_a_token(alice: User) -> None:
         {"challenge": get_tokens()["challenge"], "code": unused_code(alice)},
     )
 
-    answer = call("keys/", {"name": "bot"}, token=mailed["access"])
-    assert (answer.status, answer.code) == (401, "insufficient_user_authentication")
-    assert call("keys/", {"name": "bot"}, token=shown["access"]).status == 201
+    def make(**credentials: str) -> tuple[int, str]:
+        answer = call("keys/", {"name": "bot", "expires_at": None}, **credentials)
+        return answer.status, answer.code
+
+    too_little = (401, "insufficient_user_authentication")
+    assert make(token=mailed["access"]) == too_little
+    assert make(basic=f"alice:{PASSWORD}") == (401, "second_factor_required")
+    assert make(token=shown["access"]) == (201, "")
+    clock.advance(minutes=10, seconds=1)
+    assert make(token=call("token/refresh/", {"refresh": shown["refresh"]})["access"]) == too_little
 
 
 def half_way_by_mail(login: str, browser: Client) -> Any:

@@ -1,0 +1,75 @@
+"""Guesses inside a stolen session: each wrong proof counts, and the owner hears of the fifth."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from accounts.activity.services import Source
+from accounts.kernel.errors import PublicError
+from accounts.kernel.places import Place
+from accounts.sessions.guesses import record_failed_proof
+from accounts.sessions.models import LoginSession
+from accounts.signin.services import prove_again
+from accounts.social.claims import Claim
+from accounts.social.services import prove as prove_by_provider
+from accounts.twofactor import passkeys, proving
+from accounts.users.models import User
+from tests.attacks.second_steps import mails_about
+from tests.conftest import Clock
+from tests.support.signin import signed_in
+from tests.support.steps import WRONG, address_of, make_user
+from tests.support.webauthn import registered
+
+pytestmark = pytest.mark.django_db
+
+NEWS = "failed five times to confirm their identity"
+
+
+@pytest.fixture
+def alice() -> User:
+    return make_user("alice")
+
+
+def test_the_fifth_wrong_proof_of_a_session_is_mailed_whichever_they_are(
+    alice: User, clock: Clock
+) -> None:
+    signed_in(alice)
+    login, passkey = LoginSession.objects.get(), registered(alice)
+    place = Place("192.0.2.7", "")
+    source = Source(place, session=login.pk)
+    for_another_act = passkey.get(passkeys.options_to_sign_in())
+    wrong: list[Any] = [
+        lambda: prove_again(login, WRONG, place),
+        lambda: proving.prove(alice, "000000", source),
+        lambda: passkeys.prove(alice, for_another_act, source),
+        lambda: prove_by_provider(alice, Claim("https://op.example", "somebody"), source),
+        lambda: prove_again(login, WRONG, place),
+    ]
+    for number, proof in enumerate(wrong):
+        assert mails_about(NEWS) == [], number
+        with pytest.raises(PublicError):
+            proof()
+
+    (mail,) = mails_about(NEWS)
+    assert mail.to == address_of("alice")
+    assert "/accounts/lockdown/" in mail.action_url
+    assert "192.0.2.7" in str(mail)
+
+
+def test_the_owner_hears_of_each_session_once_a_day(alice: User, clock: Clock) -> None:
+    def mails_after(times: int, session: UUID) -> int:
+        for _ in range(times):
+            record_failed_proof(alice, Source(session=session))
+        return len(mails_about(NEWS))
+
+    stolen, other = UUID(int=1), UUID(int=2)
+    assert mails_after(5, stolen) == 1
+    assert mails_after(4, other) == 1
+    clock.advance(hours=24, seconds=-1)
+    assert mails_after(5, stolen) == 1
+    assert mails_after(1, other) == 2
+    clock.advance(seconds=1)
+    assert mails_after(1, stolen) == 3, "the sixth of this day"
+    clock.advance(hours=24)
+    assert mails_after(4, stolen) == 3
