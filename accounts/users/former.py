@@ -69,10 +69,15 @@ def suspended(user: User) -> QuerySet[FormerCredential]:
 
 
 def disputed_emails(user: User) -> QuerySet[FormerCredential]:
-    """Return the addresses that were suspended or removed since the disputed change."""
+    """Return the addresses that are suspended, or were held at the disputed change, not since.
+
+    Each step of the dispute is mailed to all of them. A thief can add and remove hundreds of its
+    own after the change.
+    """
     rows = FormerCredential.objects.filter(user=user, kind=Kind.EMAIL)
-    since = user.disputed_at or clock.now()
-    return rows.filter(Q(is_suspended=True) | Q(removed_at__gte=since)).order_by("pk")
+    at = user.disputed_at or clock.now()
+    held = Q(since=None) | Q(since__lt=at)
+    return rows.filter(Q(is_suspended=True) | held & Q(removed_at__gte=at)).order_by("pk")
 
 
 def removed_emails(user: User) -> list[FormerCredential]:

@@ -40,6 +40,21 @@ def test_suspended_factors_are_sealed_anew_and_work_again(clock: Clock, settings
     assert RecoveryCodes.objects.get().left == 10
 
 
+def test_addresses_that_came_and_went_after_the_disputed_change_are_told_nothing(
+    clock: Clock,
+) -> None:
+    alice = make_user("alice")
+    clock.advance(days=8)
+    alice.disputed_at = clock.now()
+    clock.advance(hours=1)
+    users.confirm_address(alice, "thief@example.net")
+
+    for row in alice.addresses.all():
+        former.keep_email(row, clock.now())
+
+    assert [row.label for row in former.disputed_emails(alice)] == ["alice@example.org"]
+
+
 def test_what_was_replaced_is_forgotten_after_thirty_days_and_suspended_rows_are_not(
     clock: Clock,
 ) -> None:
