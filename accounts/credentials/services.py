@@ -108,26 +108,30 @@ def reset(
     source: Source,
     *,
     end_keys: Collection[str],
-    lost: Shown | None = None,
+    shown: Shown,
+    removes_factors: bool = False,
 ) -> None:
     """Set ``password`` by a good link; every session ends.
 
-    The API keys whose ids are in ``end_keys`` end, too. ``lost`` is given to remove every second
-    factor as well: the older proofs that allow it.
+    The API keys whose ids are in ``end_keys`` end, too. ``removes_factors``: every second factor
+    is lost and goes as well. That, and a locked account, require that ``shown`` is enough now.
 
     Raises:
         LinkSpent: it was used, has ended, or the account has changed since.
-        NotDue: those proofs don't allow it.
+        NotDue: those older proofs don't allow it, or the request that waited was stopped.
     """
     hashed = passwords.hash_password(password)
     with transaction.atomic():
         if not codes.spend(LINK, found.subject, token, found.email_key):
             raise LinkSpent
-        if lost is not None:
-            try:
-                recovery.remove_factors(found.user, lost, source)
-            except Outdated:
-                raise LinkSpent from None
+        try:
+            if removes_factors:
+                recovery.remove_factors(found.user, shown, source)
+            elif found.user.is_disputed:
+                # Again: somebody may have objected while the password was hashed.
+                recovery.check(found.user, shown)
+        except Outdated:
+            raise LinkSpent from None
         if not _replace(
             found.user, hashed, events.PASSWORD_RESET, source, keep=None, end_keys=end_keys
         ):

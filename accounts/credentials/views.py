@@ -104,9 +104,15 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
             # Without the login session of this browser, which may be somebody else's.
             methods = (proof.method for proof in standing.proofs)
             source = Source(place_of(request)).by(*methods)
-            lost = standing.assessment.shown if form.cleaned_data.get("lost") else None
-            password, keys = form.cleaned_data["password1"], _chosen(request)
-            services.reset(found, key, password, source, end_keys=keys, lost=lost)
+            services.reset(
+                found,
+                key,
+                form.cleaned_data["password1"],
+                source,
+                end_keys=_chosen(request),
+                shown=standing.assessment.shown,
+                removes_factors=bool(form.cleaned_data.get("lost")),
+            )
         except services.LinkSpent:
             return render(request, "accounts/credentials/reset_dead.html", status=404)
         forget(request, found.user)

@@ -164,7 +164,9 @@ def find_by_link(token: str) -> tuple[User, Proof] | None:
 def cancel(user: User, shown: Shown, source: Source) -> bool:
     """Stop the request if these proofs outweigh it, or are a tie; return whether it was stopped."""
     with transaction.atomic():
-        found = running(user)
+        # Held, so that whoever finishes or stops the same request comes before or after this.
+        owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        found = running(owner)
         if found is None or not disputes.stops(shown, found.shown):
             return False
         delete(user)
@@ -172,20 +174,28 @@ def cancel(user: User, shown: Shown, source: Source) -> bool:
     return True
 
 
+def check(user: User, shown: Shown) -> None:
+    """Hold the row of ``user``, in the caller's transaction, if these proofs are enough now.
+
+    Raises:
+        NotDue: the proofs don't allow it (yet), or the request that waited was stopped.
+        Outdated: the account was changed at the same moment.
+    """
+    if not assess(users.hold(user), shown).may_finish:
+        raise NotDue
+
+
 def remove_factors(user: User, shown: Shown, source: Source) -> None:
     """Remove every second factor as lost; every session ends. ``user`` is up to date afterwards.
 
     Raises:
         NotOffered: to staff, whom an operator knows.
-        NotDue: the proofs don't allow it (yet).
-        Outdated: the account was changed at the same moment.
+        NotDue, Outdated: see :func:`check`.
     """
     if user.is_privileged:
         raise NotOffered
     with transaction.atomic():
-        owner = users.hold(user)
-        if not assess(owner, shown).may_finish:
-            raise NotDue
+        check(user, shown)
         twofactor.remove_all(user, events.FACTORS_RECOVERED, source)
 
 

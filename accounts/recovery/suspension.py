@@ -151,28 +151,44 @@ def put_back_identity(user: User, identity_id: int, source: Source) -> bool:
 
 
 def delete(user: User, row_id: int, source: Source) -> bool:
-    """Delete a suspended row for good; return whether it was there."""
+    """Delete a suspended row for good; return whether it was there.
+
+    Raises:
+        Outdated: the account was changed at the same moment.
+    """
     with transaction.atomic():
-        row = former.suspended(user).filter(pk=row_id).first()
-        if row is None or not former.suspended(user).filter(pk=row_id).delete()[0]:
+        row = former.suspended(users.hold(user)).filter(pk=row_id).first()
+        if row is None:
             return False
+        row.delete()
         record(user, events.SUSPENDED_DELETED, source, detail=row.label)
     return True
 
 
 def delete_identity(user: User, identity_id: int, source: Source) -> bool:
-    """Disconnect a suspended external identity; return whether it was there."""
+    """Disconnect a suspended external identity; return whether it was there.
+
+    Raises:
+        Outdated: the account was changed at the same moment.
+    """
     with transaction.atomic():
-        row = _suspended_identities(user).filter(pk=identity_id).first()
-        if row is None or not _suspended_identities(user).filter(pk=identity_id).delete()[0]:
+        row = _suspended_identities(users.hold(user)).filter(pk=identity_id).first()
+        if row is None:
             return False
+        row.delete()
         record(user, events.SUSPENDED_DELETED, source, detail=str(row))
     return True
 
 
+@transaction.atomic
 def finish(user: User) -> None:
-    """End the dispute: what was removed before it can't be put back any more."""
-    User.objects.filter(pk=user.pk).update(disputed_at=None)
+    """End the dispute: what was removed before it can't be put back any more.
+
+    Raises:
+        Outdated: the account was changed, or locked again, at the same moment.
+    """
+    owner = users.hold(user)
+    User.objects.filter(pk=owner.pk).update(disputed_at=None)
 
 
 def _may_return(owner: User, row: FormerCredential) -> bool:

@@ -7,20 +7,23 @@ import dataclasses
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.test import Client
 
 from accounts.activity.models import Activity
 from accounts.activity.services import Source
 from accounts.lockdown.services import lock_down
+from accounts.passwords import services as passwords
+from accounts.recovery import services as recovery
 from accounts.recovery import suspension
 from accounts.recovery.models import Recovery
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import services as users
+from accounts.users.disputes import Evidence
 from accounts.users.models import Address, FormerCredential, User
 from tests.attacks.dispute_steps import (
     LOCK,
     NEW,
-    RESET,
     REVIEW,
     known_browser,
     lock_link,
@@ -178,6 +181,27 @@ def test_the_mailbox_alone_waits_everybody_is_told_and_two_proofs_object(
     thief.post(reset_link(), {"lost": "ask"})
     clock.advance(hours=72)
     assert sets_password(thief, reset_link()), "nobody has minded this time"
+
+
+def test_an_objection_counts_until_the_new_password_is_stored(
+    alice: User, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has waited posts the password first; hashing takes its time."""
+    enrolled(alice)
+    clock.advance(days=8)
+    lock(alice)
+    thief, link = Client(), reset_link()
+    thief.post(link, {"lost": "ask"})
+    clock.advance(hours=72)
+    link = reset_link()
+
+    def hash_while_another_objects(password: str) -> str:
+        assert recovery.cancel(alice, frozenset({Evidence.EMAIL, Evidence.BROWSER}), Source())
+        return make_password(password)
+
+    monkeypatch.setattr(passwords, "hash_password", hash_while_another_objects)
+    assert not sets_password(thief, link)
+    assert again(alice).is_locked_down
 
 
 def test_a_former_mailbox_locks_but_opens_nothing_and_learns_no_address(
@@ -417,14 +441,16 @@ def test_what_was_suspended_is_told_to_nobody_else_and_noted_for_the_owner(
     assert {Client().post(path_of(m.action_url)).status_code for m in thiefs} == {404}
 
 
-def test_a_put_back_that_races_with_a_change_fails_whole(alice: User, clock: Clock) -> None:
+@pytest.mark.parametrize("act", [suspension.put_back, suspension.delete, suspension.finish])
+def test_a_review_that_races_with_a_change_fails_whole(alice: User, clock: Clock, act: Any) -> None:
     clock.advance(days=8)
     users.confirm_address(alice, THIEFS)
     lock(alice)
     as_read = again(alice)
     users.outdate(alice)
+    row = FormerCredential.objects.get(kind="email").pk
 
     with pytest.raises(users.Outdated):
-        suspension.put_back(as_read, FormerCredential.objects.get(kind="email").pk, Source())
-    assert FormerCredential.objects.filter(kind="email").exists()
-    assert Client().get(RESET).status_code == 200
+        act(as_read, *(() if act is suspension.finish else (row, Source())))
+    assert FormerCredential.objects.filter(pk=row).exists()
+    assert again(alice).disputed_at
