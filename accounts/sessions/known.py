@@ -28,16 +28,17 @@ def meet(request: HttpRequest, user: User) -> bool:
 
     After a change of credentials nothing is known: it may be the thief's that was.
     """
-    shown, place = _token(request), place_of(request)
-    token = shown or secrets.token()
+    token, place = _token(request), place_of(request)
+    noted = _find(token, place.device, user) if token else None
+    token = token or secrets.token()
     setattr(request, ATTRIBUTE, token)
-    noted = _find(shown, place.device, user) if shown else None
-    digest = _digests(token, place.device)[0]
-    now, version = clock.now(), user.credential_version
-    if noted is None or noted.pk is None:
+    digest, now, version = _digests(token, place.device)[0], clock.now(), user.credential_version
+    is_known = noted is not None and noted.version == version
+    if noted is None or noted.pk is None or not is_known:
         # There is a mail of a new browser already. Of one that the version before has noted,
         # nobody knows the networks.
         familiar.remember(_networks(user), place.network, None)
+    if noted is None or noted.pk is None:
         row = KnownBrowser(user=user, digest=digest, version=version, until=now + familiar.LIFE)
         row.since = noted.since if noted else now
         KnownBrowser.objects.bulk_create(
@@ -46,12 +47,12 @@ def meet(request: HttpRequest, user: User) -> bool:
             unique_fields=["user", "digest"],
             update_fields=["since", "version", "until"],
         )
-    elif (noted.version, noted.digest) != (version, digest) or noted.until < now + familiar.RENEW:
+    elif not is_known or noted.digest != digest or noted.until < now + familiar.RENEW:
         # By its digest, too: :func:`renew` may have given it another meanwhile.
         KnownBrowser.objects.filter(pk=noted.pk, digest=noted.digest).update(
             digest=digest, version=version, until=now + familiar.LIFE
         )
-    return noted is not None and noted.version == version
+    return is_known
 
 
 def meet_network(request: HttpRequest, user: User) -> bool:
