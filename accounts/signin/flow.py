@@ -13,8 +13,9 @@ from accounts.activity.services import record
 from accounts.kernel import clock
 from accounts.kernel.links import safe_next
 from accounts.kernel.proofs import Proof
-from accounts.sessions.current import source_of
+from accounts.sessions.current import login_of, source_of
 from accounts.signin import policy, waiting
+from accounts.signin.admission import sign_out
 from accounts.signin.policy import Missing
 from accounts.signin.stages import carry
 from accounts.users import services as users
@@ -51,13 +52,30 @@ def begin(
         return redirect("account_inactive")
     if isinstance(account, PendingSignup):
         remember_pending(request, account, remember=remember)
-    if missing is Missing.PASSWORD:
-        messages.warning(request, _("Sign in with your password first, then confirm by email."))
+    if missing is Missing.PASSWORD and isinstance(account, User):
+        _advise(request, account)
     if missing in DETOURS or isinstance(account, PendingSignup):
         return redirect(DETOURS[missing or Missing.ADDRESS])
     for key in (PENDING, REMEMBER):
         request.session.pop(key, None)
     return waiting.resume(request, carry(account, proofs, remember=remember, next_url=next_url))
+
+
+def sign_in_anew(request: HttpRequest) -> HttpResponse:
+    """End a session of staff that has shown too little to add a factor, and say what to do."""
+    user = login_of(request).user
+    sign_out(request)
+    _advise(request, user)
+    return redirect("account_login")
+
+
+def _advise(request: HttpRequest, user: User) -> None:
+    """Say how staff without a factor get to add one."""
+    if user.has_usable_password():
+        messages.warning(request, _("Sign in with your password first, then confirm by email."))
+    else:
+        sentence = _("Ask whoever runs this site for a link to add your second factor.")
+        messages.warning(request, sentence)
 
 
 def remember_pending(
