@@ -24,6 +24,7 @@ from webauthn.helpers import (
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
     AuthenticatorTransport,
+    CredentialDeviceType,
     PublicKeyCredentialDescriptor,
     ResidentKeyRequirement,
     UserVerificationRequirement,
@@ -176,7 +177,7 @@ def add(user: User, text: str, name: str, source: Source) -> list[str]:
     :class:`WrongPasskey`, :class:`AlreadyThere`, ``TooMany``, ``Outdated``.
     """
     answer = _parse(text)
-    if not challenges.is_good(answer.challenge, adding_purpose(user)):
+    if answer.is_embedded or not challenges.is_good(answer.challenge, adding_purpose(user)):
         raise WrongPasskey
     verified = _verified(answer)
     if len(verified.credential_id) > LONGEST_ID or not challenges.spend(answer.challenge):
@@ -188,6 +189,7 @@ def add(user: User, text: str, name: str, source: Source) -> list[str]:
         sign_count=verified.sign_count,
         transports=answer.transports,
         aaguid=verified.aaguid,
+        is_eligible=verified.credential_device_type is CredentialDeviceType.MULTI_DEVICE,
         is_synced=verified.credential_backed_up,
     )
     row.name = name or row.provider or str(_("Passkey"))
@@ -205,11 +207,15 @@ def add(user: User, text: str, name: str, source: Source) -> list[str]:
 
 @dataclass(frozen=True)
 class _Answer:
-    """What the browser sent, as far as it must be known before it's checked."""
+    """What the browser sent, as far as it must be known before it's checked.
+
+    ``is_embedded``: the page was in a frame of another origin, which could hide what it asks for.
+    """
 
     content: dict[str, Any]
     credential_id: str
     challenge: bytes
+    is_embedded: bool
     transports: list[str]
 
 
@@ -229,6 +235,7 @@ def _parse(text: str) -> _Answer:
             content,
             credential_id,
             base64url_to_bytes(client_data["challenge"]),
+            bool(client_data.get("crossOrigin") or client_data.get("topOrigin")),
             [t for t in response.get("transports") or [] if t in known],
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -262,6 +269,8 @@ def _is_right(
     The row is held until the challenge is spent: the same answer sent twice, as by two clicks, has
     the same counter, and is no copy of the passkey.
     """
+    if answer.is_embedded:
+        return False
     # A form that was sent twice is no copy of a passkey: it isn't asked for its counter.
     if not challenges.is_good(answer.challenge, purpose) or challenges.is_spent(answer.challenge):
         return False
