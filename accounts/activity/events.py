@@ -196,7 +196,7 @@ PUT_BACK = Event(
 SUSPENDED_DELETED = Event(
     "suspended_deleted", Group.CHANGE, _("Something that was suspended was deleted.")
 )
-LOCKED_DOWN = Event("locked_down", Group.CHANGE, _("The account was locked down."), mail=True)
+LOCKED_DOWN = Event("locked_down", Group.CHANGE, _("The account was locked."), mail=True)
 ALL_ENDED = Event("all_ended", Group.CHANGE, _("All sign-ins were ended."), mail=True)
 RIGHTS_CHANGED = Event(
     "rights_changed", Group.CHANGE, _("The account’s rights were changed."), mail=True

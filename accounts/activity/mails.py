@@ -45,8 +45,8 @@ def _action(row: Activity, token: str | None, *, is_locked: bool) -> dict[str, s
 
 def _label(row: Activity) -> str:
     if row.actor or row.is_by_itself:
-        return _("If you think that something is wrong, lock the account down")
-    return _("If this wasn't you, lock the account down")
+        return _("If you think that something is wrong, lock your account")
+    return _("If this wasn't you, lock your account")
 
 
 def _closing(row: Activity) -> str:
