@@ -43,4 +43,4 @@ class NewPasswordForm(forms.Form):
 class FormerPasswordForm(forms.Form):
     """The password that the account had a week before a dispute, to show who one is."""
 
-    former = CurrentPasswordField(label=_("Your password before that"))
+    former = CurrentPasswordField(label=_("Your password from before the lock"))
