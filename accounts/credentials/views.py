@@ -181,5 +181,5 @@ def _take(request: HttpRequest, template: str) -> HttpResponse:
         messages.error(request, str(Outdated.message))
         return redirect("home")
     renew_key(request)
-    messages.success(request, _("Your new password is set. Every other sign-in has ended."))
+    messages.success(request, _("Your new password is set. You’re signed out everywhere else."))
     return redirect(flow.next_of(request) or "home")

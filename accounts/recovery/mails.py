@@ -20,7 +20,9 @@ def recovery(user: User, address: str, token: str, due_at: datetime, source: Sou
         what = _("Somebody asked to set a new password for your account, which is locked.")
     else:
         subject = _("%(site)s: somebody asked to remove your second factors")
-        what = _("Somebody said that every second factor is lost, and asked to remove them all.")
+        what = _(
+            "Somebody said that they have lost every second factor, and asked to remove them all."
+        )
     return Message(
         to=address,
         subject=subject % site,
@@ -30,11 +32,13 @@ def recovery(user: User, address: str, token: str, due_at: datetime, source: Sou
             _("Device: %(device)s") % {"device": source.device},
             _("Address: %(address)s")
             % {"address": source.place.address if source.place else _("unknown")},
-            _("From %(when)s UTC on, they can do it, unless somebody who shows more objects.")
+            _("They can do that from %(when)s UTC on, unless you stop it.")
             % {"when": date_format(due_at, "DATETIME_FORMAT")},
-            _("If that wasn't you, stop it. Have your password or a second factor at hand:"),
+            _(
+                "If that wasn't you, stop it in a browser that you've used before, or have your password or a second factor at hand:"
+            ),
         ],
         action_label=_("Stop it"),
         action_url=absolute("recovery_cancel", token),
-        closing=[_("It was you? Then wait, and come back after that time.")],
+        closing=[_("If it was you, come back after that time.")],
     )
