@@ -1,4 +1,4 @@
-"""The mail that tells every address that somebody asked to recover the account by waiting."""
+"""The mail that tells every email address of an account that a waiting period has begun."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from accounts.users.models import User
 
 
 def recovery(user: User, address: str, token: str, due_at: datetime, source: Source) -> Message:
-    """Return the mail: what will be possible, when, and the link to object."""
+    """Return the mail: what can be done from ``due_at`` on, and the link to object."""
     site = {"site": settings.AUTHSITE.site_name}
     if user.is_disputed:
         subject = _("%(site)s: somebody asked to open your locked account")
@@ -35,7 +35,8 @@ def recovery(user: User, address: str, token: str, due_at: datetime, source: Sou
             _("They can do that from %(when)s UTC on, unless you stop it.")
             % {"when": date_format(due_at, "DATETIME_FORMAT")},
             _(
-                "If that wasn't you, stop it in a browser that you've used before, or have your password or a second factor at hand:"
+                "If that wasn't you, stop it in a browser that you've used before, or have your "
+                "password or a second factor at hand:"
             ),
         ],
         action_label=_("Stop it"),

@@ -1,8 +1,9 @@
-"""Suspending what is younger than a week when an account is locked, and reviewing it afterwards.
+"""Suspends recent credentials when an account is locked, and puts them back or deletes them later.
 
-Suspended rows leave their tables, so nothing that signs people in can find them. Their owner puts
-each back or deletes it, after a reset that follows the rule of ``accounts.users.disputes``.
-External identities stay, marked: otherwise the provider's word would make a second account.
+Suspended rows are moved out of their tables, so nothing that signs people in can find them. The
+owner reviews each after a reset that follows the rule of ``accounts.users.disputes``. External
+identities stay in their table with ``suspended_at`` set: without the row, the next sign-in with
+the provider would create a second account.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ FACTORS = (Authenticator, Passkey, RecoveryCodes)
 
 
 class NotPossible(PublicError):
-    """The address is another account's by now, or the account has such a factor again."""
+    """Another account has the address by now, or the account has such a factor again."""
 
     code = "not_possible"
     message = _("That can’t be put back: it’s in use again, here or in another account.")
@@ -38,7 +39,7 @@ class NotPossible(PublicError):
 
 @dataclass(frozen=True)
 class Young:
-    """What a lock suspends: rows that the account has held for less than a week."""
+    """What a lock suspends, and ``primary``: the primary address after it, or an empty string."""
 
     emails: QuerySet[Address]
     factors: list[Authenticator | Passkey | RecoveryCodes]
@@ -47,16 +48,16 @@ class Young:
 
     @property
     def labels(self) -> list[str]:
-        """Return what each is called."""
+        """Return the name of each row, as its owner knows it."""
         rows = [*self.emails, *self.factors, *self.identities]
         return [str(row) for row in rows]
 
 
 def young(user: User, disputed_at: datetime) -> Young:
-    """Return what a lock for a change at that moment suspends, and which email is primary then.
+    """Return what a lock suspends if the change at ``disputed_at`` is disputed.
 
-    After it no provider signs in until its owner keeps it, unless no address leads back in: then
-    the established ones do.
+    That is what the account has held for less than a week, and every external identity. If no
+    established address remains for a reset, established identities are not suspended.
     """
     since = baseline(user, disputed_at)
     emails = user.addresses.filter(confirmed_at__gt=since)
@@ -75,7 +76,7 @@ def young(user: User, disputed_at: datetime) -> Young:
 
 
 def suspend(owner: User, disputed_at: datetime, source: Source) -> None:
-    """Suspend it, in the caller's transaction; ``owner`` is the row that is held."""
+    """Suspend what :func:`young` finds. Call it in a transaction that has locked ``owner``."""
     found, now = young(owner, disputed_at), clock.now()
     labels = found.labels
     for email in found.emails:
@@ -103,12 +104,12 @@ def suspend(owner: User, disputed_at: datetime, source: Source) -> None:
 
 
 def is_reviewed(user: User) -> bool:
-    """Return whether nothing waits for a review."""
+    """Return whether nothing of ``user`` is suspended any more."""
     return not (former.suspended(user).exists() or _suspended_identities(user).exists())
 
 
 def suspended_identities(user: User) -> list[Identity]:
-    """Return the external identities that sign nobody in until they are kept."""
+    """Return the external identities that are suspended."""
     return list(_suspended_identities(user))
 
 
@@ -118,7 +119,7 @@ def put_back(user: User, row_id: int, source: Source) -> bool:
     Every other session ends. An address becomes the primary one only if the account has none.
 
     Raises:
-        NotPossible: see there.
+        NotPossible: the address or factor is in use again.
         Outdated: the account was changed at the same moment.
     """
     try:
@@ -171,7 +172,7 @@ def delete_identity(user: User, identity_id: int, source: Source) -> bool:
 
 
 def finish(user: User) -> None:
-    """End the dispute: what was removed before it can't be put back any more."""
+    """End the dispute; addresses that were removed before the lock can't be put back any more."""
     User.objects.filter(pk=user.pk).update(disputed_at=None)
 
 
