@@ -13,15 +13,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
-from accounts.activity.services import Source
 from accounts.credentials.forms import FormerPasswordForm
 from accounts.credentials.services import Reset
 from accounts.kernel import clock
-from accounts.kernel.places import place_of
 from accounts.kernel.proofs import FACTORS, Method, Proof
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.recovery.services import Assessment
+from accounts.sessions.current import sessionless_source_of
 from accounts.signin import second
 from accounts.signin.challenge import LOST, Step, context_of
 from accounts.signin.forms import SecondForm
@@ -60,7 +59,7 @@ def standing_of(request: HttpRequest, found: Reset) -> Standing:
     """Return how this browser stands: it has the mail, and perhaps shown more."""
     user, at = found.user, recovery.disputed_at(found.user)
     kept = _kept(request, found)
-    shown = [Proof(Method(m), datetime.fromisoformat(at), key) for m, at, key in kept["proofs"]]
+    shown = [Proof(Method(m), datetime.fromisoformat(when), key) for m, when, key in kept["proofs"]]
     proofs = (Proof.now(Method.MAIL, found.email_key), *shown)
     counted = evidence.of_request(request, user, proofs, at)
     if kept["password"]:
@@ -74,7 +73,7 @@ def standing_of(request: HttpRequest, found: Reset) -> Standing:
 def answer(request: HttpRequest, standing: Standing) -> HttpResponse:
     """Return the page that asks for more, or take what was shown. A mailed code isn't offered."""
     found, user = standing.found, standing.found.user
-    source = _source(request)
+    source = sessionless_source_of(request)
     form = SecondForm(request.POST if "code" in request.POST else None)
     password_form = FormerPasswordForm(request.POST if "former" in request.POST else None)
     passkey_error = ""
@@ -112,7 +111,6 @@ def _show(
         "assessment": standing.assessment,
         "password_form": password_form,
         "is_reset": True,
-        "methods": second.methods(user, step.proofs),
     }
     name = "reset_locked" if user.is_disputed else "second"
     return render(request, f"accounts/credentials/{name}.html", context)
@@ -125,7 +123,9 @@ def _prove(request: HttpRequest, standing: Standing, code: str) -> Proof:
     """
     user = standing.found.user
     removed = evidence.removed_factor(user, code, recovery.disputed_at(user))
-    return removed or second.prove(user, (standing.proofs[0],), code, _source(request))
+    return removed or second.prove(
+        user, (standing.proofs[0],), code, sessionless_source_of(request)
+    )
 
 
 def _kept(request: HttpRequest, found: Reset) -> dict[str, Any]:
@@ -157,14 +157,14 @@ def _keep(request: HttpRequest, kept: dict[str, Any]) -> None:
 def _check_password(request: HttpRequest, standing: Standing, typed: str) -> HttpResponse:
     found = standing.found
     at = recovery.disputed_at(found.user)
-    evidence.check_password(found.user, typed, at, _source(request), found.subject)
+    evidence.check_password(found.user, typed, at, sessionless_source_of(request), found.subject)
     note_password(request, found)
     return redirect(request.path)
 
 
 def _recover(request: HttpRequest, standing: Standing, act: str) -> HttpResponse:
     user, shown = standing.found.user, standing.assessment.shown
-    source = _source(request).by(Method.MAIL)
+    source = sessionless_source_of(request).by(Method.MAIL)
     if act == "finish":
         recovery.remove_factors(user, shown, source)
         # The link was mailed for the account as it was before.
@@ -175,8 +175,3 @@ def _recover(request: HttpRequest, standing: Standing, act: str) -> HttpResponse
         raise recovery.NotOffered
     recovery.ask(user, shown, source)
     return redirect(request.path)
-
-
-def _source(request: HttpRequest) -> Source:
-    """Without the login session of this browser, which may be somebody else's."""
-    return Source(place_of(request))

@@ -110,41 +110,41 @@ def reset(
     end_keys: Collection[str],
     lost: Shown | None = None,
 ) -> None:
-    """Set ``password`` by a good link; every session ends.
+    """Set ``password`` by a reset link; every session ends.
 
-    The API keys whose ids are in ``end_keys`` end, too. ``lost`` is given to remove every second
-    factor as well: the older proofs that allow it.
+    The API keys whose ids are in ``end_keys`` end, too. With ``lost``, every second factor is
+    removed as well, if that evidence allows it.
 
     Raises:
-        LinkSpent: it was used, has ended, or the account has changed since.
-        NotDue: those proofs don't allow it.
+        LinkSpent: the link was used or has expired, or the account has changed since.
+        NotOffered, NotDue: see ``recovery.services.remove_factors``.
     """
     hashed = passwords.hash_password(password)
     with transaction.atomic():
         if not codes.spend(LINK, found.subject, token, found.email_key):
             raise LinkSpent
-        if lost is not None:
-            try:
+        try:
+            if lost is not None:
                 recovery.remove_factors(found.user, lost, source)
-            except Outdated:
-                raise LinkSpent from None
-        if not _replace(
-            found.user, hashed, events.PASSWORD_RESET, source, keep=None, end_keys=end_keys
-        ):
-            raise LinkSpent
+            _replace(
+                found.user, hashed, events.PASSWORD_RESET, source, keep=None, end_keys=end_keys
+            )
+        except Outdated:
+            raise LinkSpent from None
 
 
 def change(user: User, password: str, source: Source, *, end_keys: Collection[str]) -> None:
-    """Take ``password`` from who is signed in and has just proved it; all other sign-ins end.
+    """Set ``password`` in a session with recent authentication; every other session ends.
 
     The API keys whose ids are in ``end_keys`` end, too.
-    :class:`LinkSpent` if the credentials were changed elsewhere at the same moment.
+
+    Raises:
+        Outdated: the account was changed at the same moment.
     """
     hashed = passwords.hash_password(password)
     event = events.PASSWORD_CHANGED if user.has_usable_password() else events.PASSWORD_SET
     with transaction.atomic():
-        if not _replace(user, hashed, event, source, keep=source.session, end_keys=end_keys):
-            raise LinkSpent
+        _replace(user, hashed, event, source, keep=source.session, end_keys=end_keys)
 
 
 def _replace(
@@ -155,13 +155,7 @@ def _replace(
     *,
     keep: uuid.UUID | None,
     end_keys: Collection[str],
-) -> bool:
-    """Replace the password of ``user`` as it was read; whether it is still that user."""
-    try:
-        owner = users.hold(user)
-    except Outdated:
-        return False
-    users.replace_password(owner, hashed)
+) -> None:
+    users.replace_password(users.hold(user), hashed)
     apikeys.end_chosen(user, end_keys, source)
     credentials_changed.send(User, user=user, event=event.name, source=source, keep=keep)
-    return True

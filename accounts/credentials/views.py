@@ -14,14 +14,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.activity.services import Source
 from accounts.apikeys import services as apikeys
 from accounts.credentials import second_step, services
 from accounts.credentials.forms import NewPasswordForm, WhoForm
 from accounts.credentials.second_step import Standing
 from accounts.kernel.places import place_of
 from accounts.passwords.views import with_meter
-from accounts.sessions.current import forget, login_of, renew_key, source_of
+from accounts.sessions.current import forget, login_of, renew_key, sessionless_source_of, source_of
 from accounts.sessions.services import live
 from accounts.signin import flow, policy
 from accounts.signin.policy import Missing
@@ -101,9 +100,8 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
     form = _form(request, standing)
     if form.is_valid():
         try:
-            # Without the login session of this browser, which may be somebody else's.
             methods = (proof.method for proof in standing.proofs)
-            source = Source(place_of(request)).by(*methods)
+            source = sessionless_source_of(request).by(*methods)
             lost = standing.assessment.shown if form.cleaned_data.get("lost") else None
             password, keys = form.cleaned_data["password1"], _chosen(request)
             services.reset(found, key, password, source, end_keys=keys, lost=lost)
@@ -177,8 +175,8 @@ def _take(request: HttpRequest, template: str) -> HttpResponse:
     try:
         password = form.cleaned_data["password1"]
         services.change(login.user, password, source, end_keys=_chosen(request))
-    except services.LinkSpent:
-        messages.error(request, str(Outdated.message))
+    except Outdated as error:
+        messages.error(request, str(error))
         return redirect("home")
     renew_key(request)
     messages.success(request, _("Your new password is set. You’re signed out everywhere else."))

@@ -16,7 +16,6 @@ from accounts.activity import notices
 from accounts.activity.notices import Notice
 from accounts.activity.services import Source
 from accounts.kernel.errors import PublicError
-from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Proof
 from accounts.lockdown import services
 from accounts.lockdown.forms import ObjectionForm
@@ -56,11 +55,10 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
     if request.method != "POST":
         return _ask(request, notice.user, notice)
     try:
-        # Without the login session of this browser, which may be somebody else's.
-        services.lock_down_by_link(notice, token, Source(place_of(request)))
+        services.lock_down_by_link(notice, token, current.sessionless_source_of(request))
     except services.LinkSpent:
         return render(request, "accounts/lockdown/dead.html", status=404)
-    return _done(request, notice.user, notice)
+    return _done(request, notice.user)
 
 
 def _ask(request: HttpRequest, user: User, notice: Notice | None = None) -> HttpResponse:
@@ -69,12 +67,12 @@ def _ask(request: HttpRequest, user: User, notice: Notice | None = None) -> Http
     return render(request, "accounts/lockdown/lockdown.html", context)
 
 
-def _done(request: HttpRequest, user: User, notice: Notice | None = None) -> HttpResponse:
+def _done(request: HttpRequest, user: User) -> HttpResponse:
     current.forget(request, user)
     # As it is now: the address may be gone.
     owner = User.objects.get(pk=user.pk)
     can_mail = bool(owner.email) or former.disputed_emails(owner).exists()
-    context = {"owner": owner, "can_mail": can_mail, "told": notice}
+    context = {"owner": owner, "can_mail": can_mail}
     return render(request, "accounts/lockdown/done.html", context)
 
 
@@ -88,8 +86,8 @@ def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
     if found is None:
         return render(request, "accounts/lockdown/recovery_dead.html", status=404)
     user, proof = found
-    # Without the login session of this browser, which may be somebody else's.
-    return _object(request, user, Source(place_of(request)), (proof,), budget=token)
+    source = current.sessionless_source_of(request)
+    return _object(request, user, source, (proof,), budget=token)
 
 
 @never_cache

@@ -8,6 +8,7 @@ the provider would create a second account.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -80,16 +81,7 @@ def suspend(owner: User, disputed_at: datetime, source: Source) -> None:
     found, now = young(owner, disputed_at), clock.now()
     labels = found.labels
     for email in found.emails:
-        former.keep(
-            email,
-            owner.pk,
-            Kind.EMAIL,
-            email.confirmed_at,
-            now,
-            label=email.address,
-            key=email.key,
-            is_suspended=True,
-        )
+        former.keep_email(email, now, is_suspended=True)
     found.emails.delete()
     for row in found.factors:
         kind = Kind.RECOVERY_CODES if isinstance(row, RecoveryCodes) else Kind.FACTOR
@@ -105,12 +97,12 @@ def suspend(owner: User, disputed_at: datetime, source: Source) -> None:
 
 def is_reviewed(user: User) -> bool:
     """Return whether nothing of ``user`` is suspended any more."""
-    return not (former.suspended(user).exists() or _suspended_identities(user).exists())
+    return not (former.suspended(user).exists() or suspended_identities(user).exists())
 
 
-def suspended_identities(user: User) -> list[Identity]:
-    """Return the external identities that are suspended."""
-    return list(_suspended_identities(user))
+def suspended_identities(user: User) -> QuerySet[Identity]:
+    """Return the external identities that are suspended, oldest first."""
+    return Identity.objects.filter(user=user, suspended_at__isnull=False).order_by("pk")
 
 
 def put_back(user: User, row_id: int, source: Source) -> bool:
@@ -143,7 +135,7 @@ def put_back_identity(user: User, identity_id: int, source: Source) -> bool:
     """Let a suspended external identity sign in again; return whether it was there."""
     with transaction.atomic():
         owner = users.hold(user)
-        row = _suspended_identities(owner).filter(pk=identity_id).first()
+        row = suspended_identities(owner).filter(pk=identity_id).first()
         if row is None:
             return False
         Identity.objects.filter(pk=row.pk).update(suspended_at=None)
@@ -153,22 +145,12 @@ def put_back_identity(user: User, identity_id: int, source: Source) -> bool:
 
 def delete(user: User, row_id: int, source: Source) -> bool:
     """Delete a suspended row for good; return whether it was there."""
-    with transaction.atomic():
-        row = former.suspended(user).filter(pk=row_id).first()
-        if row is None or not former.suspended(user).filter(pk=row_id).delete()[0]:
-            return False
-        record(user, events.SUSPENDED_DELETED, source, detail=row.label)
-    return True
+    return _delete(user, former.suspended(user).filter(pk=row_id), source)
 
 
 def delete_identity(user: User, identity_id: int, source: Source) -> bool:
     """Disconnect a suspended external identity; return whether it was there."""
-    with transaction.atomic():
-        row = _suspended_identities(user).filter(pk=identity_id).first()
-        if row is None or not _suspended_identities(user).filter(pk=identity_id).delete()[0]:
-            return False
-        record(user, events.SUSPENDED_DELETED, source, detail=str(row))
-    return True
+    return _delete(user, suspended_identities(user).filter(pk=identity_id), source)
 
 
 def finish(user: User) -> None:
@@ -176,12 +158,18 @@ def finish(user: User) -> None:
     User.objects.filter(pk=user.pk).update(disputed_at=None)
 
 
+@transaction.atomic
+def _delete(user: User, rows: QuerySet[Any], source: Source) -> bool:
+    row = rows.first()
+    # Of two requests at once, the one that deletes the row records it.
+    if row is None or not rows.delete()[0]:
+        return False
+    record(user, events.SUSPENDED_DELETED, source, detail=str(row))
+    return True
+
+
 def _may_return(owner: User, row: FormerCredential) -> bool:
     return row.is_suspended or row in former.removed_emails(owner)
-
-
-def _suspended_identities(user: User) -> QuerySet[Identity]:
-    return Identity.objects.filter(user=user, suspended_at__isnull=False).order_by("pk")
 
 
 def _tell(user: User, event: events.Event, label: str, source: Source) -> None:

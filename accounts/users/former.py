@@ -33,9 +33,18 @@ def keep_password(user: User, at: datetime) -> None:
         )
 
 
-def keep_email(row: Address, at: datetime) -> None:
+def keep_email(row: Address, at: datetime, *, is_suspended: bool = False) -> None:
     """Keep an address that the caller removes at the moment ``at``."""
-    keep(row, row.user_id, Kind.EMAIL, row.confirmed_at, at, key=row.key, label=row.address)
+    keep(
+        row,
+        row.user_id,
+        Kind.EMAIL,
+        row.confirmed_at,
+        at,
+        label=row.address,
+        key=row.key,
+        is_suspended=is_suspended,
+    )
 
 
 def keep(
