@@ -1,4 +1,4 @@
-"""Taking a new password."""
+"""Sets a new password: by a mailed link, or in a session with recent authentication."""
 
 import uuid
 from collections.abc import Collection
@@ -43,9 +43,13 @@ class LinkSpent(PublicError):
 
 
 def send_reset(login: str, place: Place) -> None:
-    """Mail a link to whoever has that name or address; ``Later``.
+    """Mail a reset link to whoever has the username or address ``login``.
 
-    Known, unknown, pending, switched off: the same answer and the same work.
+    The work is the same for known, unknown, pending and deactivated accounts, so that timing
+    reveals nothing.
+
+    Raises:
+        Later: a budget for mails is used up.
     """
     recipient = _with_former_emails(mailed.recipient_of(login))
     mailed.charge_mail(LINK, recipient, place)
@@ -57,14 +61,18 @@ def send_reset(login: str, place: Place) -> None:
 
 
 def link_by_password(user: User) -> str:
-    """Return a link that proves no mailbox, for a browser that has shown the former password."""
+    """Return the token of a reset link for a browser that has shown the former password.
+
+    It names no email address, so it proves no mailbox.
+    """
     return codes.issue_link(LINK, Recipient("", user).subject(mailed.new_nonce()))
 
 
 def _with_former_emails(recipient: Recipient) -> Recipient:
-    """Return the same, or who held that address before a lock that isn't settled yet.
+    """Return ``recipient``, or the user of a locked account that had its address.
 
-    The link alone proves nothing then: the account may have no other address left.
+    A lock may have suspended the only address, or a thief may have removed it. The link is then
+    only the way to the page: whether it counts as proof is for ``accounts.users.disputes``.
     """
     rows = FormerCredential.objects.select_related("user").filter(
         Q(is_suspended=True) | Q(removed_at__gte=F("user__disputed_at")),
@@ -82,7 +90,7 @@ def _with_former_emails(recipient: Recipient) -> Recipient:
 
 @dataclass(frozen=True)
 class Reset:
-    """What a good reset link stands for: the user as it was when it was mailed, and the mailbox."""
+    """A valid reset link: its user, and the key of the email address that it was mailed to."""
 
     user: User
     subject: str
@@ -90,7 +98,7 @@ class Reset:
 
 
 def find_by_link(token: str) -> Reset | None:
-    """The reset that a link begins, if it's good for the account as it is now."""
+    """Return the reset of a link; None if it is used, expired or older than the credentials."""
     link = codes.find_link(LINK, token)
     subject = link.subject if link else ""
     match subject.split():

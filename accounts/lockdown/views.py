@@ -1,6 +1,6 @@
-"""The pages of a lock: doing it, objecting to a recovery, and the review afterwards.
+"""Pages to lock the account, to object to a recovery, and to review what a lock suspended.
 
-What a lock does is listed before it is done, and done by POST only.
+Each page lists the effects before a POST brings them about: mail scanners follow links by GET.
 """
 
 from django.contrib import messages
@@ -34,8 +34,8 @@ from accounts.users.models import User
 def lockdown(request: HttpRequest) -> HttpResponse:
     """Lock the account from inside, after recent authentication.
 
-    A stolen cookie alone must not lock the owner out. Who can't reauthenticate uses the link of a
-    security mail.
+    A stolen cookie alone must not lock the owner out. An owner who can't reauthenticate uses the
+    link of a notice.
     """
     login = current.login_of(request)
     if request.method == "POST":
@@ -48,7 +48,7 @@ def lockdown(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
-    """From the link of a notice, without signing in: the thief may have taken that."""
+    """Lock the account by the link of a notice, without a sign-in: a thief may prevent that."""
     notice = notices.find(token)
     if notice is None:
         return render(request, "accounts/lockdown/dead.html", status=404)
@@ -69,7 +69,7 @@ def _ask(request: HttpRequest, user: User, notice: Notice | None = None) -> Http
 
 def _done(request: HttpRequest, user: User) -> HttpResponse:
     current.forget(request, user)
-    # As it is now: the address may be gone.
+    # Read again: the lock may have changed the address.
     owner = User.objects.get(pk=user.pk)
     can_mail = bool(owner.email) or former.disputed_emails(owner).exists()
     context = {"owner": owner, "can_mail": can_mail}
@@ -81,7 +81,7 @@ def _done(request: HttpRequest, user: User) -> HttpResponse:
 @sensitive_post_parameters("former")
 @require_http_methods(["GET", "HEAD", "POST"])
 def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Object to a recovery by the link of a mail, with the proofs that this takes."""
+    """Object to a recovery by the link of its mail and further proofs."""
     found = recovery.find_by_link(token)
     if found is None:
         return render(request, "accounts/lockdown/recovery_dead.html", status=404)
@@ -94,7 +94,7 @@ def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
 @sensitive_post_parameters("former")
 @require_http_methods(["GET", "HEAD", "POST"])
 def object_from_inside(request: HttpRequest) -> HttpResponse:
-    """Object to a recovery where one is signed in."""
+    """Object to a recovery in a signed-in browser."""
     login = current.login_of(request)
     if recovery.running(login.user) is None:
         return render(request, "accounts/lockdown/recovery_dead.html", status=404)
@@ -132,7 +132,7 @@ def _object(
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def review(request: HttpRequest) -> HttpResponseBase:
-    """Put back or delete what a lock has suspended, and put back addresses that were removed."""
+    """Put back or delete what a lock suspended; put back addresses that were removed before it."""
     login = current.login_of(request)
     if request.method == "POST":
         return _review(request, login.user)
