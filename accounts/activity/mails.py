@@ -45,8 +45,8 @@ def _action(row: Activity, token: str | None, *, is_locked: bool) -> dict[str, s
 
 def _label(row: Activity) -> str:
     if row.actor or row.is_by_itself:
-        return _("If you think that something is wrong, lock the account down")
-    return _("If this wasn't you, lock the account down")
+        return _("If you think that something is wrong, lock your account")
+    return _("If this wasn't you, lock your account")
 
 
 def _closing(row: Activity) -> str:
@@ -58,9 +58,9 @@ def _closing(row: Activity) -> str:
 
 
 def _facts(row: Activity, address: str) -> list[str]:
-    """Return when it happened, and what is known of where and by whom.
+    """Return when the event happened, where and by whom.
 
-    An email address is named to its own mailbox only: a former one must not learn the new one.
+    An email address is named only in the mail to itself: a former mailbox must not learn a new one.
     """
     facts = [_("When: %(when)s UTC") % {"when": date_format(row.at, "DATETIME_FORMAT")}]
     is_foreign = row.event in EMAIL_EVENTS and "@" in row.detail and row.detail != address

@@ -1,7 +1,7 @@
-"""Telling the owner by mail, each mail with a link of its own: "this wasn't me".
+"""Mails the owner what happened, each mail with its own link: "this wasn't me".
 
-The link locks the account, whoever has it. It opens and undoes nothing: a reset does, by the rule
-of ``accounts.users.disputes``.
+Anybody who has the link can lock the account, and nothing else: only a reset opens it again, by the
+rule of ``accounts.users.disputes``.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ MOST_AN_HOUR = 20
 
 @dataclass(frozen=True)
 class Notice:
-    """What a link stands for: the event that ``address`` was told of."""
+    """The event ``row`` that was mailed to ``address`` with a link; ``subject`` finds the link."""
 
     row: Activity
     user: User
@@ -34,10 +34,10 @@ class Notice:
 
 
 def tell(user: User, row: Activity, former: Address | None) -> None:
-    """Mail what happened to the primary address, and to the one that was it or was removed.
+    """Mail the event to the primary address and to ``former``, which was it or was removed.
 
-    A change is told to every address: a thief may read one mailbox, or hold one factor. While a
-    locked account is disputed, also to those that were suspended or removed, without a link.
+    A change is mailed to every address: a thief may read one of the mailboxes. While a lock is
+    disputed, addresses that were suspended or removed get the mail too, without a link.
     """
     if not _is_news(user, row):
         return
@@ -55,7 +55,7 @@ def tell(user: User, row: Activity, former: Address | None) -> None:
 
 
 def find(token: str) -> Notice | None:
-    """The notice whose link has this secret, if the link is still good."""
+    """Return the notice whose link has the secret ``token``; None if it is used or expired."""
     link = codes.find_link(LINK, token)
     if link is None:
         return None
@@ -67,16 +67,16 @@ def find(token: str) -> Notice | None:
 
 
 def spend(notice: Notice, token: str) -> bool:
-    """Use the link up; whether it was good. One of many gets it."""
+    """Spend the link; return whether it was good. Of many requests at once, one succeeds."""
     return codes.spend(LINK, notice.subject, token, notice.address)
 
 
 def end_links(user: User, emails: Iterable[str]) -> None:
-    """End what these addresses were sent: they have locked the account, or are suspended."""
+    """Invalidate every link that was mailed to ``emails`` for ``user``."""
     codes.issued(LINK, f"{user.pk} ").filter(address__in=list(emails)).delete()
 
 
 def _is_news(user: User, row: Activity) -> bool:
-    """Whether this kind of event hasn't filled the owner's mailbox within the hour."""
+    """Return whether fewer mails of this kind than the limit went out within the hour."""
     rows = Activity.objects.filter(user=user, kind=row.kind)
     return rows.filter(at__gt=clock.now() - timedelta(hours=1)).count() <= MOST_AN_HOUR

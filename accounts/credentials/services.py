@@ -1,4 +1,4 @@
-"""Taking a new password."""
+"""Sets a new password: by a mailed link, or in a session with recent authentication."""
 
 import uuid
 from collections.abc import Collection
@@ -43,9 +43,13 @@ class LinkSpent(PublicError):
 
 
 def send_reset(login: str, place: Place) -> None:
-    """Mail a link to whoever has that name or address; ``Later``.
+    """Mail a reset link to whoever has the username or address ``login``.
 
-    Known, unknown, pending, switched off: the same answer and the same work.
+    The work is the same for known, unknown, pending and deactivated accounts, so that timing
+    reveals nothing.
+
+    Raises:
+        Later: a budget for mails is used up.
     """
     recipient = _with_former_emails(mailed.recipient_of(login))
     mailed.charge_mail(LINK, recipient, place)
@@ -57,14 +61,18 @@ def send_reset(login: str, place: Place) -> None:
 
 
 def link_by_password(user: User) -> str:
-    """Return a link that proves no mailbox, for a browser that has shown the former password."""
+    """Return the token of a reset link for a browser that has shown the former password.
+
+    It names no email address, so it proves no mailbox.
+    """
     return codes.issue_link(LINK, Recipient("", user).subject(mailed.new_nonce()))
 
 
 def _with_former_emails(recipient: Recipient) -> Recipient:
-    """Return the same, or who held that address before a lock that isn't settled yet.
+    """Return ``recipient``, or the user of a locked account that had its address.
 
-    The link alone proves nothing then: the account may have no other address left.
+    A lock may have suspended the only address, or a thief may have removed it. The link is then
+    only the way to the page: whether it counts as proof is for ``accounts.users.disputes``.
     """
     rows = FormerCredential.objects.select_related("user").filter(
         Q(is_suspended=True) | Q(removed_at__gte=F("user__disputed_at")),
@@ -82,7 +90,7 @@ def _with_former_emails(recipient: Recipient) -> Recipient:
 
 @dataclass(frozen=True)
 class Reset:
-    """What a good reset link stands for: the user as it was when it was mailed, and the mailbox."""
+    """A valid reset link: its user, and the key of the email address that it was mailed to."""
 
     user: User
     subject: str
@@ -90,7 +98,7 @@ class Reset:
 
 
 def find_by_link(token: str) -> Reset | None:
-    """The reset that a link begins, if it's good for the account as it is now."""
+    """Return the reset of a link; None if it is used, expired or older than the credentials."""
     link = codes.find_link(LINK, token)
     subject = link.subject if link else ""
     match subject.split():
@@ -110,41 +118,41 @@ def reset(
     end_keys: Collection[str],
     lost: Shown | None = None,
 ) -> None:
-    """Set ``password`` by a good link; every session ends.
+    """Set ``password`` by a reset link; every session ends.
 
-    The API keys whose ids are in ``end_keys`` end, too. ``lost`` is given to remove every second
-    factor as well: the older proofs that allow it.
+    The API keys whose ids are in ``end_keys`` end, too. With ``lost``, every second factor is
+    removed as well, if that evidence allows it.
 
     Raises:
-        LinkSpent: it was used, has ended, or the account has changed since.
-        NotDue: those proofs don't allow it.
+        LinkSpent: the link was used or has expired, or the account has changed since.
+        NotOffered, NotDue: see ``recovery.services.remove_factors``.
     """
     hashed = passwords.hash_password(password)
     with transaction.atomic():
         if not codes.spend(LINK, found.subject, token, found.email_key):
             raise LinkSpent
-        if lost is not None:
-            try:
+        try:
+            if lost is not None:
                 recovery.remove_factors(found.user, lost, source)
-            except Outdated:
-                raise LinkSpent from None
-        if not _replace(
-            found.user, hashed, events.PASSWORD_RESET, source, keep=None, end_keys=end_keys
-        ):
-            raise LinkSpent
+            _replace(
+                found.user, hashed, events.PASSWORD_RESET, source, keep=None, end_keys=end_keys
+            )
+        except Outdated:
+            raise LinkSpent from None
 
 
 def change(user: User, password: str, source: Source, *, end_keys: Collection[str]) -> None:
-    """Take ``password`` from who is signed in and has just proved it; all other sign-ins end.
+    """Set ``password`` in a session with recent authentication; every other session ends.
 
     The API keys whose ids are in ``end_keys`` end, too.
-    :class:`LinkSpent` if the credentials were changed elsewhere at the same moment.
+
+    Raises:
+        Outdated: the account was changed at the same moment.
     """
     hashed = passwords.hash_password(password)
     event = events.PASSWORD_CHANGED if user.has_usable_password() else events.PASSWORD_SET
     with transaction.atomic():
-        if not _replace(user, hashed, event, source, keep=source.session, end_keys=end_keys):
-            raise LinkSpent
+        _replace(user, hashed, event, source, keep=source.session, end_keys=end_keys)
 
 
 def _replace(
@@ -155,13 +163,7 @@ def _replace(
     *,
     keep: uuid.UUID | None,
     end_keys: Collection[str],
-) -> bool:
-    """Replace the password of ``user`` as it was read; whether it is still that user."""
-    try:
-        owner = users.hold(user)
-    except Outdated:
-        return False
-    users.replace_password(owner, hashed)
+) -> None:
+    users.replace_password(users.hold(user), hashed)
     apikeys.end_chosen(user, end_keys, source)
     credentials_changed.send(User, user=user, event=event.name, source=source, keep=keep)
-    return True

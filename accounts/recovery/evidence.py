@@ -1,4 +1,4 @@
-"""Collecting older proofs of ownership: what a request shows that counts in a dispute."""
+"""Finds the older proofs of ownership in a request: the evidence that counts in a dispute."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -25,16 +25,16 @@ type Shown = frozenset[Evidence]
 
 
 class WrongPassword(PublicError):
-    """It isn't the password that the account had before the dispute."""
+    """The password is not the one that the account had a week before the disputed change."""
 
     code = "invalid_credentials"
-    message = _("That isn’t the password that the account had a week before.")
+    message = _("That isn’t the password that the account had a week earlier. Try an older one.")
 
 
 def of_request(
     request: HttpRequest, user: User, proofs: Iterable[Proof], disputed_at: datetime
 ) -> Shown:
-    """Return what this browser and these proofs are worth."""
+    """Return the evidence that the browser of ``request`` and ``proofs`` give."""
     shown = {of_proof(user, proof, disputed_at) for proof in proofs}
     since = known.since(request, user)
     if since is not None and counts(user, since, disputed_at):
@@ -43,7 +43,7 @@ def of_request(
 
 
 def of_proof(user: User, proof: Proof, disputed_at: datetime) -> Evidence | None:
-    """Return what one proof is worth, or None if it is too young, or none of ownership."""
+    """Return the evidence that ``proof`` gives; None if it is too young or shows no ownership."""
     if proof.method is Method.PASSWORD:
         return Evidence.PASSWORD if counts(user, user.password_at, disputed_at) else None
     if proof.method is Method.MAIL:
@@ -54,7 +54,7 @@ def of_proof(user: User, proof: Proof, disputed_at: datetime) -> Evidence | None
 
 
 def of_email(user: User, key: str, disputed_at: datetime) -> Evidence | None:
-    """Return what a link or code is worth that was mailed to the address with that ``key``."""
+    """Return the evidence that reading mail at the address with that ``key`` gives."""
     row = user.addresses.filter(key=key).first()
     if row and counts(user, row.confirmed_at, disputed_at):
         return Evidence.EMAIL
@@ -62,9 +62,8 @@ def of_email(user: User, key: str, disputed_at: datetime) -> Evidence | None:
 
 
 def is_older_factor(user: User, key: str, disputed_at: datetime) -> bool:
-    """Return whether the second factor with that ``persistent_id`` counts."""
+    """Return whether ``key`` is the ``persistent_id`` of a second factor that counts."""
     rows = twofactor.devices(user) + former.removed_factors(user, disputed_at)
-    # Removed ones are kept only where they count.
     return any(row.persistent_id == key and counts(user, row.made_at, disputed_at) for row in rows)
 
 
@@ -73,10 +72,11 @@ def check_password(
 ) -> Evidence:
     """Return the evidence if ``typed`` was the password of ``user`` before the dispute.
 
-    ``budget`` names whose guesses are counted: one link, so that nobody else's are used up.
+    ``budget`` names what the guesses are counted for, such as one link: guesses with another link
+    or in another session use up a budget of their own.
 
     Raises:
-        WrongPassword: it wasn't, or the password of then isn't kept.
+        WrongPassword: another password, or the former password is not kept any more.
         Later: too many guesses.
     """
     if source.place:
@@ -94,8 +94,8 @@ def check_password(
 def removed_factor(user: User, typed: str, disputed_at: datetime) -> Proof | None:
     """Return the proof if ``typed`` is a code of an authenticator app that was removed.
 
-    Only one counts that was removed by itself: a thief used a session that had just shown it. The
-    caller has spent the budget for the guess.
+    An app counts only if its own code was the second factor of the session that removed it: see
+    ``_keep`` of ``twofactor.services``. The caller spends the budget for the guess.
     """
     code = codes.canonical(typed)
     if not codes.TOTP_CODE.fullmatch(code):

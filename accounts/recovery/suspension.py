@@ -1,12 +1,14 @@
-"""Suspending what is younger than a week when an account is locked, and reviewing it afterwards.
+"""Suspends recent credentials when an account is locked, and puts them back or deletes them later.
 
-Suspended rows leave their tables, so nothing that signs people in can find them. Their owner puts
-each back or deletes it, after a reset that follows the rule of ``accounts.users.disputes``.
-External identities stay, marked: otherwise the provider's word would make a second account.
+Suspended rows are moved out of their tables, so nothing that signs people in can find them. The
+owner reviews each after a reset that follows the rule of ``accounts.users.disputes``. External
+identities stay in their table with ``suspended_at`` set: without the row, the next sign-in with
+the provider would create a second account.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -30,7 +32,7 @@ FACTORS = (Authenticator, Passkey, RecoveryCodes)
 
 
 class NotPossible(PublicError):
-    """The address is another account's by now, or the account has such a factor again."""
+    """Another account has the address by now, or the account has such a factor again."""
 
     code = "not_possible"
     message = _("That can’t be put back: it’s in use again, here or in another account.")
@@ -38,7 +40,7 @@ class NotPossible(PublicError):
 
 @dataclass(frozen=True)
 class Young:
-    """What a lock suspends: rows that the account has held for less than a week."""
+    """What a lock suspends, and ``primary``: the primary address after it, or an empty string."""
 
     emails: QuerySet[Address]
     factors: list[Authenticator | Passkey | RecoveryCodes]
@@ -47,16 +49,16 @@ class Young:
 
     @property
     def labels(self) -> list[str]:
-        """Return what each is called."""
+        """Return the name of each row, as its owner knows it."""
         rows = [*self.emails, *self.factors, *self.identities]
         return [str(row) for row in rows]
 
 
 def young(user: User, disputed_at: datetime) -> Young:
-    """Return what a lock for a change at that moment suspends, and which email is primary then.
+    """Return what a lock suspends if the change at ``disputed_at`` is disputed.
 
-    After it no provider signs in until its owner keeps it, unless no address leads back in: then
-    the established ones do.
+    That is what the account has held for less than a week, and every external identity. If no
+    established address remains for a reset, established identities are not suspended.
     """
     since = baseline(user, disputed_at)
     emails = user.addresses.filter(confirmed_at__gt=since)
@@ -75,20 +77,11 @@ def young(user: User, disputed_at: datetime) -> Young:
 
 
 def suspend(owner: User, disputed_at: datetime, source: Source) -> None:
-    """Suspend it, in the caller's transaction; ``owner`` is the row that is held."""
+    """Suspend what :func:`young` finds. Call it in a transaction that has locked ``owner``."""
     found, now = young(owner, disputed_at), clock.now()
     labels = found.labels
     for email in found.emails:
-        former.keep(
-            email,
-            owner.pk,
-            Kind.EMAIL,
-            email.confirmed_at,
-            now,
-            label=email.address,
-            key=email.key,
-            is_suspended=True,
-        )
+        former.keep_email(email, now, is_suspended=True)
     found.emails.delete()
     for row in found.factors:
         kind = Kind.RECOVERY_CODES if isinstance(row, RecoveryCodes) else Kind.FACTOR
@@ -103,13 +96,13 @@ def suspend(owner: User, disputed_at: datetime, source: Source) -> None:
 
 
 def is_reviewed(user: User) -> bool:
-    """Return whether nothing waits for a review."""
-    return not (former.suspended(user).exists() or _suspended_identities(user).exists())
+    """Return whether nothing of ``user`` is suspended any more."""
+    return not (former.suspended(user).exists() or suspended_identities(user).exists())
 
 
-def suspended_identities(user: User) -> list[Identity]:
-    """Return the external identities that sign nobody in until they are kept."""
-    return list(_suspended_identities(user))
+def suspended_identities(user: User) -> QuerySet[Identity]:
+    """Return the external identities that are suspended, oldest first."""
+    return Identity.objects.filter(user=user, suspended_at__isnull=False).order_by("pk")
 
 
 def put_back(user: User, row_id: int, source: Source) -> bool:
@@ -118,7 +111,7 @@ def put_back(user: User, row_id: int, source: Source) -> bool:
     Every other session ends. An address becomes the primary one only if the account has none.
 
     Raises:
-        NotPossible: see there.
+        NotPossible: the address or factor is in use again.
         Outdated: the account was changed at the same moment.
     """
     try:
@@ -142,7 +135,7 @@ def put_back_identity(user: User, identity_id: int, source: Source) -> bool:
     """Let a suspended external identity sign in again; return whether it was there."""
     with transaction.atomic():
         owner = users.hold(user)
-        row = _suspended_identities(owner).filter(pk=identity_id).first()
+        row = suspended_identities(owner).filter(pk=identity_id).first()
         if row is None:
             return False
         Identity.objects.filter(pk=row.pk).update(suspended_at=None)
@@ -152,35 +145,31 @@ def put_back_identity(user: User, identity_id: int, source: Source) -> bool:
 
 def delete(user: User, row_id: int, source: Source) -> bool:
     """Delete a suspended row for good; return whether it was there."""
-    with transaction.atomic():
-        row = former.suspended(user).filter(pk=row_id).first()
-        if row is None or not former.suspended(user).filter(pk=row_id).delete()[0]:
-            return False
-        record(user, events.SUSPENDED_DELETED, source, detail=row.label)
-    return True
+    return _delete(user, former.suspended(user).filter(pk=row_id), source)
 
 
 def delete_identity(user: User, identity_id: int, source: Source) -> bool:
     """Disconnect a suspended external identity; return whether it was there."""
-    with transaction.atomic():
-        row = _suspended_identities(user).filter(pk=identity_id).first()
-        if row is None or not _suspended_identities(user).filter(pk=identity_id).delete()[0]:
-            return False
-        record(user, events.SUSPENDED_DELETED, source, detail=str(row))
-    return True
+    return _delete(user, suspended_identities(user).filter(pk=identity_id), source)
 
 
 def finish(user: User) -> None:
-    """End the dispute: what was removed before it can't be put back any more."""
+    """End the dispute; addresses that were removed before the lock can't be put back any more."""
     User.objects.filter(pk=user.pk).update(disputed_at=None)
+
+
+@transaction.atomic
+def _delete(user: User, rows: QuerySet[Any], source: Source) -> bool:
+    row = rows.first()
+    # Of two requests at once, the one that deletes the row records it.
+    if row is None or not rows.delete()[0]:
+        return False
+    record(user, events.SUSPENDED_DELETED, source, detail=str(row))
+    return True
 
 
 def _may_return(owner: User, row: FormerCredential) -> bool:
     return row.is_suspended or row in former.removed_emails(owner)
-
-
-def _suspended_identities(user: User) -> QuerySet[Identity]:
-    return Identity.objects.filter(user=user, suspended_at__isnull=False).order_by("pk")
 
 
 def _tell(user: User, event: events.Event, label: str, source: Source) -> None:

@@ -36,7 +36,10 @@ def sessions(request: HttpRequest) -> HttpResponse:
 
 
 def _end_others(request: HttpRequest, here: LoginSession) -> HttpResponse:
-    """Whoever has copied the cookies must not sign the owner out, and take the browser's age."""
+    """Sign out everywhere else, after recent authentication.
+
+    Otherwise a thief with a copied cookie could sign the owner out and take the browser's age.
+    """
     if clock.now() > here.auth_time + fresh.LIFE:
         return fresh.ask(request)
     with transaction.atomic():

@@ -26,7 +26,7 @@ PENDING = "pending_signup"
 REMEMBER = "pending_remember"
 # In the session of a browser that waits for a code by mail.
 CODE = "mail_code"
-# In the session of a browser in which the former password of a locked account was shown.
+# Session key: the locked account whose former password was verified in this browser.
 FORMER_PASSWORD = "former_password"  # noqa: S105 a name
 RECOVERY_SECONDS = 60
 # Where a person shows what the policy found missing.
@@ -93,14 +93,14 @@ def pending_of(request: HttpRequest) -> str | None:
 
 
 def recover(request: HttpRequest, user: User) -> HttpResponse:
-    """Lead on to the recovery of a locked account, whose former password was shown here."""
+    """Redirect to the recovery of a locked account whose former password was just verified."""
     request.session.cycle_key()
     request.session[FORMER_PASSWORD] = {"user": str(user.pk), "at": clock.now().timestamp()}
     return redirect("account_locked")
 
 
 def pop_recovery(request: HttpRequest) -> User | None:
-    """Return whose former password was shown in this browser just now; only once."""
+    """Return, once, the user of :func:`recover` if that was within the last minute."""
     kept = request.session.pop(FORMER_PASSWORD, None)
     is_recent = kept and clock.now().timestamp() < kept["at"] + RECOVERY_SECONDS
     user = users.find_by_id(kept["user"]) if is_recent else None

@@ -50,7 +50,7 @@ class NoNewAccounts(PublicError):
 
 
 class LockedDown(PublicError):
-    """A new password comes first, and then the review of what the lock has suspended."""
+    """The account is locked, or the lock suspended this external identity."""
 
     code = "locked_down"
     status = 403

@@ -120,7 +120,10 @@ def _charge(user: User, source: Source, place: Place, *, is_familiar: bool) -> l
 
 @transaction.atomic
 def _record_block(user: User, source: Source) -> None:
-    """That the budget is used up; once an hour. Inside a session, what it let through is told."""
+    """Record, once an hour, that the budget for codes is used up.
+
+    Not inside a session: ``sessions.guesses`` mails those failures.
+    """
     if source.session or has_happened(user, events.FACTOR_BLOCKED, clock.now() - BLOCKED_NEWS):
         return
     record(user, events.FACTOR_BLOCKED, source)

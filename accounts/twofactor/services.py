@@ -73,7 +73,7 @@ def held(user: User) -> Held:
 
 
 def devices(user: User) -> list[Any]:
-    """Return every factor of ``user``, and the recovery codes."""
+    """Return every second factor of ``user``, recovery codes included."""
     has = held(user)
     codes = [has.recovery_codes] if has.recovery_codes else []
     return [*has.authenticators, *has.passkeys, *codes]
@@ -224,9 +224,10 @@ def remove(
 
 
 def _keep(row: Authenticator | Passkey, source: Source) -> None:
-    """Keep a factor that removes itself, for disputes: a thief may have stolen this session.
+    """Keep ``row`` for disputes if it is the second factor of the session that removes it.
 
-    Any other is removed because it was lost, so whoever has found it must not be able to use it.
+    Such a session may be stolen, and its owner still has the factor. Any other factor is removed
+    because it was lost, so a finder must not be able to use it.
     """
     sessions = LoginSession.objects.filter(user=row.user_id, factor_key=row.persistent_id)
     if source.session and sessions.filter(pk=source.session).exists():

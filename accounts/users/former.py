@@ -1,7 +1,7 @@
-"""Credentials that were replaced, removed or suspended: kept to settle disputes, never to sign in.
+"""Keeps replaced, removed and suspended credentials to settle disputes; they sign nobody in.
 
-What was replaced or removed is kept for 30 days. What a lock suspended is kept until its owner puts
-it back or deletes it.
+Replaced and removed ones are deleted after 30 days, suspended ones when their owner puts them back
+or deletes them.
 """
 
 import uuid
@@ -22,7 +22,7 @@ Kind = FormerCredential.Kind
 
 
 def keep_password(user: User, at: datetime) -> None:
-    """Keep the password hash of ``user``, which another one replaces at that moment."""
+    """Keep the password hash of ``user``, which the caller replaces at the moment ``at``."""
     if is_password_usable(user.password):
         FormerCredential.objects.create(
             user=user,
@@ -33,9 +33,18 @@ def keep_password(user: User, at: datetime) -> None:
         )
 
 
-def keep_email(row: Address, at: datetime) -> None:
-    """Keep an address that its owner, or somebody else, removes at that moment."""
-    keep(row, row.user_id, Kind.EMAIL, row.confirmed_at, at, key=row.key, label=row.address)
+def keep_email(row: Address, at: datetime, *, is_suspended: bool = False) -> None:
+    """Keep an address that the caller removes at the moment ``at``."""
+    keep(
+        row,
+        row.user_id,
+        Kind.EMAIL,
+        row.confirmed_at,
+        at,
+        label=row.address,
+        key=row.key,
+        is_suspended=is_suspended,
+    )
 
 
 def keep(
@@ -49,7 +58,11 @@ def keep(
     key: str = "",
     is_suspended: bool = False,
 ) -> None:
-    """Keep a copy of ``row``, which the caller deletes."""
+    """Keep a copy of ``row``, which the caller deletes.
+
+    The account held it from ``since`` to ``at``. ``label`` is its name for people, ``key`` the key
+    of an address.
+    """
     (data,) = serializers.serialize("python", [row])
     FormerCredential.objects.create(
         user_id=user_id,
@@ -64,7 +77,7 @@ def keep(
 
 
 def suspended(user: User) -> QuerySet[FormerCredential]:
-    """Return what a lock suspended, oldest first."""
+    """Return the rows that a lock of the account suspended, oldest first."""
     return FormerCredential.objects.filter(user=user, is_suspended=True).order_by("pk")
 
 
@@ -76,7 +89,7 @@ def disputed_emails(user: User) -> QuerySet[FormerCredential]:
 
 
 def removed_emails(user: User) -> list[FormerCredential]:
-    """Return the older addresses that were removed since the disputed change."""
+    """Return the addresses old enough to count that were removed since the disputed change."""
     if user.disputed_at is None:
         return []
     rows = FormerCredential.objects.filter(
@@ -90,13 +103,13 @@ def removed_emails(user: User) -> list[FormerCredential]:
 
 
 def was_email(user: User, email: str, disputed_at: datetime) -> bool:
-    """Return whether ``email`` is an older address of ``user`` that was removed lately."""
+    """Return whether ``email`` counts as an older address though it was removed."""
     rows = _removed(user, Kind.EMAIL, disputed_at)
     return rows.filter(key=addresses.key(email)).exists()
 
 
 def password_hash(user: User, disputed_at: datetime) -> str | None:
-    """Return the hash that was the account's seven days before that moment, if it's kept."""
+    """Return the password hash of seven days before ``disputed_at``; None if it is not kept."""
     at = baseline(user, disputed_at)
     if is_password_usable(user.password) and (user.password_at is None or user.password_at <= at):
         return user.password
@@ -105,16 +118,16 @@ def password_hash(user: User, disputed_at: datetime) -> str | None:
 
 
 def removed_factors(user: User, disputed_at: datetime) -> list[models.Model]:
-    """Return second factors that count though they were removed: see ``keep_factor``."""
+    """Return the second factors that count though they were removed."""
     rows = _removed(user, Kind.FACTOR, disputed_at)
     return [cast(models.Model, _row_of(row)) for row in rows]
 
 
 def restore(former: FormerCredential) -> models.Model:
-    """Put the row back where it was, and forget the copy.
+    """Put the row back into its table and delete the copy; return the row.
 
     Raises:
-        IntegrityError: somebody has the address by now, or the account has such a factor.
+        IntegrityError: another account has the address, or the account has such a factor again.
     """
     row = _row_of(former)
     with transaction.atomic():
@@ -124,7 +137,7 @@ def restore(former: FormerCredential) -> models.Model:
 
 
 def prune() -> int:
-    """Delete what can't be disputed any more; return how many."""
+    """Delete rows whose removal can't be disputed any more; return how many."""
     old = FormerCredential.objects.filter(
         removed_at__lte=clock.now() - DISPUTABLE, is_suspended=False
     )
@@ -136,7 +149,7 @@ def _counting(user: User, disputed_at: datetime) -> Q:
 
 
 def _removed(user: User, kind: Kind, disputed_at: datetime) -> QuerySet[FormerCredential]:
-    """What the account held seven days before that moment, and doesn't any more."""
+    # Rows that the account held seven days before ``disputed_at`` and has lost since.
     after = max(baseline(user, disputed_at), clock.now() - DISPUTABLE)
     return FormerCredential.objects.filter(
         _counting(user, disputed_at), user=user, kind=kind, is_suspended=False, removed_at__gt=after

@@ -59,11 +59,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("staff"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=clock.now, editable=False)
-    # Counts the changes of credentials: what was proved before one is worth nothing after it.
+    # Counts changes of credentials: a proof or mailed link of an earlier version is void.
     credential_version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
-    # Since when the password is this one; empty: since the account was made, or nobody knows.
+    # When this password was set; null if with the account, or before moments were stored.
     password_at = models.DateTimeField(null=True, editable=False)
-    # The change for which the account was locked, until its owner has reviewed what that suspended.
+    # The moment of the change for which the account was locked; null after the owner's review.
     disputed_at = models.DateTimeField(null=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -88,9 +88,10 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def is_disputed(self) -> bool:
-        """Whether older proofs must open the account: a lock has suspended what was younger.
+        """Whether the locked account is opened by the rule of ``accounts.users.disputes``.
 
-        A restored backup, or a former version, locks without that: a mail and a factor open it.
+        An account that ``after_restore`` or the previous version of the site locked has no disputed
+        change: a mailed link opens it, with a second factor if it holds one.
         """
         return self.is_locked_down and self.disputed_at is not None
 
@@ -154,12 +155,12 @@ class Address(models.Model):
 class FormerCredential(models.Model):
     """A credential that was replaced, removed or suspended: see ``accounts.users.former``.
 
-    The account held it from ``since`` (empty: longer than anybody knows) to ``removed_at``.
-    ``data`` is the row as it was, or a password's hash; ``key`` is an address's.
+    The account held it from ``since`` (null if unknown) to ``removed_at``. ``data`` is the
+    serialized row, or the hash of a password; ``key`` is the key of an address.
     """
 
     class Kind(models.TextChoices):
-        """What it was."""
+        """What kind of credential it was."""
 
         PASSWORD = "password"  # noqa: S105 the name of a kind
         EMAIL = "email"

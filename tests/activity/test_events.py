@@ -534,7 +534,7 @@ def assert_nothing_changes_without_a_row(scene: Scene, way: Way) -> None:
 
 
 def links_of(notice: EmailMessage, way: Way, event: Event, clock: Clock) -> list[str]:
-    """The links to lock the account down in a notice that says what there is to say."""
+    """The links to lock your account in a notice that says what there is to say."""
     text = str(notice.body)
     assert str(event.sentence).rstrip(".") in notice.subject
     assert f"When: {date_format(clock.now(), 'DATETIME_FORMAT')} UTC" in text

@@ -248,7 +248,7 @@ def test_a_lockdown_ends_everything_keeps_the_history_and_says_what_to_do(
     assert earlier == before
     assert (newest.kind, newest.proof) == ("locked_down", "pwd" if way == "inside" else "mail")
     told = mail_to("alice")
-    assert told.subject == "authsite: The account was locked down"
+    assert told.subject == "authsite: The account was locked"
     assert "/accounts/password/reset/" in str(told.body)
     assert LOCKDOWN not in str(told.body)
 

@@ -95,9 +95,9 @@ def test_a_thief_with_the_mailbox_sets_a_password_only_where_there_is_no_factor(
 ) -> None:
     thief = Client(REMOTE_ADDR="198.51.100.7")
     assert sets_password(thief, reset_link())
-    assert told("A new password was set by mail") == {MINE}
+    assert told("A new password was set by email") == {MINE}
 
-    home.post(lock_link("A new password was set by mail"))
+    home.post(lock_link("A new password was set by email"))
     assert not sets_password(thief, reset_link())
     back = sign_in(home, "alice", PASSWORD)
     link = home.get(back.url).url

@@ -104,8 +104,8 @@ def test_a_forgotten_password_is_replaced_by_mail_and_every_other_browser_is_sig
     page.goto("/")
     page.get_by_role("link", name="Forgot your password?").click()
     page.get_by_label("Username or email address").fill(username)
-    press(page, "Send the mail")
-    sees(page, "Look into your mailbox")
+    press(page, "Send the link")
+    sees(page, "Check your email")
     link = link_for(site, username, "Set a new password", "/accounts/password/reset/")
     page.goto(link)
     says(page, f"For the account {username}.")
@@ -142,10 +142,10 @@ def test_an_address_is_made_primary_and_the_mail_to_the_former_one_puts_it_back(
 
     about = "Another email address became the primary one"
     owner.goto(link_for(site, username, about, "/accounts/lockdown/"))
-    sees(owner, f"Lock the account {username} down?")
+    sees(owner, f"Lock your account {username}?")
     says(owner, f"{new} is removed", f"{address_of(username)} becomes your primary address again.")
-    press(owner, "Lock the account down")
-    sees(owner, "The account is locked down")
+    press(owner, "Lock your account")
+    sees(owner, "Your account is locked")
 
     go(page, "Profile")
     sees(page, "Sign in")

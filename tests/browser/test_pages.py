@@ -117,7 +117,7 @@ def by_mailed_links(site: Site) -> Iterator[Stop]:
     sign_in(site.client(User_Agent=IPHONE), "mailed")
     stranger.post(RESET, {"login": "mailed"})
     yield stranger, link_for(site, "mailed", "Set a new password", RESET), "Set a new password"
-    yield stranger, link_for(site, "mailed", "new browser", LOCKDOWN), "Lock the account down"
+    yield stranger, link_for(site, "mailed", "new browser", LOCKDOWN), "Lock your account"
     confirm = link_for(site, "waiting", "is your code", CONFIRM)
     yield stranger, confirm, "Confirm your email address"
     yield stranger, f"{RESET}no-such-token/", "This link doesn’t work any more"
@@ -148,7 +148,7 @@ def as_a_member(site: Site) -> Iterator[Stop]:
     yield alice, NEW_KEY, "Make an API key"
     yield alice, SETUP, "Set up an authenticator app"
     yield alice, "/accounts/2fa/passkeys/add/", "Add a passkey"
-    yield alice, LOCKDOWN, "Lock the account down"
+    yield alice, LOCKDOWN, "Lock your account"
     yield alice, "/accounts/logout/", "Sign out"
     yield alice, "/admin/", "Not allowed"
 

@@ -51,9 +51,9 @@ def test_a_new_sign_in_is_seen_and_ended_and_its_mail_locks_the_account_down(
     about = "Signed in from a new browser"
     link = link_for(site, username, about, "/accounts/lockdown/")
     elsewhere.goto(link)
-    sees(elsewhere, f"Lock the account {username} down?")
-    press(elsewhere, "Lock the account down")
-    sees(elsewhere, "The account is locked down")
+    sees(elsewhere, f"Lock your account {username}?")
+    press(elsewhere, "Lock your account")
+    sees(elsewhere, "Your account is locked")
     go(desk, "Activity")
     sees(desk, "Sign in")
     sign_in(desk, username)

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0012_passkey_at"),
+        ("accounts", "0015_key_session"),
     ]
 
     operations = [
