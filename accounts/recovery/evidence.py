@@ -28,7 +28,7 @@ class WrongPassword(PublicError):
     """It isn't the password that the account had before the dispute."""
 
     code = "invalid_credentials"
-    message = _("That isn’t the password that the account had a week before.")
+    message = _("That isn’t the right password. If it was changed lately, use the one before.")
 
 
 def of_request(

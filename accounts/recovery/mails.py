@@ -30,7 +30,7 @@ def recovery(user: User, address: str, token: str, due_at: datetime, source: Sou
             _("Device: %(device)s") % {"device": source.device},
             _("Address: %(address)s")
             % {"address": source.place.address if source.place else _("unknown")},
-            _("From %(when)s UTC on, they can do it, unless somebody who shows more objects.")
+            _("They can do it after %(when)s UTC, unless somebody who shows more stops it.")
             % {"when": date_format(due_at, "DATETIME_FORMAT")},
             _("If that wasn't you, stop it. Have your password or a second factor at hand:"),
         ],
