@@ -43,4 +43,7 @@ class NewPasswordForm(forms.Form):
 class FormerPasswordForm(forms.Form):
     """The password that the account had a week before the disputed change."""
 
-    former = CurrentPasswordField(label=_("Your password from before the lock"))
+    former = CurrentPasswordField(
+        label=_("Your former password"),
+        help_text=_("The one that you had a week before the lock, even if it was changed since."),
+    )

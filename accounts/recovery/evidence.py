@@ -28,7 +28,7 @@ class WrongPassword(PublicError):
     """The password is not the one that the account had a week before the disputed change."""
 
     code = "invalid_credentials"
-    message = _("That isn’t the password that the account had a week earlier. Try an older one.")
+    message = _("That isn’t the right password. If it was changed lately, use the one before.")
 
 
 def of_request(

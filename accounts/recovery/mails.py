@@ -32,7 +32,7 @@ def recovery(user: User, address: str, token: str, due_at: datetime, source: Sou
             _("Device: %(device)s") % {"device": source.device},
             _("Address: %(address)s")
             % {"address": source.place.address if source.place else _("unknown")},
-            _("They can do that from %(when)s UTC on, unless you stop it.")
+            _("They can do it after %(when)s UTC, unless somebody who shows more stops it.")
             % {"when": date_format(due_at, "DATETIME_FORMAT")},
             _(
                 "If that wasn't you, stop it in a browser that you've used before, or have your "

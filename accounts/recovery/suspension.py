@@ -50,8 +50,8 @@ class Young:
     @property
     def labels(self) -> list[str]:
         """Return the name of each row, as its owner knows it."""
-        rows = [*self.emails, *self.factors, *self.identities]
-        return [str(row) for row in rows]
+        names = [row.name for row in self.factors]
+        return [*map(str, self.emails), *names, *map(str, self.identities)]
 
 
 def young(user: User, disputed_at: datetime) -> Young:

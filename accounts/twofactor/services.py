@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
@@ -177,7 +178,9 @@ def _make_codes(owner: User) -> list[str]:
         "made_at": clock.now(),
         "saved_at": None,
     }
-    RecoveryCodes.objects.update_or_create(user=owner, defaults={"name": "recovery codes", **row})
+    RecoveryCodes.objects.update_or_create(
+        user=owner, defaults={"name": _("Recovery codes"), **row}
+    )
     return made
 
 

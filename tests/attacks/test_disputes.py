@@ -113,7 +113,7 @@ def test_a_copied_cookie_leaves_no_factor_behind_after_the_lock(alice: User, clo
     assert "Mallory’s" in home.get(REVIEW).text
     home.post(REVIEW, {"done": "1"})
     assert again(alice).disputed_at, "each must be decided"
-    for label in ("Mallory’s", "recovery codes"):
+    for label in ("Mallory’s", "Recovery codes"):
         review(home, "delete", label)
     assert home.post(REVIEW, {"done": "1"}).url == "/"
     assert Authenticator.objects.count() == 1
