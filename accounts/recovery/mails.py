@@ -32,11 +32,11 @@ def recovery(user: User, address: str, token: str, due_at: datetime, source: Sou
             _("Device: %(device)s") % {"device": source.device},
             _("Address: %(address)s")
             % {"address": source.place.address if source.place else _("unknown")},
-            _("They can do it after %(when)s UTC, unless somebody who shows more stops it.")
+            _("They can do it after %(when)s UTC, unless you stop it.")
             % {"when": date_format(due_at, "DATETIME_FORMAT")},
             _(
-                "If that wasn't you, stop it in a browser that you've used before, or have your "
-                "password or a second factor at hand:"
+                "If that wasn't you, stop it in a browser that you've signed in with before, or "
+                "have your password or a second factor at hand:"
             ),
         ],
         action_label=_("Stop it"),

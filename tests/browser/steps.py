@@ -104,8 +104,8 @@ def link_for(site: Site, username: str, about: str, path: str) -> str:
 def ask_for_reset(page: Page, site: Site, username: str) -> None:
     """From the page of a forgotten password to that of the mailed link."""
     page.get_by_label("Username or email address").fill(username)
-    press(page, "Send the mail")
-    sees(page, "Look into your mailbox")
+    press(page, "Send the link")
+    sees(page, "Check your email")
     page.goto(link_for(site, username, "Set a new password", "/accounts/password/reset/"))
 
 

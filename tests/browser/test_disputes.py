@@ -68,9 +68,9 @@ def steal_session(thief: Page, site: Site, owner: Page) -> None:
 def lock(page: Page, site: Site, username: str, about: str) -> None:
     """Lock the account by the link of the mail about that."""
     page.goto(link_for(site, username, about, LOCKDOWN))
-    sees(page, f"Lock the account {username} down?")
-    press(page, "Lock the account down")
-    sees(page, "The account is locked down")
+    sees(page, f"Lock your account {username}?")
+    press(page, "Lock your account")
+    sees(page, "Your account is locked")
 
 
 def reset(page: Page, site: Site, username: str) -> None:
@@ -152,9 +152,9 @@ def test_mail_and_former_password_open_a_locked_account(site: Site, open_page: O
     borrowed, new = open_page(site, user_agent=IPHONE, **MOBILE), open_page(site)
     borrowed.goto(LOGIN)
     sign_in(borrowed, username)
-    borrowed.get_by_role("link", name="Lock the account down").click()
-    press(borrowed, "Lock the account down")
-    sees(borrowed, "The account is locked down")
+    borrowed.get_by_role("link", name="Lock your account").click()
+    press(borrowed, "Lock your account")
+    sees(borrowed, "Your account is locked")
 
     new.goto(LOGIN)
     new.get_by_role("link", name="Forgot your password?").click()
