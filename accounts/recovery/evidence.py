@@ -8,15 +8,14 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
+from accounts.identities import services as identities
 from accounts.kernel.errors import PublicError
 from accounts.kernel.proofs import FACTORS, Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import guesses, known
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, PROOF_SESSION
 from accounts.throttle.services import spend
-from accounts.twofactor import codes
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.models import Authenticator
 from accounts.users import former
 from accounts.users.disputes import Evidence, counts
 from accounts.users.models import User
@@ -48,6 +47,8 @@ def of_proof(user: User, proof: Proof, disputed_at: datetime) -> Evidence | None
         return Evidence.PASSWORD if counts(user, user.password_at, disputed_at) else None
     if proof.method is Method.MAIL:
         return of_email(user, proof.key, disputed_at)
+    if proof.method is Method.PROVIDER:
+        return of_provider(user, proof.key, disputed_at)
     if proof.method in FACTORS and is_older_factor(user, proof.key, disputed_at):
         return Evidence.FACTOR
     return None
@@ -59,6 +60,16 @@ def of_email(user: User, key: str, disputed_at: datetime) -> Evidence | None:
     if row and counts(user, row.confirmed_at, disputed_at):
         return Evidence.EMAIL
     return Evidence.REMOVED_EMAIL if former.was_email(user, key, disputed_at) else None
+
+
+def of_provider(user: User, key: str, disputed_at: datetime) -> Evidence | None:
+    """Return the evidence that a sign-in with the external identity ``key`` gives.
+
+    It stands in for the mailbox of an account that had no email address, and counts nowhere else.
+    """
+    row = next((row for row in identities.of(user) if str(row.pk) == key), None)
+    counts_now = row is not None and counts(user, row.connected_at, disputed_at)
+    return Evidence.PROVIDER if counts_now and not former.had_email(user, disputed_at) else None
 
 
 def is_older_factor(user: User, key: str, disputed_at: datetime) -> bool:
@@ -82,7 +93,7 @@ def check_password(
     if source.place:
         spend(LOGIN_SUBSCRIBER, source.place.network)
     spend(PROOF_SESSION, budget)
-    if not passwords.verify(typed, former.password_hash(user, disputed_at)):
+    if not passwords.verify(typed, _former_hash(user, disputed_at)):
         if source.session:
             guesses.record_failed_proof(user, source)
         else:
@@ -91,16 +102,18 @@ def check_password(
     return Evidence.PASSWORD
 
 
-def removed_factor(user: User, typed: str, disputed_at: datetime) -> Proof | None:
-    """Return the proof if ``typed`` is a code of an authenticator app that was removed.
+def removed_factor(user: User, code: str) -> Proof | None:
+    """Return the proof if ``code`` is of a removed factor that counts in a dispute; it is spent.
 
-    An app counts only if its own code was the second factor of the session that removed it: see
-    ``_keep`` of ``twofactor.services``. The caller spends the budget for the guess.
+    A factor counts only if it was the second factor of the session that removed it: see ``_keep``
+    of ``twofactor.services``. The caller spends the budget for the guess.
     """
-    code = codes.canonical(typed)
-    if not codes.TOTP_CODE.fullmatch(code):
+    if not user.is_disputed or user.disputed_at is None:
         return None
-    for row in former.removed_factors(user, disputed_at):
-        if isinstance(row, Authenticator) and row.fits(code):
-            return Proof.now(Method.TOTP, row.persistent_id)
-    return None
+    key = former.use_removed_factor(user, user.disputed_at, code)
+    # Which kind of factor it was doesn't matter here.
+    return Proof.now(Method.TOTP, key) if key else None
+
+
+def _former_hash(user: User, disputed_at: datetime) -> str | None:
+    return user.former_hash if user.is_disputed else former.password_hash(user, disputed_at)

@@ -57,11 +57,17 @@ class Authenticator(Device):
 
     def verify_token(self, token: str) -> bool:
         """Take a code, once. The caller holds the row: see ``django_otp.verify_token``."""
-        step = self._step_of(token)
+        if not self.spend(token):
+            return False
+        self.save(update_fields=["last_t", "used_at"])
+        return True
+
+    def spend(self, code: str) -> bool:
+        """Note in memory that ``code`` is used, if it is right; return whether it is."""
+        step = self._step_of(code) if code.isdigit() else None
         if step is None:
             return False
         self.last_t, self.used_at = step, clock.now()
-        self.save(update_fields=["last_t", "used_at"])
         return True
 
     def _step_of(self, code: str) -> int | None:
@@ -101,13 +107,19 @@ class RecoveryCodes(Device):
 
     def verify_token(self, token: str) -> bool:
         """Use one up. The caller holds the row: see ``django_otp.verify_token``."""
+        if not self.spend(token):
+            return False
+        self.save(update_fields=["sealed"])
+        return True
+
+    def spend(self, code: str) -> bool:
+        """Remove ``code`` in memory, if it is one of those that are left; return whether it is."""
         salt, digests = self._kept()
-        found = _find(_digest(salt, token), digests)
+        found = _find(_digest(salt, code), digests)
         if found is None:
             return False
         digests.remove(found)
         self.sealed = _seal(salt, digests)
-        self.save(update_fields=["sealed"])
         return True
 
     def _kept(self) -> tuple[str, list[str]]:

@@ -6,7 +6,7 @@ or deletes them.
 
 import uuid
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from django.contrib.auth.hashers import is_password_usable
 from django.core import serializers
@@ -14,9 +14,8 @@ from django.db import models, transaction
 from django.db.models import Q, QuerySet
 
 from accounts.kernel import clock
-from accounts.users import addresses
 from accounts.users.disputes import DISPUTABLE, baseline
-from accounts.users.models import Address, FormerCredential, User
+from accounts.users.models import LOCKED, Address, FormerCredential, User
 
 Kind = FormerCredential.Kind
 
@@ -82,30 +81,38 @@ def suspended(user: User) -> QuerySet[FormerCredential]:
 
 
 def disputed_emails(user: User) -> QuerySet[FormerCredential]:
-    """Return the addresses that were suspended or removed since the disputed change."""
+    """Return the addresses that a lock suspended, or that were removed in the week before it."""
+    since = baseline(user, user.disputed_at or clock.now())
     rows = FormerCredential.objects.filter(user=user, kind=Kind.EMAIL)
-    since = user.disputed_at or clock.now()
-    return rows.filter(Q(is_suspended=True) | Q(removed_at__gte=since)).order_by("pk")
+    return rows.filter(Q(is_suspended=True) | Q(removed_at__gt=since)).order_by("pk")
 
 
 def removed_emails(user: User) -> list[FormerCredential]:
-    """Return the addresses old enough to count that were removed since the disputed change."""
-    if user.disputed_at is None:
-        return []
-    rows = FormerCredential.objects.filter(
-        _counting(user, user.disputed_at),
-        user=user,
+    """Return the older addresses that were removed since the week before the disputed change."""
+    return list(_removed(user, Kind.EMAIL, user.disputed_at)) if user.disputed_at else []
+
+
+def had_email(user: User, disputed_at: datetime) -> bool:
+    """Return whether ``user`` had an email address seven days before that moment."""
+    held = user.addresses.filter(confirmed_at__lte=baseline(user, disputed_at))
+    return held.exists() or _removed(user, Kind.EMAIL, disputed_at).exists()
+
+
+def find_disputed_email(key: str) -> FormerCredential | None:
+    """Return the former address with that key, if the account that had it is locked."""
+    rows = FormerCredential.objects.select_related("user").filter(
         kind=Kind.EMAIL,
-        is_suspended=False,
-        removed_at__gte=user.disputed_at,
+        key=key,
+        user__is_active=True,
+        user__password__startswith=LOCKED,
+        user__disputed_at__isnull=False,
     )
-    return list(rows.order_by("pk"))
+    return next((row for row in rows if disputed_emails(row.user).filter(pk=row.pk)), None)
 
 
-def was_email(user: User, email: str, disputed_at: datetime) -> bool:
-    """Return whether ``email`` counts as an older address though it was removed."""
-    rows = _removed(user, Kind.EMAIL, disputed_at)
-    return rows.filter(key=addresses.key(email)).exists()
+def was_email(user: User, key: str, disputed_at: datetime) -> bool:
+    """Return whether ``key`` is of an older address that was removed."""
+    return _removed(user, Kind.EMAIL, disputed_at).filter(key=key).exists()
 
 
 def password_hash(user: User, disputed_at: datetime) -> str | None:
@@ -117,10 +124,35 @@ def password_hash(user: User, disputed_at: datetime) -> str | None:
     return row.data["hash"] if row else None
 
 
-def removed_factors(user: User, disputed_at: datetime) -> list[models.Model]:
+def removed_factors(user: User, disputed_at: datetime) -> list[Any]:
     """Return the second factors that count though they were removed."""
-    rows = _removed(user, Kind.FACTOR, disputed_at)
-    return [cast(models.Model, _row_of(row)) for row in rows]
+    kinds = (Kind.FACTOR, Kind.RECOVERY_CODES)
+    return [_row_of(row) for kind in kinds for row in _removed(user, kind, disputed_at)]
+
+
+def use_removed_factor(user: User, disputed_at: datetime, code: str) -> str | None:
+    """Spend ``code`` at a removed factor that takes it; return the factor's ``persistent_id``."""
+    for kind in (Kind.FACTOR, Kind.RECOVERY_CODES):
+        # Held until the code is noted, so that of many requests at once one spends it.
+        with transaction.atomic():
+            for row in _removed(user, kind, disputed_at).select_for_update():
+                factor = _row_of(row)
+                if hasattr(factor, "spend") and factor.spend(code):
+                    (row.data,) = serializers.serialize("python", [factor])
+                    row.save(update_fields=["data"])
+                    return str(factor.persistent_id)
+    return None
+
+
+def has_passkey(credential_id: str) -> bool:
+    """Return whether a passkey with that id is suspended or removed, and may come back."""
+    rows = FormerCredential.objects.filter(kind=Kind.FACTOR, key=passkey_key(credential_id))
+    return rows.exists()
+
+
+def passkey_key(credential_id: str) -> str:
+    """Return ``key`` of the passkey with that id, which may be longer than the column."""
+    return credential_id[: FormerCredential.KEY_LENGTH]
 
 
 def restore(former: FormerCredential) -> models.Model:
@@ -137,9 +169,12 @@ def restore(former: FormerCredential) -> models.Model:
 
 
 def prune() -> int:
-    """Delete rows whose removal can't be disputed any more; return how many."""
+    """Delete what can't be disputed any more; return how many.
+
+    Proofs are not deleted in the middle of a dispute, or a waiting period would be in vain.
+    """
     old = FormerCredential.objects.filter(
-        removed_at__lte=clock.now() - DISPUTABLE, is_suspended=False
+        removed_at__lte=clock.now() - DISPUTABLE, is_suspended=False, user__disputed_at=None
     )
     return old.delete()[0]
 
@@ -149,10 +184,13 @@ def _counting(user: User, disputed_at: datetime) -> Q:
 
 
 def _removed(user: User, kind: Kind, disputed_at: datetime) -> QuerySet[FormerCredential]:
-    # Rows that the account held seven days before ``disputed_at`` and has lost since.
-    after = max(baseline(user, disputed_at), clock.now() - DISPUTABLE)
+    """Return what the account held seven days before that moment and does not hold any more."""
     return FormerCredential.objects.filter(
-        _counting(user, disputed_at), user=user, kind=kind, is_suspended=False, removed_at__gt=after
+        _counting(user, disputed_at),
+        user=user,
+        kind=kind,
+        is_suspended=False,
+        removed_at__gt=baseline(user, disputed_at),
     ).order_by("pk")
 
 

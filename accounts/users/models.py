@@ -20,9 +20,13 @@ from accounts.users import addresses, names, profiles
 LOCKED = "!locked "
 
 
-def locked_password() -> str:
-    """What stands in place of the password of an account that is locked down."""
-    return LOCKED + make_password(None)
+def locked_password(former_hash: str | None = None) -> str:
+    """Return what stands in place of the password of a locked account: no usable hash.
+
+    ``former_hash`` is the hash of the password that proves ownership in the dispute. In the same
+    row, looking at it costs a sign-in nothing that would tell strangers of the lock.
+    """
+    return LOCKED + (former_hash or make_password(None))
 
 
 class UserManager(BaseUserManager["User"]):
@@ -85,6 +89,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     def is_locked_down(self) -> bool:
         """Whether a new password must be set before anything else opens the account."""
         return self.password.startswith(LOCKED)
+
+    @property
+    def former_hash(self) -> str:
+        """The hash of the password from before the dispute; an unusable one if none is kept."""
+        return self.password.removeprefix(LOCKED)
 
     @property
     def is_disputed(self) -> bool:
@@ -159,6 +168,8 @@ class FormerCredential(models.Model):
     serialized row, or the hash of a password; ``key`` is the key of an address.
     """
 
+    KEY_LENGTH: ClassVar[int] = 3 * addresses.MAX_LENGTH
+
     class Kind(models.TextChoices):
         """What kind of credential it was."""
 
@@ -169,7 +180,7 @@ class FormerCredential(models.Model):
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="former_credentials")
     kind = models.CharField(max_length=16, choices=Kind.choices)
-    key = models.CharField(max_length=3 * addresses.MAX_LENGTH, blank=True, db_index=True)
+    key = models.CharField(max_length=KEY_LENGTH, blank=True, db_index=True)
     label = models.CharField(max_length=addresses.MAX_LENGTH, blank=True)
     since = models.DateTimeField(null=True)
     removed_at = models.DateTimeField(db_index=True)

@@ -211,8 +211,11 @@ def end_pending_at(address: str) -> None:
 
 
 def unlock(user: User) -> None:
-    """Replace the mark of a locked account by an unusable password."""
-    User.objects.filter(pk=user.pk, password=user.password).update(password=make_password(None))
+    """Replace the mark of a locked account by an unusable password; void what was mailed."""
+    rows = User.objects.filter(pk=user.pk, password=user.password)
+    if rows.update(password=make_password(None)):
+        outdate(user)
+        user.refresh_from_db()
 
 
 def end_pending(rows: QuerySet[PendingSignup]) -> int:
