@@ -60,13 +60,15 @@ def standing_of(request: HttpRequest, found: Reset) -> Standing:
     user, at = found.user, recovery.disputed_at(found.user)
     kept = _kept(request, found)
     shown = [Proof(Method(m), datetime.fromisoformat(when), key) for m, when, key in kept["proofs"]]
-    proofs = (Proof.now(Method.MAIL, found.email_key), *shown)
+    first = (Proof.now(Method.MAIL, found.email_key),) if found.by_mail else ()
+    proofs = (*first, *shown)
     counted = evidence.of_request(request, user, proofs, at)
     if kept["password"]:
         counted |= {Evidence.PASSWORD}
     assessment = recovery.assess(user, counted)
-    # Without a mailed link only the former password is shown, which a thief may know: no waiting.
-    is_offered = assessment.is_offered and bool(found.email_key)
+    # A former password alone, without any mailbox, is what its thief has: no waiting.
+    is_thiefs = not found.by_mail and counted <= {Evidence.PASSWORD}
+    is_offered = assessment.is_offered and not is_thiefs
     return Standing(found, proofs, replace(assessment, is_offered=is_offered))
 
 
@@ -106,7 +108,7 @@ def _show(
     passkey_error: str,
 ) -> HttpResponse:
     user = standing.found.user
-    step = Step(user, (Proof.now(Method.MAIL, standing.found.email_key),))
+    step = Step(user, standing.proofs[:1] or (Proof.now(Method.MAIL),))
     context: dict[str, Any] = context_of(request, step, form, passkey_error=passkey_error)
     context |= {
         # The new password ends the trust in every browser, so trust is not offered.
@@ -126,9 +128,12 @@ def _prove(request: HttpRequest, standing: Standing, code: str) -> Proof:
         WrongCode: it is neither.
     """
     user = standing.found.user
-    removed = evidence.removed_factor(user, code, recovery.disputed_at(user))
-    return removed or second.prove(
-        user, (standing.proofs[0],), code, sessionless_source_of(request)
+    return second.prove(
+        user,
+        standing.proofs[:1] or (Proof.now(Method.MAIL),),
+        code,
+        sessionless_source_of(request),
+        removed=lambda typed: evidence.removed_factor(user, typed),
     )
 
 
@@ -145,10 +150,15 @@ def note_password(request: HttpRequest, found: Reset) -> None:
     _keep(request, {**_kept(request, found), "password": True})
 
 
-def _note(request: HttpRequest, found: Reset, proof: Proof) -> HttpResponse:
+def note(request: HttpRequest, found: Reset, proof: Proof) -> None:
+    """Note that this browser has shown ``proof``."""
     kept = _kept(request, found)
     kept["proofs"] = [*kept["proofs"], (proof.method, proof.at.isoformat(), proof.key)]
     _keep(request, kept)
+
+
+def _note(request: HttpRequest, found: Reset, proof: Proof) -> HttpResponse:
+    note(request, found, proof)
     return redirect(request.path)
 
 
@@ -175,6 +185,9 @@ def _recover(request: HttpRequest, standing: Standing, act: str) -> HttpResponse
         sentence = _("Your second factors were removed. Ask for a new link to set a password.")
         messages.success(request, sentence)
         return redirect("account_reset_password")
+    if act == "stop":
+        recovery.cancel(user, shown, source)
+        return redirect(request.path)
     if not standing.assessment.may_ask:
         raise recovery.NotOffered
     recovery.ask(user, shown, source)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
@@ -26,12 +25,14 @@ from accounts.recovery import services as recovery
 from accounts.recovery.evidence import Shown
 from accounts.signin import mailed
 from accounts.signin.mailed import Recipient
-from accounts.users import addresses
+from accounts.users import addresses, former
 from accounts.users import services as users
-from accounts.users.models import LOCKED, FormerCredential, User
+from accounts.users.models import User
 from accounts.users.services import Outdated
 
 LINK = Purpose("password.reset", life=timedelta(minutes=30))
+# In place of an address, for a link that was mailed to nobody.
+NO_EMAIL = "-"
 
 
 class LinkSpent(PublicError):
@@ -60,12 +61,12 @@ def send_reset(login: str, place: Place) -> None:
             post(mails.reset(recipient.user, recipient.address, token))
 
 
-def link_by_password(user: User) -> str:
-    """Return the token of a reset link for a browser that has shown the former password.
+def link_without_mail(user: User) -> str:
+    """Return the token of a reset link of a locked account, for a browser that has shown a proof.
 
     It names no email address, so it proves no mailbox.
     """
-    return codes.issue_link(LINK, Recipient("", user).subject(mailed.new_nonce()))
+    return codes.issue_link(LINK, Recipient("", user).subject(mailed.new_nonce()), NO_EMAIL)
 
 
 def _with_former_emails(recipient: Recipient) -> Recipient:
@@ -74,18 +75,10 @@ def _with_former_emails(recipient: Recipient) -> Recipient:
     A lock may have suspended the only address, or a thief may have removed it. The link is then
     only the way to the page: whether it counts as proof is for ``accounts.users.disputes``.
     """
-    rows = FormerCredential.objects.select_related("user").filter(
-        Q(is_suspended=True) | Q(removed_at__gte=F("user__disputed_at")),
-        kind=FormerCredential.Kind.EMAIL,
-        key=recipient.key,
-        user__is_active=True,
-        user__password__startswith=LOCKED,
-        user__disputed_at__isnull=False,
-    )
-    row = rows.first()
-    return (
-        Recipient(recipient.key, row.user, row.label) if row and not recipient.user else recipient
-    )
+    row = former.find_disputed_email(recipient.key)
+    if row is None or recipient.user:
+        return recipient
+    return Recipient(recipient.key, row.user, row.label)
 
 
 @dataclass(frozen=True)
@@ -96,17 +89,30 @@ class Reset:
     subject: str
     email_key: str
 
+    @property
+    def by_mail(self) -> bool:
+        """Whether the link was mailed."""
+        return self.email_key != NO_EMAIL
+
 
 def find_by_link(token: str) -> Reset | None:
-    """Return the reset of a link; None if it is used, expired or older than the credentials."""
+    """Return the reset of a link; None if it is used, expired or older than the credentials.
+
+    The link must have been mailed to an address of the account, unless older proofs open it.
+    """
     link = codes.find_link(LINK, token)
-    subject = link.subject if link else ""
-    match subject.split():
+    match link.subject.split() if link else []:
         case [user_id, version, _nonce]:
             as_mailed = User.objects.filter(pk=user_id, credential_version=version, is_active=True)
             user = as_mailed.first()
-            return Reset(user, subject, link.address) if user and link else None
+            if link and user and (user.is_disputed or _is_of(user, link.address)):
+                return Reset(user, link.subject, link.address)
     return None
+
+
+def _is_of(user: User, key: str) -> bool:
+    # The previous version stored no address. Its links expire within half an hour.
+    return not key or user.addresses.filter(key=key).exists()
 
 
 def reset(
@@ -116,12 +122,13 @@ def reset(
     source: Source,
     *,
     end_keys: Collection[str],
-    lost: Shown | None = None,
+    shown: Shown,
+    removes_factors: bool = False,
 ) -> None:
     """Set ``password`` by a reset link; every session ends.
 
-    The API keys whose ids are in ``end_keys`` end, too. With ``lost``, every second factor is
-    removed as well, if that evidence allows it.
+    The API keys whose ids are in ``end_keys`` end, too. With ``removes_factors``, every second
+    factor is removed as lost. That, and a locked account, require that ``shown`` is enough now.
 
     Raises:
         LinkSpent: the link was used or has expired, or the account has changed since.
@@ -132,8 +139,11 @@ def reset(
         if not codes.spend(LINK, found.subject, token, found.email_key):
             raise LinkSpent
         try:
-            if lost is not None:
-                recovery.remove_factors(found.user, lost, source)
+            if removes_factors:
+                recovery.remove_factors(found.user, shown, source)
+            elif found.user.is_disputed:
+                # Again: somebody may have objected while the password was hashed.
+                recovery.check(found.user, shown)
             _replace(
                 found.user, hashed, events.PASSWORD_RESET, source, keep=None, end_keys=end_keys
             )

@@ -19,6 +19,7 @@ from accounts.credentials import second_step, services
 from accounts.credentials.forms import NewPasswordForm, WhoForm
 from accounts.credentials.second_step import Standing
 from accounts.kernel.places import place_of
+from accounts.kernel.proofs import Method
 from accounts.passwords.views import with_meter
 from accounts.sessions.current import forget, login_of, renew_key, sessionless_source_of, source_of
 from accounts.sessions.services import live
@@ -71,16 +72,19 @@ def reset(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def locked(request: HttpRequest) -> HttpResponse:
-    """Lead from a sign-in with the former password of a locked account to its reset.
+    """Lead from a sign-in to a locked account to its reset, with what was shown there.
 
     Without a mail: otherwise a thief with the mailbox would keep the owner out.
     """
-    user = flow.pop_recovery(request)
-    if user is None:
+    user, proof = flow.pop_recovery(request)
+    if user is None or proof is None:
         return redirect("account_login")
-    token = services.link_by_password(user)
+    token = services.link_without_mail(user)
     if found := services.find_by_link(token):
-        second_step.note_password(request, found)
+        if proof.method is Method.PASSWORD:
+            second_step.note_password(request, found)
+        else:
+            second_step.note(request, found, proof)
     return redirect("account_reset_password_key", token)
 
 
@@ -102,9 +106,15 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
         try:
             methods = (proof.method for proof in standing.proofs)
             source = sessionless_source_of(request).by(*methods)
-            lost = standing.assessment.shown if form.cleaned_data.get("lost") else None
-            password, keys = form.cleaned_data["password1"], _chosen(request)
-            services.reset(found, key, password, source, end_keys=keys, lost=lost)
+            services.reset(
+                found,
+                key,
+                form.cleaned_data["password1"],
+                source,
+                end_keys=_chosen(request),
+                shown=standing.assessment.shown,
+                removes_factors=bool(form.cleaned_data.get("lost")),
+            )
         except services.LinkSpent:
             return render(request, "accounts/credentials/reset_dead.html", status=404)
         forget(request, found.user)

@@ -15,6 +15,7 @@ from accounts.kernel.proofs import Method
 from accounts.kernel.signals import credentials_changed
 from accounts.recovery import suspension
 from accounts.sessions import services as sessions
+from accounts.users import former
 from accounts.users import services as users
 from accounts.users.models import User, locked_password
 
@@ -66,9 +67,10 @@ def lock_down(user: User, source: Source, notice: Notice | None = None) -> None:
     """
     owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     at = notice.row.at if notice else clock.now()
-    if owner.disputed_at:
+    if owner.is_disputed and owner.disputed_at:
         at = min(at, owner.disputed_at)
-    users.replace_password(owner, locked_password())
+    former_hash = former.password_hash(owner, at)
+    users.replace_password(owner, locked_password(former_hash))
     # Sent before addresses are suspended, so that each of them gets the notice.
     credentials_changed.send(
         User, user=owner, event=events.LOCKED_DOWN.name, source=source, keep=None
@@ -85,14 +87,17 @@ def lock_down(user: User, source: Source, notice: Notice | None = None) -> None:
 def lock_down_by_link(notice: Notice, token: str, source: Source) -> None:
     """Lock the account by the link of ``notice``, whose secret is ``token``.
 
-    All other links that were mailed to that address end, so each mailbox locks the account once.
+    Later links that were mailed to that address end. Earlier ones look further back, and work only
+    while the account is locked, so each mailbox locks it once.
 
     Raises:
         LinkSpent: the link was used meanwhile.
     """
     # The user is locked before the links, as everywhere, to avoid a deadlock.
     owner = User.objects.select_for_update(no_key=True).get(pk=notice.user.pk)
+    if notice.looks_back and not owner.is_locked_down:
+        raise LinkSpent
     if not notices.spend(notice, token):
         raise LinkSpent
-    notices.end_links(owner, [notice.address])
+    notices.keep_earlier_links(notice)
     lock_down(owner, source.by(Method.MAIL), notice)

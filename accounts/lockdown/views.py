@@ -15,15 +15,16 @@ from django.views.decorators.http import require_http_methods
 from accounts.activity import notices
 from accounts.activity.notices import Notice
 from accounts.activity.services import Source
+from accounts.kernel import clock
 from accounts.kernel.errors import PublicError
-from accounts.kernel.proofs import Proof
+from accounts.kernel.proofs import Method, Proof
 from accounts.lockdown import services
 from accounts.lockdown.forms import ObjectionForm
 from accounts.recovery import evidence, suspension
 from accounts.recovery import services as recovery
 from accounts.sessions import current
 from accounts.signin.recent import recent_authentication_required
-from accounts.users import former
+from accounts.users import addresses, former
 from accounts.users.disputes import Evidence
 from accounts.users.models import User
 
@@ -39,7 +40,11 @@ def lockdown(request: HttpRequest) -> HttpResponse:
     """
     login = current.login_of(request)
     if request.method == "POST":
-        services.lock_down(login.user, current.source_of(request).by(*login.amr))
+        source = current.source_of(request).by(*login.amr)
+        proofs = [Proof(Method(m), login.auth_time, login.factor_key) for m in login.amr]
+        shown = evidence.of_request(request, login.user, proofs, clock.now())
+        services.lock_down(login.user, source)
+        recovery.cancel(login.user, shown, source)
         return _done(request, login.user)
     return _ask(request, login.user)
 
@@ -54,10 +59,15 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "accounts/lockdown/dead.html", status=404)
     if request.method != "POST":
         return _ask(request, notice.user, notice)
+    source = current.sessionless_source_of(request)
+    by_mail = Proof.now(Method.MAIL, addresses.key(notice.address))
+    shown = evidence.of_request(request, notice.user, [by_mail], notice.row.at)
     try:
-        services.lock_down_by_link(notice, token, current.sessionless_source_of(request))
+        services.lock_down_by_link(notice, token, source)
     except services.LinkSpent:
         return render(request, "accounts/lockdown/dead.html", status=404)
+    # Whoever locks shows proofs, which may be enough to stop a thief's request as well.
+    recovery.cancel(notice.user, shown, source.by(Method.MAIL))
     return _done(request, notice.user)
 
 
@@ -150,7 +160,7 @@ def _review(request: HttpRequest, user: User) -> HttpResponse:
         if not suspension.is_reviewed(user):
             messages.error(request, _("Put back or delete each of these first."))
             return redirect("review")
-        suspension.finish(user)
+        suspension.finish(user, source)
         return redirect("home")
     acts = {
         "keep": suspension.put_back,

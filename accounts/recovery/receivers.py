@@ -10,11 +10,11 @@ from accounts.recovery.models import Recovery
 from accounts.users.disputes import Evidence
 from accounts.users.models import User
 
-# After these there is nothing left to recover, or recovery must be requested again.
+# After these there is nothing left to recover. A lock is none of them: one proof is enough to lock,
+# and to stop a request takes two.
 VOIDED_BY = {
     event.name
     for event in (
-        events.LOCKED_DOWN,
         events.PASSWORD_RESET,
         events.FACTORS_RESET,
         events.FACTORS_RECOVERED,

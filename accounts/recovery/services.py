@@ -75,16 +75,27 @@ class Assessment:
 
     @property
     def may_ask(self) -> bool:
-        """Return whether a waiting period can begin."""
-        return self.is_offered and self.outcome is not Outcome.REFUSED
+        """Return whether a waiting period can begin, or goes on that was begun with this."""
+        return self.is_offered and self.outcome is not Outcome.REFUSED and not self.is_others
+
+    @property
+    def may_stop(self) -> bool:
+        """Return whether this evidence stops the request that waits."""
+        return self.running is not None and disputes.stops(self.shown, self.running.shown)
 
     @property
     def is_new(self) -> bool:
         """Return whether no request waits, or this evidence is enough to replace it."""
-        if self.running is None:
-            return True
-        stronger = disputes.stops(self.shown, self.running.shown)
-        return stronger and not disputes.stops(self.running.shown, self.shown)
+        return self.running is None or (
+            self.may_stop and not disputes.stops(self.running.shown, self.shown)
+        )
+
+    @property
+    def is_others(self) -> bool:
+        """Return whether a request waits that shows something else: perhaps a thief's."""
+        return self.running is not None and not (
+            self.is_new or disputes.covers(self.shown, self.running.shown)
+        )
 
 
 def is_offered(user: User) -> bool:
@@ -132,12 +143,14 @@ def ask(user: User, shown: Shown, source: Source) -> Recovery:
         raise NotOffered
     if found.running and not found.is_new:
         return found.running
-    # The version is in the key, so requests of a thief use nothing up after a new password.
-    spend(FACTOR_RECOVERY, user.pk, user.credential_version)
+    # By version and evidence, so that requests of a thief use nothing up that the owner needs.
+    spend(FACTOR_RECOVERY, user.pk, user.credential_version, *sorted(shown))
     wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
     with transaction.atomic():
         owner = users.hold(user)
         found = assess(owner, shown)
+        if not found.may_ask:
+            raise NotOffered
         if found.running and not found.is_new:
             return found.running
         now = clock.now()
@@ -167,7 +180,9 @@ def find_by_link(token: str) -> tuple[User, Proof] | None:
 def cancel(user: User, shown: Shown, source: Source) -> bool:
     """Stop the request if ``disputes.stops`` says so; return whether it was stopped."""
     with transaction.atomic():
-        found = running(user)
+        # Whoever finishes or stops the same request comes before this or after it.
+        owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        found = running(owner)
         if found is None or not disputes.stops(shown, found.shown):
             return False
         delete(user)
@@ -175,20 +190,28 @@ def cancel(user: User, shown: Shown, source: Source) -> bool:
     return True
 
 
+def check(user: User, shown: Shown) -> None:
+    """Lock the row of ``user``, in the caller's transaction, if ``shown`` is enough now.
+
+    Raises:
+        NotDue: the evidence does not allow it (yet), or the request that waited was stopped.
+        Outdated: the account was changed at the same moment.
+    """
+    if not assess(users.hold(user), shown).may_finish:
+        raise NotDue
+
+
 def remove_factors(user: User, shown: Shown, source: Source) -> None:
     """Remove every second factor as lost; every session ends. ``user`` is up to date afterwards.
 
     Raises:
         NotOffered: the user is staff; an operator removes their factors.
-        NotDue: the evidence does not allow it, or not yet.
-        Outdated: the account was changed at the same moment.
+        NotDue, Outdated: see :func:`check`.
     """
     if user.is_privileged:
         raise NotOffered
     with transaction.atomic():
-        owner = users.hold(user)
-        if not assess(owner, shown).may_finish:
-            raise NotDue
+        check(user, shown)
         twofactor.remove_all(user, events.FACTORS_RECOVERED, source)
 
 

@@ -57,8 +57,7 @@ class Young:
 def young(user: User, disputed_at: datetime) -> Young:
     """Return what a lock suspends if the change at ``disputed_at`` is disputed.
 
-    That is what the account has held for less than a week, and every external identity. If no
-    established address remains for a reset, established identities are not suspended.
+    That is what the account has held for less than a week, and every external identity.
     """
     since = baseline(user, disputed_at)
     emails = user.addresses.filter(confirmed_at__gt=since)
@@ -68,11 +67,7 @@ def young(user: User, disputed_at: datetime) -> Young:
     factors = [
         row for model in FACTORS for row in model.objects.filter(user=user, made_at__gt=since)
     ]
-    connected = [
-        row
-        for row in identities.of(user)
-        if row.suspended_at is None and (primary or row.connected_at > since)
-    ]
+    connected = [row for row in identities.of(user) if row.suspended_at is None]
     return Young(emails, factors, connected, primary)
 
 
@@ -85,7 +80,10 @@ def suspend(owner: User, disputed_at: datetime, source: Source) -> None:
     found.emails.delete()
     for row in found.factors:
         kind = Kind.RECOVERY_CODES if isinstance(row, RecoveryCodes) else Kind.FACTOR
-        former.keep(row, owner.pk, kind, row.made_at, now, label=row.name, is_suspended=True)
+        key = former.passkey_key(row.credential_id) if isinstance(row, Passkey) else ""
+        former.keep(
+            row, owner.pk, kind, row.made_at, now, label=row.name, key=key, is_suspended=True
+        )
         row.delete()
     Identity.objects.filter(pk__in=[row.pk for row in found.identities]).update(suspended_at=now)
     if owner.email != found.primary:
@@ -144,27 +142,44 @@ def put_back_identity(user: User, identity_id: int, source: Source) -> bool:
 
 
 def delete(user: User, row_id: int, source: Source) -> bool:
-    """Delete a suspended row for good; return whether it was there."""
+    """Delete a suspended row for good; return whether it was there.
+
+    Raises:
+        Outdated: the account was changed at the same moment.
+    """
     return _delete(user, former.suspended(user).filter(pk=row_id), source)
 
 
 def delete_identity(user: User, identity_id: int, source: Source) -> bool:
-    """Disconnect a suspended external identity; return whether it was there."""
+    """Disconnect a suspended external identity; return whether it was there.
+
+    Raises:
+        Outdated: the account was changed at the same moment.
+    """
     return _delete(user, suspended_identities(user).filter(pk=identity_id), source)
 
 
-def finish(user: User) -> None:
-    """End the dispute; addresses that were removed before the lock can't be put back any more."""
-    User.objects.filter(pk=user.pk).update(disputed_at=None)
+@transaction.atomic
+def finish(user: User, source: Source) -> None:
+    """End the dispute; addresses that were removed before the lock can't be put back any more.
+
+    Raises:
+        Outdated: the account was changed, or locked again, at the same moment.
+    """
+    owner = users.hold(user)
+    # Before the dispute ends: the addresses that lost it are told as well.
+    record(owner, events.REVIEWED, source)
+    User.objects.filter(pk=owner.pk).update(disputed_at=None)
 
 
 @transaction.atomic
 def _delete(user: User, rows: QuerySet[Any], source: Source) -> bool:
+    owner = users.hold(user)
     row = rows.first()
-    # Of two requests at once, the one that deletes the row records it.
-    if row is None or not rows.delete()[0]:
+    if row is None:
         return False
-    record(user, events.SUSPENDED_DELETED, source, detail=str(row))
+    record(owner, events.SUSPENDED_DELETED, source, detail=str(row))
+    row.delete()
     return True
 
 

@@ -18,7 +18,6 @@ from accounts.throttle.limits import (
     PROOF_SESSION,
 )
 from accounts.throttle.services import Charge, give_back, spend
-from accounts.users import former
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 
@@ -100,8 +99,8 @@ def _check_password(
 
 def _encoded(account: User | PendingSignup | None) -> str | None:
     """Return the hash to verify against: for a locked account, the former password's."""
-    if isinstance(account, User) and account.is_disputed and account.disputed_at:
-        return former.password_hash(account, account.disputed_at)
+    if isinstance(account, User) and account.is_disputed:
+        return account.former_hash
     return account.password if account else None
 
 

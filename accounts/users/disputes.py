@@ -42,6 +42,8 @@ class Evidence(StrEnum):
     PASSWORD = "password"  # noqa: S105 the name of a kind of proof
     EMAIL = "email"
     REMOVED_EMAIL = "removed_email"
+    # Of an account that had no email address: it stands in for the mailbox.
+    PROVIDER = "provider"
     BROWSER = "browser"
     FACTOR = "factor"
 
@@ -93,9 +95,12 @@ def stops(objection: Set[Evidence], request: Set[Evidence]) -> bool:
 
 
 def covers(shown: Set[Evidence], request: Set[Evidence]) -> bool:
-    """Return whether ``shown`` is at least as much evidence as the request showed."""
-    has_factor = Evidence.FACTOR in shown or Evidence.FACTOR not in request
-    return has_factor and _count(shown) >= max(1, _count(request))
+    """Return whether these proofs include those that the waiting request was made with.
+
+    Otherwise a thief with another proof could use the owner's request, who would not object to it.
+    """
+    replaced = {Evidence.REMOVED_EMAIL} if Evidence.EMAIL in shown else set()
+    return bool(_count(shown)) and request - replaced <= shown
 
 
 def _count(shown: Set[Evidence]) -> int:
