@@ -196,8 +196,9 @@ PUT_BACK = Event(
     "put_back", Group.CHANGE, _("Something that was suspended or removed was put back."), mail=True
 )
 SUSPENDED_DELETED = Event(
-    "suspended_deleted", Group.CHANGE, _("Something that was suspended was deleted.")
+    "suspended_deleted", Group.CHANGE, _("Something that was suspended was deleted."), mail=True
 )
+REVIEWED = Event("reviewed", Group.CHANGE, _("The review after the lock was finished."), mail=True)
 LOCKED_DOWN = Event("locked_down", Group.CHANGE, _("The account was locked."), mail=True)
 ALL_ENDED = Event("all_ended", Group.CHANGE, _("All sign-ins were ended."), mail=True)
 RIGHTS_CHANGED = Event(

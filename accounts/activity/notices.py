@@ -15,12 +15,14 @@ from accounts.codes.services import Purpose
 from accounts.kernel import clock
 from accounts.mail.services import post
 from accounts.users import former as formers
-from accounts.users.disputes import DISPUTABLE
+from accounts.users.disputes import DISPUTABLE, counts
 from accounts.users.models import Address, User
 
 LINK = Purpose("lockdown.link", life=DISPUTABLE)
 # More mails of one kind an hour would only bury the first.
 MOST_AN_HOUR = 20
+# Ends the subject of a link whose address has locked the account by a later one.
+LOOKS_BACK = " back"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class Notice:
     address: str
     subject: str
 
+    @property
+    def looks_back(self) -> bool:
+        """Whether its address has locked the account already, by a later notice."""
+        return self.subject.endswith(LOOKS_BACK)
+
 
 def tell(user: User, row: Activity, former: Address | None) -> None:
     """Mail the event to the primary address and to ``former``, which was it or was removed.
@@ -42,16 +49,25 @@ def tell(user: User, row: Activity, former: Address | None) -> None:
     if not _is_news(user, row):
         return
     told = [user.email, *([former.address] if former else [])]
-    if row.event.group is events.Group.CHANGE:
+    is_change = row.event.group is events.Group.CHANGE
+    if is_change:
         told += user.addresses.order_by("pk").values_list("address", flat=True)
+    is_locked = user.is_locked_down or row.event is events.LOCKED_DOWN
+    # A thief's own address, once it is removed, must not lock the account.
+    unlinked = {former.address} if former and not _may_lock(user, former, row) else set()
     for n, address in enumerate(filter(None, dict.fromkeys(told))):
-        is_locked = row.event is events.LOCKED_DOWN
         subject = f"{user.pk} {row.pk} {n}"
-        link = None if is_locked else codes.issue_link(LINK, subject, address)
+        has_link = not is_locked and address not in unlinked
+        link = codes.issue_link(LINK, subject, address) if has_link else None
         post(mails.notice(user, row, address, link, is_locked=is_locked))
-    if user.disputed_at:
+    if user.disputed_at and is_change:
         for email in formers.disputed_emails(user).exclude(label__in=told):
-            post(mails.notice(user, row, email.label, None))
+            post(mails.notice(user, row, email.label, None, is_former=True))
+
+
+def _may_lock(user: User, former: Address, row: Activity) -> bool:
+    is_held = user.addresses.filter(pk=former.pk).exists()
+    return is_held or counts(user, former.confirmed_at, row.at)
 
 
 def find(token: str) -> Notice | None:
@@ -74,6 +90,17 @@ def spend(notice: Notice, token: str) -> bool:
 def end_links(user: User, emails: Iterable[str]) -> None:
     """Invalidate every link that was mailed to ``emails`` for ``user``."""
     codes.issued(LINK, f"{user.pk} ").filter(address__in=list(emails)).delete()
+
+
+def keep_earlier_links(notice: Notice) -> None:
+    """End the links of this and later events at the address; mark the earlier ones."""
+    links = codes.issued(LINK, f"{notice.user.pk} ").filter(address=notice.address)
+    for link in links:
+        if int(link.subject.split()[1]) >= notice.row.pk:
+            link.delete()
+        elif not link.subject.endswith(LOOKS_BACK):
+            link.subject += LOOKS_BACK
+            link.save(update_fields=["subject"])
 
 
 def _is_news(user: User, row: Activity) -> bool:

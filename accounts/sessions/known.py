@@ -20,6 +20,8 @@ from accounts.users.models import User
 
 ATTRIBUTE = "_known_browser"
 PURPOSE = "known browser"
+# How many former credential versions are looked for among the notes of the version before.
+VERSIONS = 50
 TOKEN = re.compile(r"[\w-]{43}", re.ASCII)
 
 
@@ -169,9 +171,9 @@ def _names_before(token: str, device: Device, user: User) -> dict[str, int]:
 
     Each maps to its ``credential_version``. They depend on the language of that sign-in.
     """
-    names = {}
+    names, latest = {}, user.credential_version
     for language, _name in settings.LANGUAGES:
         with speaking(language):
-            for version in range(user.credential_version + 1):
+            for version in range(max(0, latest - VERSIONS), latest + 1):
                 names[f"browser {token} {device} {version}"] = version
     return names

@@ -40,7 +40,7 @@ def _end_others(request: HttpRequest, here: LoginSession) -> HttpResponse:
 
     Otherwise a thief with a copied cookie could sign the owner out and take the browser's age.
     """
-    if clock.now() > here.auth_time + fresh.LIFE:
+    if clock.now() > (here.factor_at or here.auth_time) + fresh.LIFE:
         return fresh.ask(request)
     with transaction.atomic():
         count = services.end_others(here.user, here.pk, source_of(request))

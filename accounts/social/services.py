@@ -59,6 +59,10 @@ class LockedDown(PublicError):
         "was suspended."
     )
 
+    def __init__(self, identity: Identity) -> None:
+        super().__init__()
+        self.identity = identity
+
 
 class ConnectedElsewhere(PublicError):
     """An identity is one person's."""
@@ -180,11 +184,11 @@ def prove(user: User, claim: Claim, source: Source) -> None:
 
 def _known(identity: Identity, source: Source) -> User:
     user: User = identity.user
-    if identity.suspended_at or (user.is_locked_down and user.email):
+    if identity.suspended_at or user.is_disputed or (user.is_locked_down and user.email):
         record(user, events.SIGN_IN_FAILED, source)
-        raise LockedDown
+        raise LockedDown(identity)
     if user.is_locked_down and user.is_active:
-        # Without an address there is no mail by which it could be opened again: by this, then.
+        # Locked without a dispute, and no mail could open it: a restored backup.
         users.unlock(user)
     identities.note_use(identity)
     return user

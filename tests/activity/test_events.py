@@ -417,6 +417,7 @@ WAYS = {
         told=(address_of("alice"), SECOND, THIRD),
     ),
     "suspended_deleted": Way(review("delete"), proof="pwd mail", prepare=suspend_it),
+    "reviewed": Way(post("/accounts/review/", done="1"), proof="pwd mail"),
     "passkey_added": Way(add_a_passkey, proof="passkey"),
     "passkey_renamed": of_passkey(post(name="Laptop")),
     "passkey_removed": of_passkey(post(remove="1"), proof="pwd mail passkey"),
