@@ -94,7 +94,12 @@ def pending_of(request: HttpRequest) -> str | None:
 
 
 def recover(request: HttpRequest, user: User, proof: Proof) -> HttpResponse:
-    """Redirect to the recovery of a locked account, to which ``proof`` would have signed in."""
+    """Redirect to the recovery of a locked account, to which ``proof`` would have signed in.
+
+    A provider stands in for a mailbox, so with an address of the account a reset by mail begins.
+    """
+    if not user.is_disputed or (user.email and proof.method is Method.PROVIDER):
+        return redirect("account_reset_password")
     request.session.cycle_key()
     request.session[LOCKED_OUT] = {
         "user": str(user.pk),

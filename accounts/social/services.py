@@ -17,7 +17,7 @@ from accounts.identities.models import LONGEST_LABEL, Identity
 from accounts.kernel.errors import PublicError
 from accounts.kernel.languages import spoken
 from accounts.kernel.places import Place
-from accounts.kernel.proofs import Method
+from accounts.kernel.proofs import Method, Proof
 from accounts.kernel.signals import credentials_changed
 from accounts.recovery import suspension
 from accounts.sessions import guesses
@@ -62,6 +62,7 @@ class LockedDown(PublicError):
     def __init__(self, identity: Identity) -> None:
         super().__init__()
         self.identity = identity
+        self.proof = Proof.now(Method.PROVIDER, str(identity.pk))
 
 
 class ConnectedElsewhere(PublicError):

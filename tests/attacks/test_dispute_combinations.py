@@ -234,7 +234,9 @@ def test_a_thiefs_requests_use_up_nothing_that_the_owner_needs(home: Client, clo
 def test_an_earlier_link_of_the_same_mailbox_looks_further_back_while_the_account_is_locked(
     home: Client, clock: Clock
 ) -> None:
-    thief = signed_in(alice())
+    thief = Client()
+    sign_in(thief, "alice")
+    unused = lock_link("from a new browser")
     adds_an_app(thief, name="Mallory’s")
     clock.advance(days=8)
     signed_in(alice()).post("/accounts/password/change/", {"password1": "the thiefs own word 7"})
@@ -247,7 +249,7 @@ def test_an_earlier_link_of_the_same_mailbox_looks_further_back_while_the_accoun
     assert not Authenticator.objects.exists()
     home.post(link := reset_link(), {"former": PASSWORD})
     assert sets_password(home, link)
-    assert Client().post(early).status_code == 404
+    assert Client().post(unused).status_code == 404
 
 
 def test_printed_codes_count_if_a_thief_replaced_them_in_their_own_session(
