@@ -4,7 +4,7 @@ import json
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from accounts.enrolment.kept import CODES
@@ -33,7 +33,7 @@ def guard(request: HttpRequest, *missing: Missing) -> tuple[HttpResponse | None,
     """
     if request.user.is_authenticated:
         if not policy.may_enrol(login_of(request)):
-            return flow.sign_in_anew(request), None
+            return render(request, "accounts/enrolment/anew.html", status=403), None
         return reauthenticate_first(request), None
     found = waiting.of(request)
     if found is None:

@@ -14,9 +14,8 @@ from accounts.activity.services import record
 from accounts.kernel import clock
 from accounts.kernel.links import safe_next
 from accounts.kernel.proofs import Method, Proof
-from accounts.sessions.current import login_of, source_of
+from accounts.sessions.current import source_of
 from accounts.signin import policy, waiting
-from accounts.signin.admission import sign_out
 from accounts.signin.policy import Missing
 from accounts.signin.stages import carry
 from accounts.users import services as users
@@ -60,14 +59,6 @@ def begin(
     for key in (PENDING, REMEMBER):
         request.session.pop(key, None)
     return waiting.resume(request, carry(account, proofs, remember=remember, next_url=next_url))
-
-
-def sign_in_anew(request: HttpRequest) -> HttpResponse:
-    """End a session of staff that has shown too little to add a factor, and say what to do."""
-    user = login_of(request).user
-    sign_out(request)
-    _advise(request, user)
-    return redirect("account_login")
 
 
 def _advise(request: HttpRequest, user: User) -> None:

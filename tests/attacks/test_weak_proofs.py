@@ -291,9 +291,9 @@ def test_a_session_from_before_the_promotion_adds_no_factor_by_one_proof(
     User.objects.update(is_staff=True)
 
     for page in (SETUP, "/accounts/2fa/passkeys/add/"):
-        assert inside.post(page)["Location"].startswith(LOGIN)
+        assert inside.post(page).status_code == 403
 
-    assert not is_signed_in(inside)
+    assert not Authenticator.objects.exists()
     both = signed_in(make_user("bob"), by=(Method.PASSWORD, Method.MAIL))
     User.objects.update(is_staff=True)
     assert turn_on(both).url.startswith("/accounts/2fa/")
