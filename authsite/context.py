@@ -12,8 +12,8 @@ from accounts.users.models import User
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """The site's name, and whether there is a development mailbox to look into."""
-    # What its owner is about to be told is not for another browser that has the cookie.
+    """Return the site's name and what its menus, banners and buttons need."""
+    # Messages for the owner are not shown to another browser that has copied the cookie.
     # A request that was refused early has no session.
     is_suspended = hasattr(request, "user") and standing_of(request).suspended
     hidden: dict[str, Any] = {"messages": ()} if is_suspended else {}
@@ -22,6 +22,6 @@ def site(request: HttpRequest) -> dict[str, Any]:
         # Whom people may sign in with; looked at on the pages that have the buttons.
         "providers": lambda: settings.AUTHSITE.issuers,
         "dev_mail": development.folder() is not None,
-        # Every page of a signed-in person tells of these: the owner may object (see ``recovery``).
+        # Shown on every page of a signed-in person, so that the owner can stop it.
         "running_recovery": lambda: recovery.running(cast(User, request.user)),
     }

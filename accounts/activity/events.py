@@ -91,7 +91,7 @@ PASSWORD_CHANGED = Event(
     "password_changed", Group.CHANGE, _("The password was changed."), mail=True
 )
 PASSWORD_RESET = Event(
-    "password_reset", Group.CHANGE, _("A new password was set by mail."), mail=True
+    "password_reset", Group.CHANGE, _("A new password was set by email."), mail=True
 )
 PASSWORD_SET = Event("password_set", Group.CHANGE, _("A password was set."), mail=True)
 ADDRESS_ADDED = Event("address_added", Group.CHANGE, _("An email address was added."), mail=True)
@@ -130,7 +130,7 @@ FACTORS_RESET = Event(
 FACTORS_RECOVERED = Event(
     "factors_recovered",
     Group.CHANGE,
-    _("All second factors were removed after the waiting period."),
+    _("All second factors were removed by somebody who said that they were lost."),
     mail=True,
 )
 FACTOR_FAILED = Event(
@@ -159,12 +159,14 @@ RECOVERY_CODE_USED = Event(
 )
 # Every address is told, with a link to cancel it: see ``accounts.recovery``.
 RECOVERY_ASKED = Event(
-    "recovery_asked", Group.CHANGE, _("Somebody asked to remove all second factors.")
+    "recovery_asked",
+    Group.CHANGE,
+    _("Somebody asked to get in without the password or second factors."),
 )
 RECOVERY_CANCELLED = Event(
     "recovery_cancelled",
     Group.CHANGE,
-    _("The request to remove all second factors was cancelled."),
+    _("The request to get in without the password or second factors was stopped."),
     mail=True,
 )
 PROVIDER_CONNECTED = Event(
@@ -188,15 +190,16 @@ KEY_EXPIRES = Event(
     mail=True,
 )
 SUSPENDED = Event(
-    "suspended", Group.CHANGE, _("Something that was added lately was suspended by the lock.")
+    "suspended", Group.CHANGE, _("Something was suspended by the lock until you review it.")
 )
 PUT_BACK = Event(
     "put_back", Group.CHANGE, _("Something that was suspended or removed was put back."), mail=True
 )
 SUSPENDED_DELETED = Event(
-    "suspended_deleted", Group.CHANGE, _("Something that was suspended was deleted.")
+    "suspended_deleted", Group.CHANGE, _("Something that was suspended was deleted."), mail=True
 )
-LOCKED_DOWN = Event("locked_down", Group.CHANGE, _("The account was locked down."), mail=True)
+REVIEWED = Event("reviewed", Group.CHANGE, _("The review after the lock was finished."), mail=True)
+LOCKED_DOWN = Event("locked_down", Group.CHANGE, _("The account was locked."), mail=True)
 ALL_ENDED = Event("all_ended", Group.CHANGE, _("All sign-ins were ended."), mail=True)
 RIGHTS_CHANGED = Event(
     "rights_changed", Group.CHANGE, _("The account’s rights were changed."), mail=True

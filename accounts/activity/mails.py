@@ -4,31 +4,32 @@ from django.conf import settings
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from accounts.activity import events
 from accounts.activity.models import Activity
 from accounts.kernel.links import absolute
 from accounts.mail.message import Message
 from accounts.users.models import User
 
-EMAIL_EVENTS = {
-    events.ADDRESS_ADDED,
-    events.ADDRESS_REMOVED,
-    events.PRIMARY_CHANGED,
-    events.PUT_BACK,
-}
-
 
 def notice(
-    user: User, row: Activity, address: str, token: str | None, *, is_locked: bool = False
+    user: User,
+    row: Activity,
+    address: str,
+    token: str | None,
+    *,
+    is_locked: bool = False,
+    is_former: bool = False,
 ) -> Message:
-    """Return the mail to ``address``, with a link to lock the account, or to open it again."""
+    """Return the mail to ``address``, with a link to lock the account, or to open it again.
+
+    ``is_former``: the address is suspended or removed, perhaps a thief's, and learns no details.
+    """
     site = {"site": settings.AUTHSITE.site_name}
     sentence = str(row.event.sentence)
     return Message(
         to=address,
         subject=_("%(site)s: %(sentence)s") % {**site, "sentence": sentence.rstrip(".")},
         greeting=_("Hello %(name)s,") % {"name": user.username},
-        paragraphs=[sentence, *_facts(row, address)],
+        paragraphs=[sentence, *_facts(row, address, is_former=is_former)],
         **_action(row, token, is_locked=is_locked),
         closing=[_closing(row) % site] if token else [],
     )
@@ -45,8 +46,8 @@ def _action(row: Activity, token: str | None, *, is_locked: bool) -> dict[str, s
 
 def _label(row: Activity) -> str:
     if row.actor or row.is_by_itself:
-        return _("If you think that something is wrong, lock the account down")
-    return _("If this wasn't you, lock the account down")
+        return _("If you think that something is wrong, lock your account")
+    return _("If this wasn't you, lock your account")
 
 
 def _closing(row: Activity) -> str:
@@ -57,13 +58,15 @@ def _closing(row: Activity) -> str:
     return _("If it was you, there is nothing to do.")
 
 
-def _facts(row: Activity, address: str) -> list[str]:
-    """Return when it happened, and what is known of where and by whom.
+def _facts(row: Activity, address: str, *, is_former: bool) -> list[str]:
+    """Return when the event happened, where and by whom.
 
-    An email address is named to its own mailbox only: a former one must not learn the new one.
+    An email address is named only in the mail to itself: a former mailbox must not learn a new one.
     """
     facts = [_("When: %(when)s UTC") % {"when": date_format(row.at, "DATETIME_FORMAT")}]
-    is_foreign = row.event in EMAIL_EVENTS and "@" in row.detail and row.detail != address
+    if is_former:
+        return facts
+    is_foreign = "@" in row.detail and row.detail != address
     if row.detail and not row.detail.isdigit() and not is_foreign:
         facts.append(_("What: %(detail)s") % {"detail": row.detail})
     if row.device:

@@ -1,12 +1,15 @@
-"""Telling the owner by mail, each mail with a link of its own: "this wasn't me".
+"""Mails the owner what happened, each mail with its own link: "this wasn't me".
 
-The link locks the account, whoever has it. It opens and undoes nothing: a reset does, by the rule
-of ``accounts.users.disputes``.
+Anybody who has the link can lock the account, and nothing else: only a reset opens it again, by the
+rule of ``accounts.users.disputes``.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+
+from django.db.models import Value
+from django.db.models.functions import Concat
 
 from accounts.activity import events, mails
 from accounts.activity.models import Activity
@@ -15,47 +18,63 @@ from accounts.codes.services import Purpose
 from accounts.kernel import clock
 from accounts.mail.services import post
 from accounts.users import former as formers
-from accounts.users.disputes import DISPUTABLE
+from accounts.users.disputes import DISPUTABLE, counts
 from accounts.users.models import Address, User
 
 LINK = Purpose("lockdown.link", life=DISPUTABLE)
 # More mails of one kind an hour would only bury the first.
 MOST_AN_HOUR = 20
+# Ends the subject of a link whose address has locked the account by a later one.
+LOOKS_BACK = " back"
 
 
 @dataclass(frozen=True)
 class Notice:
-    """What a link stands for: the event that ``address`` was told of."""
+    """The event ``row`` that was mailed to ``address`` with a link; ``subject`` finds the link."""
 
     row: Activity
     user: User
     address: str
     subject: str
 
+    @property
+    def looks_back(self) -> bool:
+        """Whether its address has locked the account already, by a later notice."""
+        return self.subject.endswith(LOOKS_BACK)
+
 
 def tell(user: User, row: Activity, former: Address | None) -> None:
-    """Mail what happened to the primary address, and to the one that was it or was removed.
+    """Mail the event to the primary address and to ``former``, which was it or was removed.
 
-    A change is told to every address: a thief may read one mailbox, or hold one factor. While a
-    locked account is disputed, also to those that were suspended or removed, without a link.
+    A change is mailed to every address: a thief may read one of the mailboxes. While a lock is
+    disputed, addresses that were suspended or removed get the mail too, without a link.
     """
     if not _is_news(user, row):
         return
     told = [user.email, *([former.address] if former else [])]
-    if row.event.group is events.Group.CHANGE:
+    is_change = row.event.group is events.Group.CHANGE
+    if is_change:
         told += user.addresses.order_by("pk").values_list("address", flat=True)
+    is_locked = user.is_locked_down or row.event is events.LOCKED_DOWN
+    # A thief's own address, once it is removed, must not lock the account.
+    unlinked = {former.address} if former and not _may_lock(user, former, row) else set()
     for n, address in enumerate(filter(None, dict.fromkeys(told))):
-        is_locked = row.event is events.LOCKED_DOWN
         subject = f"{user.pk} {row.pk} {n}"
-        link = None if is_locked else codes.issue_link(LINK, subject, address)
+        has_link = not is_locked and address not in unlinked
+        link = codes.issue_link(LINK, subject, address) if has_link else None
         post(mails.notice(user, row, address, link, is_locked=is_locked))
-    if user.disputed_at:
+    if user.disputed_at and is_change:
         for email in formers.disputed_emails(user).exclude(label__in=told):
-            post(mails.notice(user, row, email.label, None))
+            post(mails.notice(user, row, email.label, None, is_former=True))
+
+
+def _may_lock(user: User, former: Address, row: Activity) -> bool:
+    is_held = user.addresses.filter(pk=former.pk).exists()
+    return is_held or counts(user, former.confirmed_at, row.at)
 
 
 def find(token: str) -> Notice | None:
-    """The notice whose link has this secret, if the link is still good."""
+    """Return the notice whose link has the secret ``token``; None if it is used or expired."""
     link = codes.find_link(LINK, token)
     if link is None:
         return None
@@ -67,16 +86,24 @@ def find(token: str) -> Notice | None:
 
 
 def spend(notice: Notice, token: str) -> bool:
-    """Use the link up; whether it was good. One of many gets it."""
+    """Spend the link; return whether it was good. Of many requests at once, one succeeds."""
     return codes.spend(LINK, notice.subject, token, notice.address)
 
 
 def end_links(user: User, emails: Iterable[str]) -> None:
-    """End what these addresses were sent: they have locked the account, or are suspended."""
+    """Invalidate every link that was mailed to ``emails`` for ``user``."""
     codes.issued(LINK, f"{user.pk} ").filter(address__in=list(emails)).delete()
 
 
+def keep_earlier_links(notice: Notice) -> None:
+    """End the links of this and later events at the address; mark the earlier ones."""
+    links = codes.issued(LINK, f"{notice.user.pk} ").filter(address=notice.address)
+    # Every link lives as long after its event: two statements, however many a thief has caused.
+    links.filter(expires_at__gte=notice.row.at + LINK.life).delete()
+    links.exclude(subject__endswith=LOOKS_BACK).update(subject=Concat("subject", Value(LOOKS_BACK)))
+
+
 def _is_news(user: User, row: Activity) -> bool:
-    """Whether this kind of event hasn't filled the owner's mailbox within the hour."""
+    """Return whether fewer mails of this kind than the limit went out within the hour."""
     rows = Activity.objects.filter(user=user, kind=row.kind)
     return rows.filter(at__gt=clock.now() - timedelta(hours=1)).count() <= MOST_AN_HOUR

@@ -55,8 +55,8 @@ def record(
     """Write down that ``event`` happened to ``user``; tell them by mail if it's of that kind.
 
     Call it in the transaction of the change: neither is there without the other. ``former`` is an
-    address that is not theirs, or not the primary one, any more: it is told as well. Without
-    ``mail`` nobody is: the event is part of a change that is mailed itself.
+    address that is not theirs, or not the primary one, any more: it is told as well. With
+    ``mail=False`` nobody is told: the event is part of a change that has a mail of its own.
     """
     row = Activity.objects.create(
         user=user,

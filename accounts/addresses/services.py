@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from accounts.activity import events
+from accounts.activity import events, notices
 from accounts.activity.services import Source, record
 from accounts.addresses import mails
 from accounts.addresses.models import PendingAddress
@@ -32,6 +32,7 @@ from accounts.throttle.limits import (
 from accounts.throttle.services import spend, wait
 from accounts.users import addresses, former
 from accounts.users import services as users
+from accounts.users.disputes import counts
 from accounts.users.models import Address, User
 
 LIFE = timedelta(days=3)
@@ -157,6 +158,9 @@ def remove(user: User, address_id: int, source: Source) -> Address:
             raise NotPossible
         Address.objects.filter(pk=row.pk).delete()
         users.outdate(owner)
+        if not counts(owner, row.confirmed_at, clock.now()):
+            # Perhaps a thief's: its earlier mails must not lock the account.
+            notices.end_links(owner, [row.address])
         told = record(owner, events.ADDRESS_REMOVED, source, detail=row.address, former=row)
         former.keep_email(row, told.at)
         return row

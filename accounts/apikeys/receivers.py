@@ -1,4 +1,4 @@
-"""Which keys a change of credentials ends: all, or those made in the sessions that it ends."""
+"""Ends API keys at a change of credentials: all, or those made in the sessions that it ends."""
 
 import uuid
 from typing import Any
@@ -19,7 +19,7 @@ def end_keys(
     keep: uuid.UUID | None,
     **_more: Any,
 ) -> None:
-    """End them, in the transaction of the change, while its sessions are live."""
+    """End the keys in the transaction of the change, before its sessions end."""
     if event in ENDINGS:
         services.end_silently(user)
     else:

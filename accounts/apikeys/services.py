@@ -125,8 +125,8 @@ class Effects:
 def effects(user: User, keep: uuid.UUID | None) -> Effects:
     """Return what a change of credentials does to the keys of ``user`` that have not expired.
 
-    It ends those that were made in a session that it ends, which are all live ones but ``keep``:
-    a thief may have made them. A key of a session that was over before, or of none, remains.
+    The change ends every live session but ``keep``, and with it the keys that were made there: a
+    thief may have made them. Keys made elsewhere remain, also if their session ended before.
     """
     ending = set(sessions.live(user).values_list("pk", flat=True)) - {keep}
     keys = [key for key in of(user) if not key.is_over]
@@ -137,21 +137,21 @@ def effects(user: User, keep: uuid.UUID | None) -> Effects:
 
 
 def end_with_sessions(user: User, keep: uuid.UUID | None, source: Source) -> None:
-    """End the keys that a change of credentials ends. Call this before the sessions end."""
+    """End the keys in ``effects(user, keep).ending``. Call this before the sessions end."""
     _end(user, effects(user, keep).ending, source, mail=False)
 
 
 def end_chosen(user: User, key_ids: Collection[str], source: Source) -> None:
-    """End the keys of ``user`` whose ids are among ``key_ids``, as part of a change that is mailed.
+    """End the keys of ``user`` whose ids are in ``key_ids``, without a mail of their own.
 
-    ``key_ids`` may hold anything: it is never sent to the database.
+    ``key_ids`` may contain anything that a client sends: it never reaches the database.
     """
     _end(user, [key for key in of(user) if key.pk in key_ids], source, mail=False)
 
 
 @transaction.atomic
 def _end(user: User, keys: Iterable[APIKey], source: Source, *, mail: bool = True) -> int:
-    """Delete and record those of ``keys`` that nobody has ended meanwhile; return how many."""
+    """Delete ``keys`` and record each that still existed; return how many did."""
     ended = [key for key in keys if APIKey.objects.filter(pk=key.pk).delete()[0]]
     for key in ended:
         record(user, events.KEY_ENDED, source, detail=key.name, mail=mail)

@@ -1,1 +1,1 @@
-"""Credentials. A new password, from inside or by mail; every other sign-in ends."""
+"""Credentials: people change, set or reset their password; every other session ends."""

@@ -15,7 +15,7 @@ from accounts.users.models import User
 
 
 class WhoForm(forms.Form):
-    """Whose password was forgotten."""
+    """The username or email address of somebody who forgot the password."""
 
     login = WhoField()
 
@@ -41,6 +41,9 @@ class NewPasswordForm(forms.Form):
 
 
 class FormerPasswordForm(forms.Form):
-    """The password that the account had a week before a dispute, to show who one is."""
+    """The password that the account had a week before the disputed change."""
 
-    former = CurrentPasswordField(label=_("Your password before that"))
+    former = CurrentPasswordField(
+        label=_("Your former password"),
+        help_text=_("The one that you had a week before the lock, even if it was changed since."),
+    )

@@ -21,5 +21,5 @@ def reset(user: User | None, address: str, token: str) -> Message:
         ],
         action_label=_("Set a new password"),
         action_url=absolute("account_reset_password_key", token),
-        closing=[_("It wasn't you? Do nothing: your password stays as it is.")],
+        closing=[_("If it wasn't you, do nothing: your password stays as it is.")],
     )

@@ -1,7 +1,7 @@
-"""What a reset requires beyond the link: a second factor, or older proofs of ownership.
+"""Asks for what a reset requires beyond the link: a second factor, or older proofs of ownership.
 
-A locked account is opened by the rule of ``accounts.users.disputes``; so are second factors removed
-that are all lost.
+Older proofs open a locked account, or remove second factors that are all lost, by the rule of
+``accounts.users.disputes``.
 """
 
 from dataclasses import dataclass, replace
@@ -13,15 +13,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
-from accounts.activity.services import Source
 from accounts.credentials.forms import FormerPasswordForm
 from accounts.credentials.services import Reset
 from accounts.kernel import clock
-from accounts.kernel.places import place_of
 from accounts.kernel.proofs import FACTORS, Method, Proof
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.recovery.services import Assessment
+from accounts.sessions.current import sessionless_source_of
 from accounts.signin import second
 from accounts.signin.challenge import LOST, Step, context_of
 from accounts.signin.forms import SecondForm
@@ -30,14 +29,14 @@ from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import WrongCode
 from accounts.users.disputes import Evidence
 
-# In the session of the browser that has shown it: for which link, by what, when.
+# Key of the session data: the proofs that this browser has shown, for which link and when.
 SHOWN = "reset_shown"
 LIFE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What this browser has shown for a reset link, and what that allows."""
+    """The proofs that this browser has shown for a reset link, and what they allow."""
 
     found: Reset
     proofs: tuple[Proof, ...]
@@ -57,24 +56,29 @@ class Standing:
 
 
 def standing_of(request: HttpRequest, found: Reset) -> Standing:
-    """Return how this browser stands: it has the mail, and perhaps shown more."""
+    """Return the proofs of this browser: the mailed link, and those that it has shown since."""
     user, at = found.user, recovery.disputed_at(found.user)
     kept = _kept(request, found)
-    shown = [Proof(Method(m), datetime.fromisoformat(at), key) for m, at, key in kept["proofs"]]
-    proofs = (Proof.now(Method.MAIL, found.email_key), *shown)
+    shown = [Proof(Method(m), datetime.fromisoformat(when), key) for m, when, key in kept["proofs"]]
+    first = (Proof.now(Method.MAIL, found.email_key),) if found.by_mail else ()
+    proofs = (*first, *shown)
     counted = evidence.of_request(request, user, proofs, at)
     if kept["password"]:
         counted |= {Evidence.PASSWORD}
     assessment = recovery.assess(user, counted)
-    # A former password alone, which its thief has too, must not be enough for whoever waits.
-    is_offered = assessment.is_offered and bool(found.email_key)
+    # A former password alone, without any mailbox, is what its thief has: no waiting.
+    is_thiefs = not found.by_mail and counted <= {Evidence.PASSWORD}
+    is_offered = assessment.is_offered and not is_thiefs
     return Standing(found, proofs, replace(assessment, is_offered=is_offered))
 
 
 def answer(request: HttpRequest, standing: Standing) -> HttpResponse:
-    """Return the page that asks for more, or take what was shown. A mailed code isn't offered."""
+    """Check the proof that was posted, or return the page that asks for one.
+
+    A mailed code is not offered: the link has proved the mailbox already.
+    """
     found, user = standing.found, standing.found.user
-    source = _source(request)
+    source = sessionless_source_of(request)
     form = SecondForm(request.POST if "code" in request.POST else None)
     password_form = FormerPasswordForm(request.POST if "former" in request.POST else None)
     passkey_error = ""
@@ -104,28 +108,33 @@ def _show(
     passkey_error: str,
 ) -> HttpResponse:
     user = standing.found.user
-    step = Step(user, (Proof.now(Method.MAIL, standing.found.email_key),))
+    step = Step(user, standing.proofs[:1] or (Proof.now(Method.MAIL),))
     context: dict[str, Any] = context_of(request, step, form, passkey_error=passkey_error)
     context |= {
-        # Nothing to trust: the new password ends the trust in every browser.
+        # The new password ends the trust in every browser, so trust is not offered.
         "trust_days": 0,
         "assessment": standing.assessment,
         "password_form": password_form,
         "is_reset": True,
-        "methods": second.methods(user, step.proofs),
     }
     name = "reset_locked" if user.is_disputed else "second"
     return render(request, f"accounts/credentials/{name}.html", context)
 
 
 def _prove(request: HttpRequest, standing: Standing, code: str) -> Proof:
-    """Return the proof of a factor that the account holds, or of one that was removed by itself.
+    """Return the proof by ``code``, of a factor that the account holds or of a removed one.
 
-    A wrong guess costs the same budget for both.
+    Raises:
+        WrongCode: it is neither.
     """
     user = standing.found.user
-    removed = evidence.removed_factor(user, code, recovery.disputed_at(user))
-    return removed or second.prove(user, (standing.proofs[0],), code, _source(request))
+    return second.prove(
+        user,
+        standing.proofs[:1] or (Proof.now(Method.MAIL),),
+        code,
+        sessionless_source_of(request),
+        removed=lambda typed: evidence.removed_factor(user, typed),
+    )
 
 
 def _kept(request: HttpRequest, found: Reset) -> dict[str, Any]:
@@ -141,15 +150,20 @@ def note_password(request: HttpRequest, found: Reset) -> None:
     _keep(request, {**_kept(request, found), "password": True})
 
 
-def _note(request: HttpRequest, found: Reset, proof: Proof) -> HttpResponse:
+def note(request: HttpRequest, found: Reset, proof: Proof) -> None:
+    """Note that this browser has shown ``proof``."""
     kept = _kept(request, found)
     kept["proofs"] = [*kept["proofs"], (proof.method, proof.at.isoformat(), proof.key)]
     _keep(request, kept)
+
+
+def _note(request: HttpRequest, found: Reset, proof: Proof) -> HttpResponse:
+    note(request, found, proof)
     return redirect(request.path)
 
 
 def _keep(request: HttpRequest, kept: dict[str, Any]) -> None:
-    """Only this browser may go on; the key of its session changes with its rights."""
+    """Store ``kept`` in the session, under a new key: its rights have changed (ASVS 7.2.4)."""
     request.session.cycle_key()
     request.session[SHOWN] = {**kept, "at": clock.now().isoformat()}
 
@@ -157,26 +171,24 @@ def _keep(request: HttpRequest, kept: dict[str, Any]) -> None:
 def _check_password(request: HttpRequest, standing: Standing, typed: str) -> HttpResponse:
     found = standing.found
     at = recovery.disputed_at(found.user)
-    evidence.check_password(found.user, typed, at, _source(request), found.subject)
+    evidence.check_password(found.user, typed, at, sessionless_source_of(request), found.subject)
     note_password(request, found)
     return redirect(request.path)
 
 
 def _recover(request: HttpRequest, standing: Standing, act: str) -> HttpResponse:
     user, shown = standing.found.user, standing.assessment.shown
-    source = _source(request).by(Method.MAIL)
+    source = sessionless_source_of(request).by(Method.MAIL)
     if act == "finish":
         recovery.remove_factors(user, shown, source)
         # The link was mailed for the account as it was before.
         sentence = _("Your second factors were removed. Ask for a new link to set a password.")
         messages.success(request, sentence)
         return redirect("account_reset_password")
+    if act == "stop":
+        recovery.cancel(user, shown, source)
+        return redirect(request.path)
     if not standing.assessment.may_ask:
         raise recovery.NotOffered
     recovery.ask(user, shown, source)
     return redirect(request.path)
-
-
-def _source(request: HttpRequest) -> Source:
-    """Without the login session of this browser, which may be somebody else's."""
-    return Source(place_of(request))

@@ -1,4 +1,4 @@
-"""Taking a new password."""
+"""Sets a new password: by a mailed link, or in a session with recent authentication."""
 
 import uuid
 from collections.abc import Collection
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
@@ -26,12 +25,14 @@ from accounts.recovery import services as recovery
 from accounts.recovery.evidence import Shown
 from accounts.signin import mailed
 from accounts.signin.mailed import Recipient
-from accounts.users import addresses
+from accounts.users import addresses, former
 from accounts.users import services as users
-from accounts.users.models import LOCKED, FormerCredential, User
+from accounts.users.models import User
 from accounts.users.services import Outdated
 
 LINK = Purpose("password.reset", life=timedelta(minutes=30))
+# In place of an address, for a link that was mailed to nobody.
+NO_EMAIL = "-"
 
 
 class LinkSpent(PublicError):
@@ -43,9 +44,13 @@ class LinkSpent(PublicError):
 
 
 def send_reset(login: str, place: Place) -> None:
-    """Mail a link to whoever has that name or address; ``Later``.
+    """Mail a reset link to whoever has the username or address ``login``.
 
-    Known, unknown, pending, switched off: the same answer and the same work.
+    The work is the same for known, unknown, pending and deactivated accounts, so that timing
+    reveals nothing.
+
+    Raises:
+        Later: a budget for mails is used up.
     """
     recipient = _with_former_emails(mailed.recipient_of(login))
     mailed.charge_mail(LINK, recipient, place)
@@ -56,49 +61,58 @@ def send_reset(login: str, place: Place) -> None:
             post(mails.reset(recipient.user, recipient.address, token))
 
 
-def link_by_password(user: User) -> str:
-    """Return a link that proves no mailbox, for a browser that has shown the former password."""
-    return codes.issue_link(LINK, Recipient("", user).subject(mailed.new_nonce()))
+def link_without_mail(user: User) -> str:
+    """Return the token of a reset link of a locked account, for a browser that has shown a proof.
+
+    It names no email address, so it proves no mailbox.
+    """
+    return codes.issue_link(LINK, Recipient("", user).subject(mailed.new_nonce()), NO_EMAIL)
 
 
 def _with_former_emails(recipient: Recipient) -> Recipient:
-    """Return the same, or who held that address before a lock that isn't settled yet.
+    """Return ``recipient``, or the user of a locked account that had its address.
 
-    The link alone proves nothing then: the account may have no other address left.
+    A lock may have suspended the only address, or a thief may have removed it. The link is then
+    only the way to the page: whether it counts as proof is for ``accounts.users.disputes``.
     """
-    rows = FormerCredential.objects.select_related("user").filter(
-        Q(is_suspended=True) | Q(removed_at__gte=F("user__disputed_at")),
-        kind=FormerCredential.Kind.EMAIL,
-        key=recipient.key,
-        user__is_active=True,
-        user__password__startswith=LOCKED,
-        user__disputed_at__isnull=False,
-    )
-    row = rows.first()
-    return (
-        Recipient(recipient.key, row.user, row.label) if row and not recipient.user else recipient
-    )
+    row = former.find_disputed_email(recipient.key)
+    if row is None or recipient.user:
+        return recipient
+    return Recipient(recipient.key, row.user, row.label)
 
 
 @dataclass(frozen=True)
 class Reset:
-    """What a good reset link stands for: the user as it was when it was mailed, and the mailbox."""
+    """A valid reset link: its user, and the key of the email address that it was mailed to."""
 
     user: User
     subject: str
     email_key: str
 
+    @property
+    def by_mail(self) -> bool:
+        """Whether the link was mailed."""
+        return self.email_key != NO_EMAIL
+
 
 def find_by_link(token: str) -> Reset | None:
-    """The reset that a link begins, if it's good for the account as it is now."""
+    """Return the reset of a link; None if it is used, expired or older than the credentials.
+
+    The link must have been mailed to an address of the account, unless older proofs open it.
+    """
     link = codes.find_link(LINK, token)
-    subject = link.subject if link else ""
-    match subject.split():
+    match link.subject.split() if link else []:
         case [user_id, version, _nonce]:
             as_mailed = User.objects.filter(pk=user_id, credential_version=version, is_active=True)
             user = as_mailed.first()
-            return Reset(user, subject, link.address) if user and link else None
+            if link and user and (user.is_disputed or _is_of(user, link.address)):
+                return Reset(user, link.subject, link.address)
     return None
+
+
+def _is_of(user: User, key: str) -> bool:
+    # The previous version stored no address. Its links expire within half an hour.
+    return not key or user.addresses.filter(key=key).exists()
 
 
 def reset(
@@ -111,14 +125,14 @@ def reset(
     shown: Shown,
     removes_factors: bool = False,
 ) -> None:
-    """Set ``password`` by a good link; every session ends.
+    """Set ``password`` by a reset link; every session ends.
 
-    The API keys whose ids are in ``end_keys`` end, too. ``removes_factors``: every second factor
-    is lost and goes as well. That, and a locked account, require that ``shown`` is enough now.
+    The API keys whose ids are in ``end_keys`` end, too. With ``removes_factors``, every second
+    factor is removed as lost. That, and a locked account, require that ``shown`` is enough now.
 
     Raises:
-        LinkSpent: it was used, has ended, or the account has changed since.
-        NotDue: those older proofs don't allow it, or the request that waited was stopped.
+        LinkSpent: the link was used or has expired, or the account has changed since.
+        NotOffered, NotDue: see ``recovery.services.remove_factors``.
     """
     hashed = passwords.hash_password(password)
     with transaction.atomic():
@@ -130,25 +144,25 @@ def reset(
             elif found.user.is_disputed:
                 # Again: somebody may have objected while the password was hashed.
                 recovery.check(found.user, shown)
+            _replace(
+                found.user, hashed, events.PASSWORD_RESET, source, keep=None, end_keys=end_keys
+            )
         except Outdated:
             raise LinkSpent from None
-        if not _replace(
-            found.user, hashed, events.PASSWORD_RESET, source, keep=None, end_keys=end_keys
-        ):
-            raise LinkSpent
 
 
 def change(user: User, password: str, source: Source, *, end_keys: Collection[str]) -> None:
-    """Take ``password`` from who is signed in and has just proved it; all other sign-ins end.
+    """Set ``password`` in a session with recent authentication; every other session ends.
 
     The API keys whose ids are in ``end_keys`` end, too.
-    :class:`LinkSpent` if the credentials were changed elsewhere at the same moment.
+
+    Raises:
+        Outdated: the account was changed at the same moment.
     """
     hashed = passwords.hash_password(password)
     event = events.PASSWORD_CHANGED if user.has_usable_password() else events.PASSWORD_SET
     with transaction.atomic():
-        if not _replace(user, hashed, event, source, keep=source.session, end_keys=end_keys):
-            raise LinkSpent
+        _replace(user, hashed, event, source, keep=source.session, end_keys=end_keys)
 
 
 def _replace(
@@ -159,13 +173,7 @@ def _replace(
     *,
     keep: uuid.UUID | None,
     end_keys: Collection[str],
-) -> bool:
-    """Replace the password of ``user`` as it was read; whether it is still that user."""
-    try:
-        owner = users.hold(user)
-    except Outdated:
-        return False
-    users.replace_password(owner, hashed)
+) -> None:
+    users.replace_password(users.hold(user), hashed)
     apikeys.end_chosen(user, end_keys, source)
     credentials_changed.send(User, user=user, event=event.name, source=source, keep=keep)
-    return True

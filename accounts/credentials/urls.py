@@ -1,4 +1,4 @@
-"""A new password."""
+"""Changing, setting and resetting the password."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The pages of a new password."""
+"""Pages to change, set and reset the password."""
 
 import uuid
 from typing import Any, cast
@@ -14,14 +14,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.activity.services import Source
 from accounts.apikeys import services as apikeys
 from accounts.credentials import second_step, services
 from accounts.credentials.forms import NewPasswordForm, WhoForm
 from accounts.credentials.second_step import Standing
 from accounts.kernel.places import place_of
+from accounts.kernel.proofs import Method
 from accounts.passwords.views import with_meter
-from accounts.sessions.current import forget, login_of, renew_key, source_of
+from accounts.sessions.current import forget, login_of, renew_key, sessionless_source_of, source_of
 from accounts.sessions.services import live
 from accounts.signin import flow, policy
 from accounts.signin.policy import Missing
@@ -37,7 +37,7 @@ from accounts.users.services import Outdated
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def change(request: HttpRequest) -> HttpResponseBase:
-    """Another password, for who has one."""
+    """Change the password of the signed-in user."""
     if not cast(User, request.user).has_usable_password():
         return redirect("account_set_password")
     return _take(request, "accounts/credentials/change.html")
@@ -49,7 +49,7 @@ def change(request: HttpRequest) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def set_first(request: HttpRequest) -> HttpResponseBase:
-    """A first password, for who has none."""
+    """Set a password for a signed-in user who has none."""
     if cast(User, request.user).has_usable_password():
         return redirect("account_change_password")
     return _take(request, "accounts/credentials/set.html")
@@ -59,7 +59,7 @@ def set_first(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def reset(request: HttpRequest) -> HttpResponse:
-    """Ask for a link by mail. The answer is the same for everybody."""
+    """Mail a reset link. The answer is the same whether or not there is an account."""
     form = WhoForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         login = form.cleaned_data["login"]
@@ -72,16 +72,19 @@ def reset(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def locked(request: HttpRequest) -> HttpResponse:
-    """Begin the recovery of a locked account by its former password, without a mail.
+    """Lead from a sign-in to a locked account to its reset, with what was shown there.
 
-    Whoever has taken the mailbox keeps the owner out otherwise.
+    Without a mail: otherwise a thief with the mailbox would keep the owner out.
     """
-    user = flow.pop_recovery(request)
-    if user is None:
+    user, proof = flow.pop_recovery(request)
+    if user is None or proof is None:
         return redirect("account_login")
-    token = services.link_by_password(user)
+    token = services.link_without_mail(user)
     if found := services.find_by_link(token):
-        second_step.note_password(request, found)
+        if proof.method is Method.PASSWORD:
+            second_step.note_password(request, found)
+        else:
+            second_step.note(request, found, proof)
     return redirect("account_reset_password_key", token)
 
 
@@ -91,7 +94,7 @@ def locked(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password1", "former")
 @require_http_methods(["GET", "HEAD", "POST"])
 def reset_link(request: HttpRequest, key: str) -> HttpResponse:
-    """Set a new password by the link of the mail. It signs nobody in: the new password does."""
+    """Set a new password by a reset link, which signs nobody in."""
     found = services.find_by_link(key)
     if found is None:
         return render(request, "accounts/credentials/reset_dead.html", status=404)
@@ -101,9 +104,8 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
     form = _form(request, standing)
     if form.is_valid():
         try:
-            # Without the login session of this browser, which may be somebody else's.
             methods = (proof.method for proof in standing.proofs)
-            source = Source(place_of(request)).by(*methods)
+            source = sessionless_source_of(request).by(*methods)
             services.reset(
                 found,
                 key,
@@ -123,15 +125,14 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _missing(request: HttpRequest, standing: Standing) -> HttpResponse | None:
-    """Return the page for what must be shown before a password is set, or None.
+    """Return the page that asks for a further proof before the password is set, or None.
 
-    A factor that must yet be added isn't asked for: the new password signs nobody in, and the next
-    sign-in asks for it.
+    A second factor that policy requires but the account lacks is added at the next sign-in.
     """
     user, assessment = standing.found.user, standing.assessment
     missing = policy.missing(user, standing.proofs)
     if missing is Missing.PASSWORD and Evidence.PASSWORD not in assessment.shown:
-        # Else the mailbox alone would set the password that staff show beside it to enrol.
+        # Staff enrol a factor by mailbox and password: the mailbox alone must not set the password.
         return render(request, "accounts/credentials/reset_staff.html", status=403)
     if user.is_disputed:
         return None if assessment.may_finish else second_step.answer(request, standing)
@@ -150,14 +151,14 @@ def _form(request: HttpRequest, standing: Standing) -> NewPasswordForm:
 
 
 def _sign_in(found: services.Reset) -> HttpResponse:
-    """Lead to the sign-in, and after a lock on to the review of what it has suspended."""
+    """Redirect to the sign-in, and from there to the review if a lock suspended something."""
     if found.user.is_disputed:
         return redirect_to_login(reverse("review"))
     return redirect("account_login")
 
 
 def _chosen(request: HttpRequest) -> set[str]:
-    """Return what stands for the API keys that are to end: anything that a client sends."""
+    """Return the ids of the API keys to end, unchecked."""
     return set(request.POST.getlist("end_key"))
 
 
@@ -183,9 +184,9 @@ def _take(request: HttpRequest, template: str) -> HttpResponse:
     try:
         password = form.cleaned_data["password1"]
         services.change(login.user, password, source, end_keys=_chosen(request))
-    except services.LinkSpent:
-        messages.error(request, str(Outdated.message))
+    except Outdated as error:
+        messages.error(request, str(error))
         return redirect("home")
     renew_key(request)
-    messages.success(request, _("Your new password is set. Every other sign-in has ended."))
+    messages.success(request, _("Your new password is set. You’re signed out everywhere else."))
     return redirect(flow.next_of(request) or "home")

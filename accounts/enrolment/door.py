@@ -4,7 +4,7 @@ import json
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from accounts.enrolment.kept import CODES
@@ -12,7 +12,7 @@ from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method, Proof
 from accounts.sessions import services as sessions
 from accounts.sessions.current import login_of, renew_key
-from accounts.signin import flow, waiting
+from accounts.signin import flow, policy, waiting
 from accounts.signin.policy import Missing
 from accounts.signin.recent import reauthenticate_first
 from accounts.signin.waiting import Waiting
@@ -32,6 +32,8 @@ def guard(request: HttpRequest, *missing: Missing) -> tuple[HttpResponse | None,
     at any moment.
     """
     if request.user.is_authenticated:
+        if not policy.may_enrol(login_of(request)):
+            return render(request, "accounts/enrolment/anew.html", status=403), None
         return reauthenticate_first(request), None
     found = waiting.of(request)
     if found is None:

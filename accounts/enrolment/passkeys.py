@@ -124,7 +124,8 @@ def _signal(user: User, rows: list[Passkey]) -> str:
             "userId": options["id"],
             "name": options["name"],
             "displayName": options["displayName"],
-            "accepted": [row.credential_id for row in rows],
+            # Suspended ones may be put back.
+            "accepted": [row.credential_id for row in rows] + passkeys.suspended_ids(user),
         }
     )
 

@@ -146,9 +146,9 @@ class Config:
         default=30,
     )
     factor_recovery_hours: int = knob(
-        "How long a person waits, in hours, who has lost every second factor or opens a locked "
-        "account, and shows too few older proofs to do it at once; every address is told, and "
-        "whoever shows as much stops it. Staff can't: see `reset_second_factor`. 0 for never.",
+        "The waiting period, in hours, before a person who shows too few older proofs can open a "
+        "locked account or remove lost second factors. Every address is told, and anybody who "
+        "shows as much can stop it. Not for staff: see `reset_second_factor`. 0 for never.",
         whole(8760, least=0),
         default=72,
     )

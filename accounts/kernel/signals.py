@@ -7,8 +7,9 @@ from django.dispatch import Signal
 # who did it and from where; ``detail``, more on it, if there is more; ``keep``, the id of the one
 # login session that goes on, or None.
 credentials_changed = Signal()
-# The owner has signed out everywhere else; sent inside its transaction. Arguments: ``user``;
-# ``source``, where from.
+
+# A person has signed out everywhere else; sent inside that transaction. Arguments: ``user``;
+# ``source``, who did it and from where.
 signed_out_elsewhere = Signal()
 
 # A second factor was shown. Arguments: ``user``; ``proof``, whose ``key`` names the factor;

@@ -1,1 +1,1 @@
-"""Lockdown. "This wasn't me": ends everything at once; the owner's mailbox is the key."""
+"""Lockdown: the owner locks the account at once, by the link of a notice or from inside."""

@@ -1,4 +1,4 @@
-"""The form of an objection."""
+"""The form of an objection to a recovery."""
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -7,6 +7,6 @@ from accounts.passwords.forms import CurrentPasswordField
 
 
 class ObjectionForm(forms.Form):
-    """What is shown beside the link and the browser: the password of before the request."""
+    """The password that the account had a week before the request."""
 
     former = CurrentPasswordField(required=False, label=_("Your password"))

@@ -1,4 +1,4 @@
-"""Locking an account: its owner, or a mailbox that was told, ends everything at once."""
+"""Locks accounts: everything that could sign in ends at once, until a reset."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,13 @@ from accounts.kernel.proofs import Method
 from accounts.kernel.signals import credentials_changed
 from accounts.recovery import suspension
 from accounts.sessions import services as sessions
+from accounts.users import former
 from accounts.users import services as users
 from accounts.users.models import User, locked_password
 
 
 class LinkSpent(PublicError):
-    """The link was used or has ended."""
+    """The link was used or has expired."""
 
     code = "link_spent"
     status = 404
@@ -29,10 +30,11 @@ class LinkSpent(PublicError):
 
 @dataclass(frozen=True)
 class Effects:
-    """What a lock ends (sessions, API keys) and suspends.
+    """What a lock does, for the page that asks before it.
 
-    ``by_mail``: whether a mail leads back in; if not, a provider that the account is connected
-    with, or an operator.
+    It ends ``sessions`` and ``keys`` and suspends what ``suspended`` names. ``primary`` is the
+    address that becomes primary, if another. ``by_mail`` tells whether a reset by mail is possible;
+    otherwise only a connected provider or an operator opens the account.
     """
 
     sessions: int
@@ -43,7 +45,7 @@ class Effects:
 
 
 def effects(user: User, notice: Notice | None = None) -> Effects:
-    """Return what locking ``user`` does, by the link of ``notice`` or from inside."""
+    """Return what locking ``user`` would do, by the link of ``notice`` or without one."""
     young = suspension.young(user, notice.row.at if notice else clock.now())
     return Effects(
         sessions.live(user).count(),
@@ -56,18 +58,20 @@ def effects(user: User, notice: Notice | None = None) -> Effects:
 
 @transaction.atomic
 def lock_down(user: User, source: Source, notice: Notice | None = None) -> None:
-    """End every session, API key and trusted browser of ``user``; suspend what is young.
+    """End every session, API key and trusted browser of ``user``; suspend recent credentials.
 
-    No password, passkey, mailed code or provider opens the account until a reset that follows the
-    rule of ``accounts.users.disputes``. Whatever else holds rights of the account listens to
-    ``credentials_changed``; what was mailed before is for a former ``credential_version``.
+    No password, passkey, mailed code or provider opens the account until a reset by the rule of
+    ``accounts.users.disputes``. Receivers of ``credentials_changed`` end the rest and raise the
+    ``credential_version``, which voids earlier mailed links. The event of ``notice`` becomes the
+    disputed change, else this moment does.
     """
     owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     at = notice.row.at if notice else clock.now()
-    if owner.disputed_at:
+    if owner.is_disputed and owner.disputed_at:
         at = min(at, owner.disputed_at)
-    users.replace_password(owner, locked_password())
-    # Before anything is suspended: every address is told that the account held until now.
+    former_hash = former.password_hash(owner, at)
+    users.replace_password(owner, locked_password(former_hash))
+    # Sent before addresses are suspended, so that each of them gets the notice.
     credentials_changed.send(
         User, user=owner, event=events.LOCKED_DOWN.name, source=source, keep=None
     )
@@ -81,13 +85,19 @@ def lock_down(user: User, source: Source, notice: Notice | None = None) -> None:
 
 @transaction.atomic
 def lock_down_by_link(notice: Notice, token: str, source: Source) -> None:
-    """The same, by the link of a mail; :class:`LinkSpent`.
+    """Lock the account by the link of ``notice``, whose secret is ``token``.
 
-    The other links that the address was sent end with it: each mailbox locks the account once.
+    Later links that were mailed to that address end. Earlier ones look further back, and work only
+    while the account is locked, so each mailbox locks it once.
+
+    Raises:
+        LinkSpent: the link was used meanwhile.
     """
-    # Before its links, as every act on the account does.
+    # The user is locked before the links, as everywhere, to avoid a deadlock.
     owner = User.objects.select_for_update(no_key=True).get(pk=notice.user.pk)
+    if notice.looks_back and not owner.is_locked_down:
+        raise LinkSpent
     if not notices.spend(notice, token):
         raise LinkSpent
-    notices.end_links(owner, [notice.address])
+    notices.keep_earlier_links(notice)
     lock_down(owner, source.by(Method.MAIL), notice)

@@ -1,6 +1,6 @@
-"""The pages of a lock: doing it, objecting to a recovery, and the review afterwards.
+"""Pages to lock the account, to object to a recovery, and to review what a lock suspended.
 
-What a lock does is listed before it is done, and done by POST only.
+Each page lists the effects before a POST brings them about: mail scanners follow links by GET.
 """
 
 from django.contrib import messages
@@ -15,16 +15,16 @@ from django.views.decorators.http import require_http_methods
 from accounts.activity import notices
 from accounts.activity.notices import Notice
 from accounts.activity.services import Source
+from accounts.kernel import clock
 from accounts.kernel.errors import PublicError
-from accounts.kernel.places import place_of
-from accounts.kernel.proofs import Proof
+from accounts.kernel.proofs import Method, Proof
 from accounts.lockdown import services
 from accounts.lockdown.forms import ObjectionForm
 from accounts.recovery import evidence, suspension
 from accounts.recovery import services as recovery
 from accounts.sessions import current
 from accounts.signin.recent import recent_authentication_required
-from accounts.users import former
+from accounts.users import addresses, former
 from accounts.users.disputes import Evidence
 from accounts.users.models import User
 
@@ -35,12 +35,16 @@ from accounts.users.models import User
 def lockdown(request: HttpRequest) -> HttpResponse:
     """Lock the account from inside, after recent authentication.
 
-    A stolen cookie alone must not lock the owner out. Who can't reauthenticate uses the link of a
-    security mail.
+    A stolen cookie alone must not lock the owner out. An owner who can't reauthenticate uses the
+    link of a notice.
     """
     login = current.login_of(request)
     if request.method == "POST":
-        services.lock_down(login.user, current.source_of(request).by(*login.amr))
+        source = current.source_of(request).by(*login.amr)
+        proofs = [Proof(Method(m), login.auth_time, login.factor_key) for m in login.amr]
+        shown = evidence.of_request(request, login.user, proofs, clock.now())
+        services.lock_down(login.user, source)
+        recovery.cancel(login.user, shown, source)
         return _done(request, login.user)
     return _ask(request, login.user)
 
@@ -49,18 +53,22 @@ def lockdown(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
-    """From the link of a notice, without signing in: the thief may have taken that."""
+    """Lock the account by the link of a notice, without a sign-in: a thief may prevent that."""
     notice = notices.find(token)
     if notice is None:
         return render(request, "accounts/lockdown/dead.html", status=404)
     if request.method != "POST":
         return _ask(request, notice.user, notice)
+    source = current.sessionless_source_of(request)
+    by_mail = Proof.now(Method.MAIL, addresses.key(notice.address))
+    shown = evidence.of_request(request, notice.user, [by_mail], notice.row.at)
     try:
-        # Without the login session of this browser, which may be somebody else's.
-        services.lock_down_by_link(notice, token, Source(place_of(request)))
+        services.lock_down_by_link(notice, token, source)
     except services.LinkSpent:
         return render(request, "accounts/lockdown/dead.html", status=404)
-    return _done(request, notice.user, notice)
+    # Whoever locks shows proofs, which may be enough to stop a thief's request as well.
+    recovery.cancel(notice.user, shown, source.by(Method.MAIL))
+    return _done(request, notice.user)
 
 
 def _ask(request: HttpRequest, user: User, notice: Notice | None = None) -> HttpResponse:
@@ -69,12 +77,12 @@ def _ask(request: HttpRequest, user: User, notice: Notice | None = None) -> Http
     return render(request, "accounts/lockdown/lockdown.html", context)
 
 
-def _done(request: HttpRequest, user: User, notice: Notice | None = None) -> HttpResponse:
+def _done(request: HttpRequest, user: User) -> HttpResponse:
     current.forget(request, user)
-    # As it is now: the address may be gone.
+    # Read again: the lock may have changed the address.
     owner = User.objects.get(pk=user.pk)
     can_mail = bool(owner.email) or former.disputed_emails(owner).exists()
-    context = {"owner": owner, "can_mail": can_mail, "told": notice}
+    context = {"owner": owner, "can_mail": can_mail}
     return render(request, "accounts/lockdown/done.html", context)
 
 
@@ -83,20 +91,20 @@ def _done(request: HttpRequest, user: User, notice: Notice | None = None) -> Htt
 @sensitive_post_parameters("former")
 @require_http_methods(["GET", "HEAD", "POST"])
 def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Object to a recovery by the link of a mail, with the proofs that this takes."""
+    """Object to a recovery by the link of its mail and further proofs."""
     found = recovery.find_by_link(token)
     if found is None:
         return render(request, "accounts/lockdown/recovery_dead.html", status=404)
     user, proof = found
-    # Without the login session of this browser, which may be somebody else's.
-    return _object(request, user, Source(place_of(request)), (proof,), budget=token)
+    source = current.sessionless_source_of(request)
+    return _object(request, user, source, (proof,), budget=token)
 
 
 @never_cache
 @sensitive_post_parameters("former")
 @require_http_methods(["GET", "HEAD", "POST"])
 def object_from_inside(request: HttpRequest) -> HttpResponse:
-    """Object to a recovery where one is signed in."""
+    """Object to a recovery in a signed-in browser."""
     login = current.login_of(request)
     if recovery.running(login.user) is None:
         return render(request, "accounts/lockdown/recovery_dead.html", status=404)
@@ -134,7 +142,7 @@ def _object(
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def review(request: HttpRequest) -> HttpResponseBase:
-    """Put back or delete what a lock has suspended, and put back addresses that were removed."""
+    """Put back or delete what a lock suspended; put back addresses that were removed before it."""
     login = current.login_of(request)
     if request.method == "POST":
         return _review(request, login.user)
@@ -152,7 +160,7 @@ def _review(request: HttpRequest, user: User) -> HttpResponse:
         if not suspension.is_reviewed(user):
             messages.error(request, _("Put back or delete each of these first."))
             return redirect("review")
-        suspension.finish(user)
+        suspension.finish(user, source)
         return redirect("home")
     acts = {
         "keep": suspension.put_back,

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method, Proof
 from accounts.ops import owner
+from accounts.passwords.views import with_meter
 from accounts.signin import flow
 from accounts.signin.forms import NewAccountForm
 from accounts.users.services import AddressTaken, UsernameTaken
@@ -17,6 +18,7 @@ from accounts.users.services import AddressTaken, UsernameTaken
 
 @login_not_required
 @never_cache
+@with_meter
 @sensitive_post_parameters("password1")
 @require_http_methods(["GET", "HEAD", "POST"])
 def owner_link(request: HttpRequest, token: str) -> HttpResponse:

@@ -1,1 +1,1 @@
-"""Recovery. Getting back into a locked account, or one whose second factors are all lost."""
+"""Recovery: people get back into a locked account, or one whose second factors are all lost."""

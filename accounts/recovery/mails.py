@@ -1,4 +1,4 @@
-"""The mail that tells every address that somebody asked to recover the account by waiting."""
+"""The mail that tells every email address of an account that a waiting period has begun."""
 
 from datetime import datetime
 
@@ -13,14 +13,16 @@ from accounts.users.models import User
 
 
 def recovery(user: User, address: str, token: str, due_at: datetime, source: Source) -> Message:
-    """Return the mail: what will be possible, when, and the link to object."""
+    """Return the mail: what can be done from ``due_at`` on, and the link to object."""
     site = {"site": settings.AUTHSITE.site_name}
     if user.is_disputed:
         subject = _("%(site)s: somebody asked to open your locked account")
         what = _("Somebody asked to set a new password for your account, which is locked.")
     else:
         subject = _("%(site)s: somebody asked to remove your second factors")
-        what = _("Somebody said that every second factor is lost, and asked to remove them all.")
+        what = _(
+            "Somebody said that they have lost every second factor, and asked to remove them all."
+        )
     return Message(
         to=address,
         subject=subject % site,
@@ -30,11 +32,14 @@ def recovery(user: User, address: str, token: str, due_at: datetime, source: Sou
             _("Device: %(device)s") % {"device": source.device},
             _("Address: %(address)s")
             % {"address": source.place.address if source.place else _("unknown")},
-            _("From %(when)s UTC on, they can do it, unless somebody who shows more objects.")
+            _("They can do it after %(when)s UTC, unless you stop it.")
             % {"when": date_format(due_at, "DATETIME_FORMAT")},
-            _("If that wasn't you, stop it. Have your password or a second factor at hand:"),
+            _(
+                "If that wasn't you, stop it in a browser that you've signed in with before, or "
+                "have your password or a second factor at hand:"
+            ),
         ],
         action_label=_("Stop it"),
         action_url=absolute("recovery_cancel", token),
-        closing=[_("It was you? Then wait, and come back after that time.")],
+        closing=[_("If it was you, come back after that time.")],
     )

@@ -1,4 +1,4 @@
-"""Requests that wait."""
+"""Requests for recovery that wait."""
 
 from django.conf import settings
 from django.db import models
@@ -7,10 +7,11 @@ from accounts.users.disputes import Evidence
 
 
 class Recovery(models.Model):
-    """A request to get back into an account with less than opens it at once; good from ``due_at``.
+    """A request to recover an account after a waiting period, which ends at ``due_at``.
 
-    ``disputed_at`` is the moment before which a proof must have been held, ``evidence`` what was
-    shown; both are empty for a request of a former version. ``version`` is for that version only.
+    ``disputed_at`` is the moment of the disputed change, ``evidence`` what the request showed. Both
+    are null in rows that the previous version of the site wrote; only that version reads
+    ``version``.
     """
 
     user = models.OneToOneField(
@@ -32,6 +33,7 @@ class Recovery(models.Model):
 
     @property
     def shown(self) -> frozenset[Evidence]:
-        """Return what the request showed; a former version noted nothing, so one proof."""
+        """Return what the request showed."""
+        # The previous version stored nothing: its requests were made with one proof.
         kinds = [Evidence.PASSWORD] if self.evidence is None else self.evidence
         return frozenset(Evidence(kind) for kind in kinds)

@@ -1,4 +1,4 @@
-"""What ends a request to recover: an older second factor, and changes that leave nothing to do."""
+"""Ends waiting requests for recovery when a second factor is shown or credentials change."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from accounts.recovery.models import Recovery
 from accounts.users.disputes import Evidence
 from accounts.users.models import User
 
-# After these nothing is left to wait for, or the request begins anew with other proofs.
+# After these there is nothing left to recover. A lock is none of them: one proof is enough to lock,
+# and to stop a request takes two.
 VOIDED_BY = {
     event.name
     for event in (
-        events.LOCKED_DOWN,
         events.PASSWORD_RESET,
         events.FACTORS_RESET,
         events.FACTORS_RECOVERED,
@@ -24,15 +24,15 @@ VOIDED_BY = {
 
 
 def cancel_by_factor(sender: Any, user: User, proof: Proof, source: Source, **_more: Any) -> None:
-    """Stop the request when an older second factor is shown: whoever has one needs no recovery."""
-    # Every good second step comes here: a look holds no other writer up.
+    """Stop the request when an older second factor is shown: its owner needs no recovery."""
+    # Runs at every second step, so read without a lock first.
     found = Recovery.objects.filter(user=user).first()
     if found and evidence.is_older_factor(user, proof.key, services.asked_at(found)):
         services.cancel(user, frozenset({Evidence.FACTOR}), source.by(proof.method))
 
 
 def void(sender: Any, user: User, event: str, source: Source | None, **_more: Any) -> None:
-    """Forget a request that a change of credentials leaves nothing to wait for."""
-    # An operator's ``changepassword`` comes without a source.
+    """Delete the request after an event of ``VOIDED_BY``."""
+    # The operator's command ``changepassword`` sends no source; it voids the request as well.
     if event in VOIDED_BY or source is None:
         services.delete(user)

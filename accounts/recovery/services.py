@@ -1,7 +1,8 @@
-"""Getting back in with older proofs: at once, or after a waiting period that others can stop.
+"""Recovers accounts by older proofs: at once, or after a waiting period that others can stop.
 
-The rule is in ``accounts.users.disputes``. Each step is told to every address that the account held
-before and after the disputed change. Staff never recover by waiting: an operator knows them.
+The rule is in ``accounts.users.disputes``. A request is mailed to every address that the account
+holds or has lost since the disputed change. Staff never recover by waiting: an operator, who knows
+them, helps.
 """
 
 from dataclasses import dataclass
@@ -32,12 +33,12 @@ from accounts.users.disputes import Outcome
 from accounts.users.models import FormerCredential, User
 
 LINK = "factor.recovery"
-# How long it can be done once the waiting period is over; then it must be requested anew.
+# How long after the waiting period the request can be used.
 OPEN = timedelta(days=7)
 
 
 class NotDue(PublicError):
-    """Nothing was requested, it was cancelled, the wait isn't over, or less is shown than then."""
+    """No request is due, or less is shown now than when it was made."""
 
     code = "not_due"
     status = 403
@@ -45,7 +46,7 @@ class NotDue(PublicError):
 
 
 class NotOffered(PublicError):
-    """Staff, sites without a waiting period, and requests without any older proof."""
+    """Recovery by waiting is not for staff, nor without any older proof, or the site has it off."""
 
     code = "not_offered"
     status = 403
@@ -54,7 +55,7 @@ class NotOffered(PublicError):
 
 @dataclass(frozen=True)
 class Assessment:
-    """What the proofs shown allow: ``may_finish`` now, or ``may_ask`` to wait."""
+    """What the evidence ``shown`` allows. ``running`` is the request that waits, if any."""
 
     shown: Shown
     outcome: Outcome
@@ -63,46 +64,57 @@ class Assessment:
 
     @property
     def is_due(self) -> bool:
-        """Return whether a request's waiting period is over."""
+        """Return whether the waiting period of the request is over."""
         return self.running is not None and self.running.due_at <= clock.now()
 
     @property
     def may_finish(self) -> bool:
-        """Return whether it can be done now."""
+        """Return whether the account can be recovered now."""
         waited = self.is_due and self.running and disputes.covers(self.shown, self.running.shown)
         return self.outcome is Outcome.AT_ONCE or bool(waited)
 
     @property
     def may_ask(self) -> bool:
-        """Return whether a request can wait from now on."""
-        return self.is_offered and self.outcome is not Outcome.REFUSED
+        """Return whether a waiting period can begin, or goes on that was begun with this."""
+        return self.is_offered and self.outcome is not Outcome.REFUSED and not self.is_others
+
+    @property
+    def may_stop(self) -> bool:
+        """Return whether this evidence stops the request that waits."""
+        return self.running is not None and disputes.stops(self.shown, self.running.shown)
 
     @property
     def is_new(self) -> bool:
-        """Return whether no request runs, or one that shows less than this."""
-        if self.running is None:
-            return True
-        stronger = disputes.stops(self.shown, self.running.shown)
-        return stronger and not disputes.stops(self.running.shown, self.shown)
+        """Return whether no request waits, or this evidence is enough to replace it."""
+        return self.running is None or (
+            self.may_stop and not disputes.stops(self.running.shown, self.shown)
+        )
+
+    @property
+    def is_others(self) -> bool:
+        """Return whether a request waits that shows something else: perhaps a thief's."""
+        return self.running is not None and not (
+            self.is_new or disputes.covers(self.shown, self.running.shown)
+        )
 
 
 def is_offered(user: User) -> bool:
     """Return whether ``user`` may recover by waiting."""
-    # Who has no address can't be told.
+    # Without an address nobody could be warned.
     can_be_told = bool(user.email) or former.disputed_emails(user).exists()
     hours = settings.AUTHSITE.factor_recovery_hours
     return hours > 0 and can_be_told and not user.is_privileged
 
 
 def running(user: User) -> Recovery | None:
-    """Return the request that waits, or is due and not too old."""
+    """Return the request of ``user`` that waits, or is due and can still be used."""
     if not is_offered(user):
         return None
     return Recovery.objects.filter(user=user, due_at__gt=clock.now() - OPEN).first()
 
 
 def disputed_at(user: User) -> datetime:
-    """Return the moment of the disputed change: of the lock, or of the request."""
+    """Return the moment of the disputed change: the lock's, else the request's, else now."""
     if user.is_disputed and user.disputed_at:
         return user.disputed_at
     found = running(user)
@@ -110,17 +122,19 @@ def disputed_at(user: User) -> datetime:
 
 
 def assess(user: User, shown: Shown) -> Assessment:
-    """Return what ``shown``, which counts at :func:`disputed_at`, allows."""
+    """Return what ``shown`` allows: evidence that counts for the moment of :func:`disputed_at`."""
     holds = twofactor.has_any(user) or former.suspended(user).filter(kind=_FACTOR).exists()
     outcome = disputes.decide(shown, holds_factor=holds)
     return Assessment(shown, outcome, running(user), is_offered(user))
 
 
 def ask(user: User, shown: Shown, source: Source) -> Recovery:
-    """Begin the waiting period, or go on with a request that shows as much; every address is told.
+    """Begin the waiting period and mail every address; return the request.
+
+    A request that already waits goes on, unless ``shown`` outweighs it.
 
     Raises:
-        NotOffered: see there.
+        NotOffered: the user or the evidence does not allow it.
         Later: too many requests.
         Outdated: the account was changed at the same moment.
     """
@@ -129,12 +143,14 @@ def ask(user: User, shown: Shown, source: Source) -> Recovery:
         raise NotOffered
     if found.running and not found.is_new:
         return found.running
-    # A thief's requests use nothing up once the owner has changed the password.
-    spend(FACTOR_RECOVERY, user.pk, user.credential_version)
+    # By version and evidence, so that requests of a thief use nothing up that the owner needs.
+    spend(FACTOR_RECOVERY, user.pk, user.credential_version, *sorted(shown))
     wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
     with transaction.atomic():
         owner = users.hold(user)
         found = assess(owner, shown)
+        if not found.may_ask:
+            raise NotOffered
         if found.running and not found.is_new:
             return found.running
         now = clock.now()
@@ -153,7 +169,7 @@ def ask(user: User, shown: Shown, source: Source) -> Recovery:
 
 
 def find_by_link(token: str) -> tuple[User, Proof] | None:
-    """Return whose request a link is about, if one runs, and what having the link proves."""
+    """Return the user whose request the link can stop, and the proof that the link is."""
     link = link_codes.find_link(Purpose(LINK), token)
     user = users.find_by_id(link.subject.split()[0]) if link else None
     if link is None or user is None or running(user) is None:
@@ -162,9 +178,9 @@ def find_by_link(token: str) -> tuple[User, Proof] | None:
 
 
 def cancel(user: User, shown: Shown, source: Source) -> bool:
-    """Stop the request if these proofs outweigh it, or are a tie; return whether it was stopped."""
+    """Stop the request if ``disputes.stops`` says so; return whether it was stopped."""
     with transaction.atomic():
-        # Held, so that whoever finishes or stops the same request comes before or after this.
+        # Whoever finishes or stops the same request comes before this or after it.
         owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
         found = running(owner)
         if found is None or not disputes.stops(shown, found.shown):
@@ -175,10 +191,10 @@ def cancel(user: User, shown: Shown, source: Source) -> bool:
 
 
 def check(user: User, shown: Shown) -> None:
-    """Hold the row of ``user``, in the caller's transaction, if these proofs are enough now.
+    """Lock the row of ``user``, in the caller's transaction, if ``shown`` is enough now.
 
     Raises:
-        NotDue: the proofs don't allow it (yet), or the request that waited was stopped.
+        NotDue: the evidence does not allow it (yet), or the request that waited was stopped.
         Outdated: the account was changed at the same moment.
     """
     if not assess(users.hold(user), shown).may_finish:
@@ -189,7 +205,7 @@ def remove_factors(user: User, shown: Shown, source: Source) -> None:
     """Remove every second factor as lost; every session ends. ``user`` is up to date afterwards.
 
     Raises:
-        NotOffered: to staff, whom an operator knows.
+        NotOffered: the user is staff; an operator removes their factors.
         NotDue, Outdated: see :func:`check`.
     """
     if user.is_privileged:
@@ -200,13 +216,14 @@ def remove_factors(user: User, shown: Shown, source: Source) -> None:
 
 
 def asked_at(found: Recovery) -> datetime:
-    """Return the moment of the disputed change; a former version noted when it's due only."""
+    """Return the moment of the disputed change of a request."""
+    # The previous version stored only when the request is due.
     wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
     return found.disputed_at or found.due_at - wait
 
 
 def delete(user: User) -> None:
-    """Forget the request, and its links."""
+    """Delete the request of ``user`` and the links that were mailed for it."""
     Recovery.objects.filter(user=user).delete()
     link_codes.issued(Purpose(LINK), f"{user.pk} ").delete()
 

@@ -1,12 +1,14 @@
-"""Suspending what is younger than a week when an account is locked, and reviewing it afterwards.
+"""Suspends recent credentials when an account is locked, and puts them back or deletes them later.
 
-Suspended rows leave their tables, so nothing that signs people in can find them. Their owner puts
-each back or deletes it, after a reset that follows the rule of ``accounts.users.disputes``.
-External identities stay, marked: otherwise the provider's word would make a second account.
+Suspended rows are moved out of their tables, so nothing that signs people in can find them. The
+owner reviews each after a reset that follows the rule of ``accounts.users.disputes``. External
+identities stay in their table with ``suspended_at`` set: without the row, the next sign-in with
+the provider would create a second account.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -30,7 +32,7 @@ FACTORS = (Authenticator, Passkey, RecoveryCodes)
 
 
 class NotPossible(PublicError):
-    """The address is another account's by now, or the account has such a factor again."""
+    """Another account has the address by now, or the account has such a factor again."""
 
     code = "not_possible"
     message = _("That can’t be put back: it’s in use again, here or in another account.")
@@ -38,7 +40,7 @@ class NotPossible(PublicError):
 
 @dataclass(frozen=True)
 class Young:
-    """What a lock suspends: rows that the account has held for less than a week."""
+    """What a lock suspends, and ``primary``: the primary address after it, or an empty string."""
 
     emails: QuerySet[Address]
     factors: list[Authenticator | Passkey | RecoveryCodes]
@@ -47,16 +49,15 @@ class Young:
 
     @property
     def labels(self) -> list[str]:
-        """Return what each is called."""
-        rows = [*self.emails, *self.factors, *self.identities]
-        return [str(row) for row in rows]
+        """Return the name of each row, as its owner knows it."""
+        names = [row.name for row in self.factors]
+        return [*map(str, self.emails), *names, *map(str, self.identities)]
 
 
 def young(user: User, disputed_at: datetime) -> Young:
-    """Return what a lock for a change at that moment suspends, and which email is primary then.
+    """Return what a lock suspends if the change at ``disputed_at`` is disputed.
 
-    After it no provider signs in until its owner keeps it, unless no address leads back in: then
-    the established ones do.
+    That is what the account has held for less than a week, and every external identity.
     """
     since = baseline(user, disputed_at)
     emails = user.addresses.filter(confirmed_at__gt=since)
@@ -66,33 +67,23 @@ def young(user: User, disputed_at: datetime) -> Young:
     factors = [
         row for model in FACTORS for row in model.objects.filter(user=user, made_at__gt=since)
     ]
-    connected = [
-        row
-        for row in identities.of(user)
-        if row.suspended_at is None and (primary or row.connected_at > since)
-    ]
+    connected = [row for row in identities.of(user) if row.suspended_at is None]
     return Young(emails, factors, connected, primary)
 
 
 def suspend(owner: User, disputed_at: datetime, source: Source) -> None:
-    """Suspend it, in the caller's transaction; ``owner`` is the row that is held."""
+    """Suspend what :func:`young` finds. Call it in a transaction that has locked ``owner``."""
     found, now = young(owner, disputed_at), clock.now()
     labels = found.labels
     for email in found.emails:
-        former.keep(
-            email,
-            owner.pk,
-            Kind.EMAIL,
-            email.confirmed_at,
-            now,
-            label=email.address,
-            key=email.key,
-            is_suspended=True,
-        )
+        former.keep_email(email, now, is_suspended=True)
     found.emails.delete()
     for row in found.factors:
         kind = Kind.RECOVERY_CODES if isinstance(row, RecoveryCodes) else Kind.FACTOR
-        former.keep(row, owner.pk, kind, row.made_at, now, label=row.name, is_suspended=True)
+        key = former.passkey_key(row.credential_id) if isinstance(row, Passkey) else ""
+        former.keep(
+            row, owner.pk, kind, row.made_at, now, label=row.name, key=key, is_suspended=True
+        )
         row.delete()
     Identity.objects.filter(pk__in=[row.pk for row in found.identities]).update(suspended_at=now)
     if owner.email != found.primary:
@@ -103,13 +94,13 @@ def suspend(owner: User, disputed_at: datetime, source: Source) -> None:
 
 
 def is_reviewed(user: User) -> bool:
-    """Return whether nothing waits for a review."""
-    return not (former.suspended(user).exists() or _suspended_identities(user).exists())
+    """Return whether nothing of ``user`` is suspended any more."""
+    return not (former.suspended(user).exists() or suspended_identities(user).exists())
 
 
-def suspended_identities(user: User) -> list[Identity]:
-    """Return the external identities that sign nobody in until they are kept."""
-    return list(_suspended_identities(user))
+def suspended_identities(user: User) -> QuerySet[Identity]:
+    """Return the external identities that are suspended, oldest first."""
+    return Identity.objects.filter(user=user, suspended_at__isnull=False).order_by("pk")
 
 
 def put_back(user: User, row_id: int, source: Source) -> bool:
@@ -118,7 +109,7 @@ def put_back(user: User, row_id: int, source: Source) -> bool:
     Every other session ends. An address becomes the primary one only if the account has none.
 
     Raises:
-        NotPossible: see there.
+        NotPossible: the address or factor is in use again.
         Outdated: the account was changed at the same moment.
     """
     try:
@@ -142,7 +133,7 @@ def put_back_identity(user: User, identity_id: int, source: Source) -> bool:
     """Let a suspended external identity sign in again; return whether it was there."""
     with transaction.atomic():
         owner = users.hold(user)
-        row = _suspended_identities(owner).filter(pk=identity_id).first()
+        row = suspended_identities(owner).filter(pk=identity_id).first()
         if row is None:
             return False
         Identity.objects.filter(pk=row.pk).update(suspended_at=None)
@@ -156,13 +147,7 @@ def delete(user: User, row_id: int, source: Source) -> bool:
     Raises:
         Outdated: the account was changed at the same moment.
     """
-    with transaction.atomic():
-        row = former.suspended(users.hold(user)).filter(pk=row_id).first()
-        if row is None:
-            return False
-        row.delete()
-        record(user, events.SUSPENDED_DELETED, source, detail=row.label)
-    return True
+    return _delete(user, former.suspended(user).filter(pk=row_id), source)
 
 
 def delete_identity(user: User, identity_id: int, source: Source) -> bool:
@@ -171,32 +156,35 @@ def delete_identity(user: User, identity_id: int, source: Source) -> bool:
     Raises:
         Outdated: the account was changed at the same moment.
     """
-    with transaction.atomic():
-        row = _suspended_identities(users.hold(user)).filter(pk=identity_id).first()
-        if row is None:
-            return False
-        row.delete()
-        record(user, events.SUSPENDED_DELETED, source, detail=str(row))
-    return True
+    return _delete(user, suspended_identities(user).filter(pk=identity_id), source)
 
 
 @transaction.atomic
-def finish(user: User) -> None:
-    """End the dispute: what was removed before it can't be put back any more.
+def finish(user: User, source: Source) -> None:
+    """End the dispute; addresses that were removed before the lock can't be put back any more.
 
     Raises:
         Outdated: the account was changed, or locked again, at the same moment.
     """
     owner = users.hold(user)
+    # Before the dispute ends: the addresses that lost it are told as well.
+    record(owner, events.REVIEWED, source)
     User.objects.filter(pk=owner.pk).update(disputed_at=None)
+
+
+@transaction.atomic
+def _delete(user: User, rows: QuerySet[Any], source: Source) -> bool:
+    owner = users.hold(user)
+    row = rows.first()
+    if row is None:
+        return False
+    record(owner, events.SUSPENDED_DELETED, source, detail=str(row))
+    row.delete()
+    return True
 
 
 def _may_return(owner: User, row: FormerCredential) -> bool:
     return row.is_suspended or row in former.removed_emails(owner)
-
-
-def _suspended_identities(user: User) -> QuerySet[Identity]:
-    return Identity.objects.filter(user=user, suspended_at__isnull=False).order_by("pk")
 
 
 def _tell(user: User, event: events.Event, label: str, source: Source) -> None:

@@ -60,6 +60,11 @@ def source_of(request: HttpRequest) -> Source:
     return Source(place_of(request), session=login.pk if login else None, proof=standing.by)
 
 
+def sessionless_source_of(request: HttpRequest) -> Source:
+    """Return where a mailed link was opened; the session there may be another person's."""
+    return Source(place_of(request))
+
+
 def session_of(request: HttpRequest) -> SessionStore:
     """The browser's session, as what it is."""
     return cast(SessionStore, request.session)

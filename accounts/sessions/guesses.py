@@ -1,4 +1,4 @@
-"""Failed reauthentication: recorded, and told to the owner when somebody seems to guess."""
+"""Records failed reauthentication, and mails the owner when somebody seems to guess."""
 
 import uuid
 from datetime import timedelta
@@ -13,21 +13,21 @@ from accounts.kernel import clock
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
-# The owner's own slips are no news. As many as ``throttle.limits.PROOF_SESSION`` lets through at
-# once, so that a thief who is stopped there doesn't go unnoticed.
+# Fewer failures may be the owner's typing errors. ``throttle.limits.PROOF_SESSION`` allows exactly
+# this many at once, so a thief who is stopped there is noticed.
 NEWS_AFTER = 5
 NEWS_EVERY = timedelta(days=1)
 
 
 @transaction.atomic
 def record_failed_proof(user: User, source: Source) -> None:
-    """Record that a proof was wrong in the session of ``source``, in which ``user`` is signed in.
+    """Record that ``user`` failed to reauthenticate in the session of ``source``.
 
-    The fifth within 24 hours is mailed, once in 24 hours for each session: whoever guesses there
-    may have stolen it (ASVS 6.3.5).
+    The fifth failure within 24 hours is mailed, at most once in 24 hours for each session: somebody
+    who guesses may have stolen it (ASVS 6.3.5).
     """
     session = cast(uuid.UUID, source.session)
-    # Held, so that of two at once the second counts the first.
+    # Locked, so that of two failures at once the second counts the first.
     LoginSession.objects.select_for_update(no_key=True).filter(pk=session).first()
     record(user, events.PROOF_FAILED, source)
     recent = Activity.objects.filter(user=user, session=session, at__gt=clock.now() - NEWS_EVERY)

@@ -1,8 +1,8 @@
-"""Browsers that a person has signed in with, and since when.
+"""Recognizes the browsers in which a person has signed in, and since when.
 
-A browser is known by a random cookie that an earlier sign-in left there, for that account and that
-family and system: two people's browsers of one kind are two browsers. The table keeps a digest.
-The owner hears of the first sign-in of any other, and of a known one's first from a new network.
+A sign-in leaves a random cookie. The table keeps, for each account, a digest of the cookie and of
+the browser's family and system. The owner gets a mail of the first sign-in in an unknown browser,
+and of the first sign-in of a known browser from a new network.
 """
 
 import re
@@ -20,24 +20,27 @@ from accounts.users.models import User
 
 ATTRIBUTE = "_known_browser"
 PURPOSE = "known browser"
+# How many former credential versions are looked for among the notes of the version before.
+VERSIONS = 50
 TOKEN = re.compile(r"[\w-]{43}", re.ASCII)
 
 
 def meet(request: HttpRequest, user: User) -> bool:
-    """Whether ``user`` has signed in with this browser before; it's known from now on.
+    """Return whether ``user`` has signed in with this browser before; make it known.
 
-    After a change of credentials nothing is known: it may be the thief's that was.
+    Only sign-ins since the last change of credentials count: an earlier one may be a thief's.
     """
-    shown, place = _token(request), place_of(request)
-    token = shown or secrets.token()
+    token, place = _token(request), place_of(request)
+    noted = _find(token, place.device, user) if token else None
+    token = token or secrets.token()
     setattr(request, ATTRIBUTE, token)
-    noted = _find(shown, place.device, user) if shown else None
-    digest = _digests(token, place.device)[0]
-    now, version = clock.now(), user.credential_version
-    if noted is None or noted.pk is None:
-        # There is a mail of a new browser already. Of one that the version before has noted,
-        # nobody knows the networks.
+    digest, now, version = _digests(token, place.device)[0], clock.now(), user.credential_version
+    is_known = noted is not None and noted.version == version
+    if noted is None or noted.pk is None or not is_known:
+        # The mail of a new browser names this network already. For a browser that the previous
+        # version of the site noted, no networks are stored.
         familiar.remember(_networks(user), place.network, None)
+    if noted is None or noted.pk is None:
         row = KnownBrowser(user=user, digest=digest, version=version, until=now + familiar.LIFE)
         row.since = noted.since if noted else now
         KnownBrowser.objects.bulk_create(
@@ -46,16 +49,16 @@ def meet(request: HttpRequest, user: User) -> bool:
             unique_fields=["user", "digest"],
             update_fields=["since", "version", "until"],
         )
-    elif (noted.version, noted.digest) != (version, digest) or noted.until < now + familiar.RENEW:
-        # By its digest, too: :func:`renew` may have given it another meanwhile.
+    elif not is_known or noted.digest != digest or noted.until < now + familiar.RENEW:
+        # Filtered by the digest too: :func:`renew` may have changed it meanwhile.
         KnownBrowser.objects.filter(pk=noted.pk, digest=noted.digest).update(
             digest=digest, version=version, until=now + familiar.LIFE
         )
-    return noted is not None and noted.version == version
+    return is_known
 
 
 def meet_network(request: HttpRequest, user: User) -> bool:
-    """Whether ``user`` signs in from this network for the first time in 90 days."""
+    """Return whether ``user`` signs in from this network for the first time in 90 days."""
     network = place_of(request).network
     noted = familiar.find(_networks(user), network)
     familiar.remember(_networks(user), network, noted)
@@ -63,7 +66,7 @@ def meet_network(request: HttpRequest, user: User) -> bool:
 
 
 def meet_client(place: Place, user: User) -> bool:
-    """As :func:`meet`, of a client of the API, which keeps no cookie: by its network and name."""
+    """As :func:`meet`, for a client of the API: it has no cookie, so network and name count."""
     what = f"client {place.network} {place.device} {user.credential_version}"
     noted = familiar.find(user.pk, what)
     familiar.remember(user.pk, what, noted)
@@ -71,9 +74,9 @@ def meet_client(place: Place, user: User) -> bool:
 
 
 def since(request: HttpRequest, user: User) -> datetime | None:
-    """Return when ``user`` first signed in with this browser, whatever has changed since.
+    """Return when ``user`` first signed in with this browser, also before changes of credentials.
 
-    None if that never happened, or if the last time is 90 days ago. Nothing is written.
+    None if never, or if the last sign-in there was 90 days ago. Nothing is written.
     """
     token = _token(request)
     noted = _find(token, place_of(request).device, user) if token else None
@@ -81,10 +84,10 @@ def since(request: HttpRequest, user: User) -> datetime | None:
 
 
 def renew(request: HttpRequest, user: User) -> None:
-    """Give this browser another cookie, if it's known; a copy of the former is a stranger's.
+    """Give this browser a new cookie if it is known to ``user``; a copied cookie is then unknown.
 
-    What others have signed in with the former is left as it is: whoever has copied their cookie
-    would take their browser from them by it.
+    Rows of other accounts with the former cookie stay. Otherwise a thief who has copied another
+    person's cookie could take over the age of that person's browser.
     """
     former, device = _token(request), place_of(request).device
     noted = _find(former, device, user) if former else None
@@ -99,18 +102,18 @@ def renew(request: HttpRequest, user: User) -> None:
     elif is_first:
         noted.digest = new
         noted.save()
-    # Of many copies one gets it.
+    # If two copies of the browser ask at once, only one keeps its age.
     if is_first:
         setattr(request, ATTRIBUTE, token)
 
 
 def prune() -> int:
-    """Forget those that weren't used for 90 days; how many."""
+    """Delete browsers without a sign-in for 90 days; return how many."""
     return KnownBrowser.objects.filter(until__lte=clock.now()).delete()[0]
 
 
 def set_cookie(request: HttpRequest, response: HttpResponse) -> None:
-    """Leave the cookie, if this request has signed somebody in, or renewed it."""
+    """Set the cookie if this request has called :func:`meet` or :func:`renew`."""
     if token := getattr(request, ATTRIBUTE, ""):
         response.set_cookie(
             settings.KNOWN_COOKIE_NAME,
@@ -123,7 +126,7 @@ def set_cookie(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def _token(request: HttpRequest) -> str:
-    """What the cookie holds, or will hold after this request; empty if it's none of ours."""
+    """Return the value of the cookie, new or sent; an empty string if it has not our form."""
     token: str = getattr(request, ATTRIBUTE, "") or request.COOKIES.get(
         settings.KNOWN_COOKIE_NAME, ""
     )
@@ -139,16 +142,17 @@ def _networks(user: User) -> str:
 
 
 def _find(token: str, device: Device, user: User) -> KnownBrowser | None:
-    """What is known of a browser; a row that isn't stored yet where the version before noted it."""
+    """Return the row of a browser; an unsaved one if only the previous version noted it."""
     rows = user.known_browsers.filter(digest__in=_digests(token, device))
     row = rows.filter(until__gt=clock.now()).first()
     return row or _noted_before(token, device, user)
 
 
 def _noted_before(token: str, device: Device, user: User) -> KnownBrowser | None:
-    """What the version before has noted: none of it is left 90 days after the upgrade.
+    """Return what the previous version of the site noted, as an unsaved row.
 
-    Its age is a lower bound, since a note that is a month old was renewed.
+    That version renewed its notes every month, so ``since`` is no earlier than the first sign-in.
+    None of its notes is left 90 days after the upgrade.
     """
     names = _names_before(token, device, user)
     untils = familiar.untils(user.pk, names)
@@ -163,10 +167,13 @@ def _noted_before(token: str, device: Device, user: User) -> KnownBrowser | None
 
 
 def _names_before(token: str, device: Device, user: User) -> dict[str, int]:
-    """What it may have noted a browser as, in the language of that sign-in; of which version."""
-    names = {}
+    """Return the names by which the previous version may have noted a browser.
+
+    Each maps to its ``credential_version``. They depend on the language of that sign-in.
+    """
+    names, latest = {}, user.credential_version
     for language, _name in settings.LANGUAGES:
         with speaking(language):
-            for version in range(user.credential_version + 1):
+            for version in range(max(0, latest - VERSIONS), latest + 1):
                 names[f"browser {token} {device} {version}"] = version
     return names

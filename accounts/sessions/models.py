@@ -43,7 +43,7 @@ class LoginSession(models.Model):
     # The last moment at which a second factor was shown, and at which a passkey was.
     factor_at = models.DateTimeField(null=True)
     passkey_at = models.DateTimeField(null=True)
-    # Which second factor that was, as django-otp's ``persistent_id``.
+    # The ``persistent_id`` of the second factor that was shown last.
     factor_key = models.CharField(max_length=64, blank=True, default="", db_default="")
     begun_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(default=clock.now)
@@ -107,8 +107,8 @@ class BrowserSession(AbstractBaseSession):
 class KnownBrowser(models.Model):
     """A browser in which a person has signed in; ``digest`` is of its cookie and its device.
 
-    ``version`` is the ``credential_version`` of the last sign-in there. ``since`` is the moment of
-    the first, whatever has changed between them.
+    ``since`` is the moment of the first sign-in there, ``version`` the ``credential_version`` of
+    the last one, ``until`` when the browser is forgotten.
     """
 
     user = models.ForeignKey(

@@ -174,7 +174,7 @@ def end(user: User, session_id: uuid.UUID, source: Source) -> bool:
 
 @transaction.atomic
 def end_others(user: User, keep: uuid.UUID, source: Source) -> int:
-    """End all sessions of ``user`` but one, and the trust in all browsers; how many sessions."""
+    """End all sessions of ``user`` but ``keep``, and the trust in all browsers; return how many."""
     if ended := _end(live(user).exclude(pk=keep)):
         record(user, events.OTHERS_ENDED, source, detail=str(ended))
     signed_out_elsewhere.send(User, user=user, source=source)

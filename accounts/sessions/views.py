@@ -12,8 +12,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from accounts.kernel import clock
 from accounts.kernel.paging import page_of
-from accounts.sessions import known, services
+from accounts.sessions import fresh, known, services
 from accounts.sessions.current import login_of, renew_key, source_of
 from accounts.sessions.models import LoginSession
 
@@ -35,6 +36,12 @@ def sessions(request: HttpRequest) -> HttpResponse:
 
 
 def _end_others(request: HttpRequest, here: LoginSession) -> HttpResponse:
+    """Sign out everywhere else, after recent authentication.
+
+    Otherwise a thief with a copied cookie could sign the owner out and take the browser's age.
+    """
+    if clock.now() > (here.factor_at or here.auth_time) + fresh.LIFE:
+        return fresh.ask(request)
     with transaction.atomic():
         count = services.end_others(here.user, here.pk, source_of(request))
         known.renew(request, here.user)

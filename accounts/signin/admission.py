@@ -86,12 +86,10 @@ def admit_client(admission: Admission, login: LoginSession, place: Place) -> Non
 
 
 def _event(request: HttpRequest, user: User, usual: Event, *, of_new: Event) -> Event:
-    """What has happened: ``usual``, unless the browser is new, or its network."""
-    is_known = known.meet(request, user)
-    is_elsewhere = known.meet_network(request, user)
-    if not is_known:
+    """Return the event to record: ``usual``, or that the browser or its network is new."""
+    if not known.meet(request, user):
         return of_new
-    return events.SIGNED_IN_NETWORK if is_elsewhere else usual
+    return events.SIGNED_IN_NETWORK if known.meet_network(request, user) else usual
 
 
 def _decide(admission: Admission) -> None:

@@ -29,7 +29,7 @@ from accounts.twofactor.errors import WrongCode
 from accounts.users.models import User
 
 NONCE = "nonce"
-LOST = {"ask", "finish"}
+LOST = {"ask", "finish", "stop"}
 
 
 @login_not_required
@@ -161,5 +161,8 @@ class _Challenge:
             recovery.remove_factors(user, shown, source)
             messages.success(self.request, _("Your second factors were removed."))
             return waiting.go_on(self.request, self.found)
-        recovery.ask(user, shown, source)
+        if act == "stop":
+            recovery.cancel(user, shown, source)
+        else:
+            recovery.ask(user, shown, source)
         return redirect("second_step")

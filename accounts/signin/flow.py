@@ -1,6 +1,7 @@
 """A sign-in in a browser: from a proof, through what is missing, to the page that was wanted."""
 
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import cast
 
 from django.contrib import messages
@@ -12,7 +13,7 @@ from accounts.activity import events
 from accounts.activity.services import record
 from accounts.kernel import clock
 from accounts.kernel.links import safe_next
-from accounts.kernel.proofs import Proof
+from accounts.kernel.proofs import Method, Proof
 from accounts.sessions.current import source_of
 from accounts.signin import policy, waiting
 from accounts.signin.policy import Missing
@@ -25,9 +26,9 @@ PENDING = "pending_signup"
 REMEMBER = "pending_remember"
 # In the session of a browser that waits for a code by mail.
 CODE = "mail_code"
-# In the session of a browser in which the former password of a locked account was shown.
-FORMER_PASSWORD = "former_password"  # noqa: S105 a name
-RECOVERY_SECONDS = 60
+# Session key: the locked account to which a proof in this browser would have signed in.
+LOCKED_OUT = "locked_out"
+RECOVERY_LIFE = timedelta(minutes=1)
 # Where a person shows what the policy found missing.
 DETOURS = {
     Missing.CREDENTIAL: "account_login",
@@ -51,13 +52,22 @@ def begin(
         return redirect("account_inactive")
     if isinstance(account, PendingSignup):
         remember_pending(request, account, remember=remember)
-    if missing is Missing.PASSWORD:
-        messages.warning(request, _("Sign in with your password first, then confirm by email."))
+    if missing is Missing.PASSWORD and isinstance(account, User):
+        _advise(request, account)
     if missing in DETOURS or isinstance(account, PendingSignup):
         return redirect(DETOURS[missing or Missing.ADDRESS])
     for key in (PENDING, REMEMBER):
         request.session.pop(key, None)
     return waiting.resume(request, carry(account, proofs, remember=remember, next_url=next_url))
+
+
+def _advise(request: HttpRequest, user: User) -> None:
+    """Say how staff without a factor get to add one."""
+    if user.has_usable_password():
+        messages.warning(request, _("Sign in with your password first, then confirm by email."))
+    else:
+        sentence = _("Ask whoever runs this site for a link to add your second factor.")
+        messages.warning(request, sentence)
 
 
 def remember_pending(
@@ -74,19 +84,32 @@ def pending_of(request: HttpRequest) -> str | None:
     return request.session.get(PENDING)
 
 
-def recover(request: HttpRequest, user: User) -> HttpResponse:
-    """Lead on to the recovery of a locked account, whose former password was shown here."""
+def recover(request: HttpRequest, user: User, proof: Proof) -> HttpResponse:
+    """Redirect to the recovery of a locked account, to which ``proof`` would have signed in.
+
+    A provider stands in for a mailbox, so with an address of the account a reset by mail begins.
+    """
+    if not user.is_disputed or (user.email and proof.method is Method.PROVIDER):
+        return redirect("account_reset_password")
     request.session.cycle_key()
-    request.session[FORMER_PASSWORD] = {"user": str(user.pk), "at": clock.now().timestamp()}
+    request.session[LOCKED_OUT] = {
+        "user": str(user.pk),
+        "method": proof.method,
+        "key": proof.key,
+        "at": proof.at.isoformat(),
+    }
     return redirect("account_locked")
 
 
-def pop_recovery(request: HttpRequest) -> User | None:
-    """Return whose former password was shown in this browser just now; only once."""
-    kept = request.session.pop(FORMER_PASSWORD, None)
-    is_recent = kept and clock.now().timestamp() < kept["at"] + RECOVERY_SECONDS
-    user = users.find_by_id(kept["user"]) if is_recent else None
-    return user if user and user.is_active and user.is_disputed else None
+def pop_recovery(request: HttpRequest) -> tuple[User | None, Proof | None]:
+    """Return who was led to recovery in this browser just now, and by which proof; only once."""
+    kept = request.session.pop(LOCKED_OUT, None)
+    if kept is None:
+        return None, None
+    proof = Proof(Method(kept["method"]), datetime.fromisoformat(kept["at"]), kept["key"])
+    user = users.find_by_id(kept["user"])
+    is_good = clock.now() < proof.at + RECOVERY_LIFE and user and user.is_active
+    return (user, proof) if is_good and user and user.is_disputed else (None, None)
 
 
 @dataclass(frozen=True)

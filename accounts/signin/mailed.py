@@ -112,10 +112,10 @@ def send_code(login: str, nonce: str, place: Place) -> None:
 
 
 def prove_code(login: str, nonce: str, typed: str, place: Place) -> tuple[User, Proof]:
-    """Return whose code ``typed`` is, and which mailbox that proves; it's spent by being right.
+    """Return the user whose code ``typed`` is, and the proof of the mailbox; spend the code.
 
     Raises:
-        WrongCode: see there.
+        WrongCode: no such code, or used, expired, or made before a change of the account.
         Later: too many guesses.
     """
     spend(CODE_SUBSCRIBER, place.network)

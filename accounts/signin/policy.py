@@ -97,6 +97,18 @@ def proved_at(login: LoginSession) -> datetime | None:
     return login.factor_at if twofactor.has_any(login.user) else login.auth_time
 
 
+def may_enrol(login: LoginSession) -> bool:
+    """Return whether the session has shown what adding a first factor from inside requires.
+
+    One of staff may be older than their promotion, or than a stricter ``SECOND_FACTOR``.
+    """
+    user = login.user
+    if twofactor.has_any(user) or not twofactor.is_required(user):
+        return True
+    proofs = tuple(Proof(Method(method), login.auth_time) for method in login.amr)
+    return _before_enrolment(user, proofs) is Missing.ENROLMENT
+
+
 def is_recent(login: LoginSession, *, is_opening: bool = False) -> bool:
     """Return whether the session may do a sensitive act now.
 

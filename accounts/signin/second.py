@@ -1,5 +1,6 @@
 """The second step: by which methods, and proving it. Pages and programs come here."""
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from django.db import transaction
@@ -60,7 +61,13 @@ def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, place: Place) -
 
 
 def prove(
-    user: User, proofs: tuple[Proof, ...], typed: str, source: Source, *, nonce: str = ""
+    user: User,
+    proofs: tuple[Proof, ...],
+    typed: str,
+    source: Source,
+    *,
+    nonce: str = "",
+    removed: Callable[[str], Proof | None] | None = None,
 ) -> Proof:
     """The second step of ``user`` after ``proofs``, by any code that will do.
 
@@ -73,7 +80,8 @@ def prove(
         return codes.try_code(CODE, subject, code) and codes.spend(CODE, subject, code)
 
     takes_mail = bool(nonce) and policy.takes_mail(user, proofs)
-    return proving.prove(user, typed, source, mailed=is_mailed if takes_mail else None)
+    mail_check = is_mailed if takes_mail else None
+    return proving.prove(user, typed, source, mailed=mail_check, removed=removed)
 
 
 def seconds_to_next_mail(user: User, place: Place) -> int:

@@ -18,7 +18,6 @@ from accounts.throttle.limits import (
     PROOF_SESSION,
 )
 from accounts.throttle.services import Charge, give_back, spend
-from accounts.users import former
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 
@@ -34,7 +33,7 @@ class InvalidCredentials(PublicError):
 class AccountLocked(InvalidCredentials):
     """The account is locked, and the password is the one that it had a week before.
 
-    To programs that is a wrong password. In a browser it shows one older proof of ownership.
+    In a browser that is one older proof of ownership. The API answers as to a wrong password.
     """
 
     def __init__(self, user: User) -> None:
@@ -90,6 +89,7 @@ def _check_password(
         return account, False
     give_back(charge)
     if account.password != encoded:
+        # The former password of a locked account signs nobody in: remember and rehash nothing.
         return account, True
     familiar.remember(subject, subscriber, place)
     if isinstance(account, User) and passwords.is_outdated(account.password):
@@ -98,9 +98,9 @@ def _check_password(
 
 
 def _encoded(account: User | PendingSignup | None) -> str | None:
-    """Return the hash to verify against; of a locked account, that of the former password."""
-    if isinstance(account, User) and account.is_disputed and account.disputed_at:
-        return former.password_hash(account, account.disputed_at)
+    """Return the hash to verify against: for a locked account, the former password's."""
+    if isinstance(account, User) and account.is_disputed:
+        return account.former_hash
     return account.password if account else None
 
 

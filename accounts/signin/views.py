@@ -67,7 +67,7 @@ def login(request: HttpRequest) -> HttpResponse:
         try:
             return _sign_in(request, form)
         except services.AccountLocked as error:
-            return flow.recover(request, error.user)
+            return flow.recover(request, error.user, Proof.now(Method.PASSWORD))
         except services.InvalidCredentials as error:
             form.add_error(None, str(error))
     return render(request, "accounts/signin/login.html", login_context(request, form))

@@ -17,7 +17,7 @@ from accounts.identities.models import LONGEST_LABEL, Identity
 from accounts.kernel.errors import PublicError
 from accounts.kernel.languages import spoken
 from accounts.kernel.places import Place
-from accounts.kernel.proofs import Method
+from accounts.kernel.proofs import Method, Proof
 from accounts.kernel.signals import credentials_changed
 from accounts.recovery import suspension
 from accounts.sessions import guesses
@@ -50,7 +50,7 @@ class NoNewAccounts(PublicError):
 
 
 class LockedDown(PublicError):
-    """A new password comes first, and then the review of what the lock has suspended."""
+    """The account is locked, or the lock suspended this external identity."""
 
     code = "locked_down"
     status = 403
@@ -58,6 +58,11 @@ class LockedDown(PublicError):
         "This account was locked. Set a new password by email to open it again, then review what "
         "was suspended."
     )
+
+    def __init__(self, identity: Identity) -> None:
+        super().__init__()
+        self.identity = identity
+        self.proof = Proof.now(Method.PROVIDER, str(identity.pk))
 
 
 class ConnectedElsewhere(PublicError):
@@ -180,11 +185,11 @@ def prove(user: User, claim: Claim, source: Source) -> None:
 
 def _known(identity: Identity, source: Source) -> User:
     user: User = identity.user
-    if identity.suspended_at or (user.is_locked_down and user.email):
+    if identity.suspended_at or user.is_disputed or (user.is_locked_down and user.email):
         record(user, events.SIGN_IN_FAILED, source)
-        raise LockedDown
+        raise LockedDown(identity)
     if user.is_locked_down and user.is_active:
-        # Without an address there is no mail by which it could be opened again: by this, then.
+        # Locked without a dispute, and no mail could open it: a restored backup.
         users.unlock(user)
     identities.note_use(identity)
     return user

@@ -147,7 +147,7 @@ def _sign_in(
         return redirect_to_login(reverse("provider_confirm"))
     except services.LockedDown as error:
         messages.error(request, str(error))
-        return redirect("account_reset_password")
+        return flow.recover(request, error.identity.user, error.proof)
     except (services.NoNewAccounts, Later) as error:
         messages.error(request, str(error))
         return _back(attempt)

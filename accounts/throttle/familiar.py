@@ -33,14 +33,14 @@ def remember(account: object, subscriber: str, noted: FamiliarPlace | None) -> N
 
 
 def untils(account: object, subscribers: Iterable[str]) -> dict[str, datetime]:
-    """Until when each of those that are noted is."""
+    """Return those of ``subscribers`` that are noted for ``account``, each with its expiry."""
     keys = {_key(account, subscriber): subscriber for subscriber in subscribers}
     rows = FamiliarPlace.objects.filter(key__in=keys, until__gt=clock.now())
     return {keys[row.key]: row.until for row in rows}
 
 
 def forget(account: object, subscribers: Iterable[str]) -> bool:
-    """Forget that ``account`` was signed in to from there; whether it was noted."""
+    """Delete the notes of ``account`` for ``subscribers``; return whether there were any."""
     keys = [_key(account, subscriber) for subscriber in subscribers]
     return bool(FamiliarPlace.objects.filter(key__in=keys).delete()[0])
 

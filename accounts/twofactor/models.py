@@ -16,6 +16,7 @@ from django_otp.models import Device
 from django_otp.oath import TOTP
 from webauthn import base64url_to_bytes, verify_authentication_response
 from webauthn.helpers.exceptions import WebAuthnException
+from webauthn.helpers.structs import CredentialDeviceType
 
 from accounts.kernel import clock, crypto
 from accounts.kernel.places import LONGEST_NAME
@@ -56,11 +57,17 @@ class Authenticator(Device):
 
     def verify_token(self, token: str) -> bool:
         """Take a code, once. The caller holds the row: see ``django_otp.verify_token``."""
-        step = self._step_of(token)
+        if not self.spend(token):
+            return False
+        self.save(update_fields=["last_t", "used_at"])
+        return True
+
+    def spend(self, code: str) -> bool:
+        """Note in memory that ``code`` is used, if it is right; return whether it is."""
+        step = self._step_of(code) if code.isdigit() else None
         if step is None:
             return False
         self.last_t, self.used_at = step, clock.now()
-        self.save(update_fields=["last_t", "used_at"])
         return True
 
     def _step_of(self, code: str) -> int | None:
@@ -100,13 +107,19 @@ class RecoveryCodes(Device):
 
     def verify_token(self, token: str) -> bool:
         """Use one up. The caller holds the row: see ``django_otp.verify_token``."""
+        if not self.spend(token):
+            return False
+        self.save(update_fields=["sealed"])
+        return True
+
+    def spend(self, code: str) -> bool:
+        """Remove ``code`` in memory, if it is one of those that are left; return whether it is."""
         salt, digests = self._kept()
-        found = _find(_digest(salt, token), digests)
+        found = _find(_digest(salt, code), digests)
         if found is None:
             return False
         digests.remove(found)
         self.sealed = _seal(salt, digests)
-        self.save(update_fields=["sealed"])
         return True
 
     def _kept(self) -> tuple[str, list[str]]:
@@ -135,6 +148,8 @@ class Passkey(Device):
     """A passkey or security key (WebAuthn). Nothing here is secret: the key is the public one.
 
     ``credential_id`` and ``public_key`` are URL-safe base64, ``aaguid`` names the maker's model.
+    ``is_eligible`` is whether it may ever be synced; a passkey from before this column has None
+    until its next use.
     """
 
     credential_id = models.CharField(max_length=1400, unique=True)
@@ -142,6 +157,7 @@ class Passkey(Device):
     sign_count = models.BigIntegerField()
     transports = models.JSONField(default=list)
     aaguid = models.CharField(max_length=36)
+    is_eligible = models.BooleanField(null=True)
     is_synced = models.BooleanField()
     made_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(null=True)
@@ -170,12 +186,16 @@ class Passkey(Device):
         except (WebAuthnException, ValueError):
             # The library decodes the user handle, which nobody has signed, without care.
             return False
+        is_eligible = verified.credential_device_type is CredentialDeviceType.MULTI_DEVICE
+        # It never changes (WebAuthn 7.2 and 6.1.3), so this is not the passkey that was added.
+        if self.is_eligible not in {None, is_eligible}:
+            return False
         counts = verified.new_sign_count or self.sign_count
         if counts and verified.new_sign_count <= self.sign_count:
             raise CounterWentBack
         self.sign_count, self.used_at = verified.new_sign_count, clock.now()
-        self.is_synced = verified.credential_backed_up
-        self.save(update_fields=["sign_count", "used_at", "is_synced"])
+        self.is_eligible, self.is_synced = is_eligible, verified.credential_backed_up
+        self.save(update_fields=["sign_count", "used_at", "is_eligible", "is_synced"])
         return True
 
 

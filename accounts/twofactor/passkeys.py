@@ -1,8 +1,6 @@
 """Passkeys (WebAuthn Level 3): what browsers are asked for, and checking what comes back."""
 
 import json
-import re
-from dataclasses import dataclass
 from typing import Any
 
 import django_otp
@@ -24,6 +22,7 @@ from webauthn.helpers import (
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
     AuthenticatorTransport,
+    CredentialDeviceType,
     PublicKeyCredentialDescriptor,
     ResidentKeyRequirement,
     UserVerificationRequirement,
@@ -40,26 +39,17 @@ from accounts.throttle.limits import CODE_SUBSCRIBER, LOGIN_SUBSCRIBER
 from accounts.throttle.services import spend
 from accounts.twofactor import challenges
 from accounts.twofactor import services as twofactor
+from accounts.twofactor.answers import Answer, WrongPasskey, parse
 from accounts.twofactor.errors import TooMany
 from accounts.twofactor.models import Assertion, CounterWentBack, Passkey, rp_id
+from accounts.users import former
 from accounts.users import services as users
-from accounts.users.models import User
+from accounts.users.models import FormerCredential, User
 
 LOGIN = "login"
 MOST_PASSKEYS = 20
-# More is no answer of an authenticator.
-LONGEST_JSON = 20_000
 # At most 1023 bytes (WebAuthn 4, "credential ID"), written as URL-safe base64.
 LONGEST_ID = 1023
-CREDENTIAL_ID = re.compile(r"[A-Za-z0-9_-]{1,1364}")
-
-
-class WrongPasskey(PublicError):
-    """Not ours, not verified, too late, used: one answer for all."""
-
-    code = "invalid_passkey"
-    status = 401
-    message = _("That passkey didn’t work. Try again, or choose another way.")
 
 
 class UnknownPasskey(WrongPasskey):
@@ -95,6 +85,13 @@ def adding_purpose(user: User) -> str:
 def of(user: User) -> list[Passkey]:
     """Those of ``user``, oldest first."""
     return list(Passkey.objects.filter(user=user).order_by("pk"))
+
+
+def suspended_ids(user: User) -> list[str]:
+    """Return the ids of the passkeys that a lock suspended."""
+    rows = former.suspended(user).filter(kind=FormerCredential.Kind.FACTOR)
+    ids = [row.data["fields"].get("credential_id") for row in rows]
+    return [credential_id for credential_id in ids if credential_id]
 
 
 def options_to_sign_in() -> dict[str, Any]:
@@ -133,10 +130,13 @@ def sign_in(text: str, source: Source) -> tuple[User, Proof]:
     :class:`WrongPasskey`, :class:`UnknownPasskey`, ``Later``.
     """
     spend(LOGIN_SUBSCRIBER, source.place.network if source.place else "")
-    answer = _parse(text)
+    answer = parse(text)
     row = Passkey.objects.select_related("user").filter(credential_id=answer.credential_id).first()
     if row is None:
         record(None, events.SIGN_IN_FAILED, source)
+        if former.has_passkey(answer.credential_id):
+            # Suspended: its owner may put it back, so the browser must not forget it.
+            raise WrongPasskey
         raise UnknownPasskey(answer.credential_id)
     is_right = _is_right(row.user, row, answer, LOGIN, source, must_verify=True)
     proof = Proof.now(Method.PASSKEY, row.persistent_id)
@@ -155,7 +155,7 @@ def prove(user: User, text: str, source: Source) -> Proof:
     It can't be guessed, so it costs no budget of the account.
     """
     spend(CODE_SUBSCRIBER, source.place.network if source.place else "")
-    answer = _parse(text)
+    answer = parse(text)
     row = Passkey.objects.filter(user=user, credential_id=answer.credential_id).first()
     if row is None or not _is_right(
         user, row, answer, second_purpose(user), source, must_verify=False
@@ -175,8 +175,8 @@ def add(user: User, text: str, name: str, source: Source) -> list[str]:
 
     :class:`WrongPasskey`, :class:`AlreadyThere`, ``TooMany``, ``Outdated``.
     """
-    answer = _parse(text)
-    if not challenges.is_good(answer.challenge, adding_purpose(user)):
+    answer = parse(text)
+    if answer.is_embedded or not challenges.is_good(answer.challenge, adding_purpose(user)):
         raise WrongPasskey
     verified = _verified(answer)
     if len(verified.credential_id) > LONGEST_ID or not challenges.spend(answer.challenge):
@@ -188,6 +188,7 @@ def add(user: User, text: str, name: str, source: Source) -> list[str]:
         sign_count=verified.sign_count,
         transports=answer.transports,
         aaguid=verified.aaguid,
+        is_eligible=verified.credential_device_type is CredentialDeviceType.MULTI_DEVICE,
         is_synced=verified.credential_backed_up,
     )
     row.name = name or row.provider or str(_("Passkey"))
@@ -203,39 +204,7 @@ def add(user: User, text: str, name: str, source: Source) -> list[str]:
         raise AlreadyThere from None
 
 
-@dataclass(frozen=True)
-class _Answer:
-    """What the browser sent, as far as it must be known before it's checked."""
-
-    content: dict[str, Any]
-    credential_id: str
-    challenge: bytes
-    transports: list[str]
-
-
-def _parse(text: str) -> _Answer:
-    """:class:`WrongPasskey` for whatever no browser sends."""
-    try:
-        if len(text) > LONGEST_JSON:
-            raise ValueError
-        content = json.loads(text)
-        response = content["response"]
-        client_data = json.loads(base64url_to_bytes(response["clientDataJSON"]))
-        credential_id = str(content["id"])
-        if not CREDENTIAL_ID.fullmatch(credential_id):
-            raise ValueError
-        known = {transport.value for transport in AuthenticatorTransport}
-        return _Answer(
-            content,
-            credential_id,
-            base64url_to_bytes(client_data["challenge"]),
-            [t for t in response.get("transports") or [] if t in known],
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise WrongPasskey from None
-
-
-def _verified(answer: _Answer) -> VerifiedRegistration:
+def _verified(answer: Answer) -> VerifiedRegistration:
     """What an authenticator has made, if it did so here, and its key can be read."""
     try:
         verified = verify_registration_response(
@@ -255,13 +224,15 @@ def _verified(answer: _Answer) -> VerifiedRegistration:
 
 
 def _is_right(
-    user: User, row: Passkey, answer: _Answer, purpose: str, source: Source, *, must_verify: bool
+    user: User, row: Passkey, answer: Answer, purpose: str, source: Source, *, must_verify: bool
 ) -> bool:
     """Whether ``row`` has signed a challenge of ours for that act, which is used up by it.
 
     The row is held until the challenge is spent: the same answer sent twice, as by two clicks, has
     the same counter, and is no copy of the passkey.
     """
+    if answer.is_embedded:
+        return False
     # A form that was sent twice is no copy of a passkey: it isn't asked for its counter.
     if not challenges.is_good(answer.challenge, purpose) or challenges.is_spent(answer.challenge):
         return False

@@ -28,11 +28,23 @@ FAILURE_NEWS = timedelta(days=1)
 
 
 def prove(
-    user: User, typed: str, source: Source, *, mailed: Callable[[str], bool] | None = None
+    user: User,
+    typed: str,
+    source: Source,
+    *,
+    mailed: Callable[[str], bool] | None = None,
+    removed: Callable[[str], Proof | None] | None = None,
 ) -> Proof:
-    """That ``user`` has a factor: a code of an authenticator, or a recovery code, spent by it.
+    """Return the proof that ``user`` has a factor, by a code that is spent.
 
-    ``mailed`` tries a code of a mail, where one is good enough. :class:`WrongCode`, ``Later``.
+    Args:
+        mailed: tries a code of a mail, where one is good enough.
+        removed: tries a code of a factor that was removed, where that counts. It is called within
+            the same budgets.
+
+    Raises:
+        WrongCode: no factor takes the code.
+        Later: too many guesses.
     """
     place = source.place or Place("", "")
     noted = familiar.find(familiar_key(user), place.network)
@@ -41,7 +53,7 @@ def prove(
     is_short = codes.TOTP_CODE.fullmatch(code) is not None
     # The others can't be guessed: a budget would only keep the owner out.
     charges = _charge(user, source, place, is_familiar=noted is not None) if is_short else []
-    proof = _proof_of(user, code, source, mailed)
+    proof = _proof_of(user, code, source, mailed) or (removed(code) if removed else None)
     if proof is None:
         _record_failure(user, source, is_familiar=noted is not None)
         raise WrongCode if is_short else WrongSpareCode
@@ -120,7 +132,10 @@ def _charge(user: User, source: Source, place: Place, *, is_familiar: bool) -> l
 
 @transaction.atomic
 def _record_block(user: User, source: Source) -> None:
-    """That the budget is used up; once an hour. Inside a session, what it let through is told."""
+    """Record, once an hour, that the budget for codes is used up.
+
+    Not inside a session: ``sessions.guesses`` mails those failures.
+    """
     if source.session or has_happened(user, events.FACTOR_BLOCKED, clock.now() - BLOCKED_NEWS):
         return
     record(user, events.FACTOR_BLOCKED, source)

@@ -1,4 +1,4 @@
-"""Who signs out everywhere else trusts no browser any more."""
+"""Ends the trust in browsers when a person signs out everywhere else."""
 
 from typing import Any
 
@@ -8,5 +8,5 @@ from accounts.users.models import User
 
 
 def end_trust(sender: Any, user: User, source: Source, **_more: Any) -> None:
-    """End it in all browsers, in the transaction that ends the sessions."""
+    """End the trust in all browsers, in the transaction that ends the sessions."""
     trusted.end(user, source)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
@@ -73,7 +74,7 @@ def held(user: User) -> Held:
 
 
 def devices(user: User) -> list[Any]:
-    """Return every factor of ``user``, and the recovery codes."""
+    """Return every second factor of ``user``, recovery codes included."""
     has = held(user)
     codes = [has.recovery_codes] if has.recovery_codes else []
     return [*has.authenticators, *has.passkeys, *codes]
@@ -165,6 +166,7 @@ def make_recovery_codes(user: User, source: Source) -> list[str]:
     """A new set in place of the old, in clear for this once; ``Outdated``."""
     with transaction.atomic():
         owner = users.hold(user)
+        _remove_codes(owner, source)
         made = _make_codes(owner)
         _tell(user, events.RECOVERY_CODES_MADE, source)
     return made
@@ -172,13 +174,16 @@ def make_recovery_codes(user: User, source: Source) -> list[str]:
 
 def _make_codes(owner: User) -> list[str]:
     made = codes.new_recovery_codes()
-    row = {
-        "sealed": sealed_codes(made, secrets.token(16)),
-        "made_at": clock.now(),
-        "saved_at": None,
-    }
-    RecoveryCodes.objects.update_or_create(user=owner, defaults={"name": "recovery codes", **row})
+    sealed = sealed_codes(made, secrets.token(16))
+    RecoveryCodes.objects.create(user=owner, name=_("Recovery codes"), sealed=sealed)
     return made
+
+
+def _remove_codes(owner: User, source: Source) -> None:
+    for row in RecoveryCodes.objects.filter(user=owner):
+        _keep(row, source)
+        # The new set gets an id of its own: a proof by it is none by the old one.
+        row.delete()
 
 
 def note_saved(user: User, typed: str) -> bool:
@@ -216,22 +221,25 @@ def remove(
             return False
         refuse_removal(owner, row)
         if held(owner).count == 1:
-            RecoveryCodes.objects.filter(user=owner).delete()
+            _remove_codes(owner, source)
         _keep(row, source)
         row.delete()
         _tell(user, REMOVED[kind], source, detail=row.name)
     return True
 
 
-def _keep(row: Authenticator | Passkey, source: Source) -> None:
-    """Keep a factor that removes itself, for disputes: a thief may have stolen this session.
+def _keep(row: Authenticator | Passkey | RecoveryCodes, source: Source) -> None:
+    """Keep ``row`` for disputes if it is the second factor of the session that removes it.
 
-    Any other is removed because it was lost, so whoever has found it must not be able to use it.
+    Such a session may be stolen, and its owner still has the factor. Any other factor is removed
+    because it was lost, so a finder must not be able to use it.
     """
     sessions = LoginSession.objects.filter(user=row.user_id, factor_key=row.persistent_id)
     if source.session and sessions.filter(pk=source.session).exists():
-        kind = FormerCredential.Kind.FACTOR
-        former.keep(row, row.user_id, kind, row.made_at, clock.now(), label=row.name)
+        is_codes = isinstance(row, RecoveryCodes)
+        kind = FormerCredential.Kind.RECOVERY_CODES if is_codes else FormerCredential.Kind.FACTOR
+        key = former.passkey_key(row.credential_id) if isinstance(row, Passkey) else ""
+        former.keep(row, row.user_id, kind, row.made_at, clock.now(), label=row.name, key=key)
 
 
 def refuse_removal(user: User, row: Authenticator | Passkey) -> None:

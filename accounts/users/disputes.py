@@ -1,9 +1,9 @@
 """The rule about disputes: which proofs of ownership count, and what they allow together.
 
 A dispute is about opening a locked account, undoing what was done before the lock, or removing
-lost second factors (there the request stands for the disputed change). A proof counts if the
-account held it seven days before the disputed change, or was made with it. Age is measured at the
-change, so a thief gains nothing by waiting. What has no date counts as old.
+lost second factors. There the request itself is the disputed change. A proof counts if the account
+held it seven days before the disputed change, or was made with it. Age is measured at the change,
+so a thief gains nothing by waiting. A proof without a date, from before dates were stored, counts.
 
 ================================  ========================================================
 Older proofs shown                Outcome
@@ -42,12 +42,14 @@ class Evidence(StrEnum):
     PASSWORD = "password"  # noqa: S105 the name of a kind of proof
     EMAIL = "email"
     REMOVED_EMAIL = "removed_email"
+    # Of an account that had no email address: it stands in for the mailbox.
+    PROVIDER = "provider"
     BROWSER = "browser"
     FACTOR = "factor"
 
 
 class Outcome(Enum):
-    """What the evidence allows."""
+    """What the evidence allows: see the table of the module."""
 
     AT_ONCE = "at_once"
     AFTER_WAITING = "after_waiting"
@@ -55,20 +57,20 @@ class Outcome(Enum):
 
 
 def baseline(user: "User", disputed_at: datetime) -> datetime:
-    """Return the latest moment at which a proof must have been held to count.
+    """Return the moment since which the account must hold a proof for it to count.
 
-    An account younger than that counts what it was made with.
+    In an account that is younger than a week, only what it was made with counts.
     """
     return max(user.date_joined + AT_ONCE, disputed_at - ESTABLISHED)
 
 
 def counts(user: "User", since: datetime | None, disputed_at: datetime) -> bool:
-    """Return whether a proof that ``user`` has held ``since`` then is an older one."""
+    """Return whether a proof that ``user`` has held since ``since`` is old enough to count."""
     return since is None or since <= baseline(user, disputed_at)
 
 
 def decide(shown: Set[Evidence], *, holds_factor: bool) -> Outcome:
-    """Return what somebody who shows these older proofs may do.
+    """Return what somebody who shows this evidence may do.
 
     Args:
         shown: the proofs that count.
@@ -81,9 +83,10 @@ def decide(shown: Set[Evidence], *, holds_factor: bool) -> Outcome:
 
 
 def stops(objection: Set[Evidence], request: Set[Evidence]) -> bool:
-    """Return whether an objection with these proofs stops a request that waits with those.
+    """Return whether ``objection`` stops a waiting request that showed ``request``.
 
-    A tie stops it, but one proof alone never does, unless it is a second factor against none.
+    As much evidence as the request showed stops it, but at least two proofs. Only a second factor
+    against a request without one is enough by itself.
     """
     with_factor = (Evidence.FACTOR in objection, Evidence.FACTOR in request)
     if with_factor[0] != with_factor[1]:
@@ -92,13 +95,16 @@ def stops(objection: Set[Evidence], request: Set[Evidence]) -> bool:
 
 
 def covers(shown: Set[Evidence], request: Set[Evidence]) -> bool:
-    """Return whether these proofs are as much as the waiting request showed."""
-    has_factor = Evidence.FACTOR in shown or Evidence.FACTOR not in request
-    return has_factor and _count(shown) >= max(1, _count(request))
+    """Return whether these proofs include those that the waiting request was made with.
+
+    Otherwise a thief with another proof could use the owner's request, who would not object to it.
+    """
+    replaced = {Evidence.REMOVED_EMAIL} if Evidence.EMAIL in shown else set()
+    return bool(_count(shown)) and request - replaced <= shown
 
 
 def _count(shown: Set[Evidence]) -> int:
-    """A mailbox counts once; a removed one doesn't count alone."""
+    # A removed address adds nothing to a current one, and does not count alone.
     others = shown - {Evidence.REMOVED_EMAIL}
     has_removed = Evidence.REMOVED_EMAIL in shown and Evidence.EMAIL not in shown
     return len(others) + (has_removed and bool(others))

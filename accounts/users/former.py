@@ -1,12 +1,12 @@
-"""Credentials that were replaced, removed or suspended: kept to settle disputes, never to sign in.
+"""Keeps replaced, removed and suspended credentials to settle disputes; they sign nobody in.
 
-What was replaced or removed is kept for 30 days. What a lock suspended is kept until its owner puts
-it back or deletes it.
+Replaced and removed ones are deleted after 30 days, suspended ones when their owner puts them back
+or deletes them.
 """
 
 import uuid
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from django.contrib.auth.hashers import is_password_usable
 from django.core import serializers
@@ -14,15 +14,14 @@ from django.db import models, transaction
 from django.db.models import Q, QuerySet
 
 from accounts.kernel import clock
-from accounts.users import addresses
 from accounts.users.disputes import DISPUTABLE, baseline
-from accounts.users.models import Address, FormerCredential, User
+from accounts.users.models import LOCKED, Address, FormerCredential, User
 
 Kind = FormerCredential.Kind
 
 
 def keep_password(user: User, at: datetime) -> None:
-    """Keep the password hash of ``user``, which another one replaces at that moment."""
+    """Keep the password hash of ``user``, which the caller replaces at the moment ``at``."""
     if is_password_usable(user.password):
         FormerCredential.objects.create(
             user=user,
@@ -33,9 +32,18 @@ def keep_password(user: User, at: datetime) -> None:
         )
 
 
-def keep_email(row: Address, at: datetime) -> None:
-    """Keep an address that its owner, or somebody else, removes at that moment."""
-    keep(row, row.user_id, Kind.EMAIL, row.confirmed_at, at, key=row.key, label=row.address)
+def keep_email(row: Address, at: datetime, *, is_suspended: bool = False) -> None:
+    """Keep an address that the caller removes at the moment ``at``."""
+    keep(
+        row,
+        row.user_id,
+        Kind.EMAIL,
+        row.confirmed_at,
+        at,
+        label=row.address,
+        key=row.key,
+        is_suspended=is_suspended,
+    )
 
 
 def keep(
@@ -49,7 +57,11 @@ def keep(
     key: str = "",
     is_suspended: bool = False,
 ) -> None:
-    """Keep a copy of ``row``, which the caller deletes."""
+    """Keep a copy of ``row``, which the caller deletes.
+
+    The account held it from ``since`` to ``at``. ``label`` is its name for people, ``key`` the key
+    of an address.
+    """
     (data,) = serializers.serialize("python", [row])
     FormerCredential.objects.create(
         user_id=user_id,
@@ -64,44 +76,53 @@ def keep(
 
 
 def suspended(user: User) -> QuerySet[FormerCredential]:
-    """Return what a lock suspended, oldest first."""
+    """Return the rows that a lock of the account suspended, oldest first."""
     return FormerCredential.objects.filter(user=user, is_suspended=True).order_by("pk")
 
 
 def disputed_emails(user: User) -> QuerySet[FormerCredential]:
-    """Return the addresses that are suspended, or were held at the disputed change, not since.
+    """Return the addresses that are suspended, or were removed since the disputed change.
 
-    Each step of the dispute is mailed to all of them. A thief can add and remove hundreds of its
-    own after the change.
+    Also those that were removed in the week before it, if they count. Addresses that a thief added
+    and removed meanwhile, perhaps hundreds, are none of them: each of these is mailed every change.
     """
-    rows = FormerCredential.objects.filter(user=user, kind=Kind.EMAIL)
     at = user.disputed_at or clock.now()
-    held = Q(since=None) | Q(since__lt=at)
-    return rows.filter(Q(is_suspended=True) | held & Q(removed_at__gte=at)).order_by("pk")
+    old = _counting(user, at) & Q(removed_at__gt=baseline(user, at))
+    held = Q(since__lt=at, removed_at__gte=at)
+    rows = FormerCredential.objects.filter(user=user, kind=Kind.EMAIL)
+    return rows.filter(Q(is_suspended=True) | old | held).order_by("pk")
 
 
 def removed_emails(user: User) -> list[FormerCredential]:
-    """Return the older addresses that were removed since the disputed change."""
-    if user.disputed_at is None:
-        return []
-    rows = FormerCredential.objects.filter(
-        _counting(user, user.disputed_at),
-        user=user,
+    """Return the older addresses that were removed since the week before the disputed change."""
+    return list(_removed(user, Kind.EMAIL, user.disputed_at)) if user.disputed_at else []
+
+
+def had_email(user: User, disputed_at: datetime) -> bool:
+    """Return whether ``user`` had an email address seven days before that moment."""
+    held = user.addresses.filter(confirmed_at__lte=baseline(user, disputed_at))
+    return held.exists() or _removed(user, Kind.EMAIL, disputed_at).exists()
+
+
+def find_disputed_email(key: str) -> FormerCredential | None:
+    """Return the former address with that key, if the account that had it is locked."""
+    rows = FormerCredential.objects.select_related("user").filter(
         kind=Kind.EMAIL,
-        is_suspended=False,
-        removed_at__gte=user.disputed_at,
+        key=key,
+        user__is_active=True,
+        user__password__startswith=LOCKED,
+        user__disputed_at__isnull=False,
     )
-    return list(rows.order_by("pk"))
+    return next((row for row in rows if disputed_emails(row.user).filter(pk=row.pk)), None)
 
 
-def was_email(user: User, email: str, disputed_at: datetime) -> bool:
-    """Return whether ``email`` is an older address of ``user`` that was removed lately."""
-    rows = _removed(user, Kind.EMAIL, disputed_at)
-    return rows.filter(key=addresses.key(email)).exists()
+def was_email(user: User, key: str, disputed_at: datetime) -> bool:
+    """Return whether ``key`` is of an older address that was removed."""
+    return _removed(user, Kind.EMAIL, disputed_at).filter(key=key).exists()
 
 
 def password_hash(user: User, disputed_at: datetime) -> str | None:
-    """Return the hash that was the account's seven days before that moment, if it's kept."""
+    """Return the password hash of seven days before ``disputed_at``; None if it is not kept."""
     at = baseline(user, disputed_at)
     if is_password_usable(user.password) and (user.password_at is None or user.password_at <= at):
         return user.password
@@ -109,17 +130,42 @@ def password_hash(user: User, disputed_at: datetime) -> str | None:
     return row.data["hash"] if row else None
 
 
-def removed_factors(user: User, disputed_at: datetime) -> list[models.Model]:
-    """Return second factors that count though they were removed: see ``keep_factor``."""
-    rows = _removed(user, Kind.FACTOR, disputed_at)
-    return [cast(models.Model, _row_of(row)) for row in rows]
+def removed_factors(user: User, disputed_at: datetime) -> list[Any]:
+    """Return the second factors that count though they were removed."""
+    kinds = (Kind.FACTOR, Kind.RECOVERY_CODES)
+    return [_row_of(row) for kind in kinds for row in _removed(user, kind, disputed_at)]
+
+
+def use_removed_factor(user: User, disputed_at: datetime, code: str) -> str | None:
+    """Spend ``code`` at a removed factor that takes it; return the factor's ``persistent_id``."""
+    for kind in (Kind.FACTOR, Kind.RECOVERY_CODES):
+        # Held until the code is noted, so that of many requests at once one spends it.
+        with transaction.atomic():
+            for row in _removed(user, kind, disputed_at).select_for_update():
+                factor = _row_of(row)
+                if hasattr(factor, "spend") and factor.spend(code):
+                    (row.data,) = serializers.serialize("python", [factor])
+                    row.save(update_fields=["data"])
+                    return str(factor.persistent_id)
+    return None
+
+
+def has_passkey(credential_id: str) -> bool:
+    """Return whether a passkey with that id is suspended or removed, and may come back."""
+    rows = FormerCredential.objects.filter(kind=Kind.FACTOR, key=passkey_key(credential_id))
+    return rows.exists()
+
+
+def passkey_key(credential_id: str) -> str:
+    """Return ``key`` of the passkey with that id, which may be longer than the column."""
+    return credential_id[: FormerCredential.KEY_LENGTH]
 
 
 def restore(former: FormerCredential) -> models.Model:
-    """Put the row back where it was, and forget the copy.
+    """Put the row back into its table and delete the copy; return the row.
 
     Raises:
-        IntegrityError: somebody has the address by now, or the account has such a factor.
+        IntegrityError: another account has the address, or the account has such a factor again.
     """
     row = _row_of(former)
     with transaction.atomic():
@@ -129,9 +175,12 @@ def restore(former: FormerCredential) -> models.Model:
 
 
 def prune() -> int:
-    """Delete what can't be disputed any more; return how many."""
+    """Delete what can't be disputed any more; return how many.
+
+    Proofs are not deleted in the middle of a dispute, or a waiting period would be in vain.
+    """
     old = FormerCredential.objects.filter(
-        removed_at__lte=clock.now() - DISPUTABLE, is_suspended=False
+        removed_at__lte=clock.now() - DISPUTABLE, is_suspended=False, user__disputed_at=None
     )
     return old.delete()[0]
 
@@ -141,10 +190,13 @@ def _counting(user: User, disputed_at: datetime) -> Q:
 
 
 def _removed(user: User, kind: Kind, disputed_at: datetime) -> QuerySet[FormerCredential]:
-    """What the account held seven days before that moment, and doesn't any more."""
-    after = max(baseline(user, disputed_at), clock.now() - DISPUTABLE)
+    """Return what the account held seven days before that moment and does not hold any more."""
     return FormerCredential.objects.filter(
-        _counting(user, disputed_at), user=user, kind=kind, is_suspended=False, removed_at__gt=after
+        _counting(user, disputed_at),
+        user=user,
+        kind=kind,
+        is_suspended=False,
+        removed_at__gt=baseline(user, disputed_at),
     ).order_by("pk")
 
 

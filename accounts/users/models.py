@@ -20,9 +20,13 @@ from accounts.users import addresses, names, profiles
 LOCKED = "!locked "
 
 
-def locked_password() -> str:
-    """What stands in place of the password of an account that is locked down."""
-    return LOCKED + make_password(None)
+def locked_password(former_hash: str | None = None) -> str:
+    """Return what stands in place of the password of a locked account: no usable hash.
+
+    ``former_hash`` is the hash of the password that proves ownership in the dispute. In the same
+    row, looking at it costs a sign-in nothing that would tell strangers of the lock.
+    """
+    return LOCKED + (former_hash or make_password(None))
 
 
 class UserManager(BaseUserManager["User"]):
@@ -59,11 +63,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("staff"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=clock.now, editable=False)
-    # Counts the changes of credentials: what was proved before one is worth nothing after it.
+    # Counts changes of credentials: a proof or mailed link of an earlier version is void.
     credential_version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
-    # Since when the password is this one; empty: since the account was made, or nobody knows.
+    # When this password was set; null if with the account, or before moments were stored.
     password_at = models.DateTimeField(null=True, editable=False)
-    # The change for which the account was locked, until its owner has reviewed what that suspended.
+    # The moment of the change for which the account was locked; null after the owner's review.
     disputed_at = models.DateTimeField(null=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -87,10 +91,16 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.password.startswith(LOCKED)
 
     @property
-    def is_disputed(self) -> bool:
-        """Whether older proofs must open the account: a lock has suspended what was younger.
+    def former_hash(self) -> str:
+        """The hash of the password from before the dispute; an unusable one if none is kept."""
+        return self.password.removeprefix(LOCKED)
 
-        A restored backup, or a former version, locks without that: a mail and a factor open it.
+    @property
+    def is_disputed(self) -> bool:
+        """Whether the locked account is opened by the rule of ``accounts.users.disputes``.
+
+        An account that ``after_restore`` or the previous version of the site locked has no disputed
+        change: a mailed link opens it, with a second factor if it holds one.
         """
         return self.is_locked_down and self.disputed_at is not None
 
@@ -154,12 +164,14 @@ class Address(models.Model):
 class FormerCredential(models.Model):
     """A credential that was replaced, removed or suspended: see ``accounts.users.former``.
 
-    The account held it from ``since`` (empty: longer than anybody knows) to ``removed_at``.
-    ``data`` is the row as it was, or a password's hash; ``key`` is an address's.
+    The account held it from ``since`` (null if unknown) to ``removed_at``. ``data`` is the
+    serialized row, or the hash of a password; ``key`` is the key of an address.
     """
 
+    KEY_LENGTH: ClassVar[int] = 3 * addresses.MAX_LENGTH
+
     class Kind(models.TextChoices):
-        """What it was."""
+        """What kind of credential it was."""
 
         PASSWORD = "password"  # noqa: S105 the name of a kind
         EMAIL = "email"
@@ -168,7 +180,7 @@ class FormerCredential(models.Model):
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="former_credentials")
     kind = models.CharField(max_length=16, choices=Kind.choices)
-    key = models.CharField(max_length=3 * addresses.MAX_LENGTH, blank=True, db_index=True)
+    key = models.CharField(max_length=KEY_LENGTH, blank=True, db_index=True)
     label = models.CharField(max_length=addresses.MAX_LENGTH, blank=True)
     since = models.DateTimeField(null=True)
     removed_at = models.DateTimeField(db_index=True)

@@ -191,7 +191,7 @@ def confirm_address(user: User, address: str) -> None:
     :class:`AddressTaken` if another was first. Sign-ups that wait for the same address end here.
     """
     key, now = addresses.key(address), clock.now()
-    # The one that the account was made with is no newcomer: it has the account's own date.
+    # The address that the account was made with is as old as the account: see ``disputes``.
     is_first = not user.email and now < user.date_joined + AT_ONCE
     at = user.date_joined if is_first else now
     try:
@@ -211,8 +211,11 @@ def end_pending_at(address: str) -> None:
 
 
 def unlock(user: User) -> None:
-    """An account that was locked down is one without a password again."""
-    User.objects.filter(pk=user.pk, password=user.password).update(password=make_password(None))
+    """Replace the mark of a locked account by an unusable password; void what was mailed."""
+    rows = User.objects.filter(pk=user.pk, password=user.password)
+    if rows.update(password=make_password(None)):
+        outdate(user)
+        user.refresh_from_db()
 
 
 def end_pending(rows: QuerySet[PendingSignup]) -> int:
@@ -239,12 +242,12 @@ def create_administrator(username: str, email: str, password: str, *, language: 
 
 
 def replace_password(owner: User, hashed: str) -> None:
-    """Store another hash, in the caller's transaction; the former one is kept for disputes."""
+    """Replace the password hash in the caller's transaction; keep the former one for disputes."""
     now = clock.now()
     former.keep_password(owner, now)
     User.objects.filter(pk=owner.pk).update(password=hashed, password_at=now)
 
 
 def outdate(user: User) -> None:
-    """Let what was proved or mailed before this moment be worth nothing: see ``User``."""
+    """Void every proof and mailed link of ``user`` by a new ``credential_version``."""
     User.objects.filter(pk=user.pk).update(credential_version=F("credential_version") + 1)

@@ -54,6 +54,7 @@ def test_keys_are_rotated_with_everybody_signed_in_and_mail_in_waiting() -> None
         alice.post(SETUP, {"code": code_of(seed, -1)})
         signed_up(site, "bob")
         tokens, unused = second(site, code_of(seed)), get_tokens("bob", site.client())
+        assert within(LATER_SECONDS, lambda: not sql(site, "SELECT 1 FROM accounts_outgoingmail"))
         started_anew(site, EMAIL_URL=nowhere)
         waiting = site.client()
         waiting.post(CODE, {"login": "bob"})

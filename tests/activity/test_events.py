@@ -417,6 +417,7 @@ WAYS = {
         told=(address_of("alice"), SECOND, THIRD),
     ),
     "suspended_deleted": Way(review("delete"), proof="pwd mail", prepare=suspend_it),
+    "reviewed": Way(post("/accounts/review/", done="1"), proof="pwd mail"),
     "passkey_added": Way(add_a_passkey, proof="passkey"),
     "passkey_renamed": of_passkey(post(name="Laptop")),
     "passkey_removed": of_passkey(post(remove="1"), proof="pwd mail passkey"),
@@ -534,7 +535,7 @@ def assert_nothing_changes_without_a_row(scene: Scene, way: Way) -> None:
 
 
 def links_of(notice: EmailMessage, way: Way, event: Event, clock: Clock) -> list[str]:
-    """The links to lock the account down in a notice that says what there is to say."""
+    """The links to lock your account in a notice that says what there is to say."""
     text = str(notice.body)
     assert str(event.sentence).rstrip(".") in notice.subject
     assert f"When: {date_format(clock.now(), 'DATETIME_FORMAT')} UTC" in text

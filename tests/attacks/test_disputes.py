@@ -116,7 +116,7 @@ def test_a_copied_cookie_leaves_no_factor_behind_after_the_lock(alice: User, clo
     assert "Mallory’s" in home.get(REVIEW).text
     home.post(REVIEW, {"done": "1"})
     assert again(alice).disputed_at, "each must be decided"
-    for label in ("Mallory’s", "recovery codes"):
+    for label in ("Mallory’s", "Recovery codes"):
         review(home, "delete", label)
     assert home.post(REVIEW, {"done": "1"}).url == "/"
     assert Authenticator.objects.count() == 1
@@ -451,6 +451,6 @@ def test_a_review_that_races_with_a_change_fails_whole(alice: User, clock: Clock
     row = FormerCredential.objects.get(kind="email").pk
 
     with pytest.raises(users.Outdated):
-        act(as_read, *(() if act is suspension.finish else (row, Source())))
+        act(as_read, *([] if act is suspension.finish else [row]), Source())
     assert FormerCredential.objects.filter(pk=row).exists()
     assert again(alice).disputed_at

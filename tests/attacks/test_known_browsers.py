@@ -170,3 +170,15 @@ def test_the_networks_of_a_first_browser_and_of_those_from_before_the_upgrade_ar
         familiar.remember(alice.pk, f"browser {token} {device} 0", None)
         assert mails_of(there) == []
         assert mails_of(copy_of(there)) == []
+
+
+def test_a_stale_copied_cookie_signs_nobody_out_elsewhere(clock: Clock) -> None:
+    alice = make_user("alice")
+    here = signed_in(alice)
+    begun, thief = clock.now(), copy_of(here)
+    clock.advance(minutes=11)
+
+    assert thief.post(SESSIONS, {"others": "1"}).url.startswith(REAUTHENTICATE)
+
+    assert is_signed_in(here)
+    assert since(here, alice) == begun

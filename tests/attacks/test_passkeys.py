@@ -20,6 +20,8 @@ from tests.attacks.passkey_steps import (
     half_way,
     happened,
     owner,
+    passkeys_of,
+    person,
     set_up,
     show,
     takes,
@@ -150,6 +152,8 @@ WRONG: dict[str, dict[str, Any]] = {
     "no origin": {"client": {"origin": None}},
     "another relying party": {"rp_id": "evil.example"},
     "a registration": {"kind": "webauthn.create"},
+    "a page framed by another origin": {"client": {"crossOrigin": True}},
+    "a page framed by a named origin": {"client": {"topOrigin": "https://evil.example"}},
     "nobody present": {"flags": VERIFIED},
     "backed up, yet never eligible": {"flags": PRESENT | VERIFIED | BACKED_UP},
 }
@@ -167,6 +171,37 @@ def test_what_was_signed_elsewhere_or_for_something_else_is_refused(settings: An
     assert [wrong for wrong, changes in WRONG.items() if is_second_step(**changes)] == []
     assert enters(passkey)
     assert is_second_step()
+
+
+def test_a_passkey_made_elsewhere_or_for_something_else_is_not_kept() -> None:
+    alice = person()
+    browser = signed_in(alice)
+    kinds = {"a registration": {"kind": "webauthn.get"}}
+
+    for changes in (WRONG | kinds).values():
+        show(browser, Passkey().create(asked(browser, ADD), **changes), ADD)
+
+    assert passkeys_of(alice) == []
+    assert show(browser, Passkey().create(asked(browser, ADD)), ADD).status_code == 302
+
+
+@pytest.mark.parametrize("counts", [False, True], ids=["synced", "security key"])
+@pytest.mark.parametrize("is_new", [True, False], ids=["new", "from before"])
+def test_a_passkey_whose_eligibility_for_backup_changes_is_refused(
+    counts: bool, is_new: bool
+) -> None:
+    """A passkey from before its eligibility was stored has that of its first use since."""
+    if is_new:
+        alice, passkey = person(), Passkey(counts=counts)
+        browser = signed_in(alice)
+        show(browser, passkey.create(asked(browser, ADD)), ADD)
+    else:
+        alice, passkey = owner(counts=counts)
+        assert enters(passkey)
+
+    assert not enters(passkey, flags=(PRESENT | VERIFIED | ELIGIBLE) ^ (passkey.flags & ELIGIBLE))
+    assert [happened(alice, kind) for kind in ("sign_in_failed", "passkey_suspect")] == [1, 0]
+    assert enters(passkey)
 
 
 def test_a_passkey_whose_user_was_not_verified_is_a_second_step_and_no_sign_in() -> None:

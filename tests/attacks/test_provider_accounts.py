@@ -7,10 +7,14 @@ import pytest
 from django.apps import apps
 from django.test import Client
 
+from accounts.activity.services import Source
 from accounts.addresses.models import PendingAddress
 from accounts.identities.models import Identity
+from accounts.lockdown.services import lock_down
+from accounts.recovery.models import Recovery
 from accounts.social import services
-from accounts.users.models import PendingSignup, User
+from accounts.users import services as users
+from accounts.users.models import Address, PendingSignup, User
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
@@ -210,9 +214,9 @@ def test_a_fresh_proof_is_by_ones_own_identity(op: OpenIDProvider, clock: Clock)
 def test_a_thiefs_address_at_an_account_without_one_does_not_outlive_a_lockdown(
     op: OpenIDProvider, clock: Clock
 ) -> None:
-    """Or the only way back in would be a mail to the thief."""
-    thief, frank = Client(), Person("frank-1", username="frank")
-    through(thief, op, frank)
+    """The provider stands in for a mailbox: with a known browser it opens the account again."""
+    owner, thief, frank = Client(), Client(), Person("frank-1", username="frank")
+    through(owner, op, frank)
     clock.advance(days=30)
     op.signed_in_at = clock.now().timestamp()
     through(thief, op, frank)
@@ -220,18 +224,49 @@ def test_a_thiefs_address_at_an_account_without_one_does_not_outlive_a_lockdown(
     typed = {"confirm": PendingAddress.objects.get().pk, "code": code_in(mail_to("mallory").body)}
     thief.post("/accounts/email/", typed)
     assert User.objects.get().email == "mallory@example.org"
-    owner = Client()
     through(owner, op, frank)
-
-    page = owner.get("/accounts/lockdown/").text
-    assert "<bdi>mallory@example.org</bdi>" in page
     owner.post("/accounts/lockdown/")
 
     assert User.objects.get().email == ""
     assert not User.objects.get().addresses.exists()
-    assert not is_signed_in(thief)
-    through(owner, op, frank)
-    assert is_signed_in(owner)
+    for browser, opens in ((thief, False), (owner, True)):
+        started = through(browser, op, frank)
+        assert not is_signed_in(browser)
+        link = browser.get(started.url).url
+        browser.post(link, {"lost": "ask"})
+        browser.post(link, {"password1": "seven slow ferries hum"})
+        assert sign_in(Client(), "frank", "seven slow ferries hum").status_code == (
+            302 if opens else 200
+        )
+
+
+def test_a_thief_with_the_provider_account_does_not_come_back_through_the_lock(
+    op: OpenIDProvider, clock: Clock
+) -> None:
+    """The owner's address was there before, so the provider is no proof, nor a sign-in."""
+    owner, thief = Client(), Client()
+    anne = Person("anne-1", username="anne", email="anne@example.org")
+    through(owner, op, anne)
+    anne_here = User.objects.get()
+    users.confirm_address(anne_here, "anne@example.net")
+    clock.advance(days=30)
+    op.signed_in_at = clock.now().timestamp()
+    through(thief, op, anne)
+    users.confirm_address(User.objects.get(), "thief@example.net")
+    for address in ("anne@example.org", "anne@example.net"):
+        thief.post("/accounts/email/", {"primary": Address.objects.get(key="thief@example.net").pk})
+        if row := Address.objects.filter(key=address).first():
+            thief.post("/accounts/email/", {"remove": row.pk})
+    assert User.objects.get().email == "thief@example.net"
+
+    lock_down(User.objects.get(), Source())
+
+    started = through(thief, op, anne)
+    link = thief.get(started.url).url
+    thief.post(link, {"password1": "seven slow ferries hum"})
+    thief.post(link, {"lost": "ask"})
+    assert User.objects.get().is_locked_down
+    assert not Recovery.objects.exists()
 
 
 def test_a_connect_under_way_is_nothing_when_its_sign_in_has_been_ended(

@@ -62,7 +62,7 @@ def test_a_reset_link_is_good_once_and_ends_every_sign_in() -> None:
     assert works(NEW)
     assert not works(PASSWORD)
     assert outbox()[-2].to == "alice@example.org"
-    assert "new password was set by mail" in outbox()[-2].subject
+    assert "new password was set by email" in outbox()[-2].subject
 
 
 def test_a_mail_scanner_that_opens_the_reset_link_changes_nothing(clock: Clock) -> None:

@@ -47,7 +47,10 @@ MAKERS = {
     "twofactor.passkeys.add": "2fa/passkeys/add/",
     "twofactor.trusted.trust": "2fa/challenge/",
     "recovery.services.remove_factors": "2fa/challenge/ password/reset/<str:key>/",
-    "recovery.services.cancel": "2fa/recovery/<str:token>/ recovery/",
+    "recovery.services.cancel": (
+        "2fa/recovery/<str:token>/ recovery/ lockdown/ lockdown/<str:token>/ "
+        "password/reset/<str:key>/ 2fa/challenge/"
+    ),
     "recovery.suspension.put_back": "review/",
     "recovery.suspension.put_back_identity": (
         "review/ 3rdparty/confirm/ <provider:provider>/login/callback/"

@@ -280,3 +280,20 @@ def test_an_email_that_was_asked_for_before_the_first_factor_is_not_confirmed_af
     turn_on(browser)
 
     assert not alice.pending_addresses.exists()
+
+
+@pytest.mark.parametrize("by", [(Method.MAIL,), (Method.PASSWORD,)])
+def test_a_session_from_before_the_promotion_adds_no_factor_by_one_proof(
+    by: tuple[Method, ...],
+) -> None:
+    carol = make_user("carol")
+    inside = signed_in(carol, by=by)
+    User.objects.update(is_staff=True)
+
+    for page in (SETUP, "/accounts/2fa/passkeys/add/"):
+        assert inside.post(page).status_code == 403
+
+    assert not Authenticator.objects.exists()
+    both = signed_in(make_user("bob"), by=(Method.PASSWORD, Method.MAIL))
+    User.objects.update(is_staff=True)
+    assert turn_on(both).url.startswith("/accounts/2fa/")

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.client import Client
 from tests.support.site import Site, text_of
-from tests.support.steps import CONFIRM, LOGOUT, PASSWORD, address_of, code_in
+from tests.support.steps import CONFIRM, LOGOUT, PASSWORD, address_of, code_in, sql
 from tests.support.steps import sign_up as post_sign_up
 
 IPHONE = (
@@ -14,6 +14,14 @@ IPHONE = (
     "(KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1"
 )
 LONG_AGO = "2020-01-01 20:30:00"
+NEW_PASSWORD = "a lantern over seven wet roofs"
+# Since when an account holds what counts in a dispute.
+HELD_SINCE = {
+    "accounts_address": "confirmed_at",
+    "accounts_authenticator": "made_at",
+    "accounts_recoverycodes": "made_at",
+    "accounts_knownbrowser": "since",
+}
 
 
 def sees(page: Page, heading: str) -> None:
@@ -57,6 +65,18 @@ def arrive(page: Page, site: Site, username: str) -> None:
     sees(page, f"Hello, {username}")
 
 
+def years_pass(site: Site, username: str) -> None:
+    """Make old what the account holds: in a dispute nothing counts that is younger than a week.
+
+    The clock of the server's process can't be moved.
+    """
+    sql(site, "UPDATE accounts_user SET date_joined = ? WHERE username = ?", LONG_AGO, username)
+    theirs = "user_id = (SELECT id FROM accounts_user WHERE username = ?)"
+    for table, column in HELD_SINCE.items():
+        sql(site, f"UPDATE {table} SET {column} = ? WHERE {theirs}", LONG_AGO, username)  # noqa: S608
+    sql(site, f"UPDATE accounts_authenticator SET last_t = -1 WHERE {theirs}", username)  # noqa: S608
+
+
 def sign_up(page: Page, username: str) -> None:
     """From the sign-in page to the page that asks for the mailed code."""
     page.get_by_role("link", name="Create an account").click()
@@ -79,6 +99,14 @@ def link_for(site: Site, username: str, about: str, path: str) -> str:
     found = re.search(rf"{path}[\w-]+/", text_of(mail))
     assert found, text_of(mail)
     return found[0]
+
+
+def ask_for_reset(page: Page, site: Site, username: str) -> None:
+    """From the page of a forgotten password to that of the mailed link."""
+    page.get_by_label("Username or email address").fill(username)
+    press(page, "Send the link")
+    sees(page, "Check your email")
+    page.goto(link_for(site, username, "Set a new password", "/accounts/password/reset/"))
 
 
 def type_code(page: Page, code: str, button: str = "Go on") -> None:

@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.steps import (
     IPHONE,
     arrive,
+    ask_for_reset,
     code_for,
     go,
     link_for,
@@ -20,7 +21,7 @@ from tests.browser.steps import (
 )
 from tests.support.browser import MOBILE, OpenPage, axe
 from tests.support.site import Site
-from tests.support.steps import LOGIN, PASSWORD, SIGNUP, address_of, sql
+from tests.support.steps import LOGIN, PASSWORD, SIGNUP
 
 
 def test_without_scripts_a_person_signs_up_confirms_by_code_and_signs_in(
@@ -103,11 +104,8 @@ def test_a_forgotten_password_is_replaced_by_mail_and_every_other_browser_is_sig
 
     page.goto("/")
     page.get_by_role("link", name="Forgot your password?").click()
-    page.get_by_label("Username or email address").fill(username)
-    press(page, "Send the mail")
-    sees(page, "Look into your mailbox")
-    link = link_for(site, username, "Set a new password", "/accounts/password/reset/")
-    page.goto(link)
+    ask_for_reset(page, site, username)
+    link = page.url
     says(page, f"For the account {username}.")
     press(page, "Suggest a strong password")
     says(page, "Very good.")
@@ -123,31 +121,3 @@ def test_a_forgotten_password_is_replaced_by_mail_and_every_other_browser_is_sig
     sees(phone, "Sign in")
     page.goto(link)
     sees(page, "This link doesn’t work any more")
-
-
-def test_an_address_is_made_primary_and_the_mail_to_the_former_one_puts_it_back(
-    site: Site, open_page: OpenPage
-) -> None:
-    username, new = "relocated", "relocated@other.example"
-    page, owner = open_page(site), open_page(site)
-    arrive(page, site, username)
-    go(page, "Addresses")
-    page.get_by_label("Email address").fill(new)
-    press(page, "Add it")
-    says(page, "Not confirmed")
-    type_code(page, code_for(site, new), "Confirm")
-    says(page, "The address was added.")
-    press(page, f"Make primary {new}")
-    says(page, f"{new} is primary now.")
-
-    about = "Another email address became the primary one"
-    owner.goto(link_for(site, username, about, "/accounts/lockdown/"))
-    sees(owner, f"Lock the account {username} down?")
-    says(owner, f"{new} is removed", f"{address_of(username)} becomes your primary address again.")
-    press(owner, "Lock the account down")
-    sees(owner, "The account is locked down")
-
-    go(page, "Profile")
-    sees(page, "Sign in")
-    found = sql(site, "SELECT email FROM accounts_user WHERE username = ?", username)
-    assert found == [(address_of(username),)]

@@ -6,7 +6,15 @@ from itertools import chain, cycle
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import IPHONE, LONG_AGO, link_for, newcomer, press
+from tests.browser.steps import (
+    IPHONE,
+    LONG_AGO,
+    NEW_PASSWORD,
+    link_for,
+    newcomer,
+    press,
+    years_pass,
+)
 from tests.support.browser import OpenPage, axe
 from tests.support.client import Client
 from tests.support.second import (
@@ -18,7 +26,7 @@ from tests.support.second import (
     type_one_back,
 )
 from tests.support.site import Site
-from tests.support.steps import CODE, CONFIRM, LOGIN, SIGNUP, sign_in, sign_up, sql
+from tests.support.steps import CODE, CONFIRM, LOGIN, PASSWORD, SIGNUP, sign_in, sign_up, sql
 
 PROVIDERS = ("GOOGLE", "GITHUB", "FACEBOOK", "TWITTER")
 # The clients that make the states say that they are curl, and Chromium goes on as they.
@@ -31,7 +39,8 @@ LOOKS = (("light", {"width": 1280, "height": 720}), ("dark", NARROW))
 # Not ``innerWidth``: on a phone that grows with what doesn't fit.
 OVERFLOWS = "width => document.documentElement.scrollWidth > width"
 RESET = "/accounts/password/reset/"
-LOCKDOWN = "/accounts/lockdown/"
+LOCKDOWN, REVIEW = "/accounts/lockdown/", "/accounts/review/"
+OBJECTION = "/accounts/2fa/recovery/"
 KEYS, NEW_KEY = "/accounts/keys/", "/accounts/keys/new/"
 WIDE = "W" * 60
 THEIRS = "FROM n, accounts_user WHERE username = ?"
@@ -62,7 +71,7 @@ type Stop = tuple[Client, str, str]
 def test_every_page_fits_and_is_for_everybody(site: Site, open_page: OpenPage) -> None:
     page, faults = open_page(site, expect=(403, 404)), []
 
-    stops = (as_strangers, by_mailed_links, as_a_member, with_second_factors)
+    stops = (as_strangers, by_mailed_links, as_a_member, with_second_factors, in_a_dispute)
     stories = chain.from_iterable(make(site) for make in stops)
     for (who, path, title), (colours, size) in zip(stories, cycle(LOOKS), strict=False):
         page.emulate_media(color_scheme=colours)
@@ -117,7 +126,7 @@ def by_mailed_links(site: Site) -> Iterator[Stop]:
     sign_in(site.client(User_Agent=IPHONE), "mailed")
     stranger.post(RESET, {"login": "mailed"})
     yield stranger, link_for(site, "mailed", "Set a new password", RESET), "Set a new password"
-    yield stranger, link_for(site, "mailed", "new browser", LOCKDOWN), "Lock the account down"
+    yield stranger, link_for(site, "mailed", "new browser", LOCKDOWN), "Lock your account"
     confirm = link_for(site, "waiting", "is your code", CONFIRM)
     yield stranger, confirm, "Confirm your email address"
     yield stranger, f"{RESET}no-such-token/", "This link doesn’t work any more"
@@ -148,7 +157,7 @@ def as_a_member(site: Site) -> Iterator[Stop]:
     yield alice, NEW_KEY, "Make an API key"
     yield alice, SETUP, "Set up an authenticator app"
     yield alice, "/accounts/2fa/passkeys/add/", "Add a passkey"
-    yield alice, LOCKDOWN, "Lock the account down"
+    yield alice, LOCKDOWN, "Lock your account"
     yield alice, "/accounts/logout/", "Sign out"
     yield alice, "/admin/", "Not allowed"
 
@@ -174,8 +183,28 @@ def with_second_factors(site: Site) -> Iterator[Stop]:
     yield bob, "/accounts/2fa/passkeys/1/", "Passkey"
     yield bob, "/accounts/2fa/trusted/", "Trusted browsers"
     yield bob, "/accounts/reauthenticate/", "Is it you?"
-    link = link_for(site, "bob", "asked to remove your second factors", "/accounts/2fa/recovery/")
-    yield lost, link, "Keep your second factors"
+    yield bob, "/accounts/recovery/", "Stop the recovery"
+    link = link_for(site, "bob", "asked to remove your second factors", OBJECTION)
+    yield lost, link, "Stop the recovery"
+    yield lost, f"{OBJECTION}no-such-token/", "Nothing to stop"
+
+
+def in_a_dispute(site: Site) -> Iterator[Stop]:
+    """A locked account, the way back into it, and the review of what the lock suspended."""
+    owner = newcomer(site, "disputed")
+    years_pass(site, "disputed")
+    turn_on(owner, name=WIDE)
+    dead = f"{LOCKDOWN}no-such-token/"
+    yield owner, dead, "This link doesn’t work any more"
+    assert owner.post(link_for(site, "disputed", "app was added", LOCKDOWN)).status == 200
+    owner.post(RESET, {"login": "disputed"})
+    link = link_for(site, "disputed", "Set a new password", RESET)
+    yield owner, link, "Show that it’s your account"
+    owner.post(link, {"former": PASSWORD})
+    owner.post(link, {"password1": NEW_PASSWORD})
+    sign_in(owner, "disputed", NEW_PASSWORD)
+    yield owner, "/", "Your account"
+    yield owner, REVIEW, "Review your account"
 
 
 def test_a_new_key_is_shown_once_and_copied(site: Site, open_page: OpenPage) -> None:

@@ -46,7 +46,7 @@ def test_whoever_is_made_staff_scans_the_code_on_the_way_to_the_admin_and_needs_
     page.goto("/admin/accounts/user/")
     sign_in(page, username)
     says(page, "Your account needs a second factor. Confirm your email first")
-    press(page, "Mail me a code")
+    press(page, "Email me a code")
     type_code(page, code_in(site.wait_for_mail(to=f"{username}@", subject="finish signing in")))
     sees(page, SETUP)
     says(page, f"One step is missing, {username}: ")

@@ -63,7 +63,7 @@ def test_every_other_sign_in_ends_the_own_goes_on_and_the_page_says_so(
     assert "your 2 other sign-ins end" in client.get(CHANGE).text
     page = take(client, follow=True)
 
-    assert "Every other sign-in has ended." in page.text
+    assert "You’re signed out everywhere else." in page.text
     assert is_signed_in(client)
     assert not any(map(is_signed_in, elsewhere))
     assert client.cookies["sessionid"].value != former
@@ -144,7 +144,7 @@ def test_who_has_none_sets_a_first_one_and_every_other_sign_in_ends(
     assert client.get(CHANGE).url == SET
     assert take(client, CHANGE).url == SET
     assert not has_changed(alice)
-    assert "Every other sign-in has ended." in take(client, SET, follow=True).text
+    assert "You’re signed out everywhere else." in take(client, SET, follow=True).text
 
     assert is_signed_in(client)
     assert not is_signed_in(elsewhere)

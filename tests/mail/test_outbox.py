@@ -1,14 +1,16 @@
 """The outbox: sealed, leased, patient, and never twice at once."""
 
+from threading import Event
 from typing import Any
 
 import pytest
 from cryptography.fernet import InvalidToken
 from django.core import mail as django_mail
+from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 
 from accounts.kernel import crypto
-from accounts.mail import services
+from accounts.mail import sender, services
 from accounts.mail.message import Message
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import deliver_due
@@ -21,8 +23,11 @@ from tests.support.process import free_port
 pytestmark = pytest.mark.django_db
 
 
-def post(text: str = "secret words") -> None:
-    services.post(Message(to="alice@example.org", subject="Hello", paragraphs=[text]))
+ALICE = "alice@example.org"
+
+
+def post(text: str = "secret words", to: str = ALICE) -> None:
+    services.post(Message(to=to, subject="Hello", paragraphs=[text]))
 
 
 def test_a_mail_in_waiting_is_sealed_for_the_outbox_only() -> None:
@@ -115,3 +120,37 @@ def test_a_sender_that_died_gives_the_mail_back_when_its_lease_ends(clock: Clock
     clock.advance(minutes=5)
     assert deliver_due() == 1
     assert len(django_mail.outbox) == 1
+
+
+def test_a_mail_to_nobody_is_built_like_any_other_and_never_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    build, built = EmailMultiAlternatives.message, []
+
+    def noted(mail: EmailMultiAlternatives, **options: Any) -> Any:
+        built.append(mail.to)
+        return build(mail, **options)
+
+    monkeypatch.setattr(EmailMultiAlternatives, "message", noted)
+    post()
+    post(to="")
+
+    assert deliver_due() == 2
+    assert built == [[ALICE], [""]]
+    assert [mail.to for mail in django_mail.outbox] == [[ALICE]]
+
+
+def test_the_sender_takes_no_mail_while_the_request_that_posted_it_is_being_answered(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping = Event()
+    monkeypatch.setattr(sender, "_stopping", stopping)
+    monkeypatch.setattr(sender, "close_old_connections", lambda: None)
+    monkeypatch.setattr(sender.wake, "sleep", lambda _seconds: stopping.set())
+    post()
+
+    for wait, left in ({"milliseconds": 199}, 0), ({"milliseconds": 1}, 1):
+        clock.advance(**wait)
+        stopping.clear()
+        sender._run()
+        assert len(django_mail.outbox) == left

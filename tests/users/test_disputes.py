@@ -7,7 +7,7 @@ import pytest
 from accounts.users.disputes import AT_ONCE, Evidence, Outcome, counts, covers, decide, stops
 from accounts.users.models import User
 
-PASSWORD, EMAIL, REMOVED, BROWSER, FACTOR = Evidence
+PASSWORD, EMAIL, REMOVED, PROVIDER, BROWSER, FACTOR = Evidence
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 OLD = User(date_joined=NOW - timedelta(days=365))
 NEW = User(date_joined=NOW - timedelta(hours=1))
@@ -22,6 +22,7 @@ NEW = User(date_joined=NOW - timedelta(hours=1))
         ({EMAIL, REMOVED}, Outcome.AFTER_WAITING, Outcome.AFTER_WAITING),
         ({FACTOR}, Outcome.AFTER_WAITING, Outcome.AFTER_WAITING),
         ({PASSWORD, EMAIL}, Outcome.AT_ONCE, Outcome.AFTER_WAITING),
+        ({BROWSER, PROVIDER}, Outcome.AT_ONCE, Outcome.AFTER_WAITING),
         ({BROWSER, REMOVED}, Outcome.AT_ONCE, Outcome.AFTER_WAITING),
         ({FACTOR, BROWSER}, Outcome.AT_ONCE, Outcome.AT_ONCE),
         ({FACTOR, REMOVED}, Outcome.AT_ONCE, Outcome.AT_ONCE),
@@ -57,12 +58,16 @@ def test_a_tie_stops_a_request_and_a_factor_outweighs_all_others(
     assert stops(objection, request_) is is_stopped
 
 
-def test_a_request_is_finished_with_as_much_as_it_was_made_with() -> None:
-    assert covers({PASSWORD}, {EMAIL})
-    assert covers({FACTOR}, {EMAIL})
-    assert not covers(set(), {EMAIL})
-    assert not covers({PASSWORD}, {EMAIL, BROWSER})
-    assert not covers({PASSWORD, EMAIL}, {FACTOR})
+def test_a_request_is_finished_with_what_it_was_made_with() -> None:
+    assert covers({EMAIL, BROWSER}, {EMAIL})
+    assert covers({EMAIL, BROWSER}, {REMOVED, BROWSER})
+    for shown, request in (
+        (set(), {EMAIL}),
+        ({PASSWORD, FACTOR}, {EMAIL}),
+        ({PASSWORD}, {PASSWORD, BROWSER}),
+        ({REMOVED}, {REMOVED}),
+    ):
+        assert not covers(shown, request)
 
 
 @pytest.mark.parametrize(

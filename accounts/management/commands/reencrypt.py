@@ -52,14 +52,14 @@ class Command(BaseCommand):
 
 
 def _reseal_former(lost: list[str]) -> int:
-    """Do the same for rows that were suspended or removed; add to ``lost`` what no key opens."""
+    """Reseal suspended and removed factors; return how many. Add to ``lost`` what no key opens."""
     fields = {model._meta.label_lower: (field, purpose) for _, model, field, purpose in SEALED}
     kinds = (FormerCredential.Kind.FACTOR, FormerCredential.Kind.RECOVERY_CODES)
     done = 0
     for row in FormerCredential.objects.filter(kind__in=kinds).iterator():
         field, purpose = fields.get(row.data["model"], ("", ""))
         if not field:
-            # A passkey: nothing of it is secret.
+            # A passkey holds no secret.
             continue
         try:
             row.data["fields"][field] = crypto.reseal(row.data["fields"][field], purpose)

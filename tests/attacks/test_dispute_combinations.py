@@ -1,0 +1,296 @@
+"""Disputes in which one proof is turned against another: the owner's request, lock or review."""
+
+import pytest
+from django.test import Client
+
+from accounts.activity.services import Source
+from accounts.lockdown.services import lock_down
+from accounts.recovery.models import Recovery
+from accounts.twofactor.models import Authenticator, RecoveryCodes
+from accounts.users import former
+from accounts.users import services as users
+from accounts.users.models import Address, FormerCredential, User
+from tests.attacks.dispute_steps import (
+    EMAIL,
+    LOCK,
+    NEW,
+    REVIEW,
+    known_browser,
+    lock_link,
+    reset_link,
+    review,
+    sets_password,
+    told,
+    words_of,
+)
+from tests.attacks.passkey_steps import asked, owner, show
+from tests.conftest import Clock
+from tests.support.second import CHALLENGE, RECOVERY_CODES, code_of, enrolled, recovery_codes_on
+from tests.support.second import turn_on as adds_an_app
+from tests.support.signin import signed_in
+from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
+
+pytestmark = pytest.mark.django_db
+
+MINE, THIEFS = "alice@example.org", "thief@example.net"
+
+
+@pytest.fixture
+def home(clock: Clock) -> Client:
+    """Alice's browser, signed out, for two months longer than anything that happens here."""
+    browser = known_browser(make_user("alice"))
+    clock.advance(days=60)
+    return browser
+
+
+def alice() -> User:
+    return User.objects.get(username="alice")
+
+
+def recovery_page(password: str = PASSWORD, browser: Client | None = None) -> tuple[Client, str]:
+    """The page to which the former password of a locked account leads."""
+    browser = browser or Client()
+    return browser, str(browser.get(sign_in(browser, "alice", password).url).url)
+
+
+def test_a_thief_does_not_finish_the_waiting_period_of_the_owner_with_another_proof(
+    home: Client, clock: Clock
+) -> None:
+    lock_down(alice(), Source())
+    Client().post(reset_link(), {"lost": "ask"})
+    clock.advance(hours=72)
+
+    thief, link = recovery_page()
+    assert not sets_password(thief, link)
+    thief.post(link, {"lost": "ask"})
+    assert Recovery.objects.get().evidence == ["email"]
+    assert sets_password(Client(), reset_link())
+
+
+def test_a_removed_factor_opens_nothing_where_no_lock_is_disputed_and_guesses_are_counted(
+    home: Client, clock: Clock
+) -> None:
+    """Whoever finds the phone that was replaced, and reads the mailbox."""
+    old = enrolled(alice())
+    clock.advance(days=8)
+    browser = signed_in(alice())
+    browser.post("/accounts/reauthenticate/", {"code": code_of(old)})
+    adds_an_app(browser, name="New")
+    clock.advance(minutes=1)
+    browser.post("/accounts/reauthenticate/", {"code": code_of(old)})
+    row = Authenticator.objects.get(name="Phone")
+    assert browser.post(f"/accounts/2fa/totp/{row.pk}/", {"remove": "1"}).status_code == 302
+    clock.advance(days=1)
+    finder = Client()
+    finder.post(reset_link(), {"code": code_of(old)})
+    assert not sets_password(finder, reset_link())
+
+    lock_down(alice(), Source())
+    link = reset_link()
+    clock.advance(minutes=1)
+    right = code_of(old)
+    answers = [finder.post(link, {"code": "000000"}).status_code for _ in range(6)]
+    assert answers[-1] == 429
+    assert finder.post(link, {"code": right}).status_code == 429
+    clock.advance(minutes=10)
+    shows = [Client().post(link, {"code": code_of(old)}).status_code for _ in range(2)]
+    assert shows == [302, 200], "a code is good once"
+
+
+def test_a_lock_by_one_proof_does_not_end_the_owners_waiting_period(
+    home: Client, clock: Clock
+) -> None:
+    lock_down(alice(), Source())
+    browser, link = Client(), reset_link()
+    browser.post(link, {"former": PASSWORD})
+    enrolled(alice())
+    Client().post(reset_link(), {"code": "000000"})
+    assert not [m for m in outbox() if "second wrong" in m.subject and LOCK in m.action_url]
+    Authenticator.objects.all().delete()
+    FormerCredential.objects.create(
+        user=alice(), kind="factor", removed_at=clock.now(), is_suspended=True, data={}
+    )
+    browser.post(link, {"lost": "ask"})
+    due = Recovery.objects.get().due_at
+
+    lock_down(alice(), Source())
+
+    assert Recovery.objects.get().due_at == due
+
+
+def test_two_proofs_without_the_mailbox_stop_its_thief_and_wait(home: Client, clock: Clock) -> None:
+    thief = Client(REMOTE_ADDR="203.0.113.9")
+    assert sets_password(thief, reset_link())
+    sign_in(thief, "alice", NEW)
+    adds_an_app(thief)
+    lock_down(alice(), Source())
+    thief.post(reset_link(), {"lost": "ask"})
+
+    browser, link = recovery_page(browser=home)
+    browser.post(link, {"lost": "stop"})
+    assert not Recovery.objects.exists()
+    browser.post(link, {"lost": "ask"})
+    clock.advance(hours=72)
+    browser, link = recovery_page(browser=home)
+    assert sets_password(browser, link)
+
+
+def test_an_address_that_was_removed_just_before_a_lock_from_inside_is_not_lost(
+    home: Client, clock: Clock
+) -> None:
+    thief = signed_in(alice())
+    users.confirm_address(alice(), THIEFS)
+    thief = signed_in(alice())
+    thief.post(EMAIL, {"primary": Address.objects.get(address=THIEFS).pk})
+    thief = signed_in(alice())
+    thief.post(EMAIL, {"remove": Address.objects.get(address=MINE).pk})
+    clock.advance(minutes=1)
+    signed_in(alice()).post(LOCK)
+
+    link = reset_link(to=MINE)
+    home.post(link, {"former": PASSWORD})
+    assert sets_password(home, link)
+    sign_in(home, "alice", NEW)
+    row = FormerCredential.objects.get(label=MINE, is_suspended=False)
+    home.post(REVIEW, {"keep": row.pk})
+    assert alice().email == MINE
+
+
+def test_a_review_that_was_left_open_back_dates_no_later_lock(home: Client, clock: Clock) -> None:
+    lock_down(alice(), Source())
+    assert sets_password(home, reset_link())
+    clock.advance(days=80)
+    enrolled(alice())
+    clock.advance(days=8)
+
+    lock_down(alice(), Source())
+
+    assert Authenticator.objects.exists()
+    link = reset_link()
+    home.post(link, {"former": NEW})
+    assert "<li>your password</li>" in home.get(link).text
+
+
+def test_proofs_are_kept_until_the_dispute_ends(home: Client, clock: Clock) -> None:
+    thief = signed_in(alice())
+    thief.post("/accounts/password/change/", {"password1": "the thiefs own word 7"})
+    changed = lock_link("password was changed")
+    clock.advance(days=28)
+    Client().post(changed)
+    clock.advance(days=5)
+    assert former.prune() == 0
+
+    browser, link = Client(), reset_link()
+    browser.post(link, {"former": PASSWORD})
+    assert sets_password(browser, link)
+
+
+def test_a_suspended_passkey_is_not_forgotten_by_the_browser(clock: Clock) -> None:
+    _alice, passkey = owner()
+    User.objects.update(date_joined=clock.now().replace(year=2020))
+    lock_down(User.objects.get(), Source())
+
+    page = show(Client(), passkey.get(asked(Client())))
+
+    assert not is_signed_in(page.client)
+    assert "data-signal" not in page.text
+
+
+def test_mails_to_former_addresses_tell_of_changes_and_name_nothing(
+    home: Client, clock: Clock
+) -> None:
+    users.confirm_address(alice(), THIEFS)
+    lock_down(alice(), Source())
+    assert sets_password(home, reset_link())
+    clock.advance(days=40)
+    home.cookies.pop("sessionid", None)
+    before = len(outbox())
+    sign_in(Client(REMOTE_ADDR="192.0.2.77"), "alice", NEW)
+    sign_in(home, "alice", NEW)
+    review(home, "delete", THIEFS)
+    home.post(REVIEW, {"done": "1"})
+
+    heard = [m for m in outbox()[before:] if m.to == THIEFS]
+    assert [m.subject.removeprefix("authsite: ") for m in heard] == [
+        "Something that was suspended was deleted",
+    ]
+    assert all("192.0.2" not in words_of(m) and not m.action_url for m in heard)
+    assert told("review after the lock was finished") >= {MINE}
+
+
+def test_a_thiefs_requests_use_up_nothing_that_the_owner_needs(home: Client, clock: Clock) -> None:
+    enrolled(alice())
+    for _ in range(3):
+        thief = Client()
+        sign_in(thief, "alice")
+        thief.post(CHALLENGE, {"lost": "ask"})
+        Recovery.objects.all().delete()
+
+    sign_in(home, "alice")
+    assert home.post(CHALLENGE, {"lost": "ask"}).status_code == 302
+    assert Recovery.objects.exists()
+
+
+def test_an_earlier_link_of_the_same_mailbox_looks_further_back_while_the_account_is_locked(
+    home: Client, clock: Clock
+) -> None:
+    thief = Client()
+    sign_in(thief, "alice")
+    unused = lock_link("from a new browser")
+    adds_an_app(thief, name="Mallory’s")
+    clock.advance(days=8)
+    signed_in(alice()).post("/accounts/password/change/", {"password1": "the thiefs own word 7"})
+    early, late = lock_link("authenticator app was added"), lock_link("password was changed")
+    Client().post(late)
+    assert Authenticator.objects.exists()
+
+    Client().post(early)
+
+    assert not Authenticator.objects.exists()
+    home.post(link := reset_link(), {"former": PASSWORD})
+    assert sets_password(home, link)
+    assert Client().post(unused).status_code == 404
+
+
+def test_printed_codes_count_if_a_thief_replaced_them_in_their_own_session(
+    home: Client, clock: Clock
+) -> None:
+    enrolled(alice())
+    clock.advance(minutes=1)
+    browser = signed_in(alice())
+    browser.post(RECOVERY_CODES, {"new": "1"})
+    codes = recovery_codes_on(browser.get(RECOVERY_CODES).text)
+    clock.advance(days=30)
+    thief = Client()
+    sign_in(thief, "alice")
+    thief.post(CHALLENGE, {"code": codes[0]})
+    thief.post(RECOVERY_CODES, {"new": "1"})
+    lock_down(alice(), Source())
+    assert not RecoveryCodes.objects.exists()
+
+    browser, link = Client(), reset_link()
+    browser.post(link, {"code": codes[1]})
+    assert sets_password(browser, link)
+    assert Client().post(reset_link(), {"code": codes[1]}).status_code == 200, "spent"
+
+
+def test_a_young_address_that_its_owner_removed_locks_nothing(home: Client, clock: Clock) -> None:
+    users.confirm_address(alice(), THIEFS)
+    browser = signed_in(alice())
+    browser.post("/accounts/password/change/", {"password1": NEW})
+    browser.post(EMAIL, {"remove": Address.objects.get(address=THIEFS).pk})
+
+    links = [m.action_url for m in outbox() if m.to == THIEFS and LOCK in m.action_url]
+    assert {Client().post(path_of(link)).status_code for link in links} == {404}
+
+
+def test_a_reset_link_made_during_the_lock_is_dead_once_the_review_has_begun(
+    home: Client, clock: Clock
+) -> None:
+    users.confirm_address(alice(), THIEFS)
+    lock_down(alice(), Source())
+    stale, (thief, link) = reset_link(to=THIEFS), recovery_page()
+    assert sets_password(home, reset_link())
+
+    assert not sets_password(Client(), stale)
+    assert not sets_password(thief, link)

@@ -1,0 +1,272 @@
+"""Nine personas of ``docs/threats.md``: what they gain, who is told, how the owner undoes it."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from accounts.addresses.models import PendingAddress
+from accounts.recovery.models import Recovery
+from accounts.sessions.models import LoginSession
+from accounts.twofactor.models import Authenticator
+from accounts.users import services as users
+from accounts.users.models import Address, User
+from tests.attacks.dispute_steps import (
+    LOCK,
+    NEW,
+    RESET,
+    REVIEW,
+    known_browser,
+    lock_link,
+    reset_link,
+    review,
+    sets_password,
+    told,
+)
+from tests.conftest import Clock
+from tests.support.second import CHALLENGE, SETUP, enrolled, turn_on, unused_code
+from tests.support.signin import set_up, signed_in
+from tests.support.steps import (
+    PASSWORD,
+    is_signed_in,
+    make_user,
+    outbox,
+    path_of,
+    sign_in,
+    sign_up,
+)
+
+pytestmark = pytest.mark.django_db
+
+BY_CODE = "/accounts/login/code/"
+EMAIL = "/accounts/email/"
+MINE = "alice@example.org"
+
+
+@pytest.fixture
+def home(clock: Clock) -> Client:
+    """Alice's browser, signed out, for a month longer than anything that happens here."""
+    browser = known_browser(make_user("alice"))
+    clock.advance(days=30)
+    return browser
+
+
+def alice() -> User:
+    return User.objects.get(username="alice")
+
+
+def stops_it(browser: Client, password: str = PASSWORD) -> bool:
+    """Whether a request that runs is stopped when alice signs in with her factor."""
+    is_running = Recovery.objects.exists()
+    sign_in(browser, "alice", password)
+    browser.post(CHALLENGE, {"code": unused_code(alice())})
+    return is_signed_in(browser) and is_running and not Recovery.objects.exists()
+
+
+def test_a_thief_with_the_password_gets_in_only_where_there_is_no_factor(
+    home: Client, clock: Clock
+) -> None:
+    thief = Client(REMOTE_ADDR="198.51.100.7")
+    sign_in(thief, "alice")
+    assert is_signed_in(thief)
+    thief.post("/accounts/password/change/", {"password1": "the thiefs own word 7"})
+    turn_on(thief, name="Mallory’s")
+
+    home.post(lock_link("from a new browser"))
+    link = reset_link()
+    home.post(link, {"former": PASSWORD})
+    assert sets_password(home, link)
+    assert not is_signed_in(thief)
+    assert not Authenticator.objects.exists()
+    assert sign_in(Client(), "alice", "the thiefs own word 7").status_code == 200
+
+    enrolled(alice())
+    clock.advance(days=8)
+    assert sign_in(thief, "alice", NEW).url == CHALLENGE
+    thief.post(CHALLENGE, {"lost": "ask"})
+    assert told("asked to remove your second factors") == {MINE}
+    assert stops_it(home, NEW)
+    assert not is_signed_in(thief)
+
+
+def test_a_thief_with_the_mailbox_sets_a_password_only_where_there_is_no_factor(
+    home: Client, clock: Clock
+) -> None:
+    thief = Client(REMOTE_ADDR="198.51.100.7")
+    assert sets_password(thief, reset_link())
+    assert told("A new password was set by email") == {MINE}
+
+    home.post(lock_link("A new password was set by email"))
+    assert not sets_password(thief, reset_link())
+    back = sign_in(home, "alice", PASSWORD)
+    link = home.get(back.url).url
+    assert sets_password(home, link), "her password of before, in her browser, without the mailbox"
+    sign_in(home, "alice", NEW)
+    home.post(REVIEW, {"done": "1"})
+
+    turn_on(home)
+    clock.advance(days=8)
+    assert not sets_password(thief, reset_link())
+    thief.post(reset_link(), {"lost": "ask"})
+    home.post("/accounts/logout/")
+    assert stops_it(home, NEW)
+
+
+def test_a_thief_with_a_former_mailbox_locks_the_account_once(home: Client) -> None:
+    browser = signed_in(alice())
+    users.confirm_address(alice(), "new@example.net")
+    browser = signed_in(alice())
+    browser.post(EMAIL, {"primary": Address.objects.get(address="new@example.net").pk})
+    browser = signed_in(alice())
+    browser.post(EMAIL, {"remove": Address.objects.get(address=MINE).pk})
+
+    thief = Client(REMOTE_ADDR="198.51.100.7")
+    thief.post(lock_link("email address was removed"))
+    assert told("The account was locked") == {"new@example.net"}
+    assert not sets_password(thief, reset_link(to=MINE))
+
+    link = reset_link(to="new@example.net")
+    home.post(link, {"former": PASSWORD})
+    assert sets_password(home, link)
+    sign_in(home, "alice", NEW)
+    review(home, "keep", "new@example.net")
+    home.post(REVIEW, {"done": "1"})
+    links = [m for m in outbox() if m.to == MINE and LOCK in m.action_url]
+    assert {thief.post(path_of(m.action_url)).status_code for m in links} == {404}
+    assert thief.post(RESET, {"login": MINE}).status_code == 200
+    assert mail_to_nobody()
+
+
+def mail_to_nobody() -> bool:
+    return outbox()[-1].to == ""
+
+
+def test_a_thief_with_a_fresh_cookie_changes_what_the_owner_puts_back(
+    home: Client, clock: Clock
+) -> None:
+    enrolled(alice())
+    clock.advance(days=8)
+    thief = signed_in(alice())
+    turn_on(thief, name="Mallory’s")
+    thief.post(EMAIL, {"email": "thief@example.net"})
+    code = outbox()[-1].code
+    thief.post(EMAIL, {"confirm": PendingAddress.objects.get().pk, "code": code})
+    assert Address.objects.count() == 2
+    assert told("authenticator app was added") >= {MINE}
+
+    home.post(lock_link("authenticator app was added"))
+    assert not is_signed_in(thief)
+    link = reset_link()
+    clock.advance(minutes=1)
+    home.post(link, {"code": unused_code(alice())})
+    assert sets_password(home, link)
+    assert [row.name for row in Authenticator.objects.all()] == ["Phone"]
+    assert list(Address.objects.values_list("address", flat=True)) == [MINE]
+
+
+def test_a_thief_with_a_stale_cookie_reads_and_changes_nothing(home: Client, clock: Clock) -> None:
+    owner = signed_in(alice(), home)
+    thief = Client()
+    thief.cookies["sessionid"] = owner.cookies["sessionid"].value
+    clock.advance(minutes=11)
+    acts = {
+        "/accounts/password/change/": {"password1": NEW},
+        EMAIL: {"email": "thief@example.net"},
+        SETUP: {"code": "000000"},
+        LOCK: {},
+        "/accounts/keys/new/": {"name": "bot"},
+        "/accounts/sessions/": {"others": "1"},
+    }
+
+    assert thief.get("/accounts/activity/").status_code == 200
+    for path, data in acts.items():
+        assert thief.post(path, data)["Location"].startswith("/accounts/reauthenticate/"), path
+    guesses = [thief.post("/accounts/reauthenticate/", {"password": "x"}) for _ in range(5)]
+
+    assert guesses[-1].status_code == 200
+    assert told("failed five times") == {MINE}
+    other = signed_in(alice())
+    other.post("/accounts/sessions/", {"others": "1"})
+    assert not is_signed_in(thief)
+
+
+def test_a_housemate_with_the_trusted_browser_and_the_mailbox_gets_in_and_changes_nothing(
+    home: Client, clock: Clock
+) -> None:
+    enrolled(alice())
+    sign_in(home, "alice")
+    home.post(CHALLENGE, {"code": unused_code(alice()), "trust": "on"})
+    home.post("/accounts/logout/")
+    clock.advance(days=8)
+    home.post(BY_CODE, {"login": "alice"})
+    home.post(BY_CODE, {"code": outbox()[-1].code})
+    assert is_signed_in(home)
+    for path in ("/accounts/password/change/", SETUP, EMAIL, LOCK):
+        answer = home.post(path, {"password1": NEW, "email": "thief@example.net"})
+        assert answer["Location"].startswith("/accounts/reauthenticate/"), path
+
+    assert not sets_password(home, reset_link())
+    home.post(reset_link(), {"lost": "ask"})
+    assert told("asked to remove your second factors") == {MINE}
+    owner = Client()
+    assert stops_it(owner)
+    owner.post("/accounts/sessions/", {"others": "1"})
+    assert not is_signed_in(home)
+    home.post(BY_CODE, {"login": "alice"})
+    home.post(BY_CODE, {"code": outbox()[-1].code})
+    assert not is_signed_in(home), "the trust has ended"
+
+
+@pytest.mark.parametrize("by", ["mailbox", "password"])
+def test_one_thing_of_a_promoted_person_without_a_factor_opens_no_staff_page(
+    clock: Clock, by: str
+) -> None:
+    make_user("carol", is_staff=True, is_superuser=True)
+    User.objects.update(last_login=clock.now())
+    thief = Client()
+    if by == "mailbox":
+        thief.post(BY_CODE, {"login": "carol"})
+        thief.post(BY_CODE, {"code": outbox()[-1].code})
+        thief.post(reset_link("carol"), {"password1": NEW})
+    else:
+        sign_in(thief, "carol")
+
+    for path in (SETUP, "/accounts/2fa/passkeys/add/", "/admin/"):
+        assert thief.get(path).status_code == 302
+    assert not LoginSession.objects.exists()
+    assert sign_in(Client(), "carol", PASSWORD).status_code == 302, "hers, as it was"
+
+
+def test_view_only_staff_see_names_and_dates_and_change_nothing(home: Client) -> None:
+    enrolled(alice())
+    carol = make_user("carol", is_staff=True)
+    carol.user_permissions.add(Permission.objects.get(codename="view_user"))
+    staff, page = signed_in(carol), f"/admin/accounts/user/{alice().pk}/change/"
+    before = User.objects.values().get(username="alice")
+
+    seen = staff.get(page)
+    assert seen.status_code == 200
+    assert MINE in seen.text
+    for secret in (before["password"], Authenticator.objects.earliest("pk").seed):
+        assert secret not in seen.text
+    staff.post(page, {"is_active": "", "is_staff": "on", "is_superuser": "on"})
+    for other in ("/admin/accounts/user/add/", f"/admin/accounts/user/{alice().pk}/delete/"):
+        assert staff.post(other).status_code in {403, 404}
+
+    assert User.objects.values().get(username="alice") == before
+
+
+@pytest.mark.parametrize("name", ["Alice", "аlice", "ali\u200bce", "ALICE"])  # noqa: RUF001 the second begins with a Cyrillic letter
+def test_a_look_alike_gets_neither_the_name_nor_the_mail(
+    home: Client, settings: Any, name: str
+) -> None:
+    set_up(settings, limits_scale=100)
+    mallory = Client()
+    answer = sign_up(mallory, name, "mallory@example.org")
+    assert answer.status_code == 200, "refused"
+    for login in ("аlice@example.org", "alice@exаmple.org", "alice@example.org.example"):  # noqa: RUF001
+        mallory.post(RESET, {"login": login})
+        assert mail_to_nobody()
+
+    assert User.objects.count() == 1

@@ -1,0 +1,275 @@
+"""Disputes over an account in Chromium, as its owner goes through them: lock, reset, review."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.steps import (
+    IPHONE,
+    NEW_PASSWORD,
+    arrive,
+    ask_for_reset,
+    code_for,
+    go,
+    link_for,
+    member,
+    press,
+    says,
+    sees,
+    sign_in,
+    sign_out,
+    type_code,
+    years_pass,
+)
+from tests.support.browser import MOBILE, OpenPage, axe
+from tests.support.second import SETUP, code_of, seed_on
+from tests.support.site import Site
+from tests.support.steps import LOGIN, PASSWORD, WRONG, address_of, sql
+
+LOCKDOWN = "/accounts/lockdown/"
+BANNER = "Somebody asked to remove all your second factors."
+REMOVE = "Remove my second factors"
+
+
+def settle_with_app(page: Page, site: Site, username: str) -> str:
+    """Be at home in this browser for years, with an authenticator app; return its seed."""
+    arrive(page, site, username)
+    seed = add_app(page, "Phone")
+    years_pass(site, username)
+    return seed
+
+
+def add_app(page: Page, name: str) -> str:
+    page.goto(SETUP)
+    seed = seed_on(page.content())
+    page.get_by_label("Name").fill(name)
+    type_code(page, code_of(seed), "Turn on two-step sign-in")
+    sees(page, "Keep your recovery codes")
+    return seed
+
+
+def add_address(page: Page, site: Site, address: str) -> None:
+    go(page, "Addresses")
+    page.get_by_label("Email address").fill(address)
+    press(page, "Add it")
+    says(page, "Not confirmed")
+    type_code(page, code_for(site, address), "Confirm")
+    says(page, "The address was added.")
+
+
+def steal_session(thief: Page, site: Site, owner: Page) -> None:
+    """Copy the session cookie, without that of the known browser."""
+    (key,) = [c["value"] for c in owner.context.cookies() if c["name"] == "sessionid"]
+    thief.context.add_cookies([{"name": "sessionid", "value": key, "url": site.origin}])
+    thief.goto("/")
+
+
+def lock(page: Page, site: Site, username: str, about: str) -> None:
+    """Lock the account by the link of the mail about that."""
+    page.goto(link_for(site, username, about, LOCKDOWN))
+    sees(page, f"Lock your account {username}?")
+    press(page, "Lock your account")
+    sees(page, "Your account is locked")
+
+
+def reset(page: Page, site: Site, username: str) -> None:
+    """From the page after the lock to that of the mailed link."""
+    page.get_by_role("link", name="Set a new password").click()
+    ask_for_reset(page, site, username)
+
+
+def show_password(page: Page, password: str) -> None:
+    page.get_by_label("Your former password").fill(password)
+    press(page, "Use this password")
+
+
+def set_password(page: Page, username: str) -> None:
+    """Set the new password and sign in with it."""
+    sees(page, "Set a new password")
+    page.get_by_label("New password").fill(NEW_PASSWORD)
+    press(page, "Set the new password")
+    says(page, "Your new password is set. Sign in with it.")
+    sign_in(page, username, password=NEW_PASSWORD)
+
+
+def decide(page: Page, button: str) -> None:
+    """Press it at the review, and wait until its row is gone."""
+    press(page, button)
+    expect(page.get_by_role("button", name=button)).to_have_count(0)
+
+
+def finish_review(page: Page, username: str) -> None:
+    press(page, "I’m done")
+    sees(page, f"Hello, {username}")
+    expect(page.get_by_role("main").get_by_role("status")).to_have_count(0)
+
+
+def lose_factors(page: Page, username: str) -> None:
+    """Sign in with the password, and ask to remove the second factors."""
+    page.goto(LOGIN)
+    sign_in(page, username)
+    sees(page, "Confirm it’s you")
+    page.get_by_text("I’ve lost all of them").click()
+    press(page, "Begin the waiting period")
+    says(page, "The waiting period has begun.")
+
+
+def end_waiting_period(site: Site) -> None:
+    due = datetime.now(UTC) - timedelta(hours=1)
+    sql(site, "UPDATE accounts_factorrecovery SET due_at = ?", f"{due:%Y-%m-%d %H:%M:%S}")
+
+
+def test_what_a_thief_added_is_deleted_at_the_review(site: Site, open_page: OpenPage) -> None:
+    username, address = "robbed", "robbed@thief.example"
+    home, thief = open_page(site), open_page(site)
+    arrive(home, site, username)
+    years_pass(site, username)
+    steal_session(thief, site, home)
+    add_address(thief, site, address)
+    add_app(thief, "Spare phone")
+
+    lock(home, site, username, "An authenticator app was added")
+    assert axe(home) == []
+    go(thief, "Activity")
+    sees(thief, "Sign in")
+    reset(home, site, username)
+    sees(home, "Show that it’s your account")
+    says(home, "an email address of yours", "a browser that you’ve signed in with before")
+    show_password(home, PASSWORD)
+    set_password(home, username)
+
+    sees(home, "Review your account")
+    for label in (address, "Spare phone", "Recovery codes"):
+        decide(home, f"Delete {label}")
+    finish_review(home, username)
+
+
+def test_mail_and_former_password_open_a_locked_account(site: Site, open_page: OpenPage) -> None:
+    username = "travels"
+    member(site, username)
+    years_pass(site, username)
+    borrowed, new = open_page(site, user_agent=IPHONE, **MOBILE), open_page(site)
+    borrowed.goto(LOGIN)
+    sign_in(borrowed, username)
+    borrowed.get_by_role("link", name="Lock your account").click()
+    press(borrowed, "Lock your account")
+    sees(borrowed, "Your account is locked")
+
+    new.goto(LOGIN)
+    new.get_by_role("link", name="Forgot your password?").click()
+    ask_for_reset(new, site, username)
+    show_password(new, WRONG)
+    expect(new).to_have_title(re.compile("^Error: Show that it’s your account"))
+    expect(new.get_by_role("alert")).to_be_focused()
+    show_password(new, PASSWORD)
+    set_password(new, username)
+    says(new, "Nothing is suspended.")
+    finish_review(new, username)
+
+
+def test_mail_and_a_second_factor_open_a_locked_account(site: Site, open_page: OpenPage) -> None:
+    username, phone = "factored", open_page(site, user_agent=IPHONE, **MOBILE)
+    seed = settle_with_app(open_page(site), site, username)
+
+    lock(phone, site, username, "Signed in from a new browser")
+    reset(phone, site, username)
+    type_code(phone, code_of(seed), "Use this code")
+    set_password(phone, username)
+    type_code(phone, code_of(seed, 1))
+    finish_review(phone, username)
+
+
+def test_an_own_address_is_put_back_at_the_review(site: Site, open_page: OpenPage) -> None:
+    username, new, address = "moved", "moved@other.example", "moved@thief.example"
+    home, thief = open_page(site), open_page(site)
+    arrive(home, site, username)
+    years_pass(site, username)
+    add_address(home, site, new)
+    press(home, f"Make primary {new}")
+    says(home, f"{new} is primary now.")
+    steal_session(thief, site, home)
+    add_address(thief, site, address)
+
+    lock(home, site, username, "Another email address became the primary one")
+    reset(home, site, username)
+    set_password(home, username)
+    says(home, new, address)
+    decide(home, f"It’s mine: put it back {new}")
+    decide(home, f"Delete {address}")
+    finish_review(home, username)
+
+    go(home, "Addresses")
+    press(home, f"Make primary {new}")
+    says(home, f"{new} is primary now.")
+    sign_out(home)
+    sign_in(home, new, password=NEW_PASSWORD)
+    sees(home, f"Hello, {username}")
+
+
+def test_a_lost_phone_is_removed_after_the_waiting_period(site: Site, open_page: OpenPage) -> None:
+    username, home = "phoneless", open_page(site)
+    settle_with_app(home, site, username)
+    sign_out(home)
+    lose_factors(home, username)
+    end_waiting_period(site)
+
+    home.goto(f"{LOGIN}?other=1")
+    sign_in(home, username)
+    press(home, REMOVE)
+    sees(home, f"Hello, {username}")
+    says(home, "Your second factors were removed.")
+    go(home, "Two-step sign-in")
+    says(home, "None yet: your password alone opens the account.")
+
+
+def test_every_page_tells_of_a_request_and_lets_stop_it(site: Site, open_page: OpenPage) -> None:
+    username, home, mallory = "warned", open_page(site), open_page(site)
+    settle_with_app(home, site, username)
+    lose_factors(mallory, username)
+
+    for name in home.get_by_role("navigation").get_by_role("link").all_inner_texts():
+        go(home, name)
+        expect(home.locator("[aria-current=page]")).to_have_text(name)
+        says(home, BANNER)
+    home.get_by_role("link", name="Stop it, if it wasn’t you").click()
+    sees(home, f"Stop the recovery of {username}?")
+    home.get_by_label("Your password").fill(PASSWORD)
+    press(home, "Stop the recovery")
+    sees(home, "The recovery is stopped")
+    assert axe(home) == []
+    expect(home.get_by_text(BANNER)).to_have_count(0)
+
+    end_waiting_period(site)
+    mallory.reload()
+    sees(mallory, "Confirm it’s you")
+    expect(mallory.get_by_role("button", name=REMOVE)).to_have_count(0)
+
+
+def test_the_link_of_a_mail_stops_a_request(site: Site, open_page: OpenPage) -> None:
+    username, home, mallory = "mailed-at", open_page(site), open_page(site)
+    settle_with_app(home, site, username)
+    sign_out(home)
+    lose_factors(mallory, username)
+
+    about = "somebody asked to remove your second factors"
+    home.goto(link_for(site, username, about, "/accounts/2fa/recovery/"))
+    says(home, "an email address of yours", "a browser that you’ve signed in with before")
+    press(home, "Stop the recovery")
+    sees(home, "The recovery is stopped")
+
+
+def test_password_and_factor_open_an_account_without_mail(site: Site, open_page: OpenPage) -> None:
+    username, new = "unmailed", open_page(site)
+    seed = settle_with_app(open_page(site), site, username)
+    lock(open_page(site), site, username, "Signed in from a new browser")
+
+    new.goto(LOGIN)
+    sign_in(new, username)
+    sees(new, "Show that it’s your account")
+    says(new, "your password")
+    type_code(new, code_of(seed), "Use this code")
+    set_password(new, username)
+    type_code(new, code_of(seed, 1))
+    finish_review(new, username)
+    assert site.mails(to=address_of(username), subject="Set a new password") == []
