@@ -68,8 +68,9 @@ def standing_of(request: HttpRequest, found: Reset) -> Standing:
     assessment = recovery.assess(user, counted)
     # A former password alone, without any mailbox, is what its thief has: no waiting.
     is_thiefs = not found.by_mail and counted <= {Evidence.PASSWORD}
-    is_offered = assessment.is_offered and not is_thiefs
-    return Standing(found, proofs, replace(assessment, is_offered=is_offered))
+    if is_thiefs:
+        assessment = replace(assessment, is_offered=False, running=None)
+    return Standing(found, proofs, assessment)
 
 
 def answer(request: HttpRequest, standing: Standing) -> HttpResponse:

@@ -294,3 +294,20 @@ def test_a_reset_link_made_during_the_lock_is_dead_once_the_review_has_begun(
 
     assert not sets_password(Client(), stale)
     assert not sets_password(thief, link)
+
+
+def test_a_request_from_before_the_lock_is_not_finished_by_the_former_password_alone(
+    home: Client, clock: Clock
+) -> None:
+    enrolled(alice())
+    clock.advance(days=8)
+    thief = Client()
+    sign_in(thief, "alice")
+    thief.post(CHALLENGE, {"lost": "ask"})
+    assert Recovery.objects.exists()
+    lock_down(alice(), Source())
+    clock.advance(hours=73)
+
+    thief, link = recovery_page()
+    assert not sets_password(thief, link, lost="on")
+    assert Authenticator.objects.exists()
