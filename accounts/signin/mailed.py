@@ -108,7 +108,7 @@ def send_code(login: str, nonce: str, place: Place) -> None:
     with transaction.atomic():
         code = codes.issue_code(CODE, recipient.subject(nonce))
         with speaking(recipient.language):
-            post(mails.code(recipient.address, code, place.device))
+            post(mails.code(recipient.address, code, place.device), life=CODE.life)
 
 
 def prove_code(login: str, nonce: str, typed: str, place: Place) -> tuple[User, Proof]:

@@ -57,7 +57,7 @@ def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, place: Place) -
     with transaction.atomic():
         code = codes.issue_code(CODE, _subject(user, nonce))
         with speaking(user.language):
-            post(mails.second_code(user, code, place.device))
+            post(mails.second_code(user, code, place.device), life=CODE.life)
 
 
 def prove(
