@@ -115,16 +115,21 @@ def prove_code(login: str, nonce: str, typed: str, place: Place) -> tuple[User, 
     """Return the user whose code ``typed`` is, and the proof of the mailbox; spend the code.
 
     Raises:
+        codes.UsedUp: the code has had all its tries.
         WrongCode: no such code, or used, expired, or made before a change of the account.
         Later: too many guesses.
     """
     spend(CODE_SUBSCRIBER, place.network)
     recipient = _unlocked(recipient_of(login))
     subject = recipient.subject(nonce)
-    is_right = codes.try_code(CODE, subject, typed) and codes.spend(CODE, subject, typed)
+    error: type[PublicError] = WrongCode
+    try:
+        is_right = codes.try_code(CODE, subject, typed) and codes.spend(CODE, subject, typed)
+    except codes.UsedUp:
+        is_right, error = False, codes.UsedUp
     if not is_right or recipient.user is None:
         record(recipient.user, events.SIGN_IN_FAILED, Source(place))
-        raise WrongCode
+        raise error
     return recipient.user, Proof.now(Method.MAIL, addresses.key(recipient.address))
 
 

@@ -188,7 +188,7 @@ def correct_address(signup: PendingSignup, address: str, *, subscriber: str) -> 
 
 
 def confirm_by_code(signup: PendingSignup, typed: str, place: Place) -> User:
-    """The user that ``signup`` becomes; :class:`WrongCode`."""
+    """The user that ``signup`` becomes; :class:`WrongCode`, ``codes.UsedUp``."""
     spend(CODE_SUBSCRIBER, place.network)
     if not codes.try_code(CODE, signup.pk, typed):
         raise WrongCode
