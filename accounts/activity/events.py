@@ -61,6 +61,11 @@ TOKEN_REUSED = Event(
 SIGNED_OUT = Event("signed_out", Group.SIGN_IN, _("Signed out."))
 PROOF_GIVEN = Event("proof_given", Group.SIGN_IN, _("Proved again who it is."))
 SESSION_ENDED = Event("session_ended", Group.SIGN_IN, _("A sign-in was ended from elsewhere."))
+SESSION_ENDED_BY_LIMIT = Event(
+    "session_ended_by_limit",
+    Group.SIGN_IN,
+    _("The least recently used session was ended, since there were too many."),
+)
 OTHERS_ENDED = Event("others_ended", Group.SIGN_IN, _("All other sign-ins were ended."))
 SIGN_IN_FAILED = Event("sign_in_failed", Group.FAILURE, _("A sign-in failed."))
 PROOF_FAILED = Event("proof_failed", Group.FAILURE, _("A repeated proof of identity failed."))

@@ -21,7 +21,7 @@ from accounts.kernel import clock
 from accounts.kernel.errors import PublicError
 from accounts.kernel.languages import speaking, spoken
 from accounts.kernel.places import Place
-from accounts.mail.services import post
+from accounts.mail.services import Queue, post
 from accounts.throttle.limits import (
     ADDRESS_USER,
     CODE_SUBSCRIBER,
@@ -100,7 +100,10 @@ def add(user: User, address: str, place: Place) -> PendingAddress:
         owners = Address.objects.select_related("user").filter(key=key).first()
         with speaking(owners.user.language if owners else spoken()):
             # To the owner's address as it is stored, never as somebody else typed it.
-            post(mails.already_taken(owners.address) if owners else mails.confirm(row, code, token))
+            mail = (
+                mails.already_taken(owners.address) if owners else mails.confirm(row, code, token)
+            )
+            post(mail, life=LIFE, queue=Queue.STRANGERS)
     return row
 
 

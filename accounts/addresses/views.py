@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 from urllib.parse import urlencode
 
@@ -18,6 +19,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.addresses import services
 from accounts.addresses.forms import AddAddressForm, CodeForm
 from accounts.addresses.models import PendingAddress
+from accounts.codes import services as codes
 from accounts.kernel.errors import PublicError
 from accounts.kernel.places import place_of
 from accounts.sessions import fresh
@@ -93,6 +95,10 @@ def _confirm(request: HttpRequest, user: User) -> HttpResponse:
         try:
             services.confirm_by_code(row, form.cleaned_data["code"], source_of(request))
             return _done(request, _("The address was added."))
+        except codes.UsedUp:
+            send = partial(services.add, user, row.address, place_of(request))
+            messages.warning(request, codes.renewed(send))
+            return redirect("account_email")
         except services.WrongCode as error:
             form.add_error("code", str(error))
     return _show(request, user, tried=(row, form))

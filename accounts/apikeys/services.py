@@ -128,8 +128,9 @@ def effects(user: User, keep: uuid.UUID | None) -> Effects:
     The change ends every live session but ``keep``, and with it the keys that were made there: a
     thief may have made them. Keys made elsewhere remain, also if their session ended before.
     """
-    ending = set(sessions.live(user).values_list("pk", flat=True)) - {keep}
     keys = [key for key in of(user) if not key.is_over]
+    live = sessions.live(user).filter(pk__in=[key.session for key in keys if key.session])
+    ending = set(live.values_list("pk", flat=True)) - {keep}
     return Effects(
         [key for key in keys if key.session in ending],
         [key for key in keys if key.session not in ending],

@@ -5,13 +5,17 @@ at, in the database, so parallel guesses can't exceed them. A link is 256 bits a
 subject by itself. Either is spent by the one DELETE that finds it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db.models import F, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.codes.models import Code
 from accounts.kernel import clock, secrets
+from accounts.kernel.errors import Later, PublicError
 
 CODE_LIFE = timedelta(minutes=15)
 CODE_TRIES = 5
@@ -42,18 +46,39 @@ def issue_link(purpose: Purpose, subject: object, address: str = "") -> str:
     return token
 
 
+class UsedUp(PublicError):
+    """The code has had all its tries: not even the right one is good any more."""
+
+    code = "invalid_code"
+    message = gettext_lazy("That code was tried too often. Ask for a new one.")
+
+
 def try_code(purpose: Purpose, subject: object, typed: str) -> bool:
-    """Whether ``typed`` is the code, at the price of a try. It's good until :func:`spend`.
+    """Return whether ``typed`` is the code, at the price of a try. It's good until :func:`spend`.
 
     Call it outside the transaction that spends, or a failure there would give the try back.
+
+    Raises:
+        UsedUp: there are no tries left.
     """
-    live = _live(purpose).filter(subject=str(subject), tries_left__gt=0)
-    return bool(
-        live.update(tries_left=F("tries_left") - 1)
-        and _live(purpose)
-        .filter(subject=str(subject), digest__in=_digests(purpose, typed))
-        .exists()
-    )
+    live = _live(purpose).filter(subject=str(subject))
+    is_counted = live.filter(tries_left__gt=0).update(tries_left=F("tries_left") - 1)
+    row = live.first()
+    if row is None:
+        return False
+    is_right = bool(is_counted) and row.digest in _digests(purpose, typed)
+    if row.tries_left == 0 and not is_right:
+        raise UsedUp
+    return is_right
+
+
+def renewed(send: Callable[[], object]) -> str:
+    """Send a new code in place of one that is used up, within the limits; return what to say."""
+    try:
+        send()
+    except Later:
+        return _("That code was tried too often. Ask for a new one in a few minutes.")
+    return _("That code was tried too often. We’ve emailed you a new one.")
 
 
 def subject_of(purpose: Purpose, token: str) -> str | None:

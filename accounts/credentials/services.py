@@ -58,7 +58,7 @@ def send_reset(login: str, place: Place) -> None:
         key = addresses.key(recipient.address) if recipient.address else ""
         token = codes.issue_link(LINK, recipient.subject(mailed.new_nonce()), key)
         with speaking(recipient.language):
-            post(mails.reset(recipient.user, recipient.address, token))
+            post(mails.reset(recipient.user, recipient.address, token), life=LINK.life)
 
 
 def link_without_mail(user: User) -> str:

@@ -174,6 +174,12 @@ class Config:
         "The end of a sign-in without remember-me, in days.", whole(3650), default=1
     )
     remember_days: int = knob("The end of a sign-in with it, in days.", whole(3650), default=30)
+    max_sessions: int = knob(
+        "Live sessions of one account. Beyond it the least recently used session of a program "
+        "ends, then the least recently used one of a browser.",
+        whole(100_000),
+        default=200,
+    )
     token_algorithm: str = knob(
         "What access tokens are signed with: `RS256` (RSA), `ES256` (P-256) or `EdDSA` (Ed25519). "
         "Counts when a key is made: `rotate_signing_key`.",

@@ -51,10 +51,13 @@ HASHES_WAITING = Gauge(
 HASHES_REFUSED = Counter(
     "authsite_hashes_refused", "Requests that have waited for one in vain.", registry=_registry
 )
-MAILS_WAITING = Gauge("authsite_mails_waiting", "Mails in the outbox.", registry=_registry)
+MAILS_WAITING = Gauge(
+    "authsite_mails_waiting", "Mails in the outbox, by queue.", ["queue"], registry=_registry
+)
 MAILS_OLDEST = Gauge(
     "authsite_mails_oldest_seconds",
     "The age of the oldest of them; 0 for none.",
+    ["queue"],
     registry=_registry,
 )
 READY = Gauge(

@@ -9,7 +9,10 @@ import logging
 import smtplib
 from collections.abc import Callable
 from datetime import timedelta
+from enum import IntEnum
 
+from django.core.mail import mailers
+from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
 from django.db.models import Count, Min
 
@@ -30,30 +33,54 @@ LONGEST_WAIT = timedelta(hours=1)
 GIVE_UP = timedelta(days=5)
 
 
-def post(message: Message) -> None:
+class Queue(IntEnum):
+    """Who waits for a mail: what members need leaves before what strangers caused."""
+
+    MEMBERS = 0
+    STRANGERS = 1
+
+
+def post(message: Message, *, life: timedelta | None = None, queue: Queue = Queue.MEMBERS) -> None:
     """Put ``message`` into the outbox; it leaves when the transaction has committed, or never.
 
-    A mail to nobody is stored and built as well but never sent: strangers cost what members do.
+    After ``life``, the life of the code or link that it carries, it isn't sent any more. A mail to
+    nobody is stored and built as well but never sent: strangers cost what members do.
     """
-    OutgoingMail.objects.create(sealed=crypto.seal(message.to_json(), PURPOSE))
+    OutgoingMail.objects.create(
+        sealed=crypto.seal(message.to_json(), PURPOSE),
+        queue=queue,
+        expires_at=clock.now() + life if life else None,
+    )
     transaction.on_commit(wake.up)
 
 
 def deliver_due(is_stopping: Callable[[], bool] = bool, rest: timedelta = timedelta()) -> int:
-    """Send what has been due for ``rest``, oldest first, and return how many mails left.
+    """Send what has been due for ``rest``, by queue and age, and return how many mails left.
 
-    Several senders share the work. What is left waits once ``is_stopping``.
+    A batch leaves by one connection to the mail server. Several senders share the work. What is
+    left waits once ``is_stopping``.
     """
     before = clock.now() - rest
-    due = OutgoingMail.objects.filter(due_at__lte=before).order_by("due_at")[:BATCH]
-    return sum(_deliver(mail) for mail in due if not is_stopping() and _claim(mail))
+    due = OutgoingMail.objects.filter(due_at__lte=before).order_by("queue", "due_at")[:BATCH]
+    connection = mailers.default
+    try:
+        return sum(_deliver(m, connection) for m in due if not is_stopping() and _claim(m))
+    finally:
+        connection.close()
 
 
-def waiting() -> tuple[int, float]:
-    """How many mails wait, and the age of the oldest in seconds."""
-    found = OutgoingMail.objects.aggregate(count=Count("pk"), oldest=Min("created_at"))
-    oldest = found["oldest"] or clock.now()
-    return found["count"], max(0.0, (clock.now() - oldest).total_seconds())
+def waiting() -> dict[Queue, tuple[int, float]]:
+    """Return for each queue how many mails wait, and the age of the oldest in seconds."""
+    rows = OutgoingMail.objects.values("queue").annotate(
+        count=Count("pk"), oldest=Min("created_at")
+    )
+    found = {row["queue"]: (row["count"], row["oldest"]) for row in rows}
+    now = clock.now()
+    return {
+        queue: (count, max(0.0, (now - oldest).total_seconds()))
+        for queue in Queue
+        for count, oldest in [found.get(queue, (0, now))]
+    }
 
 
 def _claim(mail: OutgoingMail) -> bool:
@@ -62,17 +89,24 @@ def _claim(mail: OutgoingMail) -> bool:
     return bool(unclaimed.update(due_at=clock.now() + LEASE, attempts=mail.attempts + 1))
 
 
-def _deliver(mail: OutgoingMail) -> bool:
+def _deliver(mail: OutgoingMail, connection: BaseEmailBackend) -> bool:
+    if mail.expires_at and mail.expires_at <= clock.now():
+        log.warning("mail %s has expired", mail.pk)
+        mail.delete()
+        return False
     try:
         message = Message(**json.loads(crypto.unseal(mail.sealed, PURPOSE)))
         email = message.email(str(mail.pk))
         if message.to:
-            email.send()
+            connection.open()
+            connection.send_messages([email])
         else:
             # As much work as sending: other requests, slower meanwhile, would tell the two apart.
             email.message().as_bytes()
     except Exception as error:  # whatever the reason, the mail must not be lost nor stop others
         _put_off(mail, error)
+        # Perhaps it was the connection; the next mail opens another.
+        connection.close()
         return False
     mail.delete()
     return True

@@ -46,10 +46,11 @@ def _migrations() -> str:
 
 
 def _mail() -> str:
-    waiting, oldest = mail.waiting()
-    metrics.MAILS_WAITING.set(waiting)
-    metrics.MAILS_OLDEST.set(oldest)
-    return LATE if oldest > MAIL_LATE_SECONDS else OK
+    found = mail.waiting()
+    for queue, (waiting, oldest) in found.items():
+        metrics.MAILS_WAITING.labels(queue.name.lower()).set(waiting)
+        metrics.MAILS_OLDEST.labels(queue.name.lower()).set(oldest)
+    return LATE if max(oldest for _, oldest in found.values()) > MAIL_LATE_SECONDS else OK
 
 
 def _signing_key() -> str:

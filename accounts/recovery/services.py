@@ -243,4 +243,4 @@ def _tell(owner: User, asked: Recovery, source: Source) -> None:
     for n, (email, key) in enumerate(dict(held + before).items()):
         token = link_codes.issue_link(purpose, f"{owner.pk} {n}", key)
         with speaking(owner.language):
-            post(mails.recovery(owner, email, token, asked.due_at, source))
+            post(mails.recovery(owner, email, token, asked.due_at, source), life=purpose.life)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, When
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
@@ -23,6 +23,8 @@ from accounts.users.services import Outdated
 NOTE_EVERY = timedelta(minutes=1)
 # What is over stays for as long as a token of it might still be shown.
 KEEP_ENDED = timedelta(days=1)
+# How many sessions beyond the limit one sign-in ends at most.
+AT_ONCE = 20
 
 
 def begin(
@@ -217,9 +219,28 @@ def _idle() -> timedelta:
 
 
 def _end(logins: QuerySet[LoginSession]) -> int:
-    """Mark them as ended and forget what their browsers had stored."""
-    now: datetime = clock.now()
-    ids = list(logins.filter(ended_at=None).values_list("pk", flat=True))
-    ended = LoginSession.objects.filter(pk__in=ids, ended_at=None).update(ended_at=now)
-    BrowserSession.objects.filter(login__in=ids).delete()
-    return ended
+    """Mark sessions as ended and delete what their browsers had stored; return how many.
+
+    By two statements, however many there are. A browser that signs in between them keeps a row
+    that leads to a session that has ended, and so to nobody.
+    """
+    live = logins.filter(ended_at=None).order_by()
+    rows = BrowserSession.objects.filter(login__in=live.values("pk"))
+    rows._raw_delete(rows.db)
+    return live.update(ended_at=clock.now())
+
+
+def make_room(user: User, new: LoginSession, source: Source) -> None:
+    """End sessions of ``user`` beyond ``MAX_SESSIONS``: those of clients of the API first.
+
+    The least recently used ones, never ``new``. Each is recorded. What an older version let pile
+    up goes in steps, so that no sign-in waits for it.
+    """
+    rows, most = live(user).order_by(), settings.AUTHSITE.max_sessions
+    excess = rows[: most + AT_ONCE].count() - most
+    if excess <= 0:
+        return
+    is_browser = Case(When(kind=LoginSession.Kind.BROWSER, then=1), default=0)
+    for login in rows.exclude(pk=new.pk).order_by(is_browser, "used_at")[:excess]:
+        if close(login):
+            record(user, events.SESSION_ENDED_BY_LIMIT, source, detail=str(login))

@@ -69,7 +69,9 @@ def admit(request: HttpRequest, admission: Admission) -> None:
     request.session.save()
     of_new = events.SIGNED_IN if is_first else events.SIGNED_IN_NEW
     event = _event(request, user, events.SIGNED_IN, of_new=of_new)
-    record(user, event, current.source_of(request).by(*login.amr))
+    source = current.source_of(request).by(*login.amr)
+    record(user, event, source)
+    sessions.make_room(user, login, source)
 
 
 @transaction.atomic
@@ -82,7 +84,9 @@ def admit_client(admission: Admission, login: LoginSession, place: Place) -> Non
     login.save(force_insert=True)
     is_known = known.meet_client(place, admission.user)
     event = events.CLIENT_SIGNED_IN if is_known else events.CLIENT_SIGNED_IN_NEW
-    record(admission.user, event, Source(place, session=login.pk).by(*login.amr))
+    source = Source(place, session=login.pk).by(*login.amr)
+    record(admission.user, event, source)
+    sessions.make_room(admission.user, login, source)
 
 
 def _event(request: HttpRequest, user: User, usual: Event, *, of_new: Event) -> Event:

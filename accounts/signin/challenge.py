@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from accounts.codes import services as codes
 from accounts.kernel.places import place_of
 from accounts.kernel.proofs import FACTORS, Proof
 from accounts.recovery import evidence
@@ -25,7 +27,7 @@ from accounts.signin.second import SecondMethod
 from accounts.signin.waiting import Waiting
 from accounts.twofactor import passkeys, trusted
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.errors import WrongCode
+from accounts.twofactor.errors import MailedCodeUsedUp, WrongCode
 from accounts.users.models import User
 
 NONCE = "nonce"
@@ -127,6 +129,10 @@ class _Challenge:
             try:
                 proof = second.prove(step.user, step.proofs, code, source, nonce=step.nonce)
                 return self._go_on(proof)
+            except MailedCodeUsedUp:
+                place = place_of(self.request)
+                send = partial(second.send_code, step.user, step.proofs, step.nonce, place)
+                form.add_error("code", codes.renewed(send))
             except WrongCode as error:
                 form.add_error("code", str(error))
         return self._show(form)

@@ -108,23 +108,28 @@ def send_code(login: str, nonce: str, place: Place) -> None:
     with transaction.atomic():
         code = codes.issue_code(CODE, recipient.subject(nonce))
         with speaking(recipient.language):
-            post(mails.code(recipient.address, code, place.device))
+            post(mails.code(recipient.address, code, place.device), life=CODE.life)
 
 
 def prove_code(login: str, nonce: str, typed: str, place: Place) -> tuple[User, Proof]:
     """Return the user whose code ``typed`` is, and the proof of the mailbox; spend the code.
 
     Raises:
+        codes.UsedUp: the code has had all its tries.
         WrongCode: no such code, or used, expired, or made before a change of the account.
         Later: too many guesses.
     """
     spend(CODE_SUBSCRIBER, place.network)
     recipient = _unlocked(recipient_of(login))
     subject = recipient.subject(nonce)
-    is_right = codes.try_code(CODE, subject, typed) and codes.spend(CODE, subject, typed)
+    error: type[PublicError] = WrongCode
+    try:
+        is_right = codes.try_code(CODE, subject, typed) and codes.spend(CODE, subject, typed)
+    except codes.UsedUp:
+        is_right, error = False, codes.UsedUp
     if not is_right or recipient.user is None:
         record(recipient.user, events.SIGN_IN_FAILED, Source(place))
-        raise WrongCode
+        raise error
     return recipient.user, Proof.now(Method.MAIL, addresses.key(recipient.address))
 
 

@@ -17,6 +17,7 @@ from accounts.throttle.limits import MAIL_AGAIN
 from accounts.throttle.services import wait
 from accounts.twofactor import proving
 from accounts.twofactor import services as twofactor
+from accounts.twofactor.errors import MailedCodeUsedUp
 from accounts.users import services as users
 from accounts.users.models import User
 
@@ -57,7 +58,7 @@ def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, place: Place) -
     with transaction.atomic():
         code = codes.issue_code(CODE, _subject(user, nonce))
         with speaking(user.language):
-            post(mails.second_code(user, code, place.device))
+            post(mails.second_code(user, code, place.device), life=CODE.life)
 
 
 def prove(
@@ -77,7 +78,10 @@ def prove(
 
     def is_mailed(code: str) -> bool:
         subject = _subject(user, nonce)
-        return codes.try_code(CODE, subject, code) and codes.spend(CODE, subject, code)
+        try:
+            return codes.try_code(CODE, subject, code) and codes.spend(CODE, subject, code)
+        except codes.UsedUp:
+            raise MailedCodeUsedUp from None
 
     takes_mail = bool(nonce) and policy.takes_mail(user, proofs)
     mail_check = is_mailed if takes_mail else None

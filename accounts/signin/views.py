@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.codes import services as codes
 from accounts.codes.services import CODE_LIFE
 from accounts.kernel import clock
 from accounts.kernel.csp import leads_to_providers
@@ -147,6 +148,10 @@ def _sign_in_by_code(request: HttpRequest, asked: flow.CodeAsked) -> HttpRespons
             return flow.begin(
                 request, user, proof, remember=asked.remember, next_url=asked.next_url
             )
+        except codes.UsedUp:
+            place = place_of(request)
+            send = partial(mailed.send_code, asked.login, asked.nonce, place)
+            form.add_error("code", codes.renewed(send))
         except mailed.WrongCode as error:
             form.add_error("code", str(error))
     return _show_code(request, asked, form)

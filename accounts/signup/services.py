@@ -15,7 +15,7 @@ from accounts.kernel import clock
 from accounts.kernel.errors import Later, PublicError
 from accounts.kernel.languages import speaking, spoken
 from accounts.kernel.places import Place
-from accounts.mail.services import post
+from accounts.mail.services import Queue, post
 from accounts.passwords import services as passwords
 from accounts.signup import mails
 from accounts.throttle.limits import (
@@ -188,7 +188,7 @@ def correct_address(signup: PendingSignup, address: str, *, subscriber: str) -> 
 
 
 def confirm_by_code(signup: PendingSignup, typed: str, place: Place) -> User:
-    """The user that ``signup`` becomes; :class:`WrongCode`."""
+    """The user that ``signup`` becomes; :class:`WrongCode`, ``codes.UsedUp``."""
     spend(CODE_SUBSCRIBER, place.network)
     if not codes.try_code(CODE, signup.pk, typed):
         raise WrongCode
@@ -289,4 +289,5 @@ def _post(signup: PendingSignup, code: str, token: str) -> None:
     owners = Address.objects.select_related("user").filter(key=signup.address_key).first()
     with speaking(owners.user.language if owners else spoken()):
         # To the owner's address as it is stored, never as a stranger typed it (CVE-2019-19844).
-        post(mails.already_taken(owners.address) if owners else mails.confirm(signup, code, token))
+        mail = mails.already_taken(owners.address) if owners else mails.confirm(signup, code, token)
+        post(mail, life=LIFE, queue=Queue.STRANGERS)

@@ -1,5 +1,6 @@
 """The pages of a sign-up."""
 
+from functools import partial
 from urllib.parse import urlencode
 
 from django import forms
@@ -13,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from accounts.codes import services as codes
 from accounts.kernel.csp import leads_to_providers
 from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method, Proof
@@ -139,6 +141,10 @@ def _confirm_by_code(request: HttpRequest, signup: PendingSignup) -> HttpRespons
             code = form.cleaned_data["code"]
             user = services.confirm_by_code(signup, code, place_of(request))
             return _enter(request, user, signup, _proved_here(signup))
+        except codes.UsedUp:
+            network = place_of(request).network
+            send = partial(services.send_again, signup, subscriber=network)
+            form.add_error("code", codes.renewed(send))
         except services.WrongCode as error:
             form.add_error("code", str(error))
     return _show(request, signup, form=form)

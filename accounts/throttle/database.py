@@ -12,6 +12,8 @@ SET whole_at = CASE WHEN b.whole_at > %(now)s THEN b.whole_at ELSE %(now)s END +
 WHERE b.whole_at + %(cost)s <= %(now)s + %(depth)s
 RETURNING whole_at
 """
+# Further ahead than any budget can be: a node's clock was ahead when it was written.
+CLAMP = "UPDATE accounts_budget SET whole_at = %s WHERE key = %s AND whole_at > %s"
 GIVE_BACK = """
 UPDATE accounts_budget SET whole_at = whole_at - CASE key {cases} END WHERE key IN ({keys})
 """
@@ -23,7 +25,10 @@ def spend(key: str, now: int, cost: int, depth: int) -> int | None:
         cursor.execute(SPEND, {"key": key, "now": now, "cost": cost, "depth": depth})
         if cursor.fetchone():
             return None
-    return peek(key) or now
+        whole_at, latest = peek(key) or now, now + depth
+        if whole_at > latest:
+            cursor.execute(CLAMP, [latest, key, latest])
+    return min(whole_at, latest)
 
 
 def peek(key: str) -> int | None:

@@ -31,7 +31,8 @@ def spend(limit: Limit, *subject: object) -> None:
 def wait(limit: Limit, *subject: object) -> int:
     """Whole seconds until the next act is allowed; 0 for now. Spends nothing."""
     now = _now_ms()
-    return max(0, math.ceil(_seconds(limit, _store().peek(_key(limit, subject)) or now, now)))
+    whole_at = min(_store().peek(_key(limit, subject)) or now, now + limit.depth_ms)
+    return max(0, math.ceil(_seconds(limit, whole_at, now)))
 
 
 def give_back(*charges: Charge) -> None:

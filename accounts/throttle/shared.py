@@ -14,10 +14,15 @@ from accounts.throttle import database
 log = logging.getLogger(__name__)
 
 SPEND = """
-local whole = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1]))
+local now, latest = tonumber(ARGV[1]), ARGV[1] + ARGV[3]
+local kept = tonumber(redis.call('GET', KEYS[1]) or '0')
+local whole = math.max(math.min(kept, latest), now)
+if kept > latest then
+  redis.call('SET', KEYS[1], string.format('%.0f', latest), 'PX', ARGV[3])
+end
 local after = whole + tonumber(ARGV[2])
-if after > ARGV[1] + ARGV[3] then return whole end
-local life = string.format('%.0f', after - ARGV[1])
+if after > latest then return whole end
+local life = string.format('%.0f', after - now)
 redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', life)
 return false
 """

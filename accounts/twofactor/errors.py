@@ -16,6 +16,12 @@ class WrongCode(PublicError):
     )
 
 
+class MailedCodeUsedUp(WrongCode):
+    """The mailed code has had all its tries."""
+
+    message = _("That code was tried too often. Ask for a new one.")
+
+
 class WrongSpareCode(WrongCode):
     """The same for who typed what no authenticator shows: no clock has to do with it."""
 

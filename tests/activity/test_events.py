@@ -151,6 +151,10 @@ def switch_alice_off(scene: Scene) -> None:
     User.objects.filter(pk=scene.alice.pk).update(is_active=False)
 
 
+def allow_one_session(scene: Scene) -> None:
+    set_up(scene.settings, max_sessions=2)
+
+
 def signs_in(browser: Client) -> Any:
     browser.cookies.pop("sessionid", None)
     return sign_in(browser, "alice")
@@ -343,6 +347,9 @@ WAYS = {
     "signed_out": Way(post(LOGOUT)),
     "proof_given": Way(post(REAUTHENTICATE, password=PASSWORD), proof="pwd"),
     "session_ended": Way(end_the_other_session),
+    "session_ended_by_limit": Way(
+        lambda s: signs_in(s.there), THERE, "pwd", prepare=allow_one_session
+    ),
     "others_ended": Way(post(SESSIONS, others="1")),
     "sign_in_failed": of_stranger(lambda s: sign_in(s.visitor, "alice", NEW_PASSWORD)),
     "proof_failed": Way(post(REAUTHENTICATE, password=NEW_PASSWORD)),

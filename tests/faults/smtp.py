@@ -15,6 +15,7 @@ class MailServer:
     def __init__(self, mode: str = "ok") -> None:
         self.mode = mode
         self.mails: list[str] = []
+        self.connections = 0
         self.arrived = threading.Event()
         self._closing = threading.Event()
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), self._handler())
@@ -48,6 +49,7 @@ class MailServer:
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
                 self.mode = double.mode
+                double.connections += 1
                 if self.mode == "tarpit":
                     double.arrived.set()
                     double._closing.wait(30)

@@ -1,5 +1,6 @@
 """The outbox: sealed, leased, patient, and never twice at once."""
 
+from datetime import timedelta
 from threading import Event
 from typing import Any
 
@@ -13,7 +14,7 @@ from accounts.kernel import crypto
 from accounts.mail import sender, services
 from accounts.mail.message import Message
 from accounts.mail.models import OutgoingMail
-from accounts.mail.services import deliver_due
+from accounts.mail.services import Queue, deliver_due
 from authsite.settings.mail import mailer
 from tests.conftest import Clock
 from tests.faults.smtp import MailServer
@@ -26,8 +27,8 @@ pytestmark = pytest.mark.django_db
 ALICE = "alice@example.org"
 
 
-def post(text: str = "secret words", to: str = ALICE) -> None:
-    services.post(Message(to=to, subject="Hello", paragraphs=[text]))
+def post(text: str = "secret words", to: str = ALICE, **how: Any) -> None:
+    services.post(Message(to=to, subject="Hello", paragraphs=[text]), **how)
 
 
 def test_a_mail_in_waiting_is_sealed_for_the_outbox_only() -> None:
@@ -154,3 +155,36 @@ def test_the_sender_takes_no_mail_while_the_request_that_posted_it_is_being_answ
         stopping.clear()
         sender._run()
         assert len(django_mail.outbox) == left
+
+
+def test_what_members_need_leaves_before_what_strangers_have_caused() -> None:
+    for i in range(30):
+        post(f"sign-up {i}", queue=Queue.STRANGERS)
+    post("reset")
+
+    deliver_due()
+
+    assert "reset" in str(django_mail.outbox[0].body)
+    assert services.waiting()[Queue.MEMBERS] == (0, 0.0)
+    assert services.waiting()[Queue.STRANGERS][0] == 11
+
+
+def test_a_mail_whose_code_has_ended_is_not_sent(clock: Clock) -> None:
+    for life in (timedelta(minutes=15), timedelta(days=3), None):
+        post(f"for {life}", life=life)
+    clock.advance(minutes=15)
+
+    deliver_due()
+
+    assert [str(mail.body).count("for 0:15:00") for mail in django_mail.outbox] == [0, 0]
+    assert not OutgoingMail.objects.exists()
+
+
+def test_a_batch_leaves_by_one_connection(settings: Any) -> None:
+    for i in range(5):
+        post(f"mail number {i}")
+
+    with MailServer() as server:
+        settings.MAILERS = {"default": mailer(server.url)}
+        assert deliver_due() == 5
+        assert server.connections == 1

@@ -93,3 +93,19 @@ def test_limits_scale_multiplies_burst_and_speed(
 
     assert sum(allowed(TEN, SUBJECT) for _ in range(50)) == burst
     assert wait(TEN, SUBJECT) == wait_seconds
+
+
+@pytest.mark.django_db
+def test_a_clock_that_was_ahead_locks_nobody_out_for_longer_than_the_budget_is_deep(
+    store: None, clock: Clock
+) -> None:
+    clock.advance(hours=2)
+    assert [allowed(TEN, SUBJECT) for _ in range(11)] == [True] * 10 + [False]
+    clock.advance(hours=-2)
+
+    assert wait(TEN, SUBJECT) == 60
+    assert not allowed(TEN, SUBJECT)
+    clock.advance(seconds=60)
+    assert [allowed(TEN, SUBJECT) for _ in range(2)] == [True, False]
+    clock.advance(minutes=9)
+    assert [allowed(TEN, SUBJECT) for _ in range(10)] == [True] * 9 + [False]

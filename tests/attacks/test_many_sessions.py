@@ -1,0 +1,97 @@
+"""Many sessions of one account: a script that signs in for each call must not shield a thief."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accounts.activity.models import Activity
+from accounts.sessions.models import LoginSession
+from tests.attacks.test_session_races import confirmed
+from tests.conftest import Clock
+from tests.support.api import get_tokens
+from tests.support.signin import set_up, signed_in
+from tests.support.site import Site
+from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, sql
+
+CHANGE = "/accounts/password/change/"
+NEW = "a lantern over seven wet roofs"
+COUNT = 300_000
+NUMBERS = {
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})",
+    "postgres": "WITH n AS (SELECT generate_series(1, {count}) AS i)",
+}
+
+
+@pytest.mark.django_db
+def test_beyond_the_most_the_session_of_a_program_ends_first_and_then_of_a_browser(
+    clock: Clock, settings: Any
+) -> None:
+    set_up(settings, max_sessions=3)
+    alice = make_user("alice")
+    browsers = []
+    for _ in range(2):
+        browsers.append(signed_in(alice))
+        clock.advance(minutes=1)
+    get_tokens()
+    clock.advance(minutes=1)
+    get_tokens()
+
+    kinds = LoginSession.objects.filter(ended_at=None).values_list("kind", flat=True)
+    assert sorted(kinds) == ["api", "browser", "browser"]
+    browsers.append(signed_in(alice))
+    clock.advance(minutes=1)
+    browsers.append(signed_in(alice))
+    assert [is_signed_in(browser) for browser in browsers] == [False, True, True, True]
+    assert Activity.objects.filter(kind="session_ended_by_limit").count() == 3
+
+
+@pytest.mark.django_db
+def test_what_an_older_version_let_pile_up_ends_in_steps(clock: Clock, settings: Any) -> None:
+    alice = make_user("alice")
+    for _ in range(30):
+        signed_in(alice)
+        clock.advance(seconds=1)
+    set_up(settings, max_sessions=5)
+
+    left = []
+    for _ in range(3):
+        signed_in(alice)
+        left.append(LoginSession.objects.filter(ended_at=None).count())
+
+    assert left == [11, 5, 5]
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("database", NUMBERS)
+def test_a_new_password_ends_300_000_sessions_at_once(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = {}
+    if database == "postgres":
+        url = {"DATABASE_URL": request.getfixturevalue("postgres").database()}
+    with Site(data_dir=tmp_path, LIMITS_SCALE="1000", **url) as site:
+        owner = confirmed((site, site), "alice")
+        columns = (
+            "user_id, kind, agent, browser, system, address, amr, auth_time, begun_at, used_at, "
+            "is_remembered, idle_at, ends_at"
+        )
+        new_id = "hex(randomblob(16))" if database == "sqlite" else "gen_random_uuid()"
+        fill = (
+            f"{NUMBERS[database].format(count=COUNT)} "  # noqa: S608
+            f"INSERT INTO accounts_loginsession (id, {columns}) "
+            f"SELECT lower({new_id}), {columns} FROM n CROSS JOIN "
+            "(SELECT * FROM accounts_loginsession LIMIT 1) AS one"
+        )
+        if database == "postgres":
+            fill = fill.replace("lower(gen_random_uuid())", "gen_random_uuid()")
+        sql(site, fill)
+        assert sql(site, "SELECT count(*) FROM accounts_loginsession")[0][0] == COUNT + 1
+
+        assert owner.post(CHANGE, {"password1": NEW}).status == 302
+
+        live = "SELECT count(*) FROM accounts_loginsession WHERE ended_at IS NULL"
+        assert sql(site, live)[0][0] == 1
+        former = {"login": "alice", "password": PASSWORD}
+        assert site.client().post(LOGIN, former).status == 200
+        assert site.client().post(LOGIN, {**former, "password": NEW}).status == 302

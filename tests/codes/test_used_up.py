@@ -1,0 +1,88 @@
+"""Mailed codes that have had all their tries: said so, and replaced within the limits."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.addresses.models import PendingAddress
+from tests.conftest import Clock
+from tests.support.second import CHALLENGE, enrolled
+from tests.support.signin import signed_in
+from tests.support.steps import (
+    CONFIRM,
+    WRONG_CODE,
+    is_signed_in,
+    make_user,
+    outbox,
+    sign_in,
+    sign_up,
+)
+
+pytestmark = pytest.mark.django_db
+
+BY_CODE, EMAIL = "/accounts/login/code/", "/accounts/email/"
+USED_UP = "That code was tried too often."
+
+
+def mailed() -> list[str]:
+    """The codes that were mailed, or put into a mail to nobody."""
+    return [mail.code for mail in outbox() if mail.code]
+
+
+def to_sign_in() -> tuple[Client, str, dict[str, Any]]:
+    make_user("alice")
+    browser = Client()
+    browser.post(BY_CODE, {"login": "alice"})
+    return browser, BY_CODE, {}
+
+
+def to_sign_in_as_nobody() -> tuple[Client, str, dict[str, Any]]:
+    browser = Client()
+    browser.post(BY_CODE, {"login": "nobody"})
+    return browser, BY_CODE, {}
+
+
+def of_the_second_step() -> tuple[Client, str, dict[str, Any]]:
+    enrolled(make_user("alice"))
+    browser = Client()
+    sign_in(browser, "alice")
+    browser.post(CHALLENGE, {"mail": "1"})
+    return browser, CHALLENGE, {"method": "email"}
+
+
+def of_a_sign_up() -> tuple[Client, str, dict[str, Any]]:
+    browser = Client()
+    sign_up(browser, "alice")
+    return browser, CONFIRM, {}
+
+
+def of_an_address() -> tuple[Client, str, dict[str, Any]]:
+    browser = signed_in(make_user("alice"))
+    browser.post(EMAIL, {"email": "new@example.org"})
+    return browser, EMAIL, {"confirm": PendingAddress.objects.get().pk}
+
+
+@pytest.mark.parametrize(
+    "begin", [to_sign_in, to_sign_in_as_nobody, of_the_second_step, of_a_sign_up, of_an_address]
+)
+def test_a_code_without_tries_left_says_so_and_a_new_one_comes_within_the_limits(
+    begin: Callable[[], tuple[Client, str, dict[str, Any]]], clock: Clock
+) -> None:
+    browser, page, fields = begin()
+    first, count = mailed()[-1], len(mailed())
+
+    tries = [browser.post(page, {**fields, "code": WRONG_CODE}).status_code for _ in range(4)]
+    assert tries == [200] * 4
+    said = browser.post(page, {**fields, "code": WRONG_CODE}, follow=True).text
+    assert f"{USED_UP} Ask for a new one in a few minutes." in said
+    assert len(mailed()) == count
+    clock.advance(minutes=2)
+    said = browser.post(page, {**fields, "code": first}, follow=True).text
+
+    assert f"{USED_UP} We’ve emailed you a new one." in said
+    assert len(mailed()) == count + 1
+    if begin in {to_sign_in, of_the_second_step}:
+        browser.post(page, {**fields, "code": mailed()[-1]})
+        assert is_signed_in(browser)
