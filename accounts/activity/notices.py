@@ -70,7 +70,8 @@ def tell(user: User, row: Activity, former: Address | None) -> None:
 
 def _may_lock(user: User, former: Address, row: Activity) -> bool:
     is_held = user.addresses.filter(pk=former.pk).exists()
-    return is_held or counts(user, former.confirmed_at, row.at)
+    is_oldest = not user.addresses.filter(confirmed_at__lt=former.confirmed_at).exists()
+    return is_held or is_oldest or counts(user, former.confirmed_at, row.at)
 
 
 def find(token: str) -> Notice | None:

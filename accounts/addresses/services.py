@@ -161,8 +161,10 @@ def remove(user: User, address_id: int, source: Source) -> Address:
             raise NotPossible
         Address.objects.filter(pk=row.pk).delete()
         users.outdate(owner)
-        if not counts(owner, row.confirmed_at, clock.now()):
-            # Perhaps a thief's: its earlier mails must not lock the account.
+        if owner.addresses.filter(confirmed_at__lt=row.confirmed_at).exists() and not counts(
+            owner, row.confirmed_at, clock.now()
+        ):
+            # Perhaps a thief's, beside an older one: its mails must not lock the account.
             notices.end_links(owner, [row.address])
         told = record(owner, events.ADDRESS_REMOVED, source, detail=row.address, former=row)
         former.keep_email(row, told.at)

@@ -174,6 +174,9 @@ def _replace(
     keep: uuid.UUID | None,
     end_keys: Collection[str],
 ) -> None:
-    users.replace_password(users.hold(user), hashed)
-    apikeys.end_chosen(user, end_keys, source)
-    credentials_changed.send(User, user=user, event=event.name, source=source, keep=keep)
+    owner = users.hold(user)
+    users.replace_password(owner, hashed)
+    # The account isn't locked any more: the notice of this has a link to lock it.
+    owner.password = hashed
+    apikeys.end_chosen(owner, end_keys, source)
+    credentials_changed.send(User, user=owner, event=event.name, source=source, keep=keep)

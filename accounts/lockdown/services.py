@@ -13,6 +13,7 @@ from accounts.kernel import clock
 from accounts.kernel.errors import PublicError
 from accounts.kernel.proofs import Method
 from accounts.kernel.signals import credentials_changed
+from accounts.recovery import services as recovery
 from accounts.recovery import suspension
 from accounts.sessions import services as sessions
 from accounts.users import former
@@ -69,6 +70,9 @@ def lock_down(user: User, source: Source, notice: Notice | None = None) -> None:
     at = notice.row.at if notice else clock.now()
     if owner.is_disputed and owner.disputed_at:
         at = min(at, owner.disputed_at)
+    if not owner.is_disputed:
+        # A request to remove factors must not open the lock. One made during it outlives others.
+        recovery.delete(owner)
     former_hash = former.password_hash(owner, at)
     users.replace_password(owner, locked_password(former_hash))
     # Sent before addresses are suspended, so that each of them gets the notice.

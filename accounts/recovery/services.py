@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
-from accounts.activity.services import Source, record
+from accounts.activity.services import Source, has_happened, record
 from accounts.codes import services as link_codes
 from accounts.codes.services import Purpose
 from accounts.kernel import clock
@@ -33,6 +33,7 @@ from accounts.users.disputes import Outcome
 from accounts.users.models import FormerCredential, User
 
 LINK = "factor.recovery"
+FACTORS_GONE = (events.FACTOR_REMOVED, events.PASSKEY_REMOVED, events.FACTORS_RECOVERED)
 # How long after the waiting period the request can be used.
 OPEN = timedelta(days=7)
 
@@ -123,9 +124,16 @@ def disputed_at(user: User) -> datetime:
 
 def assess(user: User, shown: Shown) -> Assessment:
     """Return what ``shown`` allows: evidence that counts for the moment of :func:`disputed_at`."""
-    holds = twofactor.has_any(user) or former.suspended(user).filter(kind=_FACTOR).exists()
-    outcome = disputes.decide(shown, holds_factor=holds)
+    outcome = disputes.decide(shown, holds_factor=_holds_factor(user))
     return Assessment(shown, outcome, running(user), is_offered(user))
+
+
+def _holds_factor(user: User) -> bool:
+    """Return whether ``user`` holds a factor, or did before the dispute: a thief may remove it."""
+    if twofactor.has_any(user) or former.suspended(user).filter(kind=_FACTOR).exists():
+        return True
+    since = disputes.baseline(user, disputed_at(user))
+    return user.is_disputed and any(has_happened(user, event, since) for event in FACTORS_GONE)
 
 
 def ask(user: User, shown: Shown, source: Source) -> Recovery:

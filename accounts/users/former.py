@@ -14,7 +14,7 @@ from django.db import models, transaction
 from django.db.models import Q, QuerySet
 
 from accounts.kernel import clock
-from accounts.users.disputes import DISPUTABLE, baseline
+from accounts.users.disputes import DISPUTABLE, ESTABLISHED, baseline
 from accounts.users.models import LOCKED, Address, FormerCredential, User
 
 Kind = FormerCredential.Kind
@@ -180,7 +180,10 @@ def prune() -> int:
     Proofs are not deleted in the middle of a dispute, or a waiting period would be in vain.
     """
     old = FormerCredential.objects.filter(
-        removed_at__lte=clock.now() - DISPUTABLE, is_suspended=False, user__disputed_at=None
+        # A change of thirty days ago is disputed with what was held a week before it.
+        removed_at__lte=clock.now() - DISPUTABLE - ESTABLISHED,
+        is_suspended=False,
+        user__disputed_at=None,
     )
     return old.delete()[0]
 
@@ -201,4 +204,6 @@ def _removed(user: User, kind: Kind, disputed_at: datetime) -> QuerySet[FormerCr
 
 
 def _row_of(former: FormerCredential) -> Any:
-    return next(iter(serializers.deserialize("python", [former.data]))).object
+    return next(
+        iter(serializers.deserialize("python", [former.data], ignorenonexistent=True))
+    ).object

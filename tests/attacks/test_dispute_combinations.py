@@ -311,3 +311,52 @@ def test_a_request_from_before_the_lock_is_not_finished_by_the_former_password_a
     thief, link = recovery_page()
     assert not sets_password(thief, link, lost="on")
     assert Authenticator.objects.exists()
+
+
+def test_a_factor_that_a_thief_removed_counts_as_held(home: Client, clock: Clock) -> None:
+    seed = enrolled(alice())
+    clock.advance(days=8)
+    thief = signed_in(alice())
+    thief.post("/accounts/reauthenticate/", {"code": code_of(seed)})
+    thief.post(f"/accounts/2fa/totp/{Authenticator.objects.get().pk}/", {"remove": "1"})
+    assert not Authenticator.objects.exists()
+    lock_down(alice(), Source())
+
+    browser, link = Client(), reset_link()
+    browser.post(link, {"former": PASSWORD})
+    assert not sets_password(browser, link), "mailbox and password, without the factor"
+    clock.advance(minutes=1)
+    browser.post(link, {"code": code_of(seed)})
+    assert sets_password(browser, link)
+
+
+def test_an_owner_with_a_young_address_only_can_lock_and_come_back(
+    home: Client, clock: Clock
+) -> None:
+    new = "new@example.net"
+    users.confirm_address(alice(), new)
+    for name, address in (("primary", new), ("remove", MINE)):
+        row = Address.objects.get(address=address)
+        signed_in(alice()).post(EMAIL, {name: row.pk})
+    clock.advance(days=3)
+    users.confirm_address(alice(), THIEFS)
+    for name, address in (("primary", THIEFS), ("remove", new)):
+        row = Address.objects.get(address=address)
+        signed_in(alice()).post(EMAIL, {name: row.pk})
+
+    home.post(lock_link("email address was removed", to=new))
+    link = reset_link(to=new)
+    home.post(link, {"former": PASSWORD})
+    assert sets_password(home, link)
+
+
+def test_the_notice_of_the_reset_that_opens_an_account_can_lock_it_again(
+    home: Client, clock: Clock
+) -> None:
+    lock_down(alice(), Source())
+    Client().post(reset_link(), {"lost": "ask"})
+    clock.advance(hours=72)
+    assert sets_password(Client(), reset_link())
+
+    assert Client().post(lock_link("A new password was set by email")).status_code == 200
+    assert alice().is_locked_down

@@ -19,7 +19,7 @@ from accounts.kernel import clock
 from accounts.sessions import services as sessions
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.tokens import ring
-from accounts.users.models import User, locked_password
+from accounts.users.models import LOCKED, User, locked_password
 
 
 class Command(BaseCommand):
@@ -41,7 +41,9 @@ class Command(BaseCommand):
             # Trust in browsers, waiting periods and sign-ins under way are of this version.
             User.objects.update(credential_version=F("credential_version") + 1)
             if lock_passwords:
-                User.objects.update(password=locked_password())
+                # The password that proves ownership of a locked account stays.
+                rows = User.objects.exclude(password__startswith=LOCKED)
+                rows.update(password=locked_password(), disputed_at=None)
             # The links of notices stay: they only ever lock an account down.
             Code.objects.exclude(purpose=notices.LINK.name).delete()
             BrowserSession.objects.filter(login=None).delete()
