@@ -177,7 +177,7 @@ def test_proofs_are_kept_until_the_dispute_ends(home: Client, clock: Clock) -> N
     changed = lock_link("password was changed")
     clock.advance(days=28)
     Client().post(changed)
-    clock.advance(days=5)
+    clock.advance(days=10)
     assert former.prune() == 0
 
     browser, link = Client(), reset_link()
