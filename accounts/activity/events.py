@@ -52,6 +52,9 @@ CLIENT_SIGNED_IN_NEW = Event(
     mail=True,
 )
 CLIENT_SIGNED_OUT = Event("client_signed_out", Group.SIGN_IN, _("A program signed out of the API."))
+TOKEN_EXCHANGED = Event(
+    "token_exchanged", Group.SIGN_IN, _("A program exchanged an access token for a fresh one.")
+)
 TOKEN_REUSED = Event(
     "token_reused",
     Group.FAILURE,

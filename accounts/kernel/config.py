@@ -28,6 +28,7 @@ from accounts.kernel.readers import (
 DATA_DIR = Path("var")
 # A key that has stopped signing is published until its last token has ended.
 LONGEST_ACCESS_TOKEN = 3600
+LONGEST_EXCHANGE = 366 * 24 * 3600
 
 
 def knob(
@@ -191,6 +192,12 @@ class Config:
         whole(LONGEST_ACCESS_TOKEN, least=30),
         default=300,
     )
+    exchange_seconds: int | None = knob(
+        "How long an access token can be exchanged for fresh ones after the first of them was "
+        "issued, in seconds; 0: never. If not given, ACCESS_TOKEN_SECONDS.",
+        whole(LONGEST_EXCHANGE, least=0),
+        default=None,
+    )
     refresh_token_days: int = knob(
         "The end of a sign-in over the API, however often its tokens are renewed, in days.",
         whole(3650),
@@ -279,6 +286,12 @@ class Config:
     def takes_basic(self) -> bool:
         """Whether calls take a password by HTTP Basic."""
         return (self.api_basic_password or ("on" if self.development else "off")) == "on"
+
+    @property
+    def seconds_to_exchange(self) -> int:
+        """How long access tokens can be exchanged for fresh ones, in seconds."""
+        given = self.exchange_seconds
+        return self.access_token_seconds if given is None else given
 
     @property
     def issuers(self) -> tuple[Issuer, ...]:

@@ -41,6 +41,9 @@ FACTOR_ACCOUNT = Limit("factor.account", burst=5, refill=60)
 FACTOR_DAY = Limit("factor.day", burst=30, refill=48 * 60)
 FACTOR_RECOVERY = Limit("factor.recovery", burst=3, refill=2 * 24 * 3600)
 
+# Exchanges of access tokens in one session: each is a row of the history.
+EXCHANGE_SESSION = Limit("exchange.session", burst=20, refill=10)
+
 SIGNUP_SUBSCRIBER = Limit("signup.subscriber", burst=30, refill=20)
 SIGNUP_EVERYONE = Limit("signup.everyone", burst=600, refill=0.5)
 

@@ -100,8 +100,19 @@ class AccessToken(tokens.AccessToken):
         super().__init__(token, verify)
 
     @classmethod
-    def issue(cls, login: LoginSession, audience: str, scope: frozenset[str]) -> "AccessToken":
-        """A token of ``login`` that lives for ``ACCESS_TOKEN_SECONDS``, never past its sign-in."""
+    def issue(
+        cls,
+        login: LoginSession,
+        audience: str,
+        scope: frozenset[str],
+        *,
+        first_at: int | None = None,
+    ) -> "AccessToken":
+        """Return a token of ``login`` that lives for ``ACCESS_TOKEN_SECONDS`` at most.
+
+        It never outlives its session. ``first_at`` is when the first token was issued of those
+        that were exchanged for this one, in seconds since 1970.
+        """
         now = int(clock.now().timestamp())
         ends_at = int(min(login.idle_at, login.ends_at).timestamp())
         token = cls()
@@ -121,12 +132,19 @@ class AccessToken(tokens.AccessToken):
         }
         if scopes.GROUPS in scope:
             token["groups"] = login.user.group_names
+        if first_at is not None:
+            token["orig_iat"] = first_at
         return token
 
     @property
     def expires_in(self) -> int:
         """The seconds that a new one lives."""
         return int(self["exp"] - self["iat"])
+
+    @property
+    def first_at(self) -> int:
+        """When the first token was issued of those that were exchanged for this one, or this."""
+        return int(self.payload.get("orig_iat", self["iat"]))
 
     @property
     def subject(self) -> uuid.UUID:
@@ -158,6 +176,7 @@ class AccessToken(tokens.AccessToken):
         is_whole = all(isinstance(claims.get(name), str) for name in TEXTS) and all(
             type(claims.get(name)) is int for name in TIMES
         )
+        is_whole = is_whole and type(claims.get("orig_iat", 0)) is int
         if not is_whole or not (_is_id(claims["sub"]) and _is_id(claims["sid"])):
             raise TokenError
         is_ours = claims.get("iss") == settings.AUTHSITE.origin

@@ -30,15 +30,17 @@ class TokenView(Open, APIView):
         """Tokens for a password, in the body or by HTTP Basic.
 
         HTTP Basic with an access token as user, and anything as password, gives a fresh access
-        token of the same sign-in, and no refresh token.
+        token of the same sign-in and for the same service, and no refresh token; only within
+        EXCHANGE_SECONDS of the first token.
         """
+        place = place_of(request)
         asked = SignInSerializer(data=request.data)
         valid(asked)
         name, password = login_of(request, asked)
         if is_token(name):
             held, login = services.read(name)
-            return _answer(services.exchange(login, held.scope, asked.wish_of()))
-        return _answer(services.sign_in(name, password, asked.wish_of(), place_of(request)))
+            return _answer(services.exchange(held, login, asked.wish_of(), place))
+        return _answer(services.sign_in(name, password, asked.wish_of(), place))
 
 
 class ChallengeView(Open, APIView):

@@ -25,6 +25,13 @@ class TokenReused(InvalidToken):
     message = _("The token was used before. The sign-in has been ended; sign in again.")
 
 
+class UnknownService(PublicError):
+    """An exchange asked for another audience than its token has (RFC 8707 section 2)."""
+
+    code = "invalid_target"
+    message = _("This token can only be exchanged for one for the same service.")
+
+
 class EmailNotVerified(PublicError):
     """The password is right; the address is not confirmed yet."""
 

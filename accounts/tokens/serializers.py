@@ -161,3 +161,6 @@ class ClaimsSerializer(serializers.Serializer[Any]):
     client_id = serializers.CharField()
     token_type = serializers.CharField()
     groups = serializers.ListField(child=serializers.CharField(), required=False)
+    orig_iat = serializers.IntegerField(
+        required=False, help_text="When the first token was issued, if this one was exchanged."
+    )

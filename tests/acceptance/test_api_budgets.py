@@ -56,7 +56,6 @@ def test_a_call_by_a_token_costs_one_query_however_many_groups(alice: User) -> N
         "me": lambda: call("me/", token=token),
         "by Basic": lambda: call("me/", basic=f"{token}:x"),
         "verify": lambda: call("token/verify/", {"token": token}),
-        "exchange": lambda: exchange(token),
     }
 
     for name, act in calls.items():

@@ -103,7 +103,7 @@ def test_a_token_for_another_service_is_useless_here_but_can_be_looked_up(settin
         assert [answer.short for answer in (*answers, renewed)] == [REFUSED] * 4
         assert verified.json["aud"] == OTHER
     assert refused(mint.token(aud=f"{OTHER}/"))
-    for_there = exchange(get_tokens()["access"], audience=OTHER)["access"]
+    for_there = bought["access"]
     assert not is_good(for_there)
     assert exchange(for_there).code == "token_not_valid"
     settings.AUTHSITE = before

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 
+from accounts.activity.models import Activity
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.api import Answer, call, claims_of, exchange, get_tokens, is_good, renew
@@ -112,11 +113,42 @@ def test_9_3_an_exchange_gives_the_same_sign_in_and_no_refresh_token(
     assert call("me/", basic=f"{bought['access']}:any:thing").status == 200
 
 
+@pytest.mark.parametrize("given, seconds", [(None, LIFE), (450, 450), (0, 0)])
+def test_no_chain_of_exchanges_is_longer_than_exchange_seconds(
+    person: Answer, settings: Any, clock: Clock, given: int | None, seconds: int
+) -> None:
+    """Whoever has stolen an access token would renew it for a month, unseen."""
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, exchange_seconds=given)
+    first = claims_of(person["access"])["iat"]
+    last = person["access"]
+    for moment in range(first, first + seconds, 150):
+        clock.set(datetime.fromtimestamp(moment, UTC))
+        last = exchange(last)["access"]
+        assert claims_of(last)["orig_iat"] == first
+    clock.set(datetime.fromtimestamp(first + seconds, UTC))
+
+    refused = exchange(last)
+
+    assert (refused.status, refused.code) == (401, "token_not_valid")
+    assert is_good(last) is (seconds < LIFE or last != person["access"])
+
+
+def test_an_exchange_switches_no_audience_and_is_in_the_history(person: Answer) -> None:
+    assert exchange(person["access"], audience=SERVICE).code == "invalid_target"
+    assert exchange(person["access"], audience="http://testserver").status == 400
+
+    for burst in range(21):
+        answer = exchange(person["access"])
+        assert answer.code == ("throttled" if burst == 20 else "")
+
+    assert Activity.objects.filter(kind="token_exchanged").count() == 20
+
+
 @pytest.mark.parametrize("ends", ["refresh_idle_days", "refresh_token_days"])
 def test_9_3_no_chain_of_exchanges_outlives_it(settings: Any, clock: Clock, ends: str) -> None:
     """Each is bought before the one before it ends; a day is all that they have together."""
     settings.AUTHSITE = dataclasses.replace(
-        settings.AUTHSITE, access_token_seconds=3600, **{ends: 1}
+        settings.AUTHSITE, access_token_seconds=3600, exchange_seconds=2**20, **{ends: 1}
     )
     make_user("alice")
     last, end = get_tokens(), int((clock.now() + timedelta(days=1)).timestamp())
