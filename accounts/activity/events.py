@@ -106,6 +106,9 @@ PRIMARY_CHANGED = Event(
 )
 RENAMED = Event("renamed", Group.CHANGE, _("The username was changed."), mail=True)
 PROFILE_CHANGED = Event("profile_changed", Group.CHANGE, _("The profile was changed."))
+PROFILE_READ = Event(
+    "profile_read", Group.CHANGE, _("A member of staff read the profile over the API.")
+)
 FACTOR_ADDED = Event("factor_added", Group.CHANGE, _("An authenticator app was added."), mail=True)
 FACTOR_RENAMED = Event("factor_renamed", Group.CHANGE, _("An authenticator app was renamed."))
 FACTOR_REMOVED = Event(

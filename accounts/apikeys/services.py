@@ -34,7 +34,9 @@ TELL_BEFORE = timedelta(days=7)
 KEEP = timedelta(days=30)
 
 GRANTABLE = frozenset(
-    scope for scope in scopes.SCOPES if scope != scopes.GROUPS and not scope.startswith("keys:")
+    scope
+    for scope in scopes.SCOPES - {scopes.GROUPS, scopes.USERS}
+    if not scope.startswith("keys:")
 )
 
 _FOUND = Owned(APIKey, "o.id = %(id)s")

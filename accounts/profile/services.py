@@ -1,14 +1,16 @@
 """Changing what a person is called, and what it says of itself."""
 
+import uuid
 from collections.abc import Mapping
 
 from django.db import transaction
+from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
 from accounts.kernel.errors import PublicError
-from accounts.throttle.limits import RENAME, RENAME_TRY
+from accounts.throttle.limits import RENAME, RENAME_TRY, STAFF_READ
 from accounts.throttle.services import give_back, spend, wait
 from accounts.users import services as users
 from accounts.users.models import User
@@ -29,6 +31,21 @@ def save(user: User, profile: Mapping[str, str], source: Source) -> None:
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(**changed)
         record(user, events.PROFILE_CHANGED, source)
+
+
+def read(reader: User, user_id: uuid.UUID, source: Source) -> User:
+    """Return the person with that id, and record in their history that ``reader`` looked.
+
+    Raises:
+        Http404: nobody has that id.
+        Later: ``reader`` has read too many people.
+    """
+    spend(STAFF_READ, reader.pk)
+    user = users.find_by_id(str(user_id))
+    if user is None:
+        raise Http404
+    record(user, events.PROFILE_READ, source)
+    return user
 
 
 def seconds_to_next_name(user: User) -> int:

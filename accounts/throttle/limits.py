@@ -71,6 +71,9 @@ ADDRESS_USER = Limit("address.user", burst=10, refill=600)
 STRENGTH_SUBSCRIBER = Limit("strength.subscriber", burst=20, refill=2)
 STRENGTH_EVERYONE = Limit("strength.everyone", burst=60, refill=1)
 
+# People whom one member of staff reads over the API: nobody copies the whole site unseen.
+STAFF_READ = Limit("staff.read", burst=60, refill=10)
+
 # A name that is given up stays held for a while: nobody collects them.
 RENAME = Limit("rename", burst=1, refill=24 * 3600)
 RENAME_TRY = Limit("rename.try", burst=10, refill=600)

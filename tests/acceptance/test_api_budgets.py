@@ -19,7 +19,7 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.attacks.test_two_nodes import POSTGRES_PROVED, database
 from tests.conftest import Clock
-from tests.support.api import Answer, call, exchange, get_tokens, renew, second_step
+from tests.support.api import Answer, call, get_tokens, renew, second_step
 from tests.support.second import enrolled, unused_code
 from tests.support.site import ROOT, Site
 from tests.support.steps import PASSWORD, make_user
