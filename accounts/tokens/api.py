@@ -13,6 +13,7 @@ from accounts.tokens.authentication import is_token, login_of
 from accounts.tokens.serializers import (
     ClaimsSerializer,
     RefreshSerializer,
+    RevokeSerializer,
     SecondStepSerializer,
     SignInSerializer,
     TokenSerializer,
@@ -86,10 +87,10 @@ class RevokeView(Open, APIView):
 
     parser_classes = (JSONParser, FormParser)
 
-    @extend_schema(request=TokenSerializer, responses={200: None})
+    @extend_schema(request=RevokeSerializer, responses={200: None})
     def post(self, request: Request) -> Response:
         """End the sign-in of a token, of either kind. 200 whatever the token is."""
-        services.revoke(valid(TokenSerializer(data=request.data))["token"], place_of(request))
+        services.revoke(valid(RevokeSerializer(data=request.data))["token"], place_of(request))
         return Response()
 
 

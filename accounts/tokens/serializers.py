@@ -116,6 +116,12 @@ class TokenSerializer(serializers.Serializer[Any]):
     token = TokenField()
 
 
+class RevokeSerializer(TokenSerializer):
+    """A token to revoke."""
+
+    token_type_hint = TokenField(required=False, help_text="Not needed (RFC 7009 section 2.1).")
+
+
 class AccessSerializer(serializers.Serializer[Any]):
     """An access token, and what one needs to know of it (RFC 6749 section 5.1)."""
 

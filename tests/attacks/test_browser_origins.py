@@ -117,7 +117,7 @@ def test_an_odd_cookie_is_no_fault(app: App, django_assert_num_queries: Any) -> 
             assert app.sign_out().status == 204
 
 
-ODD_BODIES = ("[]", "null", "{", "\0", "[" * 100_000, '{"scope": 5}', '{"scope": "\\ud800"}', "{}",
+ODD_BODIES = ("[]", "null", "{", "\0", "[" * 60_000, '{"scope": 5}', '{"scope": "\\ud800"}', "{}",
               '{"challenge": 5}', '{"challenge": "\\u0000", "code": "1"}', '{"username": "x"}',
               '{"challenge": null, "code": null}', '{"challenge": "x", "method": "fax"}',
               '{"username": "alice", "password": ["x"]}')  # fmt: skip
@@ -129,8 +129,7 @@ def test_an_odd_body_is_no_fault_and_uses_nothing_up(app: App, path: str) -> Non
         before = app.refresh
         answer = app.call(path, body=body)
         if path == "session/refresh/" and answer.status == 200:
-            # What isn't asked about isn't looked at.
-            assert "scope" not in body
+            assert body == "{}"
         else:
             assert answer.status in {400, 401}, body
             assert app.refresh == before

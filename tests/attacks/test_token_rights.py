@@ -88,7 +88,8 @@ def test_groups_are_in_the_token_of_whoever_asked_for_them_and_in_no_other(perso
 def test_the_second_step_gives_what_the_first_asked_for(clock: Clock) -> None:
     seed = enrolled(make_user("alice"))
     challenge = get_tokens(scope="profile:read")["challenge"]
-    data = {"challenge": challenge, "code": code_of(seed), "scope": "write", "audience": SERVICE}
+    data = {"challenge": challenge, "code": code_of(seed)}
+    assert call("token/challenge/", {**data, "scope": "write", "audience": SERVICE}).status == 400
 
     answer = call("token/challenge/", data)
 
