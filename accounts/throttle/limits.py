@@ -74,6 +74,11 @@ STRENGTH_EVERYONE = Limit("strength.everyone", burst=60, refill=1)
 # People whom one member of staff reads over the API: nobody copies the whole site unseen.
 STAFF_READ = Limit("staff.read", burst=60, refill=10)
 
+# Changes of one person's profile, by themselves and by each of their API keys; API keys that one
+# person makes. Each is a row of the history, and each key a mail.
+PROFILE_CHANGE = Limit("profile.change", burst=30, refill=60)
+KEY_NEW = Limit("key.new", burst=60, refill=120)
+
 # A name that is given up stays held for a while: nobody collects them.
 RENAME = Limit("rename", burst=1, refill=24 * 3600)
 RENAME_TRY = Limit("rename.try", burst=10, refill=600)
