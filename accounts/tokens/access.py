@@ -12,7 +12,11 @@ from django.conf import settings
 from jwt.algorithms import get_default_algorithms
 from rest_framework_simplejwt import tokens
 from rest_framework_simplejwt.backends import TokenBackend
-from rest_framework_simplejwt.exceptions import TokenBackendError, TokenError
+from rest_framework_simplejwt.exceptions import (
+    ExpiredTokenError,
+    TokenBackendError,
+    TokenError,
+)
 
 from accounts.kernel import clock, secrets
 from accounts.kernel.config import LONGEST_ACCESS_TOKEN
@@ -82,7 +86,8 @@ class AccessToken(tokens.AccessToken):
     """One access token, new or as it was shown.
 
     ``AccessToken(text)`` is a good one of this site for one of ``audiences`` (by default this site
-    itself), or ``TokenError``. That its sign-in is still alive is for the database to say.
+    itself), or ``TokenError``. If it has only expired, that is ``ExpiredTokenError``, or with
+    ``takes_expired`` no error. That its sign-in is still alive is for the database to say.
     """
 
     _token_backend = Backend()
@@ -93,8 +98,10 @@ class AccessToken(tokens.AccessToken):
         verify: bool = True,
         *,
         audiences: Iterable[str] | None = None,
+        takes_expired: bool = False,
     ) -> None:
         self._audiences = audiences or (settings.AUTHSITE.origin,)
+        self._takes_expired = takes_expired
         if token is not None and len(token) > LONGEST:
             raise TokenError
         super().__init__(token, verify)
@@ -184,10 +191,11 @@ class AccessToken(tokens.AccessToken):
         is_begun = max(claims["iat"], claims["nbf"], claims["auth_time"]) <= now + SKEW
         # None is made to live longer, and its key is gone from the ring after that.
         is_short = claims["exp"] <= claims["iat"] + LONGEST_ACCESS_TOKEN
-        if not (is_ours and is_for_here and is_begun and is_short and now < claims["exp"]):
+        is_access = claims.get("token_type") == self.token_type
+        if not (is_ours and is_for_here and is_begun and is_short and is_access):
             raise TokenError
-        if claims.get("token_type") != self.token_type:
-            raise TokenError
+        if now >= claims["exp"] and not self._takes_expired:
+            raise ExpiredTokenError
 
 
 def _bytes(part: str) -> bytes:

@@ -1,19 +1,17 @@
 """The calls for tokens."""
 
 from drf_spectacular.utils import extend_schema
-from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.kernel.api import JSONParser, Open, valid
+from accounts.kernel.api import Open, valid
 from accounts.kernel.places import place_of
 from accounts.tokens import services
 from accounts.tokens.authentication import is_token, login_of
 from accounts.tokens.serializers import (
     ClaimsSerializer,
     RefreshSerializer,
-    RevokeSerializer,
     SecondStepSerializer,
     SignInSerializer,
     TokenSerializer,
@@ -80,18 +78,6 @@ class VerifyView(Open, APIView):
     def post(self, request: Request) -> Response:
         """The claims of a live access token of this site, for whichever of its services."""
         return Response(services.claims(valid(TokenSerializer(data=request.data))["token"]))
-
-
-class RevokeView(Open, APIView):
-    """Sign out (RFC 7009)."""
-
-    parser_classes = (JSONParser, FormParser)
-
-    @extend_schema(request=RevokeSerializer, responses={200: None})
-    def post(self, request: Request) -> Response:
-        """End the sign-in of a token, of either kind. 200 whatever the token is."""
-        services.revoke(valid(RevokeSerializer(data=request.data))["token"], place_of(request))
-        return Response()
 
 
 def _answer(tokens: Tokens) -> Response:

@@ -151,7 +151,6 @@ def test_a_key_is_taken_as_bearer_and_nowhere_else() -> None:
     sent = {"key": key, "access_token": key, "authorization": f"Bearer {key}"}
     for form in (False, True):
         assert call("me/", sent, method="PATCH", form=form).status == 401
-        assert call("token/revoke/", {"token": key}, form=form).status == 200
     for path, data in (
         ("token/", {"username": "alice", "password": key}),
         ("token/refresh/", {"refresh": key}),
@@ -162,6 +161,21 @@ def test_a_key_is_taken_as_bearer_and_nowhere_else() -> None:
 
     assert row_of(key).used_at is None
     assert is_alive(key)
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_a_key_that_its_finder_revokes_ends_and_its_owner_is_told(form: bool) -> None:
+    """Secret scanners and programs that have done their work call this with nothing but the key."""
+    alice = make_user("alice")
+    key, other = key_of(alice, name="mine"), key_of(alice)
+
+    for token in (f"{key[:-1]}a", key, key):
+        assert call("token/revoke/", {"token": token}, form=form).status == 200
+
+    assert (is_alive(key), is_alive(other)) == (False, True)
+    (row,) = Activity.objects.filter(kind="key_ended")
+    assert (row.user, row.proof, row.detail) == (alice, "api_key", "mine")
+    assert "API key was removed" in outbox()[-1].subject
 
 
 def spellings(key: str) -> list[str]:

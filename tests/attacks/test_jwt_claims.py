@@ -178,7 +178,7 @@ def test_a_claim_that_is_there_twice_is_read_one_way_by_all_calls(mint: Mint) ->
 
 
 def test_nothing_longer_than_any_token_is_looked_at(mint: Mint) -> None:
-    for size in (8193, 1_000_000):
+    for size in (8193, 50_000):
         long = f"{mint.token()}{'A' * size}"
         with CaptureQueriesContext(connection) as queries:
             answers = shown(Client(), long)
