@@ -26,6 +26,8 @@ from accounts.tokens import ring, scopes
 TYPE = "at+jwt"
 # No token of ours is longer, and nothing longer is looked at.
 LONGEST = 8192
+# Proxies and servers take headers of 8 KiB; a person may be in any number of groups.
+LONGEST_WITH_GROUPS = 4096
 # The clocks of two nodes, apart at most. Only for the begin of a token's life, never for its end.
 SKEW = 10
 TEXTS = ("jti", "sid", "sub", "scope", "client_id")
@@ -137,10 +139,13 @@ class AccessToken(tokens.AccessToken):
             "acr": login.acr,
             "client_id": login.kind,
         }
-        if scopes.GROUPS in scope:
-            token["groups"] = login.user.group_names
         if first_at is not None:
             token["orig_iat"] = first_at
+        if scopes.GROUPS in scope:
+            token["groups"] = login.user.group_names
+            if len(str(token)) > LONGEST_WITH_GROUPS:
+                del token["groups"]
+                token["groups_omitted"] = True
         return token
 
     @property

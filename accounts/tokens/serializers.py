@@ -167,6 +167,9 @@ class ClaimsSerializer(serializers.Serializer[Any]):
     client_id = serializers.CharField()
     token_type = serializers.CharField()
     groups = serializers.ListField(child=serializers.CharField(), required=False)
+    groups_omitted = serializers.BooleanField(
+        required=False, help_text="True in place of `groups` that would make the token too long."
+    )
     orig_iat = serializers.IntegerField(
         required=False, help_text="When the first token was issued, if this one was exchanged."
     )

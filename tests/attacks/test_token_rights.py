@@ -85,6 +85,27 @@ def test_groups_are_in_the_token_of_whoever_asked_for_them_and_in_no_other(perso
         assert "groups" not in claims_of(other)
 
 
+def test_groups_that_would_make_a_token_too_long_are_left_out_and_it_says_so(
+    person: Answer,
+) -> None:
+    """Two hundred made one that the site itself refused."""
+    alice, lengths = User.objects.get(), set()
+    for number in range(200):
+        Group.objects.create(name=f"group of the people on floor {number:03}").user_set.add(alice)
+        if number % 10 == 9:
+            access = get_tokens(scope="read groups")["access"]
+            claims = claims_of(access)
+            assert ("groups" in claims) is (claims.get("groups_omitted") is None)
+            assert len(claims.get("groups", ())) in {0, number + 1}
+            assert is_good(access)
+            lengths.add(len(access))
+
+    assert claims["groups_omitted"] is True
+    assert "groups_omitted" not in claims_of(person["access"])
+    assert 3072 < max(lengths) <= 4096
+    assert len(call("me/", token=access)["groups"]) == 200
+
+
 def test_the_second_step_gives_what_the_first_asked_for(clock: Clock) -> None:
     seed = enrolled(make_user("alice"))
     challenge = get_tokens(scope="profile:read")["challenge"]
