@@ -1,9 +1,7 @@
 """Our own settings: one frozen object, checked as a whole."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from accounts.kernel import issuers
@@ -15,6 +13,7 @@ from accounts.kernel.readers import (
     contact,
     fernet_keys,
     ip,
+    knob,
     line,
     mailbox,
     networks,
@@ -29,17 +28,6 @@ DATA_DIR = Path("var")
 # A key that has stopped signing is published until its last token has ended.
 LONGEST_ACCESS_TOKEN = 3600
 LONGEST_EXCHANGE = 366 * 24 * 3600
-
-
-def knob(
-    means: str, read: Callable[[str], Any] = str, *, default: Any = "", secret: bool = False
-) -> Any:
-    """A setting: what it means, how its text is read, what it is when not given.
-
-    Every secret may also be given as NAME_FILE, the path of a file that holds it.
-    """
-    metadata = {"means": means, "read": read, "secret": secret}
-    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +189,12 @@ class Config:
     refresh_token_days: int = knob(
         "The end of a sign-in over the API, however often its tokens are renewed, in days.",
         whole(3650),
+        default=30,
+    )
+    refresh_grace_seconds: int = knob(
+        "How long a refresh token that was used may be sent again, in seconds, because the answer "
+        "was lost: the same successor is answered while that is unused. 0: never.",
+        whole(300, least=0),
         default=30,
     )
     refresh_idle_days: int = knob(

@@ -63,8 +63,8 @@ class RefreshView(Open, APIView):
     def post(self, request: Request) -> Response:
         """A new pair for a refresh token, which is used up.
 
-        The same token again within ten seconds, before its successor is used, gives the same
-        successor: an answer may have been lost. Any other second use ends the sign-in.
+        The same token again within REFRESH_GRACE_SECONDS, before its successor is used, gives the
+        same successor: an answer may have been lost. Any other second use ends the sign-in.
         """
         asked = RefreshSerializer(data=request.data)
         data = valid(asked)

@@ -18,6 +18,14 @@ class InvalidToken(PublicError):
     message = _("The token is not valid, or not any more.")
 
 
+class TokenExpired(InvalidToken):
+    """A genuine access token that has expired: the client renews it, nobody signs in again."""
+
+    code = "token_expired"
+    challenge = 'Bearer error="invalid_token", error_description="The access token expired"'
+    message = _("The access token has expired. Renew it.")
+
+
 class TokenReused(InvalidToken):
     """A refresh token was used a second time. Its family is dead."""
 
@@ -81,8 +89,15 @@ class InsufficientScope(PublicError):
 
     code = "insufficient_scope"
     status = 403
-    challenge = 'Bearer error="insufficient_scope"'
-    message = _("The token’s scope doesn’t allow this.")
+    message = _("This needs the scope %(scope)s.")
+
+    def __init__(self, scope: str) -> None:
+        super().__init__()
+        self.more = {"scope": scope}
+        self.challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+
+    def __str__(self) -> str:
+        return str(self.message) % self.more
 
 
 class InsufficientUserAuthentication(PublicError):

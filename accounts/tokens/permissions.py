@@ -14,7 +14,7 @@ from accounts.tokens.errors import InsufficientScope, InsufficientUserAuthentica
 def require_scope(credentials: Credentials, scope: str) -> None:
     """Raise ``InsufficientScope`` unless a call made by ``credentials`` has ``scope``."""
     if not scopes.is_covered(credentials.scope, scope):
-        raise InsufficientScope
+        raise InsufficientScope(scope)
 
 
 def require_recent_authentication(credentials: Credentials) -> None:

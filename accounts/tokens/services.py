@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
@@ -36,6 +36,7 @@ from accounts.tokens.errors import (
     InvalidToken,
     PasswordCompromised,
     SecondFactorRequired,
+    TokenExpired,
     UnknownService,
 )
 from accounts.users.models import PendingSignup, User
@@ -145,11 +146,20 @@ def exchange(held: AccessToken, login: LoginSession, wish: Wish, place: Place) -
     return Tokens(fresh, login)
 
 
-def read(text: str, audiences: tuple[str, ...] | None = None) -> tuple[AccessToken, LoginSession]:
-    """A good access token and its live sign-in, with the person; :class:`InvalidToken`."""
+def read(
+    text: str, audiences: tuple[str, ...] | None = None, *, tells_expired: bool = False
+) -> tuple[AccessToken, LoginSession]:
+    """Return a good access token and its live session, with the person.
+
+    Raises:
+        TokenExpired: it has expired, and ``tells_expired``.
+        InvalidToken: it is not good for any other reason.
+    """
     try:
         token = AccessToken(text, audiences=audiences)
-    except TokenError:
+    except TokenError as error:
+        if tells_expired and isinstance(error, ExpiredTokenError):
+            raise TokenExpired from None
         raise InvalidToken from None
     login = families.find(token.sid, token.subject)
     if login is None:

@@ -127,6 +127,22 @@ def test_1_4_a_token_is_good_for_300_s_and_not_a_second_longer(mint: Mint, clock
         assert refused(mint.token(**begun | late)), late
 
 
+def test_only_a_genuine_token_that_has_expired_is_told_to_be_renewed(
+    mint: Mint, clock: Clock, settings: Any
+) -> None:
+    """The others are no tokens, and what signed them learns nothing."""
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, token_audiences=(OTHER,))
+    clock.advance(seconds=300)
+    token = mint.token()
+
+    for answer in shown(Client(), token)[:2]:
+        assert answer.short == (401, "token_expired")
+        assert "expired" in answer.headers["WWW-Authenticate"]
+    forged = [mint.token(aud=OTHER), mint.token(iss=OTHER), mint.token(token_type="refresh")]
+    for other in (*forged, f"{token[:-4]}AAAA"):
+        assert [answer.short for answer in shown(Client(), other)] == [REFUSED] * 5
+
+
 def test_no_token_lives_longer_than_its_key_is_kept_for_it(mint: Mint) -> None:
     now = mint.claims["iat"]
     ends = (0, 1, -1, -(10**300), now + 3601, 10**10, 2**63, 10**300)
