@@ -16,8 +16,8 @@ from rest_framework.views import exception_handler
 from accounts.kernel.errors import Later, PublicError
 from accounts.kernel.links import safe_next
 
-# Where programs ask: calls, whether the site is well, its figures.
-MACHINES = ("/api/", "/health/", "/metrics")
+# Where programs ask: calls, whether the site is well, its figures, its public keys.
+MACHINES = ("/api/", "/health/", "/metrics", "/.well-known/jwks.json")
 # Seconds after which a call is worth another try when the database is away.
 RETRY_AFTER = 5
 # Codes are for ever; Python's name of this status isn't.
@@ -98,10 +98,10 @@ def refuse(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return response
 
 
-def api_refusal(status: int) -> HttpResponse:
+def api_refusal(status: int, detail: str = "") -> HttpResponse:
     """An error of the API before, or without, a call that could tell more."""
     reason = HTTPStatus(status)
-    body = {"detail": f"{reason.phrase}.", "code": CODES.get(status, reason.name.lower())}
+    body = {"detail": detail or f"{reason.phrase}.", "code": CODES.get(status, reason.name.lower())}
     return JsonResponse(body, status=status)
 
 

@@ -15,6 +15,7 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import Resolver404, resolve
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
 
 from accounts.apikeys.text import PATTERN
 from accounts.kernel.client import client_address, parse, trusts
@@ -184,8 +185,10 @@ class ApiMiddleware:
             return self.get_response(request)
         translation.activate(translation.get_language_from_request(request))
         response = self._answer(request)
-        response.setdefault("Content-Language", spoken())
-        patch_vary_headers(response, ["Accept-Language"])
+        # What everybody may keep, the public keys, is in no language.
+        if "public" not in response.get("Cache-Control", ""):
+            response.setdefault("Content-Language", spoken())
+            patch_vary_headers(response, ["Accept-Language"])
         response["Content-Length"] = str(len(response.content))
         return response
 
@@ -193,12 +196,24 @@ class ApiMiddleware:
         try:
             match = resolve(request.path_info)
         except Resolver404:
-            return api_refusal(404)
+            return api_refusal(404, _missing_slash(request.path_info))
         request.resolver_match = match
         response: HttpResponse = match.func(request, *match.args, **match.kwargs)
         if isinstance(response, SimpleTemplateResponse):
             response = response.render()
         return response
+
+
+def _missing_slash(path: str) -> str:
+    """Return a sentence if nothing but the final slash is missing to ``path``; else nothing.
+
+    No redirect: many clients would repeat a POST as a GET, without its body.
+    """
+    try:
+        resolve(f"{path}/")
+    except Resolver404:
+        return ""
+    return _("The address of this call ends with a slash.")
 
 
 class LocaleMiddleware:

@@ -300,6 +300,15 @@ def test_a_host_that_is_not_ours_is_400_in_json_at_every_call(target: Target) ->
             assert EVIL not in str(answer.body)
 
 
+def test_a_missing_slash_is_404_that_says_so_and_no_redirect(target: Target) -> None:
+    for path in (ME, *LISTS, TOKEN, f"{API}users/{NOBODY}/"):
+        for method in ("GET", "POST"):
+            answer = target.get(path[:-1], body=b"{}", method=method)
+            assert answer.short == (404, "not_found")
+            assert "slash" in answer.json["detail"]
+    assert "slash" not in target.get(NOWHERE[:-1]).json["detail"]
+
+
 def test_a_method_that_a_call_does_not_take_is_405_with_what_it_takes(target: Target) -> None:
     for path in (ME, TOKEN, LISTS[0], f"{API}users/", NOWHERE):
         for method in ("TRACE", "CONNECT", "FOO"):

@@ -173,6 +173,23 @@ def test_a_named_origin_may_call_and_read_with_its_cookie(named: None) -> None:
             assert "origin" in answer["Vary"].lower()
 
 
+def test_a_named_origin_may_read_why_it_was_refused_and_the_id_of_the_request(named: None) -> None:
+    """Without, a script is told of a network error, whatever is wrong."""
+    call, key = "/api/v1/me/", f"authsite_{'a' * 55}"
+    refused = {
+        400: (asked(call, NAMED, Host="evil.example"), asked(f"{call}?key={key}", NAMED)),
+        404: (asked("/api/v1/no-such-call/", NAMED), asked("/api/v2/me/", NAMED)),
+        405: (asked(call, NAMED, "TRACE"),),
+        413: (Client().generic("POST", call, b"x" * 65_537, headers={"Origin": NAMED}),),
+    }
+
+    for status, answers in refused.items():
+        for answer in answers:
+            assert answer.status_code == status
+            assert answer["Access-Control-Allow-Origin"] == NAMED
+            assert "x-request-id" in answer["Access-Control-Expose-Headers"].lower()
+
+
 def test_no_other_origin_may_call_or_read(named: None, settings: Any) -> None:
     origins = [origin for origin in ELSEWHERE if origin and origin.isprintable()]
     for allowed in ([NAMED], []):
