@@ -33,6 +33,8 @@ CHUNK = 65536
 # Bytes of a call's body. Parsing 2.5 MB takes a quarter of a second of the processor, before any
 # limit applies.
 LARGEST_CALL = 65536
+# Digits of a Content-Length; Python reads no number of thousands of them.
+LONGEST_LENGTH = 18
 WATCHED = ("/health/", "/metrics")
 
 
@@ -146,9 +148,9 @@ class GateMiddleware:
 
 
 def _length(request: HttpRequest) -> float:
-    """Return how many bytes the body has; infinity if that is not said in digits."""
+    """Return how many bytes the body has; infinity if that is not said in a few digits."""
     length = request.META.get("CONTENT_LENGTH") or "0"
-    return int(length) if length.isdecimal() else inf
+    return int(length) if length.isdecimal() and len(length) <= LONGEST_LENGTH else inf
 
 
 def _has_unmeasured_body(meta: dict[str, Any]) -> bool:

@@ -73,6 +73,9 @@ def test_a_claim_that_is_missing_or_of_another_type_is_refused(mint: Mint) -> No
             claims = mint.claims | {claim: value}
             tokens[f"{claim} {value!r:.40}"] = join(mint.header, claims, mint.sign)
         tokens[f"{claim} missing"] = mint.token(**{claim: None})
+    for value in (None, "1", [1], 1.5, True, "\ud800"):
+        claims = mint.claims | {"orig_iat": value}
+        tokens[f"orig_iat {value!r}"] = join(mint.header, claims, mint.sign)
 
     assert taken(tokens) == []
 
