@@ -16,8 +16,8 @@ from rest_framework.views import exception_handler
 from accounts.kernel.errors import Later, PublicError
 from accounts.kernel.links import safe_next
 
-# Where programs ask: calls, whether the site is well, its figures, its public keys.
-MACHINES = ("/api/", "/health/", "/metrics", "/.well-known/jwks.json")
+# Where programs ask: calls, whether the site is well, its figures.
+MACHINES = ("/api/", "/health/", "/metrics")
 # Seconds after which a call is worth another try when the database is away.
 RETRY_AFTER = 5
 # Codes are for ever; Python's name of this status isn't.

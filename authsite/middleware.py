@@ -35,6 +35,7 @@ CHUNK = 65536
 LARGEST_CALL = 65536
 # Digits of a Content-Length; Python reads no number of thousands of them.
 LONGEST_LENGTH = 18
+PUBLIC_KEYS = "/.well-known/jwks.json"
 WATCHED = ("/health/", "/metrics")
 
 
@@ -183,7 +184,7 @@ class ApiMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer a call in the language that it asks for; pass everything else on."""
-        if not is_call(request):
+        if not is_call(request) and not _reads_keys(request):
             return self.get_response(request)
         translation.activate(translation.get_language_from_request(request))
         response = self._answer(request)
@@ -204,6 +205,11 @@ class ApiMiddleware:
         if isinstance(response, SimpleTemplateResponse):
             response = response.render()
         return response
+
+
+def _reads_keys(request: HttpRequest) -> bool:
+    """Return whether the public keys are asked for: a session's language would make them vary."""
+    return request.path_info == PUBLIC_KEYS and request.method in {"GET", "HEAD"}
 
 
 def _missing_slash(path: str) -> str:
