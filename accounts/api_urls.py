@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path
 
 from accounts.activity.api import ActivityView
-from accounts.apikeys.api import KeysView, KeyView
+from accounts.apikeys.api import KeysView, KeyView, RevokeView
 from accounts.ops import schema
 from accounts.profile.api import MeView, PersonView
 from accounts.sessions.api import SessionsView, SessionView
@@ -20,7 +20,7 @@ urlpatterns: list[URLPattern] = [
     path("token/challenge/", tokens.ChallengeView.as_view(), name="api-token-challenge"),
     path("token/refresh/", tokens.RefreshView.as_view(), name="api-token-refresh"),
     path("token/verify/", tokens.VerifyView.as_view(), name="api-token-verify"),
-    path("token/revoke/", tokens.RevokeView.as_view(), name="api-token-revoke"),
+    path("token/revoke/", RevokeView.as_view(), name="api-token-revoke"),
     path("session/", browser.SessionView.as_view(), name="api-browser-session"),
     path("session/refresh/", browser.SessionRefreshView.as_view(), name="api-browser-refresh"),
     path("me/", MeView.as_view(), name="api-me"),

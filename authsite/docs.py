@@ -54,7 +54,7 @@ def events_page() -> str:
 
 
 def _shown(default: Any) -> str:
-    if default in ("", ()):
+    if default in ("", (), None):
         return "none"
     return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
 

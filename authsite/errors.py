@@ -98,10 +98,10 @@ def refuse(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return response
 
 
-def api_refusal(status: int) -> HttpResponse:
+def api_refusal(status: int, detail: str = "") -> HttpResponse:
     """An error of the API before, or without, a call that could tell more."""
     reason = HTTPStatus(status)
-    body = {"detail": f"{reason.phrase}.", "code": CODES.get(status, reason.name.lower())}
+    body = {"detail": detail or f"{reason.phrase}.", "code": CODES.get(status, reason.name.lower())}
     return JsonResponse(body, status=status)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from http import HTTPStatus
+from math import inf
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,6 +15,7 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import Resolver404, resolve
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
 
 from accounts.apikeys.text import PATTERN
 from accounts.kernel.client import client_address, parse, trusts
@@ -29,6 +30,12 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 HOST = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
 LARGEST_PORT = 65535
 CHUNK = 65536
+# Bytes of a call's body. Parsing 2.5 MB takes a quarter of a second of the processor, before any
+# limit applies.
+LARGEST_CALL = 65536
+# Digits of a Content-Length; Python reads no number of thousands of them.
+LONGEST_LENGTH = 18
+PUBLIC_KEYS = "/.well-known/jwks.json"
 WATCHED = ("/health/", "/metrics")
 
 
@@ -79,7 +86,7 @@ class BodyMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer, and read on; not what is too large to be read at all."""
         response = self.get_response(request)
-        if response.status_code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        if _length(request) <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             with suppress(UnreadablePostError):
                 while request.read(CHUNK):
                     pass
@@ -128,8 +135,8 @@ class GateMiddleware:
         if _has_unmeasured_body(request.META):
             return refuse(request, HttpResponse("A body needs a Content-Length.", status=400))
         # Files are stored before any view could refuse them, and no form takes one.
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        if not length.isdecimal() or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        most = LARGEST_CALL if is_call(request) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if _length(request) > most:
             return refuse(request, HttpResponse(status=413))
         # Whoever watches a node asks for it by its address; its answers have no link.
         if not request.path_info.startswith(WATCHED):
@@ -139,6 +146,12 @@ class GateMiddleware:
         if PATTERN.search(unquote(request.get_full_path()).lower()):
             return refuse(request, HttpResponse("A key has no place in an address.", status=400))
         return self.get_response(request)
+
+
+def _length(request: HttpRequest) -> float:
+    """Return how many bytes the body has; infinity if that is not said in a few digits."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    return int(length) if length.isdecimal() and len(length) <= LONGEST_LENGTH else inf
 
 
 def _has_unmeasured_body(meta: dict[str, Any]) -> bool:
@@ -171,12 +184,14 @@ class ApiMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer a call in the language that it asks for; pass everything else on."""
-        if not is_call(request):
+        if not is_call(request) and not _reads_keys(request):
             return self.get_response(request)
         translation.activate(translation.get_language_from_request(request))
         response = self._answer(request)
-        response.setdefault("Content-Language", spoken())
-        patch_vary_headers(response, ["Accept-Language"])
+        # What everybody may keep, the public keys, is in no language.
+        if "public" not in response.get("Cache-Control", ""):
+            response.setdefault("Content-Language", spoken())
+            patch_vary_headers(response, ["Accept-Language"])
         response["Content-Length"] = str(len(response.content))
         return response
 
@@ -184,12 +199,29 @@ class ApiMiddleware:
         try:
             match = resolve(request.path_info)
         except Resolver404:
-            return api_refusal(404)
+            return api_refusal(404, _missing_slash(request.path_info))
         request.resolver_match = match
         response: HttpResponse = match.func(request, *match.args, **match.kwargs)
         if isinstance(response, SimpleTemplateResponse):
             response = response.render()
         return response
+
+
+def _reads_keys(request: HttpRequest) -> bool:
+    """Return whether the public keys are asked for: a session's language would make them vary."""
+    return request.path_info == PUBLIC_KEYS and request.method in {"GET", "HEAD"}
+
+
+def _missing_slash(path: str) -> str:
+    """Return a sentence if nothing but the final slash is missing to ``path``; else nothing.
+
+    No redirect: many clients would repeat a POST as a GET, without its body.
+    """
+    try:
+        resolve(f"{path}/")
+    except Resolver404:
+        return ""
+    return _("The address of this call ends with a slash.")
 
 
 class LocaleMiddleware:

@@ -27,7 +27,7 @@ class ActivitySerializer(serializers.ModelSerializer[Activity]):
         model = Activity
         fields = (
             *("kind", "sentence", "at", "address", "device", "proof", "session", "actor"),
-            "detail",
+            *("detail", "key"),
         )
 
     def get_address(self, row: Activity) -> str:

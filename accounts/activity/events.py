@@ -52,6 +52,9 @@ CLIENT_SIGNED_IN_NEW = Event(
     mail=True,
 )
 CLIENT_SIGNED_OUT = Event("client_signed_out", Group.SIGN_IN, _("A program signed out of the API."))
+TOKEN_EXCHANGED = Event(
+    "token_exchanged", Group.SIGN_IN, _("A program exchanged an access token for a fresh one.")
+)
 TOKEN_REUSED = Event(
     "token_reused",
     Group.FAILURE,
@@ -108,6 +111,9 @@ PRIMARY_CHANGED = Event(
 )
 RENAMED = Event("renamed", Group.CHANGE, _("The username was changed."), mail=True)
 PROFILE_CHANGED = Event("profile_changed", Group.CHANGE, _("The profile was changed."))
+PROFILE_READ = Event(
+    "profile_read", Group.CHANGE, _("A member of staff read the profile over the API.")
+)
 FACTOR_ADDED = Event("factor_added", Group.CHANGE, _("An authenticator app was added."), mail=True)
 FACTOR_RENAMED = Event("factor_renamed", Group.CHANGE, _("An authenticator app was renamed."))
 FACTOR_REMOVED = Event(

@@ -33,6 +33,7 @@ class Activity(models.Model):
 
     ``user`` is empty for a failed sign-in at an account that doesn't exist: it costs the same row.
     ``actor`` is whoever did it if that wasn't the person: staff by name, or ``operator``.
+    ``key`` names the API key by which a program did it.
     """
 
     user = models.ForeignKey(
@@ -47,6 +48,7 @@ class Activity(models.Model):
     session = models.UUIDField(null=True)
     actor = models.CharField(max_length=30, blank=True)
     detail = models.CharField(max_length=100, blank=True)
+    key = models.CharField(max_length=100, blank=True, default="", db_default="")
 
     objects = ActivityQuerySet.as_manager()
 
@@ -79,5 +81,5 @@ class Activity(models.Model):
 
     @property
     def proof_words(self) -> str:
-        """By which proof."""
-        return proofs.in_words(self.proof.split())
+        """By which proof; by which API key."""
+        return f"{proofs.in_words(self.proof.split())} {self.key}".strip()

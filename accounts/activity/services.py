@@ -25,13 +25,15 @@ OPERATOR = "@operator"
 class Source:
     """Who did something and from where: at a place, in a login session, by which proof.
 
-    ``actor`` is set when it wasn't the owner of the account.
+    ``actor`` is set when it wasn't the owner of the account. ``key`` names the API key by which a
+    program did it.
     """
 
     place: Place | None = None
     session: uuid.UUID | None = None
     proof: str = ""
     actor: str = ""
+    key: str = ""
 
     @property
     def device(self) -> Device:
@@ -68,6 +70,7 @@ def record(
         session=source.session,
         actor=source.actor,
         detail=detail,
+        key=source.key,
     )
     transaction.on_commit(metrics.EVENTS.labels(event.name).inc)
     if mail and event.mail and user is not None:

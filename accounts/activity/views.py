@@ -65,7 +65,7 @@ def _cells(row: Activity) -> list[str]:
         str(row.event.sentence),
         row.address if is_owners else "",
         str(row.device or ""),
-        row.proof,
+        f"{row.proof} {row.key}".strip(),
         str(row.session or "") if is_owners else "",
         row.actor,
         row.detail,

@@ -1,4 +1,4 @@
-"""Keys, as JSON. No key makes another one."""
+"""Keys, as JSON, and the call that revokes keys and tokens. No key makes another one."""
 
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -7,20 +7,25 @@ from django.http import Http404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers, views
+from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.activity.services import Source
 from accounts.apikeys import services
 from accounts.apikeys.models import LONGEST_NAME, APIKey
 from accounts.kernel import clock
-from accounts.kernel.api import TextField, valid
+from accounts.kernel.api import JSONParser, Open, TextField, valid
 from accounts.kernel.links import absolute
+from accounts.kernel.places import place_of
 from accounts.kernel.text import refuse_invisible
 from accounts.sessions.current import source_of
 from accounts.tokens import scopes
+from accounts.tokens import services as tokens
 from accounts.tokens.authentication import Credentials
 from accounts.tokens.errors import InvalidToken, NotForPages
 from accounts.tokens.permissions import IsFresh
+from accounts.tokens.serializers import RevokeSerializer
 from accounts.users.models import User
 from accounts.users.services import Outdated
 
@@ -133,3 +138,19 @@ class KeyView(views.APIView):
         if not services.end(cast(User, request.user), id, source_of(request._request)):
             raise Http404
         return Response(status=204)
+
+
+class RevokeView(Open, views.APIView):
+    """Sign out (RFC 7009)."""
+
+    parser_classes = (JSONParser, FormParser)
+
+    @extend_schema(request=RevokeSerializer, responses={200: None})
+    def post(self, request: Request) -> Response:
+        """End the sign-in of a token, of either kind, or an API key. 200 whatever the token is."""
+        token, place = valid(RevokeSerializer(data=request.data))["token"], place_of(request)
+        if key := services.find(token):
+            services.end(key.user, key.pk, Source(place, proof="api_key", key=key.label))
+        else:
+            tokens.revoke(token, place)
+        return Response()

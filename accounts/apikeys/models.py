@@ -40,6 +40,11 @@ class APIKey(models.Model):
         return f"{PREFIX}{self.pk[:4]}"
 
     @property
+    def label(self) -> str:
+        """Which key it is, in the history: names are chosen freely, and may be the same."""
+        return f"{self.name}, {self.beginning}"
+
+    @property
     def is_over(self) -> bool:
         """Whether it has expired."""
         return self.expires_at is not None and self.expires_at <= clock.now()

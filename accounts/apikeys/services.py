@@ -19,6 +19,8 @@ from accounts.kernel import clock
 from accounts.kernel.errors import PublicError
 from accounts.kernel.places import Place
 from accounts.sessions import services as sessions
+from accounts.throttle.limits import KEY_NEW
+from accounts.throttle.services import spend
 from accounts.tokens import scopes
 from accounts.users import services as users
 from accounts.users.models import User
@@ -34,7 +36,9 @@ TELL_BEFORE = timedelta(days=7)
 KEEP = timedelta(days=30)
 
 GRANTABLE = frozenset(
-    scope for scope in scopes.SCOPES if scope != scopes.GROUPS and not scope.startswith("keys:")
+    scope
+    for scope in scopes.SCOPES - {scopes.GROUPS, scopes.USERS}
+    if not scope.startswith("keys:")
 )
 
 _FOUND = Owned(APIKey, "o.id = %(id)s")
@@ -50,11 +54,12 @@ class TooMany(PublicError):
 def make(
     user: User, name: str, scope: frozenset[str], expires_at: datetime | None, source: Source
 ) -> tuple[APIKey, str]:
-    """A new key of ``user``, and its text, which is never seen again; :class:`TooMany`.
+    """A new key of ``user``, and its text, which is never seen again; :class:`TooMany`, ``Later``.
 
     ``Outdated`` if the account was locked down, or its credentials changed, since ``user`` was
     read: whoever asked may be out by now.
     """
+    spend(KEY_NEW, user.pk)
     new = text.make()
     with transaction.atomic():
         # Held, so that a lockdown comes before it, or after it and ends the key, too.

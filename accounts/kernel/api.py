@@ -6,15 +6,20 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from rest_framework import negotiation, pagination, parsers, serializers
 from rest_framework.exceptions import NotFound, ParseError
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+from rest_framework.settings import api_settings
 
 PAGE_SIZE = 50
 # Brackets in strings are counted, too: a password may be a thousand of them.
 MOST_OPENED = 2000
+# Members that no field is for: how they are written, and how many of them an error names.
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+MOST_NAMED, LONGEST_QUOTED = 20, 32
 
 
 class Open:
@@ -24,11 +29,39 @@ class Open:
     permission_classes: Any = ()
 
 
-def valid(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
-    """What was sent, clean; ``ValidationError``."""
-    serializer.is_valid(raise_exception=True)
+def valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
+    """Return what was sent, clean; raise ``ValidationError``, also for members without a field.
+
+    A client that misspells a member, or wants to change what cannot be changed, must not be told
+    that all is well.
+    """
+    unknown = _unknown(serializer)
+    if not serializer.is_valid() or unknown:
+        raise serializers.ValidationError({**serializer.errors, **unknown})
     data: dict[str, Any] = serializer.validated_data
     return data
+
+
+def _unknown(serializer: serializers.Serializer[Any]) -> dict[str, list[str]]:
+    """Return an error for each of the first members that ``serializer`` has no field for.
+
+    A name that is not written as names are cannot be the name of an error: it is quoted in one.
+    """
+    sent = serializer.initial_data
+    names = (
+        [name for name in sent if name not in serializer.fields] if isinstance(sent, dict) else []
+    )
+    errors: dict[str, list[str]] = {}
+    for name in names[:MOST_NAMED]:
+        if NAME.fullmatch(name) and name != "detail":
+            errors[name] = [_("This call does not know this member.")]
+        else:
+            sentence = _("This call does not know the member %(name)s.")
+            quoted = ascii(name[:LONGEST_QUOTED])
+            errors.setdefault(api_settings.NON_FIELD_ERRORS_KEY, []).append(
+                sentence % {"name": quoted}
+            )
+    return errors
 
 
 class JSONParser(parsers.JSONParser):
@@ -98,7 +131,7 @@ class ChoiceField(serializers.ChoiceField):
     The base class would make a string of anything, also of lists in lists without end.
     """
 
-    default_error_messages = {"invalid_choice": _("No such choice.")}
+    default_error_messages = {"invalid_choice": gettext_lazy("No such choice.")}
 
     def to_internal_value(self, data: Any) -> str:
         """The string; ``ValidationError``."""

@@ -1,9 +1,7 @@
 """Our own settings: one frozen object, checked as a whole."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from accounts.kernel import issuers
@@ -15,6 +13,7 @@ from accounts.kernel.readers import (
     contact,
     fernet_keys,
     ip,
+    knob,
     line,
     mailbox,
     networks,
@@ -28,17 +27,7 @@ from accounts.kernel.readers import (
 DATA_DIR = Path("var")
 # A key that has stopped signing is published until its last token has ended.
 LONGEST_ACCESS_TOKEN = 3600
-
-
-def knob(
-    means: str, read: Callable[[str], Any] = str, *, default: Any = "", secret: bool = False
-) -> Any:
-    """A setting: what it means, how its text is read, what it is when not given.
-
-    Every secret may also be given as NAME_FILE, the path of a file that holds it.
-    """
-    metadata = {"means": means, "read": read, "secret": secret}
-    return field(default=default, metadata=metadata)
+LONGEST_EXCHANGE = 366 * 24 * 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,9 +186,21 @@ class Config:
         whole(LONGEST_ACCESS_TOKEN, least=30),
         default=300,
     )
+    exchange_seconds: int | None = knob(
+        "How long an access token can be exchanged for fresh ones after the first of them was "
+        "issued, in seconds; 0: never. If not given, ACCESS_TOKEN_SECONDS.",
+        whole(LONGEST_EXCHANGE, least=0),
+        default=None,
+    )
     refresh_token_days: int = knob(
         "The end of a sign-in over the API, however often its tokens are renewed, in days.",
         whole(3650),
+        default=30,
+    )
+    refresh_grace_seconds: int = knob(
+        "How long a refresh token that was used may be sent again, in seconds, because the answer "
+        "was lost: the same successor is answered while that is unused. 0: never.",
+        whole(300, least=0),
         default=30,
     )
     refresh_idle_days: int = knob(
@@ -285,6 +286,12 @@ class Config:
     def takes_basic(self) -> bool:
         """Whether calls take a password by HTTP Basic."""
         return (self.api_basic_password or ("on" if self.development else "off")) == "on"
+
+    @property
+    def seconds_to_exchange(self) -> int:
+        """How long access tokens can be exchanged for fresh ones, in seconds."""
+        given = self.exchange_seconds
+        return self.access_token_seconds if given is None else given
 
     @property
     def issuers(self) -> tuple[Issuer, ...]:

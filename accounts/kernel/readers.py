@@ -5,7 +5,9 @@ The error says what the setting should be; that of a secret never repeats it.
 
 import re
 from collections.abc import Callable
+from dataclasses import field
 from ipaddress import ip_address, ip_network
+from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
@@ -13,6 +15,17 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from accounts.kernel.client import Network
+
+
+def knob(
+    means: str, read: Callable[[str], Any] = str, *, default: Any = "", secret: bool = False
+) -> Any:
+    """A setting: what it means, how its text is read, what it is when not given.
+
+    Every secret may also be given as NAME_FILE, the path of a file that holds it.
+    """
+    metadata = {"means": means, "read": read, "secret": secret}
+    return field(default=default, metadata=metadata)
 
 
 def choice(*allowed: str) -> Callable[[str], str]:

@@ -68,7 +68,11 @@ def with_errors(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
 
     The first sentence of a call's description is its summary.
     """
-    result["components"]["schemas"] |= {"Error": ERROR, "FieldErrors": FIELD_ERRORS}
+    schemas = result["components"]["schemas"]
+    for name, schema in schemas.items():
+        if name.endswith("Request"):
+            schema["additionalProperties"] = False
+    schemas |= {"Error": ERROR, "FieldErrors": FIELD_ERRORS}
     for operations in result["paths"].values():
         for operation in operations.values():
             operation["summary"] = operation["description"].partition(". ")[0].split("\n")[0]

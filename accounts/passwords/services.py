@@ -1,12 +1,8 @@
 """Hashing, verifying and renewing passwords, one hash a call; and which of them are known."""
 
-from django.contrib.auth.hashers import (
-    get_hasher,
-    identify_hasher,
-    is_password_usable,
-    make_password,
-)
+from django.contrib.auth.hashers import get_hasher, identify_hasher, make_password
 
+from accounts.kernel.hashes import hasher_of
 from accounts.passwords import lists
 from accounts.passwords.hashers import MAX_LENGTH, Argon2id, canonical
 
@@ -21,15 +17,17 @@ def hash_password(password: str) -> str:
 def verify(password: str, encoded: str | None) -> bool:
     """Whether ``password`` belongs to ``encoded``.
 
-    None (no such account) and an unusable hash (no password) cost one verification as well, so
-    that time tells nothing (CWE-208). What is too long to be a password is not hashed.
+    None (no such account), an unusable hash (no password) and one by an algorithm that the site
+    does not know cost one verification as well, so that time tells nothing (CWE-208). What is too
+    long to be a password is not hashed.
     """
     if len(password) > MAX_LENGTH:
         return False
-    if encoded is None or not is_password_usable(encoded):
-        hasher = Argon2id()
-        return hasher.verify(password, hasher.nobodys()) and False
-    return identify_hasher(encoded).verify(password, encoded)
+    hasher = hasher_of(encoded) if encoded is not None else None
+    if hasher is None or encoded is None:
+        nobody = Argon2id()
+        return nobody.verify(password, nobody.nobodys()) and False
+    return hasher.verify(password, encoded)
 
 
 def is_outdated(encoded: str) -> bool:

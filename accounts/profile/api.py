@@ -1,6 +1,7 @@
 """Who one is, as JSON."""
 
 import uuid
+from dataclasses import replace
 from typing import Any, cast
 
 from django.conf import settings
@@ -14,10 +15,17 @@ from rest_framework.response import Response
 from accounts.kernel import zones
 from accounts.kernel.api import ChoiceField, TextField, valid
 from accounts.profile import services
-from accounts.sessions.current import source_of, standing_of
+from accounts.sessions.current import source_of
+from accounts.sessions.models import LoginSession
 from accounts.signin import policy
+from accounts.tokens import scopes
+from accounts.tokens.authentication import Credentials
+from accounts.tokens.permissions import (
+    InScope,
+    require_recent_authentication,
+    require_scope,
+)
 from accounts.users import profiles
-from accounts.users import services as users
 from accounts.users.models import User
 
 
@@ -106,23 +114,46 @@ class MeView(views.APIView):
         return Response(shown(user))
 
 
+class MayRead(InScope):
+    """Oneself; and other people, for staff who may view users in the admin, too.
+
+    The answer to anybody else is 404, whether the other person exists or not.
+    """
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """As ``InScope``; ``InsufficientUserAuthentication`` if staff read others too late."""
+        if not isinstance(request.auth, Credentials):
+            return False
+        if view.kwargs["id"] == request.user.pk:
+            return super().has_permission(request, view)
+        login = request.auth.login
+        if login is None or not _may_view_users(login):
+            raise Http404
+        require_scope(request.auth, scopes.USERS)
+        require_recent_authentication(request.auth)
+        return True
+
+
 class PersonView(views.APIView):
     """Somebody."""
 
     area = "profile"
+    permission_classes = (MayRead,)
 
     @extend_schema(responses=PersonSerializer)
     def get(self, request: Request, id: uuid.UUID) -> Response:
-        """Oneself; anybody, to staff. Everybody else's id is nobody's."""
-        user: User | None = cast(User, request.user)
-        if id != request.user.pk:
-            user = users.find_by_id(str(id)) if _administers(request) else None
-        if user is None:
-            raise Http404
+        """Oneself; anybody, to staff with the permission to view users and the scope `users:read`.
+
+        They need a sign-in of the last ten minutes, and the person sees that they looked.
+        """
+        user = cast(User, request.user)
+        if id != user.pk:
+            source = replace(source_of(request._request), actor=user.username)
+            user = services.read(user, id, source)
         return Response(shown(user))
 
 
-def _administers(request: Request) -> bool:
-    """Whether a member of staff has shown what the admin asks for, too."""
-    login = standing_of(request._request).login
-    return login is not None and login.user.is_staff and policy.suffices(login)
+def _may_view_users(login: LoginSession) -> bool:
+    """Return whether a member of staff with the permission has shown what the admin requires."""
+    user = login.user
+    return user.is_staff and user.has_perm("accounts.view_user") and policy.suffices(login)

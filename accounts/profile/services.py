@@ -1,14 +1,16 @@
 """Changing what a person is called, and what it says of itself."""
 
+import uuid
 from collections.abc import Mapping
 
 from django.db import transaction
+from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
 from accounts.kernel.errors import PublicError
-from accounts.throttle.limits import RENAME, RENAME_TRY
+from accounts.throttle.limits import PROFILE_CHANGE, RENAME, RENAME_TRY, STAFF_READ
 from accounts.throttle.services import give_back, spend, wait
 from accounts.users import services as users
 from accounts.users.models import User
@@ -22,13 +24,33 @@ class SameName(PublicError):
 
 
 def save(user: User, profile: Mapping[str, str], source: Source) -> None:
-    """Take the fields of ``profile``, which are clean; nothing is written where nothing changes."""
+    """Store the fields of ``profile``, which are clean; write nothing where nothing changes.
+
+    Raises ``Later`` if the person, or one of their API keys, has changed it too often: each change
+    is a row of the history. What a key spends is not missing when its owner changes the profile.
+    """
     changed = {name: value for name, value in profile.items() if getattr(user, name) != value}
     if not changed:
         return
+    spend(PROFILE_CHANGE, user.pk, source.key)
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(**changed)
         record(user, events.PROFILE_CHANGED, source)
+
+
+def read(reader: User, user_id: uuid.UUID, source: Source) -> User:
+    """Return the person with that id, and record in their history that ``reader`` looked.
+
+    Raises:
+        Http404: nobody has that id.
+        Later: ``reader`` has read too many people.
+    """
+    spend(STAFF_READ, reader.pk)
+    user = users.find_by_id(str(user_id))
+    if user is None:
+        raise Http404
+    record(user, events.PROFILE_READ, source)
+    return user
 
 
 def seconds_to_next_name(user: User) -> int:

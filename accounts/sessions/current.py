@@ -21,13 +21,15 @@ ATTRIBUTE = "_standing"
 class Standing:
     """``login``: signed in there. ``suspended``: could be, after a proof. ``is_stopped``: was.
 
-    ``by`` is what a call of the API is made by that is made in no sign-in.
+    ``by`` is what a call of the API is made by that is made in no sign-in; ``key`` names the API
+    key, if it's one.
     """
 
     login: LoginSession | None = None
     suspended: LoginSession | None = None
     is_stopped: bool = False
     by: str = ""
+    key: str = ""
 
 
 def standing_of(request: HttpRequest) -> Standing:
@@ -57,7 +59,8 @@ def source_of(request: HttpRequest) -> Source:
     """Who asks, as the history tells it."""
     standing = standing_of(request)
     login = standing.login or standing.suspended
-    return Source(place_of(request), session=login.pk if login else None, proof=standing.by)
+    session = login.pk if login else None
+    return Source(place_of(request), session=session, proof=standing.by, key=standing.key)
 
 
 def sessionless_source_of(request: HttpRequest) -> Source:
@@ -83,9 +86,11 @@ def enter(request: HttpRequest, login: LoginSession) -> None:
     setattr(request, ATTRIBUTE, Standing(login=login))
 
 
-def call_as(request: HttpRequest, login: LoginSession | None, *, by: str = "") -> None:
-    """A call of the API is made in ``login``, or in none, ``by`` a password or a key alone."""
-    setattr(request, ATTRIBUTE, Standing(login=login, by=by))
+def call_as(
+    request: HttpRequest, login: LoginSession | None, *, by: str = "", key: str = ""
+) -> None:
+    """Note by what a call of the API is made: in ``login``, or ``by`` a password or a ``key``."""
+    setattr(request, ATTRIBUTE, Standing(login=login, by=by, key=key))
 
 
 def forget(request: HttpRequest, user: User) -> None:

@@ -41,6 +41,9 @@ FACTOR_ACCOUNT = Limit("factor.account", burst=5, refill=60)
 FACTOR_DAY = Limit("factor.day", burst=30, refill=48 * 60)
 FACTOR_RECOVERY = Limit("factor.recovery", burst=3, refill=2 * 24 * 3600)
 
+# Exchanges of access tokens in one session: each is a row of the history.
+EXCHANGE_SESSION = Limit("exchange.session", burst=20, refill=10)
+
 SIGNUP_SUBSCRIBER = Limit("signup.subscriber", burst=30, refill=20)
 SIGNUP_EVERYONE = Limit("signup.everyone", burst=600, refill=0.5)
 
@@ -67,6 +70,14 @@ ADDRESS_USER = Limit("address.user", burst=10, refill=600)
 # quarter of a second and holds the interpreter: everybody together may take a quarter of it.
 STRENGTH_SUBSCRIBER = Limit("strength.subscriber", burst=20, refill=2)
 STRENGTH_EVERYONE = Limit("strength.everyone", burst=60, refill=1)
+
+# People whom one member of staff reads over the API: nobody copies the whole site unseen.
+STAFF_READ = Limit("staff.read", burst=60, refill=10)
+
+# Changes of one person's profile, by themselves and by each of their API keys; API keys that one
+# person makes. Each is a row of the history, and each key a mail.
+PROFILE_CHANGE = Limit("profile.change", burst=30, refill=60)
+KEY_NEW = Limit("key.new", burst=60, refill=120)
 
 # A name that is given up stays held for a while: nobody collects them.
 RENAME = Limit("rename", burst=1, refill=24 * 3600)

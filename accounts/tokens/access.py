@@ -12,7 +12,11 @@ from django.conf import settings
 from jwt.algorithms import get_default_algorithms
 from rest_framework_simplejwt import tokens
 from rest_framework_simplejwt.backends import TokenBackend
-from rest_framework_simplejwt.exceptions import TokenBackendError, TokenError
+from rest_framework_simplejwt.exceptions import (
+    ExpiredTokenError,
+    TokenBackendError,
+    TokenError,
+)
 
 from accounts.kernel import clock, secrets
 from accounts.kernel.config import LONGEST_ACCESS_TOKEN
@@ -22,6 +26,8 @@ from accounts.tokens import ring, scopes
 TYPE = "at+jwt"
 # No token of ours is longer, and nothing longer is looked at.
 LONGEST = 8192
+# Proxies and servers take headers of 8 KiB; a person may be in any number of groups.
+LONGEST_WITH_GROUPS = 4096
 # The clocks of two nodes, apart at most. Only for the begin of a token's life, never for its end.
 SKEW = 10
 TEXTS = ("jti", "sid", "sub", "scope", "client_id")
@@ -82,7 +88,8 @@ class AccessToken(tokens.AccessToken):
     """One access token, new or as it was shown.
 
     ``AccessToken(text)`` is a good one of this site for one of ``audiences`` (by default this site
-    itself), or ``TokenError``. That its sign-in is still alive is for the database to say.
+    itself), or ``TokenError``. If it has only expired, that is ``ExpiredTokenError``, or with
+    ``takes_expired`` no error. That its sign-in is still alive is for the database to say.
     """
 
     _token_backend = Backend()
@@ -93,15 +100,28 @@ class AccessToken(tokens.AccessToken):
         verify: bool = True,
         *,
         audiences: Iterable[str] | None = None,
+        takes_expired: bool = False,
     ) -> None:
         self._audiences = audiences or (settings.AUTHSITE.origin,)
+        self._takes_expired = takes_expired
         if token is not None and len(token) > LONGEST:
             raise TokenError
         super().__init__(token, verify)
 
     @classmethod
-    def issue(cls, login: LoginSession, audience: str, scope: frozenset[str]) -> "AccessToken":
-        """A token of ``login`` that lives for ``ACCESS_TOKEN_SECONDS``, never past its sign-in."""
+    def issue(
+        cls,
+        login: LoginSession,
+        audience: str,
+        scope: frozenset[str],
+        *,
+        first_at: int | None = None,
+    ) -> "AccessToken":
+        """Return a token of ``login`` that lives for ``ACCESS_TOKEN_SECONDS`` at most.
+
+        It never outlives its session. ``first_at`` is when the first token was issued of those
+        that were exchanged for this one, in seconds since 1970.
+        """
         now = int(clock.now().timestamp())
         ends_at = int(min(login.idle_at, login.ends_at).timestamp())
         token = cls()
@@ -119,14 +139,24 @@ class AccessToken(tokens.AccessToken):
             "acr": login.acr,
             "client_id": login.kind,
         }
+        if first_at is not None:
+            token["orig_iat"] = first_at
         if scopes.GROUPS in scope:
             token["groups"] = login.user.group_names
+            if len(str(token)) > LONGEST_WITH_GROUPS:
+                del token["groups"]
+                token["groups_omitted"] = True
         return token
 
     @property
     def expires_in(self) -> int:
         """The seconds that a new one lives."""
         return int(self["exp"] - self["iat"])
+
+    @property
+    def first_at(self) -> int:
+        """When the first token was issued of those that were exchanged for this one, or this."""
+        return int(self.payload.get("orig_iat", self["iat"]))
 
     @property
     def subject(self) -> uuid.UUID:
@@ -158,6 +188,7 @@ class AccessToken(tokens.AccessToken):
         is_whole = all(isinstance(claims.get(name), str) for name in TEXTS) and all(
             type(claims.get(name)) is int for name in TIMES
         )
+        is_whole = is_whole and type(claims.get("orig_iat", 0)) is int
         if not is_whole or not (_is_id(claims["sub"]) and _is_id(claims["sid"])):
             raise TokenError
         is_ours = claims.get("iss") == settings.AUTHSITE.origin
@@ -165,10 +196,11 @@ class AccessToken(tokens.AccessToken):
         is_begun = max(claims["iat"], claims["nbf"], claims["auth_time"]) <= now + SKEW
         # None is made to live longer, and its key is gone from the ring after that.
         is_short = claims["exp"] <= claims["iat"] + LONGEST_ACCESS_TOKEN
-        if not (is_ours and is_for_here and is_begun and is_short and now < claims["exp"]):
+        is_access = claims.get("token_type") == self.token_type
+        if not (is_ours and is_for_here and is_begun and is_short and is_access):
             raise TokenError
-        if claims.get("token_type") != self.token_type:
-            raise TokenError
+        if now >= claims["exp"] and not self._takes_expired:
+            raise ExpiredTokenError
 
 
 def _bytes(part: str) -> bytes:

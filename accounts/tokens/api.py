@@ -1,12 +1,11 @@
 """The calls for tokens."""
 
 from drf_spectacular.utils import extend_schema
-from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.kernel.api import JSONParser, Open, valid
+from accounts.kernel.api import Open, valid
 from accounts.kernel.places import place_of
 from accounts.tokens import services
 from accounts.tokens.authentication import is_token, login_of
@@ -30,15 +29,17 @@ class TokenView(Open, APIView):
         """Tokens for a password, in the body or by HTTP Basic.
 
         HTTP Basic with an access token as user, and anything as password, gives a fresh access
-        token of the same sign-in, and no refresh token.
+        token of the same sign-in and for the same service, and no refresh token; only within
+        EXCHANGE_SECONDS of the first token.
         """
+        place = place_of(request)
         asked = SignInSerializer(data=request.data)
         valid(asked)
         name, password = login_of(request, asked)
         if is_token(name):
             held, login = services.read(name)
-            return _answer(services.exchange(login, held.scope, asked.wish_of()))
-        return _answer(services.sign_in(name, password, asked.wish_of(), place_of(request)))
+            return _answer(services.exchange(held, login, asked.wish_of(), place))
+        return _answer(services.sign_in(name, password, asked.wish_of(), place))
 
 
 class ChallengeView(Open, APIView):
@@ -62,8 +63,8 @@ class RefreshView(Open, APIView):
     def post(self, request: Request) -> Response:
         """A new pair for a refresh token, which is used up.
 
-        The same token again within ten seconds, before its successor is used, gives the same
-        successor: an answer may have been lost. Any other second use ends the sign-in.
+        The same token again within REFRESH_GRACE_SECONDS, before its successor is used, gives the
+        same successor: an answer may have been lost. Any other second use ends the sign-in.
         """
         asked = RefreshSerializer(data=request.data)
         data = valid(asked)
@@ -77,18 +78,6 @@ class VerifyView(Open, APIView):
     def post(self, request: Request) -> Response:
         """The claims of a live access token of this site, for whichever of its services."""
         return Response(services.claims(valid(TokenSerializer(data=request.data))["token"]))
-
-
-class RevokeView(Open, APIView):
-    """Sign out (RFC 7009)."""
-
-    parser_classes = (JSONParser, FormParser)
-
-    @extend_schema(request=TokenSerializer, responses={200: None})
-    def post(self, request: Request) -> Response:
-        """End the sign-in of a token, of either kind. 200 whatever the token is."""
-        services.revoke(valid(TokenSerializer(data=request.data))["token"], place_of(request))
-        return Response()
 
 
 def _answer(tokens: Tokens) -> Response:

@@ -64,7 +64,7 @@ class Authentication(JWTAuthentication):
         return "Bearer"
 
     def _by_token(self, request: Request, text: str) -> tuple[User, Credentials]:
-        token, login = services.read(text)
+        token, login = services.read(text, tells_expired=True)
         current.call_as(request._request, login)
         return login.user, Credentials(token.scope, login)
 

@@ -18,11 +18,26 @@ class InvalidToken(PublicError):
     message = _("The token is not valid, or not any more.")
 
 
+class TokenExpired(InvalidToken):
+    """A genuine access token that has expired: the client renews it, nobody signs in again."""
+
+    code = "token_expired"
+    challenge = 'Bearer error="invalid_token", error_description="The access token expired"'
+    message = _("The access token has expired. Renew it.")
+
+
 class TokenReused(InvalidToken):
     """A refresh token was used a second time. Its family is dead."""
 
     code = "token_reused"
     message = _("The token was used before. The sign-in has been ended; sign in again.")
+
+
+class UnknownService(PublicError):
+    """An exchange asked for another audience than its token has (RFC 8707 section 2)."""
+
+    code = "invalid_target"
+    message = _("This token can only be exchanged for one for the same service.")
 
 
 class EmailNotVerified(PublicError):
@@ -74,8 +89,15 @@ class InsufficientScope(PublicError):
 
     code = "insufficient_scope"
     status = 403
-    challenge = 'Bearer error="insufficient_scope"'
-    message = _("The token’s scope doesn’t allow this.")
+    message = _("This needs the scope %(scope)s.")
+
+    def __init__(self, scope: str) -> None:
+        super().__init__()
+        self.more = {"scope": scope}
+        self.challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+
+    def __str__(self) -> str:
+        return str(self.message) % self.more
 
 
 class InsufficientUserAuthentication(PublicError):

@@ -24,9 +24,6 @@ from accounts.tokens.errors import InvalidToken, TokenReused
 from accounts.users.models import User
 from accounts.users.rows import Owned
 
-# An answer may be lost on its way: who asks again within this time gets the same one.
-GRACE = timedelta(seconds=10)
-
 _ROTATED = Columns(LoginSession)
 
 LIVE = "o.ended_at IS NULL AND o.idle_at > %(now)s AND o.ends_at > %(now)s"
@@ -55,10 +52,10 @@ def find(family: uuid.UUID, user: uuid.UUID) -> LoginSession | None:
 def rotate(token: str, place: Place, kind: LoginSession.Kind) -> tuple[LoginSession, str]:
     """The family of ``token``, which is of that kind, and the token that follows it.
 
-    The same one for all who come at once or, before it's used itself, within :data:`GRACE`: they
-    are one client whose answer was lost. :class:`TokenReused` for any other second use, which
-    means that two have the token: the family ends, and the person is told.
-    :class:`InvalidToken` for whatever else.
+    The same one for all who come at once or, before it's used itself, within
+    ``REFRESH_GRACE_SECONDS``: they are one client whose answer was lost. :class:`TokenReused` for
+    any other second use, which means that two have the token: the family ends, and the person is
+    told. :class:`InvalidToken` for whatever else.
     """
     family = refresh.family_of(token)
     if family is None:
@@ -122,7 +119,8 @@ def _again(
     if login is None or digest == login.refresh_digest:
         raise InvalidToken
     is_last = digest == login.former_digest
-    if is_last and login.rotated_at and clock.now() < login.rotated_at + GRACE:
+    grace = timedelta(seconds=settings.AUTHSITE.refresh_grace_seconds)
+    if is_last and login.rotated_at and clock.now() < login.rotated_at + grace:
         if login.kind != kind:
             raise InvalidToken
         for follower in refresh.successors(token):

@@ -11,6 +11,19 @@ from accounts.tokens.authentication import Credentials
 from accounts.tokens.errors import InsufficientScope, InsufficientUserAuthentication
 
 
+def require_scope(credentials: Credentials, scope: str) -> None:
+    """Raise ``InsufficientScope`` unless a call made by ``credentials`` has ``scope``."""
+    if not scopes.is_covered(credentials.scope, scope):
+        raise InsufficientScope(scope)
+
+
+def require_recent_authentication(credentials: Credentials) -> None:
+    """Raise ``InsufficientUserAuthentication`` unless the person has just authenticated."""
+    login = credentials.login
+    if not (policy.is_recent(login) if login else credentials.is_by_password):
+        raise InsufficientUserAuthentication
+
+
 class InScope(BasePermission):
     """Every call belongs to an area: to see needs ``read`` there, to change ``write``."""
 
@@ -19,8 +32,7 @@ class InScope(BasePermission):
         if not isinstance(request.auth, Credentials):
             return False
         right = scopes.READ if request.method in SAFE_METHODS else scopes.WRITE
-        if not scopes.is_covered(request.auth.scope, f"{view.area}:{right}"):
-            raise InsufficientScope
+        require_scope(request.auth, f"{view.area}:{right}")
         return True
 
 
@@ -30,7 +42,5 @@ class IsFresh(InScope):
     def has_permission(self, request: Request, view: Any) -> bool:
         """As above; ``InsufficientUserAuthentication`` if that is too long ago."""
         if isinstance(request.auth, Credentials):
-            login = request.auth.login
-            if not (policy.is_recent(login) if login else request.auth.is_by_password):
-                raise InsufficientUserAuthentication
+            require_recent_authentication(request.auth)
         return super().has_permission(request, view)

@@ -1,7 +1,8 @@
 """Scopes: what a token may be used for (RFC 6749 section 3.3). One table for tokens and keys.
 
 ``read`` and ``write`` are for every area; ``sessions:read`` for one. ``groups`` puts the person's
-groups into the token, for services that decide by them.
+groups into the token, for services that decide by them. ``users:read`` lets staff read others,
+and is never part of ``read``: a program of theirs that needs it asks for it.
 """
 
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.kernel.errors import PublicError
 
-READ, WRITE, GROUPS = "read", "write", "groups"
+READ, WRITE, GROUPS, USERS = "read", "write", "groups", "users:read"
 RIGHTS: dict[str, str | Promise] = {READ: _("See"), WRITE: _("See and change")}
 AREAS: dict[str, str | Promise] = {
     "profile": _("Profile"),
@@ -19,7 +20,8 @@ AREAS: dict[str, str | Promise] = {
     "activity": _("Security history"),
     "keys": _("API keys"),
 }
-SCOPES = frozenset({READ, WRITE, GROUPS, *(f"{a}:{r}" for a in AREAS for r in (READ, WRITE))})
+_OF_AREAS = frozenset(f"{area}:{right}" for area in AREAS for right in (READ, WRITE))
+SCOPES = _OF_AREAS | {READ, WRITE, GROUPS, USERS}
 # What a sign-in gives that asks for nothing in particular.
 DEFAULT = frozenset({READ, WRITE})
 
@@ -51,7 +53,7 @@ def narrowed(held: Iterable[str], wanted: frozenset[str] | None) -> frozenset[st
 
 def is_covered(held: frozenset[str], scope: str) -> bool:
     """Whether ``held`` has ``scope``, itself or as part of a wider one."""
-    return scope in held or scope.partition(":")[2] in held
+    return scope in held or (scope in _OF_AREAS and scope.partition(":")[2] in held)
 
 
 def written(scope: Iterable[str]) -> str:

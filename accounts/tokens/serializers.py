@@ -116,6 +116,12 @@ class TokenSerializer(serializers.Serializer[Any]):
     token = TokenField()
 
 
+class RevokeSerializer(TokenSerializer):
+    """A token to revoke."""
+
+    token_type_hint = TokenField(required=False, help_text="Not needed (RFC 7009 section 2.1).")
+
+
 class AccessSerializer(serializers.Serializer[Any]):
     """An access token, and what one needs to know of it (RFC 6749 section 5.1)."""
 
@@ -161,3 +167,9 @@ class ClaimsSerializer(serializers.Serializer[Any]):
     client_id = serializers.CharField()
     token_type = serializers.CharField()
     groups = serializers.ListField(child=serializers.CharField(), required=False)
+    groups_omitted = serializers.BooleanField(
+        required=False, help_text="True in place of `groups` that would make the token too long."
+    )
+    orig_iat = serializers.IntegerField(
+        required=False, help_text="When the first token was issued, if this one was exchanged."
+    )

@@ -10,9 +10,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 
-from accounts.activity.services import Source
+from accounts.activity import events
+from accounts.activity.services import Source, record
+from accounts.kernel import clock
 from accounts.kernel.errors import PublicError
 from accounts.kernel.places import Place
 from accounts.kernel.proofs import Method, Proof
@@ -24,6 +26,8 @@ from accounts.signin.admission import Admission, Overtaken, admit_client
 from accounts.signin.policy import Missing
 from accounts.signin.second import SecondMethod
 from accounts.signin.services import InvalidCredentials, prove_password
+from accounts.throttle.limits import EXCHANGE_SESSION
+from accounts.throttle.services import spend
 from accounts.tokens import access, challenges, families, refresh, scopes
 from accounts.tokens.access import AccessToken
 from accounts.tokens.errors import (
@@ -32,6 +36,8 @@ from accounts.tokens.errors import (
     InvalidToken,
     PasswordCompromised,
     SecondFactorRequired,
+    TokenExpired,
+    UnknownService,
 )
 from accounts.users.models import PendingSignup, User
 
@@ -113,22 +119,47 @@ def renew(token: str, wish: Wish, place: Place) -> Tokens:
     return Tokens(AccessToken.issue(login, wish.audience, scope), login, follower)
 
 
-def exchange(login: LoginSession, held: frozenset[str], wish: Wish) -> Tokens:
-    """A fresh access token for one that has ``held``: same sign-in, and no more rights.
+def exchange(held: AccessToken, login: LoginSession, wish: Wish, place: Place) -> Tokens:
+    """Return a fresh access token for ``held``: same session and audience, no more rights.
 
-    Not for a page in a browser: whoever has stolen its token would keep what it can't renew.
+    A stolen token must not be renewed for as long as its session lasts: a chain of exchanges ends
+    ``EXCHANGE_SECONDS`` after its first token was issued, each is in the history, and a page in a
+    browser exchanges nothing.
+
+    Raises:
+        InvalidToken: it is too late, or the token is a page's.
+        UnknownService: another audience was asked for.
+        UnknownScope: ``held`` has less than was asked for.
+        Later: the session has exchanged too many tokens.
     """
     if login.kind == LoginSession.Kind.APP:
         raise InvalidToken
-    scope = scopes.narrowed(held, wish.scope)
-    return Tokens(AccessToken.issue(login, wish.audience, scope), login)
+    if clock.now().timestamp() >= held.first_at + settings.AUTHSITE.seconds_to_exchange:
+        raise InvalidToken
+    if wish.audience != held["aud"]:
+        raise UnknownService
+    scope = scopes.narrowed(held.scope, wish.scope)
+    access.be_ready()
+    spend(EXCHANGE_SESSION, login.pk)
+    record(login.user, events.TOKEN_EXCHANGED, Source(place, session=login.pk))
+    fresh = AccessToken.issue(login, wish.audience, scope, first_at=held.first_at)
+    return Tokens(fresh, login)
 
 
-def read(text: str, audiences: tuple[str, ...] | None = None) -> tuple[AccessToken, LoginSession]:
-    """A good access token and its live sign-in, with the person; :class:`InvalidToken`."""
+def read(
+    text: str, audiences: tuple[str, ...] | None = None, *, tells_expired: bool = False
+) -> tuple[AccessToken, LoginSession]:
+    """Return a good access token and its live session, with the person.
+
+    Raises:
+        TokenExpired: it has expired, and ``tells_expired``.
+        InvalidToken: it is not good for any other reason.
+    """
     try:
         token = AccessToken(text, audiences=audiences)
-    except TokenError:
+    except TokenError as error:
+        if tells_expired and isinstance(error, ExpiredTokenError):
+            raise TokenExpired from None
         raise InvalidToken from None
     login = families.find(token.sid, token.subject)
     if login is None:
@@ -143,15 +174,22 @@ def claims(text: str) -> Mapping[str, Any]:
 
 
 def revoke(text: str, place: Place) -> None:
-    """End the family of a token of either kind, if it's one (RFC 7009 section 2)."""
-    login = families.of(text)
-    if login is None:
-        try:
-            config = settings.AUTHSITE
-            login = read(text, (config.origin, *config.token_audiences))[1]
-        except InvalidToken:
-            return
-    families.end(login, Source(place, session=login.pk))
+    """End the family of a token of either kind, if it's one (RFC 7009 section 2).
+
+    An access token ends its family also when it has expired: a client that signs out late must not
+    be told that it has. One for another service ends nothing: that service has it, too.
+    """
+    login = families.of(text) or _family_of_access(text)
+    if login is not None:
+        families.end(login, Source(place, session=login.pk))
+
+
+def _family_of_access(text: str) -> LoginSession | None:
+    try:
+        token = AccessToken(text, takes_expired=True)
+    except TokenError:
+        return None
+    return families.find(token.sid, token.subject)
 
 
 def prove_by_password(login: str, password: str, place: Place) -> User:

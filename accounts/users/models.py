@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.kernel import clock, secrets, zones
 from accounts.kernel.errors import PublicError
+from accounts.kernel.hashes import hasher_of
 from accounts.kernel.signals import credentials_changed
 from accounts.users import addresses, names, profiles
 
@@ -87,6 +88,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     def is_privileged(self) -> bool:
         """Whether the person may enter the admin: staff or superuser."""
         return self.is_staff or self.is_superuser
+
+    def has_usable_password(self) -> bool:
+        """Return whether any password fits: none fits a hash that the site cannot verify.
+
+        Its owner is offered what people without a password are offered: a code by email, and a
+        first password.
+        """
+        return hasher_of(self.password) is not None
 
     @property
     def is_locked_down(self) -> bool:

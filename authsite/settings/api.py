@@ -46,9 +46,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 # Pages of these origins, exactly, may call it by script. Only the calls of ``session/`` look at a
 # cookie, and they check the origin themselves.
 CORS_ALLOWED_ORIGINS = list(AUTHSITE.cors_origins)
-CORS_URLS_REGEX = r"^/api/v1/"
+CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_CREDENTIALS = True
 CORS_ALLOW_METHODS = ["GET", "POST", "PATCH", "DELETE"]
 CORS_ALLOW_HEADERS = ["authorization", "content-type", "x-requested-with", "accept-language"]
-CORS_EXPOSE_HEADERS = ["retry-after", "www-authenticate", "location"]
+CORS_EXPOSE_HEADERS = ["retry-after", "www-authenticate", "location", "x-request-id"]
 CORS_PREFLIGHT_MAX_AGE = 600

@@ -29,9 +29,9 @@ MIDDLEWARE = [
     # Who asks, and how; then whether it's a request for this site at all.
     "authsite.middleware.ClientMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "authsite.middleware.GateMiddleware",
-    # Which pages elsewhere may call the API by script.
+    # Which pages elsewhere may call the API by script; they may read why a call was refused, too.
     "corsheaders.middleware.CorsMiddleware",
+    "authsite.middleware.GateMiddleware",
     # Programs' calls end here: what is below is for people's browsers.
     "authsite.middleware.ApiMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

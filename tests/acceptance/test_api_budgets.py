@@ -19,7 +19,7 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.attacks.test_two_nodes import POSTGRES_PROVED, database
 from tests.conftest import Clock
-from tests.support.api import Answer, call, exchange, get_tokens, renew, second_step
+from tests.support.api import Answer, call, get_tokens, renew, second_step
 from tests.support.second import enrolled, unused_code
 from tests.support.site import ROOT, Site
 from tests.support.steps import PASSWORD, make_user
@@ -56,7 +56,6 @@ def test_a_call_by_a_token_costs_one_query_however_many_groups(alice: User) -> N
         "me": lambda: call("me/", token=token),
         "by Basic": lambda: call("me/", basic=f"{token}:x"),
         "verify": lambda: call("token/verify/", {"token": token}),
-        "exchange": lambda: exchange(token),
     }
 
     for name, act in calls.items():

@@ -37,7 +37,7 @@ from accounts.users.models import Address, FormerCredential, User, Username
 from tests.attacks import key_steps as keys
 from tests.conftest import Clock
 from tests.support import second, webauthn
-from tests.support.api import call, get_tokens, renew
+from tests.support.api import call, exchange, get_tokens, renew, second_step
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.second import CHALLENGE, RECOVERY_CODES, SETUP
 from tests.support.signin import set_up
@@ -307,6 +307,19 @@ def have_a_token(_scene: Scene) -> str:
     return str(get_tokens("alice", iphone())["refresh"])
 
 
+def have_access(scene: Scene) -> str:
+    """For longer than five minutes."""
+    set_up(scene.settings, access_token_seconds=3600)
+    return str(get_tokens("alice", iphone())["access"])
+
+
+def let_carol_read(scene: Scene) -> str:
+    set_up(scene.settings, access_token_seconds=3600)
+    challenge = get_tokens(make_staff("carol").username, iphone(), scope="users:read")["challenge"]
+    code = second.unused_code(User.objects.get(username="carol"))
+    return str(second_step(challenge, code, iphone())["access"])
+
+
 def have_renewed_twice(scene: Scene) -> str:
     """So that no answer to the first can have been lost."""
     first = have_a_token(scene)
@@ -447,6 +460,11 @@ WAYS = {
     "key_ended": Way(
         lambda s: s.here.post(keys.KEYS, {"end": APIKey.objects.get().pk}),
         prepare=post(keys.NEW, **keys.FORM),
+    ),
+    "token_exchanged": Way(lambda s: exchange(s.kept, iphone()), THERE, prepare=have_access),
+    "profile_read": of_carol(
+        lambda s: call(f"users/{s.alice.pk}/", token=s.kept, client=iphone()),
+        prepare=let_carol_read,
     ),
     "key_expires": Way(command("prune"), NOWHERE, in_session=False, prepare=wait_for_the_last_week),
     "provider_connected": Way(connect, proof="pwd mail", prepare=come_with_an_identity),

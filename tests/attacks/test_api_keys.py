@@ -14,7 +14,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from accounts.activity.models import Activity
 from accounts.apikeys import text
+from accounts.apikeys.models import APIKey
 from tests.attacks import key_steps
 from tests.attacks.key_steps import FORM, KEYS, NEW, REFUSED, fresh, is_alive, key_of, make, row_of
 from tests.attacks.test_http import END, raw
@@ -149,7 +151,6 @@ def test_a_key_is_taken_as_bearer_and_nowhere_else() -> None:
     sent = {"key": key, "access_token": key, "authorization": f"Bearer {key}"}
     for form in (False, True):
         assert call("me/", sent, method="PATCH", form=form).status == 401
-        assert call("token/revoke/", {"token": key}, form=form).status == 200
     for path, data in (
         ("token/", {"username": "alice", "password": key}),
         ("token/refresh/", {"refresh": key}),
@@ -160,6 +161,21 @@ def test_a_key_is_taken_as_bearer_and_nowhere_else() -> None:
 
     assert row_of(key).used_at is None
     assert is_alive(key)
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_a_key_that_its_finder_revokes_ends_and_its_owner_is_told(form: bool) -> None:
+    """Secret scanners and programs that have done their work call this with nothing but the key."""
+    alice = make_user("alice")
+    key, other = key_of(alice, name="mine"), key_of(alice)
+
+    for token in (f"{key[:-1]}a", key, key):
+        assert call("token/revoke/", {"token": token}, form=form).status == 200
+
+    assert (is_alive(key), is_alive(other)) == (False, True)
+    (row,) = Activity.objects.filter(kind="key_ended")
+    assert (row.user, row.proof, row.detail) == (alice, "api_key", "mine")
+    assert "API key was removed" in outbox()[-1].subject
 
 
 def spellings(key: str) -> list[str]:
@@ -255,3 +271,29 @@ def test_the_documented_pattern_finds_every_key_and_its_checksum_rejects_look_al
     assert all(map(told["is_key"], keys))
     for key, place in itertools.product(keys[:20], range(9, 64)):
         assert not told["is_key"](other_letter(key, place)), (key, place)
+
+
+def test_a_key_fills_no_history_and_each_row_names_the_key_that_made_it() -> None:
+    """1,500 changes in five seconds would bury whatever else a thief did."""
+    alice = make_user("alice")
+    key = key_of(alice, "profile:write", name="bot")
+
+    def codes(token: str, changes: int) -> list[str]:
+        patch = {"method": "PATCH", "token": token}
+        return [call("me/", {"about": f"{n}"}, **patch).code for n in range(changes)]
+
+    assert codes(key, 31) == [""] * 30 + ["throttled"]
+    assert codes(fresh(), 1) == [""], "the owner has not used up anything"
+    rows = Activity.objects.filter(kind="profile_changed").order_by("id")
+    by_key = f"bot, {row_of(key).beginning}"
+    assert [row.key for row in rows] == [by_key] * 30 + [""]
+    assert f"by API key {by_key}" in signed_in(alice).get("/accounts/activity/").text
+
+
+def test_a_person_makes_so_many_keys_and_no_more(clock: Clock) -> None:
+    make_user("alice")
+    token = fresh()
+    for number in range(61):
+        answer = make(token)
+        assert answer.code == ("throttled" if number == 60 else "")
+        APIKey.objects.all().delete()

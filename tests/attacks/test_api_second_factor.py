@@ -160,7 +160,8 @@ def test_anothers_challenge_or_anothers_code_opens_nothing() -> None:
 
     assert second_step(hers, code_of(mallorys)).code == "invalid_code"
     assert second_step(his, code_of(alices)).code == "invalid_code"
-    theirs = {"challenge": his, "code": code_of(mallorys), "user": "alice"}
+    theirs = {"challenge": his, "code": code_of(mallorys)}
+    assert call("token/challenge/", {**theirs, "user": "alice"}).status == 400
     answer = call("token/challenge/", theirs)
     assert claims_of(answer["access"])["sub"] == str(User.objects.get(username="mallory").pk)
 

@@ -233,6 +233,9 @@ def test_a_body_larger_than_any_form_is_refused_before_a_file_of_it_is_stored() 
     answer = Browser().post(LOGIN, {"file": SimpleUploadedFile("x", b"x" * 3_000_000)})
 
     assert answer.status_code == 413
+    for digits in ("9" * 5000, "1" * 19, "-1", "1e3"):
+        environ = {"CONTENT_LENGTH": digits}
+        assert Browser().get("/accounts/login/", **environ).status_code == 413, digits
 
 
 def test_what_the_site_writes_is_closed_to_others_on_the_machine(site: Site) -> None:

@@ -6,7 +6,9 @@ import pytest
 from django.test import Client
 
 from accounts.throttle.limits import MAIL_SUBSCRIBER
+from accounts.users.models import User
 from tests.conftest import Clock
+from tests.support.api import get_tokens
 from tests.support.signin import signed_in
 from tests.support.steps import (
     LOGIN,
@@ -63,6 +65,27 @@ def test_a_reset_link_is_good_once_and_ends_every_sign_in() -> None:
     assert not works(PASSWORD)
     assert outbox()[-2].to == "alice@example.org"
     assert "new password was set by email" in outbox()[-2].subject
+
+
+@pytest.mark.parametrize(
+    "hashed",
+    ["$2b$12$abc", "bcrypt_sha256$$2b$12$abc", "scrypt:32768:8:1$abc$def", "argon2$argon2id$v=19",
+     "pbkdf2_sha256$many$abc$def", "pbkdf2_sha256$1$a", "scrypt$1", "", "x" * 32],
+)  # fmt: skip
+def test_a_hash_that_the_site_cannot_verify_is_a_wrong_password_and_its_owner_resets_it(
+    hashed: str,
+) -> None:
+    make_user("alice", password=None)
+    User.objects.update(password=hashed)
+
+    refused = get_tokens()
+    page = sign_in(Client(), "alice")
+
+    assert (refused.status, refused.code) == (401, "invalid_credentials")
+    assert "is not right" in page.text
+    assert RESET in page.text
+    assert take(ask_reset("alice")) == 302
+    assert works(NEW)
 
 
 def test_a_mail_scanner_that_opens_the_reset_link_changes_nothing(clock: Clock) -> None:

@@ -50,7 +50,7 @@ def test_an_honest_retry_gets_the_same_refresh_token_and_a_live_access_token(clo
     first = person()
     renewed = renew(first["refresh"])
 
-    for seconds in (0, 5, 4.9):
+    for seconds in (0, 15, 14.9):
         clock.advance(seconds=seconds)
         again = renew(first["refresh"])
         assert again["refresh"] == renewed["refresh"] != first["refresh"]
@@ -62,10 +62,10 @@ def test_an_honest_retry_gets_the_same_refresh_token_and_a_live_access_token(clo
     assert reuses() == 0
 
 
-def test_a_second_use_after_ten_seconds_ends_the_sign_in_and_tells_the_person(clock: Clock) -> None:
+def test_a_second_use_after_the_grace_ends_the_sign_in_and_tells_the_person(clock: Clock) -> None:
     first = person()
     renewed = renew(first["refresh"])
-    clock.advance(seconds=9)
+    clock.advance(seconds=29)
     assert renew(first["refresh"]).status == 200, "a retry doesn't lengthen the time for retries"
     clock.advance(seconds=1)
 
@@ -131,14 +131,14 @@ def test_no_other_spelling_of_a_token_works_or_ends_the_sign_in(clock: Clock) ->
     # One that the two alphabets spell differently.
     while not ({"-", "_"} & set(first["refresh"]) and set("0123456789") & set(first["refresh"])):
         first = renew(first["refresh"])
-    clock.advance(seconds=11)
+    clock.advance(seconds=31)
 
     for name, token in other_spellings(first["refresh"]).items():
         assert token != first["refresh"], name
         assert refused(token) == NOT_VALID, name
         call("token/revoke/", {"token": token})
 
-    clock.advance(seconds=11)
+    clock.advance(seconds=31)
     assert renew(first["refresh"]).status == 200
     assert reuses() == 0
 

@@ -26,7 +26,7 @@ from tests.support.api import (
     second_step,
 )
 from tests.support.second import code_of, enrolled, turn_on
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, make_user
 
 pytestmark = pytest.mark.django_db
@@ -112,6 +112,26 @@ def test_9_4_all_tokens_of_a_sign_in_die_the_moment_it_ends(scene: Scene, name: 
     if name in ONE:
         assert renew(scene.other["refresh"]).status == 200
         assert scene.browser.get("/").status_code == 200
+
+
+def test_an_access_token_that_has_expired_ends_its_sign_in_too(scene: Scene, clock: Clock) -> None:
+    """A program that signs out late must not be told that it has, while its refresh token lives."""
+    clock.advance(days=6)
+
+    assert revoked("access")(scene).status == 200
+
+    assert renew(scene.program["refresh"]).code == "token_not_valid"
+    assert renew(scene.other["refresh"]).status == 200
+
+
+def test_a_token_for_another_service_ends_nothing_here(scene: Scene, settings: Any) -> None:
+    """The service that has it could sign its visitors out."""
+    set_up(settings, token_audiences=("https://shop.example",))
+    tokens = renew(scene.program["refresh"], audience="https://shop.example")
+
+    assert call("token/revoke/", {"token": tokens["access"]}).status == 200
+
+    assert renew(tokens["refresh"]).status == 200
 
 
 def test_revoking_rubbish_or_by_another_method_tells_and_ends_nothing(scene: Scene) -> None:

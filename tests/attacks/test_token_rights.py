@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 
+from accounts.activity.models import Activity
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.api import Answer, call, claims_of, exchange, get_tokens, is_good, renew
@@ -33,7 +34,7 @@ def test_scope_raised_by_asking_is_refused_and_costs_nothing(person: Answer, clo
         assert {(answer.status, answer.code) for answer in answers} == {(400, "invalid_scope")}
 
     assert is_good(person["access"])
-    clock.advance(seconds=11)
+    clock.advance(seconds=31)
     assert renew(person["refresh"]).status == 200, "the token was not used up"
 
 
@@ -51,7 +52,7 @@ def test_a_scope_or_audience_that_nobody_named_is_refused_and_costs_nothing(
         assert {answer.status for answer in answers} == {400}, wish
         assert all(wish.keys() <= answer.body.keys() for answer in answers), wish
 
-    clock.advance(seconds=11)
+    clock.advance(seconds=31)
     assert renew(person["refresh"]).status == 200
 
 
@@ -61,7 +62,9 @@ def test_a_narrow_token_buys_no_wider_one_and_its_sign_in_keeps_what_it_has(pers
     narrow = renewed["access"]
 
     assert call("me/", token=narrow).status == 200
-    assert call("activity/", token=narrow).code == "insufficient_scope"
+    refused = call("activity/", token=narrow)
+    assert (refused.code, refused["scope"]) == ("insufficient_scope", "activity:read")
+    assert 'scope="activity:read"' in refused.headers["WWW-Authenticate"]
     assert exchange(narrow)["scope"] == renewed["scope"] == "profile:read"
     for scope in ("read", "profile:write"):
         assert exchange(narrow, scope=scope).code == "invalid_scope"
@@ -84,10 +87,32 @@ def test_groups_are_in_the_token_of_whoever_asked_for_them_and_in_no_other(perso
         assert "groups" not in claims_of(other)
 
 
+def test_groups_that_would_make_a_token_too_long_are_left_out_and_it_says_so(
+    person: Answer,
+) -> None:
+    """Two hundred made one that the site itself refused."""
+    alice, lengths = User.objects.get(), set()
+    for number in range(200):
+        Group.objects.create(name=f"group of the people on floor {number:03}").user_set.add(alice)
+        if number % 10 == 9:
+            access = get_tokens(scope="read groups")["access"]
+            claims = claims_of(access)
+            assert ("groups" in claims) is (claims.get("groups_omitted") is None)
+            assert len(claims.get("groups", ())) in {0, number + 1}
+            assert is_good(access)
+            lengths.add(len(access))
+
+    assert claims["groups_omitted"] is True
+    assert "groups_omitted" not in claims_of(person["access"])
+    assert 3072 < max(lengths) <= 4096
+    assert len(call("me/", token=access)["groups"]) == 200
+
+
 def test_the_second_step_gives_what_the_first_asked_for(clock: Clock) -> None:
     seed = enrolled(make_user("alice"))
     challenge = get_tokens(scope="profile:read")["challenge"]
-    data = {"challenge": challenge, "code": code_of(seed), "scope": "write", "audience": SERVICE}
+    data = {"challenge": challenge, "code": code_of(seed)}
+    assert call("token/challenge/", {**data, "scope": "write", "audience": SERVICE}).status == 400
 
     answer = call("token/challenge/", data)
 
@@ -112,11 +137,42 @@ def test_9_3_an_exchange_gives_the_same_sign_in_and_no_refresh_token(
     assert call("me/", basic=f"{bought['access']}:any:thing").status == 200
 
 
+@pytest.mark.parametrize("given, seconds", [(None, LIFE), (450, 450), (0, 0)])
+def test_no_chain_of_exchanges_is_longer_than_exchange_seconds(
+    person: Answer, settings: Any, clock: Clock, given: int | None, seconds: int
+) -> None:
+    """Whoever has stolen an access token would renew it for a month, unseen."""
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, exchange_seconds=given)
+    first = claims_of(person["access"])["iat"]
+    last = person["access"]
+    for moment in range(first, first + seconds, 150):
+        clock.set(datetime.fromtimestamp(moment, UTC))
+        last = exchange(last)["access"]
+        assert claims_of(last)["orig_iat"] == first
+    clock.set(datetime.fromtimestamp(first + seconds, UTC))
+
+    refused = exchange(last)
+
+    assert (refused.status, refused.code) == (401, "token_not_valid")
+    assert is_good(last) is (seconds < LIFE or last != person["access"])
+
+
+def test_an_exchange_switches_no_audience_and_is_in_the_history(person: Answer) -> None:
+    assert exchange(person["access"], audience=SERVICE).code == "invalid_target"
+    assert exchange(person["access"], audience="http://testserver").status == 400
+
+    for burst in range(21):
+        answer = exchange(person["access"])
+        assert answer.code == ("throttled" if burst == 20 else "")
+
+    assert Activity.objects.filter(kind="token_exchanged").count() == 20
+
+
 @pytest.mark.parametrize("ends", ["refresh_idle_days", "refresh_token_days"])
 def test_9_3_no_chain_of_exchanges_outlives_it(settings: Any, clock: Clock, ends: str) -> None:
     """Each is bought before the one before it ends; a day is all that they have together."""
     settings.AUTHSITE = dataclasses.replace(
-        settings.AUTHSITE, access_token_seconds=3600, **{ends: 1}
+        settings.AUTHSITE, access_token_seconds=3600, exchange_seconds=2**20, **{ends: 1}
     )
     make_user("alice")
     last, end = get_tokens(), int((clock.now() + timedelta(days=1)).timestamp())

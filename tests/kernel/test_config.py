@@ -52,6 +52,8 @@ UNSAFE = {
     "ACTIVITY_DAYS": ["29", "forever"],
     "TOKEN_ALGORITHM": ["HS256", "none", "rs256"],
     "SIGNING_KEY_DAYS": ["-1", "3651"],
+    "EXCHANGE_SECONDS": ["-1", "31622401", "never"],
+    "REFRESH_GRACE_SECONDS": ["-1", "301"],
     "REMEMBER_DAYS": ["99999999"],
     "PORT": ["0", "99999"],
     "BIND": ["everywhere", "0.0.0.0", "::", "192.0.2.1"],

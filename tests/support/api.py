@@ -88,9 +88,10 @@ def second_step(challenge: str, code: str, client: Caller | None = None) -> Answ
 
 
 def is_good(access: str, client: Caller | None = None) -> bool:
-    """Whether the site takes that access token; a refusal is the one that there is."""
+    """Whether the site takes that access token; a refusal is one of the two that there are."""
     answer = call("me/", client=client, token=access)
-    assert (answer.status, answer.code) in {(200, ""), (401, "token_not_valid")}, answer
+    known = {(200, ""), (401, "token_not_valid"), (401, "token_expired")}
+    assert (answer.status, answer.code) in known, answer
     return answer.status == 200
 
 

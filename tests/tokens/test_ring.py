@@ -157,6 +157,7 @@ def test_the_keys_are_read_without_a_query_and_sent_again_when_they_have_changed
     client: Client, clock: Clock
 ) -> None:
     first = client.get(JWKS)
+    assert "Vary" not in first, "a shared cache keeps one copy for all, whatever cookie they send"
     tag = first["ETag"]
 
     with queries() as asked:

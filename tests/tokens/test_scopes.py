@@ -26,7 +26,7 @@ def test_a_scope_is_a_set_of_words_that_is_written_in_one_way() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", " ", "admin", "READ", "*", "read,write", "read write admin", "read:", ":read", "profile",
-     "profile:own", "profile:read:write", "groups:read"],
+     "profile:own", "profile:read:write", "groups:read", "users:write"],
 )  # fmt: skip
 def test_what_is_no_scope_is_refused_whole(text: str) -> None:
     with pytest.raises(UnknownScope):
@@ -43,9 +43,10 @@ def test_a_word_covers_its_areas_and_an_area_covers_itself_alone() -> None:
             assert [scope for scope in SCOPES if is_covered(held, scope)] == [f"{area}:{right}"]
 
 
-def test_nobody_gets_the_groups_who_has_not_asked_for_them() -> None:
-    assert "groups" not in scopes.DEFAULT
-    assert not is_covered(scopes.DEFAULT, "groups")
+def test_nobody_gets_the_groups_or_other_people_who_has_not_asked_for_them() -> None:
+    for scope in ("groups", "users:read"):
+        assert scope not in scopes.DEFAULT
+        assert not is_covered(scopes.DEFAULT, scope)
 
 
 def test_a_narrower_scope_is_what_was_asked_for_and_one_word_too_many_refuses_all() -> None:

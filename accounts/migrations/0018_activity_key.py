@@ -1,0 +1,15 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("accounts", "0016_passkey_eligible"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="activity",
+            name="key",
+            field=models.CharField(blank=True, db_default="", default="", max_length=100),
+        ),
+    ]
