@@ -109,10 +109,6 @@ class User(AbstractBaseUser, PermissionsMixin):
         """The groups that the person is in, by name."""
         return sorted(self.groups.values_list("name", flat=True))
 
-    def clean(self) -> None:
-        """Django's commands validate through the model; our rules are in ``names``."""
-        self.username = names.clean(self.username)
-
     def save(self, *args: Any, **kwargs: Any) -> None:
         """As Django's. A password set Django's way (``changepassword``) is told to everybody."""
         is_changed = getattr(self, "_password", None) is not None and not self._state.adding

@@ -231,7 +231,7 @@ def create_administrator(username: str, email: str, password: str, *, language: 
 
     ``password`` is a hash. ``ValidationError``, :class:`UsernameTaken`, :class:`AddressTaken`.
     """
-    username = names.clean(username)
+    username = names.clean(username, by_operator=True)
     address = addresses.clean(email) if email else ""
     with transaction.atomic():
         hold_name(username, until=None)
