@@ -139,10 +139,24 @@ class Username(models.Model):
     key = models.CharField(primary_key=True, max_length=names.KEY_LENGTH)
     held_until = models.DateTimeField(null=True, db_index=True)
     # If the person goes, the name stays held: nobody else signs as them at once.
-    former = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    former = models.ForeignKey(User, null=True, on_delete=models.DB_SET_NULL, related_name="+")
 
     def __str__(self) -> str:
         return self.key
+
+
+class NameSkeleton(models.Model):
+    """How held names look (``names.skeletons``): nobody gets a name that looks the same.
+
+    ``name`` is the one that looks so; null while several do, which were given before this table
+    was. The database deletes the row with its name, since the version before doesn't know it.
+    """
+
+    skeleton = models.CharField(primary_key=True, max_length=names.SKELETON_LENGTH)
+    name = models.ForeignKey(Username, null=True, on_delete=models.DB_CASCADE, related_name="+")
+
+    def __str__(self) -> str:
+        return self.skeleton
 
 
 class Address(models.Model):

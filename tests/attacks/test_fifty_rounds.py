@@ -3,6 +3,7 @@
 import pytest
 
 from tests.attacks import (
+    test_lookalikes,
     test_passkey_races,
     test_recovery_races,
     test_refresh_races,
@@ -19,6 +20,7 @@ RACES = [
     *test_second_factor_races.RACES,
     *test_refresh_races.RACES,
     *test_passkey_races.RACES,
+    *test_lookalikes.RACES,
 ]
 
 

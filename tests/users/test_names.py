@@ -159,6 +159,7 @@ def test_a_name_is_suggested_by_what_is_left_of_how_somebody_is_called(
 def test_a_name_that_is_taken_in_whatever_writing_is_held_with_a_number() -> None:
     held = [services.hold_like(name) for name in ("alice", "ALICE", "\uff41lice", "bob-2", "bob")]
     assert held == ["alice", "ALICE-2", "\uff41lice-3", "bob-2", "bob"]
+    assert services.hold_like("aIice") == "aIice-4"
 
     # When all numbers are taken it gets six digits by chance, and still fits.
     longest = names.suggest("a" * 200)
