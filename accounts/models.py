@@ -17,7 +17,14 @@ from accounts.twofactor.models import (
     SpentChallenge,
     TrustedBrowser,
 )
-from accounts.users.models import Address, FormerCredential, PendingSignup, User, Username
+from accounts.users.models import (
+    Address,
+    FormerCredential,
+    NameSkeleton,
+    PendingSignup,
+    User,
+    Username,
+)
 
 __all__ = [
     "APIKey",
@@ -32,6 +39,7 @@ __all__ = [
     "Identity",
     "KnownBrowser",
     "LoginSession",
+    "NameSkeleton",
     "OutgoingMail",
     "Passkey",
     "PendingAddress",

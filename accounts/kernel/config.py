@@ -112,6 +112,12 @@ class Config:
         default=(),
     )
     signup: str = knob("Whether strangers may sign up.", choice("open", "closed"), default="open")
+    reserved_usernames: tuple[str, ...] = knob(
+        "Usernames that nobody can choose, nor one that looks the same, besides `admin`, `root`, "
+        "`support` and the like (`accounts/users/names.py`). Operators may give them all the same.",
+        words,
+        default=(),
+    )
     pwned_passwords_file: str = knob(
         "The path of a local copy of the whole list of Have I Been Pwned, sorted by SHA-1 hash, a "
         "line `HASH:COUNT` each; passwords on it are refused. Searched on disk, never loaded."

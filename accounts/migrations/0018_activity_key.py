@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0016_passkey_eligible"),
+        ("accounts", "0017_mail_queues"),
     ]
 
     operations = [

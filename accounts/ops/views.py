@@ -13,7 +13,14 @@ from accounts.ops import owner
 from accounts.passwords.views import with_meter
 from accounts.signin import flow
 from accounts.signin.forms import NewAccountForm
+from accounts.users.forms import UsernameField
 from accounts.users.services import AddressTaken, UsernameTaken
+
+
+class OwnerForm(NewAccountForm):
+    """The account of the first administrator, who runs the server."""
+
+    username = UsernameField(by_operator=True)
 
 
 @login_not_required
@@ -25,7 +32,7 @@ def owner_link(request: HttpRequest, token: str) -> HttpResponse:
     """Make the first administrator and sign it in."""
     if not owner.is_good(token):
         return render(request, "accounts/ops/owner_dead.html", status=404)
-    form = NewAccountForm(request.POST or None)
+    form = OwnerForm(request.POST or None)
     if form.is_valid():
         data = form.cleaned_data
         try:

@@ -12,7 +12,8 @@ from accounts.users import addresses, names, profiles
 class UsernameField(forms.CharField):
     """A new username, clean; whether it's free is decided by the database."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, by_operator: bool = False, **options: Any) -> None:
+        self.by_operator = by_operator
         widget = text_input("username")
         hint = _("Letters, digits, dots, hyphens and underscores. Others may see it.")
         limit = no_longer_than(4 * names.MAX_LENGTH)
@@ -22,7 +23,7 @@ class UsernameField(forms.CharField):
 
     def clean(self, value: Any) -> str:
         """As :func:`accounts.users.names.clean`."""
-        return names.clean(super().clean(value))
+        return names.clean(super().clean(value), by_operator=self.by_operator)
 
 
 class AddressField(forms.CharField):

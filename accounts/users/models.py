@@ -121,10 +121,6 @@ class User(AbstractBaseUser, PermissionsMixin):
         """The groups that the person is in, by name."""
         return sorted(self.groups.values_list("name", flat=True))
 
-    def clean(self) -> None:
-        """Django's commands validate through the model; our rules are in ``names``."""
-        self.username = names.clean(self.username)
-
     def save(self, *args: Any, **kwargs: Any) -> None:
         """As Django's. A password set Django's way (``changepassword``) is told to everybody."""
         is_changed = getattr(self, "_password", None) is not None and not self._state.adding
@@ -155,10 +151,24 @@ class Username(models.Model):
     key = models.CharField(primary_key=True, max_length=names.KEY_LENGTH)
     held_until = models.DateTimeField(null=True, db_index=True)
     # If the person goes, the name stays held: nobody else signs as them at once.
-    former = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    former = models.ForeignKey(User, null=True, on_delete=models.DB_SET_NULL, related_name="+")
 
     def __str__(self) -> str:
         return self.key
+
+
+class NameSkeleton(models.Model):
+    """How held names look (``names.skeletons``): nobody gets a name that looks the same.
+
+    ``name`` is the one that looks so; null while several do, which were given before this table
+    was. The database deletes the row with its name, since the version before doesn't know it.
+    """
+
+    skeleton = models.CharField(primary_key=True, max_length=names.SKELETON_LENGTH)
+    name = models.ForeignKey(Username, null=True, on_delete=models.DB_CASCADE, related_name="+")
+
+    def __str__(self) -> str:
+        return self.skeleton
 
 
 class Address(models.Model):

@@ -1,43 +1,83 @@
 """Usernames: which are allowed, and which belong together.
 
-1 to 30 letters, digits and ``._-``, never ``@`` (or a name could pose as an address). Stored in
-NFKC, compared folded. Letters of more than one of Latin, Greek and Cyrillic in one name are
-refused: they exist to look like somebody else's (UTS 39, mixed-script confusables).
+1 to 30 letters, digits and ``._-``, never ``@`` (or a name could pose as an email address). Stored
+in NFKC, compared folded. Names that could pass for another are refused as UTS 39 says.
 """
 
 import unicodedata
+from functools import cache
+from itertools import chain
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from accounts.kernel.text import fold, refuse_invisible
+from accounts.users import uts39
 
 MAX_LENGTH = 30
 # Folding may lengthen: the worst letters become three.
 KEY_LENGTH = 3 * MAX_LENGTH
+# In a skeleton the worst letters become six.
+SKELETON_LENGTH = 6 * MAX_LENGTH
 # Left for what makes a suggested name another: a hyphen and six digits.
 SUFFIX_LENGTH = 7
-_LOOKALIKES = {"LATIN", "GREEK", "CYRILLIC"}
+# People take them for the site's own; RFC 2142 has most of the mailboxes.
+RESERVED = (
+    "abuse account accounts admin administrator administrators anonymous api authsite billing "
+    "contact daemon ftp help helpdesk hostmaster info legal login logout mail mailer-daemon "
+    "moderator moderators no-reply nobody noc noreply null official operator owner postmaster "
+    "privacy root sales security service signup staff superuser support sysadmin sysop system "
+    "undefined usenet uucp webmaster www"
+)
 
 
-def clean(value: str) -> str:
-    """The name as it is stored; ``ValidationError`` with the reason if it can't be one."""
+def clean(value: str, *, by_operator: bool = False) -> str:
+    """Return the name as it is stored. Operators may give reserved names.
+
+    Raises:
+        ValidationError: it can't be a name; the message says why.
+    """
     refuse_invisible(value)
     name = unicodedata.normalize("NFKC", value)
     if not 1 <= len(name) <= MAX_LENGTH:
         raise ValidationError(_("Use 1 to 30 characters."), code="length")
+    if uts39.has_ignorable(name):
+        raise ValidationError(_("Remove invisible or control characters."), code="invisible")
     if not all(_belongs(character) for character in name) or _is_mark(name[0]):
         raise ValidationError(
             _("Use letters, digits, dots, hyphens and underscores only."), code="characters"
         )
-    if len(_alphabets(name)) > 1:
-        raise ValidationError(_("Use letters of one alphabet."), code="alphabets")
+    if uts39.is_mixed(name):
+        raise ValidationError(
+            _("Use letters and digits of one script. Don’t mix Latin and Cyrillic, for example."),
+            code="scripts",
+        )
+    if uts39.is_stacked(name):
+        raise ValidationError(_("Use fewer accents or marks on one letter."), code="marks")
+    if not by_operator and is_reserved(name):
+        raise ValidationError(_("That username is reserved. Choose another."), code="reserved")
     return name
 
 
 def key(name: str) -> str:
     """The canonical form that is unique in the database."""
     return fold(name)
+
+
+def skeletons(name: str) -> set[str]:
+    """Return what names that could pass for ``name`` share with it: as written, and in lower case.
+
+    ``paypaI`` looks like ``paypal`` as written, though its key is ``paypai``; a Cyrillic twin of
+    ``ice`` looks like ``Ice`` in lower case only.
+    """
+    return {fold(uts39.skeleton(name)), fold(uts39.skeleton(key(name)))}
+
+
+def is_reserved(name: str) -> bool:
+    """Whether the name looks like a reserved one, or has no letter and no digit."""
+    reserved = _skeletons_of(settings.AUTHSITE.reserved_usernames)
+    return not any(map(str.isalnum, name)) or not reserved.isdisjoint(skeletons(name))
 
 
 def suggest(text: str) -> str:
@@ -56,7 +96,8 @@ def suggest(text: str) -> str:
 
 
 def _belongs(character: str) -> bool:
-    return character.isalnum() or character in "._-" or _is_mark(character)
+    is_known = character.isalnum() or character in "._-" or _is_mark(character)
+    return is_known and uts39.is_allowed(character)
 
 
 def _is_mark(character: str) -> bool:
@@ -65,6 +106,9 @@ def _is_mark(character: str) -> bool:
     return is_mark and not unicodedata.name(character, "").startswith("COMBINING")
 
 
-def _alphabets(name: str) -> set[str]:
-    words = {unicodedata.name(character, "").partition(" ")[0] for character in name}
-    return words & _LOOKALIKES
+@cache
+def _skeletons_of(more: tuple[str, ...]) -> frozenset[str]:
+    words = {word.lower() for word in (*RESERVED.split(), *more)}
+    # A capital I looks like the 1 of "adm1n".
+    cases = (str.lower, str.upper, str.capitalize, lambda word: word.replace("i", "I"))
+    return frozenset(chain.from_iterable(skeletons(case(w)) for case in cases for w in words))

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.kernel import clock, secrets
 from accounts.kernel.errors import PublicError
 from accounts.kernel.text import fold
-from accounts.users import addresses, former, names
+from accounts.users import addresses, former, names, skeletons
 from accounts.users.disputes import AT_ONCE
 from accounts.users.models import Address, PendingSignup, User, Username
 
@@ -21,7 +21,7 @@ FORMER_NAME_LIFE = timedelta(days=30)
 
 
 class UsernameTaken(PublicError):
-    """Somebody holds that name, in any case or writing."""
+    """Somebody holds that name, in any case or writing, or one that looks the same."""
 
     code = "username_taken"
     message = _("That username is taken. Choose another.")
@@ -75,17 +75,21 @@ def find_by_id(text: str) -> User | None:
 def hold_name(name: str, *, until: datetime | None, former: User | None = None) -> None:
     """Hold ``name`` until then, or for good; :class:`UsernameTaken`.
 
-    A hold that ended is free, and one that is kept for ``former`` is free to that person.
+    Neither the name nor what it looks like may be held by somebody else. A hold that ended is free,
+    and one that is kept for ``former``, who takes another name, is free to that person.
     """
-    key = names.key(name)
-    end_pending(PendingSignup.objects.filter(username_key=key, expires_at__lte=clock.now()))
+    key, looks = names.key(name), names.skeletons(name)
+    keys = {key} | skeletons.held_by(looks)
+    end_pending(PendingSignup.objects.filter(username_key__in=keys, expires_at__lte=clock.now()))
     free = Q(held_until__lte=clock.now())
     if former:
         free |= Q(former=former)
-    Username.objects.filter(free, key=key).delete()
+    Username.objects.filter(free, key__in=keys).delete()
     try:
         with transaction.atomic():
-            Username.objects.create(key=key, held_until=until)
+            if former is None or key != former.username_key:
+                Username.objects.create(key=key, held_until=until)
+            skeletons.hold(key, looks, instead_of=former)
     except IntegrityError:
         raise UsernameTaken from None
 
@@ -96,9 +100,9 @@ def hold_like(wanted: str) -> str:
     :class:`UsernameTaken` if others were faster, again and again.
     """
     numbered = [wanted, *(f"{wanted}-{n}" for n in range(2, 10))]
-    keys = [names.key(name) for name in numbered]
-    taken = set(Username.objects.filter(key__in=keys).values_list("key", flat=True))
-    free = [name for name in numbered if names.key(name) not in taken]
+    looks = {name: names.skeletons(name) for name in numbered}
+    taken = skeletons.taken(set().union(*looks.values()))
+    free = [name for name in numbered if taken.isdisjoint(looks[name])]
     for name in (*free[:1], *(f"{wanted}-{secrets.digits(6)}" for _again in range(3))):
         with suppress(UsernameTaken):
             hold_name(name, until=None)
@@ -170,8 +174,9 @@ def rename(user: User, name: str) -> User:
     """
     owner = hold(user)
     key, former = names.key(name), owner.username_key
+    # Another case may look like somebody else's name.
+    hold_name(name, until=None, former=owner)
     if key != former:
-        hold_name(name, until=None, former=owner)
         until = clock.now() + FORMER_NAME_LIFE
         Username.objects.filter(key=former).update(held_until=until, former=owner)
     owner.username, owner.username_key = name, key
@@ -231,7 +236,7 @@ def create_administrator(username: str, email: str, password: str, *, language: 
 
     ``password`` is a hash. ``ValidationError``, :class:`UsernameTaken`, :class:`AddressTaken`.
     """
-    username = names.clean(username)
+    username = names.clean(username, by_operator=True)
     address = addresses.clean(email) if email else ""
     with transaction.atomic():
         hold_name(username, until=None)

@@ -4,6 +4,7 @@ import pytest
 
 from tests.attacks import (
     test_dispute_races,
+    test_lookalikes,
     test_passkey_races,
     test_recovery_races,
     test_refresh_races,
@@ -21,6 +22,7 @@ RACES = [
     *test_refresh_races.RACES,
     *test_passkey_races.RACES,
     *test_dispute_races.RACES,
+    *test_lookalikes.RACES,
 ]
 
 

@@ -3,6 +3,8 @@
 import re
 import sys
 import unicodedata
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -35,24 +37,72 @@ def test_a_key_is_its_own_key_for_every_character_there_is() -> None:
     assert [hex(ord(c)) for c in clean if fold(fold(c)) != fold(c)] == []
 
 
-@pytest.mark.parametrize(
-    "bad",
-    ["", "a" * 31, "a@b", "a b", f"{CYRILLIC_A}lice", f"b{GREEK_O}b", "a\0", "a\n", "a\u200d",
-     "a\u202e",
-     "\ud800", "al\u0336ice", "\u0e31", "\ufdfa" * 2, "a/b", "<b>", "\ue000"],
-)  # fmt: skip
-def test_a_name_that_could_pose_as_something_else_is_none(bad: str) -> None:
-    with pytest.raises(ValidationError):
+BAD = {
+    "length": ["", "a" * 31, "\ufdfa" * 2],
+    "invisible": ["a\0", "a\n", "a\u200d", "a\u202e", "\ud800", "\ue000", "\u3164", "\uffa0a"],
+    "characters": ["a@b", "a b", "a/b", "<b>", "al\u0336ice", "\u0e31", "al\u01c0ce", "bo\ua4d0",
+                   "\u13a1ob", "\u2170\u01c3", "l\xb7l", "a'b"],
+    "scripts": [f"{CYRILLIC_A}lice", f"b{GREEK_O}b", "a\u0e01", "\u05d0\u0430", "\u30b9\u0430",
+                "1\u0661", "\u0661\u06f1"],
+    "marks": ["\u0e01\u0e49\u0e49", "\u0e01\u0e34\u0e35\u0e36\u0e37\u0e38",
+              "\u0915\u0902\u0901\u0902"],
+    "reserved": ["admin", "ADM1N", "adm1n", "adm\u0131n", "Root", "r00t", "lnfo", "acme", "Acrne",
+                 ".", "..", "_-", "postmaster"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code, bad", [(code, bad) for code in BAD for bad in BAD[code]])
+def test_a_name_that_could_pose_as_something_else_is_none(
+    code: str, bad: str, settings: Any
+) -> None:
+    settings.AUTHSITE = replace(settings.AUTHSITE, reserved_usernames=("ACME",))
+
+    with pytest.raises(ValidationError) as refusal:
         names.clean(bad)
+
+    assert refusal.value.code == code
+
+
+def test_no_name_holds_a_character_that_is_shown_as_nothing() -> None:
+    """DerivedCoreProperties.txt: Default_Ignorable_Code_Point, which never loses one."""
+    codes = [0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810)]
+    codes += [*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0x3164]
+    codes += [*range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0, *range(0xFFF0, 0xFFF9)]
+    codes += [*range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B), *range(0xE0000, 0xE1000)]
+
+    for code in codes:
+        with pytest.raises(ValidationError):
+            names.clean(f"Al{chr(code)}ice")
 
 
 @pytest.mark.parametrize(
     "good",
     ["a", "a" * 30, "bob_2.x-y", "\u0431\u043e\u0431", "\xe9ric", "\u674e",
-     "\u0928\u092e\u0938\u094d\u0924\u0947", "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35"],
+     "\u0928\u092e\u0938\u094d\u0924\u0947", "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35",
+     "Taro\u5c71\u3042\u30ab", "\uae40\u6797Kim", "\u0661\u0662\u0627", "\u0915\u093c\u0947\u0902"],
 )  # fmt: skip
-def test_an_ordinary_name_of_one_alphabet_is_kept(good: str) -> None:
+def test_an_ordinary_name_of_one_script_is_kept(good: str) -> None:
     assert names.clean(good) == good
+
+
+def test_operators_may_give_reserved_names() -> None:
+    assert names.clean("Admin", by_operator=True) == "Admin"
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [("paypal", "paypaI"), ("PAYPAL", "paypa1"), ("modern", "modem"), ("b0b", "BOB"),
+     ("Scope", "\u0455\u0441\u043e\u0440\u0435"), ("Ice", "\u0456\u0441\u0435"),
+     ("mike", "m\u0131ke"), ("alice", "Al\ufe0fi\u1160ce"), ("bob", "bo\ua4d0")],
+)  # fmt: skip
+def test_two_names_that_look_alike_have_a_skeleton_in_common(one: str, other: str) -> None:
+    assert names.skeletons(one) & names.skeletons(other)
+
+
+def test_names_that_are_told_apart_have_no_skeleton_in_common() -> None:
+    apart = ["alice", "alicia", "eric", "\xe9ric", "bob", "bob-2", "lan", "\u674e"]
+    looks = [look for name in apart for look in names.skeletons(name)]
+    assert len(set(looks)) == len(looks)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +144,8 @@ def test_an_address_has_one_user_in_whatever_writing() -> None:
      ("alice@example.org", "alice"), ("\U0001f980", ""), ("\U0001f980 \U0001f980", ""),
      ("Bob \U0001f980 Lee", "Bob-Lee"), ("a" * 200, "a" * 23), ("\u674e \u56db", "\u674e-\u56db"),
      (f"{CYRILLIC_A}lice", "lice"), (f"{CYRILLIC_A} {GREEK_O}", ""), ("\uff41\uff42", "ab"),
-     ("al\u0336ice", "alice"), ("a\u202eb\0\n", "ab"), ("\ud800", ""), ("\u0e31", ""), ("", ""),
+     ("al\u0336ice", "alice"), ("Al\ufe0fi\u3164ce", "Alice"), ("b\u01c0ob", "bob"), ("admin", ""),
+     ("a\u202eb\0\n", "ab"), ("\ud800", ""), ("\u0e31", ""), ("", ""),
      ("e\u0301ric", "\xe9ric")],
 )  # fmt: skip
 def test_a_name_is_suggested_by_what_is_left_of_how_somebody_is_called(
@@ -108,6 +159,7 @@ def test_a_name_is_suggested_by_what_is_left_of_how_somebody_is_called(
 def test_a_name_that_is_taken_in_whatever_writing_is_held_with_a_number() -> None:
     held = [services.hold_like(name) for name in ("alice", "ALICE", "\uff41lice", "bob-2", "bob")]
     assert held == ["alice", "ALICE-2", "\uff41lice-3", "bob-2", "bob"]
+    assert services.hold_like("aIice") == "aIice-4"
 
     # When all numbers are taken it gets six digits by chance, and still fits.
     longest = names.suggest("a" * 200)

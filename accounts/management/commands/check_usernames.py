@@ -1,0 +1,46 @@
+"""``check_usernames``: names that look alike or are not allowed; what names look like, anew."""
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from accounts.users.skeletons import Check
+
+
+class Command(BaseCommand):
+    """Run it once every process is of a version with other tables of Unicode, or the first."""
+
+    help = (
+        "Compute anew what usernames look like, and list those that look like another one and "
+        "those that nobody could choose today. Their owners keep them and sign in as before."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """``--json``."""
+        parser.add_argument("--json", action="store_true", help="print a JSON object")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Print what was found."""
+        report = Check().run()
+        twins = sorted(report.twins)
+        refused = [
+            (name, error.code, error.message) for name, error in sorted(report.refused.items())
+        ]
+        if options["json"]:
+            people = [{"username": n, "code": c, "detail": str(m)} for n, c, m in refused]
+            found = {"names": report.names, "twins": twins, "not_allowed": people}
+            self.stdout.write(json.dumps(found))
+            return
+        for group in twins:
+            self.stdout.write(f"Look alike: {', '.join(map(_shown, group))}")
+        for name, _code, message in refused:
+            self.stdout.write(f"Not allowed today: {_shown(name)}. {message}")
+        self.stdout.write(
+            f"{report.names} names: {len(twins)} groups look alike, {len(refused)} not allowed."
+        )
+
+
+def _shown(name: str) -> str:
+    """The name, and what it is made of if it isn't plain."""
+    return name if name.isascii() else f"{name} ({ascii(name)[1:-1]})"

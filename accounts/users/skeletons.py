@@ -1,0 +1,136 @@
+"""Who holds what a name looks like: decided by the primary key of ``NameSkeleton``."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.apps import apps as installed
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from accounts.users import names
+from accounts.users.models import NameSkeleton, User
+
+# Of each name two skeletons: SQLite takes 999 parameters.
+BATCH = 400
+
+
+def held_by(looks: set[str]) -> set[str]:
+    """The keys of the names that look so; of several that look the same, none."""
+    rows = NameSkeleton.objects.filter(skeleton__in=looks, name__isnull=False)
+    return set(rows.values_list("name", flat=True))
+
+
+def taken(looks: set[str]) -> set[str]:
+    """Those of ``looks`` that somebody's name has."""
+    return set(NameSkeleton.objects.filter(skeleton__in=looks).values_list("skeleton", flat=True))
+
+
+def hold(key: str, looks: set[str], *, instead_of: User | None) -> None:
+    """Hold ``looks`` for the held name ``key``.
+
+    ``instead_of`` is the person whose name it becomes: what their present one has is theirs.
+
+    Raises:
+        IntegrityError: somebody else's name looks so.
+    """
+    if instead_of:
+        own = NameSkeleton.objects.filter(name=instead_of.username_key, skeleton__in=looks)
+        own.update(name=key)
+        looks = looks - names.skeletons(instead_of.username)
+    # In one order, or two people who ask for two names could wait for each other.
+    NameSkeleton.objects.bulk_create(
+        NameSkeleton(skeleton=look, name_id=key) for look in sorted(looks)
+    )
+
+
+@dataclass
+class Report:
+    """What :class:`Check` found: names that look alike, and usernames that are not allowed."""
+
+    names: int = 0
+    twins: set[tuple[str, ...]] = field(default_factory=set)
+    refused: dict[str, ValidationError] = field(default_factory=dict)
+
+
+class Check:
+    """Compute the skeletons of all held names anew, with the models of ``apps``."""
+
+    def __init__(self, apps: Any = installed) -> None:
+        self.users, self.pending, self.held, self.skeletons = (
+            apps.get_model("accounts", name).objects
+            for name in ("User", "PendingSignup", "Username", "NameSkeleton")
+        )
+        self.report = Report()
+        # The names that have not got a skeleton of theirs, because another one has it.
+        self.without: dict[str, set[str]] = defaultdict(set)
+
+    def run(self) -> Report:
+        """Go through all names in batches, each in a transaction; then settle the twins."""
+        last: str | None = ""
+        while last is not None:
+            with transaction.atomic():
+                last = self._renew(last)
+        shared = self.skeletons.filter(name=None).values_list("pk", flat=True)
+        for look in {*self.without, *shared}:
+            with transaction.atomic():
+                self._settle(look)
+        return self.report
+
+    def _renew(self, last: str) -> str | None:
+        """Renew what the names after ``last`` hold; return the last of them, if there is any."""
+        keys = list(self._locked(pk__gt=last)[:BATCH])
+        written = self._written(keys)
+        looks = {key: names.skeletons(written.get(key, key)) for key in keys}
+        # How a former name was written is not known any more: it keeps what it has.
+        rows = self.skeletons.filter(name__in=written).values_list("pk", "name")
+        stale = [look for look, key in rows if look not in looks[key]]
+        self.skeletons.filter(pk__in=stale).delete()
+        pairs = sorted((look, key) for key in keys for look in looks[key])
+        self.skeletons.bulk_create(
+            (self.skeletons.model(skeleton=look, name_id=key) for look, key in pairs),
+            ignore_conflicts=True,
+        )
+        rows = self.skeletons.filter(pk__in={look for look, _key in pairs})
+        holders = dict(rows.values_list("pk", "name"))
+        for look, key in pairs:
+            if holders.get(look) != key:
+                self.without[look].add(key)
+        self.report.names += len(keys)
+        self._look_for_refused(keys)
+        return keys[-1] if keys else None
+
+    def _settle(self, look: str) -> None:
+        """Give the skeleton to the one name that has it, or to none if several do."""
+        holders = self.skeletons.filter(pk=look, name__isnull=False).values_list("name", flat=True)
+        keys = list(self._locked(pk__in=self.without[look].union(holders)))
+        written = self._written(keys)
+        alike = [k for k in keys if k not in written or look in names.skeletons(written[k])]
+        if not alike:
+            self.skeletons.filter(pk=look).delete()
+            return
+        holder = alike[0] if len(alike) == 1 else None
+        self.skeletons.update_or_create(pk=look, defaults={"name_id": holder})
+        if not holder:
+            self.report.twins.add(tuple(written.get(key, key) for key in alike))
+
+    def _locked(self, **which: Any) -> Any:
+        """The keys of held names, which stay held as they are until the transaction ends."""
+        rows = self.held.select_for_update().filter(**which).order_by("pk")
+        return rows.values_list("pk", flat=True)
+
+    def _written(self, keys: Iterable[str]) -> dict[str, str]:
+        """Each name as it is written. Former names are left out."""
+        found: dict[str, str] = {}
+        for rows in (self.pending, self.users):
+            found |= rows.filter(username_key__in=keys).values_list("username_key", "username")
+        return found
+
+    def _look_for_refused(self, keys: Iterable[str]) -> None:
+        people = self.users.filter(username_key__in=keys)
+        for name in people.values_list("username", flat=True):
+            try:
+                names.clean(name)
+            except ValidationError as error:
+                self.report.refused[name] = error

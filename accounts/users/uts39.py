@@ -1,0 +1,80 @@
+"""What Unicode says of the characters of a name: allowed, invisible, of which script, alike.
+
+Follows UTS 39 (Unicode Security Mechanisms). ``authsite/uts39.py`` writes the tables.
+"""
+
+import json
+import re
+import unicodedata
+from bisect import bisect
+from functools import cache
+from pathlib import Path
+
+TABLES = Path(__file__).with_suffix(".json")
+# Each of these may stand beside Latin in a "highly restrictive" name (UTS 39, 5.2).
+_BESIDE_LATIN = ("Jpan", "Hanb", "Kore")
+# The most that may follow one letter (UTS 39, 5.4).
+_MARKS = 4
+
+
+class _Tables:
+    """The tables, read when a name is first looked at: they would delay each start."""
+
+    def __init__(self) -> None:
+        data = json.loads(TABLES.read_text())
+        allowed = [line.split() for line in data["allowed"]]
+        self.starts = [int(first, 16) for first, *_rest in allowed]
+        self.ends = [int(last, 16) for _first, last, *_scripts in allowed]
+        self.scripts = [frozenset(scripts) for _first, _last, *scripts in allowed]
+        ranges = (line.split() for line in data["ignorable"])
+        spans = "".join(f"\\U{first:0>8}-\\U{last:0>8}" for first, last in ranges)
+        self.ignorable = re.compile(f"[{spans}]")
+        self.prototypes = str.maketrans(data["confusables"])
+
+    def index(self, character: str) -> int | None:
+        """The place of an allowed character in the table."""
+        at = bisect(self.starts, ord(character)) - 1
+        return at if at >= 0 and ord(character) <= self.ends[at] else None
+
+
+_tables = cache(_Tables)
+
+
+def is_allowed(character: str) -> bool:
+    """Whether the character's Identifier_Status is Allowed."""
+    return _tables().index(character) is not None
+
+
+def has_ignorable(text: str) -> bool:
+    """Whether a character is Default_Ignorable_Code_Point: shown as nothing."""
+    return _tables().ignorable.search(text) is not None
+
+
+def is_mixed(text: str) -> bool:
+    """Whether the scripts of allowed characters are more than "highly restrictive" permits.
+
+    Digits of more than one number system are mixed, too (UTS 39, 5.3).
+    """
+    tables = _tables()
+    indexes = {index for c in text if (index := tables.index(c)) is not None}
+    sets = [scripts for index in indexes if (scripts := tables.scripts[index])]
+    is_single = not sets or bool(frozenset.intersection(*sets))
+    fits = is_single or any(all(s & {"Latn", other} for s in sets) for other in _BESIDE_LATIN)
+    zeros = {ord(c) - unicodedata.decimal(c) for c in text if c.isdecimal()}
+    return not fits or len(zeros) > 1
+
+
+def is_stacked(text: str) -> bool:
+    """Whether a letter bears more than four nonspacing marks, or one of them twice."""
+    run: list[str] = []
+    for character in unicodedata.normalize("NFD", text):
+        run = [*run, character] if unicodedata.category(character) in {"Mn", "Me"} else []
+        if len(run) > _MARKS or len(set(run)) < len(run):
+            return True
+    return False
+
+
+def skeleton(text: str) -> str:
+    """What all texts that look like ``text`` have in common (UTS 39, 4)."""
+    visible = _tables().ignorable.sub("", unicodedata.normalize("NFD", text))
+    return unicodedata.normalize("NFD", visible.translate(_tables().prototypes))

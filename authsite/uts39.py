@@ -1,0 +1,102 @@
+"""``python -m authsite.uts39 FOLDER``: write ``accounts/users/uts39.json`` from Unicode's files.
+
+FOLDER holds the files of one version of Unicode: :data:`FILES`, from
+https://www.unicode.org/Public/VERSION/ucd/ and https://www.unicode.org/Public/security/VERSION/.
+"""
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from accounts.users.uts39 import TABLES
+
+# Their order is that of the arguments of `tables`.
+FILES = (
+    "IdentifierStatus.txt",
+    "DerivedCoreProperties.txt",
+    "PropertyValueAliases.txt",
+    "Scripts.txt",
+    "ScriptExtensions.txt",
+    "confusables.txt",
+)
+# UTS 39, table 1a: the writing systems that the script is a part of.
+AUGMENTED = {
+    "Hani": {"Hanb", "Jpan", "Kore"},
+    "Hira": {"Jpan"},
+    "Kana": {"Jpan"},
+    "Hang": {"Kore"},
+    "Bopo": {"Hanb"},
+}
+
+
+def tables(texts: dict[str, str]) -> dict[str, Any]:
+    """Return the tables that ``accounts.users.uts39`` reads, from the text of each of FILES."""
+    status, properties, aliases, scripts, extensions, confusables = map(texts.get, FILES, [""] * 6)
+    allowed = {code for code, (value,) in _of_each(status) if value == "Allowed"}
+    ignorable = (
+        c for c, (name, *_) in _of_each(properties) if name == "Default_Ignorable_Code_Point"
+    )
+    short = {long: short for kind, short, long, *_ in _rows(aliases) if kind == "sc"}
+    script_of = {code: {short[value]} for code, (value,) in _of_each(scripts)}
+    script_of |= {code: set(value.split()) for code, (value,) in _of_each(extensions)}
+    written = {code: _augmented(script_of[code]) for code in allowed}
+    return {
+        "unicode": re.findall(r"^# Version: (\S+)", confusables, re.MULTILINE)[0],
+        "sha256": {name: hashlib.sha256(texts[name].encode()).hexdigest() for name in FILES},
+        "allowed": _ranges(written),
+        "ignorable": _ranges(dict.fromkeys(ignorable, "")),
+        "confusables": {_text(source): _text(target) for source, target, *_ in _rows(confusables)},
+    }
+
+
+def _rows(text: str) -> Iterator[list[str]]:
+    """The fields of each line that has any (UAX 44, 4.2)."""
+    for line in text.splitlines():
+        fields = [field.strip() for field in line.partition("#")[0].split(";")]
+        if any(fields):
+            yield fields
+
+
+def _of_each(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Each code point of each line, with the fields behind it."""
+    for codes, *fields in _rows(text):
+        first, _dots, last = codes.partition("..")
+        for code in range(int(first, 16), int(last or first, 16) + 1):
+            yield code, fields
+
+
+def _augmented(scripts: set[str]) -> str:
+    """The augmented script set (UTS 39, 5.1) in words; empty for characters of every script."""
+    if scripts & {"Zyyy", "Zinh"}:
+        return ""
+    return " ".join(sorted(scripts.union(*(AUGMENTED.get(script, ()) for script in scripts))))
+
+
+def _ranges(values: dict[int, str]) -> list[str]:
+    """``first last value`` of each run of neighbours that have the same value."""
+    ordered = enumerate(sorted(values.items()))
+    runs = groupby(ordered, lambda row: (row[1][0] - row[0], row[1][1]))
+    return [
+        f"{codes[0]:04X} {codes[-1]:04X} {value}".strip()
+        for (_distance, value), run in runs
+        for codes in [[code for _index, (code, _value) in run]]
+    ]
+
+
+def _text(codes: str) -> str:
+    return "".join(chr(int(code, 16)) for code in codes.split())
+
+
+def main(folder: Path) -> None:
+    """Write the tables. Byte order marks and line endings, which mirrors change, don't count."""
+    texts = {name: (folder / name).read_text("utf-8-sig") for name in FILES}
+    TABLES.write_text(json.dumps(tables(texts), indent=0) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

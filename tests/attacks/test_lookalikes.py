@@ -1,0 +1,109 @@
+"""Names that look like somebody else's, like nothing, or like the site's own."""
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.management import call_command
+from django.test import Client
+
+from accounts.ops import owner
+from accounts.users.models import PendingSignup, User
+from tests.attacks.test_two_nodes import AT_ONCE, Nodes, at, faults, running
+from tests.support.api import call
+from tests.support.client import together
+from tests.support.openid_provider import OpenIDProvider, Person
+from tests.support.signin import signed_in
+from tests.support.social import through
+from tests.support.steps import PASSWORD, make_staff, make_user, path_of, sign_in, sign_up, sql
+
+SAYS = {
+    "Alice\ufe0f": "invisible or control characters",
+    "Al\u3164ice": "invisible or control characters",
+    "b\u043eb": "letters and digits of one script",
+    "\u0e01\u0e49\u0e49": "fewer accents or marks",
+    "adm1n": "is reserved",
+    "A1ice": "is taken",
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", SAYS)
+def test_a_name_that_could_pass_for_another_is_refused_and_the_page_says_why(name: str) -> None:
+    make_user("alice")
+
+    assert SAYS[name] in sign_up(Client(), name, "mallory@example.org").text
+    person = {"username": name, "email": "mallory@example.org", "password": PASSWORD}
+    answer = call("users/", person)
+    assert answer.status == 400
+    assert SAYS[name] in str(answer.body)
+    browser = signed_in(make_user("mallory"))
+    assert SAYS[name] in browser.post("/accounts/profile/", {"username": name}, follow=True).text
+    assert not PendingSignup.objects.exists()
+
+
+@pytest.mark.django_db
+def test_whether_somebody_holds_a_reserved_name_is_not_told() -> None:
+    before = [sign_up(Client(), name).status_code for name in ("support", "suPP0rt")]
+    make_staff("support")
+
+    for name in ("support", "suPP0rt"):
+        assert "is reserved" in sign_up(Client(), name).text
+    assert before == [200, 200]
+
+
+@pytest.mark.django_db
+def test_whoever_runs_the_server_may_take_a_reserved_name(client: Client) -> None:
+    fields = {"username": "admin", "email": "admin@example.org", "password1": PASSWORD}
+    client.post(path_of(str(owner.new_link())), fields)
+    call_command("createsuperuser", "--no-input", username="root", email="root@example.org")
+
+    assert set(User.objects.values_list("username", flat=True)) == {"admin", "root"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "called, username",
+    [("Alice\ufe0f", "Alice-2"), ("A1ice", "A1ice-2"), ("Al\u3164ice\u01c0", "Alice-2"),
+     ("support", "Mallory"), ("m\u0430llory", "mllory")],
+)  # fmt: skip
+def test_a_provider_gives_nobody_a_name_that_could_not_be_chosen(
+    called: str, username: str, op: OpenIDProvider
+) -> None:
+    make_user("alice")
+
+    through(Client(), op, Person("1", name="Mallory", username=called))
+
+    assert User.objects.exclude(username="alice").get().username == username
+
+
+@pytest.mark.django_db
+def test_whose_name_is_not_allowed_any_more_signs_in_and_is_switched_off_by_staff() -> None:
+    odd = make_user("Al\u3164ice")
+    assert sign_in(Client(), "al\u3164ICE").status_code == 302
+
+    carol = make_user("carol", is_staff=True)
+    carol.user_permissions.set(Permission.objects.filter(codename="change_user"))
+    browser = signed_in(User.objects.get(pk=carol.pk))
+    browser.post(f"/admin/accounts/user/{odd.pk}/change/", {})
+
+    odd.refresh_from_db()
+    assert not odd.is_active
+
+
+def eight_sign_ups_of_names_that_look_alike(nodes: Nodes, name: str) -> None:
+    """However many try, one of them is held."""
+    ways = [f"{name}{m}{one}{last}" for m in ("m", "rn") for one in "l1" for last in "o0"]
+    browsers = [at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
+
+    answers = together(AT_ONCE, lambda i: sign_up(browsers[i], ways[i], f"{ways[i]}@example.org"))
+
+    assert faults(answers) == []
+    rows = sql(nodes[0], "SELECT 1 FROM accounts_pendingsignup WHERE username LIKE ?", f"{name}%")
+    assert len(rows) == sum(answer.status == 302 for answer in answers) == 1
+
+
+RACES = [eight_sign_ups_of_names_that_look_alike]
+
+
+def test_of_names_that_look_alike_one_is_given_at_two_processes() -> None:
+    with running(LIMITS_SCALE="1000") as nodes:
+        RACES[0](nodes, "race")

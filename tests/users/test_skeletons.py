@@ -1,0 +1,110 @@
+"""What names look like is held with them, and old names that look alike are kept and reported."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.contrib.auth.hashers import make_password
+from django.core.management import call_command
+from django.db import IntegrityError, connection
+from django.test import Client
+
+from accounts.users import names, services
+from accounts.users.models import NameSkeleton, PendingSignup, User, Username
+from accounts.users.skeletons import Check
+from tests.conftest import Clock
+from tests.support.steps import CONFIRM, PASSWORD, make_user, sign_in, sign_up
+
+pytestmark = pytest.mark.django_db
+
+
+def made_before(*usernames: str) -> None:
+    """People whose names were given when nobody looked at what they look like."""
+    for name in usernames:
+        Username.objects.create(key=names.key(name))
+        services.create_user(name, make_password(PASSWORD))
+
+
+def is_free(name: str) -> bool:
+    try:
+        services.hold_name(name, until=None)
+    except services.UsernameTaken:
+        return False
+    return True
+
+
+def looks() -> dict[str, str | None]:
+    return dict(NameSkeleton.objects.values_list("skeleton", "name"))
+
+
+def test_the_database_itself_refuses_a_second_holder_of_what_a_name_looks_like() -> None:
+    make_user("alice")
+
+    with pytest.raises(IntegrityError):
+        NameSkeleton(skeleton="alice").save(force_insert=True)
+
+
+def test_what_a_name_looks_like_is_free_again_with_the_name(clock: Clock) -> None:
+    sign_up(Client(), "paypal")
+    assert not is_free("paypaI")
+    clock.advance(days=3)
+    assert sign_up(Client(), "paypaI", "new@example.org").url == CONFIRM
+    assert not PendingSignup.objects.filter(username="paypal").exists()
+
+    with connection.cursor() as cursor:
+        # As the version before deletes it, which doesn't know of skeletons.
+        cursor.execute("DELETE FROM accounts_username")
+    assert looks() == {}
+
+
+def test_a_name_in_another_case_may_not_look_like_somebody_elses() -> None:
+    make_user("paypal")
+    mallory, bob = make_user("paypai"), make_user("bobl")
+
+    with pytest.raises(services.UsernameTaken):
+        services.rename(mallory, "paypaI")
+    assert services.rename(bob, "bob1").username == "bob1", "it looks like bob's own"
+    assert looks()["bobl"] == "bob1"
+
+
+def test_old_twins_keep_their_names_sign_in_and_are_reported() -> None:
+    make_user("carol")
+    made_before("Al\ufe0fice", "alice", "admin")
+    Username.objects.create(key="al1ce")
+
+    answer = StringIO()
+    call_command("check_usernames", "--json", stdout=answer)
+    found = json.loads(answer.getvalue())
+
+    assert found["names"] == 5
+    assert found["twins"] == [["alice", "Al\ufe0fice"]]
+    assert [row["code"] for row in found["not_allowed"]] == ["invisible", "reserved"]
+    assert looks() == {"alice": None, "allce": "al1ce", "adrnin": "admin", "carol": "carol"}
+    assert sign_in(Client(), "AL\ufe0fICE").status_code == 302
+    call_command("check_usernames", stdout=(lines := StringIO()))
+    assert "Look alike: alice, Al\ufe0fice (Al\\ufe0fice)" in lines.getvalue()
+
+
+def test_what_old_twins_look_like_is_held_while_one_of_them_is_left() -> None:
+    made_before("paypal", "paypaI")
+    Check().run()
+    mallory = User.objects.get(username="paypaI")
+    services.rename(mallory, "PaypaI")
+    services.rename(mallory, "mallory")
+    Username.objects.filter(key="paypai").delete()
+
+    assert not is_free("paypa1")
+    assert Check().run().twins == set()
+    assert looks() == {"paypal": "paypal", "rnallory": "mallory"}
+
+
+def test_a_check_brings_every_skeleton_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a Unicode update, and for the names that the version before has given meanwhile."""
+    made_before("bob", "dave", "zoe")
+    # By other tables zoe looked like bob, who is checked first.
+    NameSkeleton.objects.create(skeleton="bob", name_id="zoe")
+    monkeypatch.setattr("accounts.users.skeletons.BATCH", 1)
+
+    assert Check().run().twins == set()
+
+    assert looks() == {"bob": "bob", "dave": "dave", "zoe": "zoe"}
