@@ -113,8 +113,7 @@ class Config:
     )
     signup: str = knob("Whether strangers may sign up.", choice("open", "closed"), default="open")
     reserved_usernames: tuple[str, ...] = knob(
-        "Usernames that nobody can choose, nor one that looks the same, besides `admin`, `root`, "
-        "`support` and the like (`accounts/users/names.py`). Operators may give them all the same.",
+        "Usernames that only operators give, nor one that looks the same, beside `admin` and such.",
         words,
         default=(),
     )
@@ -141,9 +140,8 @@ class Config:
         default=30,
     )
     factor_recovery_hours: int = knob(
-        "The waiting period, in hours, before a person who shows too few older proofs can open a "
-        "locked account or remove lost second factors. Every address is told, and anybody who "
-        "shows as much can stop it. Not for staff: see `reset_second_factor`. 0 for never.",
+        "Hours before a person with too few older proofs can open a locked account or remove lost "
+        "second factors; whoever shows as much can stop it, and staff can't. 0 for never.",
         whole(8760, least=0),
         default=72,
     )
@@ -170,8 +168,8 @@ class Config:
     )
     remember_days: int = knob("The end of a sign-in with it, in days.", whole(3650), default=30)
     max_sessions: int = knob(
-        "Live sessions of one account. Beyond it the least recently used session of a program "
-        "ends, then the least recently used one of a browser.",
+        "Live sessions of an account; beyond it the least recently used one ends, a program's "
+        "before a browser's.",
         whole(100_000),
         default=200,
     )
@@ -193,8 +191,7 @@ class Config:
         default=300,
     )
     exchange_seconds: int | None = knob(
-        "How long an access token can be exchanged for fresh ones after the first of them was "
-        "issued, in seconds; 0: never. If not given, ACCESS_TOKEN_SECONDS.",
+        "Seconds in which an access token is exchanged for others; else ACCESS_TOKEN_SECONDS.",
         whole(LONGEST_EXCHANGE, least=0),
         default=None,
     )
@@ -204,8 +201,7 @@ class Config:
         default=30,
     )
     refresh_grace_seconds: int = knob(
-        "How long a refresh token that was used may be sent again, in seconds, because the answer "
-        "was lost: the same successor is answered while that is unused. 0: never.",
+        "Seconds for which a used refresh token may be sent again, if its answer was lost.",
         whole(300, least=0),
         default=30,
     )
@@ -296,8 +292,7 @@ class Config:
     @property
     def seconds_to_exchange(self) -> int:
         """How long access tokens can be exchanged for fresh ones, in seconds."""
-        given = self.exchange_seconds
-        return self.access_token_seconds if given is None else given
+        return self.access_token_seconds if self.exchange_seconds is None else self.exchange_seconds
 
     @property
     def issuers(self) -> tuple[Issuer, ...]:

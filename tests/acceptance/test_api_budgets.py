@@ -98,8 +98,8 @@ def test_a_sign_in_costs_few_statements(alice: User) -> None:
     basic = f"alice:{PASSWORD}"
     for act, status, most in (
         (get_tokens, 200, 19),
-        (get_tokens, 200, 12),
-        (lambda: call("token/", {}, basic=basic), 200, 12),
+        (get_tokens, 200, 13),
+        (lambda: call("token/", {}, basic=basic), 200, 13),
         (lambda: call("me/", basic=basic), 200, 8),
         (lambda: call("token/", wrong), 401, 9),
     ):
