@@ -106,14 +106,18 @@ def had_email(user: User, disputed_at: datetime) -> bool:
 
 def find_disputed_email(key: str) -> FormerCredential | None:
     """Return the former address with that key, if the account that had it is locked."""
-    rows = FormerCredential.objects.select_related("user").filter(
-        kind=Kind.EMAIL,
-        key=key,
-        user__is_active=True,
-        user__password__startswith=LOCKED,
-        user__disputed_at__isnull=False,
+    owners = User.objects.filter(
+        former_credentials__kind=Kind.EMAIL,
+        former_credentials__key=key,
+        is_active=True,
+        password__startswith=LOCKED,
+        disputed_at__isnull=False,
     )
-    return next((row for row in rows if disputed_emails(row.user).filter(pk=row.pk)), None)
+    # By account: one may have added and removed the address any number of times.
+    for owner in owners.distinct():
+        if row := disputed_emails(owner).select_related("user").filter(key=key).first():
+            return row
+    return None
 
 
 def was_email(user: User, key: str, disputed_at: datetime) -> bool:
