@@ -113,7 +113,7 @@ class Config:
     )
     signup: str = knob("Whether strangers may sign up.", choice("open", "closed"), default="open")
     reserved_usernames: tuple[str, ...] = knob(
-        "Usernames that only operators give, nor one that looks the same, beside `admin` and such.",
+        "More reserved usernames, besides `admin` and the like. Only operators can give them.",
         words,
         default=(),
     )
@@ -191,7 +191,7 @@ class Config:
         default=300,
     )
     exchange_seconds: int | None = knob(
-        "Seconds in which an access token is exchanged for others; else ACCESS_TOKEN_SECONDS.",
+        "Seconds to exchange a first access token in. 0: never. Default: ACCESS_TOKEN_SECONDS.",
         whole(LONGEST_EXCHANGE, least=0),
         default=None,
     )
@@ -201,7 +201,7 @@ class Config:
         default=30,
     )
     refresh_grace_seconds: int = knob(
-        "Seconds for which a used refresh token may be sent again, if its answer was lost.",
+        "Seconds in which a refresh token whose answer was lost is taken again. 0: never.",
         whole(300, least=0),
         default=30,
     )
