@@ -64,10 +64,10 @@ def standing_of(request: HttpRequest, found: Reset) -> Standing:
     proofs = (*first, *shown)
     counted = evidence.of_request(request, user, proofs, at)
     if kept["password"]:
-        counted |= {Evidence.PASSWORD}
+        counted |= {evidence.former_password(user, at)}
     assessment = recovery.assess(user, counted)
     # A former password alone, without any mailbox, is what its thief has: no waiting.
-    is_thiefs = not found.by_mail and counted <= {Evidence.PASSWORD}
+    is_thiefs = not found.by_mail and assessment.kinds <= {Evidence.PASSWORD}
     if is_thiefs:
         assessment = replace(assessment, is_offered=False, running=None)
     return Standing(found, proofs, assessment)

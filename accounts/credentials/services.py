@@ -22,11 +22,11 @@ from accounts.kernel.signals import credentials_changed
 from accounts.mail.services import post
 from accounts.passwords import services as passwords
 from accounts.recovery import services as recovery
-from accounts.recovery.evidence import Shown
 from accounts.signin import mailed
 from accounts.signin.mailed import Recipient
 from accounts.users import addresses, former
 from accounts.users import services as users
+from accounts.users.disputes import Shown
 from accounts.users.models import User
 from accounts.users.services import Outdated
 

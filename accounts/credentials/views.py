@@ -131,7 +131,7 @@ def _missing(request: HttpRequest, standing: Standing) -> HttpResponse | None:
     """
     user, assessment = standing.found.user, standing.assessment
     missing = policy.missing(user, standing.proofs)
-    if missing is Missing.PASSWORD and Evidence.PASSWORD not in assessment.shown:
+    if missing is Missing.PASSWORD and Evidence.PASSWORD not in assessment.kinds:
         # Staff enrol a factor by mailbox and password: the mailbox alone must not set the password.
         return render(request, "accounts/credentials/reset_staff.html", status=403)
     if user.is_disputed:

@@ -25,7 +25,7 @@ from accounts.recovery import services as recovery
 from accounts.sessions import current
 from accounts.signin.recent import recent_authentication_required
 from accounts.users import addresses, former
-from accounts.users.disputes import Evidence
+from accounts.users.disputes import Evidence, kinds
 from accounts.users.models import User
 
 
@@ -130,8 +130,8 @@ def _object(
     context = {
         "form": form,
         "owner": user,
-        "shown": sorted(shown),
-        "has_password": Evidence.PASSWORD in shown,
+        "kinds": sorted(kinds(shown)),
+        "has_password": Evidence.PASSWORD in kinds(shown),
         "running": recovery.running(user),
         "is_inside": not proofs,
     }

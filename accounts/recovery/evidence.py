@@ -17,10 +17,8 @@ from accounts.throttle.limits import LOGIN_SUBSCRIBER, PROOF_SESSION
 from accounts.throttle.services import spend
 from accounts.twofactor import services as twofactor
 from accounts.users import former
-from accounts.users.disputes import Evidence, counts
+from accounts.users.disputes import Evidence, OlderProof, Shown, counts
 from accounts.users.models import User
-
-type Shown = frozenset[Evidence]
 
 
 class WrongPassword(PublicError):
@@ -33,55 +31,66 @@ class WrongPassword(PublicError):
 def of_request(
     request: HttpRequest, user: User, proofs: Iterable[Proof], disputed_at: datetime
 ) -> Shown:
-    """Return the evidence that the browser of ``request`` and ``proofs`` give."""
+    """Return the older proofs that the browser of ``request`` and ``proofs`` give."""
     shown = {of_proof(user, proof, disputed_at) for proof in proofs}
-    since = known.since(request, user)
-    if since is not None and counts(user, since, disputed_at):
-        shown.add(Evidence.BROWSER)
-    return frozenset(kind for kind in shown if kind is not None)
+    browser = known.find(request, user)
+    if browser is not None and counts(user, browser.since, disputed_at):
+        shown.add(OlderProof(Evidence.BROWSER, str(browser.pk or ""), browser.since))
+    return frozenset(proof for proof in shown if proof is not None)
 
 
-def of_proof(user: User, proof: Proof, disputed_at: datetime) -> Evidence | None:
-    """Return the evidence that ``proof`` gives; None if it is too young or shows no ownership."""
+def of_proof(user: User, proof: Proof, disputed_at: datetime) -> OlderProof | None:
+    """Return the older proof in ``proof``; None if it is too young or shows no ownership."""
     if proof.method is Method.PASSWORD:
-        return Evidence.PASSWORD if counts(user, user.password_at, disputed_at) else None
+        is_old = counts(user, user.password_at, disputed_at)
+        return OlderProof(Evidence.PASSWORD, since=user.password_at) if is_old else None
     if proof.method is Method.MAIL:
-        return of_email(user, proof.key, disputed_at)
+        return _of_email(user, proof.key, disputed_at)
     if proof.method is Method.PROVIDER:
-        return of_provider(user, proof.key, disputed_at)
-    if proof.method in FACTORS and is_older_factor(user, proof.key, disputed_at):
-        return Evidence.FACTOR
-    return None
+        return _of_provider(user, proof.key, disputed_at)
+    return older_factor(user, proof.key, disputed_at) if proof.method in FACTORS else None
 
 
-def of_email(user: User, key: str, disputed_at: datetime) -> Evidence | None:
-    """Return the evidence that reading mail at the address with that ``key`` gives."""
+def _of_email(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
+    """Return what reading mail at the address with that ``key`` proves."""
     row = user.addresses.filter(key=key).first()
     if row and counts(user, row.confirmed_at, disputed_at):
-        return Evidence.EMAIL
-    return Evidence.REMOVED_EMAIL if former.was_email(user, key, disputed_at) else None
+        return OlderProof(Evidence.EMAIL, key, row.confirmed_at)
+    removed = former.removed_email(user, key, disputed_at)
+    return OlderProof(Evidence.REMOVED_EMAIL, key, removed.since) if removed else None
 
 
-def of_provider(user: User, key: str, disputed_at: datetime) -> Evidence | None:
-    """Return the evidence that a sign-in with the external identity ``key`` gives.
+def _of_provider(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
+    """Return what a sign-in with the external identity ``key`` proves.
 
     It stands in for the mailbox of an account that had no email address, and counts nowhere else.
     """
     row = next((row for row in identities.of(user) if str(row.pk) == key), None)
-    counts_now = row is not None and counts(user, row.connected_at, disputed_at)
-    return Evidence.PROVIDER if counts_now and not former.had_email(user, disputed_at) else None
+    if row is None or not counts(user, row.connected_at, disputed_at):
+        return None
+    if former.had_email(user, disputed_at):
+        return None
+    return OlderProof(Evidence.PROVIDER, key, row.connected_at)
 
 
-def is_older_factor(user: User, key: str, disputed_at: datetime) -> bool:
-    """Return whether ``key`` is the ``persistent_id`` of a second factor that counts."""
+def older_factor(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
+    """Return the second factor whose ``persistent_id`` is ``key``, if it counts."""
     rows = twofactor.devices(user) + former.removed_factors(user, disputed_at)
-    return any(row.persistent_id == key and counts(user, row.made_at, disputed_at) for row in rows)
+    for row in rows:
+        if row.persistent_id == key and counts(user, row.made_at, disputed_at):
+            return OlderProof(Evidence.FACTOR, key, row.made_at)
+    return None
+
+
+def former_password(user: User, disputed_at: datetime) -> OlderProof:
+    """Return the proof that :func:`check_password` has found to be shown."""
+    return OlderProof(Evidence.PASSWORD, since=former.password_since(user, disputed_at))
 
 
 def check_password(
     user: User, typed: str, disputed_at: datetime, source: Source, budget: str
-) -> Evidence:
-    """Return the evidence if ``typed`` was the password of ``user`` before the dispute.
+) -> OlderProof:
+    """Return the proof if ``typed`` was the password of ``user`` before the dispute.
 
     ``budget`` names what the guesses are counted for, such as one link: guesses with another link
     or in another session use up a budget of their own.
@@ -99,7 +108,7 @@ def check_password(
         else:
             record(user, events.PROOF_FAILED, source)
         raise WrongPassword
-    return Evidence.PASSWORD
+    return former_password(user, disputed_at)
 
 
 def removed_factor(user: User, code: str) -> Proof | None:

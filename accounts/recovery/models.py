@@ -2,16 +2,17 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.dateparse import parse_datetime
 
-from accounts.users.disputes import Evidence
+from accounts.users.disputes import Evidence, OlderProof, Shown
 
 
 class Recovery(models.Model):
     """A request to recover an account after a waiting period, which ends at ``due_at``.
 
-    ``disputed_at`` is the moment of the disputed change, ``evidence`` what the request showed. Both
-    are null in rows that the previous version of the site wrote; only that version reads
-    ``version``.
+    ``disputed_at`` is the moment of the disputed change. ``evidence`` holds the proofs of
+    :attr:`shown`, each as ``[kind, key, since]``. Both are null in rows that the previous version
+    of the site wrote; only that version reads ``version``.
     """
 
     user = models.OneToOneField(
@@ -32,8 +33,18 @@ class Recovery(models.Model):
         return f"due at {self.due_at}"
 
     @property
-    def shown(self) -> frozenset[Evidence]:
-        """Return what the request showed."""
-        # The previous version stored nothing: its requests were made with one proof.
-        kinds = [Evidence.PASSWORD] if self.evidence is None else self.evidence
-        return frozenset(Evidence(kind) for kind in kinds)
+    def shown(self) -> Shown:
+        """Return the older proofs that the request showed."""
+        if self.evidence is None:
+            # The previous version stored nothing: its requests were made with one proof.
+            return frozenset({OlderProof(Evidence.PASSWORD)})
+        return frozenset(
+            OlderProof(Evidence(kind), key, parse_datetime(since) if since else None)
+            for kind, key, since in self.evidence
+        )
+
+    @shown.setter
+    def shown(self, proofs: Shown) -> None:
+        self.evidence = [
+            (proof.kind, proof.key, proof.since and proof.since.isoformat()) for proof in proofs
+        ]

@@ -7,7 +7,6 @@ from accounts.activity.services import Source
 from accounts.kernel.proofs import Proof
 from accounts.recovery import evidence, services
 from accounts.recovery.models import Recovery
-from accounts.users.disputes import Evidence
 from accounts.users.models import User
 
 # After these there is nothing left to recover. A lock is none of them: one proof is enough to lock,
@@ -27,8 +26,9 @@ def cancel_by_factor(sender: Any, user: User, proof: Proof, source: Source, **_m
     """Stop the request when an older second factor is shown: its owner needs no recovery."""
     # Runs at every second step, so read without a lock first.
     found = Recovery.objects.filter(user=user).first()
-    if found and evidence.is_older_factor(user, proof.key, services.asked_at(found)):
-        services.cancel(user, frozenset({Evidence.FACTOR}), source.by(proof.method))
+    factor = evidence.older_factor(user, proof.key, services.asked_at(found)) if found else None
+    if factor:
+        services.cancel(user, frozenset({factor}), source.by(proof.method))
 
 
 def void(sender: Any, user: User, event: str, source: Source | None, **_more: Any) -> None:

@@ -22,14 +22,13 @@ from accounts.kernel.languages import speaking
 from accounts.kernel.proofs import Method, Proof
 from accounts.mail.services import post
 from accounts.recovery import mails
-from accounts.recovery.evidence import Shown
 from accounts.recovery.models import Recovery
 from accounts.throttle.limits import FACTOR_RECOVERY
 from accounts.throttle.services import spend
 from accounts.twofactor import services as twofactor
 from accounts.users import disputes, former
 from accounts.users import services as users
-from accounts.users.disputes import Outcome
+from accounts.users.disputes import Evidence, Outcome, Shown
 from accounts.users.models import FormerCredential, User
 
 LINK = "factor.recovery"
@@ -56,12 +55,21 @@ class NotOffered(PublicError):
 
 @dataclass(frozen=True)
 class Assessment:
-    """What the evidence ``shown`` allows. ``running`` is the request that waits, if any."""
+    """What the older proofs ``shown`` allow.
+
+    ``running`` is the request that waits, if any; ``requested`` are its proofs that still count.
+    """
 
     shown: Shown
     outcome: Outcome
     running: Recovery | None
+    requested: Shown
     is_offered: bool
+
+    @property
+    def kinds(self) -> frozenset[Evidence]:
+        """Return the kinds of proofs that were shown."""
+        return disputes.kinds(self.shown)
 
     @property
     def is_due(self) -> bool:
@@ -71,8 +79,8 @@ class Assessment:
     @property
     def may_finish(self) -> bool:
         """Return whether the account can be recovered now."""
-        waited = self.is_due and self.running and disputes.covers(self.shown, self.running.shown)
-        return self.outcome is Outcome.AT_ONCE or bool(waited)
+        waited = self.is_due and disputes.covers(self.shown, self.requested)
+        return self.outcome is Outcome.AT_ONCE or waited
 
     @property
     def may_ask(self) -> bool:
@@ -82,20 +90,22 @@ class Assessment:
     @property
     def may_stop(self) -> bool:
         """Return whether this evidence stops the request that waits."""
-        return self.running is not None and disputes.stops(self.shown, self.running.shown)
+        return self.running is not None and disputes.stops(
+            self.kinds, disputes.kinds(self.requested)
+        )
 
     @property
     def is_new(self) -> bool:
         """Return whether no request waits, or this evidence is enough to replace it."""
         return self.running is None or (
-            self.may_stop and not disputes.stops(self.running.shown, self.shown)
+            self.may_stop and not disputes.stops(disputes.kinds(self.requested), self.kinds)
         )
 
     @property
     def is_others(self) -> bool:
         """Return whether a request waits that shows something else: perhaps a thief's."""
         return self.running is not None and not (
-            self.is_new or disputes.covers(self.shown, self.running.shown)
+            self.is_new or disputes.covers(self.shown, self.requested)
         )
 
 
@@ -108,24 +118,39 @@ def is_offered(user: User) -> bool:
 
 
 def running(user: User) -> Recovery | None:
-    """Return the request of ``user`` that waits, or is due and can still be used."""
+    """Return the request of ``user`` that waits, or is due and can still be used.
+
+    None too if nothing that it showed counts any more: another lock may dispute an earlier change.
+    """
     if not is_offered(user):
         return None
-    return Recovery.objects.filter(user=user, due_at__gt=clock.now() - OPEN).first()
+    found = Recovery.objects.filter(user=user, due_at__gt=clock.now() - OPEN).first()
+    return found if found and requested(user, found) else None
+
+
+def requested(user: User, found: Recovery) -> Shown:
+    """Return the proofs that the request ``found`` showed and that still count."""
+    at = _disputed_at(user, found)
+    return frozenset(proof for proof in found.shown if disputes.counts(user, proof.since, at))
 
 
 def disputed_at(user: User) -> datetime:
     """Return the moment of the disputed change: the lock's, else the request's, else now."""
+    return _disputed_at(user, running(user))
+
+
+def _disputed_at(user: User, found: Recovery | None) -> datetime:
     if user.is_disputed and user.disputed_at:
         return user.disputed_at
-    found = running(user)
     return asked_at(found) if found else clock.now()
 
 
 def assess(user: User, shown: Shown) -> Assessment:
-    """Return what ``shown`` allows: evidence that counts for the moment of :func:`disputed_at`."""
-    outcome = disputes.decide(shown, holds_factor=_holds_factor(user))
-    return Assessment(shown, outcome, running(user), is_offered(user))
+    """Return what ``shown`` allows: proofs that count for the moment of :func:`disputed_at`."""
+    found = running(user)
+    outcome = disputes.decide(disputes.kinds(shown), holds_factor=_holds_factor(user))
+    before = requested(user, found) if found else frozenset()
+    return Assessment(shown, outcome, found, before, is_offered(user))
 
 
 def _holds_factor(user: User) -> bool:
@@ -152,7 +177,7 @@ def ask(user: User, shown: Shown, source: Source) -> Recovery:
     if found.running and not found.is_new:
         return found.running
     # By version and evidence, so that requests of a thief use nothing up that the owner needs.
-    spend(FACTOR_RECOVERY, user.pk, user.credential_version, *sorted(shown))
+    spend(FACTOR_RECOVERY, user.pk, user.credential_version, *sorted(found.kinds))
     wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
     with transaction.atomic():
         owner = users.hold(user)
@@ -162,15 +187,10 @@ def ask(user: User, shown: Shown, source: Source) -> Recovery:
         if found.running and not found.is_new:
             return found.running
         now = clock.now()
-        asked, _is_new = Recovery.objects.update_or_create(
-            user=owner,
-            defaults={
-                "version": owner.credential_version,
-                "due_at": now + wait,
-                "disputed_at": owner.disputed_at if owner.is_disputed else now,
-                "evidence": sorted(shown),
-            },
-        )
+        asked = Recovery(user=owner, version=owner.credential_version, due_at=now + wait)
+        asked.disputed_at = owner.disputed_at if owner.is_disputed else now
+        asked.shown = shown
+        asked.save()
         record(owner, events.RECOVERY_ASKED, source)
         _tell(owner, asked, source)
     return asked
@@ -190,8 +210,7 @@ def cancel(user: User, shown: Shown, source: Source) -> bool:
     with transaction.atomic():
         # Whoever finishes or stops the same request comes before this or after it.
         owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
-        found = running(owner)
-        if found is None or not disputes.stops(shown, found.shown):
+        if not assess(owner, shown).may_stop:
             return False
         delete(user)
         record(user, events.RECOVERY_CANCELLED, source)

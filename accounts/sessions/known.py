@@ -6,7 +6,6 @@ and of the first sign-in of a known browser from a new network.
 """
 
 import re
-from datetime import datetime
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -73,14 +72,14 @@ def meet_client(place: Place, user: User) -> bool:
     return noted is not None
 
 
-def since(request: HttpRequest, user: User) -> datetime | None:
-    """Return when ``user`` first signed in with this browser, also before changes of credentials.
+def find(request: HttpRequest, user: User) -> KnownBrowser | None:
+    """Return this browser's row for ``user``; None if unknown, or without a sign-in for 90 days.
 
-    None if never, or if the last sign-in there was 90 days ago. Nothing is written.
+    Its ``since`` is the first sign-in, also before changes of credentials. The row is not saved if
+    only the previous version of the site noted the browser.
     """
     token = _token(request)
-    noted = _find(token, place_of(request).device, user) if token else None
-    return noted.since if noted else None
+    return _find(token, place_of(request).device, user) if token else None
 
 
 def renew(request: HttpRequest, user: User) -> None:

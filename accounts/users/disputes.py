@@ -23,7 +23,7 @@ second factor outweighs any number of other proofs. The waiting period is ``FACT
 from collections.abc import Set
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from accounts.users.models import User
@@ -48,6 +48,20 @@ class Evidence(StrEnum):
     FACTOR = "factor"
 
 
+class OlderProof(NamedTuple):
+    """A proof that was shown, and since when the account has held it.
+
+    ``key`` tells it from others of its kind; an empty one stands for any of them.
+    """
+
+    kind: Evidence
+    key: str = ""
+    since: datetime | None = None
+
+
+type Shown = frozenset[OlderProof]
+
+
 class Outcome(Enum):
     """What the evidence allows: see the table of the module."""
 
@@ -67,6 +81,11 @@ def baseline(user: "User", disputed_at: datetime) -> datetime:
 def counts(user: "User", since: datetime | None, disputed_at: datetime) -> bool:
     """Return whether a proof that ``user`` has held since ``since`` is old enough to count."""
     return since is None or since <= baseline(user, disputed_at)
+
+
+def kinds(shown: Shown) -> frozenset[Evidence]:
+    """Return the kinds of proofs; two of one kind, such as two addresses, are one."""
+    return frozenset(proof.kind for proof in shown)
 
 
 def decide(shown: Set[Evidence], *, holds_factor: bool) -> Outcome:
@@ -94,13 +113,19 @@ def stops(objection: Set[Evidence], request: Set[Evidence]) -> bool:
     return _count(objection) >= max(2, _count(request))
 
 
-def covers(shown: Set[Evidence], request: Set[Evidence]) -> bool:
+def covers(shown: Shown, request: Shown) -> bool:
     """Return whether these proofs include those that the waiting request was made with.
 
-    Otherwise a thief with another proof could use the owner's request, who would not object to it.
+    Otherwise a thief with another proof, such as a second address of the account, could use the
+    owner's request, to which the owner doesn't object.
     """
-    replaced = {Evidence.REMOVED_EMAIL} if Evidence.EMAIL in shown else set()
-    return bool(_count(shown)) and request - replaced <= shown
+    return bool(_count(kinds(shown))) and all(_has(shown, proof) for proof in request)
+
+
+def _has(shown: Shown, wanted: OlderProof) -> bool:
+    # A removed address may have been put back meanwhile.
+    fitting = {wanted.kind} | ({Evidence.EMAIL} if wanted.kind is Evidence.REMOVED_EMAIL else set())
+    return any(proof.kind in fitting and wanted.key in {"", proof.key} for proof in shown)
 
 
 def _count(shown: Set[Evidence]) -> int:

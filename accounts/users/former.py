@@ -14,7 +14,7 @@ from django.db import models, transaction
 from django.db.models import Q, QuerySet
 
 from accounts.kernel import clock
-from accounts.users.disputes import DISPUTABLE, ESTABLISHED, baseline
+from accounts.users.disputes import DISPUTABLE, ESTABLISHED, baseline, counts
 from accounts.users.models import LOCKED, Address, FormerCredential, User
 
 Kind = FormerCredential.Kind
@@ -120,18 +120,25 @@ def find_disputed_email(key: str) -> FormerCredential | None:
     return None
 
 
-def was_email(user: User, key: str, disputed_at: datetime) -> bool:
-    """Return whether ``key`` is of an older address that was removed."""
-    return _removed(user, Kind.EMAIL, disputed_at).filter(key=key).exists()
+def removed_email(user: User, key: str, disputed_at: datetime) -> FormerCredential | None:
+    """Return the older address with that ``key`` that was removed, if there is one."""
+    return _removed(user, Kind.EMAIL, disputed_at).filter(key=key).first()
 
 
 def password_hash(user: User, disputed_at: datetime) -> str | None:
     """Return the password hash of seven days before ``disputed_at``; None if it is not kept."""
-    at = baseline(user, disputed_at)
-    if is_password_usable(user.password) and (user.password_at is None or user.password_at <= at):
+    if _has_older_password(user, disputed_at):
         return user.password
     row = _removed(user, Kind.PASSWORD, disputed_at).last()
     return row.data["hash"] if row else None
+
+
+def password_since(user: User, disputed_at: datetime) -> datetime | None:
+    """Return when the password of :func:`password_hash` was set; None if no date is known."""
+    if _has_older_password(user, disputed_at):
+        return user.password_at
+    row = _removed(user, Kind.PASSWORD, disputed_at).last()
+    return row.since if row else None
 
 
 def removed_factors(user: User, disputed_at: datetime) -> list[Any]:
@@ -190,6 +197,10 @@ def prune() -> int:
         user__disputed_at=None,
     )
     return old.delete()[0]
+
+
+def _has_older_password(user: User, disputed_at: datetime) -> bool:
+    return is_password_usable(user.password) and counts(user, user.password_at, disputed_at)
 
 
 def _counting(user: User, disputed_at: datetime) -> Q:

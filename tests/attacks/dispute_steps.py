@@ -7,7 +7,7 @@ from django.test import Client
 
 from accounts.users.models import User
 from tests.support.signin import signed_in
-from tests.support.steps import outbox, path_of
+from tests.support.steps import PASSWORD, outbox, path_of, sign_in
 
 LOCK = "/accounts/lockdown/"
 RESET = "/accounts/password/reset/"
@@ -61,3 +61,13 @@ def told(words: str) -> set[str]:
 def words_of(mail: Any) -> str:
     """Everything that a mail says."""
     return " ".join([mail.subject, *mail.paragraphs, *mail.closing])
+
+
+def alice() -> User:
+    return User.objects.get(username="alice")
+
+
+def recovery_page(password: str = PASSWORD, browser: Client | None = None) -> tuple[Client, str]:
+    """The page to which the former password of a locked account leads."""
+    browser = browser or Client()
+    return browser, str(browser.get(sign_in(browser, "alice", password).url).url)

@@ -5,7 +5,6 @@ from django.test import Client
 
 from accounts.activity.services import Source
 from accounts.lockdown.services import lock_down
-from accounts.recovery.models import Recovery
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import former
 from accounts.users import services as users
@@ -15,8 +14,9 @@ from tests.attacks.dispute_steps import (
     LOCK,
     NEW,
     REVIEW,
-    known_browser,
+    alice,
     lock_link,
+    recovery_page,
     reset_link,
     review,
     sets_password,
@@ -28,43 +28,11 @@ from tests.conftest import Clock
 from tests.support.second import CHALLENGE, RECOVERY_CODES, code_of, enrolled, recovery_codes_on
 from tests.support.second import turn_on as adds_an_app
 from tests.support.signin import signed_in
-from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
+from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
 
 MINE, THIEFS = "alice@example.org", "thief@example.net"
-
-
-@pytest.fixture
-def home(clock: Clock) -> Client:
-    """Alice's browser, signed out, for two months longer than anything that happens here."""
-    browser = known_browser(make_user("alice"))
-    clock.advance(days=60)
-    return browser
-
-
-def alice() -> User:
-    return User.objects.get(username="alice")
-
-
-def recovery_page(password: str = PASSWORD, browser: Client | None = None) -> tuple[Client, str]:
-    """The page to which the former password of a locked account leads."""
-    browser = browser or Client()
-    return browser, str(browser.get(sign_in(browser, "alice", password).url).url)
-
-
-def test_a_thief_does_not_finish_the_waiting_period_of_the_owner_with_another_proof(
-    home: Client, clock: Clock
-) -> None:
-    lock_down(alice(), Source())
-    Client().post(reset_link(), {"lost": "ask"})
-    clock.advance(hours=72)
-
-    thief, link = recovery_page()
-    assert not sets_password(thief, link)
-    thief.post(link, {"lost": "ask"})
-    assert Recovery.objects.get().evidence == ["email"]
-    assert sets_password(Client(), reset_link())
 
 
 def test_a_removed_factor_opens_nothing_where_no_lock_is_disputed_and_guesses_are_counted(
@@ -95,44 +63,6 @@ def test_a_removed_factor_opens_nothing_where_no_lock_is_disputed_and_guesses_ar
     clock.advance(minutes=10)
     shows = [Client().post(link, {"code": code_of(old)}).status_code for _ in range(2)]
     assert shows == [302, 200], "a code is good once"
-
-
-def test_a_lock_by_one_proof_does_not_end_the_owners_waiting_period(
-    home: Client, clock: Clock
-) -> None:
-    lock_down(alice(), Source())
-    browser, link = Client(), reset_link()
-    browser.post(link, {"former": PASSWORD})
-    enrolled(alice())
-    Client().post(reset_link(), {"code": "000000"})
-    assert not [m for m in outbox() if "second wrong" in m.subject and LOCK in m.action_url]
-    Authenticator.objects.all().delete()
-    FormerCredential.objects.create(
-        user=alice(), kind="factor", removed_at=clock.now(), is_suspended=True, data={}
-    )
-    browser.post(link, {"lost": "ask"})
-    due = Recovery.objects.get().due_at
-
-    lock_down(alice(), Source())
-
-    assert Recovery.objects.get().due_at == due
-
-
-def test_two_proofs_without_the_mailbox_stop_its_thief_and_wait(home: Client, clock: Clock) -> None:
-    thief = Client(REMOTE_ADDR="203.0.113.9")
-    assert sets_password(thief, reset_link())
-    sign_in(thief, "alice", NEW)
-    adds_an_app(thief)
-    lock_down(alice(), Source())
-    thief.post(reset_link(), {"lost": "ask"})
-
-    browser, link = recovery_page(browser=home)
-    browser.post(link, {"lost": "stop"})
-    assert not Recovery.objects.exists()
-    browser.post(link, {"lost": "ask"})
-    clock.advance(hours=72)
-    browser, link = recovery_page(browser=home)
-    assert sets_password(browser, link)
 
 
 def test_an_address_that_was_removed_just_before_a_lock_from_inside_is_not_lost(
@@ -218,19 +148,6 @@ def test_mails_to_former_addresses_tell_of_changes_and_name_nothing(
     assert told("review after the lock was finished") >= {MINE}
 
 
-def test_a_thiefs_requests_use_up_nothing_that_the_owner_needs(home: Client, clock: Clock) -> None:
-    enrolled(alice())
-    for _ in range(3):
-        thief = Client()
-        sign_in(thief, "alice")
-        thief.post(CHALLENGE, {"lost": "ask"})
-        Recovery.objects.all().delete()
-
-    sign_in(home, "alice")
-    assert home.post(CHALLENGE, {"lost": "ask"}).status_code == 302
-    assert Recovery.objects.exists()
-
-
 def test_an_earlier_link_of_the_same_mailbox_looks_further_back_while_the_account_is_locked(
     home: Client, clock: Clock
 ) -> None:
@@ -295,23 +212,6 @@ def test_a_reset_link_made_during_the_lock_is_dead_once_the_review_has_begun(
 
     assert not sets_password(Client(), stale)
     assert not sets_password(thief, link)
-
-
-def test_a_request_from_before_the_lock_is_not_finished_by_the_former_password_alone(
-    home: Client, clock: Clock
-) -> None:
-    enrolled(alice())
-    clock.advance(days=8)
-    thief = Client()
-    sign_in(thief, "alice")
-    thief.post(CHALLENGE, {"lost": "ask"})
-    assert Recovery.objects.exists()
-    lock_down(alice(), Source())
-    clock.advance(hours=73)
-
-    thief, link = recovery_page()
-    assert not sets_password(thief, link, lost="on")
-    assert Authenticator.objects.exists()
 
 
 def test_a_factor_that_a_thief_removed_counts_as_held(home: Client, clock: Clock) -> None:

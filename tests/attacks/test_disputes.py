@@ -19,7 +19,7 @@ from accounts.recovery import suspension
 from accounts.recovery.models import Recovery
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import services as users
-from accounts.users.disputes import Evidence
+from accounts.users.disputes import Evidence, OlderProof
 from accounts.users.models import Address, FormerCredential, User
 from tests.attacks.dispute_steps import (
     LOCK,
@@ -196,7 +196,8 @@ def test_an_objection_counts_until_the_new_password_is_stored(
     link = reset_link()
 
     def hash_while_another_objects(password: str) -> str:
-        assert recovery.cancel(alice, frozenset({Evidence.EMAIL, Evidence.BROWSER}), Source())
+        objection = {OlderProof(Evidence.EMAIL), OlderProof(Evidence.BROWSER)}
+        assert recovery.cancel(alice, frozenset(objection), Source())
         return make_password(password)
 
     monkeypatch.setattr(passwords, "hash_password", hash_while_another_objects)

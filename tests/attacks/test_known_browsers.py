@@ -26,7 +26,8 @@ NEW_BROWSER, NEW_NETWORK = "Signed in from a new browser", "Signed in from a new
 
 
 def since(client: Client, user: User) -> datetime | None:
-    return known.since(request_of(client), user)
+    row = known.find(request_of(client), user)
+    return row.since if row else None
 
 
 def copy_of(client: Client, *, at: str = "127.0.0.1") -> Client:

@@ -46,7 +46,8 @@ def meets(client: Client, user: User) -> bool:
 
 
 def since(client: Client, user: User) -> Any:
-    return known.since(request_of(client), user)
+    row = known.find(request_of(client), user)
+    return row.since if row else None
 
 
 def outdate(user: User) -> None:

@@ -13,7 +13,7 @@ from accounts.twofactor import proving
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import WrongCode
 from accounts.twofactor.models import Authenticator, RecoveryCodes
-from accounts.users.disputes import Evidence
+from accounts.users.disputes import Evidence, OlderProof
 from accounts.users.models import User
 from accounts.users.services import Outdated
 from tests.conftest import Clock
@@ -23,7 +23,7 @@ from tests.support.steps import make_user
 pytestmark = pytest.mark.django_db
 
 HOME = Source(Place("192.0.2.1", "Firefox"))
-SHOWN = frozenset({Evidence.PASSWORD})
+SHOWN = frozenset({OlderProof(Evidence.PASSWORD)})
 
 
 @pytest.fixture

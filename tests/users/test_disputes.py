@@ -4,7 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from accounts.users.disputes import AT_ONCE, Evidence, Outcome, counts, covers, decide, stops
+from accounts.users.disputes import (
+    AT_ONCE,
+    Evidence,
+    OlderProof,
+    Outcome,
+    counts,
+    covers,
+    decide,
+    stops,
+)
 from accounts.users.models import User
 
 PASSWORD, EMAIL, REMOVED, PROVIDER, BROWSER, FACTOR = Evidence
@@ -58,16 +67,22 @@ def test_a_tie_stops_a_request_and_a_factor_outweighs_all_others(
     assert stops(objection, request_) is is_stopped
 
 
-def test_a_request_is_finished_with_what_it_was_made_with() -> None:
-    assert covers({EMAIL, BROWSER}, {EMAIL})
-    assert covers({EMAIL, BROWSER}, {REMOVED, BROWSER})
-    for shown, request in (
-        (set(), {EMAIL}),
-        ({PASSWORD, FACTOR}, {EMAIL}),
-        ({PASSWORD}, {PASSWORD, BROWSER}),
-        ({REMOVED}, {REMOVED}),
-    ):
-        assert not covers(shown, request)
+def test_a_request_is_finished_with_the_very_proofs_that_it_was_made_with() -> None:
+    first, second = OlderProof(EMAIL, "a@example.org"), OlderProof(EMAIL, "b@example.org")
+    removed, browser = OlderProof(REMOVED, "a@example.org"), OlderProof(BROWSER, "1")
+    password, former_version = OlderProof(PASSWORD), OlderProof(EMAIL)
+
+    def finishes(shown: set[OlderProof], request: set[OlderProof]) -> bool:
+        return covers(frozenset(shown), frozenset(request))
+
+    assert finishes({first, browser}, {first})
+    assert finishes({first, browser}, {removed, browser}), "the address was put back"
+    assert finishes({first}, {former_version}), "a request that noted no address"
+    assert not finishes({second, browser}, {first}), "another address of the account"
+    assert not finishes({second, browser}, {removed, browser})
+    assert not finishes(set(), {first})
+    assert not finishes({password}, {password, browser})
+    assert not finishes({removed}, {removed})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,16 @@
+"""What the attacks share."""
+
+import pytest
+from django.test import Client
+
+from tests.attacks.dispute_steps import known_browser
+from tests.conftest import Clock
+from tests.support.steps import make_user
+
+
+@pytest.fixture
+def home(clock: Clock) -> Client:
+    """Alice's browser, signed out, for two months longer than anything that happens here."""
+    browser = known_browser(make_user("alice"))
+    clock.advance(days=60)
+    return browser
