@@ -17,19 +17,22 @@ def notice(
     token: str | None,
     *,
     is_locked: bool = False,
-    is_former: bool = False,
+    is_doubtful: bool = False,
 ) -> Message:
     """Return the mail to ``address``, with a link to lock the account, or to open it again.
 
-    ``is_former``: the address is suspended or removed, perhaps a thief's, and learns no details.
+    ``is_doubtful``: the address may be a thief's. It learns neither details nor the username.
     """
     site = {"site": settings.AUTHSITE.site_name}
     sentence = str(row.event.sentence)
+    facts = [_("When: %(when)s UTC") % {"when": date_format(row.at, "DATETIME_FORMAT")}]
+    if not is_doubtful:
+        facts += _facts(row, address)
     return Message(
         to=address,
         subject=_("%(site)s: %(sentence)s") % {**site, "sentence": sentence.rstrip(".")},
-        greeting=_("Hello %(name)s,") % {"name": user.username},
-        paragraphs=[sentence, *_facts(row, address, is_former=is_former)],
+        greeting="" if is_doubtful else _("Hello %(name)s,") % {"name": user.username},
+        paragraphs=[sentence, *facts],
         **_action(row, token, is_locked=is_locked),
         closing=[_closing(row) % site] if token else [],
     )
@@ -58,14 +61,12 @@ def _closing(row: Activity) -> str:
     return _("If it was you, there is nothing to do.")
 
 
-def _facts(row: Activity, address: str, *, is_former: bool) -> list[str]:
-    """Return when the event happened, where and by whom.
+def _facts(row: Activity, address: str) -> list[str]:
+    """Return what was changed, where and by whom.
 
     An email address is named only in the mail to itself: a former mailbox must not learn a new one.
     """
-    facts = [_("When: %(when)s UTC") % {"when": date_format(row.at, "DATETIME_FORMAT")}]
-    if is_former:
-        return facts
+    facts = []
     is_foreign = "@" in row.detail and row.detail != address
     if row.detail and not row.detail.isdigit() and not is_foreign:
         facts.append(_("What: %(detail)s") % {"detail": row.detail})

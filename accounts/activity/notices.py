@@ -47,7 +47,8 @@ def tell(user: User, row: Activity, former: Address | None) -> None:
     """Mail the event to the primary address and to ``former``, which was it or was removed.
 
     A change is mailed to every address: a thief may read one of the mailboxes. While a lock is
-    disputed, addresses that were suspended or removed get the mail too, without a link.
+    disputed, addresses that were suspended or removed get the mail too, without a link. These and
+    the ones that are too young to count learn no details.
     """
     if not _is_news(user, row):
         return
@@ -58,14 +59,22 @@ def tell(user: User, row: Activity, former: Address | None) -> None:
     is_locked = user.is_locked_down or row.event is events.LOCKED_DOWN
     # A thief's own address, once it is removed, must not lock the account.
     unlinked = {former.address} if former and not _may_lock(user, former, row) else set()
+    young = _young(user) if user.disputed_at and is_change else set()
     for n, address in enumerate(filter(None, dict.fromkeys(told))):
         subject = f"{user.pk} {row.pk} {n}"
         has_link = not is_locked and address not in unlinked
         link = codes.issue_link(LINK, subject, address) if has_link else None
-        post(mails.notice(user, row, address, link, is_locked=is_locked))
+        is_doubtful = address in young
+        post(mails.notice(user, row, address, link, is_locked=is_locked, is_doubtful=is_doubtful))
     if user.disputed_at and is_change:
         for email in formers.disputed_emails(user).exclude(label__in=told):
-            post(mails.notice(user, row, email.label, None, is_former=True))
+            post(mails.notice(user, row, email.label, None, is_doubtful=True))
+
+
+def _young(user: User) -> set[str]:
+    """Return the addresses of ``user`` that the account had not held for a week at the dispute."""
+    at = user.disputed_at or clock.now()
+    return {row.address for row in user.addresses.all() if not counts(user, row.confirmed_at, at)}
 
 
 def _may_lock(user: User, former: Address, row: Activity) -> bool:

@@ -5,16 +5,15 @@ from django.utils.translation import gettext as _
 
 from accounts.kernel.links import absolute
 from accounts.mail.message import Message
-from accounts.users.models import User
 
 
-def reset(user: User | None, address: str, token: str) -> Message:
-    """The link to set a new password by; to nobody, if there is no address."""
+def reset(username: str, address: str, token: str) -> Message:
+    """Return the mail with the link to set a new password; it greets no empty ``username``."""
     site = {"site": settings.AUTHSITE.site_name}
     return Message(
         to=address,
         subject=_("Set a new password at %(site)s") % site,
-        greeting=_("Hello %(name)s,") % {"name": user.username if user else ""},
+        greeting=_("Hello %(name)s,") % {"name": username} if username else "",
         paragraphs=[
             _("Somebody, most likely you, asked to set a new password for your account."),
             _("The link works once, for 30 minutes:"),

@@ -52,13 +52,16 @@ def send_reset(login: str, place: Place) -> None:
     Raises:
         Later: a budget for mails is used up.
     """
-    recipient = _with_former_emails(mailed.recipient_of(login))
+    holder = mailed.recipient_of(login)
+    recipient = _with_former_emails(holder)
+    # A former mailbox may be a thief's: it need not learn the username.
+    username = holder.user.username if holder.user else ""
     mailed.charge_mail(LINK, recipient, place)
     with transaction.atomic():
         key = addresses.key(recipient.address) if recipient.address else ""
         token = codes.issue_link(LINK, recipient.subject(mailed.new_nonce()), key)
         with speaking(recipient.language):
-            post(mails.reset(recipient.user, recipient.address, token), life=LINK.life)
+            post(mails.reset(username, recipient.address, token), life=LINK.life)
 
 
 def link_without_mail(user: User) -> str:

@@ -75,6 +75,8 @@ def lock_down(user: User, source: Source, notice: Notice | None = None) -> None:
         recovery.delete(owner)
     former_hash = former.password_hash(owner, at)
     users.replace_password(owner, locked_password(former_hash))
+    owner.disputed_at = at
+    User.objects.filter(pk=owner.pk).update(disputed_at=at)
     # Sent before addresses are suspended, so that each of them gets the notice.
     credentials_changed.send(
         User, user=owner, event=events.LOCKED_DOWN.name, source=source, keep=None
@@ -84,7 +86,6 @@ def lock_down(user: User, source: Source, notice: Notice | None = None) -> None:
     if young.primary and young.primary != owner.email:
         record(owner, events.PRIMARY_CHANGED, source, detail=young.primary)
     suspension.suspend(owner, at, source)
-    User.objects.filter(pk=owner.pk).update(disputed_at=at)
 
 
 @transaction.atomic

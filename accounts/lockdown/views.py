@@ -124,6 +124,9 @@ def _object(
                 shown |= {evidence.check_password(user, typed, at, source, budget)}
             if recovery.cancel(user, shown, source.by(*(proof.method for proof in proofs))):
                 return render(request, "accounts/lockdown/recovery_cancelled.html")
+            if recovery.running(user) is None:
+                # It was finished or stopped at the same moment.
+                return render(request, "accounts/lockdown/recovery_dead.html", status=404)
             form.add_error(None, _("That isn’t enough: show one thing more."))
         except evidence.WrongPassword as error:
             form.add_error("former", str(error))

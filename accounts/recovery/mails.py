@@ -12,8 +12,13 @@ from accounts.mail.message import Message
 from accounts.users.models import User
 
 
-def recovery(user: User, address: str, token: str, due_at: datetime, source: Source) -> Message:
-    """Return the mail: what can be done from ``due_at`` on, and the link to object."""
+def recovery(
+    user: User, address: str, token: str, due_at: datetime, source: Source, *, is_doubtful: bool
+) -> Message:
+    """Return the mail: what can be done from ``due_at`` on, and the link to object.
+
+    ``is_doubtful``: the address may be a thief's. It learns neither the place nor the username.
+    """
     site = {"site": settings.AUTHSITE.site_name}
     if user.is_disputed:
         subject = _("%(site)s: somebody asked to open your locked account")
@@ -23,15 +28,18 @@ def recovery(user: User, address: str, token: str, due_at: datetime, source: Sou
         what = _(
             "Somebody said that they have lost every second factor, and asked to remove them all."
         )
+    where = [
+        _("Device: %(device)s") % {"device": source.device},
+        _("Address: %(address)s")
+        % {"address": source.place.address if source.place else _("unknown")},
+    ]
     return Message(
         to=address,
         subject=subject % site,
-        greeting=_("Hello %(name)s,") % {"name": user.username},
+        greeting="" if is_doubtful else _("Hello %(name)s,") % {"name": user.username},
         paragraphs=[
             what,
-            _("Device: %(device)s") % {"device": source.device},
-            _("Address: %(address)s")
-            % {"address": source.place.address if source.place else _("unknown")},
+            *([] if is_doubtful else where),
             _("They can do it after %(when)s UTC, unless you stop it.")
             % {"when": date_format(due_at, "DATETIME_FORMAT")},
             _(

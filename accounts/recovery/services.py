@@ -77,6 +77,11 @@ class Assessment:
         return self.running is not None and self.running.due_at <= clock.now()
 
     @property
+    def ends_at(self) -> datetime | None:
+        """Return until when the request can be used."""
+        return self.running.due_at + OPEN if self.running else None
+
+    @property
     def may_finish(self) -> bool:
         """Return whether the account can be recovered now."""
         waited = self.is_due and disputes.covers(self.shown, self.requested)
@@ -265,9 +270,17 @@ _FACTOR = FormerCredential.Kind.FACTOR
 
 def _tell(owner: User, asked: Recovery, source: Source) -> None:
     purpose = Purpose(LINK, life=asked.due_at + OPEN - clock.now())
-    held = [(row.address, row.key) for row in owner.addresses.order_by("pk")]
-    before = [(row.label, row.key) for row in former.disputed_emails(owner)]
-    for n, (email, key) in enumerate(dict(held + before).items()):
+    at = _disputed_at(owner, asked)
+    held = {
+        row.address: (row.key, not disputes.counts(owner, row.confirmed_at, at))
+        for row in owner.addresses.order_by("pk")
+    }
+    before = {row.label: (row.key, True) for row in former.disputed_emails(owner)}
+    # What is held comes first, and counts if it was removed and added again.
+    told = held | before | held
+    for n, (email, (key, is_doubtful)) in enumerate(told.items()):
         token = link_codes.issue_link(purpose, f"{owner.pk} {n}", key)
         with speaking(owner.language):
-            post(mails.recovery(owner, email, token, asked.due_at, source), life=purpose.life)
+            due_at = asked.due_at
+            mail = mails.recovery(owner, email, token, due_at, source, is_doubtful=is_doubtful)
+            post(mail, life=purpose.life)

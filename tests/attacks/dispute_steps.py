@@ -60,7 +60,7 @@ def told(words: str) -> set[str]:
 
 def words_of(mail: Any) -> str:
     """Everything that a mail says."""
-    return " ".join([mail.subject, *mail.paragraphs, *mail.closing])
+    return " ".join([mail.subject, mail.greeting, *mail.paragraphs, *mail.closing])
 
 
 def alice() -> User:
