@@ -210,6 +210,12 @@ SUSPENDED_DELETED = Event(
     "suspended_deleted", Group.CHANGE, _("Something that was suspended was deleted."), mail=True
 )
 REVIEWED = Event("reviewed", Group.CHANGE, _("The review after the lock was finished."), mail=True)
+REVIEW_ENDED = Event(
+    "review_ended",
+    Group.CHANGE,
+    _("The review after the lock ended after 30 days: what was still suspended was deleted."),
+    mail=True,
+)
 LOCKED_DOWN = Event("locked_down", Group.CHANGE, _("The account was locked."), mail=True)
 ALL_ENDED = Event("all_ended", Group.CHANGE, _("All sign-ins were ended."), mail=True)
 RIGHTS_CHANGED = Event(

@@ -4,8 +4,10 @@ Older proofs open a locked account, or remove second factors that are all lost, 
 ``accounts.users.disputes``.
 """
 
+import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -26,7 +28,7 @@ from accounts.signin.challenge import LOST, Step, context_of
 from accounts.signin.forms import SecondForm
 from accounts.twofactor import passkeys
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.errors import WrongCode
+from accounts.twofactor.errors import WrongCode, WrongPasskey
 from accounts.users.disputes import Evidence
 
 # Key of the session data: the proofs that this browser has shown, for which link and when.
@@ -85,12 +87,14 @@ def answer(request: HttpRequest, standing: Standing) -> HttpResponse:
     passkey_error = ""
     try:
         if "credential" in request.POST:
-            return _note(request, found, passkeys.prove(user, request.POST["credential"], source))
+            removed = partial(evidence.removed_passkey, user)
+            credential = request.POST["credential"]
+            return _note(request, found, passkeys.prove(user, credential, source, removed=removed))
         if form.is_valid():
             return _note(request, found, _prove(request, standing, form.cleaned_data["code"]))
         if password_form.is_valid():
             return _check_password(request, standing, password_form.cleaned_data["former"])
-    except passkeys.WrongPasskey as error:
+    except WrongPasskey as error:
         passkey_error = str(error)
     except WrongCode as error:
         form.add_error("code", str(error))
@@ -118,6 +122,8 @@ def _show(
         "password_form": password_form,
         "is_reset": True,
     }
+    if kept := evidence.removed_passkeys(user):
+        context["passkey_options"] = json.dumps(passkeys.options_to_prove(user, kept))
     name = "reset_locked" if user.is_disputed else "second"
     return render(request, f"accounts/credentials/{name}.html", context)
 
@@ -134,7 +140,7 @@ def _prove(request: HttpRequest, standing: Standing, code: str) -> Proof:
         standing.proofs[:1] or (Proof.now(Method.MAIL),),
         code,
         sessionless_source_of(request),
-        removed=lambda typed: evidence.removed_factor(user, typed),
+        removed=partial(evidence.removed_factor, user),
     )
 
 

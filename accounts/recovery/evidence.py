@@ -1,7 +1,8 @@
 """Finds the older proofs of ownership in a request: the evidence that counts in a dispute."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import Any
 
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +17,7 @@ from accounts.sessions import guesses, known
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, PROOF_SESSION
 from accounts.throttle.services import spend
 from accounts.twofactor import services as twofactor
+from accounts.twofactor.models import Assertion, Authenticator, Passkey, RecoveryCodes
 from accounts.users import former
 from accounts.users.disputes import Evidence, OlderProof, Shown, counts
 from accounts.users.models import User
@@ -117,11 +119,36 @@ def removed_factor(user: User, code: str) -> Proof | None:
     A factor counts only if it was the second factor of the session that removed it: see ``_keep``
     of ``twofactor.services``. The caller spends the budget for the guess.
     """
+
+    def spend(factor: Any) -> bool:
+        return isinstance(factor, Authenticator | RecoveryCodes) and factor.spend(code)
+
+    # Which kind of factor it was doesn't matter here.
+    return _use_removed(user, Method.TOTP, spend)
+
+
+def removed_passkey(user: User, assertion: Assertion) -> Proof | None:
+    """As :func:`removed_factor`, by what a removed passkey has signed."""
+
+    def spend(factor: Any) -> bool:
+        return isinstance(factor, Passkey) and factor.spend(assertion)
+
+    return _use_removed(user, Method.PASSKEY, spend)
+
+
+def removed_passkeys(user: User) -> list[Passkey]:
+    """Return the removed passkeys of a locked account that :func:`removed_passkey` takes."""
+    if not user.is_disputed or user.disputed_at is None:
+        return []
+    rows = former.removed_factors(user, user.disputed_at)
+    return [row for row in rows if isinstance(row, Passkey)]
+
+
+def _use_removed(user: User, method: Method, spend: Callable[[Any], bool]) -> Proof | None:
     if not user.is_disputed or user.disputed_at is None:
         return None
-    key = former.use_removed_factor(user, user.disputed_at, code)
-    # Which kind of factor it was doesn't matter here.
-    return Proof.now(Method.TOTP, key) if key else None
+    key = former.use_removed_factor(user, user.disputed_at, spend)
+    return Proof.now(method, key) if key else None
 
 
 def _former_hash(user: User, disputed_at: datetime) -> str | None:

@@ -24,8 +24,8 @@ from accounts.kernel.signals import credentials_changed
 from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes
 from accounts.users import former
 from accounts.users import services as users
-from accounts.users.disputes import baseline
-from accounts.users.models import Address, FormerCredential, User
+from accounts.users.disputes import DISPUTABLE, baseline
+from accounts.users.models import LOCKED, Address, FormerCredential, User
 
 Kind = FormerCredential.Kind
 FACTORS = (Authenticator, Passkey, RecoveryCodes)
@@ -170,6 +170,30 @@ def finish(user: User, source: Source) -> None:
     # Before the dispute ends: the addresses that lost it are told as well.
     record(owner, events.REVIEWED, source)
     User.objects.filter(pk=owner.pk).update(disputed_at=None)
+
+
+def end_forgotten_reviews() -> int:
+    """End the reviews that nobody finished within 30 days of the reset; return how many.
+
+    What is still suspended is deleted, except external identities, which stay suspended. Otherwise
+    addresses that may be a thief's would get mails for ever, and old hashes would be kept.
+    """
+    before = clock.now() - DISPUTABLE
+    found = User.objects.filter(disputed_at__lte=before, password_at__lte=before)
+    forgotten = list(found.exclude(password__startswith=LOCKED))
+    for user in forgotten:
+        _end_review(user)
+    return len(forgotten)
+
+
+@transaction.atomic
+def _end_review(user: User) -> None:
+    # Not by :func:`users.hold`: a change at the same moment doesn't matter here.
+    owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    former.suspended(owner).delete()
+    owner.disputed_at = None
+    owner.save(update_fields=["disputed_at"])
+    record(owner, events.REVIEW_ENDED, Source())
 
 
 @transaction.atomic

@@ -27,7 +27,7 @@ from accounts.signin.second import SecondMethod
 from accounts.signin.waiting import Waiting
 from accounts.twofactor import passkeys, trusted
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.errors import MailedCodeUsedUp, WrongCode
+from accounts.twofactor.errors import MailedCodeUsedUp, WrongCode, WrongPasskey
 from accounts.users.models import User
 
 NONCE = "nonce"
@@ -141,7 +141,7 @@ class _Challenge:
         try:
             proof = passkeys.prove(self.step.user, credential, source_of(self.request))
             return self._go_on(proof)
-        except passkeys.WrongPasskey as error:
+        except WrongPasskey as error:
             return self._show(passkey_error=str(error))
 
     def _go_on(self, proof: Proof) -> HttpResponse:

@@ -16,6 +16,7 @@ from accounts.signin import flow
 from accounts.signin.forms import LoginForm
 from accounts.signin.views import home_if_signed_in, login_context
 from accounts.twofactor import passkeys
+from accounts.twofactor.errors import AccountLocked, UnknownPasskey, WrongPasskey
 from accounts.twofactor.models import rp_id
 
 
@@ -32,17 +33,17 @@ def login_passkey(request: HttpRequest) -> HttpResponse:
     context = login_context(request, LoginForm())
     try:
         user, proof = passkeys.sign_in(request.POST["credential"], source_of(request))
-    except passkeys.UnknownPasskey as error:
+    except UnknownPasskey as error:
         signal = {"rpId": rp_id(), "unknown": error.credential_id}
         context["signal"] = json.dumps(signal)
         return _again(request, context, error)
-    except passkeys.WrongPasskey as error:
+    except AccountLocked as error:
+        return flow.recover(request, error.user, error.proof)
+    except WrongPasskey as error:
         return _again(request, context, error)
     remember = bool(request.POST.get("remember"))
     return flow.begin(request, user, proof, remember=remember, next_url=flow.next_of(request))
 
 
-def _again(
-    request: HttpRequest, context: dict[str, object], error: passkeys.WrongPasskey
-) -> HttpResponse:
+def _again(request: HttpRequest, context: dict[str, object], error: WrongPasskey) -> HttpResponse:
     return render(request, "accounts/signin/login.html", {**context, "passkey_error": str(error)})

@@ -33,7 +33,7 @@ from accounts.signin.admission import readmit, sign_out
 from accounts.signin.forms import CodeForm, LoginForm, PasswordForm, SecondForm, WhoForm
 from accounts.twofactor import passkeys, proving
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.errors import WrongCode
+from accounts.twofactor.errors import WrongCode, WrongPasskey
 from accounts.users.models import PendingSignup
 
 type View = Callable[[HttpRequest], HttpResponse]
@@ -249,7 +249,7 @@ class _Again:
         credential, source = self.request.POST["credential"], source_of(self.request)
         try:
             return passkeys.prove(self.login.user, credential, source)
-        except passkeys.WrongPasskey as error:
+        except WrongPasskey as error:
             self.passkey_error = str(error)
         return None
 

@@ -5,23 +5,14 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.translation import gettext_lazy as _
 from webauthn import base64url_to_bytes
 from webauthn.helpers.structs import AuthenticatorTransport
 
-from accounts.kernel.errors import PublicError
+from accounts.twofactor.errors import WrongPasskey
 
 # More is no answer of an authenticator.
 LONGEST_JSON = 20_000
 CREDENTIAL_ID = re.compile(r"[A-Za-z0-9_-]{1,1364}")
-
-
-class WrongPasskey(PublicError):
-    """Not ours, not verified, too late, used: one answer for all."""
-
-    code = "invalid_passkey"
-    status = 401
-    message = _("That passkey didn’t work. Try again, or choose another way.")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from django.utils.translation import gettext_lazy as _
 
 from accounts.kernel.errors import PublicError
+from accounts.kernel.proofs import Proof
+from accounts.users.models import User
 
 
 class WrongCode(PublicError):
@@ -62,3 +64,42 @@ class LastWayIn(PublicError):
 
     code = "last_way_in"
     message = _("It is your only way in, apart from your mailbox. Set a password first.")
+
+
+class WrongPasskey(PublicError):
+    """Not ours, not verified, too late, used: one answer for all."""
+
+    code = "invalid_passkey"
+    status = 401
+    message = _("That passkey didn’t work. Try again, or choose another way.")
+
+
+class UnknownPasskey(WrongPasskey):
+    """One that this site doesn't have (any more): the browser may forget it."""
+
+    message = _(
+        "This site doesn’t have that passkey any more. Delete it where it is kept, and choose "
+        "another way to sign in."
+    )
+
+    def __init__(self, credential_id: str) -> None:
+        super().__init__()
+        self.credential_id = credential_id
+
+
+class AccountLocked(WrongPasskey):
+    """The account is locked, and the passkey is right: ``proof`` is one older proof of ownership.
+
+    A passkey that is too young was suspended, so it is unknown here.
+    """
+
+    def __init__(self, user: User, proof: Proof) -> None:
+        super().__init__()
+        self.user, self.proof = user, proof
+
+
+class AlreadyThere(PublicError):
+    """The same authenticator has one for this account."""
+
+    code = "already_there"
+    message = _("That passkey is there already.")

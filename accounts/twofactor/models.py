@@ -172,6 +172,16 @@ class Passkey(Device):
 
         :class:`CounterWentBack`.
         """
+        if not self.spend(token):
+            return False
+        self.save(update_fields=["sign_count", "used_at", "is_eligible", "is_synced"])
+        return True
+
+    def spend(self, token: Assertion) -> bool:
+        """Note in memory that the passkey was used, if ``token`` is right; return whether it is.
+
+        :class:`CounterWentBack`.
+        """
         try:
             verified = verify_authentication_response(
                 credential=token.json,
@@ -195,7 +205,6 @@ class Passkey(Device):
             raise CounterWentBack
         self.sign_count, self.used_at = verified.new_sign_count, clock.now()
         self.is_eligible, self.is_synced = is_eligible, verified.credential_backed_up
-        self.save(update_fields=["sign_count", "used_at", "is_eligible", "is_synced"])
         return True
 
 

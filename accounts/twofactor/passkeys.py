@@ -1,12 +1,13 @@
 """Passkeys (WebAuthn Level 3): what browsers are asked for, and checking what comes back."""
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import django_otp
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
 from webauthn import (
     base64url_to_bytes,
     generate_authentication_options,
@@ -31,7 +32,6 @@ from webauthn.registration.verify_registration_response import VerifiedRegistrat
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
-from accounts.kernel.errors import PublicError
 from accounts.kernel.proofs import Method, Proof
 from accounts.kernel.signals import factor_proved
 from accounts.sessions import guesses
@@ -39,8 +39,14 @@ from accounts.throttle.limits import CODE_SUBSCRIBER, LOGIN_SUBSCRIBER
 from accounts.throttle.services import spend
 from accounts.twofactor import challenges
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.answers import Answer, WrongPasskey, parse
-from accounts.twofactor.errors import TooMany
+from accounts.twofactor.answers import Answer, parse
+from accounts.twofactor.errors import (
+    AccountLocked,
+    AlreadyThere,
+    TooMany,
+    UnknownPasskey,
+    WrongPasskey,
+)
 from accounts.twofactor.models import Assertion, CounterWentBack, Passkey, rp_id
 from accounts.users import former
 from accounts.users import services as users
@@ -50,26 +56,6 @@ LOGIN = "login"
 MOST_PASSKEYS = 20
 # At most 1023 bytes (WebAuthn 4, "credential ID"), written as URL-safe base64.
 LONGEST_ID = 1023
-
-
-class UnknownPasskey(WrongPasskey):
-    """One that this site doesn't have (any more): the browser may forget it."""
-
-    message = _(
-        "This site doesn’t have that passkey any more. Delete it where it is kept, and choose "
-        "another way to sign in."
-    )
-
-    def __init__(self, credential_id: str) -> None:
-        super().__init__()
-        self.credential_id = credential_id
-
-
-class AlreadyThere(PublicError):
-    """The same authenticator has one for this account."""
-
-    code = "already_there"
-    message = _("That passkey is there already.")
 
 
 def second_purpose(user: User) -> str:
@@ -99,10 +85,10 @@ def options_to_sign_in() -> dict[str, Any]:
     return _options(LOGIN, [], UserVerificationRequirement.REQUIRED)
 
 
-def options_to_prove(user: User) -> dict[str, Any]:
-    """The same for a second step or a fresh proof of ``user``: one of theirs."""
-    found = of(user)
-    return _options(second_purpose(user), found, UserVerificationRequirement.PREFERRED)
+def options_to_prove(user: User, removed: Sequence[Passkey] = ()) -> dict[str, Any]:
+    """The same for a second step or a fresh proof of ``user``: one of theirs, or of ``removed``."""
+    rows = [*of(user), *removed]
+    return _options(second_purpose(user), rows, UserVerificationRequirement.PREFERRED)
 
 
 def options_to_add(user: User) -> dict[str, Any]:
@@ -127,7 +113,7 @@ def options_to_add(user: User) -> dict[str, Any]:
 def sign_in(text: str, source: Source) -> tuple[User, Proof]:
     """Whose passkey has signed in, its user verified: both steps at once.
 
-    :class:`WrongPasskey`, :class:`UnknownPasskey`, ``Later``.
+    :class:`WrongPasskey`, :class:`UnknownPasskey`, :class:`AccountLocked`, ``Later``.
     """
     spend(LOGIN_SUBSCRIBER, source.place.network if source.place else "")
     answer = parse(text)
@@ -145,18 +131,27 @@ def sign_in(text: str, source: Source) -> tuple[User, Proof]:
     # A passkey is no way round the new password that a lockdown asks for.
     if row.user.is_locked_down or not is_right:
         record(row.user, events.SIGN_IN_FAILED, source)
-        raise WrongPasskey
+        raise AccountLocked(row.user, proof) if is_right else WrongPasskey
     return row.user, proof
 
 
-def prove(user: User, text: str, source: Source) -> Proof:
+def prove(
+    user: User,
+    text: str,
+    source: Source,
+    *,
+    removed: Callable[[Assertion], Proof | None] | None = None,
+) -> Proof:
     """A second step, or a fresh proof, of ``user``; :class:`WrongPasskey`, ``Later``.
 
-    It can't be guessed, so it costs no budget of the account.
+    It can't be guessed, so it costs no budget of the account. ``removed`` tries a passkey that was
+    removed, where that counts.
     """
     spend(CODE_SUBSCRIBER, source.place.network if source.place else "")
     answer = parse(text)
     row = Passkey.objects.filter(user=user, credential_id=answer.credential_id).first()
+    if row is None and removed and (proof := _of_removed(user, answer, removed)):
+        return proof
     if row is None or not _is_right(
         user, row, answer, second_purpose(user), source, must_verify=False
     ):
@@ -191,7 +186,7 @@ def add(user: User, text: str, name: str, source: Source) -> list[str]:
         is_eligible=verified.credential_device_type is CredentialDeviceType.MULTI_DEVICE,
         is_synced=verified.credential_backed_up,
     )
-    row.name = name or row.provider or str(_("Passkey"))
+    row.name = name or row.provider or _("Passkey")
     try:
         with transaction.atomic():
             owner = users.hold(user)
@@ -221,6 +216,19 @@ def _verified(answer: Answer) -> VerifiedRegistration:
         # Certificates and CBOR of a stranger break the parsers below in more ways than they name.
         raise WrongPasskey from None
     return verified
+
+
+def _of_removed(
+    user: User, answer: Answer, removed: Callable[[Assertion], Proof | None]
+) -> Proof | None:
+    """Return what a removed passkey proves that has signed a challenge of ours, which is spent."""
+    if answer.is_embedded or not challenges.is_good(answer.challenge, second_purpose(user)):
+        return None
+    try:
+        proof = removed(Assertion(json.dumps(answer.content), answer.challenge, must_verify=False))
+    except CounterWentBack:
+        return None
+    return proof if challenges.spend(answer.challenge) else None
 
 
 def _is_right(

@@ -5,6 +5,7 @@ or deletes them.
 """
 
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -147,14 +148,16 @@ def removed_factors(user: User, disputed_at: datetime) -> list[Any]:
     return [_row_of(row) for kind in kinds for row in _removed(user, kind, disputed_at)]
 
 
-def use_removed_factor(user: User, disputed_at: datetime, code: str) -> str | None:
-    """Spend ``code`` at a removed factor that takes it; return the factor's ``persistent_id``."""
+def use_removed_factor(
+    user: User, disputed_at: datetime, spend: Callable[[Any], bool]
+) -> str | None:
+    """Return the ``persistent_id`` of the removed factor for which ``spend`` is true; save it."""
     for kind in (Kind.FACTOR, Kind.RECOVERY_CODES):
         # Held until the code is noted, so that of many requests at once one spends it.
         with transaction.atomic():
             for row in _removed(user, kind, disputed_at).select_for_update():
                 factor = _row_of(row)
-                if hasattr(factor, "spend") and factor.spend(code):
+                if spend(factor):
                     (row.data,) = serializers.serialize("python", [factor])
                     row.save(update_fields=["data"])
                     return str(factor.persistent_id)

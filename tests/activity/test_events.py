@@ -249,6 +249,13 @@ def suspend_it(scene: Scene) -> FormerCredential:
     return FormerCredential.objects.get()
 
 
+def forget_the_review(scene: Scene) -> None:
+    suspend_it(scene)
+    now = scene.clock.now()
+    User.objects.update(disputed_at=now, password_at=now)
+    scene.clock.advance(days=30)
+
+
 def review(act: str) -> Act:
     return lambda s: s.here.post("/accounts/review/", {act: s.kept.pk})
 
@@ -438,6 +445,12 @@ WAYS = {
     ),
     "suspended_deleted": Way(review("delete"), proof="pwd mail", prepare=suspend_it),
     "reviewed": Way(post("/accounts/review/", done="1"), proof="pwd mail"),
+    "review_ended": Way(
+        lambda _scene: suspension.end_forgotten_reviews(),
+        NOWHERE,
+        in_session=False,
+        prepare=forget_the_review,
+    ),
     "passkey_added": Way(add_a_passkey, proof="passkey"),
     "passkey_renamed": of_passkey(post(name="Laptop")),
     "passkey_removed": of_passkey(post(remove="1"), proof="pwd mail passkey"),

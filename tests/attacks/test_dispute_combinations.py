@@ -1,6 +1,7 @@
 """Disputes in which one proof is turned against another: the owner's request, lock or review."""
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
 from accounts.activity.services import Source
@@ -30,6 +31,7 @@ from tests.support.second import CHALLENGE, RECOVERY_CODES, code_of, enrolled, r
 from tests.support.second import turn_on as adds_an_app
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
+from tests.support.webauthn import Passkey, registered
 
 pytestmark = pytest.mark.django_db
 
@@ -102,6 +104,27 @@ def test_a_review_that_was_left_open_back_dates_no_later_lock(home: Client, cloc
     assert "<li>your password</li>" in home.get(link).text
 
 
+def test_a_review_that_nobody_finishes_ends_after_thirty_days_and_a_lock_does_not(
+    home: Client, clock: Clock
+) -> None:
+    users.confirm_address(alice(), THIEFS)
+    lock_down(alice(), Source())
+    clock.advance(days=31)
+    call_command("prune")
+    assert alice().is_disputed
+    browser, link = Client(), reset_link()
+    browser.post(link, {"former": PASSWORD})
+    assert sets_password(browser, link)
+    for days, is_open in ((29, True), (1, False)):
+        clock.advance(days=days)
+        call_command("prune")
+        assert (bool(alice().disputed_at), FormerCredential.objects.exists()) == (is_open, is_open)
+
+    before = len(outbox())
+    signed_in(alice()).post("/accounts/password/change/", {"password1": PASSWORD + " anew"})
+    assert {m.to for m in outbox()[before:]} == {MINE}
+
+
 def test_proofs_are_kept_until_the_dispute_ends(home: Client, clock: Clock) -> None:
     thief = signed_in(alice())
     thief.post("/accounts/password/change/", {"password1": "the thiefs own word 7"})
@@ -125,6 +148,43 @@ def test_a_suspended_passkey_is_not_forgotten_by_the_browser(clock: Clock) -> No
 
     assert not is_signed_in(page.client)
     assert "data-signal" not in page.text
+
+
+def test_a_passkey_opens_the_way_back_without_a_mailbox(home: Client, clock: Clock) -> None:
+    """Its owner may have nothing else."""
+    passkey = registered(alice())
+    clock.advance(days=8)
+    lock_down(alice(), Source())
+    browser = Client()
+    link = shown_at_the_reset(browser, passkey)
+    assert "<li>a second factor</li>" in browser.get(link).text
+    assert not sets_password(browser, link), "one proof, whatever it is"
+    assert sets_password(home, shown_at_the_reset(home, passkey))
+
+
+def shown_at_the_reset(browser: Client, passkey: Passkey) -> str:
+    """The page to which a passkey leads whose account is locked."""
+    answer = show(browser, passkey.get(asked(browser)))
+    return str(browser.get(answer.url).url)
+
+
+def test_a_passkey_that_was_removed_in_its_own_session_is_shown_at_the_reset_of_a_locked_account(
+    home: Client, clock: Clock
+) -> None:
+    enrolled(alice())
+    passkey = registered(alice())
+    clock.advance(days=8)
+    stolen = Client()
+    show(stolen, passkey.get(asked(stolen)))
+    row = alice().passkey_set.get()
+    assert stolen.post(f"/accounts/2fa/passkeys/{row.pk}/", {"remove": "1"}).status_code == 302
+    lock_down(alice(), Source())
+
+    browser, link = Client(), reset_link()
+    credential = passkey.get(asked(browser, link))
+    answers = [show(each, credential, link).status_code for each in (browser, Client())]
+    assert answers == [302, 200], "an answer is good once"
+    assert sets_password(browser, link)
 
 
 def test_mails_to_doubtful_addresses_tell_of_changes_and_name_nothing(

@@ -15,6 +15,7 @@ from webauthn.helpers import bytes_to_base64url
 from accounts.activity.services import Source
 from accounts.kernel.errors import PublicError
 from accounts.twofactor import passkeys
+from accounts.twofactor.errors import WrongPasskey
 from tests.attacks.passkey_steps import asked, enters, owner, passkeys_of, person, set_up, show
 from tests.support.signin import signed_in
 from tests.support.webauthn import ADD, ATTESTED, PRESENT, VERIFIED, Passkey
@@ -137,7 +138,7 @@ def accepted(check: Callable[[str], Any], answers: Iterable[str]) -> list[str]:
     for answer in answers:
         try:
             check(answer)
-        except passkeys.WrongPasskey:
+        except WrongPasskey:
             continue
         found.append(answer[:300])
     return found

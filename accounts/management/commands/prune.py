@@ -10,6 +10,7 @@ from accounts.apikeys import services as apikeys
 from accounts.codes.models import Code
 from accounts.kernel import clock
 from accounts.recovery import services as recovery
+from accounts.recovery import suspension
 from accounts.sessions import known
 from accounts.sessions import services as sessions
 from accounts.signup import services as signup
@@ -40,6 +41,7 @@ class Command(BaseCommand):
             "known browsers": known.prune(),
             "names": users.prune_names(),
             "recoveries": recovery.prune(),
+            "reviews": suspension.end_forgotten_reviews(),
             "former credentials": former.prune(),
             "challenges": challenges.prune() + token_challenges.prune(),
             "trusted browsers": trusted.prune(),
