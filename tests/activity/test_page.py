@@ -15,7 +15,7 @@ from accounts.activity.services import Source, record
 from accounts.kernel.paging import PAGE_SIZE
 from accounts.kernel.places import Place
 from accounts.users.models import User
-from tests.activity.test_events import IPHONE
+from tests.activity.event_steps import IPHONE
 from tests.conftest import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
