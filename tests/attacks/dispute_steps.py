@@ -5,9 +5,13 @@ from typing import Any
 
 from django.test import Client
 
-from accounts.users.models import User
+from accounts.activity.services import Source
+from accounts.lockdown.services import lock_down
+from accounts.twofactor.models import Authenticator
+from accounts.users.models import FormerCredential, User
+from tests.support.second import CHALLENGE, unused_code
 from tests.support.signin import signed_in
-from tests.support.steps import PASSWORD, outbox, path_of, sign_in
+from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
 
 LOCK = "/accounts/lockdown/"
 RESET = "/accounts/password/reset/"
@@ -47,8 +51,6 @@ def lock_link(words: str, to: str = "alice@example.org") -> str:
 
 def review(browser: Client, act: str, label: str) -> Any:
     """Put back or delete what is called ``label``."""
-    from accounts.users.models import FormerCredential
-
     row = FormerCredential.objects.get(label=label)
     return browser.post(REVIEW, {act: str(row.pk)})
 
@@ -71,3 +73,21 @@ def recovery_page(password: str = PASSWORD, browser: Client | None = None) -> tu
     """The page to which the former password of a locked account leads."""
     browser = browser or Client()
     return browser, str(browser.get(sign_in(browser, "alice", password).url).url)
+
+
+def again(user: User) -> User:
+    return User.objects.get(pk=user.pk)
+
+
+def lock(user: User) -> None:
+    lock_down(again(user), Source())
+
+
+def reopened(browser: Client, user: User) -> Client:
+    """The browser of the owner, signed in with the new password after the reset."""
+    assert sets_password(browser, reset_link(user.username))
+    sign_in(browser, user.username, NEW)
+    if Authenticator.objects.filter(user=user).exists():
+        browser.post(CHALLENGE, {"code": unused_code(user)})
+    assert is_signed_in(browser)
+    return browser

@@ -10,22 +10,21 @@ import pytest
 from django.contrib.auth.hashers import make_password
 from django.test import Client
 
-from accounts.activity.models import Activity
 from accounts.activity.services import Source
 from accounts.lockdown.services import lock_down
 from accounts.passwords import services as passwords
 from accounts.recovery import services as recovery
-from accounts.recovery import suspension
 from accounts.recovery.models import Recovery
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import services as users
 from accounts.users.disputes import Evidence, OlderProof
 from accounts.users.models import Address, FormerCredential, User
 from tests.attacks.dispute_steps import (
-    LOCK,
     NEW,
     REVIEW,
+    again,
     known_browser,
+    lock,
     lock_link,
     reset_link,
     review,
@@ -59,32 +58,6 @@ pytestmark = pytest.mark.django_db
 
 SETUP = "/accounts/2fa/totp/setup/"
 MINE, THIEFS = "alice@example.org", "thief@example.net"
-
-
-@pytest.fixture
-def alice(clock: Clock) -> User:
-    """Alice, a year after she signed up."""
-    user = make_user("alice")
-    clock.advance(days=365)
-    return user
-
-
-def again(user: User) -> User:
-    return User.objects.get(pk=user.pk)
-
-
-def lock(user: User) -> None:
-    lock_down(again(user), Source())
-
-
-def reopened(browser: Client, user: User) -> Client:
-    """The browser of the owner, signed in with the new password after the reset."""
-    assert sets_password(browser, reset_link(user.username))
-    sign_in(browser, user.username, NEW)
-    if Authenticator.objects.filter(user=user).exists():
-        browser.post(CHALLENGE, {"code": unused_code(user)})
-    assert is_signed_in(browser)
-    return browser
 
 
 def test_a_copied_cookie_leaves_no_factor_behind_after_the_lock(alice: User, clock: Clock) -> None:
@@ -238,77 +211,6 @@ def test_a_former_mailbox_locks_but_opens_nothing_and_learns_no_address(
     assert again(alice).email == new
 
 
-def test_an_address_that_a_thief_removed_is_put_back_beside_an_established_one(
-    alice: User, clock: Clock
-) -> None:
-    home, kept = known_browser(alice), "kept@example.org"
-    users.confirm_address(alice, kept)
-    clock.advance(days=8)
-    thief = signed_in(again(alice))
-    thief.post("/accounts/email/", {"primary": Address.objects.get(address=kept).pk})
-    thief = signed_in(again(alice))
-    thief.post("/accounts/email/", {"remove": Address.objects.get(address=MINE).pk})
-    users.confirm_address(again(alice), THIEFS)
-    home.post(lock_link("email address was removed", to=MINE))
-    assert not Address.objects.filter(address=THIEFS).exists()
-    home = reopened(home, alice)
-
-    review(home, "keep", MINE)
-
-    assert again(alice).email == kept
-    assert set(Address.objects.values_list("address", flat=True)) == {MINE, kept}
-    assert told("put back") >= {MINE, kept, THIEFS}
-    assert not any(MINE in words_of(m) for m in outbox() if m.to == THIEFS and "put" in m.subject)
-
-
-def test_an_address_that_is_somebody_elses_by_now_is_not_put_back(
-    alice: User, clock: Clock
-) -> None:
-    home = known_browser(alice)
-    clock.advance(days=8)
-    users.confirm_address(alice, "shared@example.org")
-    lock(alice)
-    users.confirm_address(make_user("bob"), "shared@example.org")
-    home = reopened(home, alice)
-
-    assert (
-        "can’t be put back"
-        in home.post(
-            REVIEW, {"keep": str(FormerCredential.objects.get(kind="email").pk)}, follow=True
-        ).text
-    )
-
-    assert Address.objects.get(address="shared@example.org").user.username == "bob"
-
-
-def test_nothing_comes_back_by_itself_nor_by_another_persons_hand(
-    alice: User, clock: Clock
-) -> None:
-    home = known_browser(alice)
-    clock.advance(days=8)
-    turn_on(signed_in(alice), name="Tablet")
-    lock(alice)
-    link = reset_link()
-    home.post(link, {"former": PASSWORD})
-    assert sets_password(home, link)
-    sign_in(home, "alice", NEW)
-    row = FormerCredential.objects.get(label="Tablet")
-
-    clock.advance(days=40)
-    assert FormerCredential.objects.filter(pk=row.pk).exists()
-    mallory = signed_in(make_user("mallory"))
-    for act in ("keep", "delete", "keep_identity", "delete_identity"):
-        assert mallory.post(REVIEW, {act: str(row.pk)}).status_code == 404
-        assert mallory.post(REVIEW, {act: "9" * 400}).status_code == 404
-    assert not Authenticator.objects.exists()
-
-    owner = signed_in(again(alice))
-    other = signed_in(again(alice))
-    review(owner, "keep", "Tablet")
-    assert Authenticator.objects.get().name == "Tablet"
-    assert [is_signed_in(owner), is_signed_in(other)] == [True, False]
-
-
 def test_a_password_of_before_the_lock_opens_the_way_back_without_a_mailbox(
     alice: User, clock: Clock
 ) -> None:
@@ -423,35 +325,3 @@ def test_a_second_lock_looks_further_back_and_never_less_far(alice: User, clock:
     at = again(alice).disputed_at
     lock(alice)
     assert again(alice).disputed_at == at
-
-
-def test_what_was_suspended_is_told_to_nobody_else_and_noted_for_the_owner(
-    alice: User, clock: Clock
-) -> None:
-    clock.advance(days=8)
-    users.confirm_address(alice, THIEFS)
-    thief = signed_in(again(alice))
-    thief.post("/accounts/password/change/", {"password1": NEW})
-    thief.post(LOCK)
-
-    kinds = Activity.objects.filter(kind="suspended").values_list("detail", flat=True)
-    assert list(kinds) == [THIEFS]
-    assert told("The account was locked") == {MINE, THIEFS}
-    assert not any(THIEFS in words_of(m) for m in outbox() if m.to == MINE)
-    thiefs = [m for m in outbox() if m.to == THIEFS and LOCK in m.action_url]
-    assert {Client().post(path_of(m.action_url)).status_code for m in thiefs} == {404}
-
-
-@pytest.mark.parametrize("act", [suspension.put_back, suspension.delete, suspension.finish])
-def test_a_review_that_races_with_a_change_fails_whole(alice: User, clock: Clock, act: Any) -> None:
-    clock.advance(days=8)
-    users.confirm_address(alice, THIEFS)
-    lock(alice)
-    as_read = again(alice)
-    users.outdate(alice)
-    row = FormerCredential.objects.get(kind="email").pk
-
-    with pytest.raises(users.Outdated):
-        act(as_read, *([] if act is suspension.finish else [row]), Source())
-    assert FormerCredential.objects.filter(pk=row).exists()
-    assert again(alice).disputed_at
