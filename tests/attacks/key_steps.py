@@ -3,11 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
+from django.test import Client
+
 from accounts.activity.services import Source
 from accounts.apikeys import services, text
 from accounts.apikeys.models import APIKey
 from accounts.kernel import clock
 from tests.support.api import Answer, Caller, call, get_tokens, is_good
+from tests.support.steps import WRONG
 
 KEYS, NEW, LOCKDOWN = "/accounts/keys/", "/accounts/keys/new/", "/accounts/lockdown/"
 FORM = {"name": "backup", "profile": "read", "sessions": "", "activity": "", "expires": "30"}
@@ -42,3 +45,7 @@ def on_page(page: Any) -> str:
     """The new key that is shown; empty on any other page."""
     found: str = page.text.partition('<code id="key" dir="ltr">')[2].partition("<")[0]
     return found
+
+
+def change_password(_user: Any, browser: Client) -> None:
+    assert browser.post("/accounts/password/change/", {"password1": WRONG}).status_code == 302

@@ -9,7 +9,7 @@ from django.test import Client
 from accounts.users.models import User
 from tests.attacks.key_steps import FORM, NEW, fresh, is_alive, key_of, make, on_page, row_of
 from tests.attacks.second_steps import mails_about, reset_link, with_factor
-from tests.attacks.test_api_key_rights import by_staff
+from tests.attacks.test_api_key_ends import by_staff
 from tests.support.second import turn_on, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, make_user

@@ -1,0 +1,170 @@
+"""When API keys end: by time, by an act, by a change of the account; and who hears of it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from accounts.apikeys.models import APIKey
+from accounts.kernel import clock as site_clock
+from accounts.users.models import User
+from tests.attacks.key_steps import (
+    FORM,
+    KEYS,
+    LOCKDOWN,
+    NEW,
+    change_password,
+    fresh,
+    is_alive,
+    key_of,
+    make,
+    on_page,
+    row_of,
+)
+from tests.conftest import Clock
+from tests.support.api import call
+from tests.support.second import turn_on
+from tests.support.signin import signed_in
+from tests.support.steps import make_user, outbox, path_of
+
+pytestmark = pytest.mark.django_db
+
+ODD_ENDS = ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00+23:59", "never", "", 0, 1e300, [])
+
+ENDS: dict[str, Callable[[Any, Client, str], Any]] = {
+    "locked down": lambda _user, browser, _key: browser.post(LOCKDOWN),
+    "switched off": lambda user, *_: by_staff(user),
+    "switched off past the admin": lambda *_: User.objects.update(is_active=False),
+    "deleted": lambda user, *_: user.delete(),
+    "removed on the page": lambda _user, browser, key: browser.post(KEYS, {"end": row_of(key).pk}),
+    "removed by a call": lambda user, _browser, key: end_by_call(user, key),
+}
+
+STAYS: list[Callable[[Any, Client], Any]] = [
+    lambda _user, browser: browser.post("/accounts/logout/"),
+    lambda _user, browser: browser.post("/accounts/sessions/", {"others": "1"}),
+    lambda *_: call_command("end_sessions", "alice"),
+    change_password,
+    lambda _user, browser: turn_on(browser),
+    lambda user, _: by_staff(user, is_active="on", is_staff="on"),
+]
+
+
+def by_staff(user: Any, **changes: str) -> None:
+    carol = signed_in(make_user("carol", is_staff=True, is_superuser=True))
+    assert carol.post(f"/admin/accounts/user/{user.pk}/change/", changes).status_code == 302
+
+
+def end_by_call(user: Any, key: str) -> None:
+    answer = call(f"keys/{row_of(key).pk}/", method="DELETE", token=fresh())
+    assert (answer.status, answer.body) == (204, None)
+
+
+def test_a_key_ends_within_a_year_unless_never_was_asked_for(clock: Clock) -> None:
+    make_user("alice")
+    token, now = fresh(), site_clock.now()
+    too_late = (now + timedelta(days=367)).isoformat()
+    for end in (*ODD_ENDS, too_late, now.isoformat()):
+        answer = make(token, expires_at=end)
+        assert (answer.status, list(answer.body)) == (400, ["expires_at"]), end
+    assert not APIKey.objects.exists()
+
+    assert make(token, expires_at=(now + timedelta(days=366)).isoformat()).status == 201
+    assert make(token, expires_at=None)["expires_at"] is None
+    suggested = row_of(make(token)["key"]).expires_at
+    assert suggested == now + timedelta(days=90)
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_key_is_dead_the_moment_it_has_ended(end: Callable[[Any, Client, str], Any]) -> None:
+    alice = make_user("alice")
+    browser = signed_in(alice)
+    bobs = key_of(make_user("bob"))
+    # Made in no session, with which it would end in any case.
+    key = key_of(alice, "read write")
+    assert is_alive(key)
+
+    end(alice, browser, key)
+
+    assert not is_alive(key)
+    assert call("me/", {"about": "x"}, method="PATCH", token=key).status == 401
+    assert is_alive(bobs) is (end is not ENDS["switched off past the admin"])
+    User.objects.filter(pk=alice.pk).update(is_active=True)
+    if end is ENDS["switched off"]:
+        assert not is_alive(key), "what ended doesn't come back"
+
+
+def test_a_program_goes_on_when_its_owner_signs_out_or_has_another_password() -> None:
+    """Also when the session that it was made in ends, before the password changes."""
+    key = on_page(signed_in(make_user("alice")).post(NEW, FORM))
+    for number, change in enumerate(STAYS):
+        alice = User.objects.get(username="alice")
+        _other, browser = signed_in(alice), signed_in(alice)
+        before = alice.activity.count()
+        change(alice, browser)
+        assert alice.activity.count() > before, number
+        assert is_alive(key), number
+
+
+def test_the_page_of_a_lockdown_says_that_keys_end() -> None:
+    alice = make_user("alice")
+    browser = signed_in(alice)
+    assert "API key" not in browser.get(LOCKDOWN).text.partition("<main")[2]
+    for _ in range(2):
+        key_of(alice)
+
+    by_link = Client().get(path_of(outbox()[-1].action_url))
+    for page in (browser.get(LOCKDOWN), by_link):
+        assert "All 2 API keys" in page.text
+
+
+def test_a_key_ends_with_its_last_second_is_shown_for_a_month_and_then_forgotten(
+    clock: Clock,
+) -> None:
+    alice = make_user("alice")
+    key, forever = key_of(alice, days=30), key_of(alice)
+    clock.advance(days=30, seconds=-1)
+    assert is_alive(key)
+    clock.advance(seconds=1)
+    assert [is_alive(key), is_alive(forever)] == [False, True]
+
+    clock.advance(days=30, seconds=-1)
+    call_command("prune", verbosity=0)
+    assert "Expired" in signed_in(alice).get(KEYS).text
+    clock.advance(seconds=1)
+    call_command("prune", verbosity=0)
+    assert APIKey.objects.get() == row_of(forever)
+
+
+def told_of_ends() -> list[Any]:
+    """Run ``prune``; return the mails that say that a key is to expire."""
+    call_command("prune", verbosity=0)
+    return [mail for mail in outbox() if "expires within a week" in mail.subject]
+
+
+def test_the_owner_hears_of_an_end_a_week_before_once_and_can_lock_down(clock: Clock) -> None:
+    alice = make_user("alice")
+    key_of(alice, days=30, name="backup")
+    key_of(alice)
+    key_of(make_user("bob"), days=90)
+    clock.advance(days=23, seconds=-1)
+    assert told_of_ends() == []
+    clock.advance(seconds=1)
+
+    (mail,) = told_of_ends()
+
+    assert mail.to == "alice@example.org"
+    assert f"backup, {APIKey.objects.get(name='backup').expires_at:%Y-%m-%d}" in str(mail)
+    clock.advance(days=3)
+    assert len(told_of_ends()) == 1
+    assert Client().post(path_of(mail.action_url)).status_code == 200
+    assert not APIKey.objects.filter(user=alice).exists()
+
+    # Nobody is told of what has ended.
+    key_of(make_user("carol"), days=3)
+    User.objects.filter(username="carol").update(is_active=False)
+    key_of(make_user("dave"), days=-1)
+    assert len(told_of_ends()) == 1
