@@ -54,9 +54,19 @@ def call(
         sent["Authorization"] = authorization
     if isinstance(client, Client):
         answer = client.request(method, path, body=body, headers={"Content-Type": kind, **sent})
-        return Answer(answer.status, answer.headers, answer.body)
+        return _described(Answer(answer.status, answer.headers, answer.body))
     here = client.generic(method, path, body or b"", content_type=kind, headers=sent)
-    return Answer(here.status_code, here, here.content)
+    return _described(Answer(here.status_code, here, here.content))
+
+
+def _described(answer: Answer) -> Answer:
+    """``answer``, if the description of the API knows the code of its error."""
+    from accounts.ops.api_errors import CODES
+
+    if 400 <= answer.status != 500 and answer.headers.get("Content-Type") == "application/json":
+        code = answer.json.get("code")
+        assert not isinstance(code, str) or code in CODES, code
+    return answer
 
 
 def basic(name: str | bytes, password: str = "x") -> str:  # noqa: S107 a token needs none
