@@ -23,7 +23,9 @@ from accounts.kernel.errors import PublicError
 from accounts.ops.examples import EXAMPLES
 from accounts.profile.api import PersonSerializer
 from tests.house.test_urls import OPEN
+from tests.support.api_jwt import TOKEN, call
 from tests.support.site import ROOT
+from tests.support.steps import WRONG
 
 SCHEMA = "/api/v1/schema/"
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -171,6 +173,21 @@ def test_nulls_are_written_as_in_openapi_3_1(described: Json) -> None:
 
     assert "nullable" not in str(described)
     assert pages["next"]["type"] == ["string", "null"]
+
+
+@pytest.mark.django_db
+def test_refusals_of_any_call_are_answered_as_described() -> None:
+    """``call`` compares each answer with the description."""
+    guess = {"username": "alice", "password": WRONG}
+    sent: list[Json] = [
+        {"method": "PUT", "body": guess},
+        {"body": b" " * 65_537},
+        {"body": b"<a/>", "kind": "text/xml"},
+        *[{"body": guess}] * 20,
+    ]
+    statuses = [call(Client(), TOKEN, **request).status for request in sent]
+
+    assert [*statuses[:4], statuses[-1]] == [405, 413, 415, 401, 429]
 
 
 def test_only_calls_that_strangers_may_make_are_described_as_open(described: Json) -> None:
