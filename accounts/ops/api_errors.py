@@ -1,4 +1,4 @@
-"""The errors of the API as its description has them: one place, referred to by every operation."""
+"""The errors that the API can answer, declared once for all operations of its description."""
 
 from typing import Any
 
@@ -39,17 +39,17 @@ CODES = {
 
 CHALLENGED = {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "RFC 6750."}}
 LATER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
-# The response component of each status, when it's answered, and its headers.
-STATUSES: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "400": ("BadRequest", "The request is wrong: by field, or `detail` and `code`.", {}),
-    "401": ("Unauthorized", "No credentials, or wrong ones.", CHALLENGED),
-    "403": ("Forbidden", "The credentials are good, but don’t allow this.", {}),
-    "404": ("NotFound", "Nothing is there, or nothing that is yours.", {}),
-    "405": ("MethodNotAllowed", "The resource doesn’t have this method.", {}),
-    "413": ("ContentTooLarge", "The body is too large.", {}),
-    "415": ("UnsupportedMediaType", "The call doesn’t take this media type.", {}),
-    "429": ("TooManyRequests", "Too many requests: try again later.", LATER),
-    "503": ("ServiceUnavailable", "Something that the site needs is away.", LATER),
+# The response component of each status, the schema of its body, its headers, and what it means.
+STATUSES: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "400": ("BadRequest", "RequestError", {}, "Wrong, by field or with `detail` and `code`."),
+    "401": ("Unauthorized", "Error", CHALLENGED, "No credentials, or wrong ones."),
+    "403": ("Forbidden", "ScopeError", {}, "The credentials are good, but don’t allow this."),
+    "404": ("NotFound", "Error", {}, "Nothing is there, or nothing that is yours."),
+    "405": ("MethodNotAllowed", "Error", {}, "The resource doesn’t have this method."),
+    "413": ("ContentTooLarge", "Error", {}, "The body is too large."),
+    "415": ("UnsupportedMediaType", "Error", {}, "The call doesn’t take this media type."),
+    "429": ("TooManyRequests", "Error", LATER, "Too many requests: try again later."),
+    "503": ("ServiceUnavailable", "Error", LATER, "Something that the site needs is away."),
 }
 # A 401 of these may lead on to the second step.
 SIGN_INS = {"sign_in", "sign_in_browser"}
@@ -106,38 +106,31 @@ def _error(description: str, **more: dict[str, Any]) -> dict[str, Any]:
 def responses() -> dict[str, Any]:
     """Return the response components."""
     found = {
-        name: _response(description, "Error", headers)
-        for name, description, headers in STATUSES.values()
+        name: _response(description, schema, headers)
+        for name, schema, headers, description in STATUSES.values()
     }
-    found["BadRequest"] = _response(STATUSES["400"][1], "RequestError", {})
-    found["Forbidden"] = _response(STATUSES["403"][1], "ScopeError", {})
-    refused = _response(
-        "Wrong credentials, or a second step must follow.", "SignInError", CHALLENGED
-    )
+    refused = _response("Wrong credentials, or a code must follow.", "SignInError", CHALLENGED)
     refused["content"]["application/json"]["example"] = EXAMPLE
     return found | {SIGN_IN_REFUSED: refused}
 
 
 def _response(description: str, schema: str, headers: dict[str, Any]) -> dict[str, Any]:
     body = {"schema": {"$ref": f"#/components/schemas/{schema}"}}
-    return {
-        "description": description,
-        "content": {"application/json": body},
-        **({"headers": headers} if headers else {}),
-    }
+    response: dict[str, Any] = {"description": description, "content": {"application/json": body}}
+    return response | ({"headers": headers} if headers else {})
 
 
 def add_to(operation: dict[str, Any]) -> None:
-    """Refer from ``operation`` to every error that it may answer.
+    """Refer from ``operation`` to every error that it can answer.
 
-    An open call may ask for credentials in its body, so 401 and 403 belong to all; so does 400,
-    for a Host that isn't ours.
+    401 and 403 belong to all, because open calls take credentials in the body; so does 400, which
+    is also the answer to a Host that is not ours.
     """
     places = {parameter["in"] for parameter in operation.get("parameters", ())}
     left_out = set() if "requestBody" in operation else {"415"}
     if not places & {"path", "query"}:
         left_out.add("404")
-    for status, (name, _, _) in STATUSES.items():
+    for status, (name, *_) in STATUSES.items():
         may_go_on = status == "401" and operation["operationId"] in SIGN_INS
         reference = {"$ref": f"#/components/responses/{SIGN_IN_REFUSED if may_go_on else name}"}
         if status not in left_out:
