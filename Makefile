@@ -69,6 +69,8 @@ lock: $(DEV_STAMP) ## compile requirements.in and requirements-dev.in, with hash
 	@$(COMPILE) --output-file requirements.txt requirements.in
 	@$(COMPILE) --output-file requirements-dev.txt requirements-dev.in
 	@$(COMPILE) --output-file tests/scanners/requirements.txt tests/scanners/requirements.in
+	@$(COMPILE) --output-file tests/scanners/openapi/requirements.txt \
+	    tests/scanners/openapi/requirements.in
 	@$(COMPILE) --output-file tests/bench/yardsticks/requirements.txt \
 	    tests/bench/yardsticks/requirements.in
 

@@ -21,7 +21,7 @@ MACHINES = ("/api/", "/health/", "/metrics")
 # Seconds after which a call is worth another try when the database is away.
 RETRY_AFTER = 5
 # Codes are for ever; Python's name of this status isn't.
-CODES = {413: "content_too_large"}
+CODES = {413: "content_too_large", 503: "unavailable"}
 
 
 def is_call(request: HttpRequest) -> bool:

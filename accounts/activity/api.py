@@ -61,7 +61,9 @@ class ActivityView(generics.ListAPIView[Activity]):
             raise serializers.ValidationError({"group": [_("No such group.")]})
         return services.of(user, group or "")
 
-    @extend_schema(parameters=[OpenApiParameter("group", enum=[*Group])])
+    @extend_schema(
+        operation_id="list_activity", parameters=[OpenApiParameter("group", enum=[*Group])]
+    )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """What happened to the account, newest first."""
         return super().get(request, *args, **kwargs)

@@ -94,11 +94,14 @@ class KeysView(generics.ListAPIView[APIKey]):
         """Newest first."""
         return services.of(cast(User, self.request.user))
 
+    @extend_schema(operation_id="list_keys")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The keys that one has, newest first. Needs a sign-in of the last ten minutes."""
         return super().get(request, *args, **kwargs)
 
-    @extend_schema(request=NewKeySerializer, responses={201: MadeKeySerializer})
+    @extend_schema(
+        operation_id="create_key", request=NewKeySerializer, responses={201: MadeKeySerializer}
+    )
     def post(self, request: Request) -> Response:
         """Make a key. The answer is the only one that shows it. No page in a browser makes one.
 
@@ -132,7 +135,7 @@ class KeyView(views.APIView):
     area = "keys"
     permission_classes = (IsFresh,)
 
-    @extend_schema(responses={204: None})
+    @extend_schema(operation_id="revoke_key", responses={204: None})
     def delete(self, request: Request, id: str) -> Response:
         """End a key. Needs a sign-in of the last ten minutes."""
         if not services.end(cast(User, request.user), id, source_of(request._request)):
@@ -145,7 +148,7 @@ class RevokeView(Open, views.APIView):
 
     parser_classes = (JSONParser, FormParser)
 
-    @extend_schema(request=RevokeSerializer, responses={200: None})
+    @extend_schema(operation_id="revoke_token", request=RevokeSerializer, responses={200: None})
     def post(self, request: Request) -> Response:
         """End the sign-in of a token, of either kind, or an API key. 200 whatever the token is."""
         token, place = valid(RevokeSerializer(data=request.data))["token"], place_of(request)

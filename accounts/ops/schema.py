@@ -15,31 +15,17 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 
-# What any call may answer besides what it's for, and when.
-ERRORS = {
-    "400": "What was sent isn’t right: by field, or `detail` and `code`.",
-    "401": "No credentials, or wrong ones.",
-    "403": "Good credentials that don’t allow this.",
-    "404": "Nothing is there, or nothing that is yours.",
-    "405": "Not by this method.",
-    "413": "Too large.",
-    "415": "Not of this media type.",
-    "429": "Too many: later.",
-    "503": "Something that the site needs is away: later.",
-}
-HEADERS = {
-    "401": {"WWW-Authenticate": {"schema": {"type": "string"}}},
-    "429": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
-    "503": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
-}
-ERROR = {
-    "type": "object",
-    "properties": {"detail": {"type": "string"}, "code": {"type": "string"}},
-    "required": ["detail", "code"],
-}
-FIELD_ERRORS = {
-    "type": "object",
-    "additionalProperties": {"type": "array", "items": {"type": "string"}},
+from accounts.ops import api_errors
+from accounts.ops.examples import EXAMPLES, Example
+from accounts.tokens.permissions import IsFresh
+
+# Credentials that views without authentication classes look at themselves. ``{}``: not needed in
+# the header (those of the body will do) or not at all (to sign out is no error without a session).
+SECURITY: dict[str, list[dict[str, list[str]]]] = {
+    "sign_in": [{}, {"basic": []}],
+    "sign_in_browser": [{}, {"basic": []}],
+    "renew_browser_session": [{"refresh_cookie": []}],
+    "end_browser_session": [{}, {"refresh_cookie": []}],
 }
 
 
@@ -63,45 +49,46 @@ def title() -> str:
     return str(settings.SPECTACULAR_SETTINGS["TITLE"])
 
 
-def with_errors(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
-    """``result`` with every error that a call may answer: what isn't said isn't answered.
-
-    The first sentence of a call's description is its summary.
-    """
-    schemas = result["components"]["schemas"]
-    for name, schema in schemas.items():
+def complete(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
+    """Add to drf-spectacular's ``result`` what holds for all operations, and the examples."""
+    components = result["components"]
+    for name, schema in components["schemas"].items():
         if name.endswith("Request"):
             schema["additionalProperties"] = False
-    schemas |= {"Error": ERROR, "FieldErrors": FIELD_ERRORS}
+    components["schemas"] |= api_errors.schemas()
+    components["responses"] = api_errors.responses()
+    components["securitySchemes"]["refresh_cookie"] = {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": settings.REFRESH_COOKIE_NAME,
+        "description": "The refresh token of a page in a browser.",
+    }
     for operations in result["paths"].values():
         for operation in operations.values():
-            operation["summary"] = operation["description"].partition(". ")[0].split("\n")[0]
-            for status in _errors_of(operation):
-                operation["responses"].setdefault(status, _error(status))
+            _complete(operation)
     return result
 
 
-def _errors_of(operation: dict[str, Any]) -> list[str]:
-    """An open call may ask for credentials in its body, so 401 and 403 belong to all; so does 400,
-    of a Host that isn't ours."""
-    places = {parameter["in"] for parameter in operation.get("parameters", ())}
-    left_out = set() if "requestBody" in operation else {"415"}
-    if not places & {"path", "query"}:
-        left_out.add("404")
-    return [status for status in ERRORS if status not in left_out]
+def _complete(operation: dict[str, Any]) -> None:
+    """Another app's operation may have no docstring: its id is its summary then."""
+    name = operation["operationId"]
+    text = operation.setdefault("description", name.replace("_", " ").capitalize())
+    operation["summary"] = text.partition(". ")[0].split("\n")[0]
+    operation.setdefault("security", SECURITY.get(name, []))
+    if name in EXAMPLES:
+        _add_example(operation, EXAMPLES[name])
+    api_errors.add_to(operation)
 
 
-def _error(status: str) -> dict[str, Any]:
-    error = {"$ref": "#/components/schemas/Error"}
-    schema = {"anyOf": [error, {"$ref": "#/components/schemas/FieldErrors"}]}
-    body = {"schema": schema if status == "400" else error}
-    answer: dict[str, Any] = {
-        "description": ERRORS[status],
-        "content": {"application/json": body},
-    }
-    if status in HEADERS:
-        answer["headers"] = HEADERS[status]
-    return answer
+def _add_example(operation: dict[str, Any], example: Example) -> None:
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        media["example"] = example.request
+    for response in operation["responses"].values():
+        for media in response.get("content", {}).values():
+            media["example"] = example.answer
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path":
+            parameter["example"] = example.id
 
 
 @lru_cache(maxsize=1)
@@ -112,33 +99,35 @@ def _description() -> bytes:
 
 
 class KeyScheme(OpenApiAuthenticationExtension):
-    """An API key comes as a token does: what is said of those holds for it."""
+    """API keys. They open no call that requires recent authentication."""
 
     target_class = "accounts.apikeys.authentication.KeyAuthentication"
-    name: list[str] = []
+    name = "api_key"
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
-        """None of its own."""
-        return []
+        is_closed = IsFresh in auto_schema.view.permission_classes
+        return [] if is_closed else [{self.name: []}]
 
-    def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
-        """None of its own."""
-        return []
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {"type": "http", "scheme": "bearer", "description": "An API key."}
 
 
 class CredentialsScheme(OpenApiAuthenticationExtension):
-    """By what calls are made: see ``accounts.tokens.authentication``."""
+    """Access tokens and passwords: see ``accounts.tokens.authentication``."""
 
     target_class = "accounts.tokens.authentication.Authentication"
-    name = ["bearer", "basic"]
+    name = ["access_token", "basic"]
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
-        """Either of both."""
         return [{name: []} for name in self.name]
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
-        """Of both, in the order of their names."""
+        basic = (
+            "A username or email address and its password, on other calls than `token/` and "
+            "`session/` only if the site allows it; or an access token and anything."
+        )
+        token = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
         return [
-            {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-            {"type": "http", "scheme": "basic"},
+            token | {"description": "An access token."},
+            {"type": "http", "scheme": "basic", "description": basic},
         ]

@@ -67,7 +67,7 @@ class ProfileSerializer(serializers.Serializer[Any]):
 
 
 class PersonSerializer(ProfileSerializer):
-    """A person, as :func:`shown` tells of it."""
+    """A person, to itself and to staff."""
 
     id = serializers.UUIDField()
     username = serializers.CharField()
@@ -98,12 +98,12 @@ class MeView(views.APIView):
 
     area = "profile"
 
-    @extend_schema(responses=PersonSerializer)
+    @extend_schema(operation_id="get_me", responses=PersonSerializer)
     def get(self, request: Request) -> Response:
         """Who calls."""
         return Response(shown(cast(User, request.user)))
 
-    @extend_schema(request=ProfileSerializer, responses=PersonSerializer)
+    @extend_schema(operation_id="update_me", request=ProfileSerializer, responses=PersonSerializer)
     def patch(self, request: Request) -> Response:
         """Change what one says of oneself."""
         user = cast(User, request.user)
@@ -140,7 +140,7 @@ class PersonView(views.APIView):
     area = "profile"
     permission_classes = (MayRead,)
 
-    @extend_schema(responses=PersonSerializer)
+    @extend_schema(operation_id="get_user", responses=PersonSerializer)
     def get(self, request: Request, id: uuid.UUID) -> Response:
         """Oneself; anybody, to staff with the permission to view users and the scope `users:read`.
 

@@ -47,6 +47,7 @@ class SessionsView(generics.ListAPIView[LoginSession]):
         """Last used first."""
         return services.live(cast(User, self.request.user))
 
+    @extend_schema(operation_id="list_sessions")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Every place where one is signed in, last used first: browsers and clients alike."""
         return super().get(request, *args, **kwargs)
@@ -57,7 +58,7 @@ class SessionView(views.APIView):
 
     area = "sessions"
 
-    @extend_schema(responses={204: None})
+    @extend_schema(operation_id="revoke_session", responses={204: None})
     def delete(self, request: Request, id: uuid.UUID) -> Response:
         """End it; also the one that this call is made in."""
         if not services.end(cast(User, request.user), id, source_of(request._request)):

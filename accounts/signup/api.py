@@ -90,7 +90,9 @@ class VerifySerializer(ResendSerializer):
 class UsersView(Open, APIView):
     """Sign up."""
 
-    @extend_schema(request=NewUserSerializer, responses={201: SignupSerializer})
+    @extend_schema(
+        operation_id="sign_up", request=NewUserSerializer, responses={201: SignupSerializer}
+    )
     def post(self, request: Request) -> Response:
         """A sign-up, which a code makes a user: it's mailed to the address.
 
@@ -115,7 +117,9 @@ class UsersView(Open, APIView):
 class VerifyView(Open, APIView):
     """Confirm an address."""
 
-    @extend_schema(request=VerifySerializer, responses={200: SignupSerializer})
+    @extend_schema(
+        operation_id="verify_email", request=VerifySerializer, responses={200: SignupSerializer}
+    )
     def post(self, request: Request) -> Response:
         """The user that the sign-up has become."""
         data = valid(VerifySerializer(data=request.data))
@@ -129,7 +133,7 @@ class VerifyView(Open, APIView):
 class ResendView(Open, APIView):
     """Another mail."""
 
-    @extend_schema(request=ResendSerializer, responses={200: None})
+    @extend_schema(operation_id="resend_email", request=ResendSerializer, responses={200: None})
     def post(self, request: Request) -> Response:
         """Mail another code, if a sign-up waits for that address; 200 in any case."""
         data = valid(ResendSerializer(data=request.data))

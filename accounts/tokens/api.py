@@ -24,7 +24,9 @@ from accounts.tokens.services import Tokens
 class TokenView(Open, APIView):
     """Sign in."""
 
-    @extend_schema(request=SignInSerializer, responses={200: TokensSerializer})
+    @extend_schema(
+        operation_id="sign_in", request=SignInSerializer, responses={200: TokensSerializer}
+    )
     def post(self, request: Request) -> Response:
         """Tokens for a password, in the body or by HTTP Basic.
 
@@ -45,7 +47,11 @@ class TokenView(Open, APIView):
 class ChallengeView(Open, APIView):
     """The second step."""
 
-    @extend_schema(request=SecondStepSerializer, responses={200: TokensSerializer, 202: None})
+    @extend_schema(
+        operation_id="complete_sign_in",
+        request=SecondStepSerializer,
+        responses={200: TokensSerializer, 202: None},
+    )
     def post(self, request: Request) -> Response:
         """Tokens for a code, after the first step; or a mail with one (202)."""
         data = valid(SecondStepSerializer(data=request.data))
@@ -59,7 +65,11 @@ class ChallengeView(Open, APIView):
 class RefreshView(Open, APIView):
     """Renew."""
 
-    @extend_schema(request=RefreshSerializer, responses={200: TokensSerializer})
+    @extend_schema(
+        operation_id="renew_token",
+        request=RefreshSerializer,
+        responses={200: TokensSerializer},
+    )
     def post(self, request: Request) -> Response:
         """A new pair for a refresh token, which is used up.
 
@@ -74,7 +84,9 @@ class RefreshView(Open, APIView):
 class VerifyView(Open, APIView):
     """Look at an access token."""
 
-    @extend_schema(request=TokenSerializer, responses={200: ClaimsSerializer})
+    @extend_schema(
+        operation_id="verify_token", request=TokenSerializer, responses={200: ClaimsSerializer}
+    )
     def post(self, request: Request) -> Response:
         """The claims of a live access token of this site, for whichever of its services."""
         return Response(services.claims(valid(TokenSerializer(data=request.data))["token"]))

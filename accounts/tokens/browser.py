@@ -66,6 +66,7 @@ class SessionView(BrowserView):
     """Sign in, and out."""
 
     @extend_schema(
+        operation_id="sign_in_browser",
         request=AppSignInSerializer,
         responses={200: AccessSerializer, 202: None},
         parameters=HEADERS,
@@ -85,7 +86,7 @@ class SessionView(BrowserView):
         services.revoke(_token_of(request), place)
         return _answer(tokens)
 
-    @extend_schema(responses={204: None}, parameters=HEADERS)
+    @extend_schema(operation_id="end_browser_session", responses={204: None}, parameters=HEADERS)
     def delete(self, request: Request) -> Response:
         """End the sign-in of the cookie, if it's one."""
         services.revoke(_token_of(request), place_of(request))
@@ -95,7 +96,12 @@ class SessionView(BrowserView):
 class SessionRefreshView(BrowserView):
     """Renew."""
 
-    @extend_schema(request=WishSerializer, responses={200: AccessSerializer}, parameters=HEADERS)
+    @extend_schema(
+        operation_id="renew_browser_session",
+        request=WishSerializer,
+        responses={200: AccessSerializer},
+        parameters=HEADERS,
+    )
     def post(self, request: Request) -> Response:
         """A new access token for the cookie, which is renewed as well."""
         asked = WishSerializer(data=request.data)

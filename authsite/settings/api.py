@@ -32,6 +32,20 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "What goes wrong is told by `detail` and `code`, or by field."
     ),
     "VERSION": "1",
+    "CONTACT": {"name": AUTHSITE.site_name, "url": f"{AUTHSITE.origin}/help/"},
+    "TAGS": [
+        {"name": name, "description": description}
+        for name, description in {
+            "users": "Accounts: to make one, and to look at one.",
+            "email": "To confirm the email address of a new account.",
+            "token": "To sign in from a program, stay signed in, and sign out.",
+            "session": "The same for pages in a browser, which keep no refresh token.",
+            "me": "One’s own profile.",
+            "sessions": "Where one is signed in.",
+            "keys": "One’s own API keys.",
+            "activity": "One’s own security history.",
+        }.items()
+    ],
     "OAS_VERSION": "3.1.0",
     "SERVERS": [{"url": AUTHSITE.origin}],
     "SCHEMA_PATH_PREFIX": "/api/v1/",
@@ -39,7 +53,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENABLE_DJANGO_DEPLOY_CHECK": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "accounts.ops.schema.with_errors",
+        "accounts.ops.schema.complete",
     ],
 }
 

@@ -3,17 +3,29 @@
 import base64
 import re
 from collections.abc import Iterator
+from functools import reduce
 from hashlib import sha384
+from operator import getitem
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import path as route_to
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.utils import extend_schema
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from accounts import api_urls
+from accounts.kernel.errors import PublicError
+from accounts.ops.examples import EXAMPLES
+from accounts.profile.api import PersonSerializer
 from tests.house.test_urls import OPEN
+from tests.support.api_jwt import TOKEN, call
+from tests.support.site import ROOT
+from tests.support.steps import WRONG
 
 SCHEMA = "/api/v1/schema/"
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -21,6 +33,22 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 DESCRIPTIONS = {"schema/", "docs/"}
 # Refused before any call is found, or by each of them.
 ALWAYS = {"400", "401", "403", "405", "413", "429", "503"}
+
+# Made by drf-spectacular, if nobody chooses.
+UNCHOSEN = re.compile(r"_(list|create|retrieve|update|destroy)$")
+# Of pages only: no call raises them.
+PAGES_ONLY = {
+    *("already_there", "connected_elsewhere", "email_taken", "enrolment_not_needed", "error"),
+    *("factor_required", "invalid_passkey", "key_refused", "last_way_in", "link_spent"),
+    *("locked_down", "no_way_back", "not_due", "not_offered", "not_possible", "not_yours"),
+    *("outdated", "own_address", "same_name", "signup_ended", "too_many", "username_taken"),
+    "wrong_state",
+}
+# Of Django REST framework, as far as a call can raise them, and of a request that finds no call.
+FRAMEWORKS = {
+    *("bad_request", "content_too_large", "method_not_allowed", "not_authenticated", "not_found"),
+    *("parse_error", "unavailable", "unsupported_media_type"),
+}
 
 type Json = dict[str, Any]
 
@@ -37,6 +65,12 @@ def operations(described: Json) -> Iterator[tuple[str, str, Json]]:
     for path, methods in described["paths"].items():
         for method in methods.keys() & METHODS:
             yield path, method, methods[method]
+
+
+def found(described: Json, place: Json) -> Json:
+    """What a reference refers to."""
+    _, *names = place["$ref"].split("/")
+    return reduce(getitem, names, described)
 
 
 def test_it_is_valid_openapi_3_1_at_the_public_origin(described: Json) -> None:
@@ -68,14 +102,92 @@ def test_every_operation_says_what_it_does_and_tells_all_its_errors(described: J
         if any(known["in"] != "header" for known in operation.get("parameters", ())):
             expected |= {"404"}
         assert expected <= told <= expected | {"404"}, (path, method)
-        for status in told:
-            assert "Error" in str(responses[status]["content"]["application/json"]["schema"])
-        assert "WWW-Authenticate" in responses["401"]["headers"], (path, method)
+        errors = {status: found(described, responses[status]) for status in told}
+        for error in errors.values():
+            assert "Error" in error["content"]["application/json"]["schema"]["$ref"]
+        assert "WWW-Authenticate" in errors["401"]["headers"], (path, method)
         for later in ("429", "503"):
-            assert "Retry-After" in responses[later]["headers"], (path, method)
+            assert "Retry-After" in errors[later]["headers"], (path, method)
         assert operation["summary"].strip(), (path, method)
+
+
+def test_every_operation_has_a_chosen_id_a_described_tag_security_and_an_example(
+    described: Json,
+) -> None:
+    tags = {tag["name"] for tag in described["tags"] if tag["description"]}
+    schemes = described["components"]["securitySchemes"].keys()
     ids = [operation["operationId"] for *_, operation in operations(described)]
+
     assert len(set(ids)) == len(ids)
+    assert [name for name in ids if UNCHOSEN.search(name)] == []
+    assert set(ids) == EXAMPLES.keys()
+    for *_, operation in operations(described):
+        assert set(operation["tags"]) <= tags
+        assert {name for way in operation["security"] for name in way} <= schemes
+
+
+def test_a_401_of_a_sign_in_declares_the_challenge_and_the_methods_of_the_second_step(
+    described: Json,
+) -> None:
+    for path in ("/api/v1/token/", "/api/v1/session/"):
+        refused = found(described, described["paths"][path]["post"]["responses"]["401"])
+        schema = found(described, refused["content"]["application/json"]["schema"])
+        assert schema["properties"]["challenge"] == {"type": "string"}
+        methods = schema["properties"]["methods"]["items"]["enum"]
+        assert methods == ["totp", "recovery_code", "email"]
+
+
+def test_the_codes_of_errors_are_an_enum_of_all_that_the_api_answers(described: Json) -> None:
+    """``tests.support.api_jwt`` looks at each answer of the whole suite for one that is missing."""
+    schemas = described["components"]["schemas"]
+    codes = set(schemas["ErrorCode"]["enum"])
+    raised = {error.code for error in subclasses(PublicError)}
+
+    assert codes == (raised | FRAMEWORKS) - PAGES_ONLY
+    for name in ("Error", "ScopeError", "SignInError"):
+        assert schemas[name]["properties"]["code"] == {"$ref": "#/components/schemas/ErrorCode"}
+    told = (ROOT / "docs/api.md").read_text()
+    assert {code for code in codes if f"`{code}`" not in told} == set()
+
+
+def subclasses(error: type[Any]) -> Iterator[type[Any]]:
+    """The class and every class of the site that is made of it."""
+    yield error
+    for below in error.__subclasses__():
+        yield from subclasses(below)
+
+
+def test_an_operation_without_a_docstring_has_its_id_for_a_summary() -> None:
+    class Undocumented(APIView):
+        @extend_schema(responses=PersonSerializer)
+        def get(self, request: Request) -> None: ...
+
+    routes = [route_to("notes/", Undocumented.as_view())]
+    schema = SchemaGenerator(patterns=routes).get_schema(public=True)
+
+    assert schema["paths"]["/notes/"]["get"]["summary"] == "Notes retrieve"
+
+
+def test_nulls_are_written_as_in_openapi_3_1(described: Json) -> None:
+    pages = described["components"]["schemas"]["PaginatedKeyList"]["properties"]
+
+    assert "nullable" not in str(described)
+    assert pages["next"]["type"] == ["string", "null"]
+
+
+@pytest.mark.django_db
+def test_refusals_of_any_call_are_answered_as_described() -> None:
+    """``call`` compares each answer with the description."""
+    guess = {"username": "alice", "password": WRONG}
+    sent: list[Json] = [
+        {"method": "PUT", "body": guess},
+        {"body": b" " * 65_537},
+        {"body": b"<a/>", "kind": "text/xml"},
+        *[{"body": guess}] * 20,
+    ]
+    statuses = [call(Client(), TOKEN, **request).status for request in sent]
+
+    assert [*statuses[:4], statuses[-1]] == [405, 413, 415, 401, 429]
 
 
 def test_only_calls_that_strangers_may_make_are_described_as_open(described: Json) -> None:
@@ -83,7 +195,7 @@ def test_only_calls_that_strangers_may_make_are_described_as_open(described: Jso
     opened = {
         path.removeprefix("/")
         for path, _, operation in operations(described)
-        if not any(operation.get("security", described.get("security", [])))
+        if "access_token" not in str(operation["security"])
     }
 
     assert opened == {path for path in OPEN if path.startswith("api/")} - {

@@ -77,3 +77,6 @@ def test_a_note_that_a_program_keeps_is_on_the_page_of_the_person(site: Site) ->
     assert notes(key).status == 200
     assert notes(key, text="no").status == 403
     assert call("me/", client=site.client(), token=key).status == 403
+    described = call("schema/", client=site.client())
+    # Its methods have no docstrings.
+    assert described["paths"]["/api/v1/notes/"]["get"]["summary"] == "Notes list"

@@ -7,6 +7,7 @@ from typing import Any
 from django.test import Client
 
 from tests.support.api import Answer
+from tests.support.described import assert_described
 from tests.support.steps import PASSWORD
 
 ORIGIN = "http://localhost:8000"
@@ -28,6 +29,8 @@ class App:
         made: Any = self.client.generic(
             method, f"/api/v1/{path}", sent, "application/json", headers=self.headers
         )
+        media_type = made.headers.get("Content-Type")
+        assert_described(f"/api/v1/{path}", method, made.status_code, media_type, made.content)
         told = json.loads(made.content) if made.content else None
         return Answer(made.status_code, told, dict(made.headers))
 

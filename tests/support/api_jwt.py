@@ -8,6 +8,7 @@ from typing import Any
 from django.test import Client as Browser
 
 from tests.support.client import Client
+from tests.support.described import assert_described
 
 API = "/api/v1/"
 ME, TOKEN, REFRESH = f"{API}me/", f"{API}token/", f"{API}token/refresh/"
@@ -45,7 +46,10 @@ def call(
     authorization: str | None = None,
     **headers: str,
 ) -> Answer:
-    """One call, in process or at the real site: ``body`` as JSON, or as it is if it's bytes."""
+    """One call, in process or at the real site; its answer is one that the description has.
+
+    ``body`` is sent as JSON, or as it is if it's bytes.
+    """
     if not isinstance(body, bytes | None):
         body = json.dumps(body).encode()
     method = method or ("GET" if body is None else "POST")
@@ -53,10 +57,14 @@ def call(
     if authorization is not None:
         sent["Authorization"] = authorization
     if isinstance(client, Client):
-        answer = client.request(method, path, body=body, headers={"Content-Type": kind, **sent})
-        return Answer(answer.status, answer.headers, answer.body)
-    here = client.generic(method, path, body or b"", content_type=kind, headers=sent)
-    return Answer(here.status_code, here, here.content)
+        there = client.request(method, path, body=body, headers={"Content-Type": kind, **sent})
+        answer = Answer(there.status, there.headers, there.body)
+    else:
+        here = client.generic(method, path, body or b"", content_type=kind, headers=sent)
+        answer = Answer(here.status_code, here, here.content)
+    media_type = answer.headers.get("Content-Type")
+    assert_described(path, method, answer.status, media_type, answer.body)
+    return answer
 
 
 def basic(name: str | bytes, password: str = "x") -> str:  # noqa: S107 a token needs none

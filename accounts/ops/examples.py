@@ -1,0 +1,123 @@
+"""An example of each operation: what is sent, and what is answered. A test makes these calls."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Example:
+    """A request body, the body of the answer to it, and the ``id`` of the path."""
+
+    request: Any = None
+    answer: Any = None
+    id: str = ""
+
+
+ALICE = "8d1a3c0e-6c29-4f5b-9a27-3f2f4a1f7f10"
+SESSION = "8d1a3c0e-6c29-4f5b-9a27-3f2f4a1f7f11"
+KEY = "k3v9m2q7x5t8w4za"
+ADDRESS, CLIENT = "alice@example.org", "192.0.2.7"
+PASSWORD = "vivid otter under glass"  # noqa: S105 of nobody
+CHALLENGE = "9Vd1qK2vT0mXc8RzJ4uYbA"
+REFRESH = "jRo8DmwpT1uaJz8vSh9_EJ4kXq2NfYb7"
+TOKEN = "eyJhbGciOiJFUzI1NiIsImtpZCI6Ik.eyJpc3MiOiJodHRwczovL2.MEUCIQDx0r3m"  # noqa: S105
+BEGUN, LATER = "2026-01-31T12:00:00.000000Z", "2026-04-30T12:00:00.000000Z"
+
+SIGN_UP = {"id": ALICE, "username": "alice"}
+PERSON = {
+    "id": ALICE,
+    "username": "alice",
+    "email": ADDRESS,
+    "display_name": "",
+    "about": "",
+    "language": "en",
+    "time_zone": "UTC",
+    "groups": [],
+    "is_staff": False,
+    "date_joined": BEGUN,
+}
+ACCESS = {"access": TOKEN, "token_type": "Bearer", "expires_in": 300, "scope": "read write"}
+TOKENS = {**ACCESS, "refresh": REFRESH}
+CLAIMS = {
+    "iss": "http://localhost:8000",
+    "sub": ALICE,
+    "aud": "http://localhost:8000",
+    "exp": 1769861100,
+    "iat": 1769860800,
+    "nbf": 1769860800,
+    "jti": "b1b4pDPNZjIbkzYQxJQYQw",
+    "sid": SESSION,
+    "scope": "read write",
+    "auth_time": 1769860800,
+    "amr": ["pwd"],
+    "acr": "aal1",
+    "client_id": "api",
+    "token_type": "access",
+}
+SESSION_ROW = {
+    "id": SESSION,
+    "kind": "api",
+    "is_current": True,
+    "device": "curl",
+    "address": CLIENT,
+    "amr": ["pwd"],
+    "acr": "aal1",
+    "auth_time": BEGUN,
+    "begun_at": BEGUN,
+    "used_at": BEGUN,
+    "ends_at": LATER,
+    "scope": "read write",
+}
+KEY_ROW = {
+    "id": KEY,
+    "name": "nightly backup",
+    "scope": "profile:read",
+    "made_at": BEGUN,
+    "expires_at": LATER,
+    "used_at": None,
+    "address": "",
+}
+EVENT = {
+    "kind": "profile_changed",
+    "sentence": "The profile was changed.",
+    "at": BEGUN,
+    "address": CLIENT,
+    "device": "curl",
+    "proof": [],
+    "session": SESSION,
+    "actor": "",
+    "detail": "",
+    "key": "",
+}
+
+
+def _page(row: dict[str, Any]) -> dict[str, Any]:
+    return {"count": 1, "next": None, "previous": None, "results": [row]}
+
+
+_PASSWORD = {"username": "alice", "password": PASSWORD}
+EXAMPLES = {
+    "sign_up": Example({**_PASSWORD, "email": ADDRESS}, SIGN_UP),
+    "resend_email": Example({"email": ADDRESS, "username": "alice"}),
+    "verify_email": Example({"email": ADDRESS, "username": "alice", "code": "K7M2Q9XA"}, SIGN_UP),
+    "get_user": Example(answer=PERSON, id=ALICE),
+    "sign_in": Example(_PASSWORD, TOKENS),
+    "complete_sign_in": Example({"challenge": CHALLENGE, "code": "123456"}, TOKENS),
+    "renew_token": Example({"refresh": REFRESH}, TOKENS),
+    "verify_token": Example({"token": TOKEN}, CLAIMS),
+    "revoke_token": Example({"token": REFRESH}),
+    "sign_in_browser": Example(_PASSWORD, ACCESS),
+    "renew_browser_session": Example({}, ACCESS),
+    "end_browser_session": Example(),
+    "get_me": Example(answer=PERSON),
+    "update_me": Example({"display_name": "Alice"}, {**PERSON, "display_name": "Alice"}),
+    "list_sessions": Example(answer=_page(SESSION_ROW)),
+    "revoke_session": Example(id=SESSION),
+    "create_key": Example(
+        {"name": "nightly backup", "scope": "profile:read"},
+        {**KEY_ROW, "key": f"authsite_{KEY}_Zk2Vq8mXc4RzT0uYbJ9dLw1aQs"},
+    ),
+    "list_keys": Example(answer=_page(KEY_ROW)),
+    "revoke_key": Example(id=KEY),
+    "list_activity": Example(answer=_page(EVENT)),
+}

@@ -1,0 +1,103 @@
+"""The examples of the API's description, sent to the API: each gets the answer that it shows."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.users.models import User
+from tests.acceptance.test_openapi import SCHEMA, Json, found, operations
+from tests.support.api import Answer
+from tests.support.api_browser import HEADERS, App
+from tests.support.second import enrolled, unused_code
+from tests.support.steps import code_in, mail_to
+
+pytestmark = pytest.mark.django_db
+
+# What no two answers share.
+VARYING = {
+    *("id", "access", "refresh", "key", "challenge", "count", "session", "sid", "sub", "jti"),
+    *("date_joined", "at", "begun_at", "made_at", "used_at", "expires_at", "ends_at"),
+    *("auth_time", "iat", "nbf", "exp", "address", "device"),
+}
+
+
+def shape(value: Any, name: str = "") -> Any:
+    """``value``, with the type alone of what varies, and the first of a list's rows."""
+    if isinstance(value, dict):
+        return {member: shape(of, member) for member, of in value.items()}
+    if name == "results":
+        return shape(value[0])
+    return type(value) if name in VARYING else value
+
+
+class Story:
+    """Somebody who makes the examples, with what earlier answers have told in place of theirs."""
+
+    def __init__(self) -> None:
+        self.described: Json = Client().get(SCHEMA).json()
+        self.app = App(Client())
+        self.known: dict[str, str] = {}
+        self.told: set[str] = set()
+        self.operations = {
+            operation["operationId"]: (path.removeprefix("/api/v1/"), method, operation)
+            for path, method, operation in operations(self.described)
+        }
+
+    def tell(self, name: str, status: str = "", **known: str) -> Answer:
+        """Make the call ``name``: with credentials if they are wanted, and first without."""
+        self.known |= known
+        self.told.add(name)
+        path, method, operation = self.operations[name]
+        media = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+        body = media.get("example")
+        if body is not None:
+            body = {member: self.known.get(member, of) for member, of in body.items()}
+
+        def call(**more: str) -> Answer:
+            self.app.headers = HEADERS | more
+            return self.app.call(path.format_map(self.known), body, method=method.upper())
+
+        if {"access_token": []} in operation["security"]:
+            assert call().code == "not_authenticated"
+            answer = call(Authorization=f"Bearer {self.known['access']}")
+        else:
+            answer = call()
+        status = status or min(operation["responses"])
+        response = operation["responses"][status]
+        response = found(self.described, response) if "$ref" in response else response
+        example = response.get("content", {}).get("application/json", {}).get("example")
+        assert (answer.status, shape(answer.body)) == (int(status), shape(example)), name
+        return answer
+
+
+def test_the_api_answers_each_example_as_the_description_shows() -> None:
+    story = Story()
+    tell = story.tell
+
+    alice = tell("sign_up")["id"]
+    tell("resend_email")
+    tell("verify_email", code=code_in(mail_to("alice")))
+    tokens = tell("sign_in").body
+    tell("verify_token", token=tokens["access"])
+    access = tell("renew_token", refresh=tokens["refresh"])["access"]
+    tell("get_me", access=access)
+    tell("get_user", id=alice)
+    key = tell("create_key")["id"]
+    tell("list_keys")
+    tell("revoke_key", id=key)
+    session = tell("list_sessions")["results"][0]["id"]
+    tell("update_me")
+    tell("list_activity")
+    tell("revoke_session", id=session)
+
+    tell("sign_in_browser")
+    tell("renew_browser_session")
+    tell("end_browser_session")
+
+    enrolled(User.objects.get())
+    challenge = tell("sign_in", "401")["challenge"]
+    refresh = tell("complete_sign_in", challenge=challenge, code=unused_code(User.objects.get()))
+    tell("revoke_token", token=refresh["refresh"])
+
+    assert story.told == story.operations.keys()

@@ -1,0 +1,147 @@
+"""What others' tools make of the description of the API: linters, and clients that sign in."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import Client
+from tests.support.environments import environment
+from tests.support.missing import find, missing
+from tests.support.node import packages
+from tests.support.second import code_of, seed_on, type_one_back
+from tests.support.site import ROOT, Site
+from tests.support.steps import PASSWORD, code_in, sign_in
+
+pytestmark = pytest.mark.proof
+
+HERE = ROOT / "tests/scanners/openapi"
+SETUP = "/accounts/2fa/totp/setup/"
+QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
+# No toolchain and no module is fetched: the generated client needs none but Go's own.
+OFFLINE = {"GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": "-mod=mod"}
+SECONDS = 300
+
+type Program = Callable[..., str]
+
+
+@pytest.fixture
+def description(site: Site, tmp_path: Path) -> Path:
+    """The description, as the site gives it."""
+    file = tmp_path / "schema.json"
+    file.write_bytes(site.client().get("/api/v1/schema/").body)
+    return file
+
+
+def run(*words: str | Path, cwd: Path, **env: str) -> str:
+    """What a program prints; it must succeed."""
+    done = subprocess.run(
+        words,
+        capture_output=True,
+        check=False,
+        cwd=cwd,
+        env=os.environ | env,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def npm(name: str) -> Path:
+    """A program of the packages of ``HERE``."""
+    return packages(HERE) / ".bin" / name
+
+
+def test_redocly_finds_no_error_and_nothing_to_warn_of(description: Path) -> None:
+    config = HERE / "redocly.yaml"
+    told = run(
+        *(npm("redocly"), "lint", description, "--config", config, "--format", "json"),
+        cwd=description.parent,
+        **QUIET,
+    )
+
+    assert json.loads(told)["totals"] == {"errors": 0, "warnings": 0, "ignored": 0}
+
+
+def test_spectral_finds_no_error_and_nothing_to_warn_of(description: Path) -> None:
+    run(
+        *(npm("spectral"), "lint", description, "--ruleset", HERE / "spectral.yaml"),
+        *("--fail-severity", "hint"),
+        cwd=description.parent,
+    )
+
+
+def go_client(description: Path, folder: Path) -> Program:
+    """By OpenAPI Generator."""
+    go = find("go") or missing("Go")
+    find("java") or missing("Java")
+    client = folder / "client"
+    run(
+        *(environment(HERE / "requirements.txt") / "openapi-generator-cli", "generate"),
+        *("-g", "go", "-i", description, "-o", client, "--git-host", "example.org"),
+        *("--git-user-id", "authsite", "--git-repo-id", "client"),
+        "--additional-properties=packageName=authsite",
+        cwd=folder,
+    )
+    (client / "cmd").mkdir()
+    shutil.copy(HERE / "sign_in.go", client / "cmd")
+    run(go, "build", "-o", folder / "sign_in", "./cmd", cwd=client, **OFFLINE)
+    return lambda *words: run(folder / "sign_in", *words, cwd=folder)
+
+
+def python_client(description: Path, folder: Path) -> Program:
+    """By openapi-python-client."""
+    programs = environment(HERE / "requirements.txt")
+    config = folder / "config.json"
+    config.write_text('{"post_hooks": []}')
+    run(
+        *(programs / "openapi-python-client", "generate", "--path", description),
+        *("--output-path", folder / "client", "--meta", "none", "--config", config),
+        "--fail-on-warning",
+        cwd=folder,
+    )
+    shutil.copy(HERE / "sign_in.py", folder)
+    return lambda *words: run(programs / "python", "sign_in.py", *words, cwd=folder)
+
+
+def typescript_client(description: Path, folder: Path) -> Program:
+    """By openapi-typescript; the compiler finds everything right."""
+    node = find("node") or missing("Node")
+    (folder / "node_modules").symlink_to(packages(HERE))
+    (folder / "package.json").write_text('{"type": "module"}')
+    shutil.copy(HERE / "sign_in.ts", folder)
+    run(npm("openapi-typescript"), description, "-o", "schema.d.ts", cwd=folder)
+    run(
+        *(npm("tsc"), "--strict", "--module", "nodenext", "--target", "es2022", "sign_in.ts"),
+        cwd=folder,
+    )
+    return lambda *words: run(node, "sign_in.js", *words, cwd=folder)
+
+
+def add_authenticator(site: Site, name: str) -> str:
+    """What a person does on the site's pages; the seed of the app."""
+    browser: Client = site.client()
+    sign_in(browser, name)
+    seed = seed_on(browser.get(SETUP).text)
+    assert browser.post(SETUP, {"code": code_of(seed)}).status == 302
+    assert type_one_back(browser).status == 302
+    return seed
+
+
+@pytest.mark.parametrize("generate", [go_client, python_client, typescript_client])
+def test_a_generated_client_signs_up_and_signs_in_with_a_code_of_an_app(
+    generate: Callable[[Path, Path], Program], description: Path, tmp_path: Path, site: Site
+) -> None:
+    name = generate.__name__.replace("_", "-")
+    program = generate(description, tmp_path)
+
+    assert program(site.origin, "sign-up", name, PASSWORD) == name
+    code = code_in(site.wait_for_mail(to=f"{name}@"))
+    assert program(site.origin, "verify", name, code) == name
+    seed = add_authenticator(site, name)
+    assert program(site.origin, "sign-in", name, PASSWORD, code_of(seed, 1)) == name

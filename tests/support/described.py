@@ -1,0 +1,87 @@
+"""Whether an answer of the API is one that its description tells of."""
+
+import json
+import re
+from functools import cache, reduce
+from operator import getitem
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.test import RequestFactory
+from jsonschema import Draft202012Validator
+
+API = "/api/v1/"
+# They describe the others.
+DESCRIPTIONS = {f"{API}schema/", f"{API}docs/"}
+ERROR = {"$ref": "#/components/schemas/Error"}
+
+type Json = dict[str, Any]
+
+
+@cache
+def description() -> Json:
+    """The description; but no object may have a member that it doesn't name."""
+    from accounts.ops import schema
+
+    made: Json = json.loads(schema.description(RequestFactory().get("/")).content)
+    # A token may have claims that only its receiver knows (RFC 7519 section 4).
+    made["components"]["schemas"]["Claims"]["additionalProperties"] = True
+    _close(made)
+    return made
+
+
+def assert_described(
+    path: str, method: str, status: int, media_type: str | None, body: bytes
+) -> None:
+    """Fail unless the description has that status, with that media type and such a body.
+
+    A method that a path does not have is an error, as is a path that nothing has: other apps have
+    some here, too. A fault (500) is another test's.
+    """
+    path = urlsplit(path).path
+    if not path.startswith(API) or path in DESCRIPTIONS or status == 500 or method == "HEAD":
+        return
+    told = f"{method} {path}: {status} {media_type} {body[:200]!r}"
+    template = next((t for t in description()["paths"] if _matches(t, path)), "")
+    operation = description()["paths"].get(template, {}).get(method.lower())
+    if not template and status != 404:
+        return
+    content = _content(template, method.lower(), str(status), told) if operation else {}
+    if operation and not content:
+        assert not body, told
+        return
+    schema = content["application/json"]["schema"] if operation else ERROR
+    assert media_type == "application/json", told
+    errors = list(_validator(json.dumps(schema)).iter_errors(json.loads(body)))
+    assert not errors, f"{told}: {errors[0].message}"
+
+
+def _content(template: str, method: str, status: str, told: str) -> Json:
+    responses = description()["paths"][template][method]["responses"]
+    assert status in responses, told
+    response: Json = responses[status]
+    if "$ref" in response:
+        response = reduce(getitem, response["$ref"].split("/")[1:], description())
+    content: Json = response.get("content", {})
+    return content
+
+
+@cache
+def _validator(schema: str) -> Draft202012Validator:
+    components = {"components": description()["components"]}
+    return Draft202012Validator(json.loads(schema) | components)
+
+
+def _matches(template: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path) is not None
+
+
+def _close(node: Any) -> None:
+    if isinstance(node, list):
+        for child in node:
+            _close(child)
+    elif isinstance(node, dict):
+        if "properties" in node:
+            node.setdefault("additionalProperties", False)
+        for child in node.values():
+            _close(child)
