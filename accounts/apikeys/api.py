@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django.http import Http404
+from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers, views
@@ -134,6 +135,12 @@ class KeyView(views.APIView):
 
     area = "keys"
     permission_classes = (IsFresh,)
+
+    @extend_schema(operation_id="get_key", responses=KeySerializer)
+    def get(self, request: Request, id: str) -> Response:
+        """One of one's own keys. Needs a sign-in of the last ten minutes."""
+        key = get_object_or_404(services.of(cast(User, request.user)), pk=id)
+        return Response(KeySerializer(key).data)
 
     @extend_schema(operation_id="revoke_key", responses={204: None})
     def delete(self, request: Request, id: str) -> Response:

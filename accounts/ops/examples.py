@@ -118,6 +118,7 @@ EXAMPLES = {
         {**KEY_ROW, "key": f"authsite_{KEY}_Zk2Vq8mXc4RzT0uYbJ9dLw1aQs"},
     ),
     "list_keys": Example(answer=_page(KEY_ROW)),
+    "get_key": Example(answer=KEY_ROW, id=KEY),
     "revoke_key": Example(id=KEY),
     "list_activity": Example(answer=_page(EVENT)),
 }

@@ -85,7 +85,8 @@ def test_the_api_answers_each_example_as_the_description_shows() -> None:
     tell("get_user", id=alice)
     key = tell("create_key")["id"]
     tell("list_keys")
-    tell("revoke_key", id=key)
+    tell("get_key", id=key)
+    tell("revoke_key")
     session = tell("list_sessions")["results"][0]["id"]
     tell("update_me")
     tell("list_activity")

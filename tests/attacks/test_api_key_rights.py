@@ -42,6 +42,7 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
     ("GET", "activity/"): {"read", "activity:read"},
     ("GET", "keys/"): None,
     ("POST", "keys/"): None,
+    ("GET", "keys/<slug:id>/"): None,
     ("DELETE", "keys/<slug:id>/"): None,
 }
 
@@ -145,7 +146,8 @@ def test_another_persons_key_is_not_there_and_not_ended() -> None:
     token, browser = fresh(name="mallory"), signed_in(mallory)
 
     for guess in (row_of(key).pk, "a" * 16, "x" * 5000, "1", "-"):
-        assert call(f"keys/{guess}/", method="DELETE", token=token).status == 404
+        for method in ("GET", "DELETE"):
+            assert call(f"keys/{guess}/", method=method, token=token).status == 404
         assert browser.post(KEYS, {"end": guess}).status_code == 404
     for guess in ("", "\0", f"{row_of(key).pk}\0\0x", key[:20]):
         assert browser.post(KEYS, {"end": guess}).status_code == 404
