@@ -68,8 +68,9 @@ def standing_of(request: HttpRequest, found: Reset) -> Standing:
     if kept["password"]:
         counted |= {evidence.former_password(user, at)}
     assessment = recovery.assess(user, counted)
-    # A former password alone, without any mailbox, is what its thief has: no waiting.
-    is_thiefs = not found.by_mail and assessment.kinds <= {Evidence.PASSWORD}
+    # A former password alone is what its thief has: no waiting, nor with a young mailbox, which the
+    # thief may have added.
+    is_thiefs = user.is_disputed and assessment.kinds <= {Evidence.PASSWORD}
     if is_thiefs:
         assessment = replace(assessment, is_offered=False, running=None)
     return Standing(found, proofs, assessment)
