@@ -8,7 +8,7 @@ would count as an older proof, and the owner's mailbox would not.
 from datetime import datetime, timedelta
 
 from accounts.activity import events
-from accounts.activity.models import Activity
+from accounts.activity.models import LONGEST_DETAIL, Activity
 from accounts.users import addresses, former
 from accounts.users.disputes import baseline
 from accounts.users.models import Address, FormerCredential, User
@@ -35,13 +35,13 @@ def _date_password(owner: User) -> None:
 def _keep_removed_emails(owner: User, since: datetime) -> None:
     rows = Activity.objects.filter(user=owner).order_by("pk")
     kept = FormerCredential.objects.filter(user=owner, kind=FormerCredential.Kind.EMAIL)
-    # By the moment: the history keeps no more than the beginning of a long address.
     known = set(kept.values_list("removed_at", flat=True))
     # An address that was put back is held again.
     held = set(owner.addresses.values_list("key", flat=True))
     for removed in rows.filter(kind=events.ADDRESS_REMOVED.name, at__gt=since):
         email, key = removed.detail, addresses.key(removed.detail)
-        if key in held or removed.at in known:
+        # Of a long address the history keeps the beginning: somebody else's address.
+        if key in held or removed.at in known or len(email) >= LONGEST_DETAIL:
             continue
         added = rows.filter(kind=events.ADDRESS_ADDED.name, detail=email, pk__lt=removed.pk).last()
         # Of the first address no event tells: the account was made with it.
