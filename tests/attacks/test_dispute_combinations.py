@@ -227,6 +227,14 @@ def test_a_thief_of_the_password_does_not_wait_with_an_address_that_it_added(hom
     assert thief.post(link, {"lost": "ask"}).status_code == 403
 
 
+def test_a_mailbox_that_proves_nothing_learns_no_username_from_the_reset(home: Client) -> None:
+    users.confirm_address(alice(), THIEFS)
+    lock_down(alice(), Source())
+    pages = [Client().get(reset_link(to=to)).text for to in (MINE, THIEFS)]
+    assert ["<bdi>alice</bdi>" in page for page in pages] == [True, False]
+    assert "alice" not in pages[1]
+
+
 def test_an_account_that_is_locked_while_its_review_ends_stays_disputed(
     home: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
