@@ -9,6 +9,8 @@ from accounts.activity.events import EVENTS, Event
 from accounts.kernel import clock, proofs
 from accounts.kernel.places import LONGEST_NAME, Device
 
+LONGEST_DETAIL = 100
+
 
 class WrittenOnce(Exception):
     """Somebody tried to change what has happened. A fault of ours, never a person's."""
@@ -47,7 +49,7 @@ class Activity(models.Model):
     proof = models.CharField(max_length=64, blank=True)
     session = models.UUIDField(null=True)
     actor = models.CharField(max_length=30, blank=True)
-    detail = models.CharField(max_length=100, blank=True)
+    detail = models.CharField(max_length=LONGEST_DETAIL, blank=True)
     key = models.CharField(max_length=100, blank=True, default="", db_default="")
 
     objects = ActivityQuerySet.as_manager()

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from accounts.activity import notices
 from accounts.activity.events import EVENTS, Event, Group
-from accounts.activity.models import Activity
+from accounts.activity.models import LONGEST_DETAIL, Activity
 from accounts.kernel import clock, metrics
 from accounts.kernel.places import Device, Place
 from accounts.users.models import Address, User
@@ -69,7 +69,8 @@ def record(
         proof=source.proof,
         session=source.session,
         actor=source.actor,
-        detail=detail,
+        # An email address or a provider's name for a person may be longer: PostgreSQL would refuse.
+        detail=detail[:LONGEST_DETAIL],
         key=source.key,
     )
     transaction.on_commit(metrics.EVENTS.labels(event.name).inc)

@@ -29,7 +29,7 @@ from accounts.signin.forms import SecondForm
 from accounts.twofactor import passkeys
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import WrongCode, WrongPasskey
-from accounts.users.disputes import Evidence
+from accounts.users.disputes import Evidence, Outcome
 
 # Key of the session data: the proofs that this browser has shown, for which link and when.
 SHOWN = "reset_shown"
@@ -68,8 +68,9 @@ def standing_of(request: HttpRequest, found: Reset) -> Standing:
     if kept["password"]:
         counted |= {evidence.former_password(user, at)}
     assessment = recovery.assess(user, counted)
-    # A former password alone, without any mailbox, is what its thief has: no waiting.
-    is_thiefs = not found.by_mail and assessment.kinds <= {Evidence.PASSWORD}
+    # A former password alone is what its thief has: no waiting, nor with a young mailbox, which the
+    # thief may have added.
+    is_thiefs = user.is_disputed and assessment.kinds <= {Evidence.PASSWORD}
     if is_thiefs:
         assessment = replace(assessment, is_offered=False, running=None)
     return Standing(found, proofs, assessment)
@@ -112,13 +113,15 @@ def _show(
     password_form: FormerPasswordForm,
     passkey_error: str,
 ) -> HttpResponse:
-    user = standing.found.user
+    user, assessment = standing.found.user, standing.assessment
     step = Step(user, standing.proofs[:1] or (Proof.now(Method.MAIL),))
     context: dict[str, Any] = context_of(request, step, form, passkey_error=passkey_error)
     context |= {
         # The new password ends the trust in every browser, so trust is not offered.
         "trust_days": 0,
-        "assessment": standing.assessment,
+        "assessment": assessment,
+        # A mailbox that proves nothing may be a thief's: it need not learn the username.
+        "username": user.username if assessment.outcome is not Outcome.REFUSED else "",
         "password_form": password_form,
         "is_reset": True,
     }

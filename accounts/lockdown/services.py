@@ -14,7 +14,7 @@ from accounts.kernel.errors import PublicError
 from accounts.kernel.proofs import Method
 from accounts.kernel.signals import credentials_changed
 from accounts.recovery import services as recovery
-from accounts.recovery import suspension
+from accounts.recovery import suspension, upgrade
 from accounts.sessions import services as sessions
 from accounts.users import former
 from accounts.users import services as users
@@ -73,6 +73,7 @@ def lock_down(user: User, source: Source, notice: Notice | None = None) -> None:
     if not owner.is_disputed:
         # A request to remove factors must not open the lock. One made during it outlives others.
         recovery.delete(owner)
+    upgrade.store(owner, at)
     former_hash = former.password_hash(owner, at)
     users.replace_password(owner, locked_password(former_hash))
     owner.disputed_at = at

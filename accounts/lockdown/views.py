@@ -60,15 +60,17 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
     if request.method != "POST":
         return _ask(request, notice.user, notice)
     source = current.sessionless_source_of(request)
-    by_mail = Proof.now(Method.MAIL, addresses.key(notice.address))
-    shown = evidence.of_request(request, notice.user, [by_mail], notice.row.at)
     try:
         services.lock_down_by_link(notice, token, source)
     except services.LinkSpent:
         return render(request, "accounts/lockdown/dead.html", status=404)
-    # Whoever locks shows proofs, which may be enough to stop a thief's request as well.
-    recovery.cancel(notice.user, shown, source.by(Method.MAIL))
-    return _done(request, notice.user)
+    # Whoever locks shows proofs, which may be enough to stop a thief's request as well. Their age
+    # is measured at the disputed change, which may be earlier than the event of the link.
+    owner = User.objects.get(pk=notice.user.pk)
+    by_mail = Proof.now(Method.MAIL, addresses.key(notice.address))
+    shown = evidence.of_request(request, owner, [by_mail], recovery.disputed_at(owner))
+    recovery.cancel(owner, shown, source.by(Method.MAIL))
+    return _done(request, owner)
 
 
 def _ask(request: HttpRequest, user: User, notice: Notice | None = None) -> HttpResponse:

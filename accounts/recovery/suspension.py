@@ -178,22 +178,27 @@ def end_forgotten_reviews() -> int:
     What is still suspended is deleted, except external identities, which stay suspended. Otherwise
     addresses that may be a thief's would get mails for ever, and old hashes would be kept.
     """
+    return sum(_end_review(user) for user in list(_forgotten()))
+
+
+def _forgotten() -> QuerySet[User]:
     before = clock.now() - DISPUTABLE
     found = User.objects.filter(disputed_at__lte=before, password_at__lte=before)
-    forgotten = list(found.exclude(password__startswith=LOCKED))
-    for user in forgotten:
-        _end_review(user)
-    return len(forgotten)
+    return found.exclude(password__startswith=LOCKED)
 
 
 @transaction.atomic
-def _end_review(user: User) -> None:
-    # Not by :func:`users.hold`: a change at the same moment doesn't matter here.
-    owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+def _end_review(user: User) -> bool:
+    # Looked for again: without its dispute, an account that was locked meanwhile would be opened by
+    # the mailbox alone.
+    owner = _forgotten().select_for_update(no_key=True).filter(pk=user.pk).first()
+    if owner is None:
+        return False
     former.suspended(owner).delete()
     owner.disputed_at = None
     owner.save(update_fields=["disputed_at"])
     record(owner, events.REVIEW_ENDED, Source())
+    return True
 
 
 @transaction.atomic

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils.formats import date_format
 
-from accounts.activity.events import EVENTS, LOCKED_DOWN, SIGNED_IN, Event, Group
+from accounts.activity.events import ADDRESS_ADDED, EVENTS, LOCKED_DOWN, SIGNED_IN, Event, Group
 from accounts.activity.models import Activity
 from accounts.activity.services import NOBODYS_LIFE, Source, record
 from accounts.addresses.models import PendingAddress
@@ -188,6 +188,12 @@ def test_the_right_password_of_an_account_that_is_switched_off_is_a_failed_sign_
     sign_in(iphone(), "alice")
 
     assert Activity.objects.latest("id").kind == "sign_in_failed"
+
+
+@pytest.mark.django_db
+def test_a_detail_that_is_longer_than_its_column_is_cut() -> None:
+    row = record(make_user("alice"), ADDRESS_ADDED, Source(), detail="a" * 101)
+    assert row.detail == "a" * 100
 
 
 @pytest.mark.django_db

@@ -1,12 +1,15 @@
 """Disputes in which one proof is turned against another: the owner's request, lock or review."""
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.test import Client
 
-from accounts.activity.services import Source
+from accounts.activity import events
+from accounts.activity.services import Source, record
 from accounts.kernel.places import Place
 from accounts.lockdown.services import lock_down
+from accounts.recovery import suspension
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import former
 from accounts.users import services as users
@@ -214,6 +217,57 @@ def test_mails_to_doubtful_addresses_tell_of_changes_and_name_nothing(
     ]
     assert all("192.0.2" not in words_of(m) and "alice" not in words_of(m) for m in heard)
     assert told("review after the lock was finished") >= {MINE}
+
+
+def test_a_thief_of_the_password_does_not_wait_with_an_address_that_it_added(home: Client) -> None:
+    users.confirm_address(alice(), THIEFS)
+    lock_down(alice(), Source())
+    thief, link = Client(), reset_link(to=THIEFS)
+    thief.post(link, {"former": PASSWORD})
+    assert thief.post(link, {"lost": "ask"}).status_code == 403
+
+
+def test_a_mailbox_that_proves_nothing_learns_no_username_from_the_reset(home: Client) -> None:
+    users.confirm_address(alice(), THIEFS)
+    lock_down(alice(), Source())
+    pages = [Client().get(reset_link(to=to)).text for to in (MINE, THIEFS)]
+    assert ["<bdi>alice</bdi>" in page for page in pages] == [True, False]
+    assert "alice" not in pages[1]
+
+
+def test_an_account_that_is_locked_while_its_review_ends_stays_disputed(
+    home: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock_down(alice(), Source())
+    assert sets_password(home, reset_link())
+    clock.advance(days=31)
+    end = suspension._end_review
+
+    def lock_and_end(user: User) -> bool:
+        lock_down(alice(), Source())
+        return end(user)
+
+    monkeypatch.setattr(suspension, "_end_review", lock_and_end)
+    assert suspension.end_forgotten_reviews() == 0
+    assert alice().is_disputed
+
+
+def test_the_history_tells_what_a_thief_changed_at_a_node_of_the_version_before(
+    home: Client, clock: Clock
+) -> None:
+    users.confirm_address(alice(), THIEFS)
+    record(alice(), events.ADDRESS_ADDED, Source(), detail=THIEFS)
+    User.objects.update(email=THIEFS, password=make_password(NEW))
+    record(alice(), events.PASSWORD_CHANGED, Source())
+    mine = Address.objects.get(address=MINE)
+    record(alice(), events.ADDRESS_REMOVED, Source(), detail=MINE, former=mine)
+    mine.delete()
+    clock.advance(hours=1)
+
+    home.post(lock_link("email address was removed"))
+
+    assert sign_in(Client(), "alice", NEW).status_code == 200, "not an older password"
+    assert sets_password(home, reset_link(to=MINE))
 
 
 def test_an_earlier_link_of_the_same_mailbox_looks_further_back_while_the_account_is_locked(

@@ -12,6 +12,7 @@ from tests.attacks.dispute_steps import (
     LOCK,
     NEW,
     alice,
+    known_browser,
     lock_link,
     recovery_page,
     reset_link,
@@ -63,6 +64,28 @@ def test_a_thiefs_request_blocks_nobody_once_an_earlier_change_is_disputed(
     Client().post(reset_link(), {"lost": "ask"})
 
     assert [key for _kind, key, _since in Recovery.objects.get().evidence] == ["alice@example.org"]
+
+
+def test_the_link_of_a_later_event_does_not_make_a_thiefs_browser_older(
+    home: Client, clock: Clock
+) -> None:
+    """A thief of one mailbox whose browser signed in after the disputed change."""
+    second = "alice@work.example"
+    Address.objects.create(user=alice(), address=second, key=second, confirmed_at=clock.now())
+    clock.advance(days=8)
+    adds_an_app(signed_in(alice()), name="Mallory’s")
+    thief = known_browser(alice())
+    clock.advance(days=8)
+    signed_in(alice()).post("/accounts/password/change/", {"password1": "the thiefs own word 7"})
+    late = lock_link("password was changed")
+    home.post(lock_link("authenticator app was added", to=second))
+    home, link = recovery_page(browser=home)
+    home.post(link, {"lost": "ask"})
+    assert Recovery.objects.exists()
+
+    assert thief.post(late).status_code == 200
+
+    assert Recovery.objects.exists()
 
 
 def test_a_lock_by_one_proof_does_not_end_the_owners_waiting_period(
