@@ -8,13 +8,8 @@ import pytest
 from django.test import Client
 
 from accounts import api_urls
-from accounts.apikeys import services as apikeys
-from accounts.kernel import errors as kernel
-from accounts.signin import policy
-from accounts.signin import services as signin
-from accounts.signup import services as signup
-from accounts.tokens import browser, errors, scopes
-from accounts.twofactor import errors as factors
+from accounts.ops.api_errors import CODES
+from accounts.tokens import scopes
 from tests.house.test_urls import OPEN
 from tests.support.api import API
 from tests.support.missing import find, missing
@@ -66,18 +61,7 @@ def test_9_1_each_line_of_the_docs_prints_what_they_say(site: Site, tmp_path: Pa
 def test_9_1_the_docs_name_every_code_that_an_error_of_the_calls_has() -> None:
     table = re.findall(r"(?m)^\|.*", PAGE.partition("\n## Errors\n")[2].partition("\n## ")[0])
     named = set(re.findall(r"`([a-z_]+)`", "".join(table)))
-    ours = {
-        error.code
-        for module in (kernel, errors, scopes, browser, apikeys, signin, policy, signup, factors)
-        for error in vars(module).values()
-        if isinstance(error, type) and issubclass(error, kernel.PublicError)
-    }
-    # Of the pages only: a sign-up that another browser has ended, and enrolling.
-    pages = {"error", "signup_ended", "too_many", "factor_required", "last_way_in"}
-    theirs = {"not_authenticated", "parse_error", "method_not_allowed", "unsupported_media_type"}
-    before_any_call = {"bad_request", "not_found", "content_too_large", "unavailable"}
-
-    assert named == ours - pages | theirs | before_any_call
+    assert named == set(CODES)
 
 
 CALLS = [re.sub("<.*>", NOBODY, str(route.pattern)) for route in api_urls.urlpatterns]
