@@ -113,6 +113,14 @@ def keep_earlier_links(notice: Notice) -> None:
     links.exclude(subject__endswith=LOOKS_BACK).update(subject=Concat("subject", Value(LOOKS_BACK)))
 
 
+def end_earlier_links(user: User) -> None:
+    """End the links that :func:`keep_earlier_links` has kept: the dispute is over.
+
+    Otherwise a former mailbox could date a later lock back to before the owner's newer credentials.
+    """
+    codes.issued(LINK, f"{user.pk} ").filter(subject__endswith=LOOKS_BACK).delete()
+
+
 def _is_news(user: User, row: Activity) -> bool:
     """Return whether fewer mails of this kind than the limit went out within the hour."""
     rows = Activity.objects.filter(user=user, kind=row.kind)

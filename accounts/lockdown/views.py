@@ -135,6 +135,8 @@ def _object(
     context = {
         "form": form,
         "owner": user,
+        # A mailbox that proves nothing may be a thief's: it need not learn the username.
+        "username": user.username if shown or not proofs else "",
         "kinds": sorted(kinds(shown)),
         "has_password": Evidence.PASSWORD in kinds(shown),
         "running": recovery.running(user),

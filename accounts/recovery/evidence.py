@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.hashers import is_password_usable
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -152,4 +153,7 @@ def _use_removed(user: User, method: Method, spend: Callable[[Any], bool]) -> Pr
 
 
 def _former_hash(user: User, disputed_at: datetime) -> str | None:
-    return user.former_hash if user.is_disputed else former.password_hash(user, disputed_at)
+    # A lock by the previous version kept no hash in the account.
+    if user.is_disputed and is_password_usable(user.former_hash):
+        return user.former_hash
+    return former.password_hash(user, disputed_at)

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from accounts.activity import events
+from accounts.activity import events, notices
 from accounts.activity.services import Source, record
 from accounts.identities import services as identities
 from accounts.identities.models import Identity
@@ -169,6 +169,7 @@ def finish(user: User, source: Source) -> None:
     owner = users.hold(user)
     # Before the dispute ends: the addresses that lost it are told as well.
     record(owner, events.REVIEWED, source)
+    notices.end_earlier_links(owner)
     User.objects.filter(pk=owner.pk).update(disputed_at=None)
 
 
@@ -195,6 +196,7 @@ def _end_review(user: User) -> bool:
     if owner is None:
         return False
     former.suspended(owner).delete()
+    notices.end_earlier_links(owner)
     owner.disputed_at = None
     owner.save(update_fields=["disputed_at"])
     record(owner, events.REVIEW_ENDED, Source())
