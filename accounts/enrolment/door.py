@@ -12,19 +12,21 @@ from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method, Proof
 from accounts.sessions import services as sessions
 from accounts.sessions.current import login_of, renew_key
-from accounts.signin import flow, policy, waiting
+from accounts.signin import flow, pending, policy
+from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Missing
 from accounts.signin.recent import reauthenticate_first
-from accounts.signin.waiting import Waiting
 from accounts.users.models import User
 
 
-def user_of(request: HttpRequest, found: Waiting | None) -> User:
+def user_of(request: HttpRequest, found: PendingSignIn | None) -> User:
     """Whose factor it will be."""
     return found.user if found else login_of(request).user
 
 
-def guard(request: HttpRequest, *missing: Missing) -> tuple[HttpResponse | None, Waiting | None]:
+def guard(
+    request: HttpRequest, *missing: Missing
+) -> tuple[HttpResponse | None, PendingSignIn | None]:
     """Where to instead, for whoever may not add a factor now; and the sign-in that waits here.
 
     Who is in, where none waits, gives a fresh proof; who waits must lack just that, or the password
@@ -35,14 +37,14 @@ def guard(request: HttpRequest, *missing: Missing) -> tuple[HttpResponse | None,
         if not policy.may_enrol(login_of(request)):
             return render(request, "accounts/enrolment/anew.html", status=403), None
         return reauthenticate_first(request), None
-    found = waiting.of(request)
+    found = pending.find(request)
     if found is None:
-        return waiting.to_login(request, back=request.get_full_path()), None
+        return flow.restart(request, back=request.get_full_path()), None
     return (None if found.missing in missing else redirect("second_step")), found
 
 
 def after_adding(
-    request: HttpRequest, found: Waiting | None, method: Method, made: list[str]
+    request: HttpRequest, found: PendingSignIn | None, method: Method, made: list[str]
 ) -> HttpResponse:
     """On to the recovery codes, if some were made, and then to where the person wanted to go."""
     user = user_of(request, found)
@@ -50,8 +52,8 @@ def after_adding(
         CODES.put(request, user, json.dumps(made))
     proof = Proof.now(method)
     if found:
-        first = codes_page(found.next_url) if made else ""
-        return waiting.go_on(request, found, proof, first_to=first)
+        next_url = codes_page(found.next_url) if made else found.next_url
+        return flow.go_on(request, found, proof, next_url=next_url)
     sessions.prove(login_of(request), proof, place_of(request))
     renew_key(request)
     next_url = flow.next_of(request)

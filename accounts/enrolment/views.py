@@ -20,9 +20,9 @@ from accounts.enrolment.kept import CODES, SEED
 from accounts.kernel.proofs import Method, Proof
 from accounts.sessions.current import login_of, renew_key, source_of
 from accounts.signin import flow
+from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Missing
 from accounts.signin.recent import recent_authentication_required
-from accounts.signin.waiting import Waiting
 from accounts.twofactor import codes, trusted
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import Required, TooMany, WrongCode
@@ -59,7 +59,7 @@ class _Setup:
     """One request to the page; ``door`` is the sign-in that waits for it, if one does."""
 
     request: HttpRequest
-    door: Waiting | None
+    door: PendingSignIn | None
 
     def answer(self) -> HttpResponse:
         form = SetupForm(self.request.POST if self.request.method == "POST" else None)

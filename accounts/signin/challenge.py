@@ -1,7 +1,7 @@
 """The page of the second step, whichever sign-in it belongs to."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,17 +20,16 @@ from accounts.kernel.proofs import FACTORS, Proof
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.sessions.current import source_of
-from accounts.signin import mailed, policy, second, waiting
+from accounts.signin import flow, mailed, pending, policy, second
 from accounts.signin.forms import SecondForm
+from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Missing
 from accounts.signin.second import SecondMethod
-from accounts.signin.waiting import Waiting
 from accounts.twofactor import passkeys, trusted
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import MailedCodeUsedUp, WrongCode, WrongPasskey
 from accounts.users.models import User
 
-NONCE = "nonce"
 LOST = {"ask", "finish", "stop"}
 
 
@@ -41,11 +40,11 @@ def challenge(request: HttpRequest) -> HttpResponse:
     """Show a second factor, have a code mailed, or say that every factor is lost."""
     if request.user.is_authenticated:
         return redirect(settings.LOGIN_REDIRECT_URL)
-    found = waiting.of(request)
+    found = pending.find(request)
     if found is None:
-        return waiting.to_login(request)
+        return flow.restart(request)
     if found.missing not in {Missing.SECOND_FACTOR, Missing.MAILBOX}:
-        return waiting.go_on(request, found)
+        return flow.go_on(request, found)
     return _Challenge(found, request).answer()
 
 
@@ -101,9 +100,9 @@ def context_of(
 class _Challenge:
     """One request to the page."""
 
-    def __init__(self, found: Waiting, request: HttpRequest) -> None:
+    def __init__(self, found: PendingSignIn, request: HttpRequest) -> None:
         self.found, self.request = found, request
-        self.step = Step(found.user, found.proofs, found.notes.get(NONCE, ""))
+        self.step = Step(found.user, found.proofs, found.nonce)
 
     def answer(self) -> HttpResponse:
         posted = self.request.POST
@@ -146,7 +145,7 @@ class _Challenge:
 
     def _go_on(self, proof: Proof) -> HttpResponse:
         """Sign in; trust the browser if the person wants that and a real factor was shown."""
-        response = waiting.go_on(self.request, self.found, proof)
+        response = flow.go_on(self.request, self.found, proof)
         wants_trust = "trust" in self.request.POST and proof.method in FACTORS
         if wants_trust and self.request.user.is_authenticated:
             trusted.trust(self.request, response, self.step.user)
@@ -155,8 +154,7 @@ class _Challenge:
     def _mail(self) -> HttpResponse:
         nonce = mailed.new_nonce()
         second.send_code(self.step.user, self.step.proofs, nonce, place_of(self.request))
-        self.found.notes[NONCE] = nonce
-        waiting.keep(self.request, self.found)
+        pending.store(self.request, replace(self.found, nonce=nonce))
         return redirect("second_step")
 
     def _recover(self, act: str) -> HttpResponse:
@@ -166,7 +164,7 @@ class _Challenge:
         if act == "finish":
             recovery.remove_factors(user, shown, source)
             messages.success(self.request, _("Your second factors were removed."))
-            return waiting.go_on(self.request, self.found)
+            return flow.go_on(self.request, self.found)
         if act == "stop":
             recovery.cancel(user, shown, source)
         else:

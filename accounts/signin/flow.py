@@ -1,10 +1,12 @@
-"""A sign-in in a browser: from a proof, through what is missing, to the page that was wanted."""
+"""The sign-in flow in a browser: from a proof, through what is still required, to the session."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
 
+from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
@@ -14,10 +16,12 @@ from accounts.activity.services import record
 from accounts.kernel import clock
 from accounts.kernel.links import safe_next
 from accounts.kernel.proofs import Method, Proof
-from accounts.sessions.current import source_of
-from accounts.signin import policy, waiting
+from accounts.sessions.current import session_of, source_of
+from accounts.signin import pending, policy
+from accounts.signin.admission import Admission, Overtaken, admit, sign_out
+from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Missing
-from accounts.signin.stages import carry
+from accounts.twofactor import trusted
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 
@@ -29,11 +33,11 @@ CODE = "mail_code"
 # Session key: the locked account to which a proof in this browser would have signed in.
 LOCKED_OUT = "locked_out"
 RECOVERY_LIFE = timedelta(minutes=1)
-# Where a person shows what the policy found missing.
-DETOURS = {
-    Missing.CREDENTIAL: "account_login",
-    Missing.PASSWORD: "account_login",
-    Missing.ADDRESS: "signup_confirm",
+# The page that asks for what is still required.
+PAGES = {
+    Missing.MAILBOX: "second_step",
+    Missing.SECOND_FACTOR: "second_step",
+    Missing.PASSKEY: "passkey_add",
 }
 
 
@@ -44,7 +48,7 @@ def begin(
     remember: bool = False,
     next_url: str = "",
 ) -> HttpResponse:
-    """Sign ``account`` in, or lead to what is missing, or to the page that says why not."""
+    """Sign ``account`` in, or redirect to what is still required, or say why not."""
     try:
         missing = policy.missing(account, proofs)
     except policy.AccountInactive:
@@ -52,13 +56,76 @@ def begin(
         return redirect("account_inactive")
     if isinstance(account, PendingSignup):
         remember_pending(request, account, remember=remember)
-    if missing is Missing.PASSWORD and isinstance(account, User):
-        _advise(request, account)
-    if missing in DETOURS or isinstance(account, PendingSignup):
-        return redirect(DETOURS[missing or Missing.ADDRESS])
+        return redirect("signup_confirm")
     for key in (PENDING, REMEMBER):
         request.session.pop(key, None)
-    return waiting.resume(request, carry(account, proofs, remember=remember, next_url=next_url))
+    return _proceed(request, PendingSignIn(account, proofs, remember, next_url), missing)
+
+
+def go_on(
+    request: HttpRequest,
+    found: PendingSignIn,
+    proof: Proof | None = None,
+    *,
+    next_url: str | None = None,
+) -> HttpResponse:
+    """Sign in if nothing is required after ``proof``, else redirect to what is.
+
+    ``found.user`` is as the second step left it: changes of factors that the step made itself are
+    no reason to refuse. ``next_url`` replaces the page that was wanted.
+    """
+    if proof:
+        found = replace(found, proofs=(*found.proofs, proof))
+    if next_url is not None:
+        found = replace(found, next_url=next_url)
+    return _proceed(request, found, found.missing)
+
+
+def _proceed(request: HttpRequest, found: PendingSignIn, missing: Missing | None) -> HttpResponse:
+    is_new = all(proof.method is not Method.TRUSTED_BROWSER for proof in found.proofs)
+    if missing is Missing.SECOND_FACTOR and is_new and trusted.is_trusted(request, found.user):
+        return go_on(request, found, Proof.now(Method.TRUSTED_BROWSER))
+    if missing is Missing.PASSWORD:
+        _advise(request, found.user)
+        return redirect("account_login")
+    if missing is not None:
+        return _ask_for(request, found, missing)
+    pending.discard(request)
+    try:
+        admit(request, Admission(found.user, found.proofs, found.remember))
+    except Overtaken:
+        sentence = _("The account was changed while you signed in. Sign in again.")
+        messages.warning(request, sentence)
+        return redirect("account_login")
+    return redirect(found.next_url or settings.LOGIN_REDIRECT_URL)
+
+
+def _ask_for(request: HttpRequest, found: PendingSignIn, missing: Missing) -> HttpResponse:
+    if session_of(request).login:
+        # Else the pages of the second step would belong to the person who is signed in.
+        sign_out(request)
+    # A pending sign-in is worth a first step: a session key from before must not open it.
+    request.session.cycle_key()
+    pending.store(request, found)
+    if missing is not Missing.ENROLMENT:
+        return redirect(PAGES[missing])
+    # After a mailbox alone, a mailed code would be all that was shown.
+    by_mail = found.proofs[0].method is Method.MAIL and not found.user.has_usable_password()
+    is_passkeys = policy.needs_passkey(found.user) or by_mail
+    return redirect("passkey_add" if is_passkeys else "totp_setup")
+
+
+def restart(request: HttpRequest, *, back: str = "") -> HttpResponse:
+    """Redirect to the sign-in, and say why if a pending one has ended in this browser.
+
+    ``back`` is the page to which the sign-in of a stranger leads.
+    """
+    next_url = pending.discard(request)
+    if next_url is not None:
+        sentence = _("That took too long, or the account was changed. Sign in again.")
+        messages.warning(request, sentence)
+        back = safe_next(next_url)
+    return redirect_to_login(back) if back else redirect("account_login")
 
 
 def _advise(request: HttpRequest, user: User) -> None:

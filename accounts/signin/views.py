@@ -28,7 +28,7 @@ from accounts.passwords import services as passwords
 from accounts.sessions import fresh
 from accounts.sessions.current import source_of, standing_of
 from accounts.sessions.models import LoginSession
-from accounts.signin import flow, mailed, policy, services, waiting
+from accounts.signin import flow, mailed, pending, policy, services
 from accounts.signin.admission import readmit, sign_out
 from accounts.signin.forms import CodeForm, LoginForm, PasswordForm, SecondForm, WhoForm
 from accounts.twofactor import passkeys, proving
@@ -62,7 +62,7 @@ def home_if_signed_in(view: View) -> View:
 def login(request: HttpRequest) -> HttpResponse:
     """Sign in by username or address, and password; ``?other`` gives up a first step taken here."""
     if "other" in request.GET:
-        waiting.forget(request)
+        pending.discard(request)
     form = LoginForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
@@ -173,7 +173,7 @@ def logout(request: HttpRequest) -> HttpResponse:
     """Sign out by POST; a GET asks, since any page can make a browser send one."""
     standing = standing_of(request)
     if not (standing.login or standing.suspended):
-        waiting.forget(request)
+        pending.discard(request)
         return redirect(settings.LOGIN_URL)
     if request.method != "POST":
         return render(request, "accounts/signin/logout.html")

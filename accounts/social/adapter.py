@@ -1,8 +1,9 @@
-"""allauth's social adapter: its providers and its HTTP come from us, its own doors are shut."""
+"""allauth's adapters: it serves OAuth providers here, and neither signs in, signs up nor mails."""
 
 from typing import Any, NoReturn
 
 import requests
+from allauth.account.adapter import DefaultAccountAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp
 from django.http import HttpRequest
@@ -24,8 +25,28 @@ def app_of(issuer: Issuer) -> SocialApp:
     )
 
 
+class AccountAdapter(DefaultAccountAdapter):
+    """Refuses everything that would go round the authentication policy."""
+
+    def login(self, request: HttpRequest, user: Any) -> NoReturn:
+        """Refuse: only ``signin.admission`` makes sessions."""
+        raise NotAdmitted
+
+    def authenticate(self, request: HttpRequest, **_credentials: Any) -> NoReturn:
+        """Refuse: allauth knows neither the limits nor pending sign-ups."""
+        raise NotAdmitted
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Refuse: allauth would make a user before the email address is confirmed."""
+        return False
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> NoReturn:
+        """Refuse: mail goes through the outbox, so that it commits with its change."""
+        raise NotAdmitted
+
+
 class SocialAdapter(DefaultSocialAccountAdapter):
-    """Only what differs from allauth's defaults, and why."""
+    """Limits the HTTP requests to providers, and refuses sign-in and sign-up by allauth itself."""
 
     def get_requests_session(self) -> requests.Session:
         """One that is bounded in time, size and destination."""
@@ -40,7 +61,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         raise NotAdmitted
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
-        """Nor up."""
+        """Refuse, as the account adapter does."""
         return False
 
     def send_notification_mail(self, *_args: Any, **_options: Any) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Who may sign in, by what. allauth is asked for its stages only: its other doors stay shut."""
+"""The user model, password rules and external providers. allauth serves the providers only."""
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.signin.backends.LoadOnlyBackend"]
@@ -19,15 +19,10 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
 ]
 
-ACCOUNT_ADAPTER = "accounts.signin.adapter.AccountAdapter"
-ACCOUNT_LOGIN_METHODS = {"username", "email"}
-ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
+ACCOUNT_ADAPTER = "accounts.social.adapter.AccountAdapter"
 ACCOUNT_EMAIL_VERIFICATION = "none"
 # On a cache in the database they cost 83 statements a login, and lose counts; see ``throttle``.
 ACCOUNT_RATE_LIMITS = False
-# Ours is shorter, and moves with the clock that tests move: see ``signin.waiting``.
-ACCOUNT_LOGIN_TIMEOUT = 3600
-
 # Providers and their credentials come from our settings: see ``social``.
 SOCIALACCOUNT_ADAPTER = "accounts.social.adapter.SocialAdapter"
 SOCIALACCOUNT_QUERY_EMAIL = True

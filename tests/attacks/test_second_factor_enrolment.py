@@ -127,10 +127,10 @@ def test_a_sign_in_that_is_ended_while_the_page_is_made_enrols_nothing_and_is_no
     page: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another browser was quicker, right after this one was let through."""
-    from accounts.signin import waiting
+    from accounts.signin import pending
     from accounts.users import services as users
 
-    def ended(request: Any, real: Callable[[Any], Any] = waiting.of) -> Any:
+    def ended(request: Any, real: Callable[[Any], Any] = pending.find) -> Any:
         found = real(request)
         users.outdate(type(carol).objects.get(pk=carol.pk))
         return found
@@ -138,7 +138,7 @@ def test_a_sign_in_that_is_ended_while_the_page_is_made_enrols_nothing_and_is_no
     carol = staff()
     browser = half_way("carol")
     code = code_of(seed_on(browser.get(SETUP).text))
-    monkeypatch.setattr(waiting, "of", ended)
+    monkeypatch.setattr(pending, "find", ended)
 
     assert browser.post(page, {"code": code, "credential": "{}"}).status_code in {200, 302}
     assert factors_of(carol) == 0

@@ -58,7 +58,7 @@ MAKERS = {
     "twofactor.services.reset": "",
     "enrolment.qr.svg": "2fa/totp/setup/",
     "signin.second.send_code": "2fa/challenge/ /api/v1/token/challenge/ /api/v1/session/",
-    "signin.waiting.resume": DOOR,
+    "signin.admission.admit": DOOR,
     "signin.admission.admit_client": CLIENT_DOOR,
     "sessions.services.family": CLIENT_DOOR,
     "tokens.refresh.first": CLIENT_DOOR,
@@ -133,9 +133,8 @@ def calls_of_ours() -> set[tuple[str, str]]:
 
 
 OWNERS = {
-    "signin/waiting.py": "resume_login",
+    "signin/flow.py": "admit",
     "signin/admission.py": "auth.login",
-    "signin/adapter.py": "admission.admit",
     "tokens/services.py": "admit_client sessions.family refresh.first families.rotate "
     "AccessToken.issue",
     "tokens/authentication.py": "services.prove_by_password",

@@ -1,0 +1,81 @@
+"""Pending sign-ins: a first proof was right, and something is still required.
+
+The session data of the browser keeps them. They open nothing except the pages that ask for what is
+missing: to every other page the person is a stranger.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.http import HttpRequest
+
+from accounts.kernel import clock
+from accounts.kernel.proofs import Method, Proof
+from accounts.signin import policy
+from accounts.signin.policy import Missing
+from accounts.users import services as users
+from accounts.users.models import User
+
+# Session key.
+PENDING = "pending_sign_in"
+# Counted from the latest proof. A mailed code, which may be asked for meanwhile, lasts 15 minutes.
+LIFE = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class PendingSignIn:
+    """Who signs in, the proofs so far, and how the session is to be.
+
+    ``user`` is as it was when the latest proof was checked. ``nonce`` names the mailed code that
+    this browser has asked for as the second step.
+    """
+
+    user: User
+    proofs: tuple[Proof, ...]
+    remember: bool = False
+    next_url: str = ""
+    nonce: str = ""
+
+    @property
+    def missing(self) -> Missing | None:
+        """What is still required."""
+        return policy.missing(self.user, self.proofs)
+
+
+def store(request: HttpRequest, pending: PendingSignIn) -> None:
+    """Keep ``pending`` in this browser's session data."""
+    request.session[PENDING] = {
+        "user": str(pending.user.pk),
+        "version": pending.user.credential_version,
+        "proofs": [(proof.method, proof.at.isoformat(), proof.key) for proof in pending.proofs],
+        "remember": pending.remember,
+        "next": pending.next_url,
+        "nonce": pending.nonce,
+    }
+
+
+def find(request: HttpRequest) -> PendingSignIn | None:
+    """Return the pending sign-in of this browser.
+
+    None if there is none, if it has expired, or if the account was changed or deactivated since.
+    """
+    data = request.session.get(PENDING)
+    if data is None:
+        return None
+    user = users.find_by_id(data["user"])
+    if user is None or not user.is_active or user.credential_version != data["version"]:
+        return None
+    proofs = tuple(
+        Proof(Method(method), datetime.fromisoformat(at), key) for method, at, key in data["proofs"]
+    )
+    if clock.now() >= max(proof.at for proof in proofs) + LIFE:
+        return None
+    pending = PendingSignIn(user, proofs, data["remember"], data["next"], data["nonce"])
+    # The user became staff meanwhile: the sign-in begins again, with the password.
+    return None if pending.missing is Missing.PASSWORD else pending
+
+
+def discard(request: HttpRequest) -> str | None:
+    """Forget the pending sign-in of this browser; return where it was to lead, None without one."""
+    data = request.session.pop(PENDING, None)
+    return data["next"] if data else None
