@@ -24,12 +24,12 @@ from accounts.kernel.places import Place
 from accounts.mail.services import Queue, post
 from accounts.throttle.limits import (
     ADDRESS_USER,
-    CODE_SUBSCRIBER,
+    CODE_NETWORK,
     MAIL_ADDRESS,
     MAIL_AGAIN,
-    MAIL_SUBSCRIBER,
+    MAIL_NETWORK,
 )
-from accounts.throttle.services import spend, wait
+from accounts.throttle.services import around, spend, wait
 from accounts.users import addresses, former
 from accounts.users import services as users
 from accounts.users.disputes import counts
@@ -83,10 +83,12 @@ def add(user: User, address: str, place: Place) -> PendingAddress:
     key = addresses.key(address)
     if Address.objects.filter(user=user, key=key).exists():
         raise OwnAddress
-    spend(MAIL_AGAIN, user.pk, key)
-    spend(ADDRESS_USER, user.pk)
-    spend(MAIL_SUBSCRIBER, key, place.network)
-    spend(MAIL_ADDRESS, key)
+    spend(
+        (MAIL_AGAIN, user.pk, key),
+        (ADDRESS_USER, user.pk),
+        (MAIL_NETWORK, key, place.network),
+        (MAIL_ADDRESS, key),
+    )
     with transaction.atomic():
         users.hold(user)
         if user.addresses.count() + pending(user).exclude(key=key).count() >= MOST:
@@ -109,7 +111,7 @@ def add(user: User, address: str, place: Place) -> PendingAddress:
 
 def seconds_to_next_mail(row: PendingAddress) -> int:
     """How long until the same address may be asked for again; 0 for now."""
-    return wait(MAIL_AGAIN, row.user_id, row.key)
+    return wait((MAIL_AGAIN, row.user_id, row.key))
 
 
 def cancel(user: User, pending_id: uuid.UUID) -> None:
@@ -120,7 +122,7 @@ def cancel(user: User, pending_id: uuid.UUID) -> None:
 def confirm_by_code(row: PendingAddress, typed: str, source: Source) -> None:
     """Add the address; :class:`WrongCode`."""
     if source.place:
-        spend(CODE_SUBSCRIBER, source.place.network)
+        spend(*around(CODE_NETWORK, source.place))
     if not codes.try_code(CODE, row.pk, typed):
         raise WrongCode
     _confirm(row, CODE, typed, source)

@@ -8,8 +8,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ua_parser import parse
 
+from accounts.kernel.client import networks
 from accounts.kernel.client import parse as parse_address
-from accounts.kernel.client import subscriber
 
 # Of a User-Agent and of a name in it: more says nothing, and costs time and room.
 LONGEST_AGENT = 255
@@ -67,11 +67,25 @@ class Place:
             system = handheld
         return Device(_name(browser), _name(_SYSTEMS.get(system, system)))
 
+    @cached_property
+    def networks(self) -> tuple[tuple[str, int], ...]:
+        """The networks around the address with their weights: see ``client.networks``."""
+        address = parse_address(self.address)
+        return networks(address) if address else (("", 1),)
+
     @property
     def network(self) -> str:
-        """The subscriber that the address belongs to, as limits count."""
-        address = parse_address(self.address)
-        return subscriber(address) if address else ""
+        """The narrowest of the networks: an IPv4 address or an IPv6 /64."""
+        return self.networks[0][0]
+
+    @property
+    def line(self) -> str:
+        """The widest network that one subscriber may have: an IPv4 /24 or an IPv6 /48."""
+        return self.networks[-1][0]
+
+
+# Where the command line is.
+NOWHERE = Place("", "")
 
 
 def place_of(request: HttpRequest) -> Place:

@@ -19,14 +19,14 @@ from accounts.mail.services import post
 from accounts.signin import mails
 from accounts.throttle import familiar
 from accounts.throttle.limits import (
-    CODE_SUBSCRIBER,
+    CODE_NETWORK,
     MAIL_ADDRESS,
     MAIL_AGAIN,
-    MAIL_SUBSCRIBER,
+    MAIL_NETWORK,
     RECOVERY_EVERYONE,
-    RECOVERY_SUBSCRIBER,
+    RECOVERY_NETWORK,
 )
-from accounts.throttle.services import spend, wait
+from accounts.throttle.services import around, spend, wait
 from accounts.users import addresses
 from accounts.users import services as users
 from accounts.users.models import Address, User
@@ -92,13 +92,13 @@ def charge_mail(purpose: Purpose, recipient: Recipient, place: Place) -> None:
     Strangers together can't use up what is left to places that the account knows.
     """
     key, network = recipient.key, place.network
-    spend(RECOVERY_SUBSCRIBER, network)
-    spend(MAIL_AGAIN, purpose.name, key, network)
-    spend(MAIL_SUBSCRIBER, key, network)
+    spend(*around(RECOVERY_NETWORK, place))
+    spend((MAIL_AGAIN, purpose.name, key, network))
+    spend((MAIL_NETWORK, key, network))
     account = recipient.user.pk if recipient.user else key
     if familiar.find(account, network) is None:
-        spend(MAIL_ADDRESS, key)
-        spend(RECOVERY_EVERYONE)
+        spend((MAIL_ADDRESS, key))
+        spend((RECOVERY_EVERYONE,))
 
 
 def send_code(login: str, nonce: str, place: Place) -> None:
@@ -119,7 +119,7 @@ def prove_code(login: str, nonce: str, typed: str, place: Place) -> tuple[User, 
         WrongCode: no such code, or used, expired, or made before a change of the account.
         Later: too many guesses.
     """
-    spend(CODE_SUBSCRIBER, place.network)
+    spend(*around(CODE_NETWORK, place))
     recipient = _unlocked(recipient_of(login))
     subject = recipient.subject(nonce)
     error: type[PublicError] = WrongCode
@@ -141,4 +141,4 @@ def _unlocked(recipient: Recipient) -> Recipient:
 
 def seconds_to_next_mail(login: str, place: Place) -> int:
     """How long until :func:`send_code` may be called again; 0 for now."""
-    return wait(MAIL_AGAIN, CODE.name, users.login_key(login), place.network)
+    return wait((MAIL_AGAIN, CODE.name, users.login_key(login), place.network))

@@ -90,7 +90,7 @@ def prove(
 
 def seconds_to_next_mail(user: User, place: Place) -> int:
     """How long until :func:`send_code` may be called again; 0 for now."""
-    return wait(MAIL_AGAIN, CODE.name, users.login_key(user.email), place.network)
+    return wait((MAIL_AGAIN, CODE.name, users.login_key(user.email), place.network))
 
 
 def _subject(user: User, nonce: str) -> str:

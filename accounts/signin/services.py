@@ -14,10 +14,10 @@ from accounts.throttle.limits import (
     LOGIN_ACCOUNT,
     LOGIN_EVERYONE,
     LOGIN_FAMILIAR,
-    LOGIN_SUBSCRIBER,
+    LOGIN_NETWORK,
     PROOF_SESSION,
 )
-from accounts.throttle.services import Charge, give_back, spend
+from accounts.throttle.services import Charge, around, give_back, spend
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 
@@ -48,7 +48,7 @@ def prove_password(login: str, password: str, place: Place) -> User | PendingSig
     :class:`InvalidCredentials`, :class:`AccountLocked`, or ``Later`` when a budget is used up or
     the site is busy.
     """
-    account, is_right = _check_password(login, password, place.network)
+    account, is_right = _check_password(login, password, place)
     if not is_right or account is None:
         # A row for nobody, too: what was typed isn't in it, since people type passwords there.
         user = account if isinstance(account, User) else None
@@ -65,9 +65,9 @@ def prove_again(login: LoginSession, password: str, place: Place) -> None:
 
     :class:`InvalidCredentials`, ``Later``.
     """
-    spend(LOGIN_SUBSCRIBER, place.network)
+    spend(*around(LOGIN_NETWORK, place))
     charge = PROOF_SESSION, login.pk
-    spend(*charge)
+    spend(charge)
     if not passwords.verify(password, login.user.password):
         guesses.record_failed_proof(login.user, Source(place, session=login.pk))
         raise InvalidCredentials
@@ -75,15 +75,15 @@ def prove_again(login: LoginSession, password: str, place: Place) -> None:
 
 
 def _check_password(
-    login: str, password: str, subscriber: str
+    login: str, password: str, place: Place
 ) -> tuple[User | PendingSignup | None, bool]:
     """Whose ``login`` is, and whether ``password`` is theirs."""
-    spend(LOGIN_SUBSCRIBER, subscriber)
+    spend(*around(LOGIN_NETWORK, place))
     account = users.find(login)
     key = users.login_key(login)
     subject = account.pk if account else key
-    place = familiar.find(subject, subscriber)
-    charge = _charge_account(key, subscriber, is_familiar=place is not None)
+    noted = familiar.find(subject, place.network)
+    charge = _charge_account(key, place.network, is_familiar=noted is not None)
     encoded = _encoded(account)
     if not passwords.verify(password, encoded) or account is None:
         return account, False
@@ -91,7 +91,7 @@ def _check_password(
     if account.password != encoded:
         # The former password of a locked account signs nobody in: remember and rehash nothing.
         return account, True
-    familiar.remember(subject, subscriber, place)
+    familiar.remember(subject, place.network, noted)
     if isinstance(account, User) and passwords.is_outdated(account.password):
         renew_hash(account, password)
     return account, True
@@ -111,7 +111,7 @@ def renew_hash(user: User, password: str) -> None:
     User.objects.filter(pk=user.pk, password=before).update(password=user.password)
 
 
-def _charge_account(login_key: str, subscriber: str, *, is_familiar: bool) -> Charge:
+def _charge_account(login_key: str, network: str, *, is_familiar: bool) -> Charge:
     """Spend what a guess at one account costs, and say what a success gives back.
 
     Each name and address has its own budget: one for the account would tell which of them belong
@@ -119,10 +119,9 @@ def _charge_account(login_key: str, subscriber: str, *, is_familiar: bool) -> Ch
     from elsewhere, and crowds at the door, don't keep its owner out.
     """
     if is_familiar:
-        spend(LOGIN_FAMILIAR, login_key, subscriber)
-        return LOGIN_FAMILIAR, login_key, subscriber
-    spend(LOGIN_ACCOUNT, login_key)
-    spend(LOGIN_EVERYONE)
+        spend((LOGIN_FAMILIAR, login_key, network))
+        return LOGIN_FAMILIAR, login_key, network
+    spend((LOGIN_ACCOUNT, login_key), (LOGIN_EVERYONE,))
     return LOGIN_ACCOUNT, login_key
 
 

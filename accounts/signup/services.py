@@ -19,17 +19,17 @@ from accounts.mail.services import Queue, post
 from accounts.passwords import services as passwords
 from accounts.signup import mails
 from accounts.throttle.limits import (
-    CODE_SUBSCRIBER,
+    CODE_NETWORK,
     MAIL_ADDRESS,
     MAIL_AGAIN,
-    MAIL_SUBSCRIBER,
-    RECOVERY_SUBSCRIBER,
+    MAIL_NETWORK,
+    RECOVERY_NETWORK,
     SIGNUP_EVERYONE,
-    SIGNUP_SUBSCRIBER,
+    SIGNUP_NETWORK,
     VERIFY_ADDRESS,
-    VERIFY_PLACE,
+    VERIFY_LINE,
 )
-from accounts.throttle.services import give_back, spend, wait
+from accounts.throttle.services import Charge, around, give_back, spend, wait
 from accounts.users import addresses, names
 from accounts.users import services as users
 from accounts.users.models import Address, PendingSignup, User
@@ -68,7 +68,7 @@ def sign_up(
     address: str,
     password: str | None,
     *,
-    subscriber: str,
+    place: Place,
     next_url: str = "",
     instead_of: str | None = None,
 ) -> PendingSignup:
@@ -78,9 +78,8 @@ def sign_up(
     name it may take over. ``UsernameTaken``; ``Later`` when a budget is used up or all slots are.
     """
     key = addresses.key(address)
-    spend(SIGNUP_SUBSCRIBER, subscriber)
-    _spend_mail(key, subscriber)
-    spend(SIGNUP_EVERYONE)
+    mail = _mail_charges(key, place)
+    spend(*around(SIGNUP_NETWORK, place), *mail, (SIGNUP_EVERYONE,))
     signup = PendingSignup(
         username=username,
         username_key=names.key(username),
@@ -90,12 +89,12 @@ def sign_up(
         next=next_url,
         expires_at=clock.now() + LIFE,
     )
-    spend(MAIL_AGAIN, signup.pk)
+    spend((MAIL_AGAIN, signup.pk))
     try:
         _begin(signup, instead_of)
     except users.UsernameTaken:
         # No mail was sent: asking for taken names must not use up a stranger's mailbox.
-        give_back((MAIL_SUBSCRIBER, key, subscriber), (MAIL_ADDRESS, key))
+        give_back(*mail)
         raise
     return signup
 
@@ -133,27 +132,26 @@ def find_by_link(token: str) -> PendingSignup | None:
 
 def seconds_to_next_mail(signup: PendingSignup) -> int:
     """How long until :func:`send_again` may be called; 0 for now."""
-    return wait(MAIL_AGAIN, signup.pk)
+    return wait((MAIL_AGAIN, signup.pk))
 
 
-def send_again(signup: PendingSignup, *, subscriber: str) -> None:
+def send_again(signup: PendingSignup, *, place: Place) -> None:
     """Another mail, whose code and link replace the earlier; ``Later`` within a minute of one.
 
     :class:`SignupEnded` if it doesn't wait any more, or for another address.
     """
-    spend(MAIL_AGAIN, signup.pk)
-    _spend_mail(signup.address_key, subscriber)
+    spend((MAIL_AGAIN, signup.pk), *_mail_charges(signup.address_key, place))
     _issue_again(signup)
 
 
-def send_again_to(address: str, *, subscriber: str, username: str = "") -> None:
+def send_again_to(address: str, *, place: Place, username: str = "") -> None:
     """Another mail to ``address`` for what waits for it, if anything does; or for one sign-up.
 
     Once a minute, silently: what is answered, and what it costs, tells nobody whether one waits.
     ``Later`` for whoever asks for too many.
     """
     key = addresses.key(address)
-    spend(RECOVERY_SUBSCRIBER, subscriber)
+    spend(*around(RECOVERY_NETWORK, place))
     waiting = PendingSignup.objects.filter(address_key=key, expires_at__gt=clock.now())
     if username:
         waiting = waiting.filter(username_key=names.key(username))
@@ -161,24 +159,22 @@ def send_again_to(address: str, *, subscriber: str, username: str = "") -> None:
     # For nobody, who has no address, the work is the same.
     for signup in list(waiting.order_by("-expires_at")[:MOST_AT_ONE]) or [PendingSignup()]:
         try:
-            spend(MAIL_AGAIN, signup.pk if signup.address else key)
-            _spend_mail(key, subscriber)
+            again = (MAIL_AGAIN, signup.pk if signup.address else key)
+            spend(again, *_mail_charges(key, place))
             _issue_again(signup)
         except (Later, SignupEnded):
             return
 
 
-def correct_address(signup: PendingSignup, address: str, *, subscriber: str) -> None:
+def correct_address(signup: PendingSignup, address: str, *, place: Place) -> None:
     """Another address for the same sign-up; what was mailed to the first is no longer good.
 
     :class:`SignupEnded` if it doesn't wait any more.
     """
     key = addresses.key(address)
-    spend(SIGNUP_SUBSCRIBER, subscriber)
-    if key == signup.address_key:
-        spend(MAIL_AGAIN, signup.pk)
-    _spend_mail(key, subscriber)
-    spend(SIGNUP_EVERYONE)
+    again = [(MAIL_AGAIN, signup.pk)] if key == signup.address_key else []
+    network = around(SIGNUP_NETWORK, place)
+    spend(*network, *again, *_mail_charges(key, place), (SIGNUP_EVERYONE,))
     signup.address, signup.address_key = address, key
     with transaction.atomic():
         code, token = _issue(signup)
@@ -189,7 +185,7 @@ def correct_address(signup: PendingSignup, address: str, *, subscriber: str) -> 
 
 def confirm_by_code(signup: PendingSignup, typed: str, place: Place) -> User:
     """The user that ``signup`` becomes; :class:`WrongCode`, ``codes.UsedUp``."""
-    spend(CODE_SUBSCRIBER, place.network)
+    spend(*around(CODE_NETWORK, place))
     if not codes.try_code(CODE, signup.pk, typed):
         raise WrongCode
     return _become_user(signup, CODE, typed, place)
@@ -202,15 +198,14 @@ def confirm_by_address(address: str, typed: str, place: Place, *, username: str 
     and be waiting for its owner to type the wrong code (CVE-2026-53516).
     """
     key = addresses.key(address)
-    spend(CODE_SUBSCRIBER, place.network)
-    spend(VERIFY_PLACE, key, place.network)
-    spend(VERIFY_ADDRESS, key)
+    charges: list[Charge] = [(VERIFY_LINE, key, place.line), (VERIFY_ADDRESS, key)]
+    spend(*around(CODE_NETWORK, place), *charges)
     subjects = codes.subjects_of(CODE, key, typed)
     signup = find(subjects[0]) if subjects else None
     if signup is None or (username and signup.username_key != names.key(username)):
         raise WrongCode
     user = _become_user(signup, CODE, typed, place)
-    give_back((VERIFY_PLACE, key, place.network), (VERIFY_ADDRESS, key))
+    give_back(*charges)
     return user
 
 
@@ -224,10 +219,9 @@ def prune() -> int:
     return users.end_pending(PendingSignup.objects.filter(expires_at__lte=clock.now()))
 
 
-def _spend_mail(address_key: str, subscriber: str) -> None:
+def _mail_charges(address_key: str, place: Place) -> list[Charge]:
     """What a mail that a stranger causes costs. Nobody alone can use an address up."""
-    spend(MAIL_SUBSCRIBER, address_key, subscriber)
-    spend(MAIL_ADDRESS, address_key)
+    return [(MAIL_NETWORK, address_key, place.network), (MAIL_ADDRESS, address_key)]
 
 
 @transaction.atomic

@@ -30,8 +30,8 @@ from accounts.social import attempts, services, stash
 from accounts.social.attempts import Act, Attempt
 from accounts.social.claims import Claim
 from accounts.social.providers import Failed, Provider, Refused
-from accounts.throttle.limits import LOGIN_SUBSCRIBER
-from accounts.throttle.services import spend
+from accounts.throttle.limits import LOGIN_NETWORK
+from accounts.throttle.services import around, spend
 from accounts.users.models import User
 from accounts.users.services import Outdated
 
@@ -60,7 +60,7 @@ def login(request: HttpRequest, provider: Provider) -> HttpResponse:
         return render(request, "accounts/social/login.html", context)
     if act is Act.CONNECT and not recent.is_recent(request):
         return _ask_for_proof()
-    spend(LOGIN_SUBSCRIBER, place_of(request).network)
+    spend(*around(LOGIN_NETWORK, place_of(request)))
     state, attempt = attempts.start(
         request,
         provider.key,

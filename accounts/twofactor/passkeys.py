@@ -32,11 +32,12 @@ from webauthn.registration.verify_registration_response import VerifiedRegistrat
 from accounts.activity import events
 from accounts.activity.services import Source, record
 from accounts.kernel.errors import PublicError
+from accounts.kernel.places import NOWHERE
 from accounts.kernel.proofs import Method, Proof
 from accounts.kernel.signals import factor_proved
 from accounts.sessions import guesses
-from accounts.throttle.limits import CODE_SUBSCRIBER, LOGIN_SUBSCRIBER
-from accounts.throttle.services import spend
+from accounts.throttle.limits import CODE_NETWORK, LOGIN_NETWORK
+from accounts.throttle.services import around, spend
 from accounts.twofactor import challenges
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.answers import Answer, WrongPasskey, parse
@@ -129,7 +130,7 @@ def sign_in(text: str, source: Source) -> tuple[User, Proof]:
 
     :class:`WrongPasskey`, :class:`UnknownPasskey`, ``Later``.
     """
-    spend(LOGIN_SUBSCRIBER, source.place.network if source.place else "")
+    spend(*around(LOGIN_NETWORK, source.place or NOWHERE))
     answer = parse(text)
     row = Passkey.objects.select_related("user").filter(credential_id=answer.credential_id).first()
     if row is None:
@@ -154,7 +155,7 @@ def prove(user: User, text: str, source: Source) -> Proof:
 
     It can't be guessed, so it costs no budget of the account.
     """
-    spend(CODE_SUBSCRIBER, source.place.network if source.place else "")
+    spend(*around(CODE_NETWORK, source.place or NOWHERE))
     answer = parse(text)
     row = Passkey.objects.filter(user=user, credential_id=answer.credential_id).first()
     if row is None or not _is_right(

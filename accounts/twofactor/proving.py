@@ -10,13 +10,13 @@ from accounts.activity import events
 from accounts.activity.services import Source, has_happened, record
 from accounts.kernel import clock
 from accounts.kernel.errors import Later
-from accounts.kernel.places import Place
+from accounts.kernel.places import NOWHERE, Place
 from accounts.kernel.proofs import Method, Proof
 from accounts.kernel.signals import factor_proved
 from accounts.sessions import guesses
 from accounts.throttle import familiar
-from accounts.throttle.limits import CODE_SUBSCRIBER, FACTOR_ACCOUNT, FACTOR_DAY
-from accounts.throttle.services import Charge, give_back, spend
+from accounts.throttle.limits import CODE_NETWORK, FACTOR_ACCOUNT, FACTOR_DAY
+from accounts.throttle.services import Charge, around, give_back, spend
 from accounts.twofactor import codes
 from accounts.twofactor.errors import WrongCode, WrongSpareCode
 from accounts.twofactor.models import Authenticator, RecoveryCodes
@@ -46,9 +46,9 @@ def prove(
         WrongCode: no factor takes the code.
         Later: too many guesses.
     """
-    place = source.place or Place("", "")
+    place = source.place or NOWHERE
     noted = familiar.find(familiar_key(user), place.network)
-    spend(CODE_SUBSCRIBER, place.network)
+    spend(*around(CODE_NETWORK, place))
     code = codes.canonical(typed)
     is_short = codes.TOTP_CODE.fullmatch(code) is not None
     # The others can't be guessed: a budget would only keep the owner out.
@@ -122,8 +122,7 @@ def _charge(user: User, source: Source, place: Place, *, is_familiar: bool) -> l
     subject = (user.pk, place.network) if is_familiar else (user.pk,)
     charges: list[Charge] = [(FACTOR_ACCOUNT, *subject), (FACTOR_DAY, *subject)]
     try:
-        for charge in charges:
-            spend(*charge)
+        spend(*charges)
     except Later:
         _record_block(user, source)
         raise

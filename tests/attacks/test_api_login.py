@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.passwords.hashers import Argon2id
-from accounts.throttle.limits import LOGIN_ACCOUNT, LOGIN_FAMILIAR, LOGIN_SUBSCRIBER
+from accounts.throttle.limits import LOGIN_ACCOUNT, LOGIN_FAMILIAR, LOGIN_NETWORK
 from accounts.tokens import ring
 from tests.conftest import Clock
 from tests.support.api import Answer, call
@@ -177,12 +177,12 @@ FORGED = ("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "Via"
 
 def test_a_forged_address_gives_no_further_guesses(clock: Clock) -> None:
     statuses = []
-    for i in range(LOGIN_SUBSCRIBER.burst + 5):
+    for i in range(LOGIN_NETWORK.burst + 5):
         forged = dict.fromkeys(FORGED, f"203.0.113.{i}") | {"Forwarded": f"for=203.0.113.{i}"}
         way = WAYS[i % 3]
         statuses.append(way(f"nobody{i}", WRONG, at("198.51.100.9", **forged)).status)
 
-    assert statuses == [401] * LOGIN_SUBSCRIBER.burst + [429] * 5
+    assert statuses == [401] * LOGIN_NETWORK.burst + [429] * 5
 
 
 def test_a_sign_up_answers_and_costs_the_same_at_a_taken_and_a_free_address(

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.test import Client
 
-from accounts.throttle.limits import LOGIN_ACCOUNT, LOGIN_FAMILIAR, LOGIN_SUBSCRIBER
+from accounts.throttle.limits import LOGIN_ACCOUNT, LOGIN_FAMILIAR, LOGIN_NETWORK
 from tests.conftest import Clock
 from tests.support.signin import set_up
 from tests.support.steps import CONFIRM, PASSWORD, WRONG, is_signed_in, make_user, sign_in, sign_up
@@ -74,7 +74,7 @@ def test_one_address_cannot_guess_at_many_accounts(
         return int(sign_in(browser, login, password).status_code)
 
     statuses = []
-    each = LOGIN_SUBSCRIBER.burst // 2
+    each = LOGIN_NETWORK.burst // 2
     for i in range(each + 1):
         statuses.append(guess_at(f"account{i}", WRONG, i))
         # A right password costs a hash as well, and buys no further guess.

@@ -140,14 +140,14 @@ def test_a_mailbox_alone_removes_no_passkey_by_a_lockdown(clock: Clock) -> None:
 
 
 def test_only_so_many_answers_are_checked_for_one_subscriber(clock: Clock) -> None:
-    from accounts.throttle.limits import LOGIN_SUBSCRIBER
+    from accounts.throttle.limits import LOGIN_NETWORK
 
     _alice, passkey = owner()
     browser = Client()
-    statuses = {show(browser, "{}").status_code for _ in range(LOGIN_SUBSCRIBER.burst)}
+    statuses = {show(browser, "{}").status_code for _ in range(LOGIN_NETWORK.burst)}
 
     assert statuses == {200}
     assert show(browser, passkey.get(asked(browser))).status_code == 429
     assert sign_in(Client(), "alice").status_code == 429
-    clock.advance(seconds=LOGIN_SUBSCRIBER.refill)
+    clock.advance(seconds=LOGIN_NETWORK.refill)
     assert enters(passkey, browser)

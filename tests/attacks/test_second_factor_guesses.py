@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts.activity.models import Activity
-from accounts.throttle.limits import CODE_SUBSCRIBER, FACTOR_ACCOUNT, FACTOR_DAY
+from accounts.throttle.limits import CODE_NETWORK, FACTOR_ACCOUNT, FACTOR_DAY
 from tests.attacks.second_steps import (
     REAUTHENTICATE,
     WRONG_DIGITS,
@@ -110,9 +110,9 @@ def test_what_no_authenticator_shows_is_guessed_at_the_cost_of_the_network(
     mallory = half_way()
     mallory.post(CHALLENGE, {"mail": "1"})
 
-    statuses = [guess(mallory, code) for _ in range(CODE_SUBSCRIBER.burst + 1)]
+    statuses = [guess(mallory, code) for _ in range(CODE_NETWORK.burst + 1)]
 
-    assert statuses == [200] * CODE_SUBSCRIBER.burst + [429]
+    assert statuses == [200] * CODE_NETWORK.burst + [429]
     assert not is_signed_in(mallory)
     assert enters(code_of(seed), REMOTE_ADDR=HOME)
 
@@ -165,14 +165,14 @@ def test_a_patient_guesser_has_thirty_tries_then_one_in_forty_eight_minutes(
 
 
 def test_one_address_cannot_guess_at_many_accounts(clock: Clock) -> None:
-    names = [f"person{i}" for i in range(CODE_SUBSCRIBER.burst // GUESSES + 1)]
+    names = [f"person{i}" for i in range(CODE_NETWORK.burst // GUESSES + 1)]
     for name in names:
         with_factor(name)
     browsers = {name: half_way(name) for name in names}
 
     statuses = [guess(browsers[name]) for name in names for _ in range(GUESSES)]
 
-    assert statuses == [200] * CODE_SUBSCRIBER.burst + [429] * GUESSES
+    assert statuses == [200] * CODE_NETWORK.burst + [429] * GUESSES
 
 
 def test_the_owner_hears_once_an_hour_that_somebody_guesses(clock: Clock) -> None:
