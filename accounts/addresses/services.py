@@ -24,12 +24,11 @@ from accounts.kernel.places import Place
 from accounts.mail.services import Queue, post
 from accounts.throttle.limits import (
     ADDRESS_USER,
-    CODE_NETWORK,
     MAIL_ADDRESS,
     MAIL_AGAIN,
     MAIL_NETWORK,
 )
-from accounts.throttle.services import around, spend, wait
+from accounts.throttle.services import spend, wait
 from accounts.users import addresses, former
 from accounts.users import services as users
 from accounts.users.disputes import counts
@@ -120,9 +119,10 @@ def cancel(user: User, pending_id: uuid.UUID) -> None:
 
 
 def confirm_by_code(row: PendingAddress, typed: str, source: Source) -> None:
-    """Add the address; :class:`WrongCode`."""
-    if source.place:
-        spend(*around(CODE_NETWORK, source.place))
+    """Add the address; :class:`WrongCode`.
+
+    The tries of a code and the codes of a user have their limits; a network has none here.
+    """
     if not codes.try_code(CODE, row.pk, typed):
         raise WrongCode
     _confirm(row, CODE, typed, source)

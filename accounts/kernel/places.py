@@ -1,9 +1,10 @@
 """Where a request comes from: the client's address, and its device in words."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ua_parser import parse
@@ -19,6 +20,7 @@ LONGEST_NAME = 40
 _VARIANTS = ("Mobile", "iOS", "WebView", "Headless")
 _SYSTEMS = {"Mac OS X": "macOS", "Chrome OS": "ChromeOS"}
 _HANDHELDS = ("iPhone", "iPad", "iPod")
+_KNOWN = re.compile(r"[\w-]{43}", re.ASCII)
 _NO_NAME = re.compile(r"[^\w +-]+")
 # An app may call itself anything, and a stranger's failed sign-in is read by the owner of the
 # account: only these are shown.
@@ -51,10 +53,14 @@ class Device:
 
 @dataclass(frozen=True)
 class Place:
-    """The client's address, found by the middleware, and what its browser calls itself."""
+    """The client's address, found by the middleware, and what its browser calls itself.
+
+    ``known`` is the cookie by which ``sessions.known`` recognizes a browser, or empty: a secret.
+    """
 
     address: str
     agent: str
+    known: str = field(default="", repr=False)
 
     @cached_property
     def device(self) -> Device:
@@ -93,7 +99,9 @@ def place_of(request: HttpRequest) -> Place:
     address = parse_address(request.META["REMOTE_ADDR"])
     agent = request.META.get("HTTP_USER_AGENT", "")[:LONGEST_AGENT]
     # A client writes what it likes: only what can be stored and shown is kept.
-    return Place(str(address or ""), "".join(c if c.isprintable() else " " for c in agent))
+    shown = "".join(c if c.isprintable() else " " for c in agent)
+    known = request.COOKIES.get(settings.KNOWN_COOKIE_NAME, "")
+    return Place(str(address or ""), shown, known if _KNOWN.fullmatch(known) else "")
 
 
 def _name(family: str) -> str:

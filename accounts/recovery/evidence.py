@@ -13,8 +13,8 @@ from accounts.kernel.errors import PublicError
 from accounts.kernel.proofs import FACTORS, Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import guesses, known
-from accounts.throttle.limits import LOGIN_NETWORK, PROOF_SESSION
-from accounts.throttle.services import around, spend
+from accounts.throttle.limits import PROOF_SESSION
+from accounts.throttle.services import spend
 from accounts.twofactor import services as twofactor
 from accounts.users import former
 from accounts.users.disputes import Evidence, counts
@@ -90,8 +90,6 @@ def check_password(
         WrongPassword: another password, or the former password is not kept any more.
         Later: too many guesses.
     """
-    if source.place:
-        spend(*around(LOGIN_NETWORK, source.place))
     spend((PROOF_SESSION, budget))
     if not passwords.verify(typed, _former_hash(user, disputed_at)):
         if source.session:

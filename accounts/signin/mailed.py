@@ -16,9 +16,10 @@ from accounts.kernel.languages import speaking
 from accounts.kernel.places import Place
 from accounts.kernel.proofs import Method, Proof
 from accounts.mail.services import post
+from accounts.sessions import known
 from accounts.signin import mails
-from accounts.throttle import familiar
 from accounts.throttle.limits import (
+    CODE_BROWSER,
     CODE_NETWORK,
     MAIL_ADDRESS,
     MAIL_AGAIN,
@@ -26,7 +27,7 @@ from accounts.throttle.limits import (
     RECOVERY_EVERYONE,
     RECOVERY_NETWORK,
 )
-from accounts.throttle.services import around, spend, wait
+from accounts.throttle.services import around, give_back, spend, wait
 from accounts.users import addresses
 from accounts.users import services as users
 from accounts.users.models import Address, User
@@ -95,8 +96,7 @@ def charge_mail(purpose: Purpose, recipient: Recipient, place: Place) -> None:
     spend(*around(RECOVERY_NETWORK, place))
     spend((MAIL_AGAIN, purpose.name, key, network))
     spend((MAIL_NETWORK, key, network))
-    account = recipient.user.pk if recipient.user else key
-    if familiar.find(account, network) is None:
+    if known.find(place, recipient.user) is None:
         spend((MAIL_ADDRESS, key))
         spend((RECOVERY_EVERYONE,))
 
@@ -119,8 +119,14 @@ def prove_code(login: str, nonce: str, typed: str, place: Place) -> tuple[User, 
         WrongCode: no such code, or used, expired, or made before a change of the account.
         Later: too many guesses.
     """
-    spend(*around(CODE_NETWORK, place))
+    charges = around(CODE_NETWORK, place)
+    if not place.known:
+        spend(*charges)
     recipient = _unlocked(recipient_of(login))
+    if place.known:
+        if browser := known.find(place, recipient.user):
+            charges = [(CODE_BROWSER, browser.user_id, browser.pk)]
+        spend(*charges)
     subject = recipient.subject(nonce)
     error: type[PublicError] = WrongCode
     try:
@@ -130,6 +136,7 @@ def prove_code(login: str, nonce: str, typed: str, place: Place) -> tuple[User, 
     if not is_right or recipient.user is None:
         record(recipient.user, events.SIGN_IN_FAILED, Source(place))
         raise error
+    give_back(*charges)
     return recipient.user, Proof.now(Method.MAIL, addresses.key(recipient.address))
 
 

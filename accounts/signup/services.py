@@ -185,10 +185,13 @@ def correct_address(signup: PendingSignup, address: str, *, place: Place) -> Non
 
 def confirm_by_code(signup: PendingSignup, typed: str, place: Place) -> User:
     """The user that ``signup`` becomes; :class:`WrongCode`, ``codes.UsedUp``."""
-    spend(*around(CODE_NETWORK, place))
+    charges = around(CODE_NETWORK, place)
+    spend(*charges)
     if not codes.try_code(CODE, signup.pk, typed):
         raise WrongCode
-    return _become_user(signup, CODE, typed, place)
+    user = _become_user(signup, CODE, typed, place)
+    give_back(*charges)
+    return user
 
 
 def confirm_by_address(address: str, typed: str, place: Place, *, username: str = "") -> User:
@@ -198,8 +201,9 @@ def confirm_by_address(address: str, typed: str, place: Place, *, username: str 
     and be waiting for its owner to type the wrong code (CVE-2026-53516).
     """
     key = addresses.key(address)
-    charges: list[Charge] = [(VERIFY_LINE, key, place.line), (VERIFY_ADDRESS, key)]
-    spend(*around(CODE_NETWORK, place), *charges)
+    mine = around(CODE_NETWORK, place)
+    charges: list[Charge] = [*mine, (VERIFY_LINE, key, place.line), (VERIFY_ADDRESS, key)]
+    spend(*charges)
     subjects = codes.subjects_of(CODE, key, typed)
     signup = find(subjects[0]) if subjects else None
     if signup is None or (username and signup.username_key != names.key(username)):

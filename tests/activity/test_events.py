@@ -29,7 +29,7 @@ from accounts.recovery import suspension
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.sessions.store import digest
-from accounts.throttle.limits import FACTOR_ACCOUNT
+from accounts.throttle.limits import FACTOR_LINE
 from accounts.throttle.models import Budget
 from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes
 from accounts.users import services as users
@@ -420,7 +420,7 @@ WAYS = {
     ),
     "factor_failed_new": at_second_step(fail(1)),
     "factor_failed": of_stranger(fail(1), prepare=after_a_failure),
-    "factor_blocked": of_stranger(fail(FACTOR_ACCOUNT.burst + 1), prepare=after_a_failure),
+    "factor_blocked": of_stranger(fail(FACTOR_LINE.burst + 1), prepare=after_a_failure),
     "recovery_codes_made": of_authenticator(post(RECOVERY_CODES, new="1"), proof="pwd mail otp"),
     "recovery_code_used": Way(
         lambda s: s.here.post(REAUTHENTICATE, {"code": s.kept}), prepare=have_a_recovery_code

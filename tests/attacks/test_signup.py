@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.kernel.places import Place
 from accounts.signup import services
-from accounts.throttle.limits import LOGIN_ACCOUNT, MAIL_NETWORK
+from accounts.throttle.limits import LOGIN_LINE, MAIL_NETWORK
 from accounts.users.models import PendingSignup, User, Username
 from tests.conftest import Clock
 from tests.support.steps import (
@@ -193,10 +193,10 @@ def test_the_link_is_no_way_round_the_limit_on_guesses(clock: Clock) -> None:
 
     statuses = [
         Client(REMOTE_ADDR=f"192.0.2.{i}").post(link, {"password": WRONG}).status_code
-        for i in range(LOGIN_ACCOUNT.burst + 1)
+        for i in range(LOGIN_LINE.burst + 1)
     ]
 
-    assert statuses == [200] * LOGIN_ACCOUNT.burst + [429]
+    assert statuses == [200] * LOGIN_LINE.burst + [429]
 
 
 def test_a_mail_scanner_that_opens_the_link_changes_nothing() -> None:
