@@ -5,6 +5,7 @@ held before and after it, and makes links and codes that were mailed before it w
 """
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 from django.db import transaction
@@ -22,11 +23,10 @@ from accounts.kernel.errors import PublicError
 from accounts.kernel.languages import speaking, spoken
 from accounts.kernel.places import Place
 from accounts.mail.services import Queue, post
+from accounts.throttle import mails as mail_limits
 from accounts.throttle.limits import (
     ADDRESS_USER,
-    MAIL_ADDRESS,
     MAIL_AGAIN,
-    MAIL_NETWORK,
 )
 from accounts.throttle.services import spend, wait
 from accounts.users import addresses, former
@@ -85,9 +85,9 @@ def add(user: User, address: str, place: Place) -> PendingAddress:
     spend(
         (MAIL_AGAIN, user.pk, key),
         (ADDRESS_USER, user.pk),
-        (MAIL_NETWORK, key, place.network),
-        (MAIL_ADDRESS, key),
+        mail_limits.asking(key, place),
     )
+    may_leave = mail_limits.may_leave(key, place)
     with transaction.atomic():
         users.hold(user)
         if user.addresses.count() + pending(user).exclude(key=key).count() >= MOST:
@@ -104,6 +104,7 @@ def add(user: User, address: str, place: Place) -> PendingAddress:
             mail = (
                 mails.already_taken(owners.address) if owners else mails.confirm(row, code, token)
             )
+            mail = mail if may_leave else replace(mail, to="")
             post(mail, life=LIFE, queue=Queue.STRANGERS)
     return row
 
@@ -191,3 +192,5 @@ def _confirm(row: PendingAddress, purpose: Purpose, secret: str, source: Source)
             record(owner, events.ADDRESS_ADDED, source, detail=row.address)
     except users.AddressTaken:
         raise WrongCode from None
+    if source.place:
+        mail_limits.undo(row.key, source.place, row.key)

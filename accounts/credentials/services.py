@@ -23,8 +23,10 @@ from accounts.mail.services import post
 from accounts.passwords import services as passwords
 from accounts.recovery import services as recovery
 from accounts.recovery.evidence import Shown
+from accounts.sessions import known
 from accounts.signin import mailed
 from accounts.signin.mailed import Recipient
+from accounts.throttle import mails as mail_limits
 from accounts.users import addresses, former
 from accounts.users import services as users
 from accounts.users.models import User
@@ -52,8 +54,7 @@ def send_reset(login: str, place: Place) -> None:
     Raises:
         Later: a budget for mails is used up.
     """
-    recipient = _with_former_emails(mailed.recipient_of(login))
-    mailed.charge_mail(LINK, recipient, place)
+    recipient = mailed.recipient_for(LINK, login, place, _with_former_emails)
     with transaction.atomic():
         key = addresses.key(recipient.address) if recipient.address else ""
         token = codes.issue_link(LINK, recipient.subject(mailed.new_nonce()), key)
@@ -149,6 +150,8 @@ def reset(
             )
         except Outdated:
             raise LinkSpent from None
+    if found.by_mail and source.place and known.find(source.place, found.user) is None:
+        mail_limits.undo(found.email_key, source.place, found.user.username_key, found.email_key)
 
 
 def change(user: User, password: str, source: Source, *, end_keys: Collection[str]) -> None:

@@ -4,7 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
-from accounts.kernel.errors import Later, PublicError
+from accounts.kernel.errors import PublicError
 from accounts.kernel.places import Place
 from accounts.passwords import services as passwords
 from accounts.sessions import guesses, known
@@ -20,7 +20,7 @@ from accounts.throttle.limits import (
     LOGIN_REPEAT,
     PROOF_SESSION,
 )
-from accounts.throttle.services import Charge, around, give_back, spend
+from accounts.throttle.services import Charge, around, give_back, spend, takes
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 
@@ -96,7 +96,9 @@ def _check_password(
     if place.known:
         spend(repeat, *charges)
     silent = [] if browser else _of_account(account.pk if account else key, place)
-    is_checked = browser is not None or _takes(silent)
+    # Where the account's are used up, no password is right, and nobody is told: a refusal would
+    # tell whose the name is.
+    is_checked = browser is not None or takes(*silent)
     encoded = _encoded(account) if is_checked else None
     if not passwords.verify(password, encoded) or account is None:
         return account, False
@@ -122,18 +124,6 @@ def _of_stranger(key: str, place: Place) -> list[Charge]:
 def _of_account(subject: object, place: Place) -> list[Charge]:
     """Return what a guess costs the account, whichever of its names and addresses was typed."""
     return [(LOGIN_ACCOUNT_LINE, subject, place.line), (LOGIN_ACCOUNT, subject)]
-
-
-def _takes(charges: list[Charge]) -> bool:
-    """Spend ``charges`` and return whether that was possible.
-
-    Where it's not, no password is right, and nobody is told: a refusal would name the account.
-    """
-    try:
-        spend(*charges)
-    except Later:
-        return False
-    return True
 
 
 def _encoded(account: User | PendingSignup | None) -> str | None:

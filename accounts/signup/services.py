@@ -1,6 +1,7 @@
 """From a sign-up to a user, an act a transaction; taken addresses look and cost like free ones."""
 
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.contrib.auth.hashers import is_password_usable, make_password
@@ -18,11 +19,10 @@ from accounts.kernel.places import Place
 from accounts.mail.services import Queue, post
 from accounts.passwords import services as passwords
 from accounts.signup import mails
+from accounts.throttle import mails as mail_limits
 from accounts.throttle.limits import (
     CODE_NETWORK,
-    MAIL_ADDRESS,
     MAIL_AGAIN,
-    MAIL_NETWORK,
     RECOVERY_NETWORK,
     SIGNUP_EVERYONE,
     SIGNUP_NETWORK,
@@ -78,8 +78,9 @@ def sign_up(
     name it may take over. ``UsernameTaken``; ``Later`` when a budget is used up or all slots are.
     """
     key = addresses.key(address)
-    mail = _mail_charges(key, place)
-    spend(*around(SIGNUP_NETWORK, place), *mail, (SIGNUP_EVERYONE,))
+    network = around(SIGNUP_NETWORK, place)
+    spend(*network, mail_limits.asking(key, place), (SIGNUP_EVERYONE,))
+    may_leave = mail_limits.may_leave(key, place)
     signup = PendingSignup(
         username=username,
         username_key=names.key(username),
@@ -91,22 +92,23 @@ def sign_up(
     )
     spend((MAIL_AGAIN, signup.pk))
     try:
-        _begin(signup, instead_of)
+        _begin(signup, instead_of, may_leave=may_leave)
     except users.UsernameTaken:
         # No mail was sent: asking for taken names must not use up a stranger's mailbox.
-        give_back(*mail)
+        if may_leave:
+            mail_limits.undo(key, place, key)
         raise
     return signup
 
 
 @transaction.atomic
-def _begin(signup: PendingSignup, instead_of: str | None) -> None:
+def _begin(signup: PendingSignup, instead_of: str | None, *, may_leave: bool) -> None:
     if instead_of:
         same_name = PendingSignup.objects.filter(username_key=signup.username_key)
         users.end_pending(same_name.filter(pk=instead_of))
     users.hold_name(signup.username, until=signup.expires_at)
     signup.save(force_insert=True)
-    _post(signup, *_issue(signup))
+    _post(signup, *_issue(signup), may_leave=may_leave)
 
 
 def find(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
@@ -140,8 +142,8 @@ def send_again(signup: PendingSignup, *, place: Place) -> None:
 
     :class:`SignupEnded` if it doesn't wait any more, or for another address.
     """
-    spend((MAIL_AGAIN, signup.pk), *_mail_charges(signup.address_key, place))
-    _issue_again(signup)
+    spend((MAIL_AGAIN, signup.pk), mail_limits.asking(signup.address_key, place))
+    _issue_again(signup, may_leave=mail_limits.may_leave(signup.address_key, place))
 
 
 def send_again_to(address: str, *, place: Place, username: str = "") -> None:
@@ -160,8 +162,8 @@ def send_again_to(address: str, *, place: Place, username: str = "") -> None:
     for signup in list(waiting.order_by("-expires_at")[:MOST_AT_ONE]) or [PendingSignup()]:
         try:
             again = (MAIL_AGAIN, signup.pk if signup.address else key)
-            spend(again, *_mail_charges(key, place))
-            _issue_again(signup)
+            spend(again, mail_limits.asking(key, place))
+            _issue_again(signup, may_leave=mail_limits.may_leave(key, place))
         except (Later, SignupEnded):
             return
 
@@ -174,13 +176,14 @@ def correct_address(signup: PendingSignup, address: str, *, place: Place) -> Non
     key = addresses.key(address)
     again = [(MAIL_AGAIN, signup.pk)] if key == signup.address_key else []
     network = around(SIGNUP_NETWORK, place)
-    spend(*network, *again, *_mail_charges(key, place), (SIGNUP_EVERYONE,))
+    spend(*network, *again, mail_limits.asking(key, place), (SIGNUP_EVERYONE,))
+    may_leave = mail_limits.may_leave(key, place)
     signup.address, signup.address_key = address, key
     with transaction.atomic():
         code, token = _issue(signup)
         _held(signup)
         signup.save(update_fields=["address", "address_key"])
-        _post(signup, code, token)
+        _post(signup, code, token, may_leave=may_leave)
 
 
 def confirm_by_code(signup: PendingSignup, typed: str, place: Place) -> User:
@@ -223,19 +226,14 @@ def prune() -> int:
     return users.end_pending(PendingSignup.objects.filter(expires_at__lte=clock.now()))
 
 
-def _mail_charges(address_key: str, place: Place) -> list[Charge]:
-    """What a mail that a stranger causes costs. Nobody alone can use an address up."""
-    return [(MAIL_NETWORK, address_key, place.network), (MAIL_ADDRESS, address_key)]
-
-
 @transaction.atomic
-def _issue_again(signup: PendingSignup) -> None:
+def _issue_again(signup: PendingSignup, *, may_leave: bool) -> None:
     code, token = _issue(signup)
     held = _waiting(signup)
     if signup.address and (held is None or held.address_key != signup.address_key):
         # Corrected meanwhile, which sent a mail of its own: this code would prove the former.
         raise SignupEnded
-    _post(signup, code, token)
+    _post(signup, code, token, may_leave=may_leave)
 
 
 def _held(signup: PendingSignup) -> PendingSignup:
@@ -268,9 +266,10 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, place: Pl
             users.confirm_address(user, signup.address)
             users.keep_name(signup)
             record(user, events.SIGNED_UP, Source(place))
-            return user
     except (users.AddressTaken, users.UsernameTaken):
         raise WrongCode from None
+    mail_limits.undo(signup.address_key, place, signup.address_key)
+    return user
 
 
 def _issue(signup: PendingSignup) -> tuple[str, str]:
@@ -279,8 +278,9 @@ def _issue(signup: PendingSignup) -> tuple[str, str]:
     return code, codes.issue_link(LINK, signup.pk, signup.address_key)
 
 
-def _post(signup: PendingSignup, code: str, token: str) -> None:
+def _post(signup: PendingSignup, code: str, token: str, *, may_leave: bool) -> None:
     """Mail them to whoever reads that mailbox; its owner, if it has one, gets a notice instead.
+    Nobody is mailed unless it ``may_leave``.
 
     They are issued in either case, so that the work is the same; the notice holds neither.
     """
@@ -288,4 +288,5 @@ def _post(signup: PendingSignup, code: str, token: str) -> None:
     with speaking(owners.user.language if owners else spoken()):
         # To the owner's address as it is stored, never as a stranger typed it (CVE-2019-19844).
         mail = mails.already_taken(owners.address) if owners else mails.confirm(signup, code, token)
+        mail = mail if may_leave else replace(mail, to="")
         post(mail, life=LIFE, queue=Queue.STRANGERS)

@@ -126,9 +126,6 @@ MAIL_SECOND = Limit(
     "mail.second", 40, 2 * MINUTE, "codes for the second step of one account from everywhere", True
 )
 
-MAIL_NETWORK = Limit("mail.network", 10, 6 * MINUTE, "mails to one address from one network")
-MAIL_ADDRESS = Limit("mail.address", 40, 2 * MINUTE, "mails to one address")
-
 CODE_NETWORK = Limit("code.network", 30, 10, "wrong mailed or recovery codes from one network")
 CODE_BROWSER = Limit(
     "code.browser", 30, 10, "wrong mailed or recovery codes in a browser that knows the account"

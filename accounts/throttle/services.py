@@ -47,6 +47,20 @@ def spend(*charges: Charge) -> None:
         raise Later(max(_seconds(limits[key], refused[key], now) for key in refused))
 
 
+def takes(*charges: Charge) -> bool:
+    """Spend ``charges``; return whether that was possible.
+
+    For budgets whose end nobody may notice: a refusal would tell whose they are.
+    """
+    try:
+        spend(*charges)
+    except Later:
+        # As much is written as otherwise: time must not tell, either.
+        _store().give_back({_key(limit, subject): 0 for limit, *subject in charges})
+        return False
+    return True
+
+
 def wait(*charges: Charge) -> int:
     """Return the seconds until :func:`spend` may take ``charges``; 0 for now. Spends nothing."""
     now = _now_ms()
