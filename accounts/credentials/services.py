@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
@@ -13,7 +12,6 @@ from accounts.activity.events import Event
 from accounts.activity.services import Source
 from accounts.apikeys import services as apikeys
 from accounts.codes import services as codes
-from accounts.codes.services import Purpose
 from accounts.credentials import mails
 from accounts.kernel.errors import PublicError
 from accounts.kernel.languages import speaking
@@ -32,7 +30,7 @@ from accounts.users import services as users
 from accounts.users.models import User
 from accounts.users.services import Outdated
 
-LINK = Purpose("password.reset", life=timedelta(minutes=30))
+LINK = mailed.RESET
 # In place of an address, for a link that was mailed to nobody.
 NO_EMAIL = "-"
 

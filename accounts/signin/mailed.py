@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
@@ -34,6 +35,8 @@ from accounts.users import services as users
 from accounts.users.models import Address, User
 
 CODE = Purpose("signin.code")
+# A link to set a new password: spent in ``accounts.credentials``.
+RESET = Purpose("password.reset", life=timedelta(minutes=30))
 
 
 class WrongCode(PublicError):
