@@ -16,7 +16,7 @@ from accounts.kernel.places import place_of
 from accounts.signin import flow, mailed
 from accounts.signin.forms import LoginForm
 from accounts.throttle.limits import PASSKEY_NETWORK
-from accounts.throttle.services import around, wait
+from accounts.throttle.services import around, waits
 from accounts.twofactor import passkeys
 
 
@@ -24,16 +24,20 @@ def page(request: HttpRequest, form: LoginForm, error: Later) -> HttpResponse:
     """Return the answer to a sign-in ``form`` that ``error`` has refused; it keeps what was typed,
     the password aside."""
     login, place = form.cleaned_data["login"], place_of(request)
-    takes_passkey = wait(*around(PASSKEY_NETWORK, place)) == 0
+    passkey, code, reset = waits(
+        around(PASSKEY_NETWORK, place),
+        mailed.charges_of_asking(mailed.CODE, login, place),
+        mailed.charges_of_asking(mailed.RESET, login, place),
+    )
     context = {
         "retry_after": error.retry_after,
         "at": clock.now() + timedelta(seconds=error.retry_after),
         "login": login,
         "remember": form.cleaned_data["remember"],
         "next": flow.next_of(request),
-        "passkey_options": json.dumps(passkeys.options_to_sign_in()) if takes_passkey else "",
-        "offers_code": mailed.seconds_until_offered(mailed.CODE, login, place) == 0,
-        "offers_reset": mailed.seconds_until_offered(mailed.RESET, login, place) == 0,
+        "passkey_options": json.dumps(passkeys.options_to_sign_in()) if not passkey else "",
+        "offers_code": not code,
+        "offers_reset": not reset,
     }
     response = render(request, "accounts/signin/later.html", context, status=error.status)
     response["Retry-After"] = str(error.retry_after)

@@ -130,13 +130,10 @@ def _charges(purpose: Purpose, login: str, place: Place) -> tuple[Charge, list[C
     return again, [*network, mail_limits.asking(key, place), (RECOVERY_EVERYONE,)]
 
 
-def seconds_until_offered(purpose: Purpose, login: str, place: Place) -> int:
-    """Return the seconds until this browser may ask for a mail; 0 for now.
-
-    Of its own budgets only: what it learns tells nothing about the account.
-    """
+def charges_of_asking(purpose: Purpose, login: str, place: Place) -> list[Charge]:
+    """Return what asking for a mail costs a browser of its own: nothing of the account's."""
     again, charges = _charges(purpose, login, place)
-    return wait(again, *charges)
+    return [again, *charges]
 
 
 def send_code(login: str, nonce: str, place: Place) -> None:

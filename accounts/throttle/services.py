@@ -63,15 +63,25 @@ def takes(*charges: Charge) -> bool:
 
 def wait(*charges: Charge) -> int:
     """Return the seconds until :func:`spend` may take ``charges``; 0 for now. Spends nothing."""
+    return waits(charges)[0]
+
+
+def waits(*groups: Iterable[Charge]) -> list[int]:
+    """As :func:`wait`, for each of several groups of charges, at the cost of one query."""
     now = _now_ms()
-    limits = {_key(limit, subject): limit for limit, *subject in charges}
-    found = _store().peek(limits)
-    used_up = (
-        _seconds(limits[key], min(whole_at, now + limits[key].depth_ms), now)
-        for key, whole_at in found.items()
-        if whole_at + limits[key].interval_ms > now + limits[key].depth_ms
-    )
-    return max(0, math.ceil(max(used_up, default=0)))
+    keys = [{_key(limit, subject): limit for limit, *subject in group} for group in groups]
+    wanted = {key for group in keys for key in group}
+    found = _store().peek(wanted) if wanted else {}
+    return [_wait(group, found, now) for group in keys]
+
+
+def _wait(limits: dict[str, Limit], found: dict[str, int], now: int) -> int:
+    seconds = [
+        _seconds(limit, min(found[key], now + limit.depth_ms), now)
+        for key, limit in limits.items()
+        if key in found and found[key] + limit.interval_ms > now + limit.depth_ms
+    ]
+    return math.ceil(max(seconds, default=0))
 
 
 def give_back(*charges: Charge) -> None:
