@@ -1,5 +1,6 @@
 """``python -m authsite.docs``: write the pages of ``docs/`` that the code itself knows."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from django.conf import settings
 
 from accounts.activity.events import EVENTS, GROUPS
 from accounts.kernel.config import Config
+from accounts.throttle import limits
+from accounts.throttle.limits import Limit
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs"
 
@@ -33,6 +36,15 @@ history of an account, which its owner sees at `/accounts/activity/`; some are m
 """
 
 
+LIMITS = """\
+| what | at once | then one each |
+| --- | --- | --- |
+"""
+# The table, wherever it stands in ``docs/operating.md``.
+LIMITS_TABLE = re.compile(rf"{re.escape(LIMITS)}(\|.*\n)*")
+UNITS = ((24 * 3600, "day", "days"), (3600, "hour", "h"), (60, "minute", "min"))
+
+
 def settings_page() -> str:
     """``docs/settings.md``."""
     rows = (
@@ -53,6 +65,24 @@ def events_page() -> str:
     return EVENT_PAGE + "".join(rows)
 
 
+def limits_table() -> str:
+    """The table of limits in ``docs/operating.md``."""
+    rows = (
+        f"| {limit.means} | {limit.burst} | {_interval(limit.refill)} |\n"
+        for limit in vars(limits).values()
+        if isinstance(limit, Limit)
+    )
+    return LIMITS + "".join(rows)
+
+
+def _interval(seconds: float) -> str:
+    for length, one, many in UNITS:
+        if seconds >= length and seconds % length == 0:
+            number = int(seconds // length)
+            return one if number == 1 else f"{number} {many}"
+    return f"{seconds:g} s"
+
+
 def _shown(default: Any) -> str:
     if default in ("", (), None):
         return "none"
@@ -64,3 +94,5 @@ if __name__ == "__main__":
     settings.configure(USE_I18N=False)
     (FOLDER / "events.md").write_text(events_page())
     (FOLDER / "settings.md").write_text(settings_page())
+    operating = FOLDER / "operating.md"
+    operating.write_text(LIMITS_TABLE.sub(limits_table(), operating.read_text()))

@@ -1,6 +1,7 @@
 """Errors: what happened, and what to do next; a page for people, JSON for programs."""
 
 import sys
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.template.loader import render_to_string
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from accounts.kernel import clock
 from accounts.kernel.errors import Later, PublicError
 from accounts.kernel.links import safe_next
 
@@ -84,7 +86,11 @@ def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
     """A :class:`PublicError` that no view has dealt with: its own sentence and status."""
     if not isinstance(error, Later):
         return render(request, "refused.html", {"sentence": str(error)}, status=error.status)
-    context = {"retry_after": error.retry_after}
+    context = {
+        "retry_after": error.retry_after,
+        "at": clock.now() + timedelta(seconds=error.retry_after),
+        "again": safe_next(request.path),
+    }
     response = render(request, "429.html", context, status=error.status)
     response["Retry-After"] = str(error.retry_after)
     return response

@@ -69,6 +69,27 @@ def cheap_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(Argon2id, "time_cost", 1)
 
 
+@pytest.fixture
+def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows with every run of Argon2, the dearest thing that a stranger can ask for."""
+    from accounts.passwords.hashers import Argon2id
+
+    runs: list[str] = []
+
+    def counted(name: str) -> Any:
+        method = getattr(Argon2id, name)
+
+        def run(*args: Any) -> Any:
+            runs.append(name)
+            return method(*args)
+
+        return run
+
+    for name in ("encode", "verify"):
+        monkeypatch.setattr(Argon2id, name, counted(name))
+    return runs
+
+
 @pytest.fixture(scope="session", autouse=True)
 def static_files_found_once() -> Iterator[None]:
     """Each of Django's clients sets the site up anew; the files of all of them are the same."""

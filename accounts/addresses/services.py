@@ -5,6 +5,7 @@ held before and after it, and makes links and codes that were mailed before it w
 """
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 from django.db import transaction
@@ -22,12 +23,10 @@ from accounts.kernel.errors import PublicError
 from accounts.kernel.languages import speaking, spoken
 from accounts.kernel.places import Place
 from accounts.mail.services import Queue, post
+from accounts.throttle import mails as mail_limits
 from accounts.throttle.limits import (
     ADDRESS_USER,
-    CODE_SUBSCRIBER,
-    MAIL_ADDRESS,
     MAIL_AGAIN,
-    MAIL_SUBSCRIBER,
 )
 from accounts.throttle.services import spend, wait
 from accounts.users import addresses, former
@@ -83,10 +82,12 @@ def add(user: User, address: str, place: Place) -> PendingAddress:
     key = addresses.key(address)
     if Address.objects.filter(user=user, key=key).exists():
         raise OwnAddress
-    spend(MAIL_AGAIN, user.pk, key)
-    spend(ADDRESS_USER, user.pk)
-    spend(MAIL_SUBSCRIBER, key, place.network)
-    spend(MAIL_ADDRESS, key)
+    spend(
+        (MAIL_AGAIN, user.pk, key),
+        (ADDRESS_USER, user.pk),
+        mail_limits.asking(key, place),
+    )
+    may_leave = mail_limits.may_leave(key, place)
     with transaction.atomic():
         users.hold(user)
         if user.addresses.count() + pending(user).exclude(key=key).count() >= MOST:
@@ -103,13 +104,14 @@ def add(user: User, address: str, place: Place) -> PendingAddress:
             mail = (
                 mails.already_taken(owners.address) if owners else mails.confirm(row, code, token)
             )
+            mail = mail if may_leave else replace(mail, to="")
             post(mail, life=LIFE, queue=Queue.STRANGERS)
     return row
 
 
 def seconds_to_next_mail(row: PendingAddress) -> int:
     """How long until the same address may be asked for again; 0 for now."""
-    return wait(MAIL_AGAIN, row.user_id, row.key)
+    return wait((MAIL_AGAIN, row.user_id, row.key))
 
 
 def cancel(user: User, pending_id: uuid.UUID) -> None:
@@ -118,9 +120,10 @@ def cancel(user: User, pending_id: uuid.UUID) -> None:
 
 
 def confirm_by_code(row: PendingAddress, typed: str, source: Source) -> None:
-    """Add the address; :class:`WrongCode`."""
-    if source.place:
-        spend(CODE_SUBSCRIBER, source.place.network)
+    """Add the address; :class:`WrongCode`.
+
+    The tries of a code and the codes of a user have their limits; a network has none here.
+    """
     if not codes.try_code(CODE, row.pk, typed):
         raise WrongCode
     _confirm(row, CODE, typed, source)
@@ -189,3 +192,5 @@ def _confirm(row: PendingAddress, purpose: Purpose, secret: str, source: Source)
             record(owner, events.ADDRESS_ADDED, source, detail=row.address)
     except users.AddressTaken:
         raise WrongCode from None
+    if source.place:
+        mail_limits.undo(row.key, source.place, row.key)

@@ -59,7 +59,7 @@ def make(
     ``Outdated`` if the account was locked down, or its credentials changed, since ``user`` was
     read: whoever asked may be out by now.
     """
-    spend(KEY_NEW, user.pk)
+    spend((KEY_NEW, user.pk))
     new = text.make()
     with transaction.atomic():
         # Held, so that a lockdown comes before it, or after it and ends the key, too.

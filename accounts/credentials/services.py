@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
@@ -13,7 +12,6 @@ from accounts.activity.events import Event
 from accounts.activity.services import Source
 from accounts.apikeys import services as apikeys
 from accounts.codes import services as codes
-from accounts.codes.services import Purpose
 from accounts.credentials import mails
 from accounts.kernel.errors import PublicError
 from accounts.kernel.languages import speaking
@@ -22,15 +20,17 @@ from accounts.kernel.signals import credentials_changed
 from accounts.mail.services import post
 from accounts.passwords import services as passwords
 from accounts.recovery import services as recovery
+from accounts.sessions import known
 from accounts.signin import mailed
 from accounts.signin.mailed import Recipient
+from accounts.throttle import mails as mail_limits
 from accounts.users import addresses, former
 from accounts.users import services as users
 from accounts.users.disputes import Shown
 from accounts.users.models import User
 from accounts.users.services import Outdated
 
-LINK = Purpose("password.reset", life=timedelta(minutes=30))
+LINK = mailed.RESET
 # In place of an address, for a link that was mailed to nobody.
 NO_EMAIL = "-"
 
@@ -52,11 +52,10 @@ def send_reset(login: str, place: Place) -> None:
     Raises:
         Later: a budget for mails is used up.
     """
-    holder = mailed.recipient_of(login)
-    recipient = _with_former_emails(holder)
+    recipient = mailed.recipient_for(LINK, login, place, _with_former_emails)
+    user = recipient.user
     # A former mailbox may be a thief's: it need not learn the username.
-    username = holder.user.username if holder.user else ""
-    mailed.charge_mail(LINK, recipient, place)
+    username = user.username if user and not recipient.is_former else ""
     with transaction.atomic():
         key = addresses.key(recipient.address) if recipient.address else ""
         token = codes.issue_link(LINK, recipient.subject(mailed.new_nonce()), key)
@@ -81,7 +80,7 @@ def _with_former_emails(recipient: Recipient) -> Recipient:
     row = former.find_disputed_email(recipient.key)
     if row is None or recipient.user:
         return recipient
-    return Recipient(recipient.key, row.user, row.label)
+    return Recipient(recipient.key, row.user, row.label, is_former=True)
 
 
 @dataclass(frozen=True)
@@ -152,6 +151,8 @@ def reset(
             )
         except Outdated:
             raise LinkSpent from None
+    if found.by_mail and source.place and known.find(source.place, found.user) is None:
+        mail_limits.undo(found.email_key, source.place, found.user.username_key, found.email_key)
 
 
 def change(user: User, password: str, source: Source, *, end_keys: Collection[str]) -> None:

@@ -9,6 +9,8 @@ type Network = IPv4Network | IPv6Network
 
 # An IPv6 address with an IPv4 one at its end.
 LONGEST = 45
+# By version of IP: the length of the prefix of each network, and its weight.
+WEIGHTS = {4: ((32, 1), (24, 4)), 6: ((64, 1), (56, 2), (48, 4))}
 
 
 def parse(text: str) -> Address | None:
@@ -52,8 +54,18 @@ def client_address(peer: Address, forwarded: str, proxies: Sequence[Network]) ->
     return nearest
 
 
-def subscriber(address: Address) -> str:
-    """What one subscriber is given: an IPv4 address, or the /64 around an IPv6 one (RFC 6177)."""
-    if isinstance(address, IPv6Address):
-        return str(ip_network((address, 64), strict=False))
-    return str(address)
+def networks(address: Address) -> tuple[tuple[str, int], ...]:
+    """Return the networks around ``address`` that one subscriber may have, narrowest first.
+
+    Each comes with a weight: how many times the limits of the narrowest it may use. A provider
+    gives a line an IPv6 /64, /56 or /48 (RFC 6177), an IPv4 address or, to firms, a /24.
+    """
+    return _networks(str(address))
+
+
+@lru_cache(4096)
+def _networks(address: str) -> tuple[tuple[str, int], ...]:
+    version = ip_address(address).version
+    found = ((ip_network((address, n), strict=False), weight) for n, weight in WEIGHTS[version])
+    # A single IPv4 address is written without its length, as everywhere else.
+    return tuple((str(network).removesuffix("/32"), weight) for network, weight in found)

@@ -1,15 +1,16 @@
 """Where a request comes from: the client's address, and its device in words."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ua_parser import parse
 
+from accounts.kernel.client import networks
 from accounts.kernel.client import parse as parse_address
-from accounts.kernel.client import subscriber
 
 # Of a User-Agent and of a name in it: more says nothing, and costs time and room.
 LONGEST_AGENT = 255
@@ -19,6 +20,7 @@ LONGEST_NAME = 40
 _VARIANTS = ("Mobile", "iOS", "WebView", "Headless")
 _SYSTEMS = {"Mac OS X": "macOS", "Chrome OS": "ChromeOS"}
 _HANDHELDS = ("iPhone", "iPad", "iPod")
+_KNOWN = re.compile(r"[\w-]{43}", re.ASCII)
 _NO_NAME = re.compile(r"[^\w +-]+")
 # An app may call itself anything, and a stranger's failed sign-in is read by the owner of the
 # account: only these are shown.
@@ -51,10 +53,14 @@ class Device:
 
 @dataclass(frozen=True)
 class Place:
-    """The client's address, found by the middleware, and what its browser calls itself."""
+    """The client's address, found by the middleware, and what its browser calls itself.
+
+    ``known`` is the cookie by which ``sessions.known`` recognizes a browser, or empty: a secret.
+    """
 
     address: str
     agent: str
+    known: str = field(default="", repr=False)
 
     @cached_property
     def device(self) -> Device:
@@ -67,11 +73,25 @@ class Place:
             system = handheld
         return Device(_name(browser), _name(_SYSTEMS.get(system, system)))
 
+    @cached_property
+    def networks(self) -> tuple[tuple[str, int], ...]:
+        """The networks around the address with their weights: see ``client.networks``."""
+        address = parse_address(self.address)
+        return networks(address) if address else (("", 1),)
+
     @property
     def network(self) -> str:
-        """The subscriber that the address belongs to, as limits count."""
-        address = parse_address(self.address)
-        return subscriber(address) if address else ""
+        """The narrowest of the networks: an IPv4 address or an IPv6 /64."""
+        return self.networks[0][0]
+
+    @property
+    def line(self) -> str:
+        """The widest network that one subscriber may have: an IPv4 /24 or an IPv6 /48."""
+        return self.networks[-1][0]
+
+
+# Where the command line is.
+NOWHERE = Place("", "")
 
 
 def place_of(request: HttpRequest) -> Place:
@@ -79,7 +99,9 @@ def place_of(request: HttpRequest) -> Place:
     address = parse_address(request.META["REMOTE_ADDR"])
     agent = request.META.get("HTTP_USER_AGENT", "")[:LONGEST_AGENT]
     # A client writes what it likes: only what can be stored and shown is kept.
-    return Place(str(address or ""), "".join(c if c.isprintable() else " " for c in agent))
+    shown = "".join(c if c.isprintable() else " " for c in agent)
+    known = request.COOKIES.get(settings.KNOWN_COOKIE_NAME, "")
+    return Place(str(address or ""), shown, known if _KNOWN.fullmatch(known) else "")
 
 
 def _name(family: str) -> str:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from accounts.kernel.places import place_of
 from accounts.passwords.strength import measure
 from accounts.throttle import limits
-from accounts.throttle.services import spend
+from accounts.throttle.services import around, spend
 
 MOST_WORDS = 4
 
@@ -30,8 +30,8 @@ def strength(request: HttpRequest) -> JsonResponse:
 
     ``word``, repeated, is what the same form says about the person.
     """
-    spend(limits.STRENGTH_SUBSCRIBER, place_of(request).network)
-    spend(limits.STRENGTH_EVERYONE)
+    network = around(limits.STRENGTH_NETWORK, place_of(request))
+    spend(*network, (limits.STRENGTH_EVERYONE,))
     words = request.POST.getlist("word")[:MOST_WORDS]
     if request.user.is_authenticated:
         words += [request.user.username, request.user.email]

@@ -32,7 +32,7 @@ def save(user: User, profile: Mapping[str, str], source: Source) -> None:
     changed = {name: value for name, value in profile.items() if getattr(user, name) != value}
     if not changed:
         return
-    spend(PROFILE_CHANGE, user.pk, source.key)
+    spend((PROFILE_CHANGE, user.pk, source.key))
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(**changed)
         record(user, events.PROFILE_CHANGED, source)
@@ -45,7 +45,7 @@ def read(reader: User, user_id: uuid.UUID, source: Source) -> User:
         Http404: nobody has that id.
         Later: ``reader`` has read too many people.
     """
-    spend(STAFF_READ, reader.pk)
+    spend((STAFF_READ, reader.pk))
     user = users.find_by_id(str(user_id))
     if user is None:
         raise Http404
@@ -55,7 +55,7 @@ def read(reader: User, user_id: uuid.UUID, source: Source) -> User:
 
 def seconds_to_next_name(user: User) -> int:
     """How long until :func:`rename` may be called; 0 for now."""
-    return wait(RENAME, user.pk)
+    return wait((RENAME, user.pk))
 
 
 def rename(user: User, name: str, source: Source) -> None:
@@ -65,8 +65,7 @@ def rename(user: User, name: str, source: Source) -> None:
     """
     if name == user.username:
         raise SameName
-    spend(RENAME_TRY, user.pk)
-    spend(RENAME, user.pk)
+    spend((RENAME_TRY, user.pk), (RENAME, user.pk))
     try:
         with transaction.atomic():
             renamed = users.rename(user, name)

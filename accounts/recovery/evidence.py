@@ -15,7 +15,7 @@ from accounts.kernel.errors import PublicError
 from accounts.kernel.proofs import FACTORS, Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import guesses, known
-from accounts.throttle.limits import LOGIN_SUBSCRIBER, PROOF_SESSION
+from accounts.throttle.limits import PROOF_SESSION
 from accounts.throttle.services import spend
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Assertion, Authenticator, Passkey, RecoveryCodes
@@ -36,7 +36,7 @@ def of_request(
 ) -> Shown:
     """Return the older proofs that the browser of ``request`` and ``proofs`` give."""
     shown = {of_proof(user, proof, disputed_at) for proof in proofs}
-    browser = known.find(request, user)
+    browser = known.recognize(request, user)
     if browser is not None and counts(user, browser.since, disputed_at):
         shown.add(OlderProof(Evidence.BROWSER, str(browser.pk or ""), browser.since))
     return frozenset(proof for proof in shown if proof is not None)
@@ -102,9 +102,7 @@ def check_password(
         WrongPassword: another password, or the former password is not kept any more.
         Later: too many guesses.
     """
-    if source.place:
-        spend(LOGIN_SUBSCRIBER, source.place.network)
-    spend(PROOF_SESSION, budget)
+    spend((PROOF_SESSION, budget))
     if not passwords.verify(typed, _former_hash(user, disputed_at)):
         if source.session:
             guesses.record_failed_proof(user, source)

@@ -182,7 +182,7 @@ def ask(user: User, shown: Shown, source: Source) -> Recovery:
     if found.running and not found.is_new:
         return found.running
     # By version and evidence, so that requests of a thief use nothing up that the owner needs.
-    spend(FACTOR_RECOVERY, user.pk, user.credential_version, *sorted(found.kinds))
+    spend((FACTOR_RECOVERY, user.pk, user.credential_version, " ".join(sorted(found.kinds))))
     wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
     with transaction.atomic():
         owner = users.hold(user)

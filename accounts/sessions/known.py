@@ -5,7 +5,7 @@ the browser's family and system. The owner gets a mail of the first sign-in in a
 and of the first sign-in of a known browser from a new network.
 """
 
-import re
+import uuid
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -15,17 +15,41 @@ from accounts.kernel.languages import speaking
 from accounts.kernel.places import Device, Place, place_of
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle import familiar
-from accounts.users.models import User
+from accounts.users.models import PendingSignup, User
 
 ATTRIBUTE = "_known_browser"
 PURPOSE = "known browser"
 # How many former credential versions are looked for among the notes of the version before.
 VERSIONS = 50
-TOKEN = re.compile(r"[\w-]{43}", re.ASCII)
+# Whom nobody is, where the browsers of nobody are looked for.
+NOBODY = uuid.UUID(int=0)
 
 
-def meet(request: HttpRequest, user: User) -> bool:
+def find(place: Place, account: User | PendingSignup | None) -> KnownBrowser | None:
+    """Return the browser at ``place`` if ``account`` was signed in to with it.
+
+    Also before the last change of credentials: guesses elsewhere must not keep the owner out after
+    one. At most one query, and the same for nobody.
+    """
+    if not place.known:
+        return None
+    rows = KnownBrowser.objects.filter(
+        user=account.pk if account else NOBODY, until__gt=clock.now()
+    )
+    return rows.filter(digest__in=_digests(place.known, place.device)).first()
+
+
+def note_factor(place: Place, user: User) -> None:
+    """Note that ``user`` has shown a second factor in the browser at ``place``, if it's known."""
+    if place.known:
+        rows = user.known_browsers.filter(digest__in=_digests(place.known, place.device))
+        rows.filter(factor_at=None).update(factor_at=clock.now())
+
+
+def meet(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
     """Return whether ``user`` has signed in with this browser before; make it known.
+
+    ``has_factor`` says whether a second factor was shown.
 
     Only sign-ins since the last change of credentials count: an earlier one may be a thief's.
     """
@@ -41,17 +65,23 @@ def meet(request: HttpRequest, user: User) -> bool:
         familiar.remember(_networks(user), place.network, None)
     if noted is None or noted.pk is None:
         row = KnownBrowser(user=user, digest=digest, version=version, until=now + familiar.LIFE)
-        row.since = noted.since if noted else now
+        row.since, row.factor_at = noted.since if noted else now, now if has_factor else None
         KnownBrowser.objects.bulk_create(
             [row],
             update_conflicts=True,
             unique_fields=["user", "digest"],
-            update_fields=["since", "version", "until"],
+            update_fields=["since", "version", "until", "factor_at"],
         )
-    elif not is_known or noted.digest != digest or noted.until < now + familiar.RENEW:
+    elif (
+        not is_known
+        or noted.digest != digest
+        or noted.until < now + familiar.RENEW
+        or (has_factor and noted.factor_at is None)
+    ):
+        factor_at = noted.factor_at or (now if has_factor else None)
         # Filtered by the digest too: :func:`renew` may have changed it meanwhile.
         KnownBrowser.objects.filter(pk=noted.pk, digest=noted.digest).update(
-            digest=digest, version=version, until=now + familiar.LIFE
+            digest=digest, version=version, until=now + familiar.LIFE, factor_at=factor_at
         )
     return is_known
 
@@ -72,7 +102,7 @@ def meet_client(place: Place, user: User) -> bool:
     return noted is not None
 
 
-def find(request: HttpRequest, user: User) -> KnownBrowser | None:
+def recognize(request: HttpRequest, user: User) -> KnownBrowser | None:
     """Return this browser's row for ``user``; None if unknown, or without a sign-in for 90 days.
 
     Its ``since`` is the first sign-in, also before changes of credentials. The row is not saved if
@@ -126,10 +156,7 @@ def set_cookie(request: HttpRequest, response: HttpResponse) -> None:
 
 def _token(request: HttpRequest) -> str:
     """Return the value of the cookie, new or sent; an empty string if it has not our form."""
-    token: str = getattr(request, ATTRIBUTE, "") or request.COOKIES.get(
-        settings.KNOWN_COOKIE_NAME, ""
-    )
-    return token if TOKEN.fullmatch(token) else ""
+    return getattr(request, ATTRIBUTE, "") or place_of(request).known
 
 
 def _digests(token: str, device: Device) -> list[str]:

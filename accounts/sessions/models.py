@@ -108,7 +108,8 @@ class KnownBrowser(models.Model):
     """A browser in which a person has signed in; ``digest`` is of its cookie and its device.
 
     ``since`` is the moment of the first sign-in there, ``version`` the ``credential_version`` of
-    the last one, ``until`` when the browser is forgotten.
+    the last one, ``until`` when the browser is forgotten, ``factor_at`` the first moment at which a
+    second factor was shown there.
     """
 
     user = models.ForeignKey(
@@ -118,6 +119,7 @@ class KnownBrowser(models.Model):
     since = models.DateTimeField(default=clock.now)
     version = models.PositiveIntegerField()
     until = models.DateTimeField(db_index=True)
+    factor_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = (

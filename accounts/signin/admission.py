@@ -12,7 +12,7 @@ from accounts.activity.events import Event
 from accounts.activity.services import Source, record
 from accounts.kernel import clock
 from accounts.kernel.places import Place, place_of
-from accounts.kernel.proofs import Method, Proof
+from accounts.kernel.proofs import FACTORS, Method, Proof
 from accounts.sessions import current, known
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
@@ -68,7 +68,7 @@ def admit(request: HttpRequest, admission: Admission) -> None:
     request.session.set_expiry(None if admission.remember else 0)
     request.session.save()
     of_new = events.SIGNED_IN if is_first else events.SIGNED_IN_NEW
-    event = _event(request, user, events.SIGNED_IN, of_new=of_new)
+    event = _event(request, login, events.SIGNED_IN, of_new=of_new)
     source = current.source_of(request).by(*login.amr)
     record(user, event, source)
     sessions.make_room(user, login, source)
@@ -89,11 +89,11 @@ def admit_client(admission: Admission, login: LoginSession, place: Place) -> Non
     sessions.make_room(admission.user, login, source)
 
 
-def _event(request: HttpRequest, user: User, usual: Event, *, of_new: Event) -> Event:
+def _event(request: HttpRequest, login: LoginSession, usual: Event, *, of_new: Event) -> Event:
     """Return the event to record: ``usual``, or that the browser or its network is new."""
-    if not known.meet(request, user):
+    if not known.meet(request, login.user, has_factor=login.factor_at is not None):
         return of_new
-    return events.SIGNED_IN_NETWORK if known.meet_network(request, user) else usual
+    return events.SIGNED_IN_NETWORK if known.meet_network(request, login.user) else usual
 
 
 def _decide(admission: Admission) -> None:
@@ -116,12 +116,14 @@ def readmit(request: HttpRequest, login: LoginSession, proof: Proof) -> None:
     """
     is_same = current.standing_of(request).login is not None
     sessions.prove(login, proof, place_of(request))
+    if proof.method in FACTORS:
+        known.note_factor(place_of(request), login.user)
     current.renew_key(request)
     rotate_token(request)
     current.enter(request, login)
     event = events.PROOF_GIVEN
     if not is_same:
-        event = _event(request, login.user, event, of_new=events.BROWSER_PROVED)
+        event = _event(request, login, event, of_new=events.BROWSER_PROVED)
     record(login.user, event, current.source_of(request).by(proof.method))
 
 

@@ -1,7 +1,9 @@
 """Secrets that are mailed to whoever says a name or an address: strangers cost and see the same."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
@@ -16,22 +18,25 @@ from accounts.kernel.languages import speaking
 from accounts.kernel.places import Place
 from accounts.kernel.proofs import Method, Proof
 from accounts.mail.services import post
+from accounts.sessions import known
 from accounts.signin import mails
-from accounts.throttle import familiar
+from accounts.throttle import mails as mail_limits
 from accounts.throttle.limits import (
-    CODE_SUBSCRIBER,
-    MAIL_ADDRESS,
+    CODE_BROWSER,
+    CODE_NETWORK,
     MAIL_AGAIN,
-    MAIL_SUBSCRIBER,
+    MAIL_BROWSER,
     RECOVERY_EVERYONE,
-    RECOVERY_SUBSCRIBER,
+    RECOVERY_NETWORK,
 )
-from accounts.throttle.services import spend, wait
+from accounts.throttle.services import Charge, around, give_back, spend, wait
 from accounts.users import addresses
 from accounts.users import services as users
 from accounts.users.models import Address, User
 
 CODE = Purpose("signin.code")
+# A link to set a new password: spent in ``accounts.credentials``.
+RESET = Purpose("password.reset", life=timedelta(minutes=30))
 
 
 class WrongCode(PublicError):
@@ -44,11 +49,15 @@ class WrongCode(PublicError):
 
 @dataclass(frozen=True)
 class Recipient:
-    """Whoever has the name or address ``key``: a user and the address to mail to, or nobody."""
+    """Whoever has the name or address ``key``: a user and the address to mail to, or nobody.
+
+    ``is_former``: the account doesn't hold the address any more.
+    """
 
     key: str
     user: User | None = None
     address: str = ""
+    is_former: bool = False
 
     @property
     def language(self) -> str:
@@ -85,26 +94,55 @@ def recipient_of(login: str) -> Recipient:
     return Recipient(key, user, row.address) if user and row else Recipient(key)
 
 
-def charge_mail(purpose: Purpose, recipient: Recipient, place: Place) -> None:
-    """Spend what a mail to whoever it is costs; ``Later``.
+def recipient_for(
+    purpose: Purpose,
+    login: str,
+    place: Place,
+    complete: Callable[[Recipient], Recipient] = lambda found: found,
+) -> Recipient:
+    """Spend what a mail to whoever has ``login`` costs; return who that is, or nobody.
+
+    ``complete`` may find somebody else. The address is empty if the mailbox has had enough mails.
+
+    Raises:
+        Later: whoever asks has asked too often.
+    """
+    again, charges = _charges(purpose, login, place)
+    if not place.known:
+        spend(again, *charges)
+    found = complete(recipient_of(login))
+    browser = known.find(place, found.user)
+    if browser:
+        charges = [(MAIL_BROWSER, browser.user_id, browser.pk)]
+    if place.known:
+        spend(again, *charges)
+    box = addresses.key(found.address) if found.address else found.key
+    if browser is None and not mail_limits.may_leave(box, place):
+        return replace(found, address="")
+    return found
+
+
+def _charges(purpose: Purpose, login: str, place: Place) -> tuple[Charge, list[Charge]]:
+    """Return what asking costs in any browser, and what it costs where no account knows it.
 
     By what was typed: one budget for an account would tell which names and addresses are one's.
-    Strangers together can't use up what is left to places that the account knows.
     """
-    key, network = recipient.key, place.network
-    spend(RECOVERY_SUBSCRIBER, network)
-    spend(MAIL_AGAIN, purpose.name, key, network)
-    spend(MAIL_SUBSCRIBER, key, network)
-    account = recipient.user.pk if recipient.user else key
-    if familiar.find(account, network) is None:
-        spend(MAIL_ADDRESS, key)
-        spend(RECOVERY_EVERYONE)
+    key = users.login_key(login)
+    # By browser, so that neighbours don't make each other wait.
+    again = MAIL_AGAIN, purpose.name, key, place.known or place.network
+    network = around(RECOVERY_NETWORK, place)
+    return again, [*network, mail_limits.asking(key, place), (RECOVERY_EVERYONE,)]
+
+
+def charges_of_asking(purpose: Purpose, login: str, place: Place) -> list[Charge]:
+    """Return what asking for a mail costs a browser of its own: nothing of the account's."""
+    again, charges = _charges(purpose, login, place)
+    return [again, *charges]
 
 
 def send_code(login: str, nonce: str, place: Place) -> None:
     """Mail a code to whoever has that name or address, for the browser with that nonce."""
-    recipient = _unlocked(recipient_of(login))
-    charge_mail(CODE, recipient, place)
+    recipient = recipient_for(CODE, login, place, _unlocked)
     with transaction.atomic():
         code = codes.issue_code(CODE, recipient.subject(nonce))
         with speaking(recipient.language):
@@ -119,8 +157,15 @@ def prove_code(login: str, nonce: str, typed: str, place: Place) -> tuple[User, 
         WrongCode: no such code, or used, expired, or made before a change of the account.
         Later: too many guesses.
     """
-    spend(CODE_SUBSCRIBER, place.network)
+    charges = around(CODE_NETWORK, place)
+    if not place.known:
+        spend(*charges)
     recipient = _unlocked(recipient_of(login))
+    browser = known.find(place, recipient.user)
+    if browser:
+        charges = [(CODE_BROWSER, browser.user_id, browser.pk)]
+    if place.known:
+        spend(*charges)
     subject = recipient.subject(nonce)
     error: type[PublicError] = WrongCode
     try:
@@ -130,7 +175,11 @@ def prove_code(login: str, nonce: str, typed: str, place: Place) -> tuple[User, 
     if not is_right or recipient.user is None:
         record(recipient.user, events.SIGN_IN_FAILED, Source(place))
         raise error
-    return recipient.user, Proof.now(Method.MAIL, addresses.key(recipient.address))
+    give_back(*charges)
+    email = addresses.key(recipient.address)
+    if browser is None:
+        mail_limits.undo(email, place, recipient.key)
+    return recipient.user, Proof.now(Method.MAIL, email)
 
 
 def _unlocked(recipient: Recipient) -> Recipient:
@@ -141,4 +190,4 @@ def _unlocked(recipient: Recipient) -> Recipient:
 
 def seconds_to_next_mail(login: str, place: Place) -> int:
     """How long until :func:`send_code` may be called again; 0 for now."""
-    return wait(MAIL_AGAIN, CODE.name, users.login_key(login), place.network)
+    return wait(_charges(CODE, login, place)[0])

@@ -13,12 +13,11 @@ from accounts.kernel.places import Place
 from accounts.kernel.proofs import Proof
 from accounts.mail.services import post
 from accounts.signin import mailed, mails, policy
-from accounts.throttle.limits import MAIL_AGAIN
-from accounts.throttle.services import wait
+from accounts.throttle.limits import MAIL_AGAIN, MAIL_SECOND, MAIL_SECOND_LINE
+from accounts.throttle.services import Charge, spend, wait
 from accounts.twofactor import proving
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import MailedCodeUsedUp
-from accounts.users import services as users
 from accounts.users.models import User
 
 CODE = Purpose("second.code")
@@ -54,7 +53,7 @@ def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, place: Place) -
     """Mail a code to the primary address of ``user``; :class:`NoMail`, ``Later``."""
     if not (policy.takes_mail(user, proofs) and user.email):
         raise NoMail
-    mailed.charge_mail(CODE, mailed.recipient_of(user.email), place)
+    spend(_again(user, place), (MAIL_SECOND_LINE, user.pk, place.line), (MAIL_SECOND, user.pk))
     with transaction.atomic():
         code = codes.issue_code(CODE, _subject(user, nonce))
         with speaking(user.language):
@@ -90,7 +89,11 @@ def prove(
 
 def seconds_to_next_mail(user: User, place: Place) -> int:
     """How long until :func:`send_code` may be called again; 0 for now."""
-    return wait(MAIL_AGAIN, CODE.name, users.login_key(user.email), place.network)
+    return wait(_again(user, place))
+
+
+def _again(user: User, place: Place) -> Charge:
+    return MAIL_AGAIN, CODE.name, user.pk, place.known or place.network
 
 
 def _subject(user: User, nonce: str) -> str:

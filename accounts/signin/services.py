@@ -7,17 +7,20 @@ from accounts.activity.services import Source, record
 from accounts.kernel.errors import PublicError
 from accounts.kernel.places import Place
 from accounts.passwords import services as passwords
-from accounts.sessions import guesses
+from accounts.sessions import guesses, known
 from accounts.sessions.models import LoginSession
-from accounts.throttle import familiar
 from accounts.throttle.limits import (
     LOGIN_ACCOUNT,
+    LOGIN_ACCOUNT_LINE,
+    LOGIN_BROWSER,
     LOGIN_EVERYONE,
-    LOGIN_FAMILIAR,
-    LOGIN_SUBSCRIBER,
+    LOGIN_LINE,
+    LOGIN_NAME,
+    LOGIN_NETWORK,
+    LOGIN_REPEAT,
     PROOF_SESSION,
 )
-from accounts.throttle.services import Charge, give_back, spend
+from accounts.throttle.services import Charge, around, give_back, spend, takes
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 
@@ -48,7 +51,7 @@ def prove_password(login: str, password: str, place: Place) -> User | PendingSig
     :class:`InvalidCredentials`, :class:`AccountLocked`, or ``Later`` when a budget is used up or
     the site is busy.
     """
-    account, is_right = _check_password(login, password, place.network)
+    account, is_right = _check_password(login, password, place)
     if not is_right or account is None:
         # A row for nobody, too: what was typed isn't in it, since people type passwords there.
         user = account if isinstance(account, User) else None
@@ -61,13 +64,14 @@ def prove_password(login: str, password: str, place: Place) -> User | PendingSig
 
 
 def prove_again(login: LoginSession, password: str, place: Place) -> None:
-    """That who is signed in knows the password. The budget is the login session's own.
+    """Check that who is signed in knows the password. The budget is the session's own.
 
-    :class:`InvalidCredentials`, ``Later``.
+    Raises:
+        InvalidCredentials: wrong password.
+        Later: too many guesses in this session.
     """
-    spend(LOGIN_SUBSCRIBER, place.network)
     charge = PROOF_SESSION, login.pk
-    spend(*charge)
+    spend(charge, (LOGIN_REPEAT, login.pk))
     if not passwords.verify(password, login.user.password):
         guesses.record_failed_proof(login.user, Source(place, session=login.pk))
         raise InvalidCredentials
@@ -75,26 +79,51 @@ def prove_again(login: LoginSession, password: str, place: Place) -> None:
 
 
 def _check_password(
-    login: str, password: str, subscriber: str
+    login: str, password: str, place: Place
 ) -> tuple[User | PendingSignup | None, bool]:
-    """Whose ``login`` is, and whether ``password`` is theirs."""
-    spend(LOGIN_SUBSCRIBER, subscriber)
-    account = users.find(login)
+    """Return whose ``login`` is, and whether ``password`` is theirs."""
     key = users.login_key(login)
-    subject = account.pk if account else key
-    place = familiar.find(subject, subscriber)
-    charge = _charge_account(key, subscriber, is_familiar=place is not None)
-    encoded = _encoded(account)
+    # Good sign-ins cost a hash each: this one is not given back.
+    repeat = LOGIN_REPEAT, key, place.network
+    charges = _of_stranger(key, place)
+    if not place.known:
+        # Before any lookup, so that a flood is refused by one statement.
+        spend(repeat, *charges)
+    account = users.find(login)
+    browser = known.find(place, account)
+    if browser:
+        charges = [(LOGIN_BROWSER, browser.user_id, browser.pk)]
+    if place.known:
+        spend(repeat, *charges)
+    silent = [] if browser else _of_account(account.pk if account else key, place)
+    # Where the account's are used up, no password is right, and nobody is told: a refusal would
+    # tell whose the name is.
+    is_checked = browser is not None or takes(*silent)
+    encoded = _encoded(account) if is_checked else None
     if not passwords.verify(password, encoded) or account is None:
         return account, False
-    give_back(charge)
+    give_back(*charges, *silent)
     if account.password != encoded:
-        # The former password of a locked account signs nobody in: remember and rehash nothing.
+        # The former password of a locked account signs nobody in: rehash nothing.
         return account, True
-    familiar.remember(subject, subscriber, place)
     if isinstance(account, User) and passwords.is_outdated(account.password):
         renew_hash(account, password)
     return account, True
+
+
+def _of_stranger(key: str, place: Place) -> list[Charge]:
+    """Return what a guess costs where no browser is known. Whoever is refused is told so.
+
+    By what was typed, and never by account: that would tell which names and addresses belong
+    together, and so which exist.
+    """
+    mine = around(LOGIN_NETWORK, place)
+    return [*mine, (LOGIN_LINE, key, place.line), (LOGIN_NAME, key), (LOGIN_EVERYONE,)]
+
+
+def _of_account(subject: object, place: Place) -> list[Charge]:
+    """Return what a guess costs the account, whichever of its names and addresses was typed."""
+    return [(LOGIN_ACCOUNT_LINE, subject, place.line), (LOGIN_ACCOUNT, subject)]
 
 
 def _encoded(account: User | PendingSignup | None) -> str | None:
@@ -109,21 +138,6 @@ def renew_hash(user: User, password: str) -> None:
     before = user.password
     user.password = passwords.hash_password(password)
     User.objects.filter(pk=user.pk, password=before).update(password=user.password)
-
-
-def _charge_account(login_key: str, subscriber: str, *, is_familiar: bool) -> Charge:
-    """Spend what a guess at one account costs, and say what a success gives back.
-
-    Each name and address has its own budget: one for the account would tell which of them belong
-    together, and so which exist. So has each place that the account was signed in to from: guesses
-    from elsewhere, and crowds at the door, don't keep its owner out.
-    """
-    if is_familiar:
-        spend(LOGIN_FAMILIAR, login_key, subscriber)
-        return LOGIN_FAMILIAR, login_key, subscriber
-    spend(LOGIN_ACCOUNT, login_key)
-    spend(LOGIN_EVERYONE)
-    return LOGIN_ACCOUNT, login_key
 
 
 def keep_next(signup: PendingSignup, next_url: str) -> None:

@@ -22,13 +22,14 @@ from accounts.codes import services as codes
 from accounts.codes.services import CODE_LIFE
 from accounts.kernel import clock
 from accounts.kernel.csp import leads_to_providers
+from accounts.kernel.errors import Busy, Later
 from accounts.kernel.places import place_of
 from accounts.kernel.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import fresh
 from accounts.sessions.current import source_of, standing_of
 from accounts.sessions.models import LoginSession
-from accounts.signin import flow, mailed, pending, policy, services
+from accounts.signin import flow, later, mailed, pending, policy, services
 from accounts.signin.admission import readmit, sign_out
 from accounts.signin.forms import CodeForm, LoginForm, PasswordForm, SecondForm, WhoForm
 from accounts.twofactor import passkeys, proving
@@ -63,10 +64,18 @@ def login(request: HttpRequest) -> HttpResponse:
     """Sign in by username or address, and password; ``?other`` gives up a first step taken here."""
     if "other" in request.GET:
         pending.discard(request)
-    form = LoginForm(request.POST if request.method == "POST" else None)
+    if "again" in request.POST:
+        # From the page of ``later``: the form is shown with what was typed before.
+        form = LoginForm(initial=request.POST.dict())
+    else:
+        form = LoginForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
             return _sign_in(request, form)
+        except Busy:
+            raise
+        except Later as error:
+            return later.page(request, form, error)
         except services.AccountLocked as error:
             return flow.recover(request, error.user, Proof.now(Method.PASSWORD))
         except services.InvalidCredentials as error:

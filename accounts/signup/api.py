@@ -106,7 +106,7 @@ class UsersView(Open, APIView):
                 data["username"],
                 data["email"],
                 data["password"],
-                subscriber=place_of(request).network,
+                place=place_of(request),
             )
         except UsernameTaken as error:
             raise serializers.ValidationError({"username": [str(error)]}) from None
@@ -140,6 +140,6 @@ class ResendView(Open, APIView):
         services.send_again_to(
             data["email"],
             username=data.get("username", ""),
-            subscriber=place_of(request).network,
+            place=place_of(request),
         )
         return Response()

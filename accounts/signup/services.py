@@ -1,6 +1,7 @@
 """From a sign-up to a user, an act a transaction; taken addresses look and cost like free ones."""
 
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.contrib.auth.hashers import is_password_usable, make_password
@@ -18,18 +19,17 @@ from accounts.kernel.places import Place
 from accounts.mail.services import Queue, post
 from accounts.passwords import services as passwords
 from accounts.signup import mails
+from accounts.throttle import mails as mail_limits
 from accounts.throttle.limits import (
-    CODE_SUBSCRIBER,
-    MAIL_ADDRESS,
+    CODE_NETWORK,
     MAIL_AGAIN,
-    MAIL_SUBSCRIBER,
-    RECOVERY_SUBSCRIBER,
+    RECOVERY_NETWORK,
     SIGNUP_EVERYONE,
-    SIGNUP_SUBSCRIBER,
+    SIGNUP_NETWORK,
     VERIFY_ADDRESS,
-    VERIFY_PLACE,
+    VERIFY_LINE,
 )
-from accounts.throttle.services import give_back, spend, wait
+from accounts.throttle.services import Charge, around, give_back, spend, wait
 from accounts.users import addresses, names
 from accounts.users import services as users
 from accounts.users.models import Address, PendingSignup, User
@@ -68,7 +68,7 @@ def sign_up(
     address: str,
     password: str | None,
     *,
-    subscriber: str,
+    place: Place,
     next_url: str = "",
     instead_of: str | None = None,
 ) -> PendingSignup:
@@ -78,9 +78,9 @@ def sign_up(
     name it may take over. ``UsernameTaken``; ``Later`` when a budget is used up or all slots are.
     """
     key = addresses.key(address)
-    spend(SIGNUP_SUBSCRIBER, subscriber)
-    _spend_mail(key, subscriber)
-    spend(SIGNUP_EVERYONE)
+    network = around(SIGNUP_NETWORK, place)
+    spend(*network, mail_limits.asking(key, place), (SIGNUP_EVERYONE,))
+    may_leave = mail_limits.may_leave(key, place)
     signup = PendingSignup(
         username=username,
         username_key=names.key(username),
@@ -90,24 +90,25 @@ def sign_up(
         next=next_url,
         expires_at=clock.now() + LIFE,
     )
-    spend(MAIL_AGAIN, signup.pk)
+    spend((MAIL_AGAIN, signup.pk))
     try:
-        _begin(signup, instead_of)
+        _begin(signup, instead_of, may_leave=may_leave)
     except users.UsernameTaken:
         # No mail was sent: asking for taken names must not use up a stranger's mailbox.
-        give_back((MAIL_SUBSCRIBER, key, subscriber), (MAIL_ADDRESS, key))
+        if may_leave:
+            mail_limits.undo(key, place, key)
         raise
     return signup
 
 
 @transaction.atomic
-def _begin(signup: PendingSignup, instead_of: str | None) -> None:
+def _begin(signup: PendingSignup, instead_of: str | None, *, may_leave: bool) -> None:
     if instead_of:
         same_name = PendingSignup.objects.filter(username_key=signup.username_key)
         users.end_pending(same_name.filter(pk=instead_of))
     users.hold_name(signup.username, until=signup.expires_at)
     signup.save(force_insert=True)
-    _post(signup, *_issue(signup))
+    _post(signup, *_issue(signup), may_leave=may_leave)
 
 
 def find(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
@@ -133,27 +134,26 @@ def find_by_link(token: str) -> PendingSignup | None:
 
 def seconds_to_next_mail(signup: PendingSignup) -> int:
     """How long until :func:`send_again` may be called; 0 for now."""
-    return wait(MAIL_AGAIN, signup.pk)
+    return wait((MAIL_AGAIN, signup.pk))
 
 
-def send_again(signup: PendingSignup, *, subscriber: str) -> None:
+def send_again(signup: PendingSignup, *, place: Place) -> None:
     """Another mail, whose code and link replace the earlier; ``Later`` within a minute of one.
 
     :class:`SignupEnded` if it doesn't wait any more, or for another address.
     """
-    spend(MAIL_AGAIN, signup.pk)
-    _spend_mail(signup.address_key, subscriber)
-    _issue_again(signup)
+    spend((MAIL_AGAIN, signup.pk), mail_limits.asking(signup.address_key, place))
+    _issue_again(signup, may_leave=mail_limits.may_leave(signup.address_key, place))
 
 
-def send_again_to(address: str, *, subscriber: str, username: str = "") -> None:
+def send_again_to(address: str, *, place: Place, username: str = "") -> None:
     """Another mail to ``address`` for what waits for it, if anything does; or for one sign-up.
 
     Once a minute, silently: what is answered, and what it costs, tells nobody whether one waits.
     ``Later`` for whoever asks for too many.
     """
     key = addresses.key(address)
-    spend(RECOVERY_SUBSCRIBER, subscriber)
+    spend(*around(RECOVERY_NETWORK, place))
     waiting = PendingSignup.objects.filter(address_key=key, expires_at__gt=clock.now())
     if username:
         waiting = waiting.filter(username_key=names.key(username))
@@ -161,38 +161,40 @@ def send_again_to(address: str, *, subscriber: str, username: str = "") -> None:
     # For nobody, who has no address, the work is the same.
     for signup in list(waiting.order_by("-expires_at")[:MOST_AT_ONE]) or [PendingSignup()]:
         try:
-            spend(MAIL_AGAIN, signup.pk if signup.address else key)
-            _spend_mail(key, subscriber)
-            _issue_again(signup)
+            again = (MAIL_AGAIN, signup.pk if signup.address else key)
+            spend(again, mail_limits.asking(key, place))
+            _issue_again(signup, may_leave=mail_limits.may_leave(key, place))
         except (Later, SignupEnded):
             return
 
 
-def correct_address(signup: PendingSignup, address: str, *, subscriber: str) -> None:
+def correct_address(signup: PendingSignup, address: str, *, place: Place) -> None:
     """Another address for the same sign-up; what was mailed to the first is no longer good.
 
     :class:`SignupEnded` if it doesn't wait any more.
     """
     key = addresses.key(address)
-    spend(SIGNUP_SUBSCRIBER, subscriber)
-    if key == signup.address_key:
-        spend(MAIL_AGAIN, signup.pk)
-    _spend_mail(key, subscriber)
-    spend(SIGNUP_EVERYONE)
+    again = [(MAIL_AGAIN, signup.pk)] if key == signup.address_key else []
+    network = around(SIGNUP_NETWORK, place)
+    spend(*network, *again, mail_limits.asking(key, place), (SIGNUP_EVERYONE,))
+    may_leave = mail_limits.may_leave(key, place)
     signup.address, signup.address_key = address, key
     with transaction.atomic():
         code, token = _issue(signup)
         _held(signup)
         signup.save(update_fields=["address", "address_key"])
-        _post(signup, code, token)
+        _post(signup, code, token, may_leave=may_leave)
 
 
 def confirm_by_code(signup: PendingSignup, typed: str, place: Place) -> User:
     """The user that ``signup`` becomes; :class:`WrongCode`, ``codes.UsedUp``."""
-    spend(CODE_SUBSCRIBER, place.network)
+    charges = around(CODE_NETWORK, place)
+    spend(*charges)
     if not codes.try_code(CODE, signup.pk, typed):
         raise WrongCode
-    return _become_user(signup, CODE, typed, place)
+    user = _become_user(signup, CODE, typed, place)
+    give_back(*charges)
+    return user
 
 
 def confirm_by_address(address: str, typed: str, place: Place, *, username: str = "") -> User:
@@ -202,15 +204,15 @@ def confirm_by_address(address: str, typed: str, place: Place, *, username: str 
     and be waiting for its owner to type the wrong code (CVE-2026-53516).
     """
     key = addresses.key(address)
-    spend(CODE_SUBSCRIBER, place.network)
-    spend(VERIFY_PLACE, key, place.network)
-    spend(VERIFY_ADDRESS, key)
+    mine = around(CODE_NETWORK, place)
+    charges: list[Charge] = [*mine, (VERIFY_LINE, key, place.line), (VERIFY_ADDRESS, key)]
+    spend(*charges)
     subjects = codes.subjects_of(CODE, key, typed)
     signup = find(subjects[0]) if subjects else None
     if signup is None or (username and signup.username_key != names.key(username)):
         raise WrongCode
     user = _become_user(signup, CODE, typed, place)
-    give_back((VERIFY_PLACE, key, place.network), (VERIFY_ADDRESS, key))
+    give_back(*charges)
     return user
 
 
@@ -224,20 +226,14 @@ def prune() -> int:
     return users.end_pending(PendingSignup.objects.filter(expires_at__lte=clock.now()))
 
 
-def _spend_mail(address_key: str, subscriber: str) -> None:
-    """What a mail that a stranger causes costs. Nobody alone can use an address up."""
-    spend(MAIL_SUBSCRIBER, address_key, subscriber)
-    spend(MAIL_ADDRESS, address_key)
-
-
 @transaction.atomic
-def _issue_again(signup: PendingSignup) -> None:
+def _issue_again(signup: PendingSignup, *, may_leave: bool) -> None:
     code, token = _issue(signup)
     held = _waiting(signup)
     if signup.address and (held is None or held.address_key != signup.address_key):
         # Corrected meanwhile, which sent a mail of its own: this code would prove the former.
         raise SignupEnded
-    _post(signup, code, token)
+    _post(signup, code, token, may_leave=may_leave)
 
 
 def _held(signup: PendingSignup) -> PendingSignup:
@@ -270,9 +266,10 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, place: Pl
             users.confirm_address(user, signup.address)
             users.keep_name(signup)
             record(user, events.SIGNED_UP, Source(place))
-            return user
     except (users.AddressTaken, users.UsernameTaken):
         raise WrongCode from None
+    mail_limits.undo(signup.address_key, place, signup.address_key)
+    return user
 
 
 def _issue(signup: PendingSignup) -> tuple[str, str]:
@@ -281,8 +278,9 @@ def _issue(signup: PendingSignup) -> tuple[str, str]:
     return code, codes.issue_link(LINK, signup.pk, signup.address_key)
 
 
-def _post(signup: PendingSignup, code: str, token: str) -> None:
+def _post(signup: PendingSignup, code: str, token: str, *, may_leave: bool) -> None:
     """Mail them to whoever reads that mailbox; its owner, if it has one, gets a notice instead.
+    Nobody is mailed unless it ``may_leave``.
 
     They are issued in either case, so that the work is the same; the notice holds neither.
     """
@@ -290,4 +288,5 @@ def _post(signup: PendingSignup, code: str, token: str) -> None:
     with speaking(owners.user.language if owners else spoken()):
         # To the owner's address as it is stored, never as a stranger typed it (CVE-2019-19844).
         mail = mails.already_taken(owners.address) if owners else mails.confirm(signup, code, token)
+        mail = mail if may_leave else replace(mail, to="")
         post(mail, life=LIFE, queue=Queue.STRANGERS)

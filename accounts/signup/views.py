@@ -63,7 +63,7 @@ def _sign_up(request: HttpRequest, form: SignupForm) -> PendingSignup:
         data["username"],
         data["email"],
         data["password1"],
-        subscriber=place_of(request).network,
+        place=place_of(request),
         next_url=flow.next_of(request),
         instead_of=flow.pending_of(request),
     )
@@ -113,7 +113,7 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
 
 def _act(request: HttpRequest, signup: PendingSignup) -> HttpResponse:
     if "resend" in request.POST:
-        services.send_again(signup, subscriber=place_of(request).network)
+        services.send_again(signup, place=place_of(request))
         return redirect("signup_confirm")
     if "correct" in request.POST:
         return _correct(request, signup)
@@ -142,8 +142,7 @@ def _confirm_by_code(request: HttpRequest, signup: PendingSignup) -> HttpRespons
             user = services.confirm_by_code(signup, code, place_of(request))
             return _enter(request, user, signup, _proved_here(signup))
         except codes.UsedUp:
-            network = place_of(request).network
-            send = partial(services.send_again, signup, subscriber=network)
+            send = partial(services.send_again, signup, place=place_of(request))
             form.add_error("code", codes.renewed(send))
         except services.WrongCode as error:
             form.add_error("code", str(error))
@@ -155,7 +154,7 @@ def _correct(request: HttpRequest, signup: PendingSignup) -> HttpResponse:
     if not form.is_valid():
         return _show(request, signup, address_form=form)
     address = form.cleaned_data["email"]
-    services.correct_address(signup, address, subscriber=place_of(request).network)
+    services.correct_address(signup, address, place=place_of(request))
     return redirect("signup_confirm")
 
 

@@ -23,8 +23,8 @@ from accounts.recovery import suspension
 from accounts.sessions import guesses
 from accounts.sessions import services as sessions
 from accounts.social.claims import Claim
-from accounts.throttle.limits import SIGNUP_EVERYONE, SIGNUP_SUBSCRIBER
-from accounts.throttle.services import spend
+from accounts.throttle.limits import SIGNUP_EVERYONE, SIGNUP_NETWORK
+from accounts.throttle.services import around, spend
 from accounts.twofactor import services as twofactor
 from accounts.users import addresses, names, profiles
 from accounts.users import services as users
@@ -200,8 +200,7 @@ def _newcomer(claim: Claim, place: Place) -> User:
         raise AddressInUse
     if settings.AUTHSITE.signup != "open":
         raise NoNewAccounts
-    spend(SIGNUP_SUBSCRIBER, place.network)
-    spend(SIGNUP_EVERYONE)
+    spend(*around(SIGNUP_NETWORK, place), (SIGNUP_EVERYONE,))
     try:
         return _sign_up(claim, place)
     except users.AddressTaken:

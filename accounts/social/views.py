@@ -30,8 +30,8 @@ from accounts.social import attempts, services, stash
 from accounts.social.attempts import Act, Attempt
 from accounts.social.claims import Claim
 from accounts.social.providers import Failed, Provider, Refused
-from accounts.throttle.limits import LOGIN_SUBSCRIBER
-from accounts.throttle.services import spend
+from accounts.throttle.limits import PROVIDER_NETWORK
+from accounts.throttle.services import around, spend
 from accounts.users.models import User
 from accounts.users.services import Outdated
 
@@ -60,14 +60,15 @@ def login(request: HttpRequest, provider: Provider) -> HttpResponse:
         return render(request, "accounts/social/login.html", context)
     if act is Act.CONNECT and not recent.is_recent(request):
         return _ask_for_proof()
-    spend(LOGIN_SUBSCRIBER, place_of(request).network)
+    session, place = _session_of(request), place_of(request)
+    spend(*[(PROVIDER_NETWORK, session)] if session else around(PROVIDER_NETWORK, place))
     state, attempt = attempts.start(
         request,
         provider.key,
         act,
         next_url=next_url,
         remember=bool(request.POST.get("remember")),
-        session=_session_of(request),
+        session=session,
     )
     try:
         url = provider.authorize_url(attempt, state)

@@ -1,8 +1,4 @@
-"""Places from which an account was signed in to before.
-
-Guesses from anywhere else don't count against them: without this, whoever wants to keep an owner
-out only has to keep guessing.
-"""
+"""Places from which an account was signed in to before: a sign-in from another one is mailed."""
 
 import hashlib
 from collections.abc import Iterable

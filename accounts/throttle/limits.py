@@ -1,17 +1,29 @@
-"""The limits, in one table: how many at once, and how fast they come back."""
+"""The limits, in one table: how many at once, and how fast they come back.
 
-from dataclasses import dataclass
+``docs/operating.md`` is generated from this page. A *network* is one address or IPv6 /64; the
+networks around it have budgets of their own, a few times as large (``services.around``). A *line*
+is the widest network that one subscriber may have: ``Place.line``.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cache
 
 from django.conf import settings
 
 
 @dataclass(frozen=True)
 class Limit:
-    """``burst`` acts at once; one more every ``refill`` seconds. Nothing locks for good."""
+    """``burst`` acts at once; one more every ``refill`` seconds. Nothing locks for good.
+
+    ``means`` says in the documents what is counted. Of a budget that is shared with strangers a
+    refusal names the interval and never what is left: that would tell what others do.
+    """
 
     name: str
     burst: int
     refill: float
+    means: str = ""
+    is_shared: bool = False
 
     @property
     def interval_ms(self) -> int:
@@ -23,62 +35,128 @@ class Limit:
         """Milliseconds that may be owed at once."""
         return max(1, round(self.burst * settings.AUTHSITE.limits_scale)) * self.interval_ms
 
+    def times(self, weight: int) -> "Limit":
+        """Return the limit of a wider network: so many times as many, so many times as fast."""
+        return _widened(self, weight)
 
-# Sign-in: per subscriber, per account from places it doesn't know, per account and place it
-# knows, and for everyone together (NIST SP 800-63B section 5.2.2; ASVS 6.3.1).
-LOGIN_SUBSCRIBER = Limit("login.subscriber", burst=60, refill=2)
-LOGIN_ACCOUNT = Limit("login.account", burst=5, refill=60)
-LOGIN_FAMILIAR = Limit("login.familiar", burst=5, refill=60)
-LOGIN_EVERYONE = Limit("login.everyone", burst=600, refill=0.1)
 
-# A proof asked for again: per login session, so that guesses from elsewhere don't use it up.
-PROOF_SESSION = Limit("proof.session", burst=5, refill=60)
+@cache
+def _widened(limit: Limit, weight: int) -> Limit:
+    return replace(limit, burst=limit.burst * weight, refill=limit.refill / weight)
 
-# The second step, per account: from places where it was never taken, and from each of the others.
-# Whoever knows the password guesses a code of six digits at most 30 times, then once in 48 minutes;
-# signing in again gives nothing back (CVE-2025-64102).
-FACTOR_ACCOUNT = Limit("factor.account", burst=5, refill=60)
-FACTOR_DAY = Limit("factor.day", burst=30, refill=48 * 60)
-FACTOR_RECOVERY = Limit("factor.recovery", burst=3, refill=2 * 24 * 3600)
+
+MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
+
+# Sign-in by password (NIST SP 800-63B section 5.2.2; ASVS 6.3.1). A success gives back what it
+# spent, LOGIN_REPEAT aside: see docs/decisions/0019-lines-and-browsers.md.
+LOGIN_NETWORK = Limit("login.network", 60, 2, "wrong passwords from one network")
+LOGIN_LINE = Limit("login.line", 5, MINUTE, "wrong passwords at one name or address from one line")
+LOGIN_NAME = Limit(
+    "login.name", 20, MINUTE, "wrong passwords at one name or address from everywhere", True
+)
+LOGIN_ACCOUNT_LINE = Limit(
+    "login.account.line", 5, MINUTE, "passwords checked for one account from one line"
+)
+LOGIN_ACCOUNT = Limit(
+    "login.account", 20, MINUTE, "passwords checked for one account from everywhere", True
+)
+LOGIN_BROWSER = Limit(
+    "login.browser", 5, MINUTE, "wrong passwords at one account in a browser that knows it"
+)
+LOGIN_REPEAT = Limit(
+    "login.repeat", 60, 2, "sign-ins by one name or address from one network, good ones included"
+)
+LOGIN_EVERYONE = Limit("login.everyone", 600, 0.1, "wrong passwords of everybody", True)
+
+# Passkeys can't be guessed: their limits only keep the work small.
+PASSKEY_NETWORK = Limit("passkey.network", 60, 2, "passkeys refused from one network")
+PASSKEY_BROWSER = Limit(
+    "passkey.browser", 60, 2, "passkeys refused for one account in a browser that knows it"
+)
+
+PROVIDER_NETWORK = Limit(
+    "provider.network", 60, 2, "ways to a provider begun from one network, or in one session"
+)
+
+# Reauthentication: per session, so that guesses from elsewhere don't use it up.
+PROOF_SESSION = Limit("proof.session", 5, MINUTE, "wrong proofs in one session, or by one link")
+
+# Codes of six digits. Whoever knows the password guesses them at most 30 times, then once in 48
+# minutes; signing in again gives nothing back (CVE-2025-64102).
+FACTOR_BROWSER = Limit(
+    "factor.browser",
+    *(5, MINUTE),
+    "wrong six-digit codes at one account in a browser where a factor was shown",
+)
+FACTOR_BROWSER_DAY = Limit("factor.browser.day", 30, 48 * MINUTE, "the same in the long run")
+FACTOR_LINE = Limit("factor.line", 5, MINUTE, "wrong six-digit codes at one account from one line")
+FACTOR_LINE_DAY = Limit("factor.line.day", 15, 96 * MINUTE, "the same in the long run")
+FACTOR_ACCOUNT = Limit(
+    "factor.account", 30, 48 * MINUTE, "wrong six-digit codes at one account from everywhere", True
+)
+FACTOR_RECOVERY = Limit(
+    "factor.recovery", 3, 2 * DAY, "requests to remove every second factor of one account"
+)
 
 # Exchanges of access tokens in one session: each is a row of the history.
-EXCHANGE_SESSION = Limit("exchange.session", burst=20, refill=10)
+EXCHANGE_SESSION = Limit("exchange.session", 20, 10, "access tokens exchanged in one session")
 
-SIGNUP_SUBSCRIBER = Limit("signup.subscriber", burst=30, refill=20)
-SIGNUP_EVERYONE = Limit("signup.everyone", burst=600, refill=0.5)
+SIGNUP_NETWORK = Limit("signup.network", 30, 20, "sign-ups from one network")
+SIGNUP_EVERYONE = Limit("signup.everyone", 600, 0.5, "sign-ups of everybody", True)
 
-# A mailbox is not filled by strangers, and one waits a minute before asking for another mail.
-MAIL_SUBSCRIBER = Limit("mail.subscriber", burst=10, refill=360)
-MAIL_ADDRESS = Limit("mail.address", burst=40, refill=120)
-MAIL_AGAIN = Limit("mail.again", burst=1, refill=60)
+# Mails that anybody can cause. One that is used gives back what it spent.
+RECOVERY_NETWORK = Limit(
+    "recovery.network", 30, 20, "reset links, codes and confirmations asked for from one network"
+)
+RECOVERY_EVERYONE = Limit(
+    "recovery.everyone", 600, 0.5, "reset links and sign-in codes asked for by everybody", True
+)
+MAIL_AGAIN = Limit("mail.again", 1, MINUTE, "the next mail of the same kind to the same person")
+MAIL_LINE = Limit("mail.line", 2, DAY, "mails asked for by one name or address from one line")
+MAIL_BOX_LINE = Limit("mail.box.line", 2, DAY, "mails to one mailbox that one line causes")
+MAIL_BOX = Limit("mail.box", 4, 8 * HOUR, "mails to one mailbox that strangers cause", True)
+MAIL_BROWSER = Limit(
+    "mail.browser", 5, 15 * MINUTE, "mails asked for in a browser that knows the account"
+)
+# Whoever asks for these has shown the password.
+MAIL_SECOND_LINE = Limit(
+    "mail.second.line", 10, 6 * MINUTE, "codes for the second step of one account from one line"
+)
+MAIL_SECOND = Limit(
+    "mail.second", 40, 2 * MINUTE, "codes for the second step of one account from everywhere", True
+)
 
-CODE_SUBSCRIBER = Limit("code.subscriber", burst=30, refill=10)
+CODE_NETWORK = Limit("code.network", 30, 10, "wrong mailed or recovery codes from one network")
+CODE_BROWSER = Limit(
+    "code.browser", 30, 10, "wrong mailed or recovery codes in a browser that knows the account"
+)
 
-# Codes of a sign-up that come without saying whose: five at once to an address from one place, as
+# Codes of a sign-up that come without saying whose: five at once to an address from one line, as
 # many as a code is good for, and some more from everywhere together.
-VERIFY_PLACE = Limit("verify.place", burst=5, refill=180)
-VERIFY_ADDRESS = Limit("verify.address", burst=40, refill=60)
-
-# Links and codes asked for by whoever types a name or an address.
-RECOVERY_SUBSCRIBER = Limit("recovery.subscriber", burst=30, refill=20)
-RECOVERY_EVERYONE = Limit("recovery.everyone", burst=600, refill=0.5)
+VERIFY_LINE = Limit(
+    "verify.line", 5, 3 * MINUTE, "confirmation codes tried over the API at one address, by a line"
+)
+VERIFY_ADDRESS = Limit(
+    "verify.address", 40, MINUTE, "confirmation codes tried at one address by everybody", True
+)
 
 # Addresses that one person asks to add, whose mailboxes are others'.
-ADDRESS_USER = Limit("address.user", burst=10, refill=600)
+ADDRESS_USER = Limit("address.user", 10, 10 * MINUTE, "addresses that one person asks to add")
 
 # The meter of a new password asks at each pause in typing. Measuring the worst passwords takes a
-# quarter of a second and holds the interpreter: everybody together may take a quarter of it.
-STRENGTH_SUBSCRIBER = Limit("strength.subscriber", burst=20, refill=2)
-STRENGTH_EVERYONE = Limit("strength.everyone", burst=60, refill=1)
+# quarter of a second and holds the interpreter.
+STRENGTH_NETWORK = Limit("strength.network", 12, 10, "passwords measured for one network")
+STRENGTH_EVERYONE = Limit("strength.everyone", 100, 1, "passwords measured for everybody", True)
 
 # People whom one member of staff reads over the API: nobody copies the whole site unseen.
-STAFF_READ = Limit("staff.read", burst=60, refill=10)
+STAFF_READ = Limit("staff.read", 60, 10, "people whom one member of staff reads over the API")
 
-# Changes of one person's profile, by themselves and by each of their API keys; API keys that one
-# person makes. Each is a row of the history, and each key a mail.
-PROFILE_CHANGE = Limit("profile.change", burst=30, refill=60)
-KEY_NEW = Limit("key.new", burst=60, refill=120)
+# Each is a row of the history, and each key a mail.
+PROFILE_CHANGE = Limit(
+    "profile.change", 30, MINUTE, "changes of one person's profile, and by each of their API keys"
+)
+KEY_NEW = Limit("key.new", 60, 2 * MINUTE, "API keys that one person makes")
 
 # A name that is given up stays held for a while: nobody collects them.
-RENAME = Limit("rename", burst=1, refill=24 * 3600)
-RENAME_TRY = Limit("rename.try", burst=10, refill=600)
+RENAME = Limit("rename", 1, DAY, "changes of one person's username")
+RENAME_TRY = Limit("rename.try", 10, 10 * MINUTE, "usernames that one person tries")

@@ -1,4 +1,5 @@
-"""Spending budgets: one statement each, whose answer is the verdict, so parallel tries can't pass.
+"""Spends budgets. Whether all of them allow an act is decided in one step, so parallel tries can't
+pass.
 
 The algorithm is GCRA: a budget is the moment at which it would be whole again; an act moves that
 moment by its interval, unless it would then lie further ahead than the burst allows. Spend before
@@ -12,27 +13,75 @@ from types import ModuleType
 
 from accounts.kernel import clock, metrics
 from accounts.kernel.errors import Later
+from accounts.kernel.places import Place
 from accounts.throttle import database, shared
+from accounts.throttle.database import Cost
 from accounts.throttle.limits import Limit
 
-# A limit, and whose budget of it: what :func:`spend` takes.
+# A limit, and whose budget of it.
 type Charge = tuple[Limit, *tuple[object, ...]]
 
 
-def spend(limit: Limit, *subject: object) -> None:
-    """Take one act from the budget of ``subject``; :class:`Later` when it is used up."""
-    now = _now_ms()
-    whole_at = _store().spend(_key(limit, subject), now, limit.interval_ms, limit.depth_ms)
-    if whole_at is not None:
-        metrics.LIMITS_HIT.labels(limit.name).inc()
-        raise Later(_seconds(limit, whole_at, now))
+def around(limit: Limit, place: Place) -> list[Charge]:
+    """Return the charges of ``limit`` for ``place``: one for each network around its address.
+
+    A line of many addresses gets a few times what one address gets, and not as often as it has
+    addresses.
+    """
+    return [(limit.times(weight), network) for network, weight in place.networks]
 
 
-def wait(limit: Limit, *subject: object) -> int:
-    """Whole seconds until the next act is allowed; 0 for now. Spends nothing."""
+def spend(*charges: Charge) -> None:
+    """Take one act from each budget, or from none.
+
+    Raises:
+        Later: at least one of the budgets is used up.
+    """
     now = _now_ms()
-    whole_at = min(_store().peek(_key(limit, subject)) or now, now + limit.depth_ms)
-    return max(0, math.ceil(_seconds(limit, whole_at, now)))
+    limits = {_key(limit, subject): limit for limit, *subject in charges}
+    costs = [Cost(key, limit.interval_ms, limit.depth_ms) for key, limit in limits.items()]
+    refused = _store().spend(costs, now)
+    if refused:
+        for key in refused:
+            metrics.LIMITS_HIT.labels(limits[key].name).inc()
+        raise Later(max(_seconds(limits[key], refused[key], now) for key in refused))
+
+
+def takes(*charges: Charge) -> bool:
+    """Spend ``charges``; return whether that was possible.
+
+    For budgets whose end nobody may notice: a refusal would tell whose they are.
+    """
+    try:
+        spend(*charges)
+    except Later:
+        # As much is written as otherwise: time must not tell, either.
+        _store().give_back({_key(limit, subject): 0 for limit, *subject in charges})
+        return False
+    return True
+
+
+def wait(*charges: Charge) -> int:
+    """Return the seconds until :func:`spend` may take ``charges``; 0 for now. Spends nothing."""
+    return waits(charges)[0]
+
+
+def waits(*groups: Iterable[Charge]) -> list[int]:
+    """As :func:`wait`, for each of several groups of charges, at the cost of one query."""
+    now = _now_ms()
+    keys = [{_key(limit, subject): limit for limit, *subject in group} for group in groups]
+    wanted = {key for group in keys for key in group}
+    found = _store().peek(wanted) if wanted else {}
+    return [_wait(group, found, now) for group in keys]
+
+
+def _wait(limits: dict[str, Limit], found: dict[str, int], now: int) -> int:
+    seconds = [
+        _seconds(limit, min(found[key], now + limit.depth_ms), now)
+        for key, limit in limits.items()
+        if key in found and found[key] + limit.interval_ms > now + limit.depth_ms
+    ]
+    return math.ceil(max(seconds, default=0))
 
 
 def give_back(*charges: Charge) -> None:
@@ -42,6 +91,8 @@ def give_back(*charges: Charge) -> None:
 
 
 def _seconds(limit: Limit, whole_at: int, now: int) -> float:
+    if limit.is_shared:
+        return limit.interval_ms / 1000
     return (whole_at + limit.interval_ms - limit.depth_ms - now) / 1000
 
 

@@ -2,29 +2,40 @@
 a limit that is lost with its store would be no limit."""
 
 import logging
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from time import monotonic
-from typing import cast
+from typing import Any, cast
 
 from django.conf import settings
 from redis import Redis, RedisError
 
 from accounts.throttle import database
+from accounts.throttle.database import Cost
 
 log = logging.getLogger(__name__)
 
 SPEND = """
-local now, latest = tonumber(ARGV[1]), ARGV[1] + ARGV[3]
-local kept = tonumber(redis.call('GET', KEYS[1]) or '0')
-local whole = math.max(math.min(kept, latest), now)
-if kept > latest then
-  redis.call('SET', KEYS[1], string.format('%.0f', latest), 'PX', ARGV[3])
+local now, after, refused = tonumber(ARGV[1]), {}, {}
+for i, key in ipairs(KEYS) do
+  local cost, depth = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
+  local latest, kept = now + depth, tonumber(redis.call('GET', key) or '0')
+  if kept > latest then
+    redis.call('SET', key, string.format('%.0f', latest), 'PX', depth)
+  end
+  local whole = math.max(math.min(kept, latest), now)
+  after[i] = whole + cost
+  if after[i] > latest then
+    table.insert(refused, i)
+    table.insert(refused, whole)
+  end
 end
-local after = whole + tonumber(ARGV[2])
-if after > latest then return whole end
-local life = string.format('%.0f', after - now)
-redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', life)
-return false
+if #refused > 0 then return refused end
+for i, key in ipairs(KEYS) do
+  local life = string.format('%.0f', after[i] - now)
+  redis.call('SET', key, string.format('%.0f', after[i]), 'PX', life)
+end
+return refused
 """
 GIVE_BACK = """
 for i, key in ipairs(KEYS) do
@@ -32,8 +43,6 @@ for i, key in ipairs(KEYS) do
 end
 """
 TIMEOUT_SECONDS = 0.5
-
-
 REST_SECONDS = 5.0
 
 # Until when Redis is left alone, on the monotonic clock.
@@ -45,28 +54,33 @@ def enabled() -> bool:
     return bool(settings.AUTHSITE.redis_url) and monotonic() >= _resting["until"]
 
 
-def spend(key: str, now: int, cost: int, depth: int) -> int | None:
+def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
     """As :func:`accounts.throttle.database.spend`."""
+    keys = [f"budget:{cost.key}" for cost in costs]
+    values = [value for cost in costs for value in (cost.cost, cost.depth)]
     try:
-        verdict = _client().eval(SPEND, 1, f"budget:{key}", now, cost, depth)
+        refused = cast("list[int]", _client().eval(SPEND, len(keys), *keys, now, *values))
     except RedisError:
         _rest()
-        return database.spend(key, now, cost, depth)
-    return cast("int | None", verdict)
+        return database.spend(costs, now)
+    return {costs[i - 1].key: moment for i, moment in zip(refused[::2], refused[1::2], strict=True)}
 
 
-def peek(key: str) -> int | None:
+def peek(keys: Iterable[str]) -> dict[str, int]:
     """As :func:`accounts.throttle.database.peek`."""
+    wanted = list(keys)
     try:
-        whole_at = _client().get(f"budget:{key}")
+        found = cast("list[Any]", _client().mget([f"budget:{key}" for key in wanted]))
     except RedisError:
         _rest()
-        return database.peek(key)
-    return int(whole_at) if whole_at else None
+        return database.peek(wanted)
+    return {key: int(value) for key, value in zip(wanted, found, strict=True) if value}
 
 
 def give_back(costs: dict[str, int]) -> None:
     """As :func:`accounts.throttle.database.give_back`."""
+    if not costs:
+        return
     keys = [f"budget:{key}" for key in costs]
     try:
         _client().eval(GIVE_BACK, len(keys), *keys, *costs.values())

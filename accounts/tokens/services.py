@@ -140,7 +140,7 @@ def exchange(held: AccessToken, login: LoginSession, wish: Wish, place: Place) -
         raise UnknownService
     scope = scopes.narrowed(held.scope, wish.scope)
     access.be_ready()
-    spend(EXCHANGE_SESSION, login.pk)
+    spend((EXCHANGE_SESSION, login.pk))
     record(login.user, events.TOKEN_EXCHANGED, Source(place, session=login.pk))
     fresh = AccessToken.issue(login, wish.audience, scope, first_at=held.first_at)
     return Tokens(fresh, login)

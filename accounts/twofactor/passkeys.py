@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import django_otp
@@ -32,12 +33,12 @@ from webauthn.registration.verify_registration_response import VerifiedRegistrat
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
+from accounts.kernel.places import NOWHERE, Place
 from accounts.kernel.proofs import Method, Proof
 from accounts.kernel.signals import factor_proved
 from accounts.sessions import guesses
-from accounts.throttle.limits import CODE_SUBSCRIBER, LOGIN_SUBSCRIBER
-from accounts.throttle.services import spend
-from accounts.twofactor import challenges
+from accounts.throttle.services import Charge, give_back, spend
+from accounts.twofactor import budgets, challenges
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.answers import Answer, parse
 from accounts.twofactor.errors import (
@@ -115,9 +116,9 @@ def sign_in(text: str, source: Source) -> tuple[User, Proof]:
 
     :class:`WrongPasskey`, :class:`UnknownPasskey`, :class:`AccountLocked`, ``Later``.
     """
-    spend(LOGIN_SUBSCRIBER, source.place.network if source.place else "")
+    charges = _charge_sign_in(text, source.place or NOWHERE)
     answer = parse(text)
-    row = Passkey.objects.select_related("user").filter(credential_id=answer.credential_id).first()
+    row = _find(answer)
     if row is None:
         record(None, events.SIGN_IN_FAILED, source)
         if former.has_passkey(answer.credential_id):
@@ -132,7 +133,25 @@ def sign_in(text: str, source: Source) -> tuple[User, Proof]:
     if row.user.is_locked_down or not is_right:
         record(row.user, events.SIGN_IN_FAILED, source)
         raise AccountLocked(row.user, proof) if is_right else WrongPasskey
+    give_back(*charges)
     return row.user, proof
+
+
+def _find(answer: Answer) -> Passkey | None:
+    rows = Passkey.objects.select_related("user")
+    return rows.filter(credential_id=answer.credential_id).first()
+
+
+def _charge_sign_in(text: str, place: Place) -> list[Charge]:
+    """Spend what an answer costs, and return it; ``Later``."""
+    owner = None
+    if place.known:
+        with suppress(WrongPasskey):
+            row = _find(parse(text))
+            owner = row.user if row else None
+    charges = budgets.of_passkey(owner, Source(place))
+    spend(*charges)
+    return charges
 
 
 def prove(
@@ -147,7 +166,8 @@ def prove(
     It can't be guessed, so it costs no budget of the account. ``removed`` tries a passkey that was
     removed, where that counts.
     """
-    spend(CODE_SUBSCRIBER, source.place.network if source.place else "")
+    charges = budgets.of_passkey(user, source)
+    spend(*charges)
     answer = parse(text)
     row = Passkey.objects.filter(user=user, credential_id=answer.credential_id).first()
     if row is None and removed and (proof := _of_removed(user, answer, removed)):
@@ -160,6 +180,7 @@ def prove(
         else:
             record(user, events.FACTOR_FAILED, source)
         raise WrongPasskey
+    give_back(*charges)
     proof = Proof.now(Method.PASSKEY, row.persistent_id)
     factor_proved.send(User, user=user, proof=proof, source=source)
     return proof

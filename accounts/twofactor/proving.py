@@ -10,17 +10,15 @@ from accounts.activity import events
 from accounts.activity.services import Source, has_happened, record
 from accounts.kernel import clock
 from accounts.kernel.errors import Later
-from accounts.kernel.places import Place
+from accounts.kernel.places import NOWHERE
 from accounts.kernel.proofs import Method, Proof
 from accounts.kernel.signals import factor_proved
-from accounts.sessions import guesses
-from accounts.throttle import familiar
-from accounts.throttle.limits import CODE_SUBSCRIBER, FACTOR_ACCOUNT, FACTOR_DAY
-from accounts.throttle.services import Charge, give_back, spend
-from accounts.twofactor import codes
+from accounts.sessions import guesses, known
+from accounts.throttle.services import Charge, give_back, spend, wait
+from accounts.twofactor import budgets, codes
 from accounts.twofactor.errors import WrongCode, WrongSpareCode
 from accounts.twofactor.models import Authenticator, RecoveryCodes
-from accounts.twofactor.services import familiar_key, held
+from accounts.twofactor.services import held
 from accounts.users.models import User
 
 BLOCKED_NEWS = timedelta(hours=1)
@@ -46,23 +44,34 @@ def prove(
         WrongCode: no factor takes the code.
         Later: too many guesses.
     """
-    place = source.place or Place("", "")
-    noted = familiar.find(familiar_key(user), place.network)
-    spend(CODE_SUBSCRIBER, place.network)
+    place = source.place or NOWHERE
+    browser = known.find(place, user)
+    # Signing in with a mailed code makes a browser known, too: only a factor gives it guesses.
+    is_familiar = browser is not None and browser.factor_at is not None
     code = codes.canonical(typed)
     is_short = codes.TOTP_CODE.fullmatch(code) is not None
-    # The others can't be guessed: a budget would only keep the owner out.
-    charges = _charge(user, source, place, is_familiar=noted is not None) if is_short else []
+    # The others can't be guessed: a budget of the account would only keep the owner out.
+    guess = budgets.of_guess(user, browser if is_familiar else None, place) if is_short else []
+    charges = [*budgets.of_code(browser, source), *guess]
+    _spend(charges, guess, user, source)
     proof = _proof_of(user, code, source, mailed) or (removed(code) if removed else None)
     if proof is None:
-        _record_failure(user, source, is_familiar=noted is not None)
+        _record_failure(user, source, is_familiar=is_familiar)
         raise WrongCode if is_short else WrongSpareCode
-    if charges:
-        give_back(*charges)
+    give_back(*charges)
     if proof.method is not Method.MAIL:
         factor_proved.send(User, user=user, proof=proof, source=source)
-        familiar.remember(familiar_key(user), place.network, noted)
     return proof
+
+
+def _spend(charges: list[Charge], guess: list[Charge], user: User, source: Source) -> None:
+    """Spend ``charges``; record where those of ``guess`` are used up."""
+    try:
+        spend(*charges)
+    except Later:
+        if wait(*guess):
+            _record_block(user, source)
+        raise
 
 
 @transaction.atomic
@@ -111,23 +120,6 @@ def _take(user: User, device: Authenticator | RecoveryCodes | None, code: str) -
     if device is None:
         return False
     return django_otp.verify_token(user, device.persistent_id, code) is not None
-
-
-def _charge(user: User, source: Source, place: Place, *, is_familiar: bool) -> list[Charge]:
-    """Spend what a guess costs, and say what a success gives back; ``Later``.
-
-    Places where the second step was taken before have budgets of their own, so that whoever
-    guesses elsewhere doesn't keep the owner out.
-    """
-    subject = (user.pk, place.network) if is_familiar else (user.pk,)
-    charges: list[Charge] = [(FACTOR_ACCOUNT, *subject), (FACTOR_DAY, *subject)]
-    try:
-        for charge in charges:
-            spend(*charge)
-    except Later:
-        _record_block(user, source)
-        raise
-    return charges
 
 
 @transaction.atomic

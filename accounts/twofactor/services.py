@@ -13,8 +13,8 @@ from accounts.identities import services as identities
 from accounts.kernel import clock, crypto, secrets
 from accounts.kernel.proofs import Method
 from accounts.kernel.signals import credentials_changed
+from accounts.sessions import known
 from accounts.sessions.models import LoginSession
-from accounts.throttle import familiar
 from accounts.twofactor import codes
 from accounts.twofactor.errors import (
     ClockIsOff,
@@ -108,11 +108,6 @@ def needs_passkey(user: User) -> bool:
     return user.is_privileged and settings.AUTHSITE.staff_factor == "passkey"
 
 
-def familiar_key(user: User) -> str:
-    """Whose places are those where the second step was taken: see ``throttle.familiar``."""
-    return f"factor {user.pk}"
-
-
 def new_seed() -> str:
     """A seed of 160 bits, hexadecimal (RFC 4226 section 4, R6)."""
     return secrets.hexadecimal(SEED_BYTES)
@@ -146,7 +141,7 @@ def note_added(
     """Recovery codes, if ``owner`` has none yet, and everybody told of a new factor."""
     if source.place:
         # So that guesses from elsewhere don't keep the owner out of where the factor was added.
-        familiar.remember(familiar_key(owner), source.place.network, None)
+        known.note_factor(source.place, owner)
     made = [] if RecoveryCodes.objects.filter(user=owner).exists() else _make_codes(owner)
     _tell(user, event, source, detail=name)
     return made

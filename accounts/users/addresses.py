@@ -33,6 +33,19 @@ def clean(value: str) -> str:
     return address
 
 
+def mailbox(key: str) -> str:
+    """Return one name for the many addresses of a mailbox, or ``key`` itself if it's no address.
+
+    For limits only: providers may give two people what looks like one mailbox here.
+    """
+    local, at, domain = key.rpartition("@")
+    if not at:
+        return key
+    domain = "gmail.com" if domain == "googlemail.com" else domain
+    untagged = local.partition("+")[0] or local
+    return f"{untagged.replace('.', '') if domain == 'gmail.com' else untagged}@{domain}"
+
+
 def key(address: str) -> str:
     """The canonical form that is unique in the database.
 

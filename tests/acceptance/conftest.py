@@ -7,31 +7,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.passwords.hashers import Argon2id
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.steps import make_user, sign_in
 
 type Set = Callable[..., None]
-
-
-@pytest.fixture
-def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Grows with every run of Argon2, the dearest thing that a stranger can ask for."""
-    runs: list[str] = []
-
-    def counted(name: str) -> Any:
-        method = getattr(Argon2id, name)
-
-        def run(*args: Any) -> Any:
-            runs.append(name)
-            return method(*args)
-
-        return run
-
-    for name in ("encode", "verify"):
-        monkeypatch.setattr(Argon2id, name, counted(name))
-    return runs
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from django.contrib.auth.hashers import make_password
 from accounts.apikeys.models import APIKey
 from accounts.identities.models import Identity
 from accounts.recovery import suspension
-from accounts.throttle.limits import FACTOR_ACCOUNT
+from accounts.throttle.limits import FACTOR_LINE
 from accounts.users.models import User
 from tests.activity.event_steps import (
     CAFE,
@@ -174,7 +174,7 @@ WAYS = {
     ),
     "factor_failed_new": at_second_step(fail(1)),
     "factor_failed": of_stranger(fail(1), prepare=after_a_failure),
-    "factor_blocked": of_stranger(fail(FACTOR_ACCOUNT.burst + 1), prepare=after_a_failure),
+    "factor_blocked": of_stranger(fail(FACTOR_LINE.burst + 1), prepare=after_a_failure),
     "recovery_codes_made": of_authenticator(post(RECOVERY_CODES, new="1"), proof="pwd mail otp"),
     "recovery_code_used": Way(
         lambda s: s.here.post(REAUTHENTICATE, {"code": s.kept}), prepare=have_a_recovery_code

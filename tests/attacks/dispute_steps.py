@@ -29,8 +29,8 @@ def known_browser(user: User) -> Client:
 
 
 def reset_link(login: str = "alice", to: str = "") -> str:
-    """The link of the mail that a forgotten password causes, asked for from a place of its own."""
-    asking = Client(REMOTE_ADDR=f"198.51.100.{next(PLACES)}")
+    """The link of the mail that a forgotten password causes, asked for from a line of its own."""
+    asking = Client(REMOTE_ADDR=f"198.51.{next(PLACES)}.1")
     assert asking.post(RESET, {"login": to or login}).status_code == 200
     mail = next(m for m in reversed(outbox()) if "Set a new password at" in m.subject)
     assert not to or mail.to == to, mail.to

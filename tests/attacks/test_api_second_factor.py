@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.sessions.models import LoginSession
-from accounts.throttle.limits import FACTOR_ACCOUNT
+from accounts.throttle.limits import FACTOR_LINE
 from accounts.tokens import services
 from accounts.tokens.models import TokenChallenge
 from accounts.users.models import User
@@ -35,7 +35,7 @@ from tests.support.webauthn import registered
 pytestmark = pytest.mark.django_db
 
 FINISH = "to finish signing in"
-GUESSES = FACTOR_ACCOUNT.burst
+GUESSES = FACTOR_LINE.burst
 
 
 def told(answer: Answer) -> tuple[int, str]:
@@ -279,7 +279,7 @@ def test_cve_2025_64102_a_new_challenge_gives_no_guess_back(clock: Clock) -> Non
     assert len(mails_about("too many codes were wrong")) == 1
 
 
-def test_guessers_elsewhere_do_not_keep_the_owners_program_out(clock: Clock) -> None:
+def test_guessers_of_one_line_do_not_keep_the_owners_program_out(clock: Clock) -> None:
     _alice, seed = with_factor()
     home = at("203.0.113.5")
 

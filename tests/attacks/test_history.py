@@ -13,7 +13,7 @@ from accounts.activity import events
 from accounts.activity.models import Activity, WrittenOnce
 from accounts.activity.notices import MOST_AN_HOUR
 from accounts.activity.services import Source, record
-from accounts.throttle.limits import LOGIN_ACCOUNT
+from accounts.throttle.limits import LOGIN_LINE
 from tests.support.signin import signed_in
 from tests.support.steps import WRONG, make_user, outbox, sign_in
 
@@ -83,10 +83,10 @@ def test_a_history_shows_nothing_of_other_people_nor_of_nobody() -> None:
 def test_guesses_past_the_budget_fill_no_history_and_no_mailbox() -> None:
     alice = make_user("alice")
 
-    for i in range(LOGIN_ACCOUNT.burst + 3):
+    for i in range(LOGIN_LINE.burst + 3):
         sign_in(Client(REMOTE_ADDR=f"192.0.2.{i}"), "alice", WRONG)
 
-    assert alice.activity.count() == LOGIN_ACCOUNT.burst
+    assert alice.activity.count() == LOGIN_LINE.burst
     assert outbox() == []
 
 

@@ -26,7 +26,7 @@ NEW_BROWSER, NEW_NETWORK = "Signed in from a new browser", "Signed in from a new
 
 
 def since(client: Client, user: User) -> datetime | None:
-    row = known.find(request_of(client), user)
+    row = known.recognize(request_of(client), user)
     return row.since if row else None
 
 

@@ -7,15 +7,32 @@ import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.test import Client
 
-from accounts.throttle.limits import LOGIN_ACCOUNT, LOGIN_FAMILIAR, LOGIN_SUBSCRIBER
+from accounts.throttle.limits import (
+    LOGIN_BROWSER,
+    LOGIN_LINE,
+    LOGIN_NETWORK,
+    LOGIN_REPEAT,
+    PASSKEY_NETWORK,
+)
+from accounts.users.services import confirm_address
 from tests.conftest import Clock
+from tests.support.api import call
 from tests.support.signin import set_up
-from tests.support.steps import CONFIRM, PASSWORD, WRONG, is_signed_in, make_user, sign_in, sign_up
+from tests.support.steps import (
+    CONFIRM,
+    LOGOUT,
+    PASSWORD,
+    WRONG,
+    is_signed_in,
+    make_user,
+    sign_in,
+    sign_up,
+)
 
 pytestmark = pytest.mark.django_db
 
 PROXIES = (ip_network("127.0.0.1"),)
-GUESSES = LOGIN_ACCOUNT.burst
+GUESSES = LOGIN_LINE.burst
 
 
 def at(address: str) -> Client:
@@ -23,9 +40,10 @@ def at(address: str) -> Client:
     return Client(REMOTE_ADDR=address)
 
 
-def guess(n: int, login: str = "alice", *, first: int = 1) -> list[int]:
-    """The statuses of ``n`` wrong guesses, each from another address."""
-    return [sign_in(at(f"192.0.2.{i}"), login, WRONG).status_code for i in range(first, first + n)]
+def guess(n: int, login: str = "alice", *, first: int = 1, line: int = 0) -> list[int]:
+    """The statuses of ``n`` wrong guesses, each from another address of one line."""
+    places = (at(f"10.{line}.0.{i}") for i in range(first, first + n))
+    return [sign_in(place, login, WRONG).status_code for place in places]
 
 
 @pytest.mark.parametrize(
@@ -39,15 +57,15 @@ def test_only_so_many_guesses_at_a_name_pass_in_whatever_writing(
     make_user("alice")
 
     statuses = [guess(1, names[i % len(names)], first=i)[0] for i in range(1, GUESSES + 2)]
-    refused = sign_in(at("192.0.2.99"), names[0])
+    refused = sign_in(at("10.0.0.99"), names[0])
 
     assert statuses == [200] * GUESSES + [429]
     assert refused.status_code == 429
     assert refused["Retry-After"] == "60"
     clock.advance(seconds=59)
-    assert sign_in(at("192.0.2.99"), names[0]).status_code == 429
+    assert sign_in(at("10.0.0.99"), names[0]).status_code == 429
     clock.advance(seconds=1)
-    assert sign_in(at("192.0.2.99"), names[0]).status_code == 302
+    assert sign_in(at("10.0.0.99"), names[0]).status_code == 302
 
 
 def test_guesses_at_nobody_are_limited_like_guesses_at_somebody(clock: Clock) -> None:
@@ -74,13 +92,14 @@ def test_one_address_cannot_guess_at_many_accounts(
         return int(sign_in(browser, login, password).status_code)
 
     statuses = []
-    each = LOGIN_SUBSCRIBER.burst // 2
-    for i in range(each + 1):
+    most = LOGIN_NETWORK.burst
+    for i in range(most + 1):
         statuses.append(guess_at(f"account{i}", WRONG, i))
-        # A right password costs a hash as well, and buys no further guess.
-        guess_at("mallory", PASSWORD, i)
+        if i % 10 == 0:
+            # A right password buys no further guess.
+            guess_at("mallory", PASSWORD, i)
 
-    assert statuses == [200] * each + [429]
+    assert statuses == [200] * most + [429]
 
 
 def test_a_good_login_clears_neither_its_own_counter_nor_anothers(clock: Clock) -> None:
@@ -93,26 +112,121 @@ def test_a_good_login_clears_neither_its_own_counter_nor_anothers(clock: Clock) 
     assert guess(2, first=20) == [200, 429]
 
 
-def test_lock_out_used_against_its_victim_does_not_keep_her_out(clock: Clock) -> None:
+def test_five_guesses_of_one_line_leave_others_theirs_and_twenty_are_all(clock: Clock) -> None:
     make_user("alice")
-    sign_in(at("203.0.113.5"), "alice")
-    assert guess(GUESSES + 2) == [200] * GUESSES + [429] * 2
 
-    assert sign_in(at("203.0.113.5"), "alice").status_code == 302
-    assert sign_in(at("203.0.113.5"), "alice@example.org").status_code == 302
-    assert sign_in(at("203.0.113.77"), "alice").status_code == 429
+    assert [guess(GUESSES + 1, line=i) for i in range(4)] == [[200] * GUESSES + [429]] * 4
+    refused = sign_in(at("10.9.0.1"), "alice")
+
+    assert (refused.status_code, refused["Retry-After"]) == (429, "60")
+    clock.advance(seconds=40)
+    assert sign_in(at("10.9.0.1"), "alice")["Retry-After"] == "60", "not what others left"
+    clock.advance(seconds=20)
+    assert sign_in(at("10.9.0.1"), "alice").status_code == 302
+
+
+def test_guesses_elsewhere_and_of_neighbours_keep_no_known_browser_out(clock: Clock) -> None:
+    make_user("alice")
+    hers = at("10.1.0.1")
+    sign_in(hers, "alice")
+    hers.post(LOGOUT)
+    for login in ("alice", "alice@example.org"):
+        for line in range(1, 6):
+            guess(GUESSES, login, line=line)
+
+    assert sign_in(hers, "alice", WRONG).status_code == 200
+    hers.defaults["REMOTE_ADDR"] = "10.2.0.9"
+    assert sign_in(hers, "alice").status_code == 302
+    hers.post(LOGOUT)
+    assert sign_in(hers, "alice@example.org").status_code == 302
+    assert sign_in(at("10.1.0.1"), "alice").status_code == 429
+
+
+def test_a_known_browser_is_no_place_to_guess_from_either(clock: Clock) -> None:
+    for name in ("alice", "bob"):
+        make_user(name)
+    hers = at("10.1.0.1")
+    sign_in(hers, "alice")
+    hers.post(LOGOUT)
+    n = LOGIN_BROWSER.burst
+
+    assert [sign_in(hers, "alice", WRONG).status_code for _ in range(n + 1)] == [200] * n + [429]
+    assert sign_in(hers, "alice@example.org", WRONG).status_code == 429
+    assert sign_in(at("10.1.0.1"), "alice").status_code == 302, "others lose nothing by it"
+    assert [sign_in(hers, "bob", WRONG).status_code for _ in range(n + 1)] == [200] * n + [429]
+
+
+@pytest.mark.parametrize("login", ["alice", "alice@example.org", "nobody", "nobody@example.org"])
+def test_using_an_account_up_and_trying_once_at_home_tells_nothing(
+    clock: Clock, login: str
+) -> None:
+    """Neither whether it is used there, nor whether it exists."""
+    make_user("alice")
+    sign_in(at("10.8.0.1"), "alice")
+    for line in range(1, 5):
+        guess(GUESSES, login, line=line)
+
+    answers = [sign_in(at(f"10.{line}.0.1"), login, WRONG) for line in (8, 9)]
+
+    assert [(a.status_code, a["Retry-After"]) for a in answers] == [(429, "60")] * 2
+
+
+def test_the_names_and_addresses_of_an_account_have_five_guesses_together(
+    clock: Clock, hashes: list[str]
+) -> None:
+    """The sixth is answered and costs as any: else it would tell what belongs together."""
+    alice = make_user("alice")
+    for n in range(3):
+        confirm_address(alice, f"alice{n}@example.org")
+    logins = ["alice", *(f"alice{n}@example.org" for n in range(3))]
+    for login in logins[:2]:
+        guess(GUESSES, login)
+    hashes.clear()
+
+    right = [sign_in(at("10.0.0.1"), login) for login in logins[2:]]
+    nobodys = sign_in(at("10.0.0.1"), "nobody1@example.org")
+
+    assert [answer.status_code for answer in (*right, nobodys)] == [200] * 3
+    assert len(hashes) == 3
+    assert sign_in(at("10.9.0.1"), logins[2]).status_code == 302, "one line, and no other"
+    for line in range(1, 6):
+        guess(3, logins[line % 4], line=line)
+    assert sign_in(at("10.9.0.1"), logins[3]).status_code == 200
     clock.advance(minutes=1)
-    assert sign_in(at("203.0.113.77"), "alice").status_code == 302
+    assert sign_in(at("10.9.0.1"), logins[3]).status_code == 302
 
 
-def test_a_familiar_place_is_no_place_to_guess_from_either(clock: Clock) -> None:
+def test_good_sign_ins_take_nothing_from_neighbours_and_have_an_end(clock: Clock) -> None:
     make_user("alice")
-    sign_in(at("203.0.113.5"), "alice")
-    n = LOGIN_FAMILIAR.burst
+    make_user("bob")
+    there = at("10.0.0.1")
 
-    statuses = [sign_in(at("203.0.113.5"), "alice", WRONG).status_code for _ in range(n + 1)]
+    statuses = [call("me/", basic=f"alice:{PASSWORD}", client=there).status for _ in range(61)]
 
-    assert statuses == [200] * n + [429]
+    assert statuses == [200] * LOGIN_REPEAT.burst + [429]
+    assert sign_in(at("10.0.0.1"), "bob").status_code == 302
+    assert sign_in(at("10.9.0.1"), "alice").status_code == 302
+
+
+def test_neighbours_block_neither_the_sign_in_nor_the_reauthentication_of_an_owner(
+    clock: Clock,
+) -> None:
+    """59 junk passkeys, then whatever the network has left."""
+    alice = make_user("alice")
+    hers = at("10.0.0.1")
+    sign_in(hers, "alice")
+    for _ in range(PASSKEY_NETWORK.burst - 1):
+        at("10.0.0.1").post("/accounts/login/passkey/", {"credential": "{}"})
+    assert sign_in(at("10.0.0.1"), "alice").status_code == 302, "passwords are counted apart"
+    for i in range(LOGIN_NETWORK.burst):
+        guess(1, f"account{i}")
+    assert guess(1, "bob") == [429]
+
+    again = {"password": PASSWORD}
+    assert hers.post("/accounts/reauthenticate/", again).status_code == 302
+    hers.post(LOGOUT)
+    assert sign_in(hers, "alice").status_code == 302
+    assert alice.activity.filter(kind="proof_given").count() == 1
 
 
 def test_900_kb_password_is_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,15 +139,23 @@ def test_a_mailbox_alone_removes_no_passkey_by_a_lockdown(clock: Clock) -> None:
     assert not sign_in(Client(), "alice", "slow comet over the harbour").get("Location")
 
 
-def test_only_so_many_answers_are_checked_for_one_subscriber(clock: Clock) -> None:
-    from accounts.throttle.limits import LOGIN_SUBSCRIBER
+def test_only_so_many_answers_are_checked_for_one_network_and_known_browsers_are_apart(
+    clock: Clock,
+) -> None:
+    from accounts.throttle.limits import PASSKEY_BROWSER, PASSKEY_NETWORK
 
     _alice, passkey = owner()
-    browser = Client()
-    statuses = {show(browser, "{}").status_code for _ in range(LOGIN_SUBSCRIBER.burst)}
+    hers, browser = Client(), Client()
+    assert enters(passkey, hers)
+    hers.post("/accounts/logout/")
+    statuses = {show(browser, "{}").status_code for _ in range(PASSKEY_NETWORK.burst)}
 
     assert statuses == {200}
     assert show(browser, passkey.get(asked(browser))).status_code == 429
-    assert sign_in(Client(), "alice").status_code == 429
-    clock.advance(seconds=LOGIN_SUBSCRIBER.refill)
+    assert show(hers, "{}").status_code == 429, "of nobody's"
+    wrong = passkey.get({**asked(hers), "challenge": "A" * 43})
+    many = [show(hers, wrong).status_code for _ in range(PASSKEY_BROWSER.burst - 1)]
+    assert set(many) == {200}
+    assert enters(passkey, hers)
+    clock.advance(seconds=PASSKEY_NETWORK.refill)
     assert enters(passkey, browser)

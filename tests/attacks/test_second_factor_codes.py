@@ -7,7 +7,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
-from accounts.throttle.models import Budget, FamiliarPlace
+from accounts.throttle.models import Budget
 from tests.attacks.second_steps import (
     enters,
     factors_of,
@@ -110,7 +110,6 @@ def test_a_replay_after_every_counter_and_cache_was_flushed_is_refused() -> None
     assert enters(code)
 
     Budget.objects.all().delete()
-    FamiliarPlace.objects.all().delete()
     cache.clear()
 
     assert not enters(code)

@@ -4,7 +4,13 @@ import pytest
 from django.test import Client
 
 from accounts.activity.models import Activity
-from accounts.throttle.limits import CODE_SUBSCRIBER, FACTOR_ACCOUNT, FACTOR_DAY
+from accounts.kernel.proofs import Method
+from accounts.throttle.limits import (
+    CODE_NETWORK,
+    FACTOR_ACCOUNT,
+    FACTOR_LINE,
+    FACTOR_LINE_DAY,
+)
 from tests.attacks.second_steps import (
     REAUTHENTICATE,
     WRONG_DIGITS,
@@ -27,7 +33,7 @@ from tests.support.steps import is_signed_in, make_user, outbox, path_of, sign_i
 
 pytestmark = pytest.mark.django_db
 
-GUESSES = FACTOR_ACCOUNT.burst
+GUESSES = FACTOR_LINE.burst
 HOME = "203.0.113.5"
 BLOCKED = "too many codes were wrong"
 
@@ -36,21 +42,22 @@ def guess(browser: Client, code: str = WRONG_DIGITS) -> int:
     return int(browser.post(CHALLENGE, {"code": code}).status_code)
 
 
-def guesses(n: int, *, first: int = 1, code: str = WRONG_DIGITS) -> list[int]:
+def guesses(n: int, *, first: int = 1, line: int = 0, code: str = WRONG_DIGITS) -> list[int]:
     """The statuses of ``n`` guesses, each after a first step anew, from another address."""
-    return [guess(half_way(REMOTE_ADDR=f"192.0.2.{i}"), code) for i in range(first, first + n)]
+    places = (f"10.{line}.0.{i}" for i in range(first, first + n))
+    return [guess(half_way(REMOTE_ADDR=place), code) for place in places]
 
 
 def test_7_5_cve_2025_64102_signing_in_again_gives_no_guess_back(clock: Clock) -> None:
     _alice, seed = with_factor()
 
     assert guesses(GUESSES + 1) == [200] * GUESSES + [429]
-    refused = half_way(REMOTE_ADDR="192.0.2.99").post(CHALLENGE, {"code": code_of(seed)})
+    refused = half_way(REMOTE_ADDR="10.0.0.99").post(CHALLENGE, {"code": code_of(seed)})
     assert refused.status_code == 429
     assert refused["Retry-After"] == "60"
 
     clock.advance(seconds=60)
-    assert enters(code_of(seed), REMOTE_ADDR="192.0.2.99")
+    assert enters(code_of(seed), REMOTE_ADDR="10.0.0.99")
 
 
 def test_nothing_but_time_gives_guesses_back(clock: Clock) -> None:
@@ -81,10 +88,10 @@ def test_a_good_second_step_gives_back_its_own_cost_and_no_guess(clock: Clock) -
 def test_guesses_in_any_writing_and_on_any_page_are_guesses(clock: Clock) -> None:
     alice, _seed = with_factor()
     make_user("bob")
-    inside = signed_in(alice, Client(REMOTE_ADDR="192.0.2.8"))
+    inside = signed_in(alice, by=[Method.PASSWORD, Method.MAIL])
     Client().post("/accounts/password/reset/", {"login": "alice"})
     link = path_of(outbox()[-1].action_url)
-    mailed = half_way(REMOTE_ADDR="192.0.2.7")
+    mailed = half_way()
     mailed.post(CHALLENGE, {"mail": "1"})
 
     statuses = [
@@ -92,7 +99,7 @@ def test_guesses_in_any_writing_and_on_any_page_are_guesses(clock: Clock) -> Non
         guess(half_way(), "\u0660" * 6),
         guess(mailed, "000-000"),
         inside.post(REAUTHENTICATE, {"code": "000000"}).status_code,
-        Client(REMOTE_ADDR="192.0.2.9").post(link, {"code": "000000"}).status_code,
+        Client().post(link, {"code": "000000"}).status_code,
     ]
 
     assert statuses == [200] * GUESSES
@@ -110,69 +117,76 @@ def test_what_no_authenticator_shows_is_guessed_at_the_cost_of_the_network(
     mallory = half_way()
     mallory.post(CHALLENGE, {"mail": "1"})
 
-    statuses = [guess(mallory, code) for _ in range(CODE_SUBSCRIBER.burst + 1)]
+    statuses = [guess(mallory, code) for _ in range(CODE_NETWORK.burst + 1)]
 
-    assert statuses == [200] * CODE_SUBSCRIBER.burst + [429]
+    assert statuses == [200] * CODE_NETWORK.burst + [429]
     assert not is_signed_in(mallory)
     assert enters(code_of(seed), REMOTE_ADDR=HOME)
 
 
 def test_guesses_from_elsewhere_do_not_keep_the_owner_out(clock: Clock) -> None:
     _alice, seed = with_factor()
-    assert enters(code_of(seed), REMOTE_ADDR=HOME)
+    hers = half_way()
+    guess(hers, code_of(seed))
+    assert is_signed_in(hers)
+    hers.post("/accounts/logout/")
+    for line in range(2):
+        assert guesses(GUESSES + 1, line=line) == [200] * GUESSES + [429]
+    assert enters(code_of(seed, 1), REMOTE_ADDR="10.9.0.1"), "two lines leave her the others"
+    for line in range(2, 6):
+        guesses(GUESSES, line=line)
+
     clock.advance(minutes=1)
-    assert guesses(GUESSES + 1) == [200] * GUESSES + [429]
-
-    assert enters(code_of(seed), REMOTE_ADDR=HOME)
-    assert guess(half_way(REMOTE_ADDR="203.0.113.77")) == 429
-    browser = half_way(REMOTE_ADDR=HOME)
-    statuses = [guess(browser) for _ in range(GUESSES + 1)]
-    assert statuses == [200] * GUESSES + [429], "nor is home a place to guess from"
+    assert guess(half_way(REMOTE_ADDR="10.9.0.1"), code_of(seed)) == 429
+    assert guess(half_way(browser=hers), code_of(seed)) == 302
+    hers.post("/accounts/logout/")
+    statuses = [guess(half_way(browser=hers)) for _ in range(GUESSES + 1)]
+    assert statuses == [200] * GUESSES + [429], "nor is it a place to guess from"
 
 
-def test_a_place_that_knows_only_the_password_and_the_mailbox_is_not_familiar(
+def test_a_browser_that_knows_only_the_password_and_the_mailbox_has_no_guesses_of_its_own(
     clock: Clock,
 ) -> None:
     _alice, seed = with_factor()
-    browser = half_way(REMOTE_ADDR=HOME)
+    browser = half_way()
     browser.post(CHALLENGE, {"mail": "1"})
     guess(browser, str(mails_about("code")[-1].code))
     assert is_signed_in(browser)
-    assert guesses(GUESSES) == [200] * GUESSES
+    browser.post("/accounts/logout/")
+    assert [guess(half_way()) for _ in range(GUESSES)] == [200] * GUESSES
 
-    assert guess(half_way(REMOTE_ADDR=HOME), code_of(seed)) == 429
+    assert guess(half_way(browser=browser), code_of(seed)) == 429
 
 
 def test_a_patient_guesser_has_thirty_tries_then_one_in_forty_eight_minutes(
     clock: Clock,
 ) -> None:
+    """One line has fifteen of them, so that it can't keep the owner out."""
     with_factor()
     statuses = []
-    for i in range(FACTOR_DAY.burst):
-        if i % 10 == 0:
-            browser = half_way(REMOTE_ADDR=f"192.0.2.{i + 1}")
-        statuses.append(guess(browser))
+    for i in range(FACTOR_LINE_DAY.burst):
+        for line in range(2):
+            statuses.append(guess(half_way(REMOTE_ADDR=f"10.{line}.0.{i}")))
         clock.advance(minutes=1)
-    assert statuses == [200] * FACTOR_DAY.burst
+    refused = half_way(REMOTE_ADDR="10.3.0.1").post(CHALLENGE, {"code": WRONG_DIGITS})
 
-    refused = half_way().post(CHALLENGE, {"code": WRONG_DIGITS})
-
+    assert statuses == [200] * FACTOR_ACCOUNT.burst
     assert refused.status_code == 429
-    assert int(refused["Retry-After"]) == FACTOR_DAY.refill - 60 * FACTOR_DAY.burst
-    clock.advance(seconds=int(refused["Retry-After"]))
-    browser = half_way()
-    assert [guess(browser), guess(browser)] == [200, 429]
+    assert int(refused["Retry-After"]) == FACTOR_ACCOUNT.refill
+    clock.advance(seconds=FACTOR_ACCOUNT.refill)
+    statuses = [guess(half_way(REMOTE_ADDR=f"10.{line}.0.1")) for line in (0, 3, 3)]
+    assert statuses == [429, 200, 429]
 
 
 def test_one_address_cannot_guess_at_many_accounts(clock: Clock) -> None:
-    names = [f"person{i}" for i in range(CODE_SUBSCRIBER.burst // GUESSES + 1)]
+    names = [f"person{i}" for i in range(CODE_NETWORK.burst // GUESSES + 1)]
     for name in names:
         with_factor(name)
     browsers = {name: half_way(name) for name in names}
 
     statuses = [guess(browsers[name]) for name in names for _ in range(GUESSES)]
 
-    assert statuses == [200] * CODE_SUBSCRIBER.burst + [429] * GUESSES
+    assert statuses == [200] * CODE_NETWORK.burst + [429] * GUESSES
 
 
 def test_the_owner_hears_once_an_hour_that_somebody_guesses(clock: Clock) -> None:
@@ -197,18 +211,17 @@ def test_the_owner_hears_once_an_hour_that_somebody_guesses(clock: Clock) -> Non
 
 
 def test_guesses_do_not_keep_the_owner_out_of_where_the_factor_was_added(clock: Clock) -> None:
-    alice = make_user("alice")
-    home = signed_in(alice, Client(REMOTE_ADDR=HOME))
+    home = signed_in(make_user("alice"))
     seed = seed_on(home.get(SETUP).text)
     assert home.post(SETUP, {"code": code_of(seed)}).status_code == 302
     codes = recovery_codes_on(home.get(RECOVERY_CODES).text)
 
     clock.advance(minutes=2)
-    thief = half_way(REMOTE_ADDR="198.51.100.9")
-    for _ in range(10):
-        thief.post(CHALLENGE, {"code": WRONG_DIGITS})
+    for line in range(6):
+        guesses(GUESSES, line=line)
+    home.post("/accounts/logout/")
 
-    assert enters(code_of(seed), REMOTE_ADDR=HOME)
+    assert guess(half_way(browser=home), code_of(seed)) == 302
     assert enters(codes[0], REMOTE_ADDR="203.0.113.7"), "recovery codes are good anywhere"
 
 

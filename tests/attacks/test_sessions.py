@@ -11,7 +11,7 @@ from django.test import Client
 
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import SessionStore, digest
-from accounts.throttle.limits import LOGIN_ACCOUNT, PROOF_SESSION
+from accounts.throttle.limits import LOGIN_LINE, PROOF_SESSION
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.signin import signed_in
@@ -173,7 +173,7 @@ def test_guesses_at_the_proof_are_limited_recorded_and_nobody_elses(clock: Clock
 
 def test_guesses_from_elsewhere_do_not_keep_the_owner_from_a_proof(clock: Clock) -> None:
     browser = signed_in(make_user("alice"))
-    for i in range(LOGIN_ACCOUNT.burst + 1):
+    for i in range(LOGIN_LINE.burst + 1):
         guess = sign_in(Client(REMOTE_ADDR=f"192.0.2.{i}"), "alice", WRONG)
     assert guess.status_code == 429
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from accounts.throttle.limits import LOGIN_ACCOUNT
+from accounts.throttle.limits import LOGIN_LINE
 from tests.support.client import Client, Response, together
 from tests.support.services import Postgres, Redis
 from tests.support.site import Site
@@ -109,7 +109,7 @@ def test_exactly_the_burst_of_forty_guesses_passes_two_processes_with_and_withou
 
     for answers in (in_redis, in_database):
         assert faults(answers) == []
-        assert sum(map(let_through, answers)) == LOGIN_ACCOUNT.burst
+        assert sum(map(let_through, answers)) == LOGIN_LINE.burst
         refused = [answer for answer in answers if answer.status == 429]
         assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
 

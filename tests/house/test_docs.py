@@ -13,6 +13,13 @@ def test_the_settings_and_events_pages_say_what_the_code_says() -> None:
     assert (ROOT / "docs/events.md").read_text() == docs.events_page()
 
 
+def test_the_table_of_limits_says_what_the_code_says() -> None:
+    page = (ROOT / "docs/operating.md").read_text()
+
+    assert docs.limits_table() + "\n" in page
+    assert "|  |" not in docs.limits_table(), "each limit says what it is of"
+
+
 def test_every_path_in_the_docs_exists() -> None:
     pattern = re.compile(r"`((?:accounts|authsite|tests|templates|static)/[\w./-]+)`")
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:

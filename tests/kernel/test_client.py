@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from accounts.kernel.client import client_address, parse, subscriber
+from accounts.kernel.client import client_address, networks, parse
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
 
@@ -36,15 +36,20 @@ def test_the_right_most_untrusted_address_counts(peer: str, forwarded: str, clie
 
 
 @pytest.mark.parametrize(
-    "one, other, same",
+    "one, other, shared",
     [
-        ("2001:db8::1", "2001:db8::ffff:2", True),  # one subscriber has a whole /64 to guess from
-        ("2001:db8::1", "2001:db8:0:1::1", False),
-        ("192.0.2.1", "::ffff:192.0.2.1", True),
-        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:2", [1, 2, 4]),
+        ("2001:db8::1", "2001:db8:0:1::1", [2, 4]),
+        ("2001:db8::1", "2001:db8:0:ffff::1", [4]),
+        ("2001:db8::1", "2001:db8:1::1", []),
+        ("192.0.2.1", "::ffff:192.0.2.1", [1, 4]),
+        ("192.0.2.1", "192.0.2.255", [4]),
+        ("192.0.2.1", "192.0.3.1", []),
     ],
 )
-def test_an_ipv6_subscriber_is_its_64_bit_network(one: str, other: str, same: bool) -> None:
-    addresses = [parse(one), parse(other)]
+def test_two_addresses_share_the_networks_that_one_subscriber_may_have(
+    one: str, other: str, shared: list[int]
+) -> None:
+    here, there = ([*networks(address)] for text in (one, other) if (address := parse(text)))
 
-    assert (len({subscriber(address) for address in addresses if address}) == 1) == same
+    assert [weight for network, weight in here if (network, weight) in there] == shared

@@ -28,3 +28,7 @@ def test_a_device_is_told_in_words_and_a_new_version_is_the_same(agent: str, wor
 
     assert str(device) == words
     assert Place("192.0.2.2", newer).device == device
+
+
+def test_the_cookie_of_a_known_browser_is_never_written_out() -> None:
+    assert "secret" not in repr(Place("192.0.2.1", "", "secret"))

@@ -46,7 +46,7 @@ def meets(client: Client, user: User) -> bool:
 
 
 def since(client: Client, user: User) -> Any:
-    row = known.find(request_of(client), user)
+    row = known.recognize(request_of(client), user)
     return row.since if row else None
 
 

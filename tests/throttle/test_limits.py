@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from accounts.kernel.errors import Later
-from accounts.throttle import shared
+from accounts.kernel.places import Place
+from accounts.throttle import limits, shared
 from accounts.throttle.limits import Limit
-from accounts.throttle.services import spend, wait
+from accounts.throttle.services import Charge, around, spend, wait
 from tests.conftest import Clock
 from tests.support.client import together
 from tests.support.process import free_port
@@ -32,9 +33,9 @@ def store(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.Mon
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, redis_url=url)
 
 
-def allowed(limit: Limit, *subject: object) -> bool:
+def allowed(*charges: Charge) -> bool:
     try:
-        spend(limit, *subject)
+        spend(*charges)
     except Later:
         return False
     return True
@@ -42,21 +43,27 @@ def allowed(limit: Limit, *subject: object) -> bool:
 
 @pytest.mark.django_db(transaction=True)
 def test_of_many_at_once_exactly_the_burst_pass(store: None, clock: Clock) -> None:
-    passed = together(24, lambda _: allowed(TEN, SUBJECT))
+    """Each takes from two budgets, in either order, and one of them is others' as well."""
+    mine: list[Charge] = [(TEN, SUBJECT), (OTHER, SUBJECT)]
+    for _ in range(3):
+        spend((OTHER, SUBJECT))
 
-    assert sum(passed) == TEN.burst
+    passed = together(24, lambda i: allowed(*mine[:: 1 - 2 * (i % 2)]))
+
+    assert sum(passed) == OTHER.burst - 3
+    assert [allowed(mine[0]) for _ in range(4)] == [True] * 3 + [False], "all or none"
 
 
 @pytest.mark.django_db
 def test_one_act_comes_back_each_interval_and_never_more_than_the_burst(
     store: None, clock: Clock
 ) -> None:
-    assert [allowed(TEN, SUBJECT) for _ in range(11)] == [True] * 10 + [False]
-    assert wait(TEN, SUBJECT) == 60
+    assert [allowed((TEN, SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
+    assert wait((TEN, SUBJECT)) == 60
     clock.advance(seconds=60)
-    assert [allowed(TEN, SUBJECT) for _ in range(2)] == [True, False]
+    assert [allowed((TEN, SUBJECT)) for _ in range(2)] == [True, False]
     clock.advance(days=30)
-    assert [allowed(TEN, SUBJECT) for _ in range(11)] == [True] * 10 + [False]
+    assert [allowed((TEN, SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
 
 
 @pytest.mark.django_db
@@ -64,12 +71,12 @@ def test_a_refused_act_costs_nothing_and_subjects_and_limits_are_apart(
     store: None, clock: Clock
 ) -> None:
     for _ in range(100):
-        allowed(TEN, SUBJECT)
+        allowed((TEN, SUBJECT))
 
     clock.advance(seconds=60)
-    assert allowed(TEN, SUBJECT)
-    assert allowed(TEN, SUBJECT, "else")
-    assert allowed(OTHER, SUBJECT)
+    assert allowed((TEN, SUBJECT))
+    assert allowed((TEN, SUBJECT, "else"))
+    assert allowed((OTHER, SUBJECT))
 
 
 @pytest.mark.django_db
@@ -77,11 +84,11 @@ def test_a_clock_that_steps_back_locks_nobody_out_for_longer_than_the_step(
     store: None, clock: Clock
 ) -> None:
     for _ in range(10):
-        allowed(TEN, SUBJECT)
+        allowed((TEN, SUBJECT))
     clock.advance(hours=-1)
-    assert not allowed(TEN, SUBJECT)
+    assert not allowed((TEN, SUBJECT))
     clock.advance(hours=1, seconds=60)
-    assert allowed(TEN, SUBJECT)
+    assert allowed((TEN, SUBJECT))
 
 
 @pytest.mark.django_db
@@ -91,8 +98,8 @@ def test_limits_scale_multiplies_burst_and_speed(
 ) -> None:
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, limits_scale=scale)
 
-    assert sum(allowed(TEN, SUBJECT) for _ in range(50)) == burst
-    assert wait(TEN, SUBJECT) == wait_seconds
+    assert sum(allowed((TEN, SUBJECT)) for _ in range(50)) == burst
+    assert wait((TEN, SUBJECT)) == wait_seconds
 
 
 @pytest.mark.django_db
@@ -100,12 +107,64 @@ def test_a_clock_that_was_ahead_locks_nobody_out_for_longer_than_the_budget_is_d
     store: None, clock: Clock
 ) -> None:
     clock.advance(hours=2)
-    assert [allowed(TEN, SUBJECT) for _ in range(11)] == [True] * 10 + [False]
+    assert [allowed((TEN, SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
     clock.advance(hours=-2)
 
-    assert wait(TEN, SUBJECT) == 60
-    assert not allowed(TEN, SUBJECT)
+    assert wait((TEN, SUBJECT)) == 60
+    assert not allowed((TEN, SUBJECT))
     clock.advance(seconds=60)
-    assert [allowed(TEN, SUBJECT) for _ in range(2)] == [True, False]
+    assert [allowed((TEN, SUBJECT)) for _ in range(2)] == [True, False]
     clock.advance(minutes=9)
-    assert [allowed(TEN, SUBJECT) for _ in range(10)] == [True] * 9 + [False]
+    assert [allowed((TEN, SUBJECT)) for _ in range(10)] == [True] * 9 + [False]
+
+
+@pytest.mark.django_db
+def test_a_refused_act_writes_nothing(clock: Clock, django_assert_num_queries: Any) -> None:
+    for _ in range(10):
+        spend((TEN, SUBJECT))
+
+    with django_assert_num_queries(1):
+        assert not allowed((TEN, SUBJECT), (OTHER, SUBJECT))
+
+
+@pytest.mark.django_db
+def test_what_a_refusal_says_of_a_shared_budget_is_not_what_others_have_spent(clock: Clock) -> None:
+    ours = dataclasses.replace(TEN, name="test.shared", is_shared=True)
+    for _ in range(10):
+        spend((ours,))
+    clock.advance(seconds=30)
+
+    with pytest.raises(Later) as refused:
+        spend((ours,))
+
+    assert (refused.value.retry_after, wait((ours,)), wait((TEN,))) == (60, 60, 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "line, times",
+    [("2001:db8:0:{:x}::1", 2), ("2001:db8:0:{:x}00::1", 4), ("192.0.2.{:d}", 4)],
+    ids=["/56", "/48", "/24"],
+)
+def test_one_line_gets_a_few_times_what_one_of_its_addresses_gets(
+    clock: Clock, line: str, times: int
+) -> None:
+    places = [Place(line.format(i), "") for i in range(8)]
+
+    passed = [sum(allowed(*around(TEN, place)) for _ in range(11)) for place in places]
+
+    assert passed == [TEN.burst] * times + [0] * (8 - times)
+
+
+def test_one_line_cannot_use_up_half_of_what_everybody_has() -> None:
+    pairs = [
+        (getattr(limits, name.replace("EVERYONE", "NETWORK")).times(4), everyone)
+        for name, everyone in vars(limits).items()
+        if name.endswith("_EVERYONE")
+    ]
+
+    assert len(pairs) == 4
+    for line, everyone in pairs:
+        assert everyone.is_shared
+        assert everyone.burst > 2 * line.burst, everyone.name
+        assert everyone.refill < line.refill / 2, everyone.name

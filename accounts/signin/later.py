@@ -1,0 +1,44 @@
+"""The page of a sign-in that was tried too often: when to try again, and which other ways are open.
+
+All of it depends on what this network and this browser have done, and on what was typed. Nothing of
+it depends on the account, or on whether there is one.
+"""
+
+import json
+from datetime import timedelta
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from accounts.kernel import clock
+from accounts.kernel.errors import Later
+from accounts.kernel.places import place_of
+from accounts.signin import flow, mailed
+from accounts.signin.forms import LoginForm
+from accounts.throttle.limits import PASSKEY_NETWORK
+from accounts.throttle.services import around, waits
+from accounts.twofactor import passkeys
+
+
+def page(request: HttpRequest, form: LoginForm, error: Later) -> HttpResponse:
+    """Return the answer to a sign-in ``form`` that ``error`` has refused; it keeps what was typed,
+    the password aside."""
+    login, place = form.cleaned_data["login"], place_of(request)
+    passkey, code, reset = waits(
+        around(PASSKEY_NETWORK, place),
+        mailed.charges_of_asking(mailed.CODE, login, place),
+        mailed.charges_of_asking(mailed.RESET, login, place),
+    )
+    context = {
+        "retry_after": error.retry_after,
+        "at": clock.now() + timedelta(seconds=error.retry_after),
+        "login": login,
+        "remember": form.cleaned_data["remember"],
+        "next": flow.next_of(request),
+        "passkey_options": json.dumps(passkeys.options_to_sign_in()) if not passkey else "",
+        "offers_code": not code,
+        "offers_reset": not reset,
+    }
+    response = render(request, "accounts/signin/later.html", context, status=error.status)
+    response["Retry-After"] = str(error.retry_after)
+    return response

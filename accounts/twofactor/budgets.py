@@ -1,0 +1,55 @@
+"""What a try of a second factor costs, and whose budgets those are.
+
+Inside a session and in a browser that knows the account nothing is spent that others could use up.
+"""
+
+from accounts.activity.services import Source
+from accounts.kernel.places import NOWHERE, Place
+from accounts.sessions import known
+from accounts.sessions.models import KnownBrowser
+from accounts.throttle.limits import (
+    CODE_BROWSER,
+    CODE_NETWORK,
+    FACTOR_ACCOUNT,
+    FACTOR_BROWSER,
+    FACTOR_BROWSER_DAY,
+    FACTOR_LINE,
+    FACTOR_LINE_DAY,
+    PASSKEY_BROWSER,
+    PASSKEY_NETWORK,
+    PROOF_SESSION,
+)
+from accounts.throttle.services import Charge, around
+from accounts.users.models import User
+
+
+def of_passkey(owner: User | None, source: Source) -> list[Charge]:
+    """Return what an answer of a passkey costs; of nobody's, if it's not known whose it is."""
+    if source.session:
+        return [(PROOF_SESSION, source.session)]
+    place = source.place or NOWHERE
+    if browser := known.find(place, owner):
+        return [(PASSKEY_BROWSER, browser.user_id, browser.pk)]
+    return around(PASSKEY_NETWORK, place)
+
+
+def of_code(browser: KnownBrowser | None, source: Source) -> list[Charge]:
+    """Return what a code of any kind costs."""
+    if source.session:
+        return [(PROOF_SESSION, source.session)]
+    if browser:
+        return [(CODE_BROWSER, browser.user_id, browser.pk)]
+    return around(CODE_NETWORK, source.place or NOWHERE)
+
+
+def of_guess(user: User, browser: KnownBrowser | None, place: Place) -> list[Charge]:
+    """Return what a six-digit code costs the account besides.
+
+    ``browser`` is one in which a factor was shown. It has budgets of its own, so that whoever
+    guesses elsewhere doesn't keep the owner out.
+    """
+    if browser:
+        subject = user.pk, browser.pk
+        return [(FACTOR_BROWSER, *subject), (FACTOR_BROWSER_DAY, *subject)]
+    of_line = user.pk, place.line
+    return [(FACTOR_LINE, *of_line), (FACTOR_LINE_DAY, *of_line), (FACTOR_ACCOUNT, user.pk)]

@@ -1,0 +1,80 @@
+"""Fifteen hundred guesses from one line: members and strangers elsewhere notice nothing."""
+
+import pytest
+from django.test import Client as Browser
+
+from accounts.kernel.errors import Later
+from accounts.kernel.places import Place
+from accounts.signin.services import InvalidCredentials, prove_password
+from accounts.throttle.limits import LOGIN_NETWORK
+from tests.conftest import Clock
+from tests.support.client import Client, together
+from tests.support.site import Site
+from tests.support.steps import LOGIN, LOGOUT, WRONG, join, make_user, sign_in, sign_up
+
+GUESSES = 1500
+AT_ONCE = 8
+NAMES = 50
+
+
+def address(i: int) -> str:
+    """One of the addresses of a /56, each in a /64 of its own as long as there are any."""
+    return f"2001:db8:0:{i % 256:x}::{i:x}"
+
+
+@pytest.mark.django_db
+def test_a_flood_from_one_56_keeps_nobody_out(clock: Clock, hashes: list[str]) -> None:
+    make_user("member0")
+    make_user("member1")
+    hers = Browser(REMOTE_ADDR=address(0))
+    sign_in(hers, "member0")
+    hers.post(LOGOUT)
+    hashes.clear()
+
+    for i in range(GUESSES):
+        with pytest.raises((InvalidCredentials, Later)):
+            prove_password(f"member{i % NAMES}", WRONG, Place(address(i), ""))
+
+    assert len(hashes) == LOGIN_NETWORK.times(2).burst, "what a /56 has"
+    assert sign_in(hers, "member0").status_code == 302
+    assert sign_in(Browser(REMOTE_ADDR="192.0.2.1"), "member1").status_code == 302
+    assert sign_up(Browser(REMOTE_ADDR="192.0.2.1"), "stranger").status_code == 302
+
+
+@pytest.mark.proof
+def test_a_flood_from_one_56_at_a_real_server_keeps_nobody_out() -> None:
+    with Site(TRUSTED_PROXIES="127.0.0.1") as site:
+        for i in range(3):
+            join(site, site.client(X_Forwarded_For=f"198.51.{i}.1"), f"member{i}")
+        known = [site.client(X_Forwarded_For=f"198.51.{i}.1") for i in range(3)]
+        for i, browser in enumerate(known):
+            assert sign_in(browser, f"member{i}").location == "/"
+            browser.post(LOGOUT, form="/")
+
+        def attack(thread: int) -> list[int]:
+            if thread == AT_ONCE:
+                return [act().status for act in meanwhile]
+            browser = site.client()
+            token = browser.csrf(LOGIN)
+            return [guess(browser, token, i) for i in range(thread, GUESSES, AT_ONCE)]
+
+        def guess(browser: Client, token: str, i: int) -> int:
+            typed = {"login": f"member{i % NAMES}", "password": WRONG}
+            there = {"X-Forwarded-For": address(i)}
+            return browser.post(LOGIN, typed, csrf=token, headers=there).status
+
+        def new(place: str) -> Client:
+            return site.client(X_Forwarded_For=place)
+
+        meanwhile = [
+            *(lambda i=i: sign_in(known[i], f"member{i}") for i in range(3)),
+            *(lambda i=i: sign_in(new(f"203.0.{i}.1"), f"member{i}") for i in range(3)),
+            lambda: sign_up(new("192.0.2.1"), "stranger"),
+        ]
+        *statuses, theirs = together(AT_ONCE + 1, attack)
+
+    assert theirs == [302] * len(meanwhile)
+    told = [status for each in statuses for status in each]
+    assert len(told) == GUESSES
+    assert set(told) == {200, 429}
+    assert told.count(200) < GUESSES / 2

@@ -1,0 +1,103 @@
+"""Mails that strangers cause: how many a mailbox gets, and whom that keeps out."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_LINE
+from tests.conftest import Clock
+from tests.support.steps import CODE, LOGOUT, is_signed_in, make_user, outbox, sign_in, sign_up
+
+pytestmark = pytest.mark.django_db
+
+RESET = "/accounts/password/reset/"
+
+
+def at(line: int, address: int = 1) -> Client:
+    """A browser at a line of its own."""
+    return Client(REMOTE_ADDR=f"10.{line}.0.{address}")
+
+
+def ask(browser: Client, login: str = "alice", page: str = RESET) -> Any:
+    return browser.post(page, {"login": login})
+
+
+def mailed(to: str = "alice@example.org") -> int:
+    return sum(mail.to == to for mail in outbox())
+
+
+@pytest.mark.parametrize(
+    "written", ["victim+{}@gmail.com", "v.ictim+{}@googlemail.com", "victim+{}@example.org"]
+)
+def test_thirty_sign_ups_of_one_line_send_a_mailbox_two_mails(written: str) -> None:
+    answers = [
+        sign_up(at(0, i), f"mallory{i}", written.format(i or "")).status_code for i in range(30)
+    ]
+
+    assert answers == [302] * MAIL_LINE.burst + [429] * 28
+    assert sum(bool(mail.to) for mail in outbox()) == 2
+    assert sign_up(at(1), "alice", "victim@gmail.org").status_code == 302
+
+
+def test_a_mailbox_gets_six_mails_a_day_and_who_asks_sees_no_difference(clock: Clock) -> None:
+    """Whatever they ask for, and by whichever name: alice's two names, and nobody's."""
+    make_user("alice")
+    logins = {"alice": ["alice", "alice@example.org"], "nobody": ["nobody", "nobody@example.org"]}
+    seen: dict[str, set[Any]] = {}
+    for who, (name, address) in logins.items():
+        for hour in range(24):
+            answers = [ask(at(hour), name), ask(at(hour), address, CODE)]
+            answers.append(sign_up(at(100 + hour), f"{who}{hour}", address))
+            seen.setdefault(who, set()).add(tuple(a.status_code for a in answers))
+            clock.advance(hours=1)
+        if who == "alice":
+            assert mailed() == MAIL_BOX.burst + 2
+    assert seen == {who: {(200, 302, 302)} for who in logins}
+
+
+def test_the_work_is_the_same_when_a_mailbox_has_had_enough(clock: Clock) -> None:
+    make_user("alice")
+    works = {}
+    for login in ("alice@example.org", "nobody@example.org"):
+        works[login] = []
+        for line in range(6):
+            with CaptureQueriesContext(connection) as queries:
+                ask(at(line), login)
+            works[login].append(len(queries))
+
+    assert len({n for counts in works.values() for n in counts}) == 1, works
+    assert mailed() == MAIL_BOX.burst
+
+
+def test_a_mail_that_is_used_gives_back_what_it_spent(clock: Clock) -> None:
+    make_user("alice")
+    for _ in range(8):
+        browser = at(0)
+        assert ask(browser, page=CODE).status_code == 302
+        browser.post(CODE, {"code": outbox()[-1].code})
+        assert is_signed_in(browser)
+        clock.advance(minutes=1)
+
+    assert [ask(at(0)).status_code for _ in range(2)] == [200, 429]
+
+
+def test_a_browser_that_knows_the_account_has_mails_of_its_own(clock: Clock) -> None:
+    make_user("alice")
+    make_user("bob")
+    hers = at(0)
+    sign_in(hers, "alice")
+    hers.post(LOGOUT)
+    notices = mailed()
+    for line in range(5):
+        ask(at(line), "alice")
+    assert mailed() == notices + MAIL_BOX.burst
+
+    for _ in range(MAIL_BROWSER.burst):
+        assert ask(hers).status_code == 200
+        clock.advance(minutes=1)
+    assert mailed() == notices + MAIL_BOX.burst + MAIL_BROWSER.burst
+    assert ask(hers).status_code == 429
+    assert [ask(hers, "bob", page).status_code for page in (RESET, CODE, CODE)] == [200, 302, 429]

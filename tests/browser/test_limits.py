@@ -1,0 +1,56 @@
+"""The page of a sign-in that was tried too often: what is kept, and the ways on."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.steps import member, press, says, sees
+from tests.support.browser import OpenPage, axe
+from tests.support.site import Site
+from tests.support.steps import LOGIN, PASSWORD, WRONG, code_in, sign_in
+
+SITE = {"LIMITS_SCALE": "1"}
+
+
+@pytest.mark.parametrize("colours, width", [("light", 1280), ("dark", 390)])
+def test_too_many_sign_ins_keep_the_name_and_offer_other_ways(
+    site: Site, open_page: OpenPage, colours: str, width: int
+) -> None:
+    name = f"alice-{colours}"
+    member(site, name)
+    elsewhere = site.client()
+    for _ in range(5):
+        sign_in(elsewhere, name, WRONG)
+    page = open_page(site, expect=(429,))
+    page.emulate_media(color_scheme=colours)
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{LOGIN}?next=/accounts/sessions/")
+    page.get_by_label("Username or email address").fill(name)
+    page.locator("[name=password]").fill(PASSWORD)
+    page.get_by_label("Keep me signed in").check()
+
+    press(page, "Sign in")
+
+    sees(page, "Too many attempts")
+    says(page, "You can try again in", name, "Nothing is locked")
+    assert PASSWORD not in page.content()
+    expect(page.get_by_role("button", name="Try again")).to_be_disabled()
+    assert axe(page) == []
+    press(page, "Email me a code to sign in")
+    code = code_in(site.wait_for_mail(to=f"{name}@", subject="code to sign in"))
+    page.get_by_label("Code").fill(code)
+    press(page, "Sign in")
+    sees(page, "Where you’re signed in")
+
+
+def test_without_scripts_the_name_is_in_the_form_again(site: Site, open_page: OpenPage) -> None:
+    page = open_page(site, expect=(429,), java_script_enabled=False)
+    page.goto(LOGIN)
+    page.get_by_label("Username or email address").fill("nobody")
+    for _ in range(6):
+        page.locator("[name=password]").fill(WRONG)
+        press(page, "Sign in")
+
+    press(page, "Try again")
+
+    sees(page, "Sign in")
+    assert page.get_by_label("Username or email address").input_value() == "nobody"
