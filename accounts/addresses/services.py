@@ -24,10 +24,7 @@ from accounts.kernel.languages import speaking, spoken
 from accounts.kernel.places import Place
 from accounts.mail.services import Queue, post
 from accounts.throttle import mails as mail_limits
-from accounts.throttle.limits import (
-    ADDRESS_USER,
-    MAIL_AGAIN,
-)
+from accounts.throttle.limits import ADDRESS_USER, MAIL_AGAIN
 from accounts.throttle.services import spend, wait
 from accounts.users import addresses, former
 from accounts.users import services as users
@@ -82,11 +79,7 @@ def add(user: User, address: str, place: Place) -> PendingAddress:
     key = addresses.key(address)
     if Address.objects.filter(user=user, key=key).exists():
         raise OwnAddress
-    spend(
-        (MAIL_AGAIN, user.pk, key),
-        (ADDRESS_USER, user.pk),
-        mail_limits.asking(key, place),
-    )
+    spend((MAIL_AGAIN, user.pk, key), (ADDRESS_USER, user.pk), mail_limits.asking(key, place))
     may_leave = mail_limits.may_leave(key, place)
     with transaction.atomic():
         users.hold(user)
@@ -104,13 +97,12 @@ def add(user: User, address: str, place: Place) -> PendingAddress:
             mail = (
                 mails.already_taken(owners.address) if owners else mails.confirm(row, code, token)
             )
-            mail = mail if may_leave else replace(mail, to="")
-            post(mail, life=LIFE, queue=Queue.STRANGERS)
+            post(mail if may_leave else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)
     return row
 
 
 def seconds_to_next_mail(row: PendingAddress) -> int:
-    """How long until the same address may be asked for again; 0 for now."""
+    """Return the seconds until the next mail to the same address may be asked for; 0 for now."""
     return wait((MAIL_AGAIN, row.user_id, row.key))
 
 
@@ -120,9 +112,12 @@ def cancel(user: User, pending_id: uuid.UUID) -> None:
 
 
 def confirm_by_code(row: PendingAddress, typed: str, source: Source) -> None:
-    """Add the address; :class:`WrongCode`.
+    """Add the address of ``row`` to its user.
 
-    The tries of a code and the codes of a user have their limits; a network has none here.
+    Networks have no limit here: a code has few tries, and a user few codes.
+
+    Raises:
+        WrongCode: not the code that was mailed, or somebody else has the address by now.
     """
     if not codes.try_code(CODE, row.pk, typed):
         raise WrongCode

@@ -78,7 +78,7 @@ class Assessment:
 
     @property
     def ends_at(self) -> datetime | None:
-        """Return until when the request can be used."""
+        """Return the moment after which the request can no longer be used."""
         return self.running.due_at + OPEN if self.running else None
 
     @property
@@ -89,7 +89,7 @@ class Assessment:
 
     @property
     def may_ask(self) -> bool:
-        """Return whether a waiting period can begin, or goes on that was begun with this."""
+        """Return whether these proofs can begin a waiting period, or began the one that runs."""
         return self.is_offered and self.outcome is not Outcome.REFUSED and not self.is_others
 
     @property
@@ -108,7 +108,7 @@ class Assessment:
 
     @property
     def is_others(self) -> bool:
-        """Return whether a request waits that shows something else: perhaps a thief's."""
+        """Return whether a request waits that was made with other proofs, perhaps by a thief."""
         return self.running is not None and not (
             self.is_new or disputes.covers(self.shown, self.requested)
         )
@@ -125,7 +125,7 @@ def is_offered(user: User) -> bool:
 def running(user: User) -> Recovery | None:
     """Return the request of ``user`` that waits, or is due and can still be used.
 
-    None too if nothing that it showed counts any more: another lock may dispute an earlier change.
+    Also None if none of its proofs counts any more: a later lock may dispute an earlier change.
     """
     if not is_offered(user):
         return None
@@ -154,8 +154,8 @@ def assess(user: User, shown: Shown) -> Assessment:
     """Return what ``shown`` allows: proofs that count for the moment of :func:`disputed_at`."""
     found = running(user)
     outcome = disputes.decide(disputes.kinds(shown), holds_factor=_holds_factor(user))
-    before = requested(user, found) if found else frozenset()
-    return Assessment(shown, outcome, found, before, is_offered(user))
+    proofs = requested(user, found) if found else frozenset()
+    return Assessment(shown, outcome, found, proofs, is_offered(user))
 
 
 def _holds_factor(user: User) -> bool:
@@ -275,9 +275,8 @@ def _tell(owner: User, asked: Recovery, source: Source) -> None:
         row.address: (row.key, not disputes.counts(owner, row.confirmed_at, at))
         for row in owner.addresses.order_by("pk")
     }
-    before = {row.label: (row.key, True) for row in former.disputed_emails(owner)}
-    # What is held comes first, and counts if it was removed and added again.
-    told = held | before | held
+    before = former.disputed_emails(owner).exclude(label__in=held)
+    told = held | {row.label: (row.key, True) for row in before}
     for n, (email, (key, is_doubtful)) in enumerate(told.items()):
         token = link_codes.issue_link(purpose, f"{owner.pk} {n}", key)
         with speaking(owner.language):

@@ -21,15 +21,15 @@ ATTRIBUTE = "_known_browser"
 PURPOSE = "known browser"
 # How many former credential versions are looked for among the notes of the version before.
 VERSIONS = 50
-# Whom nobody is, where the browsers of nobody are looked for.
+# The id of no user: looking up the browsers of nobody costs a query, as for somebody.
 NOBODY = uuid.UUID(int=0)
 
 
 def find(place: Place, account: User | PendingSignup | None) -> KnownBrowser | None:
     """Return the browser at ``place`` if ``account`` was signed in to with it.
 
-    Also before the last change of credentials: guesses elsewhere must not keep the owner out after
-    one. At most one query, and the same for nobody.
+    Sign-ins before the last change of credentials count, too: guesses elsewhere must not keep the
+    owner out after a change. Makes at most one query, whether or not there is an account.
     """
     if not place.known:
         return None
@@ -40,7 +40,7 @@ def find(place: Place, account: User | PendingSignup | None) -> KnownBrowser | N
 
 
 def note_factor(place: Place, user: User) -> None:
-    """Note that ``user`` has shown a second factor in the browser at ``place``, if it's known."""
+    """Note that ``user`` has shown a second factor in the browser at ``place``, if it is known."""
     if place.known:
         rows = user.known_browsers.filter(digest__in=_digests(place.known, place.device))
         rows.filter(factor_at=None).update(factor_at=clock.now())
@@ -49,9 +49,8 @@ def note_factor(place: Place, user: User) -> None:
 def meet(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
     """Return whether ``user`` has signed in with this browser before; make it known.
 
-    ``has_factor`` says whether a second factor was shown.
-
     Only sign-ins since the last change of credentials count: an earlier one may be a thief's.
+    ``has_factor`` says whether a second factor was shown.
     """
     token, place = _token(request), place_of(request)
     noted = _find(token, place.device, user) if token else None
@@ -59,13 +58,14 @@ def meet(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
     setattr(request, ATTRIBUTE, token)
     digest, now, version = _digests(token, place.device)[0], clock.now(), user.credential_version
     is_known = noted is not None and noted.version == version
+    factor_at = (noted.factor_at if noted else None) or (now if has_factor else None)
     if noted is None or noted.pk is None or not is_known:
         # The mail of a new browser names this network already. For a browser that the previous
         # version of the site noted, no networks are stored.
         familiar.remember(_networks(user), place.network, None)
     if noted is None or noted.pk is None:
         row = KnownBrowser(user=user, digest=digest, version=version, until=now + familiar.LIFE)
-        row.since, row.factor_at = noted.since if noted else now, now if has_factor else None
+        row.since, row.factor_at = (noted.since if noted else now), factor_at
         KnownBrowser.objects.bulk_create(
             [row],
             update_conflicts=True,
@@ -76,9 +76,8 @@ def meet(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
         not is_known
         or noted.digest != digest
         or noted.until < now + familiar.RENEW
-        or (has_factor and noted.factor_at is None)
+        or noted.factor_at != factor_at
     ):
-        factor_at = noted.factor_at or (now if has_factor else None)
         # Filtered by the digest too: :func:`renew` may have changed it meanwhile.
         KnownBrowser.objects.filter(pk=noted.pk, digest=noted.digest).update(
             digest=digest, version=version, until=now + familiar.LIFE, factor_at=factor_at

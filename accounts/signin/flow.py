@@ -82,8 +82,8 @@ def go_on(
 
 
 def _proceed(request: HttpRequest, found: PendingSignIn, missing: Missing | None) -> HttpResponse:
-    is_new = all(proof.method is not Method.TRUSTED_BROWSER for proof in found.proofs)
-    if missing is Missing.SECOND_FACTOR and is_new and trusted.is_trusted(request, found.user):
+    may_trust = all(proof.method is not Method.TRUSTED_BROWSER for proof in found.proofs)
+    if missing is Missing.SECOND_FACTOR and may_trust and trusted.is_trusted(request, found.user):
         return go_on(request, found, Proof.now(Method.TRUSTED_BROWSER))
     if missing is Missing.PASSWORD:
         _advise(request, found.user)
@@ -118,7 +118,7 @@ def _ask_for(request: HttpRequest, found: PendingSignIn, missing: Missing) -> Ht
 def restart(request: HttpRequest, *, back: str = "") -> HttpResponse:
     """Redirect to the sign-in, and say why if a pending one has ended in this browser.
 
-    ``back`` is the page to which the sign-in of a stranger leads.
+    ``back`` is the page that the sign-in leads to if none was pending.
     """
     next_url = pending.discard(request)
     if next_url is not None:

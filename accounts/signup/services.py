@@ -133,7 +133,7 @@ def find_by_link(token: str) -> PendingSignup | None:
 
 
 def seconds_to_next_mail(signup: PendingSignup) -> int:
-    """How long until :func:`send_again` may be called; 0 for now."""
+    """Return the seconds until :func:`send_again` may be called; 0 for now."""
     return wait((MAIL_AGAIN, signup.pk))
 
 
@@ -279,14 +279,13 @@ def _issue(signup: PendingSignup) -> tuple[str, str]:
 
 
 def _post(signup: PendingSignup, code: str, token: str, *, may_leave: bool) -> None:
-    """Mail them to whoever reads that mailbox; its owner, if it has one, gets a notice instead.
-    Nobody is mailed unless it ``may_leave``.
+    """Mail ``code`` and ``token``; an account that has the address gets a notice instead.
 
-    They are issued in either case, so that the work is the same; the notice holds neither.
+    Both are issued in either case, so that the work is the same; the notice holds neither. Unless
+    the mail ``may_leave``, it is addressed to nobody.
     """
     owners = Address.objects.select_related("user").filter(key=signup.address_key).first()
     with speaking(owners.user.language if owners else spoken()):
         # To the owner's address as it is stored, never as a stranger typed it (CVE-2019-19844).
         mail = mails.already_taken(owners.address) if owners else mails.confirm(signup, code, token)
-        mail = mail if may_leave else replace(mail, to="")
-        post(mail, life=LIFE, queue=Queue.STRANGERS)
+        post(mail if may_leave else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)

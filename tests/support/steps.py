@@ -162,9 +162,6 @@ def by_mail(client: Browser, **more: str) -> Any:
     return client.post(CODE, {"code": code_in(mail_to("alice"))})
 
 
-FIRST_STEPS = (by_password, by_mail)
-
-
 def same_browser(site: Site, browser: Client, **headers: str) -> Client:
     """The same cookies, to be used at the same time or at another node."""
     twin = site.client(**headers)
