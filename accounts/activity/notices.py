@@ -44,11 +44,11 @@ class Notice:
 
 
 def tell(user: User, row: Activity, former: Address | None) -> None:
-    """Mail the event to the primary address and to ``former``, which was it or was removed.
+    """Mail the event to the primary address and to ``former``, a former primary or removed one.
 
     A change is mailed to every address: a thief may read one of the mailboxes. While a lock is
-    disputed, addresses that were suspended or removed get the mail too, without a link. These and
-    the ones that are too young to count learn no details.
+    disputed, addresses that were suspended or removed get the mail too, without a link. Neither
+    they nor addresses that are too young to count learn details.
     """
     if not _is_news(user, row):
         return
@@ -114,7 +114,7 @@ def keep_earlier_links(notice: Notice) -> None:
 
 
 def end_earlier_links(user: User) -> None:
-    """End the links that :func:`keep_earlier_links` has kept: the dispute is over.
+    """End the links that :func:`keep_earlier_links` has kept, because the dispute is over.
 
     Otherwise a former mailbox could date a later lock back to before the owner's newer credentials.
     """

@@ -69,7 +69,7 @@ def record(
         proof=source.proof,
         session=source.session,
         actor=source.actor,
-        # An email address or a provider's name for a person may be longer: PostgreSQL would refuse.
+        # An email address or a provider's name for a person may be longer than PostgreSQL takes.
         detail=detail[:LONGEST_DETAIL],
         key=source.key,
     )

@@ -8,7 +8,7 @@ from accounts.mail.message import Message
 
 
 def reset(username: str, address: str, token: str) -> Message:
-    """Return the mail with the link to set a new password; it greets no empty ``username``."""
+    """Return the mail with the link to set a new password; without ``username``, no greeting."""
     site = {"site": settings.AUTHSITE.site_name}
     return Message(
         to=address,

@@ -68,8 +68,8 @@ def standing_of(request: HttpRequest, found: Reset) -> Standing:
     if kept["password"]:
         counted |= {evidence.former_password(user, at)}
     assessment = recovery.assess(user, counted)
-    # A former password alone is what its thief has: no waiting, nor with a young mailbox, which the
-    # thief may have added.
+    # A thief may have the former password and nothing else, apart from a young mailbox that the
+    # thief added: no waiting period is offered for these.
     is_thiefs = user.is_disputed and assessment.kinds <= {Evidence.PASSWORD}
     if is_thiefs:
         assessment = replace(assessment, is_offered=False, running=None)

@@ -20,18 +20,18 @@ from accounts.users.models import User
 
 
 def user_of(request: HttpRequest, found: PendingSignIn | None) -> User:
-    """Whose factor it will be."""
+    """Return the user who adds a factor: of the pending sign-in, or of the session."""
     return found.user if found else login_of(request).user
 
 
 def guard(
     request: HttpRequest, *missing: Missing
 ) -> tuple[HttpResponse | None, PendingSignIn | None]:
-    """Where to instead, for whoever may not add a factor now; and the sign-in that waits here.
+    """Return another response if no factor may be added now, and the pending sign-in, if any.
 
-    Who is in, where none waits, gives a fresh proof; who waits must lack just that, or the password
-    alone would add a second factor beside the owner's. Looked up once: another browser may end it
-    at any moment.
+    A signed-in person must have authenticated recently. A pending sign-in must lack one of
+    ``missing``, or the password alone would add a second factor beside the owner's. It is looked up
+    once, because another browser may end it at any moment.
     """
     if request.user.is_authenticated:
         if not policy.may_enrol(login_of(request)):
@@ -46,7 +46,7 @@ def guard(
 def after_adding(
     request: HttpRequest, found: PendingSignIn | None, method: Method, made: list[str]
 ) -> HttpResponse:
-    """On to the recovery codes, if some were made, and then to where the person wanted to go."""
+    """Redirect to the recovery codes, if some were made, and then to the page that was wanted."""
     user = user_of(request, found)
     if made:
         CODES.put(request, user, json.dumps(made))
@@ -61,6 +61,6 @@ def after_adding(
 
 
 def codes_page(next_url: str) -> str:
-    """The page of the recovery codes, and where to after it."""
+    """Return the URL of the page of the recovery codes, which leads on to ``next_url``."""
     query = f"?{urlencode({'next': next_url})}" if next_url else ""
     return reverse("recovery_codes") + query

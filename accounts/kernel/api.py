@@ -111,7 +111,7 @@ class Pages(pagination.PageNumberPagination):
         return page
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """As the base class, which says ``nullable``: that is no word of OpenAPI 3.1."""
+        """Describe a page as OpenAPI 3.1 does, which lacks the base class's ``nullable``."""
         link = {"type": ["string", "null"], "format": "uri"}
         members = {"count": {"type": "integer"}, "next": link, "previous": link, "results": schema}
         return {"type": "object", "properties": members, "required": list(members)}

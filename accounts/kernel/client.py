@@ -9,7 +9,7 @@ type Network = IPv4Network | IPv6Network
 
 # An IPv6 address with an IPv4 one at its end.
 LONGEST = 45
-# By version of IP: the length of the prefix of each network, and its weight.
+# For each version of IP, the networks around an address: length of the prefix, and weight.
 WEIGHTS = {4: ((32, 1), (24, 4)), 6: ((64, 1), (56, 2), (48, 4))}
 
 
@@ -57,8 +57,8 @@ def client_address(peer: Address, forwarded: str, proxies: Sequence[Network]) ->
 def networks(address: Address) -> tuple[tuple[str, int], ...]:
     """Return the networks around ``address`` that one subscriber may have, narrowest first.
 
-    Each comes with a weight: how many times the limits of the narrowest it may use. A provider
-    gives a line an IPv6 /64, /56 or /48 (RFC 6177), an IPv4 address or, to firms, a /24.
+    Each comes with a weight: its limits are so many times those of the narrowest. A provider gives
+    a line an IPv6 /64, /56 or /48 (RFC 6177), an IPv4 address or, to firms, a /24.
     """
     return _networks(str(address))
 

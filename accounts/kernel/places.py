@@ -55,7 +55,8 @@ class Device:
 class Place:
     """The client's address, found by the middleware, and what its browser calls itself.
 
-    ``known`` is the cookie by which ``sessions.known`` recognizes a browser, or empty: a secret.
+    ``known`` is the secret in the cookie by which ``sessions.known`` recognizes a browser. It is
+    empty without that cookie.
     """
 
     address: str
@@ -90,7 +91,7 @@ class Place:
         return self.networks[-1][0]
 
 
-# Where the command line is.
+# For acts that no request causes, such as those of the command line.
 NOWHERE = Place("", "")
 
 

@@ -127,7 +127,7 @@ def _object(
             if recovery.cancel(user, shown, source.by(*(proof.method for proof in proofs))):
                 return render(request, "accounts/lockdown/recovery_cancelled.html")
             if recovery.running(user) is None:
-                # It was finished or stopped at the same moment.
+                # The request was finished or stopped meanwhile.
                 return render(request, "accounts/lockdown/recovery_dead.html", status=404)
             form.add_error(None, _("That isn’t enough: show one thing more."))
         except evidence.WrongPassword as error:

@@ -67,7 +67,7 @@ class ProfileSerializer(serializers.Serializer[Any]):
 
 
 class PersonSerializer(ProfileSerializer):
-    """A person, to itself and to staff."""
+    """A person, as the person and staff see them."""
 
     id = serializers.UUIDField()
     username = serializers.CharField()

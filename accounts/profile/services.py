@@ -54,7 +54,7 @@ def read(reader: User, user_id: uuid.UUID, source: Source) -> User:
 
 
 def seconds_to_next_name(user: User) -> int:
-    """How long until :func:`rename` may be called; 0 for now."""
+    """Return the seconds until :func:`rename` may be called; 0 for now."""
     return wait((RENAME, user.pk))
 
 

@@ -86,7 +86,7 @@ def older_factor(user: User, key: str, disputed_at: datetime) -> OlderProof | No
 
 
 def former_password(user: User, disputed_at: datetime) -> OlderProof:
-    """Return the proof that :func:`check_password` has found to be shown."""
+    """Return the proof that the former password gives: see :func:`check_password`."""
     return OlderProof(Evidence.PASSWORD, since=former.password_since(user, disputed_at))
 
 
@@ -113,7 +113,7 @@ def check_password(
 
 
 def removed_factor(user: User, code: str) -> Proof | None:
-    """Return the proof if ``code`` is of a removed factor that counts in a dispute; it is spent.
+    """Spend ``code`` and return the proof if it is of a removed factor that counts in a dispute.
 
     A factor counts only if it was the second factor of the session that removed it: see ``_keep``
     of ``twofactor.services``. The caller spends the budget for the guess.
@@ -127,7 +127,7 @@ def removed_factor(user: User, code: str) -> Proof | None:
 
 
 def removed_passkey(user: User, assertion: Assertion) -> Proof | None:
-    """As :func:`removed_factor`, by what a removed passkey has signed."""
+    """As :func:`removed_factor`, for an assertion that a removed passkey has signed."""
 
     def spend(factor: Any) -> bool:
         return isinstance(factor, Passkey) and factor.spend(assertion)

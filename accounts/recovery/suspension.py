@@ -190,8 +190,8 @@ def _forgotten() -> QuerySet[User]:
 
 @transaction.atomic
 def _end_review(user: User) -> bool:
-    # Looked for again: without its dispute, an account that was locked meanwhile would be opened by
-    # the mailbox alone.
+    # Selected again, now with a lock on the row: the account may have been locked meanwhile. If its
+    # dispute ended, the mailbox alone would open it.
     owner = _forgotten().select_for_update(no_key=True).filter(pk=user.pk).first()
     if owner is None:
         return False

@@ -40,11 +40,11 @@ def _keep_removed_emails(owner: User, since: datetime) -> None:
     held = set(owner.addresses.values_list("key", flat=True))
     for removed in rows.filter(kind=events.ADDRESS_REMOVED.name, at__gt=since):
         email, key = removed.detail, addresses.key(removed.detail)
-        # Of a long address the history keeps the beginning: somebody else's address.
+        # The history cuts a long address short: the rest may be somebody else's address.
         if key in held or removed.at in known or len(email) >= LONGEST_DETAIL:
             continue
         added = rows.filter(kind=events.ADDRESS_ADDED.name, detail=email, pk__lt=removed.pk).last()
-        # Of the first address no event tells: the account was made with it.
+        # The first address has no event: the account was made with it.
         confirmed_at = added.at if added else owner.date_joined
         row = Address(user=owner, address=email, key=key, confirmed_at=confirmed_at)
         former.keep_email(row, removed.at)

@@ -21,8 +21,10 @@ from accounts.twofactor import passkeys
 
 
 def page(request: HttpRequest, form: LoginForm, error: Later) -> HttpResponse:
-    """Return the answer to a sign-in ``form`` that ``error`` has refused; it keeps what was typed,
-    the password aside."""
+    """Return the answer to a sign-in ``form`` that ``error`` has refused.
+
+    It keeps what was typed, except the password.
+    """
     login, place = form.cleaned_data["login"], place_of(request)
     passkey, code, reset = waits(
         around(PASSKEY_NETWORK, place),

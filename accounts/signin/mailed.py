@@ -1,4 +1,4 @@
-"""Secrets that are mailed to whoever says a name or an address: strangers cost and see the same."""
+"""Codes and links for whoever types a name or an address; without an account it looks the same."""
 
 import hashlib
 from collections.abc import Callable
@@ -51,7 +51,7 @@ class WrongCode(PublicError):
 class Recipient:
     """Whoever has the name or address ``key``: a user and the address to mail to, or nobody.
 
-    ``is_former``: the account doesn't hold the address any more.
+    ``is_former``: the account does not hold the address any more.
     """
 
     key: str
@@ -61,7 +61,7 @@ class Recipient:
 
     @property
     def language(self) -> str:
-        """Theirs, and never that of whoever asks: anybody can."""
+        """The recipient's language, never that of whoever asks: anybody can ask."""
         return self.user.language if self.user else ""
 
     def subject(self, nonce: str) -> str:
@@ -102,12 +102,14 @@ def recipient_for(
 ) -> Recipient:
     """Spend what a mail to whoever has ``login`` costs; return who that is, or nobody.
 
-    ``complete`` may find somebody else. The address is empty if the mailbox has had enough mails.
+    ``complete`` may replace the recipient that was found. The address is empty if the
+    mailbox has had enough mails.
 
     Raises:
         Later: whoever asks has asked too often.
     """
     again, charges = _charges(purpose, login, place)
+    # Without a cookie, limits come before any lookup, so that a flood is refused by one statement.
     if not place.known:
         spend(again, *charges)
     found = complete(recipient_of(login))
@@ -123,19 +125,20 @@ def recipient_for(
 
 
 def _charges(purpose: Purpose, login: str, place: Place) -> tuple[Charge, list[Charge]]:
-    """Return what asking costs in any browser, and what it costs where no account knows it.
+    """Return what asking costs in any browser, and what else it costs in an unknown browser.
 
-    By what was typed: one budget for an account would tell which names and addresses are one's.
+    Counted by what was typed: a budget of the account would tell which of its names and addresses
+    belong together.
     """
     key = users.login_key(login)
-    # By browser, so that neighbours don't make each other wait.
+    # By browser, so that neighbours do not make each other wait.
     again = MAIL_AGAIN, purpose.name, key, place.known or place.network
     network = around(RECOVERY_NETWORK, place)
     return again, [*network, mail_limits.asking(key, place), (RECOVERY_EVERYONE,)]
 
 
 def charges_of_asking(purpose: Purpose, login: str, place: Place) -> list[Charge]:
-    """Return what asking for a mail costs a browser of its own: nothing of the account's."""
+    """Return what asking for a mail costs in an unknown browser. No account is looked up."""
     again, charges = _charges(purpose, login, place)
     return [again, *charges]
 
@@ -183,11 +186,11 @@ def prove_code(login: str, nonce: str, typed: str, place: Place) -> tuple[User, 
 
 
 def _unlocked(recipient: Recipient) -> Recipient:
-    """The same, or nobody: a code is no way round the new password that a lockdown asks for."""
+    """Return ``recipient``, or nobody if locked: a code must not replace the new password."""
     is_locked = recipient.user is not None and recipient.user.is_locked_down
     return Recipient(recipient.key) if is_locked else recipient
 
 
 def seconds_to_next_mail(login: str, place: Place) -> int:
-    """How long until :func:`send_code` may be called again; 0 for now."""
+    """Return the seconds until :func:`send_code` may be called again; 0 for now."""
     return wait(_charges(CODE, login, place)[0])

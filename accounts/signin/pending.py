@@ -76,6 +76,6 @@ def find(request: HttpRequest) -> PendingSignIn | None:
 
 
 def discard(request: HttpRequest) -> str | None:
-    """Forget the pending sign-in of this browser; return where it was to lead, None without one."""
+    """Forget the pending sign-in of this browser; return its next URL, or None without one."""
     data = request.session.pop(PENDING, None)
     return data["next"] if data else None

@@ -88,7 +88,7 @@ def prove(
 
 
 def seconds_to_next_mail(user: User, place: Place) -> int:
-    """How long until :func:`send_code` may be called again; 0 for now."""
+    """Return the seconds until :func:`send_code` may be called again; 0 for now."""
     return wait(_again(user, place))
 
 

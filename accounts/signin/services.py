@@ -112,9 +112,9 @@ def _check_password(
 
 
 def _of_stranger(key: str, place: Place) -> list[Charge]:
-    """Return what a guess costs where no browser is known. Whoever is refused is told so.
+    """Return what a guess costs in a browser that the account does not know. Refusals are told.
 
-    By what was typed, and never by account: that would tell which names and addresses belong
+    Counted by what was typed, never by account: that would tell which names and addresses belong
     together, and so which exist.
     """
     mine = around(LOGIN_NETWORK, place)

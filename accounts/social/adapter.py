@@ -49,7 +49,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
     """Limits the HTTP requests to providers, and refuses sign-in and sign-up by allauth itself."""
 
     def get_requests_session(self) -> requests.Session:
-        """One that is bounded in time, size and destination."""
+        """Return a session whose requests are limited in time, size and destination."""
         return outside.session()
 
     def is_email_verified(self, provider: Any, email: str) -> bool:
@@ -57,7 +57,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         return False
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> NoReturn:
-        """allauth never signs anybody in: it would know neither our policy nor our table."""
+        """Refuse: allauth knows neither our policy nor our external identities."""
         raise NotAdmitted
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
@@ -65,5 +65,5 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         return False
 
     def send_notification_mail(self, *_args: Any, **_options: Any) -> NoReturn:
-        """Mail goes through the outbox only."""
+        """Refuse, as the account adapter does."""
         raise NotAdmitted

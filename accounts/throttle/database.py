@@ -74,7 +74,7 @@ def _refused(costs: Sequence[Cost], now: int) -> dict[str, int]:
 
 
 def peek(keys: Iterable[str]) -> dict[str, int]:
-    """Return the moments at which budgets are whole, of those that were ever spent from."""
+    """Return the moment at which each budget is whole, leaving out those never spent from."""
     wanted = list(keys)
     statement = PEEK.format(keys=", ".join(["%s"] * len(wanted)))
     with connection.cursor() as cursor:

@@ -1,8 +1,8 @@
 """The limits, in one table: how many at once, and how fast they come back.
 
-``docs/operating.md`` is generated from this page. A *network* is one address or IPv6 /64; the
-networks around it have budgets of their own, a few times as large (``services.around``). A *line*
-is the widest network that one subscriber may have: ``Place.line``.
+The table in ``docs/operating.md`` comes from this module. A *network* is one IPv4 address or IPv6
+/64; the networks around it have budgets of their own, a few times as large (``services.around``).
+A *line* is the widest network that one subscriber may have: ``Place.line``.
 """
 
 from dataclasses import dataclass, replace
@@ -15,8 +15,8 @@ from django.conf import settings
 class Limit:
     """``burst`` acts at once; one more every ``refill`` seconds. Nothing locks for good.
 
-    ``means`` says in the documents what is counted. Of a budget that is shared with strangers a
-    refusal names the interval and never what is left: that would tell what others do.
+    ``means`` says in the documents what is counted. ``is_shared`` budgets are spent by strangers,
+    too: a refusal names the interval, since the time that is left would tell what others do.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Limit:
         return max(1, round(self.burst * settings.AUTHSITE.limits_scale)) * self.interval_ms
 
     def times(self, weight: int) -> "Limit":
-        """Return the limit of a wider network: so many times as many, so many times as fast."""
+        """Return the limit of a wider network: ``weight`` times as many acts in the same time."""
         return _widened(self, weight)
 
 

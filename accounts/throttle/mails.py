@@ -12,14 +12,14 @@ from accounts.users import addresses
 
 
 def asking(key: str, place: Place) -> Charge:
-    """Return what asking for a mail by that name or address costs; a refusal is told."""
+    """Return what asking for a mail by the name or address ``key`` costs. Refusals are told."""
     return MAIL_LINE, addresses.mailbox(key), place.line
 
 
 def may_leave(key: str, place: Place) -> bool:
     """Spend what a mail to the address ``key`` costs; return whether it may leave.
 
-    Of nobody, ``key`` is what was typed: the work is the same.
+    For nobody, ``key`` is what was typed, so that the work is the same.
     """
     return takes(*_of_mailbox(key, place))
 

@@ -18,7 +18,7 @@ class Budget(models.Model):
 
 
 class FamiliarPlace(models.Model):
-    """An account and a subscriber from which it was signed in to; a digest of both."""
+    """A digest of an account and of a network or client from which it was signed in to."""
 
     key = models.CharField(primary_key=True, max_length=64)
     until = models.DateTimeField(db_index=True)

@@ -1,5 +1,4 @@
-"""Spends budgets. Whether all of them allow an act is decided in one step, so parallel tries can't
-pass.
+"""Spends budgets. One step decides whether all of them allow an act, so parallel tries can't pass.
 
 The algorithm is GCRA: a budget is the moment at which it would be whole again; an act moves that
 moment by its interval, unless it would then lie further ahead than the burst allows. Spend before
@@ -25,8 +24,7 @@ type Charge = tuple[Limit, *tuple[object, ...]]
 def around(limit: Limit, place: Place) -> list[Charge]:
     """Return the charges of ``limit`` for ``place``: one for each network around its address.
 
-    A line of many addresses gets a few times what one address gets, and not as often as it has
-    addresses.
+    So a line gets a few times what one address gets, however many addresses it has.
     """
     return [(limit.times(weight), network) for network, weight in place.networks]
 
@@ -50,7 +48,7 @@ def spend(*charges: Charge) -> None:
 def takes(*charges: Charge) -> bool:
     """Spend ``charges``; return whether that was possible.
 
-    For budgets whose end nobody may notice: a refusal would tell whose they are.
+    For budgets of which nobody may notice that they are used up: it would tell whose they are.
     """
     try:
         spend(*charges)

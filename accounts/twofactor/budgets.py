@@ -1,6 +1,6 @@
 """What a try of a second factor costs, and whose budgets those are.
 
-Inside a session and in a browser that knows the account nothing is spent that others could use up.
+In a session, or in a browser that knows the account, only budgets are spent that others can't use.
 """
 
 from accounts.activity.services import Source
@@ -24,7 +24,7 @@ from accounts.users.models import User
 
 
 def of_passkey(owner: User | None, source: Source) -> list[Charge]:
-    """Return what an answer of a passkey costs; of nobody's, if it's not known whose it is."""
+    """Return what an answer of a passkey costs; ``owner`` is None if the passkey is unknown."""
     if source.session:
         return [(PROOF_SESSION, source.session)]
     place = source.place or NOWHERE
@@ -45,8 +45,8 @@ def of_code(browser: KnownBrowser | None, source: Source) -> list[Charge]:
 def of_guess(user: User, browser: KnownBrowser | None, place: Place) -> list[Charge]:
     """Return what a six-digit code costs the account besides.
 
-    ``browser`` is one in which a factor was shown. It has budgets of its own, so that whoever
-    guesses elsewhere doesn't keep the owner out.
+    ``browser`` is one in which a factor was shown. It has budgets of its own, so that guesses
+    elsewhere do not keep the owner out.
     """
     if browser:
         subject = user.pk, browser.pk

@@ -67,7 +67,7 @@ class LastWayIn(PublicError):
 
 
 class WrongPasskey(PublicError):
-    """Not ours, not verified, too late, used: one answer for all."""
+    """The answer of the passkey is wrong, late or used, or its user not verified: all the same."""
 
     code = "invalid_passkey"
     status = 401
@@ -75,7 +75,7 @@ class WrongPasskey(PublicError):
 
 
 class UnknownPasskey(WrongPasskey):
-    """One that this site doesn't have (any more): the browser may forget it."""
+    """This site does not have the passkey, or not any more: the browser may forget it."""
 
     message = _(
         "This site doesn’t have that passkey any more. Delete it where it is kept, and choose "
@@ -99,7 +99,7 @@ class AccountLocked(WrongPasskey):
 
 
 class AlreadyThere(PublicError):
-    """The same authenticator has one for this account."""
+    """The authenticator has a passkey for this account already."""
 
     code = "already_there"
     message = _("That passkey is there already.")

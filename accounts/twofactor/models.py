@@ -168,19 +168,17 @@ class Passkey(Device):
         return providers.NAMES.get(self.aaguid, "")
 
     def verify_token(self, token: Assertion) -> bool:
-        """Check what was signed; the caller holds the row: see ``django_otp.verify_token``.
-
-        :class:`CounterWentBack`.
-        """
+        """As :meth:`spend`, and save. The caller holds the row: see ``django_otp.verify_token``."""
         if not self.spend(token):
             return False
         self.save(update_fields=["sign_count", "used_at", "is_eligible", "is_synced"])
         return True
 
     def spend(self, token: Assertion) -> bool:
-        """Note in memory that the passkey was used, if ``token`` is right; return whether it is.
+        """Return whether ``token`` is right; if so, note in memory that the passkey was used.
 
-        :class:`CounterWentBack`.
+        Raises:
+            CounterWentBack: the passkey may have been copied.
         """
         try:
             verified = verify_authentication_response(

@@ -87,7 +87,7 @@ def options_to_sign_in() -> dict[str, Any]:
 
 
 def options_to_prove(user: User, removed: Sequence[Passkey] = ()) -> dict[str, Any]:
-    """The same for a second step or a fresh proof of ``user``: one of theirs, or of ``removed``."""
+    """The same to reauthenticate or as a second step: a passkey of ``user`` or of ``removed``."""
     rows = [*of(user), *removed]
     return _options(second_purpose(user), rows, UserVerificationRequirement.PREFERRED)
 
@@ -143,7 +143,7 @@ def _find(answer: Answer) -> Passkey | None:
 
 
 def _charge_sign_in(text: str, place: Place) -> list[Charge]:
-    """Spend what an answer costs, and return it; ``Later``."""
+    """Spend what an answer costs; return the charges. ``Later``."""
     owner = None
     if place.known:
         with suppress(WrongPasskey):
@@ -163,7 +163,7 @@ def prove(
 ) -> Proof:
     """A second step, or a fresh proof, of ``user``; :class:`WrongPasskey`, ``Later``.
 
-    It can't be guessed, so it costs no budget of the account. ``removed`` tries a passkey that was
+    A passkey can't be guessed, so it costs no budget of the account. ``removed`` tries one that was
     removed, where that counts.
     """
     charges = budgets.of_passkey(user, source)
@@ -242,7 +242,7 @@ def _verified(answer: Answer) -> VerifiedRegistration:
 def _of_removed(
     user: User, answer: Answer, removed: Callable[[Assertion], Proof | None]
 ) -> Proof | None:
-    """Return what a removed passkey proves that has signed a challenge of ours, which is spent."""
+    """Return what a removed passkey proves if it signed a challenge of ours; spend that."""
     if answer.is_embedded or not challenges.is_good(answer.challenge, second_purpose(user)):
         return None
     try:

@@ -34,7 +34,7 @@ def clean(value: str) -> str:
 
 
 def mailbox(key: str) -> str:
-    """Return one name for the many addresses of a mailbox, or ``key`` itself if it's no address.
+    """Return one name for the many addresses of a mailbox, or ``key`` itself if it is no address.
 
     For limits only: providers may give two people what looks like one mailbox here.
     """

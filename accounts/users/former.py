@@ -151,7 +151,7 @@ def removed_factors(user: User, disputed_at: datetime) -> list[Any]:
 def use_removed_factor(
     user: User, disputed_at: datetime, spend: Callable[[Any], bool]
 ) -> str | None:
-    """Return the ``persistent_id`` of the removed factor for which ``spend`` is true; save it."""
+    """Save the removed factor that ``spend`` accepts, and return its ``persistent_id``."""
     for kind in (Kind.FACTOR, Kind.RECOVERY_CODES):
         # Held until the code is noted, so that of many requests at once one spends it.
         with transaction.atomic():
