@@ -62,7 +62,7 @@ def add(request: HttpRequest) -> HttpResponse:
         "form": form,
         "passkey_error": passkey_error,
         "owner": user,
-        "at_the_door": found is not None,
+        "is_pending": found is not None,
         "must_be_passkey": twofactor.needs_passkey(user),
         "next": flow.next_of(request),
         "options": json.dumps(passkeys.options_to_add(user)),

@@ -56,10 +56,10 @@ def setup(request: HttpRequest) -> HttpResponse:
 
 @dataclass(frozen=True)
 class _Setup:
-    """One request to the page; ``door`` is the sign-in that waits for it, if one does."""
+    """One request to the page; ``pending`` is the sign-in that requires it, if any."""
 
     request: HttpRequest
-    door: PendingSignIn | None
+    pending: PendingSignIn | None
 
     def answer(self) -> HttpResponse:
         form = SetupForm(self.request.POST if self.request.method == "POST" else None)
@@ -81,13 +81,13 @@ class _Setup:
 
     @property
     def _user(self) -> User:
-        return self.door.user if self.door else login_of(self.request).user
+        return self.pending.user if self.pending else login_of(self.request).user
 
     @property
     def _sign_in(self) -> str:
-        """Which one the seed is for: who began another in this browser may have noted its own."""
-        if self.door:
-            return self.door.proofs[0].at.isoformat()
+        """Which sign-in the seed is for: another one in this browser may have its own seed."""
+        if self.pending:
+            return self.pending.proofs[0].at.isoformat()
         return str(login_of(self.request).pk)
 
     def _enrol(self, seed: str, form: SetupForm) -> list[str]:
@@ -101,7 +101,7 @@ class _Setup:
     def _done(self, made: list[str]) -> HttpResponse:
         sentence = _("Two-step sign-in is on.") if made else _("The app was added.")
         messages.success(self.request, sentence)
-        return door.after_adding(self.request, self.door, Method.TOTP, made)
+        return door.after_adding(self.request, self.pending, Method.TOTP, made)
 
     def _show(self, form: SetupForm, seed: str) -> HttpResponse:
         uri = qr.uri(self._user, seed)
@@ -109,7 +109,7 @@ class _Setup:
         context = {
             "form": form,
             "owner": self._user,
-            "at_the_door": self.door is not None,
+            "is_pending": self.pending is not None,
             "is_first": not twofactor.has_any(self._user),
             "next": flow.next_of(self.request),
             "qr": qr.svg(uri),
