@@ -47,16 +47,16 @@ def prove(
     place = source.place or NOWHERE
     browser = known.find(place, user)
     # Signing in with a mailed code makes a browser known, too: only a factor gives it guesses.
-    is_familiar = browser is not None and browser.factor_at is not None
+    proved = browser if browser and browser.factor_at else None
     code = codes.canonical(typed)
     is_short = codes.TOTP_CODE.fullmatch(code) is not None
     # The others can't be guessed: a budget of the account would only keep the owner out.
-    guess = budgets.of_guess(user, browser if is_familiar else None, place) if is_short else []
+    guess = budgets.of_guess(user, proved, place) if is_short else []
     charges = [*budgets.of_code(browser, source), *guess]
     _spend(charges, guess, user, source)
     proof = _proof_of(user, code, source, mailed) or (removed(code) if removed else None)
     if proof is None:
-        _record_failure(user, source, is_familiar=is_familiar)
+        _record_failure(user, source, is_proved=proved is not None)
         raise WrongCode if is_short else WrongSpareCode
     give_back(*charges)
     if proof.method is not Method.MAIL:
@@ -75,16 +75,17 @@ def _spend(charges: list[Charge], guess: list[Charge], user: User, source: Sourc
 
 
 @transaction.atomic
-def _record_failure(user: User, source: Source, *, is_familiar: bool) -> None:
-    """A wrong code. From a place that isn't known, after a right first step, it's news once a day:
-    somebody may know the password (ASVS 6.3.5)."""
+def _record_failure(user: User, source: Source, *, is_proved: bool) -> None:
+    """Record a wrong code; unless a factor was shown in that browser before, mail it once a day.
+
+    The first step was right, so somebody may know the password (ASVS 6.3.5).
+    """
     if source.session:
         guesses.record_failed_proof(user, source)
         return
-    is_known = is_familiar or has_happened(
-        user, events.FACTOR_FAILED_NEW, clock.now() - FAILURE_NEWS
-    )
-    record(user, events.FACTOR_FAILED if is_known else events.FACTOR_FAILED_NEW, source)
+    since = clock.now() - FAILURE_NEWS
+    is_news = not (is_proved or has_happened(user, events.FACTOR_FAILED_NEW, since))
+    record(user, events.FACTOR_FAILED_NEW if is_news else events.FACTOR_FAILED, source)
 
 
 def _proof_of(
