@@ -6,52 +6,52 @@ from accounts.signin.second import SecondMethod
 
 # Every `code` that the API answers, and when.
 CODES = {
-    "bad_request": "The request isn’t one for this site.",
-    "parse_error": "The body isn’t the JSON that it should be.",
+    "bad_request": "The request is not meant for this site.",
+    "parse_error": "The body cannot be parsed.",
     "invalid_code": "The code is wrong, old or used.",
     "invalid_scope": "No such scope, or not one that you have.",
-    "invalid_target": "The token isn’t for that audience.",
-    "too_many_keys": "The account has as many API keys as it can.",
+    "invalid_target": "The token is not for that audience.",
+    "too_many_keys": "The account has as many API keys as it may have.",
     "not_authenticated": "There are no credentials.",
     "invalid_credentials": "The name, email address or password is wrong.",
     "token_expired": "The access token has expired: renew it.",
-    "token_not_valid": "The token isn’t good: sign in again.",
+    "token_not_valid": "The token is not valid: sign in again.",
     "token_reused": "The refresh token was used before: the session has ended.",
     "email_not_verified": "The email address must be confirmed first.",
     "second_factor_required": "A code must follow, with `challenge`.",
-    "invalid_challenge": "The challenge is over: begin again.",
+    "invalid_challenge": "The challenge is not valid any more: sign in again.",
     "insufficient_user_authentication": "This needs a sign-in of the last ten minutes.",
     "account_inactive": "The account is switched off.",
-    "enrolment_required": "The account must have a second factor first: on the site.",
+    "enrolment_required": "The account must add a second factor first, on the site.",
     "password_compromised": "Attackers know the password: set a new one on the site.",
     "insufficient_scope": "The token lacks the scope that `scope` names.",
-    "not_for_pages": "A page in a browser makes no keys.",
+    "not_for_pages": "Pages in a browser cannot create API keys.",
     "origin_not_allowed": "This page may not use `session/`.",
     "signup_closed": "The site takes no new accounts.",
     "not_found": "Nothing is there, or nothing that is yours.",
-    "method_not_allowed": "The resource doesn’t have this method.",
+    "method_not_allowed": "The resource does not have this method.",
     "content_too_large": "The body has more than 64 KiB.",
-    "unsupported_media_type": "The body isn’t of a media type that this call takes.",
+    "unsupported_media_type": "The call does not take this media type.",
     "throttled": "Too many attempts: wait as long as `Retry-After` says.",
     "busy": "The site is busy: wait as long as `Retry-After` says.",
-    "unavailable": "Something that the site needs is away: wait as long as `Retry-After` says.",
+    "unavailable": "Something that the site needs does not answer: see `Retry-After`.",
 }
 
 CHALLENGED = {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "RFC 6750."}}
 LATER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
 # The response component of each status, the schema of its body, its headers, and what it means.
 STATUSES: dict[str, tuple[str, str, dict[str, Any], str]] = {
-    "400": ("BadRequest", "RequestError", {}, "Wrong, by field or with `detail` and `code`."),
+    "400": ("BadRequest", "RequestError", {}, "Errors by field, or `detail` and `code`."),
     "401": ("Unauthorized", "Error", CHALLENGED, "No credentials, or wrong ones."),
-    "403": ("Forbidden", "ScopeError", {}, "The credentials are good, but don’t allow this."),
+    "403": ("Forbidden", "ScopeError", {}, "The credentials are valid, but do not allow this."),
     "404": ("NotFound", "Error", {}, "Nothing is there, or nothing that is yours."),
-    "405": ("MethodNotAllowed", "Error", {}, "The resource doesn’t have this method."),
+    "405": ("MethodNotAllowed", "Error", {}, "The resource does not have this method."),
     "413": ("ContentTooLarge", "Error", {}, "The body is too large."),
-    "415": ("UnsupportedMediaType", "Error", {}, "The call doesn’t take this media type."),
+    "415": ("UnsupportedMediaType", "Error", {}, "The call does not take this media type."),
     "429": ("TooManyRequests", "Error", LATER, "Too many requests: try again later."),
-    "503": ("ServiceUnavailable", "Error", LATER, "Something that the site needs is away."),
+    "503": ("ServiceUnavailable", "Error", LATER, "Something that the site needs does not answer."),
 }
-# A 401 of these may lead on to the second step.
+# Operations whose 401 may lead to the second step.
 SIGN_INS = {"sign_in", "sign_in_browser"}
 SIGN_IN_REFUSED = "SignInRefused"
 EXAMPLE = {
@@ -63,7 +63,7 @@ EXAMPLE = {
 
 
 def schemas() -> dict[str, Any]:
-    """Return the schemas of what errors have as bodies."""
+    """Return the schemas of the bodies of errors."""
     methods = [str(method) for method in SecondMethod if method != SecondMethod.PASSKEY]
     either = [{"$ref": f"#/components/schemas/{name}"} for name in ("Error", "FieldErrors")]
     return {
@@ -80,7 +80,7 @@ def schemas() -> dict[str, Any]:
         },
         "RequestError": {"description": "What is wrong with the request.", "anyOf": either},
         "ScopeError": _error(
-            "What isn’t allowed; with `insufficient_scope`, which scope would allow it.",
+            "What is not allowed; with `insufficient_scope`, which scope would allow it.",
             scope={"type": "string"},
         ),
         "SignInError": _error(
@@ -124,7 +124,7 @@ def add_to(operation: dict[str, Any]) -> None:
     """Refer from ``operation`` to every error that it can answer.
 
     401 and 403 belong to all, because open calls take credentials in the body; so does 400, which
-    is also the answer to a Host that is not ours.
+    also answers a request whose Host is not ours.
     """
     places = {parameter["in"] for parameter in operation.get("parameters", ())}
     left_out = set() if "requestBody" in operation else {"415"}

@@ -16,7 +16,7 @@ class Example:
 ALICE = "8d1a3c0e-6c29-4f5b-9a27-3f2f4a1f7f10"
 SESSION = "8d1a3c0e-6c29-4f5b-9a27-3f2f4a1f7f11"
 KEY = "k3v9m2q7x5t8w4za"
-ADDRESS, CLIENT = "alice@example.org", "192.0.2.7"
+EMAIL, IP = "alice@example.org", "192.0.2.7"
 PASSWORD = "vivid otter under glass"  # noqa: S105 of nobody
 CHALLENGE = "9Vd1qK2vT0mXc8RzJ4uYbA"
 REFRESH = "jRo8DmwpT1uaJz8vSh9_EJ4kXq2NfYb7"
@@ -27,7 +27,7 @@ SIGN_UP = {"id": ALICE, "username": "alice"}
 PERSON = {
     "id": ALICE,
     "username": "alice",
-    "email": ADDRESS,
+    "email": EMAIL,
     "display_name": "",
     "about": "",
     "language": "en",
@@ -59,7 +59,7 @@ SESSION_ROW = {
     "kind": "api",
     "is_current": True,
     "device": "curl",
-    "address": CLIENT,
+    "address": IP,
     "amr": ["pwd"],
     "acr": "aal1",
     "auth_time": BEGUN,
@@ -81,7 +81,7 @@ EVENT = {
     "kind": "profile_changed",
     "sentence": "The profile was changed.",
     "at": BEGUN,
-    "address": CLIENT,
+    "address": IP,
     "device": "curl",
     "proof": [],
     "session": SESSION,
@@ -97,9 +97,9 @@ def _page(row: dict[str, Any]) -> dict[str, Any]:
 
 _PASSWORD = {"username": "alice", "password": PASSWORD}
 EXAMPLES = {
-    "sign_up": Example({**_PASSWORD, "email": ADDRESS}, SIGN_UP),
-    "resend_email": Example({"email": ADDRESS, "username": "alice"}),
-    "verify_email": Example({"email": ADDRESS, "username": "alice", "code": "K7M2Q9XA"}, SIGN_UP),
+    "sign_up": Example({**_PASSWORD, "email": EMAIL}, SIGN_UP),
+    "resend_email": Example({"email": EMAIL, "username": "alice"}),
+    "verify_email": Example({"email": EMAIL, "username": "alice", "code": "K7M2Q9XA"}, SIGN_UP),
     "get_user": Example(answer=PERSON, id=ALICE),
     "sign_in": Example(_PASSWORD, TOKENS),
     "complete_sign_in": Example({"challenge": CHALLENGE, "code": "123456"}, TOKENS),

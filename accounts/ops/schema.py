@@ -19,8 +19,9 @@ from accounts.ops import api_errors
 from accounts.ops.examples import EXAMPLES, Example
 from accounts.tokens.permissions import IsFresh
 
-# Credentials that views without authentication classes look at themselves. ``{}``: not needed in
-# the header (those of the body will do) or not at all (to sign out is no error without a session).
+# The credentials of views that have no authentication classes and look at credentials themselves.
+# ``{}``: they may be left out, because they can be in the body, or because there is no session to
+# end.
 SECURITY: dict[str, list[dict[str, list[str]]]] = {
     "sign_in": [{}, {"basic": []}],
     "sign_in_browser": [{}, {"basic": []}],
@@ -70,7 +71,7 @@ def complete(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any]) -> None:
-    """Another app's operation may have no docstring: its id is its summary then."""
+    """Complete one operation; its id is the summary if it has no docstring, as in another app."""
     name = operation["operationId"]
     text = operation.setdefault("description", name.replace("_", " ").capitalize())
     operation["summary"] = text.partition(". ")[0].split("\n")[0]
@@ -123,8 +124,8 @@ class CredentialsScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
         basic = (
-            "A username or email address and its password, on other calls than `token/` and "
-            "`session/` only if the site allows it; or an access token and anything."
+            "A username or email address and the password; outside `token/` and `session/` only if "
+            "the site allows it. Or an access token and any password."
         )
         token = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
         return [

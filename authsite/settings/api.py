@@ -36,14 +36,14 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TAGS": [
         {"name": name, "description": description}
         for name, description in {
-            "users": "Accounts: to make one, and to look at one.",
-            "email": "To confirm the email address of a new account.",
-            "token": "To sign in from a program, stay signed in, and sign out.",
+            "users": "Create an account, and read one.",
+            "email": "Confirm the email address of a new account.",
+            "token": "Sign in from a program, stay signed in, and sign out.",
             "session": "The same for pages in a browser, which keep no refresh token.",
-            "me": "One’s own profile.",
-            "sessions": "Where one is signed in.",
-            "keys": "One’s own API keys.",
-            "activity": "One’s own security history.",
+            "me": "Your own profile.",
+            "sessions": "Where you are signed in.",
+            "keys": "Your own API keys.",
+            "activity": "Your own security history.",
         }.items()
     ],
     "OAS_VERSION": "3.1.0",
