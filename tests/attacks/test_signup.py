@@ -136,8 +136,8 @@ def test_taken_and_free_address_are_told_apart_neither_then_nor_later(clock: Clo
             page(other.get(CONFIRM)),
             page(sign_in(Client(), f"{case}@example.org", WRONG)),
             page(sign_up(Client(), f"{case}bob", "elsewhere@example.org")),
-            page(sign_up(Client(), f"{case}bob", f"{case}@example.org")),
-            page(sign_up(Client(), f"{case}bob2", f"{case}@example.org")),
+            page(sign_up(Client(REMOTE_ADDR="192.0.2.9"), f"{case}bob", f"{case}@example.org")),
+            page(sign_up(Client(REMOTE_ADDR="192.0.2.9"), f"{case}bob2", f"{case}@example.org")),
         ]
         stories.append(story)
 

@@ -116,7 +116,7 @@ def test_figures_count_what_happens_and_nobody_makes_them_grow(site: Site) -> No
 
     login = 'authsite_request_seconds_count{method="POST",status="%s",view="accounts/login/"}'
     assert grown('authsite_events_total{kind="sign_in_failed"}') == 5
-    assert grown('authsite_limits_hit_total{limit="login.account"}') == 2
+    assert grown('authsite_limits_hit_total{limit="login.line"}') == 2
     assert grown(login % 429) == 2
     assert after["authsite_hashes_running"] == 0
     assert after["process_resident_memory_bytes"] > 1e6
