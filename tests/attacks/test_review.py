@@ -27,9 +27,7 @@ from tests.attacks.dispute_steps import (
     words_of,
 )
 from tests.conftest import Clock
-from tests.support.second import (
-    turn_on,
-)
+from tests.support.second import turn_on
 from tests.support.signin import signed_in
 from tests.support.steps import (
     PASSWORD,
@@ -42,7 +40,6 @@ from tests.support.steps import (
 
 pytestmark = pytest.mark.django_db
 
-SETUP = "/accounts/2fa/totp/setup/"
 MINE, THIEFS = "alice@example.org", "thief@example.net"
 
 

@@ -3,22 +3,15 @@
 from playwright.sync_api import Page, expect
 
 from tests.browser.steps import press, says, sees, sign_in, sign_out
-from tests.browser.test_passkeys import add_here, add_passkey, enter, problem
+from tests.browser.test_passkeys import BUTTON, add_here, add_passkey, enter, problem
 from tests.support.browser import OpenPage
 from tests.support.site import Site
 from tests.support.steps import LOGIN
-from tests.support.virtual_authenticator import (
-    NO_AUTOFILL,
-    VirtualAuthenticator,
-)
+from tests.support.virtual_authenticator import NO_AUTOFILL, VirtualAuthenticator
 from tests.support.webauthn import ADD, PASSKEYS
 
-BUTTON = "Sign in with a passkey"
-WANTED = "/accounts/activity/?from=mail"
-LOGIN_FOR_WANTED = f"{LOGIN}?next={WANTED.replace('?', '%3F')}"
 CANCELLED = "That was cancelled, or didn’t work. Try again, or choose another way."
 CANNOT = "This browser can’t use passkeys here."
-GOOGLE = "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4"
 # The page's own clock, five minutes on: real ones would be long.
 FIVE_MINUTES_LATER = "{ const now = Date.now; Date.now = () => now() + 301_000 }"
 NO_LEVEL_3 = """

@@ -23,22 +23,7 @@ from tests.support.webauthn import ADD, PASSKEYS
 BUTTON = "Sign in with a passkey"
 WANTED = "/accounts/activity/?from=mail"
 LOGIN_FOR_WANTED = f"{LOGIN}?next={WANTED.replace('?', '%3F')}"
-CANCELLED = "That was cancelled, or didn’t work. Try again, or choose another way."
-CANNOT = "This browser can’t use passkeys here."
 GOOGLE = "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4"
-# The page's own clock, five minutes on: real ones would be long.
-FIVE_MINUTES_LATER = "{ const now = Date.now; Date.now = () => now() + 301_000 }"
-NO_LEVEL_3 = """
-delete PublicKeyCredential.parseCreationOptionsFromJSON
-delete PublicKeyCredential.parseRequestOptionsFromJSON
-delete PublicKeyCredential.signalAllAcceptedCredentials
-delete PublicKeyCredential.signalCurrentUserDetails
-delete PublicKeyCredential.signalUnknownCredential
-delete PublicKeyCredential.prototype.toJSON
-delete AuthenticatorAttestationResponse.prototype.getTransports
-"""
-NO_WEBAUTHN = "delete window.PublicKeyCredential"
-NO_CREDENTIALS = "Object.defineProperty(navigator, 'credentials', {value: undefined})"
 
 
 def enter(
