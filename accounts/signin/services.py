@@ -45,11 +45,14 @@ class AccountLocked(InvalidCredentials):
 
 
 def prove_password(login: str, password: str, place: Place) -> User | PendingSignup:
-    """Whose name or address ``login`` is, once ``password`` is found to be theirs.
+    """Return the account that ``login`` names if ``password`` is its password.
 
-    ``place`` is where the request comes from. One hash, whoever asks.
-    :class:`InvalidCredentials`, :class:`AccountLocked`, or ``Later`` when a budget is used up or
-    the site is busy.
+    Costs one hash whether or not there is an account.
+
+    Raises:
+        InvalidCredentials: unknown account, or wrong or unusable password.
+        AccountLocked: the account is locked, and this is its former password.
+        Later: a budget is used up, or the site is busy.
     """
     account, is_right = _check_password(login, password, place)
     if not is_right or account is None:

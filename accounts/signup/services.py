@@ -187,7 +187,12 @@ def correct_address(signup: PendingSignup, address: str, *, place: Place) -> Non
 
 
 def confirm_by_code(signup: PendingSignup, typed: str, place: Place) -> User:
-    """The user that ``signup`` becomes; :class:`WrongCode`, ``codes.UsedUp``."""
+    """Return the user that ``signup`` becomes.
+
+    Raises:
+        WrongCode: not the code that was mailed, or the name or address is taken by now.
+        codes.UsedUp: the code has had all its tries.
+    """
     charges = around(CODE_NETWORK, place)
     spend(*charges)
     if not codes.try_code(CODE, signup.pk, typed):
@@ -198,10 +203,14 @@ def confirm_by_code(signup: PendingSignup, typed: str, place: Place) -> User:
 
 
 def confirm_by_address(address: str, typed: str, place: Place, *, username: str = "") -> User:
-    """The user that a sign-up becomes whose code was mailed to ``address``; :class:`WrongCode`.
+    """Return the user that a sign-up becomes whose code was mailed to ``address``.
 
-    With ``username`` it's that sign-up or none: somebody else may have asked for the same address,
+    With ``username`` it is that sign-up or none: somebody else may have asked for the same address,
     and be waiting for its owner to type the wrong code (CVE-2026-53516).
+
+    Raises:
+        WrongCode: no sign-up has that code, or the name or address is taken by now.
+        Later: too many wrong codes from this network, or at this address.
     """
     key = addresses.key(address)
     mine = around(CODE_NETWORK, place)
