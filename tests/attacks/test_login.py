@@ -208,6 +208,16 @@ def test_good_sign_ins_take_nothing_from_neighbours_and_have_an_end(clock: Clock
     assert sign_in(at("10.9.0.1"), "alice").status_code == 302
 
 
+def test_good_sign_ins_of_a_line_have_an_end_however_many_networks_it_has(clock: Clock) -> None:
+    alice = {"basic": f"alice:{PASSWORD}"}
+    make_user("alice")
+    networks = [at(f"2001:db8:1:{n:x}00::1") for n in range(5)]
+
+    statuses = [call("me/", **alice, client=there).status for there in networks for _ in range(60)]
+
+    assert statuses == [200] * 4 * LOGIN_REPEAT.burst + [429] * 60
+
+
 def test_neighbours_block_neither_the_sign_in_nor_the_reauthentication_of_an_owner(
     clock: Clock,
 ) -> None:

@@ -54,7 +54,7 @@ def confirm(browser: Client, code: str) -> Any:
 
 def page(answer: Any) -> tuple[int, str, str]:
     """What somebody sees, without what is new on every page or was typed into this one."""
-    text = re.sub(r'value="[^"]*"', "", but_for_nonces(answer.content.decode()))
+    text = re.sub(r'value="[^"]*"|<time.*</time>', "", but_for_nonces(answer.content.decode()))
     return answer.status_code, answer.headers.get("Location", ""), re.sub("free|taken", "", text)
 
 
