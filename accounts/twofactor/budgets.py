@@ -1,6 +1,7 @@
 """What a try of a second factor costs, and whose budgets those are.
 
-Inside a session and in a browser that knows the account nothing is spent that others could use up.
+In a browser in which a factor was shown nothing is spent that others could use up. A session alone
+spends the budgets of the account, too: whoever has stolen it would have guesses of its own.
 """
 
 from accounts.activity.services import Source
