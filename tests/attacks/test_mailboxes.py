@@ -7,6 +7,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from accounts.activity.services import Source
+from accounts.addresses import services as addresses
+from accounts.kernel.places import Place
 from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_LINE
 from tests.conftest import Clock
 from tests.support.api import call
@@ -150,3 +153,15 @@ def test_a_mail_that_may_not_leave_ends_no_code_that_was_mailed(clock: Clock) ->
     assert len(latest) == MAIL_BOX.burst
     confirmed = {"email": "alice@example.org", "code": latest[-1].code}
     assert call("email/verify/", confirmed, client=at(0)).status == 200
+
+
+def test_strangers_end_no_code_for_an_address_that_a_member_adds(clock: Clock) -> None:
+    alice, home = make_user("alice"), Place("10.0.0.1", "")
+    row = addresses.add(alice, "new@example.org", home)
+    code = outbox()[-1].code
+    for line in range(1, MAIL_BOX.burst):
+        ask(at(line), "new@example.org")
+    clock.advance(minutes=1)
+
+    addresses.confirm_by_code(addresses.add(alice, row.address, home), code, Source(home))
+    assert alice.addresses.filter(key=row.key).exists()
