@@ -85,12 +85,15 @@ def add(user: User, address: str, place: Place) -> PendingAddress:
         users.hold(user)
         if user.addresses.count() + pending(user).exclude(key=key).count() >= MOST:
             raise TooMany
-        PendingAddress.objects.filter(user=user, key=key).delete()
-        row = PendingAddress.objects.create(
-            user=user, address=address, key=key, expires_at=clock.now() + LIFE
-        )
+        kept = pending(user).filter(key=key).first()
+        row = PendingAddress(user=user, address=address, key=key, expires_at=clock.now() + LIFE)
         code = codes.issue_code(CODE, row.pk, key)
         token = codes.issue_link(LINK, row.pk, key)
+        if kept and not may_leave:
+            # What was mailed before stays good if no mail can replace it. The work is the same.
+            row.pk = kept.pk
+        PendingAddress.objects.filter(user=user, key=key).delete()
+        row.save(force_insert=True)
         owners = Address.objects.select_related("user").filter(key=key).first()
         with speaking(owners.user.language if owners else spoken()):
             # To the owner's address as it is stored, never as somebody else typed it.

@@ -24,6 +24,8 @@ from accounts.sessions import known
 from accounts.signin import mailed
 from accounts.signin.mailed import Recipient
 from accounts.throttle import mails as mail_limits
+from accounts.throttle.limits import LOGIN_REPEAT
+from accounts.throttle.services import spend
 from accounts.users import addresses, former
 from accounts.users import services as users
 from accounts.users.disputes import Shown
@@ -162,7 +164,9 @@ def change(user: User, password: str, source: Source, *, end_keys: Collection[st
 
     Raises:
         Outdated: the account was changed at the same moment.
+        Later: too many passwords were hashed in this session.
     """
+    spend((LOGIN_REPEAT, source.session))
     hashed = passwords.hash_password(password)
     event = events.PASSWORD_CHANGED if user.has_usable_password() else events.PASSWORD_SET
     with transaction.atomic():

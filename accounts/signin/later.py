@@ -16,7 +16,7 @@ from accounts.kernel.places import place_of
 from accounts.signin import flow, mailed
 from accounts.signin.forms import LoginForm
 from accounts.throttle.limits import PASSKEY_NETWORK
-from accounts.throttle.services import around, waits
+from accounts.throttle.services import Charge, around, waits
 from accounts.twofactor import passkeys
 
 
@@ -28,8 +28,8 @@ def page(request: HttpRequest, form: LoginForm, error: Later) -> HttpResponse:
     login, place = form.cleaned_data["login"], place_of(request)
     passkey, code, reset = waits(
         around(PASSKEY_NETWORK, place),
-        mailed.charges_of_asking(mailed.CODE, login, place),
-        mailed.charges_of_asking(mailed.RESET, login, place),
+        _own(mailed.charges_of_asking(mailed.CODE, login, place)),
+        _own(mailed.charges_of_asking(mailed.RESET, login, place)),
     )
     context = {
         "retry_after": error.retry_after,
@@ -44,3 +44,8 @@ def page(request: HttpRequest, form: LoginForm, error: Later) -> HttpResponse:
     response = render(request, "accounts/signin/later.html", context, status=error.status)
     response["Retry-After"] = str(error.retry_after)
     return response
+
+
+def _own(charges: list[Charge]) -> list[Charge]:
+    """Return those of ``charges`` whose budgets nobody else spends from."""
+    return [charge for charge in charges if not charge[0].is_shared]

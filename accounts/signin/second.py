@@ -12,8 +12,9 @@ from accounts.kernel.languages import speaking
 from accounts.kernel.places import Place
 from accounts.kernel.proofs import Proof
 from accounts.mail.services import post
+from accounts.sessions import known
 from accounts.signin import mailed, mails, policy
-from accounts.throttle.limits import MAIL_AGAIN, MAIL_SECOND, MAIL_SECOND_LINE
+from accounts.throttle.limits import MAIL_AGAIN, MAIL_BROWSER, MAIL_SECOND, MAIL_SECOND_LINE
 from accounts.throttle.services import Charge, spend, wait
 from accounts.twofactor import proving
 from accounts.twofactor import services as twofactor
@@ -53,7 +54,7 @@ def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, place: Place) -
     """Mail a code to the primary address of ``user``; :class:`NoMail`, ``Later``."""
     if not (policy.takes_mail(user, proofs) and user.email):
         raise NoMail
-    spend(_again(user, place), (MAIL_SECOND_LINE, user.pk, place.line), (MAIL_SECOND, user.pk))
+    spend(_again(user, place), *_of_mail(user, place))
     with transaction.atomic():
         code = codes.issue_code(CODE, _subject(user, nonce))
         with speaking(user.language):
@@ -90,6 +91,13 @@ def prove(
 def seconds_to_next_mail(user: User, place: Place) -> int:
     """Return the seconds until :func:`send_code` may be called again; 0 for now."""
     return wait(_again(user, place))
+
+
+def _of_mail(user: User, place: Place) -> list[Charge]:
+    """Return what a mailed code costs: a thief of the password keeps no known browser out."""
+    if browser := known.find(place, user):
+        return [(MAIL_BROWSER, browser.user_id, browser.pk)]
+    return [(MAIL_SECOND_LINE, user.pk, place.line), (MAIL_SECOND, user.pk)]
 
 
 def _again(user: User, place: Place) -> Charge:

@@ -86,18 +86,18 @@ def _check_password(
 ) -> tuple[User | PendingSignup | None, bool]:
     """Return whose ``login`` is, and whether ``password`` is theirs."""
     key = users.login_key(login)
-    # Good sign-ins cost a hash each: this one is not given back.
-    repeat = LOGIN_REPEAT, key, place.network
+    # Good sign-ins cost a hash each: these are not given back.
+    repeat = _repeats(key, place)
     charges = _of_stranger(key, place)
     if not place.known:
         # Before any lookup, so that a flood is refused by one statement.
-        spend(repeat, *charges)
+        spend(*repeat, *charges)
     account = users.find(login)
     browser = known.find(place, account)
     if browser:
         charges = [(LOGIN_BROWSER, browser.user_id, browser.pk)]
     if place.known:
-        spend(repeat, *charges)
+        spend(*repeat, *charges)
     silent = [] if browser else _of_account(account.pk if account else key, place)
     # Where the account's are used up, no password is right, and nobody is told: a refusal would
     # tell whose the name is.
@@ -112,6 +112,11 @@ def _check_password(
     if isinstance(account, User) and passwords.is_outdated(account.password):
         renew_hash(account, password)
     return account, True
+
+
+def _repeats(key: str, place: Place) -> list[Charge]:
+    """Return what any try costs: a line of many networks gets no hashes without end."""
+    return [(LOGIN_REPEAT.times(weight), key, network) for network, weight in place.networks]
 
 
 def _of_stranger(key: str, place: Place) -> list[Charge]:

@@ -18,6 +18,7 @@ from accounts.kernel.text import canonical_code
 from accounts.passwords.hashers import MAX_LENGTH
 from accounts.passwords.services import MIN_LENGTH
 from accounts.signup import services
+from accounts.signup.errors import SignupClosed
 from accounts.users import addresses, names
 from accounts.users.models import User
 from accounts.users.services import UsernameTaken
@@ -99,7 +100,7 @@ class UsersView(Open, APIView):
         At an address that belongs to an account the answer is the same, and its owner is told.
         """
         if settings.AUTHSITE.signup != "open":
-            raise services.SignupClosed
+            raise SignupClosed
         data = valid(NewUserSerializer(data=request.data))
         try:
             signup = services.sign_up(
@@ -135,7 +136,7 @@ class ResendView(Open, APIView):
 
     @extend_schema(operation_id="resend_email", request=ResendSerializer, responses={200: None})
     def post(self, request: Request) -> Response:
-        """Mail another code, if a sign-up waits for that address; 200 in any case."""
+        """Mail another code if a sign-up waits for that address. The answer never tells."""
         data = valid(ResendSerializer(data=request.data))
         services.send_again_to(
             data["email"],

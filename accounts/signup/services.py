@@ -1,24 +1,24 @@
 """From a sign-up to a user, an act a transaction; taken addresses look and cost like free ones."""
 
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.contrib.auth.hashers import is_password_usable, make_password
 from django.db import transaction
-from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.kernel import clock
-from accounts.kernel.errors import Later, PublicError
 from accounts.kernel.languages import speaking, spoken
 from accounts.kernel.places import Place
 from accounts.mail.services import Queue, post
 from accounts.passwords import services as passwords
 from accounts.signup import mails
+from accounts.signup.errors import SignupEnded, WrongCode
 from accounts.throttle import mails as mail_limits
 from accounts.throttle.limits import (
     CODE_NETWORK,
@@ -39,28 +39,6 @@ LIFE = timedelta(days=3)
 MOST_AT_ONE = 3
 CODE = Purpose("signup.code")
 LINK = Purpose("signup.link", life=LIFE)
-
-
-class WrongCode(PublicError):
-    """Wrong, old, used up, or for an address that is taken: one answer for all."""
-
-    code = "invalid_code"
-    message = _("That code is not right, or not any more. Check it, or ask for a new mail.")
-
-
-class SignupClosed(PublicError):
-    """Whoever runs the site takes no strangers."""
-
-    code = "signup_closed"
-    status = 403
-    message = _("This site takes no new accounts.")
-
-
-class SignupEnded(PublicError):
-    """It was confirmed, replaced or forgotten meanwhile."""
-
-    code = "signup_ended"
-    message = _("This sign-up doesn’t wait any more.")
 
 
 def sign_up(
@@ -94,9 +72,12 @@ def sign_up(
     try:
         _begin(signup, instead_of, may_leave=may_leave)
     except users.UsernameTaken:
-        # No mail was sent: asking for taken names must not use up a stranger's mailbox.
+        # No mail was sent: asking for taken names must not use up a stranger's mailbox. What was
+        # asked for comes back in either case: the next refusal would tell who else has mailed it.
         if may_leave:
             mail_limits.undo(key, place, key)
+        else:
+            give_back(mail_limits.asking(key, place))
         raise
     return signup
 
@@ -149,23 +130,22 @@ def send_again(signup: PendingSignup, *, place: Place) -> None:
 def send_again_to(address: str, *, place: Place, username: str = "") -> None:
     """Another mail to ``address`` for what waits for it, if anything does; or for one sign-up.
 
-    Once a minute, silently: what is answered, and what it costs, tells nobody whether one waits.
-    ``Later`` for whoever asks for too many.
+    What is answered, and what it costs, tells nobody whether one waits.
+
+    Raises:
+        Later: whoever asks has asked too often.
     """
     key = addresses.key(address)
-    spend(*around(RECOVERY_NETWORK, place))
+    again = MAIL_AGAIN, CODE.name, key, place.network
+    spend(again, *around(RECOVERY_NETWORK, place), mail_limits.asking(key, place))
     waiting = PendingSignup.objects.filter(address_key=key, expires_at__gt=clock.now())
     if username:
         waiting = waiting.filter(username_key=names.key(username))
     # Not only the newest: whoever signs up with another's address would be the one that is mailed.
     # For nobody, who has no address, the work is the same.
     for signup in list(waiting.order_by("-expires_at")[:MOST_AT_ONE]) or [PendingSignup()]:
-        try:
-            again = (MAIL_AGAIN, signup.pk if signup.address else key)
-            spend(again, mail_limits.asking(key, place))
+        with suppress(SignupEnded):
             _issue_again(signup, may_leave=mail_limits.may_leave(key, place))
-        except (Later, SignupEnded):
-            return
 
 
 def correct_address(signup: PendingSignup, address: str, *, place: Place) -> None:
@@ -237,7 +217,9 @@ def prune() -> int:
 
 @transaction.atomic
 def _issue_again(signup: PendingSignup, *, may_leave: bool) -> None:
-    code, token = _issue(signup)
+    # What was mailed before stays good if no mail can replace it: strangers may have used up what
+    # the mailbox gets. The work is the same.
+    code, token = _issue(signup if may_leave else PendingSignup(address_key=signup.address_key))
     held = _waiting(signup)
     if signup.address and (held is None or held.address_key != signup.address_key):
         # Corrected meanwhile, which sent a mail of its own: this code would prove the former.

@@ -23,6 +23,7 @@ from accounts.signin import flow
 from accounts.signin.services import InvalidCredentials, prove_password
 from accounts.signin.views import home_if_signed_in
 from accounts.signup import services
+from accounts.signup.errors import SignupEnded, WrongCode
 from accounts.signup.forms import (
     ConfirmCodeForm,
     ConfirmElsewhereForm,
@@ -79,7 +80,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
         return _nothing_waits(request)
     try:
         return _act(request, signup)
-    except services.SignupEnded:
+    except SignupEnded:
         return redirect("signup_confirm")
 
 
@@ -105,7 +106,7 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
             return _enter(request, user, signup, proof)
         except InvalidCredentials:
             form.add_error("password", _("That is not the password of this sign-up."))
-        except services.WrongCode:
+        except WrongCode:
             return render(request, "accounts/signup/confirm_dead.html", status=404)
     context = {"form": form, "username": signup.username, "email": signup.address}
     return render(request, "accounts/signup/confirm_link.html", context)
@@ -144,7 +145,7 @@ def _confirm_by_code(request: HttpRequest, signup: PendingSignup) -> HttpRespons
         except codes.UsedUp:
             send = partial(services.send_again, signup, place=place_of(request))
             form.add_error("code", codes.renewed(send))
-        except services.WrongCode as error:
+        except WrongCode as error:
             form.add_error("code", str(error))
     return _show(request, signup, form=form)
 

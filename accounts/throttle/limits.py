@@ -52,13 +52,13 @@ MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 LOGIN_NETWORK = Limit("login.network", 60, 2, "wrong passwords from one network")
 LOGIN_LINE = Limit("login.line", 5, MINUTE, "wrong passwords at one name or address from one line")
 LOGIN_NAME = Limit(
-    "login.name", 20, MINUTE, "wrong passwords at one name or address from everywhere", True
+    "login.name", 20, 20, "wrong passwords at one name or address from everywhere", True
 )
 LOGIN_ACCOUNT_LINE = Limit(
     "login.account.line", 5, MINUTE, "passwords checked for one account from one line"
 )
 LOGIN_ACCOUNT = Limit(
-    "login.account", 20, MINUTE, "passwords checked for one account from everywhere", True
+    "login.account", 20, 20, "passwords checked for one account from everywhere", True
 )
 LOGIN_BROWSER = Limit(
     "login.browser", 5, MINUTE, "wrong passwords at one account in a browser that knows it"
@@ -75,7 +75,7 @@ PASSKEY_BROWSER = Limit(
 )
 
 PROVIDER_NETWORK = Limit(
-    "provider.network", 60, 2, "ways to a provider begun from one network, or in one session"
+    "provider.network", 60, 2, "sign-ins by a provider begun from one network, or in one session"
 )
 
 # Reauthentication: per session, so that guesses from elsewhere don't use it up.
@@ -88,9 +88,18 @@ FACTOR_BROWSER = Limit(
     *(5, MINUTE),
     "wrong six-digit codes at one account in a browser where a factor was shown",
 )
-FACTOR_BROWSER_DAY = Limit("factor.browser.day", 30, 48 * MINUTE, "the same in the long run")
+FACTOR_BROWSER_DAY = Limit(
+    "factor.browser.day",
+    *(30, 48 * MINUTE),
+    "wrong six-digit codes in such a browser in days",
+)
 FACTOR_LINE = Limit("factor.line", 5, MINUTE, "wrong six-digit codes at one account from one line")
-FACTOR_LINE_DAY = Limit("factor.line.day", 15, 96 * MINUTE, "the same in the long run")
+FACTOR_LINE_DAY = Limit(
+    "factor.line.day",
+    12,
+    144 * MINUTE,
+    "wrong six-digit codes at one account from one line in days",
+)
 FACTOR_ACCOUNT = Limit(
     "factor.account", 30, 48 * MINUTE, "wrong six-digit codes at one account from everywhere", True
 )

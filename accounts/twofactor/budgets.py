@@ -1,6 +1,7 @@
 """What a try of a second factor costs, and whose budgets those are.
 
-In a session, or in a browser that knows the account, only budgets are spent that others can't use.
+In a browser in which a factor was shown, only budgets are spent that others can't use. A session
+alone spends the budgets of the account, too: otherwise a stolen one would have guesses of its own.
 """
 
 from accounts.activity.services import Source

@@ -7,9 +7,21 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from accounts.activity.services import Source
+from accounts.addresses import services as addresses
+from accounts.kernel.places import Place
 from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_LINE
 from tests.conftest import Clock
-from tests.support.steps import CODE, LOGOUT, is_signed_in, make_user, outbox, sign_in, sign_up
+from tests.support.api import call
+from tests.support.steps import (
+    CODE,
+    LOGOUT,
+    is_signed_in,
+    make_user,
+    outbox,
+    sign_in,
+    sign_up,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -101,3 +113,55 @@ def test_a_browser_that_knows_the_account_has_mails_of_its_own(clock: Clock) -> 
     assert mailed() == notices + MAIL_BOX.burst + MAIL_BROWSER.burst
     assert ask(hers).status_code == 429
     assert [ask(hers, "bob", page).status_code for page in (RESET, CODE, CODE)] == [200, 302, 429]
+
+
+def test_a_sign_up_with_a_taken_name_does_not_tell_whose_mailbox_has_had_enough(
+    clock: Clock,
+) -> None:
+    """Mails asked for by a name use up what its mailbox gets from this line."""
+    seen = []
+    for login in ("alice", "bob"):
+        make_user(login)
+    for line, login in enumerate(("alice", "bob")):
+        for _ in range(MAIL_LINE.burst):
+            assert ask(at(line), login).status_code == 200
+            clock.advance(minutes=1)
+        answers = [sign_up(at(line), "bob", "alice@example.org") for _ in range(3)]
+        seen.append([answer.status_code for answer in answers])
+
+    assert seen == [[200] * 3] * 2
+
+
+@pytest.mark.parametrize("waiting", [0, 1, 3])
+def test_asking_for_another_code_does_not_tell_how_many_wait(clock: Clock, waiting: int) -> None:
+    for n in range(waiting):
+        assert sign_up(at(10 + n), f"alice{n}", "alice@example.org").status_code == 302
+
+    again = {"email": "alice@example.org"}
+    statuses = [call("email/resend/", again, client=at(0)).status for _ in range(2)]
+    later = [ask(at(0, i), "alice@example.org").status_code for i in range(2)]
+
+    assert (statuses, later) == ([200, 429], [200, 429])
+
+
+def test_a_mail_that_may_not_leave_ends_no_code_that_was_mailed(clock: Clock) -> None:
+    sign_up(at(0), "alice")
+    for line in range(1, MAIL_BOX.burst + 2):
+        assert call("email/resend/", {"email": "alice@example.org"}, client=at(line)).status == 200
+    latest = [mail for mail in outbox() if mail.to]
+
+    assert len(latest) == MAIL_BOX.burst
+    confirmed = {"email": "alice@example.org", "code": latest[-1].code}
+    assert call("email/verify/", confirmed, client=at(0)).status == 200
+
+
+def test_strangers_end_no_code_for_an_address_that_a_member_adds(clock: Clock) -> None:
+    alice, home = make_user("alice"), Place("10.0.0.1", "")
+    row = addresses.add(alice, "new@example.org", home)
+    code = outbox()[-1].code
+    for line in range(1, MAIL_BOX.burst):
+        ask(at(line), "new@example.org")
+    clock.advance(minutes=1)
+
+    addresses.confirm_by_code(addresses.add(alice, row.address, home), code, Source(home))
+    assert alice.addresses.filter(key=row.key).exists()

@@ -29,7 +29,7 @@ from tests.support.second import (
     seed_on,
 )
 from tests.support.signin import signed_in
-from tests.support.steps import is_signed_in, make_user, outbox, path_of, sign_in
+from tests.support.steps import LOGOUT, is_signed_in, make_user, outbox, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -161,11 +161,11 @@ def test_a_browser_that_knows_only_the_password_and_the_mailbox_has_no_guesses_o
 def test_a_patient_guesser_has_thirty_tries_then_one_in_forty_eight_minutes(
     clock: Clock,
 ) -> None:
-    """One line has fifteen of them, so that it can't keep the owner out."""
+    """One line has twelve of them, so that it can't keep the owner out."""
     with_factor()
     statuses = []
     for i in range(FACTOR_LINE_DAY.burst):
-        for line in range(2):
+        for line in (0, 1, 2) if i < 9 else (0,):
             statuses.append(guess(half_way(REMOTE_ADDR=f"10.{line}.0.{i}")))
         clock.advance(minutes=1)
     refused = half_way(REMOTE_ADDR="10.3.0.1").post(CHALLENGE, {"code": WRONG_DIGITS})
@@ -237,3 +237,17 @@ def test_a_few_slips_of_the_owner_are_no_news_to_her(clock: Clock) -> None:
     kinds = set(Activity.objects.filter(user=alice).values_list("kind", flat=True))
     assert "proof_failed" in kinds
     assert not {"factor_failed", "factor_failed_new", "factor_blocked"} & kinds
+
+
+def test_a_thief_of_the_password_uses_up_no_mailed_codes_of_a_known_browser(clock: Clock) -> None:
+    _alice, seed = with_factor()
+    hers = half_way(REMOTE_ADDR=HOME)
+    assert hers.post(CHALLENGE, {"code": code_of(seed)}).status_code == 302
+    hers.post(LOGOUT)
+    for line in range(4):
+        thieves = [half_way(REMOTE_ADDR=f"10.{line}.0.{i}") for i in range(1, 11)]
+        assert [thief.post(CHALLENGE, {"mail": "1"}).status_code for thief in thieves] == [302] * 10
+    assert half_way(REMOTE_ADDR="10.9.0.1").post(CHALLENGE, {"mail": "1"}).status_code == 429
+
+    sign_in(hers, "alice")
+    assert hers.post(CHALLENGE, {"mail": "1"}).status_code == 302

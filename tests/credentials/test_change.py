@@ -8,6 +8,7 @@ from django.test import Client
 
 from accounts.activity.models import Activity
 from accounts.passwords import lists
+from accounts.throttle.limits import LOGIN_REPEAT
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.signin import signed_in
@@ -69,6 +70,19 @@ def test_every_other_sign_in_ends_the_own_goes_on_and_the_page_says_so(
     assert client.cookies["sessionid"].value != former
     assert not is_signed_in(thief)
     assert [works(password) for password in (PASSWORD, NEW)] == [False, True]
+
+
+def test_passwords_changed_in_one_session_have_an_end(
+    client: Client, alice: User, clock: Clock
+) -> None:
+    """Each costs a hash; so does a password that is shown again."""
+    signed_in(alice, client)
+    changes = [
+        client.post(CHANGE, {"password1": f"{NEW} {n}"}).status_code
+        for n in range(LOGIN_REPEAT.burst + 1)
+    ]
+
+    assert changes == [302] * LOGIN_REPEAT.burst + [429]
 
 
 def test_the_owner_is_told_and_the_history_says_by_which_proof(client: Client, alice: User) -> None:

@@ -100,9 +100,6 @@ def test_what_the_page_refuses_is_refused_by_field() -> None:
 def test_a_code_confirms_once_its_own_address_for_15_minutes(clock: Clock) -> None:
     sign_up()
     late = code_of()
-    assert resend().status == 200
-    assert code_of() == late, "within a minute nothing is sent"
-    clock.advance(minutes=1)
     assert resend("ALICE").status == 200
     code = code_of()
     assert verify(late).code == "invalid_code", "a newer one replaces it"

@@ -156,14 +156,19 @@ def test_one_line_gets_a_few_times_what_one_of_its_addresses_gets(
     assert passed == [TEN.burst] * times + [0] * (8 - times)
 
 
-def test_one_line_cannot_use_up_half_of_what_everybody_has() -> None:
+def test_one_line_cannot_use_up_half_of_what_everybody_or_an_account_has() -> None:
     pairs = [
         (getattr(limits, name.replace("EVERYONE", "NETWORK")).times(4), everyone)
         for name, everyone in vars(limits).items()
         if name.endswith("_EVERYONE")
     ]
-
     assert len(pairs) == 4
+    pairs += [
+        (limits.LOGIN_LINE, limits.LOGIN_NAME),
+        (limits.LOGIN_ACCOUNT_LINE, limits.LOGIN_ACCOUNT),
+        (limits.FACTOR_LINE_DAY, limits.FACTOR_ACCOUNT),
+    ]
+
     for line, everyone in pairs:
         assert everyone.is_shared
         assert everyone.burst > 2 * line.burst, everyone.name

@@ -1,0 +1,27 @@
+"""What can be wrong with a sign-up, in words."""
+
+from django.utils.translation import gettext_lazy as _
+
+from accounts.kernel.errors import PublicError
+
+
+class WrongCode(PublicError):
+    """Wrong, old, used up, or for an address that is taken: one answer for all."""
+
+    code = "invalid_code"
+    message = _("That code is not right, or not any more. Check it, or ask for a new mail.")
+
+
+class SignupClosed(PublicError):
+    """Whoever runs the site takes no strangers."""
+
+    code = "signup_closed"
+    status = 403
+    message = _("This site takes no new accounts.")
+
+
+class SignupEnded(PublicError):
+    """It was confirmed, replaced or forgotten meanwhile."""
+
+    code = "signup_ended"
+    message = _("This sign-up doesn’t wait any more.")
