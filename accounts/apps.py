@@ -18,7 +18,7 @@ class AccountsConfig(AppConfig):
         from accounts.activity.receivers import write_down
         from accounts.addresses.receivers import cancel_pending
         from accounts.apikeys.receivers import end_keys
-        from accounts.kernel.signals import (
+        from accounts.common.signals import (
             credentials_changed,
             factor_proved,
             signed_out_elsewhere,

@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from granian.constants import Interfaces, SSLProtocols
 from granian.log import LogLevels
 
-from accounts.kernel.config import Config
+from accounts.common.config import Config
 from authsite.server import Server, check
 
 # Argon2 leaves the interpreter while it hashes: with this many threads, and hashing bounded

@@ -7,8 +7,8 @@ from time import perf_counter
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from accounts.kernel import logs, metrics, secrets
-from accounts.kernel.client import parse, trusts
+from accounts.common import logs, metrics, secrets
+from accounts.common.client import parse, trusts
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]
 

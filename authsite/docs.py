@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from accounts.activity.events import EVENTS, GROUPS
-from accounts.kernel.config import Config
+from accounts.common.config import Config
 from accounts.throttle import limits
 from accounts.throttle.limits import Limit
 
@@ -17,7 +17,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "docs"
 SETTINGS = """\
 # Settings
 
-Written by `python -m authsite.docs` from `accounts/kernel/config.py`. Each is read from the
+Written by `python -m authsite.docs` from `accounts/common/config.py`. Each is read from the
 environment or from `.env` beside `manage.py`; a secret also from the file that `NAME_FILE` names.
 In production the site refuses to start on an unsafe or missing one, and names it.
 

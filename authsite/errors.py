@@ -14,9 +14,9 @@ from django.template.loader import render_to_string
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from accounts.kernel import clock
-from accounts.kernel.errors import Later, PublicError
-from accounts.kernel.links import safe_next
+from accounts.common import clock
+from accounts.common.errors import Later, PublicError
+from accounts.common.links import safe_next
 
 # Where programs ask: calls, whether the site is well, its figures.
 MACHINES = ("/api/", "/health/", "/metrics")

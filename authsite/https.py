@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from accounts.kernel.environment import ConfigError, read
+from accounts.common.environment import ConfigError, read
 from authsite.__main__ import main as serve
 from authsite.local_ca import issued
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from accounts.kernel import clock
+from accounts.common import clock
 
 CA_LIFE = timedelta(days=3650)
 LIFE = timedelta(days=90)

@@ -18,10 +18,10 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
 from accounts.apikeys.text import PATTERN
-from accounts.kernel.client import client_address, parse, trusts
-from accounts.kernel.errors import PublicError
-from accounts.kernel.languages import spoken
-from accounts.kernel.zones import zone
+from accounts.common.client import client_address, parse, trusts
+from accounts.common.errors import PublicError
+from accounts.common.languages import spoken
+from accounts.common.zones import zone
 from authsite.errors import api_refusal, is_call, public_error, refuse
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]

@@ -36,7 +36,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    from accounts.kernel import clock as site_clock
+    from accounts.common import clock as site_clock
 
     clock = Clock()
     monkeypatch.setattr(site_clock, "_now", clock.now)

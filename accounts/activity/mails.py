@@ -5,7 +5,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from accounts.activity.models import Activity
-from accounts.kernel.links import absolute
+from accounts.common.links import absolute
 from accounts.mail.message import Message
 from accounts.users.models import User
 

@@ -6,8 +6,8 @@ from django.conf import settings
 from django.db import models
 
 from accounts.activity.events import EVENTS, Event
-from accounts.kernel import clock, proofs
-from accounts.kernel.places import LONGEST_NAME, Device
+from accounts.common import clock, proofs
+from accounts.common.places import LONGEST_NAME, Device
 
 LONGEST_DETAIL = 100
 

@@ -15,7 +15,7 @@ from accounts.activity import events, mails
 from accounts.activity.models import Activity
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
-from accounts.kernel import clock
+from accounts.common import clock
 from accounts.mail.services import post
 from accounts.users import former as formers
 from accounts.users.disputes import DISPUTABLE, counts

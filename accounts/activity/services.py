@@ -11,8 +11,8 @@ from django.db.models import QuerySet
 from accounts.activity import notices
 from accounts.activity.events import EVENTS, Event, Group
 from accounts.activity.models import LONGEST_DETAIL, Activity
-from accounts.kernel import clock, metrics
-from accounts.kernel.places import Device, Place
+from accounts.common import clock, metrics
+from accounts.common.places import Device, Place
 from accounts.users.models import Address, User
 
 # Failed sign-ins at accounts that don't exist are of use while an attack goes on.

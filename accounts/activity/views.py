@@ -13,8 +13,8 @@ from django.views.decorators.http import require_safe
 from accounts.activity import services
 from accounts.activity.events import GROUPS
 from accounts.activity.models import Activity
-from accounts.kernel.paging import page_of
-from accounts.kernel.text import defuse_formula
+from accounts.common.paging import page_of
+from accounts.common.text import defuse_formula
 from accounts.users.models import User
 
 HEAD = ["time", "event", "sentence", "address", "device", "proof", "session", "actor", "detail"]

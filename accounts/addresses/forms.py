@@ -2,7 +2,7 @@
 
 from django import forms
 
-from accounts.kernel.forms import CodeField
+from accounts.common.forms import CodeField
 from accounts.users.forms import AddressField
 
 

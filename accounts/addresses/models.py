@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.db import models
 
-from accounts.kernel import secrets
+from accounts.common import secrets
 from accounts.users import addresses
 
 

@@ -18,10 +18,10 @@ from accounts.addresses import mails
 from accounts.addresses.models import PendingAddress
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
-from accounts.kernel import clock
-from accounts.kernel.errors import PublicError
-from accounts.kernel.languages import speaking, spoken
-from accounts.kernel.places import Place
+from accounts.common import clock
+from accounts.common.errors import PublicError
+from accounts.common.languages import speaking, spoken
+from accounts.common.places import Place
 from accounts.mail.services import Queue, post
 from accounts.throttle import mails as mail_limits
 from accounts.throttle.limits import ADDRESS_USER, MAIL_AGAIN

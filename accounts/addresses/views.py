@@ -20,8 +20,8 @@ from accounts.addresses import services
 from accounts.addresses.forms import AddAddressForm, CodeForm
 from accounts.addresses.models import PendingAddress
 from accounts.codes import services as codes
-from accounts.kernel.errors import PublicError
-from accounts.kernel.places import place_of
+from accounts.common.errors import PublicError
+from accounts.common.places import place_of
 from accounts.sessions import fresh
 from accounts.sessions.current import source_of
 from accounts.signin import recent

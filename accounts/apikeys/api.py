@@ -15,11 +15,11 @@ from rest_framework.response import Response
 from accounts.activity.services import Source
 from accounts.apikeys import services
 from accounts.apikeys.models import LONGEST_NAME, APIKey
-from accounts.kernel import clock
-from accounts.kernel.api import JSONParser, Open, TextField, valid
-from accounts.kernel.links import absolute
-from accounts.kernel.places import place_of
-from accounts.kernel.text import refuse_invisible
+from accounts.common import clock
+from accounts.common.api import JSONParser, Open, TextField, valid
+from accounts.common.links import absolute
+from accounts.common.places import place_of
+from accounts.common.text import refuse_invisible
 from accounts.sessions.current import source_of
 from accounts.tokens import scopes
 from accounts.tokens import services as tokens

@@ -5,7 +5,7 @@ from rest_framework.request import Request
 
 from accounts.apikeys import services
 from accounts.apikeys.text import PREFIX
-from accounts.kernel.places import place_of
+from accounts.common.places import place_of
 from accounts.sessions import current
 from accounts.tokens.authentication import Credentials, header_of
 from accounts.tokens.errors import InvalidToken

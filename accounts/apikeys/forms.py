@@ -10,9 +10,9 @@ from django.utils.translation import ngettext_lazy
 
 from accounts.apikeys.models import LONGEST_NAME
 from accounts.apikeys.services import GRANTABLE, SUGGESTED_DAYS
-from accounts.kernel import clock
-from accounts.kernel.forms import no_longer_than, text_input
-from accounts.kernel.text import refuse_invisible
+from accounts.common import clock
+from accounts.common.forms import no_longer_than, text_input
+from accounts.common.text import refuse_invisible
 from accounts.tokens import scopes
 
 DAYS = (7, 30, SUGGESTED_DAYS, 365)

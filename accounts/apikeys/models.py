@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from accounts.apikeys.text import ID_LENGTH, PREFIX
-from accounts.kernel import clock
+from accounts.common import clock
 
 LONGEST_NAME = 60
 STALE = timedelta(days=90)

@@ -15,9 +15,9 @@ from accounts.activity import events
 from accounts.activity.services import Source, record
 from accounts.apikeys import text
 from accounts.apikeys.models import APIKey
-from accounts.kernel import clock
-from accounts.kernel.errors import PublicError
-from accounts.kernel.places import Place
+from accounts.common import clock
+from accounts.common.errors import PublicError
+from accounts.common.places import Place
 from accounts.sessions import services as sessions
 from accounts.throttle.limits import KEY_NEW
 from accounts.throttle.services import spend

@@ -10,7 +10,7 @@ import re
 import zlib
 from dataclasses import dataclass
 
-from accounts.kernel import secrets
+from accounts.common import secrets
 
 PREFIX = "authsite_"
 ID, SECRET = 10, 20

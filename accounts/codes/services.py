@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.codes.models import Code
-from accounts.kernel import clock, secrets
-from accounts.kernel.errors import Later, PublicError
+from accounts.common import clock, secrets
+from accounts.common.errors import Later, PublicError
 
 CODE_LIFE = timedelta(minutes=15)
 CODE_TRIES = 5

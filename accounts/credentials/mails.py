@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from accounts.kernel.links import absolute
+from accounts.common.links import absolute
 from accounts.mail.message import Message
 
 

@@ -15,10 +15,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
+from accounts.common import clock
+from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.credentials.forms import FormerPasswordForm
 from accounts.credentials.services import Reset
-from accounts.kernel import clock
-from accounts.kernel.proofs import FACTORS, Method, Proof
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.recovery.services import Assessment

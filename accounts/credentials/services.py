@@ -12,11 +12,11 @@ from accounts.activity.events import Event
 from accounts.activity.services import Source
 from accounts.apikeys import services as apikeys
 from accounts.codes import services as codes
+from accounts.common.errors import PublicError
+from accounts.common.languages import speaking
+from accounts.common.places import Place
+from accounts.common.signals import credentials_changed
 from accounts.credentials import mails
-from accounts.kernel.errors import PublicError
-from accounts.kernel.languages import speaking
-from accounts.kernel.places import Place
-from accounts.kernel.signals import credentials_changed
 from accounts.mail.services import post
 from accounts.passwords import services as passwords
 from accounts.recovery import services as recovery

@@ -15,11 +15,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.apikeys import services as apikeys
+from accounts.common.places import place_of
+from accounts.common.proofs import Method
 from accounts.credentials import second_step, services
 from accounts.credentials.forms import NewPasswordForm, WhoForm
 from accounts.credentials.second_step import Standing
-from accounts.kernel.places import place_of
-from accounts.kernel.proofs import Method
 from accounts.passwords.views import with_meter
 from accounts.sessions.current import forget, login_of, renew_key, sessionless_source_of, source_of
 from accounts.sessions.services import live

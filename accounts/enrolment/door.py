@@ -7,9 +7,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from accounts.common.places import place_of
+from accounts.common.proofs import Method, Proof
 from accounts.enrolment.kept import CODES
-from accounts.kernel.places import place_of
-from accounts.kernel.proofs import Method, Proof
 from accounts.sessions import services as sessions
 from accounts.sessions.current import login_of, renew_key
 from accounts.signin import flow, pending, policy

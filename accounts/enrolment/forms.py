@@ -5,8 +5,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel.forms import no_longer_than, text_input
-from accounts.kernel.text import refuse_invisible
+from accounts.common.forms import no_longer_than, text_input
+from accounts.common.text import refuse_invisible
 from accounts.twofactor.forms import LONGEST_NAME, FactorCodeField, TotpCodeField
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from cryptography.fernet import InvalidToken
 from django.http import HttpRequest
 
-from accounts.kernel import clock, crypto
+from accounts.common import clock, crypto
 from accounts.users.models import User
 
 

@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
-from accounts.kernel.errors import PublicError
-from accounts.kernel.links import absolute
+from accounts.common.errors import PublicError
+from accounts.common.links import absolute
 from accounts.twofactor import services as twofactor
 from accounts.users.models import User
 

@@ -12,11 +12,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.common.errors import PublicError
+from accounts.common.links import absolute
+from accounts.common.proofs import Method
 from accounts.enrolment import door
 from accounts.enrolment.forms import OptionalNameForm, RenameForm
-from accounts.kernel.errors import PublicError
-from accounts.kernel.links import absolute
-from accounts.kernel.proofs import Method
 from accounts.sessions.current import login_of, renew_key, source_of
 from accounts.signin import flow
 from accounts.signin.policy import Missing

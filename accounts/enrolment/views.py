@@ -14,10 +14,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.activity.services import Source
+from accounts.common.proofs import Method, Proof
 from accounts.enrolment import door, links, qr
 from accounts.enrolment.forms import RenameForm, SavedForm, SetupForm
 from accounts.enrolment.kept import CODES, SEED
-from accounts.kernel.proofs import Method, Proof
 from accounts.sessions.current import login_of, renew_key, source_of
 from accounts.signin import flow
 from accounts.signin.pending import PendingSignIn

@@ -3,8 +3,8 @@
 from django.conf import settings
 from django.db import models
 
-from accounts.kernel import clock
-from accounts.kernel.issuers import LONGEST_ISSUER, Issuer
+from accounts.common import clock
+from accounts.common.issuers import LONGEST_ISSUER, Issuer
 
 LONGEST_SUBJECT = 255
 LONGEST_LABEL = 254

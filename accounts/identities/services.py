@@ -1,7 +1,7 @@
 """Whose an identity is, and which still open an account."""
 
+from accounts.common import clock
 from accounts.identities.models import Identity
-from accounts.kernel import clock
 from accounts.users.models import User
 
 

@@ -9,10 +9,10 @@ from accounts.activity import events, notices
 from accounts.activity.notices import Notice
 from accounts.activity.services import Source, record
 from accounts.apikeys import services as apikeys
-from accounts.kernel import clock
-from accounts.kernel.errors import PublicError
-from accounts.kernel.proofs import Method
-from accounts.kernel.signals import credentials_changed
+from accounts.common import clock
+from accounts.common.errors import PublicError
+from accounts.common.proofs import Method
+from accounts.common.signals import credentials_changed
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension, upgrade
 from accounts.sessions import services as sessions

@@ -15,9 +15,9 @@ from django.views.decorators.http import require_http_methods
 from accounts.activity import notices
 from accounts.activity.notices import Notice
 from accounts.activity.services import Source
-from accounts.kernel import clock
-from accounts.kernel.errors import PublicError
-from accounts.kernel.proofs import Method, Proof
+from accounts.common import clock
+from accounts.common.errors import PublicError
+from accounts.common.proofs import Method, Proof
 from accounts.lockdown import services
 from accounts.lockdown.forms import ObjectionForm
 from accounts.recovery import evidence, suspension

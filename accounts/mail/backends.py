@@ -7,7 +7,7 @@ from typing import Any
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 
-from accounts.kernel import clock, secrets
+from accounts.common import clock, secrets
 
 
 class FileBackend(BaseEmailBackend):

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
-from accounts.kernel.languages import speaking, spoken
+from accounts.common.languages import speaking, spoken
 
 
 @dataclass(frozen=True, kw_only=True)

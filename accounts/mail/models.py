@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from accounts.kernel import clock, secrets
+from accounts.common import clock, secrets
 
 
 class OutgoingMail(models.Model):

@@ -16,7 +16,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
 from django.db.models import Count, Min
 
-from accounts.kernel import clock, crypto
+from accounts.common import clock, crypto
 from accounts.mail import wake
 from accounts.mail.message import Message
 from accounts.mail.models import OutgoingMail

@@ -4,8 +4,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import accounts.kernel.clock
-import accounts.kernel.secrets
+import accounts.common.clock
+import accounts.common.secrets
 
 
 class Migration(migrations.Migration):
@@ -36,15 +36,15 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=accounts.kernel.secrets.public_id,
+                        default=accounts.common.secrets.public_id,
                         editable=False,
                         primary_key=True,
                         serialize=False,
                     ),
                 ),
                 ("sealed", models.TextField()),
-                ("created_at", models.DateTimeField(default=accounts.kernel.clock.now)),
-                ("due_at", models.DateTimeField(db_index=True, default=accounts.kernel.clock.now)),
+                ("created_at", models.DateTimeField(default=accounts.common.clock.now)),
+                ("due_at", models.DateTimeField(db_index=True, default=accounts.common.clock.now)),
                 ("attempts", models.PositiveSmallIntegerField(default=0)),
             ],
         ),
@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=accounts.kernel.secrets.public_id,
+                        default=accounts.common.secrets.public_id,
                         editable=False,
                         primary_key=True,
                         serialize=False,
@@ -95,7 +95,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=accounts.kernel.secrets.public_id,
+                        default=accounts.common.secrets.public_id,
                         editable=False,
                         primary_key=True,
                         serialize=False,
@@ -112,7 +112,7 @@ class Migration(migrations.Migration):
                 (
                     "date_joined",
                     models.DateTimeField(
-                        default=accounts.kernel.clock.now, editable=False, verbose_name="joined"
+                        default=accounts.common.clock.now, editable=False, verbose_name="joined"
                     ),
                 ),
                 (
@@ -154,7 +154,7 @@ class Migration(migrations.Migration):
                 ),
                 ("address", models.EmailField(max_length=254)),
                 ("key", models.CharField(max_length=762, unique=True)),
-                ("confirmed_at", models.DateTimeField(default=accounts.kernel.clock.now)),
+                ("confirmed_at", models.DateTimeField(default=accounts.common.clock.now)),
                 (
                     "user",
                     models.ForeignKey(

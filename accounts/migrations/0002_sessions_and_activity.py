@@ -4,8 +4,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import accounts.kernel.clock
-import accounts.kernel.secrets
+import accounts.common.clock
+import accounts.common.secrets
 
 
 def forget_djangos_sessions(apps, schema_editor):
@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=accounts.kernel.secrets.public_id,
+                        default=accounts.common.secrets.public_id,
                         editable=False,
                         primary_key=True,
                         serialize=False,
@@ -52,8 +52,8 @@ class Migration(migrations.Migration):
                 ("address", models.CharField(blank=True, max_length=45)),
                 ("amr", models.JSONField(default=list)),
                 ("auth_time", models.DateTimeField()),
-                ("begun_at", models.DateTimeField(default=accounts.kernel.clock.now)),
-                ("used_at", models.DateTimeField(default=accounts.kernel.clock.now)),
+                ("begun_at", models.DateTimeField(default=accounts.common.clock.now)),
+                ("used_at", models.DateTimeField(default=accounts.common.clock.now)),
                 ("is_remembered", models.BooleanField(default=False)),
                 ("idle_at", models.DateTimeField(db_index=True)),
                 ("ends_at", models.DateTimeField()),
@@ -106,7 +106,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("kind", models.CharField(max_length=32)),
-                ("at", models.DateTimeField(db_index=True, default=accounts.kernel.clock.now)),
+                ("at", models.DateTimeField(db_index=True, default=accounts.common.clock.now)),
                 ("address", models.CharField(blank=True, max_length=45)),
                 ("browser", models.CharField(blank=True, max_length=40)),
                 ("system", models.CharField(blank=True, max_length=40)),

@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import accounts.kernel.secrets
+import accounts.common.secrets
 
 
 class Migration(migrations.Migration):
@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=accounts.kernel.secrets.public_id,
+                        default=accounts.common.secrets.public_id,
                         editable=False,
                         primary_key=True,
                         serialize=False,

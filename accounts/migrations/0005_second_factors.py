@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import accounts.kernel.clock
+import accounts.common.clock
 
 
 class Migration(migrations.Migration):
@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
                 ),
                 ("sealed_seed", models.TextField()),
                 ("last_t", models.BigIntegerField(default=-1)),
-                ("made_at", models.DateTimeField(default=accounts.kernel.clock.now)),
+                ("made_at", models.DateTimeField(default=accounts.common.clock.now)),
                 ("used_at", models.DateTimeField(null=True)),
                 (
                     "user",
@@ -86,7 +86,7 @@ class Migration(migrations.Migration):
                     models.BooleanField(default=True, help_text="Is this device ready for use?"),
                 ),
                 ("sealed", models.TextField()),
-                ("made_at", models.DateTimeField(default=accounts.kernel.clock.now)),
+                ("made_at", models.DateTimeField(default=accounts.common.clock.now)),
                 ("saved_at", models.DateTimeField(null=True)),
                 (
                     "user",

@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import accounts.kernel.clock
+import accounts.common.clock
 
 
 class Migration(migrations.Migration):
@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                 ("transports", models.JSONField(default=list)),
                 ("aaguid", models.CharField(max_length=36)),
                 ("is_synced", models.BooleanField()),
-                ("made_at", models.DateTimeField(default=accounts.kernel.clock.now)),
+                ("made_at", models.DateTimeField(default=accounts.common.clock.now)),
                 ("used_at", models.DateTimeField(null=True)),
                 (
                     "user",
@@ -73,8 +73,8 @@ class Migration(migrations.Migration):
                 ("version", models.PositiveIntegerField()),
                 ("browser", models.CharField(blank=True, max_length=40)),
                 ("system", models.CharField(blank=True, max_length=40)),
-                ("made_at", models.DateTimeField(default=accounts.kernel.clock.now)),
-                ("used_at", models.DateTimeField(default=accounts.kernel.clock.now)),
+                ("made_at", models.DateTimeField(default=accounts.common.clock.now)),
+                ("used_at", models.DateTimeField(default=accounts.common.clock.now)),
                 ("ends_at", models.DateTimeField(db_index=True)),
                 (
                     "user",

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import accounts.kernel.clock
+import accounts.common.clock
 
 
 class Migration(migrations.Migration):
@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                 ("algorithm", models.CharField(max_length=8)),
                 ("public", models.JSONField()),
                 ("private", models.TextField()),
-                ("made_at", models.DateTimeField(default=accounts.kernel.clock.now)),
+                ("made_at", models.DateTimeField(default=accounts.common.clock.now)),
                 ("signs_at", models.DateTimeField()),
                 ("withdrawn_at", models.DateTimeField(null=True)),
             ],

@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import accounts.kernel.clock
+import accounts.common.clock
 
 
 class Migration(migrations.Migration):
@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                 ("digest", models.CharField(max_length=64)),
                 ("name", models.CharField(max_length=60)),
                 ("scope", models.CharField(max_length=255)),
-                ("made_at", models.DateTimeField(default=accounts.kernel.clock.now)),
+                ("made_at", models.DateTimeField(default=accounts.common.clock.now)),
                 ("expires_at", models.DateTimeField(db_index=True, null=True)),
                 ("told_at", models.DateTimeField(null=True)),
                 ("used_at", models.DateTimeField(null=True)),

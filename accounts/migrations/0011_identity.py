@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import accounts.kernel.clock
+import accounts.common.clock
 
 
 class Migration(migrations.Migration):
@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ("issuer", models.CharField(max_length=255)),
                 ("subject", models.CharField(max_length=255)),
                 ("label", models.CharField(blank=True, max_length=254)),
-                ("connected_at", models.DateTimeField(default=accounts.kernel.clock.now)),
+                ("connected_at", models.DateTimeField(default=accounts.common.clock.now)),
                 ("used_at", models.DateTimeField(null=True)),
                 (
                     "user",

@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import accounts.kernel.clock
+import accounts.common.clock
 
 
 class Migration(migrations.Migration):
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("digest", models.CharField(max_length=64)),
-                ("since", models.DateTimeField(default=accounts.kernel.clock.now)),
+                ("since", models.DateTimeField(default=accounts.common.clock.now)),
                 ("version", models.PositiveIntegerField()),
                 ("until", models.DateTimeField(db_index=True)),
                 (

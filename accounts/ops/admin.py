@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import record
-from accounts.kernel.signals import credentials_changed
+from accounts.common.signals import credentials_changed
 from accounts.sessions.current import login_of, source_of
 from accounts.users.models import User
 

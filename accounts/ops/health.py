@@ -17,7 +17,7 @@ from django.db import connection, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from accounts.kernel import metrics
+from accounts.common import metrics
 from accounts.mail import services as mail
 from accounts.throttle import shared
 from accounts.tokens import ring

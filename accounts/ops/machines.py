@@ -7,7 +7,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from accounts.kernel import metrics
+from accounts.common import metrics
 from accounts.ops import health
 
 RETRY_AFTER = 5

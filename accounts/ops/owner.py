@@ -13,10 +13,10 @@ from accounts.activity import events
 from accounts.activity.services import Source, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
-from accounts.kernel.errors import PublicError
-from accounts.kernel.languages import spoken
-from accounts.kernel.links import absolute
-from accounts.kernel.places import Place
+from accounts.common.errors import PublicError
+from accounts.common.languages import spoken
+from accounts.common.links import absolute
+from accounts.common.places import Place
 from accounts.passwords import services as passwords
 from accounts.users import services as users
 from accounts.users.models import User

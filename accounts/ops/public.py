@@ -10,8 +10,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from accounts.activity import services as activity
-from accounts.kernel import clock
-from accounts.kernel.links import absolute
+from accounts.common import clock
+from accounts.common.links import absolute
 from accounts.sessions import services as sessions
 from accounts.throttle import familiar
 from accounts.users import services as users

@@ -7,8 +7,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from accounts.kernel.places import place_of
-from accounts.kernel.proofs import Method, Proof
+from accounts.common.places import place_of
+from accounts.common.proofs import Method, Proof
 from accounts.ops import owner
 from accounts.passwords.views import with_meter
 from accounts.signin import flow

@@ -7,8 +7,8 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel.forms import no_longer_than
-from accounts.kernel.text import refuse_surrogates
+from accounts.common.forms import no_longer_than
+from accounts.common.text import refuse_surrogates
 from accounts.passwords.hashers import MAX_LENGTH
 from accounts.passwords.services import MIN_LENGTH
 from accounts.users.models import User

@@ -15,8 +15,8 @@ from threading import BoundedSemaphore
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
-from accounts.kernel import metrics
-from accounts.kernel.errors import Busy
+from accounts.common import metrics
+from accounts.common.errors import Busy
 
 WAIT_SECONDS = 2.0
 RETRY_AFTER_SECONDS = 3

@@ -2,7 +2,7 @@
 
 from django.contrib.auth.hashers import get_hasher, identify_hasher, make_password
 
-from accounts.kernel.hashes import hasher_of
+from accounts.common.hashes import hasher_of
 from accounts.passwords import lists
 from accounts.passwords.hashers import MAX_LENGTH, Argon2id, canonical
 

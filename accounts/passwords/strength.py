@@ -15,7 +15,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 from zxcvbn_rs_py import Feedback, Suggestion, Warning, zxcvbn
 
-from accounts.kernel.errors import Busy
+from accounts.common.errors import Busy
 from accounts.passwords.services import MIN_LENGTH, is_compromised
 from accounts.passwords.validators import site_words
 

@@ -5,7 +5,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from accounts.kernel.text import fold
+from accounts.common.text import fold
 from accounts.passwords.services import MIN_LENGTH, is_compromised
 
 SHORTEST_WORD = 4

@@ -10,7 +10,7 @@ from django.views.decorators.csp import csp_override
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from accounts.kernel.places import place_of
+from accounts.common.places import place_of
 from accounts.passwords.strength import measure
 from accounts.throttle import limits
 from accounts.throttle.services import around, spend

@@ -12,8 +12,8 @@ from rest_framework import serializers, views
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.kernel import zones
-from accounts.kernel.api import ChoiceField, TextField, valid
+from accounts.common import zones
+from accounts.common.api import ChoiceField, TextField, valid
 from accounts.profile import services
 from accounts.sessions.current import source_of
 from accounts.sessions.models import LoginSession

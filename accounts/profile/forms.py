@@ -6,7 +6,7 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel import zones
+from accounts.common import zones
 from accounts.users.forms import AboutField, DisplayNameField, UsernameField
 
 

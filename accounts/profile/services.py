@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
-from accounts.kernel.errors import PublicError
+from accounts.common.errors import PublicError
 from accounts.throttle.limits import PROFILE_CHANGE, RENAME, RENAME_TRY, STAFF_READ
 from accounts.throttle.services import give_back, spend, wait
 from accounts.users import services as users

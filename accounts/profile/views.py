@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.kernel import clock
-from accounts.kernel.languages import speaking, spoken
+from accounts.common import clock
+from accounts.common.languages import speaking, spoken
 from accounts.profile import services
 from accounts.profile.forms import ProfileForm, RenameForm
 from accounts.sessions.current import login_of, source_of

@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
+from accounts.common.errors import PublicError
+from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.identities import services as identities
-from accounts.kernel.errors import PublicError
-from accounts.kernel.proofs import FACTORS, Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import guesses, known
 from accounts.throttle.limits import PROOF_SESSION

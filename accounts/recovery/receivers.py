@@ -4,7 +4,7 @@ from typing import Any
 
 from accounts.activity import events
 from accounts.activity.services import Source
-from accounts.kernel.proofs import Proof
+from accounts.common.proofs import Proof
 from accounts.recovery import evidence, services
 from accounts.recovery.models import Recovery
 from accounts.users.models import User

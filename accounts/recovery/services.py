@@ -16,10 +16,10 @@ from accounts.activity import events
 from accounts.activity.services import Source, has_happened, record
 from accounts.codes import services as link_codes
 from accounts.codes.services import Purpose
-from accounts.kernel import clock
-from accounts.kernel.errors import PublicError
-from accounts.kernel.languages import speaking
-from accounts.kernel.proofs import Method, Proof
+from accounts.common import clock
+from accounts.common.errors import PublicError
+from accounts.common.languages import speaking
+from accounts.common.proofs import Method, Proof
 from accounts.mail.services import post
 from accounts.recovery import mails
 from accounts.recovery.models import Recovery

@@ -16,11 +16,11 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events, notices
 from accounts.activity.services import Source, record
+from accounts.common import clock
+from accounts.common.errors import PublicError
+from accounts.common.signals import credentials_changed
 from accounts.identities import services as identities
 from accounts.identities.models import Identity
-from accounts.kernel import clock
-from accounts.kernel.errors import PublicError
-from accounts.kernel.signals import credentials_changed
 from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes
 from accounts.users import former
 from accounts.users import services as users

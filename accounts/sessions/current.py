@@ -7,7 +7,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
 from accounts.activity.services import Source
-from accounts.kernel.places import place_of
+from accounts.common.places import place_of
 from accounts.sessions import protection, services
 from accounts.sessions.models import LoginSession
 from accounts.sessions.protection import Verdict

@@ -9,7 +9,7 @@ from django.db import transaction
 from accounts.activity import events
 from accounts.activity.models import Activity
 from accounts.activity.services import Source, record
-from accounts.kernel import clock
+from accounts.common import clock
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 

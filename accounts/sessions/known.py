@@ -10,9 +10,9 @@ import uuid
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from accounts.kernel import clock, secrets
-from accounts.kernel.languages import speaking
-from accounts.kernel.places import Device, Place, place_of
+from accounts.common import clock, secrets
+from accounts.common.languages import speaking
+from accounts.common.places import Device, Place, place_of
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle import familiar
 from accounts.users.models import PendingSignup, User

@@ -6,8 +6,8 @@ from django.conf import settings
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 
-from accounts.kernel import clock, proofs, secrets
-from accounts.kernel.places import LONGEST_AGENT, LONGEST_NAME, Device
+from accounts.common import clock, proofs, secrets
+from accounts.common.places import LONGEST_AGENT, LONGEST_NAME, Device
 
 STALE = timedelta(days=7)
 

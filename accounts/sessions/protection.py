@@ -8,7 +8,7 @@ from enum import Enum
 
 from django.conf import settings
 
-from accounts.kernel.places import Place
+from accounts.common.places import Place
 from accounts.sessions.models import LoginSession
 
 

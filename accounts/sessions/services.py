@@ -10,10 +10,10 @@ from django.db.models import Case, Q, QuerySet, When
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
-from accounts.kernel import clock
-from accounts.kernel.places import Place
-from accounts.kernel.proofs import FACTORS, Method, Proof
-from accounts.kernel.signals import signed_out_elsewhere
+from accounts.common import clock
+from accounts.common.places import Place
+from accounts.common.proofs import FACTORS, Method, Proof
+from accounts.common.signals import signed_out_elsewhere
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.users.models import User
 from accounts.users.services import Outdated

@@ -16,7 +16,7 @@ from django.contrib.sessions.backends import db
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.base_session import AbstractBaseSession
 
-from accounts.kernel import clock, secrets
+from accounts.common import clock, secrets
 from accounts.sessions import services
 from accounts.sessions.models import BrowserSession, LoginSession
 

@@ -12,8 +12,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts.kernel import clock
-from accounts.kernel.paging import page_of
+from accounts.common import clock
+from accounts.common.paging import page_of
 from accounts.sessions import fresh, known, services
 from accounts.sessions.current import login_of, renew_key, source_of
 from accounts.sessions.models import LoginSession

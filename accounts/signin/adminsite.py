@@ -16,7 +16,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 
-from accounts.kernel.links import safe_next
+from accounts.common.links import safe_next
 from accounts.sessions import fresh
 from accounts.sessions.current import standing_of
 from accounts.signin import policy, recent

@@ -10,9 +10,9 @@ from django.middleware.csrf import rotate_token
 from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import Source, record
-from accounts.kernel import clock
-from accounts.kernel.places import Place, place_of
-from accounts.kernel.proofs import FACTORS, Method, Proof
+from accounts.common import clock
+from accounts.common.places import Place, place_of
+from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.sessions import current, known
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession

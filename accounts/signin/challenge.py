@@ -15,8 +15,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.codes import services as codes
-from accounts.kernel.places import place_of
-from accounts.kernel.proofs import FACTORS, Proof
+from accounts.common.places import place_of
+from accounts.common.proofs import FACTORS, Proof
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.sessions.current import source_of

@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 
 from accounts.activity import events
 from accounts.activity.services import record
-from accounts.kernel import clock
-from accounts.kernel.links import safe_next
-from accounts.kernel.proofs import Method, Proof
+from accounts.common import clock
+from accounts.common.links import safe_next
+from accounts.common.proofs import Method, Proof
 from accounts.sessions.current import session_of, source_of
 from accounts.signin import pending, policy
 from accounts.signin.admission import Admission, Overtaken, admit, sign_out

@@ -8,8 +8,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel.forms import CodeField, no_longer_than, text_input
-from accounts.kernel.text import refuse_invisible
+from accounts.common.forms import CodeField, no_longer_than, text_input
+from accounts.common.text import refuse_invisible
 from accounts.passwords.forms import CurrentPasswordField, NewPasswordField, refuse_guessable
 from accounts.twofactor.forms import FactorCodeField
 from accounts.users import addresses

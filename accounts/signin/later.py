@@ -10,9 +10,9 @@ from datetime import timedelta
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from accounts.kernel import clock
-from accounts.kernel.errors import Later
-from accounts.kernel.places import place_of
+from accounts.common import clock
+from accounts.common.errors import Later
+from accounts.common.places import place_of
 from accounts.signin import flow, mailed
 from accounts.signin.forms import LoginForm
 from accounts.throttle.limits import PASSKEY_NETWORK

@@ -12,11 +12,11 @@ from accounts.activity import events
 from accounts.activity.services import Source, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
-from accounts.kernel import secrets
-from accounts.kernel.errors import PublicError
-from accounts.kernel.languages import speaking
-from accounts.kernel.places import Place
-from accounts.kernel.proofs import Method, Proof
+from accounts.common import secrets
+from accounts.common.errors import PublicError
+from accounts.common.languages import speaking
+from accounts.common.places import Place
+from accounts.common.proofs import Method, Proof
 from accounts.mail.services import post
 from accounts.sessions import known
 from accounts.signin import mails

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts.kernel.csp import leads_to_providers
+from accounts.common.csp import leads_to_providers
 from accounts.sessions.current import source_of
 from accounts.signin import flow
 from accounts.signin.forms import LoginForm

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from django.http import HttpRequest
 
-from accounts.kernel import clock
-from accounts.kernel.proofs import Method, Proof
+from accounts.common import clock
+from accounts.common.proofs import Method, Proof
 from accounts.signin import policy
 from accounts.signin.policy import Missing
 from accounts.users import services as users

@@ -15,11 +15,11 @@ from enum import Enum
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from accounts.common import clock
+from accounts.common.errors import PublicError
+from accounts.common.issuers import Issuer
+from accounts.common.proofs import FACTORS, Assurance, Method, Proof
 from accounts.identities import services as identities
-from accounts.kernel import clock
-from accounts.kernel.errors import PublicError
-from accounts.kernel.issuers import Issuer
-from accounts.kernel.proofs import FACTORS, Assurance, Method, Proof
 from accounts.sessions import fresh
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import services as twofactor

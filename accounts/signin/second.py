@@ -8,9 +8,9 @@ from django.db import transaction
 from accounts.activity.services import Source
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
-from accounts.kernel.languages import speaking
-from accounts.kernel.places import Place
-from accounts.kernel.proofs import Proof
+from accounts.common.languages import speaking
+from accounts.common.places import Place
+from accounts.common.proofs import Proof
 from accounts.mail.services import post
 from accounts.sessions import known
 from accounts.signin import mailed, mails, policy

@@ -4,8 +4,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
-from accounts.kernel.errors import PublicError
-from accounts.kernel.places import Place
+from accounts.common.errors import PublicError
+from accounts.common.places import Place
 from accounts.passwords import services as passwords
 from accounts.sessions import guesses, known
 from accounts.sessions.models import LoginSession

@@ -20,11 +20,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.codes import services as codes
 from accounts.codes.services import CODE_LIFE
-from accounts.kernel import clock
-from accounts.kernel.csp import leads_to_providers
-from accounts.kernel.errors import Busy, Later
-from accounts.kernel.places import place_of
-from accounts.kernel.proofs import Method, Proof
+from accounts.common import clock
+from accounts.common.csp import leads_to_providers
+from accounts.common.errors import Busy, Later
+from accounts.common.places import place_of
+from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import fresh
 from accounts.sessions.current import source_of, standing_of

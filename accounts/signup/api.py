@@ -11,10 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.kernel.api import Open, TextField, valid
-from accounts.kernel.links import absolute
-from accounts.kernel.places import place_of
-from accounts.kernel.text import canonical_code
+from accounts.common.api import Open, TextField, valid
+from accounts.common.links import absolute
+from accounts.common.places import place_of
+from accounts.common.text import canonical_code
 from accounts.passwords.hashers import MAX_LENGTH
 from accounts.passwords.services import MIN_LENGTH
 from accounts.signup import services

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel.errors import PublicError
+from accounts.common.errors import PublicError
 
 
 class WrongCode(PublicError):

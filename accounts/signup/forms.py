@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from accounts.kernel.forms import CodeField
+from accounts.common.forms import CodeField
 from accounts.passwords.forms import CurrentPasswordField
 from accounts.signin.forms import NewAccountForm
 from accounts.users.forms import AddressField

@@ -12,9 +12,9 @@ from accounts.activity import events
 from accounts.activity.services import Source, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
-from accounts.kernel import clock
-from accounts.kernel.languages import speaking, spoken
-from accounts.kernel.places import Place
+from accounts.common import clock
+from accounts.common.languages import speaking, spoken
+from accounts.common.places import Place
 from accounts.mail.services import Queue, post
 from accounts.passwords import services as passwords
 from accounts.signup import mails

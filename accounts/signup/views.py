@@ -15,9 +15,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts.codes import services as codes
-from accounts.kernel.csp import leads_to_providers
-from accounts.kernel.places import place_of
-from accounts.kernel.proofs import Method, Proof
+from accounts.common.csp import leads_to_providers
+from accounts.common.places import place_of
+from accounts.common.proofs import Method, Proof
 from accounts.passwords.views import with_meter
 from accounts.signin import flow
 from accounts.signin.services import InvalidCredentials, prove_password

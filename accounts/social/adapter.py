@@ -8,7 +8,7 @@ from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp
 from django.http import HttpRequest
 
-from accounts.kernel.issuers import Issuer
+from accounts.common.issuers import Issuer
 from accounts.signin.admission import NotAdmitted
 from accounts.social import outside
 

@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
-from accounts.kernel import clock, secrets
-from accounts.kernel.errors import PublicError
+from accounts.common import clock, secrets
+from accounts.common.errors import PublicError
 
 STATE = Purpose("provider.state", life=timedelta(minutes=10))
 KEY = "provider_attempts"

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from accounts.kernel.issuers import Issuer
+from accounts.common.issuers import Issuer
 from accounts.social.openid import Google, OpenID
 from accounts.social.providers import Facebook, GitHub, Provider, X
 

@@ -12,8 +12,8 @@ from typing import Any
 import requests
 from jwt import PyJWK
 
-from accounts.kernel import clock
-from accounts.kernel.issuers import origin_of
+from accounts.common import clock
+from accounts.common.issuers import origin_of
 from accounts.social import outside
 
 LIFE = timedelta(hours=1)

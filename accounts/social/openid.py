@@ -12,7 +12,7 @@ import jwt
 from allauth.socialaccount.providers.oauth2.views import OAuth2Adapter
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 
-from accounts.kernel.issuers import GOOGLE
+from accounts.common.issuers import GOOGLE
 from accounts.social import metadata, outside
 from accounts.social.attempts import Act, Attempt
 from accounts.social.claims import Claim, address_of, text_of

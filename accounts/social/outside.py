@@ -21,7 +21,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 
-from accounts.kernel.errors import Busy
+from accounts.common.errors import Busy
 
 # What a person waits at most until a page says that a provider doesn't answer; ours comes on top.
 SECONDS = 4.5

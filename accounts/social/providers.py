@@ -23,8 +23,8 @@ from allauth.socialaccount.providers.twitter_oauth2.provider import TwitterOAuth
 from allauth.socialaccount.providers.twitter_oauth2.views import TwitterOAuth2Adapter
 from django.core.exceptions import ImproperlyConfigured
 
-from accounts.kernel.issuers import Issuer
-from accounts.kernel.links import absolute
+from accounts.common.issuers import Issuer
+from accounts.common.links import absolute
 from accounts.social import outside
 from accounts.social.adapter import app_of
 from accounts.social.attempts import Act, Attempt

@@ -12,13 +12,13 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import Source, record
+from accounts.common.errors import PublicError
+from accounts.common.languages import spoken
+from accounts.common.places import Place
+from accounts.common.proofs import Method, Proof
+from accounts.common.signals import credentials_changed
 from accounts.identities import services as identities
 from accounts.identities.models import LONGEST_LABEL, Identity
-from accounts.kernel.errors import PublicError
-from accounts.kernel.languages import spoken
-from accounts.kernel.places import Place
-from accounts.kernel.proofs import Method, Proof
-from accounts.kernel.signals import credentials_changed
 from accounts.recovery import suspension
 from accounts.sessions import guesses
 from accounts.sessions import services as sessions

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from django.http import HttpRequest
 
-from accounts.kernel import clock
+from accounts.common import clock
 from accounts.social.claims import Claim
 from accounts.social.services import owner_of
 from accounts.users.models import User

@@ -15,13 +15,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.common.csp import leads_to_providers
+from accounts.common.errors import Later, PublicError
+from accounts.common.issuers import origin_of
+from accounts.common.places import place_of
+from accounts.common.proofs import Method, Proof
 from accounts.identities import services as identities
 from accounts.identities.models import Identity
-from accounts.kernel.csp import leads_to_providers
-from accounts.kernel.errors import Later, PublicError
-from accounts.kernel.issuers import origin_of
-from accounts.kernel.places import place_of
-from accounts.kernel.proofs import Method, Proof
 from accounts.sessions import fresh
 from accounts.sessions.current import login_of, renew_key, source_of, standing_of
 from accounts.signin import flow, policy, recent

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from accounts.kernel import clock
+from accounts.common import clock
 from accounts.throttle.models import FamiliarPlace
 
 LIFE = timedelta(days=90)

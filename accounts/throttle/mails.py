@@ -5,7 +5,7 @@ that would tell which names and addresses belong to one mailbox. What somebody s
 what they have asked for themselves.
 """
 
-from accounts.kernel.places import Place
+from accounts.common.places import Place
 from accounts.throttle.limits import MAIL_BOX, MAIL_BOX_LINE, MAIL_LINE
 from accounts.throttle.services import Charge, give_back, takes
 from accounts.users import addresses

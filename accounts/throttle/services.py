@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterable
 from types import ModuleType
 
-from accounts.kernel import clock, metrics
-from accounts.kernel.errors import Later
-from accounts.kernel.places import Place
+from accounts.common import clock, metrics
+from accounts.common.errors import Later
+from accounts.common.places import Place
 from accounts.throttle import database, shared
 from accounts.throttle.database import Cost
 from accounts.throttle.limits import Limit

@@ -18,8 +18,8 @@ from rest_framework_simplejwt.exceptions import (
     TokenError,
 )
 
-from accounts.kernel import clock, secrets
-from accounts.kernel.config import LONGEST_ACCESS_TOKEN
+from accounts.common import clock, secrets
+from accounts.common.config import LONGEST_ACCESS_TOKEN
 from accounts.sessions.models import LoginSession
 from accounts.tokens import ring, scopes
 

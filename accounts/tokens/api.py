@@ -5,8 +5,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.kernel.api import Open, valid
-from accounts.kernel.places import place_of
+from accounts.common.api import Open, valid
+from accounts.common.places import place_of
 from accounts.tokens import services
 from accounts.tokens.authentication import is_token, login_of
 from accounts.tokens.serializers import (

@@ -8,8 +8,8 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
-from accounts.kernel.places import place_of
-from accounts.kernel.proofs import Method
+from accounts.common.places import place_of
+from accounts.common.proofs import Method
 from accounts.sessions import current
 from accounts.sessions.models import LoginSession
 from accounts.signin.services import InvalidCredentials

@@ -16,10 +16,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.kernel import clock
-from accounts.kernel.api import Open, valid
-from accounts.kernel.errors import PublicError
-from accounts.kernel.places import place_of
+from accounts.common import clock
+from accounts.common.api import Open, valid
+from accounts.common.errors import PublicError
+from accounts.common.places import place_of
 from accounts.sessions.models import LoginSession
 from accounts.tokens import services
 from accounts.tokens.authentication import login_of

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 from django.db.models import F
 
-from accounts.kernel import clock, secrets
-from accounts.kernel.places import Place
-from accounts.kernel.proofs import Method, Proof
+from accounts.common import clock, secrets
+from accounts.common.places import Place
+from accounts.common.proofs import Method, Proof
 from accounts.sessions.models import LoginSession
 from accounts.signin import mailed, second
 from accounts.tokens.errors import InvalidChallenge

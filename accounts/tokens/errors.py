@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel.errors import PublicError
+from accounts.common.errors import PublicError
 from accounts.sessions import fresh
 
 

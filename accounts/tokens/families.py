@@ -14,9 +14,9 @@ from django.db import connection, transaction
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
-from accounts.kernel import clock
-from accounts.kernel.places import Place
-from accounts.kernel.rows import Columns, parameter
+from accounts.common import clock
+from accounts.common.places import Place
+from accounts.common.rows import Columns, parameter
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.tokens import refresh

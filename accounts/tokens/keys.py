@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt import PyJWK, get_algorithm_by_name
 
-from accounts.kernel.errors import PublicError
+from accounts.common.errors import PublicError
 
 type PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 type PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.db import models
 
-from accounts.kernel import clock
+from accounts.common import clock
 
 
 class SigningKey(models.Model):

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import uuid
 
-from accounts.kernel import secrets
+from accounts.common import secrets
 
 ID, SECRET, TAG = 16, 22, 16
 # 432 bits fill 72 characters without a spare bit.

@@ -17,8 +17,8 @@ from django.db import Error, connection, transaction
 from django.db.models import Max
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel import clock, crypto
-from accounts.kernel.errors import Busy
+from accounts.common import clock, crypto
+from accounts.common.errors import Busy
 from accounts.tokens import keys, states
 from accounts.tokens.models import SigningKey
 from accounts.tokens.states import (

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel.errors import PublicError
+from accounts.common.errors import PublicError
 
 READ, WRITE, GROUPS, USERS = "read", "write", "groups", "users:read"
 RIGHTS: dict[str, str | Promise] = {READ: _("See"), WRITE: _("See and change")}

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
-from accounts.kernel.api import ChoiceField, TextField
+from accounts.common.api import ChoiceField, TextField
 from accounts.sessions.models import LoginSession
 from accounts.tokens import scopes
 from accounts.tokens.services import Tokens, Wish

@@ -14,10 +14,10 @@ from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
-from accounts.kernel import clock
-from accounts.kernel.errors import PublicError
-from accounts.kernel.places import Place
-from accounts.kernel.proofs import Method, Proof
+from accounts.common import clock
+from accounts.common.errors import PublicError
+from accounts.common.places import Place
+from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession

@@ -15,8 +15,8 @@ from hashlib import sha256
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from accounts.kernel import clock, crypto
-from accounts.kernel.config import LONGEST_ACCESS_TOKEN
+from accounts.common import clock, crypto
+from accounts.common.config import LONGEST_ACCESS_TOKEN
 from accounts.tokens import keys
 from accounts.tokens.models import SigningKey
 

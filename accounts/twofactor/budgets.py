@@ -5,7 +5,7 @@ alone spends the budgets of the account, too: otherwise a stolen one would have 
 """
 
 from accounts.activity.services import Source
-from accounts.kernel.places import NOWHERE, Place
+from accounts.common.places import NOWHERE, Place
 from accounts.sessions import known
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle.limits import (

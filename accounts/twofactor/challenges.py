@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 
-from accounts.kernel import clock, secrets
+from accounts.common import clock, secrets
 from accounts.twofactor.models import SpentChallenge
 
 LIFE = timedelta(minutes=5)

@@ -2,8 +2,8 @@
 
 import re
 
-from accounts.kernel import secrets
-from accounts.kernel.text import ascii_digits, canonical_code
+from accounts.common import secrets
+from accounts.common.text import ascii_digits, canonical_code
 
 COUNT = 10
 TOTP_CODE = re.compile(r"[0-9]{6}")

@@ -2,8 +2,8 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel.errors import PublicError
-from accounts.kernel.proofs import Proof
+from accounts.common.errors import PublicError
+from accounts.common.proofs import Proof
 from accounts.users.models import User
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel.forms import code_input, no_longer_than
-from accounts.kernel.text import refuse_surrogates
+from accounts.common.forms import code_input, no_longer_than
+from accounts.common.text import refuse_surrogates
 from accounts.twofactor.codes import canonical
 
 LONGEST_NAME = 64

@@ -18,9 +18,9 @@ from webauthn import base64url_to_bytes, verify_authentication_response
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import CredentialDeviceType
 
-from accounts.kernel import clock, crypto
-from accounts.kernel.places import LONGEST_NAME
-from accounts.kernel.places import Device as BrowserDevice
+from accounts.common import clock, crypto
+from accounts.common.places import LONGEST_NAME
+from accounts.common.places import Device as BrowserDevice
 from accounts.twofactor import providers
 
 log = logging.getLogger(__name__)

@@ -33,9 +33,9 @@ from webauthn.registration.verify_registration_response import VerifiedRegistrat
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
-from accounts.kernel.places import NOWHERE, Place
-from accounts.kernel.proofs import Method, Proof
-from accounts.kernel.signals import factor_proved
+from accounts.common.places import NOWHERE, Place
+from accounts.common.proofs import Method, Proof
+from accounts.common.signals import factor_proved
 from accounts.sessions import guesses
 from accounts.throttle.services import Charge, give_back, spend
 from accounts.twofactor import budgets, challenges

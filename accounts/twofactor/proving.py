@@ -8,11 +8,11 @@ from django.db import transaction
 
 from accounts.activity import events
 from accounts.activity.services import Source, has_happened, record
-from accounts.kernel import clock
-from accounts.kernel.errors import Later
-from accounts.kernel.places import NOWHERE
-from accounts.kernel.proofs import Method, Proof
-from accounts.kernel.signals import factor_proved
+from accounts.common import clock
+from accounts.common.errors import Later
+from accounts.common.places import NOWHERE
+from accounts.common.proofs import Method, Proof
+from accounts.common.signals import factor_proved
 from accounts.sessions import guesses, known
 from accounts.throttle.services import Charge, give_back, spend, wait
 from accounts.twofactor import budgets, codes

@@ -9,10 +9,10 @@ from django.utils.translation import gettext as _
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
+from accounts.common import clock, crypto, secrets
+from accounts.common.proofs import Method
+from accounts.common.signals import credentials_changed
 from accounts.identities import services as identities
-from accounts.kernel import clock, crypto, secrets
-from accounts.kernel.proofs import Method
-from accounts.kernel.signals import credentials_changed
 from accounts.sessions import known
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import codes

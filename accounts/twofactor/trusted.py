@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
-from accounts.kernel import clock, secrets
-from accounts.kernel.places import place_of
+from accounts.common import clock, secrets
+from accounts.common.places import place_of
 from accounts.sessions.current import source_of
 from accounts.twofactor.models import TrustedBrowser
 from accounts.users.models import User

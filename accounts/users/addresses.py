@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel.text import fold, refuse_invisible
+from accounts.common.text import fold, refuse_invisible
 
 # RFC 5321 section 4.5.3.1.3: a path has 256 octets, two of them brackets.
 MAX_LENGTH = 254

@@ -14,7 +14,7 @@ from django.core import serializers
 from django.db import models, transaction
 from django.db.models import Q, QuerySet
 
-from accounts.kernel import clock
+from accounts.common import clock
 from accounts.users.disputes import DISPUTABLE, ESTABLISHED, baseline, counts
 from accounts.users.models import LOCKED, Address, FormerCredential, User
 

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel.forms import no_longer_than, text_input
+from accounts.common.forms import no_longer_than, text_input
 from accounts.users import addresses, names, profiles
 
 

@@ -11,10 +11,10 @@ from django.db import models, transaction
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel import clock, secrets, zones
-from accounts.kernel.errors import PublicError
-from accounts.kernel.hashes import hasher_of
-from accounts.kernel.signals import credentials_changed
+from accounts.common import clock, secrets, zones
+from accounts.common.errors import PublicError
+from accounts.common.hashes import hasher_of
+from accounts.common.signals import credentials_changed
 from accounts.users import addresses, names, profiles
 
 # Marks an account that was locked down until a new password is set: no usable hash begins so.

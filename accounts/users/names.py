@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel.text import fold, refuse_invisible
+from accounts.common.text import fold, refuse_invisible
 from accounts.users import uts39
 
 MAX_LENGTH = 30

@@ -5,7 +5,7 @@ import unicodedata
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel.text import refuse_invisible
+from accounts.common.text import refuse_invisible
 
 DISPLAY_NAME_LENGTH = 60
 ABOUT_LENGTH = 500

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.models import Group
 from django.db import connection, models
 
-from accounts.kernel.rows import Columns
+from accounts.common.rows import Columns
 from accounts.users.models import User
 
 _USER = Columns(User, "u")

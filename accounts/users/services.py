@@ -10,9 +10,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel import clock, secrets
-from accounts.kernel.errors import PublicError
-from accounts.kernel.text import fold
+from accounts.common import clock, secrets
+from accounts.common.errors import PublicError
+from accounts.common.text import fold
 from accounts.users import addresses, former, names, skeletons
 from accounts.users.disputes import AT_ONCE
 from accounts.users.models import Address, PendingSignup, User, Username

@@ -10,10 +10,10 @@ REST_FRAMEWORK: dict[str, Any] = {
         "accounts.tokens.authentication.Authentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.tokens.permissions.InScope"],
-    "DEFAULT_PARSER_CLASSES": ["accounts.kernel.api.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["accounts.common.api.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "accounts.kernel.api.AlwaysJSON",
-    "DEFAULT_PAGINATION_CLASS": "accounts.kernel.api.Pages",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "accounts.common.api.AlwaysJSON",
+    "DEFAULT_PAGINATION_CLASS": "accounts.common.api.Pages",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     # OPTIONS would describe a call to whoever asks; the schema does it better.
     "DEFAULT_METADATA_CLASS": None,

@@ -21,7 +21,7 @@ TEMPLATES = [
         },
     }
 ]
-FORM_RENDERER = "accounts.kernel.forms.Renderer"
+FORM_RENDERER = "accounts.common.forms.Renderer"
 
 LANGUAGE_CODE = "en"
 # By the names that their speakers look for.

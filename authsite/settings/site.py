@@ -6,7 +6,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 from dotenv import dotenv_values
 
-from accounts.kernel.environment import ConfigError, read
+from accounts.common.environment import ConfigError, read
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 

@@ -69,7 +69,7 @@ def password_of(name: str) -> str:
     """The password of an account, which is made with it; a start that was cut off is finished."""
     from django.db import transaction
 
-    from accounts.kernel import secrets
+    from accounts.common import secrets
     from accounts.users.models import User
 
     kept = FOLDER / f"{name}.password"

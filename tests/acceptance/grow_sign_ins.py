@@ -5,9 +5,9 @@ from typing import Any
 
 from django.db import connection
 
-from accounts.kernel.places import Place
-from accounts.kernel.proofs import Method, Proof
-from accounts.kernel.rows import parameter
+from accounts.common.places import Place
+from accounts.common.proofs import Method, Proof
+from accounts.common.rows import parameter
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.tokens import families, refresh

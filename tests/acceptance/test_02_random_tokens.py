@@ -11,7 +11,7 @@ from django.test import Client
 from playwright.sync_api import expect
 
 from accounts.apikeys.models import APIKey
-from accounts.kernel import secrets
+from accounts.common import secrets
 from tests.attacks.key_steps import FORM, KEYS, NEW, on_page
 from tests.support.api import call, get_tokens
 from tests.support.browser import OpenPage

@@ -182,7 +182,7 @@ def test_3_1_the_unconfirmed_who_sign_in_end_at_the_page_they_want_now(client: C
 
 
 def test_3_2_next_never_leaves_the_site(client: Client) -> None:
-    """Wherever a form or a link takes it from; ``tests/kernel/test_links.py`` has its forms."""
+    """Wherever a form or a link takes it from; ``tests/common/test_links.py`` has its forms."""
     query = f"?next={quote(EVIL)}"
 
     for page in (LOGIN, SIGNUP):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.kernel import secrets
+from accounts.common import secrets
 from accounts.users.models import User
 from tests.house.test_urls import OPEN, PAGES, address
 from tests.support.second import CHALLENGE, enrolled

@@ -164,7 +164,7 @@ def test_a_command_says_that_there_is_no_such_user(command: str) -> None:
 
 
 def test_production_is_the_default_and_names_every_setting_that_is_missing(tmp_path: Path) -> None:
-    """What is wrong is named, too: tests/kernel/test_config.py."""
+    """What is wrong is named, too: tests/common/test_config.py."""
     done = subprocess.run(
         [sys.executable, "-m", "authsite"],
         capture_output=True,

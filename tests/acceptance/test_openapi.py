@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts import api_urls
-from accounts.kernel.errors import PublicError
+from accounts.common.errors import PublicError
 from accounts.ops.examples import EXAMPLES
 from accounts.profile.api import PersonSerializer
 from tests.house.test_urls import OPEN

@@ -1,7 +1,7 @@
 """SECRET_KEY and ENCRYPTION_KEYS change while the site runs; what the former values made goes on
 until they are dropped, as ``docs/operating.md`` has it."""
 
-from accounts.kernel import secrets
+from accounts.common import secrets
 from tests.faults.test_mail import FORWARD, LATER_SECONDS, within
 from tests.support.api import claims_of, get_tokens, is_good, renew, second_step
 from tests.support.client import Client

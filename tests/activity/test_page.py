@@ -12,8 +12,8 @@ from accounts.activity import events
 from accounts.activity.events import EVENTS, GROUPS
 from accounts.activity.models import Activity
 from accounts.activity.services import Source, record
-from accounts.kernel.paging import PAGE_SIZE
-from accounts.kernel.places import Place
+from accounts.common.paging import PAGE_SIZE
+from accounts.common.places import Place
 from accounts.users.models import User
 from tests.activity.event_steps import IPHONE
 from tests.conftest import Clock

@@ -8,7 +8,7 @@ from django.test import Client
 from accounts.activity.services import Source
 from accounts.apikeys import services, text
 from accounts.apikeys.models import APIKey
-from accounts.kernel import clock
+from accounts.common import clock
 from tests.support.api import Answer, Caller, call, get_tokens, is_good
 from tests.support.steps import WRONG
 

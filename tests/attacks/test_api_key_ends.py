@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.apikeys.models import APIKey
-from accounts.kernel import clock as site_clock
+from accounts.common import clock as site_clock
 from accounts.users.models import User
 from tests.attacks.key_steps import (
     FORM,

@@ -7,7 +7,7 @@ from django.test import Client
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
-from accounts.kernel.places import Place
+from accounts.common.places import Place
 from accounts.lockdown.services import lock_down
 from accounts.recovery import suspension
 from accounts.twofactor.models import Authenticator, RecoveryCodes

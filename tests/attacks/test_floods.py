@@ -3,8 +3,8 @@
 import pytest
 from django.test import Client as Browser
 
-from accounts.kernel.errors import Later
-from accounts.kernel.places import Place
+from accounts.common.errors import Later
+from accounts.common.places import Place
 from accounts.signin.services import InvalidCredentials, prove_password
 from accounts.throttle.limits import LOGIN_NETWORK
 from tests.conftest import Clock

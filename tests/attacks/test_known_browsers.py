@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.kernel import secrets
-from accounts.kernel.places import place_of
+from accounts.common import secrets
+from accounts.common.places import place_of
 from accounts.sessions import known
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle import familiar

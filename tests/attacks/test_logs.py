@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from accounts.kernel import secrets
+from accounts.common import secrets
 from tests.support.api import call, renew, second_step
 from tests.support.client import Client, Response
 from tests.support.openid_provider import CLIENT_SECRET, OpenIDProvider

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.activity.services import Source
 from accounts.addresses import services as addresses
-from accounts.kernel.places import Place
+from accounts.common.places import Place
 from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_LINE
 from tests.conftest import Clock
 from tests.support.api import call

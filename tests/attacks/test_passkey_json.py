@@ -13,7 +13,7 @@ from webauthn import base64url_to_bytes
 from webauthn.helpers import bytes_to_base64url
 
 from accounts.activity.services import Source
-from accounts.kernel.errors import PublicError
+from accounts.common.errors import PublicError
 from accounts.twofactor import passkeys
 from accounts.twofactor.errors import WrongPasskey
 from tests.attacks.passkey_steps import asked, enters, owner, passkeys_of, person, set_up, show

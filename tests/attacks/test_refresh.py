@@ -10,7 +10,7 @@ import pytest
 from django.apps import apps
 
 from accounts.activity.models import Activity
-from accounts.kernel import secrets
+from accounts.common import secrets
 from accounts.sessions.models import LoginSession
 from accounts.tokens import refresh, ring
 from tests.conftest import Clock

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.kernel import logs
+from accounts.common import logs
 from accounts.ops import public
 
 HEALTHY = "proxy-4f9c.17_A"

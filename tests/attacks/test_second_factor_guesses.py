@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts.activity.models import Activity
-from accounts.kernel.proofs import Method
+from accounts.common.proofs import Method
 from accounts.throttle.limits import (
     CODE_NETWORK,
     FACTOR_ACCOUNT,

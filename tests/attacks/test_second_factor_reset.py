@@ -264,7 +264,7 @@ def test_a_thiefs_asking_keeps_the_owner_from_nothing_after_a_new_password(clock
 
 
 def test_keys_that_are_gone_leave_the_pages_and_the_way_back(settings: Any) -> None:
-    from accounts.kernel.secrets import encryption_key
+    from accounts.common.secrets import encryption_key
 
     alice, _seed = with_factor()
     browser = signed_in(alice)

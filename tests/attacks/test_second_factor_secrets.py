@@ -45,7 +45,7 @@ def writings_of_codes(codes: list[str]) -> set[bytes]:
 
 def salted_digests(user: Any) -> set[bytes]:
     """What is compared with, which is sealed as well."""
-    from accounts.kernel import crypto
+    from accounts.common import crypto
 
     kept = json.loads(crypto.unseal(RecoveryCodes.objects.get(user=user).sealed, CODES_PURPOSE))
     return {text.encode() for text in [kept["salt"], *kept["digests"]]}
@@ -79,7 +79,7 @@ def test_no_row_shows_a_seed_or_a_recovery_code_or_its_digest() -> None:
 
 
 def test_what_is_sealed_for_one_purpose_opens_for_no_other() -> None:
-    from accounts.kernel import crypto
+    from accounts.common import crypto
 
     alice, seed = with_factor()
     sealed = Authenticator.objects.get(user=alice).sealed_seed

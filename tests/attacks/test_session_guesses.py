@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from accounts.activity.services import Source
-from accounts.kernel.errors import PublicError
-from accounts.kernel.places import Place
+from accounts.common.errors import PublicError
+from accounts.common.places import Place
 from accounts.sessions.guesses import record_failed_proof
 from accounts.sessions.models import LoginSession
 from accounts.signin.services import prove_again

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.activity.models import Activity
-from accounts.kernel.places import LONGEST_AGENT, LONGEST_NAME
+from accounts.common.places import LONGEST_AGENT, LONGEST_NAME
 from accounts.sessions.models import LoginSession
 from tests.house.test_urls import CALLS, OPEN, PAGES, address
 from tests.support.signin import set_up, signed_in

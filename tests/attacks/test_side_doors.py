@@ -15,8 +15,8 @@ from django.test import Client, RequestFactory
 from django.utils.module_loading import import_string
 
 from accounts.apikeys.authentication import KeyAuthentication
-from accounts.kernel.places import Place
-from accounts.kernel.proofs import Method, Proof
+from accounts.common.places import Place
+from accounts.common.proofs import Method, Proof
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.signin.admission import Admission, NotAdmitted, admit, admit_client

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.kernel.places import Place
+from accounts.common.places import Place
 from accounts.signup import services
 from accounts.signup.errors import SignupEnded
 from accounts.throttle.limits import LOGIN_LINE, MAIL_LINE

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from accounts.activity.models import Activity
-from accounts.kernel.proofs import Method
+from accounts.common.proofs import Method
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
 from tests.conftest import Clock

@@ -15,8 +15,8 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection, models
 
-from accounts.kernel.places import Place
-from accounts.kernel.proofs import Method, Proof
+from accounts.common.places import Place
+from accounts.common.proofs import Method, Proof
 from accounts.passwords.services import hash_password
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession

@@ -6,7 +6,7 @@ import pytest
 
 from accounts.codes import services as codes
 from accounts.codes.models import Code
-from accounts.kernel.forms import CodeField
+from accounts.common.forms import CodeField
 from tests.conftest import Clock
 from tests.support.client import together
 

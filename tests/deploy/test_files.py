@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from accounts.kernel.config import Config
+from accounts.common.config import Config
 from tests.support.missing import find, missing
 from tests.support.proxies import DEPLOY, NAME
 from tests.support.site import ROOT

@@ -10,7 +10,7 @@ CODE = {
     for path in sorted((ROOT / folder).rglob("*.py"))
     if "migrations" not in path.parts
 }
-SOURCE_OF_RANDOMNESS = ROOT / "accounts/kernel/secrets.py"
+SOURCE_OF_RANDOMNESS = ROOT / "accounts/common/secrets.py"
 RANDOM = {"random", "secrets", "numpy.random", "urandom", "getrandbits", "uuid1", "uuid4"}
 RANDOM |= {"get_random_string", "generate_key"}
 LONGEST_FILE = 300
@@ -20,7 +20,7 @@ LONGEST_FUNCTION = 40
 def names(tree: ast.AST) -> set[str]:
     """Return every module that is imported and every name that is imported or used as a member.
 
-    Names from `accounts.kernel` are left out: its `secrets` is the source of randomness.
+    Names from `accounts.common` are left out: its `secrets` is the source of randomness.
     """
     found: set[str] = set()
     own: set[str] = set()
@@ -30,7 +30,7 @@ def names(tree: ast.AST) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             imported = {alias.name for alias in node.names}
             found |= {node.module or ""} | imported
-            own |= imported if node.module == "accounts.kernel" else set()
+            own |= imported if node.module == "accounts.common" else set()
         elif isinstance(node, ast.Attribute):
             found.add(node.attr)
     return found - own

@@ -10,7 +10,7 @@ from django.core import mail as django_mail
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 
-from accounts.kernel import crypto
+from accounts.common import crypto
 from accounts.mail import sender, services
 from accounts.mail.message import Message
 from accounts.mail.models import OutgoingMail

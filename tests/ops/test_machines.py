@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from accounts.kernel import secrets
+from accounts.common import secrets
 from accounts.mail import services as mail
 from accounts.mail.message import Message
 from accounts.ops import health

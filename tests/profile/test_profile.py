@@ -10,7 +10,7 @@ from django.test import Client
 
 from accounts.activity.models import Activity
 from accounts.activity.services import Source
-from accounts.kernel.errors import Later
+from accounts.common.errors import Later
 from accounts.mail.models import OutgoingMail
 from accounts.management.commands.prune import Command
 from accounts.ops.owner import new_link

@@ -8,8 +8,8 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils.translation import override
 
-from accounts.kernel import secrets
-from accounts.kernel.places import place_of
+from accounts.common import secrets
+from accounts.common.places import place_of
 from accounts.sessions import known
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle import familiar

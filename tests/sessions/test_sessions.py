@@ -9,9 +9,9 @@ from django.test import Client, RequestFactory
 
 from accounts.activity.models import Activity
 from accounts.activity.services import Source
-from accounts.kernel import clock as site_clock
-from accounts.kernel.places import Place
-from accounts.kernel.proofs import Method, Proof
+from accounts.common import clock as site_clock
+from accounts.common.places import Place
+from accounts.common.proofs import Method, Proof
 from accounts.sessions import services
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import SessionStore

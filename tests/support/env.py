@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from accounts.kernel.config import Config
+from accounts.common.config import Config
 
 
 def clean(data_dir: Path) -> dict[str, str]:

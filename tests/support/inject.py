@@ -15,7 +15,7 @@ HOOK = """
 import datetime, os, pathlib, signal, threading
 here = pathlib.Path(__file__).parent
 
-from accounts.kernel import clock
+from accounts.common import clock
 
 def now():
     # The sender is a second ahead: where time stands still, no mail would ever have rested.

@@ -24,7 +24,7 @@ def code_of(seed: str, steps: int = 0) -> str:
 
 def enrolled(user: "User", seed: str = "") -> str:
     """Give ``user`` an authenticator without the pages; its seed."""
-    from accounts.kernel import crypto
+    from accounts.common import crypto
     from accounts.twofactor.models import SEED_PURPOSE, Authenticator
     from accounts.twofactor.services import new_seed
 

@@ -10,7 +10,7 @@ from django.test import Client, RequestFactory
 from tests.support.second import enrolled
 
 if TYPE_CHECKING:
-    from accounts.kernel.proofs import Method
+    from accounts.common.proofs import Method
     from accounts.users.models import User
 
 
@@ -19,7 +19,7 @@ def signed_in(user: "User", client: Client | None = None, *, by: Sequence["Metho
 
     Without it, whatever the site asks of them. Who must have a factor is given one.
     """
-    from accounts.kernel.proofs import Method, Proof
+    from accounts.common.proofs import Method, Proof
     from accounts.sessions import known
     from accounts.sessions.store import SessionStore
     from accounts.signin.admission import Admission, admit

@@ -159,7 +159,7 @@ class Site:
 
 def production(folder: Path, origin: str, **env: str) -> Site:
     """The site as behind a proxy on this machine that ends TLS, with its data in ``folder``."""
-    from accounts.kernel import secrets
+    from accounts.common import secrets
 
     settings = {
         "ENVIRONMENT": "production",

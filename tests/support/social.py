@@ -13,7 +13,7 @@ ACME = "oidc/acme"
 
 def configured(settings: Any, *entries: dict[str, Any], **changes: Any) -> None:
     """Let the site have those entries of ``OIDC_PROVIDERS``, and know nothing of them yet."""
-    from accounts.kernel.issuers import openid_providers
+    from accounts.common.issuers import openid_providers
     from accounts.social import metadata, outside
 
     providers = openid_providers(json.dumps(entries)) if entries else ()

@@ -16,7 +16,7 @@ from django.core import mail
 from django.db import transaction
 from django.test import Client as Browser
 
-from accounts.kernel import crypto
+from accounts.common import crypto
 from accounts.mail.message import Message
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import PURPOSE, deliver_due

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from accounts.kernel.errors import Later
-from accounts.kernel.places import Place
+from accounts.common.errors import Later
+from accounts.common.places import Place
 from accounts.throttle import limits, shared
 from accounts.throttle.limits import Limit
 from accounts.throttle.services import Charge, around, spend, wait

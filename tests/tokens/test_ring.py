@@ -6,7 +6,7 @@ import pytest
 from django.db import OperationalError, transaction
 from django.test import Client
 
-from accounts.kernel import secrets
+from accounts.common import secrets
 from accounts.tokens import keys, ring, states
 from accounts.tokens.models import SigningKey
 from tests.conftest import Clock

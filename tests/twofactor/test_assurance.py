@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.kernel.proofs import Assurance
+from accounts.common.proofs import Assurance
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import digest
 from accounts.users.models import User

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from accounts.kernel import crypto
+from accounts.common import crypto
 from accounts.twofactor import codes
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import SEED_PURPOSE, Authenticator

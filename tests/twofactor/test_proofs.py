@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from accounts.activity.services import Source
-from accounts.kernel.places import Place
-from accounts.kernel.proofs import Method
+from accounts.common.places import Place
+from accounts.common.proofs import Method
 from accounts.recovery import services as recovery
 from accounts.twofactor import proving
 from accounts.twofactor import services as twofactor

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 
 from accounts.activity.services import Source
-from accounts.kernel.secrets import encryption_key
+from accounts.common.secrets import encryption_key
 from accounts.recovery import suspension
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import former

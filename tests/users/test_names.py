@@ -10,7 +10,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from accounts.kernel.text import fold
+from accounts.common.text import fold
 from accounts.users import addresses, names, services
 from accounts.users.models import Address, Username
 from tests.support.steps import make_user

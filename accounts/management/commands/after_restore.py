@@ -15,7 +15,7 @@ from accounts.activity.services import OPERATOR, Source
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
-from accounts.kernel import clock
+from accounts.common import clock
 from accounts.sessions import services as sessions
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.tokens import ring

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts.kernel import secrets
+from accounts.common import secrets
 
 # Form: what it makes, and how large it is when no size is given.
 FORMS: dict[str, tuple[Callable[[int], str | bytes], int]] = {

@@ -8,7 +8,7 @@ from accounts.activity import services as activity
 from accounts.addresses import services as addresses
 from accounts.apikeys import services as apikeys
 from accounts.codes.models import Code
-from accounts.kernel import clock
+from accounts.common import clock
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension
 from accounts.sessions import known

@@ -6,7 +6,7 @@ from cryptography.fernet import InvalidToken
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Model
 
-from accounts.kernel import crypto
+from accounts.common import crypto
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import PURPOSE as OUTBOX
 from accounts.tokens.models import SigningKey

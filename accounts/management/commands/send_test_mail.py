@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from accounts.kernel import secrets
+from accounts.common import secrets
 from accounts.mail.message import Message
 from accounts.users import addresses
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel import clock
+from accounts.common import clock
 
 
 class Method(StrEnum):

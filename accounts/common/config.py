@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from accounts.kernel import issuers
-from accounts.kernel.client import Network
-from accounts.kernel.issuers import Issuer
-from accounts.kernel.readers import (
+from accounts.common import issuers
+from accounts.common.client import Network
+from accounts.common.issuers import Issuer
+from accounts.common.readers import (
     address,
     choice,
     contact,

@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ua_parser import parse
 
-from accounts.kernel.client import networks
-from accounts.kernel.client import parse as parse_address
+from accounts.common.client import networks
+from accounts.common.client import parse as parse_address
 
 # Of a User-Agent and of a name in it: more says nothing, and costs time and room.
 LONGEST_AGENT = 255

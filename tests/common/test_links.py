@@ -2,7 +2,7 @@
 
 import pytest
 
-from accounts.kernel.links import safe_next
+from accounts.common.links import safe_next
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accounts.kernel import logs
+from accounts.common import logs
 from tests.house.test_urls import ROUTES
 
 POISON = ["\n", "\r", "\x1b[2J", "\x85", "\u2028", "\u202e", "\0", "\x7f", "\ud800"]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from accounts.kernel import secrets
-from accounts.kernel.config import DATA_DIR, Config
-from accounts.kernel.faults import faults as faults_of
+from accounts.common import secrets
+from accounts.common.config import DATA_DIR, Config
+from accounts.common.faults import faults as faults_of
 
 
 class ConfigError(Exception):

@@ -12,10 +12,10 @@ from stat import S_IROTH, S_IWOTH, S_IXOTH
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from accounts.kernel import issuers
+from accounts.common import issuers
 
 if TYPE_CHECKING:
-    from accounts.kernel.config import Config
+    from accounts.common.config import Config
 
 WEAK = "weak: at least 50 varied characters, made by make_secret"
 # Of 32 random bytes nearly all differ; of a phrase, or one byte repeated, few.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from accounts.kernel.places import Place
+from accounts.common.places import Place
 
 WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"

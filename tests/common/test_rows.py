@@ -11,8 +11,8 @@ from tests.support.site import Site
 SCRIPT = """
 from datetime import timedelta
 from django.db import connection
-from accounts.kernel import clock
-from accounts.kernel.rows import Columns, parameter
+from accounts.common import clock
+from accounts.common.rows import Columns, parameter
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from accounts.kernel.environment import ConfigError, read
-from accounts.kernel.secrets import encryption_key, token
+from accounts.common.environment import ConfigError, read
+from accounts.common.secrets import encryption_key, token
 
 GOOD = {
     "ENVIRONMENT": "production",

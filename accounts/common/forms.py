@@ -7,7 +7,7 @@ from django.core.validators import MaxLengthValidator
 from django.forms.renderers import TemplatesSetting
 from django.utils.translation import gettext_lazy as _
 
-from accounts.kernel.text import canonical_code
+from accounts.common.text import canonical_code
 
 
 class Renderer(TemplatesSetting):

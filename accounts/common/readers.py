@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from accounts.kernel.client import Network
+from accounts.common.client import Network
 
 
 def knob(
