@@ -35,7 +35,7 @@ run: $(RUN_STAMP) $(STATIC) ## run the site at http://localhost:8000 (PORT=, BIN
 	exec $(PY) -m authsite
 
 https: $(RUN_STAMP) $(STATIC) ## run it shaped like production, at https://authsite.localhost:8443
-	@exec $(PY) -m authsite.https
+	@exec $(PY) -m authsite.serving.https
 
 $(STATIC): requirements.txt $(wildcard static/* static/*/*) | $(RUN_STAMP)
 	@ENVIRONMENT_DEFAULT=development $(PY) manage.py collectstatic --noinput --clear --verbosity 0

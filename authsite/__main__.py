@@ -16,7 +16,7 @@ from granian.constants import Interfaces, SSLProtocols
 from granian.log import LogLevels
 
 from accounts.common.config import Config
-from authsite.server import Server, check
+from authsite.serving.server import Server, check
 
 # Argon2 leaves the interpreter while it hashes: with this many threads, and hashing bounded
 # apart, the other pages stay quick while many people sign in.
@@ -73,7 +73,7 @@ def _plain_http(config: Config) -> Iterator[None]:
     if not config.redirect_port:
         yield
         return
-    plain = subprocess.Popen([sys.executable, "-m", "authsite.plain"])
+    plain = subprocess.Popen([sys.executable, "-m", "authsite.serving.plain"])
     ending = threading.Event()
 
     def watch() -> None:

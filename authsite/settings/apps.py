@@ -20,7 +20,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     # Outermost of all: each request's id and line.
-    "authsite.access.RequestMiddleware",
+    "authsite.serving.access_log.RequestMiddleware",
     # Their headers are on every answer, whoever gives it.
     "authsite.middleware.HeadersMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",

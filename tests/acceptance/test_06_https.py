@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from authsite import local_ca
-from authsite.server import check
+from authsite.serving import local_ca
+from authsite.serving.server import check
 from tests.conftest import Clock
 from tests.support.https import NAME, LocalHttps
 from tests.support.missing import find, missing

@@ -22,8 +22,8 @@ from typing import Self
 
 import pytest
 
-from authsite import local_ca
-from authsite.server import RETIRED_SECONDS
+from authsite.serving import local_ca
+from authsite.serving.server import RETIRED_SECONDS
 from tests.support.https import NAME as LOCAL
 from tests.support.https import LocalHttps, TlsClient
 from tests.support.missing import find, missing

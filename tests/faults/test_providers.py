@@ -16,7 +16,7 @@ from django.test import Client
 
 from accounts.social import metadata, outside
 from accounts.users.models import User
-from authsite import local_ca
+from authsite.serving import local_ca
 from tests.conftest import Clock
 from tests.support.client import together
 from tests.support.openid_provider import OpenIDProvider, send

@@ -15,9 +15,9 @@ NAME = "authsite.localhost"
 
 
 class LocalHttps(Site):
-    """``python -m authsite.https``, with its data in ``data_dir``."""
+    """``python -m authsite.serving.https``, with its data in ``data_dir``."""
 
-    program = "authsite.https"
+    program = "authsite.serving.https"
 
     def __init__(self, data_dir: Path) -> None:
         super().__init__(data_dir=data_dir)

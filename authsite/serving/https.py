@@ -15,9 +15,9 @@ from dotenv import dotenv_values
 
 from accounts.common.environment import ConfigError, read
 from authsite.__main__ import main as serve
-from authsite.local_ca import issued
+from authsite.serving.local_ca import issued
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("authsite.localhost", "localhost", "127.0.0.1")
 PORT, REDIRECT_PORT = "8443", "8080"
 PREPARATIONS = (["migrate", "--verbosity", "0"], ["create_owner", "--if-none"])

@@ -1,4 +1,4 @@
-"""``python -m authsite.plain``: plain HTTP beside the site's own TLS.
+"""``python -m authsite.serving.plain``: plain HTTP beside the site's own TLS.
 
 It redirects to the same page under ORIGIN and answers ACME challenges (RFC 8555 section 8.3). It
 knows no cookie, no form and no database.
@@ -17,7 +17,7 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
-from authsite.server import end_with_parent
+from authsite.serving.server import end_with_parent
 
 # All that RFC 8555 lets a token be made of: no dot and no slash, so it leads nowhere else.
 CHALLENGE = re.compile(rb"/\.well-known/acme-challenge/([A-Za-z0-9_-]{1,128})")
@@ -34,7 +34,7 @@ def main() -> None:
     address, port = settings.AUTHSITE.bind, settings.AUTHSITE.redirect_port
     end_with_parent()
     server = Granian(
-        "authsite.plain:application",
+        "authsite.serving.plain:application",
         address=address,
         port=port,
         interface=Interfaces.ASGINL,
