@@ -3,11 +3,10 @@
 from accounts.activity.urls import urlpatterns as activity
 from accounts.addresses.urls import urlpatterns as addresses
 from accounts.apikeys.urls import urlpatterns as apikeys
-from accounts.credentials.urls import urlpatterns as credentials
-from accounts.enrolment.urls import urlpatterns as enrolment
 from accounts.lockdown.urls import urlpatterns as lockdown
 from accounts.mail.urls import urlpatterns as mail
 from accounts.ops.urls import urlpatterns as ops
+from accounts.password_pages.urls import urlpatterns as password_pages
 from accounts.passwords.urls import urlpatterns as passwords
 from accounts.profile.urls import urlpatterns as profile
 from accounts.sessions.urls import urlpatterns as sessions
@@ -15,6 +14,7 @@ from accounts.signin.urls import urlpatterns as signin
 from accounts.signup.urls import urlpatterns as signup
 from accounts.social.urls import urlpatterns as social
 from accounts.tokens.urls import urlpatterns as tokens
+from accounts.twofactor_pages.urls import urlpatterns as twofactor_pages
 
 urlpatterns = [
     *profile,
@@ -23,8 +23,8 @@ urlpatterns = [
     *activity,
     *lockdown,
     *addresses,
-    *credentials,
-    *enrolment,
+    *password_pages,
+    *twofactor_pages,
     *passwords,
     *signup,
     *signin,

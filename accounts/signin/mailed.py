@@ -35,7 +35,7 @@ from accounts.users import services as users
 from accounts.users.models import Address, User
 
 CODE = Purpose("signin.code")
-# A link to set a new password: spent in ``accounts.credentials``.
+# A link to set a new password: spent in ``accounts.password_pages``.
 RESET = Purpose("password.reset", life=timedelta(minutes=30))
 
 

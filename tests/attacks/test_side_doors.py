@@ -56,7 +56,7 @@ MAKERS = {
         "review/ 3rdparty/confirm/ <provider:provider>/login/callback/"
     ),
     "twofactor.services.reset": "",
-    "enrolment.qr.svg": "2fa/totp/setup/",
+    "twofactor_pages.qr.svg": "2fa/totp/setup/",
     "signin.second.send_code": "2fa/challenge/ /api/v1/token/challenge/ /api/v1/session/",
     "signin.admission.admit": DOOR,
     "signin.admission.admit_client": CLIENT_DOOR,
@@ -70,9 +70,9 @@ MAKERS = {
     "social.services.user_of": "<provider:provider>/login/callback/",
     "social.services.connect": "<provider:provider>/login/callback/ 3rdparty/confirm/",
     "social.services.disconnect": "3rdparty/",
-    "credentials.services.send_reset": "password/reset/",
-    "credentials.services.reset": "password/reset/<str:key>/",
-    "credentials.services.change": "password/change/ password/set/",
+    "password_pages.services.send_reset": "password/reset/",
+    "password_pages.services.reset": "password/reset/<str:key>/",
+    "password_pages.services.change": "password/change/ password/set/",
 }
 
 

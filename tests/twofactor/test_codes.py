@@ -52,7 +52,7 @@ def test_the_codes_are_those_of_rfc_6238(alice: User, clock: Clock) -> None:
 def test_a_new_seed_has_160_bits_and_an_authenticator_shows_its_codes(
     alice: User, clock: Clock
 ) -> None:
-    from accounts.enrolment.qr import base32
+    from accounts.twofactor_pages.qr import base32
 
     seed = twofactor.new_seed()
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts.enrolment import links
 from accounts.management.users import named
+from accounts.twofactor_pages import links
 
 
 class Command(BaseCommand):

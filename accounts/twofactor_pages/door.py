@@ -9,13 +9,13 @@ from django.urls import reverse
 
 from accounts.common.places import place_of
 from accounts.common.proofs import Method, Proof
-from accounts.enrolment.kept import CODES
 from accounts.sessions import services as sessions
 from accounts.sessions.current import login_of, renew_key
 from accounts.signin import flow, pending, policy
 from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Missing
 from accounts.signin.recent import reauthenticate_first
+from accounts.twofactor_pages.kept import CODES
 from accounts.users.models import User
 
 
@@ -35,7 +35,7 @@ def guard(
     """
     if request.user.is_authenticated:
         if not policy.may_enrol(login_of(request)):
-            return render(request, "accounts/enrolment/anew.html", status=403), None
+            return render(request, "accounts/twofactor_pages/anew.html", status=403), None
         return reauthenticate_first(request), None
     found = pending.find(request)
     if found is None:

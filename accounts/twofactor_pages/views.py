@@ -15,9 +15,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.activity.services import Source
 from accounts.common.proofs import Method, Proof
-from accounts.enrolment import door, links, qr
-from accounts.enrolment.forms import RenameForm, SavedForm, SetupForm
-from accounts.enrolment.kept import CODES, SEED
 from accounts.sessions.current import login_of, renew_key, source_of
 from accounts.signin import flow
 from accounts.signin.pending import PendingSignIn
@@ -27,6 +24,9 @@ from accounts.twofactor import codes, trusted
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import Required, TooMany, WrongCode
 from accounts.twofactor.models import Authenticator
+from accounts.twofactor_pages import door, links, qr
+from accounts.twofactor_pages.forms import RenameForm, SavedForm, SetupForm
+from accounts.twofactor_pages.kept import CODES, SEED
 from accounts.users.models import User
 from accounts.users.services import Outdated
 
@@ -42,7 +42,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "is_required": twofactor.is_required(user),
         "trusted": trusted.of(user).count(),
     }
-    return render(request, "accounts/enrolment/overview.html", context)
+    return render(request, "accounts/twofactor_pages/overview.html", context)
 
 
 @login_not_required
@@ -116,7 +116,7 @@ class _Setup:
             "uri": uri,
             "key": " ".join(key[n : n + 4] for n in range(0, len(key), 4)),
         }
-        return render(self.request, "accounts/enrolment/setup.html", context)
+        return render(self.request, "accounts/twofactor_pages/setup.html", context)
 
 
 @never_cache
@@ -142,7 +142,7 @@ def authenticator(request: HttpRequest, factor_id: int) -> HttpResponse:
         "is_last": count == 1,
         "is_required": twofactor.is_required(user),
     }
-    return render(request, "accounts/enrolment/authenticator.html", context)
+    return render(request, "accounts/twofactor_pages/authenticator.html", context)
 
 
 def _remove(request: HttpRequest, row: Authenticator) -> HttpResponse:
@@ -181,7 +181,7 @@ def recovery_codes(request: HttpRequest) -> HttpResponseBase:
         "may_type_back": made or (held.recovery_codes and not held.recovery_codes.saved_at),
         "next": flow.next_of(request),
     }
-    return render(request, "accounts/enrolment/recovery_codes.html", context)
+    return render(request, "accounts/twofactor_pages/recovery_codes.html", context)
 
 
 @recent_authentication_required
@@ -223,10 +223,10 @@ def enrolment_link(request: HttpRequest, token: str) -> HttpResponse:
     """Sign in by an operator's link, on to the page that adds the missing second factor."""
     user = links.find_by_link(token)
     if user and request.method != "POST":
-        return render(request, "accounts/enrolment/link.html", {"owner": user})
+        return render(request, "accounts/twofactor_pages/link.html", {"owner": user})
     if user and links.spend(user, token):
         return flow.begin(request, user, Proof.now(Method.OPERATOR))
-    return render(request, "accounts/enrolment/link_dead.html", status=404)
+    return render(request, "accounts/twofactor_pages/link_dead.html", status=404)
 
 
 def _source(request: HttpRequest) -> Source:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.enrolment import passkeys, views
+from accounts.twofactor_pages import passkeys, views
 
 urlpatterns = [
     path("accounts/2fa/", views.overview, name="second_factors"),

@@ -16,8 +16,8 @@ from accounts.common.errors import PublicError
 from accounts.common.languages import speaking
 from accounts.common.places import Place
 from accounts.common.signals import credentials_changed
-from accounts.credentials import mails
 from accounts.mail.services import post
+from accounts.password_pages import mails
 from accounts.passwords import services as passwords
 from accounts.recovery import services as recovery
 from accounts.sessions import known

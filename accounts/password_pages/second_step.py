@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 
 from accounts.common import clock
 from accounts.common.proofs import FACTORS, Method, Proof
-from accounts.credentials.forms import FormerPasswordForm
-from accounts.credentials.services import Reset
+from accounts.password_pages.forms import FormerPasswordForm
+from accounts.password_pages.services import Reset
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.recovery.services import Assessment
@@ -128,7 +128,7 @@ def _show(
     if kept := evidence.removed_passkeys(user):
         context["passkey_options"] = json.dumps(passkeys.options_to_prove(user, kept))
     name = "reset_locked" if user.is_disputed else "second"
-    return render(request, f"accounts/credentials/{name}.html", context)
+    return render(request, f"accounts/password_pages/{name}.html", context)
 
 
 def _prove(request: HttpRequest, standing: Standing, code: str) -> Proof:

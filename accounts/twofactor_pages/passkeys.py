@@ -15,8 +15,6 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.common.errors import PublicError
 from accounts.common.links import absolute
 from accounts.common.proofs import Method
-from accounts.enrolment import door
-from accounts.enrolment.forms import OptionalNameForm, RenameForm
 from accounts.sessions.current import login_of, renew_key, source_of
 from accounts.signin import flow
 from accounts.signin.policy import Missing
@@ -25,6 +23,8 @@ from accounts.twofactor import passkeys, trusted
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import LastWayIn, Required
 from accounts.twofactor.models import Passkey, rp_id
+from accounts.twofactor_pages import door
+from accounts.twofactor_pages.forms import OptionalNameForm, RenameForm
 from accounts.users.models import User
 from accounts.users.services import Outdated
 
@@ -36,7 +36,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     user = login_of(request).user
     rows = passkeys.of(user)
     context = {"rows": rows, "most": passkeys.MOST_PASSKEYS, "signal": _signal(user, rows)}
-    return render(request, "accounts/enrolment/passkeys.html", context)
+    return render(request, "accounts/twofactor_pages/passkeys.html", context)
 
 
 @login_not_required
@@ -67,7 +67,7 @@ def add(request: HttpRequest) -> HttpResponse:
         "next": flow.next_of(request),
         "options": json.dumps(passkeys.options_to_add(user)),
     }
-    return render(request, "accounts/enrolment/passkey_add.html", context)
+    return render(request, "accounts/twofactor_pages/passkey_add.html", context)
 
 
 @never_cache
@@ -92,7 +92,7 @@ def passkey(request: HttpRequest, factor_id: int) -> HttpResponse:
         "refusal": _refusal(user, row),
         "is_last": twofactor.held(user).count == 1,
     }
-    return render(request, "accounts/enrolment/passkey.html", context)
+    return render(request, "accounts/twofactor_pages/passkey.html", context)
 
 
 def _remove(request: HttpRequest, row: Passkey) -> HttpResponse:
@@ -148,7 +148,7 @@ def trusted_browsers(request: HttpRequest) -> HttpResponse:
         "here": here,
         "days": settings.AUTHSITE.trusted_browser_days,
     }
-    return render(request, "accounts/enrolment/trusted.html", context)
+    return render(request, "accounts/twofactor_pages/trusted.html", context)
 
 
 @login_not_required

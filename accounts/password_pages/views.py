@@ -17,9 +17,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.apikeys import services as apikeys
 from accounts.common.places import place_of
 from accounts.common.proofs import Method
-from accounts.credentials import second_step, services
-from accounts.credentials.forms import NewPasswordForm, WhoForm
-from accounts.credentials.second_step import Standing
+from accounts.password_pages import second_step, services
+from accounts.password_pages.forms import NewPasswordForm, WhoForm
+from accounts.password_pages.second_step import Standing
 from accounts.passwords.views import with_meter
 from accounts.sessions.current import forget, login_of, renew_key, sessionless_source_of, source_of
 from accounts.sessions.services import live
@@ -40,7 +40,7 @@ def change(request: HttpRequest) -> HttpResponseBase:
     """Change the password of the signed-in user."""
     if not cast(User, request.user).has_usable_password():
         return redirect("account_set_password")
-    return _take(request, "accounts/credentials/change.html")
+    return _take(request, "accounts/password_pages/change.html")
 
 
 @never_cache
@@ -52,7 +52,7 @@ def set_first(request: HttpRequest) -> HttpResponseBase:
     """Set a password for a signed-in user who has none."""
     if cast(User, request.user).has_usable_password():
         return redirect("account_change_password")
-    return _take(request, "accounts/credentials/set.html")
+    return _take(request, "accounts/password_pages/set.html")
 
 
 @login_not_required
@@ -64,8 +64,8 @@ def reset(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         login = form.cleaned_data["login"]
         services.send_reset(login, place_of(request))
-        return render(request, "accounts/credentials/reset_sent.html", {"login": login})
-    return render(request, "accounts/credentials/reset.html", {"form": form})
+        return render(request, "accounts/password_pages/reset_sent.html", {"login": login})
+    return render(request, "accounts/password_pages/reset.html", {"form": form})
 
 
 @login_not_required
@@ -97,7 +97,7 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
     """Set a new password by a reset link, which signs nobody in."""
     found = services.find_by_link(key)
     if found is None:
-        return render(request, "accounts/credentials/reset_dead.html", status=404)
+        return render(request, "accounts/password_pages/reset_dead.html", status=404)
     standing = second_step.standing_of(request, found)
     if away := _missing(request, standing):
         return away
@@ -116,12 +116,12 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
                 removes_factors=bool(form.cleaned_data.get("lost")),
             )
         except services.LinkSpent:
-            return render(request, "accounts/credentials/reset_dead.html", status=404)
+            return render(request, "accounts/password_pages/reset_dead.html", status=404)
         forget(request, found.user)
         messages.success(request, _("Your new password is set. Sign in with it."))
         return _sign_in(found)
     context = _context(request, form, keep=None)
-    return render(request, "accounts/credentials/reset_link.html", context)
+    return render(request, "accounts/password_pages/reset_link.html", context)
 
 
 def _missing(request: HttpRequest, standing: Standing) -> HttpResponse | None:
@@ -133,7 +133,7 @@ def _missing(request: HttpRequest, standing: Standing) -> HttpResponse | None:
     missing = policy.missing(user, standing.proofs)
     if missing is Missing.PASSWORD and Evidence.PASSWORD not in assessment.kinds:
         # Staff enrol a factor by mailbox and password: the mailbox alone must not set the password.
-        return render(request, "accounts/credentials/reset_staff.html", status=403)
+        return render(request, "accounts/password_pages/reset_staff.html", status=403)
     if user.is_disputed:
         return None if assessment.may_finish else second_step.answer(request, standing)
     if missing is Missing.SECOND_FACTOR:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.credentials import views
+from accounts.password_pages import views
 
 urlpatterns = [
     path("accounts/password/change/", views.change, name="account_change_password"),
