@@ -52,7 +52,7 @@ def _no_key_of_another_test() -> Iterator[None]:
 
 
 def _forget_keys() -> None:
-    if ring := sys.modules.get("accounts.tokens.ring"):
+    if ring := sys.modules.get("accounts.tokens.keyring"):
         ring.forget()
 
 

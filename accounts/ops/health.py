@@ -20,7 +20,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from accounts.common import metrics
 from accounts.mail import services as mail
 from accounts.throttle import shared
-from accounts.tokens import ring
+from accounts.tokens import keyring
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def _mail() -> str:
 
 
 def _signing_key() -> str:
-    return OK if ring.can_sign() else FAILS
+    return OK if keyring.can_sign() else FAILS
 
 
 def _limits() -> str:

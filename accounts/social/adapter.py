@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from accounts.common.issuers import Issuer
 from accounts.signin.admission import NotAdmitted
-from accounts.social import outside
+from accounts.social import http_client
 
 
 def app_of(issuer: Issuer) -> SocialApp:
@@ -50,7 +50,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
 
     def get_requests_session(self) -> requests.Session:
         """Return a session whose requests are limited in time, size and destination."""
-        return outside.session()
+        return http_client.session()
 
     def is_email_verified(self, provider: Any, email: str) -> bool:
         """Only what the provider says of the address itself counts."""

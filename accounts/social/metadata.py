@@ -14,13 +14,13 @@ from jwt import PyJWK
 
 from accounts.common import clock
 from accounts.common.issuers import origin_of
-from accounts.social import outside
+from accounts.social import http_client
 
 LIFE = timedelta(hours=1)
 # A provider that can't be reached: what was known of it counts for so long.
 LONGEST = timedelta(days=1)
 AGAIN = timedelta(seconds=30)
-TROUBLE = (requests.RequestException, outside.Unreachable, ValueError)
+TROUBLE = (requests.RequestException, http_client.Unreachable, ValueError)
 # Of a key: its public members, and no more. With a private one PyJWT would compute, for as long as
 # its numbers are long, and no other thread would go on.
 MEMBERS = ("kty", "kid", "use", "alg", "crv", "x", "y", "n", "e")
@@ -125,7 +125,7 @@ def of(issuer: str) -> Metadata:
 
 def reaching(metadata: Metadata) -> AbstractContextManager[object]:
     """Within, requests reach what that provider's may: private addresses only if it's private."""
-    return outside.taking_private() if metadata.is_private else nullcontext()
+    return http_client.taking_private() if metadata.is_private else nullcontext()
 
 
 def fetch(metadata: Metadata, url: str, **options: Any) -> Any:
@@ -135,7 +135,7 @@ def fetch(metadata: Metadata, url: str, **options: Any) -> Any:
 
 
 def _discover(issuer: str, now: datetime) -> Metadata:
-    with outside.taking_private() as conversation:
+    with http_client.taking_private() as conversation:
         values = _get(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         is_private = conversation.saw_private
     # Section 4.3: exactly the same, or one issuer could speak for another.
@@ -154,7 +154,7 @@ def _discover(issuer: str, now: datetime) -> Metadata:
 
 
 def _get(url: str, **options: Any) -> Any:
-    response = outside.session().get(url, **options)
+    response = http_client.session().get(url, **options)
     response.raise_for_status()
     return response.json()
 

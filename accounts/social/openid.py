@@ -13,7 +13,7 @@ from allauth.socialaccount.providers.oauth2.views import OAuth2Adapter
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 
 from accounts.common.issuers import GOOGLE
-from accounts.social import metadata, outside
+from accounts.social import http_client, metadata
 from accounts.social.attempts import Act, Attempt
 from accounts.social.claims import Claim, address_of, text_of
 from accounts.social.metadata import Metadata
@@ -54,7 +54,9 @@ class OpenID(Provider):
     def authorize_url(self, attempt: Attempt, state: str) -> str:
         try:
             known = metadata.known(self.issuer)
-            self.adapter.found = known or outside.talk(self.key, lambda: metadata.of(self.issuer))
+            self.adapter.found = known or http_client.talk(
+                self.key, lambda: metadata.of(self.issuer)
+            )
             return super().authorize_url(attempt, state)
         except GARBAGE as error:
             raise Failed from error

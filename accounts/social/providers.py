@@ -25,7 +25,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from accounts.common.issuers import Issuer
 from accounts.common.links import absolute
-from accounts.social import outside
+from accounts.social import http_client
 from accounts.social.adapter import app_of
 from accounts.social.attempts import Act, Attempt
 from accounts.social.claims import Claim, address_of, text_of
@@ -51,7 +51,7 @@ ERRORS = {
 GARBAGE = (
     OAuth2Error,
     requests.RequestException,
-    outside.Unreachable,
+    http_client.Unreachable,
     # Of a subject that is longer than allauth's table has room for.
     ImproperlyConfigured,
     LookupError,
@@ -134,7 +134,7 @@ class Provider:
         if self.answers_as and answer.get("iss", self.answers_as) != self.answers_as:
             raise Failed("iss of the answer")
         try:
-            return outside.talk(self.key, lambda: self.find_out(attempt, answer))
+            return http_client.talk(self.key, lambda: self.find_out(attempt, answer))
         except GARBAGE as error:
             raise Failed from error
 

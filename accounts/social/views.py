@@ -26,7 +26,7 @@ from accounts.sessions import fresh
 from accounts.sessions.current import login_of, renew_key, source_of, standing_of
 from accounts.signin import flow, policy, recent
 from accounts.signin.admission import readmit
-from accounts.social import attempts, services, stash
+from accounts.social import attempts, pending_link, services
 from accounts.social.attempts import Act, Attempt
 from accounts.social.claims import Claim
 from accounts.social.providers import Failed, Provider, Refused
@@ -139,7 +139,7 @@ def _sign_in(
     try:
         user = services.user_of(claim, place_of(request))
     except services.AddressInUse:
-        stash.put(request, claim, attempt.next_url)
+        pending_link.put(request, claim, attempt.next_url)
         sentence = _(
             "There is an account with %(address)s here. Sign in to it as you usually do; then you "
             "can connect it with %(name)s."
@@ -163,7 +163,7 @@ def _connect(request: HttpRequest, provider: Provider, claim: Claim) -> HttpResp
         return _connected(request, claim, provider.name, "connections")
     # Somebody else may be signed in there, in this very browser: its owner sees who, and says.
     user = login_of(request).user
-    stash.put(request, claim, reverse("connections"), begun_by=str(user.pk))
+    pending_link.put(request, claim, reverse("connections"), begun_by=str(user.pk))
     return redirect("provider_confirm")
 
 
@@ -217,12 +217,12 @@ def _is_anew(claim: Claim, attempt: Attempt) -> bool:
 @require_http_methods(["GET", "HEAD", "POST"])
 def confirm(request: HttpRequest) -> HttpResponseBase:
     """What somebody has come back with, or what was found to be theirs: connect it, or don't."""
-    kept = stash.get(request)
+    kept = pending_link.get(request)
     if kept is None:
         return redirect("connections")
     claim, next_url, name = kept.claim, kept.next_url, _name_of(kept.claim.issuer)
     if name is None or not kept.is_for(login_of(request).user):
-        stash.drop(request)
+        pending_link.drop(request)
         sentence = _("%(address)s isn’t an address of this account. Nothing was connected.")
         messages.error(request, sentence % {"address": claim.known_as})
         return redirect(next_url or "home")
@@ -231,7 +231,7 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
     if request.method != "POST":
         context = {"claim": claim, "name": name}
         return render(request, "accounts/social/confirm.html", context)
-    stash.drop(request)
+    pending_link.drop(request)
     if "connect" not in request.POST:
         return redirect(next_url or "home")
     return _connected(request, claim, name, next_url or "connections")

@@ -21,7 +21,7 @@ from rest_framework_simplejwt.exceptions import (
 from accounts.common import clock, secrets
 from accounts.common.config import LONGEST_ACCESS_TOKEN
 from accounts.sessions.models import LoginSession
-from accounts.tokens import ring, scopes
+from accounts.tokens import keyring, scopes
 
 TYPE = "at+jwt"
 # No token of ours is longer, and nothing longer is looked at.
@@ -38,7 +38,7 @@ _algorithms = get_default_algorithms()
 
 def be_ready() -> None:
     """Have what signs at hand; ``ring.CannotSign``."""
-    ring.signer()
+    keyring.signer()
 
 
 class Backend(TokenBackend):
@@ -50,7 +50,7 @@ class Backend(TokenBackend):
     @override
     def encode(self, payload: dict[str, Any]) -> str:
         """``payload`` as a signed token."""
-        key = ring.signer()
+        key = keyring.signer()
         header = {"typ": TYPE, "kid": key.kid}
         return jwt.encode(payload, key.key, algorithm=key.algorithm, headers=header)
 
@@ -68,7 +68,7 @@ class Backend(TokenBackend):
             signed, _, signature = token.rpartition(".")
             head, payload = signed.split(".")
             header = json.loads(_bytes(head).decode())
-            key = ring.find(header["kid"])
+            key = keyring.find(header["kid"])
             if key is None or header != {"typ": TYPE, "alg": key.algorithm, "kid": key.kid}:
                 raise TokenBackendError
             algorithm = _algorithms[key.algorithm]

@@ -7,7 +7,7 @@ from accounts.common import clock
 
 
 class SigningKey(models.Model):
-    """One key of the ring: see ``accounts.tokens.ring`` for what it does when.
+    """One key of the ring: see ``accounts.tokens.keyring`` for what it does when.
 
     ``number`` decides between two processes that make the next key at once: only one can have it.
     ``kid`` is the thumbprint of ``public``, which is the JWK as it is published. ``private`` is

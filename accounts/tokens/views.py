@@ -6,7 +6,7 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
-from accounts.tokens import ring
+from accounts.tokens import keyring
 from accounts.tokens.states import MAX_AGE
 
 
@@ -15,7 +15,7 @@ from accounts.tokens.states import MAX_AGE
 def jwks(request: HttpRequest) -> HttpResponseBase:
     """The JWK set (RFC 7517 section 5), or 304 for whoever has it already."""
     # Asked for once: body and ETag of two readings would not belong together.
-    published = ring.jwks()
+    published = keyring.jwks()
     age = int(MAX_AGE.total_seconds())
     response = HttpResponse(
         published.body,

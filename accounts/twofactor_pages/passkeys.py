@@ -23,7 +23,7 @@ from accounts.twofactor import passkeys, trusted
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import LastWayIn, Required
 from accounts.twofactor.models import Passkey, rp_id
-from accounts.twofactor_pages import door
+from accounts.twofactor_pages import guard
 from accounts.twofactor_pages.forms import OptionalNameForm, RenameForm
 from accounts.users.models import User
 from accounts.users.services import Outdated
@@ -44,10 +44,10 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
     """A new one: from inside, or between two steps where one must be added."""
-    away, found = door.guard(request, Missing.ENROLMENT, Missing.PASSKEY)
+    away, found = guard.guard(request, Missing.ENROLMENT, Missing.PASSKEY)
     if away:
         return away
-    user = door.user_of(request, found)
+    user = guard.user_of(request, found)
     form, passkey_error = OptionalNameForm(request.POST or None), ""
     if "credential" in request.POST and form.is_valid():
         try:
@@ -55,7 +55,7 @@ def add(request: HttpRequest) -> HttpResponse:
                 user, request.POST["credential"], form.cleaned_data["name"], source_of(request)
             )
             messages.success(request, _("The passkey was added."))
-            return door.after_adding(request, found, Method.PASSKEY, made)
+            return guard.after_adding(request, found, Method.PASSKEY, made)
         except PublicError as problem:
             passkey_error = str(problem)
     context = {

@@ -24,9 +24,9 @@ from accounts.twofactor import codes, trusted
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import Required, TooMany, WrongCode
 from accounts.twofactor.models import Authenticator
-from accounts.twofactor_pages import door, links, qr
+from accounts.twofactor_pages import guard, links, qr
 from accounts.twofactor_pages.forms import RenameForm, SavedForm, SetupForm
-from accounts.twofactor_pages.kept import CODES, SEED
+from accounts.twofactor_pages.session_data import CODES, SEED
 from accounts.users.models import User
 from accounts.users.services import Outdated
 
@@ -50,7 +50,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def setup(request: HttpRequest) -> HttpResponse:
     """Add an authenticator: from inside, or between two steps where a factor must be added."""
-    away, found = door.guard(request, Missing.ENROLMENT)
+    away, found = guard.guard(request, Missing.ENROLMENT)
     return away or _Setup(request, found).answer()
 
 
@@ -101,7 +101,7 @@ class _Setup:
     def _done(self, made: list[str]) -> HttpResponse:
         sentence = _("Two-step sign-in is on.") if made else _("The app was added.")
         messages.success(self.request, sentence)
-        return door.after_adding(self.request, self.pending, Method.TOTP, made)
+        return guard.after_adding(self.request, self.pending, Method.TOTP, made)
 
     def _show(self, form: SetupForm, seed: str) -> HttpResponse:
         uri = qr.uri(self._user, seed)

@@ -17,7 +17,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
-from accounts.tokens import keys, ring
+from accounts.tokens import keyring, keys
 from accounts.tokens.models import SigningKey
 from tests.acceptance.conftest import Set
 from tests.conftest import Clock
@@ -95,7 +95,7 @@ def test_1_6_keys_rotate_and_no_token_is_refused_here_or_elsewhere(clock: Clock)
         clock.set(now := started + timedelta(seconds=seconds))
         # The second of two comes while the first waits for its turn.
         if seconds % 4000 in {0, 200}:
-            ring.rotate()
+            keyring.rotate()
         new = token()
         signed_with.add(kid_of(new))
         living = [(end, shown) for end, shown in living if end > now]

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.passwords.hashers import Argon2id
 from accounts.throttle.limits import LOGIN_LINE, LOGIN_NETWORK
-from accounts.tokens import ring
+from accounts.tokens import keyring
 from tests.conftest import Clock
 from tests.support.api import Answer, call
 from tests.support.second import enrolled
@@ -122,7 +122,7 @@ def work(act: Callable[[], Answer]) -> tuple[int, Any, list[tuple[str, str]], li
 def test_unknown_pending_switched_off_and_without_password_answer_and_cost_the_same(
     people: None, way: Way
 ) -> None:
-    ring.signer()  # the first one would look for it
+    keyring.signer()  # the first one would look for it
     for names in (NAMES, tuple(f"{name}@example.org" for name in NAMES)):
         known, *others = (work(lambda name=name: way(name, WRONG)) for name in names)
         assert (known[0], known[1]["code"]) == INVALID

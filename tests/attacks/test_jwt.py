@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.test import Client
 
-from accounts.tokens import keys, ring
+from accounts.tokens import keyring, keys
 from tests.support.api import claims_of, get_tokens
 from tests.support.api_jwt import ME, REVOKE, VERIFY, call, shown, taken
 from tests.support.forgeries import (
@@ -232,7 +232,7 @@ def test_no_key_of_the_ring_signs_in_anothers_name() -> None:
     mint = mint_with("ES256")
     others = [key_of("RS256"), key_of("EdDSA"), keys.generate("ES256")]
     for key in others:
-        ring.add(key)
+        keyring.add(key)
     jwks = [(keys.public_jwk(key), key) for key in (mint.key, *others)]
     ringed = [(jwk["kid"], key, jwk["alg"]) for jwk, key in jwks]
     crossed = {}

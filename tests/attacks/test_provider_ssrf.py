@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.social import metadata, outside
+from accounts.social import http_client, metadata
 from accounts.users.models import User
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.social import come_back, configured, go, through
@@ -47,8 +47,8 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 @pytest.fixture
 def op(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenIDProvider]:
-    judge = outside.is_public
-    monkeypatch.setattr(outside, "is_public", lambda a: a == PUBLIC or judge(a))
+    judge = http_client.is_public
+    monkeypatch.setattr(http_client, "is_public", lambda a: a == PUBLIC or judge(a))
     with OpenIDProvider() as op:
         configured(settings, op.setting())
         yield op
@@ -62,7 +62,7 @@ def named(monkeypatch: pytest.MonkeyPatch, op: OpenIDProvider, *answers: list[st
         found = left.pop(0) if len(left) > 1 else left[0]
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in found]
 
-    monkeypatch.setattr(outside, "_addresses", look_up)
+    monkeypatch.setattr(http_client, "_addresses", look_up)
     op.origin = op.issuer = op.origin.replace(PUBLIC, "acme.test")
 
 

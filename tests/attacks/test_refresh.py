@@ -12,7 +12,7 @@ from django.apps import apps
 from accounts.activity.models import Activity
 from accounts.common import secrets
 from accounts.sessions.models import LoginSession
-from accounts.tokens import refresh, ring
+from accounts.tokens import keyring, refresh
 from tests.conftest import Clock
 from tests.support.api import Answer, call, claims_of, exchange, get_tokens, is_good, renew
 from tests.support.steps import make_user, outbox
@@ -229,12 +229,12 @@ def test_what_cannot_be_signed_uses_nothing_up(clock: Clock, settings: Any) -> N
     token = person()["refresh"]
     before, sign_ins = settings.AUTHSITE, LoginSession.objects.count()
     settings.AUTHSITE = replace(before, encryption_keys=(secrets.encryption_key(),))
-    ring.forget()
+    keyring.forget()
     answers = [renew(token), get_tokens()]
     assert [(a.status, a.code) for a in answers] == [(503, "unavailable")] * 2
     assert LoginSession.objects.count() == sign_ins
 
     settings.AUTHSITE = before
-    ring.forget()
+    keyring.forget()
     clock.advance(minutes=1)
     assert renew(token).status == 200

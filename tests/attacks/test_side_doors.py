@@ -138,7 +138,7 @@ OWNERS = {
     "tokens/services.py": "admit_client sessions.family refresh.first families.rotate "
     "AccessToken.issue",
     "tokens/authentication.py": "services.prove_by_password",
-    "tokens/access.py": "ring.signer jwt.encode",
+    "tokens/access.py": "keyring.signer jwt.encode",
 }
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.social import metadata, outside
+from accounts.social import http_client, metadata
+from accounts.social.http_client import MOST_WITH_ONE
 from accounts.users.models import User
 from authsite.serving import local_ca
 from tests.conftest import Clock
@@ -138,17 +139,17 @@ def test_8_5_four_wait_for_a_provider_that_hangs_and_nobody_else_does(op: OpenID
 
     def visit(i: int) -> tuple[int, float]:
         page = Client()
-        within(2, lambda: i < outside.MOST_WITH_ONE or op.count(PATHS[0]) == outside.MOST_WITH_ONE)
+        within(2, lambda: i < MOST_WITH_ONE or op.count(PATHS[0]) == MOST_WITH_ONE)
         started = time.monotonic()
-        answer = page.get("/accounts/login/") if i > outside.MOST_WITH_ONE else page.post(LOGIN)
+        answer = page.get("/accounts/login/") if i > MOST_WITH_ONE else page.post(LOGIN)
         return answer.status_code, time.monotonic() - started
 
-    answers = together(outside.MOST_WITH_ONE + 2, visit)
+    answers = together(MOST_WITH_ONE + 2, visit)
 
-    assert [code for code, _seconds in answers] == [400] * outside.MOST_WITH_ONE + [429, 200]
+    assert [code for code, _seconds in answers] == [400] * MOST_WITH_ONE + [429, 200]
     assert max(seconds for _code, seconds in answers) < SOON
-    assert max(seconds for _code, seconds in answers[-2:]) < outside.WAIT + 1
-    assert op.count(PATHS[0]) == outside.MOST_WITH_ONE
+    assert max(seconds for _code, seconds in answers[-2:]) < http_client.WAIT + 1
+    assert op.count(PATHS[0]) == MOST_WITH_ONE
 
 
 @pytest.mark.django_db
@@ -159,21 +160,21 @@ def test_a_few_more_than_four_at_once_are_all_served(op: OpenIDProvider) -> None
         time.sleep(0.2)
         return time.monotonic()
 
-    answers = together(outside.MOST_WITH_ONE + 2, lambda _i: outside.talk("acme", find_out) > 0)
+    answers = together(MOST_WITH_ONE + 2, lambda _i: http_client.talk("acme", find_out) > 0)
 
-    assert answers == [True] * (outside.MOST_WITH_ONE + 2)
+    assert answers == [True] * (MOST_WITH_ONE + 2)
 
 
 @pytest.mark.django_db
 def test_keys_that_are_known_do_while_new_ones_cannot_be_had(
     op: OpenIDProvider, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outside, "PATIENCE", 0.5)
+    monkeypatch.setattr(http_client, "PATIENCE", 0.5)
     assert through(Client(), op).url == "/"
     clock.advance(hours=2)
     op.instead["/jwks"] = lambda _request: time.sleep(SOON)
     assert through(Client(), op).url == "/"
-    outside._silent_until.clear()
+    http_client._silent_until.clear()
     asked = op.count("/jwks")
 
     started = time.monotonic()
@@ -203,7 +204,7 @@ def drip(answer: bytes) -> Trouble:
 def test_a_drip_over_tls_is_cut_and_its_place_is_free_again(
     op: OpenIDProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outside, "SECONDS", 1)
+    monkeypatch.setattr(http_client, "SECONDS", 1)
     authority, made = local_ca.issued(tmp_path, ["127.0.0.1"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made.file, made.key_file)
@@ -211,17 +212,17 @@ def test_a_drip_over_tls_is_cut_and_its_place_is_free_again(
     op.instead["/"] = drip(OK + b"\r\n")
 
     def ask() -> Any:
-        with outside.taking_private():
+        with http_client.taking_private():
             url = op.origin.replace("http:", "https:")
-            return outside.session().get(url, verify=str(authority))
+            return http_client.session().get(url, verify=str(authority))
 
     started = time.monotonic()
-    with pytest.raises(outside.Unreachable):
-        outside.talk("acme", ask)
+    with pytest.raises(http_client.Unreachable):
+        http_client.talk("acme", ask)
 
     assert time.monotonic() - started < 2
     assert op.count("/") == 1
-    assert within(1, lambda: outside._slots._value == outside.MOST_AT_ONCE)
+    assert within(1, lambda: http_client._slots._value == http_client.MOST_AT_ONCE)
 
 
 @pytest.mark.proof
@@ -235,4 +236,4 @@ def test_a_drip_is_over_in_five_seconds(op: OpenIDProvider, path: str, answer: b
 
     del op.instead[path]
     # It isn't asked for a while, and then it is.
-    assert within(outside.PAUSE + 2, lambda: visited(op).status_code == 302)
+    assert within(http_client.PAUSE + 2, lambda: visited(op).status_code == 302)

@@ -12,7 +12,7 @@ from accounts.common import secrets
 from accounts.mail import services as mail
 from accounts.mail.message import Message
 from accounts.ops import health
-from accounts.tokens import ring
+from accounts.tokens import keyring
 from tests.conftest import Clock
 from tests.support.api import call
 from tests.support.client import Response, together
@@ -135,9 +135,9 @@ def test_a_database_behind_the_code_a_lost_key_and_late_mails_are_told(
         cursor.execute("DELETE FROM django_migrations WHERE app = 'accounts' AND name LIKE '0001%'")
     assert checks["migrations"]() == "fails"
 
-    ring.signer()
+    keyring.signer()
     assert checks["signing_key"]() == "ok"
-    ring.forget()
+    keyring.forget()
     lost = (secrets.encryption_key(),)
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, encryption_keys=lost)
     assert checks["signing_key"]() == "fails"

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from accounts.identities.models import Identity
-from accounts.social import outside
+from accounts.social import http_client
 from accounts.users.models import User
 from tests.support import doubles as shapes
 from tests.support.doubles import MAIL, Answer, Doubles
@@ -181,7 +181,7 @@ def test_an_error_or_garbage_is_a_plain_page_and_makes_nobody(
 def test_a_certificate_of_somebody_else_is_not_believed(
     doubles: Doubles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outside, "session", doubles.unprepared)
+    monkeypatch.setattr(http_client, "session", doubles.unprepared)
 
     assert doubles.through(Client(), "github").status_code == 400
     assert doubles.requests == []

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.social import outside
+from accounts.social import http_client
 from tests.social.conftest import CREDENTIALS
 from tests.support.signin import signed_in
 from tests.support.social import configured
@@ -87,7 +87,7 @@ def test_five_buttons_cost_the_sign_in_page_no_query_and_no_request(
 ) -> None:
     configured(settings, ACME, **CREDENTIALS)
     asked: list[str] = []
-    monkeypatch.setattr(outside, "_addresses", lambda host, _port: asked.append(host) or [])
+    monkeypatch.setattr(http_client, "_addresses", lambda host, _port: asked.append(host) or [])
     Client().get("/accounts/login/")
     with django_assert_num_queries(0):
         answer = Client().get("/accounts/login/")

@@ -206,9 +206,9 @@ class Doubles:
 
     def stand_in(self, patch: pytest.MonkeyPatch) -> None:
         """Let the providers' names lead here, and believe our certificate."""
-        from accounts.social import outside
+        from accounts.social import http_client
 
-        make = self.unprepared = outside.session
+        make = self.unprepared = http_client.session
 
         def addresses(host: str, port: int) -> list[Any]:
             assert (host in HOSTS, port) == (True, 443), host
@@ -220,9 +220,9 @@ class Doubles:
             made.verify = str(self.certificate)
             return made
 
-        patch.setattr(outside, "_addresses", addresses)
-        patch.setattr(outside, "is_public", lambda _address: True)
-        patch.setattr(outside, "session", session)
+        patch.setattr(http_client, "_addresses", addresses)
+        patch.setattr(http_client, "is_public", lambda _address: True)
+        patch.setattr(http_client, "session", session)
 
 
 def _handler(doubles: Doubles) -> type[BaseHTTPRequestHandler]:

@@ -80,11 +80,11 @@ def mint_of(token: str, key: Any) -> Mint:
 
 def mint_with(algorithm: str) -> Mint:
     """Make alice, and return what makes her tokens in process with a key of ``algorithm``."""
-    from accounts.tokens import ring
+    from accounts.tokens import keyring
     from tests.support.api import get_tokens
     from tests.support.steps import make_user
 
-    ring.add(key_of(algorithm))
+    keyring.add(key_of(algorithm))
     make_user("alice")
     return mint_of(get_tokens()["access"], key_of(algorithm))
 

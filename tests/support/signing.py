@@ -9,7 +9,7 @@ import jwt
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts.tokens import ring
+from accounts.tokens import keyring
 from tests.support.missing import find, missing
 
 PASSPHRASE = "five grey herons"
@@ -31,17 +31,17 @@ def queries() -> CaptureQueriesContext:
 
 
 def published() -> list[str]:
-    return [jwk["kid"] for jwk in json.loads(ring.jwks().body)["keys"]]
+    return [jwk["kid"] for jwk in json.loads(keyring.jwks().body)["keys"]]
 
 
 def token() -> str:
-    signer = ring.signer()
+    signer = keyring.signer()
     return jwt.encode({}, signer.key, signer.algorithm, headers={"kid": signer.kid})
 
 
 def is_good(written: str) -> bool:
     """Whether the site takes a token that was signed before."""
-    verifier = ring.find(jwt.get_unverified_header(written)["kid"])
+    verifier = keyring.find(jwt.get_unverified_header(written)["kid"])
     if not verifier:
         return False
     jwt.decode(written, verifier.key, [verifier.algorithm])

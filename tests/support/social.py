@@ -14,12 +14,12 @@ ACME = "oidc/acme"
 def configured(settings: Any, *entries: dict[str, Any], **changes: Any) -> None:
     """Let the site have those entries of ``OIDC_PROVIDERS``, and know nothing of them yet."""
     from accounts.common.issuers import openid_providers
-    from accounts.social import metadata, outside
+    from accounts.social import http_client, metadata
 
     providers = openid_providers(json.dumps(entries)) if entries else ()
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, oidc_providers=providers, **changes)
     metadata._known.clear()
-    outside._silent_until.clear()
+    http_client._silent_until.clear()
 
 
 def go(client: Client, provider: str = ACME, **fields: str) -> str:

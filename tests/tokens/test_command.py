@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError
 
 from accounts.management.commands import rotate_signing_key
-from accounts.tokens import keys, ring, states
+from accounts.tokens import keyring, keys, states
 from accounts.tokens.models import SigningKey
 from tests.conftest import Clock
 from tests.support.signing import is_good, made_by, token
@@ -50,7 +50,7 @@ def test_a_new_key_is_announced_with_the_moment_it_signs_and_now_withdraws_all_o
 
     says = rotate("--now")
 
-    assert f"{ring.signer().kid} (ES256) signs from now on." in says
+    assert f"{keyring.signer().kid} (ES256) signs from now on." in says
     assert "within 60 s" in says
     assert "300 s old" in says
     assert not is_good(stolen)
@@ -65,7 +65,7 @@ def test_a_key_of_ones_own_comes_from_standard_input_and_is_added_once(
     says = rotate("--key-file", "-")
 
     kid = keys.public_jwk(keys.load(text))["kid"]
-    assert ring.signer().kid == kid
+    assert keyring.signer().kid == kid
     assert kid in says
     with pytest.raises(CommandError, match="has this key already"):
         rotate("--key-file", tmp_path / "key.pem", "--now")
@@ -109,7 +109,7 @@ def test_a_file_that_holds_no_key_to_sign_with_is_refused_in_a_sentence(tmp_path
 def test_a_key_that_another_process_adds_at_the_same_moment_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ring.signer()
+    keyring.signer()
 
     def taken(*_key: Any) -> None:
         raise IntegrityError

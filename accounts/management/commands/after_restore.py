@@ -18,7 +18,7 @@ from accounts.codes.models import Code
 from accounts.common import clock
 from accounts.sessions import services as sessions
 from accounts.sessions.models import BrowserSession, LoginSession
-from accounts.tokens import ring
+from accounts.tokens import keyring
 from accounts.users.models import LOCKED, User, locked_password
 
 
@@ -47,7 +47,7 @@ class Command(BaseCommand):
             # The links of notices stay: they only ever lock an account down.
             Code.objects.exclude(purpose=notices.LINK.name).delete()
             BrowserSession.objects.filter(login=None).delete()
-        ring.rotate(now=True)
+        keyring.rotate(now=True)
         now = clock.now()
         live = LoginSession.objects.filter(ended_at=None, idle_at__gt=now, ends_at__gt=now)
         having = Q(pk__in=live.values("user")) | Q(pk__in=APIKey.objects.values("user"))

@@ -16,7 +16,7 @@ from accounts.sessions import services as sessions
 from accounts.signup import services as signup
 from accounts.throttle.models import Budget, FamiliarPlace
 from accounts.tokens import challenges as token_challenges
-from accounts.tokens import ring
+from accounts.tokens import keyring
 from accounts.twofactor import challenges, trusted
 from accounts.users import former
 from accounts.users import services as users
@@ -46,7 +46,7 @@ class Command(BaseCommand):
             "challenges": challenges.prune() + token_challenges.prune(),
             "trusted browsers": trusted.prune(),
             "API keys": apikeys.prune(),
-            "signing keys": ring.prune(),
+            "signing keys": keyring.prune(),
         }
         apikeys.tell_of_ends()
         self.stdout.write(", ".join(f"{count} {what}" for what, count in counts.items()))

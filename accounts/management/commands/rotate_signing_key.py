@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError
 
-from accounts.tokens import keys, ring
+from accounts.tokens import keyring, keys
 from accounts.tokens.models import SigningKey
 from accounts.tokens.states import MAX_AGE, RELOAD
 
@@ -43,9 +43,9 @@ class Command(BaseCommand):
         """Add it, and say when it signs."""
         try:
             if key_file:
-                added = ring.add(_own(key_file, passphrase_file), now=now)
+                added = keyring.add(_own(key_file, passphrase_file), now=now)
             else:
-                added = ring.rotate(now=now)
+                added = keyring.rotate(now=now)
         except keys.KeyRefused as error:
             raise CommandError(str(error)) from None
         except IntegrityError:

@@ -15,7 +15,7 @@ from accounts.signin import flow, pending, policy
 from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Missing
 from accounts.signin.recent import reauthenticate_first
-from accounts.twofactor_pages.kept import CODES
+from accounts.twofactor_pages.session_data import CODES
 from accounts.users.models import User
 
 
