@@ -24,7 +24,7 @@ from accounts.passwords.views import with_meter
 from accounts.sessions.current import forget, login_of, renew_key, sessionless_source_of, source_of
 from accounts.sessions.services import live
 from accounts.signin import flow, policy
-from accounts.signin.policy import Missing
+from accounts.signin.policy import Requirement
 from accounts.signin.recent import recent_authentication_required
 from accounts.users.disputes import Evidence
 from accounts.users.models import User
@@ -131,12 +131,12 @@ def _missing(request: HttpRequest, standing: Standing) -> HttpResponse | None:
     """
     user, assessment = standing.found.user, standing.assessment
     missing = policy.missing(user, standing.proofs)
-    if missing is Missing.PASSWORD and Evidence.PASSWORD not in assessment.kinds:
+    if missing is Requirement.PASSWORD and Evidence.PASSWORD not in assessment.kinds:
         # Staff enrol a factor by mailbox and password: the mailbox alone must not set the password.
         return render(request, "accounts/password_pages/reset_staff.html", status=403)
     if user.is_disputed:
         return None if assessment.may_finish else second_step.answer(request, standing)
-    if missing is Missing.SECOND_FACTOR:
+    if missing is Requirement.SECOND_FACTOR:
         return second_step.answer(request, standing)
     return None
 

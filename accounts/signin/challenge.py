@@ -23,7 +23,7 @@ from accounts.sessions.current import source_of
 from accounts.signin import flow, mailed, pending, policy, second
 from accounts.signin.forms import SecondForm
 from accounts.signin.pending import PendingSignIn
-from accounts.signin.policy import Missing
+from accounts.signin.policy import Requirement
 from accounts.signin.second import SecondMethod
 from accounts.twofactor import passkeys, trusted
 from accounts.twofactor import services as twofactor
@@ -43,7 +43,7 @@ def challenge(request: HttpRequest) -> HttpResponse:
     found = pending.find(request)
     if found is None:
         return flow.restart(request)
-    if found.missing not in {Missing.SECOND_FACTOR, Missing.MAILBOX}:
+    if found.missing not in {Requirement.SECOND_FACTOR, Requirement.MAILBOX}:
         return flow.go_on(request, found)
     return _Challenge(found, request).answer()
 

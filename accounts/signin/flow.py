@@ -20,7 +20,7 @@ from accounts.sessions.current import session_of, source_of
 from accounts.signin import pending, policy
 from accounts.signin.admission import Admission, Overtaken, admit, sign_out
 from accounts.signin.pending import PendingSignIn
-from accounts.signin.policy import Missing
+from accounts.signin.policy import Requirement
 from accounts.twofactor import trusted
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
@@ -35,9 +35,9 @@ LOCKED_OUT = "locked_out"
 RECOVERY_LIFE = timedelta(minutes=1)
 # The page that asks for what is still required.
 PAGES = {
-    Missing.MAILBOX: "second_step",
-    Missing.SECOND_FACTOR: "second_step",
-    Missing.PASSKEY: "passkey_add",
+    Requirement.MAILBOX: "second_step",
+    Requirement.SECOND_FACTOR: "second_step",
+    Requirement.PASSKEY: "passkey_add",
 }
 
 
@@ -81,11 +81,17 @@ def go_on(
     return _proceed(request, found, found.missing)
 
 
-def _proceed(request: HttpRequest, found: PendingSignIn, missing: Missing | None) -> HttpResponse:
+def _proceed(
+    request: HttpRequest, found: PendingSignIn, missing: Requirement | None
+) -> HttpResponse:
     may_trust = all(proof.method is not Method.TRUSTED_BROWSER for proof in found.proofs)
-    if missing is Missing.SECOND_FACTOR and may_trust and trusted.is_trusted(request, found.user):
+    if (
+        missing is Requirement.SECOND_FACTOR
+        and may_trust
+        and trusted.is_trusted(request, found.user)
+    ):
         return go_on(request, found, Proof.now(Method.TRUSTED_BROWSER))
-    if missing is Missing.PASSWORD:
+    if missing is Requirement.PASSWORD:
         _advise(request, found.user)
         return redirect("account_login")
     if missing is not None:
@@ -100,14 +106,14 @@ def _proceed(request: HttpRequest, found: PendingSignIn, missing: Missing | None
     return redirect(found.next_url or settings.LOGIN_REDIRECT_URL)
 
 
-def _ask_for(request: HttpRequest, found: PendingSignIn, missing: Missing) -> HttpResponse:
+def _ask_for(request: HttpRequest, found: PendingSignIn, missing: Requirement) -> HttpResponse:
     if session_of(request).login:
         # Else the pages of the second step would belong to the person who is signed in.
         sign_out(request)
     # A pending sign-in is worth a first step: a session key from before must not open it.
     request.session.cycle_key()
     pending.store(request, found)
-    if missing is not Missing.ENROLMENT:
+    if missing is not Requirement.ENROLMENT:
         return redirect(PAGES[missing])
     # After a mailbox alone, a mailed code would be all that was shown.
     by_mail = found.proofs[0].method is Method.MAIL and not found.user.has_usable_password()

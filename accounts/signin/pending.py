@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from accounts.common import clock
 from accounts.common.proofs import Method, Proof
 from accounts.signin import policy
-from accounts.signin.policy import Missing
+from accounts.signin.policy import Requirement
 from accounts.users import services as users
 from accounts.users.models import User
 
@@ -37,7 +37,7 @@ class PendingSignIn:
     nonce: str = ""
 
     @property
-    def missing(self) -> Missing | None:
+    def missing(self) -> Requirement | None:
         """What is still required."""
         return policy.missing(self.user, self.proofs)
 
@@ -72,7 +72,7 @@ def find(request: HttpRequest) -> PendingSignIn | None:
         return None
     pending = PendingSignIn(user, proofs, data["remember"], data["next"], data["nonce"])
     # The user became staff meanwhile: the sign-in begins again, with the password.
-    return None if pending.missing is Missing.PASSWORD else pending
+    return None if pending.missing is Requirement.PASSWORD else pending
 
 
 def discard(request: HttpRequest) -> str | None:

@@ -26,7 +26,7 @@ from accounts.twofactor import services as twofactor
 from accounts.users.models import PendingSignup, User
 
 
-class Missing(Enum):
+class Requirement(Enum):
     """What must still be shown before anyone is admitted."""
 
     CREDENTIAL = "credential"
@@ -47,22 +47,22 @@ class AccountInactive(PublicError):
     message = _("This account has been switched off.")
 
 
-def missing(account: User | PendingSignup, proofs: tuple[Proof, ...]) -> Missing | None:
+def missing(account: User | PendingSignup, proofs: tuple[Proof, ...]) -> Requirement | None:
     """What ``account`` has yet to show beyond ``proofs``; None: let it in.
 
     :class:`AccountInactive` when nothing that it could show would do.
     """
     if not proofs:
-        return Missing.CREDENTIAL
+        return Requirement.CREDENTIAL
     if isinstance(account, PendingSignup):
-        return Missing.ADDRESS
+        return Requirement.ADDRESS
     if not account.is_active:
         raise AccountInactive
     if not twofactor.has_any(account):
         return _before_enrolment(account, proofs) if twofactor.is_required(account) else None
     if not _is_second_shown(account, proofs):
-        return Missing.SECOND_FACTOR
-    return Missing.PASSKEY if _lacks_passkey(account, proofs) else None
+        return Requirement.SECOND_FACTOR
+    return Requirement.PASSKEY if _lacks_passkey(account, proofs) else None
 
 
 def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
@@ -106,7 +106,7 @@ def may_enrol(login: LoginSession) -> bool:
     if twofactor.has_any(user) or not twofactor.is_required(user):
         return True
     proofs = tuple(Proof(Method(method), login.auth_time) for method in login.amr)
-    return _before_enrolment(user, proofs) is Missing.ENROLMENT
+    return _before_enrolment(user, proofs) is Requirement.ENROLMENT
 
 
 def is_recent(login: LoginSession, *, is_opening: bool = False) -> bool:
@@ -156,7 +156,7 @@ def _lacks_passkey(user: User, proofs: tuple[Proof, ...]) -> bool:
     return needs_passkey(user) and all(proof.method is not Method.PASSKEY for proof in proofs)
 
 
-def _before_enrolment(user: User, proofs: tuple[Proof, ...]) -> Missing:
+def _before_enrolment(user: User, proofs: tuple[Proof, ...]) -> Requirement:
     """Return what staff without a factor show before they enrol one: password and mailbox.
 
     An operator's link replaces both. So does the first sign-in of an account that an operator made
@@ -165,7 +165,7 @@ def _before_enrolment(user: User, proofs: tuple[Proof, ...]) -> Missing:
     methods = {proof.method for proof in proofs}
     is_new = user.last_login is None and user.credential_version == 0
     if not user.is_privileged or Method.OPERATOR in methods:
-        return Missing.ENROLMENT
+        return Requirement.ENROLMENT
     if Method.PASSWORD not in methods:
-        return Missing.PASSWORD
-    return Missing.ENROLMENT if is_new or Method.MAIL in methods else Missing.MAILBOX
+        return Requirement.PASSWORD
+    return Requirement.ENROLMENT if is_new or Method.MAIL in methods else Requirement.MAILBOX

@@ -23,7 +23,7 @@ from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.signin import policy, second
 from accounts.signin.admission import Admission, Overtaken, admit_client
-from accounts.signin.policy import Missing
+from accounts.signin.policy import Requirement
 from accounts.signin.second import SecondMethod
 from accounts.signin.services import InvalidCredentials, prove_password
 from accounts.throttle.limits import EXCHANGE_SESSION
@@ -72,7 +72,7 @@ def sign_in(login: str, password: str, wish: Wish, place: Place) -> Tokens:
     account = _prove(login, password, place)
     proofs = (Proof.now(Method.PASSWORD),)
     missing = policy.missing(account, proofs)
-    if missing is Missing.SECOND_FACTOR and isinstance(account, User):
+    if missing is Requirement.SECOND_FACTOR and isinstance(account, User):
         raise _challenge(account, proofs, wish)
     return _begin(_cleared(account, missing), proofs, wish, place)
 
@@ -209,20 +209,20 @@ def _prove(login: str, password: str, place: Place) -> User | PendingSignup:
     return account
 
 
-REFUSALS: dict[Missing, type[PublicError]] = {
-    Missing.ADDRESS: EmailNotVerified,
-    Missing.SECOND_FACTOR: SecondFactorRequired,
-    Missing.PASSWORD: EnrolmentRequired,
-    Missing.MAILBOX: EnrolmentRequired,
-    Missing.ENROLMENT: EnrolmentRequired,
-    Missing.PASSKEY: EnrolmentRequired,
+REFUSALS: dict[Requirement, type[PublicError]] = {
+    Requirement.ADDRESS: EmailNotVerified,
+    Requirement.SECOND_FACTOR: SecondFactorRequired,
+    Requirement.PASSWORD: EnrolmentRequired,
+    Requirement.MAILBOX: EnrolmentRequired,
+    Requirement.ENROLMENT: EnrolmentRequired,
+    Requirement.PASSKEY: EnrolmentRequired,
 }
 
 
-def _cleared(account: User | PendingSignup, missing: Missing | None) -> User:
+def _cleared(account: User | PendingSignup, missing: Requirement | None) -> User:
     """``account``, if nothing is missing; else what is, as an error."""
     if missing is not None or not isinstance(account, User):
-        raise REFUSALS[missing or Missing.ADDRESS]
+        raise REFUSALS[missing or Requirement.ADDRESS]
     return account
 
 

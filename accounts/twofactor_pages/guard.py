@@ -13,7 +13,7 @@ from accounts.sessions import services as sessions
 from accounts.sessions.current import login_of, renew_key
 from accounts.signin import flow, pending, policy
 from accounts.signin.pending import PendingSignIn
-from accounts.signin.policy import Missing
+from accounts.signin.policy import Requirement
 from accounts.signin.recent import reauthenticate_first
 from accounts.twofactor_pages.session_data import CODES
 from accounts.users.models import User
@@ -25,7 +25,7 @@ def user_of(request: HttpRequest, found: PendingSignIn | None) -> User:
 
 
 def guard(
-    request: HttpRequest, *missing: Missing
+    request: HttpRequest, *missing: Requirement
 ) -> tuple[HttpResponse | None, PendingSignIn | None]:
     """Return another response if no factor may be added now, and the pending sign-in, if any.
 

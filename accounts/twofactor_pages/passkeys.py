@@ -17,7 +17,7 @@ from accounts.common.links import absolute
 from accounts.common.proofs import Method
 from accounts.sessions.current import login_of, renew_key, source_of
 from accounts.signin import flow
-from accounts.signin.policy import Missing
+from accounts.signin.policy import Requirement
 from accounts.signin.recent import recent_authentication_required
 from accounts.twofactor import passkeys, trusted
 from accounts.twofactor import services as twofactor
@@ -44,7 +44,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
     """A new one: from inside, or between two steps where one must be added."""
-    away, found = guard.guard(request, Missing.ENROLMENT, Missing.PASSKEY)
+    away, found = guard.guard(request, Requirement.ENROLMENT, Requirement.PASSKEY)
     if away:
         return away
     user = guard.user_of(request, found)

@@ -18,7 +18,7 @@ from accounts.common.proofs import Method, Proof
 from accounts.sessions.current import login_of, renew_key, source_of
 from accounts.signin import flow
 from accounts.signin.pending import PendingSignIn
-from accounts.signin.policy import Missing
+from accounts.signin.policy import Requirement
 from accounts.signin.recent import recent_authentication_required
 from accounts.twofactor import codes, trusted
 from accounts.twofactor import services as twofactor
@@ -50,7 +50,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def setup(request: HttpRequest) -> HttpResponse:
     """Add an authenticator: from inside, or between two steps where a factor must be added."""
-    away, found = guard.guard(request, Missing.ENROLMENT)
+    away, found = guard.guard(request, Requirement.ENROLMENT)
     return away or _Setup(request, found).answer()
 
 
