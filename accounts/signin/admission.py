@@ -35,7 +35,7 @@ class Admission:
     remember: bool = False
 
 
-class NotAdmitted(Exception):
+class PolicyNotMet(Exception):
     """Somebody tried to make a session past the policy. A fault of ours, never a person's."""
 
 
@@ -97,10 +97,10 @@ def _event(request: HttpRequest, login: LoginSession, usual: Event, *, of_new: E
 
 
 def _decide(admission: Admission) -> None:
-    """The one moment at which somebody is let in; :class:`NotAdmitted`, :class:`Overtaken`."""
+    """The one moment at which somebody is let in; :class:`PolicyNotMet`, :class:`Overtaken`."""
     user = admission.user
     if policy.missing(user, admission.proofs) is not None:
-        raise NotAdmitted
+        raise PolicyNotMet
     as_checked = User.objects.filter(
         pk=user.pk, is_active=True, credential_version=user.credential_version
     )

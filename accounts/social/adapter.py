@@ -9,7 +9,7 @@ from allauth.socialaccount.models import SocialApp
 from django.http import HttpRequest
 
 from accounts.common.issuers import Issuer
-from accounts.signin.admission import NotAdmitted
+from accounts.signin.admission import PolicyNotMet
 from accounts.social import http_client
 
 
@@ -30,11 +30,11 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def login(self, request: HttpRequest, user: Any) -> NoReturn:
         """Refuse: only ``signin.admission`` makes sessions."""
-        raise NotAdmitted
+        raise PolicyNotMet
 
     def authenticate(self, request: HttpRequest, **_credentials: Any) -> NoReturn:
         """Refuse: allauth knows neither the limits nor pending sign-ups."""
-        raise NotAdmitted
+        raise PolicyNotMet
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Refuse: allauth would make a user before the email address is confirmed."""
@@ -42,7 +42,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> NoReturn:
         """Refuse: mail goes through the outbox, so that it commits with its change."""
-        raise NotAdmitted
+        raise PolicyNotMet
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):
@@ -58,7 +58,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> NoReturn:
         """Refuse: allauth knows neither our policy nor our external identities."""
-        raise NotAdmitted
+        raise PolicyNotMet
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
         """Refuse, as the account adapter does."""
@@ -66,4 +66,4 @@ class SocialAdapter(DefaultSocialAccountAdapter):
 
     def send_notification_mail(self, *_args: Any, **_options: Any) -> NoReturn:
         """Refuse, as the account adapter does."""
-        raise NotAdmitted
+        raise PolicyNotMet

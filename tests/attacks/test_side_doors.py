@@ -19,7 +19,7 @@ from accounts.common.places import Place
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
-from accounts.signin.admission import Admission, NotAdmitted, admit, admit_client
+from accounts.signin.admission import Admission, PolicyNotMet, admit, admit_client
 from accounts.signin.policy import AccountInactive
 from accounts.tokens.authentication import Authentication
 from accounts.tokens.permissions import InScope
@@ -227,8 +227,8 @@ def test_admission_asks_the_policy_whoever_calls_it() -> None:
     request = Client().get("/accounts/login/").wsgi_request
 
     for user, shown, error in (
-        (alice, (), NotAdmitted),
-        (bob, proofs, NotAdmitted),
+        (alice, (), PolicyNotMet),
+        (bob, proofs, PolicyNotMet),
         (mallory, proofs, AccountInactive),
     ):
         with pytest.raises(error):
@@ -244,9 +244,9 @@ def test_admission_asks_the_policy_whoever_calls_it() -> None:
 def test_allauths_own_way_to_sign_in_stops_at_the_adapter() -> None:
     request = Client().get("/accounts/login/").wsgi_request
 
-    with pytest.raises(NotAdmitted):
+    with pytest.raises(PolicyNotMet):
         get_adapter().login(request, make_user("alice"))
-    with pytest.raises(NotAdmitted):
+    with pytest.raises(PolicyNotMet):
         get_adapter().authenticate(request, username="alice", password=PASSWORD)
 
 
