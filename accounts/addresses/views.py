@@ -26,7 +26,7 @@ from accounts.sessions import fresh
 from accounts.sessions.current import source_of
 from accounts.signin import recent
 from accounts.users.models import User
-from accounts.users.services import Outdated
+from accounts.users.services import AccountChanged
 
 type Act = Callable[[HttpRequest, User], HttpResponse]
 
@@ -45,7 +45,7 @@ def email(request: HttpRequest) -> HttpResponseBase:
     act = next((act for name, act in ACTS.items() if name in request.POST), _add)
     try:
         return act(request, user)
-    except Outdated as error:
+    except AccountChanged as error:
         messages.error(request, str(error))
         return redirect("account_email")
 

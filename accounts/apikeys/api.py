@@ -28,7 +28,7 @@ from accounts.tokens.errors import InvalidToken, NotForPages
 from accounts.tokens.permissions import IsFresh
 from accounts.tokens.serializers import RevokeSerializer
 from accounts.users.models import User
-from accounts.users.services import Outdated
+from accounts.users.services import AccountChanged
 
 
 class KeySerializer(serializers.ModelSerializer[APIKey]):
@@ -122,7 +122,7 @@ class KeysView(generics.ListAPIView[APIKey]):
                 data.get("expires_at", suggested),
                 source_of(request._request),
             )
-        except Outdated:
+        except AccountChanged:
             # So is what the call was made by.
             raise InvalidToken from None
         body = MadeKeySerializer(key, context={"text": text}).data

@@ -56,8 +56,8 @@ def make(
 ) -> tuple[APIKey, str]:
     """A new key of ``user``, and its text, which is never seen again; :class:`TooMany`, ``Later``.
 
-    ``Outdated`` if the account was locked down, or its credentials changed, since ``user`` was
-    read: whoever asked may be out by now.
+    ``AccountChanged`` if the account was locked down, or its credentials changed, since ``user``
+    was read: whoever asked may be out by now.
     """
     spend((KEY_NEW, user.pk))
     new = text.make()

@@ -30,7 +30,7 @@ from accounts.users import addresses, former
 from accounts.users import services as users
 from accounts.users.disputes import Shown
 from accounts.users.models import User
-from accounts.users.services import Outdated
+from accounts.users.services import AccountChanged
 
 LINK = mailed.RESET
 # In place of an address, for a link that was mailed to nobody.
@@ -151,7 +151,7 @@ def reset(
             _replace(
                 found.user, hashed, events.PASSWORD_RESET, source, keep=None, end_keys=end_keys
             )
-        except Outdated:
+        except AccountChanged:
             raise LinkSpent from None
     if found.by_mail and source.place and known.find(source.place, found.user) is None:
         mail_limits.undo(found.email_key, source.place, found.user.username_key, found.email_key)
@@ -163,7 +163,7 @@ def change(user: User, password: str, source: Source, *, end_keys: Collection[st
     The API keys whose ids are in ``end_keys`` end, too.
 
     Raises:
-        Outdated: the account was changed at the same moment.
+        AccountChanged: the account was changed at the same moment.
         Later: too many passwords were hashed in this session.
     """
     spend((LOGIN_REPEAT, source.session))

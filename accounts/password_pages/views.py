@@ -28,7 +28,7 @@ from accounts.signin.policy import Requirement
 from accounts.signin.recent import recent_authentication_required
 from accounts.users.disputes import Evidence
 from accounts.users.models import User
-from accounts.users.services import Outdated
+from accounts.users.services import AccountChanged
 
 
 @never_cache
@@ -184,7 +184,7 @@ def _take(request: HttpRequest, template: str) -> HttpResponse:
     try:
         password = form.cleaned_data["password1"]
         services.change(login.user, password, source, end_keys=_chosen(request))
-    except Outdated as error:
+    except AccountChanged as error:
         messages.error(request, str(error))
         return redirect("home")
     renew_key(request)

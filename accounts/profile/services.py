@@ -70,6 +70,6 @@ def rename(user: User, name: str, source: Source) -> None:
         with transaction.atomic():
             renamed = users.rename(user, name)
             record(renamed, events.RENAMED, source, detail=f"{user.username} → {name}")
-    except (users.UsernameTaken, users.Outdated):
+    except (users.UsernameTaken, users.AccountChanged):
         give_back((RENAME, user.pk))
         raise

@@ -22,7 +22,7 @@ from accounts.signin import recent
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.services import Held
 from accounts.users.models import User
-from accounts.users.services import Outdated, UsernameTaken
+from accounts.users.services import AccountChanged, UsernameTaken
 
 FEW_CODES = 3
 
@@ -84,7 +84,7 @@ def _rename(request: HttpRequest, user: User) -> HttpResponse:
             services.rename(user, name, source_of(request).by(*login_of(request).amr))
             messages.success(request, _("Your username is %(name)s now.") % {"name": name})
             return redirect("profile")
-        except (services.SameName, UsernameTaken, Outdated) as error:
+        except (services.SameName, UsernameTaken, AccountChanged) as error:
             form.add_error("username", str(error))
     return _show(request, user, rename_form=form)
 

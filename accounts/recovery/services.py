@@ -174,7 +174,7 @@ def ask(user: User, shown: Shown, source: Source) -> Recovery:
     Raises:
         NotOffered: the user or the evidence does not allow it.
         Later: too many requests.
-        Outdated: the account was changed at the same moment.
+        AccountChanged: the account was changed at the same moment.
     """
     found = assess(user, shown)
     if not found.may_ask:
@@ -227,7 +227,7 @@ def check(user: User, shown: Shown) -> None:
 
     Raises:
         NotDue: the evidence does not allow it (yet), or the request that waited was stopped.
-        Outdated: the account was changed at the same moment.
+        AccountChanged: the account was changed at the same moment.
     """
     if not assess(users.hold(user), shown).may_finish:
         raise NotDue
@@ -238,7 +238,7 @@ def remove_factors(user: User, shown: Shown, source: Source) -> None:
 
     Raises:
         NotOffered: the user is staff; an operator removes their factors.
-        NotDue, Outdated: see :func:`check`.
+        NotDue, AccountChanged: see :func:`check`.
     """
     if user.is_privileged:
         raise NotOffered

@@ -110,7 +110,7 @@ def put_back(user: User, row_id: int, source: Source) -> bool:
 
     Raises:
         NotPossible: the address or factor is in use again.
-        Outdated: the account was changed at the same moment.
+        AccountChanged: the account was changed at the same moment.
     """
     try:
         with transaction.atomic():
@@ -145,7 +145,7 @@ def delete(user: User, row_id: int, source: Source) -> bool:
     """Delete a suspended row for good; return whether it was there.
 
     Raises:
-        Outdated: the account was changed at the same moment.
+        AccountChanged: the account was changed at the same moment.
     """
     return _delete(user, former.suspended(user).filter(pk=row_id), source)
 
@@ -154,7 +154,7 @@ def delete_identity(user: User, identity_id: int, source: Source) -> bool:
     """Disconnect a suspended external identity; return whether it was there.
 
     Raises:
-        Outdated: the account was changed at the same moment.
+        AccountChanged: the account was changed at the same moment.
     """
     return _delete(user, suspended_identities(user).filter(pk=identity_id), source)
 
@@ -164,7 +164,7 @@ def finish(user: User, source: Source) -> None:
     """End the dispute; addresses that were removed before the lock can't be put back any more.
 
     Raises:
-        Outdated: the account was changed, or locked again, at the same moment.
+        AccountChanged: the account was changed, or locked again, at the same moment.
     """
     owner = users.hold(user)
     # Before the dispute ends: the addresses that lost it are told as well.

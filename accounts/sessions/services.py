@@ -16,7 +16,7 @@ from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.common.signals import signed_out_elsewhere
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.users.models import User
-from accounts.users.services import Outdated
+from accounts.users.services import AccountChanged
 
 # A use is noted at most this often, by one UPDATE: no write a request. An idle end may therefore
 # come that much earlier than the setting says, never later.
@@ -91,10 +91,10 @@ def live(user: User) -> QuerySet[LoginSession]:
 
 
 def hold(session_id: uuid.UUID | None) -> None:
-    """Keep a session as it is until the transaction ends; ``Outdated`` if it's over."""
+    """Keep a session as it is until the transaction ends; ``AccountChanged`` if it's over."""
     rows = LoginSession.objects.select_for_update().filter(_live())
     if session_id is None or not rows.filter(pk=session_id):
-        raise Outdated
+        raise AccountChanged
 
 
 def note_use(login: LoginSession, place: Place) -> None:

@@ -122,8 +122,8 @@ def owner_of(claim: Claim) -> User | None:
 def connect(user: User, claim: Claim, source: Source) -> bool:
     """Let the identity of ``claim`` open the account of ``user``; whether it is new.
 
-    Every other sign-in ends. :class:`ConnectedElsewhere`, ``Outdated``: also if the sign-in of
-    ``source`` was ended while the provider was asked.
+    Every other sign-in ends. :class:`ConnectedElsewhere`, ``AccountChanged``: also if the sign-in
+    of ``source`` was ended while the provider was asked.
     """
     with transaction.atomic():
         owner = users.hold(user)
@@ -146,7 +146,7 @@ def connect(user: User, claim: Claim, source: Source) -> bool:
 def disconnect(user: User, identity_id: str, source: Source) -> bool:
     """Take an identity from ``user``; whether it was there.
 
-    :class:`LastWayIn`, :class:`NoWayBack`, ``Outdated``.
+    :class:`LastWayIn`, :class:`NoWayBack`, ``AccountChanged``.
     """
     with transaction.atomic():
         owner = users.hold(user)

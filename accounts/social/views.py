@@ -33,7 +33,7 @@ from accounts.social.providers import Failed, Provider, Refused
 from accounts.throttle.limits import PROVIDER_NETWORK
 from accounts.throttle.services import around, spend
 from accounts.users.models import User
-from accounts.users.services import Outdated
+from accounts.users.services import AccountChanged
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ def _connected(request: HttpRequest, claim: Claim, name: str, then: str) -> Http
     login = login_of(request)
     try:
         is_new = services.connect(login.user, claim, source_of(request).by(*login.amr))
-    except (services.ConnectedElsewhere, Outdated) as error:
+    except (services.ConnectedElsewhere, AccountChanged) as error:
         messages.error(request, str(error))
         return redirect("connections")
     if is_new:
@@ -266,7 +266,7 @@ def _disconnect(request: HttpRequest) -> HttpResponseBase:
     try:
         if not services.disconnect(login.user, identity_id, source_of(request).by(*login.amr)):
             raise Http404
-    except (services.LastWayIn, services.NoWayBack, Outdated) as error:
+    except (services.LastWayIn, services.NoWayBack, AccountChanged) as error:
         messages.error(request, str(error))
         return redirect("connections")
     renew_key(request)

@@ -189,7 +189,7 @@ def prove(
 def add(user: User, text: str, name: str, source: Source) -> list[str]:
     """Keep a new passkey of ``user``; recovery codes with the first factor, or none.
 
-    :class:`WrongPasskey`, :class:`AlreadyThere`, ``TooMany``, ``Outdated``.
+    :class:`WrongPasskey`, :class:`AlreadyThere`, ``TooMany``, ``AccountChanged``.
     """
     answer = parse(text)
     if answer.is_embedded or not challenges.is_good(answer.challenge, adding_purpose(user)):

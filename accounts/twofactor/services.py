@@ -118,7 +118,7 @@ def enrol(user: User, seed: str, typed: str, name: str, source: Source) -> list[
 
     The codes, in clear for this once, or none. The login session of ``source`` goes on, every other
     one of the person ends. ``user`` is up to date afterwards. :class:`WrongCode`,
-    :class:`TooMany`, ``Outdated``.
+    :class:`TooMany`, ``AccountChanged``.
     """
     step = _step_of(seed, codes.canonical(typed))
     with transaction.atomic():
@@ -158,7 +158,7 @@ def _step_of(seed: str, code: str) -> int:
 
 
 def make_recovery_codes(user: User, source: Source) -> list[str]:
-    """A new set in place of the old, in clear for this once; ``Outdated``."""
+    """A new set in place of the old, in clear for this once; ``AccountChanged``."""
     with transaction.atomic():
         owner = users.hold(user)
         _remove_codes(owner, source)
@@ -207,7 +207,7 @@ def remove(
 ) -> bool:
     """Remove a factor of ``user``, with the last one the recovery codes; whether it was.
 
-    :class:`Required`, :class:`PasskeyRequired`, :class:`LastWayIn`, ``Outdated``.
+    :class:`Required`, :class:`PasskeyRequired`, :class:`LastWayIn`, ``AccountChanged``.
     """
     with transaction.atomic():
         owner = users.hold(user)

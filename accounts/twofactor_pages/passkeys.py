@@ -26,7 +26,7 @@ from accounts.twofactor.models import Passkey, rp_id
 from accounts.twofactor_pages import guard
 from accounts.twofactor_pages.forms import OptionalNameForm, RenameForm
 from accounts.users.models import User
-from accounts.users.services import Outdated
+from accounts.users.services import AccountChanged
 
 
 @never_cache
@@ -99,7 +99,7 @@ def _remove(request: HttpRequest, row: Passkey) -> HttpResponse:
     source = source_of(request).by(*login_of(request).amr)
     try:
         twofactor.remove(Passkey, login_of(request).user, row.pk, source)
-    except (Required, LastWayIn, Outdated) as error:
+    except (Required, LastWayIn, AccountChanged) as error:
         messages.error(request, str(error))
         return redirect("passkeys")
     renew_key(request)

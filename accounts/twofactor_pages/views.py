@@ -28,7 +28,7 @@ from accounts.twofactor_pages import guard, links, qr
 from accounts.twofactor_pages.forms import RenameForm, SavedForm, SetupForm
 from accounts.twofactor_pages.session_data import CODES, SEED
 from accounts.users.models import User
-from accounts.users.services import Outdated
+from accounts.users.services import AccountChanged
 
 
 @never_cache
@@ -70,7 +70,7 @@ class _Setup:
                 return self._done(made)
             except (WrongCode, TooMany) as error:
                 form.add_error("code", str(error))
-            except Outdated:
+            except AccountChanged:
                 # Most likely this very form, sent twice: it's on, and the codes are there.
                 return redirect("recovery_codes")
         if seed is None:
@@ -148,7 +148,7 @@ def authenticator(request: HttpRequest, factor_id: int) -> HttpResponse:
 def _remove(request: HttpRequest, row: Authenticator) -> HttpResponse:
     try:
         twofactor.remove(Authenticator, login_of(request).user, row.pk, _source(request))
-    except (Required, Outdated) as error:
+    except (Required, AccountChanged) as error:
         messages.error(request, str(error))
         return redirect("second_factors")
     renew_key(request)

@@ -27,7 +27,7 @@ class UsernameTaken(PublicError):
     message = _("That username is taken. Choose another.")
 
 
-class Outdated(PublicError):
+class AccountChanged(PublicError):
     """The account was changed at the same moment, perhaps by its owner elsewhere."""
 
     code = "outdated"
@@ -152,8 +152,8 @@ def keep_name(signup: PendingSignup) -> None:
 def hold(user: User) -> User:
     """The row of ``user``, held until the transaction ends.
 
-    :class:`Outdated` if the credentials were changed since ``user`` was read: whoever asked for
-    this may be out by now. Whoever writes a row that belongs to the user doesn't wait for this
+    :class:`AccountChanged` if the credentials were changed since ``user`` was read: whoever asked
+    for this may be out by now. Whoever writes a row that belongs to the user doesn't wait for this
     (``no_key``): they may hold what this transaction is going to ask for.
     """
     as_read = User.objects.select_for_update(no_key=True).filter(
@@ -161,7 +161,7 @@ def hold(user: User) -> User:
     )
     held = as_read.first()
     if held is None:
-        raise Outdated
+        raise AccountChanged
     return held
 
 

@@ -10,7 +10,7 @@ from django.test import Client
 from accounts.activity.services import Source
 from accounts.addresses import services
 from accounts.users.models import Address, FormerCredential, User
-from accounts.users.services import Outdated, rename
+from accounts.users.services import AccountChanged, rename
 from tests.conftest import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import (
@@ -242,5 +242,5 @@ def test_what_was_under_way_when_the_account_was_locked_down_fails(alice: User) 
         lambda: services.remove(as_read, other.pk, Source()),
         lambda: rename(as_read, "mallory"),
     ):
-        with pytest.raises(Outdated):
+        with pytest.raises(AccountChanged):
             act()

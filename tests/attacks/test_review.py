@@ -140,7 +140,7 @@ def test_a_review_that_races_with_a_change_fails_whole(alice: User, clock: Clock
     users.outdate(alice)
     row = FormerCredential.objects.get(kind="email").pk
 
-    with pytest.raises(users.Outdated):
+    with pytest.raises(users.AccountChanged):
         act(as_read, *([] if act is suspension.finish else [row]), Source())
     assert FormerCredential.objects.filter(pk=row).exists()
     assert again(alice).disputed_at

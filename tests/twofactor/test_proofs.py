@@ -15,7 +15,7 @@ from accounts.twofactor.errors import WrongCode
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users.disputes import Evidence, OlderProof
 from accounts.users.models import User
-from accounts.users.services import Outdated
+from accounts.users.services import AccountChanged
 from tests.conftest import Clock
 from tests.support.second import code_of, enrolled
 from tests.support.steps import make_user
@@ -54,7 +54,7 @@ def test_an_account_that_was_changed_meanwhile_is_not_enrolled(clock: Clock) -> 
     meanwhile.set_password("slow comet over the harbour")
     meanwhile.save()
 
-    with pytest.raises(Outdated):
+    with pytest.raises(AccountChanged):
         twofactor.enrol(as_read, seed, code_of(seed), "Phone", HOME)
 
     assert not Authenticator.objects.exists()
