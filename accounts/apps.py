@@ -11,7 +11,7 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Connect what listens. Admission notes the last sign-in itself, with its verdict."""
+        """Connect what listens. CompletedSignIn notes the last sign-in itself, with its verdict."""
         from django.contrib.auth.signals import user_logged_in
         from django.core.checks import register
 

@@ -83,7 +83,7 @@ class SessionStore(db.SessionStore):
         new = must_create or self._unwritten
         data = dict(self.items())
         if not new and data == self._saved:
-            # Admission has saved it in its transaction; Django saves what was modified again.
+            # CompletedSignIn has saved it in its transaction; Django saves what was modified again.
             return
         row = self.create_model_instance(data)
         if new:

@@ -18,12 +18,13 @@ from accounts.common.links import safe_next
 from accounts.common.proofs import Method, Proof
 from accounts.sessions.current import session_of, source_of
 from accounts.signin import pending, policy
-from accounts.signin.admission import Admission, Overtaken, admit, sign_out
 from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Requirement
+from accounts.signin.session import CompletedSignIn, establish_session, sign_out
 from accounts.twofactor import trusted
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
+from accounts.users.services import AccountChanged
 
 # In the session of a browser that waits for a confirmation: which, and for how long it signs in.
 PENDING = "pending_signup"
@@ -98,8 +99,8 @@ def _proceed(
         return _ask_for(request, found, missing)
     pending.discard(request)
     try:
-        admit(request, Admission(found.user, found.proofs, found.remember))
-    except Overtaken:
+        establish_session(request, CompletedSignIn(found.user, found.proofs, found.remember))
+    except AccountChanged:
         sentence = _("The account was changed while you signed in. Sign in again.")
         messages.warning(request, sentence)
         return redirect("account_login")

@@ -30,8 +30,8 @@ from accounts.sessions import fresh
 from accounts.sessions.current import source_of, standing_of
 from accounts.sessions.models import LoginSession
 from accounts.signin import flow, later, mailed, pending, policy, services
-from accounts.signin.admission import readmit, sign_out
 from accounts.signin.forms import CodeForm, LoginForm, PasswordForm, SecondForm, WhoForm
+from accounts.signin.session import record_reauthentication, sign_out
 from accounts.twofactor import passkeys, proving
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import WrongCode, WrongPasskey
@@ -205,7 +205,7 @@ def reauthenticate(request: HttpRequest) -> HttpResponse:
         return redirect_to_login(next_url or resolve_url(settings.LOGIN_REDIRECT_URL))
     again = _Again(request, login)
     if proof := again.prove():
-        readmit(request, login, proof)
+        record_reauthentication(request, login, proof)
         return redirect(next_url or settings.LOGIN_REDIRECT_URL)
     return again.show(next_url, has_changed=standing.suspended is not None)
 

@@ -9,7 +9,7 @@ from allauth.socialaccount.models import SocialApp
 from django.http import HttpRequest
 
 from accounts.common.issuers import Issuer
-from accounts.signin.admission import PolicyNotMet
+from accounts.signin.session import PolicyNotMet
 from accounts.social import http_client
 
 

@@ -25,7 +25,7 @@ from accounts.identities.models import Identity
 from accounts.sessions import fresh
 from accounts.sessions.current import login_of, renew_key, source_of, standing_of
 from accounts.signin import flow, policy, recent
-from accounts.signin.admission import readmit
+from accounts.signin.session import record_reauthentication
 from accounts.social import attempts, pending_link, services
 from accounts.social.attempts import Act, Attempt
 from accounts.social.claims import Claim
@@ -202,7 +202,7 @@ def _prove(
         sentence = _("%(name)s didn’t ask you to sign in anew. Try again, or take another way.")
         messages.error(request, sentence % {"name": provider.name})
         return _back(attempt)
-    readmit(request, login, Proof.now(Method.PROVIDER))
+    record_reauthentication(request, login, Proof.now(Method.PROVIDER))
     return redirect(attempt.next_url or "home")
 
 

@@ -22,10 +22,10 @@ from accounts.passwords import services as passwords
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.signin import policy, second
-from accounts.signin.admission import Admission, Overtaken, admit_client
 from accounts.signin.policy import Requirement
 from accounts.signin.second import SecondMethod
 from accounts.signin.services import InvalidCredentials, prove_password
+from accounts.signin.session import CompletedSignIn, establish_api_session
 from accounts.throttle.limits import EXCHANGE_SESSION
 from accounts.throttle.services import spend
 from accounts.tokens import access, challenges, families, refresh, scopes
@@ -40,6 +40,7 @@ from accounts.tokens.errors import (
     UnknownService,
 )
 from accounts.users.models import PendingSignup, User
+from accounts.users.services import AccountChanged
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,7 @@ def _begin(user: User, proofs: tuple[Proof, ...], wish: Wish, place: Place) -> T
     token = refresh.first(login.pk)
     login.refresh_digest = refresh.digest(token)
     try:
-        admit_client(Admission(user, proofs), login, place)
-    except Overtaken:
+        establish_api_session(CompletedSignIn(user, proofs), login, place)
+    except AccountChanged:
         raise InvalidCredentials from None
     return Tokens(AccessToken.issue(login, wish.audience, scope), login, token)

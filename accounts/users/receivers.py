@@ -7,5 +7,5 @@ from accounts.users.models import User
 
 
 def count(sender: Any, user: User, **_more: Any) -> None:
-    """Let sign-ins that are under way fail: see ``accounts.signin.admission``."""
+    """Let sign-ins that are under way fail: see ``accounts.signin.session``."""
     services.outdate(user)

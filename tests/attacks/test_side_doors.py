@@ -19,8 +19,13 @@ from accounts.common.places import Place
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
-from accounts.signin.admission import Admission, PolicyNotMet, admit, admit_client
 from accounts.signin.policy import AccountInactive
+from accounts.signin.session import (
+    CompletedSignIn,
+    PolicyNotMet,
+    establish_api_session,
+    establish_session,
+)
 from accounts.tokens.authentication import Authentication
 from accounts.tokens.permissions import InScope
 from accounts.tokens.scopes import AREAS
@@ -58,8 +63,8 @@ MAKERS = {
     "twofactor.services.reset": "",
     "twofactor_pages.qr.svg": "2fa/totp/setup/",
     "signin.second.send_code": "2fa/challenge/ /api/v1/token/challenge/ /api/v1/session/",
-    "signin.admission.admit": DOOR,
-    "signin.admission.admit_client": CLIENT_DOOR,
+    "signin.session.admit": DOOR,
+    "signin.session.establish_api_session": CLIENT_DOOR,
     "sessions.services.family": CLIENT_DOOR,
     "tokens.refresh.first": CLIENT_DOOR,
     "tokens.challenges.issue": "/api/v1/token/ /api/v1/session/",
@@ -133,9 +138,9 @@ def calls_of_ours() -> set[tuple[str, str]]:
 
 
 OWNERS = {
-    "signin/flow.py": "admit",
-    "signin/admission.py": "auth.login",
-    "tokens/services.py": "admit_client sessions.family refresh.first families.rotate "
+    "signin/flow.py": "establish_session",
+    "signin/session.py": "auth.login",
+    "tokens/services.py": "establish_api_session sessions.family refresh.first families.rotate "
     "AccessToken.issue",
     "tokens/authentication.py": "services.prove_by_password",
     "tokens/access.py": "keyring.signer jwt.encode",
@@ -232,10 +237,10 @@ def test_admission_asks_the_policy_whoever_calls_it() -> None:
         (mallory, proofs, AccountInactive),
     ):
         with pytest.raises(error):
-            admit(request, Admission(user, shown))
+            establish_session(request, CompletedSignIn(user, shown))
         login = sessions.family(user, proofs, place, kind=LoginSession.Kind.API, scope="read")
         with pytest.raises(error):
-            admit_client(Admission(user, shown), login, place)
+            establish_api_session(CompletedSignIn(user, shown), login, place)
     assert "_auth_user_id" not in request.session
     assert not LoginSession.objects.exists()
 

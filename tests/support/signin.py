@@ -22,7 +22,7 @@ def signed_in(user: "User", client: Client | None = None, *, by: Sequence["Metho
     from accounts.common.proofs import Method, Proof
     from accounts.sessions import known
     from accounts.sessions.store import SessionStore
-    from accounts.signin.admission import Admission, admit
+    from accounts.signin.session import CompletedSignIn, establish_session
     from accounts.twofactor import services as twofactor
 
     client = client or Client()
@@ -33,7 +33,7 @@ def signed_in(user: "User", client: Client | None = None, *, by: Sequence["Metho
         user = type(user).objects.get(pk=user.pk)
     second = [Method.TOTP] if twofactor.has_any(user) else []
     proofs = [Proof.now(method) for method in by or [Method.PASSWORD, *second]]
-    admit(request, Admission(user, tuple(proofs)))
+    establish_session(request, CompletedSignIn(user, tuple(proofs)))
     response = HttpResponse()
     known.set_cookie(request, response)
     client.cookies.update(response.cookies)

@@ -1,4 +1,4 @@
-"""Admission: the one place that signs anybody in, with a browser or a client of the API."""
+"""CompletedSignIn: the one place that signs anybody in, with a browser or a client of the API."""
 
 from dataclasses import dataclass
 
@@ -18,13 +18,14 @@ from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.signin import policy
 from accounts.users.models import User
+from accounts.users.services import AccountChanged
 
 # What whoever has just made an account has shown.
 BY_SIGNING_UP = {Method.MAIL, Method.OPERATOR, Method.PROVIDER}
 
 
 @dataclass(frozen=True)
-class Admission:
+class CompletedSignIn:
     """Who is let in on which proofs, and whether the sign-in outlives the browser.
 
     ``user`` is as it was read before the proofs were checked against it.
@@ -39,17 +40,13 @@ class PolicyNotMet(Exception):
     """Somebody tried to make a session past the policy. A fault of ours, never a person's."""
 
 
-class Overtaken(Exception):
-    """The account was switched off, or its credentials changed, after they were checked."""
-
-
 @transaction.atomic
-def admit(request: HttpRequest, admission: Admission) -> None:
+def establish_session(request: HttpRequest, admission: CompletedSignIn) -> None:
     """Sign ``admission.user`` in: a login session under a new key, stored in this transaction.
 
-    The policy is asked here too, so that no caller can forget it. :class:`Overtaken` if what was
-    proved is worth nothing any more: the row that a change or a lockdown writes to is written to
-    here, so that one of the two comes first and the other sees it.
+    The policy is asked here too, so that no caller can forget it. :class:`AccountChanged` if what
+    was proved is worth nothing any more: the row that a change or a lockdown writes to is written
+    to here, so that one of the two comes first and the other sees it.
     """
     user = admission.user
     # Who has just signed up has only this browser, and knows of it.
@@ -75,7 +72,7 @@ def admit(request: HttpRequest, admission: Admission) -> None:
 
 
 @transaction.atomic
-def admit_client(admission: Admission, login: LoginSession, place: Place) -> None:
+def establish_api_session(admission: CompletedSignIn, login: LoginSession, place: Place) -> None:
     """Sign ``admission.user`` in with a client of the API: store ``login``, made for it.
 
     As :func:`admit`. The owner hears of the first sign-in from each place.
@@ -96,8 +93,10 @@ def _event(request: HttpRequest, login: LoginSession, usual: Event, *, of_new: E
     return events.SIGNED_IN_NETWORK if known.meet_network(request, login.user) else usual
 
 
-def _decide(admission: Admission) -> None:
-    """The one moment at which somebody is let in; :class:`PolicyNotMet`, :class:`Overtaken`."""
+def _decide(admission: CompletedSignIn) -> None:
+    """The one moment at which somebody is let in; :class:`PolicyNotMet`,
+    :class:`AccountChanged`.
+    """
     user = admission.user
     if policy.missing(user, admission.proofs) is not None:
         raise PolicyNotMet
@@ -105,11 +104,11 @@ def _decide(admission: Admission) -> None:
         pk=user.pk, is_active=True, credential_version=user.credential_version
     )
     if not as_checked.update(last_login=clock.now()):
-        raise Overtaken
+        raise AccountChanged
 
 
 @transaction.atomic
-def readmit(request: HttpRequest, login: LoginSession, proof: Proof) -> None:
+def record_reauthentication(request: HttpRequest, login: LoginSession, proof: Proof) -> None:
     """Note that who is signed in has proved it again; the session's key changes.
 
     If another browser has, the owner hears of it as of a sign-in.
