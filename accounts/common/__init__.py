@@ -1,1 +1,1 @@
-"""The kernel. What every room may use: no models, no views, no knowledge of any room."""
+"""Common code for every package. It has no models or views and imports no other package."""

@@ -45,7 +45,9 @@ def begin(
 def family(
     user: User, proofs: Sequence[Proof], place: Place, *, kind: LoginSession.Kind, scope: str
 ) -> LoginSession:
-    """A login session of ``user`` in a client of the API, not stored: admission does that."""
+    """A login session of ``user`` in a client of the API, not stored: ``establish_api_session``
+    does that.
+    """
     config, now = settings.AUTHSITE, clock.now()
     login = _new(
         user,

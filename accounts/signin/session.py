@@ -1,4 +1,4 @@
-"""CompletedSignIn: the one place that signs anybody in, with a browser or a client of the API."""
+"""Makes sessions: the only module that signs anybody in, in a browser or over the API."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ BY_SIGNING_UP = {Method.MAIL, Method.OPERATOR, Method.PROVIDER}
 
 @dataclass(frozen=True)
 class CompletedSignIn:
-    """Who is let in on which proofs, and whether the sign-in outlives the browser.
+    """The user who signs in, the proofs, and whether the session outlives the browser.
 
     ``user`` is as it was read before the proofs were checked against it.
     """
@@ -37,32 +37,32 @@ class CompletedSignIn:
 
 
 class PolicyNotMet(Exception):
-    """Somebody tried to make a session past the policy. A fault of ours, never a person's."""
+    """Code tried to make a session although something is still required: a bug of this site."""
 
 
 @transaction.atomic
-def establish_session(request: HttpRequest, admission: CompletedSignIn) -> None:
-    """Sign ``admission.user`` in: a login session under a new key, stored in this transaction.
+def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
+    """Sign ``sign_in.user`` in: store a session under a new key, in this transaction.
 
-    The policy is asked here too, so that no caller can forget it. :class:`AccountChanged` if what
-    was proved is worth nothing any more: the row that a change or a lockdown writes to is written
-    to here, so that one of the two comes first and the other sees it.
+    The policy is asked here too, so that no caller can forget it. A change of the account or a lock
+    writes to the same row of the user: one of the two comes first, and the other sees it.
+
+    Raises:
+        PolicyNotMet, AccountChanged: see ``_decide``.
     """
-    user = admission.user
+    user = sign_in.user
     # Who has just signed up has only this browser, and knows of it.
-    methods = {proof.method for proof in admission.proofs}
+    methods = {proof.method for proof in sign_in.proofs}
     is_first = user.last_login is None and methods & BY_SIGNING_UP
-    _decide(admission)
+    _decide(sign_in)
     if former := current.session_of(request).login:
         sessions.close(former)
         # What the browser had stored went with it; Django gives the same person no new key.
         request.session.cycle_key()
     auth.login(request, user)
-    login = sessions.begin(
-        user, admission.proofs, place_of(request), is_remembered=admission.remember
-    )
+    login = sessions.begin(user, sign_in.proofs, place_of(request), is_remembered=sign_in.remember)
     current.enter(request, login)
-    request.session.set_expiry(None if admission.remember else 0)
+    request.session.set_expiry(None if sign_in.remember else 0)
     request.session.save()
     of_new = events.SIGNED_IN if is_first else events.SIGNED_IN_NEW
     event = _event(request, login, events.SIGNED_IN, of_new=of_new)
@@ -72,18 +72,18 @@ def establish_session(request: HttpRequest, admission: CompletedSignIn) -> None:
 
 
 @transaction.atomic
-def establish_api_session(admission: CompletedSignIn, login: LoginSession, place: Place) -> None:
-    """Sign ``admission.user`` in with a client of the API: store ``login``, made for it.
+def establish_api_session(sign_in: CompletedSignIn, login: LoginSession, place: Place) -> None:
+    """Sign ``sign_in.user`` in with a client of the API: store ``login``, made for it.
 
     As :func:`admit`. The owner hears of the first sign-in from each place.
     """
-    _decide(admission)
+    _decide(sign_in)
     login.save(force_insert=True)
-    is_known = known.meet_client(place, admission.user)
+    is_known = known.meet_client(place, sign_in.user)
     event = events.CLIENT_SIGNED_IN if is_known else events.CLIENT_SIGNED_IN_NEW
     source = Source(place, session=login.pk).by(*login.amr)
-    record(admission.user, event, source)
-    sessions.make_room(admission.user, login, source)
+    record(sign_in.user, event, source)
+    sessions.make_room(sign_in.user, login, source)
 
 
 def _event(request: HttpRequest, login: LoginSession, usual: Event, *, of_new: Event) -> Event:
@@ -93,12 +93,16 @@ def _event(request: HttpRequest, login: LoginSession, usual: Event, *, of_new: E
     return events.SIGNED_IN_NETWORK if known.meet_network(request, login.user) else usual
 
 
-def _decide(admission: CompletedSignIn) -> None:
-    """The one moment at which somebody is let in; :class:`PolicyNotMet`,
-    :class:`AccountChanged`.
+def _decide(sign_in: CompletedSignIn) -> None:
+    """Ask the policy for the last time, and note the sign-in in the row of the user.
+
+    Raises:
+        PolicyNotMet: something is still required.
+        AccountChanged: the account was deactivated or its credentials changed since they were
+        checked.
     """
-    user = admission.user
-    if policy.missing(user, admission.proofs) is not None:
+    user = sign_in.user
+    if policy.missing(user, sign_in.proofs) is not None:
         raise PolicyNotMet
     as_checked = User.objects.filter(
         pk=user.pk, is_active=True, credential_version=user.credential_version

@@ -29,7 +29,7 @@ class AccountAdapter(DefaultAccountAdapter):
     """Refuses everything that would go round the authentication policy."""
 
     def login(self, request: HttpRequest, user: Any) -> NoReturn:
-        """Refuse: only ``signin.admission`` makes sessions."""
+        """Refuse: only ``signin.session`` makes sessions."""
         raise PolicyNotMet
 
     def authenticate(self, request: HttpRequest, **_credentials: Any) -> NoReturn:

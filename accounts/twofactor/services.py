@@ -83,7 +83,8 @@ def devices(user: User) -> list[Any]:
 def has_any(user: User) -> bool:
     """Whether ``user`` has a second factor; asked once for every reading of the row.
 
-    That is enough: with the factors ``credential_version`` changes, and admission looks at that.
+    That is enough: with the factors ``credential_version`` changes, and ``establish_session``
+    checks that.
     """
     if not hasattr(user, MEMO):
         apps = Authenticator.objects.filter(user=user).values("user")
