@@ -63,7 +63,7 @@ MAKERS = {
     "twofactor.services.reset": "",
     "twofactor_pages.qr.svg": "2fa/totp/setup/",
     "signin.second.send_code": "2fa/challenge/ /api/v1/token/challenge/ /api/v1/session/",
-    "signin.session.admit": DOOR,
+    "signin.session.establish_session": DOOR,
     "signin.session.establish_api_session": CLIENT_DOOR,
     "sessions.services.family": CLIENT_DOOR,
     "tokens.refresh.first": CLIENT_DOOR,
