@@ -63,6 +63,7 @@ def test_what_an_older_version_let_pile_up_ends_in_steps(clock: Clock, settings:
 
 
 @pytest.mark.proof
+@pytest.mark.alone
 @pytest.mark.parametrize("database", NUMBERS)
 def test_a_new_password_ends_300_000_sessions_at_once(
     database: str, tmp_path: Path, request: pytest.FixtureRequest
