@@ -1,5 +1,7 @@
 """Requests for recovery that wait."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.utils.dateparse import parse_datetime
@@ -38,9 +40,13 @@ class Recovery(models.Model):
         if self.evidence is None:
             # The previous version stored nothing: its requests were made with one proof.
             return frozenset({OlderProof(Evidence.PASSWORD)})
+        # Before keys and dates were stored, a row was only the kind.
+        rows: list[Any] = [
+            [row, "", None] if isinstance(row, str) else row for row in self.evidence
+        ]
         return frozenset(
             OlderProof(Evidence(kind), key, parse_datetime(since) if since else None)
-            for kind, key, since in self.evidence
+            for kind, key, since in rows
         )
 
     @shown.setter

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from accounts.recovery.models import Recovery
 from accounts.users.disputes import (
     AT_ONCE,
     Evidence,
@@ -65,6 +66,13 @@ def test_a_tie_stops_a_request_and_a_factor_outweighs_all_others(
     objection: set[Evidence], request_: set[Evidence], is_stopped: bool
 ) -> None:
     assert stops(objection, request_) is is_stopped
+
+
+def test_a_stored_request_is_read_whether_or_not_it_has_keys_and_dates() -> None:
+    request, shown = Recovery(evidence=["email"]), frozenset({OlderProof(EMAIL, "a", NOW)})
+    assert request.shown == {OlderProof(EMAIL)}
+    request.shown = shown
+    assert request.shown == shown
 
 
 def test_a_request_is_finished_with_the_very_proofs_that_it_was_made_with() -> None:
