@@ -18,7 +18,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
 from accounts.apikeys.text import PATTERN
-from accounts.common.client import client_address, parse, trusts
+from accounts.common.client_ip import client_ip, parse, trusts
 from accounts.common.errors import PublicError
 from accounts.common.languages import spoken
 from accounts.common.zones import zone
@@ -109,7 +109,7 @@ class ClientMiddleware:
         proxies = settings.AUTHSITE.trusted_proxies
         if peer is not None and trusts(peer, proxies):
             forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
-            request.META["REMOTE_ADDR"] = str(client_address(peer, forwarded, proxies))
+            request.META["REMOTE_ADDR"] = str(client_ip(peer, forwarded, proxies))
             if request.META.get("HTTP_X_FORWARDED_PROTO") == "https":
                 # Where WSGI has the scheme, and where ASGI has it.
                 request.META["wsgi.url_scheme"] = "https"

@@ -7,7 +7,7 @@ from django.db import models
 
 from accounts.activity.events import EVENTS, Event
 from accounts.common import clock, proofs
-from accounts.common.places import LONGEST_NAME, Device
+from accounts.common.client_info import LONGEST_NAME, Device
 
 LONGEST_DETAIL = 100
 

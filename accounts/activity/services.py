@@ -12,7 +12,7 @@ from accounts.activity import notices
 from accounts.activity.events import EVENTS, Event, Group
 from accounts.activity.models import LONGEST_DETAIL, Activity
 from accounts.common import clock, metrics
-from accounts.common.places import Device, Place
+from accounts.common.client_info import ClientInfo, Device
 from accounts.users.models import Address, User
 
 # Failed sign-ins at accounts that don't exist are of use while an attack goes on.
@@ -29,7 +29,7 @@ class Source:
     program did it.
     """
 
-    place: Place | None = None
+    client: ClientInfo | None = None
     session: uuid.UUID | None = None
     proof: str = ""
     actor: str = ""
@@ -38,7 +38,7 @@ class Source:
     @property
     def device(self) -> Device:
         """The device at the place; an empty one for the command line."""
-        return self.place.device if self.place else Device()
+        return self.client.device if self.client else Device()
 
     def by(self, *amr: str) -> "Source":
         """The same, on this proof."""
@@ -63,7 +63,7 @@ def record(
     row = Activity.objects.create(
         user=user,
         kind=event.name,
-        address=source.place.address if source.place else "",
+        address=source.client.ip if source.client else "",
         browser=source.device.browser,
         system=source.device.system,
         proof=source.proof,

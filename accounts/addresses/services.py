@@ -19,9 +19,9 @@ from accounts.addresses.models import PendingAddress
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common import clock
+from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.common.languages import speaking, spoken
-from accounts.common.places import Place
 from accounts.mail.services import Queue, post
 from accounts.throttle import mails as mail_limits
 from accounts.throttle.limits import ADDRESS_USER, MAIL_AGAIN
@@ -71,7 +71,7 @@ def pending(user: User) -> QuerySet[PendingAddress]:
     return waiting.order_by("expires_at")
 
 
-def add(user: User, address: str, place: Place) -> PendingAddress:
+def add(user: User, address: str, client: ClientInfo) -> PendingAddress:
     """Let ``address``, which is clean, wait for its confirmation, and mail it a code and a link.
 
     Taken and free addresses look the same. :class:`OwnAddress`, :class:`TooMany`, ``Later``.
@@ -79,8 +79,8 @@ def add(user: User, address: str, place: Place) -> PendingAddress:
     key = addresses.key(address)
     if Address.objects.filter(user=user, key=key).exists():
         raise OwnAddress
-    spend((MAIL_AGAIN, user.pk, key), (ADDRESS_USER, user.pk), mail_limits.asking(key, place))
-    may_leave = mail_limits.may_leave(key, place)
+    spend((MAIL_AGAIN, user.pk, key), (ADDRESS_USER, user.pk), mail_limits.asking(key, client))
+    may_leave = mail_limits.may_leave(key, client)
     with transaction.atomic():
         users.hold(user)
         if user.addresses.count() + pending(user).exclude(key=key).count() >= MOST:
@@ -190,5 +190,5 @@ def _confirm(row: PendingAddress, purpose: Purpose, secret: str, source: Source)
             record(owner, events.ADDRESS_ADDED, source, detail=row.address)
     except users.AddressTaken:
         raise WrongCode from None
-    if source.place:
-        mail_limits.undo(row.key, source.place, row.key)
+    if source.client:
+        mail_limits.undo(row.key, source.client, row.key)

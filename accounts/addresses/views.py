@@ -20,8 +20,8 @@ from accounts.addresses import services
 from accounts.addresses.forms import AddAddressForm, CodeForm
 from accounts.addresses.models import PendingAddress
 from accounts.codes import services as codes
+from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
-from accounts.common.places import place_of
 from accounts.sessions import fresh
 from accounts.sessions.current import source_of
 from accounts.signin import recent
@@ -79,7 +79,7 @@ def _add(request: HttpRequest, user: User) -> HttpResponse:
     form = AddAddressForm(request.POST)
     if form.is_valid():
         try:
-            services.add(user, form.cleaned_data["email"], place_of(request))
+            services.add(user, form.cleaned_data["email"], client_of(request))
             return _done(request, _("A mail with a code is on its way to the new address."))
         except (services.OwnAddress, services.TooMany) as error:
             form.add_error("email", str(error))
@@ -96,7 +96,7 @@ def _confirm(request: HttpRequest, user: User) -> HttpResponse:
             services.confirm_by_code(row, form.cleaned_data["code"], source_of(request))
             return _done(request, _("The address was added."))
         except codes.UsedUp:
-            send = partial(services.add, user, row.address, place_of(request))
+            send = partial(services.add, user, row.address, client_of(request))
             messages.warning(request, codes.renewed(send))
             return redirect("account_email")
         except services.WrongCode as error:
@@ -108,7 +108,7 @@ def _again(request: HttpRequest, user: User) -> HttpResponse:
     row = services.pending(user).filter(pk=_uuid(request, "again")).first()
     if row is None:
         raise Http404
-    services.add(user, row.address, place_of(request))
+    services.add(user, row.address, client_of(request))
     return _done(request, _("Another mail is on its way."))
 
 

@@ -17,8 +17,8 @@ from accounts.apikeys import services
 from accounts.apikeys.models import LONGEST_NAME, APIKey
 from accounts.common import clock
 from accounts.common.api import JSONParser, Open, TextField, valid
+from accounts.common.client_info import client_of
 from accounts.common.links import absolute
-from accounts.common.places import place_of
 from accounts.common.text import refuse_invisible
 from accounts.sessions.current import source_of
 from accounts.tokens import scopes
@@ -158,9 +158,9 @@ class RevokeView(Open, views.APIView):
     @extend_schema(operation_id="revoke_token", request=RevokeSerializer, responses={200: None})
     def post(self, request: Request) -> Response:
         """End the sign-in of a token, of either kind, or an API key. 200 whatever the token is."""
-        token, place = valid(RevokeSerializer(data=request.data))["token"], place_of(request)
+        token, client = valid(RevokeSerializer(data=request.data))["token"], client_of(request)
         if key := services.find(token):
-            services.end(key.user, key.pk, Source(place, proof="api_key", key=key.label))
+            services.end(key.user, key.pk, Source(client, proof="api_key", key=key.label))
         else:
-            tokens.revoke(token, place)
+            tokens.revoke(token, client)
         return Response()

@@ -5,7 +5,7 @@ from rest_framework.request import Request
 
 from accounts.apikeys import services
 from accounts.apikeys.text import PREFIX
-from accounts.common.places import place_of
+from accounts.common.client_info import client_of
 from accounts.sessions import current
 from accounts.tokens.authentication import Credentials, header_of
 from accounts.tokens.errors import InvalidToken
@@ -23,7 +23,7 @@ class KeyAuthentication(BaseAuthentication):
         key = services.find(value)
         if key is None:
             raise InvalidToken
-        services.note_use(key, place_of(request))
+        services.note_use(key, client_of(request))
         current.call_as(request._request, None, by="api_key", key=key.label)
         return key.user, Credentials(frozenset(key.scope.split()))
 

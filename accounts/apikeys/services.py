@@ -16,8 +16,8 @@ from accounts.activity.services import Source, record
 from accounts.apikeys import text
 from accounts.apikeys.models import APIKey
 from accounts.common import clock
+from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
-from accounts.common.places import Place
 from accounts.sessions import services as sessions
 from accounts.throttle.limits import KEY_NEW
 from accounts.throttle.services import spend
@@ -105,13 +105,13 @@ def find(shown: str) -> APIKey | None:
     return key
 
 
-def note_use(key: APIKey, place: Place) -> None:
-    """Note that it's in use at ``place``, if that wasn't noted minutes ago."""
+def note_use(key: APIKey, client: ClientInfo) -> None:
+    """Note that it's in use at ``client``, if that wasn't noted minutes ago."""
     now = clock.now()
     if key.used_at and key.used_at > now - NOTE_EVERY:
         return
     unnoted = Q(used_at=None) | Q(used_at__lte=now - NOTE_EVERY)
-    APIKey.objects.filter(unnoted, pk=key.pk).update(used_at=now, address=place.address)
+    APIKey.objects.filter(unnoted, pk=key.pk).update(used_at=now, address=client.ip)
 
 
 def end(user: User, key_id: str, source: Source) -> bool:

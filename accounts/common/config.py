@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from accounts.common import issuers
-from accounts.common.client import Network
+from accounts.common.client_ip import Network
 from accounts.common.issuers import Issuer
 from accounts.common.readers import (
     address,

@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from accounts.common.client import Network
+from accounts.common.client_ip import Network
 
 
 def knob(

@@ -13,10 +13,10 @@ from accounts.activity import events
 from accounts.activity.services import Source, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
+from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.common.languages import spoken
 from accounts.common.links import absolute
-from accounts.common.places import Place
 from accounts.passwords import services as passwords
 from accounts.users import services as users
 from accounts.users.models import User
@@ -48,7 +48,7 @@ def is_good(token: str) -> bool:
     return codes.subject_of(LINK, token) == SITE and not administrator_exists()
 
 
-def create_owner(token: str, username: str, email: str, password: str, place: Place) -> User:
+def create_owner(token: str, username: str, email: str, password: str, client: ClientInfo) -> User:
     """The first administrator. Of many at once, one is made.
 
     :class:`LinkSpent`, ``UsernameTaken``, ``AddressTaken``. The address counts as confirmed:
@@ -59,5 +59,5 @@ def create_owner(token: str, username: str, email: str, password: str, place: Pl
         if administrator_exists() or not codes.spend(LINK, SITE, token):
             raise LinkSpent
         user = users.create_administrator(username, email, hashed, language=spoken())
-        record(user, events.SIGNED_UP, Source(place))
+        record(user, events.SIGNED_UP, Source(client))
         return user

@@ -7,7 +7,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from accounts.common.places import place_of
+from accounts.common.client_info import client_of
 from accounts.common.proofs import Method, Proof
 from accounts.ops import owner
 from accounts.passwords.views import with_meter
@@ -37,7 +37,7 @@ def owner_link(request: HttpRequest, token: str) -> HttpResponse:
         data = form.cleaned_data
         try:
             user = owner.create_owner(
-                token, data["username"], data["email"], data["password1"], place_of(request)
+                token, data["username"], data["email"], data["password1"], client_of(request)
             )
             return flow.begin(request, user, Proof.now(Method.OPERATOR))
         except UsernameTaken as error:

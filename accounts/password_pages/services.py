@@ -12,9 +12,9 @@ from accounts.activity.events import Event
 from accounts.activity.services import Source
 from accounts.apikeys import services as apikeys
 from accounts.codes import services as codes
+from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.common.languages import speaking
-from accounts.common.places import Place
 from accounts.common.signals import credentials_changed
 from accounts.mail.services import post
 from accounts.password_pages import mails
@@ -45,7 +45,7 @@ class LinkSpent(PublicError):
     message = _("This link is not good any more.")
 
 
-def send_reset(login: str, place: Place) -> None:
+def send_reset(login: str, client: ClientInfo) -> None:
     """Mail a reset link to whoever has the username or address ``login``.
 
     The work is the same for known, unknown, pending and deactivated accounts, so that timing
@@ -54,7 +54,7 @@ def send_reset(login: str, place: Place) -> None:
     Raises:
         Later: a budget for mails is used up.
     """
-    recipient = mailed.recipient_for(LINK, login, place, _with_former_emails)
+    recipient = mailed.recipient_for(LINK, login, client, _with_former_emails)
     user = recipient.user
     # A former mailbox may be a thief's: it need not learn the username.
     username = user.username if user and not recipient.is_former else ""
@@ -153,8 +153,8 @@ def reset(
             )
         except AccountChanged:
             raise LinkSpent from None
-    if found.by_mail and source.place and known.find(source.place, found.user) is None:
-        mail_limits.undo(found.email_key, source.place, found.user.username_key, found.email_key)
+    if found.by_mail and source.client and known.find(source.client, found.user) is None:
+        mail_limits.undo(found.email_key, source.client, found.user.username_key, found.email_key)
 
 
 def change(user: User, password: str, source: Source, *, end_keys: Collection[str]) -> None:

@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.apikeys import services as apikeys
-from accounts.common.places import place_of
+from accounts.common.client_info import client_of
 from accounts.common.proofs import Method
 from accounts.password_pages import second_step, services
 from accounts.password_pages.forms import NewPasswordForm, WhoForm
@@ -63,7 +63,7 @@ def reset(request: HttpRequest) -> HttpResponse:
     form = WhoForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         login = form.cleaned_data["login"]
-        services.send_reset(login, place_of(request))
+        services.send_reset(login, client_of(request))
         return render(request, "accounts/password_pages/reset_sent.html", {"login": login})
     return render(request, "accounts/password_pages/reset.html", {"form": form})
 

@@ -10,7 +10,7 @@ from django.views.decorators.csp import csp_override
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from accounts.common.places import place_of
+from accounts.common.client_info import client_of
 from accounts.passwords.strength import measure
 from accounts.throttle import limits
 from accounts.throttle.services import around, spend
@@ -30,7 +30,7 @@ def strength(request: HttpRequest) -> JsonResponse:
 
     ``word``, repeated, is what the same form says about the person.
     """
-    network = around(limits.STRENGTH_NETWORK, place_of(request))
+    network = around(limits.STRENGTH_NETWORK, client_of(request))
     spend(*network, (limits.STRENGTH_EVERYONE,))
     words = request.POST.getlist("word")[:MOST_WORDS]
     if request.user.is_authenticated:

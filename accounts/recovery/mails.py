@@ -31,7 +31,7 @@ def recovery(
     where = [
         _("Device: %(device)s") % {"device": source.device},
         _("Address: %(address)s")
-        % {"address": source.place.address if source.place else _("unknown")},
+        % {"address": source.client.ip if source.client else _("unknown")},
     ]
     return Message(
         to=address,

@@ -7,7 +7,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
 from accounts.activity.services import Source
-from accounts.common.places import place_of
+from accounts.common.client_info import client_of
 from accounts.sessions import protection, services
 from accounts.sessions.models import LoginSession
 from accounts.sessions.protection import Verdict
@@ -60,12 +60,12 @@ def source_of(request: HttpRequest) -> Source:
     standing = standing_of(request)
     login = standing.login or standing.suspended
     session = login.pk if login else None
-    return Source(place_of(request), session=session, proof=standing.by, key=standing.key)
+    return Source(client_of(request), session=session, proof=standing.by, key=standing.key)
 
 
 def sessionless_source_of(request: HttpRequest) -> Source:
     """Return where a mailed link was opened; the session there may be another person's."""
-    return Source(place_of(request))
+    return Source(client_of(request))
 
 
 def session_of(request: HttpRequest) -> SessionStore:
@@ -110,11 +110,11 @@ def _judge(request: HttpRequest) -> Standing:
     login = session_of(request).login
     if login is None or not login.user.is_active:
         return Standing()
-    place = place_of(request)
-    source = Source(place, session=login.pk)
-    verdict = protection.judge(login, place)
+    client = client_of(request)
+    source = Source(client, session=login.pk)
+    verdict = protection.judge(login, client)
     if verdict is Verdict.SAME:
-        services.note_use(login, place)
+        services.note_use(login, client)
         return Standing(login=login)
     if verdict is Verdict.PROVE:
         services.challenge(login, source)

@@ -11,8 +11,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from accounts.common import clock, secrets
+from accounts.common.client_info import ClientInfo, Device, client_of
 from accounts.common.languages import speaking
-from accounts.common.places import Device, Place, place_of
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle import familiar
 from accounts.users.models import PendingSignup, User
@@ -25,24 +25,24 @@ VERSIONS = 50
 NOBODY = uuid.UUID(int=0)
 
 
-def find(place: Place, account: User | PendingSignup | None) -> KnownBrowser | None:
-    """Return the browser at ``place`` if ``account`` was signed in to with it.
+def find(client: ClientInfo, account: User | PendingSignup | None) -> KnownBrowser | None:
+    """Return the browser at ``client`` if ``account`` was signed in to with it.
 
     Sign-ins before the last change of credentials count, too: guesses elsewhere must not keep the
     owner out after a change. Makes at most one query, whether or not there is an account.
     """
-    if not place.known:
+    if not client.known:
         return None
     rows = KnownBrowser.objects.filter(
         user=account.pk if account else NOBODY, until__gt=clock.now()
     )
-    return rows.filter(digest__in=_digests(place.known, place.device)).first()
+    return rows.filter(digest__in=_digests(client.known, client.device)).first()
 
 
-def note_factor(place: Place, user: User) -> None:
-    """Note that ``user`` has shown a second factor in the browser at ``place``, if it is known."""
-    if place.known:
-        rows = user.known_browsers.filter(digest__in=_digests(place.known, place.device))
+def note_factor(client: ClientInfo, user: User) -> None:
+    """Note that ``user`` has shown a second factor in the browser at ``client``, if it is known."""
+    if client.known:
+        rows = user.known_browsers.filter(digest__in=_digests(client.known, client.device))
         rows.filter(factor_at=None).update(factor_at=clock.now())
 
 
@@ -52,17 +52,17 @@ def meet(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
     Only sign-ins since the last change of credentials count: an earlier one may be a thief's.
     ``has_factor`` says whether a second factor was shown.
     """
-    token, place = _token(request), place_of(request)
-    noted = _find(token, place.device, user) if token else None
+    token, client = _token(request), client_of(request)
+    noted = _find(token, client.device, user) if token else None
     token = token or secrets.token()
     setattr(request, ATTRIBUTE, token)
-    digest, now, version = _digests(token, place.device)[0], clock.now(), user.credential_version
+    digest, now, version = _digests(token, client.device)[0], clock.now(), user.credential_version
     is_known = noted is not None and noted.version == version
     factor_at = (noted.factor_at if noted else None) or (now if has_factor else None)
     if noted is None or noted.pk is None or not is_known:
         # The mail of a new browser names this network already. For a browser that the previous
         # version of the site noted, no networks are stored.
-        familiar.remember(_networks(user), place.network, None)
+        familiar.remember(_networks(user), client.network, None)
     if noted is None or noted.pk is None:
         row = KnownBrowser(user=user, digest=digest, version=version, until=now + familiar.LIFE)
         row.since, row.factor_at = (noted.since if noted else now), factor_at
@@ -87,15 +87,15 @@ def meet(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
 
 def meet_network(request: HttpRequest, user: User) -> bool:
     """Return whether ``user`` signs in from this network for the first time in 90 days."""
-    network = place_of(request).network
+    network = client_of(request).network
     noted = familiar.find(_networks(user), network)
     familiar.remember(_networks(user), network, noted)
     return noted is None
 
 
-def meet_client(place: Place, user: User) -> bool:
+def meet_client(client: ClientInfo, user: User) -> bool:
     """As :func:`meet`, for a client of the API: it has no cookie, so network and name count."""
-    what = f"client {place.network} {place.device} {user.credential_version}"
+    what = f"client {client.network} {client.device} {user.credential_version}"
     noted = familiar.find(user.pk, what)
     familiar.remember(user.pk, what, noted)
     return noted is not None
@@ -108,7 +108,7 @@ def recognize(request: HttpRequest, user: User) -> KnownBrowser | None:
     only the previous version of the site noted the browser.
     """
     token = _token(request)
-    return _find(token, place_of(request).device, user) if token else None
+    return _find(token, client_of(request).device, user) if token else None
 
 
 def renew(request: HttpRequest, user: User) -> None:
@@ -117,7 +117,7 @@ def renew(request: HttpRequest, user: User) -> None:
     Rows of other accounts with the former cookie stay. Otherwise a thief who has copied another
     person's cookie could take over the age of that person's browser.
     """
-    former, device = _token(request), place_of(request).device
+    former, device = _token(request), client_of(request).device
     noted = _find(former, device, user) if former else None
     if noted is None:
         return
@@ -155,7 +155,7 @@ def set_cookie(request: HttpRequest, response: HttpResponse) -> None:
 
 def _token(request: HttpRequest) -> str:
     """Return the value of the cookie, new or sent; an empty string if it has not our form."""
-    return getattr(request, ATTRIBUTE, "") or place_of(request).known
+    return getattr(request, ATTRIBUTE, "") or client_of(request).known
 
 
 def _digests(token: str, device: Device) -> list[str]:

@@ -7,7 +7,7 @@ from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 
 from accounts.common import clock, proofs, secrets
-from accounts.common.places import LONGEST_AGENT, LONGEST_NAME, Device
+from accounts.common.client_info import LONGEST_NAME, LONGEST_USER_AGENT, Device
 
 STALE = timedelta(days=7)
 
@@ -34,7 +34,7 @@ class LoginSession(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="login_sessions"
     )
     kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.BROWSER)
-    agent = models.CharField(max_length=LONGEST_AGENT, blank=True)
+    agent = models.CharField(max_length=LONGEST_USER_AGENT, blank=True)
     browser = models.CharField(max_length=LONGEST_NAME, blank=True)
     system = models.CharField(max_length=LONGEST_NAME, blank=True)
     address = models.CharField(max_length=45, blank=True)

@@ -8,7 +8,7 @@ from enum import Enum
 
 from django.conf import settings
 
-from accounts.common.places import Place
+from accounts.common.client_info import ClientInfo
 from accounts.sessions.models import LoginSession
 
 
@@ -20,21 +20,21 @@ class Verdict(Enum):
     STOP = "stop"
 
 
-def judge(login: LoginSession, place: Place) -> Verdict:
-    """Whether ``place`` is where ``login`` belongs; if not, what ``SESSION_PROTECTION`` says.
+def judge(login: LoginSession, client: ClientInfo) -> Verdict:
+    """Whether ``client`` is where ``login`` belongs; if not, what ``SESSION_PROTECTION`` says.
 
     A new version of a browser is the same browser. The address is the one that the middleware
     has found, so a forged ``X-Forwarded-For`` changes nothing.
     """
     config = settings.AUTHSITE
-    if config.session_protection == "off" or _is_same(login, place):
+    if config.session_protection == "off" or _is_same(login, client):
         return Verdict.SAME
     return Verdict.STOP if config.session_protection == "strong" else Verdict.PROVE
 
 
-def _is_same(login: LoginSession, place: Place) -> bool:
+def _is_same(login: LoginSession, client: ClientInfo) -> bool:
     # Only a User-Agent that has changed is worth the parsing.
-    if place.agent != login.agent and place.device != login.device:
+    if client.user_agent != login.agent and client.device != login.device:
         return False
-    network = Place(login.address, login.agent).network
-    return settings.AUTHSITE.session_protection_network == "off" or place.network == network
+    network = ClientInfo(login.address, login.agent).network
+    return settings.AUTHSITE.session_protection_network == "off" or client.network == network

@@ -11,7 +11,7 @@ from django.db.models import Case, Q, QuerySet, When
 from accounts.activity import events
 from accounts.activity.services import Source, record
 from accounts.common import clock
-from accounts.common.places import Place
+from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.common.signals import signed_out_elsewhere
 from accounts.sessions.models import BrowserSession, LoginSession
@@ -28,22 +28,22 @@ AT_ONCE = 20
 
 
 def begin(
-    user: User, proofs: Sequence[Proof], place: Place, *, is_remembered: bool
+    user: User, proofs: Sequence[Proof], client: ClientInfo, *, is_remembered: bool
 ) -> LoginSession:
-    """A new login session of ``user`` in a browser at ``place``."""
+    """A new login session of ``user`` in a browser at ``client``."""
     config = settings.AUTHSITE
     ends_at = clock.now() + timedelta(
         days=config.remember_days if is_remembered else config.session_days
     )
     idle_at = ends_at if is_remembered else clock.now() + _idle()
-    login = _new(user, proofs, place, idle_at=idle_at, ends_at=ends_at)
+    login = _new(user, proofs, client, idle_at=idle_at, ends_at=ends_at)
     login.is_remembered = is_remembered
     login.save(force_insert=True)
     return login
 
 
 def family(
-    user: User, proofs: Sequence[Proof], place: Place, *, kind: LoginSession.Kind, scope: str
+    user: User, proofs: Sequence[Proof], client: ClientInfo, *, kind: LoginSession.Kind, scope: str
 ) -> LoginSession:
     """A login session of ``user`` in a client of the API, not stored: ``establish_api_session``
     does that.
@@ -52,7 +52,7 @@ def family(
     login = _new(
         user,
         proofs,
-        place,
+        client,
         idle_at=now + timedelta(days=config.refresh_idle_days),
         ends_at=now + timedelta(days=config.refresh_token_days),
     )
@@ -61,15 +61,15 @@ def family(
 
 
 def _new(
-    user: User, proofs: Sequence[Proof], place: Place, *, idle_at: datetime, ends_at: datetime
+    user: User, proofs: Sequence[Proof], client: ClientInfo, *, idle_at: datetime, ends_at: datetime
 ) -> LoginSession:
     now = clock.now()
     return LoginSession(
         user=user,
-        agent=place.agent,
-        browser=place.device.browser,
-        system=place.device.system,
-        address=place.address,
+        agent=client.user_agent,
+        browser=client.device.browser,
+        system=client.device.system,
+        address=client.ip,
         amr=[proof.method for proof in proofs],
         auth_time=max(proof.at for proof in proofs),
         factor_at=max((proof.at for proof in proofs if proof.method in FACTORS), default=None),
@@ -99,8 +99,8 @@ def hold(session_id: uuid.UUID | None) -> None:
         raise AccountChanged
 
 
-def note_use(login: LoginSession, place: Place) -> None:
-    """Note that the session is in use at ``place``, if that wasn't noted a minute ago."""
+def note_use(login: LoginSession, client: ClientInfo) -> None:
+    """Note that the session is in use at ``client``, if that wasn't noted a minute ago."""
     now = clock.now()
     # A short idle end needs more notes, or it would come in the midst of use.
     every = min(NOTE_EVERY, _idle() / 4)
@@ -108,23 +108,23 @@ def note_use(login: LoginSession, place: Place) -> None:
         return
     login.used_at = now
     # Without protection another device may use it; the row goes on to name the one that signed in.
-    agent = login.agent if place.device != login.device else place.agent
+    agent = login.agent if client.device != login.device else client.user_agent
     login.idle_at = login.ends_at if login.is_remembered else min(now + _idle(), login.ends_at)
     LoginSession.objects.filter(_live(), pk=login.pk, used_at__lte=now - every).update(
-        used_at=login.used_at, idle_at=login.idle_at, address=place.address, agent=agent
+        used_at=login.used_at, idle_at=login.idle_at, address=client.ip, agent=agent
     )
 
 
-def prove(login: LoginSession, proof: Proof, place: Place) -> None:
-    """Note a fresh proof, given at ``place``, which is the session's place from now on."""
+def prove(login: LoginSession, proof: Proof, client: ClientInfo) -> None:
+    """Note a fresh proof, given at ``client``, which is the session's place from now on."""
     login.auth_time = proof.at
     if proof.method in FACTORS:
         login.factor_at, login.factor_key = proof.at, proof.key
     if proof.method is Method.PASSKEY:
         login.passkey_at = proof.at
     login.amr = list(dict.fromkeys([*login.amr, proof.method]))
-    login.agent, login.address = place.agent, place.address
-    login.browser, login.system = place.device.browser, place.device.system
+    login.agent, login.address = client.user_agent, client.ip
+    login.browser, login.system = client.device.browser, client.device.system
     login.challenged_at = None
     login.save(
         update_fields=[

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.codes import services as codes
-from accounts.common.places import place_of
+from accounts.common.client_info import client_of
 from accounts.common.proofs import FACTORS, Proof
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
@@ -81,7 +81,7 @@ def context_of(
         "method": method,
         "others": [m for m in methods if m != method],
         "is_mailed": is_mailed,
-        "resend_wait": second.seconds_to_next_mail(step.user, place_of(request))
+        "resend_wait": second.seconds_to_next_mail(step.user, client_of(request))
         if is_mailed
         else 0,
         "assessment": recovery.assess(step.user, shown),
@@ -129,8 +129,8 @@ class _Challenge:
                 proof = second.prove(step.user, step.proofs, code, source, nonce=step.nonce)
                 return self._go_on(proof)
             except MailedCodeUsedUp:
-                place = place_of(self.request)
-                send = partial(second.send_code, step.user, step.proofs, step.nonce, place)
+                client = client_of(self.request)
+                send = partial(second.send_code, step.user, step.proofs, step.nonce, client)
                 form.add_error("code", codes.renewed(send))
             except WrongCode as error:
                 form.add_error("code", str(error))
@@ -153,7 +153,7 @@ class _Challenge:
 
     def _mail(self) -> HttpResponse:
         nonce = mailed.new_nonce()
-        second.send_code(self.step.user, self.step.proofs, nonce, place_of(self.request))
+        second.send_code(self.step.user, self.step.proofs, nonce, client_of(self.request))
         pending.store(self.request, replace(self.found, nonce=nonce))
         return redirect("second_step")
 

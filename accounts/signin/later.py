@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from accounts.common import clock
+from accounts.common.client_info import client_of
 from accounts.common.errors import Later
-from accounts.common.places import place_of
 from accounts.signin import flow, mailed
 from accounts.signin.forms import LoginForm
 from accounts.throttle.limits import PASSKEY_NETWORK
@@ -25,11 +25,11 @@ def page(request: HttpRequest, form: LoginForm, error: Later) -> HttpResponse:
 
     It keeps what was typed, except the password.
     """
-    login, place = form.cleaned_data["login"], place_of(request)
+    login, client = form.cleaned_data["login"], client_of(request)
     passkey, code, reset = waits(
-        around(PASSKEY_NETWORK, place),
-        _own(mailed.charges_of_asking(mailed.CODE, login, place)),
-        _own(mailed.charges_of_asking(mailed.RESET, login, place)),
+        around(PASSKEY_NETWORK, client),
+        _own(mailed.charges_of_asking(mailed.CODE, login, client)),
+        _own(mailed.charges_of_asking(mailed.RESET, login, client)),
     )
     context = {
         "retry_after": error.retry_after,

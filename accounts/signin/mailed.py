@@ -13,9 +13,9 @@ from accounts.activity.services import Source, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common import secrets
+from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.common.languages import speaking
-from accounts.common.places import Place
 from accounts.common.proofs import Method, Proof
 from accounts.mail.services import post
 from accounts.sessions import known
@@ -97,7 +97,7 @@ def recipient_of(login: str) -> Recipient:
 def recipient_for(
     purpose: Purpose,
     login: str,
-    place: Place,
+    client: ClientInfo,
     complete: Callable[[Recipient], Recipient] = lambda found: found,
 ) -> Recipient:
     """Spend what a mail to whoever has ``login`` costs; return who that is, or nobody.
@@ -108,23 +108,23 @@ def recipient_for(
     Raises:
         Later: whoever asks has asked too often.
     """
-    again, charges = _charges(purpose, login, place)
+    again, charges = _charges(purpose, login, client)
     # Without a cookie, limits come before any lookup, so that a flood is refused by one statement.
-    if not place.known:
+    if not client.known:
         spend(again, *charges)
     found = complete(recipient_of(login))
-    browser = known.find(place, found.user)
+    browser = known.find(client, found.user)
     if browser:
         charges = [(MAIL_BROWSER, browser.user_id, browser.pk)]
-    if place.known:
+    if client.known:
         spend(again, *charges)
     box = addresses.key(found.address) if found.address else found.key
-    if browser is None and not mail_limits.may_leave(box, place):
+    if browser is None and not mail_limits.may_leave(box, client):
         return replace(found, address="")
     return found
 
 
-def _charges(purpose: Purpose, login: str, place: Place) -> tuple[Charge, list[Charge]]:
+def _charges(purpose: Purpose, login: str, client: ClientInfo) -> tuple[Charge, list[Charge]]:
     """Return what asking costs in any browser, and what else it costs in an unknown browser.
 
     Counted by what was typed: a budget of the account would tell which of its names and addresses
@@ -132,27 +132,27 @@ def _charges(purpose: Purpose, login: str, place: Place) -> tuple[Charge, list[C
     """
     key = users.login_key(login)
     # By browser, so that neighbours do not make each other wait.
-    again = MAIL_AGAIN, purpose.name, key, place.known or place.network
-    network = around(RECOVERY_NETWORK, place)
-    return again, [*network, mail_limits.asking(key, place), (RECOVERY_EVERYONE,)]
+    again = MAIL_AGAIN, purpose.name, key, client.known or client.network
+    network = around(RECOVERY_NETWORK, client)
+    return again, [*network, mail_limits.asking(key, client), (RECOVERY_EVERYONE,)]
 
 
-def charges_of_asking(purpose: Purpose, login: str, place: Place) -> list[Charge]:
+def charges_of_asking(purpose: Purpose, login: str, client: ClientInfo) -> list[Charge]:
     """Return what asking for a mail costs in an unknown browser. No account is looked up."""
-    again, charges = _charges(purpose, login, place)
+    again, charges = _charges(purpose, login, client)
     return [again, *charges]
 
 
-def send_code(login: str, nonce: str, place: Place) -> None:
+def send_code(login: str, nonce: str, client: ClientInfo) -> None:
     """Mail a code to whoever has that name or address, for the browser with that nonce."""
-    recipient = recipient_for(CODE, login, place, _unlocked)
+    recipient = recipient_for(CODE, login, client, _unlocked)
     with transaction.atomic():
         code = codes.issue_code(CODE, recipient.subject(nonce))
         with speaking(recipient.language):
-            post(mails.code(recipient.address, code, place.device), life=CODE.life)
+            post(mails.code(recipient.address, code, client.device), life=CODE.life)
 
 
-def prove_code(login: str, nonce: str, typed: str, place: Place) -> tuple[User, Proof]:
+def prove_code(login: str, nonce: str, typed: str, client: ClientInfo) -> tuple[User, Proof]:
     """Return the user whose code ``typed`` is, and the proof of the mailbox; spend the code.
 
     Raises:
@@ -160,14 +160,14 @@ def prove_code(login: str, nonce: str, typed: str, place: Place) -> tuple[User, 
         WrongCode: no such code, or used, expired, or made before a change of the account.
         Later: too many guesses.
     """
-    charges = around(CODE_NETWORK, place)
-    if not place.known:
+    charges = around(CODE_NETWORK, client)
+    if not client.known:
         spend(*charges)
     recipient = _unlocked(recipient_of(login))
-    browser = known.find(place, recipient.user)
+    browser = known.find(client, recipient.user)
     if browser:
         charges = [(CODE_BROWSER, browser.user_id, browser.pk)]
-    if place.known:
+    if client.known:
         spend(*charges)
     subject = recipient.subject(nonce)
     error: type[PublicError] = WrongCode
@@ -176,12 +176,12 @@ def prove_code(login: str, nonce: str, typed: str, place: Place) -> tuple[User, 
     except codes.UsedUp:
         is_right, error = False, codes.UsedUp
     if not is_right or recipient.user is None:
-        record(recipient.user, events.SIGN_IN_FAILED, Source(place))
+        record(recipient.user, events.SIGN_IN_FAILED, Source(client))
         raise error
     give_back(*charges)
     email = addresses.key(recipient.address)
     if browser is None:
-        mail_limits.undo(email, place, recipient.key)
+        mail_limits.undo(email, client, recipient.key)
     return recipient.user, Proof.now(Method.MAIL, email)
 
 
@@ -191,6 +191,6 @@ def _unlocked(recipient: Recipient) -> Recipient:
     return Recipient(recipient.key) if is_locked else recipient
 
 
-def seconds_to_next_mail(login: str, place: Place) -> int:
+def seconds_to_next_mail(login: str, client: ClientInfo) -> int:
     """Return the seconds until :func:`send_code` may be called again; 0 for now."""
-    return wait(_charges(CODE, login, place)[0])
+    return wait(_charges(CODE, login, client)[0])

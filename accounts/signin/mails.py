@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from accounts.common.places import Device
+from accounts.common.client_info import Device
 from accounts.mail.message import Message
 from accounts.users.models import User
 

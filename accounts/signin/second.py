@@ -8,8 +8,8 @@ from django.db import transaction
 from accounts.activity.services import Source
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
+from accounts.common.client_info import ClientInfo
 from accounts.common.languages import speaking
-from accounts.common.places import Place
 from accounts.common.proofs import Proof
 from accounts.mail.services import post
 from accounts.sessions import known
@@ -50,15 +50,15 @@ def methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
     return [method for method in SecondMethod if is_held[method]]
 
 
-def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, place: Place) -> None:
+def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, client: ClientInfo) -> None:
     """Mail a code to the primary address of ``user``; :class:`NoMail`, ``Later``."""
     if not (policy.takes_mail(user, proofs) and user.email):
         raise NoMail
-    spend(_again(user, place), *_of_mail(user, place))
+    spend(_again(user, client), *_of_mail(user, client))
     with transaction.atomic():
         code = codes.issue_code(CODE, _subject(user, nonce))
         with speaking(user.language):
-            post(mails.second_code(user, code, place.device), life=CODE.life)
+            post(mails.second_code(user, code, client.device), life=CODE.life)
 
 
 def prove(
@@ -88,20 +88,20 @@ def prove(
     return proving.prove(user, typed, source, mailed=mail_check, removed=removed)
 
 
-def seconds_to_next_mail(user: User, place: Place) -> int:
+def seconds_to_next_mail(user: User, client: ClientInfo) -> int:
     """Return the seconds until :func:`send_code` may be called again; 0 for now."""
-    return wait(_again(user, place))
+    return wait(_again(user, client))
 
 
-def _of_mail(user: User, place: Place) -> list[Charge]:
+def _of_mail(user: User, client: ClientInfo) -> list[Charge]:
     """Return what a mailed code costs: a thief of the password keeps no known browser out."""
-    if browser := known.find(place, user):
+    if browser := known.find(client, user):
         return [(MAIL_BROWSER, browser.user_id, browser.pk)]
-    return [(MAIL_SECOND_LINE, user.pk, place.line), (MAIL_SECOND, user.pk)]
+    return [(MAIL_SECOND_LINE, user.pk, client.wide_network), (MAIL_SECOND, user.pk)]
 
 
-def _again(user: User, place: Place) -> Charge:
-    return MAIL_AGAIN, CODE.name, user.pk, place.known or place.network
+def _again(user: User, client: ClientInfo) -> Charge:
+    return MAIL_AGAIN, CODE.name, user.pk, client.known or client.network
 
 
 def _subject(user: User, nonce: str) -> str:

@@ -4,8 +4,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
+from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
-from accounts.common.places import Place
 from accounts.passwords import services as passwords
 from accounts.sessions import guesses, known
 from accounts.sessions.models import LoginSession
@@ -44,7 +44,7 @@ class AccountLocked(InvalidCredentials):
         self.user = user
 
 
-def prove_password(login: str, password: str, place: Place) -> User | PendingSignup:
+def prove_password(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
     """Return the account that ``login`` names if ``password`` is its password.
 
     Costs one hash whether or not there is an account.
@@ -54,19 +54,19 @@ def prove_password(login: str, password: str, place: Place) -> User | PendingSig
         AccountLocked: the account is locked, and this is its former password.
         Later: a budget is used up, or the site is busy.
     """
-    account, is_right = _check_password(login, password, place)
+    account, is_right = _check_password(login, password, client)
     if not is_right or account is None:
         # A row for nobody, too: what was typed isn't in it, since people type passwords there.
         user = account if isinstance(account, User) else None
-        record(user, events.SIGN_IN_FAILED, Source(place))
+        record(user, events.SIGN_IN_FAILED, Source(client))
         raise InvalidCredentials
     if isinstance(account, User) and account.is_disputed:
-        record(account, events.SIGN_IN_FAILED, Source(place))
+        record(account, events.SIGN_IN_FAILED, Source(client))
         raise AccountLocked(account)
     return account
 
 
-def prove_again(login: LoginSession, password: str, place: Place) -> None:
+def prove_again(login: LoginSession, password: str, client: ClientInfo) -> None:
     """Check that who is signed in knows the password. The budget is the session's own.
 
     Raises:
@@ -76,29 +76,29 @@ def prove_again(login: LoginSession, password: str, place: Place) -> None:
     charge = PROOF_SESSION, login.pk
     spend(charge, (LOGIN_REPEAT, login.pk))
     if not passwords.verify(password, login.user.password):
-        guesses.record_failed_proof(login.user, Source(place, session=login.pk))
+        guesses.record_failed_proof(login.user, Source(client, session=login.pk))
         raise InvalidCredentials
     give_back(charge)
 
 
 def _check_password(
-    login: str, password: str, place: Place
+    login: str, password: str, client: ClientInfo
 ) -> tuple[User | PendingSignup | None, bool]:
     """Return whose ``login`` is, and whether ``password`` is theirs."""
     key = users.login_key(login)
     # Good sign-ins cost a hash each: these are not given back.
-    repeat = _repeats(key, place)
-    charges = _of_stranger(key, place)
-    if not place.known:
+    repeat = _repeats(key, client)
+    charges = _of_stranger(key, client)
+    if not client.known:
         # Before any lookup, so that a flood is refused by one statement.
         spend(*repeat, *charges)
     account = users.find(login)
-    browser = known.find(place, account)
+    browser = known.find(client, account)
     if browser:
         charges = [(LOGIN_BROWSER, browser.user_id, browser.pk)]
-    if place.known:
+    if client.known:
         spend(*repeat, *charges)
-    silent = [] if browser else _of_account(account.pk if account else key, place)
+    silent = [] if browser else _of_account(account.pk if account else key, client)
     # Where the account's are used up, no password is right, and nobody is told: a refusal would
     # tell whose the name is.
     is_checked = browser is not None or takes(*silent)
@@ -114,24 +114,24 @@ def _check_password(
     return account, True
 
 
-def _repeats(key: str, place: Place) -> list[Charge]:
+def _repeats(key: str, client: ClientInfo) -> list[Charge]:
     """Return what any try costs: a line of many networks gets no hashes without end."""
-    return [(LOGIN_REPEAT.times(weight), key, network) for network, weight in place.networks]
+    return [(LOGIN_REPEAT.times(weight), key, network) for network, weight in client.networks]
 
 
-def _of_stranger(key: str, place: Place) -> list[Charge]:
+def _of_stranger(key: str, client: ClientInfo) -> list[Charge]:
     """Return what a guess costs in a browser that the account does not know. Refusals are told.
 
     Counted by what was typed, never by account: that would tell which names and addresses belong
     together, and so which exist.
     """
-    mine = around(LOGIN_NETWORK, place)
-    return [*mine, (LOGIN_LINE, key, place.line), (LOGIN_NAME, key), (LOGIN_EVERYONE,)]
+    mine = around(LOGIN_NETWORK, client)
+    return [*mine, (LOGIN_LINE, key, client.wide_network), (LOGIN_NAME, key), (LOGIN_EVERYONE,)]
 
 
-def _of_account(subject: object, place: Place) -> list[Charge]:
+def _of_account(subject: object, client: ClientInfo) -> list[Charge]:
     """Return what a guess costs the account, whichever of its names and addresses was typed."""
-    return [(LOGIN_ACCOUNT_LINE, subject, place.line), (LOGIN_ACCOUNT, subject)]
+    return [(LOGIN_ACCOUNT_LINE, subject, client.wide_network), (LOGIN_ACCOUNT, subject)]
 
 
 def _encoded(account: User | PendingSignup | None) -> str | None:

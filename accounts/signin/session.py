@@ -11,7 +11,7 @@ from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import Source, record
 from accounts.common import clock
-from accounts.common.places import Place, place_of
+from accounts.common.client_info import ClientInfo, client_of
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.sessions import current, known
 from accounts.sessions import services as sessions
@@ -60,7 +60,7 @@ def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
         # What the browser had stored went with it; Django gives the same person no new key.
         request.session.cycle_key()
     auth.login(request, user)
-    login = sessions.begin(user, sign_in.proofs, place_of(request), is_remembered=sign_in.remember)
+    login = sessions.begin(user, sign_in.proofs, client_of(request), is_remembered=sign_in.remember)
     current.enter(request, login)
     request.session.set_expiry(None if sign_in.remember else 0)
     request.session.save()
@@ -72,16 +72,18 @@ def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
 
 
 @transaction.atomic
-def establish_api_session(sign_in: CompletedSignIn, login: LoginSession, place: Place) -> None:
+def establish_api_session(
+    sign_in: CompletedSignIn, login: LoginSession, client: ClientInfo
+) -> None:
     """Sign ``sign_in.user`` in with a client of the API: store ``login``, made for it.
 
     As :func:`admit`. The owner hears of the first sign-in from each place.
     """
     _decide(sign_in)
     login.save(force_insert=True)
-    is_known = known.meet_client(place, sign_in.user)
+    is_known = known.meet_client(client, sign_in.user)
     event = events.CLIENT_SIGNED_IN if is_known else events.CLIENT_SIGNED_IN_NEW
-    source = Source(place, session=login.pk).by(*login.amr)
+    source = Source(client, session=login.pk).by(*login.amr)
     record(sign_in.user, event, source)
     sessions.make_room(sign_in.user, login, source)
 
@@ -118,9 +120,9 @@ def record_reauthentication(request: HttpRequest, login: LoginSession, proof: Pr
     If another browser has, the owner hears of it as of a sign-in.
     """
     is_same = current.standing_of(request).login is not None
-    sessions.prove(login, proof, place_of(request))
+    sessions.prove(login, proof, client_of(request))
     if proof.method in FACTORS:
-        known.note_factor(place_of(request), login.user)
+        known.note_factor(client_of(request), login.user)
     current.renew_key(request)
     rotate_token(request)
     current.enter(request, login)

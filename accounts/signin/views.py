@@ -21,9 +21,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.codes import services as codes
 from accounts.codes.services import CODE_LIFE
 from accounts.common import clock
+from accounts.common.client_info import client_of
 from accounts.common.csp import leads_to_providers
 from accounts.common.errors import Busy, Later
-from accounts.common.places import place_of
 from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import fresh
@@ -95,7 +95,7 @@ def login_context(request: HttpRequest, form: LoginForm) -> dict[str, Any]:
 
 def _sign_in(request: HttpRequest, form: LoginForm) -> HttpResponse:
     data = form.cleaned_data
-    account = services.prove_password(data["login"], data["password"], place_of(request))
+    account = services.prove_password(data["login"], data["password"], client_of(request))
     next_url = flow.next_of(request)
     if isinstance(account, PendingSignup) and next_url:
         services.keep_next(account, next_url)
@@ -135,7 +135,7 @@ def _ask_for_code(request: HttpRequest) -> HttpResponse:
         context = {"form": form, "next": flow.next_of(request)}
         return render(request, "accounts/signin/code_ask.html", context)
     nonce = mailed.new_nonce()
-    mailed.send_code(form.cleaned_data["login"], nonce, place_of(request))
+    mailed.send_code(form.cleaned_data["login"], nonce, client_of(request))
     asked = flow.CodeAsked(
         form.cleaned_data["login"],
         nonce,
@@ -152,14 +152,14 @@ def _sign_in_by_code(request: HttpRequest, asked: flow.CodeAsked) -> HttpRespons
     if form.is_valid():
         try:
             code = form.cleaned_data["code"]
-            user, proof = mailed.prove_code(asked.login, asked.nonce, code, place_of(request))
+            user, proof = mailed.prove_code(asked.login, asked.nonce, code, client_of(request))
             flow.forget_code(request)
             return flow.begin(
                 request, user, proof, remember=asked.remember, next_url=asked.next_url
             )
         except codes.UsedUp:
-            place = place_of(request)
-            send = partial(mailed.send_code, asked.login, asked.nonce, place)
+            client = client_of(request)
+            send = partial(mailed.send_code, asked.login, asked.nonce, client)
             form.add_error("code", codes.renewed(send))
         except mailed.WrongCode as error:
             form.add_error("code", str(error))
@@ -170,7 +170,7 @@ def _show_code(request: HttpRequest, asked: flow.CodeAsked, form: CodeForm) -> H
     context = {
         "form": form,
         "asked": asked,
-        "resend_wait": mailed.seconds_to_next_mail(asked.login, place_of(request)),
+        "resend_wait": mailed.seconds_to_next_mail(asked.login, client_of(request)),
     }
     return render(request, "accounts/signin/code.html", context)
 
@@ -273,7 +273,7 @@ class _Again:
     def _prove_password(self) -> Proof | None:
         password = self.password_form.cleaned_data["password"]
         try:
-            services.prove_again(self.login, password, place_of(self.request))
+            services.prove_again(self.login, password, client_of(self.request))
             return Proof.now(Method.PASSWORD)
         except services.InvalidCredentials:
             self.password_form.add_error("password", _("That is not your password."))

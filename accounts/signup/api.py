@@ -12,8 +12,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.common.api import Open, TextField, valid
+from accounts.common.client_info import client_of
 from accounts.common.links import absolute
-from accounts.common.places import place_of
 from accounts.common.text import canonical_code
 from accounts.passwords.hashers import MAX_LENGTH
 from accounts.passwords.services import MIN_LENGTH
@@ -107,7 +107,7 @@ class UsersView(Open, APIView):
                 data["username"],
                 data["email"],
                 data["password"],
-                place=place_of(request),
+                client=client_of(request),
             )
         except UsernameTaken as error:
             raise serializers.ValidationError({"username": [str(error)]}) from None
@@ -126,7 +126,7 @@ class VerifyView(Open, APIView):
         data = valid(VerifySerializer(data=request.data))
         code = canonical_code(data["code"])
         user = services.confirm_by_address(
-            data["email"], code, place_of(request), username=data.get("username", "")
+            data["email"], code, client_of(request), username=data.get("username", "")
         )
         return Response(SignupSerializer(user).data)
 
@@ -141,6 +141,6 @@ class ResendView(Open, APIView):
         services.send_again_to(
             data["email"],
             username=data.get("username", ""),
-            place=place_of(request),
+            client=client_of(request),
         )
         return Response()

@@ -13,8 +13,8 @@ from accounts.activity.services import Source, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common import clock
+from accounts.common.client_info import ClientInfo
 from accounts.common.languages import speaking, spoken
-from accounts.common.places import Place
 from accounts.mail.services import Queue, post
 from accounts.passwords import services as passwords
 from accounts.signup import mails
@@ -46,7 +46,7 @@ def sign_up(
     address: str,
     password: str | None,
     *,
-    place: Place,
+    client: ClientInfo,
     next_url: str = "",
     instead_of: str | None = None,
 ) -> PendingSignup:
@@ -56,9 +56,9 @@ def sign_up(
     name it may take over. ``UsernameTaken``; ``Later`` when a budget is used up or all slots are.
     """
     key = addresses.key(address)
-    network = around(SIGNUP_NETWORK, place)
-    spend(*network, mail_limits.asking(key, place), (SIGNUP_EVERYONE,))
-    may_leave = mail_limits.may_leave(key, place)
+    network = around(SIGNUP_NETWORK, client)
+    spend(*network, mail_limits.asking(key, client), (SIGNUP_EVERYONE,))
+    may_leave = mail_limits.may_leave(key, client)
     signup = PendingSignup(
         username=username,
         username_key=names.key(username),
@@ -75,9 +75,9 @@ def sign_up(
         # No mail was sent: asking for taken names must not use up a stranger's mailbox. What was
         # asked for comes back in either case: the next refusal would tell who else has mailed it.
         if may_leave:
-            mail_limits.undo(key, place, key)
+            mail_limits.undo(key, client, key)
         else:
-            give_back(mail_limits.asking(key, place))
+            give_back(mail_limits.asking(key, client))
         raise
     return signup
 
@@ -118,16 +118,16 @@ def seconds_to_next_mail(signup: PendingSignup) -> int:
     return wait((MAIL_AGAIN, signup.pk))
 
 
-def send_again(signup: PendingSignup, *, place: Place) -> None:
+def send_again(signup: PendingSignup, *, client: ClientInfo) -> None:
     """Another mail, whose code and link replace the earlier; ``Later`` within a minute of one.
 
     :class:`SignupEnded` if it doesn't wait any more, or for another address.
     """
-    spend((MAIL_AGAIN, signup.pk), mail_limits.asking(signup.address_key, place))
-    _issue_again(signup, may_leave=mail_limits.may_leave(signup.address_key, place))
+    spend((MAIL_AGAIN, signup.pk), mail_limits.asking(signup.address_key, client))
+    _issue_again(signup, may_leave=mail_limits.may_leave(signup.address_key, client))
 
 
-def send_again_to(address: str, *, place: Place, username: str = "") -> None:
+def send_again_to(address: str, *, client: ClientInfo, username: str = "") -> None:
     """Another mail to ``address`` for what waits for it, if anything does; or for one sign-up.
 
     What is answered, and what it costs, tells nobody whether one waits.
@@ -136,8 +136,8 @@ def send_again_to(address: str, *, place: Place, username: str = "") -> None:
         Later: whoever asks has asked too often.
     """
     key = addresses.key(address)
-    again = MAIL_AGAIN, CODE.name, key, place.network
-    spend(again, *around(RECOVERY_NETWORK, place), mail_limits.asking(key, place))
+    again = MAIL_AGAIN, CODE.name, key, client.network
+    spend(again, *around(RECOVERY_NETWORK, client), mail_limits.asking(key, client))
     waiting = PendingSignup.objects.filter(address_key=key, expires_at__gt=clock.now())
     if username:
         waiting = waiting.filter(username_key=names.key(username))
@@ -145,19 +145,19 @@ def send_again_to(address: str, *, place: Place, username: str = "") -> None:
     # For nobody, who has no address, the work is the same.
     for signup in list(waiting.order_by("-expires_at")[:MOST_AT_ONE]) or [PendingSignup()]:
         with suppress(SignupEnded):
-            _issue_again(signup, may_leave=mail_limits.may_leave(key, place))
+            _issue_again(signup, may_leave=mail_limits.may_leave(key, client))
 
 
-def correct_address(signup: PendingSignup, address: str, *, place: Place) -> None:
+def correct_address(signup: PendingSignup, address: str, *, client: ClientInfo) -> None:
     """Another address for the same sign-up; what was mailed to the first is no longer good.
 
     :class:`SignupEnded` if it doesn't wait any more.
     """
     key = addresses.key(address)
     again = [(MAIL_AGAIN, signup.pk)] if key == signup.address_key else []
-    network = around(SIGNUP_NETWORK, place)
-    spend(*network, *again, mail_limits.asking(key, place), (SIGNUP_EVERYONE,))
-    may_leave = mail_limits.may_leave(key, place)
+    network = around(SIGNUP_NETWORK, client)
+    spend(*network, *again, mail_limits.asking(key, client), (SIGNUP_EVERYONE,))
+    may_leave = mail_limits.may_leave(key, client)
     signup.address, signup.address_key = address, key
     with transaction.atomic():
         code, token = _issue(signup)
@@ -166,23 +166,23 @@ def correct_address(signup: PendingSignup, address: str, *, place: Place) -> Non
         _post(signup, code, token, may_leave=may_leave)
 
 
-def confirm_by_code(signup: PendingSignup, typed: str, place: Place) -> User:
+def confirm_by_code(signup: PendingSignup, typed: str, client: ClientInfo) -> User:
     """Return the user that ``signup`` becomes.
 
     Raises:
         WrongCode: not the code that was mailed, or the name or address is taken by now.
         codes.UsedUp: the code has had all its tries.
     """
-    charges = around(CODE_NETWORK, place)
+    charges = around(CODE_NETWORK, client)
     spend(*charges)
     if not codes.try_code(CODE, signup.pk, typed):
         raise WrongCode
-    user = _become_user(signup, CODE, typed, place)
+    user = _become_user(signup, CODE, typed, client)
     give_back(*charges)
     return user
 
 
-def confirm_by_address(address: str, typed: str, place: Place, *, username: str = "") -> User:
+def confirm_by_address(address: str, typed: str, client: ClientInfo, *, username: str = "") -> User:
     """Return the user that a sign-up becomes whose code was mailed to ``address``.
 
     With ``username`` it is that sign-up or none: somebody else may have asked for the same address,
@@ -193,21 +193,21 @@ def confirm_by_address(address: str, typed: str, place: Place, *, username: str 
         Later: too many wrong codes from this network, or at this address.
     """
     key = addresses.key(address)
-    mine = around(CODE_NETWORK, place)
-    charges: list[Charge] = [*mine, (VERIFY_LINE, key, place.line), (VERIFY_ADDRESS, key)]
+    mine = around(CODE_NETWORK, client)
+    charges: list[Charge] = [*mine, (VERIFY_LINE, key, client.wide_network), (VERIFY_ADDRESS, key)]
     spend(*charges)
     subjects = codes.subjects_of(CODE, key, typed)
     signup = find(subjects[0]) if subjects else None
     if signup is None or (username and signup.username_key != names.key(username)):
         raise WrongCode
-    user = _become_user(signup, CODE, typed, place)
+    user = _become_user(signup, CODE, typed, client)
     give_back(*charges)
     return user
 
 
-def confirm_by_link(signup: PendingSignup, token: str, place: Place) -> User:
+def confirm_by_link(signup: PendingSignup, token: str, client: ClientInfo) -> User:
     """The user that ``signup`` becomes; :class:`WrongCode`."""
-    return _become_user(signup, LINK, token, place)
+    return _become_user(signup, LINK, token, client)
 
 
 def prune() -> int:
@@ -244,7 +244,7 @@ def _waiting(signup: PendingSignup) -> PendingSignup | None:
     return waiting.filter(pk=signup.pk).first()
 
 
-def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, place: Place) -> User:
+def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, client: ClientInfo) -> User:
     """Spend the secret and make the user, or neither. The first to confirm an address has it."""
     try:
         with transaction.atomic():
@@ -256,10 +256,10 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, place: Pl
             # Before the name: whoever waits for the same address holds nothing that others want.
             users.confirm_address(user, signup.address)
             users.keep_name(signup)
-            record(user, events.SIGNED_UP, Source(place))
+            record(user, events.SIGNED_UP, Source(client))
     except (users.AddressTaken, users.UsernameTaken):
         raise WrongCode from None
-    mail_limits.undo(signup.address_key, place, signup.address_key)
+    mail_limits.undo(signup.address_key, client, signup.address_key)
     return user
 
 

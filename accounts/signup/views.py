@@ -15,8 +15,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts.codes import services as codes
+from accounts.common.client_info import client_of
 from accounts.common.csp import leads_to_providers
-from accounts.common.places import place_of
 from accounts.common.proofs import Method, Proof
 from accounts.passwords.views import with_meter
 from accounts.signin import flow
@@ -64,7 +64,7 @@ def _sign_up(request: HttpRequest, form: SignupForm) -> PendingSignup:
         data["username"],
         data["email"],
         data["password1"],
-        place=place_of(request),
+        client=client_of(request),
         next_url=flow.next_of(request),
         instead_of=flow.pending_of(request),
     )
@@ -102,7 +102,7 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
     if form.is_valid():
         try:
             proof = _proved_here(signup) if is_here else _prove_password(request, signup, form)
-            user = services.confirm_by_link(signup, key, place_of(request))
+            user = services.confirm_by_link(signup, key, client_of(request))
             return _enter(request, user, signup, proof)
         except InvalidCredentials:
             form.add_error("password", _("That is not the password of this sign-up."))
@@ -114,7 +114,7 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
 
 def _act(request: HttpRequest, signup: PendingSignup) -> HttpResponse:
     if "resend" in request.POST:
-        services.send_again(signup, place=place_of(request))
+        services.send_again(signup, client=client_of(request))
         return redirect("signup_confirm")
     if "correct" in request.POST:
         return _correct(request, signup)
@@ -129,7 +129,7 @@ def _link_form(is_here: bool) -> type[forms.Form]:
 
 def _prove_password(request: HttpRequest, signup: PendingSignup, form: forms.Form) -> Proof:
     """At the price of a sign-in attempt, so that the link is no way round the limits."""
-    account = prove_password(signup.username, form.cleaned_data["password"], place_of(request))
+    account = prove_password(signup.username, form.cleaned_data["password"], client_of(request))
     if account.pk != signup.pk:
         raise InvalidCredentials
     return Proof.now(Method.PASSWORD)
@@ -140,10 +140,10 @@ def _confirm_by_code(request: HttpRequest, signup: PendingSignup) -> HttpRespons
     if form.is_valid():
         try:
             code = form.cleaned_data["code"]
-            user = services.confirm_by_code(signup, code, place_of(request))
+            user = services.confirm_by_code(signup, code, client_of(request))
             return _enter(request, user, signup, _proved_here(signup))
         except codes.UsedUp:
-            send = partial(services.send_again, signup, place=place_of(request))
+            send = partial(services.send_again, signup, client=client_of(request))
             form.add_error("code", codes.renewed(send))
         except WrongCode as error:
             form.add_error("code", str(error))
@@ -155,7 +155,7 @@ def _correct(request: HttpRequest, signup: PendingSignup) -> HttpResponse:
     if not form.is_valid():
         return _show(request, signup, address_form=form)
     address = form.cleaned_data["email"]
-    services.correct_address(signup, address, place=place_of(request))
+    services.correct_address(signup, address, client=client_of(request))
     return redirect("signup_confirm")
 
 

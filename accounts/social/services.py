@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import Source, record
+from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.common.languages import spoken
-from accounts.common.places import Place
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
 from accounts.identities import services as identities
@@ -96,19 +96,19 @@ class LastWayIn(PublicError):
     message = _("Nothing else opens your account. Set a password first, or add a passkey.")
 
 
-def user_of(claim: Claim, place: Place) -> User:
+def user_of(claim: Claim, client: ClientInfo) -> User:
     """Who ``claim`` signs in: whose identity it is, or a new account.
 
     :class:`AddressInUse`, :class:`NoNewAccounts`, :class:`LockedDown`, ``Later``.
     """
     if identity := identities.find(claim.issuer, claim.subject):
-        return _known(identity, Source(place).by(Method.PROVIDER))
+        return _known(identity, Source(client).by(Method.PROVIDER))
     try:
-        return _newcomer(claim, place)
+        return _newcomer(claim, client)
     except (AddressInUse, IntegrityError):
         # The same person may have come twice at once, and have the address by now.
         if identity := identities.find(claim.issuer, claim.subject):
-            return _known(identity, Source(place).by(Method.PROVIDER))
+            return _known(identity, Source(client).by(Method.PROVIDER))
         raise
 
 
@@ -195,20 +195,20 @@ def _known(identity: Identity, source: Source) -> User:
     return user
 
 
-def _newcomer(claim: Claim, place: Place) -> User:
+def _newcomer(claim: Claim, client: ClientInfo) -> User:
     if claim.verified_address and owner_of(claim):
         raise AddressInUse
     if settings.AUTHSITE.signup != "open":
         raise NoNewAccounts
-    spend(*around(SIGNUP_NETWORK, place), (SIGNUP_EVERYONE,))
+    spend(*around(SIGNUP_NETWORK, client), (SIGNUP_EVERYONE,))
     try:
-        return _sign_up(claim, place)
+        return _sign_up(claim, client)
     except users.AddressTaken:
         raise AddressInUse from None
 
 
 @transaction.atomic
-def _sign_up(claim: Claim, place: Place) -> User:
+def _sign_up(claim: Claim, client: ClientInfo) -> User:
     """A user without a password. Only a verified address becomes theirs, and ends the sign-ups
     that wait for it: whoever began one gets nothing (CVE-2026-53516)."""
     suggestions = (claim.username, claim.name, claim.verified_address.partition("@")[0], "user")
@@ -223,7 +223,7 @@ def _sign_up(claim: Claim, place: Place) -> User:
     if claim.verified_address:
         users.confirm_address(user, claim.verified_address)
     identity = _identity(user, claim)
-    record(user, events.SIGNED_UP, Source(place).by(Method.PROVIDER), detail=str(identity))
+    record(user, events.SIGNED_UP, Source(client).by(Method.PROVIDER), detail=str(identity))
     return user
 
 

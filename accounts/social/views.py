@@ -15,10 +15,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.common.client_info import client_of
 from accounts.common.csp import leads_to_providers
 from accounts.common.errors import Later, PublicError
 from accounts.common.issuers import origin_of
-from accounts.common.places import place_of
 from accounts.common.proofs import Method, Proof
 from accounts.identities import services as identities
 from accounts.identities.models import Identity
@@ -60,8 +60,8 @@ def login(request: HttpRequest, provider: Provider) -> HttpResponse:
         return render(request, "accounts/social/login.html", context)
     if act is Act.CONNECT and not recent.is_recent(request):
         return _ask_for_proof()
-    session, place = _session_of(request), place_of(request)
-    spend(*[(PROVIDER_NETWORK, session)] if session else around(PROVIDER_NETWORK, place))
+    session, client = _session_of(request), client_of(request)
+    spend(*[(PROVIDER_NETWORK, session)] if session else around(PROVIDER_NETWORK, client))
     state, attempt = attempts.start(
         request,
         provider.key,
@@ -137,7 +137,7 @@ def _sign_in(
     request: HttpRequest, provider: Provider, attempt: Attempt, claim: Claim
 ) -> HttpResponse:
     try:
-        user = services.user_of(claim, place_of(request))
+        user = services.user_of(claim, client_of(request))
     except services.AddressInUse:
         pending_link.put(request, claim, attempt.next_url)
         sentence = _(

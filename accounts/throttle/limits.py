@@ -2,7 +2,7 @@
 
 The table in ``docs/operating.md`` comes from this module. A *network* is one IPv4 address or IPv6
 /64; the networks around it have budgets of their own, a few times as large (``services.around``).
-A *line* is the widest network that one subscriber may have: ``Place.line``.
+A *line* is the widest network that one subscriber may have: ``ClientInfo.line``.
 """
 
 from dataclasses import dataclass, replace

@@ -5,33 +5,33 @@ that would tell which names and addresses belong to one mailbox. What somebody s
 what they have asked for themselves.
 """
 
-from accounts.common.places import Place
+from accounts.common.client_info import ClientInfo
 from accounts.throttle.limits import MAIL_BOX, MAIL_BOX_LINE, MAIL_LINE
 from accounts.throttle.services import Charge, give_back, takes
 from accounts.users import addresses
 
 
-def asking(key: str, place: Place) -> Charge:
+def asking(key: str, client: ClientInfo) -> Charge:
     """Return what asking for a mail by the name or address ``key`` costs. Refusals are told."""
-    return MAIL_LINE, addresses.mailbox(key), place.line
+    return MAIL_LINE, addresses.mailbox(key), client.wide_network
 
 
-def may_leave(key: str, place: Place) -> bool:
+def may_leave(key: str, client: ClientInfo) -> bool:
     """Spend what a mail to the address ``key`` costs; return whether it may leave.
 
     For nobody, ``key`` is what was typed, so that the work is the same.
     """
-    return takes(*_of_mailbox(key, place))
+    return takes(*_of_mailbox(key, client))
 
 
-def undo(key: str, place: Place, *typed: str) -> None:
-    """Give back what a mail to ``key`` has spent: it was used at ``place``, or never sent.
+def undo(key: str, client: ClientInfo, *typed: str) -> None:
+    """Give back what a mail to ``key`` has spent: it was used at ``client``, or never sent.
 
     ``typed`` are the names and addresses by which it may have been asked for.
     """
-    give_back(*(asking(name, place) for name in typed), *_of_mailbox(key, place))
+    give_back(*(asking(name, client) for name in typed), *_of_mailbox(key, client))
 
 
-def _of_mailbox(key: str, place: Place) -> list[Charge]:
+def _of_mailbox(key: str, client: ClientInfo) -> list[Charge]:
     box = addresses.mailbox(key)
-    return [(MAIL_BOX_LINE, box, place.line), (MAIL_BOX, box)]
+    return [(MAIL_BOX_LINE, box, client.wide_network), (MAIL_BOX, box)]

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from types import ModuleType
 
 from accounts.common import clock, metrics
+from accounts.common.client_info import ClientInfo
 from accounts.common.errors import Later
-from accounts.common.places import Place
 from accounts.throttle import database, shared
 from accounts.throttle.database import Cost
 from accounts.throttle.limits import Limit
@@ -21,12 +21,12 @@ from accounts.throttle.limits import Limit
 type Charge = tuple[Limit, *tuple[object, ...]]
 
 
-def around(limit: Limit, place: Place) -> list[Charge]:
-    """Return the charges of ``limit`` for ``place``: one for each network around its address.
+def around(limit: Limit, client: ClientInfo) -> list[Charge]:
+    """Return the charges of ``limit`` for ``client``: one for each network around its address.
 
     So a line gets a few times what one address gets, however many addresses it has.
     """
-    return [(limit.times(weight), network) for network, weight in place.networks]
+    return [(limit.times(weight), network) for network, weight in client.networks]
 
 
 def spend(*charges: Charge) -> None:

@@ -6,7 +6,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.common.api import Open, valid
-from accounts.common.places import place_of
+from accounts.common.client_info import client_of
 from accounts.tokens import services
 from accounts.tokens.authentication import is_token, login_of
 from accounts.tokens.serializers import (
@@ -34,14 +34,14 @@ class TokenView(Open, APIView):
         token of the same sign-in and for the same service, and no refresh token; only within
         EXCHANGE_SECONDS of the first token.
         """
-        place = place_of(request)
+        client = client_of(request)
         asked = SignInSerializer(data=request.data)
         valid(asked)
         name, password = login_of(request, asked)
         if is_token(name):
             held, login = services.read(name)
-            return _answer(services.exchange(held, login, asked.wish_of(), place))
-        return _answer(services.sign_in(name, password, asked.wish_of(), place))
+            return _answer(services.exchange(held, login, asked.wish_of(), client))
+        return _answer(services.sign_in(name, password, asked.wish_of(), client))
 
 
 class ChallengeView(Open, APIView):
@@ -55,10 +55,10 @@ class ChallengeView(Open, APIView):
     def post(self, request: Request) -> Response:
         """Tokens for a code, after the first step; or a mail with one (202)."""
         data = valid(SecondStepSerializer(data=request.data))
-        place = place_of(request)
+        client = client_of(request)
         if "code" in data:
-            return _answer(services.sign_in_again(data["challenge"], data["code"], place))
-        services.mail_code(data["challenge"], place)
+            return _answer(services.sign_in_again(data["challenge"], data["code"], client))
+        services.mail_code(data["challenge"], client)
         return Response(status=202)
 
 
@@ -78,7 +78,7 @@ class RefreshView(Open, APIView):
         """
         asked = RefreshSerializer(data=request.data)
         data = valid(asked)
-        return _answer(services.renew(data["refresh"], asked.wish_of(), place_of(request)))
+        return _answer(services.renew(data["refresh"], asked.wish_of(), client_of(request)))
 
 
 class VerifyView(Open, APIView):

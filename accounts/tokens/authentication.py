@@ -8,7 +8,7 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
-from accounts.common.places import place_of
+from accounts.common.client_info import client_of
 from accounts.common.proofs import Method
 from accounts.sessions import current
 from accounts.sessions.models import LoginSession
@@ -54,7 +54,7 @@ class Authentication(JWTAuthentication):
             return self._by_token(request, name)
         if not settings.AUTHSITE.takes_basic:
             raise InvalidCredentials
-        user = services.prove_by_password(name, password, place_of(request))
+        user = services.prove_by_password(name, password, client_of(request))
         current.call_as(request._request, None, by=Method.PASSWORD)
         return user, Credentials(scopes.DEFAULT, is_by_password=True)
 

@@ -18,8 +18,8 @@ from rest_framework.views import APIView
 
 from accounts.common import clock
 from accounts.common.api import Open, valid
+from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
-from accounts.common.places import place_of
 from accounts.sessions.models import LoginSession
 from accounts.tokens import services
 from accounts.tokens.authentication import login_of
@@ -73,23 +73,23 @@ class SessionView(BrowserView):
     )
     def post(self, request: Request) -> Response:
         """An access token for a password, or for a challenge and a code; the rest is a cookie."""
-        asked, place = AppSignInSerializer(data=request.data), place_of(request)
+        asked, client = AppSignInSerializer(data=request.data), client_of(request)
         data = valid(asked)
         if "challenge" in data and "code" not in data:
-            services.mail_code(data["challenge"], place, APP)
+            services.mail_code(data["challenge"], client, APP)
             return Response(status=202)
         if "challenge" in data:
-            tokens = services.sign_in_again(data["challenge"], data["code"], place, APP)
+            tokens = services.sign_in_again(data["challenge"], data["code"], client, APP)
         else:
-            tokens = services.sign_in(*login_of(request, asked), asked.wish_of(APP), place)
+            tokens = services.sign_in(*login_of(request, asked), asked.wish_of(APP), client)
         # Whoever was signed in here before isn't any more: nobody could end that sign-in here.
-        services.revoke(_token_of(request), place)
+        services.revoke(_token_of(request), client)
         return _answer(tokens)
 
     @extend_schema(operation_id="end_browser_session", responses={204: None}, parameters=HEADERS)
     def delete(self, request: Request) -> Response:
         """End the sign-in of the cookie, if it's one."""
-        services.revoke(_token_of(request), place_of(request))
+        services.revoke(_token_of(request), client_of(request))
         return _forget(Response(status=204))
 
 
@@ -106,7 +106,7 @@ class SessionRefreshView(BrowserView):
         """A new access token for the cookie, which is renewed as well."""
         asked = WishSerializer(data=request.data)
         valid(asked)
-        return _answer(services.renew(_token_of(request), asked.wish_of(APP), place_of(request)))
+        return _answer(services.renew(_token_of(request), asked.wish_of(APP), client_of(request)))
 
     def handle_exception(self, exc: Exception) -> Response:
         """What isn't good any more is forgotten."""

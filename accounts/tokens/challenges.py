@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db.models import F
 
 from accounts.common import clock, secrets
-from accounts.common.places import Place
+from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.sessions.models import LoginSession
 from accounts.signin import mailed, second
@@ -67,10 +67,10 @@ def spend(challenge: TokenChallenge) -> None:
         raise InvalidChallenge
 
 
-def mail_code(challenge: TokenChallenge, place: Place) -> None:
+def mail_code(challenge: TokenChallenge, client: ClientInfo) -> None:
     """Mail a code for it; an earlier one is worth nothing then. ``second.NoMail``, ``Later``."""
     nonce = mailed.new_nonce()
-    second.send_code(challenge.user, proofs(challenge), nonce, place)
+    second.send_code(challenge.user, proofs(challenge), nonce, client)
     TokenChallenge.objects.filter(pk=challenge.pk).update(nonce=nonce)
 
 

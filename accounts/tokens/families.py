@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from accounts.activity import events
 from accounts.activity.services import Source, record
 from accounts.common import clock
-from accounts.common.places import Place
+from accounts.common.client_info import ClientInfo
 from accounts.common.rows import Columns, parameter
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
@@ -49,7 +49,7 @@ def find(family: uuid.UUID, user: uuid.UUID) -> LoginSession | None:
     return _FOUND.find({"id": _id(family), "user": _id(user), "now": _time(clock.now())})
 
 
-def rotate(token: str, place: Place, kind: LoginSession.Kind) -> tuple[LoginSession, str]:
+def rotate(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[LoginSession, str]:
     """The family of ``token``, which is of that kind, and the token that follows it.
 
     The same one for all who come at once or, before it's used itself, within
@@ -61,9 +61,9 @@ def rotate(token: str, place: Place, kind: LoginSession.Kind) -> tuple[LoginSess
     if family is None:
         raise InvalidToken
     follower = refresh.successor(token)
-    if login := _rotate(family, refresh.digest(token), refresh.digest(follower), place, kind):
+    if login := _rotate(family, refresh.digest(token), refresh.digest(follower), client, kind):
         return login, follower
-    return _again(family, token, place, kind)
+    return _again(family, token, client, kind)
 
 
 def end(login: LoginSession, source: Source) -> None:
@@ -86,7 +86,7 @@ def with_newest(token: str) -> LoginSession | None:
 
 
 def _rotate(
-    family: uuid.UUID, digest: str, follower: str, place: Place, kind: LoginSession.Kind
+    family: uuid.UUID, digest: str, follower: str, client: ClientInfo, kind: LoginSession.Kind
 ) -> LoginSession | None:
     now = clock.now()
     idle_at = now + timedelta(days=settings.AUTHSITE.refresh_idle_days)
@@ -97,7 +97,7 @@ def _rotate(
         "next": follower,
         "now": _time(now),
         "idle": _time(idle_at),
-        "address": place.address,
+        "address": client.ip,
     }
     with connection.cursor() as cursor:
         cursor.execute(ROTATE, values)
@@ -106,13 +106,13 @@ def _rotate(
 
 
 @transaction.atomic
-def _end_reused(login: LoginSession, place: Place) -> None:
+def _end_reused(login: LoginSession, client: ClientInfo) -> None:
     if sessions.close(login):
-        record(login.user, events.TOKEN_REUSED, Source(place, session=login.pk))
+        record(login.user, events.TOKEN_REUSED, Source(client, session=login.pk))
 
 
 def _again(
-    family: uuid.UUID, token: str, place: Place, kind: LoginSession.Kind
+    family: uuid.UUID, token: str, client: ClientInfo, kind: LoginSession.Kind
 ) -> tuple[LoginSession, str]:
     """A token that isn't the newest of its family, or not of one of that kind."""
     login, digest = _live(family), refresh.digest(token)
@@ -128,7 +128,7 @@ def _again(
                 return login, follower
         # Another node has a SECRET_KEY that this one is yet to get. No thief is about.
         raise InvalidToken
-    _end_reused(login, place)
+    _end_reused(login, client)
     raise TokenReused
 
 

@@ -15,8 +15,8 @@ from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 from accounts.activity import events
 from accounts.activity.services import Source, record
 from accounts.common import clock
+from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
-from accounts.common.places import Place
 from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import services as sessions
@@ -62,7 +62,7 @@ class Tokens:
     refresh: str = ""
 
 
-def sign_in(login: str, password: str, wish: Wish, place: Place) -> Tokens:
+def sign_in(login: str, password: str, wish: Wish, client: ClientInfo) -> Tokens:
     """Tokens for the person of that name or address.
 
     ``InvalidCredentials``, ``AccountInactive``, ``Later``; :class:`PasswordCompromised`,
@@ -70,16 +70,16 @@ def sign_in(login: str, password: str, wish: Wish, place: Place) -> Tokens:
     :class:`EnrolmentRequired`.
     """
     access.be_ready()
-    account = _prove(login, password, place)
+    account = _prove(login, password, client)
     proofs = (Proof.now(Method.PASSWORD),)
     missing = policy.missing(account, proofs)
     if missing is Requirement.SECOND_FACTOR and isinstance(account, User):
         raise _challenge(account, proofs, wish)
-    return _begin(_cleared(account, missing), proofs, wish, place)
+    return _begin(_cleared(account, missing), proofs, wish, client)
 
 
 def sign_in_again(
-    secret: str, code: str, place: Place, kind: LoginSession.Kind = LoginSession.Kind.API
+    secret: str, code: str, client: ClientInfo, kind: LoginSession.Kind = LoginSession.Kind.API
 ) -> Tokens:
     """Tokens for whoever has taken the first step, and takes the second.
 
@@ -92,35 +92,37 @@ def sign_in_again(
     if policy.needs_passkey(user):
         # No code will do. A recovery code isn't used up for nothing.
         raise EnrolmentRequired
-    proof = second.prove(user, first, code, Source(place), nonce=challenge.nonce)
+    proof = second.prove(user, first, code, Source(client), nonce=challenge.nonce)
     proofs = (*first, proof)
     _cleared(user, policy.missing(user, proofs))
     wish = Wish(challenge.audience, frozenset(challenge.scope.split()), kind)
     with transaction.atomic():
         challenges.spend(challenge)
-        return _begin(user, proofs, wish, place)
+        return _begin(user, proofs, wish, client)
 
 
-def mail_code(secret: str, place: Place, kind: LoginSession.Kind = LoginSession.Kind.API) -> None:
+def mail_code(
+    secret: str, client: ClientInfo, kind: LoginSession.Kind = LoginSession.Kind.API
+) -> None:
     """Mail a code for the second step; ``InvalidChallenge``, ``second.NoMail``, ``Later``."""
     challenge = challenges.find(secret, kind)
     if SecondMethod.EMAIL not in _methods(challenge.user, challenges.proofs(challenge)):
         raise second.NoMail
-    challenges.mail_code(challenge, place)
+    challenges.mail_code(challenge, client)
 
 
-def renew(token: str, wish: Wish, place: Place) -> Tokens:
+def renew(token: str, wish: Wish, client: ClientInfo) -> Tokens:
     """A new pair for a refresh token. ``InvalidToken``, ``TokenReused``, ``UnknownScope``."""
     access.be_ready()
     if wish.scope is not None and (family := families.with_newest(token)):
         # Before the rotation: an answer that only refuses would have used the token up.
         scopes.narrowed(family.scope.split(), wish.scope)
-    login, follower = families.rotate(token, place, wish.kind)
+    login, follower = families.rotate(token, client, wish.kind)
     scope = scopes.narrowed(login.scope.split(), wish.scope)
     return Tokens(AccessToken.issue(login, wish.audience, scope), login, follower)
 
 
-def exchange(held: AccessToken, login: LoginSession, wish: Wish, place: Place) -> Tokens:
+def exchange(held: AccessToken, login: LoginSession, wish: Wish, client: ClientInfo) -> Tokens:
     """Return a fresh access token for ``held``: same session and audience, no more rights.
 
     A stolen token must not be renewed for as long as its session lasts: a chain of exchanges ends
@@ -142,7 +144,7 @@ def exchange(held: AccessToken, login: LoginSession, wish: Wish, place: Place) -
     scope = scopes.narrowed(held.scope, wish.scope)
     access.be_ready()
     spend((EXCHANGE_SESSION, login.pk))
-    record(login.user, events.TOKEN_EXCHANGED, Source(place, session=login.pk))
+    record(login.user, events.TOKEN_EXCHANGED, Source(client, session=login.pk))
     fresh = AccessToken.issue(login, wish.audience, scope, first_at=held.first_at)
     return Tokens(fresh, login)
 
@@ -174,7 +176,7 @@ def claims(text: str) -> Mapping[str, Any]:
     return read(text, (config.origin, *config.token_audiences))[0].payload
 
 
-def revoke(text: str, place: Place) -> None:
+def revoke(text: str, client: ClientInfo) -> None:
     """End the family of a token of either kind, if it's one (RFC 7009 section 2).
 
     An access token ends its family also when it has expired: a client that signs out late must not
@@ -182,7 +184,7 @@ def revoke(text: str, place: Place) -> None:
     """
     login = families.of(text) or _family_of_access(text)
     if login is not None:
-        families.end(login, Source(place, session=login.pk))
+        families.end(login, Source(client, session=login.pk))
 
 
 def _family_of_access(text: str) -> LoginSession | None:
@@ -193,18 +195,18 @@ def _family_of_access(text: str) -> LoginSession | None:
     return families.find(token.sid, token.subject)
 
 
-def prove_by_password(login: str, password: str, place: Place) -> User:
+def prove_by_password(login: str, password: str, client: ClientInfo) -> User:
     """Whom a call with a password alone is made by; never an account that needs more than that.
 
     As :func:`sign_in`; :class:`SecondFactorRequired` without a challenge.
     """
-    account = _prove(login, password, place)
+    account = _prove(login, password, client)
     return _cleared(account, policy.missing(account, (Proof.now(Method.PASSWORD),)))
 
 
-def _prove(login: str, password: str, place: Place) -> User | PendingSignup:
+def _prove(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
     """Return whose password it is; :class:`PasswordCompromised` if attackers know it."""
-    account = prove_password(login, password, place)
+    account = prove_password(login, password, client)
     if isinstance(account, User) and passwords.is_compromised(password):
         raise PasswordCompromised
     return account
@@ -244,14 +246,14 @@ def _methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
     return typed if typed != [SecondMethod.EMAIL] else []
 
 
-def _begin(user: User, proofs: tuple[Proof, ...], wish: Wish, place: Place) -> Tokens:
+def _begin(user: User, proofs: tuple[Proof, ...], wish: Wish, client: ClientInfo) -> Tokens:
     """A new family, by the door."""
     scope = wish.scope or scopes.DEFAULT
-    login = sessions.family(user, proofs, place, kind=wish.kind, scope=scopes.written(scope))
+    login = sessions.family(user, proofs, client, kind=wish.kind, scope=scopes.written(scope))
     token = refresh.first(login.pk)
     login.refresh_digest = refresh.digest(token)
     try:
-        establish_api_session(CompletedSignIn(user, proofs), login, place)
+        establish_api_session(CompletedSignIn(user, proofs), login, client)
     except AccountChanged:
         raise InvalidCredentials from None
     return Tokens(AccessToken.issue(login, wish.audience, scope), login, token)

@@ -5,7 +5,7 @@ alone spends the budgets of the account, too: otherwise a stolen one would have 
 """
 
 from accounts.activity.services import Source
-from accounts.common.places import NOWHERE, Place
+from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.sessions import known
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle.limits import (
@@ -28,10 +28,10 @@ def of_passkey(owner: User | None, source: Source) -> list[Charge]:
     """Return what an answer of a passkey costs; ``owner`` is None if the passkey is unknown."""
     if source.session:
         return [(PROOF_SESSION, source.session)]
-    place = source.place or NOWHERE
-    if browser := known.find(place, owner):
+    client = source.client or NO_CLIENT
+    if browser := known.find(client, owner):
         return [(PASSKEY_BROWSER, browser.user_id, browser.pk)]
-    return around(PASSKEY_NETWORK, place)
+    return around(PASSKEY_NETWORK, client)
 
 
 def of_code(browser: KnownBrowser | None, source: Source) -> list[Charge]:
@@ -40,10 +40,10 @@ def of_code(browser: KnownBrowser | None, source: Source) -> list[Charge]:
         return [(PROOF_SESSION, source.session)]
     if browser:
         return [(CODE_BROWSER, browser.user_id, browser.pk)]
-    return around(CODE_NETWORK, source.place or NOWHERE)
+    return around(CODE_NETWORK, source.client or NO_CLIENT)
 
 
-def of_guess(user: User, browser: KnownBrowser | None, place: Place) -> list[Charge]:
+def of_guess(user: User, browser: KnownBrowser | None, client: ClientInfo) -> list[Charge]:
     """Return what a six-digit code costs the account besides.
 
     ``browser`` is one in which a factor was shown. It has budgets of its own, so that guesses
@@ -52,5 +52,5 @@ def of_guess(user: User, browser: KnownBrowser | None, place: Place) -> list[Cha
     if browser:
         subject = user.pk, browser.pk
         return [(FACTOR_BROWSER, *subject), (FACTOR_BROWSER_DAY, *subject)]
-    of_line = user.pk, place.line
+    of_line = user.pk, client.wide_network
     return [(FACTOR_LINE, *of_line), (FACTOR_LINE_DAY, *of_line), (FACTOR_ACCOUNT, user.pk)]

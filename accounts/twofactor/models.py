@@ -19,8 +19,8 @@ from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import CredentialDeviceType
 
 from accounts.common import clock, crypto
-from accounts.common.places import LONGEST_NAME
-from accounts.common.places import Device as BrowserDevice
+from accounts.common.client_info import LONGEST_NAME
+from accounts.common.client_info import Device as BrowserDevice
 from accounts.twofactor import providers
 
 log = logging.getLogger(__name__)

@@ -33,7 +33,7 @@ from webauthn.registration.verify_registration_response import VerifiedRegistrat
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
-from accounts.common.places import NOWHERE, Place
+from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import factor_proved
 from accounts.sessions import guesses
@@ -116,7 +116,7 @@ def sign_in(text: str, source: Source) -> tuple[User, Proof]:
 
     :class:`WrongPasskey`, :class:`UnknownPasskey`, :class:`AccountLocked`, ``Later``.
     """
-    charges = _charge_sign_in(text, source.place or NOWHERE)
+    charges = _charge_sign_in(text, source.client or NO_CLIENT)
     answer = parse(text)
     row = _find(answer)
     if row is None:
@@ -142,14 +142,14 @@ def _find(answer: Answer) -> Passkey | None:
     return rows.filter(credential_id=answer.credential_id).first()
 
 
-def _charge_sign_in(text: str, place: Place) -> list[Charge]:
+def _charge_sign_in(text: str, client: ClientInfo) -> list[Charge]:
     """Spend what an answer costs; return the charges. ``Later``."""
     owner = None
-    if place.known:
+    if client.known:
         with suppress(WrongPasskey):
             row = _find(parse(text))
             owner = row.user if row else None
-    charges = budgets.of_passkey(owner, Source(place))
+    charges = budgets.of_passkey(owner, Source(client))
     spend(*charges)
     return charges
 

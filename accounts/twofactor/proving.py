@@ -9,8 +9,8 @@ from django.db import transaction
 from accounts.activity import events
 from accounts.activity.services import Source, has_happened, record
 from accounts.common import clock
+from accounts.common.client_info import NO_CLIENT
 from accounts.common.errors import Later
-from accounts.common.places import NOWHERE
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import factor_proved
 from accounts.sessions import guesses, known
@@ -44,14 +44,14 @@ def prove(
         WrongCode: no factor takes the code.
         Later: too many guesses.
     """
-    place = source.place or NOWHERE
-    browser = known.find(place, user)
+    client = source.client or NO_CLIENT
+    browser = known.find(client, user)
     # Signing in with a mailed code makes a browser known, too: only a factor gives it guesses.
     proved = browser if browser and browser.factor_at else None
     code = codes.canonical(typed)
     is_short = codes.TOTP_CODE.fullmatch(code) is not None
     # The others can't be guessed: a budget of the account would only keep the owner out.
-    guess = budgets.of_guess(user, proved, place) if is_short else []
+    guess = budgets.of_guess(user, proved, client) if is_short else []
     charges = [*budgets.of_code(browser, source), *guess]
     _spend(charges, guess, user, source)
     proof = _proof_of(user, code, source, mailed) or (removed(code) if removed else None)

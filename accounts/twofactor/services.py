@@ -140,9 +140,9 @@ def note_added(
     user: User, owner: User, event: events.Event, source: Source, *, name: str
 ) -> list[str]:
     """Recovery codes, if ``owner`` has none yet, and everybody told of a new factor."""
-    if source.place:
+    if source.client:
         # So that guesses from elsewhere don't keep the owner out of where the factor was added.
-        known.note_factor(source.place, owner)
+        known.note_factor(source.client, owner)
     made = [] if RecoveryCodes.objects.filter(user=owner).exists() else _make_codes(owner)
     _tell(user, event, source, detail=name)
     return made

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from accounts.activity import events
 from accounts.activity.services import Source, record
 from accounts.common import clock, secrets
-from accounts.common.places import place_of
+from accounts.common.client_info import client_of
 from accounts.sessions.current import source_of
 from accounts.twofactor.models import TrustedBrowser
 from accounts.users.models import User
@@ -33,7 +33,7 @@ def is_trusted(request: HttpRequest, user: User) -> bool:
 def here(request: HttpRequest, user: User) -> QuerySet[TrustedBrowser]:
     """That of this browser, if there is one."""
     digests = [d for token in _tokens(request) for d in secrets.digests(token, PURPOSE)]
-    device = place_of(request).device
+    device = client_of(request).device
     # A stolen cookie in another kind of browser is worth nothing.
     return of(user).filter(digest__in=digests, browser=device.browser, system=device.system)
 
@@ -49,7 +49,7 @@ def trust(request: HttpRequest, response: HttpResponse, user: User) -> None:
     days = settings.AUTHSITE.trusted_browser_days
     if not days:
         return
-    token, device = secrets.token(), place_of(request).device
+    token, device = secrets.token(), client_of(request).device
     with transaction.atomic():
         TrustedBrowser.objects.create(
             user=user,

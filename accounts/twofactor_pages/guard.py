@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from accounts.common.places import place_of
+from accounts.common.client_info import client_of
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import services as sessions
 from accounts.sessions.current import login_of, renew_key
@@ -54,7 +54,7 @@ def after_adding(
     if found:
         next_url = codes_page(found.next_url) if made else found.next_url
         return flow.go_on(request, found, proof, next_url=next_url)
-    sessions.prove(login_of(request), proof, place_of(request))
+    sessions.prove(login_of(request), proof, client_of(request))
     renew_key(request)
     next_url = flow.next_of(request)
     return redirect(codes_page(next_url) if made else next_url or "second_factors")

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from accounts.common import logs, metrics, secrets
-from accounts.common.client import parse, trusts
+from accounts.common.client_ip import parse, trusts
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import connection
 
-from accounts.common.places import Place
+from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.common.rows import parameter
 from accounts.sessions import services as sessions
@@ -14,7 +14,7 @@ from accounts.tokens import families, refresh
 from accounts.users.models import User
 
 API = LoginSession.Kind.API
-PLACE = Place("192.0.2.1", "curl/8")
+PLACE = ClientInfo("192.0.2.1", "curl/8")
 EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN"}[connection.vendor]
 NEW_ID = {"sqlite": "lower(hex(randomblob(16)))", "postgresql": "gen_random_uuid()"}[
     connection.vendor

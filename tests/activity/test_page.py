@@ -12,8 +12,8 @@ from accounts.activity import events
 from accounts.activity.events import EVENTS, GROUPS
 from accounts.activity.models import Activity
 from accounts.activity.services import Source, record
+from accounts.common.client_info import ClientInfo
 from accounts.common.paging import PAGE_SIZE
-from accounts.common.places import Place
 from accounts.users.models import User
 from tests.activity.event_steps import IPHONE
 from tests.conftest import Clock
@@ -64,7 +64,7 @@ def test_a_group_shows_its_kinds_and_no_others(client: Client, alice: User) -> N
 def test_the_newest_come_first_a_page_at_a_time(client: Client, alice: User) -> None:
     total = PAGE_SIZE + 2
     for number in range(total):
-        record(alice, events.SIGNED_OUT, Source(Place(MARK.format(number), "")))
+        record(alice, events.SIGNED_OUT, Source(ClientInfo(MARK.format(number), "")))
 
     def addresses(page: str) -> list[str]:
         return re.findall(r"192\.0\.2\.\d+", client.get(f"{PAGE}?page={page}").text)
@@ -77,7 +77,7 @@ def test_the_newest_come_first_a_page_at_a_time(client: Client, alice: User) -> 
 
 
 def test_the_file_is_csv_as_rfc_4180_has_it(client: Client, alice: User, clock: Clock) -> None:
-    source = Source(Place("192.0.2.1", IPHONE)).by("pwd", "mail")
+    source = Source(ClientInfo("192.0.2.1", IPHONE)).by("pwd", "mail")
     record(alice, events.SESSION_ENDED, source, detail='a "b", c\r\nd')
 
     answer = client.get(CSV)
@@ -95,7 +95,9 @@ def test_the_file_is_csv_as_rfc_4180_has_it(client: Client, alice: User, clock: 
 
 
 def test_who_acts_as_staff_is_named_but_not_located(client: Client, alice: User) -> None:
-    record(alice, events.SWITCHED_ON, Source(Place("192.0.2.1", IPHONE), alice.pk, actor="carol"))
+    record(
+        alice, events.SWITCHED_ON, Source(ClientInfo("192.0.2.1", IPHONE), alice.pk, actor="carol")
+    )
 
     page, (row,) = client.get(PAGE).text, rows(client)
 

@@ -21,7 +21,7 @@ from tests.support.steps import PASSWORD, WRONG, code_in, make_user
 LONG, LIMIT, MEGABYTE = 60_000, 65_536, 1_000_000
 NOBODY = "00000000-0000-4000-8000-000000000000"
 LISTS = (f"{API}sessions/", f"{API}activity/")
-NOWHERE, VERIFY = f"{API}nothing/", f"{API}token/verify/"
+NO_CLIENT, VERIFY = f"{API}nothing/", f"{API}token/verify/"
 BIDI = "\u202eecila"
 FORM = "application/x-www-form-urlencoded"
 TABLES = ("user", "pendingsignup", "username", "address", "loginsession", "tokenchallenge",
@@ -261,7 +261,7 @@ ACCEPTS = ("", "text/html", "application/json;q=0", "x" * 5000, ";;;", "\xff",
 def test_json_is_answered_whatever_a_client_accepts(target: Target) -> None:
     for accept in ACCEPTS:
         headers = {"Accept": accept, "Accept-Language": accept, "Accept-Encoding": accept}
-        for path in (ME, LISTS[0], NOWHERE, f"{API}users/{NOBODY}/"):
+        for path in (ME, LISTS[0], NO_CLIENT, f"{API}users/{NOBODY}/"):
             for query in ("", "?format=api", "?format=%00", f"?{'a=1&' * 300}"):
                 answer = target.get(f"{path}{query}", **headers)
                 assert answer.status in {200, 400, 404}, (accept, query)
@@ -290,7 +290,7 @@ def test_an_odd_page_group_or_id_is_no_fault(target: Target) -> None:
 
 
 def test_a_host_that_is_not_ours_is_400_in_json_at_every_call(target: Target) -> None:
-    paths = (ME, *LISTS, f"{API}users/{NOBODY}/", NOWHERE, f"{API}schema/")
+    paths = (ME, *LISTS, f"{API}users/{NOBODY}/", NO_CLIENT, f"{API}schema/")
     for host in ("localhost:99999", EVIL, f"localhost.{EVIL}", f"localhost@{EVIL}", "localhost:",
                  f"localhost, {EVIL}", "", "[::1", "0x7f000001"):  # fmt: skip
         answers = [target.get(path, Host=host) for path in paths]
@@ -306,11 +306,11 @@ def test_a_missing_slash_is_404_that_says_so_and_no_redirect(target: Target) -> 
             answer = target.get(path[:-1], body=b"{}", method=method)
             assert answer.short == (404, "not_found")
             assert "slash" in answer.json["detail"]
-    assert "slash" not in target.get(NOWHERE[:-1]).json["detail"]
+    assert "slash" not in target.get(NO_CLIENT[:-1]).json["detail"]
 
 
 def test_a_method_that_a_call_does_not_take_is_405_with_what_it_takes(target: Target) -> None:
-    for path in (ME, TOKEN, LISTS[0], f"{API}users/", NOWHERE):
+    for path in (ME, TOKEN, LISTS[0], f"{API}users/", NO_CLIENT):
         for method in ("TRACE", "CONNECT", "FOO"):
             check(method, target.get(path, method=method), 405)
         for method in ("PUT", "DELETE", "OPTIONS", "PATCH", "GET", "POST"):
@@ -328,7 +328,7 @@ def test_no_answer_of_the_api_lacks_a_header(target: Target) -> None:
         call(target.client, ME, method="TRACE"),
         target.send(PROFILE, b"{"),
         call(target.client, VERIFY, b"x", kind="text/plain"),
-        call(target.client, NOWHERE),
+        call(target.client, NO_CLIENT),
     ]
 
     assert [answer.status for answer in answers] == [200, 401, 400, 405, 400, 415, 404]
@@ -422,7 +422,7 @@ def test_no_token_password_or_header_is_in_the_log(server: Target, site: Site) -
     code = code_in(site.wait_for_mail(to="newcomer"))
     secrets |= {code, access, refresh, f"{access}x", f"{refresh[:-1]}-"}
     for token in (access, refresh, f"{access}x", f"{refresh[:-1]}-"):
-        for path in (ME, NOWHERE, f"{API}token/revoke/", "/", "/nothing/"):
+        for path in (ME, NO_CLIENT, f"{API}token/revoke/", "/", "/nothing/"):
             call(client, f"{path}?access_token={token}&token={token}")
             call(client, f"{path}{token}/")
             call(client, f"{path}{token}", {"token": token}, authorization=f"Basic {token}")
@@ -436,5 +436,5 @@ def test_no_token_password_or_header_is_in_the_log(server: Target, site: Site) -
     call(client, ME, authorization=wrong)
     call(client, f"{API}email/verify/", {"email": name["email"], "code": code})
 
-    assert f"{NOWHERE}[secret]" in site.log()
+    assert f"{NO_CLIENT}[secret]" in site.log()
     assert [secret for secret in secrets if secret in site.log()] == []

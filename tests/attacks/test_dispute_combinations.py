@@ -7,7 +7,7 @@ from django.test import Client
 
 from accounts.activity import events
 from accounts.activity.services import Source, record
-from accounts.common.places import Place
+from accounts.common.client_info import ClientInfo
 from accounts.lockdown.services import lock_down
 from accounts.recovery import suspension
 from accounts.twofactor.models import Authenticator, RecoveryCodes
@@ -196,7 +196,7 @@ def test_mails_to_doubtful_addresses_tell_of_changes_and_name_nothing(
     """A thief's mailbox must learn neither where the owner is nor a new username."""
     users.confirm_address(alice(), THIEFS)
     here = {"REMOTE_ADDR": "192.0.2.77"}
-    lock_down(alice(), Source(Place("192.0.2.77", "Firefox")))
+    lock_down(alice(), Source(ClientInfo("192.0.2.77", "Firefox")))
     Client(**here).post(reset_link(), {"lost": "ask"})
     reset_link(to=THIEFS)
     assert sets_password(home, reset_link())

@@ -3,8 +3,8 @@
 import pytest
 from django.test import Client as Browser
 
+from accounts.common.client_info import ClientInfo
 from accounts.common.errors import Later
-from accounts.common.places import Place
 from accounts.signin.services import InvalidCredentials, prove_password
 from accounts.throttle.limits import LOGIN_NETWORK
 from tests.conftest import Clock
@@ -33,7 +33,7 @@ def test_a_flood_from_one_56_keeps_nobody_out(clock: Clock, hashes: list[str]) -
 
     for i in range(GUESSES):
         with pytest.raises((InvalidCredentials, Later)):
-            prove_password(f"member{i % NAMES}", WRONG, Place(address(i), ""))
+            prove_password(f"member{i % NAMES}", WRONG, ClientInfo(address(i), ""))
 
     assert len(hashes) == LOGIN_NETWORK.times(2).burst, "what a /56 has"
     assert sign_in(hers, "member0").status_code == 302

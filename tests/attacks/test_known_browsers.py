@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.common import secrets
-from accounts.common.places import place_of
+from accounts.common.client_info import client_of
 from accounts.sessions import known
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle import familiar
@@ -77,7 +77,7 @@ def test_who_signs_out_elsewhere_makes_strangers_of_all_copies_and_keeps_the_bro
 def test_a_copy_of_a_browser_that_the_version_before_noted_ends_as_well(clock: Clock) -> None:
     alice, begun = make_user("alice"), clock.now()
     here = signed_in(alice)
-    token, device = here.cookies["known"].value, place_of(request_of(here)).device
+    token, device = here.cookies["known"].value, client_of(request_of(here)).device
     KnownBrowser.objects.all().delete()
     familiar.remember(alice.pk, f"browser {token} {device} 0", None)
     copy = copy_of(here)
@@ -167,7 +167,7 @@ def test_the_networks_of_a_first_browser_and_of_those_from_before_the_upgrade_ar
     for network in ("192.0.2.1", "192.0.2.2"):
         there = browser()
         there.cookies["known"], there.defaults["REMOTE_ADDR"] = secrets.token(), network
-        token, device = there.cookies["known"].value, place_of(request_of(there)).device
+        token, device = there.cookies["known"].value, client_of(request_of(there)).device
         familiar.remember(alice.pk, f"browser {token} {device} 0", None)
         assert mails_of(there) == []
         assert mails_of(copy_of(there)) == []

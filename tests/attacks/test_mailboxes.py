@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.activity.services import Source
 from accounts.addresses import services as addresses
-from accounts.common.places import Place
+from accounts.common.client_info import ClientInfo
 from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_LINE
 from tests.conftest import Clock
 from tests.support.api import call
@@ -156,7 +156,7 @@ def test_a_mail_that_may_not_leave_ends_no_code_that_was_mailed(clock: Clock) ->
 
 
 def test_strangers_end_no_code_for_an_address_that_a_member_adds(clock: Clock) -> None:
-    alice, home = make_user("alice"), Place("10.0.0.1", "")
+    alice, home = make_user("alice"), ClientInfo("10.0.0.1", "")
     row = addresses.add(alice, "new@example.org", home)
     code = outbox()[-1].code
     for line in range(1, MAIL_BOX.burst):

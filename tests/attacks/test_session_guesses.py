@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from accounts.activity.services import Source
+from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
-from accounts.common.places import Place
 from accounts.sessions.guesses import record_failed_proof
 from accounts.sessions.models import LoginSession
 from accounts.signin.services import prove_again
@@ -36,7 +36,7 @@ def test_the_fifth_wrong_proof_of_a_session_is_mailed_whichever_they_are(
 ) -> None:
     signed_in(alice)
     login, passkey = LoginSession.objects.get(), registered(alice)
-    place = Place("192.0.2.7", "")
+    place = ClientInfo("192.0.2.7", "")
     source = Source(place, session=login.pk)
     for_another_act = passkey.get(passkeys.options_to_sign_in())
     wrong: list[Any] = [

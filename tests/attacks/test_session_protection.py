@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.activity.models import Activity
-from accounts.common.places import LONGEST_AGENT, LONGEST_NAME
+from accounts.common.client_info import LONGEST_NAME, LONGEST_USER_AGENT
 from accounts.sessions.models import LoginSession
 from tests.house.test_urls import CALLS, OPEN, PAGES, address
 from tests.support.signin import set_up, signed_in
@@ -122,7 +122,7 @@ def test_no_user_agent_is_a_fault_and_what_is_kept_of_it_is_short_and_printable(
     assert place.get("/accounts/sessions/").status_code == 200
     login = LoginSession.objects.get()
     rows = Activity.objects.all()
-    assert len(login.agent) <= LONGEST_AGENT
+    assert len(login.agent) <= LONGEST_USER_AGENT
     for name in [login.browser, login.system, *(n for r in rows for n in (r.browser, r.system))]:
         assert len(name) <= LONGEST_NAME
         assert name.isprintable()

@@ -15,7 +15,7 @@ from django.test import Client, RequestFactory
 from django.utils.module_loading import import_string
 
 from accounts.apikeys.authentication import KeyAuthentication
-from accounts.common.places import Place
+from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
@@ -225,7 +225,7 @@ def test_djangos_authenticate_proves_nobody_so_basic_and_stock_forms_cannot() ->
 @pytest.mark.django_db
 def test_admission_asks_the_policy_whoever_calls_it() -> None:
     """For a session of a browser, and for a sign-in of a client."""
-    place, proofs = Place("192.0.2.1", "curl/8"), (Proof.now(Method.PASSWORD),)
+    place, proofs = ClientInfo("192.0.2.1", "curl/8"), (Proof.now(Method.PASSWORD),)
     alice, bob, mallory = (make_user(name) for name in ("alice", "bob", "mallory"))
     enrolled(bob)
     mallory.is_active = False

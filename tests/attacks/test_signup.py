@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.common.places import Place
+from accounts.common.client_info import ClientInfo
 from accounts.signup import services
 from accounts.signup.errors import SignupEnded
 from accounts.throttle.limits import LOGIN_LINE, MAIL_LINE
@@ -295,11 +295,11 @@ def test_no_mail_goes_to_an_address_that_was_corrected_meanwhile(clock: Clock) -
     """Mailed to the former one, its code would give mallory the address that she typed."""
     signed_up("mallory")
     stale, signup = PendingSignup.objects.get(), PendingSignup.objects.get()
-    services.correct_address(signup, "alice@example.org", place=Place("192.0.2.1", ""))
+    services.correct_address(signup, "alice@example.org", client=ClientInfo("192.0.2.1", ""))
     clock.advance(minutes=2)
 
     with pytest.raises(SignupEnded):
-        services.send_again(stale, place=Place("192.0.2.1", ""))
+        services.send_again(stale, client=ClientInfo("192.0.2.1", ""))
 
     assert outbox()[-1].to == "alice@example.org"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection, models
 
-from accounts.common.places import Place
+from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.passwords.services import hash_password
 from accounts.sessions import services as sessions
@@ -28,7 +28,7 @@ from accounts.users.models import User
 FEW = 16
 # A prime: it leads from each person to all, so that neighbouring sign-ins are of distant people.
 STRIDE = 7_919
-PLACE = Place("198.51.100.7", "bench")
+PLACE = ClientInfo("198.51.100.7", "bench")
 
 
 def id_of(kind: str, number: int) -> uuid.UUID:

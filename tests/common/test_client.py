@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from accounts.common.client import client_address, networks, parse
+from accounts.common.client_ip import client_ip, networks, parse
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
 
@@ -32,7 +32,7 @@ def test_the_right_most_untrusted_address_counts(peer: str, forwarded: str, clie
     address = parse(peer)
     assert address
 
-    assert client_address(address, forwarded, PROXIES) == ip_address(client)
+    assert client_ip(address, forwarded, PROXIES) == ip_address(client)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from accounts.common.places import Place
+from accounts.common.client_info import ClientInfo
 
 WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
@@ -23,12 +23,12 @@ AGENTS = {
 
 @pytest.mark.parametrize("agent, words", AGENTS.items(), ids=AGENTS.values())
 def test_a_device_is_told_in_words_and_a_new_version_is_the_same(agent: str, words: str) -> None:
-    device = Place("192.0.2.1", agent).device
+    device = ClientInfo("192.0.2.1", agent).device
     newer = agent.replace("140.0", "151.2").replace("142.0", "151.0").replace("10_15", "26_1")
 
     assert str(device) == words
-    assert Place("192.0.2.2", newer).device == device
+    assert ClientInfo("192.0.2.2", newer).device == device
 
 
 def test_the_cookie_of_a_known_browser_is_never_written_out() -> None:
-    assert "secret" not in repr(Place("192.0.2.1", "", "secret"))
+    assert "secret" not in repr(ClientInfo("192.0.2.1", "", "secret"))

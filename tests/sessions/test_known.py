@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils.translation import override
 
 from accounts.common import secrets
-from accounts.common.places import place_of
+from accounts.common.client_info import client_of
 from accounts.sessions import known
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle import familiar
@@ -59,7 +59,7 @@ def noted_before(user: User, *, version: int, language: str = "en") -> Client:
     """A browser that only the version before has met."""
     client = browser(cookie=(token := secrets.token()))
     with override(language):
-        device = place_of(request_of(client)).device
+        device = client_of(request_of(client)).device
         familiar.remember(user.pk, f"browser {token} {device} {version}", None)
     return client
 

@@ -10,7 +10,7 @@ from django.test import Client, RequestFactory
 from accounts.activity.models import Activity
 from accounts.activity.services import Source
 from accounts.common import clock as site_clock
-from accounts.common.places import Place
+from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import services
 from accounts.sessions.models import BrowserSession, LoginSession
@@ -25,12 +25,12 @@ pytestmark = pytest.mark.django_db
 
 SESSIONS = "/accounts/sessions/"
 CURL = "curl/8.14.1"
-HOME = Place("192.0.2.1", CURL)
+HOME = ClientInfo("192.0.2.1", CURL)
 
 
 def begin(user: User, agent: str = CURL, *, is_remembered: bool = False) -> LoginSession:
     """A sign-in of ``user`` in a browser of its own."""
-    proof, place = Proof.now(Method.PASSWORD), Place("192.0.2.1", agent)
+    proof, place = Proof.now(Method.PASSWORD), ClientInfo("192.0.2.1", agent)
     login = services.begin(user, [proof], place, is_remembered=is_remembered)
     store = SessionStore()
     store.login = login

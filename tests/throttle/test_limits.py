@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from accounts.common.client_info import ClientInfo
 from accounts.common.errors import Later
-from accounts.common.places import Place
 from accounts.throttle import limits, shared
 from accounts.throttle.limits import Limit
 from accounts.throttle.services import Charge, around, spend, wait
@@ -149,7 +149,7 @@ def test_what_a_refusal_says_of_a_shared_budget_is_not_what_others_have_spent(cl
 def test_one_line_gets_a_few_times_what_one_of_its_addresses_gets(
     clock: Clock, line: str, times: int
 ) -> None:
-    places = [Place(line.format(i), "") for i in range(8)]
+    places = [ClientInfo(line.format(i), "") for i in range(8)]
 
     passed = [sum(allowed(*around(TEN, place)) for _ in range(11)) for place in places]
 

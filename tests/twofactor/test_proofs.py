@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from accounts.activity.services import Source
-from accounts.common.places import Place
+from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method
 from accounts.recovery import services as recovery
 from accounts.twofactor import proving
@@ -22,7 +22,7 @@ from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 
-HOME = Source(Place("192.0.2.1", "Firefox"))
+HOME = Source(ClientInfo("192.0.2.1", "Firefox"))
 SHOWN = frozenset({OlderProof(Evidence.PASSWORD)})
 
 

@@ -9,11 +9,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ua_parser import parse
 
-from accounts.common.client import networks
-from accounts.common.client import parse as parse_address
+from accounts.common.client_ip import networks
+from accounts.common.client_ip import parse as parse_ip
 
 # Of a User-Agent and of a name in it: more says nothing, and costs time and room.
-LONGEST_AGENT = 255
+LONGEST_USER_AGENT = 255
 LONGEST_NAME = 40
 
 # One browser has many names: on a phone, inside an app, without a screen.
@@ -52,21 +52,21 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Place:
+class ClientInfo:
     """The client's address, found by the middleware, and what its browser calls itself.
 
     ``known`` is the secret in the cookie by which ``sessions.known`` recognizes a browser. It is
     empty without that cookie.
     """
 
-    address: str
-    agent: str
+    ip: str
+    user_agent: str
     known: str = field(default="", repr=False)
 
     @cached_property
     def device(self) -> Device:
         """The device, read off the User-Agent only when it's needed."""
-        found = parse(self.agent)
+        found = parse(self.user_agent)
         browser = found.user_agent.family if found.user_agent else ""
         system = found.os.family if found.os else ""
         handheld = found.device.family if found.device else ""
@@ -77,8 +77,8 @@ class Place:
     @cached_property
     def networks(self) -> tuple[tuple[str, int], ...]:
         """The networks around the address with their weights: see ``client.networks``."""
-        address = parse_address(self.address)
-        return networks(address) if address else (("", 1),)
+        ip = parse_ip(self.ip)
+        return networks(ip) if ip else (("", 1),)
 
     @property
     def network(self) -> str:
@@ -86,23 +86,23 @@ class Place:
         return self.networks[0][0]
 
     @property
-    def line(self) -> str:
+    def wide_network(self) -> str:
         """The widest network that one subscriber may have: an IPv4 /24 or an IPv6 /48."""
         return self.networks[-1][0]
 
 
 # For acts that no request causes, such as those of the command line.
-NOWHERE = Place("", "")
+NO_CLIENT = ClientInfo("", "")
 
 
-def place_of(request: HttpRequest) -> Place:
+def client_of(request: HttpRequest) -> ClientInfo:
     """Where ``request`` comes from."""
-    address = parse_address(request.META["REMOTE_ADDR"])
-    agent = request.META.get("HTTP_USER_AGENT", "")[:LONGEST_AGENT]
+    ip = parse_ip(request.META["REMOTE_ADDR"])
+    user_agent = request.META.get("HTTP_USER_AGENT", "")[:LONGEST_USER_AGENT]
     # A client writes what it likes: only what can be stored and shown is kept.
-    shown = "".join(c if c.isprintable() else " " for c in agent)
+    shown = "".join(c if c.isprintable() else " " for c in user_agent)
     known = request.COOKIES.get(settings.KNOWN_COOKIE_NAME, "")
-    return Place(str(address or ""), shown, known if _KNOWN.fullmatch(known) else "")
+    return ClientInfo(str(ip or ""), shown, known if _KNOWN.fullmatch(known) else "")
 
 
 def _name(family: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-type Address = IPv4Address | IPv6Address
+type IPAddress = IPv4Address | IPv6Address
 type Network = IPv4Network | IPv6Network
 
 # An IPv6 address with an IPv4 one at its end.
@@ -13,7 +13,7 @@ LONGEST = 45
 WEIGHTS = {4: ((32, 1), (24, 4)), 6: ((64, 1), (56, 2), (48, 4))}
 
 
-def parse(text: str) -> Address | None:
+def parse(text: str) -> IPAddress | None:
     """The address in ``text`` (IPv4 in IPv6 is taken out), or None.
 
     A zone (``fe80::1%eth0``) is cut off: it is free text of any length.
@@ -23,20 +23,20 @@ def parse(text: str) -> Address | None:
 
 
 @lru_cache(1024)
-def _read(text: str) -> Address | None:
+def _read(text: str) -> IPAddress | None:
     try:
-        address = ip_address(text)
+        ip = ip_address(text)
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address
+    return getattr(ip, "ipv4_mapped", None) or ip
 
 
-def trusts(peer: Address, proxies: Sequence[Network]) -> bool:
+def trusts(peer: IPAddress, proxies: Sequence[Network]) -> bool:
     """Whether ``peer`` is one of the proxies whose word counts."""
     return any(peer in network for network in proxies)
 
 
-def client_address(peer: Address, forwarded: str, proxies: Sequence[Network]) -> Address:
+def client_ip(peer: IPAddress, forwarded: str, proxies: Sequence[Network]) -> IPAddress:
     """The nearest address that isn't a trusted proxy's own.
 
     ``forwarded`` is ``X-Forwarded-For``. It's read from the right, since each proxy appends the
@@ -54,18 +54,18 @@ def client_address(peer: Address, forwarded: str, proxies: Sequence[Network]) ->
     return nearest
 
 
-def networks(address: Address) -> tuple[tuple[str, int], ...]:
+def networks(ip: IPAddress) -> tuple[tuple[str, int], ...]:
     """Return the networks around ``address`` that one subscriber may have, narrowest first.
 
     Each comes with a weight: its limits are so many times those of the narrowest. A provider gives
     a line an IPv6 /64, /56 or /48 (RFC 6177), an IPv4 address or, to firms, a /24.
     """
-    return _networks(str(address))
+    return _networks(str(ip))
 
 
 @lru_cache(4096)
-def _networks(address: str) -> tuple[tuple[str, int], ...]:
-    version = ip_address(address).version
-    found = ((ip_network((address, n), strict=False), weight) for n, weight in WEIGHTS[version])
+def _networks(ip: str) -> tuple[tuple[str, int], ...]:
+    version = ip_address(ip).version
+    found = ((ip_network((ip, n), strict=False), weight) for n, weight in WEIGHTS[version])
     # A single IPv4 address is written without its length, as everywhere else.
     return tuple((str(network).removesuffix("/32"), weight) for network, weight in found)
