@@ -22,17 +22,17 @@ OPERATOR = "@operator"
 
 
 @dataclass(frozen=True)
-class Source:
+class Actor:
     """Who did something and from where: at a place, in a login session, by which proof.
 
-    ``actor`` is set when it wasn't the owner of the account. ``key`` names the API key by which a
+    ``name`` is set when it wasn't the owner of the account. ``key`` names the API key by which a
     program did it.
     """
 
     client: ClientInfo | None = None
     session: uuid.UUID | None = None
     proof: str = ""
-    actor: str = ""
+    name: str = ""
     key: str = ""
 
     @property
@@ -40,7 +40,7 @@ class Source:
         """The device at the place; an empty one for the command line."""
         return self.client.device if self.client else Device()
 
-    def by(self, *amr: str) -> "Source":
+    def by(self, *amr: str) -> "Actor":
         """The same, on this proof."""
         return replace(self, proof=" ".join(amr))
 
@@ -48,7 +48,7 @@ class Source:
 def record(
     user: User | None,
     event: Event,
-    source: Source,
+    actor: Actor,
     *,
     detail: str = "",
     former: Address | None = None,
@@ -63,15 +63,15 @@ def record(
     row = Activity.objects.create(
         user=user,
         kind=event.name,
-        address=source.client.ip if source.client else "",
-        browser=source.device.browser,
-        system=source.device.system,
-        proof=source.proof,
-        session=source.session,
-        actor=source.actor,
+        address=actor.client.ip if actor.client else "",
+        browser=actor.device.browser,
+        system=actor.device.system,
+        proof=actor.proof,
+        session=actor.session,
+        actor=actor.name,
         # An email address or a provider's name for a person may be longer than PostgreSQL takes.
         detail=detail[:LONGEST_DETAIL],
-        key=source.key,
+        key=actor.key,
     )
     transaction.on_commit(metrics.EVENTS.labels(event.name).inc)
     if mail and event.mail and user is not None:

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events, notices
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.addresses import mails
 from accounts.addresses.models import PendingAddress
 from accounts.codes import services as codes
@@ -114,7 +114,7 @@ def cancel(user: User, pending_id: uuid.UUID) -> None:
     PendingAddress.objects.filter(user=user, pk=pending_id).delete()
 
 
-def confirm_by_code(row: PendingAddress, typed: str, source: Source) -> None:
+def confirm_by_code(row: PendingAddress, typed: str, actor: Actor) -> None:
     """Add the address of ``row`` to its user.
 
     Networks have no limit here: a code has few tries, and a user few codes.
@@ -124,12 +124,12 @@ def confirm_by_code(row: PendingAddress, typed: str, source: Source) -> None:
     """
     if not codes.try_code(CODE, row.pk, typed):
         raise WrongCode
-    _confirm(row, CODE, typed, source)
+    _confirm(row, CODE, typed, actor)
 
 
-def confirm_by_link(row: PendingAddress, token: str, source: Source) -> None:
+def confirm_by_link(row: PendingAddress, token: str, actor: Actor) -> None:
     """Add the address; :class:`WrongCode`."""
-    _confirm(row, LINK, token, source)
+    _confirm(row, LINK, token, actor)
 
 
 def find_by_link(user: User, token: str) -> PendingAddress | None:
@@ -138,7 +138,7 @@ def find_by_link(user: User, token: str) -> PendingAddress | None:
     return pending(user).filter(pk=pending_id).first() if pending_id else None
 
 
-def make_primary(user: User, address_id: int, source: Source) -> Address:
+def make_primary(user: User, address_id: int, actor: Actor) -> Address:
     """Make one of the user's addresses the primary one; :class:`NotPossible`."""
     with transaction.atomic():
         owner = users.hold(user)
@@ -149,11 +149,11 @@ def make_primary(user: User, address_id: int, source: Source) -> Address:
         owner.email = row.address
         owner.save(update_fields=["email"])
         users.outdate(owner)
-        record(owner, events.PRIMARY_CHANGED, source, detail=row.address, former=before)
+        record(owner, events.PRIMARY_CHANGED, actor, detail=row.address, former=before)
         return row
 
 
-def remove(user: User, address_id: int, source: Source) -> Address:
+def remove(user: User, address_id: int, actor: Actor) -> Address:
     """Remove an address other than the primary one; :class:`NotPossible`."""
     with transaction.atomic():
         owner = users.hold(user)
@@ -167,7 +167,7 @@ def remove(user: User, address_id: int, source: Source) -> Address:
         ):
             # Perhaps a thief's, beside an older one: its mails must not lock the account.
             notices.end_links(owner, [row.address])
-        told = record(owner, events.ADDRESS_REMOVED, source, detail=row.address, former=row)
+        told = record(owner, events.ADDRESS_REMOVED, actor, detail=row.address, former=row)
         former.keep_email(row, told.at)
         return row
 
@@ -177,7 +177,7 @@ def prune() -> int:
     return PendingAddress.objects.filter(expires_at__lte=clock.now()).delete()[0]
 
 
-def _confirm(row: PendingAddress, purpose: Purpose, secret: str, source: Source) -> None:
+def _confirm(row: PendingAddress, purpose: Purpose, secret: str, actor: Actor) -> None:
     try:
         with transaction.atomic():
             if not codes.spend(purpose, row.pk, secret, row.key):
@@ -187,8 +187,8 @@ def _confirm(row: PendingAddress, purpose: Purpose, secret: str, source: Source)
                 raise WrongCode
             users.confirm_address(owner, row.address)
             users.outdate(owner)
-            record(owner, events.ADDRESS_ADDED, source, detail=row.address)
+            record(owner, events.ADDRESS_ADDED, actor, detail=row.address)
     except users.AddressTaken:
         raise WrongCode from None
-    if source.client:
-        mail_limits.undo(row.key, source.client, row.key)
+    if actor.client:
+        mail_limits.undo(row.key, actor.client, row.key)

@@ -23,7 +23,7 @@ from accounts.codes import services as codes
 from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
 from accounts.sessions import fresh
-from accounts.sessions.current import source_of
+from accounts.sessions.current import actor_of
 from accounts.signin import recent
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
@@ -60,7 +60,7 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "accounts/addresses/confirm.html", {"email": row.address})
     try:
-        services.confirm_by_link(row, key, source_of(request))
+        services.confirm_by_link(row, key, actor_of(request))
     except services.WrongCode:
         return render(request, "accounts/addresses/dead.html", status=404)
     return _done(request, _("The address was added."))
@@ -93,7 +93,7 @@ def _confirm(request: HttpRequest, user: User) -> HttpResponse:
     form = CodeForm(request.POST, auto_id=f"id_{row.pk}_%s")
     if form.is_valid():
         try:
-            services.confirm_by_code(row, form.cleaned_data["code"], source_of(request))
+            services.confirm_by_code(row, form.cleaned_data["code"], actor_of(request))
             return _done(request, _("The address was added."))
         except codes.UsedUp:
             send = partial(services.add, user, row.address, client_of(request))
@@ -132,7 +132,7 @@ def _change(
     # Longer ones are no numbers to a database.
     address_id = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
     try:
-        row = act(user, address_id, source_of(request))
+        row = act(user, address_id, actor_of(request))
     except PublicError as error:
         messages.error(request, str(error))
         return redirect("account_email")

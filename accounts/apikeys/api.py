@@ -12,7 +12,7 @@ from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.apikeys import services
 from accounts.apikeys.models import LONGEST_NAME, APIKey
 from accounts.common import clock
@@ -20,7 +20,7 @@ from accounts.common.api import JSONParser, Open, TextField, valid
 from accounts.common.client_info import client_of
 from accounts.common.links import absolute
 from accounts.common.text import refuse_invisible
-from accounts.sessions.current import source_of
+from accounts.sessions.current import actor_of
 from accounts.tokens import scopes
 from accounts.tokens import services as tokens
 from accounts.tokens.authentication import Credentials
@@ -120,7 +120,7 @@ class KeysView(generics.ListAPIView[APIKey]):
                 data["name"],
                 data["scope"],
                 data.get("expires_at", suggested),
-                source_of(request._request),
+                actor_of(request._request),
             )
         except AccountChanged:
             # So is what the call was made by.
@@ -145,7 +145,7 @@ class KeyView(views.APIView):
     @extend_schema(operation_id="revoke_key", responses={204: None})
     def delete(self, request: Request, id: str) -> Response:
         """End a key. Needs a sign-in of the last ten minutes."""
-        if not services.end(cast(User, request.user), id, source_of(request._request)):
+        if not services.end(cast(User, request.user), id, actor_of(request._request)):
             raise Http404
         return Response(status=204)
 
@@ -160,7 +160,7 @@ class RevokeView(Open, views.APIView):
         """End the sign-in of a token, of either kind, or an API key. 200 whatever the token is."""
         token, client = valid(RevokeSerializer(data=request.data))["token"], client_of(request)
         if key := services.find(token):
-            services.end(key.user, key.pk, Source(client, proof="api_key", key=key.label))
+            services.end(key.user, key.pk, Actor(client, proof="api_key", key=key.label))
         else:
             tokens.revoke(token, client)
         return Response()

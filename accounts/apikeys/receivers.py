@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from accounts.activity import events
-from accounts.activity.services import OPERATOR, Source
+from accounts.activity.services import OPERATOR, Actor
 from accounts.apikeys import services
 from accounts.users.models import User
 
@@ -15,7 +15,7 @@ def end_keys(
     sender: Any,
     user: User,
     event: str,
-    source: Source | None,
+    actor: Actor | None,
     keep: uuid.UUID | None,
     **_more: Any,
 ) -> None:
@@ -23,4 +23,4 @@ def end_keys(
     if event in ENDINGS:
         services.end_silently(user)
     else:
-        services.end_with_sessions(user, keep, source or Source(actor=OPERATOR))
+        services.end_with_sessions(user, keep, actor or Actor(name=OPERATOR))

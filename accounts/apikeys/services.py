@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.apikeys import text
 from accounts.apikeys.models import APIKey
 from accounts.common import clock
@@ -52,7 +52,7 @@ class TooMany(PublicError):
 
 
 def make(
-    user: User, name: str, scope: frozenset[str], expires_at: datetime | None, source: Source
+    user: User, name: str, scope: frozenset[str], expires_at: datetime | None, actor: Actor
 ) -> tuple[APIKey, str]:
     """A new key of ``user``, and its text, which is never seen again; :class:`TooMany`, ``Later``.
 
@@ -73,9 +73,9 @@ def make(
             name=name,
             scope=scopes.written(scope),
             expires_at=expires_at,
-            session=source.session,
+            session=actor.session,
         )
-        record(user, events.KEY_MADE, source, detail=name)
+        record(user, events.KEY_MADE, actor, detail=name)
     return key, new.text
 
 
@@ -114,9 +114,9 @@ def note_use(key: APIKey, client: ClientInfo) -> None:
     APIKey.objects.filter(unnoted, pk=key.pk).update(used_at=now, address=client.ip)
 
 
-def end(user: User, key_id: str, source: Source) -> bool:
+def end(user: User, key_id: str, actor: Actor) -> bool:
     """End one key of ``user``; False if there is none."""
-    return bool(_end(user, of(user).filter(pk=key_id), source))
+    return bool(_end(user, of(user).filter(pk=key_id), actor))
 
 
 @dataclass(frozen=True)
@@ -142,25 +142,25 @@ def effects(user: User, keep: uuid.UUID | None) -> Effects:
     )
 
 
-def end_with_sessions(user: User, keep: uuid.UUID | None, source: Source) -> None:
+def end_with_sessions(user: User, keep: uuid.UUID | None, actor: Actor) -> None:
     """End the keys in ``effects(user, keep).ending``. Call this before the sessions end."""
-    _end(user, effects(user, keep).ending, source, mail=False)
+    _end(user, effects(user, keep).ending, actor, mail=False)
 
 
-def end_chosen(user: User, key_ids: Collection[str], source: Source) -> None:
+def end_chosen(user: User, key_ids: Collection[str], actor: Actor) -> None:
     """End the keys of ``user`` whose ids are in ``key_ids``, without a mail of their own.
 
     ``key_ids`` may contain anything that a client sends: it never reaches the database.
     """
-    _end(user, [key for key in of(user) if key.pk in key_ids], source, mail=False)
+    _end(user, [key for key in of(user) if key.pk in key_ids], actor, mail=False)
 
 
 @transaction.atomic
-def _end(user: User, keys: Iterable[APIKey], source: Source, *, mail: bool = True) -> int:
+def _end(user: User, keys: Iterable[APIKey], actor: Actor, *, mail: bool = True) -> int:
     """Delete ``keys`` and record each that still existed; return how many did."""
     ended = [key for key in keys if APIKey.objects.filter(pk=key.pk).delete()[0]]
     for key in ended:
-        record(user, events.KEY_ENDED, source, detail=key.name, mail=mail)
+        record(user, events.KEY_ENDED, actor, detail=key.name, mail=mail)
     return len(ended)
 
 
@@ -183,7 +183,7 @@ def _tell(key: APIKey) -> bool:
     if not APIKey.objects.filter(pk=key.pk, told_at=None).update(told_at=clock.now()):
         return False
     detail = f"{key.name}, {cast(datetime, key.expires_at).date()}"
-    record(key.user, events.KEY_EXPIRES, Source(), detail=detail)
+    record(key.user, events.KEY_EXPIRES, Actor(), detail=detail)
     return True
 
 

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.apikeys import services
 from accounts.apikeys.forms import NewKeyForm
-from accounts.sessions.current import login_of, source_of
+from accounts.sessions.current import actor_of, login_of
 from accounts.signin.recent import recent_authentication_required
 
 
@@ -21,7 +21,7 @@ def keys(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         context = {"rows": services.of(user), "most": services.MOST}
         return render(request, "accounts/apikeys/keys.html", context)
-    if not services.end(user, request.POST.get("end", "").replace("\0", ""), source_of(request)):
+    if not services.end(user, request.POST.get("end", "").replace("\0", ""), actor_of(request)):
         raise Http404
     messages.success(request, _("The key was removed. It opens nothing any more."))
     return redirect("api_keys")
@@ -34,10 +34,10 @@ def new_key(request: HttpRequest) -> HttpResponseBase:
     """Make one, and show it once: it's in this one answer, and nowhere else."""
     form = NewKeyForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        user, source = login_of(request).user, source_of(request)
+        user, actor = login_of(request).user, actor_of(request)
         try:
             name = form.cleaned_data["name"]
-            key, text = services.make(user, name, form.scope, form.expires_at, source)
+            key, text = services.make(user, name, form.scope, form.expires_at, actor)
             return render(request, "accounts/apikeys/made.html", {"row": key, "key": text})
         except services.TooMany as error:
             form.add_error(None, str(error))

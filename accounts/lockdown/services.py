@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events, notices
 from accounts.activity.notices import Notice
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.apikeys import services as apikeys
 from accounts.common import clock
 from accounts.common.errors import PublicError
@@ -58,7 +58,7 @@ def effects(user: User, notice: Notice | None = None) -> Effects:
 
 
 @transaction.atomic
-def lock_down(user: User, source: Source, notice: Notice | None = None) -> None:
+def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
     """End every session, API key and trusted browser of ``user``; suspend recent credentials.
 
     No password, passkey, mailed code or provider opens the account until a reset by the rule of
@@ -80,17 +80,17 @@ def lock_down(user: User, source: Source, notice: Notice | None = None) -> None:
     User.objects.filter(pk=owner.pk).update(disputed_at=at)
     # Sent before addresses are suspended, so that each of them gets the notice.
     credentials_changed.send(
-        User, user=owner, event=events.LOCKED_DOWN.name, source=source, keep=None
+        User, user=owner, event=events.LOCKED_DOWN.name, actor=actor, keep=None
     )
     young = suspension.young(owner, at)
     notices.end_links(owner, [row.address for row in young.emails])
     if young.primary and young.primary != owner.email:
-        record(owner, events.PRIMARY_CHANGED, source, detail=young.primary)
-    suspension.suspend(owner, at, source)
+        record(owner, events.PRIMARY_CHANGED, actor, detail=young.primary)
+    suspension.suspend(owner, at, actor)
 
 
 @transaction.atomic
-def lock_down_by_link(notice: Notice, token: str, source: Source) -> None:
+def lock_down_by_link(notice: Notice, token: str, actor: Actor) -> None:
     """Lock the account by the link of ``notice``, whose secret is ``token``.
 
     Later links that were mailed to that address end. Earlier ones look further back, and work only
@@ -106,4 +106,4 @@ def lock_down_by_link(notice: Notice, token: str, source: Source) -> None:
     if not notices.spend(notice, token):
         raise LinkSpent
     notices.keep_earlier_links(notice)
-    lock_down(owner, source.by(Method.MAIL), notice)
+    lock_down(owner, actor.by(Method.MAIL), notice)

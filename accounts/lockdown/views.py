@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.activity import notices
 from accounts.activity.notices import Notice
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.proofs import Method, Proof
@@ -40,11 +40,11 @@ def lockdown(request: HttpRequest) -> HttpResponse:
     """
     login = current.login_of(request)
     if request.method == "POST":
-        source = current.source_of(request).by(*login.amr)
+        actor = current.actor_of(request).by(*login.amr)
         proofs = [Proof(Method(m), login.auth_time, login.factor_key) for m in login.amr]
         shown = evidence.of_request(request, login.user, proofs, clock.now())
-        services.lock_down(login.user, source)
-        recovery.cancel(login.user, shown, source)
+        services.lock_down(login.user, actor)
+        recovery.cancel(login.user, shown, actor)
         return _done(request, login.user)
     return _ask(request, login.user)
 
@@ -59,9 +59,9 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "accounts/lockdown/dead.html", status=404)
     if request.method != "POST":
         return _ask(request, notice.user, notice)
-    source = current.sessionless_source_of(request)
+    actor = current.actor_without_session_of(request)
     try:
-        services.lock_down_by_link(notice, token, source)
+        services.lock_down_by_link(notice, token, actor)
     except services.LinkSpent:
         return render(request, "accounts/lockdown/dead.html", status=404)
     # Whoever locks shows proofs, which may be enough to stop a thief's request as well. Their age
@@ -69,7 +69,7 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
     owner = User.objects.get(pk=notice.user.pk)
     by_mail = Proof.now(Method.MAIL, addresses.key(notice.address))
     shown = evidence.of_request(request, owner, [by_mail], recovery.disputed_at(owner))
-    recovery.cancel(owner, shown, source.by(Method.MAIL))
+    recovery.cancel(owner, shown, actor.by(Method.MAIL))
     return _done(request, owner)
 
 
@@ -98,8 +98,8 @@ def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
     if found is None:
         return render(request, "accounts/lockdown/recovery_dead.html", status=404)
     user, proof = found
-    source = current.sessionless_source_of(request)
-    return _object(request, user, source, (proof,), budget=token)
+    actor = current.actor_without_session_of(request)
+    return _object(request, user, actor, (proof,), budget=token)
 
 
 @never_cache
@@ -110,12 +110,12 @@ def object_from_inside(request: HttpRequest) -> HttpResponse:
     login = current.login_of(request)
     if recovery.running(login.user) is None:
         return render(request, "accounts/lockdown/recovery_dead.html", status=404)
-    source = current.source_of(request)
-    return _object(request, login.user, source, (), budget=str(login.pk))
+    actor = current.actor_of(request)
+    return _object(request, login.user, actor, (), budget=str(login.pk))
 
 
 def _object(
-    request: HttpRequest, user: User, source: Source, proofs: tuple[Proof, ...], *, budget: str
+    request: HttpRequest, user: User, actor: Actor, proofs: tuple[Proof, ...], *, budget: str
 ) -> HttpResponse:
     at = recovery.disputed_at(user)
     shown = evidence.of_request(request, user, proofs, at)
@@ -123,8 +123,8 @@ def _object(
     if form.is_valid():
         try:
             if typed := form.cleaned_data["former"]:
-                shown |= {evidence.check_password(user, typed, at, source, budget)}
-            if recovery.cancel(user, shown, source.by(*(proof.method for proof in proofs))):
+                shown |= {evidence.check_password(user, typed, at, actor, budget)}
+            if recovery.cancel(user, shown, actor.by(*(proof.method for proof in proofs))):
                 return render(request, "accounts/lockdown/recovery_cancelled.html")
             if recovery.running(user) is None:
                 # The request was finished or stopped meanwhile.
@@ -162,12 +162,12 @@ def review(request: HttpRequest) -> HttpResponseBase:
 
 
 def _review(request: HttpRequest, user: User) -> HttpResponse:
-    source = current.source_of(request).by(*current.login_of(request).amr)
+    actor = current.actor_of(request).by(*current.login_of(request).amr)
     if "done" in request.POST:
         if not suspension.is_reviewed(user):
             messages.error(request, _("Put back or delete each of these first."))
             return redirect("review")
-        suspension.finish(user, source)
+        suspension.finish(user, actor)
         return redirect("home")
     acts = {
         "keep": suspension.put_back,
@@ -180,7 +180,7 @@ def _review(request: HttpRequest, user: User) -> HttpResponse:
     if act is None or not (number.isascii() and number.isdigit() and len(number) < 19):
         raise Http404
     try:
-        if not acts[act](user, int(number), source):
+        if not acts[act](user, int(number), actor):
             raise Http404
         current.renew_key(request)
         messages.success(request, _("Put back.") if "keep" in act else _("Deleted."))

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common.client_info import ClientInfo
@@ -59,5 +59,5 @@ def create_owner(token: str, username: str, email: str, password: str, client: C
         if administrator_exists() or not codes.spend(LINK, SITE, token):
             raise LinkSpent
         user = users.create_administrator(username, email, hashed, language=spoken())
-        record(user, events.SIGNED_UP, Source(client))
+        record(user, events.SIGNED_UP, Actor(client))
         return user

@@ -22,7 +22,7 @@ from accounts.password_pages.services import Reset
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.recovery.services import Assessment
-from accounts.sessions.current import sessionless_source_of
+from accounts.sessions.current import actor_without_session_of
 from accounts.signin import second
 from accounts.signin.challenge import LOST, Step, context_of
 from accounts.signin.forms import SecondForm
@@ -82,7 +82,7 @@ def answer(request: HttpRequest, standing: Standing) -> HttpResponse:
     A mailed code is not offered: the link has proved the mailbox already.
     """
     found, user = standing.found, standing.found.user
-    source = sessionless_source_of(request)
+    actor = actor_without_session_of(request)
     form = SecondForm(request.POST if "code" in request.POST else None)
     password_form = FormerPasswordForm(request.POST if "former" in request.POST else None)
     passkey_error = ""
@@ -90,7 +90,7 @@ def answer(request: HttpRequest, standing: Standing) -> HttpResponse:
         if "credential" in request.POST:
             removed = partial(evidence.removed_passkey, user)
             credential = request.POST["credential"]
-            return _note(request, found, passkeys.prove(user, credential, source, removed=removed))
+            return _note(request, found, passkeys.prove(user, credential, actor, removed=removed))
         if form.is_valid():
             return _note(request, found, _prove(request, standing, form.cleaned_data["code"]))
         if password_form.is_valid():
@@ -142,7 +142,7 @@ def _prove(request: HttpRequest, standing: Standing, code: str) -> Proof:
         user,
         standing.proofs[:1] or (Proof.now(Method.MAIL),),
         code,
-        sessionless_source_of(request),
+        actor_without_session_of(request),
         removed=partial(evidence.removed_factor, user),
     )
 
@@ -181,24 +181,24 @@ def _keep(request: HttpRequest, kept: dict[str, Any]) -> None:
 def _check_password(request: HttpRequest, standing: Standing, typed: str) -> HttpResponse:
     found = standing.found
     at = recovery.disputed_at(found.user)
-    evidence.check_password(found.user, typed, at, sessionless_source_of(request), found.subject)
+    evidence.check_password(found.user, typed, at, actor_without_session_of(request), found.subject)
     note_password(request, found)
     return redirect(request.path)
 
 
 def _recover(request: HttpRequest, standing: Standing, act: str) -> HttpResponse:
     user, shown = standing.found.user, standing.assessment.shown
-    source = sessionless_source_of(request).by(Method.MAIL)
+    actor = actor_without_session_of(request).by(Method.MAIL)
     if act == "finish":
-        recovery.remove_factors(user, shown, source)
+        recovery.remove_factors(user, shown, actor)
         # The link was mailed for the account as it was before.
         sentence = _("Your second factors were removed. Ask for a new link to set a password.")
         messages.success(request, sentence)
         return redirect("account_reset_password")
     if act == "stop":
-        recovery.cancel(user, shown, source)
+        recovery.cancel(user, shown, actor)
         return redirect(request.path)
     if not standing.assessment.may_ask:
         raise recovery.NotOffered
-    recovery.ask(user, shown, source)
+    recovery.ask(user, shown, actor)
     return redirect(request.path)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.events import Event
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.apikeys import services as apikeys
 from accounts.codes import services as codes
 from accounts.common.client_info import ClientInfo
@@ -123,7 +123,7 @@ def reset(
     found: Reset,
     token: str,
     password: str,
-    source: Source,
+    actor: Actor,
     *,
     end_keys: Collection[str],
     shown: Shown,
@@ -144,20 +144,18 @@ def reset(
             raise LinkSpent
         try:
             if removes_factors:
-                recovery.remove_factors(found.user, shown, source)
+                recovery.remove_factors(found.user, shown, actor)
             elif found.user.is_disputed:
                 # Again: somebody may have objected while the password was hashed.
                 recovery.check(found.user, shown)
-            _replace(
-                found.user, hashed, events.PASSWORD_RESET, source, keep=None, end_keys=end_keys
-            )
+            _replace(found.user, hashed, events.PASSWORD_RESET, actor, keep=None, end_keys=end_keys)
         except AccountChanged:
             raise LinkSpent from None
-    if found.by_mail and source.client and known.find(source.client, found.user) is None:
-        mail_limits.undo(found.email_key, source.client, found.user.username_key, found.email_key)
+    if found.by_mail and actor.client and known.find(actor.client, found.user) is None:
+        mail_limits.undo(found.email_key, actor.client, found.user.username_key, found.email_key)
 
 
-def change(user: User, password: str, source: Source, *, end_keys: Collection[str]) -> None:
+def change(user: User, password: str, actor: Actor, *, end_keys: Collection[str]) -> None:
     """Set ``password`` in a session with recent authentication; every other session ends.
 
     The API keys whose ids are in ``end_keys`` end, too.
@@ -166,18 +164,18 @@ def change(user: User, password: str, source: Source, *, end_keys: Collection[st
         AccountChanged: the account was changed at the same moment.
         Later: too many passwords were hashed in this session.
     """
-    spend((LOGIN_REPEAT, source.session))
+    spend((LOGIN_REPEAT, actor.session))
     hashed = passwords.hash_password(password)
     event = events.PASSWORD_CHANGED if user.has_usable_password() else events.PASSWORD_SET
     with transaction.atomic():
-        _replace(user, hashed, event, source, keep=source.session, end_keys=end_keys)
+        _replace(user, hashed, event, actor, keep=actor.session, end_keys=end_keys)
 
 
 def _replace(
     user: User,
     hashed: str,
     event: Event,
-    source: Source,
+    actor: Actor,
     *,
     keep: uuid.UUID | None,
     end_keys: Collection[str],
@@ -186,5 +184,5 @@ def _replace(
     users.replace_password(owner, hashed)
     # The account isn't locked any more: the notice of this has a link to lock it.
     owner.password = hashed
-    apikeys.end_chosen(owner, end_keys, source)
-    credentials_changed.send(User, user=owner, event=event.name, source=source, keep=keep)
+    apikeys.end_chosen(owner, end_keys, actor)
+    credentials_changed.send(User, user=owner, event=event.name, actor=actor, keep=keep)

@@ -21,7 +21,13 @@ from accounts.password_pages import second_step, services
 from accounts.password_pages.forms import NewPasswordForm, WhoForm
 from accounts.password_pages.second_step import Standing
 from accounts.passwords.views import with_meter
-from accounts.sessions.current import forget, login_of, renew_key, sessionless_source_of, source_of
+from accounts.sessions.current import (
+    actor_of,
+    actor_without_session_of,
+    forget,
+    login_of,
+    renew_key,
+)
 from accounts.sessions.services import live
 from accounts.signin import flow, policy
 from accounts.signin.policy import Requirement
@@ -105,12 +111,12 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
     if form.is_valid():
         try:
             methods = (proof.method for proof in standing.proofs)
-            source = sessionless_source_of(request).by(*methods)
+            actor = actor_without_session_of(request).by(*methods)
             services.reset(
                 found,
                 key,
                 form.cleaned_data["password1"],
-                source,
+                actor,
                 end_keys=_chosen(request),
                 shown=standing.assessment.shown,
                 removes_factors=bool(form.cleaned_data.get("lost")),
@@ -180,10 +186,10 @@ def _take(request: HttpRequest, template: str) -> HttpResponse:
         others = live(login.user).exclude(pk=login.pk).count()
         context = _context(request, form, keep=login.pk) | {"others": others}
         return render(request, template, context)
-    source = source_of(request).by(*login.amr)
+    actor = actor_of(request).by(*login.amr)
     try:
         password = form.cleaned_data["password1"]
-        services.change(login.user, password, source, end_keys=_chosen(request))
+        services.change(login.user, password, actor, end_keys=_chosen(request))
     except AccountChanged as error:
         messages.error(request, str(error))
         return redirect("home")

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from accounts.common import zones
 from accounts.common.api import ChoiceField, TextField, valid
 from accounts.profile import services
-from accounts.sessions.current import source_of
+from accounts.sessions.current import actor_of
 from accounts.sessions.models import LoginSession
 from accounts.signin import policy
 from accounts.tokens import scopes
@@ -108,7 +108,7 @@ class MeView(views.APIView):
         """Change what one says of oneself."""
         user = cast(User, request.user)
         changes = valid(ProfileSerializer(data=request.data, partial=True))
-        services.save(user, changes, source_of(request._request))
+        services.save(user, changes, actor_of(request._request))
         for name, value in changes.items():
             setattr(user, name, value)
         return Response(shown(user))
@@ -148,8 +148,8 @@ class PersonView(views.APIView):
         """
         user = cast(User, request.user)
         if id != user.pk:
-            source = replace(source_of(request._request), actor=user.username)
-            user = services.read(user, id, source)
+            actor = replace(actor_of(request._request), name=user.username)
+            user = services.read(user, id, actor)
         return Response(shown(user))
 
 

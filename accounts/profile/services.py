@@ -8,7 +8,7 @@ from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.common.errors import PublicError
 from accounts.throttle.limits import PROFILE_CHANGE, RENAME, RENAME_TRY, STAFF_READ
 from accounts.throttle.services import give_back, spend, wait
@@ -23,7 +23,7 @@ class SameName(PublicError):
     message = _("That is your username already.")
 
 
-def save(user: User, profile: Mapping[str, str], source: Source) -> None:
+def save(user: User, profile: Mapping[str, str], actor: Actor) -> None:
     """Store the fields of ``profile``, which are clean; write nothing where nothing changes.
 
     Raises ``Later`` if the person, or one of their API keys, has changed it too often: each change
@@ -32,13 +32,13 @@ def save(user: User, profile: Mapping[str, str], source: Source) -> None:
     changed = {name: value for name, value in profile.items() if getattr(user, name) != value}
     if not changed:
         return
-    spend((PROFILE_CHANGE, user.pk, source.key))
+    spend((PROFILE_CHANGE, user.pk, actor.key))
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(**changed)
-        record(user, events.PROFILE_CHANGED, source)
+        record(user, events.PROFILE_CHANGED, actor)
 
 
-def read(reader: User, user_id: uuid.UUID, source: Source) -> User:
+def read(reader: User, user_id: uuid.UUID, actor: Actor) -> User:
     """Return the person with that id, and record in their history that ``reader`` looked.
 
     Raises:
@@ -49,7 +49,7 @@ def read(reader: User, user_id: uuid.UUID, source: Source) -> User:
     user = users.find_by_id(str(user_id))
     if user is None:
         raise Http404
-    record(user, events.PROFILE_READ, source)
+    record(user, events.PROFILE_READ, actor)
     return user
 
 
@@ -58,7 +58,7 @@ def seconds_to_next_name(user: User) -> int:
     return wait((RENAME, user.pk))
 
 
-def rename(user: User, name: str, source: Source) -> None:
+def rename(user: User, name: str, actor: Actor) -> None:
     """Another username, which is clean; once a day.
 
     :class:`SameName`, ``UsernameTaken``, ``Later``.
@@ -69,7 +69,7 @@ def rename(user: User, name: str, source: Source) -> None:
     try:
         with transaction.atomic():
             renamed = users.rename(user, name)
-            record(renamed, events.RENAMED, source, detail=f"{user.username} → {name}")
+            record(renamed, events.RENAMED, actor, detail=f"{user.username} → {name}")
     except (users.UsernameTaken, users.AccountChanged):
         give_back((RENAME, user.pk))
         raise

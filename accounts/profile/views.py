@@ -16,7 +16,7 @@ from accounts.common import clock
 from accounts.common.languages import speaking, spoken
 from accounts.profile import services
 from accounts.profile.forms import ProfileForm, RenameForm
-from accounts.sessions.current import login_of, source_of
+from accounts.sessions.current import actor_of, login_of
 from accounts.sessions.services import live
 from accounts.signin import recent
 from accounts.twofactor import services as twofactor
@@ -67,7 +67,7 @@ def _save(request: HttpRequest, user: User) -> HttpResponse:
     form = ProfileForm(request.POST)
     if not form.is_valid():
         return _show(request, user, form=form)
-    services.save(user, form.cleaned_data, source_of(request))
+    services.save(user, form.cleaned_data, actor_of(request))
     # The page that shows it speaks the language that was just chosen.
     with speaking(form.cleaned_data["language"]):
         messages.success(request, _("Your profile was saved."))
@@ -81,7 +81,7 @@ def _rename(request: HttpRequest, user: User) -> HttpResponse:
         if not recent.is_recent(request):
             return _ask_for_proof(name)
         try:
-            services.rename(user, name, source_of(request).by(*login_of(request).amr))
+            services.rename(user, name, actor_of(request).by(*login_of(request).amr))
             messages.success(request, _("Your username is %(name)s now.") % {"name": name})
             return redirect("profile")
         except (services.SameName, UsernameTaken, AccountChanged) as error:

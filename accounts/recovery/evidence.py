@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.common.errors import PublicError
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.identities import services as identities
@@ -91,7 +91,7 @@ def former_password(user: User, disputed_at: datetime) -> OlderProof:
 
 
 def check_password(
-    user: User, typed: str, disputed_at: datetime, source: Source, budget: str
+    user: User, typed: str, disputed_at: datetime, actor: Actor, budget: str
 ) -> OlderProof:
     """Return the proof if ``typed`` was the password of ``user`` before the dispute.
 
@@ -104,10 +104,10 @@ def check_password(
     """
     spend((PROOF_SESSION, budget))
     if not passwords.verify(typed, _former_hash(user, disputed_at)):
-        if source.session:
-            guesses.record_failed_proof(user, source)
+        if actor.session:
+            guesses.record_failed_proof(user, actor)
         else:
-            record(user, events.PROOF_FAILED, source)
+            record(user, events.PROOF_FAILED, actor)
         raise WrongPassword
     return former_password(user, disputed_at)
 

@@ -6,14 +6,14 @@ from django.conf import settings
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.common.links import absolute
 from accounts.mail.message import Message
 from accounts.users.models import User
 
 
 def recovery(
-    user: User, address: str, token: str, due_at: datetime, source: Source, *, is_doubtful: bool
+    user: User, address: str, token: str, due_at: datetime, actor: Actor, *, is_doubtful: bool
 ) -> Message:
     """Return the mail: what can be done from ``due_at`` on, and the link to object.
 
@@ -29,9 +29,8 @@ def recovery(
             "Somebody said that they have lost every second factor, and asked to remove them all."
         )
     where = [
-        _("Device: %(device)s") % {"device": source.device},
-        _("Address: %(address)s")
-        % {"address": source.client.ip if source.client else _("unknown")},
+        _("Device: %(device)s") % {"device": actor.device},
+        _("Address: %(address)s") % {"address": actor.client.ip if actor.client else _("unknown")},
     ]
     return Message(
         to=address,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from accounts.activity import events
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.common.proofs import Proof
 from accounts.recovery import evidence, services
 from accounts.recovery.models import Recovery
@@ -22,17 +22,17 @@ VOIDED_BY = {
 }
 
 
-def cancel_by_factor(sender: Any, user: User, proof: Proof, source: Source, **_more: Any) -> None:
+def cancel_by_factor(sender: Any, user: User, proof: Proof, actor: Actor, **_more: Any) -> None:
     """Stop the request when an older second factor is shown: its owner needs no recovery."""
     # Runs at every second step, so read without a lock first.
     found = Recovery.objects.filter(user=user).first()
     factor = evidence.older_factor(user, proof.key, services.asked_at(found)) if found else None
     if factor:
-        services.cancel(user, frozenset({factor}), source.by(proof.method))
+        services.cancel(user, frozenset({factor}), actor.by(proof.method))
 
 
-def void(sender: Any, user: User, event: str, source: Source | None, **_more: Any) -> None:
+def void(sender: Any, user: User, event: str, actor: Actor | None, **_more: Any) -> None:
     """Delete the request after an event of ``VOIDED_BY``."""
     # The operator's command ``changepassword`` sends no source; it voids the request as well.
-    if event in VOIDED_BY or source is None:
+    if event in VOIDED_BY or actor is None:
         services.delete(user)

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
-from accounts.activity.services import Source, has_happened, record
+from accounts.activity.services import Actor, has_happened, record
 from accounts.codes import services as link_codes
 from accounts.codes.services import Purpose
 from accounts.common import clock
@@ -166,7 +166,7 @@ def _holds_factor(user: User) -> bool:
     return user.is_disputed and any(has_happened(user, event, since) for event in FACTORS_GONE)
 
 
-def ask(user: User, shown: Shown, source: Source) -> Recovery:
+def ask(user: User, shown: Shown, actor: Actor) -> Recovery:
     """Begin the waiting period and mail every address; return the request.
 
     A request that already waits goes on, unless ``shown`` outweighs it.
@@ -196,8 +196,8 @@ def ask(user: User, shown: Shown, source: Source) -> Recovery:
         asked.disputed_at = owner.disputed_at if owner.is_disputed else now
         asked.shown = shown
         asked.save()
-        record(owner, events.RECOVERY_ASKED, source)
-        _tell(owner, asked, source)
+        record(owner, events.RECOVERY_ASKED, actor)
+        _tell(owner, asked, actor)
     return asked
 
 
@@ -210,7 +210,7 @@ def find_by_link(token: str) -> tuple[User, Proof] | None:
     return user, Proof.now(Method.MAIL, link.address)
 
 
-def cancel(user: User, shown: Shown, source: Source) -> bool:
+def cancel(user: User, shown: Shown, actor: Actor) -> bool:
     """Stop the request if ``disputes.stops`` says so; return whether it was stopped."""
     with transaction.atomic():
         # Whoever finishes or stops the same request comes before this or after it.
@@ -218,7 +218,7 @@ def cancel(user: User, shown: Shown, source: Source) -> bool:
         if not assess(owner, shown).may_stop:
             return False
         delete(user)
-        record(user, events.RECOVERY_CANCELLED, source)
+        record(user, events.RECOVERY_CANCELLED, actor)
     return True
 
 
@@ -233,7 +233,7 @@ def check(user: User, shown: Shown) -> None:
         raise NotDue
 
 
-def remove_factors(user: User, shown: Shown, source: Source) -> None:
+def remove_factors(user: User, shown: Shown, actor: Actor) -> None:
     """Remove every second factor as lost; every session ends. ``user`` is up to date afterwards.
 
     Raises:
@@ -244,7 +244,7 @@ def remove_factors(user: User, shown: Shown, source: Source) -> None:
         raise NotOffered
     with transaction.atomic():
         check(user, shown)
-        twofactor.remove_all(user, events.FACTORS_RECOVERED, source)
+        twofactor.remove_all(user, events.FACTORS_RECOVERED, actor)
 
 
 def asked_at(found: Recovery) -> datetime:
@@ -268,7 +268,7 @@ def prune() -> int:
 _FACTOR = FormerCredential.Kind.FACTOR
 
 
-def _tell(owner: User, asked: Recovery, source: Source) -> None:
+def _tell(owner: User, asked: Recovery, actor: Actor) -> None:
     purpose = Purpose(LINK, life=asked.due_at + OPEN - clock.now())
     at = _disputed_at(owner, asked)
     held = {
@@ -281,5 +281,5 @@ def _tell(owner: User, asked: Recovery, source: Source) -> None:
         token = link_codes.issue_link(purpose, f"{owner.pk} {n}", key)
         with speaking(owner.language):
             due_at = asked.due_at
-            mail = mails.recovery(owner, email, token, due_at, source, is_doubtful=is_doubtful)
+            mail = mails.recovery(owner, email, token, due_at, actor, is_doubtful=is_doubtful)
             post(mail, life=purpose.life)

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events, notices
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.signals import credentials_changed
@@ -71,7 +71,7 @@ def young(user: User, disputed_at: datetime) -> Young:
     return Young(emails, factors, connected, primary)
 
 
-def suspend(owner: User, disputed_at: datetime, source: Source) -> None:
+def suspend(owner: User, disputed_at: datetime, actor: Actor) -> None:
     """Suspend what :func:`young` finds. Call it in a transaction that has locked ``owner``."""
     found, now = young(owner, disputed_at), clock.now()
     labels = found.labels
@@ -90,7 +90,7 @@ def suspend(owner: User, disputed_at: datetime, source: Source) -> None:
         owner.email = found.primary
         owner.save(update_fields=["email"])
     for label in labels:
-        record(owner, events.SUSPENDED, source, detail=label)
+        record(owner, events.SUSPENDED, actor, detail=label)
 
 
 def is_reviewed(user: User) -> bool:
@@ -103,7 +103,7 @@ def suspended_identities(user: User) -> QuerySet[Identity]:
     return Identity.objects.filter(user=user, suspended_at__isnull=False).order_by("pk")
 
 
-def put_back(user: User, row_id: int, source: Source) -> bool:
+def put_back(user: User, row_id: int, actor: Actor) -> bool:
     """Put a suspended or removed row back; return whether it was there.
 
     Every other session ends. An address becomes the primary one only if the account has none.
@@ -123,13 +123,13 @@ def put_back(user: User, row_id: int, source: Source) -> bool:
             if isinstance(restored, Address) and not owner.email:
                 owner.email = restored.address
                 owner.save(update_fields=["email"])
-            _tell(user, events.PUT_BACK, row.label, source)
+            _tell(user, events.PUT_BACK, row.label, actor)
     except IntegrityError:
         raise NotPossible from None
     return True
 
 
-def put_back_identity(user: User, identity_id: int, source: Source) -> bool:
+def put_back_identity(user: User, identity_id: int, actor: Actor) -> bool:
     """Let a suspended external identity sign in again; return whether it was there."""
     with transaction.atomic():
         owner = users.hold(user)
@@ -137,30 +137,30 @@ def put_back_identity(user: User, identity_id: int, source: Source) -> bool:
         if row is None:
             return False
         Identity.objects.filter(pk=row.pk).update(suspended_at=None)
-        _tell(user, events.PUT_BACK, str(row), source)
+        _tell(user, events.PUT_BACK, str(row), actor)
     return True
 
 
-def delete(user: User, row_id: int, source: Source) -> bool:
+def delete(user: User, row_id: int, actor: Actor) -> bool:
     """Delete a suspended row for good; return whether it was there.
 
     Raises:
         AccountChanged: the account was changed at the same moment.
     """
-    return _delete(user, former.suspended(user).filter(pk=row_id), source)
+    return _delete(user, former.suspended(user).filter(pk=row_id), actor)
 
 
-def delete_identity(user: User, identity_id: int, source: Source) -> bool:
+def delete_identity(user: User, identity_id: int, actor: Actor) -> bool:
     """Disconnect a suspended external identity; return whether it was there.
 
     Raises:
         AccountChanged: the account was changed at the same moment.
     """
-    return _delete(user, suspended_identities(user).filter(pk=identity_id), source)
+    return _delete(user, suspended_identities(user).filter(pk=identity_id), actor)
 
 
 @transaction.atomic
-def finish(user: User, source: Source) -> None:
+def finish(user: User, actor: Actor) -> None:
     """End the dispute; addresses that were removed before the lock can't be put back any more.
 
     Raises:
@@ -168,7 +168,7 @@ def finish(user: User, source: Source) -> None:
     """
     owner = users.hold(user)
     # Before the dispute ends: the addresses that lost it are told as well.
-    record(owner, events.REVIEWED, source)
+    record(owner, events.REVIEWED, actor)
     notices.end_earlier_links(owner)
     User.objects.filter(pk=owner.pk).update(disputed_at=None)
 
@@ -199,17 +199,17 @@ def _end_review(user: User) -> bool:
     notices.end_earlier_links(owner)
     owner.disputed_at = None
     owner.save(update_fields=["disputed_at"])
-    record(owner, events.REVIEW_ENDED, Source())
+    record(owner, events.REVIEW_ENDED, Actor())
     return True
 
 
 @transaction.atomic
-def _delete(user: User, rows: QuerySet[Any], source: Source) -> bool:
+def _delete(user: User, rows: QuerySet[Any], actor: Actor) -> bool:
     owner = users.hold(user)
     row = rows.first()
     if row is None:
         return False
-    record(owner, events.SUSPENDED_DELETED, source, detail=str(row))
+    record(owner, events.SUSPENDED_DELETED, actor, detail=str(row))
     row.delete()
     return True
 
@@ -218,8 +218,8 @@ def _may_return(owner: User, row: FormerCredential) -> bool:
     return row.is_suspended or row in former.removed_emails(owner)
 
 
-def _tell(user: User, event: events.Event, label: str, source: Source) -> None:
+def _tell(user: User, event: events.Event, label: str, actor: Actor) -> None:
     credentials_changed.send(
-        User, user=user, event=event.name, source=source, detail=label, keep=source.session
+        User, user=user, event=event.name, actor=actor, detail=label, keep=actor.session
     )
     user.refresh_from_db(fields=["credential_version", "email"])

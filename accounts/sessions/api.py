@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.sessions import services
-from accounts.sessions.current import source_of, standing_of
+from accounts.sessions.current import actor_of, standing_of
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
@@ -61,6 +61,6 @@ class SessionView(views.APIView):
     @extend_schema(operation_id="revoke_session", responses={204: None})
     def delete(self, request: Request, id: uuid.UUID) -> Response:
         """End it; also the one that this call is made in."""
-        if not services.end(cast(User, request.user), id, source_of(request._request)):
+        if not services.end(cast(User, request.user), id, actor_of(request._request)):
             raise Http404
         return Response(status=204)

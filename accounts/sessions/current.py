@@ -6,7 +6,7 @@ from typing import cast
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.common.client_info import client_of
 from accounts.sessions import protection, services
 from accounts.sessions.models import LoginSession
@@ -55,17 +55,17 @@ def user_of(request: HttpRequest) -> User | AnonymousUser:
     return login.user if login else AnonymousUser()
 
 
-def source_of(request: HttpRequest) -> Source:
+def actor_of(request: HttpRequest) -> Actor:
     """Who asks, as the history tells it."""
     standing = standing_of(request)
     login = standing.login or standing.suspended
     session = login.pk if login else None
-    return Source(client_of(request), session=session, proof=standing.by, key=standing.key)
+    return Actor(client_of(request), session=session, proof=standing.by, key=standing.key)
 
 
-def sessionless_source_of(request: HttpRequest) -> Source:
+def actor_without_session_of(request: HttpRequest) -> Actor:
     """Return where a mailed link was opened; the session there may be another person's."""
-    return Source(client_of(request))
+    return Actor(client_of(request))
 
 
 def session_of(request: HttpRequest) -> SessionStore:
@@ -111,14 +111,14 @@ def _judge(request: HttpRequest) -> Standing:
     if login is None or not login.user.is_active:
         return Standing()
     client = client_of(request)
-    source = Source(client, session=login.pk)
+    actor = Actor(client, session=login.pk)
     verdict = protection.judge(login, client)
     if verdict is Verdict.SAME:
         services.note_use(login, client)
         return Standing(login=login)
     if verdict is Verdict.PROVE:
-        services.challenge(login, source)
+        services.challenge(login, actor)
         return Standing(suspended=login)
-    services.stop(login, source)
+    services.stop(login, actor)
     request.session.flush()
     return Standing(is_stopped=True)

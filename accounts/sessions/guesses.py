@@ -8,7 +8,7 @@ from django.db import transaction
 
 from accounts.activity import events
 from accounts.activity.models import Activity
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
@@ -20,18 +20,18 @@ NEWS_EVERY = timedelta(days=1)
 
 
 @transaction.atomic
-def record_failed_proof(user: User, source: Source) -> None:
-    """Record that ``user`` failed to reauthenticate in the session of ``source``.
+def record_failed_proof(user: User, actor: Actor) -> None:
+    """Record that ``user`` failed to reauthenticate in the session of ``actor``.
 
     The fifth failure within 24 hours is mailed, at most once in 24 hours for each session: somebody
     who guesses may have stolen it (ASVS 6.3.5).
     """
-    session = cast(uuid.UUID, source.session)
+    session = cast(uuid.UUID, actor.session)
     # Locked, so that of two failures at once the second counts the first.
     LoginSession.objects.select_for_update(no_key=True).filter(pk=session).first()
-    record(user, events.PROOF_FAILED, source)
+    record(user, events.PROOF_FAILED, actor)
     recent = Activity.objects.filter(user=user, session=session, at__gt=clock.now() - NEWS_EVERY)
     failures = recent.filter(kind=events.PROOF_FAILED.name)
     is_told = recent.filter(kind=events.PROOF_GUESSED.name).exists()
     if failures.count() >= NEWS_AFTER and not is_told:
-        record(user, events.PROOF_GUESSED, source)
+        record(user, events.PROOF_GUESSED, actor)

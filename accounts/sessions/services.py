@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Case, Q, QuerySet, When
 
 from accounts.activity import events
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import FACTORS, Method, Proof
@@ -144,21 +144,21 @@ def prove(login: LoginSession, proof: Proof, client: ClientInfo) -> None:
     )
 
 
-def challenge(login: LoginSession, source: Source) -> None:
+def challenge(login: LoginSession, actor: Actor) -> None:
     """Note that another browser uses the session and must prove itself; recorded once."""
     if login.challenged_at:
         return
     with transaction.atomic():
         unnoted = LoginSession.objects.filter(pk=login.pk, challenged_at=None)
         if unnoted.update(challenged_at=clock.now()):
-            record(login.user, events.BROWSER_CHANGED, source)
+            record(login.user, events.BROWSER_CHANGED, actor)
 
 
 @transaction.atomic
-def stop(login: LoginSession, source: Source) -> None:
+def stop(login: LoginSession, actor: Actor) -> None:
     """End a session that another browser uses, and tell the owner."""
     if _end(LoginSession.objects.filter(pk=login.pk)):
-        record(login.user, events.SESSION_STOPPED, source)
+        record(login.user, events.SESSION_STOPPED, actor)
 
 
 def close(login: LoginSession) -> bool:
@@ -167,29 +167,29 @@ def close(login: LoginSession) -> bool:
 
 
 @transaction.atomic
-def end(user: User, session_id: uuid.UUID, source: Source) -> bool:
+def end(user: User, session_id: uuid.UUID, actor: Actor) -> bool:
     """End one session of ``user`` from elsewhere; False if it's not theirs or over already."""
     login = live(user).filter(pk=session_id).first()
     if login is None or not _end(live(user).filter(pk=session_id)):
         return False
-    record(user, events.SESSION_ENDED, source, detail=str(login))
+    record(user, events.SESSION_ENDED, actor, detail=str(login))
     return True
 
 
 @transaction.atomic
-def end_others(user: User, keep: uuid.UUID, source: Source) -> int:
+def end_others(user: User, keep: uuid.UUID, actor: Actor) -> int:
     """End all sessions of ``user`` but ``keep``, and the trust in all browsers; return how many."""
     if ended := _end(live(user).exclude(pk=keep)):
-        record(user, events.OTHERS_ENDED, source, detail=str(ended))
-    signed_out_elsewhere.send(User, user=user, source=source)
+        record(user, events.OTHERS_ENDED, actor, detail=str(ended))
+    signed_out_elsewhere.send(User, user=user, actor=actor)
     return ended
 
 
 @transaction.atomic
-def end_all(user: User, source: Source) -> int:
+def end_all(user: User, actor: Actor) -> int:
     """End all sessions of ``user``, for whoever runs the site; how many."""
     ended = _end(live(user))
-    record(user, events.ALL_ENDED, source, detail=str(ended))
+    record(user, events.ALL_ENDED, actor, detail=str(ended))
     return ended
 
 
@@ -232,7 +232,7 @@ def _end(logins: QuerySet[LoginSession]) -> int:
     return live.update(ended_at=clock.now())
 
 
-def make_room(user: User, new: LoginSession, source: Source) -> None:
+def make_room(user: User, new: LoginSession, actor: Actor) -> None:
     """End sessions of ``user`` beyond ``MAX_SESSIONS``: those of clients of the API first.
 
     The least recently used ones, never ``new``. Each is recorded. What an older version let pile
@@ -245,4 +245,4 @@ def make_room(user: User, new: LoginSession, source: Source) -> None:
     is_browser = Case(When(kind=LoginSession.Kind.BROWSER, then=1), default=0)
     for login in rows.exclude(pk=new.pk).order_by(is_browser, "used_at")[:excess]:
         if close(login):
-            record(user, events.SESSION_ENDED_BY_LIMIT, source, detail=str(login))
+            record(user, events.SESSION_ENDED_BY_LIMIT, actor, detail=str(login))

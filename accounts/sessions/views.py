@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.common import clock
 from accounts.common.paging import page_of
 from accounts.sessions import fresh, known, services
-from accounts.sessions.current import login_of, renew_key, source_of
+from accounts.sessions.current import actor_of, login_of, renew_key
 from accounts.sessions.models import LoginSession
 
 
@@ -43,7 +43,7 @@ def _end_others(request: HttpRequest, here: LoginSession) -> HttpResponse:
     if clock.now() > (here.factor_at or here.auth_time) + fresh.LIFE:
         return fresh.ask(request)
     with transaction.atomic():
-        count = services.end_others(here.user, here.pk, source_of(request))
+        count = services.end_others(here.user, here.pk, actor_of(request))
         known.renew(request, here.user)
     # A copy of this browser's cookies ends as well. After the commit: two browsers that end each
     # other at once would wait for each other's rows.
@@ -61,7 +61,7 @@ def _end(request: HttpRequest, here: LoginSession) -> HttpResponse:
         raise Http404 from None
     if session_id == here.pk:
         return redirect("account_logout")
-    if not services.end(here.user, session_id, source_of(request)):
+    if not services.end(here.user, session_id, actor_of(request)):
         raise Http404
     messages.success(request, _("The sign-in was ended."))
     return redirect("sessions")

@@ -19,7 +19,7 @@ from accounts.common.client_info import client_of
 from accounts.common.proofs import FACTORS, Proof
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
-from accounts.sessions.current import source_of
+from accounts.sessions.current import actor_of
 from accounts.signin import flow, mailed, pending, policy, second
 from accounts.signin.forms import SecondForm
 from accounts.signin.pending import PendingSignIn
@@ -124,9 +124,9 @@ class _Challenge:
         form = SecondForm(self.request.POST)
         if form.is_valid():
             step, code = self.step, form.cleaned_data["code"]
-            source = source_of(self.request)
+            actor = actor_of(self.request)
             try:
-                proof = second.prove(step.user, step.proofs, code, source, nonce=step.nonce)
+                proof = second.prove(step.user, step.proofs, code, actor, nonce=step.nonce)
                 return self._go_on(proof)
             except MailedCodeUsedUp:
                 client = client_of(self.request)
@@ -138,7 +138,7 @@ class _Challenge:
 
     def _prove_by_passkey(self, credential: str) -> HttpResponse:
         try:
-            proof = passkeys.prove(self.step.user, credential, source_of(self.request))
+            proof = passkeys.prove(self.step.user, credential, actor_of(self.request))
             return self._go_on(proof)
         except WrongPasskey as error:
             return self._show(passkey_error=str(error))
@@ -159,14 +159,14 @@ class _Challenge:
 
     def _recover(self, act: str) -> HttpResponse:
         user, proofs = self.step.user, self.step.proofs
-        source = source_of(self.request).by(*(proof.method for proof in proofs))
+        actor = actor_of(self.request).by(*(proof.method for proof in proofs))
         shown = evidence.of_request(self.request, user, proofs, recovery.disputed_at(user))
         if act == "finish":
-            recovery.remove_factors(user, shown, source)
+            recovery.remove_factors(user, shown, actor)
             messages.success(self.request, _("Your second factors were removed."))
             return flow.go_on(self.request, self.found)
         if act == "stop":
-            recovery.cancel(user, shown, source)
+            recovery.cancel(user, shown, actor)
         else:
-            recovery.ask(user, shown, source)
+            recovery.ask(user, shown, actor)
         return redirect("second_step")

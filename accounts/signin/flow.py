@@ -16,7 +16,7 @@ from accounts.activity.services import record
 from accounts.common import clock
 from accounts.common.links import safe_next
 from accounts.common.proofs import Method, Proof
-from accounts.sessions.current import session_of, source_of
+from accounts.sessions.current import actor_of, session_of
 from accounts.signin import pending, policy
 from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Requirement
@@ -53,7 +53,7 @@ def begin(
     try:
         missing = policy.missing(account, proofs)
     except policy.AccountInactive:
-        record(cast(User, account), events.SIGN_IN_FAILED, source_of(request))
+        record(cast(User, account), events.SIGN_IN_FAILED, actor_of(request))
         return redirect("account_inactive")
     if isinstance(account, PendingSignup):
         remember_pending(request, account, remember=remember)

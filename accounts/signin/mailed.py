@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common import secrets
@@ -176,7 +176,7 @@ def prove_code(login: str, nonce: str, typed: str, client: ClientInfo) -> tuple[
     except codes.UsedUp:
         is_right, error = False, codes.UsedUp
     if not is_right or recipient.user is None:
-        record(recipient.user, events.SIGN_IN_FAILED, Source(client))
+        record(recipient.user, events.SIGN_IN_FAILED, Actor(client))
         raise error
     give_back(*charges)
     email = addresses.key(recipient.address)

@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.common.csp import leads_to_providers
-from accounts.sessions.current import source_of
+from accounts.sessions.current import actor_of
 from accounts.signin import flow
 from accounts.signin.forms import LoginForm
 from accounts.signin.views import home_if_signed_in, login_context
@@ -32,7 +32,7 @@ def login_passkey(request: HttpRequest) -> HttpResponse:
         return redirect_to_login(next_url) if next_url else redirect(settings.LOGIN_URL)
     context = login_context(request, LoginForm())
     try:
-        user, proof = passkeys.sign_in(request.POST["credential"], source_of(request))
+        user, proof = passkeys.sign_in(request.POST["credential"], actor_of(request))
     except UnknownPasskey as error:
         signal = {"rpId": rp_id(), "unknown": error.credential_id}
         context["signal"] = json.dumps(signal)

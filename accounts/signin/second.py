@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from django.db import transaction
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common.client_info import ClientInfo
@@ -65,7 +65,7 @@ def prove(
     user: User,
     proofs: tuple[Proof, ...],
     typed: str,
-    source: Source,
+    actor: Actor,
     *,
     nonce: str = "",
     removed: Callable[[str], Proof | None] | None = None,
@@ -85,7 +85,7 @@ def prove(
 
     takes_mail = bool(nonce) and policy.takes_mail(user, proofs)
     mail_check = is_mailed if takes_mail else None
-    return proving.prove(user, typed, source, mailed=mail_check, removed=removed)
+    return proving.prove(user, typed, actor, mailed=mail_check, removed=removed)
 
 
 def seconds_to_next_mail(user: User, client: ClientInfo) -> int:

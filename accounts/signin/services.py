@@ -3,7 +3,7 @@
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.passwords import services as passwords
@@ -58,10 +58,10 @@ def prove_password(login: str, password: str, client: ClientInfo) -> User | Pend
     if not is_right or account is None:
         # A row for nobody, too: what was typed isn't in it, since people type passwords there.
         user = account if isinstance(account, User) else None
-        record(user, events.SIGN_IN_FAILED, Source(client))
+        record(user, events.SIGN_IN_FAILED, Actor(client))
         raise InvalidCredentials
     if isinstance(account, User) and account.is_disputed:
-        record(account, events.SIGN_IN_FAILED, Source(client))
+        record(account, events.SIGN_IN_FAILED, Actor(client))
         raise AccountLocked(account)
     return account
 
@@ -76,7 +76,7 @@ def prove_again(login: LoginSession, password: str, client: ClientInfo) -> None:
     charge = PROOF_SESSION, login.pk
     spend(charge, (LOGIN_REPEAT, login.pk))
     if not passwords.verify(password, login.user.password):
-        guesses.record_failed_proof(login.user, Source(client, session=login.pk))
+        guesses.record_failed_proof(login.user, Actor(client, session=login.pk))
         raise InvalidCredentials
     give_back(charge)
 

@@ -9,7 +9,7 @@ from django.middleware.csrf import rotate_token
 
 from accounts.activity import events
 from accounts.activity.events import Event
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo, client_of
 from accounts.common.proofs import FACTORS, Method, Proof
@@ -66,9 +66,9 @@ def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
     request.session.save()
     of_new = events.SIGNED_IN if is_first else events.SIGNED_IN_NEW
     event = _event(request, login, events.SIGNED_IN, of_new=of_new)
-    source = current.source_of(request).by(*login.amr)
-    record(user, event, source)
-    sessions.make_room(user, login, source)
+    actor = current.actor_of(request).by(*login.amr)
+    record(user, event, actor)
+    sessions.make_room(user, login, actor)
 
 
 @transaction.atomic
@@ -83,9 +83,9 @@ def establish_api_session(
     login.save(force_insert=True)
     is_known = known.meet_client(client, sign_in.user)
     event = events.CLIENT_SIGNED_IN if is_known else events.CLIENT_SIGNED_IN_NEW
-    source = Source(client, session=login.pk).by(*login.amr)
-    record(sign_in.user, event, source)
-    sessions.make_room(sign_in.user, login, source)
+    actor = Actor(client, session=login.pk).by(*login.amr)
+    record(sign_in.user, event, actor)
+    sessions.make_room(sign_in.user, login, actor)
 
 
 def _event(request: HttpRequest, login: LoginSession, usual: Event, *, of_new: Event) -> Event:
@@ -129,15 +129,15 @@ def record_reauthentication(request: HttpRequest, login: LoginSession, proof: Pr
     event = events.PROOF_GIVEN
     if not is_same:
         event = _event(request, login, event, of_new=events.BROWSER_PROVED)
-    record(login.user, event, current.source_of(request).by(proof.method))
+    record(login.user, event, current.actor_of(request).by(proof.method))
 
 
 @transaction.atomic
 def sign_out(request: HttpRequest) -> None:
     """End the session, on the server too: a copy of its cookie is dead."""
     login = current.session_of(request).login
-    source = current.source_of(request)
+    actor = current.actor_of(request)
     if login and sessions.close(login):
-        record(login.user, events.SIGNED_OUT, source)
+        record(login.user, events.SIGNED_OUT, actor)
     auth.logout(request)
     current.leave(request)

@@ -27,7 +27,7 @@ from accounts.common.errors import Busy, Later
 from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import fresh
-from accounts.sessions.current import source_of, standing_of
+from accounts.sessions.current import actor_of, standing_of
 from accounts.sessions.models import LoginSession
 from accounts.signin import flow, later, mailed, pending, policy, services
 from accounts.signin.forms import CodeForm, LoginForm, PasswordForm, SecondForm, WhoForm
@@ -255,17 +255,17 @@ class _Again:
         return render(self.request, "accounts/signin/reauthenticate.html", context)
 
     def _prove_passkey(self) -> Proof | None:
-        credential, source = self.request.POST["credential"], source_of(self.request)
+        credential, actor = self.request.POST["credential"], actor_of(self.request)
         try:
-            return passkeys.prove(self.login.user, credential, source)
+            return passkeys.prove(self.login.user, credential, actor)
         except WrongPasskey as error:
             self.passkey_error = str(error)
         return None
 
     def _prove_code(self) -> Proof | None:
-        code, source = self.code_form.cleaned_data["code"], source_of(self.request)
+        code, actor = self.code_form.cleaned_data["code"], actor_of(self.request)
         try:
-            return proving.prove(self.login.user, code, source)
+            return proving.prove(self.login.user, code, actor)
         except WrongCode as error:
             self.code_form.add_error("code", str(error))
         return None

@@ -9,7 +9,7 @@ from django.contrib.auth.hashers import is_password_usable, make_password
 from django.db import transaction
 
 from accounts.activity import events
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common import clock
@@ -256,7 +256,7 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, client: C
             # Before the name: whoever waits for the same address holds nothing that others want.
             users.confirm_address(user, signup.address)
             users.keep_name(signup)
-            record(user, events.SIGNED_UP, Source(client))
+            record(user, events.SIGNED_UP, Actor(client))
     except (users.AddressTaken, users.UsernameTaken):
         raise WrongCode from None
     mail_limits.undo(signup.address_key, client, signup.address_key)

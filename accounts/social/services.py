@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.events import Event
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.common.languages import spoken
@@ -102,13 +102,13 @@ def user_of(claim: Claim, client: ClientInfo) -> User:
     :class:`AddressInUse`, :class:`NoNewAccounts`, :class:`LockedDown`, ``Later``.
     """
     if identity := identities.find(claim.issuer, claim.subject):
-        return _known(identity, Source(client).by(Method.PROVIDER))
+        return _known(identity, Actor(client).by(Method.PROVIDER))
     try:
         return _newcomer(claim, client)
     except (AddressInUse, IntegrityError):
         # The same person may have come twice at once, and have the address by now.
         if identity := identities.find(claim.issuer, claim.subject):
-            return _known(identity, Source(client).by(Method.PROVIDER))
+            return _known(identity, Actor(client).by(Method.PROVIDER))
         raise
 
 
@@ -119,31 +119,31 @@ def owner_of(claim: Claim) -> User | None:
     return row.user if row else None
 
 
-def connect(user: User, claim: Claim, source: Source) -> bool:
+def connect(user: User, claim: Claim, actor: Actor) -> bool:
     """Let the identity of ``claim`` open the account of ``user``; whether it is new.
 
     Every other sign-in ends. :class:`ConnectedElsewhere`, ``AccountChanged``: also if the sign-in
-    of ``source`` was ended while the provider was asked.
+    of ``actor`` was ended while the provider was asked.
     """
     with transaction.atomic():
         owner = users.hold(user)
-        sessions.hold(source.session)
+        sessions.hold(actor.session)
         if identity := identities.find(claim.issuer, claim.subject):
             if identity.user_id != owner.pk:
                 raise ConnectedElsewhere
             return bool(identity.suspended_at) and suspension.put_back_identity(
-                user, identity.pk, source
+                user, identity.pk, actor
             )
         try:
             with transaction.atomic():
                 identity = _identity(owner, claim)
         except IntegrityError:
             raise ConnectedElsewhere from None
-        _tell(owner, events.PROVIDER_CONNECTED, source, identity)
+        _tell(owner, events.PROVIDER_CONNECTED, actor, identity)
     return True
 
 
-def disconnect(user: User, identity_id: str, source: Source) -> bool:
+def disconnect(user: User, identity_id: str, actor: Actor) -> bool:
     """Take an identity from ``user``; whether it was there.
 
     :class:`LastWayIn`, :class:`NoWayBack`, ``AccountChanged``.
@@ -156,7 +156,7 @@ def disconnect(user: User, identity_id: str, source: Source) -> bool:
             return False
         refuse_removal(owner, identity)
         identity.delete()
-        _tell(owner, events.PROVIDER_DISCONNECTED, source, identity)
+        _tell(owner, events.PROVIDER_DISCONNECTED, actor, identity)
     return True
 
 
@@ -174,19 +174,19 @@ def refuse_removal(user: User, identity: Identity) -> None:
         raise NoWayBack
 
 
-def prove(user: User, claim: Claim, source: Source) -> None:
+def prove(user: User, claim: Claim, actor: Actor) -> None:
     """That ``claim`` is of ``user``; :class:`NotYours`."""
     identity = identities.find(claim.issuer, claim.subject)
     if identity is None or identity.user_id != user.pk or identity.suspended_at:
-        guesses.record_failed_proof(user, source)
+        guesses.record_failed_proof(user, actor)
         raise NotYours
     identities.note_use(identity)
 
 
-def _known(identity: Identity, source: Source) -> User:
+def _known(identity: Identity, actor: Actor) -> User:
     user: User = identity.user
     if identity.suspended_at or user.is_disputed or (user.is_locked_down and user.email):
-        record(user, events.SIGN_IN_FAILED, source)
+        record(user, events.SIGN_IN_FAILED, actor)
         raise LockedDown(identity)
     if user.is_locked_down and user.is_active:
         # Locked without a dispute, and no mail could open it: a restored backup.
@@ -223,7 +223,7 @@ def _sign_up(claim: Claim, client: ClientInfo) -> User:
     if claim.verified_address:
         users.confirm_address(user, claim.verified_address)
     identity = _identity(user, claim)
-    record(user, events.SIGNED_UP, Source(client).by(Method.PROVIDER), detail=str(identity))
+    record(user, events.SIGNED_UP, Actor(client).by(Method.PROVIDER), detail=str(identity))
     return user
 
 
@@ -244,12 +244,12 @@ def _display_name(name: str) -> str:
     return profiles.canonical(name)[: profiles.DISPLAY_NAME_LENGTH]
 
 
-def _tell(user: User, event: Event, source: Source, identity: Identity) -> None:
+def _tell(user: User, event: Event, actor: Actor, identity: Identity) -> None:
     credentials_changed.send(
         User,
         user=user,
         event=event.name,
-        source=source,
+        actor=actor,
         detail=str(identity),
-        keep=source.session,
+        keep=actor.session,
     )

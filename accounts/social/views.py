@@ -23,7 +23,7 @@ from accounts.common.proofs import Method, Proof
 from accounts.identities import services as identities
 from accounts.identities.models import Identity
 from accounts.sessions import fresh
-from accounts.sessions.current import login_of, renew_key, source_of, standing_of
+from accounts.sessions.current import actor_of, login_of, renew_key, standing_of
 from accounts.signin import flow, policy, recent
 from accounts.signin.session import record_reauthentication
 from accounts.social import attempts, pending_link, services
@@ -170,7 +170,7 @@ def _connect(request: HttpRequest, provider: Provider, claim: Claim) -> HttpResp
 def _connected(request: HttpRequest, claim: Claim, name: str, then: str) -> HttpResponse:
     login = login_of(request)
     try:
-        is_new = services.connect(login.user, claim, source_of(request).by(*login.amr))
+        is_new = services.connect(login.user, claim, actor_of(request).by(*login.amr))
     except (services.ConnectedElsewhere, AccountChanged) as error:
         messages.error(request, str(error))
         return redirect("connections")
@@ -190,7 +190,7 @@ def _prove(
     if login is None:
         raise attempts.NotBegunHere
     try:
-        services.prove(login.user, claim, source_of(request))
+        services.prove(login.user, claim, actor_of(request))
     except services.NotYours as error:
         messages.error(request, str(error))
         return _back(attempt)
@@ -264,7 +264,7 @@ def _disconnect(request: HttpRequest) -> HttpResponseBase:
     login = login_of(request)
     identity_id = request.POST.get("disconnect", "")
     try:
-        if not services.disconnect(login.user, identity_id, source_of(request).by(*login.amr)):
+        if not services.disconnect(login.user, identity_id, actor_of(request).by(*login.amr)):
             raise Http404
     except (services.LastWayIn, services.NoWayBack, AccountChanged) as error:
         messages.error(request, str(error))

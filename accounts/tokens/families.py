@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.activity import events
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.rows import Columns, parameter
@@ -66,11 +66,11 @@ def rotate(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[Log
     return _again(family, token, client, kind)
 
 
-def end(login: LoginSession, source: Source) -> None:
+def end(login: LoginSession, actor: Actor) -> None:
     """End a family by its own token."""
     with transaction.atomic():
         if sessions.close(login):
-            record(login.user, events.CLIENT_SIGNED_OUT, source)
+            record(login.user, events.CLIENT_SIGNED_OUT, actor)
 
 
 def of(token: str) -> LoginSession | None:
@@ -108,7 +108,7 @@ def _rotate(
 @transaction.atomic
 def _end_reused(login: LoginSession, client: ClientInfo) -> None:
     if sessions.close(login):
-        record(login.user, events.TOKEN_REUSED, Source(client, session=login.pk))
+        record(login.user, events.TOKEN_REUSED, Actor(client, session=login.pk))
 
 
 def _again(

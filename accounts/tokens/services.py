@@ -13,7 +13,7 @@ from django.db import transaction
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 
 from accounts.activity import events
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
@@ -92,7 +92,7 @@ def sign_in_again(
     if policy.needs_passkey(user):
         # No code will do. A recovery code isn't used up for nothing.
         raise EnrolmentRequired
-    proof = second.prove(user, first, code, Source(client), nonce=challenge.nonce)
+    proof = second.prove(user, first, code, Actor(client), nonce=challenge.nonce)
     proofs = (*first, proof)
     _cleared(user, policy.missing(user, proofs))
     wish = Wish(challenge.audience, frozenset(challenge.scope.split()), kind)
@@ -144,7 +144,7 @@ def exchange(held: AccessToken, login: LoginSession, wish: Wish, client: ClientI
     scope = scopes.narrowed(held.scope, wish.scope)
     access.be_ready()
     spend((EXCHANGE_SESSION, login.pk))
-    record(login.user, events.TOKEN_EXCHANGED, Source(client, session=login.pk))
+    record(login.user, events.TOKEN_EXCHANGED, Actor(client, session=login.pk))
     fresh = AccessToken.issue(login, wish.audience, scope, first_at=held.first_at)
     return Tokens(fresh, login)
 
@@ -184,7 +184,7 @@ def revoke(text: str, client: ClientInfo) -> None:
     """
     login = families.of(text) or _family_of_access(text)
     if login is not None:
-        families.end(login, Source(client, session=login.pk))
+        families.end(login, Actor(client, session=login.pk))
 
 
 def _family_of_access(text: str) -> LoginSession | None:

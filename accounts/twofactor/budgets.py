@@ -4,7 +4,7 @@ In a browser in which a factor was shown, only budgets are spent that others can
 alone spends the budgets of the account, too: otherwise a stolen one would have guesses of its own.
 """
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.sessions import known
 from accounts.sessions.models import KnownBrowser
@@ -24,23 +24,23 @@ from accounts.throttle.services import Charge, around
 from accounts.users.models import User
 
 
-def of_passkey(owner: User | None, source: Source) -> list[Charge]:
+def of_passkey(owner: User | None, actor: Actor) -> list[Charge]:
     """Return what an answer of a passkey costs; ``owner`` is None if the passkey is unknown."""
-    if source.session:
-        return [(PROOF_SESSION, source.session)]
-    client = source.client or NO_CLIENT
+    if actor.session:
+        return [(PROOF_SESSION, actor.session)]
+    client = actor.client or NO_CLIENT
     if browser := known.find(client, owner):
         return [(PASSKEY_BROWSER, browser.user_id, browser.pk)]
     return around(PASSKEY_NETWORK, client)
 
 
-def of_code(browser: KnownBrowser | None, source: Source) -> list[Charge]:
+def of_code(browser: KnownBrowser | None, actor: Actor) -> list[Charge]:
     """Return what a code of any kind costs."""
-    if source.session:
-        return [(PROOF_SESSION, source.session)]
+    if actor.session:
+        return [(PROOF_SESSION, actor.session)]
     if browser:
         return [(CODE_BROWSER, browser.user_id, browser.pk)]
-    return around(CODE_NETWORK, source.client or NO_CLIENT)
+    return around(CODE_NETWORK, actor.client or NO_CLIENT)
 
 
 def of_guess(user: User, browser: KnownBrowser | None, client: ClientInfo) -> list[Charge]:

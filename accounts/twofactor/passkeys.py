@@ -32,7 +32,7 @@ from webauthn.helpers.structs import (
 from webauthn.registration.verify_registration_response import VerifiedRegistration
 
 from accounts.activity import events
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import factor_proved
@@ -111,27 +111,27 @@ def options_to_add(user: User) -> dict[str, Any]:
     return options_to_json_dict(options)
 
 
-def sign_in(text: str, source: Source) -> tuple[User, Proof]:
+def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
     """Whose passkey has signed in, its user verified: both steps at once.
 
     :class:`WrongPasskey`, :class:`UnknownPasskey`, :class:`AccountLocked`, ``Later``.
     """
-    charges = _charge_sign_in(text, source.client or NO_CLIENT)
+    charges = _charge_sign_in(text, actor.client or NO_CLIENT)
     answer = parse(text)
     row = _find(answer)
     if row is None:
-        record(None, events.SIGN_IN_FAILED, source)
+        record(None, events.SIGN_IN_FAILED, actor)
         if former.has_passkey(answer.credential_id):
             # Suspended: its owner may put it back, so the browser must not forget it.
             raise WrongPasskey
         raise UnknownPasskey(answer.credential_id)
-    is_right = _is_right(row.user, row, answer, LOGIN, source, must_verify=True)
+    is_right = _is_right(row.user, row, answer, LOGIN, actor, must_verify=True)
     proof = Proof.now(Method.PASSKEY, row.persistent_id)
     if is_right:
-        factor_proved.send(User, user=row.user, proof=proof, source=source)
+        factor_proved.send(User, user=row.user, proof=proof, actor=actor)
     # A passkey is no way round the new password that a lockdown asks for.
     if row.user.is_locked_down or not is_right:
-        record(row.user, events.SIGN_IN_FAILED, source)
+        record(row.user, events.SIGN_IN_FAILED, actor)
         raise AccountLocked(row.user, proof) if is_right else WrongPasskey
     give_back(*charges)
     return row.user, proof
@@ -149,7 +149,7 @@ def _charge_sign_in(text: str, client: ClientInfo) -> list[Charge]:
         with suppress(WrongPasskey):
             row = _find(parse(text))
             owner = row.user if row else None
-    charges = budgets.of_passkey(owner, Source(client))
+    charges = budgets.of_passkey(owner, Actor(client))
     spend(*charges)
     return charges
 
@@ -157,7 +157,7 @@ def _charge_sign_in(text: str, client: ClientInfo) -> list[Charge]:
 def prove(
     user: User,
     text: str,
-    source: Source,
+    actor: Actor,
     *,
     removed: Callable[[Assertion], Proof | None] | None = None,
 ) -> Proof:
@@ -166,27 +166,27 @@ def prove(
     A passkey can't be guessed, so it costs no budget of the account. ``removed`` tries one that was
     removed, where that counts.
     """
-    charges = budgets.of_passkey(user, source)
+    charges = budgets.of_passkey(user, actor)
     spend(*charges)
     answer = parse(text)
     row = Passkey.objects.filter(user=user, credential_id=answer.credential_id).first()
     if row is None and removed and (proof := _of_removed(user, answer, removed)):
         return proof
     if row is None or not _is_right(
-        user, row, answer, second_purpose(user), source, must_verify=False
+        user, row, answer, second_purpose(user), actor, must_verify=False
     ):
-        if source.session:
-            guesses.record_failed_proof(user, source)
+        if actor.session:
+            guesses.record_failed_proof(user, actor)
         else:
-            record(user, events.FACTOR_FAILED, source)
+            record(user, events.FACTOR_FAILED, actor)
         raise WrongPasskey
     give_back(*charges)
     proof = Proof.now(Method.PASSKEY, row.persistent_id)
-    factor_proved.send(User, user=user, proof=proof, source=source)
+    factor_proved.send(User, user=user, proof=proof, actor=actor)
     return proof
 
 
-def add(user: User, text: str, name: str, source: Source) -> list[str]:
+def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
     """Keep a new passkey of ``user``; recovery codes with the first factor, or none.
 
     :class:`WrongPasskey`, :class:`AlreadyThere`, ``TooMany``, ``AccountChanged``.
@@ -214,7 +214,7 @@ def add(user: User, text: str, name: str, source: Source) -> list[str]:
             if Passkey.objects.filter(user=owner).count() >= MOST_PASSKEYS:
                 raise TooMany
             row.save()
-            shown = source.by(Method.PASSKEY)
+            shown = actor.by(Method.PASSKEY)
             return twofactor.note_added(user, owner, events.PASSKEY_ADDED, shown, name=row.name)
     except IntegrityError:
         raise AlreadyThere from None
@@ -253,7 +253,7 @@ def _of_removed(
 
 
 def _is_right(
-    user: User, row: Passkey, answer: Answer, purpose: str, source: Source, *, must_verify: bool
+    user: User, row: Passkey, answer: Answer, purpose: str, actor: Actor, *, must_verify: bool
 ) -> bool:
     """Whether ``row`` has signed a challenge of ours for that act, which is used up by it.
 
@@ -271,7 +271,7 @@ def _is_right(
             device = django_otp.verify_token(user, row.persistent_id, assertion)
         except CounterWentBack:
             if challenges.spend(answer.challenge):
-                record(user, events.PASSKEY_SUSPECT, source, detail=row.name)
+                record(user, events.PASSKEY_SUSPECT, actor, detail=row.name)
             return False
         return device is not None and challenges.spend(answer.challenge)
 

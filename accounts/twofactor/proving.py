@@ -7,7 +7,7 @@ import django_otp
 from django.db import transaction
 
 from accounts.activity import events
-from accounts.activity.services import Source, has_happened, record
+from accounts.activity.services import Actor, has_happened, record
 from accounts.common import clock
 from accounts.common.client_info import NO_CLIENT
 from accounts.common.errors import Later
@@ -28,7 +28,7 @@ FAILURE_NEWS = timedelta(days=1)
 def prove(
     user: User,
     typed: str,
-    source: Source,
+    actor: Actor,
     *,
     mailed: Callable[[str], bool] | None = None,
     removed: Callable[[str], Proof | None] | None = None,
@@ -44,7 +44,7 @@ def prove(
         WrongCode: no factor takes the code.
         Later: too many guesses.
     """
-    client = source.client or NO_CLIENT
+    client = actor.client or NO_CLIENT
     browser = known.find(client, user)
     # Signing in with a mailed code makes a browser known, too: only a factor gives it guesses.
     proved = browser if browser and browser.factor_at else None
@@ -52,44 +52,44 @@ def prove(
     is_short = codes.TOTP_CODE.fullmatch(code) is not None
     # The others can't be guessed: a budget of the account would only keep the owner out.
     guess = budgets.of_guess(user, proved, client) if is_short else []
-    charges = [*budgets.of_code(browser, source), *guess]
-    _spend(charges, guess, user, source)
-    proof = _proof_of(user, code, source, mailed) or (removed(code) if removed else None)
+    charges = [*budgets.of_code(browser, actor), *guess]
+    _spend(charges, guess, user, actor)
+    proof = _proof_of(user, code, actor, mailed) or (removed(code) if removed else None)
     if proof is None:
-        _record_failure(user, source, is_proved=proved is not None)
+        _record_failure(user, actor, is_proved=proved is not None)
         raise WrongCode if is_short else WrongSpareCode
     give_back(*charges)
     if proof.method is not Method.MAIL:
-        factor_proved.send(User, user=user, proof=proof, source=source)
+        factor_proved.send(User, user=user, proof=proof, actor=actor)
     return proof
 
 
-def _spend(charges: list[Charge], guess: list[Charge], user: User, source: Source) -> None:
+def _spend(charges: list[Charge], guess: list[Charge], user: User, actor: Actor) -> None:
     """Spend ``charges``; record where those of ``guess`` are used up."""
     try:
         spend(*charges)
     except Later:
         if wait(*guess):
-            _record_block(user, source)
+            _record_block(user, actor)
         raise
 
 
 @transaction.atomic
-def _record_failure(user: User, source: Source, *, is_proved: bool) -> None:
+def _record_failure(user: User, actor: Actor, *, is_proved: bool) -> None:
     """Record a wrong code; unless a factor was shown in that browser before, mail it once a day.
 
     The first step was right, so somebody may know the password (ASVS 6.3.5).
     """
-    if source.session:
-        guesses.record_failed_proof(user, source)
+    if actor.session:
+        guesses.record_failed_proof(user, actor)
         return
     since = clock.now() - FAILURE_NEWS
     is_news = not (is_proved or has_happened(user, events.FACTOR_FAILED_NEW, since))
-    record(user, events.FACTOR_FAILED_NEW if is_news else events.FACTOR_FAILED, source)
+    record(user, events.FACTOR_FAILED_NEW if is_news else events.FACTOR_FAILED, actor)
 
 
 def _proof_of(
-    user: User, code: str, source: Source, mailed: Callable[[str], bool] | None
+    user: User, code: str, actor: Actor, mailed: Callable[[str], bool] | None
 ) -> Proof | None:
     """Return what ``code`` proves, once; None if it proves nothing."""
     if codes.TOTP_CODE.fullmatch(code):
@@ -97,7 +97,7 @@ def _proof_of(
         fitting = next((row for row in rows if row.fits(code)), None)
         return _proof(Method.TOTP, fitting) if _take(user, fitting, code) else None
     if codes.RECOVERY_CODE.fullmatch(code):
-        return _use_recovery_code(user, code, source)
+        return _use_recovery_code(user, code, actor)
     is_mailed = mailed is not None and codes.MAILED_CODE.fullmatch(code) and mailed(code)
     return Proof.now(Method.MAIL) if is_mailed else None
 
@@ -107,12 +107,12 @@ def _proof(method: Method, device: Authenticator | RecoveryCodes | None) -> Proo
 
 
 @transaction.atomic
-def _use_recovery_code(user: User, code: str, source: Source) -> Proof | None:
+def _use_recovery_code(user: User, code: str, actor: Actor) -> Proof | None:
     kept = held(user).recovery_codes
     if not _take(user, kept, code):
         return None
     left = RecoveryCodes.objects.get(user=user).left
-    record(user, events.RECOVERY_CODE_USED, source, detail=str(left))
+    record(user, events.RECOVERY_CODE_USED, actor, detail=str(left))
     return _proof(Method.RECOVERY_CODE, kept)
 
 
@@ -124,11 +124,11 @@ def _take(user: User, device: Authenticator | RecoveryCodes | None, code: str) -
 
 
 @transaction.atomic
-def _record_block(user: User, source: Source) -> None:
+def _record_block(user: User, actor: Actor) -> None:
     """Record, once an hour, that the budget for codes is used up.
 
     Not inside a session: ``sessions.guesses`` mails those failures.
     """
-    if source.session or has_happened(user, events.FACTOR_BLOCKED, clock.now() - BLOCKED_NEWS):
+    if actor.session or has_happened(user, events.FACTOR_BLOCKED, clock.now() - BLOCKED_NEWS):
         return
-    record(user, events.FACTOR_BLOCKED, source)
+    record(user, events.FACTOR_BLOCKED, actor)

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.twofactor import trusted
 from accounts.users.models import User
 
 
-def end_trust(sender: Any, user: User, source: Source, **_more: Any) -> None:
+def end_trust(sender: Any, user: User, actor: Actor, **_more: Any) -> None:
     """End the trust in all browsers, in the transaction that ends the sessions."""
-    trusted.end(user, source)
+    trusted.end(user, actor)

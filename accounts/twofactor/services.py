@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.activity import events
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.common import clock, crypto, secrets
 from accounts.common.proofs import Method
 from accounts.common.signals import credentials_changed
@@ -114,10 +114,10 @@ def new_seed() -> str:
     return secrets.hexadecimal(SEED_BYTES)
 
 
-def enrol(user: User, seed: str, typed: str, name: str, source: Source) -> list[str]:
+def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[str]:
     """Add an authenticator that has just shown a code of ``seed``; recovery codes with the first.
 
-    The codes, in clear for this once, or none. The login session of ``source`` goes on, every other
+    The codes, in clear for this once, or none. The login session of ``actor`` goes on, every other
     one of the person ends. ``user`` is up to date afterwards. :class:`WrongCode`,
     :class:`TooMany`, ``AccountChanged``.
     """
@@ -133,18 +133,18 @@ def enrol(user: User, seed: str, typed: str, name: str, source: Source) -> list[
         Authenticator.objects.create(
             user=owner, name=name, sealed_seed=crypto.seal(seed, SEED_PURPOSE), last_t=step
         )
-        return note_added(user, owner, events.FACTOR_ADDED, source.by(Method.TOTP), name=name)
+        return note_added(user, owner, events.FACTOR_ADDED, actor.by(Method.TOTP), name=name)
 
 
 def note_added(
-    user: User, owner: User, event: events.Event, source: Source, *, name: str
+    user: User, owner: User, event: events.Event, actor: Actor, *, name: str
 ) -> list[str]:
     """Recovery codes, if ``owner`` has none yet, and everybody told of a new factor."""
-    if source.client:
+    if actor.client:
         # So that guesses from elsewhere don't keep the owner out of where the factor was added.
-        known.note_factor(source.client, owner)
+        known.note_factor(actor.client, owner)
     made = [] if RecoveryCodes.objects.filter(user=owner).exists() else _make_codes(owner)
-    _tell(user, event, source, detail=name)
+    _tell(user, event, actor, detail=name)
     return made
 
 
@@ -158,13 +158,13 @@ def _step_of(seed: str, code: str) -> int:
     raise ClockIsOff if totp.verify(int(code), tolerance=CLOCK_STEPS) else WrongCode
 
 
-def make_recovery_codes(user: User, source: Source) -> list[str]:
+def make_recovery_codes(user: User, actor: Actor) -> list[str]:
     """A new set in place of the old, in clear for this once; ``AccountChanged``."""
     with transaction.atomic():
         owner = users.hold(user)
-        _remove_codes(owner, source)
+        _remove_codes(owner, actor)
         made = _make_codes(owner)
-        _tell(user, events.RECOVERY_CODES_MADE, source)
+        _tell(user, events.RECOVERY_CODES_MADE, actor)
     return made
 
 
@@ -175,9 +175,9 @@ def _make_codes(owner: User) -> list[str]:
     return made
 
 
-def _remove_codes(owner: User, source: Source) -> None:
+def _remove_codes(owner: User, actor: Actor) -> None:
     for row in RecoveryCodes.objects.filter(user=owner):
-        _keep(row, source)
+        _keep(row, actor)
         # The new set gets an id of its own: a proof by it is none by the old one.
         row.delete()
 
@@ -193,18 +193,18 @@ def note_saved(user: User, typed: str) -> bool:
 
 
 def rename(
-    kind: type[Authenticator] | type[Passkey], user: User, factor_id: int, name: str, source: Source
+    kind: type[Authenticator] | type[Passkey], user: User, factor_id: int, name: str, actor: Actor
 ) -> bool:
     """Give a factor of ``user`` another name; whether it's there."""
     with transaction.atomic():
         if not kind.objects.filter(user=user, pk=factor_id).update(name=name):
             return False
-        record(user, RENAMED[kind], source, detail=name)
+        record(user, RENAMED[kind], actor, detail=name)
     return True
 
 
 def remove(
-    kind: type[Authenticator] | type[Passkey], user: User, factor_id: int, source: Source
+    kind: type[Authenticator] | type[Passkey], user: User, factor_id: int, actor: Actor
 ) -> bool:
     """Remove a factor of ``user``, with the last one the recovery codes; whether it was.
 
@@ -217,21 +217,21 @@ def remove(
             return False
         refuse_removal(owner, row)
         if held(owner).count == 1:
-            _remove_codes(owner, source)
-        _keep(row, source)
+            _remove_codes(owner, actor)
+        _keep(row, actor)
         row.delete()
-        _tell(user, REMOVED[kind], source, detail=row.name)
+        _tell(user, REMOVED[kind], actor, detail=row.name)
     return True
 
 
-def _keep(row: Authenticator | Passkey | RecoveryCodes, source: Source) -> None:
+def _keep(row: Authenticator | Passkey | RecoveryCodes, actor: Actor) -> None:
     """Keep ``row`` for disputes if it is the second factor of the session that removes it.
 
     Such a session may be stolen, and its owner still has the factor. Any other factor is removed
     because it was lost, so a finder must not be able to use it.
     """
     sessions = LoginSession.objects.filter(user=row.user_id, factor_key=row.persistent_id)
-    if source.session and sessions.filter(pk=source.session).exists():
+    if actor.session and sessions.filter(pk=actor.session).exists():
         is_codes = isinstance(row, RecoveryCodes)
         kind = FormerCredential.Kind.RECOVERY_CODES if is_codes else FormerCredential.Kind.FACTOR
         key = former.passkey_key(row.credential_id) if isinstance(row, Passkey) else ""
@@ -250,31 +250,31 @@ def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
         raise LastWayIn
 
 
-def reset(user: User, source: Source) -> None:
+def reset(user: User, actor: Actor) -> None:
     """Remove every factor of ``user``, for whoever runs the site; every sign-in ends."""
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
-        remove_all(user, events.FACTORS_RESET, source)
+        remove_all(user, events.FACTORS_RESET, actor)
 
 
-def remove_all(user: User, event: events.Event, source: Source) -> None:
+def remove_all(user: User, event: events.Event, actor: Actor) -> None:
     """Remove every factor of ``user``, in the caller's transaction; every session ends."""
     for model in (Authenticator, Passkey, RecoveryCodes):
         model.objects.filter(user=user).delete()
-    _tell(user, event, source, keep=False)
+    _tell(user, event, actor, keep=False)
 
 
 def _tell(
-    user: User, event: events.Event, source: Source, *, detail: str = "", keep: bool = True
+    user: User, event: events.Event, actor: Actor, *, detail: str = "", keep: bool = True
 ) -> None:
     """End the other sign-ins, record and mail it; ``user`` is as the database has it then."""
     credentials_changed.send(
         User,
         user=user,
         event=event.name,
-        source=source,
+        actor=actor,
         detail=detail,
-        keep=source.session if keep else None,
+        keep=actor.session if keep else None,
     )
     user.refresh_from_db(fields=["credential_version"])
     vars(user).pop(MEMO, None)

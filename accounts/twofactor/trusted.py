@@ -12,10 +12,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from accounts.activity import events
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.common import clock, secrets
 from accounts.common.client_info import client_of
-from accounts.sessions.current import source_of
+from accounts.sessions.current import actor_of
 from accounts.twofactor.models import TrustedBrowser
 from accounts.users.models import User
 
@@ -59,7 +59,7 @@ def trust(request: HttpRequest, response: HttpResponse, user: User) -> None:
             system=device.system,
             ends_at=clock.now() + timedelta(days=days),
         )
-        record(user, events.BROWSER_TRUSTED, source_of(request), detail=str(device))
+        record(user, events.BROWSER_TRUSTED, actor_of(request), detail=str(device))
     response.set_cookie(
         settings.TRUSTED_COOKIE_NAME,
         ".".join([token, *_tokens(request)][:MOST_TOKENS]),
@@ -81,13 +81,13 @@ def of(user: User) -> QuerySet[TrustedBrowser]:
 
 
 @transaction.atomic
-def end(user: User, source: Source, browser_id: int | None = None) -> int:
+def end(user: User, actor: Actor, browser_id: int | None = None) -> int:
     """End the trust in one, or in all; how many."""
     rows = of(user) if browser_id is None else of(user).filter(pk=browser_id)
     ended = [str(row.device) for row in rows]
     TrustedBrowser.objects.filter(pk__in=[row.pk for row in rows]).delete()
     for device in ended:
-        record(user, events.TRUST_ENDED, source, detail=device)
+        record(user, events.TRUST_ENDED, actor, detail=device)
     return len(ended)
 
 

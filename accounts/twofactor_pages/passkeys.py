@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.common.errors import PublicError
 from accounts.common.links import absolute
 from accounts.common.proofs import Method
-from accounts.sessions.current import login_of, renew_key, source_of
+from accounts.sessions.current import actor_of, login_of, renew_key
 from accounts.signin import flow
 from accounts.signin.policy import Requirement
 from accounts.signin.recent import recent_authentication_required
@@ -52,7 +52,7 @@ def add(request: HttpRequest) -> HttpResponse:
     if "credential" in request.POST and form.is_valid():
         try:
             made = passkeys.add(
-                user, request.POST["credential"], form.cleaned_data["name"], source_of(request)
+                user, request.POST["credential"], form.cleaned_data["name"], actor_of(request)
             )
             messages.success(request, _("The passkey was added."))
             return guard.after_adding(request, found, Method.PASSKEY, made)
@@ -83,7 +83,7 @@ def passkey(request: HttpRequest, factor_id: int) -> HttpResponse:
         return _remove(request, row)
     form = RenameForm(request.POST if request.method == "POST" else {"name": row.name})
     if request.method == "POST" and form.is_valid():
-        twofactor.rename(Passkey, user, row.pk, form.cleaned_data["name"], source_of(request))
+        twofactor.rename(Passkey, user, row.pk, form.cleaned_data["name"], actor_of(request))
         messages.success(request, _("Renamed."))
         return redirect("passkeys")
     context = {
@@ -96,9 +96,9 @@ def passkey(request: HttpRequest, factor_id: int) -> HttpResponse:
 
 
 def _remove(request: HttpRequest, row: Passkey) -> HttpResponse:
-    source = source_of(request).by(*login_of(request).amr)
+    actor = actor_of(request).by(*login_of(request).amr)
     try:
-        twofactor.remove(Passkey, login_of(request).user, row.pk, source)
+        twofactor.remove(Passkey, login_of(request).user, row.pk, actor)
     except (Required, LastWayIn, AccountChanged) as error:
         messages.error(request, str(error))
         return redirect("passkeys")
@@ -138,7 +138,7 @@ def trusted_browsers(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         number = request.POST.get("end", "")
         one = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
-        ended = trusted.end(user, source_of(request), None if "all" in request.POST else one)
+        ended = trusted.end(user, actor_of(request), None if "all" in request.POST else one)
         if ended:
             messages.success(request, _("The second step is asked for there again."))
         return redirect("trusted_browsers")

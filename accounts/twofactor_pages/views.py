@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.common.proofs import Method, Proof
-from accounts.sessions.current import login_of, renew_key, source_of
+from accounts.sessions.current import actor_of, login_of, renew_key
 from accounts.signin import flow
 from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Requirement
@@ -92,9 +92,9 @@ class _Setup:
 
     def _enrol(self, seed: str, form: SetupForm) -> list[str]:
         data = form.cleaned_data
-        source = source_of(self.request)
+        actor = actor_of(self.request)
         name = data["name"] or _("Authenticator app")
-        made = twofactor.enrol(self._user, seed, data["code"], name, source)
+        made = twofactor.enrol(self._user, seed, data["code"], name, actor)
         SEED.drop(self.request)
         return made
 
@@ -132,7 +132,7 @@ def authenticator(request: HttpRequest, factor_id: int) -> HttpResponse:
         return _remove(request, row)
     form = RenameForm(request.POST if request.method == "POST" else {"name": row.name})
     if request.method == "POST" and form.is_valid():
-        twofactor.rename(Authenticator, user, row.pk, form.cleaned_data["name"], source_of(request))
+        twofactor.rename(Authenticator, user, row.pk, form.cleaned_data["name"], actor_of(request))
         messages.success(request, _("Renamed."))
         return redirect("second_factors")
     count = twofactor.held(user).count
@@ -229,5 +229,5 @@ def enrolment_link(request: HttpRequest, token: str) -> HttpResponse:
     return render(request, "accounts/twofactor_pages/link_dead.html", status=404)
 
 
-def _source(request: HttpRequest) -> Source:
-    return source_of(request).by(*login_of(request).amr)
+def _source(request: HttpRequest) -> Actor:
+    return actor_of(request).by(*login_of(request).amr)

@@ -137,7 +137,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             super().save(*args, **kwargs)
             if is_changed:
                 credentials_changed.send(
-                    User, user=self, event="password_changed", source=None, keep=None
+                    User, user=self, event="password_changed", actor=None, keep=None
                 )
 
 

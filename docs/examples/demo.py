@@ -84,7 +84,7 @@ def password_of(name: str) -> str:
 
 def make(name: str, password: str) -> None:
     """An account with a confirmed address."""
-    from accounts.activity.services import Source
+    from accounts.activity.services import Actor
     from accounts.passwords.services import hash_password
     from accounts.twofactor import services as twofactor
     from accounts.twofactor.models import totp_of
@@ -105,7 +105,7 @@ def make(name: str, password: str) -> None:
         totp = totp_of(seed)
         # With the code before, so that the one that is shown now isn't used up.
         totp.drift = -1
-        twofactor.enrol(user, seed, f"{totp.token():06d}", "Demo", Source())
+        twofactor.enrol(user, seed, f"{totp.token():06d}", "Demo", Actor())
 
 
 def notes() -> str:

@@ -11,7 +11,7 @@ from django.core.mail import EmailMessage
 from django.core.management import call_command
 from django.test import Client
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.mail.services import deliver_due
 from accounts.recovery import suspension
 from accounts.sessions.models import BrowserSession
@@ -210,7 +210,7 @@ def add_a_young_address(scene: Scene) -> None:
 
 def suspend_it(scene: Scene) -> FormerCredential:
     add_a_young_address(scene)
-    suspension.suspend(scene.alice, scene.clock.now(), Source())
+    suspension.suspend(scene.alice, scene.clock.now(), Actor())
     return FormerCredential.objects.get()
 
 

@@ -13,7 +13,7 @@ from django.utils.formats import date_format
 
 from accounts.activity.events import ADDRESS_ADDED, EVENTS, LOCKED_DOWN, SIGNED_IN, Event, Group
 from accounts.activity.models import Activity
-from accounts.activity.services import NOBODYS_LIFE, Source, record
+from accounts.activity.services import NOBODYS_LIFE, Actor, record
 from accounts.addresses.models import PendingAddress
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
@@ -192,15 +192,15 @@ def test_the_right_password_of_an_account_that_is_switched_off_is_a_failed_sign_
 
 @pytest.mark.django_db
 def test_a_detail_that_is_longer_than_its_column_is_cut() -> None:
-    row = record(make_user("alice"), ADDRESS_ADDED, Source(), detail="a" * 101)
+    row = record(make_user("alice"), ADDRESS_ADDED, Actor(), detail="a" * 101)
     assert row.detail == "a" * 100
 
 
 @pytest.mark.django_db
 def test_prune_deletes_what_is_older_than_activity_days_and_nobodys_sooner(clock: Clock) -> None:
     alice = make_user("alice")
-    record(alice, SIGNED_IN, Source())
-    record(None, SIGNED_IN, Source())
+    record(alice, SIGNED_IN, Actor())
+    record(None, SIGNED_IN, Actor())
 
     def kept_after(**interval: float) -> list[str]:
         clock.advance(**interval)

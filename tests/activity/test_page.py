@@ -11,7 +11,7 @@ from django.test import Client
 from accounts.activity import events
 from accounts.activity.events import EVENTS, GROUPS
 from accounts.activity.models import Activity
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.common.client_info import ClientInfo
 from accounts.common.paging import PAGE_SIZE
 from accounts.users.models import User
@@ -49,7 +49,7 @@ def rows(client: Client, query: str = "") -> list[dict[str, str]]:
 
 def test_a_group_shows_its_kinds_and_no_others(client: Client, alice: User) -> None:
     for event in EVENTS.values():
-        record(alice, event, Source())
+        record(alice, event, Actor())
 
     def of(group: str) -> list[str]:
         return [str(e.sentence) for e in reversed(EVENTS.values()) if group in {"", e.group}]
@@ -64,7 +64,7 @@ def test_a_group_shows_its_kinds_and_no_others(client: Client, alice: User) -> N
 def test_the_newest_come_first_a_page_at_a_time(client: Client, alice: User) -> None:
     total = PAGE_SIZE + 2
     for number in range(total):
-        record(alice, events.SIGNED_OUT, Source(ClientInfo(MARK.format(number), "")))
+        record(alice, events.SIGNED_OUT, Actor(ClientInfo(MARK.format(number), "")))
 
     def addresses(page: str) -> list[str]:
         return re.findall(r"192\.0\.2\.\d+", client.get(f"{PAGE}?page={page}").text)
@@ -77,8 +77,8 @@ def test_the_newest_come_first_a_page_at_a_time(client: Client, alice: User) -> 
 
 
 def test_the_file_is_csv_as_rfc_4180_has_it(client: Client, alice: User, clock: Clock) -> None:
-    source = Source(ClientInfo("192.0.2.1", IPHONE)).by("pwd", "mail")
-    record(alice, events.SESSION_ENDED, source, detail='a "b", c\r\nd')
+    actor = Actor(ClientInfo("192.0.2.1", IPHONE)).by("pwd", "mail")
+    record(alice, events.SESSION_ENDED, actor, detail='a "b", c\r\nd')
 
     answer = client.get(CSV)
     head, row = answer.getvalue().decode().split("\r\n", 1)
@@ -96,7 +96,7 @@ def test_the_file_is_csv_as_rfc_4180_has_it(client: Client, alice: User, clock: 
 
 def test_who_acts_as_staff_is_named_but_not_located(client: Client, alice: User) -> None:
     record(
-        alice, events.SWITCHED_ON, Source(ClientInfo("192.0.2.1", IPHONE), alice.pk, actor="carol")
+        alice, events.SWITCHED_ON, Actor(ClientInfo("192.0.2.1", IPHONE), alice.pk, name="carol")
     )
 
     page, (row,) = client.get(PAGE).text, rows(client)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.test import Client
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.lockdown.services import lock_down
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import FormerCredential, User
@@ -80,7 +80,7 @@ def again(user: User) -> User:
 
 
 def lock(user: User) -> None:
-    lock_down(again(user), Source())
+    lock_down(again(user), Actor())
 
 
 def reopened(browser: Client, user: User) -> Client:

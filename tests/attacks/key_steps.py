@@ -5,7 +5,7 @@ from typing import Any
 
 from django.test import Client
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.apikeys import services, text
 from accounts.apikeys.models import APIKey
 from accounts.common import clock
@@ -23,7 +23,7 @@ def key_of(user: Any, scope: str = "read", *, days: float | None = None, name: s
     """A key of ``user`` with whatever scope, past page and call."""
     ends = clock.now() + timedelta(days=days) if days is not None else None
     user.refresh_from_db()
-    return services.make(user, name, frozenset(scope.split()), ends, Source())[1]
+    return services.make(user, name, frozenset(scope.split()), ends, Actor())[1]
 
 
 def row_of(key: str) -> APIKey:

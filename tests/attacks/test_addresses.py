@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.addresses import services
 from accounts.users.models import Address, FormerCredential, User
 from accounts.users.services import AccountChanged, rename
@@ -238,8 +238,8 @@ def test_what_was_under_way_when_the_account_was_locked_down_fails(alice: User) 
     owner.post("/accounts/lockdown/")
 
     for act in (
-        lambda: services.make_primary(as_read, other.pk, Source()),
-        lambda: services.remove(as_read, other.pk, Source()),
+        lambda: services.make_primary(as_read, other.pk, Actor()),
+        lambda: services.remove(as_read, other.pk, Actor()),
         lambda: rename(as_read, "mallory"),
     ):
         with pytest.raises(AccountChanged):

@@ -6,7 +6,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.activity import events
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.common.client_info import ClientInfo
 from accounts.lockdown.services import lock_down
 from accounts.recovery import suspension
@@ -59,7 +59,7 @@ def test_a_removed_factor_opens_nothing_where_no_lock_is_disputed_and_guesses_ar
     finder.post(reset_link(), {"code": code_of(old)})
     assert not sets_password(finder, reset_link())
 
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
     link = reset_link()
     clock.advance(minutes=1)
     right = code_of(old)
@@ -93,13 +93,13 @@ def test_an_address_that_was_removed_just_before_a_lock_from_inside_is_not_lost(
 
 
 def test_a_review_that_was_left_open_back_dates_no_later_lock(home: Client, clock: Clock) -> None:
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
     assert sets_password(home, reset_link())
     clock.advance(days=80)
     enrolled(alice())
     clock.advance(days=8)
 
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
 
     assert Authenticator.objects.exists()
     link = reset_link()
@@ -111,7 +111,7 @@ def test_a_review_that_nobody_finishes_ends_after_thirty_days_and_a_lock_does_no
     home: Client, clock: Clock
 ) -> None:
     users.confirm_address(alice(), THIEFS)
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
     clock.advance(days=31)
     call_command("prune")
     assert alice().is_disputed
@@ -145,7 +145,7 @@ def test_proofs_are_kept_until_the_dispute_ends(home: Client, clock: Clock) -> N
 def test_a_suspended_passkey_is_not_forgotten_by_the_browser(clock: Clock) -> None:
     _alice, passkey = owner()
     User.objects.update(date_joined=clock.now().replace(year=2020))
-    lock_down(User.objects.get(), Source())
+    lock_down(User.objects.get(), Actor())
 
     page = show(Client(), passkey.get(asked(Client())))
 
@@ -157,7 +157,7 @@ def test_a_passkey_opens_the_way_back_without_a_mailbox(home: Client, clock: Clo
     """Its owner may have nothing else."""
     passkey = registered(alice())
     clock.advance(days=8)
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
     browser = Client()
     link = shown_at_the_reset(browser, passkey)
     assert "<li>a second factor</li>" in browser.get(link).text
@@ -181,7 +181,7 @@ def test_a_passkey_that_was_removed_in_its_own_session_is_shown_at_the_reset_of_
     show(stolen, passkey.get(asked(stolen)))
     row = alice().passkey_set.get()
     assert stolen.post(f"/accounts/2fa/passkeys/{row.pk}/", {"remove": "1"}).status_code == 302
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
 
     browser, link = Client(), reset_link()
     credential = passkey.get(asked(browser, link))
@@ -196,7 +196,7 @@ def test_mails_to_doubtful_addresses_tell_of_changes_and_name_nothing(
     """A thief's mailbox must learn neither where the owner is nor a new username."""
     users.confirm_address(alice(), THIEFS)
     here = {"REMOTE_ADDR": "192.0.2.77"}
-    lock_down(alice(), Source(ClientInfo("192.0.2.77", "Firefox")))
+    lock_down(alice(), Actor(ClientInfo("192.0.2.77", "Firefox")))
     Client(**here).post(reset_link(), {"lost": "ask"})
     reset_link(to=THIEFS)
     assert sets_password(home, reset_link())
@@ -221,7 +221,7 @@ def test_mails_to_doubtful_addresses_tell_of_changes_and_name_nothing(
 
 def test_a_thief_of_the_password_does_not_wait_with_an_address_that_it_added(home: Client) -> None:
     users.confirm_address(alice(), THIEFS)
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
     thief, link = Client(), reset_link(to=THIEFS)
     thief.post(link, {"former": PASSWORD})
     assert thief.post(link, {"lost": "ask"}).status_code == 403
@@ -229,7 +229,7 @@ def test_a_thief_of_the_password_does_not_wait_with_an_address_that_it_added(hom
 
 def test_a_mailbox_that_proves_nothing_learns_no_username_from_the_reset(home: Client) -> None:
     users.confirm_address(alice(), THIEFS)
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
     Client().post(reset_link(), {"lost": "ask"})
     objections = {m.to: path_of(m.action_url) for m in outbox() if "asked to open" in m.subject}
     for to, is_told in ((MINE, True), (THIEFS, False)):
@@ -240,13 +240,13 @@ def test_a_mailbox_that_proves_nothing_learns_no_username_from_the_reset(home: C
 def test_an_account_that_is_locked_while_its_review_ends_stays_disputed(
     home: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
     assert sets_password(home, reset_link())
     clock.advance(days=31)
     end = suspension._end_review
 
     def lock_and_end(user: User) -> bool:
-        lock_down(alice(), Source())
+        lock_down(alice(), Actor())
         return end(user)
 
     monkeypatch.setattr(suspension, "_end_review", lock_and_end)
@@ -258,11 +258,11 @@ def test_the_history_tells_what_a_thief_changed_at_a_node_of_the_version_before(
     home: Client, clock: Clock
 ) -> None:
     users.confirm_address(alice(), THIEFS)
-    record(alice(), events.ADDRESS_ADDED, Source(), detail=THIEFS)
+    record(alice(), events.ADDRESS_ADDED, Actor(), detail=THIEFS)
     User.objects.update(email=THIEFS, password=make_password(NEW))
-    record(alice(), events.PASSWORD_CHANGED, Source())
+    record(alice(), events.PASSWORD_CHANGED, Actor())
     mine = Address.objects.get(address=MINE)
-    record(alice(), events.ADDRESS_REMOVED, Source(), detail=MINE, former=mine)
+    record(alice(), events.ADDRESS_REMOVED, Actor(), detail=MINE, former=mine)
     mine.delete()
     clock.advance(hours=1)
 
@@ -295,7 +295,7 @@ def test_an_earlier_link_of_the_same_mailbox_looks_further_back_while_the_accoun
     for label in ("Mallory’s", "Recovery codes"):
         review(home, "delete", label)
     home.post(REVIEW, {"done": "1"})
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
     assert Client().post(unused).status_code == 404, "that dispute is over"
 
 
@@ -312,7 +312,7 @@ def test_printed_codes_count_if_a_thief_replaced_them_in_their_own_session(
     sign_in(thief, "alice")
     thief.post(CHALLENGE, {"code": codes[0]})
     thief.post(RECOVERY_CODES, {"new": "1"})
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
     assert not RecoveryCodes.objects.exists()
 
     browser, link = Client(), reset_link()
@@ -335,7 +335,7 @@ def test_a_reset_link_made_during_the_lock_is_dead_once_the_review_has_begun(
     home: Client, clock: Clock
 ) -> None:
     users.confirm_address(alice(), THIEFS)
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
     stale, (thief, link) = reset_link(to=THIEFS), recovery_page()
     assert sets_password(home, reset_link())
 
@@ -350,7 +350,7 @@ def test_a_factor_that_a_thief_removed_counts_as_held(home: Client, clock: Clock
     thief.post("/accounts/reauthenticate/", {"code": code_of(seed)})
     thief.post(f"/accounts/2fa/totp/{Authenticator.objects.get().pk}/", {"remove": "1"})
     assert not Authenticator.objects.exists()
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
 
     browser, link = Client(), reset_link()
     browser.post(link, {"former": PASSWORD})
@@ -383,7 +383,7 @@ def test_an_owner_with_a_young_address_only_can_lock_and_come_back(
 def test_the_notice_of_the_reset_that_opens_an_account_can_lock_it_again(
     home: Client, clock: Clock
 ) -> None:
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
     Client().post(reset_link(), {"lost": "ask"})
     clock.advance(hours=72)
     assert sets_password(Client(), reset_link())

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.lockdown.services import lock_down
 from accounts.recovery.models import Recovery
 from accounts.twofactor.models import Authenticator
@@ -33,7 +33,7 @@ def test_a_thief_does_not_finish_the_waiting_period_of_the_owner_with_another_pr
     second = "alice@work.example"
     Address.objects.create(user=alice(), address=second, key=second, confirmed_at=clock.now())
     clock.advance(days=8)
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
     Client().post(reset_link(), {"lost": "ask"})
     clock.advance(hours=72)
 
@@ -91,7 +91,7 @@ def test_the_link_of_a_later_event_does_not_make_a_thiefs_browser_older(
 def test_a_lock_by_one_proof_does_not_end_the_owners_waiting_period(
     home: Client, clock: Clock
 ) -> None:
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
     browser, link = Client(), reset_link()
     browser.post(link, {"former": PASSWORD})
     enrolled(alice())
@@ -104,7 +104,7 @@ def test_a_lock_by_one_proof_does_not_end_the_owners_waiting_period(
     browser.post(link, {"lost": "ask"})
     due = Recovery.objects.get().due_at
 
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
 
     assert Recovery.objects.get().due_at == due
 
@@ -114,7 +114,7 @@ def test_two_proofs_without_the_mailbox_stop_its_thief_and_wait(home: Client, cl
     assert sets_password(thief, reset_link())
     sign_in(thief, "alice", NEW)
     adds_an_app(thief)
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
     thief.post(reset_link(), {"lost": "ask"})
 
     browser, link = recovery_page(browser=home)
@@ -148,7 +148,7 @@ def test_a_request_from_before_the_lock_is_not_finished_by_the_former_password_a
     sign_in(thief, "alice")
     thief.post(CHALLENGE, {"lost": "ask"})
     assert Recovery.objects.exists()
-    lock_down(alice(), Source())
+    lock_down(alice(), Actor())
     clock.advance(hours=73)
 
     thief, link = recovery_page()

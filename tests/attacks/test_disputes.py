@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.hashers import make_password
 from django.test import Client
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.lockdown.services import lock_down
 from accounts.passwords import services as passwords
 from accounts.recovery import services as recovery
@@ -170,7 +170,7 @@ def test_an_objection_counts_until_the_new_password_is_stored(
 
     def hash_while_another_objects(password: str) -> str:
         objection = {OlderProof(Evidence.EMAIL), OlderProof(Evidence.BROWSER)}
-        assert recovery.cancel(alice, frozenset(objection), Source())
+        assert recovery.cancel(alice, frozenset(objection), Actor())
         return make_password(password)
 
     monkeypatch.setattr(passwords, "hash_password", hash_while_another_objects)
@@ -248,7 +248,7 @@ def test_a_removed_factor_counts_only_if_a_thief_used_its_own_session(
         home.post(CHALLENGE, {"code": code})
     row = Authenticator.objects.get()
     assert home.post(f"/accounts/2fa/totp/{row.pk}/", {"remove": "1"}).status_code == 302
-    lock_down(again(alice), Source())
+    lock_down(again(alice), Actor())
     browser, link = Client(), reset_link()
     clock.advance(minutes=5)
 

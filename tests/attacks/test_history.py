@@ -12,7 +12,7 @@ from django.test import Client
 from accounts.activity import events
 from accounts.activity.models import Activity, WrittenOnce
 from accounts.activity.notices import MOST_AN_HOUR
-from accounts.activity.services import Source, record
+from accounts.activity.services import Actor, record
 from accounts.throttle.limits import LOGIN_LINE
 from tests.support.signin import signed_in
 from tests.support.steps import WRONG, make_user, outbox, sign_in
@@ -46,7 +46,7 @@ REWRITES: dict[str, Callable[[Activity], object]] = {
 
 @pytest.mark.parametrize("rewrite", REWRITES.values(), ids=REWRITES)
 def test_what_has_happened_is_not_rewritten(rewrite: Callable[[Activity], object]) -> None:
-    record(make_user("alice"), events.PROOF_FAILED, Source())
+    record(make_user("alice"), events.PROOF_FAILED, Actor())
     row = Activity.objects.get()
 
     with pytest.raises(WrittenOnce), transaction.atomic():
@@ -94,7 +94,7 @@ def test_guesses_past_the_budget_fill_no_history_and_no_mailbox() -> None:
 def test_no_cell_of_the_file_is_a_formula(cell: str) -> None:
     """CWE-1236."""
     alice = make_user("alice")
-    record(alice, events.SESSION_ENDED, Source(actor=cell), detail=cell)
+    record(alice, events.SESSION_ENDED, Actor(name=cell), detail=cell)
 
     text = signed_in(alice).get(CSV).getvalue().decode()
     *_, row = csv.reader(io.StringIO(text, newline=""))

@@ -195,10 +195,10 @@ def switch_off(alice: User) -> None:
 
 
 def lock_down(alice: User) -> None:
-    from accounts.activity.services import Source
+    from accounts.activity.services import Actor
     from accounts.lockdown import services
 
-    services.lock_down(alice, Source())
+    services.lock_down(alice, Actor())
 
 
 @pytest.mark.parametrize("happens", [change_password, switch_off, lock_down])

@@ -12,7 +12,7 @@ from django.test import Client
 from webauthn import base64url_to_bytes
 from webauthn.helpers import bytes_to_base64url
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.common.errors import PublicError
 from accounts.twofactor import passkeys
 from accounts.twofactor.errors import WrongPasskey
@@ -156,9 +156,9 @@ def test_no_answer_out_of_shape_is_taken_or_a_fault(settings: Any, act: str) -> 
 
     def check(answer: str) -> None:
         if act == "prove":
-            passkeys.prove(alice, answer, Source())
+            passkeys.prove(alice, answer, Actor())
         else:
-            passkeys.sign_in(answer, Source())
+            passkeys.sign_in(answer, Actor())
 
     assert accepted(check, bent(make, "authenticatorData", "signature")) == []
     assert accepted(check, [make()]), "what is whole is taken"
@@ -175,7 +175,7 @@ def test_no_registration_out_of_shape_is_kept_or_a_fault() -> None:
     foreign = {**options, "rp": {"id": "evil.example"}}
 
     def add(answer: str) -> None:
-        passkeys.add(alice, answer, "", Source())
+        passkeys.add(alice, answer, "", Actor())
 
     bad = bent(lambda: key.create(foreign), "attestationObject")
     assert accepted(add, chain(bad, statements(key, foreign), keys(key, options))) == []

@@ -7,7 +7,7 @@ import pytest
 from django.apps import apps
 from django.test import Client
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.addresses.models import PendingAddress
 from accounts.identities.models import Identity
 from accounts.lockdown.services import lock_down
@@ -259,7 +259,7 @@ def test_a_thief_with_the_provider_account_does_not_come_back_through_the_lock(
             thief.post("/accounts/email/", {"remove": row.pk})
     assert User.objects.get().email == "thief@example.net"
 
-    lock_down(User.objects.get(), Source())
+    lock_down(User.objects.get(), Actor())
 
     started = through(thief, op, anne)
     link = thief.get(started.url).url

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from accounts.activity.models import Activity
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.recovery import suspension
 from accounts.twofactor.models import Authenticator
 from accounts.users import services as users
@@ -141,6 +141,6 @@ def test_a_review_that_races_with_a_change_fails_whole(alice: User, clock: Clock
     row = FormerCredential.objects.get(kind="email").pk
 
     with pytest.raises(users.AccountChanged):
-        act(as_read, *([] if act is suspension.finish else [row]), Source())
+        act(as_read, *([] if act is suspension.finish else [row]), Actor())
     assert FormerCredential.objects.filter(pk=row).exists()
     assert again(alice).disputed_at

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.sessions.guesses import record_failed_proof
@@ -37,13 +37,13 @@ def test_the_fifth_wrong_proof_of_a_session_is_mailed_whichever_they_are(
     signed_in(alice)
     login, passkey = LoginSession.objects.get(), registered(alice)
     place = ClientInfo("192.0.2.7", "")
-    source = Source(place, session=login.pk)
+    actor = Actor(place, session=login.pk)
     for_another_act = passkey.get(passkeys.options_to_sign_in())
     wrong: list[Any] = [
         lambda: prove_again(login, WRONG, place),
-        lambda: proving.prove(alice, "000000", source),
-        lambda: passkeys.prove(alice, for_another_act, source),
-        lambda: prove_by_provider(alice, Claim("https://op.example", "somebody"), source),
+        lambda: proving.prove(alice, "000000", actor),
+        lambda: passkeys.prove(alice, for_another_act, actor),
+        lambda: prove_by_provider(alice, Claim("https://op.example", "somebody"), actor),
         lambda: prove_again(login, WRONG, place),
     ]
     for number, proof in enumerate(wrong):
@@ -60,7 +60,7 @@ def test_the_fifth_wrong_proof_of_a_session_is_mailed_whichever_they_are(
 def test_the_owner_hears_of_each_session_once_a_day(alice: User, clock: Clock) -> None:
     def mails_after(times: int, session: UUID) -> int:
         for _ in range(times):
-            record_failed_proof(alice, Source(session=session))
+            record_failed_proof(alice, Actor(session=session))
         return len(mails_about(NEWS))
 
     stolen, other = UUID(int=1), UUID(int=2)

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.test import Client
 
 from accounts.activity.models import Activity
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.common.errors import Later
 from accounts.mail.models import OutgoingMail
 from accounts.management.commands.prune import Command
@@ -259,7 +259,7 @@ def hold_dave() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_two_people_and_a_sign_up_at_once_one_gets_the_name() -> None:
     people = [make_user("alice"), make_user("bob")]
-    acts = [partial(services.rename, user, "dave", Source()) for user in people] + [hold_dave]
+    acts = [partial(services.rename, user, "dave", Actor()) for user in people] + [hold_dave]
 
     assert sum(together(3, lambda i: happens(acts[i]))) == 1
     for user in people:
@@ -273,7 +273,7 @@ def test_of_two_people_and_a_sign_up_at_once_one_gets_the_name() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_changes_of_one_person_at_once_make_one() -> None:
     alice = make_user("alice")
-    acts = [partial(services.rename, alice, f"alice{i}", Source()) for i in range(2)]
+    acts = [partial(services.rename, alice, f"alice{i}", Actor()) for i in range(2)]
 
     assert sum(together(2, lambda i: happens(acts[i]))) == 1
     assert Username.objects.count() == 2

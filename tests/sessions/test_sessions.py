@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.test import Client, RequestFactory
 
 from accounts.activity.models import Activity
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.common import clock as site_clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
@@ -48,11 +48,11 @@ def test_ending_one_tells_whether_it_was_there_to_be_ended(clock: Clock) -> None
     ended, rested, kept = begin(alice), begin(alice), begin(alice, is_remembered=True)
     his = begin(bob)
 
-    assert services.end(alice, ended.pk, Source())
-    assert not services.end(alice, ended.pk, Source()), "it's over already"
+    assert services.end(alice, ended.pk, Actor())
+    assert not services.end(alice, ended.pk, Actor()), "it's over already"
     clock.advance(hours=1)
-    assert not services.end(alice, rested.pk, Source()), "it has ended by itself"
-    assert not services.end(alice, his.pk, Source())
+    assert not services.end(alice, rested.pk, Actor()), "it has ended by itself"
+    assert not services.end(alice, his.pk, Actor())
 
     assert live(alice) == [kept]
     assert [row.kind for row in Activity.objects.all()] == ["session_ended"]
@@ -67,7 +67,7 @@ def test_ending_the_others_counts_those_that_were_live(clock: Clock) -> None:
     begin(alice)
     begin(alice, is_remembered=True)
 
-    assert [services.end_others(alice, here.pk, Source()) for _ in range(2)] == [2, 0]
+    assert [services.end_others(alice, here.pk, Actor()) for _ in range(2)] == [2, 0]
 
     assert (live(alice), live(bob)) == ([here], [his])
     assert [row.detail for row in Activity.objects.all()] == ["2"], "nothing ended, nothing told"

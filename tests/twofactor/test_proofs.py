@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method
 from accounts.recovery import services as recovery
@@ -22,7 +22,7 @@ from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 
-HOME = Source(ClientInfo("192.0.2.1", "Firefox"))
+HOME = Actor(ClientInfo("192.0.2.1", "Firefox"))
 SHOWN = frozenset({OlderProof(Evidence.PASSWORD)})
 
 

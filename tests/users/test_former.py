@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from accounts.activity.services import Source
+from accounts.activity.services import Actor
 from accounts.common.secrets import encryption_key
 from accounts.recovery import suspension
 from accounts.twofactor.models import Authenticator, RecoveryCodes
@@ -26,7 +26,7 @@ def test_suspended_factors_are_sealed_anew_and_work_again(clock: Clock, settings
     turn_on(signed_in(alice))
     seed = Authenticator.objects.get().seed
     alice.refresh_from_db()
-    suspension.suspend(alice, clock.now(), Source())
+    suspension.suspend(alice, clock.now(), Actor())
     new, (old, *_) = encryption_key(), settings.AUTHSITE.encryption_keys
     set_up(settings, encryption_keys=(new, old))
     call_command("reencrypt", verbosity=0)
@@ -34,7 +34,7 @@ def test_suspended_factors_are_sealed_anew_and_work_again(clock: Clock, settings
 
     for row in former.suspended(alice):
         alice.refresh_from_db()
-        suspension.put_back(alice, row.pk, Source())
+        suspension.put_back(alice, row.pk, Actor())
 
     assert Authenticator.objects.get().seed == seed
     assert RecoveryCodes.objects.get().left == 10
@@ -61,7 +61,7 @@ def test_what_was_replaced_is_forgotten_a_week_after_the_last_dispute_and_suspen
     alice = make_user("alice")
     clock.advance(minutes=2)
     enrolled(alice)
-    suspension.suspend(alice, clock.now(), Source())
+    suspension.suspend(alice, clock.now(), Actor())
     users.replace_password(alice, "!")
     assert FormerCredential.objects.count() == 2
 

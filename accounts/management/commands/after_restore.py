@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from accounts.activity import notices
-from accounts.activity.services import OPERATOR, Source
+from accounts.activity.services import OPERATOR, Actor
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
@@ -59,6 +59,6 @@ class Command(BaseCommand):
 @transaction.atomic
 def _end_of(user: User) -> tuple[int, int]:
     """How many sign-ins and keys of ``user`` have ended."""
-    source = Source(actor=OPERATOR)
-    keys = [key.pk for key in apikeys.of(user) if apikeys.end(user, key.pk, source)]
-    return sessions.end_all(user, source), len(keys)
+    actor = Actor(name=OPERATOR)
+    keys = [key.pk for key in apikeys.of(user) if apikeys.end(user, key.pk, actor)]
+    return sessions.end_all(user, actor), len(keys)

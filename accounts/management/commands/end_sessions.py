@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from accounts.activity.services import OPERATOR, Source
+from accounts.activity.services import OPERATOR, Actor
 from accounts.management.users import named
 from accounts.sessions import services as sessions
 
@@ -21,5 +21,5 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, user: str, **_options: Any) -> None:
         """End them, and say how many there were."""
         found = named(user)
-        count = sessions.end_all(found, Source(actor=OPERATOR))
+        count = sessions.end_all(found, Actor(name=OPERATOR))
         self.stdout.write(f"{count} sign-ins of {found.username} were ended.")
