@@ -17,7 +17,7 @@ class AccountsConfig(AppConfig):
 
         from accounts.activity.receivers import write_down
         from accounts.addresses.receivers import cancel_pending
-        from accounts.apikeys.receivers import end_keys
+        from accounts.apikeys.receivers import revoke_keys
         from accounts.common.signals import (
             credentials_changed,
             factor_proved,
@@ -25,15 +25,15 @@ class AccountsConfig(AppConfig):
         )
         from accounts.passwords.checks import pwned_passwords_file
         from accounts.recovery.receivers import cancel_by_factor, void
-        from accounts.sessions.receivers import end_others
+        from accounts.sessions.receivers import revoke_sessions
         from accounts.twofactor.receivers import end_trust
         from accounts.users.receivers import count
 
         user_logged_in.disconnect(dispatch_uid="update_last_login")
         register(pwned_passwords_file)
         # In the order in which a sign-in takes the same rows: in another they could wait for
-        # each other. ``end_keys`` looks for the sessions that ``end_others`` ends.
-        for receiver in (count, end_keys, end_others, cancel_pending, void, write_down):
+        # each other. ``revoke_keys`` looks for the sessions that ``revoke_sessions`` revokes.
+        for receiver in (count, revoke_keys, revoke_sessions, cancel_pending, void, write_down):
             credentials_changed.connect(receiver)
         signed_out_elsewhere.connect(end_trust)
         factor_proved.connect(cancel_by_factor)

@@ -145,7 +145,7 @@ class KeyView(views.APIView):
     @extend_schema(operation_id="revoke_key", responses={204: None})
     def delete(self, request: Request, id: str) -> Response:
         """End a key. Needs a sign-in of the last ten minutes."""
-        if not services.end(cast(User, request.user), id, actor_of(request._request)):
+        if not services.revoke(cast(User, request.user), id, actor_of(request._request)):
             raise Http404
         return Response(status=204)
 
@@ -160,7 +160,7 @@ class RevokeView(Open, views.APIView):
         """End the sign-in of a token, of either kind, or an API key. 200 whatever the token is."""
         token, client = valid(RevokeSerializer(data=request.data))["token"], client_of(request)
         if key := services.find(token):
-            services.end(key.user, key.pk, Actor(client, proof="api_key", key=key.label))
+            services.revoke(key.user, key.pk, Actor(client, proof="api_key", key=key.label))
         else:
             tokens.revoke(token, client)
         return Response()

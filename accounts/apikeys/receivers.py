@@ -11,7 +11,7 @@ from accounts.users.models import User
 ENDINGS = {events.LOCKED_DOWN.name, events.SWITCHED_OFF.name}
 
 
-def end_keys(
+def revoke_keys(
     sender: Any,
     user: User,
     event: str,
@@ -21,6 +21,6 @@ def end_keys(
 ) -> None:
     """End the keys in the transaction of the change, before its sessions end."""
     if event in ENDINGS:
-        services.end_silently(user)
+        services.revoke_all(user)
     else:
-        services.end_with_sessions(user, keep, actor or Actor(name=OPERATOR))
+        services.revoke_with_sessions(user, keep, actor or Actor(name=OPERATOR))

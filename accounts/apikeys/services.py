@@ -114,9 +114,9 @@ def note_use(key: APIKey, client: ClientInfo) -> None:
     APIKey.objects.filter(unnoted, pk=key.pk).update(used_at=now, address=client.ip)
 
 
-def end(user: User, key_id: str, actor: Actor) -> bool:
+def revoke(user: User, key_id: str, actor: Actor) -> bool:
     """End one key of ``user``; False if there is none."""
-    return bool(_end(user, of(user).filter(pk=key_id), actor))
+    return bool(_revoke(user, of(user).filter(pk=key_id), actor))
 
 
 @dataclass(frozen=True)
@@ -142,21 +142,21 @@ def effects(user: User, keep: uuid.UUID | None) -> Effects:
     )
 
 
-def end_with_sessions(user: User, keep: uuid.UUID | None, actor: Actor) -> None:
+def revoke_with_sessions(user: User, keep: uuid.UUID | None, actor: Actor) -> None:
     """End the keys in ``effects(user, keep).ending``. Call this before the sessions end."""
-    _end(user, effects(user, keep).ending, actor, mail=False)
+    _revoke(user, effects(user, keep).ending, actor, mail=False)
 
 
-def end_chosen(user: User, key_ids: Collection[str], actor: Actor) -> None:
+def revoke_chosen(user: User, key_ids: Collection[str], actor: Actor) -> None:
     """End the keys of ``user`` whose ids are in ``key_ids``, without a mail of their own.
 
     ``key_ids`` may contain anything that a client sends: it never reaches the database.
     """
-    _end(user, [key for key in of(user) if key.pk in key_ids], actor, mail=False)
+    _revoke(user, [key for key in of(user) if key.pk in key_ids], actor, mail=False)
 
 
 @transaction.atomic
-def _end(user: User, keys: Iterable[APIKey], actor: Actor, *, mail: bool = True) -> int:
+def _revoke(user: User, keys: Iterable[APIKey], actor: Actor, *, mail: bool = True) -> int:
     """Delete ``keys`` and record each that still existed; return how many did."""
     ended = [key for key in keys if APIKey.objects.filter(pk=key.pk).delete()[0]]
     for key in ended:
@@ -164,7 +164,7 @@ def _end(user: User, keys: Iterable[APIKey], actor: Actor, *, mail: bool = True)
     return len(ended)
 
 
-def end_silently(user: User) -> None:
+def revoke_all(user: User) -> None:
     """End all keys of ``user``, as part of a change that is recorded itself."""
     APIKey.objects.filter(user=user).delete()
 

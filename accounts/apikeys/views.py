@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.apikeys import services
 from accounts.apikeys.forms import NewKeyForm
-from accounts.sessions.current import actor_of, login_of
+from accounts.sessions.current import actor_of, session_of
 from accounts.signin.recent import recent_authentication_required
 
 
@@ -17,11 +17,11 @@ from accounts.signin.recent import recent_authentication_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def keys(request: HttpRequest) -> HttpResponse:
     """See them; end one."""
-    user = login_of(request).user
+    user = session_of(request).user
     if request.method != "POST":
         context = {"rows": services.of(user), "most": services.MOST}
         return render(request, "accounts/apikeys/keys.html", context)
-    if not services.end(user, request.POST.get("end", "").replace("\0", ""), actor_of(request)):
+    if not services.revoke(user, request.POST.get("end", "").replace("\0", ""), actor_of(request)):
         raise Http404
     messages.success(request, _("The key was removed. It opens nothing any more."))
     return redirect("api_keys")
@@ -34,7 +34,7 @@ def new_key(request: HttpRequest) -> HttpResponseBase:
     """Make one, and show it once: it's in this one answer, and nowhere else."""
     form = NewKeyForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        user, actor = login_of(request).user, actor_of(request)
+        user, actor = session_of(request).user, actor_of(request)
         try:
             name = form.cleaned_data["name"]
             key, text = services.make(user, name, form.scope, form.expires_at, actor)

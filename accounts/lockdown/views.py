@@ -38,15 +38,15 @@ def lockdown(request: HttpRequest) -> HttpResponse:
     A stolen cookie alone must not lock the owner out. An owner who can't reauthenticate uses the
     link of a notice.
     """
-    login = current.login_of(request)
+    session = current.session_of(request)
     if request.method == "POST":
-        actor = current.actor_of(request).by(*login.amr)
-        proofs = [Proof(Method(m), login.auth_time, login.factor_key) for m in login.amr]
-        shown = evidence.of_request(request, login.user, proofs, clock.now())
-        services.lock_down(login.user, actor)
-        recovery.cancel(login.user, shown, actor)
-        return _done(request, login.user)
-    return _ask(request, login.user)
+        actor = current.actor_of(request).by(*session.amr)
+        proofs = [Proof(Method(m), session.auth_time, session.factor_key) for m in session.amr]
+        shown = evidence.of_request(request, session.user, proofs, clock.now())
+        services.lock_down(session.user, actor)
+        recovery.cancel(session.user, shown, actor)
+        return _done(request, session.user)
+    return _ask(request, session.user)
 
 
 @login_not_required
@@ -107,11 +107,11 @@ def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def object_from_inside(request: HttpRequest) -> HttpResponse:
     """Object to a recovery in a signed-in browser."""
-    login = current.login_of(request)
-    if recovery.running(login.user) is None:
+    session = current.session_of(request)
+    if recovery.running(session.user) is None:
         return render(request, "accounts/lockdown/recovery_dead.html", status=404)
     actor = current.actor_of(request)
-    return _object(request, login.user, actor, (), budget=str(login.pk))
+    return _object(request, session.user, actor, (), budget=str(session.pk))
 
 
 def _object(
@@ -150,19 +150,19 @@ def _object(
 @recent_authentication_required
 def review(request: HttpRequest) -> HttpResponseBase:
     """Put back or delete what a lock suspended; put back addresses that were removed before it."""
-    login = current.login_of(request)
+    session = current.session_of(request)
     if request.method == "POST":
-        return _review(request, login.user)
+        return _review(request, session.user)
     context = {
-        "rows": former.suspended(login.user),
-        "identities": suspension.suspended_identities(login.user),
-        "removed": former.removed_emails(login.user),
+        "rows": former.suspended(session.user),
+        "identities": suspension.suspended_identities(session.user),
+        "removed": former.removed_emails(session.user),
     }
     return render(request, "accounts/lockdown/review.html", context)
 
 
 def _review(request: HttpRequest, user: User) -> HttpResponse:
-    actor = current.actor_of(request).by(*current.login_of(request).amr)
+    actor = current.actor_of(request).by(*current.session_of(request).amr)
     if "done" in request.POST:
         if not suspension.is_reviewed(user):
             messages.error(request, _("Put back or delete each of these first."))

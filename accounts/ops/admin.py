@@ -18,7 +18,7 @@ from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import record
 from accounts.common.signals import credentials_changed
-from accounts.sessions.current import actor_of, login_of
+from accounts.sessions.current import actor_of, session_of
 from accounts.users.models import User
 
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
@@ -121,7 +121,7 @@ def _tell(request: HttpRequest, user: User, event: Event, *, of_staff: bool = Tr
     ``of_staff``: the change gives or takes rights in the admin, so every superuser is mailed.
     """
     actor = replace(actor_of(request), name=request.user.get_username())
-    keep = login_of(request).pk if user == request.user else None
+    keep = session_of(request).pk if user == request.user else None
     credentials_changed.send(User, user=user, event=event.name, actor=actor, keep=keep)
     if of_staff:
         for superuser in User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk):

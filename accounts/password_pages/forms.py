@@ -24,7 +24,7 @@ class NewPasswordForm(forms.Form):
     """A new password for ``user``."""
 
     password1 = NewPasswordField()
-    # Only where the reset offers it: see ``second_step.Standing.offers_removal``.
+    # Only where the reset offers it: see ``second_step.RequestAuth.offers_removal``.
     lost = forms.BooleanField(
         required=False, label=_("I’ve lost my second factors. Remove them all.")
     )

@@ -37,7 +37,7 @@ LIFE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
-class Standing:
+class ResetProgress:
     """The proofs that this browser has shown for a reset link, and what they allow."""
 
     found: Reset
@@ -57,7 +57,7 @@ class Standing:
         return is_lost and not user.is_privileged and self.assessment.may_finish
 
 
-def standing_of(request: HttpRequest, found: Reset) -> Standing:
+def progress_of(request: HttpRequest, found: Reset) -> ResetProgress:
     """Return the proofs of this browser: the mailed link, and those that it has shown since."""
     user, at = found.user, recovery.disputed_at(found.user)
     kept = _kept(request, found)
@@ -73,15 +73,15 @@ def standing_of(request: HttpRequest, found: Reset) -> Standing:
     is_thiefs = user.is_disputed and assessment.kinds <= {Evidence.PASSWORD}
     if is_thiefs:
         assessment = replace(assessment, is_offered=False, running=None)
-    return Standing(found, proofs, assessment)
+    return ResetProgress(found, proofs, assessment)
 
 
-def answer(request: HttpRequest, standing: Standing) -> HttpResponse:
+def answer(request: HttpRequest, progress: ResetProgress) -> HttpResponse:
     """Check the proof that was posted, or return the page that asks for one.
 
     A mailed code is not offered: the link has proved the mailbox already.
     """
-    found, user = standing.found, standing.found.user
+    found, user = progress.found, progress.found.user
     actor = actor_without_session_of(request)
     form = SecondForm(request.POST if "code" in request.POST else None)
     password_form = FormerPasswordForm(request.POST if "former" in request.POST else None)
@@ -92,9 +92,9 @@ def answer(request: HttpRequest, standing: Standing) -> HttpResponse:
             credential = request.POST["credential"]
             return _note(request, found, passkeys.prove(user, credential, actor, removed=removed))
         if form.is_valid():
-            return _note(request, found, _prove(request, standing, form.cleaned_data["code"]))
+            return _note(request, found, _prove(request, progress, form.cleaned_data["code"]))
         if password_form.is_valid():
-            return _check_password(request, standing, password_form.cleaned_data["former"])
+            return _check_password(request, progress, password_form.cleaned_data["former"])
     except WrongPasskey as error:
         passkey_error = str(error)
     except WrongCode as error:
@@ -102,19 +102,19 @@ def answer(request: HttpRequest, standing: Standing) -> HttpResponse:
     except evidence.WrongPassword as error:
         password_form.add_error("former", str(error))
     if request.POST.get("lost") in LOST:
-        return _recover(request, standing, request.POST["lost"])
-    return _show(request, standing, form, password_form, passkey_error)
+        return _recover(request, progress, request.POST["lost"])
+    return _show(request, progress, form, password_form, passkey_error)
 
 
 def _show(
     request: HttpRequest,
-    standing: Standing,
+    progress: ResetProgress,
     form: SecondForm,
     password_form: FormerPasswordForm,
     passkey_error: str,
 ) -> HttpResponse:
-    user, assessment = standing.found.user, standing.assessment
-    step = Step(user, standing.proofs[:1] or (Proof.now(Method.MAIL),))
+    user, assessment = progress.found.user, progress.assessment
+    step = Step(user, progress.proofs[:1] or (Proof.now(Method.MAIL),))
     context: dict[str, Any] = context_of(request, step, form, passkey_error=passkey_error)
     context |= {
         # The new password ends the trust in every browser, so trust is not offered.
@@ -131,16 +131,16 @@ def _show(
     return render(request, f"accounts/password_pages/{name}.html", context)
 
 
-def _prove(request: HttpRequest, standing: Standing, code: str) -> Proof:
+def _prove(request: HttpRequest, progress: ResetProgress, code: str) -> Proof:
     """Return the proof by ``code``, of a factor that the account holds or of a removed one.
 
     Raises:
         WrongCode: it is neither.
     """
-    user = standing.found.user
+    user = progress.found.user
     return second.prove(
         user,
-        standing.proofs[:1] or (Proof.now(Method.MAIL),),
+        progress.proofs[:1] or (Proof.now(Method.MAIL),),
         code,
         actor_without_session_of(request),
         removed=partial(evidence.removed_factor, user),
@@ -178,16 +178,16 @@ def _keep(request: HttpRequest, kept: dict[str, Any]) -> None:
     request.session[SHOWN] = {**kept, "at": clock.now().isoformat()}
 
 
-def _check_password(request: HttpRequest, standing: Standing, typed: str) -> HttpResponse:
-    found = standing.found
+def _check_password(request: HttpRequest, progress: ResetProgress, typed: str) -> HttpResponse:
+    found = progress.found
     at = recovery.disputed_at(found.user)
     evidence.check_password(found.user, typed, at, actor_without_session_of(request), found.subject)
     note_password(request, found)
     return redirect(request.path)
 
 
-def _recover(request: HttpRequest, standing: Standing, act: str) -> HttpResponse:
-    user, shown = standing.found.user, standing.assessment.shown
+def _recover(request: HttpRequest, progress: ResetProgress, act: str) -> HttpResponse:
+    user, shown = progress.found.user, progress.assessment.shown
     actor = actor_without_session_of(request).by(Method.MAIL)
     if act == "finish":
         recovery.remove_factors(user, shown, actor)
@@ -198,7 +198,7 @@ def _recover(request: HttpRequest, standing: Standing, act: str) -> HttpResponse
     if act == "stop":
         recovery.cancel(user, shown, actor)
         return redirect(request.path)
-    if not standing.assessment.may_ask:
+    if not progress.assessment.may_ask:
         raise recovery.NotOffered
     recovery.ask(user, shown, actor)
     return redirect(request.path)

@@ -184,5 +184,5 @@ def _replace(
     users.replace_password(owner, hashed)
     # The account isn't locked any more: the notice of this has a link to lock it.
     owner.password = hashed
-    apikeys.end_chosen(owner, end_keys, actor)
+    apikeys.revoke_chosen(owner, end_keys, actor)
     credentials_changed.send(User, user=owner, event=event.name, actor=actor, keep=keep)

@@ -19,14 +19,14 @@ from accounts.common.client_info import client_of
 from accounts.common.proofs import Method
 from accounts.password_pages import second_step, services
 from accounts.password_pages.forms import NewPasswordForm, WhoForm
-from accounts.password_pages.second_step import Standing
+from accounts.password_pages.second_step import ResetProgress
 from accounts.passwords.views import with_meter
 from accounts.sessions.current import (
     actor_of,
     actor_without_session_of,
     forget,
-    login_of,
     renew_key,
+    session_of,
 )
 from accounts.sessions.services import live
 from accounts.signin import flow, policy
@@ -104,13 +104,13 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
     found = services.find_by_link(key)
     if found is None:
         return render(request, "accounts/password_pages/reset_dead.html", status=404)
-    standing = second_step.standing_of(request, found)
-    if away := _missing(request, standing):
+    progress = second_step.progress_of(request, found)
+    if away := _required_page(request, progress):
         return away
-    form = _form(request, standing)
+    form = _form(request, progress)
     if form.is_valid():
         try:
-            methods = (proof.method for proof in standing.proofs)
+            methods = (proof.method for proof in progress.proofs)
             actor = actor_without_session_of(request).by(*methods)
             services.reset(
                 found,
@@ -118,7 +118,7 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
                 form.cleaned_data["password1"],
                 actor,
                 end_keys=_chosen(request),
-                shown=standing.assessment.shown,
+                shown=progress.assessment.shown,
                 removes_factors=bool(form.cleaned_data.get("lost")),
             )
         except services.LinkSpent:
@@ -130,28 +130,28 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
     return render(request, "accounts/password_pages/reset_link.html", context)
 
 
-def _missing(request: HttpRequest, standing: Standing) -> HttpResponse | None:
+def _required_page(request: HttpRequest, progress: ResetProgress) -> HttpResponse | None:
     """Return the page that asks for a further proof before the password is set, or None.
 
     A second factor that policy requires but the account lacks is added at the next sign-in.
     """
-    user, assessment = standing.found.user, standing.assessment
-    missing = policy.missing(user, standing.proofs)
-    if missing is Requirement.PASSWORD and Evidence.PASSWORD not in assessment.kinds:
+    user, assessment = progress.found.user, progress.assessment
+    requirement = policy.next_requirement(user, progress.proofs)
+    if requirement is Requirement.PASSWORD and Evidence.PASSWORD not in assessment.kinds:
         # Staff enrol a factor by mailbox and password: the mailbox alone must not set the password.
         return render(request, "accounts/password_pages/reset_staff.html", status=403)
     if user.is_disputed:
-        return None if assessment.may_finish else second_step.answer(request, standing)
-    if missing is Requirement.SECOND_FACTOR:
-        return second_step.answer(request, standing)
+        return None if assessment.may_finish else second_step.answer(request, progress)
+    if requirement is Requirement.SECOND_FACTOR:
+        return second_step.answer(request, progress)
     return None
 
 
-def _form(request: HttpRequest, standing: Standing) -> NewPasswordForm:
+def _form(request: HttpRequest, progress: ResetProgress) -> NewPasswordForm:
     form = NewPasswordForm(
-        standing.found.user, request.POST if "password1" in request.POST else None
+        progress.found.user, request.POST if "password1" in request.POST else None
     )
-    if not standing.offers_removal:
+    if not progress.offers_removal:
         del form.fields["lost"]
     return form
 
@@ -180,16 +180,16 @@ def _context(
 
 
 def _take(request: HttpRequest, template: str) -> HttpResponse:
-    login = login_of(request)
-    form = NewPasswordForm(login.user, request.POST if request.method == "POST" else None)
+    session = session_of(request)
+    form = NewPasswordForm(session.user, request.POST if request.method == "POST" else None)
     if not form.is_valid():
-        others = live(login.user).exclude(pk=login.pk).count()
-        context = _context(request, form, keep=login.pk) | {"others": others}
+        others = live(session.user).exclude(pk=session.pk).count()
+        context = _context(request, form, keep=session.pk) | {"others": others}
         return render(request, template, context)
-    actor = actor_of(request).by(*login.amr)
+    actor = actor_of(request).by(*session.amr)
     try:
         password = form.cleaned_data["password1"]
-        services.change(login.user, password, actor, end_keys=_chosen(request))
+        services.change(session.user, password, actor, end_keys=_chosen(request))
     except AccountChanged as error:
         messages.error(request, str(error))
         return redirect("home")

@@ -126,8 +126,8 @@ class MayRead(InScope):
             return False
         if view.kwargs["id"] == request.user.pk:
             return super().has_permission(request, view)
-        login = request.auth.login
-        if login is None or not _may_view_users(login):
+        session = request.auth.session
+        if session is None or not _may_view_users(session):
             raise Http404
         require_scope(request.auth, scopes.USERS)
         require_recent_authentication(request.auth)
@@ -153,7 +153,7 @@ class PersonView(views.APIView):
         return Response(shown(user))
 
 
-def _may_view_users(login: LoginSession) -> bool:
+def _may_view_users(session: LoginSession) -> bool:
     """Return whether a member of staff with the permission has shown what the admin requires."""
-    user = login.user
-    return user.is_staff and user.has_perm("accounts.view_user") and policy.suffices(login)
+    user = session.user
+    return user.is_staff and user.has_perm("accounts.view_user") and policy.suffices(session)

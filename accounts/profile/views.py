@@ -16,7 +16,7 @@ from accounts.common import clock
 from accounts.common.languages import speaking, spoken
 from accounts.profile import services
 from accounts.profile.forms import ProfileForm, RenameForm
-from accounts.sessions.current import actor_of, login_of
+from accounts.sessions.current import actor_of, session_of
 from accounts.sessions.services import live
 from accounts.signin import recent
 from accounts.twofactor import services as twofactor
@@ -31,7 +31,7 @@ FEW_CODES = 3
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Greets by name; a stranger is led to sign in and back."""
-    user = login_of(request).user
+    user = session_of(request).user
     held = twofactor.held(user)
     context = {
         "places": live(user).count(),
@@ -57,7 +57,7 @@ def _next_step(user: User, held: Held) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
     """Change it, or the username; the latter needs a fresh proof."""
-    user = login_of(request).user
+    user = session_of(request).user
     if request.method != "POST":
         return _show(request, user)
     return _rename(request, user) if "username" in request.POST else _save(request, user)
@@ -81,7 +81,7 @@ def _rename(request: HttpRequest, user: User) -> HttpResponse:
         if not recent.is_recent(request):
             return _ask_for_proof(name)
         try:
-            services.rename(user, name, actor_of(request).by(*login_of(request).amr))
+            services.rename(user, name, actor_of(request).by(*session_of(request).amr))
             messages.success(request, _("Your username is %(name)s now.") % {"name": name})
             return redirect("profile")
         except (services.SameName, UsernameTaken, AccountChanged) as error:

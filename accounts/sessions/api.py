@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.sessions import services
-from accounts.sessions.current import actor_of, standing_of
+from accounts.sessions.current import actor_of, request_auth_of
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
@@ -31,10 +31,10 @@ class LoginSessionSerializer(serializers.ModelSerializer[LoginSession]):
             *("begun_at", "used_at", "ends_at", "scope"),
         )
 
-    def get_is_current(self, login: LoginSession) -> bool:
+    def get_is_current(self, session: LoginSession) -> bool:
         """A call by password alone is made in none."""
-        here = standing_of(self.context["request"]._request).login
-        return here is not None and here.pk == login.pk
+        here = request_auth_of(self.context["request"]._request).session
+        return here is not None and here.pk == session.pk
 
 
 class SessionsView(generics.ListAPIView[LoginSession]):
@@ -61,6 +61,6 @@ class SessionView(views.APIView):
     @extend_schema(operation_id="revoke_session", responses={204: None})
     def delete(self, request: Request, id: uuid.UUID) -> Response:
         """End it; also the one that this call is made in."""
-        if not services.end(cast(User, request.user), id, actor_of(request._request)):
+        if not services.revoke_by_id(cast(User, request.user), id, actor_of(request._request)):
             raise Http404
         return Response(status=204)

@@ -6,6 +6,7 @@ from typing import cast
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
+from accounts.activity import events
 from accounts.activity.services import Actor
 from accounts.common.client_info import client_of
 from accounts.sessions import protection, services
@@ -14,53 +15,62 @@ from accounts.sessions.protection import Verdict
 from accounts.sessions.store import SessionStore
 from accounts.users.models import User
 
-ATTRIBUTE = "_standing"
+ATTRIBUTE = "_request_auth"
 
 
 @dataclass(frozen=True)
-class Standing:
-    """``login``: signed in there. ``suspended``: could be, after a proof. ``is_stopped``: was.
+class RequestAuth:
+    """How a request is authenticated.
 
-    ``by`` is what a call of the API is made by that is made in no sign-in; ``key`` names the API
-    key, if it's one.
+    ``presented`` is the session of its cookie or access token. With ``needs_reauthentication`` the
+    cookie is valid, but another browser sent it. ``is_revoked``: such a session was revoked at this
+    request. ``by`` is the method of an API request without a session (a password or an API key),
+    ``key`` the public beginning of the API key.
     """
 
-    login: LoginSession | None = None
-    suspended: LoginSession | None = None
-    is_stopped: bool = False
+    presented: LoginSession | None = None
+    needs_reauthentication: bool = False
+    is_revoked: bool = False
     by: str = ""
     key: str = ""
 
-
-def standing_of(request: HttpRequest) -> Standing:
-    """How this request stands; found out once."""
-    standing = getattr(request, ATTRIBUTE, None)
-    if not isinstance(standing, Standing):
-        standing = _judge(request)
-        setattr(request, ATTRIBUTE, standing)
-    return standing
+    @property
+    def session(self) -> LoginSession | None:
+        """The session in which this request is signed in."""
+        return None if self.needs_reauthentication else self.presented
 
 
-def login_of(request: HttpRequest) -> LoginSession:
+def request_auth_of(request: HttpRequest) -> RequestAuth:
+    """Return how ``request`` is authenticated; determined once for each request."""
+    request_auth = getattr(request, ATTRIBUTE, None)
+    if not isinstance(request_auth, RequestAuth):
+        request_auth = _authenticate(request)
+        setattr(request, ATTRIBUTE, request_auth)
+    return request_auth
+
+
+def session_of(request: HttpRequest) -> LoginSession:
     """The login session of a signed-in request; ``LookupError`` for any other."""
-    login = standing_of(request).login
-    if login is None:
+    session = request_auth_of(request).session
+    if session is None:
         raise LookupError
-    return login
+    return session
 
 
 def user_of(request: HttpRequest) -> User | AnonymousUser:
     """``request.user``."""
-    login = standing_of(request).login
-    return login.user if login else AnonymousUser()
+    session = request_auth_of(request).session
+    return session.user if session else AnonymousUser()
 
 
 def actor_of(request: HttpRequest) -> Actor:
     """Who asks, as the history tells it."""
-    standing = standing_of(request)
-    login = standing.login or standing.suspended
-    session = login.pk if login else None
-    return Actor(client_of(request), session=session, proof=standing.by, key=standing.key)
+    request_auth = request_auth_of(request)
+    session = request_auth.presented
+    session_id = session.pk if session else None
+    return Actor(
+        client_of(request), session=session_id, proof=request_auth.by, key=request_auth.key
+    )
 
 
 def actor_without_session_of(request: HttpRequest) -> Actor:
@@ -68,7 +78,7 @@ def actor_without_session_of(request: HttpRequest) -> Actor:
     return Actor(client_of(request))
 
 
-def session_of(request: HttpRequest) -> SessionStore:
+def browser_session_of(request: HttpRequest) -> SessionStore:
     """The browser's session, as what it is."""
     return cast(SessionStore, request.session)
 
@@ -79,23 +89,23 @@ def renew_key(request: HttpRequest) -> None:
     request.session.save()
 
 
-def enter(request: HttpRequest, login: LoginSession) -> None:
-    """Put this request and its browser's session into ``login``."""
-    session_of(request).login = login
-    request.user = login.user
-    setattr(request, ATTRIBUTE, Standing(login=login))
+def enter(request: HttpRequest, session: LoginSession) -> None:
+    """Put this request and its browser's session into ``session``."""
+    browser_session_of(request).login_session = session
+    request.user = session.user
+    setattr(request, ATTRIBUTE, RequestAuth(session))
 
 
 def call_as(
-    request: HttpRequest, login: LoginSession | None, *, by: str = "", key: str = ""
+    request: HttpRequest, session: LoginSession | None, *, by: str = "", key: str = ""
 ) -> None:
-    """Note by what a call of the API is made: in ``login``, or ``by`` a password or a ``key``."""
-    setattr(request, ATTRIBUTE, Standing(login=login, by=by, key=key))
+    """Note by what a call of the API is made: in ``session``, or ``by`` a password or a ``key``."""
+    setattr(request, ATTRIBUTE, RequestAuth(session, by=by, key=key))
 
 
 def forget(request: HttpRequest, user: User) -> None:
     """If this browser was signed in as ``user``, whose sessions have all ended: it's a stranger."""
-    if (login := session_of(request).login) and login.user == user:
+    if (session := browser_session_of(request).login_session) and session.user == user:
         request.session.flush()
         leave(request)
 
@@ -103,22 +113,22 @@ def forget(request: HttpRequest, user: User) -> None:
 def leave(request: HttpRequest) -> None:
     """The request has no login session any more."""
     request.user = AnonymousUser()
-    setattr(request, ATTRIBUTE, Standing())
+    setattr(request, ATTRIBUTE, RequestAuth())
 
 
-def _judge(request: HttpRequest) -> Standing:
-    login = session_of(request).login
-    if login is None or not login.user.is_active:
-        return Standing()
+def _authenticate(request: HttpRequest) -> RequestAuth:
+    session = browser_session_of(request).login_session
+    if session is None or not session.user.is_active:
+        return RequestAuth()
     client = client_of(request)
-    actor = Actor(client, session=login.pk)
-    verdict = protection.judge(login, client)
+    actor = Actor(client, session=session.pk)
+    verdict = protection.judge(session, client)
     if verdict is Verdict.SAME:
-        services.note_use(login, client)
-        return Standing(login=login)
+        services.note_use(session, client)
+        return RequestAuth(session)
     if verdict is Verdict.PROVE:
-        services.challenge(login, actor)
-        return Standing(suspended=login)
-    services.stop(login, actor)
+        services.require_reauthentication(session, actor)
+        return RequestAuth(session, needs_reauthentication=True)
+    services.revoke(session, reason=events.SESSION_STOPPED, actor=actor)
     request.session.flush()
-    return Standing(is_stopped=True)
+    return RequestAuth(is_revoked=True)

@@ -39,10 +39,10 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
         self, request: HttpRequest, view_func: Callable[..., Any]
     ) -> HttpResponseRedirect:
         """To the sign-in; a browser that has changed to the proof that is enough there."""
-        standing = current.standing_of(request)
-        if standing.suspended:
+        request_auth = current.request_auth_of(request)
+        if request_auth.needs_reauthentication:
             return fresh.ask(request)
-        if standing.is_stopped:
+        if request_auth.is_revoked:
             sentence = _("You were signed out: this browser isn’t the one that signed in.")
             messages.warning(request, sentence)
         return super().handle_no_permission(request, view_func)

@@ -94,10 +94,17 @@ class LoginSession(models.Model):
 
 
 class BrowserSession(AbstractBaseSession):
-    """Django's session of a browser: ``session_key`` is a digest, ``login`` who is signed in."""
+    """Django's session data of a browser, stored under a digest of the session key.
 
-    login = models.ForeignKey(
-        LoginSession, null=True, on_delete=models.CASCADE, related_name="browsers"
+    ``login_session`` is the session in which a person is signed in there; None for a stranger.
+    """
+
+    login_session = models.ForeignKey(
+        LoginSession,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="browsers",
+        db_column="login_id",
     )
 
     class Meta(AbstractBaseSession.Meta):

@@ -20,21 +20,21 @@ class Verdict(Enum):
     STOP = "stop"
 
 
-def judge(login: LoginSession, client: ClientInfo) -> Verdict:
-    """Whether ``client`` is where ``login`` belongs; if not, what ``SESSION_PROTECTION`` says.
+def judge(session: LoginSession, client: ClientInfo) -> Verdict:
+    """Whether ``client`` is where ``session`` belongs; if not, what ``SESSION_PROTECTION`` says.
 
     A new version of a browser is the same browser. The address is the one that the middleware
     has found, so a forged ``X-Forwarded-For`` changes nothing.
     """
     config = settings.AUTHSITE
-    if config.session_protection == "off" or _is_same(login, client):
+    if config.session_protection == "off" or _is_same(session, client):
         return Verdict.SAME
     return Verdict.STOP if config.session_protection == "strong" else Verdict.PROVE
 
 
-def _is_same(login: LoginSession, client: ClientInfo) -> bool:
+def _is_same(session: LoginSession, client: ClientInfo) -> bool:
     # Only a User-Agent that has changed is worth the parsing.
-    if client.user_agent != login.agent and client.device != login.device:
+    if client.user_agent != session.agent and client.device != session.device:
         return False
-    network = ClientInfo(login.address, login.agent).network
+    network = ClientInfo(session.address, session.agent).network
     return settings.AUTHSITE.session_protection_network == "off" or client.network == network

@@ -7,6 +7,6 @@ from accounts.sessions import services
 from accounts.users.models import User
 
 
-def end_others(sender: Any, user: User, keep: uuid.UUID | None, **_more: Any) -> None:
+def revoke_sessions(sender: Any, user: User, keep: uuid.UUID | None, **_more: Any) -> None:
     """End them, in the transaction of the change."""
-    services.end_silently(user, keep)
+    services.revoke_all(user, keep=keep)

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Case, Q, QuerySet, When
 
 from accounts.activity import events
+from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
@@ -27,7 +28,7 @@ KEEP_ENDED = timedelta(days=1)
 AT_ONCE = 20
 
 
-def begin(
+def create(
     user: User, proofs: Sequence[Proof], client: ClientInfo, *, is_remembered: bool
 ) -> LoginSession:
     """A new login session of ``user`` in a browser at ``client``."""
@@ -36,28 +37,28 @@ def begin(
         days=config.remember_days if is_remembered else config.session_days
     )
     idle_at = ends_at if is_remembered else clock.now() + _idle()
-    login = _new(user, proofs, client, idle_at=idle_at, ends_at=ends_at)
-    login.is_remembered = is_remembered
-    login.save(force_insert=True)
-    return login
+    session = _new(user, proofs, client, idle_at=idle_at, ends_at=ends_at)
+    session.is_remembered = is_remembered
+    session.save(force_insert=True)
+    return session
 
 
-def family(
+def new_api_session(
     user: User, proofs: Sequence[Proof], client: ClientInfo, *, kind: LoginSession.Kind, scope: str
 ) -> LoginSession:
     """A login session of ``user`` in a client of the API, not stored: ``establish_api_session``
     does that.
     """
     config, now = settings.AUTHSITE, clock.now()
-    login = _new(
+    session = _new(
         user,
         proofs,
         client,
         idle_at=now + timedelta(days=config.refresh_idle_days),
         ends_at=now + timedelta(days=config.refresh_token_days),
     )
-    login.kind, login.scope = kind, scope
-    return login
+    session.kind, session.scope = kind, scope
+    return session
 
 
 def _new(
@@ -82,9 +83,9 @@ def _new(
     )
 
 
-def is_live(login: LoginSession) -> bool:
+def is_live(session: LoginSession) -> bool:
     """Whether the session goes on."""
-    return login.ended_at is None and clock.now() < min(login.idle_at, login.ends_at)
+    return session.ended_at is None and clock.now() < min(session.idle_at, session.ends_at)
 
 
 def live(user: User) -> QuerySet[LoginSession]:
@@ -92,41 +93,43 @@ def live(user: User) -> QuerySet[LoginSession]:
     return LoginSession.objects.filter(_live(), user=user).order_by("-used_at")
 
 
-def hold(session_id: uuid.UUID | None) -> None:
+def lock(session_id: uuid.UUID | None) -> None:
     """Keep a session as it is until the transaction ends; ``AccountChanged`` if it's over."""
     rows = LoginSession.objects.select_for_update().filter(_live())
     if session_id is None or not rows.filter(pk=session_id):
         raise AccountChanged
 
 
-def note_use(login: LoginSession, client: ClientInfo) -> None:
+def note_use(session: LoginSession, client: ClientInfo) -> None:
     """Note that the session is in use at ``client``, if that wasn't noted a minute ago."""
     now = clock.now()
     # A short idle end needs more notes, or it would come in the midst of use.
     every = min(NOTE_EVERY, _idle() / 4)
-    if login.used_at > now - every:
+    if session.used_at > now - every:
         return
-    login.used_at = now
+    session.used_at = now
     # Without protection another device may use it; the row goes on to name the one that signed in.
-    agent = login.agent if client.device != login.device else client.user_agent
-    login.idle_at = login.ends_at if login.is_remembered else min(now + _idle(), login.ends_at)
-    LoginSession.objects.filter(_live(), pk=login.pk, used_at__lte=now - every).update(
-        used_at=login.used_at, idle_at=login.idle_at, address=client.ip, agent=agent
+    agent = session.agent if client.device != session.device else client.user_agent
+    session.idle_at = (
+        session.ends_at if session.is_remembered else min(now + _idle(), session.ends_at)
+    )
+    LoginSession.objects.filter(_live(), pk=session.pk, used_at__lte=now - every).update(
+        used_at=session.used_at, idle_at=session.idle_at, address=client.ip, agent=agent
     )
 
 
-def prove(login: LoginSession, proof: Proof, client: ClientInfo) -> None:
+def record_proof(session: LoginSession, proof: Proof, client: ClientInfo) -> None:
     """Note a fresh proof, given at ``client``, which is the session's place from now on."""
-    login.auth_time = proof.at
+    session.auth_time = proof.at
     if proof.method in FACTORS:
-        login.factor_at, login.factor_key = proof.at, proof.key
+        session.factor_at, session.factor_key = proof.at, proof.key
     if proof.method is Method.PASSKEY:
-        login.passkey_at = proof.at
-    login.amr = list(dict.fromkeys([*login.amr, proof.method]))
-    login.agent, login.address = client.user_agent, client.ip
-    login.browser, login.system = client.device.browser, client.device.system
-    login.challenged_at = None
-    login.save(
+        session.passkey_at = proof.at
+    session.amr = list(dict.fromkeys([*session.amr, proof.method]))
+    session.agent, session.address = client.user_agent, client.ip
+    session.browser, session.system = client.device.browser, client.device.system
+    session.challenged_at = None
+    session.save(
         update_fields=[
             *(
                 "auth_time",
@@ -144,71 +147,84 @@ def prove(login: LoginSession, proof: Proof, client: ClientInfo) -> None:
     )
 
 
-def challenge(login: LoginSession, actor: Actor) -> None:
+def require_reauthentication(session: LoginSession, actor: Actor) -> None:
     """Note that another browser uses the session and must prove itself; recorded once."""
-    if login.challenged_at:
+    if session.challenged_at:
         return
     with transaction.atomic():
-        unnoted = LoginSession.objects.filter(pk=login.pk, challenged_at=None)
+        unnoted = LoginSession.objects.filter(pk=session.pk, challenged_at=None)
         if unnoted.update(challenged_at=clock.now()):
-            record(login.user, events.BROWSER_CHANGED, actor)
+            record(session.user, events.BROWSER_CHANGED, actor)
 
 
 @transaction.atomic
-def stop(login: LoginSession, actor: Actor) -> None:
-    """End a session that another browser uses, and tell the owner."""
-    if _end(LoginSession.objects.filter(pk=login.pk)):
-        record(login.user, events.SESSION_STOPPED, actor)
+def revoke(
+    session: LoginSession,
+    *,
+    reason: Event | None = None,
+    actor: Actor | None = None,
+    detail: str = "",
+) -> bool:
+    """End ``session``; return False if it had ended.
 
-
-def close(login: LoginSession) -> bool:
-    """End a session, unless it's over; whoever calls records why."""
-    return bool(_end(LoginSession.objects.filter(pk=login.pk)))
-
-
-@transaction.atomic
-def end(user: User, session_id: uuid.UUID, actor: Actor) -> bool:
-    """End one session of ``user`` from elsewhere; False if it's not theirs or over already."""
-    login = live(user).filter(pk=session_id).first()
-    if login is None or not _end(live(user).filter(pk=session_id)):
+    With a ``reason`` it is recorded as that event, done by ``actor``.
+    """
+    if not _revoke(LoginSession.objects.filter(pk=session.pk)):
         return False
-    record(user, events.SESSION_ENDED, actor, detail=str(login))
+    if reason and actor:
+        record(session.user, reason, actor, detail=detail)
     return True
 
 
+def revoke_by_id(user: User, session_id: uuid.UUID, actor: Actor) -> bool:
+    """End one session of ``user``; return False if it is not theirs or has ended."""
+    session = live(user).filter(pk=session_id).first()
+    if session is None:
+        return False
+    return revoke(session, reason=events.SESSION_ENDED, actor=actor, detail=str(session))
+
+
+def revoke_all(user: User, *, keep: uuid.UUID | None = None) -> None:
+    """End all sessions of ``user`` except ``keep``.
+
+    Nothing is recorded: the caller records the act that this is a part of.
+    """
+    sessions = LoginSession.objects.filter(user=user)
+    _revoke(sessions.exclude(pk=keep) if keep else sessions)
+
+
 @transaction.atomic
-def end_others(user: User, keep: uuid.UUID, actor: Actor) -> int:
-    """End all sessions of ``user`` but ``keep``, and the trust in all browsers; return how many."""
-    if ended := _end(live(user).exclude(pk=keep)):
-        record(user, events.OTHERS_ENDED, actor, detail=str(ended))
+def sign_out_elsewhere(user: User, keep: uuid.UUID, actor: Actor) -> int:
+    """End all sessions of ``user`` except ``keep``, and the trust in all browsers.
+
+    Returns how many sessions were live.
+    """
+    if count := live(user).exclude(pk=keep).count():
+        revoke_all(user, keep=keep)
+        record(user, events.OTHERS_ENDED, actor, detail=str(count))
     signed_out_elsewhere.send(User, user=user, actor=actor)
-    return ended
+    return count
 
 
 @transaction.atomic
-def end_all(user: User, actor: Actor) -> int:
-    """End all sessions of ``user``, for whoever runs the site; how many."""
-    ended = _end(live(user))
-    record(user, events.ALL_ENDED, actor, detail=str(ended))
-    return ended
-
-
-def end_silently(user: User, keep: uuid.UUID | None) -> None:
-    """End all sessions of ``user`` but one, as part of a change that is recorded itself."""
-    logins = LoginSession.objects.filter(user=user)
-    _end(logins.exclude(pk=keep) if keep else logins)
+def revoke_by_operator(user: User, actor: Actor) -> int:
+    """End all sessions of ``user`` and record it; return how many were live."""
+    count = live(user).count()
+    revoke_all(user)
+    record(user, events.ALL_ENDED, actor, detail=str(count))
+    return count
 
 
 def prune() -> int:
     """Delete what is long over, and strangers' sessions that have expired; how many rows."""
     now = clock.now()
-    logins = LoginSession.objects.filter(
+    sessions = LoginSession.objects.filter(
         Q(ended_at__lte=now - KEEP_ENDED)
         | Q(idle_at__lte=now - KEEP_ENDED)
         | Q(ends_at__lte=now - KEEP_ENDED)
     )
-    strangers = BrowserSession.objects.filter(expire_date__lte=now, login=None)
-    return logins.delete()[0] + strangers.delete()[0]
+    strangers = BrowserSession.objects.filter(expire_date__lte=now, login_session=None)
+    return sessions.delete()[0] + strangers.delete()[0]
 
 
 def _live() -> Q:
@@ -220,14 +236,14 @@ def _idle() -> timedelta:
     return timedelta(minutes=settings.AUTHSITE.session_idle_minutes)
 
 
-def _end(logins: QuerySet[LoginSession]) -> int:
+def _revoke(sessions: QuerySet[LoginSession]) -> int:
     """Mark sessions as ended and delete what their browsers had stored; return how many.
 
     By two statements, however many there are. A browser that signs in between them keeps a row
     that leads to a session that has ended, and so to nobody.
     """
-    live = logins.filter(ended_at=None).order_by()
-    rows = BrowserSession.objects.filter(login__in=live.values("pk"))
+    live = sessions.filter(ended_at=None).order_by()
+    rows = BrowserSession.objects.filter(login_session__in=live.values("pk"))
     rows._raw_delete(rows.db)
     return live.update(ended_at=clock.now())
 
@@ -243,6 +259,5 @@ def make_room(user: User, new: LoginSession, actor: Actor) -> None:
     if excess <= 0:
         return
     is_browser = Case(When(kind=LoginSession.Kind.BROWSER, then=1), default=0)
-    for login in rows.exclude(pk=new.pk).order_by(is_browser, "used_at")[:excess]:
-        if close(login):
-            record(user, events.SESSION_ENDED_BY_LIMIT, actor, detail=str(login))
+    for session in rows.exclude(pk=new.pk).order_by(is_browser, "used_at")[:excess]:
+        revoke(session, reason=events.SESSION_ENDED_BY_LIMIT, actor=actor, detail=str(session))

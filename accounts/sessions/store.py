@@ -31,7 +31,7 @@ class SessionStore(db.SessionStore):
 
     _unwritten = False
     _saved: dict[str, Any] | None = None
-    _login: LoginSession | None = None
+    _login_session: LoginSession | None = None
 
     @classmethod
     def get_model_class(cls) -> type[AbstractBaseSession]:
@@ -39,14 +39,14 @@ class SessionStore(db.SessionStore):
         return BrowserSession
 
     @property
-    def login(self) -> LoginSession | None:
+    def login_session(self) -> LoginSession | None:
         """The login session that this browser is in, with its user; None for a stranger."""
         self.keys()  # loads it
-        return self._login
+        return self._login_session
 
-    @login.setter
-    def login(self, login: LoginSession) -> None:
-        self._login = login
+    @login_session.setter
+    def login_session(self, login_session: LoginSession) -> None:
+        self._login_session = login_session
         self._saved = None
         self.modified = True
 
@@ -55,14 +55,14 @@ class SessionStore(db.SessionStore):
         return secrets.token()
 
     def _get_session_from_db(self) -> AbstractBaseSession | None:
-        rows = BrowserSession.objects.select_related("login__user")
+        rows = BrowserSession.objects.select_related("login_session__user")
         row = rows.filter(
             session_key=digest(self.session_key or ""), expire_date__gt=clock.now()
         ).first()
-        if row is None or not (row.login is None or services.is_live(row.login)):
+        if row is None or not (row.login_session is None or services.is_live(row.login_session)):
             self._session_key = None
             return None
-        self._login = row.login
+        self._login_session = row.login_session
         return row
 
     def exists(self, session_key: str) -> bool:
@@ -90,15 +90,17 @@ class SessionStore(db.SessionStore):
             row.save(force_insert=True)
             self._unwritten = False
         elif not BrowserSession.objects.filter(pk=row.pk).update(
-            session_data=row.session_data, expire_date=row.expire_date, login=self._login
+            session_data=row.session_data,
+            expire_date=row.expire_date,
+            login_session=self._login_session,
         ):
             raise UpdateError
         self._saved = deepcopy(data)
 
     def get_expiry_date(self, **_options: Any) -> datetime:
         """When the sign-in ends, however busy; a stranger's session ends a while after its use."""
-        if self.login:
-            return self.login.ends_at
+        if self.login_session:
+            return self.login_session.ends_at
         return clock.now() + timedelta(seconds=settings.SESSION_COOKIE_AGE)
 
     def get_expiry_age(self, **_options: Any) -> int:
@@ -111,15 +113,15 @@ class SessionStore(db.SessionStore):
             session_key=digest(self.session_key or ""),
             session_data=self.encode(data),
             expire_date=self.get_expiry_date(),
-            login=self._login,
+            login_session=self._login_session,
         )
 
     def flush(self) -> None:
         """Forget everything; who was signed in is signed out, on the server too."""
-        if self.login:
-            services.close(self.login)
+        if self.login_session:
+            services.revoke(self.login_session)
         super().flush()
-        self._login = None
+        self._login_session = None
 
     def delete(self, session_key: str | None = None) -> None:
         """Delete the session of that key, or this one. A sign-in ends by :meth:`flush` only."""

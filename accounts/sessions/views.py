@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.common import clock
 from accounts.common.paging import page_of
 from accounts.sessions import fresh, known, services
-from accounts.sessions.current import actor_of, login_of, renew_key
+from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.sessions.models import LoginSession
 
 
@@ -23,9 +23,13 @@ from accounts.sessions.models import LoginSession
 @require_http_methods(["GET", "HEAD", "POST"])
 def sessions(request: HttpRequest) -> HttpResponse:
     """See them; end one, or all but this one."""
-    here = login_of(request)
+    here = session_of(request)
     if request.method == "POST":
-        return _end_others(request, here) if "others" in request.POST else _end(request, here)
+        return (
+            _sign_out_elsewhere(request, here)
+            if "others" in request.POST
+            else _revoke(request, here)
+        )
     others = services.live(here.user).exclude(pk=here.pk)
     context = {
         "here": here,
@@ -35,7 +39,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/sessions/sessions.html", context)
 
 
-def _end_others(request: HttpRequest, here: LoginSession) -> HttpResponse:
+def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpResponse:
     """Sign out everywhere else, after recent authentication.
 
     Otherwise a thief with a copied cookie could sign the owner out and take the browser's age.
@@ -43,7 +47,7 @@ def _end_others(request: HttpRequest, here: LoginSession) -> HttpResponse:
     if clock.now() > (here.factor_at or here.auth_time) + fresh.LIFE:
         return fresh.ask(request)
     with transaction.atomic():
-        count = services.end_others(here.user, here.pk, actor_of(request))
+        count = services.sign_out_elsewhere(here.user, here.pk, actor_of(request))
         known.renew(request, here.user)
     # A copy of this browser's cookies ends as well. After the commit: two browsers that end each
     # other at once would wait for each other's rows.
@@ -54,14 +58,14 @@ def _end_others(request: HttpRequest, here: LoginSession) -> HttpResponse:
     return redirect("sessions")
 
 
-def _end(request: HttpRequest, here: LoginSession) -> HttpResponse:
+def _revoke(request: HttpRequest, here: LoginSession) -> HttpResponse:
     try:
         session_id = uuid.UUID(request.POST.get("end", ""))
     except ValueError:
         raise Http404 from None
     if session_id == here.pk:
         return redirect("account_logout")
-    if not services.end(here.user, session_id, actor_of(request)):
+    if not services.revoke_by_id(here.user, session_id, actor_of(request)):
         raise Http404
     messages.success(request, _("The sign-in was ended."))
     return redirect("sessions")

@@ -18,7 +18,7 @@ from django.views.decorators.csp import csp_override
 
 from accounts.common.links import safe_next
 from accounts.sessions import fresh
-from accounts.sessions.current import standing_of
+from accounts.sessions.current import request_auth_of
 from accounts.signin import policy, recent
 from accounts.signin.views import logout
 from accounts.twofactor import services as twofactor
@@ -44,8 +44,8 @@ class Site(admin.AdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Staff whose sign-in has shown what the site asks of staff now."""
-        login = standing_of(request).login
-        return super().has_permission(request) and login is not None and policy.suffices(login)
+        session = request_auth_of(request).session
+        return super().has_permission(request) and session is not None and policy.suffices(session)
 
     def _may_act(self, request: HttpRequest) -> bool:
         """Whether staff change something here, or are about to: forms ask before they're filled."""
@@ -61,16 +61,16 @@ class Site(admin.AdminSite):
             return redirect(next_url)
         if request.user.is_authenticated:
             return self._raise_assurance(request, next_url)
-        if standing_of(request).suspended:
+        if request_auth_of(request).needs_reauthentication:
             return redirect_to_login(next_url, reverse("account_reauthenticate"))
         return redirect_to_login(next_url)
 
     def _raise_assurance(self, request: HttpRequest, next_url: str) -> HttpResponse:
         """To the second step that this sign-in lacks, or to adding a factor; others are refused."""
-        login = standing_of(request).login
-        if login is None or policy.suffices(login) or not super().has_permission(request):
+        session = request_auth_of(request).session
+        if session is None or policy.suffices(session) or not super().has_permission(request):
             raise PermissionDenied
-        return redirect_to_login(next_url, reverse(_page_of(login.user)))
+        return redirect_to_login(next_url, reverse(_page_of(session.user)))
 
     def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """The site's own sign-out."""

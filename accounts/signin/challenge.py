@@ -43,7 +43,7 @@ def challenge(request: HttpRequest) -> HttpResponse:
     found = pending.find(request)
     if found is None:
         return flow.restart(request)
-    if found.missing not in {Requirement.SECOND_FACTOR, Requirement.MAILBOX}:
+    if found.requirement not in {Requirement.SECOND_FACTOR, Requirement.MAILBOX}:
         return flow.go_on(request, found)
     return _Challenge(found, request).answer()
 

@@ -16,7 +16,7 @@ from accounts.activity.services import record
 from accounts.common import clock
 from accounts.common.links import safe_next
 from accounts.common.proofs import Method, Proof
-from accounts.sessions.current import actor_of, session_of
+from accounts.sessions.current import actor_of, browser_session_of
 from accounts.signin import pending, policy
 from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Requirement
@@ -51,7 +51,7 @@ def begin(
 ) -> HttpResponse:
     """Sign ``account`` in, or redirect to what is still required, or say why not."""
     try:
-        missing = policy.missing(account, proofs)
+        requirement = policy.next_requirement(account, proofs)
     except policy.AccountInactive:
         record(cast(User, account), events.SIGN_IN_FAILED, actor_of(request))
         return redirect("account_inactive")
@@ -60,7 +60,7 @@ def begin(
         return redirect("signup_confirm")
     for key in (PENDING, REMEMBER):
         request.session.pop(key, None)
-    return _proceed(request, PendingSignIn(account, proofs, remember, next_url), missing)
+    return _proceed(request, PendingSignIn(account, proofs, remember, next_url), requirement)
 
 
 def go_on(
@@ -79,24 +79,24 @@ def go_on(
         found = replace(found, proofs=(*found.proofs, proof))
     if next_url is not None:
         found = replace(found, next_url=next_url)
-    return _proceed(request, found, found.missing)
+    return _proceed(request, found, found.requirement)
 
 
 def _proceed(
-    request: HttpRequest, found: PendingSignIn, missing: Requirement | None
+    request: HttpRequest, found: PendingSignIn, requirement: Requirement | None
 ) -> HttpResponse:
     may_trust = all(proof.method is not Method.TRUSTED_BROWSER for proof in found.proofs)
     if (
-        missing is Requirement.SECOND_FACTOR
+        requirement is Requirement.SECOND_FACTOR
         and may_trust
         and trusted.is_trusted(request, found.user)
     ):
         return go_on(request, found, Proof.now(Method.TRUSTED_BROWSER))
-    if missing is Requirement.PASSWORD:
+    if requirement is Requirement.PASSWORD:
         _advise(request, found.user)
         return redirect("account_login")
-    if missing is not None:
-        return _ask_for(request, found, missing)
+    if requirement is not None:
+        return _ask_for(request, found, requirement)
     pending.discard(request)
     try:
         establish_session(request, CompletedSignIn(found.user, found.proofs, found.remember))
@@ -107,15 +107,15 @@ def _proceed(
     return redirect(found.next_url or settings.LOGIN_REDIRECT_URL)
 
 
-def _ask_for(request: HttpRequest, found: PendingSignIn, missing: Requirement) -> HttpResponse:
-    if session_of(request).login:
+def _ask_for(request: HttpRequest, found: PendingSignIn, requirement: Requirement) -> HttpResponse:
+    if browser_session_of(request).login_session:
         # Else the pages of the second step would belong to the person who is signed in.
         sign_out(request)
     # A pending sign-in is worth a first step: a session key from before must not open it.
     request.session.cycle_key()
     pending.store(request, found)
-    if missing is not Requirement.ENROLMENT:
-        return redirect(PAGES[missing])
+    if requirement is not Requirement.ENROLMENT:
+        return redirect(PAGES[requirement])
     # After a mailbox alone, a mailed code would be all that was shown.
     by_mail = found.proofs[0].method is Method.MAIL and not found.user.has_usable_password()
     is_passkeys = policy.needs_passkey(found.user) or by_mail

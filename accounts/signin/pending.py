@@ -37,9 +37,9 @@ class PendingSignIn:
     nonce: str = ""
 
     @property
-    def missing(self) -> Requirement | None:
+    def requirement(self) -> Requirement | None:
         """What is still required."""
-        return policy.missing(self.user, self.proofs)
+        return policy.next_requirement(self.user, self.proofs)
 
 
 def store(request: HttpRequest, pending: PendingSignIn) -> None:
@@ -72,7 +72,7 @@ def find(request: HttpRequest) -> PendingSignIn | None:
         return None
     pending = PendingSignIn(user, proofs, data["remember"], data["next"], data["nonce"])
     # The user became staff meanwhile: the sign-in begins again, with the password.
-    return None if pending.missing is Requirement.PASSWORD else pending
+    return None if pending.requirement is Requirement.PASSWORD else pending
 
 
 def discard(request: HttpRequest) -> str | None:

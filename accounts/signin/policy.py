@@ -47,7 +47,9 @@ class AccountInactive(PublicError):
     message = _("This account has been switched off.")
 
 
-def missing(account: User | PendingSignup, proofs: tuple[Proof, ...]) -> Requirement | None:
+def next_requirement(
+    account: User | PendingSignup, proofs: tuple[Proof, ...]
+) -> Requirement | None:
     """What ``account`` has yet to show beyond ``proofs``; None: let it in.
 
     :class:`AccountInactive` when nothing that it could show would do.
@@ -76,45 +78,45 @@ def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
     return not user.is_privileged or not twofactor.has_any(user)
 
 
-def suffices(login: LoginSession) -> bool:
+def suffices(session: LoginSession) -> bool:
     """Whether a sign-in has shown what staff, or everybody, must have to enter the admin.
 
     One from before a person became staff, or from before the setting, has not.
     """
-    if needs_passkey(login.user) and Method.PASSKEY not in login.amr:
+    if needs_passkey(session.user) and Method.PASSKEY not in session.amr:
         return False
-    return login.acr is Assurance.TWO_STEPS or not twofactor.is_required(login.user)
+    return session.acr is Assurance.TWO_STEPS or not twofactor.is_required(session.user)
 
 
-def proved_at(login: LoginSession) -> datetime | None:
+def proved_at(session: LoginSession) -> datetime | None:
     """Return when the session last showed the strongest proof that its account holds.
 
     None if it never did: it was begun in a trusted browser or by a mailed code, or the account has
     a stronger proof since.
     """
-    if needs_passkey(login.user) and twofactor.has_passkey(login.user):
-        return login.passkey_at
-    return login.factor_at if twofactor.has_any(login.user) else login.auth_time
+    if needs_passkey(session.user) and twofactor.has_passkey(session.user):
+        return session.passkey_at
+    return session.factor_at if twofactor.has_any(session.user) else session.auth_time
 
 
-def may_enrol(login: LoginSession) -> bool:
+def may_enrol(session: LoginSession) -> bool:
     """Return whether the session has shown what adding a first factor from inside requires.
 
     One of staff may be older than their promotion, or than a stricter ``SECOND_FACTOR``.
     """
-    user = login.user
+    user = session.user
     if twofactor.has_any(user) or not twofactor.is_required(user):
         return True
-    proofs = tuple(Proof(Method(method), login.auth_time) for method in login.amr)
+    proofs = tuple(Proof(Method(method), session.auth_time) for method in session.amr)
     return _before_enrolment(user, proofs) is Requirement.ENROLMENT
 
 
-def is_recent(login: LoginSession, *, is_opening: bool = False) -> bool:
+def is_recent(session: LoginSession, *, is_opening: bool = False) -> bool:
     """Return whether the session may do a sensitive act now.
 
     ``is_opening``: it only opens the form of one, which then takes some time to fill in.
     """
-    at = proved_at(login)
+    at = proved_at(session)
     return at is not None and clock.now() <= at + (fresh.TO_OPEN if is_opening else fresh.LIFE)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from accounts.sessions import fresh
-from accounts.sessions.current import standing_of
+from accounts.sessions.current import request_auth_of
 from accounts.signin import policy
 
 SAFE_METHODS = ("GET", "HEAD")
@@ -23,9 +23,9 @@ def is_recent(request: HttpRequest, *, acts: bool = False) -> bool:
 
     A GET only opens the form of one, unless it ``acts``: providers send people back by a GET.
     """
-    login = standing_of(request).login
+    session = request_auth_of(request).session
     is_opening = request.method in SAFE_METHODS and not acts
-    return login is not None and policy.is_recent(login, is_opening=is_opening)
+    return session is not None and policy.is_recent(session, is_opening=is_opening)
 
 
 def reauthenticate_first(request: HttpRequest) -> HttpResponse | None:

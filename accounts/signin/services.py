@@ -66,17 +66,17 @@ def prove_password(login: str, password: str, client: ClientInfo) -> User | Pend
     return account
 
 
-def prove_again(login: LoginSession, password: str, client: ClientInfo) -> None:
+def prove_again(session: LoginSession, password: str, client: ClientInfo) -> None:
     """Check that who is signed in knows the password. The budget is the session's own.
 
     Raises:
         InvalidCredentials: wrong password.
         Later: too many guesses in this session.
     """
-    charge = PROOF_SESSION, login.pk
-    spend(charge, (LOGIN_REPEAT, login.pk))
-    if not passwords.verify(password, login.user.password):
-        guesses.record_failed_proof(login.user, Actor(client, session=login.pk))
+    charge = PROOF_SESSION, session.pk
+    spend(charge, (LOGIN_REPEAT, session.pk))
+    if not passwords.verify(password, session.user.password):
+        guesses.record_failed_proof(session.user, Actor(client, session=session.pk))
         raise InvalidCredentials
     give_back(charge)
 

@@ -55,44 +55,46 @@ def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
     methods = {proof.method for proof in sign_in.proofs}
     is_first = user.last_login is None and methods & BY_SIGNING_UP
     _decide(sign_in)
-    if former := current.session_of(request).login:
-        sessions.close(former)
+    if former := current.browser_session_of(request).login_session:
+        sessions.revoke(former)
         # What the browser had stored went with it; Django gives the same person no new key.
         request.session.cycle_key()
     auth.login(request, user)
-    login = sessions.begin(user, sign_in.proofs, client_of(request), is_remembered=sign_in.remember)
-    current.enter(request, login)
+    session = sessions.create(
+        user, sign_in.proofs, client_of(request), is_remembered=sign_in.remember
+    )
+    current.enter(request, session)
     request.session.set_expiry(None if sign_in.remember else 0)
     request.session.save()
     of_new = events.SIGNED_IN if is_first else events.SIGNED_IN_NEW
-    event = _event(request, login, events.SIGNED_IN, of_new=of_new)
-    actor = current.actor_of(request).by(*login.amr)
+    event = _event(request, session, events.SIGNED_IN, of_new=of_new)
+    actor = current.actor_of(request).by(*session.amr)
     record(user, event, actor)
-    sessions.make_room(user, login, actor)
+    sessions.make_room(user, session, actor)
 
 
 @transaction.atomic
 def establish_api_session(
-    sign_in: CompletedSignIn, login: LoginSession, client: ClientInfo
+    sign_in: CompletedSignIn, session: LoginSession, client: ClientInfo
 ) -> None:
-    """Sign ``sign_in.user`` in with a client of the API: store ``login``, made for it.
+    """Sign ``sign_in.user`` in with a client of the API: store ``session``, made for it.
 
     As :func:`admit`. The owner hears of the first sign-in from each place.
     """
     _decide(sign_in)
-    login.save(force_insert=True)
+    session.save(force_insert=True)
     is_known = known.meet_client(client, sign_in.user)
     event = events.CLIENT_SIGNED_IN if is_known else events.CLIENT_SIGNED_IN_NEW
-    actor = Actor(client, session=login.pk).by(*login.amr)
+    actor = Actor(client, session=session.pk).by(*session.amr)
     record(sign_in.user, event, actor)
-    sessions.make_room(sign_in.user, login, actor)
+    sessions.make_room(sign_in.user, session, actor)
 
 
-def _event(request: HttpRequest, login: LoginSession, usual: Event, *, of_new: Event) -> Event:
+def _event(request: HttpRequest, session: LoginSession, usual: Event, *, of_new: Event) -> Event:
     """Return the event to record: ``usual``, or that the browser or its network is new."""
-    if not known.meet(request, login.user, has_factor=login.factor_at is not None):
+    if not known.meet(request, session.user, has_factor=session.factor_at is not None):
         return of_new
-    return events.SIGNED_IN_NETWORK if known.meet_network(request, login.user) else usual
+    return events.SIGNED_IN_NETWORK if known.meet_network(request, session.user) else usual
 
 
 def _decide(sign_in: CompletedSignIn) -> None:
@@ -104,7 +106,7 @@ def _decide(sign_in: CompletedSignIn) -> None:
         checked.
     """
     user = sign_in.user
-    if policy.missing(user, sign_in.proofs) is not None:
+    if policy.next_requirement(user, sign_in.proofs) is not None:
         raise PolicyNotMet
     as_checked = User.objects.filter(
         pk=user.pk, is_active=True, credential_version=user.credential_version
@@ -114,30 +116,30 @@ def _decide(sign_in: CompletedSignIn) -> None:
 
 
 @transaction.atomic
-def record_reauthentication(request: HttpRequest, login: LoginSession, proof: Proof) -> None:
+def record_reauthentication(request: HttpRequest, session: LoginSession, proof: Proof) -> None:
     """Note that who is signed in has proved it again; the session's key changes.
 
     If another browser has, the owner hears of it as of a sign-in.
     """
-    is_same = current.standing_of(request).login is not None
-    sessions.prove(login, proof, client_of(request))
+    is_same = current.request_auth_of(request).session is not None
+    sessions.record_proof(session, proof, client_of(request))
     if proof.method in FACTORS:
-        known.note_factor(client_of(request), login.user)
+        known.note_factor(client_of(request), session.user)
     current.renew_key(request)
     rotate_token(request)
-    current.enter(request, login)
+    current.enter(request, session)
     event = events.PROOF_GIVEN
     if not is_same:
-        event = _event(request, login, event, of_new=events.BROWSER_PROVED)
-    record(login.user, event, current.actor_of(request).by(proof.method))
+        event = _event(request, session, event, of_new=events.BROWSER_PROVED)
+    record(session.user, event, current.actor_of(request).by(proof.method))
 
 
 @transaction.atomic
 def sign_out(request: HttpRequest) -> None:
     """End the session, on the server too: a copy of its cookie is dead."""
-    login = current.session_of(request).login
-    actor = current.actor_of(request)
-    if login and sessions.close(login):
-        record(login.user, events.SIGNED_OUT, actor)
+    session = current.browser_session_of(request).login_session
+    if session:
+        actor = current.actor_of(request)
+        sessions.revoke(session, reason=events.SIGNED_OUT, actor=actor)
     auth.logout(request)
     current.leave(request)

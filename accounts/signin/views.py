@@ -27,7 +27,7 @@ from accounts.common.errors import Busy, Later
 from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import fresh
-from accounts.sessions.current import actor_of, standing_of
+from accounts.sessions.current import actor_of, request_auth_of
 from accounts.sessions.models import LoginSession
 from accounts.signin import flow, later, mailed, pending, policy, services
 from accounts.signin.forms import CodeForm, LoginForm, PasswordForm, SecondForm, WhoForm
@@ -47,7 +47,7 @@ def home_if_signed_in(view: View) -> View:
     def wrapped(request: HttpRequest) -> HttpResponse:
         if request.user.is_authenticated:
             return redirect(flow.next_of(request) or settings.LOGIN_REDIRECT_URL)
-        if standing_of(request).suspended:
+        if request_auth_of(request).needs_reauthentication:
             return fresh.ask(request)
         return view(request)
 
@@ -180,8 +180,8 @@ def _show_code(request: HttpRequest, asked: flow.CodeAsked, form: CodeForm) -> H
 @require_http_methods(["GET", "HEAD", "POST"])
 def logout(request: HttpRequest) -> HttpResponse:
     """Sign out by POST; a GET asks, since any page can make a browser send one."""
-    standing = standing_of(request)
-    if not (standing.login or standing.suspended):
+    request_auth = request_auth_of(request)
+    if not request_auth.presented:
         pending.discard(request)
         return redirect(settings.LOGIN_URL)
     if request.method != "POST":
@@ -198,27 +198,27 @@ def logout(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def reauthenticate(request: HttpRequest) -> HttpResponse:
     """Show once more who one is: before a sensitive act, or in a browser that has changed."""
-    standing = standing_of(request)
-    login = standing.login or standing.suspended
+    request_auth = request_auth_of(request)
+    session = request_auth.presented
     next_url = flow.next_of(request)
-    if login is None:
+    if session is None:
         return redirect_to_login(next_url or resolve_url(settings.LOGIN_REDIRECT_URL))
-    again = _Again(request, login)
+    again = _Again(request, session)
     if proof := again.prove():
-        record_reauthentication(request, login, proof)
+        record_reauthentication(request, session, proof)
         return redirect(next_url or settings.LOGIN_REDIRECT_URL)
-    return again.show(next_url, has_changed=standing.suspended is not None)
+    return again.show(next_url, has_changed=request_auth.needs_reauthentication)
 
 
 class _Again:
     """One request to the page that asks for another proof."""
 
-    def __init__(self, request: HttpRequest, login: LoginSession) -> None:
-        self.request, self.login = request, login
-        self.has_passkey = twofactor.has_passkey(login.user)
-        self.has_factor = self.has_passkey or twofactor.has_any(login.user)
+    def __init__(self, request: HttpRequest, session: LoginSession) -> None:
+        self.request, self.session = request, session
+        self.has_passkey = twofactor.has_passkey(session.user)
+        self.has_factor = self.has_passkey or twofactor.has_any(session.user)
         # A code would not be recent authentication where only a passkey is.
-        is_passkeys = self.has_passkey and policy.needs_passkey(login.user)
+        is_passkeys = self.has_passkey and policy.needs_passkey(session.user)
         self.takes_code = self.has_factor and not is_passkeys
         posted = request.POST
         self.password_form = PasswordForm(posted if "password" in posted else None)
@@ -236,7 +236,7 @@ class _Again:
         return None
 
     def show(self, next_url: str, *, has_changed: bool) -> HttpResponse:
-        user = self.login.user
+        user = self.session.user
         context = {
             "form": self.code_form if self.code_form.is_bound else self.password_form,
             "password_form": self.password_form,
@@ -257,7 +257,7 @@ class _Again:
     def _prove_passkey(self) -> Proof | None:
         credential, actor = self.request.POST["credential"], actor_of(self.request)
         try:
-            return passkeys.prove(self.login.user, credential, actor)
+            return passkeys.prove(self.session.user, credential, actor)
         except WrongPasskey as error:
             self.passkey_error = str(error)
         return None
@@ -265,7 +265,7 @@ class _Again:
     def _prove_code(self) -> Proof | None:
         code, actor = self.code_form.cleaned_data["code"], actor_of(self.request)
         try:
-            return proving.prove(self.login.user, code, actor)
+            return proving.prove(self.session.user, code, actor)
         except WrongCode as error:
             self.code_form.add_error("code", str(error))
         return None
@@ -273,7 +273,7 @@ class _Again:
     def _prove_password(self) -> Proof | None:
         password = self.password_form.cleaned_data["password"]
         try:
-            services.prove_again(self.login, password, client_of(self.request))
+            services.prove_again(self.session, password, client_of(self.request))
             return Proof.now(Method.PASSWORD)
         except services.InvalidCredentials:
             self.password_form.add_error("password", _("That is not your password."))

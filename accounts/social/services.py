@@ -127,7 +127,7 @@ def connect(user: User, claim: Claim, actor: Actor) -> bool:
     """
     with transaction.atomic():
         owner = users.hold(user)
-        sessions.hold(actor.session)
+        sessions.lock(actor.session)
         if identity := identities.find(claim.issuer, claim.subject):
             if identity.user_id != owner.pk:
                 raise ConnectedElsewhere

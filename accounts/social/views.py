@@ -23,7 +23,7 @@ from accounts.common.proofs import Method, Proof
 from accounts.identities import services as identities
 from accounts.identities.models import Identity
 from accounts.sessions import fresh
-from accounts.sessions.current import actor_of, login_of, renew_key, standing_of
+from accounts.sessions.current import actor_of, renew_key, request_auth_of, session_of
 from accounts.signin import flow, policy, recent
 from accounts.signin.session import record_reauthentication
 from accounts.social import attempts, pending_link, services
@@ -50,17 +50,17 @@ def login(request: HttpRequest, provider: Provider) -> HttpResponse:
     """Go there by POST; a GET asks, since any page can make a browser send one (login CSRF)."""
     next_url = flow.next_of(request)
     act = _act(request)
-    standing = standing_of(request)
-    if act is Act.SIGN_IN and standing.suspended:
+    request_auth = request_auth_of(request)
+    if act is Act.SIGN_IN and request_auth.needs_reauthentication:
         return fresh.ask(request)
-    if act is Act.SIGN_IN and standing.login:
+    if act is Act.SIGN_IN and request_auth.session:
         return redirect(next_url or "home")
     if request.method != "POST":
         context = {"provider": provider, "next": next_url, "act": act}
         return render(request, "accounts/social/login.html", context)
     if act is Act.CONNECT and not recent.is_recent(request):
         return _ask_for_proof()
-    session, client = _session_of(request), client_of(request)
+    session, client = _session_id_of(request), client_of(request)
     spend(*[(PROVIDER_NETWORK, session)] if session else around(PROVIDER_NETWORK, client))
     state, attempt = attempts.start(
         request,
@@ -80,11 +80,11 @@ def login(request: HttpRequest, provider: Provider) -> HttpResponse:
     return render(request, "accounts/social/leave.html", {"provider": provider, "url": url})
 
 
-def _session_of(request: HttpRequest) -> str:
+def _session_id_of(request: HttpRequest) -> str:
     """The id of the login session of this browser, if it's in one."""
-    standing = standing_of(request)
-    login = standing.login or standing.suspended
-    return str(login.pk) if login else ""
+    request_auth = request_auth_of(request)
+    session = request_auth.presented
+    return str(session.pk) if session else ""
 
 
 def _ask_for_proof() -> HttpResponse:
@@ -93,11 +93,11 @@ def _ask_for_proof() -> HttpResponse:
 
 def _act(request: HttpRequest) -> Act:
     """What for; whoever is a stranger here can only sign in."""
-    standing = standing_of(request)
+    request_auth = request_auth_of(request)
     asked = request.POST.get("act") or request.GET.get("act")
-    if asked == Act.CONNECT and standing.login:
+    if asked == Act.CONNECT and request_auth.session:
         return Act.CONNECT
-    if asked == Act.PROVE and (standing.login or standing.suspended):
+    if asked == Act.PROVE and request_auth.presented:
         return Act.PROVE
     return Act.SIGN_IN
 
@@ -108,7 +108,7 @@ def _act(request: HttpRequest) -> Act:
 def callback(request: HttpRequest, provider: Provider) -> HttpResponseBase:
     """Come back with a code, or without."""
     attempt = attempts.take(request, provider.key, request.GET.get("state", ""))
-    if attempt.session != _session_of(request):
+    if attempt.session != _session_id_of(request):
         if attempt.act is Act.SIGN_IN:
             # Another tab was first.
             return redirect(attempt.next_url or "home")
@@ -162,15 +162,15 @@ def _connect(request: HttpRequest, provider: Provider, claim: Claim) -> HttpResp
     if identities.find(claim.issuer, claim.subject):
         return _connected(request, claim, provider.name, "connections")
     # Somebody else may be signed in there, in this very browser: its owner sees who, and says.
-    user = login_of(request).user
+    user = session_of(request).user
     pending_link.put(request, claim, reverse("connections"), begun_by=str(user.pk))
     return redirect("provider_confirm")
 
 
 def _connected(request: HttpRequest, claim: Claim, name: str, then: str) -> HttpResponse:
-    login = login_of(request)
+    session = session_of(request)
     try:
-        is_new = services.connect(login.user, claim, actor_of(request).by(*login.amr))
+        is_new = services.connect(session.user, claim, actor_of(request).by(*session.amr))
     except (services.ConnectedElsewhere, AccountChanged) as error:
         messages.error(request, str(error))
         return redirect("connections")
@@ -185,16 +185,16 @@ def _connected(request: HttpRequest, claim: Claim, name: str, then: str) -> Http
 def _prove(
     request: HttpRequest, provider: Provider, attempt: Attempt, claim: Claim
 ) -> HttpResponse:
-    standing = standing_of(request)
-    login = standing.login or standing.suspended
-    if login is None:
+    request_auth = request_auth_of(request)
+    session = request_auth.presented
+    if session is None:
         raise attempts.NotBegunHere
     try:
-        services.prove(login.user, claim, actor_of(request))
+        services.prove(session.user, claim, actor_of(request))
     except services.NotYours as error:
         messages.error(request, str(error))
         return _back(attempt)
-    may_prove = provider.key in {issuer.key for issuer in policy.provers(login.user)}
+    may_prove = provider.key in {issuer.key for issuer in policy.provers(session.user)}
     if not may_prove:
         messages.error(request, _("Show in another way that it’s you."))
         return _back(attempt)
@@ -202,7 +202,7 @@ def _prove(
         sentence = _("%(name)s didn’t ask you to sign in anew. Try again, or take another way.")
         messages.error(request, sentence % {"name": provider.name})
         return _back(attempt)
-    record_reauthentication(request, login, Proof.now(Method.PROVIDER))
+    record_reauthentication(request, session, Proof.now(Method.PROVIDER))
     return redirect(attempt.next_url or "home")
 
 
@@ -221,7 +221,7 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
     if kept is None:
         return redirect("connections")
     claim, next_url, name = kept.claim, kept.next_url, _name_of(kept.claim.issuer)
-    if name is None or not kept.is_for(login_of(request).user):
+    if name is None or not kept.is_for(session_of(request).user):
         pending_link.drop(request)
         sentence = _("%(address)s isn’t an address of this account. Nothing was connected.")
         messages.error(request, sentence % {"address": claim.known_as})
@@ -242,7 +242,7 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 def connections(request: HttpRequest) -> HttpResponseBase:
     """See which are connected; connect and disconnect."""
-    user = login_of(request).user
+    user = session_of(request).user
     if request.method == "POST":
         return _disconnect(request)
     rows = [(row, _why_not(user, row)) for row in identities.of(user)]
@@ -261,10 +261,10 @@ def _why_not(user: User, identity: Identity) -> PublicError | None:
 def _disconnect(request: HttpRequest) -> HttpResponseBase:
     if not recent.is_recent(request):
         return _ask_for_proof()
-    login = login_of(request)
+    session = session_of(request)
     identity_id = request.POST.get("disconnect", "")
     try:
-        if not services.disconnect(login.user, identity_id, actor_of(request).by(*login.amr)):
+        if not services.disconnect(session.user, identity_id, actor_of(request).by(*session.amr)):
             raise Http404
     except (services.LastWayIn, services.NoWayBack, AccountChanged) as error:
         messages.error(request, str(error))

@@ -111,38 +111,38 @@ class AccessToken(tokens.AccessToken):
     @classmethod
     def issue(
         cls,
-        login: LoginSession,
+        session: LoginSession,
         audience: str,
         scope: frozenset[str],
         *,
         first_at: int | None = None,
     ) -> "AccessToken":
-        """Return a token of ``login`` that lives for ``ACCESS_TOKEN_SECONDS`` at most.
+        """Return a token of ``session`` that lives for ``ACCESS_TOKEN_SECONDS`` at most.
 
         It never outlives its session. ``first_at`` is when the first token was issued of those
         that were exchanged for this one, in seconds since 1970.
         """
         now = int(clock.now().timestamp())
-        ends_at = int(min(login.idle_at, login.ends_at).timestamp())
+        ends_at = int(min(session.idle_at, session.ends_at).timestamp())
         token = cls()
         token.payload |= {
             "iss": settings.AUTHSITE.origin,
-            "sub": str(login.user_id),
+            "sub": str(session.user_id),
             "aud": audience,
             "exp": min(now + settings.AUTHSITE.access_token_seconds, ends_at),
             "iat": now,
             "nbf": now,
-            "sid": str(login.pk),
+            "sid": str(session.pk),
             "scope": scopes.written(scope),
-            "auth_time": int(login.auth_time.timestamp()),
-            "amr": login.amr,
-            "acr": login.acr,
-            "client_id": login.kind,
+            "auth_time": int(session.auth_time.timestamp()),
+            "amr": session.amr,
+            "acr": session.acr,
+            "client_id": session.kind,
         }
         if first_at is not None:
             token["orig_iat"] = first_at
         if scopes.GROUPS in scope:
-            token["groups"] = login.user.group_names
+            token["groups"] = session.user.group_names
             if len(str(token)) > LONGEST_WITH_GROUPS:
                 del token["groups"]
                 token["groups_omitted"] = True

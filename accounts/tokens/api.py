@@ -39,9 +39,9 @@ class TokenView(Open, APIView):
         valid(asked)
         name, password = login_of(request, asked)
         if is_token(name):
-            held, login = services.read(name)
-            return _answer(services.exchange(held, login, asked.wish_of(), client))
-        return _answer(services.sign_in(name, password, asked.wish_of(), client))
+            held, session = services.read(name)
+            return _answer(services.exchange(held, session, asked.token_request(), client))
+        return _answer(services.sign_in(name, password, asked.token_request(), client))
 
 
 class ChallengeView(Open, APIView):
@@ -78,7 +78,7 @@ class RefreshView(Open, APIView):
         """
         asked = RefreshSerializer(data=request.data)
         data = valid(asked)
-        return _answer(services.renew(data["refresh"], asked.wish_of(), client_of(request)))
+        return _answer(services.renew(data["refresh"], asked.token_request(), client_of(request)))
 
 
 class VerifyView(Open, APIView):

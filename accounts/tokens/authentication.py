@@ -26,13 +26,13 @@ class Credentials:
     """
 
     scope: frozenset[str]
-    login: LoginSession | None = None
+    session: LoginSession | None = None
     is_by_password: bool = False
 
     @property
     def is_pages(self) -> bool:
         """Whether it's a token of a page in a browser, which a script there may have taken."""
-        return self.login is not None and self.login.kind == LoginSession.Kind.APP
+        return self.session is not None and self.session.kind == LoginSession.Kind.APP
 
 
 class Authentication(JWTAuthentication):
@@ -64,9 +64,9 @@ class Authentication(JWTAuthentication):
         return "Bearer"
 
     def _by_token(self, request: Request, text: str) -> tuple[User, Credentials]:
-        token, login = services.read(text, tells_expired=True)
-        current.call_as(request._request, login)
-        return login.user, Credentials(token.scope, login)
+        token, session = services.read(text, tells_expired=True)
+        current.call_as(request._request, session)
+        return session.user, Credentials(token.scope, session)
 
 
 def header_of(request: Any) -> tuple[str, str]:
@@ -89,7 +89,7 @@ def basic(value: str) -> tuple[str, str]:
 def login_of(request: Request, asked: Any) -> tuple[str, str]:
     """Name and password: of the header, if there is one, else of the body."""
     scheme, value = header_of(request)
-    found: tuple[str, str] = basic(value) if scheme == "basic" else asked.login
+    found: tuple[str, str] = basic(value) if scheme == "basic" else asked.credentials
     return found
 
 

@@ -27,7 +27,7 @@ from accounts.tokens.errors import InvalidToken
 from accounts.tokens.serializers import (
     AccessSerializer,
     AppSignInSerializer,
-    WishSerializer,
+    TokenRequestSerializer,
     answer_of,
 )
 from accounts.tokens.services import Tokens
@@ -81,7 +81,7 @@ class SessionView(BrowserView):
         if "challenge" in data:
             tokens = services.sign_in_again(data["challenge"], data["code"], client, APP)
         else:
-            tokens = services.sign_in(*login_of(request, asked), asked.wish_of(APP), client)
+            tokens = services.sign_in(*login_of(request, asked), asked.token_request(APP), client)
         # Whoever was signed in here before isn't any more: nobody could end that sign-in here.
         services.revoke(_token_of(request), client)
         return _answer(tokens)
@@ -98,15 +98,17 @@ class SessionRefreshView(BrowserView):
 
     @extend_schema(
         operation_id="renew_browser_session",
-        request=WishSerializer,
+        request=TokenRequestSerializer,
         responses={200: AccessSerializer},
         parameters=HEADERS,
     )
     def post(self, request: Request) -> Response:
         """A new access token for the cookie, which is renewed as well."""
-        asked = WishSerializer(data=request.data)
+        asked = TokenRequestSerializer(data=request.data)
         valid(asked)
-        return _answer(services.renew(_token_of(request), asked.wish_of(APP), client_of(request)))
+        return _answer(
+            services.renew(_token_of(request), asked.token_request(APP), client_of(request))
+        )
 
     def handle_exception(self, exc: Exception) -> Response:
         """What isn't good any more is forgotten."""
@@ -119,7 +121,7 @@ def _token_of(request: Request) -> str:
 
 
 def _answer(tokens: Tokens) -> Response:
-    life = tokens.login.ends_at - clock.now()
+    life = tokens.session.ends_at - clock.now()
     return _set(Response(answer_of(tokens)), tokens.refresh, life)
 
 

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
 from accounts.activity import events
-from accounts.activity.services import Actor, record
+from accounts.activity.services import Actor
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.rows import Columns, parameter
@@ -61,16 +61,14 @@ def rotate(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[Log
     if family is None:
         raise InvalidToken
     follower = refresh.successor(token)
-    if login := _rotate(family, refresh.digest(token), refresh.digest(follower), client, kind):
-        return login, follower
+    if session := _rotate(family, refresh.digest(token), refresh.digest(follower), client, kind):
+        return session, follower
     return _again(family, token, client, kind)
 
 
-def end(login: LoginSession, actor: Actor) -> None:
+def revoke(session: LoginSession, actor: Actor) -> None:
     """End a family by its own token."""
-    with transaction.atomic():
-        if sessions.close(login):
-            record(login.user, events.CLIENT_SIGNED_OUT, actor)
+    sessions.revoke(session, reason=events.CLIENT_SIGNED_OUT, actor=actor)
 
 
 def of(token: str) -> LoginSession | None:
@@ -81,8 +79,8 @@ def of(token: str) -> LoginSession | None:
 
 def with_newest(token: str) -> LoginSession | None:
     """The live family whose newest token ``token`` is."""
-    login = of(token)
-    return login if login and login.refresh_digest == refresh.digest(token) else None
+    session = of(token)
+    return session if session and session.refresh_digest == refresh.digest(token) else None
 
 
 def _rotate(
@@ -105,37 +103,36 @@ def _rotate(
     return _ROTATED.instance(row) if row else None
 
 
-@transaction.atomic
-def _end_reused(login: LoginSession, client: ClientInfo) -> None:
-    if sessions.close(login):
-        record(login.user, events.TOKEN_REUSED, Actor(client, session=login.pk))
+def _revoke_reused(session: LoginSession, client: ClientInfo) -> None:
+    actor = Actor(client, session=session.pk)
+    sessions.revoke(session, reason=events.TOKEN_REUSED, actor=actor)
 
 
 def _again(
     family: uuid.UUID, token: str, client: ClientInfo, kind: LoginSession.Kind
 ) -> tuple[LoginSession, str]:
     """A token that isn't the newest of its family, or not of one of that kind."""
-    login, digest = _live(family), refresh.digest(token)
-    if login is None or digest == login.refresh_digest:
+    session, digest = _live(family), refresh.digest(token)
+    if session is None or digest == session.refresh_digest:
         raise InvalidToken
-    is_last = digest == login.former_digest
+    is_last = digest == session.former_digest
     grace = timedelta(seconds=settings.AUTHSITE.refresh_grace_seconds)
-    if is_last and login.rotated_at and clock.now() < login.rotated_at + grace:
-        if login.kind != kind:
+    if is_last and session.rotated_at and clock.now() < session.rotated_at + grace:
+        if session.kind != kind:
             raise InvalidToken
         for follower in refresh.successors(token):
-            if refresh.digest(follower) == login.refresh_digest:
-                return login, follower
+            if refresh.digest(follower) == session.refresh_digest:
+                return session, follower
         # Another node has a SECRET_KEY that this one is yet to get. No thief is about.
         raise InvalidToken
-    _end_reused(login, client)
+    _revoke_reused(session, client)
     raise TokenReused
 
 
 def _live(family: uuid.UUID) -> LoginSession | None:
-    logins = LoginSession.objects.select_related("user").filter(user__is_active=True)
-    login = logins.exclude(kind=LoginSession.Kind.BROWSER).filter(pk=family).first()
-    return login if login and sessions.is_live(login) else None
+    rows = LoginSession.objects.select_related("user").filter(user__is_active=True)
+    session = rows.exclude(kind=LoginSession.Kind.BROWSER).filter(pk=family).first()
+    return session if session and sessions.is_live(session) else None
 
 
 def _id(value: uuid.UUID) -> Any:

@@ -19,8 +19,8 @@ def require_scope(credentials: Credentials, scope: str) -> None:
 
 def require_recent_authentication(credentials: Credentials) -> None:
     """Raise ``InsufficientUserAuthentication`` unless the person has just authenticated."""
-    login = credentials.login
-    if not (policy.is_recent(login) if login else credentials.is_by_password):
+    session = credentials.session
+    if not (policy.is_recent(session) if session else credentials.is_by_password):
         raise InsufficientUserAuthentication
 
 

@@ -9,11 +9,11 @@ from rest_framework import serializers
 from accounts.common.api import ChoiceField, TextField
 from accounts.sessions.models import LoginSession
 from accounts.tokens import scopes
-from accounts.tokens.services import Tokens, Wish
+from accounts.tokens.services import TokenRequest, Tokens
 from accounts.users import addresses
 
 
-class WishSerializer(serializers.Serializer[Any]):
+class TokenRequestSerializer(serializers.Serializer[Any]):
     """For which service, and for what."""
 
     audience = TextField(
@@ -41,14 +41,14 @@ class WishSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError(str(error), code=error.code) from None
         return scope
 
-    def wish_of(self, kind: LoginSession.Kind = LoginSession.Kind.API) -> Wish:
+    def token_request(self, kind: LoginSession.Kind = LoginSession.Kind.API) -> TokenRequest:
         """What was asked for, by that kind of client."""
         data = self.validated_data
         scope = scopes.parse(data["scope"]) if "scope" in data else None
-        return Wish(data.get("audience", settings.AUTHSITE.origin), scope, kind)
+        return TokenRequest(data.get("audience", settings.AUTHSITE.origin), scope, kind)
 
 
-class SignInSerializer(WishSerializer):
+class SignInSerializer(TokenRequestSerializer):
     """Who, and the password; neither with HTTP Basic."""
 
     username = TextField(required=False, max_length=addresses.MAX_LENGTH)
@@ -56,7 +56,7 @@ class SignInSerializer(WishSerializer):
     password = TextField(required=False, trim_whitespace=False, style={"input_type": "password"})
 
     @property
-    def login(self) -> tuple[str, str]:
+    def credentials(self) -> tuple[str, str]:
         """Name or address, and the password; ``ValidationError`` for what is missing."""
         data = self.validated_data
         name = data.get("username") or data.get("email")
@@ -104,7 +104,7 @@ class TokenField(TextField):
         """None: not even NUL is a fault of the field."""
 
 
-class RefreshSerializer(WishSerializer):
+class RefreshSerializer(TokenRequestSerializer):
     """A refresh token."""
 
     refresh = TokenField()

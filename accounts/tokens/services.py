@@ -44,7 +44,7 @@ from accounts.users.services import AccountChanged
 
 
 @dataclass(frozen=True)
-class Wish:
+class TokenRequest:
     """What tokens are asked for: for which service, to do what (None for all that one has), and by
     which kind of client."""
 
@@ -55,14 +55,14 @@ class Wish:
 
 @dataclass(frozen=True)
 class Tokens:
-    """What is given: an access token of ``login``; where that begins or goes on a refresh token."""
+    """An access token of ``session``, and its refresh token if one was issued."""
 
     access: AccessToken
-    login: LoginSession
+    session: LoginSession
     refresh: str = ""
 
 
-def sign_in(login: str, password: str, wish: Wish, client: ClientInfo) -> Tokens:
+def sign_in(login: str, password: str, token_request: TokenRequest, client: ClientInfo) -> Tokens:
     """Tokens for the person of that name or address.
 
     ``InvalidCredentials``, ``AccountInactive``, ``Later``; :class:`PasswordCompromised`,
@@ -72,10 +72,10 @@ def sign_in(login: str, password: str, wish: Wish, client: ClientInfo) -> Tokens
     access.be_ready()
     account = _prove(login, password, client)
     proofs = (Proof.now(Method.PASSWORD),)
-    missing = policy.missing(account, proofs)
-    if missing is Requirement.SECOND_FACTOR and isinstance(account, User):
-        raise _challenge(account, proofs, wish)
-    return _begin(_cleared(account, missing), proofs, wish, client)
+    requirement = policy.next_requirement(account, proofs)
+    if requirement is Requirement.SECOND_FACTOR and isinstance(account, User):
+        raise _challenge(account, proofs, token_request)
+    return _begin(_cleared(account, requirement), proofs, token_request, client)
 
 
 def sign_in_again(
@@ -94,11 +94,11 @@ def sign_in_again(
         raise EnrolmentRequired
     proof = second.prove(user, first, code, Actor(client), nonce=challenge.nonce)
     proofs = (*first, proof)
-    _cleared(user, policy.missing(user, proofs))
-    wish = Wish(challenge.audience, frozenset(challenge.scope.split()), kind)
+    _cleared(user, policy.next_requirement(user, proofs))
+    token_request = TokenRequest(challenge.audience, frozenset(challenge.scope.split()), kind)
     with transaction.atomic():
         challenges.spend(challenge)
-        return _begin(user, proofs, wish, client)
+        return _begin(user, proofs, token_request, client)
 
 
 def mail_code(
@@ -111,18 +111,20 @@ def mail_code(
     challenges.mail_code(challenge, client)
 
 
-def renew(token: str, wish: Wish, client: ClientInfo) -> Tokens:
+def renew(token: str, token_request: TokenRequest, client: ClientInfo) -> Tokens:
     """A new pair for a refresh token. ``InvalidToken``, ``TokenReused``, ``UnknownScope``."""
     access.be_ready()
-    if wish.scope is not None and (family := families.with_newest(token)):
+    if token_request.scope is not None and (family := families.with_newest(token)):
         # Before the rotation: an answer that only refuses would have used the token up.
-        scopes.narrowed(family.scope.split(), wish.scope)
-    login, follower = families.rotate(token, client, wish.kind)
-    scope = scopes.narrowed(login.scope.split(), wish.scope)
-    return Tokens(AccessToken.issue(login, wish.audience, scope), login, follower)
+        scopes.narrowed(family.scope.split(), token_request.scope)
+    session, follower = families.rotate(token, client, token_request.kind)
+    scope = scopes.narrowed(session.scope.split(), token_request.scope)
+    return Tokens(AccessToken.issue(session, token_request.audience, scope), session, follower)
 
 
-def exchange(held: AccessToken, login: LoginSession, wish: Wish, client: ClientInfo) -> Tokens:
+def exchange(
+    held: AccessToken, session: LoginSession, token_request: TokenRequest, client: ClientInfo
+) -> Tokens:
     """Return a fresh access token for ``held``: same session and audience, no more rights.
 
     A stolen token must not be renewed for as long as its session lasts: a chain of exchanges ends
@@ -135,18 +137,18 @@ def exchange(held: AccessToken, login: LoginSession, wish: Wish, client: ClientI
         UnknownScope: ``held`` has less than was asked for.
         Later: the session has exchanged too many tokens.
     """
-    if login.kind == LoginSession.Kind.APP:
+    if session.kind == LoginSession.Kind.APP:
         raise InvalidToken
     if clock.now().timestamp() >= held.first_at + settings.AUTHSITE.seconds_to_exchange:
         raise InvalidToken
-    if wish.audience != held["aud"]:
+    if token_request.audience != held["aud"]:
         raise UnknownService
-    scope = scopes.narrowed(held.scope, wish.scope)
+    scope = scopes.narrowed(held.scope, token_request.scope)
     access.be_ready()
-    spend((EXCHANGE_SESSION, login.pk))
-    record(login.user, events.TOKEN_EXCHANGED, Actor(client, session=login.pk))
-    fresh = AccessToken.issue(login, wish.audience, scope, first_at=held.first_at)
-    return Tokens(fresh, login)
+    spend((EXCHANGE_SESSION, session.pk))
+    record(session.user, events.TOKEN_EXCHANGED, Actor(client, session=session.pk))
+    fresh = AccessToken.issue(session, token_request.audience, scope, first_at=held.first_at)
+    return Tokens(fresh, session)
 
 
 def read(
@@ -164,10 +166,10 @@ def read(
         if tells_expired and isinstance(error, ExpiredTokenError):
             raise TokenExpired from None
         raise InvalidToken from None
-    login = families.find(token.sid, token.subject)
-    if login is None:
+    session = families.find(token.sid, token.subject)
+    if session is None:
         raise InvalidToken
-    return token, login
+    return token, session
 
 
 def claims(text: str) -> Mapping[str, Any]:
@@ -182,9 +184,9 @@ def revoke(text: str, client: ClientInfo) -> None:
     An access token ends its family also when it has expired: a client that signs out late must not
     be told that it has. One for another service ends nothing: that service has it, too.
     """
-    login = families.of(text) or _family_of_access(text)
-    if login is not None:
-        families.end(login, Actor(client, session=login.pk))
+    session = families.of(text) or _family_of_access(text)
+    if session is not None:
+        families.revoke(session, Actor(client, session=session.pk))
 
 
 def _family_of_access(text: str) -> LoginSession | None:
@@ -201,7 +203,7 @@ def prove_by_password(login: str, password: str, client: ClientInfo) -> User:
     As :func:`sign_in`; :class:`SecondFactorRequired` without a challenge.
     """
     account = _prove(login, password, client)
-    return _cleared(account, policy.missing(account, (Proof.now(Method.PASSWORD),)))
+    return _cleared(account, policy.next_requirement(account, (Proof.now(Method.PASSWORD),)))
 
 
 def _prove(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
@@ -222,16 +224,20 @@ REFUSALS: dict[Requirement, type[PublicError]] = {
 }
 
 
-def _cleared(account: User | PendingSignup, missing: Requirement | None) -> User:
+def _cleared(account: User | PendingSignup, requirement: Requirement | None) -> User:
     """``account``, if nothing is missing; else what is, as an error."""
-    if missing is not None or not isinstance(account, User):
-        raise REFUSALS[missing or Requirement.ADDRESS]
+    if requirement is not None or not isinstance(account, User):
+        raise REFUSALS[requirement or Requirement.ADDRESS]
     return account
 
 
-def _challenge(user: User, proofs: tuple[Proof, ...], wish: Wish) -> SecondFactorRequired:
-    scope = scopes.written(wish.scope or scopes.DEFAULT)
-    secret = challenges.issue(user, proofs, audience=wish.audience, scope=scope, kind=wish.kind)
+def _challenge(
+    user: User, proofs: tuple[Proof, ...], token_request: TokenRequest
+) -> SecondFactorRequired:
+    scope = scopes.written(token_request.scope or scopes.DEFAULT)
+    secret = challenges.issue(
+        user, proofs, audience=token_request.audience, scope=scope, kind=token_request.kind
+    )
     return SecondFactorRequired(challenge=secret, methods=_methods(user, proofs))
 
 
@@ -246,14 +252,18 @@ def _methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
     return typed if typed != [SecondMethod.EMAIL] else []
 
 
-def _begin(user: User, proofs: tuple[Proof, ...], wish: Wish, client: ClientInfo) -> Tokens:
+def _begin(
+    user: User, proofs: tuple[Proof, ...], token_request: TokenRequest, client: ClientInfo
+) -> Tokens:
     """A new family, by the door."""
-    scope = wish.scope or scopes.DEFAULT
-    login = sessions.family(user, proofs, client, kind=wish.kind, scope=scopes.written(scope))
-    token = refresh.first(login.pk)
-    login.refresh_digest = refresh.digest(token)
+    scope = token_request.scope or scopes.DEFAULT
+    session = sessions.new_api_session(
+        user, proofs, client, kind=token_request.kind, scope=scopes.written(scope)
+    )
+    token = refresh.first(session.pk)
+    session.refresh_digest = refresh.digest(token)
     try:
-        establish_api_session(CompletedSignIn(user, proofs), login, client)
+        establish_api_session(CompletedSignIn(user, proofs), session, client)
     except AccountChanged:
         raise InvalidCredentials from None
-    return Tokens(AccessToken.issue(login, wish.audience, scope), login, token)
+    return Tokens(AccessToken.issue(session, token_request.audience, scope), session, token)

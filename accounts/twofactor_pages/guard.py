@@ -10,7 +10,7 @@ from django.urls import reverse
 from accounts.common.client_info import client_of
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import services as sessions
-from accounts.sessions.current import login_of, renew_key
+from accounts.sessions.current import renew_key, session_of
 from accounts.signin import flow, pending, policy
 from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Requirement
@@ -21,26 +21,26 @@ from accounts.users.models import User
 
 def user_of(request: HttpRequest, found: PendingSignIn | None) -> User:
     """Return the user who adds a factor: of the pending sign-in, or of the session."""
-    return found.user if found else login_of(request).user
+    return found.user if found else session_of(request).user
 
 
 def guard(
-    request: HttpRequest, *missing: Requirement
+    request: HttpRequest, *requirement: Requirement
 ) -> tuple[HttpResponse | None, PendingSignIn | None]:
     """Return another response if no factor may be added now, and the pending sign-in, if any.
 
     A signed-in person must have authenticated recently. A pending sign-in must lack one of
-    ``missing``, or the password alone would add a second factor beside the owner's. It is looked up
-    once, because another browser may end it at any moment.
+    ``requirement``, or the password alone would add a second factor beside the owner's. It is
+    looked up once, because another browser may end it at any moment.
     """
     if request.user.is_authenticated:
-        if not policy.may_enrol(login_of(request)):
+        if not policy.may_enrol(session_of(request)):
             return render(request, "accounts/twofactor_pages/anew.html", status=403), None
         return reauthenticate_first(request), None
     found = pending.find(request)
     if found is None:
         return flow.restart(request, back=request.get_full_path()), None
-    return (None if found.missing in missing else redirect("second_step")), found
+    return (None if found.requirement in requirement else redirect("second_step")), found
 
 
 def after_adding(
@@ -54,7 +54,7 @@ def after_adding(
     if found:
         next_url = codes_page(found.next_url) if made else found.next_url
         return flow.go_on(request, found, proof, next_url=next_url)
-    sessions.prove(login_of(request), proof, client_of(request))
+    sessions.record_proof(session_of(request), proof, client_of(request))
     renew_key(request)
     next_url = flow.next_of(request)
     return redirect(codes_page(next_url) if made else next_url or "second_factors")

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.common.errors import PublicError
 from accounts.common.links import absolute
 from accounts.common.proofs import Method
-from accounts.sessions.current import actor_of, login_of, renew_key
+from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin import flow
 from accounts.signin.policy import Requirement
 from accounts.signin.recent import recent_authentication_required
@@ -33,7 +33,7 @@ from accounts.users.services import AccountChanged
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     """Those that one has; the browser hears which are still good."""
-    user = login_of(request).user
+    user = session_of(request).user
     rows = passkeys.of(user)
     context = {"rows": rows, "most": passkeys.MOST_PASSKEYS, "signal": _signal(user, rows)}
     return render(request, "accounts/twofactor_pages/passkeys.html", context)
@@ -75,7 +75,7 @@ def add(request: HttpRequest) -> HttpResponse:
 @recent_authentication_required
 def passkey(request: HttpRequest, factor_id: int) -> HttpResponse:
     """Rename or remove one; what removing does, or why it can't be, is said first."""
-    user = login_of(request).user
+    user = session_of(request).user
     row = Passkey.objects.filter(user=user, pk=factor_id).first()
     if row is None:
         raise Http404
@@ -96,9 +96,9 @@ def passkey(request: HttpRequest, factor_id: int) -> HttpResponse:
 
 
 def _remove(request: HttpRequest, row: Passkey) -> HttpResponse:
-    actor = actor_of(request).by(*login_of(request).amr)
+    actor = actor_of(request).by(*session_of(request).amr)
     try:
-        twofactor.remove(Passkey, login_of(request).user, row.pk, actor)
+        twofactor.remove(Passkey, session_of(request).user, row.pk, actor)
     except (Required, LastWayIn, AccountChanged) as error:
         messages.error(request, str(error))
         return redirect("passkeys")
@@ -134,7 +134,7 @@ def _signal(user: User, rows: list[Passkey]) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 def trusted_browsers(request: HttpRequest) -> HttpResponse:
     """Where the second step isn't asked for; a POST ends one, or all."""
-    user = login_of(request).user
+    user = session_of(request).user
     if request.method == "POST":
         number = request.POST.get("end", "")
         one = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.activity.services import Actor
 from accounts.common.proofs import Method, Proof
-from accounts.sessions.current import actor_of, login_of, renew_key
+from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin import flow
 from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Requirement
@@ -35,7 +35,7 @@ from accounts.users.services import AccountChanged
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     """Show the second factors that one has."""
-    user = login_of(request).user
+    user = session_of(request).user
     context = {
         "held": twofactor.held(user),
         "most": twofactor.MOST_AUTHENTICATORS,
@@ -81,14 +81,14 @@ class _Setup:
 
     @property
     def _user(self) -> User:
-        return self.pending.user if self.pending else login_of(self.request).user
+        return self.pending.user if self.pending else session_of(self.request).user
 
     @property
     def _sign_in(self) -> str:
         """Which sign-in the seed is for: another one in this browser may have its own seed."""
         if self.pending:
             return self.pending.proofs[0].at.isoformat()
-        return str(login_of(self.request).pk)
+        return str(session_of(self.request).pk)
 
     def _enrol(self, seed: str, form: SetupForm) -> list[str]:
         data = form.cleaned_data
@@ -124,7 +124,7 @@ class _Setup:
 @recent_authentication_required
 def authenticator(request: HttpRequest, factor_id: int) -> HttpResponse:
     """Rename or remove one; what removing does is said first."""
-    user = login_of(request).user
+    user = session_of(request).user
     row = Authenticator.objects.filter(user=user, pk=factor_id).first()
     if row is None:
         raise Http404
@@ -147,7 +147,7 @@ def authenticator(request: HttpRequest, factor_id: int) -> HttpResponse:
 
 def _remove(request: HttpRequest, row: Authenticator) -> HttpResponse:
     try:
-        twofactor.remove(Authenticator, login_of(request).user, row.pk, _source(request))
+        twofactor.remove(Authenticator, session_of(request).user, row.pk, _source(request))
     except (Required, AccountChanged) as error:
         messages.error(request, str(error))
         return redirect("second_factors")
@@ -160,7 +160,7 @@ def _remove(request: HttpRequest, row: Authenticator) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def recovery_codes(request: HttpRequest) -> HttpResponseBase:
     """New ones until one is typed back; after that only how many are left."""
-    user = login_of(request).user
+    user = session_of(request).user
     if "new" in request.POST:
         return _new_codes(request)
     held = twofactor.held(user)
@@ -186,7 +186,7 @@ def recovery_codes(request: HttpRequest) -> HttpResponseBase:
 
 @recent_authentication_required
 def _new_codes(request: HttpRequest) -> HttpResponse:
-    user = login_of(request).user
+    user = session_of(request).user
     if not twofactor.has_any(user):
         return redirect("totp_setup")
     made = twofactor.make_recovery_codes(user, _source(request))
@@ -230,4 +230,4 @@ def enrolment_link(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _source(request: HttpRequest) -> Actor:
-    return actor_of(request).by(*login_of(request).amr)
+    return actor_of(request).by(*session_of(request).amr)

@@ -68,7 +68,9 @@ def main() -> None:
     names = [f"user{n}" for n in range(1000)]
     User.objects.bulk_create(User(username=n, username_key=n, password="!") for n in names)
     user = User.objects.create(username="alice", username_key="alice", password="!")
-    login = sessions.family(user, (Proof.now(Method.PASSWORD),), PLACE, kind=API, scope="read")
+    login = sessions.new_api_session(
+        user, (Proof.now(Method.PASSWORD),), PLACE, kind=API, scope="read"
+    )
     token = refresh.first(login.pk)
     login.refresh_digest = refresh.digest(token)
     login.save(force_insert=True)

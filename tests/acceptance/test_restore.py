@@ -57,8 +57,8 @@ def test_what_was_revoked_after_a_backup_stays_revoked(
         code = code_in(site.wait_for_mail(to="alice@"))
         assert alice.post(CONFIRM, {"code": code}).location == "/"
         tokens = get_tokens("alice", site.client()).body
-        wish = {"name": "robot", "scope": "profile:read"}
-        key = call("keys/", wish, client=site.client(), token=tokens["access"])["key"]
+        token_request = {"name": "robot", "scope": "profile:read"}
+        key = call("keys/", token_request, client=site.client(), token=tokens["access"])["key"]
         assert is_good(key, site.client())
         kid = json.loads(site.client().get(JWKS).body)["keys"][0]["kid"]
 

@@ -71,8 +71,8 @@ def test_a_note_that_a_program_keeps_is_on_the_page_of_the_person(site: Site) ->
     assert browser.post("/notes/", {"text": "and bread"}).status == 302
     assert "and bread" in browser.get("/notes/").text
 
-    wish = {"name": "reader", "scope": "notes:read"}
-    key = call("keys/", wish, client=site.client(), token=alice)["key"]
+    token_request = {"name": "reader", "scope": "notes:read"}
+    key = call("keys/", token_request, client=site.client(), token=alice)["key"]
 
     assert notes(key).status == 200
     assert notes(key, text="no").status == 403

@@ -134,7 +134,7 @@ def thief_of(scene: Scene) -> Client:
 
 def end_the_other_session(scene: Scene) -> None:
     row = BrowserSession.objects.get(pk=digest(scene.there.cookies["sessionid"].value))
-    scene.here.post(SESSIONS, {"end": row.login_id})
+    scene.here.post(SESSIONS, {"end": row.login_session_id})
 
 
 def copy_the_cookie(protection: str) -> Act:

@@ -36,9 +36,9 @@ def make(token: str, client: Caller | None = None, **more: Any) -> Answer:
     return call("keys/", {"name": "bot", **more}, client=client, token=token)
 
 
-def fresh(client: Caller | None = None, name: str = "alice", **wish: str) -> str:
+def fresh(client: Caller | None = None, name: str = "alice", **token_request: str) -> str:
     """An access token of a sign-in of this moment."""
-    return str(get_tokens(name, client, **wish)["access"])
+    return str(get_tokens(name, client, **token_request)["access"])
 
 
 def on_page(page: Any) -> str:

@@ -39,8 +39,8 @@ def key(site: Site) -> str:
     """An API key of bob, for all that keys can do."""
     member(site, "bob")
     access = str(get_tokens("bob", site.client())["access"])
-    wish = {"name": "fuzz", "scope": "read write"}
-    return str(call("keys/", wish, client=site.client(), token=access)["key"])
+    token_request = {"name": "fuzz", "scope": "read write"}
+    return str(call("keys/", token_request, client=site.client(), token=access)["key"])
 
 
 def staff(site: Site) -> str:

@@ -100,8 +100,8 @@ def test_a_pages_access_token_buys_no_other_and_makes_no_key_that_would_outlive_
     make_user("alice")
     access = App().sign_in()["access"]
 
-    for wish in ({}, {"scope": "profile:read"}):
-        assert refused(exchange(access, **wish)) == DEAD
+    for token_request in ({}, {"scope": "profile:read"}):
+        assert refused(exchange(access, **token_request)) == DEAD
     answer = call("keys/", {"name": "loot", "scope": "read", "expires_at": None}, token=access)
     assert refused(answer) == (403, "not_for_pages")
     assert call("keys/", token=access)["count"] == 0

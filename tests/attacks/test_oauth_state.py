@@ -152,7 +152,7 @@ def test_what_one_sign_in_began_no_other_ends(
     if how == "signs out":
         browser.post(LOGOUT)
     else:
-        sessions.close(LoginSession.objects.get(user=alice))
+        sessions.revoke(LoginSession.objects.get(user=alice))
     if then:
         assert sign_in(browser, then).url == "/"
 

@@ -30,9 +30,9 @@ def person(name: str = "alice") -> Answer:
     return get_tokens(name)
 
 
-def refused(refresh_token: str, **wish: str) -> str:
+def refused(refresh_token: str, **token_request: str) -> str:
     """Return the code with which the token is refused."""
-    answer = renew(refresh_token, **wish)
+    answer = renew(refresh_token, **token_request)
     assert answer.status == 401, answer
     assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
     return answer.code

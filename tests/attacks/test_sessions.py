@@ -60,7 +60,7 @@ def change_password(user: Any, *_browsers: Client) -> None:
 def sid(browser: Client) -> uuid.UUID:
     """The login session that the browser is in."""
     key = digest(browser.cookies["sessionid"].value)
-    login = BrowserSession.objects.get(pk=key).login
+    login = BrowserSession.objects.get(pk=key).login_session
     assert login
     return login.pk
 
@@ -95,7 +95,7 @@ def test_a_copied_cookie_is_dead_once_the_session_has_ended(
         assert not is_signed_in(browser)
     assert copy_of(thief).post(SESSIONS, {"others": "1"}).url.startswith("/accounts/login/")
     assert LoginSession.objects.get(pk=session).ended_at
-    assert not BrowserSession.objects.filter(login=session).exists()
+    assert not BrowserSession.objects.filter(login_session=session).exists()
 
 
 def test_who_signs_in_as_another_leaves_no_session_behind() -> None:

@@ -238,7 +238,9 @@ def test_admission_asks_the_policy_whoever_calls_it() -> None:
     ):
         with pytest.raises(error):
             establish_session(request, CompletedSignIn(user, shown))
-        login = sessions.family(user, proofs, place, kind=LoginSession.Kind.API, scope="read")
+        login = sessions.new_api_session(
+            user, proofs, place, kind=LoginSession.Kind.API, scope="read"
+        )
         with pytest.raises(error):
             establish_api_session(CompletedSignIn(user, shown), login, place)
     assert "_auth_user_id" not in request.session

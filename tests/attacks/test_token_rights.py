@@ -43,14 +43,14 @@ def test_a_scope_or_audience_that_nobody_named_is_refused_and_costs_nothing(
 ) -> None:
     wishes = [{"scope": scope} for scope in ("admin", "read admin", "READ", "", " ", "read\0")]
     services = ("https://wiki.example/", "https://wiki.example.evil", "", "*")
-    for wish in wishes + [{"audience": service} for service in services]:
+    for token_request in wishes + [{"audience": service} for service in services]:
         answers = [
-            renew(person["refresh"], **wish),
-            exchange(person["access"], **wish),
-            get_tokens(**wish),
+            renew(person["refresh"], **token_request),
+            exchange(person["access"], **token_request),
+            get_tokens(**token_request),
         ]
-        assert {answer.status for answer in answers} == {400}, wish
-        assert all(wish.keys() <= answer.body.keys() for answer in answers), wish
+        assert {answer.status for answer in answers} == {400}, token_request
+        assert all(token_request.keys() <= answer.body.keys() for answer in answers), token_request
 
     clock.advance(seconds=31)
     assert renew(person["refresh"]).status == 200

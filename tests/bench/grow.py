@@ -61,7 +61,7 @@ def make_few(password: str) -> User:
 def sign_in(first: User, people: int, families: int) -> None:
     """Copy people, and a sign-in of a program as the site makes it."""
     scope, proofs = scopes.written(scopes.DEFAULT), (Proof.now(Method.PASSWORD),)
-    login = sessions.family(first, proofs, PLACE, kind=LoginSession.Kind.API, scope=scope)
+    login = sessions.new_api_session(first, proofs, PLACE, kind=LoginSession.Kind.API, scope=scope)
     login.save(force_insert=True)
     name = "'person' || n"
     copy(first, FEW, people - 1, id=f"md5({name})::uuid", username=name, username_key=name)

@@ -31,9 +31,9 @@ HOME = ClientInfo("192.0.2.1", CURL)
 def begin(user: User, agent: str = CURL, *, is_remembered: bool = False) -> LoginSession:
     """A sign-in of ``user`` in a browser of its own."""
     proof, place = Proof.now(Method.PASSWORD), ClientInfo("192.0.2.1", agent)
-    login = services.begin(user, [proof], place, is_remembered=is_remembered)
+    login = services.create(user, [proof], place, is_remembered=is_remembered)
     store = SessionStore()
-    store.login = login
+    store.login_session = login
     store.save()
     return login
 
@@ -48,15 +48,15 @@ def test_ending_one_tells_whether_it_was_there_to_be_ended(clock: Clock) -> None
     ended, rested, kept = begin(alice), begin(alice), begin(alice, is_remembered=True)
     his = begin(bob)
 
-    assert services.end(alice, ended.pk, Actor())
-    assert not services.end(alice, ended.pk, Actor()), "it's over already"
+    assert services.revoke_by_id(alice, ended.pk, Actor())
+    assert not services.revoke_by_id(alice, ended.pk, Actor()), "it's over already"
     clock.advance(hours=1)
-    assert not services.end(alice, rested.pk, Actor()), "it has ended by itself"
-    assert not services.end(alice, his.pk, Actor())
+    assert not services.revoke_by_id(alice, rested.pk, Actor()), "it has ended by itself"
+    assert not services.revoke_by_id(alice, his.pk, Actor())
 
     assert live(alice) == [kept]
     assert [row.kind for row in Activity.objects.all()] == ["session_ended"]
-    assert not BrowserSession.objects.filter(login=ended).exists()
+    assert not BrowserSession.objects.filter(login_session=ended).exists()
 
 
 def test_ending_the_others_counts_those_that_were_live(clock: Clock) -> None:
@@ -67,7 +67,7 @@ def test_ending_the_others_counts_those_that_were_live(clock: Clock) -> None:
     begin(alice)
     begin(alice, is_remembered=True)
 
-    assert [services.end_others(alice, here.pk, Actor()) for _ in range(2)] == [2, 0]
+    assert [services.sign_out_elsewhere(alice, here.pk, Actor()) for _ in range(2)] == [2, 0]
 
     assert (live(alice), live(bob)) == ([here], [his])
     assert [row.detail for row in Activity.objects.all()] == ["2"], "nothing ended, nothing told"
@@ -77,7 +77,7 @@ def test_prune_deletes_what_is_long_over_and_keeps_what_lives(clock: Clock) -> N
     alice = make_user("alice")
     ended, rested = begin(alice), begin(alice)
     lasting = begin(alice, is_remembered=True)
-    services.close(ended)
+    services.revoke(ended)
     stranger = SessionStore()
     stranger.save()
 
@@ -110,7 +110,7 @@ def test_a_sensitive_view_opens_for_five_minutes_after_a_proof_and_acts_for_ten(
     def asks(method: str) -> bool:
         request = RequestFactory(headers={"user-agent": HOME.agent}).generic(method, "/act?a=1")
         request.session = SessionStore()
-        request.session.login = login
+        request.session.login_session = login
         answer = recent_authentication_required(lambda _request: "done")(request)
         assert answer == "done" or answer.url == "/accounts/reauthenticate/?next=/act%3Fa%3D1"
         return answer != "done"
@@ -121,7 +121,7 @@ def test_a_sensitive_view_opens_for_five_minutes_after_a_proof_and_acts_for_ten(
     assert [asks("GET"), asks("POST")] == [True, False], "a form that was opened in time"
     clock.advance(minutes=5)
     assert [asks("GET"), asks("POST")] == [True, True]
-    services.prove(login, Proof.now(Method.PASSWORD), HOME)
+    services.record_proof(login, Proof.now(Method.PASSWORD), HOME)
     assert [asks("GET"), asks("POST")] == [False, False]
 
 
@@ -130,9 +130,9 @@ def test_a_use_at_the_last_moment_does_not_bring_an_ended_session_back(clock: Cl
     seen = LoginSession.objects.get()
     clock.advance(minutes=30)
 
-    services.close(login)
+    services.revoke(login)
     services.note_use(seen, HOME)
-    services.prove(seen, Proof.now(Method.PASSWORD), HOME)
+    services.record_proof(seen, Proof.now(Method.PASSWORD), HOME)
 
     assert LoginSession.objects.get().ended_at == site_clock.now()
     assert LoginSession.objects.get().used_at == site_clock.now() - timedelta(minutes=30)
@@ -143,7 +143,7 @@ def test_a_browser_whose_session_was_ended_meanwhile_can_not_write_to_it(client:
     session = SessionStore(client.cookies["sessionid"].value)
     session["a"] = 1
 
-    services.close(LoginSession.objects.get())
+    services.revoke(LoginSession.objects.get())
 
     with pytest.raises(UpdateError):
         session.save()

@@ -13,18 +13,18 @@ def test_another_code_after_a_minute_makes_the_first_worthless_and_the_wishes_st
     client: Client, clock: Clock
 ) -> None:
     make_user("alice")
-    wish = {"login": "alice", "remember": "on", "next": "/accounts/sessions/"}
-    client.post(CODE, wish)
+    token_request = {"login": "alice", "remember": "on", "next": "/accounts/sessions/"}
+    client.post(CODE, token_request)
     first = code_in(mail_to("alice"))
     page = client.get(CODE).text
-    for name, value in wish.items():
+    for name, value in token_request.items():
         assert f'<input type="hidden" name="{name}" value="{value}">' in page
     clock.advance(minutes=1, seconds=1)
-    client.post(CODE, wish)
+    client.post(CODE, token_request)
     second = code_in(mail_to("alice"))
 
     assert "not right" in client.post(CODE, {"code": first}).text
-    assert client.post(CODE, {"code": second}).url == wish["next"]
+    assert client.post(CODE, {"code": second}).url == token_request["next"]
     assert is_signed_in(client)
     assert client.cookies["sessionid"]["max-age"]
 

@@ -66,20 +66,20 @@ def call(
     )
 
 
-def get_tokens(name: str = "alice", client: Caller | None = None, **wish: str) -> Answer:
-    """The first step, by password; ``wish`` is ``scope`` and ``audience``."""
-    data = {"username": name, "password": PASSWORD, **wish}
+def get_tokens(name: str = "alice", client: Caller | None = None, **token_request: str) -> Answer:
+    """The first step, by password; ``token_request`` is ``scope`` and ``audience``."""
+    data = {"username": name, "password": PASSWORD, **token_request}
     return call("token/", data, client=client)
 
 
-def renew(refresh: str, client: Caller | None = None, **wish: str) -> Answer:
+def renew(refresh: str, client: Caller | None = None, **token_request: str) -> Answer:
     """A new pair for a refresh token."""
-    return call("token/refresh/", {"refresh": refresh, **wish}, client=client)
+    return call("token/refresh/", {"refresh": refresh, **token_request}, client=client)
 
 
-def exchange(access: str, client: Caller | None = None, **wish: str) -> Answer:
+def exchange(access: str, client: Caller | None = None, **token_request: str) -> Answer:
     """A fresh access token for one."""
-    return call("token/", wish, client=client, basic=f"{access}:anything")
+    return call("token/", token_request, client=client, basic=f"{access}:anything")
 
 
 def second_step(challenge: str, code: str, client: Caller | None = None) -> Answer:

@@ -42,9 +42,9 @@ class App:
         """``code="…"``, or ``method="email"``."""
         return self.call("session/", {"challenge": challenge, **more})
 
-    def renew(self, **wish: Any) -> Answer:
+    def renew(self, **token_request: Any) -> Answer:
         """For the cookie."""
-        return self.call("session/refresh/", wish)
+        return self.call("session/refresh/", token_request)
 
     def sign_out(self) -> Answer:
         """Of the cookie's sign-in."""

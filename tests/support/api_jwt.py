@@ -73,9 +73,11 @@ def basic(name: str | bytes, password: str = "x") -> str:  # noqa: S107 a token 
     return "Basic " + base64.b64encode(raw + b":" + password.encode()).decode()
 
 
-def get_tokens(client: Browser | Client, name: str, password: str, **wish: str) -> dict[str, Any]:
+def get_tokens(
+    client: Browser | Client, name: str, password: str, **token_request: str
+) -> dict[str, Any]:
     """The tokens that a password buys."""
-    answer = call(client, TOKEN, wish, authorization=basic(name, password))
+    answer = call(client, TOKEN, token_request, authorization=basic(name, password))
     assert answer.status == 200, answer.body
     return dict(answer.json)
 

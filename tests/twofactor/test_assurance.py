@@ -44,8 +44,8 @@ def alice(clock: Clock) -> User:
 def login_in(client: Client) -> LoginSession:
     """The login session that the browser is in."""
     row = BrowserSession.objects.get(pk=digest(client.cookies["sessionid"].value))
-    assert row.login
-    return row.login
+    assert row.login_session
+    return row.login_session
 
 
 @pytest.mark.parametrize("first, amr", [(by_password, ["pwd"]), (by_mail, ["mail"])])

@@ -46,7 +46,7 @@ class Command(BaseCommand):
                 rows.update(password=locked_password(), disputed_at=None)
             # The links of notices stay: they only ever lock an account down.
             Code.objects.exclude(purpose=notices.LINK.name).delete()
-            BrowserSession.objects.filter(login=None).delete()
+            BrowserSession.objects.filter(login_session=None).delete()
         keyring.rotate(now=True)
         now = clock.now()
         live = LoginSession.objects.filter(ended_at=None, idle_at__gt=now, ends_at__gt=now)
@@ -60,5 +60,5 @@ class Command(BaseCommand):
 def _end_of(user: User) -> tuple[int, int]:
     """How many sign-ins and keys of ``user`` have ended."""
     actor = Actor(name=OPERATOR)
-    keys = [key.pk for key in apikeys.of(user) if apikeys.end(user, key.pk, actor)]
-    return sessions.end_all(user, actor), len(keys)
+    keys = [key.pk for key in apikeys.of(user) if apikeys.revoke(user, key.pk, actor)]
+    return sessions.revoke_by_operator(user, actor), len(keys)

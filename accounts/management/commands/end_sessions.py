@@ -21,5 +21,5 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, user: str, **_options: Any) -> None:
         """End them, and say how many there were."""
         found = named(user)
-        count = sessions.end_all(found, Actor(name=OPERATOR))
+        count = sessions.revoke_by_operator(found, Actor(name=OPERATOR))
         self.stdout.write(f"{count} sign-ins of {found.username} were ended.")
