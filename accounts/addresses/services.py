@@ -17,7 +17,7 @@ from accounts.activity.services import Actor, record
 from accounts.addresses import mails
 from accounts.addresses.models import PendingAddress
 from accounts.codes import services as codes
-from accounts.codes.services import Purpose
+from accounts.codes.services import Purpose, WrongCode
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
@@ -37,21 +37,14 @@ LINK = Purpose("address.link", life=LIFE)
 MOST = 10
 
 
-class WrongCode(PublicError):
-    """Wrong, old, used up, or for an address that is taken: one answer for all."""
-
-    code = "invalid_code"
-    message = _("That code is not right, or not any more. Check it, or ask for a new mail.")
-
-
-class NotPossible(PublicError):
+class EmailChangeRefused(PublicError):
     """It can't be done to this address (any more)."""
 
     code = "not_possible"
     message = _("That can’t be done any more. Look at the list again.")
 
 
-class TooMany(PublicError):
+class TooManyEmails(PublicError):
     """Enough addresses for one person."""
 
     code = "too_many"
@@ -74,7 +67,7 @@ def pending(user: User) -> QuerySet[PendingAddress]:
 def add(user: User, address: str, client: ClientInfo) -> PendingAddress:
     """Let ``address``, which is clean, wait for its confirmation, and mail it a code and a link.
 
-    Taken and free addresses look the same. :class:`OwnAddress`, :class:`TooMany`, ``Later``.
+    Taken and free addresses look the same. :class:`OwnAddress`, :class:`TooManyEmails`, ``Later``.
     """
     key = emails.key(address)
     if Address.objects.filter(user=user, key=key).exists():
@@ -84,7 +77,7 @@ def add(user: User, address: str, client: ClientInfo) -> PendingAddress:
     with transaction.atomic():
         users.hold(user)
         if user.addresses.count() + pending(user).exclude(key=key).count() >= MOST:
-            raise TooMany
+            raise TooManyEmails
         kept = pending(user).filter(key=key).first()
         row = PendingAddress(user=user, address=address, key=key, expires_at=clock.now() + LIFE)
         code = codes.issue_code(CODE, row.pk, key)
@@ -139,12 +132,12 @@ def find_by_link(user: User, token: str) -> PendingAddress | None:
 
 
 def make_primary(user: User, address_id: int, actor: Actor) -> Address:
-    """Make one of the user's addresses the primary one; :class:`NotPossible`."""
+    """Make one of the user's addresses the primary one; :class:`EmailChangeRefused`."""
     with transaction.atomic():
         owner = users.hold(user)
         row = Address.objects.filter(user=owner, pk=address_id).first()
         if row is None or row.address == owner.email:
-            raise NotPossible
+            raise EmailChangeRefused
         before = Address.objects.filter(user=owner, address=owner.email).first()
         owner.email = row.address
         owner.save(update_fields=["email"])
@@ -154,12 +147,12 @@ def make_primary(user: User, address_id: int, actor: Actor) -> Address:
 
 
 def remove(user: User, address_id: int, actor: Actor) -> Address:
-    """Remove an address other than the primary one; :class:`NotPossible`."""
+    """Remove an address other than the primary one; :class:`EmailChangeRefused`."""
     with transaction.atomic():
         owner = users.hold(user)
         row = Address.objects.filter(user=owner, pk=address_id).first()
         if row is None or row.address == owner.email:
-            raise NotPossible
+            raise EmailChangeRefused
         Address.objects.filter(pk=row.pk).delete()
         users.outdate(owner)
         if owner.addresses.filter(confirmed_at__lt=row.confirmed_at).exists() and not counts(

@@ -81,7 +81,7 @@ def _add(request: HttpRequest, user: User) -> HttpResponse:
         try:
             services.add(user, form.cleaned_data["email"], client_of(request))
             return _done(request, _("A mail with a code is on its way to the new address."))
-        except (services.OwnAddress, services.TooMany) as error:
+        except (services.OwnAddress, services.TooManyEmails) as error:
             form.add_error("email", str(error))
     return _show(request, user, form=form)
 

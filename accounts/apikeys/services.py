@@ -44,7 +44,7 @@ GRANTABLE = frozenset(
 _FOUND = Owned(APIKey, "o.id = %(id)s")
 
 
-class TooMany(PublicError):
+class TooManyKeys(PublicError):
     """Every key that a person can have is there."""
 
     code = "too_many_keys"
@@ -54,7 +54,8 @@ class TooMany(PublicError):
 def make(
     user: User, name: str, scope: frozenset[str], expires_at: datetime | None, actor: Actor
 ) -> tuple[APIKey, str]:
-    """A new key of ``user``, and its text, which is never seen again; :class:`TooMany`, ``Later``.
+    """A new key of ``user``, and its text, which is never seen again; :class:`TooManyKeys`,
+    ``Later``.
 
     ``AccountChanged`` if the account was locked down, or its credentials changed, since ``user``
     was read: whoever asked may be out by now.
@@ -65,7 +66,7 @@ def make(
         # Held, so that a lockdown comes before it, or after it and ends the key, too.
         users.hold(user)
         if APIKey.objects.filter(user=user).count() >= MOST:
-            raise TooMany
+            raise TooManyKeys
         key = APIKey.objects.create(
             id=new.id,
             user=user,

@@ -39,6 +39,6 @@ def new_key(request: HttpRequest) -> HttpResponseBase:
             name = form.cleaned_data["name"]
             key, text = services.make(user, name, form.scope, form.expires_at, actor)
             return render(request, "accounts/apikeys/made.html", {"row": key, "key": text})
-        except services.TooMany as error:
+        except services.TooManyKeys as error:
             form.add_error(None, str(error))
     return render(request, "accounts/apikeys/new.html", {"form": form})

@@ -46,6 +46,21 @@ def issue_link(purpose: Purpose, subject: object, address: str = "") -> str:
     return token
 
 
+class WrongCode(PublicError):
+    """A mailed code was not accepted. Whatever the reason, the answer is the same."""
+
+    code = "invalid_code"
+    message = _("That code is not right, or not any more. Check it, or ask for a new mail.")
+
+
+class LinkSpent(PublicError):
+    """A mailed link was used, has expired, or what it was for has changed."""
+
+    code = "link_spent"
+    status = 404
+    message = _("This link is not good any more.")
+
+
 class UsedUp(PublicError):
     """The code has had all its tries: not even the right one is good any more."""
 

@@ -17,7 +17,7 @@ from django.core.validators import validate_email
 from accounts.common.client_ip import Network
 
 
-def knob(
+def setting(
     means: str, read: Callable[[str], Any] = str, *, default: Any = "", secret: bool = False
 ) -> Any:
     """A setting: what it means, how its text is read, what it is when not given.

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events, notices
 from accounts.activity.notices import Notice
 from accounts.activity.services import Actor, record
 from accounts.apikeys import services as apikeys
+from accounts.codes.services import LinkSpent
 from accounts.common import clock
-from accounts.common.errors import PublicError
 from accounts.common.proofs import Method
 from accounts.common.signals import credentials_changed
 from accounts.recovery import services as recovery
@@ -19,14 +18,6 @@ from accounts.sessions import services as sessions
 from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import User, locked_password
-
-
-class LinkSpent(PublicError):
-    """The link was used or has expired."""
-
-    code = "link_spent"
-    status = 404
-    message = _("This link is not good any more.")
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,12 @@ administrator exists; a newer one replaces it.
 from datetime import timedelta
 
 from django.db import transaction
-from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
-from accounts.codes.services import Purpose
+from accounts.codes.services import LinkSpent, Purpose
 from accounts.common.client_info import ClientInfo
-from accounts.common.errors import PublicError
 from accounts.common.languages import spoken
 from accounts.common.links import absolute
 from accounts.passwords import services as passwords
@@ -23,14 +21,6 @@ from accounts.users.models import User
 
 LINK = Purpose("owner.link", life=timedelta(days=1))
 SITE = "site"
-
-
-class LinkSpent(PublicError):
-    """The link was used, has ended, or an administrator exists by now."""
-
-    code = "link_spent"
-    status = 404
-    message = _("This link is not good any more.")
 
 
 def administrator_exists() -> bool:

@@ -28,7 +28,7 @@ from accounts.signin.challenge import LOST, Step, context_of
 from accounts.signin.forms import SecondForm
 from accounts.twofactor import passkeys
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.errors import WrongCode, WrongPasskey
+from accounts.twofactor.errors import WrongFactorCode, WrongPasskey
 from accounts.users.disputes import Evidence, Outcome
 
 # Key of the session data: the proofs that this browser has shown, for which link and when.
@@ -97,7 +97,7 @@ def answer(request: HttpRequest, progress: ResetProgress) -> HttpResponse:
             return _check_password(request, progress, password_form.cleaned_data["former"])
     except WrongPasskey as error:
         passkey_error = str(error)
-    except WrongCode as error:
+    except WrongFactorCode as error:
         form.add_error("code", str(error))
     except evidence.WrongPassword as error:
         password_form.add_error("former", str(error))

@@ -5,15 +5,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import Actor
 from accounts.apikeys import services as apikeys
 from accounts.codes import services as codes
+from accounts.codes.services import LinkSpent
 from accounts.common.client_info import ClientInfo
-from accounts.common.errors import PublicError
 from accounts.common.languages import speaking
 from accounts.common.signals import credentials_changed
 from accounts.mail.services import post
@@ -35,14 +34,6 @@ from accounts.users.services import AccountChanged
 LINK = mailed_codes.RESET
 # In place of an address, for a link that was mailed to nobody.
 NO_EMAIL = "-"
-
-
-class LinkSpent(PublicError):
-    """The link was used, has ended, or the account has changed since."""
-
-    code = "link_spent"
-    status = 404
-    message = _("This link is not good any more.")
 
 
 def send_reset(login: str, client: ClientInfo) -> None:

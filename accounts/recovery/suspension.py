@@ -31,7 +31,7 @@ Kind = FormerCredential.Kind
 FACTORS = (Authenticator, Passkey, RecoveryCodes)
 
 
-class NotPossible(PublicError):
+class CannotPutBack(PublicError):
     """Another account has the address by now, or the account has such a factor again."""
 
     code = "not_possible"
@@ -109,7 +109,7 @@ def put_back(user: User, row_id: int, actor: Actor) -> bool:
     Every other session ends. An address becomes the primary one only if the account has none.
 
     Raises:
-        NotPossible: the address or factor is in use again.
+        CannotPutBack: the address or factor is in use again.
         AccountChanged: the account was changed at the same moment.
     """
     try:
@@ -125,7 +125,7 @@ def put_back(user: User, row_id: int, actor: Actor) -> bool:
                 owner.save(update_fields=["email"])
             _tell(user, events.PUT_BACK, row.label, actor)
     except IntegrityError:
-        raise NotPossible from None
+        raise CannotPutBack from None
     return True
 
 

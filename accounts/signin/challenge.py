@@ -27,7 +27,7 @@ from accounts.signin.policy import Requirement
 from accounts.signin.second_step import SecondMethod
 from accounts.twofactor import passkeys, trusted_browsers
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.errors import MailedCodeUsedUp, WrongCode, WrongPasskey
+from accounts.twofactor.errors import MailedCodeUsedUp, WrongFactorCode, WrongPasskey
 from accounts.users.models import User
 
 LOST = {"ask", "finish", "stop"}
@@ -60,7 +60,7 @@ class Step:
 def context_of(
     request: HttpRequest, step: Step, form: SecondForm | None = None, *, passkey_error: str = ""
 ) -> dict[str, Any]:
-    """What ``accounts/signin/second_step.html`` shows."""
+    """What ``accounts/signin/second.html`` shows."""
     methods = second_step.methods(step.user, step.proofs)
     wanted = request.GET.get("method", "")
     if form is not None and form.is_bound:
@@ -118,7 +118,7 @@ class _Challenge:
 
     def _show(self, form: SecondForm | None = None, *, passkey_error: str = "") -> HttpResponse:
         context = context_of(self.request, self.step, form, passkey_error=passkey_error)
-        return render(self.request, "accounts/signin/second_step.html", context)
+        return render(self.request, "accounts/signin/second.html", context)
 
     def _prove(self) -> HttpResponse:
         form = SecondForm(self.request.POST)
@@ -132,7 +132,7 @@ class _Challenge:
                 client = client_of(self.request)
                 send = partial(second_step.send_code, step.user, step.proofs, step.nonce, client)
                 form.add_error("code", codes.renewed(send))
-            except WrongCode as error:
+            except WrongFactorCode as error:
                 form.add_error("code", str(error))
         return self._show(form)
 

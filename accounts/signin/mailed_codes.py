@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.db import transaction
-from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
-from accounts.codes.services import Purpose
+from accounts.codes.services import Purpose, WrongCode
 from accounts.common import secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
@@ -37,14 +36,6 @@ from accounts.users.models import Address, User
 CODE = Purpose("signin.code")
 # A link to set a new password: spent in ``accounts.password_pages``.
 RESET = Purpose("password.reset", life=timedelta(minutes=30))
-
-
-class WrongCode(PublicError):
-    """Wrong, old, used up, or nobody's: one answer for all."""
-
-    code = "invalid_code"
-    status = 401
-    message = _("That code is not right, or not any more. Check it, or ask for a new mail.")
 
 
 @dataclass(frozen=True)

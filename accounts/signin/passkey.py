@@ -16,7 +16,7 @@ from accounts.signin import flow
 from accounts.signin.forms import LoginForm
 from accounts.signin.views import home_if_signed_in, login_context
 from accounts.twofactor import passkeys
-from accounts.twofactor.errors import AccountLocked, UnknownPasskey, WrongPasskey
+from accounts.twofactor.errors import LockedAccountPasskey, UnknownPasskey, WrongPasskey
 from accounts.twofactor.models import rp_id
 
 
@@ -37,7 +37,7 @@ def login_passkey(request: HttpRequest) -> HttpResponse:
         signal = {"rpId": rp_id(), "unknown": error.credential_id}
         context["signal"] = json.dumps(signal)
         return _again(request, context, error)
-    except AccountLocked as error:
+    except LockedAccountPasskey as error:
         return flow.recover(request, error.user, error.proof)
     except WrongPasskey as error:
         return _again(request, context, error)

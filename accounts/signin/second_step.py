@@ -13,7 +13,7 @@ from accounts.common.languages import speaking
 from accounts.common.proofs import Proof
 from accounts.mail.services import post
 from accounts.sessions import known_browsers
-from accounts.signin import mailed_codes, mails, policy
+from accounts.signin import mails, policy
 from accounts.throttle.limits import MAIL_AGAIN, MAIL_BROWSER, MAIL_SECOND, MAIL_SECOND_LINE
 from accounts.throttle.services import Charge, spend, wait
 from accounts.twofactor import services as twofactor
@@ -33,8 +33,10 @@ class SecondMethod(StrEnum):
     EMAIL = "email"
 
 
-class NoMail(mailed_codes.WrongCode):
-    """A mailed code won't do for this account after that first step."""
+class NoMail(codes.WrongCode):
+    """A mailed code is not accepted as the second step of this sign-in."""
+
+    status = 401
 
 
 def methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
@@ -73,7 +75,7 @@ def prove(
     """The second step of ``user`` after ``proofs``, by any code that will do.
 
     ``nonce`` names the request of a mailed one, if there was any.
-    ``twofactor.errors.WrongCode``, ``Later``.
+    ``twofactor.errors.WrongFactorCode``, ``Later``.
     """
 
     def is_mailed(code: str) -> bool:

@@ -33,7 +33,7 @@ class InvalidCredentials(PublicError):
     message = _("The username, email address or password is not right.")
 
 
-class AccountLocked(InvalidCredentials):
+class LockedAccountPassword(InvalidCredentials):
     """The account is locked, and the password is the one that it had a week before.
 
     In a browser that is one older proof of ownership. The API answers as to a wrong password.
@@ -51,7 +51,7 @@ def prove_password(login: str, password: str, client: ClientInfo) -> User | Pend
 
     Raises:
         InvalidCredentials: unknown account, or wrong or unusable password.
-        AccountLocked: the account is locked, and this is its former password.
+        LockedAccountPassword: the account is locked, and this is its former password.
         Later: a budget is used up, or the site is busy.
     """
     account, is_right = _check_password(login, password, client)
@@ -62,7 +62,7 @@ def prove_password(login: str, password: str, client: ClientInfo) -> User | Pend
         raise InvalidCredentials
     if isinstance(account, User) and account.is_disputed:
         record(account, events.SIGN_IN_FAILED, Actor(client))
-        raise AccountLocked(account)
+        raise LockedAccountPassword(account)
     return account
 
 

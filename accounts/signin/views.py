@@ -34,7 +34,7 @@ from accounts.signin.forms import CodeForm, LoginForm, PasswordForm, SecondForm,
 from accounts.signin.session import record_reauthentication, sign_out
 from accounts.twofactor import passkeys, verification
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.errors import WrongCode, WrongPasskey
+from accounts.twofactor.errors import WrongFactorCode, WrongPasskey
 from accounts.users.models import PendingSignup
 
 type View = Callable[[HttpRequest], HttpResponse]
@@ -76,7 +76,7 @@ def login(request: HttpRequest) -> HttpResponse:
             raise
         except Later as error:
             return rate_limited.page(request, form, error)
-        except services.AccountLocked as error:
+        except services.LockedAccountPassword as error:
             return flow.recover(request, error.user, Proof.now(Method.PASSWORD))
         except services.InvalidCredentials as error:
             form.add_error(None, str(error))
@@ -163,7 +163,7 @@ def _sign_in_by_code(request: HttpRequest, asked: flow.CodeAsked) -> HttpRespons
             client = client_of(request)
             send = partial(mailed_codes.send_code, asked.login, asked.nonce, client)
             form.add_error("code", codes.renewed(send))
-        except mailed_codes.WrongCode as error:
+        except codes.WrongCode as error:
             form.add_error("code", str(error))
     return _show_code(request, asked, form)
 
@@ -268,7 +268,7 @@ class _Again:
         code, actor = self.code_form.cleaned_data["code"], actor_of(self.request)
         try:
             return verification.prove(self.session.user, code, actor)
-        except WrongCode as error:
+        except WrongFactorCode as error:
             self.code_form.add_error("code", str(error))
         return None
 

@@ -5,13 +5,6 @@ from django.utils.translation import gettext_lazy as _
 from accounts.common.errors import PublicError
 
 
-class WrongCode(PublicError):
-    """Wrong, old, used up, or for an address that is taken: one answer for all."""
-
-    code = "invalid_code"
-    message = _("That code is not right, or not any more. Check it, or ask for a new mail.")
-
-
 class SignupClosed(PublicError):
     """Whoever runs the site takes no strangers."""
 

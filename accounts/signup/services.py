@@ -11,14 +11,14 @@ from django.db import transaction
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
-from accounts.codes.services import Purpose
+from accounts.codes.services import Purpose, WrongCode
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.languages import speaking, spoken
 from accounts.mail.services import Queue, post
 from accounts.passwords import services as passwords
 from accounts.signup import mails
-from accounts.signup.errors import SignupEnded, WrongCode
+from accounts.signup.errors import SignupEnded
 from accounts.throttle import mails as mail_limits
 from accounts.throttle.limits import (
     CODE_NETWORK,

@@ -15,6 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts.codes import services as codes
+from accounts.codes.services import WrongCode
 from accounts.common.client_info import client_of
 from accounts.common.csp import leads_to_providers
 from accounts.common.proofs import Method, Proof
@@ -23,7 +24,7 @@ from accounts.signin import flow
 from accounts.signin.services import InvalidCredentials, prove_password
 from accounts.signin.views import home_if_signed_in
 from accounts.signup import services
-from accounts.signup.errors import SignupEnded, WrongCode
+from accounts.signup.errors import SignupEnded
 from accounts.signup.forms import (
     ConfirmCodeForm,
     ConfirmElsewhereForm,

@@ -16,7 +16,7 @@ from accounts.common.issuers import GOOGLE
 from accounts.social import http_client, metadata
 from accounts.social.attempts import Act, Attempt
 from accounts.social.metadata import Metadata
-from accounts.social.provider_profile import Claim, address_of, text_of
+from accounts.social.provider_profile import ProviderProfile, email_of, text_of
 from accounts.social.providers import GARBAGE, Failed, Provider, subject_of
 
 # Never symmetric ones: whoever has the client's secret could sign (RFC 8725 section 3.1).
@@ -65,7 +65,7 @@ class OpenID(Provider):
         again = {"prompt": "login", "max_age": "0"} if attempt.act is Act.PROVE else {}
         return {"nonce": attempt.nonce, **again}
 
-    def find_out(self, attempt: Attempt, answer: Mapping[str, str]) -> Claim:
+    def find_out(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
         self.adapter.found = found = metadata.of(self.issuer)
         # Before the code is sent anywhere: it may be meant for another (RFC 9207 section 2.4).
         named = answer.get("iss")
@@ -124,14 +124,14 @@ class OpenID(Provider):
             raise Failed("sub of userinfo")
         return more
 
-    def _read(self, token: dict[str, Any], more: dict[str, Any]) -> Claim:
+    def _read(self, token: dict[str, Any], more: dict[str, Any]) -> ProviderProfile:
         facts = {**more, **token}
         # An address and whether it's verified, from the same hand.
         mail = token if "email" in token else more
-        return Claim(
+        return ProviderProfile(
             self.issuer,
             subject_of(token["sub"]),
-            address=address_of(mail.get("email")),
+            email=email_of(mail.get("email")),
             is_verified=self.is_verified({"hd": token.get("hd"), **mail}),
             username=text_of(facts.get("preferred_username") or facts.get("nickname")),
             name=text_of(facts.get("name")),

@@ -6,20 +6,20 @@ from datetime import timedelta
 from django.http import HttpRequest
 
 from accounts.common import clock
-from accounts.social.provider_profile import Claim
+from accounts.social.provider_profile import ProviderProfile
 from accounts.social.services import owner_of
 from accounts.users.models import User
 
-KEY = "provider_claim"
+KEY = "provider_profile"
 LIFE = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """``claim``, where the browser wanted to go, and the id of the person who has begun it, if
+class PendingLink:
+    """``profile``, where the browser wanted to go, and the id of the person who has begun it, if
     somebody was signed in; else it's for whom its address belongs to."""
 
-    claim: Claim
+    profile: ProviderProfile
     next_url: str
     begun_by: str
 
@@ -27,25 +27,27 @@ class Waiting:
         """Whether it's ``user`` who may say so."""
         if self.begun_by:
             return self.begun_by == str(user.pk)
-        return owner_of(self.claim) == user
+        return owner_of(self.profile) == user
 
 
-def put(request: HttpRequest, claim: Claim, next_url: str, begun_by: str = "") -> None:
+def store(
+    request: HttpRequest, profile: ProviderProfile, next_url: str, begun_by: str = ""
+) -> None:
     """Keep it."""
-    facts = {**asdict(claim), "signed_in_at": None}
+    facts = {**asdict(profile), "signed_in_at": None}
     until = (clock.now() + LIFE).timestamp()
-    kept = {"claim": facts, "next": next_url, "by": begun_by, "until": until}
+    kept = {"profile": facts, "next": next_url, "by": begun_by, "until": until}
     request.session[KEY] = kept
 
 
-def get(request: HttpRequest) -> Waiting | None:
+def find(request: HttpRequest) -> PendingLink | None:
     """What waits, if it's not too old."""
     kept = request.session.get(KEY)
     if not kept or kept["until"] <= clock.now().timestamp():
         return None
-    return Waiting(Claim(**kept["claim"]), kept["next"], kept["by"])
+    return PendingLink(ProviderProfile(**kept["profile"]), kept["next"], kept["by"])
 
 
-def drop(request: HttpRequest) -> None:
+def discard(request: HttpRequest) -> None:
     """Nothing waits any more."""
     request.session.pop(KEY, None)

@@ -10,30 +10,30 @@ from accounts.users import emails, usernames
 
 
 @dataclass(frozen=True)
-class Claim:
+class ProviderProfile:
     """Who it is: ``issuer + subject``; the rest may be empty.
 
-    ``address`` is clean. ``is_verified``: the provider has itself found that the mailbox is theirs.
+    ``email`` is clean. ``is_verified``: the provider has itself found that the mailbox is theirs.
     ``signed_in_at``: when they last showed the provider who they are, if it says so.
     """
 
     issuer: str
     subject: str
-    address: str = ""
+    email: str = ""
     is_verified: bool = False
     username: str = ""
     name: str = ""
     signed_in_at: datetime | None = None
 
     @property
-    def verified_address(self) -> str:
+    def verified_email(self) -> str:
         """The address if it counts here."""
-        return self.address if self.is_verified else ""
+        return self.email if self.is_verified else ""
 
     @property
     def label(self) -> str:
         """What its owner knows it by. It stands in mails of ours: no free text of a stranger's."""
-        return self.address or usernames.suggest(self.username)
+        return self.email or usernames.suggest(self.username)
 
     @property
     def known_as(self) -> str:
@@ -41,7 +41,7 @@ class Claim:
         return self.label or self.subject[:SHORT_SUBJECT]
 
 
-def address_of(value: object) -> str:
+def email_of(value: object) -> str:
     """What a provider sent for an address, clean; empty if it's none of ours."""
     try:
         return emails.clean(value) if isinstance(value, str) else ""

@@ -28,7 +28,7 @@ from accounts.common.links import absolute
 from accounts.social import http_client
 from accounts.social.adapter import app_of
 from accounts.social.attempts import Act, Attempt
-from accounts.social.provider_profile import Claim, address_of, text_of
+from accounts.social.provider_profile import ProviderProfile, email_of, text_of
 
 CANCELLED = "access_denied"
 # What may be told to a log: RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6.
@@ -125,7 +125,7 @@ class Provider:
         scopes = sorted(self.reader.get_default_scope())
         return client.get_redirect_url(self.adapter.authorize_url, scopes, parameters)
 
-    def claim(self, attempt: Attempt, answer: Mapping[str, str]) -> Claim:
+    def profile(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
         """Who has come back with ``answer``; :class:`Refused`, :class:`Failed`."""
         if answer.get("error") == CANCELLED:
             raise Refused
@@ -142,7 +142,7 @@ class Provider:
         """What this one is asked besides."""
         return {}
 
-    def find_out(self, attempt: Attempt, answer: Mapping[str, str]) -> Claim:
+    def find_out(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
         """Exchange the code, ask who it is, read the answer."""
         response = self.exchange(answer["code"], attempt.verifier)
         token = SocialToken(token=response["access_token"])
@@ -153,17 +153,17 @@ class Provider:
         """The answer of the token endpoint."""
         return self.client().get_access_token(code, pkce_code_verifier=verifier)
 
-    def read(self, login: SocialLogin) -> Claim:
+    def read(self, login: SocialLogin) -> ProviderProfile:
         """What allauth has understood."""
         fields = self.reader.extract_common_fields(login.account.extra_data)
         # The primary one, and none of the others: people know by which they are known.
         primary = [a for a in login.email_addresses if a.primary]
         verified = next((a for a in primary if a.verified is True), None)
         found = verified or next(iter(primary), None)
-        return Claim(
+        return ProviderProfile(
             self.issuer,
             subject_of(login.account.uid),
-            address=address_of(found.email) if found else "",
+            email=email_of(found.email) if found else "",
             is_verified=verified is not None,
             username=text_of(fields.get("username")),
             name=text_of(fields.get("name")),
@@ -199,7 +199,7 @@ class GitHub(Provider):
     def parameters(self, attempt: Attempt) -> dict[str, str]:
         return {} if attempt.act is Act.SIGN_IN else {"prompt": "select_account"}
 
-    def read(self, login: SocialLogin) -> Claim:
+    def read(self, login: SocialLogin) -> ProviderProfile:
         # allauth makes a word of anything.
         if not re.fullmatch(r"[0-9]+", login.account.uid):
             raise Failed("subject")

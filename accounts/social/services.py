@@ -22,7 +22,7 @@ from accounts.identities.models import LONGEST_LABEL, Identity
 from accounts.recovery import suspension
 from accounts.sessions import guesses
 from accounts.sessions import services as sessions
-from accounts.social.provider_profile import Claim
+from accounts.social.provider_profile import ProviderProfile
 from accounts.throttle.limits import SIGNUP_EVERYONE, SIGNUP_NETWORK
 from accounts.throttle.services import around, spend
 from accounts.twofactor import services as twofactor
@@ -49,7 +49,7 @@ class NoNewAccounts(PublicError):
     message = _("This site takes no new accounts, and nobody here is connected with that sign-in.")
 
 
-class LockedDown(PublicError):
+class LockedAccountIdentity(PublicError):
     """The account is locked, or the lock suspended this external identity."""
 
     code = "locked_down"
@@ -89,38 +89,38 @@ class NoWayBack(PublicError):
     )
 
 
-class LastWayIn(PublicError):
+class OnlyProviderLeft(PublicError):
     """Nothing else opens the account."""
 
     code = "last_way_in"
     message = _("Nothing else opens your account. Set a password first, or add a passkey.")
 
 
-def user_of(claim: Claim, client: ClientInfo) -> User:
-    """Who ``claim`` signs in: whose identity it is, or a new account.
+def user_of(profile: ProviderProfile, client: ClientInfo) -> User:
+    """Who ``profile`` signs in: whose identity it is, or a new account.
 
-    :class:`AddressInUse`, :class:`NoNewAccounts`, :class:`LockedDown`, ``Later``.
+    :class:`AddressInUse`, :class:`NoNewAccounts`, :class:`LockedAccountIdentity`, ``Later``.
     """
-    if identity := identities.find(claim.issuer, claim.subject):
+    if identity := identities.find(profile.issuer, profile.subject):
         return _known(identity, Actor(client).by(Method.PROVIDER))
     try:
-        return _newcomer(claim, client)
+        return _newcomer(profile, client)
     except (AddressInUse, IntegrityError):
         # The same person may have come twice at once, and have the address by now.
-        if identity := identities.find(claim.issuer, claim.subject):
+        if identity := identities.find(profile.issuer, profile.subject):
             return _known(identity, Actor(client).by(Method.PROVIDER))
         raise
 
 
-def owner_of(claim: Claim) -> User | None:
+def owner_of(profile: ProviderProfile) -> User | None:
     """Whose address the provider has verified."""
-    key = emails.key(claim.verified_address)
+    key = emails.key(profile.verified_email)
     row = Address.objects.select_related("user").filter(key=key).first()
     return row.user if row else None
 
 
-def connect(user: User, claim: Claim, actor: Actor) -> bool:
-    """Let the identity of ``claim`` open the account of ``user``; whether it is new.
+def connect(user: User, profile: ProviderProfile, actor: Actor) -> bool:
+    """Let the identity of ``profile`` open the account of ``user``; whether it is new.
 
     Every other sign-in ends. :class:`ConnectedElsewhere`, ``AccountChanged``: also if the sign-in
     of ``actor`` was ended while the provider was asked.
@@ -128,7 +128,7 @@ def connect(user: User, claim: Claim, actor: Actor) -> bool:
     with transaction.atomic():
         owner = users.hold(user)
         sessions.lock(actor.session)
-        if identity := identities.find(claim.issuer, claim.subject):
+        if identity := identities.find(profile.issuer, profile.subject):
             if identity.user_id != owner.pk:
                 raise ConnectedElsewhere
             return bool(identity.suspended_at) and suspension.put_back_identity(
@@ -136,7 +136,7 @@ def connect(user: User, claim: Claim, actor: Actor) -> bool:
             )
         try:
             with transaction.atomic():
-                identity = _identity(owner, claim)
+                identity = _identity(owner, profile)
         except IntegrityError:
             raise ConnectedElsewhere from None
         _tell(owner, events.PROVIDER_CONNECTED, actor, identity)
@@ -146,7 +146,7 @@ def connect(user: User, claim: Claim, actor: Actor) -> bool:
 def disconnect(user: User, identity_id: str, actor: Actor) -> bool:
     """Take an identity from ``user``; whether it was there.
 
-    :class:`LastWayIn`, :class:`NoWayBack`, ``AccountChanged``.
+    :class:`OnlyProviderLeft`, :class:`NoWayBack`, ``AccountChanged``.
     """
     with transaction.atomic():
         owner = users.hold(user)
@@ -161,7 +161,7 @@ def disconnect(user: User, identity_id: str, actor: Actor) -> bool:
 
 
 def refuse_removal(user: User, identity: Identity) -> None:
-    """Raise what forbids taking ``identity`` away: :class:`LastWayIn` or :class:`NoWayBack`.
+    """Raise what forbids taking ``identity`` away: :class:`OnlyProviderLeft` or :class:`NoWayBack`.
 
     A mailed code opens the account, but isn't counted: a mailbox alone is less than what goes.
     """
@@ -169,14 +169,14 @@ def refuse_removal(user: User, identity: Identity) -> None:
     if others or not identity.configured:
         return
     if not (user.has_usable_password() or twofactor.has_passkey(user)):
-        raise LastWayIn
+        raise OnlyProviderLeft
     if not user.email:
         raise NoWayBack
 
 
-def prove(user: User, claim: Claim, actor: Actor) -> None:
-    """That ``claim`` is of ``user``; :class:`NotYours`."""
-    identity = identities.find(claim.issuer, claim.subject)
+def prove(user: User, profile: ProviderProfile, actor: Actor) -> None:
+    """That ``profile`` is of ``user``; :class:`NotYours`."""
+    identity = identities.find(profile.issuer, profile.subject)
     if identity is None or identity.user_id != user.pk or identity.suspended_at:
         guesses.record_failed_proof(user, actor)
         raise NotYours
@@ -187,7 +187,7 @@ def _known(identity: Identity, actor: Actor) -> User:
     user: User = identity.user
     if identity.suspended_at or user.is_disputed or (user.is_locked_down and user.email):
         record(user, events.SIGN_IN_FAILED, actor)
-        raise LockedDown(identity)
+        raise LockedAccountIdentity(identity)
     if user.is_locked_down and user.is_active:
         # Locked without a dispute, and no mail could open it: a restored backup.
         users.unlock(user)
@@ -195,44 +195,49 @@ def _known(identity: Identity, actor: Actor) -> User:
     return user
 
 
-def _newcomer(claim: Claim, client: ClientInfo) -> User:
-    if claim.verified_address and owner_of(claim):
+def _newcomer(profile: ProviderProfile, client: ClientInfo) -> User:
+    if profile.verified_email and owner_of(profile):
         raise AddressInUse
     if settings.AUTHSITE.signup != "open":
         raise NoNewAccounts
     spend(*around(SIGNUP_NETWORK, client), (SIGNUP_EVERYONE,))
     try:
-        return _sign_up(claim, client)
+        return _sign_up(profile, client)
     except users.AddressTaken:
         raise AddressInUse from None
 
 
 @transaction.atomic
-def _sign_up(claim: Claim, client: ClientInfo) -> User:
+def _sign_up(profile: ProviderProfile, client: ClientInfo) -> User:
     """A user without a password. Only a verified address becomes theirs, and ends the sign-ups
     that wait for it: whoever began one gets nothing (CVE-2026-53516)."""
-    suggestions = (claim.username, claim.name, claim.verified_address.partition("@")[0], "user")
+    suggestions = (
+        profile.username,
+        profile.name,
+        profile.verified_email.partition("@")[0],
+        "user",
+    )
     wanted = next(name for text in suggestions if (name := usernames.suggest(text)))
-    if claim.verified_address:
+    if profile.verified_email:
         # Before the name is looked for: perhaps it's held by a sign-up of the same person.
-        users.end_pending_at(claim.verified_address)
+        users.end_pending_at(profile.verified_email)
     username = users.hold_like(wanted)
     user = users.create_user(username, make_password(None), language=spoken())
-    user.display_name = _display_name(claim.name)
+    user.display_name = _display_name(profile.name)
     user.save(update_fields=["display_name"])
-    if claim.verified_address:
-        users.confirm_address(user, claim.verified_address)
-    identity = _identity(user, claim)
+    if profile.verified_email:
+        users.confirm_address(user, profile.verified_email)
+    identity = _identity(user, profile)
     record(user, events.SIGNED_UP, Actor(client).by(Method.PROVIDER), detail=str(identity))
     return user
 
 
-def _identity(user: User, claim: Claim) -> Identity:
+def _identity(user: User, profile: ProviderProfile) -> Identity:
     return Identity.objects.create(
         user=user,
-        issuer=claim.issuer,
-        subject=claim.subject,
-        label=claim.label[:LONGEST_LABEL],
+        issuer=profile.issuer,
+        subject=profile.subject,
+        label=profile.label[:LONGEST_LABEL],
     )
 
 

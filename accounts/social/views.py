@@ -28,7 +28,7 @@ from accounts.signin import flow, policy, recent
 from accounts.signin.session import record_reauthentication
 from accounts.social import attempts, pending_link, services
 from accounts.social.attempts import Act, Attempt
-from accounts.social.provider_profile import Claim
+from accounts.social.provider_profile import ProviderProfile
 from accounts.social.providers import Failed, Provider, Refused
 from accounts.throttle.limits import PROVIDER_NETWORK
 from accounts.throttle.services import around, spend
@@ -115,7 +115,7 @@ def callback(request: HttpRequest, provider: Provider) -> HttpResponseBase:
         # Signed out meanwhile, or in as somebody else.
         raise attempts.NotBegunHere
     try:
-        claim = provider.claim(attempt, request.GET.dict())
+        profile = provider.profile(attempt, request.GET.dict())
     except Refused:
         sentence = _("You didn’t sign in with %(name)s. Nothing has changed here.")
         messages.warning(request, sentence % {"name": provider.name})
@@ -127,26 +127,26 @@ def callback(request: HttpRequest, provider: Provider) -> HttpResponseBase:
         messages.error(request, str(error))
         return _back(attempt)
     if attempt.act is Act.SIGN_IN:
-        return _sign_in(request, provider, attempt, claim)
+        return _sign_in(request, provider, attempt, profile)
     if attempt.act is Act.CONNECT:
-        return _connect(request, provider, claim)
-    return _prove(request, provider, attempt, claim)
+        return _connect(request, provider, profile)
+    return _prove(request, provider, attempt, profile)
 
 
 def _sign_in(
-    request: HttpRequest, provider: Provider, attempt: Attempt, claim: Claim
+    request: HttpRequest, provider: Provider, attempt: Attempt, profile: ProviderProfile
 ) -> HttpResponse:
     try:
-        user = services.user_of(claim, client_of(request))
+        user = services.user_of(profile, client_of(request))
     except services.AddressInUse:
-        pending_link.put(request, claim, attempt.next_url)
+        pending_link.store(request, profile, attempt.next_url)
         sentence = _(
             "There is an account with %(address)s here. Sign in to it as you usually do; then you "
             "can connect it with %(name)s."
         )
-        messages.info(request, sentence % {"address": claim.address, "name": provider.name})
+        messages.info(request, sentence % {"address": profile.email, "name": provider.name})
         return redirect_to_login(reverse("provider_confirm"))
-    except services.LockedDown as error:
+    except services.LockedAccountIdentity as error:
         messages.error(request, str(error))
         return flow.recover(request, error.identity.user, error.proof)
     except (services.NoNewAccounts, Later) as error:
@@ -156,21 +156,23 @@ def _sign_in(
     return flow.begin(request, user, proof, remember=attempt.remember, next_url=attempt.next_url)
 
 
-def _connect(request: HttpRequest, provider: Provider, claim: Claim) -> HttpResponse:
+def _connect(request: HttpRequest, provider: Provider, profile: ProviderProfile) -> HttpResponse:
     if not recent.is_recent(request, acts=True):
         return _ask_for_proof()
-    if identities.find(claim.issuer, claim.subject):
-        return _connected(request, claim, provider.name, "connections")
+    if identities.find(profile.issuer, profile.subject):
+        return _connected(request, profile, provider.name, "connections")
     # Somebody else may be signed in there, in this very browser: its owner sees who, and says.
     user = session_of(request).user
-    pending_link.put(request, claim, reverse("connections"), begun_by=str(user.pk))
+    pending_link.store(request, profile, reverse("connections"), begun_by=str(user.pk))
     return redirect("provider_confirm")
 
 
-def _connected(request: HttpRequest, claim: Claim, name: str, then: str) -> HttpResponse:
+def _connected(
+    request: HttpRequest, profile: ProviderProfile, name: str, then: str
+) -> HttpResponse:
     session = session_of(request)
     try:
-        is_new = services.connect(session.user, claim, actor_of(request).by(*session.amr))
+        is_new = services.connect(session.user, profile, actor_of(request).by(*session.amr))
     except (services.ConnectedElsewhere, AccountChanged) as error:
         messages.error(request, str(error))
         return redirect("connections")
@@ -183,14 +185,14 @@ def _connected(request: HttpRequest, claim: Claim, name: str, then: str) -> Http
 
 
 def _prove(
-    request: HttpRequest, provider: Provider, attempt: Attempt, claim: Claim
+    request: HttpRequest, provider: Provider, attempt: Attempt, profile: ProviderProfile
 ) -> HttpResponse:
     request_auth = request_auth_of(request)
     session = request_auth.presented
     if session is None:
         raise attempts.NotBegunHere
     try:
-        services.prove(session.user, claim, actor_of(request))
+        services.prove(session.user, profile, actor_of(request))
     except services.NotYours as error:
         messages.error(request, str(error))
         return _back(attempt)
@@ -198,7 +200,7 @@ def _prove(
     if not may_prove:
         messages.error(request, _("Show in another way that it’s you."))
         return _back(attempt)
-    if provider.tells_when and not _is_anew(claim, attempt):
+    if provider.tells_when and not _is_anew(profile, attempt):
         sentence = _("%(name)s didn’t ask you to sign in anew. Try again, or take another way.")
         messages.error(request, sentence % {"name": provider.name})
         return _back(attempt)
@@ -206,10 +208,10 @@ def _prove(
     return redirect(attempt.next_url or "home")
 
 
-def _is_anew(claim: Claim, attempt: Attempt) -> bool:
+def _is_anew(profile: ProviderProfile, attempt: Attempt) -> bool:
     """Whether they have shown the provider who they are since this browser was sent there: what it
     was asked for (``prompt``, ``max_age``) a browser can take out of the address on the way."""
-    at = claim.signed_in_at
+    at = profile.signed_in_at
     return at is not None and at >= attempt.began_at - CLOCKS_DIFFER
 
 
@@ -217,24 +219,24 @@ def _is_anew(claim: Claim, attempt: Attempt) -> bool:
 @require_http_methods(["GET", "HEAD", "POST"])
 def confirm(request: HttpRequest) -> HttpResponseBase:
     """What somebody has come back with, or what was found to be theirs: connect it, or don't."""
-    kept = pending_link.get(request)
+    kept = pending_link.find(request)
     if kept is None:
         return redirect("connections")
-    claim, next_url, name = kept.claim, kept.next_url, _name_of(kept.claim.issuer)
+    profile, next_url, name = kept.profile, kept.next_url, _name_of(kept.profile.issuer)
     if name is None or not kept.is_for(session_of(request).user):
-        pending_link.drop(request)
+        pending_link.discard(request)
         sentence = _("%(address)s isn’t an address of this account. Nothing was connected.")
-        messages.error(request, sentence % {"address": claim.known_as})
+        messages.error(request, sentence % {"address": profile.known_as})
         return redirect(next_url or "home")
     if not recent.is_recent(request):
         return reauthentication.ask(request)
     if request.method != "POST":
-        context = {"claim": claim, "name": name}
+        context = {"profile": profile, "name": name}
         return render(request, "accounts/social/confirm.html", context)
-    pending_link.drop(request)
+    pending_link.discard(request)
     if "connect" not in request.POST:
         return redirect(next_url or "home")
-    return _connected(request, claim, name, next_url or "connections")
+    return _connected(request, profile, name, next_url or "connections")
 
 
 @never_cache
@@ -253,7 +255,7 @@ def _why_not(user: User, identity: Identity) -> PublicError | None:
     """What forbids disconnecting it."""
     try:
         services.refuse_removal(user, identity)
-    except (services.LastWayIn, services.NoWayBack) as error:
+    except (services.OnlyProviderLeft, services.NoWayBack) as error:
         return error
     return None
 
@@ -266,7 +268,7 @@ def _disconnect(request: HttpRequest) -> HttpResponseBase:
     try:
         if not services.disconnect(session.user, identity_id, actor_of(request).by(*session.amr)):
             raise Http404
-    except (services.LastWayIn, services.NoWayBack, AccountChanged) as error:
+    except (services.OnlyProviderLeft, services.NoWayBack, AccountChanged) as error:
         messages.error(request, str(error))
         return redirect("connections")
     renew_key(request)

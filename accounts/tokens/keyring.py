@@ -26,8 +26,8 @@ from accounts.tokens.signing_keys import (
     LOOK_AGAIN,
     PURPOSE,
     RELOAD,
+    KeyRing,
     Published,
-    Ring,
     Signer,
     Verifier,
 )
@@ -135,11 +135,11 @@ class _Cache:
     def clear(self) -> None:
         """Know nothing. The lock is new, too: at a fork a thread that isn't there may hold it."""
         self._lock = Lock()
-        self._ring: Ring | None = None
+        self._ring: KeyRing | None = None
         self._signer: Signer | None = None
         self._read_again_at = self._look_again_at = clock.now()
 
-    def ring(self) -> Ring:
+    def ring(self) -> KeyRing:
         """What is known, read anew by one thread when it's :data:`RELOAD` old."""
         ring, lock = self._ring, self._lock
         if ring is None:
@@ -152,7 +152,7 @@ class _Cache:
                 lock.release()
         return ring
 
-    def look_again(self) -> Ring:
+    def look_again(self) -> KeyRing:
         """What is known now, read anew unless that was done for :data:`LOOK_AGAIN`."""
         with self._lock:
             if self._ring is None:
@@ -162,7 +162,7 @@ class _Cache:
             self._look_again_at = clock.now() + LOOK_AGAIN
             return self._read_or_keep(self._ring)
 
-    def begin(self) -> Ring:
+    def begin(self) -> KeyRing:
         """What is known once there is a key."""
         with self._lock:
             ring = self._read()
@@ -181,7 +181,7 @@ class _Cache:
                     held = self._signer = _open(row)
         return held
 
-    def _read(self) -> Ring:
+    def _read(self) -> KeyRing:
         """Read the table, and make the successor that is due; whoever calls it holds the lock."""
         ring = signing_keys.read(self._ring.verifiers if self._ring else {})
         # In somebody's transaction it would be rolled back with it, or hold others up.
@@ -194,7 +194,7 @@ class _Cache:
         self._ring, self._read_again_at = ring, clock.now() + RELOAD
         return ring
 
-    def _read_or_keep(self, ring: Ring) -> Ring:
+    def _read_or_keep(self, ring: KeyRing) -> KeyRing:
         """The same; while the database is away, ``ring``, which was good a moment ago."""
         try:
             return self._read()
@@ -209,7 +209,7 @@ def _is_past(moment: datetime, span: timedelta) -> bool:
     return not timedelta(0) < moment - clock.now() <= span
 
 
-def _with_a_key() -> Ring:
+def _with_a_key() -> KeyRing:
     ring = _cache.ring()
     return ring if ring.keys else _cache.begin()
 

@@ -83,7 +83,8 @@ def sign_in_again(
 ) -> Tokens:
     """Tokens for whoever has taken the first step, and takes the second.
 
-    ``InvalidChallenge``, ``WrongCode``, ``Later``; as :func:`sign_in` for what is still missing.
+    ``InvalidChallenge``, ``WrongFactorCode``, ``Later``; as :func:`sign_in` for what is still
+    missing.
     """
     access.be_ready()
     challenge = challenges.find(secret, kind)

@@ -65,7 +65,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Ring:
+class KeyRing:
     """What the table said: the greatest number in it, and the keys that count, by number."""
 
     last: int
@@ -87,13 +87,13 @@ class Ring:
         )
 
 
-def read(known: dict[str, Verifier]) -> Ring:
+def read(known: dict[str, Verifier]) -> KeyRing:
     """The table as it is; keys in ``known`` aren't parsed again."""
     rows = list(SigningKey.objects.order_by("number"))
     live, now = [row for row in rows if row.withdrawn_at is None], clock.now()
     counting = tuple(row for row in live if not is_over(row, live, now))
     body = json.dumps({"keys": [row.public for row in counting]}).encode()
-    return Ring(
+    return KeyRing(
         last=rows[-1].number if rows else 0,
         keys=counting,
         verifiers={row.kid: known.get(row.kid) or _verifier(row) for row in counting},
@@ -105,7 +105,7 @@ def _verifier(row: SigningKey) -> Verifier:
     return Verifier(row.kid, row.algorithm, keys.public_key(row.public))
 
 
-def make_next(ring: Ring, signs_at: datetime) -> None:
+def make_next(ring: KeyRing, signs_at: datetime) -> None:
     """The key after those in ``ring``, unless another process was first: then it has made it."""
     key = keys.generate(settings.AUTHSITE.token_algorithm)
     try:

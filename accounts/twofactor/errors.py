@@ -7,7 +7,7 @@ from accounts.common.proofs import Proof
 from accounts.users.models import User
 
 
-class WrongCode(PublicError):
+class WrongFactorCode(PublicError):
     """Wrong, used, old: one answer for all."""
 
     code = "invalid_code"
@@ -18,19 +18,19 @@ class WrongCode(PublicError):
     )
 
 
-class MailedCodeUsedUp(WrongCode):
+class MailedCodeUsedUp(WrongFactorCode):
     """The mailed code has had all its tries."""
 
     message = _("That code was tried too often. Ask for a new one.")
 
 
-class WrongSpareCode(WrongCode):
+class WrongSingleUseCode(WrongFactorCode):
     """The same for who typed what no authenticator shows: no clock has to do with it."""
 
     message = _("That code is not right, or was used already.")
 
 
-class ClockIsOff(WrongCode):
+class ClockIsOff(WrongFactorCode):
     """Right for another moment. Only said while enrolling: elsewhere it would help to guess."""
 
     message = _(
@@ -39,7 +39,7 @@ class ClockIsOff(WrongCode):
     )
 
 
-class TooMany(PublicError):
+class TooManyFactors(PublicError):
     """Every authenticator that an account can have is there."""
 
     code = "too_many"
@@ -59,7 +59,7 @@ class PasskeyRequired(Required):
     message = _("Your account must have a passkey. Add another one before you remove this.")
 
 
-class LastWayIn(PublicError):
+class OnlyPasskeyLeft(PublicError):
     """The last passkey of somebody without a password: a mailbox alone would be left."""
 
     code = "last_way_in"
@@ -87,7 +87,7 @@ class UnknownPasskey(WrongPasskey):
         self.credential_id = credential_id
 
 
-class AccountLocked(WrongPasskey):
+class LockedAccountPasskey(WrongPasskey):
     """The account is locked, and the passkey is right: ``proof`` is one older proof of ownership.
 
     A passkey that is too young was suspended, so it is unknown here.

@@ -41,9 +41,9 @@ from accounts.throttle.services import Charge, give_back, spend
 from accounts.twofactor import budgets, challenges
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import (
-    AccountLocked,
     AlreadyThere,
-    TooMany,
+    LockedAccountPasskey,
+    TooManyFactors,
     UnknownPasskey,
     WrongPasskey,
 )
@@ -114,7 +114,7 @@ def options_to_add(user: User) -> dict[str, Any]:
 def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
     """Whose passkey has signed in, its user verified: both steps at once.
 
-    :class:`WrongPasskey`, :class:`UnknownPasskey`, :class:`AccountLocked`, ``Later``.
+    :class:`WrongPasskey`, :class:`UnknownPasskey`, :class:`LockedAccountPasskey`, ``Later``.
     """
     charges = _charge_sign_in(text, actor.client or NO_CLIENT)
     answer = parse(text)
@@ -132,7 +132,7 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
     # A passkey is no way round the new password that a lockdown asks for.
     if row.user.is_locked_down or not is_right:
         record(row.user, events.SIGN_IN_FAILED, actor)
-        raise AccountLocked(row.user, proof) if is_right else WrongPasskey
+        raise LockedAccountPasskey(row.user, proof) if is_right else WrongPasskey
     give_back(*charges)
     return row.user, proof
 
@@ -189,7 +189,7 @@ def prove(
 def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
     """Keep a new passkey of ``user``; recovery codes with the first factor, or none.
 
-    :class:`WrongPasskey`, :class:`AlreadyThere`, ``TooMany``, ``AccountChanged``.
+    :class:`WrongPasskey`, :class:`AlreadyThere`, ``TooManyFactors``, ``AccountChanged``.
     """
     answer = parse(text)
     if answer.is_embedded or not challenges.is_good(answer.challenge, adding_purpose(user)):
@@ -212,7 +212,7 @@ def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
         with transaction.atomic():
             owner = users.hold(user)
             if Passkey.objects.filter(user=owner).count() >= MOST_PASSKEYS:
-                raise TooMany
+                raise TooManyFactors
             row.save()
             shown = actor.by(Method.PASSKEY)
             return twofactor.note_added(user, owner, events.PASSKEY_ADDED, shown, name=row.name)

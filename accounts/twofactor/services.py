@@ -18,11 +18,11 @@ from accounts.sessions.models import LoginSession
 from accounts.twofactor import codes
 from accounts.twofactor.errors import (
     ClockIsOff,
-    LastWayIn,
+    OnlyPasskeyLeft,
     PasskeyRequired,
     Required,
-    TooMany,
-    WrongCode,
+    TooManyFactors,
+    WrongFactorCode,
 )
 from accounts.twofactor.models import (
     SEED_PURPOSE,
@@ -118,8 +118,8 @@ def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[st
     """Add an authenticator that has just shown a code of ``seed``; recovery codes with the first.
 
     The codes, in clear for this once, or none. The login session of ``actor`` goes on, every other
-    one of the person ends. ``user`` is up to date afterwards. :class:`WrongCode`,
-    :class:`TooMany`, ``AccountChanged``.
+    one of the person ends. ``user`` is up to date afterwards. :class:`WrongFactorCode`,
+    :class:`TooManyFactors`, ``AccountChanged``.
     """
     step = _step_of(seed, codes.canonical(typed))
     with transaction.atomic():
@@ -127,9 +127,9 @@ def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[st
         rows = held(owner).authenticators
         # Twice sent at once, it would be two rows, and each would take the same code.
         if seed in {row.seed for row in rows}:
-            raise WrongCode
+            raise WrongFactorCode
         if len(rows) >= MOST_AUTHENTICATORS:
-            raise TooMany
+            raise TooManyFactors
         Authenticator.objects.create(
             user=owner, name=name, sealed_seed=crypto.seal(seed, SEED_PURPOSE), last_t=step
         )
@@ -151,11 +151,11 @@ def note_added(
 def _step_of(seed: str, code: str) -> int:
     """The time step that ``code`` is of."""
     if not codes.TOTP_CODE.fullmatch(code):
-        raise WrongCode
+        raise WrongFactorCode
     totp = totp_of(seed)
     if totp.verify(int(code), tolerance=TOLERANCE):
         return totp.t()
-    raise ClockIsOff if totp.verify(int(code), tolerance=CLOCK_STEPS) else WrongCode
+    raise ClockIsOff if totp.verify(int(code), tolerance=CLOCK_STEPS) else WrongFactorCode
 
 
 def make_recovery_codes(user: User, actor: Actor) -> list[str]:
@@ -208,7 +208,7 @@ def remove(
 ) -> bool:
     """Remove a factor of ``user``, with the last one the recovery codes; whether it was.
 
-    :class:`Required`, :class:`PasskeyRequired`, :class:`LastWayIn`, ``AccountChanged``.
+    :class:`Required`, :class:`PasskeyRequired`, :class:`OnlyPasskeyLeft`, ``AccountChanged``.
     """
     with transaction.atomic():
         owner = users.hold(user)
@@ -241,7 +241,7 @@ def _keep(row: Authenticator | Passkey | RecoveryCodes, actor: Actor) -> None:
 
 
 def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
-    """Raise what forbids removing ``row``: :class:`Required` or :class:`LastWayIn`."""
+    """Raise what forbids removing ``row``: :class:`Required` or :class:`OnlyPasskeyLeft`."""
     has = held(user)
     if has.count == 1 and is_required(user):
         raise Required
@@ -249,7 +249,7 @@ def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
     if is_last_passkey and needs_passkey(user):
         raise PasskeyRequired
     if is_last_passkey and not (user.has_usable_password() or identities.usable(user)):
-        raise LastWayIn
+        raise OnlyPasskeyLeft
 
 
 def reset(user: User, actor: Actor) -> None:

@@ -16,7 +16,7 @@ from accounts.common.signals import factor_proved
 from accounts.sessions import guesses, known_browsers
 from accounts.throttle.services import Charge, give_back, spend, wait
 from accounts.twofactor import budgets, codes
-from accounts.twofactor.errors import WrongCode, WrongSpareCode
+from accounts.twofactor.errors import WrongFactorCode, WrongSingleUseCode
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.twofactor.services import held
 from accounts.users.models import User
@@ -57,7 +57,7 @@ def prove(
     proof = _proof_of(user, code, actor, mailed) or (removed(code) if removed else None)
     if proof is None:
         _record_failure(user, actor, is_proved=proved is not None)
-        raise WrongCode if is_short else WrongSpareCode
+        raise WrongFactorCode if is_short else WrongSingleUseCode
     give_back(*charges)
     if proof.method is not Method.MAIL:
         factor_proved.send(User, user=user, proof=proof, actor=actor)

@@ -25,12 +25,12 @@ def user_of(request: HttpRequest, found: PendingSignIn | None) -> User:
 
 
 def guard(
-    request: HttpRequest, *requirement: Requirement
+    request: HttpRequest, *requirements: Requirement
 ) -> tuple[HttpResponse | None, PendingSignIn | None]:
     """Return another response if no factor may be added now, and the pending sign-in, if any.
 
     A signed-in person must have authenticated recently. A pending sign-in must lack one of
-    ``requirement``, or the password alone would add a second factor beside the owner's. It is
+    ``requirements``, or the password alone would add a second factor beside the owner's. It is
     looked up once, because another browser may end it at any moment.
     """
     if request.user.is_authenticated:
@@ -40,7 +40,7 @@ def guard(
     found = pending.find(request)
     if found is None:
         return flow.restart(request, back=request.get_full_path()), None
-    return (None if found.requirement in requirement else redirect("second_step")), found
+    return (None if found.requirement in requirements else redirect("second_step")), found
 
 
 def after_adding(

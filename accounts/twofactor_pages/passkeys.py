@@ -21,7 +21,7 @@ from accounts.signin.policy import Requirement
 from accounts.signin.recent import recent_authentication_required
 from accounts.twofactor import passkeys, trusted_browsers
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.errors import LastWayIn, Required
+from accounts.twofactor.errors import OnlyPasskeyLeft, Required
 from accounts.twofactor.models import Passkey, rp_id
 from accounts.twofactor_pages import guard
 from accounts.twofactor_pages.forms import OptionalNameForm, RenameForm
@@ -99,7 +99,7 @@ def _remove(request: HttpRequest, row: Passkey) -> HttpResponse:
     actor = actor_of(request).by(*session_of(request).amr)
     try:
         twofactor.remove(Passkey, session_of(request).user, row.pk, actor)
-    except (Required, LastWayIn, AccountChanged) as error:
+    except (Required, OnlyPasskeyLeft, AccountChanged) as error:
         messages.error(request, str(error))
         return redirect("passkeys")
     renew_key(request)
@@ -150,7 +150,7 @@ def trusted(request: HttpRequest) -> HttpResponse:
         "here": here,
         "days": settings.AUTHSITE.trusted_browser_days,
     }
-    return render(request, "accounts/twofactor_pages/trusted_browsers.html", context)
+    return render(request, "accounts/twofactor_pages/trusted.html", context)
 
 
 @login_not_required

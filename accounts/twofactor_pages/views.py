@@ -22,7 +22,7 @@ from accounts.signin.policy import Requirement
 from accounts.signin.recent import recent_authentication_required
 from accounts.twofactor import codes, trusted_browsers
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.errors import Required, TooMany, WrongCode
+from accounts.twofactor.errors import Required, TooManyFactors, WrongFactorCode
 from accounts.twofactor.models import Authenticator
 from accounts.twofactor_pages import guard, links, qr
 from accounts.twofactor_pages.forms import RenameForm, SavedForm, SetupForm
@@ -68,7 +68,7 @@ class _Setup:
             try:
                 made = self._enrol(seed, form)
                 return self._done(made)
-            except (WrongCode, TooMany) as error:
+            except (WrongFactorCode, TooManyFactors) as error:
                 form.add_error("code", str(error))
             except AccountChanged:
                 # Most likely this very form, sent twice: it's on, and the codes are there.

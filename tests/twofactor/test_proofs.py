@@ -11,7 +11,7 @@ from accounts.common.proofs import Method
 from accounts.recovery import services as recovery
 from accounts.twofactor import services as twofactor
 from accounts.twofactor import verification
-from accounts.twofactor.errors import WrongCode
+from accounts.twofactor.errors import WrongFactorCode
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users.disputes import Evidence, OlderProof
 from accounts.users.models import User
@@ -40,10 +40,10 @@ def test_a_code_of_a_mail_is_tried_only_where_the_caller_takes_one(alice: User) 
         tried.append(code)
         return True
 
-    with pytest.raises(WrongCode):
+    with pytest.raises(WrongFactorCode):
         verification.prove(alice, "ABCD2345", HOME)
     assert verification.prove(alice, "abcd 2345", HOME, mailed=mailed).method is Method.MAIL
-    with pytest.raises(WrongCode):
+    with pytest.raises(WrongFactorCode):
         verification.prove(alice, "123 45", HOME, mailed=mailed)
     assert tried == ["ABCD2345"]
 
