@@ -16,13 +16,13 @@ class AccountsConfig(AppConfig):
         from django.core.checks import register
 
         from accounts.activity.receivers import write_down
-        from accounts.addresses.receivers import cancel_pending
         from accounts.apikeys.receivers import revoke_keys
         from accounts.common.signals import (
             credentials_changed,
             factor_proved,
             signed_out_elsewhere,
         )
+        from accounts.emails.receivers import cancel_pending
         from accounts.passwords.checks import pwned_passwords_file
         from accounts.recovery.receivers import cancel_by_factor, void
         from accounts.sessions.receivers import revoke_sessions

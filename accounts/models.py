@@ -1,9 +1,9 @@
 """Every model of the app, gathered for Django."""
 
 from accounts.activity.models import Activity
-from accounts.addresses.models import PendingAddress
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
+from accounts.emails.models import PendingEmail
 from accounts.identities.models import Identity
 from accounts.mail.models import OutgoingMail
 from accounts.recovery.models import Recovery
@@ -18,7 +18,7 @@ from accounts.twofactor.models import (
     TrustedBrowser,
 )
 from accounts.users.models import (
-    Address,
+    EmailAddress,
     FormerCredential,
     NameSkeleton,
     PendingSignup,
@@ -29,11 +29,11 @@ from accounts.users.models import (
 __all__ = [
     "APIKey",
     "Activity",
-    "Address",
     "Authenticator",
     "BrowserSession",
     "Budget",
     "Code",
+    "EmailAddress",
     "FamiliarPlace",
     "FormerCredential",
     "Identity",
@@ -42,7 +42,7 @@ __all__ = [
     "NameSkeleton",
     "OutgoingMail",
     "Passkey",
-    "PendingAddress",
+    "PendingEmail",
     "PendingSignup",
     "Recovery",
     "RecoveryCodes",

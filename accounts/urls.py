@@ -1,8 +1,8 @@
 """Every page of the app, gathered."""
 
 from accounts.activity.urls import urlpatterns as activity
-from accounts.addresses.urls import urlpatterns as addresses
 from accounts.apikeys.urls import urlpatterns as apikeys
+from accounts.emails.urls import urlpatterns as emails
 from accounts.lockdown.urls import urlpatterns as lockdown
 from accounts.mail.urls import urlpatterns as mail
 from accounts.ops.urls import urlpatterns as ops
@@ -22,7 +22,7 @@ urlpatterns = [
     *apikeys,
     *activity,
     *lockdown,
-    *addresses,
+    *emails,
     *password_pages,
     *twofactor_pages,
     *passwords,

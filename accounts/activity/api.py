@@ -32,7 +32,7 @@ class ActivitySerializer(serializers.ModelSerializer[Activity]):
 
     def get_address(self, row: Activity) -> str:
         """The owner's own, or nothing."""
-        return "" if row.actor else row.address
+        return "" if row.actor else row.ip
 
     def get_device(self, row: Activity) -> str:
         """The owner's own, or nothing."""

@@ -13,13 +13,13 @@ from accounts.users.models import User
 def notice(
     user: User,
     row: Activity,
-    address: str,
+    email: str,
     token: str | None,
     *,
     is_locked: bool = False,
     is_doubtful: bool = False,
 ) -> Message:
-    """Return the mail to ``address``, with a link to lock the account, or to open it again.
+    """Return the mail to ``email``, with a link to lock the account, or to open it again.
 
     ``is_doubtful``: the address may be a thief's. It learns neither details nor the username.
     """
@@ -27,9 +27,9 @@ def notice(
     sentence = str(row.event.sentence)
     facts = [_("When: %(when)s UTC") % {"when": date_format(row.at, "DATETIME_FORMAT")}]
     if not is_doubtful:
-        facts += _facts(row, address)
+        facts += _facts(row, email)
     return Message(
-        to=address,
+        to=email,
         subject=_("%(site)s: %(sentence)s") % {**site, "sentence": sentence.rstrip(".")},
         greeting="" if is_doubtful else _("Hello %(name)s,") % {"name": user.username},
         paragraphs=[sentence, *facts],
@@ -61,18 +61,18 @@ def _closing(row: Activity) -> str:
     return _("If it was you, there is nothing to do.")
 
 
-def _facts(row: Activity, address: str) -> list[str]:
+def _facts(row: Activity, email: str) -> list[str]:
     """Return what was changed, where and by whom.
 
     An email address is named only in the mail to itself: a former mailbox must not learn a new one.
     """
     facts = []
-    is_foreign = "@" in row.detail and row.detail != address
+    is_foreign = "@" in row.detail and row.detail != email
     if row.detail and not row.detail.isdigit() and not is_foreign:
         facts.append(_("What: %(detail)s") % {"detail": row.detail})
     if row.device:
         facts.append(_("Device: %(device)s") % {"device": row.device})
-        facts.append(_("Address: %(address)s") % {"address": row.address})
+        facts.append(_("Address: %(address)s") % {"address": row.ip})
     if row.actor:
         facts.append(_("By: whoever runs %(site)s") % {"site": settings.AUTHSITE.site_name})
     return facts

@@ -43,7 +43,7 @@ class Activity(models.Model):
     )
     kind = models.CharField(max_length=32)
     at = models.DateTimeField(default=clock.now, db_index=True)
-    address = models.CharField(max_length=45, blank=True)
+    ip = models.CharField(max_length=45, blank=True, db_column="address")
     browser = models.CharField(max_length=LONGEST_NAME, blank=True)
     system = models.CharField(max_length=LONGEST_NAME, blank=True)
     proof = models.CharField(max_length=64, blank=True)
@@ -74,12 +74,12 @@ class Activity(models.Model):
     @property
     def device(self) -> Device | None:
         """The owner's device, if it was on one. Where staff were isn't told to whom they act on."""
-        return Device(self.browser, self.system) if self.address and not self.actor else None
+        return Device(self.browser, self.system) if self.ip and not self.actor else None
 
     @property
     def is_by_itself(self) -> bool:
         """Whether nobody did it: a time has come."""
-        return not (self.address or self.actor)
+        return not (self.ip or self.actor)
 
     @property
     def proof_words(self) -> str:

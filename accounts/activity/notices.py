@@ -19,7 +19,7 @@ from accounts.common import clock
 from accounts.mail.services import post
 from accounts.users import former_credentials as formers
 from accounts.users.disputes import DISPUTABLE, counts
-from accounts.users.models import Address, User
+from accounts.users.models import EmailAddress, User
 
 LINK = Purpose("lockdown.link", life=DISPUTABLE)
 # More mails of one kind an hour would only bury the first.
@@ -30,11 +30,11 @@ LOOKS_BACK = " back"
 
 @dataclass(frozen=True)
 class Notice:
-    """The event ``row`` that was mailed to ``address`` with a link; ``subject`` finds the link."""
+    """The event ``row`` that was mailed to ``email`` with a link; ``subject`` finds the link."""
 
     row: Activity
     user: User
-    address: str
+    email: str
     subject: str
 
     @property
@@ -43,7 +43,7 @@ class Notice:
         return self.subject.endswith(LOOKS_BACK)
 
 
-def tell(user: User, row: Activity, former: Address | None) -> None:
+def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
     """Mail the event to the primary address and to ``former``, a former primary or removed one.
 
     A change is mailed to every address: a thief may read one of the mailboxes. While a lock is
@@ -52,34 +52,34 @@ def tell(user: User, row: Activity, former: Address | None) -> None:
     """
     if not _is_news(user, row):
         return
-    told = [user.email, *([former.address] if former else [])]
+    told = [user.email, *([former.email] if former else [])]
     is_change = row.event.group is events.Group.CHANGE
     if is_change:
-        told += user.addresses.order_by("pk").values_list("address", flat=True)
+        told += user.emails.order_by("pk").values_list("email", flat=True)
     is_locked = user.is_locked_down or row.event is events.LOCKED_DOWN
     # A thief's own address, once it is removed, must not lock the account.
-    unlinked = {former.address} if former and not _may_lock(user, former, row) else set()
+    unlinked = {former.email} if former and not _may_lock(user, former, row) else set()
     young = _young(user) if user.disputed_at and is_change else set()
-    for n, address in enumerate(filter(None, dict.fromkeys(told))):
+    for n, email in enumerate(filter(None, dict.fromkeys(told))):
         subject = f"{user.pk} {row.pk} {n}"
-        has_link = not is_locked and address not in unlinked
-        link = codes.issue_link(LINK, subject, address) if has_link else None
-        is_doubtful = address in young
-        post(mails.notice(user, row, address, link, is_locked=is_locked, is_doubtful=is_doubtful))
+        has_link = not is_locked and email not in unlinked
+        link = codes.issue_link(LINK, subject, email) if has_link else None
+        is_doubtful = email in young
+        post(mails.notice(user, row, email, link, is_locked=is_locked, is_doubtful=is_doubtful))
     if user.disputed_at and is_change:
-        for email in formers.disputed_emails(user).exclude(label__in=told):
-            post(mails.notice(user, row, email.label, None, is_doubtful=True))
+        for suspended in formers.disputed_emails(user).exclude(label__in=told):
+            post(mails.notice(user, row, suspended.label, None, is_doubtful=True))
 
 
 def _young(user: User) -> set[str]:
     """Return the addresses of ``user`` that the account had not held for a week at the dispute."""
     at = user.disputed_at or clock.now()
-    return {row.address for row in user.addresses.all() if not counts(user, row.confirmed_at, at)}
+    return {row.email for row in user.emails.all() if not counts(user, row.confirmed_at, at)}
 
 
-def _may_lock(user: User, former: Address, row: Activity) -> bool:
-    is_held = user.addresses.filter(pk=former.pk).exists()
-    is_oldest = not user.addresses.filter(confirmed_at__lt=former.confirmed_at).exists()
+def _may_lock(user: User, former: EmailAddress, row: Activity) -> bool:
+    is_held = user.emails.filter(pk=former.pk).exists()
+    is_oldest = not user.emails.filter(confirmed_at__lt=former.confirmed_at).exists()
     return is_held or is_oldest or counts(user, former.confirmed_at, row.at)
 
 
@@ -92,22 +92,22 @@ def find(token: str) -> Notice | None:
     row = Activity.objects.select_related("user").filter(pk=row_id).first()
     if row is None or row.user is None:
         return None
-    return Notice(row, row.user, link.address, link.subject)
+    return Notice(row, row.user, link.email, link.subject)
 
 
 def spend(notice: Notice, token: str) -> bool:
     """Spend the link; return whether it was good. Of many requests at once, one succeeds."""
-    return codes.spend(LINK, notice.subject, token, notice.address)
+    return codes.spend(LINK, notice.subject, token, notice.email)
 
 
 def end_links(user: User, emails: Iterable[str]) -> None:
     """Invalidate every link that was mailed to ``emails`` for ``user``."""
-    codes.issued(LINK, f"{user.pk} ").filter(address__in=list(emails)).delete()
+    codes.issued(LINK, f"{user.pk} ").filter(email__in=list(emails)).delete()
 
 
 def keep_earlier_links(notice: Notice) -> None:
     """End the links of this and later events at the address; mark the earlier ones."""
-    links = codes.issued(LINK, f"{notice.user.pk} ").filter(address=notice.address)
+    links = codes.issued(LINK, f"{notice.user.pk} ").filter(email=notice.email)
     # Every link lives as long after its event: two statements, however many a thief has caused.
     links.filter(expires_at__gte=notice.row.at + LINK.life).delete()
     links.exclude(subject__endswith=LOOKS_BACK).update(subject=Concat("subject", Value(LOOKS_BACK)))

@@ -13,7 +13,7 @@ from accounts.activity.events import EVENTS, Event, Group
 from accounts.activity.models import LONGEST_DETAIL, Activity
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo, Device
-from accounts.users.models import Address, User
+from accounts.users.models import EmailAddress, User
 
 # Failed sign-ins at accounts that don't exist are of use while an attack goes on.
 NOBODYS_LIFE = timedelta(days=30)
@@ -51,7 +51,7 @@ def record(
     actor: Actor,
     *,
     detail: str = "",
-    former: Address | None = None,
+    former: EmailAddress | None = None,
     mail: bool = True,
 ) -> Activity:
     """Write down that ``event`` happened to ``user``; tell them by mail if it's of that kind.
@@ -63,7 +63,7 @@ def record(
     row = Activity.objects.create(
         user=user,
         kind=event.name,
-        address=actor.client.ip if actor.client else "",
+        ip=actor.client.ip if actor.client else "",
         browser=actor.device.browser,
         system=actor.device.system,
         proof=actor.proof,

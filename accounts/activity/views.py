@@ -63,7 +63,7 @@ def _cells(row: Activity) -> list[str]:
         row.at.isoformat(timespec="seconds"),
         row.kind,
         str(row.event.sentence),
-        row.address if is_owners else "",
+        row.ip if is_owners else "",
         str(row.device or ""),
         f"{row.proof} {row.key}".strip(),
         str(row.session or "") if is_owners else "",

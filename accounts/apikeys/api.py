@@ -34,6 +34,10 @@ from accounts.users.services import AccountChanged
 class KeySerializer(serializers.ModelSerializer[APIKey]):
     """A key that exists."""
 
+    address = serializers.CharField(
+        source="ip", read_only=True, help_text="The IP address of the last use."
+    )
+
     class Meta:
         model = APIKey
         fields = ("id", "name", "scope", "made_at", "expires_at", "used_at", "address")

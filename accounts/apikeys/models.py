@@ -27,7 +27,7 @@ class APIKey(models.Model):
     # That it expires soon was told.
     told_at = models.DateTimeField(null=True)
     used_at = models.DateTimeField(null=True)
-    address = models.CharField(max_length=45, blank=True)
+    ip = models.CharField(max_length=45, blank=True, db_column="address")
     # The login session in which it was made; no foreign key, since sessions are deleted before it.
     session = models.UUIDField(null=True)
 

@@ -112,7 +112,7 @@ def note_use(key: APIKey, client: ClientInfo) -> None:
     if key.used_at and key.used_at > now - NOTE_EVERY:
         return
     unnoted = Q(used_at=None) | Q(used_at__lte=now - NOTE_EVERY)
-    APIKey.objects.filter(unnoted, pk=key.pk).update(used_at=now, address=client.ip)
+    APIKey.objects.filter(unnoted, pk=key.pk).update(used_at=now, ip=client.ip)
 
 
 def revoke(user: User, key_id: str, actor: Actor) -> bool:

@@ -9,7 +9,7 @@ class Code(models.Model):
     purpose = models.CharField(max_length=32)
     subject = models.CharField(max_length=64)
     # The canonical form of the address that it was mailed to: it proves that one and no other.
-    address = models.CharField(max_length=254, blank=True)
+    email = models.CharField(max_length=254, blank=True, db_column="address")
     digest = models.CharField(max_length=64, db_index=True)
     tries_left = models.PositiveSmallIntegerField()
     expires_at = models.DateTimeField(db_index=True)

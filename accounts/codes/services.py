@@ -29,20 +29,20 @@ class Purpose:
     life: timedelta = CODE_LIFE
 
 
-def issue_code(purpose: Purpose, subject: object, address: str = "") -> str:
+def issue_code(purpose: Purpose, subject: object, email: str = "") -> str:
     """A new eight-character code, good for 5 tries; an older one is no longer good.
 
-    ``address`` is the canonical form of the one that it is mailed to, and that it proves.
+    ``email`` is the canonical form of the one that it is mailed to, and that it proves.
     """
     code = secrets.code()
-    _keep(purpose, subject, code, address)
+    _keep(purpose, subject, code, email)
     return code
 
 
-def issue_link(purpose: Purpose, subject: object, address: str = "") -> str:
+def issue_link(purpose: Purpose, subject: object, email: str = "") -> str:
     """A new secret for a link; an older one is no longer good."""
     token = secrets.token()
-    _keep(purpose, subject, token, address)
+    _keep(purpose, subject, token, email)
     return token
 
 
@@ -107,17 +107,17 @@ def find_link(purpose: Purpose, token: str) -> Code | None:
     return _live(purpose).filter(digest__in=_digests(purpose, token)).first()
 
 
-def subjects_of(purpose: Purpose, address: str, typed: str) -> list[str]:
-    """Whom a code is for that was mailed to ``address``, for who can't say. It costs no try:
+def subjects_of(purpose: Purpose, email: str, typed: str) -> list[str]:
+    """Whom a code is for that was mailed to ``email``, for who can't say. It costs no try:
     whoever calls this counts the guesses, or strangers could use the owner's up."""
-    fitting = _live(purpose).filter(address=address, digest__in=_digests(purpose, typed))
+    fitting = _live(purpose).filter(email=email, digest__in=_digests(purpose, typed))
     return list(fitting.filter(tries_left__gt=0).values_list("subject", flat=True))
 
 
-def spend(purpose: Purpose, subject: object, secret: str, address: str = "") -> bool:
-    """Use a code or a link up; whether it was there, mailed to ``address``. One of many gets it."""
+def spend(purpose: Purpose, subject: object, secret: str, email: str = "") -> bool:
+    """Use a code or a link up; whether it was there, mailed to ``email``. One of many gets it."""
     rows = _live(purpose).filter(subject=str(subject), digest__in=_digests(purpose, secret))
-    rows = rows.filter(address=address)
+    rows = rows.filter(email=email)
     return rows.delete()[0] == 1
 
 
@@ -135,11 +135,11 @@ def _live(purpose: Purpose) -> QuerySet[Code]:
     return Code.objects.filter(purpose=purpose.name, expires_at__gt=clock.now())
 
 
-def _keep(purpose: Purpose, subject: object, secret: str, address: str) -> None:
+def _keep(purpose: Purpose, subject: object, secret: str, email: str) -> None:
     row = Code(
         purpose=purpose.name,
         subject=str(subject),
-        address=address,
+        email=email,
         digest=_digests(purpose, secret)[0],
         tries_left=CODE_TRIES,
         expires_at=clock.now() + purpose.life,
@@ -148,7 +148,7 @@ def _keep(purpose: Purpose, subject: object, secret: str, address: str) -> None:
         [row],
         update_conflicts=True,
         unique_fields=["purpose", "subject"],
-        update_fields=["address", "digest", "tries_left", "expires_at"],
+        update_fields=["email", "digest", "tries_left", "expires_at"],
     )
 
 

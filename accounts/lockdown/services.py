@@ -74,7 +74,7 @@ def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
         User, user=owner, event=events.LOCKED_DOWN.name, actor=actor, keep=None
     )
     young = suspension.young(owner, at)
-    notices.end_links(owner, [row.address for row in young.emails])
+    notices.end_links(owner, [row.email for row in young.emails])
     if young.primary and young.primary != owner.email:
         record(owner, events.PRIMARY_CHANGED, actor, detail=young.primary)
     suspension.suspend(owner, at, actor)

@@ -67,7 +67,7 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
     # Whoever locks shows proofs, which may be enough to stop a thief's request as well. Their age
     # is measured at the disputed change, which may be earlier than the event of the link.
     owner = User.objects.get(pk=notice.user.pk)
-    by_mail = Proof.now(Method.MAIL, emails.key(notice.address))
+    by_mail = Proof.now(Method.MAIL, emails.key(notice.email))
     shown = evidence.of_request(request, owner, [by_mail], recovery.disputed_at(owner))
     recovery.cancel(owner, shown, actor.by(Method.MAIL))
     return _done(request, owner)

@@ -45,7 +45,7 @@ class UserAdmin(admin.ModelAdmin):
     form = UserForm
     list_display = ("username", "email", "is_active", "is_staff", "date_joined", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser")
-    search_fields = ("username_key", "addresses__key", "id")
+    search_fields = ("username_key", "emails__key", "id")
     ordering = ("username_key",)
     fieldsets = ((None, {"fields": (*FACTS, "is_active")}), (_("Rights"), {"fields": RIGHTS}))
     filter_horizontal = ("groups", "user_permissions")

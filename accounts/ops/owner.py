@@ -41,7 +41,7 @@ def is_good(token: str) -> bool:
 def create_owner(token: str, username: str, email: str, password: str, client: ClientInfo) -> User:
     """The first administrator. Of many at once, one is made.
 
-    :class:`LinkSpent`, ``UsernameTaken``, ``AddressTaken``. The address counts as confirmed:
+    :class:`LinkSpent`, ``UsernameTaken``, ``EmailTaken``. The address counts as confirmed:
     whoever holds the link runs the server and answers for it.
     """
     hashed = passwords.hash_password(password)

@@ -14,7 +14,7 @@ from accounts.passwords.views import with_meter
 from accounts.signin import flow
 from accounts.signin.forms import NewAccountForm
 from accounts.users.forms import UsernameField
-from accounts.users.services import AddressTaken, UsernameTaken
+from accounts.users.services import EmailTaken, UsernameTaken
 
 
 class OwnerForm(NewAccountForm):
@@ -42,7 +42,7 @@ def owner_link(request: HttpRequest, token: str) -> HttpResponse:
             return flow.begin(request, user, Proof.now(Method.OPERATOR))
         except UsernameTaken as error:
             form.add_error("username", str(error))
-        except AddressTaken as error:
+        except EmailTaken as error:
             form.add_error("email", str(error))
         except owner.LinkSpent:
             return render(request, "accounts/ops/owner_dead.html", status=404)

@@ -7,11 +7,11 @@ from accounts.common.links import absolute
 from accounts.mail.message import Message
 
 
-def reset(username: str, address: str, token: str) -> Message:
+def reset(username: str, email: str, token: str) -> Message:
     """Return the mail with the link to set a new password; without ``username``, no greeting."""
     site = {"site": settings.AUTHSITE.site_name}
     return Message(
-        to=address,
+        to=email,
         subject=_("Set a new password at %(site)s") % site,
         greeting=_("Hello %(name)s,") % {"name": username} if username else "",
         paragraphs=[

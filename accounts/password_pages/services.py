@@ -50,10 +50,10 @@ def send_reset(login: str, client: ClientInfo) -> None:
     # A former mailbox may be a thief's: it need not learn the username.
     username = user.username if user and not recipient.is_former else ""
     with transaction.atomic():
-        key = emails.key(recipient.address) if recipient.address else ""
+        key = emails.key(recipient.email) if recipient.email else ""
         token = codes.issue_link(LINK, recipient.subject(mailed_codes.new_nonce()), key)
         with speaking(recipient.language):
-            post(mails.reset(username, recipient.address, token), life=LINK.life)
+            post(mails.reset(username, recipient.email, token), life=LINK.life)
 
 
 def link_without_mail(user: User) -> str:
@@ -100,14 +100,14 @@ def find_by_link(token: str) -> Reset | None:
         case [user_id, version, _nonce]:
             as_mailed = User.objects.filter(pk=user_id, credential_version=version, is_active=True)
             user = as_mailed.first()
-            if link and user and (user.is_disputed or _is_of(user, link.address)):
-                return Reset(user, link.subject, link.address)
+            if link and user and (user.is_disputed or _is_of(user, link.email)):
+                return Reset(user, link.subject, link.email)
     return None
 
 
 def _is_of(user: User, key: str) -> bool:
     # The previous version stored no address. Its links expire within half an hour.
-    return not key or user.addresses.filter(key=key).exists()
+    return not key or user.emails.filter(key=key).exists()
 
 
 def reset(

@@ -56,7 +56,7 @@ def of_proof(user: User, proof: Proof, disputed_at: datetime) -> OlderProof | No
 
 def _of_email(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
     """Return what reading mail at the address with that ``key`` proves."""
-    row = user.addresses.filter(key=key).first()
+    row = user.emails.filter(key=key).first()
     if row and counts(user, row.confirmed_at, disputed_at):
         return OlderProof(Evidence.EMAIL, key, row.confirmed_at)
     removed = former_credentials.removed_email(user, key, disputed_at)

@@ -13,7 +13,7 @@ from accounts.users.models import User
 
 
 def recovery(
-    user: User, address: str, token: str, due_at: datetime, actor: Actor, *, is_doubtful: bool
+    user: User, email: str, token: str, due_at: datetime, actor: Actor, *, is_doubtful: bool
 ) -> Message:
     """Return the mail: what can be done from ``due_at`` on, and the link to object.
 
@@ -33,7 +33,7 @@ def recovery(
         _("Address: %(address)s") % {"address": actor.client.ip if actor.client else _("unknown")},
     ]
     return Message(
-        to=address,
+        to=email,
         subject=subject % site,
         greeting="" if is_doubtful else _("Hello %(name)s,") % {"name": user.username},
         paragraphs=[

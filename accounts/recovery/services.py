@@ -207,7 +207,7 @@ def find_by_link(token: str) -> tuple[User, Proof] | None:
     user = users.find_by_id(link.subject.split()[0]) if link else None
     if link is None or user is None or running(user) is None:
         return None
-    return user, Proof.now(Method.MAIL, link.address)
+    return user, Proof.now(Method.MAIL, link.email)
 
 
 def cancel(user: User, shown: Shown, actor: Actor) -> bool:
@@ -272,8 +272,8 @@ def _tell(owner: User, asked: Recovery, actor: Actor) -> None:
     purpose = Purpose(LINK, life=asked.due_at + OPEN - clock.now())
     at = _disputed_at(owner, asked)
     held = {
-        row.address: (row.key, not disputes.counts(owner, row.confirmed_at, at))
-        for row in owner.addresses.order_by("pk")
+        row.email: (row.key, not disputes.counts(owner, row.confirmed_at, at))
+        for row in owner.emails.order_by("pk")
     }
     before = former_credentials.disputed_emails(owner).exclude(label__in=held)
     told = held | {row.label: (row.key, True) for row in before}

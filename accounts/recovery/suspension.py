@@ -25,7 +25,7 @@ from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes
 from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.disputes import DISPUTABLE, baseline
-from accounts.users.models import LOCKED, Address, FormerCredential, User
+from accounts.users.models import LOCKED, EmailAddress, FormerCredential, User
 
 Kind = FormerCredential.Kind
 FACTORS = (Authenticator, Passkey, RecoveryCodes)
@@ -42,7 +42,7 @@ class CannotPutBack(PublicError):
 class Young:
     """What a lock suspends, and ``primary``: the primary address after it, or an empty string."""
 
-    emails: QuerySet[Address]
+    emails: QuerySet[EmailAddress]
     factors: list[Authenticator | Passkey | RecoveryCodes]
     identities: list[Identity]
     primary: str
@@ -60,10 +60,10 @@ def young(user: User, disputed_at: datetime) -> Young:
     That is what the account has held for less than a week, and every external identity.
     """
     since = baseline(user, disputed_at)
-    emails = user.addresses.filter(confirmed_at__gt=since)
-    established = list(user.addresses.filter(confirmed_at__lte=since).order_by("confirmed_at"))
-    primary = next((row.address for row in established if row.address == user.email), "")
-    primary = primary or (established[0].address if established else "")
+    emails = user.emails.filter(confirmed_at__gt=since)
+    established = list(user.emails.filter(confirmed_at__lte=since).order_by("confirmed_at"))
+    primary = next((row.email for row in established if row.email == user.email), "")
+    primary = primary or (established[0].email if established else "")
     factors = [
         row for model in FACTORS for row in model.objects.filter(user=user, made_at__gt=since)
     ]
@@ -120,8 +120,8 @@ def put_back(user: User, row_id: int, actor: Actor) -> bool:
             if row is None or not _may_return(owner, row):
                 return False
             restored = former_credentials.restore(row)
-            if isinstance(restored, Address) and not owner.email:
-                owner.email = restored.address
+            if isinstance(restored, EmailAddress) and not owner.email:
+                owner.email = restored.email
                 owner.save(update_fields=["email"])
             _tell(user, events.PUT_BACK, row.label, actor)
     except IntegrityError:

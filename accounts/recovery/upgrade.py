@@ -11,7 +11,7 @@ from accounts.activity import events
 from accounts.activity.models import LONGEST_DETAIL, Activity
 from accounts.users import emails, former_credentials
 from accounts.users.disputes import baseline
-from accounts.users.models import Address, FormerCredential, User
+from accounts.users.models import EmailAddress, FormerCredential, User
 
 PASSWORDS = [e.name for e in (events.PASSWORD_CHANGED, events.PASSWORD_RESET, events.PASSWORD_SET)]
 # This version stores the date of a password a moment before the event.
@@ -37,7 +37,7 @@ def _keep_removed_emails(owner: User, since: datetime) -> None:
     kept = FormerCredential.objects.filter(user=owner, kind=FormerCredential.Kind.EMAIL)
     known = set(kept.values_list("removed_at", flat=True))
     # An address that was put back is held again.
-    held = set(owner.addresses.values_list("key", flat=True))
+    held = set(owner.emails.values_list("key", flat=True))
     for removed in rows.filter(kind=events.ADDRESS_REMOVED.name, at__gt=since):
         email, key = removed.detail, emails.key(removed.detail)
         # The history cuts a long address short: the rest may be somebody else's address.
@@ -46,5 +46,5 @@ def _keep_removed_emails(owner: User, since: datetime) -> None:
         added = rows.filter(kind=events.ADDRESS_ADDED.name, detail=email, pk__lt=removed.pk).last()
         # The first address has no event: the account was made with it.
         confirmed_at = added.at if added else owner.date_joined
-        row = Address(user=owner, address=email, key=key, confirmed_at=confirmed_at)
+        row = EmailAddress(user=owner, email=email, key=key, confirmed_at=confirmed_at)
         former_credentials.keep_email(row, removed.at)

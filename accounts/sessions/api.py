@@ -21,6 +21,9 @@ class LoginSessionSerializer(serializers.ModelSerializer[LoginSession]):
 
     is_current = serializers.SerializerMethodField(help_text="Whether this call is made in it.")
     device = serializers.CharField(source="__str__", help_text="What signed in, in words.")
+    address = serializers.CharField(
+        source="ip", read_only=True, help_text="The IP address of the last use."
+    )
     acr = serializers.CharField()
     amr = serializers.ListField(child=serializers.CharField())
 

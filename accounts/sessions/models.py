@@ -37,7 +37,7 @@ class LoginSession(models.Model):
     agent = models.CharField(max_length=LONGEST_USER_AGENT, blank=True)
     browser = models.CharField(max_length=LONGEST_NAME, blank=True)
     system = models.CharField(max_length=LONGEST_NAME, blank=True)
-    address = models.CharField(max_length=45, blank=True)
+    ip = models.CharField(max_length=45, blank=True, db_column="address")
     amr = models.JSONField(default=list)
     auth_time = models.DateTimeField()
     # The last moment at which a second factor was shown, and at which a passkey was.

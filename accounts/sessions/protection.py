@@ -36,5 +36,5 @@ def _is_same(session: LoginSession, client: ClientInfo) -> bool:
     # Only a User-Agent that has changed is worth the parsing.
     if client.user_agent != session.agent and client.device != session.device:
         return False
-    network = ClientInfo(session.address, session.agent).network
+    network = ClientInfo(session.ip, session.agent).network
     return settings.AUTHSITE.session_protection_network == "off" or client.network == network

@@ -70,7 +70,7 @@ def _new(
         agent=client.user_agent,
         browser=client.device.browser,
         system=client.device.system,
-        address=client.ip,
+        ip=client.ip,
         amr=[proof.method for proof in proofs],
         auth_time=max(proof.at for proof in proofs),
         factor_at=max((proof.at for proof in proofs if proof.method in FACTORS), default=None),
@@ -114,7 +114,7 @@ def note_use(session: LoginSession, client: ClientInfo) -> None:
         session.ends_at if session.is_remembered else min(now + _idle(), session.ends_at)
     )
     LoginSession.objects.filter(_live(), pk=session.pk, used_at__lte=now - every).update(
-        used_at=session.used_at, idle_at=session.idle_at, address=client.ip, agent=agent
+        used_at=session.used_at, idle_at=session.idle_at, ip=client.ip, agent=agent
     )
 
 
@@ -126,7 +126,7 @@ def record_proof(session: LoginSession, proof: Proof, client: ClientInfo) -> Non
     if proof.method is Method.PASSKEY:
         session.passkey_at = proof.at
     session.amr = list(dict.fromkeys([*session.amr, proof.method]))
-    session.agent, session.address = client.user_agent, client.ip
+    session.agent, session.ip = client.user_agent, client.ip
     session.browser, session.system = client.device.browser, client.device.system
     session.challenged_at = None
     session.save(
@@ -138,7 +138,7 @@ def record_proof(session: LoginSession, proof: Proof, client: ClientInfo) -> Non
                 "passkey_at",
                 "amr",
                 "agent",
-                "address",
+                "ip",
                 "browser",
                 "system",
                 "challenged_at",

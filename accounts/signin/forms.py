@@ -13,7 +13,7 @@ from accounts.common.text import refuse_invisible
 from accounts.passwords.forms import CurrentPasswordField, NewPasswordField, refuse_guessable
 from accounts.twofactor.forms import FactorCodeField
 from accounts.users import emails
-from accounts.users.forms import AddressField, UsernameField
+from accounts.users.forms import EmailField, UsernameField
 from accounts.users.models import User
 
 
@@ -87,7 +87,7 @@ class NewAccountForm(forms.Form):
     """What a new account needs."""
 
     username = UsernameField()
-    email = AddressField()
+    email = EmailField()
     password1 = NewPasswordField()
 
     def clean(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from accounts.throttle.limits import (
 from accounts.throttle.services import Charge, around, give_back, spend, wait
 from accounts.users import emails
 from accounts.users import services as users
-from accounts.users.models import Address, User
+from accounts.users.models import EmailAddress, User
 
 CODE = Purpose("signin.code")
 # A link to set a new password: spent in ``accounts.password_pages``.
@@ -47,7 +47,7 @@ class Recipient:
 
     key: str
     user: User | None = None
-    address: str = ""
+    email: str = ""
     is_former: bool = False
 
     @property
@@ -81,8 +81,8 @@ def recipient_of(login: str) -> Recipient:
     user = account if isinstance(account, User) and account.is_active else None
     wanted = key if "@" in key else emails.key(user.email) if user else ""
     # To the address as it is stored, never as it was typed (CVE-2019-19844).
-    row = Address.objects.filter(user=user, key=wanted).first()
-    return Recipient(key, user, row.address) if user and row else Recipient(key)
+    row = EmailAddress.objects.filter(user=user, key=wanted).first()
+    return Recipient(key, user, row.email) if user and row else Recipient(key)
 
 
 def recipient_for(
@@ -109,9 +109,9 @@ def recipient_for(
         charges = [(MAIL_BROWSER, browser.user_id, browser.pk)]
     if client.known:
         spend(again, *charges)
-    box = emails.key(found.address) if found.address else found.key
+    box = emails.key(found.email) if found.email else found.key
     if browser is None and not mail_limits.may_leave(box, client):
-        return replace(found, address="")
+        return replace(found, email="")
     return found
 
 
@@ -140,7 +140,7 @@ def send_code(login: str, nonce: str, client: ClientInfo) -> None:
     with transaction.atomic():
         code = codes.issue_code(CODE, recipient.subject(nonce))
         with speaking(recipient.language):
-            post(mails.code(recipient.address, code, client.device), life=CODE.life)
+            post(mails.code(recipient.email, code, client.device), life=CODE.life)
 
 
 def prove_code(login: str, nonce: str, typed: str, client: ClientInfo) -> tuple[User, Proof]:
@@ -170,7 +170,7 @@ def prove_code(login: str, nonce: str, typed: str, client: ClientInfo) -> tuple[
         record(recipient.user, events.SIGN_IN_FAILED, Actor(client))
         raise error
     give_back(*charges)
-    email = emails.key(recipient.address)
+    email = emails.key(recipient.email)
     if browser is None:
         mail_limits.undo(email, client, recipient.key)
     return recipient.user, Proof.now(Method.MAIL, email)

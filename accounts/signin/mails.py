@@ -8,11 +8,11 @@ from accounts.mail.message import Message
 from accounts.users.models import User
 
 
-def code(address: str, secret: str, device: Device) -> Message:
+def code(email: str, secret: str, device: Device) -> Message:
     """The code to sign in with; to nobody, if there is no address."""
     site = {"site": settings.AUTHSITE.site_name}
     return Message(
-        to=address,
+        to=email,
         subject=_("%(code)s is your code to sign in to %(site)s") % {"code": secret, **site},
         paragraphs=_code_paragraphs(device),
         code=secret,

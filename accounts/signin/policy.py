@@ -30,7 +30,7 @@ class Requirement(Enum):
     """What must still be shown before anyone is admitted."""
 
     CREDENTIAL = "credential"
-    ADDRESS = "address"
+    EMAIL = "email"
     # Of staff who have no factor yet: a mailbox alone, or a password alone, must not enrol one.
     PASSWORD = "password"  # noqa: S105 the name of a requirement
     MAILBOX = "mailbox"
@@ -57,7 +57,7 @@ def next_requirement(
     if not proofs:
         return Requirement.CREDENTIAL
     if isinstance(account, PendingSignup):
-        return Requirement.ADDRESS
+        return Requirement.EMAIL
     if not account.is_active:
         raise AccountInactive
     if not twofactor.has_any(account):

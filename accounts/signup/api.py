@@ -24,7 +24,7 @@ from accounts.users.models import User
 from accounts.users.services import UsernameTaken
 
 
-class AddressField(TextField):
+class EmailField(TextField):
     """An email address, clean."""
 
     def to_internal_value(self, data: Any) -> str:
@@ -44,7 +44,7 @@ class NewUserSerializer(serializers.Serializer[Any]):
     """What a new account needs."""
 
     username = UsernameField(max_length=usernames.MAX_LENGTH)
-    email = AddressField(max_length=emails.MAX_LENGTH)
+    email = EmailField(max_length=emails.MAX_LENGTH)
     password = TextField(
         trim_whitespace=False,
         min_length=MIN_LENGTH,
@@ -72,7 +72,7 @@ class SignupSerializer(serializers.Serializer[Any]):
 class ResendSerializer(serializers.Serializer[Any]):
     """An address; and the name, so that no stranger's sign-up at the same address is meant."""
 
-    email = AddressField(max_length=emails.MAX_LENGTH)
+    email = EmailField(max_length=emails.MAX_LENGTH)
     username = TextField(
         required=False,
         # The description counts every character, and no name begins or ends with a space.
@@ -125,7 +125,7 @@ class VerifyView(Open, APIView):
         """The user that the sign-up has become."""
         data = valid(VerifySerializer(data=request.data))
         code = canonical_code(data["code"])
-        user = services.confirm_by_address(
+        user = services.confirm_by_email(
             data["email"], code, client_of(request), username=data.get("username", "")
         )
         return Response(SignupSerializer(user).data)

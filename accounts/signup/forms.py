@@ -7,7 +7,7 @@ from django import forms
 from accounts.common.forms import CodeField
 from accounts.passwords.forms import CurrentPasswordField
 from accounts.signin.forms import NewAccountForm
-from accounts.users.forms import AddressField
+from accounts.users.forms import EmailField
 
 
 class SignupForm(NewAccountForm):
@@ -27,10 +27,10 @@ class ConfirmCodeForm(forms.Form):
     code = CodeField()
 
 
-class CorrectAddressForm(forms.Form):
+class CorrectEmailForm(forms.Form):
     """The address that was meant."""
 
-    email = AddressField()
+    email = EmailField()
 
 
 class ConfirmHereForm(forms.Form):

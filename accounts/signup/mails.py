@@ -12,7 +12,7 @@ def confirm(signup: PendingSignup, code: str, token: str) -> Message:
     """To a free address: the code and the link that prove it."""
     hello = _("Hello %(name)s,") % {"name": signup.username}
     return Message(
-        to=signup.address,
+        to=signup.email,
         # Mail programs make links of names with a dot, and this name is a stranger's choice.
         greeting="" if "." in signup.username else hello,
         subject=_("%(code)s is your code for %(site)s")
@@ -29,10 +29,10 @@ def confirm(signup: PendingSignup, code: str, token: str) -> Message:
     )
 
 
-def already_taken(owners_address: str) -> Message:
+def already_taken(owners_email: str) -> Message:
     """To the owner of a taken address, who may have forgotten, or may like to know."""
     return Message(
-        to=owners_address,
+        to=owners_email,
         subject=_("You already have an account at %(site)s")
         % {"site": settings.AUTHSITE.site_name},
         paragraphs=[

@@ -32,7 +32,7 @@ from accounts.throttle.limits import (
 from accounts.throttle.services import Charge, around, give_back, spend, wait
 from accounts.users import emails, usernames
 from accounts.users import services as users
-from accounts.users.models import Address, PendingSignup, User
+from accounts.users.models import EmailAddress, PendingSignup, User
 
 LIFE = timedelta(days=3)
 # Of the sign-ups that wait for one address, so many are mailed again at once.
@@ -43,7 +43,7 @@ LINK = Purpose("signup.link", life=LIFE)
 
 def sign_up(
     username: str,
-    address: str,
+    email: str,
     password: str | None,
     *,
     client: ClientInfo,
@@ -52,18 +52,18 @@ def sign_up(
 ) -> PendingSignup:
     """A pending sign-up, and a mail to its address. Without a password a passkey is added later.
 
-    ``username`` and ``address`` are clean. ``instead_of`` is this browser's earlier sign-up, whose
+    ``username`` and ``email`` are clean. ``instead_of`` is this browser's earlier sign-up, whose
     name it may take over. ``UsernameTaken``; ``Later`` when a budget is used up or all slots are.
     """
-    key = emails.key(address)
+    key = emails.key(email)
     network = around(SIGNUP_NETWORK, client)
     spend(*network, mail_limits.asking(key, client), (SIGNUP_EVERYONE,))
     may_leave = mail_limits.may_leave(key, client)
     signup = PendingSignup(
         username=username,
         username_key=usernames.key(username),
-        address=address,
-        address_key=key,
+        email=email,
+        email_key=key,
         password=passwords.hash_password(password) if password else make_password(None),
         next=next_url,
         expires_at=clock.now() + LIFE,
@@ -123,22 +123,22 @@ def send_again(signup: PendingSignup, *, client: ClientInfo) -> None:
 
     :class:`SignupEnded` if it doesn't wait any more, or for another address.
     """
-    spend((MAIL_AGAIN, signup.pk), mail_limits.asking(signup.address_key, client))
-    _issue_again(signup, may_leave=mail_limits.may_leave(signup.address_key, client))
+    spend((MAIL_AGAIN, signup.pk), mail_limits.asking(signup.email_key, client))
+    _issue_again(signup, may_leave=mail_limits.may_leave(signup.email_key, client))
 
 
-def send_again_to(address: str, *, client: ClientInfo, username: str = "") -> None:
-    """Another mail to ``address`` for what waits for it, if anything does; or for one sign-up.
+def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None:
+    """Another mail to ``email`` for what waits for it, if anything does; or for one sign-up.
 
     What is answered, and what it costs, tells nobody whether one waits.
 
     Raises:
         Later: whoever asks has asked too often.
     """
-    key = emails.key(address)
+    key = emails.key(email)
     again = MAIL_AGAIN, CODE.name, key, client.network
     spend(again, *around(RECOVERY_NETWORK, client), mail_limits.asking(key, client))
-    waiting = PendingSignup.objects.filter(address_key=key, expires_at__gt=clock.now())
+    waiting = PendingSignup.objects.filter(email_key=key, expires_at__gt=clock.now())
     if username:
         waiting = waiting.filter(username_key=usernames.key(username))
     # Not only the newest: whoever signs up with another's address would be the one that is mailed.
@@ -148,21 +148,21 @@ def send_again_to(address: str, *, client: ClientInfo, username: str = "") -> No
             _issue_again(signup, may_leave=mail_limits.may_leave(key, client))
 
 
-def correct_address(signup: PendingSignup, address: str, *, client: ClientInfo) -> None:
+def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> None:
     """Another address for the same sign-up; what was mailed to the first is no longer good.
 
     :class:`SignupEnded` if it doesn't wait any more.
     """
-    key = emails.key(address)
-    again = [(MAIL_AGAIN, signup.pk)] if key == signup.address_key else []
+    key = emails.key(email)
+    again = [(MAIL_AGAIN, signup.pk)] if key == signup.email_key else []
     network = around(SIGNUP_NETWORK, client)
     spend(*network, *again, mail_limits.asking(key, client), (SIGNUP_EVERYONE,))
     may_leave = mail_limits.may_leave(key, client)
-    signup.address, signup.address_key = address, key
+    signup.email, signup.email_key = email, key
     with transaction.atomic():
         code, token = _issue(signup)
         _held(signup)
-        signup.save(update_fields=["address", "address_key"])
+        signup.save(update_fields=["email", "email_key"])
         _post(signup, code, token, may_leave=may_leave)
 
 
@@ -182,8 +182,8 @@ def confirm_by_code(signup: PendingSignup, typed: str, client: ClientInfo) -> Us
     return user
 
 
-def confirm_by_address(address: str, typed: str, client: ClientInfo, *, username: str = "") -> User:
-    """Return the user that a sign-up becomes whose code was mailed to ``address``.
+def confirm_by_email(email: str, typed: str, client: ClientInfo, *, username: str = "") -> User:
+    """Return the user that a sign-up becomes whose code was mailed to ``email``.
 
     With ``username`` it is that sign-up or none: somebody else may have asked for the same address,
     and be waiting for its owner to type the wrong code (CVE-2026-53516).
@@ -192,7 +192,7 @@ def confirm_by_address(address: str, typed: str, client: ClientInfo, *, username
         WrongCode: no sign-up has that code, or the name or address is taken by now.
         Later: too many wrong codes from this network, or at this address.
     """
-    key = emails.key(address)
+    key = emails.key(email)
     mine = around(CODE_NETWORK, client)
     charges: list[Charge] = [*mine, (VERIFY_LINE, key, client.wide_network), (VERIFY_ADDRESS, key)]
     spend(*charges)
@@ -219,9 +219,9 @@ def prune() -> int:
 def _issue_again(signup: PendingSignup, *, may_leave: bool) -> None:
     # What was mailed before stays good if no mail can replace it: strangers may have used up what
     # the mailbox gets. The work is the same.
-    code, token = _issue(signup if may_leave else PendingSignup(address_key=signup.address_key))
+    code, token = _issue(signup if may_leave else PendingSignup(email_key=signup.email_key))
     held = _waiting(signup)
-    if signup.address and (held is None or held.address_key != signup.address_key):
+    if signup.email and (held is None or held.email_key != signup.email_key):
         # Corrected meanwhile, which sent a mail of its own: this code would prove the former.
         raise SignupEnded
     _post(signup, code, token, may_leave=may_leave)
@@ -248,25 +248,25 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, client: C
     """Spend the secret and make the user, or neither. The first to confirm an address has it."""
     try:
         with transaction.atomic():
-            if not codes.spend(purpose, signup.pk, secret, signup.address_key):
+            if not codes.spend(purpose, signup.pk, secret, signup.email_key):
                 raise WrongCode
             user = users.create_user(
                 signup.username, signup.password, id=signup.pk, language=spoken()
             )
             # Before the name: whoever waits for the same address holds nothing that others want.
-            users.confirm_address(user, signup.address)
+            users.confirm_email(user, signup.email)
             users.keep_name(signup)
             record(user, events.SIGNED_UP, Actor(client))
-    except (users.AddressTaken, users.UsernameTaken):
+    except (users.EmailTaken, users.UsernameTaken):
         raise WrongCode from None
-    mail_limits.undo(signup.address_key, client, signup.address_key)
+    mail_limits.undo(signup.email_key, client, signup.email_key)
     return user
 
 
 def _issue(signup: PendingSignup) -> tuple[str, str]:
     """A code and a link that prove the address of ``signup``."""
-    code = codes.issue_code(CODE, signup.pk, signup.address_key)
-    return code, codes.issue_link(LINK, signup.pk, signup.address_key)
+    code = codes.issue_code(CODE, signup.pk, signup.email_key)
+    return code, codes.issue_link(LINK, signup.pk, signup.email_key)
 
 
 def _post(signup: PendingSignup, code: str, token: str, *, may_leave: bool) -> None:
@@ -275,8 +275,8 @@ def _post(signup: PendingSignup, code: str, token: str, *, may_leave: bool) -> N
     Both are issued in either case, so that the work is the same; the notice holds neither. Unless
     the mail ``may_leave``, it is addressed to nobody.
     """
-    owners = Address.objects.select_related("user").filter(key=signup.address_key).first()
+    owners = EmailAddress.objects.select_related("user").filter(key=signup.email_key).first()
     with speaking(owners.user.language if owners else spoken()):
         # To the owner's address as it is stored, never as a stranger typed it (CVE-2019-19844).
-        mail = mails.already_taken(owners.address) if owners else mails.confirm(signup, code, token)
+        mail = mails.already_taken(owners.email) if owners else mails.confirm(signup, code, token)
         post(mail if may_leave else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)

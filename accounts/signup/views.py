@@ -29,7 +29,7 @@ from accounts.signup.forms import (
     ConfirmCodeForm,
     ConfirmElsewhereForm,
     ConfirmHereForm,
-    CorrectAddressForm,
+    CorrectEmailForm,
     SignupForm,
 )
 from accounts.twofactor import services as twofactor
@@ -97,7 +97,7 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
     is_here = flow.pending_of(request) == str(signup.pk)
     if not (is_here or services.has_password(signup)):
         # There is nothing that whoever opens it here could show.
-        there = {"username": signup.username, "email": signup.address}
+        there = {"username": signup.username, "email": signup.email}
         return render(request, "accounts/signup/confirm_there.html", there, status=403)
     form = _link_form(is_here)(request.POST if request.method == "POST" else None)
     if form.is_valid():
@@ -109,7 +109,7 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
             form.add_error("password", _("That is not the password of this sign-up."))
         except WrongCode:
             return render(request, "accounts/signup/confirm_dead.html", status=404)
-    context = {"form": form, "username": signup.username, "email": signup.address}
+    context = {"form": form, "username": signup.username, "email": signup.email}
     return render(request, "accounts/signup/confirm_link.html", context)
 
 
@@ -152,11 +152,11 @@ def _confirm_by_code(request: HttpRequest, signup: PendingSignup) -> HttpRespons
 
 
 def _correct(request: HttpRequest, signup: PendingSignup) -> HttpResponse:
-    form = CorrectAddressForm(request.POST, auto_id="id_correct_%s")
+    form = CorrectEmailForm(request.POST, auto_id="id_correct_%s")
     if not form.is_valid():
         return _show(request, signup, address_form=form)
-    address = form.cleaned_data["email"]
-    services.correct_address(signup, address, client=client_of(request))
+    email = form.cleaned_data["email"]
+    services.correct_email(signup, email, client=client_of(request))
     return redirect("signup_confirm")
 
 
@@ -197,9 +197,9 @@ def _show(
 ) -> HttpResponse:
     context = {
         "username": signup.username,
-        "email": signup.address,
+        "email": signup.email,
         "form": form or ConfirmCodeForm(),
-        "address_form": address_form or CorrectAddressForm(auto_id="id_correct_%s"),
+        "address_form": address_form or CorrectEmailForm(auto_id="id_correct_%s"),
         "resend_wait": services.seconds_to_next_mail(signup),
     }
     return render(request, "accounts/signup/confirm.html", context)

@@ -28,10 +28,10 @@ from accounts.throttle.services import around, spend
 from accounts.twofactor import services as twofactor
 from accounts.users import emails, profiles, usernames
 from accounts.users import services as users
-from accounts.users.models import Address, User
+from accounts.users.models import EmailAddress, User
 
 
-class AddressInUse(PublicError):
+class EmailInUse(PublicError):
     """The provider has verified an address that is an account's: whoever hears it reads its mail.
 
     Nothing is connected: that takes a sign-in to the account.
@@ -99,13 +99,13 @@ class OnlyProviderLeft(PublicError):
 def user_of(profile: ProviderProfile, client: ClientInfo) -> User:
     """Who ``profile`` signs in: whose identity it is, or a new account.
 
-    :class:`AddressInUse`, :class:`NoNewAccounts`, :class:`LockedAccountIdentity`, ``Later``.
+    :class:`EmailInUse`, :class:`NoNewAccounts`, :class:`LockedAccountIdentity`, ``Later``.
     """
     if identity := identities.find(profile.issuer, profile.subject):
         return _known(identity, Actor(client).by(Method.PROVIDER))
     try:
         return _newcomer(profile, client)
-    except (AddressInUse, IntegrityError):
+    except (EmailInUse, IntegrityError):
         # The same person may have come twice at once, and have the address by now.
         if identity := identities.find(profile.issuer, profile.subject):
             return _known(identity, Actor(client).by(Method.PROVIDER))
@@ -115,7 +115,7 @@ def user_of(profile: ProviderProfile, client: ClientInfo) -> User:
 def owner_of(profile: ProviderProfile) -> User | None:
     """Whose address the provider has verified."""
     key = emails.key(profile.verified_email)
-    row = Address.objects.select_related("user").filter(key=key).first()
+    row = EmailAddress.objects.select_related("user").filter(key=key).first()
     return row.user if row else None
 
 
@@ -197,14 +197,14 @@ def _known(identity: Identity, actor: Actor) -> User:
 
 def _newcomer(profile: ProviderProfile, client: ClientInfo) -> User:
     if profile.verified_email and owner_of(profile):
-        raise AddressInUse
+        raise EmailInUse
     if settings.AUTHSITE.signup != "open":
         raise NoNewAccounts
     spend(*around(SIGNUP_NETWORK, client), (SIGNUP_EVERYONE,))
     try:
         return _sign_up(profile, client)
-    except users.AddressTaken:
-        raise AddressInUse from None
+    except users.EmailTaken:
+        raise EmailInUse from None
 
 
 @transaction.atomic
@@ -226,7 +226,7 @@ def _sign_up(profile: ProviderProfile, client: ClientInfo) -> User:
     user.display_name = _display_name(profile.name)
     user.save(update_fields=["display_name"])
     if profile.verified_email:
-        users.confirm_address(user, profile.verified_email)
+        users.confirm_email(user, profile.verified_email)
     identity = _identity(user, profile)
     record(user, events.SIGNED_UP, Actor(client).by(Method.PROVIDER), detail=str(identity))
     return user

@@ -138,7 +138,7 @@ def _sign_in(
 ) -> HttpResponse:
     try:
         user = services.user_of(profile, client_of(request))
-    except services.AddressInUse:
+    except services.EmailInUse:
         pending_link.store(request, profile, attempt.next_url)
         sentence = _(
             "There is an account with %(address)s here. Sign in to it as you usually do; then you "

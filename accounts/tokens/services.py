@@ -216,7 +216,7 @@ def _prove(login: str, password: str, client: ClientInfo) -> User | PendingSignu
 
 
 REFUSALS: dict[Requirement, type[PublicError]] = {
-    Requirement.ADDRESS: EmailNotVerified,
+    Requirement.EMAIL: EmailNotVerified,
     Requirement.SECOND_FACTOR: SecondFactorRequired,
     Requirement.PASSWORD: EnrolmentRequired,
     Requirement.MAILBOX: EnrolmentRequired,
@@ -228,7 +228,7 @@ REFUSALS: dict[Requirement, type[PublicError]] = {
 def _cleared(account: User | PendingSignup, requirement: Requirement | None) -> User:
     """``account``, if nothing is missing; else what is, as an error."""
     if requirement is not None or not isinstance(account, User):
-        raise REFUSALS[requirement or Requirement.ADDRESS]
+        raise REFUSALS[requirement or Requirement.EMAIL]
     return account
 
 

@@ -22,15 +22,15 @@ def clean(value: str) -> str:
     refuse_invisible(value)
     local, _at, domain = value.rpartition("@")
     try:
-        address = f"{local}@{idna.encode(domain, uts46=True).decode()}"
+        email = f"{local}@{idna.encode(domain, uts46=True).decode()}"
     except idna.IDNAError:
         raise INVALID from None
     # Django ignores case when it looks for ASCII letters, and so takes a dotless i for one.
     # A quoted local part is one mailbox written in many ways.
-    if not local.isascii() or '"' in local or len(address) > MAX_LENGTH:
+    if not local.isascii() or '"' in local or len(email) > MAX_LENGTH:
         raise INVALID
-    validate_email(address)
-    return address
+    validate_email(email)
+    return email
 
 
 def mailbox(key: str) -> str:
@@ -46,9 +46,9 @@ def mailbox(key: str) -> str:
     return f"{untagged.replace('.', '') if domain == 'gmail.com' else untagged}@{domain}"
 
 
-def key(address: str) -> str:
+def key(email: str) -> str:
     """The canonical form that is unique in the database.
 
     Letter case is folded in the local part too: no provider gives two mailboxes that differ in it.
     """
-    return fold(address)
+    return fold(email)

@@ -16,9 +16,11 @@ from django.db.models import Q, QuerySet
 
 from accounts.common import clock
 from accounts.users.disputes import DISPUTABLE, ESTABLISHED, baseline, counts
-from accounts.users.models import LOCKED, Address, FormerCredential, User
+from accounts.users.models import LOCKED, EmailAddress, FormerCredential, User
 
 Kind = FormerCredential.Kind
+# Rows are stored under the names that every version of the site reads.
+STORED_EMAIL = "accounts.address"
 
 
 def keep_password(user: User, at: datetime) -> None:
@@ -33,7 +35,7 @@ def keep_password(user: User, at: datetime) -> None:
         )
 
 
-def keep_email(row: Address, at: datetime, *, is_suspended: bool = False) -> None:
+def keep_email(row: EmailAddress, at: datetime, *, is_suspended: bool = False) -> None:
     """Keep an address that the caller removes at the moment ``at``."""
     keep(
         row,
@@ -41,7 +43,7 @@ def keep_email(row: Address, at: datetime, *, is_suspended: bool = False) -> Non
         Kind.EMAIL,
         row.confirmed_at,
         at,
-        label=row.address,
+        label=row.email,
         key=row.key,
         is_suspended=is_suspended,
     )
@@ -64,6 +66,9 @@ def keep(
     of an address.
     """
     (data,) = serializers.serialize("python", [row])
+    if isinstance(row, EmailAddress):
+        data["model"] = STORED_EMAIL
+        data["fields"]["address"] = data["fields"].pop("email")
     FormerCredential.objects.create(
         user_id=user_id,
         kind=kind,
@@ -101,7 +106,7 @@ def removed_emails(user: User) -> list[FormerCredential]:
 
 def had_email(user: User, disputed_at: datetime) -> bool:
     """Return whether ``user`` had an email address seven days before that moment."""
-    held = user.addresses.filter(confirmed_at__lte=baseline(user, disputed_at))
+    held = user.emails.filter(confirmed_at__lte=baseline(user, disputed_at))
     return held.exists() or _removed(user, Kind.EMAIL, disputed_at).exists()
 
 
@@ -222,6 +227,8 @@ def _removed(user: User, kind: Kind, disputed_at: datetime) -> QuerySet[FormerCr
 
 
 def _row_of(former: FormerCredential) -> Any:
-    return next(
-        iter(serializers.deserialize("python", [former.data], ignorenonexistent=True))
-    ).object
+    data = former.data
+    if data["model"] == STORED_EMAIL:
+        fields = data["fields"] | {"email": data["fields"]["address"]}
+        data = data | {"model": "accounts.emailaddress", "fields": fields}
+    return next(iter(serializers.deserialize("python", [data], ignorenonexistent=True))).object

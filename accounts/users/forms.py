@@ -26,7 +26,7 @@ class UsernameField(forms.CharField):
         return usernames.clean(super().clean(value), by_operator=self.by_operator)
 
 
-class AddressField(forms.CharField):
+class EmailField(forms.CharField):
     """An email address, clean."""
 
     def __init__(self, **options: Any) -> None:

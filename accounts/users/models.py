@@ -171,16 +171,19 @@ class NameSkeleton(models.Model):
         return self.skeleton
 
 
-class Address(models.Model):
+class EmailAddress(models.Model):
     """A confirmed address. An unconfirmed one holds nothing, so that nobody can squat."""
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="addresses")
-    address = models.EmailField(max_length=emails.MAX_LENGTH)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="emails")
+    email = models.EmailField(max_length=emails.MAX_LENGTH, db_column="address")
     key = models.CharField(max_length=3 * emails.MAX_LENGTH, unique=True)
     confirmed_at = models.DateTimeField(default=clock.now)
 
+    class Meta:
+        db_table = "accounts_address"
+
     def __str__(self) -> str:
-        return self.address
+        return self.email
 
 
 class FormerCredential(models.Model):
@@ -220,8 +223,10 @@ class PendingSignup(models.Model):
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
     username = models.CharField(max_length=usernames.MAX_LENGTH)
     username_key = models.CharField(max_length=usernames.KEY_LENGTH, unique=True)
-    address = models.EmailField(max_length=emails.MAX_LENGTH)
-    address_key = models.CharField(max_length=3 * emails.MAX_LENGTH, db_index=True)
+    email = models.EmailField(max_length=emails.MAX_LENGTH, db_column="address")
+    email_key = models.CharField(
+        max_length=3 * emails.MAX_LENGTH, db_index=True, db_column="address_key"
+    )
     password = models.CharField(max_length=128)
     next = models.CharField(max_length=2000, blank=True)
     expires_at = models.DateTimeField(db_index=True)

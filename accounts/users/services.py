@@ -15,7 +15,7 @@ from accounts.common.errors import PublicError
 from accounts.common.text import fold
 from accounts.users import emails, former_credentials, skeletons, usernames
 from accounts.users.disputes import AT_ONCE
-from accounts.users.models import Address, PendingSignup, User, Username
+from accounts.users.models import EmailAddress, PendingSignup, User, Username
 
 FORMER_NAME_LIFE = timedelta(days=30)
 
@@ -35,7 +35,7 @@ class AccountChanged(PublicError):
     message = _("Your account was changed at the same moment. Look at it again.")
 
 
-class AddressTaken(PublicError):
+class EmailTaken(PublicError):
     """Somebody has confirmed that address. Only told to those who may know."""
 
     code = "email_taken"
@@ -58,7 +58,7 @@ def find(login: str) -> User | PendingSignup | None:
     """
     key = login_key(login)
     if "@" in key:
-        return User.objects.filter(addresses__key=key).first()
+        return User.objects.filter(emails__key=key).first()
     user = User.objects.filter(username_key=key).first()
     pending = PendingSignup.objects.filter(username_key=key, expires_at__gt=clock.now()).first()
     return user or pending
@@ -190,29 +190,29 @@ def prune_names() -> int:
     return ended.delete()[0]
 
 
-def confirm_address(user: User, address: str) -> None:
+def confirm_email(user: User, email: str) -> None:
     """Give a proven address to ``user``, as the primary one if it has none.
 
-    :class:`AddressTaken` if another was first. Sign-ups that wait for the same address end here.
+    :class:`EmailTaken` if another was first. Sign-ups that wait for the same address end here.
     """
-    key, now = emails.key(address), clock.now()
+    key, now = emails.key(email), clock.now()
     # The address that the account was made with is as old as the account: see ``disputes``.
     is_first = not user.email and now < user.date_joined + AT_ONCE
     at = user.date_joined if is_first else now
     try:
         with transaction.atomic():
-            Address.objects.create(user=user, address=address, key=key, confirmed_at=at)
+            EmailAddress.objects.create(user=user, email=email, key=key, confirmed_at=at)
     except IntegrityError:
-        raise AddressTaken from None
-    end_pending(PendingSignup.objects.filter(address_key=key).exclude(pk=user.pk))
+        raise EmailTaken from None
+    end_pending(PendingSignup.objects.filter(email_key=key).exclude(pk=user.pk))
     if not user.email:
-        user.email = address
+        user.email = email
         user.save(update_fields=["email"])
 
 
-def end_pending_at(address: str) -> None:
+def end_pending_at(email: str) -> None:
     """End the sign-ups that wait for a proven address, and let their names go."""
-    end_pending(PendingSignup.objects.filter(address_key=emails.key(address)))
+    end_pending(PendingSignup.objects.filter(email_key=emails.key(email)))
 
 
 def unlock(user: User) -> None:
@@ -234,15 +234,15 @@ def end_pending(rows: QuerySet[PendingSignup]) -> int:
 def create_administrator(username: str, email: str, password: str, *, language: str = "") -> User:
     """A superuser with a confirmed address, made by whoever runs the server.
 
-    ``password`` is a hash. ``ValidationError``, :class:`UsernameTaken`, :class:`AddressTaken`.
+    ``password`` is a hash. ``ValidationError``, :class:`UsernameTaken`, :class:`EmailTaken`.
     """
     username = usernames.clean(username, by_operator=True)
-    address = emails.clean(email) if email else ""
+    email = emails.clean(email) if email else ""
     with transaction.atomic():
         hold_name(username, until=None)
         user = create_user(username, password, staff=True, language=language)
-        if address:
-            confirm_address(user, address)
+        if email:
+            confirm_email(user, email)
     return user
 
 

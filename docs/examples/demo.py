@@ -99,7 +99,7 @@ def make(name: str, password: str) -> None:
     else:
         users.hold_name(name, until=None)
         user = users.create_user(name, hashed)
-        users.confirm_address(user, address)
+        users.confirm_email(user, address)
     if name != "alice":
         seed = twofactor.new_seed()
         totp = totp_of(seed)

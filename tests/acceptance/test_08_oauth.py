@@ -31,7 +31,7 @@ def test_8_4_a_provider_without_an_email_works(
     assert through(client, op, Person("1", email)).url == "/"
 
     user = User.objects.get()
-    assert (user.email, user.addresses.count()) == ("", 0)
+    assert (user.email, user.emails.count()) == ("", 0)
     assert "Add an address" in client.get("/").text
 
 

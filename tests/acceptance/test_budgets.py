@@ -86,7 +86,7 @@ def test_pages_stay_cheap_for_who_has_a_long_history_and_many_sessions(
     sign_in(client, "alice")
     here, kinds = LoginSession.objects.get(), list(EVENTS)
     Activity.objects.bulk_create(
-        Activity(user=alice, kind=kinds[i % len(kinds)], address="192.0.2.1", browser="Firefox")
+        Activity(user=alice, kind=kinds[i % len(kinds)], ip="192.0.2.1", browser="Firefox")
         for i in range(10_000)
     )
     copied = ("agent", "browser", "amr", "auth_time", "idle_at", "ends_at")

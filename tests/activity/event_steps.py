@@ -83,7 +83,7 @@ class Scene:
     @property
     def alice(self) -> User:
         """By the address that she keeps whatever happens."""
-        return User.objects.get(addresses__address=address_of("alice"))
+        return User.objects.get(emails__email=address_of("alice"))
 
 
 type Act = Callable[[Scene], Any]
@@ -164,7 +164,7 @@ def add_an_address(scene: Scene) -> str:
 
 def press(name: str) -> Act:
     """That button beside alice's second address."""
-    return lambda s: s.here.post(EMAIL, {name: s.alice.addresses.get(address=SECOND).pk})
+    return lambda s: s.here.post(EMAIL, {name: s.alice.emails.get(email=SECOND).pk})
 
 
 def have_an_authenticator(scene: Scene) -> None:
@@ -204,7 +204,7 @@ def sit_out_the_waiting_period(scene: Scene) -> None:
 
 def add_a_young_address(scene: Scene) -> None:
     scene.clock.advance(minutes=2)
-    users.confirm_address(scene.alice, THIRD)
+    users.confirm_email(scene.alice, THIRD)
     scene.here.get("/")
 
 

@@ -14,9 +14,9 @@ from django.utils.formats import date_format
 from accounts.activity.events import ADDRESS_ADDED, EVENTS, LOCKED_DOWN, SIGNED_IN, Event, Group
 from accounts.activity.models import Activity
 from accounts.activity.services import NOBODYS_LIFE, Actor, record
-from accounts.addresses.models import PendingAddress
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
+from accounts.emails.models import PendingEmail
 from accounts.identities.models import Identity
 from accounts.mail.models import OutgoingMail
 from accounts.recovery.models import Recovery
@@ -24,7 +24,7 @@ from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.throttle.models import Budget
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import services as users
-from accounts.users.models import Address, FormerCredential, User, Username
+from accounts.users.models import EmailAddress, FormerCredential, User, Username
 from tests.activity.event_steps import (
     LINUX,
     LOCKDOWN,
@@ -56,9 +56,9 @@ def scene(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch, clock: Clock
     scene = Scene(settings, clock)
     sign_up(scene.here, "alice")
     assert confirm(scene.here, "alice").url == "/"
-    users.confirm_address(scene.alice, SECOND)
+    users.confirm_email(scene.alice, SECOND)
     # Hers for as long as the account, so that no lockdown doubts it.
-    scene.alice.addresses.update(confirmed_at=scene.alice.date_joined)
+    scene.alice.emails.update(confirmed_at=scene.alice.date_joined)
     sign_in(scene.there, "alice")
     sent().clear()
     return scene
@@ -70,7 +70,15 @@ class Broken(Exception):
 
 def everything() -> str:
     """What the database holds of people, their sessions, their codes and their mails."""
-    models = (User, Username, Address, PendingAddress, LoginSession, BrowserSession, OutgoingMail)
+    models = (
+        User,
+        Username,
+        EmailAddress,
+        PendingEmail,
+        LoginSession,
+        BrowserSession,
+        OutgoingMail,
+    )
     models += (
         Authenticator,
         RecoveryCodes,
@@ -102,7 +110,7 @@ def test_an_event_writes_its_row_or_changes_nothing_and_the_owner_is_told(
     row = Activity.objects.get(kind=kind, at=clock.now())
     assert row.user
     assert row.user.username == way.user
-    assert (row.address, f"{row.browser} on {row.system}".strip(" on")) == way.place
+    assert (row.ip, f"{row.browser} on {row.system}".strip(" on")) == way.place
     assert (row.proof, row.actor) == (way.proof, way.actor)
     owner = LoginSession.objects.filter(pk=row.session).values_list("user__username", flat=True)
     assert list(owner) == ([way.actor or way.user] if way.in_session else [])

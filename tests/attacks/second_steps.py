@@ -90,10 +90,10 @@ def inside(path: str, **fields: str) -> Callable[[Any], Any]:
 
 def another_primary_email(user: Any) -> None:
     """Which outdates what was proved without the signal that other changes send."""
-    from accounts.users.services import confirm_address
+    from accounts.users.services import confirm_email
 
-    confirm_address(user, "second@example.org")
-    signed_in(user).post("/accounts/email/", {"primary": user.addresses.latest("pk").pk})
+    confirm_email(user, "second@example.org")
+    signed_in(user).post("/accounts/email/", {"primary": user.emails.latest("pk").pk})
 
 
 # What the owner, or the operator, may do to the credentials of an account meanwhile.

@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 
 from accounts.activity.services import Actor
-from accounts.addresses import services
-from accounts.users.models import Address, FormerCredential, User
+from accounts.emails import services
+from accounts.users.models import EmailAddress, FormerCredential, User
 from accounts.users.services import AccountChanged, rename
 from tests.conftest import Clock
 from tests.support.signin import signed_in
@@ -41,7 +41,7 @@ def alice() -> User:
     user = make_user("alice")
     user.date_joined -= timedelta(days=365)
     user.save()
-    user.addresses.update(confirmed_at=user.date_joined)
+    user.emails.update(confirmed_at=user.date_joined)
     return user
 
 
@@ -75,7 +75,7 @@ def told(address: str, words: str) -> Any:
 
 def state(user: User) -> tuple[str, set[str]]:
     user.refresh_from_db()
-    return user.email, set(user.addresses.values_list("address", flat=True))
+    return user.email, set(user.emails.values_list("email", flat=True))
 
 
 def test_an_address_signs_in_only_once_it_is_confirmed(alice: User) -> None:
@@ -101,7 +101,7 @@ def test_an_address_is_taken_by_the_first_to_confirm_it_and_not_by_asking(alice:
     confirm(browser, "bob@example.org", code)
 
     assert is_signed_in(bob)
-    assert Address.objects.get(key="bob@example.org").user.username == "bob"
+    assert EmailAddress.objects.get(key="bob@example.org").user.username == "bob"
     assert state(alice) == (MINE, {MINE})
 
 
@@ -163,7 +163,7 @@ def test_another_persons_address_is_neither_made_primary_nor_removed(alice: User
 def test_a_person_has_at_least_the_primary_address_and_at_most_ten(alice: User) -> None:
     browser = signed_in(alice)
 
-    browser.post(EMAIL, {"remove": str(alice.addresses.get().pk)})
+    browser.post(EMAIL, {"remove": str(alice.emails.get().pk)})
     for i in range(12):
         browser.post(EMAIL, {"email": f"alice{i}@example.net"})
 
@@ -234,7 +234,7 @@ def test_a_thiefs_links_are_dead_once_its_address_is_suspended(alice: User) -> N
 def test_what_was_under_way_when_the_account_was_locked_down_fails(alice: User) -> None:
     owner = signed_in(alice)
     add(owner, "alice@example.net")
-    as_read, (other,) = User.objects.get(), alice.addresses.filter(address="alice@example.net")
+    as_read, (other,) = User.objects.get(), alice.emails.filter(email="alice@example.net")
     owner.post("/accounts/lockdown/")
 
     for act in (

@@ -13,7 +13,7 @@ from accounts.recovery import suspension
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import former_credentials
 from accounts.users import services as users
-from accounts.users.models import Address, FormerCredential, User
+from accounts.users.models import EmailAddress, FormerCredential, User
 from tests.attacks.dispute_steps import (
     EMAIL,
     LOCK,
@@ -75,11 +75,11 @@ def test_an_address_that_was_removed_just_before_a_lock_from_inside_is_not_lost(
     home: Client, clock: Clock
 ) -> None:
     thief = signed_in(alice())
-    users.confirm_address(alice(), THIEFS)
+    users.confirm_email(alice(), THIEFS)
     thief = signed_in(alice())
-    thief.post(EMAIL, {"primary": Address.objects.get(address=THIEFS).pk})
+    thief.post(EMAIL, {"primary": EmailAddress.objects.get(email=THIEFS).pk})
     thief = signed_in(alice())
-    thief.post(EMAIL, {"remove": Address.objects.get(address=MINE).pk})
+    thief.post(EMAIL, {"remove": EmailAddress.objects.get(email=MINE).pk})
     clock.advance(minutes=1)
     signed_in(alice()).post(LOCK)
 
@@ -110,7 +110,7 @@ def test_a_review_that_was_left_open_back_dates_no_later_lock(home: Client, cloc
 def test_a_review_that_nobody_finishes_ends_after_thirty_days_and_a_lock_does_not(
     home: Client, clock: Clock
 ) -> None:
-    users.confirm_address(alice(), THIEFS)
+    users.confirm_email(alice(), THIEFS)
     lock_down(alice(), Actor())
     clock.advance(days=31)
     call_command("prune")
@@ -194,7 +194,7 @@ def test_mails_to_doubtful_addresses_tell_of_changes_and_name_nothing(
     home: Client, clock: Clock
 ) -> None:
     """A thief's mailbox must learn neither where the owner is nor a new username."""
-    users.confirm_address(alice(), THIEFS)
+    users.confirm_email(alice(), THIEFS)
     here = {"REMOTE_ADDR": "192.0.2.77"}
     lock_down(alice(), Actor(ClientInfo("192.0.2.77", "Firefox")))
     Client(**here).post(reset_link(), {"lost": "ask"})
@@ -220,7 +220,7 @@ def test_mails_to_doubtful_addresses_tell_of_changes_and_name_nothing(
 
 
 def test_a_thief_of_the_password_does_not_wait_with_an_address_that_it_added(home: Client) -> None:
-    users.confirm_address(alice(), THIEFS)
+    users.confirm_email(alice(), THIEFS)
     lock_down(alice(), Actor())
     thief, link = Client(), reset_link(to=THIEFS)
     thief.post(link, {"former": PASSWORD})
@@ -228,7 +228,7 @@ def test_a_thief_of_the_password_does_not_wait_with_an_address_that_it_added(hom
 
 
 def test_a_mailbox_that_proves_nothing_learns_no_username_from_the_reset(home: Client) -> None:
-    users.confirm_address(alice(), THIEFS)
+    users.confirm_email(alice(), THIEFS)
     lock_down(alice(), Actor())
     Client().post(reset_link(), {"lost": "ask"})
     objections = {m.to: path_of(m.action_url) for m in outbox() if "asked to open" in m.subject}
@@ -257,11 +257,11 @@ def test_an_account_that_is_locked_while_its_review_ends_stays_disputed(
 def test_the_history_tells_what_a_thief_changed_at_a_node_of_the_version_before(
     home: Client, clock: Clock
 ) -> None:
-    users.confirm_address(alice(), THIEFS)
+    users.confirm_email(alice(), THIEFS)
     record(alice(), events.ADDRESS_ADDED, Actor(), detail=THIEFS)
     User.objects.update(email=THIEFS, password=make_password(NEW))
     record(alice(), events.PASSWORD_CHANGED, Actor())
-    mine = Address.objects.get(address=MINE)
+    mine = EmailAddress.objects.get(email=MINE)
     record(alice(), events.ADDRESS_REMOVED, Actor(), detail=MINE, former=mine)
     mine.delete()
     clock.advance(hours=1)
@@ -322,10 +322,10 @@ def test_printed_codes_count_if_a_thief_replaced_them_in_their_own_session(
 
 
 def test_a_young_address_that_its_owner_removed_locks_nothing(home: Client, clock: Clock) -> None:
-    users.confirm_address(alice(), THIEFS)
+    users.confirm_email(alice(), THIEFS)
     browser = signed_in(alice())
     browser.post("/accounts/password/change/", {"password1": NEW})
-    browser.post(EMAIL, {"remove": Address.objects.get(address=THIEFS).pk})
+    browser.post(EMAIL, {"remove": EmailAddress.objects.get(email=THIEFS).pk})
 
     links = [m.action_url for m in outbox() if m.to == THIEFS and LOCK in m.action_url]
     assert {Client().post(path_of(link)).status_code for link in links} == {404}
@@ -334,7 +334,7 @@ def test_a_young_address_that_its_owner_removed_locks_nothing(home: Client, cloc
 def test_a_reset_link_made_during_the_lock_is_dead_once_the_review_has_begun(
     home: Client, clock: Clock
 ) -> None:
-    users.confirm_address(alice(), THIEFS)
+    users.confirm_email(alice(), THIEFS)
     lock_down(alice(), Actor())
     stale, (thief, link) = reset_link(to=THIEFS), recovery_page()
     assert sets_password(home, reset_link())
@@ -364,14 +364,14 @@ def test_an_owner_with_a_young_address_only_can_lock_and_come_back(
     home: Client, clock: Clock
 ) -> None:
     new = "new@example.net"
-    users.confirm_address(alice(), new)
+    users.confirm_email(alice(), new)
     for name, address in (("primary", new), ("remove", MINE)):
-        row = Address.objects.get(address=address)
+        row = EmailAddress.objects.get(email=address)
         signed_in(alice()).post(EMAIL, {name: row.pk})
     clock.advance(days=3)
-    users.confirm_address(alice(), THIEFS)
+    users.confirm_email(alice(), THIEFS)
     for name, address in (("primary", THIEFS), ("remove", new)):
-        row = Address.objects.get(address=address)
+        row = EmailAddress.objects.get(email=address)
         signed_in(alice()).post(EMAIL, {name: row.pk})
 
     home.post(lock_link("email address was removed", to=new))

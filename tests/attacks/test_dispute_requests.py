@@ -7,7 +7,7 @@ from accounts.activity.services import Actor
 from accounts.lockdown.services import lock_down
 from accounts.recovery.models import Recovery
 from accounts.twofactor.models import Authenticator
-from accounts.users.models import Address, FormerCredential
+from accounts.users.models import EmailAddress, FormerCredential
 from tests.attacks.dispute_steps import (
     LOCK,
     NEW,
@@ -31,7 +31,7 @@ def test_a_thief_does_not_finish_the_waiting_period_of_the_owner_with_another_pr
     home: Client, clock: Clock
 ) -> None:
     second = "alice@work.example"
-    Address.objects.create(user=alice(), address=second, key=second, confirmed_at=clock.now())
+    EmailAddress.objects.create(user=alice(), email=second, key=second, confirmed_at=clock.now())
     clock.advance(days=8)
     lock_down(alice(), Actor())
     Client().post(reset_link(), {"lost": "ask"})
@@ -49,7 +49,7 @@ def test_a_thiefs_request_blocks_nobody_once_an_earlier_change_is_disputed(
     home: Client, clock: Clock
 ) -> None:
     second = "thief@example.net"
-    Address.objects.create(user=alice(), address=second, key=second, confirmed_at=clock.now())
+    EmailAddress.objects.create(user=alice(), email=second, key=second, confirmed_at=clock.now())
     adds_an_app(signed_in(alice()), name="Mallory’s")
     clock.advance(days=8)
     signed_in(alice()).post("/accounts/password/change/", {"password1": "the thiefs own word 7"})
@@ -71,7 +71,7 @@ def test_the_link_of_a_later_event_does_not_make_a_thiefs_browser_older(
 ) -> None:
     """A thief of one mailbox whose browser signed in after the disputed change."""
     second = "alice@work.example"
-    Address.objects.create(user=alice(), address=second, key=second, confirmed_at=clock.now())
+    EmailAddress.objects.create(user=alice(), email=second, key=second, confirmed_at=clock.now())
     clock.advance(days=8)
     adds_an_app(signed_in(alice()), name="Mallory’s")
     thief = known_browser(alice())

@@ -18,7 +18,7 @@ from accounts.recovery.models import Recovery
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import services as users
 from accounts.users.disputes import Evidence, OlderProof
-from accounts.users.models import Address, FormerCredential, User
+from accounts.users.models import EmailAddress, FormerCredential, User
 from tests.attacks.dispute_steps import (
     NEW,
     REVIEW,
@@ -135,7 +135,7 @@ def test_the_mailbox_alone_waits_everybody_is_told_and_two_proofs_object(
 ) -> None:
     home = known_browser(alice)
     clock.advance(days=8)
-    users.confirm_address(alice, "second@example.org")
+    users.confirm_email(alice, "second@example.org")
     lock(alice)
     thief, link = Client(), reset_link()
     thief.post(link, {"lost": "ask"})
@@ -185,12 +185,12 @@ def test_a_former_mailbox_locks_but_opens_nothing_and_learns_no_address(
     home, new = known_browser(alice), "new@example.net"
     clock.advance(days=8)
     browser = signed_in(alice)
-    users.confirm_address(again(alice), new)
+    users.confirm_email(again(alice), new)
     browser = signed_in(again(alice))
-    row = Address.objects.get(address=new)
+    row = EmailAddress.objects.get(email=new)
     browser.post("/accounts/email/", {"primary": row.pk})
     browser = signed_in(again(alice))
-    browser.post("/accounts/email/", {"remove": Address.objects.get(address=MINE).pk})
+    browser.post("/accounts/email/", {"remove": EmailAddress.objects.get(email=MINE).pk})
     assert not any(new in words_of(m) for m in outbox() if m.to == MINE)
 
     former, link = Client(), lock_link("email address was removed")

@@ -11,7 +11,7 @@ from accounts.activity.models import Activity
 from accounts.codes.models import Code
 from accounts.sessions.models import LoginSession
 from accounts.signin import services as signin
-from accounts.users.models import Address, User
+from accounts.users.models import EmailAddress, User
 from tests.conftest import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import (
@@ -143,7 +143,7 @@ def under_way(username: str) -> dict[str, Callable[[], bool]]:
     def confirms() -> bool:
         """By somebody who is signed in again."""
         signed_in(User.objects.get(username=username)).post(link)
-        return Address.objects.filter(address=new).exists()
+        return EmailAddress.objects.filter(email=new).exists()
 
     return {
         "code to sign in": lambda: (

@@ -14,7 +14,7 @@ from accounts.throttle.limits import (
     LOGIN_REPEAT,
     PASSKEY_NETWORK,
 )
-from accounts.users.services import confirm_address
+from accounts.users.services import confirm_email
 from tests.conftest import Clock
 from tests.support.api import call
 from tests.support.signin import set_up
@@ -181,7 +181,7 @@ def test_the_names_and_addresses_of_an_account_have_five_guesses_together(
     """The sixth is answered and costs as any: else it would tell what belongs together."""
     alice = make_user("alice")
     for n in range(3):
-        confirm_address(alice, f"alice{n}@example.org")
+        confirm_email(alice, f"alice{n}@example.org")
     logins = ["alice", *(f"alice{n}@example.org" for n in range(3))]
     for login in logins[:2]:
         guess(GUESSES, login)

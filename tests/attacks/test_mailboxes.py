@@ -8,8 +8,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.activity.services import Actor
-from accounts.addresses import services as addresses
 from accounts.common.client_info import ClientInfo
+from accounts.emails import services as addresses
 from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_LINE
 from tests.conftest import Clock
 from tests.support.api import call
@@ -163,5 +163,5 @@ def test_strangers_end_no_code_for_an_address_that_a_member_adds(clock: Clock) -
         ask(at(line), "new@example.org")
     clock.advance(minutes=1)
 
-    addresses.confirm_by_code(addresses.add(alice, row.address, home), code, Actor(home))
-    assert alice.addresses.filter(key=row.key).exists()
+    addresses.confirm_by_code(addresses.add(alice, row.email, home), code, Actor(home))
+    assert alice.emails.filter(key=row.key).exists()

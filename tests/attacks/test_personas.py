@@ -6,12 +6,12 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from accounts.addresses.models import PendingAddress
+from accounts.emails.models import PendingEmail
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator
 from accounts.users import services as users
-from accounts.users.models import Address, User
+from accounts.users.models import EmailAddress, User
 from tests.attacks.dispute_steps import (
     LOCK,
     NEW,
@@ -115,11 +115,11 @@ def test_a_thief_with_the_mailbox_sets_a_password_only_where_there_is_no_factor(
 
 def test_a_thief_with_a_former_mailbox_locks_the_account_once(home: Client) -> None:
     browser = signed_in(alice())
-    users.confirm_address(alice(), "new@example.net")
+    users.confirm_email(alice(), "new@example.net")
     browser = signed_in(alice())
-    browser.post(EMAIL, {"primary": Address.objects.get(address="new@example.net").pk})
+    browser.post(EMAIL, {"primary": EmailAddress.objects.get(email="new@example.net").pk})
     browser = signed_in(alice())
-    browser.post(EMAIL, {"remove": Address.objects.get(address=MINE).pk})
+    browser.post(EMAIL, {"remove": EmailAddress.objects.get(email=MINE).pk})
 
     thief = Client(REMOTE_ADDR="198.51.100.7")
     thief.post(lock_link("email address was removed"))
@@ -151,8 +151,8 @@ def test_a_thief_with_a_fresh_cookie_changes_what_the_owner_puts_back(
     turn_on(thief, name="Mallory’s")
     thief.post(EMAIL, {"email": "thief@example.net"})
     code = outbox()[-1].code
-    thief.post(EMAIL, {"confirm": PendingAddress.objects.get().pk, "code": code})
-    assert Address.objects.count() == 2
+    thief.post(EMAIL, {"confirm": PendingEmail.objects.get().pk, "code": code})
+    assert EmailAddress.objects.count() == 2
     assert told("authenticator app was added") >= {MINE}
 
     home.post(lock_link("authenticator app was added"))
@@ -162,7 +162,7 @@ def test_a_thief_with_a_fresh_cookie_changes_what_the_owner_puts_back(
     home.post(link, {"code": unused_code(alice())})
     assert sets_password(home, link)
     assert [row.name for row in Authenticator.objects.all()] == ["Phone"]
-    assert list(Address.objects.values_list("address", flat=True)) == [MINE]
+    assert list(EmailAddress.objects.values_list("email", flat=True)) == [MINE]
 
 
 def test_a_thief_with_a_stale_cookie_reads_and_changes_nothing(home: Client, clock: Clock) -> None:

@@ -8,13 +8,13 @@ from django.apps import apps
 from django.test import Client
 
 from accounts.activity.services import Actor
-from accounts.addresses.models import PendingAddress
+from accounts.emails.models import PendingEmail
 from accounts.identities.models import Identity
 from accounts.lockdown.services import lock_down
 from accounts.recovery.models import Recovery
 from accounts.social import services
 from accounts.users import services as users
-from accounts.users.models import Address, PendingSignup, User
+from accounts.users.models import EmailAddress, PendingSignup, User
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
@@ -221,14 +221,14 @@ def test_a_thiefs_address_at_an_account_without_one_does_not_outlive_a_lockdown(
     op.signed_in_at = clock.now().timestamp()
     through(thief, op, frank)
     thief.post("/accounts/email/", {"email": "mallory@example.org"})
-    typed = {"confirm": PendingAddress.objects.get().pk, "code": code_in(mail_to("mallory").body)}
+    typed = {"confirm": PendingEmail.objects.get().pk, "code": code_in(mail_to("mallory").body)}
     thief.post("/accounts/email/", typed)
     assert User.objects.get().email == "mallory@example.org"
     through(owner, op, frank)
     owner.post("/accounts/lockdown/")
 
     assert User.objects.get().email == ""
-    assert not User.objects.get().addresses.exists()
+    assert not User.objects.get().emails.exists()
     for browser, opens in ((thief, False), (owner, True)):
         started = through(browser, op, frank)
         assert not is_signed_in(browser)
@@ -248,14 +248,16 @@ def test_a_thief_with_the_provider_account_does_not_come_back_through_the_lock(
     anne = Person("anne-1", username="anne", email="anne@example.org")
     through(owner, op, anne)
     anne_here = User.objects.get()
-    users.confirm_address(anne_here, "anne@example.net")
+    users.confirm_email(anne_here, "anne@example.net")
     clock.advance(days=30)
     op.signed_in_at = clock.now().timestamp()
     through(thief, op, anne)
-    users.confirm_address(User.objects.get(), "thief@example.net")
+    users.confirm_email(User.objects.get(), "thief@example.net")
     for address in ("anne@example.org", "anne@example.net"):
-        thief.post("/accounts/email/", {"primary": Address.objects.get(key="thief@example.net").pk})
-        if row := Address.objects.filter(key=address).first():
+        thief.post(
+            "/accounts/email/", {"primary": EmailAddress.objects.get(key="thief@example.net").pk}
+        )
+        if row := EmailAddress.objects.filter(key=address).first():
             thief.post("/accounts/email/", {"remove": row.pk})
     assert User.objects.get().email == "thief@example.net"
 

@@ -116,7 +116,7 @@ def test_a_reset_link_dies_with_any_change_of_the_account(change: str) -> None:
         browser.post(EMAIL, {"email": "alice@example.net"})
         (row,) = re.findall(r'name="confirm" value="([^"]+)"', browser.get(EMAIL).text)
         browser.post(EMAIL, {"confirm": row, "code": outbox()[-1].code})
-        assert alice.addresses.count() == 2
+        assert alice.emails.count() == 2
     elif change == "lockdown":
         signed_in(alice).post("/accounts/lockdown/")
     else:

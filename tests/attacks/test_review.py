@@ -10,7 +10,7 @@ from accounts.activity.services import Actor
 from accounts.recovery import suspension
 from accounts.twofactor.models import Authenticator
 from accounts.users import services as users
-from accounts.users.models import Address, FormerCredential, User
+from accounts.users.models import EmailAddress, FormerCredential, User
 from tests.attacks.dispute_steps import (
     LOCK,
     NEW,
@@ -47,21 +47,21 @@ def test_an_address_that_a_thief_removed_is_put_back_beside_an_established_one(
     alice: User, clock: Clock
 ) -> None:
     home, kept = known_browser(alice), "kept@example.org"
-    users.confirm_address(alice, kept)
+    users.confirm_email(alice, kept)
     clock.advance(days=8)
     thief = signed_in(again(alice))
-    thief.post("/accounts/email/", {"primary": Address.objects.get(address=kept).pk})
+    thief.post("/accounts/email/", {"primary": EmailAddress.objects.get(email=kept).pk})
     thief = signed_in(again(alice))
-    thief.post("/accounts/email/", {"remove": Address.objects.get(address=MINE).pk})
-    users.confirm_address(again(alice), THIEFS)
+    thief.post("/accounts/email/", {"remove": EmailAddress.objects.get(email=MINE).pk})
+    users.confirm_email(again(alice), THIEFS)
     home.post(lock_link("email address was removed", to=MINE))
-    assert not Address.objects.filter(address=THIEFS).exists()
+    assert not EmailAddress.objects.filter(email=THIEFS).exists()
     home = reopened(home, alice)
 
     review(home, "keep", MINE)
 
     assert again(alice).email == kept
-    assert set(Address.objects.values_list("address", flat=True)) == {MINE, kept}
+    assert set(EmailAddress.objects.values_list("email", flat=True)) == {MINE, kept}
     assert told("put back") >= {MINE, kept, THIEFS}
     assert not any(MINE in words_of(m) for m in outbox() if m.to == THIEFS and "put" in m.subject)
 
@@ -71,9 +71,9 @@ def test_an_address_that_is_somebody_elses_by_now_is_not_put_back(
 ) -> None:
     home = known_browser(alice)
     clock.advance(days=8)
-    users.confirm_address(alice, "shared@example.org")
+    users.confirm_email(alice, "shared@example.org")
     lock(alice)
-    users.confirm_address(make_user("bob"), "shared@example.org")
+    users.confirm_email(make_user("bob"), "shared@example.org")
     home = reopened(home, alice)
 
     assert (
@@ -83,7 +83,7 @@ def test_an_address_that_is_somebody_elses_by_now_is_not_put_back(
         ).text
     )
 
-    assert Address.objects.get(address="shared@example.org").user.username == "bob"
+    assert EmailAddress.objects.get(email="shared@example.org").user.username == "bob"
 
 
 def test_nothing_comes_back_by_itself_nor_by_another_persons_hand(
@@ -118,7 +118,7 @@ def test_what_was_suspended_is_told_to_nobody_else_and_noted_for_the_owner(
     alice: User, clock: Clock
 ) -> None:
     clock.advance(days=8)
-    users.confirm_address(alice, THIEFS)
+    users.confirm_email(alice, THIEFS)
     thief = signed_in(again(alice))
     thief.post("/accounts/password/change/", {"password1": NEW})
     thief.post(LOCK)
@@ -134,7 +134,7 @@ def test_what_was_suspended_is_told_to_nobody_else_and_noted_for_the_owner(
 @pytest.mark.parametrize("act", [suspension.put_back, suspension.delete, suspension.finish])
 def test_a_review_that_races_with_a_change_fails_whole(alice: User, clock: Clock, act: Any) -> None:
     clock.advance(days=8)
-    users.confirm_address(alice, THIEFS)
+    users.confirm_email(alice, THIEFS)
     lock(alice)
     as_read = again(alice)
     users.outdate(alice)

@@ -90,12 +90,12 @@ def test_the_waiting_period_is_not_open_for_ever(clock: Clock) -> None:
 
 @pytest.mark.parametrize("which", range(3))
 def test_every_address_is_told_and_each_link_cancels(clock: Clock, which: int) -> None:
-    from accounts.users.services import confirm_address
+    from accounts.users.services import confirm_email
 
     alice, _seed = with_factor()
     others = ["alice@work.example", "alice@home.example"]
     for address in others:
-        confirm_address(alice, address)
+        confirm_email(alice, address)
     links = ask()
     assert {mail.to for mail in mails_about(ASKED)} == {"alice@example.org", *others}
     assert len(set(links)) == 3

@@ -136,7 +136,7 @@ def test_an_address_with_a_zone_of_any_length_is_no_fault(settings: Any) -> None
 
     sign_in(browser(HTTP_X_FORWARDED_FOR="fe80::1%" + "a" * 500), "alice", WRONG)
 
-    assert len(Activity.objects.get().address) <= 45
+    assert len(Activity.objects.get().ip) <= 45
 
 
 # ua-parser takes whatever stands before the slash for the name of an app.

@@ -295,7 +295,7 @@ def test_no_mail_goes_to_an_address_that_was_corrected_meanwhile(clock: Clock) -
     """Mailed to the former one, its code would give mallory the address that she typed."""
     signed_up("mallory")
     stale, signup = PendingSignup.objects.get(), PendingSignup.objects.get()
-    services.correct_address(signup, "alice@example.org", client=ClientInfo("192.0.2.1", ""))
+    services.correct_email(signup, "alice@example.org", client=ClientInfo("192.0.2.1", ""))
     clock.advance(minutes=2)
 
     with pytest.raises(SignupEnded):
@@ -306,7 +306,7 @@ def test_no_mail_goes_to_an_address_that_was_corrected_meanwhile(clock: Clock) -
 
 def test_a_code_proves_the_address_that_it_was_mailed_to_and_no_other() -> None:
     browser, mail = signed_up("mallory")
-    PendingSignup.objects.update(address="alice@example.org", address_key="alice@example.org")
+    PendingSignup.objects.update(email="alice@example.org", email_key="alice@example.org")
 
     assert confirm(browser, mail.code).status_code == 200
     assert User.objects.count() == 0

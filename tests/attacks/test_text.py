@@ -10,7 +10,7 @@ from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.test import Client
 
 from accounts.ops import owner
-from accounts.users.models import Address, PendingSignup, User, Username
+from accounts.users.models import EmailAddress, PendingSignup, User, Username
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
@@ -51,7 +51,7 @@ def test_cve_2019_19844_no_mail_for_an_account_goes_to_an_address_as_typed(twin:
     for mail in outbox():
         is_owners = mail.to == "mike@example.org"
         assert is_owners != bool(mail.code), "a twin confirms nothing of mike's"
-        assert is_owners or mail.to == PendingSignup.objects.get().address
+        assert is_owners or mail.to == PendingSignup.objects.get().email
         assert mail.to.isascii(), "a local part beyond ASCII is not deliverable as typed"
 
 
@@ -152,7 +152,7 @@ def test_no_body_that_a_form_is_sent_is_a_fault_or_half_makes_anything(
         "link": (browser, link, {"password": "wrong"}),
         "owner": (browser, new_owner, new),
     }[form]
-    tables = (Address, PendingSignup, User, Username)
+    tables = (EmailAddress, PendingSignup, User, Username)
     before = [table.objects.count() for table in tables]
 
     faults = []

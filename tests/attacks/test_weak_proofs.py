@@ -262,7 +262,7 @@ def test_a_change_is_told_at_every_email() -> None:
     from accounts.users import services as users
 
     alice = make_user("alice")
-    users.confirm_address(alice, "alice@second.example")
+    users.confirm_email(alice, "alice@second.example")
     browser = signed_in(alice, by=(Method.MAIL,))
 
     browser.post("/accounts/password/change/", {"password1": NEW_PASSWORD})
@@ -275,11 +275,11 @@ def test_an_email_that_was_asked_for_before_the_first_factor_is_not_confirmed_af
     alice = make_user("alice")
     browser = signed_in(alice, by=(Method.MAIL,))
     browser.post("/accounts/email/", {"email": "mallory@example.org"})
-    assert alice.pending_addresses.exists()
+    assert alice.pending_emails.exists()
 
     turn_on(browser)
 
-    assert not alice.pending_addresses.exists()
+    assert not alice.pending_emails.exists()
 
 
 @pytest.mark.parametrize("by", [(Method.MAIL,), (Method.PASSWORD,)])

@@ -54,7 +54,7 @@ def make_few(password: str) -> User:
     password = hash_password(password)
     for number in range(FEW):
         user = users.create_user(f"person{number}", password, id=id_of("person", number))
-        users.confirm_address(user, f"person{number}@example.org")
+        users.confirm_email(user, f"person{number}@example.org")
     return User.objects.get(pk=id_of("person", 0))
 
 

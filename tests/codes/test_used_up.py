@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.addresses.models import PendingAddress
+from accounts.emails.models import PendingEmail
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, enrolled
 from tests.support.signin import signed_in
@@ -61,7 +61,7 @@ def of_a_sign_up() -> tuple[Client, str, dict[str, Any]]:
 def of_an_address() -> tuple[Client, str, dict[str, Any]]:
     browser = signed_in(make_user("alice"))
     browser.post(EMAIL, {"email": "new@example.org"})
-    return browser, EMAIL, {"confirm": PendingAddress.objects.get().pk}
+    return browser, EMAIL, {"confirm": PendingEmail.objects.get().pk}
 
 
 @pytest.mark.parametrize(

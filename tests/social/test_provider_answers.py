@@ -84,7 +84,7 @@ def test_an_address_that_is_not_verified_or_missing_opens_no_account_and_is_no_a
     assert doubles.through(Client(), provider).url == "/"
 
     new = User.objects.exclude(pk=alice.pk).get()
-    assert (new.email, list(new.addresses.all())) == ("", [])
+    assert (new.email, list(new.emails.all())) == ("", [])
     assert Identity.objects.get().user == new
 
 

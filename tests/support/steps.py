@@ -45,7 +45,7 @@ def make_user(username: str, *, password: str | None = PASSWORD, **fields: Any) 
     with transaction.atomic():
         users.hold_name(username, until=None)
         user = users.create_user(username, hashed)
-        users.confirm_address(user, address_of(username))
+        users.confirm_email(user, address_of(username))
     User.objects.filter(pk=user.pk).update(**fields)
     user.refresh_from_db()
     return user

@@ -47,9 +47,9 @@ def test_addresses_that_came_and_went_after_the_disputed_change_are_told_nothing
     clock.advance(days=8)
     alice.disputed_at = clock.now()
     clock.advance(hours=1)
-    users.confirm_address(alice, "thief@example.net")
+    users.confirm_email(alice, "thief@example.net")
 
-    for row in alice.addresses.all():
+    for row in alice.emails.all():
         former_credentials.keep_email(row, clock.now())
 
     assert [row.label for row in former_credentials.disputed_emails(alice)] == ["alice@example.org"]

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 
 from accounts.common.text import fold
 from accounts.users import emails, services, usernames
-from accounts.users.models import Address, Username
+from accounts.users.models import EmailAddress, Username
 from tests.support.steps import make_user
 
 CYRILLIC_A, GREEK_O = "\u0430", "\u03bf"
@@ -123,7 +123,7 @@ def test_the_database_itself_refuses_a_second_holder_of_an_address_or_a_name() -
     alice = make_user("alice")
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        Address.objects.create(user=alice, address="ALICE@example.org", key="alice@example.org")
+        EmailAddress.objects.create(user=alice, email="ALICE@example.org", key="alice@example.org")
     with pytest.raises(IntegrityError), transaction.atomic():
         Username(key="alice").save(force_insert=True)
 
@@ -134,8 +134,8 @@ def test_an_address_has_one_user_in_whatever_writing() -> None:
     bob = make_user("bob")
 
     for twin in ("alice@example.org", "ALICE@EXAMPLE.ORG", "\uff41lice@example.org"):
-        with pytest.raises(services.AddressTaken):
-            services.confirm_address(bob, twin)
+        with pytest.raises(services.EmailTaken):
+            services.confirm_email(bob, twin)
 
 
 @pytest.mark.parametrize(

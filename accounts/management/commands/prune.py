@@ -5,10 +5,10 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from accounts.activity import services as activity
-from accounts.addresses import services as addresses
 from accounts.apikeys import services as apikeys
 from accounts.codes.models import Code
 from accounts.common import clock
+from accounts.emails import services as emails
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension
 from accounts.sessions import known_browsers
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         now = clock.now()
         counts = {
             "sign-ups": signup.prune(),
-            "addresses": addresses.prune(),
+            "addresses": emails.prune(),
             "codes": Code.objects.filter(expires_at__lte=now).delete()[0],
             "sessions": sessions.prune(),
             "events": activity.prune(),

@@ -21,12 +21,12 @@ class Command(BaseCommand):
         """Where to."""
         parser.add_argument("address")
 
-    def handle(self, *_args: Any, address: str, **_options: Any) -> None:
+    def handle(self, *_args: Any, email: str, **_options: Any) -> None:
         """Send it."""
         site = settings.AUTHSITE.site_name
         try:
             message = Message(
-                to=emails.clean(address),
+                to=emails.clean(email),
                 subject=_("Test mail from %(site)s") % {"site": site},
                 paragraphs=[_("If you read this, %(site)s can send mail.") % {"site": site}],
             )
@@ -35,4 +35,4 @@ class Command(BaseCommand):
             raise CommandError(" ".join(error.messages)) from None
         except OSError as error:  # smtplib's errors and the network's alike
             raise CommandError(f"{type(error).__name__}: {error}") from None
-        self.stdout.write(f"Sent to {address}.")
+        self.stdout.write(f"Sent to {email}.")

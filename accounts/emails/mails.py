@@ -3,16 +3,16 @@
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from accounts.addresses.models import PendingAddress
 from accounts.common.links import absolute
+from accounts.emails.models import PendingEmail
 from accounts.mail.message import Message
 
 
-def confirm(pending: PendingAddress, code: str, token: str) -> Message:
+def confirm(pending: PendingEmail, code: str, token: str) -> Message:
     """To a free address: the code and the link that prove it."""
     site = {"site": settings.AUTHSITE.site_name}
     return Message(
-        to=pending.address,
+        to=pending.email,
         subject=_("%(code)s is your code for %(site)s") % {"code": code, **site},
         paragraphs=[_("Enter this code where you added this address, within 15 minutes:")],
         code=code,
@@ -22,10 +22,10 @@ def confirm(pending: PendingAddress, code: str, token: str) -> Message:
     )
 
 
-def already_taken(owners_address: str) -> Message:
+def already_taken(owners_email: str) -> Message:
     """To the owner of a taken address."""
     return Message(
-        to=owners_address,
+        to=owners_email,
         subject=_("Somebody tried to add your address at %(site)s")
         % {"site": settings.AUTHSITE.site_name},
         paragraphs=[

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.addresses import views
+from accounts.emails import views
 
 urlpatterns = [
     path("accounts/email/", views.email, name="account_email"),

@@ -16,12 +16,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts.addresses import services
-from accounts.addresses.forms import AddAddressForm, CodeForm
-from accounts.addresses.models import PendingAddress
 from accounts.codes import services as codes
 from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
+from accounts.emails import services
+from accounts.emails.forms import AddEmailForm, CodeForm
+from accounts.emails.models import PendingEmail
 from accounts.sessions import reauthentication
 from accounts.sessions.current import actor_of
 from accounts.signin import recent
@@ -56,13 +56,13 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
     """Confirm by the link of the mail; by POST only, and by who has asked for it only."""
     row = services.find_by_link(cast(User, request.user), key)
     if row is None:
-        return render(request, "accounts/addresses/dead.html", status=404)
+        return render(request, "accounts/emails/dead.html", status=404)
     if request.method != "POST":
-        return render(request, "accounts/addresses/confirm.html", {"email": row.address})
+        return render(request, "accounts/emails/confirm.html", {"email": row.email})
     try:
         services.confirm_by_link(row, key, actor_of(request))
     except services.WrongCode:
-        return render(request, "accounts/addresses/dead.html", status=404)
+        return render(request, "accounts/emails/dead.html", status=404)
     return _done(request, _("The address was added."))
 
 
@@ -76,12 +76,12 @@ def _ask_for_proof(request: HttpRequest) -> HttpResponse:
 
 
 def _add(request: HttpRequest, user: User) -> HttpResponse:
-    form = AddAddressForm(request.POST)
+    form = AddEmailForm(request.POST)
     if form.is_valid():
         try:
             services.add(user, form.cleaned_data["email"], client_of(request))
             return _done(request, _("A mail with a code is on its way to the new address."))
-        except (services.OwnAddress, services.TooManyEmails) as error:
+        except (services.OwnEmail, services.TooManyEmails) as error:
             form.add_error("email", str(error))
     return _show(request, user, form=form)
 
@@ -96,7 +96,7 @@ def _confirm(request: HttpRequest, user: User) -> HttpResponse:
             services.confirm_by_code(row, form.cleaned_data["code"], actor_of(request))
             return _done(request, _("The address was added."))
         except codes.UsedUp:
-            send = partial(services.add, user, row.address, client_of(request))
+            send = partial(services.add, user, row.email, client_of(request))
             messages.warning(request, codes.renewed(send))
             return redirect("account_email")
         except services.WrongCode as error:
@@ -108,7 +108,7 @@ def _again(request: HttpRequest, user: User) -> HttpResponse:
     row = services.pending(user).filter(pk=_uuid(request, "again")).first()
     if row is None:
         raise Http404
-    services.add(user, row.address, client_of(request))
+    services.add(user, row.email, client_of(request))
     return _done(request, _("Another mail is on its way."))
 
 
@@ -130,9 +130,9 @@ def _change(
 ) -> HttpResponse:
     number = request.POST[name]
     # Longer ones are no numbers to a database.
-    address_id = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
+    email_id = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
     try:
-        row = act(user, address_id, actor_of(request))
+        row = act(user, email_id, actor_of(request))
     except PublicError as error:
         messages.error(request, str(error))
         return redirect("account_email")
@@ -163,8 +163,8 @@ def _show(
     request: HttpRequest,
     user: User,
     *,
-    form: AddAddressForm | None = None,
-    tried: tuple[PendingAddress, CodeForm] | None = None,
+    form: AddEmailForm | None = None,
+    tried: tuple[PendingEmail, CodeForm] | None = None,
 ) -> HttpResponse:
     waiting = [
         {
@@ -175,8 +175,8 @@ def _show(
         for row in services.pending(user)
     ]
     context = {
-        "addresses": user.addresses.order_by("confirmed_at"),
+        "addresses": user.emails.order_by("confirmed_at"),
         "waiting": waiting,
-        "form": form or AddAddressForm(initial={"email": request.GET.get("email")}),
+        "form": form or AddEmailForm(initial={"email": request.GET.get("email")}),
     }
-    return render(request, "accounts/addresses/email.html", context)
+    return render(request, "accounts/emails/email.html", context)

@@ -7,21 +7,22 @@ from accounts.common import secrets
 from accounts.users import emails
 
 
-class PendingAddress(models.Model):
+class PendingEmail(models.Model):
     """It holds nothing: an address is only taken once confirmed."""
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="pending_addresses"
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="pending_emails"
     )
-    address = models.EmailField(max_length=emails.MAX_LENGTH)
+    email = models.EmailField(max_length=emails.MAX_LENGTH, db_column="address")
     key = models.CharField(max_length=3 * emails.MAX_LENGTH)
     expires_at = models.DateTimeField(db_index=True)
 
     class Meta:
+        db_table = "accounts_pendingaddress"
         constraints = (
             models.UniqueConstraint(fields=("user", "key"), name="one_pending_address_each"),
         )
 
     def __str__(self) -> str:
-        return self.address
+        return self.email

@@ -3,7 +3,7 @@
 from typing import Any
 
 from accounts.activity import events
-from accounts.addresses.models import PendingAddress
+from accounts.emails.models import PendingEmail
 from accounts.users.models import User
 
 ENDINGS = {
@@ -21,4 +21,4 @@ ENDINGS = {
 def cancel_pending(sender: Any, user: User, event: str, **_more: Any) -> None:
     """Let go of addresses that were asked for: perhaps not by the owner, who comes back now."""
     if event in ENDINGS:
-        PendingAddress.objects.filter(user=user).delete()
+        PendingEmail.objects.filter(user=user).delete()

@@ -3,13 +3,13 @@
 from django import forms
 
 from accounts.common.forms import CodeField
-from accounts.users.forms import AddressField
+from accounts.users.forms import EmailField
 
 
-class AddAddressForm(forms.Form):
+class AddEmailForm(forms.Form):
     """An address to add."""
 
-    email = AddressField()
+    email = EmailField()
 
 
 class CodeForm(forms.Form):
