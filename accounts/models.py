@@ -4,7 +4,6 @@ from accounts.activity.models import Activity
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.emails.models import PendingEmail
-from accounts.identities.models import Identity
 from accounts.mail.models import OutgoingMail
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
@@ -17,6 +16,7 @@ from accounts.twofactor.models import (
     SpentChallenge,
     TrustedBrowser,
 )
+from accounts.users.identities import Identity
 from accounts.users.models import (
     EmailAddress,
     FormerCredential,

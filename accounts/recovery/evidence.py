@@ -12,14 +12,13 @@ from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.common.errors import PublicError
 from accounts.common.proofs import FACTORS, Method, Proof
-from accounts.identities import services as identities
 from accounts.passwords import services as passwords
 from accounts.sessions import guesses, known_browsers
 from accounts.throttle.limits import PROOF_SESSION
 from accounts.throttle.services import spend
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Assertion, Authenticator, Passkey, RecoveryCodes
-from accounts.users import former_credentials
+from accounts.users import former_credentials, identities
 from accounts.users.disputes import Evidence, OlderProof, Shown, counts
 from accounts.users.models import User
 

@@ -19,12 +19,11 @@ from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.signals import credentials_changed
-from accounts.identities import services as identities
-from accounts.identities.models import Identity
 from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes
-from accounts.users import former_credentials
+from accounts.users import former_credentials, identities
 from accounts.users import services as users
 from accounts.users.disputes import DISPUTABLE, baseline
+from accounts.users.identities import Identity
 from accounts.users.models import LOCKED, EmailAddress, FormerCredential, User
 
 Kind = FormerCredential.Kind

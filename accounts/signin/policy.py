@@ -19,10 +19,10 @@ from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.issuers import Issuer
 from accounts.common.proofs import FACTORS, Assurance, Method, Proof
-from accounts.identities import services as identities
 from accounts.sessions import reauthentication
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import services as twofactor
+from accounts.users import identities
 from accounts.users.models import PendingSignup, User
 
 

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from django.core.exceptions import ValidationError
 
-from accounts.identities.models import SHORT_SUBJECT
 from accounts.users import emails, usernames
+from accounts.users.identities import SHORT_SUBJECT
 
 
 @dataclass(frozen=True)

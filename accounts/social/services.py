@@ -17,8 +17,6 @@ from accounts.common.errors import PublicError
 from accounts.common.languages import spoken
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
-from accounts.identities import services as identities
-from accounts.identities.models import LONGEST_LABEL, Identity
 from accounts.recovery import suspension
 from accounts.sessions import guesses
 from accounts.sessions import services as sessions
@@ -26,8 +24,9 @@ from accounts.social.provider_profile import ProviderProfile
 from accounts.throttle.limits import SIGNUP_EVERYONE, SIGNUP_NETWORK
 from accounts.throttle.services import around, spend
 from accounts.twofactor import services as twofactor
-from accounts.users import emails, profiles, usernames
+from accounts.users import emails, identities, profiles, usernames
 from accounts.users import services as users
+from accounts.users.identities import LONGEST_LABEL, Identity
 from accounts.users.models import EmailAddress, User
 
 

@@ -20,8 +20,6 @@ from accounts.common.csp import leads_to_providers
 from accounts.common.errors import Later, PublicError
 from accounts.common.issuers import origin_of
 from accounts.common.proofs import Method, Proof
-from accounts.identities import services as identities
-from accounts.identities.models import Identity
 from accounts.sessions import reauthentication
 from accounts.sessions.current import actor_of, renew_key, request_auth_of, session_of
 from accounts.signin import flow, policy, recent
@@ -32,6 +30,8 @@ from accounts.social.provider_profile import ProviderProfile
 from accounts.social.providers import Failed, Provider, Refused
 from accounts.throttle.limits import PROVIDER_NETWORK
 from accounts.throttle.services import around, spend
+from accounts.users import identities
+from accounts.users.identities import Identity
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
@@ -161,7 +161,7 @@ def _connect(request: HttpRequest, provider: Provider, profile: ProviderProfile)
         return _ask_for_proof()
     if identities.find(profile.issuer, profile.subject):
         return _connected(request, profile, provider.name, "connections")
-    # Somebody else may be signed in there, in this very browser: its owner sees who, and says.
+    # Another person may be signed in at the provider: the owner sees who, and confirms.
     user = session_of(request).user
     pending_link.store(request, profile, reverse("connections"), begun_by=str(user.pk))
     return redirect("provider_confirm")

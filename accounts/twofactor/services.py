@@ -12,7 +12,6 @@ from accounts.activity.services import Actor, record
 from accounts.common import clock, crypto, secrets
 from accounts.common.proofs import Method
 from accounts.common.signals import credentials_changed
-from accounts.identities import services as identities
 from accounts.sessions import known_browsers
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import codes
@@ -33,7 +32,7 @@ from accounts.twofactor.models import (
     sealed_codes,
     totp_of,
 )
-from accounts.users import former_credentials
+from accounts.users import former_credentials, identities
 from accounts.users import services as users
 from accounts.users.models import FormerCredential, User
 

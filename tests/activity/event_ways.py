@@ -6,9 +6,9 @@ from functools import partial
 from django.contrib.auth.hashers import make_password
 
 from accounts.apikeys.models import APIKey
-from accounts.identities.models import Identity
 from accounts.recovery import suspension
 from accounts.throttle.limits import FACTOR_LINE
+from accounts.users.identities import Identity
 from accounts.users.models import User
 from tests.activity.event_steps import (
     CAFE,

@@ -17,13 +17,13 @@ from accounts.activity.services import NOBODYS_LIFE, Actor, record
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.emails.models import PendingEmail
-from accounts.identities.models import Identity
 from accounts.mail.models import OutgoingMail
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.throttle.models import Budget
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import services as users
+from accounts.users.identities import Identity
 from accounts.users.models import EmailAddress, FormerCredential, User, Username
 from tests.activity.event_steps import (
     LINUX,

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.test import Client
 from joserfc.jwk import ECKey
 
-from accounts.identities.models import Identity
+from accounts.users.identities import Identity
 from accounts.users.models import User
 from tests.support.forgeries import decoded, encoded
 from tests.support.openid_provider import CLIENT_ID, OpenIDProvider, send

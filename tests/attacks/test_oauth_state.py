@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.test import Client
 
-from accounts.identities.models import Identity
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
+from accounts.users.identities import Identity
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person

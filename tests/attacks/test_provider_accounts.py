@@ -9,11 +9,11 @@ from django.test import Client
 
 from accounts.activity.services import Actor
 from accounts.emails.models import PendingEmail
-from accounts.identities.models import Identity
 from accounts.lockdown.services import lock_down
 from accounts.recovery.models import Recovery
 from accounts.social import services
 from accounts.users import services as users
+from accounts.users.identities import Identity
 from accounts.users.models import EmailAddress, PendingSignup, User
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person

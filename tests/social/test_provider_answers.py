@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.identities.models import Identity
 from accounts.social import http_client
+from accounts.users.identities import Identity
 from accounts.users.models import User
 from tests.support import doubles as shapes
 from tests.support.doubles import MAIL, Answer, Doubles

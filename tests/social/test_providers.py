@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from accounts.identities.models import Identity
+from accounts.users.identities import Identity
 from accounts.users.models import User
 from tests.attacks.test_second_factor_secrets import everything_stored
 from tests.support import doubles as shapes

@@ -1,10 +1,11 @@
-"""What connects a person here to one elsewhere."""
+"""External identities: the accounts of people at other sites, by issuer and subject."""
 
 from django.conf import settings
 from django.db import models
 
 from accounts.common import clock
 from accounts.common.issuers import LONGEST_ISSUER, Issuer
+from accounts.users.models import User
 
 LONGEST_SUBJECT = 255
 LONGEST_LABEL = 254
@@ -18,9 +19,7 @@ class Identity(models.Model):
     pointed at another site, it would find the people of the first.
     """
 
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identities"
-    )
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
     issuer = models.CharField(max_length=LONGEST_ISSUER)
     subject = models.CharField(max_length=LONGEST_SUBJECT)
     label = models.CharField(max_length=LONGEST_LABEL, blank=True)
@@ -52,3 +51,24 @@ class Identity(models.Model):
     def site(self) -> str:
         """What people call it."""
         return self.configured.name if self.configured else self.issuer
+
+
+def find(issuer: str, subject: str) -> Identity | None:
+    """The identity with its user, if it's anybody's."""
+    found = Identity.objects.select_related("user").filter(issuer=issuer, subject=subject)
+    return found.first()
+
+
+def of(user: User) -> list[Identity]:
+    """All of ``user``, oldest first."""
+    return list(Identity.objects.filter(user=user).order_by("pk"))
+
+
+def usable(user: User) -> list[Identity]:
+    """Return those that sign in: at a site that is still configured, and not suspended."""
+    return [row for row in of(user) if row.configured and row.suspended_at is None]
+
+
+def note_use(identity: Identity) -> None:
+    """It was shown just now."""
+    Identity.objects.filter(pk=identity.pk).update(used_at=clock.now())

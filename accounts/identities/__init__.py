@@ -1,1 +1,0 @@
-"""Identities. Who people are at other sites, by issuer and subject. Nothing that opens those."""
