@@ -21,7 +21,7 @@ from accounts.apikeys.text import PATTERN
 from accounts.common.client_ip import client_ip, parse, trusts
 from accounts.common.errors import PublicError
 from accounts.common.languages import spoken
-from accounts.common.zones import zone
+from accounts.common.time_zones import zone
 from authsite.errors import api_refusal, is_call, public_error, refuse
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]

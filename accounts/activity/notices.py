@@ -17,7 +17,7 @@ from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common import clock
 from accounts.mail.services import post
-from accounts.users import former as formers
+from accounts.users import former_credentials as formers
 from accounts.users.disputes import DISPUTABLE, counts
 from accounts.users.models import Address, User
 

@@ -17,7 +17,7 @@ from accounts.users.models import Address, User
 
 # Failed sign-ins at accounts that don't exist are of use while an attack goes on.
 NOBODYS_LIFE = timedelta(days=30)
-# No name of a person: see ``accounts.users.names``.
+# No name of a person: see ``accounts.users.usernames``.
 OPERATOR = "@operator"
 
 

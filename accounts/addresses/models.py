@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from accounts.common import secrets
-from accounts.users import addresses
+from accounts.users import emails
 
 
 class PendingAddress(models.Model):
@@ -14,8 +14,8 @@ class PendingAddress(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="pending_addresses"
     )
-    address = models.EmailField(max_length=addresses.MAX_LENGTH)
-    key = models.CharField(max_length=3 * addresses.MAX_LENGTH)
+    address = models.EmailField(max_length=emails.MAX_LENGTH)
+    key = models.CharField(max_length=3 * emails.MAX_LENGTH)
     expires_at = models.DateTimeField(db_index=True)
 
     class Meta:

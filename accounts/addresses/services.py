@@ -26,7 +26,7 @@ from accounts.mail.services import Queue, post
 from accounts.throttle import mails as mail_limits
 from accounts.throttle.limits import ADDRESS_USER, MAIL_AGAIN
 from accounts.throttle.services import spend, wait
-from accounts.users import addresses, former
+from accounts.users import emails, former_credentials
 from accounts.users import services as users
 from accounts.users.disputes import counts
 from accounts.users.models import Address, User
@@ -76,7 +76,7 @@ def add(user: User, address: str, client: ClientInfo) -> PendingAddress:
 
     Taken and free addresses look the same. :class:`OwnAddress`, :class:`TooMany`, ``Later``.
     """
-    key = addresses.key(address)
+    key = emails.key(address)
     if Address.objects.filter(user=user, key=key).exists():
         raise OwnAddress
     spend((MAIL_AGAIN, user.pk, key), (ADDRESS_USER, user.pk), mail_limits.asking(key, client))
@@ -168,7 +168,7 @@ def remove(user: User, address_id: int, actor: Actor) -> Address:
             # Perhaps a thief's, beside an older one: its mails must not lock the account.
             notices.end_links(owner, [row.address])
         told = record(owner, events.ADDRESS_REMOVED, actor, detail=row.address, former=row)
-        former.keep_email(row, told.at)
+        former_credentials.keep_email(row, told.at)
         return row
 
 

@@ -22,7 +22,7 @@ from accounts.addresses.models import PendingAddress
 from accounts.codes import services as codes
 from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
-from accounts.sessions import fresh
+from accounts.sessions import reauthentication
 from accounts.sessions.current import actor_of
 from accounts.signin import recent
 from accounts.users.models import User
@@ -70,7 +70,7 @@ def _ask_for_proof(request: HttpRequest) -> HttpResponse:
     """The proof, and back to the page with what was typed still in it."""
     typed = request.POST.get("email")
     if not typed:
-        return fresh.ask(request)
+        return reauthentication.ask(request)
     back = f"{request.path}?{urlencode({'email': typed})}"
     return redirect_to_login(back, reverse("account_reauthenticate"))
 

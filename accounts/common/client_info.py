@@ -55,8 +55,8 @@ class Device:
 class ClientInfo:
     """The client's address, found by the middleware, and what its browser calls itself.
 
-    ``known`` is the secret in the cookie by which ``sessions.known`` recognizes a browser. It is
-    empty without that cookie.
+    ``known`` is the secret in the cookie by which ``sessions.known_browsers`` recognizes a browser.
+    It is empty without that cookie.
     """
 
     ip: str

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 from accounts.common import issuers
 from accounts.common.client_ip import Network
 from accounts.common.issuers import Issuer
-from accounts.common.readers import (
+from accounts.common.setting_parsers import (
     address,
     choice,
     contact,

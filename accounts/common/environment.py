@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from accounts.common import secrets
 from accounts.common.config import DATA_DIR, Config
-from accounts.common.faults import faults as faults_of
+from accounts.common.config_checks import faults as faults_of
 
 
 class ConfigError(Exception):

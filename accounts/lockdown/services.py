@@ -16,7 +16,7 @@ from accounts.common.signals import credentials_changed
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension, upgrade
 from accounts.sessions import services as sessions
-from accounts.users import former
+from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import User, locked_password
 
@@ -74,7 +74,7 @@ def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
         # A request to remove factors must not open the lock. One made during it outlives others.
         recovery.delete(owner)
     upgrade.store(owner, at)
-    former_hash = former.password_hash(owner, at)
+    former_hash = former_credentials.password_hash(owner, at)
     users.replace_password(owner, locked_password(former_hash))
     owner.disputed_at = at
     User.objects.filter(pk=owner.pk).update(disputed_at=at)

@@ -24,7 +24,7 @@ from accounts.recovery import evidence, suspension
 from accounts.recovery import services as recovery
 from accounts.sessions import current
 from accounts.signin.recent import recent_authentication_required
-from accounts.users import addresses, former
+from accounts.users import emails, former_credentials
 from accounts.users.disputes import Evidence, kinds
 from accounts.users.models import User
 
@@ -67,7 +67,7 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
     # Whoever locks shows proofs, which may be enough to stop a thief's request as well. Their age
     # is measured at the disputed change, which may be earlier than the event of the link.
     owner = User.objects.get(pk=notice.user.pk)
-    by_mail = Proof.now(Method.MAIL, addresses.key(notice.address))
+    by_mail = Proof.now(Method.MAIL, emails.key(notice.address))
     shown = evidence.of_request(request, owner, [by_mail], recovery.disputed_at(owner))
     recovery.cancel(owner, shown, actor.by(Method.MAIL))
     return _done(request, owner)
@@ -83,7 +83,7 @@ def _done(request: HttpRequest, user: User) -> HttpResponse:
     current.forget(request, user)
     # Read again: the lock may have changed the address.
     owner = User.objects.get(pk=user.pk)
-    can_mail = bool(owner.email) or former.disputed_emails(owner).exists()
+    can_mail = bool(owner.email) or former_credentials.disputed_emails(owner).exists()
     context = {"owner": owner, "can_mail": can_mail}
     return render(request, "accounts/lockdown/done.html", context)
 
@@ -154,9 +154,9 @@ def review(request: HttpRequest) -> HttpResponseBase:
     if request.method == "POST":
         return _review(request, session.user)
     context = {
-        "rows": former.suspended(session.user),
+        "rows": former_credentials.suspended(session.user),
         "identities": suspension.suspended_identities(session.user),
-        "removed": former.removed_emails(session.user),
+        "removed": former_credentials.removed_emails(session.user),
     }
     return render(request, "accounts/lockdown/review.html", context)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from accounts.signin.second import SecondMethod
+from accounts.signin.second_step import SecondMethod
 
 # Every `code` that the API answers, and when.
 CODES = {

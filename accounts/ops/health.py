@@ -19,7 +19,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from accounts.common import metrics
 from accounts.mail import services as mail
-from accounts.throttle import shared
+from accounts.throttle import redis_store
 from accounts.tokens import keyring
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def _signing_key() -> str:
 
 
 def _limits() -> str:
-    shared.ping()
+    redis_store.ping()
     return OK
 
 

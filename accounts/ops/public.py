@@ -13,7 +13,7 @@ from accounts.activity import services as activity
 from accounts.common import clock
 from accounts.common.links import absolute
 from accounts.sessions import services as sessions
-from accounts.throttle import familiar
+from accounts.throttle import known_networks
 from accounts.users import services as users
 from accounts.users.disputes import DISPUTABLE
 
@@ -72,7 +72,7 @@ def _figures() -> dict[str, Any]:
         "known_cookie": settings.KNOWN_COOKIE_NAME,
         "trusted_cookie": settings.TRUSTED_COOKIE_NAME,
         "csrf_days": timedelta(seconds=settings.CSRF_COOKIE_AGE).days,
-        "known_days": familiar.LIFE.days,
+        "known_days": known_networks.LIFE.days,
         "disputable_days": DISPUTABLE.days,
         "name_days": users.FORMER_NAME_LIFE.days,
         "nobodys_days": activity.NOBODYS_LIFE.days,

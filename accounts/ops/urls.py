@@ -2,12 +2,12 @@
 
 from django.urls import path
 
-from accounts.ops import machines, public, views
+from accounts.ops import monitoring, public, views
 
 urlpatterns = [
-    path("health/live", machines.live, name="live"),
-    path("health/ready", machines.ready, name="ready"),
-    path("metrics", machines.figures, name="metrics"),
+    path("health/live", monitoring.live, name="live"),
+    path("health/ready", monitoring.ready, name="ready"),
+    path("metrics", monitoring.figures, name="metrics"),
     path("accounts/owner/<str:token>/", views.owner_link, name="owner"),
     path("help/", public.help_page, name="help"),
     path("privacy/", public.privacy, name="privacy"),

@@ -23,7 +23,7 @@ from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.recovery.services import Assessment
 from accounts.sessions.current import actor_without_session_of
-from accounts.signin import second
+from accounts.signin import second_step
 from accounts.signin.challenge import LOST, Step, context_of
 from accounts.signin.forms import SecondForm
 from accounts.twofactor import passkeys
@@ -138,7 +138,7 @@ def _prove(request: HttpRequest, progress: ResetProgress, code: str) -> Proof:
         WrongCode: it is neither.
     """
     user = progress.found.user
-    return second.prove(
+    return second_step.prove(
         user,
         progress.proofs[:1] or (Proof.now(Method.MAIL),),
         code,

@@ -20,19 +20,19 @@ from accounts.mail.services import post
 from accounts.password_pages import mails
 from accounts.passwords import services as passwords
 from accounts.recovery import services as recovery
-from accounts.sessions import known
-from accounts.signin import mailed
-from accounts.signin.mailed import Recipient
+from accounts.sessions import known_browsers
+from accounts.signin import mailed_codes
+from accounts.signin.mailed_codes import Recipient
 from accounts.throttle import mails as mail_limits
 from accounts.throttle.limits import LOGIN_REPEAT
 from accounts.throttle.services import spend
-from accounts.users import addresses, former
+from accounts.users import emails, former_credentials
 from accounts.users import services as users
 from accounts.users.disputes import Shown
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
-LINK = mailed.RESET
+LINK = mailed_codes.RESET
 # In place of an address, for a link that was mailed to nobody.
 NO_EMAIL = "-"
 
@@ -54,13 +54,13 @@ def send_reset(login: str, client: ClientInfo) -> None:
     Raises:
         Later: a budget for mails is used up.
     """
-    recipient = mailed.recipient_for(LINK, login, client, _with_former_emails)
+    recipient = mailed_codes.recipient_for(LINK, login, client, _with_former_emails)
     user = recipient.user
     # A former mailbox may be a thief's: it need not learn the username.
     username = user.username if user and not recipient.is_former else ""
     with transaction.atomic():
-        key = addresses.key(recipient.address) if recipient.address else ""
-        token = codes.issue_link(LINK, recipient.subject(mailed.new_nonce()), key)
+        key = emails.key(recipient.address) if recipient.address else ""
+        token = codes.issue_link(LINK, recipient.subject(mailed_codes.new_nonce()), key)
         with speaking(recipient.language):
             post(mails.reset(username, recipient.address, token), life=LINK.life)
 
@@ -70,7 +70,7 @@ def link_without_mail(user: User) -> str:
 
     It names no email address, so it proves no mailbox.
     """
-    return codes.issue_link(LINK, Recipient("", user).subject(mailed.new_nonce()), NO_EMAIL)
+    return codes.issue_link(LINK, Recipient("", user).subject(mailed_codes.new_nonce()), NO_EMAIL)
 
 
 def _with_former_emails(recipient: Recipient) -> Recipient:
@@ -79,7 +79,7 @@ def _with_former_emails(recipient: Recipient) -> Recipient:
     A lock may have suspended the only address, or a thief may have removed it. The link is then
     only the way to the page: whether it counts as proof is for ``accounts.users.disputes``.
     """
-    row = former.find_disputed_email(recipient.key)
+    row = former_credentials.find_disputed_email(recipient.key)
     if row is None or recipient.user:
         return recipient
     return Recipient(recipient.key, row.user, row.label, is_former=True)
@@ -151,7 +151,7 @@ def reset(
             _replace(found.user, hashed, events.PASSWORD_RESET, actor, keep=None, end_keys=end_keys)
         except AccountChanged:
             raise LinkSpent from None
-    if found.by_mail and actor.client and known.find(actor.client, found.user) is None:
+    if found.by_mail and actor.client and known_browsers.find(actor.client, found.user) is None:
         mail_limits.undo(found.email_key, actor.client, found.user.username_key, found.email_key)
 
 

@@ -12,7 +12,7 @@ from rest_framework import serializers, views
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.common import zones
+from accounts.common import time_zones
 from accounts.common.api import ChoiceField, TextField, valid
 from accounts.profile import services
 from accounts.sessions.current import actor_of
@@ -61,7 +61,7 @@ class ProfileSerializer(serializers.Serializer[Any]):
 
     def validate_time_zone(self, name: str) -> str:
         """One that the pages offer, too."""
-        if not zones.is_offered(name):
+        if not time_zones.is_offered(name):
             raise serializers.ValidationError(_("No such time zone."))
         return name
 

@@ -6,7 +6,7 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from accounts.common import zones
+from accounts.common import time_zones
 from accounts.users.forms import AboutField, DisplayNameField, UsernameField
 
 
@@ -24,7 +24,7 @@ class ProfileForm(forms.Form):
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
         help_text=_("Times are shown in it."),
-        choices=zones.choices,
+        choices=time_zones.choices,
         widget=forms.Select({"class": "input", "autocomplete": "off"}),
     )
 

@@ -14,12 +14,12 @@ from accounts.common.errors import PublicError
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.identities import services as identities
 from accounts.passwords import services as passwords
-from accounts.sessions import guesses, known
+from accounts.sessions import guesses, known_browsers
 from accounts.throttle.limits import PROOF_SESSION
 from accounts.throttle.services import spend
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Assertion, Authenticator, Passkey, RecoveryCodes
-from accounts.users import former
+from accounts.users import former_credentials
 from accounts.users.disputes import Evidence, OlderProof, Shown, counts
 from accounts.users.models import User
 
@@ -36,7 +36,7 @@ def of_request(
 ) -> Shown:
     """Return the older proofs that the browser of ``request`` and ``proofs`` give."""
     shown = {of_proof(user, proof, disputed_at) for proof in proofs}
-    browser = known.recognize(request, user)
+    browser = known_browsers.recognize(request, user)
     if browser is not None and counts(user, browser.since, disputed_at):
         shown.add(OlderProof(Evidence.BROWSER, str(browser.pk or ""), browser.since))
     return frozenset(proof for proof in shown if proof is not None)
@@ -59,7 +59,7 @@ def _of_email(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
     row = user.addresses.filter(key=key).first()
     if row and counts(user, row.confirmed_at, disputed_at):
         return OlderProof(Evidence.EMAIL, key, row.confirmed_at)
-    removed = former.removed_email(user, key, disputed_at)
+    removed = former_credentials.removed_email(user, key, disputed_at)
     return OlderProof(Evidence.REMOVED_EMAIL, key, removed.since) if removed else None
 
 
@@ -71,14 +71,14 @@ def _of_provider(user: User, key: str, disputed_at: datetime) -> OlderProof | No
     row = next((row for row in identities.of(user) if str(row.pk) == key), None)
     if row is None or not counts(user, row.connected_at, disputed_at):
         return None
-    if former.had_email(user, disputed_at):
+    if former_credentials.had_email(user, disputed_at):
         return None
     return OlderProof(Evidence.PROVIDER, key, row.connected_at)
 
 
 def older_factor(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
     """Return the second factor whose ``persistent_id`` is ``key``, if it counts."""
-    rows = twofactor.devices(user) + former.removed_factors(user, disputed_at)
+    rows = twofactor.devices(user) + former_credentials.removed_factors(user, disputed_at)
     for row in rows:
         if row.persistent_id == key and counts(user, row.made_at, disputed_at):
             return OlderProof(Evidence.FACTOR, key, row.made_at)
@@ -87,7 +87,7 @@ def older_factor(user: User, key: str, disputed_at: datetime) -> OlderProof | No
 
 def former_password(user: User, disputed_at: datetime) -> OlderProof:
     """Return the proof that the former password gives: see :func:`check_password`."""
-    return OlderProof(Evidence.PASSWORD, since=former.password_since(user, disputed_at))
+    return OlderProof(Evidence.PASSWORD, since=former_credentials.password_since(user, disputed_at))
 
 
 def check_password(
@@ -139,14 +139,14 @@ def removed_passkeys(user: User) -> list[Passkey]:
     """Return the removed passkeys of a locked account that :func:`removed_passkey` takes."""
     if not user.is_disputed or user.disputed_at is None:
         return []
-    rows = former.removed_factors(user, user.disputed_at)
+    rows = former_credentials.removed_factors(user, user.disputed_at)
     return [row for row in rows if isinstance(row, Passkey)]
 
 
 def _use_removed(user: User, method: Method, spend: Callable[[Any], bool]) -> Proof | None:
     if not user.is_disputed or user.disputed_at is None:
         return None
-    key = former.use_removed_factor(user, user.disputed_at, spend)
+    key = former_credentials.use_removed_factor(user, user.disputed_at, spend)
     return Proof.now(method, key) if key else None
 
 
@@ -154,4 +154,4 @@ def _former_hash(user: User, disputed_at: datetime) -> str | None:
     # A lock by the previous version kept no hash in the account.
     if user.is_disputed and is_password_usable(user.former_hash):
         return user.former_hash
-    return former.password_hash(user, disputed_at)
+    return former_credentials.password_hash(user, disputed_at)

@@ -26,7 +26,7 @@ from accounts.recovery.models import Recovery
 from accounts.throttle.limits import FACTOR_RECOVERY
 from accounts.throttle.services import spend
 from accounts.twofactor import services as twofactor
-from accounts.users import disputes, former
+from accounts.users import disputes, former_credentials
 from accounts.users import services as users
 from accounts.users.disputes import Evidence, Outcome, Shown
 from accounts.users.models import FormerCredential, User
@@ -117,7 +117,7 @@ class Assessment:
 def is_offered(user: User) -> bool:
     """Return whether ``user`` may recover by waiting."""
     # Without an address nobody could be warned.
-    can_be_told = bool(user.email) or former.disputed_emails(user).exists()
+    can_be_told = bool(user.email) or former_credentials.disputed_emails(user).exists()
     hours = settings.AUTHSITE.factor_recovery_hours
     return hours > 0 and can_be_told and not user.is_privileged
 
@@ -160,7 +160,7 @@ def assess(user: User, shown: Shown) -> Assessment:
 
 def _holds_factor(user: User) -> bool:
     """Return whether ``user`` holds a factor, or did before the dispute: a thief may remove it."""
-    if twofactor.has_any(user) or former.suspended(user).filter(kind=_FACTOR).exists():
+    if twofactor.has_any(user) or former_credentials.suspended(user).filter(kind=_FACTOR).exists():
         return True
     since = disputes.baseline(user, disputed_at(user))
     return user.is_disputed and any(has_happened(user, event, since) for event in FACTORS_GONE)
@@ -275,7 +275,7 @@ def _tell(owner: User, asked: Recovery, actor: Actor) -> None:
         row.address: (row.key, not disputes.counts(owner, row.confirmed_at, at))
         for row in owner.addresses.order_by("pk")
     }
-    before = former.disputed_emails(owner).exclude(label__in=held)
+    before = former_credentials.disputed_emails(owner).exclude(label__in=held)
     told = held | {row.label: (row.key, True) for row in before}
     for n, (email, (key, is_doubtful)) in enumerate(told.items()):
         token = link_codes.issue_link(purpose, f"{owner.pk} {n}", key)

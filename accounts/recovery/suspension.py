@@ -22,7 +22,7 @@ from accounts.common.signals import credentials_changed
 from accounts.identities import services as identities
 from accounts.identities.models import Identity
 from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes
-from accounts.users import former
+from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.disputes import DISPUTABLE, baseline
 from accounts.users.models import LOCKED, Address, FormerCredential, User
@@ -76,12 +76,12 @@ def suspend(owner: User, disputed_at: datetime, actor: Actor) -> None:
     found, now = young(owner, disputed_at), clock.now()
     labels = found.labels
     for email in found.emails:
-        former.keep_email(email, now, is_suspended=True)
+        former_credentials.keep_email(email, now, is_suspended=True)
     found.emails.delete()
     for row in found.factors:
         kind = Kind.RECOVERY_CODES if isinstance(row, RecoveryCodes) else Kind.FACTOR
-        key = former.passkey_key(row.credential_id) if isinstance(row, Passkey) else ""
-        former.keep(
+        key = former_credentials.passkey_key(row.credential_id) if isinstance(row, Passkey) else ""
+        former_credentials.keep(
             row, owner.pk, kind, row.made_at, now, label=row.name, key=key, is_suspended=True
         )
         row.delete()
@@ -95,7 +95,7 @@ def suspend(owner: User, disputed_at: datetime, actor: Actor) -> None:
 
 def is_reviewed(user: User) -> bool:
     """Return whether nothing of ``user`` is suspended any more."""
-    return not (former.suspended(user).exists() or suspended_identities(user).exists())
+    return not (former_credentials.suspended(user).exists() or suspended_identities(user).exists())
 
 
 def suspended_identities(user: User) -> QuerySet[Identity]:
@@ -119,7 +119,7 @@ def put_back(user: User, row_id: int, actor: Actor) -> bool:
             row = rows.exclude(kind=Kind.PASSWORD).first()
             if row is None or not _may_return(owner, row):
                 return False
-            restored = former.restore(row)
+            restored = former_credentials.restore(row)
             if isinstance(restored, Address) and not owner.email:
                 owner.email = restored.address
                 owner.save(update_fields=["email"])
@@ -147,7 +147,7 @@ def delete(user: User, row_id: int, actor: Actor) -> bool:
     Raises:
         AccountChanged: the account was changed at the same moment.
     """
-    return _delete(user, former.suspended(user).filter(pk=row_id), actor)
+    return _delete(user, former_credentials.suspended(user).filter(pk=row_id), actor)
 
 
 def delete_identity(user: User, identity_id: int, actor: Actor) -> bool:
@@ -195,7 +195,7 @@ def _end_review(user: User) -> bool:
     owner = _forgotten().select_for_update(no_key=True).filter(pk=user.pk).first()
     if owner is None:
         return False
-    former.suspended(owner).delete()
+    former_credentials.suspended(owner).delete()
     notices.end_earlier_links(owner)
     owner.disputed_at = None
     owner.save(update_fields=["disputed_at"])
@@ -215,7 +215,7 @@ def _delete(user: User, rows: QuerySet[Any], actor: Actor) -> bool:
 
 
 def _may_return(owner: User, row: FormerCredential) -> bool:
-    return row.is_suspended or row in former.removed_emails(owner)
+    return row.is_suspended or row in former_credentials.removed_emails(owner)
 
 
 def _tell(user: User, event: events.Event, label: str, actor: Actor) -> None:

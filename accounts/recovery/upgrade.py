@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from accounts.activity import events
 from accounts.activity.models import LONGEST_DETAIL, Activity
-from accounts.users import addresses, former
+from accounts.users import emails, former_credentials
 from accounts.users.disputes import baseline
 from accounts.users.models import Address, FormerCredential, User
 
@@ -39,7 +39,7 @@ def _keep_removed_emails(owner: User, since: datetime) -> None:
     # An address that was put back is held again.
     held = set(owner.addresses.values_list("key", flat=True))
     for removed in rows.filter(kind=events.ADDRESS_REMOVED.name, at__gt=since):
-        email, key = removed.detail, addresses.key(removed.detail)
+        email, key = removed.detail, emails.key(removed.detail)
         # The history cuts a long address short: the rest may be somebody else's address.
         if key in held or removed.at in known or len(email) >= LONGEST_DETAIL:
             continue
@@ -47,4 +47,4 @@ def _keep_removed_emails(owner: User, since: datetime) -> None:
         # The first address has no event: the account was made with it.
         confirmed_at = added.at if added else owner.date_joined
         row = Address(user=owner, address=email, key=key, confirmed_at=confirmed_at)
-        former.keep_email(row, removed.at)
+        former_credentials.keep_email(row, removed.at)

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 
-from accounts.sessions import current, fresh, known
+from accounts.sessions import current, known_browsers, reauthentication
 from accounts.users.models import User
 
 
@@ -28,7 +28,7 @@ class AuthenticationMiddleware(middleware.AuthenticationMiddleware):
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """A browser that has signed somebody in is known from then on."""
-        known.set_cookie(request, response)
+        known_browsers.set_cookie(request, response)
         return response
 
 
@@ -41,7 +41,7 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
         """To the sign-in; a browser that has changed to the proof that is enough there."""
         request_auth = current.request_auth_of(request)
         if request_auth.needs_reauthentication:
-            return fresh.ask(request)
+            return reauthentication.ask(request)
         if request_auth.is_revoked:
             sentence = _("You were signed out: this browser isn’t the one that signed in.")
             messages.warning(request, sentence)

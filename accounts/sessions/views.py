@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.common import clock
 from accounts.common.paging import page_of
-from accounts.sessions import fresh, known, services
+from accounts.sessions import known_browsers, reauthentication, services
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.sessions.models import LoginSession
 
@@ -44,11 +44,11 @@ def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpRespons
 
     Otherwise a thief with a copied cookie could sign the owner out and take the browser's age.
     """
-    if clock.now() > (here.factor_at or here.auth_time) + fresh.LIFE:
-        return fresh.ask(request)
+    if clock.now() > (here.factor_at or here.auth_time) + reauthentication.LIFE:
+        return reauthentication.ask(request)
     with transaction.atomic():
         count = services.sign_out_elsewhere(here.user, here.pk, actor_of(request))
-        known.renew(request, here.user)
+        known_browsers.renew(request, here.user)
     # A copy of this browser's cookies ends as well. After the commit: two browsers that end each
     # other at once would wait for each other's rows.
     renew_key(request)

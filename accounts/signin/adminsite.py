@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 
 from accounts.common.links import safe_next
-from accounts.sessions import fresh
+from accounts.sessions import reauthentication
 from accounts.sessions.current import request_auth_of
 from accounts.signin import policy, recent
 from accounts.signin.views import logout
@@ -37,7 +37,7 @@ class Site(admin.AdminSite):
         @wraps(stock)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if self._may_act(request) and not recent.is_recent(request):
-                return fresh.ask(request)
+                return reauthentication.ask(request)
             return stock(request, *args, **kwargs)
 
         return csp_override(settings.SECURE_CSP_ADMIN)(guarded)

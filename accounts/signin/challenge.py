@@ -20,12 +20,12 @@ from accounts.common.proofs import FACTORS, Proof
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.sessions.current import actor_of
-from accounts.signin import flow, mailed, pending, policy, second
+from accounts.signin import flow, mailed_codes, pending, policy, second_step
 from accounts.signin.forms import SecondForm
 from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Requirement
-from accounts.signin.second import SecondMethod
-from accounts.twofactor import passkeys, trusted
+from accounts.signin.second_step import SecondMethod
+from accounts.twofactor import passkeys, trusted_browsers
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import MailedCodeUsedUp, WrongCode, WrongPasskey
 from accounts.users.models import User
@@ -60,8 +60,8 @@ class Step:
 def context_of(
     request: HttpRequest, step: Step, form: SecondForm | None = None, *, passkey_error: str = ""
 ) -> dict[str, Any]:
-    """What ``accounts/signin/second.html`` shows."""
-    methods = second.methods(step.user, step.proofs)
+    """What ``accounts/signin/second_step.html`` shows."""
+    methods = second_step.methods(step.user, step.proofs)
     wanted = request.GET.get("method", "")
     if form is not None and form.is_bound:
         wanted = request.POST.get("method", wanted)
@@ -81,7 +81,7 @@ def context_of(
         "method": method,
         "others": [m for m in methods if m != method],
         "is_mailed": is_mailed,
-        "resend_wait": second.seconds_to_next_mail(step.user, client_of(request))
+        "resend_wait": second_step.seconds_to_next_mail(step.user, client_of(request))
         if is_mailed
         else 0,
         "assessment": recovery.assess(step.user, shown),
@@ -118,7 +118,7 @@ class _Challenge:
 
     def _show(self, form: SecondForm | None = None, *, passkey_error: str = "") -> HttpResponse:
         context = context_of(self.request, self.step, form, passkey_error=passkey_error)
-        return render(self.request, "accounts/signin/second.html", context)
+        return render(self.request, "accounts/signin/second_step.html", context)
 
     def _prove(self) -> HttpResponse:
         form = SecondForm(self.request.POST)
@@ -126,11 +126,11 @@ class _Challenge:
             step, code = self.step, form.cleaned_data["code"]
             actor = actor_of(self.request)
             try:
-                proof = second.prove(step.user, step.proofs, code, actor, nonce=step.nonce)
+                proof = second_step.prove(step.user, step.proofs, code, actor, nonce=step.nonce)
                 return self._go_on(proof)
             except MailedCodeUsedUp:
                 client = client_of(self.request)
-                send = partial(second.send_code, step.user, step.proofs, step.nonce, client)
+                send = partial(second_step.send_code, step.user, step.proofs, step.nonce, client)
                 form.add_error("code", codes.renewed(send))
             except WrongCode as error:
                 form.add_error("code", str(error))
@@ -148,12 +148,12 @@ class _Challenge:
         response = flow.go_on(self.request, self.found, proof)
         wants_trust = "trust" in self.request.POST and proof.method in FACTORS
         if wants_trust and self.request.user.is_authenticated:
-            trusted.trust(self.request, response, self.step.user)
+            trusted_browsers.trust(self.request, response, self.step.user)
         return response
 
     def _mail(self) -> HttpResponse:
-        nonce = mailed.new_nonce()
-        second.send_code(self.step.user, self.step.proofs, nonce, client_of(self.request))
+        nonce = mailed_codes.new_nonce()
+        second_step.send_code(self.step.user, self.step.proofs, nonce, client_of(self.request))
         pending.store(self.request, replace(self.found, nonce=nonce))
         return redirect("second_step")
 

@@ -21,7 +21,7 @@ from accounts.signin import pending, policy
 from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Requirement
 from accounts.signin.session import CompletedSignIn, establish_session, sign_out
-from accounts.twofactor import trusted
+from accounts.twofactor import trusted_browsers
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 from accounts.users.services import AccountChanged
@@ -89,7 +89,7 @@ def _proceed(
     if (
         requirement is Requirement.SECOND_FACTOR
         and may_trust
-        and trusted.is_trusted(request, found.user)
+        and trusted_browsers.is_trusted(request, found.user)
     ):
         return go_on(request, found, Proof.now(Method.TRUSTED_BROWSER))
     if requirement is Requirement.PASSWORD:

@@ -12,7 +12,7 @@ from accounts.common.forms import CodeField, no_longer_than, text_input
 from accounts.common.text import refuse_invisible
 from accounts.passwords.forms import CurrentPasswordField, NewPasswordField, refuse_guessable
 from accounts.twofactor.forms import FactorCodeField
-from accounts.users import addresses
+from accounts.users import emails
 from accounts.users.forms import AddressField, UsernameField
 from accounts.users.models import User
 
@@ -23,7 +23,7 @@ class WhoField(forms.CharField):
     def __init__(self, autocomplete: str = "username", **options: Any) -> None:
         super().__init__(
             label=_("Username or email address"),
-            validators=[no_longer_than(addresses.MAX_LENGTH), refuse_invisible],
+            validators=[no_longer_than(emails.MAX_LENGTH), refuse_invisible],
             widget=text_input(autocomplete),
             **options,
         )

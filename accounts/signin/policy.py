@@ -20,7 +20,7 @@ from accounts.common.errors import PublicError
 from accounts.common.issuers import Issuer
 from accounts.common.proofs import FACTORS, Assurance, Method, Proof
 from accounts.identities import services as identities
-from accounts.sessions import fresh
+from accounts.sessions import reauthentication
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import services as twofactor
 from accounts.users.models import PendingSignup, User
@@ -117,7 +117,9 @@ def is_recent(session: LoginSession, *, is_opening: bool = False) -> bool:
     ``is_opening``: it only opens the form of one, which then takes some time to fill in.
     """
     at = proved_at(session)
-    return at is not None and clock.now() <= at + (fresh.TO_OPEN if is_opening else fresh.LIFE)
+    return at is not None and clock.now() <= at + (
+        reauthentication.TO_OPEN if is_opening else reauthentication.LIFE
+    )
 
 
 def provers(user: User) -> list[Issuer]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from accounts.sessions import fresh
+from accounts.sessions import reauthentication
 from accounts.sessions.current import request_auth_of
 from accounts.signin import policy
 
@@ -30,7 +30,7 @@ def is_recent(request: HttpRequest, *, acts: bool = False) -> bool:
 
 def reauthenticate_first(request: HttpRequest) -> HttpResponse | None:
     """Return a redirect to the page that asks for it, or None if authentication is recent."""
-    return None if is_recent(request) else fresh.ask(request)
+    return None if is_recent(request) else reauthentication.ask(request)
 
 
 def recent_authentication_required(view: View) -> View:

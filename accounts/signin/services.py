@@ -7,7 +7,7 @@ from accounts.activity.services import Actor, record
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.passwords import services as passwords
-from accounts.sessions import guesses, known
+from accounts.sessions import guesses, known_browsers
 from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import (
     LOGIN_ACCOUNT,
@@ -93,7 +93,7 @@ def _check_password(
         # Before any lookup, so that a flood is refused by one statement.
         spend(*repeat, *charges)
     account = users.find(login)
-    browser = known.find(client, account)
+    browser = known_browsers.find(client, account)
     if browser:
         charges = [(LOGIN_BROWSER, browser.user_id, browser.pk)]
     if client.known:

@@ -13,7 +13,7 @@ from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo, client_of
 from accounts.common.proofs import FACTORS, Method, Proof
-from accounts.sessions import current, known
+from accounts.sessions import current, known_browsers
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.signin import policy
@@ -83,7 +83,7 @@ def establish_api_session(
     """
     _decide(sign_in)
     session.save(force_insert=True)
-    is_known = known.meet_client(client, sign_in.user)
+    is_known = known_browsers.meet_client(client, sign_in.user)
     event = events.CLIENT_SIGNED_IN if is_known else events.CLIENT_SIGNED_IN_NEW
     actor = Actor(client, session=session.pk).by(*session.amr)
     record(sign_in.user, event, actor)
@@ -92,9 +92,9 @@ def establish_api_session(
 
 def _event(request: HttpRequest, session: LoginSession, usual: Event, *, of_new: Event) -> Event:
     """Return the event to record: ``usual``, or that the browser or its network is new."""
-    if not known.meet(request, session.user, has_factor=session.factor_at is not None):
+    if not known_browsers.meet(request, session.user, has_factor=session.factor_at is not None):
         return of_new
-    return events.SIGNED_IN_NETWORK if known.meet_network(request, session.user) else usual
+    return events.SIGNED_IN_NETWORK if known_browsers.meet_network(request, session.user) else usual
 
 
 def _decide(sign_in: CompletedSignIn) -> None:
@@ -124,7 +124,7 @@ def record_reauthentication(request: HttpRequest, session: LoginSession, proof: 
     is_same = current.request_auth_of(request).session is not None
     sessions.record_proof(session, proof, client_of(request))
     if proof.method in FACTORS:
-        known.note_factor(client_of(request), session.user)
+        known_browsers.note_factor(client_of(request), session.user)
     current.renew_key(request)
     rotate_token(request)
     current.enter(request, session)

@@ -26,13 +26,13 @@ from accounts.common.csp import leads_to_providers
 from accounts.common.errors import Busy, Later
 from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
-from accounts.sessions import fresh
+from accounts.sessions import reauthentication
 from accounts.sessions.current import actor_of, request_auth_of
 from accounts.sessions.models import LoginSession
-from accounts.signin import flow, later, mailed, pending, policy, services
+from accounts.signin import flow, mailed_codes, pending, policy, rate_limited, services
 from accounts.signin.forms import CodeForm, LoginForm, PasswordForm, SecondForm, WhoForm
 from accounts.signin.session import record_reauthentication, sign_out
-from accounts.twofactor import passkeys, proving
+from accounts.twofactor import passkeys, verification
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import WrongCode, WrongPasskey
 from accounts.users.models import PendingSignup
@@ -48,7 +48,7 @@ def home_if_signed_in(view: View) -> View:
         if request.user.is_authenticated:
             return redirect(flow.next_of(request) or settings.LOGIN_REDIRECT_URL)
         if request_auth_of(request).needs_reauthentication:
-            return fresh.ask(request)
+            return reauthentication.ask(request)
         return view(request)
 
     return wrapped
@@ -75,7 +75,7 @@ def login(request: HttpRequest) -> HttpResponse:
         except Busy:
             raise
         except Later as error:
-            return later.page(request, form, error)
+            return rate_limited.page(request, form, error)
         except services.AccountLocked as error:
             return flow.recover(request, error.user, Proof.now(Method.PASSWORD))
         except services.InvalidCredentials as error:
@@ -134,8 +134,8 @@ def _ask_for_code(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         context = {"form": form, "next": flow.next_of(request)}
         return render(request, "accounts/signin/code_ask.html", context)
-    nonce = mailed.new_nonce()
-    mailed.send_code(form.cleaned_data["login"], nonce, client_of(request))
+    nonce = mailed_codes.new_nonce()
+    mailed_codes.send_code(form.cleaned_data["login"], nonce, client_of(request))
     asked = flow.CodeAsked(
         form.cleaned_data["login"],
         nonce,
@@ -152,16 +152,18 @@ def _sign_in_by_code(request: HttpRequest, asked: flow.CodeAsked) -> HttpRespons
     if form.is_valid():
         try:
             code = form.cleaned_data["code"]
-            user, proof = mailed.prove_code(asked.login, asked.nonce, code, client_of(request))
+            user, proof = mailed_codes.prove_code(
+                asked.login, asked.nonce, code, client_of(request)
+            )
             flow.forget_code(request)
             return flow.begin(
                 request, user, proof, remember=asked.remember, next_url=asked.next_url
             )
         except codes.UsedUp:
             client = client_of(request)
-            send = partial(mailed.send_code, asked.login, asked.nonce, client)
+            send = partial(mailed_codes.send_code, asked.login, asked.nonce, client)
             form.add_error("code", codes.renewed(send))
-        except mailed.WrongCode as error:
+        except mailed_codes.WrongCode as error:
             form.add_error("code", str(error))
     return _show_code(request, asked, form)
 
@@ -170,7 +172,7 @@ def _show_code(request: HttpRequest, asked: flow.CodeAsked, form: CodeForm) -> H
     context = {
         "form": form,
         "asked": asked,
-        "resend_wait": mailed.seconds_to_next_mail(asked.login, client_of(request)),
+        "resend_wait": mailed_codes.seconds_to_next_mail(asked.login, client_of(request)),
     }
     return render(request, "accounts/signin/code.html", context)
 
@@ -265,7 +267,7 @@ class _Again:
     def _prove_code(self) -> Proof | None:
         code, actor = self.code_form.cleaned_data["code"], actor_of(self.request)
         try:
-            return proving.prove(self.session.user, code, actor)
+            return verification.prove(self.session.user, code, actor)
         except WrongCode as error:
             self.code_form.add_error("code", str(error))
         return None

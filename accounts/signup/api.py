@@ -19,7 +19,7 @@ from accounts.passwords.hashers import MAX_LENGTH
 from accounts.passwords.services import MIN_LENGTH
 from accounts.signup import services
 from accounts.signup.errors import SignupClosed
-from accounts.users import addresses, names
+from accounts.users import emails, usernames
 from accounts.users.models import User
 from accounts.users.services import UsernameTaken
 
@@ -28,23 +28,23 @@ class AddressField(TextField):
     """An email address, clean."""
 
     def to_internal_value(self, data: Any) -> str:
-        """As :func:`accounts.users.addresses.clean`."""
-        return addresses.clean(super().to_internal_value(data))
+        """As :func:`accounts.users.emails.clean`."""
+        return emails.clean(super().to_internal_value(data))
 
 
 class UsernameField(TextField):
     """A new username, clean; whether it's free is decided by the database."""
 
     def to_internal_value(self, data: Any) -> str:
-        """As :func:`accounts.users.names.clean`."""
-        return names.clean(super().to_internal_value(data))
+        """As :func:`accounts.users.usernames.clean`."""
+        return usernames.clean(super().to_internal_value(data))
 
 
 class NewUserSerializer(serializers.Serializer[Any]):
     """What a new account needs."""
 
-    username = UsernameField(max_length=names.MAX_LENGTH)
-    email = AddressField(max_length=addresses.MAX_LENGTH)
+    username = UsernameField(max_length=usernames.MAX_LENGTH)
+    email = AddressField(max_length=emails.MAX_LENGTH)
     password = TextField(
         trim_whitespace=False,
         min_length=MIN_LENGTH,
@@ -72,12 +72,12 @@ class SignupSerializer(serializers.Serializer[Any]):
 class ResendSerializer(serializers.Serializer[Any]):
     """An address; and the name, so that no stranger's sign-up at the same address is meant."""
 
-    email = AddressField(max_length=addresses.MAX_LENGTH)
+    email = AddressField(max_length=emails.MAX_LENGTH)
     username = TextField(
         required=False,
         # The description counts every character, and no name begins or ends with a space.
         trim_whitespace=False,
-        max_length=names.MAX_LENGTH,
+        max_length=usernames.MAX_LENGTH,
         help_text="The sign-up that is meant, since others may wait for the same address. Send it.",
     )
 

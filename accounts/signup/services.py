@@ -30,7 +30,7 @@ from accounts.throttle.limits import (
     VERIFY_LINE,
 )
 from accounts.throttle.services import Charge, around, give_back, spend, wait
-from accounts.users import addresses, names
+from accounts.users import emails, usernames
 from accounts.users import services as users
 from accounts.users.models import Address, PendingSignup, User
 
@@ -55,13 +55,13 @@ def sign_up(
     ``username`` and ``address`` are clean. ``instead_of`` is this browser's earlier sign-up, whose
     name it may take over. ``UsernameTaken``; ``Later`` when a budget is used up or all slots are.
     """
-    key = addresses.key(address)
+    key = emails.key(address)
     network = around(SIGNUP_NETWORK, client)
     spend(*network, mail_limits.asking(key, client), (SIGNUP_EVERYONE,))
     may_leave = mail_limits.may_leave(key, client)
     signup = PendingSignup(
         username=username,
-        username_key=names.key(username),
+        username_key=usernames.key(username),
         address=address,
         address_key=key,
         password=passwords.hash_password(password) if password else make_password(None),
@@ -135,12 +135,12 @@ def send_again_to(address: str, *, client: ClientInfo, username: str = "") -> No
     Raises:
         Later: whoever asks has asked too often.
     """
-    key = addresses.key(address)
+    key = emails.key(address)
     again = MAIL_AGAIN, CODE.name, key, client.network
     spend(again, *around(RECOVERY_NETWORK, client), mail_limits.asking(key, client))
     waiting = PendingSignup.objects.filter(address_key=key, expires_at__gt=clock.now())
     if username:
-        waiting = waiting.filter(username_key=names.key(username))
+        waiting = waiting.filter(username_key=usernames.key(username))
     # Not only the newest: whoever signs up with another's address would be the one that is mailed.
     # For nobody, who has no address, the work is the same.
     for signup in list(waiting.order_by("-expires_at")[:MOST_AT_ONE]) or [PendingSignup()]:
@@ -153,7 +153,7 @@ def correct_address(signup: PendingSignup, address: str, *, client: ClientInfo) 
 
     :class:`SignupEnded` if it doesn't wait any more.
     """
-    key = addresses.key(address)
+    key = emails.key(address)
     again = [(MAIL_AGAIN, signup.pk)] if key == signup.address_key else []
     network = around(SIGNUP_NETWORK, client)
     spend(*network, *again, mail_limits.asking(key, client), (SIGNUP_EVERYONE,))
@@ -192,13 +192,13 @@ def confirm_by_address(address: str, typed: str, client: ClientInfo, *, username
         WrongCode: no sign-up has that code, or the name or address is taken by now.
         Later: too many wrong codes from this network, or at this address.
     """
-    key = addresses.key(address)
+    key = emails.key(address)
     mine = around(CODE_NETWORK, client)
     charges: list[Charge] = [*mine, (VERIFY_LINE, key, client.wide_network), (VERIFY_ADDRESS, key)]
     spend(*charges)
     subjects = codes.subjects_of(CODE, key, typed)
     signup = find(subjects[0]) if subjects else None
-    if signup is None or (username and signup.username_key != names.key(username)):
+    if signup is None or (username and signup.username_key != usernames.key(username)):
         raise WrongCode
     user = _become_user(signup, CODE, typed, client)
     give_back(*charges)

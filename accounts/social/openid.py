@@ -15,8 +15,8 @@ from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnec
 from accounts.common.issuers import GOOGLE
 from accounts.social import http_client, metadata
 from accounts.social.attempts import Act, Attempt
-from accounts.social.claims import Claim, address_of, text_of
 from accounts.social.metadata import Metadata
+from accounts.social.provider_profile import Claim, address_of, text_of
 from accounts.social.providers import GARBAGE, Failed, Provider, subject_of
 
 # Never symmetric ones: whoever has the client's secret could sign (RFC 8725 section 3.1).

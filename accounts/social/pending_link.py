@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.http import HttpRequest
 
 from accounts.common import clock
-from accounts.social.claims import Claim
+from accounts.social.provider_profile import Claim
 from accounts.social.services import owner_of
 from accounts.users.models import User
 

@@ -28,7 +28,7 @@ from accounts.common.links import absolute
 from accounts.social import http_client
 from accounts.social.adapter import app_of
 from accounts.social.attempts import Act, Attempt
-from accounts.social.claims import Claim, address_of, text_of
+from accounts.social.provider_profile import Claim, address_of, text_of
 
 CANCELLED = "access_denied"
 # What may be told to a log: RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6.

@@ -22,11 +22,11 @@ from accounts.identities.models import LONGEST_LABEL, Identity
 from accounts.recovery import suspension
 from accounts.sessions import guesses
 from accounts.sessions import services as sessions
-from accounts.social.claims import Claim
+from accounts.social.provider_profile import Claim
 from accounts.throttle.limits import SIGNUP_EVERYONE, SIGNUP_NETWORK
 from accounts.throttle.services import around, spend
 from accounts.twofactor import services as twofactor
-from accounts.users import addresses, names, profiles
+from accounts.users import emails, profiles, usernames
 from accounts.users import services as users
 from accounts.users.models import Address, User
 
@@ -114,7 +114,7 @@ def user_of(claim: Claim, client: ClientInfo) -> User:
 
 def owner_of(claim: Claim) -> User | None:
     """Whose address the provider has verified."""
-    key = addresses.key(claim.verified_address)
+    key = emails.key(claim.verified_address)
     row = Address.objects.select_related("user").filter(key=key).first()
     return row.user if row else None
 
@@ -212,7 +212,7 @@ def _sign_up(claim: Claim, client: ClientInfo) -> User:
     """A user without a password. Only a verified address becomes theirs, and ends the sign-ups
     that wait for it: whoever began one gets nothing (CVE-2026-53516)."""
     suggestions = (claim.username, claim.name, claim.verified_address.partition("@")[0], "user")
-    wanted = next(name for text in suggestions if (name := names.suggest(text)))
+    wanted = next(name for text in suggestions if (name := usernames.suggest(text)))
     if claim.verified_address:
         # Before the name is looked for: perhaps it's held by a sign-up of the same person.
         users.end_pending_at(claim.verified_address)

@@ -22,13 +22,13 @@ from accounts.common.issuers import origin_of
 from accounts.common.proofs import Method, Proof
 from accounts.identities import services as identities
 from accounts.identities.models import Identity
-from accounts.sessions import fresh
+from accounts.sessions import reauthentication
 from accounts.sessions.current import actor_of, renew_key, request_auth_of, session_of
 from accounts.signin import flow, policy, recent
 from accounts.signin.session import record_reauthentication
 from accounts.social import attempts, pending_link, services
 from accounts.social.attempts import Act, Attempt
-from accounts.social.claims import Claim
+from accounts.social.provider_profile import Claim
 from accounts.social.providers import Failed, Provider, Refused
 from accounts.throttle.limits import PROVIDER_NETWORK
 from accounts.throttle.services import around, spend
@@ -52,7 +52,7 @@ def login(request: HttpRequest, provider: Provider) -> HttpResponse:
     act = _act(request)
     request_auth = request_auth_of(request)
     if act is Act.SIGN_IN and request_auth.needs_reauthentication:
-        return fresh.ask(request)
+        return reauthentication.ask(request)
     if act is Act.SIGN_IN and request_auth.session:
         return redirect(next_url or "home")
     if request.method != "POST":
@@ -227,7 +227,7 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
         messages.error(request, sentence % {"address": claim.known_as})
         return redirect(next_url or "home")
     if not recent.is_recent(request):
-        return fresh.ask(request)
+        return reauthentication.ask(request)
     if request.method != "POST":
         context = {"claim": claim, "name": name}
         return render(request, "accounts/social/confirm.html", context)

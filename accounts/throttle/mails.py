@@ -8,12 +8,12 @@ what they have asked for themselves.
 from accounts.common.client_info import ClientInfo
 from accounts.throttle.limits import MAIL_BOX, MAIL_BOX_LINE, MAIL_LINE
 from accounts.throttle.services import Charge, give_back, takes
-from accounts.users import addresses
+from accounts.users import emails
 
 
 def asking(key: str, client: ClientInfo) -> Charge:
     """Return what asking for a mail by the name or address ``key`` costs. Refusals are told."""
-    return MAIL_LINE, addresses.mailbox(key), client.wide_network
+    return MAIL_LINE, emails.mailbox(key), client.wide_network
 
 
 def may_leave(key: str, client: ClientInfo) -> bool:
@@ -33,5 +33,5 @@ def undo(key: str, client: ClientInfo, *typed: str) -> None:
 
 
 def _of_mailbox(key: str, client: ClientInfo) -> list[Charge]:
-    box = addresses.mailbox(key)
+    box = emails.mailbox(key)
     return [(MAIL_BOX_LINE, box, client.wide_network), (MAIL_BOX, box)]

@@ -13,8 +13,8 @@ from types import ModuleType
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import Later
-from accounts.throttle import database, shared
-from accounts.throttle.database import Cost
+from accounts.throttle import database_store, redis_store
+from accounts.throttle.database_store import Cost
 from accounts.throttle.limits import Limit
 
 # A limit, and whose budget of it.
@@ -95,7 +95,7 @@ def _seconds(limit: Limit, whole_at: int, now: int) -> float:
 
 
 def _store() -> ModuleType:
-    return shared if shared.enabled() else database
+    return redis_store if redis_store.enabled() else database_store
 
 
 def _now_ms() -> int:

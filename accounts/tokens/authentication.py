@@ -14,7 +14,7 @@ from accounts.sessions import current
 from accounts.sessions.models import LoginSession
 from accounts.signin.services import InvalidCredentials
 from accounts.tokens import scopes, services
-from accounts.users import addresses
+from accounts.users import emails
 from accounts.users.models import User
 
 
@@ -95,4 +95,4 @@ def login_of(request: Request, asked: Any) -> tuple[str, str]:
 
 def is_token(name: str) -> bool:
     """Whether a Basic user is a token: longer than any name or address, as every token is."""
-    return len(name) > addresses.MAX_LENGTH
+    return len(name) > emails.MAX_LENGTH

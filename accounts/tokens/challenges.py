@@ -13,7 +13,7 @@ from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.sessions.models import LoginSession
-from accounts.signin import mailed, second
+from accounts.signin import mailed_codes, second_step
 from accounts.tokens.errors import InvalidChallenge
 from accounts.tokens.models import TokenChallenge
 from accounts.users.models import User
@@ -68,9 +68,13 @@ def spend(challenge: TokenChallenge) -> None:
 
 
 def mail_code(challenge: TokenChallenge, client: ClientInfo) -> None:
-    """Mail a code for it; an earlier one is worth nothing then. ``second.NoMail``, ``Later``."""
-    nonce = mailed.new_nonce()
-    second.send_code(challenge.user, proofs(challenge), nonce, client)
+    """Mail a code for the second step. An earlier code stops working.
+
+    Raises:
+        NoMail, Later: see ``second_step.send_code``.
+    """
+    nonce = mailed_codes.new_nonce()
+    second_step.send_code(challenge.user, proofs(challenge), nonce, client)
     TokenChallenge.objects.filter(pk=challenge.pk).update(nonce=nonce)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common.errors import PublicError
-from accounts.sessions import fresh
+from accounts.sessions import reauthentication
 
 
 class InvalidToken(PublicError):
@@ -107,7 +107,7 @@ class InsufficientUserAuthentication(PublicError):
     status = 401
     challenge = (
         'Bearer error="insufficient_user_authentication", '
-        f'max_age="{int(fresh.LIFE.total_seconds())}"'
+        f'max_age="{int(reauthentication.LIFE.total_seconds())}"'
     )
     message = _("Sign in again: this needs a sign-in of the last ten minutes.")
 

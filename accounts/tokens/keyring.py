@@ -1,8 +1,8 @@
 """The ring of signing keys as this process knows it: which one signs, which verify.
 
-A process keeps what it has read of the table (``accounts.tokens.states``) for a minute, and longer
-while the database is away. Private keys are unsealed when they begin to sign, and not before: a
-site that has lost ``ENCRYPTION_KEYS`` verifies all the same.
+A process keeps what it has read of the table (``accounts.tokens.signing_keys``) for a minute, and
+longer while the database is away. Private keys are unsealed when they begin to sign, and not
+before: a site that has lost ``ENCRYPTION_KEYS`` verifies all the same.
 """
 
 import logging
@@ -19,9 +19,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.common import clock, crypto
 from accounts.common.errors import Busy
-from accounts.tokens import keys, states
+from accounts.tokens import keys, signing_keys
 from accounts.tokens.models import SigningKey
-from accounts.tokens.states import (
+from accounts.tokens.signing_keys import (
     LEAD,
     LOOK_AGAIN,
     PURPOSE,
@@ -102,7 +102,7 @@ def add(key: keys.PrivateKey, *, now: bool = False) -> SigningKey:
         if now:
             others.update(withdrawn_at=moment, private="")
         last = SigningKey.objects.aggregate(last=Max("number"))["last"]
-        added = states.insert(key, (last or 0) + 1, signs_at)
+        added = signing_keys.insert(key, (last or 0) + 1, signs_at)
     forget()
     return added
 
@@ -113,7 +113,7 @@ def prune() -> int:
     Of those that were withdrawn the public half stays, so that they can't be added again.
     """
     live = list(SigningKey.objects.filter(withdrawn_at=None).order_by("number"))
-    over = [row.pk for row in live if states.is_over(row, live, clock.now())]
+    over = [row.pk for row in live if signing_keys.is_over(row, live, clock.now())]
     return SigningKey.objects.filter(pk__in=over, withdrawn_at=None).delete()[0]
 
 
@@ -167,7 +167,7 @@ class _Cache:
         with self._lock:
             ring = self._read()
             if not ring.keys:
-                states.make_next(ring, clock.now())
+                signing_keys.make_next(ring, clock.now())
                 ring = self._read()
             return ring
 
@@ -183,12 +183,12 @@ class _Cache:
 
     def _read(self) -> Ring:
         """Read the table, and make the successor that is due; whoever calls it holds the lock."""
-        ring = states.read(self._ring.verifiers if self._ring else {})
+        ring = signing_keys.read(self._ring.verifiers if self._ring else {})
         # In somebody's transaction it would be rolled back with it, or hold others up.
         if ring.wants_a_successor and not connection.in_atomic_block:
             try:
-                states.make_next(ring, clock.now() + LEAD)
-                ring = states.read(ring.verifiers)
+                signing_keys.make_next(ring, clock.now() + LEAD)
+                ring = signing_keys.read(ring.verifiers)
             except Error:
                 log.exception("The next signing key can't be stored; the present one goes on.")
         self._ring, self._read_again_at = ring, clock.now() + RELOAD

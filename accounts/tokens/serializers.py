@@ -10,7 +10,7 @@ from accounts.common.api import ChoiceField, TextField
 from accounts.sessions.models import LoginSession
 from accounts.tokens import scopes
 from accounts.tokens.services import TokenRequest, Tokens
-from accounts.users import addresses
+from accounts.users import emails
 
 
 class TokenRequestSerializer(serializers.Serializer[Any]):
@@ -51,8 +51,8 @@ class TokenRequestSerializer(serializers.Serializer[Any]):
 class SignInSerializer(TokenRequestSerializer):
     """Who, and the password; neither with HTTP Basic."""
 
-    username = TextField(required=False, max_length=addresses.MAX_LENGTH)
-    email = TextField(required=False, max_length=addresses.MAX_LENGTH)
+    username = TextField(required=False, max_length=emails.MAX_LENGTH)
+    email = TextField(required=False, max_length=emails.MAX_LENGTH)
     password = TextField(required=False, trim_whitespace=False, style={"input_type": "password"})
 
     @property

@@ -21,9 +21,9 @@ from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
-from accounts.signin import policy, second
+from accounts.signin import policy, second_step
 from accounts.signin.policy import Requirement
-from accounts.signin.second import SecondMethod
+from accounts.signin.second_step import SecondMethod
 from accounts.signin.services import InvalidCredentials, prove_password
 from accounts.signin.session import CompletedSignIn, establish_api_session
 from accounts.throttle.limits import EXCHANGE_SESSION
@@ -92,7 +92,7 @@ def sign_in_again(
     if policy.needs_passkey(user):
         # No code will do. A recovery code isn't used up for nothing.
         raise EnrolmentRequired
-    proof = second.prove(user, first, code, Actor(client), nonce=challenge.nonce)
+    proof = second_step.prove(user, first, code, Actor(client), nonce=challenge.nonce)
     proofs = (*first, proof)
     _cleared(user, policy.next_requirement(user, proofs))
     token_request = TokenRequest(challenge.audience, frozenset(challenge.scope.split()), kind)
@@ -104,10 +104,10 @@ def sign_in_again(
 def mail_code(
     secret: str, client: ClientInfo, kind: LoginSession.Kind = LoginSession.Kind.API
 ) -> None:
-    """Mail a code for the second step; ``InvalidChallenge``, ``second.NoMail``, ``Later``."""
+    """Mail a code for the second step; ``InvalidChallenge``, ``second_step.NoMail``, ``Later``."""
     challenge = challenges.find(secret, kind)
     if SecondMethod.EMAIL not in _methods(challenge.user, challenges.proofs(challenge)):
-        raise second.NoMail
+        raise second_step.NoMail
     challenges.mail_code(challenge, client)
 
 
@@ -247,7 +247,7 @@ def _methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
     whom only a passkey will do."""
     if policy.needs_passkey(user):
         return []
-    methods = second.methods(user, proofs)
+    methods = second_step.methods(user, proofs)
     typed: list[SecondMethod] = [m for m in methods if m != SecondMethod.PASSKEY]
     return typed if typed != [SecondMethod.EMAIL] else []
 

@@ -6,7 +6,7 @@ alone spends the budgets of the account, too: otherwise a stolen one would have 
 
 from accounts.activity.services import Actor
 from accounts.common.client_info import NO_CLIENT, ClientInfo
-from accounts.sessions import known
+from accounts.sessions import known_browsers
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle.limits import (
     CODE_BROWSER,
@@ -29,7 +29,7 @@ def of_passkey(owner: User | None, actor: Actor) -> list[Charge]:
     if actor.session:
         return [(PROOF_SESSION, actor.session)]
     client = actor.client or NO_CLIENT
-    if browser := known.find(client, owner):
+    if browser := known_browsers.find(client, owner):
         return [(PASSKEY_BROWSER, browser.user_id, browser.pk)]
     return around(PASSKEY_NETWORK, client)
 

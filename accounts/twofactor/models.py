@@ -21,7 +21,7 @@ from webauthn.helpers.structs import CredentialDeviceType
 from accounts.common import clock, crypto
 from accounts.common.client_info import LONGEST_NAME
 from accounts.common.client_info import Device as BrowserDevice
-from accounts.twofactor import providers
+from accounts.twofactor import aaguids
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ class Passkey(Device):
     @property
     def provider(self) -> str:
         """Who keeps it, where that is known."""
-        return providers.NAMES.get(self.aaguid, "")
+        return aaguids.NAMES.get(self.aaguid, "")
 
     def verify_token(self, token: Assertion) -> bool:
         """As :meth:`spend`, and save. The caller holds the row: see ``django_otp.verify_token``."""

@@ -40,7 +40,6 @@ from accounts.sessions import guesses
 from accounts.throttle.services import Charge, give_back, spend
 from accounts.twofactor import budgets, challenges
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.answers import Answer, parse
 from accounts.twofactor.errors import (
     AccountLocked,
     AlreadyThere,
@@ -49,7 +48,8 @@ from accounts.twofactor.errors import (
     WrongPasskey,
 )
 from accounts.twofactor.models import Assertion, CounterWentBack, Passkey, rp_id
-from accounts.users import former
+from accounts.twofactor.webauthn import Answer, parse
+from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import FormerCredential, User
 
@@ -76,7 +76,7 @@ def of(user: User) -> list[Passkey]:
 
 def suspended_ids(user: User) -> list[str]:
     """Return the ids of the passkeys that a lock suspended."""
-    rows = former.suspended(user).filter(kind=FormerCredential.Kind.FACTOR)
+    rows = former_credentials.suspended(user).filter(kind=FormerCredential.Kind.FACTOR)
     ids = [row.data["fields"].get("credential_id") for row in rows]
     return [credential_id for credential_id in ids if credential_id]
 
@@ -121,7 +121,7 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
     row = _find(answer)
     if row is None:
         record(None, events.SIGN_IN_FAILED, actor)
-        if former.has_passkey(answer.credential_id):
+        if former_credentials.has_passkey(answer.credential_id):
             # Suspended: its owner may put it back, so the browser must not forget it.
             raise WrongPasskey
         raise UnknownPasskey(answer.credential_id)

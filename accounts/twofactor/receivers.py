@@ -3,10 +3,10 @@
 from typing import Any
 
 from accounts.activity.services import Actor
-from accounts.twofactor import trusted
+from accounts.twofactor import trusted_browsers
 from accounts.users.models import User
 
 
 def end_trust(sender: Any, user: User, actor: Actor, **_more: Any) -> None:
     """End the trust in all browsers, in the transaction that ends the sessions."""
-    trusted.end(user, actor)
+    trusted_browsers.end(user, actor)

@@ -13,7 +13,7 @@ from accounts.common import clock, crypto, secrets
 from accounts.common.proofs import Method
 from accounts.common.signals import credentials_changed
 from accounts.identities import services as identities
-from accounts.sessions import known
+from accounts.sessions import known_browsers
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import codes
 from accounts.twofactor.errors import (
@@ -33,7 +33,7 @@ from accounts.twofactor.models import (
     sealed_codes,
     totp_of,
 )
-from accounts.users import former
+from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import FormerCredential, User
 
@@ -142,7 +142,7 @@ def note_added(
     """Recovery codes, if ``owner`` has none yet, and everybody told of a new factor."""
     if actor.client:
         # So that guesses from elsewhere don't keep the owner out of where the factor was added.
-        known.note_factor(actor.client, owner)
+        known_browsers.note_factor(actor.client, owner)
     made = [] if RecoveryCodes.objects.filter(user=owner).exists() else _make_codes(owner)
     _tell(user, event, actor, detail=name)
     return made
@@ -234,8 +234,10 @@ def _keep(row: Authenticator | Passkey | RecoveryCodes, actor: Actor) -> None:
     if actor.session and sessions.filter(pk=actor.session).exists():
         is_codes = isinstance(row, RecoveryCodes)
         kind = FormerCredential.Kind.RECOVERY_CODES if is_codes else FormerCredential.Kind.FACTOR
-        key = former.passkey_key(row.credential_id) if isinstance(row, Passkey) else ""
-        former.keep(row, row.user_id, kind, row.made_at, clock.now(), label=row.name, key=key)
+        key = former_credentials.passkey_key(row.credential_id) if isinstance(row, Passkey) else ""
+        former_credentials.keep(
+            row, row.user_id, kind, row.made_at, clock.now(), label=row.name, key=key
+        )
 
 
 def refuse_removal(user: User, row: Authenticator | Passkey) -> None:

@@ -19,7 +19,7 @@ from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin import flow
 from accounts.signin.policy import Requirement
 from accounts.signin.recent import recent_authentication_required
-from accounts.twofactor import passkeys, trusted
+from accounts.twofactor import passkeys, trusted_browsers
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import LastWayIn, Required
 from accounts.twofactor.models import Passkey, rp_id
@@ -132,23 +132,25 @@ def _signal(user: User, rows: list[Passkey]) -> str:
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def trusted_browsers(request: HttpRequest) -> HttpResponse:
+def trusted(request: HttpRequest) -> HttpResponse:
     """Where the second step isn't asked for; a POST ends one, or all."""
     user = session_of(request).user
     if request.method == "POST":
         number = request.POST.get("end", "")
         one = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
-        ended = trusted.end(user, actor_of(request), None if "all" in request.POST else one)
+        ended = trusted_browsers.end(
+            user, actor_of(request), None if "all" in request.POST else one
+        )
         if ended:
             messages.success(request, _("The second step is asked for there again."))
         return redirect("trusted_browsers")
-    here = trusted.here(request, user).first()
+    here = trusted_browsers.here(request, user).first()
     context = {
-        "rows": trusted.of(user),
+        "rows": trusted_browsers.of(user),
         "here": here,
         "days": settings.AUTHSITE.trusted_browser_days,
     }
-    return render(request, "accounts/twofactor_pages/trusted.html", context)
+    return render(request, "accounts/twofactor_pages/trusted_browsers.html", context)
 
 
 @login_not_required

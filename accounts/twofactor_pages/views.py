@@ -20,7 +20,7 @@ from accounts.signin import flow
 from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Requirement
 from accounts.signin.recent import recent_authentication_required
-from accounts.twofactor import codes, trusted
+from accounts.twofactor import codes, trusted_browsers
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import Required, TooMany, WrongCode
 from accounts.twofactor.models import Authenticator
@@ -40,7 +40,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "held": twofactor.held(user),
         "most": twofactor.MOST_AUTHENTICATORS,
         "is_required": twofactor.is_required(user),
-        "trusted": trusted.of(user).count(),
+        "trusted": trusted_browsers.of(user).count(),
     }
     return render(request, "accounts/twofactor_pages/overview.html", context)
 

@@ -6,7 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common.forms import no_longer_than, text_input
-from accounts.users import addresses, names, profiles
+from accounts.users import emails, profiles, usernames
 
 
 class UsernameField(forms.CharField):
@@ -16,14 +16,14 @@ class UsernameField(forms.CharField):
         self.by_operator = by_operator
         widget = text_input("username")
         hint = _("Letters, digits, dots, hyphens and underscores. Others may see it.")
-        limit = no_longer_than(4 * names.MAX_LENGTH)
+        limit = no_longer_than(4 * usernames.MAX_LENGTH)
         super().__init__(
             label=_("Username"), help_text=hint, widget=widget, validators=[limit], **options
         )
 
     def clean(self, value: Any) -> str:
-        """As :func:`accounts.users.names.clean`."""
-        return names.clean(super().clean(value), by_operator=self.by_operator)
+        """As :func:`accounts.users.usernames.clean`."""
+        return usernames.clean(super().clean(value), by_operator=self.by_operator)
 
 
 class AddressField(forms.CharField):
@@ -31,12 +31,12 @@ class AddressField(forms.CharField):
 
     def __init__(self, **options: Any) -> None:
         widget = text_input("email", "email")
-        limit = no_longer_than(addresses.MAX_LENGTH)
+        limit = no_longer_than(emails.MAX_LENGTH)
         super().__init__(label=_("Email address"), widget=widget, validators=[limit], **options)
 
     def clean(self, value: Any) -> str:
-        """As :func:`accounts.users.addresses.clean`."""
-        return addresses.clean(super().clean(value))
+        """As :func:`accounts.users.emails.clean`."""
+        return emails.clean(super().clean(value))
 
 
 class DisplayNameField(forms.CharField):

@@ -11,11 +11,11 @@ from django.db import models, transaction
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from accounts.common import clock, secrets, zones
+from accounts.common import clock, secrets, time_zones
 from accounts.common.errors import PublicError
 from accounts.common.hashes import hasher_of
 from accounts.common.signals import credentials_changed
-from accounts.users import addresses, names, profiles
+from accounts.users import emails, profiles, usernames
 
 # Marks an account that was locked down until a new password is set: no usable hash begins so.
 LOCKED = "!locked "
@@ -38,7 +38,7 @@ class UserManager(BaseUserManager["User"]):
 
     def get_by_natural_key(self, username: str | None) -> "User":
         """The user of that name, in any case."""
-        return self.get(username_key=names.key(username or ""))
+        return self.get(username_key=usernames.key(username or ""))
 
     def create_superuser(
         self, username: str, email: str = "", password: str | None = None
@@ -56,14 +56,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     """A person. ``id`` is public and can't be guessed; it is the subject of every token."""
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
-    username = models.CharField(_("username"), max_length=names.MAX_LENGTH, unique=True)
-    username_key = models.CharField(max_length=names.KEY_LENGTH, unique=True, editable=False)
-    email = models.EmailField(_("email address"), max_length=addresses.MAX_LENGTH, blank=True)
+    username = models.CharField(_("username"), max_length=usernames.MAX_LENGTH, unique=True)
+    username_key = models.CharField(max_length=usernames.KEY_LENGTH, unique=True, editable=False)
+    email = models.EmailField(_("email address"), max_length=emails.MAX_LENGTH, blank=True)
     display_name = models.CharField(max_length=profiles.DISPLAY_NAME_LENGTH, blank=True)
     about = models.CharField(max_length=profiles.ABOUT_LENGTH, blank=True)
     # Empty until it's known: pages then speak as the browser asks, mails as the site does.
     language = models.CharField(max_length=10, blank=True)
-    time_zone = models.CharField(max_length=64, default=zones.DEFAULT)
+    time_zone = models.CharField(max_length=64, default=time_zones.DEFAULT)
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("staff"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=clock.now, editable=False)
@@ -130,10 +130,10 @@ class User(AbstractBaseUser, PermissionsMixin):
             kwargs["update_fields"] = [*fields, "password_at"]
         with transaction.atomic():
             if is_changed:
-                from accounts.users import former  # noqa: PLC0415 it stands on this module
+                from accounts.users import former_credentials  # noqa: PLC0415 it stands on this module
 
                 self.password_at = clock.now()
-                former.keep_password(User.objects.get(pk=self.pk), self.password_at)
+                former_credentials.keep_password(User.objects.get(pk=self.pk), self.password_at)
             super().save(*args, **kwargs)
             if is_changed:
                 credentials_changed.send(
@@ -148,7 +148,7 @@ class Username(models.Model):
     One table for all holders, so that the primary key alone decides who comes first.
     """
 
-    key = models.CharField(primary_key=True, max_length=names.KEY_LENGTH)
+    key = models.CharField(primary_key=True, max_length=usernames.KEY_LENGTH)
     held_until = models.DateTimeField(null=True, db_index=True)
     # If the person goes, the name stays held: nobody else signs as them at once.
     former = models.ForeignKey(User, null=True, on_delete=models.DB_SET_NULL, related_name="+")
@@ -158,13 +158,13 @@ class Username(models.Model):
 
 
 class NameSkeleton(models.Model):
-    """How held names look (``names.skeletons``): nobody gets a name that looks the same.
+    """How held names look (``usernames.skeletons``): nobody gets a name that looks the same.
 
     ``name`` is the one that looks so; null while several do, which were given before this table
     was. The database deletes the row with its name, since the version before doesn't know it.
     """
 
-    skeleton = models.CharField(primary_key=True, max_length=names.SKELETON_LENGTH)
+    skeleton = models.CharField(primary_key=True, max_length=usernames.SKELETON_LENGTH)
     name = models.ForeignKey(Username, null=True, on_delete=models.DB_CASCADE, related_name="+")
 
     def __str__(self) -> str:
@@ -175,8 +175,8 @@ class Address(models.Model):
     """A confirmed address. An unconfirmed one holds nothing, so that nobody can squat."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="addresses")
-    address = models.EmailField(max_length=addresses.MAX_LENGTH)
-    key = models.CharField(max_length=3 * addresses.MAX_LENGTH, unique=True)
+    address = models.EmailField(max_length=emails.MAX_LENGTH)
+    key = models.CharField(max_length=3 * emails.MAX_LENGTH, unique=True)
     confirmed_at = models.DateTimeField(default=clock.now)
 
     def __str__(self) -> str:
@@ -184,13 +184,14 @@ class Address(models.Model):
 
 
 class FormerCredential(models.Model):
-    """A credential that was replaced, removed or suspended: see ``accounts.users.former``.
+    """A credential that was replaced, removed or suspended: see
+    ``accounts.users.former_credentials``.
 
     The account held it from ``since`` (null if unknown) to ``removed_at``. ``data`` is the
     serialized row, or the hash of a password; ``key`` is the key of an address.
     """
 
-    KEY_LENGTH: ClassVar[int] = 3 * addresses.MAX_LENGTH
+    KEY_LENGTH: ClassVar[int] = 3 * emails.MAX_LENGTH
 
     class Kind(models.TextChoices):
         """What kind of credential it was."""
@@ -203,7 +204,7 @@ class FormerCredential(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="former_credentials")
     kind = models.CharField(max_length=16, choices=Kind.choices)
     key = models.CharField(max_length=KEY_LENGTH, blank=True, db_index=True)
-    label = models.CharField(max_length=addresses.MAX_LENGTH, blank=True)
+    label = models.CharField(max_length=emails.MAX_LENGTH, blank=True)
     since = models.DateTimeField(null=True)
     removed_at = models.DateTimeField(db_index=True)
     is_suspended = models.BooleanField(default=False)
@@ -217,10 +218,10 @@ class PendingSignup(models.Model):
     """A sign-up whose address is not confirmed yet. It has the id that its user will have."""
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
-    username = models.CharField(max_length=names.MAX_LENGTH)
-    username_key = models.CharField(max_length=names.KEY_LENGTH, unique=True)
-    address = models.EmailField(max_length=addresses.MAX_LENGTH)
-    address_key = models.CharField(max_length=3 * addresses.MAX_LENGTH, db_index=True)
+    username = models.CharField(max_length=usernames.MAX_LENGTH)
+    username_key = models.CharField(max_length=usernames.KEY_LENGTH, unique=True)
+    address = models.EmailField(max_length=emails.MAX_LENGTH)
+    address_key = models.CharField(max_length=3 * emails.MAX_LENGTH, db_index=True)
     password = models.CharField(max_length=128)
     next = models.CharField(max_length=2000, blank=True)
     expires_at = models.DateTimeField(db_index=True)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.common import clock, secrets
 from accounts.common.errors import PublicError
 from accounts.common.text import fold
-from accounts.users import addresses, former, names, skeletons
+from accounts.users import emails, former_credentials, skeletons, usernames
 from accounts.users.disputes import AT_ONCE
 from accounts.users.models import Address, PendingSignup, User, Username
 
@@ -45,7 +45,7 @@ class AddressTaken(PublicError):
 def login_key(login: str) -> str:
     """The canonical form of a typed name or address, whether anybody has it or not."""
     try:
-        return addresses.key(addresses.clean(login)) if "@" in login else names.key(login)
+        return emails.key(emails.clean(login)) if "@" in login else usernames.key(login)
     except ValidationError:
         return fold(login)
 
@@ -78,7 +78,7 @@ def hold_name(name: str, *, until: datetime | None, former: User | None = None) 
     Neither the name nor what it looks like may be held by somebody else. A hold that ended is free,
     and one that is kept for ``former``, who takes another name, is free to that person.
     """
-    key, looks = names.key(name), names.skeletons(name)
+    key, looks = usernames.key(name), usernames.skeletons(name)
     keys = {key} | skeletons.held_by(looks)
     end_pending(PendingSignup.objects.filter(username_key__in=keys, expires_at__lte=clock.now()))
     free = Q(held_until__lte=clock.now())
@@ -100,7 +100,7 @@ def hold_like(wanted: str) -> str:
     :class:`UsernameTaken` if others were faster, again and again.
     """
     numbered = [wanted, *(f"{wanted}-{n}" for n in range(2, 10))]
-    looks = {name: names.skeletons(name) for name in numbered}
+    looks = {name: usernames.skeletons(name) for name in numbered}
     taken = skeletons.taken(set().union(*looks.values()))
     free = [name for name in numbered if taken.isdisjoint(looks[name])]
     for name in (*free[:1], *(f"{wanted}-{secrets.digits(6)}" for _again in range(3))):
@@ -124,7 +124,7 @@ def create_user(
     """
     user = User(
         username=username,
-        username_key=names.key(username),
+        username_key=usernames.key(username),
         password=password,
         language=language,
         is_staff=staff,
@@ -173,7 +173,7 @@ def rename(user: User, name: str) -> User:
     write to whoever had it. Nobody signs in by it meanwhile, since it'll be somebody else's then.
     """
     owner = hold(user)
-    key, former = names.key(name), owner.username_key
+    key, former = usernames.key(name), owner.username_key
     # Another case may look like somebody else's name.
     hold_name(name, until=None, former=owner)
     if key != former:
@@ -195,7 +195,7 @@ def confirm_address(user: User, address: str) -> None:
 
     :class:`AddressTaken` if another was first. Sign-ups that wait for the same address end here.
     """
-    key, now = addresses.key(address), clock.now()
+    key, now = emails.key(address), clock.now()
     # The address that the account was made with is as old as the account: see ``disputes``.
     is_first = not user.email and now < user.date_joined + AT_ONCE
     at = user.date_joined if is_first else now
@@ -212,7 +212,7 @@ def confirm_address(user: User, address: str) -> None:
 
 def end_pending_at(address: str) -> None:
     """End the sign-ups that wait for a proven address, and let their names go."""
-    end_pending(PendingSignup.objects.filter(address_key=addresses.key(address)))
+    end_pending(PendingSignup.objects.filter(address_key=emails.key(address)))
 
 
 def unlock(user: User) -> None:
@@ -236,8 +236,8 @@ def create_administrator(username: str, email: str, password: str, *, language: 
 
     ``password`` is a hash. ``ValidationError``, :class:`UsernameTaken`, :class:`AddressTaken`.
     """
-    username = names.clean(username, by_operator=True)
-    address = addresses.clean(email) if email else ""
+    username = usernames.clean(username, by_operator=True)
+    address = emails.clean(email) if email else ""
     with transaction.atomic():
         hold_name(username, until=None)
         user = create_user(username, password, staff=True, language=language)
@@ -249,7 +249,7 @@ def create_administrator(username: str, email: str, password: str, *, language: 
 def replace_password(owner: User, hashed: str) -> None:
     """Replace the password hash in the caller's transaction; keep the former one for disputes."""
     now = clock.now()
-    former.keep_password(owner, now)
+    former_credentials.keep_password(owner, now)
     User.objects.filter(pk=owner.pk).update(password=hashed, password_at=now)
 
 

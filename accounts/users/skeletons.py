@@ -9,7 +9,7 @@ from django.apps import apps as installed
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts.users import names
+from accounts.users import usernames
 from accounts.users.models import NameSkeleton, User
 
 # Of each name two skeletons: SQLite takes 999 parameters.
@@ -38,7 +38,7 @@ def hold(key: str, looks: set[str], *, instead_of: User | None) -> None:
     if instead_of:
         own = NameSkeleton.objects.filter(name=instead_of.username_key, skeleton__in=looks)
         own.update(name=key)
-        looks = looks - names.skeletons(instead_of.username)
+        looks = looks - usernames.skeletons(instead_of.username)
     # In one order, or two people who ask for two names could wait for each other.
     NameSkeleton.objects.bulk_create(
         NameSkeleton(skeleton=look, name_id=key) for look in sorted(looks)
@@ -82,7 +82,7 @@ class Check:
         """Renew what the names after ``last`` hold; return the last of them, if there is any."""
         keys = list(self._locked(pk__gt=last)[:BATCH])
         written = self._written(keys)
-        looks = {key: names.skeletons(written.get(key, key)) for key in keys}
+        looks = {key: usernames.skeletons(written.get(key, key)) for key in keys}
         # How a former name was written is not known any more: it keeps what it has.
         rows = self.skeletons.filter(name__in=written).values_list("pk", "name")
         stale = [look for look, key in rows if look not in looks[key]]
@@ -106,7 +106,7 @@ class Check:
         holders = self.skeletons.filter(pk=look, name__isnull=False).values_list("name", flat=True)
         keys = list(self._locked(pk__in=self.without[look].union(holders)))
         written = self._written(keys)
-        alike = [k for k in keys if k not in written or look in names.skeletons(written[k])]
+        alike = [k for k in keys if k not in written or look in usernames.skeletons(written[k])]
         if not alike:
             self.skeletons.filter(pk=look).delete()
             return
@@ -131,6 +131,6 @@ class Check:
         people = self.users.filter(username_key__in=keys)
         for name in people.values_list("username", flat=True):
             try:
-                names.clean(name)
+                usernames.clean(name)
             except ValidationError as error:
                 self.report.refused[name] = error

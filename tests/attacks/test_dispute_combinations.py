@@ -11,7 +11,7 @@ from accounts.common.client_info import ClientInfo
 from accounts.lockdown.services import lock_down
 from accounts.recovery import suspension
 from accounts.twofactor.models import Authenticator, RecoveryCodes
-from accounts.users import former
+from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import Address, FormerCredential, User
 from tests.attacks.dispute_steps import (
@@ -135,7 +135,7 @@ def test_proofs_are_kept_until_the_dispute_ends(home: Client, clock: Clock) -> N
     clock.advance(days=28)
     Client().post(changed)
     clock.advance(days=10)
-    assert former.prune() == 0
+    assert former_credentials.prune() == 0
 
     browser, link = Client(), reset_link()
     browser.post(link, {"former": PASSWORD})

@@ -8,9 +8,9 @@ from django.test import Client
 
 from accounts.common import secrets
 from accounts.common.client_info import client_of
-from accounts.sessions import known
+from accounts.sessions import known_browsers
 from accounts.sessions.models import KnownBrowser
-from accounts.throttle import familiar
+from accounts.throttle import known_networks
 from accounts.users.models import User
 from tests.attacks.passkey_steps import REAUTHENTICATE, happened
 from tests.attacks.trusted_steps import TRUSTED, browser, is_asked, trusting
@@ -26,7 +26,7 @@ NEW_BROWSER, NEW_NETWORK = "Signed in from a new browser", "Signed in from a new
 
 
 def since(client: Client, user: User) -> datetime | None:
-    row = known.recognize(request_of(client), user)
+    row = known_browsers.recognize(request_of(client), user)
     return row.since if row else None
 
 
@@ -79,7 +79,7 @@ def test_a_copy_of_a_browser_that_the_version_before_noted_ends_as_well(clock: C
     here = signed_in(alice)
     token, device = here.cookies["known"].value, client_of(request_of(here)).device
     KnownBrowser.objects.all().delete()
-    familiar.remember(alice.pk, f"browser {token} {device} 0", None)
+    known_networks.remember(alice.pk, f"browser {token} {device} 0", None)
     copy = copy_of(here)
 
     sign_out_elsewhere(here)
@@ -168,7 +168,7 @@ def test_the_networks_of_a_first_browser_and_of_those_from_before_the_upgrade_ar
         there = browser()
         there.cookies["known"], there.defaults["REMOTE_ADDR"] = secrets.token(), network
         token, device = there.cookies["known"].value, client_of(request_of(there)).device
-        familiar.remember(alice.pk, f"browser {token} {device} 0", None)
+        known_networks.remember(alice.pk, f"browser {token} {device} 0", None)
         assert mails_of(there) == []
         assert mails_of(copy_of(there)) == []
 

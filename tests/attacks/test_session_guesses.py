@@ -11,9 +11,9 @@ from accounts.common.errors import PublicError
 from accounts.sessions.guesses import record_failed_proof
 from accounts.sessions.models import LoginSession
 from accounts.signin.services import prove_again
-from accounts.social.claims import Claim
+from accounts.social.provider_profile import Claim
 from accounts.social.services import prove as prove_by_provider
-from accounts.twofactor import passkeys, proving
+from accounts.twofactor import passkeys, verification
 from accounts.users.models import User
 from tests.attacks.second_steps import mails_about
 from tests.conftest import Clock
@@ -41,7 +41,7 @@ def test_the_fifth_wrong_proof_of_a_session_is_mailed_whichever_they_are(
     for_another_act = passkey.get(passkeys.options_to_sign_in())
     wrong: list[Any] = [
         lambda: prove_again(login, WRONG, place),
-        lambda: proving.prove(alice, "000000", actor),
+        lambda: verification.prove(alice, "000000", actor),
         lambda: passkeys.prove(alice, for_another_act, actor),
         lambda: prove_by_provider(alice, Claim("https://op.example", "somebody"), actor),
         lambda: prove_again(login, WRONG, place),

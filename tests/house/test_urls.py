@@ -40,7 +40,7 @@ OPEN = {
     ".well-known/security.txt",
     "health/live",
     "health/ready",
-    # Without its token it's nowhere: tests/ops/test_machines.py.
+    # Without its token it's nowhere: tests/ops/test_monitoring.py.
     "metrics",
     ".well-known/jwks.json",
     ".well-known/change-password",

@@ -108,7 +108,9 @@ def test_a_sensitive_view_opens_for_five_minutes_after_a_proof_and_acts_for_ten(
     login = begin(make_user("alice"))
 
     def asks(method: str) -> bool:
-        request = RequestFactory(headers={"user-agent": HOME.user_agent}).generic(method, "/act?a=1")
+        request = RequestFactory(headers={"user-agent": HOME.user_agent}).generic(
+            method, "/act?a=1"
+        )
         request.session = SessionStore()
         request.session.login_session = login
         answer = recent_authentication_required(lambda _request: "done")(request)

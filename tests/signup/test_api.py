@@ -169,6 +169,6 @@ def test_a_name_as_long_as_a_book_is_refused_before_it_is_worked_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each of these becomes eighteen others (NFKC): a second of one core, from anybody."""
-    monkeypatch.setattr("accounts.users.names.clean", lambda _name: pytest.fail("worked on"))
+    monkeypatch.setattr("accounts.users.usernames.clean", lambda _name: pytest.fail("worked on"))
 
     assert sign_up(username="\ufdfa" * 9_000).status == 400

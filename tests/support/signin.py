@@ -20,7 +20,7 @@ def signed_in(user: "User", client: Client | None = None, *, by: Sequence["Metho
     Without it, whatever the site asks of them. Who must have a factor is given one.
     """
     from accounts.common.proofs import Method, Proof
-    from accounts.sessions import known
+    from accounts.sessions import known_browsers
     from accounts.sessions.store import SessionStore
     from accounts.signin.session import CompletedSignIn, establish_session
     from accounts.twofactor import services as twofactor
@@ -35,7 +35,7 @@ def signed_in(user: "User", client: Client | None = None, *, by: Sequence["Metho
     proofs = [Proof.now(method) for method in by or [Method.PASSWORD, *second]]
     establish_session(request, CompletedSignIn(user, tuple(proofs)))
     response = HttpResponse()
-    known.set_cookie(request, response)
+    known_browsers.set_cookie(request, response)
     client.cookies.update(response.cookies)
     client.cookies["sessionid"] = request.session.session_key or ""
     return client

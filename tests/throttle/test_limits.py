@@ -7,7 +7,7 @@ import pytest
 
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import Later
-from accounts.throttle import limits, shared
+from accounts.throttle import limits, redis_store
 from accounts.throttle.limits import Limit
 from accounts.throttle.services import Charge, around, spend, wait
 from tests.conftest import Clock
@@ -22,7 +22,7 @@ OTHER = Limit("test.other", burst=10, refill=60)
 @pytest.fixture(params=["database", "refused", pytest.param("redis", marks=pytest.mark.redis)])
 def store(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Budgets in the database, without asking Redis or since it refuses, or in a Redis."""
-    monkeypatch.setitem(shared._resting, "until", 0.0)
+    monkeypatch.setitem(redis_store._resting, "until", 0.0)
     url = ""
     if request.param == "redis":
         redis = request.getfixturevalue("redis_server")

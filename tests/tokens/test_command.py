@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError
 
 from accounts.management.commands import rotate_signing_key
-from accounts.tokens import keyring, keys, states
+from accounts.tokens import keyring, keys, signing_keys
 from accounts.tokens.models import SigningKey
 from tests.conftest import Clock
 from tests.support.signing import is_good, made_by, token
@@ -114,7 +114,7 @@ def test_a_key_that_another_process_adds_at_the_same_moment_is_told(
     def taken(*_key: Any) -> None:
         raise IntegrityError
 
-    monkeypatch.setattr(states, "insert", taken)
+    monkeypatch.setattr(signing_keys, "insert", taken)
 
     with pytest.raises(CommandError, match="Run it again"):
         rotate("--now")

@@ -7,7 +7,7 @@ from django.db import OperationalError, transaction
 from django.test import Client
 
 from accounts.common import secrets
-from accounts.tokens import keyring, keys, states
+from accounts.tokens import keyring, keys, signing_keys
 from accounts.tokens.models import SigningKey
 from tests.conftest import Clock
 from tests.support.client import together
@@ -37,7 +37,7 @@ def test_the_first_key_is_made_when_one_is_wanted_and_signs_at_once(
 
 def test_every_copy_of_the_published_keys_is_renewed_before_a_new_key_signs() -> None:
     """One that was fetched from a process just before it learnt of the key ends in time."""
-    assert states.LEAD > states.RELOAD + states.MAX_AGE
+    assert signing_keys.LEAD > signing_keys.RELOAD + signing_keys.MAX_AGE
 
 
 def test_a_key_that_others_may_have_is_withdrawn_at_once_with_what_was_to_follow(
@@ -130,10 +130,10 @@ def test_a_key_is_not_made_within_a_transaction_that_may_be_undone() -> None:
 
 def test_of_two_processes_that_make_the_successor_at_once_one_makes_it(clock: Clock) -> None:
     keyring.signer()
-    seen = states.read({})
+    seen = signing_keys.read({})
 
     for _process in range(2):
-        states.make_next(seen, clock.now())
+        signing_keys.make_next(seen, clock.now())
 
     assert [row.number for row in SigningKey.objects.order_by("number")] == [1, 2]
 
@@ -238,7 +238,7 @@ def test_a_process_learns_of_a_key_of_another_when_it_meets_it_or_within_a_minut
     keyring.signer()
     stolen = token()
     elsewhere = keys.generate("ES256")
-    states.insert(elsewhere, 2, clock.now())
+    signing_keys.insert(elsewhere, 2, clock.now())
     found = keyring.find(keys.public_jwk(elsewhere)["kid"])
     assert found is not None
     assert keyring.signer().kid == found.kid, "what was read counts for signing as well"

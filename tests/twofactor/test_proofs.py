@@ -9,8 +9,8 @@ from accounts.activity.services import Actor
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method
 from accounts.recovery import services as recovery
-from accounts.twofactor import proving
 from accounts.twofactor import services as twofactor
+from accounts.twofactor import verification
 from accounts.twofactor.errors import WrongCode
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users.disputes import Evidence, OlderProof
@@ -41,10 +41,10 @@ def test_a_code_of_a_mail_is_tried_only_where_the_caller_takes_one(alice: User) 
         return True
 
     with pytest.raises(WrongCode):
-        proving.prove(alice, "ABCD2345", HOME)
-    assert proving.prove(alice, "abcd 2345", HOME, mailed=mailed).method is Method.MAIL
+        verification.prove(alice, "ABCD2345", HOME)
+    assert verification.prove(alice, "abcd 2345", HOME, mailed=mailed).method is Method.MAIL
     with pytest.raises(WrongCode):
-        proving.prove(alice, "123 45", HOME, mailed=mailed)
+        verification.prove(alice, "123 45", HOME, mailed=mailed)
     assert tried == ["ABCD2345"]
 
 

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection
 from django.test import Client
 
-from accounts.users import names, services
+from accounts.users import services, usernames
 from accounts.users.models import NameSkeleton, PendingSignup, User, Username
 from accounts.users.skeletons import Check
 from tests.conftest import Clock
@@ -18,10 +18,10 @@ from tests.support.steps import CONFIRM, PASSWORD, make_user, sign_in, sign_up
 pytestmark = pytest.mark.django_db
 
 
-def made_before(*usernames: str) -> None:
+def made_before(*given: str) -> None:
     """People whose names were given when nobody looked at what they look like."""
-    for name in usernames:
-        Username.objects.create(key=names.key(name))
+    for name in given:
+        Username.objects.create(key=usernames.key(name))
         services.create_user(name, make_password(PASSWORD))
 
 

@@ -11,14 +11,14 @@ from accounts.codes.models import Code
 from accounts.common import clock
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension
-from accounts.sessions import known
+from accounts.sessions import known_browsers
 from accounts.sessions import services as sessions
 from accounts.signup import services as signup
 from accounts.throttle.models import Budget, FamiliarPlace
 from accounts.tokens import challenges as token_challenges
 from accounts.tokens import keyring
-from accounts.twofactor import challenges, trusted
-from accounts.users import former
+from accounts.twofactor import challenges, trusted_browsers
+from accounts.users import former_credentials
 from accounts.users import services as users
 
 
@@ -38,13 +38,13 @@ class Command(BaseCommand):
             "events": activity.prune(),
             "budgets": Budget.objects.filter(whole_at__lte=now.timestamp() * 1000).delete()[0],
             "places": FamiliarPlace.objects.filter(until__lte=now).delete()[0],
-            "known browsers": known.prune(),
+            "known browsers": known_browsers.prune(),
             "names": users.prune_names(),
             "recoveries": recovery.prune(),
             "reviews": suspension.end_forgotten_reviews(),
-            "former credentials": former.prune(),
+            "former credentials": former_credentials.prune(),
             "challenges": challenges.prune() + token_challenges.prune(),
-            "trusted browsers": trusted.prune(),
+            "trusted browsers": trusted_browsers.prune(),
             "API keys": apikeys.prune(),
             "signing keys": keyring.prune(),
         }

@@ -11,7 +11,7 @@ from django.db import IntegrityError
 
 from accounts.tokens import keyring, keys
 from accounts.tokens.models import SigningKey
-from accounts.tokens.states import MAX_AGE, RELOAD
+from accounts.tokens.signing_keys import MAX_AGE, RELOAD
 
 # A key of 8192 bits has 6.4 kB.
 LARGEST_FILE = 65_536

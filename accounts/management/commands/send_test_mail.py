@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.common import secrets
 from accounts.mail.message import Message
-from accounts.users import addresses
+from accounts.users import emails
 
 
 class Command(BaseCommand):
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         site = settings.AUTHSITE.site_name
         try:
             message = Message(
-                to=addresses.clean(address),
+                to=emails.clean(address),
                 subject=_("Test mail from %(site)s") % {"site": site},
                 paragraphs=[_("If you read this, %(site)s can send mail.") % {"site": site}],
             )

@@ -18,7 +18,7 @@ from accounts.common.errors import PublicError
 from accounts.common.languages import speaking
 from accounts.common.proofs import Method, Proof
 from accounts.mail.services import post
-from accounts.sessions import known
+from accounts.sessions import known_browsers
 from accounts.signin import mails
 from accounts.throttle import mails as mail_limits
 from accounts.throttle.limits import (
@@ -30,7 +30,7 @@ from accounts.throttle.limits import (
     RECOVERY_NETWORK,
 )
 from accounts.throttle.services import Charge, around, give_back, spend, wait
-from accounts.users import addresses
+from accounts.users import emails
 from accounts.users import services as users
 from accounts.users.models import Address, User
 
@@ -88,7 +88,7 @@ def recipient_of(login: str) -> Recipient:
     key = users.login_key(login)
     account = users.find(login)
     user = account if isinstance(account, User) and account.is_active else None
-    wanted = key if "@" in key else addresses.key(user.email) if user else ""
+    wanted = key if "@" in key else emails.key(user.email) if user else ""
     # To the address as it is stored, never as it was typed (CVE-2019-19844).
     row = Address.objects.filter(user=user, key=wanted).first()
     return Recipient(key, user, row.address) if user and row else Recipient(key)
@@ -113,12 +113,12 @@ def recipient_for(
     if not client.known:
         spend(again, *charges)
     found = complete(recipient_of(login))
-    browser = known.find(client, found.user)
+    browser = known_browsers.find(client, found.user)
     if browser:
         charges = [(MAIL_BROWSER, browser.user_id, browser.pk)]
     if client.known:
         spend(again, *charges)
-    box = addresses.key(found.address) if found.address else found.key
+    box = emails.key(found.address) if found.address else found.key
     if browser is None and not mail_limits.may_leave(box, client):
         return replace(found, address="")
     return found
@@ -164,7 +164,7 @@ def prove_code(login: str, nonce: str, typed: str, client: ClientInfo) -> tuple[
     if not client.known:
         spend(*charges)
     recipient = _unlocked(recipient_of(login))
-    browser = known.find(client, recipient.user)
+    browser = known_browsers.find(client, recipient.user)
     if browser:
         charges = [(CODE_BROWSER, browser.user_id, browser.pk)]
     if client.known:
@@ -179,7 +179,7 @@ def prove_code(login: str, nonce: str, typed: str, client: ClientInfo) -> tuple[
         record(recipient.user, events.SIGN_IN_FAILED, Actor(client))
         raise error
     give_back(*charges)
-    email = addresses.key(recipient.address)
+    email = emails.key(recipient.address)
     if browser is None:
         mail_limits.undo(email, client, recipient.key)
     return recipient.user, Proof.now(Method.MAIL, email)

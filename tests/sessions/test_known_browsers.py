@@ -10,9 +10,9 @@ from django.utils.translation import override
 
 from accounts.common import secrets
 from accounts.common.client_info import client_of
-from accounts.sessions import known
+from accounts.sessions import known_browsers
 from accounts.sessions.models import KnownBrowser
-from accounts.throttle import familiar
+from accounts.throttle import known_networks
 from accounts.users import services as users
 from accounts.users.models import User
 from tests.conftest import Clock
@@ -39,14 +39,14 @@ def browser(*, version: int = 142, cookie: str = "") -> Client:
 def meets(client: Client, user: User) -> bool:
     """Whether the site knows the browser in which ``user`` signs in now."""
     request, response = request_of(client), HttpResponse()
-    is_known = known.meet(request, user)
-    known.set_cookie(request, response)
+    is_known = known_browsers.meet(request, user)
+    known_browsers.set_cookie(request, response)
     client.cookies.update(response.cookies)
     return is_known
 
 
 def since(client: Client, user: User) -> Any:
-    row = known.recognize(request_of(client), user)
+    row = known_browsers.recognize(request_of(client), user)
     return row.since if row else None
 
 
@@ -60,7 +60,7 @@ def noted_before(user: User, *, version: int, language: str = "en") -> Client:
     client = browser(cookie=(token := secrets.token()))
     with override(language):
         device = client_of(request_of(client)).device
-        familiar.remember(user.pk, f"browser {token} {device} {version}", None)
+        known_networks.remember(user.pk, f"browser {token} {device} {version}", None)
     return client
 
 

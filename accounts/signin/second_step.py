@@ -12,12 +12,12 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.languages import speaking
 from accounts.common.proofs import Proof
 from accounts.mail.services import post
-from accounts.sessions import known
-from accounts.signin import mailed, mails, policy
+from accounts.sessions import known_browsers
+from accounts.signin import mailed_codes, mails, policy
 from accounts.throttle.limits import MAIL_AGAIN, MAIL_BROWSER, MAIL_SECOND, MAIL_SECOND_LINE
 from accounts.throttle.services import Charge, spend, wait
-from accounts.twofactor import proving
 from accounts.twofactor import services as twofactor
+from accounts.twofactor import verification
 from accounts.twofactor.errors import MailedCodeUsedUp
 from accounts.users.models import User
 
@@ -33,7 +33,7 @@ class SecondMethod(StrEnum):
     EMAIL = "email"
 
 
-class NoMail(mailed.WrongCode):
+class NoMail(mailed_codes.WrongCode):
     """A mailed code won't do for this account after that first step."""
 
 
@@ -85,7 +85,7 @@ def prove(
 
     takes_mail = bool(nonce) and policy.takes_mail(user, proofs)
     mail_check = is_mailed if takes_mail else None
-    return proving.prove(user, typed, actor, mailed=mail_check, removed=removed)
+    return verification.prove(user, typed, actor, mailed=mail_check, removed=removed)
 
 
 def seconds_to_next_mail(user: User, client: ClientInfo) -> int:
@@ -95,7 +95,7 @@ def seconds_to_next_mail(user: User, client: ClientInfo) -> int:
 
 def _of_mail(user: User, client: ClientInfo) -> list[Charge]:
     """Return what a mailed code costs: a thief of the password keeps no known browser out."""
-    if browser := known.find(client, user):
+    if browser := known_browsers.find(client, user):
         return [(MAIL_BROWSER, browser.user_id, browser.pk)]
     return [(MAIL_SECOND_LINE, user.pk, client.wide_network), (MAIL_SECOND, user.pk)]
 

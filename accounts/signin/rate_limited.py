@@ -13,7 +13,7 @@ from django.shortcuts import render
 from accounts.common import clock
 from accounts.common.client_info import client_of
 from accounts.common.errors import Later
-from accounts.signin import flow, mailed
+from accounts.signin import flow, mailed_codes
 from accounts.signin.forms import LoginForm
 from accounts.throttle.limits import PASSKEY_NETWORK
 from accounts.throttle.services import Charge, around, waits
@@ -28,8 +28,8 @@ def page(request: HttpRequest, form: LoginForm, error: Later) -> HttpResponse:
     login, client = form.cleaned_data["login"], client_of(request)
     passkey, code, reset = waits(
         around(PASSKEY_NETWORK, client),
-        _own(mailed.charges_of_asking(mailed.CODE, login, client)),
-        _own(mailed.charges_of_asking(mailed.RESET, login, client)),
+        _own(mailed_codes.charges_of_asking(mailed_codes.CODE, login, client)),
+        _own(mailed_codes.charges_of_asking(mailed_codes.RESET, login, client)),
     )
     context = {
         "retry_after": error.retry_after,

@@ -14,7 +14,7 @@ from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo, Device, client_of
 from accounts.common.languages import speaking
 from accounts.sessions.models import KnownBrowser
-from accounts.throttle import familiar
+from accounts.throttle import known_networks
 from accounts.users.models import PendingSignup, User
 
 ATTRIBUTE = "_known_browser"
@@ -62,9 +62,11 @@ def meet(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
     if noted is None or noted.pk is None or not is_known:
         # The mail of a new browser names this network already. For a browser that the previous
         # version of the site noted, no networks are stored.
-        familiar.remember(_networks(user), client.network, None)
+        known_networks.remember(_networks(user), client.network, None)
     if noted is None or noted.pk is None:
-        row = KnownBrowser(user=user, digest=digest, version=version, until=now + familiar.LIFE)
+        row = KnownBrowser(
+            user=user, digest=digest, version=version, until=now + known_networks.LIFE
+        )
         row.since, row.factor_at = (noted.since if noted else now), factor_at
         KnownBrowser.objects.bulk_create(
             [row],
@@ -75,12 +77,12 @@ def meet(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
     elif (
         not is_known
         or noted.digest != digest
-        or noted.until < now + familiar.RENEW
+        or noted.until < now + known_networks.RENEW
         or noted.factor_at != factor_at
     ):
         # Filtered by the digest too: :func:`renew` may have changed it meanwhile.
         KnownBrowser.objects.filter(pk=noted.pk, digest=noted.digest).update(
-            digest=digest, version=version, until=now + familiar.LIFE, factor_at=factor_at
+            digest=digest, version=version, until=now + known_networks.LIFE, factor_at=factor_at
         )
     return is_known
 
@@ -88,16 +90,16 @@ def meet(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
 def meet_network(request: HttpRequest, user: User) -> bool:
     """Return whether ``user`` signs in from this network for the first time in 90 days."""
     network = client_of(request).network
-    noted = familiar.find(_networks(user), network)
-    familiar.remember(_networks(user), network, noted)
+    noted = known_networks.find(_networks(user), network)
+    known_networks.remember(_networks(user), network, noted)
     return noted is None
 
 
 def meet_client(client: ClientInfo, user: User) -> bool:
     """As :func:`meet`, for a client of the API: it has no cookie, so network and name count."""
     what = f"client {client.network} {client.device} {user.credential_version}"
-    noted = familiar.find(user.pk, what)
-    familiar.remember(user.pk, what, noted)
+    noted = known_networks.find(user.pk, what)
+    known_networks.remember(user.pk, what, noted)
     return noted is not None
 
 
@@ -123,7 +125,7 @@ def renew(request: HttpRequest, user: User) -> None:
         return
     token = secrets.token()
     new = _digests(token, device)[0]
-    is_first = familiar.forget(user.pk, _names_before(former, device, user))
+    is_first = known_networks.forget(user.pk, _names_before(former, device, user))
     if noted.pk:
         rows = KnownBrowser.objects.filter(pk=noted.pk, digest=noted.digest)
         is_first = bool(rows.update(digest=new))
@@ -146,7 +148,7 @@ def set_cookie(request: HttpRequest, response: HttpResponse) -> None:
         response.set_cookie(
             settings.KNOWN_COOKIE_NAME,
             token,
-            max_age=familiar.LIFE,
+            max_age=known_networks.LIFE,
             secure=settings.SESSION_COOKIE_SECURE,
             httponly=True,
             samesite="Lax",
@@ -180,12 +182,12 @@ def _noted_before(token: str, device: Device, user: User) -> KnownBrowser | None
     None of its notes is left 90 days after the upgrade.
     """
     names = _names_before(token, device, user)
-    untils = familiar.untils(user.pk, names)
+    untils = known_networks.untils(user.pk, names)
     if not untils:
         return None
     return KnownBrowser(
         user=user,
-        since=min(untils.values()) - familiar.LIFE,
+        since=min(untils.values()) - known_networks.LIFE,
         version=max(names[name] for name in untils),
         until=max(untils.values()),
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.core.exceptions import ValidationError
 
 from accounts.identities.models import SHORT_SUBJECT
-from accounts.users import addresses, names
+from accounts.users import emails, usernames
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Claim:
     @property
     def label(self) -> str:
         """What its owner knows it by. It stands in mails of ours: no free text of a stranger's."""
-        return self.address or names.suggest(self.username)
+        return self.address or usernames.suggest(self.username)
 
     @property
     def known_as(self) -> str:
@@ -44,7 +44,7 @@ class Claim:
 def address_of(value: object) -> str:
     """What a provider sent for an address, clean; empty if it's none of ours."""
     try:
-        return addresses.clean(value) if isinstance(value, str) else ""
+        return emails.clean(value) if isinstance(value, str) else ""
     except ValidationError:
         return ""
 

@@ -9,7 +9,7 @@ from accounts.activity.services import Actor
 from accounts.common.secrets import encryption_key
 from accounts.recovery import suspension
 from accounts.twofactor.models import Authenticator, RecoveryCodes
-from accounts.users import former
+from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import FormerCredential
 from tests.conftest import Clock
@@ -32,7 +32,7 @@ def test_suspended_factors_are_sealed_anew_and_work_again(clock: Clock, settings
     call_command("reencrypt", verbosity=0)
     set_up(settings, encryption_keys=(new,))
 
-    for row in former.suspended(alice):
+    for row in former_credentials.suspended(alice):
         alice.refresh_from_db()
         suspension.put_back(alice, row.pk, Actor())
 
@@ -50,9 +50,9 @@ def test_addresses_that_came_and_went_after_the_disputed_change_are_told_nothing
     users.confirm_address(alice, "thief@example.net")
 
     for row in alice.addresses.all():
-        former.keep_email(row, clock.now())
+        former_credentials.keep_email(row, clock.now())
 
-    assert [row.label for row in former.disputed_emails(alice)] == ["alice@example.org"]
+    assert [row.label for row in former_credentials.disputed_emails(alice)] == ["alice@example.org"]
 
 
 def test_what_was_replaced_is_forgotten_a_week_after_the_last_dispute_and_suspended_rows_are_not(
@@ -66,7 +66,7 @@ def test_what_was_replaced_is_forgotten_a_week_after_the_last_dispute_and_suspen
     assert FormerCredential.objects.count() == 2
 
     clock.advance(days=36)
-    assert former.prune() == 0
+    assert former_credentials.prune() == 0
     clock.advance(days=1)
-    assert former.prune() == 1
+    assert former_credentials.prune() == 1
     assert FormerCredential.objects.get().is_suspended

@@ -10,8 +10,8 @@ from typing import Any, cast
 from django.conf import settings
 from redis import Redis, RedisError
 
-from accounts.throttle import database
-from accounts.throttle.database import Cost
+from accounts.throttle import database_store
+from accounts.throttle.database_store import Cost
 
 log = logging.getLogger(__name__)
 
@@ -55,30 +55,30 @@ def enabled() -> bool:
 
 
 def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
-    """As :func:`accounts.throttle.database.spend`."""
+    """As :func:`accounts.throttle.database_store.spend`."""
     keys = [f"budget:{cost.key}" for cost in costs]
     values = [value for cost in costs for value in (cost.cost, cost.depth)]
     try:
         refused = cast("list[int]", _client().eval(SPEND, len(keys), *keys, now, *values))
     except RedisError:
         _rest()
-        return database.spend(costs, now)
+        return database_store.spend(costs, now)
     return {costs[i - 1].key: moment for i, moment in zip(refused[::2], refused[1::2], strict=True)}
 
 
 def peek(keys: Iterable[str]) -> dict[str, int]:
-    """As :func:`accounts.throttle.database.peek`."""
+    """As :func:`accounts.throttle.database_store.peek`."""
     wanted = list(keys)
     try:
         found = cast("list[Any]", _client().mget([f"budget:{key}" for key in wanted]))
     except RedisError:
         _rest()
-        return database.peek(wanted)
+        return database_store.peek(wanted)
     return {key: int(value) for key, value in zip(wanted, found, strict=True) if value}
 
 
 def give_back(costs: dict[str, int]) -> None:
-    """As :func:`accounts.throttle.database.give_back`."""
+    """As :func:`accounts.throttle.database_store.give_back`."""
     if not costs:
         return
     keys = [f"budget:{key}" for key in costs]
@@ -86,7 +86,7 @@ def give_back(costs: dict[str, int]) -> None:
         _client().eval(GIVE_BACK, len(keys), *keys, *costs.values())
     except RedisError:
         _rest()
-        database.give_back(costs)
+        database_store.give_back(costs)
 
 
 def ping() -> None:

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from accounts.common.text import fold
-from accounts.users import addresses, names, services
+from accounts.users import emails, services, usernames
 from accounts.users.models import Address, Username
 from tests.support.steps import make_user
 
@@ -26,7 +26,7 @@ CYRILLIC_A, GREEK_O = "\u0430", "\u03bf"
      ("\u03c3\u03c2", "\u03c3\u03c3")],
 )  # fmt: skip
 def test_cve_2019_19844_two_writings_of_one_name_have_one_key(one: str, other: str) -> None:
-    assert names.key(one) == names.key(other)
+    assert usernames.key(one) == usernames.key(other)
 
 
 def test_a_key_is_its_own_key_for_every_character_there_is() -> None:
@@ -58,7 +58,7 @@ def test_a_name_that_could_pose_as_something_else_is_none(
     settings.AUTHSITE = replace(settings.AUTHSITE, reserved_usernames=("ACME",))
 
     with pytest.raises(ValidationError) as refusal:
-        names.clean(bad)
+        usernames.clean(bad)
 
     assert refusal.value.code == code
 
@@ -72,7 +72,7 @@ def test_no_name_holds_a_character_that_is_shown_as_nothing() -> None:
 
     for code in codes:
         with pytest.raises(ValidationError):
-            names.clean(f"Al{chr(code)}ice")
+            usernames.clean(f"Al{chr(code)}ice")
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_no_name_holds_a_character_that_is_shown_as_nothing() -> None:
      "Taro\u5c71\u3042\u30ab", "\uae40\u6797Kim", "\u0661\u0662\u0627", "\u0915\u093c\u0947\u0902"],
 )  # fmt: skip
 def test_an_ordinary_name_of_one_script_is_kept(good: str) -> None:
-    assert names.clean(good) == good
+    assert usernames.clean(good) == good
 
 
 def test_operators_may_give_reserved_names() -> None:
-    assert names.clean("Admin", by_operator=True) == "Admin"
+    assert usernames.clean("Admin", by_operator=True) == "Admin"
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,12 @@ def test_operators_may_give_reserved_names() -> None:
      ("mike", "m\u0131ke"), ("alice", "Al\ufe0fi\u1160ce"), ("bob", "bo\ua4d0")],
 )  # fmt: skip
 def test_two_names_that_look_alike_have_a_skeleton_in_common(one: str, other: str) -> None:
-    assert names.skeletons(one) & names.skeletons(other)
+    assert usernames.skeletons(one) & usernames.skeletons(other)
 
 
 def test_names_that_are_told_apart_have_no_skeleton_in_common() -> None:
     apart = ["alice", "alicia", "eric", "\xe9ric", "bob", "bob-2", "lan", "\u674e"]
-    looks = [look for name in apart for look in names.skeletons(name)]
+    looks = [look for name in apart for look in usernames.skeletons(name)]
     assert len(set(looks)) == len(looks)
 
 
@@ -115,7 +115,7 @@ def test_names_that_are_told_apart_have_no_skeleton_in_common() -> None:
 )  # fmt: skip
 def test_an_address_that_no_mail_reaches_as_typed_is_none(bad: str) -> None:
     with pytest.raises(ValidationError):
-        addresses.clean(bad)
+        emails.clean(bad)
 
 
 @pytest.mark.django_db
@@ -151,8 +151,8 @@ def test_an_address_has_one_user_in_whatever_writing() -> None:
 def test_a_name_is_suggested_by_what_is_left_of_how_somebody_is_called(
     called: str, name: str
 ) -> None:
-    assert names.suggest(called) == name
-    assert not name or names.clean(name) == name
+    assert usernames.suggest(called) == name
+    assert not name or usernames.clean(name) == name
 
 
 @pytest.mark.django_db
@@ -162,8 +162,8 @@ def test_a_name_that_is_taken_in_whatever_writing_is_held_with_a_number() -> Non
     assert services.hold_like("aIice") == "aIice-4"
 
     # When all numbers are taken it gets six digits by chance, and still fits.
-    longest = names.suggest("a" * 200)
+    longest = usernames.suggest("a" * 200)
     held = [services.hold_like(longest) for _ in range(12)]
     assert len(set(held)) == 12
     assert sum(bool(re.fullmatch("a{23}-[0-9]{6}", name)) for name in held) == 3
-    assert all(names.clean(name) == name for name in held)
+    assert all(usernames.clean(name) == name for name in held)

@@ -13,7 +13,7 @@ from accounts.common.client_info import NO_CLIENT
 from accounts.common.errors import Later
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import factor_proved
-from accounts.sessions import guesses, known
+from accounts.sessions import guesses, known_browsers
 from accounts.throttle.services import Charge, give_back, spend, wait
 from accounts.twofactor import budgets, codes
 from accounts.twofactor.errors import WrongCode, WrongSpareCode
@@ -45,7 +45,7 @@ def prove(
         Later: too many guesses.
     """
     client = actor.client or NO_CLIENT
-    browser = known.find(client, user)
+    browser = known_browsers.find(client, user)
     # Signing in with a mailed code makes a browser known, too: only a factor gives it guesses.
     proved = browser if browser and browser.factor_at else None
     code = codes.canonical(typed)
