@@ -48,7 +48,7 @@ def _widened(limit: Limit, weight: int) -> Limit:
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 
 # Sign-in by password (NIST SP 800-63B section 5.2.2; ASVS 6.3.1). A success gives back what it
-# spent, LOGIN_REPEAT aside: see docs/decisions/0019-lines-and-browsers.md.
+# spent, LOGIN_REPEAT aside: see docs/decisions/0019-rate-limits-by-network.md.
 LOGIN_NETWORK = Limit("login.network", 60, 2, "wrong passwords from one network")
 LOGIN_LINE = Limit("login.line", 5, MINUTE, "wrong passwords at one name or address from one line")
 LOGIN_NAME = Limit(
