@@ -60,11 +60,11 @@ def _forget_keys() -> None:
 def cheap_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Argon2 at its least, in process, for all tests but those of what it costs.
 
-    They are marked ``dear_hashes``. A real site always hashes as in production.
+    They are marked ``production_hashes``. A real site always hashes as in production.
     """
     from accounts.passwords.hashers import Argon2id
 
-    if not request.node.get_closest_marker("dear_hashes"):
+    if not request.node.get_closest_marker("production_hashes"):
         monkeypatch.setattr(Argon2id, "memory_cost", 8)
         monkeypatch.setattr(Argon2id, "time_cost", 1)
 

@@ -18,10 +18,10 @@ from tests.support.second import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,
+    confirm_recovery_codes,
     recovery_codes_on,
+    set_up_authenticator,
     take_second_step,
-    turn_on,
-    type_one_back,
 )
 from tests.support.steps import (
     CONFIRM,
@@ -112,7 +112,7 @@ def test_3_1_next_and_remember_me_survive_the_second_step(
     """The session says by which steps it began, and what they are worth."""
     alice, owner = make_user("alice"), Client()
     sign_in(owner, "alice")
-    spare = recovery_codes_on(owner.get(turn_on(owner).url).text)[0]
+    spare = recovery_codes_on(owner.get(set_up_authenticator(owner).url).text)[0]
 
     first, second = steps
     first(client, next=next_on(asked_to_sign_in(client, WANTED)), **more)
@@ -164,10 +164,10 @@ def test_3_1_next_survives_sign_up_confirmation_and_enrolment_alike(
     assert answer.url == SETUP
     assert not is_signed_in(browser)
     assert browser.post(SETUP, {"code": "1"}).status_code == 200, "after a mistake as well"
-    codes = turn_on(browser)
+    codes = set_up_authenticator(browser)
     browser.post(codes.url, {"code": "aaaaa-aaaaa", "next": WANTED})
 
-    assert type_one_back(browser, codes.url).url == WANTED
+    assert confirm_recovery_codes(browser, codes.url).url == WANTED
     assert browser.get(WANTED).status_code == 200
     assert is_lasting(browser) is (way is by_signing_in_elsewhere)
 
@@ -198,7 +198,7 @@ def test_3_2_next_never_leaves_the_site(client: Client) -> None:
     make_staff("carol", has_factor=False)
     carol = Client()
     sign_in(carol, "carol", next=EVIL)
-    assert turn_on(carol).url == RECOVERY_CODES
+    assert set_up_authenticator(carol).url == RECOVERY_CODES
     code = recovery_codes_on(carol.get(RECOVERY_CODES).text)[0]
     assert carol.post(RECOVERY_CODES, {"code": code, "next": EVIL}).url == "/accounts/2fa/"
 
@@ -265,7 +265,7 @@ OLD = {
 }
 
 
-@pytest.mark.dear_hashes
+@pytest.mark.production_hashes
 @pytest.mark.parametrize("old", OLD.values(), ids=OLD)
 def test_3_7_an_old_hash_is_renewed_at_sign_in_and_only_then(old: Callable[[], str]) -> None:
     alice, bob = make_user("alice"), make_user("bob")

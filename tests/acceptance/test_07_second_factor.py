@@ -23,11 +23,11 @@ from tests.support.second import (
     RECOVERY_CODES,
     SETUP,
     code_of,
+    confirm_recovery_codes,
     enrolled,
     recovery_codes_on,
     seed_on,
-    turn_on,
-    type_one_back,
+    set_up_authenticator,
     unused_code,
 )
 from tests.support.steps import (
@@ -120,7 +120,7 @@ def test_7_1_the_seed_is_shown_while_enrolling_only_and_never_again(
 ) -> None:
     seed = seed_on(client.get(SETUP).text)
     client.post(SETUP, {"code": code_of(seed)})
-    type_one_back(client)
+    confirm_recovery_codes(client)
 
     number = alice.authenticator_set.get().pk
     pages = ["/", OVERVIEW, SETUP, RECOVERY_CODES, f"{OVERVIEW}totp/{number}/"]
@@ -142,7 +142,7 @@ def test_7_2_a_confirmed_code_turns_it_on_and_recovery_codes_are_shown_until_one
     seed = seed_on(client.get(SETUP).text)
     client.post(SETUP, {"code": code_of(seed, 5000)})
     assert sign_in(Client(), "alice").url == "/", "neither a key nor a wrong code is enough"
-    made = recovery_codes_on(client.get(turn_on(client).url).text)
+    made = recovery_codes_on(client.get(set_up_authenticator(client).url).text)
     assert sign_in(Client(), "alice").url == CHALLENGE
     assert len(set(made)) == 10
     assert client.post(FILE).text.split("\r\n")[2:12] == made
@@ -160,7 +160,9 @@ def test_7_2_a_confirmed_code_turns_it_on_and_recovery_codes_are_shown_until_one
     assert client.post(FILE).status_code == 302
     assert "keep your recovery codes" not in client.get("/").text
 
-    assert turn_on(client, name="Tablet").url == OVERVIEW, "a second app brings no new ones"
+    assert set_up_authenticator(client, name="Tablet").url == OVERVIEW, (
+        "a second app brings no new ones"
+    )
     assert "10 codes are left" in client.get(OVERVIEW).text, "the one typed back stays good"
 
 
@@ -187,7 +189,7 @@ def test_7_7_who_must_have_a_factor_adds_one_first_and_who_has_one_is_asked_for_
         for path in ("/", RECOVERY_CODES, "/accounts/profile/", "/admin/"):
             assert "/login/" in client.get(path).url, path
         assert sign_in(client, who).url == SETUP, "starting over leads there again"
-        turn_on(client)
+        set_up_authenticator(client)
         assert is_signed_in(client)
     else:
         enrolled(User.objects.get(username=who))

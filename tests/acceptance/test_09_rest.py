@@ -14,7 +14,7 @@ from tests.house.test_urls import OPEN
 from tests.support.api import API
 from tests.support.missing import find, missing
 from tests.support.pages import Shell, blocks_of
-from tests.support.second import SETUP, code_of, seed_on, type_one_back
+from tests.support.second import SETUP, code_of, confirm_recovery_codes, seed_on
 from tests.support.signin import signed_in
 from tests.support.site import ROOT, Site, text_of
 from tests.support.steps import CONFIRM, code_in, make_user, sign_up
@@ -32,7 +32,7 @@ def code_of_bobs_app(site: Site) -> str:
     browser.post(CONFIRM, {"code": code_in(text_of(site.wait_for_mail(to="bob@")))})
     seed = seed_on(browser.get(SETUP).text)
     done = browser.post(SETUP, {"code": code_of(seed)})
-    type_one_back(browser, done.location)
+    confirm_recovery_codes(browser, done.location)
     return code_of(seed, 1)
 
 

@@ -13,10 +13,10 @@ from tests.conftest import Clock
 from tests.support.second import (
     CHALLENGE,
     SETUP,
+    confirm_recovery_codes,
     enrolled,
+    set_up_authenticator,
     take_second_step,
-    turn_on,
-    type_one_back,
     unused_code,
 )
 from tests.support.steps import (
@@ -67,7 +67,7 @@ def test_11_5_whoever_becomes_administrator_has_a_second_factor_before_the_first
 
     assert not is_signed_in(client)
     assert "/login/" in client.get("/admin/").url
-    answer = type_one_back(client, turn_on(client).url)
+    answer = confirm_recovery_codes(client, set_up_authenticator(client).url)
     assert answer.url == ("/admin/" if made is by_createsuperuser else "/accounts/2fa/")
     assert client.get("/admin/").status_code == 200
 

@@ -16,7 +16,7 @@ from tests.conftest import Clock
 from tests.support.second import CHALLENGE, enrolled, unused_code
 from tests.support.steps import LOGIN, PASSWORD, address_of, make_user, sign_in
 
-pytestmark = pytest.mark.dear_hashes
+pytestmark = pytest.mark.production_hashes
 
 KB = 1024
 FIRST_STEP = {"login": "alice", "password": PASSWORD}

@@ -26,7 +26,7 @@ from tests.support.api import get_tokens, renew, second_step
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.second import CHALLENGE, RECOVERY_CODES
 from tests.support.signin import set_up
-from tests.support.social import configured, through
+from tests.support.social import configured, round_trip
 from tests.support.steps import (
     PASSWORD,
     address_of,
@@ -309,7 +309,7 @@ def wait_for_the_last_week(scene: Scene) -> None:
 def come_with_an_identity(scene: Scene) -> None:
     with OpenIDProvider() as op:
         configured(scene.settings, op.setting())
-        through(scene.here, op, act="connect")
+        round_trip(scene.here, op, act="connect")
 
 
 connect = post("/accounts/3rdparty/confirm/", connect="1")

@@ -12,7 +12,7 @@ from tests.support.second import (
     SETUP,
     enrolled,
     recovery_codes_on,
-    turn_on,
+    set_up_authenticator,
     unused_code,
 )
 from tests.support.signin import signed_in
@@ -100,7 +100,7 @@ def another_primary_email(user: Any) -> None:
 CHANGES: dict[str, Callable[[Any], Any]] = {
     "another password": inside("/accounts/password/change/", password1=PASSWORD),
     "a reset by mail": reset_by_mail,
-    "another authenticator": lambda user: turn_on(signed_in(user)),
+    "another authenticator": lambda user: set_up_authenticator(signed_in(user)),
     "new recovery codes": new_recovery_codes,
     "another primary email": another_primary_email,
     "a lockdown": inside("/accounts/lockdown/"),

@@ -10,7 +10,7 @@ from accounts.users.models import User
 from tests.attacks.key_steps import FORM, NEW, fresh, is_alive, key_of, make, on_page, row_of
 from tests.attacks.second_steps import mails_about, reset_link, with_factor
 from tests.attacks.test_api_key_ends import by_staff
-from tests.support.second import turn_on, unused_code
+from tests.support.second import set_up_authenticator, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, make_user
 
@@ -28,7 +28,7 @@ def set_password(user: User) -> None:
 
 CHANGES: dict[str, Callable[[User, Client], Any]] = {
     "the password": lambda _user, browser: browser.post(CHANGE, {"password1": NEW_PASSWORD}),
-    "an authenticator": lambda _user, browser: turn_on(browser),
+    "an authenticator": lambda _user, browser: set_up_authenticator(browser),
     "rights, by staff": lambda user, _browser: by_staff(user, is_active="on", is_staff="on"),
     "the password, by the operator": lambda user, _browser: set_password(user),
 }

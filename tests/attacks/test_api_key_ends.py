@@ -26,7 +26,7 @@ from tests.attacks.key_steps import (
 )
 from tests.conftest import Clock
 from tests.support.api import call
-from tests.support.second import turn_on
+from tests.support.second import set_up_authenticator
 from tests.support.signin import signed_in
 from tests.support.steps import make_user, outbox, path_of
 
@@ -48,7 +48,7 @@ STAYS: list[Callable[[Any, Client], Any]] = [
     lambda _user, browser: browser.post("/accounts/sessions/", {"others": "1"}),
     lambda *_: call_command("end_sessions", "alice"),
     change_password,
-    lambda _user, browser: turn_on(browser),
+    lambda _user, browser: set_up_authenticator(browser),
     lambda user, _: by_staff(user, is_active="on", is_staff="on"),
 ]
 

@@ -27,7 +27,7 @@ from tests.attacks.test_sessions import by_staff
 from tests.attacks.trusted_steps import trusting
 from tests.conftest import Clock
 from tests.support.api import Answer, call, claims_of, get_tokens, is_good, second_step
-from tests.support.second import CHALLENGE, SETUP, code_of, enrolled, turn_on
+from tests.support.second import CHALLENGE, SETUP, code_of, enrolled, set_up_authenticator
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, WRONG, make_user
 from tests.support.webauthn import registered
@@ -135,7 +135,7 @@ def test_a_challenge_is_spent_by_success_and_by_nothing_else(clock: Clock) -> No
         lock_down,
         switch_off,
         lambda alice: by_staff(alice, {"is_active": "on", "is_staff": "on"}),
-        lambda alice: turn_on(signed_in(alice), name="Tablet"),
+        lambda alice: set_up_authenticator(signed_in(alice), name="Tablet"),
         new_recovery_codes,
     ],
     ids=["password", "lockdown", "switched off", "rights", "factor", "recovery codes"],
@@ -344,7 +344,7 @@ def test_cve_2026_94218_who_must_enrol_gets_no_token_by_starting_over(
     assert call("me/", client=page).status == 401
     assert families() == 0
 
-    assert turn_on(page).status_code == 302
+    assert set_up_authenticator(page).status_code == 302
     assert get_tokens("carol").code == "second_factor_required"
 
 

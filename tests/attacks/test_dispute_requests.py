@@ -20,7 +20,7 @@ from tests.attacks.dispute_steps import (
 )
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, enrolled
-from tests.support.second import turn_on as adds_an_app
+from tests.support.second import set_up_authenticator as adds_an_app
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, outbox, sign_in
 

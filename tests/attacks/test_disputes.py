@@ -40,7 +40,7 @@ from tests.support.second import (
     enrolled,
     recovery_codes_on,
     seed_on,
-    turn_on,
+    set_up_authenticator,
     unused_code,
 )
 from tests.support.signin import signed_in
@@ -100,7 +100,7 @@ def test_a_factor_that_only_the_thief_holds_is_not_asked_for(alice: User, clock:
     """The owner has none: two older proofs wait, since the suspended one counts; three don't."""
     home = known_browser(alice)
     clock.advance(days=8)
-    turn_on(signed_in(alice), name="Mallory’s")
+    set_up_authenticator(signed_in(alice), name="Mallory’s")
     lock(alice)
 
     link = reset_link()
@@ -314,7 +314,7 @@ def test_a_second_lock_looks_further_back_and_never_less_far(alice: User, clock:
     sign_in(Client(), "alice")
     early = lock_link("new browser")
     clock.advance(days=10)
-    turn_on(signed_in(alice), name="Early")
+    set_up_authenticator(signed_in(alice), name="Early")
     clock.advance(days=10)
     lock(alice)
     assert Authenticator.objects.count() == 1, "ten days old"

@@ -16,7 +16,7 @@ from accounts.users.identities import Identity
 from accounts.users.models import User
 from tests.support.forgeries import decoded, encoded
 from tests.support.openid_provider import CLIENT_ID, OpenIDProvider, send
-from tests.support.social import come_back, go, through
+from tests.support.social import come_back, go, round_trip
 from tests.support.steps import is_signed_in
 
 pytestmark = pytest.mark.django_db
@@ -74,7 +74,7 @@ def forge(op: OpenIDProvider, head: Json, claims: Json, sign: Sign) -> None:
 def refused(op: OpenIDProvider) -> None:
     """By a plain page, and nobody is made or signed in."""
     browser = Client()
-    answer = through(browser, op)
+    answer = round_trip(browser, op)
 
     assert answer.status_code == 400
     assert b"That didn" in answer.content
@@ -195,4 +195,4 @@ def test_what_is_forged_without_a_fault_is_taken(op: OpenIDProvider, change: Jso
     """So that the cases above fail for their own reason."""
     forge(op, {}, change, by())
 
-    assert through(Client(), op).url == "/"
+    assert round_trip(Client(), op).url == "/"

@@ -20,7 +20,7 @@ from django.test import Client
 
 from accounts.tokens import keyring, keys
 from tests.support.api import claims_of, get_tokens
-from tests.support.api_jwt import ME, REVOKE, VERIFY, call, shown, taken
+from tests.support.api_jwt import ME, REVOKE, VERIFY, accepted, answers_to, call
 from tests.support.forgeries import (
     ALGORITHMS,
     Mint,
@@ -62,7 +62,7 @@ def test_1_3_an_unsigned_token_is_refused_however_none_is_written(mint: Mint) ->
     tokens["right alg, unsigned"] = join(mint.header, mint.claims, unsigned)
     tokens["no alg"] = mint.token({"alg": None})
 
-    assert taken(tokens) == []
+    assert accepted(tokens) == []
 
 
 def public_texts(mint: Mint) -> Iterator[bytes]:
@@ -100,7 +100,7 @@ def test_1_2_cve_2017_11424_cve_2022_29217_who_can_verify_cannot_mint(
         tokens[f"stock {i}"] = join(stock, any_mint.claims, by_hmac(secret))
 
     assert len(tokens) > 50
-    assert taken(tokens) == []
+    assert accepted(tokens) == []
 
 
 def test_a_key_brought_along_or_pointed_at_is_not_used_and_nothing_is_fetched(mint: Mint) -> None:
@@ -128,7 +128,7 @@ def test_a_key_brought_along_or_pointed_at_is_not_used_and_nothing_is_fetched(mi
 
     with listener:
         listener.setblocking(False)
-        assert taken(tokens) == []
+        assert accepted(tokens) == []
         with pytest.raises(BlockingIOError):
             listener.accept()
 
@@ -147,12 +147,12 @@ def test_an_odd_kid_opens_nothing_whoever_signs(mint: Mint) -> None:
         tokens[f"own {other!r:.60}"] = join(header, mint.claims, own)
         tokens[f"empty {other!r:.60}"] = join(header | {"alg": "HS256"}, mint.claims, by_hmac(b""))
 
-    assert taken(tokens) == []
+    assert accepted(tokens) == []
 
 
 def test_1_3_a_token_changed_anywhere_is_refused(any_mint: Mint) -> None:
     token = any_mint.token()
-    statuses = [answer.status for answer in shown(Client(), token)]
+    statuses = [answer.status for answer in answers_to(Client(), token)]
     assert statuses == [200, 200, 200, 200, 401], "a good access token, and no refresh token"
     header, claims, signature = token.split(".")
     make_user("bob")
@@ -181,7 +181,7 @@ def test_1_3_a_token_changed_anywhere_is_refused(any_mint: Mint) -> None:
         turned = raw[:i] + bytes([raw[i] ^ 1]) + raw[i + 1 :]
         tokens[f"byte {i}"] = f"{header}.{claims}.{encoded(turned)}"
 
-    assert taken(tokens) == []
+    assert accepted(tokens) == []
 
 
 def test_a_token_has_one_spelling(any_mint: Mint) -> None:
@@ -205,7 +205,7 @@ def test_a_token_has_one_spelling(any_mint: Mint) -> None:
     tokens["wide"] = token.translate({ord(c): ord(c) + 0xFEE0 for c in "0123456789abc"})
 
     # Blanks around a token are no part of it, in a header as in a field.
-    assert {tokens[name].strip() for name in taken(tokens)} == {token}
+    assert {tokens[name].strip() for name in accepted(tokens)} == {token}
 
 
 def test_cve_2022_21449_no_ecdsa_signature_out_of_shape_is_taken_and_a_twin_dies_with_it(
@@ -219,13 +219,13 @@ def test_cve_2022_21449_no_ecdsa_signature_out_of_shape_is_taken_and_a_twin_dies
     odd = [raw(0, 0), raw(ORDER, ORDER), raw(0, s), raw(r, 0), raw(1, 1), raw(r, ORDER),
            raw(ORDER, s), raw(s, r), raw(2**256 - 1, 2**256 - 1), encode_dss_signature(r, s),
            encode_dss_signature(0, 0), *(bytes(n) for n in (0, 1, 63, 64, 65, 96))]  # fmt: skip
-    assert taken({other.hex(): f"{signed}.{encoded(other)}" for other in odd}) == []
+    assert accepted({other.hex(): f"{signed}.{encoded(other)}" for other in odd}) == []
     twin = f"{signed}.{encoded(raw(r, ORDER - s))}"
     assert call(Client(), VERIFY, {"token": twin}).json == mint.claims
 
     assert call(Client(), REVOKE, {"token": twin}).status == 200
 
-    assert taken({"token": token, "twin": twin}) == []
+    assert accepted({"token": token, "twin": twin}) == []
 
 
 def test_no_key_of_the_ring_signs_in_anothers_name() -> None:
@@ -252,7 +252,7 @@ def test_no_key_of_the_ring_signs_in_anothers_name() -> None:
             token = join(mint.header | {"alg": says}, mint.claims, sign)
             crossed[f"another key by {alg} as {says}"] = token
 
-    assert taken(crossed) == []
+    assert accepted(crossed) == []
 
 
 def test_another_algorithm_of_the_same_key_is_refused() -> None:
@@ -264,4 +264,4 @@ def test_another_algorithm_of_the_same_key_is_refused() -> None:
         tokens[f"{alg} not said"] = join(mint.header, mint.claims, sign)
         tokens[f"{alg} said only"] = join(header, mint.claims, mint.sign)
 
-    assert taken(tokens) == []
+    assert accepted(tokens) == []

@@ -15,7 +15,7 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import PendingSignup, User
 from tests.conftest import Clock
 from tests.support.api import call, exchange, get_tokens, is_good, renew
-from tests.support.api_jwt import REFUSED, refused, shown, taken
+from tests.support.api_jwt import REFUSED, accepted, answers_to, is_refused
 from tests.support.forgeries import Json, Mint, join, mint_of, mint_with
 from tests.support.signin import signed_in
 from tests.support.steps import make_user, sign_up
@@ -55,7 +55,7 @@ def test_cve_2026_32597_a_header_that_is_not_exactly_ours_is_refused_though_we_s
            '{"a":' * 700 + "1" + "}" * 700, "[" * 3000]  # fmt: skip
     tokens |= {text[:60]: join(text, mint.claims, mint.sign) for text in odd}
 
-    assert taken(tokens) == []
+    assert accepted(tokens) == []
 
 
 def test_a_claim_that_is_missing_or_of_another_type_is_refused(mint: Mint) -> None:
@@ -77,7 +77,7 @@ def test_a_claim_that_is_missing_or_of_another_type_is_refused(mint: Mint) -> No
         claims = mint.claims | {"orig_iat": value}
         tokens[f"orig_iat {value!r}"] = join(mint.header, claims, mint.sign)
 
-    assert taken(tokens) == []
+    assert accepted(tokens) == []
 
 
 def test_cve_2024_53861_issuer_and_audience_are_compared_as_a_whole(
@@ -92,7 +92,7 @@ def test_cve_2024_53861_issuer_and_audience_are_compared_as_a_whole(
     ]
 
     for claim in ("iss", "aud"):
-        assert taken({f"{other}": mint.token(**{claim: other}) for other in others}) == []
+        assert accepted({f"{other}": mint.token(**{claim: other}) for other in others}) == []
 
 
 def test_a_token_for_another_service_is_useless_here_but_can_be_looked_up(settings: Any) -> None:
@@ -102,32 +102,32 @@ def test_a_token_for_another_service_is_useless_here_but_can_be_looked_up(settin
     tokens = get_tokens(audience=OTHER)
 
     for bought in (tokens, renew(tokens["refresh"], audience=OTHER)):
-        *answers, verified, renewed = shown(Client(), bought["access"])
+        *answers, verified, renewed = answers_to(Client(), bought["access"])
         assert [answer.short for answer in (*answers, renewed)] == [REFUSED] * 4
         assert verified.json["aud"] == OTHER
-    assert refused(mint.token(aud=f"{OTHER}/"))
+    assert is_refused(mint.token(aud=f"{OTHER}/"))
     for_there = bought["access"]
     assert not is_good(for_there)
     assert exchange(for_there).code == "token_not_valid"
     settings.AUTHSITE = before
-    assert refused(for_there)
+    assert is_refused(for_there)
 
 
 def test_1_4_a_token_is_good_for_300_s_and_not_a_second_longer(mint: Mint, clock: Clock) -> None:
     now, token = mint.claims["iat"], mint.token()
     assert mint.claims["exp"] == now + get_tokens()["expires_in"] == now + 300
     clock.advance(seconds=now + 300 - clock.now().timestamp() - 0.001)
-    assert not refused(token)
+    assert not is_refused(token)
     clock.advance(seconds=0.001)
-    assert refused(token)
+    assert is_refused(token)
 
     # The clocks of two nodes may be ten seconds apart; nothing begins later than that.
     now = int(clock.now().timestamp())
     begun = {"iat": now, "nbf": now, "exp": now + 300}
-    assert not refused(mint.token(**begun))
+    assert not is_refused(mint.token(**begun))
     for late in ({"iat": now + 12}, {"nbf": now + 12}, {"nbf": 10**300}, {"auth_time": now + 12},
                  {"iat": now + 290, "nbf": now + 290}):  # fmt: skip
-        assert refused(mint.token(**begun | late)), late
+        assert is_refused(mint.token(**begun | late)), late
 
 
 def test_only_a_genuine_token_that_has_expired_is_told_to_be_renewed(
@@ -138,20 +138,20 @@ def test_only_a_genuine_token_that_has_expired_is_told_to_be_renewed(
     clock.advance(seconds=300)
     token = mint.token()
 
-    for answer in shown(Client(), token)[:2]:
+    for answer in answers_to(Client(), token)[:2]:
         assert answer.short == (401, "token_expired")
         assert "expired" in answer.headers["WWW-Authenticate"]
     forged = [mint.token(aud=OTHER), mint.token(iss=OTHER), mint.token(token_type="refresh")]
     for other in (*forged, f"{token[:-4]}AAAA"):
-        assert [answer.short for answer in shown(Client(), other)] == [REFUSED] * 5
+        assert [answer.short for answer in answers_to(Client(), other)] == [REFUSED] * 5
 
 
 def test_no_token_lives_longer_than_its_key_is_kept_for_it(mint: Mint) -> None:
     now = mint.claims["iat"]
     ends = (0, 1, -1, -(10**300), now + 3601, 10**10, 2**63, 10**300)
 
-    assert not refused(mint.token(exp=now + 3600))
-    assert taken({f"{end}"[:40]: mint.token(exp=end) for end in ends}) == []
+    assert not is_refused(mint.token(exp=now + 3600))
+    assert accepted({f"{end}"[:40]: mint.token(exp=end) for end in ends}) == []
 
 
 def test_what_our_key_signs_for_another_purpose_is_no_access_token(mint: Mint) -> None:
@@ -159,8 +159,8 @@ def test_what_our_key_signs_for_another_purpose_is_no_access_token(mint: Mint) -
     person = {name: mint.claims[name] for name in ("iss", "sub", "aud", "exp", "iat")}
     id_token = join(mint.header, person | {"nonce": "n", "at_hash": "a"}, mint.sign)
 
-    assert taken({kind: mint.token(token_type=kind) for kind in kinds} | {"ID": id_token}) == []
-    *answers, verified, _renewed = shown(Client(), get_tokens()["refresh"])
+    assert accepted({kind: mint.token(token_type=kind) for kind in kinds} | {"ID": id_token}) == []
+    *answers, verified, _renewed = answers_to(Client(), get_tokens()["refresh"])
     assert {answer.status for answer in answers} == {401}
     assert verified.short == REFUSED
 
@@ -178,10 +178,10 @@ def test_payloads_that_are_no_claims_are_refused_though_we_signed_them(mint: Min
     tokens = {f"{p[:20]!r} {i}": join(mint.header, p, mint.sign) for i, p in enumerate(payloads)}
     nested = join(mint.header | {"cty": "JWT"}, mint.token(), mint.sign)
 
-    assert taken(tokens | {"nested": nested}) == []
+    assert accepted(tokens | {"nested": nested}) == []
     for depth in (100, 500, 1000, 2000, 2500):
         payload = f"{deep}{'[' * depth}{']' * depth}}}"
-        answers = shown(Client(), join(mint.header, payload, mint.sign))
+        answers = answers_to(Client(), join(mint.header, payload, mint.sign))
         assert {answer.status for answer in answers} <= {200, 401}, depth
 
 
@@ -190,17 +190,17 @@ def test_a_claim_that_is_there_twice_is_read_one_way_by_all_calls(mint: Mint) ->
     claims = json.dumps(mint.claims)
     token = join(mint.header, f'{{"sub":"{bob.pk}",{claims[1:]}', mint.sign)
 
-    me, _, _, verified, _ = shown(Client(), token)
+    me, _, _, verified, _ = answers_to(Client(), token)
 
     assert me.json["id"] == verified.json["sub"] == mint.claims["sub"]
-    assert refused(join(mint.header, f'{claims[:-1]},"sub":"{bob.pk}"}}', mint.sign))
+    assert is_refused(join(mint.header, f'{claims[:-1]},"sub":"{bob.pk}"}}', mint.sign))
 
 
 def test_nothing_longer_than_any_token_is_looked_at(mint: Mint) -> None:
     for size in (8193, 50_000):
         long = f"{mint.token()}{'A' * size}"
         with CaptureQueriesContext(connection) as queries:
-            answers = shown(Client(), long)
+            answers = answers_to(Client(), long)
         assert [answer.short for answer in answers[:4]] == [REFUSED] * 4
         assert len(queries) == 0
 
@@ -234,10 +234,10 @@ def test_an_odd_subject_or_sign_in_is_refused_and_never_looked_for(mint: Mint) -
             for i, value in enumerate(ids(mint.claims[claim]))
         }
         with CaptureQueriesContext(connection) as queries:
-            assert taken(tokens) == []
+            assert accepted(tokens) == []
         assert [query["sql"] for query in queries] == []
         unknown = ["00000000-0000-0000-0000-000000000000", str(uuid.uuid4())]
-        assert taken({other: mint.token(**{claim: other}) for other in unknown}) == []
+        assert accepted({other: mint.token(**{claim: other}) for other in unknown}) == []
 
 
 def test_nobody_is_let_in_by_anothers_sign_in_and_no_pending_sign_up_is_anybody(mint: Mint) -> None:
@@ -246,7 +246,7 @@ def test_nobody_is_let_in_by_anothers_sign_in_and_no_pending_sign_up_is_anybody(
     bobs, pending = mint_of(get_tokens("bob")["access"], mint.key), PendingSignup.objects.get().pk
     sub, sid = mint.claims["sub"], mint.claims["sid"]
 
-    assert taken({
+    assert accepted({
         "alice in bob's": mint.token(sid=bobs.claims["sid"]),
         "bob in alice's": bobs.token(sid=sid),
         "subject as sign-in": mint.token(sid=sub),
@@ -262,7 +262,7 @@ def test_a_browsers_session_carries_no_token(mint: Mint) -> None:
     session = LoginSession.objects.get(kind=LoginSession.Kind.BROWSER)
     token = mint.token(sid=str(session.pk))
 
-    assert refused(token)
+    assert is_refused(token)
     assert call("token/revoke/", {"token": token}).status == 200
     assert browser.get("/").status_code == 200, "what is no token of it ends no session either"
 
@@ -272,11 +272,11 @@ def test_tokens_of_somebody_deleted_or_switched_off_are_dead(mint: Mint) -> None
     assert is_good(mint.token())
 
     alice.update(is_active=False)
-    assert refused(mint.token())
+    assert is_refused(mint.token())
     alice.update(is_active=True)
     assert is_good(mint.token())
     alice.delete()
-    assert refused(mint.token())
+    assert is_refused(mint.token())
 
 
 def test_an_odd_scope_gives_no_right(mint: Mint) -> None:

@@ -160,7 +160,7 @@ class Journey:
         fields = {"username": "carol", "email": address_of("carol"), "password1": PASSWORD}
         assert self.browser().post(path, {**fields, "password2": PASSWORD}).status == 302
 
-    def through(self, op: OpenIDProvider) -> None:
+    def round_trip(self, op: OpenIDProvider) -> None:
         browser = self.browser()
         there = browser.post("/accounts/oidc/acme/login/", form=LOGIN).location
         back = op.answer(there)
@@ -244,7 +244,7 @@ def test_in_development_no_line_holds_a_secret_nor_of_another_site(op: OpenIDPro
             (site.data_dir / name).read_text() for name in ("secret_key", "encryption_key")
         }
         journey.everything()
-        journey.through(op)
+        journey.round_trip(op)
         told = figures(journey)
         log = site.log()
 

@@ -12,7 +12,7 @@ from tests.support.api import call
 from tests.support.client import together
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
-from tests.support.social import through
+from tests.support.social import round_trip
 from tests.support.steps import PASSWORD, make_staff, make_user, path_of, sign_in, sign_up, sql
 
 SAYS = {
@@ -70,7 +70,7 @@ def test_a_provider_gives_nobody_a_name_that_could_not_be_chosen(
 ) -> None:
     make_user("alice")
 
-    through(Client(), op, Person("1", name="Mallory", username=called))
+    round_trip(Client(), op, Person("1", name="Mallory", username=called))
 
     assert User.objects.exclude(username="alice").get().username == username
 

@@ -14,7 +14,7 @@ from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
-from tests.support.social import come_back, configured, go, through
+from tests.support.social import come_back, configured, go, round_trip
 from tests.support.steps import LOGOUT, is_signed_in, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -188,4 +188,4 @@ def test_what_is_begun_by_a_get_goes_nowhere(op: OpenIDProvider) -> None:
     assert answer.status_code == 200
     assert op.requests == []
     assert Client(enforce_csrf_checks=True).post("/accounts/oidc/acme/login/").status_code == 403
-    assert through(Client(), op).url == "/"
+    assert round_trip(Client(), op).url == "/"

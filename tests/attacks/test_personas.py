@@ -25,7 +25,7 @@ from tests.attacks.dispute_steps import (
     told,
 )
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, SETUP, enrolled, turn_on, unused_code
+from tests.support.second import CHALLENGE, SETUP, enrolled, set_up_authenticator, unused_code
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import (
     PASSWORD,
@@ -71,7 +71,7 @@ def test_a_thief_with_the_password_gets_in_only_where_there_is_no_factor(
     sign_in(thief, "alice")
     assert is_signed_in(thief)
     thief.post("/accounts/password/change/", {"password1": "the thiefs own word 7"})
-    turn_on(thief, name="Mallory’s")
+    set_up_authenticator(thief, name="Mallory’s")
 
     home.post(lock_link("from a new browser"))
     link = reset_link()
@@ -105,7 +105,7 @@ def test_a_thief_with_the_mailbox_sets_a_password_only_where_there_is_no_factor(
     sign_in(home, "alice", NEW)
     home.post(REVIEW, {"done": "1"})
 
-    turn_on(home)
+    set_up_authenticator(home)
     clock.advance(days=8)
     assert not sets_password(thief, reset_link())
     thief.post(reset_link(), {"lost": "ask"})
@@ -148,7 +148,7 @@ def test_a_thief_with_a_fresh_cookie_changes_what_the_owner_puts_back(
     enrolled(alice())
     clock.advance(days=8)
     thief = signed_in(alice())
-    turn_on(thief, name="Mallory’s")
+    set_up_authenticator(thief, name="Mallory’s")
     thief.post(EMAIL, {"email": "thief@example.net"})
     code = outbox()[-1].code
     thief.post(EMAIL, {"confirm": PendingEmail.objects.get().pk, "code": code})

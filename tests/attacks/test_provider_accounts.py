@@ -18,11 +18,10 @@ from accounts.users.models import EmailAddress, PendingSignup, User
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
-from tests.support.social import configured, through
+from tests.support.social import configured, round_trip
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
-    but_for_nonces,
     code_in,
     is_signed_in,
     link_in,
@@ -31,6 +30,7 @@ from tests.support.steps import (
     sign_in,
     sign_up,
     signed_up,
+    without_nonces,
 )
 
 pytestmark = pytest.mark.django_db
@@ -56,9 +56,9 @@ def owners() -> list[tuple[str, str]]:
 def test_the_same_subject_at_a_second_issuer_is_somebody_else(
     op: OpenIDProvider, second: OpenIDProvider
 ) -> None:
-    through(Client(), op, Person("1", username="alice"))
+    round_trip(Client(), op, Person("1", username="alice"))
 
-    through(Client(), second, Person("1", username="mallory"), OTHER)
+    round_trip(Client(), second, Person("1", username="mallory"), OTHER)
 
     assert owners() == [("alice", "1"), ("mallory", "1")]
 
@@ -66,10 +66,10 @@ def test_the_same_subject_at_a_second_issuer_is_somebody_else(
 def test_a_key_that_is_pointed_at_another_issuer_finds_nobody(
     op: OpenIDProvider, second: OpenIDProvider, settings: Any
 ) -> None:
-    through(Client(), op, Person("1", username="alice"))
+    round_trip(Client(), op, Person("1", username="alice"))
     configured(settings, second.setting())
 
-    through(Client(), second, Person("1", username="mallory"))
+    round_trip(Client(), second, Person("1", username="mallory"))
 
     assert owners() == [("alice", "1"), ("mallory", "1")]
 
@@ -77,14 +77,14 @@ def test_a_key_that_is_pointed_at_another_issuer_finds_nobody(
 def test_10_4_a_second_issuer_that_claims_the_same_verified_address_takes_nothing(
     op: OpenIDProvider, second: OpenIDProvider
 ) -> None:
-    through(Client(), op, ALICE)
+    round_trip(Client(), op, ALICE)
     browser = Client()
 
-    assert through(browser, second, Person("evil", "Alice@Example.org"), OTHER).url == ASKED
+    assert round_trip(browser, second, Person("evil", "Alice@Example.org"), OTHER).url == ASKED
 
     assert not is_signed_in(browser)
     assert owners() == [("alice", "alice-1")]
-    assert through(Client(), second, Person("evil", "alice@example.org"), OTHER).url == ASKED
+    assert round_trip(Client(), second, Person("evil", "alice@example.org"), OTHER).url == ASKED
 
 
 @pytest.mark.parametrize("verified", [False, None, "true", "false", 1, [True], {}], ids=repr)
@@ -94,13 +94,13 @@ def test_an_address_that_is_not_verified_links_nothing_and_is_nobodys(
     alice = make_user("alice")
     browser = Client()
 
-    answer = through(browser, op, Person("evil", "alice@example.org", verified))
+    answer = round_trip(browser, op, Person("evil", "alice@example.org", verified))
 
     assert answer.url == "/"
     made = User.objects.exclude(pk=alice.pk).get()
     assert owners() == [(made.username, "evil")]
     assert made.email == ""
-    through(Client(), op, Person("evil-2", "bob@example.org", verified))
+    round_trip(Client(), op, Person("evil-2", "bob@example.org", verified))
     assert is_signed_in(signed_up("bob"))
 
 
@@ -119,7 +119,7 @@ def test_verified_is_the_address_that_was_said_to_be_and_no_other(
     make_user("alice")
     op.claims, op.userinfo = in_token, in_userinfo | {"email_verified": True}
 
-    assert through(Client(), op, Person("evil", "alice@example.org")).url == "/"
+    assert round_trip(Client(), op, Person("evil", "alice@example.org")).url == "/"
 
     assert User.objects.exclude(username="alice").get().email == ""
 
@@ -132,7 +132,7 @@ def test_cve_2026_53516_a_sign_up_that_was_there_first_is_worth_nothing(
     mail = mail_to("alice").body
     assert PendingSignup.objects.exists()
 
-    assert through(Client(), op, ALICE).url == "/"
+    assert round_trip(Client(), op, ALICE).url == "/"
 
     alice = User.objects.get()
     assert alice.email == "alice@example.org"
@@ -150,7 +150,7 @@ def test_cve_2026_53516_a_sign_up_that_was_there_first_is_worth_nothing(
 def test_a_claim_that_waits_is_worth_nothing_in_another_browser(op: OpenIDProvider) -> None:
     alice = make_user("alice")
     waiting, other = Client(), Client()
-    assert through(waiting, op, ALICE).url == ASKED
+    assert round_trip(waiting, op, ALICE).url == ASKED
     signed_in(alice, other)
 
     assert other.get(TO_CONFIRM).url == "/accounts/3rdparty/"
@@ -166,7 +166,7 @@ def test_a_sign_in_to_another_account_than_the_addresss_connects_nothing(
     make_user("alice")
     make_user("mallory")
     browser = Client()
-    through(browser, op, ALICE)
+    round_trip(browser, op, ALICE)
     sign_in(browser, "mallory", next=TO_CONFIRM)
 
     assert browser.post(TO_CONFIRM, {"connect": "1"}).url == "/"
@@ -178,7 +178,7 @@ def test_a_sign_in_to_another_account_than_the_addresss_connects_nothing(
 def test_a_claim_waits_for_half_an_hour(op: OpenIDProvider, clock: Clock) -> None:
     make_user("alice")
     browser = Client()
-    through(browser, op, ALICE)
+    round_trip(browser, op, ALICE)
     clock.advance(minutes=30)
     sign_in(browser, "alice")
 
@@ -188,25 +188,25 @@ def test_a_claim_waits_for_half_an_hour(op: OpenIDProvider, clock: Clock) -> Non
 
 
 def test_an_identity_of_one_person_is_connected_with_no_other(op: OpenIDProvider) -> None:
-    through(Client(), op, Person("alice-1", username="alice"))
+    round_trip(Client(), op, Person("alice-1", username="alice"))
 
     mallory = signed_in(make_user("mallory"))
-    through(mallory, op, act="connect")
+    round_trip(mallory, op, act="connect")
     mallory.post(TO_CONFIRM, {"connect": "1"})
 
     assert owners() == [("alice", "alice-1")]
 
 
 def test_a_fresh_proof_is_by_ones_own_identity(op: OpenIDProvider, clock: Clock) -> None:
-    through(Client(), op, Person("alice-1", username="alice"))
+    round_trip(Client(), op, Person("alice-1", username="alice"))
     mallory, mine = signed_in(make_user("mallory")), Person("mallory-1")
-    through(mallory, op, mine, act="connect")
+    round_trip(mallory, op, mine, act="connect")
     mallory.post(TO_CONFIRM, {"connect": "1"})
     clock.advance(minutes=11)
     op.signed_in_at = clock.now().timestamp()
 
     for person, is_fresh in ((Person("alice-1"), False), (mine, True)):
-        through(mallory, op, person, act="prove")
+        round_trip(mallory, op, person, act="prove")
         asked = mallory.post("/accounts/oidc/acme/login/", {"act": "connect"}).url
         assert asked.startswith("/accounts/reauthenticate/") != is_fresh
 
@@ -216,21 +216,21 @@ def test_a_thiefs_address_at_an_account_without_one_does_not_outlive_a_lockdown(
 ) -> None:
     """The provider stands in for a mailbox: with a known browser it opens the account again."""
     owner, thief, frank = Client(), Client(), Person("frank-1", username="frank")
-    through(owner, op, frank)
+    round_trip(owner, op, frank)
     clock.advance(days=30)
     op.signed_in_at = clock.now().timestamp()
-    through(thief, op, frank)
+    round_trip(thief, op, frank)
     thief.post("/accounts/email/", {"email": "mallory@example.org"})
     typed = {"confirm": PendingEmail.objects.get().pk, "code": code_in(mail_to("mallory").body)}
     thief.post("/accounts/email/", typed)
     assert User.objects.get().email == "mallory@example.org"
-    through(owner, op, frank)
+    round_trip(owner, op, frank)
     owner.post("/accounts/lockdown/")
 
     assert User.objects.get().email == ""
     assert not User.objects.get().emails.exists()
     for browser, opens in ((thief, False), (owner, True)):
-        started = through(browser, op, frank)
+        started = round_trip(browser, op, frank)
         assert not is_signed_in(browser)
         link = browser.get(started.url).url
         browser.post(link, {"lost": "ask"})
@@ -246,12 +246,12 @@ def test_a_thief_with_the_provider_account_does_not_come_back_through_the_lock(
     """The owner's address was there before, so the provider is no proof, nor a sign-in."""
     owner, thief = Client(), Client()
     anne = Person("anne-1", username="anne", email="anne@example.org")
-    through(owner, op, anne)
+    round_trip(owner, op, anne)
     anne_here = User.objects.get()
     users.confirm_email(anne_here, "anne@example.net")
     clock.advance(days=30)
     op.signed_in_at = clock.now().timestamp()
-    through(thief, op, anne)
+    round_trip(thief, op, anne)
     users.confirm_email(User.objects.get(), "thief@example.net")
     for address in ("anne@example.org", "anne@example.net"):
         thief.post(
@@ -263,7 +263,7 @@ def test_a_thief_with_the_provider_account_does_not_come_back_through_the_lock(
 
     lock_down(User.objects.get(), Actor())
 
-    started = through(thief, op, anne)
+    started = round_trip(thief, op, anne)
     link = thief.get(started.url).url
     thief.post(link, {"password1": "seven slow ferries hum"})
     thief.post(link, {"lost": "ask"})
@@ -276,7 +276,7 @@ def test_a_connect_under_way_is_nothing_when_its_sign_in_has_been_ended(
 ) -> None:
     alice = make_user("alice")
     thief, owner = signed_in(alice), signed_in(alice)
-    through(thief, op, Person("mallory-1"), act="connect")
+    round_trip(thief, op, Person("mallory-1"), act="connect")
     connect = services.connect
 
     def ended_meanwhile(*args: Any) -> bool:
@@ -292,11 +292,11 @@ def test_a_connect_under_way_is_nothing_when_its_sign_in_has_been_ended(
 
 
 def test_whoever_is_switched_off_is_not_let_in(op: OpenIDProvider) -> None:
-    through(Client(), op, ALICE)
+    round_trip(Client(), op, ALICE)
     User.objects.update(is_active=False)
     browser = Client()
 
-    through(browser, op, ALICE)
+    round_trip(browser, op, ALICE)
 
     assert not is_signed_in(browser)
 
@@ -306,11 +306,11 @@ def test_5_4_nothing_of_the_providers_is_kept(op: OpenIDProvider) -> None:
     make_user("alice")
     browsers = [Client(), Client()]
     for browser, person in zip(browsers, [ALICE, Person("bob-1", username="bob")], strict=True):
-        through(browser, op, person)
+        round_trip(browser, op, person)
 
     kept = str([list(model.objects.values_list()) for model in apps.get_models()])
     kept += str([(dict(browser.session.items()), browser.cookies) for browser in browsers])
-    kept += but_for_nonces(browsers[1].get("/").text + browsers[1].get("/accounts/3rdparty/").text)
+    kept += without_nonces(browsers[1].get("/").text + browsers[1].get("/accounts/3rdparty/").text)
     assert "alice-1" in kept
     assert len(op._tokens) == 2
     for secret in (*op._tokens, "id_token", "verifier", "nonce", "code-"):

@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey, RSAKey
 from tests.attacks.test_id_tokens import by, forge, hs256, pem, refused, unsigned
 from tests.support.forgeries import decoded, encoded
 from tests.support.openid_provider import CLIENT_SECRET, OpenIDProvider, send
-from tests.support.social import through
+from tests.support.social import round_trip
 
 pytestmark = pytest.mark.django_db
 
@@ -93,7 +93,7 @@ def test_a_secret_that_is_published_as_a_key_signs_nothing(op: OpenIDProvider) -
 def test_a_key_for_something_else_signs_nothing(op: OpenIDProvider, use: Json, good: bool) -> None:
     op.published = ECKey.generate_key("P-256", {"kid": "one", **use})
     if good:
-        assert through(Client(), op).url == "/"
+        assert round_trip(Client(), op).url == "/"
     else:
         refused(op)
 
@@ -135,6 +135,6 @@ def test_an_rsa_key_has_2048_bits_at_least(op: OpenIDProvider, bits: int, good: 
     forge(op, {"alg": "RS256"}, {}, by(algorithm="RS256"))
 
     if good:
-        assert through(Client(), op).url == "/"
+        assert round_trip(Client(), op).url == "/"
     else:
         refused(op)

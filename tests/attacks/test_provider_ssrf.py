@@ -13,7 +13,7 @@ from django.test import Client
 from accounts.social import http_client, metadata
 from accounts.users.models import User
 from tests.support.openid_provider import OpenIDProvider
-from tests.support.social import come_back, configured, go, through
+from tests.support.social import come_back, configured, go, round_trip
 
 pytestmark = pytest.mark.django_db
 
@@ -72,14 +72,14 @@ def test_10_4_no_endpoint_of_a_public_issuer_is_within(
 ) -> None:
     there = op.origin.removeprefix("http://")
     port = there.partition(":")[2]
-    assert through(Client(), op).url == "/"
+    assert round_trip(Client(), op).url == "/"
     User.objects.all().delete()
     connections.clear()
 
     for host in WITHIN:
         metadata._known.clear()
         op.metadata = {endpoint: f"http://{host}:{port}/"}
-        assert through(Client(), op).status_code == 400, host
+        assert round_trip(Client(), op).status_code == 400, host
 
     assert {f"{host}:{port}" for host, port in connections} == {there}
     assert not User.objects.exists()
@@ -185,4 +185,4 @@ def test_no_proxy_of_the_environment_hears_what_is_said(
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.2:1")
 
-    assert through(Client(), op).url == "/"
+    assert round_trip(Client(), op).url == "/"

@@ -27,7 +27,7 @@ from tests.attacks.dispute_steps import (
     words_of,
 )
 from tests.conftest import Clock
-from tests.support.second import turn_on
+from tests.support.second import set_up_authenticator
 from tests.support.signin import signed_in
 from tests.support.steps import (
     PASSWORD,
@@ -91,7 +91,7 @@ def test_nothing_comes_back_by_itself_nor_by_another_persons_hand(
 ) -> None:
     home = known_browser(alice)
     clock.advance(days=8)
-    turn_on(signed_in(alice), name="Tablet")
+    set_up_authenticator(signed_in(alice), name="Tablet")
     lock(alice)
     link = reset_link()
     home.post(link, {"former": PASSWORD})

@@ -25,7 +25,7 @@ from tests.support.api import (
     renew,
     second_step,
 )
-from tests.support.second import code_of, enrolled, turn_on
+from tests.support.second import code_of, enrolled, set_up_authenticator
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, make_user
 
@@ -81,7 +81,7 @@ ENDS: dict[str, Callable[[Scene], Any]] = {
     "ended by a page": lambda s: s.browser.post(SESSIONS, {"end": s.sid}),
     "all others ended": lambda s: s.browser.post(SESSIONS, {"others": "1"}),
     "password changed": lambda s: s.browser.post(CHANGE, {"password1": WRONG}),
-    "factor added": lambda s: turn_on(s.browser, name="Tablet"),
+    "factor added": lambda s: set_up_authenticator(s.browser, name="Tablet"),
     "locked down": lambda s: s.browser.post(LOCKDOWN),
     "ended by the operator": lambda _: call_command("end_sessions", "alice"),
     "switched off": lambda s: by_staff(s.user, {}),

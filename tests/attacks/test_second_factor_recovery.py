@@ -27,7 +27,7 @@ from tests.attacks.second_steps import (
 )
 from tests.attacks.test_second_factor_reset import NEW, opens
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, turn_on, unused_code
+from tests.support.second import CHALLENGE, set_up_authenticator, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, mail_to, path_of
 
@@ -266,7 +266,7 @@ def test_a_thiefs_younger_factor_neither_stops_the_owners_request_nor_voids_it(
     alice, _seed = with_factor()
     home = known_browser(alice)
     clock.advance(days=30)
-    turn_on(signed_in(alice), name="Mallory’s")
+    set_up_authenticator(signed_in(alice), name="Mallory’s")
     half_way(browser=home).post(CHALLENGE, {"lost": "ask"})
 
     thief = signed_in(type(alice).objects.get())

@@ -24,7 +24,6 @@ from tests.support.steps import (
     SIGNUP,
     WRONG,
     WRONG_CODE,
-    but_for_nonces,
     code_in,
     is_signed_in,
     link_in,
@@ -34,6 +33,7 @@ from tests.support.steps import (
     path_of,
     sign_in,
     sign_up,
+    without_nonces,
 )
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +55,7 @@ def confirm(browser: Client, code: str) -> Any:
 
 def page(answer: Any) -> tuple[int, str, str]:
     """What somebody sees, without what is new on every page or was typed into this one."""
-    text = re.sub(r'value="[^"]*"|<time.*</time>', "", but_for_nonces(answer.content.decode()))
+    text = re.sub(r'value="[^"]*"|<time.*</time>', "", without_nonces(answer.content.decode()))
     return answer.status_code, answer.headers.get("Location", ""), re.sub("free|taken", "", text)
 
 

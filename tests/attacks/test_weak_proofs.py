@@ -16,7 +16,7 @@ from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.api import call, get_tokens
-from tests.support.second import CHALLENGE, SETUP, enrolled, turn_on, unused_code
+from tests.support.second import CHALLENGE, SETUP, enrolled, set_up_authenticator, unused_code
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import (
     CODE,
@@ -277,7 +277,7 @@ def test_an_email_that_was_asked_for_before_the_first_factor_is_not_confirmed_af
     browser.post("/accounts/email/", {"email": "mallory@example.org"})
     assert alice.pending_emails.exists()
 
-    turn_on(browser)
+    set_up_authenticator(browser)
 
     assert not alice.pending_emails.exists()
 
@@ -296,4 +296,4 @@ def test_a_session_from_before_the_promotion_adds_no_factor_by_one_proof(
     assert not Authenticator.objects.exists()
     both = signed_in(make_user("bob"), by=(Method.PASSWORD, Method.MAIL))
     User.objects.update(is_staff=True)
-    assert turn_on(both).url.startswith("/accounts/2fa/")
+    assert set_up_authenticator(both).url.startswith("/accounts/2fa/")

@@ -21,9 +21,9 @@ from tests.support.second import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,
+    confirm_recovery_codes,
     recovery_codes_on,
-    turn_on,
-    type_one_back,
+    set_up_authenticator,
 )
 from tests.support.site import Site
 from tests.support.steps import CODE, CONFIRM, LOGIN, PASSWORD, SIGNUP, sign_in, sign_up, sql
@@ -165,10 +165,10 @@ def as_a_member(site: Site) -> Iterator[Stop]:
 def with_second_factors(site: Site) -> Iterator[Stop]:
     """With an app, a passkey, recovery codes and a trusted browser; then all of them lost."""
     bob, trusted, lost = newcomer(site, "bob"), site.client(), site.client()
-    turn_on(bob, name=WIDE)
+    set_up_authenticator(bob, name=WIDE)
     yield bob, RECOVERY_CODES, "Recovery codes"
     code = recovery_codes_on(bob.get(RECOVERY_CODES).text)[9]
-    type_one_back(bob)
+    confirm_recovery_codes(bob)
     sign_in(trusted, "bob")
     assert trusted.post(CHALLENGE, {"code": code, "trust": "on"}).location == "/"
     sql(site, PASSKEY, WIDE, LONG_AGO, "bob")
@@ -193,7 +193,7 @@ def in_a_dispute(site: Site) -> Iterator[Stop]:
     """A locked account, the way back into it, and the review of what the lock suspended."""
     owner = newcomer(site, "disputed")
     years_pass(site, "disputed")
-    turn_on(owner, name=WIDE)
+    set_up_authenticator(owner, name=WIDE)
     dead = f"{LOCKDOWN}no-such-token/"
     yield owner, dead, "This link doesn’t work any more"
     assert owner.post(link_for(site, "disputed", "app was added", LOCKDOWN)).status == 200

@@ -22,7 +22,7 @@ from tests.conftest import Clock
 from tests.support.client import together
 from tests.support.openid_provider import OpenIDProvider, send
 from tests.support.process import free_port, within
-from tests.support.social import come_back, configured, go, through
+from tests.support.social import come_back, configured, go, round_trip
 
 LOGIN = "/accounts/oidc/acme/login/"
 # What people are promised, and what a busy machine may add.
@@ -170,20 +170,20 @@ def test_keys_that_are_known_do_while_new_ones_cannot_be_had(
     op: OpenIDProvider, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "PATIENCE", 0.5)
-    assert through(Client(), op).url == "/"
+    assert round_trip(Client(), op).url == "/"
     clock.advance(hours=2)
     op.instead["/jwks"] = lambda _request: time.sleep(SOON)
-    assert through(Client(), op).url == "/"
+    assert round_trip(Client(), op).url == "/"
     http_client._silent_until.clear()
     asked = op.count("/jwks")
 
     started = time.monotonic()
-    assert through(Client(), op).url == "/"
+    assert round_trip(Client(), op).url == "/"
 
     assert time.monotonic() - started < 2
     assert op.count("/jwks") == asked
     clock.advance(days=1)
-    assert through(Client(), op).status_code == 400
+    assert round_trip(Client(), op).status_code == 400
 
 
 def drip(answer: bytes) -> Trouble:

@@ -13,7 +13,7 @@ from tests.support.client import Client
 from tests.support.environments import environment
 from tests.support.missing import find, missing
 from tests.support.node import packages
-from tests.support.second import code_of, seed_on, type_one_back
+from tests.support.second import code_of, confirm_recovery_codes, seed_on
 from tests.support.site import ROOT, Site
 from tests.support.steps import PASSWORD, code_in, sign_in
 
@@ -129,7 +129,7 @@ def add_authenticator(site: Site, name: str) -> str:
     sign_in(browser, name)
     seed = seed_on(browser.get(SETUP).text)
     assert browser.post(SETUP, {"code": code_of(seed)}).status == 302
-    assert type_one_back(browser).status == 302
+    assert confirm_recovery_codes(browser).status == 302
     return seed
 
 

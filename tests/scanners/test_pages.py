@@ -17,7 +17,7 @@ from tests.support.client import Client
 from tests.support.https import NAME, LocalHttps
 from tests.support.missing import find, missing
 from tests.support.node import SCANNERS, packages, scan
-from tests.support.second import turn_on, type_one_back
+from tests.support.second import confirm_recovery_codes, set_up_authenticator
 from tests.support.sslyze import assert_intermediate
 from tests.support.steps import PASSWORD, SIGNUP, address_of, join
 
@@ -57,8 +57,8 @@ class People:
         path = urlsplit(link[0]).path
         owner = {"username": "carol", "email": address_of("carol"), "password1": PASSWORD}
         assert self.carol.post(path, owner).status == 302
-        turn_on(self.carol)
-        assert type_one_back(self.carol).status == 302
+        set_up_authenticator(self.carol)
+        assert confirm_recovery_codes(self.carol).status == 302
         assert self.carol.get("/admin/").status == 200
 
     def pages(self) -> Iterator[tuple[str, dict[str, str]]]:

@@ -11,11 +11,11 @@ from tests.support.steps import (
     PASSWORD,
     SIGNUP,
     WRONG,
-    but_for_nonces,
     make_user,
     outbox,
     sign_in,
     sign_up,
+    without_nonces,
 )
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +67,7 @@ def test_the_page_is_the_same_for_somebody_and_for_nobody(
 ) -> None:
     make_user("alice")
     pages = [
-        but_for_nonces(refused(Client(REMOTE_ADDR=place, headers=headers), login))
+        without_nonces(refused(Client(REMOTE_ADDR=place, headers=headers), login))
         for place, login in (("10.1.0.1", "alice"), ("10.2.0.1", "nobody"))
     ]
 

@@ -37,7 +37,7 @@ def test_google_is_believed_of_addresses_of_its_own_only(
     claims: dict[str, Any], counts: bool, doubles: Doubles
 ) -> None:
     doubles.claims = claims
-    assert doubles.through(Client(), "google").url == "/"
+    assert doubles.round_trip(Client(), "google").url == "/"
 
     email = claims.get("email", "alice@example.org")
     assert User.objects.get().email.lower() == (email.lower() if counts else "")
@@ -48,11 +48,11 @@ def test_google_may_write_its_issuer_with_https_or_without(doubles: Doubles) -> 
     del doubles.answers[shapes.DISCOVERY]["authorization_response_iss_parameter_supported"]
     for issuer in (shapes.GOOGLE, "accounts.google.com"):
         doubles.claims = {"iss": issuer}
-        assert doubles.through(Client(), "google").url == "/"
+        assert doubles.round_trip(Client(), "google").url == "/"
 
     assert Identity.objects.get().issuer == shapes.GOOGLE
     doubles.claims = {"iss": "https://accounts.google.com.example.org"}
-    assert doubles.through(Client(), "google").status_code == 400
+    assert doubles.round_trip(Client(), "google").status_code == 400
 
 
 # By provider: what answers differently, and how; the address is bob's here.
@@ -81,7 +81,7 @@ def test_an_address_that_is_not_verified_or_missing_opens_no_account_and_is_no_a
 ) -> None:
     alice = make_user("alice")
     doubles.answers |= answers
-    assert doubles.through(Client(), provider).url == "/"
+    assert doubles.round_trip(Client(), provider).url == "/"
 
     new = User.objects.exclude(pk=alice.pk).get()
     assert (new.email, list(new.emails.all())) == ("", [])
@@ -96,7 +96,7 @@ def test_a_verified_address_that_is_taken_asks_for_a_sign_in_to_its_account(
     # The public one of the profile comes first, and isn't what counts.
     doubles.answers[shapes.GITHUB_PERSON] |= {"email": "other@example.org"}
 
-    assert doubles.through(Client(), provider).url == CONFIRM
+    assert doubles.round_trip(Client(), provider).url == CONFIRM
     assert (User.objects.count(), Identity.objects.count()) == (1, 0)
 
 
@@ -118,7 +118,7 @@ def test_whatever_somebody_is_called_there_an_account_has_a_name_here(
     alice = make_user("alice")
     doubles.answers[shapes.GITHUB_PERSON] |= {"login": login, "name": name}
     doubles.answers[shapes.GITHUB_MAILS] = []
-    assert doubles.through(Client(), "github").url == "/"
+    assert doubles.round_trip(Client(), "github").url == "/"
 
     new = User.objects.exclude(pk=alice.pk).get()
     assert (new.username, new.display_name) == (username, shown)
@@ -169,7 +169,7 @@ def test_an_error_or_garbage_is_a_plain_page_and_makes_nobody(
     provider: str, url: str, answer: Any, doubles: Doubles, caplog: pytest.LogCaptureFixture
 ) -> None:
     doubles.answers[url] = answer
-    page = doubles.through(Client(), provider)
+    page = doubles.round_trip(Client(), provider)
 
     assert page.status_code == 400
     told = page.text + caplog.text
@@ -183,7 +183,7 @@ def test_a_certificate_of_somebody_else_is_not_believed(
 ) -> None:
     monkeypatch.setattr(http_client, "session", doubles.unprepared)
 
-    assert doubles.through(Client(), "github").status_code == 400
+    assert doubles.round_trip(Client(), "github").status_code == 400
     assert doubles.requests == []
 
 

@@ -91,7 +91,7 @@ def test_the_code_is_exchanged_as_documented_with_the_verifier_of_this_attempt(
 def test_who_it_is_is_asked_with_the_token_and_of_nobody_else(
     of: Documented, doubles: Doubles
 ) -> None:
-    doubles.through(Client(), of.key)
+    doubles.round_trip(Client(), of.key)
     proof = hmac.new(SECRET.encode(), TOKEN.encode(), sha256).hexdigest()
     fields = {
         # developers.facebook.com/docs/graph-api/guides/secure-requests, "appsecret_proof"
@@ -117,10 +117,10 @@ def test_8_3_the_first_sign_in_makes_an_account_and_the_second_finds_it_by_its_s
     of: Documented, doubles: Doubles
 ) -> None:
     first, second = Client(), Client()
-    assert doubles.through(first, of.key).url == "/"
+    assert doubles.round_trip(first, of.key).url == "/"
     person = doubles.answers[of.about[-1] if of.key != "github" else shapes.GITHUB_PERSON]
     person.get("data", person).update(name="Mallory", login="mallory", username="mallory")
-    assert doubles.through(second, of.key).url == "/"
+    assert doubles.round_trip(second, of.key).url == "/"
 
     user, identity = User.objects.get(), Identity.objects.get()
     assert is_signed_in(first)

@@ -82,7 +82,7 @@ def get_tokens(
     return dict(answer.json)
 
 
-def shown(client: Browser | Client, token: str) -> list[Answer]:
+def answers_to(client: Browser | Client, token: str) -> list[Answer]:
     """What every call answers that takes an access token."""
     return [
         call(client, ME, authorization=f"Bearer {token}"),
@@ -93,13 +93,13 @@ def shown(client: Browser | Client, token: str) -> list[Answer]:
     ]
 
 
-def refused(token: str) -> bool:
+def is_refused(token: str) -> bool:
     """Whether all calls refuse a token alike.
 
     What is no longer than a name, or no plain text, may be taken for something else before that:
     there a refusal of any kind is one.
     """
-    answers = shown(Browser(), token)
+    answers = answers_to(Browser(), token)
     is_plain = token.isascii() and token.isprintable() and ":" not in token
     if len(token) <= LONGEST_NAME or not is_plain:
         return {answer.status for answer in answers} <= {400, 401}
@@ -111,6 +111,6 @@ def refused(token: str) -> bool:
     )
 
 
-def taken(tokens: dict[str, str]) -> list[str]:
+def accepted(tokens: dict[str, str]) -> list[str]:
     """The names of the tokens that some call does not refuse."""
-    return [name for name, token in tokens.items() if not refused(token)]
+    return [name for name, token in tokens.items() if not is_refused(token)]

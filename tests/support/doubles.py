@@ -179,7 +179,7 @@ class Doubles:
         iss = named.get(urlsplit(url).netloc)
         return {"code": CODE, "state": asked["state"], **({"iss": iss} if iss else {})}
 
-    def through(self, client: Client, provider: str) -> Any:
+    def round_trip(self, client: Client, provider: str) -> Any:
         """A browser's way there and back again; the site's answer."""
         return come_back(client, self.send_back(go(client, provider)), provider)
 

@@ -62,13 +62,13 @@ def take_second_step(client: Any, user: "User") -> Any:
     return client.post(CHALLENGE, {"code": unused_code(user)})
 
 
-def turn_on(client: Any, page: str = SETUP, *, name: str = "") -> Any:
+def set_up_authenticator(client: Any, page: str = SETUP, *, name: str = "") -> Any:
     """Add an authenticator as a person does: the key of the page, the first code of the app."""
     code = code_of(seed_on(client.get(page).text))
     return client.post(page, {"code": code, "name": name})
 
 
-def type_one_back(client: Any, page: str = RECOVERY_CODES) -> Any:
+def confirm_recovery_codes(client: Any, page: str = RECOVERY_CODES) -> Any:
     """Show that the recovery codes are kept; where that leads."""
     shown = client.get(page)
     return client.post(page, {"code": recovery_codes_on(shown.text)[0], "next": next_on(shown)})

@@ -34,7 +34,7 @@ def come_back(client: Client, answer: dict[str, str], provider: str = ACME) -> A
     return client.get(f"/accounts/{provider}/login/callback/", answer)
 
 
-def through(
+def round_trip(
     client: Client,
     op: OpenIDProvider,
     person: Person | None = None,

@@ -169,7 +169,7 @@ def same_browser(site: Site, browser: Client, **headers: str) -> Client:
     return twin
 
 
-def but_for_nonces(page: str) -> str:
+def without_nonces(page: str) -> str:
     """The page without its CSRF token, CSP nonce and passkey challenge, which always differ."""
     page = re.sub(r'(name="csrfmiddlewaretoken" value|nonce)="[^"]+"', "", page)
     return re.sub("(&quot;challenge&quot;: )&quot;[^&]+&quot;", r"\1", page)

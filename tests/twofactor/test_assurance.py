@@ -12,10 +12,10 @@ from accounts.sessions.store import digest
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.second import (
+    confirm_recovery_codes,
     enrolled,
+    set_up_authenticator,
     take_second_step,
-    turn_on,
-    type_one_back,
     unused_code,
 )
 from tests.support.steps import (
@@ -67,7 +67,7 @@ def test_enrolling_is_the_second_step(client: Client, clock: Clock, name: str) -
     key = client.cookies["sessionid"].value
     clock.advance(minutes=2)
 
-    type_one_back(client, turn_on(client).url)
+    confirm_recovery_codes(client, set_up_authenticator(client).url)
 
     login = login_in(client)
     assert (login.amr, login.acr, login.auth_time) == (["pwd", "otp"], TWO, clock.now())

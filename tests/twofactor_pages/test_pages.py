@@ -11,11 +11,11 @@ from tests.support.second import (
     RECOVERY_CODES,
     SETUP,
     code_of,
+    confirm_recovery_codes,
     enrolled,
     recovery_codes_on,
     seed_on,
-    turn_on,
-    type_one_back,
+    set_up_authenticator,
 )
 from tests.support.signin import signed_in
 from tests.support.steps import (
@@ -56,8 +56,8 @@ def page_of(user: User) -> str:
 def test_home_says_when_few_recovery_codes_are_left(client: Client) -> None:
     alice = make_user("alice")
     signed_in(alice, client)
-    made = recovery_codes_on(client.get(turn_on(client).url).text)
-    type_one_back(client)
+    made = recovery_codes_on(client.get(set_up_authenticator(client).url).text)
+    confirm_recovery_codes(client)
     for n, code in enumerate(made[:7]):
         assert "Few of your recovery codes are left." not in client.get("/").text, n
         other = Client()
@@ -76,7 +76,7 @@ def test_what_is_changed_ends_every_other_sign_in_and_changes_the_key_of_this_on
     for change in (
         lambda: client.post(page_of(alice), {"remove": "1"}),
         lambda: client.post(RECOVERY_CODES, {"new": "1"}),
-        lambda: turn_on(client),
+        lambda: set_up_authenticator(client),
     ):
         other = signed_in(User.objects.get(pk=alice.pk))
         copy = Client()
@@ -92,10 +92,12 @@ def test_five_are_the_most_and_the_page_says_so(client: Client, alice: User) -> 
     for _ in range(3):
         enrolled(alice)
     assert f'href="{SETUP}"' in client.get(OVERVIEW).text
-    turn_on(client)
+    set_up_authenticator(client)
 
     assert f'href="{SETUP}"' not in client.get(OVERVIEW).text
-    assert "You have as many authenticator apps as there can be." in turn_on(client).text
+    assert (
+        "You have as many authenticator apps as there can be." in set_up_authenticator(client).text
+    )
     assert Authenticator.objects.count() == 5
 
 
@@ -153,9 +155,9 @@ def test_an_authenticator_has_the_name_that_was_given_unless_it_is_none(
     client: Client, newcomer: User
 ) -> None:
     for typed in ("a" * 65, "a\u202eb", "a\0b", "a\nb"):
-        assert "<title>Error:" in turn_on(client, name=typed).text, ascii(typed)
+        assert "<title>Error:" in set_up_authenticator(client, name=typed).text, ascii(typed)
         assert not Authenticator.objects.exists()
-    turn_on(client)
+    set_up_authenticator(client)
     assert Authenticator.objects.get().name == "Authenticator app"
 
     for typed in ("", " ", "a" * 65, "a\u202eb"):

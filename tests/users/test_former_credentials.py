@@ -13,7 +13,7 @@ from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import FormerCredential
 from tests.conftest import Clock
-from tests.support.second import enrolled, turn_on
+from tests.support.second import enrolled, set_up_authenticator
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 def test_suspended_factors_are_sealed_anew_and_work_again(clock: Clock, settings: Any) -> None:
     alice = make_user("alice")
     clock.advance(minutes=2)
-    turn_on(signed_in(alice))
+    set_up_authenticator(signed_in(alice))
     seed = Authenticator.objects.get().seed
     alice.refresh_from_db()
     suspension.suspend(alice, clock.now(), Actor())
