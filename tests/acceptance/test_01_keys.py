@@ -43,7 +43,7 @@ def manage(line: str) -> str:
 
 
 @pytest.mark.parametrize("line", MAKING)
-def test_1_5_a_key_of_ones_own_is_brought_by_the_lines_of_the_docs(
+def test_1_5_an_own_key_is_imported_by_the_commands_of_the_docs(
     line: str, configure: Set, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = line.partition(" ")[0]
@@ -86,7 +86,7 @@ class Elsewhere:
         return True
 
 
-def test_1_6_keys_rotate_and_no_token_is_refused_here_or_elsewhere(clock: Clock) -> None:
+def test_1_6_no_valid_token_is_refused_while_keys_rotate(clock: Clock) -> None:
     """Tokens of an hour, the longest, are shown every 100 s while their key goes out of use."""
     started, living, signed_with = clock.now(), list[tuple[datetime, str]](), set[str]()
     # They fetch the keys at different moments.
@@ -126,7 +126,7 @@ def writings_of(key: RSAPrivateKey) -> set[bytes]:
     return found
 
 
-def test_1_6_the_private_key_is_in_no_row_page_log_or_backup_in_clear(
+def test_1_6_the_private_key_is_in_no_row_page_log_or_backup_in_plain_text(
     configure: Set, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     configure(token_algorithm="RS256")

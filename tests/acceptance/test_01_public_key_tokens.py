@@ -157,7 +157,7 @@ def published() -> Iterator[Any]:
 @pytest.mark.parametrize(
     "how, algorithm", [*product((python, javascript), ALGORITHMS), (openssl, "RS256")]
 )
-def test_1_1_another_process_verifies_with_what_is_public_alone(
+def test_1_1_another_program_verifies_tokens_with_public_keys_only(
     how: Any, algorithm: str, published: Any, tmp_path: Path
 ) -> None:
     """It refuses whatever else it is shown, and fetches the keys once for all of it."""
@@ -173,7 +173,7 @@ def test_1_1_another_process_verifies_with_what_is_public_alone(
     assert published.count == 1
 
 
-def test_1_1_a_real_site_signs_and_is_asked_whether_the_sign_in_lives_as_the_docs_say(
+def test_1_1_a_running_site_signs_tokens_and_says_whether_their_session_is_live(
     site: Site, tmp_path: Path
 ) -> None:
     for program in ("bash", "curl"):

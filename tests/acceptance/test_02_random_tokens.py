@@ -44,7 +44,7 @@ class Known:
 
 
 @pytest.mark.django_db
-def test_2_1_every_secret_comes_from_the_one_module(
+def test_2_1_every_secret_comes_from_one_module(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(secrets, "secrets", Known())
@@ -74,7 +74,7 @@ def test_2_1_every_secret_comes_from_the_one_module(
         (("encryption-key",), rb"[\w-]{43}=\n"),
     ],
 )
-def test_2_2_make_secret_gives_every_form(
+def test_2_2_make_secret_prints_every_form(
     words: tuple[str, ...], form: bytes, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     call_command("make_secret", *words)

@@ -70,7 +70,7 @@ def is_lasting(browser: Client) -> bool:
     return True
 
 
-def test_3_1_a_stranger_signs_in_and_is_back_at_the_page(client: Client) -> None:
+def test_3_1_signing_in_leads_back_to_the_requested_page(client: Client) -> None:
     make_user("alice")
 
     page = asked_to_sign_in(client, WANTED)
@@ -150,7 +150,7 @@ def by_signing_in_elsewhere(_client: Client) -> tuple[Client, Any]:
 @pytest.mark.parametrize(
     "way", [by_code_here, by_link_here, by_link_elsewhere, by_signing_in_elsewhere]
 )
-def test_3_1_next_survives_sign_up_confirmation_and_enrolment_alike(
+def test_3_1_next_survives_sign_up_confirmation_and_enrolment(
     client: Client, configure: Set, way: Callable[[Client], tuple[Client, Any]]
 ) -> None:
     configure(second_factor="all")
@@ -172,7 +172,9 @@ def test_3_1_next_survives_sign_up_confirmation_and_enrolment_alike(
     assert is_lasting(browser) is (way is by_signing_in_elsewhere)
 
 
-def test_3_1_the_unconfirmed_who_sign_in_end_at_the_page_they_want_now(client: Client) -> None:
+def test_3_1_confirming_after_a_new_sign_in_leads_to_the_newly_requested_page(
+    client: Client,
+) -> None:
     sign_up(client, "alice", next="/")
 
     page = asked_to_sign_in(client, WANTED)
@@ -203,7 +205,7 @@ def test_3_2_next_never_leaves_the_site(client: Client) -> None:
     assert carol.post(RECOVERY_CODES, {"code": code, "next": EVIL}).url == "/accounts/2fa/"
 
 
-def test_3_4_remember_me_is_what_makes_a_sign_in_last_until_it_is_ended_elsewhere() -> None:
+def test_3_4_remember_me_makes_a_session_last_until_it_is_revoked_elsewhere() -> None:
     make_user("alice")
     forgotten, here, *others = (Client(headers={"user-agent": f"curl/{n}"}) for n in range(5))
     sign_in(forgotten, "alice")
@@ -225,14 +227,14 @@ def test_3_4_remember_me_is_what_makes_a_sign_in_last_until_it_is_ended_elsewher
 
 
 @pytest.mark.parametrize("login", ["aLiCe", "ALICE@Example.ORG"])
-def test_3_5_name_or_address_signs_in_in_any_case(client: Client, login: str) -> None:
+def test_3_5_username_and_email_sign_in_in_any_case(client: Client, login: str) -> None:
     make_user("alice")
 
     assert sign_in(client, login).url == "/"
     assert is_signed_in(client)
 
 
-def test_3_6_signed_in_a_person_is_greeted_led_home_and_near_the_way_out(client: Client) -> None:
+def test_3_6_a_signed_in_person_is_greeted_and_can_sign_out_on_every_page(client: Client) -> None:
     make_user("alice")
     sign_in(client, "alice")
 
@@ -248,7 +250,7 @@ def test_3_6_signed_in_a_person_is_greeted_led_home_and_near_the_way_out(client:
 
 
 @pytest.mark.parametrize("door", [LOGOUT, "/admin/logout/"])
-def test_3_6_a_get_asks_and_a_post_signs_out(client: Client, door: str) -> None:
+def test_3_6_get_asks_for_confirmation_and_post_signs_out(client: Client, door: str) -> None:
     sign_in_twice(client, make_staff("carol"))
 
     assert "Sign out of" in client.get(door).text
@@ -267,7 +269,9 @@ OLD = {
 
 @pytest.mark.production_hashes
 @pytest.mark.parametrize("old", OLD.values(), ids=OLD)
-def test_3_7_an_old_hash_is_renewed_at_sign_in_and_only_then(old: Callable[[], str]) -> None:
+def test_3_7_an_outdated_hash_is_renewed_only_by_a_successful_sign_in(
+    old: Callable[[], str],
+) -> None:
     alice, bob = make_user("alice"), make_user("bob")
     before = old()
     User.objects.filter(pk=alice.pk).update(password=before)

@@ -72,7 +72,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 HTTPS = {"X_Forwarded_Proto": "https"}
 
 
-def test_4_1_under_https_every_cookie_is_bound_to_the_host_and_out_of_reach(
+def test_4_1_under_https_every_cookie_is_secure_http_only_and_bound_to_the_host(
     production: Site,
 ) -> None:
     """The refresh cookie of a page is stricter still; plain HTTP gets none."""
@@ -130,7 +130,7 @@ def test_the_content_security_policy_is_exact() -> None:
 
 
 @pytest.mark.django_db
-def test_what_a_person_sees_is_never_stored(client: Client) -> None:
+def test_personal_pages_are_never_stored_by_caches(client: Client) -> None:
     sign_up(client, "alice")
     waiting = [client.get(path) for path in (SIGNUP, LOGIN, CONFIRM, link_in(mail_to("alice")))]
     confirm(client, "alice")
@@ -141,7 +141,7 @@ def test_what_a_person_sees_is_never_stored(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_4_3_what_was_typed_into_an_old_form_is_kept_and_into_a_foreign_one_is_not() -> None:
+def test_4_3_a_csrf_failure_keeps_values_typed_into_our_form_but_not_a_foreign_one() -> None:
     client = Client(enforce_csrf_checks=True)
     typed = {"login": "alice", "password": PASSWORD, "next": "/accounts/logout/"}
 
@@ -157,7 +157,7 @@ def test_4_3_what_was_typed_into_an_old_form_is_kept_and_into_a_foreign_one_is_n
 
 
 @pytest.mark.django_db
-def test_4_3_a_post_without_the_token_is_refused_by_every_page() -> None:
+def test_4_3_every_page_refuses_a_post_without_a_csrf_token() -> None:
     carol, bob = make_staff("carol"), make_user("bob")
     client = signed_in(carol, Client(enforce_csrf_checks=True))
     other = signed_in(carol)
@@ -185,7 +185,7 @@ def test_4_3_a_post_without_the_token_is_refused_by_every_page() -> None:
 
 
 @pytest.mark.django_db
-def test_4_3_a_token_does_not_count_from_another_origin(client: Client) -> None:
+def test_4_3_a_csrf_token_is_refused_from_another_origin(client: Client) -> None:
     client = Client(enforce_csrf_checks=True)
     make_user("alice")
     page = client.get(LOGIN).content.decode()
@@ -200,7 +200,7 @@ def test_4_3_a_token_does_not_count_from_another_origin(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_4_6_nothing_secret_lies_readable_in_a_cookie(client: Client) -> None:
+def test_4_6_cookies_hold_random_values_and_nothing_readable(client: Client) -> None:
     alice = signed_up("alice")
     user = User.objects.get(username="alice")
     sign_in(client, "alice", remember="on")

@@ -25,7 +25,7 @@ SCRIPT = "<script>document.title='pwned'</script>"
 
 
 @pytest.mark.django_db
-def test_5_2_a_stored_script_shows_as_text_wherever_it_is_shown(
+def test_5_2_a_stored_script_is_shown_as_text_on_every_page(
     configure: Set, client: Client, tmp_path: Path
 ) -> None:
     # What people store can hold no angle bracket but in a key's name; the site's name can.
@@ -49,7 +49,9 @@ def test_5_2_a_stored_script_shows_as_text_wherever_it_is_shown(
     assert [escape(name) in text for text in shown[-5:]] == [True] * 3 + [False] * 2
 
 
-def test_5_2_the_policy_stops_a_script_that_got_in(site: Site, chromium: Browser) -> None:
+def test_5_2_the_content_security_policy_blocks_an_injected_script(
+    site: Site, chromium: Browser
+) -> None:
     # Not by ``page``, which would rightly fail for the violations.
     page = chromium.new_context(base_url=site.origin).new_page()
     page.add_init_script(
@@ -86,7 +88,7 @@ def test_5_2_the_policy_stops_a_script_that_got_in(site: Site, chromium: Browser
     page.context.close()
 
 
-def test_5_1_no_token_is_in_a_scripts_reach(site: Site, page: Page) -> None:
+def test_5_1_scripts_cannot_read_any_cookie_or_token(site: Site, page: Page) -> None:
     """Row 5, the back button: tests/browser/test_sessions.py."""
     client = site.client()
     sign_up(client, "reached")

@@ -58,7 +58,7 @@ ISSUERS = {
 
 
 @pytest.mark.parametrize("name, encoded", ISSUERS.items())
-def test_7_1_the_uri_is_exact_and_percent_encoded(
+def test_7_1_the_otpauth_uri_is_exact_and_percent_encoded(
     client: Client, alice: User, configure: Set, name: str, encoded: str
 ) -> None:
     configure(site_name=name)
@@ -74,7 +74,7 @@ def test_7_1_the_uri_is_exact_and_percent_encoded(
     assert re.fullmatch(r"[A-Z2-7]{32}", key), "160 bits (RFC 4226 section 4, R6), unpadded"
 
 
-def test_7_1_a_scanner_reads_the_picture_and_an_authenticator_takes_it(
+def test_7_1_the_qr_code_can_be_scanned_and_its_secret_gives_valid_codes(
     client: Client, alice: User, clock: Clock, tmp_path: Path
 ) -> None:
     page = client.get(SETUP)
@@ -95,7 +95,7 @@ def test_7_1_a_scanner_reads_the_picture_and_an_authenticator_takes_it(
     assert is_signed_in(browser)
 
 
-def test_7_1_the_seed_stays_for_an_hour_through_reloads_and_mistakes_in_one_sign_in(
+def test_7_1_one_session_keeps_its_seed_for_an_hour_through_reloads_and_mistakes(
     client: Client, alice: User, clock: Clock
 ) -> None:
     other = Client()
@@ -115,9 +115,7 @@ def test_7_1_the_seed_stays_for_an_hour_through_reloads_and_mistakes_in_one_sign
     assert not alice.authenticator_set.exists()
 
 
-def test_7_1_the_seed_is_shown_while_enrolling_only_and_never_again(
-    client: Client, alice: User
-) -> None:
+def test_7_1_the_seed_is_shown_only_while_enrolling(client: Client, alice: User) -> None:
     seed = seed_on(client.get(SETUP).text)
     client.post(SETUP, {"code": code_of(seed)})
     confirm_recovery_codes(client)
@@ -136,7 +134,7 @@ def test_7_1_the_seed_is_shown_while_enrolling_only_and_never_again(
 FILE = f"{RECOVERY_CODES}file/"
 
 
-def test_7_2_a_confirmed_code_turns_it_on_and_recovery_codes_are_shown_until_one_is_typed_back(
+def test_7_2_a_code_enables_the_app_and_recovery_codes_are_shown_until_one_is_entered(
     client: Client, alice: User
 ) -> None:
     seed = seed_on(client.get(SETUP).text)
@@ -174,7 +172,7 @@ MUST_ENROL = [
 
 
 @pytest.mark.parametrize("required_for, who, must", MUST_ENROL)
-def test_7_7_who_must_have_a_factor_adds_one_first_and_who_has_one_is_asked_for_it(
+def test_7_7_a_required_factor_is_enrolled_at_sign_in_and_asked_for_afterwards(
     client: Client, configure: Set, required_for: str, who: str, must: bool
 ) -> None:
     configure(second_factor=required_for)
@@ -197,7 +195,7 @@ def test_7_7_who_must_have_a_factor_adds_one_first_and_who_has_one_is_asked_for_
 
 
 @pytest.mark.parametrize("required_for", ["optional", "staff", "all"])
-def test_7_7_the_last_factor_stays_where_one_is_required(
+def test_7_7_the_last_factor_cannot_be_removed_where_one_is_required(
     client: Client, configure: Set, required_for: str
 ) -> None:
     configure(second_factor=required_for)
@@ -212,9 +210,7 @@ def test_7_7_the_last_factor_stays_where_one_is_required(
     assert sign_in(Client(), "carol").url == (CHALLENGE if stays else "/")
 
 
-def test_7_7_a_setting_that_becomes_stricter_closes_the_admin_at_once(
-    client: Client, configure: Set
-) -> None:
+def test_7_7_a_stricter_setting_closes_the_admin_at_once(client: Client, configure: Set) -> None:
     configure(second_factor="optional")
     make_staff("carol", has_factor=False)
     assert sign_in(client, "carol").url == "/"

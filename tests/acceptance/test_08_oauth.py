@@ -25,7 +25,7 @@ def test_8_1_state_pkce_and_nonce_are_sent(op: OpenIDProvider, client: Client) -
 
 
 @pytest.mark.parametrize("email", ["", "no address"])
-def test_8_4_a_provider_without_an_email_works(
+def test_8_4_signing_in_works_without_an_email_from_the_provider(
     op: OpenIDProvider, client: Client, email: str
 ) -> None:
     assert round_trip(client, op, Person("1", email)).url == "/"
@@ -35,7 +35,7 @@ def test_8_4_a_provider_without_an_email_works(
     assert "Add an address" in client.get("/").text
 
 
-def test_8_4_a_verified_address_that_is_taken_asks_for_a_sign_in_to_that_account(
+def test_8_4_a_verified_email_of_an_existing_account_is_connected_after_a_sign_in(
     op: OpenIDProvider, client: Client
 ) -> None:
     alice = make_user("alice")
@@ -53,7 +53,9 @@ def test_8_4_a_verified_address_that_is_taken_asks_for_a_sign_in_to_that_account
     assert User.objects.get() == alice
 
 
-def test_8_6_connect_and_disconnect(op: OpenIDProvider, clock: Clock) -> None:
+def test_8_6_a_provider_is_connected_and_disconnected_with_recent_authentication(
+    op: OpenIDProvider, clock: Clock
+) -> None:
     alice = make_user("alice")
     client = signed_in(alice)
     assert round_trip(client, op, Person("a", "a@example.org"), act="connect").url == CONFIRM
@@ -76,7 +78,7 @@ def test_8_6_connect_and_disconnect(op: OpenIDProvider, clock: Clock) -> None:
     assert is_signed_in(client)
 
 
-def test_8_6_the_last_way_in_stays_until_a_password_is_set_by_going_back_to_the_provider(
+def test_8_6_the_only_sign_in_method_stays_until_a_password_is_set(
     op: OpenIDProvider, client: Client, clock: Clock
 ) -> None:
     round_trip(client, op)
@@ -103,7 +105,7 @@ def test_8_6_the_last_way_in_stays_until_a_password_is_set_by_going_back_to_the_
     assert not Identity.objects.exists()
 
 
-def test_10_1_any_issuer_is_found_by_discovery_once(op: OpenIDProvider) -> None:
+def test_10_1_discovery_and_keys_of_an_issuer_are_fetched_once(op: OpenIDProvider) -> None:
     for subject in ("a", "b"):
         round_trip(Client(), op, Person(subject))
 

@@ -36,7 +36,7 @@ def code_of_bobs_app(site: Site) -> str:
     return code_of(seed, 1)
 
 
-def test_the_page_names_every_scope() -> None:
+def test_the_api_docs_name_every_scope() -> None:
     table = PAGE.partition("| scope | allows |")[2].partition("\n\n")[0]
     named = re.findall(r"`([a-z:]+)`", "".join(row.split("|")[1] for row in table.split("\n")[2:]))
 
@@ -44,7 +44,9 @@ def test_the_page_names_every_scope() -> None:
     assert {*named} == scopes.SCOPES - {"activity:write"}
 
 
-def test_9_1_each_line_of_the_docs_prints_what_they_say(site: Site, tmp_path: Path) -> None:
+def test_9_1_every_command_of_the_api_docs_prints_the_documented_output(
+    site: Site, tmp_path: Path
+) -> None:
     for program in ("bash", "curl", "jq"):
         find(program) or missing(program)
     env = {"ORIGIN": site.origin, "DATA_DIR": str(site.data_dir), "CODE": code_of_bobs_app(site)}
@@ -58,7 +60,7 @@ def test_9_1_each_line_of_the_docs_prints_what_they_say(site: Site, tmp_path: Pa
             assert not block.kind or block.is_told_by(printed), (block.lines, printed)
 
 
-def test_9_1_the_docs_name_every_code_that_an_error_of_the_calls_has() -> None:
+def test_9_1_the_api_docs_name_every_error_code() -> None:
     table = re.findall(r"(?m)^\|.*", PAGE.partition("\n## Errors\n")[2].partition("\n## ")[0])
     named = set(re.findall(r"`([a-z_]+)`", "".join(table)))
     assert named == set(CODES)
@@ -69,7 +71,7 @@ CLOSED = [path for path in CALLS if f"api/v1/{path}" not in OPEN and NOBODY not 
 
 
 @pytest.mark.django_db
-def test_9_2_a_failure_is_401_with_www_authenticate(client: Client) -> None:
+def test_9_2_failed_authentication_is_401_with_www_authenticate(client: Client) -> None:
     """No body is a fault: tests/attacks/test_api_input.py and test_api_fuzz.py."""
     signed_in(make_user("alice"), client)
     for path, sent in itertools.product(CLOSED, ("", "Bearer x", "Basic YTpi", "Digest x")):

@@ -58,7 +58,7 @@ def by_createsuperuser(client: Client) -> Any:
 
 
 @pytest.mark.parametrize("made", [by_the_owner_link, by_createsuperuser])
-def test_11_5_whoever_becomes_administrator_has_a_second_factor_before_the_first_entry(
+def test_11_5_a_new_administrator_must_enrol_a_second_factor_before_entering_the_admin(
     client: Client, monkeypatch: pytest.MonkeyPatch, made: Callable[[Client], Any]
 ) -> None:
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
@@ -81,7 +81,7 @@ def test_11_5_whoever_becomes_administrator_has_a_second_factor_before_the_first
     assert again.get("/admin/accounts/user/").status_code == 200
 
 
-def test_11_5_a_sign_in_that_has_shown_less_than_staff_must_is_asked_for_it(
+def test_11_5_a_session_with_proofs_too_weak_for_staff_must_add_the_second_factor(
     client: Client, clock: Clock
 ) -> None:
     """One from before the rights: by a password and a mailed code, which staff can't sign in by."""
@@ -102,7 +102,7 @@ def test_11_5_a_sign_in_that_has_shown_less_than_staff_must_is_asked_for_it(
     assert client.get("/admin/").status_code == 200
 
 
-def test_11_5_forms_and_acts_ask_for_a_fresh_proof_by_the_second_factor(
+def test_11_5_admin_forms_and_actions_need_a_recent_second_factor(
     client: Client, clock: Clock
 ) -> None:
     carol, alice = make_staff("carol"), make_user("alice")

@@ -48,7 +48,7 @@ def spent(act: Callable[[], Any]) -> tuple[Any, list[str]]:
     return answer, [q["sql"].strip() for q in statements if q["sql"] not in {"COMMIT"}]
 
 
-def test_a_call_by_a_token_costs_one_query_however_many_groups(alice: User) -> None:
+def test_a_call_with_a_token_costs_one_query_with_any_number_of_groups(alice: User) -> None:
     for n in range(20):
         Group.objects.create(name=f"group {n:02}").user_set.add(alice)
     token = get_tokens(scope="read groups")["access"]
@@ -67,7 +67,7 @@ def test_a_call_by_a_token_costs_one_query_however_many_groups(alice: User) -> N
             assert len(answer["groups"]) == 20, name
 
 
-def test_a_forged_token_costs_nothing_and_a_made_up_refresh_token_neither(alice: User) -> None:
+def test_forged_access_and_refresh_tokens_cost_no_query(alice: User) -> None:
     tokens = get_tokens()
     forged = tokens["access"][:-8] + "AAAAAAAA"
 
@@ -81,7 +81,7 @@ def test_a_forged_token_costs_nothing_and_a_made_up_refresh_token_neither(alice:
         assert (answer.status, statements) == (401, [])
 
 
-def test_a_refresh_costs_one_statement_and_its_retry_a_second(alice: User) -> None:
+def test_a_refresh_costs_one_statement_and_its_retry_two(alice: User) -> None:
     token = get_tokens()["refresh"]
     answer, first = spent(lambda: renew(token))
     again, retry = spent(lambda: renew(token))
@@ -93,7 +93,7 @@ def test_a_refresh_costs_one_statement_and_its_retry_a_second(alice: User) -> No
     assert [sql.split()[0] for sql in narrower] == ["SELECT", "UPDATE"]
 
 
-def test_a_sign_in_costs_few_statements(alice: User) -> None:
+def test_an_api_sign_in_costs_few_statements(alice: User) -> None:
     wrong = {"username": "nobody", "password": "copper kettle under eight stars"}
     basic = f"alice:{PASSWORD}"
     for act, status, most in (
@@ -116,7 +116,7 @@ def test_a_sign_in_costs_few_statements(alice: User) -> None:
     assert len(more) <= 21, more
 
 
-def test_lists_cost_three_queries_for_who_has_a_long_history_and_many_sessions(
+def test_lists_cost_three_queries_with_a_long_history_and_many_sessions(
     alice: User, clock: Clock
 ) -> None:
     token = get_tokens()["access"]
@@ -138,7 +138,7 @@ def test_lists_cost_three_queries_for_who_has_a_long_history_and_many_sessions(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
-def test_a_refresh_costs_the_same_with_a_thousand_and_a_hundred_thousand_sign_ins(
+def test_a_refresh_costs_the_same_with_1000_and_with_100000_sessions(
     request: pytest.FixtureRequest, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By its plan, not by a watch: both find their row by the primary key."""
@@ -163,7 +163,7 @@ def test_a_refresh_costs_the_same_with_a_thousand_and_a_hundred_thousand_sign_in
 FIND = services._FOUND._sql
 
 
-def test_a_key_is_found_by_its_id_on_sqlite(alice: User) -> None:
+def test_an_api_key_is_found_by_primary_key_on_sqlite(alice: User) -> None:
     """SQLite plans without a look at the number of rows."""
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN QUERY PLAN {FIND}", {"id": "0" * 16})
@@ -187,7 +187,7 @@ ANALYZE
 
 @pytest.mark.proof
 @pytest.mark.alone
-def test_a_key_is_found_among_a_million_by_its_id_on_postgresql(
+def test_an_api_key_is_found_among_a_million_by_primary_key_on_postgresql(
     postgres: Any, tmp_path: Path
 ) -> None:
     site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())

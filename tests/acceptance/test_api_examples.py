@@ -71,7 +71,7 @@ class Story:
         return answer
 
 
-def test_the_api_answers_each_example_as_the_description_shows() -> None:
+def test_the_api_answers_every_openapi_example_as_described() -> None:
     story = Story()
     tell = story.tell
 

@@ -23,7 +23,7 @@ FIRST_STEP = {"login": "alice", "password": PASSWORD}
 
 
 @pytest.mark.django_db
-def test_the_sign_in_page_costs_a_stranger_no_query_no_session_and_15_kb(
+def test_the_sign_in_page_costs_no_query_no_session_and_at_most_15_kb(
     client: Client, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(0):
@@ -37,7 +37,7 @@ def test_the_sign_in_page_costs_a_stranger_no_query_no_session_and_15_kb(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_good_sign_in_costs_one_hash_and_few_statements(
+def test_a_successful_sign_in_costs_one_hash_and_few_statements(
     client: Client, hashes: list[str]
 ) -> None:
     """Less if this browser has signed in before."""
@@ -78,7 +78,7 @@ def test_both_steps_of_a_sign_in_cost_one_hash_and_few_statements(
 
 
 @pytest.mark.django_db
-def test_pages_stay_cheap_for_who_has_a_long_history_and_many_sessions(
+def test_pages_stay_cheap_with_a_long_history_and_many_sessions(
     client: Client, django_assert_num_queries: Any
 ) -> None:
     """10,000 rows of history, and 200 other places."""
@@ -113,7 +113,7 @@ def test_pages_stay_cheap_for_who_has_a_long_history_and_many_sessions(
 
 
 @pytest.mark.django_db
-def test_the_last_use_is_written_once_a_minute(client: Client, clock: Clock) -> None:
+def test_the_last_use_of_a_session_is_written_once_a_minute(client: Client, clock: Clock) -> None:
     make_user("alice")
     sign_in(client, "alice")
 

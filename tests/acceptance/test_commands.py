@@ -71,7 +71,7 @@ def test_an_owner_link_makes_one_administrator_once(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_an_owner_link_ends_by_a_newer_one_by_an_administrator_and_in_a_day(
+def test_an_owner_link_ends_with_a_newer_link_an_administrator_or_after_a_day(
     client: Client, clock: Clock
 ) -> None:
     replaced, aged = owner_link(), owner_link()
@@ -99,7 +99,7 @@ def test_send_test_mail_sends_at_once_or_says_what_is_wrong(settings: Any, tmp_p
 
 
 @pytest.mark.django_db
-def test_prune_deletes_what_has_ended_and_nothing_else(client: Client, clock: Clock) -> None:
+def test_prune_deletes_expired_rows_and_nothing_else(client: Client, clock: Clock) -> None:
     make_user("alice")
     sign_in(client, "alice", remember="on")
     sign_up(Client(), "bob")
@@ -120,7 +120,7 @@ def test_prune_deletes_what_has_ended_and_nothing_else(client: Client, clock: Cl
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["alice", "ALICE", address_of("Alice"), "id"])
-def test_end_sessions_signs_a_person_out_everywhere_and_tells(client: Client, name: str) -> None:
+def test_end_sessions_revokes_every_session_and_mails_the_owner(client: Client, name: str) -> None:
     alice = make_user("alice")
     make_user("bob")
     elsewhere, bob = Client(), Client()
@@ -135,7 +135,7 @@ def test_end_sessions_signs_a_person_out_everywhere_and_tells(client: Client, na
 
 
 @pytest.mark.django_db
-def test_reset_second_factor_removes_them_all_and_signs_out_and_tells() -> None:
+def test_reset_second_factor_removes_all_factors_and_sessions_and_mails_the_owner() -> None:
     carol, browser, bob = make_staff("carol"), Client(), make_staff("bob")
     sign_in_twice(browser, carol)
     browser.post(RECOVERY_CODES, {"new": "1"})
@@ -163,7 +163,7 @@ def test_a_command_says_that_there_is_no_such_user(command: str) -> None:
             printed_by(command, name)
 
 
-def test_production_is_the_default_and_names_every_setting_that_is_missing(tmp_path: Path) -> None:
+def test_production_is_the_default_and_every_missing_setting_is_named(tmp_path: Path) -> None:
     """What is wrong is named, too: tests/common/test_config.py."""
     done = subprocess.run(
         [sys.executable, "-m", "authsite"],

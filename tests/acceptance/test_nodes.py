@@ -24,7 +24,7 @@ class Balanced(Client):
         return super()._send(*request)
 
 
-def test_what_begins_at_one_node_goes_on_and_ends_at_the_other(
+def test_sessions_and_tokens_work_and_are_revoked_on_both_nodes(
     postgres: Postgres, redis_server: Redis
 ) -> None:
     env = {"DATABASE_URL": postgres.database(), "REDIS_URL": redis_server.url}

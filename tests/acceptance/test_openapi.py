@@ -72,7 +72,7 @@ def found(described: Json, place: Json) -> Json:
     return reduce(getitem, names, described)
 
 
-def test_it_is_valid_openapi_3_1_at_the_public_origin(described: Json) -> None:
+def test_the_description_is_valid_openapi_3_1_for_the_public_origin(described: Json) -> None:
     OpenAPIV31SpecValidator(described).validate()
     SchemaGenerator().get_schema(request=None, public=True)
 
@@ -81,7 +81,7 @@ def test_it_is_valid_openapi_3_1_at_the_public_origin(described: Json) -> None:
     assert [server["url"] for server in described["servers"]] == ["http://localhost:8000"]
 
 
-def test_every_route_is_in_it_with_its_methods_and_nothing_else(described: Json) -> None:
+def test_the_description_has_exactly_the_routes_and_methods_of_the_api(described: Json) -> None:
     routed = {
         ("/api/v1/" + re.sub(r"<\w+:(\w+)>", r"{\1}", str(route.pattern)), method)
         for route in api_urls.urlpatterns
@@ -93,7 +93,7 @@ def test_every_route_is_in_it_with_its_methods_and_nothing_else(described: Json)
     assert {(path, method) for path, method, _ in operations(described)} == routed
 
 
-def test_every_operation_says_what_it_does_and_tells_all_its_errors(described: Json) -> None:
+def test_every_operation_has_a_summary_and_all_its_errors(described: Json) -> None:
     for path, method, operation in operations(described):
         responses = operation["responses"]
         told = {status for status in responses if status >= "400"}
@@ -136,7 +136,7 @@ def test_a_401_of_a_sign_in_declares_the_challenge_and_the_methods_of_the_second
         assert methods == ["totp", "recovery_code", "email"]
 
 
-def test_the_codes_of_errors_are_an_enum_of_all_that_the_api_answers(described: Json) -> None:
+def test_the_error_codes_are_an_enum_of_all_that_the_api_returns(described: Json) -> None:
     """``tests.support.api_jwt`` looks at each answer of the whole suite for one that is missing."""
     schemas = described["components"]["schemas"]
     codes = set(schemas["ErrorCode"]["enum"])
@@ -154,7 +154,7 @@ def subclasses(error: type[Any]) -> Iterator[type[Any]]:
         yield from subclasses(below)
 
 
-def test_an_operation_without_a_docstring_has_its_id_for_a_summary() -> None:
+def test_an_operation_without_a_docstring_uses_its_id_as_summary() -> None:
     class Undocumented(APIView):
         @extend_schema(responses=PersonSerializer)
         def get(self, request: Request) -> None: ...
@@ -165,7 +165,7 @@ def test_an_operation_without_a_docstring_has_its_id_for_a_summary() -> None:
     assert schema["paths"]["/notes/"]["get"]["summary"] == "Notes retrieve"
 
 
-def test_nulls_are_written_as_in_openapi_3_1(described: Json) -> None:
+def test_nullable_members_are_written_as_in_openapi_3_1(described: Json) -> None:
     pages = described["components"]["schemas"]["PaginatedKeyList"]["properties"]
 
     assert "nullable" not in str(described)
@@ -187,7 +187,7 @@ def test_refusals_of_any_call_are_answered_as_described() -> None:
     assert [*statuses[:4], statuses[-1]] == [405, 413, 415, 401, 429]
 
 
-def test_only_calls_that_strangers_may_make_are_described_as_open(described: Json) -> None:
+def test_only_anonymous_calls_are_described_as_open(described: Json) -> None:
     """Whoever generates a client from it sends credentials where they are wanted."""
     opened = {
         path.removeprefix("/")
@@ -200,7 +200,7 @@ def test_only_calls_that_strangers_may_make_are_described_as_open(described: Jso
     }
 
 
-def test_the_scripts_of_the_page_for_people_run_only_as_they_are() -> None:
+def test_the_scripts_of_the_api_docs_page_match_their_integrity_digests() -> None:
     page = Client().get("/api/v1/docs/").text
 
     scripts = re.findall(r'<script [^>]*src="([^"]+)" integrity="sha384-([^"]+)"', page)

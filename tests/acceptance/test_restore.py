@@ -85,7 +85,7 @@ def test_what_was_revoked_after_a_backup_stays_revoked(
 
 
 @pytest.mark.django_db
-def test_passwords_are_locked_where_one_may_have_been_stolen() -> None:
+def test_after_restore_can_lock_all_passwords() -> None:
     browser = signed_in(make_user("alice"))
     assert is_signed_in(browser)
 

@@ -46,7 +46,7 @@ def second(site: Site, code: str) -> dict[str, str]:
     return tokens
 
 
-def test_keys_are_rotated_with_everybody_signed_in_and_mail_in_waiting() -> None:
+def test_keys_are_rotated_without_losing_sessions_or_queued_mail() -> None:
     nowhere = f"smtp+plain://127.0.0.1:{free_port()}"
     with Site(TOKEN_ALGORITHM="ES256", **BEFORE) as site:
         alice = signed_up(site, "alice")

@@ -38,14 +38,14 @@ def kept_for_ever(answer: Response) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
-def test_the_server_is_there_within_a_second_and_a_half(collected: Site) -> None:
+def test_the_server_starts_quickly_and_in_little_memory(collected: Site) -> None:
     """The first: nothing else has been asked of the server."""
     assert cpu_seconds(collected.process.pid) < START_SECONDS
     processes = tree(collected.process.pid)
     assert peak_mib(collected.process.pid) < MOST_MIB * len(processes)
 
 
-def test_files_are_named_by_what_is_in_them_and_sent_compressed(collected: Site) -> None:
+def test_static_files_have_hashed_names_and_are_sent_compressed(collected: Site) -> None:
     client = collected.client()
     named = {path for page in (LOGIN, DOCS) for path in REFERENCE.findall(client.get(page).text)}
     (script,) = (p for p in REFERENCE.findall(client.get(LOGIN).text) if p.endswith(".js"))
@@ -68,7 +68,7 @@ def test_files_are_named_by_what_is_in_them_and_sent_compressed(collected: Site)
         assert unpack(packed.body) == plain
 
 
-def test_files_that_were_changed_since_are_served_as_they_lie(collected: Site) -> None:
+def test_static_files_newer_than_the_manifest_are_served_without_hashes(collected: Site) -> None:
     os.utime(collected.data_dir / "static" / "staticfiles.json", (0, 0))
     collected.stop()
     collected.start()

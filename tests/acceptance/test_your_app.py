@@ -54,7 +54,7 @@ def follow(copy: Path) -> None:
         file.write_text(text[name.end() :])
 
 
-def test_a_note_that_a_program_keeps_is_on_the_page_of_the_person(site: Site) -> None:
+def test_the_notes_app_of_the_guide_works_by_page_and_by_api(site: Site) -> None:
     member(site, "alice")
     alice = str(get_tokens("alice", site.client())["access"])
 

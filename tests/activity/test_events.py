@@ -96,7 +96,7 @@ def everything() -> str:
 
 
 @pytest.mark.parametrize("kind", EVENTS)
-def test_an_event_writes_its_row_or_changes_nothing_and_the_owner_is_told(
+def test_every_event_commits_with_its_row_and_the_owner_is_mailed(
     scene: Scene, clock: Clock, kind: str
 ) -> None:
     way = WAYS[kind]
@@ -170,7 +170,7 @@ WINDOWS = LINUX.format(142).replace("X11; Linux", "Windows")
     ],
     ids=["newer version", "same kind without cookies", "copied cookie"],
 )
-def test_the_owner_hears_of_a_sign_in_from_a_browser_that_is_not_known(
+def test_the_owner_is_mailed_about_a_sign_in_from_an_unknown_browser(
     scene: Scene, browser: Callable[[Scene], Client], told: bool
 ) -> None:
     visitor = browser(scene)
@@ -181,14 +181,14 @@ def test_the_owner_hears_of_a_sign_in_from_a_browser_that_is_not_known(
         assert subjects == told * ["authsite: Signed in from a new browser"], what
 
 
-def test_a_browser_that_one_person_has_used_is_new_to_another(scene: Scene) -> None:
+def test_a_browser_known_to_one_person_is_new_for_another(scene: Scene) -> None:
     make_user("bob")  # by hand: who signs up has only that browser, and hears of nothing
     for number, browser in enumerate((firefox(), knowing(firefox(), scene)), 1):
         sign_in(browser, "bob")
         assert [mail.to for mail in sent()] == [[address_of("bob")]] * number
 
 
-def test_the_right_password_of_an_account_that_is_switched_off_is_a_failed_sign_in(
+def test_the_right_password_of_a_deactivated_account_is_a_failed_sign_in(
     scene: Scene,
 ) -> None:
     User.objects.update(is_active=False)
@@ -199,13 +199,13 @@ def test_the_right_password_of_an_account_that_is_switched_off_is_a_failed_sign_
 
 
 @pytest.mark.django_db
-def test_a_detail_that_is_longer_than_its_column_is_cut() -> None:
+def test_an_overlong_detail_is_truncated() -> None:
     row = record(make_user("alice"), ADDRESS_ADDED, Actor(), detail="a" * 101)
     assert row.detail == "a" * 100
 
 
 @pytest.mark.django_db
-def test_prune_deletes_what_is_older_than_activity_days_and_nobodys_sooner(clock: Clock) -> None:
+def test_prune_deletes_rows_after_activity_days_and_rows_of_no_user_sooner(clock: Clock) -> None:
     alice = make_user("alice")
     record(alice, SIGNED_IN, Actor())
     record(None, SIGNED_IN, Actor())

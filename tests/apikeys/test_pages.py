@@ -26,7 +26,7 @@ def alice(client: Client, clock: Clock) -> User:
     return alice
 
 
-def test_a_key_is_made_seen_in_the_list_and_removed(client: Client, alice: User) -> None:
+def test_an_api_key_is_made_listed_and_revoked(client: Client, alice: User) -> None:
     assert "None yet." in client.get(KEYS).text
 
     key = on_page(client.post(NEW, FORM))
@@ -42,7 +42,7 @@ def test_a_key_is_made_seen_in_the_list_and_removed(client: Client, alice: User)
     assert not is_alive(key)
 
 
-def test_a_key_may_do_what_was_chosen_until_then_and_see_what_it_may_change(
+def test_an_api_key_has_the_chosen_scope_and_expiry_and_write_includes_read(
     client: Client, alice: User, clock: Clock
 ) -> None:
     read = on_page(client.post(NEW, {"name": "bot", "expires": "7", "profile": "read"}))
@@ -59,7 +59,7 @@ def test_a_key_may_do_what_was_chosen_until_then_and_see_what_it_may_change(
             assert (call(path, token=key).status == 200) is (key == opened)
 
 
-def test_what_is_not_offered_makes_no_key_and_what_was_typed_stays(
+def test_an_invalid_choice_makes_no_key_and_keeps_the_typed_values(
     client: Client, alice: User
 ) -> None:
     for changes, told in (
@@ -75,7 +75,7 @@ def test_what_is_not_offered_makes_no_key_and_what_was_typed_stays(
     assert not APIKey.objects.exists()
 
 
-def test_who_has_fifty_is_told_so_and_offered_no_more(client: Client, alice: User) -> None:
+def test_an_account_can_have_fifty_api_keys(client: Client, alice: User) -> None:
     keys = [key_of(alice) for _ in range(50)]
 
     assert f'href="{NEW}"' not in client.get(KEYS).text
@@ -84,7 +84,7 @@ def test_who_has_fifty_is_told_so_and_offered_no_more(client: Client, alice: Use
     assert on_page(client.post(NEW, FORM))
 
 
-def test_making_one_asks_for_a_fresh_proof_to_look_and_to_remove_do_not(
+def test_making_a_key_needs_reauthentication_but_listing_and_revoking_do_not(
     client: Client, alice: User, clock: Clock
 ) -> None:
     key = key_of(alice)

@@ -145,7 +145,7 @@ def test_what_a_thief_added_is_deleted_at_the_review(site: Site, open_page: Open
     finish_review(home, username)
 
 
-def test_mail_and_former_password_open_a_locked_account(site: Site, open_page: OpenPage) -> None:
+def test_mail_and_the_former_password_unlock_an_account(site: Site, open_page: OpenPage) -> None:
     username = "travels"
     member(site, username)
     years_pass(site, username)
@@ -168,7 +168,7 @@ def test_mail_and_former_password_open_a_locked_account(site: Site, open_page: O
     finish_review(new, username)
 
 
-def test_mail_and_a_second_factor_open_a_locked_account(site: Site, open_page: OpenPage) -> None:
+def test_mail_and_a_second_factor_unlock_an_account(site: Site, open_page: OpenPage) -> None:
     username, phone = "factored", open_page(site, user_agent=IPHONE, **MOBILE)
     seed = settle_with_app(open_page(site), site, username)
 
@@ -180,7 +180,9 @@ def test_mail_and_a_second_factor_open_a_locked_account(site: Site, open_page: O
     finish_review(phone, username)
 
 
-def test_an_own_address_is_put_back_at_the_review(site: Site, open_page: OpenPage) -> None:
+def test_the_owner_restores_a_suspended_email_at_the_review(
+    site: Site, open_page: OpenPage
+) -> None:
     username, new, address = "moved", "moved@other.example", "moved@thief.example"
     home, thief = open_page(site), open_page(site)
     arrive(home, site, username)
@@ -207,7 +209,9 @@ def test_an_own_address_is_put_back_at_the_review(site: Site, open_page: OpenPag
     sees(home, f"Hello, {username}")
 
 
-def test_a_lost_phone_is_removed_after_the_waiting_period(site: Site, open_page: OpenPage) -> None:
+def test_lost_second_factors_are_removed_after_the_waiting_period(
+    site: Site, open_page: OpenPage
+) -> None:
     username, home = "phoneless", open_page(site)
     settle_with_app(home, site, username)
     sign_out(home)
@@ -223,7 +227,9 @@ def test_a_lost_phone_is_removed_after_the_waiting_period(site: Site, open_page:
     says(home, "None yet: your password alone opens the account.")
 
 
-def test_every_page_tells_of_a_request_and_lets_stop_it(site: Site, open_page: OpenPage) -> None:
+def test_every_page_warns_of_a_pending_recovery_and_links_to_stop_it(
+    site: Site, open_page: OpenPage
+) -> None:
     username, home, mallory = "warned", open_page(site), open_page(site)
     settle_with_app(home, site, username)
     lose_factors(mallory, username)
@@ -246,7 +252,7 @@ def test_every_page_tells_of_a_request_and_lets_stop_it(site: Site, open_page: O
     expect(mallory.get_by_role("button", name=REMOVE)).to_have_count(0)
 
 
-def test_the_link_of_a_mail_stops_a_request(site: Site, open_page: OpenPage) -> None:
+def test_a_mailed_link_stops_a_recovery(site: Site, open_page: OpenPage) -> None:
     username, home, mallory = "mailed-at", open_page(site), open_page(site)
     settle_with_app(home, site, username)
     sign_out(home)
@@ -259,7 +265,9 @@ def test_the_link_of_a_mail_stops_a_request(site: Site, open_page: OpenPage) -> 
     sees(home, "The recovery is stopped")
 
 
-def test_password_and_factor_open_an_account_without_mail(site: Site, open_page: OpenPage) -> None:
+def test_password_and_second_factor_unlock_an_account_without_mail(
+    site: Site, open_page: OpenPage
+) -> None:
     username, new = "unmailed", open_page(site)
     seed = settle_with_app(open_page(site), site, username)
     lock(open_page(site), site, username, "Signed in from a new browser")

@@ -128,7 +128,7 @@ def api(site: Site) -> str:
     return f"{site.origin}/api/v1/"
 
 
-def test_the_page_signs_in_survives_a_reload_shows_names_as_text_and_signs_out_everywhere(
+def test_the_example_page_signs_in_survives_a_reload_and_signs_out_everywhere(
     site: Site, open_page: OpenPage, origins: dict[str, Files]
 ) -> None:
     person = newcomer(site, "alice")
@@ -159,7 +159,7 @@ def test_the_page_signs_in_survives_a_reload_shows_names_as_text_and_signs_out_e
     assert sql(site, "SELECT count(*) FROM accounts_loginsession WHERE ended_at IS NULL") == [(0,)]
 
 
-def test_5_3_neither_a_script_nor_another_origin_gets_at_a_pages_refresh_token(
+def test_5_3_neither_a_script_nor_another_origin_can_read_the_refresh_token(
     site: Site, chromium: Browser, origins: dict[str, Files]
 ) -> None:
     member(site, "bob")

@@ -68,7 +68,7 @@ PASSKEY = """
 type Stop = tuple[Client, str, str]
 
 
-def test_every_page_fits_and_is_for_everybody(site: Site, open_page: OpenPage) -> None:
+def test_every_page_is_accessible_and_fits_narrow_screens(site: Site, open_page: OpenPage) -> None:
     page, faults = open_page(site, expect=(403, 404)), []
 
     stops = (as_strangers, by_mailed_links, as_a_member, with_second_factors, in_a_dispute)
@@ -207,7 +207,7 @@ def in_a_dispute(site: Site) -> Iterator[Stop]:
     yield owner, REVIEW, "Review your account"
 
 
-def test_a_new_key_is_shown_once_and_copied(site: Site, open_page: OpenPage) -> None:
+def test_a_new_api_key_is_shown_once_and_can_be_copied(site: Site, open_page: OpenPage) -> None:
     page = open_page(site, permissions=["clipboard-read", "clipboard-write"])
     become(page, newcomer(site, "carol"))
     page.goto(NEW_KEY)
@@ -224,7 +224,7 @@ def test_a_new_key_is_shown_once_and_copied(site: Site, open_page: OpenPage) -> 
     assert key[25:] not in page.content()
 
 
-def test_the_next_mail_is_counted_down_to(site: Site, page: Page) -> None:
+def test_the_resend_button_is_enabled_after_a_countdown(site: Site, page: Page) -> None:
     waiting = site.client()
     sign_up(waiting, "impatient")
     become(page, waiting)
@@ -237,7 +237,7 @@ def test_the_next_mail_is_counted_down_to(site: Site, page: Page) -> None:
     expect(resend).to_be_enabled()
 
 
-def test_the_page_of_the_api_works_under_its_policy(page: Page) -> None:
+def test_the_api_docs_page_works_under_its_content_security_policy(page: Page) -> None:
     """What the policy stops is said on the console, and fails the test."""
     answer = page.goto("/api/v1/docs/")
     assert answer

@@ -78,9 +78,7 @@ def session_expires(page: Page) -> float:
     return cookie["expires"]
 
 
-def test_a_person_signs_up_with_a_passkey_and_arrives_where_they_wanted_to_go(
-    page: Page, site: Site
-) -> None:
+def test_signing_up_with_a_passkey_leads_to_the_requested_page(page: Page, site: Site) -> None:
     page.add_init_script(NO_AUTOFILL)
     authenticator = VirtualAuthenticator(page)
     page.goto(LOGIN_FOR_WANTED)
@@ -101,7 +99,7 @@ def test_a_person_signs_up_with_a_passkey_and_arrives_where_they_wanted_to_go(
     assert (kept["rpId"], kept["userName"]) == ("localhost", "pk-new")
 
 
-def test_a_passkey_signs_in_from_autofill_by_its_button_and_after_the_password(
+def test_a_passkey_signs_in_by_autofill_by_button_and_as_a_second_step(
     page: Page, site: Site
 ) -> None:
     enter(page, site, "pk-uses", script=AUTOFILL_WAITS)
@@ -138,7 +136,7 @@ def test_a_passkey_signs_in_from_autofill_by_its_button_and_after_the_password(
     says(page, "None.")
 
 
-def test_another_key_is_added_after_a_fresh_proof_and_is_a_second_step(
+def test_a_security_key_is_added_after_reauthentication_and_is_a_second_step(
     page: Page, site: Site
 ) -> None:
     authenticator = enter(page, site, "pk-adds")
@@ -167,7 +165,7 @@ def test_another_key_is_added_after_a_fresh_proof_and_is_a_second_step(
     sees(page, "Hello, pk-adds")
 
 
-def test_a_passkey_is_renamed_and_removed_and_its_keeper_hears_of_it(
+def test_renaming_and_removing_a_passkey_is_signalled_to_the_password_manager(
     page: Page, site: Site
 ) -> None:
     page.add_init_script(SIGNALS)
@@ -208,7 +206,7 @@ def test_a_passkey_is_renamed_and_removed_and_its_keeper_hears_of_it(
     expect(page).to_have_url(f"{site.origin}/help/")
 
 
-def test_keepers_find_where_passkeys_are_added_and_managed(site: Site) -> None:
+def test_password_managers_find_where_passkeys_are_added_and_managed(site: Site) -> None:
     found = site.client().get("/.well-known/passkey-endpoints")
 
     assert found.json() == {"enroll": site.origin + ADD, "manage": site.origin + PASSKEYS}

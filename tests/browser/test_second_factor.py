@@ -34,7 +34,7 @@ def begin(page: Page, site: Site, username: str) -> str:
     return page.locator("#key").inner_text().replace(" ", "")
 
 
-def test_whoever_is_made_staff_scans_the_code_on_the_way_to_the_admin_and_needs_it_from_then_on(
+def test_a_new_staff_member_enrols_on_the_way_to_the_admin_and_needs_the_app_afterwards(
     site: Site, page: Page, tmp_path: Path
 ) -> None:
     username = "promoted"
@@ -69,7 +69,7 @@ def test_whoever_is_made_staff_scans_the_code_on_the_way_to_the_admin_and_needs_
     expect(page).to_have_url(f"{site.origin}/admin/accounts/user/")
 
 
-def test_without_scripts_on_a_phone_the_codes_are_downloaded_and_one_of_them_signs_in(
+def test_recovery_codes_are_downloaded_and_sign_in_without_scripts_on_a_phone(
     site: Site, open_page: OpenPage, tmp_path: Path
 ) -> None:
     username = "pocketed"

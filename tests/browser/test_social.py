@@ -91,7 +91,7 @@ def show(page: Page, name: str) -> None:
     press(page, "Sign in")
 
 
-def test_a_stranger_refuses_at_acme_then_comes_as_somebody_new_and_later_as_the_same(
+def test_a_person_refuses_then_signs_up_and_later_signs_in_by_a_provider(
     site: Site, page: Page
 ) -> None:
     before = people(site)
@@ -117,7 +117,7 @@ def test_a_stranger_refuses_at_acme_then_comes_as_somebody_new_and_later_as_the_
     assert people(site) == sorted([*before, "alice"])
 
 
-def test_without_scripts_whose_address_has_an_account_signs_in_to_it_and_connects(
+def test_a_person_with_an_account_connects_a_provider_without_scripts(
     site: Site, no_js_page: Page
 ) -> None:
     page = no_js_page
@@ -137,7 +137,7 @@ def test_without_scripts_whose_address_has_an_account_signs_in_to_it_and_connect
 
 
 @pytest.mark.parametrize("name, through_a_page", [("Away", True), ("Twisted", False)])
-def test_a_provider_whose_pages_are_elsewhere_is_reached_past_the_policy_of_forms(
+def test_a_provider_page_on_another_origin_is_reached_despite_form_action(
     site: Site, page: Page, name: str, through_a_page: bool
 ) -> None:
     seen: list[str] = []
@@ -151,7 +151,7 @@ def test_a_provider_whose_pages_are_elsewhere_is_reached_past_the_policy_of_form
     assert (leads_on in seen) == through_a_page
 
 
-def test_whoever_has_no_password_sets_one_after_acme_has_asked_anew_who_it_is(
+def test_a_first_password_is_set_after_reauthentication_at_the_provider(
     site: Site, page: Page
 ) -> None:
     page.goto(LOGIN)

@@ -67,7 +67,7 @@ def of_an_address() -> tuple[Client, str, dict[str, Any]]:
 @pytest.mark.parametrize(
     "begin", [to_sign_in, to_sign_in_as_nobody, of_the_second_step, of_a_sign_up, of_an_address]
 )
-def test_a_code_without_tries_left_says_so_and_a_new_one_comes_within_the_limits(
+def test_a_code_without_tries_left_is_replaced_by_mail_within_the_limits(
     begin: Callable[[], tuple[Client, str, dict[str, Any]]], clock: Clock
 ) -> None:
     browser, page, fields = begin()

@@ -28,7 +28,9 @@ PROXIES = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
         ("10.0.0.1", "0000:0000:0000:0000:0000:ffff:192.168.100.228", "192.168.100.228"),
     ],
 )
-def test_the_right_most_untrusted_address_counts(peer: str, forwarded: str, client: str) -> None:
+def test_the_rightmost_untrusted_forwarded_ip_is_the_client_ip(
+    peer: str, forwarded: str, client: str
+) -> None:
     address = parse(peer)
     assert address
 
@@ -47,7 +49,7 @@ def test_the_right_most_untrusted_address_counts(peer: str, forwarded: str, clie
         ("192.0.2.1", "192.0.3.1", []),
     ],
 )
-def test_two_addresses_share_the_networks_that_one_subscriber_may_have(
+def test_two_ips_share_the_networks_that_one_subscriber_may_have(
     one: str, other: str, shared: list[int]
 ) -> None:
     here, there = ([*networks(address)] for text in (one, other) if (address := parse(text)))

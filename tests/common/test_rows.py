@@ -53,7 +53,7 @@ with connection.cursor() as cursor:
 
 
 @pytest.mark.django_db
-def test_a_raw_row_is_what_django_reads_value_and_type_alike_on_sqlite(
+def test_rows_of_raw_sql_equal_djangos_in_value_and_type_on_sqlite(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     exec(SCRIPT, {})  # noqa: S102 what the other database runs in a shell
@@ -61,7 +61,9 @@ def test_a_raw_row_is_what_django_reads_value_and_type_alike_on_sqlite(
     assert capsys.readouterr().out.split() == ["sqlite", "1"]
 
 
-def test_and_on_postgresql(postgres: Postgres, tmp_path: Path) -> None:
+def test_rows_of_raw_sql_equal_djangos_in_value_and_type_on_postgresql(
+    postgres: Postgres, tmp_path: Path
+) -> None:
     site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())
     site.make_database()
 

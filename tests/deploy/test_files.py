@@ -39,12 +39,12 @@ def units(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_systemd_takes_each_unit_without_a_word(units: Path) -> None:
+def test_systemd_verifies_every_unit_without_warnings(units: Path) -> None:
     assert systemd_analyze("verify", *sorted(units.glob("authsite*.*r"))) == ""
 
 
 @pytest.mark.parametrize("service", ["authsite.service", "authsite-prune.service"])
-def test_services_can_do_little(units: Path, service: str) -> None:
+def test_systemd_services_are_hardened(units: Path, service: str) -> None:
     told = systemd_analyze("security", "--offline=true", "--no-pager", units / service)
 
     level = re.search(r"exposure level for \S+: ([0-9.]+)", told)
@@ -52,7 +52,7 @@ def test_services_can_do_little(units: Path, service: str) -> None:
     assert float(level[1]) <= MOST_EXPOSED
 
 
-def test_the_settings_are_settings() -> None:
+def test_the_environment_file_names_only_known_settings() -> None:
     text = (DEPLOY / "authsite.env").read_text()
     named = set(re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE))
     known = {field.name.upper() for field in fields(Config)}
@@ -74,6 +74,6 @@ LINTERS = {
 
 @pytest.mark.proof
 @pytest.mark.parametrize("package", LINTERS)
-def test_linters_have_nothing_against_the_containers(package: str) -> None:
+def test_linters_accept_the_container_files(package: str) -> None:
     uv = [sys.executable, "-m", "uv", "tool", "run", "--from", package]
     subprocess.run([*uv, *LINTERS[package]], check=True, timeout=600)

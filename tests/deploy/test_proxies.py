@@ -63,7 +63,7 @@ def status(raw: str) -> int:
     return int(raw.split(" ", 2)[1])
 
 
-def test_6_2_plain_http_leads_to_https_with_path_and_query_and_no_cookie(proxy: Proxy) -> None:
+def test_6_2_plain_http_redirects_to_https_with_path_and_query_and_no_cookie(proxy: Proxy) -> None:
     for path in ("/", f"{LOGIN}?next=/%3Fa%3D1&b=%C3%A9", f"//{EVIL}/..", f"/@{EVIL}"):
         answer = proxy.plain().get(path)
 
@@ -74,7 +74,7 @@ def test_6_2_plain_http_leads_to_https_with_path_and_query_and_no_cookie(proxy: 
             check(answer, tls=False)
 
 
-def test_6_3_pages_files_and_errors_have_each_header_once(proxy: Proxy) -> None:
+def test_6_3_pages_files_and_errors_have_each_security_header_once(proxy: Proxy) -> None:
     """The site's own and those of the proxy neither double nor lack."""
     statuses = {LOGIN: 200, "/": 302, "/static/app.css": 200, "/no/": 404, "/static/no": 404}
     for path, expected in (statuses | {TOKEN: 405, "/.well-known/jwks.json": 200}).items():
@@ -83,7 +83,7 @@ def test_6_3_pages_files_and_errors_have_each_header_once(proxy: Proxy) -> None:
         check(answer)
 
 
-def test_6_1_somebody_signs_up_and_in(proxy: Proxy, behind: Site) -> None:
+def test_6_1_signing_up_and_signing_in_work_behind_the_proxy(proxy: Proxy, behind: Site) -> None:
     name = f"alice-{proxy.name.lower()}"
     browser = proxy.client()
     join(behind, browser, name)
@@ -95,9 +95,7 @@ def test_6_1_somebody_signs_up_and_in(proxy: Proxy, behind: Site) -> None:
     assert again.get("/").status == 200
 
 
-def test_the_clients_address_is_the_peer_whatever_the_client_says(
-    proxy: Proxy, behind: Site
-) -> None:
+def test_the_client_ip_is_the_peer_despite_forged_headers(proxy: Proxy, behind: Site) -> None:
     for name in ("X-Forwarded-For", "X_Forwarded_For", "x_forwarded-for"):
         guess = f'{{"username": "{proxy.name}{name}", "password": "{WRONG}"}}'.encode()
         headers = {"Content-Type": "application/json", name: "203.0.113.9"}
@@ -108,7 +106,7 @@ def test_the_clients_address_is_the_peer_whatever_the_client_says(
         assert newest == ("127.0.0.9",), name
 
 
-def test_forwarded_proto_or_host_of_a_stranger_change_nothing(proxy: Proxy) -> None:
+def test_forged_forwarded_proto_and_host_headers_are_ignored(proxy: Proxy) -> None:
     headers = {"Forwarded": f"for=203.0.113.9;proto=http;host={EVIL}"}
     for mark in "-_":
         headers |= {f"X{mark}Forwarded{mark}Proto": "http", f"X{mark}Forwarded{mark}Host": EVIL}
@@ -121,7 +119,7 @@ def test_forwarded_proto_or_host_of_a_stranger_change_nothing(proxy: Proxy) -> N
 
 
 @pytest.mark.parametrize("tls", [True, False], ids=["https", "http"])
-def test_a_host_that_is_not_ours_is_refused(proxy: Proxy, tls: bool) -> None:
+def test_a_foreign_host_header_is_refused(proxy: Proxy, tls: bool) -> None:
     """An odd way to name the site is refused, too, or leads to its own name."""
     others = [
         *((LOGIN, [host]) for host in (EVIL, f"{NAME}.{EVIL}", f"{NAME}@{EVIL}", "")),
@@ -145,7 +143,7 @@ def test_a_host_that_is_not_ours_is_refused(proxy: Proxy, tls: bool) -> None:
         assert all(place.startswith(ORIGIN) for place in re.findall(r"Location: (\S+)", answer))
 
 
-def test_request_smuggling_two_lengths_give_at_most_one_answer(proxy: Proxy) -> None:
+def test_request_smuggling_with_two_lengths_gets_at_most_one_answer(proxy: Proxy) -> None:
     """What goes by one length and the other would be a second request to the site."""
     smuggled = f"x=1\r\nGET /smuggled/ HTTP/1.1\r\nHost: {NAME}\r\n\r\n"
     chunks = f"{len(smuggled):x}\r\n{smuggled}\r\n0\r\n\r\n"
@@ -163,7 +161,9 @@ def test_request_smuggling_two_lengths_give_at_most_one_answer(proxy: Proxy) -> 
     assert proxy.client().get(LOGIN).status == 200
 
 
-def test_a_body_beyond_all_measure_is_413_and_the_largest_reaches_the_site(proxy: Proxy) -> None:
+def test_a_body_over_the_limit_is_413_and_the_largest_allowed_reaches_the_site(
+    proxy: Proxy,
+) -> None:
     for path in ("/", TOKEN):
         headers = {"Content-Length": str(MOST + 1)}
         answer = proxy.client().request("POST", path, headers=headers)
@@ -175,7 +175,7 @@ def test_a_body_beyond_all_measure_is_413_and_the_largest_reaches_the_site(proxy
     assert proxy.client().request("POST", LOGIN, body=b"x" * MOST).status == 403
 
 
-def test_what_is_no_http_is_400_that_names_no_software(proxy: Proxy) -> None:
+def test_malformed_http_is_answered_400_without_naming_software(proxy: Proxy) -> None:
     head = f"GET / HTTP/1.1\r\nHost: {NAME}\r\n"
     for junk in (
         *("\x16\x03\x01\r\n\r\n", "GET\r\n\r\n"),
@@ -191,7 +191,7 @@ def test_what_is_no_http_is_400_that_names_no_software(proxy: Proxy) -> None:
         assert not SOFTWARE.search(connection.recv(65536).decode("latin-1"))
 
 
-def test_a_site_that_is_slow_or_down_is_504_or_502_and_its_links_are_in_no_log(
+def test_a_slow_or_stopped_site_gives_504_or_502_and_secret_links_are_not_logged(
     proxy: Proxy, behind: Site, tmp_path: Path
 ) -> None:
     with behind.process.frozen():
@@ -249,7 +249,7 @@ def offered(proxy: Proxy, version: ssl.TLSVersion, ciphers: str = "ALL") -> str:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_6_3_tls_is_1_2_and_1_3_with_forward_secrecy_only(proxy: Proxy) -> None:
+def test_6_3_only_tls_1_2_and_1_3_with_forward_secrecy_are_accepted(proxy: Proxy) -> None:
     assert offered(proxy, ssl.TLSVersion.TLSv1_3).startswith("TLSv1.3")
     assert "ECDHE" in offered(proxy, ssl.TLSVersion.TLSv1_2)
     weak = ("AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA256", "ECDHE-RSA-AES128-SHA", "AES128-SHA")
@@ -261,7 +261,7 @@ def test_6_3_tls_is_1_2_and_1_3_with_forward_secrecy_only(proxy: Proxy) -> None:
             offered(proxy, version, ciphers)
 
 
-def test_a_stranger_who_names_no_name_of_ours_gets_no_certificate(proxy: Proxy) -> None:
+def test_a_client_that_names_an_unknown_host_gets_no_certificate(proxy: Proxy) -> None:
     context = ssl.create_default_context(cafile=proxy.authority)
     context.check_hostname = False
     for name in (EVIL, None):

@@ -85,7 +85,7 @@ def test_the_site_recovers_by_itself_when_the_database_is_back(
     held.wait_for_mail(to=f"later{name}")
 
 
-def test_who_waits_for_a_row_that_another_holds_is_told_soon(
+def test_a_request_that_waits_for_a_database_lock_gets_503_in_time(
     postgres: Postgres, held: Site
 ) -> None:
     browser = held.client()

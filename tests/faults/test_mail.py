@@ -19,7 +19,7 @@ def sign_up_quickly(site: Site, name: str) -> None:
     assert time.monotonic() - started < QUICK_SECONDS
 
 
-def test_mail_server_in_trouble_keeps_nobody_waiting_and_loses_nothing() -> None:
+def test_a_failing_mail_server_delays_no_page_and_loses_no_mail() -> None:
     tried = "SELECT 1 FROM accounts_outgoingmail WHERE attempts > 0"
     people = {"alice": "data", "bob": "down", "carol": "tarpit"}
     with MailServer() as server, Site(EMAIL_URL=server.url) as site:

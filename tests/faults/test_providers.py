@@ -82,7 +82,9 @@ TROUBLES: list[Trouble] = [
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", PATHS)
-def test_a_broken_provider_is_its_failure_and_none_of_ours(op: OpenIDProvider, path: str) -> None:
+def test_a_broken_provider_gives_a_plain_error_page_and_no_account(
+    op: OpenIDProvider, path: str
+) -> None:
     for trouble in TROUBLES:
         op.instead[path] = trouble
         fails_soon(op)
@@ -93,7 +95,7 @@ def test_a_broken_provider_is_its_failure_and_none_of_ours(op: OpenIDProvider, p
 
 
 @pytest.mark.django_db
-def test_a_bomb_is_not_unpacked(op: OpenIDProvider) -> None:
+def test_a_compression_bomb_is_not_unpacked(op: OpenIDProvider) -> None:
     """200 MB that come as 200 KB."""
     bomb = OK + b"Content-Encoding: gzip\r\n\r\n" + 200 * gzip.compress(bytes(1_000_000))
     op.instead[PATHS[0]] = raw(bomb)
@@ -105,7 +107,7 @@ def test_a_bomb_is_not_unpacked(op: OpenIDProvider) -> None:
 
 
 @pytest.mark.django_db
-def test_a_provider_that_refuses_connections_is_told_of_at_once(
+def test_a_provider_that_refuses_connections_fails_at_once(
     op: OpenIDProvider, settings: Any
 ) -> None:
     configured(settings, op.setting(issuer=f"http://127.0.0.1:{free_port()}"))
@@ -114,7 +116,7 @@ def test_a_provider_that_refuses_connections_is_told_of_at_once(
 
 
 @pytest.mark.django_db
-def test_an_error_comes_back_as_a_plain_page_in_our_words_only(op: OpenIDProvider) -> None:
+def test_a_provider_error_is_shown_without_the_providers_own_words(op: OpenIDProvider) -> None:
     """OpenID Connect Core section 3.1.2.6; whoever makes the link writes its description."""
     for error in ("access_denied", "server_error", "login_required", "<script>", ""):
         browser = Client()
@@ -134,7 +136,7 @@ def test_an_error_comes_back_as_a_plain_page_in_our_words_only(op: OpenIDProvide
 
 
 @pytest.mark.django_db(transaction=True)
-def test_8_5_four_wait_for_a_provider_that_hangs_and_nobody_else_does(op: OpenIDProvider) -> None:
+def test_8_5_at_most_four_requests_wait_for_a_hanging_provider(op: OpenIDProvider) -> None:
     op.instead[PATHS[0]] = lambda _request: time.sleep(SOON)
 
     def visit(i: int) -> tuple[int, float]:
@@ -153,7 +155,7 @@ def test_8_5_four_wait_for_a_provider_that_hangs_and_nobody_else_does(op: OpenID
 
 
 @pytest.mark.django_db
-def test_a_few_more_than_four_at_once_are_all_served(op: OpenIDProvider) -> None:
+def test_a_few_more_than_four_concurrent_sign_ins_are_all_served(op: OpenIDProvider) -> None:
     """A healthy provider takes its time, too; and a state is good once."""
 
     def find_out() -> float:
@@ -166,7 +168,7 @@ def test_a_few_more_than_four_at_once_are_all_served(op: OpenIDProvider) -> None
 
 
 @pytest.mark.django_db
-def test_keys_that_are_known_do_while_new_ones_cannot_be_had(
+def test_cached_provider_keys_are_used_while_new_ones_cannot_be_fetched(
     op: OpenIDProvider, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "PATIENCE", 0.5)
@@ -201,7 +203,7 @@ def drip(answer: bytes) -> Trouble:
     return trouble
 
 
-def test_a_drip_over_tls_is_cut_and_its_place_is_free_again(
+def test_a_slow_tls_answer_is_cut_off_and_frees_its_slot(
     op: OpenIDProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "SECONDS", 1)
@@ -229,7 +231,9 @@ def test_a_drip_over_tls_is_cut_and_its_place_is_free_again(
 @pytest.mark.django_db
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 200 OK\r\nA: ", OK + b"\r\n"])
 @pytest.mark.parametrize("path", PATHS)
-def test_a_drip_is_over_in_five_seconds(op: OpenIDProvider, path: str, answer: bytes) -> None:
+def test_a_slow_answer_is_cut_off_within_five_seconds(
+    op: OpenIDProvider, path: str, answer: bytes
+) -> None:
     op.instead[path] = drip(answer)
 
     fails_soon(op)

@@ -13,7 +13,7 @@ from tests.support.site import Site
 from tests.support.steps import CONFIRM, SIGNUP, sign_up, sql
 
 
-def test_a_request_and_a_mail_on_their_way_arrive_when_the_server_stops() -> None:
+def test_a_stopping_server_finishes_requests_and_mails_in_progress() -> None:
     with MailServer("tarpit") as server, Site(EMAIL_URL=server.url) as site:
         assert sign_up(site.client(), "alice").status == 302
         assert server.arrived.wait(LATER_SECONDS)
@@ -46,7 +46,7 @@ def test_a_request_and_a_mail_on_their_way_arrive_when_the_server_stops() -> Non
         assert sql(site, soon) == []
 
 
-def test_a_worker_ends_with_its_parent_however_that_ended() -> None:
+def test_a_worker_ends_when_its_parent_is_killed() -> None:
     """It would hold the port, and go on by secrets that have been changed since."""
     with Site() as site:
         os.kill(site.process.pid, signal.SIGKILL)

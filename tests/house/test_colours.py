@@ -20,7 +20,7 @@ def luminance(colour: str) -> float:
 
 
 @pytest.mark.parametrize("look", [0, 1], ids=["light", "dark"])
-def test_the_border_of_every_field_is_seen(look: int) -> None:
+def test_the_border_of_every_field_has_enough_contrast(look: int) -> None:
     found = re.findall(r"--([\w-]+): light-dark\(#(\w+), #(\w+)\)", STYLE)
     lights = {name: luminance(colours[look]) for name, *colours in found}
     border = lights["field-line"]

@@ -19,7 +19,7 @@ def breaks_the_version_before(operation: object) -> bool:
     return not (field.null or field.has_db_default() or field.many_to_many)
 
 
-def test_a_migration_leaves_the_version_before_what_it_uses() -> None:
+def test_a_migration_keeps_what_the_previous_version_uses() -> None:
     files = sorted((ROOT / "accounts" / "migrations").glob("0*.py"))
     for path in (path for path in files if path.name >= FIRST):
         migration = import_module(f"accounts.migrations.{path.stem}").Migration

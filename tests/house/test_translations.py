@@ -49,7 +49,7 @@ def parts(pattern: re.Pattern[str], text: str) -> Counter[str]:
     return Counter(pattern.findall(text))
 
 
-def test_every_text_in_use_is_translated_and_no_other(catalog: Catalog) -> None:
+def test_every_text_in_use_is_translated_and_no_unused_text_is_kept(catalog: Catalog) -> None:
     there, needed = set(by_original(catalog)), set(by_original(used()))
     undone = [m.id for m in messages(catalog) if m.fuzzy or not all(forms(m.string))]
 
@@ -59,7 +59,9 @@ def test_every_text_in_use_is_translated_and_no_other(catalog: Catalog) -> None:
     assert undone == []
 
 
-def test_every_translation_fits_where_its_original_stands(catalog: Catalog) -> None:
+def test_a_translation_keeps_the_placeholders_tags_and_punctuation_of_its_original(
+    catalog: Catalog,
+) -> None:
     for original, translation in (pair for m in messages(catalog) for pair in pairs(m)):
         for pattern in (PLACEHOLDER, TAG):
             assert parts(pattern, translation) == parts(pattern, original), translation
@@ -70,7 +72,7 @@ def test_every_translation_fits_where_its_original_stands(catalog: Catalog) -> N
             assert re.findall(marks, translation) == re.findall(marks, original), translation
 
 
-def test_the_compiled_file_is_what_the_source_says(language: str, catalog: Catalog) -> None:
+def test_the_compiled_translations_equal_their_source(language: str, catalog: Catalog) -> None:
     with (LOCALE / language / f"{NAME}.mo").open("rb") as file:
         compiled = read_mo(file)
 

@@ -110,12 +110,12 @@ def is_open(view: Any) -> bool:
     return not getattr(view, "login_required", True)
 
 
-def test_the_pages_open_to_strangers_are_exactly_these() -> None:
+def test_only_the_listed_urls_are_open_without_signing_in() -> None:
     assert {route for route, entry in ROUTES.items() if is_open(entry.callback)} == OPEN
 
 
 @pytest.mark.django_db
-def test_a_stranger_is_led_to_sign_in_from_every_other_page_and_refused_by_every_call() -> None:
+def test_other_pages_redirect_anonymous_visitors_to_sign_in_and_api_calls_refuse_them() -> None:
     client = Client()
     doors = ("/accounts/login/?next=", "/admin/login/?next=")
     for route in PAGES - OPEN:
@@ -133,13 +133,13 @@ def administrator(db: None) -> Client:
     return signed_in(create_administrator("carol", "carol@example.org", "!"))
 
 
-def test_a_cookie_opens_no_call(administrator: Client) -> None:
+def test_a_session_cookie_authenticates_no_api_call(administrator: Client) -> None:
     opened = [r for r in CALLS - OPEN if administrator.get(address(r)).status_code != 401]
 
     assert opened == []
 
 
-def test_every_page_answers_a_signed_in_administrator_without_a_fault(
+def test_every_page_answers_an_administrator_without_a_server_error(
     administrator: Client,
 ) -> None:
     for route in ROUTES:

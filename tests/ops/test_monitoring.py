@@ -46,7 +46,7 @@ def until_well(site: Site) -> bool:
     )
 
 
-def test_what_is_frozen_is_told_in_two_seconds_and_holds_up_nobody(
+def test_health_reports_a_frozen_redis_or_database_in_time_to_many_clients(
     postgres: Postgres, redis_server: Redis
 ) -> None:
     with Site(DATABASE_URL=postgres.database(), REDIS_URL=redis_server.url) as site:
@@ -73,7 +73,7 @@ def test_what_is_frozen_is_told_in_two_seconds_and_holds_up_nobody(
         assert until_well(site)
 
 
-def test_strangers_learn_words_that_name_no_software_and_no_address(site: Site) -> None:
+def test_health_answers_name_no_software_and_no_ip(site: Site) -> None:
     for path in (LIVE, READY, METRICS, "/health/", "/health/x", "/metrics/", "/metricsx"):
         # Whoever watches a node knows its address and not the site's.
         answer = site.client(Host="192.0.2.9:8000").get(path)
@@ -84,7 +84,7 @@ def test_strangers_learn_words_that_name_no_software_and_no_address(site: Site) 
         assert answer.cookies == {}
 
 
-def test_figures_are_for_who_has_the_token(site: Site) -> None:
+def test_metrics_need_the_token(site: Site) -> None:
     for said in ("", TOKEN, "Bearer ", "Bearer", f"bearer {TOKEN}", f"Bearer {TOKEN}x", "Bearer é"):
         for more in ({}, {"X-Forwarded-For": "127.0.0.1"}):
             sent = {"Authorization": said.encode("utf-8").decode("latin-1"), **more}
@@ -94,12 +94,12 @@ def test_figures_are_for_who_has_the_token(site: Site) -> None:
 
 
 @pytest.mark.django_db
-def test_without_a_token_in_the_settings_nobody_reads_them(client: Any) -> None:
+def test_metrics_are_off_without_a_token_in_the_settings(client: Any) -> None:
     for said in ("Bearer ", "Bearer", ""):
         assert client.get(METRICS, headers={"Authorization": said}).status_code == 404
 
 
-def test_figures_count_what_happens_and_nobody_makes_them_grow(site: Site) -> None:
+def test_metrics_count_events_and_clients_cannot_add_labels(site: Site) -> None:
     before = figures(site)
     client = site.client()
     sign_up(client, "mallory")
@@ -126,7 +126,7 @@ def test_figures_count_what_happens_and_nobody_makes_them_grow(site: Site) -> No
 
 
 @pytest.mark.django_db
-def test_a_database_behind_the_code_a_lost_key_and_late_mails_are_told(
+def test_health_reports_missing_migrations_a_lost_encryption_key_and_late_mails(
     clock: Clock, settings: Any
 ) -> None:
     checks = health.checks()

@@ -54,7 +54,7 @@ def has_changed(user: User) -> bool:
     return user.password != before
 
 
-def test_every_other_sign_in_ends_the_own_goes_on_and_the_page_says_so(
+def test_changing_the_password_revokes_all_other_sessions_and_keeps_this_one(
     client: Client, alice: User
 ) -> None:
     elsewhere, thief = [signed_in(alice), signed_in(alice)], Client()
@@ -72,7 +72,7 @@ def test_every_other_sign_in_ends_the_own_goes_on_and_the_page_says_so(
     assert [works(password) for password in (PASSWORD, NEW)] == [False, True]
 
 
-def test_passwords_changed_in_one_session_have_an_end(
+def test_password_changes_in_one_session_are_limited(
     client: Client, alice: User, clock: Clock
 ) -> None:
     """Each costs a hash; so does a password that is shown again."""
@@ -85,7 +85,9 @@ def test_passwords_changed_in_one_session_have_an_end(
     assert changes == [302] * LOGIN_REPEAT.burst + [429]
 
 
-def test_the_owner_is_told_and_the_history_says_by_which_proof(client: Client, alice: User) -> None:
+def test_a_password_change_is_mailed_to_the_owner_and_recorded_with_its_proof(
+    client: Client, alice: User
+) -> None:
     assert signed_in(alice, client).get(SET).url == CHANGE
     assert take(client, SET).url == CHANGE
     assert not has_changed(alice), "who has a password sets no first one"
@@ -98,7 +100,7 @@ def test_the_owner_is_told_and_the_history_says_by_which_proof(client: Client, a
 
 
 @pytest.mark.parametrize("page", [CHANGE, SET])
-def test_an_old_proof_is_not_enough_and_leads_back_after_another(
+def test_an_old_proof_leads_to_reauthentication_and_changes_nothing(
     client: Client, clock: Clock, alice: User, page: str
 ) -> None:
     """A page that was opened in time may be filled in for some minutes more."""
@@ -130,7 +132,7 @@ def test_an_old_proof_is_not_enough_and_leads_back_after_another(
         (SET, "authsite2026", "name of this site"),
     ],
 )
-def test_what_anybody_would_guess_is_refused_and_nothing_ends(
+def test_a_guessable_password_is_refused_and_revokes_no_session(
     client: Client, alice: User, page: str, password: str, says: str
 ) -> None:
     if page == SET:
@@ -148,9 +150,7 @@ def test_what_anybody_would_guess_is_refused_and_nothing_ends(
     assert not password or password not in answer.text
 
 
-def test_who_has_none_sets_a_first_one_and_every_other_sign_in_ends(
-    client: Client, alice: User
-) -> None:
+def test_setting_a_first_password_revokes_all_other_sessions(client: Client, alice: User) -> None:
     remove_password(alice)
     elsewhere = signed_in(alice)
     signed_in(alice, client)
@@ -166,7 +166,7 @@ def test_who_has_none_sets_a_first_one_and_every_other_sign_in_ends(
     assert works(NEW)
 
 
-def test_a_stolen_password_leads_from_sign_in_to_another_one_and_then_on(client: Client) -> None:
+def test_signing_in_with_a_stolen_password_leads_to_a_change_and_then_on(client: Client) -> None:
     make_user("alice", password=STOLEN)
 
     answer = sign_in(client, "alice", STOLEN, next="/accounts/profile/")
@@ -178,7 +178,7 @@ def test_a_stolen_password_leads_from_sign_in_to_another_one_and_then_on(client:
     assert works(NEW)
 
 
-def test_a_password_that_became_known_after_it_was_chosen_is_noticed_at_the_next_sign_in(
+def test_a_password_that_leaked_after_it_was_chosen_is_noticed_at_the_next_sign_in(
     alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert works(PASSWORD)
@@ -187,7 +187,7 @@ def test_a_password_that_became_known_after_it_was_chosen_is_noticed_at_the_next
     assert sign_in(Client(), "alice").url.startswith(CHANGE)
 
 
-def test_nobody_else_hears_of_stolen_passwords() -> None:
+def test_the_stolen_password_warning_appears_only_after_signing_in_with_one() -> None:
     """Neither who signs in by a good one, nor who tries a known one that isn't right."""
     make_user("alice")
     make_user("bob", password=STOLEN)
@@ -201,7 +201,7 @@ def test_nobody_else_hears_of_stolen_passwords() -> None:
         assert "stolen" not in pages
 
 
-def test_a_stolen_password_of_an_account_that_is_switched_off_leads_nowhere(client: Client) -> None:
+def test_a_deactivated_account_with_a_stolen_password_is_offered_no_change(client: Client) -> None:
     make_user("alice", password=STOLEN, is_active=False)
 
     assert sign_in(client, "alice", STOLEN).url == "/accounts/inactive/"

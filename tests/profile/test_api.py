@@ -33,7 +33,7 @@ def change(token: str, data: Any) -> Answer:
     return call("me/", data, token=token, method="PATCH")
 
 
-def test_me_says_who_one_is_and_no_secret(alice: User, token: str) -> None:
+def test_me_returns_the_account_without_secrets(alice: User, token: str) -> None:
     Group.objects.create(name="printers").user_set.add(alice)
 
     assert call("me/", token=token).body == {
@@ -47,7 +47,9 @@ def test_me_says_who_one_is_and_no_secret(alice: User, token: str) -> None:
     }
 
 
-def test_a_change_is_stored_told_and_in_the_history_but_not_mailed(alice: User, token: str) -> None:
+def test_a_profile_change_is_stored_returned_and_recorded_but_not_mailed(
+    alice: User, token: str
+) -> None:
     before = OutgoingMail.objects.count()
 
     answer = change(token, {"display_name": "Alice <3", "about": " two\r\nlines "})
@@ -62,7 +64,7 @@ def test_a_change_is_stored_told_and_in_the_history_but_not_mailed(alice: User, 
     assert len(change(token, {"about": "x" + "\r\n" * 498 + "x"})["about"]) == 500
 
 
-def test_what_is_named_again_or_not_at_all_stays(alice: User, token: str) -> None:
+def test_unchanged_and_missing_fields_keep_their_values(alice: User, token: str) -> None:
     changed = change(token, {"about": "hers", "time_zone": "Asia/Tokyo", "language": "de"})
 
     for data in ({"about": "hers"}, {}):
@@ -81,7 +83,7 @@ REFUSED = {
 }
 
 
-def test_what_the_page_refuses_changes_nothing(alice: User, token: str) -> None:
+def test_an_invalid_profile_field_changes_nothing(alice: User, token: str) -> None:
     before = call("me/", token=token).body
     for field, values in REFUSED.items():
         for value in values:
@@ -90,7 +92,7 @@ def test_what_the_page_refuses_changes_nothing(alice: User, token: str) -> None:
     assert call("me/", token=token).body == before
 
 
-def test_what_is_not_ones_own_to_say_is_refused_by_name(alice: User, token: str) -> None:
+def test_read_only_fields_are_refused_by_name(alice: User, token: str) -> None:
     """No mass assignment (ASVS 15.3.3), and nobody is told that it worked."""
     Group.objects.create(name="printers")
     before = User.objects.values().get(pk=alice.pk)
@@ -118,7 +120,7 @@ def of_carol(scope: str) -> str:
     return str(second_step(challenge, unused_code(User.objects.get(username="carol")))["access"])
 
 
-def test_staff_who_may_view_users_and_have_just_signed_in_see_anybody_and_are_seen(
+def test_staff_who_may_view_users_can_read_an_account_and_the_owner_sees_it(
     alice: User, token: str, clock: Clock, settings: Any
 ) -> None:
     set_up(settings, access_token_seconds=3600)
@@ -140,7 +142,7 @@ def test_staff_who_may_view_users_and_have_just_signed_in_see_anybody_and_are_se
     assert call(path, token=carols).code == "insufficient_user_authentication"
 
 
-def test_staff_without_the_permission_to_view_users_see_nobody(alice: User) -> None:
+def test_staff_without_the_permission_to_view_users_get_404(alice: User) -> None:
     make_staff("carol")
     User.objects.filter(username="carol").update(is_superuser=False)
 
@@ -148,14 +150,14 @@ def test_staff_without_the_permission_to_view_users_see_nobody(alice: User) -> N
     assert not Activity.objects.filter(kind="profile_read").exists()
 
 
-def test_staff_copy_not_the_whole_site(alice: User) -> None:
+def test_reads_of_accounts_by_staff_are_limited(alice: User) -> None:
     make_staff("carol")
     token = of_carol("users:read")
     codes = [call(f"users/{NOBODY}/", token=token).code for _ in range(61)]
     assert codes == ["not_found"] * 60 + ["throttled"]
 
 
-def test_staff_by_a_sign_in_of_before_they_were_staff_see_nobody(alice: User) -> None:
+def test_a_token_from_before_somebody_became_staff_reads_no_other_account(alice: User) -> None:
     """By one step; the admin would ask for the second."""
     bob = make_user("bob")
     held = get_tokens("bob")["access"]
@@ -165,7 +167,7 @@ def test_staff_by_a_sign_in_of_before_they_were_staff_see_nobody(alice: User) ->
     assert call(f"users/{alice.pk}/", token=held).status == 404
 
 
-def test_others_pending_people_and_nobody_are_alike(alice: User, token: str) -> None:
+def test_other_pending_and_unknown_accounts_give_the_same_404(alice: User, token: str) -> None:
     unseen = (make_user("bob").pk, pending().pk, NOBODY)
 
     answers = [call(f"users/{pk}/", token=token) for pk in unseen]

@@ -57,7 +57,7 @@ def npm(name: str) -> Path:
     return packages(HERE) / ".bin" / name
 
 
-def test_redocly_finds_no_error_and_nothing_to_warn_of(description: Path) -> None:
+def test_redocly_finds_no_errors_and_no_warnings(description: Path) -> None:
     config = HERE / "redocly.yaml"
     told = run(
         *(npm("redocly"), "lint", description, "--config", config, "--format", "json"),
@@ -68,7 +68,7 @@ def test_redocly_finds_no_error_and_nothing_to_warn_of(description: Path) -> Non
     assert json.loads(told)["totals"] == {"errors": 0, "warnings": 0, "ignored": 0}
 
 
-def test_spectral_finds_no_error_and_nothing_to_warn_of(description: Path) -> None:
+def test_spectral_finds_no_errors_and_no_warnings(description: Path) -> None:
     run(
         *(npm("spectral"), "lint", description, "--ruleset", HERE / "spectral.yaml"),
         *("--fail-severity", "hint"),
@@ -134,7 +134,7 @@ def add_authenticator(site: Site, name: str) -> str:
 
 
 @pytest.mark.parametrize("generate", [go_client, python_client, typescript_client])
-def test_a_generated_client_signs_up_and_signs_in_with_a_code_of_an_app(
+def test_a_generated_client_signs_up_and_signs_in_with_an_authenticator_code(
     generate: Callable[[Path, Path], Program], description: Path, tmp_path: Path, site: Site
 ) -> None:
     name = generate.__name__.replace("_", "-")

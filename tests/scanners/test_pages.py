@@ -107,7 +107,7 @@ def test_mozillas_observatory_gives_every_page_its_best_mark(people: People) -> 
     assert {path: page for path, page in found.items() if page["score"] < LEAST_MARK} == {}
 
 
-def test_csp_evaluator_finds_nothing_high_on_any_kind_of_answer(people: People) -> None:
+def test_csp_evaluator_finds_nothing_of_high_severity_in_any_answer(people: People) -> None:
     policies = {}
     for path, cookies in [*people.pages(), *((path, {}) for path in OTHERS)]:
         answer = people.site.client(User_Agent=AGENT).get(path, headers={"Cookie": header(cookies)})
@@ -121,7 +121,7 @@ def test_csp_evaluator_finds_nothing_high_on_any_kind_of_answer(people: People) 
     assert scan("csp.mjs", {"bad": "script-src 'unsafe-inline'"})["bad"][0]["severity"] == "HIGH"
 
 
-def test_lighthouse_finds_nothing_wrong_with_accessibility_and_practices(people: People) -> None:
+def test_lighthouse_gives_full_marks_for_accessibility_and_best_practices(people: People) -> None:
     question = {
         "chromium": str(find(*WITH_WINDOW) or missing("Chromium")),
         "origin": people.site.origin,
@@ -136,7 +136,7 @@ def test_lighthouse_finds_nothing_wrong_with_accessibility_and_practices(people:
     assert {path: page for path, page in found.items() if page["scores"] != full} == {}
 
 
-def test_6_4_testssl_rates_it_a_plus_and_finds_nothing_above_low(
+def test_6_4_testssl_rates_the_server_a_plus_and_finds_nothing_above_low(
     https: LocalHttps, tmp_path: Path
 ) -> None:
     testssl = find("testssl", "testssl.sh") or missing("testssl.sh")
@@ -160,5 +160,7 @@ def test_6_4_testssl_rates_it_a_plus_and_finds_nothing_above_low(
     assert loud.keys() - OWN_TROUBLES == {"cert_revocation"}, loud
 
 
-def test_6_4_sslyze_finds_it_compliant_with_mozillas_intermediate(https: LocalHttps) -> None:
+def test_6_4_sslyze_finds_the_server_compliant_with_mozillas_intermediate(
+    https: LocalHttps,
+) -> None:
     assert_intermediate(NAME, https.authority, https.port)

@@ -64,7 +64,7 @@ def noted_before(user: User, *, version: int, language: str = "en") -> Client:
     return client
 
 
-def test_a_browser_is_known_since_the_first_sign_in_whatever_changes_after_it(
+def test_a_browser_is_known_since_its_first_sign_in_despite_later_changes(
     alice: User, clock: Clock
 ) -> None:
     here, begun = browser(), clock.now()
@@ -103,7 +103,7 @@ def test_a_browser_is_forgotten_90_days_after_the_last_sign_in(alice: User, cloc
     assert not KnownBrowser.objects.exists()
 
 
-def test_a_sign_in_writes_only_what_has_changed_or_is_a_month_old(
+def test_a_sign_in_updates_a_known_browser_at_most_once_a_month(
     alice: User, clock: Clock, django_assert_num_queries: Any
 ) -> None:
     here = browser()
@@ -117,7 +117,7 @@ def test_a_sign_in_writes_only_what_has_changed_or_is_a_month_old(
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_what_the_version_before_noted_is_found_and_taken_over(
+def test_browsers_known_to_the_previous_version_are_found_and_migrated(
     alice: User, clock: Clock, language: str
 ) -> None:
     begun = clock.now()
@@ -133,7 +133,7 @@ def test_what_the_version_before_noted_is_found_and_taken_over(
     assert since(here, alice) == begun
 
 
-def test_a_browser_from_before_a_change_and_the_upgrade_is_new_but_keeps_its_age(
+def test_a_browser_from_before_a_change_and_an_upgrade_is_new_but_keeps_its_age(
     alice: User, clock: Clock
 ) -> None:
     begun = clock.now()
@@ -145,7 +145,7 @@ def test_a_browser_from_before_a_change_and_the_upgrade_is_new_but_keeps_its_age
     assert since(here, alice) == begun
 
 
-def test_browsers_stay_known_while_the_secret_key_is_changed(alice: User, settings: Any) -> None:
+def test_browsers_stay_known_through_a_secret_key_rotation(alice: User, settings: Any) -> None:
     here = browser()
     meets(here, alice)
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "new", [settings.SECRET_KEY]

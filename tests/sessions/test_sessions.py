@@ -43,7 +43,9 @@ def live(user: User) -> list[LoginSession]:
     return list(services.live(user))
 
 
-def test_ending_one_tells_whether_it_was_there_to_be_ended(clock: Clock) -> None:
+def test_revoking_by_id_returns_whether_a_live_session_of_that_user_was_revoked(
+    clock: Clock,
+) -> None:
     alice, bob = make_user("alice"), make_user("bob")
     ended, rested, kept = begin(alice), begin(alice), begin(alice, is_remembered=True)
     his = begin(bob)
@@ -59,7 +61,7 @@ def test_ending_one_tells_whether_it_was_there_to_be_ended(clock: Clock) -> None
     assert not BrowserSession.objects.filter(login_session=ended).exists()
 
 
-def test_ending_the_others_counts_those_that_were_live(clock: Clock) -> None:
+def test_revoking_the_other_sessions_returns_how_many_were_live(clock: Clock) -> None:
     alice, bob = make_user("alice"), make_user("bob")
     begin(alice)
     clock.advance(hours=1)
@@ -73,7 +75,7 @@ def test_ending_the_others_counts_those_that_were_live(clock: Clock) -> None:
     assert [row.detail for row in Activity.objects.all()] == ["2"], "nothing ended, nothing told"
 
 
-def test_prune_deletes_what_is_long_over_and_keeps_what_lives(clock: Clock) -> None:
+def test_prune_deletes_old_sessions_and_keeps_live_ones(clock: Clock) -> None:
     alice = make_user("alice")
     ended, rested = begin(alice), begin(alice)
     lasting = begin(alice, is_remembered=True)
@@ -94,7 +96,7 @@ def test_prune_deletes_what_is_long_over_and_keeps_what_lives(clock: Clock) -> N
     assert kept_after(days=30) == (set(), 0)
 
 
-def test_ending_this_very_session_leads_to_the_sign_out() -> None:
+def test_revoking_the_current_session_leads_to_the_sign_out_page() -> None:
     here = signed_in(make_user("alice"))
     login = LoginSession.objects.get()
 
@@ -102,7 +104,7 @@ def test_ending_this_very_session_leads_to_the_sign_out() -> None:
     assert is_signed_in(here)
 
 
-def test_a_sensitive_view_opens_for_five_minutes_after_a_proof_and_acts_for_ten(
+def test_a_sensitive_page_opens_for_5_minutes_after_a_proof_and_takes_forms_for_10(
     clock: Clock,
 ) -> None:
     login = begin(make_user("alice"))
@@ -127,7 +129,7 @@ def test_a_sensitive_view_opens_for_five_minutes_after_a_proof_and_acts_for_ten(
     assert [asks("GET"), asks("POST")] == [False, False]
 
 
-def test_a_use_at_the_last_moment_does_not_bring_an_ended_session_back(clock: Clock) -> None:
+def test_a_late_use_does_not_revive_a_revoked_session(clock: Clock) -> None:
     login = begin(make_user("alice"))
     seen = LoginSession.objects.get()
     clock.advance(minutes=30)
@@ -140,7 +142,7 @@ def test_a_use_at_the_last_moment_does_not_bring_an_ended_session_back(clock: Cl
     assert LoginSession.objects.get().used_at == site_clock.now() - timedelta(minutes=30)
 
 
-def test_a_browser_whose_session_was_ended_meanwhile_can_not_write_to_it(client: Client) -> None:
+def test_session_data_cannot_be_saved_to_a_revoked_session(client: Client) -> None:
     signed_in(make_user("alice"), client)
     session = SessionStore(client.cookies["sessionid"].value)
     session["a"] = 1

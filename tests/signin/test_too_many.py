@@ -41,7 +41,7 @@ def offered(page: str) -> set[str]:
     return {way for way, label in WAYS.items() if label in page}
 
 
-def test_the_typed_name_leads_on_and_the_password_is_not_kept(clock: Clock) -> None:
+def test_the_429_page_keeps_the_typed_login_but_not_the_password(clock: Clock) -> None:
     make_user("alice")
     browser, more = Client(), {"remember": "on", "next": "/accounts/sessions/"}
 
@@ -62,7 +62,7 @@ def test_the_typed_name_leads_on_and_the_password_is_not_kept(clock: Clock) -> N
 
 
 @pytest.mark.parametrize("headers", [{}, {"accept-language": "de"}], ids=["en", "de"])
-def test_the_page_is_the_same_for_somebody_and_for_nobody(
+def test_the_429_page_is_the_same_for_known_and_unknown_logins(
     clock: Clock, headers: dict[str, str]
 ) -> None:
     make_user("alice")
@@ -75,7 +75,7 @@ def test_the_page_is_the_same_for_somebody_and_for_nobody(
     assert ("Zu viele Versuche" in pages[0]) is bool(headers)
 
 
-def test_only_ways_with_room_for_this_browser_are_offered(clock: Clock) -> None:
+def test_the_429_page_offers_only_methods_with_budget_left_for_this_client(clock: Clock) -> None:
     browser = Client()
     assert offered(refused(browser)) == set(WAYS)
     for line in range(9):
@@ -93,7 +93,7 @@ def test_only_ways_with_room_for_this_browser_are_offered(clock: Clock) -> None:
     assert "want to wait" not in refused(browser)
 
 
-def test_any_other_page_says_when_and_leads_back(clock: Clock) -> None:
+def test_any_other_429_page_says_when_to_retry_and_links_back(clock: Clock) -> None:
     for _ in range(MAIL_LINE.burst):
         sign_up(Client(), f"mallory{len(outbox())}", "alice@example.org")
 

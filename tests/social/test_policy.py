@@ -41,7 +41,7 @@ def other() -> Iterator[OpenIDProvider]:
         yield other
 
 
-def test_a_mailed_code_is_no_second_step_after_a_provider_and_a_trusted_browser_is_not_asked(
+def test_after_a_provider_a_mailed_code_is_no_second_step_and_a_trusted_browser_skips_it(
     op: OpenIDProvider, settings: Any
 ) -> None:
     configured(settings, op.setting())
@@ -59,7 +59,7 @@ def test_a_mailed_code_is_no_second_step_after_a_provider_and_a_trusted_browser_
     assert is_signed_in(here)
 
 
-def test_where_everybody_must_have_a_factor_a_provider_leads_to_its_enrolment_and_then_on(
+def test_a_provider_sign_in_leads_through_required_enrolment_to_the_next_page(
     op: OpenIDProvider, settings: Any
 ) -> None:
     configured(settings, op.setting(), second_factor="all")
@@ -72,7 +72,7 @@ def test_where_everybody_must_have_a_factor_a_provider_leads_to_its_enrolment_an
     assert is_signed_in(client)
 
 
-def test_after_a_lockdown_no_provider_signs_in_until_its_owner_keeps_it(
+def test_after_a_lockdown_a_provider_signs_in_only_once_the_review_has_kept_it(
     op: OpenIDProvider, other: OpenIDProvider, settings: Any, clock: Clock
 ) -> None:
     configured(settings, op.setting(), other.setting("other", "Other"))

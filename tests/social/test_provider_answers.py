@@ -33,7 +33,7 @@ GOOGLES = {
 
 
 @pytest.mark.parametrize("claims, counts", GOOGLES.values(), ids=GOOGLES)
-def test_google_is_believed_of_addresses_of_its_own_only(
+def test_google_emails_count_as_verified_only_for_gmail_and_workspace_domains(
     claims: dict[str, Any], counts: bool, doubles: Doubles
 ) -> None:
     doubles.claims = claims
@@ -43,7 +43,7 @@ def test_google_is_believed_of_addresses_of_its_own_only(
     assert User.objects.get().email.lower() == (email.lower() if counts else "")
 
 
-def test_google_may_write_its_issuer_with_https_or_without(doubles: Doubles) -> None:
+def test_the_google_issuer_is_accepted_with_and_without_https(doubles: Doubles) -> None:
     # It named itself to the browser before its discovery document said so.
     del doubles.answers[shapes.DISCOVERY]["authorization_response_iss_parameter_supported"]
     for issuer in (shapes.GOOGLE, "accounts.google.com"):
@@ -76,7 +76,7 @@ UNBELIEVED = {
 
 
 @pytest.mark.parametrize("provider, answers", UNBELIEVED.values(), ids=UNBELIEVED)
-def test_an_address_that_is_not_verified_or_missing_opens_no_account_and_is_no_address(
+def test_an_unverified_email_neither_finds_an_account_nor_is_stored(
     provider: str, answers: dict[str, Any], doubles: Doubles
 ) -> None:
     alice = make_user("alice")
@@ -89,7 +89,7 @@ def test_an_address_that_is_not_verified_or_missing_opens_no_account_and_is_no_a
 
 
 @pytest.mark.parametrize("provider", ["google", "github"])
-def test_a_verified_address_that_is_taken_asks_for_a_sign_in_to_its_account(
+def test_a_verified_email_of_an_existing_account_asks_for_a_sign_in_to_it(
     provider: str, doubles: Doubles
 ) -> None:
     make_user("alice")
@@ -112,7 +112,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("login, name, username, shown", NAMES.values(), ids=NAMES)
-def test_whatever_somebody_is_called_there_an_account_has_a_name_here(
+def test_any_provider_name_becomes_a_valid_username(
     login: Any, name: Any, username: str, shown: str, doubles: Doubles
 ) -> None:
     alice = make_user("alice")
@@ -165,7 +165,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("provider, url, answer", ERRORS)
-def test_an_error_or_garbage_is_a_plain_page_and_makes_nobody(
+def test_a_provider_error_or_garbage_gives_a_plain_page_and_no_account(
     provider: str, url: str, answer: Any, doubles: Doubles, caplog: pytest.LogCaptureFixture
 ) -> None:
     doubles.answers[url] = answer
@@ -178,7 +178,7 @@ def test_an_error_or_garbage_is_a_plain_page_and_makes_nobody(
     assert not Identity.objects.exists()
 
 
-def test_a_certificate_of_somebody_else_is_not_believed(
+def test_an_untrusted_tls_certificate_is_refused(
     doubles: Doubles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "session", doubles.unprepared)
@@ -187,7 +187,7 @@ def test_a_certificate_of_somebody_else_is_not_believed(
     assert doubles.requests == []
 
 
-def test_an_answer_at_github_in_the_name_of_another_asks_for_no_token(doubles: Doubles) -> None:
+def test_a_github_callback_with_another_issuer_requests_no_token(doubles: Doubles) -> None:
     client = Client()
     answer = doubles.send_back(go(client, "github")) | {"iss": "https://evil.example"}
 

@@ -34,7 +34,7 @@ def back_to(of: Documented) -> str:
 
 @each
 @pytest.mark.parametrize("act", ["sign-in", "connect", "prove"])
-def test_a_browser_is_sent_there_with_these_parameters_and_no_others(
+def test_the_authorization_request_has_exactly_the_documented_parameters(
     of: Documented, act: str, doubles: Doubles
 ) -> None:
     client = Client() if act == "sign-in" else signed_in(make_user("alice"))
@@ -61,7 +61,7 @@ def test_a_browser_is_sent_there_with_these_parameters_and_no_others(
 
 
 @each
-def test_the_code_is_exchanged_as_documented_with_the_verifier_of_this_attempt(
+def test_the_code_is_exchanged_as_documented_with_the_pkce_verifier_of_this_attempt(
     of: Documented, doubles: Doubles
 ) -> None:
     client = Client()
@@ -88,7 +88,7 @@ def test_the_code_is_exchanged_as_documented_with_the_verifier_of_this_attempt(
 
 
 @each
-def test_who_it_is_is_asked_with_the_token_and_of_nobody_else(
+def test_profile_requests_send_the_token_only_to_the_documented_urls(
     of: Documented, doubles: Doubles
 ) -> None:
     doubles.round_trip(Client(), of.key)
@@ -132,7 +132,7 @@ def test_8_3_the_first_sign_in_makes_an_account_and_the_second_finds_it_by_its_s
 
 
 @each
-def test_nothing_that_opens_anything_there_is_kept_anywhere(
+def test_no_provider_secret_is_stored_shown_or_logged(
     of: Documented, doubles: Doubles, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -151,7 +151,7 @@ def test_nothing_that_opens_anything_there_is_kept_anywhere(
 
 
 @each
-def test_8_2_a_refusal_there_leads_back_with_a_plain_message_and_makes_nobody(
+def test_8_2_a_refused_authorization_leads_back_with_a_message_and_creates_no_account(
     of: Documented, doubles: Doubles
 ) -> None:
     client = Client()

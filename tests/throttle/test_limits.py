@@ -42,7 +42,7 @@ def allowed(*charges: Charge) -> bool:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_at_once_exactly_the_burst_pass(store: None, clock: Clock) -> None:
+def test_exactly_the_burst_of_many_concurrent_acts_passes(store: None, clock: Clock) -> None:
     """Each takes from two budgets, in either order, and one of them is others' as well."""
     mine: list[Charge] = [(TEN, SUBJECT), (OTHER, SUBJECT)]
     for _ in range(3):
@@ -55,9 +55,7 @@ def test_of_many_at_once_exactly_the_burst_pass(store: None, clock: Clock) -> No
 
 
 @pytest.mark.django_db
-def test_one_act_comes_back_each_interval_and_never_more_than_the_burst(
-    store: None, clock: Clock
-) -> None:
+def test_a_budget_refills_by_one_per_interval_up_to_the_burst(store: None, clock: Clock) -> None:
     assert [allowed((TEN, SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
     assert wait((TEN, SUBJECT)) == 60
     clock.advance(seconds=60)
@@ -67,7 +65,7 @@ def test_one_act_comes_back_each_interval_and_never_more_than_the_burst(
 
 
 @pytest.mark.django_db
-def test_a_refused_act_costs_nothing_and_subjects_and_limits_are_apart(
+def test_a_refusal_costs_nothing_and_each_limit_and_subject_has_its_own_budget(
     store: None, clock: Clock
 ) -> None:
     for _ in range(100):
@@ -80,7 +78,7 @@ def test_a_refused_act_costs_nothing_and_subjects_and_limits_are_apart(
 
 
 @pytest.mark.django_db
-def test_a_clock_that_steps_back_locks_nobody_out_for_longer_than_the_step(
+def test_a_clock_that_steps_back_delays_the_refill_by_no_more_than_the_step(
     store: None, clock: Clock
 ) -> None:
     for _ in range(10):
@@ -93,7 +91,7 @@ def test_a_clock_that_steps_back_locks_nobody_out_for_longer_than_the_step(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("scale, burst, wait_seconds", [(2.0, 20, 30), (0.5, 5, 120)])
-def test_limits_scale_multiplies_burst_and_speed(
+def test_limits_scale_multiplies_burst_and_refill_rate(
     clock: Clock, settings: Any, scale: float, burst: int, wait_seconds: int
 ) -> None:
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, limits_scale=scale)
@@ -103,7 +101,7 @@ def test_limits_scale_multiplies_burst_and_speed(
 
 
 @pytest.mark.django_db
-def test_a_clock_that_was_ahead_locks_nobody_out_for_longer_than_the_budget_is_deep(
+def test_a_clock_that_was_ahead_delays_nobody_longer_than_a_full_refill(
     store: None, clock: Clock
 ) -> None:
     clock.advance(hours=2)
@@ -119,7 +117,7 @@ def test_a_clock_that_was_ahead_locks_nobody_out_for_longer_than_the_budget_is_d
 
 
 @pytest.mark.django_db
-def test_a_refused_act_writes_nothing(clock: Clock, django_assert_num_queries: Any) -> None:
+def test_a_refusal_writes_nothing(clock: Clock, django_assert_num_queries: Any) -> None:
     for _ in range(10):
         spend((TEN, SUBJECT))
 
@@ -128,7 +126,7 @@ def test_a_refused_act_writes_nothing(clock: Clock, django_assert_num_queries: A
 
 
 @pytest.mark.django_db
-def test_what_a_refusal_says_of_a_shared_budget_is_not_what_others_have_spent(clock: Clock) -> None:
+def test_a_refusal_by_a_shared_budget_does_not_reveal_what_others_have_spent(clock: Clock) -> None:
     ours = dataclasses.replace(TEN, name="test.shared", is_shared=True)
     for _ in range(10):
         spend((ours,))
@@ -146,7 +144,7 @@ def test_what_a_refusal_says_of_a_shared_budget_is_not_what_others_have_spent(cl
     [("2001:db8:0:{:x}::1", 2), ("2001:db8:0:{:x}00::1", 4), ("192.0.2.{:d}", 4)],
     ids=["/56", "/48", "/24"],
 )
-def test_one_line_gets_a_few_times_what_one_of_its_addresses_gets(
+def test_a_wide_network_gets_a_few_times_the_budget_of_one_ip(
     clock: Clock, line: str, times: int
 ) -> None:
     places = [ClientInfo(line.format(i), "") for i in range(8)]
@@ -156,7 +154,7 @@ def test_one_line_gets_a_few_times_what_one_of_its_addresses_gets(
     assert passed == [TEN.burst] * times + [0] * (8 - times)
 
 
-def test_one_line_cannot_use_up_half_of_what_everybody_or_an_account_has() -> None:
+def test_one_network_cannot_use_up_half_of_a_shared_budget() -> None:
     pairs = [
         (getattr(limits, name.replace("EVERYONE", "NETWORK")).times(4), everyone)
         for name, everyone in vars(limits).items()

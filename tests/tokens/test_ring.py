@@ -22,9 +22,7 @@ PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-def test_the_first_key_is_made_when_one_is_wanted_and_signs_at_once(
-    algorithm: str, configure: Any
-) -> None:
+def test_the_first_key_is_made_on_demand_and_signs_at_once(algorithm: str, configure: Any) -> None:
     configure(token_algorithm=algorithm)
     assert not SigningKey.objects.exists()
 
@@ -35,12 +33,12 @@ def test_the_first_key_is_made_when_one_is_wanted_and_signs_at_once(
     assert is_good(token())
 
 
-def test_every_copy_of_the_published_keys_is_renewed_before_a_new_key_signs() -> None:
+def test_cached_copies_of_the_jwks_expire_before_a_new_key_signs() -> None:
     """One that was fetched from a process just before it learnt of the key ends in time."""
     assert signing_keys.LEAD > signing_keys.RELOAD + signing_keys.MAX_AGE
 
 
-def test_a_key_that_others_may_have_is_withdrawn_at_once_with_what_was_to_follow(
+def test_rotating_now_withdraws_the_current_and_the_waiting_key_at_once(
     clock: Clock,
 ) -> None:
     keyring.signer()
@@ -58,7 +56,7 @@ def test_a_key_that_others_may_have_is_withdrawn_at_once_with_what_was_to_follow
     assert waiting.kid in {row.kid for row in gone}
 
 
-def test_a_key_is_added_once_and_never_after_it_was_withdrawn(clock: Clock) -> None:
+def test_a_withdrawn_key_cannot_be_added_again(clock: Clock) -> None:
     key = keys.generate("EdDSA")
     assert keyring.add(key).kid == keyring.signer().kid, "the first one of all signs at once"
     keyring.rotate(now=True)
@@ -69,7 +67,7 @@ def test_a_key_is_added_once_and_never_after_it_was_withdrawn(clock: Clock) -> N
         keyring.add(key)
 
 
-def test_prune_deletes_what_no_token_needs_and_never_what_signs_or_waits(clock: Clock) -> None:
+def test_prune_deletes_expired_keys_and_keeps_signing_and_waiting_ones(clock: Clock) -> None:
     keyring.signer()
     assert keyring.prune() == 0
     second = keyring.rotate()
@@ -84,7 +82,7 @@ def test_prune_deletes_what_no_token_needs_and_never_what_signs_or_waits(clock: 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_key_gets_a_successor_by_itself_which_waits_its_turn(
+def test_a_successor_is_made_automatically_and_published_before_it_signs(
     clock: Clock, configure: Any
 ) -> None:
     configure(signing_key_days=30)
@@ -106,7 +104,7 @@ def test_the_key_gets_a_successor_by_itself_which_waits_its_turn(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_successor_that_cannot_be_stored_stops_nobody(
+def test_signing_goes_on_if_a_successor_cannot_be_stored(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = keyring.signer().kid
@@ -121,14 +119,14 @@ def test_a_successor_that_cannot_be_stored_stops_nobody(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_key_is_not_made_within_a_transaction_that_may_be_undone() -> None:
+def test_a_key_is_not_made_within_a_transaction() -> None:
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
         keyring.signer()
 
     assert not SigningKey.objects.exists()
 
 
-def test_of_two_processes_that_make_the_successor_at_once_one_makes_it(clock: Clock) -> None:
+def test_two_processes_make_one_successor(clock: Clock) -> None:
     keyring.signer()
     seen = signing_keys.read({})
 
@@ -138,7 +136,7 @@ def test_of_two_processes_that_make_the_successor_at_once_one_makes_it(clock: Cl
     assert [row.number for row in SigningKey.objects.order_by("number")] == [1, 2]
 
 
-def test_every_key_is_published_without_a_private_member(client: Client, configure: Any) -> None:
+def test_the_jwks_has_no_private_member_of_any_key(client: Client, configure: Any) -> None:
     for algorithm in ("RS256", "ES256", "EdDSA"):
         configure(token_algorithm=algorithm)
         keyring.rotate()
@@ -153,7 +151,7 @@ def test_every_key_is_published_without_a_private_member(client: Client, configu
         assert jwk["use"] == "sig"
 
 
-def test_the_keys_are_read_without_a_query_and_sent_again_when_they_have_changed(
+def test_the_jwks_is_served_without_a_query_and_its_etag_changes_with_the_keys(
     client: Client, clock: Clock
 ) -> None:
     first = client.get(JWKS)
@@ -179,7 +177,7 @@ def test_the_keys_are_read_without_a_query_and_sent_again_when_they_have_changed
         assert method(JWKS).status_code == 405
 
 
-def test_a_clock_that_is_behind_or_was_set_back_stops_neither_signing_nor_reading(
+def test_signing_goes_on_after_the_clock_was_set_back(
     clock: Clock,
 ) -> None:
     first = keyring.signer().kid
@@ -194,7 +192,7 @@ def test_a_clock_that_is_behind_or_was_set_back_stops_neither_signing_nor_readin
     assert SigningKey.objects.count() == 1
 
 
-def test_signing_verifying_and_publishing_ask_the_database_once_a_minute(clock: Clock) -> None:
+def test_signing_verifying_and_publishing_query_the_database_once_a_minute(clock: Clock) -> None:
     written = token()
     clock.advance(seconds=59)
     with queries() as asked:
@@ -210,7 +208,7 @@ def test_signing_verifying_and_publishing_ask_the_database_once_a_minute(clock: 
     assert len(asked) == 1
 
 
-def test_a_flood_of_unknown_keys_costs_one_query_in_five_seconds(clock: Clock) -> None:
+def test_a_flood_of_unknown_key_ids_costs_one_query_in_five_seconds(clock: Clock) -> None:
     """What can be no thumbprint costs none."""
     keyring.signer()
     clock.advance(seconds=1)
@@ -232,7 +230,7 @@ def test_a_flood_of_unknown_keys_costs_one_query_in_five_seconds(clock: Clock) -
     assert len(asked) == 0
 
 
-def test_a_process_learns_of_a_key_of_another_when_it_meets_it_or_within_a_minute(
+def test_keys_of_other_processes_are_found_on_first_use_and_withdrawals_in_a_minute(
     clock: Clock,
 ) -> None:
     keyring.signer()
@@ -250,7 +248,7 @@ def test_a_process_learns_of_a_key_of_another_when_it_meets_it_or_within_a_minut
     assert not is_good(stolen)
 
 
-def test_while_the_database_is_away_what_is_known_goes_on(clock: Clock) -> None:
+def test_known_keys_sign_and_verify_while_the_database_is_away(clock: Clock) -> None:
     written, new = token(), keyring.rotate().kid
     keyring.jwks()
 
@@ -272,7 +270,7 @@ def test_while_the_database_is_away_what_is_known_goes_on(clock: Clock) -> None:
             ask()
 
 
-def test_without_the_encryption_keys_tokens_are_verified_and_none_signed(
+def test_without_its_encryption_key_a_signing_key_verifies_but_does_not_sign(
     configure: Any, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     written, kid, new = token(), keyring.signer().kid, secrets.encryption_key()
@@ -295,7 +293,7 @@ def test_without_the_encryption_keys_tokens_are_verified_and_none_signed(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_sixteen_threads_that_want_the_first_key_at_once_agree_on_one() -> None:
+def test_sixteen_concurrent_threads_agree_on_the_first_key() -> None:
     made = together(16, lambda _i: keyring.signer().kid)
 
     assert set(made) == {SigningKey.objects.get().kid}

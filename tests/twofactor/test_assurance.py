@@ -49,7 +49,7 @@ def login_in(client: Client) -> LoginSession:
 
 
 @pytest.mark.parametrize("first, amr", [(by_password, ["pwd"]), (by_mail, ["mail"])])
-def test_without_a_factor_a_session_is_of_one_step(
+def test_without_a_second_factor_acr_says_one_step(
     client: Client, clock: Clock, first: Callable[[Client], Any], amr: list[str]
 ) -> None:
     make_user("alice")
@@ -60,7 +60,7 @@ def test_without_a_factor_a_session_is_of_one_step(
 
 
 @pytest.mark.parametrize("name", ["alice", "carol"], ids=["from inside", "at the door"])
-def test_enrolling_is_the_second_step(client: Client, clock: Clock, name: str) -> None:
+def test_enrolling_counts_as_the_second_step(client: Client, clock: Clock, name: str) -> None:
     make_user("alice")
     make_staff("carol", has_factor=False)
     sign_in(client, name)
@@ -76,7 +76,7 @@ def test_enrolling_is_the_second_step(client: Client, clock: Clock, name: str) -
     assert client.cookies["sessionid"].value != key, "rights have risen"
 
 
-def test_a_fresh_proof_is_added_and_is_the_last_moment(
+def test_reauthentication_adds_its_method_and_updates_auth_time(
     client: Client, alice: User, clock: Clock
 ) -> None:
     by_mail(client)

@@ -37,7 +37,7 @@ def phone(user: User, seed: str = RFC_SEED) -> Authenticator:
     return Authenticator.objects.create(user=user, name="Phone", sealed_seed=sealed)
 
 
-def test_the_codes_are_those_of_rfc_6238(alice: User, clock: Clock) -> None:
+def test_codes_match_the_test_vectors_of_rfc_6238(alice: User, clock: Clock) -> None:
     row = phone(alice)
     for at, eight_digits in RFC_CODES.items():
         clock.set(datetime.fromtimestamp(at, UTC))
@@ -49,7 +49,7 @@ def test_the_codes_are_those_of_rfc_6238(alice: User, clock: Clock) -> None:
         assert row.used_at == clock.now()
 
 
-def test_a_new_seed_has_160_bits_and_an_authenticator_shows_its_codes(
+def test_a_new_seed_has_160_bits_and_gives_the_same_codes_as_oathtool(
     alice: User, clock: Clock
 ) -> None:
     from accounts.twofactor_pages.qr import base32
@@ -61,7 +61,7 @@ def test_a_new_seed_has_160_bits_and_an_authenticator_shows_its_codes(
     assert phone(alice, seed).verify_token(shown(base32(seed), clock.now().timestamp()))
 
 
-def test_the_step_before_and_the_one_after_are_good_and_none_further_off(
+def test_codes_of_the_adjacent_time_steps_are_accepted_and_no_others(
     alice: User, clock: Clock
 ) -> None:
     clock.set(datetime.fromtimestamp(1234567890, UTC))  # the first second of a time step
@@ -87,7 +87,7 @@ def test_the_step_before_and_the_one_after_are_good_and_none_further_off(
     ],
     ids=ascii,
 )
-def test_what_is_typed_has_one_canonical_form(typed: str, code: str) -> None:
+def test_typed_codes_are_normalized(typed: str, code: str) -> None:
     assert codes.canonical(typed) == code
 
 
@@ -100,7 +100,7 @@ def test_the_three_kinds_of_code_are_told_apart_by_shape() -> None:
     assert fits == [[True, False, False], [False, True, False], [False, False, True]]
 
 
-def test_recovery_codes_are_ten_of_fifty_bits_none_like_another() -> None:
+def test_recovery_codes_are_ten_unique_codes_of_50_bits() -> None:
     made = [code for _ in range(20) for code in codes.new_recovery_codes()]
 
     assert len(made) == 200

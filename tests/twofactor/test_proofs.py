@@ -33,7 +33,7 @@ def alice(clock: Clock) -> User:
     return alice
 
 
-def test_a_code_of_a_mail_is_tried_only_where_the_caller_takes_one(alice: User) -> None:
+def test_a_mailed_code_is_tried_only_if_the_caller_accepts_one(alice: User) -> None:
     tried: list[str] = []
 
     def mailed(code: str) -> bool:
@@ -48,7 +48,7 @@ def test_a_code_of_a_mail_is_tried_only_where_the_caller_takes_one(alice: User) 
     assert tried == ["ABCD2345"]
 
 
-def test_an_account_that_was_changed_meanwhile_is_not_enrolled(clock: Clock) -> None:
+def test_enrolment_fails_if_the_account_was_changed_meanwhile(clock: Clock) -> None:
     as_read, seed = make_user("alice"), twofactor.new_seed()
     meanwhile = User.objects.get()
     meanwhile.set_password("slow comet over the harbour")
@@ -61,7 +61,7 @@ def test_an_account_that_was_changed_meanwhile_is_not_enrolled(clock: Clock) -> 
     assert not RecoveryCodes.objects.exists()
 
 
-def test_the_operator_sets_the_period_and_what_nobody_finished_goes_after_a_week(
+def test_a_setting_gives_the_waiting_period_and_unfinished_recoveries_end_after_a_week(
     alice: User, clock: Clock, settings: Any
 ) -> None:
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, factor_recovery_hours=24)

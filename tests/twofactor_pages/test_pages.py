@@ -53,7 +53,7 @@ def page_of(user: User) -> str:
     return f"{OVERVIEW}totp/{Authenticator.objects.filter(user=user).latest('pk').pk}/"
 
 
-def test_home_says_when_few_recovery_codes_are_left(client: Client) -> None:
+def test_the_home_page_warns_when_few_recovery_codes_are_left(client: Client) -> None:
     alice = make_user("alice")
     signed_in(alice, client)
     made = recovery_codes_on(client.get(set_up_authenticator(client).url).text)
@@ -67,7 +67,7 @@ def test_home_says_when_few_recovery_codes_are_left(client: Client) -> None:
     assert "Few of your recovery codes are left." in client.get("/").text
 
 
-def test_what_is_changed_ends_every_other_sign_in_and_changes_the_key_of_this_one(
+def test_changing_a_factor_revokes_other_sessions_and_changes_this_session_key(
     client: Client, alice: User
 ) -> None:
     client.post(RECOVERY_CODES, {"new": "1"})
@@ -88,7 +88,7 @@ def test_what_is_changed_ends_every_other_sign_in_and_changes_the_key_of_this_on
         assert RecoveryCodes.objects.get().left == 10
 
 
-def test_five_are_the_most_and_the_page_says_so(client: Client, alice: User) -> None:
+def test_an_account_can_have_five_authenticators(client: Client, alice: User) -> None:
     for _ in range(3):
         enrolled(alice)
     assert f'href="{SETUP}"' in client.get(OVERVIEW).text
@@ -101,7 +101,7 @@ def test_five_are_the_most_and_the_page_says_so(client: Client, alice: User) -> 
     assert Authenticator.objects.count() == 5
 
 
-def test_recovery_codes_are_nothing_without_an_authenticator(client: Client) -> None:
+def test_recovery_codes_need_an_authenticator(client: Client) -> None:
     signed_in(make_user("alice"), client)
 
     assert client.get(RECOVERY_CODES).url == SETUP
@@ -109,7 +109,7 @@ def test_recovery_codes_are_nothing_without_an_authenticator(client: Client) -> 
     assert not RecoveryCodes.objects.exists()
 
 
-def test_recovery_codes_are_not_shown_for_longer_than_an_hour_nor_elsewhere(
+def test_recovery_codes_are_shown_for_an_hour_and_only_in_their_session(
     client: Client, alice: User, clock: Clock
 ) -> None:
     client.post(RECOVERY_CODES, {"new": "1"})
@@ -128,7 +128,9 @@ def test_recovery_codes_are_not_shown_for_longer_than_an_hour_nor_elsewhere(
     assert client.post("/accounts/2fa/recovery-codes/file/").url == RECOVERY_CODES
 
 
-def test_a_clock_that_is_some_minutes_off_is_named(client: Client, newcomer: User) -> None:
+def test_enrolment_explains_a_phone_clock_that_is_minutes_off(
+    client: Client, newcomer: User
+) -> None:
     seed = seed_on(client.get(SETUP).text)
 
     for steps in (-21, -20, -2, 2, 20, 21):
@@ -137,7 +139,7 @@ def test_a_clock_that_is_some_minutes_off_is_named(client: Client, newcomer: Use
         assert not Authenticator.objects.exists()
 
 
-def test_a_clock_that_is_off_is_named_nowhere_else(client: Client, clock: Clock) -> None:
+def test_a_wrong_phone_clock_is_explained_only_at_enrolment(client: Client, clock: Clock) -> None:
     """There it would say to who guesses that a guess is near."""
     alice = make_user("alice")
     seed = enrolled(alice)
@@ -151,7 +153,7 @@ def test_a_clock_that_is_off_is_named_nowhere_else(client: Client, clock: Clock)
             assert CLOCK not in text
 
 
-def test_an_authenticator_has_the_name_that_was_given_unless_it_is_none(
+def test_an_authenticator_gets_the_given_name_and_invalid_names_are_refused(
     client: Client, newcomer: User
 ) -> None:
     for typed in ("a" * 65, "a\u202eb", "a\0b", "a\nb"):

@@ -37,14 +37,14 @@ def looks() -> dict[str, str | None]:
     return dict(NameSkeleton.objects.values_list("skeleton", "name"))
 
 
-def test_the_database_itself_refuses_a_second_holder_of_what_a_name_looks_like() -> None:
+def test_the_database_refuses_a_duplicate_skeleton() -> None:
     make_user("alice")
 
     with pytest.raises(IntegrityError):
         NameSkeleton(skeleton="alice").save(force_insert=True)
 
 
-def test_what_a_name_looks_like_is_free_again_with_the_name(clock: Clock) -> None:
+def test_a_skeleton_is_free_again_with_its_username(clock: Clock) -> None:
     sign_up(Client(), "paypal")
     assert not is_free("paypaI")
     clock.advance(days=3)
@@ -57,7 +57,7 @@ def test_what_a_name_looks_like_is_free_again_with_the_name(clock: Clock) -> Non
     assert looks() == {}
 
 
-def test_a_name_in_another_case_may_not_look_like_somebody_elses() -> None:
+def test_a_username_in_another_case_may_not_look_like_another_username() -> None:
     make_user("paypal")
     mallory, bob = make_user("paypai"), make_user("bobl")
 
@@ -67,7 +67,7 @@ def test_a_name_in_another_case_may_not_look_like_somebody_elses() -> None:
     assert looks()["bobl"] == "bob1"
 
 
-def test_old_twins_keep_their_names_sign_in_and_are_reported() -> None:
+def test_existing_lookalikes_keep_their_usernames_sign_in_and_are_reported() -> None:
     make_user("carol")
     made_before("Al\ufe0fice", "alice", "admin")
     Username.objects.create(key="al1ce")
@@ -85,7 +85,7 @@ def test_old_twins_keep_their_names_sign_in_and_are_reported() -> None:
     assert "Look alike: alice, Al\ufe0fice (Al\\ufe0fice)" in lines.getvalue()
 
 
-def test_what_old_twins_look_like_is_held_while_one_of_them_is_left() -> None:
+def test_the_skeleton_of_existing_lookalikes_is_held_while_one_of_them_is_left() -> None:
     made_before("paypal", "paypaI")
     Check().run()
     mallory = User.objects.get(username="paypaI")

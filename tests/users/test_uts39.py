@@ -16,7 +16,7 @@ TEXTS = {
 }
 
 
-def test_tables_hold_what_the_files_say() -> None:
+def test_the_tables_are_built_from_the_unicode_files() -> None:
     made = tables(TEXTS)
 
     assert made["unicode"] == "16.0.0"
@@ -28,7 +28,7 @@ def test_tables_hold_what_the_files_say() -> None:
     assert made["confusables"] == {"a": "bc"}
 
 
-def test_the_tables_of_the_site_are_whole() -> None:
+def test_the_stored_unicode_tables_are_complete() -> None:
     """As many as the files of Unicode 16 say at their ends."""
     held = json.loads(TABLES.read_text())
 
