@@ -23,6 +23,7 @@ from django.test import Client
 from accounts.tokens import keys
 from tests.support import api, node
 from tests.support.api import call
+from tests.support.docs_examples import Shell, blocks_of
 from tests.support.forgeries import (
     ALGORITHMS,
     Mint,
@@ -36,7 +37,6 @@ from tests.support.forgeries import (
     unsigned,
 )
 from tests.support.missing import find, missing
-from tests.support.pages import Shell, blocks_of
 from tests.support.site import Site
 from tests.support.steps import CONFIRM, address_of, code_in, sign_up
 

@@ -13,7 +13,7 @@ from django.test import Client
 from accounts.common import secrets
 from accounts.users.models import User
 from tests.house.test_urls import OPEN, PAGES, address
-from tests.support.second import CHALLENGE, enrolled
+from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.signin import signed_in
 from tests.support.site import Site, text_of
 from tests.support.steps import (

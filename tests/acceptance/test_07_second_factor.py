@@ -18,7 +18,7 @@ from tests.acceptance.conftest import Set
 from tests.attacks.test_second_factor_secrets import writings_of_seed
 from tests.conftest import Clock
 from tests.support.authenticator import scan, shown
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,

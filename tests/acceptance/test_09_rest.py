@@ -12,9 +12,9 @@ from accounts.ops.api_errors import CODES
 from accounts.tokens import scopes
 from tests.house.test_urls import OPEN
 from tests.support.api import API
+from tests.support.docs_examples import Shell, blocks_of
 from tests.support.missing import find, missing
-from tests.support.pages import Shell, blocks_of
-from tests.support.second import SETUP, code_of, confirm_recovery_codes, seed_on
+from tests.support.second_factor import SETUP, code_of, confirm_recovery_codes, seed_on
 from tests.support.signin import signed_in
 from tests.support.site import ROOT, Site, text_of
 from tests.support.steps import CONFIRM, code_in, make_user, sign_up

@@ -10,7 +10,7 @@ from django.test import Client
 from accounts.users.models import User
 from tests.acceptance.test_commands import OWNER, owner_link
 from tests.conftest import Clock
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     SETUP,
     confirm_recovery_codes,

@@ -20,7 +20,7 @@ from accounts.users.models import User
 from tests.attacks.test_two_nodes import POSTGRES_PROVED, database
 from tests.conftest import Clock
 from tests.support.api import Answer, call, get_tokens, renew, second_step
-from tests.support.second import enrolled, unused_code
+from tests.support.second_factor import enrolled, unused_code
 from tests.support.site import ROOT, Site
 from tests.support.steps import PASSWORD, make_user
 
@@ -29,7 +29,7 @@ KEYS = {
     "sqlite": "SEARCH o USING INDEX sqlite_autoindex_accounts_loginsession_1 (id=?)",
     "postgres": "Index Scan using accounts_loginsession_pkey on accounts_loginsession o",
 }
-GROW = ROOT / "tests/acceptance/grow_sign_ins.py"
+GROW = ROOT / "tests/acceptance/grow_sessions.py"
 JWKS = "/.well-known/jwks.json"
 pytestmark = pytest.mark.django_db(transaction=True)
 

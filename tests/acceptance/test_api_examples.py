@@ -9,7 +9,7 @@ from accounts.users.models import User
 from tests.acceptance.test_openapi import SCHEMA, Json, found, operations
 from tests.support.api import Answer
 from tests.support.api_browser import HEADERS, App
-from tests.support.second import enrolled, unused_code
+from tests.support.second_factor import enrolled, unused_code
 from tests.support.steps import code_in, mail_to
 
 pytestmark = pytest.mark.django_db

@@ -21,7 +21,7 @@ from authsite.settings.mail import mailer
 from tests.conftest import Clock
 from tests.support.env import clean
 from tests.support.process import free_port
-from tests.support.second import CHALLENGE, RECOVERY_CODES, SETUP
+from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, SETUP
 from tests.support.signin import set_up
 from tests.support.site import ROOT
 from tests.support.steps import (

@@ -21,10 +21,10 @@ from accounts.users import services as users
 from accounts.users.models import FormerCredential, User
 from tests.attacks import key_steps as keys
 from tests.conftest import Clock
-from tests.support import second, webauthn
+from tests.support import second_factor, webauthn
 from tests.support.api import get_tokens, renew, second_step
 from tests.support.openid_provider import OpenIDProvider
-from tests.support.second import CHALLENGE, RECOVERY_CODES
+from tests.support.second_factor import CHALLENGE, RECOVERY_CODES
 from tests.support.signin import set_up
 from tests.support.social import configured, round_trip
 from tests.support.steps import (
@@ -168,13 +168,13 @@ def press(name: str) -> Act:
 
 
 def have_an_authenticator(scene: Scene) -> None:
-    second.enrolled(scene.alice)
+    second_factor.enrolled(scene.alice)
 
 
 def show_the_authenticator(scene: Scene) -> str:
     """Prove it ``here``; return its page."""
     have_an_authenticator(scene)
-    scene.here.post(REAUTHENTICATE, {"code": second.unused_code(scene.alice)})
+    scene.here.post(REAUTHENTICATE, {"code": second_factor.unused_code(scene.alice)})
     return f"/accounts/2fa/totp/{Authenticator.objects.get(user=scene.alice).pk}/"
 
 
@@ -228,7 +228,7 @@ def review(act: str) -> Act:
 def have_a_recovery_code(scene: Scene) -> str:
     show_the_authenticator(scene)
     scene.here.post(RECOVERY_CODES, {"new": "1"})
-    return second.recovery_codes_on(scene.here.get(RECOVERY_CODES).text)[0]
+    return second_factor.recovery_codes_on(scene.here.get(RECOVERY_CODES).text)[0]
 
 
 def add_a_passkey(scene: Scene) -> None:
@@ -288,7 +288,7 @@ def have_access(scene: Scene) -> str:
 def let_carol_read(scene: Scene) -> str:
     set_up(scene.settings, access_token_seconds=3600)
     challenge = get_tokens(make_staff("carol").username, iphone(), scope="users:read")["challenge"]
-    code = second.unused_code(User.objects.get(username="carol"))
+    code = second_factor.unused_code(User.objects.get(username="carol"))
     return str(second_step(challenge, code, iphone())["access"])
 
 

@@ -25,6 +25,7 @@ from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import services as users
 from accounts.users.identities import Identity
 from accounts.users.models import EmailAddress, FormerCredential, User, Username
+from tests.activity.event_cases import WAYS, Way
 from tests.activity.event_steps import (
     LINUX,
     LOCKDOWN,
@@ -39,7 +40,6 @@ from tests.activity.event_steps import (
     sent,
     signs_in,
 )
-from tests.activity.event_ways import WAYS, Way
 from tests.conftest import Clock
 from tests.support.steps import (
     address_of,

@@ -9,7 +9,7 @@ from accounts.activity.services import Actor
 from accounts.lockdown.services import lock_down
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import FormerCredential, User
-from tests.support.second import CHALLENGE, unused_code
+from tests.support.second_factor import CHALLENGE, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
 

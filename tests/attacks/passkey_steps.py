@@ -5,7 +5,7 @@ from typing import Any
 
 from django.test import Client as Browser
 
-from tests.support.second import CHALLENGE
+from tests.support.second_factor import CHALLENGE
 from tests.support.steps import LOGIN, is_signed_in, make_user, sign_in
 from tests.support.webauthn import LOGIN_PASSKEY, Passkey, options_on, registered
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management import call_command
 from django.test import Client as Browser
 
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,

@@ -12,7 +12,7 @@ from accounts.users.models import User
 from accounts.users.services import create_administrator
 from tests.attacks.second_steps import half_way, staff, with_factor
 from tests.house.test_urls import ROUTES, address
-from tests.support.second import enrolled, take_second_step
+from tests.support.second_factor import enrolled, take_second_step
 from tests.support.signin import signed_in
 from tests.support.steps import (
     PASSWORD,

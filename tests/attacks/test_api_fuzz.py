@@ -12,8 +12,8 @@ import pytest
 from accounts.ops.examples import ALICE
 from tests.attacks.test_timing import member
 from tests.support.api import call, claims_of, get_tokens, is_good, second_step
-from tests.support.described import description
-from tests.support.second import code_of
+from tests.support.openapi import description
+from tests.support.second_factor import code_of
 from tests.support.site import Site
 from tests.support.steps import PASSWORD
 
@@ -50,7 +50,7 @@ def staff(site: Site) -> str:
         "-c",
         "from accounts.users import services as s;"
         "from accounts.passwords.services import hash_password as h;"
-        "from tests.support.second import enrolled as e;"
+        "from tests.support.second_factor import enrolled as e;"
         f"e(s.create_administrator('carol', 'carol@example.org', h({PASSWORD!r})), {SEED!r})",
     )
     client = site.client()

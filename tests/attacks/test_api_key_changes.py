@@ -10,7 +10,7 @@ from accounts.users.models import User
 from tests.attacks.key_steps import FORM, NEW, fresh, is_alive, key_of, make, on_page, row_of
 from tests.attacks.second_steps import mails_about, reset_link, with_factor
 from tests.attacks.test_api_key_ends import by_staff
-from tests.support.second import set_up_authenticator, unused_code
+from tests.support.second_factor import set_up_authenticator, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, make_user
 

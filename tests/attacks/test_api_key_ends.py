@@ -26,7 +26,7 @@ from tests.attacks.key_steps import (
 )
 from tests.conftest import Clock
 from tests.support.api import call
-from tests.support.second import set_up_authenticator
+from tests.support.second_factor import set_up_authenticator
 from tests.support.signin import signed_in
 from tests.support.steps import make_user, outbox, path_of
 

@@ -16,7 +16,7 @@ from accounts.throttle.limits import LOGIN_LINE, LOGIN_NETWORK
 from accounts.tokens import keyring
 from tests.conftest import Clock
 from tests.support.api import Answer, call
-from tests.support.second import enrolled
+from tests.support.second_factor import enrolled
 from tests.support.steps import PASSWORD, WRONG, WRONG_CODE, make_user, outbox, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db

@@ -27,7 +27,7 @@ from tests.attacks.test_sessions import by_staff
 from tests.attacks.trusted_steps import trusting
 from tests.conftest import Clock
 from tests.support.api import Answer, call, claims_of, get_tokens, is_good, second_step
-from tests.support.second import CHALLENGE, SETUP, code_of, enrolled, set_up_authenticator
+from tests.support.second_factor import CHALLENGE, SETUP, code_of, enrolled, set_up_authenticator
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, WRONG, make_user
 from tests.support.webauthn import registered

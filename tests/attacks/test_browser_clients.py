@@ -12,7 +12,7 @@ from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.api import Answer, call, exchange, get_tokens, is_good, renew, second_step
 from tests.support.api_browser import App
-from tests.support.second import enrolled, unused_code
+from tests.support.second_factor import enrolled, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import WRONG, make_user, outbox
 

@@ -30,8 +30,14 @@ from tests.attacks.dispute_steps import (
 )
 from tests.attacks.passkey_steps import asked, owner, show
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, RECOVERY_CODES, code_of, enrolled, recovery_codes_on
-from tests.support.second import set_up_authenticator as adds_an_app
+from tests.support.second_factor import (
+    CHALLENGE,
+    RECOVERY_CODES,
+    code_of,
+    enrolled,
+    recovery_codes_on,
+)
+from tests.support.second_factor import set_up_authenticator as adds_an_app
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
 from tests.support.webauthn import Passkey, registered

@@ -37,7 +37,7 @@ from tests.attacks.test_session_races import (
 )
 from tests.attacks.test_two_nodes import AT_ONCE, POSTGRES_PROVED, Nodes, database, faults, running
 from tests.support.client import Client, Response, together
-from tests.support.second import CHALLENGE, SETUP, code_of, seed_on
+from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
 from tests.support.steps import PASSWORD, sql
 
 REVIEW = "/accounts/review/"

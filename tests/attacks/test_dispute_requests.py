@@ -19,8 +19,8 @@ from tests.attacks.dispute_steps import (
     sets_password,
 )
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, enrolled
-from tests.support.second import set_up_authenticator as adds_an_app
+from tests.support.second_factor import CHALLENGE, enrolled
+from tests.support.second_factor import set_up_authenticator as adds_an_app
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, outbox, sign_in
 

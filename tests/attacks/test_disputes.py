@@ -33,7 +33,7 @@ from tests.attacks.dispute_steps import (
     words_of,
 )
 from tests.conftest import Clock
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     code_of,

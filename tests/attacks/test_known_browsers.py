@@ -15,7 +15,7 @@ from accounts.users.models import User
 from tests.attacks.passkey_steps import REAUTHENTICATE, happened
 from tests.attacks.trusted_steps import TRUSTED, browser, is_asked, trusting
 from tests.conftest import Clock
-from tests.support.second import enrolled
+from tests.support.second_factor import enrolled
 from tests.support.signin import request_of, set_up, signed_in
 from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, sign_in, signed_up
 

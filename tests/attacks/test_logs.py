@@ -14,7 +14,7 @@ from accounts.common import secrets
 from tests.support.api import call, renew, second_step
 from tests.support.client import Client, Response
 from tests.support.openid_provider import CLIENT_SECRET, OpenIDProvider
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,

@@ -19,7 +19,7 @@ from tests.attacks.passkey_steps import (
     takes,
 )
 from tests.conftest import Clock
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,

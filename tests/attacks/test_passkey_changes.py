@@ -13,7 +13,7 @@ from accounts.users import services as users
 from accounts.users.models import User
 from tests.attacks.passkey_steps import asked, enters, happened, owner, passkeys_of, show
 from tests.conftest import Clock
-from tests.support.second import enrolled, unused_code
+from tests.support.second_factor import enrolled, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import is_signed_in, outbox, path_of, sign_in
 from tests.support.webauthn import registered

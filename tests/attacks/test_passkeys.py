@@ -27,7 +27,7 @@ from tests.attacks.passkey_steps import (
     takes,
 )
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, enrolled
+from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, is_signed_in
 from tests.support.webauthn import (

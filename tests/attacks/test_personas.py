@@ -25,7 +25,13 @@ from tests.attacks.dispute_steps import (
     told,
 )
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, SETUP, enrolled, set_up_authenticator, unused_code
+from tests.support.second_factor import (
+    CHALLENGE,
+    SETUP,
+    enrolled,
+    set_up_authenticator,
+    unused_code,
+)
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import (
     PASSWORD,

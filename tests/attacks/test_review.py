@@ -27,7 +27,7 @@ from tests.attacks.dispute_steps import (
     words_of,
 )
 from tests.conftest import Clock
-from tests.support.second import set_up_authenticator
+from tests.support.second_factor import set_up_authenticator
 from tests.support.signin import signed_in
 from tests.support.steps import (
     PASSWORD,

@@ -25,7 +25,7 @@ from tests.support.api import (
     renew,
     second_step,
 )
-from tests.support.second import code_of, enrolled, set_up_authenticator
+from tests.support.second_factor import code_of, enrolled, set_up_authenticator
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, make_user
 

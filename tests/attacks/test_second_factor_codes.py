@@ -17,7 +17,7 @@ from tests.attacks.second_steps import (
     with_factor,
 )
 from tests.conftest import Clock
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     SETUP,
     code_of,

@@ -18,7 +18,7 @@ from tests.attacks.second_steps import (
 )
 from tests.conftest import Clock
 from tests.house.test_urls import ROUTES, address
-from tests.support.second import CHALLENGE, SETUP, code_of, enrolled, seed_on
+from tests.support.second_factor import CHALLENGE, SETUP, code_of, enrolled, seed_on
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, sign_in
 

@@ -12,7 +12,7 @@ from tests.attacks.second_steps import (
     staff,
     with_factor,
 )
-from tests.support.second import CHALLENGE, SETUP, code_of, seed_on
+from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
 from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
 from tests.support.webauthn import ADD
 

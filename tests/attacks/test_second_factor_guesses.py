@@ -20,7 +20,7 @@ from tests.attacks.second_steps import (
     with_factor,
 )
 from tests.conftest import Clock
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,

@@ -14,7 +14,7 @@ from tests.attacks.test_session_races import (
 )
 from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, database, faults, running
 from tests.support.client import Client, Response, together
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,

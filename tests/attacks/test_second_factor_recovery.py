@@ -27,7 +27,7 @@ from tests.attacks.second_steps import (
 )
 from tests.attacks.test_second_factor_reset import NEW, opens
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, set_up_authenticator, unused_code
+from tests.support.second_factor import CHALLENGE, set_up_authenticator, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, mail_to, path_of
 

@@ -15,7 +15,7 @@ from accounts.sessions.store import SessionStore
 from accounts.twofactor.models import CODES_PURPOSE, Authenticator, RecoveryCodes
 from tests.attacks.second_steps import half_way, mails_about, new_recovery_codes, staff, with_factor
 from tests.house.test_urls import ROUTES, address
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,

@@ -11,7 +11,7 @@ from accounts.activity.models import Activity
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.api import Answer, call, claims_of, exchange, get_tokens, is_good, renew
-from tests.support.second import code_of, enrolled
+from tests.support.second_factor import code_of, enrolled
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db

@@ -34,7 +34,7 @@ from tests.attacks.trusted_steps import (
     with_cookie,
 )
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, enrolled, unused_code
+from tests.support.second_factor import CHALLENGE, enrolled, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, PASSWORD, is_signed_in, outbox, sign_in
 from tests.support.webauthn import ADD, LOGIN_PASSKEY, PASSKEYS, Passkey, registered

@@ -16,7 +16,13 @@ from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.api import call, get_tokens
-from tests.support.second import CHALLENGE, SETUP, enrolled, set_up_authenticator, unused_code
+from tests.support.second_factor import (
+    CHALLENGE,
+    SETUP,
+    enrolled,
+    set_up_authenticator,
+    unused_code,
+)
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import (
     CODE,

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.test import Client
 
-from tests.support.second import CHALLENGE, unused_code
+from tests.support.second_factor import CHALLENGE, unused_code
 from tests.support.steps import PASSWORD, is_signed_in, sign_in
 
 TRUSTED = "/accounts/2fa/trusted/"

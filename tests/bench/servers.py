@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from tests.support.client import TIMEOUT_SECONDS, Response
-from tests.support.environments import environment
 from tests.support.process import Process, free_port, listening
 from tests.support.site import ROOT, Site, production
+from tests.support.virtualenvs import environment
 
 # Below .localhost, since a site on the internet may not be asked to forget its limits.
 HOST = "authsite.localhost"

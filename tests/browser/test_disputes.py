@@ -23,7 +23,7 @@ from tests.browser.steps import (
     years_pass,
 )
 from tests.support.browser import MOBILE, OpenPage, axe
-from tests.support.second import SETUP, code_of, seed_on
+from tests.support.second_factor import SETUP, code_of, seed_on
 from tests.support.site import Site
 from tests.support.steps import LOGIN, PASSWORD, WRONG, address_of, sql
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.steps import member, newcomer
 from tests.support.browser import OpenPage
-from tests.support.second import SETUP, code_of, seed_on
+from tests.support.second_factor import SETUP, code_of, seed_on
 from tests.support.site import ROOT, Site
 from tests.support.steps import PASSWORD, sql
 

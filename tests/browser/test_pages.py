@@ -17,7 +17,7 @@ from tests.browser.steps import (
 )
 from tests.support.browser import OpenPage, axe
 from tests.support.client import Client
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,

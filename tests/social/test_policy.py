@@ -10,7 +10,7 @@ from accounts.users.identities import Identity
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     SETUP,
     confirm_recovery_codes,

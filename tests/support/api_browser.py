@@ -7,7 +7,7 @@ from typing import Any
 from django.test import Client
 
 from tests.support.api import Answer
-from tests.support.described import assert_described
+from tests.support.openapi import assert_described
 from tests.support.steps import PASSWORD
 
 ORIGIN = "http://localhost:8000"

@@ -8,7 +8,7 @@ from typing import Any
 from django.test import Client as Browser
 
 from tests.support.client import Client
-from tests.support.described import assert_described
+from tests.support.openapi import assert_described
 
 API = "/api/v1/"
 ME, TOKEN, REFRESH = f"{API}me/", f"{API}token/", f"{API}token/refresh/"

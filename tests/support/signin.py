@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 
-from tests.support.second import enrolled
+from tests.support.second_factor import enrolled
 
 if TYPE_CHECKING:
     from accounts.common.proofs import Method

@@ -3,9 +3,9 @@
 import subprocess
 from pathlib import Path
 
-from tests.support.environments import environment
 from tests.support.missing import missing
 from tests.support.site import ROOT
+from tests.support.virtualenvs import environment
 
 LOCK = ROOT / "tests/scanners/requirements.txt"
 SECONDS = 300

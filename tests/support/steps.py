@@ -23,7 +23,7 @@ from accounts.mail.services import PURPOSE, deliver_due
 from accounts.users import services as users
 from accounts.users.models import User
 from tests.support.client import Client
-from tests.support.second import CHALLENGE, enrolled, take_second_step
+from tests.support.second_factor import CHALLENGE, enrolled, take_second_step
 from tests.support.site import Site, text_of
 
 PASSWORD = "vivid otter under glass"

@@ -11,7 +11,7 @@ from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import digest
 from accounts.users.models import User
 from tests.conftest import Clock
-from tests.support.second import (
+from tests.support.second_factor import (
     confirm_recovery_codes,
     enrolled,
     set_up_authenticator,

@@ -11,7 +11,7 @@ from accounts.twofactor.models import SEED_PURPOSE, Authenticator
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.authenticator import shown
-from tests.support.second import code_of
+from tests.support.second_factor import code_of
 from tests.support.steps import make_user
 
 # RFC 6238 appendix B: the seed of SHA-1, and the last six of the eight digits at each moment.

@@ -17,7 +17,7 @@ from accounts.users.disputes import Evidence, OlderProof
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 from tests.conftest import Clock
-from tests.support.second import code_of, enrolled
+from tests.support.second_factor import code_of, enrolled
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db

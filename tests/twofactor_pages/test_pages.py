@@ -6,7 +6,7 @@ from django.test import Client
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users.models import User
 from tests.conftest import Clock
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,

@@ -67,9 +67,9 @@ from tests.activity.event_steps import (
     wait_for_the_second_step,
 )
 from tests.attacks import key_steps as keys
-from tests.support import second, webauthn
+from tests.support import second_factor, webauthn
 from tests.support.api import call, exchange, renew
-from tests.support.second import CHALLENGE, RECOVERY_CODES, SETUP
+from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, SETUP
 from tests.support.steps import (
     LOGIN,
     LOGOUT,
@@ -158,9 +158,9 @@ WAYS = {
         carol_changes(is_active="on"), prepare=both(carol_signs_in, switch_alice_off)
     ),
     "factor_added": Way(
-        lambda s: s.here.post(SETUP, {"code": second.code_of(s.kept)}),
+        lambda s: s.here.post(SETUP, {"code": second_factor.code_of(s.kept)}),
         proof="otp",
-        prepare=lambda s: second.seed_on(s.here.get(SETUP).text),
+        prepare=lambda s: second_factor.seed_on(s.here.get(SETUP).text),
     ),
     "factor_renamed": of_authenticator(post(name="Tablet")),
     "factor_removed": of_authenticator(post(remove="1"), proof="pwd mail otp"),
