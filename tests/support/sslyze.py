@@ -1,4 +1,4 @@
-"""sslyze, by its lock file, in an environment beside the site's."""
+"""Run sslyze in a Python environment of its own."""
 
 import subprocess
 from pathlib import Path
@@ -12,7 +12,10 @@ SECONDS = 300
 
 
 def assert_intermediate(name: str, authority: Path, port: int) -> None:
-    """Assert that the server is trusted and complies with Mozilla's "intermediate" profile."""
+    """Fail unless the certificate is trusted and the server complies with a profile of Mozilla.
+
+    The profile is "intermediate".
+    """
     words = ("--mozilla_config=intermediate", f"--sni={name}", f"--certinfo_ca_file={authority}")
     try:
         programs = environment(LOCK)
