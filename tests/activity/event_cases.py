@@ -1,4 +1,4 @@
-"""How each kind of event comes about, and what its row says."""
+"""For each kind of event: the act that causes it and what its row says."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -23,48 +23,50 @@ from tests.activity.event_steps import (
     THERE,
     THIRD,
     Act,
-    add_a_passkey,
-    add_a_young_address,
+    add_a_recent_address,
     add_an_address,
     allow_one_session,
-    ask_for_the_removal,
-    both,
+    bring_an_identity,
     carol_changes,
     carol_signs_in,
-    come_with_an_identity,
     command,
     connect,
     copy_the_cookie,
     end_the_other_session,
-    fail,
     firefox,
-    forget_the_password,
-    forget_the_review,
-    have_a_copy,
-    have_a_recovery_code,
+    have_a_replaced_token,
     have_a_token,
-    have_access,
-    have_an_authenticator,
-    have_renewed_twice,
+    have_an_access_token,
+    in_turn,
     iphone,
-    knowing,
+    leave_the_review_unfinished,
     let_carol_read,
     post,
-    press,
+    press_email_button,
+    request_a_password_reset,
     review,
-    say_that_all_is_lost,
-    show_a_passkey,
-    show_it_there,
-    show_the_authenticator,
-    signs_in,
-    sit_out_the_waiting_period,
-    suspend_it,
+    sign_in_alice,
+    suspend_the_address,
     switch_alice_off,
     thief_of,
+    wait_until_a_key_expires_soon,
+    with_known_cookie,
+)
+from tests.activity.factor_steps import (
+    add_a_passkey,
+    enter_wrong_codes,
+    have_a_cloned_key,
+    have_a_recovery_code,
+    have_an_authenticator,
+    reauthenticate_by_authenticator,
+    reauthenticate_by_passkey,
+    report_lost_factors,
+    request_the_removal,
     trust_a_browser,
+    use_passkey_there,
     wait_for_a_passkey,
-    wait_for_the_last_week,
     wait_for_the_second_step,
+    wait_out_the_recovery_period,
 )
 from tests.attacks import key_steps as keys
 from tests.support import second_factor, webauthn
@@ -82,8 +84,11 @@ from tests.support.steps import (
 
 
 @dataclass(frozen=True)
-class Way:
-    """How a kind of event comes about; what its row says of where and by which proof; who hears."""
+class Case:
+    """The act that causes an event, its preparation, what its row says and who is notified.
+
+    ``place`` is the IP address and device of the row.
+    """
 
     act: Act
     place: tuple[str, str] = HERE
@@ -92,145 +97,156 @@ class Way:
     user: str = "alice"
     in_session: bool = True
     prepare: Act = id
-    # By default, a change at every address and anything else at the primary one.
-    told: tuple[str, ...] = ()
+    # By default, a change is mailed to every email and anything else to the primary one.
+    notified: tuple[str, ...] = ()
 
 
-of_operator = partial(Way, place=NOWHERE, actor="@operator", in_session=False)
-of_carol = partial(Way, place=THERE, actor="carol", prepare=carol_signs_in)
-of_stranger = partial(Way, place=THERE, in_session=False)
-of_authenticator = partial(Way, prepare=show_the_authenticator)
-of_passkey = partial(Way, prepare=show_a_passkey)
-at_second_step = partial(of_stranger, prepare=wait_for_the_second_step)
-after_a_failure = both(wait_for_the_second_step, fail(1))
+by_operator = partial(Case, place=NOWHERE, actor="@operator", in_session=False)
+by_carol = partial(Case, place=THERE, actor="carol", prepare=carol_signs_in)
+by_visitor = partial(Case, place=THERE, in_session=False)
+with_authenticator = partial(Case, prepare=reauthenticate_by_authenticator)
+with_passkey = partial(Case, prepare=reauthenticate_by_passkey)
+at_second_step = partial(by_visitor, prepare=wait_for_the_second_step)
+after_a_failure = in_turn(wait_for_the_second_step, enter_wrong_codes(1))
 
-WAYS = {
-    "signed_up": of_stranger(
+CASES = {
+    "signed_up": by_visitor(
         lambda s: confirm(s.visitor, "bob"), user="bob", prepare=lambda s: sign_up(s.visitor, "bob")
     ),
-    "signed_in": Way(lambda s: signs_in(s.here), proof="pwd"),
-    "signed_in_new": Way(lambda _: signs_in(iphone()), THERE, "pwd"),
-    "signed_in_network": Way(lambda s: signs_in(knowing(firefox(at=CAFE[0]), s)), CAFE, "pwd"),
-    "signed_out": Way(post(LOGOUT)),
-    "proof_given": Way(post(REAUTHENTICATE, password=PASSWORD), proof="pwd"),
-    "session_ended": Way(end_the_other_session),
-    "session_ended_by_limit": Way(
-        lambda s: signs_in(s.there), THERE, "pwd", prepare=allow_one_session
+    "signed_in": Case(lambda s: sign_in_alice(s.here), proof="pwd"),
+    "signed_in_new": Case(lambda _: sign_in_alice(iphone()), THERE, "pwd"),
+    "signed_in_network": Case(
+        lambda s: sign_in_alice(with_known_cookie(firefox(at=CAFE[0]), s)), CAFE, "pwd"
     ),
-    "others_ended": Way(post(SESSIONS, others="1")),
-    "sign_in_failed": of_stranger(lambda s: sign_in(s.visitor, "alice", NEW_PASSWORD)),
-    "proof_failed": Way(post(REAUTHENTICATE, password=NEW_PASSWORD)),
-    "proof_guessed": Way(
+    "signed_out": Case(post(LOGOUT)),
+    "proof_given": Case(post(REAUTHENTICATE, password=PASSWORD), proof="pwd"),
+    "session_ended": Case(end_the_other_session),
+    "session_ended_by_limit": Case(
+        lambda s: sign_in_alice(s.there), THERE, "pwd", prepare=allow_one_session
+    ),
+    "others_ended": Case(post(SESSIONS, others="1")),
+    "sign_in_failed": by_visitor(lambda s: sign_in(s.visitor, "alice", NEW_PASSWORD)),
+    "proof_failed": Case(post(REAUTHENTICATE, password=NEW_PASSWORD)),
+    "proof_guessed": Case(
         post(REAUTHENTICATE, password=NEW_PASSWORD),
-        prepare=both(*[post(REAUTHENTICATE, password=NEW_PASSWORD)] * 4),
+        prepare=in_turn(*[post(REAUTHENTICATE, password=NEW_PASSWORD)] * 4),
     ),
-    "browser_changed": Way(copy_the_cookie("basic"), THERE),
-    "browser_proved": Way(
+    "browser_changed": Case(copy_the_cookie("basic"), THERE),
+    "browser_proved": Case(
         lambda s: thief_of(s).post(REAUTHENTICATE, {"password": PASSWORD}), THERE, "pwd"
     ),
-    "session_stopped": Way(copy_the_cookie("strong"), THERE),
-    "password_changed": of_operator(command("changepassword", "alice")),
-    "password_reset": of_stranger(
-        lambda s: s.visitor.post(s.kept, {"password1": NEW_PASSWORD}),
+    "session_stopped": Case(copy_the_cookie("strong"), THERE),
+    "password_changed": by_operator(command("changepassword", "alice")),
+    "password_reset": by_visitor(
+        lambda s: s.visitor.post(s.prepared, {"password1": NEW_PASSWORD}),
         proof="mail",
-        prepare=forget_the_password,
+        prepare=request_a_password_reset,
     ),
-    "password_set": Way(
+    "password_set": Case(
         post("/accounts/password/set/", password1=NEW_PASSWORD),
         proof="pwd mail",
         prepare=lambda _: User.objects.update(password=make_password(None)),
     ),
-    "address_added": Way(post(), prepare=add_an_address, told=(address_of("alice"), SECOND, THIRD)),
-    "address_removed": Way(press("remove")),
-    "primary_changed": Way(press("primary")),
-    "renamed": Way(post(PROFILE, username="alicia"), proof="pwd mail", user="alicia"),
-    "profile_changed": Way(
+    "address_added": Case(
+        post(), prepare=add_an_address, notified=(address_of("alice"), SECOND, THIRD)
+    ),
+    "address_removed": Case(press_email_button("remove")),
+    "primary_changed": Case(press_email_button("primary")),
+    "renamed": Case(post(PROFILE, username="alicia"), proof="pwd mail", user="alicia"),
+    "profile_changed": Case(
         post(PROFILE, display_name="", about="", language="en", time_zone="Asia/Tokyo")
     ),
-    "locked_down": Way(post(LOCKDOWN), proof="pwd mail"),
-    "all_ended": of_operator(command("end_sessions", "alice")),
-    "rights_changed": of_carol(carol_changes(is_active="on", is_staff="on")),
-    "staff_changed": of_carol(
-        carol_changes(is_active="on", is_staff="on"), user="carol", told=(address_of("carol"),)
+    "locked_down": Case(post(LOCKDOWN), proof="pwd mail"),
+    "all_ended": by_operator(command("end_sessions", "alice")),
+    "rights_changed": by_carol(carol_changes(is_active="on", is_staff="on")),
+    "staff_changed": by_carol(
+        carol_changes(is_active="on", is_staff="on"), user="carol", notified=(address_of("carol"),)
     ),
-    "switched_off": of_carol(carol_changes()),
-    "switched_on": of_carol(
-        carol_changes(is_active="on"), prepare=both(carol_signs_in, switch_alice_off)
+    "switched_off": by_carol(carol_changes()),
+    "switched_on": by_carol(
+        carol_changes(is_active="on"), prepare=in_turn(carol_signs_in, switch_alice_off)
     ),
-    "factor_added": Way(
-        lambda s: s.here.post(SETUP, {"code": second_factor.code_of(s.kept)}),
+    "factor_added": Case(
+        lambda s: s.here.post(SETUP, {"code": second_factor.code_of(s.prepared)}),
         proof="otp",
         prepare=lambda s: second_factor.seed_on(s.here.get(SETUP).text),
     ),
-    "factor_renamed": of_authenticator(post(name="Tablet")),
-    "factor_removed": of_authenticator(post(remove="1"), proof="pwd mail otp"),
-    "factors_reset": of_operator(
+    "factor_renamed": with_authenticator(post(name="Tablet")),
+    "factor_removed": with_authenticator(post(remove="1"), proof="pwd mail otp"),
+    "factors_reset": by_operator(
         command("reset_second_factor", "alice"), prepare=have_an_authenticator
     ),
-    "factors_recovered": of_stranger(
+    "factors_recovered": by_visitor(
         lambda s: s.there.post(CHALLENGE, {"lost": "finish"}),
         proof="pwd",
-        prepare=sit_out_the_waiting_period,
+        prepare=wait_out_the_recovery_period,
     ),
-    "factor_failed_new": at_second_step(fail(1)),
-    "factor_failed": of_stranger(fail(1), prepare=after_a_failure),
-    "factor_blocked": of_stranger(fail(FACTOR_LINE.burst + 1), prepare=after_a_failure),
-    "recovery_codes_made": of_authenticator(post(RECOVERY_CODES, new="1"), proof="pwd mail otp"),
-    "recovery_code_used": Way(
-        lambda s: s.here.post(REAUTHENTICATE, {"code": s.kept}), prepare=have_a_recovery_code
+    "factor_failed_new": at_second_step(enter_wrong_codes(1)),
+    "factor_failed": by_visitor(enter_wrong_codes(1), prepare=after_a_failure),
+    "factor_blocked": by_visitor(enter_wrong_codes(FACTOR_LINE.burst + 1), prepare=after_a_failure),
+    "recovery_codes_made": with_authenticator(post(RECOVERY_CODES, new="1"), proof="pwd mail otp"),
+    "recovery_code_used": Case(
+        lambda s: s.here.post(REAUTHENTICATE, {"code": s.prepared}), prepare=have_a_recovery_code
     ),
-    "recovery_asked": at_second_step(say_that_all_is_lost, proof="pwd"),
-    "recovery_cancelled": Way(
-        post("/accounts/recovery/", former=PASSWORD), prepare=ask_for_the_removal
+    "recovery_asked": at_second_step(report_lost_factors, proof="pwd"),
+    "recovery_cancelled": Case(
+        post("/accounts/recovery/", former=PASSWORD), prepare=request_the_removal
     ),
-    "suspended": Way(post(LOCKDOWN), proof="pwd mail", prepare=add_a_young_address),
-    "put_back": Way(
+    "suspended": Case(post(LOCKDOWN), proof="pwd mail", prepare=add_a_recent_address),
+    "put_back": Case(
         review("keep"),
         proof="pwd mail",
-        prepare=suspend_it,
-        told=(address_of("alice"), SECOND, THIRD),
+        prepare=suspend_the_address,
+        notified=(address_of("alice"), SECOND, THIRD),
     ),
-    "suspended_deleted": Way(review("delete"), proof="pwd mail", prepare=suspend_it),
-    "reviewed": Way(post("/accounts/review/", done="1"), proof="pwd mail"),
-    "review_ended": Way(
+    "suspended_deleted": Case(review("delete"), proof="pwd mail", prepare=suspend_the_address),
+    "reviewed": Case(post("/accounts/review/", done="1"), proof="pwd mail"),
+    "review_ended": Case(
         lambda _scene: suspension.end_forgotten_reviews(),
         NOWHERE,
         in_session=False,
-        prepare=forget_the_review,
+        prepare=leave_the_review_unfinished,
     ),
-    "passkey_added": Way(add_a_passkey, proof="passkey"),
-    "passkey_renamed": of_passkey(post(name="Laptop")),
-    "passkey_removed": of_passkey(post(remove="1"), proof="pwd mail passkey"),
-    "passkey_suspect": of_stranger(
-        show_it_there(LOGIN, webauthn.LOGIN_PASSKEY), prepare=have_a_copy
+    "passkey_added": Case(add_a_passkey, proof="passkey"),
+    "passkey_renamed": with_passkey(post(name="Laptop")),
+    "passkey_removed": with_passkey(post(remove="1"), proof="pwd mail passkey"),
+    "passkey_suspect": by_visitor(
+        use_passkey_there(LOGIN, webauthn.LOGIN_PASSKEY), prepare=have_a_cloned_key
     ),
-    "browser_trusted": Way(trust_a_browser, THERE, prepare=wait_for_a_passkey),
-    "trust_ended": Way(
-        post("/accounts/2fa/trusted/", all="1"), prepare=both(wait_for_a_passkey, trust_a_browser)
+    "browser_trusted": Case(trust_a_browser, THERE, prepare=wait_for_a_passkey),
+    "trust_ended": Case(
+        post("/accounts/2fa/trusted/", all="1"),
+        prepare=in_turn(wait_for_a_passkey, trust_a_browser),
     ),
-    "client_signed_in": Way(have_a_token, THERE, "pwd", prepare=have_a_token),
-    "client_signed_in_new": Way(have_a_token, THERE, "pwd"),
-    "client_signed_out": Way(
-        lambda s: call("token/revoke/", {"token": s.kept}, client=s.visitor),
+    "client_signed_in": Case(have_a_token, THERE, "pwd", prepare=have_a_token),
+    "client_signed_in_new": Case(have_a_token, THERE, "pwd"),
+    "client_signed_out": Case(
+        lambda s: call("token/revoke/", {"token": s.prepared}, client=s.visitor),
         THERE,
         prepare=have_a_token,
     ),
-    "token_reused": Way(lambda s: renew(s.kept, s.visitor), THERE, prepare=have_renewed_twice),
-    "key_made": Way(post(keys.NEW, **keys.FORM)),
-    "key_ended": Way(
+    "token_reused": Case(
+        lambda s: renew(s.prepared, s.visitor), THERE, prepare=have_a_replaced_token
+    ),
+    "key_made": Case(post(keys.NEW, **keys.FORM)),
+    "key_ended": Case(
         lambda s: s.here.post(keys.KEYS, {"end": APIKey.objects.get().pk}),
         prepare=post(keys.NEW, **keys.FORM),
     ),
-    "token_exchanged": Way(lambda s: exchange(s.kept, iphone()), THERE, prepare=have_access),
-    "profile_read": of_carol(
-        lambda s: call(f"users/{s.alice.pk}/", token=s.kept, client=iphone()),
+    "token_exchanged": Case(
+        lambda s: exchange(s.prepared, iphone()), THERE, prepare=have_an_access_token
+    ),
+    "profile_read": by_carol(
+        lambda s: call(f"users/{s.alice.pk}/", token=s.prepared, client=iphone()),
         prepare=let_carol_read,
     ),
-    "key_expires": Way(command("prune"), NOWHERE, in_session=False, prepare=wait_for_the_last_week),
-    "provider_connected": Way(connect, proof="pwd mail", prepare=come_with_an_identity),
-    "provider_disconnected": Way(
+    "key_expires": Case(
+        command("prune"), NOWHERE, in_session=False, prepare=wait_until_a_key_expires_soon
+    ),
+    "provider_connected": Case(connect, proof="pwd mail", prepare=bring_an_identity),
+    "provider_disconnected": Case(
         lambda s: s.here.post("/accounts/3rdparty/", {"disconnect": Identity.objects.get().pk}),
         proof="pwd mail",
-        prepare=both(come_with_an_identity, connect),
+        prepare=in_turn(bring_an_identity, connect),
     ),
 }

@@ -1,4 +1,4 @@
-"""One's own history: by groups, a page at a time, and as a file."""
+"""The activity page: events by group, page by page, and as a file."""
 
 import csv
 import html
@@ -36,13 +36,13 @@ def alice(client: Client, clock: Clock) -> User:
 
 
 def seen(client: Client, query: str = "") -> list[str]:
-    """The sentences on the page, from the top."""
+    """Return the sentences on the activity page, from the top."""
     text = client.get(f"{PAGE}{query}").text
     return [html.unescape(line) for line in re.findall(r"<strong>([^<]+?) ?<", text)]
 
 
 def rows(client: Client, query: str = "") -> list[dict[str, str]]:
-    """The rows of the file."""
+    """Return the rows of the downloaded file."""
     text = client.get(f"{CSV}{query}").getvalue().decode()
     return list(csv.DictReader(io.StringIO(text, newline="")))
 

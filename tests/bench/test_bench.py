@@ -1,4 +1,4 @@
-"""`make bench` measures what it says, in little."""
+"""`make bench` in small numbers."""
 
 import math
 import os
@@ -39,7 +39,7 @@ def test_measurements_become_rows_of_a_table_and_a_plot(
         order.append(side)
         return len(order)
 
-    # Both are measured in turn, and the first round does not count.
+    # The sides are measured in turn, and the first round does not count.
     assert interleaved(2, lambda: note("a"), lambda: note("b")) == ([3, 5], [4, 6])
     assert order == ["a", "b"] * 3
     least = Row("a <b>", "1/s", "x: 2/s", (1, 5, 6), 4, at_least=True)
@@ -63,7 +63,7 @@ def test_measurements_become_rows_of_a_table_and_a_plot(
 @pytest.mark.proof
 @pytest.mark.alone
 def test_every_row_of_the_table_can_be_measured() -> None:
-    """The numbers of so few say nothing; that every answer was right is asserted on the way."""
+    """The values mean little with so few people, but every answer is checked on the way."""
     measured = list(rows(LITTLE))
 
     assert len({row.name for row in measured}) == 11

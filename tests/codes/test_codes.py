@@ -1,4 +1,4 @@
-"""Mailed secrets: counted before they are compared, spent once, for one purpose and subject."""
+"""Mailed codes and links: tries are counted before a comparison, and a secret is used once."""
 
 from datetime import timedelta
 

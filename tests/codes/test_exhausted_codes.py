@@ -1,4 +1,4 @@
-"""Mailed codes that have had all their tries: said so, and replaced within the limits."""
+"""Mailed codes that were tried too often, and their replacement within the rate limits."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ USED_UP = "That code was tried too often."
 
 
 def mailed() -> list[str]:
-    """The codes that were mailed, or put into a mail to nobody."""
+    """Return the mailed codes, including those in mails without a recipient."""
     return [mail.code for mail in outbox() if mail.code]
 
 

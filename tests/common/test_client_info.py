@@ -1,4 +1,4 @@
-"""A device in words: the same for each version of a browser, and nothing that reads as advice."""
+"""Device names: the same for all versions of a browser, and without text that a client chose."""
 
 import pytest
 

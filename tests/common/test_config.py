@@ -1,4 +1,4 @@
-"""Settings are checked as a whole, and an error never repeats a secret."""
+"""All settings are validated together, and an error never repeats a secret."""
 
 import base64
 import json
@@ -119,7 +119,7 @@ def test_development_accepts_settings_that_production_refuses(name: str, tmp_pat
 
 @pytest.mark.parametrize("mode", [0o604, 0o602])
 def test_a_database_file_that_other_users_can_read_or_write_is_refused(mode: int) -> None:
-    """In a folder that others can't enter its mode doesn't matter; pytest's own is one."""
+    """The file's mode does not matter in a folder that others cannot enter, as pytest's own."""
     with TemporaryDirectory(prefix="authsite-open-") as name:
         folder, url = Path(name), f"sqlite:///{name}/db%20x.sqlite3"
         file = folder / "db x.sqlite3"

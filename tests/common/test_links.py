@@ -1,4 +1,4 @@
-"""Where a link may lead."""
+"""The validation of ``next`` URLs."""
 
 import pytest
 

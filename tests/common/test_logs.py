@@ -1,4 +1,4 @@
-"""One event is one line, and says no secret."""
+"""Each log event is one line and contains no secret."""
 
 import json
 import logging

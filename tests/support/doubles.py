@@ -150,7 +150,7 @@ class Request:
 
 
 class Doubles:
-    """The providers; tests change ``answers``, which are by URL, and override ID token ``claims``."""
+    """The providers; tests change ``answers``, by URL, and override ``claims`` of the ID token."""
 
     def __init__(self, folder: Path) -> None:
         self.key = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
