@@ -17,7 +17,7 @@ from tests.support.process import Process, free_port, listening
 from tests.support.site import ROOT, Site, production
 from tests.support.virtualenvs import environment
 
-# A name below .localhost, since only such a site may raise its limits this much.
+# A name that always stands for this machine (RFC 6761 section 6.3).
 HOST = "authsite.localhost"
 PASSWORD = "a long password for measuring"
 PEOPLE = 16
