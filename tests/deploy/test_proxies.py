@@ -1,4 +1,4 @@
-"""The site behind nginx and Caddy, with the files of ``deploy/``: what strangers see of it."""
+"""The site behind nginx and Caddy with the files of ``deploy/``, as clients see it."""
 
 import re
 import socket
@@ -45,7 +45,7 @@ def proxy(
 
 
 def check(answer: Response, *, tls: bool = True) -> None:
-    """It has every header once, names no software and nobody else's host."""
+    """Check that an answer has every header once and names neither software nor a foreign host."""
     expected = HEADERS | ({"Strict-Transport-Security": HSTS} if tls else {})
     assert {name: answer.headers.get_all(name) for name in expected} == {
         name: [value] for name, value in expected.items()
@@ -75,7 +75,7 @@ def test_6_2_plain_http_redirects_to_https_with_path_and_query_and_no_cookie(pro
 
 
 def test_6_3_pages_files_and_errors_have_each_security_header_once(proxy: Proxy) -> None:
-    """The site's own and those of the proxy neither double nor lack."""
+    """Headers that the site and the proxy both know are neither doubled nor missing."""
     statuses = {LOGIN: 200, "/": 302, "/static/app.css": 200, "/no/": 404, "/static/no": 404}
     for path, expected in (statuses | {TOKEN: 405, "/.well-known/jwks.json": 200}).items():
         answer = proxy.client().get(path)
@@ -101,7 +101,7 @@ def test_the_client_ip_is_the_peer_despite_forged_headers(proxy: Proxy, behind: 
         headers = {"Content-Type": "application/json", name: "203.0.113.9"}
         client = proxy.client(peer="127.0.0.9")
         assert client.request("POST", TOKEN, body=guess, headers=headers).status == 401
-        # Where failed sign-ins came from, as written down, the newest first.
+        # The IP address of the newest failed sign-in.
         (newest,) = sql(behind, "SELECT address FROM accounts_activity ORDER BY id DESC LIMIT 1")
         assert newest == ("127.0.0.9",), name
 
@@ -120,7 +120,7 @@ def test_forged_forwarded_proto_and_host_headers_are_ignored(proxy: Proxy) -> No
 
 @pytest.mark.parametrize("tls", [True, False], ids=["https", "http"])
 def test_a_foreign_host_header_is_refused(proxy: Proxy, tls: bool) -> None:
-    """An odd way to name the site is refused, too, or leads to its own name."""
+    """An unusual form of the site's own name is refused, too, or redirected to the origin."""
     others = [
         *((LOGIN, [host]) for host in (EVIL, f"{NAME}.{EVIL}", f"{NAME}@{EVIL}", "")),
         *((LOGIN, hosts) for hosts in ([NAME, EVIL], [EVIL, NAME], [f"{NAME}, {EVIL}"], [])),
@@ -144,7 +144,7 @@ def test_a_foreign_host_header_is_refused(proxy: Proxy, tls: bool) -> None:
 
 
 def test_request_smuggling_with_two_lengths_gets_at_most_one_answer(proxy: Proxy) -> None:
-    """What goes by one length and the other would be a second request to the site."""
+    """The bytes between the two lengths would be a second request to the site."""
     smuggled = f"x=1\r\nGET /smuggled/ HTTP/1.1\r\nHost: {NAME}\r\n\r\n"
     chunks = f"{len(smuggled):x}\r\n{smuggled}\r\n0\r\n\r\n"
     head = f"POST {LOGIN} HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n"
@@ -171,7 +171,7 @@ def test_a_body_over_the_limit_is_413_and_the_largest_allowed_reaches_the_site(
         check(answer)
     assert set(answer.json()) == {"detail", "code"}
 
-    # The site's own word: the form was not from one of its pages.
+    # The site itself answers 403: the form has no CSRF token.
     assert proxy.client().request("POST", LOGIN, body=b"x" * MOST).status == 403
 
 
@@ -185,7 +185,7 @@ def test_malformed_http_is_answered_400_without_naming_software(proxy: Proxy) ->
             answer = proxy.raw(junk, tls=tls)
             assert not answer or status(answer) in {400, 421, 431}
             assert not SOFTWARE.search(answer)
-    # Plain HTTP at the port of TLS.
+    # A plain HTTP request to the TLS port.
     with socket.create_connection(("127.0.0.1", proxy.https), timeout=5) as connection:
         connection.sendall(f"{head}\r\n".encode())
         assert not SOFTWARE.search(connection.recv(65536).decode("latin-1"))
@@ -202,7 +202,7 @@ def test_a_slow_or_stopped_site_gives_504_or_502_and_secret_links_are_not_logged
 
 
 def away(proxy: Proxy, expected: int) -> None:
-    """A page and a call say so, in a sentence and in JSON, and when to come again."""
+    """Check the answers to a page and to an API call while the site is away."""
     paths = (f"{CONFIRM}secret-of-a-link/", "/api/v1/me/?secret")
     headers = {"Referer": f"{ORIGIN}/secret"}
     page, call = together(2, lambda i: proxy.client().get(paths[i], headers=headers))
@@ -217,7 +217,7 @@ def away(proxy: Proxy, expected: int) -> None:
 
 
 def test_slow_bodies_do_not_reach_the_site(proxy: Proxy, behind: Site) -> None:
-    """Twice as many as the site has threads, and it still answers at once."""
+    """The site answers at once despite twice as many slow requests as it has threads."""
     head = (
         f"POST {LOGIN} HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 1000\r\n"
         "Content-Type: application/x-www-form-urlencoded\r\n\r\nlogin=alice"
@@ -237,7 +237,7 @@ def test_slow_bodies_do_not_reach_the_site(proxy: Proxy, behind: Site) -> None:
 
 
 def offered(proxy: Proxy, version: ssl.TLSVersion, ciphers: str = "ALL") -> str:
-    """Return the cipher agreed on when only these are offered."""
+    """Return the TLS version and cipher that are negotiated when only these are offered."""
     context = ssl.create_default_context(cafile=proxy.authority)
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     context.maximum_version = version

@@ -1,4 +1,4 @@
-"""A provider that is away, slow, broken or angry: a plain page, soon, and nobody is made."""
+"""A provider that is unreachable, slow or broken gives a plain page soon, and no account."""
 
 import gzip
 import json
@@ -25,7 +25,7 @@ from tests.support.process import free_port, within
 from tests.support.social import come_back, configured, go, round_trip
 
 LOGIN = "/accounts/oidc/acme/login/"
-# What people are promised, and what a busy machine may add.
+# Five seconds are the limit, and a busy machine may add one.
 SOON = 5 + 1.0
 PATHS = ["/.well-known/openid-configuration", "/token", "/jwks", "/userinfo"]
 OK = b"HTTP/1.0 200 OK\r\n"
@@ -34,7 +34,7 @@ type Trouble = Callable[[Any], None]
 
 
 def visited(op: OpenIDProvider) -> Any:
-    """What a browser gets on the way there, or on its return."""
+    """Return the answer to the callback, or to the button if the site redirects nowhere."""
     metadata._known.clear()
     browser = Client()
     answer = browser.post(LOGIN)
@@ -60,7 +60,7 @@ def answer(body: str, **how: Any) -> Trouble:
 
 
 def raw(answer: bytes) -> Trouble:
-    """Exactly that, and the connection is closed."""
+    """Return a handler that sends these bytes and closes the connection."""
     return lambda request: request.wfile.write(answer) and None
 
 
@@ -96,7 +96,7 @@ def test_a_broken_provider_gives_a_plain_error_page_and_no_account(
 
 @pytest.mark.django_db
 def test_a_compression_bomb_is_not_unpacked(op: OpenIDProvider) -> None:
-    """200 MB that come as 200 KB."""
+    """The answer unpacks from 200 KB to 200 MB."""
     bomb = OK + b"Content-Encoding: gzip\r\n\r\n" + 200 * gzip.compress(bytes(1_000_000))
     op.instead[PATHS[0]] = raw(bomb)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -117,7 +117,7 @@ def test_a_provider_that_refuses_connections_fails_at_once(
 
 @pytest.mark.django_db
 def test_a_provider_error_is_shown_without_the_providers_own_words(op: OpenIDProvider) -> None:
-    """OpenID Connect Core section 3.1.2.6; whoever makes the link writes its description."""
+    """An attacker who makes the link chooses its description (OpenID Connect Core 3.1.2.6)."""
     for error in ("access_denied", "server_error", "login_required", "<script>", ""):
         browser = Client()
         answer = op.answer(go(browser)) | {"error": error, "error_description": "<script>evil()"}
@@ -156,7 +156,10 @@ def test_8_5_at_most_four_requests_wait_for_a_hanging_provider(op: OpenIDProvide
 
 @pytest.mark.django_db
 def test_a_few_more_than_four_concurrent_sign_ins_are_all_served(op: OpenIDProvider) -> None:
-    """A healthy provider takes its time, too; and a state is good once."""
+    """A healthy provider takes some time, too, and people could not simply retry the callback.
+
+    The state of an authorization request works only once.
+    """
 
     def find_out() -> float:
         time.sleep(0.2)
@@ -189,7 +192,7 @@ def test_cached_provider_keys_are_used_while_new_ones_cannot_be_fetched(
 
 
 def drip(answer: bytes) -> Trouble:
-    """A byte in a fifth of a second, for as long as anybody listens."""
+    """Return a handler that sends an answer and then five bytes a second, up to 20 seconds."""
 
     def trouble(request: Any) -> None:
         try:
@@ -239,5 +242,5 @@ def test_a_slow_answer_is_cut_off_within_five_seconds(
     fails_soon(op)
 
     del op.instead[path]
-    # It isn't asked for a while, and then it is.
+    # The provider is not contacted for a while, and then it is again.
     assert within(http_client.PAUSE + 2, lambda: visited(op).status_code == 302)

@@ -1,4 +1,4 @@
-"""The server is asked to stop: what is on its way arrives."""
+"""A server that is told to stop finishes what it has begun."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def test_a_stopping_server_finishes_requests_and_mails_in_progress() -> None:
         ):
             other.execute("BEGIN IMMEDIATE")
             request = pool.submit(browser.post, SIGNUP, fields, csrf=False)
-            time.sleep(1)  # it's at the lock by then
+            time.sleep(1)  # the request waits for the lock by then
             assert not request.done()
             stopped = pool.submit(site.process.stop, signal.SIGTERM)
             assert within(LATER_SECONDS, lambda: not listening(site.port)), "still takes requests"
@@ -40,14 +40,14 @@ def test_a_stopping_server_finishes_requests_and_mails_in_progress() -> None:
             assert stopped.result() == 0
 
         waiting = sql(site, "SELECT attempts FROM accounts_outgoingmail ORDER BY attempts")
-        # Alice's was on its way and was refused by the closing server: its lease isn't left behind.
+        # Alice's mail was being sent and the closing server refused it, so its lease must be gone.
         assert len(waiting) + len(server.mails) == 2
         soon = "SELECT 1 FROM accounts_outgoingmail WHERE due_at > datetime('now', '+1 minute')"
         assert sql(site, soon) == []
 
 
 def test_a_worker_ends_when_its_parent_is_killed() -> None:
-    """It would hold the port, and go on by secrets that have been changed since."""
+    """An orphaned worker would keep the port and use secrets that may have been changed since."""
     with Site() as site:
         os.kill(site.process.pid, signal.SIGKILL)
 

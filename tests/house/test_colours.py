@@ -1,4 +1,4 @@
-"""Colours of the style sheet that others must be told from."""
+"""The contrast of colours in the style sheet."""
 
 import re
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.site import ROOT
 
 STYLE = (ROOT / "static/app.css").read_text()
-# WCAG 2.2, 1.4.11: what shows where a field is.
+# WCAG 2.2, 1.4.11: the contrast of the border that marks a field.
 LEAST_CONTRAST = 3.0
 
 

@@ -1,4 +1,7 @@
-"""During an upgrade two versions run at once on the schema that the newer one has migrated."""
+"""Migrations keep the previous version working.
+
+During an upgrade it runs beside the new version, on the schema of the new version.
+"""
 
 from importlib import import_module
 
@@ -6,13 +9,16 @@ from django.db import migrations
 
 from tests.support.site import ROOT
 
-# Earlier migrations were never released apart.
+# Migrations before this one were always released together.
 FIRST = "0005"
 TAKES_AWAY = (migrations.RemoveField, migrations.RenameField, migrations.DeleteModel)
 
 
 def breaks_the_version_before(operation: object) -> bool:
-    """Say whether the former version, which does not know a new column, fails after this."""
+    """Return whether the previous version fails after a migration's operation.
+
+    It does not know new columns, so they need a null or a default in the database.
+    """
     if not isinstance(operation, migrations.AddField):
         return isinstance(operation, TAKES_AWAY)
     field = operation.field

@@ -1,4 +1,4 @@
-"""Each defence that ``make proof`` takes out is still where it was."""
+"""The defences that ``make proof`` removes still exist in the code."""
 
 from tests.sabotage.run import ROOT, DoesNotApply, defences, edited, site_files
 

@@ -1,4 +1,4 @@
-"""Closed unless opened: the list of pages that strangers may see, and a visit to every page."""
+"""The list of URLs that need no sign-in, and a visit to every URL."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +25,7 @@ OPEN = {
     ".well-known/passkey-endpoints",
     "accounts/2fa/recovery/<str:token>/",
     "accounts/2fa/enrol/<str:token>/",
-    # Without credentials they are nowhere: tests/social.
+    # Without credentials these answer 404: tests/social.
     "accounts/<provider:provider>/login/",
     "accounts/<provider:provider>/login/callback/",
     "accounts/logout/",
@@ -40,13 +40,13 @@ OPEN = {
     ".well-known/security.txt",
     "health/live",
     "health/ready",
-    # Without its token it's nowhere: tests/ops/test_monitoring.py.
+    # Without its token it answers 404: tests/ops/test_monitoring.py.
     "metrics",
     ".well-known/jwks.json",
     ".well-known/change-password",
     "dev/mail/",
     "dev/mail/<slug:name>/",
-    # Django's admin checks for itself; its login leads to the site's own.
+    # The admin checks permissions itself; its sign-in page redirects to the site's own.
     "admin/login/",
     "api/v1/users/",
     "api/v1/email/verify/",
@@ -56,7 +56,7 @@ OPEN = {
     "api/v1/token/refresh/",
     "api/v1/token/verify/",
     "api/v1/token/revoke/",
-    # These two look for a header and an Origin instead: tests/attacks/test_browser_origins.py.
+    # These two check a header and the Origin: tests/attacks/test_browser_origins.py.
     "api/v1/session/",
     "api/v1/session/refresh/",
     "api/v1/schema/",
@@ -117,11 +117,11 @@ def test_only_the_listed_urls_are_open_without_signing_in() -> None:
 @pytest.mark.django_db
 def test_other_pages_redirect_anonymous_visitors_to_sign_in_and_api_calls_refuse_them() -> None:
     client = Client()
-    doors = ("/accounts/login/?next=", "/admin/login/?next=")
+    sign_in_pages = ("/accounts/login/?next=", "/admin/login/?next=")
     for route in PAGES - OPEN:
         answer = client.get(address(route))
         assert answer.status_code == 302, route
-        assert answer["Location"].startswith(doors), route
+        assert answer["Location"].startswith(sign_in_pages), route
     for route in CALLS - OPEN:
         for method in ("GET", "POST", "PATCH", "DELETE"):
             answer = client.generic(method, address(route))

@@ -1,4 +1,4 @@
-"""The outbox: sealed, leased, patient, and never twice at once."""
+"""The outbox: mails are encrypted, leased to one sender, retried and sent once."""
 
 from datetime import timedelta
 from threading import Event
@@ -103,7 +103,7 @@ def test_a_mail_refused_with_5xx_is_retried_until_the_server_works(
 
 
 def test_an_undeliverable_mail_does_not_block_the_next(settings: Any) -> None:
-    """A mail that can't be opened is kept; one to a recipient refused for good is given up."""
+    """A mail that cannot be decrypted is kept; one with a refused recipient is given up."""
     OutgoingMail.objects.create(sealed="not sealed by us")
     post()
     with MailServer("recipient") as server:

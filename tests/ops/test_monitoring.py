@@ -1,4 +1,4 @@
-"""Health and figures: told in time whatever hangs, and nothing of it to strangers but words."""
+"""Health checks answer in time even if a dependency hangs, and metrics need a token."""
 
 import dataclasses
 import re
@@ -62,7 +62,7 @@ def test_health_reports_a_frozen_redis_or_database_in_time_to_many_clients(
         with postgres.process.frozen():
             answer, seconds = asked(site)
             assert (answer.status, seconds < SOON) == (503, True)
-            # Twice as many as the site has threads, and then some that would wait behind them.
+            # Twice as many requests as the site has threads, and one that would wait behind them.
             for answer, seconds in [*together(32, lambda _: asked(site)), asked(site)]:
                 assert (answer.status, seconds < 2 * SOON) == (503, True)
                 assert answer.json()["database"] == "fails"
@@ -75,7 +75,7 @@ def test_health_reports_a_frozen_redis_or_database_in_time_to_many_clients(
 
 def test_health_answers_name_no_software_and_no_ip(site: Site) -> None:
     for path in (LIVE, READY, METRICS, "/health/", "/health/x", "/metrics/", "/metricsx"):
-        # Whoever watches a node knows its address and not the site's.
+        # A monitor calls a node by its IP address, not by the site's name.
         answer = site.client(Host="192.0.2.9:8000").get(path)
         assert answer.status == (200 if path in {LIVE, READY} else 404)
         words = {"process", "detail", "code", "not_found", "ound", *WELL}

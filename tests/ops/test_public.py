@@ -1,4 +1,4 @@
-"""Pages about the site: open to everybody, and true."""
+"""Public pages about the site."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,7 +32,7 @@ def test_password_managers_find_the_page_to_change_a_password(client: Client) ->
     answer = client.get("/.well-known/change-password")
 
     assert (answer.status_code, answer["Location"]) == (302, "/accounts/password/change/")
-    # They ask for this, too: a site that says yes to everything says nothing.
+    # They also request this URL, to find sites that answer 200 to everything.
     nonsense = "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200"
     assert client.get(nonsense).status_code == 404
 
