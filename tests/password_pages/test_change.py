@@ -1,4 +1,4 @@
-"""A new password from inside, and the one that is asked for at a sign-in with a stolen one."""
+"""Changing and setting a password, and the change that a stolen password leads to."""
 
 import re
 from typing import Any
@@ -75,7 +75,7 @@ def test_changing_the_password_revokes_all_other_sessions_and_keeps_this_one(
 def test_password_changes_in_one_session_are_limited(
     client: Client, alice: User, clock: Clock
 ) -> None:
-    """Each costs a hash; so does a password that is shown again."""
+    """Each change costs a hash, as does each reauthentication by password."""
     signed_in(alice, client)
     changes = [
         client.post(CHANGE, {"password1": f"{NEW} {n}"}).status_code
@@ -90,7 +90,7 @@ def test_a_password_change_is_mailed_to_the_owner_and_recorded_with_its_proof(
 ) -> None:
     assert signed_in(alice, client).get(SET).url == CHANGE
     assert take(client, SET).url == CHANGE
-    assert not has_changed(alice), "who has a password sets no first one"
+    assert not has_changed(alice), "the page for a first password needs an account without one"
     take(client)
 
     assert mail_to("alice").subject == "authsite: The password was changed"
@@ -103,7 +103,7 @@ def test_a_password_change_is_mailed_to_the_owner_and_recorded_with_its_proof(
 def test_an_old_proof_leads_to_reauthentication_and_changes_nothing(
     client: Client, clock: Clock, alice: User, page: str
 ) -> None:
-    """A page that was opened in time may be filled in for some minutes more."""
+    """A form that was opened in time is accepted for five more minutes."""
     if page == SET:
         remove_password(alice)
     signed_in(alice, client)
@@ -188,7 +188,7 @@ def test_a_password_that_leaked_after_it_was_chosen_is_noticed_at_the_next_sign_
 
 
 def test_the_stolen_password_warning_appears_only_after_signing_in_with_one() -> None:
-    """Neither who signs in by a good one, nor who tries a known one that isn't right."""
+    """A good password does not cause it, nor does a stolen one that is not the account's."""
     make_user("alice")
     make_user("bob", password=STOLEN)
 

@@ -1,4 +1,4 @@
-"""Passwords: hashing is bounded, what attackers try first is refused, strength is told."""
+"""Passwords: bounded hashing, refused common passwords and the strength meter."""
 
 import hashlib
 import logging
@@ -31,7 +31,7 @@ from tests.support.steps import SIGNUP, address_of, path_of
 
 URL = "/accounts/password/strength/"
 GOOD = "three teapots on a train"
-# Each symbol stands for two letters or more, so that there are many readings to go through.
+# Each symbol can stand for several letters, so that there are many variants to try.
 WORST = ("4@8({[<369&#!1/|0$5+7%2" * 4)[:72]
 
 
@@ -57,7 +57,7 @@ def test_a_sign_in_gets_429_with_retry_after_while_all_hashing_slots_are_busy(
 
 
 def test_passwords_are_hashed_in_at_most_one_thread_per_core() -> None:
-    """Each of them keeps its 19 MiB: sixteen would be 300."""
+    """Each hashing thread keeps 19 MiB of memory, so that sixteen would keep 300 MiB."""
     hashed_in = together(16, lambda _n: hashers.in_slot(threading.get_ident))
 
     assert len(set(hashed_in)) <= (os.cpu_count() or 1)
@@ -121,7 +121,7 @@ def test_the_local_have_i_been_pwned_file_is_searched_exactly(
 
     assert all(map(is_compromised, members))
     assert not any(is_compromised(f"unknown password {n}") for n in range(500))
-    # What is on a list is compared as it is hashed: composed.
+    # Passwords are normalized before they are looked up, as they are before they are hashed.
     copy_of(_hash("caf\u00e9 au lait, please") + b":1" + end)
     assert is_compromised("cafe\u0301 au lait, please")
     assert not is_compromised("Known password 1")
@@ -166,11 +166,11 @@ def test_the_meter_returns_a_score_a_label_and_advice(client: Client) -> None:
     assert weak["advice"] == f"Repeating something helps little. {more}"
     near = "It is close to one that attackers try first. Writing 4 for a, or 0 for o, helps little."
     assert ask(client, "p4ssw0rdteapot")["advice"] == f"{near} {more}"
-    # What the form refuses scores nothing.
+    # A password that the form refuses has score 0.
     short = ask(client, "xK9#pQ2!vB7")
     assert (short["score"], short["advice"]) == (0, "Use at least 12 characters.")
     assert "attackers try first" in ask(client, "PassWord1234")["advice"]
-    # A person's own words make it weaker.
+    # Words from the person's own form fields make a password weaker.
     words = ["other", "Mallory.Fzwq@example.org"]
     without, told = (ask(client, "malloryfzwq.7781", word=own)["score"] for own in ([], words))
     assert told < without

@@ -1,4 +1,4 @@
-"""Oneself and others as JSON: ``me/`` and ``users/<id>/``."""
+"""The API calls ``me/`` and ``users/<id>/``."""
 
 from typing import Any
 
@@ -75,7 +75,7 @@ def test_unchanged_and_missing_fields_keep_their_values(alice: User, token: str)
 
 
 REFUSED = {
-    # The last one is doubled by NFC.
+    # NFC doubles the length of the last value.
     "display_name": ("x" * 61, "a\u200bb", "a\nb", "\u3164", 12345, None, "\u0958" * 31),
     "about": ("x" * 501, "a bell \a", "from right \u202e to left", ["a"]),
     "language": ("xx", "DE"),
@@ -93,7 +93,7 @@ def test_an_invalid_profile_field_changes_nothing(alice: User, token: str) -> No
 
 
 def test_read_only_fields_are_refused_by_name(alice: User, token: str) -> None:
-    """No mass assignment (ASVS 15.3.3), and nobody is told that it worked."""
+    """No mass assignment (ASVS 15.3.3): such fields are refused instead of silently ignored."""
     Group.objects.create(name="printers")
     before = User.objects.values().get(pk=alice.pk)
     foreign = {
@@ -115,7 +115,7 @@ def pending() -> PendingSignup:
     return PendingSignup.objects.get()
 
 
-def of_carol(scope: str) -> str:
+def token_of_carol(scope: str) -> str:
     challenge = get_tokens("carol", scope=scope)["challenge"]
     return str(second_step(challenge, unused_code(User.objects.get(username="carol")))["access"])
 
@@ -127,7 +127,7 @@ def test_staff_who_may_view_users_can_read_an_account_and_the_owner_sees_it(
     carol = make_staff("carol")
     User.objects.filter(pk=carol.pk).update(is_superuser=False)
     carol.user_permissions.add(Permission.objects.get(codename="view_user"))
-    carols = of_carol("users:read")
+    carols = token_of_carol("users:read")
     path = f"users/{alice.pk}/"
 
     for asker in (token, carols):
@@ -136,8 +136,8 @@ def test_staff_who_may_view_users_can_read_an_account_and_the_owner_sees_it(
     seen = Activity.objects.get(kind="profile_read")
     assert (seen.user, seen.actor) == (alice, "carol")
     clock.advance(seconds=30)
-    # `read` is not enough: whoever has stolen a program's token would read everybody.
-    assert call(path, token=of_carol("read write")).code == "insufficient_scope"
+    # `read` is not enough: a stolen token of a staff member's program would read all accounts.
+    assert call(path, token=token_of_carol("read write")).code == "insufficient_scope"
     clock.advance(minutes=10)
     assert call(path, token=carols).code == "insufficient_user_authentication"
 
@@ -146,19 +146,19 @@ def test_staff_without_the_permission_to_view_users_get_404(alice: User) -> None
     make_staff("carol")
     User.objects.filter(username="carol").update(is_superuser=False)
 
-    assert call(f"users/{alice.pk}/", token=of_carol("users:read")).status == 404
+    assert call(f"users/{alice.pk}/", token=token_of_carol("users:read")).status == 404
     assert not Activity.objects.filter(kind="profile_read").exists()
 
 
 def test_reads_of_accounts_by_staff_are_limited(alice: User) -> None:
     make_staff("carol")
-    token = of_carol("users:read")
+    token = token_of_carol("users:read")
     codes = [call(f"users/{NOBODY}/", token=token).code for _ in range(61)]
     assert codes == ["not_found"] * 60 + ["throttled"]
 
 
 def test_a_token_from_before_somebody_became_staff_reads_no_other_account(alice: User) -> None:
-    """By one step; the admin would ask for the second."""
+    """The token comes from a sign-in in one step; the admin would ask for the second factor."""
     bob = make_user("bob")
     held = get_tokens("bob")["access"]
     User.objects.filter(pk=bob.pk).update(is_staff=True, is_superuser=True)

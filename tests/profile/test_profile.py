@@ -1,4 +1,4 @@
-"""What people say of themselves, in which words and times the site speaks, and another username."""
+"""The profile page: display name, language, time zone and username."""
 
 from collections.abc import Callable
 from functools import partial
@@ -102,7 +102,7 @@ def test_pages_show_times_in_the_time_zone_of_the_profile(
     save(client, time_zone="Asia/Tokyo")
     assert "6:30 a.m." in client.get("/accounts/activity/").text
 
-    # A zone that this machine does not know any more is no fault.
+    # A stored time zone may be unknown to this machine after an update.
     User.objects.update(time_zone="Europe/Atlantis")
     assert client.get("/accounts/activity/").status_code == 200
 
@@ -127,7 +127,7 @@ def test_anonymous_pages_follow_accept_language_and_vary_on_it(
 
     assert (answer["Content-Language"], other["Content-Language"]) == ("de", "en")
     assert {"Accept-Language", "Cookie"} <= set(answer["Vary"].split(", "))
-    # Nobody is refused in the language of whoever came before.
+    # The language of one request must not leak into an error page of the next one.
     assert '<html lang="en"' in client.get("/", headers={"host": "evil.example"}).text
 
 
@@ -194,14 +194,14 @@ def test_a_typed_username_survives_reauthentication(
 
 
 def test_a_username_can_be_changed_once_a_day(client: Client, clock: Clock, alice: User) -> None:
-    """What is refused does not count."""
+    """Refused changes do not count."""
     make_user("bob")
     signed_in(alice, client)
 
     assert TAKEN in rename(client, "BOB").text
     assert "Use letters, digits" in rename(client, "a@b").text
     assert "That is your username already." in rename(client, "alice").text
-    # The same name in other letters needs no other hold.
+    # The same username in another case needs no new reservation.
     assert "Your username is ALICE now." in rename(client, "ALICE").text
     assert Username.objects.get(key="alice").held_until is None
 
@@ -245,7 +245,7 @@ def test_a_former_username_is_free_after_thirty_days(
 
 
 def happens(act: Callable[[], Any]) -> bool:
-    """Whether nobody else was first."""
+    """Return whether ``act`` succeeds, and no concurrent act was first."""
     try:
         act()
     except (UsernameTaken, Later):
@@ -266,7 +266,7 @@ def test_only_one_of_two_renames_and_a_sign_up_at_once_gets_a_username() -> None
     assert sum(together(3, lambda i: happens(acts[i]))) == 1
     for user in people:
         user.refresh_from_db()
-    # A loser keeps the name it had, and holds nothing else.
+    # A person whose rename failed keeps the former username and reserves no other one.
     named = {user.username for user in people}
     assert named | {"dave"} <= set(Username.objects.values_list("key", flat=True))
     assert Username.objects.count() == 3

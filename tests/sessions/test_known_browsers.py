@@ -1,4 +1,4 @@
-"""Known browsers below the surface: since when, until when, and what the version before noted."""
+"""The service of known browsers: their age and expiry, and rows of the previous version."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def browser(*, version: int = 142, cookie: str = "") -> Client:
 
 
 def meets(client: Client, user: User) -> bool:
-    """Whether the site knows the browser in which ``user`` signs in now."""
+    """Sign ``user`` in and return whether the browser was known before."""
     request, response = request_of(client), HttpResponse()
     is_known = known_browsers.meet(request, user)
     known_browsers.set_cookie(request, response)
@@ -56,7 +56,7 @@ def outdate(user: User) -> None:
 
 
 def noted_before(user: User, *, version: int, language: str = "en") -> Client:
-    """A browser that only the version before has met."""
+    """Return a browser that only the previous version has recorded."""
     client = browser(cookie=(token := secrets.token()))
     with override(language):
         device = client_of(request_of(client)).device

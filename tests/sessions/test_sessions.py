@@ -1,4 +1,4 @@
-"""Login sessions below the surface: which are listed, which are ended, which are kept."""
+"""The service of sessions: which are live, which are revoked and which are pruned."""
 
 from datetime import timedelta
 
@@ -29,7 +29,7 @@ HOME = ClientInfo("192.0.2.1", CURL)
 
 
 def begin(user: User, agent: str = CURL, *, is_remembered: bool = False) -> LoginSession:
-    """A sign-in of ``user`` in a browser of its own."""
+    """Create a session of ``user`` in a browser of its own."""
     proof, place = Proof.now(Method.PASSWORD), ClientInfo("192.0.2.1", agent)
     login = services.create(user, [proof], place, is_remembered=is_remembered)
     store = SessionStore()
@@ -39,7 +39,7 @@ def begin(user: User, agent: str = CURL, *, is_remembered: bool = False) -> Logi
 
 
 def live(user: User) -> list[LoginSession]:
-    """Where ``user`` is signed in."""
+    """Return the live sessions of ``user``."""
     return list(services.live(user))
 
 
@@ -88,7 +88,7 @@ def test_prune_deletes_old_sessions_and_keeps_live_ones(clock: Clock) -> None:
         call_command("prune", verbosity=0)
         return set(LoginSession.objects.all()), BrowserSession.objects.count()
 
-    # A token of a session that has ended may be shown for a while.
+    # Access tokens of an ended session stay valid for some time, so its row is kept for a day.
     assert kept_after(days=1, seconds=-1) == ({ended, rested, lasting}, 3)
     assert kept_after(seconds=1) == ({rested, lasting}, 2)
     assert kept_after(hours=1) == ({lasting}, 1)

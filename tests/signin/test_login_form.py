@@ -1,4 +1,4 @@
-"""The form of the sign-in page, which is drawn once for each language."""
+"""The form of the sign-in page, which is rendered once for each language and then cached."""
 
 import pytest
 from django import forms

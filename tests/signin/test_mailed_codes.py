@@ -1,4 +1,4 @@
-"""Signing in with a code by mail: another code, and another person."""
+"""Signing in with a mailed code: requesting a new code, and starting again."""
 
 import pytest
 from django.test import Client

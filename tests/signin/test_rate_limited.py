@@ -1,4 +1,4 @@
-"""The page of a sign-in that was tried too often tells when and how to go on, and nothing else."""
+"""The page of a rate-limited sign-in says when and how to go on, and reveals nothing else."""
 
 import pytest
 from django.test import Client
@@ -29,7 +29,7 @@ WAYS = {
 
 
 def refused(browser: Client, login: str = "alice", **more: str) -> str:
-    """The page after one guess more than there are."""
+    """Use up the budget of this client with wrong passwords, and return the next page."""
     for _ in range(LOGIN_LINE.burst):
         sign_in(browser, login, WRONG)
     answer = sign_in(browser, login, PASSWORD, **more)

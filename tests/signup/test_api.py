@@ -1,4 +1,4 @@
-"""Signing up as JSON: ``users/``, ``email/verify/``, ``email/resend/``."""
+"""The API calls for signing up: ``users/``, ``email/verify/`` and ``email/resend/``."""
 
 import re
 from typing import Any
@@ -20,8 +20,8 @@ WRONG = "AAAAAAAA"
 
 
 @pytest.fixture(autouse=True)
-def _still(clock: Clock) -> None:
-    """Limits fill up again with time."""
+def _stopped_clock(clock: Clock) -> None:
+    """Stop the clock, so that no budget refills during a test."""
 
 
 def sign_up(name: str = "alice", client: Client | None = None, **more: Any) -> Answer:
@@ -141,7 +141,7 @@ def test_tries_for_one_email_are_limited_and_a_few_attackers_cannot_use_them_up(
 
 
 def test_the_code_of_another_sign_up_for_the_same_email_confirms_no_other_username() -> None:
-    """CVE-2026-53516: whoever says its own name isn't led to confirm somebody else's sign-up."""
+    """CVE-2026-53516: nobody may be tricked into confirming another person's pending sign-up."""
     sign_up(client=at("192.0.2.1"))
     own = code_of()
     sign_up("mallory", at("192.0.2.9"), email=address_of("alice"))
@@ -168,7 +168,7 @@ def test_other_sign_ups_for_the_same_email_do_not_take_the_resent_mail(clock: Cl
 def test_an_overlong_username_is_refused_before_it_is_normalized(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each of these becomes eighteen others (NFKC): a second of one core, from anybody."""
+    """NFKC turns each character into eighteen: an anonymous request could cost a second of CPU."""
     monkeypatch.setattr("accounts.users.usernames.clean", lambda _name: pytest.fail("worked on"))
 
     assert sign_up(username="\ufdfa" * 9_000).status == 400

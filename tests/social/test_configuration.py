@@ -1,4 +1,4 @@
-"""What is configured is shown and reachable, and nothing else; what that costs, and its policy."""
+"""Only configured providers are offered and reachable; their form-action and their cost."""
 
 import re
 from typing import Any
@@ -30,7 +30,7 @@ OTHERS_MEMBERS = ("/", "/accounts/sessions/", "/accounts/password/change/")
 
 
 def targets(client: Client, path: str) -> str:
-    """Where the forms of a page may lead."""
+    """Return the ``form-action`` sources of a page's Content Security Policy."""
     answer = client.get(path)
     assert answer.status_code in {200, 404}, path
     found = re.search("form-action ([^;]+)", answer.headers["Content-Security-Policy"])

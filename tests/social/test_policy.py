@@ -1,4 +1,4 @@
-"""What the site asks of people whom a provider has vouched for, and takes from them."""
+"""What the site still requires after a provider has authenticated a person."""
 
 from collections.abc import Iterator
 from typing import Any

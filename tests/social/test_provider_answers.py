@@ -1,4 +1,4 @@
-"""What the answers of Google, GitHub, Facebook and X are worth: addresses, names, errors."""
+"""How the answers of Google, GitHub, Facebook and X are used: emails, names and errors."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ PROFILE = shapes.ANSWERS[shapes.GITHUB_PERSON]
 UNVERIFIED, OTHER = MAIL | {"verified": False}, MAIL | {"primary": False}
 
 
-# developers.google.com/identity/gsi/web/guides/verify-google-id-token: Google speaks for gmail.com
-# and for addresses of a Workspace (hd), verified; any other may have changed hands since.
+# developers.google.com/identity/gsi/web/guides/verify-google-id-token: Google is authoritative for
+# gmail.com and for verified emails of a Workspace (hd). Others may have a new owner meanwhile.
 GOOGLES = {
     "of a workspace": ({}, True),
     "gmail": ({"hd": None, "email": "Alice@Gmail.com"}, True),
@@ -44,7 +44,7 @@ def test_google_emails_count_as_verified_only_for_gmail_and_workspace_domains(
 
 
 def test_the_google_issuer_is_accepted_with_and_without_https(doubles: Doubles) -> None:
-    # It named itself to the browser before its discovery document said so.
+    # Google sent ``iss`` to the redirect URI before its discovery document announced that.
     del doubles.answers[shapes.DISCOVERY]["authorization_response_iss_parameter_supported"]
     for issuer in (shapes.GOOGLE, "accounts.google.com"):
         doubles.claims = {"iss": issuer}
@@ -55,7 +55,7 @@ def test_the_google_issuer_is_accepted_with_and_without_https(doubles: Doubles) 
     assert doubles.round_trip(Client(), "google").status_code == 400
 
 
-# By provider: what answers differently, and how; the address is bob's here.
+# The provider, and the answers that differ from the documented ones.
 UNBELIEVED = {
     "facebook": ("facebook", {}),
     "facebook without": ("facebook", {shapes.FACEBOOK_PERSON: {"id": "1", "name": "Bob"}}),
@@ -93,7 +93,7 @@ def test_a_verified_email_of_an_existing_account_asks_for_a_sign_in_to_it(
     provider: str, doubles: Doubles
 ) -> None:
     make_user("alice")
-    # The public one of the profile comes first, and isn't what counts.
+    # The public email of the profile does not count.
     doubles.answers[shapes.GITHUB_PERSON] |= {"email": "other@example.org"}
 
     assert doubles.round_trip(Client(), provider).url == CONFIRM

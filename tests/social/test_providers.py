@@ -1,4 +1,4 @@
-"""What Google, GitHub, Facebook and X are asked, to the letter, and what their answers make."""
+"""The exact requests to Google, GitHub, Facebook and X, and the accounts that result."""
 
 import base64
 import hmac
@@ -24,7 +24,7 @@ each = pytest.mark.parametrize("of", DOCUMENTED, ids=lambda of: of.key)
 
 
 def challenge_of(verifier: str) -> str:
-    """RFC 7636 section 4.2."""
+    """Return the PKCE code challenge for a verifier (RFC 7636 section 4.2)."""
     return base64.urlsafe_b64encode(sha256(verifier.encode()).digest()).decode().rstrip("=")
 
 
@@ -38,7 +38,7 @@ def test_the_authorization_request_has_exactly_the_documented_parameters(
     of: Documented, act: str, doubles: Doubles
 ) -> None:
     client = Client() if act == "sign-in" else signed_in(make_user("alice"))
-    # The client's Host is "testserver".
+    # The redirect URI has the origin, although the client's Host is "testserver".
     url = urlsplit(go(client, of.key, act=act))
     sent = parse_qsl(url.query, keep_blank_values=True)
     query = dict(sent)
@@ -68,7 +68,7 @@ def test_the_code_is_exchanged_as_documented_with_the_pkce_verifier_of_this_atte
     url = go(client, of.key)
     come_back(client, doubles.send_back(url), of.key)
     asked = doubles.asked(of.token)
-    # Facebook's documents show a GET only.
+    # Facebook documents a GET request only.
     method = "GET" if of.key == "facebook" else "POST"
     fields, nothing = (asked.form, asked.query)[:: -1 if method == "GET" else 1]
     verifier = fields.pop("code_verifier")
@@ -83,7 +83,7 @@ def test_the_code_is_exchanged_as_documented_with_the_pkce_verifier_of_this_atte
         "redirect_uri": back_to(of),
         **({} if of.is_basic else {"client_id": CLIENT_ID, "client_secret": SECRET}),
     }
-    # GitHub answers form-encoded to whoever doesn't ask for JSON.
+    # Without this header, GitHub sends a form-encoded answer.
     assert asked.headers["Accept"] == "application/json"
 
 
@@ -102,7 +102,7 @@ def test_profile_requests_send_the_token_only_to_the_documented_urls(
         },
         shapes.X_PERSON: {"user.fields": "id,name,username"},
     }
-    # Google's keys are read with the person, since nothing was known of it.
+    # Google's keys and discovery document were not cached yet.
     expected = {of.token, *of.about} | ({shapes.DISCOVERY} if of.key == "google" else set())
     assert {request.url for request in doubles.requests} == expected
     for url in of.about:

@@ -1,4 +1,4 @@
-"""Budgets: exact in parallel, refilled by the clock, alike in both stores."""
+"""Budgets are exact under concurrency, refill with time and work the same in both stores."""
 
 import dataclasses
 from typing import Any
@@ -21,7 +21,7 @@ OTHER = Limit("test.other", burst=10, refill=60)
 
 @pytest.fixture(params=["database", "refused", pytest.param("redis", marks=pytest.mark.redis)])
 def store(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Budgets in the database, without asking Redis or since it refuses, or in a Redis."""
+    """Keep budgets in the database, with no Redis or an unreachable one, or in Redis."""
     monkeypatch.setitem(redis_store._resting, "until", 0.0)
     url = ""
     if request.param == "redis":
@@ -43,7 +43,7 @@ def allowed(*charges: Charge) -> bool:
 
 @pytest.mark.django_db(transaction=True)
 def test_exactly_the_burst_of_many_concurrent_acts_passes(store: None, clock: Clock) -> None:
-    """Each takes from two budgets, in either order, and one of them is others' as well."""
+    """Each act takes from two budgets, in either order; one of them was used before."""
     mine: list[Charge] = [(TEN, SUBJECT), (OTHER, SUBJECT)]
     for _ in range(3):
         spend((OTHER, SUBJECT))

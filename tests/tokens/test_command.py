@@ -1,4 +1,4 @@
-"""``rotate_signing_key``, and what it says."""
+"""The command ``rotate_signing_key``."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""The ring of signing keys: what each key is for at each moment, and what a process knows of it."""
+"""The key ring: what each signing key is used for over time, and what a process caches."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 JWKS = "/.well-known/jwks.json"
 STRANGE = "x" * 43
-# What a JWK has of a private key (RFC 7518 section 6, RFC 8037 section 2).
+# The members of a JWK that belong to a private key (RFC 7518 section 6, RFC 8037 section 2).
 PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
@@ -34,7 +34,7 @@ def test_the_first_key_is_made_on_demand_and_signs_at_once(algorithm: str, confi
 
 
 def test_cached_copies_of_the_jwks_expire_before_a_new_key_signs() -> None:
-    """One that was fetched from a process just before it learnt of the key ends in time."""
+    """This holds even for a copy from a process that had not loaded the new key yet."""
     assert signing_keys.LEAD > signing_keys.RELOAD + signing_keys.MAX_AGE
 
 
@@ -209,7 +209,7 @@ def test_signing_verifying_and_publishing_query_the_database_once_a_minute(clock
 
 
 def test_a_flood_of_unknown_key_ids_costs_one_query_in_five_seconds(clock: Clock) -> None:
-    """What can be no thumbprint costs none."""
+    """A key id that cannot be a thumbprint costs no query."""
     keyring.signer()
     clock.advance(seconds=1)
     with queries() as asked:

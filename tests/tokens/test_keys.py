@@ -1,4 +1,4 @@
-"""Keys from files: which are taken, which refused and in what words; JWKs and thumbprints."""
+"""Key files that are accepted or refused, JWKs and their thumbprints."""
 
 import json
 from contextlib import suppress
@@ -15,7 +15,7 @@ from accounts.tokens import keys
 from tests.support.signing import PASSPHRASE, made_by
 
 SSH = "ssh-keygen -q -f key.pem -N"
-# Besides those of the docs, which ``test_1_5_…`` makes.
+# ``test_1_5_…`` makes the keys of the docs.
 TAKEN = {
     "openssl ecparam -name prime256v1 -genkey -noout -out key.pem": "ES256",
     "openssl ecparam -name prime256v1 -genkey -out key.pem": "ES256",
@@ -41,7 +41,7 @@ ENCRYPTED = (
 
 
 def signs(key: Any) -> bool:
-    """Whether a token that it signs is taken by whoever has nothing but the published JWK."""
+    """Return whether a token that ``key`` signs can be verified with the published JWK alone."""
     jwk = json.loads(json.dumps(keys.public_jwk(key)))
     token = jwt.encode({"sub": "alice"}, key, jwk["alg"])
     return jwt.decode(token, jwt.PyJWK(jwk), [jwk["alg"]]) == {"sub": "alice"}
@@ -70,7 +70,7 @@ def test_weak_and_unsupported_keys_are_refused_with_a_reason(
 @pytest.mark.parametrize("command", ENCRYPTED)
 def test_an_encrypted_key_needs_its_passphrase(command: str, tmp_path: Path) -> None:
     text = made_by(command, tmp_path)
-    # openssl takes it within a word of its own.
+    # The commands of openssl have this word as passphrase.
     passphrase = PASSPHRASE if command.startswith("ssh") else "PASSPHRASE"
 
     assert signs(keys.load(text, passphrase.encode()))
@@ -106,7 +106,7 @@ def test_files_without_a_private_key_and_needless_passphrases_are_refused(tmp_pa
 
 @pytest.mark.parametrize("kind", ["ecdsa", "ed25519"])
 def test_a_damaged_key_is_refused_or_still_signs(kind: str, tmp_path: Path) -> None:
-    """A format without a checksum may read as another key; one that's cut off is none."""
+    """A format without a checksum may still be read as another key, but not if it is cut off."""
     text = made_by(f"{SSH} EMPTY -t {kind}", tmp_path)
 
     for place in range(36, len(text) - 34):

@@ -1,4 +1,4 @@
-"""Which scope covers which: a word for everything, a word for one area, and nothing between."""
+"""Scopes: ``read`` and ``write`` cover all areas, and others cover one area."""
 
 import pytest
 

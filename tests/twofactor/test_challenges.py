@@ -1,4 +1,4 @@
-"""Challenges: for one act, for five minutes, once."""
+"""WebAuthn challenges are valid for one act and five minutes, and work once."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def test_challenges_are_unique_and_hold_at_least_16_random_bytes() -> None:
     made = {challenges.issue(ACT) for _ in range(50)}
 
     assert len({challenge[: challenges.NONCE_BYTES] for challenge in made}) == 50
-    # At least 16 random bytes: WebAuthn 13.4.3.
+    # At least 16 random bytes (WebAuthn section 13.4.3).
     assert challenges.NONCE_BYTES >= 16
 
 
@@ -49,7 +49,7 @@ def test_challenges_survive_a_secret_key_rotation_and_foreign_ones_are_refused(
 def test_a_spent_challenge_is_pruned_only_after_it_has_expired(clock: Clock) -> None:
     challenge = challenges.issue(ACT)
     challenges.spend(challenge)
-    # A challenge says its seconds, the clock more.
+    # A challenge contains its time in whole seconds, and the clock has fractions.
     clock.advance(minutes=4, seconds=58)
     call_command("prune", verbosity=0)
     assert not challenges.spend(challenge)

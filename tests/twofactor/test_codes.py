@@ -1,4 +1,4 @@
-"""What a code of an authenticator is, when it's good, and how it may be typed."""
+"""TOTP codes and recovery codes: their form, their validity and how they may be typed."""
 
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ from tests.support.authenticator import shown
 from tests.support.second_factor import code_of
 from tests.support.steps import make_user
 
-# RFC 6238 appendix B: the seed of SHA-1, and the last six of the eight digits at each moment.
+# RFC 6238 appendix B: the seed for SHA-1, and the codes of eight digits by POSIX time.
 RFC_SEED = b"12345678901234567890".hex()
 RFC_CODES = {
     59: "94287082",
@@ -32,7 +32,7 @@ def alice(db: None) -> User:
 
 
 def phone(user: User, seed: str = RFC_SEED) -> Authenticator:
-    """An authenticator whose codes have not been used."""
+    """Create an authenticator none of whose codes was used."""
     sealed = crypto.seal(seed, SEED_PURPOSE)
     return Authenticator.objects.create(user=user, name="Phone", sealed_seed=sealed)
 
@@ -68,7 +68,7 @@ def test_codes_of_the_adjacent_time_steps_are_accepted_and_no_others(
     good = {steps for steps in range(-4, 5) if phone(alice).fits(code_of(RFC_SEED, steps))}
     assert good == {-1, 0, 1}
 
-    clock.advance(seconds=29.999)  # its last
+    clock.advance(seconds=29.999)  # the last moment of the same time step
     assert {steps for steps in range(-4, 5) if phone(alice).fits(code_of(RFC_SEED, steps))} == good
 
 
@@ -82,7 +82,7 @@ def test_codes_of_the_adjacent_time_steps_are_accepted_and_no_others(
         ("\u0661\u0662\u0663\u0664\u0665\u0666", "123456"),
         ("abcde-fghjk", "abcdefghjk"),
         ("ABCDE FGHJK", "abcdefghjk"),
-        ("abcd 2efg", "ABCD2EFG"),  # eight characters: of a mail
+        ("abcd 2efg", "ABCD2EFG"),  # mailed codes have eight characters
         ("ABCD2EFG", "ABCD2EFG"),
     ],
     ids=ascii,

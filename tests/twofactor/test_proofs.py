@@ -1,4 +1,4 @@
-"""The rules below the pages: what a proof costs and records, what a change ends."""
+"""The services of second factors and recovery, below the pages."""
 
 import dataclasses
 from typing import Any

@@ -1,4 +1,4 @@
-"""The pages of the factors that one has or adds: each authenticator, recovery codes."""
+"""The pages that set up and manage authenticators and recovery codes."""
 
 import pytest
 from django.test import Client
@@ -34,7 +34,7 @@ WRONG = "That code is not right, or was used already."
 
 @pytest.fixture
 def newcomer(client: Client, clock: Clock) -> User:
-    """Somebody without a factor, signed in with ``client``."""
+    """A user without a second factor, signed in with ``client``."""
     newcomer = make_user("alice")
     signed_in(newcomer, client)
     return newcomer
@@ -42,7 +42,7 @@ def newcomer(client: Client, clock: Clock) -> User:
 
 @pytest.fixture
 def alice(client: Client, clock: Clock) -> User:
-    """Alice, signed in with ``client`` by both steps."""
+    """Alice, who has an authenticator and is signed in with ``client``."""
     alice = make_user("alice")
     enrolled(alice)
     signed_in(alice, client)
@@ -124,7 +124,7 @@ def test_recovery_codes_are_shown_for_an_hour_and_only_in_their_session(
 
     assert not recovery_codes_on(page)
     assert "10 codes are left." in page
-    assert 'name="new"' in page, "whoever hasn't kept them makes new ones"
+    assert 'name="new"' in page, "a person who has lost them can make new ones"
     assert client.post("/accounts/2fa/recovery-codes/file/").url == RECOVERY_CODES
 
 
@@ -140,7 +140,7 @@ def test_enrolment_explains_a_phone_clock_that_is_minutes_off(
 
 
 def test_a_wrong_phone_clock_is_explained_only_at_enrolment(client: Client, clock: Clock) -> None:
-    """There it would say to who guesses that a guess is near."""
+    """Elsewhere the hint would tell an attacker that a guessed code is almost right."""
     alice = make_user("alice")
     seed = enrolled(alice)
     inside = signed_in(alice)

@@ -1,4 +1,4 @@
-"""The rule about disputes, as its table: what counts, what it allows, whose objection wins."""
+"""The rules for disputes: which proofs count, what they allow and which objection wins."""
 
 from datetime import UTC, datetime, timedelta
 

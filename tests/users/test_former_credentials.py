@@ -1,4 +1,4 @@
-"""Former credentials: kept for disputes, readable after a rotation, forgotten in time."""
+"""Former credentials are kept for disputes, survive a key rotation and are pruned in time."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What names look like is held with them, and old names that look alike are kept and reported."""
+"""Skeletons reserve what usernames look like; existing lookalikes are kept and reported."""
 
 import json
 from io import StringIO
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 def made_before(*given: str) -> None:
-    """People whose names were given when nobody looked at what they look like."""
+    """Create users as before skeletons existed, when usernames could look alike."""
     for name in given:
         Username.objects.create(key=usernames.key(name))
         services.create_user(name, make_password(PASSWORD))
@@ -52,7 +52,7 @@ def test_a_skeleton_is_free_again_with_its_username(clock: Clock) -> None:
     assert not PendingSignup.objects.filter(username="paypal").exists()
 
     with connection.cursor() as cursor:
-        # As the version before deletes it, which doesn't know of skeletons.
+        # The previous version deletes usernames like this, and does not know skeletons.
         cursor.execute("DELETE FROM accounts_username")
     assert looks() == {}
 
@@ -99,9 +99,9 @@ def test_the_skeleton_of_existing_lookalikes_is_held_while_one_of_them_is_left()
 
 
 def test_a_check_brings_every_skeleton_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a Unicode update, and for the names that the version before has given meanwhile."""
+    """This concerns Unicode updates, and usernames that the previous version assigned meanwhile."""
     made_before("bob", "dave", "zoe")
-    # By other tables zoe looked like bob, who is checked first.
+    # With older tables zoe had the skeleton of bob, who is checked first.
     NameSkeleton.objects.create(skeleton="bob", name_id="zoe")
     monkeypatch.setattr("accounts.users.skeletons.BATCH", 1)
 

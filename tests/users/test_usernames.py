@@ -1,4 +1,4 @@
-"""Names and addresses: which are one, and which are none."""
+"""Usernames and emails: which are the same, and which are refused."""
 
 import re
 import sys
@@ -30,7 +30,7 @@ def test_cve_2019_19844_two_spellings_of_one_username_have_one_key(one: str, oth
 
 
 def test_folding_twice_changes_nothing_for_any_character() -> None:
-    """Else a name could be chosen that is the key of another and yet apart from it."""
+    """Otherwise the key of one username could be chosen as a different username."""
     characters = (chr(i) for i in range(sys.maxunicode + 1))
     clean = (c for c in characters if not unicodedata.category(c).startswith("C"))
 
@@ -62,7 +62,7 @@ def test_a_misleading_username_is_refused(code: str, bad: str, settings: Any) ->
 
 
 def test_invisible_characters_are_refused_in_usernames() -> None:
-    """DerivedCoreProperties.txt: Default_Ignorable_Code_Point, which never loses one."""
+    """The characters are Default_Ignorable_Code_Point in Unicode's DerivedCoreProperties.txt."""
     codes = [0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810)]
     codes += [*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0x3164]
     codes += [*range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0, *range(0xFFF0, 0xFFF9)]
@@ -159,7 +159,7 @@ def test_a_username_taken_in_any_spelling_gets_a_number() -> None:
     assert held == ["alice", "ALICE-2", "\uff41lice-3", "bob-2", "bob"]
     assert services.hold_like("aIice") == "aIice-4"
 
-    # When all numbers are taken it gets six digits by chance, and still fits.
+    # When the small numbers are taken, six random digits are added, and the result still fits.
     longest = usernames.suggest("a" * 200)
     held = [services.hold_like(longest) for _ in range(12)]
     assert len(set(held)) == 12

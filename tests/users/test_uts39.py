@@ -1,4 +1,4 @@
-"""How Unicode's files become the tables that names are checked by."""
+"""The tables that usernames are checked with are built from Unicode's files."""
 
 import json
 
@@ -29,7 +29,7 @@ def test_the_tables_are_built_from_the_unicode_files() -> None:
 
 
 def test_the_stored_unicode_tables_are_complete() -> None:
-    """As many as the files of Unicode 16 say at their ends."""
+    """The numbers are those at the ends of the files of Unicode 16."""
     held = json.loads(TABLES.read_text())
 
     def size(name: str) -> int:
