@@ -1,4 +1,4 @@
-"""Fixtures of the acceptance tests."""
+"""Fixtures for the acceptance tests."""
 
 import dataclasses
 from collections.abc import Callable
@@ -16,7 +16,7 @@ type Set = Callable[..., None]
 
 @pytest.fixture
 def configure(settings: Any) -> Set:
-    """Sets our own settings by name."""
+    """Return a function that changes settings of the site by name."""
 
     def configure(**changes: Any) -> None:
         settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, **changes)
@@ -26,7 +26,7 @@ def configure(settings: Any) -> Set:
 
 @pytest.fixture
 def alice(db: None, client: Client, clock: Clock) -> User:
-    """Alice, signed in with ``client`` by her password; she has no second factor."""
+    """Alice, who is signed in with ``client`` by her password and has no second factor."""
     alice = make_user("alice")
     sign_in(client, "alice")
     return alice

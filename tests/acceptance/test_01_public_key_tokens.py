@@ -1,6 +1,6 @@
-"""1. Tokens signed with a public key: the programs of ``docs/verify.md``.
+"""System 1, tokens signed with a public key: the programs of ``docs/verify.md``.
 
-The tokens that the site itself refuses (rows 2 to 4) are in ``tests/attacks/test_jwt*.py``.
+Rows 2 to 4, the tokens that the site itself refuses, are in ``tests/attacks/test_jwt*.py``.
 """
 
 import json
@@ -43,25 +43,25 @@ from tests.support.steps import CONFIRM, address_of, code_in, sign_up
 JWKS = "/.well-known/jwks.json"
 SHOP = "https://shop.example.org"
 BLOCKS = blocks_of("verify.md", "python", "js", "sh")
-# Those that begin with the name of their file.
+# The blocks that begin with the name of their file.
 PROGRAMS = {
     block.lines.split()[1]: block.lines for block in BLOCKS if block.lines.startswith(("# ", "// "))
 }
 
 
 def python(folder: Path, _env: dict[str, str]) -> list[str | Path]:
-    """Verify with PyJWT, which gets the URL of the keys."""
+    """Return the command that verifies with PyJWT, which fetches the keys from their URL."""
     return [sys.executable, "-I", folder / "verify.py"]
 
 
 def javascript(folder: Path, _env: dict[str, str]) -> list[str | Path]:
-    """Verify with jose, which gets the URL of the keys, too."""
+    """Return the command that verifies with jose, which fetches the keys from their URL."""
     (folder / "node_modules").symlink_to(node.packages())
     return [node.node(), folder / "verify.mjs"]
 
 
 def openssl(folder: Path, env: dict[str, str]) -> list[str | Path]:
-    """Verify with openssl, which gets the public key as a file, once that was fetched."""
+    """Fetch the public key into a file, and return the command that verifies with openssl."""
     for program in ("bash", "curl", "jq", "openssl"):
         find(program) or missing(program)
     bash = ["bash", "-euo", "pipefail"]
@@ -72,7 +72,7 @@ def openssl(folder: Path, env: dict[str, str]) -> list[str | Path]:
 def say(
     how: Any, folder: Path, issuer: str, audience: str, tokens: dict[str, str]
 ) -> dict[str, str]:
-    """Return what a program of the page, in a folder of its own, says to each token."""
+    """Run a program of the page in a separate folder, and return its output for each token."""
     for name, text in PROGRAMS.items():
         (folder / name).write_text(text)
     env = {"PATH": os.environ["PATH"], "ISSUER": issuer, "AUDIENCE": audience}
@@ -91,7 +91,7 @@ def say(
 
 
 def forgeries(mint: Mint) -> dict[str, str]:
-    """Tokens by somebody who has a good one and the public key, or a key of another service."""
+    """Return forged tokens of an attacker who has a valid token, the public key and another key."""
     head, body, signature = mint.token().split(".")
     raw, public = decoded(signature), mint.key.public_key()
     jwk = keys.public_jwk(mint.key)
@@ -131,7 +131,7 @@ def forgeries(mint: Mint) -> dict[str, str]:
 
 @pytest.fixture
 def published() -> Iterator[Any]:
-    """A server of one body, which is to hold the keys; it counts how often it's asked."""
+    """A server that answers every request with one body, the keys, and counts the requests."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -160,7 +160,7 @@ def published() -> Iterator[Any]:
 def test_1_1_another_program_verifies_tokens_with_public_keys_only(
     how: Any, algorithm: str, published: Any, tmp_path: Path
 ) -> None:
-    """It refuses whatever else it is shown, and fetches the keys once for all of it."""
+    """The program refuses all forged tokens, and fetches the keys once."""
     made = mint_with(algorithm)
     mint = replace(made, claims=made.claims | {"iss": published.origin, "aud": SHOP})
     published.body = Client().get(JWKS).content

@@ -28,7 +28,7 @@ from tests.support.steps import (
 
 
 class Known:
-    """Stands in for the standard library's generator; what it makes is told from anything else."""
+    """A replacement for the standard library's generator that makes recognizable values."""
 
     def __init__(self) -> None:
         self._count = itertools.count(1)
@@ -113,7 +113,7 @@ def test_2_3_an_api_key_is_shown_once_kept_as_a_digest_and_compared_in_constant_
         assert key[25:] not in client.get(KEYS).text + str(call("keys/", token=token).body)
         assert key[25:] not in str(APIKey.objects.values())
         digest = APIKey.objects.get(digest=sha256(key.encode()).hexdigest()).digest
-        assert call("me/", token=key).status == 401, "nothing else compares them"
+        assert call("me/", token=key).status == 401, "nothing else compares the digests"
         assert compared == [(digest, digest)]
         compared.clear()
 
@@ -141,7 +141,7 @@ def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(
         assert re.fullmatch(r"([a-z2-9]{5}-){3}[a-z2-9]{5}", suggestion)
     # 20 letters of 32 are 100 bits; in a thousand draws none of the 32 is missing.
     assert len(set("".join(suggestions)) - {"-"}) == 32
-    assert field.get_attribute("type") == "text", "a password that nobody sees can't be kept"
+    assert field.get_attribute("type") == "text", "the person must see the password to keep it"
     expect(status).to_have_text("Very good.")
     assert meter.evaluate("meter => meter.value") == 4
     field.press("End")

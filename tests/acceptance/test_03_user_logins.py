@@ -54,14 +54,14 @@ CURRENT = "argon2$argon2id$v=19$m=19456,t=2,p=1$"
 
 
 def asked_to_sign_in(client: Client, path: str) -> Any:
-    """The sign-in page that a stranger who wants ``path`` is led to."""
+    """Request ``path`` without a session, and return the sign-in page that it leads to."""
     response = client.get(path, follow=True)
     assert response.request["PATH_INFO"] == LOGIN
     return response
 
 
 def is_lasting(browser: Client) -> bool:
-    """Whether the sign-in lasts thirty days; if not, it ends with the browser."""
+    """Return whether the session lasts thirty days instead of ending with the browser."""
     cookie = browser.cookies["sessionid"]
     if cookie["max-age"] == "":
         assert cookie["expires"] == ""
@@ -109,7 +109,7 @@ def by_mailed_code(client: Client, _alice: User, _spare: str) -> Any:
 def test_3_1_next_and_remember_me_survive_the_second_step(
     client: Client, clock: Clock, steps: Any, more: dict[str, str], amr: list[str]
 ) -> None:
-    """The session says by which steps it began, and what they are worth."""
+    """The session records its authentication methods and the assurance that they give."""
     alice, owner = make_user("alice"), Client()
     sign_in(owner, "alice")
     spare = recovery_codes_on(owner.get(set_up_authenticator(owner).url).text)[0]
@@ -121,11 +121,11 @@ def test_3_1_next_and_remember_me_survive_the_second_step(
     assert second(client, alice, spare).url == WANTED
     assert client.get(WANTED).status_code == 200
     assert is_lasting(client) is bool(more)
-    login = LoginSession.objects.latest("begun_at")
-    assert (login.amr, login.acr) == (amr, "aal1" if amr == ["pwd", "mail"] else "aal2")
-    assert login.auth_time == clock.now(), "the last proof, not the first"
+    session = LoginSession.objects.latest("begun_at")
+    assert (session.amr, session.acr) == (amr, "aal1" if amr == ["pwd", "mail"] else "aal2")
+    assert session.auth_time == clock.now(), "the last proof, not the first"
     row = alice.activity.filter(kind__startswith="signed_in").latest("id")
-    assert (row.session, row.proof) == (login.pk, " ".join(amr))
+    assert (row.session, row.proof) == (session.pk, " ".join(amr))
 
 
 def by_code_here(client: Client) -> tuple[Client, Any]:
@@ -184,7 +184,7 @@ def test_3_1_confirming_after_a_new_sign_in_leads_to_the_newly_requested_page(
 
 
 def test_3_2_next_never_leaves_the_site(client: Client) -> None:
-    """Wherever a form or a link takes it from; ``tests/common/test_links.py`` has its forms."""
+    """The URLs that are refused as ``next`` are listed in ``tests/common/test_links.py``."""
     query = f"?next={quote(EVIL)}"
 
     for page in (LOGIN, SIGNUP):
@@ -249,13 +249,13 @@ def test_3_6_a_signed_in_person_is_greeted_and_can_sign_out_on_every_page(client
         assert f'<form method="post" action="{LOGOUT}">' in response.text
 
 
-@pytest.mark.parametrize("door", [LOGOUT, "/admin/logout/"])
-def test_3_6_get_asks_for_confirmation_and_post_signs_out(client: Client, door: str) -> None:
+@pytest.mark.parametrize("page", [LOGOUT, "/admin/logout/"])
+def test_3_6_get_asks_for_confirmation_and_post_signs_out(client: Client, page: str) -> None:
     sign_in_twice(client, make_staff("carol"))
 
-    assert "Sign out of" in client.get(door).text
+    assert "Sign out of" in client.get(page).text
     assert is_signed_in(client)
-    assert "You are signed out." in client.post(door, follow=True).text
+    assert "You are signed out." in client.post(page, follow=True).text
     assert not is_signed_in(client)
 
 

@@ -1,4 +1,4 @@
-"""System 4: cookies, and the headers beside them."""
+"""System 4: cookies and response headers."""
 
 import base64
 import json
@@ -35,7 +35,7 @@ from tests.support.steps import (
     signed_up,
 )
 
-CSP = (  # the nonce is there where a page has a script, which error pages don't
+CSP = (  # only pages with scripts have a nonce, and error pages have no scripts
     r"default-src 'none'; script-src (?:'nonce-[\w-]{22,}' 'strict-dynamic'|'none'); "
     r"style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; "
     r"frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -43,15 +43,15 @@ CSP = (  # the nonce is there where a page has a script, which error pages don't
 CSP_OF_ADMIN = CSP.replace("require-trusted-types-for 'script'", "connect-src 'self'")
 
 
-# They answer 405 before anything is read.
+# These answer 405 to a POST before CSRF is checked.
 MACHINES = {"health/live", "health/ready", "metrics"}
-# They are nowhere without credentials.
+# These answer 404 without credentials of a provider.
 PROVIDERS = {f"accounts/<provider:provider>/login/{page}" for page in ("", "callback/")}
 
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The site as behind a proxy on this machine that ends TLS."""
+    """A production site behind a TLS proxy on this machine."""
     folder: Path = tmp_path_factory.mktemp("production")
     key = folder / "secret_key"
     key.write_text(secrets.token(48))
@@ -75,7 +75,7 @@ HTTPS = {"X_Forwarded_Proto": "https"}
 def test_4_1_under_https_every_cookie_is_secure_http_only_and_bound_to_the_host(
     production: Site,
 ) -> None:
-    """The refresh cookie of a page is stricter still; plain HTTP gets none."""
+    """The refresh cookie is SameSite=Strict, and plain HTTP gets no cookie."""
     plain = production.client().get(LOGIN)
     assert (plain.status, plain.cookies) == (301, {})
     client = production.client(**HTTPS)
@@ -105,14 +105,14 @@ def test_4_1_under_https_every_cookie_is_secure_http_only_and_bound_to_the_host(
 
 
 def check_cookie(cookie: Any, samesite: str) -> None:
-    """It is bound to the host and out of the reach of scripts."""
+    """Check that a cookie is bound to the host and cannot be read by scripts."""
     assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == (True, True, samesite)
     assert (cookie["path"], cookie["domain"]) == ("/", "")
 
 
 @pytest.mark.django_db
 def test_the_content_security_policy_is_exact() -> None:
-    """The other headers: tests/attacks/test_http.py."""
+    """The other headers are tested in tests/attacks/test_http.py."""
     client = signed_in(make_staff("carol"), Client(enforce_csrf_checks=True))
 
     for method, path, host, status, policy in (

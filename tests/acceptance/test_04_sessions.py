@@ -1,4 +1,4 @@
-"""System 4: cookies. Rows 4 and 5: whose browser a sign-in belongs to, and how it ends."""
+"""System 4, cookies: how sessions are bound to a browser, and how they end (rows 4 and 5)."""
 
 from typing import Any
 from urllib.parse import quote
@@ -31,7 +31,7 @@ HERS = CHROME.format(140)
 
 
 def alice_at(**headers: str) -> Client:
-    """Alice's browser, signed in."""
+    """Return a browser in which alice is signed in."""
     make_user("alice")
     browser = Client(headers={"user-agent": HERS}, **headers)
     sign_in(browser, "alice")
@@ -39,7 +39,7 @@ def alice_at(**headers: str) -> Client:
 
 
 def copy(browser: Client, agent: str = HERS, **headers: str) -> Client:
-    """The same cookie, used by another browser or from elsewhere."""
+    """Return another browser, or one in another network, with the same session cookie."""
     other = Client(headers={"user-agent": agent}, **headers)
     other.cookies["sessionid"] = browser.cookies["sessionid"].value
     return other
@@ -142,13 +142,13 @@ def test_4_5_the_session_key_changes_whenever_rights_rise(client: Client) -> Non
 def test_4_5_a_session_expires_however_often_it_is_used(
     client: Client, clock: Clock, remember: str, minutes: int
 ) -> None:
-    """After a day, or 30 of them; it is used 47 times in between."""
+    """A session ends after a day, or after 30 days if remembered, with 47 uses in between."""
     make_user("alice")
     sign_in(client, "alice", remember=remember)
 
     for _ in range(48 - 1):
         clock.advance(minutes=minutes)
-        # It leaves a message, which is stored in the session.
+        # The answer leaves a message, which is stored in the session.
         profile = {"display_name": "", "about": "", "language": "en", "time_zone": "UTC"}
         assert client.post(PROFILE, profile).url == PROFILE
     assert is_signed_in(client)

@@ -1,4 +1,8 @@
-"""System 5: secrets in the browser. Row 3, the refresh token: browser/test_example_page.py."""
+"""System 5: secrets in the browser.
+
+Row 3, the refresh token, is in tests/browser/test_example_page.py, and row 5, the back button, in
+tests/browser/test_sessions.py.
+"""
 
 import re
 from pathlib import Path
@@ -28,7 +32,8 @@ SCRIPT = "<script>document.title='pwned'</script>"
 def test_5_2_a_stored_script_is_shown_as_text_on_every_page(
     configure: Set, client: Client, tmp_path: Path
 ) -> None:
-    # What people store can hold no angle bracket but in a key's name; the site's name can.
+    # Of all texts that people can store, only the name of an API key may have angle brackets. The
+    # name of the site may have them, too.
     configure(site_name=f"The {SCRIPT} site", email_url=tmp_path.as_uri())
     name = f"'\"><img src=x onerror=ran=1>{SCRIPT}"[:60]
     pages = [sign_up(client, SCRIPT), sign_up(client, "bob"), client.get(CONFIRM)]
@@ -52,7 +57,7 @@ def test_5_2_a_stored_script_is_shown_as_text_on_every_page(
 def test_5_2_the_content_security_policy_blocks_an_injected_script(
     site: Site, chromium: Browser
 ) -> None:
-    # Not by ``page``, which would rightly fail for the violations.
+    # The fixture ``page`` would fail because of the violations.
     page = chromium.new_context(base_url=site.origin).new_page()
     page.add_init_script(
         "blocked = [];"
@@ -89,7 +94,6 @@ def test_5_2_the_content_security_policy_blocks_an_injected_script(
 
 
 def test_5_1_scripts_cannot_read_any_cookie_or_token(site: Site, page: Page) -> None:
-    """Row 5, the back button: tests/browser/test_sessions.py."""
     client = site.client()
     sign_up(client, "reached")
     code = code_in(text_of(site.wait_for_mail(to=address_of("reached"))))

@@ -1,4 +1,4 @@
-"""System 6: HTTPS, as ``make https`` has it on this machine."""
+"""System 6: HTTPS on this machine, as ``make https`` serves it."""
 
 import os
 import re
@@ -41,7 +41,7 @@ def program(*words: str | Path, given: str = "") -> subprocess.CompletedProcess[
 
 
 def verify(authority: Path, name: Sequence[str], certificate: Path) -> str:
-    """What OpenSSL says of it, as strict as it can be."""
+    """Return the output of OpenSSL's strict verification of a certificate."""
     how = ["-x509_strict", "-purpose", "sslserver", "-CAfile", authority]
     done = program("openssl", "verify", *how, *name, certificate)
     return done.stdout + done.stderr
@@ -196,7 +196,7 @@ def test_6_3_only_tls_1_2_and_1_3_are_accepted(https: LocalHttps) -> None:
             seen[version.name] = str(error.reason)
 
     assert (seen["TLSv1_2"], seen["TLSv1_3"]) == ("TLSv1.2", "TLSv1.3")
-    assert "ALERT" in seen["TLSv1"], "it's the server that refuses"
+    assert "ALERT" in seen["TLSv1"], "the server refuses, not the client"
     assert "ALERT" in seen["TLSv1_1"]
 
 
@@ -255,7 +255,7 @@ def test_a_start_on_a_port_in_use_fails_and_names_the_port(which: str, tmp_path:
 
 
 def test_one_signal_closes_both_ports(https: LocalHttps) -> None:
-    """The last: it ends the module's site."""
+    """This test comes last, because it stops the module's site."""
     assert https.process
     assert https.process.stop() == 0
     assert not listening(https.port)

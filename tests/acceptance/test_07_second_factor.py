@@ -1,7 +1,7 @@
-"""System 7: two-factor sign-in: enrolling, recovery codes, and who must have a factor.
+"""System 7, two-factor sign-in: enrolment, recovery codes, and who must have a factor.
 
-Rows 3 to 5 are attacks, in ``tests/attacks/test_second_factor_*``: a password alone, codes used
-twice, guesses.
+Rows 3 to 5 are attacks: a password alone, codes used twice, guesses. They are in
+``tests/attacks/test_second_factor_*``.
 """
 
 import base64
@@ -45,14 +45,14 @@ OVERVIEW = "/accounts/2fa/"
 
 
 def uri_on(page: str) -> str:
-    """The link that opens an app on the same device."""
+    """Return the link that opens an authenticator app on the same device."""
     (link,) = re.findall(r'href="(otpauth:[^"]*)"', page)
     return html.unescape(link)
 
 
 ISSUERS = {
     "authsite": "authsite",
-    "Büro: Süd": "B%C3%BCro%20S%C3%BCd",  # a colon would part issuer and account
+    "Büro: Süd": "B%C3%BCro%20S%C3%BCd",  # a colon separates the issuer from the account
     "100% #1/?": "100%25%20%231%2F%3F",
 }
 
@@ -79,7 +79,7 @@ def test_7_1_the_qr_code_can_be_scanned_and_its_secret_gives_valid_codes(
 ) -> None:
     page = client.get(SETUP)
     assert "no-store" in page["Cache-Control"]
-    assert not re.findall(r"<img|url\(|data:", page.text), "no picture has its own address"
+    assert not re.findall(r"<img|url\(|data:", page.text), "the QR code is part of the page"
     scanned = scan(page.text, tmp_path)
     assert scanned == uri_on(page.text)
 

@@ -1,5 +1,8 @@
-"""Systems 8 and 10, sign-in with others: the rows that tests/attacks, tests/social and
-tests/faults don't prove by attack. Chromium and a real provider: tests/browser."""
+"""Systems 8 and 10, sign-in with external providers.
+
+Here are the rows that tests/attacks, tests/social and tests/faults do not cover. The tests in
+Chromium with a real provider are in tests/browser.
+"""
 
 from urllib.parse import parse_qs, urlsplit
 

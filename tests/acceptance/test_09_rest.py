@@ -1,4 +1,7 @@
-"""9. REST authentication. Rows 1 and 2; 3 and 4 are in test_token_rights.py, test_revocation.py."""
+"""System 9, REST authentication: rows 1 and 2.
+
+Rows 3 and 4 are in tests/attacks: test_token_rights.py and test_revocation.py.
+"""
 
 import itertools
 import re
@@ -26,7 +29,7 @@ CODE = "is your code"
 
 
 def code_of_bobs_app(site: Site) -> str:
-    """Sign bob up on the pages and add an authenticator; return what it shows next."""
+    """Sign bob up on the pages, add an authenticator, and return its next code."""
     browser = site.client()
     sign_up(browser, "bob")
     browser.post(CONFIRM, {"code": code_in(text_of(site.wait_for_mail(to="bob@")))})
@@ -40,7 +43,7 @@ def test_the_api_docs_name_every_scope() -> None:
     table = PAGE.partition("| scope | allows |")[2].partition("\n\n")[0]
     named = re.findall(r"`([a-z:]+)`", "".join(row.split("|")[1] for row in table.split("\n")[2:]))
 
-    # A history is only seen.
+    # The activity history is read-only.
     assert {*named} == scopes.SCOPES - {"activity:write"}
 
 
@@ -72,7 +75,7 @@ CLOSED = [path for path in CALLS if f"api/v1/{path}" not in OPEN and NOBODY not 
 
 @pytest.mark.django_db
 def test_9_2_failed_authentication_is_401_with_www_authenticate(client: Client) -> None:
-    """No body is a fault: tests/attacks/test_api_input.py and test_api_fuzz.py."""
+    """Invalid bodies are tested in tests/attacks: test_api_input.py and test_api_fuzz.py."""
     signed_in(make_user("alice"), client)
     for path, sent in itertools.product(CLOSED, ("", "Bearer x", "Basic YTpi", "Digest x")):
         answer = client.get(API + path, headers={"authorization": sent})

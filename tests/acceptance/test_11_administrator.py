@@ -1,4 +1,7 @@
-"""System 11: the administrator. Row 5, the door; row 3 is in test_second_factor_secrets.py."""
+"""System 11, the administrator: signing in to the admin (row 5).
+
+Row 3 is in tests/attacks/test_second_factor_secrets.py.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -84,7 +87,7 @@ def test_11_5_a_new_administrator_must_enrol_a_second_factor_before_entering_the
 def test_11_5_a_session_with_proofs_too_weak_for_staff_must_add_the_second_factor(
     client: Client, clock: Clock
 ) -> None:
-    """One from before the rights: by a password and a mailed code, which staff can't sign in by."""
+    """The session began with a password and a mailed code, which do not suffice for staff."""
     carol = make_user("carol")
     enrolled(carol)
     sign_in(client, "carol")

@@ -1,4 +1,4 @@
-"""How many statements a call of the API may cost."""
+"""The number of SQL statements that API calls may cost."""
 
 import re
 import runpy
@@ -24,7 +24,7 @@ from tests.support.second_factor import enrolled, unused_code
 from tests.support.site import ROOT, Site
 from tests.support.steps import PASSWORD, make_user
 
-# The primary key, as its plans call it.
+# A look-up by primary key, as the query plans name it.
 KEYS = {
     "sqlite": "SEARCH o USING INDEX sqlite_autoindex_accounts_loginsession_1 (id=?)",
     "postgres": "Index Scan using accounts_loginsession_pkey on accounts_loginsession o",
@@ -36,13 +36,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def alice(clock: Clock) -> User:
-    """Alice, for a process that has its signing key already."""
+    """Alice, in a process that has already cached its signing key."""
     Client().get(JWKS)
     return make_user("alice", password=PASSWORD)
 
 
 def spent(act: Callable[[], Any]) -> tuple[Any, list[str]]:
-    """What a call answers, and its statements but for the ends of its transactions."""
+    """Return the result of a call and its statements, without COMMIT."""
     with CaptureQueriesContext(connection) as statements:
         answer = act()
     return answer, [q["sql"].strip() for q in statements if q["sql"] not in {"COMMIT"}]
@@ -141,7 +141,7 @@ def test_lists_cost_three_queries_with_a_long_history_and_many_sessions(
 def test_a_refresh_costs_the_same_with_1000_and_with_100000_sessions(
     request: pytest.FixtureRequest, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By its plan, not by a watch: both find their row by the primary key."""
+    """The query plans are compared instead of times: both use the primary key."""
     if kind == "sqlite":
         runpy.run_path(str(GROW))
         says = capsys.readouterr().out
@@ -154,17 +154,17 @@ def test_a_refresh_costs_the_same_with_1000_and_with_100000_sessions(
     assert len(found) == 4
     for plan in found:
         assert KEYS[kind] in plan
-        # Of a hundred thousand sign-ins and a thousand people none is passed in review.
+        # No plan scans the tables of sessions or people.
         assert not re.search(r"SCAN [su]\b|Seq Scan on accounts_(loginsession|user)\b", plan), plan
     assert re.findall(r"(?m)^STATEMENTS (.+)$", says) == ["1 1"] * 2
 
 
-# The statement that asks for a key.
+# The statement that finds an API key.
 FIND = services._FOUND._sql
 
 
 def test_an_api_key_is_found_by_primary_key_on_sqlite(alice: User) -> None:
-    """SQLite plans without a look at the number of rows."""
+    """SQLite plans without regard to the number of rows, so one row is enough."""
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN QUERY PLAN {FIND}", {"id": "0" * 16})
         plan = [row[-1] for row in cursor.fetchall()]

@@ -1,4 +1,4 @@
-"""The examples of the API's description, sent to the API: each gets the answer that it shows."""
+"""The API answers each example request of its description with the example response."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from tests.support.steps import code_in, mail_to
 
 pytestmark = pytest.mark.django_db
 
-# What no two answers share.
+# Members whose values differ in every answer.
 VARYING = {
     *("id", "access", "refresh", "key", "challenge", "count", "session", "sid", "sub", "jti"),
     *("date_joined", "at", "begun_at", "made_at", "used_at", "expires_at", "ends_at"),
@@ -23,7 +23,7 @@ VARYING = {
 
 
 def shape(value: Any, name: str = "") -> Any:
-    """``value``, with the type alone of what varies, and the first of a list's rows."""
+    """Replace varying values by their types and a list of results by its first row."""
     if isinstance(value, dict):
         return {member: shape(of, member) for member, of in value.items()}
     if name == "results":
@@ -32,7 +32,7 @@ def shape(value: Any, name: str = "") -> Any:
 
 
 class Story:
-    """Somebody who makes the examples, with what earlier answers have told in place of theirs."""
+    """Sends the example requests, with values from earlier answers in place of the examples'."""
 
     def __init__(self) -> None:
         self.described: Json = Client().get(SCHEMA).json()
@@ -45,7 +45,10 @@ class Story:
         }
 
     def tell(self, name: str, status: str = "", **known: str) -> Answer:
-        """Make the call ``name``: with credentials if they are wanted, and first without."""
+        """Send the example of an operation and check that the answer has the described form.
+
+        If the operation needs credentials, it is first called without them.
+        """
         self.known |= known
         self.told.add(name)
         path, method, operation = self.operations[name]

@@ -1,4 +1,4 @@
-"""The management commands, and the server that refuses to start."""
+"""The management commands and the start of the server."""
 
 import io
 import os
@@ -48,7 +48,7 @@ OWNER = {"username": "carol", "email": "carol@example.org", "password1": PASSWOR
 
 
 def owner_link() -> str:
-    """The path of a new link, which the command prints alone on a line."""
+    """Return the path of a new owner link, which the command prints as its only line."""
     link, line_end, rest = printed_by("create_owner").partition("\n")
     assert (line_end, rest) == ("\n", "")
     assert link.startswith("http://localhost:8000/accounts/owner/")
@@ -57,7 +57,7 @@ def owner_link() -> str:
 
 @pytest.mark.django_db
 def test_an_owner_link_makes_one_administrator_once(client: Client) -> None:
-    """Their second factor is in test_11_administrator.py."""
+    """The administrator's second factor is tested in test_11_administrator.py."""
     link = owner_link()
 
     assert client.get(link).status_code == 200
@@ -80,9 +80,9 @@ def test_an_owner_link_ends_with_a_newer_link_an_administrator_or_after_a_day(
     clock.advance(days=1)
     assert client.get(aged).status_code == 404
 
-    overtaken = owner_link()
+    obsolete = owner_link()
     User.objects.filter(pk=make_user("alice").pk).update(is_superuser=True)
-    assert client.post(overtaken, OWNER).status_code == 404
+    assert client.post(obsolete, OWNER).status_code == 404
     assert User.objects.count() == 1
 
 
@@ -164,7 +164,7 @@ def test_a_command_says_that_there_is_no_such_user(command: str) -> None:
 
 
 def test_production_is_the_default_and_every_missing_setting_is_named(tmp_path: Path) -> None:
-    """What is wrong is named, too: tests/common/test_config.py."""
+    """Invalid settings are tested in tests/common/test_config.py."""
     done = subprocess.run(
         [sys.executable, "-m", "authsite"],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""``make demo``: looked around in as somebody who has cloned the site would."""
+"""``make demo``, used as somebody would who has just cloned the site."""
 
 import html
 import os

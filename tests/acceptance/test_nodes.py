@@ -1,4 +1,4 @@
-"""Two nodes on PostgreSQL and Redis, behind a proxy that gives each request to the next of them."""
+"""Two nodes on PostgreSQL and Redis that answer a client's requests in turn."""
 
 import itertools
 from typing import Any
@@ -13,7 +13,7 @@ JWKS = "/.well-known/jwks.json"
 
 
 class Balanced(Client):
-    """A browser or a program whose requests go to the nodes by turns."""
+    """A client that sends each request to the next node."""
 
     def __init__(self, *nodes: Site) -> None:
         super().__init__(nodes[0].origin)
@@ -31,7 +31,7 @@ def test_sessions_and_tokens_work_and_are_revoked_on_both_nodes(
     with Site(**env, TOKEN_ALGORITHM="ES256") as site, site.second() as other:
         nodes = (site, other)
         alice, browser, program = (Balanced(*nodes) for _ in range(3))
-        # She signs up at one node, confirms at the other, and so on.
+        # Alice signs up at one node, confirms at the other, and so on.
         assert sign_up(alice, "alice").status == 302
         code = code_in(site.wait_for_mail(to="alice@"))
         assert alice.post(CONFIRM, {"code": code}).location == "/"

@@ -1,4 +1,4 @@
-"""The API's description of itself: valid, complete, and nothing else."""
+"""The OpenAPI description of the API is valid and complete."""
 
 import base64
 import re
@@ -28,14 +28,14 @@ from tests.support.steps import WRONG
 
 SCHEMA = "/api/v1/schema/"
 METHODS = {"get", "post", "put", "patch", "delete"}
-# What describes the others is no part of what it describes.
+# These two serve the description and are not part of it.
 DESCRIPTIONS = {"schema/", "docs/"}
-# Refused before any call is found, or by each of them.
+# Statuses that any call may answer.
 ALWAYS = {"400", "401", "403", "405", "413", "429", "503"}
 
-# Made by drf-spectacular, if nobody chooses.
+# The form of ids that drf-spectacular generates.
 UNCHOSEN = re.compile(r"_(list|create|retrieve|update|destroy)$")
-# Of pages only: no call raises them.
+# Codes of errors that only pages raise.
 PAGES_ONLY = {
     *("already_there", "connected_elsewhere", "email_taken", "enrolment_not_needed", "error"),
     *("factor_required", "invalid_passkey", "key_refused", "last_way_in", "link_spent"),
@@ -43,7 +43,7 @@ PAGES_ONLY = {
     *("outdated", "own_address", "same_name", "signup_ended", "too_many", "username_taken"),
     "wrong_state",
 }
-# Of Django REST framework, as far as a call can raise them, and of a request that finds no call.
+# Codes of Django REST framework that a call can raise, and of requests that match no call.
 FRAMEWORKS = {
     *("bad_request", "content_too_large", "method_not_allowed", "not_authenticated", "not_found"),
     *("parse_error", "unavailable", "unsupported_media_type"),
@@ -60,14 +60,14 @@ def described() -> Json:
 
 
 def operations(described: Json) -> Iterator[tuple[str, str, Json]]:
-    """Path, method and what is said of them."""
+    """Yield the path, the method and the description of each operation."""
     for path, methods in described["paths"].items():
         for method in methods.keys() & METHODS:
             yield path, method, methods[method]
 
 
 def found(described: Json, place: Json) -> Json:
-    """What a reference refers to."""
+    """Return the object to which a reference points."""
     _, *names = place["$ref"].split("/")
     return reduce(getitem, names, described)
 
@@ -76,7 +76,7 @@ def test_the_description_is_valid_openapi_3_1_for_the_public_origin(described: J
     OpenAPIV31SpecValidator(described).validate()
     SchemaGenerator().get_schema(request=None, public=True)
 
-    assert not GENERATOR_STATS, "nothing was left unsaid while it was made"
+    assert not GENERATOR_STATS, "the generator has no warnings"
     assert described["openapi"].startswith("3.1")
     assert [server["url"] for server in described["servers"]] == ["http://localhost:8000"]
 
@@ -137,7 +137,7 @@ def test_a_401_of_a_sign_in_declares_the_challenge_and_the_methods_of_the_second
 
 
 def test_the_error_codes_are_an_enum_of_all_that_the_api_returns(described: Json) -> None:
-    """``tests.support.api_jwt`` looks at each answer of the whole suite for one that is missing."""
+    """``tests.support.openapi`` checks all API answers in the test suite for undescribed codes."""
     schemas = described["components"]["schemas"]
     codes = set(schemas["ErrorCode"]["enum"])
     raised = {error.code for error in subclasses(PublicError)}
@@ -148,7 +148,7 @@ def test_the_error_codes_are_an_enum_of_all_that_the_api_returns(described: Json
 
 
 def subclasses(error: type[Any]) -> Iterator[type[Any]]:
-    """The class and every class of the site that is made of it."""
+    """Yield a class and all its subclasses."""
     yield error
     for below in error.__subclasses__():
         yield from subclasses(below)
@@ -174,7 +174,7 @@ def test_nullable_members_are_written_as_in_openapi_3_1(described: Json) -> None
 
 @pytest.mark.django_db
 def test_refusals_of_any_call_are_answered_as_described() -> None:
-    """``call`` compares each answer with the description."""
+    """``call`` checks each answer against the description."""
     guess = {"username": "alice", "password": WRONG}
     sent: list[Json] = [
         {"method": "PUT", "body": guess},
@@ -188,7 +188,7 @@ def test_refusals_of_any_call_are_answered_as_described() -> None:
 
 
 def test_only_anonymous_calls_are_described_as_open(described: Json) -> None:
-    """Whoever generates a client from it sends credentials where they are wanted."""
+    """A generated client sends credentials only where the description wants them."""
     opened = {
         path.removeprefix("/")
         for path, _, operation in operations(described)
@@ -206,5 +206,5 @@ def test_the_scripts_of_the_api_docs_page_match_their_integrity_digests() -> Non
     scripts = re.findall(r'<script [^>]*src="([^"]+)" integrity="sha384-([^"]+)"', page)
     assert len(scripts) == page.count("<script") == 2
     for address, digest in scripts:
-        content = Client().get(address).getvalue()  # of this site
+        content = Client().get(address).getvalue()  # served by this site
         assert base64.b64encode(sha384(content).digest()).decode() == digest

@@ -1,5 +1,4 @@
-"""SECRET_KEY and ENCRYPTION_KEYS change while the site runs; what the former values made goes on
-until they are dropped, as ``docs/operating.md`` has it."""
+"""SECRET_KEY and ENCRYPTION_KEYS are rotated on a running site, as ``docs/operating.md`` says."""
 
 from accounts.common import secrets
 from tests.faults.test_mail import FORWARD, LATER_SECONDS, within
@@ -18,7 +17,7 @@ def keys(secret: str, fallback: str, seals: str) -> dict[str, str]:
     return {"SECRET_KEY": secret, "SECRET_KEY_FALLBACKS": fallback, "ENCRYPTION_KEYS": seals}
 
 
-# The steps of the docs: the old values, the new ones known, the new ones used, the old ones gone.
+# The steps of the docs: old values only, new ones accepted, new ones in use, old ones dropped.
 BEFORE = keys(OLD, "", OLD_SEAL)
 KNOWN = keys(OLD, NEW, f"{OLD_SEAL} {NEW_SEAL}")
 USED = keys(NEW, OLD, f"{NEW_SEAL} {OLD_SEAL}")
@@ -40,7 +39,7 @@ def signed_up(site: Site, name: str) -> Client:
 
 
 def second(site: Site, code: str) -> dict[str, str]:
-    """Alice's tokens, by a code of her app."""
+    """Return alice's tokens from a sign-in with a code of her app."""
     challenge = get_tokens("alice", site.client())["challenge"]
     tokens: dict[str, str] = second_step(challenge, code, site.client()).body
     return tokens
@@ -77,7 +76,7 @@ def test_keys_are_rotated_without_losing_sessions_or_queued_mail() -> None:
         assert told == "1 mails, 1 seeds, 1 recovery codes, 1 signing keys, 0 former factors\n"
 
         started_anew(site, **DROPPED, EMAIL_URL="")
-        # Seed, signing key, mail: all open without the old value, and all that was renewed lives.
+        # The seed, the signing key and the mail were reencrypted, and renewed tokens stay valid.
         assert is_good(tokens["access"], site.client())
         assert renew(tokens["refresh"], site.client()).status == 200
         browser = site.client()
@@ -85,7 +84,7 @@ def test_keys_are_rotated_without_losing_sessions_or_queued_mail() -> None:
         assert browser.post(CHALLENGE, {"code": code_of(seed, 1)}).location == "/"
         sql(site, FORWARD)
         late = code_in(site.wait_for_mail(to="bob@", subject="code", count=2))
-        # A code and a refresh token that only the old value made are nothing any more.
+        # A code and a refresh token that depend on the old values only are refused.
         assert waiting.post(CODE, {"code": late}).status == 200
         assert renew(unused["refresh"], site.client()).code == "token_not_valid"
         assert same_browser(site, alice).get("/").status == 200

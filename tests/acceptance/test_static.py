@@ -1,4 +1,4 @@
-"""The site with its static files collected: it starts quickly, and its files are never stale."""
+"""A site with collected static files starts quickly and never serves stale files."""
 
 import gzip
 import os
@@ -18,7 +18,7 @@ DOCS = "/api/v1/docs/"
 REFERENCE = re.compile(r'(?:href|src)="(/static/[^"]+)"')
 HASHED = re.compile(r"/static/[\w./-]+\.[0-9a-f]{12}\.\w+")
 YEAR_SECONDS = 365 * 24 * 3600
-# In CPU, since the machine that tests has other things to do; alone, it takes no longer than that.
+# The limit is processor time, since other work on the machine would disturb wall-clock time.
 START_SECONDS = 1.5
 MOST_MIB = 200
 
@@ -39,7 +39,7 @@ def kept_for_ever(answer: Response) -> bool:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 def test_the_server_starts_quickly_and_in_little_memory(collected: Site) -> None:
-    """The first: nothing else has been asked of the server."""
+    """This test comes first, before the server has answered anything else."""
     assert cpu_seconds(collected.process.pid) < START_SECONDS
     processes = tree(collected.process.pid)
     assert peak_mib(collected.process.pid) < MOST_MIB * len(processes)

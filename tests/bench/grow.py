@@ -61,19 +61,20 @@ def make_few(password: str) -> User:
 def copy_people_and_sessions(first: User, people: int, families: int) -> None:
     """Create one API session as the site does, and copy it and the first person."""
     scope, proofs = scopes.written(scopes.DEFAULT), (Proof.now(Method.PASSWORD),)
-    login = sessions.new_api_session(first, proofs, PLACE, kind=LoginSession.Kind.API, scope=scope)
-    login.save(force_insert=True)
+    kind = LoginSession.Kind.API
+    session = sessions.new_api_session(first, proofs, PLACE, kind=kind, scope=scope)
+    session.save(force_insert=True)
     name = "'person' || n"
     copy(first, FEW, people - 1, id=f"md5({name})::uuid", username=name, username_key=name)
     person = f"md5('person' || n * {STRIDE} %% {people})::uuid"
-    copy(login, 0, families - 1, id="md5('family' || n)::uuid", user_id=person)
+    copy(session, 0, families - 1, id="md5('family' || n)::uuid", user_id=person)
 
 
 def tokens_of(number: int) -> dict[str, str]:
-    login = LoginSession.objects.get(pk=id_of("family", number))
-    token = refresh.first(login.pk)
-    LoginSession.objects.filter(pk=login.pk).update(refresh_digest=refresh.digest(token))
-    access = AccessToken.issue(login, settings.AUTHSITE.origin, scopes.DEFAULT)
+    session = LoginSession.objects.get(pk=id_of("family", number))
+    token = refresh.first(session.pk)
+    LoginSession.objects.filter(pk=session.pk).update(refresh_digest=refresh.digest(token))
+    access = AccessToken.issue(session, settings.AUTHSITE.origin, scopes.DEFAULT)
     return {"refresh": token, "access": str(access)}
 
 

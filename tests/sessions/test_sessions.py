@@ -31,11 +31,11 @@ HOME = ClientInfo("192.0.2.1", CURL)
 def begin(user: User, agent: str = CURL, *, is_remembered: bool = False) -> LoginSession:
     """Create a session of ``user`` in a browser of its own."""
     proof, place = Proof.now(Method.PASSWORD), ClientInfo("192.0.2.1", agent)
-    login = services.create(user, [proof], place, is_remembered=is_remembered)
+    session = services.create(user, [proof], place, is_remembered=is_remembered)
     store = SessionStore()
-    store.login_session = login
+    store.login_session = session
     store.save()
-    return login
+    return session
 
 
 def live(user: User) -> list[LoginSession]:
@@ -98,23 +98,23 @@ def test_prune_deletes_old_sessions_and_keeps_live_ones(clock: Clock) -> None:
 
 def test_revoking_the_current_session_leads_to_the_sign_out_page() -> None:
     here = signed_in(make_user("alice"))
-    login = LoginSession.objects.get()
+    session = LoginSession.objects.get()
 
-    assert here.post(SESSIONS, {"end": str(login.pk)}).url == LOGOUT
+    assert here.post(SESSIONS, {"end": str(session.pk)}).url == LOGOUT
     assert is_signed_in(here)
 
 
 def test_a_sensitive_page_opens_for_5_minutes_after_a_proof_and_takes_forms_for_10(
     clock: Clock,
 ) -> None:
-    login = begin(make_user("alice"))
+    session = begin(make_user("alice"))
 
     def asks(method: str) -> bool:
         request = RequestFactory(headers={"user-agent": HOME.user_agent}).generic(
             method, "/act?a=1"
         )
         request.session = SessionStore()
-        request.session.login_session = login
+        request.session.login_session = session
         answer = recent_authentication_required(lambda _request: "done")(request)
         assert answer == "done" or answer.url == "/accounts/reauthenticate/?next=/act%3Fa%3D1"
         return answer != "done"
@@ -125,16 +125,16 @@ def test_a_sensitive_page_opens_for_5_minutes_after_a_proof_and_takes_forms_for_
     assert [asks("GET"), asks("POST")] == [True, False], "a form that was opened in time"
     clock.advance(minutes=5)
     assert [asks("GET"), asks("POST")] == [True, True]
-    services.record_proof(login, Proof.now(Method.PASSWORD), HOME)
+    services.record_proof(session, Proof.now(Method.PASSWORD), HOME)
     assert [asks("GET"), asks("POST")] == [False, False]
 
 
 def test_a_late_use_does_not_revive_a_revoked_session(clock: Clock) -> None:
-    login = begin(make_user("alice"))
+    session = begin(make_user("alice"))
     seen = LoginSession.objects.get()
     clock.advance(minutes=30)
 
-    services.revoke(login)
+    services.revoke(session)
     services.note_use(seen, HOME)
     services.record_proof(seen, Proof.now(Method.PASSWORD), HOME)
 
