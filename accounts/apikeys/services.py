@@ -41,7 +41,7 @@ GRANTABLE = frozenset(
     if not scope.startswith("keys:")
 )
 
-_FOUND = Owned(APIKey, "o.id = %(id)s")
+_OWNED = Owned(APIKey, "o.id = %(id)s")
 
 
 class TooManyKeys(PublicError):
@@ -109,7 +109,7 @@ def find(shown: str) -> APIKey | None:
     """
     if not text.is_key(shown):
         return None
-    key = _FOUND.find({"id": text.id_of(shown)})
+    key = _OWNED.find({"id": text.id_of(shown)})
     if key is None or not hmac.compare_digest(key.digest, text.digest(shown)) or key.is_over:
         return None
     return key
@@ -120,8 +120,8 @@ def note_use(key: APIKey, client: ClientInfo) -> None:
     now = clock.now()
     if key.used_at and key.used_at > now - NOTE_EVERY:
         return
-    unnoted = Q(used_at=None) | Q(used_at__lte=now - NOTE_EVERY)
-    APIKey.objects.filter(unnoted, pk=key.pk).update(used_at=now, ip=client.ip)
+    unrecorded = Q(used_at=None) | Q(used_at__lte=now - NOTE_EVERY)
+    APIKey.objects.filter(unrecorded, pk=key.pk).update(used_at=now, ip=client.ip)
 
 
 def revoke(user: User, key_id: str, actor: Actor) -> bool:

@@ -63,18 +63,20 @@ def progress_of(request: HttpRequest, found: Reset) -> ResetProgress:
     The mailed link itself is the first of them.
     """
     user, at = found.user, recovery.disputed_at(found.user)
-    kept = _kept(request, found)
-    shown = [Proof(Method(m), datetime.fromisoformat(when), key) for m, when, key in kept["proofs"]]
+    stored = _stored(request, found)
+    shown = [
+        Proof(Method(m), datetime.fromisoformat(when), key) for m, when, key in stored["proofs"]
+    ]
     first = (Proof.now(Method.MAIL, found.email_key),) if found.by_mail else ()
     proofs = (*first, *shown)
     counted = evidence.of_request(request, user, proofs, at)
-    if kept["password"]:
+    if stored["password"]:
         counted |= {evidence.former_password(user, at)}
     assessment = recovery.assess(user, counted)
     # A thief may have the former password, and a mailbox that the thief has added. This must not
     # be enough to begin a waiting period.
-    is_thiefs = user.is_disputed and assessment.kinds <= {Evidence.PASSWORD}
-    if is_thiefs:
+    has_only_password = user.is_disputed and assessment.kinds <= {Evidence.PASSWORD}
+    if has_only_password:
         assessment = replace(assessment, is_offered=False, running=None)
     return ResetProgress(found, proofs, assessment)
 
@@ -128,8 +130,8 @@ def _show(
         "password_form": password_form,
         "is_reset": True,
     }
-    if kept := evidence.removed_passkeys(user):
-        context["passkey_options"] = json.dumps(passkeys.options_to_prove(user, kept))
+    if removed := evidence.removed_passkeys(user):
+        context["passkey_options"] = json.dumps(passkeys.options_to_prove(user, removed))
     name = "reset_locked" if user.is_disputed else "second"
     return render(request, f"accounts/password_pages/{name}.html", context)
 
@@ -150,24 +152,24 @@ def _prove(request: HttpRequest, progress: ResetProgress, code: str) -> Proof:
     )
 
 
-def _kept(request: HttpRequest, found: Reset) -> dict[str, Any]:
-    kept: dict[str, Any] = request.session.get(SHOWN) or {}
-    is_same = kept.get("subject") == found.subject
-    if is_same and clock.now() < datetime.fromisoformat(kept["at"]) + LIFE:
-        return kept
+def _stored(request: HttpRequest, found: Reset) -> dict[str, Any]:
+    stored: dict[str, Any] = request.session.get(SHOWN) or {}
+    is_same = stored.get("subject") == found.subject
+    if is_same and clock.now() < datetime.fromisoformat(stored["at"]) + LIFE:
+        return stored
     return {"subject": found.subject, "proofs": [], "password": False}
 
 
 def note_password(request: HttpRequest, found: Reset) -> None:
     """Record that this browser has shown the former password for ``found``."""
-    _keep(request, {**_kept(request, found), "password": True})
+    _store(request, {**_stored(request, found), "password": True})
 
 
 def note(request: HttpRequest, found: Reset, proof: Proof) -> None:
     """Record that this browser has shown ``proof`` for ``found``."""
-    kept = _kept(request, found)
-    kept["proofs"] = [*kept["proofs"], (proof.method, proof.at.isoformat(), proof.key)]
-    _keep(request, kept)
+    stored = _stored(request, found)
+    stored["proofs"] = [*stored["proofs"], (proof.method, proof.at.isoformat(), proof.key)]
+    _store(request, stored)
 
 
 def _note(request: HttpRequest, found: Reset, proof: Proof) -> HttpResponse:
@@ -175,13 +177,13 @@ def _note(request: HttpRequest, found: Reset, proof: Proof) -> HttpResponse:
     return redirect(request.path)
 
 
-def _keep(request: HttpRequest, kept: dict[str, Any]) -> None:
-    """Store ``kept`` in the session under a new session key.
+def _store(request: HttpRequest, stored: dict[str, Any]) -> None:
+    """Store ``stored`` in the session under a new session key.
 
     The key changes because the rights of the session do (ASVS 7.2.4).
     """
     request.session.cycle_key()
-    request.session[SHOWN] = {**kept, "at": clock.now().isoformat()}
+    request.session[SHOWN] = {**stored, "at": clock.now().isoformat()}
 
 
 def _check_password(request: HttpRequest, progress: ResetProgress, typed: str) -> HttpResponse:

@@ -85,7 +85,7 @@ class Argon2id(Argon2PasswordHasher):
         verify = super().verify
         return in_slot(lambda: verify(canonical(password), encoded))
 
-    def nobodys(self) -> str:
+    def dummy_hash(self) -> str:
         """Return a hash that no password matches, but that costs the same to verify."""
         salt, digest = (base64.b64encode(bytes(n)).decode().rstrip("=") for n in (16, 32))
         cost = f"m={self.memory_cost},t={self.time_cost},p={self.parallelism}"

@@ -25,8 +25,8 @@ def verify(password: str, encoded: str | None) -> bool:
         return False
     hasher = hasher_of(encoded) if encoded is not None else None
     if hasher is None or encoded is None:
-        nobody = Argon2id()
-        return nobody.verify(password, nobody.nobodys()) and False
+        argon2 = Argon2id()
+        return argon2.verify(password, argon2.dummy_hash()) and False
     return hasher.verify(password, encoded)
 
 

@@ -107,9 +107,9 @@ def measure(password: str, words: Iterable[str] = ()) -> Strength:
         return _strength(0, [_COMMON, gettext_lazy("Choose another one.")])
     if len(password) < MIN_LENGTH:
         return _strength(0, [gettext_lazy("Use at least 12 characters.")])
-    with _place():
-        found = zxcvbn(password[:LONGEST], [*_split(words), *site_words()])
-    return _strength(int(found.score), _advice(found.feedback) if found.feedback else [])
+    with _slot():
+        result = zxcvbn(password[:LONGEST], [*_split(words), *site_words()])
+    return _strength(int(result.score), _advice(result.feedback) if result.feedback else [])
 
 
 def _strength(score: int, advice: list[Promise]) -> Strength:
@@ -117,9 +117,9 @@ def _strength(score: int, advice: list[Promise]) -> Strength:
 
 
 def _advice(feedback: Feedback) -> list[Promise]:
-    said = [text for warning, text in WARNINGS if warning == feedback.warning]
-    said += [text for suggestion, text in SUGGESTIONS if suggestion in feedback.suggestions]
-    return [*said, gettext_lazy("Add another word or two, uncommon ones.")]
+    sentences = [text for warning, text in WARNINGS if warning == feedback.warning]
+    sentences += [text for suggestion, text in SUGGESTIONS if suggestion in feedback.suggestions]
+    return [*sentences, gettext_lazy("Add another word or two, uncommon ones.")]
 
 
 def _split(words: Iterable[str]) -> list[str]:
@@ -129,7 +129,7 @@ def _split(words: Iterable[str]) -> list[str]:
 
 
 @contextmanager
-def _place() -> Iterator[None]:
+def _slot() -> Iterator[None]:
     if not _measuring.acquire(timeout=WAIT_SECONDS):
         raise Busy(RETRY_AFTER_SECONDS)
     try:

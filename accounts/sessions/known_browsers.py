@@ -125,13 +125,13 @@ def renew(request: HttpRequest, user: User) -> None:
     cookie. If they moved to the new one, a thief with a copy of another person's cookie could take
     over the age of that person's browser.
     """
-    former, device = _token(request), client_of(request).device
-    noted = _find(former, device, user) if former else None
+    previous, device = _token(request), client_of(request).device
+    noted = _find(previous, device, user) if previous else None
     if noted is None:
         return
     token = secrets.token()
     new = _digests(token, device)[0]
-    is_first = known_networks.forget(user.pk, _names_before(former, device, user))
+    is_first = known_networks.forget(user.pk, _previous_names(previous, device, user))
     if noted.pk:
         rows = KnownBrowser.objects.filter(pk=noted.pk, digest=noted.digest)
         is_first = bool(rows.update(digest=new))
@@ -178,16 +178,16 @@ def _find(token: str, device: Device, user: User) -> KnownBrowser | None:
     """Return the row of a browser, which is unsaved if only the previous version stored it."""
     rows = user.known_browsers.filter(digest__in=_digests(token, device))
     row = rows.filter(until__gt=clock.now()).first()
-    return row or _noted_before(token, device, user)
+    return row or _previous_row(token, device, user)
 
 
-def _noted_before(token: str, device: Device, user: User) -> KnownBrowser | None:
+def _previous_row(token: str, device: Device, user: User) -> KnownBrowser | None:
     """Return what the previous version of the site stored, as an unsaved row.
 
     That version renewed its notes every month, so ``since`` is no earlier than the first sign-in.
     The last of these notes expires 90 days after the upgrade.
     """
-    names = _names_before(token, device, user)
+    names = _previous_names(token, device, user)
     untils = known_networks.untils(user.pk, names)
     if not untils:
         return None
@@ -199,7 +199,7 @@ def _noted_before(token: str, device: Device, user: User) -> KnownBrowser | None
     )
 
 
-def _names_before(token: str, device: Device, user: User) -> dict[str, int]:
+def _previous_names(token: str, device: Device, user: User) -> dict[str, int]:
     """Return the names under which the previous version may have stored a browser.
 
     Each maps to its ``credential_version``. The names depend on the language of the sign-in.

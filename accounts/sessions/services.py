@@ -164,8 +164,8 @@ def require_reauthentication(session: LoginSession, actor: Actor) -> None:
     if session.challenged_at:
         return
     with transaction.atomic():
-        unnoted = LoginSession.objects.filter(pk=session.pk, challenged_at=None)
-        if unnoted.update(challenged_at=clock.now()):
+        unchallenged = LoginSession.objects.filter(pk=session.pk, challenged_at=None)
+        if unchallenged.update(challenged_at=clock.now()):
             record(session.user, events.BROWSER_CHANGED, actor)
 
 

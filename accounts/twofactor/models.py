@@ -104,14 +104,14 @@ class RecoveryCodes(Device):
     @property
     def left(self) -> int:
         """The number of unused codes."""
-        return len(self._kept()[1])
+        return len(self._unsealed()[1])
 
     def fits(self, code: str) -> bool:
         """Return whether ``code`` is an unused recovery code.
 
         Only a hint, because the row is not locked. :meth:`verify_token` decides.
         """
-        salt, digests = self._kept()
+        salt, digests = self._unsealed()
         return _find(_digest(salt, code), digests) is not None
 
     def verify_token(self, token: str) -> bool:
@@ -126,7 +126,7 @@ class RecoveryCodes(Device):
 
     def spend(self, code: str) -> bool:
         """Return whether ``code`` is unused; if so, remove it without saving."""
-        salt, digests = self._kept()
+        salt, digests = self._unsealed()
         found = _find(_digest(salt, code), digests)
         if found is None:
             return False
@@ -134,7 +134,7 @@ class RecoveryCodes(Device):
         self.sealed = _seal(salt, digests)
         return True
 
-    def _kept(self) -> tuple[str, list[str]]:
+    def _unsealed(self) -> tuple[str, list[str]]:
         try:
             kept = json.loads(crypto.unseal(self.sealed, CODES_PURPOSE))
         except InvalidToken:
