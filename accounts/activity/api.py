@@ -44,7 +44,7 @@ class ActivitySerializer(serializers.ModelSerializer[Activity]):
         return str(row.device or "")
 
     def get_session(self, row: Activity) -> str | None:
-        """The id of the session in which it happened; null if there is none to show."""
+        """The id of the session in which the event happened; null if none can be shown."""
         return str(row.session) if row.session and not row.actor else None
 
     def get_proof(self, row: Activity) -> list[str]:

@@ -114,7 +114,7 @@ def end_links(user: User, emails: Iterable[str]) -> None:
 
 
 def keep_earlier_links(notice: Notice) -> None:
-    """Invalidate the links of this and later events that were mailed to the address.
+    """Invalidate the links of ``notice`` and of later events that have the same address.
 
     Links of earlier events are marked instead: they still work while the account is locked.
     """

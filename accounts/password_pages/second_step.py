@@ -161,12 +161,12 @@ def _stored(request: HttpRequest, found: Reset) -> dict[str, Any]:
 
 
 def note_password(request: HttpRequest, found: Reset) -> None:
-    """Record that this browser has shown the former password for ``found``."""
+    """Record that this browser has shown the former password for the reset ``found``."""
     _store(request, {**_stored(request, found), "password": True})
 
 
 def note(request: HttpRequest, found: Reset, proof: Proof) -> None:
-    """Record that this browser has shown ``proof`` for ``found``."""
+    """Record that this browser has shown ``proof`` for the reset ``found``."""
     stored = _stored(request, found)
     stored["proofs"] = [*stored["proofs"], (proof.method, proof.at.isoformat(), proof.key)]
     _store(request, stored)

@@ -58,7 +58,7 @@ class NotOffered(PublicError):
 
 @dataclass(frozen=True)
 class Assessment:
-    """What the older proofs ``shown`` allow.
+    """What the older proofs ``shown`` allow a person to do.
 
     ``running`` is the waiting request, if there is one; ``requested`` are those of its proofs that
     still count.
@@ -93,19 +93,19 @@ class Assessment:
 
     @property
     def may_ask(self) -> bool:
-        """Whether these proofs can begin a waiting period, or began the one that runs."""
+        """Whether the shown proofs can begin a waiting period, or began the one that runs."""
         return self.is_offered and self.outcome is not Outcome.REFUSED and not self.is_others
 
     @property
     def may_stop(self) -> bool:
-        """Whether these proofs are enough to stop the waiting request."""
+        """Whether the shown proofs are enough to stop the waiting request."""
         return self.running is not None and disputes.stops(
             self.kinds, disputes.kinds(self.requested)
         )
 
     @property
     def is_new(self) -> bool:
-        """Whether no request waits, or these proofs are enough to replace the one that does."""
+        """Whether no request waits, or the shown proofs are enough to replace it."""
         return self.running is None or (
             self.may_stop and not disputes.stops(disputes.kinds(self.requested), self.kinds)
         )
@@ -156,7 +156,7 @@ def _disputed_at(user: User, found: Recovery | None) -> datetime:
 
 
 def assess(user: User, shown: Shown) -> Assessment:
-    """Return what ``shown`` allows. These proofs must count at :func:`disputed_at`."""
+    """Return what the older proofs ``shown`` allow. They must count at :func:`disputed_at`."""
     found = running(user)
     outcome = disputes.decide(disputes.kinds(shown), holds_factor=_holds_factor(user))
     proofs = requested(user, found) if found else frozenset()

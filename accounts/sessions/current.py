@@ -122,7 +122,7 @@ def call_as(
 def forget(request: HttpRequest, user: User) -> None:
     """Sign the browser out if it was signed in as ``user``.
 
-    The caller has revoked all sessions of ``user``.
+    Call this after all sessions of ``user`` have been revoked.
     """
     if (session := browser_session_of(request).login_session) and session.user == user:
         request.session.flush()

@@ -255,7 +255,7 @@ def _of_removed(
 def _is_right(
     user: User, row: Passkey, answer: Answer, purpose: str, actor: Actor, *, must_verify: bool
 ) -> bool:
-    """Return whether the passkey signed an unused challenge for ``purpose``; spend that.
+    """Return whether the passkey signed an unused challenge for ``purpose``; use it up.
 
     The row is locked until then: the same answer sent twice has the same counter, and must not be
     taken for a copy of the passkey.

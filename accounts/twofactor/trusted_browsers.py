@@ -32,7 +32,7 @@ def is_trusted(request: HttpRequest, user: User) -> bool:
 
 
 def here(request: HttpRequest, user: User) -> QuerySet[TrustedBrowser]:
-    """Return the trusted browser of ``request`` for ``user``, if there is one."""
+    """Return the trusted browsers of ``user`` that the cookie of ``request`` identifies."""
     digests = [d for token in _tokens(request) for d in secrets.digests(token, PURPOSE)]
     device = client_of(request).device
     # A stolen cookie is worthless in another kind of browser.

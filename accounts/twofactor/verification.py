@@ -65,7 +65,7 @@ def prove(
 
 
 def _spend(charges: list[Charge], guess: list[Charge], user: User, actor: Actor) -> None:
-    """Spend ``charges``; record it if those of ``guess`` are used up."""
+    """Spend ``charges``; record a block if the limits in ``guess`` are reached."""
     try:
         spend(*charges)
     except Later:
