@@ -167,7 +167,8 @@ class Config:
     )
     remember_days: int = knob('Days that a "remember me" session lasts.', whole(3650), default=30)
     max_sessions: int = knob(
-        "Live sessions per account. Beyond it, the least recently used is revoked, API ones first.",
+        "Live sessions per account. Beyond it, the least recently used one is revoked, API "
+        "sessions first.",
         whole(100_000),
         default=200,
     )
@@ -189,8 +190,8 @@ class Config:
         default=300,
     )
     exchange_seconds: int | None = knob(
-        "Seconds after the first access token in which it can be exchanged for fresh ones; 0 for "
-        "never. If unset, ACCESS_TOKEN_SECONDS.",
+        "Seconds after the first access token was issued in which it can be exchanged for a fresh "
+        "one; 0 for never. If unset, ACCESS_TOKEN_SECONDS.",
         whole(LONGEST_EXCHANGE, least=0),
         default=None,
     )
