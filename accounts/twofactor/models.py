@@ -75,7 +75,7 @@ class Authenticator(Device):
             totp = totp_of(self.seed)
         except InvalidToken:
             # Its key of ENCRYPTION_KEYS is gone: the person has other ways, and says so there.
-            log.warning("The seed of authenticator %s can't be read.", self.pk)
+            log.warning("The seed of authenticator %s can't be decrypted.", self.pk)
             return None
         is_right = totp.verify(int(code), tolerance=TOLERANCE, min_t=self.last_t + 1)
         return totp.t() if is_right else None
@@ -126,7 +126,7 @@ class RecoveryCodes(Device):
         try:
             kept = json.loads(crypto.unseal(self.sealed, CODES_PURPOSE))
         except InvalidToken:
-            log.warning("The recovery codes %s can't be read.", self.pk)
+            log.warning("The recovery codes %s can't be decrypted.", self.pk)
             return "", []
         return kept["salt"], kept["digests"]
 
