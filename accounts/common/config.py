@@ -51,9 +51,7 @@ class Config:
         "Path of the certificate chain (PEM) for TLS 1.2 and 1.3 on PORT. SIGHUP reloads it and "
         "the key without losing a request. If unset, a proxy must terminate TLS."
     )
-    tls_key_file: str = setting(
-        "Path of the certificate's private key; only its owner may read it."
-    )
+    tls_key_file: str = setting("Path of the certificate's private key; only its owner may read.")
     redirect_port: int = setting(
         "With TLS_CERT_FILE: the port where plain HTTP redirects to the same page of ORIGIN and "
         "ACME challenges are answered; 0 for none.",
@@ -166,12 +164,8 @@ class Config:
         whole(525600),
         default=60,
     )
-    session_days: int = setting(
-        'Days that a session without "remember me" lasts.', whole(3650), default=1
-    )
-    remember_days: int = setting(
-        'Days that a "remember me" session lasts.', whole(3650), default=30
-    )
+    session_days: int = setting('Days of a session without "remember me".', whole(3650), default=1)
+    remember_days: int = setting('Days of a "remember me" session.', whole(3650), default=30)
     max_sessions: int = setting(
         "Live sessions per account. Beyond it, the least recently used one is revoked, API "
         "sessions first.",
