@@ -81,7 +81,7 @@ class Authenticator(Device):
             totp = totp_of(self.seed)
         except InvalidToken:
             # The key is no longer in ENCRYPTION_KEYS. The code counts as wrong.
-            log.warning("The seed of authenticator %s can't be read.", self.pk)
+            log.warning("The seed of authenticator %s can't be decrypted.", self.pk)
             return None
         is_right = totp.verify(int(code), tolerance=TOLERANCE, min_t=self.last_t + 1)
         return totp.t() if is_right else None
@@ -138,7 +138,7 @@ class RecoveryCodes(Device):
         try:
             kept = json.loads(crypto.unseal(self.sealed, CODES_PURPOSE))
         except InvalidToken:
-            log.warning("The recovery codes %s can't be read.", self.pk)
+            log.warning("The recovery codes %s can't be decrypted.", self.pk)
             return "", []
         return kept["salt"], kept["digests"]
 
