@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Where to."""
-        parser.add_argument("address")
+        parser.add_argument("email", metavar="address")
 
     def handle(self, *_args: Any, email: str, **_options: Any) -> None:
         """Send it."""
