@@ -88,18 +88,18 @@ class GroupAdmin(auth_admin.GroupAdmin):
     """Groups in the admin. Groups give rights, so only superusers change them."""
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Save the group; a change of its rights is one of each member's rights."""
+        """Save the group; tell its members if their rights have changed."""
         super().save_related(request, form, formsets, change)
         if "permissions" in form.changed_data:
             for member in form.instance.user_set.all():
                 _tell(request, member, events.RIGHTS_CHANGED)
 
     def delete_model(self, request: HttpRequest, obj: Group) -> None:
-        """Delete the group, which is a change of each member's rights."""
+        """Delete the group, and tell its members that their rights have changed."""
         self.delete_queryset(request, Group.objects.filter(pk=obj.pk))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Group]) -> None:
-        """Delete the groups, which is a change of each member's rights."""
+        """Delete the groups, and tell their members that their rights have changed."""
         members = list(User.objects.filter(groups__in=queryset).distinct())
         super().delete_queryset(request, queryset)
         for member in members:
@@ -130,7 +130,7 @@ def _tell(request: HttpRequest, user: User, event: Event, *, of_staff: bool = Tr
 
 
 def _events(user: User, changed: set[str]) -> list[Event]:
-    """Return the events that a change of these fields means for the user."""
+    """Return the events to record for ``user`` after a change of the fields ``changed``."""
     found = [events.SWITCHED_ON if user.is_active else events.SWITCHED_OFF]
     switched = found if "is_active" in changed else []
     return switched + ([events.RIGHTS_CHANGED] if changed & set(RIGHTS) else [])

@@ -88,7 +88,7 @@ class Site(admin.AdminSite):
         return logout(request)
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Raise ``Http404``: this site's own page also checks for recent authentication."""
+        """Raise ``Http404``: the form of the admin would not require recent authentication."""
         raise Http404
 
     def password_change_done(self, request: HttpRequest, extra_context: Any = None) -> Any:

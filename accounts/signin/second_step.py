@@ -107,7 +107,7 @@ def seconds_to_next_mail(user: User, client: ClientInfo) -> int:
 def _of_mail(user: User, client: ClientInfo) -> list[Charge]:
     """Return the charges of a mailed code.
 
-    A known browser has its own, so that a thief who knows the password cannot use them up.
+    A known browser has a budget of its own, which a thief who knows the password cannot use up.
     """
     if browser := known_browsers.find(client, user):
         return [(MAIL_BROWSER, browser.user_id, browser.pk)]

@@ -51,7 +51,7 @@ class LockedAccountPassword(InvalidCredentials):
 def prove_password(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
     """Return the account that ``login`` names if ``password`` is its password.
 
-    Costs exactly one hash whether or not the account exists, so that timing reveals nothing.
+    Costs one hash whether or not the account exists, so that timing reveals nothing.
 
     Raises:
         InvalidCredentials: unknown account, or wrong or unusable password.
@@ -120,7 +120,7 @@ def _check_password(
 
 
 def _repeats(key: str, client: ClientInfo) -> list[Charge]:
-    """Return the charges of any attempt, which limit the hashes of one line with many networks."""
+    """Return the charges of any attempt: they limit the hashes that one client can cause."""
     return [(LOGIN_REPEAT.times(weight), key, network) for network, weight in client.networks]
 
 
@@ -135,7 +135,7 @@ def _of_stranger(key: str, client: ClientInfo) -> list[Charge]:
 
 
 def _of_account(subject: object, client: ClientInfo) -> list[Charge]:
-    """Return the charges of an attempt that count for the account, however it was named."""
+    """Return the charges that count for the account, whichever of its logins was typed."""
     return [(LOGIN_ACCOUNT_LINE, subject, client.wide_network), (LOGIN_ACCOUNT, subject)]
 
 

@@ -1,4 +1,4 @@
-"""Attempts: trips to a provider that a browser has begun.
+"""Attempts to sign in, connect or reauthenticate at a provider, from redirect to callback.
 
 The session data of the browser stores them. Each can be used once, within ten minutes. Its
 ``state`` (RFC 6749 section 10.12) is spent in one statement, and is useless in any other browser.
@@ -39,7 +39,7 @@ class NotBegunHere(PublicError):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One trip to a provider, and what the provider's answer must match.
+    """One attempt at a provider, and what the provider's answer must match.
 
     ``nonce`` is for the ID token and ``verifier`` for PKCE. ``began`` is in seconds since 1970.
     """

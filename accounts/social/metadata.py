@@ -54,7 +54,7 @@ class Metadata:
         return self.values[name]
 
     def get(self, name: str) -> Any:
-        """Return the value ``name``, or None."""
+        """Return the value of ``name`` in the metadata, or None."""
         return self.values.get(name)
 
     def key(self, key_id: str | None, algorithm: str) -> PyJWK:

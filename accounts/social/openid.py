@@ -167,10 +167,11 @@ def _is_same(sent: object, nonce: str) -> bool:
 
 
 class Google(OpenID):
-    """Google: https://developers.google.com/identity/openid-connect/openid-connect
+    """Sign-in with Google.
 
     Google cannot be asked to reauthenticate a person. An email address counts as verified only if
-    it is Gmail's or belongs to a Google Workspace.
+    it is Gmail's or belongs to a Google Workspace. See
+    https://developers.google.com/identity/openid-connect/openid-connect
     """
 
     def parameters(self, attempt: Attempt) -> dict[str, str]:

@@ -166,7 +166,7 @@ class Provider:
         return self.client().get_access_token(code, pkce_code_verifier=verifier)
 
     def read(self, login: SocialLogin) -> ProviderProfile:
-        """Return the profile in what allauth has read from the provider's answers."""
+        """Return the profile in ``login``, allauth's reading of the provider's answers."""
         fields = self.reader.extract_common_fields(login.account.extra_data)
         # Only the primary email address: people may not know that the provider lists others.
         primary = [a for a in login.email_addresses if a.primary]
@@ -207,7 +207,10 @@ def subject_of(value: object) -> str:
 
 
 class GitHub(Provider):
-    """GitHub: https://docs.github.com/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps"""
+    """Sign-in with GitHub.
+
+    See https://docs.github.com/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps
+    """
 
     classes = GitHubProvider, GitHubOAuth2Adapter
     answers_as = "https://github.com/login/oauth"
@@ -223,9 +226,10 @@ class GitHub(Provider):
 
 
 class Facebook(Provider):
-    """Facebook: https://developers.facebook.com/docs/facebook-login/guides/advanced/manual-flow
+    """Sign-in with Facebook.
 
-    Its email addresses never count as verified, because Facebook does not say whether they are.
+    Its email addresses never count as verified, because Facebook does not say whether they are. See
+    https://developers.facebook.com/docs/facebook-login/guides/advanced/manual-flow
     """
 
     classes = FacebookProvider, FacebookOAuth2Adapter
@@ -239,6 +243,9 @@ class Facebook(Provider):
 
 
 class X(Provider):
-    """X: https://docs.x.com/fundamentals/authentication/oauth-2-0/user-access-token"""
+    """Sign-in with X.
+
+    See https://docs.x.com/fundamentals/authentication/oauth-2-0/user-access-token
+    """
 
     classes = TwitterOAuth2Provider, TwitterOAuth2Adapter

@@ -272,8 +272,8 @@ def _methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
     """Return the methods by which an API client can show the second factor.
 
     Mailed codes are offered only next to an authenticator app or recovery codes, because a mailbox
-    must not replace passkeys, which resist phishing. If only a passkey is accepted, none is
-    offered.
+    must not replace passkeys, which resist phishing. If only a passkey is accepted, the list is
+    empty.
     """
     if policy.needs_passkey(user):
         return []
