@@ -24,7 +24,7 @@ SEALED: tuple[tuple[str, type[Model], str, str], ...] = (
 
 
 class Command(BaseCommand):
-    """The site may run meanwhile if all its processes have the new key."""
+    """The site may keep running if all its processes were started with the new key."""
 
     help = "Encrypt what is stored under the newest of ENCRYPTION_KEYS: the others can then go."
 

@@ -10,7 +10,7 @@ from accounts.twofactor import services as twofactor
 
 
 class Command(BaseCommand):
-    """Make sure who asks for this. It is recorded, and the user is told by mail."""
+    """Verify first that the user has asked for this. It is recorded and told to them by mail."""
 
     help = "Remove every second factor of a user, named by username, email address or id."
 
