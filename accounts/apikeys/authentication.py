@@ -32,7 +32,7 @@ class KeyAuthentication(BaseAuthentication):
         if key is None:
             raise InvalidToken
         services.note_use(key, client_of(request))
-        current.call_as(request._request, None, by="api_key", key=key.label)
+        current.set_api_auth(request._request, None, by="api_key", key=key.label)
         return key.user, Credentials(frozenset(key.scope.split()))
 
     def authenticate_header(self, request: Request) -> str:

@@ -26,7 +26,7 @@ LONGEST_LINE = 100
 log = logging.getLogger(__name__)
 
 
-def record(password: str) -> bytes:
+def truncated_hash(password: str) -> bytes:
     """Return the record of ``password`` in ``common.bin``, which ignores case."""
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", password).casefold())
     return hashlib.sha256(folded.encode()).digest()[:RECORD_BYTES]
@@ -34,7 +34,7 @@ def record(password: str) -> bytes:
 
 def is_common(password: str) -> bool:
     """Return whether ``password`` is in ``common.bin`` (ASVS 6.2.4)."""
-    data, wanted = _common(), record(password)
+    data, wanted = _common(), truncated_hash(password)
 
     def at(index: int) -> bytes:
         return data[index * RECORD_BYTES : (index + 1) * RECORD_BYTES]

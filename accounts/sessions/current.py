@@ -102,14 +102,14 @@ def renew_key(request: HttpRequest) -> None:
     request.session.save()
 
 
-def enter(request: HttpRequest, session: LoginSession) -> None:
+def set_session(request: HttpRequest, session: LoginSession) -> None:
     """Sign this request and its browser in to ``session``."""
     browser_session_of(request).login_session = session
     request.user = session.user
     setattr(request, ATTRIBUTE, RequestAuth(session))
 
 
-def call_as(
+def set_api_auth(
     request: HttpRequest, session: LoginSession | None, *, by: str = "", key: str = ""
 ) -> None:
     """Record how an API request is authenticated: by ``session``, or by another method.
@@ -126,10 +126,10 @@ def forget(request: HttpRequest, user: User) -> None:
     """
     if (session := browser_session_of(request).login_session) and session.user == user:
         request.session.flush()
-        leave(request)
+        clear_session(request)
 
 
-def leave(request: HttpRequest) -> None:
+def clear_session(request: HttpRequest) -> None:
     """Make ``request`` anonymous, because its session has ended."""
     request.user = AnonymousUser()
     setattr(request, ATTRIBUTE, RequestAuth())

@@ -47,7 +47,7 @@ def note_factor(client: ClientInfo, user: User) -> None:
         rows.filter(factor_at=None).update(factor_at=clock.now())
 
 
-def meet(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
+def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
     """Record a sign-in of ``user`` in this browser; return whether the browser was known.
 
     Only sign-ins since the last change of credentials count, because an earlier one may be a
@@ -88,7 +88,7 @@ def meet(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
     return is_known
 
 
-def meet_network(request: HttpRequest, user: User) -> bool:
+def note_network(request: HttpRequest, user: User) -> bool:
     """Record a sign-in of ``user``; return whether it is the first from its network in 90 days."""
     network = client_of(request).network
     noted = known_networks.find(_networks(user), network)
@@ -96,7 +96,7 @@ def meet_network(request: HttpRequest, user: User) -> bool:
     return noted is None
 
 
-def meet_client(client: ClientInfo, user: User) -> bool:
+def note_client(client: ClientInfo, user: User) -> bool:
     """Record a sign-in of ``user`` with an API client; return whether the client was known.
 
     An API client has no cookie: its network and the name that it sends identify it.
@@ -149,7 +149,7 @@ def prune() -> int:
 
 
 def set_cookie(request: HttpRequest, response: HttpResponse) -> None:
-    """Set the cookie if this request has called :func:`meet` or :func:`renew`."""
+    """Set the cookie if this request has called :func:`note_sign_in` or :func:`renew`."""
     if token := getattr(request, ATTRIBUTE, ""):
         response.set_cookie(
             settings.KNOWN_COOKIE_NAME,

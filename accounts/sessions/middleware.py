@@ -43,7 +43,7 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
         """
         request_auth = current.request_auth_of(request)
         if request_auth.needs_reauthentication:
-            return reauthentication.ask(request)
+            return reauthentication.redirect_to_reauthenticate(request)
         if request_auth.is_revoked:
             sentence = _("You were signed out: this browser isn’t the one that signed in.")
             messages.warning(request, sentence)

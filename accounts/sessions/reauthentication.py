@@ -14,6 +14,6 @@ LIFE = timedelta(minutes=10)
 TO_OPEN = timedelta(minutes=5)
 
 
-def ask(request: HttpRequest) -> HttpResponseRedirect:
+def redirect_to_reauthenticate(request: HttpRequest) -> HttpResponseRedirect:
     """Redirect to the reauthentication page, which leads back to the URL of ``request``."""
     return redirect_to_login(request.get_full_path(), reverse("account_reauthenticate"))

@@ -45,7 +45,7 @@ def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpRespons
     Otherwise a thief with a copied cookie could sign the owner out and take over the browser's age.
     """
     if clock.now() > (here.factor_at or here.auth_time) + reauthentication.LIFE:
-        return reauthentication.ask(request)
+        return reauthentication.redirect_to_reauthenticate(request)
     with transaction.atomic():
         count = services.sign_out_elsewhere(here.user, here.pk, actor_of(request))
         known_browsers.renew(request, here.user)
