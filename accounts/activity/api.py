@@ -44,7 +44,7 @@ class ActivitySerializer(serializers.ModelSerializer[Activity]):
         return str(row.device or "")
 
     def get_session(self, row: Activity) -> str | None:
-        """Return the session id; null without a session, or if a member of staff caused the event."""
+        """Return the session id; null if unknown, or if a member of staff caused the event."""
         return str(row.session) if row.session and not row.actor else None
 
     def get_proof(self, row: Activity) -> list[str]:
