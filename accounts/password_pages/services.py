@@ -57,8 +57,7 @@ def send_reset(login: str, client: ClientInfo) -> None:
 
 
 def link_without_mail(user: User) -> str:
-    """Return the token of a reset link for the locked account of ``user``, without sending an
-    email.
+    """Return the token of a reset link for the locked account of ``user``. No email is sent.
 
     Call this for a browser that has shown a proof of ownership. Opening the link does not prove
     access to a mailbox.
