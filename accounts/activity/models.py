@@ -33,11 +33,11 @@ class ActivityQuerySet(models.QuerySet["Activity"]):
 class Activity(models.Model):
     """An event that happened to an account.
 
-    ``user`` is null for a failed sign-in to an unknown account: that is recorded too, so that it
-    takes as long as a failed sign-in to a known account. ``proof`` lists the ``amr`` values that
-    were shown, separated by spaces. ``actor`` is the username of the member of staff who caused the
-    event, or ``@operator`` for the command line; otherwise it is empty. ``key`` is the label of the
-    API key that was used, if any.
+    ``user`` is null for a failed sign-in to an unknown account: such a failure is recorded too, so
+    that it takes as long as a failed sign-in to a known account. ``proof`` lists the ``amr`` values
+    that were shown, separated by spaces. ``actor`` is the username of the member of staff who
+    caused the event, or ``@operator`` for the command line; otherwise it is empty. ``key`` is the
+    label of the API key that was used, if any.
     """
 
     user = models.ForeignKey(

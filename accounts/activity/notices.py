@@ -23,10 +23,9 @@ from accounts.users.disputes import DISPUTABLE, counts
 from accounts.users.models import EmailAddress, User
 
 LINK = Purpose("lockdown.link", life=DISPUTABLE)
-# How many notices of one kind of event are sent in an hour at most. More would only bury the first
-# one.
+# The maximum number of notices about one kind of event per hour. More would only bury the first.
 MOST_AN_HOUR = 20
-# Ends the subject of a link if the same email address has already locked the account, with the link
+# Suffix of the subject of a link after the same email address has locked the account with the link
 # of a later event.
 LOOKS_BACK = " back"
 
@@ -53,12 +52,11 @@ def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
     """Notify ``user`` about the event ``row`` by email, within an hourly limit.
 
     The notice is sent to the primary address and to ``former``, an address that was removed or is
-    no longer primary. A change of the account is sent to every address, because a thief may read
-    one of the mailboxes.
+    no longer primary. A notice about a change of the account is sent to every address, because a
+    thief may read one of the mailboxes.
 
-    During a dispute, a change is also sent to suspended and removed addresses, without a link.
-    Notices to those addresses, and to addresses that are too young to count in the dispute, have no
-    details.
+    During a dispute, such a notice is also sent to suspended and removed addresses, without a link.
+    These addresses, and addresses that are too young to count in the dispute, get no details.
     """
     if not _is_news(user, row):
         return

@@ -1,4 +1,4 @@
-"""Records every change of credentials as an event, about which the owner is notified."""
+"""Records every change of credentials as an event, which also notifies the owner."""
 
 from typing import Any
 

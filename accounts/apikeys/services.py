@@ -164,7 +164,7 @@ def revoke_with_sessions(user: User, keep: uuid.UUID | None, actor: Actor) -> No
 def revoke_chosen(user: User, key_ids: Collection[str], actor: Actor) -> None:
     """Revoke the API keys of ``user`` with ``key_ids``, without an email about each key.
 
-    A client may have sent any text as ``key_ids``. They are never used in a query.
+    ``key_ids`` may contain unchecked text from a client, because it is not used in a query.
     """
     _revoke(user, [key for key in of(user) if key.pk in key_ids], actor, mail=False)
 
@@ -184,7 +184,7 @@ def _revoke(user: User, keys: Iterable[APIKey], actor: Actor, *, mail: bool = Tr
 def revoke_all(user: User) -> None:
     """Revoke all API keys of ``user``.
 
-    No event is recorded: the caller records the change because of which the keys are revoked.
+    No event is recorded: the caller records the change that revokes the keys.
     """
     APIKey.objects.filter(user=user).delete()
 
@@ -192,7 +192,7 @@ def revoke_all(user: User) -> None:
 def tell_of_ends() -> int:
     """Email the owners of API keys that expire within a week; return the number of keys.
 
-    The owner of a key is emailed only once about it.
+    Only one email is sent about each key.
     """
     now = clock.now()
     soon = APIKey.objects.filter(

@@ -59,7 +59,7 @@ def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
     Nobody can sign in until the password is reset by the rule of ``accounts.users.disputes``.
     Receivers of ``credentials_changed`` revoke the sessions and keys, and increase the
     ``credential_version``, which invalidates earlier links. The event of ``notice`` is the disputed
-    change. Without a notice, the lock disputes changes up to now.
+    change. Without a notice, the current time counts as that of the disputed change.
     """
     owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     at = notice.row.at if notice else clock.now()

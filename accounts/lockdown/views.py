@@ -55,7 +55,7 @@ def lockdown(request: HttpRequest) -> HttpResponse:
 def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
     """Lock an account with the link in a notice.
 
-    No sign-in is required, because a thief may have made that impossible for the owner.
+    No sign-in is required, because a thief may have made it impossible for the owner to sign in.
     """
     notice = notices.find(token)
     if notice is None:
@@ -97,7 +97,7 @@ def _done(request: HttpRequest, user: User) -> HttpResponse:
 @sensitive_post_parameters("former")
 @require_http_methods(["GET", "HEAD", "POST"])
 def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Object to a recovery with the link of the email about it, and with further proofs."""
+    """Object to a recovery with the link in the email about it, and with further proofs."""
     found = recovery.find_by_link(token)
     if found is None:
         return render(request, "accounts/lockdown/recovery_dead.html", status=404)

@@ -66,10 +66,11 @@ def link_without_mail(user: User) -> str:
 
 
 def _with_former_emails(recipient: Recipient) -> Recipient:
-    """Return ``recipient``; if unknown, try to find a locked account that had the address before.
+    """Return the recipient of a reset link for a former address of a locked account.
 
-    The lock may have suspended the only address, or a thief may have removed it. The link alone
-    does not unlock the account: ``accounts.users.disputes`` decides whether access to the mailbox
+    Returns ``recipient`` itself if an account has the address now, or no locked account had it. A
+    lock may have suspended the only address of an account, or a thief may have removed it. The link
+    alone does not unlock the account: ``accounts.users.disputes`` decides whether the mailbox
     counts.
     """
     row = former_credentials.find_disputed_email(recipient.key)

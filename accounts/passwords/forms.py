@@ -17,7 +17,7 @@ from accounts.users.models import User
 class PasswordInput(forms.PasswordInput):
     """A password input with a button that shows the password.
 
-    Users may paste a password. The page never contains a password that was submitted.
+    Users may paste a password. A submitted password is never sent back in a page.
     """
 
     template_name = "accounts/forms/password.html"
@@ -75,8 +75,8 @@ class NewPasswordField(forms.CharField):
 def refuse_guessable(form: forms.Form, field: str, user: User) -> None:
     """Add an error to ``field`` of ``form`` if its password is easy to guess.
 
-    ``AUTH_PASSWORD_VALIDATORS`` decides. They refuse passwords that are common, contain little more
-    than the name of the site, or resemble the data of ``user``.
+    The validators in ``AUTH_PASSWORD_VALIDATORS`` refuse passwords that are common, contain little
+    more than the name of the site, or resemble the data of ``user``.
     """
     if password := form.cleaned_data.get(field):
         try:

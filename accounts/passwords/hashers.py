@@ -1,10 +1,10 @@
 """Hashes passwords with Argon2id: 19 MiB, 2 passes, 1 lane (OWASP's minimum, RFC 9106).
 
-Hashing is the most expensive work of the site, and anonymous visitors can cause it. Therefore no
-more hashes are computed at the same time than the machine has cores. A request that has waited for
-two seconds is refused with status 429, so that other pages stay fast. Hashing has its own threads,
-because every thread that computes a hash occupies 19 MiB of memory from then on. Django's default
-parameters would need 100 MiB for each hash.
+Hashing is the most expensive work of the site, and anonymous visitors can cause it. Therefore the
+number of hashes that are computed at the same time is limited to the number of cores. A request
+that has waited for two seconds is refused with status 429, so that other pages stay fast. Hashing
+has its own threads, because every thread that computes a hash occupies 19 MiB of memory from then
+on. Django's default parameters would need 100 MiB for each hash.
 """
 
 import base64
@@ -68,8 +68,7 @@ class Argon2id(Argon2PasswordHasher):
         """Return the encoded hash of ``password``.
 
         Raises:
-            ValueError: the password is longer than 1,024 characters. Forms refuse such passwords
-                before.
+            ValueError: the password is longer than 1,024 characters, the limit for new passwords.
         """
         if len(password) > MAX_LENGTH:
             raise ValueError(f"a password has at most {MAX_LENGTH} characters")

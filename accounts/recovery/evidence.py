@@ -61,7 +61,7 @@ def of_proof(user: User, proof: Proof, disputed_at: datetime) -> OlderProof | No
 
 
 def _of_email(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
-    """Return access to the mailbox of the address ``key`` as an older proof, or None."""
+    """Return the older proof for access to the mailbox of the address ``key``, or None."""
     row = user.emails.filter(key=key).first()
     if row and counts(user, row.confirmed_at, disputed_at):
         return OlderProof(Evidence.EMAIL, key, row.confirmed_at)
@@ -70,7 +70,7 @@ def _of_email(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
 
 
 def _of_provider(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
-    """Return a sign-in with the external identity ``key`` as an older proof, or None.
+    """Return the older proof for a sign-in with the external identity ``key``, or None.
 
     Such a sign-in counts only if the account had no email address, in place of the mailbox.
     """
@@ -83,7 +83,7 @@ def _of_provider(user: User, key: str, disputed_at: datetime) -> OlderProof | No
 
 
 def older_factor(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
-    """Return the factor with ``key`` as its ``persistent_id`` as an older proof, or None."""
+    """Return the older proof for the second factor with the ``persistent_id`` ``key``, or None."""
     rows = twofactor.devices(user) + former_credentials.removed_factors(user, disputed_at)
     for row in rows:
         if row.persistent_id == key and counts(user, row.made_at, disputed_at):

@@ -40,7 +40,7 @@ class Recovery(models.Model):
         if self.evidence is None:
             # Earlier releases required a proof without storing it. It counts as the password.
             return frozenset({OlderProof(Evidence.PASSWORD)})
-        # Items from before keys and dates were stored consist only of the kind.
+        # Older items consist only of the kind, without key and date.
         rows: list[Any] = [
             [row, "", None] if isinstance(row, str) else row for row in self.evidence
         ]

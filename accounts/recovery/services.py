@@ -38,7 +38,7 @@ OPEN = timedelta(days=7)
 
 
 class NotDue(PublicError):
-    """The proofs are not enough now, and no waiting period with the same proofs has ended."""
+    """The proofs are not enough to recover the account now."""
 
     code = "not_due"
     status = 403
@@ -161,7 +161,7 @@ def _disputed_at(user: User, found: Recovery | None) -> datetime:
 
 
 def assess(user: User, shown: Shown) -> Assessment:
-    """Return what the older proofs ``shown`` allow. They must count at :func:`disputed_at`."""
+    """Return what the older proofs ``shown`` allow. Each must count at :func:`disputed_at`."""
     found = running(user)
     outcome = disputes.decide(disputes.kinds(shown), holds_factor=_holds_factor(user))
     proofs = requested(user, found) if found else frozenset()

@@ -38,7 +38,7 @@ class CannotPutBack(PublicError):
 
 @dataclass(frozen=True)
 class Young:
-    """The credentials that a lock suspends, because the account has not held them for long.
+    """The credentials that a lock suspends: recent ones, and all external identities.
 
     ``primary`` is the primary address after the lock, or an empty string.
     """

@@ -1,9 +1,9 @@
 """Reads from the security history what earlier releases of the site did not store.
 
-They stored neither the date of a password nor removed addresses. A thief may have changed the
-password and the addresses before the upgrade, or on a server that still runs an earlier release.
-Without the data from the history, the thief's password would count as an older proof, and the
-owner's mailbox would not.
+Earlier releases stored neither the date of a password nor removed addresses. A thief may have
+changed the password and the addresses before the upgrade, or on a server that still runs such a
+release. Without the data from the history, the thief's password would count as an older proof, and
+the owner's mailbox would not.
 """
 
 from datetime import datetime, timedelta

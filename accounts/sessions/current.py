@@ -107,7 +107,7 @@ def renew_key(request: HttpRequest) -> None:
 
 
 def set_session(request: HttpRequest, session: LoginSession) -> None:
-    """Sign ``request`` and its browser in to ``session``."""
+    """Sign the browser of ``request`` in to ``session``, beginning with this request."""
     browser_session_of(request).login_session = session
     request.user = session.user
     setattr(request, ATTRIBUTE, RequestAuth(session))

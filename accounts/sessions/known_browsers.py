@@ -28,7 +28,7 @@ NOBODY = uuid.UUID(int=0)
 
 
 def find(client: ClientInfo, account: User | PendingSignup | None) -> KnownBrowser | None:
-    """Return the known browser of ``client``, or None if nobody has signed in to ``account`` there.
+    """Return the browser of ``client`` if somebody has signed in to ``account`` in it, else None.
 
     Sign-ins before the last change of credentials count as well. Otherwise somebody who guesses in
     other browsers could lock the owner out after such a change. At most one query is made, whether
@@ -50,7 +50,7 @@ def note_factor(client: ClientInfo, user: User) -> None:
 
 
 def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
-    """Record a sign-in of ``user`` in this browser; return whether the browser was known.
+    """Record a sign-in of ``user`` in the browser of ``request``; return whether it was known.
 
     The browser is unknown if ``user`` has not signed in there since the last change of credentials:
     an earlier sign-in may have been made by a thief. ``has_factor`` says whether the user showed a
@@ -125,11 +125,11 @@ def recognize(request: HttpRequest, user: User) -> KnownBrowser | None:
 
 
 def renew(request: HttpRequest, user: User) -> None:
-    """Replace the cookie of this browser, if the browser is known to ``user``.
+    """Replace the cookie of the browser of ``request``, if the browser is known to ``user``.
 
-    A copy of the previous cookie is then no longer a known browser of ``user``. For other users,
-    the previous cookie stays the known one: otherwise a thief who has copied another user's cookie
-    could make this browser that user's known browser.
+    A copy of the previous cookie is no longer known to ``user`` afterwards. The rows of other users
+    keep the previous cookie. Otherwise a thief with a cookie copied from another user could get a
+    new cookie that is known to that user.
     """
     previous, device = _token(request), client_of(request).device
     noted = _find(previous, device, user) if previous else None

@@ -40,20 +40,19 @@ class LoginSession(models.Model):
     ip = models.CharField(max_length=45, blank=True, db_column="address")
     amr = models.JSONField(default=list)
     auth_time = models.DateTimeField()
-    # When the user last showed any second factor, and when a passkey.
+    # When the user last showed any second factor (``factor_at``) and a passkey (``passkey_at``).
     factor_at = models.DateTimeField(null=True)
     passkey_at = models.DateTimeField(null=True)
     # The ``persistent_id`` of the second factor that was last shown.
     factor_key = models.CharField(max_length=64, blank=True, default="", db_default="")
     begun_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(default=clock.now)
-    # Whether the session survives when the browser is closed, and never ends for inactivity.
+    # Whether the session survives closing the browser and does not expire through inactivity.
     is_remembered = models.BooleanField(default=False)
     idle_at = models.DateTimeField(db_index=True)
     ends_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    # When another browser than the one that signed in used the session. None if there was no such
-    # browser, or if the user has reauthenticated in it.
+    # When reauthentication became necessary because another browser used the session, else None.
     challenged_at = models.DateTimeField(null=True)
     # For API clients: the scope of the tokens, digests of the current and the previous refresh
     # token, and when the token was last rotated.

@@ -1,8 +1,8 @@
 """Session protection: a session can be used only by the browser that signed in.
 
 A copied cookie alone is therefore not enough. ``SESSION_PROTECTION_NETWORK`` also requires the same
-network. This only makes an attack harder, because a thief who copies a cookie can copy the
-User-Agent as well. Sessions also expire, and users can revoke them.
+network. Session protection only makes an attack harder, because a thief who copies a cookie can
+copy the User-Agent as well. Sessions also expire, and users can revoke them.
 """
 
 from enum import Enum

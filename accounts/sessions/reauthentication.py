@@ -1,4 +1,4 @@
-"""Defines which authentication is recent, and redirects users to the reauthentication page.
+"""Defines how long authentication is recent, and redirects to the reauthentication page.
 
 ``signin.policy`` decides which proofs count.
 """

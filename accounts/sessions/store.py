@@ -50,7 +50,7 @@ class SessionStore(db.SessionStore):
         self.modified = True
 
     def _get_new_session_key(self) -> str:
-        # Collisions of 256 random bits do not occur, so none is checked for.
+        # Two random keys of 256 bits are never equal, so no check for collisions is needed.
         return secrets.token()
 
     def _get_session_from_db(self) -> AbstractBaseSession | None:

@@ -42,8 +42,8 @@ def sessions(request: HttpRequest) -> HttpResponse:
 def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpResponse:
     """Revoke all other sessions, which requires recent authentication.
 
-    Otherwise a thief with a copied cookie could sign the owner out, and the known browser of the
-    owner would become that of the thief.
+    Otherwise a thief with a copied cookie could sign the owner out, and the thief's browser would
+    become the known browser instead of the owner's.
     """
     if clock.now() > (here.factor_at or here.auth_time) + reauthentication.LIFE:
         return reauthentication.redirect_to_reauthenticate(request)

@@ -19,7 +19,7 @@ class WrongFactorCode(PublicError):
 
 
 class MailedCodeUsedUp(WrongFactorCode):
-    """Too many wrong codes were entered instead of the code that was sent by email."""
+    """The code from the email is no longer valid, because too many wrong codes were entered."""
 
     message = _("That code was tried too often. Ask for a new one.")
 

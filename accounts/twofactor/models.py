@@ -1,4 +1,4 @@
-"""Second factors as devices of django-otp. Its ``verify_token`` locks the row of a device.
+"""Second factors as devices of django-otp. ``django_otp.verify_token`` locks the row of a device.
 
 The plugins of django-otp are not used, because they store seeds and codes in clear text.
 """
@@ -147,7 +147,7 @@ class RecoveryCodes(Device):
 
 @dataclass(frozen=True)
 class Assertion:
-    """The answer of a passkey, as the JSON that the browser sent, and the challenge to sign.
+    """The answer of a passkey, as JSON from the browser, and the challenge that must be signed.
 
     ``must_verify`` requires that the passkey has verified the user.
     """

@@ -88,7 +88,7 @@ def options_to_sign_in() -> dict[str, Any]:
 def options_to_prove(user: User, removed: Sequence[Passkey] = ()) -> dict[str, Any]:
     """Return options for ``navigator.credentials.get`` to show a passkey of ``user``.
 
-    They are used at the second step and for reauthentication. They also allow ``removed`` passkeys.
+    For the second step and for reauthentication. The passkeys in ``removed`` are allowed, too.
     """
     rows = [*of(user), *removed]
     return _options(second_purpose(user), rows, UserVerificationRequirement.PREFERRED)

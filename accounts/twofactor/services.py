@@ -239,7 +239,7 @@ def _keep(row: Authenticator | Passkey | RecoveryCodes, actor: Actor) -> None:
     """Keep ``row`` for disputes if it was the second factor of the session that removes it.
 
     A thief may use that session while the owner still has the factor. Any other factor was probably
-    lost, so it is not kept: nobody who finds it may use it.
+    lost, so it is not kept, and nobody who finds it can use it.
     """
     sessions = LoginSession.objects.filter(user=row.user_id, factor_key=row.persistent_id)
     if actor.session and sessions.filter(pk=actor.session).exists():
@@ -277,7 +277,7 @@ def reset(user: User, actor: Actor) -> None:
 
 
 def remove_all(user: User, event: events.Event, actor: Actor) -> None:
-    """Remove every second factor of ``user``, and revoke every session, in this transaction."""
+    """Remove every factor of ``user``, and revoke every session, in the caller's transaction."""
     for model in (Authenticator, Passkey, RecoveryCodes):
         model.objects.filter(user=user).delete()
     _tell(user, event, actor, keep=False)

@@ -46,8 +46,8 @@ def prove(
     """
     client = actor.client or NO_CLIENT
     browser = known_browsers.find(client, user)
-    # A browser also becomes known by a sign-in with a code that was sent by email. It has its own
-    # limits for guesses only if a second factor was shown in it.
+    # A browser also becomes known by a sign-in with a code that was sent by email. It gets its own
+    # limits for guesses only when a second factor is shown in it.
     proved = browser if browser and browser.factor_at else None
     code = codes.canonical(typed)
     is_short = codes.TOTP_CODE.fullmatch(code) is not None
@@ -81,7 +81,7 @@ def _record_failure(user: User, actor: Actor, *, is_proved: bool) -> None:
 
     The first step was right, so somebody may know the password (ASVS 6.3.5). The owner is not
     notified if a factor was shown in this browser before (``is_proved``): the owner has probably
-    mistyped it.
+    mistyped the code.
     """
     if actor.session:
         guesses.record_failed_proof(user, actor)
