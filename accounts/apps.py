@@ -27,13 +27,14 @@ class AccountsConfig(AppConfig):
         from accounts.recovery.receivers import cancel_by_factor, void
         from accounts.sessions.receivers import revoke_sessions
         from accounts.twofactor.receivers import end_trust
-        from accounts.users.receivers import count
+        from accounts.users.receivers import void_proofs
 
         user_logged_in.disconnect(dispatch_uid="update_last_login")
         register(pwned_passwords_file)
         # In the order in which a sign-in takes the same rows: in another they could wait for
         # each other. ``revoke_keys`` looks for the sessions that ``revoke_sessions`` revokes.
-        for receiver in (count, revoke_keys, revoke_sessions, cancel_pending, void, write_down):
+        receivers = (void_proofs, revoke_keys, revoke_sessions, cancel_pending, void, write_down)
+        for receiver in receivers:
             credentials_changed.connect(receiver)
         signed_out_elsewhere.connect(end_trust)
         factor_proved.connect(cancel_by_factor)
