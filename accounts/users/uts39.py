@@ -65,7 +65,7 @@ def is_mixed(text: str) -> bool:
 
 
 def is_stacked(text: str) -> bool:
-    """Return whether a letter in ``text`` has more than four nonspacing marks, or one mark twice."""
+    """Return whether a letter in ``text`` bears more than four nonspacing marks, or one twice."""
     run: list[str] = []
     for character in unicodedata.normalize("NFD", text):
         run = [*run, character] if unicodedata.category(character) in {"Mn", "Me"} else []
