@@ -10,7 +10,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class Files(StaticFilesConfig):
-    """The app for static files, without the files of library pages that this site does not have."""
+    """The app for static files. It leaves out files that only unused pages of libraries need."""
 
     ignore_patterns = [*StaticFilesConfig.ignore_patterns, "account", "redoc", "rest_framework"]
 

@@ -10,5 +10,5 @@ def speaking(language: str) -> translation.override:
 
 
 def spoken() -> str:
-    """Return the active language; during a request, that of the client."""
+    """Return the active language, which during a request is the client's language."""
     return translation.get_language() or settings.LANGUAGE_CODE

@@ -20,7 +20,7 @@ class Method(StrEnum):
     PASSWORD = "pwd"  # noqa: S105 the registered name of the method, no secret
     MAIL = "mail"
     OPERATOR = "operator"
-    # Another site vouches for the person. Whatever the site asked for, it is one step here.
+    # Another site vouches for the person. This is one step, whatever that site asked for.
     PROVIDER = "fed"
     TOTP = "otp"
     RECOVERY_CODE = "recovery_code"

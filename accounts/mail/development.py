@@ -50,7 +50,7 @@ def folder() -> Path | None:
 
 
 def _folder(request: HttpRequest) -> Path:
-    """Return the folder. Raise Http404 for other machines, whose requests may be forwarded here."""
+    """Return the folder, or raise Http404 if the client is on another machine."""
     mails = folder()
     forwarded = any(name.startswith(PROXY_HEADERS) for name in request.META)
     peer = parse(request.META["REMOTE_ADDR"])

@@ -19,7 +19,7 @@ class Budget(models.Model):
 
 
 class FamiliarPlace(models.Model):
-    """A network or client from which somebody signed in to an account, both as one digest."""
+    """A digest of an account and of a network or client from which its user has signed in."""
 
     key = models.CharField(primary_key=True, max_length=64)
     until = models.DateTimeField(db_index=True)

@@ -65,7 +65,7 @@ type Shown = frozenset[OlderProof]
 
 
 class Outcome(Enum):
-    """What the evidence in a dispute allows: the request succeeds now, later or never."""
+    """The outcome of a request in a dispute: granted now, granted after waiting, or refused."""
 
     AT_ONCE = "at_once"
     AFTER_WAITING = "after_waiting"

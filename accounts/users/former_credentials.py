@@ -199,8 +199,8 @@ def restore(former: FormerCredential) -> models.Model:
     """Put a former credential back into its own table, and return its row there.
 
     Raises:
-        IntegrityError: another account has the email address meanwhile, or the account has such a
-            second factor again.
+        IntegrityError: another account has the email address now, or the account has such a second
+            factor again.
     """
     row = _row_of(former)
     with transaction.atomic():

@@ -66,7 +66,10 @@ def of(user: User) -> list[Identity]:
 
 
 def usable(user: User) -> list[Identity]:
-    """Return the identities that can sign ``user`` in: configured and not suspended."""
+    """Return the identities that can sign ``user`` in.
+
+    Their provider is still configured, and no lock of the account has suspended them.
+    """
     return [row for row in of(user) if row.configured and row.suspended_at is None]
 
 

@@ -230,7 +230,7 @@ class FormerCredential(models.Model):
 
 
 class PendingSignup(models.Model):
-    """A sign-up whose email address is not confirmed yet. The user will get the same ``id``."""
+    """A sign-up whose email address is not confirmed yet. Its ``id`` becomes the user's id."""
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
     username = models.CharField(max_length=usernames.MAX_LENGTH)

@@ -54,8 +54,8 @@ def find(login: str) -> User | PendingSignup | None:
     """Return the user or pending sign-up that ``login`` names, or None.
 
     ``login`` is a username or an email address, in any case. An email address finds users only,
-    because that of a pending sign-up is not proven yet. Known and unknown usernames cost the same
-    two queries, email addresses one.
+    because the address of a pending sign-up is not proven yet. Known and unknown usernames cost the
+    same two queries, email addresses one.
     """
     key = login_key(login)
     if "@" in key:
@@ -125,12 +125,12 @@ def create_user(
     staff: bool = False,
     language: str = "",
 ) -> User:
-    """Create a user whose username is already taken for them.
+    """Create a user whose username :func:`hold_name` has already taken.
 
     Args:
         username: the username.
         password: the hash of the password.
-        id: the id of the pending sign-up, which becomes that of the user.
+        id: the id of the user, if a pending sign-up has reserved one.
         staff: whether the user is an administrator.
         language: the language of the user's mails and pages, or "" if unknown.
 

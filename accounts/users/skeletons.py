@@ -1,4 +1,7 @@
-"""Skeletons of taken usernames. The primary key of ``NameSkeleton`` decides who holds one."""
+"""Skeletons of usernames (UTS 39), by which names that look like a taken one are refused.
+
+The primary key of ``NameSkeleton`` decides which username holds a skeleton.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -29,7 +29,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "Accounts over JSON. Sign up with `users/`, sign in with `token/`, then send the access "
         "token: `Authorization: Bearer …`. It lives for minutes; `token/refresh/` gives the next "
         "one. Any service verifies it with the keys at `/.well-known/jwks.json` alone.\n\n"
-        "What goes wrong is told by `detail` and `code`, or by field."
+        "Errors have a `detail` and a `code`, or sentences by field."
     ),
     "VERSION": "1",
     "CONTACT": {"name": AUTHSITE.site_name, "url": f"{AUTHSITE.origin}/help/"},
@@ -39,7 +39,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
             "users": "Create an account, and read one.",
             "email": "Confirm the email address of a new account.",
             "token": "Sign in from a program, stay signed in, and sign out.",
-            "session": "The same for pages in a browser, which keep no refresh token.",
+            "session": "Sign in from a page in a browser, which never sees the refresh token.",
             "me": "Your own profile.",
             "sessions": "Where you are signed in.",
             "keys": "Your own API keys.",
