@@ -32,13 +32,13 @@ _requests = Histogram(
 )
 EVENTS = Counter(
     "authsite_events",
-    "Events in the history of accounts, such as sign-ins and failures, by kind.",
+    "Events recorded in the history of accounts, by kind.",
     ["kind"],
     registry=_registry,
 )
 LIMITS_HIT = Counter(
     "authsite_limits_hit",
-    "Acts refused because a budget was used up, by limit.",
+    "Requests refused because a limit was reached, by limit.",
     ["limit"],
     registry=_registry,
 )
@@ -46,17 +46,19 @@ HASHES_RUNNING = Gauge(
     "authsite_hashes_running", "Passwords that are being hashed.", registry=_registry
 )
 HASHES_WAITING = Gauge(
-    "authsite_hashes_waiting", "Requests that wait for a hashing slot.", registry=_registry
+    "authsite_hashes_waiting", "Requests waiting to hash a password.", registry=_registry
 )
 HASHES_REFUSED = Counter(
-    "authsite_hashes_refused", "Requests refused for lack of a hashing slot.", registry=_registry
+    "authsite_hashes_refused",
+    "Requests refused because no hash could start in time.",
+    registry=_registry,
 )
 MAILS_WAITING = Gauge(
-    "authsite_mails_waiting", "Mails in the outbox, by queue.", ["queue"], registry=_registry
+    "authsite_mails_waiting", "Emails waiting to be sent, by queue.", ["queue"], registry=_registry
 )
 MAILS_OLDEST = Gauge(
     "authsite_mails_oldest_seconds",
-    "Age of the oldest mail in the outbox, by queue; 0 if there is none.",
+    "Age of the oldest waiting email, by queue; 0 if none waits.",
     ["queue"],
     registry=_registry,
 )

@@ -41,7 +41,7 @@ def _run() -> None:
             busy = services.deliver_due(_stopping.is_set, REST) > 0
             pause = 0.0 if busy else LOOK_EVERY_SECONDS
         except Exception:  # the thread must survive an outage of the database
-            log.exception("the outbox can't be read")
+            log.exception("The outbox can't be read")
             pause = AFTER_TROUBLE_SECONDS
         if pause:
             wake.sleep(pause)

@@ -292,7 +292,7 @@ def _failed(
     """A plain page. It's no fault of ours, and none of whoever asks: but no 5xx leaves here."""
     # The kind only: what a provider sends may hold a token.
     reason = type(error.__cause__ or error).__name__
-    logger.warning("%s: no sign-in: %s %s", provider.key, reason, error)
+    logger.warning("Sign-in with %s failed: %s %s", provider.key, reason, error)
     context = {"provider": provider, "back": _back(attempt)["Location"]}
     return render(request, "accounts/social/failed.html", context, status=400)
 

@@ -19,8 +19,8 @@ PORT = int(os.environ.get("PORT") or 8000)
 ISSUER_PORT = int(os.environ.get("ISSUER_PORT") or PORT + 1)
 CLIENT_ID = "authsite-demo"
 ACCOUNTS = {
-    "alice": "nothing but a password",
-    "bob": "an authenticator app, too",
+    "alice": "only a password",
+    "bob": "a password and an authenticator app",
     "carol": "an administrator, with an authenticator app",
 }
 

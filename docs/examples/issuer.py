@@ -25,10 +25,10 @@ PEOPLE: dict[str, dict[str, Any]] = {
     "frank": {"name": "Frank"},
 }
 WORDS = {
-    "dora": "new here, with a verified address",
-    "erin": "claims alice’s address, unverified: it counts for nothing",
-    "alice": "has the address of an account here, verified: a sign-in to that account comes first",
-    "frank": "has no address",
+    "dora": "is new here and has a verified email address",
+    "erin": "has alice’s email address, unverified, so the site ignores it",
+    "alice": "has the verified email address of an account: she signs in to that account first",
+    "frank": "has no email address",
 }
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>{title}</title>
