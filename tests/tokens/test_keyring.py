@@ -284,7 +284,7 @@ def test_without_its_encryption_key_a_signing_key_verifies_but_does_not_sign(
         keyring.signer()
 
     assert (refused.value.status, refused.value.retry_after) == (503, 60)
-    assert f"ENCRYPTION_KEYS lacks the key that sealed the signing key {kid}." in caplog.text
+    assert f"No key of ENCRYPTION_KEYS decrypts the signing key {kid}." in caplog.text
     assert is_good(written)
     assert published() == [kid]
     assert SigningKey.objects.count() == 1, "no other is made: two nodes would never agree"
