@@ -1,10 +1,10 @@
 """Two nodes on PostgreSQL and Redis that answer a client's requests in turn."""
 
 import itertools
-from typing import Any
+from http.client import HTTPConnection
 
 from tests.support.api import call, get_tokens, is_good, renew
-from tests.support.client import Client, Response
+from tests.support.client import Client
 from tests.support.services import Postgres, Redis
 from tests.support.site import Site
 from tests.support.steps import CONFIRM, code_in, sign_in, sign_up
@@ -19,9 +19,9 @@ class Balanced(Client):
         super().__init__(nodes[0].origin)
         self._turns = itertools.cycle(("127.0.0.1", node.port) for node in nodes)
 
-    def _send(self, *request: Any) -> Response:
+    def connection(self) -> HTTPConnection:
         self._connect = next(self._turns)
-        return super()._send(*request)
+        return super().connection()
 
 
 def test_sessions_and_tokens_work_and_are_revoked_on_both_nodes(
