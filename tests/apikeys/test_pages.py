@@ -1,4 +1,4 @@
-"""The pages of API keys."""
+"""The pages that list, make and revoke API keys."""
 
 from datetime import timedelta
 

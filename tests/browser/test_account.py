@@ -1,4 +1,4 @@
-"""An account from its first mail to a forgotten password, in Chromium."""
+"""Signing up, signing in and resetting a password in Chromium."""
 
 import re
 

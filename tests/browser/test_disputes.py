@@ -1,4 +1,4 @@
-"""Disputes over an account in Chromium, as its owner goes through them: lock, reset, review."""
+"""Disputes over an account in Chromium: locking, resetting the password and reviewing."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,7 @@ REMOVE = "Remove my second factors"
 
 
 def settle_with_app(page: Page, site: Site, username: str) -> str:
-    """Be at home in this browser for years, with an authenticator app; return its seed."""
+    """Create an old account with an authenticator app in this browser; return the app's seed."""
     arrive(page, site, username)
     seed = add_app(page, "Phone")
     years_pass(site, username)
@@ -59,14 +59,14 @@ def add_address(page: Page, site: Site, address: str) -> None:
 
 
 def steal_session(thief: Page, site: Site, owner: Page) -> None:
-    """Copy the session cookie, without that of the known browser."""
+    """Copy the owner's session cookie into another browser, without the known-browser cookie."""
     (key,) = [c["value"] for c in owner.context.cookies() if c["name"] == "sessionid"]
     thief.context.add_cookies([{"name": "sessionid", "value": key, "url": site.origin}])
     thief.goto("/")
 
 
 def lock(page: Page, site: Site, username: str, about: str) -> None:
-    """Lock the account by the link of the mail about that."""
+    """Lock the account by the link in the newest mail with a subject."""
     page.goto(link_for(site, username, about, LOCKDOWN))
     sees(page, f"Lock your account {username}?")
     press(page, "Lock your account")
@@ -74,7 +74,7 @@ def lock(page: Page, site: Site, username: str, about: str) -> None:
 
 
 def reset(page: Page, site: Site, username: str) -> None:
-    """From the page after the lock to that of the mailed link."""
+    """Reset the password, from the page after the lock to the page of the mailed link."""
     page.get_by_role("link", name="Set a new password").click()
     ask_for_reset(page, site, username)
 
@@ -94,7 +94,7 @@ def set_password(page: Page, username: str) -> None:
 
 
 def decide(page: Page, button: str) -> None:
-    """Press it at the review, and wait until its row is gone."""
+    """Press a button at the review, and wait until its row has disappeared."""
     press(page, button)
     expect(page.get_by_role("button", name=button)).to_have_count(0)
 
@@ -106,7 +106,7 @@ def finish_review(page: Page, username: str) -> None:
 
 
 def lose_factors(page: Page, username: str) -> None:
-    """Sign in with the password, and ask to remove the second factors."""
+    """Sign in with the password and request the removal of the second factors."""
     page.goto(LOGIN)
     sign_in(page, username)
     sees(page, "Confirm it’s you")

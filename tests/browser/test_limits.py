@@ -1,4 +1,4 @@
-"""The page of a sign-in that was tried too often: what is kept, and the ways on."""
+"""The page of a rate-limited sign-in in Chromium."""
 
 import pytest
 from playwright.sync_api import expect

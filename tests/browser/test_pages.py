@@ -1,4 +1,4 @@
-"""Every page in its fullest state, read by axe, in turn on a wide light and narrow dark screen."""
+"""axe checks every page in its fullest state, in turn on a wide light and a narrow dark screen."""
 
 import re
 from collections.abc import Iterator
@@ -29,14 +29,14 @@ from tests.support.site import Site
 from tests.support.steps import CODE, CONFIRM, LOGIN, PASSWORD, SIGNUP, sign_in, sign_up, sql
 
 PROVIDERS = ("GOOGLE", "GITHUB", "FACEBOOK", "TWITTER")
-# The clients that make the states say that they are curl, and Chromium goes on as they.
+# Chromium goes on with cookies of clients that have another user agent.
 SITE = {"SESSION_PROTECTION": "off"} | {
     f"{name}_{part}": "x" for name in PROVIDERS for part in ("CLIENT_ID", "CLIENT_SECRET")
 }
-# WCAG 1.4.10 wants no scrolling in two directions on a screen of 320 pixels.
+# WCAG 1.4.10 forbids scrolling in two directions on a screen that is 320 pixels wide.
 NARROW = {"width": 320, "height": 640}
 LOOKS = (("light", {"width": 1280, "height": 720}), ("dark", NARROW))
-# Not ``innerWidth``: on a phone that grows with what doesn't fit.
+# ``innerWidth`` would not do: on a phone it grows with content that is too wide.
 OVERFLOWS = "width => document.documentElement.scrollWidth > width"
 RESET = "/accounts/password/reset/"
 LOCKDOWN, REVIEW = "/accounts/lockdown/", "/accounts/review/"
@@ -90,7 +90,7 @@ def test_every_page_is_accessible_and_fits_narrow_screens(site: Site, open_page:
 
 
 def become(page: Page, who: Client) -> None:
-    """Go on with the cookies of that client."""
+    """Replace the cookies of the page by those of a client."""
     page.context.clear_cookies()
     page.context.add_cookies(
         [
@@ -120,7 +120,7 @@ def as_strangers(site: Site) -> Iterator[Stop]:
 
 
 def by_mailed_links(site: Site) -> Iterator[Stop]:
-    """As whoever reads the mail opens them, in a browser where nobody is signed in."""
+    """Yield the pages of mailed links, in a browser without a session."""
     stranger = site.client()
     newcomer(site, "mailed")
     sign_in(site.client(User_Agent=IPHONE), "mailed")
@@ -137,7 +137,10 @@ def by_mailed_links(site: Site) -> Iterator[Stop]:
 
 
 def as_a_member(site: Site) -> Iterator[Stop]:
-    """With a past, two more sign-ins, a long name, an address that waits and 7 API keys."""
+    """Yield the pages of a member.
+
+    The account has a history, three sessions, a long name, an unconfirmed email and 7 API keys.
+    """
     alice = newcomer(site, "alice")
     for _ in range(2):
         sign_in(site.client(User_Agent=IPHONE), "alice")
@@ -163,7 +166,7 @@ def as_a_member(site: Site) -> Iterator[Stop]:
 
 
 def with_second_factors(site: Site) -> Iterator[Stop]:
-    """With an app, a passkey, recovery codes and a trusted browser; then all of them lost."""
+    """Yield the pages of an account with all second factors, and of their recovery."""
     bob, trusted, lost = newcomer(site, "bob"), site.client(), site.client()
     set_up_authenticator(bob, name=WIDE)
     yield bob, RECOVERY_CODES, "Recovery codes"
@@ -190,7 +193,7 @@ def with_second_factors(site: Site) -> Iterator[Stop]:
 
 
 def in_a_dispute(site: Site) -> Iterator[Stop]:
-    """A locked account, the way back into it, and the review of what the lock suspended."""
+    """Yield the pages of a locked account, from its unlocking to the review."""
     owner = newcomer(site, "disputed")
     years_pass(site, "disputed")
     set_up_authenticator(owner, name=WIDE)
@@ -238,7 +241,7 @@ def test_the_resend_button_is_enabled_after_a_countdown(site: Site, page: Page) 
 
 
 def test_the_api_docs_page_works_under_its_content_security_policy(page: Page) -> None:
-    """What the policy stops is said on the console, and fails the test."""
+    """A violation of the policy would appear on the console and fail the test."""
     answer = page.goto("/api/v1/docs/")
     assert answer
     policy = answer.headers["content-security-policy"]

@@ -1,4 +1,4 @@
-"""Passkeys where something is missing or fails, in Chromium with a virtual authenticator."""
+"""Passkeys that fail or are not supported, in Chromium with a virtual authenticator."""
 
 from playwright.sync_api import Page, expect
 
@@ -12,7 +12,7 @@ from tests.support.webauthn import ADD, PASSKEYS
 
 CANCELLED = "That was cancelled, or didn’t work. Try again, or choose another way."
 CANNOT = "This browser can’t use passkeys here."
-# The page's own clock, five minutes on: real ones would be long.
+# Moves the page's clock forward by five minutes, since waiting would take too long.
 FIVE_MINUTES_LATER = "{ const now = Date.now; Date.now = () => now() + 301_000 }"
 NO_LEVEL_3 = """
 delete PublicKeyCredential.parseCreationOptionsFromJSON
@@ -56,7 +56,7 @@ def test_failing_passkeys_show_no_message_until_the_button_is_pressed(
     page: Page, site: Site
 ) -> None:
     VirtualAuthenticator(page)
-    # The passkeys of the site are those of "localhost".
+    # The relying party id of the site is "localhost", so passkeys fail at 127.0.0.1.
     page.goto(f"http://127.0.0.1:{site.port}{LOGIN}", wait_until="networkidle")
     expect(page.get_by_role("button", name=BUTTON)).to_be_visible()
     expect(page.locator("[data-problem]")).to_be_hidden()

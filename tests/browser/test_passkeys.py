@@ -1,4 +1,4 @@
-"""Passkeys in Chromium, with its virtual authenticator: what needs one, or our script."""
+"""Passkeys in Chromium with its virtual authenticator."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ GOOGLE = "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4"
 def enter(
     page: Page, site: Site, username: str, *, script: str = NO_AUTOFILL
 ) -> VirtualAuthenticator:
-    """Sign a new account in by its password, in a browser with an authenticator."""
+    """Create an account and sign in by password in a browser with a virtual authenticator."""
     member(site, username)
     page.add_init_script(script)
     authenticator = VirtualAuthenticator(page)
@@ -60,14 +60,14 @@ def open_passkey(page: Page) -> None:
 
 
 def problem(page: Page) -> str:
-    """Wait for what the script says under the button."""
+    """Wait for the message of the script below the button, and return it."""
     said = page.locator("form[data-passkey] [data-problem]")
     expect(said).to_be_visible()
     return said.inner_text()
 
 
 def told(page: Page) -> dict[str, Any]:
-    """Return what the page has told the keeper of passkeys, by the name of the call."""
+    """Return the signals of the page to the password manager, by the name of the method."""
     page.wait_for_function(f"{TOLD}.length")
     return dict(page.evaluate(TOLD))
 

@@ -1,4 +1,4 @@
-"""Second factors in Chromium: a phone scans the screen, its app shows the codes."""
+"""Second factors in Chromium, with QR codes that are scanned from screenshots."""
 
 import time
 from pathlib import Path
@@ -18,7 +18,7 @@ TURN_ON = "Turn on two-step sign-in"
 
 
 def scan(page: Page, folder: Path) -> str:
-    """The secret in the QR code on the screen, as a camera finds it."""
+    """Return the secret in the QR code on a screenshot of the page."""
     picture = folder / "screen.png"
     page.screenshot(path=picture, full_page=True)
     link = urlsplit(scan_picture(picture))
@@ -27,7 +27,7 @@ def scan(page: Page, folder: Path) -> str:
 
 
 def begin(page: Page, site: Site, username: str) -> str:
-    """Go to the page that sets an app up; the key that it shows as text."""
+    """Create an account, go to the page that sets up an app, and return the key that it shows."""
     arrive(page, site, username)
     page.get_by_role("link", name=SETUP).click()
     sees(page, SETUP)
@@ -64,7 +64,7 @@ def test_a_new_staff_member_enrols_on_the_way_to_the_admin_and_needs_the_app_aft
     page.goto("/admin/accounts/user/")
     sign_in(page, username)
     sees(page, "Confirm it’s you")
-    # A code is good once; the site takes one that is half a minute early.
+    # A code works once, but the site accepts the code of the next 30 seconds.
     type_code(page, shown(secret, time.time() + 30))
     expect(page).to_have_url(f"{site.origin}/admin/accounts/user/")
 
@@ -133,7 +133,7 @@ def test_the_key_is_copied_or_selected_and_recovery_codes_are_copied_and_printed
 
 
 def printed_words(page: Page) -> list[str]:
-    """What a printer puts on paper."""
+    """Return the texts that would be printed."""
     seen: list[str] = page.locator("body").evaluate(
         """body => [...body.querySelectorAll('*')]
             .filter(element => element.checkVisibility() && element.getClientRects().length)

@@ -1,4 +1,4 @@
-"""Sign-ins seen and ended in Chromium, and the times of a page."""
+"""Listing and revoking sessions in Chromium, the back button, and local times."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +20,7 @@ from tests.support.browser import MOBILE, WITH_WINDOW, OpenPage
 from tests.support.site import Site
 from tests.support.steps import LOGIN, sql
 
-# What one goes back to is kept by a browser with a window only.
+# Only a browser with a window has the back/forward cache.
 BROWSERS = WITH_WINDOW
 
 

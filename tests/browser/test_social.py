@@ -1,4 +1,7 @@
-"""Signing in with others in Chromium, at an OpenID Provider that shares no code with ours."""
+"""Signing in with external providers in Chromium.
+
+One of them is an OpenID Provider in Node that shares no code with the site.
+"""
 
 import json
 import os
@@ -23,7 +26,10 @@ ANOTHER = "seven slow ferries hum"
 
 @pytest.fixture(scope="module")
 def doubles() -> Iterator[dict[str, OpenIDProvider]]:
-    """Away's page is on another origin than its issuer; so is Twisted's, as the settings know."""
+    """Two providers with authorization pages on another origin than their issuer.
+
+    The settings name that origin for Twisted, but not for Away.
+    """
     with ExitStack() as stack:
         both = {name: stack.enter_context(OpenIDProvider()) for name in ("Away", "Twisted")}
         for name, double in both.items():
@@ -37,7 +43,7 @@ def doubles() -> Iterator[dict[str, OpenIDProvider]]:
 def site(
     doubles: dict[str, OpenIDProvider], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    """A site that knows Acme, which is oidc-provider in Node, and the doubles."""
+    """A site with three providers: Acme, which is oidc-provider in Node, Away and Twisted."""
     away, twisted = doubles.values()
     elsewhere = twisted.origin.replace("127.0.0.1", "localhost")
     with acme(tmp_path_factory.mktemp("acme") / "log") as issuer:
@@ -52,7 +58,7 @@ def site(
 
 @contextmanager
 def acme(log: Path) -> Iterator[str]:
-    """The real provider; its issuer."""
+    """Run oidc-provider in Node, and yield its issuer."""
     port = free_port()
     credentials = {"clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
     options = {"providers": {"Acme": port}, "redirects": REDIRECTS, **credentials}
@@ -74,18 +80,18 @@ def people(site: Site) -> list[str]:
 
 
 def lasts(page: Page) -> bool:
-    """Whether the session outlives the browser."""
+    """Return whether the session outlives the browser."""
     (kept,) = [cookie for cookie in page.context.cookies() if cookie["name"] == "sessionid"]
     return kept["expires"] != -1
 
 
 def go_to(page: Page, provider: str = "Acme") -> None:
-    """Press its button; its own page doesn't come if somebody is signed in there."""
+    """Press a provider's button; its page is skipped if the person is signed in there."""
     press(page, f"Continue with {provider}")
 
 
 def show(page: Page, name: str) -> None:
-    """Be ``name`` on Acme's page."""
+    """Sign in as ``name`` on Acme's page."""
     sees(page, "Sign in at Acme")
     page.get_by_label("Name").fill(name)
     press(page, "Sign in")
@@ -111,7 +117,7 @@ def test_a_person_refuses_then_signs_up_and_later_signs_in_by_a_provider(
     says(page, "alice@example.org")
     sign_out(page)
 
-    go_to(page)  # she is still signed in there
+    go_to(page)  # alice is still signed in at Acme
     sees(page, "Hello, The alice")
     assert not lasts(page)
     assert people(site) == sorted([*before, "alice"])
@@ -163,7 +169,7 @@ def test_a_first_password_is_set_after_reauthentication_at_the_provider(
     page.get_by_role("link", name="Set a password").click()
     sees(page, "Is it you, dave?")
     go_to(page)
-    show(page, "mallory")  # who is somebody else there
+    show(page, "mallory")  # another account at Acme
     says(page, "isn’t connected with this account")
     go_to(page)
     show(page, "dave")
