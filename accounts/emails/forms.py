@@ -1,18 +1,11 @@
-"""The forms of the page of addresses."""
+"""The form of the page of email addresses."""
 
 from django import forms
 
-from accounts.common.forms import CodeField
 from accounts.users.forms import EmailField
 
 
 class AddEmailForm(forms.Form):
-    """An address to add."""
+    """Ask for an email address to add."""
 
     email = EmailField()
-
-
-class CodeForm(forms.Form):
-    """The code that was mailed to it."""
-
-    code = CodeField()

@@ -17,10 +17,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.codes import services as codes
+from accounts.codes.forms import CodeForm
 from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
 from accounts.emails import services
-from accounts.emails.forms import AddEmailForm, CodeForm
+from accounts.emails.forms import AddEmailForm
 from accounts.emails.models import PendingEmail
 from accounts.sessions import reauthentication
 from accounts.sessions.current import actor_of

@@ -1,6 +1,6 @@
 """The sign-in flow in a browser: from a proof, through what is still required, to the session."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -29,8 +29,6 @@ from accounts.users.services import AccountChanged
 # In the session of a browser that waits for a confirmation: which, and for how long it signs in.
 PENDING = "pending_signup"
 REMEMBER = "pending_remember"
-# In the session of a browser that waits for a code by mail.
-CODE = "mail_code"
 # Session key: the locked account to which a proof in this browser would have signed in.
 LOCKED_OUT = "locked_out"
 RECOVERY_LIFE = timedelta(minutes=1)
@@ -116,10 +114,8 @@ def _ask_for(request: HttpRequest, found: PendingSignIn, requirement: Requiremen
     pending.store(request, found)
     if requirement is not Requirement.ENROLMENT:
         return redirect(PAGES[requirement])
-    # After a mailbox alone, a mailed code would be all that was shown.
-    by_mail = found.proofs[0].method is Method.MAIL and not found.user.has_usable_password()
-    is_passkeys = policy.needs_passkey(found.user) or by_mail
-    return redirect("passkey_add" if is_passkeys else "totp_setup")
+    needs_passkey = policy.must_enrol_passkey(found.user, found.proofs)
+    return redirect("passkey_add" if needs_passkey else "totp_setup")
 
 
 def restart(request: HttpRequest, *, back: str = "") -> HttpResponse:
@@ -184,33 +180,6 @@ def pop_recovery(request: HttpRequest) -> tuple[User | None, Proof | None]:
     user = users.find_by_id(kept["user"])
     is_good = clock.now() < proof.at + RECOVERY_LIFE and user and user.is_active
     return (user, proof) if is_good and user and user.is_disputed else (None, None)
-
-
-@dataclass(frozen=True)
-class CodeAsked:
-    """A code that this browser has asked for: for whom, which, and how the sign-in is to be."""
-
-    login: str
-    nonce: str
-    remember: bool
-    next_url: str
-    until: float
-
-
-def remember_code(request: HttpRequest, asked: CodeAsked) -> None:
-    """Note what this browser waits for."""
-    request.session[CODE] = asdict(asked)
-
-
-def code_asked(request: HttpRequest) -> CodeAsked | None:
-    """What this browser waits for, or None."""
-    kept = request.session.get(CODE)
-    return CodeAsked(**kept) if kept and kept["until"] > clock.now().timestamp() else None
-
-
-def forget_code(request: HttpRequest) -> None:
-    """It has come."""
-    request.session.pop(CODE, None)
 
 
 def next_of(request: HttpRequest) -> str:

@@ -8,9 +8,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from accounts.common.forms import CodeField, no_longer_than, text_input
+from accounts.codes.forms import CodeForm
+from accounts.common.forms import no_longer_than, text_input
 from accounts.common.text import refuse_invisible
 from accounts.passwords.forms import CurrentPasswordField, NewPasswordField, refuse_guessable
+from accounts.twofactor.errors import MailedCodeUsedUp, WrongFactorCode
 from accounts.twofactor.forms import FactorCodeField
 from accounts.users import emails
 from accounts.users.forms import EmailField, UsernameField
@@ -65,20 +67,17 @@ class WhoForm(forms.Form):
     remember = RememberField()
 
 
-class CodeForm(forms.Form):
-    """The code of the mail."""
+class SecondForm(CodeForm):
+    """Ask for a code of an authenticator app, a recovery code or a mailed code."""
 
-    code = CodeField()
-
-
-class SecondForm(forms.Form):
-    """A code of an authenticator app, a recovery code, or one that was mailed."""
+    wrong = WrongFactorCode
+    used_up = MailedCodeUsedUp
 
     code = FactorCodeField()
 
 
 class PasswordForm(forms.Form):
-    """The password of who is signed in."""
+    """Ask for the password of the signed-in user."""
 
     password = CurrentPasswordField()
 

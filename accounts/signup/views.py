@@ -1,6 +1,5 @@
 """The pages of a sign-up."""
 
-from functools import partial
 from urllib.parse import urlencode
 
 from django import forms
@@ -14,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from accounts.codes import services as codes
+from accounts.codes.forms import CodeForm
 from accounts.codes.services import WrongCode
 from accounts.common.client_info import client_of
 from accounts.common.csp import leads_to_providers
@@ -26,7 +25,6 @@ from accounts.signin.views import home_if_signed_in
 from accounts.signup import services
 from accounts.signup.errors import SignupEnded
 from accounts.signup.forms import (
-    ConfirmCodeForm,
     ConfirmElsewhereForm,
     ConfirmHereForm,
     CorrectEmailForm,
@@ -137,18 +135,15 @@ def _prove_password(request: HttpRequest, signup: PendingSignup, form: forms.For
 
 
 def _confirm_by_code(request: HttpRequest, signup: PendingSignup) -> HttpResponse:
-    form = ConfirmCodeForm(request.POST)
-    if form.is_valid():
-        try:
-            code = form.cleaned_data["code"]
-            user = services.confirm_by_code(signup, code, client_of(request))
-            return _enter(request, user, signup, _proved_here(signup))
-        except codes.UsedUp:
-            send = partial(services.send_again, signup, client=client_of(request))
-            form.add_error("code", codes.renewed(send))
-        except WrongCode as error:
-            form.add_error("code", str(error))
-    return _show(request, signup, form=form)
+    client = client_of(request)
+    form = CodeForm(request.POST)
+    user = form.check(
+        lambda code: services.confirm_by_code(signup, code, client),
+        lambda: services.send_again(signup, client=client),
+    )
+    if user is None:
+        return _show(request, signup, form=form)
+    return _enter(request, user, signup, _proved_here(signup))
 
 
 def _correct(request: HttpRequest, signup: PendingSignup) -> HttpResponse:
@@ -198,7 +193,7 @@ def _show(
     context = {
         "username": signup.username,
         "email": signup.email,
-        "form": form or ConfirmCodeForm(),
+        "form": form or CodeForm(),
         "address_form": address_form or CorrectEmailForm(auto_id="id_correct_%s"),
         "resend_wait": services.seconds_to_next_mail(signup),
     }
