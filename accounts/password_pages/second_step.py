@@ -24,7 +24,7 @@ from accounts.recovery import services as recovery
 from accounts.recovery.services import Assessment
 from accounts.sessions.current import actor_without_session_of
 from accounts.signin import second_step
-from accounts.signin.challenge import LOST, Step, context_of
+from accounts.signin.challenge import RECOVERY_ACTS, page_context
 from accounts.signin.forms import SecondForm
 from accounts.twofactor import passkeys
 from accounts.twofactor import services as twofactor
@@ -43,6 +43,11 @@ class ResetProgress:
     found: Reset
     proofs: tuple[Proof, ...]
     assessment: Assessment
+
+    @property
+    def first_step(self) -> tuple[Proof, ...]:
+        """The proof that the second step follows: the mailed link, or what was shown instead."""
+        return self.proofs[:1] or (Proof.now(Method.MAIL),)
 
     @property
     def has_shown_factor(self) -> bool:
@@ -101,7 +106,7 @@ def answer(request: HttpRequest, progress: ResetProgress) -> HttpResponse:
         form.add_error("code", str(error))
     except evidence.WrongPassword as error:
         password_form.add_error("former", str(error))
-    if request.POST.get("lost") in LOST:
+    if request.POST.get("lost") in RECOVERY_ACTS:
         return _recover(request, progress, request.POST["lost"])
     return _show(request, progress, form, password_form, passkey_error)
 
@@ -114,8 +119,7 @@ def _show(
     passkey_error: str,
 ) -> HttpResponse:
     user, assessment = progress.found.user, progress.assessment
-    step = Step(user, progress.proofs[:1] or (Proof.now(Method.MAIL),))
-    context: dict[str, Any] = context_of(request, step, form, passkey_error=passkey_error)
+    context = page_context(request, user, progress.first_step, form, passkey_error=passkey_error)
     context |= {
         # The new password ends the trust in every browser, so trust is not offered.
         "trust_days": 0,
@@ -140,7 +144,7 @@ def _prove(request: HttpRequest, progress: ResetProgress, code: str) -> Proof:
     user = progress.found.user
     return second_step.prove(
         user,
-        progress.proofs[:1] or (Proof.now(Method.MAIL),),
+        progress.first_step,
         code,
         actor_without_session_of(request),
         removed=partial(evidence.removed_factor, user),

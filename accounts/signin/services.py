@@ -6,6 +6,7 @@ from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
+from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import guesses, known_browsers
 from accounts.sessions.models import LoginSession
@@ -66,8 +67,10 @@ def prove_password(login: str, password: str, client: ClientInfo) -> User | Pend
     return account
 
 
-def prove_again(session: LoginSession, password: str, client: ClientInfo) -> None:
-    """Check that who is signed in knows the password. The budget is the session's own.
+def prove_again(session: LoginSession, password: str, client: ClientInfo) -> Proof:
+    """Return the proof that the signed-in user knows the password, by which it reauthenticates.
+
+    Wrong passwords count against a budget of the session.
 
     Raises:
         InvalidCredentials: wrong password.
@@ -79,6 +82,7 @@ def prove_again(session: LoginSession, password: str, client: ClientInfo) -> Non
         guesses.record_failed_proof(session.user, Actor(client, session=session.pk))
         raise InvalidCredentials
     give_back(charge)
+    return Proof.now(Method.PASSWORD)
 
 
 def _check_password(
@@ -148,6 +152,10 @@ def renew_hash(user: User, password: str) -> None:
     User.objects.filter(pk=user.pk, password=before).update(password=user.password)
 
 
-def keep_next(signup: PendingSignup, next_url: str) -> None:
-    """Keep where a waiting person wanted to go, for after the confirmation."""
-    PendingSignup.objects.filter(pk=signup.pk).update(next=next_url)
+def keep_next(account: User | PendingSignup, next_url: str) -> None:
+    """Keep the page that a pending sign-up wanted to open, for after its confirmation.
+
+    Do nothing for a user, or without such a page.
+    """
+    if isinstance(account, PendingSignup) and next_url:
+        PendingSignup.objects.filter(pk=account.pk).update(next=next_url)
