@@ -3,9 +3,9 @@
 import uuid
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from django.contrib.auth.hashers import is_password_usable, make_password
+from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from accounts.activity import events
@@ -96,16 +96,6 @@ def find(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
     """The sign-up of that id, if it still waits."""
     waiting = PendingSignup.objects.filter(expires_at__gt=clock.now())
     return waiting.filter(pk=signup_id).first() if signup_id else None
-
-
-def begun_at(signup: PendingSignup) -> datetime:
-    """When the sign-up was made."""
-    return signup.expires_at - LIFE
-
-
-def has_password(signup: PendingSignup) -> bool:
-    """Whether a password was chosen; if not, only the browser that signed up can go on."""
-    return is_password_usable(signup.password)
 
 
 def find_by_link(token: str) -> PendingSignup | None:
