@@ -1,4 +1,4 @@
-"""The notice: what happened, when, on which device, and what to do if it wasn't the owner."""
+"""The notice that is mailed about an event: what happened, when, where, and what to do about it."""
 
 from django.conf import settings
 from django.utils.formats import date_format
@@ -19,9 +19,10 @@ def notice(
     is_locked: bool = False,
     is_doubtful: bool = False,
 ) -> Message:
-    """Return the mail to ``email``, with a link to lock the account, or to open it again.
+    """Return the mail to ``email`` about the event ``row``.
 
-    ``is_doubtful``: the address may be a thief's. It learns neither details nor the username.
+    It links to the page that locks the account, or that opens a locked one. If ``is_doubtful``, the
+    address may be a thief's, so the mail contains neither details nor the username.
     """
     site = {"site": settings.AUTHSITE.site_name}
     sentence = str(row.event.sentence)
@@ -62,9 +63,10 @@ def _closing(row: Activity) -> str:
 
 
 def _facts(row: Activity, email: str) -> list[str]:
-    """Return what was changed, where and by whom.
+    """Return lines that say what was changed, where and by whom.
 
-    An email address is named only in the mail to itself: a former mailbox must not learn a new one.
+    An email address is named only in the mail to that address, because the reader of a former
+    mailbox must not learn the new address.
     """
     facts = []
     is_foreign = "@" in row.detail and row.detail != email

@@ -1,4 +1,4 @@
-"""The rows of what happened. They are written once; only ``prune`` deletes them."""
+"""The security history. Rows are never changed; only ``prune`` deletes them."""
 
 from typing import Any
 
@@ -13,29 +13,29 @@ LONGEST_DETAIL = 100
 
 
 class WrittenOnce(Exception):
-    """Somebody tried to change what has happened. A fault of ours, never a person's."""
+    """Code tried to change a stored event, which is always a bug of this site."""
 
 
 class ActivityQuerySet(models.QuerySet["Activity"]):
-    """Rows that can be read, added, and deleted when they are old."""
+    """A query set that cannot update events."""
 
     def update(self, **_values: Any) -> int:
-        """Never (ASVS 16.4.2)."""
+        """Raise ``WrittenOnce``: events never change (ASVS 16.4.2)."""
         raise WrittenOnce
 
     def bulk_create(self, *args: Any, **kwargs: Any) -> list[Any]:
-        """Insert, and never over what is there."""
+        # An insert must not overwrite existing events.
         if kwargs.get("update_conflicts"):
             raise WrittenOnce
         return super().bulk_create(*args, **kwargs)
 
 
 class Activity(models.Model):
-    """One thing that happened: to whom, what, when, from where, by which proof.
+    """An event: what happened to which account, when, from where, and after which proof.
 
-    ``user`` is empty for a failed sign-in at an account that doesn't exist: it costs the same row.
-    ``actor`` is whoever did it if that wasn't the person: staff by name, or ``operator``.
-    ``key`` names the API key by which a program did it.
+    ``user`` is null for a failed sign-in to an unknown account, so that both cost the same work.
+    ``actor`` is empty if the owner caused the event, else the name of a member of staff, or
+    ``@operator`` for the command line. ``key`` names the API key if a program used one.
     """
 
     user = models.ForeignKey(
@@ -61,27 +61,27 @@ class Activity(models.Model):
         return self.kind
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Insert, and never change: a row has no id before."""
+        """Insert the event. Raise ``WrittenOnce`` if it is already stored."""
         if self.pk is not None:
             raise WrittenOnce
         super().save(*args, **kwargs)
 
     @property
     def event(self) -> Event:
-        """What happened, in words."""
+        """The kind of the event."""
         return EVENTS[self.kind]
 
     @property
     def device(self) -> Device | None:
-        """The owner's device, if it was on one. Where staff were isn't told to whom they act on."""
+        """The device; None if unknown or if a member of staff caused the event."""
         return Device(self.browser, self.system) if self.ip and not self.actor else None
 
     @property
     def is_by_itself(self) -> bool:
-        """Whether nobody did it: a time has come."""
+        """Whether nobody caused the event, as when a key expires."""
         return not (self.ip or self.actor)
 
     @property
     def proof_words(self) -> str:
-        """By which proof; by which API key."""
+        """The authentication methods and the API key, in words."""
         return f"{proofs.in_words(self.proof.split())} {self.key}".strip()

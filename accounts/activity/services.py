@@ -1,4 +1,4 @@
-"""Recording what happened, in the transaction of the change itself."""
+"""Records events, in the transaction of the change itself."""
 
 import uuid
 from dataclasses import dataclass, replace
@@ -15,18 +15,18 @@ from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo, Device
 from accounts.users.models import EmailAddress, User
 
-# Failed sign-ins at accounts that don't exist are of use while an attack goes on.
+# Failed sign-ins to unknown accounts are useful only while an attack goes on.
 NOBODYS_LIFE = timedelta(days=30)
-# No name of a person: see ``accounts.users.usernames``.
+# Cannot be a username, since those contain no ``@``: see ``accounts.users.usernames``.
 OPERATOR = "@operator"
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who did something and from where: at a place, in a login session, by which proof.
+    """Who does something, from where, in which session and after which proof.
 
-    ``name`` is set when it wasn't the owner of the account. ``key`` names the API key by which a
-    program did it.
+    ``proof`` lists ``amr`` values, separated by spaces. ``name`` is set unless the actor is the
+    owner of the account. ``key`` names the API key if a program used one.
     """
 
     client: ClientInfo | None = None
@@ -37,11 +37,11 @@ class Actor:
 
     @property
     def device(self) -> Device:
-        """The device at the place; an empty one for the command line."""
+        """The device of the client; an empty one on the command line."""
         return self.client.device if self.client else Device()
 
     def by(self, *amr: str) -> "Actor":
-        """The same, on this proof."""
+        """Return this actor with ``amr`` as its proof."""
         return replace(self, proof=" ".join(amr))
 
 
@@ -54,11 +54,11 @@ def record(
     former: EmailAddress | None = None,
     mail: bool = True,
 ) -> Activity:
-    """Write down that ``event`` happened to ``user``; tell them by mail if it's of that kind.
+    """Record that ``event`` happened to ``user``, and mail the owner if its ``mail`` is set.
 
-    Call it in the transaction of the change: neither is there without the other. ``former`` is an
-    address that is not theirs, or not the primary one, any more: it is told as well. With
-    ``mail=False`` nobody is told: the event is part of a change that has a mail of its own.
+    Call this in the transaction of the change, so that neither is stored without the other.
+    ``former``, an address that has been removed or is no longer primary, gets the mail as well.
+    With ``mail=False`` no mail is sent, because the event is part of a change that has its own.
     """
     row = Activity.objects.create(
         user=user,
@@ -69,7 +69,7 @@ def record(
         proof=actor.proof,
         session=actor.session,
         actor=actor.name,
-        # An email address or a provider's name for a person may be longer than PostgreSQL takes.
+        # An email address or a provider's name for a person may be longer than the column.
         detail=detail[:LONGEST_DETAIL],
         key=actor.key,
     )
@@ -80,7 +80,7 @@ def record(
 
 
 def of(user: User, group: str = "") -> QuerySet[Activity]:
-    """What happened to ``user``, newest first; all of it, or one group of kinds."""
+    """Return the events of ``user``, newest first, of all groups or of ``group`` only."""
     rows = Activity.objects.filter(user=user).order_by("-id")
     if group in Group:
         rows = rows.filter(kind__in=[e.name for e in EVENTS.values() if e.group == group])
@@ -88,12 +88,15 @@ def of(user: User, group: str = "") -> QuerySet[Activity]:
 
 
 def has_happened(user: User, event: Event, since: datetime) -> bool:
-    """Whether ``event`` happened to ``user`` after that moment."""
+    """Return whether ``event`` has happened to ``user`` since that moment."""
     return Activity.objects.filter(user=user, kind=event.name, at__gt=since).exists()
 
 
 def prune() -> int:
-    """Delete what is older than ``ACTIVITY_DAYS``; how many rows."""
+    """Delete events older than ``ACTIVITY_DAYS``; return how many.
+
+    Failed sign-ins to unknown accounts are deleted after 30 days.
+    """
     now = clock.now()
     old = Activity.objects.filter(at__lte=now - timedelta(days=settings.AUTHSITE.activity_days))
     nobodys = Activity.objects.filter(user=None, at__lte=now - NOBODYS_LIFE)

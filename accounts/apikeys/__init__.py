@@ -1,1 +1,1 @@
-"""API keys. Shown once, kept as a digest, revocable at once."""
+"""API keys: shown once, stored as a digest, revocable at once."""

@@ -1,4 +1,4 @@
-"""A call by an API key: ``Authorization: Bearer authsite_…``."""
+"""Authenticates API requests by API key: ``Authorization: Bearer authsite_…``."""
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -13,10 +13,18 @@ from accounts.users.models import User
 
 
 class KeyAuthentication(BaseAuthentication):
-    """Before tokens are looked at: what begins as a key is one, or nothing."""
+    """Authenticate API requests by API key.
+
+    It comes before the authentication by token: a value with the prefix of API keys is never tried
+    as a token.
+    """
 
     def authenticate(self, request: Request) -> tuple[User, Credentials] | None:
-        """Whose key it is; None for anything else; ``InvalidToken`` for one that isn't good."""
+        """Return the owner of the API key and its scope; None for any other credentials.
+
+        Raises:
+            InvalidToken: the API key is unknown, expired or revoked.
+        """
         scheme, value = header_of(request)
         if scheme != "bearer" or not value.startswith(PREFIX):
             return None
@@ -28,5 +36,4 @@ class KeyAuthentication(BaseAuthentication):
         return key.user, Credentials(frozenset(key.scope.split()))
 
     def authenticate_header(self, request: Request) -> str:
-        """As for tokens."""
         return "Bearer"

@@ -1,4 +1,4 @@
-"""Making, finding and ending API keys."""
+"""Creates, finds and revokes API keys."""
 
 import hmac
 import uuid
@@ -29,10 +29,10 @@ from accounts.users.rows import Owned
 MOST = 50
 SUGGESTED_DAYS = 90
 LONGEST_DAYS = 366
-# A use is noted at most this often, by one UPDATE: no write a call.
+# Uses are recorded at most this often, so that not every request writes.
 NOTE_EVERY = timedelta(minutes=5)
 TELL_BEFORE = timedelta(days=7)
-# One that has expired is shown for a while, so that its owner sees why a program has stopped.
+# Expired keys are listed for a while, so that owners see why a program has stopped working.
 KEEP = timedelta(days=30)
 
 GRANTABLE = frozenset(
@@ -41,11 +41,11 @@ GRANTABLE = frozenset(
     if not scope.startswith("keys:")
 )
 
-_FOUND = Owned(APIKey, "o.id = %(id)s")
+_OWNED = Owned(APIKey, "o.id = %(id)s")
 
 
 class TooManyKeys(PublicError):
-    """Every key that a person can have is there."""
+    """The person has as many API keys as allowed."""
 
     code = "too_many_keys"
     message = _("You have as many keys as there can be. Remove one first.")
@@ -54,16 +54,18 @@ class TooManyKeys(PublicError):
 def make(
     user: User, name: str, scope: frozenset[str], expires_at: datetime | None, actor: Actor
 ) -> tuple[APIKey, str]:
-    """A new key of ``user``, and its text, which is never seen again; :class:`TooManyKeys`,
-    ``Later``.
+    """Create an API key for ``user``; return it and its text, which is never shown again.
 
-    ``AccountChanged`` if the account was locked down, or its credentials changed, since ``user``
-    was read: whoever asked may be out by now.
+    Raises:
+        TooManyKeys: the user has as many keys as allowed.
+        Later: too many new keys.
+        AccountChanged: the account was locked or its credentials changed since ``user`` was read,
+            so that the request may come from a revoked session.
     """
     spend((KEY_NEW, user.pk))
     new = text.make()
     with transaction.atomic():
-        # Held, so that a lockdown comes before it, or after it and ends the key, too.
+        # Lock the row of the user, so that a simultaneous lockdown also ends the new key.
         users.hold(user)
         if APIKey.objects.filter(user=user).count() >= MOST:
             raise TooManyKeys
@@ -81,9 +83,13 @@ def make(
 
 
 def scope_of(wanted: str) -> frozenset[str]:
-    """The scopes in ``wanted``, if a key may have them; ``UnknownScope``.
+    """Return the scopes in ``wanted`` if an API key may have them.
 
-    Not the keys: none makes another one, whoever has it. Nor groups: they go into tokens only.
+    A key may not manage API keys, so that it cannot create another one, nor read groups or other
+    users.
+
+    Raises:
+        UnknownScope: a scope is unknown, or keys may not have it.
     """
     scope = scopes.parse(wanted)
     if scope - GRANTABLE:
@@ -92,47 +98,51 @@ def scope_of(wanted: str) -> frozenset[str]:
 
 
 def of(user: User) -> QuerySet[APIKey]:
-    """The keys of ``user``, newest first."""
+    """Return the API keys of ``user``, newest first."""
     return APIKey.objects.filter(user=user).order_by("-made_at")
 
 
 def find(shown: str) -> APIKey | None:
-    """The good key that ``shown`` is, with its person and their groups: one query."""
+    """Return the valid API key whose text is ``shown``, or None.
+
+    The key, its user and the user's groups are read in one query.
+    """
     if not text.is_key(shown):
         return None
-    key = _FOUND.find({"id": text.id_of(shown)})
+    key = _OWNED.find({"id": text.id_of(shown)})
     if key is None or not hmac.compare_digest(key.digest, text.digest(shown)) or key.is_over:
         return None
     return key
 
 
 def note_use(key: APIKey, client: ClientInfo) -> None:
-    """Note that it's in use at ``client``, if that wasn't noted minutes ago."""
+    """Record that ``client`` uses ``key``, at most once in five minutes."""
     now = clock.now()
     if key.used_at and key.used_at > now - NOTE_EVERY:
         return
-    unnoted = Q(used_at=None) | Q(used_at__lte=now - NOTE_EVERY)
-    APIKey.objects.filter(unnoted, pk=key.pk).update(used_at=now, ip=client.ip)
+    unrecorded = Q(used_at=None) | Q(used_at__lte=now - NOTE_EVERY)
+    APIKey.objects.filter(unrecorded, pk=key.pk).update(used_at=now, ip=client.ip)
 
 
 def revoke(user: User, key_id: str, actor: Actor) -> bool:
-    """End one key of ``user``; False if there is none."""
+    """Revoke an API key of ``user``; return False if there is none with that id."""
     return bool(_revoke(user, of(user).filter(pk=key_id), actor))
 
 
 @dataclass(frozen=True)
 class Effects:
-    """The keys that a change of credentials ends, and those that remain."""
+    """The API keys that a change of credentials ends, and those that remain."""
 
     ending: list[APIKey]
     remaining: list[APIKey]
 
 
 def effects(user: User, keep: uuid.UUID | None) -> Effects:
-    """Return what a change of credentials does to the keys of ``user`` that have not expired.
+    """Return what a change of credentials does to the unexpired API keys of ``user``.
 
-    The change ends every live session but ``keep``, and with it the keys that were made there: a
-    thief may have made them. Keys made elsewhere remain, also if their session ended before.
+    The change ends every live session except ``keep``, and the keys that were created in these
+    sessions, because a thief may have created them. Other keys remain, including those of sessions
+    that ended before.
     """
     keys = [key for key in of(user) if not key.is_over]
     live = sessions.live(user).filter(pk__in=[key.session for key in keys if key.session])
@@ -144,14 +154,17 @@ def effects(user: User, keep: uuid.UUID | None) -> Effects:
 
 
 def revoke_with_sessions(user: User, keep: uuid.UUID | None, actor: Actor) -> None:
-    """End the keys in ``effects(user, keep).ending``. Call this before the sessions end."""
+    """Revoke the API keys that were created in live sessions other than ``keep``.
+
+    Call this before these sessions end.
+    """
     _revoke(user, effects(user, keep).ending, actor, mail=False)
 
 
 def revoke_chosen(user: User, key_ids: Collection[str], actor: Actor) -> None:
-    """End the keys of ``user`` whose ids are in ``key_ids``, without a mail of their own.
+    """Revoke the API keys of ``user`` that ``key_ids`` lists, without a mail about each.
 
-    ``key_ids`` may contain anything that a client sends: it never reaches the database.
+    ``key_ids`` may contain anything that a client sends, because it never reaches the database.
     """
     _revoke(user, [key for key in of(user) if key.pk in key_ids], actor, mail=False)
 
@@ -166,12 +179,15 @@ def _revoke(user: User, keys: Iterable[APIKey], actor: Actor, *, mail: bool = Tr
 
 
 def revoke_all(user: User) -> None:
-    """End all keys of ``user``, as part of a change that is recorded itself."""
+    """Delete all API keys of ``user``.
+
+    Records nothing, because the caller records the change that this is a part of.
+    """
     APIKey.objects.filter(user=user).delete()
 
 
 def tell_of_ends() -> int:
-    """Tell owners of keys that expire within a week, once a key; how many."""
+    """Mail the owners of API keys that expire within a week, once per key; return how many."""
     now = clock.now()
     soon = APIKey.objects.filter(
         told_at=None, expires_at__gt=now, expires_at__lte=now + TELL_BEFORE, user__is_active=True
@@ -189,5 +205,5 @@ def _tell(key: APIKey) -> bool:
 
 
 def prune() -> int:
-    """Delete what expired long ago; how many."""
+    """Delete API keys that expired 30 days ago or earlier; return how many."""
     return APIKey.objects.filter(expires_at__lte=clock.now() - KEEP).delete()[0]

@@ -1,4 +1,4 @@
-"""Locks accounts: everything that could sign in ends at once, until a reset."""
+"""Locks accounts: revokes everything that could sign in, until the account is reset."""
 
 from dataclasses import dataclass
 
@@ -22,11 +22,12 @@ from accounts.users.models import User, locked_password
 
 @dataclass(frozen=True)
 class Effects:
-    """What a lock does, for the page that asks before it.
+    """What a lock does, for the page that asks for confirmation.
 
-    It ends ``sessions`` and ``keys`` and suspends what ``suspended`` names. ``primary`` is the
-    address that becomes primary, if another. ``by_mail`` tells whether a reset by mail is possible;
-    otherwise only a connected provider or an operator opens the account.
+    ``sessions`` and ``keys`` are the numbers of sessions and API keys that end. ``suspended`` names
+    the credentials that are suspended. ``primary`` is the new primary address, or empty if it stays
+    the same. ``by_mail`` tells whether the account can be reset by mail; otherwise only a connected
+    provider or an operator can open it.
     """
 
     sessions: int
@@ -37,7 +38,7 @@ class Effects:
 
 
 def effects(user: User, notice: Notice | None = None) -> Effects:
-    """Return what locking ``user`` would do, by the link of ``notice`` or without one."""
+    """Return the effects of locking the account of ``user``, by the link of ``notice`` if given."""
     young = suspension.young(user, notice.row.at if notice else clock.now())
     return Effects(
         sessions.live(user).count(),
@@ -52,24 +53,24 @@ def effects(user: User, notice: Notice | None = None) -> Effects:
 def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
     """End every session, API key and trusted browser of ``user``; suspend recent credentials.
 
-    No password, passkey, mailed code or provider opens the account until a reset by the rule of
-    ``accounts.users.disputes``. Receivers of ``credentials_changed`` end the rest and raise the
-    ``credential_version``, which voids earlier mailed links. The event of ``notice`` becomes the
-    disputed change, else this moment does.
+    No password, passkey, mailed code or provider signs in until a reset by the rule of
+    ``accounts.users.disputes``. Receivers of ``credentials_changed`` end the sessions and keys and
+    raise the ``credential_version``, which voids earlier mailed links. The event of ``notice``, or
+    without one this moment, is the disputed change.
     """
     owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     at = notice.row.at if notice else clock.now()
     if owner.is_disputed and owner.disputed_at:
         at = min(at, owner.disputed_at)
     if not owner.is_disputed:
-        # A request to remove factors must not open the lock. One made during it outlives others.
+        # A request from before the lock must not open it. One made during the lock stays.
         recovery.delete(owner)
     upgrade.store(owner, at)
     former_hash = former_credentials.password_hash(owner, at)
     users.replace_password(owner, locked_password(former_hash))
     owner.disputed_at = at
     User.objects.filter(pk=owner.pk).update(disputed_at=at)
-    # Sent before addresses are suspended, so that each of them gets the notice.
+    # Send this before addresses are suspended, so that every address gets the notice.
     credentials_changed.send(
         User, user=owner, event=events.LOCKED_DOWN.name, actor=actor, keep=None
     )
@@ -82,15 +83,15 @@ def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
 
 @transaction.atomic
 def lock_down_by_link(notice: Notice, token: str, actor: Actor) -> None:
-    """Lock the account by the link of ``notice``, whose secret is ``token``.
+    """Lock the account by the link of ``notice``, which has the secret ``token``.
 
-    Later links that were mailed to that address end. Earlier ones look further back, and work only
-    while the account is locked, so each mailbox locks it once.
+    Links of later events that were mailed to the same address end. Links of earlier events stay,
+    but work only while the account is locked, so each mailbox can lock the account once.
 
     Raises:
         LinkSpent: the link was used meanwhile.
     """
-    # The user is locked before the links, as everywhere, to avoid a deadlock.
+    # Lock the row of the user before those of the links, as everywhere, to avoid a deadlock.
     owner = User.objects.select_for_update(no_key=True).get(pk=notice.user.pk)
     if notice.looks_back and not owner.is_locked_down:
         raise LinkSpent

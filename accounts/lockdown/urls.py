@@ -1,4 +1,4 @@
-"""Locking an account, objecting to a recovery, and the review after a lock."""
+"""URLs to lock an account, to object to a recovery, and to review what a lock suspended."""
 
 from django.urls import path
 

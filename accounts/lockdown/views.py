@@ -1,6 +1,6 @@
-"""Pages to lock the account, to object to a recovery, and to review what a lock suspended.
+"""Pages to lock an account, to object to a recovery, and to review what a lock suspended.
 
-Each page lists the effects before a POST brings them about: mail scanners follow links by GET.
+A GET only shows the page, because mail scanners follow links. Changes require a POST.
 """
 
 from django.contrib import messages
@@ -33,10 +33,10 @@ from accounts.users.models import User
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def lockdown(request: HttpRequest) -> HttpResponse:
-    """Lock the account from inside, after recent authentication.
+    """Lock the account of the signed-in person, which requires recent authentication.
 
-    A stolen cookie alone must not lock the owner out. An owner who can't reauthenticate uses the
-    link of a notice.
+    A thief with a stolen cookie must not lock the owner out. An owner who cannot reauthenticate
+    uses the link of a notice.
     """
     session = current.session_of(request)
     if request.method == "POST":
@@ -53,7 +53,10 @@ def lockdown(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Lock the account by the link of a notice, without a sign-in: a thief may prevent that."""
+    """Lock the account by the link of a notice.
+
+    No sign-in is needed, because a thief may have made that impossible.
+    """
     notice = notices.find(token)
     if notice is None:
         return render(request, "accounts/lockdown/dead.html", status=404)
@@ -64,8 +67,9 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
         services.lock_down_by_link(notice, token, actor)
     except services.LinkSpent:
         return render(request, "accounts/lockdown/dead.html", status=404)
-    # Whoever locks shows proofs, which may be enough to stop a thief's request as well. Their age
-    # is measured at the disputed change, which may be earlier than the event of the link.
+    # The proofs of the person who locks the account may be enough to stop a thief's request as
+    # well. Their age is measured at the disputed change, which may be earlier than the event of
+    # the link.
     owner = User.objects.get(pk=notice.user.pk)
     by_mail = Proof.now(Method.MAIL, emails.key(notice.email))
     shown = evidence.of_request(request, owner, [by_mail], recovery.disputed_at(owner))
@@ -106,7 +110,7 @@ def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
 @sensitive_post_parameters("former")
 @require_http_methods(["GET", "HEAD", "POST"])
 def object_from_inside(request: HttpRequest) -> HttpResponse:
-    """Object to a recovery in a signed-in browser."""
+    """Object to a recovery while signed in."""
     session = current.session_of(request)
     if recovery.running(session.user) is None:
         return render(request, "accounts/lockdown/recovery_dead.html", status=404)
@@ -135,7 +139,7 @@ def _object(
     context = {
         "form": form,
         "owner": user,
-        # A mailbox that proves nothing may be a thief's: it need not learn the username.
+        # If the mailbox proves nothing, it may be a thief's, so the username is left out.
         "username": user.username if shown or not proofs else "",
         "kinds": sorted(kinds(shown)),
         "has_password": Evidence.PASSWORD in kinds(shown),
@@ -149,7 +153,7 @@ def _object(
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def review(request: HttpRequest) -> HttpResponseBase:
-    """Put back or delete what a lock suspended; put back addresses that were removed before it."""
+    """Put back or delete what a lock suspended, and put back addresses that were removed before."""
     session = current.session_of(request)
     if request.method == "POST":
         return _review(request, session.user)

@@ -38,7 +38,7 @@ def _run() -> None:
             busy = services.deliver_due(_stopping.is_set, REST) > 0
             pause = 0.0 if busy else LOOK_EVERY_SECONDS
         except Exception:  # the database may be away; the thread must outlive that
-            log.exception("the outbox can't be read")
+            log.exception("The outbox can't be read")
             pause = AFTER_TROUBLE_SECONDS
         if pause:
             wake.sleep(pause)

@@ -91,7 +91,7 @@ def _claim(mail: OutgoingMail) -> bool:
 
 def _deliver(mail: OutgoingMail, connection: BaseEmailBackend) -> bool:
     if mail.expires_at and mail.expires_at <= clock.now():
-        log.warning("mail %s has expired", mail.pk)
+        log.warning("Email %s expired before it could be sent", mail.pk)
         mail.delete()
         return False
     try:
@@ -115,11 +115,11 @@ def _deliver(mail: OutgoingMail, connection: BaseEmailBackend) -> bool:
 def _put_off(mail: OutgoingMail, error: Exception) -> None:
     """Try again later, a little later each time; give up on what can't ever arrive."""
     if _is_final(error) or clock.now() - mail.created_at > GIVE_UP:
-        log.error("mail %s is given up: %s", mail.pk, type(error).__name__)
+        log.error("Email %s can't be delivered, giving up: %s", mail.pk, type(error).__name__)
         mail.delete()
         return
     wait = min(FIRST_WAIT * 2 ** min(mail.attempts, 10), LONGEST_WAIT)
-    log.warning("mail %s waits %s: %s", mail.pk, wait, type(error).__name__)
+    log.warning("Email %s not sent, next attempt in %s: %s", mail.pk, wait, type(error).__name__)
     OutgoingMail.objects.filter(pk=mail.pk).update(due_at=clock.now() + wait)
 
 

@@ -87,7 +87,7 @@ class Inspection:
                 try:
                     self._found[name] = check()
                 except Exception as error:  # whatever it is, the others are looked at
-                    log.warning("%s fails: %s", name, type(error).__name__)
+                    log.warning("Readiness check %s failed: %s", name, type(error).__name__)
         finally:
             connections.close_all()
             self.over.set()

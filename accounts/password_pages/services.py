@@ -1,4 +1,4 @@
-"""Sets a new password: by a mailed link, or in a session with recent authentication."""
+"""Sets new passwords: by a reset link, or in a session with recent authentication."""
 
 import uuid
 from collections.abc import Collection
@@ -32,12 +32,12 @@ from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
 LINK = mailed_codes.RESET
-# In place of an address, for a link that was mailed to nobody.
+# Stands for the address of a link that was not mailed.
 NO_EMAIL = "-"
 
 
 def send_reset(login: str, client: ClientInfo) -> None:
-    """Mail a reset link to whoever has the username or address ``login``.
+    """Mail a reset link to the account with the username or email address ``login``.
 
     The work is the same for known, unknown, pending and deactivated accounts, so that timing
     reveals nothing.
@@ -47,7 +47,7 @@ def send_reset(login: str, client: ClientInfo) -> None:
     """
     recipient = mailed_codes.recipient_for(LINK, login, client, _with_former_emails)
     user = recipient.user
-    # A former mailbox may be a thief's: it need not learn the username.
+    # A former mailbox may be a thief's, so its mail leaves the username out.
     username = user.username if user and not recipient.is_former else ""
     with transaction.atomic():
         key = emails.key(recipient.email) if recipient.email else ""
@@ -57,9 +57,10 @@ def send_reset(login: str, client: ClientInfo) -> None:
 
 
 def link_without_mail(user: User) -> str:
-    """Return the token of a reset link of a locked account, for a browser that has shown a proof.
+    """Return the token of a reset link for the locked account of ``user``.
 
-    It names no email address, so it proves no mailbox.
+    For a browser that has shown a proof of ownership. The link names no email address, so using it
+    does not prove access to a mailbox.
     """
     return codes.issue_link(LINK, Recipient("", user).subject(mailed_codes.new_nonce()), NO_EMAIL)
 
@@ -67,8 +68,8 @@ def link_without_mail(user: User) -> str:
 def _with_former_emails(recipient: Recipient) -> Recipient:
     """Return ``recipient``, or the user of a locked account that had its address.
 
-    A lock may have suspended the only address, or a thief may have removed it. The link is then
-    only the way to the page: whether it counts as proof is for ``accounts.users.disputes``.
+    The lock may have suspended the only address, or a thief may have removed it. The link only
+    leads to the page: ``accounts.users.disputes`` decides whether reading the mail counts as proof.
     """
     row = former_credentials.find_disputed_email(recipient.key)
     if row is None or recipient.user:
@@ -78,7 +79,7 @@ def _with_former_emails(recipient: Recipient) -> Recipient:
 
 @dataclass(frozen=True)
 class Reset:
-    """A valid reset link: its user, and the key of the email address that it was mailed to."""
+    """A valid reset link: its user, and the key of the email address it was mailed to."""
 
     user: User
     subject: str
@@ -91,9 +92,10 @@ class Reset:
 
 
 def find_by_link(token: str) -> Reset | None:
-    """Return the reset of a link; None if it is used, expired or older than the credentials.
+    """Return the valid reset link with that token, or None.
 
-    The link must have been mailed to an address of the account, unless older proofs open it.
+    A link is invalid if it was used, has expired or is older than the last change of credentials.
+    Unless the account is locked, the link must have been mailed to one of its addresses.
     """
     link = codes.find_link(LINK, token)
     match link.subject.split() if link else []:
@@ -106,7 +108,7 @@ def find_by_link(token: str) -> Reset | None:
 
 
 def _is_of(user: User, key: str) -> bool:
-    # The previous version stored no address. Its links expire within half an hour.
+    # The previous version of the site stored no address. Its links expire within half an hour.
     return not key or user.emails.filter(key=key).exists()
 
 
@@ -120,10 +122,10 @@ def reset(
     shown: Shown,
     removes_factors: bool = False,
 ) -> None:
-    """Set ``password`` by a reset link; every session ends.
+    """Set ``password`` by the reset link ``found``, and end every session.
 
-    The API keys whose ids are in ``end_keys`` end, too. With ``removes_factors``, every second
-    factor is removed as lost. That, and a locked account, require that ``shown`` is enough now.
+    The API keys that ``end_keys`` lists end, too. With ``removes_factors``, every second factor is
+    removed as lost. This, and a locked account, require that ``shown`` is enough now.
 
     Raises:
         LinkSpent: the link was used or has expired, or the account has changed since.
@@ -137,7 +139,7 @@ def reset(
             if removes_factors:
                 recovery.remove_factors(found.user, shown, actor)
             elif found.user.is_disputed:
-                # Again: somebody may have objected while the password was hashed.
+                # Check again: somebody may have objected while the password was hashed.
                 recovery.check(found.user, shown)
             _replace(found.user, hashed, events.PASSWORD_RESET, actor, keep=None, end_keys=end_keys)
         except AccountChanged:
@@ -147,9 +149,9 @@ def reset(
 
 
 def change(user: User, password: str, actor: Actor, *, end_keys: Collection[str]) -> None:
-    """Set ``password`` in a session with recent authentication; every other session ends.
+    """Set ``password`` in a session with recent authentication; end every other session.
 
-    The API keys whose ids are in ``end_keys`` end, too.
+    The API keys that ``end_keys`` lists end, too.
 
     Raises:
         AccountChanged: the account was changed at the same moment.
@@ -173,7 +175,7 @@ def _replace(
 ) -> None:
     owner = users.hold(user)
     users.replace_password(owner, hashed)
-    # The account isn't locked any more: the notice of this has a link to lock it.
+    # The account is no longer locked, so the notice of the change has a link to lock it.
     owner.password = hashed
     apikeys.revoke_chosen(owner, end_keys, actor)
     credentials_changed.send(User, user=owner, event=event.name, actor=actor, keep=keep)

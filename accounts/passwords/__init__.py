@@ -1,1 +1,1 @@
-"""Passwords. Argon2id, only so many at once; length and commonness checked, never composition."""
+"""Passwords: hashed with Argon2id, checked for length and against lists of common passwords."""

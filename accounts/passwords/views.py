@@ -1,4 +1,4 @@
-"""How strong a password is, for the meter beside a new one."""
+"""The view behind the strength meter of new passwords."""
 
 from dataclasses import asdict
 
@@ -17,7 +17,7 @@ from accounts.throttle.services import around, spend
 
 MOST_WORDS = 4
 
-# For the pages with a field for a new password: its meter asks this site, and nobody else.
+# Decorates pages with a new password: the strength meter sends requests to this site only.
 with_meter = csp_override(settings.SECURE_CSP_METER)
 
 
@@ -26,9 +26,10 @@ with_meter = csp_override(settings.SECURE_CSP_METER)
 @sensitive_post_parameters("password", "word")
 @require_POST
 def strength(request: HttpRequest) -> JsonResponse:
-    """``{score, label, advice}`` of a password, for strangers who sign up too. Nothing is kept.
+    """Return the strength of a password as JSON: ``{score, label, advice}``.
 
-    ``word``, repeated, is what the same form says about the person.
+    Anonymous visitors may call this, because they choose a password at sign-up. ``word``, which may
+    be repeated, is what the same form contains about the person. Nothing is stored.
     """
     network = around(limits.STRENGTH_NETWORK, client_of(request))
     spend(*network, (limits.STRENGTH_EVERYONE,))

@@ -1,1 +1,1 @@
-"""Recovery: people get back into a locked account, or one whose second factors are all lost."""
+"""Recovery: opens locked accounts, and replaces second factors that are all lost."""

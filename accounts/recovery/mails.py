@@ -15,9 +15,10 @@ from accounts.users.models import User
 def recovery(
     user: User, email: str, token: str, due_at: datetime, actor: Actor, *, is_doubtful: bool
 ) -> Message:
-    """Return the mail: what can be done from ``due_at`` on, and the link to object.
+    """Return the mail about a recovery that is possible from ``due_at`` on.
 
-    ``is_doubtful``: the address may be a thief's. It learns neither the place nor the username.
+    The mail has the link to object. If ``is_doubtful``, the address may be a thief's, so the mail
+    contains neither the device, the IP address nor the username.
     """
     site = {"site": settings.AUTHSITE.site_name}
     if user.is_disputed:

@@ -1,4 +1,4 @@
-"""Requests for recovery that wait."""
+"""Requests for recovery that are in their waiting period."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ from accounts.users.disputes import Evidence, OlderProof, Shown
 class Recovery(models.Model):
     """A request to recover an account after a waiting period, which ends at ``due_at``.
 
-    ``disputed_at`` is the moment of the disputed change. ``evidence`` holds the proofs of
+    ``disputed_at`` is the moment of the disputed change. ``evidence`` stores the older proofs of
     :attr:`shown`, each as ``[kind, key, since]``. Both are null in rows that the previous version
-    of the site wrote; only that version reads ``version``.
+    of the site wrote. Only that version reads ``version``.
     """
 
     user = models.OneToOneField(
@@ -36,11 +36,11 @@ class Recovery(models.Model):
 
     @property
     def shown(self) -> Shown:
-        """Return the older proofs that the request showed."""
+        """The older proofs that were shown with the request."""
         if self.evidence is None:
-            # The previous version stored nothing: its requests were made with one proof.
+            # The previous version stored no proofs. Its requests required one.
             return frozenset({OlderProof(Evidence.PASSWORD)})
-        # Before keys and dates were stored, a row was only the kind.
+        # An item without key and date, from before these were stored, is only the kind.
         rows: list[Any] = [
             [row, "", None] if isinstance(row, str) else row for row in self.evidence
         ]

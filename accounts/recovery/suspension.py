@@ -1,9 +1,9 @@
-"""Suspends recent credentials when an account is locked, and puts them back or deletes them later.
+"""Suspends recent credentials when an account is locked; puts them back or deletes them later.
 
-Suspended rows are moved out of their tables, so nothing that signs people in can find them. The
-owner reviews each after a reset that follows the rule of ``accounts.users.disputes``. External
-identities stay in their table with ``suspended_at`` set: without the row, the next sign-in with
-the provider would create a second account.
+Suspended rows are moved out of their tables, so that nothing can sign in with them. The owner
+reviews each row after a reset that follows the rule of ``accounts.users.disputes``. External
+identities stay in their table with ``suspended_at`` set: without the row, the next sign-in with the
+provider would create a second account.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ FACTORS = (Authenticator, Passkey, RecoveryCodes)
 
 
 class CannotPutBack(PublicError):
-    """Another account has the address by now, or the account has such a factor again."""
+    """The address belongs to another account now, or the account has the factor again."""
 
     code = "not_possible"
     message = _("That can’t be put back: it’s in use again, here or in another account.")
@@ -39,7 +39,10 @@ class CannotPutBack(PublicError):
 
 @dataclass(frozen=True)
 class Young:
-    """What a lock suspends, and ``primary``: the primary address after it, or an empty string."""
+    """The credentials that a lock suspends.
+
+    ``primary`` is the primary address after the lock, or an empty string.
+    """
 
     emails: QuerySet[EmailAddress]
     factors: list[Authenticator | Passkey | RecoveryCodes]
@@ -48,7 +51,7 @@ class Young:
 
     @property
     def labels(self) -> list[str]:
-        """Return the name of each row, as its owner knows it."""
+        """The name of each credential, as its owner knows it."""
         names = [row.name for row in self.factors]
         return [*map(str, self.emails), *names, *map(str, self.identities)]
 
@@ -56,7 +59,7 @@ class Young:
 def young(user: User, disputed_at: datetime) -> Young:
     """Return what a lock suspends if the change at ``disputed_at`` is disputed.
 
-    That is what the account has held for less than a week, and every external identity.
+    This is everything that the account has held for less than a week, and every external identity.
     """
     since = baseline(user, disputed_at)
     emails = user.emails.filter(confirmed_at__gt=since)
@@ -71,7 +74,10 @@ def young(user: User, disputed_at: datetime) -> Young:
 
 
 def suspend(owner: User, disputed_at: datetime, actor: Actor) -> None:
-    """Suspend what :func:`young` finds. Call it in a transaction that has locked ``owner``."""
+    """Suspend the credentials that :func:`young` returns.
+
+    Call this in a transaction that has locked the row of ``owner``.
+    """
     found, now = young(owner, disputed_at), clock.now()
     labels = found.labels
     for email in found.emails:
@@ -93,17 +99,17 @@ def suspend(owner: User, disputed_at: datetime, actor: Actor) -> None:
 
 
 def is_reviewed(user: User) -> bool:
-    """Return whether nothing of ``user`` is suspended any more."""
+    """Return whether nothing of ``user`` is suspended any longer."""
     return not (former_credentials.suspended(user).exists() or suspended_identities(user).exists())
 
 
 def suspended_identities(user: User) -> QuerySet[Identity]:
-    """Return the external identities that are suspended, oldest first."""
+    """Return the suspended external identities of ``user``, oldest first."""
     return Identity.objects.filter(user=user, suspended_at__isnull=False).order_by("pk")
 
 
 def put_back(user: User, row_id: int, actor: Actor) -> bool:
-    """Put a suspended or removed row back; return whether it was there.
+    """Put a suspended or removed credential back; return whether it was there.
 
     Every other session ends. An address becomes the primary one only if the account has none.
 
@@ -129,7 +135,7 @@ def put_back(user: User, row_id: int, actor: Actor) -> bool:
 
 
 def put_back_identity(user: User, identity_id: int, actor: Actor) -> bool:
-    """Let a suspended external identity sign in again; return whether it was there."""
+    """Allow sign-ins with a suspended external identity again; return whether it exists."""
     with transaction.atomic():
         owner = users.hold(user)
         row = suspended_identities(owner).filter(pk=identity_id).first()
@@ -141,7 +147,7 @@ def put_back_identity(user: User, identity_id: int, actor: Actor) -> bool:
 
 
 def delete(user: User, row_id: int, actor: Actor) -> bool:
-    """Delete a suspended row for good; return whether it was there.
+    """Delete a suspended credential for good; return whether it was there.
 
     Raises:
         AccountChanged: the account was changed at the same moment.
@@ -160,13 +166,13 @@ def delete_identity(user: User, identity_id: int, actor: Actor) -> bool:
 
 @transaction.atomic
 def finish(user: User, actor: Actor) -> None:
-    """End the dispute; addresses that were removed before the lock can't be put back any more.
+    """End the dispute. Addresses that were removed before the lock can no longer be put back.
 
     Raises:
         AccountChanged: the account was changed, or locked again, at the same moment.
     """
     owner = users.hold(user)
-    # Before the dispute ends: the addresses that lost it are told as well.
+    # Before the dispute ends, so that suspended and removed addresses get the mail as well.
     record(owner, events.REVIEWED, actor)
     notices.end_earlier_links(owner)
     User.objects.filter(pk=owner.pk).update(disputed_at=None)
@@ -176,7 +182,8 @@ def end_forgotten_reviews() -> int:
     """End the reviews that nobody finished within 30 days of the reset; return how many.
 
     What is still suspended is deleted, except external identities, which stay suspended. Otherwise
-    addresses that may be a thief's would get mails for ever, and old hashes would be kept.
+    an address that may be a thief's would get mails for ever, and old password hashes would be
+    kept.
     """
     return sum(_end_review(user) for user in list(_forgotten()))
 
@@ -189,8 +196,8 @@ def _forgotten() -> QuerySet[User]:
 
 @transaction.atomic
 def _end_review(user: User) -> bool:
-    # Selected again, now with a lock on the row: the account may have been locked meanwhile. If its
-    # dispute ended, the mailbox alone would open it.
+    # Select again with a lock on the row: the account may have been locked meanwhile. If that
+    # dispute ended, the mailbox alone would open the account.
     owner = _forgotten().select_for_update(no_key=True).filter(pk=user.pk).first()
     if owner is None:
         return False

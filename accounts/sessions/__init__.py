@@ -1,1 +1,1 @@
-"""Sessions. Where someone is signed in; a dump of the database opens none of them."""
+"""Sessions: where people are signed in. A copy of the database is not enough to use one."""

@@ -1,4 +1,7 @@
-"""Who is signed in at a request: read off the login session, once, and judged before it counts."""
+"""Finds the session of a request, and decides whether it signs the request in.
+
+A request is authenticated once, when it is first needed: see :func:`request_auth_of`.
+"""
 
 from dataclasses import dataclass
 from typing import cast
@@ -22,10 +25,10 @@ ATTRIBUTE = "_request_auth"
 class RequestAuth:
     """How a request is authenticated.
 
-    ``presented`` is the session of its cookie or access token. With ``needs_reauthentication`` the
-    cookie is valid, but another browser sent it. ``is_revoked``: such a session was revoked at this
-    request. ``by`` is the method of an API request without a session (a password or an API key),
-    ``key`` the public beginning of the API key.
+    ``presented`` is the session of the request's cookie or access token. ``needs_reauthentication``
+    is set if the cookie is valid but another browser sent it. ``is_revoked`` is set if this request
+    made the site revoke the session. An API request without a session has ``by``, the method (a
+    password or an API key), and ``key``, the public beginning of the API key.
     """
 
     presented: LoginSession | None = None
@@ -36,12 +39,12 @@ class RequestAuth:
 
     @property
     def session(self) -> LoginSession | None:
-        """The session in which this request is signed in."""
+        """The session in which the request is signed in, or None."""
         return None if self.needs_reauthentication else self.presented
 
 
 def request_auth_of(request: HttpRequest) -> RequestAuth:
-    """Return how ``request`` is authenticated; determined once for each request."""
+    """Return how ``request`` is authenticated. Each request is examined only once."""
     request_auth = getattr(request, ATTRIBUTE, None)
     if not isinstance(request_auth, RequestAuth):
         request_auth = _authenticate(request)
@@ -50,7 +53,11 @@ def request_auth_of(request: HttpRequest) -> RequestAuth:
 
 
 def session_of(request: HttpRequest) -> LoginSession:
-    """The login session of a signed-in request; ``LookupError`` for any other."""
+    """Return the session in which ``request`` is signed in.
+
+    Raises:
+        LookupError: the request is not signed in.
+    """
     session = request_auth_of(request).session
     if session is None:
         raise LookupError
@@ -58,13 +65,13 @@ def session_of(request: HttpRequest) -> LoginSession:
 
 
 def user_of(request: HttpRequest) -> User | AnonymousUser:
-    """``request.user``."""
+    """Return the signed-in user of ``request``, or ``AnonymousUser``."""
     session = request_auth_of(request).session
     return session.user if session else AnonymousUser()
 
 
 def actor_of(request: HttpRequest) -> Actor:
-    """Who asks, as the history tells it."""
+    """Return who makes ``request`` and from where, for the security history."""
     request_auth = request_auth_of(request)
     session = request_auth.presented
     session_id = session.pk if session else None
@@ -74,23 +81,29 @@ def actor_of(request: HttpRequest) -> Actor:
 
 
 def actor_without_session_of(request: HttpRequest) -> Actor:
-    """Return where a mailed link was opened; the session there may be another person's."""
+    """Return the actor of a request that is made through a mailed link.
+
+    The session is left out, because the browser may be signed in as another person.
+    """
     return Actor(client_of(request))
 
 
 def browser_session_of(request: HttpRequest) -> SessionStore:
-    """The browser's session, as what it is."""
+    """Return ``request.session``, typed as this site's ``SessionStore``."""
     return cast(SessionStore, request.session)
 
 
 def renew_key(request: HttpRequest) -> None:
-    """Give the browser's session another key, at once: a copy of the former is dead."""
+    """Replace the browser's session key and save the session at once.
+
+    A copy of the previous cookie is worthless afterwards.
+    """
     request.session.cycle_key()
     request.session.save()
 
 
 def enter(request: HttpRequest, session: LoginSession) -> None:
-    """Put this request and its browser's session into ``session``."""
+    """Sign this request and its browser in to ``session``."""
     browser_session_of(request).login_session = session
     request.user = session.user
     setattr(request, ATTRIBUTE, RequestAuth(session))
@@ -99,19 +112,25 @@ def enter(request: HttpRequest, session: LoginSession) -> None:
 def call_as(
     request: HttpRequest, session: LoginSession | None, *, by: str = "", key: str = ""
 ) -> None:
-    """Note by what a call of the API is made: in ``session``, or ``by`` a password or a ``key``."""
+    """Record how an API request is authenticated: by ``session``, or by another method.
+
+    ``by`` is the ``amr`` value of a password or an API key, ``key`` the label of the API key.
+    """
     setattr(request, ATTRIBUTE, RequestAuth(session, by=by, key=key))
 
 
 def forget(request: HttpRequest, user: User) -> None:
-    """If this browser was signed in as ``user``, whose sessions have all ended: it's a stranger."""
+    """Sign the browser out if it was signed in as ``user``.
+
+    Call this after all sessions of ``user`` have been revoked.
+    """
     if (session := browser_session_of(request).login_session) and session.user == user:
         request.session.flush()
         leave(request)
 
 
 def leave(request: HttpRequest) -> None:
-    """The request has no login session any more."""
+    """Make ``request`` anonymous, because its session has ended."""
     request.user = AnonymousUser()
     setattr(request, ATTRIBUTE, RequestAuth())
 

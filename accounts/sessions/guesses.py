@@ -1,4 +1,4 @@
-"""Records failed reauthentication, and mails the owner when somebody seems to guess."""
+"""Records failed reauthentication, and mails the owner if somebody seems to be guessing."""
 
 import uuid
 from datetime import timedelta
@@ -14,7 +14,7 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
 # Fewer failures may be the owner's typing errors. ``throttle.limits.PROOF_SESSION`` allows exactly
-# this many at once, so a thief who is stopped there is noticed.
+# this many at once, so the mail goes out no later than the limit stops a thief.
 NEWS_AFTER = 5
 NEWS_EVERY = timedelta(days=1)
 
@@ -23,11 +23,11 @@ NEWS_EVERY = timedelta(days=1)
 def record_failed_proof(user: User, actor: Actor) -> None:
     """Record that ``user`` failed to reauthenticate in the session of ``actor``.
 
-    The fifth failure within 24 hours is mailed, at most once in 24 hours for each session: somebody
-    who guesses may have stolen it (ASVS 6.3.5).
+    The fifth failure within 24 hours is mailed, at most once in 24 hours for each session, because
+    somebody who guesses may have stolen the session (ASVS 6.3.5).
     """
     session = cast(uuid.UUID, actor.session)
-    # Locked, so that of two failures at once the second counts the first.
+    # Lock the row, so that the second of two simultaneous failures counts the first.
     LoginSession.objects.select_for_update(no_key=True).filter(pk=session).first()
     record(user, events.PROOF_FAILED, actor)
     recent = Activity.objects.filter(user=user, session=session, at__gt=clock.now() - NEWS_EVERY)

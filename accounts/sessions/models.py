@@ -1,4 +1,4 @@
-"""Where people are signed in."""
+"""Sessions, the session data of browsers, and the browsers that are known to an account."""
 
 from datetime import timedelta
 
@@ -13,20 +13,20 @@ STALE = timedelta(days=7)
 
 
 class LoginSession(models.Model):
-    """One place where a person is signed in. ``id`` is public: the ``sid`` of tokens.
+    """A browser or API client in which a person is signed in.
 
-    For a client of the API it's also the family of its refresh tokens: see ``tokens.families``.
-    ``auth_time`` is the last moment at which the person proved who it is (OpenID Connect Core,
-    section 2), ``amr`` by what. It's over when ``ended_at`` is set or ``idle_at`` or ``ends_at``
-    have passed.
+    ``id`` is public: tokens carry it as ``sid``. For an API client the session is also the family
+    of its refresh tokens: see ``tokens.families``. ``auth_time`` is the last moment at which the
+    person authenticated (OpenID Connect Core, section 2), ``amr`` the list of methods. A session is
+    over if ``ended_at`` is set or if ``idle_at`` or ``ends_at`` is past.
     """
 
     class Kind(models.TextChoices):
-        """What is signed in there."""
+        """The kind of client that is signed in."""
 
         BROWSER = "browser"
         API = "api"
-        # A page of somebody's that calls the API from a browser: its refresh token is in a cookie.
+        # A browser app that calls the API and has its refresh token in a cookie.
         APP = "app"
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
@@ -40,22 +40,23 @@ class LoginSession(models.Model):
     ip = models.CharField(max_length=45, blank=True, db_column="address")
     amr = models.JSONField(default=list)
     auth_time = models.DateTimeField()
-    # The last moment at which a second factor was shown, and at which a passkey was.
+    # When a second factor was last shown, and when a passkey was.
     factor_at = models.DateTimeField(null=True)
     passkey_at = models.DateTimeField(null=True)
-    # The ``persistent_id`` of the second factor that was shown last.
+    # The ``persistent_id`` of the second factor that was last shown.
     factor_key = models.CharField(max_length=64, blank=True, default="", db_default="")
     begun_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(default=clock.now)
-    # Whether it outlives the browser, and is not ended by resting.
+    # Whether the session outlives the browser process and never ends for being idle.
     is_remembered = models.BooleanField(default=False)
     idle_at = models.DateTimeField(db_index=True)
     ends_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    # Since when another browser than the one that signed in has used it, until it proves itself.
+    # When a browser other than the one that signed in used the session; None once the person
+    # has reauthenticated there.
     challenged_at = models.DateTimeField(null=True)
-    # Of a family: what its tokens may be used for, digests of the refresh token that is good and
-    # of the one before it, and since when.
+    # For API clients: the scope of the tokens, digests of the current and the previous refresh
+    # token, and when the token was last rotated.
     scope = models.CharField(max_length=255, blank=True, default="", db_default="")
     refresh_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
     former_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
@@ -74,29 +75,29 @@ class LoginSession(models.Model):
 
     @property
     def proof_words(self) -> str:
-        """By what."""
+        """The authentication methods in words, for people."""
         return proofs.in_words(self.amr)
 
     @property
     def acr(self) -> proofs.Assurance:
-        """How much was shown."""
+        """The assurance of the authentication, as in the ``acr`` claim."""
         return proofs.assurance(self.amr)
 
     @property
     def is_client(self) -> bool:
-        """Whether it's a program that uses the API, and no browser."""
+        """Whether the session belongs to an API client instead of a browser."""
         return self.kind != self.Kind.BROWSER
 
     @property
     def is_stale(self) -> bool:
-        """Whether it hasn't been used for a week."""
+        """Whether the session has not been used for a week."""
         return self.used_at < clock.now() - STALE
 
 
 class BrowserSession(AbstractBaseSession):
-    """Django's session data of a browser, stored under a digest of the session key.
+    """The session data of a browser, stored under a digest of its session key.
 
-    ``login_session`` is the session in which a person is signed in there; None for a stranger.
+    ``login_session`` is the session in which a person is signed in, or None.
     """
 
     login_session = models.ForeignKey(
@@ -112,11 +113,11 @@ class BrowserSession(AbstractBaseSession):
 
 
 class KnownBrowser(models.Model):
-    """A browser in which a person has signed in; ``digest`` is of its cookie and its device.
+    """A browser in which a person has signed in.
 
-    ``since`` is the moment of the first sign-in there, ``version`` the ``credential_version`` of
-    the last one, ``until`` when the browser is forgotten, ``factor_at`` the first moment at which a
-    second factor was shown there.
+    ``digest`` covers the browser's cookie and device. ``since`` is the first sign-in, ``version``
+    the ``credential_version`` at the last one, ``until`` the moment at which the browser is
+    forgotten, and ``factor_at`` the first moment at which a second factor was shown.
     """
 
     user = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""The page of all places where one is signed in."""
+"""The page that lists a person's sessions."""
 
 import uuid
 
@@ -22,7 +22,7 @@ from accounts.sessions.models import LoginSession
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sessions(request: HttpRequest) -> HttpResponse:
-    """See them; end one, or all but this one."""
+    """List the sessions of the signed-in person; revoke one or all others."""
     here = session_of(request)
     if request.method == "POST":
         return (
@@ -40,17 +40,17 @@ def sessions(request: HttpRequest) -> HttpResponse:
 
 
 def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpResponse:
-    """Sign out everywhere else, after recent authentication.
+    """Revoke all other sessions, which requires recent authentication.
 
-    Otherwise a thief with a copied cookie could sign the owner out and take the browser's age.
+    Otherwise a thief with a copied cookie could sign the owner out and take over the browser's age.
     """
     if clock.now() > (here.factor_at or here.auth_time) + reauthentication.LIFE:
         return reauthentication.ask(request)
     with transaction.atomic():
         count = services.sign_out_elsewhere(here.user, here.pk, actor_of(request))
         known_browsers.renew(request, here.user)
-    # A copy of this browser's cookies ends as well. After the commit: two browsers that end each
-    # other at once would wait for each other's rows.
+    # Makes copies of this browser's cookies worthless. Done after the commit, because two browsers
+    # that sign each other out would otherwise wait for each other's rows.
     renew_key(request)
     sentence = ngettext("%(count)d sign-in was ended.", "%(count)d sign-ins were ended.", count)
     nothing = _("You were signed in nowhere else.")

@@ -1,6 +1,6 @@
 """Whom a provider's word signs in, and what connects an account to one: the linking policy.
 
-Written out in docs/decisions/0016-signing-in-with-others.md.
+Written out in docs/decisions/0016-external-providers.md.
 """
 
 from django.conf import settings

@@ -265,6 +265,6 @@ def _failed(
     """
     # Only the type of the error is logged: what a provider sends may hold a token.
     kind = type(error.__cause__ or error).__name__
-    logger.warning("%s: no sign-in: %s %s", provider.key, kind, error)
+    logger.warning("Sign-in with %s failed: %s %s", provider.key, kind, error)
     context = {"provider": provider, "back": _redirect_back(attempt)["Location"]}
     return render(request, "accounts/social/failed.html", context, status=400)

@@ -95,7 +95,7 @@ def ping() -> None:
 
 
 def _rest() -> None:
-    log.warning("Redis does not answer; the database counts for %s s", REST_SECONDS)
+    log.warning("Redis does not answer; the database counts limits for %s s", REST_SECONDS)
     _resting["until"] = monotonic() + REST_SECONDS
 
 

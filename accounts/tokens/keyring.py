@@ -121,7 +121,7 @@ def _open(row: SigningKey) -> Signer:
     try:
         pem = crypto.unseal(row.private, PURPOSE)
     except InvalidToken:
-        log.critical("ENCRYPTION_KEYS lacks the key that sealed the signing key %s.", row.kid)
+        log.critical("No key of ENCRYPTION_KEYS decrypts the signing key %s.", row.kid)
         raise CannotSign(RELOAD.total_seconds()) from None
     return Signer(row.kid, row.algorithm, keys.load(pem.encode()))
 
@@ -190,7 +190,9 @@ class _Cache:
                 signing_keys.make_next(ring, clock.now() + LEAD)
                 ring = signing_keys.read(ring.verifiers)
             except Error:
-                log.exception("The next signing key can't be stored; the present one goes on.")
+                log.exception(
+                    "The next signing key can't be stored; the current one keeps signing."
+                )
         self._ring, self._read_again_at = ring, clock.now() + RELOAD
         return ring
 

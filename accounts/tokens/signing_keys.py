@@ -113,7 +113,7 @@ def make_next(ring: KeyRing, signs_at: datetime) -> None:
         with transaction.atomic(durable=True):
             insert(key, ring.last + 1, signs_at)
     except IntegrityError:
-        log.info("Another process has made the signing key.")
+        log.info("Another process created the signing key.")
 
 
 def insert(key: keys.PrivateKey, number: int, signs_at: datetime) -> SigningKey:

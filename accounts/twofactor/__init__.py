@@ -1,1 +1,1 @@
-"""Second factors. django-otp's devices, sealed at rest; each code is good once, under lock."""
+"""Second factors: devices of django-otp, encrypted at rest, whose codes work only once."""

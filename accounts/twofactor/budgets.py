@@ -1,7 +1,8 @@
-"""What a try of a second factor costs, and whose budgets those are.
+"""Says which rate limits an attempt to show a second factor counts against.
 
-In a browser in which a factor was shown, only budgets are spent that others can't use. A session
-alone spends the budgets of the account, too: otherwise a stolen one would have guesses of its own.
+In a browser where a factor was shown before, the limits are those of the browser, which nobody else
+can use up. In a session, the limits of the account count as well: otherwise a thief with a stolen
+session would have additional guesses.
 """
 
 from accounts.activity.services import Actor
@@ -25,7 +26,10 @@ from accounts.users.models import User
 
 
 def of_passkey(owner: User | None, actor: Actor) -> list[Charge]:
-    """Return what an answer of a passkey costs; ``owner`` is None if the passkey is unknown."""
+    """Return the rate-limit charges for the answer of a passkey.
+
+    ``owner`` is the owner of the passkey, or None if the passkey is unknown.
+    """
     if actor.session:
         return [(PROOF_SESSION, actor.session)]
     client = actor.client or NO_CLIENT
@@ -35,7 +39,7 @@ def of_passkey(owner: User | None, actor: Actor) -> list[Charge]:
 
 
 def of_code(browser: KnownBrowser | None, actor: Actor) -> list[Charge]:
-    """Return what a code of any kind costs."""
+    """Return the rate-limit charges for entering a code of any kind."""
     if actor.session:
         return [(PROOF_SESSION, actor.session)]
     if browser:
@@ -44,10 +48,10 @@ def of_code(browser: KnownBrowser | None, actor: Actor) -> list[Charge]:
 
 
 def of_guess(user: User, browser: KnownBrowser | None, client: ClientInfo) -> list[Charge]:
-    """Return what a six-digit code costs the account besides.
+    """Return the additional rate-limit charges for a six-digit code, which can be guessed.
 
-    ``browser`` is one in which a factor was shown. It has budgets of its own, so that guesses
-    elsewhere do not keep the owner out.
+    ``browser`` is a browser in which a factor was shown, or None. Such a browser has its own
+    limits, so that guesses from elsewhere do not lock the owner out.
     """
     if browser:
         subject = user.pk, browser.pk

@@ -1,4 +1,4 @@
-"""What can be wrong with a second factor, in words."""
+"""Errors about second factors, with messages for people."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -8,7 +8,7 @@ from accounts.users.models import User
 
 
 class WrongFactorCode(PublicError):
-    """Wrong, used, old: one answer for all."""
+    """The code is wrong, used or expired. The answer does not say which."""
 
     code = "invalid_code"
     status = 401
@@ -19,19 +19,25 @@ class WrongFactorCode(PublicError):
 
 
 class MailedCodeUsedUp(WrongFactorCode):
-    """The mailed code has had all its tries."""
+    """All attempts to enter the mailed code are used up."""
 
     message = _("That code was tried too often. Ask for a new one.")
 
 
 class WrongSingleUseCode(WrongFactorCode):
-    """The same for who typed what no authenticator shows: no clock has to do with it."""
+    """A recovery code or mailed code is wrong or was used.
+
+    Unlike ``WrongFactorCode``, the message gives no advice about the clock of the phone.
+    """
 
     message = _("That code is not right, or was used already.")
 
 
 class ClockIsOff(WrongFactorCode):
-    """Right for another moment. Only said while enrolling: elsewhere it would help to guess."""
+    """The code is right for another time.
+
+    Raised only during enrolment. Elsewhere it would help somebody who guesses codes.
+    """
 
     message = _(
         "That code is right for another time: your phone’s clock is some minutes off. Let it set "
@@ -40,34 +46,41 @@ class ClockIsOff(WrongFactorCode):
 
 
 class TooManyFactors(PublicError):
-    """Every authenticator that an account can have is there."""
+    """The account has as many authenticators as it may have."""
 
     code = "too_many"
     message = _("You have as many authenticator apps as there can be. Remove one first.")
 
 
 class Required(PublicError):
-    """The last factor of somebody who must have one."""
+    """The last second factor of a person who must have one cannot be removed."""
 
     code = "factor_required"
     message = _("Your account must have a second factor. Add another one before you remove this.")
 
 
 class PasskeyRequired(Required):
-    """The last passkey of somebody for whom nothing else will do."""
+    """The last passkey of a person who must have a passkey cannot be removed."""
 
     message = _("Your account must have a passkey. Add another one before you remove this.")
 
 
 class OnlyPasskeyLeft(PublicError):
-    """The last passkey of somebody without a password: a mailbox alone would be left."""
+    """The last passkey of a person without a password cannot be removed.
+
+    Otherwise the mailbox alone would be enough to sign in.
+    """
 
     code = "last_way_in"
     message = _("It is your only way in, apart from your mailbox. Set a password first.")
 
 
 class WrongPasskey(PublicError):
-    """The answer of the passkey is wrong, late or used, or its user not verified: all the same."""
+    """The answer of the passkey was not accepted.
+
+    It is wrong, expired or used, or the passkey has not verified its user. The message does not say
+    which.
+    """
 
     code = "invalid_passkey"
     status = 401
@@ -75,7 +88,10 @@ class WrongPasskey(PublicError):
 
 
 class UnknownPasskey(WrongPasskey):
-    """This site does not have the passkey, or not any more: the browser may forget it."""
+    """This site does not have the passkey, or no longer has it.
+
+    ``credential_id`` lets the page tell the browser to forget the passkey.
+    """
 
     message = _(
         "This site doesn’t have that passkey any more. Delete it where it is kept, and choose "
@@ -88,9 +104,10 @@ class UnknownPasskey(WrongPasskey):
 
 
 class LockedAccountPasskey(WrongPasskey):
-    """The account is locked, and the passkey is right: ``proof`` is one older proof of ownership.
+    """The passkey is right, but its account is locked.
 
-    A passkey that is too young was suspended, so it is unknown here.
+    ``proof`` counts as an older proof of ownership, because locking an account suspends passkeys
+    that are too young to count.
     """
 
     def __init__(self, user: User, proof: Proof) -> None:
@@ -99,7 +116,7 @@ class LockedAccountPasskey(WrongPasskey):
 
 
 class AlreadyThere(PublicError):
-    """The authenticator has a passkey for this account already."""
+    """The authenticator already has a passkey for this account."""
 
     code = "already_there"
     message = _("That passkey is there already.")

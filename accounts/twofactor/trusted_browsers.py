@@ -1,7 +1,8 @@
-"""Trusted browsers: where the second step is skipped for a while.
+"""Trusted browsers, in which the second step is skipped for some days.
 
-The cookie holds 256 random bits, the table their digest and the account's ``credential_version``:
-every change of a credential or factor, a lockdown and a reset end all of them.
+The cookie holds 256 random bits, the table a digest of them and the ``credential_version`` of the
+account. Every change of a credential or factor, a lock and a reset therefore end the trust in all
+browsers.
 """
 
 from datetime import timedelta
@@ -20,32 +21,32 @@ from accounts.twofactor.models import TrustedBrowser
 from accounts.users.models import User
 
 PURPOSE = "trusted browser"
-# For several people at one browser; the newest comes first.
+# Several people may use one browser. The newest token comes first.
 MOST_TOKENS = 4
 LONGEST_COOKIE = 400
 
 
 def is_trusted(request: HttpRequest, user: User) -> bool:
-    """Whether this browser is trusted for ``user``; its use is noted."""
+    """Return whether this browser is trusted for ``user``, and record its use."""
     return bool(here(request, user).update(used_at=clock.now()))
 
 
 def here(request: HttpRequest, user: User) -> QuerySet[TrustedBrowser]:
-    """That of this browser, if there is one."""
+    """Return the trusted browsers of ``user`` that the cookie of ``request`` identifies."""
     digests = [d for token in _tokens(request) for d in secrets.digests(token, PURPOSE)]
     device = client_of(request).device
-    # A stolen cookie in another kind of browser is worth nothing.
+    # A stolen cookie is worthless in another kind of browser.
     return of(user).filter(digest__in=digests, browser=device.browser, system=device.system)
 
 
 def _tokens(request: HttpRequest) -> list[str]:
-    """What the cookie holds, whoever put it there: each is of one person, or of nobody."""
+    """Return the tokens in the cookie, one for each person who trusts this browser."""
     cookie = request.COOKIES.get(settings.TRUSTED_COOKIE_NAME, "")
     return cookie.split(".")[:MOST_TOKENS] if 0 < len(cookie) <= LONGEST_COOKIE else []
 
 
 def trust(request: HttpRequest, response: HttpResponse, user: User) -> None:
-    """Trust this browser from now on, if the site allows it."""
+    """Trust this browser from now on, if ``TRUSTED_BROWSER_DAYS`` allows it."""
     days = settings.AUTHSITE.trusted_browser_days
     if not days:
         return
@@ -71,18 +72,18 @@ def trust(request: HttpRequest, response: HttpResponse, user: User) -> None:
 
 
 def of(user: User) -> QuerySet[TrustedBrowser]:
-    """Those that are still trusted, last used first."""
+    """Return the browsers that are trusted for ``user``, most recently used first."""
     rows = TrustedBrowser.objects.filter(
         user=user, version=user.credential_version, ends_at__gt=clock.now()
     )
-    # The days may have become fewer since.
+    # The setting may have been reduced since.
     days = timedelta(days=settings.AUTHSITE.trusted_browser_days)
     return rows.filter(made_at__gt=clock.now() - days).order_by("-used_at")
 
 
 @transaction.atomic
 def end(user: User, actor: Actor, browser_id: int | None = None) -> int:
-    """End the trust in one, or in all; how many."""
+    """End the trust in the browser ``browser_id``, or in all; return how many were trusted."""
     rows = of(user) if browser_id is None else of(user).filter(pk=browser_id)
     ended = [str(row.device) for row in rows]
     TrustedBrowser.objects.filter(pk__in=[row.pk for row in rows]).delete()
@@ -92,5 +93,5 @@ def end(user: User, actor: Actor, browser_id: int | None = None) -> int:
 
 
 def prune() -> int:
-    """Forget those that have ended; how many."""
+    """Delete trusted browsers that have expired; return how many."""
     return TrustedBrowser.objects.filter(ends_at__lte=clock.now()).delete()[0]

@@ -70,7 +70,7 @@ class Server(MPServer):
         try:
             check(*self._files)
         except OSError as error:
-            logger.error("not reloaded: %s", error)
+            logger.error("The TLS certificate is not reloaded: %s", error)
         else:
             super().signal_handler_reload(*args, **options)
 

@@ -1,6 +1,6 @@
-"""``make demo``: the site, an OpenID Provider beside it, and a few accounts to look around with.
+"""``make demo``: run the site with an OpenID Provider and a few accounts to try.
 
-Everything is in ``var/demo``; the passwords are made at the first start.
+All data is in ``var/demo``. The first start creates the accounts and their passwords.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ PORT = int(os.environ.get("PORT") or 8000)
 ISSUER_PORT = int(os.environ.get("ISSUER_PORT") or PORT + 1)
 CLIENT_ID = "authsite-demo"
 ACCOUNTS = {
-    "alice": "nothing but a password",
-    "bob": "an authenticator app, too",
+    "alice": "only a password",
+    "bob": "a password and an authenticator app",
     "carol": "an administrator, with an authenticator app",
 }
 
 
 def main() -> None:
-    """Run both until interrupted."""
+    """Run the site and the provider until interrupted."""
     try:
         issuer = Issuer(ISSUER_PORT, CLIENT_ID, notes)
     except OSError as error:
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def accounts() -> dict[str, str]:
-    """The passwords of the accounts, which are made if they aren't there."""
+    """Return the passwords of the accounts; create the accounts if they don't exist."""
     import django
     from django.core.management import call_command
 
@@ -66,7 +66,7 @@ def accounts() -> dict[str, str]:
 
 
 def password_of(name: str) -> str:
-    """The password of an account, which is made with it; a start that was cut off is finished."""
+    """Return the password of an account; create what an interrupted start has not created yet."""
     from django.db import transaction
 
     from accounts.common import secrets
@@ -83,7 +83,7 @@ def password_of(name: str) -> str:
 
 
 def make(name: str, password: str) -> None:
-    """An account with a confirmed address."""
+    """Create an account with a confirmed email address, and for bob and carol an authenticator."""
     from accounts.activity.services import Actor
     from accounts.passwords.services import hash_password
     from accounts.twofactor import services as twofactor
@@ -103,13 +103,13 @@ def make(name: str, password: str) -> None:
     if name != "alice":
         seed = twofactor.new_seed()
         totp = totp_of(seed)
-        # With the code before, so that the one that is shown now isn't used up.
+        # Enrol with the previous code, so that the current one can still be used to sign in.
         totp.drift = -1
         twofactor.enrol(user, seed, f"{totp.token():06d}", "Demo", Actor())
 
 
 def notes() -> str:
-    """What an app would show now: the site takes each code once."""
+    """Return, as HTML, the codes that the authenticator apps show now."""
     from accounts.twofactor.models import Authenticator, totp_of
 
     held = Authenticator.objects.select_related("user")

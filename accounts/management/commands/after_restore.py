@@ -25,14 +25,15 @@ from accounts.users.models import LOCKED, User, locked_password
 class Command(BaseCommand):
     """Run it before the site starts; it may be run again."""
 
-    help = "End every sign-in, API key, trust in a browser, mailed code and signing key."
+    help = "Revoke every session, API key, trusted browser, emailed code and signing key."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Whether passwords are trusted."""
         parser.add_argument(
             "--lock-passwords",
             action="store_true",
-            help="one that was stolen may have been changed since: all are set anew, by mail",
+            help="make everybody set a new password by email: a stolen one may have been replaced "
+            "after the backup",
         )
 
     def handle(self, *_args: Any, lock_passwords: bool, **_options: Any) -> None:

@@ -12,13 +12,13 @@ class Command(BaseCommand):
     """Run it once every process is of a version with other tables of Unicode, or the first."""
 
     help = (
-        "Compute anew what usernames look like, and list those that look like another one and "
-        "those that nobody could choose today. Their owners keep them and sign in as before."
+        "List usernames that look like another one or break today's rules, and store their "
+        "lookalike forms again. The accounts keep their names and sign in as before."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """``--json``."""
-        parser.add_argument("--json", action="store_true", help="print a JSON object")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Print what was found."""

@@ -12,11 +12,11 @@ from accounts.sessions import services as sessions
 class Command(BaseCommand):
     """It is recorded, and the person is told by mail."""
 
-    help = "End every sign-in of a user, named by username, email address or id."
+    help = "Revoke every session of a user."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Whose."""
-        parser.add_argument("user")
+        parser.add_argument("user", help="username, email address or id")
 
     def handle(self, *_args: Any, user: str, **_options: Any) -> None:
         """End them, and say how many there were."""

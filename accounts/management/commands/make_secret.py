@@ -26,13 +26,17 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Form and size."""
         parser.add_argument(
-            "form", nargs="?", choices=[*FORMS, "encryption-key"], default="urlsafe"
+            "form",
+            nargs="?",
+            choices=[*FORMS, "encryption-key"],
+            default="urlsafe",
+            help="the format to print (default: urlsafe)",
         )
         parser.add_argument(
             "size",
             nargs="?",
             type=int,
-            help="bytes (16 to 1024), or groups of a password (4 to 64)",
+            help="number of random bytes (16 to 1024), or of groups in a password (4 to 64)",
         )
 
     def handle(self, *_args: Any, form: str, size: int | None, **_options: Any) -> None:

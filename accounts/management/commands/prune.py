@@ -25,7 +25,7 @@ from accounts.users import services as users
 class Command(BaseCommand):
     """Everything here is checked against the clock when it's used; deleting it only saves room."""
 
-    help = "Delete what has expired; tell owners of API keys that expire within a week."
+    help = "Delete expired data, and email the owners of API keys that expire within a week."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Delete, and say how many."""

@@ -26,7 +26,7 @@ SEALED: tuple[tuple[str, type[Model], str, str], ...] = (
 class Command(BaseCommand):
     """The site may run meanwhile, once all of it has the new key."""
 
-    help = "Encrypt what is stored under the newest of ENCRYPTION_KEYS: the others can then go."
+    help = "Encrypt stored secrets with the first of ENCRYPTION_KEYS, so that the others can go."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Do it row by row, and say how many; an error if one opens under no key."""
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         counts.append(f"{_reseal_former(lost)} former factors")
         self.stdout.write(", ".join(counts))
         if lost:
-            raise CommandError(f"No key of ENCRYPTION_KEYS opens: {', '.join(lost)}")
+            raise CommandError(f"No key of ENCRYPTION_KEYS decrypts: {', '.join(lost)}")
 
 
 def _reseal_former(lost: list[str]) -> int:

@@ -12,11 +12,11 @@ from accounts.twofactor import services as twofactor
 class Command(BaseCommand):
     """It is recorded, and the person is told by mail. Be sure who asks for it."""
 
-    help = "Remove every second factor of a user, named by username, email address or id."
+    help = "Remove every second factor of a user and revoke every session. Verify who asks first."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Whose."""
-        parser.add_argument("user")
+        parser.add_argument("user", help="username, email address or id")
 
     def handle(self, *_args: Any, user: str, **_options: Any) -> None:
         """Remove them; every sign-in ends."""

@@ -20,17 +20,19 @@ LARGEST_FILE = 65_536
 class Command(BaseCommand):
     """Nothing of the key is printed but its thumbprint, the ``kid`` of its tokens."""
 
-    help = "Add a signing key. It's published at once and signs ten minutes later."
+    help = "Add a signing key. It is published at once and signs after ten minutes."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """How urgent it is, and which key."""
         parser.add_argument(
             "--now",
             action="store_true",
-            help="the present key may be known to others: withdraw it, with all tokens it signed",
+            help="withdraw all older keys and the tokens that they signed: for a leaked key",
         )
-        parser.add_argument("--key-file", help="the new private key, in PEM; - for standard input")
-        parser.add_argument("--passphrase-file", help="what opens the key file, if it's encrypted")
+        parser.add_argument(
+            "--key-file", help="PEM file of the new private key; - for standard input"
+        )
+        parser.add_argument("--passphrase-file", help="file with the passphrase of the key file")
 
     def handle(
         self,
@@ -49,16 +51,18 @@ class Command(BaseCommand):
         except keys.KeyRefused as error:
             raise CommandError(str(error)) from None
         except IntegrityError:
-            raise CommandError("Another key was added at this moment. Run it again.") from None
+            raise CommandError(
+                "Another process added a key at the same moment. Run it again."
+            ) from None
         self.stdout.write(_told(added))
         if now:
             self.stdout.write(WITHDRAWN)
 
 
 WITHDRAWN = (
-    "All former keys are withdrawn, and the access tokens that they signed are worth nothing: "
-    f"in server processes that run within {RELOAD.seconds} s (restart them to be sure), at other "
-    f"verifiers when their copy of the published keys is {MAX_AGE.seconds} s old."
+    "All older keys are withdrawn. Running server processes refuse the access tokens that they "
+    f"signed within {RELOAD.seconds} s (restart them to be sure), other services as soon as their "
+    f"copy of the published keys is {MAX_AGE.seconds} s old."
 )
 
 
@@ -76,13 +80,15 @@ def _own(key_file: str, passphrase_file: str | None) -> keys.PrivateKey:
         key = keys.load(text, passphrase)
     except keys.PassphraseNeeded:
         if not sys.stdin.isatty():
-            raise CommandError("The key is encrypted: give --passphrase-file.") from None
+            raise CommandError(
+                "The key is encrypted. Give its passphrase with --passphrase-file."
+            ) from None
         key = keys.load(text, getpass("Passphrase of the key: ").encode())
     algorithm, wanted = keys.algorithm_of(key), settings.AUTHSITE.token_algorithm
     if algorithm != wanted:
         raise CommandError(
-            f"The key signs {algorithm}, and TOKEN_ALGORITHM is {wanted}. Set it to {algorithm} "
-            f"for the site and this command, or bring a key for {wanted}."
+            f"The key signs {algorithm}, and TOKEN_ALGORITHM is {wanted}. Set TOKEN_ALGORITHM to "
+            f"{algorithm} for the site and this command, or give a key for {wanted}."
         )
     return key
 

@@ -15,11 +15,11 @@ from accounts.users import emails
 class Command(BaseCommand):
     """Sends past the outbox, so that the mail server's own words reach the operator."""
 
-    help = "Send a mail to an address and say what the mail server said."
+    help = "Send a test email at once and print the error of the mail server, if any."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Where to."""
-        parser.add_argument("address")
+        parser.add_argument("address", help="email address to send to")
 
     def handle(self, *_args: Any, email: str, **_options: Any) -> None:
         """Send it."""
