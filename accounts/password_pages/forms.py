@@ -24,7 +24,7 @@ class NewPasswordForm(forms.Form):
     """Ask for a new password of ``user``."""
 
     password1 = NewPasswordField()
-    # The view removes this field unless ``second_step.ResetProgress.offers_removal``.
+    # The view removes this field unless ``progress.ResetProgress.offers_removal``.
     lost = forms.BooleanField(
         required=False, label=_("I’ve lost my second factors. Remove them all.")
     )
