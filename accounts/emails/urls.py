@@ -1,10 +1,10 @@
-"""A person's addresses."""
+"""URLs of the email addresses of the signed-in user."""
 
 from django.urls import path
 
 from accounts.emails import views
 
 urlpatterns = [
-    path("accounts/email/", views.email, name="account_email"),
+    path("accounts/email/", views.EmailView.as_view(), name="account_email"),
     path("accounts/email/confirm/<str:key>/", views.confirm_link, name="address_confirm"),
 ]
