@@ -1,4 +1,4 @@
-"""Who may add a second factor: a signed-in user, or one whose pending sign-in requires it."""
+"""Who may add a second factor: the user of a session, or of a pending sign-in that lacks one."""
 
 import json
 from typing import Any
