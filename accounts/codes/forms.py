@@ -11,7 +11,7 @@ from accounts.common.forms import CodeField
 
 
 class CodeForm(forms.Form):
-    """Ask for a mailed code, and check the code that was typed.
+    """The form for a mailed code, which checks the code that was typed.
 
     ``wrong`` and ``used_up`` are the exceptions by which a check refuses a code.
     """

@@ -6,6 +6,6 @@ from accounts.users.forms import EmailField
 
 
 class AddEmailForm(forms.Form):
-    """Ask for an email address to add."""
+    """An email address to add."""
 
     email = EmailField()

@@ -1,4 +1,4 @@
-"""URLs of the email addresses of the signed-in user."""
+"""URLs of the pages of email addresses."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""URLs of the pages of a sign-up."""
+"""URLs of the sign-up pages."""
 
 from django.urls import path
 
