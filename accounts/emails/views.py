@@ -125,7 +125,7 @@ class EmailView(View):
         """Redirect to the page to reauthenticate, which leads back to what was typed."""
         typed = self.request.POST.get("email")
         if not typed:
-            return reauthentication.ask(self.request)
+            return reauthentication.redirect_to_reauthenticate(self.request)
         back = f"{self.request.path}?{urlencode({'email': typed})}"
         return redirect_to_login(back, reverse("account_reauthenticate"))
 

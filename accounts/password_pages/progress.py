@@ -18,7 +18,7 @@ from accounts.signin.policy import Requirement
 from accounts.twofactor import services as twofactor
 from accounts.users.disputes import Evidence
 
-# Key in the session data: the proofs that this browser has shown, for which link and when.
+# The key in the session data for the proofs that this browser has shown, with their link and time.
 SHOWN = "reset_shown"
 LIFE = timedelta(minutes=15)
 
@@ -49,13 +49,14 @@ class ResetProgress:
     def requirement(self) -> ResetRequirement | None:
         """What must be shown before the password is set, or None.
 
-        A second factor that the policy requires but the account lacks is added at the next sign-in.
+        If the policy requires a second factor but the account has none, the user adds one at the
+        next sign-in.
         """
         user = self.found.user
         requirement = policy.next_requirement(user, self.proofs)
         if requirement is Requirement.PASSWORD and Evidence.PASSWORD not in self.assessment.kinds:
-            # Staff enrol a factor by mailbox and password, so the mailbox alone must not set the
-            # password.
+            # Members of staff can add a second factor with the mailbox and the password. Therefore
+            # the mailbox alone must not be enough to set the password.
             return ResetRequirement.OPERATOR
         if user.is_disputed:
             return None if self.assessment.may_finish else ResetRequirement.PROOF
@@ -68,7 +69,7 @@ class ResetProgress:
 
     @property
     def offers_removal(self) -> bool:
-        """Whether the reset may also remove all second factors as lost."""
+        """Whether the page offers to remove all second factors because they are lost."""
         user = self.found.user
         is_lost = twofactor.has_any(user) and not self.has_shown_factor
         return is_lost and not user.is_privileged and self.assessment.may_finish
@@ -77,7 +78,7 @@ class ResetProgress:
 def progress_of(request: HttpRequest, found: Reset) -> ResetProgress:
     """Return the proofs that this browser has shown for the reset link ``found``.
 
-    The mailed link itself is the first of them.
+    If the link was sent by email, access to the mailbox is the first of these proofs.
     """
     user, at = found.user, recovery.disputed_at(found.user)
     stored = _stored(request, found)
@@ -90,8 +91,8 @@ def progress_of(request: HttpRequest, found: Reset) -> ResetProgress:
     if stored["password"]:
         counted |= {evidence.former_password(user, at)}
     assessment = recovery.assess(user, counted)
-    # A thief may have the former password, and a mailbox that the thief has added. This must not
-    # be enough to begin a waiting period.
+    # A thief may know the former password, and may have added a mailbox. Both together must not be
+    # enough to begin a waiting period.
     has_only_password = user.is_disputed and assessment.kinds <= {Evidence.PASSWORD}
     if has_only_password:
         assessment = replace(assessment, is_offered=False, running=None)
@@ -119,9 +120,9 @@ def note(request: HttpRequest, found: Reset, proof: Proof) -> None:
 
 
 def _store(request: HttpRequest, stored: dict[str, Any]) -> None:
-    """Store ``stored`` in the session under a new session key.
+    """Store the proofs ``stored`` in the session data, under a new session key.
 
-    The key changes because the rights of the session do (ASVS 7.2.4).
+    The key is renewed because a browser with these proofs has more rights (ASVS 7.2.4).
     """
     request.session.cycle_key()
     request.session[SHOWN] = {**stored, "at": clock.now().isoformat()}

@@ -1,7 +1,8 @@
 """Asks for the proofs that a password reset requires in addition to the link.
 
-These are a second factor, or older proofs of ownership. Older proofs open a locked account or
-remove second factors that are all lost, by the rule of ``accounts.users.disputes``.
+A reset may require a second factor or older proofs of ownership. Older proofs unlock a locked
+account, or remove the second factors of a user who has lost all of them. The rule is in
+``accounts.users.disputes``.
 """
 
 import json
@@ -34,9 +35,9 @@ class ProofView(View):
     progress: ResetProgress
 
     def ask_for_proof(self) -> HttpResponse:
-        """Check the proof that was posted, or return the page that asks for one.
+        """Verify the proof that was posted, or return the page that asks for a proof.
 
-        A mailed code is not offered, because the link has already proved access to the mailbox.
+        A code by email is not offered, because the link has already proved access to the mailbox.
         """
         posted = self.request.POST
         if "credential" in posted:
@@ -62,10 +63,12 @@ class ProofView(View):
             self.request, user, self.progress.first_step, form, passkey_error=passkey_error
         )
         context |= {
-            # The new password ends the trust in every browser, so trust is not offered.
+            # A new password ends the trust in every browser, so the page does not offer to trust
+            # one.
             "trust_days": 0,
             "assessment": assessment,
-            # If the mailbox proves nothing, it may be a thief's, so the username is left out.
+            # If the mailbox does not count as a proof, it may belong to a thief, so the page does
+            # not show the username.
             "username": user.username if assessment.outcome is not Outcome.REFUSED else "",
             "password_form": password_form or FormerPasswordForm(),
             "is_reset": True,
@@ -123,7 +126,7 @@ class ProofView(View):
         actor = actor_without_session_of(self.request).by(Method.MAIL)
         if act == "finish":
             recovery.remove_factors(user, assessment.shown, actor)
-            # The change of factors has voided the reset link.
+            # Removing the factors has invalidated the reset link.
             sentence = _("Your second factors were removed. Ask for a new link to set a password.")
             messages.success(self.request, sentence)
             return redirect("account_reset_password")

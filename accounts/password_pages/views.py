@@ -43,7 +43,7 @@ from accounts.users.services import AccountChanged
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def change(request: HttpRequest) -> HttpResponseBase:
-    """Change the password of the signed-in person."""
+    """Change the password of the signed-in user."""
     if not cast(User, request.user).has_usable_password():
         return redirect("account_set_password")
     return _take(request, "accounts/password_pages/change.html")
@@ -55,7 +55,7 @@ def change(request: HttpRequest) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def set_first(request: HttpRequest) -> HttpResponseBase:
-    """Set a password for a signed-in person who has none."""
+    """Set a password for a signed-in user who has none."""
     if cast(User, request.user).has_usable_password():
         return redirect("account_change_password")
     return _take(request, "accounts/password_pages/set.html")
@@ -65,7 +65,7 @@ def set_first(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def reset(request: HttpRequest) -> HttpResponse:
-    """Mail a reset link. The response is the same whether or not the account exists."""
+    """Send a reset link by email. The response is the same whether or not the account exists."""
     form = WhoForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         login = form.cleaned_data["login"]
@@ -78,10 +78,10 @@ def reset(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def locked(request: HttpRequest) -> HttpResponse:
-    """Redirect from a sign-in to a locked account to its reset.
+    """Redirect a user who has tried to sign in to a locked account to the password reset.
 
-    The proof that was shown at the sign-in counts for the reset. No mail is needed, because a thief
-    who reads the mailbox could otherwise lock the owner out.
+    The proof that was shown at the sign-in counts for the reset. No email is required: otherwise a
+    thief who reads the mailbox could keep the owner out.
     """
     user, proof = flow.pop_recovery(request)
     if user is None or proof is None:
@@ -106,7 +106,7 @@ def locked(request: HttpRequest) -> HttpResponse:
     name="dispatch",
 )
 class ResetLinkView(ProofView):
-    """Set a new password by a reset link. The person is not signed in by it."""
+    """Set a new password with a reset link. This does not sign the user in."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         found = services.find_by_link(kwargs["key"])
@@ -164,14 +164,14 @@ class ResetLinkView(ProofView):
 
 
 def _sign_in(found: services.Reset) -> HttpResponse:
-    """Redirect to the sign-in page, and from there to the review if the account was locked."""
+    """Redirect to the sign-in page, which leads to the review if the account was locked."""
     if found.user.is_disputed:
         return redirect_to_login(reverse("review"))
     return redirect("account_login")
 
 
 def _chosen(request: HttpRequest) -> set[str]:
-    """Return the ids of the API keys to end, as sent by the client."""
+    """Return the ids of the API keys to revoke, unchecked as the client sent them."""
     return set(request.POST.getlist("end_key"))
 
 
