@@ -60,7 +60,7 @@ class EnrolmentRequired(PublicError):
 
 
 class PasswordCompromised(PublicError):
-    """The password is right, but attackers know it from a leak (ASVS 6.2.12)."""
+    """The password is right, but is on a list that attackers use (ASVS 6.2.12)."""
 
     code = "password_compromised"
     status = 403

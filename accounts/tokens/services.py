@@ -1,8 +1,7 @@
 """Issue, renew, exchange, verify and revoke tokens.
 
-Each function that issues tokens loads the signing key first. If signing failed later, a refresh
-token, a code or a challenge would be spent for nothing, and a repeated refresh token would look
-stolen.
+Functions that issue tokens load the signing key first. If signing failed later, a refresh token, a
+code or a challenge would be spent for nothing, and a repeated refresh token would look stolen.
 """
 
 from collections.abc import Mapping
@@ -48,8 +47,7 @@ from accounts.users.services import AccountChanged
 class TokenRequest:
     """The tokens that a client requests.
 
-    A ``scope`` of None means ``read`` and ``write`` for a sign-in, and otherwise every scope of the
-    session or of the exchanged token.
+    A ``scope`` of None means ``read`` and ``write`` at sign-in, and later all that is available.
     """
 
     audience: str
@@ -73,8 +71,7 @@ def sign_in(login: str, password: str, token_request: TokenRequest, client: Clie
         InvalidCredentials: unknown account, or wrong or unusable password.
         EmailNotVerified, AccountInactive, PasswordCompromised, EnrolmentRequired: the password is
             right, but the account cannot sign in to the API.
-        SecondFactorRequired: the account has a second factor; the error contains a challenge for
-            :func:`sign_in_again`.
+        SecondFactorRequired: a second step is required; the error contains the challenge for it.
         Later: a budget is used up, or the site is busy.
     """
     access.be_ready()
@@ -89,9 +86,7 @@ def sign_in(login: str, password: str, token_request: TokenRequest, client: Clie
 def sign_in_again(
     secret: str, code: str, client: ClientInfo, kind: LoginSession.Kind = LoginSession.Kind.API
 ) -> Tokens:
-    """Complete a sign-in with the second step and return the tokens.
-
-    ``secret`` is the challenge that :func:`sign_in` issued, and ``code`` the code that was typed.
+    """Complete the sign-in that issued the challenge ``secret``; return the tokens.
 
     Raises:
         InvalidChallenge: the challenge is unknown, spent, expired or has no attempts left.
@@ -242,7 +237,7 @@ def prove_by_password(login: str, password: str, client: ClientInfo) -> User:
 
 
 def _prove(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
-    """Return the account; raise ``PasswordCompromised`` if the password is right but leaked."""
+    """Return the account; raise ``PasswordCompromised`` if attackers know the right password."""
     account = prove_password(login, password, client)
     if isinstance(account, User) and passwords.is_compromised(password):
         raise PasswordCompromised
@@ -279,9 +274,8 @@ def _challenge(
 def _methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
     """Return the methods by which an API client can show the second factor.
 
-    The list is empty if only a passkey is accepted. An emailed code is offered only next to an
-    authenticator app or recovery codes, because a mailbox must not replace a passkey, which resists
-    phishing.
+    The list is empty if only a passkey is accepted. An emailed code is only offered next to another
+    method, because a mailbox must not replace a passkey, which resists phishing.
     """
     if policy.needs_passkey(user):
         return []
