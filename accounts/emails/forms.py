@@ -1,4 +1,4 @@
-"""Forms of the page of email addresses."""
+"""Forms of the page for email addresses."""
 
 from django import forms
 
@@ -7,12 +7,12 @@ from accounts.users.forms import EmailField
 
 
 class AddEmailForm(forms.Form):
-    """An email address to add."""
+    """The form for an email address to add."""
 
     email = EmailField()
 
 
 class CodeForm(forms.Form):
-    """The code that was mailed to the added email address."""
+    """The form for the code that was emailed to the added email address."""
 
     code = CodeField()
