@@ -1,7 +1,7 @@
 """The authentication backend. It loads users and permissions, but checks no credentials.
 
-``django.contrib.auth.authenticate`` therefore always fails. Otherwise code that calls it, such as the
-login form of Django's admin, would sign users in with a password alone.
+``django.contrib.auth.authenticate`` therefore always fails. Otherwise code that calls it, such as
+the login form of Django's admin, would sign users in with a password alone.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Emailed sign-in codes, and the recipients of emails that are requested by a typed login.
+"""Emailed sign-in codes, and the recipients of emails that people request by typing a login.
 
 The functions behave the same if no account has the login.
 """
@@ -80,8 +80,8 @@ def recipient_of(login: str) -> Recipient:
     """Return the recipient of an email that was requested with ``login``.
 
     The email goes to ``login`` if it is an email address, else to the primary email address of the
-    user. Pending sign-ups and deactivated accounts receive nothing. The number of queries is
-    always the same.
+    user. Pending sign-ups and deactivated accounts receive nothing. The same queries run in every
+    case.
     """
     key = users.login_key(login)
     account = users.find(login)
@@ -158,7 +158,7 @@ def send_code(login: str, nonce: str, client: ClientInfo) -> None:
 
 
 def prove_code(login: str, nonce: str, typed: str, client: ClientInfo) -> tuple[User, Proof]:
-    """Spend the code ``typed``; return its user and the proof that the mailbox was shown.
+    """Spend the code ``typed``; return its user, and the mailbox as a proof.
 
     Raises:
         UsedUp: the code has no attempts left.

@@ -8,7 +8,7 @@ account has (:func:`is_recent`; ASVS 7.5.1).
 Credentials are passwords, factors, recovery codes, email addresses, connected providers, API keys
 and trusted browsers. The strongest proof is any second factor; for staff under
 ``STAFF_FACTOR=passkey`` it is a passkey. An account without a stronger proof may use the proofs
-that it has, and all its email addresses are notified.
+that it has, and the act is reported to all its email addresses.
 """
 
 from datetime import datetime

@@ -37,7 +37,7 @@ class InvalidCredentials(PublicError):
 
 
 class LockedAccountPassword(InvalidCredentials):
-    """The account is locked, and the password is that of seven days before the disputed change.
+    """The account is locked; the password was valid seven days before the disputed change.
 
     In a browser, this password counts as an older proof of ownership. The API answers as if the
     password were wrong.
@@ -135,7 +135,7 @@ def _of_stranger(key: str, client: ClientInfo) -> list[Charge]:
 
 
 def _of_account(subject: object, client: ClientInfo) -> list[Charge]:
-    """Return the charges that count for the account, with whichever login it was named."""
+    """Return the charges that count for the account, whichever of its logins was typed."""
     return [(LOGIN_ACCOUNT_LINE, subject, client.wide_network), (LOGIN_ACCOUNT, subject)]
 
 

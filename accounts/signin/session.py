@@ -37,7 +37,7 @@ class CompletedSignIn:
 
 
 class PolicyNotMet(Exception):
-    """Code tried to create a session although the policy still requires something: a bug."""
+    """Code tried to create a session although the policy still requires something. This is a bug."""
 
 
 @transaction.atomic
@@ -58,7 +58,7 @@ def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
     _decide(sign_in)
     if former := current.browser_session_of(request).login_session:
         sessions.revoke(former)
-        # ``revoke`` deleted the session data, and Django's ``login`` keeps the key for the same user.
+        # ``revoke`` deleted the session data, and Django's ``login`` keeps the key of the user.
         request.session.cycle_key()
     auth.login(request, user)
     session = sessions.create(
@@ -123,8 +123,8 @@ def _decide(sign_in: CompletedSignIn) -> None:
 def record_reauthentication(request: HttpRequest, session: LoginSession, proof: Proof) -> None:
     """Record that the user of ``session`` has shown ``proof``, and renew the session key.
 
-    A reauthentication in another browser than the one that signed in notifies the user in the same
-    way as a sign-in.
+    If the browser is not the one that signed in, the user is notified in the same way as of a
+    sign-in.
     """
     is_same = current.request_auth_of(request).session is not None
     sessions.record_proof(session, proof, client_of(request))

@@ -44,7 +44,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return False
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> NoReturn:
-        """Refuse: mail is stored in the outbox, in the transaction of the change it reports."""
+        """Refuse: emails are stored in the outbox, in the transaction of the change they report."""
         raise PolicyNotMet
 
 
@@ -68,5 +68,5 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         return False
 
     def send_notification_mail(self, *_args: Any, **_options: Any) -> NoReturn:
-        """Refuse: mail is stored in the outbox, in the transaction of the change it reports."""
+        """Refuse: emails are stored in the outbox, in the transaction of the change they report."""
         raise PolicyNotMet
