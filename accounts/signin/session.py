@@ -37,7 +37,7 @@ class CompletedSignIn:
 
 
 class PolicyNotMet(Exception):
-    """Code tried to create a session although the policy still requires something. This is a bug."""
+    """A bug: code tried to create a session although the policy still requires something."""
 
 
 @transaction.atomic

@@ -49,9 +49,9 @@ class EmailNotVerified(PublicError):
 
 
 class EnrolmentRequired(PublicError):
-    """The account lacks a second factor or passkey that it is required to have.
+    """The account must add a second factor or use a passkey.
 
-    The user must add one on the pages of the site.
+    Both are possible only on the pages of the site.
     """
 
     code = "enrolment_required"
