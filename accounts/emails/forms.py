@@ -6,6 +6,6 @@ from accounts.users.forms import EmailField
 
 
 class AddEmailForm(forms.Form):
-    """An email address to add."""
+    """The form for an email address to add."""
 
     email = EmailField()

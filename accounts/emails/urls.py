@@ -1,4 +1,4 @@
-"""URLs of the pages of email addresses."""
+"""URLs of the pages for email addresses."""
 
 from django.urls import path
 

@@ -10,7 +10,7 @@ from accounts.users.forms import EmailField
 
 
 class SignupForm(NewAccountForm):
-    """A new account, with a password or with a passkey that is added after confirmation."""
+    """The form for a new account with a password, or with a passkey that is added later."""
 
     def clean(self) -> dict[str, Any]:
         """Ignore the password if the person chose to sign up with a passkey."""
@@ -21,16 +21,16 @@ class SignupForm(NewAccountForm):
 
 
 class CorrectEmailForm(forms.Form):
-    """Another email address for a pending sign-up, in place of a mistyped one."""
+    """The form to correct the email address of a pending sign-up."""
 
     email = EmailField()
 
 
 class ConfirmHereForm(forms.Form):
-    """Confirms a link in the browser that signed up, where nothing more is asked."""
+    """The form to confirm by link in the browser that signed up; no password is needed."""
 
 
 class ConfirmElsewhereForm(forms.Form):
-    """Confirms a link in another browser, where the password shows that it is the same person."""
+    """The form to confirm by link in another browser; the password shows who is confirming."""
 
     password = CurrentPasswordField()

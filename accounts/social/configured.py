@@ -10,7 +10,7 @@ CLASSES = {"google": Google, "github": GitHub, "facebook": Facebook, "twitter_oa
 
 
 def find(key: str) -> Provider | None:
-    """Return the provider with this key, or None if it has no credentials."""
+    """Return the provider with this key, or None if the settings have no credentials for it."""
     for issuer in settings.AUTHSITE.issuers:
         if issuer.key == key:
             return _make(issuer)
