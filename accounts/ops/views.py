@@ -1,4 +1,4 @@
-"""The page of the owner link."""
+"""The page that the owner link opens."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +18,7 @@ from accounts.users.services import EmailTaken, UsernameTaken
 
 
 class OwnerForm(NewAccountForm):
-    """The account of the first administrator."""
+    """The form for the account of the first administrator."""
 
     username = UsernameField(by_operator=True)
 

@@ -160,7 +160,7 @@ def test_a_refresh_costs_the_same_with_1000_and_with_100000_sessions(
 
 
 # The statement that finds an API key.
-FIND = services._FOUND._sql
+FIND = services._OWNED._sql
 
 
 def test_an_api_key_is_found_by_primary_key_on_sqlite(alice: User) -> None:
