@@ -1,6 +1,5 @@
 """Fixtures for the acceptance tests."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,7 @@ from django.test import Client
 
 from accounts.users.models import User
 from tests.conftest import Clock
+from tests.support.signin import set_up
 from tests.support.steps import make_user, sign_in
 
 type Set = Callable[..., None]
@@ -19,7 +19,7 @@ def configure(settings: Any) -> Set:
     """Return a function that changes settings of the site by name."""
 
     def configure(**changes: Any) -> None:
-        settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, **changes)
+        set_up(settings, **changes)
 
     return configure
 

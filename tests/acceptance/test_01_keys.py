@@ -65,14 +65,14 @@ def kid_of(written: str) -> str:
     return str(jwt.get_unverified_header(written)["kid"])
 
 
-class Elsewhere:
+class Verifier:
     """A verifier that knows only the URL of the keys, and caches them as long as allowed."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock, self._until = clock, clock.now() - timedelta(seconds=1)
         self._keys: dict[str, jwt.PyJWK] = {}
 
-    def takes(self, written: str) -> bool:
+    def accepts(self, written: str) -> bool:
         if self._clock.now() >= self._until:
             answer = Client().get(JWKS)
             age = re.search(r"max-age=(\d+)", answer["Cache-Control"])
@@ -90,7 +90,7 @@ def test_1_6_no_valid_token_is_refused_while_keys_rotate(clock: Clock) -> None:
     """Tokens with the longest lifetime, one hour, are used every 100 s while keys are rotated."""
     started, living, signed_with = clock.now(), list[tuple[datetime, str]](), set[str]()
     # The verifiers fetch the keys at different moments.
-    elsewhere = [Elsewhere(clock) for _ in range(3)]
+    elsewhere = [Verifier(clock) for _ in range(3)]
     for seconds in range(0, 3 * 3600, 100):
         clock.set(now := started + timedelta(seconds=seconds))
         # The second of two rotations happens while the first new key is still waiting.
@@ -105,13 +105,13 @@ def test_1_6_no_valid_token_is_refused_while_keys_rotate(clock: Clock) -> None:
 
         for i, verifier in enumerate(elsewhere):
             if seconds // 100 >= i:
-                assert all(verifier.takes(shown) for shown in (*oldest, new))
+                assert all(verifier.accepts(shown) for shown in (*oldest, new))
         assert all(is_good(shown) for shown in (*oldest, new))
 
     assert len(signed_with) == 6
 
 
-def writings_of(key: RSAPrivateKey) -> set[bytes]:
+def leaked_forms_of(key: RSAPrivateKey) -> set[bytes]:
     """Return the forms in which a private key could leak: its numbers and lines of its files."""
     numbers = key.private_numbers()
     found: set[bytes] = set()
@@ -135,7 +135,7 @@ def test_1_6_the_private_key_is_in_no_row_page_log_or_backup_in_plain_text(
     assert isinstance(key, RSAPrivateKey)
     public = {name: text.encode() for name, text in keys.public_jwk(key).items()}
     # Lines of the file that hold only a part of the modulus are public: they are in ``n``.
-    writings = [written for written in writings_of(key) if written not in public["n"]]
+    writings = [written for written in leaked_forms_of(key) if written not in public["n"]]
     file = tmp_path / "key.pem"
     file.write_text(keys.to_pem(key))
     assert any(written in file.read_bytes() for written in writings)

@@ -69,7 +69,7 @@ def openssl(folder: Path, env: dict[str, str]) -> list[str | Path]:
     return [*bash, folder / "verify.sh"]
 
 
-def say(
+def run_verifier(
     how: Any, folder: Path, issuer: str, audience: str, tokens: dict[str, str]
 ) -> dict[str, str]:
     """Run a program of the page in a separate folder, and return its output for each token."""
@@ -166,7 +166,7 @@ def test_1_1_another_program_verifies_tokens_with_public_keys_only(
     published.body = Client().get(JWKS).content
     bad = forgeries(mint)
 
-    said = say(how, tmp_path, published.origin, SHOP, bad | {"good": mint.token()})
+    said = run_verifier(how, tmp_path, published.origin, SHOP, bad | {"good": mint.token()})
 
     assert said.pop("good") == f"good {mint.claims['sub']}"
     assert {name: words for name, words in said.items() if not words.startswith("refused")} == {}
@@ -184,7 +184,7 @@ def test_1_1_a_running_site_signs_tokens_and_says_whether_their_session_is_live(
     token = api.get_tokens("verified", here)["access"]
     (asking,) = (block.lines for block in BLOCKS if block.lines not in PROGRAMS.values())
 
-    said = say(python, tmp_path, site.origin, site.origin, {"real": token})
+    said = run_verifier(python, tmp_path, site.origin, site.origin, {"real": token})
     with Shell(tmp_path, {"ISSUER": site.origin, "TOKEN": token}) as shell:
         alive = json.loads(shell.run(asking))
         call("token/revoke/", {"token": token}, client=here)

@@ -27,7 +27,7 @@ from tests.support.steps import (
 )
 
 
-class Known:
+class PredictableGenerator:
     """A replacement for the standard library's generator that makes recognizable values."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Known:
 def test_2_1_every_secret_comes_from_one_module(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(secrets, "secrets", Known())
+    monkeypatch.setattr(secrets, "secrets", PredictableGenerator())
 
     sign_up(client, "alice")
 
@@ -154,7 +154,7 @@ def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(
     field.select_text()
     field.press_sequentially("PassWord1234")
     expect(status).to_contain_text("attackers try first")
-    assert left, "requests are seen at all, and what is typed over a suggestion is measured"
+    assert left, "a password typed over a suggestion is measured, and its request is seen"
     assert meter.evaluate("meter => meter.value") == 0
     page.route("**/strength/", lambda route: route.fulfill(status=429))
     field.press_sequentially("!")

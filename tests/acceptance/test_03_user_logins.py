@@ -19,6 +19,7 @@ from tests.support.second_factor import (
     RECOVERY_CODES,
     SETUP,
     confirm_recovery_codes,
+    next_on,
     recovery_codes_on,
     set_up_authenticator,
     take_second_step,
@@ -38,7 +39,6 @@ from tests.support.steps import (
     mail_to,
     make_staff,
     make_user,
-    next_on,
     sign_in,
     sign_in_twice,
     sign_up,
@@ -53,7 +53,7 @@ EVIL = "/\\evil.example"
 CURRENT = "argon2$argon2id$v=19$m=19456,t=2,p=1$"
 
 
-def asked_to_sign_in(client: Client, path: str) -> Any:
+def sign_in_page_for(client: Client, path: str) -> Any:
     """Request ``path`` without a session, and return the sign-in page that it leads to."""
     response = client.get(path, follow=True)
     assert response.request["PATH_INFO"] == LOGIN
@@ -73,18 +73,20 @@ def is_lasting(browser: Client) -> bool:
 def test_3_1_signing_in_leads_back_to_the_requested_page(client: Client) -> None:
     make_user("alice")
 
-    page = asked_to_sign_in(client, WANTED)
+    page = sign_in_page_for(client, WANTED)
     wrong = sign_in(client, "alice", "not the password", next=next_on(page))
     assert sign_in(client, "alice", next=next_on(wrong)).url == WANTED
 
     carol, staff = make_staff("carol"), Client()
-    sign_in(staff, "carol", next=next_on(asked_to_sign_in(staff, "/admin/?q=alice")))
+    sign_in(staff, "carol", next=next_on(sign_in_page_for(staff, "/admin/?q=alice")))
     assert take_second_step(staff, carol).url == "/admin/?q=alice"
     assert staff.get("/admin/?q=alice").status_code == 200
 
 
 def by_authenticator(client: Client, alice: User, _spare: str) -> Any:
-    assert client.post(CHALLENGE, {"code": "22222-22222"}).status_code == 200, "a mistake"
+    assert client.post(CHALLENGE, {"code": "22222-22222"}).status_code == 200, (
+        "a wrong code keeps the page"
+    )
     return take_second_step(client, alice)
 
 
@@ -115,7 +117,7 @@ def test_3_1_next_and_remember_me_survive_the_second_step(
     spare = recovery_codes_on(owner.get(set_up_authenticator(owner).url).text)[0]
 
     first, second = steps
-    first(client, next=next_on(asked_to_sign_in(client, WANTED)), **more)
+    first(client, next=next_on(sign_in_page_for(client, WANTED)), **more)
     clock.advance(minutes=5)
 
     assert second(client, alice, spare).url == WANTED
@@ -154,7 +156,7 @@ def test_3_1_next_survives_sign_up_confirmation_and_enrolment(
     client: Client, configure: Set, way: Callable[[Client], tuple[Client, Any]]
 ) -> None:
     configure(second_factor="all")
-    link = re.search(rf'href="({SIGNUP}[^"]*)"', asked_to_sign_in(client, WANTED).text)
+    link = re.search(rf'href="({SIGNUP}[^"]*)"', sign_in_page_for(client, WANTED).text)
     assert link
     page = client.get(link[1].replace("&amp;", "&"))
     refused = sign_up(client, "alice", password1="short", next=next_on(page))
@@ -163,7 +165,7 @@ def test_3_1_next_survives_sign_up_confirmation_and_enrolment(
     browser, answer = way(client)
     assert answer.url == SETUP
     assert not is_signed_in(browser)
-    assert browser.post(SETUP, {"code": "1"}).status_code == 200, "after a mistake as well"
+    assert browser.post(SETUP, {"code": "1"}).status_code == 200, "a wrong code keeps next, too"
     codes = set_up_authenticator(browser)
     browser.post(codes.url, {"code": "aaaaa-aaaaa", "next": WANTED})
 
@@ -177,7 +179,7 @@ def test_3_1_confirming_after_a_new_sign_in_leads_to_the_newly_requested_page(
 ) -> None:
     sign_up(client, "alice", next="/")
 
-    page = asked_to_sign_in(client, WANTED)
+    page = sign_in_page_for(client, WANTED)
     assert sign_in(client, "alice", next=next_on(page)).url == CONFIRM
 
     assert confirm(client, "alice").url == WANTED

@@ -153,7 +153,7 @@ def test_4_3_a_csrf_failure_keeps_values_typed_into_our_form_but_not_a_foreign_o
     for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {}):
         foreign = client.post(LOGIN, {"login": "mallory"}, headers=headers).text
         assert "mallory" not in foreign
-        assert "csrfmiddlewaretoken" not in foreign, "it would be a valid one"
+        assert "csrfmiddlewaretoken" not in foreign, "the foreign page would get a valid token"
 
 
 @pytest.mark.django_db
@@ -218,6 +218,6 @@ def test_4_6_cookies_hold_random_values_and_nothing_readable(client: Client) -> 
     for browser in (alice, client, waiting, half):
         assert browser.cookies.keys() <= {"csrftoken", "known", "sessionid"}
         for cookie in browser.cookies.values():
-            assert re.fullmatch(r"[\w-]{32}|[\w-]{43}", cookie.value), "random, and no more"
+            assert re.fullmatch(r"[\w-]{32}|[\w-]{43}", cookie.value), "only random characters"
             readable = cookie.value + str(base64.urlsafe_b64decode(cookie.value + "=="))
             assert not [secret for secret in secrets_ if secret in readable]

@@ -46,7 +46,7 @@ def test_5_2_a_stored_script_is_shown_as_text_on_every_page(
     pages += map(client.get, paths)
 
     shown = [page.text for page in pages if page.status_code == 200]
-    assert len(shown) == len(pages) - 1, "all but the way to the page that waits for a code"
+    assert len(shown) == len(pages) - 1, "only the sign-up redirects"
     for text in (*shown, str(mail.alternatives[0].content)):
         assert escape(SCRIPT) in text
         assert SCRIPT not in text

@@ -135,7 +135,9 @@ def test_6_2_plain_http_redirects_to_the_same_page_and_sets_no_cookie(https: Loc
 
         assert (answer.status, answer.location) == (301, https.origin + path)
         assert answer.cookies == {}
-        assert "Strict-Transport-Security" not in answer.headers, "over HTTPS only (RFC 6797 7.2)"
+        assert "Strict-Transport-Security" not in answer.headers, (
+            "HSTS is for HTTPS only (RFC 6797 section 7.2)"
+        )
         assert (answer.headers["Server"], answer.body) == ("web", b"")
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 

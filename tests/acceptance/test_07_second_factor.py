@@ -139,17 +139,17 @@ def test_7_2_a_code_enables_the_app_and_recovery_codes_are_shown_until_one_is_en
 ) -> None:
     seed = seed_on(client.get(SETUP).text)
     client.post(SETUP, {"code": code_of(seed, 5000)})
-    assert sign_in(Client(), "alice").url == "/", "neither a key nor a wrong code is enough"
+    assert sign_in(Client(), "alice").url == "/", "a wrong code enables nothing"
     made = recovery_codes_on(client.get(set_up_authenticator(client).url).text)
     assert sign_in(Client(), "alice").url == CHALLENGE
     assert len(set(made)) == 10
     assert client.post(FILE).text.split("\r\n")[2:12] == made
-    assert client.get(FILE).status_code == 405, "a link would be kept in the history"
+    assert client.get(FILE).status_code == 405, "a link would be stored in the browser history"
 
     for typed in ("", "aaaaa-aaaaa", unused_code(alice)):
         again = client.post(RECOVERY_CODES, {"code": typed}).text
-        assert recovery_codes_on(again) == made, "none of them was typed back"
-    assert "keep your recovery codes" in client.get("/").text, "the next step on home"
+        assert recovery_codes_on(again) == made, "none of them was entered"
+    assert "keep your recovery codes" in client.get("/").text, "the home page asks for it"
     assert recovery_codes_on(client.get(RECOVERY_CODES).text) == made
 
     assert client.post(RECOVERY_CODES, {"code": f" {made[3].upper()} "}).url == OVERVIEW
@@ -159,9 +159,9 @@ def test_7_2_a_code_enables_the_app_and_recovery_codes_are_shown_until_one_is_en
     assert "keep your recovery codes" not in client.get("/").text
 
     assert set_up_authenticator(client, name="Tablet").url == OVERVIEW, (
-        "a second app brings no new ones"
+        "no new codes for a second app"
     )
-    assert "10 codes are left" in client.get(OVERVIEW).text, "the one typed back stays good"
+    assert "10 codes are left" in client.get(OVERVIEW).text, "the entered code stays valid"
 
 
 MUST_ENROL = [
@@ -186,7 +186,7 @@ def test_7_7_a_required_factor_is_enrolled_at_sign_in_and_asked_for_afterwards(
     if must:
         for path in ("/", RECOVERY_CODES, "/accounts/profile/", "/admin/"):
             assert "/login/" in client.get(path).url, path
-        assert sign_in(client, who).url == SETUP, "starting over leads there again"
+        assert sign_in(client, who).url == SETUP, "another sign-in leads there again"
         set_up_authenticator(client)
         assert is_signed_in(client)
     else:

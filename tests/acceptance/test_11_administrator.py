@@ -18,6 +18,7 @@ from tests.support.second_factor import (
     SETUP,
     confirm_recovery_codes,
     enrolled,
+    next_on,
     set_up_authenticator,
     take_second_step,
     unused_code,
@@ -31,7 +32,6 @@ from tests.support.steps import (
     mail_to,
     make_staff,
     make_user,
-    next_on,
     sign_in,
     sign_in_twice,
 )

@@ -41,7 +41,7 @@ def alice(clock: Clock) -> User:
     return make_user("alice", password=PASSWORD)
 
 
-def spent(act: Callable[[], Any]) -> tuple[Any, list[str]]:
+def counted(act: Callable[[], Any]) -> tuple[Any, list[str]]:
     """Return the result of a call and its statements, without COMMIT."""
     with CaptureQueriesContext(connection) as statements:
         answer = act()
@@ -59,7 +59,7 @@ def test_a_call_with_a_token_costs_one_query_with_any_number_of_groups(alice: Us
     }
 
     for name, act in calls.items():
-        answer, statements = spent(act)
+        answer, statements = counted(act)
         assert answer.status == 200, name
         assert len(statements) == 1, (name, statements)
         assert statements[0].startswith("SELECT"), name
@@ -77,15 +77,15 @@ def test_forged_access_and_refresh_tokens_cost_no_query(alice: User) -> None:
         lambda: renew("A" * 72),
         lambda: renew(tokens["refresh"][:-8] + "AAAAAAAA"),
     ):
-        answer, statements = spent(act)
+        answer, statements = counted(act)
         assert (answer.status, statements) == (401, [])
 
 
 def test_a_refresh_costs_one_statement_and_its_retry_two(alice: User) -> None:
     token = get_tokens()["refresh"]
-    answer, first = spent(lambda: renew(token))
-    again, retry = spent(lambda: renew(token))
-    _, narrower = spent(lambda: renew(answer["refresh"], scope="read"))
+    answer, first = counted(lambda: renew(token))
+    again, retry = counted(lambda: renew(token))
+    _, narrower = counted(lambda: renew(answer["refresh"], scope="read"))
 
     assert answer["refresh"] == again["refresh"]
     assert [sql.split()[0] for sql in first] == ["UPDATE"]
@@ -103,13 +103,13 @@ def test_an_api_sign_in_costs_few_statements(alice: User) -> None:
         (lambda: call("me/", basic=basic), 200, 9),
         (lambda: call("token/", wrong), 401, 7),
     ):
-        answer, statements = spent(act)
+        answer, statements = counted(act)
         assert answer.status == status
         assert len(statements) <= most, statements
     enrolled(alice)
 
-    first, statements = spent(get_tokens)
-    second, more = spent(lambda: second_step(first["challenge"], unused_code(alice)))
+    first, statements = counted(get_tokens)
+    second, more = counted(lambda: second_step(first["challenge"], unused_code(alice)))
 
     assert (first.status, second.status) == (401, 200)
     assert len(statements) <= 12, statements
@@ -131,7 +131,7 @@ def test_lists_cost_three_queries_with_a_long_history_and_many_sessions(
         *("sessions/", "sessions/?page=5", "activity/", "activity/?page=200"),
         *("activity/?group=sign-in&page=3", "activity/?group=failure"),
     ):
-        answer, statements = spent(lambda path=path: call(path, token=token))  # type: ignore[misc]
+        answer, statements = counted(lambda path=path: call(path, token=token))  # type: ignore[misc]
         assert answer.status == 200, path
         assert len(statements) == 3 - (not answer["results"]), (path, statements)
 

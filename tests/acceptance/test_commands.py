@@ -61,7 +61,7 @@ def test_an_owner_link_makes_one_administrator_once(client: Client) -> None:
     link = owner_link()
 
     assert client.get(link).status_code == 200
-    assert not User.objects.exists(), "a GET makes nothing"
+    assert not User.objects.exists(), "GET creates nothing"
     assert client.post(link, OWNER).url == SETUP
     assert Client().post(link, {**OWNER, "username": "mallory"}).status_code == 404
     assert User.objects.get().is_superuser
@@ -109,7 +109,7 @@ def test_prune_deletes_expired_rows_and_nothing_else(client: Client, clock: Cloc
 
     printed_by("prune")
     assert [model.objects.count() for model in running] == before
-    assert Budget.objects.exists(), "what bob spent still counts; what alice got back is whole"
+    assert Budget.objects.exists(), "the budgets that bob has used are kept"
 
     clock.advance(days=91)
     assert printed_by("prune").startswith("1 sign-ups, 0 addresses, 3 codes, ")
@@ -150,7 +150,7 @@ def test_reset_second_factor_removes_all_factors_and_sessions_and_mails_the_owne
     told = mail_to("carol")
     assert told.subject == "authsite: All second factors were removed"
     assert "By: whoever runs authsite" in str(told.body)
-    assert sign_in(browser, "carol").url == CHALLENGE, "her mailbox, and then she adds another"
+    assert sign_in(browser, "carol").url == CHALLENGE, "a mailed code, and then enrolment"
 
 
 @pytest.mark.django_db
@@ -176,7 +176,7 @@ def test_production_is_the_default_and_every_missing_setting_is_named(tmp_path: 
     )
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert list(tmp_path.iterdir()) == [], "no secret is made up in production"
+    assert list(tmp_path.iterdir()) == [], "no secret is generated in production"
     assert "Traceback" not in done.stderr
     for name in ("SECRET_KEY", "ENCRYPTION_KEYS", "ORIGIN", "EMAIL_URL", "MAIL_FROM"):
         assert f"\n{name} is missing" in done.stderr

@@ -67,7 +67,7 @@ def operations(described: Json) -> Iterator[tuple[str, str, Json]]:
             yield path, method, methods[method]
 
 
-def found(described: Json, place: Json) -> Json:
+def resolve(described: Json, place: Json) -> Json:
     """Return the object to which a reference points."""
     _, *names = place["$ref"].split("/")
     return reduce(getitem, names, described)
@@ -102,7 +102,7 @@ def test_every_operation_has_a_summary_and_all_its_errors(described: Json) -> No
         if any(known["in"] != "header" for known in operation.get("parameters", ())):
             expected |= {"404"}
         assert expected <= told <= expected | {"404"}, (path, method)
-        errors = {status: found(described, responses[status]) for status in told}
+        errors = {status: resolve(described, responses[status]) for status in told}
         for error in errors.values():
             assert "Error" in error["content"]["application/json"]["schema"]["$ref"]
         assert "WWW-Authenticate" in errors["401"]["headers"], (path, method)
@@ -130,8 +130,8 @@ def test_a_401_of_a_sign_in_declares_the_challenge_and_the_methods_of_the_second
     described: Json,
 ) -> None:
     for path in ("/api/v1/token/", "/api/v1/session/"):
-        refused = found(described, described["paths"][path]["post"]["responses"]["401"])
-        schema = found(described, refused["content"]["application/json"]["schema"])
+        refused = resolve(described, described["paths"][path]["post"]["responses"]["401"])
+        schema = resolve(described, refused["content"]["application/json"]["schema"])
         assert schema["properties"]["challenge"] == {"type": "string"}
         methods = schema["properties"]["methods"]["items"]["enum"]
         assert methods == ["totp", "recovery_code", "email"]

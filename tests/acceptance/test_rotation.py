@@ -24,7 +24,7 @@ USED = keys(NEW, OLD, f"{NEW_SEAL} {OLD_SEAL}")
 DROPPED = keys(NEW, "", NEW_SEAL)
 
 
-def started_anew(site: Site, **env: str) -> Site:
+def restarted(site: Site, **env: str) -> Site:
     site.stop()
     site.env |= env
     return site.start()
@@ -54,13 +54,13 @@ def test_keys_are_rotated_without_losing_sessions_or_queued_mail() -> None:
         signed_up(site, "bob")
         tokens, unused = second(site, code_of(seed)), get_tokens("bob", site.client())
         assert within(LATER_SECONDS, lambda: not sql(site, "SELECT 1 FROM accounts_outgoingmail"))
-        started_anew(site, EMAIL_URL=nowhere)
+        restarted(site, EMAIL_URL=nowhere)
         waiting = site.client()
         waiting.post(CODE, {"login": "bob"})
         tried = "SELECT attempts FROM accounts_outgoingmail WHERE attempts > 0"
         assert within(LATER_SECONDS, lambda: sql(site, tried))
 
-        started_anew(site, **KNOWN)
+        restarted(site, **KNOWN)
         with site.second(**USED) as other:
             for node in (other, site):
                 assert same_browser(node, alice).get("/").status == 200
@@ -75,7 +75,7 @@ def test_keys_are_rotated_without_losing_sessions_or_queued_mail() -> None:
             told = other.manage("reencrypt")
         assert told == "1 mails, 1 seeds, 1 recovery codes, 1 signing keys, 0 former factors\n"
 
-        started_anew(site, **DROPPED, EMAIL_URL="")
+        restarted(site, **DROPPED, EMAIL_URL="")
         # The seed, the signing key and the mail were reencrypted, and renewed tokens stay valid.
         assert is_good(tokens["access"], site.client())
         assert renew(tokens["refresh"], site.client()).status == 200

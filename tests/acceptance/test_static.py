@@ -32,7 +32,7 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
-def kept_for_ever(answer: Response) -> bool:
+def is_cached_for_a_year(answer: Response) -> bool:
     found = re.search(r"max-age=(\d+), public, immutable", answer.headers["Cache-Control"])
     return answer.status == 200 and bool(found and int(found[1]) >= YEAR_SECONDS)
 
@@ -56,7 +56,7 @@ def test_static_files_have_hashed_names_and_are_sent_compressed(collected: Site)
     for path in named | {f"/static/{name}" for name in imported}:
         answer = client.get(path)
         assert HASHED.fullmatch(path)
-        assert kept_for_ever(answer), path
+        assert is_cached_for_a_year(answer), path
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
     plain = client.get(style).body
@@ -80,4 +80,4 @@ def test_static_files_newer_than_the_manifest_are_served_without_hashes(collecte
     for path in named:
         answer = client.get(path)
         assert answer.status == 200
-        assert not kept_for_ever(answer)
+        assert not is_cached_for_a_year(answer)

@@ -73,7 +73,9 @@ def test_the_history_is_paged_newest_first(client: Client, alice: User) -> None:
     assert addresses("1") == newest_first[:PAGE_SIZE]
     assert addresses("2") == addresses("99") == newest_first[PAGE_SIZE:]
     assert addresses("x") == addresses("1")
-    assert [row["address"] for row in rows(client, "?page=2")] == newest_first, "the file is whole"
+    assert [row["address"] for row in rows(client, "?page=2")] == newest_first, (
+        "the file has all pages"
+    )
 
 
 def test_the_download_is_csv_by_rfc_4180(client: Client, alice: User, clock: Clock) -> None:

@@ -90,7 +90,7 @@ def chains(server: Server) -> Load:
     return Load(ask, hear)
 
 
-def strangers(asked: list[Request]) -> Load:
+def each_once(asked: list[Request]) -> Load:
     left = iter(asked)
     return Load(lambda _number, _turn: next(left))
 

@@ -172,7 +172,7 @@ def on_postgres(effort: Effort, postgres: Postgres) -> Iterator[Row]:
         pair = interleaved(effort.rounds, *sides)
         yield compared("refreshes with rotation, on PostgreSQL", pair, 8, yardstick=STOCK)
         mine, theirs = successors(site), successors(other)
-        assert site.ask(site.renew(next(iter(mine)))).status == 200, "the family lives"
+        assert site.ask(site.renew(next(iter(mine)))).status == 200, "the session is still live"
         name = f"different successors of a refresh token that is used {AT_ONCE} times at once"
         yield Row(name, str(len(mine)), f"{STOCK}: {len(theirs)}", (len(mine),), 1)
 
@@ -201,7 +201,7 @@ def among_many(effort: Effort, postgres: Postgres) -> Iterator[Row]:
             ("a refresh", "refresh", Server.renew),
         ):
             sides = (
-                costs(s, loads.strangers([of(s, pair[key]) for pair in told]), each, database)
+                costs(s, loads.each_once([of(s, pair[key]) for pair in told]), each, database)
                 for s, told in ((full, its), (empty, others))
             )
             large, small = interleaved(effort.rounds, *sides)

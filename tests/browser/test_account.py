@@ -40,7 +40,7 @@ def test_signing_up_by_code_and_signing_in_work_without_scripts(
 
     page.goto(SIGNUP)
     offered = page.get_by_role("button").all_inner_texts()
-    assert offered == ["Create an account"], "no button that needs scripts"
+    assert offered == ["Create an account"], "buttons that need scripts are hidden"
 
 
 def test_a_mailed_link_confirms_an_account_and_a_mailed_code_signs_in(

@@ -71,7 +71,7 @@ type Stop = tuple[Client, str, str]
 def test_every_page_is_accessible_and_fits_narrow_screens(site: Site, open_page: OpenPage) -> None:
     page, faults = open_page(site, expect=(403, 404)), []
 
-    stops = (as_strangers, by_mailed_links, as_a_member, with_second_factors, in_a_dispute)
+    stops = (as_anonymous, by_mailed_links, as_a_member, with_second_factors, in_a_dispute)
     stories = chain.from_iterable(make(site) for make in stops)
     for (who, path, title), (colours, size) in zip(stories, cycle(LOOKS), strict=False):
         page.emulate_media(color_scheme=colours)
@@ -100,7 +100,7 @@ def become(page: Page, who: Client) -> None:
     )
 
 
-def as_strangers(site: Site) -> Iterator[Stop]:
+def as_anonymous(site: Site) -> Iterator[Stop]:
     stranger, waiting, asking = (site.client() for _ in range(3))
     yield stranger, LOGIN, "Sign in"
     yield stranger, SIGNUP, "Create an account"

@@ -81,7 +81,7 @@ def test_recovery_codes_are_downloaded_and_sign_in_without_scripts_on_a_phone(
     codes = recovery_codes_on(page.content())
 
     offered = page.get_by_role("main").get_by_role("button").all_inner_texts()
-    assert offered == ["Download", "Finish"], "no button that needs scripts"
+    assert offered == ["Download", "Finish"], "buttons that need scripts are hidden"
     assert_downloaded(page, codes)
     type_code(page, codes[0], "Finish")
     says(page, "Your recovery codes are kept.")

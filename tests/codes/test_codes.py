@@ -23,14 +23,14 @@ def test_a_mailed_code_is_accepted_in_any_case_and_spacing(typed: str) -> None:
 def test_only_five_of_eight_concurrent_tries_of_a_code_are_compared() -> None:
     code = codes.issue_code(PURPOSE, 1)
 
-    def is_looked_at(_: int) -> bool:
+    def is_compared(_: int) -> bool:
         try:
             return codes.try_code(PURPOSE, 1, code)
         except codes.UsedUp:
             return False
 
-    assert sum(together(AT_ONCE, is_looked_at)) == 5
-    assert not is_looked_at(0)
+    assert sum(together(AT_ONCE, is_compared)) == 5
+    assert not is_compared(0)
 
 
 @pytest.mark.django_db(transaction=True)

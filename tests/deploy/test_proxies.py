@@ -195,13 +195,13 @@ def test_a_slow_or_stopped_site_gives_504_or_502_and_secret_links_are_not_logged
     proxy: Proxy, behind: Site, tmp_path: Path
 ) -> None:
     with behind.process.frozen():
-        away(proxy, 504)
+        check_errors(proxy, 504)
     assert proxy.client().get(LOGIN).status == 200
     with type(proxy)(tmp_path, behind.second()) as alone:
-        away(alone, 502)
+        check_errors(alone, 502)
 
 
-def away(proxy: Proxy, expected: int) -> None:
+def check_errors(proxy: Proxy, expected: int) -> None:
     """Check the answers to a page and to an API call while the site is away."""
     paths = (f"{CONFIRM}secret-of-a-link/", "/api/v1/me/?secret")
     headers = {"Referer": f"{ORIGIN}/secret"}
@@ -236,7 +236,7 @@ def test_slow_bodies_do_not_reach_the_site(proxy: Proxy, behind: Site) -> None:
             connection.close()
 
 
-def offered(proxy: Proxy, version: ssl.TLSVersion, ciphers: str = "ALL") -> str:
+def negotiated(proxy: Proxy, version: ssl.TLSVersion, ciphers: str = "ALL") -> str:
     """Return the TLS version and cipher that are negotiated when only these are offered."""
     context = ssl.create_default_context(cafile=proxy.authority)
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
@@ -250,15 +250,15 @@ def offered(proxy: Proxy, version: ssl.TLSVersion, ciphers: str = "ALL") -> str:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_6_3_only_tls_1_2_and_1_3_with_forward_secrecy_are_accepted(proxy: Proxy) -> None:
-    assert offered(proxy, ssl.TLSVersion.TLSv1_3).startswith("TLSv1.3")
-    assert "ECDHE" in offered(proxy, ssl.TLSVersion.TLSv1_2)
+    assert negotiated(proxy, ssl.TLSVersion.TLSv1_3).startswith("TLSv1.3")
+    assert "ECDHE" in negotiated(proxy, ssl.TLSVersion.TLSv1_2)
     weak = ("AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA256", "ECDHE-RSA-AES128-SHA", "AES128-SHA")
     for version, ciphers in (
         *((ssl.TLSVersion.TLSv1_2, cipher) for cipher in weak),
         *((version, "ALL") for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)),
     ):
         with pytest.raises((ssl.SSLError, ConnectionResetError)):
-            offered(proxy, version, ciphers)
+            negotiated(proxy, version, ciphers)
 
 
 def test_a_client_that_names_an_unknown_host_gets_no_certificate(proxy: Proxy) -> None:

@@ -89,12 +89,12 @@ def browsers(client: TlsClient) -> Iterator[Counter[str]]:
         found.update(browser.result())
 
 
-def another(client: TlsClient, than: str) -> str:
+def wait_for_new_certificate(client: TlsClient, than: str) -> str:
     """Wait for another certificate that the client trusts, and return its serial number."""
     deadline = time.monotonic() + RENEWAL_SECONDS
     seen: list[str] = []
     while len(seen) < SETTLED:
-        assert time.monotonic() < deadline, "no other certificate"
+        assert time.monotonic() < deadline, "the certificate was not renewed"
         try:
             with client.socket() as connection:
                 number = str((connection.getpeercert() or {})["serialNumber"])
@@ -218,11 +218,11 @@ def test_6_5_certificates_renew_behind_nginx(folders: list[Path]) -> None:
             *("--agree-tos", "--register-unsafely-without-email", "--deploy-hook", hook),
         )
         client = TlsClient(ORIGIN, front.https, pebble.root())
-        serials = [another(client, "")]
+        serials = [wait_for_new_certificate(client, "")]
         with browsers(client) as found:
             for _ in range(RENEWALS):
                 pebble.certbot("renew", "--force-renewal", "--no-random-sleep-on-renew")
-                serials.append(another(client, serials[-1]))
+                serials.append(wait_for_new_certificate(client, serials[-1]))
 
     check(serials, found)
 
@@ -253,24 +253,24 @@ def test_6_5_certificates_renew_behind_caddy(folders: list[Path]) -> None:
     with production(folders[0], ORIGIN) as site:
         front = CaddyByAcme(folders[1], site)
         with Pebble(folders[2], front, seconds=SHORT_SECONDS) as front.pebble, front:
-            serials = [another(front.client(), "")]
+            serials = [wait_for_new_certificate(front.client(), "")]
             with browsers(front.client()) as found:
                 while len(serials) <= RENEWALS:
-                    serials.append(another(front.client(), serials[-1]))
+                    serials.append(wait_for_new_certificate(front.client(), serials[-1]))
 
     check(serials, found)
 
 
 def test_6_5_renewals_under_load_lose_no_request(tmp_path: Path) -> None:
     with LocalHttps(tmp_path) as https:
-        serials = [another(https.client(), "")]
+        serials = [wait_for_new_certificate(https.client(), "")]
         with browsers(https.client()) as found:
             for _ in range(RENEWALS):
                 time.sleep(1)
                 (https.data_dir / "tls/site.pem").unlink()
                 local_ca.issued(https.data_dir / "tls", [LOCAL])
                 os.kill(https.process.pid, signal.SIGHUP)
-                serials.append(another(https.client(), serials[-1]))
+                serials.append(wait_for_new_certificate(https.client(), serials[-1]))
                 # A retired worker takes no new connections and ends within this time.
                 time.sleep(RETIRED_SECONDS + 2)
 

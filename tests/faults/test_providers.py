@@ -33,7 +33,7 @@ OK = b"HTTP/1.0 200 OK\r\n"
 type Trouble = Callable[[Any], None]
 
 
-def visited(op: OpenIDProvider) -> Any:
+def visit_provider(op: OpenIDProvider) -> Any:
     """Return the answer to the callback, or to the button if the site redirects nowhere."""
     metadata._known.clear()
     browser = Client()
@@ -41,9 +41,9 @@ def visited(op: OpenIDProvider) -> Any:
     return come_back(browser, op.answer(answer.url)) if answer.status_code == 302 else answer
 
 
-def fails_soon(op: OpenIDProvider, seconds: float = SOON) -> None:
+def assert_fails_soon(op: OpenIDProvider, seconds: float = SOON) -> None:
     started = time.monotonic()
-    answer = visited(op)
+    answer = visit_provider(op)
     assert time.monotonic() - started < seconds
     assert answer.status_code == 400
     assert b"That didn" in answer.content
@@ -87,11 +87,11 @@ def test_a_broken_provider_gives_a_plain_error_page_and_no_account(
 ) -> None:
     for trouble in TROUBLES:
         op.instead[path] = trouble
-        fails_soon(op)
+        assert_fails_soon(op)
 
     assert op.count(path) == len(TROUBLES)
     del op.instead[path]
-    assert visited(op).url == "/"
+    assert visit_provider(op).url == "/"
 
 
 @pytest.mark.django_db
@@ -101,7 +101,7 @@ def test_a_compression_bomb_is_not_unpacked(op: OpenIDProvider) -> None:
     op.instead[PATHS[0]] = raw(bomb)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    fails_soon(op)
+    assert_fails_soon(op)
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
 
@@ -112,7 +112,7 @@ def test_a_provider_that_refuses_connections_fails_at_once(
 ) -> None:
     configured(settings, op.setting(issuer=f"http://127.0.0.1:{free_port()}"))
 
-    fails_soon(op, 1)
+    assert_fails_soon(op, 1)
 
 
 @pytest.mark.django_db
@@ -239,8 +239,8 @@ def test_a_slow_answer_is_cut_off_within_five_seconds(
 ) -> None:
     op.instead[path] = drip(answer)
 
-    fails_soon(op)
+    assert_fails_soon(op)
 
     del op.instead[path]
     # The provider is not contacted for a while, and then it is again.
-    assert within(http_client.PAUSE + 2, lambda: visited(op).status_code == 302)
+    assert within(http_client.PAUSE + 2, lambda: visit_provider(op).status_code == 302)

@@ -30,12 +30,14 @@ def test_a_stopping_server_finishes_requests_and_mails_in_progress() -> None:
             time.sleep(1)  # the request waits for the lock by then
             assert not request.done()
             stopped = pool.submit(site.process.stop, signal.SIGTERM)
-            assert within(LATER_SECONDS, lambda: not listening(site.port)), "still takes requests"
+            assert within(LATER_SECONDS, lambda: not listening(site.port)), (
+                "the server still accepts requests"
+            )
             assert not stopped.done()
             other.rollback()
 
             assert request.result().location == CONFIRM
-            assert not stopped.done(), "a mail is being sent yet"
+            assert not stopped.done(), "a mail is still being sent"
             server.release()
             assert stopped.result() == 0
 

@@ -17,7 +17,7 @@ def test_the_generated_table_of_limits_is_current() -> None:
     page = (ROOT / "docs/operating.md").read_text()
 
     assert docs.limits_table() + "\n" in page
-    assert "|  |" not in docs.limits_table(), "each limit says what it is of"
+    assert "|  |" not in docs.limits_table(), "each limit has a description"
 
 
 def test_every_path_in_the_docs_exists() -> None:

@@ -94,7 +94,7 @@ def test_a_mail_refused_with_5xx_is_retried_until_the_server_works(
         settings.MAILERS = {"default": mailer(server.url)}
         assert deliver_due() == 0
         server.release()
-        assert deliver_due() == 0, "not before its time"
+        assert deliver_due() == 0, "the next attempt is not due yet"
         clock.advance(seconds=30)
         assert deliver_due() == 1
 

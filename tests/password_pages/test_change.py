@@ -40,7 +40,7 @@ def remove_password(user: User) -> None:
     user.refresh_from_db()
 
 
-def take(client: Client, page: str = CHANGE, password: str = NEW, **more: Any) -> Any:
+def post_password(client: Client, page: str = CHANGE, password: str = NEW, **more: Any) -> Any:
     return client.post(page, {"password1": password}, **more)
 
 
@@ -62,7 +62,7 @@ def test_changing_the_password_revokes_all_other_sessions_and_keeps_this_one(
     thief.cookies["sessionid"] = former = client.cookies["sessionid"].value
 
     assert "your 2 other sign-ins end" in client.get(CHANGE).text
-    page = take(client, follow=True)
+    page = post_password(client, follow=True)
 
     assert "You’re signed out everywhere else." in page.text
     assert is_signed_in(client)
@@ -89,9 +89,9 @@ def test_a_password_change_is_mailed_to_the_owner_and_recorded_with_its_proof(
     client: Client, alice: User
 ) -> None:
     assert signed_in(alice, client).get(SET).url == CHANGE
-    assert take(client, SET).url == CHANGE
+    assert post_password(client, SET).url == CHANGE
     assert not has_changed(alice), "the page for a first password needs an account without one"
-    take(client)
+    post_password(client)
 
     assert mail_to("alice").subject == "authsite: The password was changed"
     assert "/accounts/lockdown/" in str(mail_to("alice").body)
@@ -111,13 +111,13 @@ def test_an_old_proof_leads_to_reauthentication_and_changes_nothing(
     assert client.get(page).url == f"{PROOF}?next={page}"
 
     clock.advance(minutes=5)
-    assert take(client, page).url == f"{PROOF}?next={page}"
+    assert post_password(client, page).url == f"{PROOF}?next={page}"
     assert not has_changed(alice)
     assert not Activity.objects.filter(kind__startswith="password").exists()
 
     signed_in(alice, client)
     clock.advance(minutes=9, seconds=59)
-    assert take(client, page).url == "/"
+    assert post_password(client, page).url == "/"
     assert has_changed(alice)
 
 
@@ -140,7 +140,7 @@ def test_a_guessable_password_is_refused_and_revokes_no_session(
     elsewhere = signed_in(alice)
     signed_in(alice, client)
 
-    answer = take(client, page, password)
+    answer = post_password(client, page, password)
 
     summary = re.search(r'<a href="#id_password1">([^<]*)</a>', answer.text)
     assert summary
@@ -156,9 +156,9 @@ def test_setting_a_first_password_revokes_all_other_sessions(client: Client, ali
     signed_in(alice, client)
 
     assert client.get(CHANGE).url == SET
-    assert take(client, CHANGE).url == SET
+    assert post_password(client, CHANGE).url == SET
     assert not has_changed(alice)
-    assert "You’re signed out everywhere else." in take(client, SET, follow=True).text
+    assert "You’re signed out everywhere else." in post_password(client, SET, follow=True).text
 
     assert is_signed_in(client)
     assert not is_signed_in(elsewhere)
@@ -173,7 +173,7 @@ def test_signing_in_with_a_stolen_password_leads_to_a_change_and_then_on(client:
 
     assert answer.url == f"{CHANGE}?reason=stolen&next=%2Faccounts%2Fprofile%2F"
     assert "Your password is on a list of stolen ones" in client.get(answer.url).text
-    assert take(client, answer.url).url == "/accounts/profile/"
+    assert post_password(client, answer.url).url == "/accounts/profile/"
     assert not works(STOLEN)
     assert works(NEW)
 

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ from accounts.throttle.limits import STRENGTH_NETWORK
 from accounts.users.models import User
 from accounts.users.services import create_administrator
 from tests.support.client import together
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import SIGNUP, address_of, path_of
 
 URL = "/accounts/password/strength/"
@@ -88,7 +87,7 @@ def copy_of(tmp_path: Path, settings):
         path = tmp_path / "pwned.txt"
         if content is not None:
             path.write_bytes(content)
-        settings.AUTHSITE = replace(settings.AUTHSITE, pwned_passwords_file=str(path))
+        set_up(settings, pwned_passwords_file=str(path))
         return path
 
     return make
@@ -141,7 +140,7 @@ def test_an_invalid_pwned_passwords_file_fails_the_check_but_refuses_no_password
     assert ("PWNED_PASSWORDS_FILE can't be read" in caplog.text) is (content is None)
     assert GOOD not in caplog.text
     copy_of(_hash("known password 1") + b":3\r\n")
-    assert run_checks() == [], "a good copy passes"
+    assert run_checks() == [], "a valid file passes"
 
 
 @pytest.mark.parametrize("word", [settings.AUTHSITE.site_name, settings.AUTHSITE.hostname])
@@ -153,26 +152,28 @@ def test_a_password_made_of_the_sites_name_is_refused(word: str) -> None:
     validate_password(f"{word} {GOOD}", User(username="alice"))
 
 
-def ask(client: Client, password: str, **more: object) -> dict:
+def request_strength(client: Client, password: str, **more: object) -> dict:
     return client.post(URL, {"password": password, **more}).json()
 
 
 @pytest.mark.django_db
 def test_the_meter_returns_a_score_a_label_and_advice(client: Client) -> None:
-    assert ask(client, GOOD) == {"score": 4, "label": "Very good.", "advice": ""}
-    weak = ask(client, "gabrielagabriela7")
+    assert request_strength(client, GOOD) == {"score": 4, "label": "Very good.", "advice": ""}
+    weak = request_strength(client, "gabrielagabriela7")
     assert (weak["score"] < 3, weak["label"]) == (True, "Easy to guess.")
     more = "Add another word or two, uncommon ones."
     assert weak["advice"] == f"Repeating something helps little. {more}"
     near = "It is close to one that attackers try first. Writing 4 for a, or 0 for o, helps little."
-    assert ask(client, "p4ssw0rdteapot")["advice"] == f"{near} {more}"
+    assert request_strength(client, "p4ssw0rdteapot")["advice"] == f"{near} {more}"
     # A password that the form refuses has score 0.
-    short = ask(client, "xK9#pQ2!vB7")
+    short = request_strength(client, "xK9#pQ2!vB7")
     assert (short["score"], short["advice"]) == (0, "Use at least 12 characters.")
-    assert "attackers try first" in ask(client, "PassWord1234")["advice"]
+    assert "attackers try first" in request_strength(client, "PassWord1234")["advice"]
     # Words from the person's own form fields make a password weaker.
     words = ["other", "Mallory.Fzwq@example.org"]
-    without, told = (ask(client, "malloryfzwq.7781", word=own)["score"] for own in ([], words))
+    without, told = (
+        request_strength(client, "malloryfzwq.7781", word=own)["score"] for own in ([], words)
+    )
     assert told < without
 
 
@@ -182,7 +183,7 @@ def test_a_measured_password_is_not_logged_and_measuring_needs_a_csrf_token(
 ) -> None:
     caplog.set_level(logging.DEBUG)
 
-    assert ask(Client(), GOOD)["score"] == 4
+    assert request_strength(Client(), GOOD)["score"] == 4
     assert Client(enforce_csrf_checks=True).post(URL, {"password": GOOD}).status_code == 403
     assert Client().get(URL).status_code == 405
     assert GOOD not in caplog.text
@@ -222,6 +223,6 @@ def test_only_pages_with_a_strength_meter_may_send_requests_by_script(client: Cl
 
     answer = client.get("/accounts/password/change/")
 
-    assert '<div class="strength" hidden data-strength=' in answer.text, "until scripts show it"
+    assert '<div class="strength" hidden data-strength=' in answer.text, "scripts show it"
     assert "connect-src 'self'" in answer["Content-Security-Policy"]
     assert "require-trusted-types-for 'script'" in answer["Content-Security-Policy"]

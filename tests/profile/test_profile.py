@@ -62,12 +62,14 @@ def test_saving_the_profile_needs_no_reauthentication_and_changes_the_greeting(
     assert "Your profile was saved." in answer.text
     assert (alice.display_name, alice.about) == ("Alice <3", "two\nlines")
     assert "<h1>Hello, <bdi>Alice &lt;3</bdi></h1>" in client.get("/").text
-    assert Activity.objects.filter(kind="profile_changed").count() == 1, "the same is no event"
+    assert Activity.objects.filter(kind="profile_changed").count() == 1, (
+        "saving the same values is no event"
+    )
     assert OutgoingMail.objects.count() == before
 
     save(client, about="x" + "\r\n" * 498 + "x")
     alice.refresh_from_db()
-    assert len(alice.about) == 500, "however many are newlines"
+    assert len(alice.about) == 500, "a line break counts as one character"
 
 
 DOUBLED_BY_NFC = "\u0958" * 31
@@ -244,7 +246,7 @@ def test_a_former_username_is_free_after_thirty_days(
     assert TAKEN in rename(signed_in(alice), "alice").text
 
 
-def happens(act: Callable[[], Any]) -> bool:
+def succeeds(act: Callable[[], Any]) -> bool:
     """Return whether ``act`` succeeds, and no concurrent act was first."""
     try:
         act()
@@ -263,7 +265,7 @@ def test_only_one_of_two_renames_and_a_sign_up_at_once_gets_a_username() -> None
     people = [make_user("alice"), make_user("bob")]
     acts = [partial(services.rename, user, "dave", Actor()) for user in people] + [hold_dave]
 
-    assert sum(together(3, lambda i: happens(acts[i]))) == 1
+    assert sum(together(3, lambda i: succeeds(acts[i]))) == 1
     for user in people:
         user.refresh_from_db()
     # A person whose rename failed keeps the former username and reserves no other one.
@@ -277,5 +279,5 @@ def test_two_concurrent_renames_of_one_account_make_one() -> None:
     alice = make_user("alice")
     acts = [partial(services.rename, alice, f"alice{i}", Actor()) for i in range(2)]
 
-    assert sum(together(2, lambda i: happens(acts[i]))) == 1
+    assert sum(together(2, lambda i: succeeds(acts[i]))) == 1
     assert Username.objects.count() == 2

@@ -55,7 +55,7 @@ def outdate(user: User) -> None:
     user.refresh_from_db()
 
 
-def noted_before(user: User, *, version: int, language: str = "en") -> Client:
+def known_to_previous_version(user: User, *, version: int, language: str = "en") -> Client:
     """Return a browser that only the previous version has recorded."""
     client = browser(cookie=(token := secrets.token()))
     with override(language):
@@ -74,7 +74,7 @@ def test_a_browser_is_known_since_its_first_sign_in_despite_later_changes(
 
     outdate(alice)
 
-    assert since(here, alice) == begun, "before anybody signs in again"
+    assert since(here, alice) == begun, "even before the next sign-in"
     assert [meets(here, alice) for _ in range(2)] == [False, True]
     newer = browser(version=143, cookie=here.cookies["known"].value)
     assert since(newer, alice) == begun
@@ -97,7 +97,7 @@ def test_a_browser_is_forgotten_90_days_after_the_last_sign_in(alice: User, cloc
 
     assert since(here, alice) is None
     assert not meets(here, alice)
-    assert since(here, alice) == clock.now(), "over an expired row that nobody has pruned"
+    assert since(here, alice) == clock.now(), "an expired row that was not pruned is replaced"
     clock.advance(days=90)
     call_command("prune", verbosity=0)
     assert not KnownBrowser.objects.exists()
@@ -121,10 +121,10 @@ def test_browsers_known_to_the_previous_version_are_found_and_migrated(
     alice: User, clock: Clock, language: str
 ) -> None:
     begun = clock.now()
-    here = noted_before(alice, version=0, language=language)
+    here = known_to_previous_version(alice, version=0, language=language)
     clock.advance(days=10)
     assert since(here, alice) == begun
-    assert not KnownBrowser.objects.exists(), "asking writes nothing"
+    assert not KnownBrowser.objects.exists(), "looking up writes nothing"
 
     assert meets(here, alice)
 
@@ -137,7 +137,7 @@ def test_a_browser_from_before_a_change_and_an_upgrade_is_new_but_keeps_its_age(
     alice: User, clock: Clock
 ) -> None:
     begun = clock.now()
-    here = noted_before(alice, version=0)
+    here = known_to_previous_version(alice, version=0)
     outdate(alice)
 
     assert since(here, alice) == begun

@@ -51,9 +51,9 @@ def test_revoking_by_id_returns_whether_a_live_session_of_that_user_was_revoked(
     his = begin(bob)
 
     assert services.revoke_by_id(alice, ended.pk, Actor())
-    assert not services.revoke_by_id(alice, ended.pk, Actor()), "it's over already"
+    assert not services.revoke_by_id(alice, ended.pk, Actor()), "the session was revoked before"
     clock.advance(hours=1)
-    assert not services.revoke_by_id(alice, rested.pk, Actor()), "it has ended by itself"
+    assert not services.revoke_by_id(alice, rested.pk, Actor()), "the session has expired"
     assert not services.revoke_by_id(alice, his.pk, Actor())
 
     assert live(alice) == [kept]
@@ -72,7 +72,9 @@ def test_revoking_the_other_sessions_returns_how_many_were_live(clock: Clock) ->
     assert [services.sign_out_elsewhere(alice, here.pk, Actor()) for _ in range(2)] == [2, 0]
 
     assert (live(alice), live(bob)) == ([here], [his])
-    assert [row.detail for row in Activity.objects.all()] == ["2"], "nothing ended, nothing told"
+    assert [row.detail for row in Activity.objects.all()] == ["2"], (
+        "nothing is recorded if none was revoked"
+    )
 
 
 def test_prune_deletes_old_sessions_and_keeps_live_ones(clock: Clock) -> None:

@@ -80,7 +80,7 @@ def test_the_429_page_offers_only_methods_with_budget_left_for_this_client(clock
     assert offered(refused(browser)) == set(WAYS)
     for line in range(9):
         Client(REMOTE_ADDR=f"10.{line}.0.1").post(RESET, {"login": "alice"})
-    assert offered(refused(browser)) == set(WAYS), "what others asked for is not told"
+    assert offered(refused(browser)) == set(WAYS), "requests of other clients are not revealed"
 
     browser.post(CODE, {"login": "alice"})
     assert offered(refused(browser)) == {"passkey", "reset"}

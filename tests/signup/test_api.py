@@ -94,7 +94,9 @@ def test_invalid_sign_up_fields_are_refused_by_name() -> None:
     assert sign_up().status == 201
     for name in ("alice", "ALICE"):
         answer = sign_up(name, email="other@example.org")
-        assert (answer.status, answer.body.keys()) == (400, {"username"}), "it is held"
+        assert (answer.status, answer.body.keys()) == (400, {"username"}), (
+            "the username is reserved"
+        )
 
 
 def test_a_code_confirms_its_own_email_once_within_15_minutes(clock: Clock) -> None:
@@ -102,7 +104,7 @@ def test_a_code_confirms_its_own_email_once_within_15_minutes(clock: Clock) -> N
     late = code_of()
     assert resend("ALICE").status == 200
     code = code_of()
-    assert verify(late).code == "invalid_code", "a newer one replaces it"
+    assert verify(late).code == "invalid_code", "a newer code replaces it"
     clock.advance(minutes=15)
     assert verify(code).code == "invalid_code"
     resend(client=at("192.0.2.1"))
@@ -137,7 +139,7 @@ def test_tries_for_one_email_are_limited_and_a_few_attackers_cannot_use_them_up(
     sign_up("bob")
     tried = [verify(WRONG, place, "bob").status for place in places]
     assert tried == [400] * VERIFY_ADDRESS.burst + [429]
-    assert verify(WRONG, name="carol").status == 400, "another address is not concerned"
+    assert verify(WRONG, name="carol").status == 400, "other emails have budgets of their own"
 
 
 def test_the_code_of_another_sign_up_for_the_same_email_confirms_no_other_username() -> None:

@@ -93,7 +93,7 @@ def test_after_a_lockdown_a_provider_signs_in_only_once_the_review_has_kept_it(
     client.post(RESET, {"login": "alice"})
     (link,) = [line for line in str(mail_to("alice").body).splitlines() if RESET in line]
     client.post(path_of(link), {"password1": "seven slow ferries hum"})
-    assert round_trip(Client(), op).url == RESET, "not yet"
+    assert round_trip(Client(), op).url == RESET, "the review is not finished"
     assert User.objects.count() == 1
     sign_in(client, "alice", "seven slow ferries hum")
     mine, mallorys = Identity.objects.order_by("pk")

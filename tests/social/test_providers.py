@@ -56,7 +56,7 @@ def test_the_authorization_request_has_exactly_the_documented_parameters(
     }
     assert len(new) == 2 + (of.key == "google")
     assert all(len(secret) >= 43 for secret in new)
-    assert len(sent) == len(dict(sent)), "a parameter twice"
+    assert len(sent) == len(dict(sent)), "no parameter occurs twice"
     assert {request.url for request in doubles.requests} <= {shapes.DISCOVERY}
 
 

@@ -1,12 +1,12 @@
 """Send a browser to an OpenID Provider and back, in process."""
 
-import dataclasses
 import json
 from typing import Any
 
 from django.test import Client
 
 from tests.support.openid_provider import OpenIDProvider, Person
+from tests.support.signin import set_up
 
 ACME = "oidc/acme"
 
@@ -17,7 +17,7 @@ def configured(settings: Any, *entries: dict[str, Any], **changes: Any) -> None:
     from accounts.social import http_client, metadata
 
     providers = openid_providers(json.dumps(entries)) if entries else ()
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, oidc_providers=providers, **changes)
+    set_up(settings, oidc_providers=providers, **changes)
     metadata._known.clear()
     http_client._silent_until.clear()
 

@@ -147,12 +147,6 @@ def path_of(link: str) -> str:
     return re.sub(r"^https?://[^/]+", "", link)
 
 
-def next_on(response: Any) -> str:
-    """Return the ``next`` URL in the hidden field of a form, or an empty string."""
-    found = re.search(r'name="next" value="([^"]*)"', response.content.decode())
-    return found[1].replace("&amp;", "&") if found else ""
-
-
 def by_password(client: Browser, **more: str) -> Any:
     """Take alice's first step of a sign-in with her password."""
     return sign_in(client, "alice", **more)

@@ -13,6 +13,7 @@ from accounts.throttle.services import Charge, around, spend, wait
 from tests.conftest import Clock
 from tests.support.client import together
 from tests.support.process import free_port
+from tests.support.signin import set_up
 
 SUBJECT = "somebody"
 TEN = Limit("test.ten", burst=10, refill=60)
@@ -30,7 +31,7 @@ def store(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.Mon
         url = redis.url
     elif request.param == "refused":
         url = f"redis://127.0.0.1:{free_port()}/0"
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, redis_url=url)
+    set_up(settings, redis_url=url)
 
 
 def allowed(*charges: Charge) -> bool:
@@ -51,7 +52,9 @@ def test_exactly_the_burst_of_many_concurrent_acts_passes(store: None, clock: Cl
     passed = together(24, lambda i: allowed(*mine[:: 1 - 2 * (i % 2)]))
 
     assert sum(passed) == OTHER.burst - 3
-    assert [allowed(mine[0]) for _ in range(4)] == [True] * 3 + [False], "all or none"
+    assert [allowed(mine[0]) for _ in range(4)] == [True] * 3 + [False], (
+        "an act takes from all budgets or from none"
+    )
 
 
 @pytest.mark.django_db
@@ -94,7 +97,7 @@ def test_a_clock_that_steps_back_delays_the_refill_by_no_more_than_the_step(
 def test_limits_scale_multiplies_burst_and_refill_rate(
     clock: Clock, settings: Any, scale: float, burst: int, wait_seconds: int
 ) -> None:
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, limits_scale=scale)
+    set_up(settings, limits_scale=scale)
 
     assert sum(allowed((TEN, SUBJECT)) for _ in range(50)) == burst
     assert wait((TEN, SUBJECT)) == wait_seconds

@@ -118,4 +118,4 @@ def test_a_concurrent_rotation_fails_and_changes_nothing(
 
     with pytest.raises(CommandError, match="Run it again"):
         rotate("--now")
-    assert SigningKey.objects.get().withdrawn_at is None, "all of it, or nothing"
+    assert SigningKey.objects.get().withdrawn_at is None, "a failed rotation withdraws nothing"

@@ -58,7 +58,7 @@ def test_rotating_now_withdraws_the_current_and_the_waiting_key_at_once(
 
 def test_a_withdrawn_key_cannot_be_added_again(clock: Clock) -> None:
     key = keys.generate("EdDSA")
-    assert keyring.add(key).kid == keyring.signer().kid, "the first one of all signs at once"
+    assert keyring.add(key).kid == keyring.signer().kid, "the very first key signs at once"
     keyring.rotate(now=True)
     clock.advance(days=400)
     keyring.prune()
@@ -72,7 +72,7 @@ def test_prune_deletes_expired_keys_and_keeps_signing_and_waiting_ones(clock: Cl
     assert keyring.prune() == 0
     second = keyring.rotate()
     clock.advance(minutes=70)
-    assert keyring.prune() == 0, "a token of the first may have five minutes to live"
+    assert keyring.prune() == 0, "tokens of the first key may live for five more minutes"
     clock.advance(minutes=5)
     waiting = keyring.rotate()
 
@@ -100,7 +100,7 @@ def test_a_successor_is_made_automatically_and_published_before_it_signs(
     assert published() == [second]
     configure(signing_key_days=0)
     clock.advance(days=4000)
-    assert published() == [second], "without a number of days a key stays"
+    assert published() == [second], "0 days turn the rotation off"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -155,7 +155,7 @@ def test_the_jwks_is_served_without_a_query_and_its_etag_changes_with_the_keys(
     client: Client, clock: Clock
 ) -> None:
     first = client.get(JWKS)
-    assert "Vary" not in first, "a shared cache keeps one copy for all, whatever cookie they send"
+    assert "Vary" not in first, "shared caches keep one copy for all clients"
     tag = first["ETag"]
 
     with queries() as asked:
@@ -239,7 +239,7 @@ def test_keys_of_other_processes_are_found_on_first_use_and_withdrawals_in_a_min
     signing_keys.insert(elsewhere, 2, clock.now())
     found = keyring.find(keys.public_jwk(elsewhere)["kid"])
     assert found is not None
-    assert keyring.signer().kid == found.kid, "what was read counts for signing as well"
+    assert keyring.signer().kid == found.kid, "the reload also serves signing"
     SigningKey.objects.filter(number=1).update(withdrawn_at=clock.now(), private="")
 
     clock.advance(seconds=59)
@@ -254,7 +254,7 @@ def test_known_keys_sign_and_verify_while_the_database_is_away(clock: Clock) -> 
 
     with refusing():
         clock.advance(minutes=20)
-        assert keyring.signer().kid == new, "it was known before"
+        assert keyring.signer().kid == new, "the new key was loaded before"
         assert is_good(written)
         assert is_good(token())
         assert keyring.find(STRANGE) is None
@@ -263,7 +263,7 @@ def test_known_keys_sign_and_verify_while_the_database_is_away(clock: Clock) -> 
     SigningKey.objects.filter(number=1).update(withdrawn_at=clock.now())
     assert is_good(written)
     clock.advance(seconds=5)
-    assert not is_good(written), "it's asked again soon"
+    assert not is_good(written), "the database is queried again soon"
     keyring.forget()
     for ask in (keyring.signer, keyring.jwks, lambda: keyring.find(STRANGE)):
         with refusing(), pytest.raises(OperationalError):
@@ -276,7 +276,7 @@ def test_without_its_encryption_key_a_signing_key_verifies_but_does_not_sign(
     written, kid, new = token(), keyring.signer().kid, secrets.encryption_key()
     configure(encryption_keys=(new, *settings.AUTHSITE.encryption_keys))
     keyring.forget()
-    assert keyring.signer().kid == kid, "a former key is good for unsealing"
+    assert keyring.signer().kid == kid, "a former key still decrypts"
     configure(encryption_keys=(new,))
     keyring.forget()
 
@@ -287,7 +287,9 @@ def test_without_its_encryption_key_a_signing_key_verifies_but_does_not_sign(
     assert f"No key of ENCRYPTION_KEYS decrypts the signing key {kid}." in caplog.text
     assert is_good(written)
     assert published() == [kid]
-    assert SigningKey.objects.count() == 1, "no other is made: two nodes would never agree"
+    assert SigningKey.objects.count() == 1, (
+        "two nodes with different keys would never agree on a new one"
+    )
     keyring.rotate(now=True)
     assert is_good(token())
 

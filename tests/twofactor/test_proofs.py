@@ -1,6 +1,5 @@
 """The services of second factors and recovery, below the pages."""
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from accounts.users.models import User
 from accounts.users.services import AccountChanged
 from tests.conftest import Clock
 from tests.support.second_factor import code_of, enrolled
+from tests.support.signin import set_up
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
@@ -64,10 +64,10 @@ def test_enrolment_fails_if_the_account_was_changed_meanwhile(clock: Clock) -> N
 def test_a_setting_gives_the_waiting_period_and_unfinished_recoveries_end_after_a_week(
     alice: User, clock: Clock, settings: Any
 ) -> None:
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, factor_recovery_hours=24)
+    set_up(settings, factor_recovery_hours=24)
     due = recovery.ask(alice, SHOWN, HOME).due_at
     clock.advance(hours=24, seconds=-1)
-    assert recovery.ask(alice, SHOWN, HOME).due_at == due, "asking again goes on with it"
+    assert recovery.ask(alice, SHOWN, HOME).due_at == due, "a second request continues the first"
     assert not recovery.assess(alice, SHOWN).may_finish
     clock.advance(seconds=1)
     assert recovery.assess(alice, SHOWN).may_finish

@@ -84,9 +84,9 @@ def test_a_request_can_be_finished_only_with_the_proofs_it_was_made_with() -> No
         return covers(frozenset(shown), frozenset(request))
 
     assert finishes({first, browser}, {first})
-    assert finishes({first, browser}, {removed, browser}), "the address was put back"
-    assert finishes({first}, {former_version}), "a request that noted no address"
-    assert not finishes({second, browser}, {first}), "another address of the account"
+    assert finishes({first, browser}, {removed, browser}), "the removed email was restored"
+    assert finishes({first}, {former_version}), "a request without a recorded email"
+    assert not finishes({second, browser}, {first}), "another email of the account"
     assert not finishes({second, browser}, {removed, browser})
     assert not finishes(set(), {first})
     assert not finishes({password}, {password, browser})

@@ -3,7 +3,6 @@
 import re
 import sys
 import unicodedata
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from django.db import IntegrityError, transaction
 from accounts.common.text import fold
 from accounts.users import emails, services, usernames
 from accounts.users.models import EmailAddress, Username
+from tests.support.signin import set_up
 from tests.support.steps import make_user
 
 CYRILLIC_A, GREEK_O = "\u0430", "\u03bf"
@@ -53,7 +53,7 @@ BAD = {
 
 @pytest.mark.parametrize("code, bad", [(code, bad) for code in BAD for bad in BAD[code]])
 def test_a_misleading_username_is_refused(code: str, bad: str, settings: Any) -> None:
-    settings.AUTHSITE = replace(settings.AUTHSITE, reserved_usernames=("ACME",))
+    set_up(settings, reserved_usernames=("ACME",))
 
     with pytest.raises(ValidationError) as refusal:
         usernames.clean(bad)
