@@ -78,7 +78,7 @@ def state(user: User) -> tuple[str, set[str]]:
     return user.email, set(user.emails.values_list("email", flat=True))
 
 
-def test_an_address_signs_in_only_once_it_is_confirmed(alice: User) -> None:
+def test_an_email_signs_in_only_after_it_is_confirmed(alice: User) -> None:
     browser, by_address = signed_in(alice), Client()
     browser.post(EMAIL, {"email": "alice@example.net"})
     code = outbox()[-1].code
@@ -90,7 +90,7 @@ def test_an_address_signs_in_only_once_it_is_confirmed(alice: User) -> None:
     assert is_signed_in(by_address)
 
 
-def test_an_address_is_taken_by_the_first_to_confirm_it_and_not_by_asking(alice: User) -> None:
+def test_an_email_belongs_to_the_first_user_who_confirms_it(alice: User) -> None:
     browser = signed_in(alice)
     browser.post(EMAIL, {"email": "bob@example.org"})
     code = outbox()[-1].code
@@ -105,7 +105,7 @@ def test_an_address_is_taken_by_the_first_to_confirm_it_and_not_by_asking(alice:
     assert state(alice) == (MINE, {MINE})
 
 
-def test_a_taken_address_looks_like_a_free_one_and_its_owner_hears_of_it(alice: User) -> None:
+def test_adding_a_taken_email_looks_like_a_free_one_and_its_owner_is_notified(alice: User) -> None:
     browser = signed_in(make_user("mallory"))
 
     pages = []
@@ -120,7 +120,7 @@ def test_a_taken_address_looks_like_a_free_one_and_its_owner_hears_of_it(alice: 
     assert not notice.action_url
 
 
-def test_a_link_to_confirm_is_for_who_asked_and_acts_on_post_only(alice: User) -> None:
+def test_a_confirmation_link_works_only_for_its_user_and_only_by_post(alice: User) -> None:
     browser = signed_in(alice)
     browser.post(EMAIL, {"email": "alice@example.net"})
     link = path_of(outbox()[-1].action_url)
@@ -134,7 +134,7 @@ def test_a_link_to_confirm_is_for_who_asked_and_acts_on_post_only(alice: User) -
     assert state(alice) == (MINE, {MINE, "alice@example.net"})
 
 
-def test_changes_need_a_fresh_proof(alice: User, clock: Clock) -> None:
+def test_email_changes_need_recent_authentication(alice: User, clock: Clock) -> None:
     browser = signed_in(alice)
     add(browser, "alice@example.net")
     make, remove = (button(browser, name, "alice@example.net") for name in ("primary", "remove"))
@@ -146,7 +146,7 @@ def test_changes_need_a_fresh_proof(alice: User, clock: Clock) -> None:
     assert state(alice) == (MINE, {MINE, "alice@example.net"})
 
 
-def test_another_persons_address_is_neither_made_primary_nor_removed(alice: User) -> None:
+def test_another_users_email_cannot_be_made_primary_or_removed(alice: User) -> None:
     browser = signed_in(alice)
     add(browser, "alice@example.net")
     number = button(browser, "remove", "alice@example.net")
@@ -160,7 +160,7 @@ def test_another_persons_address_is_neither_made_primary_nor_removed(alice: User
     assert state(mallory) == ("mallory@example.org", {"mallory@example.org"})
 
 
-def test_a_person_has_at_least_the_primary_address_and_at_most_ten(alice: User) -> None:
+def test_an_account_keeps_its_primary_email_and_has_at_most_ten(alice: User) -> None:
     browser = signed_in(alice)
 
     browser.post(EMAIL, {"remove": str(alice.emails.get().pk)})
@@ -182,7 +182,7 @@ def steal(alice: User) -> Client:
 
 
 @pytest.mark.parametrize("words", ["became the primary", "was removed", "was added"])
-def test_the_old_address_locks_whatever_a_thief_has_changed_and_its_owner_opens(
+def test_a_link_mailed_to_the_former_email_locks_a_stolen_account_and_its_owner_gets_it_back(
     alice: User, words: str
 ) -> None:
     thief = steal(alice)
@@ -206,7 +206,7 @@ def test_the_old_address_locks_whatever_a_thief_has_changed_and_its_owner_opens(
 
 
 @pytest.mark.parametrize("days, good", [(29.99, True), (30, False)])
-def test_a_change_of_addresses_is_disputed_for_thirty_days(
+def test_a_change_of_emails_can_be_disputed_for_thirty_days(
     alice: User, clock: Clock, days: float, good: bool
 ) -> None:
     steal(alice)
@@ -220,7 +220,7 @@ def test_a_change_of_addresses_is_disputed_for_thirty_days(
     assert {Client().get(link).status_code for link in links} == {200 if good else 404}
 
 
-def test_a_thiefs_links_are_dead_once_its_address_is_suspended(alice: User) -> None:
+def test_lock_links_mailed_to_a_suspended_email_no_longer_work(alice: User) -> None:
     steal(alice)
     Client().post(path_of(told(MINE, "was removed").action_url))
 
@@ -231,7 +231,7 @@ def test_a_thiefs_links_are_dead_once_its_address_is_suspended(alice: User) -> N
     assert {Client().post(link).status_code for link in locking} == {404}
 
 
-def test_what_was_under_way_when_the_account_was_locked_down_fails(alice: User) -> None:
+def test_email_changes_in_progress_fail_after_a_lockdown(alice: User) -> None:
     owner = signed_in(alice)
     add(owner, "alice@example.net")
     as_read, (other,) = User.objects.get(), alice.emails.filter(email="alice@example.net")

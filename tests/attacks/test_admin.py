@@ -48,7 +48,7 @@ def rows() -> list[Any]:
     return [*users, *groups, *held]
 
 
-def test_a_password_alone_enters_no_page_of_the_admin() -> None:
+def test_a_password_alone_opens_no_admin_page() -> None:
     carol = staff()
     enrolled(carol)
     browser = half_way("carol")
@@ -64,7 +64,7 @@ def test_a_password_alone_enters_no_page_of_the_admin() -> None:
     assert not enters_the_admin(browser), "who loses the rights is out at once"
 
 
-def test_a_session_from_before_somebody_became_staff_does_not_enter_the_admin() -> None:
+def test_a_session_from_before_a_promotion_does_not_open_the_admin() -> None:
     """Whatever raised the rights, also past the site: no session of one step is enough."""
     make_user("carol")
     browser = Client()
@@ -76,7 +76,7 @@ def test_a_session_from_before_somebody_became_staff_does_not_enter_the_admin() 
         assert not enters_the_admin(browser)
 
 
-def test_a_person_with_a_factor_and_no_rights_enters_no_page_of_the_admin() -> None:
+def test_a_user_without_rights_opens_no_admin_page() -> None:
     bob, _seed = with_factor("bob")
     browser, before = signed_in(bob), rows()
 
@@ -100,7 +100,7 @@ ALL = [f"{act}_{what}" for act in EVERYTHING for what in ("user", "group", "perm
 
 @pytest.mark.parametrize("kind", ["is_superuser", "is_staff"])
 @pytest.mark.parametrize("fields", [{}, RIGHTS, {"is_active": "on"}], ids=["off", "rights", "on"])
-def test_staff_with_every_permission_edit_no_superuser_and_no_staff(
+def test_staff_with_every_permission_cannot_edit_superusers_or_staff(
     kind: str, fields: dict[str, str]
 ) -> None:
     browser = helper(*ALL)
@@ -114,7 +114,7 @@ def test_staff_with_every_permission_edit_no_superuser_and_no_staff(
 
 
 @pytest.mark.parametrize("whom", ["carol", "alice"])
-def test_staff_give_no_rights_to_themselves_or_to_others(whom: str) -> None:
+def test_staff_cannot_give_rights_to_themselves_or_to_others(whom: str) -> None:
     alice, browser = make_user("alice"), helper(*ALL)
     group = Group.objects.create(pk=1, name="Owners")
     wanted = {
@@ -138,7 +138,7 @@ def test_staff_give_no_rights_to_themselves_or_to_others(whom: str) -> None:
     assert not alice.is_active, "they may switch an ordinary person off"
 
 
-def test_who_may_only_look_posts_in_vain_and_nobody_deletes_a_person_by_the_list() -> None:
+def test_view_permission_changes_nothing_and_no_bulk_action_deletes_users() -> None:
     alice = make_user("alice")
     Group.objects.create(pk=1, name="Support")
     looks, owner = helper("view_user", "view_group"), signed_in(make_staff("owner"))
@@ -165,7 +165,7 @@ def test_who_may_only_look_posts_in_vain_and_nobody_deletes_a_person_by_the_list
     assert rows() == before
 
 
-def test_next_after_the_admins_door_never_leaves_the_site() -> None:
+def test_the_admin_login_never_redirects_to_another_site() -> None:
     browser = signed_in(staff())
 
     for evil in ("//evil.example", "https://evil.example/", "/\\evil.example", "javascript:1"):
@@ -181,7 +181,7 @@ def owner(client: Client) -> User:
     return owner
 
 
-def test_staff_do_not_read_a_digest_through_a_filter(client: Client, owner: User) -> None:
+def test_admin_filters_do_not_reveal_password_hashes(client: Client, owner: User) -> None:
     people = "/admin/accounts/user/"
     assert client.get(people, {"is_active__exact": "0"}).status_code == 200
     for lookup, value in (
@@ -208,7 +208,7 @@ def support() -> Group:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_of_rights_ends_the_persons_sessions_and_tells(
+def test_a_change_of_rights_revokes_the_users_sessions_and_notifies_them(
     client: Client, owner: User, change: str
 ) -> None:
     alice = make_user("alice")
@@ -228,7 +228,7 @@ def test_a_change_of_rights_ends_the_persons_sessions_and_tells(
 
 
 @pytest.mark.parametrize("way", ["another permission", "its page", "the list"])
-def test_a_change_of_a_groups_rights_or_its_end_is_one_of_each_of_its_members(
+def test_changing_or_deleting_a_group_revokes_the_sessions_of_its_members(
     client: Client, owner: User, way: str
 ) -> None:
     group, alice, bob = support(), make_user("alice"), make_user("bob")
@@ -251,7 +251,7 @@ def test_a_change_of_a_groups_rights_or_its_end_is_one_of_each_of_its_members(
     assert alice.activity.filter(kind="rights_changed", actor="owner").count() == 1
 
 
-def test_who_changes_own_rights_stays_signed_in_there_and_nowhere_else(
+def test_changing_your_own_rights_keeps_only_the_current_session(
     client: Client, owner: User
 ) -> None:
     elsewhere = signed_in(User.objects.get(pk=owner.pk))
@@ -264,7 +264,9 @@ def test_who_changes_own_rights_stays_signed_in_there_and_nowhere_else(
     assert not is_signed_in(elsewhere)
 
 
-def test_a_password_changed_meanwhile_is_not_brought_back(client: Client, owner: User) -> None:
+def test_saving_an_admin_form_does_not_restore_a_password_changed_meanwhile(
+    client: Client, owner: User
+) -> None:
     alice = make_user("alice")
 
     def meanwhile(instance: User, **_more: object) -> None:
@@ -280,7 +282,7 @@ def test_a_password_changed_meanwhile_is_not_brought_back(client: Client, owner:
     assert (alice.is_active, alice.password, alice.email) == (False, "!", address_of("bob"))
 
 
-def test_a_new_password_from_the_command_line_changes_nothing_else() -> None:
+def test_setting_a_password_on_the_command_line_changes_no_other_field() -> None:
     read_before_typing = make_user("alice")
     User.objects.update(is_active=False)
 

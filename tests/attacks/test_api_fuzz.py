@@ -88,7 +88,7 @@ def fuzz(site: Site, examples: int, token: str = "", *options: str) -> int:
     return int(made[1])
 
 
-def test_nothing_that_a_person_sends_gives_a_fault_or_an_answer_that_is_not_described(
+def test_no_generated_request_causes_an_error_or_an_undocumented_answer(
     site: Site,
 ) -> None:
     member(site, "alice")
@@ -100,7 +100,7 @@ def test_nothing_that_a_person_sends_gives_a_fault_or_an_answer_that_is_not_desc
 
 @pytest.mark.proof
 @pytest.mark.parametrize("caller", [None, person, key, staff])
-def test_two_thousand_requests_of_each_kind_of_caller_give_no_fault_and_nothing_undescribed(
+def test_two_thousand_requests_of_each_kind_of_caller_cause_no_undocumented_answer(
     caller: Callable[[Site], str] | None,
 ) -> None:
     with Site(**SITE) as site:

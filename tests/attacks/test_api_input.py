@@ -154,7 +154,7 @@ def target(db: None, settings: Any) -> Iterator[Target]:
     assert target.made() == before
 
 
-def test_no_value_of_any_field_is_a_fault_or_half_makes_anything(target: Target) -> None:
+def test_no_field_value_causes_a_server_error_or_a_partial_change(target: Target) -> None:
     for to in CALLS:
         for name in to.fields:
             for value in (*NO_STRINGS, *NO_TEXTS):
@@ -170,7 +170,7 @@ def test_no_value_of_any_field_is_a_fault_or_half_makes_anything(target: Target)
             check((name, "[]"), target.send(to, {**rest, f"{name}[]": "a"}), 400, 401)
 
 
-def test_no_body_is_a_fault_or_half_makes_anything(target: Target) -> None:
+def test_no_body_causes_a_server_error_or_a_partial_change(target: Target) -> None:
     many = json.dumps({str(i): i for i in range(4_000)}).encode()
     for to in CALLS:
         for body in raw_bodies(to.fields):
@@ -183,7 +183,7 @@ def test_no_body_is_a_fault_or_half_makes_anything(target: Target) -> None:
     assert target.send(LOGIN, twice).short == (401, "invalid_credentials"), "the last one counts"
 
 
-def test_a_member_that_a_call_does_not_know_is_named(target: Target) -> None:
+def test_an_unknown_field_is_named_in_the_error(target: Target) -> None:
     for to in CALLS:
         for name in ("passwort", "token_typ_hint", "__proto__", "x" * 64):
             answer = target.send(to, {**to.fields, name: "x"})
@@ -211,7 +211,7 @@ JSONS = ("APPLICATION/JSON", "application/json;", "application/json ;x",
          "application/json; charset=utf-16", "application/json; charset=no-such")  # fmt: skip
 
 
-def test_what_is_no_json_is_415_and_no_charset_is_looked_at(target: Target) -> None:
+def test_a_body_that_is_not_json_is_415_and_its_charset_is_ignored(target: Target) -> None:
     head = b'--x\r\nContent-Disposition: form-data; name="token"; filename="a"\r\n\r\n'
     for to in CALLS:
         for kind in KINDS:
@@ -224,7 +224,7 @@ def test_what_is_no_json_is_415_and_no_charset_is_looked_at(target: Target) -> N
         check("file", target.send(to, file, kind="multipart/form-data; boundary=x"), 415)
 
 
-def test_forms_out_of_shape_revoke_nothing_and_are_no_fault(target: Target) -> None:
+def test_malformed_forms_revoke_nothing_and_cause_no_server_error(target: Target) -> None:
     many = b"&".join(b"f%d=" % i for i in range(300))
     for body in (b"", b"&&&", b"=", b"x=y", b"Token=a", b"token[]=a", many):
         check(body, target.send(REVOCATION, body, kind=FORM), 400)
@@ -245,7 +245,7 @@ AUTHORIZATIONS = (
 )
 
 
-def test_an_odd_authorization_is_401_in_json(target: Target) -> None:
+def test_a_malformed_authorization_header_is_401_in_json(target: Target) -> None:
     for value in AUTHORIZATIONS:
         for path in (ME, *LISTS, f"{API}keys/"):
             check(value, call(target.client, path, authorization=value), 401)
@@ -258,7 +258,7 @@ ACCEPTS = ("", "text/html", "application/json;q=0", "x" * 5000, ";;;", "\xff",
            "application/json; a*=no-such''x", "text/html,*/*;q=" + "9" * 5000)  # fmt: skip
 
 
-def test_json_is_answered_whatever_a_client_accepts(target: Target) -> None:
+def test_the_answer_is_json_whatever_the_client_accepts(target: Target) -> None:
     for accept in ACCEPTS:
         headers = {"Accept": accept, "Accept-Language": accept, "Accept-Encoding": accept}
         for path in (ME, LISTS[0], NO_CLIENT, f"{API}users/{NOBODY}/"):
@@ -276,7 +276,7 @@ IDS = ("1", "9" * 40, "%00", "%ff", "%ed%a0%80", "me", "..", "%2e%2e", "'--", NO
        f"{NOBODY}.json", "a" * 5000, f"%d9%a0{NOBODY[1:]}")  # fmt: skip
 
 
-def test_an_odd_page_group_or_id_is_no_fault(target: Target) -> None:
+def test_a_malformed_page_group_or_id_causes_no_server_error(target: Target) -> None:
     for path in LISTS:
         for page in PAGES:
             for name in ("page", "group"):
@@ -289,7 +289,7 @@ def test_an_odd_page_group_or_id_is_no_fault(target: Target) -> None:
         check(odd, target.get(f"{API}sessions/{odd}/", method="DELETE"), 404)
 
 
-def test_a_host_that_is_not_ours_is_400_in_json_at_every_call(target: Target) -> None:
+def test_an_unknown_host_is_400_in_json_at_every_endpoint(target: Target) -> None:
     paths = (ME, *LISTS, f"{API}users/{NOBODY}/", NO_CLIENT, f"{API}schema/")
     for host in ("localhost:99999", EVIL, f"localhost.{EVIL}", f"localhost@{EVIL}", "localhost:",
                  f"localhost, {EVIL}", "", "[::1", "0x7f000001"):  # fmt: skip
@@ -300,7 +300,7 @@ def test_a_host_that_is_not_ours_is_400_in_json_at_every_call(target: Target) ->
             assert EVIL not in str(answer.body)
 
 
-def test_a_missing_slash_is_404_that_says_so_and_no_redirect(target: Target) -> None:
+def test_a_missing_slash_is_a_404_that_says_so_and_not_a_redirect(target: Target) -> None:
     for path in (ME, *LISTS, TOKEN, f"{API}users/{NOBODY}/"):
         for method in ("GET", "POST"):
             answer = target.get(path[:-1], body=b"{}", method=method)
@@ -309,7 +309,7 @@ def test_a_missing_slash_is_404_that_says_so_and_no_redirect(target: Target) -> 
     assert "slash" not in target.get(NO_CLIENT[:-1]).json["detail"]
 
 
-def test_a_method_that_a_call_does_not_take_is_405_with_what_it_takes(target: Target) -> None:
+def test_an_unsupported_method_is_405_with_an_allow_header(target: Target) -> None:
     for path in (ME, TOKEN, LISTS[0], f"{API}users/", NO_CLIENT):
         for method in ("TRACE", "CONNECT", "FOO"):
             check(method, target.get(path, method=method), 405)
@@ -320,7 +320,7 @@ def test_a_method_that_a_call_does_not_take_is_405_with_what_it_takes(target: Ta
             assert target.get(path, body=b"{}", method=method, **other).status == answer.status
 
 
-def test_no_answer_of_the_api_lacks_a_header(target: Target) -> None:
+def test_every_api_answer_has_the_security_headers(target: Target) -> None:
     answers = [
         target.get(ME),
         call(target.client, ME),
@@ -340,7 +340,7 @@ def test_no_answer_of_the_api_lacks_a_header(target: Target) -> None:
 
 
 @pytest.mark.proof
-def test_text_that_postgresql_can_not_store_is_no_fault(postgres: Any) -> None:
+def test_text_that_postgresql_cannot_store_causes_no_server_error(postgres: Any) -> None:
     """What ``storable`` stands for, on the real server."""
     with Site(LIMITS_SCALE="100000", DATABASE_URL=postgres.database()) as site:
         member(site, "alice")
@@ -367,14 +367,14 @@ def deep_bodies(name: str) -> Iterator[bytes]:
     yield from (b"[" * MEGABYTE, b'{"a":' * 100_000)
 
 
-def test_objects_in_objects_do_not_end_the_server(server: Target) -> None:
+def test_deeply_nested_json_does_not_crash_the_server(server: Target) -> None:
     """Two such requests of 54 KB, by anybody, would end both processes of the site."""
     for to in CALLS:
         for body in deep_bodies(next(iter(to.fields))):
             check(body, server.send(to, body), 400 if len(body) <= LIMIT else 413)
 
 
-def test_bodies_and_headers_without_end_are_refused_before_they_are_read(
+def test_oversized_bodies_and_headers_are_refused_before_they_are_read(
     server: Target, site: Site
 ) -> None:
     host = "Host: {host}\r\n" + END

@@ -35,7 +35,7 @@ CHANGES: dict[str, Callable[[User, Client], Any]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_keys_end_with_the_session_they_were_made_in_if_the_change_ends_it(change: str) -> None:
+def test_a_change_that_revokes_a_session_revokes_the_keys_made_in_it(change: str) -> None:
     alice = make_user("alice")
     browser, thief, former = signed_in(alice), signed_in(alice), signed_in(alice)
     keys = {
@@ -70,7 +70,7 @@ def without_a_password(alice: User) -> tuple[Client, str]:
 
 
 @pytest.mark.parametrize("way", [from_inside, without_a_password, by_link])
-def test_the_page_of_a_new_password_ends_the_keys_that_the_owner_chooses(
+def test_a_new_password_revokes_the_keys_that_the_owner_selects(
     way: Callable[[User], tuple[Client, str]],
 ) -> None:
     alice = make_user("alice")
@@ -99,7 +99,7 @@ def test_the_page_of_a_new_password_ends_the_keys_that_the_owner_chooses(
     assert sorted(ended) == ["thief", "unknown"]
 
 
-def test_a_reset_link_shows_and_ends_no_key_before_the_factor_is_shown() -> None:
+def test_a_reset_link_shows_and_revokes_no_key_before_the_second_factor() -> None:
     alice, _seed = with_factor()
     key, browser, link = key_of(alice, name="backup"), Client(), reset_link()
     chosen = {"end_key": row_of(key).pk}

@@ -63,7 +63,7 @@ def end_by_call(user: Any, key: str) -> None:
     assert (answer.status, answer.body) == (204, None)
 
 
-def test_a_key_ends_within_a_year_unless_never_was_asked_for(clock: Clock) -> None:
+def test_a_key_expires_within_a_year_unless_it_was_made_without_an_expiry(clock: Clock) -> None:
     make_user("alice")
     token, now = fresh(), site_clock.now()
     too_late = (now + timedelta(days=367)).isoformat()
@@ -79,7 +79,7 @@ def test_a_key_ends_within_a_year_unless_never_was_asked_for(clock: Clock) -> No
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_key_is_dead_the_moment_it_has_ended(end: Callable[[Any, Client, str], Any]) -> None:
+def test_a_revoked_key_stops_working_at_once(end: Callable[[Any, Client, str], Any]) -> None:
     alice = make_user("alice")
     browser = signed_in(alice)
     bobs = key_of(make_user("bob"))
@@ -97,7 +97,7 @@ def test_a_key_is_dead_the_moment_it_has_ended(end: Callable[[Any, Client, str],
         assert not is_alive(key), "what ended doesn't come back"
 
 
-def test_a_program_goes_on_when_its_owner_signs_out_or_has_another_password() -> None:
+def test_a_key_keeps_working_after_its_owner_signs_out_or_changes_the_password() -> None:
     """Also when the session that it was made in ends, before the password changes."""
     key = on_page(signed_in(make_user("alice")).post(NEW, FORM))
     for number, change in enumerate(STAYS):
@@ -109,7 +109,7 @@ def test_a_program_goes_on_when_its_owner_signs_out_or_has_another_password() ->
         assert is_alive(key), number
 
 
-def test_the_page_of_a_lockdown_says_that_keys_end() -> None:
+def test_the_lockdown_page_says_how_many_keys_it_revokes() -> None:
     alice = make_user("alice")
     browser = signed_in(alice)
     assert "API key" not in browser.get(LOCKDOWN).text.partition("<main")[2]
@@ -121,7 +121,7 @@ def test_the_page_of_a_lockdown_says_that_keys_end() -> None:
         assert "All 2 API keys" in page.text
 
 
-def test_a_key_ends_with_its_last_second_is_shown_for_a_month_and_then_forgotten(
+def test_an_expired_key_stops_working_and_stays_listed_for_thirty_days(
     clock: Clock,
 ) -> None:
     alice = make_user("alice")
@@ -145,7 +145,9 @@ def told_of_ends() -> list[Any]:
     return [mail for mail in outbox() if "expires within a week" in mail.subject]
 
 
-def test_the_owner_hears_of_an_end_a_week_before_once_and_can_lock_down(clock: Clock) -> None:
+def test_the_owner_is_mailed_once_a_week_before_a_key_expires_and_can_lock_the_account(
+    clock: Clock,
+) -> None:
     alice = make_user("alice")
     key_of(alice, days=30, name="backup")
     key_of(alice)

@@ -98,7 +98,7 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_keys_at_two_processes_are_made_and_ended_one_after_the_other(
+def test_two_processes_never_leave_a_key_behind_or_exceed_the_maximum(
     nodes: Nodes, race: Race
 ) -> None:
     for i in range(2):
@@ -107,7 +107,7 @@ def test_keys_at_two_processes_are_made_and_ended_one_after_the_other(
 
 @pytest.mark.proof
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_fifty_rounds_of_keys_on_postgresql(race: Race, postgres: Any) -> None:
+def test_fifty_rounds_of_api_key_races_on_postgresql(race: Race, postgres: Any) -> None:
     with running(LIMITS_SCALE="1000", DATABASE_URL=postgres.database()) as both:
         for i in range(50):
             race(both, f"round{i:02}x")

@@ -56,7 +56,7 @@ def closed_calls() -> Iterator[tuple[str, str]]:
                 yield method, str(entry.pattern)
 
 
-def test_every_call_is_walked() -> None:
+def test_the_table_lists_every_endpoint_that_needs_credentials() -> None:
     assert set(closed_calls()) == CALLS.keys()
 
 
@@ -65,7 +65,7 @@ def told(answer: Answer) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("method, route", CALLS)
-def test_a_key_opens_the_calls_of_its_scope_and_no_other(method: str, route: str) -> None:
+def test_a_key_opens_only_the_endpoints_of_its_scope(method: str, route: str) -> None:
     """Whatever scope a row has: one that no key is given, too."""
     alice = make_user("alice")
     get_tokens()
@@ -100,7 +100,7 @@ REFUSED: list[tuple[str, Any]] = [
 ]
 
 
-def test_no_key_may_do_more_than_the_token_that_makes_it_nor_make_keys() -> None:
+def test_a_key_gets_no_more_scope_than_its_token_has_and_cannot_make_keys() -> None:
     row = row_of(key_of(make_user("alice")))
     for held, wanted in REFUSED:
         answer = make(fresh(scope=held), scope=wanted)
@@ -121,7 +121,7 @@ def all_calls_on_keys(token: str, key: str) -> list[Answer]:
     return [call("keys/", token=token), make(token), call(path, method="DELETE", token=token)]
 
 
-def test_a_sign_in_that_is_older_than_ten_minutes_does_nothing_with_keys(clock: Clock) -> None:
+def test_keys_cannot_be_managed_more_than_ten_minutes_after_authentication(clock: Clock) -> None:
     """Not by a new access token either: only who proves again who it is."""
     key = key_of(make_user("alice"))
     person = get_tokens()
@@ -140,7 +140,7 @@ def test_a_sign_in_that_is_older_than_ten_minutes_does_nothing_with_keys(clock: 
     assert [answer.status for answer in all_calls_on_keys(fresh(), key)] == [200, 201, 204]
 
 
-def test_another_persons_key_is_not_there_and_not_ended() -> None:
+def test_another_users_key_is_neither_visible_nor_revocable() -> None:
     alice, mallory = make_user("alice"), make_user("mallory")
     key = key_of(alice, name="mine")
     token, browser = fresh(name="mallory"), signed_in(mallory)
@@ -157,7 +157,7 @@ def test_another_persons_key_is_not_there_and_not_ended() -> None:
     assert not mallory.activity.filter(kind="key_ended").exists()
 
 
-def test_a_key_of_staff_has_none_of_their_power() -> None:
+def test_a_staff_members_key_has_no_staff_rights() -> None:
     carol = make_user("carol", is_staff=True, is_superuser=True)
     alice = make_user("alice")
     key = key_of(carol, "read write")
@@ -172,7 +172,7 @@ def test_a_key_of_staff_has_none_of_their_power() -> None:
 ODD_NAMES = ("", " ", "a\0b", "a\nb", "a\u202eb", "\ud800", "\ue000", "x" * 61, 5, None, ["a"])
 
 
-def test_an_odd_name_makes_no_key_and_one_that_is_markup_is_text() -> None:
+def test_an_invalid_name_makes_no_key_and_markup_in_a_name_is_escaped() -> None:
     browser = signed_in(make_user("alice"))
     token = fresh()
     for name in ODD_NAMES:
@@ -193,7 +193,7 @@ def test_an_odd_name_makes_no_key_and_one_that_is_markup_is_text() -> None:
     assert APIKey.objects.get().name == longest
 
 
-def test_a_sign_in_that_has_ended_makes_no_key() -> None:
+def test_a_revoked_session_makes_no_key() -> None:
     """Nor does whoever had one before the password was changed."""
     alice = make_user("alice")
     token, thief = fresh(), signed_in(alice)

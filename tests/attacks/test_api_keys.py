@@ -44,7 +44,7 @@ def dump() -> str:
     return serializers.serialize("json", rows) + str(outbox())
 
 
-def test_a_key_is_shown_once_and_never_again_by_page_call_admin_history_mail_or_log(
+def test_a_key_is_shown_once_and_never_again_by_any_page_answer_mail_or_log(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     browser = signed_in(make_user("alice"))
@@ -71,7 +71,7 @@ def test_a_key_is_shown_once_and_never_again_by_page_call_admin_history_mail_or_
     assert all(is_alive(key) for key in keys)
 
 
-def test_what_is_stored_of_a_key_opens_nothing() -> None:
+def test_what_is_stored_of_a_key_cannot_be_used_as_a_key() -> None:
     key = key_of(make_user("alice"), "read write")
     row = row_of(key)
     stolen = [row.digest, row.pk, f"{text.PREFIX}{row.pk}", sealed(text.PREFIX + row.pk)]
@@ -97,7 +97,7 @@ def odd(key: str) -> list[str]:
     ]
 
 
-def test_what_is_not_written_as_keys_are_is_refused_without_a_query(
+def test_a_malformed_key_is_refused_without_a_query(
     django_assert_num_queries: Any,
 ) -> None:
     for text_of_none in odd(key_of(make_user("alice"))):
@@ -107,7 +107,7 @@ def test_what_is_not_written_as_keys_are_is_refused_without_a_query(
         assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
-def test_a_secret_opens_its_own_key_only_and_a_wrong_one_costs_one_query(
+def test_a_secret_works_only_with_its_own_id_and_a_wrong_one_costs_one_query(
     django_assert_num_queries: Any,
 ) -> None:
     """By whoever knows every id, and writes checksums that fit."""
@@ -140,7 +140,7 @@ def elsewhere(key: str) -> list[dict[str, str]]:
     ]
 
 
-def test_a_key_is_taken_as_bearer_and_nowhere_else() -> None:
+def test_a_key_is_accepted_only_as_a_bearer_token() -> None:
     """Neither by another header nor by a body, and it buys no token."""
     key = key_of(make_user("alice"), "read write")
     for headers in elsewhere(key):
@@ -164,7 +164,7 @@ def test_a_key_is_taken_as_bearer_and_nowhere_else() -> None:
 
 
 @pytest.mark.parametrize("form", [False, True])
-def test_a_key_that_its_finder_revokes_ends_and_its_owner_is_told(form: bool) -> None:
+def test_anyone_who_finds_a_key_can_revoke_it_and_its_owner_is_notified(form: bool) -> None:
     """Secret scanners and programs that have done their work call this with nothing but the key."""
     alice = make_user("alice")
     key, other = key_of(alice, name="mine"), key_of(alice)
@@ -184,7 +184,7 @@ def spellings(key: str) -> list[str]:
     return [key, key.upper(), encoded, f"a{key}b", f"%61{key[1:]}"]
 
 
-def test_a_key_in_an_address_is_refused_before_anything_is_looked_at(
+def test_a_key_in_a_url_is_refused_without_a_query(
     django_assert_num_queries: Any,
 ) -> None:
     """Also beside a good one in its place: whoever does that learns it at the first try."""
@@ -204,7 +204,7 @@ def test_a_key_in_an_address_is_refused_before_anything_is_looked_at(
     assert is_alive(key)
 
 
-def test_the_real_site_takes_no_key_from_an_address_and_logs_none(site: Site) -> None:
+def test_a_real_server_accepts_no_key_in_a_url_and_logs_none(site: Site) -> None:
     """Nor does a key find its way into the log by a header, a form or a broken request."""
     member(site, "keeper")
     owner = site.client()
@@ -236,7 +236,9 @@ def test_the_real_site_takes_no_key_from_an_address_and_logs_none(site: Site) ->
         assert key[25:57] not in seen
 
 
-def test_a_call_by_a_key_is_one_query_and_at_most_one_write_in_five_minutes(clock: Clock) -> None:
+def test_a_request_with_a_key_is_one_query_and_at_most_one_write_in_five_minutes(
+    clock: Clock,
+) -> None:
     key = key_of(make_user("alice"))
 
     def cost() -> list[str]:
@@ -273,7 +275,7 @@ def test_the_documented_pattern_finds_every_key_and_its_checksum_rejects_look_al
         assert not told["is_key"](other_letter(key, place)), (key, place)
 
 
-def test_a_key_fills_no_history_and_each_row_names_the_key_that_made_it() -> None:
+def test_a_key_cannot_flood_the_history_and_each_entry_names_its_key() -> None:
     """1,500 changes in five seconds would bury whatever else a thief did."""
     alice = make_user("alice")
     key = key_of(alice, "profile:write", name="bot")
@@ -290,7 +292,7 @@ def test_a_key_fills_no_history_and_each_row_names_the_key_that_made_it() -> Non
     assert f"by API key {by_key}" in signed_in(alice).get("/accounts/activity/").text
 
 
-def test_a_person_makes_so_many_keys_and_no_more(clock: Clock) -> None:
+def test_the_number_of_keys_that_one_user_makes_is_limited(clock: Clock) -> None:
     make_user("alice")
     token = fresh()
     for number in range(61):

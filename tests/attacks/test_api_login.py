@@ -86,7 +86,7 @@ def people(db: None) -> None:
 
 
 @each_way
-def test_a_sign_in_costs_one_hash_whoever_it_is_for(
+def test_every_sign_in_attempt_costs_exactly_one_hash(
     people: None, way: Way, hashes: Counter[str]
 ) -> None:
     cost = f"m={Argon2id.memory_cost},t={Argon2id.time_cost},p=1"
@@ -119,7 +119,7 @@ def work(act: Callable[[], Answer]) -> tuple[int, Any, list[tuple[str, str]], li
 
 
 @each_way
-def test_unknown_pending_switched_off_and_without_password_answer_and_cost_the_same(
+def test_unknown_pending_inactive_and_passwordless_accounts_answer_and_cost_the_same(
     people: None, way: Way
 ) -> None:
     keyring.signer()  # the first one would look for it
@@ -130,7 +130,7 @@ def test_unknown_pending_switched_off_and_without_password_answer_and_cost_the_s
 
 
 @each_way
-def test_only_the_right_password_is_told_what_is_missing(people: None, way: Way) -> None:
+def test_only_the_right_password_learns_what_is_still_required(people: None, way: Way) -> None:
     for name, code in {"pending": "email_not_verified", "dave": "second_factor_required"}.items():
         assert told(way(name, PASSWORD)) == (401, code)
         assert told(way(name, WRONG)) == INVALID
@@ -138,7 +138,7 @@ def test_only_the_right_password_is_told_what_is_missing(people: None, way: Way)
     assert told(way("pending@example.org", PASSWORD)) == INVALID
 
 
-def test_the_limits_of_the_pages_are_the_limits_of_the_api(clock: Clock) -> None:
+def test_the_pages_and_the_api_share_their_sign_in_limits(clock: Clock) -> None:
     make_user("alice")
     ways = [*WAYS, lambda *login: sign_in(login[2], *login[:2])]
     names = ["alice", "ALICE", "\uff41lice"]
@@ -158,7 +158,7 @@ def test_the_limits_of_the_pages_are_the_limits_of_the_api(clock: Clock) -> None
     assert by_body("alice", PASSWORD, at("192.0.2.99")).status == 200
 
 
-def test_guesses_of_one_line_do_not_keep_an_owners_program_out(clock: Clock) -> None:
+def test_guesses_from_one_wide_network_do_not_block_the_owner_elsewhere(clock: Clock) -> None:
     make_user("alice")
     for i in range(GUESSES + 2):
         by_body("alice", WRONG, at(f"192.0.2.{i}"))
@@ -171,7 +171,7 @@ FORGED = ("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "Via"
           "CF-Connecting-IP", "X-Cluster-Client-IP", "Client-IP", "Remote-Addr")  # fmt: skip
 
 
-def test_a_forged_address_gives_no_further_guesses(clock: Clock) -> None:
+def test_a_forged_ip_address_gives_no_further_guesses(clock: Clock) -> None:
     statuses = []
     for i in range(LOGIN_NETWORK.burst + 5):
         forged = dict.fromkeys(FORGED, f"203.0.113.{i}") | {"Forwarded": f"for=203.0.113.{i}"}
@@ -181,7 +181,7 @@ def test_a_forged_address_gives_no_further_guesses(clock: Clock) -> None:
     assert statuses == [401] * LOGIN_NETWORK.burst + [429] * 5
 
 
-def test_a_sign_up_answers_and_costs_the_same_at_a_taken_and_a_free_address(
+def test_a_sign_up_answers_and_costs_the_same_for_a_taken_and_a_free_email(
     people: None, hashes: Counter[str]
 ) -> None:
     works, bodies = [], []
@@ -201,7 +201,7 @@ def test_a_sign_up_answers_and_costs_the_same_at_a_taken_and_a_free_address(
     assert {told(answer) for answer in later} == {(401, "email_not_verified")}
 
 
-def test_another_mail_and_a_wrong_code_answer_and_cost_the_same_whether_somebody_waits(
+def test_resending_and_wrong_codes_answer_and_cost_the_same_without_a_pending_sign_up(
     people: None, clock: Clock
 ) -> None:
     clock.advance(minutes=2)
