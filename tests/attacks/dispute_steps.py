@@ -17,7 +17,7 @@ LOCK = "/accounts/lockdown/"
 RESET = "/accounts/password/reset/"
 REVIEW = "/accounts/review/"
 EMAIL = "/accounts/email/"
-PLACES = cycle(range(1, 255))
+NETWORKS = cycle(range(1, 255))
 NEW = "a lantern over seven wet roofs"
 
 
@@ -30,7 +30,7 @@ def known_browser(user: User) -> Client:
 
 def reset_link(login: str = "alice", to: str = "") -> str:
     """The link of the mail that a forgotten password causes, asked for from a line of its own."""
-    asking = Client(REMOTE_ADDR=f"198.51.{next(PLACES)}.1")
+    asking = Client(REMOTE_ADDR=f"198.51.{next(NETWORKS)}.1")
     assert asking.post(RESET, {"login": to or login}).status_code == 200
     mail = next(m for m in reversed(outbox()) if "Set a new password at" in m.subject)
     assert not to or mail.to == to, mail.to
@@ -55,12 +55,12 @@ def review(browser: Client, act: str, label: str) -> Any:
     return browser.post(REVIEW, {act: str(row.pk)})
 
 
-def told(words: str) -> set[str]:
+def recipients_of(words: str) -> set[str]:
     """The addresses that got a mail with these words in its subject."""
     return {mail.to for mail in outbox() if words in mail.subject}
 
 
-def words_of(mail: Any) -> str:
+def text_of(mail: Any) -> str:
     """Everything that a mail says."""
     return " ".join([mail.subject, mail.greeting, *mail.paragraphs, *mail.closing])
 
@@ -75,12 +75,12 @@ def recovery_page(password: str = PASSWORD, browser: Client | None = None) -> tu
     return browser, str(browser.get(sign_in(browser, "alice", password).url).url)
 
 
-def again(user: User) -> User:
+def reloaded(user: User) -> User:
     return User.objects.get(pk=user.pk)
 
 
 def lock(user: User) -> None:
-    lock_down(again(user), Actor())
+    lock_down(reloaded(user), Actor())
 
 
 def reopened(browser: Client, user: User) -> Client:

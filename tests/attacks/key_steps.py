@@ -36,12 +36,12 @@ def make(token: str, client: Caller | None = None, **more: Any) -> Answer:
     return call("keys/", {"name": "bot", **more}, client=client, token=token)
 
 
-def fresh(client: Caller | None = None, name: str = "alice", **token_request: str) -> str:
+def recent_token(client: Caller | None = None, name: str = "alice", **token_request: str) -> str:
     """An access token of a sign-in of this moment."""
     return str(get_tokens(name, client, **token_request)["access"])
 
 
-def on_page(page: Any) -> str:
+def shown_key(page: Any) -> str:
     """The new key that is shown; empty on any other page."""
     found: str = page.text.partition('<code id="key" dir="ltr">')[2].partition("<")[0]
     return found

@@ -30,24 +30,26 @@ def owner(username: str = "alice", **fields: Any) -> tuple[Any, Passkey]:
     return user, registered(user, counts=counts)
 
 
-def asked(browser: Browser, page: str = LOGIN) -> dict[str, Any]:
+def options_of(browser: Browser, page: str = LOGIN) -> dict[str, Any]:
     """What the page asks authenticators for."""
     return options_on(browser.get(page).text)
 
 
-def show(browser: Browser, credential: str, page: str = LOGIN_PASSKEY, **more: str) -> Any:
+def post_credential(
+    browser: Browser, credential: str, page: str = LOGIN_PASSKEY, **more: str
+) -> Any:
     """Send what an authenticator has answered."""
     return browser.post(page, {"credential": credential, **more})
 
 
-def enters(passkey: Passkey, browser: Browser | None = None, **changes: Any) -> bool:
+def signs_in(passkey: Passkey, browser: Browser | None = None, **changes: Any) -> bool:
     """Whether ``passkey`` alone signs in; ``changes`` are of its answer."""
     browser = browser or Browser()
-    show(browser, passkey.get(asked(browser), **changes))
+    post_credential(browser, passkey.get(options_of(browser), **changes))
     return is_signed_in(browser)
 
 
-def half_way(login: str = "alice") -> Browser:
+def after_password(login: str = "alice") -> Browser:
     """A browser whose first step, by password, was right."""
     browser = Browser()
     assert sign_in(browser, login)["Location"] == CHALLENGE
@@ -55,13 +57,13 @@ def half_way(login: str = "alice") -> Browser:
     return browser
 
 
-def takes(browser: Browser, credential: str) -> bool:
+def completes_sign_in(browser: Browser, credential: str) -> bool:
     """Whether that is taken for the second step of a browser that is half way."""
-    show(browser, credential, CHALLENGE)
+    post_credential(browser, credential, CHALLENGE)
     return is_signed_in(browser)
 
 
-def happened(user: Any, kind: str) -> int:
+def times_in_history(user: Any, kind: str) -> int:
     """How often that is in the history of ``user``."""
     from accounts.activity.models import Activity
 

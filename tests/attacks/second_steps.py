@@ -35,7 +35,7 @@ def staff() -> Any:
     return make_user("carol", is_staff=True, is_superuser=True)
 
 
-def half_way(login: str = "alice", browser: Browser | None = None, **place: str) -> Browser:
+def after_password(login: str = "alice", browser: Browser | None = None, **place: str) -> Browser:
     """A browser whose first step, by password, was right; ``REMOTE_ADDR="…"`` says where."""
     browser = browser or Browser(**place)  # type: ignore[arg-type]
     assert sign_in(browser, login)["Location"] in {CHALLENGE, SETUP}
@@ -43,9 +43,9 @@ def half_way(login: str = "alice", browser: Browser | None = None, **place: str)
     return browser
 
 
-def enters(code: str, login: str = "alice", **place: str) -> bool:
+def code_signs_in(code: str, login: str = "alice", **place: str) -> bool:
     """Whether somebody who knows the password gets in by ``code``, in a new browser."""
-    browser = half_way(login, **place)
+    browser = after_password(login, **place)
     browser.post(CHALLENGE, {"code": code})
     return is_signed_in(browser)
 
@@ -84,7 +84,7 @@ def reset_by_mail(user: Any) -> None:
     assert browser.post(link, {"password1": PASSWORD})["Location"].startswith(LOGIN)
 
 
-def inside(path: str, **fields: str) -> Callable[[Any], Any]:
+def posting(path: str, **fields: str) -> Callable[[Any], Any]:
     return lambda user: signed_in(user).post(path, fields)
 
 
@@ -98,11 +98,11 @@ def another_primary_email(user: Any) -> None:
 
 # What the owner, or the operator, may do to the credentials of an account meanwhile.
 CHANGES: dict[str, Callable[[Any], Any]] = {
-    "another password": inside("/accounts/password/change/", password1=PASSWORD),
+    "another password": posting("/accounts/password/change/", password1=PASSWORD),
     "a reset by mail": reset_by_mail,
     "another authenticator": lambda user: turn_on(signed_in(user)),
     "new recovery codes": new_recovery_codes,
     "another primary email": another_primary_email,
-    "a lockdown": inside("/accounts/lockdown/"),
+    "a lockdown": posting("/accounts/lockdown/"),
     "a reset by the operator": lambda user: call_command("reset_second_factor", user.username),
 }

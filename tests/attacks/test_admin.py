@@ -10,7 +10,7 @@ from django.test import Client
 
 from accounts.users.models import User
 from accounts.users.services import create_administrator
-from tests.attacks.second_steps import half_way, staff, with_factor
+from tests.attacks.second_steps import after_password, staff, with_factor
 from tests.house.test_urls import ROUTES, address
 from tests.support.second import enrolled, take_second_step
 from tests.support.signin import signed_in
@@ -51,7 +51,7 @@ def rows() -> list[Any]:
 def test_a_password_alone_opens_no_admin_page() -> None:
     carol = staff()
     enrolled(carol)
-    browser = half_way("carol")
+    browser = after_password("carol")
 
     for path in ADMIN:
         answers = [browser.get(path), browser.post(path, {**RIGHTS, "password": PASSWORD})]

@@ -7,7 +7,16 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import User
-from tests.attacks.key_steps import FORM, NEW, fresh, is_alive, key_of, make, on_page, row_of
+from tests.attacks.key_steps import (
+    FORM,
+    NEW,
+    is_alive,
+    key_of,
+    make,
+    recent_token,
+    row_of,
+    shown_key,
+)
 from tests.attacks.second_steps import mails_about, reset_link, with_factor
 from tests.attacks.test_api_key_ends import by_staff
 from tests.support.second import turn_on, unused_code
@@ -39,10 +48,10 @@ def test_a_change_that_revokes_a_session_revokes_the_keys_made_in_it(change: str
     alice = make_user("alice")
     browser, thief, former = signed_in(alice), signed_in(alice), signed_in(alice)
     keys = {
-        "own": on_page(browser.post(NEW, FORM)),
-        "thief's": on_page(thief.post(NEW, FORM)),
-        "thief's program's": make(fresh())["key"],
-        "of a session that ended before": on_page(former.post(NEW, FORM)),
+        "own": shown_key(browser.post(NEW, FORM)),
+        "thief's": shown_key(thief.post(NEW, FORM)),
+        "thief's program's": make(recent_token())["key"],
+        "of a session that ended before": shown_key(former.post(NEW, FORM)),
         "from before this version": key_of(alice),
     }
     former.post("/accounts/logout/")
@@ -75,7 +84,7 @@ def test_a_new_password_revokes_the_keys_that_the_owner_selects(
 ) -> None:
     alice = make_user("alice")
     bobs, backup, unknown = key_of(make_user("bob")), key_of(alice), key_of(alice, name="unknown")
-    thiefs = on_page(signed_in(alice).post(NEW, FORM | {"name": "thief"}))
+    thiefs = shown_key(signed_in(alice).post(NEW, FORM | {"name": "thief"}))
     key_of(alice, name="expired", days=-1)
     browser, page = way(alice)
     junk = {"end_key": [row_of(unknown).pk, row_of(bobs).pk, "\0", "x" * 5000, ""]}

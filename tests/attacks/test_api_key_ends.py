@@ -17,12 +17,12 @@ from tests.attacks.key_steps import (
     LOCKDOWN,
     NEW,
     change_password,
-    fresh,
     is_alive,
     key_of,
     make,
-    on_page,
+    recent_token,
     row_of,
+    shown_key,
 )
 from tests.conftest import Clock
 from tests.support.api import call
@@ -59,13 +59,13 @@ def by_staff(user: Any, **changes: str) -> None:
 
 
 def end_by_call(user: Any, key: str) -> None:
-    answer = call(f"keys/{row_of(key).pk}/", method="DELETE", token=fresh())
+    answer = call(f"keys/{row_of(key).pk}/", method="DELETE", token=recent_token())
     assert (answer.status, answer.body) == (204, None)
 
 
 def test_a_key_expires_within_a_year_unless_it_was_made_without_an_expiry(clock: Clock) -> None:
     make_user("alice")
-    token, now = fresh(), site_clock.now()
+    token, now = recent_token(), site_clock.now()
     too_late = (now + timedelta(days=367)).isoformat()
     for end in (*ODD_ENDS, too_late, now.isoformat()):
         answer = make(token, expires_at=end)
@@ -99,7 +99,7 @@ def test_a_revoked_key_stops_working_at_once(end: Callable[[Any, Client, str], A
 
 def test_a_key_keeps_working_after_its_owner_signs_out_or_changes_the_password() -> None:
     """Also when the session that it was made in ends, before the password changes."""
-    key = on_page(signed_in(make_user("alice")).post(NEW, FORM))
+    key = shown_key(signed_in(make_user("alice")).post(NEW, FORM))
     for number, change in enumerate(STAYS):
         alice = User.objects.get(username="alice")
         _other, browser = signed_in(alice), signed_in(alice)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.key_steps import LOCKDOWN, REFUSED, fresh, is_alive, make
+from tests.attacks.key_steps import LOCKDOWN, REFUSED, is_alive, make, recent_token
 from tests.attacks.test_session_races import confirmed
 from tests.attacks.test_two_nodes import (
     AT_ONCE,
@@ -58,7 +58,7 @@ def making_keys_during(nodes: Nodes, name: str, page: str, status: int, **form: 
     """None is left, whichever was first."""
     owner = confirmed(nodes, name)
     csrf, callers = owner.csrf(page), programs(nodes)
-    token = fresh(callers[0], name)
+    token = recent_token(callers[0], name)
 
     def act(i: int) -> Answer | Response:
         if i == AT_ONCE // 2:
@@ -79,7 +79,7 @@ def eight_keys_where_five_have_room(nodes: Nodes, name: str) -> None:
     """Fifty are the most, however many ask at once."""
     confirmed(nodes, name)
     callers = programs(nodes)
-    token = fresh(callers[0], name)
+    token = recent_token(callers[0], name)
     for _ in range(MOST - 5):
         assert make(token, callers[0]).status == 201
 

@@ -15,12 +15,12 @@ from tests.attacks.key_steps import (
     KEYS,
     NEW,
     change_password,
-    fresh,
     is_alive,
     key_of,
     make,
-    on_page,
+    recent_token,
     row_of,
+    shown_key,
 )
 from tests.conftest import Clock
 from tests.support.api import Answer, call, get_tokens, renew
@@ -103,17 +103,17 @@ REFUSED: list[tuple[str, Any]] = [
 def test_a_key_gets_no_more_scope_than_its_token_has_and_cannot_make_keys() -> None:
     row = row_of(key_of(make_user("alice")))
     for held, wanted in REFUSED:
-        answer = make(fresh(scope=held), scope=wanted)
+        answer = make(recent_token(scope=held), scope=wanted)
         assert (answer.status, list(answer.body)) == (400, ["scope"]), (held, wanted)
-    assert make(fresh(scope="keys:write")).status == 400, "the scope that is suggested"
-    reader = fresh(scope="keys:read")
+    assert make(recent_token(scope="keys:write")).status == 400, "the scope that is suggested"
+    reader = recent_token(scope="keys:read")
     assert [key["id"] for key in call("keys/", token=reader)["results"]] == [row.pk]
     for answer in (make(reader), call(f"keys/{row.pk}/", method="DELETE", token=reader)):
         assert told(answer) == TOO_LITTLE
     assert list(APIKey.objects.all()) == [row]
 
     for (held, wanted), scope in MADE.items():
-        assert make(fresh(scope=held), scope=wanted)["scope"] == scope
+        assert make(recent_token(scope=held), scope=wanted)["scope"] == scope
 
 
 def all_calls_on_keys(token: str, key: str) -> list[Answer]:
@@ -137,13 +137,13 @@ def test_keys_cannot_be_managed_more_than_ten_minutes_after_authentication(clock
         assert answer.headers["WWW-Authenticate"] == FRESH_HEADER
     assert call("me/", token=person["access"]).status == 200
     assert is_alive(key)
-    assert [answer.status for answer in all_calls_on_keys(fresh(), key)] == [200, 201, 204]
+    assert [answer.status for answer in all_calls_on_keys(recent_token(), key)] == [200, 201, 204]
 
 
 def test_another_users_key_is_neither_visible_nor_revocable() -> None:
     alice, mallory = make_user("alice"), make_user("mallory")
     key = key_of(alice, name="mine")
-    token, browser = fresh(name="mallory"), signed_in(mallory)
+    token, browser = recent_token(name="mallory"), signed_in(mallory)
 
     for guess in (row_of(key).pk, "a" * 16, "x" * 5000, "1", "-"):
         for method in ("GET", "DELETE"):
@@ -174,19 +174,19 @@ ODD_NAMES = ("", " ", "a\0b", "a\nb", "a\u202eb", "\ud800", "\ue000", "x" * 61, 
 
 def test_an_invalid_name_makes_no_key_and_markup_in_a_name_is_escaped() -> None:
     browser = signed_in(make_user("alice"))
-    token = fresh()
+    token = recent_token()
     for name in ODD_NAMES:
         answer = make(token, name=name)
         assert (answer.status, list(answer.body)) == (400, ["name"]), name
         if isinstance(name, str) and name != "\ud800":  # JSON can carry half a pair, a form can't
             page = browser.post(NEW, FORM | {"name": name})
-            assert (page.status_code, on_page(page)) == (200, "")
+            assert (page.status_code, shown_key(page)) == (200, "")
             assert "<title>Error:" in page.text
     assert not APIKey.objects.exists()
 
     longest = ("<script>alert(1)</script>'\"=1+1" + "W" * 60)[:60]
     made = browser.post(NEW, FORM | {"name": longest})
-    assert on_page(made)
+    assert shown_key(made)
     for page in (made, browser.get(KEYS), browser.get("/accounts/activity/")):
         assert "<script>alert" not in page.text
         assert "&lt;script&gt;alert(1)" in page.text
@@ -196,7 +196,7 @@ def test_an_invalid_name_makes_no_key_and_markup_in_a_name_is_escaped() -> None:
 def test_a_revoked_session_makes_no_key() -> None:
     """Nor does whoever had one before the password was changed."""
     alice = make_user("alice")
-    token, thief = fresh(), signed_in(alice)
+    token, thief = recent_token(), signed_in(alice)
     sign_in(owner := Client(), "alice")
 
     change_password(alice, owner)

@@ -18,7 +18,17 @@ from accounts.activity.models import Activity
 from accounts.apikeys import text
 from accounts.apikeys.models import APIKey
 from tests.attacks import key_steps
-from tests.attacks.key_steps import FORM, KEYS, NEW, REFUSED, fresh, is_alive, key_of, make, row_of
+from tests.attacks.key_steps import (
+    FORM,
+    KEYS,
+    NEW,
+    REFUSED,
+    is_alive,
+    key_of,
+    make,
+    recent_token,
+    row_of,
+)
 from tests.attacks.test_http import END, raw
 from tests.attacks.test_timing import member
 from tests.conftest import Clock
@@ -49,10 +59,10 @@ def test_a_key_is_shown_once_and_never_again_by_any_page_answer_mail_or_log(
 ) -> None:
     browser = signed_in(make_user("alice"))
     page = browser.post(NEW, FORM)
-    token = fresh()
+    token = recent_token()
     answer = make(token, scope="read")
     carol = signed_in(make_user("carol", is_staff=True, is_superuser=True))
-    keys = [key_steps.on_page(page), answer["key"]]
+    keys = [key_steps.shown_key(page), answer["key"]]
     alice = row_of(keys[0]).user
 
     assert [page.text.count(keys[0]), json.dumps(answer.body).count(keys[1])] == [1, 1]
@@ -209,7 +219,7 @@ def test_a_real_server_accepts_no_key_in_a_url_and_logs_none(site: Site) -> None
     member(site, "keeper")
     owner = site.client()
     sign_in(owner, "keeper")
-    key = make(fresh(owner, "keeper"), owner)["key"]
+    key = make(recent_token(owner, "keeper"), owner)["key"]
     addresses = ["/{}", "/?key={}", "/accounts/login/?next=%2F{}", "/api/v1/me/?token={}"]
     addresses += ["/api/v1/keys/{}/", "/static/{}", "/no/{}%0A{}", "//{}"]
 
@@ -285,7 +295,7 @@ def test_a_key_cannot_flood_the_history_and_each_entry_names_its_key() -> None:
         return [call("me/", {"about": f"{n}"}, **patch).code for n in range(changes)]
 
     assert codes(key, 31) == [""] * 30 + ["throttled"]
-    assert codes(fresh(), 1) == [""], "the owner has not used up anything"
+    assert codes(recent_token(), 1) == [""], "the owner has not used up anything"
     rows = Activity.objects.filter(kind="profile_changed").order_by("id")
     by_key = f"bot, {row_of(key).beginning}"
     assert [row.key for row in rows] == [by_key] * 30 + [""]
@@ -294,7 +304,7 @@ def test_a_key_cannot_flood_the_history_and_each_entry_names_its_key() -> None:
 
 def test_the_number_of_keys_that_one_user_makes_is_limited(clock: Clock) -> None:
     make_user("alice")
-    token = fresh()
+    token = recent_token()
     for number in range(61):
         answer = make(token)
         assert answer.code == ("throttled" if number == 60 else "")

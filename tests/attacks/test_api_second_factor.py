@@ -15,8 +15,8 @@ from accounts.users.models import User
 from tests.attacks.passkey_steps import set_up
 from tests.attacks.second_steps import (
     WRONG_DIGITS,
-    enters,
-    half_way,
+    after_password,
+    code_signs_in,
     mails_about,
     new_recovery_codes,
     staff,
@@ -24,7 +24,7 @@ from tests.attacks.second_steps import (
 )
 from tests.attacks.test_lockdown import change_password, lock_down, switch_off
 from tests.attacks.test_sessions import by_staff
-from tests.attacks.trusted_steps import trusting
+from tests.attacks.trusted_steps import trusting_browser
 from tests.conftest import Clock
 from tests.support.api import Answer, call, claims_of, get_tokens, is_good, second_step
 from tests.support.second import CHALLENGE, SETUP, code_of, enrolled, turn_on
@@ -174,7 +174,7 @@ def test_a_code_is_good_once_on_pages_and_calls_together(
     alice, seed = with_factor()
     code = code_of(seed) if kind == "app" else new_recovery_codes(alice)[0]
     ways = {
-        "page": lambda: enters(code),
+        "page": lambda: code_signs_in(code),
         "call": lambda: second_step(first_step(), code.upper()).status == 200,
     }
 
@@ -189,7 +189,7 @@ def test_a_mailed_code_ends_the_challenge_that_it_was_asked_for_by_and_no_other(
 ) -> None:
     with_factor()
     challenge, other = first_step(), first_step()
-    page = half_way()
+    page = after_password()
 
     assert mail_for(challenge).status == 202
     (mail,) = mails_about(FINISH, "alice@example.org")
@@ -202,7 +202,7 @@ def test_a_mailed_code_ends_the_challenge_that_it_was_asked_for_by_and_no_other(
     assert (claims["amr"], claims["acr"]) == (["pwd", "mail"], "aal1")
     assert second_step(first_step(), mail.code).code == "invalid_code"
     clock.advance(minutes=5)
-    (page := half_way()).post(CHALLENGE, {"mail": "1"})
+    (page := after_password()).post(CHALLENGE, {"mail": "1"})
     of_page = mails_about(FINISH)[-1].code
     assert of_page != mail.code
     assert second_step(first_step(), of_page).code == "invalid_code"
@@ -264,14 +264,14 @@ def guess(i: int, code: str = WRONG_DIGITS) -> Answer:
 def test_cve_2025_64102_a_new_challenge_gives_no_guess_back(clock: Clock) -> None:
     """Nor does a page: its guesses and those by calls are counted together."""
     _alice, seed = with_factor()
-    page = half_way(REMOTE_ADDR="192.0.2.200")
+    page = after_password(REMOTE_ADDR="192.0.2.200")
     assert page.post(CHALLENGE, {"code": WRONG_DIGITS}).status_code == 200
 
     assert [guess(i).status for i in range(1, GUESSES)] == [401] * (GUESSES - 1)
     refused = guess(99, code_of(seed))
     assert told(refused) == (429, "throttled")
     assert refused.headers["Retry-After"] == "60"
-    page = half_way(REMOTE_ADDR="192.0.2.201")
+    page = after_password(REMOTE_ADDR="192.0.2.201")
     assert page.post(CHALLENGE, {"code": code_of(seed)}).status_code == 429
 
     clock.advance(seconds=60)
@@ -331,7 +331,7 @@ def test_cve_2026_94218_who_must_enrol_gets_no_token_by_starting_over(
     set_up(settings, second_factor=required)
     assert get_tokens("bob").status == (403 if required == "all" else 200)
     LoginSession.objects.all().delete()
-    page = half_way("carol")
+    page = after_password("carol")
 
     for _ in range(3):
         answer = get_tokens("carol")
@@ -350,7 +350,7 @@ def test_cve_2026_94218_who_must_enrol_gets_no_token_by_starting_over(
 
 def test_a_trusted_browsers_cookie_means_nothing_to_the_api() -> None:
     alice, _seed = with_factor()
-    trusted = trusting(alice)
+    trusted = trusting_browser(alice)
 
     assert get_tokens(client=trusted).code == "second_factor_required"
     assert call("me/", client=trusted, basic=f"alice:{PASSWORD}").code == "second_factor_required"

@@ -21,14 +21,14 @@ from tests.attacks.dispute_steps import (
     REVIEW,
     alice,
     lock_link,
+    recipients_of,
     recovery_page,
     reset_link,
     review,
     sets_password,
-    told,
-    words_of,
+    text_of,
 )
-from tests.attacks.passkey_steps import asked, owner, show
+from tests.attacks.passkey_steps import options_of, owner, post_credential
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, RECOVERY_CODES, code_of, enrolled, recovery_codes_on
 from tests.support.second import turn_on as adds_an_app
@@ -147,7 +147,7 @@ def test_a_suspended_passkey_is_not_forgotten_by_the_browser(clock: Clock) -> No
     User.objects.update(date_joined=clock.now().replace(year=2020))
     lock_down(User.objects.get(), Actor())
 
-    page = show(Client(), passkey.get(asked(Client())))
+    page = post_credential(Client(), passkey.get(options_of(Client())))
 
     assert not is_signed_in(page.client)
     assert "data-signal" not in page.text
@@ -167,7 +167,7 @@ def test_a_passkey_opens_the_way_back_without_a_mailbox(home: Client, clock: Clo
 
 def shown_at_the_reset(browser: Client, passkey: Passkey) -> str:
     """The page to which a passkey leads whose account is locked."""
-    answer = show(browser, passkey.get(asked(browser)))
+    answer = post_credential(browser, passkey.get(options_of(browser)))
     return str(browser.get(answer.url).url)
 
 
@@ -178,14 +178,14 @@ def test_a_passkey_that_was_removed_in_its_own_session_is_shown_at_the_reset_of_
     passkey = registered(alice())
     clock.advance(days=8)
     stolen = Client()
-    show(stolen, passkey.get(asked(stolen)))
+    post_credential(stolen, passkey.get(options_of(stolen)))
     row = alice().passkey_set.get()
     assert stolen.post(f"/accounts/2fa/passkeys/{row.pk}/", {"remove": "1"}).status_code == 302
     lock_down(alice(), Actor())
 
     browser, link = Client(), reset_link()
-    credential = passkey.get(asked(browser, link))
-    answers = [show(each, credential, link).status_code for each in (browser, Client())]
+    credential = passkey.get(options_of(browser, link))
+    answers = [post_credential(each, credential, link).status_code for each in (browser, Client())]
     assert answers == [302, 200], "an answer is good once"
     assert sets_password(browser, link)
 
@@ -215,8 +215,8 @@ def test_mails_to_doubtful_addresses_tell_of_changes_and_name_nothing(
         "A new password was set by email",
         "Something that was suspended was deleted",
     ]
-    assert all("192.0.2" not in words_of(m) and "alice" not in words_of(m) for m in heard)
-    assert told("review after the lock was finished") >= {MINE}
+    assert all("192.0.2" not in text_of(m) and "alice" not in text_of(m) for m in heard)
+    assert recipients_of("review after the lock was finished") >= {MINE}
 
 
 def test_a_thief_of_the_password_does_not_wait_with_an_address_that_it_added(home: Client) -> None:

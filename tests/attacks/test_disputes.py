@@ -22,15 +22,15 @@ from accounts.users.models import EmailAddress, FormerCredential, User
 from tests.attacks.dispute_steps import (
     NEW,
     REVIEW,
-    again,
     known_browser,
     lock,
     lock_link,
+    recipients_of,
+    reloaded,
     reset_link,
     review,
     sets_password,
-    told,
-    words_of,
+    text_of,
 )
 from tests.conftest import Clock
 from tests.support.second import (
@@ -81,14 +81,14 @@ def test_a_copied_cookie_leaves_no_factor_behind_after_the_lock(alice: User, clo
         assert not sets_password(Client(), link)
     home.post(link, {"code": code_of(seed)})
     assert sets_password(home, link)
-    assert set(told("A new password was set")) == {MINE}
+    assert set(recipients_of("A new password was set")) == {MINE}
     sign_in(home, "alice", NEW)
     assert home.post(CHALLENGE, {"code": code_of(stolen, 1)}).status_code == 200
     home.post(CHALLENGE, {"code": unused_code(alice)})
 
     assert "Mallory’s" in home.get(REVIEW).text
     home.post(REVIEW, {"done": "1"})
-    assert again(alice).disputed_at, "each must be decided"
+    assert reloaded(alice).disputed_at, "each must be decided"
     for label in ("Mallory’s", "Recovery codes"):
         review(home, "delete", label)
     assert home.post(REVIEW, {"done": "1"}).url == "/"
@@ -139,7 +139,7 @@ def test_the_mailbox_alone_waits_everybody_is_told_and_two_proofs_object(
     lock(alice)
     thief, link = Client(), reset_link()
     thief.post(link, {"lost": "ask"})
-    assert told("asked to open your locked account") == {MINE, "second@example.org"}
+    assert recipients_of("asked to open your locked account") == {MINE, "second@example.org"}
     clock.advance(hours=71)
     assert not sets_password(thief, reset_link())
     objection = path_of(next(m.action_url for m in outbox() if "asked to open" in m.subject))
@@ -175,7 +175,7 @@ def test_an_objection_counts_until_the_new_password_is_stored(
 
     monkeypatch.setattr(passwords, "hash_password", hash_while_another_objects)
     assert not sets_password(thief, link)
-    assert again(alice).is_locked_down
+    assert reloaded(alice).is_locked_down
 
 
 def test_a_former_mailbox_locks_but_opens_nothing_and_learns_no_address(
@@ -185,13 +185,13 @@ def test_a_former_mailbox_locks_but_opens_nothing_and_learns_no_address(
     home, new = known_browser(alice), "new@example.net"
     clock.advance(days=8)
     browser = signed_in(alice)
-    users.confirm_email(again(alice), new)
-    browser = signed_in(again(alice))
+    users.confirm_email(reloaded(alice), new)
+    browser = signed_in(reloaded(alice))
     row = EmailAddress.objects.get(email=new)
     browser.post("/accounts/email/", {"primary": row.pk})
-    browser = signed_in(again(alice))
+    browser = signed_in(reloaded(alice))
     browser.post("/accounts/email/", {"remove": EmailAddress.objects.get(email=MINE).pk})
-    assert not any(new in words_of(m) for m in outbox() if m.to == MINE)
+    assert not any(new in text_of(m) for m in outbox() if m.to == MINE)
 
     former, link = Client(), lock_link("email address was removed")
     assert new not in former.get(link).text
@@ -206,9 +206,9 @@ def test_a_former_mailbox_locks_but_opens_nothing_and_learns_no_address(
     home.post(link, {"former": PASSWORD})
     assert sets_password(home, link), "the suspended mailbox receives the link, and proves nothing"
     sign_in(home, "alice", NEW)
-    assert again(alice).email == ""
+    assert reloaded(alice).email == ""
     review(home, "keep", new)
-    assert again(alice).email == new
+    assert reloaded(alice).email == new
 
 
 def test_a_password_of_before_the_lock_opens_the_way_back_without_a_mailbox(
@@ -248,7 +248,7 @@ def test_a_removed_factor_counts_only_if_a_thief_used_its_own_session(
         home.post(CHALLENGE, {"code": code})
     row = Authenticator.objects.get()
     assert home.post(f"/accounts/2fa/totp/{row.pk}/", {"remove": "1"}).status_code == 302
-    lock_down(again(alice), Actor())
+    lock_down(reloaded(alice), Actor())
     browser, link = Client(), reset_link()
     clock.advance(minutes=5)
 
@@ -322,6 +322,6 @@ def test_a_second_lock_looks_further_back_and_never_less_far(alice: User, clock:
     Client().post(early)
 
     assert not Authenticator.objects.exists()
-    at = again(alice).disputed_at
+    at = reloaded(alice).disputed_at
     lock(alice)
-    assert again(alice).disputed_at == at
+    assert reloaded(alice).disputed_at == at

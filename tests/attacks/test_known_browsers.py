@@ -12,8 +12,8 @@ from accounts.sessions import known_browsers
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle import known_networks
 from accounts.users.models import User
-from tests.attacks.passkey_steps import REAUTHENTICATE, happened
-from tests.attacks.trusted_steps import TRUSTED, browser, is_asked, trusting
+from tests.attacks.passkey_steps import REAUTHENTICATE, times_in_history
+from tests.attacks.trusted_steps import TRUSTED, browser, needs_second_step, trusting_browser
 from tests.conftest import Clock
 from tests.support.second import enrolled
 from tests.support.signin import request_of, set_up, signed_in
@@ -90,18 +90,18 @@ def test_a_copy_of_a_browser_that_the_version_before_noted_ends_as_well(clock: C
 def test_who_signs_out_elsewhere_trusts_no_browser_any_more() -> None:
     alice = make_user("alice")
     enrolled(alice)
-    here, there = trusting(alice), trusting(alice)
+    here, there = trusting_browser(alice), trusting_browser(alice)
     there.cookies.pop("sessionid")
     copy = copy_of(here)
-    assert not is_asked(there)
+    assert not needs_second_step(there)
     page = here.get(SESSIONS).text
     assert "not even this one" in page
 
     sign_out_elsewhere(here)
 
     assert "Trusted until" not in here.get(TRUSTED).text
-    assert [is_asked(each) for each in (copy, there, here)] == [True] * 3
-    assert happened(alice, "trust_ended") == 2
+    assert [needs_second_step(each) for each in (copy, there, here)] == [True] * 3
+    assert times_in_history(alice, "trust_ended") == 2
 
 
 def test_nobody_takes_the_age_of_anothers_browser_by_a_copy_of_its_cookie() -> None:

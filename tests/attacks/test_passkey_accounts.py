@@ -9,14 +9,14 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import PendingSignup, User
 from tests.attacks.passkey_steps import (
     REAUTHENTICATE,
-    asked,
-    enters,
-    half_way,
+    after_password,
+    completes_sign_in,
+    options_of,
     owner,
     person,
+    post_credential,
     set_up,
-    show,
-    takes,
+    signs_in,
 )
 from tests.conftest import Clock
 from tests.support.second import (
@@ -60,7 +60,7 @@ def test_staff_who_must_have_a_passkey_add_it_after_the_steps_they_can_take(
     assert not is_signed_in(browser)
     assert "authenticator app" not in browser.get(ADD).text
 
-    show(browser, Passkey().create(asked(browser, ADD)), ADD)
+    post_credential(browser, Passkey().create(options_of(browser, ADD)), ADD)
 
     assert browser.get(ADMIN).status_code == 200
     proofs = ["pwd", "otp", "passkey"] if has_app else ["pwd", "passkey"]
@@ -71,14 +71,14 @@ def test_staff_with_a_passkey_do_not_get_in_by_an_authenticator_app(settings: An
     set_up(settings, staff_factor="passkey")
     carol, passkey = owner("carol", **STAFF)
     enrolled(carol)
-    browser = half_way("carol")
+    browser = after_password("carol")
 
     browser.post(CHALLENGE, {"code": unused_code(carol)})
 
     assert not is_signed_in(browser)
     assert browser.get(ADD).url == CHALLENGE, "nor add another by it"
     assert "authenticator app shows" not in browser.get(f"{CHALLENGE}?method=totp").text
-    assert takes(browser, passkey.get(asked(browser, CHALLENGE)))
+    assert completes_sign_in(browser, passkey.get(options_of(browser, CHALLENGE)))
     assert browser.get(ADMIN).status_code == 200
 
 
@@ -97,7 +97,7 @@ def test_a_sign_in_from_before_the_setting_does_not_enter_the_admin(
     clock.advance(minutes=1)
     browser.post(REAUTHENTICATE, {"code": unused_code(carol)})
     assert browser.get(ADMIN).status_code == 302
-    show(browser, passkey.get(asked(browser, REAUTHENTICATE)), REAUTHENTICATE)
+    post_credential(browser, passkey.get(options_of(browser, REAUTHENTICATE)), REAUTHENTICATE)
     assert browser.get(ADMIN).status_code == 200
 
 
@@ -108,7 +108,7 @@ def test_staff_who_are_in_without_a_passkey_are_led_to_add_one(settings: Any) ->
     set_up(settings, staff_factor="passkey")
 
     assert browser.get(ADMIN, follow=True).redirect_chain[-1][0] == f"{ADD}?next={ADMIN}"
-    show(browser, Passkey().create(asked(browser, ADD)), ADD)
+    post_credential(browser, Passkey().create(options_of(browser, ADD)), ADD)
     assert browser.get(ADMIN).status_code == 200
 
 
@@ -156,9 +156,9 @@ def test_a_passkey_that_one_signs_up_by_is_the_factor_that_all_must_have(setting
     assert not is_signed_in(browser)
     new = Passkey()
 
-    assert show(browser, new.create(asked(browser, ADD)), ADD).url == RECOVERY_CODES
+    assert post_credential(browser, new.create(options_of(browser, ADD)), ADD).url == RECOVERY_CODES
 
-    assert enters(new)
+    assert signs_in(new)
     code = recovery_codes_on(browser.get(RECOVERY_CODES).text)[0]
     without_it = Client()
     by_mail(without_it)

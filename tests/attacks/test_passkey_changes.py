@@ -11,7 +11,14 @@ from accounts.signin import passkey as view
 from accounts.twofactor.models import Passkey as Row
 from accounts.users import services as users
 from accounts.users.models import User
-from tests.attacks.passkey_steps import asked, enters, happened, owner, passkeys_of, show
+from tests.attacks.passkey_steps import (
+    options_of,
+    owner,
+    passkeys_of,
+    post_credential,
+    signs_in,
+    times_in_history,
+)
 from tests.conftest import Clock
 from tests.support.second import enrolled, unused_code
 from tests.support.signin import signed_in
@@ -26,36 +33,36 @@ RESET = "/accounts/password/reset/"
 def test_a_counter_that_does_not_go_on_is_refused_recorded_and_mailed() -> None:
     alice, passkey = owner(counts=True)
     for _ in range(2):
-        assert enters(passkey)
+        assert signs_in(passkey)
 
     for counter in (2, 1, 0):
-        assert not enters(passkey, counter=counter)
+        assert not signs_in(passkey, counter=counter)
 
-    assert happened(alice, "passkey_suspect") == 3
+    assert times_in_history(alice, "passkey_suspect") == 3
     told = [mail for mail in outbox() if "counter went back" in mail.subject]
     assert [mail.to for mail in told] == [alice.email] * 3
-    assert enters(passkey), "the real one goes on"
+    assert signs_in(passkey), "the real one goes on"
 
 
 def test_the_same_answer_sent_twice_is_no_sign_of_a_copy() -> None:
     alice, passkey = owner(counts=True)
     browser = Client()
-    answer = passkey.get(asked(browser))
+    answer = passkey.get(options_of(browser))
 
     for _ in range(2):
-        show(Client(), answer)
+        post_credential(Client(), answer)
 
-    assert happened(alice, "signed_in") + happened(alice, "signed_in_new") == 1
-    assert happened(alice, "passkey_suspect") == 0
+    assert times_in_history(alice, "signed_in") + times_in_history(alice, "signed_in_new") == 1
+    assert times_in_history(alice, "passkey_suspect") == 0
 
 
 def test_a_passkey_that_was_removed_meanwhile_opens_nothing_and_may_be_forgotten() -> None:
     _alice, passkey = owner()
     browser = Client()
-    answer = passkey.get(asked(browser))
+    answer = passkey.get(options_of(browser))
     Row.objects.all().delete()
 
-    page = show(browser, answer)
+    page = post_credential(browser, answer)
 
     assert not is_signed_in(browser)
     assert "data-signal" in page.text
@@ -65,10 +72,10 @@ def test_a_passkey_that_was_removed_meanwhile_opens_nothing_and_may_be_forgotten
 def test_a_passkey_opens_no_account_that_was_switched_off() -> None:
     alice, passkey = owner()
     browser = Client()
-    answer = passkey.get(asked(browser))
+    answer = passkey.get(options_of(browser))
     User.objects.update(is_active=False)
 
-    assert show(browser, answer).url == "/accounts/inactive/"
+    assert post_credential(browser, answer).url == "/accounts/inactive/"
     assert not LoginSession.objects.filter(user=alice).exists()
 
 
@@ -85,7 +92,7 @@ def test_a_passkey_checked_before_a_change_of_the_account_signs_nobody_in_after_
 
     monkeypatch.setattr(view.passkeys, "sign_in", overtaken)
 
-    assert not enters(passkey)
+    assert not signs_in(passkey)
     assert not LoginSession.objects.filter(user=alice).exists()
 
 
@@ -98,8 +105,8 @@ def test_a_thiefs_passkey_opens_nothing_after_a_lockdown_nor_after_the_new_passw
     thiefs = registered(alice)
 
     assert signed_in(alice).post("/accounts/lockdown/").status_code == 200
-    assert not enters(thiefs)
-    assert not enters(passkey), "it is no way round the new password"
+    assert not signs_in(thiefs)
+    assert not signs_in(passkey), "it is no way round the new password"
 
     browser = Client()
     browser.post(RESET, {"login": "alice"})
@@ -107,9 +114,9 @@ def test_a_thiefs_passkey_opens_nothing_after_a_lockdown_nor_after_the_new_passw
     browser.post(link, {"code": unused_code(alice)})
     browser.post(link, {"password1": "slow comet over the harbour"})
     assert passkeys_of(alice) == [passkey.id]
-    assert happened(alice, "suspended") == 1
-    assert not enters(thiefs)
-    assert enters(passkey)
+    assert times_in_history(alice, "suspended") == 1
+    assert not signs_in(thiefs)
+    assert signs_in(passkey)
 
 
 def test_an_older_passkey_stops_whoever_waits_at_a_locked_account(clock: Clock) -> None:
@@ -121,7 +128,7 @@ def test_an_older_passkey_stops_whoever_waits_at_a_locked_account(clock: Clock) 
     thief.post(path_of(outbox()[-1].action_url), {"lost": "ask"})
     assert Recovery.objects.exists()
 
-    assert not enters(passkey)
+    assert not signs_in(passkey)
 
     assert not Recovery.objects.exists()
 
@@ -146,16 +153,16 @@ def test_only_so_many_answers_are_checked_for_one_network_and_known_browsers_are
 
     _alice, passkey = owner()
     hers, browser = Client(), Client()
-    assert enters(passkey, hers)
+    assert signs_in(passkey, hers)
     hers.post("/accounts/logout/")
-    statuses = {show(browser, "{}").status_code for _ in range(PASSKEY_NETWORK.burst)}
+    statuses = {post_credential(browser, "{}").status_code for _ in range(PASSKEY_NETWORK.burst)}
 
     assert statuses == {200}
-    assert show(browser, passkey.get(asked(browser))).status_code == 429
-    assert show(hers, "{}").status_code == 429, "of nobody's"
-    wrong = passkey.get({**asked(hers), "challenge": "A" * 43})
-    many = [show(hers, wrong).status_code for _ in range(PASSKEY_BROWSER.burst - 1)]
+    assert post_credential(browser, passkey.get(options_of(browser))).status_code == 429
+    assert post_credential(hers, "{}").status_code == 429, "of nobody's"
+    wrong = passkey.get({**options_of(hers), "challenge": "A" * 43})
+    many = [post_credential(hers, wrong).status_code for _ in range(PASSKEY_BROWSER.burst - 1)]
     assert set(many) == {200}
-    assert enters(passkey, hers)
+    assert signs_in(passkey, hers)
     clock.advance(seconds=PASSKEY_NETWORK.refill)
-    assert enters(passkey, browser)
+    assert signs_in(passkey, browser)

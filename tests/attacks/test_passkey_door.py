@@ -11,15 +11,15 @@ from accounts.twofactor.models import Passkey as Row
 from accounts.users.models import User
 from tests.attacks.passkey_steps import (
     REAUTHENTICATE,
-    asked,
-    enters,
-    half_way,
+    after_password,
+    completes_sign_in,
+    options_of,
     owner,
     passkeys_of,
     person,
+    post_credential,
     set_up,
-    show,
-    takes,
+    signs_in,
 )
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, RECOVERY_CODES, enrolled
@@ -36,11 +36,11 @@ def test_passkeys_are_neither_added_nor_changed_in_a_browser_left_alone(clock: C
     alice, passkey = owner()
     page = f"{PASSKEYS}{Row.objects.get().pk}/"
     browser = signed_in(alice)
-    answer = Passkey().create(asked(browser, ADD))
+    answer = Passkey().create(options_of(browser, ADD))
     clock.advance(minutes=11)
 
     assert browser.get(ADD).url.startswith(REAUTHENTICATE)
-    assert show(browser, answer, ADD).url.startswith(REAUTHENTICATE)
+    assert post_credential(browser, answer, ADD).url.startswith(REAUTHENTICATE)
     for data in ({"name": "Mine"}, {"remove": "1"}):
         assert browser.post(page, data).url.startswith(REAUTHENTICATE)
     assert passkeys_of(alice) == [passkey.id]
@@ -66,12 +66,12 @@ def test_the_password_alone_adds_no_passkey_beside_the_factor_that_is_held(holds
     before = passkeys_of(alice)
     inside = signed_in(alice)
     new = Passkey()
-    answer = new.create(asked(inside, ADD))
-    browser = half_way()
+    answer = new.create(options_of(inside, ADD))
+    browser = after_password()
 
     assert browser.get(ADD).url == CHALLENGE
-    assert show(browser, answer, ADD).url == CHALLENGE
-    assert show(Client(), answer, ADD).url.startswith(LOGIN)
+    assert post_credential(browser, answer, ADD).url == CHALLENGE
+    assert post_credential(Client(), answer, ADD).url.startswith(LOGIN)
     assert passkeys_of(alice) == before
 
 
@@ -81,13 +81,13 @@ def test_one_passkey_is_not_two_peoples_and_not_added_twice() -> None:
     thief, inside = signed_in(mallory), signed_in(alice)
 
     for browser, key in ((thief, Passkey(credential_id=passkey.raw_id)), (inside, passkey)):
-        answer = key.create(asked(browser, ADD))
-        assert show(browser, answer, ADD).status_code == 200
+        answer = key.create(options_of(browser, ADD))
+        assert post_credential(browser, answer, ADD).status_code == 200
 
     assert passkeys_of(alice) == [passkey.id]
     assert passkeys_of(mallory) == []
     assert not RecoveryCodes.objects.filter(user=mallory).exists()
-    assert enters(passkey)
+    assert signs_in(passkey)
 
 
 def test_only_so_many_passkeys_are_kept() -> None:
@@ -98,7 +98,9 @@ def test_only_so_many_passkeys_are_kept() -> None:
         registered(alice)
     browser = signed_in(alice)
 
-    assert show(browser, Passkey().create(asked(browser, ADD)), ADD).status_code == 200
+    assert (
+        post_credential(browser, Passkey().create(options_of(browser, ADD)), ADD).status_code == 200
+    )
     assert len(passkeys_of(alice)) == MOST_PASSKEYS
 
 
@@ -108,13 +110,13 @@ def test_a_new_passkey_ends_every_other_sign_in_and_its_owner_is_told() -> None:
     key = browser.cookies["sessionid"].value
     new = Passkey()
 
-    assert show(browser, new.create(asked(browser, ADD)), ADD).url == RECOVERY_CODES
+    assert post_credential(browser, new.create(options_of(browser, ADD)), ADD).url == RECOVERY_CODES
 
     assert not is_signed_in(other)
     assert is_signed_in(browser)
     assert browser.cookies["sessionid"].value != key
     assert [mail.to for mail in outbox() if "passkey was added" in mail.subject] == [alice.email]
-    assert enters(new)
+    assert signs_in(new)
 
 
 def remove(browser: Client, row: Any) -> str:
@@ -138,7 +140,7 @@ def test_the_last_passkey_of_who_has_no_password_is_not_removed() -> None:
 
     assert "only way in" in remove(browser, last)
     assert passkeys_of(alice) == [passkey.id]
-    assert enters(passkey)
+    assert signs_in(passkey)
 
 
 @pytest.mark.parametrize("required", [{"second_factor": "all"}, {"staff_factor": "passkey"}])
@@ -147,8 +149,8 @@ def test_the_last_passkey_of_who_must_have_one_is_not_removed(settings: Any, req
     carol, passkey = owner("carol", **STAFF)
     if "staff_factor" in required:
         enrolled(carol)
-    browser = half_way("carol")
-    assert takes(browser, passkey.get(asked(browser, CHALLENGE)))
+    browser = after_password("carol")
+    assert completes_sign_in(browser, passkey.get(options_of(browser, CHALLENGE)))
 
     assert "must have a" in remove(browser, Row.objects.get())
     assert passkeys_of(carol) == [passkey.id]

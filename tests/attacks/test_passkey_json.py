@@ -16,7 +16,15 @@ from accounts.activity.services import Actor
 from accounts.common.errors import PublicError
 from accounts.twofactor import passkeys
 from accounts.twofactor.errors import WrongPasskey
-from tests.attacks.passkey_steps import asked, enters, owner, passkeys_of, person, set_up, show
+from tests.attacks.passkey_steps import (
+    options_of,
+    owner,
+    passkeys_of,
+    person,
+    post_credential,
+    set_up,
+    signs_in,
+)
 from tests.support.signin import signed_in
 from tests.support.webauthn import ADD, ATTESTED, PRESENT, VERIFIED, Passkey
 
@@ -190,7 +198,7 @@ def test_an_id_that_is_none_is_neither_looked_up_nor_shown() -> None:
     for odd in ('"><script>alert(1)</script>', "\0", "\ud800", "é", "A" * 1365):
         sent = {"id": odd, "response": {"clientDataJSON": "eyJjaGFsbGVuZ2UiOiJBIn0"}}
 
-        page = show(Client(), json.dumps(sent))
+        page = post_credential(Client(), json.dumps(sent))
 
         assert page.status_code == 200
         assert "alert(1)" not in page.text
@@ -201,15 +209,17 @@ def test_a_credential_id_longer_than_any_is_not_kept() -> None:
     alice = person()
     browser = signed_in(alice)
     long, short = Passkey(credential_id=b"a" * 1024), Passkey(credential_id=b"a")
-    answer = long.create(asked(browser, ADD))
+    answer = long.create(options_of(browser, ADD))
     # The short one is said, the long one is in what an authenticator signs.
     for sent in (answer, answer.replace(long.id, short.id)):
-        assert show(browser, sent, ADD).status_code == 200
+        assert post_credential(browser, sent, ADD).status_code == 200
     assert passkeys_of(alice) == []
 
     longest = Passkey(credential_id=b"a" * 1023)
-    assert show(browser, longest.create(asked(browser, ADD)), ADD).status_code == 302
-    assert enters(longest)
+    assert (
+        post_credential(browser, longest.create(options_of(browser, ADD)), ADD).status_code == 302
+    )
+    assert signs_in(longest)
 
 
 def test_a_name_out_of_shape_is_refused_with_its_passkey() -> None:
@@ -217,6 +227,6 @@ def test_a_name_out_of_shape_is_refused_with_its_passkey() -> None:
     browser = signed_in(alice)
 
     for name in ("\0", "a" * 5000, "\u202e", "\x1b[2J"):
-        answer = Passkey().create(asked(browser, ADD))
-        assert show(browser, answer, ADD, name=name).status_code == 200
+        answer = Passkey().create(options_of(browser, ADD))
+        assert post_credential(browser, answer, ADD, name=name).status_code == 200
     assert passkeys_of(alice) == []

@@ -19,10 +19,10 @@ from tests.attacks.dispute_steps import (
     REVIEW,
     known_browser,
     lock_link,
+    recipients_of,
     reset_link,
     review,
     sets_password,
-    told,
 )
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, SETUP, enrolled, turn_on, unused_code
@@ -85,7 +85,7 @@ def test_a_thief_with_the_password_gets_in_only_where_there_is_no_factor(
     clock.advance(days=8)
     assert sign_in(thief, "alice", NEW).url == CHALLENGE
     thief.post(CHALLENGE, {"lost": "ask"})
-    assert told("asked to remove your second factors") == {MINE}
+    assert recipients_of("asked to remove your second factors") == {MINE}
     assert stops_it(home, NEW)
     assert not is_signed_in(thief)
 
@@ -95,7 +95,7 @@ def test_a_thief_with_the_mailbox_sets_a_password_only_where_there_is_no_factor(
 ) -> None:
     thief = Client(REMOTE_ADDR="198.51.100.7")
     assert sets_password(thief, reset_link())
-    assert told("A new password was set by email") == {MINE}
+    assert recipients_of("A new password was set by email") == {MINE}
 
     home.post(lock_link("A new password was set by email"))
     assert not sets_password(thief, reset_link())
@@ -123,7 +123,7 @@ def test_a_thief_with_a_former_mailbox_locks_the_account_once(home: Client) -> N
 
     thief = Client(REMOTE_ADDR="198.51.100.7")
     thief.post(lock_link("email address was removed"))
-    assert told("The account was locked") == {"new@example.net", MINE}
+    assert recipients_of("The account was locked") == {"new@example.net", MINE}
     assert not sets_password(thief, reset_link(to=MINE))
 
     link = reset_link(to="new@example.net")
@@ -153,7 +153,7 @@ def test_a_thief_with_a_fresh_cookie_changes_what_the_owner_puts_back(
     code = outbox()[-1].code
     thief.post(EMAIL, {"confirm": PendingEmail.objects.get().pk, "code": code})
     assert EmailAddress.objects.count() == 2
-    assert told("authenticator app was added") >= {MINE}
+    assert recipients_of("authenticator app was added") >= {MINE}
 
     home.post(lock_link("authenticator app was added"))
     assert not is_signed_in(thief)
@@ -185,7 +185,7 @@ def test_a_thief_with_a_stale_cookie_reads_and_changes_nothing(home: Client, clo
     guesses = [thief.post("/accounts/reauthenticate/", {"password": "x"}) for _ in range(5)]
 
     assert guesses[-1].status_code == 200
-    assert told("failed five times") == {MINE}
+    assert recipients_of("failed five times") == {MINE}
     other = signed_in(alice())
     other.post("/accounts/sessions/", {"others": "1"})
     assert not is_signed_in(thief)
@@ -208,7 +208,7 @@ def test_a_housemate_with_the_trusted_browser_and_the_mailbox_gets_in_and_change
 
     assert not sets_password(home, reset_link())
     home.post(reset_link(), {"lost": "ask"})
-    assert told("asked to remove your second factors") == {MINE}
+    assert recipients_of("asked to remove your second factors") == {MINE}
     owner = Client()
     assert stops_it(owner)
     owner.post("/accounts/sessions/", {"others": "1"})

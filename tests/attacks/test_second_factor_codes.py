@@ -9,9 +9,9 @@ from django.test import Client
 
 from accounts.throttle.models import Budget
 from tests.attacks.second_steps import (
-    enters,
+    after_password,
+    code_signs_in,
     factors_of,
-    half_way,
     mails_about,
     new_recovery_codes,
     with_factor,
@@ -50,9 +50,9 @@ def test_7_4_a_code_that_was_used_is_dead_in_whatever_writing(written: Any) -> N
     _alice, seed = with_factor()
     first, second = code_of(seed), code_of(seed, 1)
 
-    assert enters(first)
-    assert not enters(written(first))
-    assert [enters(written(second)), enters(second)].count(True) == 1
+    assert code_signs_in(first)
+    assert not code_signs_in(written(first))
+    assert [code_signs_in(written(second)), code_signs_in(second)].count(True) == 1
 
 
 def test_a_code_is_not_used_twice_by_who_is_signed_in_and_by_who_is_not() -> None:
@@ -60,7 +60,7 @@ def test_a_code_is_not_used_twice_by_who_is_signed_in_and_by_who_is_not() -> Non
     inside, code = signed_in(alice), code_of(seed)
 
     assert inside.post("/accounts/reauthenticate/", {"code": code}).status_code == 302
-    assert not enters(code)
+    assert not code_signs_in(code)
 
 
 def test_the_code_that_turned_an_authenticator_on_signs_nobody_in() -> None:
@@ -70,7 +70,7 @@ def test_the_code_that_turned_an_authenticator_on_signs_nobody_in() -> None:
     assert browser.post(SETUP, {"code": code}).status_code == 302
     assert factors_of(alice) == 1
 
-    assert not enters(code)
+    assert not code_signs_in(code)
 
 
 def test_one_seed_is_not_enrolled_twice_or_each_row_would_take_the_code() -> None:
@@ -95,24 +95,24 @@ def test_no_neighbouring_step_is_good_once_a_later_one_was_used(clock: Clock) ->
     _alice, seed = with_factor()
     before, now, after = (code_of(seed, steps) for steps in (-1, 0, 1))
 
-    assert enters(after)
-    assert not enters(now)
-    assert not enters(before)
+    assert code_signs_in(after)
+    assert not code_signs_in(now)
+    assert not code_signs_in(before)
     clock.advance(seconds=30)
-    assert not enters(after), "it is the current one now, and was used"
+    assert not code_signs_in(after), "it is the current one now, and was used"
     clock.advance(seconds=30)
-    assert enters(code_of(seed))
+    assert code_signs_in(code_of(seed))
 
 
 def test_a_replay_after_every_counter_and_cache_was_flushed_is_refused() -> None:
     _alice, seed = with_factor()
     code = code_of(seed)
-    assert enters(code)
+    assert code_signs_in(code)
 
     Budget.objects.all().delete()
     cache.clear()
 
-    assert not enters(code)
+    assert not code_signs_in(code)
 
 
 def test_a_code_of_another_person_is_worth_nothing() -> None:
@@ -121,10 +121,10 @@ def test_a_code_of_another_person_is_worth_nothing() -> None:
     theirs = new_recovery_codes(bob)
     new_recovery_codes(alice)
 
-    assert not enters(code_of(seed, 1), "alice")
-    assert not enters(theirs[0], "alice")
-    assert enters(code_of(seed, 1), "bob"), "and mallory has not used it up"
-    assert enters(theirs[0], "bob")
+    assert not code_signs_in(code_of(seed, 1), "alice")
+    assert not code_signs_in(theirs[0], "alice")
+    assert code_signs_in(code_of(seed, 1), "bob"), "and mallory has not used it up"
+    assert code_signs_in(theirs[0], "bob")
 
 
 def test_a_code_of_a_removed_authenticator_is_worth_nothing() -> None:
@@ -133,7 +133,7 @@ def test_a_code_of_a_removed_authenticator_is_worth_nothing() -> None:
     alice, seed = with_factor()
     other = enrolled(alice)
     lost = Authenticator.objects.filter(user=alice).earliest("pk")
-    assert enters(code_of(other, -1)), "each of several is good"
+    assert code_signs_in(code_of(other, -1)), "each of several is good"
     alice.refresh_from_db()
     inside = signed_in(alice)
 
@@ -141,8 +141,8 @@ def test_a_code_of_a_removed_authenticator_is_worth_nothing() -> None:
 
     assert answer.status_code == 302
     assert factors_of(alice) == 1
-    assert not enters(code_of(seed))
-    assert enters(code_of(other))
+    assert not code_signs_in(code_of(seed))
+    assert code_signs_in(code_of(other))
 
 
 def test_an_authenticator_of_another_person_is_neither_shown_nor_removed_nor_renamed() -> None:
@@ -169,12 +169,12 @@ def test_a_recovery_code_is_spent_by_its_use_in_whatever_writing(written: Any) -
     alice, _seed = with_factor()
     codes = new_recovery_codes(alice)
     for _ in range(3):
-        half_way().post(CHALLENGE, {"code": "bbbbb-bbbbb"})
+        after_password().post(CHALLENGE, {"code": "bbbbb-bbbbb"})
 
-    assert enters(written(codes[0])), "wrong ones have used none up"
-    assert not enters(codes[0])
-    assert not enters(written(codes[0]))
-    assert enters(codes[1])
+    assert code_signs_in(written(codes[0])), "wrong ones have used none up"
+    assert not code_signs_in(codes[0])
+    assert not code_signs_in(written(codes[0]))
+    assert code_signs_in(codes[1])
 
 
 def test_recovery_codes_die_with_a_new_set_and_with_the_last_authenticator() -> None:
@@ -183,8 +183,8 @@ def test_recovery_codes_die_with_a_new_set_and_with_the_last_authenticator() -> 
     alice, _seed = with_factor()
     former = new_recovery_codes(alice)
     latter = new_recovery_codes(alice)
-    assert not enters(former[0])
-    assert enters(latter[0])
+    assert not code_signs_in(former[0])
+    assert code_signs_in(latter[0])
 
     row = Authenticator.objects.get(user=alice)
     assert signed_in(alice).post(f"/accounts/2fa/totp/{row.pk}/", {"remove": "1"}).status_code
@@ -192,7 +192,7 @@ def test_recovery_codes_die_with_a_new_set_and_with_the_last_authenticator() -> 
     alice.refresh_from_db()
     enrolled(alice)
 
-    assert not enters(latter[1])
+    assert not code_signs_in(latter[1])
 
 
 def mailed_code(browser: Client) -> str:
@@ -207,14 +207,14 @@ def test_a_mailed_code_of_a_second_step_is_good_once_and_in_that_browser_only(
     clock: Clock,
 ) -> None:
     with_factor()
-    asked = half_way()
+    asked = after_password()
     code = mailed_code(asked)
 
-    assert not enters(code), "mallory, who knows the password and reads over a shoulder"
+    assert not code_signs_in(code), "mallory, who knows the password and reads over a shoulder"
     asked.post(CHALLENGE, {"code": code})
     assert is_signed_in(asked)
     clock.advance(minutes=1)
-    again = half_way()
+    again = after_password()
     mailed_code(again)
     again.post(CHALLENGE, {"code": code})
     assert not is_signed_in(again)
@@ -225,7 +225,7 @@ def test_purposes_crossed_a_code_to_sign_in_is_no_second_step_and_the_other_way_
     by_mail = Client()
     by_mail.post("/accounts/login/code/", {"login": "alice"})
     first = str(mails_about("code to sign in")[-1].code)
-    asked = half_way()
+    asked = after_password()
     second = mailed_code(asked)
 
     asked.post(CHALLENGE, {"code": first})
@@ -237,7 +237,7 @@ def test_purposes_crossed_a_code_to_sign_in_is_no_second_step_and_the_other_way_
 
 def test_no_code_that_anybody_types_is_a_fault() -> None:
     with_factor()
-    browser = half_way()
+    browser = after_password()
     codes = ["", "\0" * 6, "12345", "²³¹²³¹", "①②③④⑤⑥", "1e5000", "\ud800" * 6, "nan000"]
     codes += ["a" * 20_000, "-" * 64, "aaaaa-aaaaa"]
 

@@ -8,9 +8,9 @@ from django.test import Client
 
 from tests.attacks.second_steps import (
     CHANGES,
-    enters,
+    after_password,
+    code_signs_in,
     factors_of,
-    half_way,
     mails_about,
     new_recovery_codes,
     staff,
@@ -42,7 +42,7 @@ def test_7_3_a_half_finished_sign_in_reaches_no_page(has_factor: bool) -> None:
     carol = staff()
     if has_factor:
         enrolled(carol)
-    browser, inside = half_way("carol"), signed_in(make_user("bob"))
+    browser, inside = after_password("carol"), signed_in(make_user("bob"))
     assert len(CLOSED) > 30
 
     for route in sorted(CLOSED):
@@ -58,7 +58,7 @@ def test_a_password_alone_posted_anywhere_makes_no_session(has_factor: bool) -> 
     carol = staff()
     if has_factor:
         enrolled(carol)
-    browser = half_way("carol")
+    browser = after_password("carol")
 
     for route in sorted(ROUTES):
         browser.post(address(route), EVERYTHING)
@@ -75,7 +75,12 @@ def test_the_first_step_is_good_for_thirty_minutes_whatever_is_done_meanwhile(
 ) -> None:
     _alice, seed = with_factor()
     carol = staff()
-    late, busy, enrolling, in_time = half_way(), half_way(), half_way("carol"), half_way()
+    late, busy, enrolling, in_time = (
+        after_password(),
+        after_password(),
+        after_password("carol"),
+        after_password(),
+    )
     hers = seed_on(enrolling.get(SETUP).text)
     for _ in range(3):
         clock.advance(minutes=9, seconds=59)
@@ -113,7 +118,7 @@ def test_a_half_finished_sign_in_dies_when_credentials_change_meanwhile(
     change: Callable[[Any], Any],
 ) -> None:
     alice, seed = with_factor()
-    browser = half_way()
+    browser = after_password()
 
     change(alice)
     answer = browser.post(CHALLENGE, {"code": code_of(seed, 1)})
@@ -124,12 +129,12 @@ def test_a_half_finished_sign_in_dies_when_credentials_change_meanwhile(
 
 def test_a_code_mailed_before_a_change_is_dead_after_it() -> None:
     alice, _seed = with_factor()
-    browser = half_way()
+    browser = after_password()
     browser.post(CHALLENGE, {"mail": "1"})
     code = str(mails_about("code")[-1].code)
     new_recovery_codes(alice)
 
-    browser = half_way(browser=browser)
+    browser = after_password(browser=browser)
     browser.post(CHALLENGE, {"code": code})
 
     assert not is_signed_in(browser)
@@ -141,7 +146,7 @@ def test_session_fixation_a_key_known_before_either_step_is_worth_nothing_after_
     mallory.post(BY_CODE, {"login": "mallory"})
     browser.cookies["sessionid"] = planted = mallory.cookies["sessionid"].value
 
-    half_way(browser=browser)
+    after_password(browser=browser)
     copy.cookies["sessionid"] = between = browser.cookies["sessionid"].value
 
     assert between != planted
@@ -159,19 +164,19 @@ def test_who_signs_in_as_another_meanwhile_takes_the_second_step_of_that_one() -
     """The second step belongs to the account of the last first step, not to any before."""
     with_factor()
     _mallory, seed = with_factor("mallory")
-    browser = half_way()
-    half_way("mallory", browser)
+    browser = after_password()
+    after_password("mallory", browser)
 
     browser.post(CHALLENGE, {"code": code_of(seed)})
 
     assert "mallory" in browser.get("/").text
-    assert not enters(code_of(seed), "alice")
+    assert not code_signs_in(code_of(seed), "alice")
 
 
 def test_a_mailed_code_is_no_second_step_after_a_sign_in_by_mail() -> None:
     """Not by asking, nor by a code that was asked for after a password in the same browser."""
     with_factor()
-    browser = half_way()
+    browser = after_password()
     browser.post(CHALLENGE, {"mail": "1"})
     earlier = str(outbox()[-1].code)
     browser.post(BY_CODE, {"login": "alice"})
@@ -190,7 +195,7 @@ def test_a_mailed_code_is_no_second_step_after_a_sign_in_by_mail() -> None:
 @pytest.mark.parametrize("rights", ["is_staff", "is_superuser"])
 def test_a_mailed_code_is_no_second_step_for_staff(rights: str) -> None:
     carol, seed = with_factor("carol")
-    browser = half_way("carol")
+    browser = after_password("carol")
     browser.post(CHALLENGE, {"mail": "1"})
     earlier = str(outbox()[-1].code)
     type(carol).objects.filter(pk=carol.pk).update(**{rights: True})

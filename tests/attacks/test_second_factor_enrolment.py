@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 
 from tests.attacks.second_steps import (
+    after_password,
     factors_of,
-    half_way,
     staff,
     with_factor,
 )
@@ -41,7 +41,7 @@ DETOURS: dict[str, Callable[[Client], Any]] = {
 @pytest.mark.parametrize("detour", DETOURS.values(), ids=DETOURS)
 def test_cve_2026_94218_enrolment_is_not_skipped(detour: Callable[[Client], Any]) -> None:
     carol = staff()
-    browser = half_way("carol")
+    browser = after_password("carol")
 
     detour(browser)
 
@@ -68,7 +68,7 @@ def test_enrolment_is_not_skipped_by_a_mailed_code_or_a_new_password() -> None:
 
 def test_a_password_alone_adds_no_second_authenticator_at_the_door() -> None:
     alice, _seed = with_factor()
-    browser = half_way()
+    browser = after_password()
 
     answers = [browser.get(SETUP), browser.post(SETUP, {"code": "000000"})]
 
@@ -78,7 +78,7 @@ def test_a_password_alone_adds_no_second_authenticator_at_the_door() -> None:
 
 def test_whoever_began_to_enrol_at_the_door_is_too_late_once_the_owner_has() -> None:
     carol = staff()
-    mallory, owner = half_way("carol"), half_way("carol")
+    mallory, owner = after_password("carol"), after_password("carol")
     theirs, hers = (seed_on(browser.get(SETUP).text) for browser in (mallory, owner))
     assert theirs != hers
     owner.post(SETUP, {"code": code_of(hers)})
@@ -87,7 +87,7 @@ def test_whoever_began_to_enrol_at_the_door_is_too_late_once_the_owner_has() -> 
     late = mallory.post(SETUP, {"code": code_of(theirs)})
 
     assert late["Location"].startswith(LOGIN)
-    half_way("carol", mallory)
+    after_password("carol", mallory)
     assert mallory.post(SETUP, {"code": code_of(theirs)})["Location"] == CHALLENGE
     mallory.post(CHALLENGE, {"code": code_of(theirs)})
     assert not is_signed_in(mallory)
@@ -98,11 +98,11 @@ def test_whoever_began_to_enrol_at_the_door_is_too_late_once_the_owner_has() -> 
 def test_a_seed_that_mallory_saw_is_shown_neither_there_nor_elsewhere_again() -> None:
     """A machine that people share: begun with a stolen password, and left for the owner."""
     staff()
-    browser = half_way("carol")
+    browser = after_password("carol")
     seen = seed_on(browser.get(SETUP).text)
-    assert seed_on(half_way("carol").get(SETUP).text) != seen
+    assert seed_on(after_password("carol").get(SETUP).text) != seen
 
-    half_way("carol", browser)
+    after_password("carol", browser)
     again = seed_on(browser.get(SETUP).text)
 
     assert again != seen
@@ -112,10 +112,10 @@ def test_a_seed_that_mallory_saw_is_shown_neither_there_nor_elsewhere_again() ->
 def test_a_seed_of_one_person_is_not_enrolled_for_another() -> None:
     staff()
     dave = make_user("dave", is_staff=True)
-    browser = half_way("carol")
+    browser = after_password("carol")
     seed = seed_on(browser.get(SETUP).text)
 
-    half_way("dave", browser)
+    after_password("dave", browser)
     browser.post(SETUP, {"code": code_of(seed)})
 
     assert not is_signed_in(browser)
@@ -136,7 +136,7 @@ def test_a_sign_in_that_is_ended_while_the_page_is_made_enrols_nothing_and_is_no
         return found
 
     carol = staff()
-    browser = half_way("carol")
+    browser = after_password("carol")
     code = code_of(seed_on(browser.get(SETUP).text))
     monkeypatch.setattr(pending, "find", ended)
 

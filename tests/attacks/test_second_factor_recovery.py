@@ -16,12 +16,12 @@ from tests.attacks.second_steps import (
     CHANGES,
     REAUTHENTICATE,
     RESET,
-    enters,
+    after_password,
+    code_signs_in,
     factors_of,
-    half_way,
-    inside,
     mails_about,
     new_recovery_codes,
+    posting,
     reset_link,
     with_factor,
 )
@@ -41,13 +41,13 @@ CHANGE = "/accounts/password/change/"
 def ask(login: str = "alice") -> list[str]:
     """Ask for it, by password only; the links that were mailed."""
     before = len(mails_about(ASKED))
-    half_way(login).post(CHALLENGE, {"lost": "ask"})
+    after_password(login).post(CHALLENGE, {"lost": "ask"})
     return [path_of(mail.action_url) for mail in mails_about(ASKED)[before:]]
 
 
 def finish(login: str = "alice") -> bool:
     """Whether the password is enough now."""
-    browser = half_way(login)
+    browser = after_password(login)
     browser.post(CHALLENGE, {"lost": "finish"})
     return is_signed_in(browser)
 
@@ -67,12 +67,12 @@ def test_the_waiting_period_is_over_at_its_end_and_no_moment_before(clock: Clock
     ask()
     assert Recovery.objects.count() == 1
     clock.advance(seconds=1)
-    inside = signed_in(alice)
+    session = signed_in(alice)
     assert finish()
     login = LoginSession.objects.get(user=alice, ended_at=None)
     assert (login.amr, login.acr) == (["pwd"], "aal1")
     assert factors_of(alice) == 0
-    assert not is_signed_in(inside), "every other sign-in has ended"
+    assert not is_signed_in(session), "every other sign-in has ended"
 
 
 def test_the_waiting_period_is_not_open_for_ever(clock: Clock) -> None:
@@ -140,15 +140,17 @@ def test_the_link_cancels_once_and_does_nothing_else(clock: Clock) -> None:
 
 def test_it_is_told_in_the_language_of_the_person() -> None:
     with_factor(language="de")
-    half_way().post(CHALLENGE, {"lost": "ask"})
+    after_password().post(CHALLENGE, {"lost": "ask"})
 
     assert "Hallo alice" in str(mail_to("alice").body)
 
 
 SIGNS: dict[str, Callable[[Any], Any]] = {
-    "from inside, in a known browser": inside("/accounts/recovery/", former=PASSWORD),
-    "a good second step": lambda user: half_way().post(CHALLENGE, {"code": unused_code(user)}),
-    "a recovery code": lambda user: enters(new_recovery_codes(user)[0]),
+    "from inside, in a known browser": posting("/accounts/recovery/", former=PASSWORD),
+    "a good second step": lambda user: after_password().post(
+        CHALLENGE, {"code": unused_code(user)}
+    ),
+    "a recovery code": lambda user: code_signs_in(new_recovery_codes(user)[0]),
     "a fresh proof by code": lambda user: signed_in(user).post(
         REAUTHENTICATE, {"code": unused_code(user)}
     ),
@@ -175,8 +177,8 @@ def test_what_mallory_can_do_too_does_not_end_the_waiting_period(clock: Clock) -
     alice, _seed = with_factor()
     ask()
 
-    half_way().post(CHALLENGE, {"mail": "1"})
-    half_way().post(CHALLENGE, {"code": "000000"})
+    after_password().post(CHALLENGE, {"mail": "1"})
+    after_password().post(CHALLENGE, {"code": "000000"})
     Client().post(RESET, {"login": "alice"})
     (link,) = [path_of(mail.action_url) for mail in mails_about(ASKED)]
     assert "That isn’t enough" in Client().post(link).text, "a mailbox against a password"
@@ -193,7 +195,7 @@ def test_no_waiting_period_for_staff(clock: Clock, rights: str) -> None:
     type(carol).objects.filter(pk=carol.pk).update(**{rights: True})
     link = reset_link("carol")
 
-    assert half_way("carol").post(CHALLENGE, {"lost": "ask"}).status_code == 403
+    assert after_password("carol").post(CHALLENGE, {"lost": "ask"}).status_code == 403
     assert Client().post(link, {"lost": "ask"}).status_code == 403
     assert len(mails_about(ASKED)) == 1
     clock.advance(hours=HOURS)
@@ -211,7 +213,7 @@ def test_no_waiting_period_where_the_operator_has_switched_it_off(
     clock.advance(hours=HOURS)
 
     assert not finish()
-    assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 403
+    assert after_password().post(CHALLENGE, {"lost": "ask"}).status_code == 403
 
 
 def test_asking_again_and_again_fills_no_mailbox(clock: Clock) -> None:
@@ -219,10 +221,10 @@ def test_asking_again_and_again_fills_no_mailbox(clock: Clock) -> None:
     ask()
     assert ask() == [], "one runs"
 
-    inside, statuses = signed_in(alice), []
+    session, statuses = signed_in(alice), []
     for _ in range(FACTOR_RECOVERY.burst):
-        inside.post("/accounts/recovery/", {"former": PASSWORD})
-        statuses.append(half_way().post(CHALLENGE, {"lost": "ask"}).status_code)
+        session.post("/accounts/recovery/", {"former": PASSWORD})
+        statuses.append(after_password().post(CHALLENGE, {"lost": "ask"}).status_code)
 
     assert statuses == [302] * (FACTOR_RECOVERY.burst - 1) + [429]
     assert len(mails_about(ASKED)) == FACTOR_RECOVERY.burst
@@ -249,7 +251,7 @@ def test_three_older_proofs_remove_lost_factors_at_once_and_two_do_not(clock: Cl
     alice, _seed = with_factor()
     home = known_browser(alice)
     clock.advance(days=8)
-    assert "Begin the waiting period" in half_way(browser=home).get(CHALLENGE).text
+    assert "Begin the waiting period" in after_password(browser=home).get(CHALLENGE).text
     assert home.post(CHALLENGE, {"lost": "finish"}).status_code == 403
 
     link = reset_link()
@@ -267,7 +269,7 @@ def test_a_thiefs_younger_factor_neither_stops_the_owners_request_nor_voids_it(
     home = known_browser(alice)
     clock.advance(days=30)
     turn_on(signed_in(alice), name="Mallory’s")
-    half_way(browser=home).post(CHALLENGE, {"lost": "ask"})
+    after_password(browser=home).post(CHALLENGE, {"lost": "ask"})
 
     thief = signed_in(type(alice).objects.get())
     clock.advance(minutes=1)
@@ -277,7 +279,7 @@ def test_a_thiefs_younger_factor_neither_stops_the_owners_request_nor_voids_it(
 
     clock.advance(hours=HOURS)
     assert not finish(), "less than was shown at the request"
-    half_way(browser=home).post(CHALLENGE, {"lost": "finish"})
+    after_password(browser=home).post(CHALLENGE, {"lost": "finish"})
     assert factors_of(alice) == 0
 
 
@@ -289,7 +291,7 @@ def test_a_stronger_request_begins_anew_and_a_weaker_one_goes_on_with_it(clock: 
     weak = Recovery.objects.get().due_at
     clock.advance(hours=1)
 
-    half_way(browser=home).post(CHALLENGE, {"lost": "ask"})
+    after_password(browser=home).post(CHALLENGE, {"lost": "ask"})
     strong = Recovery.objects.get().due_at
     clock.advance(hours=1)
     assert ask() == []

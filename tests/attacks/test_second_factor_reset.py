@@ -8,9 +8,9 @@ from django.test import Client
 
 from tests.attacks.second_steps import (
     REAUTHENTICATE,
-    enters,
+    after_password,
+    code_signs_in,
     factors_of,
-    half_way,
     mails_about,
     new_recovery_codes,
     reset_link,
@@ -92,7 +92,7 @@ def test_a_factor_shown_for_a_reset_is_good_for_that_link_only(clock: Clock) -> 
 def test_a_mailed_code_is_no_second_step_of_a_reset() -> None:
     """Whoever reads the mailbox has the link already."""
     with_factor()
-    browser = half_way()
+    browser = after_password()
     browser.post(CHALLENGE, {"mail": "1"})
     code = str(outbox()[-1].code)
     link = reset_link()
@@ -113,8 +113,8 @@ def test_a_code_that_was_used_for_a_reset_is_used() -> None:
     assert Client().post(link, {"code": code_of(seed)}).status_code == 302
     assert Client().post(link, {"code": recovery}).status_code == 302
 
-    assert not enters(code_of(seed))
-    assert not enters(recovery)
+    assert not code_signs_in(code_of(seed))
+    assert not code_signs_in(recovery)
     assert Client().post(link, {"code": recovery}).status_code == 200
 
 
@@ -138,7 +138,7 @@ def test_a_copied_cookie_and_the_password_are_no_way_round_the_second_step(setti
     protect(settings, "basic")
     _alice, seed = with_factor()
     owner = Client(headers={"user-agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0"})
-    half_way(browser=owner).post(CHALLENGE, {"code": code_of(seed)})
+    after_password(browser=owner).post(CHALLENGE, {"code": code_of(seed)})
     assert is_signed_in(owner)
     thief = Client(headers={"user-agent": "curl/8.14.1"})
     thief.cookies["sessionid"] = owner.cookies["sessionid"].value
@@ -159,7 +159,7 @@ def test_password_and_mailbox_get_in_but_are_no_fresh_proof_and_remove_no_factor
     clock: Clock,
 ) -> None:
     alice, _seed = with_factor()
-    browser, other = half_way(), half_way()
+    browser, other = after_password(), after_password()
     for half in (browser, other):
         clock.advance(minutes=1)
         half.post(CHALLENGE, {"mail": "1"})
@@ -239,7 +239,7 @@ def test_a_link_opened_beside_another_account_adds_the_factor_to_its_own(
 
 def test_a_half_sign_in_that_was_given_up_is_nobodys() -> None:
     _alice, seed = with_factor()
-    by_link, by_sign_out = half_way(), half_way()
+    by_link, by_sign_out = after_password(), after_password()
 
     by_link.get("/accounts/login/?other=1")
     by_sign_out.post("/accounts/logout/")
@@ -254,13 +254,13 @@ def test_a_thiefs_asking_keeps_the_owner_from_nothing_after_a_new_password(clock
 
     alice, _seed = with_factor()
     for _ in range(3):
-        assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 302
+        assert after_password().post(CHALLENGE, {"lost": "ask"}).status_code == 302
         signed_in(alice).post("/accounts/recovery/", {"former": PASSWORD})
-    assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 429
+    assert after_password().post(CHALLENGE, {"lost": "ask"}).status_code == 429
 
     users.outdate(alice)
 
-    assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 302
+    assert after_password().post(CHALLENGE, {"lost": "ask"}).status_code == 302
 
 
 def test_keys_that_are_gone_leave_the_pages_and_the_way_back(settings: Any) -> None:
@@ -273,7 +273,7 @@ def test_keys_that_are_gone_leave_the_pages_and_the_way_back(settings: Any) -> N
 
     for page in ("/", "/accounts/2fa/", SETUP):
         assert browser.get(page).status_code == 200, page
-    lost = half_way()
+    lost = after_password()
     assert lost.get(CHALLENGE).status_code == 200
     assert lost.post(CHALLENGE, {"code": "123456"}).status_code == 200
     assert lost.post(CHALLENGE, {"lost": "ask"}).status_code == 302

@@ -13,7 +13,13 @@ from accounts.codes.models import Code
 from accounts.sessions.models import BrowserSession
 from accounts.sessions.store import SessionStore
 from accounts.twofactor.models import CODES_PURPOSE, Authenticator, RecoveryCodes
-from tests.attacks.second_steps import half_way, mails_about, new_recovery_codes, staff, with_factor
+from tests.attacks.second_steps import (
+    after_password,
+    mails_about,
+    new_recovery_codes,
+    staff,
+    with_factor,
+)
 from tests.house.test_urls import ROUTES, address
 from tests.support.second import (
     CHALLENGE,
@@ -62,7 +68,7 @@ def everything_stored() -> bytes:
 
 def test_no_row_shows_a_seed_or_a_recovery_code_or_its_digest() -> None:
     carol = staff()
-    browser = half_way("carol")
+    browser = after_password("carol")
     seed = seed_on(browser.get(SETUP).text)
     while_enrolling = everything_stored()
     browser.post(SETUP, {"code": code_of(seed)})
@@ -97,7 +103,7 @@ def test_11_3_no_page_of_the_admin_shows_a_superuser_a_seed_a_digest_or_a_code()
     assert tables == {"User", "Group"}
     alice, seed = with_factor()
     codes = new_recovery_codes(alice)
-    half_way().post(CHALLENGE, {"lost": "ask"})
+    after_password().post(CHALLENGE, {"lost": "ask"})
     link = path_of(mails_about("remove your second factors")[-1].action_url)
     carol = staff()
     browser = signed_in(carol)
@@ -128,7 +134,7 @@ def test_11_3_no_page_of_the_admin_shows_a_superuser_a_seed_a_digest_or_a_code()
 
 def test_pages_with_a_secret_are_stored_nowhere() -> None:
     staff()
-    browser = half_way("carol")
+    browser = after_password("carol")
     answers = [browser.get(SETUP)]
     seed = seed_on(answers[0].text)
     answers += [
@@ -137,7 +143,7 @@ def test_pages_with_a_secret_are_stored_nowhere() -> None:
     ]
     answers += [browser.get(RECOVERY_CODES), browser.post(f"{RECOVERY_CODES}file/")]
     answers += [browser.post(RECOVERY_CODES, {"code": "aaaaa-aaaaa"})]
-    half = half_way("carol")
+    half = after_password("carol")
     answers += [half.get(CHALLENGE), half.post(CHALLENGE, {"code": "000000"})]
     answers += [half.get("/accounts/2fa/recovery/no-such-token/")]
     statuses = [answer.status_code for answer in answers]

@@ -21,7 +21,7 @@ def browser(agent: str = FIREFOX) -> Client:
     return Client(headers={"user-agent": agent})
 
 
-def trusting(user: Any, agent: str = FIREFOX) -> Client:
+def trusting_browser(user: Any, agent: str = FIREFOX) -> Client:
     """A browser in which ``user`` has just signed in and ticked the box."""
     here = browser(agent)
     assert sign_in(here, user.username).url == CHALLENGE
@@ -42,7 +42,7 @@ def with_cookie(value: str, agent: str = FIREFOX) -> Client:
     return other
 
 
-def is_asked(here: Client, login: str = "alice", password: str = PASSWORD) -> bool:
+def needs_second_step(here: Client, login: str = "alice", password: str = PASSWORD) -> bool:
     """Whether the password is followed by the second step."""
     here.cookies.pop("sessionid", None)
     answer = sign_in(here, login, password)
