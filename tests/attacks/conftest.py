@@ -1,4 +1,4 @@
-"""What the attacks share."""
+"""Fixtures that the attack tests share."""
 
 import pytest
 from django.test import Client
@@ -11,7 +11,7 @@ from tests.support.steps import make_user
 
 @pytest.fixture
 def home(clock: Clock) -> Client:
-    """Alice's browser, signed out, for two months longer than anything that happens here."""
+    """A signed-out browser that alice's account has known for two months."""
     browser = known_browser(make_user("alice"))
     clock.advance(days=60)
     return browser

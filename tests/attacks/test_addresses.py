@@ -1,4 +1,4 @@
-"""Addresses are ways back into an account: taking, swapping and keeping them against the owner."""
+"""Attacks on email addresses, which can reset a password: adding, replacing and removing them."""
 
 import re
 from datetime import timedelta
@@ -31,7 +31,7 @@ RESET = "/accounts/password/reset/"
 NEW = "a lantern over seven wet roofs"
 MINE = "alice@example.org"
 THIEFS = "thief@example.net"
-# What differs from one answer to the next: ids, CSRF tokens, nonces.
+# The parts of a page that differ in each answer: ids, CSRF tokens, nonces.
 CHANGING = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4,12}){4}|(token|nonce)[^>]+"')
 
 
@@ -46,7 +46,7 @@ def alice() -> User:
 
 
 def button(browser: Client, name: str, address: str = "") -> str:
-    """The value of a button of that name on the page, beside that address."""
+    """Return the value of the button called ``name`` in the row of ``address``."""
     rows = re.split(r"<li|<section", browser.get(EMAIL).text)
     (row,) = [row for row in rows if f'name="{name}"' in row and address in row]
     found = re.search(rf'name="{name}" value="([^"]+)"', row)
@@ -55,7 +55,7 @@ def button(browser: Client, name: str, address: str = "") -> str:
 
 
 def add(browser: Client, address: str) -> Any:
-    """Add an address and confirm it by the code that went there."""
+    """Add an email and confirm it with the mailed code."""
     browser.post(EMAIL, {"email": address})
     return confirm(browser, address, outbox()[-1].code)
 
@@ -68,8 +68,8 @@ def make_primary(browser: Client, address: str) -> Any:
     return browser.post(EMAIL, {"primary": button(browser, "primary", address)})
 
 
-def told(address: str, words: str) -> Any:
-    """The newest mail to an address with these words in its subject."""
+def newest_mail(address: str, words: str) -> Any:
+    """Return the newest mail to ``address`` with ``words`` in its subject."""
     return [mail for mail in outbox() if mail.to == address and words in mail.subject][-1]
 
 
@@ -115,7 +115,7 @@ def test_adding_a_taken_email_looks_like_a_free_one_and_its_owner_is_notified(al
         browser.post(EMAIL, {"cancel": button(browser, "cancel", address)})
 
     assert pages[0] == pages[1]
-    notice = told(MINE, "tried to add")
+    notice = newest_mail(MINE, "tried to add")
     assert not notice.code
     assert not notice.action_url
 
@@ -172,7 +172,7 @@ def test_an_account_keeps_its_primary_email_and_has_at_most_ten(alice: User) -> 
 
 
 def steal(alice: User) -> Client:
-    """The thief, at alice's own browser, puts an address of its own in her place."""
+    """Replace alice's email with the thief's, in her own session."""
     thief = signed_in(alice)
     add(thief, THIEFS)
     make_primary(thief, THIEFS)
@@ -186,7 +186,7 @@ def test_a_link_mailed_to_the_former_email_locks_a_stolen_account_and_its_owner_
     alice: User, words: str
 ) -> None:
     thief = steal(alice)
-    link = path_of(told(MINE, words).action_url)
+    link = path_of(newest_mail(MINE, words).action_url)
 
     assert THIEFS not in Client().get(link).text
     assert Client().post(link).status_code == 200
@@ -196,7 +196,7 @@ def test_a_link_mailed_to_the_former_email_locks_a_stolen_account_and_its_owner_
 
     owner = Client()
     owner.post(RESET, {"login": MINE})
-    reset = path_of(told(MINE, "Set a new password").action_url)
+    reset = path_of(newest_mail(MINE, "Set a new password").action_url)
     owner.post(reset, {"former": PASSWORD})
     owner.post(reset, {"password1": NEW})
     sign_in(owner, "alice", NEW)
@@ -211,7 +211,7 @@ def test_a_change_of_emails_can_be_disputed_for_thirty_days(
 ) -> None:
     steal(alice)
     links = [
-        path_of(told(MINE, words).action_url)
+        path_of(newest_mail(MINE, words).action_url)
         for words in ("became the primary", "was removed", "was added")
     ]
 
@@ -222,7 +222,7 @@ def test_a_change_of_emails_can_be_disputed_for_thirty_days(
 
 def test_lock_links_mailed_to_a_suspended_email_no_longer_work(alice: User) -> None:
     steal(alice)
-    Client().post(path_of(told(MINE, "was removed").action_url))
+    Client().post(path_of(newest_mail(MINE, "was removed").action_url))
 
     links = [mail.action_url for mail in outbox() if mail.to == THIEFS and mail.action_url]
     locking = [path_of(link) for link in links if "/lockdown/" in link]

@@ -1,4 +1,4 @@
-"""The admin's door and what is behind it: passwords alone, old sessions, borrowed rights."""
+"""Attacks on the admin: passwords alone, old sessions, and staff who take more rights."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +30,7 @@ ADMIN = sorted(address(route) for route in ROUTES if route.startswith("admin/"))
 RIGHTS = {"is_active": "on", "is_staff": "on", "is_superuser": "on"}
 
 
-def enters_the_admin(browser: Client) -> bool:
+def opens_the_admin(browser: Client) -> bool:
     return browser.get("/admin/").status_code == 200
 
 
@@ -39,7 +39,7 @@ def page(user: Any) -> str:
 
 
 def rows() -> list[Any]:
-    """Everything that a form of the admin could change."""
+    """Return everything that an admin form could change."""
     groups = [(group.name, *group.permissions.values_list("pk")) for group in Group.objects.all()]
     users = User.objects.order_by("pk").values_list(
         "pk", "username", "email", "password", "is_active", "is_staff", "is_superuser"
@@ -59,13 +59,13 @@ def test_a_password_alone_opens_no_admin_page() -> None:
             assert answer.status_code == 302, path
             assert answer["Location"].startswith(("/admin/login/", "/accounts/login/")), path
     take_second_step(browser, carol)
-    assert enters_the_admin(browser)
+    assert opens_the_admin(browser)
     User.objects.update(is_staff=False, is_superuser=False)
-    assert not enters_the_admin(browser), "who loses the rights is out at once"
+    assert not opens_the_admin(browser), "losing the rights takes effect at once"
 
 
 def test_a_session_from_before_a_promotion_does_not_open_the_admin() -> None:
-    """Whatever raised the rights, also past the site: no session of one step is enough."""
+    """Rights may be given in the database; a session without the second step stays out."""
     make_user("carol")
     browser = Client()
     sign_in(browser, "carol")
@@ -73,7 +73,7 @@ def test_a_session_from_before_a_promotion_does_not_open_the_admin() -> None:
 
     for is_superuser in (False, True):
         User.objects.update(is_staff=True, is_superuser=is_superuser)
-        assert not enters_the_admin(browser)
+        assert not opens_the_admin(browser)
 
 
 def test_a_user_without_rights_opens_no_admin_page() -> None:
@@ -88,7 +88,7 @@ def test_a_user_without_rights_opens_no_admin_page() -> None:
 
 
 def helper(*codenames: str) -> Client:
-    """Carol's browser: staff with these permissions, signed in with all that is asked."""
+    """Return the browser of carol, a fully signed-in staff member with these permissions."""
     carol = make_user("carol", is_staff=True)
     carol.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     return signed_in(User.objects.get(pk=carol.pk))
@@ -120,7 +120,7 @@ def test_staff_cannot_give_rights_to_themselves_or_to_others(whom: str) -> None:
     wanted = {
         **RIGHTS,
         "groups": group.pk,
-        # A form of more than a hundred fields is refused whatever is in it.
+        # A form with more than a hundred fields is refused, whatever it holds.
         "user_permissions": list(Permission.objects.values_list("pk", flat=True)[:9]),
         "username": "root",
         "email": "mallory@example.org",
@@ -135,7 +135,7 @@ def test_staff_cannot_give_rights_to_themselves_or_to_others(whom: str) -> None:
     assert not User.groups.through.objects.exists()
     browser.post(page(alice), {})
     alice.refresh_from_db()
-    assert not alice.is_active, "they may switch an ordinary person off"
+    assert not alice.is_active, "staff may deactivate an ordinary user"
 
 
 def test_view_permission_changes_nothing_and_no_bulk_action_deletes_users() -> None:
@@ -175,7 +175,7 @@ def test_the_admin_login_never_redirects_to_another_site() -> None:
 
 @pytest.fixture
 def owner(client: Client) -> User:
-    """A superuser, who may change rights."""
+    """A superuser, signed in with ``client``."""
     owner = create_administrator("owner", "owner@example.org", "!")
     signed_in(owner, client)
     return owner
@@ -192,14 +192,14 @@ def test_admin_filters_do_not_reveal_password_hashes(client: Client, owner: User
         assert client.get(people, {lookup: value}).status_code == 400, lookup
 
 
-AS_IT_IS = {"is_active": "on"}
+UNCHANGED = {"is_active": "on"}
 RIGHTS_CHANGED = "The account’s rights were changed"
 CHANGES: dict[str, Callable[[], dict[str, Any]]] = {
     "switched off": dict,
-    "made staff": lambda: {**AS_IT_IS, "is_staff": "on"},
-    "made superuser": lambda: {**AS_IT_IS, "is_superuser": "on"},
-    "put into a group": lambda: {**AS_IT_IS, "groups": support().pk},
-    "given a permission": lambda: {**AS_IT_IS, "user_permissions": Permission.objects.first().pk},
+    "made staff": lambda: {**UNCHANGED, "is_staff": "on"},
+    "made superuser": lambda: {**UNCHANGED, "is_superuser": "on"},
+    "put into a group": lambda: {**UNCHANGED, "groups": support().pk},
+    "given a permission": lambda: {**UNCHANGED, "user_permissions": Permission.objects.first().pk},
 }
 
 
@@ -214,7 +214,7 @@ def test_a_change_of_rights_revokes_the_users_sessions_and_notifies_them(
     alice = make_user("alice")
     browser = signed_in(alice)
     before = alice.activity.count()
-    assert client.post(page(alice), AS_IT_IS).status_code == 302
+    assert client.post(page(alice), UNCHANGED).status_code == 302
     assert is_signed_in(browser), "nothing was changed"
     assert alice.activity.count() == before
 
@@ -237,7 +237,7 @@ def test_changing_or_deleting_a_group_revokes_the_sessions_of_its_members(
     form = f"/admin/auth/group/{group.pk}/change/"
 
     client.post(form, {"name": "Helpers"})
-    assert is_signed_in(hers), "a name gives no rights"
+    assert is_signed_in(hers), "a group's name gives no rights"
     if way == "another permission":
         permission = Permission.objects.earliest("pk").pk
         client.post(form, {"name": "Helpers", "permissions": permission})
@@ -255,7 +255,7 @@ def test_changing_your_own_rights_keeps_only_the_current_session(
     client: Client, owner: User
 ) -> None:
     elsewhere = signed_in(User.objects.get(pk=owner.pk))
-    rights = {**AS_IT_IS, "is_staff": "on", "is_superuser": "on", "groups": support().pk}
+    rights = {**UNCHANGED, "is_staff": "on", "is_superuser": "on", "groups": support().pk}
 
     assert client.post(page(owner), rights).status_code == 302
 

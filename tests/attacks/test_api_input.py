@@ -1,4 +1,4 @@
-"""The API answers whatever a client sends in JSON: no fault, and nothing half made or logged."""
+"""Malformed and hostile JSON: no server error, no partial change, and no secret in the log."""
 
 import base64
 import json
@@ -30,13 +30,13 @@ TABLES = ("user", "pendingsignup", "username", "address", "loginsession", "token
 
 @dataclass(frozen=True)
 class Call:
-    """A call and fields of the right types, which it refuses or which change nothing."""
+    """An endpoint with fields of the right types that it refuses or that change nothing."""
 
     path: str
     fields: dict[str, Any]
     method: str = "POST"
     takes_forms: bool = False
-    # Besides 400, the answer to what is no token.
+    # The statuses besides 400 that answer a malformed token.
     no_token: tuple[int, ...] = ()
 
 
@@ -63,7 +63,7 @@ CALLS = (
 ANSWERED = {"email/resend/", "token/revoke/"}
 
 NO_STRINGS: tuple[Any, ...] = (None, True, 0, -1, 1.5, 2**63, 10**400, [], ["a"], {}, {"$ne": ""})
-# No field takes them: they aren't text, or are too long for every field.
+# No field accepts these: they are not valid Unicode text, or too long.
 NO_TEXTS = ("\0", "a\0b", "\ud800", "\udc00\ud800", "a" * LONG, "\ud83d" * 300)
 ODD_TEXTS = (
     *("", " ", "\t\r\n", BIDI, "\u200b", "\ufffe", "\U0010ffff", "\ufdfa" * 9_000, "' OR 1=1 --"),
@@ -73,7 +73,7 @@ ODD_TEXTS = (
 
 
 def raw_bodies(fields: dict[str, Any]) -> list[bytes]:
-    """Return bodies that are no JSON object, or whose first field has an impossible value."""
+    """Return bodies that are no JSON object or have an impossible value in the first field."""
     whole, name = json.dumps(fields).encode(), next(iter(fields)).encode()
     odd = [b"null", b"true", b"0", b'""', b"[]", b'["a"]', b"1e999", b"NaN", b"\0", b"\xff\xfe"]
     odd += [b"\xed\xa0\x80", b"{", whole[:-1], whole + b"}", whole * 2, b"\xef\xbb\xbf" + whole]
@@ -86,14 +86,14 @@ def raw_bodies(fields: dict[str, Any]) -> list[bytes]:
 
 
 def check(sent: Any, answer: Answer, *statuses: int) -> None:
-    """Fail unless the status is one of ``statuses`` and an error is told as it should be."""
+    """Fail unless the status is one of ``statuses`` and an error has the documented shape."""
     told = f"{sent!r:.100} {answer.status} {answer.body[:100]!r}"
     assert answer.status in statuses, told
     assert is_in_shape(answer), told
 
 
 def is_in_shape(answer: Answer) -> bool:
-    """Whether an error is told as the contract has it, with the headers of its status."""
+    """Return whether an error has the documented JSON shape and the headers of its status."""
     if answer.status < 400:
         return True
     needs = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
@@ -110,41 +110,41 @@ def is_in_shape(answer: Answer) -> bool:
 
 
 class Target:
-    """The API with one member, whose token goes with every call that needs one."""
+    """The API as one signed-in user sees it."""
 
     def __init__(self, client: Any, name: str = "alice") -> None:
         self.client = client
         self.bearer = f"Bearer {get_tokens(client, name, PASSWORD)['access']}"
 
     def send(self, to: Call, body: Any, **more: Any) -> Answer:
-        """Make the call ``to`` with another body."""
+        """Send ``body`` to the endpoint ``to``, with the user's token if it needs one."""
         if to is PROFILE:
             more.setdefault("authorization", self.bearer)
         return call(self.client, f"{API}{to.path}", body, method=to.method, **more)
 
     def get(self, path: str, **more: Any) -> Answer:
-        """Make a call without a body as the member."""
+        """Send a request without a body, with the user's token."""
         return call(self.client, path, authorization=self.bearer, **more)
 
     def made(self) -> list[Any]:
-        """Return how many rows there are, and what is told of the member."""
+        """Return the number of rows in each table, and the user's profile."""
         models = [apps.get_model("accounts", name) for name in TABLES]
         return [*(model.objects.count() for model in models), self.get(ME).json]
 
 
 def storable(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-    """Run a statement; fail for text and numbers that PostgreSQL refuses and SQLite stores."""
+    """Run a statement, but fail on text and numbers that only SQLite can store."""
     for value in params or ():
         if isinstance(value, str):
             assert "\0" not in value, sql
-            value.encode()  # no lone surrogate has a code in UTF-8
+            value.encode()  # a lone surrogate has no encoding in UTF-8
         assert not isinstance(value, int) or abs(value) < 2**63, sql
     return execute(sql, params, many, context)
 
 
 @pytest.fixture
 def target(db: None, settings: Any) -> Iterator[Target]:
-    """The API in process, without limits; a test must leave alice and the tables unchanged."""
+    """The API in process, without limits. Fail if the test changed alice or the tables."""
     set_up(settings, limits_scale=100_000)
     make_user("alice")
     target = Target(InProcess())
@@ -249,7 +249,7 @@ def test_a_malformed_authorization_header_is_401_in_json(target: Target) -> None
     for value in AUTHORIZATIONS:
         for path in (ME, *LISTS, f"{API}keys/"):
             check(value, call(target.client, path, authorization=value), 401)
-        # Without any, the name is to be in the body.
+        # Without credentials in the header, the body must have them.
         check(value, call(target.client, TOKEN, {}, authorization=value), 400, 401)
         check(value, call(target.client, VERIFY, {"token": "a"}, authorization=value), 401)
 
@@ -341,7 +341,7 @@ def test_every_api_answer_has_the_security_headers(target: Target) -> None:
 
 @pytest.mark.proof
 def test_text_that_postgresql_cannot_store_causes_no_server_error(postgres: Any) -> None:
-    """What ``storable`` stands for, on the real server."""
+    """The other tests check this on SQLite, with ``storable``."""
     with Site(LIMITS_SCALE="100000", DATABASE_URL=postgres.database()) as site:
         member(site, "alice")
         real = Target(site.client())
@@ -354,13 +354,13 @@ def test_text_that_postgresql_cannot_store_causes_no_server_error(postgres: Any)
 
 @pytest.fixture(scope="module")
 def server(site: Site) -> Target:
-    """The API of a real site, for what the server does before a call is found."""
+    """The API of a real server, which handles some requests before any view."""
     member(site, "parser")
     return Target(site.client(), "parser")
 
 
 def deep_bodies(name: str) -> Iterator[bytes]:
-    """Yield lists and objects in each other, up to where a parser gives up, as a field's value."""
+    """Yield bodies with lists and objects nested ever deeper in the field ``name``."""
     for start, inner, end in ((b"[", b"1", b"]"), (b'{"a":', b"1", b"}"), (b'{"":[', b"", b"]}")):
         for depth in (1000, 2000, 6000, 9900, 9990, 50_000):
             yield b'{"%s": ' % name.encode() + start * depth + inner + end * depth + b"}"
@@ -368,7 +368,7 @@ def deep_bodies(name: str) -> Iterator[bytes]:
 
 
 def test_deeply_nested_json_does_not_crash_the_server(server: Target) -> None:
-    """Two such requests of 54 KB, by anybody, would end both processes of the site."""
+    """Without a limit, two anonymous requests of 54 KB would crash both server processes."""
     for to in CALLS:
         for body in deep_bodies(next(iter(to.fields))):
             check(body, server.send(to, body), 400 if len(body) <= LIMIT else 413)
@@ -378,8 +378,8 @@ def test_oversized_bodies_and_headers_are_refused_before_they_are_read(
     server: Target, site: Site
 ) -> None:
     host = "Host: {host}\r\n" + END
-    # What is larger than a call and no larger than a page's form is read, so that none loses its
-    # answer to a connection that is reset.
+    # A body above the API's limit but below the limit of forms is read before it is refused, so
+    # that the connection is not reset before the client gets the answer.
     for to in (LOGIN, PROFILE):
         check("2 MB", server.send(to, b"[" + b" " * 2 * MEGABYTE), 413)
     for length in (2_621_441, 10**18, 10**40):
@@ -403,7 +403,7 @@ def test_oversized_bodies_and_headers_are_refused_before_they_are_read(
     ):
         answer = raw(site, f"GET {ME} HTTP/1.1\r\n{host}{lines}\r\n\r\n")
         assert answer.startswith(f"HTTP/1.1 {status}"), lines
-    # Django's own parser of media types gives up here, before any call is found.
+    # Django's own parser of media types fails on these, before any view is called.
     for more in ("; a*=no-such''x", ";a=b" * 4000, "y" * 8000):
         kind = f"application/json{more}"
         assert [server.send(to, {}, kind=kind).status for to in CALLS] == [415] * len(CALLS)
@@ -411,7 +411,7 @@ def test_oversized_bodies_and_headers_are_refused_before_they_are_read(
 
 
 def test_no_token_password_or_header_is_in_the_log(server: Target, site: Site) -> None:
-    """Some clients put them in addresses, where they don't belong."""
+    """Some clients put secrets in URLs."""
     client = server.client
     login = {"username": "parser", "password": PASSWORD}
     tokens = call(client, TOKEN, login).json

@@ -1,4 +1,4 @@
-"""A change of credentials ends the keys that a thief may have made, and shows the others."""
+"""Changing credentials revokes the keys that a thief may have made, and lists the others."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +30,7 @@ NEW_PASSWORD = "a lantern over seven wet roofs"
 
 
 def set_password(user: User) -> None:
-    """As ``changepassword`` does."""
+    """Set a password as the ``changepassword`` command does."""
     user.set_password(NEW_PASSWORD)
     user.save()
 
@@ -62,7 +62,7 @@ def test_a_change_that_revokes_a_session_revokes_the_keys_made_in_it(change: str
     alive = {whose: is_alive(key) for whose, key in keys.items()}
     assert alive == dict(zip(keys, (is_kept, False, False, True, True), strict=True))
     assert alice.activity.filter(kind="key_ended").count() == list(alive.values()).count(False)
-    assert mails_about("An API key was removed") == [], "the change is mailed"
+    assert mails_about("An API key was removed") == [], "the notice of the change is enough"
 
 
 def by_link(alice: User) -> tuple[Client, str]:

@@ -1,4 +1,4 @@
-"""When API keys end: by time, by an act, by a change of the account; and who hears of it."""
+"""API keys expire or are revoked, and their owner is notified."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -83,7 +83,7 @@ def test_a_revoked_key_stops_working_at_once(end: Callable[[Any, Client, str], A
     alice = make_user("alice")
     browser = signed_in(alice)
     bobs = key_of(make_user("bob"))
-    # Made in no session, with which it would end in any case.
+    # Not made in a session, because it would be revoked with that session in any case.
     key = key_of(alice, "read write")
     assert is_alive(key)
 
@@ -94,11 +94,11 @@ def test_a_revoked_key_stops_working_at_once(end: Callable[[Any, Client, str], A
     assert is_alive(bobs) is (end is not ENDS["switched off past the admin"])
     User.objects.filter(pk=alice.pk).update(is_active=True)
     if end is ENDS["switched off"]:
-        assert not is_alive(key), "what ended doesn't come back"
+        assert not is_alive(key), "activating the account restores no key"
 
 
 def test_a_key_keeps_working_after_its_owner_signs_out_or_changes_the_password() -> None:
-    """Also when the session that it was made in ends, before the password changes."""
+    """This holds for a key made in a session that was revoked before the password changed."""
     key = shown_key(signed_in(make_user("alice")).post(NEW, FORM))
     for number, change in enumerate(STAYS):
         alice = User.objects.get(username="alice")
@@ -139,8 +139,8 @@ def test_an_expired_key_stops_working_and_stays_listed_for_thirty_days(
     assert APIKey.objects.get() == row_of(forever)
 
 
-def told_of_ends() -> list[Any]:
-    """Run ``prune``; return the mails that say that a key is to expire."""
+def expiry_mails() -> list[Any]:
+    """Run ``prune`` and return the mails about keys that expire soon."""
     call_command("prune", verbosity=0)
     return [mail for mail in outbox() if "expires within a week" in mail.subject]
 
@@ -153,20 +153,20 @@ def test_the_owner_is_mailed_once_a_week_before_a_key_expires_and_can_lock_the_a
     key_of(alice)
     key_of(make_user("bob"), days=90)
     clock.advance(days=23, seconds=-1)
-    assert told_of_ends() == []
+    assert expiry_mails() == []
     clock.advance(seconds=1)
 
-    (mail,) = told_of_ends()
+    (mail,) = expiry_mails()
 
     assert mail.to == "alice@example.org"
     assert f"backup, {APIKey.objects.get(name='backup').expires_at:%Y-%m-%d}" in str(mail)
     clock.advance(days=3)
-    assert len(told_of_ends()) == 1
+    assert len(expiry_mails()) == 1
     assert Client().post(path_of(mail.action_url)).status_code == 200
     assert not APIKey.objects.filter(user=alice).exists()
 
-    # Nobody is told of what has ended.
+    # No mail is sent for an expired key or an inactive user.
     key_of(make_user("carol"), days=3)
     User.objects.filter(username="carol").update(is_active=False)
     key_of(make_user("dave"), days=-1)
-    assert len(told_of_ends()) == 1
+    assert len(expiry_mails()) == 1

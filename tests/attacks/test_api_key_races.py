@@ -1,4 +1,4 @@
-"""Keys are made at two server processes at once."""
+"""Races between two server processes that make and revoke API keys."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,13 +25,13 @@ MOST = 50
 
 @pytest.fixture(scope="module", params=POSTGRES_PROVED)
 def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Limits are out of the way here."""
+    """Two server processes on one database, without limits."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
         yield both
 
 
 def programs(nodes: Nodes, n: int = AT_ONCE) -> list[Client]:
-    """By turns at both nodes."""
+    """Return clients with IP addresses of their own, on each node in turn."""
     return [at(nodes[i % 2], f"192.0.2.{i + 10}") for i in range(n)]
 
 
@@ -55,7 +55,7 @@ def making_keys_during_a_change_of_the_password(nodes: Nodes, name: str) -> None
 
 
 def making_keys_during(nodes: Nodes, name: str, page: str, status: int, **form: str) -> None:
-    """None is left, whichever was first."""
+    """No key is left, whichever request was first."""
     owner = confirmed(nodes, name)
     csrf, callers = owner.csrf(page), programs(nodes)
     token = recent_token(callers[0], name)
@@ -76,7 +76,7 @@ def making_keys_during(nodes: Nodes, name: str, page: str, status: int, **form: 
 
 
 def eight_keys_where_five_have_room(nodes: Nodes, name: str) -> None:
-    """Fifty are the most, however many ask at once."""
+    """An account has at most fifty keys, however many requests arrive at once."""
     confirmed(nodes, name)
     callers = programs(nodes)
     token = recent_token(callers[0], name)

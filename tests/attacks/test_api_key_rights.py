@@ -1,4 +1,4 @@
-"""Keys do what they're for and no more, are made by who may, and end when they should."""
+"""API keys do only what their scope allows, and only a recent sign-in can make or revoke them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 TOO_LITTLE = (403, "insufficient_scope")
 NOT_FRESH = (401, "insufficient_user_authentication")
 FRESH_HEADER = 'Bearer error="insufficient_user_authentication", max_age="600"'
-# Which of the scopes open a call to a key; None: not any.
+# The scopes with which a key may call each endpoint; None: no key may.
 CALLS: dict[tuple[str, str], set[str] | None] = {
     ("GET", "users/<uuid:id>/"): {"read", "profile:read"},
     ("GET", "me/"): {"read", "profile:read"},
@@ -48,7 +48,7 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
 
 
 def closed_calls() -> Iterator[tuple[str, str]]:
-    """Every call of the URL map that needs credentials."""
+    """Yield every endpoint of the URL map that needs credentials."""
     for entry in api_urls.urlpatterns:
         view = getattr(entry.callback, "cls", None)
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
@@ -60,13 +60,13 @@ def test_the_table_lists_every_endpoint_that_needs_credentials() -> None:
     assert set(closed_calls()) == CALLS.keys()
 
 
-def told(answer: Answer) -> tuple[int, str]:
+def status_and_code(answer: Answer) -> tuple[int, str]:
     return answer.status, answer.code
 
 
 @pytest.mark.parametrize("method, route", CALLS)
 def test_a_key_opens_only_the_endpoints_of_its_scope(method: str, route: str) -> None:
-    """Whatever scope a row has: one that no key is given, too."""
+    """This includes scopes that no key can be made with."""
     alice = make_user("alice")
     get_tokens()
     end = str(LoginSession.objects.get().pk if "sessions" in route else alice.pk)
@@ -76,11 +76,11 @@ def test_a_key_opens_only_the_endpoints_of_its_scope(method: str, route: str) ->
     for scope in sorted(SCOPES):
         answer = call(path, {}, method=method, token=key_of(alice, scope))
         if CALLS[method, route] is None:
-            assert told(answer) == NOT_FRESH
+            assert status_and_code(answer) == NOT_FRESH
             assert answer.headers["WWW-Authenticate"] == FRESH_HEADER
-        elif told(answer) != TOO_LITTLE:
+        elif status_and_code(answer) != TOO_LITTLE:
             opened.add(scope)
-            # The second that ends a sign-in finds none.
+            # The second request to revoke a session does not find it.
             assert answer.status in {200, 204, 404}
 
     assert opened == (CALLS[method, route] or set())
@@ -109,7 +109,7 @@ def test_a_key_gets_no_more_scope_than_its_token_has_and_cannot_make_keys() -> N
     reader = recent_token(scope="keys:read")
     assert [key["id"] for key in call("keys/", token=reader)["results"]] == [row.pk]
     for answer in (make(reader), call(f"keys/{row.pk}/", method="DELETE", token=reader)):
-        assert told(answer) == TOO_LITTLE
+        assert status_and_code(answer) == TOO_LITTLE
     assert list(APIKey.objects.all()) == [row]
 
     for (held, wanted), scope in MADE.items():
@@ -122,7 +122,7 @@ def all_calls_on_keys(token: str, key: str) -> list[Answer]:
 
 
 def test_keys_cannot_be_managed_more_than_ten_minutes_after_authentication(clock: Clock) -> None:
-    """Not by a new access token either: only who proves again who it is."""
+    """Refreshing the access token does not help: only a new sign-in does."""
     key = key_of(make_user("alice"))
     person = get_tokens()
     for _ in range(2):
@@ -133,7 +133,7 @@ def test_keys_cannot_be_managed_more_than_ten_minutes_after_authentication(clock
     clock.advance(seconds=1)
 
     for answer in all_calls_on_keys(person["access"], key):
-        assert told(answer) == NOT_FRESH
+        assert status_and_code(answer) == NOT_FRESH
         assert answer.headers["WWW-Authenticate"] == FRESH_HEADER
     assert call("me/", token=person["access"]).status == 200
     assert is_alive(key)
@@ -178,7 +178,9 @@ def test_an_invalid_name_makes_no_key_and_markup_in_a_name_is_escaped() -> None:
     for name in ODD_NAMES:
         answer = make(token, name=name)
         assert (answer.status, list(answer.body)) == (400, ["name"]), name
-        if isinstance(name, str) and name != "\ud800":  # JSON can carry half a pair, a form can't
+        if (
+            isinstance(name, str) and name != "\ud800"
+        ):  # JSON can carry a lone surrogate, a form cannot
             page = browser.post(NEW, FORM | {"name": name})
             assert (page.status_code, shown_key(page)) == (200, "")
             assert "<title>Error:" in page.text
@@ -194,7 +196,7 @@ def test_an_invalid_name_makes_no_key_and_markup_in_a_name_is_escaped() -> None:
 
 
 def test_a_revoked_session_makes_no_key() -> None:
-    """Nor does whoever had one before the password was changed."""
+    """A new password revokes the thief's session and the tokens."""
     alice = make_user("alice")
     token, thief = recent_token(), signed_in(alice)
     sign_in(owner := Client(), "alice")

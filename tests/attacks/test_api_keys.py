@@ -1,4 +1,4 @@
-"""API keys found, guessed, forged, carried where they don't belong, or read where they lie."""
+"""API keys that are found, guessed, forged, sent in the wrong place or read from the database."""
 
 import itertools
 import json
@@ -43,13 +43,13 @@ DOCS = ROOT / "docs" / "operating.md"
 
 
 def sealed(body: str) -> str:
-    """``body`` with a checksum that fits, as whoever has read the docs makes it."""
+    """Return ``body`` with a valid checksum, which anybody can compute from the documentation."""
     checksum = b32encode(zlib.crc32(body.encode()).to_bytes(4)).decode().rstrip("=").lower()
     return body + checksum
 
 
 def dump() -> str:
-    """Every row of every table, the mails that wait opened."""
+    """Return every row of every table, and the decrypted mails."""
     rows = [row for model in apps.get_models() for row in model._default_manager.all()]
     return serializers.serialize("json", rows) + str(outbox())
 
@@ -75,9 +75,9 @@ def test_a_key_is_shown_once_and_never_again_by_any_page_answer_mail_or_log(
     shown += [str(call(path, token=token).body) for path in ("keys/", "activity/", "me/")]
     assert len(shown) == 12
     for key, seen in itertools.product(keys, shown):
-        # Its id is no secret; of what follows not even a part is left.
+        # The id is no secret, but no part of the secret that follows it may appear.
         assert key[25:33] not in seen
-    assert text.id_of(keys[0])[:4] in shown[2], "the list is of these keys"
+    assert text.id_of(keys[0])[:4] in shown[2], "the page lists these keys"
     assert all(is_alive(key) for key in keys)
 
 
@@ -92,13 +92,13 @@ def test_what_is_stored_of_a_key_cannot_be_used_as_a_key() -> None:
 
 
 def other_letter(key: str, place: int) -> str:
-    """``key`` with another character there."""
+    """Return ``key`` with another character at ``place``."""
     letter = "b" if key[place] == "a" else "a"
     return key[:place] + letter + key[place + 1 :]
 
 
 def odd(key: str) -> list[str]:
-    """Return what looks like ``key`` and isn't written as keys are."""
+    """Return malformed variants of ``key``."""
     return [
         *(key.upper(), text.PREFIX + key[9:].upper(), "Authsite_" + key[9:], key[9:], text.PREFIX),
         *(key[:-1], key[:-7], key + "a", key * 2, key + "=", key[:-1] + "٢", f'"{key}"'),
@@ -120,7 +120,7 @@ def test_a_malformed_key_is_refused_without_a_query(
 def test_a_secret_works_only_with_its_own_id_and_a_wrong_one_costs_one_query(
     django_assert_num_queries: Any,
 ) -> None:
-    """By whoever knows every id, and writes checksums that fit."""
+    """The attacker knows every id and can compute checksums."""
     alice, mallory = key_of(make_user("alice")), key_of(make_user("mallory"))
     start, end = text.ID_LENGTH + len(text.PREFIX), -7
     crossed = sealed(alice[:start] + mallory[start:end])
@@ -151,7 +151,7 @@ def elsewhere(key: str) -> list[dict[str, str]]:
 
 
 def test_a_key_is_accepted_only_as_a_bearer_token() -> None:
-    """Neither by another header nor by a body, and it buys no token."""
+    """No other header and no body carries a key, and a key cannot be exchanged for a token."""
     key = key_of(make_user("alice"), "read write")
     for headers in elsewhere(key):
         program = Client(headers=headers)
@@ -175,7 +175,7 @@ def test_a_key_is_accepted_only_as_a_bearer_token() -> None:
 
 @pytest.mark.parametrize("form", [False, True])
 def test_anyone_who_finds_a_key_can_revoke_it_and_its_owner_is_notified(form: bool) -> None:
-    """Secret scanners and programs that have done their work call this with nothing but the key."""
+    """Secret scanners have nothing but the key, and programs revoke their own key when done."""
     alice = make_user("alice")
     key, other = key_of(alice, name="mine"), key_of(alice)
 
@@ -189,7 +189,7 @@ def test_anyone_who_finds_a_key_can_revoke_it_and_its_owner_is_notified(form: bo
 
 
 def spellings(key: str) -> list[str]:
-    """Return ``key`` as addresses may have it: no browser writes it so, every server reads it."""
+    """Return encodings of ``key`` that a URL may have and a server decodes."""
     encoded = "".join(f"%{ord(letter):02x}" for letter in key)
     return [key, key.upper(), encoded, f"a{key}b", f"%61{key[1:]}"]
 
@@ -197,7 +197,7 @@ def spellings(key: str) -> list[str]:
 def test_a_key_in_a_url_is_refused_without_a_query(
     django_assert_num_queries: Any,
 ) -> None:
-    """Also beside a good one in its place: whoever does that learns it at the first try."""
+    """A valid key in the header does not help, so that a developer notices at the first try."""
     key = key_of(make_user("alice"), "read write")
     addresses = ["/{}", "/?key={}", "/?{}", "/static/app.css?v={}", "/accounts/login/?next=/{}"]
     addresses += ["/api/v1/me/?access_token={}", "/api/v1/{}/", "/api/v1/keys/{}/", "/dev/mail/{}/"]
@@ -215,7 +215,7 @@ def test_a_key_in_a_url_is_refused_without_a_query(
 
 
 def test_a_real_server_accepts_no_key_in_a_url_and_logs_none(site: Site) -> None:
-    """Nor does a key find its way into the log by a header, a form or a broken request."""
+    """No header, form or malformed request puts a key into the log either."""
     member(site, "keeper")
     owner = site.client()
     sign_in(owner, "keeper")
@@ -268,10 +268,10 @@ SCANNER = re.search(r"```python\n(.*?)```", DOCS.read_text().partition("## API k
 
 
 def test_the_documented_pattern_finds_every_key_and_its_checksum_rejects_look_alikes() -> None:
-    """By the lines of the docs alone, which are what operators give to their secret scanners."""
+    """Run the code of the documentation, which operators give to their secret scanners."""
     assert SCANNER
     told: dict[str, Any] = {}
-    exec(SCANNER[1], told)  # noqa: S102 ours
+    exec(SCANNER[1], told)  # noqa: S102 our own documentation
     keys = [text.make().text for _ in range(100)]
     soup = "".join(
         f'{{"key":"{key}"}} {key}\nexport KEY={key};{key[:-1]} x{key[9:]}' for key in keys
@@ -286,7 +286,7 @@ def test_the_documented_pattern_finds_every_key_and_its_checksum_rejects_look_al
 
 
 def test_a_key_cannot_flood_the_history_and_each_entry_names_its_key() -> None:
-    """1,500 changes in five seconds would bury whatever else a thief did."""
+    """Without a limit, 1,500 changes in five seconds would hide what else a thief did."""
     alice = make_user("alice")
     key = key_of(alice, "profile:write", name="bot")
 

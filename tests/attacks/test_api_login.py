@@ -1,4 +1,4 @@
-"""The API's login is no second chance to guess, and tells nothing that the pages don't tell."""
+"""Signing in over the API gives no more guesses and reveals no more than the pages do."""
 
 import re
 from collections import Counter
@@ -25,7 +25,7 @@ GUESSES = LOGIN_LINE.burst
 INVALID = (401, "invalid_credentials")
 NAMES = ("alice", "nobody", "bob", "mallory", "pending")
 
-type Way = Callable[..., Answer]
+type SignIn = Callable[..., Answer]
 
 
 def at(address: str, **headers: str) -> Client:
@@ -33,7 +33,7 @@ def at(address: str, **headers: str) -> Client:
 
 
 def by_body(name: str, password: str, client: Client | None = None) -> Answer:
-    """Sign in as most programs do."""
+    """Sign in with a JSON body, as most programs do."""
     login = {"email" if "@" in name else "username": name, "password": password}
     return call("token/", login, client=client)
 
@@ -44,7 +44,7 @@ def by_basic(name: str, password: str, client: Client | None = None) -> Answer:
 
 
 def by_a_call(name: str, password: str, client: Client | None = None) -> Answer:
-    """Make a call with a password and no token at all."""
+    """Call an endpoint with the password instead of a token."""
     return call("me/", basic=f"{name}:{password}", client=client)
 
 
@@ -52,13 +52,13 @@ WAYS = [by_body, by_basic, by_a_call]
 each_way = pytest.mark.parametrize("way", WAYS)
 
 
-def told(answer: Answer) -> tuple[int, str]:
+def status_and_code(answer: Answer) -> tuple[int, str]:
     return answer.status, answer.code
 
 
 @pytest.fixture
 def hashes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How many hashes were made or compared with, by their parameters."""
+    """Count the hashes that are made and verified, by their parameters."""
     counted: Counter[str] = Counter()
     verify, encode = Argon2PasswordHasher.verify, Argon2PasswordHasher.encode
 
@@ -77,7 +77,7 @@ def hashes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 @pytest.fixture
 def people(db: None) -> None:
-    """Alice, who must not be told from the others; Dave, who has a second factor."""
+    """Accounts in every state, which answers must not reveal, and dave with a second factor."""
     make_user("alice")
     make_user("bob", password=None)
     make_user("mallory", is_active=False)
@@ -87,7 +87,7 @@ def people(db: None) -> None:
 
 @each_way
 def test_every_sign_in_attempt_costs_exactly_one_hash(
-    people: None, way: Way, hashes: Counter[str]
+    people: None, way: SignIn, hashes: Counter[str]
 ) -> None:
     cost = f"m={Argon2id.memory_cost},t={Argon2id.time_cost},p=1"
     for name in (*NAMES, "dave", "alice@example.org", "bob@example.org", "nobody@example.org"):
@@ -98,18 +98,18 @@ def test_every_sign_in_attempt_costs_exactly_one_hash(
     hashes.clear()
     for name in ("alice", "nobody"):
         for length in (1025, 60_000):
-            assert told(way(name, "a" * length)) == INVALID
-    assert not hashes, "what is too long for a password is not hashed"
+            assert status_and_code(way(name, "a" * length)) == INVALID
+    assert not hashes, "a text longer than any password is not hashed"
 
 
 def shape(query: dict[str, str]) -> str:
-    """Return a statement without its values."""
+    """Return an SQL statement without its values."""
     values = r"'[^']*'|\bs\d+_x\d+\b|\b\d+\b|\b[0-9a-f]{32}\b|\bNULL\b"
     return re.sub(values, "?", query["sql"]).replace("IS ?", "= ?")
 
 
 def work(act: Callable[[], Answer]) -> tuple[int, Any, list[tuple[str, str]], list[str]]:
-    """Return what is answered, and by which statements."""
+    """Return the answer and the SQL statements that it took."""
     with CaptureQueriesContext(connection) as queries:
         answer = act()
     own = {"Location", "X-Request-ID"}
@@ -120,9 +120,9 @@ def work(act: Callable[[], Answer]) -> tuple[int, Any, list[tuple[str, str]], li
 
 @each_way
 def test_unknown_pending_inactive_and_passwordless_accounts_answer_and_cost_the_same(
-    people: None, way: Way
+    people: None, way: SignIn
 ) -> None:
-    keyring.signer()  # the first one would look for it
+    keyring.signer()  # load the signing key before statements are counted
     for names in (NAMES, tuple(f"{name}@example.org" for name in NAMES)):
         known, *others = (work(lambda name=name: way(name, WRONG)) for name in names)
         assert (known[0], known[1]["code"]) == INVALID
@@ -130,12 +130,12 @@ def test_unknown_pending_inactive_and_passwordless_accounts_answer_and_cost_the_
 
 
 @each_way
-def test_only_the_right_password_learns_what_is_still_required(people: None, way: Way) -> None:
+def test_only_the_right_password_learns_what_is_still_required(people: None, way: SignIn) -> None:
     for name, code in {"pending": "email_not_verified", "dave": "second_factor_required"}.items():
-        assert told(way(name, PASSWORD)) == (401, code)
-        assert told(way(name, WRONG)) == INVALID
-    # An address that waits for its confirmation is nobody's.
-    assert told(way("pending@example.org", PASSWORD)) == INVALID
+        assert status_and_code(way(name, PASSWORD)) == (401, code)
+        assert status_and_code(way(name, WRONG)) == INVALID
+    # An unconfirmed email belongs to no account.
+    assert status_and_code(way("pending@example.org", PASSWORD)) == INVALID
 
 
 def test_the_pages_and_the_api_share_their_sign_in_limits(clock: Clock) -> None:
@@ -152,7 +152,7 @@ def test_the_pages_and_the_api_share_their_sign_in_limits(clock: Clock) -> None:
     assert statuses[GUESSES:] == [429] * 4
     for way in WAYS:
         refused = way("alice", PASSWORD, at("192.0.2.99"))
-        assert told(refused) == (429, "throttled")
+        assert status_and_code(refused) == (429, "throttled")
         assert refused.headers["Retry-After"] == "60"
     clock.advance(minutes=1)
     assert by_body("alice", PASSWORD, at("192.0.2.99")).status == 200
@@ -196,9 +196,9 @@ def test_a_sign_up_answers_and_costs_the_same_for_a_taken_and_a_free_email(
     assert works[0][0] == 201
     assert works[0][4] == {"made": 1}
     assert len(set(bodies)) == 3
-    # Nor is it told afterwards.
+    # A later sign-in does not reveal it either.
     later = [by_body(name, PASSWORD) for name in ("first", "other", "third")]
-    assert {told(answer) for answer in later} == {(401, "email_not_verified")}
+    assert {status_and_code(answer) for answer in later} == {(401, "email_not_verified")}
 
 
 def test_resending_and_wrong_codes_answer_and_cost_the_same_without_a_pending_sign_up(
