@@ -87,7 +87,7 @@ def test_a_right_password_alone_gives_a_challenge_and_nothing_else(clock: Clock)
     assert claims["auth_time"] == claims["iat"]
 
 
-def test_a_challenge_is_good_for_five_minutes_kept_as_a_digest_and_then_forgotten(
+def test_a_challenge_is_valid_for_five_minutes_stored_as_a_digest_and_then_pruned(
     clock: Clock,
 ) -> None:
     late, seed = begun()
@@ -107,7 +107,7 @@ def test_a_challenge_is_good_for_five_minutes_kept_as_a_digest_and_then_forgotte
     assert not TokenChallenge.objects.exists()
 
 
-def test_a_challenge_is_good_for_five_codes_and_a_new_one_costs_a_first_step(clock: Clock) -> None:
+def test_a_challenge_allows_five_codes_and_a_new_one_needs_the_password(clock: Clock) -> None:
     challenge, seed = begun()
     for _ in range(5):
         assert second_step(challenge, WRONG_DIGITS).code == "invalid_code"
@@ -117,7 +117,7 @@ def test_a_challenge_is_good_for_five_codes_and_a_new_one_costs_a_first_step(clo
     assert second_step(first_step(), code_of(seed)).status == 200
 
 
-def test_a_challenge_is_spent_by_success_and_by_nothing_else(clock: Clock) -> None:
+def test_a_challenge_is_used_up_by_success_only(clock: Clock) -> None:
     challenge, seed = begun()
     assert second_step(challenge, WRONG_DIGITS).code == "invalid_code"
     assert second_step(challenge, code_of(seed)).status == 200
@@ -140,7 +140,7 @@ def test_a_challenge_is_spent_by_success_and_by_nothing_else(clock: Clock) -> No
     ],
     ids=["password", "lockdown", "switched off", "rights", "factor", "recovery codes"],
 )
-def test_a_challenge_from_before_a_change_of_the_account_is_worth_nothing(
+def test_a_challenge_is_invalid_after_a_change_of_the_account(
     clock: Clock, happens: Callable[[Any], None]
 ) -> None:
     challenge, seed = begun()
@@ -153,7 +153,7 @@ def test_a_challenge_from_before_a_change_of_the_account_is_worth_nothing(
     assert families() == 0
 
 
-def test_anothers_challenge_or_anothers_code_opens_nothing() -> None:
+def test_another_users_challenge_or_code_is_useless() -> None:
     _alice, alices = with_factor()
     _mallory, mallorys = with_factor("mallory")
     hers, his = first_step(), first_step("mallory")
@@ -168,9 +168,7 @@ def test_anothers_challenge_or_anothers_code_opens_nothing() -> None:
 
 @pytest.mark.parametrize("first", ["page", "call"])
 @pytest.mark.parametrize("kind", ["app", "paper"])
-def test_a_code_is_good_once_on_pages_and_calls_together(
-    clock: Clock, kind: str, first: str
-) -> None:
+def test_a_code_works_once_across_pages_and_api(clock: Clock, kind: str, first: str) -> None:
     alice, seed = with_factor()
     code = code_of(seed) if kind == "app" else new_recovery_codes(alice)[0]
     ways = {
@@ -184,7 +182,7 @@ def test_a_code_is_good_once_on_pages_and_calls_together(
     assert len(mails_about("recovery code was used")) == (kind == "paper")
 
 
-def test_a_mailed_code_ends_the_challenge_that_it_was_asked_for_by_and_no_other(
+def test_a_mailed_code_completes_only_the_challenge_that_requested_it(
     clock: Clock,
 ) -> None:
     with_factor()
@@ -210,7 +208,7 @@ def test_a_mailed_code_ends_the_challenge_that_it_was_asked_for_by_and_no_other(
     assert page.get("/").status_code == 200, "it was the page's"
 
 
-def test_an_account_with_nothing_but_passkeys_is_not_let_in_by_a_mailbox() -> None:
+def test_an_account_with_passkeys_only_cannot_sign_in_by_mailed_code() -> None:
     registered(make_user("alice"))
     challenge = first_step(methods=set())
 
@@ -220,7 +218,7 @@ def test_an_account_with_nothing_but_passkeys_is_not_let_in_by_a_mailbox() -> No
     assert families() == 0
 
 
-def test_staff_are_mailed_no_code() -> None:
+def test_staff_get_no_mailed_code_over_the_api() -> None:
     for name, rights in (("carol", {"is_staff": True}), ("owner", {"is_superuser": True})):
         _user, seed = with_factor(name, **rights)
         challenge = first_step(name, methods={"totp"})
@@ -231,7 +229,7 @@ def test_staff_are_mailed_no_code() -> None:
 
 
 @pytest.mark.parametrize("has_passkey", [False, True])
-def test_no_code_will_do_for_staff_who_must_have_a_passkey_and_none_is_used_up(
+def test_staff_who_need_a_passkey_cannot_use_codes_and_no_code_is_used_up(
     settings: Any, has_passkey: bool
 ) -> None:
     carol = staff()
@@ -261,7 +259,7 @@ def guess(i: int, code: str = WRONG_DIGITS) -> Answer:
     return second_step(get_tokens(client=there)["challenge"], code, there)
 
 
-def test_cve_2025_64102_a_new_challenge_gives_no_guess_back(clock: Clock) -> None:
+def test_cve_2025_64102_a_new_challenge_gives_no_new_guesses(clock: Clock) -> None:
     """Nor does a page: its guesses and those by calls are counted together."""
     _alice, seed = with_factor()
     page = after_password(REMOTE_ADDR="192.0.2.200")
@@ -279,7 +277,7 @@ def test_cve_2025_64102_a_new_challenge_gives_no_guess_back(clock: Clock) -> Non
     assert len(mails_about("too many codes were wrong")) == 1
 
 
-def test_guessers_of_one_line_do_not_keep_the_owners_program_out(clock: Clock) -> None:
+def test_guesses_from_elsewhere_do_not_block_the_owners_second_step(clock: Clock) -> None:
     _alice, seed = with_factor()
     home = at("203.0.113.5")
 
@@ -293,7 +291,7 @@ def test_guessers_of_one_line_do_not_keep_the_owners_program_out(clock: Clock) -
     assert sign_in_at_home() == 200
 
 
-def test_basic_with_a_password_is_no_way_round_the_second_factor() -> None:
+def test_basic_auth_does_not_bypass_the_second_factor() -> None:
     enrolled(make_user("alice"))
     registered(make_user("bob"))
 
@@ -308,7 +306,7 @@ def test_basic_with_a_password_is_no_way_round_the_second_factor() -> None:
     assert call("me/", basic=f"alice:{WRONG}").code == "invalid_credentials"
 
 
-def test_basic_with_a_password_opens_calls_only_where_the_setting_says_so(settings: Any) -> None:
+def test_basic_auth_with_a_password_works_only_if_the_setting_allows_it(settings: Any) -> None:
     make_user("alice")
     assert call("me/", basic=f"alice:{PASSWORD}").status == 200
 
@@ -322,9 +320,7 @@ def test_basic_with_a_password_opens_calls_only_where_the_setting_says_so(settin
 
 
 @pytest.mark.parametrize("required", ["all", "staff"])
-def test_cve_2026_94218_who_must_enrol_gets_no_token_by_starting_over(
-    settings: Any, required: str
-) -> None:
+def test_cve_2026_94218_starting_over_does_not_skip_enrolment(settings: Any, required: str) -> None:
     staff()
     make_user("bob")
     assert get_tokens("bob").status == 200
@@ -348,7 +344,7 @@ def test_cve_2026_94218_who_must_enrol_gets_no_token_by_starting_over(
     assert get_tokens("carol").code == "second_factor_required"
 
 
-def test_a_trusted_browsers_cookie_means_nothing_to_the_api() -> None:
+def test_the_api_ignores_the_trusted_browser_cookie() -> None:
     alice, _seed = with_factor()
     trusted = trusting_browser(alice)
 
@@ -358,7 +354,7 @@ def test_a_trusted_browsers_cookie_means_nothing_to_the_api() -> None:
     assert families() == 0
 
 
-def test_who_was_locked_down_or_switched_off_gets_nothing_and_only_the_owner_hears_why() -> None:
+def test_locked_and_inactive_accounts_get_no_token_and_only_the_owner_learns_why() -> None:
     lock_down(make_user("bob"))
     alice, _seed = with_factor()
     switch_off(alice)
@@ -375,7 +371,7 @@ def test_who_was_locked_down_or_switched_off_gets_nothing_and_only_the_owner_hea
 
 @pytest.mark.parametrize("happens", [lock_down, switch_off])
 @pytest.mark.parametrize("has_factor", [False, True], ids=["one step", "two steps"])
-def test_proofs_checked_before_a_change_give_no_token_after_it(
+def test_a_password_or_code_checked_before_a_change_gives_no_token_after_it(
     monkeypatch: pytest.MonkeyPatch, happens: Callable[[Any], None], has_factor: bool
 ) -> None:
     """The account changes between the check of the last proof and the admission."""

@@ -26,7 +26,7 @@ def refused(answer: Answer) -> tuple[int, str]:
     return answer.status, answer.code
 
 
-def test_the_refresh_token_is_in_a_cookie_out_of_reach_and_in_no_body(clock: Clock) -> None:
+def test_the_refresh_token_is_in_an_httponly_cookie_and_in_no_body(clock: Clock) -> None:
     alice, app = make_user("alice"), App()
     enrolled(alice)
     first = app.sign_in()
@@ -52,7 +52,7 @@ def test_the_refresh_token_is_in_a_cookie_out_of_reach_and_in_no_body(clock: Clo
     assert refused(app.renew()) == DEAD
 
 
-def test_a_cookies_token_is_worthless_where_a_body_would_show_the_next() -> None:
+def test_a_refresh_token_from_a_cookie_is_refused_in_a_body() -> None:
     """Nor is a program's token worth anything in the cookie."""
     make_user("alice")
     app, program = App(), get_tokens()
@@ -69,7 +69,7 @@ def test_a_cookies_token_is_worthless_where_a_body_would_show_the_next() -> None
     assert renew(program["refresh"]).status == 200
 
 
-def test_a_challenge_is_good_at_the_door_that_gave_it_and_costs_nothing_at_the_other() -> None:
+def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it() -> None:
     alice, app = make_user("alice"), App()
     enrolled(alice)
     first = app.sign_in(scope="profile:read")
@@ -95,7 +95,7 @@ def test_a_challenge_is_good_at_the_door_that_gave_it_and_costs_nothing_at_the_o
     assert refused(app.second_step(pages, code=code)) == (401, "invalid_challenge"), "it's spent"
 
 
-def test_a_pages_access_token_buys_no_other_and_makes_no_key_that_would_outlive_it() -> None:
+def test_a_browser_clients_access_token_gets_no_other_token_and_no_key() -> None:
     """Or whoever has stolen one would renew it for as long as the sign-in lasts."""
     make_user("alice")
     access = App().sign_in()["access"]
@@ -108,7 +108,7 @@ def test_a_pages_access_token_buys_no_other_and_makes_no_key_that_would_outlive_
     assert is_good(access)
 
 
-def test_who_signs_in_again_leaves_no_sign_in_behind() -> None:
+def test_signing_in_again_revokes_the_previous_session() -> None:
     make_user("alice")
     make_user("mallory")
     app = App()
@@ -125,7 +125,7 @@ def test_who_signs_in_again_leaves_no_sign_in_behind() -> None:
     assert LoginSession.objects.filter(ended_at=None).count() == 1
 
 
-def test_signing_out_ends_everything_of_the_sign_in_and_twice_is_once() -> None:
+def test_signing_out_revokes_the_session_and_is_idempotent() -> None:
     alice, app, thief = make_user("alice"), App(), App()
     access, bystander = app.sign_in()["access"], get_tokens()["access"]
     thief.refresh = app.refresh
@@ -142,7 +142,7 @@ def test_signing_out_ends_everything_of_the_sign_in_and_twice_is_once() -> None:
     assert alice.activity.filter(kind="client_signed_out").count() == 1
 
 
-def test_an_answer_that_was_lost_is_given_again_and_any_other_second_use_ends_all(
+def test_a_refresh_token_can_be_retried_for_thirty_seconds_and_later_reuse_revokes_the_session(
     clock: Clock,
 ) -> None:
     alice, app, twin = make_user("alice"), App(), App()
@@ -178,7 +178,7 @@ ENDS: dict[str, Callable[[Any, Client, Clock], Any]] = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_dead_sign_in_is_forgotten_by_the_browser_and_renews_nothing(
+def test_a_revoked_session_cannot_be_refreshed_and_its_cookie_is_deleted(
     end: Callable[[Any, Client, Clock], Any], clock: Clock
 ) -> None:
     alice, app = make_user("alice"), App()

@@ -61,7 +61,7 @@ def refuses(app: App, act: Any, queries: Any) -> None:
     assert state() == before, app.headers
 
 
-def test_a_page_elsewhere_is_refused_before_anything_is_looked_at(
+def test_a_page_of_another_origin_is_refused_without_a_query(
     app: App, django_assert_num_queries: Any
 ) -> None:
     for act, origin in itertools.product(CALLS, ELSEWHERE):
@@ -74,7 +74,7 @@ def test_a_page_elsewhere_is_refused_before_anything_is_looked_at(
         refuses(app, act, django_assert_num_queries)
 
 
-def test_whoever_can_not_send_the_header_is_refused(
+def test_a_request_without_the_custom_header_is_refused(
     app: App, django_assert_num_queries: Any
 ) -> None:
     values = (None, "", "XMLHttpRequest", "Authsite", "authsite2", "authsite, x", "x, authsite")
@@ -85,13 +85,13 @@ def test_whoever_can_not_send_the_header_is_refused(
 
 
 @pytest.mark.parametrize("origin", [ORIGIN, NAMED])
-def test_pages_of_the_site_and_of_a_named_origin_are_served(app: App, origin: str) -> None:
+def test_the_site_and_an_allowed_origin_are_served(app: App, origin: str) -> None:
     app.headers["Origin"] = origin
 
     assert [app.renew().status, app.sign_in().status, app.sign_out().status] == [200, 200, 204]
 
 
-def test_what_a_form_can_send_is_refused_even_with_the_header(app: App) -> None:
+def test_a_content_type_that_a_form_can_send_is_refused(app: App) -> None:
     """A form can't send JSON as such, nor can a ``fetch`` that asks no leave first."""
     before = state()
     form = "application/x-www-form-urlencoded"
@@ -107,7 +107,9 @@ ODD_COOKIES = ("", "x", "x" * 8192, "\0", '"\\000"', "\u202e", "A" * 72, "\xe9" 
                "a; refresh=b")  # fmt: skip
 
 
-def test_an_odd_cookie_is_no_fault(app: App, django_assert_num_queries: Any) -> None:
+def test_a_malformed_refresh_cookie_causes_no_server_error(
+    app: App, django_assert_num_queries: Any
+) -> None:
     for cookie in ODD_COOKIES:
         app.headers["Cookie"] = f"refresh={cookie}".encode().decode("latin-1")
 
@@ -124,7 +126,7 @@ ODD_BODIES = ("[]", "null", "{", "\0", "[" * 60_000, '{"scope": 5}', '{"scope": 
 
 
 @pytest.mark.parametrize("path", ["session/", "session/refresh/"])
-def test_an_odd_body_is_no_fault_and_uses_nothing_up(app: App, path: str) -> None:
+def test_a_malformed_body_causes_no_server_error_and_uses_up_no_token(app: App, path: str) -> None:
     for body in ODD_BODIES:
         before = app.refresh
         answer = app.call(path, body=body)
@@ -160,7 +162,7 @@ def named(db: None, settings: Any) -> None:
     settings.CORS_ALLOWED_ORIGINS = [NAMED]
 
 
-def test_a_named_origin_may_call_and_read_with_its_cookie(named: None) -> None:
+def test_an_allowed_origin_may_send_credentials_and_read_answers(named: None) -> None:
     for path in ("session/", "session/refresh/", "me/", "keys/"):
         before = preflight(f"/api/v1/{path}", NAMED)
         assert before.status_code == 200
@@ -173,7 +175,7 @@ def test_a_named_origin_may_call_and_read_with_its_cookie(named: None) -> None:
             assert "origin" in answer["Vary"].lower()
 
 
-def test_a_named_origin_may_read_why_it_was_refused_and_the_id_of_the_request(named: None) -> None:
+def test_an_allowed_origin_may_read_errors_and_the_request_id(named: None) -> None:
     """Without, a script is told of a network error, whatever is wrong."""
     call, key = "/api/v1/me/", f"authsite_{'a' * 55}"
     refused = {
@@ -205,7 +207,7 @@ def test_no_other_origin_may_call_or_read(named: None, settings: Any) -> None:
                 assert "origin" in answer["Vary"].lower()
 
 
-def test_no_page_and_no_file_is_opened_to_a_named_origin(named: None) -> None:
+def test_an_allowed_origin_may_read_no_page_and_no_static_file(named: None) -> None:
     for path in ("/", "/accounts/login/", "/static/app.css", "/.well-known/jwks.json", "/admin/"):
         answer = asked(path, NAMED)
         assert answer.getvalue() or answer.status_code == 302

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.django_db
 MINE, THIEFS = "alice@example.org", "thief@example.net"
 
 
-def test_a_removed_factor_opens_nothing_where_no_lock_is_disputed_and_guesses_are_counted(
+def test_a_removed_factor_is_not_accepted_without_a_lock_and_guesses_are_limited(
     home: Client, clock: Clock
 ) -> None:
     """Whoever finds the phone that was replaced, and reads the mailbox."""
@@ -71,7 +71,7 @@ def test_a_removed_factor_opens_nothing_where_no_lock_is_disputed_and_guesses_ar
     assert shows == [302, 200], "a code is good once"
 
 
-def test_an_address_that_was_removed_just_before_a_lock_from_inside_is_not_lost(
+def test_an_email_that_a_thief_removed_just_before_a_lock_can_be_restored(
     home: Client, clock: Clock
 ) -> None:
     thief = signed_in(alice())
@@ -92,7 +92,7 @@ def test_an_address_that_was_removed_just_before_a_lock_from_inside_is_not_lost(
     assert alice().email == MINE
 
 
-def test_a_review_that_was_left_open_back_dates_no_later_lock(home: Client, clock: Clock) -> None:
+def test_an_unfinished_review_does_not_backdate_a_later_lock(home: Client, clock: Clock) -> None:
     lock_down(alice(), Actor())
     assert sets_password(home, reset_link())
     clock.advance(days=80)
@@ -107,7 +107,7 @@ def test_a_review_that_was_left_open_back_dates_no_later_lock(home: Client, cloc
     assert "<li>your password</li>" in home.get(link).text
 
 
-def test_a_review_that_nobody_finishes_ends_after_thirty_days_and_a_lock_does_not(
+def test_an_unfinished_review_ends_after_thirty_days_and_a_lock_does_not(
     home: Client, clock: Clock
 ) -> None:
     users.confirm_email(alice(), THIEFS)
@@ -128,7 +128,7 @@ def test_a_review_that_nobody_finishes_ends_after_thirty_days_and_a_lock_does_no
     assert {m.to for m in outbox()[before:]} == {MINE}
 
 
-def test_proofs_are_kept_until_the_dispute_ends(home: Client, clock: Clock) -> None:
+def test_former_credentials_are_kept_until_the_dispute_ends(home: Client, clock: Clock) -> None:
     thief = signed_in(alice())
     thief.post("/accounts/password/change/", {"password1": "the thiefs own word 7"})
     changed = lock_link("password was changed")
@@ -142,7 +142,7 @@ def test_proofs_are_kept_until_the_dispute_ends(home: Client, clock: Clock) -> N
     assert sets_password(browser, link)
 
 
-def test_a_suspended_passkey_is_not_forgotten_by_the_browser(clock: Clock) -> None:
+def test_the_browser_is_not_told_to_delete_a_suspended_passkey(clock: Clock) -> None:
     _alice, passkey = owner()
     User.objects.update(date_joined=clock.now().replace(year=2020))
     lock_down(User.objects.get(), Actor())
@@ -153,7 +153,9 @@ def test_a_suspended_passkey_is_not_forgotten_by_the_browser(clock: Clock) -> No
     assert "data-signal" not in page.text
 
 
-def test_a_passkey_opens_the_way_back_without_a_mailbox(home: Client, clock: Clock) -> None:
+def test_a_passkey_leads_to_the_recovery_of_a_locked_account_without_a_mailbox(
+    home: Client, clock: Clock
+) -> None:
     """Its owner may have nothing else."""
     passkey = registered(alice())
     clock.advance(days=8)
@@ -171,7 +173,7 @@ def shown_at_the_reset(browser: Client, passkey: Passkey) -> str:
     return str(browser.get(answer.url).url)
 
 
-def test_a_passkey_that_was_removed_in_its_own_session_is_shown_at_the_reset_of_a_locked_account(
+def test_a_passkey_removed_by_a_thief_is_accepted_once_at_the_reset_of_a_locked_account(
     home: Client, clock: Clock
 ) -> None:
     enrolled(alice())
@@ -190,7 +192,7 @@ def test_a_passkey_that_was_removed_in_its_own_session_is_shown_at_the_reset_of_
     assert sets_password(browser, link)
 
 
-def test_mails_to_doubtful_addresses_tell_of_changes_and_name_nothing(
+def test_mails_to_suspended_emails_report_changes_but_no_username_and_no_ip_address(
     home: Client, clock: Clock
 ) -> None:
     """A thief's mailbox must learn neither where the owner is nor a new username."""
@@ -219,7 +221,7 @@ def test_mails_to_doubtful_addresses_tell_of_changes_and_name_nothing(
     assert recipients_of("review after the lock was finished") >= {MINE}
 
 
-def test_a_thief_of_the_password_does_not_wait_with_an_address_that_it_added(home: Client) -> None:
+def test_a_thief_with_the_password_cannot_request_recovery_by_an_added_email(home: Client) -> None:
     users.confirm_email(alice(), THIEFS)
     lock_down(alice(), Actor())
     thief, link = Client(), reset_link(to=THIEFS)
@@ -227,7 +229,7 @@ def test_a_thief_of_the_password_does_not_wait_with_an_address_that_it_added(hom
     assert thief.post(link, {"lost": "ask"}).status_code == 403
 
 
-def test_a_mailbox_that_proves_nothing_learns_no_username_from_the_reset(home: Client) -> None:
+def test_a_mailbox_that_is_no_older_proof_learns_no_username_from_the_reset(home: Client) -> None:
     users.confirm_email(alice(), THIEFS)
     lock_down(alice(), Actor())
     Client().post(reset_link(), {"lost": "ask"})
@@ -237,7 +239,7 @@ def test_a_mailbox_that_proves_nothing_learns_no_username_from_the_reset(home: C
             assert ("alice" in Client().get(link).text) is is_told, (to, link)
 
 
-def test_an_account_that_is_locked_while_its_review_ends_stays_disputed(
+def test_an_account_that_is_locked_while_its_review_expires_stays_disputed(
     home: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock_down(alice(), Actor())
@@ -254,7 +256,7 @@ def test_an_account_that_is_locked_while_its_review_ends_stays_disputed(
     assert alice().is_disputed
 
 
-def test_the_history_tells_what_a_thief_changed_at_a_node_of_the_version_before(
+def test_changes_made_by_a_node_of_the_previous_version_are_read_from_the_history(
     home: Client, clock: Clock
 ) -> None:
     users.confirm_email(alice(), THIEFS)
@@ -272,7 +274,7 @@ def test_the_history_tells_what_a_thief_changed_at_a_node_of_the_version_before(
     assert sets_password(home, reset_link(to=MINE))
 
 
-def test_an_earlier_link_of_the_same_mailbox_looks_further_back_while_the_account_is_locked(
+def test_an_earlier_lock_link_extends_the_dispute_of_a_locked_account(
     home: Client, clock: Clock
 ) -> None:
     thief = Client()
@@ -299,7 +301,7 @@ def test_an_earlier_link_of_the_same_mailbox_looks_further_back_while_the_accoun
     assert Client().post(unused).status_code == 404, "that dispute is over"
 
 
-def test_printed_codes_count_if_a_thief_replaced_them_in_their_own_session(
+def test_recovery_codes_count_as_older_proof_if_a_thief_replaced_them(
     home: Client, clock: Clock
 ) -> None:
     enrolled(alice())
@@ -321,7 +323,9 @@ def test_printed_codes_count_if_a_thief_replaced_them_in_their_own_session(
     assert Client().post(reset_link(), {"code": codes[1]}).status_code == 200, "spent"
 
 
-def test_a_young_address_that_its_owner_removed_locks_nothing(home: Client, clock: Clock) -> None:
+def test_an_email_that_its_owner_added_and_removed_cannot_lock_the_account(
+    home: Client, clock: Clock
+) -> None:
     users.confirm_email(alice(), THIEFS)
     browser = signed_in(alice())
     browser.post("/accounts/password/change/", {"password1": NEW})
@@ -331,7 +335,7 @@ def test_a_young_address_that_its_owner_removed_locks_nothing(home: Client, cloc
     assert {Client().post(path_of(link)).status_code for link in links} == {404}
 
 
-def test_a_reset_link_made_during_the_lock_is_dead_once_the_review_has_begun(
+def test_a_reset_link_from_during_the_lock_is_invalid_once_the_review_has_begun(
     home: Client, clock: Clock
 ) -> None:
     users.confirm_email(alice(), THIEFS)
@@ -343,7 +347,7 @@ def test_a_reset_link_made_during_the_lock_is_dead_once_the_review_has_begun(
     assert not sets_password(thief, link)
 
 
-def test_a_factor_that_a_thief_removed_counts_as_held(home: Client, clock: Clock) -> None:
+def test_a_factor_that_a_thief_removed_is_still_required(home: Client, clock: Clock) -> None:
     seed = enrolled(alice())
     clock.advance(days=8)
     thief = signed_in(alice())
@@ -360,7 +364,7 @@ def test_a_factor_that_a_thief_removed_counts_as_held(home: Client, clock: Clock
     assert sets_password(browser, link)
 
 
-def test_an_owner_with_a_young_address_only_can_lock_and_come_back(
+def test_an_owner_whose_only_email_is_new_can_lock_and_recover_the_account(
     home: Client, clock: Clock
 ) -> None:
     new = "new@example.net"
@@ -380,9 +384,7 @@ def test_an_owner_with_a_young_address_only_can_lock_and_come_back(
     assert sets_password(home, link)
 
 
-def test_the_notice_of_the_reset_that_opens_an_account_can_lock_it_again(
-    home: Client, clock: Clock
-) -> None:
+def test_the_notice_of_a_reset_can_lock_the_account_again(home: Client, clock: Clock) -> None:
     lock_down(alice(), Actor())
     Client().post(reset_link(), {"lost": "ask"})
     clock.advance(hours=72)

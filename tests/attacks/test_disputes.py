@@ -60,7 +60,7 @@ SETUP = "/accounts/2fa/totp/setup/"
 MINE = "alice@example.org"
 
 
-def test_a_copied_cookie_leaves_no_factor_behind_after_the_lock(alice: User, clock: Clock) -> None:
+def test_a_lock_suspends_the_factors_that_a_copied_cookie_added(alice: User, clock: Clock) -> None:
     """The thief adds an app and replaces the recovery codes; the owner still has her own app."""
     seed, home = enrolled(alice), known_browser(alice)
     clock.advance(days=8)
@@ -96,7 +96,9 @@ def test_a_copied_cookie_leaves_no_factor_behind_after_the_lock(alice: User, clo
     assert not FormerCredential.objects.filter(is_suspended=True).exists()
 
 
-def test_a_factor_that_only_the_thief_holds_is_not_asked_for(alice: User, clock: Clock) -> None:
+def test_a_factor_that_the_thief_added_is_not_required_to_recover(
+    alice: User, clock: Clock
+) -> None:
     """The owner has none: two older proofs wait, since the suspended one counts; three don't."""
     home = known_browser(alice)
     clock.advance(days=8)
@@ -130,7 +132,7 @@ def test_two_older_proofs_open_an_account_without_a_factor_at_once(
     assert sets_password(browser, link)
 
 
-def test_the_mailbox_alone_waits_everybody_is_told_and_two_proofs_object(
+def test_the_mailbox_alone_must_wait_and_two_older_proofs_can_object(
     alice: User, clock: Clock
 ) -> None:
     home = known_browser(alice)
@@ -156,7 +158,7 @@ def test_the_mailbox_alone_waits_everybody_is_told_and_two_proofs_object(
     assert sets_password(thief, reset_link()), "nobody has minded this time"
 
 
-def test_an_objection_counts_until_the_new_password_is_stored(
+def test_an_objection_counts_until_the_new_password_is_saved(
     alice: User, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever has waited posts the password first; hashing takes its time."""
@@ -178,7 +180,7 @@ def test_an_objection_counts_until_the_new_password_is_stored(
     assert reloaded(alice).is_locked_down
 
 
-def test_a_former_mailbox_locks_but_opens_nothing_and_learns_no_address(
+def test_a_former_email_can_lock_but_not_open_an_account_and_learns_no_new_email(
     alice: User, clock: Clock
 ) -> None:
     """Its reader was left behind; the owner comes back with her password and her browser."""
@@ -211,7 +213,7 @@ def test_a_former_mailbox_locks_but_opens_nothing_and_learns_no_address(
     assert reloaded(alice).email == new
 
 
-def test_a_password_of_before_the_lock_opens_the_way_back_without_a_mailbox(
+def test_the_password_from_before_the_lock_leads_to_recovery_without_a_mailbox(
     alice: User, clock: Clock
 ) -> None:
     """A thief has the mailbox. With the password alone nobody waits, or its thief would."""
@@ -232,7 +234,7 @@ def test_a_password_of_before_the_lock_opens_the_way_back_without_a_mailbox(
 
 
 @pytest.mark.parametrize("by_itself", [True, False])
-def test_a_removed_factor_counts_only_if_a_thief_used_its_own_session(
+def test_a_removed_factor_counts_only_if_it_was_removed_in_a_session_that_used_it(
     alice: User, clock: Clock, by_itself: bool
 ) -> None:
     """A lost phone is removed with a recovery code, and whoever has found it gets nowhere."""
@@ -263,7 +265,7 @@ def recovery_codes_on_new_set(browser: Client) -> str:
 
 
 @pytest.mark.parametrize("says_so", [True, False])
-def test_lost_factors_go_with_the_new_password_only_if_the_owner_says_so(
+def test_a_reset_removes_lost_factors_only_if_the_owner_asks_for_it(
     alice: User, clock: Clock, says_so: bool
 ) -> None:
     home = known_browser(alice)
@@ -279,7 +281,7 @@ def test_lost_factors_go_with_the_new_password_only_if_the_owner_says_so(
     assert sign_in(home, "alice", NEW).url == ("/" if says_so else CHALLENGE)
 
 
-def test_staff_never_come_back_by_waiting_nor_remove_their_factors(
+def test_staff_cannot_recover_by_waiting_or_remove_their_factors(
     clock: Clock, settings: Any
 ) -> None:
     carol = make_user("carol", is_staff=True)
@@ -296,7 +298,7 @@ def test_staff_never_come_back_by_waiting_nor_remove_their_factors(
     assert Authenticator.objects.filter(user=carol).exists()
 
 
-def test_without_a_waiting_period_only_what_is_enough_at_once_opens(
+def test_with_waiting_switched_off_only_enough_older_proofs_open_the_account(
     alice: User, clock: Clock, settings: Any
 ) -> None:
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, factor_recovery_hours=0)
@@ -308,7 +310,7 @@ def test_without_a_waiting_period_only_what_is_enough_at_once_opens(
     assert sets_password(home, reset_link())
 
 
-def test_a_second_lock_looks_further_back_and_never_less_far(alice: User, clock: Clock) -> None:
+def test_a_second_lock_can_only_extend_the_dispute_into_the_past(alice: User, clock: Clock) -> None:
     clock.advance(days=8)
     sign_in(Client(), "alice")
     sign_in(Client(), "alice")

@@ -23,7 +23,7 @@ def address(i: int) -> str:
 
 
 @pytest.mark.django_db
-def test_a_flood_from_one_56_keeps_nobody_out(clock: Clock, hashes: list[str]) -> None:
+def test_a_flood_from_one_ipv6_56_blocks_nobody_else(clock: Clock, hashes: list[str]) -> None:
     make_user("member0")
     make_user("member1")
     hers = Browser(REMOTE_ADDR=address(0))
@@ -42,7 +42,7 @@ def test_a_flood_from_one_56_keeps_nobody_out(clock: Clock, hashes: list[str]) -
 
 
 @pytest.mark.proof
-def test_a_flood_from_one_56_at_a_real_server_keeps_nobody_out() -> None:
+def test_a_flood_from_one_ipv6_56_at_a_real_server_blocks_nobody_else() -> None:
     with Site(TRUSTED_PROXIES="127.0.0.1") as site:
         for i in range(3):
             join(site, site.client(X_Forwarded_For=f"198.51.{i}.1"), f"member{i}")
