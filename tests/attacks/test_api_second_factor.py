@@ -1,4 +1,4 @@
-"""The second step over the API: its challenges and codes, and the ways around it."""
+"""Attacks on the second step over the API: on its challenges and codes, and around it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,20 +38,20 @@ FINISH = "to finish signing in"
 GUESSES = FACTOR_LINE.burst
 
 
-def told(answer: Answer) -> tuple[int, str]:
+def status_and_code(answer: Answer) -> tuple[int, str]:
     return answer.status, answer.code
 
 
 def first_step(name: str = "alice", methods: set[str] | None = None) -> str:
-    """The challenge that is given for a right password."""
+    """Sign in with the password and return the challenge for the second step."""
     answer = get_tokens(name)
-    assert told(answer) == (401, "second_factor_required")
+    assert status_and_code(answer) == (401, "second_factor_required")
     assert methods is None or set(answer["methods"]) == methods
     return str(answer["challenge"])
 
 
-def begun() -> tuple[str, str]:
-    """Return alice's challenge and the seed of her authenticator."""
+def first_step_of_alice() -> tuple[str, str]:
+    """Create alice with an authenticator app; return her challenge and the seed."""
     _alice, seed = with_factor()
     return first_step(), seed
 
@@ -60,7 +60,7 @@ def mail_for(challenge: str) -> Answer:
     return call("token/challenge/", {"challenge": challenge, "method": "email"})
 
 
-def families() -> int:
+def api_sessions() -> int:
     return LoginSession.objects.filter(kind="api").count()
 
 
@@ -74,7 +74,7 @@ def test_a_right_password_alone_gives_a_challenge_and_nothing_else(clock: Clock)
     assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert set(answer.body) == {"detail", "code", "challenge", "methods"}
     assert answer["methods"] == ["totp", "email"]
-    assert families() == 0
+    assert api_sessions() == 0
     assert not alice.activity.filter(kind__startswith="client_signed_in").exists()
     assert call("me/", token=challenge).status == 401
     assert call("me/", basic=f"{challenge}:x").status == 401
@@ -90,7 +90,7 @@ def test_a_right_password_alone_gives_a_challenge_and_nothing_else(clock: Clock)
 def test_a_challenge_is_valid_for_five_minutes_stored_as_a_digest_and_then_pruned(
     clock: Clock,
 ) -> None:
-    late, seed = begun()
+    late, seed = first_step_of_alice()
     (row,) = TokenChallenge.objects.values()
     assert late not in str(row)
     for text in (row["digest"], late[:-1], late.swapcase(), "x", str(row["user_id"]), "\u0660"):
@@ -102,13 +102,13 @@ def test_a_challenge_is_valid_for_five_minutes_stored_as_a_digest_and_then_prune
 
     for answer in (second_step(late, code_of(seed)), mail_for(late)):
         assert answer.code == "invalid_challenge"
-    assert families() == 1
+    assert api_sessions() == 1
     call_command("prune")
     assert not TokenChallenge.objects.exists()
 
 
 def test_a_challenge_allows_five_codes_and_a_new_one_needs_the_password(clock: Clock) -> None:
-    challenge, seed = begun()
+    challenge, seed = first_step_of_alice()
     for _ in range(5):
         assert second_step(challenge, WRONG_DIGITS).code == "invalid_code"
     clock.advance(minutes=3)
@@ -118,14 +118,14 @@ def test_a_challenge_allows_five_codes_and_a_new_one_needs_the_password(clock: C
 
 
 def test_a_challenge_is_used_up_by_success_only(clock: Clock) -> None:
-    challenge, seed = begun()
+    challenge, seed = first_step_of_alice()
     assert second_step(challenge, WRONG_DIGITS).code == "invalid_code"
     assert second_step(challenge, code_of(seed)).status == 200
     clock.advance(seconds=30)
 
     assert second_step(challenge, code_of(seed)).code == "invalid_challenge"
     assert mail_for(challenge).code == "invalid_challenge"
-    assert families() == 1
+    assert api_sessions() == 1
 
 
 @pytest.mark.parametrize(
@@ -143,14 +143,14 @@ def test_a_challenge_is_used_up_by_success_only(clock: Clock) -> None:
 def test_a_challenge_is_invalid_after_a_change_of_the_account(
     clock: Clock, happens: Callable[[Any], None]
 ) -> None:
-    challenge, seed = begun()
+    challenge, seed = first_step_of_alice()
 
     happens(User.objects.get(username="alice"))
     clock.advance(seconds=60)
 
     assert second_step(challenge, code_of(seed)).code == "invalid_challenge"
     assert mail_for(challenge).code == "invalid_challenge"
-    assert families() == 0
+    assert api_sessions() == 0
 
 
 def test_another_users_challenge_or_code_is_useless() -> None:
@@ -191,7 +191,7 @@ def test_a_mailed_code_completes_only_the_challenge_that_requested_it(
 
     assert mail_for(challenge).status == 202
     (mail,) = mails_about(FINISH, "alice@example.org")
-    assert mail_for(challenge).status == 429, "a mailbox isn't filled"
+    assert mail_for(challenge).status == 429, "a second mail is not sent at once"
     assert second_step(other, mail.code).code == "invalid_code"
     page.post(CHALLENGE, {"code": mail.code})
     assert page.get("/").status_code == 302
@@ -205,7 +205,7 @@ def test_a_mailed_code_completes_only_the_challenge_that_requested_it(
     assert of_page != mail.code
     assert second_step(first_step(), of_page).code == "invalid_code"
     page.post(CHALLENGE, {"code": of_page})
-    assert page.get("/").status_code == 200, "it was the page's"
+    assert page.get("/").status_code == 200, "a code that the page requested works on the page"
 
 
 def test_an_account_with_passkeys_only_cannot_sign_in_by_mailed_code() -> None:
@@ -215,7 +215,7 @@ def test_an_account_with_passkeys_only_cannot_sign_in_by_mailed_code() -> None:
     assert mail_for(challenge).status == 401
     assert mails_about(FINISH) == []
     assert second_step(challenge, "AAAA2222").code == "invalid_code"
-    assert families() == 0
+    assert api_sessions() == 0
 
 
 def test_staff_get_no_mailed_code_over_the_api() -> None:
@@ -244,7 +244,7 @@ def test_staff_who_need_a_passkey_cannot_use_codes_and_no_code_is_used_up(
     assert mail_for(challenge).status == 401
     for code in (code_of(seed), codes[0]):
         assert second_step(challenge, code).code == "enrolment_required"
-    assert families() == 0
+    assert api_sessions() == 0
     set_up(settings, staff_factor="any")
     assert second_step(first_step("carol"), codes[0]).status == 200
 
@@ -254,20 +254,20 @@ def at(address: str) -> Client:
 
 
 def guess(i: int, code: str = WRONG_DIGITS) -> Answer:
-    """A code, after a first step anew, from another address."""
+    """Start a new sign-in from IP address number ``i`` and try a code."""
     there = at(f"192.0.2.{i}")
     return second_step(get_tokens(client=there)["challenge"], code, there)
 
 
 def test_cve_2025_64102_a_new_challenge_gives_no_new_guesses(clock: Clock) -> None:
-    """Nor does a page: its guesses and those by calls are counted together."""
+    """Guesses on pages and over the API share one limit."""
     _alice, seed = with_factor()
     page = after_password(REMOTE_ADDR="192.0.2.200")
     assert page.post(CHALLENGE, {"code": WRONG_DIGITS}).status_code == 200
 
     assert [guess(i).status for i in range(1, GUESSES)] == [401] * (GUESSES - 1)
     refused = guess(99, code_of(seed))
-    assert told(refused) == (429, "throttled")
+    assert status_and_code(refused) == (429, "throttled")
     assert refused.headers["Retry-After"] == "60"
     page = after_password(REMOTE_ADDR="192.0.2.201")
     assert page.post(CHALLENGE, {"code": code_of(seed)}).status_code == 429
@@ -297,12 +297,12 @@ def test_basic_auth_does_not_bypass_the_second_factor() -> None:
 
     for login in ("alice", "ALICE", "alice@example.org", "bob"):
         answer = call("sessions/", basic=f"{login}:{PASSWORD}")
-        assert told(answer) == (401, "second_factor_required")
+        assert status_and_code(answer) == (401, "second_factor_required")
         assert answer.headers["WWW-Authenticate"] == "Bearer"
-        assert "challenge" not in answer.body, "a call is no sign-in"
+        assert "challenge" not in answer.body, "only the sign-in endpoint issues challenges"
     for path, data in (("token/", {}), ("keys/", {"name": "bot"})):
         answer = call(path, data, basic=f"alice:{PASSWORD}")
-        assert told(answer) == (401, "second_factor_required")
+        assert status_and_code(answer) == (401, "second_factor_required")
     assert call("me/", basic=f"alice:{WRONG}").code == "invalid_credentials"
 
 
@@ -314,7 +314,7 @@ def test_basic_auth_with_a_password_works_only_if_the_setting_allows_it(settings
 
     for password in (PASSWORD, WRONG):
         answer = call("me/", basic=f"alice:{password}")
-        assert told(answer) == (401, "invalid_credentials")
+        assert status_and_code(answer) == (401, "invalid_credentials")
     signed = call("token/", {}, basic=f"alice:{PASSWORD}")
     assert call("me/", basic=f"{signed['access']}:x").status == 200
 
@@ -331,14 +331,14 @@ def test_cve_2026_94218_starting_over_does_not_skip_enrolment(settings: Any, req
 
     for _ in range(3):
         answer = get_tokens("carol")
-        assert told(answer) == (403, "enrolment_required")
+        assert status_and_code(answer) == (403, "enrolment_required")
         assert set(answer.body) == {"detail", "code"}
         assert call("me/", basic=f"carol:{PASSWORD}").code == "enrolment_required"
         page.get(SETUP)
-    # A browser that is on its way through the enrolment is no help.
+    # A browser that has begun the enrolment does not help.
     assert get_tokens("carol", page).code == "enrolment_required"
     assert call("me/", client=page).status == 401
-    assert families() == 0
+    assert api_sessions() == 0
 
     assert turn_on(page).status_code == 302
     assert get_tokens("carol").code == "second_factor_required"
@@ -351,7 +351,7 @@ def test_the_api_ignores_the_trusted_browser_cookie() -> None:
     assert get_tokens(client=trusted).code == "second_factor_required"
     assert call("me/", client=trusted, basic=f"alice:{PASSWORD}").code == "second_factor_required"
     assert call("me/", client=trusted).status == 401
-    assert families() == 0
+    assert api_sessions() == 0
 
 
 def test_locked_and_inactive_accounts_get_no_token_and_only_the_owner_learns_why() -> None:
@@ -360,12 +360,12 @@ def test_locked_and_inactive_accounts_get_no_token_and_only_the_owner_learns_why
     switch_off(alice)
 
     for answer in (get_tokens(), call("me/", basic=f"alice:{PASSWORD}")):
-        assert told(answer) == (403, "account_inactive")
+        assert status_and_code(answer) == (403, "account_inactive")
         assert set(answer.body) == {"detail", "code"}
     stored = User.objects.get(username="bob").password
     for name, password in (("alice", WRONG), ("bob", PASSWORD), ("bob", "!"), ("bob", stored)):
         answer = call("token/", {"username": name, "password": password})
-        assert told(answer) == (401, "invalid_credentials")
+        assert status_and_code(answer) == (401, "invalid_credentials")
     assert call("me/", basic=f"bob:{PASSWORD}").code == "invalid_credentials"
 
 
@@ -374,7 +374,7 @@ def test_locked_and_inactive_accounts_get_no_token_and_only_the_owner_learns_why
 def test_a_password_or_code_checked_before_a_change_gives_no_token_after_it(
     monkeypatch: pytest.MonkeyPatch, happens: Callable[[Any], None], has_factor: bool
 ) -> None:
-    """The account changes between the check of the last proof and the admission."""
+    """The account changes between the last check and the start of the session."""
     alice = make_user("alice")
     seed = enrolled(alice) if has_factor else ""
     begin = services._begin
@@ -388,6 +388,6 @@ def test_a_password_or_code_checked_before_a_change_gives_no_token_after_it(
     if has_factor:
         answer = second_step(answer["challenge"], code_of(seed))
 
-    assert told(answer) == (401, "invalid_credentials")
+    assert status_and_code(answer) == (401, "invalid_credentials")
     assert LoginSession.objects.filter(kind="api", ended_at=None).count() == 0
     assert not is_good(answer.body.get("access", "x"))

@@ -1,4 +1,4 @@
-"""Pages in a browser call the API: their tokens stay in their cookie and end with the sign-in."""
+"""Attacks on browser clients of the API, whose refresh token is in a cookie."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +22,7 @@ DEAD = (401, "token_not_valid")
 DAY = 24 * 3600
 
 
-def refused(answer: Answer) -> tuple[int, str]:
+def status_and_code(answer: Answer) -> tuple[int, str]:
     return answer.status, answer.code
 
 
@@ -40,7 +40,7 @@ def test_the_refresh_token_is_in_an_httponly_cookie_and_in_no_body(clock: Clock)
         cookie = app.cookie
         assert (cookie["httponly"], cookie["samesite"]) == (True, "Strict")
         assert (cookie["path"], cookie["domain"]) == ("/", "")
-        assert cookie["max-age"] == days_left * DAY, "to the end of the family, not beyond"
+        assert cookie["max-age"] == days_left * DAY, "the cookie ends with the session"
 
     assert [answer.status for answer in answers] == [401, 200, *[200] * 5]
     for answer in answers:
@@ -49,22 +49,22 @@ def test_the_refresh_token_is_in_an_httponly_cookie_and_in_no_body(clock: Clock)
         for token in tokens:
             assert token not in json.dumps([answer.body, list(answer.headers.items())])
     clock.advance(days=5)
-    assert refused(app.renew()) == DEAD
+    assert status_and_code(app.renew()) == DEAD
 
 
 def test_a_refresh_token_from_a_cookie_is_refused_in_a_body() -> None:
-    """Nor is a program's token worth anything in the cookie."""
+    """A program's refresh token is refused in the cookie, too."""
     make_user("alice")
     app, program = App(), get_tokens()
     app.sign_in()
 
-    assert refused(renew(app.refresh)) == DEAD
-    assert refused(call("token/verify/", {"token": app.refresh})) == DEAD
-    assert refused(call("me/", token=app.refresh)) == DEAD
+    assert status_and_code(renew(app.refresh)) == DEAD
+    assert status_and_code(call("token/verify/", {"token": app.refresh})) == DEAD
+    assert status_and_code(call("me/", token=app.refresh)) == DEAD
     assert app.renew().status == 200
     for token in (program["refresh"], program["access"]):
         app.refresh = token
-        assert refused(app.renew()) == DEAD
+        assert status_and_code(app.renew()) == DEAD
         assert app.refresh == ""
     assert renew(program["refresh"]).status == 200
 
@@ -73,7 +73,7 @@ def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it() -> None:
     alice, app = make_user("alice"), App()
     enrolled(alice)
     first = app.sign_in(scope="profile:read")
-    assert refused(first) == (401, "second_factor_required")
+    assert status_and_code(first) == (401, "second_factor_required")
     pages, programs = first["challenge"], get_tokens()["challenge"]
 
     for _ in range(6):
@@ -83,7 +83,7 @@ def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it() -> None:
             app.second_step(programs, code=unused_code(alice)),
             app.second_step(programs, method="email"),
         ]
-        assert {refused(answer) for answer in answers} == {(401, "invalid_challenge")}
+        assert {status_and_code(answer) for answer in answers} == {(401, "invalid_challenge")}
     assert not LoginSession.objects.exists()
     assert outbox() == []
     asked = app.second_step(pages, method="email")
@@ -92,18 +92,20 @@ def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it() -> None:
     answer = app.second_step(pages, code=code)
     assert (answer.status, answer["scope"]) == (200, "profile:read")
     assert is_good(answer["access"])
-    assert refused(app.second_step(pages, code=code)) == (401, "invalid_challenge"), "it's spent"
+    assert status_and_code(app.second_step(pages, code=code)) == (401, "invalid_challenge"), (
+        "a challenge is used up by success"
+    )
 
 
 def test_a_browser_clients_access_token_gets_no_other_token_and_no_key() -> None:
-    """Or whoever has stolen one would renew it for as long as the sign-in lasts."""
+    """Otherwise a thief could renew a stolen access token for as long as the session lasts."""
     make_user("alice")
     access = App().sign_in()["access"]
 
     for token_request in ({}, {"scope": "profile:read"}):
-        assert refused(exchange(access, **token_request)) == DEAD
+        assert status_and_code(exchange(access, **token_request)) == DEAD
     answer = call("keys/", {"name": "loot", "scope": "read", "expires_at": None}, token=access)
-    assert refused(answer) == (403, "not_for_pages")
+    assert status_and_code(answer) == (403, "not_for_pages")
     assert call("keys/", token=access)["count"] == 0
     assert is_good(access)
 
@@ -114,14 +116,14 @@ def test_signing_in_again_revokes_the_previous_session() -> None:
     app = App()
     first, kept = app.sign_in(), app.refresh
     assert app.call("session/", {"username": "alice", "password": WRONG}).status == 401
-    assert is_good(first["access"]), "a wrong password ends nothing"
+    assert is_good(first["access"]), "a wrong password revokes nothing"
 
     second = app.sign_in()
     third = app.sign_in("mallory")
 
     assert [is_good(answer["access"]) for answer in (first, second, third)] == [False, False, True]
     app.refresh = kept
-    assert refused(app.renew()) == DEAD
+    assert status_and_code(app.renew()) == DEAD
     assert LoginSession.objects.filter(ended_at=None).count() == 1
 
 
@@ -137,7 +139,7 @@ def test_signing_out_revokes_the_session_and_is_idempotent() -> None:
         assert (app.cookie["httponly"], app.cookie["samesite"]) == (True, "Strict")
 
     assert not is_good(access)
-    assert refused(thief.renew()) == DEAD
+    assert status_and_code(thief.renew()) == DEAD
     assert is_good(bystander)
     assert alice.activity.filter(kind="client_signed_out").count() == 1
 
@@ -155,10 +157,10 @@ def test_a_refresh_token_can_be_retried_for_thirty_seconds_and_later_reuse_revok
     twin.refresh = used
     clock.advance(seconds=1)
 
-    assert refused(twin.renew()) == (401, "token_reused")
+    assert status_and_code(twin.renew()) == (401, "token_reused")
     assert twin.refresh == ""
     assert not is_good(access)
-    assert refused(app.renew()) == DEAD
+    assert status_and_code(app.renew()) == DEAD
     assert alice.activity.filter(kind="token_reused").count() == 1
 
 
@@ -188,7 +190,7 @@ def test_a_revoked_session_cannot_be_refreshed_and_its_cookie_is_deleted(
     end(alice, browser, clock)
 
     answer = app.renew()
-    assert refused(answer) == DEAD
+    assert status_and_code(answer) == DEAD
     assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
     assert (app.refresh, app.cookie["max-age"]) == ("", 0)
     assert not is_good(access)

@@ -1,4 +1,4 @@
-"""Disputes in which one proof is turned against another: the owner's request, lock or review."""
+"""Disputes in which a thief and the owner each hold some proof of the account."""
 
 import pytest
 from django.contrib.auth.hashers import make_password
@@ -44,7 +44,7 @@ MINE, THIEFS = "alice@example.org", "thief@example.net"
 def test_a_removed_factor_is_not_accepted_without_a_lock_and_guesses_are_limited(
     home: Client, clock: Clock
 ) -> None:
-    """Whoever finds the phone that was replaced, and reads the mailbox."""
+    """The attacker has found the replaced phone and reads the mailbox."""
     old = enrolled(alice())
     clock.advance(days=8)
     browser = signed_in(alice())
@@ -68,7 +68,7 @@ def test_a_removed_factor_is_not_accepted_without_a_lock_and_guesses_are_limited
     assert finder.post(link, {"code": right}).status_code == 429
     clock.advance(minutes=10)
     shows = [Client().post(link, {"code": code_of(old)}).status_code for _ in range(2)]
-    assert shows == [302, 200], "a code is good once"
+    assert shows == [302, 200], "a code works once"
 
 
 def test_an_email_that_a_thief_removed_just_before_a_lock_can_be_restored(
@@ -156,19 +156,19 @@ def test_the_browser_is_not_told_to_delete_a_suspended_passkey(clock: Clock) -> 
 def test_a_passkey_leads_to_the_recovery_of_a_locked_account_without_a_mailbox(
     home: Client, clock: Clock
 ) -> None:
-    """Its owner may have nothing else."""
+    """The owner may have nothing but the passkey and a known browser."""
     passkey = registered(alice())
     clock.advance(days=8)
     lock_down(alice(), Actor())
     browser = Client()
-    link = shown_at_the_reset(browser, passkey)
+    link = recovery_page_by_passkey(browser, passkey)
     assert "<li>a second factor</li>" in browser.get(link).text
-    assert not sets_password(browser, link), "one proof, whatever it is"
-    assert sets_password(home, shown_at_the_reset(home, passkey))
+    assert not sets_password(browser, link), "one proof is not enough, not even a factor"
+    assert sets_password(home, recovery_page_by_passkey(home, passkey))
 
 
-def shown_at_the_reset(browser: Client, passkey: Passkey) -> str:
-    """The page to which a passkey leads whose account is locked."""
+def recovery_page_by_passkey(browser: Client, passkey: Passkey) -> str:
+    """Sign in to a locked account with its passkey; return the recovery page's path."""
     answer = post_credential(browser, passkey.get(options_of(browser)))
     return str(browser.get(answer.url).url)
 
@@ -188,14 +188,14 @@ def test_a_passkey_removed_by_a_thief_is_accepted_once_at_the_reset_of_a_locked_
     browser, link = Client(), reset_link()
     credential = passkey.get(options_of(browser, link))
     answers = [post_credential(each, credential, link).status_code for each in (browser, Client())]
-    assert answers == [302, 200], "an answer is good once"
+    assert answers == [302, 200], "an answer works once"
     assert sets_password(browser, link)
 
 
 def test_mails_to_suspended_emails_report_changes_but_no_username_and_no_ip_address(
     home: Client, clock: Clock
 ) -> None:
-    """A thief's mailbox must learn neither where the owner is nor a new username."""
+    """A thief's mailbox must learn neither the owner's IP address nor a new username."""
     users.confirm_email(alice(), THIEFS)
     here = {"REMOTE_ADDR": "192.0.2.77"}
     lock_down(alice(), Actor(ClientInfo("192.0.2.77", "Firefox")))
@@ -298,7 +298,7 @@ def test_an_earlier_lock_link_extends_the_dispute_of_a_locked_account(
         review(home, "delete", label)
     home.post(REVIEW, {"done": "1"})
     lock_down(alice(), Actor())
-    assert Client().post(unused).status_code == 404, "that dispute is over"
+    assert Client().post(unused).status_code == 404, "the dispute of that link is over"
 
 
 def test_recovery_codes_count_as_older_proof_if_a_thief_replaced_them(
@@ -320,7 +320,7 @@ def test_recovery_codes_count_as_older_proof_if_a_thief_replaced_them(
     browser, link = Client(), reset_link()
     browser.post(link, {"code": codes[1]})
     assert sets_password(browser, link)
-    assert Client().post(reset_link(), {"code": codes[1]}).status_code == 200, "spent"
+    assert Client().post(reset_link(), {"code": codes[1]}).status_code == 200, "used up"
 
 
 def test_an_email_that_its_owner_added_and_removed_cannot_lock_the_account(
@@ -358,7 +358,9 @@ def test_a_factor_that_a_thief_removed_is_still_required(home: Client, clock: Cl
 
     browser, link = Client(), reset_link()
     browser.post(link, {"former": PASSWORD})
-    assert not sets_password(browser, link), "mailbox and password, without the factor"
+    assert not sets_password(browser, link), (
+        "mailbox and password are not enough without the factor"
+    )
     clock.advance(minutes=1)
     browser.post(link, {"code": code_of(seed)})
     assert sets_password(browser, link)

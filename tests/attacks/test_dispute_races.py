@@ -1,9 +1,10 @@
-"""Two server processes on one database: locks, recoveries, objections and reviews at once.
+"""Races between locks, recoveries, objections and reviews at two server processes.
 
-Each race names the pairs of acts that meet in it: (a) a lock by link, (b) a lock from inside,
-(c) a reset of a locked account, (d) asking for a recovery, (e) finishing it, (f) objecting to it,
-(g) showing a second factor, (h) the review, (i) a change of the account, (j) signing out everywhere
-else. A locked account has no session, so c never meets b, h, i, j. ``test_session_races`` has jj.
+Each race lists the pairs of acts that happen at once in it: (a) a lock by link, (b) a lock in a
+session, (c) a reset of a locked account, (d) a recovery request, (e) the end of its waiting period,
+(f) an objection to it, (g) a second step, (h) a review, (i) a change of the account, (j) signing
+out everywhere else. A locked account has no session, so c never meets b, h, i or j.
+``test_session_races`` covers jj.
 """
 
 import random
@@ -42,7 +43,7 @@ from tests.support.steps import PASSWORD, sql
 
 REVIEW = "/accounts/review/"
 LOST = "remove your second factors"
-# What opens an account, and since when.
+# The tables of the credentials, with the column that says since when they are held.
 KEYS = {
     "accounts_address": "confirmed_at",
     "accounts_authenticator": "made_at",
@@ -55,7 +56,7 @@ type Act = Callable[[], Response]
 
 @pytest.fixture(scope="module", params=POSTGRES_PROVED)
 def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Limits are out of the way here."""
+    """Two server processes on one database, without limits."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
         yield both
 
@@ -66,9 +67,9 @@ def ago(**interval: float) -> str:
 
 @dataclass(frozen=True)
 class Owner:
-    """Somebody whose account, browser and second factor are a month old.
+    """A user whose account, browser and second factor are a month old.
 
-    ``tabs`` are signed in with the cookies of that browser; nobody knows ``strangers``.
+    ``tabs`` share the session of that browser; ``strangers`` are browsers unknown to the account.
     """
 
     nodes: Nodes
@@ -102,21 +103,24 @@ def owner_of(nodes: Nodes, name: str) -> Owner:
 
 
 def elsewhere(owner: Owner) -> Client:
-    """Another browser of the owner, also signed in."""
+    """Return another signed-in browser of the owner."""
     (browser,), (token,) = half_way(owner.nodes, owner.name, 1)
     assert browser.post(CHALLENGE, {"code": owner.codes[-1]}, csrf=token).status == 302
     return browser
 
 
 def asked_address(nodes: Nodes, browser: Client, address: str, count: int = 1) -> dict[str, str]:
-    """What confirms ``address`` in ``browser``, by the last of so many mails to it."""
+    """Add ``address`` in ``browser``; return the form fields that confirm it.
+
+    The code comes from the last of ``count`` mails to the address.
+    """
     assert browser.post(EMAIL, {"email": address}).status == 302
     code = mailed(nodes[0], address, "is your code", "[A-Z2-9]{8}", count=count)
     return {"confirm": waiting(browser, address), "code": code}
 
 
 def suspended_address(owner: Owner, address: str) -> str:
-    """The number of its row in the review."""
+    """Add, remove and suspend an email; return the id of its row in the review."""
     browser = owner.tabs[0]
     assert browser.post(EMAIL, asked_address(owner.nodes, browser, address)).status == 302
     (row,) = owner.rows("accounts_address", f"address = '{address}'", "id")
@@ -126,19 +130,19 @@ def suspended_address(owner: Owner, address: str) -> str:
 
 
 def ask_and_wait(owner: Owner, browser: Client, page: str, subject: str) -> str:
-    """The link to object to a request that is due now."""
+    """Request a recovery, end its waiting period, and return the link to object to it."""
     assert browser.post(page, {"lost": "ask"}).status == 302
     owner.update("accounts_factorrecovery", "due_at = ?", ago(hours=1))
     return owner.link(subject, "/accounts/2fa/recovery/")
 
 
 def ready(browser: Client, page: str, **fields: str) -> Act:
-    """Posting to a page that is open already."""
+    """Open a page and return the act of posting its form."""
     return partial(browser.post, page, fields, csrf=browser.csrf(page))
 
 
 def late(act: Act, within: float = 0.1) -> Act:
-    """At any time within these seconds, for what is quicker than the acts that it's to meet."""
+    """Delay an act by up to ``within`` seconds, so that it meets slower ones."""
 
     def wait() -> Response:
         time.sleep(random.uniform(0, within))  # noqa: S311 no secret
@@ -148,25 +152,25 @@ def late(act: Act, within: float = 0.1) -> Act:
 
 
 def at_once(*acts: Act) -> list[int]:
-    """How requests at the same moment are answered."""
+    """Send requests at the same moment and return the statuses of the answers."""
     answers = together(len(acts), lambda i: acts[i]())
     assert faults(answers) == []
     return [answer.status for answer in answers]
 
 
 def assert_shut(owner: Owner) -> None:
-    """The account is locked, nobody is inside, and nothing young opens it."""
+    """Fail unless the account is locked, has no session and no credential from the last week."""
     state = "SELECT password, disputed_at FROM accounts_user WHERE username = ?"
     ((password, disputed_at),) = sql(owner.nodes[0], state, owner.name)
     assert password.startswith("!locked ")
-    assert disputed_at, "a mail alone would open it"
+    assert disputed_at, "without a dispute, a mailed link alone would open it"
     assert live(owner.nodes, owner.name) == 0
     assert not any(owner.rows(t, f"{since} > '{ago(days=7)}'") for t, since in KEYS.items())
     assert owner.rows("accounts_pendingaddress") == []
 
 
 def one_waiting_period_is_finished_and_objected_to(nodes: Nodes, name: str) -> None:
-    """It has one end. Pairs: ee ef eg eh ej ff fg fh fj gh gj hj."""
+    """The waiting period ends once. Pairs: ee ef eg eh ej ff fg fh fj gh gj hj."""
     owner = owner_of(nodes, name)
     row, other = suspended_address(owner, f"{name}@shared.example"), elsewhere(owner)
     half, _ = half_way(nodes, name, 3)
@@ -189,7 +193,7 @@ def one_waiting_period_is_finished_and_objected_to(nodes: Nodes, name: str) -> N
 
 
 def asked_by_two_of_different_strength(nodes: Nodes, name: str) -> None:
-    """The stronger request is kept, whoever was first. Pairs: dd dh dj."""
+    """The request with more evidence wins, whichever came first. Pairs: dd dh dj."""
     owner = owner_of(nodes, name)
     row, other = suspended_address(owner, f"{name}@shared.example"), elsewhere(owner)
     link = reset_link(nodes, name)
@@ -208,7 +212,7 @@ def asked_by_two_of_different_strength(nodes: Nodes, name: str) -> None:
 
 
 def a_row_is_put_back_deleted_and_taken_by_another(nodes: Nodes, name: str) -> None:
-    """One of them happens, and the address has one owner. Pairs: hh hi."""
+    """Exactly one act succeeds, and the email has one owner. Pairs: hh hi."""
     owner, bob, shared = owner_of(nodes, name), f"{name}bob", f"{name}@shared.example"
     row, other = suspended_address(owner, shared), confirmed(nodes, bob)
     fields = asked_address(nodes, other, shared, count=2)
@@ -226,7 +230,7 @@ def a_row_is_put_back_deleted_and_taken_by_another(nodes: Nodes, name: str) -> N
 
 
 def locks_while_the_account_changes(nodes: Nodes, name: str) -> None:
-    """Nothing young survives them, and no review that ends now ends the dispute that begins.
+    """No new credential survives the lock, and no review ends the dispute that the lock begins.
 
     Pairs: aa ab ah ai aj bb bh bi bj ii ij.
     """
@@ -252,7 +256,10 @@ def locks_while_the_account_changes(nodes: Nodes, name: str) -> None:
 
 
 def a_lock_while_lost_factors_are_removed(nodes: Nodes, name: str) -> None:
-    """Every request ends once. Pairs: ad ae af ag bd be bf bg de df dg di ei fi gg gi."""
+    """Every request ends once.
+
+    Pairs: ad ae af ag bd be bf bg de df dg di ei fi gg gi.
+    """
     owner = owner_of(nodes, name)
     half, _ = half_way(nodes, name, 3)
     lock, link = owner.link("app was added", LOCKDOWN), reset_link(nodes, name)
@@ -279,7 +286,7 @@ def a_lock_while_lost_factors_are_removed(nodes: Nodes, name: str) -> None:
 
 
 def resets_that_have_waited_and_objections(nodes: Nodes, name: str) -> None:
-    """One password is set, or the request is stopped. Pairs: cc cd cf df."""
+    """Either one password is set or the request is stopped. Pairs: cc cd cf df."""
     owner = owner_of(nodes, name)
     assert owner.tabs[0].post(LOCKDOWN).status == 200
     link, thieves = reset_link(nodes, name), owner.strangers
@@ -299,7 +306,7 @@ def resets_that_have_waited_and_objections(nodes: Nodes, name: str) -> None:
 
 
 def locks_and_requests_during_resets(nodes: Nodes, name: str) -> None:
-    """One password at most is set, and the lock ends it. Pairs: ac cc cd ce cg."""
+    """At most one password is set, and the lock disables it. Pairs: ac cc cd ce cg."""
     owner = owner_of(nodes, name)
     home, _ = owner.tabs[0], elsewhere(owner)
     locks = [owner.link(words, LOCKDOWN) for words in ("app was added", "code was used")]

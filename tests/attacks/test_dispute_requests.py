@@ -1,4 +1,4 @@
-"""Requests to recover an account that wait: whose they are, and who finishes or stops them."""
+"""Recovery requests during their waiting period: who may finish, replace or stop them."""
 
 import pytest
 from django.test import Client
@@ -41,7 +41,7 @@ def test_a_thief_with_other_proof_cannot_finish_the_owners_waiting_period(
     for link in (by_password, reset_link(to=second)):
         assert not sets_password(thief, link)
         thief.post(link, {"lost": "ask"})
-    assert Recovery.objects.get().due_at <= clock.now(), "the owner's is not replaced"
+    assert Recovery.objects.get().due_at <= clock.now(), "the owner's request is not replaced"
     assert sets_password(Client(), reset_link())
 
 
@@ -69,7 +69,7 @@ def test_a_thiefs_recovery_request_is_replaced_once_an_earlier_change_is_dispute
 def test_a_lock_link_of_a_later_event_does_not_make_a_thiefs_browser_an_older_proof(
     home: Client, clock: Clock
 ) -> None:
-    """A thief of one mailbox whose browser signed in after the disputed change."""
+    """The thief has one mailbox, and a browser that signed in after the disputed change."""
     second = "alice@work.example"
     EmailAddress.objects.create(user=alice(), email=second, key=second, confirmed_at=clock.now())
     clock.advance(days=8)

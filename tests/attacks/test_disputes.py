@@ -1,6 +1,6 @@
-"""A locked account: what the lock suspends, and whose proofs open it again.
+"""Locked accounts: what a lock suspends, and which proofs open the account again.
 
-The rule itself is proved in ``tests/users/test_disputes.py``; here is what thieves and owners do.
+``tests/users/test_disputes.py`` tests the rule itself; these tests act as thieves and owners.
 """
 
 import dataclasses
@@ -61,7 +61,7 @@ MINE = "alice@example.org"
 
 
 def test_a_lock_suspends_the_factors_that_a_copied_cookie_added(alice: User, clock: Clock) -> None:
-    """The thief adds an app and replaces the recovery codes; the owner still has her own app."""
+    """The thief adds an app and makes recovery codes; the owner still has her own app."""
     seed, home = enrolled(alice), known_browser(alice)
     clock.advance(days=8)
     thief = signed_in(alice)
@@ -88,7 +88,7 @@ def test_a_lock_suspends_the_factors_that_a_copied_cookie_added(alice: User, clo
 
     assert "Mallory’s" in home.get(REVIEW).text
     home.post(REVIEW, {"done": "1"})
-    assert reloaded(alice).disputed_at, "each must be decided"
+    assert reloaded(alice).disputed_at, "each suspended credential must be decided"
     for label in ("Mallory’s", "Recovery codes"):
         review(home, "delete", label)
     assert home.post(REVIEW, {"done": "1"}).url == "/"
@@ -99,7 +99,7 @@ def test_a_lock_suspends_the_factors_that_a_copied_cookie_added(alice: User, clo
 def test_a_factor_that_the_thief_added_is_not_required_to_recover(
     alice: User, clock: Clock
 ) -> None:
-    """The owner has none: two older proofs wait, since the suspended one counts; three don't."""
+    """The owner has no factor. Because of the suspended one, two older proofs must wait."""
     home = known_browser(alice)
     clock.advance(days=8)
     turn_on(signed_in(alice), name="Mallory’s")
@@ -117,18 +117,18 @@ def test_a_factor_that_the_thief_added_is_not_required_to_recover(
 def test_two_older_proofs_open_an_account_without_a_factor_at_once(
     alice: User, clock: Clock, changed: bool
 ) -> None:
-    """The password of before counts, whatever the thief has put in its place."""
+    """The password from before the lock counts, even if the thief has changed it."""
     if changed:
         signed_in(alice).post("/accounts/password/change/", {"password1": "thiefs own password 7"})
     lock(alice)
     browser, link = Client(), reset_link()
 
-    assert not sets_password(browser, link), "the mailbox alone"
+    assert not sets_password(browser, link), "the mailbox alone is not enough"
     for wrong in ("", "x", NEW, "thiefs own password 7"):
         browser.post(link, {"former": wrong})
         assert not sets_password(browser, link)
     browser.post(link, {"former": PASSWORD})
-    assert not sets_password(Client(), link), "only in the browser that has shown it"
+    assert not sets_password(Client(), link), "a proof counts only in the browser that gave it"
     assert sets_password(browser, link)
 
 
@@ -146,7 +146,9 @@ def test_the_mailbox_alone_must_wait_and_two_older_proofs_can_object(
     assert not sets_password(thief, reset_link())
     objection = path_of(next(m.action_url for m in outbox() if "asked to open" in m.subject))
 
-    assert "That isn’t enough" in Client().post(objection).text, "one proof against one"
+    assert "That isn’t enough" in Client().post(objection).text, (
+        "one proof does not outweigh another"
+    )
     assert Client().post(objection, {"former": NEW}).status_code == 200
     assert Recovery.objects.exists()
     assert "The recovery is stopped" in home.post(objection).text
@@ -155,13 +157,13 @@ def test_the_mailbox_alone_must_wait_and_two_older_proofs_can_object(
     assert not sets_password(thief, reset_link())
     thief.post(reset_link(), {"lost": "ask"})
     clock.advance(hours=72)
-    assert sets_password(thief, reset_link()), "nobody has minded this time"
+    assert sets_password(thief, reset_link()), "nobody objected this time"
 
 
 def test_an_objection_counts_until_the_new_password_is_saved(
     alice: User, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever has waited posts the password first; hashing takes its time."""
+    """The objection arrives while the new password is being hashed."""
     enrolled(alice)
     clock.advance(days=8)
     lock(alice)
@@ -183,7 +185,7 @@ def test_an_objection_counts_until_the_new_password_is_saved(
 def test_a_former_email_can_lock_but_not_open_an_account_and_learns_no_new_email(
     alice: User, clock: Clock
 ) -> None:
-    """Its reader was left behind; the owner comes back with her password and her browser."""
+    """The owner recovers the account with her password and her browser."""
     home, new = known_browser(alice), "new@example.net"
     clock.advance(days=8)
     browser = signed_in(alice)
@@ -202,11 +204,11 @@ def test_a_former_email_can_lock_but_not_open_an_account_and_learns_no_new_email
     assert not sets_password(former, reset_link(to=MINE))
     assert 'value="ask"' not in former.get(reset_link(to=MINE)).text
     assert former.post(reset_link(to=MINE), {"lost": "ask"}).status_code == 403
-    assert former.post(link).status_code == 404, "once"
+    assert former.post(link).status_code == 404, "a lock link works once"
 
     link = reset_link(to=new)
     home.post(link, {"former": PASSWORD})
-    assert sets_password(home, link), "the suspended mailbox receives the link, and proves nothing"
+    assert sets_password(home, link), "a suspended email gets the link but is no proof"
     sign_in(home, "alice", NEW)
     assert reloaded(alice).email == ""
     review(home, "keep", new)
@@ -216,7 +218,7 @@ def test_a_former_email_can_lock_but_not_open_an_account_and_learns_no_new_email
 def test_the_password_from_before_the_lock_leads_to_recovery_without_a_mailbox(
     alice: User, clock: Clock
 ) -> None:
-    """A thief has the mailbox. With the password alone nobody waits, or its thief would."""
+    """The thief has the mailbox. The password alone starts no waiting period."""
     seed = enrolled(alice)
     clock.advance(days=8)
     lock(alice)
@@ -230,14 +232,16 @@ def test_the_password_from_before_the_lock_leads_to_recovery_without_a_mailbox(
     assert not sets_password(browser, link)
     browser.post(link, {"code": code_of(seed)})
     assert sets_password(browser, link)
-    assert sign_in(Client(), "alice", PASSWORD).status_code == 200, "no way back into it"
+    assert sign_in(Client(), "alice", PASSWORD).status_code == 200, (
+        "the former password no longer works"
+    )
 
 
 @pytest.mark.parametrize("by_itself", [True, False])
 def test_a_removed_factor_counts_only_if_it_was_removed_in_a_session_that_used_it(
     alice: User, clock: Clock, by_itself: bool
 ) -> None:
-    """A lost phone is removed with a recovery code, and whoever has found it gets nowhere."""
+    """A factor that was removed with a recovery code was lost, so its finder must gain nothing."""
     seed = enrolled(alice)
     clock.advance(days=8)
     home = signed_in(alice)
@@ -319,7 +323,7 @@ def test_a_second_lock_can_only_extend_the_dispute_into_the_past(alice: User, cl
     turn_on(signed_in(alice), name="Early")
     clock.advance(days=10)
     lock(alice)
-    assert Authenticator.objects.count() == 1, "ten days old"
+    assert Authenticator.objects.count() == 1, "the factor is too old to be suspended"
 
     Client().post(early)
 

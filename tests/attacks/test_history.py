@@ -1,4 +1,4 @@
-"""The history of an account: nobody rewrites it, floods it, reads another's, or runs a formula."""
+"""Attacks on the history of an account: rewriting, flooding and reading it, and formulas in it."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ def forged(row: Activity) -> Activity:
     return row
 
 
-# Every way of the ORM to write over the row that is given.
+# Every way in which the ORM could overwrite a row.
 REWRITES: dict[str, Callable[[Activity], object]] = {
     "save": lambda row: forged(row).save(),
     "save of a twin": lambda row: Activity(pk=row.pk, kind="signed_in").save(),
