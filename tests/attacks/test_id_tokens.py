@@ -138,7 +138,7 @@ WHOLE: dict[str, Callable[[str], Any]] = {
 
 
 @pytest.mark.parametrize("case", WHOLE)
-def test_what_is_no_id_token_is_refused(op: OpenIDProvider, case: str) -> None:
+def test_a_malformed_id_token_is_refused(op: OpenIDProvider, case: str) -> None:
     made = op._id_token
     op._id_token = lambda grant: WHOLE[case](made(grant))  # type: ignore[method-assign]
 
@@ -146,7 +146,7 @@ def test_what_is_no_id_token_is_refused(op: OpenIDProvider, case: str) -> None:
 
 
 @pytest.mark.parametrize("payload", [DEEP, "[]", "null", "{", ""], ids=repr)
-def test_signed_claims_that_are_no_object_are_refused(op: OpenIDProvider, payload: str) -> None:
+def test_signed_claims_that_are_not_an_object_are_refused(op: OpenIDProvider, payload: str) -> None:
     text = f"{encoded(b'{"alg": "ES256", "kid": "one"}')}.{encoded(payload.encode())}"
     token = f"{text}.{encoded(by()(op, text.encode()))}"
     op._id_token = lambda _grant: token  # type: ignore[method-assign]
@@ -166,14 +166,14 @@ def test_userinfo_of_another_subject_is_refused(op: OpenIDProvider, sub: Any) ->
     ["[]", "null", "", DEEP, '{"sub": "alice-1"'],
     ids=lambda body: body[:9],
 )
-def test_userinfo_that_is_no_object_is_refused(op: OpenIDProvider, body: str) -> None:
+def test_userinfo_that_is_not_an_object_is_refused(op: OpenIDProvider, body: str) -> None:
     op.instead["/userinfo"] = lambda request: send(request, body.encode())
 
     refused(op)
 
 
 @pytest.mark.parametrize("iss", [None, "https://mallory.example", "{}/"])
-def test_rfc_9207_an_answer_of_another_issuer_is_refused_before_the_code_is_sent(
+def test_rfc_9207_an_answer_from_another_issuer_is_refused_before_the_code_is_sent(
     op: OpenIDProvider, iss: str | None
 ) -> None:
     browser = Client()
@@ -191,7 +191,7 @@ def test_rfc_9207_an_answer_of_another_issuer_is_refused_before_the_code_is_sent
 @pytest.mark.parametrize(
     "change", [{}, {"aud": [CLIENT_ID]}, {"aud": [CLIENT_ID, "o"], "azp": CLIENT_ID}], ids=str
 )
-def test_what_is_forged_without_a_fault_is_taken(op: OpenIDProvider, change: Json) -> None:
+def test_a_correctly_forged_id_token_is_accepted(op: OpenIDProvider, change: Json) -> None:
     """So that the cases above fail for their own reason."""
     forge(op, {}, change, by())
 

@@ -57,7 +57,7 @@ def is_locked(username: str = "alice") -> bool:
 
 
 @pytest.mark.parametrize("method", ["get", "head", "options", "put"])
-def test_a_mail_scanner_that_opens_the_link_locks_nobody_out(method: str) -> None:
+def test_a_mail_scanner_that_opens_the_lock_link_does_not_lock_the_account(method: str) -> None:
     browser, link = noticed()
 
     for path in (link, f"{link}?yes=1", link.rstrip("/")):
@@ -69,7 +69,7 @@ def test_a_mail_scanner_that_opens_the_link_locks_nobody_out(method: str) -> Non
     assert is_locked()
 
 
-def test_the_link_works_once_whichever_notice_it_came_with() -> None:
+def test_one_use_of_a_lock_link_invalidates_every_lock_link_in_the_mailbox() -> None:
     _, older = noticed()
     browser, newer = sign_in_from_a_new_browser()
 
@@ -83,7 +83,7 @@ def test_the_link_works_once_whichever_notice_it_came_with() -> None:
 
 
 @pytest.mark.parametrize("days, good", [(29.99, True), (30, False)])
-def test_the_link_ends_after_thirty_days(clock: Clock, days: float, good: bool) -> None:
+def test_a_lock_link_is_valid_for_thirty_days(clock: Clock, days: float, good: bool) -> None:
     _, link = noticed()
 
     clock.advance(days=days)
@@ -93,7 +93,7 @@ def test_the_link_ends_after_thirty_days(clock: Clock, days: float, good: bool) 
     assert is_locked() is good
 
 
-def test_purposes_crossed_no_other_link_locks_and_a_lockdown_link_opens_nothing() -> None:
+def test_lock_sign_up_and_owner_links_work_only_on_their_own_page() -> None:
     from accounts.ops.owner import new_link
 
     _, lockdown = noticed()
@@ -111,7 +111,7 @@ def test_purposes_crossed_no_other_link_locks_and_a_lockdown_link_opens_nothing(
     assert not is_locked()
 
 
-def test_nobody_locks_another_person_down() -> None:
+def test_a_user_cannot_lock_another_users_account() -> None:
     browser, link = noticed()
     bob = signed_in(make_user("bob"))
     his = LoginSession.objects.get(user__username="bob").pk
@@ -155,7 +155,7 @@ def under_way(username: str) -> dict[str, Callable[[], bool]]:
 
 
 @pytest.mark.parametrize("what", ["code to sign in", "link of an address", "link of a reset"])
-def test_a_lockdown_cancels_what_was_mailed_to_that_person_and_to_nobody_else(what: str) -> None:
+def test_a_lockdown_invalidates_only_the_codes_and_links_mailed_to_its_user(what: str) -> None:
     browser, _ = noticed()
     make_user("bob")
     hers, his = under_way("alice"), under_way("bob")
@@ -166,7 +166,7 @@ def test_a_lockdown_cancels_what_was_mailed_to_that_person_and_to_nobody_else(wh
     assert his[what]()
 
 
-def test_after_a_lockdown_no_password_opens_the_account_and_a_thief_is_noticed_again() -> None:
+def test_no_password_opens_a_locked_account_and_a_later_sign_in_is_noticed_again() -> None:
     signed_in(make_user("alice"))
     thief = Client()
     sign_in(thief, "alice")
@@ -203,7 +203,7 @@ def lock_down(alice: User) -> None:
 
 @pytest.mark.parametrize("happens", [change_password, switch_off, lock_down])
 @pytest.mark.parametrize("again", [False, True], ids=["sign-in", "fresh proof"])
-def test_a_password_checked_before_a_change_opens_nothing_after_it(
+def test_a_password_checked_before_a_change_gives_no_session_after_it(
     monkeypatch: pytest.MonkeyPatch, happens: Callable[[User], None], again: bool
 ) -> None:
     alice = make_user("alice")
@@ -234,7 +234,7 @@ def browsers() -> list[Client]:
 
 
 @pytest.mark.parametrize("way", ["inside", "by link", "by link in her own browser"])
-def test_a_lockdown_ends_everything_keeps_the_history_and_says_what_to_do(
+def test_a_lockdown_revokes_all_sessions_keeps_the_history_and_says_what_to_do(
     browsers: list[Client], way: str
 ) -> None:
     path = LOCKDOWN if way == "inside" else link_to_lockdown()
@@ -255,7 +255,7 @@ def test_a_lockdown_ends_everything_keeps_the_history_and_says_what_to_do(
     assert LOCKDOWN not in str(told.body)
 
 
-def test_whoever_runs_the_site_opens_it_again_with_a_new_password(
+def test_the_operator_reopens_a_locked_account_with_a_new_password(
     browsers: list[Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     browsers[0].post(LOCKDOWN)

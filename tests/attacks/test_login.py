@@ -51,9 +51,7 @@ def guess(n: int, login: str = "alice", *, first: int = 1, line: int = 0) -> lis
     [["alice", "ALICE", "\uff41lice"], ["alice@example.org", "Alice@EXAMPLE.org"]],
     ids=["name", "address"],
 )
-def test_only_so_many_guesses_at_a_name_pass_in_whatever_writing(
-    clock: Clock, names: list[str]
-) -> None:
+def test_guesses_at_a_login_are_limited_in_every_spelling(clock: Clock, names: list[str]) -> None:
     make_user("alice")
 
     statuses = [guess(1, names[i % len(names)], first=i)[0] for i in range(1, GUESSES + 2)]
@@ -68,7 +66,9 @@ def test_only_so_many_guesses_at_a_name_pass_in_whatever_writing(
     assert sign_in(at("10.0.0.99"), names[0]).status_code == 302
 
 
-def test_guesses_at_nobody_are_limited_like_guesses_at_somebody(clock: Clock) -> None:
+def test_guesses_at_an_unknown_account_are_limited_like_guesses_at_a_known_one(
+    clock: Clock,
+) -> None:
     make_user("alice")
 
     n = GUESSES + 1
@@ -80,7 +80,7 @@ def test_guesses_at_nobody_are_limited_like_guesses_at_somebody(clock: Clock) ->
     [((), ""), ((), "203.0.113.{i}"), (PROXIES, "203.0.113.{i}, 198.51.100.9")],
     ids=["no header", "forged", "forged left of what a trusted proxy saw"],
 )
-def test_one_address_cannot_guess_at_many_accounts(
+def test_one_ip_address_cannot_guess_at_many_accounts(
     clock: Clock, settings: Any, trusted: Any, forwarded: str
 ) -> None:
     set_up(settings, trusted_proxies=trusted)
@@ -102,7 +102,7 @@ def test_one_address_cannot_guess_at_many_accounts(
     assert statuses == [200] * most + [429]
 
 
-def test_a_good_login_clears_neither_its_own_counter_nor_anothers(clock: Clock) -> None:
+def test_a_successful_sign_in_resets_no_limit(clock: Clock) -> None:
     make_user("alice")
     make_user("bob")
 
@@ -112,7 +112,7 @@ def test_a_good_login_clears_neither_its_own_counter_nor_anothers(clock: Clock) 
     assert guess(2, first=20) == [200, 429]
 
 
-def test_five_guesses_of_one_line_leave_others_theirs_and_twenty_are_all(clock: Clock) -> None:
+def test_a_wide_network_has_five_guesses_and_all_networks_together_twenty(clock: Clock) -> None:
     make_user("alice")
 
     assert [guess(GUESSES + 1, line=i) for i in range(4)] == [[200] * GUESSES + [429]] * 4
@@ -129,7 +129,7 @@ def test_five_guesses_of_one_line_leave_others_theirs_and_twenty_are_all(clock: 
         assert sign_in(at("10.9.0.1"), "alice").status_code == 302, "while one line goes on"
 
 
-def test_guesses_elsewhere_and_of_neighbours_keep_no_known_browser_out(clock: Clock) -> None:
+def test_guesses_elsewhere_and_by_neighbours_do_not_block_a_known_browser(clock: Clock) -> None:
     make_user("alice")
     hers = at("10.1.0.1")
     sign_in(hers, "alice")
@@ -146,7 +146,7 @@ def test_guesses_elsewhere_and_of_neighbours_keep_no_known_browser_out(clock: Cl
     assert sign_in(at("10.1.0.1"), "alice").status_code == 429
 
 
-def test_a_known_browser_is_no_place_to_guess_from_either(clock: Clock) -> None:
+def test_guesses_from_a_known_browser_are_limited_too(clock: Clock) -> None:
     for name in ("alice", "bob"):
         make_user(name)
     hers = at("10.1.0.1")
@@ -161,9 +161,7 @@ def test_a_known_browser_is_no_place_to_guess_from_either(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("login", ["alice", "alice@example.org", "nobody", "nobody@example.org"])
-def test_using_an_account_up_and_trying_once_at_home_tells_nothing(
-    clock: Clock, login: str
-) -> None:
+def test_a_used_up_limit_does_not_reveal_where_an_account_is_used(clock: Clock, login: str) -> None:
     """Neither whether it is used there, nor whether it exists."""
     make_user("alice")
     sign_in(at("10.8.0.1"), "alice")
@@ -175,7 +173,7 @@ def test_using_an_account_up_and_trying_once_at_home_tells_nothing(
     assert [(a.status_code, a["Retry-After"]) for a in answers] == [(429, "20")] * 2
 
 
-def test_the_names_and_addresses_of_an_account_have_five_guesses_together(
+def test_the_username_and_emails_of_an_account_share_five_guesses(
     clock: Clock, hashes: list[str]
 ) -> None:
     """The sixth is answered and costs as any: else it would tell what belongs together."""
@@ -200,7 +198,7 @@ def test_the_names_and_addresses_of_an_account_have_five_guesses_together(
     assert sign_in(at("10.9.0.1"), logins[3]).status_code == 302
 
 
-def test_good_sign_ins_take_nothing_from_neighbours_and_have_an_end(clock: Clock) -> None:
+def test_successful_sign_ins_are_limited_and_do_not_block_neighbours(clock: Clock) -> None:
     make_user("alice")
     make_user("bob")
     there = at("10.0.0.1")
@@ -212,7 +210,7 @@ def test_good_sign_ins_take_nothing_from_neighbours_and_have_an_end(clock: Clock
     assert sign_in(at("10.9.0.1"), "alice").status_code == 302
 
 
-def test_good_sign_ins_of_a_line_have_an_end_however_many_networks_it_has(clock: Clock) -> None:
+def test_successful_sign_ins_from_one_wide_network_are_limited(clock: Clock) -> None:
     alice = {"basic": f"alice:{PASSWORD}"}
     make_user("alice")
     networks = [at(f"2001:db8:1:{n:x}00::1") for n in range(5)]
@@ -222,7 +220,7 @@ def test_good_sign_ins_of_a_line_have_an_end_however_many_networks_it_has(clock:
     assert statuses == [200] * 4 * LOGIN_REPEAT.burst + [429] * 60
 
 
-def test_neighbours_block_neither_the_sign_in_nor_the_reauthentication_of_an_owner(
+def test_neighbours_cannot_block_the_sign_in_or_reauthentication_of_a_known_browser(
     clock: Clock,
 ) -> None:
     """59 junk passkeys, then whatever the network has left."""
@@ -243,7 +241,7 @@ def test_neighbours_block_neither_the_sign_in_nor_the_reauthentication_of_an_own
     assert alice.activity.filter(kind="proof_given").count() == 1
 
 
-def test_900_kb_password_is_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_900_kb_password_is_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor by the algorithms of imported accounts."""
     from accounts.passwords import services
 
@@ -256,7 +254,7 @@ def test_900_kb_password_is_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sign_in(Client(), login, "a" * 900_000).status_code == 200
 
 
-def test_session_fixation_a_planted_key_is_not_kept() -> None:
+def test_session_fixation_a_planted_session_key_is_replaced_at_sign_in() -> None:
     make_user("alice")
     mallory = Client()
     sign_up(mallory, "mallory")
@@ -271,7 +269,7 @@ def test_session_fixation_a_planted_key_is_not_kept() -> None:
     assert "mallory" not in mallory.get(CONFIRM).content.decode()
 
 
-def test_password_is_not_kept_between_steps_in_session_or_page() -> None:
+def test_a_password_is_kept_neither_in_the_session_nor_in_a_page() -> None:
     browser = Client()
     pages = [
         sign_up(browser, "alice", "not an address"),

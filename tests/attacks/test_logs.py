@@ -201,7 +201,7 @@ def figures(journey: Journey) -> str:
     return answer.text
 
 
-def test_in_production_each_line_is_json_and_holds_no_secret(tmp_path: Path) -> None:
+def test_in_production_each_log_line_is_json_without_secrets(tmp_path: Path) -> None:
     kept = {"SECRET_KEY": secrets.token(48), "ENCRYPTION_KEYS": secrets.encryption_key()}
     with Site(
         data_dir=tmp_path,
@@ -236,7 +236,9 @@ def test_in_production_each_line_is_json_and_holds_no_secret(tmp_path: Path) -> 
 
 
 @pytest.mark.proof
-def test_in_development_no_line_holds_a_secret_nor_of_another_site(op: OpenIDProvider) -> None:
+def test_in_development_no_log_line_holds_a_secret_of_this_site_or_of_a_provider(
+    op: OpenIDProvider,
+) -> None:
     providers = json.dumps([op.setting()])
     with Site(OIDC_PROVIDERS=providers, METRICS_TOKEN=TOKEN) as site:
         journey = Journey(site, {})

@@ -178,7 +178,7 @@ def test_a_patient_guesser_has_thirty_tries_then_one_in_forty_eight_minutes(
     assert statuses == [429, 200, 429]
 
 
-def test_one_address_cannot_guess_at_many_accounts(clock: Clock) -> None:
+def test_one_ip_address_cannot_guess_at_many_accounts(clock: Clock) -> None:
     names = [f"person{i}" for i in range(CODE_NETWORK.burst // GUESSES + 1)]
     for name in names:
         with_factor(name)
