@@ -11,7 +11,7 @@ from django.apps import apps
 from django.db import connection
 from django.test import Client as InProcess
 
-from tests.attacks.test_http import END, EVIL, HEADERS, lacking, raw
+from tests.attacks.test_http import END, EVIL, HEADERS, missing_headers, raw
 from tests.attacks.test_timing import member
 from tests.support.api_jwt import API, ME, TOKEN, Answer, basic, call, get_tokens
 from tests.support.signin import set_up
@@ -334,7 +334,7 @@ def test_every_api_answer_has_the_security_headers(target: Target) -> None:
     assert [answer.status for answer in answers] == [200, 401, 400, 405, 400, 415, 404]
     for answer in answers:
         found = {name: answer.headers.get(name) for name in HEADERS}
-        assert lacking(found) == []
+        assert missing_headers(found) == []
         assert found["Cache-Control"] == "no-store"
         assert "Set-Cookie" not in answer.headers
 

@@ -1,4 +1,4 @@
-"""HTTP as no browser speaks it, at the real server, and the headers that no answer lacks."""
+"""Malformed and hostile HTTP requests to a real server, and the headers of every answer."""
 
 import dataclasses
 import re
@@ -25,12 +25,12 @@ HEADERS = {
     "Server": "web",
 }
 EVIL = "evil.example"
-# Without it, whether more is said is seen by waiting only.
+# Makes the server close the connection, so that ``raw`` need not wait for its timeout.
 END = "Connection: close\r\n"
 
 
 def raw(site: Site, request: str) -> str:
-    """Everything that the server answers to these bytes until it closes or falls silent."""
+    """Send these bytes; return all that the server answers until it closes or falls silent."""
     with socket.create_connection(("127.0.0.1", site.port), timeout=1) as connection:
         connection.sendall(request.format(host=f"localhost:{site.port}").encode("latin-1"))
         answer = b""
@@ -42,7 +42,7 @@ def raw(site: Site, request: str) -> str:
     return answer.decode("latin-1")
 
 
-def lacking(headers: Any) -> list[str]:
+def missing_headers(headers: Any) -> list[str]:
     return [name for name, part in HEADERS.items() if part not in (headers[name] or "\0")]
 
 
@@ -56,7 +56,7 @@ def test_an_unknown_host_is_refused(site: Site) -> None:
 
         assert answer.status == 400, host
         assert EVIL not in answer.text
-        assert lacking(answer.headers) == []
+        assert missing_headers(answer.headers) == []
 
 
 def test_poisoned_host_headers_do_not_reach_the_links_in_mails(site: Site) -> None:
@@ -68,7 +68,7 @@ def test_poisoned_host_headers_do_not_reach_the_links_in_mails(site: Site) -> No
 
     text = text_of(site.wait_for_mail(to="poisoned"))
     assert set(re.findall(r"https?://[^/\s]+", text)) == {site.origin}
-    # An absolute address in the request line outweighs Host (RFC 9112 section 3.2.2).
+    # An absolute URL in the request line overrides Host (RFC 9112 section 3.2.2).
     assert "HTTP/1.1 400" in raw(site, f"GET http://{EVIL}{LOGIN} HTTP/1.1\r\nHost: {EVIL}\r\n\r\n")
 
 
@@ -121,7 +121,7 @@ def test_request_smuggling_conflicting_lengths_give_at_most_one_answer(
 
 
 def test_a_body_without_a_length_is_refused_and_not_ignored(site: Site) -> None:
-    """A token asked for narrowly would else be a wide one."""
+    """If the body were ignored, a request for a token with little scope would get a full one."""
     answer = raw(
         site,
         f"POST /api/v1/token/ HTTP/1.1\r\nHost: {{host}}\r\n{END}Transfer-Encoding: chunked\r\n"
@@ -136,7 +136,7 @@ def test_a_body_without_a_length_is_refused_and_not_ignored(site: Site) -> None:
 def test_the_server_reads_a_body_that_no_view_reads_before_it_answers(
     site: Site, path: str
 ) -> None:
-    """Closed on what nobody has read, a connection is reset, and a proxy makes it a 502."""
+    """Closing a connection with unread data resets it, and a proxy answers that with 502."""
     head = f"POST {path} HTTP/1.1\r\nHost: localhost:{site.port}\r\nContent-Length: 9\r\n\r\n"
     with socket.create_connection(("127.0.0.1", site.port), timeout=0.3) as connection:
         connection.sendall(head.encode())
@@ -155,7 +155,7 @@ def test_a_malformed_content_type_causes_no_server_error_and_no_missing_header(s
         for path in (f"{LOGIN}?next=%ff", f"{LOGIN}?{'a=1&' * 300}", "/nowhere?a=%ff"):
             answer = site.client().get(path, headers={"Content-Type": content_type})
             assert answer.status < 500, (path, content_type)
-            assert lacking(answer.headers) == [], (path, content_type)
+            assert missing_headers(answer.headers) == [], (path, content_type)
 
 
 def test_a_lone_surrogate_or_an_odd_charset_in_a_form_causes_no_server_error(site: Site) -> None:
@@ -182,7 +182,7 @@ def test_every_answer_has_the_security_headers(site: Site) -> None:
     }.items():
         answer = site.client().get(path)
         assert answer.status == status, path
-        assert lacking(answer.headers) == [], path
+        assert missing_headers(answer.headers) == [], path
         assert "granian" not in str(answer.headers).lower()
 
 
@@ -195,7 +195,7 @@ def test_a_500_has_the_security_headers_and_no_details(monkeypatch: pytest.Monke
     answer = Browser(raise_request_exception=False).get(LOGIN)
 
     assert answer.status_code == 500
-    assert lacking({name: answer.get(name) for name in HEADERS}) == []
+    assert missing_headers({name: answer.get(name) for name in HEADERS}) == []
     assert "ZeroDivision" not in answer.content.decode()
 
 
@@ -224,7 +224,7 @@ def test_newlines_and_escapes_cannot_forge_log_lines(site: Site) -> None:
     typed = {"login": f"a\n{forged}", "password": f"b\n{forged}"}
     site.client().post(LOGIN, typed, headers={"Origin": "http://\x1b"})
 
-    # Each event, with its traceback, is one line that begins with its time.
+    # Each event, including its traceback, is one line that begins with a time stamp.
     events = [line for line in site.log().split("\n")[2:] if line]
     assert any("forged" in line for line in events)
     whole = re.compile(r"\d{4}-\d\d-\d\d [\d:,]+ [A-Z]+ [\w.]+ ")

@@ -1,5 +1,7 @@
-"""Tokens that a key of ours has signed, and that are no access tokens of this site all the same:
-of another kind, for another service, too old, too long, out of shape, of an odd person."""
+"""Tokens that the site's key has signed but that are no valid access tokens of this site.
+
+They are of another kind, for another service, expired, too long, malformed or without a valid user.
+"""
 
 import dataclasses
 import json
@@ -23,7 +25,7 @@ from tests.support.steps import make_user, sign_up
 pytestmark = pytest.mark.django_db
 
 OTHER = "https://billing.example"
-# No claim of ours is any of these.
+# No claim of the site's tokens has any of these values.
 NEVER: tuple[Any, ...] = (
     *(None, True, False, [], {}, 1.5, "", "\0", "\ud800", "\u0660", "NaN", ["a"], {"a": 1}),
     *(float("nan"), float("inf"), 10**300, -(10**300)),
@@ -67,7 +69,7 @@ def test_a_missing_claim_or_one_of_another_type_is_refused(mint: Mint) -> None:
         if claim in {"jti", "scope", "client_id"}:
             odd = [value for value in odd if not isinstance(value, str) or value == "\ud800"]
         if isinstance(good, int):
-            # A negative number is of the type: the next test but two judges what it says.
+            # A negative number has the right type; another test checks its meaning.
             odd = [*odd[: odd.index(-(10**300))], str(good), float(good), good + 0.5]
         for value in odd:
             claims = mint.claims | {claim: value}
@@ -121,7 +123,7 @@ def test_1_4_a_token_is_valid_for_exactly_300_seconds(mint: Mint, clock: Clock) 
     clock.advance(seconds=0.001)
     assert refused(token)
 
-    # The clocks of two nodes may be ten seconds apart; nothing begins later than that.
+    # The clocks of two nodes may differ by ten seconds, but no more.
     now = int(clock.now().timestamp())
     begun = {"iat": now, "nbf": now, "exp": now + 300}
     assert not refused(mint.token(**begun))
@@ -133,7 +135,7 @@ def test_1_4_a_token_is_valid_for_exactly_300_seconds(mint: Mint, clock: Clock) 
 def test_only_a_genuine_expired_token_gets_the_answer_to_refresh(
     mint: Mint, clock: Clock, settings: Any
 ) -> None:
-    """The others are no tokens, and what signed them learns nothing."""
+    """The sender of a forged token does not learn that it has expired, too."""
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, token_audiences=(OTHER,))
     clock.advance(seconds=300)
     token = mint.token()
@@ -206,7 +208,7 @@ def test_a_text_longer_than_any_token_is_refused_without_a_query(mint: Mint) -> 
 
 
 def ids(good: str) -> list[Any]:
-    """Other values than ``good``, which is an id; some are the same id to a lenient reader."""
+    """Return values other than the id ``good``; a lenient parser reads some as the same id."""
     bare = good.replace("-", "")
     arabic = good.translate({ord(str(i)): chr(0x660 + i) for i in range(10)})
     wide = "".join(chr(ord(c) + 0xFEE0) if c.isalnum() else c for c in good)
@@ -227,7 +229,7 @@ def ids(good: str) -> list[Any]:
 
 
 def test_a_malformed_subject_or_session_id_is_refused_without_a_query(mint: Mint) -> None:
-    """What is not asked cannot be a fault of any database."""
+    """Without a query, no database can fail on the value."""
     for claim in ("sub", "sid"):
         tokens = {
             f"{value!r:.50} {i}": join(mint.header, mint.claims | {claim: value}, mint.sign)
@@ -264,7 +266,9 @@ def test_a_browser_session_is_refused_as_the_session_of_a_token(mint: Mint) -> N
 
     assert refused(token)
     assert call("token/revoke/", {"token": token}).status == 200
-    assert browser.get("/").status_code == 200, "what is no token of it ends no session either"
+    assert browser.get("/").status_code == 200, (
+        "a token that is not of the session does not revoke it"
+    )
 
 
 def test_tokens_of_a_deleted_or_inactive_user_are_refused(mint: Mint) -> None:
@@ -280,7 +284,7 @@ def test_tokens_of_a_deleted_or_inactive_user_are_refused(mint: Mint) -> None:
 
 
 def test_an_unknown_scope_gives_no_rights(mint: Mint) -> None:
-    """It's no fault; a service may put its own words there."""
+    """An unknown scope is valid, because another service may define its own."""
     for scope in ("", " ", "admin", "READ", "read:profile", "profile", "profile:", ":read", "*",
                   "profile:read:write", "\0", "read\0", "\u202eread"):  # fmt: skip
         answer = call("me/", token=mint.token(scope=scope))

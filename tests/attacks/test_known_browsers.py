@@ -1,4 +1,4 @@
-"""Copies of a browser's cookies, whose worth ends; and a known browser that turns up elsewhere."""
+"""Copies of a known browser's cookies: how they stop working, and how the owner hears of them."""
 
 from datetime import datetime
 from typing import Any
@@ -31,7 +31,7 @@ def since(client: Client, user: User) -> datetime | None:
 
 
 def copy_of(client: Client, *, at: str = "127.0.0.1") -> Client:
-    """The same kind of browser with the same cookies, wherever that is."""
+    """Return a browser with the same user agent and cookies, at the IP address ``at``."""
     copy = Client(**client.defaults | {"REMOTE_ADDR": at})
     for name, cookie in client.cookies.items():
         copy.cookies[name] = cookie.value
@@ -43,7 +43,7 @@ def sign_out_elsewhere(client: Client) -> str:
 
 
 def mails_of(client: Client, login: str = "alice") -> list[str]:
-    """What the owner is told of a sign-in there."""
+    """Sign in with ``client`` and return the subjects of the mails about it."""
     before = len(outbox())
     client.cookies.pop("sessionid", None)
     sign_in(client, login)
@@ -69,7 +69,7 @@ def test_signing_out_elsewhere_makes_copies_of_the_browser_unknown_and_keeps_its
         assert since(here, alice) == begun
         assert [is_signed_in(copy), since(copy, alice), since(thief, alice)] == [False, None, None]
         copy = copy_of(here)
-    assert since(phone, alice) == begun, "another browser of hers"
+    assert since(phone, alice) == begun, "other browsers of the owner stay known"
     assert mails_of(thief) == [NEW_BROWSER]
     assert mails_of(here) == []
 

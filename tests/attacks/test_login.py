@@ -1,4 +1,4 @@
-"""Guessing, locking out, enormous passwords, planting sessions."""
+"""Attacks on signing in: guessing, blocking the owner, huge passwords, session fixation."""
 
 from ipaddress import ip_network
 from typing import Any
@@ -36,12 +36,12 @@ GUESSES = LOGIN_LINE.burst
 
 
 def at(address: str) -> Client:
-    """A browser at an address of its own."""
+    """Return a browser at this IP address."""
     return Client(REMOTE_ADDR=address)
 
 
 def guess(n: int, login: str = "alice", *, first: int = 1, line: int = 0) -> list[int]:
-    """The statuses of ``n`` wrong guesses, each from another address of one line."""
+    """Guess ``n`` times, each from another IP address of one wide network; return the statuses."""
     places = (at(f"10.{line}.0.{i}") for i in range(first, first + n))
     return [sign_in(place, login, WRONG).status_code for place in places]
 
@@ -96,7 +96,7 @@ def test_one_ip_address_cannot_guess_at_many_accounts(
     for i in range(most + 1):
         statuses.append(guess_at(f"account{i}", WRONG, i))
         if i % 10 == 0:
-            # A right password buys no further guess.
+            # A successful sign-in gives no further guess.
             guess_at("mallory", PASSWORD, i)
 
     assert statuses == [200] * most + [429]
@@ -120,13 +120,17 @@ def test_a_wide_network_has_five_guesses_and_all_networks_together_twenty(clock:
 
     assert (refused.status_code, refused["Retry-After"]) == (429, "20")
     clock.advance(seconds=15)
-    assert sign_in(at("10.9.0.1"), "alice")["Retry-After"] == "20", "not what others left"
+    assert sign_in(at("10.9.0.1"), "alice")["Retry-After"] == "20", (
+        "the wait does not depend on the other networks"
+    )
     clock.advance(seconds=5)
     assert sign_in(at("10.9.0.1"), "alice").status_code == 302
     for _ in range(5):
         clock.advance(minutes=1)
         guess(2, line=0)
-        assert sign_in(at("10.9.0.1"), "alice").status_code == 302, "while one line goes on"
+        assert sign_in(at("10.9.0.1"), "alice").status_code == 302, (
+            "while one network goes on guessing"
+        )
 
 
 def test_guesses_elsewhere_and_by_neighbours_do_not_block_a_known_browser(clock: Clock) -> None:
@@ -156,13 +160,13 @@ def test_guesses_from_a_known_browser_are_limited_too(clock: Clock) -> None:
 
     assert [sign_in(hers, "alice", WRONG).status_code for _ in range(n + 1)] == [200] * n + [429]
     assert sign_in(hers, "alice@example.org", WRONG).status_code == 429
-    assert sign_in(at("10.1.0.1"), "alice").status_code == 302, "others lose nothing by it"
+    assert sign_in(at("10.1.0.1"), "alice").status_code == 302, "other browsers keep their guesses"
     assert [sign_in(hers, "bob", WRONG).status_code for _ in range(n + 1)] == [200] * n + [429]
 
 
 @pytest.mark.parametrize("login", ["alice", "alice@example.org", "nobody", "nobody@example.org"])
 def test_a_used_up_limit_does_not_reveal_where_an_account_is_used(clock: Clock, login: str) -> None:
-    """Neither whether it is used there, nor whether it exists."""
+    """The answer reveals neither that the account is used in a network nor that it exists."""
     make_user("alice")
     sign_in(at("10.8.0.1"), "alice")
     for line in range(1, 5):
@@ -176,7 +180,7 @@ def test_a_used_up_limit_does_not_reveal_where_an_account_is_used(clock: Clock, 
 def test_the_username_and_emails_of_an_account_share_five_guesses(
     clock: Clock, hashes: list[str]
 ) -> None:
-    """The sixth is answered and costs as any: else it would tell what belongs together."""
+    """A sixth guess is answered as wrong, so that it does not show which logins belong together."""
     alice = make_user("alice")
     for n in range(3):
         confirm_email(alice, f"alice{n}@example.org")
@@ -190,7 +194,9 @@ def test_the_username_and_emails_of_an_account_share_five_guesses(
 
     assert [answer.status_code for answer in (*right, nobodys)] == [200] * 3
     assert len(hashes) == 3
-    assert sign_in(at("10.9.0.1"), logins[2]).status_code == 302, "one line, and no other"
+    assert sign_in(at("10.9.0.1"), logins[2]).status_code == 302, (
+        "only that network has used up its guesses"
+    )
     for line in range(1, 6):
         guess(3, logins[line % 4], line=line)
     assert sign_in(at("10.9.0.1"), logins[3]).status_code == 200
@@ -223,13 +229,15 @@ def test_successful_sign_ins_from_one_wide_network_are_limited(clock: Clock) -> 
 def test_neighbours_cannot_block_the_sign_in_or_reauthentication_of_a_known_browser(
     clock: Clock,
 ) -> None:
-    """59 junk passkeys, then whatever the network has left."""
+    """The neighbours send 59 malformed passkey answers, then use up the network's guesses."""
     alice = make_user("alice")
     hers = at("10.0.0.1")
     sign_in(hers, "alice")
     for _ in range(PASSKEY_NETWORK.burst - 1):
         at("10.0.0.1").post("/accounts/login/passkey/", {"credential": "{}"})
-    assert sign_in(at("10.0.0.1"), "alice").status_code == 302, "passwords are counted apart"
+    assert sign_in(at("10.0.0.1"), "alice").status_code == 302, (
+        "passwords have a limit of their own"
+    )
     for i in range(LOGIN_NETWORK.burst):
         guess(1, f"account{i}")
     assert guess(1, "bob") == [429]
@@ -242,7 +250,7 @@ def test_neighbours_cannot_block_the_sign_in_or_reauthentication_of_a_known_brow
 
 
 def test_a_900_kb_password_is_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor by the algorithms of imported accounts."""
+    """This includes the algorithms of imported accounts."""
     from accounts.passwords import services
 
     make_user("alice")

@@ -1,4 +1,4 @@
-"""Names that look like somebody else's, like nothing, or like the site's own."""
+"""Usernames that look like another user's, like nothing, or like a name of the site."""
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -90,7 +90,7 @@ def test_users_with_a_no_longer_allowed_username_can_sign_in_and_be_deactivated(
 
 
 def eight_sign_ups_of_names_that_look_alike(nodes: Nodes, name: str) -> None:
-    """However many try, one of them is held."""
+    """Only one of the sign-ups is stored, however many arrive at once."""
     ways = [f"{name}{m}{one}{last}" for m in ("m", "rn") for one in "l1" for last in "o0"]
     browsers = [at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
 

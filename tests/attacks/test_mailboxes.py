@@ -1,4 +1,4 @@
-"""Mails that strangers cause: how many a mailbox gets, and whom that keeps out."""
+"""Mails that strangers cause: how many a mailbox gets, and that the owner is not blocked."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ RESET = "/accounts/password/reset/"
 
 
 def at(line: int, address: int = 1) -> Client:
-    """A browser at a line of its own."""
+    """Return a browser in a wide network of its own."""
     return Client(REMOTE_ADDR=f"10.{line}.0.{address}")
 
 
@@ -55,7 +55,7 @@ def test_thirty_sign_ups_from_one_wide_network_send_a_mailbox_two_mails(written:
 
 
 def test_a_mailbox_gets_six_mails_a_day_and_the_answers_do_not_reveal_it(clock: Clock) -> None:
-    """Whatever they ask for, and by whichever name: alice's two names, and nobody's."""
+    """The requests are resets, codes and sign-ups, by username and by email, known and unknown."""
     make_user("alice")
     logins = {"alice": ["alice", "alice@example.org"], "nobody": ["nobody", "nobody@example.org"]}
     seen: dict[str, set[Any]] = {}
@@ -118,7 +118,7 @@ def test_a_known_browser_has_a_mail_budget_of_its_own(clock: Clock) -> None:
 def test_a_sign_up_with_a_taken_username_does_not_reveal_which_mailbox_is_full(
     clock: Clock,
 ) -> None:
-    """Mails asked for by a name use up what its mailbox gets from this line."""
+    """Mails requested by username use up what its mailbox may get from the same wide network."""
     seen = []
     for login in ("alice", "bob"):
         make_user(login)

@@ -1,4 +1,4 @@
-"""Many sessions of one account: a script that signs in for each call must not shield a thief."""
+"""Accounts with very many sessions, which a script makes that signs in for each call."""
 
 from pathlib import Path
 from typing import Any
