@@ -43,7 +43,7 @@ def reads_mail(browser: Client) -> Any:
 
 
 @pytest.mark.parametrize("has_app", [True, False])
-def test_staff_who_must_have_a_passkey_add_it_after_the_steps_they_can_take(
+def test_staff_who_need_a_passkey_add_it_after_the_steps_they_can_take(
     settings: Any, has_app: bool
 ) -> None:
     set_up(settings, staff_factor="passkey")
@@ -67,7 +67,7 @@ def test_staff_who_must_have_a_passkey_add_it_after_the_steps_they_can_take(
     assert LoginSession.objects.get(user=carol).amr == proofs
 
 
-def test_staff_with_a_passkey_do_not_get_in_by_an_authenticator_app(settings: Any) -> None:
+def test_staff_with_a_passkey_cannot_sign_in_with_an_authenticator_app(settings: Any) -> None:
     set_up(settings, staff_factor="passkey")
     carol, passkey = owner("carol", **STAFF)
     enrolled(carol)
@@ -82,7 +82,7 @@ def test_staff_with_a_passkey_do_not_get_in_by_an_authenticator_app(settings: An
     assert browser.get(ADMIN).status_code == 200
 
 
-def test_a_sign_in_from_before_the_setting_does_not_enter_the_admin(
+def test_a_session_from_before_the_setting_does_not_open_the_admin(
     settings: Any, clock: Clock
 ) -> None:
     carol, passkey = owner("carol", **STAFF)
@@ -101,7 +101,7 @@ def test_a_sign_in_from_before_the_setting_does_not_enter_the_admin(
     assert browser.get(ADMIN).status_code == 200
 
 
-def test_staff_who_are_in_without_a_passkey_are_led_to_add_one(settings: Any) -> None:
+def test_signed_in_staff_without_a_passkey_are_sent_to_add_one(settings: Any) -> None:
     carol = person("carol", **STAFF)
     enrolled(carol)
     browser = signed_in(carol)
@@ -117,7 +117,7 @@ def sign_up_by_passkey(browser: Client, username: str = "alice") -> Any:
     return browser.post(SIGNUP, {**fields, "password1": "whatever it is", "passkey": "1"})
 
 
-def test_the_link_of_a_sign_up_without_a_password_confirms_nothing_in_another_browser() -> None:
+def test_the_link_of_a_passwordless_sign_up_works_only_in_its_own_browser() -> None:
     browser = Client()
     sign_up_by_passkey(browser)
     link = path_of(outbox()[-1].action_url)
@@ -132,7 +132,7 @@ def test_the_link_of_a_sign_up_without_a_password_confirms_nothing_in_another_br
 
 
 @pytest.mark.parametrize("is_confirmed", [False, True])
-def test_no_password_enters_an_account_that_has_none(is_confirmed: bool) -> None:
+def test_no_password_signs_in_to_an_account_without_a_password(is_confirmed: bool) -> None:
     browser = Client()
     sign_up_by_passkey(browser)
     stored = PendingSignup.objects.get().password
@@ -148,7 +148,9 @@ def test_no_password_enters_an_account_that_has_none(is_confirmed: bool) -> None
         assert "alice@" not in thief.get(CONFIRM).text
 
 
-def test_a_passkey_that_one_signs_up_by_is_the_factor_that_all_must_have(settings: Any) -> None:
+def test_the_passkey_of_a_passwordless_sign_up_counts_as_the_required_second_factor(
+    settings: Any,
+) -> None:
     set_up(settings, second_factor="all")
     browser = Client()
     sign_up_by_passkey(browser)
@@ -166,7 +168,7 @@ def test_a_passkey_that_one_signs_up_by_is_the_factor_that_all_must_have(setting
     assert is_signed_in(without_it)
 
 
-def test_the_owner_link_makes_no_owner_without_a_password() -> None:
+def test_the_owner_link_creates_no_owner_without_a_password() -> None:
     from accounts.ops import owner as owners
 
     link = path_of(str(owners.new_link()))

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 RESET = "/accounts/password/reset/"
 
 
-def test_a_counter_that_does_not_go_on_is_refused_recorded_and_mailed() -> None:
+def test_a_counter_that_does_not_increase_is_refused_recorded_and_mailed() -> None:
     alice, passkey = owner(counts=True)
     for _ in range(2):
         assert signs_in(passkey)
@@ -44,7 +44,7 @@ def test_a_counter_that_does_not_go_on_is_refused_recorded_and_mailed() -> None:
     assert signs_in(passkey), "the real one goes on"
 
 
-def test_the_same_answer_sent_twice_is_no_sign_of_a_copy() -> None:
+def test_the_same_answer_sent_twice_is_not_reported_as_a_copied_passkey() -> None:
     alice, passkey = owner(counts=True)
     browser = Client()
     answer = passkey.get(options_of(browser))
@@ -56,7 +56,7 @@ def test_the_same_answer_sent_twice_is_no_sign_of_a_copy() -> None:
     assert times_in_history(alice, "passkey_suspect") == 0
 
 
-def test_a_passkey_that_was_removed_meanwhile_opens_nothing_and_may_be_forgotten() -> None:
+def test_a_removed_passkey_is_refused_and_the_browser_is_told_to_delete_it() -> None:
     _alice, passkey = owner()
     browser = Client()
     answer = passkey.get(options_of(browser))
@@ -69,7 +69,7 @@ def test_a_passkey_that_was_removed_meanwhile_opens_nothing_and_may_be_forgotten
     assert passkey.id in page.text
 
 
-def test_a_passkey_opens_no_account_that_was_switched_off() -> None:
+def test_a_passkey_does_not_open_an_inactive_account() -> None:
     alice, passkey = owner()
     browser = Client()
     answer = passkey.get(options_of(browser))
@@ -79,7 +79,7 @@ def test_a_passkey_opens_no_account_that_was_switched_off() -> None:
     assert not LoginSession.objects.filter(user=alice).exists()
 
 
-def test_a_passkey_checked_before_a_change_of_the_account_signs_nobody_in_after_it(
+def test_a_passkey_checked_before_a_change_of_the_account_gives_no_session_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     alice, passkey = owner()
@@ -96,7 +96,7 @@ def test_a_passkey_checked_before_a_change_of_the_account_signs_nobody_in_after_
     assert not LoginSession.objects.filter(user=alice).exists()
 
 
-def test_a_thiefs_passkey_opens_nothing_after_a_lockdown_nor_after_the_new_password(
+def test_a_lockdown_and_reset_remove_a_thiefs_passkey_and_keep_the_owners(
     clock: Clock,
 ) -> None:
     alice, passkey = owner()
@@ -119,7 +119,7 @@ def test_a_thiefs_passkey_opens_nothing_after_a_lockdown_nor_after_the_new_passw
     assert signs_in(passkey)
 
 
-def test_an_older_passkey_stops_whoever_waits_at_a_locked_account(clock: Clock) -> None:
+def test_an_older_passkey_cancels_a_recovery_request_for_a_locked_account(clock: Clock) -> None:
     alice, passkey = owner()
     clock.advance(days=8)
     signed_in(alice).post("/accounts/lockdown/")
@@ -133,7 +133,7 @@ def test_an_older_passkey_stops_whoever_waits_at_a_locked_account(clock: Clock) 
     assert not Recovery.objects.exists()
 
 
-def test_a_mailbox_alone_removes_no_passkey_by_a_lockdown(clock: Clock) -> None:
+def test_the_mailbox_alone_removes_no_passkey_after_a_lockdown(clock: Clock) -> None:
     alice, passkey = owner()
 
     signed_in(alice).post("/accounts/lockdown/")
@@ -146,7 +146,7 @@ def test_a_mailbox_alone_removes_no_passkey_by_a_lockdown(clock: Clock) -> None:
     assert not sign_in(Client(), "alice", "slow comet over the harbour").get("Location")
 
 
-def test_only_so_many_answers_are_checked_for_one_network_and_known_browsers_are_apart(
+def test_passkey_answers_are_limited_by_network_and_separately_for_known_browsers(
     clock: Clock,
 ) -> None:
     from accounts.throttle.limits import PASSKEY_BROWSER, PASSKEY_NETWORK

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 STAFF = {"is_staff": True, "is_superuser": True}
 
 
-def test_passkeys_are_neither_added_nor_changed_in_a_browser_left_alone(clock: Clock) -> None:
+def test_passkeys_cannot_be_added_or_changed_without_recent_authentication(clock: Clock) -> None:
     alice, passkey = owner()
     page = f"{PASSKEYS}{Row.objects.get().pk}/"
     browser = signed_in(alice)
@@ -47,7 +47,7 @@ def test_passkeys_are_neither_added_nor_changed_in_a_browser_left_alone(clock: C
     assert Row.objects.get().name == "Phone"
 
 
-def test_another_persons_passkey_is_not_there() -> None:
+def test_another_users_passkey_is_not_found() -> None:
     alice, passkey = owner()
     page = f"{PASSKEYS}{Row.objects.get().pk}/"
     browser = signed_in(person("mallory"))
@@ -60,7 +60,7 @@ def test_another_persons_passkey_is_not_there() -> None:
 
 
 @pytest.mark.parametrize("holds", [enrolled, registered])
-def test_the_password_alone_adds_no_passkey_beside_the_factor_that_is_held(holds: Any) -> None:
+def test_the_password_alone_adds_no_passkey_to_an_account_with_a_factor(holds: Any) -> None:
     alice = person()
     holds(alice)
     before = passkeys_of(alice)
@@ -75,7 +75,7 @@ def test_the_password_alone_adds_no_passkey_beside_the_factor_that_is_held(holds
     assert passkeys_of(alice) == before
 
 
-def test_one_passkey_is_not_two_peoples_and_not_added_twice() -> None:
+def test_a_passkey_cannot_be_added_twice_or_to_another_account() -> None:
     alice, passkey = owner()
     mallory = person("mallory")
     thief, inside = signed_in(mallory), signed_in(alice)
@@ -90,7 +90,7 @@ def test_one_passkey_is_not_two_peoples_and_not_added_twice() -> None:
     assert signs_in(passkey)
 
 
-def test_only_so_many_passkeys_are_kept() -> None:
+def test_the_number_of_passkeys_of_an_account_is_limited() -> None:
     from accounts.twofactor.passkeys import MOST_PASSKEYS
 
     alice = person()
@@ -104,7 +104,7 @@ def test_only_so_many_passkeys_are_kept() -> None:
     assert len(passkeys_of(alice)) == MOST_PASSKEYS
 
 
-def test_a_new_passkey_ends_every_other_sign_in_and_its_owner_is_told() -> None:
+def test_a_new_passkey_revokes_all_other_sessions_and_its_owner_is_notified() -> None:
     alice = person()
     other, browser = signed_in(alice), signed_in(alice)
     key = browser.cookies["sessionid"].value
@@ -125,7 +125,7 @@ def remove(browser: Client, row: Any) -> str:
     return str(browser.post(f"/accounts/2fa/{kind}/{row.pk}/", {"remove": "1"}, follow=True).text)
 
 
-def test_the_last_passkey_of_who_has_no_password_is_not_removed() -> None:
+def test_the_last_passkey_of_an_account_without_a_password_cannot_be_removed() -> None:
     alice, passkey = owner()
     registered(alice)
     enrolled(alice)
@@ -144,7 +144,9 @@ def test_the_last_passkey_of_who_has_no_password_is_not_removed() -> None:
 
 
 @pytest.mark.parametrize("required", [{"second_factor": "all"}, {"staff_factor": "passkey"}])
-def test_the_last_passkey_of_who_must_have_one_is_not_removed(settings: Any, required: Any) -> None:
+def test_the_last_passkey_of_a_user_who_needs_one_cannot_be_removed(
+    settings: Any, required: Any
+) -> None:
     set_up(settings, **required)
     carol, passkey = owner("carol", **STAFF)
     if "staff_factor" in required:

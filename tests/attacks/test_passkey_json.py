@@ -153,7 +153,9 @@ def accepted(check: Callable[[str], Any], answers: Iterable[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("act", ["sign in", "prove"])
-def test_no_answer_out_of_shape_is_taken_or_a_fault(settings: Any, act: str) -> None:
+def test_malformed_passkey_answers_are_refused_without_a_server_error(
+    settings: Any, act: str
+) -> None:
     set_up(settings, limits_scale=100_000)
     alice, passkey = owner()
 
@@ -176,7 +178,7 @@ def test_no_answer_out_of_shape_is_taken_or_a_fault(settings: Any, act: str) -> 
             accepted(check, [_changed(make(), path, odd)])
 
 
-def test_no_registration_out_of_shape_is_kept_or_a_fault() -> None:
+def test_malformed_passkey_registrations_are_refused_without_a_server_error() -> None:
     alice = person()
     key = Passkey()
     options = passkeys.options_to_add(alice)
@@ -194,7 +196,7 @@ def test_no_registration_out_of_shape_is_kept_or_a_fault() -> None:
             add(answer)
 
 
-def test_an_id_that_is_none_is_neither_looked_up_nor_shown() -> None:
+def test_a_malformed_credential_id_is_neither_looked_up_nor_shown() -> None:
     for odd in ('"><script>alert(1)</script>', "\0", "\ud800", "é", "A" * 1365):
         sent = {"id": odd, "response": {"clientDataJSON": "eyJjaGFsbGVuZ2UiOiJBIn0"}}
 
@@ -205,7 +207,7 @@ def test_an_id_that_is_none_is_neither_looked_up_nor_shown() -> None:
         assert "data-signal" not in page.text, "it says which ids are not in the database"
 
 
-def test_a_credential_id_longer_than_any_is_not_kept() -> None:
+def test_a_credential_id_of_more_than_1023_bytes_is_refused() -> None:
     alice = person()
     browser = signed_in(alice)
     long, short = Passkey(credential_id=b"a" * 1024), Passkey(credential_id=b"a")
@@ -222,7 +224,7 @@ def test_a_credential_id_longer_than_any_is_not_kept() -> None:
     assert signs_in(longest)
 
 
-def test_a_name_out_of_shape_is_refused_with_its_passkey() -> None:
+def test_a_passkey_with_an_invalid_name_is_refused() -> None:
     alice = person()
     browser = signed_in(alice)
 

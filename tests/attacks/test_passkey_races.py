@@ -101,7 +101,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_passkeys_at_two_processes_are_used_added_and_removed_one_after_the_other(
-    nodes: Nodes, race: Race
-) -> None:
+def test_passkey_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__.replace("_", "")[-18:])

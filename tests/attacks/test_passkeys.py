@@ -45,7 +45,7 @@ pytestmark = pytest.mark.django_db
 ORIGIN = site_settings.AUTHSITE.origin
 
 
-def test_a_passkey_signs_in_alone_and_no_code_is_asked_for() -> None:
+def test_a_passkey_signs_in_without_a_second_step() -> None:
     alice, passkey = owner()
     enrolled(alice)
 
@@ -55,7 +55,7 @@ def test_a_passkey_signs_in_alone_and_no_code_is_asked_for() -> None:
     assert (login.amr, login.acr) == (["passkey"], "aal2")
 
 
-def test_who_only_looks_at_the_sign_in_page_or_fails_there_leaves_no_row_and_gets_no_session(
+def test_viewing_or_failing_the_passkey_sign_in_creates_no_row_and_no_session(
     django_assert_num_queries: Any,
 ) -> None:
     _alice, passkey = owner()
@@ -73,7 +73,7 @@ def test_who_only_looks_at_the_sign_in_page_or_fails_there_leaves_no_row_and_get
     assert browser.get(f"{LOGIN_PASSKEY}?next=/help/").url == f"{LOGIN}?next=/help/"
 
 
-def test_cve_2022_42731_a_challenge_is_good_once(clock: Clock) -> None:
+def test_cve_2022_42731_a_passkey_challenge_works_once(clock: Clock) -> None:
     alice, passkey = owner()
     browser = Client()
     answer = passkey.get(options_of(browser))
@@ -95,7 +95,7 @@ def test_cve_2022_42731_a_challenge_is_good_once(clock: Clock) -> None:
     assert times_in_history(alice, "proof_given") == 1
 
 
-def test_a_challenge_is_good_for_five_minutes(clock: Clock) -> None:
+def test_a_passkey_challenge_is_valid_for_five_minutes(clock: Clock) -> None:
     _alice, passkey = owner()
     in_time, late = Client(), Client()
     answers = [passkey.get(options_of(in_time)), passkey.get(options_of(late))]
@@ -109,7 +109,7 @@ def test_a_challenge_is_good_for_five_minutes(clock: Clock) -> None:
     assert not is_signed_in(late)
 
 
-def test_a_challenge_of_one_act_is_worth_nothing_for_another() -> None:
+def test_a_passkey_challenge_works_only_for_its_own_purpose_and_user() -> None:
     alice, passkey = owner()
     _bob, bobs = owner("bob")
     inside = signed_in(alice)
@@ -134,7 +134,7 @@ def test_a_challenge_of_one_act_is_worth_nothing_for_another() -> None:
     )
 
 
-def test_a_challenge_from_before_a_change_of_the_account_is_void() -> None:
+def test_a_passkey_challenge_is_invalid_after_a_change_of_the_account() -> None:
     alice, passkey = owner()
     inside = signed_in(alice)
     for_second, for_adding = options_of(after_password(), CHALLENGE), options_of(inside, ADD)
@@ -161,7 +161,7 @@ WRONG: dict[str, dict[str, Any]] = {
 }
 
 
-def test_what_was_signed_elsewhere_or_for_something_else_is_refused(settings: Any) -> None:
+def test_an_answer_signed_for_another_site_or_purpose_is_refused(settings: Any) -> None:
     set_up(settings, limits_scale=1000)
     _alice, passkey = owner()
     browser = after_password()
@@ -175,7 +175,7 @@ def test_what_was_signed_elsewhere_or_for_something_else_is_refused(settings: An
     assert is_second_step()
 
 
-def test_a_passkey_made_elsewhere_or_for_something_else_is_not_kept() -> None:
+def test_a_passkey_made_for_another_site_or_purpose_is_refused() -> None:
     alice = person()
     browser = signed_in(alice)
     kinds = {"a registration": {"kind": "webauthn.get"}}
@@ -211,7 +211,7 @@ def test_a_passkey_whose_eligibility_for_backup_changes_is_refused(
     assert signs_in(passkey)
 
 
-def test_a_passkey_whose_user_was_not_verified_is_a_second_step_and_no_sign_in() -> None:
+def test_a_passkey_without_user_verification_is_only_a_second_step() -> None:
     alice, passkey = owner()
     unverified = PRESENT | ELIGIBLE
 
@@ -221,7 +221,7 @@ def test_a_passkey_whose_user_was_not_verified_is_a_second_step_and_no_sign_in()
     assert completes_sign_in(browser, passkey.get(options_of(browser, CHALLENGE), flags=unverified))
 
 
-def test_a_signature_covers_all_that_was_said() -> None:
+def test_the_signature_covers_the_whole_answer() -> None:
     _alice, passkey = owner()
     unverified = passkey.get(options_of(Client()), flags=PRESENT | ELIGIBLE)
     head = bytearray(base64url_to_bytes(json.loads(unverified)["response"]["authenticatorData"]))
@@ -245,7 +245,9 @@ def test_a_signature_covers_all_that_was_said() -> None:
         assert not is_signed_in(browser)
 
 
-def test_somebody_elses_passkey_is_neither_a_second_step_nor_a_fresh_proof(clock: Clock) -> None:
+def test_another_users_passkey_is_neither_a_second_step_nor_a_reauthentication(
+    clock: Clock,
+) -> None:
     alice, _passkey = owner()
     _mallory, hers = owner("mallory")
     browser = after_password()
@@ -262,7 +264,7 @@ def test_somebody_elses_passkey_is_neither_a_second_step_nor_a_fresh_proof(clock
     assert times_in_history(alice, "proof_given") == 0
 
 
-def test_a_passkey_is_its_owners_whatever_user_handle_comes_with_it() -> None:
+def test_a_user_handle_does_not_change_which_account_a_passkey_opens() -> None:
     alice, _passkey = owner()
     mallory, hers = owner("mallory")
     browser = Client()

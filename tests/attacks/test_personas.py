@@ -64,7 +64,7 @@ def stops_it(browser: Client, password: str = PASSWORD) -> bool:
     return is_signed_in(browser) and is_running and not Recovery.objects.exists()
 
 
-def test_a_thief_with_the_password_gets_in_only_where_there_is_no_factor(
+def test_a_thief_with_the_password_signs_in_only_to_an_account_without_a_factor(
     home: Client, clock: Clock
 ) -> None:
     thief = Client(REMOTE_ADDR="198.51.100.7")
@@ -90,7 +90,7 @@ def test_a_thief_with_the_password_gets_in_only_where_there_is_no_factor(
     assert not is_signed_in(thief)
 
 
-def test_a_thief_with_the_mailbox_sets_a_password_only_where_there_is_no_factor(
+def test_a_thief_with_the_mailbox_resets_only_an_account_without_a_factor(
     home: Client, clock: Clock
 ) -> None:
     thief = Client(REMOTE_ADDR="198.51.100.7")
@@ -113,7 +113,7 @@ def test_a_thief_with_the_mailbox_sets_a_password_only_where_there_is_no_factor(
     assert stops_it(home, NEW)
 
 
-def test_a_thief_with_a_former_mailbox_locks_the_account_once(home: Client) -> None:
+def test_a_thief_with_a_former_mailbox_can_lock_the_account_once(home: Client) -> None:
     browser = signed_in(alice())
     users.confirm_email(alice(), "new@example.net")
     browser = signed_in(alice())
@@ -142,7 +142,7 @@ def mail_to_nobody() -> bool:
     return outbox()[-1].to == ""
 
 
-def test_a_thief_with_a_fresh_cookie_changes_what_the_owner_puts_back(
+def test_a_thief_with_a_recent_session_changes_what_the_owner_can_restore(
     home: Client, clock: Clock
 ) -> None:
     enrolled(alice())
@@ -165,7 +165,9 @@ def test_a_thief_with_a_fresh_cookie_changes_what_the_owner_puts_back(
     assert list(EmailAddress.objects.values_list("email", flat=True)) == [MINE]
 
 
-def test_a_thief_with_a_stale_cookie_reads_and_changes_nothing(home: Client, clock: Clock) -> None:
+def test_a_thief_with_a_stale_session_can_read_but_change_nothing(
+    home: Client, clock: Clock
+) -> None:
     owner = signed_in(alice(), home)
     thief = Client()
     thief.cookies["sessionid"] = owner.cookies["sessionid"].value
@@ -191,7 +193,7 @@ def test_a_thief_with_a_stale_cookie_reads_and_changes_nothing(home: Client, clo
     assert not is_signed_in(thief)
 
 
-def test_a_housemate_with_the_trusted_browser_and_the_mailbox_gets_in_and_changes_nothing(
+def test_a_housemate_with_the_trusted_browser_and_mailbox_signs_in_but_changes_nothing(
     home: Client, clock: Clock
 ) -> None:
     enrolled(alice())
@@ -219,7 +221,7 @@ def test_a_housemate_with_the_trusted_browser_and_the_mailbox_gets_in_and_change
 
 
 @pytest.mark.parametrize("by", ["mailbox", "password"])
-def test_one_thing_of_a_promoted_person_without_a_factor_opens_no_staff_page(
+def test_the_mailbox_or_password_of_staff_without_a_factor_opens_no_staff_page(
     clock: Clock, by: str
 ) -> None:
     make_user("carol", is_staff=True, is_superuser=True)
@@ -238,7 +240,7 @@ def test_one_thing_of_a_promoted_person_without_a_factor_opens_no_staff_page(
     assert sign_in(Client(), "carol", PASSWORD).status_code == 302, "hers, as it was"
 
 
-def test_view_only_staff_see_names_and_dates_and_change_nothing(home: Client) -> None:
+def test_staff_who_may_only_view_users_see_no_secrets_and_change_nothing(home: Client) -> None:
     enrolled(alice())
     carol = make_user("carol", is_staff=True)
     carol.user_permissions.add(Permission.objects.get(codename="view_user"))
@@ -258,7 +260,7 @@ def test_view_only_staff_see_names_and_dates_and_change_nothing(home: Client) ->
 
 
 @pytest.mark.parametrize("name", ["Alice", "аlice", "ali\u200bce", "ALICE"])  # noqa: RUF001 the second begins with a Cyrillic letter
-def test_a_look_alike_gets_neither_the_name_nor_the_mail(
+def test_a_look_alike_gets_neither_the_username_nor_the_mail(
     home: Client, settings: Any, name: str
 ) -> None:
     set_up(settings, limits_scale=100)

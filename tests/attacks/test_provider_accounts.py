@@ -53,7 +53,7 @@ def owners() -> list[tuple[str, str]]:
     return sorted(Identity.objects.values_list("user__username", "subject"))
 
 
-def test_the_same_subject_at_a_second_issuer_is_somebody_else(
+def test_the_same_subject_at_a_second_issuer_is_another_user(
     op: OpenIDProvider, second: OpenIDProvider
 ) -> None:
     through(Client(), op, Person("1", username="alice"))
@@ -63,7 +63,7 @@ def test_the_same_subject_at_a_second_issuer_is_somebody_else(
     assert owners() == [("alice", "1"), ("mallory", "1")]
 
 
-def test_a_key_that_is_pointed_at_another_issuer_finds_nobody(
+def test_a_provider_setting_changed_to_another_issuer_finds_no_existing_user(
     op: OpenIDProvider, second: OpenIDProvider, settings: Any
 ) -> None:
     through(Client(), op, Person("1", username="alice"))
@@ -74,7 +74,7 @@ def test_a_key_that_is_pointed_at_another_issuer_finds_nobody(
     assert owners() == [("alice", "1"), ("mallory", "1")]
 
 
-def test_10_4_a_second_issuer_that_claims_the_same_verified_address_takes_nothing(
+def test_10_4_a_second_issuer_with_the_same_verified_email_takes_no_account_over(
     op: OpenIDProvider, second: OpenIDProvider
 ) -> None:
     through(Client(), op, ALICE)
@@ -88,7 +88,7 @@ def test_10_4_a_second_issuer_that_claims_the_same_verified_address_takes_nothin
 
 
 @pytest.mark.parametrize("verified", [False, None, "true", "false", 1, [True], {}], ids=repr)
-def test_an_address_that_is_not_verified_links_nothing_and_is_nobodys(
+def test_an_unverified_email_links_no_account_and_is_not_reserved(
     op: OpenIDProvider, verified: Any
 ) -> None:
     alice = make_user("alice")
@@ -112,7 +112,7 @@ def test_an_address_that_is_not_verified_links_nothing_and_is_nobodys(
     ],
     ids=["unsaid", "denied"],
 )
-def test_verified_is_the_address_that_was_said_to_be_and_no_other(
+def test_email_verified_applies_only_to_the_email_beside_it(
     op: OpenIDProvider, in_token: dict[str, Any], in_userinfo: dict[str, Any]
 ) -> None:
     """The token names one address, the userinfo says of another that it's verified."""
@@ -124,7 +124,7 @@ def test_verified_is_the_address_that_was_said_to_be_and_no_other(
     assert User.objects.exclude(username="alice").get().email == ""
 
 
-def test_cve_2026_53516_a_sign_up_that_was_there_first_is_worth_nothing(
+def test_cve_2026_53516_an_earlier_pending_sign_up_gets_no_access(
     op: OpenIDProvider,
 ) -> None:
     mallory = Client()
@@ -147,7 +147,7 @@ def test_cve_2026_53516_a_sign_up_that_was_there_first_is_worth_nothing(
     assert User.objects.count() == 1
 
 
-def test_a_claim_that_waits_is_worth_nothing_in_another_browser(op: OpenIDProvider) -> None:
+def test_a_pending_link_works_only_in_its_own_browser(op: OpenIDProvider) -> None:
     alice = make_user("alice")
     waiting, other = Client(), Client()
     assert through(waiting, op, ALICE).url == ASKED
@@ -160,7 +160,7 @@ def test_a_claim_that_waits_is_worth_nothing_in_another_browser(op: OpenIDProvid
     assert owners() == []
 
 
-def test_a_sign_in_to_another_account_than_the_addresss_connects_nothing(
+def test_a_pending_link_is_not_connected_to_another_account(
     op: OpenIDProvider,
 ) -> None:
     make_user("alice")
@@ -175,7 +175,7 @@ def test_a_sign_in_to_another_account_than_the_addresss_connects_nothing(
     assert browser.post(TO_CONFIRM, {"connect": "1"}).url == "/accounts/3rdparty/"
 
 
-def test_a_claim_waits_for_half_an_hour(op: OpenIDProvider, clock: Clock) -> None:
+def test_a_pending_link_expires_after_thirty_minutes(op: OpenIDProvider, clock: Clock) -> None:
     make_user("alice")
     browser = Client()
     through(browser, op, ALICE)
@@ -187,7 +187,7 @@ def test_a_claim_waits_for_half_an_hour(op: OpenIDProvider, clock: Clock) -> Non
     assert owners() == []
 
 
-def test_an_identity_of_one_person_is_connected_with_no_other(op: OpenIDProvider) -> None:
+def test_an_identity_cannot_be_connected_to_a_second_account(op: OpenIDProvider) -> None:
     through(Client(), op, Person("alice-1", username="alice"))
 
     mallory = signed_in(make_user("mallory"))
@@ -197,7 +197,7 @@ def test_an_identity_of_one_person_is_connected_with_no_other(op: OpenIDProvider
     assert owners() == [("alice", "alice-1")]
 
 
-def test_a_fresh_proof_is_by_ones_own_identity(op: OpenIDProvider, clock: Clock) -> None:
+def test_only_a_users_own_identity_reauthenticates_them(op: OpenIDProvider, clock: Clock) -> None:
     through(Client(), op, Person("alice-1", username="alice"))
     mallory, mine = signed_in(make_user("mallory")), Person("mallory-1")
     through(mallory, op, mine, act="connect")
@@ -211,7 +211,7 @@ def test_a_fresh_proof_is_by_ones_own_identity(op: OpenIDProvider, clock: Clock)
         assert asked.startswith("/accounts/reauthenticate/") != is_fresh
 
 
-def test_a_thiefs_address_at_an_account_without_one_does_not_outlive_a_lockdown(
+def test_a_lockdown_removes_the_email_that_a_thief_added_to_an_account_without_one(
     op: OpenIDProvider, clock: Clock
 ) -> None:
     """The provider stands in for a mailbox: with a known browser it opens the account again."""
@@ -240,7 +240,7 @@ def test_a_thiefs_address_at_an_account_without_one_does_not_outlive_a_lockdown(
         )
 
 
-def test_a_thief_with_the_provider_account_does_not_come_back_through_the_lock(
+def test_a_thief_with_the_provider_account_cannot_recover_a_locked_account(
     op: OpenIDProvider, clock: Clock
 ) -> None:
     """The owner's address was there before, so the provider is no proof, nor a sign-in."""
@@ -271,7 +271,7 @@ def test_a_thief_with_the_provider_account_does_not_come_back_through_the_lock(
     assert not Recovery.objects.exists()
 
 
-def test_a_connect_under_way_is_nothing_when_its_sign_in_has_been_ended(
+def test_an_identity_is_not_connected_if_the_session_is_revoked_meanwhile(
     op: OpenIDProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice = make_user("alice")
@@ -291,7 +291,7 @@ def test_a_connect_under_way_is_nothing_when_its_sign_in_has_been_ended(
     assert is_signed_in(owner)
 
 
-def test_whoever_is_switched_off_is_not_let_in(op: OpenIDProvider) -> None:
+def test_an_inactive_user_cannot_sign_in_with_a_provider(op: OpenIDProvider) -> None:
     through(Client(), op, ALICE)
     User.objects.update(is_active=False)
     browser = Client()
@@ -301,7 +301,7 @@ def test_whoever_is_switched_off_is_not_let_in(op: OpenIDProvider) -> None:
     assert not is_signed_in(browser)
 
 
-def test_5_4_nothing_of_the_providers_is_kept(op: OpenIDProvider) -> None:
+def test_5_4_no_secret_of_a_provider_is_stored(op: OpenIDProvider) -> None:
     """No token, code, verifier or nonce: neither of a sign-in nor while a claim waits."""
     make_user("alice")
     browsers = [Client(), Client()]

@@ -112,7 +112,7 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_two_processes_make_one_sign_in_one_account_one_identity(
+def test_provider_races_at_two_processes_have_one_outcome(
     nodes: Nodes, op: OpenIDProvider, race: Race
 ) -> None:
     race(nodes, op, race.__name__.replace("_", "")[-18:])
@@ -120,7 +120,7 @@ def test_two_processes_make_one_sign_in_one_account_one_identity(
 
 @pytest.mark.proof
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_fifty_rounds_of_providers_on_postgresql(
+def test_fifty_rounds_of_provider_races_on_postgresql(
     race: Race, op: OpenIDProvider, postgres: Postgres
 ) -> None:
     env = {"LIMITS_SCALE": "1000", "OIDC_PROVIDERS": json.dumps([op.setting()])}
