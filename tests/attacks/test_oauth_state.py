@@ -1,4 +1,4 @@
-"""``state``: only the browser that began, once, soon, at the same provider, as the same person."""
+"""Attacks on the OAuth ``state``, which works once, soon, and in the browser that got it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -30,8 +30,8 @@ def op(settings: Any) -> Iterator[OpenIDProvider]:
         yield op
 
 
-def refused(answer: Any, op: OpenIDProvider) -> None:
-    """By a plain page, before anything was asked of the provider, and nothing came of it."""
+def assert_refused(answer: Any, op: OpenIDProvider) -> None:
+    """Fail unless the answer is a 400 page, the provider was not called and nothing was stored."""
     assert answer.status_code == 400
     assert b"Begin it again" in answer.content
     assert op.count("/token") == 0
@@ -52,7 +52,9 @@ def test_a_wrong_state_is_refused(op: OpenIDProvider, case: str) -> None:
         "longer": right + "A",
     }
 
-    refused(come_back(browser, answer | ({"state": wrong[case]} if case in wrong else {})), op)
+    assert_refused(
+        come_back(browser, answer | ({"state": wrong[case]} if case in wrong else {})), op
+    )
 
     assert not is_signed_in(browser)
     assert not User.objects.exists()
@@ -96,17 +98,17 @@ def test_an_error_answer_uses_up_the_state(op: OpenIDProvider) -> None:
     answer = op.answer(go(browser))
     come_back(browser, {"state": answer["state"], "error": "access_denied"})
 
-    refused(come_back(browser, answer), op)
+    assert_refused(come_back(browser, answer), op)
 
 
 def test_the_state_of_another_browser_signs_nobody_in(op: OpenIDProvider) -> None:
-    """Login CSRF: the link that mallory's provider answered, in alice's browser."""
+    """Login CSRF: alice's browser opens the callback URL of mallory's sign-in."""
     mallory, alice = Client(), Client()
     answer = op.answer(go(mallory), Person("mallory-1"))
 
-    refused(come_back(alice, answer), op)
+    assert_refused(come_back(alice, answer), op)
     go(alice)
-    refused(come_back(alice, answer), op)
+    assert_refused(come_back(alice, answer), op)
 
     assert not is_signed_in(alice)
     assert not User.objects.exists()
@@ -115,8 +117,8 @@ def test_the_state_of_another_browser_signs_nobody_in(op: OpenIDProvider) -> Non
 def test_mix_up_the_state_of_one_provider_is_refused_from_another(op: OpenIDProvider) -> None:
     browser = Client()
 
-    refused(come_back(browser, op.answer(go(browser)), OTHER), op)
-    refused(come_back(browser, op.answer(go(browser, OTHER))), op)
+    assert_refused(come_back(browser, op.answer(go(browser)), OTHER), op)
+    assert_refused(come_back(browser, op.answer(go(browser, OTHER))), op)
 
     assert not is_signed_in(browser)
 
@@ -132,7 +134,7 @@ def test_a_state_is_valid_for_ten_minutes(
     if is_good:
         assert come_back(browser, answer).url == "/"
     else:
-        refused(come_back(browser, answer), op)
+        assert_refused(come_back(browser, answer), op)
 
 
 @pytest.mark.parametrize(
@@ -158,11 +160,11 @@ def test_a_flow_begun_in_one_session_cannot_be_finished_in_another(
     if then:
         assert sign_in(browser, then).url == "/"
 
-    refused(come_back(browser, answer), op)
+    assert_refused(come_back(browser, answer), op)
 
 
 def test_a_second_tab_does_not_change_who_is_signed_in(op: OpenIDProvider) -> None:
-    """Whoever comes back when another tab has signed in is led on, whoever it is."""
+    """A browser that returns after another tab has signed in is only redirected."""
     browser = Client()
     first, second = op.answer(go(browser)), op.answer(go(browser), Person("mallory-1"))
     assert come_back(browser, first).url == "/"
@@ -178,13 +180,13 @@ def test_the_sixth_tab_invalidates_only_the_state_of_the_first(op: OpenIDProvide
     browser = Client()
     answers = [op.answer(go(browser)) for _ in range(6)]
 
-    refused(come_back(browser, answers[0]), op)
+    assert_refused(come_back(browser, answers[0]), op)
 
     assert come_back(browser, answers[1]).url == "/"
 
 
 def test_a_get_request_starts_no_sign_in_at_a_provider(op: OpenIDProvider) -> None:
-    """Login CSRF by a picture on another page."""
+    """Login CSRF by an image on another site."""
     answer = Client().get("/accounts/oidc/acme/login/", {"act": "connect"})
 
     assert answer.status_code == 200

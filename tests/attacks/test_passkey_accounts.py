@@ -1,4 +1,4 @@
-"""Accounts of which a passkey is required, or which have nothing else."""
+"""Accounts that need a passkey, or that have a passkey and no password."""
 
 from typing import Any
 
@@ -37,8 +37,8 @@ ADMIN = "/admin/"
 STAFF = {"is_staff": True, "is_superuser": True}
 
 
-def reads_mail(browser: Client) -> Any:
-    """Type the code of the newest mail into the browser that signed up."""
+def confirm_by_mail(browser: Client) -> Any:
+    """Confirm a sign-up with the code of the newest mail."""
     return browser.post(CONFIRM, {"code": outbox()[-1].subject.split()[0]})
 
 
@@ -76,7 +76,7 @@ def test_staff_with_a_passkey_cannot_sign_in_with_an_authenticator_app(settings:
     browser.post(CHALLENGE, {"code": unused_code(carol)})
 
     assert not is_signed_in(browser)
-    assert browser.get(ADD).url == CHALLENGE, "nor add another by it"
+    assert browser.get(ADD).url == CHALLENGE, "the app does not allow adding a passkey either"
     assert "authenticator app shows" not in browser.get(f"{CHALLENGE}?method=totp").text
     assert completes_sign_in(browser, passkey.get(options_of(browser, CHALLENGE)))
     assert browser.get(ADMIN).status_code == 200
@@ -128,7 +128,7 @@ def test_the_link_of_a_passwordless_sign_up_works_only_in_its_own_browser() -> N
     assert other.post(link, {"password": "whatever it is"}).status_code == 403
 
     assert not User.objects.exists()
-    assert browser.post(link).url.startswith(ADD), "it was none of the link's fault"
+    assert browser.post(link).url.startswith(ADD), "the link itself is valid"
 
 
 @pytest.mark.parametrize("is_confirmed", [False, True])
@@ -137,7 +137,7 @@ def test_no_password_signs_in_to_an_account_without_a_password(is_confirmed: boo
     sign_up_by_passkey(browser)
     stored = PendingSignup.objects.get().password
     if is_confirmed:
-        reads_mail(browser)
+        confirm_by_mail(browser)
         assert not User.objects.get().has_usable_password()
 
     for word in ("", "whatever it is", stored, "!", "None"):
@@ -154,7 +154,7 @@ def test_the_passkey_of_a_passwordless_sign_up_counts_as_the_required_second_fac
     set_up(settings, second_factor="all")
     browser = Client()
     sign_up_by_passkey(browser)
-    assert reads_mail(browser).url.startswith(ADD)
+    assert confirm_by_mail(browser).url.startswith(ADD)
     assert not is_signed_in(browser)
     new = Passkey()
 

@@ -1,4 +1,4 @@
-"""Passkeys that were copied, removed or overtaken, and accounts that change meanwhile."""
+"""Passkeys that were copied or removed, and accounts that change during a sign-in."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def test_a_counter_that_does_not_increase_is_refused_recorded_and_mailed() -> No
     assert times_in_history(alice, "passkey_suspect") == 3
     told = [mail for mail in outbox() if "counter went back" in mail.subject]
     assert [mail.to for mail in told] == [alice.email] * 3
-    assert signs_in(passkey), "the real one goes on"
+    assert signs_in(passkey), "the real passkey still works"
 
 
 def test_the_same_answer_sent_twice_is_not_reported_as_a_copied_passkey() -> None:
@@ -106,7 +106,7 @@ def test_a_lockdown_and_reset_remove_a_thiefs_passkey_and_keep_the_owners(
 
     assert signed_in(alice).post("/accounts/lockdown/").status_code == 200
     assert not signs_in(thiefs)
-    assert not signs_in(passkey), "it is no way round the new password"
+    assert not signs_in(passkey), "a locked account needs a reset first"
 
     browser = Client()
     browser.post(RESET, {"login": "alice"})
@@ -159,7 +159,9 @@ def test_passkey_answers_are_limited_by_network_and_separately_for_known_browser
 
     assert statuses == {200}
     assert post_credential(browser, passkey.get(options_of(browser))).status_code == 429
-    assert post_credential(hers, "{}").status_code == 429, "of nobody's"
+    assert post_credential(hers, "{}").status_code == 429, (
+        "an answer without a known passkey counts for the network"
+    )
     wrong = passkey.get({**options_of(hers), "challenge": "A" * 43})
     many = [post_credential(hers, wrong).status_code for _ in range(PASSKEY_BROWSER.burst - 1)]
     assert set(many) == {200}

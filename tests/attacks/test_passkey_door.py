@@ -1,4 +1,4 @@
-"""Who may add passkeys, and who may remove which."""
+"""Who may add and who may remove passkeys."""
 
 from typing import Any
 
@@ -120,7 +120,7 @@ def test_a_new_passkey_revokes_all_other_sessions_and_its_owner_is_notified() ->
 
 
 def remove(browser: Client, row: Any) -> str:
-    """Press the button that removes ``row``; return the page that follows."""
+    """Remove an authenticator on its page; return the page that follows."""
     kind = "passkeys" if isinstance(row, Row) else "totp"
     return str(browser.post(f"/accounts/2fa/{kind}/{row.pk}/", {"remove": "1"}, follow=True).text)
 

@@ -1,4 +1,4 @@
-"""Answers that no browser sends, out of shape in JSON, base64 or CBOR: refused, never a fault."""
+"""Passkey answers with malformed JSON, base64 or CBOR: refused without a server error."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -30,10 +30,10 @@ from tests.support.webauthn import ADD, ATTESTED, PRESENT, VERIFIED, Passkey
 
 pytestmark = pytest.mark.django_db
 
-# Puts a good answer together, with a challenge of its own.
+# Returns a valid answer with a new challenge.
 type Make = Callable[[], str]
 
-# What stands where something else belongs. A lone surrogate comes by an escape of JSON.
+# Values that are put into every field. The lone surrogate is sent as a JSON escape.
 ODD: list[Any] = [
     *(None, True, 10**30, [], [[]], {"a": {}}),
     *("", "a", "aaaaa", "é", "\0", "\ud800", "A" * 10_000),
@@ -50,8 +50,8 @@ UNSIGNED = [
 ]
 
 
-def bent(make: Make, *binary: str) -> Iterator[str]:
-    """Answers with a part that is odd or missing, too long, or with ``binary`` fields cut."""
+def malformed(make: Make, *binary: str) -> Iterator[str]:
+    """Yield malformed answers: fields missing, odd or too long, and ``binary`` fields damaged."""
     yield from BODIES
     yield make()[:-1] + " " * 20_000 + "}"
     yield make()[:-1] + ', "id": "twice", "response": {}}'
@@ -63,12 +63,12 @@ def bent(make: Make, *binary: str) -> Iterator[str]:
     for raw in client_data(json.loads(base64url_to_bytes(_response(make)["clientDataJSON"]))):
         yield _changed(make(), ("response", "clientDataJSON"), bytes_to_base64url(raw))
     for field in binary:
-        for raw in cut(base64url_to_bytes(_response(make)[field])):
+        for raw in damaged(base64url_to_bytes(_response(make)[field])):
             yield _changed(make(), ("response", field), bytes_to_base64url(raw))
 
 
 def client_data(said: dict[str, Any]) -> Iterator[bytes]:
-    """What the browser had signed, out of shape."""
+    """Yield malformed client data, as the authenticator would sign it."""
     for key in (*said, "tokenBinding"):
         for odd in (*ODD, {"status": "present", "id": []}, {"status": []}):
             yield json.dumps({**said, key: odd}).encode()
@@ -77,9 +77,9 @@ def client_data(said: dict[str, Any]) -> Iterator[bytes]:
     yield from (b"", b"[]", b"\xff\xfe", b"\xff" * 9, whole.encode("utf-16"), deep.encode())
 
 
-def cut(raw: bytes) -> Iterator[bytes]:
-    """Bytes that end early, go on, or have one changed among them."""
-    # The lengths of the parts of an authenticator's data are among these.
+def damaged(raw: bytes) -> Iterator[bytes]:
+    """Yield copies of ``raw`` that are cut, extended, or have one byte changed."""
+    # These include the offsets of the fields of authenticator data.
     for size in {0, 1, 31, 32, 33, 36, 37, 38, 53, 55, len(raw) // 2, len(raw) - 1}:
         if size < len(raw):
             yield raw[:size]
@@ -90,7 +90,7 @@ def cut(raw: bytes) -> Iterator[bytes]:
 
 
 def statements(key: Passkey, options: dict[str, Any]) -> Iterator[str]:
-    """Registrations with attestations that the site doesn't ask for, and malformed ones."""
+    """Yield registrations with unrequested or malformed attestations."""
     names = ["x5c", "sig", "alg", "ver", "response", "certInfo", "pubArea"]
     for form in ("packed", "tpm", "android-key", "android-safetynet", "apple", "fido-u2f", "x"):
         for part in (b"a" * 40, "a", -7, [], {}, [b""], [b"\x30\x03\x02\x01\x01"]):
@@ -109,7 +109,7 @@ def statements(key: Passkey, options: dict[str, Any]) -> Iterator[str]:
 
 
 def keys(key: Passkey, options: dict[str, Any]) -> Iterator[str]:
-    """Registrations whose public key is none."""
+    """Yield registrations with an invalid public key."""
     head = key.answer(options, "webauthn.create", options["rp"]["id"], {})
     head.flags = PRESENT | VERIFIED | ATTESTED
     size = len(key.raw_id).to_bytes(2)
@@ -141,7 +141,7 @@ def _changed(text: str, path: tuple[str, ...], *value: Any) -> str:
 
 
 def accepted(check: Callable[[str], Any], answers: Iterable[str]) -> list[str]:
-    """Return the answers that ``check`` doesn't refuse; any other error of it is a fault."""
+    """Return the answers that ``check`` accepts; errors other than ``WrongPasskey`` propagate."""
     found = []
     for answer in answers:
         try:
@@ -170,9 +170,9 @@ def test_malformed_passkey_answers_are_refused_without_a_server_error(
         else:
             passkeys.sign_in(answer, Actor())
 
-    assert accepted(check, bent(make, "authenticatorData", "signature")) == []
-    assert accepted(check, [make()]), "what is whole is taken"
-    # An authenticator signs none of these.
+    assert accepted(check, malformed(make, "authenticatorData", "signature")) == []
+    assert accepted(check, [make()]), "the unchanged answer is accepted"
+    # These fields are not signed, so that a changed one may be accepted.
     for path in UNSIGNED:
         for odd in ODD:
             accepted(check, [_changed(make(), path, odd)])
@@ -187,10 +187,10 @@ def test_malformed_passkey_registrations_are_refused_without_a_server_error() ->
     def add(answer: str) -> None:
         passkeys.add(alice, answer, "", Actor())
 
-    bad = bent(lambda: key.create(foreign), "attestationObject")
+    bad = malformed(lambda: key.create(foreign), "attestationObject")
     assert accepted(add, chain(bad, statements(key, foreign), keys(key, options))) == []
     assert passkeys_of(alice) == []
-    # Of an attestation that it has not asked for the site may make what it likes.
+    # The site requests no attestation, so it may accept or refuse these.
     for answer in statements(key, options):
         with suppress(PublicError):
             add(answer)
@@ -204,7 +204,7 @@ def test_a_malformed_credential_id_is_neither_looked_up_nor_shown() -> None:
 
         assert page.status_code == 200
         assert "alert(1)" not in page.text
-        assert "data-signal" not in page.text, "it says which ids are not in the database"
+        assert "data-signal" not in page.text, "the signal reveals which ids are unknown"
 
 
 def test_a_credential_id_of_more_than_1023_bytes_is_refused() -> None:
@@ -212,7 +212,7 @@ def test_a_credential_id_of_more_than_1023_bytes_is_refused() -> None:
     browser = signed_in(alice)
     long, short = Passkey(credential_id=b"a" * 1024), Passkey(credential_id=b"a")
     answer = long.create(options_of(browser, ADD))
-    # The short one is said, the long one is in what an authenticator signs.
+    # In the second answer the id outside the signed data is short.
     for sent in (answer, answer.replace(long.id, short.id)):
         assert post_credential(browser, sent, ADD).status_code == 200
     assert passkeys_of(alice) == []

@@ -1,4 +1,4 @@
-"""Passkeys: what is asked for, and what is answered and signed."""
+"""Attacks on passkeys: on their challenges, and on what is answered and signed."""
 
 import json
 from typing import Any
@@ -64,7 +64,7 @@ def test_viewing_or_failing_the_passkey_sign_in_creates_no_row_and_no_session(
         options = options_of(browser)
     assert set(browser.cookies) == {"csrftoken"}
     assert options["userVerification"] == "required"
-    assert not options.get("allowCredentials"), "it would tell who has a passkey"
+    assert not options.get("allowCredentials"), "a list would reveal who has a passkey"
 
     post_credential(browser, passkey.get(options, origin="https://evil.example"))
 
@@ -130,7 +130,7 @@ def test_a_passkey_challenge_works_only_for_its_own_purpose_and_user() -> None:
         assert post_credential(inside, new.create(creation), ADD).status_code == 200
         assert not Row.objects.filter(credential_id=new.id).exists()
     assert completes_sign_in(after_password("bob"), bobs.get(for_bob)), (
-        "it was none of the challenges' fault"
+        "the challenge is valid for its own purpose"
     )
 
 
@@ -194,7 +194,7 @@ def test_a_passkey_made_for_another_site_or_purpose_is_refused() -> None:
 def test_a_passkey_whose_eligibility_for_backup_changes_is_refused(
     counts: bool, is_new: bool
 ) -> None:
-    """A passkey from before its eligibility was stored has that of its first use since."""
+    """A passkey stored without its eligibility gets it at its next use."""
     if is_new:
         alice, passkey = person(), Passkey(counts=counts)
         browser = signed_in(alice)

@@ -1,4 +1,4 @@
-"""Nine personas of ``docs/threats.md``: what they gain, who is told, how the owner undoes it."""
+"""The nine personas of ``docs/threats.md``: what they gain and how the owner undoes it."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ MINE = "alice@example.org"
 
 @pytest.fixture
 def home(clock: Clock) -> Client:
-    """Alice's browser, signed out, for a month longer than anything that happens here."""
+    """A signed-out browser that alice's account has known for a month."""
     browser = known_browser(make_user("alice"))
     clock.advance(days=30)
     return browser
@@ -56,8 +56,8 @@ def alice() -> User:
     return User.objects.get(username="alice")
 
 
-def stops_it(browser: Client, password: str = PASSWORD) -> bool:
-    """Whether a request that runs is stopped when alice signs in with her factor."""
+def cancels_recovery(browser: Client, password: str = PASSWORD) -> bool:
+    """Return whether alice's sign-in with her factor cancels a waiting recovery request."""
     is_running = Recovery.objects.exists()
     sign_in(browser, "alice", password)
     browser.post(CHALLENGE, {"code": unused_code(alice())})
@@ -86,7 +86,7 @@ def test_a_thief_with_the_password_signs_in_only_to_an_account_without_a_factor(
     assert sign_in(thief, "alice", NEW).url == CHALLENGE
     thief.post(CHALLENGE, {"lost": "ask"})
     assert recipients_of("asked to remove your second factors") == {MINE}
-    assert stops_it(home, NEW)
+    assert cancels_recovery(home, NEW)
     assert not is_signed_in(thief)
 
 
@@ -101,7 +101,7 @@ def test_a_thief_with_the_mailbox_resets_only_an_account_without_a_factor(
     assert not sets_password(thief, reset_link())
     back = sign_in(home, "alice", PASSWORD)
     link = home.get(back.url).url
-    assert sets_password(home, link), "her password of before, in her browser, without the mailbox"
+    assert sets_password(home, link), "her former password in her browser, without the mailbox"
     sign_in(home, "alice", NEW)
     home.post(REVIEW, {"done": "1"})
 
@@ -110,7 +110,7 @@ def test_a_thief_with_the_mailbox_resets_only_an_account_without_a_factor(
     assert not sets_password(thief, reset_link())
     thief.post(reset_link(), {"lost": "ask"})
     home.post("/accounts/logout/")
-    assert stops_it(home, NEW)
+    assert cancels_recovery(home, NEW)
 
 
 def test_a_thief_with_a_former_mailbox_can_lock_the_account_once(home: Client) -> None:
@@ -212,12 +212,12 @@ def test_a_housemate_with_the_trusted_browser_and_mailbox_signs_in_but_changes_n
     home.post(reset_link(), {"lost": "ask"})
     assert recipients_of("asked to remove your second factors") == {MINE}
     owner = Client()
-    assert stops_it(owner)
+    assert cancels_recovery(owner)
     owner.post("/accounts/sessions/", {"others": "1"})
     assert not is_signed_in(home)
     home.post(BY_CODE, {"login": "alice"})
     home.post(BY_CODE, {"code": outbox()[-1].code})
-    assert not is_signed_in(home), "the trust has ended"
+    assert not is_signed_in(home), "the browser is no longer trusted"
 
 
 @pytest.mark.parametrize("by", ["mailbox", "password"])
@@ -237,7 +237,7 @@ def test_the_mailbox_or_password_of_staff_without_a_factor_opens_no_staff_page(
     for path in (SETUP, "/accounts/2fa/passkeys/add/", "/admin/"):
         assert thief.get(path).status_code == 302
     assert not LoginSession.objects.exists()
-    assert sign_in(Client(), "carol", PASSWORD).status_code == 302, "hers, as it was"
+    assert sign_in(Client(), "carol", PASSWORD).status_code == 302, "the password has not changed"
 
 
 def test_staff_who_may_only_view_users_see_no_secrets_and_change_nothing(home: Client) -> None:
@@ -266,7 +266,7 @@ def test_a_look_alike_gets_neither_the_username_nor_the_mail(
     set_up(settings, limits_scale=100)
     mallory = Client()
     answer = sign_up(mallory, name, "mallory@example.org")
-    assert answer.status_code == 200, "refused"
+    assert answer.status_code == 200, "the sign-up is refused"
     for login in ("аlice@example.org", "alice@exаmple.org", "alice@example.org.example"):  # noqa: RUF001
         mallory.post(RESET, {"login": login})
         assert mail_to_nobody()

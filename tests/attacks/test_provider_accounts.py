@@ -1,4 +1,4 @@
-"""Whose account a provider's word opens: that of its issuer and subject, and of nothing else."""
+"""Which account a provider opens: the one of its issuer and subject, and no other."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -43,7 +43,7 @@ ALICE = Person("alice-1", "alice@example.org", username="alice")
 
 @pytest.fixture
 def second(op: OpenIDProvider, settings: Any) -> Iterator[OpenIDProvider]:
-    """Another issuer, beside the first."""
+    """A second provider, configured beside the first one."""
     with OpenIDProvider() as second:
         configured(settings, op.setting(), second.setting("other", "Other"))
         yield second
@@ -115,7 +115,7 @@ def test_an_unverified_email_links_no_account_and_is_not_reserved(
 def test_email_verified_applies_only_to_the_email_beside_it(
     op: OpenIDProvider, in_token: dict[str, Any], in_userinfo: dict[str, Any]
 ) -> None:
-    """The token names one address, the userinfo says of another that it's verified."""
+    """The ID token names one email, and the userinfo says that another one is verified."""
     make_user("alice")
     op.claims, op.userinfo = in_token, in_userinfo | {"email_verified": True}
 
@@ -214,7 +214,7 @@ def test_only_a_users_own_identity_reauthenticates_them(op: OpenIDProvider, cloc
 def test_a_lockdown_removes_the_email_that_a_thief_added_to_an_account_without_one(
     op: OpenIDProvider, clock: Clock
 ) -> None:
-    """The provider stands in for a mailbox: with a known browser it opens the account again."""
+    """Without an email, the provider counts as older proof beside the owner's known browser."""
     owner, thief, frank = Client(), Client(), Person("frank-1", username="frank")
     through(owner, op, frank)
     clock.advance(days=30)
@@ -243,7 +243,7 @@ def test_a_lockdown_removes_the_email_that_a_thief_added_to_an_account_without_o
 def test_a_thief_with_the_provider_account_cannot_recover_a_locked_account(
     op: OpenIDProvider, clock: Clock
 ) -> None:
-    """The owner's address was there before, so the provider is no proof, nor a sign-in."""
+    """The account had an email of its owner, so the provider's account is no proof."""
     owner, thief = Client(), Client()
     anne = Person("anne-1", username="anne", email="anne@example.org")
     through(owner, op, anne)
@@ -302,7 +302,7 @@ def test_an_inactive_user_cannot_sign_in_with_a_provider(op: OpenIDProvider) -> 
 
 
 def test_5_4_no_secret_of_a_provider_is_stored(op: OpenIDProvider) -> None:
-    """No token, code, verifier or nonce: neither of a sign-in nor while a claim waits."""
+    """No token, code, verifier or nonce is stored after a sign-in or for a pending link."""
     make_user("alice")
     browsers = [Client(), Client()]
     for browser, person in zip(browsers, [ALICE, Person("bob-1", username="bob")], strict=True):

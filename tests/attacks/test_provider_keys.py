@@ -1,4 +1,4 @@
-"""Keys of a provider: what signs an ID token and what doesn't."""
+"""The keys that a provider publishes: which ones may sign ID tokens."""
 
 import json
 import time
@@ -117,7 +117,7 @@ def test_a_malformed_key_of_the_provider_is_refused_quickly(op: OpenIDProvider, 
 
 
 def test_a_published_private_key_is_refused_quickly(op: OpenIDProvider) -> None:
-    """PyJWT would find its primes, in Python, whatever the lengths: all threads stand still."""
+    """PyJWT would compute the primes in Python, whatever the length, and block all threads."""
     key = rsa(2048).as_dict(private=False) | {"d": encoded(b"\xff" * 300_000)}
     op.instead["/jwks"] = lambda request: send(request, json.dumps({"keys": [key]}).encode())
     forge(op, {"alg": "RS256"}, {}, unsigned)

@@ -1,4 +1,4 @@
-"""Two server processes on one database, many at once: one state, one person, one identity."""
+"""Races between two server processes over provider sign-ins and identities."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -29,14 +29,14 @@ def op() -> Iterator[OpenIDProvider]:
 
 @pytest.fixture(scope="module", params=BOTH)
 def nodes(request: pytest.FixtureRequest, op: OpenIDProvider) -> Iterator[Nodes]:
-    """Limits are out of the way here."""
+    """Two server processes on one database, without limits."""
     env = {"LIMITS_SCALE": "1000", "OIDC_PROVIDERS": json.dumps([op.setting()])}
     with running(**env, **database(request, request.param)) as both:
         yield both
 
 
-def way_back(op: OpenIDProvider, browser: Client, person: Person, **fields: str) -> str:
-    """The path that the provider sends the browser to."""
+def callback_path(op: OpenIDProvider, browser: Client, person: Person, **fields: str) -> str:
+    """Start at the provider; return the callback path that it sends the browser to."""
     page = "/accounts/3rdparty/" if fields else GO
     return BACK + urlencode(op.answer(browser.post(GO, fields, form=page).location, person))
 
@@ -50,9 +50,9 @@ def identities(nodes: Nodes, name: str) -> int:
 
 
 def eight_uses_of_one_state(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
-    """One of them asks the provider; whose session ended under way is sent to sign in."""
+    """Only one of eight callbacks with the same state calls the provider and signs in."""
     browser, asked = at(nodes[0], "192.0.2.1"), op.count("/token")
-    path = way_back(op, browser, Person(name, username=name))
+    path = callback_path(op, browser, Person(name, username=name))
     copies = tabs(nodes, browser)
 
     answers = together(AT_ONCE, lambda i: copies[i].get(path))
@@ -66,7 +66,7 @@ def eight_uses_of_one_state(nodes: Nodes, op: OpenIDProvider, name: str) -> None
 
 def first_sign_ins(nodes: Nodes, op: OpenIDProvider, person: Person) -> None:
     browsers = [at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
-    paths = [way_back(op, browser, person) for browser in browsers]
+    paths = [callback_path(op, browser, person) for browser in browsers]
 
     answers = together(AT_ONCE, lambda i: browsers[i].get(paths[i]))
 
@@ -78,19 +78,19 @@ def first_sign_ins(nodes: Nodes, op: OpenIDProvider, person: Person) -> None:
 
 
 def eight_first_sign_ins_of_one_person(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
-    """All of them to the one account."""
+    """Eight first sign-ins of one person all lead to one account."""
     first_sign_ins(nodes, op, Person(name, f"{name}@example.org", username=name))
 
 
 def eight_first_sign_ins_without_an_address(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
-    """The same, told apart by the subject alone."""
+    """Eight first sign-ins lead to one account even if the provider sends no email."""
     first_sign_ins(nodes, op, Person(name, username=name))
 
 
 def eight_people_connect_one_identity(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
-    """It's one person's."""
+    """Only one of eight users can connect the same identity."""
     owners = [confirmed(nodes, f"{name}{i}") for i in range(AT_ONCE)]
-    paths = [way_back(op, owner, Person(name), act="connect") for owner in owners]
+    paths = [callback_path(op, owner, Person(name), act="connect") for owner in owners]
 
     for owner, path in zip(owners, paths, strict=True):
         assert owner.get(path).location == CONFIRM

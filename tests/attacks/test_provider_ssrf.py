@@ -1,6 +1,6 @@
-"""A provider's word leads the server nowhere but to the open internet, and no redirect is followed.
+"""A provider cannot make the server connect to the private network (SSRF) or follow a redirect.
 
-The double's address counts as a public one here, all others are what they are.
+In these tests the IP address of the test's own provider counts as public.
 """
 
 import socket
@@ -31,7 +31,7 @@ WITHIN = [
 
 @pytest.fixture
 def connections(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """Where a connection was begun to; but for the double none gets anywhere."""
+    """The targets of all connections; those to other hosts than the provider are refused."""
     begun: list[tuple[Any, ...]] = []
     connect = socket.socket.connect
 
@@ -54,8 +54,8 @@ def op(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenIDProvide
         yield op
 
 
-def named(monkeypatch: pytest.MonkeyPatch, op: OpenIDProvider, *answers: list[str]) -> None:
-    """The provider is ``acme.test``; the name server's answers, the last for good."""
+def set_dns(monkeypatch: pytest.MonkeyPatch, op: OpenIDProvider, *answers: list[str]) -> None:
+    """Call the provider ``acme.test``, with these DNS answers; the last one repeats."""
     left = list(answers)
 
     def look_up(_host: str, port: int) -> list[tuple[Any, ...]]:
@@ -131,7 +131,7 @@ def test_a_discovery_document_of_another_issuer_is_refused(op: OpenIDProvider, s
 )
 @pytest.mark.parametrize("status", [302, 307])
 def test_no_redirect_is_followed(op: OpenIDProvider, path: str, status: int) -> None:
-    """It would take the code, the secret or the token along, or lead within."""
+    """A redirect would pass on the code, secret or token, or lead to the private network."""
 
     def redirect(request: Any) -> None:
         request.send_response(status)
@@ -154,8 +154,8 @@ def test_no_redirect_is_followed(op: OpenIDProvider, path: str, status: int) -> 
 def test_dns_rebinding_does_not_reach_the_private_network(
     op: OpenIDProvider, settings: Any, connections: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DNS rebinding, between discovery and the exchange; within a request it's looked up once."""
-    named(monkeypatch, op, [PUBLIC], ["127.0.0.2"])
+    """The name gets another IP address between discovery and the token request."""
+    set_dns(monkeypatch, op, [PUBLIC], ["127.0.0.2"])
     configured(settings, op.setting())
     browser = Client()
 
@@ -168,7 +168,7 @@ def test_dns_rebinding_does_not_reach_the_private_network(
 def test_a_private_ip_address_beside_a_public_one_is_not_contacted(
     op: OpenIDProvider, settings: Any, connections: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    named(monkeypatch, op, ["127.0.0.2", PUBLIC])
+    set_dns(monkeypatch, op, ["127.0.0.2", PUBLIC])
     configured(settings, op.setting())
     browser = Client()
     url = go(browser)

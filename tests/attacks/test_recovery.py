@@ -1,4 +1,4 @@
-"""Ways back in by mail: links and codes of others, used, late, cut, crossed, guessed."""
+"""Attacks on mailed reset links and sign-in codes: reused, late, cut or guessed ones."""
 
 import re
 
@@ -29,19 +29,19 @@ NEW = "a lantern over seven wet roofs"
 
 
 def ask_reset(login: str, browser: Client | None = None) -> str:
-    """Ask for a link; the one that was mailed, as a path."""
+    """Request a password reset; return the path of the mailed link."""
     assert (browser or Client()).post(RESET, {"login": login}).status_code == 200
     return path_of(outbox()[-1].action_url)
 
 
 def ask_code(login: str, browser: Client, **more: str) -> str:
-    """Ask for a code; the one that was mailed."""
+    """Request a sign-in code by mail and return it."""
     assert browser.post(BY_CODE, {"login": login, **more}).status_code == 302
     return str(outbox()[-1].code)
 
 
 def take(link: str, password: str = NEW) -> int:
-    """What the link answers to a new password."""
+    """Set a new password by a link; return the status of the answer."""
     return Client().post(link, {"password1": password}).status_code
 
 
@@ -88,7 +88,7 @@ def test_an_unverifiable_hash_is_a_wrong_password_that_its_owner_can_reset(
 
 
 def test_a_mail_scanner_that_opens_the_reset_link_changes_nothing(clock: Clock) -> None:
-    """The link is good for thirty minutes, however often it is opened."""
+    """Opening a link does not use it up; it is valid for thirty minutes."""
     make_user("alice")
     link = ask_reset("alice")
 
@@ -131,7 +131,9 @@ def test_using_one_reset_link_invalidates_the_others_of_the_account() -> None:
     links = [ask_reset("alice"), ask_reset("alice@example.org")]
     others = ask_reset("mallory")
 
-    assert Client().get(links[0]).status_code == 200, "asking again is no way to end a link"
+    assert Client().get(links[0]).status_code == 200, (
+        "requesting another link does not invalidate a link"
+    )
     assert take(links[1]) == 302
     assert take(links[0]) == 404
     assert take(others, "a lantern of mallory's own") == 302
@@ -168,7 +170,7 @@ def secret_of(link: str) -> str:
 
 
 def test_a_mailed_code_works_once_and_only_in_the_browser_that_requested_it() -> None:
-    """However often others ask meanwhile."""
+    """Requests by others do not invalidate the code."""
     make_user("alice")
     hers, thiefs = Client(), Client()
     code = ask_code("alice", hers)
