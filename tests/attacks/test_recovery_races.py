@@ -222,7 +222,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_changes_of_an_account_at_two_processes_come_one_after_the_other(
-    nodes: Nodes, race: Race
-) -> None:
+def test_account_change_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__.replace("_", "")[:18])

@@ -46,7 +46,7 @@ def reuses() -> int:
     return noted
 
 
-def test_an_honest_retry_gets_the_same_refresh_token_and_a_live_access_token(clock: Clock) -> None:
+def test_a_retry_gets_the_same_refresh_token_and_a_valid_access_token(clock: Clock) -> None:
     first = person()
     renewed = renew(first["refresh"])
 
@@ -62,7 +62,9 @@ def test_an_honest_retry_gets_the_same_refresh_token_and_a_live_access_token(clo
     assert reuses() == 0
 
 
-def test_a_second_use_after_the_grace_ends_the_sign_in_and_tells_the_person(clock: Clock) -> None:
+def test_reuse_after_the_grace_period_revokes_the_session_and_notifies_the_user(
+    clock: Clock,
+) -> None:
     first = person()
     renewed = renew(first["refresh"])
     clock.advance(seconds=29)
@@ -77,7 +79,7 @@ def test_a_second_use_after_the_grace_ends_the_sign_in_and_tells_the_person(cloc
     assert reuses() == 1
 
 
-def test_a_second_use_after_the_successor_was_used_ends_that_sign_in_at_once_and_no_other(
+def test_reuse_after_the_successor_was_used_revokes_only_that_session_at_once(
     clock: Clock,
 ) -> None:
     """It is noticed though the token asks for more than it may have."""
@@ -95,7 +97,7 @@ def test_a_second_use_after_the_successor_was_used_ends_that_sign_in_at_once_and
         assert renew(tokens["refresh"]).status == 200
 
 
-def test_a_token_of_generations_back_ends_the_sign_in_once_however_late(clock: Clock) -> None:
+def test_reuse_of_a_much_older_token_revokes_the_session_and_is_recorded_once(clock: Clock) -> None:
     """Neither a thief nor a program that goes on trying fills the owner's mailbox."""
     tokens = [person()]
     for _ in range(4):
@@ -126,7 +128,9 @@ def other_spellings(token: str) -> dict[str, str]:
     }
 
 
-def test_no_other_spelling_of_a_token_works_or_ends_the_sign_in(clock: Clock) -> None:
+def test_other_spellings_of_a_refresh_token_neither_work_nor_revoke_the_session(
+    clock: Clock,
+) -> None:
     first = person()
     # One that the two alphabets spell differently.
     while not ({"-", "_"} & set(first["refresh"]) and set("0123456789") & set(first["refresh"])):
@@ -143,7 +147,7 @@ def test_no_other_spelling_of_a_token_works_or_ends_the_sign_in(clock: Clock) ->
     assert reuses() == 0
 
 
-def test_every_character_of_a_token_counts() -> None:
+def test_every_character_of_a_refresh_token_is_verified() -> None:
     """So do the spare bits of Base64, and no two tokens are alike."""
     family = uuid.uuid4()
     token = refresh.first(family)
@@ -160,7 +164,7 @@ def test_every_character_of_a_token_counts() -> None:
     assert len({refresh.digest(link) for link in chain}) == 102
 
 
-def test_who_knows_a_sid_kills_nothing(clock: Clock) -> None:
+def test_knowing_a_session_id_is_not_enough_to_revoke_it(clock: Clock) -> None:
     """Every service that gets an access token reads it there."""
     alices, mallorys = person(), person("mallory")
     sid = uuid.UUID(claims_of(alices["access"])["sid"]).bytes
@@ -176,7 +180,7 @@ def test_who_knows_a_sid_kills_nothing(clock: Clock) -> None:
     assert renew(mallorys["refresh"]).status == 200
 
 
-def test_a_dump_of_the_database_has_no_token_and_makes_no_successor() -> None:
+def test_a_copy_of_the_database_reveals_no_token_and_computes_no_successor() -> None:
     first = person()
     second = renew(first["refresh"])
     answers = [first, second, renew(second["refresh"]), exchange(first["access"])]
@@ -196,7 +200,7 @@ def test_a_dump_of_the_database_has_no_token_and_makes_no_successor() -> None:
     assert renew(answers[2]["refresh"]).status == 200
 
 
-def test_a_new_secret_key_ends_nothing_whichever_node_has_it_already(
+def test_rotating_the_secret_key_node_by_node_revokes_no_session(
     settings: Any, clock: Clock
 ) -> None:
     former, newest = "former " * 8, "newest " * 8
@@ -224,7 +228,9 @@ def test_a_new_secret_key_ends_nothing_whichever_node_has_it_already(
     assert reuses() == 0
 
 
-def test_what_cannot_be_signed_uses_nothing_up(clock: Clock, settings: Any) -> None:
+def test_a_refresh_that_cannot_be_signed_does_not_use_up_the_token(
+    clock: Clock, settings: Any
+) -> None:
     """Else each client's retry, a minute later, would be taken for a thief's."""
     token = person()["refresh"]
     before, sign_ins = settings.AUTHSITE, LoginSession.objects.count()

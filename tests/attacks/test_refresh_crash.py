@@ -14,7 +14,7 @@ from tests.support.steps import sql
 
 
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
-def test_kill_9_between_rotation_and_answer_costs_no_sign_in_and_no_reuse_goes_unnoticed(
+def test_a_crash_between_rotation_and_answer_keeps_the_session_and_still_detects_reuse(
     request: pytest.FixtureRequest, kind: str, tmp_path: Path
 ) -> None:
     injected = Injected(tmp_path)

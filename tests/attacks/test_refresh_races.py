@@ -23,7 +23,7 @@ def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
         yield both
 
 
-def test_two_processes_that_make_the_first_key_at_once_agree_on_one(nodes: Nodes) -> None:
+def test_two_processes_that_create_the_first_signing_key_agree_on_one(nodes: Nodes) -> None:
     """It is the first test here: afterwards there is a key."""
     answers = together(AT_ONCE, lambda i: nodes[i % 2].client().get(JWKS))
 
@@ -163,5 +163,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_programs_at_two_processes_have_one_sign_in_or_none(nodes: Nodes, race: Race) -> None:
+def test_refresh_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__.replace("_", "")[-20:])

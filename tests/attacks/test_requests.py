@@ -25,7 +25,7 @@ def told(client: Client, given: str) -> str:
 
 
 @pytest.mark.django_db
-def test_an_id_is_believed_of_a_trusted_proxy_only_and_only_if_it_looks_like_one(
+def test_a_request_id_is_accepted_only_from_a_trusted_proxy_and_only_if_well_formed(
     settings: Any,
 ) -> None:
     proxies = (ip_network(f"{PROXY}/32"),)
@@ -42,7 +42,7 @@ def test_an_id_is_believed_of_a_trusted_proxy_only_and_only_if_it_looks_like_one
 
 
 @pytest.mark.django_db
-def test_every_answer_has_an_id_and_every_request_one_line_with_it(
+def test_every_answer_has_a_request_id_and_every_request_one_log_line_with_it(
     settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, environment="production")
@@ -58,7 +58,7 @@ def test_every_answer_has_an_id_and_every_request_one_line_with_it(
 
 
 @pytest.mark.django_db
-def test_what_goes_wrong_in_a_request_is_told_under_its_id(
+def test_an_error_in_a_view_is_logged_with_the_request_id(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen = []
@@ -83,7 +83,7 @@ class Full(io.StringIO):
 
 
 @pytest.mark.django_db
-def test_a_log_that_cannot_be_written_is_no_fault_of_who_asks(
+def test_requests_are_answered_even_if_the_log_cannot_be_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A full disk, or nobody who reads on."""

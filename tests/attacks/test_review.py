@@ -43,9 +43,7 @@ pytestmark = pytest.mark.django_db
 MINE, THIEFS = "alice@example.org", "thief@example.net"
 
 
-def test_an_address_that_a_thief_removed_is_put_back_beside_an_established_one(
-    alice: User, clock: Clock
-) -> None:
+def test_the_review_restores_an_email_that_a_thief_removed(alice: User, clock: Clock) -> None:
     home, kept = known_browser(alice), "kept@example.org"
     users.confirm_email(alice, kept)
     clock.advance(days=8)
@@ -66,9 +64,7 @@ def test_an_address_that_a_thief_removed_is_put_back_beside_an_established_one(
     assert not any(MINE in text_of(m) for m in outbox() if m.to == THIEFS and "put" in m.subject)
 
 
-def test_an_address_that_is_somebody_elses_by_now_is_not_put_back(
-    alice: User, clock: Clock
-) -> None:
+def test_an_email_that_another_user_has_now_is_not_restored(alice: User, clock: Clock) -> None:
     home = known_browser(alice)
     clock.advance(days=8)
     users.confirm_email(alice, "shared@example.org")
@@ -86,9 +82,7 @@ def test_an_address_that_is_somebody_elses_by_now_is_not_put_back(
     assert EmailAddress.objects.get(email="shared@example.org").user.username == "bob"
 
 
-def test_nothing_comes_back_by_itself_nor_by_another_persons_hand(
-    alice: User, clock: Clock
-) -> None:
+def test_only_the_owner_can_restore_a_suspended_credential(alice: User, clock: Clock) -> None:
     home = known_browser(alice)
     clock.advance(days=8)
     turn_on(signed_in(alice), name="Tablet")
@@ -114,7 +108,7 @@ def test_nothing_comes_back_by_itself_nor_by_another_persons_hand(
     assert [is_signed_in(owner), is_signed_in(other)] == [True, False]
 
 
-def test_what_was_suspended_is_told_to_nobody_else_and_noted_for_the_owner(
+def test_suspended_emails_are_recorded_in_the_history_and_named_in_no_other_mail(
     alice: User, clock: Clock
 ) -> None:
     clock.advance(days=8)
@@ -132,7 +126,9 @@ def test_what_was_suspended_is_told_to_nobody_else_and_noted_for_the_owner(
 
 
 @pytest.mark.parametrize("act", [suspension.put_back, suspension.delete, suspension.finish])
-def test_a_review_that_races_with_a_change_fails_whole(alice: User, clock: Clock, act: Any) -> None:
+def test_a_review_during_a_change_of_the_account_fails_without_effect(
+    alice: User, clock: Clock, act: Any
+) -> None:
     clock.advance(days=8)
     users.confirm_email(alice, THIEFS)
     lock(alice)

@@ -94,7 +94,9 @@ ONE = [*ENDS][:5]
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_9_4_all_tokens_of_a_sign_in_die_the_moment_it_ends(scene: Scene, name: str) -> None:
+def test_9_4_all_tokens_of_a_session_are_invalid_once_it_is_revoked(
+    scene: Scene, name: str
+) -> None:
     renewed = renew(scene.program["refresh"])
     bought = exchange(renewed["access"])
     assert is_good(bought["access"])
@@ -114,7 +116,7 @@ def test_9_4_all_tokens_of_a_sign_in_die_the_moment_it_ends(scene: Scene, name: 
         assert scene.browser.get("/").status_code == 200
 
 
-def test_an_access_token_that_has_expired_ends_its_sign_in_too(scene: Scene, clock: Clock) -> None:
+def test_an_expired_access_token_can_revoke_its_session(scene: Scene, clock: Clock) -> None:
     """A program that signs out late must not be told that it has, while its refresh token lives."""
     clock.advance(days=6)
 
@@ -124,7 +126,7 @@ def test_an_access_token_that_has_expired_ends_its_sign_in_too(scene: Scene, clo
     assert renew(scene.other["refresh"]).status == 200
 
 
-def test_a_token_for_another_service_ends_nothing_here(scene: Scene, settings: Any) -> None:
+def test_a_token_for_another_service_cannot_revoke_the_session(scene: Scene, settings: Any) -> None:
     """The service that has it could sign its visitors out."""
     set_up(settings, token_audiences=("https://shop.example",))
     tokens = renew(scene.program["refresh"], audience="https://shop.example")
@@ -134,7 +136,9 @@ def test_a_token_for_another_service_ends_nothing_here(scene: Scene, settings: A
     assert renew(tokens["refresh"]).status == 200
 
 
-def test_revoking_rubbish_or_by_another_method_tells_and_ends_nothing(scene: Scene) -> None:
+def test_revoking_an_unknown_token_or_by_another_method_reveals_and_revokes_nothing(
+    scene: Scene,
+) -> None:
     """RFC 7009 section 2.2; and nobody learns what a token is."""
     call("token/revoke/", {"token": scene.other["refresh"]})
     head, claims, _signature = scene.program["access"].split(".")
@@ -156,7 +160,7 @@ def test_revoking_rubbish_or_by_another_method_tells_and_ends_nothing(scene: Sce
     assert renew(scene.program["refresh"]).status == 200
 
 
-def test_a_sign_in_is_ended_by_nobody_else_and_by_no_token_that_may_only_see(scene: Scene) -> None:
+def test_a_session_cannot_be_revoked_by_another_user_or_a_read_only_token(scene: Scene) -> None:
     make_user("mallory")
     mallory = get_tokens("mallory")["access"]
 
@@ -171,7 +175,7 @@ def test_a_sign_in_is_ended_by_nobody_else_and_by_no_token_that_may_only_see(sce
     assert [end_by("other")(scene).status for _ in range(2)] == [204, 404]
 
 
-def test_the_page_says_that_it_is_a_program_and_the_history_which() -> None:
+def test_the_sessions_page_and_the_history_say_that_a_session_is_a_program() -> None:
     bob = signed_in(make_user("bob"))
     begun = get_tokens("bob", Client(headers={"user-agent": "curl/8.14.1"}))
 

@@ -46,7 +46,7 @@ WRITINGS = {
 
 
 @pytest.mark.parametrize("written", WRITINGS.values(), ids=WRITINGS)
-def test_7_4_a_code_that_was_used_is_dead_in_whatever_writing(written: Any) -> None:
+def test_7_4_a_used_code_is_refused_in_every_spelling(written: Any) -> None:
     _alice, seed = with_factor()
     first, second = code_of(seed), code_of(seed, 1)
 
@@ -55,7 +55,7 @@ def test_7_4_a_code_that_was_used_is_dead_in_whatever_writing(written: Any) -> N
     assert [code_signs_in(written(second)), code_signs_in(second)].count(True) == 1
 
 
-def test_a_code_is_not_used_twice_by_who_is_signed_in_and_by_who_is_not() -> None:
+def test_a_code_used_to_reauthenticate_cannot_sign_in() -> None:
     alice, seed = with_factor()
     inside, code = signed_in(alice), code_of(seed)
 
@@ -63,7 +63,7 @@ def test_a_code_is_not_used_twice_by_who_is_signed_in_and_by_who_is_not() -> Non
     assert not code_signs_in(code)
 
 
-def test_the_code_that_turned_an_authenticator_on_signs_nobody_in() -> None:
+def test_the_code_that_enrolled_an_authenticator_cannot_sign_in() -> None:
     alice = make_user("alice")
     browser = signed_in(alice)
     code = code_of(seed_on(browser.get(SETUP).text))
@@ -73,7 +73,7 @@ def test_the_code_that_turned_an_authenticator_on_signs_nobody_in() -> None:
     assert not code_signs_in(code)
 
 
-def test_one_seed_is_not_enrolled_twice_or_each_row_would_take_the_code() -> None:
+def test_one_seed_cannot_be_enrolled_twice() -> None:
     alice = make_user("alice")
     browser = signed_in(alice)
     seed = seed_on(browser.get(SETUP).text)
@@ -91,7 +91,7 @@ def test_one_seed_is_not_enrolled_twice_or_each_row_would_take_the_code() -> Non
     assert factors_of(alice) == 1
 
 
-def test_no_neighbouring_step_is_good_once_a_later_one_was_used(clock: Clock) -> None:
+def test_no_earlier_code_is_accepted_once_a_later_one_was_used(clock: Clock) -> None:
     _alice, seed = with_factor()
     before, now, after = (code_of(seed, steps) for steps in (-1, 0, 1))
 
@@ -104,7 +104,7 @@ def test_no_neighbouring_step_is_good_once_a_later_one_was_used(clock: Clock) ->
     assert code_signs_in(code_of(seed))
 
 
-def test_a_replay_after_every_counter_and_cache_was_flushed_is_refused() -> None:
+def test_a_replay_is_refused_even_after_limits_and_caches_were_flushed() -> None:
     _alice, seed = with_factor()
     code = code_of(seed)
     assert code_signs_in(code)
@@ -115,7 +115,7 @@ def test_a_replay_after_every_counter_and_cache_was_flushed_is_refused() -> None
     assert not code_signs_in(code)
 
 
-def test_a_code_of_another_person_is_worth_nothing() -> None:
+def test_a_code_of_another_user_is_refused() -> None:
     alice, _seed = with_factor()
     bob, seed = with_factor("bob")
     theirs = new_recovery_codes(bob)
@@ -127,7 +127,7 @@ def test_a_code_of_another_person_is_worth_nothing() -> None:
     assert code_signs_in(theirs[0], "bob")
 
 
-def test_a_code_of_a_removed_authenticator_is_worth_nothing() -> None:
+def test_a_code_of_a_removed_authenticator_is_refused() -> None:
     from accounts.twofactor.models import Authenticator
 
     alice, seed = with_factor()
@@ -145,7 +145,7 @@ def test_a_code_of_a_removed_authenticator_is_worth_nothing() -> None:
     assert code_signs_in(code_of(other))
 
 
-def test_an_authenticator_of_another_person_is_neither_shown_nor_removed_nor_renamed() -> None:
+def test_another_users_authenticator_cannot_be_seen_renamed_or_removed() -> None:
     from accounts.twofactor.models import Authenticator
 
     alice, _seed = with_factor()
@@ -165,7 +165,7 @@ def test_an_authenticator_of_another_person_is_neither_shown_nor_removed_nor_ren
     [str, str.upper, lambda code: f" {code.replace('-', ' - ')} ".translate(FULL_WIDTH)],
     ids=["as it was", "capitals", "spaces"],
 )
-def test_a_recovery_code_is_spent_by_its_use_in_whatever_writing(written: Any) -> None:
+def test_a_recovery_code_works_once_in_every_spelling(written: Any) -> None:
     alice, _seed = with_factor()
     codes = new_recovery_codes(alice)
     for _ in range(3):
@@ -177,7 +177,7 @@ def test_a_recovery_code_is_spent_by_its_use_in_whatever_writing(written: Any) -
     assert code_signs_in(codes[1])
 
 
-def test_recovery_codes_die_with_a_new_set_and_with_the_last_authenticator() -> None:
+def test_recovery_codes_are_invalid_after_a_new_set_and_without_an_authenticator() -> None:
     from accounts.twofactor.models import Authenticator, RecoveryCodes
 
     alice, _seed = with_factor()
@@ -203,7 +203,7 @@ def mailed_code(browser: Client) -> str:
     return str(mail.code)
 
 
-def test_a_mailed_code_of_a_second_step_is_good_once_and_in_that_browser_only(
+def test_a_mailed_second_step_code_works_once_and_only_in_its_own_browser(
     clock: Clock,
 ) -> None:
     with_factor()
@@ -220,7 +220,7 @@ def test_a_mailed_code_of_a_second_step_is_good_once_and_in_that_browser_only(
     assert not is_signed_in(again)
 
 
-def test_purposes_crossed_a_code_to_sign_in_is_no_second_step_and_the_other_way_round() -> None:
+def test_a_mailed_sign_in_code_is_no_second_step_and_the_other_way_round() -> None:
     with_factor()
     by_mail = Client()
     by_mail.post("/accounts/login/code/", {"login": "alice"})
@@ -235,7 +235,7 @@ def test_purposes_crossed_a_code_to_sign_in_is_no_second_step_and_the_other_way_
     assert is_signed_in(asked), "the tries above have not used it up"
 
 
-def test_no_code_that_anybody_types_is_a_fault() -> None:
+def test_no_typed_code_causes_a_server_error() -> None:
     with_factor()
     browser = after_password()
     codes = ["", "\0" * 6, "12345", "²³¹²³¹", "①②③④⑤⑥", "1e5000", "\ud800" * 6, "nan000"]
@@ -248,7 +248,7 @@ def test_no_code_that_anybody_types_is_a_fault() -> None:
         assert not is_signed_in(browser)
 
 
-def test_no_number_of_an_authenticator_is_a_fault() -> None:
+def test_no_authenticator_id_causes_a_server_error() -> None:
     browser = signed_in(with_factor()[0])
 
     for number in ("0", "999999", str(2**63), "9" * 19, "9" * 5000):

@@ -38,7 +38,7 @@ EVERYTHING = {
 
 
 @pytest.mark.parametrize("has_factor", [True, False], ids=["second step", "enrolment"])
-def test_7_3_a_half_finished_sign_in_reaches_no_page(has_factor: bool) -> None:
+def test_7_3_an_unfinished_sign_in_reaches_no_page(has_factor: bool) -> None:
     carol = staff()
     if has_factor:
         enrolled(carol)
@@ -54,7 +54,7 @@ def test_7_3_a_half_finished_sign_in_reaches_no_page(has_factor: bool) -> None:
 
 
 @pytest.mark.parametrize("has_factor", [True, False], ids=["second step", "enrolment"])
-def test_a_password_alone_posted_anywhere_makes_no_session(has_factor: bool) -> None:
+def test_a_password_alone_gives_a_session_on_no_page(has_factor: bool) -> None:
     carol = staff()
     if has_factor:
         enrolled(carol)
@@ -70,7 +70,7 @@ def test_a_password_alone_posted_anywhere_makes_no_session(has_factor: bool) -> 
     assert sign_in(Client(), "carol").status_code == 302, "and the password is as it was"
 
 
-def test_the_first_step_is_good_for_thirty_minutes_whatever_is_done_meanwhile(
+def test_the_first_step_is_valid_for_thirty_minutes_and_is_not_extended(
     clock: Clock,
 ) -> None:
     _alice, seed = with_factor()
@@ -114,7 +114,7 @@ SWITCHES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("change", (CHANGES | SWITCHES).values(), ids=CHANGES | SWITCHES)
-def test_a_half_finished_sign_in_dies_when_credentials_change_meanwhile(
+def test_an_unfinished_sign_in_is_invalid_once_credentials_change(
     change: Callable[[Any], Any],
 ) -> None:
     alice, seed = with_factor()
@@ -127,7 +127,7 @@ def test_a_half_finished_sign_in_dies_when_credentials_change_meanwhile(
     assert not is_signed_in(browser)
 
 
-def test_a_code_mailed_before_a_change_is_dead_after_it() -> None:
+def test_a_code_mailed_before_a_change_is_invalid_after_it() -> None:
     alice, _seed = with_factor()
     browser = after_password()
     browser.post(CHALLENGE, {"mail": "1"})
@@ -140,7 +140,7 @@ def test_a_code_mailed_before_a_change_is_dead_after_it() -> None:
     assert not is_signed_in(browser)
 
 
-def test_session_fixation_a_key_known_before_either_step_is_worth_nothing_after_it() -> None:
+def test_session_fixation_the_session_key_changes_at_both_steps() -> None:
     _alice, seed = with_factor()
     browser, mallory, copy = Client(), Client(), Client()
     mallory.post(BY_CODE, {"login": "mallory"})
@@ -160,7 +160,7 @@ def test_session_fixation_a_key_known_before_either_step_is_worth_nothing_after_
         assert not is_signed_in(other)
 
 
-def test_who_signs_in_as_another_meanwhile_takes_the_second_step_of_that_one() -> None:
+def test_the_second_step_belongs_to_the_last_account_of_the_first_step() -> None:
     """The second step belongs to the account of the last first step, not to any before."""
     with_factor()
     _mallory, seed = with_factor("mallory")

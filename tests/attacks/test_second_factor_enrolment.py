@@ -39,7 +39,7 @@ DETOURS: dict[str, Callable[[Client], Any]] = {
 
 
 @pytest.mark.parametrize("detour", DETOURS.values(), ids=DETOURS)
-def test_cve_2026_94218_enrolment_is_not_skipped(detour: Callable[[Client], Any]) -> None:
+def test_cve_2026_94218_no_detour_skips_enrolment(detour: Callable[[Client], Any]) -> None:
     carol = staff()
     browser = after_password("carol")
 
@@ -51,7 +51,7 @@ def test_cve_2026_94218_enrolment_is_not_skipped(detour: Callable[[Client], Any]
     assert sign_in(browser, "carol")["Location"] == SETUP
 
 
-def test_enrolment_is_not_skipped_by_a_mailed_code_or_a_new_password() -> None:
+def test_a_mailed_code_or_a_new_password_does_not_skip_enrolment() -> None:
     staff()
     browser = Client()
     browser.post(BY_CODE, {"login": "carol"})
@@ -66,7 +66,7 @@ def test_enrolment_is_not_skipped_by_a_mailed_code_or_a_new_password() -> None:
     assert not is_signed_in(browser)
 
 
-def test_a_password_alone_adds_no_second_authenticator_at_the_door() -> None:
+def test_the_password_alone_cannot_enrol_a_second_authenticator_during_sign_in() -> None:
     alice, _seed = with_factor()
     browser = after_password()
 
@@ -76,7 +76,7 @@ def test_a_password_alone_adds_no_second_authenticator_at_the_door() -> None:
     assert factors_of(alice) == 1
 
 
-def test_whoever_began_to_enrol_at_the_door_is_too_late_once_the_owner_has() -> None:
+def test_an_enrolment_begun_by_a_thief_is_invalid_once_the_owner_has_enrolled() -> None:
     carol = staff()
     mallory, owner = after_password("carol"), after_password("carol")
     theirs, hers = (seed_on(browser.get(SETUP).text) for browser in (mallory, owner))
@@ -95,7 +95,7 @@ def test_whoever_began_to_enrol_at_the_door_is_too_late_once_the_owner_has() -> 
     assert factors_of(carol) == 1
 
 
-def test_a_seed_that_mallory_saw_is_shown_neither_there_nor_elsewhere_again() -> None:
+def test_a_seed_shown_in_one_sign_in_is_not_shown_in_another() -> None:
     """A machine that people share: begun with a stolen password, and left for the owner."""
     staff()
     browser = after_password("carol")
@@ -109,7 +109,7 @@ def test_a_seed_that_mallory_saw_is_shown_neither_there_nor_elsewhere_again() ->
     assert seed_on(browser.get(SETUP).text) == again, "but a reload shows what was scanned"
 
 
-def test_a_seed_of_one_person_is_not_enrolled_for_another() -> None:
+def test_a_seed_shown_to_one_user_cannot_be_enrolled_for_another() -> None:
     staff()
     dave = make_user("dave", is_staff=True)
     browser = after_password("carol")
@@ -123,7 +123,7 @@ def test_a_seed_of_one_person_is_not_enrolled_for_another() -> None:
 
 
 @pytest.mark.parametrize("page", [SETUP, ADD])
-def test_a_sign_in_that_is_ended_while_the_page_is_made_enrols_nothing_and_is_no_fault(
+def test_enrolling_in_a_sign_in_that_just_became_invalid_causes_no_server_error(
     page: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another browser was quicker, right after this one was let through."""

@@ -48,7 +48,7 @@ def guesses(n: int, *, first: int = 1, line: int = 0, code: str = WRONG_DIGITS) 
     return [guess(after_password(REMOTE_ADDR=place), code) for place in places]
 
 
-def test_7_5_cve_2025_64102_signing_in_again_gives_no_guess_back(clock: Clock) -> None:
+def test_7_5_cve_2025_64102_signing_in_again_gives_no_new_guesses(clock: Clock) -> None:
     _alice, seed = with_factor()
 
     assert guesses(GUESSES + 1) == [200] * GUESSES + [429]
@@ -60,7 +60,7 @@ def test_7_5_cve_2025_64102_signing_in_again_gives_no_guess_back(clock: Clock) -
     assert code_signs_in(code_of(seed), REMOTE_ADDR="10.0.0.99")
 
 
-def test_nothing_but_time_gives_guesses_back(clock: Clock) -> None:
+def test_only_time_restores_guesses(clock: Clock) -> None:
     with_factor()
     make_user("mallory")
     asked, gone = after_password(), after_password()
@@ -76,7 +76,7 @@ def test_nothing_but_time_gives_guesses_back(clock: Clock) -> None:
     assert guesses(1, first=20) == [429]
 
 
-def test_a_good_second_step_gives_back_its_own_cost_and_no_guess(clock: Clock) -> None:
+def test_a_successful_second_step_restores_no_guesses(clock: Clock) -> None:
     _alice, seed = with_factor()
 
     assert guesses(GUESSES - 1) == [200] * (GUESSES - 1)
@@ -85,7 +85,7 @@ def test_a_good_second_step_gives_back_its_own_cost_and_no_guess(clock: Clock) -
     assert guesses(2, first=20) == [200, 429]
 
 
-def test_guesses_in_any_writing_and_on_any_page_are_guesses(clock: Clock) -> None:
+def test_guesses_in_every_spelling_and_on_every_page_are_counted(clock: Clock) -> None:
     alice, _seed = with_factor()
     make_user("bob")
     inside = signed_in(alice, by=[Method.PASSWORD, Method.MAIL])
@@ -109,7 +109,7 @@ def test_guesses_in_any_writing_and_on_any_page_are_guesses(clock: Clock) -> Non
 
 
 @pytest.mark.parametrize("code", ["aaaaa-aaaaa", "AAAA2222"])
-def test_what_no_authenticator_shows_is_guessed_at_the_cost_of_the_network(
+def test_guesses_at_recovery_and_mailed_codes_are_limited_by_network(
     clock: Clock, code: str
 ) -> None:
     """Nobody guesses it in any number of tries; it keeps nobody out who is elsewhere."""
@@ -124,7 +124,7 @@ def test_what_no_authenticator_shows_is_guessed_at_the_cost_of_the_network(
     assert code_signs_in(code_of(seed), REMOTE_ADDR=HOME)
 
 
-def test_guesses_from_elsewhere_do_not_keep_the_owner_out(clock: Clock) -> None:
+def test_second_factor_guesses_from_elsewhere_do_not_block_a_known_browser(clock: Clock) -> None:
     _alice, seed = with_factor()
     hers = after_password()
     guess(hers, code_of(seed))
@@ -144,7 +144,7 @@ def test_guesses_from_elsewhere_do_not_keep_the_owner_out(clock: Clock) -> None:
     assert statuses == [200] * GUESSES + [429], "nor is it a place to guess from"
 
 
-def test_a_browser_that_knows_only_the_password_and_the_mailbox_has_no_guesses_of_its_own(
+def test_a_browser_known_by_a_mailed_code_only_has_no_guesses_of_its_own(
     clock: Clock,
 ) -> None:
     _alice, seed = with_factor()
@@ -158,7 +158,7 @@ def test_a_browser_that_knows_only_the_password_and_the_mailbox_has_no_guesses_o
     assert guess(after_password(browser=browser), code_of(seed)) == 429
 
 
-def test_a_patient_guesser_has_thirty_tries_then_one_in_forty_eight_minutes(
+def test_a_patient_attacker_has_thirty_guesses_and_then_one_every_48_minutes(
     clock: Clock,
 ) -> None:
     """One line has twelve of them, so that it can't keep the owner out."""
@@ -189,7 +189,7 @@ def test_one_ip_address_cannot_guess_at_many_accounts(clock: Clock) -> None:
     assert statuses == [200] * CODE_NETWORK.burst + [429] * GUESSES
 
 
-def test_the_owner_hears_once_an_hour_that_somebody_guesses(clock: Clock) -> None:
+def test_the_owner_is_mailed_at_most_once_an_hour_about_guesses(clock: Clock) -> None:
     alice, _seed = with_factor()
 
     guesses(GUESSES + 3)
@@ -210,7 +210,7 @@ def test_the_owner_hears_once_an_hour_that_somebody_guesses(clock: Clock) -> Non
     assert len(mails_about("the second wrong")) == 2, "once a day"
 
 
-def test_guesses_do_not_keep_the_owner_out_of_where_the_factor_was_added(clock: Clock) -> None:
+def test_guesses_do_not_block_the_browser_in_which_the_factor_was_added(clock: Clock) -> None:
     home = signed_in(make_user("alice"))
     seed = seed_on(home.get(SETUP).text)
     assert home.post(SETUP, {"code": code_of(seed)}).status_code == 302
@@ -225,7 +225,7 @@ def test_guesses_do_not_keep_the_owner_out_of_where_the_factor_was_added(clock: 
     assert code_signs_in(codes[0], REMOTE_ADDR="203.0.113.7"), "recovery codes are good anywhere"
 
 
-def test_a_few_slips_of_the_owner_are_no_news_to_her(clock: Clock) -> None:
+def test_a_few_wrong_codes_in_a_session_send_no_mail(clock: Clock) -> None:
     alice, _seed = with_factor()
     browser = signed_in(alice)
     before = len(outbox())
@@ -239,7 +239,9 @@ def test_a_few_slips_of_the_owner_are_no_news_to_her(clock: Clock) -> None:
     assert not {"factor_failed", "factor_failed_new", "factor_blocked"} & kinds
 
 
-def test_a_thief_of_the_password_uses_up_no_mailed_codes_of_a_known_browser(clock: Clock) -> None:
+def test_a_thief_with_the_password_cannot_use_up_the_mailed_codes_of_a_known_browser(
+    clock: Clock,
+) -> None:
     _alice, seed = with_factor()
     hers = after_password(REMOTE_ADDR=HOME)
     assert hers.post(CHALLENGE, {"code": code_of(seed)}).status_code == 302

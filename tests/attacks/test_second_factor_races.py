@@ -141,5 +141,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_one_code_is_one_sign_in_at_two_processes(nodes: Nodes, race: Race) -> None:
+def test_second_factor_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__.replace("_", "")[:18])

@@ -52,7 +52,7 @@ def finish(login: str = "alice") -> bool:
     return is_signed_in(browser)
 
 
-def test_the_waiting_period_is_over_at_its_end_and_no_moment_before(clock: Clock) -> None:
+def test_the_waiting_period_ends_exactly_when_it_is_due(clock: Clock) -> None:
     alice, _seed = with_factor()
     with_factor("bob")
     ask("bob")
@@ -75,7 +75,7 @@ def test_the_waiting_period_is_over_at_its_end_and_no_moment_before(clock: Clock
     assert not is_signed_in(session), "every other sign-in has ended"
 
 
-def test_the_waiting_period_is_not_open_for_ever(clock: Clock) -> None:
+def test_a_recovery_request_expires_seven_days_after_its_waiting_period(clock: Clock) -> None:
     alice, _seed = with_factor()
     (link,) = ask()
     clock.advance(hours=HOURS, days=7, seconds=-1)
@@ -89,7 +89,9 @@ def test_the_waiting_period_is_not_open_for_ever(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("which", range(3))
-def test_every_address_is_told_and_each_link_cancels(clock: Clock, which: int) -> None:
+def test_every_email_is_notified_and_each_link_cancels_the_request(
+    clock: Clock, which: int
+) -> None:
     from accounts.users.services import confirm_email
 
     alice, _seed = with_factor()
@@ -107,7 +109,7 @@ def test_every_address_is_told_and_each_link_cancels(clock: Clock, which: int) -
     assert [Client().post(link).status_code for link in links] == [404] * 3
 
 
-def test_a_mail_scanner_that_opens_the_link_cancels_nothing(clock: Clock) -> None:
+def test_a_mail_scanner_that_opens_the_link_does_not_cancel_the_request(clock: Clock) -> None:
     with_factor()
     (link,) = ask()
     of_reset = reset_link().rstrip("/").rpartition("/")[2]
@@ -120,7 +122,7 @@ def test_a_mail_scanner_that_opens_the_link_cancels_nothing(clock: Clock) -> Non
     assert finish()
 
 
-def test_the_link_cancels_once_and_does_nothing_else(clock: Clock) -> None:
+def test_the_link_cancels_the_request_once_and_does_nothing_else(clock: Clock) -> None:
     alice, _seed = with_factor()
     home, (link,), browser = signed_in(alice), ask(), Client()
     token = link.rstrip("/").rpartition("/")[2]
@@ -138,7 +140,7 @@ def test_the_link_cancels_once_and_does_nothing_else(clock: Clock) -> None:
     assert browser.post(link).status_code == 404
 
 
-def test_it_is_told_in_the_language_of_the_person() -> None:
+def test_the_recovery_mail_is_in_the_users_language() -> None:
     with_factor(language="de")
     after_password().post(CHALLENGE, {"lost": "ask"})
 
@@ -161,7 +163,7 @@ SIGNS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("sign", SIGNS.values(), ids=SIGNS)
-def test_the_waiting_period_ends_with_any_sign_of_the_owner(
+def test_any_sign_of_the_owner_cancels_the_request(
     clock: Clock, sign: Callable[[Any], Any]
 ) -> None:
     alice, _seed = with_factor()
@@ -173,7 +175,7 @@ def test_the_waiting_period_ends_with_any_sign_of_the_owner(
     assert not Recovery.objects.exists()
 
 
-def test_what_mallory_can_do_too_does_not_end_the_waiting_period(clock: Clock) -> None:
+def test_actions_that_need_no_second_factor_do_not_cancel_the_request(clock: Clock) -> None:
     alice, _seed = with_factor()
     ask()
 
@@ -189,7 +191,7 @@ def test_what_mallory_can_do_too_does_not_end_the_waiting_period(clock: Clock) -
 
 
 @pytest.mark.parametrize("rights", ["is_staff", "is_superuser"])
-def test_no_waiting_period_for_staff(clock: Clock, rights: str) -> None:
+def test_staff_cannot_request_a_waiting_period(clock: Clock, rights: str) -> None:
     carol, _seed = with_factor("carol")
     ask("carol")
     type(carol).objects.filter(pk=carol.pk).update(**{rights: True})
@@ -203,7 +205,7 @@ def test_no_waiting_period_for_staff(clock: Clock, rights: str) -> None:
     assert factors_of(carol) == 1
 
 
-def test_no_waiting_period_where_the_operator_has_switched_it_off(
+def test_no_waiting_period_starts_or_ends_when_the_setting_is_off(
     clock: Clock, settings: Any
 ) -> None:
     with_factor()
@@ -216,7 +218,7 @@ def test_no_waiting_period_where_the_operator_has_switched_it_off(
     assert after_password().post(CHALLENGE, {"lost": "ask"}).status_code == 403
 
 
-def test_asking_again_and_again_fills_no_mailbox(clock: Clock) -> None:
+def test_repeated_requests_do_not_flood_the_mailbox(clock: Clock) -> None:
     alice, _seed = with_factor()
     ask()
     assert ask() == [], "one runs"
@@ -230,7 +232,9 @@ def test_asking_again_and_again_fills_no_mailbox(clock: Clock) -> None:
     assert len(mails_about(ASKED)) == FACTOR_RECOVERY.burst
 
 
-def test_a_reset_link_finishes_it_no_sooner_and_sets_no_password_by_it(clock: Clock) -> None:
+def test_a_reset_link_ends_the_waiting_period_only_when_due_and_sets_no_password(
+    clock: Clock,
+) -> None:
     alice, _seed = with_factor()
     Client().post(reset_link(), {"lost": "ask"})
     assert Recovery.objects.count() == 1
@@ -262,7 +266,7 @@ def test_three_older_proofs_remove_lost_factors_at_once_and_two_do_not(clock: Cl
     assert {mail.to for mail in mails_about("All second factors were removed")} == {alice.email}
 
 
-def test_a_thiefs_younger_factor_neither_stops_the_owners_request_nor_voids_it(
+def test_a_factor_that_a_thief_added_does_not_cancel_the_owners_request(
     clock: Clock,
 ) -> None:
     alice, _seed = with_factor()
@@ -283,7 +287,9 @@ def test_a_thiefs_younger_factor_neither_stops_the_owners_request_nor_voids_it(
     assert factors_of(alice) == 0
 
 
-def test_a_stronger_request_begins_anew_and_a_weaker_one_goes_on_with_it(clock: Clock) -> None:
+def test_a_stronger_request_restarts_the_waiting_period_and_a_weaker_one_does_not(
+    clock: Clock,
+) -> None:
     alice, _seed = with_factor()
     home = known_browser(alice)
     clock.advance(days=30)
@@ -299,7 +305,7 @@ def test_a_stronger_request_begins_anew_and_a_weaker_one_goes_on_with_it(clock: 
     assert Recovery.objects.get().due_at == strong > weak
 
 
-def test_every_page_tells_whoever_is_signed_in_of_a_running_request(clock: Clock) -> None:
+def test_every_page_shows_a_waiting_request_to_the_signed_in_user(clock: Clock) -> None:
     alice, _seed = with_factor()
     home = signed_in(alice)
     pages = ("/", "/accounts/profile/", "/accounts/email/", "/accounts/2fa/", "/accounts/activity/")
@@ -310,7 +316,7 @@ def test_every_page_tells_whoever_is_signed_in_of_a_running_request(clock: Clock
     assert all(banner in home.get(page).text for page in pages)
 
 
-def test_a_request_of_the_former_version_is_finished_as_it_was_begun(clock: Clock) -> None:
+def test_a_request_made_by_the_previous_version_can_be_finished(clock: Clock) -> None:
     alice, _seed = with_factor()
     due_at = clock.now() + timedelta(hours=HOURS)
     Recovery.objects.create(user=alice, version=alice.credential_version, due_at=due_at)
