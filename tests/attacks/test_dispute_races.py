@@ -26,7 +26,7 @@ from tests.attacks.test_recovery_races import (
     reset_link,
     waiting,
 )
-from tests.attacks.test_second_factor_races import enrolled, half_way
+from tests.attacks.test_second_factor_races import after_password, enrolled
 from tests.attacks.test_session_races import (
     SESSIONS,
     Race,
@@ -104,7 +104,7 @@ def owner_of(nodes: Nodes, name: str) -> Owner:
 
 def elsewhere(owner: Owner) -> Client:
     """Return another signed-in browser of the owner."""
-    (browser,), (token,) = half_way(owner.nodes, owner.name, 1)
+    (browser,), (token,) = after_password(owner.nodes, owner.name, 1)
     assert browser.post(CHALLENGE, {"code": owner.codes[-1]}, csrf=token).status == 302
     return browser
 
@@ -173,7 +173,7 @@ def one_waiting_period_is_finished_and_objected_to(nodes: Nodes, name: str) -> N
     """The waiting period ends once. Pairs: ee ef eg eh ej ff fg fh fj gh gj hj."""
     owner = owner_of(nodes, name)
     row, other = suspended_address(owner, f"{name}@shared.example"), elsewhere(owner)
-    half, _ = half_way(nodes, name, 3)
+    half, _ = after_password(nodes, name, 3)
     objection = ask_and_wait(owner, half[0], CHALLENGE, LOST)
 
     at_once(
@@ -261,7 +261,7 @@ def a_lock_while_lost_factors_are_removed(nodes: Nodes, name: str) -> None:
     Pairs: ad ae af ag bd be bf bg de df dg di ei fi gg gi.
     """
     owner = owner_of(nodes, name)
-    half, _ = half_way(nodes, name, 3)
+    half, _ = after_password(nodes, name, 3)
     lock, link = owner.link("app was added", LOCKDOWN), reset_link(nodes, name)
     objection = ask_and_wait(owner, half[0], CHALLENGE, LOST)
     fields = asked_address(nodes, owner.tabs[0], f"{name}@second.example")

@@ -1,4 +1,4 @@
-"""Two server processes on one database, many at once: resets, codes, addresses, links."""
+"""Races between two server processes over resets, mailed codes, emails and lock links."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ EMAIL = "/accounts/email/"
 LOCKDOWN = "/accounts/lockdown/"
 LOGOUT = "/accounts/logout/"
 NEW = "a lantern over {} wet roofs"
-# A person's, and whether it is the primary one.
+# The ids of a user's emails, and whether each is the primary one.
 ADDRESSES = """
     SELECT a.id, u.email = a.address FROM accounts_address a JOIN accounts_user u
     ON u.id = a.user_id WHERE u.username = ?
@@ -35,13 +35,13 @@ ADDRESSES = """
 
 @pytest.fixture(scope="module", params=POSTGRES_PROVED)
 def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Limits are out of the way here."""
+    """Two server processes on one database, without limits."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
         yield both
 
 
 def mailed(site: Site, to: str, subject: str, pattern: str, count: int = 1) -> str:
-    """What stands alone on a line of the newest such mail."""
+    """Return the line of the newest such mail that matches ``pattern``."""
     text = path_of(text_of(site.wait_for_mail(to=to, subject=subject, count=count)))
     found = re.search(rf"(?m)^(?:https?://[^/]+)?({pattern})$", text)
     assert found, text
@@ -58,7 +58,7 @@ def opens(nodes: Nodes, name: str, password: str) -> bool:
 
 
 def eight_uses_of_one_mailed_code(nodes: Nodes, name: str) -> None:
-    """From eight tabs of the browser that asked: one sign-in."""
+    """Eight tabs use one mailed code, and only one signs in."""
     owner = confirmed(nodes, name)
     before = live(nodes, name)
     asked = same_browser(nodes[0], Client(owner.origin), X_Forwarded_For="192.0.2.1")
@@ -76,7 +76,7 @@ def eight_uses_of_one_mailed_code(nodes: Nodes, name: str) -> None:
 
 
 def resets_by_one_link_changes_and_a_sign_in(nodes: Nodes, name: str) -> None:
-    """One of them sets the new password, and no other sign-in is left, nor one by the former."""
+    """Only one request sets a password, and only its session is left."""
     owner = confirmed(nodes, name)
     assert nodes[0].client().post(RESET, {"login": name}).status == 200
     link = mailed(nodes[0], f"{name}@", "Set a new password", rf"{RESET}[\w-]+/")
@@ -98,7 +98,7 @@ def resets_by_one_link_changes_and_a_sign_in(nodes: Nodes, name: str) -> None:
     (winner,) = [
         i for i in range(-1, AT_ONCE) if opens(nodes, name, PASSWORD if i < 0 else NEW.format(i))
     ]
-    assert winner >= 0, "the former password opens nothing"
+    assert winner >= 0, "the former password no longer works"
     made = happened(nodes, name, "password_reset"), happened(nodes, name, "password_changed")
     assert made == ((0, 1) if new[winner] in changing else (1, 0))
     left = [i for i, browser in enumerate([*new, owner]) if browser.get("/").status == 200]
@@ -106,7 +106,7 @@ def resets_by_one_link_changes_and_a_sign_in(nodes: Nodes, name: str) -> None:
 
 
 def waiting(browser: Client, address: str) -> str:
-    """The id of an address that waits."""
+    """Return the id of an email that is not yet confirmed."""
     section = browser.get(EMAIL).text.partition(f"{address}</bdi>")[2]
     found = re.search(r'name="confirm" value="([^"]+)"', section)
     assert found
@@ -114,7 +114,7 @@ def waiting(browser: Client, address: str) -> str:
 
 
 def two_browsers_swap_and_remove_addresses(nodes: Nodes, name: str) -> None:
-    """Each makes another one primary, and removes the others: one is left at least, and is hers."""
+    """Two browsers make emails primary and remove others; one primary email is left."""
     owner = confirmed(nodes, name)
     for address in (f"{name}@second.example", f"{name}@third.example"):
         assert owner.post(EMAIL, {"email": address}).status == 302
@@ -138,13 +138,13 @@ def two_browsers_swap_and_remove_addresses(nodes: Nodes, name: str) -> None:
 
 
 def one_address_confirmed_by_two_people(nodes: Nodes, name: str) -> None:
-    """And by each of them twice, by code and by link: one person has it, once."""
+    """Two users confirm one email, each by code and by link, and only one of them gets it."""
     people = [f"{name}{i}" for i in range(2)]
     owners = [confirmed(nodes, person) for person in people]
     shared, acts = f"{name}@shared.example", []
     for n, owner in enumerate(owners):
         assert owner.post(EMAIL, {"email": shared}).status == 302
-        # The mails of the two don't differ: they are asked for one after the other.
+        # The mails of the two users look the same, so they are requested one after the other.
         code = mailed(nodes[0], shared, "is your code", "[A-Z2-9]{8}", count=n + 1)
         link = mailed(nodes[0], shared, "is your code", rf"{EMAIL}confirm/[\w-]+/", count=n + 1)
         by_code = {"confirm": waiting(owner, shared), "code": code}
@@ -165,7 +165,7 @@ def one_address_confirmed_by_two_people(nodes: Nodes, name: str) -> None:
 
 
 def confirming_while_another_mail_is_asked_for(nodes: Nodes, name: str) -> None:
-    """And while the account is locked down: nobody waits for anybody in a circle."""
+    """Confirming, resending and cancelling during a lockdown causes no deadlock."""
     owner = confirmed(nodes, name)
     shared = f"{name}@second.example"
     assert owner.post(EMAIL, {"email": shared}).status == 302
@@ -185,7 +185,7 @@ def confirming_while_another_mail_is_asked_for(nodes: Nodes, name: str) -> None:
 
 
 def links_of_notices_while_people_sign_out(nodes: Nodes, name: str) -> None:
-    """All lock down, or one does; sign-outs and ends at the same moment wait for nobody."""
+    """Lock links, sign-outs and revocations at the same moment cause no deadlock."""
     owner, links = confirmed(nodes, name), []
     new, tokens = browsers(nodes, 4)
     for i in range(4):

@@ -1,4 +1,4 @@
-"""Refresh tokens: used twice, forged, spelled otherwise, read off a copy of the database."""
+"""Refresh tokens that are reused, forged, spelled otherwise or read from the database."""
 
 import base64
 import string
@@ -25,13 +25,13 @@ ALPHABET = string.ascii_letters + string.digits + "-_"
 
 
 def person(name: str = "alice") -> Answer:
-    """Make a person, and return the first tokens of their program."""
+    """Create a user and return the first tokens of a program."""
     make_user(name)
     return get_tokens(name)
 
 
 def refused(refresh_token: str, **token_request: str) -> str:
-    """Return the code with which the token is refused."""
+    """Refresh with ``refresh_token``, fail unless it is refused, and return the error code."""
     answer = renew(refresh_token, **token_request)
     assert answer.status == 401, answer
     assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
@@ -39,7 +39,7 @@ def refused(refresh_token: str, **token_request: str) -> str:
 
 
 def reuses() -> int:
-    """Return how often a reuse was recorded; each time a mail says so."""
+    """Return how many reuses were recorded; fail unless a mail reports each of them."""
     noted = Activity.objects.filter(kind=REUSED).count()
     mails = [mail for mail in outbox() if "used twice" in mail.subject]
     assert len(mails) == noted
@@ -68,7 +68,7 @@ def test_reuse_after_the_grace_period_revokes_the_session_and_notifies_the_user(
     first = person()
     renewed = renew(first["refresh"])
     clock.advance(seconds=29)
-    assert renew(first["refresh"]).status == 200, "a retry doesn't lengthen the time for retries"
+    assert renew(first["refresh"]).status == 200, "a retry does not extend the grace period"
     clock.advance(seconds=1)
 
     assert refused(first["refresh"]) == REUSED
@@ -82,7 +82,7 @@ def test_reuse_after_the_grace_period_revokes_the_session_and_notifies_the_user(
 def test_reuse_after_the_successor_was_used_revokes_only_that_session_at_once(
     clock: Clock,
 ) -> None:
-    """It is noticed though the token asks for more than it may have."""
+    """Reuse is detected even if the request is invalid for another reason."""
     first = person()
     other, bobs = get_tokens(), person("bob")
     third = renew(renew(first["refresh"])["refresh"])
@@ -98,7 +98,7 @@ def test_reuse_after_the_successor_was_used_revokes_only_that_session_at_once(
 
 
 def test_reuse_of_a_much_older_token_revokes_the_session_and_is_recorded_once(clock: Clock) -> None:
-    """Neither a thief nor a program that goes on trying fills the owner's mailbox."""
+    """Further attempts send no more mails."""
     tokens = [person()]
     for _ in range(4):
         tokens.append(renew(tokens[-1]["refresh"]))
@@ -111,7 +111,7 @@ def test_reuse_of_a_much_older_token_revokes_the_session_and_is_recorded_once(cl
 
 
 def other_spellings(token: str) -> dict[str, str]:
-    """What a careless reader would take for ``token``, or for one of its family."""
+    """Return texts that a lenient parser would take for ``token`` or for one of its session."""
     raw = base64.urlsafe_b64decode(token)
     return {
         "upper case": token.upper(),
@@ -132,7 +132,7 @@ def test_other_spellings_of_a_refresh_token_neither_work_nor_revoke_the_session(
     clock: Clock,
 ) -> None:
     first = person()
-    # One that the two alphabets spell differently.
+    # A token with characters that differ in the two Base64 alphabets.
     while not ({"-", "_"} & set(first["refresh"]) and set("0123456789") & set(first["refresh"])):
         first = renew(first["refresh"])
     clock.advance(seconds=31)
@@ -148,7 +148,7 @@ def test_other_spellings_of_a_refresh_token_neither_work_nor_revoke_the_session(
 
 
 def test_every_character_of_a_refresh_token_is_verified() -> None:
-    """So do the spare bits of Base64, and no two tokens are alike."""
+    """This includes the spare bits of Base64. No two tokens are the same."""
     family = uuid.uuid4()
     token = refresh.first(family)
     assert refresh.family_of(token) == family
@@ -165,7 +165,7 @@ def test_every_character_of_a_refresh_token_is_verified() -> None:
 
 
 def test_knowing_a_session_id_is_not_enough_to_revoke_it(clock: Clock) -> None:
-    """Every service that gets an access token reads it there."""
+    """Every service that gets an access token can read the session id in it."""
     alices, mallorys = person(), person("mallory")
     sid = uuid.UUID(claims_of(alices["access"])["sid"]).bytes
     hers = base64.urlsafe_b64decode(mallorys["refresh"])
@@ -218,20 +218,20 @@ def test_rotating_the_secret_key_node_by_node_revokes_no_session(
 
     third = renew(second["refresh"])
     know(former)
-    assert refused(second["refresh"]) == NOT_VALID, "the successor is by a key it is yet to get"
+    assert refused(second["refresh"]) == NOT_VALID, "this node does not have the newer key yet"
 
     know(newest, former)
     fourth = renew(third["refresh"])
     know(newest)
     assert renew(fourth["refresh"]).status == 200
-    assert refused(first["refresh"]) == NOT_VALID, "made under a key that is gone: as if forged"
+    assert refused(first["refresh"]) == NOT_VALID, "a token of a removed key counts as forged"
     assert reuses() == 0
 
 
 def test_a_refresh_that_cannot_be_signed_does_not_use_up_the_token(
     clock: Clock, settings: Any
 ) -> None:
-    """Else each client's retry, a minute later, would be taken for a thief's."""
+    """Otherwise a client's retry a minute later would count as reuse."""
     token = person()["refresh"]
     before, sign_ins = settings.AUTHSITE, LoginSession.objects.count()
     settings.AUTHSITE = replace(before, encryption_keys=(secrets.encryption_key(),))

@@ -1,4 +1,4 @@
-"""Two server processes on one database: one refresh token eight times, and ends meanwhile."""
+"""Races between two server processes over refresh tokens, challenges and revocations."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,13 +18,13 @@ JWKS = "/.well-known/jwks.json"
 
 @pytest.fixture(scope="module", params=POSTGRES_PROVED)
 def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Limits are out of the way here."""
+    """Two server processes on one database, without limits."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
         yield both
 
 
 def test_two_processes_that_create_the_first_signing_key_agree_on_one(nodes: Nodes) -> None:
-    """It is the first test here: afterwards there is a key."""
+    """This must be the first test of the module, because later there is a key."""
     answers = together(AT_ONCE, lambda i: nodes[i % 2].client().get(JWKS))
 
     assert {answer.status for answer in answers} == {200}
@@ -34,18 +34,18 @@ def test_two_processes_that_create_the_first_signing_key_agree_on_one(nodes: Nod
 
 
 def programs(nodes: Nodes) -> list[Client]:
-    """A program at each node."""
+    """Return an API client for each node."""
     return [at(node, "192.0.2.1") for node in nodes]
 
 
 def is_good_anywhere(nodes: Nodes, answer: Answer) -> bool:
-    """Whether a node takes its access token; both think the same of it."""
+    """Return whether the access token is accepted; fail if the nodes disagree."""
     (verdict,) = {is_good(answer["access"], program) for program in programs(nodes)}
     return verdict
 
 
 def eight_uses_of_one_refresh_token(nodes: Nodes, name: str) -> None:
-    """All get the one same successor; once that was used, the token ends the sign-in."""
+    """All get the same successor; after its use, the first token revokes the session."""
     confirmed(nodes, name)
     there = programs(nodes)
     first = get_tokens(name, there[0])
@@ -70,7 +70,7 @@ def eight_uses_of_one_refresh_token(nodes: Nodes, name: str) -> None:
 
 
 def retries_while_the_successor_is_used(nodes: Nodes, name: str) -> None:
-    """They come before its use or end the sign-in: two successors are never good."""
+    """Retries get the successor or revoke the session; two successors are never valid."""
     confirmed(nodes, name)
     there = programs(nodes)
     first = get_tokens(name, there[0])
@@ -90,8 +90,8 @@ def retries_while_the_successor_is_used(nodes: Nodes, name: str) -> None:
     assert {renew(token, there[0]).status for token in third} <= {401 if is_ended else 200}
 
 
-def chain(first: Answer, step: Callable[[Answer], Answer]) -> list[Answer]:
-    """What four steps give, each with what the one before gave."""
+def repeated(first: Answer, step: Callable[[Answer], Answer]) -> list[Answer]:
+    """Return the answers of up to four steps, each made with the answer before it."""
     answers = [first]
     while len(answers) < 5 and answers[-1].status == 200:
         answers.append(step(answers[-1]))
@@ -99,16 +99,16 @@ def chain(first: Answer, step: Callable[[Answer], Answer]) -> list[Answer]:
 
 
 def calls_during(nodes: Nodes, name: str, end: Callable[[], Any]) -> None:
-    """Programs sign in, refresh and exchange while ``end`` happens: then nothing is good."""
+    """Programs sign in, refresh and exchange while ``end`` runs; no token is valid afterwards."""
     there = programs(nodes)
     firsts = [get_tokens(name, program) for program in there]
 
     def act(i: int) -> list[Answer]:
         here, first = there[i // 2 % 2], firsts[i % 2]
         if i < 2:
-            return chain(first, lambda former: renew(former["refresh"], here))
+            return repeated(first, lambda former: renew(former["refresh"], here))
         if i < 4:
-            return chain(first, lambda former: exchange(former["access"], here))
+            return repeated(first, lambda former: exchange(former["access"], here))
         if i < 6:
             return [get_tokens(name, here)]
         end()
@@ -125,7 +125,7 @@ def calls_during(nodes: Nodes, name: str, end: Callable[[], Any]) -> None:
 
 
 def calls_during_a_lockdown(nodes: Nodes, name: str) -> None:
-    """By the owner's browser."""
+    """The owner locks the account in a browser while programs call the API."""
     owner = confirmed(nodes, name)
     token = owner.csrf(LOCKDOWN)
     calls_during(nodes, name, lambda: owner.post(LOCKDOWN, {}, csrf=token))
@@ -133,14 +133,14 @@ def calls_during_a_lockdown(nodes: Nodes, name: str) -> None:
 
 
 def calls_while_the_account_is_switched_off(nodes: Nodes, name: str) -> None:
-    """Past the site, in the database."""
+    """The account is deactivated in the database while programs call the API."""
     confirmed(nodes, name)
     statement = "UPDATE accounts_user SET is_active = (1 = 0) WHERE username = ?"
     calls_during(nodes, name, lambda: sql(nodes[0], statement, name))
 
 
 def eight_good_codes_for_one_challenge(nodes: Nodes, name: str) -> None:
-    """It's good for one sign-in, whatever is shown for it."""
+    """One challenge gives one session, however many valid codes are sent for it."""
     _owner, _seed, codes = enrolled(nodes, name)
     there = programs(nodes)
     challenge = get_tokens(name, there[0])["challenge"]

@@ -1,4 +1,4 @@
-"""The id of a request is the site's own word, or a trusted proxy's, and is in all its lines."""
+"""Request ids come from the site or from a trusted proxy, and are in every log line."""
 
 import dataclasses
 import errno
@@ -19,8 +19,8 @@ HEALTHY = "proxy-4f9c.17_A"
 PROXY, STRANGER = "192.0.2.1", "192.0.2.2"
 
 
-def told(client: Client, given: str) -> str:
-    """The id of the answer to a request that brings one."""
+def answered_id(client: Client, given: str) -> str:
+    """Send a request with the id ``given``; return the id of the answer."""
     return str(client.get("/help/", headers={"X-Request-ID": given})["X-Request-ID"])
 
 
@@ -32,11 +32,13 @@ def test_a_request_id_is_accepted_only_from_a_trusted_proxy_and_only_if_well_for
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, trusted_proxies=proxies)
     proxy, stranger = Client(REMOTE_ADDR=PROXY), Client(REMOTE_ADDR=STRANGER)
 
-    assert told(proxy, HEALTHY) == HEALTHY
+    assert answered_id(proxy, HEALTHY) == HEALTHY
     odd = ("with space", "new\nline1", "<script>", "é" * 9, "a" * 9 + "\n")
     for given in ("", "short", "x" * 65, *odd):
-        assert re.fullmatch("[0-9a-f]{32}", told(proxy, given)), given
-    ids = {told(stranger, HEALTHY) for _ in range(3)} | {told(Client(REMOTE_ADDR=""), HEALTHY)}
+        assert re.fullmatch("[0-9a-f]{32}", answered_id(proxy, given)), given
+    ids = {answered_id(stranger, HEALTHY) for _ in range(3)} | {
+        answered_id(Client(REMOTE_ADDR=""), HEALTHY)
+    }
     assert len(ids) == 4
     assert HEALTHY not in ids
 
@@ -76,7 +78,7 @@ def test_an_error_in_a_view_is_logged_with_the_request_id(
 
 
 class Full(io.StringIO):
-    """Takes nothing."""
+    """A stream that fails on every write, as on a full disk."""
 
     def write(self, _text: str) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -86,7 +88,7 @@ class Full(io.StringIO):
 def test_requests_are_answered_even_if_the_log_cannot_be_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A full disk, or nobody who reads on."""
+    """The disk is full, or the reader of the log is gone."""
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", Full())
         paths = ("/help/", "/nowhere/", "/api/v1/me/")

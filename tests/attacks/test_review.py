@@ -1,4 +1,4 @@
-"""The review after a lock: what comes back, and by whose hand."""
+"""The review after a lock: what the owner can restore, and what nobody else can."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""One code, one sign-in: again, written otherwise, next door, another's, of what is gone."""
+"""Codes work once: replays, other spellings, earlier codes, other users' codes."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 
 FULL_WIDTH = {ord("0") + n: chr(0xFF10 + n) for n in range(10)}
 ARABIC = {ord("0") + n: chr(0x0660 + n) for n in range(10)}
-# ``int()`` and ``str.isdigit()`` take all of these for the same number.
+# ``int()`` and ``str.isdigit()`` accept all of these as the same number.
 WRITINGS = {
     "as it was": lambda code: code,
     "spaces": lambda code: f" {code[:3]} {code[3:]} ",
@@ -80,7 +80,7 @@ def test_one_seed_cannot_be_enrolled_twice() -> None:
     shown = dict(browser.session)
     browser.post(SETUP, {"code": code_of(seed)})
 
-    # As a second click finds it that comes before the first one's session is stored.
+    # The state that a second click finds if it arrives before the first one is saved.
     session = browser.session
     session["totp_seed"] = shown["totp_seed"]
     session.save()
@@ -99,7 +99,7 @@ def test_no_earlier_code_is_accepted_once_a_later_one_was_used(clock: Clock) -> 
     assert not code_signs_in(now)
     assert not code_signs_in(before)
     clock.advance(seconds=30)
-    assert not code_signs_in(after), "it is the current one now, and was used"
+    assert not code_signs_in(after), "the code is current now, but used"
     clock.advance(seconds=30)
     assert code_signs_in(code_of(seed))
 
@@ -123,7 +123,9 @@ def test_a_code_of_another_user_is_refused() -> None:
 
     assert not code_signs_in(code_of(seed, 1), "alice")
     assert not code_signs_in(theirs[0], "alice")
-    assert code_signs_in(code_of(seed, 1), "bob"), "and mallory has not used it up"
+    assert code_signs_in(code_of(seed, 1), "bob"), (
+        "an attempt on another account does not use up a code"
+    )
     assert code_signs_in(theirs[0], "bob")
 
 
@@ -133,7 +135,7 @@ def test_a_code_of_a_removed_authenticator_is_refused() -> None:
     alice, seed = with_factor()
     other = enrolled(alice)
     lost = Authenticator.objects.filter(user=alice).earliest("pk")
-    assert code_signs_in(code_of(other, -1)), "each of several is good"
+    assert code_signs_in(code_of(other, -1)), "each of two authenticators works"
     alice.refresh_from_db()
     inside = signed_in(alice)
 
@@ -171,7 +173,7 @@ def test_a_recovery_code_works_once_in_every_spelling(written: Any) -> None:
     for _ in range(3):
         after_password().post(CHALLENGE, {"code": "bbbbb-bbbbb"})
 
-    assert code_signs_in(written(codes[0])), "wrong ones have used none up"
+    assert code_signs_in(written(codes[0])), "wrong codes use up no recovery code"
     assert not code_signs_in(codes[0])
     assert not code_signs_in(written(codes[0]))
     assert code_signs_in(codes[1])
@@ -196,7 +198,7 @@ def test_recovery_codes_are_invalid_after_a_new_set_and_without_an_authenticator
 
 
 def mailed_code(browser: Client) -> str:
-    """Ask for a code at the second step; the one that was mailed."""
+    """Request a mailed code at the second step and return it."""
     assert browser.post(CHALLENGE, {"mail": "1"}).status_code == 302
     mail = mails_about("code to finish signing in")[-1]
     assert mail.to == "alice@example.org"
@@ -210,7 +212,7 @@ def test_a_mailed_second_step_code_works_once_and_only_in_its_own_browser(
     asked = after_password()
     code = mailed_code(asked)
 
-    assert not code_signs_in(code), "mallory, who knows the password and reads over a shoulder"
+    assert not code_signs_in(code), "a code does not work in another browser"
     asked.post(CHALLENGE, {"code": code})
     assert is_signed_in(asked)
     clock.advance(minutes=1)
@@ -232,7 +234,7 @@ def test_a_mailed_sign_in_code_is_no_second_step_and_the_other_way_round() -> No
     assert not is_signed_in(asked)
     assert by_mail.post("/accounts/login/code/", {"code": second}).status_code == 200
     asked.post(CHALLENGE, {"code": second})
-    assert is_signed_in(asked), "the tries above have not used it up"
+    assert is_signed_in(asked), "the wrong attempts have not used up the code"
 
 
 def test_no_typed_code_causes_a_server_error() -> None:

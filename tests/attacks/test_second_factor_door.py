@@ -1,4 +1,4 @@
-"""Between the two steps: half-way in is nowhere, and no way leads round the second step."""
+"""Attacks between the two steps of a sign-in, and ways around the second step."""
 
 from collections.abc import Callable
 from typing import Any
@@ -67,7 +67,7 @@ def test_a_password_alone_gives_a_session_on_no_page(has_factor: bool) -> None:
         assert browser.get("/admin/").status_code == 302, route
     assert factors_of(carol) == int(has_factor)
     assert carol.login_sessions.count() == 0
-    assert sign_in(Client(), "carol").status_code == 302, "and the password is as it was"
+    assert sign_in(Client(), "carol").status_code == 302, "the password has not changed"
 
 
 def test_the_first_step_is_valid_for_thirty_minutes_and_is_not_extended(
@@ -161,7 +161,7 @@ def test_session_fixation_the_session_key_changes_at_both_steps() -> None:
 
 
 def test_the_second_step_belongs_to_the_last_account_of_the_first_step() -> None:
-    """The second step belongs to the account of the last first step, not to any before."""
+    """The second step completes the sign-in that was started last in a browser."""
     with_factor()
     _mallory, seed = with_factor("mallory")
     browser = after_password()
@@ -174,7 +174,7 @@ def test_the_second_step_belongs_to_the_last_account_of_the_first_step() -> None
 
 
 def test_a_mailed_code_is_no_second_step_after_a_sign_in_by_mail() -> None:
-    """Not by asking, nor by a code that was asked for after a password in the same browser."""
+    """This includes a code that was requested after the password in the same browser."""
     with_factor()
     browser = after_password()
     browser.post(CHALLENGE, {"mail": "1"})

@@ -1,4 +1,4 @@
-"""Enrolment at the door: not skipped, not with a seed that others know, not by who is too late."""
+"""Enrolment during a sign-in: it cannot be skipped, and a seed is shown to one user only."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ RESET = "/accounts/password/reset/"
 NEW = "a lantern over seven wet roofs"
 
 
-# How somebody who must enrol, and would rather not, might try to go on without it.
+# Ways in which somebody might try to skip the required enrolment.
 DETOURS: dict[str, Callable[[Client], Any]] = {
     "start over": lambda browser: sign_in(browser, "carol"),
     "the admin": lambda browser: browser.get("/admin/", follow=True),
@@ -96,7 +96,7 @@ def test_an_enrolment_begun_by_a_thief_is_invalid_once_the_owner_has_enrolled() 
 
 
 def test_a_seed_shown_in_one_sign_in_is_not_shown_in_another() -> None:
-    """A machine that people share: begun with a stolen password, and left for the owner."""
+    """A thief begins with a stolen password on a shared machine; the owner uses it next."""
     staff()
     browser = after_password("carol")
     seen = seed_on(browser.get(SETUP).text)
@@ -106,7 +106,7 @@ def test_a_seed_shown_in_one_sign_in_is_not_shown_in_another() -> None:
     again = seed_on(browser.get(SETUP).text)
 
     assert again != seen
-    assert seed_on(browser.get(SETUP).text) == again, "but a reload shows what was scanned"
+    assert seed_on(browser.get(SETUP).text) == again, "a reload of the page shows the same seed"
 
 
 def test_a_seed_shown_to_one_user_cannot_be_enrolled_for_another() -> None:
@@ -126,7 +126,7 @@ def test_a_seed_shown_to_one_user_cannot_be_enrolled_for_another() -> None:
 def test_enrolling_in_a_sign_in_that_just_became_invalid_causes_no_server_error(
     page: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another browser was quicker, right after this one was let through."""
+    """Another browser changes the account just after this one passed the check."""
     from accounts.signin import pending
     from accounts.users import services as users
 

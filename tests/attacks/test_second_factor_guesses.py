@@ -1,4 +1,4 @@
-"""Guessing at the second step: what it costs, what gives nothing back, and whom it keeps out."""
+"""Guessing at the second step: its limits, and that they do not block the owner."""
 
 import pytest
 from django.test import Client
@@ -43,7 +43,7 @@ def guess(browser: Client, code: str = WRONG_DIGITS) -> int:
 
 
 def guesses(n: int, *, first: int = 1, line: int = 0, code: str = WRONG_DIGITS) -> list[int]:
-    """The statuses of ``n`` guesses, each after a first step anew, from another address."""
+    """Guess ``n`` times, each in a new sign-in from another IP address; return the statuses."""
     places = (f"10.{line}.0.{i}" for i in range(first, first + n))
     return [guess(after_password(REMOTE_ADDR=place), code) for place in places]
 
@@ -112,7 +112,7 @@ def test_guesses_in_every_spelling_and_on_every_page_are_counted(clock: Clock) -
 def test_guesses_at_recovery_and_mailed_codes_are_limited_by_network(
     clock: Clock, code: str
 ) -> None:
-    """Nobody guesses it in any number of tries; it keeps nobody out who is elsewhere."""
+    """These codes are too long to guess, so the guesses do not count for the account."""
     _alice, seed = with_factor()
     mallory = after_password()
     mallory.post(CHALLENGE, {"mail": "1"})
@@ -132,7 +132,9 @@ def test_second_factor_guesses_from_elsewhere_do_not_block_a_known_browser(clock
     hers.post("/accounts/logout/")
     for line in range(2):
         assert guesses(GUESSES + 1, line=line) == [200] * GUESSES + [429]
-    assert code_signs_in(code_of(seed, 1), REMOTE_ADDR="10.9.0.1"), "two lines leave her the others"
+    assert code_signs_in(code_of(seed, 1), REMOTE_ADDR="10.9.0.1"), (
+        "two networks do not use up the account's guesses"
+    )
     for line in range(2, 6):
         guesses(GUESSES, line=line)
 
@@ -141,7 +143,7 @@ def test_second_factor_guesses_from_elsewhere_do_not_block_a_known_browser(clock
     assert guess(after_password(browser=hers), code_of(seed)) == 302
     hers.post("/accounts/logout/")
     statuses = [guess(after_password(browser=hers)) for _ in range(GUESSES + 1)]
-    assert statuses == [200] * GUESSES + [429], "nor is it a place to guess from"
+    assert statuses == [200] * GUESSES + [429], "guesses from a known browser are limited, too"
 
 
 def test_a_browser_known_by_a_mailed_code_only_has_no_guesses_of_its_own(
@@ -161,7 +163,7 @@ def test_a_browser_known_by_a_mailed_code_only_has_no_guesses_of_its_own(
 def test_a_patient_attacker_has_thirty_guesses_and_then_one_every_48_minutes(
     clock: Clock,
 ) -> None:
-    """One line has twelve of them, so that it can't keep the owner out."""
+    """One wide network has only twelve of them, so that it cannot block the owner."""
     with_factor()
     statuses = []
     for i in range(FACTOR_LINE_DAY.burst):
@@ -199,7 +201,7 @@ def test_the_owner_is_mailed_at_most_once_an_hour_about_guesses(clock: Clock) ->
 
     before = alice.activity.count()
     assert guesses(5, first=40) == [429] * 5
-    assert alice.activity.count() == before, "nor is the history filled"
+    assert alice.activity.count() == before, "refused guesses are not recorded"
 
     clock.advance(minutes=61)
     guesses(GUESSES + 3, first=30)
@@ -207,7 +209,7 @@ def test_the_owner_is_mailed_at_most_once_an_hour_about_guesses(clock: Clock) ->
     assert len(mails_about("the second wrong")) == 1
     clock.advance(days=1)
     guesses(1)
-    assert len(mails_about("the second wrong")) == 2, "once a day"
+    assert len(mails_about("the second wrong")) == 2, "the mail is sent once a day"
 
 
 def test_guesses_do_not_block_the_browser_in_which_the_factor_was_added(clock: Clock) -> None:
@@ -222,7 +224,9 @@ def test_guesses_do_not_block_the_browser_in_which_the_factor_was_added(clock: C
     home.post("/accounts/logout/")
 
     assert guess(after_password(browser=home), code_of(seed)) == 302
-    assert code_signs_in(codes[0], REMOTE_ADDR="203.0.113.7"), "recovery codes are good anywhere"
+    assert code_signs_in(codes[0], REMOTE_ADDR="203.0.113.7"), (
+        "recovery codes work in every network"
+    )
 
 
 def test_a_few_wrong_codes_in_a_session_send_no_mail(clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""The waiting period of who has lost every factor, in the hands of who has the password only."""
+"""Attacks with only the password on the waiting period that removes lost factors."""
 
 import dataclasses
 from collections.abc import Callable
@@ -39,14 +39,14 @@ CHANGE = "/accounts/password/change/"
 
 
 def ask(login: str = "alice") -> list[str]:
-    """Ask for it, by password only; the links that were mailed."""
+    """Request a recovery with the password only; return the paths of the mailed links."""
     before = len(mails_about(ASKED))
     after_password(login).post(CHALLENGE, {"lost": "ask"})
     return [path_of(mail.action_url) for mail in mails_about(ASKED)[before:]]
 
 
 def finish(login: str = "alice") -> bool:
-    """Whether the password is enough now."""
+    """Try to end the waiting period; return whether the browser is signed in."""
     browser = after_password(login)
     browser.post(CHALLENGE, {"lost": "finish"})
     return is_signed_in(browser)
@@ -57,7 +57,7 @@ def test_the_waiting_period_ends_exactly_when_it_is_due(clock: Clock) -> None:
     with_factor("bob")
     ask("bob")
     clock.advance(hours=1)
-    assert not finish(), "nobody has asked for alice"
+    assert not finish(), "a request for another account does not count"
     ask()
 
     assert not finish()
@@ -72,7 +72,7 @@ def test_the_waiting_period_ends_exactly_when_it_is_due(clock: Clock) -> None:
     login = LoginSession.objects.get(user=alice, ended_at=None)
     assert (login.amr, login.acr) == (["pwd"], "aal1")
     assert factors_of(alice) == 0
-    assert not is_signed_in(session), "every other sign-in has ended"
+    assert not is_signed_in(session), "every other session is revoked"
 
 
 def test_a_recovery_request_expires_seven_days_after_its_waiting_period(clock: Clock) -> None:
@@ -183,7 +183,9 @@ def test_actions_that_need_no_second_factor_do_not_cancel_the_request(clock: Clo
     after_password().post(CHALLENGE, {"code": "000000"})
     Client().post(RESET, {"login": "alice"})
     (link,) = [path_of(mail.action_url) for mail in mails_about(ASKED)]
-    assert "That isn’t enough" in Client().post(link).text, "a mailbox against a password"
+    assert "That isn’t enough" in Client().post(link).text, (
+        "the mailbox alone does not outweigh the password"
+    )
     signed_in(alice).post(CHANGE, {"password1": PASSWORD})
 
     clock.advance(hours=HOURS)
@@ -201,7 +203,7 @@ def test_staff_cannot_request_a_waiting_period(clock: Clock, rights: str) -> Non
     assert Client().post(link, {"lost": "ask"}).status_code == 403
     assert len(mails_about(ASKED)) == 1
     clock.advance(hours=HOURS)
-    assert not finish("carol"), "nor one from before carol became staff"
+    assert not finish("carol"), "a request from before the promotion does not count either"
     assert factors_of(carol) == 1
 
 
@@ -221,7 +223,7 @@ def test_no_waiting_period_starts_or_ends_when_the_setting_is_off(
 def test_repeated_requests_do_not_flood_the_mailbox(clock: Clock) -> None:
     alice, _seed = with_factor()
     ask()
-    assert ask() == [], "one runs"
+    assert ask() == [], "a request is already waiting"
 
     session, statuses = signed_in(alice), []
     for _ in range(FACTOR_RECOVERY.burst):
@@ -282,7 +284,7 @@ def test_a_factor_that_a_thief_added_does_not_cancel_the_owners_request(
     thief.post("/accounts/recovery/", {"former": "x"})
 
     clock.advance(hours=HOURS)
-    assert not finish(), "less than was shown at the request"
+    assert not finish(), "the request was made with more evidence"
     after_password(browser=home).post(CHALLENGE, {"lost": "finish"})
     assert factors_of(alice) == 0
 
