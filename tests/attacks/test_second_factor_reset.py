@@ -37,7 +37,7 @@ def opens(password: str, login: str = "alice") -> bool:
     return sign_in(Client(), login, password).status_code == 302
 
 
-def test_a_reset_takes_no_password_before_the_factor_is_shown() -> None:
+def test_a_reset_accepts_no_password_before_the_second_factor() -> None:
     _alice, seed = with_factor()
     link, browser = reset_link(), Client()
 
@@ -56,7 +56,7 @@ def test_a_reset_takes_no_password_before_the_factor_is_shown() -> None:
     assert not is_signed_in(browser)
 
 
-def test_a_factor_shown_for_a_reset_is_good_in_that_browser_for_fifteen_minutes(
+def test_a_factor_verified_for_a_reset_counts_in_that_browser_for_fifteen_minutes(
     clock: Clock,
 ) -> None:
     _alice, seed = with_factor()
@@ -75,7 +75,7 @@ def test_a_factor_shown_for_a_reset_is_good_in_that_browser_for_fifteen_minutes(
     assert not opens(NEW)
 
 
-def test_a_factor_shown_for_a_reset_is_good_for_that_link_only(clock: Clock) -> None:
+def test_a_factor_verified_for_a_reset_counts_for_that_link_only(clock: Clock) -> None:
     with_factor()
     _mallory, seed = with_factor("mallory")
     browser, mallorys, first = Client(), reset_link("mallory"), reset_link()
@@ -89,7 +89,7 @@ def test_a_factor_shown_for_a_reset_is_good_for_that_link_only(clock: Clock) -> 
         assert not opens(NEW)
 
 
-def test_a_mailed_code_is_no_second_step_of_a_reset() -> None:
+def test_a_mailed_code_is_no_second_factor_for_a_reset() -> None:
     """Whoever reads the mailbox has the link already."""
     with_factor()
     browser = after_password()
@@ -106,7 +106,7 @@ def test_a_mailed_code_is_no_second_step_of_a_reset() -> None:
     assert not opens(NEW)
 
 
-def test_a_code_that_was_used_for_a_reset_is_used() -> None:
+def test_a_code_used_for_a_reset_cannot_be_used_again() -> None:
     alice, seed = with_factor()
     recovery = new_recovery_codes(alice)[0]
     link = reset_link()
@@ -118,7 +118,7 @@ def test_a_code_that_was_used_for_a_reset_is_used() -> None:
     assert Client().post(link, {"code": recovery}).status_code == 200
 
 
-def test_after_a_lockdown_the_factor_is_asked_on_the_way_back() -> None:
+def test_a_reset_after_a_lockdown_requires_the_second_factor() -> None:
     """Or the link of a mail would be enough to open an account with a factor."""
     alice, _seed = with_factor()
     signed_in(alice).post("/accounts/lockdown/")
@@ -134,7 +134,7 @@ def protect(settings: Any, kind: str) -> None:
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, session_protection=kind)
 
 
-def test_a_copied_cookie_and_the_password_are_no_way_round_the_second_step(settings: Any) -> None:
+def test_a_copied_cookie_and_the_password_do_not_bypass_the_second_step(settings: Any) -> None:
     protect(settings, "basic")
     _alice, seed = with_factor()
     owner = Client(headers={"user-agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0"})
@@ -155,7 +155,7 @@ def test_a_copied_cookie_and_the_password_are_no_way_round_the_second_step(setti
     assert is_signed_in(thief), "the owner, on another browser"
 
 
-def test_password_and_mailbox_get_in_but_are_no_fresh_proof_and_remove_no_factor(
+def test_password_and_mailbox_sign_in_but_cannot_remove_a_factor(
     clock: Clock,
 ) -> None:
     alice, _seed = with_factor()
@@ -173,7 +173,7 @@ def test_password_and_mailbox_get_in_but_are_no_fresh_proof_and_remove_no_factor
     assert factors_of(alice) == 1
 
 
-def test_a_browser_left_alone_changes_no_factor(clock: Clock) -> None:
+def test_factors_cannot_be_changed_without_recent_authentication(clock: Clock) -> None:
     from accounts.twofactor.models import Authenticator, RecoveryCodes
 
     browser = signed_in(with_factor()[0])
@@ -198,7 +198,7 @@ def change(browser: Client, user: Any, **fields: str) -> Any:
     return browser.post(f"/accounts/2fa/totp/{row.pk}/", fields)
 
 
-def test_a_password_is_no_fresh_proof_for_a_change_of_factors(clock: Clock) -> None:
+def test_a_password_does_not_reauthenticate_for_a_change_of_factors(clock: Clock) -> None:
     alice, _seed = with_factor()
     browser = signed_in(alice)
     clock.advance(minutes=20)
@@ -215,7 +215,7 @@ def test_a_password_is_no_fresh_proof_for_a_change_of_factors(clock: Clock) -> N
     assert change(browser, alice, remove="1").url == "/accounts/2fa/"
 
 
-def test_a_link_opened_beside_another_account_adds_the_factor_to_its_own(
+def test_a_sign_up_link_opened_in_another_users_session_enrols_the_new_account(
     clock: Clock, settings: Any
 ) -> None:
     from accounts.users.models import User
@@ -237,7 +237,7 @@ def test_a_link_opened_beside_another_account_adds_the_factor_to_its_own(
     assert factors_of(User.objects.get(username="bob")) == 1
 
 
-def test_a_half_sign_in_that_was_given_up_is_nobodys() -> None:
+def test_an_abandoned_sign_in_cannot_be_completed() -> None:
     _alice, seed = with_factor()
     by_link, by_sign_out = after_password(), after_password()
 
@@ -249,7 +249,9 @@ def test_a_half_sign_in_that_was_given_up_is_nobodys() -> None:
         assert not is_signed_in(browser)
 
 
-def test_a_thiefs_asking_keeps_the_owner_from_nothing_after_a_new_password(clock: Clock) -> None:
+def test_a_thiefs_recovery_requests_do_not_count_after_a_change_of_the_account(
+    clock: Clock,
+) -> None:
     from accounts.users import services as users
 
     alice, _seed = with_factor()
@@ -263,7 +265,7 @@ def test_a_thiefs_asking_keeps_the_owner_from_nothing_after_a_new_password(clock
     assert after_password().post(CHALLENGE, {"lost": "ask"}).status_code == 302
 
 
-def test_keys_that_are_gone_leave_the_pages_and_the_way_back(settings: Any) -> None:
+def test_a_lost_encryption_key_breaks_no_page_and_no_recovery(settings: Any) -> None:
     from accounts.common.secrets import encryption_key
 
     alice, _seed = with_factor()

@@ -66,7 +66,7 @@ def everything_stored() -> bytes:
     return "\n".join([*rows, *sessions]).encode()
 
 
-def test_no_row_shows_a_seed_or_a_recovery_code_or_its_digest() -> None:
+def test_no_database_row_contains_a_seed_a_recovery_code_or_its_digest() -> None:
     carol = staff()
     browser = after_password("carol")
     seed = seed_on(browser.get(SETUP).text)
@@ -84,7 +84,7 @@ def test_no_row_shows_a_seed_or_a_recovery_code_or_its_digest() -> None:
         assert [text for text in hidden if text in dump] == []
 
 
-def test_what_is_sealed_for_one_purpose_opens_for_no_other() -> None:
+def test_a_value_encrypted_for_one_purpose_cannot_be_decrypted_for_another() -> None:
     from accounts.common import crypto
 
     alice, seed = with_factor()
@@ -96,7 +96,7 @@ def test_what_is_sealed_for_one_purpose_opens_for_no_other() -> None:
             crypto.unseal(sealed, purpose)
 
 
-def test_11_3_no_page_of_the_admin_shows_a_superuser_a_seed_a_digest_or_a_code() -> None:
+def test_11_3_no_admin_page_shows_a_seed_a_digest_or_a_code() -> None:
     from django.contrib import admin
 
     tables = {model.__name__ for site in admin.sites.all_sites for model in site._registry}
@@ -132,7 +132,7 @@ def test_11_3_no_page_of_the_admin_shows_a_superuser_a_seed_a_digest_or_a_code()
         assert [text for text in hidden if text in page] == []
 
 
-def test_pages_with_a_secret_are_stored_nowhere() -> None:
+def test_pages_with_secrets_are_not_cached() -> None:
     staff()
     browser = after_password("carol")
     answers = [browser.get(SETUP)]
@@ -154,7 +154,7 @@ def test_pages_with_a_secret_are_stored_nowhere() -> None:
     assert "attachment" in answers[4]["Content-Disposition"]
 
 
-def test_what_was_shown_once_is_shown_to_nobody_else() -> None:
+def test_recovery_codes_are_shown_in_no_other_session() -> None:
     alice, _seed = with_factor()
     browser = signed_in(alice)
     browser.post(RECOVERY_CODES, {"new": "1"})

@@ -43,7 +43,7 @@ def with_cookie_of(owner: Client, thief: Client) -> Client:
     return thief
 
 
-def test_another_browser_reaches_and_changes_nothing_until_it_proves_itself() -> None:
+def test_a_session_in_another_browser_reaches_nothing_before_reauthentication() -> None:
     alice, carol, owner = make_user("alice"), make_staff("carol"), browser()
     assert sign_in_twice(owner, carol).url == "/"
     other = signed_in(carol)
@@ -69,7 +69,7 @@ def test_another_browser_reaches_and_changes_nothing_until_it_proves_itself() ->
     assert Activity.objects.filter(kind="browser_changed").count() == 1
 
 
-def test_a_thief_in_another_browser_does_not_read_what_the_owner_is_about_to_be_told() -> None:
+def test_a_thief_in_another_browser_does_not_get_the_owners_flash_messages() -> None:
     alice = make_user("alice")
     owner, other = signed_in_at(browser()), signed_in(alice)
     owner.post("/accounts/sessions/", {"others": "1"})
@@ -82,7 +82,7 @@ def test_a_thief_in_another_browser_does_not_read_what_the_owner_is_about_to_be_
     assert not is_signed_in(other)
 
 
-def test_another_network_is_noticed_behind_a_trusted_proxy(settings: Any) -> None:
+def test_another_network_is_detected_behind_a_trusted_proxy(settings: Any) -> None:
     set_up(
         settings,
         session_protection_network="on",
@@ -110,7 +110,7 @@ AGENTS = {
 
 
 @pytest.mark.parametrize("agent", AGENTS.values(), ids=AGENTS)
-def test_no_user_agent_is_a_fault_and_what_is_kept_of_it_is_short_and_printable(
+def test_an_odd_user_agent_causes_no_server_error_and_is_stored_short_and_printable(
     agent: str,
 ) -> None:
     make_user("alice")
@@ -129,7 +129,7 @@ def test_no_user_agent_is_a_fault_and_what_is_kept_of_it_is_short_and_printable(
     assert login.agent.isprintable()
 
 
-def test_an_address_with_a_zone_of_any_length_is_no_fault(settings: Any) -> None:
+def test_an_ip_address_with_a_long_zone_causes_no_server_error(settings: Any) -> None:
     """RFC 4007: fe80::1%anything, longer than any column."""
     set_up(settings, trusted_proxies=(ip_network("127.0.0.1"),))
     make_user("alice")
@@ -143,7 +143,7 @@ def test_an_address_with_a_zone_of_any_length_is_no_fault(settings: Any) -> None
 APP = "{}/1 CFNetwork/1 Darwin/2"
 
 
-def test_a_stranger_writes_no_advice_into_anothers_history() -> None:
+def test_a_made_up_user_agent_cannot_write_text_into_another_users_history() -> None:
     """By failed sign-ins with a made-up browser: 'Alert: call …, see evil.example'."""
     make_user("alice")
     sign_in(browser(APP.format("Alert: see https:evil.example")), "alice", WRONG)

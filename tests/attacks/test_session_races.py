@@ -182,5 +182,5 @@ type Race = Callable[[Nodes, str], None]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_what_ends_at_two_processes_has_ended(nodes: Nodes, race: Race) -> None:
+def test_session_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__.replace("_", "")[:20])

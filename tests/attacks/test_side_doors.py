@@ -119,7 +119,7 @@ def pages_that_lead_to(goal: FunctionType) -> set[str]:
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_every_view_that_makes_a_session_or_a_proof_or_takes_it_away_is_on_its_list(
+def test_only_the_listed_views_reach_each_function_that_changes_authentication(
     maker: str,
 ) -> None:
     assert pages_that_lead_to(import_string(f"accounts.{maker}")) == routes(MAKERS[maker])
@@ -147,14 +147,14 @@ OWNERS = {
 }
 
 
-def test_one_module_only_takes_each_step_to_a_session() -> None:
+def test_each_step_to_a_session_is_called_in_one_module_only() -> None:
     for owner, names in OWNERS.items():
         for name in names.split():
             found = {path for path, called in calls_of_ours() if called == name}
             assert found == {f"accounts/{owner}"}, name
 
 
-def test_no_page_of_allauth_or_of_djangos_own_accounts_is_mounted() -> None:
+def test_no_view_of_allauth_or_of_django_contrib_auth_is_routed() -> None:
     homes = {entry.callback.__module__ for entry in ROUTES.values()}
 
     # The admin brings a translation catalogue, a redirect and "view on site".
@@ -167,7 +167,7 @@ def test_no_page_of_allauth_or_of_djangos_own_accounts_is_mounted() -> None:
 
 
 @pytest.mark.django_db
-def test_right_credentials_sent_anywhere_but_to_the_door_sign_nobody_in() -> None:
+def test_right_credentials_sent_to_any_other_view_sign_nobody_in() -> None:
     make_user("carol", is_staff=True, is_superuser=True)
     everything = {
         **{"login": "carol", "username": "carol", "email": "carol@example.org"},
@@ -184,7 +184,7 @@ def test_right_credentials_sent_anywhere_but_to_the_door_sign_nobody_in() -> Non
     assert not LoginSession.objects.exists()
 
 
-def test_every_call_is_open_or_behind_our_own_authentication_and_scopes() -> None:
+def test_every_endpoint_is_public_or_uses_the_sites_own_authentication_and_scopes() -> None:
     """No stock view, and none that brings a class of its own for who calls or what it may."""
     # The description and its page are views of Django's.
     for route in CALLS - {"api/v1/schema/", "api/v1/docs/"}:
@@ -200,7 +200,7 @@ def test_every_call_is_open_or_behind_our_own_authentication_and_scopes() -> Non
 
 
 @pytest.mark.django_db
-def test_stock_admin_login_form_does_not_exist() -> None:
+def test_the_stock_admin_login_form_does_not_exist() -> None:
     make_user("carol", is_staff=True)
     browser = Client(headers={"authorization": basic("carol", PASSWORD)})
 
@@ -215,7 +215,7 @@ def test_stock_admin_login_form_does_not_exist() -> None:
 
 
 @pytest.mark.django_db
-def test_djangos_authenticate_proves_nobody_so_basic_and_stock_forms_cannot() -> None:
+def test_djangos_authenticate_never_accepts_a_password() -> None:
     make_user("alice")
 
     assert auth.authenticate(username="alice", password=PASSWORD) is None
@@ -223,7 +223,7 @@ def test_djangos_authenticate_proves_nobody_so_basic_and_stock_forms_cannot() ->
 
 
 @pytest.mark.django_db
-def test_admission_asks_the_policy_whoever_calls_it() -> None:
+def test_establishing_a_session_always_checks_the_authentication_policy() -> None:
     """For a session of a browser, and for a sign-in of a client."""
     place, proofs = ClientInfo("192.0.2.1", "curl/8"), (Proof.now(Method.PASSWORD),)
     alice, bob, mallory = (make_user(name) for name in ("alice", "bob", "mallory"))
@@ -248,7 +248,7 @@ def test_admission_asks_the_policy_whoever_calls_it() -> None:
 
 
 @pytest.mark.django_db
-def test_allauths_own_way_to_sign_in_stops_at_the_adapter() -> None:
+def test_allauths_own_sign_in_is_refused_by_the_adapter() -> None:
     request = Client().get("/accounts/login/").wsgi_request
 
     with pytest.raises(PolicyNotMet):
@@ -258,7 +258,7 @@ def test_allauths_own_way_to_sign_in_stops_at_the_adapter() -> None:
 
 
 @pytest.mark.django_db
-def test_the_session_of_somebody_unconfirmed_or_switched_off_is_worth_nothing() -> None:
+def test_an_unconfirmed_or_inactive_user_has_no_valid_session() -> None:
     unconfirmed, browser, alice = Client(), Client(), make_user("alice")
     sign_up(unconfirmed, "mallory")
     assert sign_in(unconfirmed, "mallory")["Location"] == "/accounts/confirm-email/"

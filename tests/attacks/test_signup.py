@@ -59,7 +59,7 @@ def page(answer: Any) -> tuple[int, str, str]:
     return answer.status_code, answer.headers.get("Location", ""), re.sub("free|taken", "", text)
 
 
-def test_the_mail_says_the_same_in_both_parts_and_its_code_first() -> None:
+def test_both_parts_of_the_mail_have_code_and_link_and_the_subject_begins_with_the_code() -> None:
     sign_up(Client(), "alice")
 
     mail = mail_to("alice")
@@ -77,7 +77,7 @@ def test_the_mail_says_the_same_in_both_parts_and_its_code_first() -> None:
     [("password1", "elevenchars", "at least 12"), ("username", "a@b", "letters, digits"),
      ("email", "alice", "valid email")],
 )  # fmt: skip
-def test_what_cannot_be_is_refused_at_its_field_without_a_hash_and_the_rest_stays(
+def test_invalid_input_is_reported_at_its_field_without_hashing_and_the_rest_is_kept(
     monkeypatch: pytest.MonkeyPatch, field: str, value: str, says: str
 ) -> None:
     monkeypatch.delattr("django.contrib.auth.hashers.Argon2PasswordHasher.encode")
@@ -95,7 +95,7 @@ def test_what_cannot_be_is_refused_at_its_field_without_a_hash_and_the_rest_stay
     assert not PendingSignup.objects.exists()
 
 
-def test_a_name_and_a_password_of_any_letters_and_full_length_are_taken_whole() -> None:
+def test_a_unicode_username_and_a_password_of_full_length_are_accepted_whole() -> None:
     name, password = "\xdcn\xef-c\xf6d\xe9._", f"  {510 * 'z\xfc'}  "
     browser, mail = signed_up(name, "alice@example.org", password)
     assert confirm(browser, mail.code)["Location"] == "/"
@@ -106,7 +106,7 @@ def test_a_name_and_a_password_of_any_letters_and_full_length_are_taken_whole() 
     assert User.objects.get().username == name
 
 
-def test_closed_sign_up_is_said_and_takes_nobody(settings: Any) -> None:
+def test_closed_sign_up_is_announced_and_creates_nothing(settings: Any) -> None:
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, signup="closed")
 
     assert SIGNUP not in Client().get(LOGIN).text
@@ -117,7 +117,7 @@ def test_closed_sign_up_is_said_and_takes_nobody(settings: Any) -> None:
     assert outbox() == []
 
 
-def test_taken_and_free_address_are_told_apart_neither_then_nor_later(clock: Clock) -> None:
+def test_a_taken_and_a_free_email_look_the_same_at_sign_up_and_later(clock: Clock) -> None:
     make_user("taken")
     stories = []
     for case in ("free", "taken"):
@@ -146,7 +146,7 @@ def test_taken_and_free_address_are_told_apart_neither_then_nor_later(clock: Clo
         assert free == taken
 
 
-def test_the_owner_of_a_taken_address_gets_one_mail_that_confirms_nothing() -> None:
+def test_the_owner_of_a_taken_email_gets_one_mail_that_confirms_nothing() -> None:
     make_user("alice")
 
     signed_up("mallory", "ALICE@Example.org")
@@ -158,7 +158,7 @@ def test_the_owner_of_a_taken_address_gets_one_mail_that_confirms_nothing() -> N
     assert "mallory" not in mail.to_json()
 
 
-def test_a_sign_up_costs_the_same_work_at_a_taken_and_a_free_address() -> None:
+def test_a_sign_up_runs_the_same_statements_for_a_taken_and_a_free_email() -> None:
     make_user("taken")
     kinds = []
     for case in ("free", "taken"):
@@ -170,7 +170,7 @@ def test_a_sign_up_costs_the_same_work_at_a_taken_and_a_free_address() -> None:
     assert kinds[0] == kinds[1]
 
 
-def test_squatter_the_owners_click_brings_nothing_to_life_without_the_password() -> None:
+def test_squatter_the_owners_click_confirms_no_account_without_its_password() -> None:
     mallory, mail = signed_up("mallory", "alice@example.org")
     phone, link = Client(), path_of(mail.action_url)
 
@@ -188,7 +188,7 @@ def test_squatter_the_owners_click_brings_nothing_to_life_without_the_password()
     assert is_signed_in(phone), "who knows the password signs in elsewhere"
 
 
-def test_the_link_is_no_way_round_the_limit_on_guesses(clock: Clock) -> None:
+def test_the_confirmation_link_does_not_bypass_the_limit_on_guesses(clock: Clock) -> None:
     _browser, mail = signed_up("alice")
     link = path_of(mail.action_url)
 
@@ -200,7 +200,7 @@ def test_the_link_is_no_way_round_the_limit_on_guesses(clock: Clock) -> None:
     assert statuses == [200] * LOGIN_LINE.burst + [429]
 
 
-def test_a_mail_scanner_that_opens_the_link_changes_nothing() -> None:
+def test_a_mail_scanner_that_opens_the_confirmation_link_confirms_nothing() -> None:
     browser, mail = signed_up("alice")
     link = path_of(mail.action_url)
 
@@ -212,7 +212,7 @@ def test_a_mail_scanner_that_opens_the_link_changes_nothing() -> None:
     assert browser.post(link)["Location"] == "/"
 
 
-def test_the_first_to_confirm_an_address_wins_and_the_others_die() -> None:
+def test_the_first_to_confirm_an_email_wins_and_other_sign_ups_end() -> None:
     """Also for an owner whose own sign-up does not open the squatter's link."""
     mallory, mail = signed_up("mallory", "alice@example.org", WRONG)
     alice, own = signed_up("alice", "ALICE@example.org")
@@ -231,7 +231,9 @@ def test_the_first_to_confirm_an_address_wins_and_the_others_die() -> None:
     assert not is_signed_in(other), "what was used is dead"
 
 
-def test_a_code_of_one_sign_up_does_not_fit_another(clock: Clock) -> None:
+def test_a_confirmation_code_works_only_for_its_sign_up_and_for_fifteen_minutes(
+    clock: Clock,
+) -> None:
     """Nor its own one at the sixth try, or after fifteen minutes; its link has three days."""
     (guessing, mail), (other, own) = signed_up("alice"), signed_up("mallory")
 
@@ -247,7 +249,7 @@ def test_a_code_of_one_sign_up_does_not_fit_another(clock: Clock) -> None:
     assert not User.objects.exists()
 
 
-def test_a_newer_mail_and_a_corrected_address_replace_the_older_ones(clock: Clock) -> None:
+def test_a_newer_mail_or_a_corrected_email_invalidates_older_codes_and_links(clock: Clock) -> None:
     browser, first = signed_up("alice")
     too_soon = browser.post(CONFIRM, {"resend": "1"})
     assert (too_soon.status_code, too_soon["Retry-After"]) == (429, "60")
@@ -267,7 +269,9 @@ def test_a_newer_mail_and_a_corrected_address_replace_the_older_ones(clock: Cloc
 
 
 @pytest.mark.parametrize("pruned", [False, True])
-def test_names_come_free_after_three_days_and_by_prune(clock: Clock, pruned: bool) -> None:
+def test_usernames_of_pending_sign_ups_are_released_after_three_days_and_by_prune(
+    clock: Clock, pruned: bool
+) -> None:
     signed_up("alice", "mallory@example.org")
     clock.advance(days=3, seconds=-1)
     assert sign_up(Client(), "Alice", "alice@example.org").status_code == 200
@@ -281,7 +285,7 @@ def test_names_come_free_after_three_days_and_by_prune(clock: Clock, pruned: boo
     assert PendingSignup.objects.get().username == "Alice"
 
 
-def test_another_browser_cannot_take_a_waiting_name_over_and_the_same_one_can() -> None:
+def test_only_the_same_browser_can_replace_its_pending_sign_up() -> None:
     alice, _mail = signed_up("alice")
     bob, _mail = signed_up("bob")
 
@@ -291,7 +295,7 @@ def test_another_browser_cannot_take_a_waiting_name_over_and_the_same_one_can() 
     assert User.objects.get().email == "right@example.org"
 
 
-def test_no_mail_goes_to_an_address_that_was_corrected_meanwhile(clock: Clock) -> None:
+def test_no_mail_is_sent_to_an_email_that_was_corrected_meanwhile(clock: Clock) -> None:
     """Mailed to the former one, its code would give mallory the address that she typed."""
     signed_up("mallory")
     stale, signup = PendingSignup.objects.get(), PendingSignup.objects.get()
@@ -304,7 +308,7 @@ def test_no_mail_goes_to_an_address_that_was_corrected_meanwhile(clock: Clock) -
     assert outbox()[-1].to == "alice@example.org"
 
 
-def test_a_code_proves_the_address_that_it_was_mailed_to_and_no_other() -> None:
+def test_a_code_confirms_only_the_email_that_it_was_mailed_to() -> None:
     browser, mail = signed_up("mallory")
     PendingSignup.objects.update(email="alice@example.org", email_key="alice@example.org")
 
@@ -312,7 +316,7 @@ def test_a_code_proves_the_address_that_it_was_mailed_to_and_no_other() -> None:
     assert User.objects.count() == 0
 
 
-def test_asking_for_taken_names_does_not_use_up_a_strangers_mailbox() -> None:
+def test_sign_ups_with_a_taken_username_do_not_use_up_the_mail_budget() -> None:
     make_user("taken")
     for _ in range(MAIL_LINE.burst + 1):
         assert "username is taken" in sign_up(Client(), "taken", "alice@example.org").text
@@ -321,7 +325,7 @@ def test_asking_for_taken_names_does_not_use_up_a_strangers_mailbox() -> None:
     assert sign_up(Client(), "alice").status_code == 302
 
 
-def test_one_line_alone_does_not_keep_an_address_from_signing_up() -> None:
+def test_one_network_alone_cannot_block_an_email_from_signing_up() -> None:
     mallory = Client(REMOTE_ADDR="192.0.2.66")
     statuses = [
         sign_up(mallory, f"mallory{i}", "alice@example.org").status_code

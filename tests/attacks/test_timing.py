@@ -69,7 +69,7 @@ def work_and_answer(browser: Browser, page: str, data: dict[str, str]) -> tuple[
 
 @pytest.mark.parametrize("address", ["{}", "{}@example.org"], ids=["name", "address"])
 @pytest.mark.parametrize("page", [RESET, BY_CODE])
-def test_a_mail_to_nobody_costs_and_is_answered_the_same_as_one_to_a_member(
+def test_requesting_a_mail_answers_and_costs_the_same_for_known_and_unknown_accounts(
     people: list[str], page: str, address: str
 ) -> None:
     costs, before, shown = [], len(outbox()), set()
@@ -89,7 +89,7 @@ def test_a_mail_to_nobody_costs_and_is_answered_the_same_as_one_to_a_member(
 
 @pytest.mark.dear_hashes
 @pytest.mark.parametrize("address", ["{}", "{}@example.org"], ids=["name", "address"])
-def test_3_3_a_wrong_password_costs_and_is_answered_the_same_whoever_it_is_tried_for(
+def test_3_3_a_wrong_password_answers_and_costs_the_same_for_every_account(
     people: list[str], monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     make_user("erin", password=None)
@@ -110,7 +110,7 @@ def test_3_3_a_wrong_password_costs_and_is_answered_the_same_whoever_it_is_tried
     assert hashes == ["m=19456,t=2,p=1"] * len(people)
 
 
-def test_a_wrong_code_costs_the_same_statements_whoever_it_is_tried_for(people: list[str]) -> None:
+def test_a_wrong_code_runs_the_same_statements_for_every_account(people: list[str]) -> None:
     costs = []
     for name in people:
         browser: Any = Browser()
@@ -145,7 +145,7 @@ def member(site: Site, name: str) -> None:
 @pytest.mark.proof
 @pytest.mark.alone
 @pytest.mark.parametrize("page", [LOGIN, RESET, BY_CODE])
-def test_medians_of_known_and_unknown_people_are_within_five_milliseconds(page: str) -> None:
+def test_median_times_of_known_and_unknown_accounts_differ_by_less_than_5_ms(page: str) -> None:
     with Site(LIMITS_SCALE="100000") as site:
         member(site, "alice")
         member(site, "bob")

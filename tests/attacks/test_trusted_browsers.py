@@ -49,7 +49,7 @@ def alice() -> Any:
     return user
 
 
-def test_the_second_step_is_not_asked_where_the_owner_trusts_the_browser(alice: Any) -> None:
+def test_a_trusted_browser_skips_the_second_step(alice: Any) -> None:
     here = trusting_browser(alice)
 
     assert not needs_second_step(here)
@@ -59,7 +59,7 @@ def test_the_second_step_is_not_asked_where_the_owner_trusts_the_browser(alice: 
     assert [m.to for m in outbox() if "browser was trusted" in m.subject] == [alice.email]
 
 
-def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(alice: Any, settings: Any) -> None:
+def test_the_trust_cookie_is_httponly_and_samesite(alice: Any, settings: Any) -> None:
     cookie = cookie_of(trusting_browser(alice))
     assert cookie["httponly"] is True
     assert (cookie["samesite"], cookie["path"], cookie["domain"]) == ("Lax", "/", "")
@@ -71,7 +71,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(alice: Any, setti
     assert cookie_of(trusting_browser(other))["secure"] is True
 
 
-def test_a_copied_cookie_is_worth_nothing_in_another_kind_of_browser(alice: Any) -> None:
+def test_a_copied_trust_cookie_is_refused_in_another_kind_of_browser(alice: Any) -> None:
     value = cookie_of(trusting_browser(alice)).value
 
     assert needs_second_step(with_cookie(value, SAFARI))
@@ -83,7 +83,7 @@ def test_a_copied_cookie_is_worth_nothing_in_another_kind_of_browser(alice: Any)
     assert not needs_second_step(with_cookie(value, FIREFOX.replace("142", "143"))), "a new version"
 
 
-def test_a_cookie_is_worth_nothing_for_another_person_nor_without_the_password(alice: Any) -> None:
+def test_a_trust_cookie_works_only_for_its_user_and_only_with_the_password(alice: Any) -> None:
     bob = person("bob")
     enrolled(bob)
     here = trusting_browser(alice)
@@ -97,7 +97,7 @@ def test_a_cookie_is_worth_nothing_for_another_person_nor_without_the_password(a
     assert needs_second_step(here, "bob")
 
 
-def test_neither_a_forged_cookie_nor_a_dump_of_the_database_opens_anything(alice: Any) -> None:
+def test_a_forged_trust_cookie_or_a_database_row_does_not_skip_the_second_step(alice: Any) -> None:
     here = trusting_browser(alice)
     row = TrustedBrowser.objects.get()
     assert cookie_of(here).value not in serializers.serialize("json", [row])
@@ -107,7 +107,7 @@ def test_neither_a_forged_cookie_nor_a_dump_of_the_database_opens_anything(alice
         assert needs_second_step(with_cookie(value)), value[:50]
 
 
-def test_no_browser_is_trusted_where_the_site_wants_none(alice: Any, settings: Any) -> None:
+def test_no_browser_can_be_trusted_when_the_setting_is_0(alice: Any, settings: Any) -> None:
     set_up(settings, trusted_browser_days=0)
     here = browser()
     assert sign_in(here, "alice").url == CHALLENGE
@@ -120,7 +120,7 @@ def test_no_browser_is_trusted_where_the_site_wants_none(alice: Any, settings: A
     assert not TrustedBrowser.objects.exists()
 
 
-def test_no_browser_is_trusted_before_the_second_step_is_right(alice: Any) -> None:
+def test_no_browser_is_trusted_before_the_second_step_succeeds(alice: Any) -> None:
     registered(alice)
     _mallory, foreign = owner("mallory")
     here = browser()
@@ -138,7 +138,7 @@ def test_no_browser_is_trusted_before_the_second_step_is_right(alice: Any) -> No
     assert not TrustedBrowser.objects.exists()
 
 
-def test_staff_in_a_trusted_browser_are_asked_before_they_administer() -> None:
+def test_staff_in_a_trusted_browser_need_a_second_factor_for_the_admin() -> None:
     carol = person("carol", is_staff=True, is_superuser=True)
     enrolled(carol)
     here = trusting_browser(carol)
@@ -151,7 +151,7 @@ def test_staff_in_a_trusted_browser_are_asked_before_they_administer() -> None:
     assert here.get("/admin/").status_code == 302, "the password alone is what they had"
 
 
-def test_staff_who_need_a_passkey_are_asked_for_it_in_a_trusted_browser(settings: Any) -> None:
+def test_staff_who_need_a_passkey_need_it_in_a_trusted_browser_too(settings: Any) -> None:
     carol, passkey = owner("carol", is_staff=True, is_superuser=True)
     enrolled(carol)
     here = trusting_browser(carol)
@@ -162,7 +162,7 @@ def test_staff_who_need_a_passkey_are_asked_for_it_in_a_trusted_browser(settings
     assert here.get("/admin/").status_code == 200
 
 
-def test_nobody_ends_or_sees_the_trust_of_another(alice: Any) -> None:
+def test_another_users_trusted_browsers_are_neither_visible_nor_revocable(alice: Any) -> None:
     here = trusting_browser(alice)
     row = TrustedBrowser.objects.get()
     thief = signed_in(person("mallory"))
@@ -178,7 +178,7 @@ def test_nobody_ends_or_sees_the_trust_of_another(alice: Any) -> None:
     assert times_in_history(alice, "trust_ended") == 0
 
 
-def test_two_people_who_share_a_browser_are_trusted_each_for_themselves(alice: Any) -> None:
+def test_two_users_of_one_browser_are_trusted_separately(alice: Any) -> None:
     bob = person("bob")
     enrolled(bob)
     here = trusting_browser(alice)
@@ -193,7 +193,7 @@ def test_two_people_who_share_a_browser_are_trusted_each_for_themselves(alice: A
     assert not needs_second_step(here, "alice")
 
 
-def test_a_planted_cookie_of_many_parts_is_no_trust_and_does_not_grow(alice: Any) -> None:
+def test_a_planted_trust_cookie_with_many_parts_is_refused_and_does_not_grow(alice: Any) -> None:
     here = with_cookie(".".join(["a" * 43] * 8))
     assert needs_second_step(here)
 
@@ -224,7 +224,9 @@ ENDS: dict[str, Callable[[Client, Any], object]] = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_what_ends_the_trust(alice: Any, end: Callable[[Client, Any], object]) -> None:
+def test_changes_of_credentials_and_the_owner_end_the_trust(
+    alice: Any, end: Callable[[Client, Any], object]
+) -> None:
     registered(alice)
     here = trusting_browser(alice)
     copy = with_cookie(cookie_of(here).value)
@@ -241,7 +243,7 @@ def test_what_ends_the_trust(alice: Any, end: Callable[[Client, Any], object]) -
     assert needs_second_step(copy)
 
 
-def test_the_trust_ends_after_its_days_or_fewer_that_are_set_later(
+def test_the_trust_ends_after_its_days_or_after_fewer_that_are_set_later(
     alice: Any, clock: Clock, settings: Any
 ) -> None:
     here = trusting_browser(alice)

@@ -93,7 +93,7 @@ def guesses(nodes: Nodes, n: int, *, login: str) -> list[Response]:
     return together(n, guess)
 
 
-def test_exactly_the_burst_of_forty_guesses_passes_two_processes_with_and_without_redis(
+def test_two_processes_together_allow_exactly_the_limit_with_and_without_redis(
     redis_server: Redis, postgres: Postgres
 ) -> None:
     """A frozen Redis is the worst; one that refuses is in tests/throttle."""
@@ -210,13 +210,13 @@ type Race = Callable[[Nodes, str], None]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_two_processes_make_one(nodes: Nodes, race: Race) -> None:
+def test_sign_up_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__[6:].replace("_", "")[:20])
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_fifty_rounds_on_postgresql(
+def test_fifty_rounds_of_sign_up_races_on_postgresql(
     request: pytest.FixtureRequest, race: Race, postgres: Any
 ) -> None:
     with running(LIMITS_SCALE="1000", DATABASE_URL=postgres.database()) as both:

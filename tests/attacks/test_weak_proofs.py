@@ -76,7 +76,9 @@ def alice(op: Any) -> User:
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_no_weak_proof_allows_an_act_where_a_factor_is_held(alice: User, act: str) -> None:
+def test_no_weak_proof_allows_an_action_in_an_account_with_a_second_factor(
+    alice: User, act: str
+) -> None:
     path, data = ACTS[act]
     path = path.format(id=Authenticator.objects.get().pk)
 
@@ -91,7 +93,7 @@ def test_no_weak_proof_allows_an_act_where_a_factor_is_held(alice: User, act: st
 
 
 @pytest.mark.parametrize("act", [act for act in ACTS if act not in {"remove a factor"}])
-def test_where_nothing_stronger_is_held_what_there_is_allows_it_while_recent(
+def test_without_a_second_factor_any_recent_proof_allows_an_action(
     op: Any, act: str, clock: Clock
 ) -> None:
     alice = make_user("alice")
@@ -103,7 +105,7 @@ def test_where_nothing_stronger_is_held_what_there_is_allows_it_while_recent(
     assert not refused(signed_in(alice, by=(Method.MAIL,)).post(path, data))
 
 
-def test_no_weak_or_old_proof_makes_an_api_key_by_a_call(alice: User, clock: Clock) -> None:
+def test_no_weak_or_old_proof_makes_an_api_key_over_the_api(alice: User, clock: Clock) -> None:
     """Least of all one without an end."""
     challenge = get_tokens()["challenge"]
     call("token/challenge/", {"challenge": challenge, "method": "email"})
@@ -131,7 +133,7 @@ def half_way_by_mail(login: str, browser: Client) -> Any:
     return browser.post(CODE, {"code": code_in(mail_to(login))})
 
 
-def test_a_trusted_browser_and_the_mailbox_enrol_no_passkey_of_staff(settings: Any) -> None:
+def test_a_trusted_browser_and_the_mailbox_cannot_enrol_a_passkey_for_staff(settings: Any) -> None:
     carol = make_user("carol", is_staff=True, is_superuser=True)
     enrolled(carol)
     browser = Client()
@@ -149,7 +151,7 @@ def test_a_trusted_browser_and_the_mailbox_enrol_no_passkey_of_staff(settings: A
 
 
 @pytest.mark.parametrize("promoted", [True, False])
-def test_the_mailbox_or_the_password_alone_enrol_no_factor_of_staff(promoted: bool) -> None:
+def test_the_mailbox_or_the_password_alone_cannot_enrol_a_factor_for_staff(promoted: bool) -> None:
     carol = make_user("carol", is_staff=True, is_superuser=True)
     if promoted:
         User.objects.filter(pk=carol.pk).update(credential_version=1)
@@ -168,7 +170,7 @@ def test_the_mailbox_or_the_password_alone_enrol_no_factor_of_staff(promoted: bo
     assert by_password.get(SETUP).status_code == 200
 
 
-def test_the_first_sign_in_of_who_an_operator_made_leads_to_enrolment(
+def test_the_first_sign_in_of_a_superuser_made_by_an_operator_leads_to_enrolment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
@@ -231,7 +233,7 @@ def test_every_superuser_is_mailed_when_staff_get_rights() -> None:
     assert Activity.objects.filter(kind="staff_changed", detail="alice", actor="carol").count() == 2
 
 
-def test_the_last_superuser_is_not_switched_off() -> None:
+def test_the_last_superuser_cannot_be_deactivated_or_demoted() -> None:
     carol = make_user("carol", is_staff=True, is_superuser=True)
     browser = signed_in(carol, by=(Method.PASSWORD, Method.TOTP))
     form = f"/admin/accounts/user/{carol.pk}/change/"
@@ -245,7 +247,7 @@ def test_the_last_superuser_is_not_switched_off() -> None:
 
 
 @pytest.mark.parametrize("how", ["token", "basic"])
-def test_a_password_that_attackers_know_opens_no_call(
+def test_a_compromised_password_is_refused_over_the_api(
     how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_user("alice", password="password1234")
@@ -258,7 +260,7 @@ def test_a_password_that_attackers_know_opens_no_call(
     assert (answer.status, answer.code) == (403, "password_compromised")
 
 
-def test_a_change_is_told_at_every_email() -> None:
+def test_a_change_is_reported_to_every_email() -> None:
     from accounts.users import services as users
 
     alice = make_user("alice")
@@ -271,7 +273,7 @@ def test_a_change_is_told_at_every_email() -> None:
     assert told == ["alice@example.org", "alice@second.example"]
 
 
-def test_an_email_that_was_asked_for_before_the_first_factor_is_not_confirmed_after_it() -> None:
+def test_an_email_added_before_the_first_factor_cannot_be_confirmed_after_it() -> None:
     alice = make_user("alice")
     browser = signed_in(alice, by=(Method.MAIL,))
     browser.post("/accounts/email/", {"email": "mallory@example.org"})
@@ -283,7 +285,7 @@ def test_an_email_that_was_asked_for_before_the_first_factor_is_not_confirmed_af
 
 
 @pytest.mark.parametrize("by", [(Method.MAIL,), (Method.PASSWORD,)])
-def test_a_session_from_before_the_promotion_adds_no_factor_by_one_proof(
+def test_a_session_with_one_proof_from_before_a_promotion_cannot_add_a_factor(
     by: tuple[Method, ...],
 ) -> None:
     carol = make_user("carol")
