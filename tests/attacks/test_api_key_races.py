@@ -12,7 +12,7 @@ from tests.attacks.test_two_nodes import (
     POSTGRES_PROVED,
     Nodes,
     Race,
-    at,
+    browser_at,
     database,
     running,
 )
@@ -32,7 +32,7 @@ def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
 
 def programs(nodes: Nodes, n: int = AT_ONCE) -> list[Client]:
     """Return clients with IP addresses of their own, on each node in turn."""
-    return [at(nodes[i % 2], f"192.0.2.{i + 10}") for i in range(n)]
+    return [browser_at(nodes[i % 2], f"192.0.2.{i + 10}") for i in range(n)]
 
 
 def keys_of(nodes: Nodes, name: str) -> int:

@@ -32,11 +32,18 @@ from tests.attacks.test_session_races import (
     Race,
     browsers,
     confirmed,
-    happened,
-    live,
-    tabs,
+    live_sessions,
+    tabs_of,
+    times_in_history,
 )
-from tests.attacks.test_two_nodes import AT_ONCE, POSTGRES_PROVED, Nodes, database, faults, running
+from tests.attacks.test_two_nodes import (
+    AT_ONCE,
+    POSTGRES_PROVED,
+    Nodes,
+    database,
+    running,
+    server_errors,
+)
 from tests.support.client import Client, Response, together
 from tests.support.second import CHALLENGE, SETUP, code_of, seed_on
 from tests.support.steps import PASSWORD, sql
@@ -86,8 +93,8 @@ class Owner:
     def update(self, table: str, what: str, *values: str) -> None:
         sql(self.nodes[0], f"UPDATE {table} SET {what} WHERE {OWNED}", *values, self.name)  # noqa: S608
 
-    def happened(self, *kinds: str) -> tuple[int, ...]:
-        return tuple(happened(self.nodes, self.name, kind) for kind in kinds)
+    def times_in_history(self, *kinds: str) -> tuple[int, ...]:
+        return tuple(times_in_history(self.nodes, self.name, kind) for kind in kinds)
 
     def link(self, subject: str, page: str) -> str:
         return mailed(self.nodes[0], f"{self.name}@example.org", subject, rf"{page}[\w-]+/")
@@ -95,7 +102,7 @@ class Owner:
 
 def owner_of(nodes: Nodes, name: str) -> Owner:
     browser, seed, codes = enrolled(nodes, name)
-    owner = Owner(nodes, name, tabs(nodes, browser), browsers(nodes, AT_ONCE)[0], seed, codes)
+    owner = Owner(nodes, name, tabs_of(nodes, browser), browsers(nodes, AT_ONCE)[0], seed, codes)
     for table, since in {**KEYS, "accounts_knownbrowser": "since"}.items():
         owner.update(table, f"{since} = ?", ago(days=30))
     sql(nodes[0], "UPDATE accounts_user SET date_joined = ? WHERE username = ?", ago(days=30), name)
@@ -154,7 +161,7 @@ def late(act: Act, within: float = 0.1) -> Act:
 def at_once(*acts: Act) -> list[int]:
     """Send requests at the same moment and return the statuses of the answers."""
     answers = together(len(acts), lambda i: acts[i]())
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     return [answer.status for answer in answers]
 
 
@@ -164,7 +171,7 @@ def assert_shut(owner: Owner) -> None:
     ((password, disputed_at),) = sql(owner.nodes[0], state, owner.name)
     assert password.startswith("!locked ")
     assert disputed_at, "without a dispute, a mailed link alone would open it"
-    assert live(owner.nodes, owner.name) == 0
+    assert live_sessions(owner.nodes, owner.name) == 0
     assert not any(owner.rows(t, f"{since} > '{ago(days=7)}'") for t, since in KEYS.items())
     assert owner.rows("accounts_pendingaddress") == []
 
@@ -184,12 +191,12 @@ def one_waiting_period_is_finished_and_objected_to(nodes: Nodes, name: str) -> N
         ready(other, SESSIONS, others="1"),
     )
 
-    finished, stopped = owner.happened("factors_recovered", "recovery_cancelled")
+    finished, stopped = owner.times_in_history("factors_recovered", "recovery_cancelled")
     assert finished + stopped == 1
     assert len(owner.rows("accounts_authenticator")) == stopped
     assert owner.rows("accounts_factorrecovery") == []
     left = len(owner.rows("accounts_formercredential"))
-    assert owner.happened("suspended_deleted") == (1 - left,)
+    assert owner.times_in_history("suspended_deleted") == (1 - left,)
 
 
 def asked_by_two_of_different_strength(nodes: Nodes, name: str) -> None:
@@ -207,8 +214,8 @@ def asked_by_two_of_different_strength(nodes: Nodes, name: str) -> None:
 
     (evidence,) = owner.rows("accounts_factorrecovery", what="evidence")
     assert "browser" in evidence
-    assert owner.happened("recovery_asked")[0] in {1, 2}
-    assert live(nodes, name) == 1
+    assert owner.times_in_history("recovery_asked")[0] in {1, 2}
+    assert live_sessions(nodes, name) == 1
 
 
 def a_row_is_put_back_deleted_and_taken_by_another(nodes: Nodes, name: str) -> None:
@@ -220,13 +227,13 @@ def a_row_is_put_back_deleted_and_taken_by_another(nodes: Nodes, name: str) -> N
     at_once(
         *(ready(tab, REVIEW, keep=row) for tab in owner.tabs[:3]),
         *(ready(tab, REVIEW, delete=row) for tab in owner.tabs[3:6]),
-        *(ready(tab, EMAIL, **fields) for tab in tabs(nodes, other, 2)),
+        *(ready(tab, EMAIL, **fields) for tab in tabs_of(nodes, other, 2)),
     )
 
-    put_back, deleted = owner.happened("put_back", "suspended_deleted")
+    put_back, deleted = owner.times_in_history("put_back", "suspended_deleted")
     assert put_back + deleted + len(owner.rows("accounts_formercredential")) == 1
     assert len(owner.rows("accounts_address", f"address = '{shared}'")) == put_back
-    assert happened(nodes, bob, "address_added") == 1 - put_back
+    assert times_in_history(nodes, bob, "address_added") == 1 - put_back
 
 
 def locks_while_the_account_changes(nodes: Nodes, name: str) -> None:
@@ -280,7 +287,7 @@ def a_lock_while_lost_factors_are_removed(nodes: Nodes, name: str) -> None:
     assert statuses[0] == 200
     assert_shut(owner)
     kinds = ("recovery_asked", "recovery_cancelled", "factors_recovered")
-    requests, stopped, finished = owner.happened(*kinds)
+    requests, stopped, finished = owner.times_in_history(*kinds)
     assert finished + stopped <= requests
     assert len(owner.rows("accounts_authenticator")) == 1 - finished
 
@@ -299,7 +306,7 @@ def resets_that_have_waited_and_objections(nodes: Nodes, name: str) -> None:
     )
 
     kinds = ("recovery_asked", "recovery_cancelled", "password_reset")
-    requests, stopped, reset = owner.happened(*kinds)
+    requests, stopped, reset = owner.times_in_history(*kinds)
     assert 0 <= stopped <= requests
     assert reset == (0 if stopped else 1)
     assert sum(opens(nodes, name, NEW.format(i)) for i in range(4)) == reset
@@ -316,15 +323,15 @@ def locks_and_requests_during_resets(nodes: Nodes, name: str) -> None:
 
     statuses = at_once(
         *(late(ready(owner.strangers[i], lock), 0.25) for i, lock in enumerate(locks)),
-        *(ready(tab, link, password1=NEW) for tab in tabs(nodes, home, 2)),
-        ready(tabs(nodes, home, 1)[0], link, password1=NEW, lost="on"),
+        *(ready(tab, link, password1=NEW) for tab in tabs_of(nodes, home, 2)),
+        ready(tabs_of(nodes, home, 1)[0], link, password1=NEW, lost="on"),
         *(ready(browser, link, lost="ask") for browser in owner.strangers[2:4]),
         ready(owner.strangers[4], link, code=owner.codes[0]),
     )
 
     assert 200 in statuses[:2]
     assert_shut(owner)
-    reset, finished = owner.happened("password_reset", "factors_recovered")
+    reset, finished = owner.times_in_history("password_reset", "factors_recovered")
     assert finished <= reset <= 1
     assert len(owner.rows("accounts_authenticator")) == 1 - finished
 

@@ -7,7 +7,7 @@ from django.test import Client
 
 from accounts.ops import owner
 from accounts.users.models import PendingSignup, User
-from tests.attacks.test_two_nodes import AT_ONCE, Nodes, at, faults, running
+from tests.attacks.test_two_nodes import AT_ONCE, Nodes, browser_at, running, server_errors
 from tests.support.api import call
 from tests.support.client import together
 from tests.support.openid_provider import OpenIDProvider, Person
@@ -92,11 +92,11 @@ def test_users_with_a_no_longer_allowed_username_can_sign_in_and_be_deactivated(
 def eight_sign_ups_of_names_that_look_alike(nodes: Nodes, name: str) -> None:
     """Only one of the sign-ups is stored, however many arrive at once."""
     ways = [f"{name}{m}{one}{last}" for m in ("m", "rn") for one in "l1" for last in "o0"]
-    browsers = [at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
+    browsers = [browser_at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
 
     answers = together(AT_ONCE, lambda i: sign_up(browsers[i], ways[i], f"{ways[i]}@example.org"))
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     rows = sql(nodes[0], "SELECT 1 FROM accounts_pendingsignup WHERE username LIKE ?", f"{name}%")
     assert len(rows) == sum(answer.status == 302 for answer in answers) == 1
 

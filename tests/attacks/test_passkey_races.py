@@ -4,8 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.attacks.test_session_races import Race, browsers, confirmed, happened, live, tabs
-from tests.attacks.test_two_nodes import AT_ONCE, Nodes, faults, running
+from tests.attacks.test_session_races import (
+    Race,
+    browsers,
+    confirmed,
+    live_sessions,
+    tabs_of,
+    times_in_history,
+)
+from tests.attacks.test_two_nodes import AT_ONCE, Nodes, running, server_errors
 from tests.support.client import Client, Response, together
 from tests.support.steps import LOGIN, sql
 from tests.support.webauthn import ADD, LOGIN_PASSKEY, PASSKEYS, Passkey, options_on
@@ -41,18 +48,18 @@ def eight_uses_of_one_challenge(nodes: Nodes, name: str, *, counts: bool = False
     """CVE-2022-42731: eight browsers use one challenge at once, and one signs in."""
     owner = confirmed(nodes, name)
     passkey = added_passkey(owner, counts=counts)
-    before = live(nodes, name)
+    before = live_sessions(nodes, name)
     new, tokens = browsers(nodes, AT_ONCE)
     options = options_on(new[0].get(LOGIN).text)
     fields = {"credential": passkey.get(options, origin=owner.origin)}
 
     answers = together(AT_ONCE, lambda i: new[i].post(LOGIN_PASSKEY, fields, csrf=tokens[i]))
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert sorted(answer.status for answer in answers) == [200] * (AT_ONCE - 1) + [302]
     assert sum(browser.get("/").status == 200 for browser in new) == 1
-    assert live(nodes, name) == before + 1
-    assert happened(nodes, name, "passkey_suspect") == 0
+    assert live_sessions(nodes, name) == before + 1
+    assert times_in_history(nodes, name, "passkey_suspect") == 0
 
 
 def eight_uses_of_one_challenge_by_a_key_that_counts(nodes: Nodes, name: str) -> None:
@@ -65,13 +72,13 @@ def eight_uses_of_one_challenge_to_add(nodes: Nodes, name: str) -> None:
     owner = confirmed(nodes, name)
     options, token = options_on(owner.get(ADD).text), owner.csrf(ADD)
     new = [Passkey().create(options, origin=owner.origin) for _ in range(AT_ONCE)]
-    copies = tabs(nodes, owner)
+    copies = tabs_of(nodes, owner)
 
     answers = together(AT_ONCE, lambda i: copies[i].post(ADD, {"credential": new[i]}, csrf=token))
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert len(passkey_ids(nodes, name)) == 1
-    assert happened(nodes, name, "passkey_added") == 1
+    assert times_in_history(nodes, name, "passkey_added") == 1
 
 
 def removing_both_passkeys_at_once(nodes: Nodes, name: str) -> None:
@@ -80,16 +87,16 @@ def removing_both_passkeys_at_once(nodes: Nodes, name: str) -> None:
     added_passkey(owner)
     added_passkey(owner)
     sql(nodes[0], "UPDATE accounts_user SET password = '!' WHERE username = ?", name)
-    rows, token, copies = passkey_ids(nodes, name), owner.csrf(ADD), tabs(nodes, owner)
+    rows, token, copies = passkey_ids(nodes, name), owner.csrf(ADD), tabs_of(nodes, owner)
 
     def act(i: int) -> Response:
         return copies[i].post(f"{PASSKEYS}{rows[i % 2]}/", {"remove": "1"}, csrf=token)
 
     answers = together(AT_ONCE, act)
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert len(passkey_ids(nodes, name)) == 1
-    assert happened(nodes, name, "passkey_removed") == 1
+    assert times_in_history(nodes, name, "passkey_removed") == 1
 
 
 RACES = [

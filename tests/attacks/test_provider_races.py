@@ -6,8 +6,16 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.attacks.test_session_races import confirmed, tabs
-from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, at, database, faults, running
+from tests.attacks.test_session_races import confirmed, tabs_of
+from tests.attacks.test_two_nodes import (
+    AT_ONCE,
+    BOTH,
+    Nodes,
+    browser_at,
+    database,
+    running,
+    server_errors,
+)
 from tests.support.client import Client, together
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.services import Postgres
@@ -51,13 +59,13 @@ def identities(nodes: Nodes, name: str) -> int:
 
 def eight_uses_of_one_state(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
     """Only one of eight callbacks with the same state calls the provider and signs in."""
-    browser, asked = at(nodes[0], "192.0.2.1"), op.count("/token")
+    browser, asked = browser_at(nodes[0], "192.0.2.1"), op.count("/token")
     path = callback_path(op, browser, Person(name, username=name))
-    copies = tabs(nodes, browser)
+    copies = tabs_of(nodes, browser)
 
     answers = together(AT_ONCE, lambda i: copies[i].get(path))
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert sum(answer.location == "/" for answer in answers) == 1
     assert {answer.location for answer in answers} <= {"/", "", "/accounts/login/"}
     assert op.count("/token") == asked + 1
@@ -65,12 +73,12 @@ def eight_uses_of_one_state(nodes: Nodes, op: OpenIDProvider, name: str) -> None
 
 
 def first_sign_ins(nodes: Nodes, op: OpenIDProvider, person: Person) -> None:
-    browsers = [at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
+    browsers = [browser_at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
     paths = [callback_path(op, browser, person) for browser in browsers]
 
     answers = together(AT_ONCE, lambda i: browsers[i].get(paths[i]))
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert [(answer.status, answer.location) for answer in answers] == [(302, "/")] * AT_ONCE
     assert users(nodes, person.username) == 1
     assert identities(nodes, person.subject) == 1
@@ -98,7 +106,7 @@ def eight_people_connect_one_identity(nodes: Nodes, op: OpenIDProvider, name: st
 
     answers = together(AT_ONCE, lambda i: owners[i].post(CONFIRM, {"connect": "1"}, csrf=tokens[i]))
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert {(a.status, a.location) for a in answers} == {(302, "/accounts/3rdparty/")}
     assert identities(nodes, name) == 1
 

@@ -9,12 +9,19 @@ from tests.attacks.test_session_races import (
     Race,
     browsers,
     confirmed,
-    happened,
-    live,
+    live_sessions,
     sign_in,
-    tabs,
+    tabs_of,
+    times_in_history,
 )
-from tests.attacks.test_two_nodes import AT_ONCE, POSTGRES_PROVED, Nodes, database, faults, running
+from tests.attacks.test_two_nodes import (
+    AT_ONCE,
+    POSTGRES_PROVED,
+    Nodes,
+    database,
+    running,
+    server_errors,
+)
 from tests.support.client import Client, Response, together
 from tests.support.site import Site, text_of
 from tests.support.steps import LOGIN, PASSWORD, path_of, same_browser, sql
@@ -60,19 +67,19 @@ def opens(nodes: Nodes, name: str, password: str) -> bool:
 def eight_uses_of_one_mailed_code(nodes: Nodes, name: str) -> None:
     """Eight tabs use one mailed code, and only one signs in."""
     owner = confirmed(nodes, name)
-    before = live(nodes, name)
+    before = live_sessions(nodes, name)
     asked = same_browser(nodes[0], Client(owner.origin), X_Forwarded_For="192.0.2.1")
     assert asked.post(BY_CODE, {"login": name}).status == 302
     code = mailed(nodes[0], f"{name}@", "code to sign in", "[A-Z2-9]{8}")
     token = asked.csrf(BY_CODE)
-    copies = tabs(nodes, asked)
+    copies = tabs_of(nodes, asked)
 
     answers = together(AT_ONCE, lambda i: copies[i].post(BY_CODE, {"code": code}, csrf=token))
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert len([answer for answer in answers if answer.location == "/"]) == 1
     assert sum(copy.get("/").status == 200 for copy in copies) == 1
-    assert live(nodes, name) == before + 1
+    assert live_sessions(nodes, name) == before + 1
 
 
 def resets_by_one_link_changes_and_a_sign_in(nodes: Nodes, name: str) -> None:
@@ -94,12 +101,15 @@ def resets_by_one_link_changes_and_a_sign_in(nodes: Nodes, name: str) -> None:
 
     answers = together(AT_ONCE + 1, act)
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     (winner,) = [
         i for i in range(-1, AT_ONCE) if opens(nodes, name, PASSWORD if i < 0 else NEW.format(i))
     ]
     assert winner >= 0, "the former password no longer works"
-    made = happened(nodes, name, "password_reset"), happened(nodes, name, "password_changed")
+    made = (
+        times_in_history(nodes, name, "password_reset"),
+        times_in_history(nodes, name, "password_changed"),
+    )
     assert made == ((0, 1) if new[winner] in changing else (1, 0))
     left = [i for i, browser in enumerate([*new, owner]) if browser.get("/").status == 200]
     assert left == ([winner] if new[winner] in changing else [])
@@ -124,7 +134,7 @@ def two_browsers_swap_and_remove_addresses(nodes: Nodes, name: str) -> None:
     first, second, third = sorted(row[0] for row in sql(nodes[0], ADDRESSES, name))
     acts = [("primary", second), ("remove", first), ("primary", third), ("remove", second)]
     acts += [("primary", first), ("remove", third), ("primary", second), ("remove", first)]
-    copies, token = tabs(nodes, owner), owner.csrf(EMAIL)
+    copies, token = tabs_of(nodes, owner), owner.csrf(EMAIL)
 
     def act(i: int) -> Response:
         button, number = acts[i]
@@ -132,7 +142,7 @@ def two_browsers_swap_and_remove_addresses(nodes: Nodes, name: str) -> None:
 
     answers = together(AT_ONCE, act)
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert sum(row[1] for row in sql(nodes[0], ADDRESSES, name)) == 1
     assert owner.get(EMAIL).status == 200
 
@@ -150,7 +160,7 @@ def one_address_confirmed_by_two_people(nodes: Nodes, name: str) -> None:
         by_code = {"confirm": waiting(owner, shared), "code": code}
         acts += [(owner, EMAIL, by_code), (owner, link, {})]
     tokens = [owner.csrf(EMAIL) for owner, *_ in acts]
-    copies = [tabs(nodes, acts[i % 4][0])[i] for i in range(AT_ONCE)]
+    copies = [tabs_of(nodes, acts[i % 4][0])[i] for i in range(AT_ONCE)]
 
     def act(i: int) -> Response:
         _, path, data = acts[i % 4]
@@ -158,10 +168,10 @@ def one_address_confirmed_by_two_people(nodes: Nodes, name: str) -> None:
 
     answers = together(AT_ONCE, act)
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     rows = sql(nodes[0], "SELECT 1 FROM accounts_address WHERE address = ?", shared)
     assert len(rows) == 1
-    assert sum(happened(nodes, person, "address_added") for person in people) == 1
+    assert sum(times_in_history(nodes, person, "address_added") for person in people) == 1
 
 
 def confirming_while_another_mail_is_asked_for(nodes: Nodes, name: str) -> None:
@@ -170,7 +180,7 @@ def confirming_while_another_mail_is_asked_for(nodes: Nodes, name: str) -> None:
     shared = f"{name}@second.example"
     assert owner.post(EMAIL, {"email": shared}).status == 302
     code = mailed(nodes[0], shared, "is your code", "[A-Z2-9]{8}")
-    row, token, copies = waiting(owner, shared), owner.csrf(EMAIL), tabs(nodes, owner)
+    row, token, copies = waiting(owner, shared), owner.csrf(EMAIL), tabs_of(nodes, owner)
     acts = [{"confirm": row, "code": code}, {"again": row}, {"cancel": row}]
 
     def act(i: int) -> Response:
@@ -180,8 +190,8 @@ def confirming_while_another_mail_is_asked_for(nodes: Nodes, name: str) -> None:
 
     answers = together(AT_ONCE, act)
 
-    assert faults(answers) == []
-    assert live(nodes, name) == 0
+    assert server_errors(answers) == []
+    assert live_sessions(nodes, name) == 0
 
 
 def links_of_notices_while_people_sign_out(nodes: Nodes, name: str) -> None:
@@ -205,9 +215,9 @@ def links_of_notices_while_people_sign_out(nodes: Nodes, name: str) -> None:
 
     answers = together(8, act)
 
-    assert faults(answers) == []
-    assert happened(nodes, name, "locked_down") >= 1
-    assert live(nodes, name) == 0
+    assert server_errors(answers) == []
+    assert times_in_history(nodes, name, "locked_down") >= 1
+    assert live_sessions(nodes, name) == 0
     assert owner.get("/").status == 302
 
 

@@ -7,8 +7,21 @@ from typing import Any
 import pytest
 
 from tests.attacks.test_second_factor_races import enrolled
-from tests.attacks.test_session_races import LOCKDOWN, Race, confirmed, happened, live
-from tests.attacks.test_two_nodes import AT_ONCE, POSTGRES_PROVED, Nodes, at, database, running
+from tests.attacks.test_session_races import (
+    LOCKDOWN,
+    Race,
+    confirmed,
+    live_sessions,
+    times_in_history,
+)
+from tests.attacks.test_two_nodes import (
+    AT_ONCE,
+    POSTGRES_PROVED,
+    Nodes,
+    browser_at,
+    database,
+    running,
+)
 from tests.support.api import Answer, exchange, get_tokens, is_good, renew, second_step
 from tests.support.client import Client, together
 from tests.support.steps import sql
@@ -35,7 +48,7 @@ def test_two_processes_that_create_the_first_signing_key_agree_on_one(nodes: Nod
 
 def programs(nodes: Nodes) -> list[Client]:
     """Return an API client for each node."""
-    return [at(node, "192.0.2.1") for node in nodes]
+    return [browser_at(node, "192.0.2.1") for node in nodes]
 
 
 def is_good_anywhere(nodes: Nodes, answer: Answer) -> bool:
@@ -56,7 +69,7 @@ def eight_uses_of_one_refresh_token(nodes: Nodes, name: str) -> None:
     (successor,) = {answer["refresh"] for answer in answers}
     assert len({answer["access"] for answer in answers}) == AT_ONCE
     assert all(is_good_anywhere(nodes, answer) for answer in answers)
-    assert happened(nodes, name, "token_reused") == 0
+    assert times_in_history(nodes, name, "token_reused") == 0
     third = renew(successor, there[1])
 
     late = together(AT_ONCE, lambda i: renew(first["refresh"], there[i % 2]))
@@ -65,7 +78,7 @@ def eight_uses_of_one_refresh_token(nodes: Nodes, name: str) -> None:
     assert "token_reused" in {answer.code for answer in late}
     assert renew(third["refresh"], there[0]).code == "token_not_valid"
     assert not any(is_good_anywhere(nodes, answer) for answer in [first, third, *answers])
-    assert happened(nodes, name, "token_reused") == 1
+    assert times_in_history(nodes, name, "token_reused") == 1
     nodes[0].wait_for_mail(to=f"{name}@", subject="used twice")
 
 
@@ -84,7 +97,7 @@ def retries_while_the_successor_is_used(nodes: Nodes, name: str) -> None:
     third = renewed - {second["refresh"]}
     assert {answer.status for answer in answers} <= {200, 401}
     assert len(third) <= 1
-    is_ended = bool(happened(nodes, name, "token_reused"))
+    is_ended = bool(times_in_history(nodes, name, "token_reused"))
     assert is_ended is ("token_reused" in {answer.code for answer in answers})
     assert is_good_anywhere(nodes, first) is not is_ended
     assert {renew(token, there[0]).status for token in third} <= {401 if is_ended else 200}
@@ -129,7 +142,7 @@ def calls_during_a_lockdown(nodes: Nodes, name: str) -> None:
     owner = confirmed(nodes, name)
     token = owner.csrf(LOCKDOWN)
     calls_during(nodes, name, lambda: owner.post(LOCKDOWN, {}, csrf=token))
-    assert live(nodes, name) == 0
+    assert live_sessions(nodes, name) == 0
 
 
 def calls_while_the_account_is_switched_off(nodes: Nodes, name: str) -> None:
@@ -144,13 +157,13 @@ def eight_good_codes_for_one_challenge(nodes: Nodes, name: str) -> None:
     _owner, _seed, codes = enrolled(nodes, name)
     there = programs(nodes)
     challenge = get_tokens(name, there[0])["challenge"]
-    before = live(nodes, name)
+    before = live_sessions(nodes, name)
 
     answers = together(AT_ONCE, lambda i: second_step(challenge, codes[i], there[i % 2]))
 
     assert sorted(answer.status for answer in answers) == [200] + [401] * (AT_ONCE - 1)
     assert {answer.code for answer in answers} == {"", "invalid_challenge"}
-    assert live(nodes, name) == before + 1
+    assert live_sessions(nodes, name) == before + 1
 
 
 RACES = [

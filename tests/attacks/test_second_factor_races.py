@@ -8,11 +8,11 @@ from tests.attacks.test_session_races import (
     Race,
     browsers,
     confirmed,
-    happened,
-    live,
+    live_sessions,
     sign_in,
+    times_in_history,
 )
-from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, database, faults, running
+from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, database, running, server_errors
 from tests.support.client import Client, Response, together
 from tests.support.second import (
     CHALLENGE,
@@ -61,7 +61,7 @@ LEFT_AFTER_USE = """
 
 
 def count_signed_in(answers: list[Response], *all_browsers: Client) -> int:
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     return sum(browser.get("/").status == 200 for browser in all_browsers)
 
 
@@ -69,13 +69,13 @@ def eight_uses_of_one_code(nodes: Nodes, name: str) -> None:
     """Eight browsers send the same code, and one is signed in."""
     _, seed, _ = enrolled(nodes, name)
     new, tokens = after_password(nodes, name)
-    before, code = live(nodes, name), code_of(seed, 1)
+    before, code = live_sessions(nodes, name), code_of(seed, 1)
 
     answers = together(AT_ONCE, lambda i: new[i].post(CHALLENGE, {"code": code}, csrf=tokens[i]))
 
     assert count_signed_in(answers, *new) == 1
     assert sorted(answer.status for answer in answers) == [200] * (AT_ONCE - 1) + [302]
-    assert live(nodes, name) == before + 1
+    assert live_sessions(nodes, name) == before + 1
 
 
 def four_recovery_codes_twice_each(nodes: Nodes, name: str) -> None:
@@ -109,8 +109,8 @@ def removing_a_factor_while_its_code_is_used(nodes: Nodes, name: str) -> None:
 
     assert count_signed_in(answers, *new) == 0
     assert sql(nodes[0], FACTORS, name) == []
-    assert happened(nodes, name, "factor_removed") == 1
-    assert live(nodes, name) == 1
+    assert times_in_history(nodes, name, "factor_removed") == 1
+    assert live_sessions(nodes, name) == 1
     assert count_signed_in(answers, owner) == 1
 
 
@@ -129,7 +129,7 @@ def eight_browsers_enrol_during_sign_in(nodes: Nodes, name: str) -> None:
 
     assert count_signed_in(answers, *new) == 1
     assert len(sql(nodes[0], FACTORS, name)) == 1
-    assert happened(nodes, name, "factor_added") == 1
+    assert times_in_history(nodes, name, "factor_added") == 1
 
 
 RACES = [

@@ -1,4 +1,4 @@
-"""Ways round the second step: a reset, a copied cookie, a browser left alone or shared."""
+"""Ways around the second step: password resets, copied cookies, unattended and shared browsers."""
 
 import dataclasses
 from typing import Any
@@ -33,7 +33,7 @@ NEW = "a lantern over seven wet roofs"
 
 
 def opens(password: str, login: str = "alice") -> bool:
-    """Whether it's the right password for the first step."""
+    """Return whether ``password`` passes the first step."""
     return sign_in(Client(), login, password).status_code == 302
 
 
@@ -49,10 +49,12 @@ def test_a_reset_accepts_no_password_before_the_second_factor() -> None:
     browser.post(link, {"password1": NEW, "code": ""})
     assert not opens(NEW)
     browser.post(link, {"password1": NEW, "code": code_of(seed)})
-    assert not opens(NEW), "two steps, not one"
+    assert not opens(NEW), "the factor and the password need a form each"
 
     assert browser.post(link, {"password1": NEW})["Location"] == "/accounts/login/"
-    assert sign_in(browser, "alice", NEW)["Location"] == CHALLENGE, "asked as before"
+    assert sign_in(browser, "alice", NEW)["Location"] == CHALLENGE, (
+        "the second step is still required"
+    )
     assert not is_signed_in(browser)
 
 
@@ -90,7 +92,7 @@ def test_a_factor_verified_for_a_reset_counts_for_that_link_only(clock: Clock) -
 
 
 def test_a_mailed_code_is_no_second_factor_for_a_reset() -> None:
-    """Whoever reads the mailbox has the link already."""
+    """The mailbox already gives the link, so a mailed code proves nothing more."""
     with_factor()
     browser = after_password()
     browser.post(CHALLENGE, {"mail": "1"})
@@ -119,7 +121,7 @@ def test_a_code_used_for_a_reset_cannot_be_used_again() -> None:
 
 
 def test_a_reset_after_a_lockdown_requires_the_second_factor() -> None:
-    """Or the link of a mail would be enough to open an account with a factor."""
+    """Otherwise a mailed link would be enough to open an account with a second factor."""
     alice, _seed = with_factor()
     signed_in(alice).post("/accounts/lockdown/")
     link, browser = reset_link(), Client()
@@ -150,9 +152,9 @@ def test_a_copied_cookie_and_the_password_do_not_bypass_the_second_step(settings
     thief.post(REAUTHENTICATE, {"password": PASSWORD, "code": "000000"})
     assert not is_signed_in(thief)
     thief.post(REAUTHENTICATE, {"password": PASSWORD, "code": code_of(seed)})
-    assert not is_signed_in(thief), "a code that was used"
+    assert not is_signed_in(thief), "a used code does not reauthenticate"
     thief.post(REAUTHENTICATE, {"code": code_of(seed, 1)})
-    assert is_signed_in(thief), "the owner, on another browser"
+    assert is_signed_in(thief), "the owner reauthenticates in another browser"
 
 
 def test_password_and_mailbox_sign_in_but_cannot_remove_a_factor(

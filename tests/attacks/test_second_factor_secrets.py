@@ -1,4 +1,4 @@
-"""Seeds, codes and links: in no dump, no log, no cookie, no page after the one that shows them."""
+"""Seeds and recovery codes are readable in no row and on no page after they were shown."""
 
 import base64
 import json
@@ -35,22 +35,22 @@ from tests.support.steps import make_user, path_of, sign_in
 pytestmark = pytest.mark.django_db
 
 
-def writings_of_seed(seed: str) -> set[bytes]:
-    """A seed as anybody who looks for one would find it."""
+def encodings_of_seed(seed: str) -> set[bytes]:
+    """Return the encodings in which a seed might be found."""
     raw = bytes.fromhex(seed)
     plain = {base64.b32encode(raw), base64.b64encode(raw), seed.encode(), raw}
     return plain | {text.lower() for text in plain - {raw}} | {seed.upper().encode()}
 
 
-def writings_of_codes(codes: list[str]) -> set[bytes]:
-    """The same of recovery codes, and of their digests without a salt."""
+def spellings_of_codes(codes: list[str]) -> set[bytes]:
+    """Return the spellings of recovery codes and their digests without a salt."""
     bare = [code.replace("-", "") for code in codes]
     digests = [sha256(code.encode()).hexdigest() for code in [*codes, *bare]]
     return {text.encode() for text in [*codes, *bare, *digests]}
 
 
 def salted_digests(user: Any) -> set[bytes]:
-    """What is compared with, which is sealed as well."""
+    """Return the salt and the digests that the site compares with, which are encrypted, too."""
     from accounts.common import crypto
 
     kept = json.loads(crypto.unseal(RecoveryCodes.objects.get(user=user).sealed, CODES_PURPOSE))
@@ -58,7 +58,7 @@ def salted_digests(user: Any) -> set[bytes]:
 
 
 def everything_stored() -> bytes:
-    """All rows of all tables, and what is packed into sessions, as text."""
+    """Return all rows of all tables and the decoded session data, as text."""
     rows = [str(row) for model in apps.get_models() for row in model.objects.values()]
     sessions = [
         json.dumps(SessionStore().decode(row.session_data)) for row in BrowserSession.objects.all()
@@ -78,7 +78,7 @@ def test_no_database_row_contains_a_seed_a_recovery_code_or_its_digest() -> None
     afterwards = everything_stored()
     assert len(codes) == 10
 
-    hidden = writings_of_seed(seed) | writings_of_codes(codes) | salted_digests(carol)
+    hidden = encodings_of_seed(seed) | spellings_of_codes(codes) | salted_digests(carol)
     assert b"carol" in while_enrolling
     for dump in (while_enrolling, while_shown, afterwards):
         assert [text for text in hidden if text in dump] == []
@@ -115,7 +115,7 @@ def test_11_3_no_admin_page_shows_a_seed_a_digest_or_a_code() -> None:
         alice.password,
         alice.password.rpartition("$")[2],
     ]
-    hidden = writings_of_seed(seed) | writings_of_codes(codes) | salted_digests(alice)
+    hidden = encodings_of_seed(seed) | spellings_of_codes(codes) | salted_digests(alice)
     hidden |= {row.encode() for row in rows} | {link.rstrip("/").rpartition("/")[2].encode()}
 
     pages = [address(route) for route in ROUTES if route.startswith("admin/")]

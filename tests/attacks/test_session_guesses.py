@@ -1,4 +1,4 @@
-"""Guesses inside a stolen session: each wrong proof counts, and the owner hears of the fifth."""
+"""Guesses at the reauthentication of a stolen session: the owner is mailed about the fifth."""
 
 from typing import Any
 from uuid import UUID
@@ -72,6 +72,6 @@ def test_failed_reauthentications_are_mailed_once_a_day_for_each_session(
     assert mails_after(5, stolen) == 1
     assert mails_after(1, other) == 2
     clock.advance(seconds=1)
-    assert mails_after(1, stolen) == 3, "the sixth of this day"
+    assert mails_after(1, stolen) == 3, "the guesses of the last 24 hours count"
     clock.advance(hours=24)
     assert mails_after(4, stolen) == 3

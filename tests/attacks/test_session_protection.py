@@ -1,4 +1,4 @@
-"""A copied cookie in another browser or network, and what a browser may call itself."""
+"""Copied cookies in another browser or network, and hostile user agents."""
 
 from ipaddress import ip_network
 from typing import Any
@@ -130,7 +130,7 @@ def test_an_odd_user_agent_causes_no_server_error_and_is_stored_short_and_printa
 
 
 def test_an_ip_address_with_a_long_zone_causes_no_server_error(settings: Any) -> None:
-    """RFC 4007: fe80::1%anything, longer than any column."""
+    """A zone (RFC 4007) may be longer than the database column."""
     set_up(settings, trusted_proxies=(ip_network("127.0.0.1"),))
     make_user("alice")
 
@@ -139,12 +139,12 @@ def test_an_ip_address_with_a_long_zone_causes_no_server_error(settings: Any) ->
     assert len(Activity.objects.get().ip) <= 45
 
 
-# ua-parser takes whatever stands before the slash for the name of an app.
+# ua-parser reads any text before the slash as the name of an app.
 APP = "{}/1 CFNetwork/1 Darwin/2"
 
 
 def test_a_made_up_user_agent_cannot_write_text_into_another_users_history() -> None:
-    """By failed sign-ins with a made-up browser: 'Alert: call …, see evil.example'."""
+    """The attacker sends a user agent such as 'Alert: see evil.example' with a failed sign-in."""
     make_user("alice")
     sign_in(browser(APP.format("Alert: see https:evil.example")), "alice", WRONG)
 

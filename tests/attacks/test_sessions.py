@@ -1,4 +1,4 @@
-"""Stolen cookies, forged rows, planted keys, other people's sessions, guesses at the proof."""
+"""Attacks on sessions: copied cookies, planted session data and guesses at reauthentication."""
 
 import uuid
 from collections.abc import Callable
@@ -34,7 +34,7 @@ LOCKDOWN = "/accounts/lockdown/"
 
 
 def copy_of(browser: Client) -> Client:
-    """What a thief has who copied the cookie."""
+    """Return another browser with a copy of the session cookie."""
     thief = Client()
     thief.cookies["sessionid"] = browser.cookies["sessionid"].value
     return thief
@@ -58,14 +58,14 @@ def change_password(user: Any, *_browsers: Client) -> None:
 
 
 def sid(browser: Client) -> uuid.UUID:
-    """The login session that the browser is in."""
+    """Return the id of the browser's session."""
     key = digest(browser.cookies["sessionid"].value)
     login = BrowserSession.objects.get(pk=key).login_session
     assert login
     return login.pk
 
 
-# How the sign-in of ``here`` ends; the same person is signed in at ``there``, too.
+# Ways to revoke the session of ``here``; ``there`` is another session of the user.
 ENDS: dict[str, Callable[[Any, Client, Client], Any]] = {
     "signed out": lambda _user, here, _there: here.post("/accounts/logout/"),
     "ended": lambda _user, here, there: there.post(SESSIONS, {"end": str(sid(here))}),
@@ -99,7 +99,7 @@ def test_a_copied_cookie_stops_working_once_the_session_is_revoked(
 
 
 def test_signing_in_as_another_user_revokes_the_previous_session() -> None:
-    """By the link of a sign-up, the one way in for a browser that is signed in."""
+    """The link of a sign-up is the only way to sign in with a browser that is already signed in."""
     browser = signed_in(make_user("alice"))
     thief, session = copy_of(browser), sid(browser)
     sign_up(Client(), "mallory")

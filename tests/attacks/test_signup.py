@@ -1,4 +1,4 @@
-"""Sign-up: who has which address can't be asked, and nobody brings a stranger's to life."""
+"""Attacks on sign-up: finding out who has an account, and confirming another person's email."""
 
 import dataclasses
 import re
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.django_db
 def signed_up(
     username: str, address: str | None = None, password: str = PASSWORD
 ) -> tuple[Client, Any]:
-    """The browser of a new sign-up, and the mail that it caused."""
+    """Sign up; return the browser and the mail that was sent."""
     browser = Client()
     answer = sign_up(browser, username, address, password)
     assert answer.status_code == 302, answer.content.decode()
@@ -54,7 +54,7 @@ def confirm(browser: Client, code: str) -> Any:
 
 
 def page(answer: Any) -> tuple[int, str, str]:
-    """What somebody sees, without what is new on every page or was typed into this one."""
+    """Return what a page shows, without the parts that change or that were typed in."""
     text = re.sub(r'value="[^"]*"|<time.*</time>', "", but_for_nonces(answer.content.decode()))
     return answer.status_code, answer.headers.get("Location", ""), re.sub("free|taken", "", text)
 
@@ -179,13 +179,15 @@ def test_squatter_the_owners_click_confirms_no_account_without_its_password() ->
     assert "password" in shown
     for fields in ({}, {"password": ""}, {"password": WRONG}):
         assert phone.post(link, fields).status_code == 200
-    assert sign_in(Client(), "alice@example.org").status_code == 200, "its name alone finds it"
+    assert sign_in(Client(), "alice@example.org").status_code == 200, (
+        "the email does not find a pending sign-up"
+    )
 
     assert not User.objects.exists()
     assert not is_signed_in(phone)
     assert not is_signed_in(mallory)
     assert phone.post(link, {"password": PASSWORD}).status_code == 302
-    assert is_signed_in(phone), "who knows the password signs in elsewhere"
+    assert is_signed_in(phone), "with the password, the link confirms in any browser"
 
 
 def test_the_confirmation_link_does_not_bypass_the_limit_on_guesses(clock: Clock) -> None:
@@ -213,7 +215,7 @@ def test_a_mail_scanner_that_opens_the_confirmation_link_confirms_nothing() -> N
 
 
 def test_the_first_to_confirm_an_email_wins_and_other_sign_ups_end() -> None:
-    """Also for an owner whose own sign-up does not open the squatter's link."""
+    """The owner's browser cannot open the squatter's link, either."""
     mallory, mail = signed_up("mallory", "alice@example.org", WRONG)
     alice, own = signed_up("alice", "ALICE@example.org")
 
@@ -228,13 +230,13 @@ def test_the_first_to_confirm_an_email_wins_and_other_sign_ups_end() -> None:
     other = Client()
     assert other.post(path_of(own.action_url), {"password": PASSWORD}).status_code == 404
     assert confirm(other, own.code).status_code == 200
-    assert not is_signed_in(other), "what was used is dead"
+    assert not is_signed_in(other), "a used code does not work again"
 
 
 def test_a_confirmation_code_works_only_for_its_sign_up_and_for_fifteen_minutes(
     clock: Clock,
 ) -> None:
-    """Nor its own one at the sixth try, or after fifteen minutes; its link has three days."""
+    """A code allows five wrong tries and is valid for fifteen minutes, the link for three days."""
     (guessing, mail), (other, own) = signed_up("alice"), signed_up("mallory")
 
     assert confirm(other, mail.code).status_code == 200
@@ -296,7 +298,7 @@ def test_only_the_same_browser_can_replace_its_pending_sign_up() -> None:
 
 
 def test_no_mail_is_sent_to_an_email_that_was_corrected_meanwhile(clock: Clock) -> None:
-    """Mailed to the former one, its code would give mallory the address that she typed."""
+    """A mail to the former email would let mallory confirm the email that she typed in instead."""
     signed_up("mallory")
     stale, signup = PendingSignup.objects.get(), PendingSignup.objects.get()
     services.correct_email(signup, "alice@example.org", client=ClientInfo("192.0.2.1", ""))

@@ -1,4 +1,4 @@
-"""What is typed: twins, control characters, megabytes, and forms that no browser sends."""
+"""Hostile input in forms: look-alikes, control characters, huge fields and malformed bodies."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -35,7 +35,9 @@ def test_cve_2019_19844_a_look_alike_spelling_is_the_same_username(twin: str) ->
 
     assert "username is taken" in sign_up(Client(), twin, "mallory@example.org").text
     assert sign_in(Client(), twin).status_code == 302
-    assert [mail.to for mail in outbox()] == ["mike@example.org"], "of a new browser, no more"
+    assert [mail.to for mail in outbox()] == ["mike@example.org"], (
+        "the owner gets only the notice of the sign-in"
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,9 +52,9 @@ def test_cve_2019_19844_a_look_alike_email_gets_no_mail_of_the_account(twin: str
 
     for mail in outbox():
         is_owners = mail.to == "mike@example.org"
-        assert is_owners != bool(mail.code), "a twin confirms nothing of mike's"
+        assert is_owners != bool(mail.code), "a look-alike email gets no code for the account"
         assert is_owners or mail.to == PendingSignup.objects.get().email
-        assert mail.to.isascii(), "a local part beyond ASCII is not deliverable as typed"
+        assert mail.to.isascii(), "mails go to ASCII emails only"
 
 
 def test_an_email_of_305_characters_is_refused_and_not_truncated() -> None:
@@ -73,7 +75,7 @@ def test_control_characters_in_a_field_are_refused(field: str, poison: str) -> N
 
     answer = Client().post(SIGNUP, fields)
 
-    # A password may hold any character but NUL and halves of characters.
+    # A password may have any character except NUL and lone surrogates.
     allowed = poison == "\x1b[2J"
     assert answer.status_code == (302 if allowed else 200)
     assert PendingSignup.objects.exists() == allowed
@@ -95,7 +97,7 @@ def test_a_megabyte_in_a_field_is_refused_without_hashing(
 
 
 def bodies(fields: dict[str, str]) -> Iterator[tuple[str, bytes]]:
-    """Content types and bodies that no form of ours makes."""
+    """Yield content types and bodies that no form of the site sends."""
     yield FORM, b""
     yield FORM, b"&&&==&%&;%zz=%"
     yield FORM, urlencode(fields | dict.fromkeys(map(str, range(100)), "x")).encode()

@@ -1,4 +1,4 @@
-"""Time tells nothing about who exists: statements are equal, and medians within 5 ms (printed)."""
+"""Timing must not reveal who has an account: equal statements, and medians within 5 ms."""
 
 import re
 import statistics
@@ -32,14 +32,14 @@ MOST_MS = 5.0
 
 RESET = "/accounts/password/reset/"
 BY_CODE = "/accounts/login/code/"
-# Of PASSWORD, as another framework writes it; the site does not know the algorithm.
+# PASSWORD, hashed by another framework with an algorithm that the site does not have.
 BCRYPT = "$2b$04$abcdefghijklmnopqrstuuQBrjlCaBn2yLxUb.HgBE0Q8Ut8M1Iy6"
 STRANGERS = {"unknown": "nobody", "no password": "bob", "pending": "mallory"}
 
 
 @pytest.fixture
 def people(db: None) -> list[str]:
-    """Alice, who has a second factor; and everybody who must not be told from her."""
+    """Alice, who has a second factor, and accounts that answers must not distinguish from hers."""
     enrolled(make_user("alice"))
     make_user("bob", password=None)  # type: ignore[arg-type]
     make_user("mallory", is_active=False)
@@ -48,17 +48,17 @@ def people(db: None) -> list[str]:
 
 
 def work(browser: Browser, page: str, data: dict[str, str]) -> list[str]:
-    """The statements of an answer in their order, without their values."""
+    """Return the SQL statements of a request, in order and without values."""
     return work_and_answer(browser, page, data)[0]
 
 
 def work_and_answer(browser: Browser, page: str, data: dict[str, str]) -> tuple[list[str], Any]:
-    """The same, and the answer but for what was typed and what differs each time."""
+    """Return the SQL statements of a request and its answer without the parts that vary."""
     with CaptureQueriesContext(connection) as queries:
         answer = browser.post(page, data)
     assert answer.status_code in {200, 302}
     values = r"'[^']*'|\bs\d+_x\d+\b|\b\d+\b|\b[0-9a-f]{32}\b|\bNULL\b"
-    # No user is one of no id: the same look through the same index.
+    # ``IS NULL``, if there is no user, uses the same index as ``= id``.
     statements = [
         re.sub(values, "?", query["sql"]).replace("IS ?", "= ?")
         for query in queries.captured_queries
@@ -121,7 +121,7 @@ def test_a_wrong_code_runs_the_same_statements_for_every_account(people: list[st
 
 
 def ms(browser: Client, page: str, login: str, token: str) -> float:
-    """How long the answer to one form takes, in milliseconds."""
+    """Return the time that the answer to a form takes, in milliseconds."""
     started = time.perf_counter()
     answer = browser.post(page, {"login": login, "password": WRONG}, csrf=token)
     taken = (time.perf_counter() - started) * 1000
@@ -130,7 +130,7 @@ def ms(browser: Client, page: str, login: str, token: str) -> float:
 
 
 def member(site: Site, name: str) -> None:
-    """Somebody with a confirmed address, made past the pages."""
+    """Create a user with a confirmed email at a real site, without the pages."""
     site.manage(
         "shell",
         "-c",

@@ -1,4 +1,4 @@
-"""What tokens may never gain: rights by asking, life by refreshing or by an exchange."""
+"""Tokens must gain no rights and no longer life by refreshes and exchanges."""
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ SERVICE = "https://wiki.example"
 
 @pytest.fixture
 def person(settings: Any, clock: Clock) -> Answer:
-    """The tokens of a program that may see, and change the profile; at a standing clock."""
+    """The tokens of a program with the scope ``read profile:write``."""
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, token_audiences=(SERVICE,))
     make_user("alice")
     return get_tokens(scope="read profile:write")
@@ -37,7 +37,7 @@ def test_a_request_for_more_scope_is_refused_and_uses_up_no_token(
 
     assert is_good(person["access"])
     clock.advance(seconds=31)
-    assert renew(person["refresh"]).status == 200, "the token was not used up"
+    assert renew(person["refresh"]).status == 200, "the refresh token is not used up"
 
 
 def test_an_unknown_scope_or_audience_is_refused_and_uses_up_no_token(
@@ -61,7 +61,7 @@ def test_an_unknown_scope_or_audience_is_refused_and_uses_up_no_token(
 def test_a_narrow_token_gets_no_wider_one_but_its_refresh_token_keeps_its_scope(
     person: Answer,
 ) -> None:
-    """Whoever was handed the token has that much, and not what its sign-in has."""
+    """A service that got a narrow token must not get the whole scope of the session."""
     renewed = renew(person["refresh"], scope="profile:read")
     narrow = renewed["access"]
 
@@ -94,7 +94,7 @@ def test_groups_are_only_in_tokens_with_the_groups_scope(person: Answer) -> None
 def test_groups_that_would_make_a_token_too_long_are_omitted_and_marked_as_such(
     person: Answer,
 ) -> None:
-    """Two hundred made one that the site itself refused."""
+    """Otherwise a user with 200 groups would get a token that the site itself refuses."""
     alice, lengths = User.objects.get(), set()
     for number in range(200):
         Group.objects.create(name=f"group of the people on floor {number:03}").user_set.add(alice)
@@ -145,7 +145,7 @@ def test_9_3_an_exchange_keeps_the_session_and_gives_no_refresh_token(
 def test_a_chain_of_exchanges_ends_after_exchange_seconds(
     person: Answer, settings: Any, clock: Clock, given: int | None, seconds: int
 ) -> None:
-    """Whoever has stolen an access token would renew it for a month, unseen."""
+    """Otherwise a thief could renew a stolen access token for a month without being noticed."""
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, exchange_seconds=given)
     first = claims_of(person["access"])["iat"]
     last = person["access"]
@@ -176,7 +176,7 @@ def test_an_exchange_cannot_change_the_audience_and_is_recorded(person: Answer) 
 def test_9_3_no_chain_of_exchanges_outlives_the_session(
     settings: Any, clock: Clock, ends: str
 ) -> None:
-    """Each is bought before the one before it ends; a day is all that they have together."""
+    """Each token is exchanged just before it expires; the session ends after a day."""
     settings.AUTHSITE = dataclasses.replace(
         settings.AUTHSITE, access_token_seconds=3600, exchange_seconds=2**20, **{ends: 1}
     )
@@ -200,7 +200,7 @@ def test_a_session_ends_seven_days_after_its_last_refresh(person: Answer, clock:
     clock.advance(days=7)
 
     for token in (tokens["refresh"], person["refresh"]):
-        assert renew(token).code == "token_not_valid", "which is no reuse"
+        assert renew(token).code == "token_not_valid", "this does not count as reuse"
 
 
 def test_no_chain_of_refreshes_outlives_thirty_days(person: Answer, clock: Clock) -> None:

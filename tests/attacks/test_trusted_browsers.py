@@ -1,4 +1,4 @@
-"""Trusted browsers: whose they are, what they are not enough for, and what ends the trust."""
+"""Attacks on trusted browsers: on the cookie, on its limits, and on what ends the trust."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -80,7 +80,9 @@ def test_a_copied_trust_cookie_is_refused_in_another_kind_of_browser(alice: Any)
     )
     assert needs_second_step(with_cookie(value, "curl/8.14.1"))
     assert needs_second_step(with_cookie(value, ""))
-    assert not needs_second_step(with_cookie(value, FIREFOX.replace("142", "143"))), "a new version"
+    assert not needs_second_step(with_cookie(value, FIREFOX.replace("142", "143"))), (
+        "an update of the browser keeps the trust"
+    )
 
 
 def test_a_trust_cookie_works_only_for_its_user_and_only_with_the_password(alice: Any) -> None:
@@ -148,7 +150,7 @@ def test_staff_in_a_trusted_browser_need_a_second_factor_for_the_admin() -> None
         last = here.get(page, follow=True).redirect_chain[-1][0]
         assert last.startswith(REAUTHENTICATE)
     here.post(REAUTHENTICATE, {"password": PASSWORD})
-    assert here.get("/admin/").status_code == 302, "the password alone is what they had"
+    assert here.get("/admin/").status_code == 302, "the password alone does not open the admin"
 
 
 def test_staff_who_need_a_passkey_need_it_in_a_trusted_browser_too(settings: Any) -> None:
@@ -248,7 +250,7 @@ def test_the_trust_ends_after_its_days_or_after_fewer_that_are_set_later(
 ) -> None:
     here = trusting_browser(alice)
     clock.advance(days=30, seconds=-1)
-    assert not needs_second_step(here), "and using it makes it no longer"
+    assert not needs_second_step(here), "using the trust does not extend it"
     for days, is_over in ((31, False), (29, True), (0, True)):
         set_up(settings, trusted_browser_days=days)
         assert needs_second_step(here) is is_over

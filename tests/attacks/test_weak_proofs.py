@@ -1,7 +1,7 @@
-"""Weak proofs open nothing: which proofs allow which acts, as a table, and ways round it.
+"""Which proofs allow which actions, and attempts to act with weak proofs.
 
-A trusted browser, a mailed code and a provider's word are conveniences. Where an account holds
-something stronger, they neither change a credential nor open staff pages.
+A trusted browser, a mailed code and a provider's sign-in are weak. In an account with a second
+factor they must neither change a credential nor open staff pages.
 """
 
 from typing import Any
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.django_db
 
 REAUTHENTICATE = "/accounts/reauthenticate/"
 NEW_PASSWORD = "slow comet over the harbour"
-# What each act posts; the id of the account's authenticator is filled in.
+# The path and the form of each action; ``{id}`` is the id of the account's authenticator.
 ACTS: dict[str, tuple[str, dict[str, str]]] = {
     "change the password": ("/accounts/password/change/", {"password1": NEW_PASSWORD}),
     "add an email": ("/accounts/email/", {"email": "mallory@example.org"}),
@@ -62,14 +62,14 @@ STRONG: list[tuple[Method, ...]] = [
 ]
 
 
-def refused(answer: Any) -> bool:
-    """Whether the act leads to reauthentication instead."""
+def needs_reauthentication(answer: Any) -> bool:
+    """Return whether the site asked for reauthentication instead of acting."""
     return answer.status_code == 302 and answer["Location"].startswith(REAUTHENTICATE)
 
 
 @pytest.fixture
 def alice(op: Any) -> User:
-    """Alice, who holds an authenticator; the site has a button for a provider."""
+    """Alice, who has an authenticator app, at a site with a provider."""
     user = make_user("alice")
     enrolled(user)
     return user
@@ -82,12 +82,15 @@ def test_no_weak_proof_allows_an_action_in_an_account_with_a_second_factor(
     path, data = ACTS[act]
     path = path.format(id=Authenticator.objects.get().pk)
 
-    weak = {proofs: refused(signed_in(alice, by=proofs).post(path, data)) for proofs in WEAK}
+    weak = {
+        proofs: needs_reauthentication(signed_in(alice, by=proofs).post(path, data))
+        for proofs in WEAK
+    }
     assert weak == dict.fromkeys(WEAK, True)
     assert User.objects.get().credential_version == alice.credential_version
     for proofs in STRONG:
         alice = User.objects.get()
-        assert not refused(signed_in(alice, by=proofs).post(path, data)), proofs
+        assert not needs_reauthentication(signed_in(alice, by=proofs).post(path, data)), proofs
         if not Authenticator.objects.exists() or User.objects.get().is_locked_down:
             break
 
@@ -101,12 +104,12 @@ def test_without_a_second_factor_any_recent_proof_allows_an_action(
     old = signed_in(alice, by=(Method.PASSWORD,))
     clock.advance(minutes=11)
 
-    assert refused(old.post(path, data))
-    assert not refused(signed_in(alice, by=(Method.MAIL,)).post(path, data))
+    assert needs_reauthentication(old.post(path, data))
+    assert not needs_reauthentication(signed_in(alice, by=(Method.MAIL,)).post(path, data))
 
 
 def test_no_weak_or_old_proof_makes_an_api_key_over_the_api(alice: User, clock: Clock) -> None:
-    """Least of all one without an end."""
+    """The requested keys never expire."""
     challenge = get_tokens()["challenge"]
     call("token/challenge/", {"challenge": challenge, "method": "email"})
     mailed = call("token/challenge/", {"challenge": challenge, "code": code_in(mail_to("alice"))})
@@ -127,8 +130,8 @@ def test_no_weak_or_old_proof_makes_an_api_key_over_the_api(alice: User, clock: 
     assert make(token=call("token/refresh/", {"refresh": shown["refresh"]})["access"]) == too_little
 
 
-def half_way_by_mail(login: str, browser: Client) -> Any:
-    """Take the first step by a mailed code; return where that leads."""
+def after_mailed_code(login: str, browser: Client) -> Any:
+    """Take the first step with a mailed code; return the answer."""
     browser.post(CODE, {"login": login})
     return browser.post(CODE, {"code": code_in(mail_to(login))})
 
@@ -142,7 +145,7 @@ def test_a_trusted_browser_and_the_mailbox_cannot_enrol_a_passkey_for_staff(sett
     browser.cookies.pop("sessionid")
     set_up(settings, staff_factor="passkey")
 
-    answer = half_way_by_mail("carol", browser)
+    answer = after_mailed_code("carol", browser)
 
     assert answer["Location"] == CHALLENGE
     assert browser.get("/accounts/2fa/passkeys/add/")["Location"] == CHALLENGE
@@ -159,7 +162,7 @@ def test_the_mailbox_or_the_password_alone_cannot_enrol_a_factor_for_staff(promo
         User.objects.filter(pk=carol.pk).update(last_login=carol.date_joined)
     by_mail, by_password = Client(), Client()
 
-    assert half_way_by_mail("carol", by_mail)["Location"] == LOGIN
+    assert after_mailed_code("carol", by_mail)["Location"] == LOGIN
     assert by_mail.get(SETUP)["Location"].startswith(LOGIN)
     assert sign_in(by_password, "carol")["Location"] == CHALLENGE
     assert by_password.get(SETUP)["Location"] == CHALLENGE
@@ -212,9 +215,9 @@ def test_a_copied_staff_cookie_and_the_password_make_no_superuser(clock: Clock) 
     rights = {"is_active": "on", "is_staff": "on", "is_superuser": "on"}
     clock.advance(minutes=11)
 
-    assert refused(thief.post(form, rights))
+    assert needs_reauthentication(thief.post(form, rights))
     thief.post(REAUTHENTICATE, {"password": PASSWORD})
-    assert refused(thief.post(form, rights))
+    assert needs_reauthentication(thief.post(form, rights))
 
     assert not User.objects.get(pk=alice.pk).is_superuser
 
