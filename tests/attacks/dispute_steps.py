@@ -19,6 +19,7 @@ REVIEW = "/accounts/review/"
 EMAIL = "/accounts/email/"
 NETWORKS = cycle(range(1, 255))
 NEW = "a lantern over seven wet roofs"
+MINE, THIEFS = "alice@example.org", "thief@example.net"
 
 
 def known_browser(user: User) -> Client:

@@ -10,6 +10,7 @@ from accounts import api_urls
 from accounts.apikeys.models import APIKey
 from accounts.sessions.models import LoginSession
 from accounts.tokens.scopes import SCOPES
+from tests.attacks.api_steps import status_and_code
 from tests.attacks.key_steps import (
     FORM,
     KEYS,
@@ -58,10 +59,6 @@ def closed_calls() -> Iterator[tuple[str, str]]:
 
 def test_the_table_lists_every_endpoint_that_needs_credentials() -> None:
     assert set(closed_calls()) == CALLS.keys()
-
-
-def status_and_code(answer: Answer) -> tuple[int, str]:
-    return answer.status, answer.code
 
 
 @pytest.mark.parametrize("method, route", CALLS)

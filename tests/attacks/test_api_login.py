@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.passwords.hashers import Argon2id
 from accounts.throttle.limits import LOGIN_LINE, LOGIN_NETWORK
 from accounts.tokens import keyring
+from tests.attacks.api_steps import status_and_code
 from tests.conftest import Clock
 from tests.support.api import Answer, call
 from tests.support.second import enrolled
@@ -50,10 +51,6 @@ def by_a_call(name: str, password: str, client: Client | None = None) -> Answer:
 
 WAYS = [by_body, by_basic, by_a_call]
 each_way = pytest.mark.parametrize("way", WAYS)
-
-
-def status_and_code(answer: Answer) -> tuple[int, str]:
-    return answer.status, answer.code
 
 
 @pytest.fixture

@@ -1,17 +1,22 @@
-"""Attacks on the second step over the API: on its challenges and codes, and around it."""
+"""Attacks on the second step over the API: on its codes and limits, and ways around it."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.test import Client
 
 from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import FACTOR_LINE
 from accounts.tokens import services
-from accounts.tokens.models import TokenChallenge
 from accounts.users.models import User
+from tests.attacks.api_steps import (
+    FINISH,
+    api_sessions,
+    first_step,
+    mail_for,
+    status_and_code,
+)
 from tests.attacks.passkey_steps import set_up
 from tests.attacks.second_steps import (
     WRONG_DIGITS,
@@ -22,148 +27,16 @@ from tests.attacks.second_steps import (
     staff,
     with_factor,
 )
-from tests.attacks.test_lockdown import change_password, lock_down, switch_off
-from tests.attacks.test_sessions import by_staff
+from tests.attacks.test_lockdown import lock_down, switch_off
 from tests.attacks.trusted_steps import trusting_browser
 from tests.conftest import Clock
-from tests.support.api import Answer, call, claims_of, get_tokens, is_good, second_step
+from tests.support.api import Answer, call, get_tokens, is_good, second_step
 from tests.support.second import CHALLENGE, SETUP, code_of, enrolled, turn_on
-from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, WRONG, make_user
 from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
-
-FINISH = "to finish signing in"
 GUESSES = FACTOR_LINE.burst
-
-
-def status_and_code(answer: Answer) -> tuple[int, str]:
-    return answer.status, answer.code
-
-
-def first_step(name: str = "alice", methods: set[str] | None = None) -> str:
-    """Sign in with the password and return the challenge for the second step."""
-    answer = get_tokens(name)
-    assert status_and_code(answer) == (401, "second_factor_required")
-    assert methods is None or set(answer["methods"]) == methods
-    return str(answer["challenge"])
-
-
-def first_step_of_alice() -> tuple[str, str]:
-    """Create alice with an authenticator app; return her challenge and the seed."""
-    _alice, seed = with_factor()
-    return first_step(), seed
-
-
-def mail_for(challenge: str) -> Answer:
-    return call("token/challenge/", {"challenge": challenge, "method": "email"})
-
-
-def api_sessions() -> int:
-    return LoginSession.objects.filter(kind="api").count()
-
-
-def test_a_right_password_alone_gives_a_challenge_and_nothing_else(clock: Clock) -> None:
-    alice, seed = with_factor()
-
-    answer = get_tokens()
-
-    challenge = answer["challenge"]
-    assert answer.status == 401
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert set(answer.body) == {"detail", "code", "challenge", "methods"}
-    assert answer["methods"] == ["totp", "email"]
-    assert api_sessions() == 0
-    assert not alice.activity.filter(kind__startswith="client_signed_in").exists()
-    assert call("me/", token=challenge).status == 401
-    assert call("me/", basic=f"{challenge}:x").status == 401
-    assert call("token/refresh/", {"refresh": challenge}).code == "token_not_valid"
-    clock.advance(minutes=2)
-    access = second_step(challenge, code_of(seed))["access"]
-    claims = claims_of(access)
-    assert is_good(access)
-    assert (claims["amr"], claims["acr"]) == (["pwd", "otp"], "aal2")
-    assert claims["auth_time"] == claims["iat"]
-
-
-def test_a_challenge_is_valid_for_five_minutes_stored_as_a_digest_and_then_pruned(
-    clock: Clock,
-) -> None:
-    late, seed = first_step_of_alice()
-    (row,) = TokenChallenge.objects.values()
-    assert late not in str(row)
-    for text in (row["digest"], late[:-1], late.swapcase(), "x", str(row["user_id"]), "\u0660"):
-        assert second_step(text, code_of(seed)).code == "invalid_challenge"
-    in_time = first_step()
-    clock.advance(seconds=299)
-    assert second_step(in_time, code_of(seed)).status == 200
-    clock.advance(seconds=1)
-
-    for answer in (second_step(late, code_of(seed)), mail_for(late)):
-        assert answer.code == "invalid_challenge"
-    assert api_sessions() == 1
-    call_command("prune")
-    assert not TokenChallenge.objects.exists()
-
-
-def test_a_challenge_allows_five_codes_and_a_new_one_needs_the_password(clock: Clock) -> None:
-    challenge, seed = first_step_of_alice()
-    for _ in range(5):
-        assert second_step(challenge, WRONG_DIGITS).code == "invalid_code"
-    clock.advance(minutes=3)
-
-    assert second_step(challenge, code_of(seed)).code == "invalid_challenge"
-    assert second_step(first_step(), code_of(seed)).status == 200
-
-
-def test_a_challenge_is_used_up_by_success_only(clock: Clock) -> None:
-    challenge, seed = first_step_of_alice()
-    assert second_step(challenge, WRONG_DIGITS).code == "invalid_code"
-    assert second_step(challenge, code_of(seed)).status == 200
-    clock.advance(seconds=30)
-
-    assert second_step(challenge, code_of(seed)).code == "invalid_challenge"
-    assert mail_for(challenge).code == "invalid_challenge"
-    assert api_sessions() == 1
-
-
-@pytest.mark.parametrize(
-    "happens",
-    [
-        change_password,
-        lock_down,
-        switch_off,
-        lambda alice: by_staff(alice, {"is_active": "on", "is_staff": "on"}),
-        lambda alice: turn_on(signed_in(alice), name="Tablet"),
-        new_recovery_codes,
-    ],
-    ids=["password", "lockdown", "switched off", "rights", "factor", "recovery codes"],
-)
-def test_a_challenge_is_invalid_after_a_change_of_the_account(
-    clock: Clock, happens: Callable[[Any], None]
-) -> None:
-    challenge, seed = first_step_of_alice()
-
-    happens(User.objects.get(username="alice"))
-    clock.advance(seconds=60)
-
-    assert second_step(challenge, code_of(seed)).code == "invalid_challenge"
-    assert mail_for(challenge).code == "invalid_challenge"
-    assert api_sessions() == 0
-
-
-def test_another_users_challenge_or_code_is_useless() -> None:
-    _alice, alices = with_factor()
-    _mallory, mallorys = with_factor("mallory")
-    hers, his = first_step(), first_step("mallory")
-
-    assert second_step(hers, code_of(mallorys)).code == "invalid_code"
-    assert second_step(his, code_of(alices)).code == "invalid_code"
-    theirs = {"challenge": his, "code": code_of(mallorys)}
-    assert call("token/challenge/", {**theirs, "user": "alice"}).status == 400
-    answer = call("token/challenge/", theirs)
-    assert claims_of(answer["access"])["sub"] == str(User.objects.get(username="mallory").pk)
 
 
 @pytest.mark.parametrize("first", ["page", "call"])
@@ -180,32 +53,6 @@ def test_a_code_works_once_across_pages_and_api(clock: Clock, kind: str, first: 
     clock.advance(seconds=29)
     assert not any(way() for way in ways.values())
     assert len(mails_about("recovery code was used")) == (kind == "paper")
-
-
-def test_a_mailed_code_completes_only_the_challenge_that_requested_it(
-    clock: Clock,
-) -> None:
-    with_factor()
-    challenge, other = first_step(), first_step()
-    page = after_password()
-
-    assert mail_for(challenge).status == 202
-    (mail,) = mails_about(FINISH, "alice@example.org")
-    assert mail_for(challenge).status == 429, "a second mail is not sent at once"
-    assert second_step(other, mail.code).code == "invalid_code"
-    page.post(CHALLENGE, {"code": mail.code})
-    assert page.get("/").status_code == 302
-
-    claims = claims_of(second_step(challenge, mail.code)["access"])
-    assert (claims["amr"], claims["acr"]) == (["pwd", "mail"], "aal1")
-    assert second_step(first_step(), mail.code).code == "invalid_code"
-    clock.advance(minutes=5)
-    (page := after_password()).post(CHALLENGE, {"mail": "1"})
-    of_page = mails_about(FINISH)[-1].code
-    assert of_page != mail.code
-    assert second_step(first_step(), of_page).code == "invalid_code"
-    page.post(CHALLENGE, {"code": of_page})
-    assert page.get("/").status_code == 200, "a code that the page requested works on the page"
 
 
 def test_an_account_with_passkeys_only_cannot_sign_in_by_mailed_code() -> None:

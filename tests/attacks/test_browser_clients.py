@@ -9,8 +9,9 @@ from django.test import Client
 
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
+from tests.attacks.api_steps import status_and_code
 from tests.conftest import Clock
-from tests.support.api import Answer, call, exchange, get_tokens, is_good, renew, second_step
+from tests.support.api import call, exchange, get_tokens, is_good, renew, second_step
 from tests.support.api_browser import App
 from tests.support.second import enrolled, unused_code
 from tests.support.signin import signed_in
@@ -20,10 +21,6 @@ pytestmark = pytest.mark.django_db
 
 DEAD = (401, "token_not_valid")
 DAY = 24 * 3600
-
-
-def status_and_code(answer: Answer) -> tuple[int, str]:
-    return answer.status, answer.code
 
 
 def test_the_refresh_token_is_in_an_httponly_cookie_and_in_no_body(clock: Clock) -> None:

@@ -7,58 +7,48 @@ out everywhere else. A locked account has no session, so c never meets b, h, i o
 ``test_session_races`` covers jj.
 """
 
-import random
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from collections.abc import Iterator
 
 import pytest
 
+from tests.attacks.dispute_race_steps import (
+    LOST,
+    REVIEW,
+    added_email,
+    another_browser,
+    assert_locked,
+    at_once,
+    delayed,
+    owner_of,
+    ready,
+    request_that_is_due,
+    suspended_email,
+)
 from tests.attacks.test_recovery_races import (
     CHANGE,
     EMAIL,
     LOCKDOWN,
     NEW,
-    mailed,
     opens,
     reset_link,
-    waiting,
 )
-from tests.attacks.test_second_factor_races import after_password, enrolled
+from tests.attacks.test_second_factor_races import after_password
 from tests.attacks.test_session_races import (
     SESSIONS,
     Race,
-    browsers,
     confirmed,
     live_sessions,
     tabs_of,
     times_in_history,
 )
 from tests.attacks.test_two_nodes import (
-    AT_ONCE,
     POSTGRES_PROVED,
     Nodes,
     database,
     running,
-    server_errors,
 )
-from tests.support.client import Client, Response, together
 from tests.support.second import CHALLENGE, SETUP, code_of, seed_on
-from tests.support.steps import PASSWORD, sql
-
-REVIEW = "/accounts/review/"
-LOST = "remove your second factors"
-# The tables of the credentials, with the column that says since when they are held.
-KEYS = {
-    "accounts_address": "confirmed_at",
-    "accounts_authenticator": "made_at",
-    "accounts_recoverycodes": "made_at",
-}
-OWNED = "user_id = (SELECT id FROM accounts_user WHERE username = ?)"
-
-type Act = Callable[[], Response]
+from tests.support.steps import PASSWORD
 
 
 @pytest.fixture(scope="module", params=POSTGRES_PROVED)
@@ -68,120 +58,12 @@ def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
         yield both
 
 
-def ago(**interval: float) -> str:
-    return f"{datetime.now(UTC) - timedelta(**interval):%Y-%m-%d %H:%M:%S+00:00}"
-
-
-@dataclass(frozen=True)
-class Owner:
-    """A user whose account, browser and second factor are a month old.
-
-    ``tabs`` share the session of that browser; ``strangers`` are browsers unknown to the account.
-    """
-
-    nodes: Nodes
-    name: str
-    tabs: list[Client]
-    strangers: list[Client]
-    seed: str
-    codes: list[str]
-
-    def rows(self, table: str, which: str = "1 = 1", what: str = "user_id") -> list[str]:
-        statement = f"SELECT {what} FROM {table} WHERE {OWNED} AND {which}"  # noqa: S608
-        return [str(row[0]) for row in sql(self.nodes[0], statement, self.name)]
-
-    def update(self, table: str, what: str, *values: str) -> None:
-        sql(self.nodes[0], f"UPDATE {table} SET {what} WHERE {OWNED}", *values, self.name)  # noqa: S608
-
-    def times_in_history(self, *kinds: str) -> tuple[int, ...]:
-        return tuple(times_in_history(self.nodes, self.name, kind) for kind in kinds)
-
-    def link(self, subject: str, page: str) -> str:
-        return mailed(self.nodes[0], f"{self.name}@example.org", subject, rf"{page}[\w-]+/")
-
-
-def owner_of(nodes: Nodes, name: str) -> Owner:
-    browser, seed, codes = enrolled(nodes, name)
-    owner = Owner(nodes, name, tabs_of(nodes, browser), browsers(nodes, AT_ONCE)[0], seed, codes)
-    for table, since in {**KEYS, "accounts_knownbrowser": "since"}.items():
-        owner.update(table, f"{since} = ?", ago(days=30))
-    sql(nodes[0], "UPDATE accounts_user SET date_joined = ? WHERE username = ?", ago(days=30), name)
-    return owner
-
-
-def elsewhere(owner: Owner) -> Client:
-    """Return another signed-in browser of the owner."""
-    (browser,), (token,) = after_password(owner.nodes, owner.name, 1)
-    assert browser.post(CHALLENGE, {"code": owner.codes[-1]}, csrf=token).status == 302
-    return browser
-
-
-def asked_address(nodes: Nodes, browser: Client, address: str, count: int = 1) -> dict[str, str]:
-    """Add ``address`` in ``browser``; return the form fields that confirm it.
-
-    The code comes from the last of ``count`` mails to the address.
-    """
-    assert browser.post(EMAIL, {"email": address}).status == 302
-    code = mailed(nodes[0], address, "is your code", "[A-Z2-9]{8}", count=count)
-    return {"confirm": waiting(browser, address), "code": code}
-
-
-def suspended_address(owner: Owner, address: str) -> str:
-    """Add, remove and suspend an email; return the id of its row in the review."""
-    browser = owner.tabs[0]
-    assert browser.post(EMAIL, asked_address(owner.nodes, browser, address)).status == 302
-    (row,) = owner.rows("accounts_address", f"address = '{address}'", "id")
-    assert browser.post(EMAIL, {"remove": row}).status == 302
-    owner.update("accounts_formercredential", "is_suspended = (1 = 1)")
-    return owner.rows("accounts_formercredential", what="id")[0]
-
-
-def ask_and_wait(owner: Owner, browser: Client, page: str, subject: str) -> str:
-    """Request a recovery, end its waiting period, and return the link to object to it."""
-    assert browser.post(page, {"lost": "ask"}).status == 302
-    owner.update("accounts_factorrecovery", "due_at = ?", ago(hours=1))
-    return owner.link(subject, "/accounts/2fa/recovery/")
-
-
-def ready(browser: Client, page: str, **fields: str) -> Act:
-    """Open a page and return the act of posting its form."""
-    return partial(browser.post, page, fields, csrf=browser.csrf(page))
-
-
-def late(act: Act, within: float = 0.1) -> Act:
-    """Delay an act by up to ``within`` seconds, so that it meets slower ones."""
-
-    def wait() -> Response:
-        time.sleep(random.uniform(0, within))  # noqa: S311 no secret
-        return act()
-
-    return wait
-
-
-def at_once(*acts: Act) -> list[int]:
-    """Send requests at the same moment and return the statuses of the answers."""
-    answers = together(len(acts), lambda i: acts[i]())
-    assert server_errors(answers) == []
-    return [answer.status for answer in answers]
-
-
-def assert_shut(owner: Owner) -> None:
-    """Fail unless the account is locked, has no session and no credential from the last week."""
-    state = "SELECT password, disputed_at FROM accounts_user WHERE username = ?"
-    ((password, disputed_at),) = sql(owner.nodes[0], state, owner.name)
-    assert password.startswith("!locked ")
-    assert disputed_at, "without a dispute, a mailed link alone would open it"
-    assert live_sessions(owner.nodes, owner.name) == 0
-    assert not any(owner.rows(t, f"{since} > '{ago(days=7)}'") for t, since in KEYS.items())
-    assert owner.rows("accounts_pendingaddress") == []
-
-
 def one_waiting_period_is_finished_and_objected_to(nodes: Nodes, name: str) -> None:
     """The waiting period ends once. Pairs: ee ef eg eh ej ff fg fh fj gh gj hj."""
     owner = owner_of(nodes, name)
-    row, other = suspended_address(owner, f"{name}@shared.example"), elsewhere(owner)
+    row, other = suspended_email(owner, f"{name}@shared.example"), another_browser(owner)
     half, _ = after_password(nodes, name, 3)
-    objection = ask_and_wait(owner, half[0], CHALLENGE, LOST)
+    objection = request_that_is_due(owner, half[0], CHALLENGE, LOST)
 
     at_once(
         *(ready(browser, CHALLENGE, lost="finish") for browser in half[:2]),
@@ -202,7 +84,7 @@ def one_waiting_period_is_finished_and_objected_to(nodes: Nodes, name: str) -> N
 def asked_by_two_of_different_strength(nodes: Nodes, name: str) -> None:
     """The request with more evidence wins, whichever came first. Pairs: dd dh dj."""
     owner = owner_of(nodes, name)
-    row, other = suspended_address(owner, f"{name}@shared.example"), elsewhere(owner)
+    row, other = suspended_email(owner, f"{name}@shared.example"), another_browser(owner)
     link = reset_link(nodes, name)
 
     at_once(
@@ -221,8 +103,8 @@ def asked_by_two_of_different_strength(nodes: Nodes, name: str) -> None:
 def a_row_is_put_back_deleted_and_taken_by_another(nodes: Nodes, name: str) -> None:
     """Exactly one act succeeds, and the email has one owner. Pairs: hh hi."""
     owner, bob, shared = owner_of(nodes, name), f"{name}bob", f"{name}@shared.example"
-    row, other = suspended_address(owner, shared), confirmed(nodes, bob)
-    fields = asked_address(nodes, other, shared, count=2)
+    row, other = suspended_email(owner, shared), confirmed(nodes, bob)
+    fields = added_email(nodes, other, shared, count=2)
 
     at_once(
         *(ready(tab, REVIEW, keep=row) for tab in owner.tabs[:3]),
@@ -242,14 +124,14 @@ def locks_while_the_account_changes(nodes: Nodes, name: str) -> None:
     Pairs: aa ab ah ai aj bb bh bi bj ii ij.
     """
     owner = owner_of(nodes, name)
-    other = elsewhere(owner)
+    other = another_browser(owner)
     links = [owner.link(words, LOCKDOWN) for words in ("app was added", "code was used")]
-    fields = asked_address(nodes, owner.tabs[0], f"{name}@second.example")
+    fields = added_email(nodes, owner.tabs[0], f"{name}@second.example")
     seed = seed_on(owner.tabs[1].get(SETUP).text)
 
     statuses = at_once(
-        *(late(ready(owner.strangers[i], link)) for i, link in enumerate(links)),
-        *(late(ready(tab, LOCKDOWN)) for tab in owner.tabs[:2]),
+        *(delayed(ready(owner.strangers[i], link)) for i, link in enumerate(links)),
+        *(delayed(ready(tab, LOCKDOWN)) for tab in owner.tabs[:2]),
         ready(owner.tabs[2], EMAIL, **fields),
         ready(owner.tabs[3], SETUP, code=code_of(seed)),
         ready(owner.tabs[4], CHANGE, password1=NEW),
@@ -258,7 +140,7 @@ def locks_while_the_account_changes(nodes: Nodes, name: str) -> None:
     )
 
     assert 200 in statuses[:2]
-    assert_shut(owner)
+    assert_locked(owner)
     assert len(owner.rows("accounts_authenticator")) == 1
 
 
@@ -270,12 +152,12 @@ def a_lock_while_lost_factors_are_removed(nodes: Nodes, name: str) -> None:
     owner = owner_of(nodes, name)
     half, _ = after_password(nodes, name, 3)
     lock, link = owner.link("app was added", LOCKDOWN), reset_link(nodes, name)
-    objection = ask_and_wait(owner, half[0], CHALLENGE, LOST)
-    fields = asked_address(nodes, owner.tabs[0], f"{name}@second.example")
+    objection = request_that_is_due(owner, half[0], CHALLENGE, LOST)
+    fields = added_email(nodes, owner.tabs[0], f"{name}@second.example")
 
     statuses = at_once(
-        late(ready(owner.strangers[0], lock)),
-        late(ready(owner.tabs[0], LOCKDOWN)),
+        delayed(ready(owner.strangers[0], lock)),
+        delayed(ready(owner.tabs[0], LOCKDOWN)),
         ready(owner.tabs[1], EMAIL, **fields),
         ready(owner.tabs[2], objection),
         ready(owner.strangers[1], link, lost="ask"),
@@ -285,7 +167,7 @@ def a_lock_while_lost_factors_are_removed(nodes: Nodes, name: str) -> None:
     )
 
     assert statuses[0] == 200
-    assert_shut(owner)
+    assert_locked(owner)
     kinds = ("recovery_asked", "recovery_cancelled", "factors_recovered")
     requests, stopped, finished = owner.times_in_history(*kinds)
     assert finished + stopped <= requests
@@ -297,11 +179,11 @@ def resets_that_have_waited_and_objections(nodes: Nodes, name: str) -> None:
     owner = owner_of(nodes, name)
     assert owner.tabs[0].post(LOCKDOWN).status == 200
     link, thieves = reset_link(nodes, name), owner.strangers
-    objection = ask_and_wait(owner, thieves[0], link, "open your locked account")
+    objection = request_that_is_due(owner, thieves[0], link, "open your locked account")
 
     at_once(
         *(ready(thieves[i], link, password1=NEW.format(i)) for i in range(4)),
-        *(late(ready(tab, objection)) for tab in owner.tabs[:2]),
+        *(delayed(ready(tab, objection)) for tab in owner.tabs[:2]),
         *(ready(browser, link, lost="ask") for browser in thieves[4:6]),
     )
 
@@ -315,14 +197,14 @@ def resets_that_have_waited_and_objections(nodes: Nodes, name: str) -> None:
 def locks_and_requests_during_resets(nodes: Nodes, name: str) -> None:
     """At most one password is set, and the lock disables it. Pairs: ac cc cd ce cg."""
     owner = owner_of(nodes, name)
-    home, _ = owner.tabs[0], elsewhere(owner)
+    home, _ = owner.tabs[0], another_browser(owner)
     locks = [owner.link(words, LOCKDOWN) for words in ("app was added", "code was used")]
     assert home.post(LOCKDOWN).status == 200
     link = reset_link(nodes, name)
     assert home.post(link, {"former": PASSWORD}).status == 302
 
     statuses = at_once(
-        *(late(ready(owner.strangers[i], lock), 0.25) for i, lock in enumerate(locks)),
+        *(delayed(ready(owner.strangers[i], lock), 0.25) for i, lock in enumerate(locks)),
         *(ready(tab, link, password1=NEW) for tab in tabs_of(nodes, home, 2)),
         ready(tabs_of(nodes, home, 1)[0], link, password1=NEW, lost="on"),
         *(ready(browser, link, lost="ask") for browser in owner.strangers[2:4]),
@@ -330,7 +212,7 @@ def locks_and_requests_during_resets(nodes: Nodes, name: str) -> None:
     )
 
     assert 200 in statuses[:2]
-    assert_shut(owner)
+    assert_locked(owner)
     reset, finished = owner.times_in_history("password_reset", "factors_recovered")
     assert finished <= reset <= 1
     assert len(owner.rows("accounts_authenticator")) == 1 - finished

@@ -3,23 +3,16 @@
 ``tests/users/test_disputes.py`` tests the rule itself; these tests act as thieves and owners.
 """
 
-import dataclasses
-from typing import Any
-
 import pytest
-from django.contrib.auth.hashers import make_password
 from django.test import Client
 
 from accounts.activity.services import Actor
 from accounts.lockdown.services import lock_down
-from accounts.passwords import services as passwords
-from accounts.recovery import services as recovery
-from accounts.recovery.models import Recovery
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import services as users
-from accounts.users.disputes import Evidence, OlderProof
 from accounts.users.models import EmailAddress, FormerCredential, User
 from tests.attacks.dispute_steps import (
+    MINE,
     NEW,
     REVIEW,
     known_browser,
@@ -48,16 +41,13 @@ from tests.support.steps import (
     LOGIN,
     PASSWORD,
     is_signed_in,
-    make_user,
     outbox,
-    path_of,
     sign_in,
 )
 
 pytestmark = pytest.mark.django_db
 
 SETUP = "/accounts/2fa/totp/setup/"
-MINE = "alice@example.org"
 
 
 def test_a_lock_suspends_the_factors_that_a_copied_cookie_added(alice: User, clock: Clock) -> None:
@@ -130,56 +120,6 @@ def test_two_older_proofs_open_an_account_without_a_factor_at_once(
     browser.post(link, {"former": PASSWORD})
     assert not sets_password(Client(), link), "a proof counts only in the browser that gave it"
     assert sets_password(browser, link)
-
-
-def test_the_mailbox_alone_must_wait_and_two_older_proofs_can_object(
-    alice: User, clock: Clock
-) -> None:
-    home = known_browser(alice)
-    clock.advance(days=8)
-    users.confirm_email(alice, "second@example.org")
-    lock(alice)
-    thief, link = Client(), reset_link()
-    thief.post(link, {"lost": "ask"})
-    assert recipients_of("asked to open your locked account") == {MINE, "second@example.org"}
-    clock.advance(hours=71)
-    assert not sets_password(thief, reset_link())
-    objection = path_of(next(m.action_url for m in outbox() if "asked to open" in m.subject))
-
-    assert "That isn’t enough" in Client().post(objection).text, (
-        "one proof does not outweigh another"
-    )
-    assert Client().post(objection, {"former": NEW}).status_code == 200
-    assert Recovery.objects.exists()
-    assert "The recovery is stopped" in home.post(objection).text
-
-    clock.advance(hours=2)
-    assert not sets_password(thief, reset_link())
-    thief.post(reset_link(), {"lost": "ask"})
-    clock.advance(hours=72)
-    assert sets_password(thief, reset_link()), "nobody objected this time"
-
-
-def test_an_objection_counts_until_the_new_password_is_saved(
-    alice: User, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The objection arrives while the new password is being hashed."""
-    enrolled(alice)
-    clock.advance(days=8)
-    lock(alice)
-    thief, link = Client(), reset_link()
-    thief.post(link, {"lost": "ask"})
-    clock.advance(hours=72)
-    link = reset_link()
-
-    def hash_while_another_objects(password: str) -> str:
-        objection = {OlderProof(Evidence.EMAIL), OlderProof(Evidence.BROWSER)}
-        assert recovery.cancel(alice, frozenset(objection), Actor())
-        return make_password(password)
-
-    monkeypatch.setattr(passwords, "hash_password", hash_while_another_objects)
-    assert not sets_password(thief, link)
-    assert reloaded(alice).is_locked_down
 
 
 def test_a_former_email_can_lock_but_not_open_an_account_and_learns_no_new_email(
@@ -283,35 +223,6 @@ def test_a_reset_removes_lost_factors_only_if_the_owner_asks_for_it(
 
     assert Authenticator.objects.exists() is not says_so
     assert sign_in(home, "alice", NEW).url == ("/" if says_so else CHALLENGE)
-
-
-def test_staff_cannot_recover_by_waiting_or_remove_their_factors(
-    clock: Clock, settings: Any
-) -> None:
-    carol = make_user("carol", is_staff=True)
-    home = known_browser(carol)
-    enrolled(carol)
-    clock.advance(days=30)
-    lock(carol)
-    link = reset_link("carol")
-
-    assert home.post(link, {"lost": "ask"}).status_code == 403
-    home.post(link, {"former": PASSWORD})
-    assert home.post(link, {"password1": NEW, "lost": "on"}).status_code == 302
-
-    assert Authenticator.objects.filter(user=carol).exists()
-
-
-def test_with_waiting_switched_off_only_enough_older_proofs_open_the_account(
-    alice: User, clock: Clock, settings: Any
-) -> None:
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, factor_recovery_hours=0)
-    home = known_browser(alice)
-    clock.advance(days=8)
-    lock(alice)
-
-    assert Client().post(reset_link(), {"lost": "ask"}).status_code == 403
-    assert sets_password(home, reset_link())
 
 
 def test_a_second_lock_can_only_extend_the_dispute_into_the_past(alice: User, clock: Clock) -> None:

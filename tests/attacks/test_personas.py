@@ -14,6 +14,7 @@ from accounts.users import services as users
 from accounts.users.models import EmailAddress, User
 from tests.attacks.dispute_steps import (
     LOCK,
+    MINE,
     NEW,
     RESET,
     REVIEW,
@@ -41,7 +42,6 @@ pytestmark = pytest.mark.django_db
 
 BY_CODE = "/accounts/login/code/"
 EMAIL = "/accounts/email/"
-MINE = "alice@example.org"
 
 
 @pytest.fixture

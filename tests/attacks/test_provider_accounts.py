@@ -11,17 +11,14 @@ from accounts.activity.services import Actor
 from accounts.emails.models import PendingEmail
 from accounts.lockdown.services import lock_down
 from accounts.recovery.models import Recovery
-from accounts.social import services
 from accounts.users import services as users
-from accounts.users.identities import Identity
 from accounts.users.models import EmailAddress, PendingSignup, User
+from tests.attacks.provider_steps import ALICE, OTHER, SIGN_IN_FIRST, owners
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
-from tests.support.signin import signed_in
 from tests.support.social import configured, through
 from tests.support.steps import (
     CONFIRM,
-    LOGIN,
     but_for_nonces,
     code_in,
     is_signed_in,
@@ -35,11 +32,6 @@ from tests.support.steps import (
 
 pytestmark = pytest.mark.django_db
 
-OTHER = "oidc/other"
-ASKED = f"{LOGIN}?next=/accounts/3rdparty/confirm/"
-TO_CONFIRM = "/accounts/3rdparty/confirm/"
-ALICE = Person("alice-1", "alice@example.org", username="alice")
-
 
 @pytest.fixture
 def second(op: OpenIDProvider, settings: Any) -> Iterator[OpenIDProvider]:
@@ -47,10 +39,6 @@ def second(op: OpenIDProvider, settings: Any) -> Iterator[OpenIDProvider]:
     with OpenIDProvider() as second:
         configured(settings, op.setting(), second.setting("other", "Other"))
         yield second
-
-
-def owners() -> list[tuple[str, str]]:
-    return sorted(Identity.objects.values_list("user__username", "subject"))
 
 
 def test_the_same_subject_at_a_second_issuer_is_another_user(
@@ -80,11 +68,13 @@ def test_10_4_a_second_issuer_with_the_same_verified_email_takes_no_account_over
     through(Client(), op, ALICE)
     browser = Client()
 
-    assert through(browser, second, Person("evil", "Alice@Example.org"), OTHER).url == ASKED
+    assert through(browser, second, Person("evil", "Alice@Example.org"), OTHER).url == SIGN_IN_FIRST
 
     assert not is_signed_in(browser)
     assert owners() == [("alice", "alice-1")]
-    assert through(Client(), second, Person("evil", "alice@example.org"), OTHER).url == ASKED
+    assert (
+        through(Client(), second, Person("evil", "alice@example.org"), OTHER).url == SIGN_IN_FIRST
+    )
 
 
 @pytest.mark.parametrize("verified", [False, None, "true", "false", 1, [True], {}], ids=repr)
@@ -147,70 +137,6 @@ def test_cve_2026_53516_an_earlier_pending_sign_up_gets_no_access(
     assert User.objects.count() == 1
 
 
-def test_a_pending_link_works_only_in_its_own_browser(op: OpenIDProvider) -> None:
-    alice = make_user("alice")
-    waiting, other = Client(), Client()
-    assert through(waiting, op, ALICE).url == ASKED
-    signed_in(alice, other)
-
-    assert other.get(TO_CONFIRM).url == "/accounts/3rdparty/"
-    assert other.post(TO_CONFIRM, {"connect": "1"}).url == "/accounts/3rdparty/"
-    assert waiting.post(TO_CONFIRM, {"connect": "1"}).url.startswith(LOGIN)
-
-    assert owners() == []
-
-
-def test_a_pending_link_is_not_connected_to_another_account(
-    op: OpenIDProvider,
-) -> None:
-    make_user("alice")
-    make_user("mallory")
-    browser = Client()
-    through(browser, op, ALICE)
-    sign_in(browser, "mallory", next=TO_CONFIRM)
-
-    assert browser.post(TO_CONFIRM, {"connect": "1"}).url == "/"
-
-    assert owners() == []
-    assert browser.post(TO_CONFIRM, {"connect": "1"}).url == "/accounts/3rdparty/"
-
-
-def test_a_pending_link_expires_after_thirty_minutes(op: OpenIDProvider, clock: Clock) -> None:
-    make_user("alice")
-    browser = Client()
-    through(browser, op, ALICE)
-    clock.advance(minutes=30)
-    sign_in(browser, "alice")
-
-    assert browser.post(TO_CONFIRM, {"connect": "1"}).url == "/accounts/3rdparty/"
-
-    assert owners() == []
-
-
-def test_an_identity_cannot_be_connected_to_a_second_account(op: OpenIDProvider) -> None:
-    through(Client(), op, Person("alice-1", username="alice"))
-
-    mallory = signed_in(make_user("mallory"))
-    through(mallory, op, act="connect")
-    mallory.post(TO_CONFIRM, {"connect": "1"})
-
-    assert owners() == [("alice", "alice-1")]
-
-
-def test_only_a_users_own_identity_reauthenticates_them(op: OpenIDProvider, clock: Clock) -> None:
-    through(Client(), op, Person("alice-1", username="alice"))
-    mallory, mine = signed_in(make_user("mallory")), Person("mallory-1")
-    through(mallory, op, mine, act="connect")
-    mallory.post(TO_CONFIRM, {"connect": "1"})
-    clock.advance(minutes=11)
-    op.signed_in_at = clock.now().timestamp()
-
-    for person, is_fresh in ((Person("alice-1"), False), (mine, True)):
-        through(mallory, op, person, act="prove")
-        asked = mallory.post("/accounts/oidc/acme/login/", {"act": "connect"}).url
-        assert asked.startswith("/accounts/reauthenticate/") != is_fresh
-
-
 def test_a_lockdown_removes_the_email_that_a_thief_added_to_an_account_without_one(
     op: OpenIDProvider, clock: Clock
 ) -> None:
@@ -269,26 +195,6 @@ def test_a_thief_with_the_provider_account_cannot_recover_a_locked_account(
     thief.post(link, {"lost": "ask"})
     assert User.objects.get().is_locked_down
     assert not Recovery.objects.exists()
-
-
-def test_an_identity_is_not_connected_if_the_session_is_revoked_meanwhile(
-    op: OpenIDProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    alice = make_user("alice")
-    thief, owner = signed_in(alice), signed_in(alice)
-    through(thief, op, Person("mallory-1"), act="connect")
-    connect = services.connect
-
-    def ended_meanwhile(*args: Any) -> bool:
-        owner.post("/accounts/sessions/", {"others": "1"})
-        return connect(*args)
-
-    monkeypatch.setattr(services, "connect", ended_meanwhile)
-    thief.post(TO_CONFIRM, {"connect": "1"})
-
-    assert not is_signed_in(thief)
-    assert owners() == []
-    assert is_signed_in(owner)
 
 
 def test_an_inactive_user_cannot_sign_in_with_a_provider(op: OpenIDProvider) -> None:

@@ -13,8 +13,10 @@ from accounts.users import services as users
 from accounts.users.models import EmailAddress, FormerCredential, User
 from tests.attacks.dispute_steps import (
     LOCK,
+    MINE,
     NEW,
     REVIEW,
+    THIEFS,
     known_browser,
     lock,
     lock_link,
@@ -39,8 +41,6 @@ from tests.support.steps import (
 )
 
 pytestmark = pytest.mark.django_db
-
-MINE, THIEFS = "alice@example.org", "thief@example.net"
 
 
 def test_the_review_restores_an_email_that_a_thief_removed(alice: User, clock: Clock) -> None:
