@@ -7,23 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from tests.attacks.test_recovery_races import (
-    EMAIL,
-    mailed,
-    waiting,
-)
+from tests.attacks.test_recovery_races import EMAIL, mailed, waiting
 from tests.attacks.test_second_factor_races import after_password, enrolled
-from tests.attacks.test_session_races import (
-    browsers,
-    live_sessions,
-    tabs_of,
-    times_in_history,
-)
-from tests.attacks.test_two_nodes import (
-    AT_ONCE,
-    Nodes,
-    server_errors,
-)
+from tests.attacks.test_session_races import browsers, live_sessions, tabs_of, times_in_history
+from tests.attacks.test_two_nodes import AT_ONCE, Nodes, server_errors
 from tests.support.client import Client, Response, together
 from tests.support.second import CHALLENGE
 from tests.support.steps import sql
@@ -31,7 +18,7 @@ from tests.support.steps import sql
 REVIEW = "/accounts/review/"
 LOST = "remove your second factors"
 # The tables of the credentials, with the column that says since when they are held.
-KEYS = {
+CREDENTIALS = {
     "accounts_address": "confirmed_at",
     "accounts_authenticator": "made_at",
     "accounts_recoverycodes": "made_at",
@@ -76,20 +63,20 @@ class Owner:
 def owner_of(nodes: Nodes, name: str) -> Owner:
     browser, seed, codes = enrolled(nodes, name)
     owner = Owner(nodes, name, tabs_of(nodes, browser), browsers(nodes, AT_ONCE)[0], seed, codes)
-    for table, since in {**KEYS, "accounts_knownbrowser": "since"}.items():
+    for table, since in {**CREDENTIALS, "accounts_knownbrowser": "since"}.items():
         owner.update(table, f"{since} = ?", ago(days=30))
     sql(nodes[0], "UPDATE accounts_user SET date_joined = ? WHERE username = ?", ago(days=30), name)
     return owner
 
 
-def elsewhere(owner: Owner) -> Client:
+def another_browser(owner: Owner) -> Client:
     """Return another signed-in browser of the owner."""
     (browser,), (token,) = after_password(owner.nodes, owner.name, 1)
     assert browser.post(CHALLENGE, {"code": owner.codes[-1]}, csrf=token).status == 302
     return browser
 
 
-def asked_address(nodes: Nodes, browser: Client, address: str, count: int = 1) -> dict[str, str]:
+def added_email(nodes: Nodes, browser: Client, address: str, count: int = 1) -> dict[str, str]:
     """Add ``address`` in ``browser``; return the form fields that confirm it.
 
     The code comes from the last of ``count`` mails to the address.
@@ -99,17 +86,17 @@ def asked_address(nodes: Nodes, browser: Client, address: str, count: int = 1) -
     return {"confirm": waiting(browser, address), "code": code}
 
 
-def suspended_address(owner: Owner, address: str) -> str:
+def suspended_email(owner: Owner, address: str) -> str:
     """Add, remove and suspend an email; return the id of its row in the review."""
     browser = owner.tabs[0]
-    assert browser.post(EMAIL, asked_address(owner.nodes, browser, address)).status == 302
+    assert browser.post(EMAIL, added_email(owner.nodes, browser, address)).status == 302
     (row,) = owner.rows("accounts_address", f"address = '{address}'", "id")
     assert browser.post(EMAIL, {"remove": row}).status == 302
     owner.update("accounts_formercredential", "is_suspended = (1 = 1)")
     return owner.rows("accounts_formercredential", what="id")[0]
 
 
-def ask_and_wait(owner: Owner, browser: Client, page: str, subject: str) -> str:
+def request_that_is_due(owner: Owner, browser: Client, page: str, subject: str) -> str:
     """Request a recovery, end its waiting period, and return the link to object to it."""
     assert browser.post(page, {"lost": "ask"}).status == 302
     owner.update("accounts_factorrecovery", "due_at = ?", ago(hours=1))
@@ -121,7 +108,7 @@ def ready(browser: Client, page: str, **fields: str) -> Act:
     return partial(browser.post, page, fields, csrf=browser.csrf(page))
 
 
-def late(act: Act, within: float = 0.1) -> Act:
+def delayed(act: Act, within: float = 0.1) -> Act:
     """Delay an act by up to ``within`` seconds, so that it meets slower ones."""
 
     def wait() -> Response:
@@ -138,12 +125,12 @@ def at_once(*acts: Act) -> list[int]:
     return [answer.status for answer in answers]
 
 
-def assert_shut(owner: Owner) -> None:
+def assert_locked(owner: Owner) -> None:
     """Fail unless the account is locked, has no session and no credential from the last week."""
     state = "SELECT password, disputed_at FROM accounts_user WHERE username = ?"
     ((password, disputed_at),) = sql(owner.nodes[0], state, owner.name)
     assert password.startswith("!locked ")
     assert disputed_at, "without a dispute, a mailed link alone would open it"
     assert live_sessions(owner.nodes, owner.name) == 0
-    assert not any(owner.rows(t, f"{since} > '{ago(days=7)}'") for t, since in KEYS.items())
+    assert not any(owner.rows(t, f"{since} > '{ago(days=7)}'") for t, since in CREDENTIALS.items())
     assert owner.rows("accounts_pendingaddress") == []

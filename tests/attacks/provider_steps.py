@@ -2,13 +2,11 @@
 
 from accounts.users.identities import Identity
 from tests.support.openid_provider import Person
-from tests.support.steps import (
-    LOGIN,
-)
+from tests.support.steps import LOGIN
 
 OTHER = "oidc/other"
-ASKED = f"{LOGIN}?next=/accounts/3rdparty/confirm/"
-TO_CONFIRM = "/accounts/3rdparty/confirm/"
+SIGN_IN_FIRST = f"{LOGIN}?next=/accounts/3rdparty/confirm/"
+CONFIRM_LINK = "/accounts/3rdparty/confirm/"
 ALICE = Person("alice-1", "alice@example.org", username="alice")
 
 

@@ -5,13 +5,7 @@ from typing import Any
 
 from django.test import Client
 
-from tests.support.steps import (
-    CONFIRM,
-    PASSWORD,
-    but_for_nonces,
-    outbox,
-    sign_up,
-)
+from tests.support.steps import CONFIRM, PASSWORD, but_for_nonces, outbox, sign_up
 
 
 def signed_up(
@@ -28,7 +22,7 @@ def confirm(browser: Client, code: str) -> Any:
     return browser.post(CONFIRM, {"code": code})
 
 
-def page(answer: Any) -> tuple[int, str, str]:
+def visible(answer: Any) -> tuple[int, str, str]:
     """Return what a page shows, without the parts that change or that were typed in."""
     text = re.sub(r'value="[^"]*"|<time.*</time>', "", but_for_nonces(answer.content.decode()))
     return answer.status_code, answer.headers.get("Location", ""), re.sub("free|taken", "", text)

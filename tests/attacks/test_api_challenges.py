@@ -8,13 +8,7 @@ from django.core.management import call_command
 
 from accounts.tokens.models import TokenChallenge
 from accounts.users.models import User
-from tests.attacks.api_steps import (
-    FINISH,
-    api_sessions,
-    first_step,
-    first_step_of_alice,
-    mail_for,
-)
+from tests.attacks.api_steps import FINISH, api_sessions, first_step, first_step_of_alice, mail_for
 from tests.attacks.second_steps import (
     WRONG_DIGITS,
     after_password,

@@ -7,13 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from tests.attacks.key_steps import (
-    KEYS,
-    is_alive,
-    key_of,
-    make,
-    recent_token,
-)
+from tests.attacks.key_steps import KEYS, is_alive, key_of, make, recent_token
 from tests.attacks.test_http import END, raw
 from tests.attacks.test_timing import member
 from tests.support.api import call

@@ -10,13 +10,7 @@ from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import FACTOR_LINE
 from accounts.tokens import services
 from accounts.users.models import User
-from tests.attacks.api_steps import (
-    FINISH,
-    api_sessions,
-    first_step,
-    mail_for,
-    status_and_code,
-)
+from tests.attacks.api_steps import FINISH, api_sessions, first_step, mail_for, status_and_code
 from tests.attacks.passkey_steps import set_up
 from tests.attacks.second_steps import (
     WRONG_DIGITS,

@@ -7,11 +7,7 @@ from accounts.activity.services import Actor
 from accounts.lockdown.services import lock_down
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users.models import User
-from tests.attacks.dispute_steps import (
-    alice,
-    reset_link,
-    sets_password,
-)
+from tests.attacks.dispute_steps import alice, reset_link, sets_password
 from tests.attacks.passkey_steps import options_of, owner, post_credential
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, RECOVERY_CODES, code_of, enrolled, recovery_codes_on

@@ -24,14 +24,7 @@ from tests.attacks.dispute_race_steps import (
     request_that_is_due,
     suspended_email,
 )
-from tests.attacks.test_recovery_races import (
-    CHANGE,
-    EMAIL,
-    LOCKDOWN,
-    NEW,
-    opens,
-    reset_link,
-)
+from tests.attacks.test_recovery_races import CHANGE, EMAIL, LOCKDOWN, NEW, opens, reset_link
 from tests.attacks.test_second_factor_races import after_password
 from tests.attacks.test_session_races import (
     SESSIONS,
@@ -41,12 +34,7 @@ from tests.attacks.test_session_races import (
     tabs_of,
     times_in_history,
 )
-from tests.attacks.test_two_nodes import (
-    POSTGRES_PROVED,
-    Nodes,
-    database,
-    running,
-)
+from tests.attacks.test_two_nodes import POSTGRES_PROVED, Nodes, database, running
 from tests.support.second import CHALLENGE, SETUP, code_of, seed_on
 from tests.support.steps import PASSWORD
 

@@ -26,15 +26,8 @@ from tests.attacks.dispute_steps import (
     sets_password,
 )
 from tests.conftest import Clock
-from tests.support.second import (
-    enrolled,
-)
-from tests.support.steps import (
-    PASSWORD,
-    make_user,
-    outbox,
-    path_of,
-)
+from tests.support.second import enrolled
+from tests.support.steps import PASSWORD, make_user, outbox, path_of
 
 pytestmark = pytest.mark.django_db
 

@@ -37,13 +37,7 @@ from tests.support.second import (
     unused_code,
 )
 from tests.support.signin import signed_in
-from tests.support.steps import (
-    LOGIN,
-    PASSWORD,
-    is_signed_in,
-    outbox,
-    sign_in,
-)
+from tests.support.steps import LOGIN, PASSWORD, is_signed_in, outbox, sign_in
 
 pytestmark = pytest.mark.django_db
 

@@ -13,15 +13,7 @@ from accounts.emails import services as addresses
 from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_LINE
 from tests.conftest import Clock
 from tests.support.api import call
-from tests.support.steps import (
-    CODE,
-    LOGOUT,
-    is_signed_in,
-    make_user,
-    outbox,
-    sign_in,
-    sign_up,
-)
+from tests.support.steps import CODE, LOGOUT, is_signed_in, make_user, outbox, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db
 

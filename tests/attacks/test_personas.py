@@ -28,15 +28,7 @@ from tests.attacks.dispute_steps import (
 from tests.conftest import Clock
 from tests.support.second import CHALLENGE, SETUP, enrolled, turn_on, unused_code
 from tests.support.signin import set_up, signed_in
-from tests.support.steps import (
-    PASSWORD,
-    is_signed_in,
-    make_user,
-    outbox,
-    path_of,
-    sign_in,
-    sign_up,
-)
+from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db
 

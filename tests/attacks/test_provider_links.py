@@ -6,17 +6,12 @@ import pytest
 from django.test import Client
 
 from accounts.social import services
-from tests.attacks.provider_steps import ALICE, ASKED, TO_CONFIRM, owners
+from tests.attacks.provider_steps import ALICE, CONFIRM_LINK, SIGN_IN_FIRST, owners
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
 from tests.support.social import through
-from tests.support.steps import (
-    LOGIN,
-    is_signed_in,
-    make_user,
-    sign_in,
-)
+from tests.support.steps import LOGIN, is_signed_in, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -24,12 +19,12 @@ pytestmark = pytest.mark.django_db
 def test_a_pending_link_works_only_in_its_own_browser(op: OpenIDProvider) -> None:
     alice = make_user("alice")
     waiting, other = Client(), Client()
-    assert through(waiting, op, ALICE).url == ASKED
+    assert through(waiting, op, ALICE).url == SIGN_IN_FIRST
     signed_in(alice, other)
 
-    assert other.get(TO_CONFIRM).url == "/accounts/3rdparty/"
-    assert other.post(TO_CONFIRM, {"connect": "1"}).url == "/accounts/3rdparty/"
-    assert waiting.post(TO_CONFIRM, {"connect": "1"}).url.startswith(LOGIN)
+    assert other.get(CONFIRM_LINK).url == "/accounts/3rdparty/"
+    assert other.post(CONFIRM_LINK, {"connect": "1"}).url == "/accounts/3rdparty/"
+    assert waiting.post(CONFIRM_LINK, {"connect": "1"}).url.startswith(LOGIN)
 
     assert owners() == []
 
@@ -41,12 +36,12 @@ def test_a_pending_link_is_not_connected_to_another_account(
     make_user("mallory")
     browser = Client()
     through(browser, op, ALICE)
-    sign_in(browser, "mallory", next=TO_CONFIRM)
+    sign_in(browser, "mallory", next=CONFIRM_LINK)
 
-    assert browser.post(TO_CONFIRM, {"connect": "1"}).url == "/"
+    assert browser.post(CONFIRM_LINK, {"connect": "1"}).url == "/"
 
     assert owners() == []
-    assert browser.post(TO_CONFIRM, {"connect": "1"}).url == "/accounts/3rdparty/"
+    assert browser.post(CONFIRM_LINK, {"connect": "1"}).url == "/accounts/3rdparty/"
 
 
 def test_a_pending_link_expires_after_thirty_minutes(op: OpenIDProvider, clock: Clock) -> None:
@@ -56,7 +51,7 @@ def test_a_pending_link_expires_after_thirty_minutes(op: OpenIDProvider, clock: 
     clock.advance(minutes=30)
     sign_in(browser, "alice")
 
-    assert browser.post(TO_CONFIRM, {"connect": "1"}).url == "/accounts/3rdparty/"
+    assert browser.post(CONFIRM_LINK, {"connect": "1"}).url == "/accounts/3rdparty/"
 
     assert owners() == []
 
@@ -66,7 +61,7 @@ def test_an_identity_cannot_be_connected_to_a_second_account(op: OpenIDProvider)
 
     mallory = signed_in(make_user("mallory"))
     through(mallory, op, act="connect")
-    mallory.post(TO_CONFIRM, {"connect": "1"})
+    mallory.post(CONFIRM_LINK, {"connect": "1"})
 
     assert owners() == [("alice", "alice-1")]
 
@@ -75,7 +70,7 @@ def test_only_a_users_own_identity_reauthenticates_them(op: OpenIDProvider, cloc
     through(Client(), op, Person("alice-1", username="alice"))
     mallory, mine = signed_in(make_user("mallory")), Person("mallory-1")
     through(mallory, op, mine, act="connect")
-    mallory.post(TO_CONFIRM, {"connect": "1"})
+    mallory.post(CONFIRM_LINK, {"connect": "1"})
     clock.advance(minutes=11)
     op.signed_in_at = clock.now().timestamp()
 
@@ -98,7 +93,7 @@ def test_an_identity_is_not_connected_if_the_session_is_revoked_meanwhile(
         return connect(*args)
 
     monkeypatch.setattr(services, "connect", ended_meanwhile)
-    thief.post(TO_CONFIRM, {"connect": "1"})
+    thief.post(CONFIRM_LINK, {"connect": "1"})
 
     assert not is_signed_in(thief)
     assert owners() == []

@@ -31,14 +31,7 @@ from tests.attacks.dispute_steps import (
 from tests.conftest import Clock
 from tests.support.second import turn_on
 from tests.support.signin import signed_in
-from tests.support.steps import (
-    PASSWORD,
-    is_signed_in,
-    make_user,
-    outbox,
-    path_of,
-    sign_in,
-)
+from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
 

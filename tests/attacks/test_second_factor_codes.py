@@ -17,13 +17,7 @@ from tests.attacks.second_steps import (
     with_factor,
 )
 from tests.conftest import Clock
-from tests.support.second import (
-    CHALLENGE,
-    SETUP,
-    code_of,
-    enrolled,
-    seed_on,
-)
+from tests.support.second import CHALLENGE, SETUP, code_of, enrolled, seed_on
 from tests.support.signin import signed_in
 from tests.support.steps import is_signed_in, make_user
 

@@ -5,12 +5,7 @@ from django.test import Client
 
 from accounts.activity.models import Activity
 from accounts.common.proofs import Method
-from accounts.throttle.limits import (
-    CODE_NETWORK,
-    FACTOR_ACCOUNT,
-    FACTOR_LINE,
-    FACTOR_LINE_DAY,
-)
+from accounts.throttle.limits import CODE_NETWORK, FACTOR_ACCOUNT, FACTOR_LINE, FACTOR_LINE_DAY
 from tests.attacks.second_steps import (
     REAUTHENTICATE,
     WRONG_DIGITS,

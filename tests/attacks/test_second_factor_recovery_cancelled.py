@@ -8,7 +8,7 @@ from django.test import Client
 
 from accounts.recovery.models import Recovery
 from tests.attacks.dispute_steps import known_browser
-from tests.attacks.factor_recovery_steps import ASKED, HOURS, ask, finish
+from tests.attacks.factor_recovery_steps import ASKED, HOURS, finish_recovery, request_recovery
 from tests.attacks.second_steps import (
     CHANGES,
     REAUTHENTICATE,
@@ -43,20 +43,20 @@ def test_every_email_is_notified_and_each_link_cancels_the_request(
     others = ["alice@work.example", "alice@home.example"]
     for address in others:
         confirm_email(alice, address)
-    links = ask()
+    links = request_recovery()
     assert {mail.to for mail in mails_about(ASKED)} == {"alice@example.org", *others}
     assert len(set(links)) == 3
 
     assert "stopped" in Client().post(links[which], {"former": PASSWORD}).text
 
     clock.advance(hours=HOURS)
-    assert not finish()
+    assert not finish_recovery()
     assert [Client().post(link).status_code for link in links] == [404] * 3
 
 
 def test_a_mail_scanner_that_opens_the_link_does_not_cancel_the_request(clock: Clock) -> None:
     with_factor()
-    (link,) = ask()
+    (link,) = request_recovery()
     of_reset = reset_link().rstrip("/").rpartition("/")[2]
 
     assert [Client().get(link).status_code, Client().head(link).status_code] == [200, 200]
@@ -64,12 +64,12 @@ def test_a_mail_scanner_that_opens_the_link_does_not_cancel_the_request(clock: C
     assert Client().post(f"/accounts/2fa/recovery/{of_reset}/").status_code == 404
 
     clock.advance(hours=HOURS)
-    assert finish()
+    assert finish_recovery()
 
 
 def test_the_link_cancels_the_request_once_and_does_nothing_else(clock: Clock) -> None:
     alice, _seed = with_factor()
-    home, (link,), browser = signed_in(alice), ask(), Client()
+    home, (link,), browser = signed_in(alice), request_recovery(), Client()
     token = link.rstrip("/").rpartition("/")[2]
     before = type(alice).objects.values().get(pk=alice.pk)
 
@@ -105,7 +105,7 @@ def test_any_sign_of_the_owner_cancels_the_request(
     clock: Clock, sign: Callable[[Any], Any]
 ) -> None:
     alice, _seed = with_factor()
-    ask()
+    request_recovery()
     assert Recovery.objects.exists()
 
     sign(alice)
@@ -115,7 +115,7 @@ def test_any_sign_of_the_owner_cancels_the_request(
 
 def test_actions_that_need_no_second_factor_do_not_cancel_the_request(clock: Clock) -> None:
     alice, _seed = with_factor()
-    ask()
+    request_recovery()
 
     after_password().post(CHALLENGE, {"mail": "1"})
     after_password().post(CHALLENGE, {"code": "000000"})
@@ -127,7 +127,7 @@ def test_actions_that_need_no_second_factor_do_not_cancel_the_request(clock: Clo
     signed_in(alice).post(CHANGE, {"password1": PASSWORD})
 
     clock.advance(hours=HOURS)
-    assert finish()
+    assert finish_recovery()
 
 
 def test_a_factor_that_a_thief_added_does_not_cancel_the_owners_request(
@@ -146,6 +146,6 @@ def test_a_factor_that_a_thief_added_does_not_cancel_the_owners_request(
     thief.post("/accounts/recovery/", {"former": "x"})
 
     clock.advance(hours=HOURS)
-    assert not finish(), "the request was made with more evidence"
+    assert not finish_recovery(), "the request was made with more evidence"
     after_password(browser=home).post(CHALLENGE, {"lost": "finish"})
     assert factors_of(alice) == 0

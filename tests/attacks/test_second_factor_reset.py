@@ -17,13 +17,7 @@ from tests.attacks.second_steps import (
     with_factor,
 )
 from tests.conftest import Clock
-from tests.support.second import (
-    CHALLENGE,
-    SETUP,
-    code_of,
-    seed_on,
-    unused_code,
-)
+from tests.support.second import CHALLENGE, SETUP, code_of, seed_on, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
 

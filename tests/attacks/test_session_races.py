@@ -15,16 +15,7 @@ from tests.attacks.test_two_nodes import (
 )
 from tests.support.client import Client, Response, together
 from tests.support.site import text_of
-from tests.support.steps import (
-    CONFIRM,
-    LOGIN,
-    PASSWORD,
-    WRONG,
-    path_of,
-    same_browser,
-    sign_up,
-    sql,
-)
+from tests.support.steps import CONFIRM, LOGIN, PASSWORD, WRONG, path_of, same_browser, sign_up, sql
 
 SESSIONS = "/accounts/sessions/"
 LOCKDOWN = "/accounts/lockdown/"

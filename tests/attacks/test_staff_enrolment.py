@@ -11,16 +11,7 @@ from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
 from tests.support.second import CHALLENGE, SETUP, enrolled, turn_on, unused_code
 from tests.support.signin import set_up, signed_in
-from tests.support.steps import (
-    CODE,
-    LOGIN,
-    PASSWORD,
-    code_in,
-    mail_to,
-    make_user,
-    path_of,
-    sign_in,
-)
+from tests.support.steps import CODE, LOGIN, PASSWORD, code_in, mail_to, make_user, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
 
