@@ -18,7 +18,7 @@ from tests.attacks.key_steps import (
     shown_key,
 )
 from tests.attacks.second_steps import mails_about, reset_link, with_factor
-from tests.attacks.test_api_key_ends import by_staff
+from tests.attacks.test_api_key_revocation import by_staff
 from tests.support.second import turn_on, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, make_user
