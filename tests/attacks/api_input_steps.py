@@ -56,9 +56,9 @@ CALLS = (
 
 def check(sent: Any, answer: Answer, *statuses: int) -> None:
     """Fail unless the status is one of ``statuses`` and an error has the documented shape."""
-    told = f"{sent!r:.100} {answer.status} {answer.body[:100]!r}"
-    assert answer.status in statuses, told
-    assert is_in_shape(answer), told
+    message = f"{sent!r:.100} {answer.status} {answer.body[:100]!r}"
+    assert answer.status in statuses, message
+    assert is_in_shape(answer), message
 
 
 def is_in_shape(answer: Answer) -> bool:
@@ -69,12 +69,12 @@ def is_in_shape(answer: Answer) -> bool:
     needed = needs.get(answer.status, "Content-Type")
     if answer.headers["Content-Type"] != "application/json" or not answer.headers.get(needed):
         return False
-    told = answer.json
-    if "detail" in told:
-        return bool(told["code"]) and all(isinstance(told[n], str) for n in ("detail", "code"))
+    error = answer.json
+    if "detail" in error:
+        return bool(error["code"]) and all(isinstance(error[n], str) for n in ("detail", "code"))
     return answer.status == 400 and all(
         texts and isinstance(texts, list) and all(isinstance(text, str) for text in texts)
-        for texts in told.values()
+        for texts in error.values()
     )
 
 

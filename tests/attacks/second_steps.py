@@ -35,17 +35,17 @@ def staff() -> Any:
     return make_user("carol", is_staff=True, is_superuser=True)
 
 
-def after_password(login: str = "alice", browser: Browser | None = None, **place: str) -> Browser:
+def after_password(login: str = "alice", browser: Browser | None = None, **where: str) -> Browser:
     """Return a browser that has typed the right password, at the IP address ``REMOTE_ADDR``."""
-    browser = browser or Browser(**place)  # type: ignore[arg-type]
+    browser = browser or Browser(**where)  # type: ignore[arg-type]
     assert sign_in(browser, login)["Location"] in {CHALLENGE, SETUP}
     assert not is_signed_in(browser)
     return browser
 
 
-def code_signs_in(code: str, login: str = "alice", **place: str) -> bool:
+def code_signs_in(code: str, login: str = "alice", **where: str) -> bool:
     """Return whether the password and ``code`` sign in, in a new browser."""
-    browser = after_password(login, **place)
+    browser = after_password(login, **where)
     browser.post(CHALLENGE, {"code": code})
     return is_signed_in(browser)
 

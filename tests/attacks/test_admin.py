@@ -113,8 +113,8 @@ def test_staff_with_every_permission_cannot_edit_superusers_or_staff(
     assert rows() == before
 
 
-@pytest.mark.parametrize("whom", ["carol", "alice"])
-def test_staff_cannot_give_rights_to_themselves_or_to_others(whom: str) -> None:
+@pytest.mark.parametrize("username", ["carol", "alice"])
+def test_staff_cannot_give_rights_to_themselves_or_to_others(username: str) -> None:
     alice, browser = make_user("alice"), helper(*ALL)
     group = Group.objects.create(pk=1, name="Owners")
     wanted = {
@@ -128,7 +128,7 @@ def test_staff_cannot_give_rights_to_themselves_or_to_others(whom: str) -> None:
     }
     before = rows()
 
-    browser.post(page(User.objects.get(username=whom)), wanted)
+    browser.post(page(User.objects.get(username=username)), wanted)
     browser.post("/admin/auth/group/1/change/", {"name": "Owners", "permissions": [1, 2]})
 
     assert rows() == before
@@ -221,8 +221,8 @@ def test_a_change_of_rights_revokes_the_users_sessions_and_notifies_them(
     assert client.post(page(alice), CHANGES[change]()).status_code == 302
 
     assert not is_signed_in(browser)
-    told = "The account was switched off" if change == "switched off" else RIGHTS_CHANGED
-    assert mail_to("alice").subject == f"authsite: {told}"
+    subject = "The account was switched off" if change == "switched off" else RIGHTS_CHANGED
+    assert mail_to("alice").subject == f"authsite: {subject}"
     assert "By: whoever runs authsite" in str(mail_to("alice").body)
     assert alice.activity.latest("id").actor == "owner"
 

@@ -59,7 +59,7 @@ def test_a_change_that_revokes_a_session_revokes_the_keys_made_in_it(change: str
     CHANGES[change](User.objects.get(pk=alice.pk), browser)
 
     is_kept = change in {"the password", "an authenticator"}
-    alive = {whose: is_alive(key) for whose, key in keys.items()}
+    alive = {name: is_alive(key) for name, key in keys.items()}
     assert alive == dict(zip(keys, (is_kept, False, False, True, True), strict=True))
     assert alice.activity.filter(kind="key_ended").count() == list(alive.values()).count(False)
     assert mails_about("An API key was removed") == [], "the notice of the change is enough"
@@ -93,8 +93,8 @@ def test_a_new_password_revokes_the_keys_that_the_owner_selects(
     ends, _, stay = shown.partition("These keys keep working")
     assert "thief</bdi>" in ends.partition("This key ends")[2]
     assert f'type="hidden" name="end_key" value="{row_of(thiefs).pk}"' in ends
-    for told in ("bot</bdi>", "unknown</bdi>", unknown[:13], "Not used yet", "read"):
-        assert told in stay
+    for shown_text in ("bot</bdi>", "unknown</bdi>", unknown[:13], "Not used yet", "read"):
+        assert shown_text in stay
     assert "expired" not in shown
     assert "checked" not in shown
     again = browser.post(page, {"password1": "short", **junk}).text

@@ -210,19 +210,19 @@ SCANNER = re.search(r"```python\n(.*?)```", DOCS.read_text().partition("## API k
 def test_the_documented_pattern_finds_every_key_and_its_checksum_rejects_look_alikes() -> None:
     """Run the code of the documentation, which operators give to their secret scanners."""
     assert SCANNER
-    told: dict[str, Any] = {}
-    exec(SCANNER[1], told)  # noqa: S102 our own documentation
+    documented: dict[str, Any] = {}
+    exec(SCANNER[1], documented)  # noqa: S102 our own documentation
     keys = [text.make().text for _ in range(100)]
     soup = "".join(
         f'{{"key":"{key}"}} {key}\nexport KEY={key};{key[:-1]} x{key[9:]}' for key in keys
     )
 
-    found = [match[0] for match in re.finditer(told["PATTERN"], soup)]
+    found = [match[0] for match in re.finditer(documented["PATTERN"], soup)]
 
     assert found == [key for key in keys for _ in range(3)]
-    assert all(map(told["is_key"], keys))
+    assert all(map(documented["is_key"], keys))
     for key, place in itertools.product(keys[:20], range(9, 64)):
-        assert not told["is_key"](other_letter(key, place)), (key, place)
+        assert not documented["is_key"](other_letter(key, place)), (key, place)
 
 
 def test_a_key_cannot_flood_the_history_and_each_entry_names_its_key() -> None:

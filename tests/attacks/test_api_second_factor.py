@@ -34,7 +34,7 @@ GUESSES = FACTOR_LINE.burst
 
 
 @pytest.mark.parametrize("first", ["page", "call"])
-@pytest.mark.parametrize("kind", ["app", "paper"])
+@pytest.mark.parametrize("kind", ["app", "recovery code"])
 def test_a_code_works_once_across_pages_and_api(clock: Clock, kind: str, first: str) -> None:
     alice, seed = with_factor()
     code = code_of(seed) if kind == "app" else new_recovery_codes(alice)[0]
@@ -46,7 +46,7 @@ def test_a_code_works_once_across_pages_and_api(clock: Clock, kind: str, first: 
     assert ways[first]()
     clock.advance(seconds=29)
     assert not any(way() for way in ways.values())
-    assert len(mails_about("recovery code was used")) == (kind == "paper")
+    assert len(mails_about("recovery code was used")) == (kind == "recovery code")
 
 
 def test_an_account_with_passkeys_only_cannot_sign_in_by_mailed_code() -> None:

@@ -63,8 +63,8 @@ def test_a_flood_from_one_ipv6_56_at_a_real_server_blocks_nobody_else() -> None:
             there = {"X-Forwarded-For": ip(i)}
             return browser.post(LOGIN, typed, csrf=token, headers=there).status
 
-        def new(place: str) -> Client:
-            return site.client(X_Forwarded_For=place)
+        def new(address: str) -> Client:
+            return site.client(X_Forwarded_For=address)
 
         meanwhile = [
             *(lambda i=i: sign_in(known[i], f"member{i}") for i in range(3)),
@@ -74,7 +74,7 @@ def test_a_flood_from_one_ipv6_56_at_a_real_server_blocks_nobody_else() -> None:
         *statuses, theirs = together(AT_ONCE + 1, attack)
 
     assert theirs == [302] * len(meanwhile)
-    told = [status for each in statuses for status in each]
-    assert len(told) == GUESSES
-    assert set(told) == {200, 429}
-    assert told.count(200) < GUESSES / 2
+    results = [status for each in statuses for status in each]
+    assert len(results) == GUESSES
+    assert set(results) == {200, 429}
+    assert results.count(200) < GUESSES / 2

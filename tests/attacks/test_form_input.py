@@ -155,11 +155,11 @@ def test_no_form_body_causes_a_server_error_or_a_partial_change(form: str, setti
     tables = (EmailAddress, PendingSignup, User, Username)
     before = [table.objects.count() for table in tables]
 
-    faults = []
+    errors = []
     for kind, body in bodies(fields):
         answer = browser.generic("POST", path, body, content_type=kind)
         if answer.status_code >= 500:
-            faults.append((answer.status_code, kind, body[:80]))
+            errors.append((answer.status_code, kind, body[:80]))
 
-    assert faults == []
+    assert errors == []
     assert [table.objects.count() for table in tables] == before

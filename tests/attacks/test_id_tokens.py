@@ -60,8 +60,8 @@ def forge(op: OpenIDProvider, head: Json, claims: Json, sign: Sign) -> None:
     def laid_over(part: str, changes: Json) -> str:
         right = json.loads(decoded(part))
         changed = {k: v(right[k]) if callable(v) else v for k, v in changes.items()}
-        kept = {k: v for k, v in (right | changed).items() if v is not None}
-        return encoded(json.dumps(kept).encode())
+        merged = {k: v for k, v in (right | changed).items() if v is not None}
+        return encoded(json.dumps(merged).encode())
 
     def forged(grant: Any) -> str:
         header, body, _signature = made(grant).split(".")

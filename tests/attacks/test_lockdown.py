@@ -102,14 +102,14 @@ def test_lock_sign_up_and_owner_links_work_only_on_their_own_page() -> None:
     sign_up(Client(), "mallory")
     signup = path_of(outbox()[-1].action_url)
     owner = path_of(new_link() or "")
-    doors = (LOCKDOWN, CONFIRM, "/accounts/owner/")
+    prefixes = (LOCKDOWN, CONFIRM, "/accounts/owner/")
 
-    for own, link in zip(doors, (lockdown, signup, owner), strict=True):
-        for door in doors:
-            answer = Client().get(link.replace(own, door))
-            assert answer.status_code == (200 if door == own else 404)
-            if door != own:
-                assert Client().post(link.replace(own, door), {}).status_code == 404
+    for own, link in zip(prefixes, (lockdown, signup, owner), strict=True):
+        for prefix in prefixes:
+            answer = Client().get(link.replace(own, prefix))
+            assert answer.status_code == (200 if prefix == own else 404)
+            if prefix != own:
+                assert Client().post(link.replace(own, prefix), {}).status_code == 404
     assert not is_locked()
 
 
@@ -133,13 +133,13 @@ def test_a_user_cannot_lock_another_users_account() -> None:
 
 def mailed_codes_and_links(username: str) -> dict[str, Callable[[], bool]]:
     """Have codes and links mailed to a user; return, for each, a function that tries it."""
-    inside, asked = signed_in(User.objects.get(username=username)), Client()
+    session, asked = signed_in(User.objects.get(username=username)), Client()
     asked.post(BY_CODE, {"login": username})
     code = outbox()[-1].code
     Client().post(RESET, {"login": username})
     reset = path_of(outbox()[-1].action_url)
     new = f"{username}@example.net"
-    inside.post(EMAIL, {"email": new})
+    session.post(EMAIL, {"email": new})
     link = path_of(outbox()[-1].action_url)
 
     def confirms() -> bool:
@@ -235,11 +235,11 @@ def browsers() -> list[Client]:
     return browsers
 
 
-@pytest.mark.parametrize("way", ["inside", "by link", "by link in her own browser"])
+@pytest.mark.parametrize("way", ["in a session", "by link", "by link in her own browser"])
 def test_a_lockdown_revokes_all_sessions_keeps_the_history_and_says_what_to_do(
     browsers: list[Client], way: str
 ) -> None:
-    path = LOCKDOWN if way == "inside" else newest_lock_link()
+    path = LOCKDOWN if way == "in a session" else newest_lock_link()
     browser = Client() if way == "by link" else browsers[0]
     before = list(Activity.objects.order_by("id"))
 
@@ -250,11 +250,14 @@ def test_a_lockdown_revokes_all_sessions_keeps_the_history_and_says_what_to_do(
     assert not any(map(is_signed_in, browsers))
     *earlier, newest = Activity.objects.order_by("id")
     assert earlier == before
-    assert (newest.kind, newest.proof) == ("locked_down", "pwd" if way == "inside" else "mail")
-    told = mail_to("alice")
-    assert told.subject == "authsite: The account was locked"
-    assert "/accounts/password/reset/" in str(told.body)
-    assert LOCKDOWN not in str(told.body)
+    assert (newest.kind, newest.proof) == (
+        "locked_down",
+        "pwd" if way == "in a session" else "mail",
+    )
+    mail = mail_to("alice")
+    assert mail.subject == "authsite: The account was locked"
+    assert "/accounts/password/reset/" in str(mail.body)
+    assert LOCKDOWN not in str(mail.body)
 
 
 def test_the_operator_reopens_a_locked_account_with_a_new_password(

@@ -42,8 +42,8 @@ def at(address: str) -> Client:
 
 def guess(n: int, login: str = "alice", *, first: int = 1, line: int = 0) -> list[int]:
     """Guess ``n`` times, each from another IP address of one wide network; return the statuses."""
-    places = (at(f"10.{line}.0.{i}") for i in range(first, first + n))
-    return [sign_in(place, login, WRONG).status_code for place in places]
+    browsers = (at(f"10.{line}.0.{i}") for i in range(first, first + n))
+    return [sign_in(browser, login, WRONG).status_code for browser in browsers]
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_one_ip_address_cannot_guess_at_many_accounts(
     make_user("mallory")
 
     def guess_at(login: str, password: str, i: int) -> int:
-        told = {"HTTP_X_FORWARDED_FOR": forwarded.format(i=i)} if forwarded else {}
-        browser = Client(REMOTE_ADDR="127.0.0.1", **told)
+        headers = {"HTTP_X_FORWARDED_FOR": forwarded.format(i=i)} if forwarded else {}
+        browser = Client(REMOTE_ADDR="127.0.0.1", **headers)
         return int(sign_in(browser, login, password).status_code)
 
     statuses = []
@@ -287,8 +287,8 @@ def test_a_password_is_kept_neither_in_the_session_nor_in_a_page() -> None:
         sign_in(Client(), "", PASSWORD),
     ]
 
-    kept = repr(dict(browser.session)) + "".join(page.content.decode() for page in pages)
+    stored = repr(dict(browser.session)) + "".join(page.content.decode() for page in pages)
 
-    assert PASSWORD not in kept
-    assert WRONG not in kept
-    assert "argon2" not in kept
+    assert PASSWORD not in stored
+    assert WRONG not in stored
+    assert "argon2" not in stored

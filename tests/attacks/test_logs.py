@@ -202,7 +202,7 @@ def metrics(journey: Journey) -> str:
 
 
 def test_in_production_each_log_line_is_json_without_secrets(tmp_path: Path) -> None:
-    kept = {"SECRET_KEY": secrets.token(48), "ENCRYPTION_KEYS": secrets.encryption_key()}
+    keys = {"SECRET_KEY": secrets.token(48), "ENCRYPTION_KEYS": secrets.encryption_key()}
     with Site(
         data_dir=tmp_path,
         ENVIRONMENT="production",
@@ -212,18 +212,18 @@ def test_in_production_each_log_line_is_json_without_secrets(tmp_path: Path) -> 
         MAIL_FROM="authsite@authsite.example",
         TRUSTED_PROXIES="127.0.0.1",
         METRICS_TOKEN=TOKEN,
-        **kept,
+        **keys,
     ) as site:
         journey = Journey(site, {"X-Forwarded-Proto": "https", "X-Request-ID": "of-the-proxy"})
-        journey.secrets |= set(kept.values())
+        journey.secrets |= set(keys.values())
         journey.everything()
-        told = metrics(journey)
+        figures = metrics(journey)
         log = site.log()
         files = tmp_path.glob("db.sqlite3*")
         dump = b"".join(path.read_bytes() for path in files).decode("latin-1")
 
     lines = [json.loads(line) for line in log.splitlines()[1:]]
-    assert secrets_in(journey, log + told) == []
+    assert secrets_in(journey, log + figures) == []
     assert secrets_in(journey, dump) == []
     assert "Or open this page" not in dump, "mails are encrypted"
     assert {line["level"] for line in lines} <= {"info", "warning"}
@@ -247,8 +247,8 @@ def test_in_development_no_log_line_holds_a_secret_of_this_site_or_of_a_provider
         }
         journey.everything()
         journey.through(op)
-        told = metrics(journey)
+        figures = metrics(journey)
         log = site.log()
 
-    assert secrets_in(journey, log + told) == []
+    assert secrets_in(journey, log + figures) == []
     assert "path=/accounts/oidc/acme/login/callback/ status=302" in log

@@ -64,9 +64,9 @@ def test_the_password_alone_adds_no_passkey_to_an_account_with_a_factor(holds: A
     alice = person()
     holds(alice)
     before = passkeys_of(alice)
-    inside = signed_in(alice)
+    session = signed_in(alice)
     new = Passkey()
-    answer = new.create(options_of(inside, ADD))
+    answer = new.create(options_of(session, ADD))
     browser = after_password()
 
     assert browser.get(ADD).url == CHALLENGE
@@ -78,9 +78,9 @@ def test_the_password_alone_adds_no_passkey_to_an_account_with_a_factor(holds: A
 def test_a_passkey_cannot_be_added_twice_or_to_another_account() -> None:
     alice, passkey = owner()
     mallory = person("mallory")
-    thief, inside = signed_in(mallory), signed_in(alice)
+    thief, session = signed_in(mallory), signed_in(alice)
 
-    for browser, key in ((thief, Passkey(credential_id=passkey.raw_id)), (inside, passkey)):
+    for browser, key in ((thief, Passkey(credential_id=passkey.raw_id)), (session, passkey)):
         answer = key.create(options_of(browser, ADD))
         assert post_credential(browser, answer, ADD).status_code == 200
 

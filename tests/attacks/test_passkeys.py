@@ -112,11 +112,11 @@ def test_a_passkey_challenge_is_valid_for_five_minutes(clock: Clock) -> None:
 def test_a_passkey_challenge_works_only_for_its_own_purpose_and_user() -> None:
     alice, passkey = owner()
     _bob, bobs = owner("bob")
-    inside = signed_in(alice)
+    session = signed_in(alice)
     for_login = options_of(Client())
     for_second = options_of(after_password(), CHALLENGE)
     for_bob = options_of(after_password("bob"), CHALLENGE)
-    for_adding = {**for_login, "challenge": options_of(inside, ADD)["challenge"]}
+    for_adding = {**for_login, "challenge": options_of(session, ADD)["challenge"]}
 
     for options in (for_second, for_bob, for_adding):
         browser = Client()
@@ -126,8 +126,8 @@ def test_a_passkey_challenge_works_only_for_its_own_purpose_and_user() -> None:
         assert not completes_sign_in(after_password(), passkey.get(options))
     for options in (for_login, for_second, for_bob):
         new = Passkey()
-        creation = {**options_of(inside, ADD), "challenge": options["challenge"]}
-        assert post_credential(inside, new.create(creation), ADD).status_code == 200
+        creation = {**options_of(session, ADD), "challenge": options["challenge"]}
+        assert post_credential(session, new.create(creation), ADD).status_code == 200
         assert not Row.objects.filter(credential_id=new.id).exists()
     assert completes_sign_in(after_password("bob"), bobs.get(for_bob)), (
         "the challenge is valid for its own purpose"
@@ -136,13 +136,13 @@ def test_a_passkey_challenge_works_only_for_its_own_purpose_and_user() -> None:
 
 def test_a_passkey_challenge_is_invalid_after_a_change_of_the_account() -> None:
     alice, passkey = owner()
-    inside = signed_in(alice)
-    for_second, for_adding = options_of(after_password(), CHALLENGE), options_of(inside, ADD)
+    session = signed_in(alice)
+    for_second, for_adding = options_of(after_password(), CHALLENGE), options_of(session, ADD)
     users.outdate(alice)
 
     assert not completes_sign_in(after_password(), passkey.get(for_second))
     new = Passkey()
-    assert post_credential(inside, new.create(for_adding), ADD).status_code == 200
+    assert post_credential(session, new.create(for_adding), ADD).status_code == 200
     assert not Row.objects.filter(credential_id=new.id).exists()
 
 
@@ -253,10 +253,10 @@ def test_another_users_passkey_is_neither_a_second_step_nor_a_reauthentication(
     browser = after_password()
 
     assert not completes_sign_in(browser, hers.get(options_of(browser, CHALLENGE)))
-    inside = signed_in(alice)
+    session = signed_in(alice)
     assert (
         post_credential(
-            inside, hers.get(options_of(inside, REAUTHENTICATE)), REAUTHENTICATE
+            session, hers.get(options_of(session, REAUTHENTICATE)), REAUTHENTICATE
         ).status_code
         == 200
     )

@@ -203,15 +203,15 @@ def links_of_notices_while_people_sign_out(nodes: Nodes, name: str) -> None:
         notice = mailed(nodes[0], f"{name}@", "new browser", rf"{LOCKDOWN}[\w-]+/", count=i + 1)
         links.append(notice)
     strangers, _ = browsers(nodes, 4)
-    opened = [stranger.csrf(links[i]) for i, stranger in enumerate(strangers)]
-    inside = [browser.csrf(LOGOUT) for browser in new]
+    link_tokens = [stranger.csrf(links[i]) for i, stranger in enumerate(strangers)]
+    csrf_tokens = [browser.csrf(LOGOUT) for browser in new]
 
     def act(i: int) -> Response:
         if i < 4:
-            return strangers[i].post(links[i], {}, csrf=opened[i])
+            return strangers[i].post(links[i], {}, csrf=link_tokens[i])
         if i % 2:
-            return new[i - 4].post(LOGOUT, {}, csrf=inside[i - 4])
-        return new[i - 4].post("/accounts/sessions/", {"others": "1"}, csrf=inside[i - 4])
+            return new[i - 4].post(LOGOUT, {}, csrf=csrf_tokens[i - 4])
+        return new[i - 4].post("/accounts/sessions/", {"others": "1"}, csrf=csrf_tokens[i - 4])
 
     answers = together(8, act)
 

@@ -51,9 +51,9 @@ def test_7_4_a_used_code_is_refused_in_every_spelling(written: Any) -> None:
 
 def test_a_code_used_to_reauthenticate_cannot_sign_in() -> None:
     alice, seed = with_factor()
-    inside, code = signed_in(alice), code_of(seed)
+    session, code = signed_in(alice), code_of(seed)
 
-    assert inside.post("/accounts/reauthenticate/", {"code": code}).status_code == 302
+    assert session.post("/accounts/reauthenticate/", {"code": code}).status_code == 302
     assert not code_signs_in(code)
 
 
@@ -131,9 +131,9 @@ def test_a_code_of_a_removed_authenticator_is_refused() -> None:
     lost = Authenticator.objects.filter(user=alice).earliest("pk")
     assert code_signs_in(code_of(other, -1)), "each of two authenticators works"
     alice.refresh_from_db()
-    inside = signed_in(alice)
+    session = signed_in(alice)
 
-    answer = inside.post(f"/accounts/2fa/totp/{lost.pk}/", {"remove": "1"})
+    answer = session.post(f"/accounts/2fa/totp/{lost.pk}/", {"remove": "1"})
 
     assert answer.status_code == 302
     assert factors_of(alice) == 1

@@ -39,8 +39,8 @@ def guess(browser: Client, code: str = WRONG_DIGITS) -> int:
 
 def guesses(n: int, *, first: int = 1, line: int = 0, code: str = WRONG_DIGITS) -> list[int]:
     """Guess ``n`` times, each in a new sign-in from another IP address; return the statuses."""
-    places = (f"10.{line}.0.{i}" for i in range(first, first + n))
-    return [guess(after_password(REMOTE_ADDR=place), code) for place in places]
+    addresses = (f"10.{line}.0.{i}" for i in range(first, first + n))
+    return [guess(after_password(REMOTE_ADDR=address), code) for address in addresses]
 
 
 def test_7_5_cve_2025_64102_signing_in_again_gives_no_new_guesses(clock: Clock) -> None:
@@ -83,7 +83,7 @@ def test_a_successful_second_step_restores_no_guesses(clock: Clock) -> None:
 def test_guesses_in_every_spelling_and_on_every_page_are_counted(clock: Clock) -> None:
     alice, _seed = with_factor()
     make_user("bob")
-    inside = signed_in(alice, by=[Method.PASSWORD, Method.MAIL])
+    session = signed_in(alice, by=[Method.PASSWORD, Method.MAIL])
     Client().post("/accounts/password/reset/", {"login": "alice"})
     link = path_of(outbox()[-1].action_url)
     mailed = after_password()
@@ -93,12 +93,12 @@ def test_guesses_in_every_spelling_and_on_every_page_are_counted(clock: Clock) -
         guess(after_password(), "000 000"),
         guess(after_password(), "\u0660" * 6),
         guess(mailed, "000-000"),
-        inside.post(REAUTHENTICATE, {"code": "000000"}).status_code,
+        session.post(REAUTHENTICATE, {"code": "000000"}).status_code,
         Client().post(link, {"code": "000000"}).status_code,
     ]
 
     assert statuses == [200] * GUESSES
-    assert inside.post(REAUTHENTICATE, {"code": "000000"}).status_code == 429
+    assert session.post(REAUTHENTICATE, {"code": "000000"}).status_code == 429
     assert Client().post(link, {"code": "000000"}).status_code == 429
     assert guess(after_password()) == 429
 

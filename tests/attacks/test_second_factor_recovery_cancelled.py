@@ -86,7 +86,7 @@ def test_the_link_cancels_the_request_once_and_does_nothing_else(clock: Clock) -
 
 
 SIGNS: dict[str, Callable[[Any], Any]] = {
-    "from inside, in a known browser": posting("/accounts/recovery/", former=PASSWORD),
+    "a proof in a session of a known browser": posting("/accounts/recovery/", former=PASSWORD),
     "a good second step": lambda user: after_password().post(
         CHALLENGE, {"code": unused_code(user)}
     ),

@@ -53,8 +53,8 @@ def salted_digests(user: Any) -> set[bytes]:
     """Return the salt and the digests that the site compares with, which are encrypted, too."""
     from accounts.common import crypto
 
-    kept = json.loads(crypto.unseal(RecoveryCodes.objects.get(user=user).sealed, CODES_PURPOSE))
-    return {text.encode() for text in [kept["salt"], *kept["digests"]]}
+    stored = json.loads(crypto.unseal(RecoveryCodes.objects.get(user=user).sealed, CODES_PURPOSE))
+    return {text.encode() for text in [stored["salt"], *stored["digests"]]}
 
 
 def everything_stored() -> bytes:

@@ -42,14 +42,14 @@ def test_7_3_an_unfinished_sign_in_reaches_no_page(has_factor: bool) -> None:
     carol = staff()
     if has_factor:
         enrolled(carol)
-    browser, inside = after_password("carol"), signed_in(make_user("bob"))
+    browser, session = after_password("carol"), signed_in(make_user("bob"))
     assert len(CLOSED) > 30
 
     for route in sorted(CLOSED):
         for answer in (browser.get(address(route)), browser.post(address(route), EVERYTHING)):
             assert answer.status_code == 302, route
             assert "/login/?next=" in answer["Location"], route
-    assert inside.get("/").status_code == 200
+    assert session.get("/").status_code == 200
     assert not is_signed_in(browser)
 
 

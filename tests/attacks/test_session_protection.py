@@ -26,9 +26,9 @@ def browser(agent: str = HERS, **extra: Any) -> Client:
     return Client(headers={"user-agent": agent}, **extra)
 
 
-def signed_in_at(place: Client, username: str = "alice") -> Client:
-    assert sign_in(place, username).status_code == 302
-    return place
+def signed_in_at(client: Client, username: str = "alice") -> Client:
+    assert sign_in(client, username).status_code == 302
+    return client
 
 
 def with_cookie_of(owner: Client, thief: Client) -> Client:
@@ -107,12 +107,12 @@ def test_an_odd_user_agent_causes_no_server_error_and_is_stored_short_and_printa
     agent: str,
 ) -> None:
     make_user("alice")
-    place = browser(agent)
+    client = browser(agent)
 
-    assert sign_in(place, "alice", WRONG).status_code == 200
-    signed_in_at(place)
+    assert sign_in(client, "alice", WRONG).status_code == 200
+    signed_in_at(client)
 
-    assert place.get("/accounts/sessions/").status_code == 200
+    assert client.get("/accounts/sessions/").status_code == 200
     login = LoginSession.objects.get()
     rows = Activity.objects.all()
     assert len(login.agent) <= LONGEST_USER_AGENT

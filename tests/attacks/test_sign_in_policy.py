@@ -225,7 +225,7 @@ def test_djangos_authenticate_never_accepts_a_password() -> None:
 @pytest.mark.django_db
 def test_establishing_a_session_always_checks_the_authentication_policy() -> None:
     """This holds for sessions of browsers and of API clients."""
-    place, proofs = ClientInfo("192.0.2.1", "curl/8"), (Proof.now(Method.PASSWORD),)
+    client, proofs = ClientInfo("192.0.2.1", "curl/8"), (Proof.now(Method.PASSWORD),)
     alice, bob, mallory = (make_user(name) for name in ("alice", "bob", "mallory"))
     enrolled(bob)
     mallory.is_active = False
@@ -239,10 +239,10 @@ def test_establishing_a_session_always_checks_the_authentication_policy() -> Non
         with pytest.raises(error):
             establish_session(request, CompletedSignIn(user, shown))
         login = sessions.new_api_session(
-            user, proofs, place, kind=LoginSession.Kind.API, scope="read"
+            user, proofs, client, kind=LoginSession.Kind.API, scope="read"
         )
         with pytest.raises(error):
-            establish_api_session(CompletedSignIn(user, shown), login, place)
+            establish_api_session(CompletedSignIn(user, shown), login, client)
     assert "_auth_user_id" not in request.session
     assert not LoginSession.objects.exists()
 

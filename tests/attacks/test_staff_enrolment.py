@@ -89,11 +89,11 @@ def test_a_session_with_one_proof_from_before_a_promotion_cannot_add_a_factor(
     by: tuple[Method, ...],
 ) -> None:
     carol = make_user("carol")
-    inside = signed_in(carol, by=by)
+    session = signed_in(carol, by=by)
     User.objects.update(is_staff=True)
 
     for page in (SETUP, "/accounts/2fa/passkeys/add/"):
-        assert inside.post(page).status_code == 403
+        assert session.post(page).status_code == 403
 
     assert not Authenticator.objects.exists()
     both = signed_in(make_user("bob"), by=(Method.PASSWORD, Method.MAIL))

@@ -34,7 +34,7 @@ RESET = "/accounts/password/reset/"
 BY_CODE = "/accounts/login/code/"
 # PASSWORD, hashed by another framework with an algorithm that the site does not have.
 BCRYPT = "$2b$04$abcdefghijklmnopqrstuuQBrjlCaBn2yLxUb.HgBE0Q8Ut8M1Iy6"
-STRANGERS = {"unknown": "nobody", "no password": "bob", "pending": "mallory"}
+OTHERS = {"unknown": "nobody", "no password": "bob", "pending": "mallory"}
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_median_times_of_known_and_unknown_accounts_differ_by_less_than_5_ms(pag
         sign_up(site.client(), "mallory")
         browser = site.client()
         token = browser.csrf(page)
-        for kind, login in STRANGERS.items():
+        for kind, login in OTHERS.items():
             known, other = [], []
             for _ in range(PAIRS):
                 known.append(ms(browser, page, "alice", token))

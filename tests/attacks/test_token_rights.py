@@ -43,9 +43,9 @@ def test_a_request_for_more_scope_is_refused_and_uses_up_no_token(
 def test_an_unknown_scope_or_audience_is_refused_and_uses_up_no_token(
     person: Answer, clock: Clock
 ) -> None:
-    wishes = [{"scope": scope} for scope in ("admin", "read admin", "READ", "", " ", "read\0")]
+    scopes = [{"scope": scope} for scope in ("admin", "read admin", "READ", "", " ", "read\0")]
     services = ("https://wiki.example/", "https://wiki.example.evil", "", "*")
-    for token_request in wishes + [{"audience": service} for service in services]:
+    for token_request in scopes + [{"audience": service} for service in services]:
         answers = [
             renew(person["refresh"], **token_request),
             exchange(person["access"], **token_request),

@@ -159,8 +159,8 @@ def test_every_superuser_is_mailed_when_staff_get_rights() -> None:
 
     browser.post(f"/admin/accounts/user/{alice.pk}/change/", rights)
 
-    told = {mail.to for mail in outbox() if "state of a member of staff" in mail.subject}
-    assert told == {address_of("carol"), address_of("bob")}
+    recipients = {mail.to for mail in outbox() if "state of a member of staff" in mail.subject}
+    assert recipients == {address_of("carol"), address_of("bob")}
     assert Activity.objects.filter(kind="staff_changed", detail="alice", actor="carol").count() == 2
 
 
@@ -200,8 +200,8 @@ def test_a_change_is_reported_to_every_email() -> None:
 
     browser.post("/accounts/password/change/", {"password1": NEW_PASSWORD})
 
-    told = sorted(mail.to for mail in outbox() if "password was changed" in mail.subject)
-    assert told == ["alice@example.org", "alice@second.example"]
+    recipients = sorted(mail.to for mail in outbox() if "password was changed" in mail.subject)
+    assert recipients == ["alice@example.org", "alice@second.example"]
 
 
 def test_an_email_added_before_the_first_factor_cannot_be_confirmed_after_it() -> None:
