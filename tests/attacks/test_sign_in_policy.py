@@ -50,7 +50,7 @@ GUARDED = {
     "twofactor.services.make_recovery_codes": "2fa/recovery-codes/",
     "twofactor.services.remove": "2fa/totp/<int:factor_id>/ 2fa/passkeys/<int:factor_id>/",
     "twofactor.passkeys.add": "2fa/passkeys/add/",
-    "twofactor.trusted.trust": "2fa/challenge/",
+    "twofactor.trusted_browsers.trust": "2fa/challenge/",
     "recovery.services.remove_factors": "2fa/challenge/ password/reset/<str:key>/",
     "recovery.services.cancel": (
         "2fa/recovery/<str:token>/ recovery/ lockdown/ lockdown/<str:token>/ "
@@ -62,10 +62,10 @@ GUARDED = {
     ),
     "twofactor.services.reset": "",
     "twofactor_pages.qr.svg": "2fa/totp/setup/",
-    "signin.second.send_code": "2fa/challenge/ /api/v1/token/challenge/ /api/v1/session/",
+    "signin.second_step.send_code": "2fa/challenge/ /api/v1/token/challenge/ /api/v1/session/",
     "signin.session.establish_session": SIGN_IN_PAGES,
     "signin.session.establish_api_session": SIGN_IN_ENDPOINTS,
-    "sessions.services.family": SIGN_IN_ENDPOINTS,
+    "sessions.services.new_api_session": SIGN_IN_ENDPOINTS,
     "tokens.refresh.first": SIGN_IN_ENDPOINTS,
     "tokens.challenges.issue": "/api/v1/token/ /api/v1/session/",
     "tokens.services.exchange": "/api/v1/token/",
@@ -140,8 +140,8 @@ def calls_of_the_site() -> set[tuple[str, str]]:
 OWNERS = {
     "signin/flow.py": "establish_session",
     "signin/session.py": "auth.login",
-    "tokens/services.py": "establish_api_session sessions.family refresh.first families.rotate "
-    "AccessToken.issue",
+    "tokens/services.py": "establish_api_session sessions.new_api_session refresh.first "
+    "families.rotate AccessToken.issue",
     "tokens/authentication.py": "services.prove_by_password",
     "tokens/access.py": "keyring.signer jwt.encode",
 }
