@@ -1,4 +1,4 @@
-"""Malformed and hostile JSON: no server error, no partial change, and no secret in the log."""
+"""Malformed and hostile JSON bodies: no server error and no partial change."""
 
 import json
 from typing import Any

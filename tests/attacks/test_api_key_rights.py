@@ -175,9 +175,8 @@ def test_an_invalid_name_makes_no_key_and_markup_in_a_name_is_escaped() -> None:
     for name in ODD_NAMES:
         answer = make(token, name=name)
         assert (answer.status, list(answer.body)) == (400, ["name"]), name
-        if (
-            isinstance(name, str) and name != "\ud800"
-        ):  # JSON can carry a lone surrogate, a form cannot
+        # JSON can carry a lone surrogate, a form cannot.
+        if isinstance(name, str) and name != "\ud800":
             page = browser.post(NEW, FORM | {"name": name})
             assert (page.status_code, shown_key(page)) == (200, "")
             assert "<title>Error:" in page.text

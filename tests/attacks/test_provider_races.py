@@ -90,12 +90,12 @@ def eight_first_sign_ins_of_one_person(nodes: Nodes, op: OpenIDProvider, name: s
     first_sign_ins(nodes, op, Person(name, f"{name}@example.org", username=name))
 
 
-def eight_first_sign_ins_without_an_address(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
+def eight_first_sign_ins_without_an_email(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
     """Eight first sign-ins lead to one account even if the provider sends no email."""
     first_sign_ins(nodes, op, Person(name, username=name))
 
 
-def eight_people_connect_one_identity(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
+def eight_users_connect_one_identity(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
     """Only one of eight users can connect the same identity."""
     owners = [confirmed(nodes, f"{name}{i}") for i in range(AT_ONCE)]
     paths = [callback_path(op, owner, Person(name), act="connect") for owner in owners]
@@ -114,8 +114,8 @@ def eight_people_connect_one_identity(nodes: Nodes, op: OpenIDProvider, name: st
 RACES = [
     eight_uses_of_one_state,
     eight_first_sign_ins_of_one_person,
-    eight_first_sign_ins_without_an_address,
-    eight_people_connect_one_identity,
+    eight_first_sign_ins_without_an_email,
+    eight_users_connect_one_identity,
 ]
 
 

@@ -123,7 +123,7 @@ def waiting(browser: Client, address: str) -> str:
     return found[1]
 
 
-def two_browsers_swap_and_remove_addresses(nodes: Nodes, name: str) -> None:
+def two_browsers_swap_and_remove_emails(nodes: Nodes, name: str) -> None:
     """Two browsers make emails primary and remove others; one primary email is left."""
     owner = confirmed(nodes, name)
     for address in (f"{name}@second.example", f"{name}@third.example"):
@@ -147,7 +147,7 @@ def two_browsers_swap_and_remove_addresses(nodes: Nodes, name: str) -> None:
     assert owner.get(EMAIL).status == 200
 
 
-def one_address_confirmed_by_two_people(nodes: Nodes, name: str) -> None:
+def one_email_confirmed_by_two_users(nodes: Nodes, name: str) -> None:
     """Two users confirm one email, each by code and by link, and only one of them gets it."""
     people = [f"{name}{i}" for i in range(2)]
     owners = [confirmed(nodes, person) for person in people]
@@ -224,8 +224,8 @@ def links_of_notices_while_people_sign_out(nodes: Nodes, name: str) -> None:
 RACES = [
     eight_uses_of_one_mailed_code,
     resets_by_one_link_changes_and_a_sign_in,
-    two_browsers_swap_and_remove_addresses,
-    one_address_confirmed_by_two_people,
+    two_browsers_swap_and_remove_emails,
+    one_email_confirmed_by_two_users,
     confirming_while_another_mail_is_asked_for,
     links_of_notices_while_people_sign_out,
 ]

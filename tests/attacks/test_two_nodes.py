@@ -128,7 +128,7 @@ def eight_sign_ups_of_one_name(nodes: Nodes, name: str) -> None:
     assert len(nodes[0].mails(to=name)) == 1
 
 
-def eight_names_for_one_address(nodes: Nodes, name: str) -> None:
+def eight_names_for_one_email(nodes: Nodes, name: str) -> None:
     """Eight users sign up with one email and confirm at once; only one gets the account."""
     browsers = [browser_at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
     address = f"{name}@example.org"
@@ -201,7 +201,7 @@ def confirming_while_mails_are_asked_for(nodes: Nodes, name: str) -> None:
 
 RACES = [
     eight_sign_ups_of_one_name,
-    eight_names_for_one_address,
+    eight_names_for_one_email,
     eight_confirmations_of_one_sign_up,
     confirming_while_mails_are_asked_for,
 ]
