@@ -1,4 +1,4 @@
-# Everything a fresh clone needs: GNU make and Python 3.12 or newer. `make help` lists it.
+# A fresh clone needs only GNU make and Python 3.12 or newer. `make help` lists the targets.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -6,15 +6,15 @@ SHELL := /bin/sh
 .SUFFIXES:
 MAKEFLAGS += --no-print-directory
 
-# Relative, so that a checkout may lie in a folder with spaces; always `python -m`, so that
-# it may be moved.
+# Relative, so that the path of the checkout may contain spaces. Always `python -m`, so that the
+# checkout may be moved.
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 RUN_STAMP := .venv/run.stamp
 DEV_STAMP := .venv/dev.stamp
 STATIC := $(or $(DATA_DIR),var)/static/staticfiles.json
 
-# A stamp is worth nothing once the environment's Python is gone, as after an upgrade.
+# Remove the stamps if the environment's Python no longer runs, as after an upgrade of Python.
 ifneq ($(wildcard $(RUN_STAMP)),)
 ifneq ($(shell $(PY) -c 'print(1)' 2>/dev/null),1)
 $(shell rm -f $(RUN_STAMP) $(DEV_STAMP))
@@ -23,24 +23,24 @@ endif
 
 .PHONY: help run https demo test check proof bench messages lock clean python
 
-help: ## list these
+help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name does; do \
 	    printf 'make %-8s %s\n' "$$name" "$$does"; done
 
-# Settings given to make (`make run PORT=9000`) reach the recipe by themselves.
+# make exports settings on its command line (`make run PORT=9000`) to the recipe.
 run: $(RUN_STAMP) $(STATIC) ## run the site at http://localhost:8000 (PORT=, BIND= change it)
 	@export ENVIRONMENT_DEFAULT=development; \
 	$(PY) manage.py migrate --verbosity 0 && \
 	$(PY) manage.py create_owner --if-none && \
 	exec $(PY) -m authsite
 
-https: $(RUN_STAMP) $(STATIC) ## run it shaped like production, at https://authsite.localhost:8443
+https: $(RUN_STAMP) $(STATIC) ## run the site as in production, with TLS, at https://authsite.localhost:8443
 	@exec $(PY) -m authsite.serving.https
 
 $(STATIC): requirements.txt $(wildcard static/* static/*/*) | $(RUN_STAMP)
 	@ENVIRONMENT_DEFAULT=development $(PY) manage.py collectstatic --noinput --clear --verbosity 0
 
-demo: $(RUN_STAMP) ## run it with an OpenID Provider beside it and a few accounts to try
+demo: $(RUN_STAMP) ## run the site with an OpenID Provider and a few accounts to try
 	@exec $(PY) -m docs.examples.demo
 
 test: $(DEV_STAMP) ## run the tests, in parallel
@@ -56,16 +56,16 @@ check: $(DEV_STAMP) ## check format, lint, types, imports, deployment, migration
 	@echo '== migrations'; $(IN_DEVELOPMENT) $(PY) manage.py makemigrations --check --dry-run
 	@echo '== templates and translations'; $(PY) -m pytest --quiet tests/house
 
-proof: $(DEV_STAMP) ## the long ones: races, kill runs, and each defence taken out in turn
+proof: $(DEV_STAMP) ## run the long tests: races, kill runs, and each defence removed in turn
 	@$(PY) -m tests.proof
 
-bench: $(DEV_STAMP) ## measure the site beside its yardsticks, in minutes (WRITE=1: into docs/; FULL=1)
+bench: $(DEV_STAMP) ## compare the speed with the yardsticks (WRITE=1: write docs/speed.md; FULL=1: large)
 	@$(PY) -m tests.bench $(if $(WRITE),--write) $(if $(FULL),--full)
 
-messages: $(DEV_STAMP) ## bring locale/ up to date with code and templates
+messages: $(DEV_STAMP) ## update locale/ from code and templates
 	@$(PY) -m tests.support.translations
 
-lock: $(DEV_STAMP) ## compile requirements.in and requirements-dev.in, with hashes
+lock: $(DEV_STAMP) ## compile the requirements*.in files, with hashes
 	@$(COMPILE) --output-file requirements.txt requirements.in
 	@$(COMPILE) --output-file requirements-dev.txt requirements-dev.in
 	@$(COMPILE) --output-file tests/scanners/requirements.txt tests/scanners/requirements.in
@@ -74,17 +74,17 @@ lock: $(DEV_STAMP) ## compile requirements.in and requirements-dev.in, with hash
 	@$(COMPILE) --output-file tests/bench/yardsticks/requirements.txt \
 	    tests/bench/yardsticks/requirements.in
 
-clean: ## remove what make made; var/, the site's data, stays
+clean: ## remove what make created, except var/, the site's data
 	@rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache staticfiles
 	@find accounts authsite tests -name __pycache__ -prune -exec rm -rf {} +
 
-# One more than cores: much of a test is waiting, for a browser, a mail, a server that starts.
+# One more than cores: tests often wait for a browser, an email or a starting server.
 WORKERS = $$($(PY) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 COMPILE = $(PY) -m uv pip compile --quiet --upgrade --universal --python-version 3.12 \
 	--generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
 
-# A folder that is gone when the recipe's shell ends.
+# A temporary folder that is removed when the recipe's shell exits.
 IN_TEMPORARY = dir="$$(mktemp -d)" && trap 'rm -rf "$$dir"' EXIT && DATA_DIR="$$dir"
 IN_DEVELOPMENT = $(IN_TEMPORARY) ENVIRONMENT=development
 IN_PRODUCTION = $(IN_TEMPORARY) ENVIRONMENT=production ORIGIN=https://authsite.example \
@@ -93,9 +93,9 @@ IN_PRODUCTION = $(IN_TEMPORARY) ENVIRONMENT=production ORIGIN=https://authsite.e
 	SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))')" \
 	ENCRYPTION_KEYS="$$($(PY) -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())')"
 
-# Rebuilt whole when requirements.txt changes: what it dropped is then missed at once.
+# Rebuild the environment when requirements.txt changes, so that a removed package is missed at once.
 $(RUN_STAMP): requirements.txt
-	@if [ -L .venv ]; then echo '.venv is a link: making it anew would empty its target.' >&2; exit 1; fi
+	@if [ -L .venv ]; then echo '.venv is a symbolic link: creating it again would empty its target.' >&2; exit 1; fi
 	@$(FIND_PYTHON); \
 	echo "Setting up .venv with $$("$$python" --version)"; \
 	"$$python" -m venv --clear .venv
@@ -109,8 +109,8 @@ $(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
 python:
 	@$(FIND_PYTHON); echo "$$python"
 
-# The newest that really starts (a version manager's stand-in may not), with what makes an
-# environment (Debian ships that apart).
+# The newest Python that really starts (a version manager's shim may not) and has venv (on Debian a
+# separate package).
 define FIND_PYTHON
 for python in python3.14 python3.13 python3.12 python3 ''; do \
     [ -z "$$python" ] && break; \

@@ -1,1 +1,1 @@
-"""Activity. What happened to an account, recorded with the change; its owner is told by mail."""
+"""Security history: records what happens to an account, and notifies the owner by email."""

@@ -1,4 +1,4 @@
-"""The same history as JSON."""
+"""API view that lists the security history of a user."""
 
 from typing import Any
 
@@ -15,13 +15,18 @@ from accounts.activity.models import Activity
 
 
 class ActivitySerializer(serializers.ModelSerializer[Activity]):
-    """One thing that happened. Where staff were isn't told to whom they act on."""
+    """An event in the history of the account.
 
-    sentence = serializers.CharField(source="event.sentence", help_text="In words.")
+    The IP address, device and session are left out if a member of staff caused the event.
+    """
+
+    sentence = serializers.CharField(source="event.sentence", help_text="What happened, in words.")
     address = serializers.SerializerMethodField()
     device = serializers.SerializerMethodField()
     session = serializers.SerializerMethodField()
-    proof = serializers.SerializerMethodField(help_text="`amr` values.")
+    proof = serializers.SerializerMethodField(
+        help_text="The authentication methods, as `amr` values."
+    )
 
     class Meta:
         model = Activity
@@ -31,30 +36,29 @@ class ActivitySerializer(serializers.ModelSerializer[Activity]):
         )
 
     def get_address(self, row: Activity) -> str:
-        """The owner's own, or nothing."""
+        """Return the IP address; empty if a member of staff caused the event."""
         return "" if row.actor else row.ip
 
     def get_device(self, row: Activity) -> str:
-        """The owner's own, or nothing."""
+        """Return the name of the device; empty if a member of staff caused the event."""
         return str(row.device or "")
 
     def get_session(self, row: Activity) -> str | None:
-        """The sign-in that it happened in, if in one of the owner's."""
+        """Return the session id; null if unknown, or if a member of staff caused the event."""
         return str(row.session) if row.session and not row.actor else None
 
     def get_proof(self, row: Activity) -> list[str]:
-        """By which proofs."""
+        """Return the authentication methods, as `amr` values."""
         return row.proof.split()
 
 
 class ActivityView(generics.ListAPIView[Activity]):
-    """One's own history."""
+    """List the events of the user who makes the request."""
 
     area = "activity"
     serializer_class = ActivitySerializer
 
     def get_queryset(self) -> QuerySet[Activity]:
-        """All of it, or one group of kinds."""
         user: Any = self.request.user
         group = self.request.query_params.get("group")
         if group is not None and group not in Group:
@@ -65,5 +69,5 @@ class ActivityView(generics.ListAPIView[Activity]):
         operation_id="list_activity", parameters=[OpenApiParameter("group", enum=[*Group])]
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """What happened to the account, newest first."""
+        """List what happened to the account, newest first."""
         return super().get(request, *args, **kwargs)

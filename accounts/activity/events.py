@@ -1,4 +1,4 @@
-"""Every kind of event, in one table. ``docs/events.md`` is generated from it."""
+"""Defines all kinds of events. ``docs/events.md`` is generated from this module."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Group(StrEnum):
-    """What a person filters by."""
+    """A group of events by which users can filter their history."""
 
     SIGN_IN = "sign-in"
     FAILURE = "failure"
@@ -24,9 +24,10 @@ GROUPS: dict[Group, str | Promise] = {
 
 @dataclass(frozen=True)
 class Event:
-    """A kind of event: its name in the database, its sentence, and whether the owner gets a mail.
+    """A kind of event.
 
-    A name is for ever, since rows keep it.
+    ``name`` is stored in the database, so it never changes. ``sentence`` describes the event to the
+    owner of the account. If ``mail`` is set, the owner is notified by email.
     """
 
     name: str
@@ -168,7 +169,8 @@ RECOVERY_CODES_MADE = Event(
 RECOVERY_CODE_USED = Event(
     "recovery_code_used", Group.SIGN_IN, _("A recovery code was used."), mail=True
 )
-# Every address is told, with a link to cancel it: see ``accounts.recovery``.
+# ``accounts.recovery`` sends the emails about this event itself: they go to every address and
+# contain a link to object.
 RECOVERY_ASKED = Event(
     "recovery_asked",
     Group.CHANGE,

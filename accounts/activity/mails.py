@@ -1,4 +1,4 @@
-"""The notice: what happened, when, on which device, and what to do if it wasn't the owner."""
+"""Builds the email that notifies the owner of an account about an event."""
 
 from django.conf import settings
 from django.utils.formats import date_format
@@ -19,9 +19,11 @@ def notice(
     is_locked: bool = False,
     is_doubtful: bool = False,
 ) -> Message:
-    """Return the mail to ``email``, with a link to lock the account, or to open it again.
+    """Return the email that notifies ``user`` at the address ``email`` about the event ``row``.
 
-    ``is_doubtful``: the address may be a thief's. It learns neither details nor the username.
+    ``token`` is the secret of the link to lock the account. Without ``token``, the email links to
+    the password reset if ``is_locked`` is set, and has no link otherwise. If ``is_doubtful`` is
+    set, the address may belong to a thief, so the email contains neither details nor the username.
     """
     site = {"site": settings.AUTHSITE.site_name}
     sentence = str(row.event.sentence)
@@ -62,9 +64,10 @@ def _closing(row: Activity) -> str:
 
 
 def _facts(row: Activity, email: str) -> list[str]:
-    """Return what was changed, where and by whom.
+    """Return lines that say what was changed, where and by whom.
 
-    An email address is named only in the mail to itself: a former mailbox must not learn a new one.
+    An email address is named only in the email to that address: somebody who reads a former mailbox
+    must not learn the new address.
     """
     facts = []
     is_foreign = "@" in row.detail and row.detail != email

@@ -1,4 +1,4 @@
-"""The rows of what happened. They are written once; only ``prune`` deletes them."""
+"""The security history. Stored events are never changed."""
 
 from typing import Any
 
@@ -13,29 +13,31 @@ LONGEST_DETAIL = 100
 
 
 class WrittenOnce(Exception):
-    """Somebody tried to change what has happened. A fault of ours, never a person's."""
+    """Raised if code tries to change a stored event, which is always a bug of this site."""
 
 
 class ActivityQuerySet(models.QuerySet["Activity"]):
-    """Rows that can be read, added, and deleted when they are old."""
+    """A query set that cannot update events."""
 
     def update(self, **_values: Any) -> int:
-        """Never (ASVS 16.4.2)."""
+        """Raise ``WrittenOnce``, because stored events never change (ASVS 16.4.2)."""
         raise WrittenOnce
 
     def bulk_create(self, *args: Any, **kwargs: Any) -> list[Any]:
-        """Insert, and never over what is there."""
+        # An insert must not overwrite existing events.
         if kwargs.get("update_conflicts"):
             raise WrittenOnce
         return super().bulk_create(*args, **kwargs)
 
 
 class Activity(models.Model):
-    """One thing that happened: to whom, what, when, from where, by which proof.
+    """An event that happened to an account.
 
-    ``user`` is empty for a failed sign-in at an account that doesn't exist: it costs the same row.
-    ``actor`` is whoever did it if that wasn't the person: staff by name, or ``operator``.
-    ``key`` names the API key by which a program did it.
+    ``user`` is null for a failed sign-in to an unknown account: such a failure is recorded too, so
+    that it takes as long as a failed sign-in to a known account. ``proof`` lists the ``amr`` values
+    that were shown, separated by spaces. ``actor`` is the username of the member of staff who
+    caused the event, or ``@operator`` for the command line; otherwise it is empty. ``key`` is the
+    label of the API key that was used, if any.
     """
 
     user = models.ForeignKey(
@@ -61,27 +63,27 @@ class Activity(models.Model):
         return self.kind
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Insert, and never change: a row has no id before."""
+        """Insert the event. Raise ``WrittenOnce`` if it is already stored."""
         if self.pk is not None:
             raise WrittenOnce
         super().save(*args, **kwargs)
 
     @property
     def event(self) -> Event:
-        """What happened, in words."""
+        """The kind of the event."""
         return EVENTS[self.kind]
 
     @property
     def device(self) -> Device | None:
-        """The owner's device, if it was on one. Where staff were isn't told to whom they act on."""
+        """The device; None if it is unknown, or if a member of staff caused the event."""
         return Device(self.browser, self.system) if self.ip and not self.actor else None
 
     @property
     def is_by_itself(self) -> bool:
-        """Whether nobody did it: a time has come."""
+        """Whether no person caused the event, as when an API key expires."""
         return not (self.ip or self.actor)
 
     @property
     def proof_words(self) -> str:
-        """By which proof; by which API key."""
+        """The authentication methods and the API key in words, for display."""
         return f"{proofs.in_words(self.proof.split())} {self.key}".strip()

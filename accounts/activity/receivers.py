@@ -1,4 +1,4 @@
-"""A change of credentials is recorded, and its owner told, whoever made it."""
+"""Records every change of credentials as an event, which also notifies the owner."""
 
 from typing import Any
 
@@ -10,5 +10,8 @@ from accounts.users.models import User
 def write_down(
     sender: Any, user: User, event: str, actor: Actor | None, detail: str = "", **_more: Any
 ) -> None:
-    """Record it; without a source it came from the command line."""
+    """Record a change of credentials as an event.
+
+    If ``actor`` is None, the change was made on the command line.
+    """
     record(user, EVENTS[event], actor or Actor(name=OPERATOR), detail=detail)

@@ -1,4 +1,4 @@
-"""Recording what happened, in the transaction of the change itself."""
+"""Records, lists and deletes the events of the security history."""
 
 import uuid
 from dataclasses import dataclass, replace
@@ -15,18 +15,19 @@ from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo, Device
 from accounts.users.models import EmailAddress, User
 
-# Failed sign-ins at accounts that don't exist are of use while an attack goes on.
+# Failed sign-ins to unknown accounts are useful only during an attack.
 NOBODYS_LIFE = timedelta(days=30)
-# No name of a person: see ``accounts.users.usernames``.
+# This cannot be a username, because usernames contain no ``@``: see ``accounts.users.usernames``.
 OPERATOR = "@operator"
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who did something and from where: at a place, in a login session, by which proof.
+    """Who causes an event, with which client, in which session and after which proof.
 
-    ``name`` is set when it wasn't the owner of the account. ``key`` names the API key by which a
-    program did it.
+    ``proof`` lists ``amr`` values, separated by spaces. ``name`` is the username of a member of
+    staff or ``@operator``, and empty if the owner of the account is the actor. ``key`` is the label
+    of the API key that was used, if any.
     """
 
     client: ClientInfo | None = None
@@ -37,11 +38,11 @@ class Actor:
 
     @property
     def device(self) -> Device:
-        """The device at the place; an empty one for the command line."""
+        """The device of the client; an empty device if there is no client."""
         return self.client.device if self.client else Device()
 
     def by(self, *amr: str) -> "Actor":
-        """The same, on this proof."""
+        """Return a copy of this actor with the ``amr`` values as its proof."""
         return replace(self, proof=" ".join(amr))
 
 
@@ -54,11 +55,11 @@ def record(
     former: EmailAddress | None = None,
     mail: bool = True,
 ) -> Activity:
-    """Write down that ``event`` happened to ``user``; tell them by mail if it's of that kind.
+    """Record that ``event`` happened to ``user``, and notify the owner if ``event.mail`` is set.
 
-    Call it in the transaction of the change: neither is there without the other. ``former`` is an
-    address that is not theirs, or not the primary one, any more: it is told as well. With
-    ``mail=False`` nobody is told: the event is part of a change that has a mail of its own.
+    Call this in the transaction of the change, so that the change and the event are stored
+    together. ``former``, an address that was removed or is no longer primary, is notified as well.
+    Pass ``mail=False`` if the event is part of a change about which the owner is notified anyway.
     """
     row = Activity.objects.create(
         user=user,
@@ -69,7 +70,7 @@ def record(
         proof=actor.proof,
         session=actor.session,
         actor=actor.name,
-        # An email address or a provider's name for a person may be longer than PostgreSQL takes.
+        # An email address, or a provider's name for a user, may be longer than the column.
         detail=detail[:LONGEST_DETAIL],
         key=actor.key,
     )
@@ -80,7 +81,7 @@ def record(
 
 
 def of(user: User, group: str = "") -> QuerySet[Activity]:
-    """What happened to ``user``, newest first; all of it, or one group of kinds."""
+    """Return the events of ``user``, newest first; only those of ``group`` if it is given."""
     rows = Activity.objects.filter(user=user).order_by("-id")
     if group in Group:
         rows = rows.filter(kind__in=[e.name for e in EVENTS.values() if e.group == group])
@@ -88,12 +89,15 @@ def of(user: User, group: str = "") -> QuerySet[Activity]:
 
 
 def has_happened(user: User, event: Event, since: datetime) -> bool:
-    """Whether ``event`` happened to ``user`` after that moment."""
+    """Return whether ``event`` has happened to ``user`` after ``since``."""
     return Activity.objects.filter(user=user, kind=event.name, at__gt=since).exists()
 
 
 def prune() -> int:
-    """Delete what is older than ``ACTIVITY_DAYS``; how many rows."""
+    """Delete events older than ``ACTIVITY_DAYS``; return how many were deleted.
+
+    Failed sign-ins to unknown accounts are deleted after 30 days.
+    """
     now = clock.now()
     old = Activity.objects.filter(at__lte=now - timedelta(days=settings.AUTHSITE.activity_days))
     nobodys = Activity.objects.filter(user=None, at__lte=now - NOBODYS_LIFE)

@@ -1,4 +1,4 @@
-"""One's own history."""
+"""URLs of the security history."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""One's own history: a page, and a file for a spreadsheet."""
+"""Shows the security history as a page, and exports it as CSV."""
 
 import csv
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ AT_ONCE = 500
 @never_cache
 @require_safe
 def activity(request: HttpRequest) -> HttpResponse:
-    """What happened to the account, newest first; ``?group=`` shows one group of kinds."""
+    """List what happened to the account, newest first; ``?group=`` shows one group of events."""
     group = request.GET.get("group", "")
     rows = services.of(cast(User, request.user), group)
     context = {"page": page_of(request, rows), "groups": GROUPS, "group": group}
@@ -34,7 +34,7 @@ def activity(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def export(request: HttpRequest) -> StreamingHttpResponse:
-    """The same as CSV (RFC 4180), whole."""
+    """Return the history as CSV (RFC 4180); ``?group=`` selects one group of events."""
     rows = services.of(cast(User, request.user), request.GET.get("group", ""))
     return StreamingHttpResponse(
         _lines(rows),
@@ -44,7 +44,7 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
 
 
 class _Echo:
-    """A file for the CSV writer that hands back what is written to it."""
+    """A file object for the CSV writer; ``write`` returns the line instead of storing it."""
 
     def write(self, line: str) -> str:
         return line

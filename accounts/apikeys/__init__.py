@@ -1,1 +1,1 @@
-"""API keys. Shown once, kept as a digest, revocable at once."""
+"""API keys, which are shown once, stored as digests, and can be revoked at any time."""

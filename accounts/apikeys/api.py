@@ -1,4 +1,7 @@
-"""Keys, as JSON, and the call that revokes keys and tokens. No key makes another one."""
+"""API views that list, create and revoke API keys, and the view that revokes any token.
+
+An API key cannot create another one.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -32,7 +35,7 @@ from accounts.users.services import AccountChanged
 
 
 class KeySerializer(serializers.ModelSerializer[APIKey]):
-    """A key that exists."""
+    """An API key, without its secret."""
 
     address = serializers.CharField(
         source="ip", read_only=True, help_text="The IP address of the last use."
@@ -44,22 +47,21 @@ class KeySerializer(serializers.ModelSerializer[APIKey]):
 
 
 class NewKeySerializer(serializers.Serializer[Any]):
-    """What a new key is for, and until when."""
+    """The name, scope and expiry of a new API key."""
 
     name = TextField(max_length=LONGEST_NAME, validators=[refuse_invisible])
     scope = TextField(
         default=scopes.READ,
         max_length=255,
-        help_text="Scopes, separated by spaces, none that the sign-in hasn't.",
+        help_text="Scopes, separated by spaces. The session must have all of them.",
     )
     expires_at = serializers.DateTimeField(
         required=False,
         allow_null=True,
-        help_text="Within a year; in 90 days without it; null for never.",
+        help_text="At most a year from now; 90 days if left out; null for never.",
     )
 
     def validate_scope(self, text: str) -> frozenset[str]:
-        """Scopes that keys can have, and that whoever asks has."""
         try:
             scope = services.scope_of(text)
             return scopes.narrowed(self.context["held"], scope)
@@ -67,7 +69,6 @@ class NewKeySerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError(str(error), code=error.code) from None
 
     def validate_expires_at(self, moment: datetime | None) -> datetime | None:
-        """To come, and not too far."""
         now = clock.now()
         if moment and not now < moment <= now + timedelta(days=services.LONGEST_DAYS):
             raise serializers.ValidationError(_("Choose a time within the next year."))
@@ -75,7 +76,7 @@ class NewKeySerializer(serializers.Serializer[Any]):
 
 
 class MadeKeySerializer(KeySerializer):
-    """A new key, itself: it's never seen again."""
+    """A new API key with its secret, which no later response contains."""
 
     key = serializers.SerializerMethodField()
 
@@ -84,33 +85,33 @@ class MadeKeySerializer(KeySerializer):
         fields = (*KeySerializer.Meta.fields, "key")
 
     def get_key(self, _key: APIKey) -> str:
-        """What to send as ``Authorization: Bearer``."""
+        """Return the text to send as ``Authorization: Bearer``."""
         return str(self.context["text"])
 
 
 class KeysView(generics.ListAPIView[APIKey]):
-    """One's own keys."""
+    """List the API keys of the user who makes the request, or create one."""
 
     area = "keys"
     permission_classes = (IsFresh,)
     serializer_class = KeySerializer
 
     def get_queryset(self) -> Any:
-        """Newest first."""
         return services.of(cast(User, self.request.user))
 
     @extend_schema(operation_id="list_keys")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The keys that one has, newest first. Needs a sign-in of the last ten minutes."""
+        """List the API keys, newest first. Requires authentication in the last ten minutes."""
         return super().get(request, *args, **kwargs)
 
     @extend_schema(
         operation_id="create_key", request=NewKeySerializer, responses={201: MadeKeySerializer}
     )
     def post(self, request: Request) -> Response:
-        """Make a key. The answer is the only one that shows it. No page in a browser makes one.
+        """Create an API key. Only this response contains its secret.
 
-        Needs a sign-in of the last ten minutes, by a second factor if the account has one.
+        Requires authentication in the last ten minutes, with a second factor if the account has
+        one. Browser apps cannot create API keys.
         """
         credentials = cast(Credentials, request.auth)
         if credentials.is_pages:
@@ -127,7 +128,7 @@ class KeysView(generics.ListAPIView[APIKey]):
                 actor_of(request._request),
             )
         except AccountChanged:
-            # So is what the call was made by.
+            # The change of the account has also revoked the token of this request.
             raise InvalidToken from None
         body = MadeKeySerializer(key, context={"text": text}).data
         headers = {"Location": absolute("api-key", key.pk)}
@@ -135,33 +136,36 @@ class KeysView(generics.ListAPIView[APIKey]):
 
 
 class KeyView(views.APIView):
-    """One of them."""
+    """Show or revoke an API key of the user who makes the request."""
 
     area = "keys"
     permission_classes = (IsFresh,)
 
     @extend_schema(operation_id="get_key", responses=KeySerializer)
     def get(self, request: Request, id: str) -> Response:
-        """One of one's own keys. Needs a sign-in of the last ten minutes."""
+        """Return an API key. Requires authentication in the last ten minutes."""
         key = get_object_or_404(services.of(cast(User, request.user)), pk=id)
         return Response(KeySerializer(key).data)
 
     @extend_schema(operation_id="revoke_key", responses={204: None})
     def delete(self, request: Request, id: str) -> Response:
-        """End a key. Needs a sign-in of the last ten minutes."""
+        """Revoke an API key. Requires authentication in the last ten minutes."""
         if not services.revoke(cast(User, request.user), id, actor_of(request._request)):
             raise Http404
         return Response(status=204)
 
 
 class RevokeView(Open, views.APIView):
-    """Sign out (RFC 7009)."""
+    """Revoke an access token, refresh token or API key (RFC 7009)."""
 
     parser_classes = (JSONParser, FormParser)
 
     @extend_schema(operation_id="revoke_token", request=RevokeSerializer, responses={200: None})
     def post(self, request: Request) -> Response:
-        """End the sign-in of a token, of either kind, or an API key. 200 whatever the token is."""
+        """Revoke the session of an access or refresh token, or an API key.
+
+        The status is 200 even if the token is not valid.
+        """
         token, client = valid(RevokeSerializer(data=request.data))["token"], client_of(request)
         if key := services.find(token):
             services.revoke(key.user, key.pk, Actor(client, proof="api_key", key=key.label))

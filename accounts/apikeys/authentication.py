@@ -1,4 +1,4 @@
-"""A call by an API key: ``Authorization: Bearer authsite_…``."""
+"""Authenticates API requests by API key: ``Authorization: Bearer authsite_…``."""
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -13,10 +13,17 @@ from accounts.users.models import User
 
 
 class KeyAuthentication(BaseAuthentication):
-    """Before tokens are looked at: what begins as a key is one, or nothing."""
+    """Authenticate API requests by API key.
+
+    Token authentication comes after this class, so an API key is never tried as an access token.
+    """
 
     def authenticate(self, request: Request) -> tuple[User, Credentials] | None:
-        """Whose key it is; None for anything else; ``InvalidToken`` for one that isn't good."""
+        """Return the owner and the scope of the API key; None for any other credentials.
+
+        Raises:
+            InvalidToken: the API key is unknown, expired or revoked.
+        """
         scheme, value = header_of(request)
         if scheme != "bearer" or not value.startswith(PREFIX):
             return None
@@ -24,9 +31,8 @@ class KeyAuthentication(BaseAuthentication):
         if key is None:
             raise InvalidToken
         services.note_use(key, client_of(request))
-        current.call_as(request._request, None, by="api_key", key=key.label)
+        current.set_api_auth(request._request, None, by="api_key", key=key.label)
         return key.user, Credentials(frozenset(key.scope.split()))
 
     def authenticate_header(self, request: Request) -> str:
-        """As for tokens."""
         return "Bearer"

@@ -1,4 +1,4 @@
-"""The form of a new key."""
+"""The form to create an API key."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,12 +18,12 @@ from accounts.tokens import scopes
 DAYS = (7, 30, SUGGESTED_DAYS, 365)
 NEVER = "never"
 NOTHING = ""
-# What keys may be for.
+# Areas of the API that a key may have access to.
 AREAS = [area for area in scopes.AREAS if f"{area}:{scopes.READ}" in GRANTABLE]
 
 
 class NewKeyForm(forms.Form):
-    """What it's called, what it may do, and until when."""
+    """Ask for the name, scope and expiry of a new API key."""
 
     name = forms.CharField(
         label=_("Name"),
@@ -45,7 +45,7 @@ class NewKeyForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for area in AREAS:
-            # Nobody changes what has happened.
+            # The security history can only be read.
             rights = [scopes.READ] if area == "activity" else [scopes.READ, scopes.WRITE]
             self.fields[area] = forms.ChoiceField(
                 label=str(scopes.AREAS[area]),
@@ -56,7 +56,6 @@ class NewKeyForm(forms.Form):
         self.order_fields(["name", *AREAS, "expires"])
 
     def clean(self) -> dict[str, Any]:
-        """A key for nothing would be none."""
         data = self.cleaned_data
         if not any(data.get(area) for area in AREAS):
             raise ValidationError(_("Choose something that the key may do."))
@@ -64,7 +63,7 @@ class NewKeyForm(forms.Form):
 
     @property
     def scope(self) -> frozenset[str]:
-        """Whoever may change something may see it, too."""
+        """The chosen scopes. A key that may write to an area may also read it."""
         chosen = {area: self.cleaned_data[area] for area in AREAS}
         scope = {f"{area}:{scopes.READ}" for area, right in chosen.items() if right}
         return frozenset(
@@ -73,6 +72,6 @@ class NewKeyForm(forms.Form):
 
     @property
     def expires_at(self) -> datetime | None:
-        """When it ends; None for never."""
+        """When the key expires; None for never."""
         chosen = self.cleaned_data["expires"]
         return None if chosen == NEVER else clock.now() + timedelta(days=int(chosen))

@@ -1,4 +1,4 @@
-"""Personal API keys."""
+"""API keys of users."""
 
 from datetime import timedelta
 
@@ -13,7 +13,10 @@ STALE = timedelta(days=90)
 
 
 class APIKey(models.Model):
-    """One key: ``id`` is public, ``digest`` of the whole. Over when it's deleted or has expired."""
+    """An API key. ``id`` is public; ``digest`` is the digest of the whole text of the key.
+
+    The key is valid until it expires or its row is deleted.
+    """
 
     id = models.CharField(primary_key=True, max_length=ID_LENGTH)
     user = models.ForeignKey(
@@ -24,11 +27,12 @@ class APIKey(models.Model):
     scope = models.CharField(max_length=255)
     made_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField(null=True, db_index=True)
-    # That it expires soon was told.
+    # When the owner was notified that the key expires soon.
     told_at = models.DateTimeField(null=True)
     used_at = models.DateTimeField(null=True)
     ip = models.CharField(max_length=45, blank=True, db_column="address")
-    # The login session in which it was made; no foreign key, since sessions are deleted before it.
+    # The session in which the key was created. This is no foreign key, because the key may outlive
+    # the session.
     session = models.UUIDField(null=True)
 
     def __str__(self) -> str:
@@ -36,20 +40,20 @@ class APIKey(models.Model):
 
     @property
     def beginning(self) -> str:
-        """What its text begins with: enough to tell it from others."""
+        """The beginning of the text of the key, by which users can tell their keys apart."""
         return f"{PREFIX}{self.pk[:4]}"
 
     @property
     def label(self) -> str:
-        """Which key it is, in the history: names are chosen freely, and may be the same."""
+        """The name and beginning of the key. Several keys may have the same name."""
         return f"{self.name}, {self.beginning}"
 
     @property
     def is_over(self) -> bool:
-        """Whether it has expired."""
+        """Whether the key has expired."""
         return self.expires_at is not None and self.expires_at <= clock.now()
 
     @property
     def is_stale(self) -> bool:
-        """Whether it hasn't been used for so long that nobody may need it."""
+        """Whether the key has not been used for 90 days."""
         return (self.used_at or self.made_at) < clock.now() - STALE

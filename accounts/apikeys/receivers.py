@@ -1,4 +1,8 @@
-"""Ends API keys at a change of credentials: all, or those made in the sessions that it ends."""
+"""Revokes API keys when credentials change.
+
+A lock or deactivation revokes all keys of the account. Any other change revokes some or all
+sessions, and the keys that were created in those sessions.
+"""
 
 import uuid
 from typing import Any
@@ -19,7 +23,7 @@ def revoke_keys(
     keep: uuid.UUID | None,
     **_more: Any,
 ) -> None:
-    """End the keys in the transaction of the change, before its sessions end."""
+    """Revoke keys in the transaction of the change, before the sessions are revoked."""
     if event in ENDINGS:
         services.revoke_all(user)
     else:

@@ -1,4 +1,4 @@
-"""Making, finding and ending API keys."""
+"""Creates, finds and revokes API keys."""
 
 import hmac
 import uuid
@@ -29,10 +29,10 @@ from accounts.users.rows import Owned
 MOST = 50
 SUGGESTED_DAYS = 90
 LONGEST_DAYS = 366
-# A use is noted at most this often, by one UPDATE: no write a call.
+# The use of a key is recorded at most this often, so that not every request writes to the database.
 NOTE_EVERY = timedelta(minutes=5)
 TELL_BEFORE = timedelta(days=7)
-# One that has expired is shown for a while, so that its owner sees why a program has stopped.
+# Expired keys are listed for a while, so that owners see why a program has stopped working.
 KEEP = timedelta(days=30)
 
 GRANTABLE = frozenset(
@@ -41,11 +41,11 @@ GRANTABLE = frozenset(
     if not scope.startswith("keys:")
 )
 
-_FOUND = Owned(APIKey, "o.id = %(id)s")
+_OWNED = Owned(APIKey, "o.id = %(id)s")
 
 
 class TooManyKeys(PublicError):
-    """Every key that a person can have is there."""
+    """The user has as many API keys as allowed."""
 
     code = "too_many_keys"
     message = _("You have as many keys as there can be. Remove one first.")
@@ -54,16 +54,18 @@ class TooManyKeys(PublicError):
 def make(
     user: User, name: str, scope: frozenset[str], expires_at: datetime | None, actor: Actor
 ) -> tuple[APIKey, str]:
-    """A new key of ``user``, and its text, which is never seen again; :class:`TooManyKeys`,
-    ``Later``.
+    """Create an API key for ``user``; return the key and its text, which is not stored.
 
-    ``AccountChanged`` if the account was locked down, or its credentials changed, since ``user``
-    was read: whoever asked may be out by now.
+    Raises:
+        TooManyKeys: the user has as many keys as allowed.
+        Later: the user has created too many keys recently.
+        AccountChanged: the account was locked or its credentials changed since ``user`` was read,
+            so that the request may come from a revoked session.
     """
     spend((KEY_NEW, user.pk))
     new = text.make()
     with transaction.atomic():
-        # Held, so that a lockdown comes before it, or after it and ends the key, too.
+        # Lock the row of the user, so that a simultaneous lockdown also revokes the new key.
         users.hold(user)
         if APIKey.objects.filter(user=user).count() >= MOST:
             raise TooManyKeys
@@ -81,9 +83,13 @@ def make(
 
 
 def scope_of(wanted: str) -> frozenset[str]:
-    """The scopes in ``wanted``, if a key may have them; ``UnknownScope``.
+    """Return the scopes in ``wanted`` if an API key may have them.
 
-    Not the keys: none makes another one, whoever has it. Nor groups: they go into tokens only.
+    An API key may not manage API keys, because it could then create another one. It may not read
+    groups or other users either.
+
+    Raises:
+        UnknownScope: a scope is unknown, or keys may not have it.
     """
     scope = scopes.parse(wanted)
     if scope - GRANTABLE:
@@ -92,47 +98,51 @@ def scope_of(wanted: str) -> frozenset[str]:
 
 
 def of(user: User) -> QuerySet[APIKey]:
-    """The keys of ``user``, newest first."""
+    """Return the API keys of ``user``, newest first."""
     return APIKey.objects.filter(user=user).order_by("-made_at")
 
 
 def find(shown: str) -> APIKey | None:
-    """The good key that ``shown`` is, with its person and their groups: one query."""
+    """Return the valid API key with the text ``shown``, or None.
+
+    The key, its user and the groups of the user are read in one query.
+    """
     if not text.is_key(shown):
         return None
-    key = _FOUND.find({"id": text.id_of(shown)})
+    key = _OWNED.find({"id": text.id_of(shown)})
     if key is None or not hmac.compare_digest(key.digest, text.digest(shown)) or key.is_over:
         return None
     return key
 
 
 def note_use(key: APIKey, client: ClientInfo) -> None:
-    """Note that it's in use at ``client``, if that wasn't noted minutes ago."""
+    """Record that ``client`` uses ``key``, at most once in five minutes."""
     now = clock.now()
     if key.used_at and key.used_at > now - NOTE_EVERY:
         return
-    unnoted = Q(used_at=None) | Q(used_at__lte=now - NOTE_EVERY)
-    APIKey.objects.filter(unnoted, pk=key.pk).update(used_at=now, ip=client.ip)
+    unrecorded = Q(used_at=None) | Q(used_at__lte=now - NOTE_EVERY)
+    APIKey.objects.filter(unrecorded, pk=key.pk).update(used_at=now, ip=client.ip)
 
 
 def revoke(user: User, key_id: str, actor: Actor) -> bool:
-    """End one key of ``user``; False if there is none."""
+    """Revoke the API key of ``user`` with ``key_id``; return False if there is none."""
     return bool(_revoke(user, of(user).filter(pk=key_id), actor))
 
 
 @dataclass(frozen=True)
 class Effects:
-    """The keys that a change of credentials ends, and those that remain."""
+    """The API keys that a change of credentials revokes, and those that remain."""
 
     ending: list[APIKey]
     remaining: list[APIKey]
 
 
 def effects(user: User, keep: uuid.UUID | None) -> Effects:
-    """Return what a change of credentials does to the keys of ``user`` that have not expired.
+    """Return which unexpired API keys of ``user`` a change of credentials revokes.
 
-    The change ends every live session but ``keep``, and with it the keys that were made there: a
-    thief may have made them. Keys made elsewhere remain, also if their session ended before.
+    The change revokes every live session except ``keep``, and the keys that were created in these
+    sessions, because a thief may have created them. All other keys remain, including those of
+    sessions that have already ended.
     """
     keys = [key for key in of(user) if not key.is_over]
     live = sessions.live(user).filter(pk__in=[key.session for key in keys if key.session])
@@ -144,21 +154,27 @@ def effects(user: User, keep: uuid.UUID | None) -> Effects:
 
 
 def revoke_with_sessions(user: User, keep: uuid.UUID | None, actor: Actor) -> None:
-    """End the keys in ``effects(user, keep).ending``. Call this before the sessions end."""
+    """Revoke the API keys that were created in live sessions other than ``keep``.
+
+    Call this before those sessions are revoked.
+    """
     _revoke(user, effects(user, keep).ending, actor, mail=False)
 
 
 def revoke_chosen(user: User, key_ids: Collection[str], actor: Actor) -> None:
-    """End the keys of ``user`` whose ids are in ``key_ids``, without a mail of their own.
+    """Revoke the API keys of ``user`` with ``key_ids``, without an email about each key.
 
-    ``key_ids`` may contain anything that a client sends: it never reaches the database.
+    ``key_ids`` may contain unchecked text from a client, because it is not used in a query.
     """
     _revoke(user, [key for key in of(user) if key.pk in key_ids], actor, mail=False)
 
 
 @transaction.atomic
 def _revoke(user: User, keys: Iterable[APIKey], actor: Actor, *, mail: bool = True) -> int:
-    """Delete ``keys`` and record each that still existed; return how many did."""
+    """Delete ``keys`` and record an event for each key that still existed.
+
+    Returns the number of keys that still existed.
+    """
     ended = [key for key in keys if APIKey.objects.filter(pk=key.pk).delete()[0]]
     for key in ended:
         record(user, events.KEY_ENDED, actor, detail=key.name, mail=mail)
@@ -166,12 +182,18 @@ def _revoke(user: User, keys: Iterable[APIKey], actor: Actor, *, mail: bool = Tr
 
 
 def revoke_all(user: User) -> None:
-    """End all keys of ``user``, as part of a change that is recorded itself."""
+    """Revoke all API keys of ``user``.
+
+    No event is recorded: the caller records the change that revokes the keys.
+    """
     APIKey.objects.filter(user=user).delete()
 
 
 def tell_of_ends() -> int:
-    """Tell owners of keys that expire within a week, once a key; how many."""
+    """Email the owners of API keys that expire within a week; return the number of keys.
+
+    Only one email is sent about each key.
+    """
     now = clock.now()
     soon = APIKey.objects.filter(
         told_at=None, expires_at__gt=now, expires_at__lte=now + TELL_BEFORE, user__is_active=True
@@ -189,5 +211,5 @@ def _tell(key: APIKey) -> bool:
 
 
 def prune() -> int:
-    """Delete what expired long ago; how many."""
+    """Delete API keys that expired 30 days ago or earlier; return how many were deleted."""
     return APIKey.objects.filter(expires_at__lte=clock.now() - KEEP).delete()[0]

@@ -1,7 +1,8 @@
-"""How a key is written, so that people, programs and secret scanners know one when they see it.
+"""Creates and parses the text of API keys.
 
-``authsite_``, an id, a secret of 160 bits, a checksum: 64 characters of ``a-z2-7_`` that a double
-click selects. :data:`PATTERN` finds one; the checksum tells it from what only looks like one.
+The text consists of ``authsite_``, an id, a secret of 160 bits and a checksum. It has 64 characters
+of ``a-z2-7_``, all of which a double click selects. Secret scanners find keys by :data:`PATTERN`,
+and can use the checksum to exclude strings that only look like a key.
 """
 
 import base64
@@ -20,7 +21,7 @@ PATTERN = re.compile(rf"{PREFIX}[a-z2-7]{{55}}", re.ASCII)
 
 @dataclass(frozen=True)
 class NewKey:
-    """A key as its owner sees it once, and what is kept of it."""
+    """The text of a new API key, and the id and digest of the key to store."""
 
     text: str
     id: str
@@ -28,7 +29,7 @@ class NewKey:
 
 
 def make() -> NewKey:
-    """A new key."""
+    """Return a new random API key."""
     raw = secrets.raw(ID + SECRET)
     body = f"{PREFIX}{_base32(raw[:ID])}{_base32(raw[ID:])}"
     text = f"{body}{_checksum(body)}"
@@ -36,25 +37,31 @@ def make() -> NewKey:
 
 
 def is_key(text: str) -> bool:
-    """Whether ``text`` is written as keys are; costs no look into the database."""
+    """Return whether ``text`` has the format and checksum of an API key.
+
+    The database is not queried.
+    """
     return PATTERN.fullmatch(text) is not None and text[-7:] == _checksum(text[:-7])
 
 
 def id_of(text: str) -> str:
-    """The id in a key, which is no secret."""
+    """Return the id in the text of an API key. The id is not secret."""
     return text[len(PREFIX) : len(PREFIX) + ID_LENGTH]
 
 
 def digest(text: str) -> str:
-    """What is stored of it: 160 random bits need no slow hash, and no key."""
+    """Return the digest of an API key to store.
+
+    A plain hash is enough, because nobody can guess 160 random bits.
+    """
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _checksum(body: str) -> str:
-    """CRC-32, in seven characters."""
+    """Return the CRC-32 of ``body`` as seven characters."""
     return _base32(zlib.crc32(body.encode()).to_bytes(4))
 
 
 def _base32(raw: bytes) -> str:
-    """RFC 4648 section 6, in lower case, without padding."""
+    """Return ``raw`` in lower-case base32 without padding (RFC 4648 section 6)."""
     return base64.b32encode(raw).decode().rstrip("=").lower()

@@ -1,4 +1,4 @@
-"""API keys."""
+"""URLs of the API key pages."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The pages of API keys."""
+"""Pages that list, create and revoke API keys."""
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -16,7 +16,7 @@ from accounts.signin.recent import recent_authentication_required
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def keys(request: HttpRequest) -> HttpResponse:
-    """See them; end one."""
+    """List the API keys of the signed-in user; revoke one."""
     user = session_of(request).user
     if request.method != "POST":
         context = {"rows": services.of(user), "most": services.MOST}
@@ -31,7 +31,7 @@ def keys(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def new_key(request: HttpRequest) -> HttpResponseBase:
-    """Make one, and show it once: it's in this one answer, and nowhere else."""
+    """Create an API key. Only the response to the POST shows its secret."""
     form = NewKeyForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         user, actor = session_of(request).user, actor_of(request)

@@ -1,4 +1,4 @@
-"""Our own settings: one frozen object, checked as a whole."""
+"""The site's own settings: one frozen dataclass, which is validated as a whole."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,278 +25,271 @@ from accounts.common.setting_parsers import (
 )
 
 DATA_DIR = Path("var")
-# A key that has stopped signing is published until its last token has ended.
-LONGEST_ACCESS_TOKEN = 3600
-LONGEST_EXCHANGE = 366 * 24 * 3600
+LONGEST_ACCESS_TOKEN, LONGEST_EXCHANGE = 3600, 366 * 24 * 3600  # in seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything that an operator may set. ``docs/settings.md`` is generated from it."""
+    """All settings of the site. ``docs/settings.md`` is generated from this class."""
 
     environment: str = setting(
-        "`production`, which refuses to start on an unsafe or missing setting, or `development`, "
-        "which `make run` and `manage.py` take when it is not given.",
+        "`production` refuses to start on an unsafe or missing setting. `development` is the "
+        "default of `make run` and `manage.py`.",
         choice("production", "development"),
         default="production",
     )
     origin: str = setting(
-        "The one public origin: links in mails and redirects are built from it. In development "
-        "`http://localhost:PORT`.",
+        "The site's only public origin; links in emails and redirects are built from it. In "
+        "development, `http://localhost:PORT`.",
         origin,
     )
     port: int = setting("The port that the server listens on.", whole(65535), default=8000)
-    bind: str = setting("The address that the server listens on.", ip, default="127.0.0.1")
+    bind: str = setting("The IP address that the server listens on.", ip, default="127.0.0.1")
     tls_cert_file: str = setting(
-        "The path of the certificate chain (PEM) with which the server itself speaks TLS 1.2 and "
-        "1.3 at PORT. On SIGHUP it reads both files anew and loses no request. If not given, a "
-        "proxy before it speaks TLS."
+        "Path of the certificate chain (PEM) for TLS 1.2 and 1.3 on PORT. SIGHUP reloads it and "
+        "the key without losing a request. If unset, a proxy must terminate TLS."
     )
-    tls_key_file: str = setting("The path of its private key (PEM), which only its owner may read.")
+    tls_key_file: str = setting("Path of the certificate's private key; only its owner may read.")
     redirect_port: int = setting(
-        "With TLS_CERT_FILE: the port whose plain HTTP redirects to the same page of ORIGIN and "
-        "answers ACME challenges; 0 for none.",
+        "With TLS_CERT_FILE: the port where plain HTTP redirects to the same page of ORIGIN and "
+        "ACME challenges are answered; 0 for none.",
         whole(65535, least=0),
         default=0,
     )
     acme_webroot: str = setting(
-        "The folder below which an ACME client puts `.well-known/acme-challenge/TOKEN` "
-        "(`certbot --webroot -w`, `lego --http.webroot`), served at REDIRECT_PORT."
+        "The folder where an ACME client writes `.well-known/acme-challenge/TOKEN` (`certbot "
+        "--webroot -w`, `lego --http.webroot`), served on REDIRECT_PORT."
     )
     data_dir: Path = setting(  # noqa: RUF009 it is a field, as the others are
-        "Where the database, the mails and the generated secrets of development are.",
+        "The folder of the static files and the SQLite database; in development, of emails and "
+        "secrets too.",
         Path,
         default=DATA_DIR,
     )
-    site_name: str = setting("The name that people see.", line, default="authsite")
-    secret_key: str = setting("Django's: at least 50 characters. `make_secret`.", secret=True)
+    site_name: str = setting("The name that pages and emails show.", line, default="authsite")
+    secret_key: str = setting("Django's; at least 50 characters: `make_secret`.", secret=True)
     secret_key_fallbacks: tuple[str, ...] = setting(
-        "Former values of SECRET_KEY that are still read.", words, default=(), secret=True
+        "Former values of SECRET_KEY that are still accepted.", words, default=(), secret=True
     )
     encryption_keys: tuple[str, ...] = setting(
-        "Keys for secrets at rest, newest first, all still read. `make_secret encryption-key`.",
+        "Keys that encrypt secrets in the database. The first one encrypts, all of them decrypt: "
+        "`make_secret encryption-key`.",
         fernet_keys,
         default=(),
         secret=True,
     )
     database_url: str = setting(
-        "SQLite or PostgreSQL. If not given, `sqlite:///DATA_DIR/db.sqlite3`.",
+        "SQLite or PostgreSQL. If unset, `sqlite:///DATA_DIR/db.sqlite3`.",
         address("sqlite", "postgres", "postgresql"),
         secret=True,
     )
     redis_url: str = setting(
-        "Limits that several nodes share; without it they live in the database.",
+        "The Redis that counts the limits of all nodes. If unset, the database counts them.",
         address("redis", "rediss", "unix"),
         secret=True,
     )
     email_url: str = setting(
         "Outgoing mail: `smtp://user:password@host:587` (STARTTLS), `smtps://…:465`, "
-        "`smtp+plain://…:25` (no TLS; in production on this machine only), or `file:///folder`, "
-        "one file a mail. "
-        "In development `DATA_DIR/mail`.",
+        "`smtp+plain://…:25` (no TLS; in production only on this machine), or `file:///folder` (a "
+        "file for each email). In development, `DATA_DIR/mail`.",
         address("smtp", "smtps", "smtp+plain", "file"),
         secret=True,
     )
     mail_from: str = setting(
-        "The sender of the site's mails, without a name. In development `authsite@localhost`.",
+        "The sender of emails, without a name. In development, `authsite@localhost`.",
         mailbox,
     )
     security_contact: str = setting(
-        "Where people report faults and ask for help, shown in `security.txt` and on the help "
-        "page: `mailto:security@example.org` or an `https:` address. If not given, MAIL_FROM.",
+        "Where people report vulnerabilities and ask for help, in `security.txt` and on the help "
+        "page: `mailto:security@example.org` or an `https:` URL. If unset, MAIL_FROM.",
         contact,
     )
     trusted_proxies: tuple[Network, ...] = setting(
-        "Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` count: addresses or networks.",
+        "Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count, by IP address or network.",
         networks,
         default=(),
     )
     signup: str = setting(
-        "Whether strangers may sign up.", choice("open", "closed"), default="open"
+        "Whether everybody may sign up.", choice("open", "closed"), default="open"
     )
     reserved_usernames: tuple[str, ...] = setting(
-        "More reserved usernames, besides `admin` and the like. Only operators can give them.",
+        "Further reserved usernames, besides `admin` and the like. Only operators can assign them.",
         words,
         default=(),
     )
     pwned_passwords_file: str = setting(
-        "The path of a local copy of the whole list of Have I Been Pwned, sorted by SHA-1 hash, a "
-        "line `HASH:COUNT` each; passwords on it are refused. Searched on disk, never loaded."
+        "Path of a copy of the whole Have I Been Pwned list, lines `HASH:COUNT` sorted by SHA-1 "
+        "hash. The passwords on it are refused. It is searched on disk, not loaded."
     )
     second_factor: str = setting(
-        "For whom a second factor is required: `optional` for nobody, `staff`, or `all`. Whoever "
-        "has none is led to add one at the next sign-in. Who has one is always asked for it.",
+        "Who must have a second factor: `optional` (nobody), `staff` or `all`. People who lack "
+        "one add it at the next sign-in. People who have one always need it.",
         choice("optional", "staff", "all"),
         default="staff",
     )
     staff_factor: str = setting(
-        "Which second factor staff need: `any`, or `passkey`, which no forged page gets at "
-        "(phishing-resistant: NIST SP 800-63B section 3.2.5).",
+        "The second factor that staff need: `any` or the phishing-resistant `passkey` (NIST SP "
+        "800-63B section 3.2.5).",
         choice("any", "passkey"),
         default="any",
     )
     trusted_browser_days: int = setting(
-        "How long a browser that its owner trusts isn't asked for the second step, in days; 0 for "
-        "no trust. Staff's are asked all the same where they administer.",
+        "Days for which a trusted browser skips two-step verification; 0 disables trust. Staff "
+        "need it for the admin all the same.",
         whole(365, least=0),
         default=30,
     )
     factor_recovery_hours: int = setting(
-        "Hours before a person with too few older proofs can open a locked account or remove lost "
-        "second factors; whoever shows as much can stop it, and staff can't. 0 for never.",
+        "Hours that a person with too few older proofs waits to unlock an account or remove lost "
+        "second factors. Equal proofs can cancel the request. Not for staff. 0 disables this.",
         whole(8760, least=0),
         default=72,
     )
     session_protection: str = setting(
-        "What becomes of a sign-in that another browser uses (another family or system; a new "
-        "version is the same). `off`: nothing, `basic`: it must prove who it is, `strong`: the "
-        "sign-in ends.",
+        "What happens when another browser (another family or system, not another version) uses a "
+        "session: `off` nothing, `basic` it must reauthenticate, `strong` the session is revoked.",
         choice("off", "basic", "strong"),
         default="basic",
     )
     session_protection_network: str = setting(
-        "Whether another network (an IPv4 address, an IPv6 /64) counts as another browser too; "
-        "not with `SESSION_PROTECTION=off`.",
+        "Whether SESSION_PROTECTION also applies when the network (an IPv4 address or IPv6 /64) "
+        "changes; not with `off`.",
         choice("off", "on"),
         default="off",
     )
     session_idle_minutes: int = setting(
-        "The end of a sign-in without remember-me that isn't used, in minutes.",
+        'Minutes without use after which a session without "remember me" expires.',
         whole(525600),
         default=60,
     )
-    session_days: int = setting(
-        "The end of a sign-in without remember-me, in days.", whole(3650), default=1
-    )
-    remember_days: int = setting("The end of a sign-in with it, in days.", whole(3650), default=30)
+    session_days: int = setting('Days of a session without "remember me".', whole(3650), default=1)
+    remember_days: int = setting('Days of a "remember me" session.', whole(3650), default=30)
     max_sessions: int = setting(
-        "Live sessions of an account; beyond it the least recently used one ends, a program's "
-        "before a browser's.",
+        "Live sessions per account. Beyond it, the least recently used one is revoked, API "
+        "sessions first.",
         whole(100_000),
         default=200,
     )
     token_algorithm: str = setting(
-        "What access tokens are signed with: `RS256` (RSA), `ES256` (P-256) or `EdDSA` (Ed25519). "
-        "Counts when a key is made: `rotate_signing_key`.",
+        "How access tokens are signed: `RS256` (RSA), `ES256` (P-256) or `EdDSA` (Ed25519). "
+        "Applies to new keys: `rotate_signing_key`.",
         choice("RS256", "ES256", "EdDSA"),
         default="RS256",
     )
     signing_key_days: int = setting(
-        "The age at which the key that signs them gets a successor by itself, in days; 0: never.",
+        "Days after which a signing key is replaced automatically; 0 for never.",
         whole(3650, least=0),
         default=90,
     )
     access_token_seconds: int = setting(
-        "The life of an access token, in seconds, 30 to 3600. This site refuses one as soon as its "
-        "sign-in has ended; other services believe it until then.",
+        "Lifetime of an access token in seconds, 30 to 3600. This site refuses it once its "
+        "session is revoked; other services accept it until it expires.",
         whole(LONGEST_ACCESS_TOKEN, least=30),
         default=300,
     )
     exchange_seconds: int | None = setting(
-        "Seconds to exchange a first access token in. 0: never. Default: ACCESS_TOKEN_SECONDS.",
+        "Seconds after the first access token was issued in which it can be exchanged for a fresh "
+        "one; 0 for never. If unset, ACCESS_TOKEN_SECONDS.",
         whole(LONGEST_EXCHANGE, least=0),
         default=None,
     )
     refresh_token_days: int = setting(
-        "The end of a sign-in over the API, however often its tokens are renewed, in days.",
-        whole(3650),
-        default=30,
+        "Days that an API session lasts, however often it is refreshed.", whole(3650), default=30
     )
     refresh_grace_seconds: int = setting(
-        "Seconds in which a refresh token whose answer was lost is taken again. 0: never.",
+        "Seconds in which a refresh token whose answer was lost can be sent again; 0 for never.",
         whole(300, least=0),
         default=30,
     )
     refresh_idle_days: int = setting(
-        "The end of one whose tokens aren't renewed, in days.", whole(3650), default=7
+        "Days without a refresh after which an API session expires.", whole(3650), default=7
     )
     token_audiences: tuple[str, ...] = setting(
-        "The services, besides this site, that access tokens may be asked for, as they name "
-        "themselves (`aud`): `https://shop.example.org`.",
+        "Further services that access tokens can be for, by `aud`: `https://shop.example.org`.",
         words,
         default=(),
     )
     cors_origins: tuple[str, ...] = setting(
-        "Origins whose pages may call the API by script: `https://app.example.org`. Their refresh "
-        "tokens are in a cookie, so they must belong to the same site (registrable domain).",
+        "Origins whose pages may call the API from scripts: `https://app.example.org`. They must "
+        "belong to the same site (registrable domain), since the refresh token is in a cookie.",
         origins,
         default=(),
     )
     api_basic_password: str = setting(
-        "Whether calls of the API take a username and a password by HTTP Basic, `on` or `off`. A "
-        "hash for each call. If not given, `on` in development only. A second factor is never "
-        "skipped.",
+        "`on` or `off`: whether API calls accept a username and password by HTTP Basic, at a hash "
+        "each; never with a second factor. If unset, `on` in development only.",
         choice("on", "off"),
     )
     google_client_id: str = setting(
-        "Sign in with Google. Each of these is on once it has an ID and a secret; the redirect URI "
-        "to register there is `ORIGIN/accounts/google/login/callback/`, and so on."
+        "Sign in with Google. A provider is enabled by its ID and secret; its redirect URI is "
+        "`ORIGIN/accounts/google/login/callback/`, and likewise `github`, `facebook`, "
+        "`twitter_oauth2`."
     )
-    google_client_secret: str = setting("Its secret.", secret=True)
+    google_client_secret: str = setting("The secret of GOOGLE_CLIENT_ID.", secret=True)
     github_client_id: str = setting("Sign in with GitHub.")
-    github_client_secret: str = setting("Its secret.", secret=True)
+    github_client_secret: str = setting("The secret of GITHUB_CLIENT_ID.", secret=True)
     facebook_client_id: str = setting("Sign in with Facebook.")
-    facebook_client_secret: str = setting("Its secret.", secret=True)
-    twitter_client_id: str = setting("Sign in with X; there it's `accounts/twitter_oauth2/…`.")
-    twitter_client_secret: str = setting("Its secret.", secret=True)
+    facebook_client_secret: str = setting("The secret of FACEBOOK_CLIENT_ID.", secret=True)
+    twitter_client_id: str = setting("Sign in with X.")
+    twitter_client_secret: str = setting("The secret of TWITTER_CLIENT_ID.", secret=True)
     oidc_providers: tuple[Issuer, ...] = setting(
-        "OpenID Providers, a JSON list of `{id, name, issuer, client_id, client_secret}`. The "
-        "redirect URI is `ORIGIN/accounts/oidc/ID/login/callback/`. If its sign-in leads on to "
-        "pages elsewhere, those are `origins`, a list, too.",
+        "OpenID Providers: a JSON list of `{id, name, issuer, client_id, client_secret}`, and "
+        "`origins`, a list of further origins that its sign-in redirects to. The redirect URI is "
+        "`ORIGIN/accounts/oidc/ID/login/callback/`.",
         issuers.openid_providers,
         default=(),
         secret=True,
     )
     metrics_token: str = setting(
-        "What a monitoring system sends to read `/metrics`, as `Authorization: Bearer`; at least "
-        "32 characters: `make_secret`. If not given, nobody reads it.",
+        "The bearer token for `/metrics`, at least 32 characters: `make_secret`. If unset, "
+        "`/metrics` is disabled.",
         secret=True,
     )
     activity_days: int = setting(
-        "How long `prune` keeps the history of accounts, in days: at least the 30 that a link of a "
-        "notice is good for.",
+        "Days after which `prune` deletes the history of accounts; at least the 30 for which the "
+        "link in a security email works.",
         whole(36500, least=30),
         default=365,
     )
-    limits_scale: float = setting("Multiplies every limit (load tests).", scale, default=1.0)
+    limits_scale: float = setting("Multiplies every limit, for load tests.", scale, default=1.0)
 
     @property
     def development(self) -> bool:
-        """Whether conveniences that would be unsafe in public are on."""
+        """Whether conveniences are on that would be unsafe on a public site."""
         return self.environment == "development"
 
     @property
     def https(self) -> bool:
-        """Whether people reach the site over TLS."""
+        """Whether ``ORIGIN`` uses TLS."""
         return self.origin.startswith("https://")
 
     @property
     def host(self) -> str:
-        """The host, with its port if it has one, that people reach the site at."""
+        """The host of ``ORIGIN``, with its port if it has one."""
         return self.origin.partition("://")[2]
 
     @property
     def hostname(self) -> str:
-        """The host without a port; an IPv6 address in brackets."""
+        """The host of ``ORIGIN`` without a port; an IPv6 address is in brackets."""
         name = urlsplit(self.origin).hostname or ""
         return f"[{name}]" if ":" in name else name
 
     @property
     def contact(self) -> str:
-        """The address, as a URI (RFC 6068), of whoever answers for the site."""
+        """The URI at which people reach the operator: a page, or a ``mailto:`` URI (RFC 6068)."""
         return self.security_contact or f"mailto:{quote(self.mail_from, safe='@+')}"
 
     @property
     def takes_basic(self) -> bool:
-        """Whether calls take a password by HTTP Basic."""
+        """Whether API calls accept a username and password by HTTP Basic."""
         return (self.api_basic_password or ("on" if self.development else "off")) == "on"
 
     @property
     def seconds_to_exchange(self) -> int:
-        """How long access tokens can be exchanged for fresh ones, in seconds."""
+        """Seconds after sign-in in which an access token can be exchanged for a fresh one."""
         return self.access_token_seconds if self.exchange_seconds is None else self.exchange_seconds
 
     @property
     def issuers(self) -> tuple[Issuer, ...]:
-        """The sites that people may sign in with, in the order of their buttons."""
+        """The identity providers that people can sign in with, in the order of their buttons."""
         return (*self.oidc_providers, *issuers.known(self))

@@ -1,7 +1,7 @@
-"""What monitoring may know, in numbers: no label names a person, an address or a secret.
+"""Prometheus metrics. No label contains a person's name, an address or a secret.
 
-Kept in this process's memory. Each label has few values, all of them ours: nobody fills it by
-asking for what isn't there.
+The metrics live in the memory of the process. Each label has few values, all chosen by this site,
+so that no client can fill the memory by requesting pages that do not exist.
 """
 
 from functools import cache
@@ -25,56 +25,58 @@ ProcessCollector(registry=_registry)
 
 _requests = Histogram(
     "authsite_request_seconds",
-    "Requests, by route, method and status; how long they took.",
+    "Duration of requests, by route, method and status.",
     ["view", "method", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     registry=_registry,
 )
 EVENTS = Counter(
     "authsite_events",
-    "What is in the history of accounts, by kind: sign-ins and failures among it.",
+    "Events recorded in the history of accounts, by kind.",
     ["kind"],
     registry=_registry,
 )
 LIMITS_HIT = Counter(
     "authsite_limits_hit",
-    "Acts refused because a budget was used up, by limit.",
+    "Requests refused because a limit was reached, by limit.",
     ["limit"],
     registry=_registry,
 )
 HASHES_RUNNING = Gauge(
-    "authsite_hashes_running", "Passwords that are hashed now.", registry=_registry
+    "authsite_hashes_running", "Passwords that are being hashed.", registry=_registry
 )
 HASHES_WAITING = Gauge(
-    "authsite_hashes_waiting", "Requests that wait for a place to hash in.", registry=_registry
+    "authsite_hashes_waiting", "Requests waiting to hash a password.", registry=_registry
 )
 HASHES_REFUSED = Counter(
-    "authsite_hashes_refused", "Requests that have waited for one in vain.", registry=_registry
+    "authsite_hashes_refused",
+    "Requests refused because no hash could start in time.",
+    registry=_registry,
 )
 MAILS_WAITING = Gauge(
-    "authsite_mails_waiting", "Mails in the outbox, by queue.", ["queue"], registry=_registry
+    "authsite_mails_waiting", "Emails waiting to be sent, by queue.", ["queue"], registry=_registry
 )
 MAILS_OLDEST = Gauge(
     "authsite_mails_oldest_seconds",
-    "The age of the oldest of them; 0 for none.",
+    "Age of the oldest waiting email, by queue; 0 if none waits.",
     ["queue"],
     registry=_registry,
 )
 READY = Gauge(
     "authsite_ready",
-    "1 if it's as it should be, by dependency.",
+    "1 if the dependency is ready, else 0, by dependency.",
     ["dependency"],
     registry=_registry,
 )
 
 
 def count_request(route: str, method: str | None, status: int, seconds: float) -> None:
-    """Count an answer. ``route`` is a pattern of the site's, or empty."""
+    """Record a response. ``route`` is the URL pattern that matched, or empty if none did."""
     _series(route, method if method in METHODS else "other", status).observe(seconds)
 
 
 def text() -> bytes:
-    """All of it, in Prometheus' text format."""
+    """Return all metrics in the Prometheus text format."""
     return generate_latest(_registry)
 
 

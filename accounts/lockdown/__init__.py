@@ -1,1 +1,1 @@
-"""Lockdown: the owner locks the account at once, by the link of a notice or from inside."""
+"""Lockdown: owners lock their account, with the link in a notice or while signed in."""

@@ -1,4 +1,4 @@
-"""The form of an objection to a recovery."""
+"""The form to object to a recovery."""
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -7,6 +7,6 @@ from accounts.passwords.forms import CurrentPasswordField
 
 
 class ObjectionForm(forms.Form):
-    """The password that the account had a week before the request."""
+    """Ask for the password that the account had a week before the recovery request."""
 
     former = CurrentPasswordField(required=False, label=_("Your password"))

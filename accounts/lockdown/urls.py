@@ -1,4 +1,4 @@
-"""Locking an account, objecting to a recovery, and the review after a lock."""
+"""URLs to lock an account, object to a recovery, and review what a lock has suspended."""
 
 from django.urls import path
 

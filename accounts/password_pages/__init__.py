@@ -1,1 +1,1 @@
-"""Credentials: people change, set or reset their password; every other session ends."""
+"""Pages to change, set and reset the password. A new password revokes every other session."""

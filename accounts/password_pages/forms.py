@@ -1,4 +1,4 @@
-"""The forms of a new password."""
+"""Forms to request a password reset and to choose a new password."""
 
 from typing import Any
 
@@ -15,16 +15,16 @@ from accounts.users.models import User
 
 
 class WhoForm(forms.Form):
-    """The username or email address of somebody who forgot the password."""
+    """Ask a user who forgot the password for the username or email address."""
 
     login = WhoField()
 
 
 class NewPasswordForm(forms.Form):
-    """A new password for ``user``."""
+    """Ask for a new password for ``user``."""
 
     password1 = NewPasswordField()
-    # Only where the reset offers it: see ``second_step.RequestAuth.offers_removal``.
+    # The view removes this field unless ``ResetProgress.offers_removal`` is true.
     lost = forms.BooleanField(
         required=False, label=_("I’ve lost my second factors. Remove them all.")
     )
@@ -35,13 +35,12 @@ class NewPasswordForm(forms.Form):
         self.fields["password1"].label = _("New password")
 
     def clean(self) -> dict[str, Any]:
-        """Refuse what anybody would guess for this person."""
         refuse_guessable(self, "password1", self.user)
         return self.cleaned_data
 
 
 class FormerPasswordForm(forms.Form):
-    """The password that the account had a week before the disputed change."""
+    """Ask for the password that the account had a week before the disputed change."""
 
     former = CurrentPasswordField(
         label=_("Your former password"),

@@ -1,6 +1,7 @@
-"""Asks for what a reset requires beyond the link: a second factor, or older proofs of ownership.
+"""Asks for the proofs that a password reset requires in addition to the link.
 
-Older proofs open a locked account, or remove second factors that are all lost, by the rule of
+A reset may require a second factor or older proofs of ownership. Older proofs unlock a locked
+account, or remove the second factors of a user who has lost all of them. The rule is in
 ``accounts.users.disputes``.
 """
 
@@ -31,7 +32,7 @@ from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import WrongFactorCode, WrongPasskey
 from accounts.users.disputes import Evidence, Outcome
 
-# Key of the session data: the proofs that this browser has shown, for which link and when.
+# The key in the session data for the proofs that this browser has shown, with their link and time.
 SHOWN = "reset_shown"
 LIFE = timedelta(minutes=15)
 
@@ -46,40 +47,45 @@ class ResetProgress:
 
     @property
     def has_shown_factor(self) -> bool:
-        """Return whether a second factor was shown, of whatever age."""
+        """Whether a second factor of any age was shown."""
         return any(proof.method in FACTORS for proof in self.proofs)
 
     @property
     def offers_removal(self) -> bool:
-        """Return whether all second factors may be removed as lost with the new password."""
+        """Whether the page offers to remove all second factors because they are lost."""
         user = self.found.user
         is_lost = twofactor.has_any(user) and not self.has_shown_factor
         return is_lost and not user.is_privileged and self.assessment.may_finish
 
 
 def progress_of(request: HttpRequest, found: Reset) -> ResetProgress:
-    """Return the proofs of this browser: the mailed link, and those that it has shown since."""
+    """Return the proofs that this browser has shown for the reset link ``found``.
+
+    If the link was sent by email, access to the mailbox is the first of these proofs.
+    """
     user, at = found.user, recovery.disputed_at(found.user)
-    kept = _kept(request, found)
-    shown = [Proof(Method(m), datetime.fromisoformat(when), key) for m, when, key in kept["proofs"]]
+    stored = _stored(request, found)
+    shown = [
+        Proof(Method(m), datetime.fromisoformat(when), key) for m, when, key in stored["proofs"]
+    ]
     first = (Proof.now(Method.MAIL, found.email_key),) if found.by_mail else ()
     proofs = (*first, *shown)
     counted = evidence.of_request(request, user, proofs, at)
-    if kept["password"]:
+    if stored["password"]:
         counted |= {evidence.former_password(user, at)}
     assessment = recovery.assess(user, counted)
-    # A thief may have the former password and nothing else, apart from a young mailbox that the
-    # thief added: no waiting period is offered for these.
-    is_thiefs = user.is_disputed and assessment.kinds <= {Evidence.PASSWORD}
-    if is_thiefs:
+    # A thief may know the former password, and may have added a mailbox. Both together must not be
+    # enough to begin a waiting period.
+    has_only_password = user.is_disputed and assessment.kinds <= {Evidence.PASSWORD}
+    if has_only_password:
         assessment = replace(assessment, is_offered=False, running=None)
     return ResetProgress(found, proofs, assessment)
 
 
 def answer(request: HttpRequest, progress: ResetProgress) -> HttpResponse:
-    """Check the proof that was posted, or return the page that asks for one.
+    """Verify the proof that was posted, or return the page that asks for a proof.
 
-    A mailed code is not offered: the link has proved the mailbox already.
+    A code by email is not offered, because the link has already proved access to the mailbox.
     """
     found, user = progress.found, progress.found.user
     actor = actor_without_session_of(request)
@@ -117,25 +123,26 @@ def _show(
     step = Step(user, progress.proofs[:1] or (Proof.now(Method.MAIL),))
     context: dict[str, Any] = context_of(request, step, form, passkey_error=passkey_error)
     context |= {
-        # The new password ends the trust in every browser, so trust is not offered.
+        # A new password ends the trust in every browser, so the page does not offer to trust one.
         "trust_days": 0,
         "assessment": assessment,
-        # A mailbox that proves nothing may be a thief's: it need not learn the username.
+        # If the mailbox does not count as a proof, it may belong to a thief, so the page does not
+        # show the username.
         "username": user.username if assessment.outcome is not Outcome.REFUSED else "",
         "password_form": password_form,
         "is_reset": True,
     }
-    if kept := evidence.removed_passkeys(user):
-        context["passkey_options"] = json.dumps(passkeys.options_to_prove(user, kept))
+    if removed := evidence.removed_passkeys(user):
+        context["passkey_options"] = json.dumps(passkeys.options_to_prove(user, removed))
     name = "reset_locked" if user.is_disputed else "second"
     return render(request, f"accounts/password_pages/{name}.html", context)
 
 
 def _prove(request: HttpRequest, progress: ResetProgress, code: str) -> Proof:
-    """Return the proof by ``code``, of a factor that the account holds or of a removed one.
+    """Use up ``code`` of a current or a removed second factor; return the proof.
 
     Raises:
-        WrongCode: it is neither.
+        WrongFactorCode: no factor accepts the code.
     """
     user = progress.found.user
     return second_step.prove(
@@ -147,24 +154,24 @@ def _prove(request: HttpRequest, progress: ResetProgress, code: str) -> Proof:
     )
 
 
-def _kept(request: HttpRequest, found: Reset) -> dict[str, Any]:
-    kept: dict[str, Any] = request.session.get(SHOWN) or {}
-    is_same = kept.get("subject") == found.subject
-    if is_same and clock.now() < datetime.fromisoformat(kept["at"]) + LIFE:
-        return kept
+def _stored(request: HttpRequest, found: Reset) -> dict[str, Any]:
+    stored: dict[str, Any] = request.session.get(SHOWN) or {}
+    is_same = stored.get("subject") == found.subject
+    if is_same and clock.now() < datetime.fromisoformat(stored["at"]) + LIFE:
+        return stored
     return {"subject": found.subject, "proofs": [], "password": False}
 
 
 def note_password(request: HttpRequest, found: Reset) -> None:
-    """Note that this browser has shown the former password."""
-    _keep(request, {**_kept(request, found), "password": True})
+    """Record that this browser has shown the former password for the reset ``found``."""
+    _store(request, {**_stored(request, found), "password": True})
 
 
 def note(request: HttpRequest, found: Reset, proof: Proof) -> None:
-    """Note that this browser has shown ``proof``."""
-    kept = _kept(request, found)
-    kept["proofs"] = [*kept["proofs"], (proof.method, proof.at.isoformat(), proof.key)]
-    _keep(request, kept)
+    """Record that this browser has shown ``proof`` for the reset ``found``."""
+    stored = _stored(request, found)
+    stored["proofs"] = [*stored["proofs"], (proof.method, proof.at.isoformat(), proof.key)]
+    _store(request, stored)
 
 
 def _note(request: HttpRequest, found: Reset, proof: Proof) -> HttpResponse:
@@ -172,10 +179,13 @@ def _note(request: HttpRequest, found: Reset, proof: Proof) -> HttpResponse:
     return redirect(request.path)
 
 
-def _keep(request: HttpRequest, kept: dict[str, Any]) -> None:
-    """Store ``kept`` in the session, under a new key: its rights have changed (ASVS 7.2.4)."""
+def _store(request: HttpRequest, stored: dict[str, Any]) -> None:
+    """Store the proofs ``stored`` in the session data, under a new session key.
+
+    The key is renewed because a browser with these proofs has more rights (ASVS 7.2.4).
+    """
     request.session.cycle_key()
-    request.session[SHOWN] = {**kept, "at": clock.now().isoformat()}
+    request.session[SHOWN] = {**stored, "at": clock.now().isoformat()}
 
 
 def _check_password(request: HttpRequest, progress: ResetProgress, typed: str) -> HttpResponse:
@@ -191,7 +201,7 @@ def _recover(request: HttpRequest, progress: ResetProgress, act: str) -> HttpRes
     actor = actor_without_session_of(request).by(Method.MAIL)
     if act == "finish":
         recovery.remove_factors(user, shown, actor)
-        # The link was mailed for the account as it was before.
+        # Removing the factors has invalidated the reset link.
         sentence = _("Your second factors were removed. Ask for a new link to set a password.")
         messages.success(request, sentence)
         return redirect("account_reset_password")

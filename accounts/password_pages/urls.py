@@ -1,4 +1,4 @@
-"""Changing, setting and resetting the password."""
+"""URLs to change, set and reset the password."""
 
 from django.urls import path
 

@@ -65,7 +65,7 @@ def set_first(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def reset(request: HttpRequest) -> HttpResponse:
-    """Mail a reset link. The answer is the same whether or not there is an account."""
+    """Send a reset link by email. The response is the same whether or not the account exists."""
     form = WhoForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         login = form.cleaned_data["login"]
@@ -78,9 +78,10 @@ def reset(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def locked(request: HttpRequest) -> HttpResponse:
-    """Lead from a sign-in to a locked account to its reset, with what was shown there.
+    """Redirect a user who has tried to sign in to a locked account to the password reset.
 
-    Without a mail: otherwise a thief with the mailbox would keep the owner out.
+    The proof that was shown at the sign-in counts for the reset. No email is required: otherwise a
+    thief who reads the mailbox could keep the owner out.
     """
     user, proof = flow.pop_recovery(request)
     if user is None or proof is None:
@@ -100,7 +101,7 @@ def locked(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password1", "former")
 @require_http_methods(["GET", "HEAD", "POST"])
 def reset_link(request: HttpRequest, key: str) -> HttpResponse:
-    """Set a new password by a reset link, which signs nobody in."""
+    """Set a new password with a reset link. This does not sign the user in."""
     found = services.find_by_link(key)
     if found is None:
         return render(request, "accounts/password_pages/reset_dead.html", status=404)
@@ -133,12 +134,14 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
 def _required_page(request: HttpRequest, progress: ResetProgress) -> HttpResponse | None:
     """Return the page that asks for a further proof before the password is set, or None.
 
-    A second factor that policy requires but the account lacks is added at the next sign-in.
+    If the policy requires a second factor but the account has none, the user adds one at the next
+    sign-in.
     """
     user, assessment = progress.found.user, progress.assessment
     requirement = policy.next_requirement(user, progress.proofs)
     if requirement is Requirement.PASSWORD and Evidence.PASSWORD not in assessment.kinds:
-        # Staff enrol a factor by mailbox and password: the mailbox alone must not set the password.
+        # Members of staff can add a second factor with the mailbox and the password. Therefore the
+        # mailbox alone must not be enough to set the password.
         return render(request, "accounts/password_pages/reset_staff.html", status=403)
     if user.is_disputed:
         return None if assessment.may_finish else second_step.answer(request, progress)
@@ -157,14 +160,14 @@ def _form(request: HttpRequest, progress: ResetProgress) -> NewPasswordForm:
 
 
 def _sign_in(found: services.Reset) -> HttpResponse:
-    """Redirect to the sign-in, and from there to the review if a lock suspended something."""
+    """Redirect to the sign-in page, which leads to the review if the account was locked."""
     if found.user.is_disputed:
         return redirect_to_login(reverse("review"))
     return redirect("account_login")
 
 
 def _chosen(request: HttpRequest) -> set[str]:
-    """Return the ids of the API keys to end, unchecked."""
+    """Return the ids of the API keys to revoke, unchecked as the client sent them."""
     return set(request.POST.getlist("end_key"))
 
 

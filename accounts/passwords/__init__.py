@@ -1,1 +1,1 @@
-"""Passwords. Argon2id, only so many at once; length and commonness checked, never composition."""
+"""Hashes passwords with Argon2id, and refuses passwords that are short or common."""

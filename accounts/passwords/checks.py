@@ -1,4 +1,4 @@
-"""System checks: what ``manage.py check`` and ``migrate`` say before people find out."""
+"""System checks of the password lists, run by ``manage.py check`` and ``migrate``."""
 
 import re
 from typing import Any
@@ -10,7 +10,10 @@ from accounts.passwords import lists
 
 
 def pwned_passwords_file(**options: Any) -> list[CheckMessage]:
-    """Name a copy of Have I Been Pwned that is missing, can't be read, or is something else."""
+    """Check that ``PWNED_PASSWORDS_FILE`` is a readable copy of Have I Been Pwned.
+
+    Returns an error if the file is missing, unreadable or in another format.
+    """
     path = settings.AUTHSITE.pwned_passwords_file
     if not path:
         return []

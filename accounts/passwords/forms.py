@@ -1,4 +1,4 @@
-"""Password fields, for every form that takes one."""
+"""Form fields and widgets for passwords."""
 
 from typing import Any
 
@@ -15,7 +15,10 @@ from accounts.users.models import User
 
 
 class PasswordInput(forms.PasswordInput):
-    """A password field with a Show button; paste is allowed, nothing typed is ever sent back."""
+    """A password input with a button that shows the password.
+
+    Users may paste a password. A submitted password is never sent back in a page.
+    """
 
     template_name = "accounts/forms/password.html"
 
@@ -32,13 +35,16 @@ class PasswordInput(forms.PasswordInput):
 
 
 class NewPasswordInput(PasswordInput):
-    """A field for a new password, with a meter that ``strength.js`` reveals."""
+    """A password input for a new password, with the strength meter of ``strength.js``."""
 
     template_name = "accounts/forms/new_password.html"
 
 
 class CurrentPasswordField(forms.CharField):
-    """The password that one has. Too long is simply wrong, and is not hashed."""
+    """A field for an existing password of any length.
+
+    A password that is too long is wrong, so it gets the same error as any other wrong password.
+    """
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("label", _("Password"))
@@ -51,7 +57,7 @@ class CurrentPasswordField(forms.CharField):
 
 
 class NewPasswordField(forms.CharField):
-    """A password that one chooses: 12 to 1,024 characters, none that is known (NIST SP 800-63B)."""
+    """A field for a new password of 12 to 1,024 characters (NIST SP 800-63B)."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
@@ -67,7 +73,11 @@ class NewPasswordField(forms.CharField):
 
 
 def refuse_guessable(form: forms.Form, field: str, user: User) -> None:
-    """Add an error to ``field`` if its password is a known one or close to the user's own data."""
+    """Add an error to ``field`` of ``form`` if its password is easy to guess.
+
+    The validators in ``AUTH_PASSWORD_VALIDATORS`` refuse passwords that are common, contain little
+    more than the name of the site, or resemble the data of ``user``.
+    """
     if password := form.cleaned_data.get(field):
         try:
             validate_password(password, user)

@@ -1,9 +1,10 @@
-"""How passwords are hashed: Argon2id with 19 MiB, 2 passes, 1 lane (OWASP's minimum, RFC 9106).
+"""Hashes passwords with Argon2id: 19 MiB, 2 passes, 1 lane (OWASP's minimum, RFC 9106).
 
-Hashing is the dearest thing the site does, and strangers can ask for it. Only as many run at once
-as the processor has cores; who has waited two seconds is told to come back (429), and the other
-pages stay quick. They run in threads of their own: each thread that has ever hashed keeps its
-19 MiB. Django's own parameters would take 100 MiB a login.
+Hashing is the most expensive work of the site, and anonymous visitors can cause it. Therefore the
+number of hashes that are computed at the same time is limited to the number of cores. A request
+that has waited for two seconds is refused with status 429, so that other pages stay fast. Hashing
+has its own threads, because every thread that computes a hash occupies 19 MiB of memory from then
+on. Django's default parameters would need 100 MiB for each hash.
 """
 
 import base64
@@ -28,7 +29,11 @@ _threads = ThreadPoolExecutor(_cores, thread_name_prefix="hash")
 
 
 def in_slot[T](work: Callable[[], T]) -> T:
-    """What ``work`` gives, once there is a place to hash in; :class:`Busy` when none comes soon."""
+    """Run ``work`` in a hashing thread and return its result.
+
+    Raises:
+        Busy: no thread became free within two seconds.
+    """
     with metrics.HASHES_WAITING.track_inprogress():
         has_one = _slots.acquire(timeout=WAIT_SECONDS)
     if not has_one:
@@ -42,33 +47,49 @@ def in_slot[T](work: Callable[[], T]) -> T:
 
 
 def canonical(password: str) -> str:
-    """One person's password is the same from every keyboard (RFC 8265 section 4.2: NFC)."""
+    """Return ``password`` in Unicode normal form C (RFC 8265 section 4.2).
+
+    Different keyboards may encode the same characters differently.
+    """
     return unicodedata.normalize("NFC", password)
 
 
 class Argon2id(Argon2PasswordHasher):
-    """Django's hasher with our parameters, a canonical password and a place to hash in."""
+    """Django's Argon2 hasher with this site's parameters and a limit on simultaneous hashes.
+
+    Passwords are converted to their canonical form before they are hashed.
+    """
 
     time_cost = 2
     memory_cost = 19 * 1024
     parallelism = 1
 
     def encode(self, password: str, salt: str) -> str:
-        """As Django's; ``ValueError`` for over 1,024 characters, which forms refuse before."""
+        """Return the encoded hash of ``password``.
+
+        Raises:
+            ValueError: the password is longer than 1,024 characters, the limit for new passwords.
+        """
         if len(password) > MAX_LENGTH:
             raise ValueError(f"a password has at most {MAX_LENGTH} characters")
         encode = super().encode
         return in_slot(lambda: encode(canonical(password), salt))
 
     def verify(self, password: str, encoded: str) -> bool:
-        """As Django's; what is too long to be a password is not hashed."""
+        """Return whether ``password`` matches ``encoded``.
+
+        A password that is too long does not match and is not hashed.
+        """
         if len(password) > MAX_LENGTH:
             return False
         verify = super().verify
         return in_slot(lambda: verify(canonical(password), encoded))
 
-    def nobodys(self) -> str:
-        """A hash that fits no password, whose verification costs what a real one's does."""
+    def dummy_hash(self) -> str:
+        """Return a hash that no password matches.
+
+        Verifying a password with this hash costs as much as with a real one.
+        """
         salt, digest = (base64.b64encode(bytes(n)).decode().rstrip("=") for n in (16, 32))
         cost = f"m={self.memory_cost},t={self.time_cost},p={self.parallelism}"
         return f"{self.algorithm}$argon2id$v=19${cost}${salt}${digest}"

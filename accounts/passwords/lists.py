@@ -1,7 +1,8 @@
-"""Lists of known passwords, searched where they lie on disk: nothing of them is loaded.
+"""Looks up passwords in files of common passwords.
 
-``data/common.bin`` comes with the site (``data/README.md`` says from where); a local copy of the
-whole list of Have I Been Pwned may be named by ``PWNED_PASSWORDS_FILE``. Both are sorted.
+``data/common.bin`` is part of the site; ``data/README.md`` names its sources.
+``PWNED_PASSWORDS_FILE`` may name a local copy of the list of Have I Been Pwned. Both files are
+sorted and are searched without loading them into memory.
 """
 
 import hashlib
@@ -16,24 +17,28 @@ from pathlib import Path
 from django.conf import settings
 
 COMMON = Path(__file__).with_name("data") / "common.bin"
-# A strange password is taken for one of the list's 1.4 million once in 765,000 times.
+# With 1.4 million records of this size, one in 765,000 other passwords is mistaken for a common
+# one.
 RECORD_BYTES = 5
 SHA1_HEX_DIGITS = 40
-# A file without line ends is not read as one line.
+# Limits how much is read from a file without line ends.
 LONGEST_LINE = 100
 
 log = logging.getLogger(__name__)
 
 
-def record(password: str) -> bytes:
-    """What the list that comes with the site holds of a password, in whatever case it's written."""
+def truncated_hash(password: str) -> bytes:
+    """Return the first bytes of the SHA-256 of ``password``, as stored in ``common.bin``.
+
+    Upper and lower case are not distinguished.
+    """
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", password).casefold())
     return hashlib.sha256(folded.encode()).digest()[:RECORD_BYTES]
 
 
 def is_common(password: str) -> bool:
-    """Whether the list that comes with the site has it (ASVS 6.2.4)."""
-    data, wanted = _common(), record(password)
+    """Return whether ``password`` is in ``common.bin`` (ASVS 6.2.4)."""
+    data, wanted = _common(), truncated_hash(password)
 
     def at(index: int) -> bytes:
         return data[index * RECORD_BYTES : (index + 1) * RECORD_BYTES]
@@ -42,25 +47,30 @@ def is_common(password: str) -> bool:
 
 
 def is_pwned(password: str) -> bool:
-    """Whether the operator's copy of Have I Been Pwned has it (ASVS 6.2.12).
+    """Return whether ``password`` is in the local copy of Have I Been Pwned (ASVS 6.2.12).
 
-    A copy that is missing or can't be read is logged and knows nothing: people can still sign up.
+    If the file is missing or unreadable, the error is logged and the result is False, so that
+    people can still sign up.
     """
     path = settings.AUTHSITE.pwned_passwords_file
     if not path:
         return False
     try:
         with Path(path).open("rb") as file:
-            # The list is one of SHA-1; nothing is kept under this hash.
+            # The list contains SHA-1 hashes. This site stores no SHA-1 hashes.
             digest = hashlib.sha1(password.encode(), usedforsecurity=False)
-            return _has(file, digest.hexdigest().upper().encode())
+            return _contains(file, digest.hexdigest().upper().encode())
     except OSError as error:
         log.error("PWNED_PASSWORDS_FILE can't be read: %s", error.strerror)  # noqa: TRY400
         return False
 
 
 def first_hash(path: str) -> bytes:
-    """The first hash of a copy of Have I Been Pwned; ``OSError`` if it can't be read."""
+    """Return the first hash in the copy of Have I Been Pwned at ``path``.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     with Path(path).open("rb") as file:
         return _hash_from(file, 0)
 
@@ -71,8 +81,11 @@ def _common() -> mmap.mmap:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _has(file: BufferedReader, wanted: bytes) -> bool:
-    """Whether a line of ``file`` begins with ``wanted``; about 36 short reads in 40 GB."""
+def _contains(file: BufferedReader, wanted: bytes) -> bool:
+    """Return whether a line of ``file`` begins with ``wanted``.
+
+    This takes about 36 short reads in a file of 40 GB.
+    """
 
     def at(offset: int) -> bytes:
         return _hash_from(file, offset)
@@ -82,9 +95,10 @@ def _has(file: BufferedReader, wanted: bytes) -> bool:
 
 
 def _hash_from(file: BufferedReader, offset: int) -> bytes:
-    """The hash of the first line that begins at ``offset`` or after it; ``~`` behind the last.
+    """Return the hash in the first line that begins at ``offset`` or later.
 
-    Offsets fall anywhere into a line: from the byte before, what is left of a line is skipped.
+    Returns ``~``, which sorts after every hash, if no such line exists. ``offset`` may be in the
+    middle of a line: reading starts one byte earlier and skips the rest of that line.
     """
     file.seek(max(0, offset - 1))
     if offset:

@@ -1,4 +1,4 @@
-"""Hashing, verifying and renewing passwords, one hash a call; and which of them are known."""
+"""Hashes and verifies passwords, and recognizes outdated hashes and common passwords."""
 
 from django.contrib.auth.hashers import get_hasher, identify_hasher, make_password
 
@@ -10,36 +10,40 @@ MIN_LENGTH = 12
 
 
 def hash_password(password: str) -> str:
-    """The hash to store. Slow by design: never inside a transaction."""
+    """Return the hash of ``password`` to store.
+
+    Hashing is slow, so never call this in a transaction.
+    """
     return make_password(password)
 
 
 def verify(password: str, encoded: str | None) -> bool:
-    """Whether ``password`` belongs to ``encoded``.
+    """Return whether ``password`` matches the hash ``encoded``.
 
-    None (no such account), an unusable hash (no password) and one by an algorithm that the site
-    does not know cost one verification as well, so that time tells nothing (CWE-208). What is too
-    long to be a password is not hashed.
+    One hash is computed even if ``encoded`` is None (no such account), unusable (no password) or of
+    an unknown algorithm, so that the response time reveals nothing (CWE-208). A password that is
+    too long does not match and is not hashed.
     """
     if len(password) > MAX_LENGTH:
         return False
     hasher = hasher_of(encoded) if encoded is not None else None
     if hasher is None or encoded is None:
-        nobody = Argon2id()
-        return nobody.verify(password, nobody.nobodys()) and False
+        argon2 = Argon2id()
+        return argon2.verify(password, argon2.dummy_hash()) and False
     return hasher.verify(password, encoded)
 
 
 def is_outdated(encoded: str) -> bool:
-    """Whether the hash was made by an older algorithm or with weaker parameters."""
+    """Return whether ``encoded`` has another algorithm or other parameters than new hashes."""
     hasher = identify_hasher(encoded)
     preferred = get_hasher("default")
     return hasher.algorithm != preferred.algorithm or preferred.must_update(encoded)
 
 
 def is_compromised(password: str) -> bool:
-    """Whether ``password`` is on a list that attackers try first (NIST SP 800-63B 3.1.1.2).
+    """Return whether attackers try ``password`` first (NIST SP 800-63B section 3.1.1.2).
 
-    The copy of Have I Been Pwned is asked for the password as it would be hashed.
+    The password is looked up in the list of common passwords, and its canonical form in the local
+    copy of Have I Been Pwned.
     """
     return lists.is_common(password) or lists.is_pwned(canonical(password))

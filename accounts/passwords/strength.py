@@ -1,8 +1,8 @@
-"""How hard a password is to guess, and what would make it harder: zxcvbn's score in our words.
+"""Estimates how hard a password is to guess, and advises how to improve it.
 
-zxcvbn (Wheeler, USENIX Security 2016) guesses as attackers do. The Rust implementation takes up to
-a quarter of a second for the worst 72 characters, 5 ms for most, and holds the interpreter
-meanwhile: only one password is measured at a time.
+The score comes from zxcvbn (Wheeler, USENIX Security 2016), which guesses as attackers do. Its Rust
+implementation takes 5 ms for most passwords, and up to a quarter of a second for the worst ones of
+72 characters. Meanwhile it holds the interpreter lock, so only one password is measured at a time.
 """
 
 import re
@@ -41,7 +41,7 @@ _DATES = gettext_lazy("Dates and years are guessed early.")
 _NAMES = gettext_lazy("Names are guessed early.")
 _CAPITALS = gettext_lazy("Capital letters help little.")
 
-# Pairs, since these enums can't be keys.
+# These are pairs instead of dictionaries, because the members of these enums are not hashable.
 WARNINGS: tuple[tuple[Warning, Promise], ...] = (
     (Warning.ThisIsATop10Password, _COMMON),
     (Warning.ThisIsATop100Password, _COMMON),
@@ -67,7 +67,8 @@ WARNINGS: tuple[tuple[Warning, Promise], ...] = (
     (Warning.NamesAndSurnamesByThemselvesAreEasyToGuess, _NAMES),
     (Warning.CommonNamesAndSurnamesAreEasyToGuess, _NAMES),
 )
-# The others say again what a warning has said, or what every advice ends with.
+# The other suggestions of zxcvbn are left out. They repeat a warning, or the sentence that every
+# advice ends with.
 SUGGESTIONS: tuple[tuple[Suggestion, Promise], ...] = (
     (Suggestion.CapitalizationDoesntHelpVeryMuch, _CAPITALS),
     (Suggestion.AllUppercaseIsAlmostAsEasyToGuessAsAllLowercase, _CAPITALS),
@@ -84,7 +85,11 @@ SUGGESTIONS: tuple[tuple[Suggestion, Promise], ...] = (
 
 @dataclass(frozen=True)
 class Strength:
-    """From 0 to 4, the score in words, and what to do (nothing from 3 on)."""
+    """The strength of a password.
+
+    ``score`` is a number from 0 to 4, and ``label`` describes it in words. ``advice`` is empty if
+    the score is 3 or 4.
+    """
 
     score: int
     label: str
@@ -92,17 +97,21 @@ class Strength:
 
 
 def measure(password: str, words: Iterable[str] = ()) -> Strength:
-    """How strong ``password`` is for someone whom ``words`` (a name, an address) tell about.
+    """Return the strength of ``password``.
 
-    Known ones and short ones score 0. :class:`Busy` when others are measured and don't end.
+    Attackers are assumed to know ``words``, such as a name or an email address. Common and short
+    passwords get the score 0.
+
+    Raises:
+        Busy: the measurement of another password took too long.
     """
     if is_compromised(password):
         return _strength(0, [_COMMON, gettext_lazy("Choose another one.")])
     if len(password) < MIN_LENGTH:
         return _strength(0, [gettext_lazy("Use at least 12 characters.")])
-    with _place():
-        found = zxcvbn(password[:LONGEST], [*_split(words), *site_words()])
-    return _strength(int(found.score), _advice(found.feedback) if found.feedback else [])
+    with _slot():
+        result = zxcvbn(password[:LONGEST], [*_split(words), *site_words()])
+    return _strength(int(result.score), _advice(result.feedback) if result.feedback else [])
 
 
 def _strength(score: int, advice: list[Promise]) -> Strength:
@@ -110,19 +119,19 @@ def _strength(score: int, advice: list[Promise]) -> Strength:
 
 
 def _advice(feedback: Feedback) -> list[Promise]:
-    said = [text for warning, text in WARNINGS if warning == feedback.warning]
-    said += [text for suggestion, text in SUGGESTIONS if suggestion in feedback.suggestions]
-    return [*said, gettext_lazy("Add another word or two, uncommon ones.")]
+    sentences = [text for warning, text in WARNINGS if warning == feedback.warning]
+    sentences += [text for suggestion, text in SUGGESTIONS if suggestion in feedback.suggestions]
+    return [*sentences, gettext_lazy("Add another word or two, uncommon ones.")]
 
 
 def _split(words: Iterable[str]) -> list[str]:
-    """The words and the parts of each: of an address, its name and its domain."""
+    """Return the words and their parts, such as the local part and domain of an email address."""
     parts = [part for word in words for part in (word, *re.split(r"[\W_]+", word))]
     return [part[:LONGEST] for part in parts if part][:MOST_WORDS]
 
 
 @contextmanager
-def _place() -> Iterator[None]:
+def _slot() -> Iterator[None]:
     if not _measuring.acquire(timeout=WAIT_SECONDS):
         raise Busy(RETRY_AFTER_SECONDS)
     try:

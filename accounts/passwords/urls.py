@@ -1,4 +1,4 @@
-"""What pages ask about a new password."""
+"""URL of the strength meter."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""What a new password must not be, for ``AUTH_PASSWORD_VALIDATORS``: pages and commands alike."""
+"""Validators for ``AUTH_PASSWORD_VALIDATORS``, used by pages and commands."""
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
@@ -9,15 +9,15 @@ from accounts.common.text import fold
 from accounts.passwords.services import MIN_LENGTH, is_compromised
 
 SHORTEST_WORD = 4
-# What must be there beside the site's name: "authsite2026" is guessed as soon as "password2026".
+# How many characters a password needs in addition to the site's name: attackers guess
+# "authsite2026" as early as "password2026".
 LEFT = MIN_LENGTH - 4
 
 
 class CompromisedPasswordValidator:
-    """Not one that attackers try first (ASVS 6.2.4, 6.2.12)."""
+    """Refuse passwords that attackers try first (ASVS 6.2.4, 6.2.12)."""
 
     def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
-        """``ValidationError`` for a known password."""
         if is_compromised(password):
             raise ValidationError(
                 _("This password is on lists that attackers try first. Choose another one."),
@@ -25,15 +25,16 @@ class CompromisedPasswordValidator:
             )
 
     def get_help_text(self) -> str:
-        """The rule, for the admin and the command line."""
         return _("Your password can’t be one that attackers are known to try.")
 
 
 class SiteWordsValidator:
-    """Not little more than the name of this site, the word that its users share (ASVS 6.2.11)."""
+    """Refuse passwords that are little more than the name of this site (ASVS 6.2.11).
+
+    Attackers try such passwords first, because the name of the site is public.
+    """
 
     def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
-        """``ValidationError`` for a password with too few characters beside the site's name."""
         folded = fold(password)
         for word in map(fold, site_words()):
             if word in folded and len(folded.replace(word, "")) < LEFT:
@@ -43,12 +44,11 @@ class SiteWordsValidator:
                 )
 
     def get_help_text(self) -> str:
-        """The rule, for the admin and the command line."""
         return _("Your password can’t be little more than the name of this site.")
 
 
 def site_words() -> list[str]:
-    """What anybody would try here first: the site's name, its words, the parts of its host."""
+    """Return the words of the site's name and the parts of its host name."""
     config = settings.AUTHSITE
     words = [config.site_name, *config.site_name.split(), *config.hostname.split(".")]
     return [word for word in words if len(word) >= SHORTEST_WORD]

@@ -1,4 +1,4 @@
-"""How strong a password is, for the meter beside a new one."""
+"""The view that the strength meter of new passwords calls."""
 
 from dataclasses import asdict
 
@@ -17,7 +17,8 @@ from accounts.throttle.services import around, spend
 
 MOST_WORDS = 4
 
-# For the pages with a field for a new password: its meter asks this site, and nobody else.
+# Decorates pages that ask for a new password, so that the strength meter may send requests to this
+# site.
 with_meter = csp_override(settings.SECURE_CSP_METER)
 
 
@@ -26,9 +27,11 @@ with_meter = csp_override(settings.SECURE_CSP_METER)
 @sensitive_post_parameters("password", "word")
 @require_POST
 def strength(request: HttpRequest) -> JsonResponse:
-    """``{score, label, advice}`` of a password, for strangers who sign up too. Nothing is kept.
+    """Return the strength of a password as JSON: ``{score, label, advice}``.
 
-    ``word``, repeated, is what the same form says about the person.
+    ``word`` may be repeated: it is what the user has entered in other fields of the form, such as
+    the username. Anonymous visitors may call this view, because they choose a password at sign-up.
+    Nothing is stored.
     """
     network = around(limits.STRENGTH_NETWORK, client_of(request))
     spend(*network, (limits.STRENGTH_EVERYONE,))

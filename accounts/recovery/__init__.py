@@ -1,1 +1,1 @@
-"""Recovery: people get back into a locked account, or one whose second factors are all lost."""
+"""Recovery: unlocks accounts, and removes the second factors of users who have lost all of them."""

@@ -1,1 +1,1 @@
-"""Sessions. Where someone is signed in; a dump of the database opens none of them."""
+"""Sessions of browsers and API clients. A copy of the database is not enough to use a session."""

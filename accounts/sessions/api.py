@@ -1,4 +1,4 @@
-"""The same places as JSON."""
+"""API views that list and revoke the sessions of a user."""
 
 import uuid
 from typing import Any, cast
@@ -17,10 +17,12 @@ from accounts.users.models import User
 
 
 class LoginSessionSerializer(serializers.ModelSerializer[LoginSession]):
-    """One place where the person is signed in."""
+    """A session of a browser or an API client in which the user is signed in."""
 
-    is_current = serializers.SerializerMethodField(help_text="Whether this call is made in it.")
-    device = serializers.CharField(source="__str__", help_text="What signed in, in words.")
+    is_current = serializers.SerializerMethodField(
+        help_text="Whether the request was made in this session."
+    )
+    device = serializers.CharField(source="__str__", help_text="The name of the browser or client.")
     address = serializers.CharField(
         source="ip", read_only=True, help_text="The IP address of the last use."
     )
@@ -35,35 +37,35 @@ class LoginSessionSerializer(serializers.ModelSerializer[LoginSession]):
         )
 
     def get_is_current(self, session: LoginSession) -> bool:
-        """A call by password alone is made in none."""
-        here = request_auth_of(self.context["request"]._request).session
-        return here is not None and here.pk == session.pk
+        """Return whether the request was made in this session."""
+        # A request that is authenticated by a password has no session.
+        current = request_auth_of(self.context["request"]._request).session
+        return current is not None and current.pk == session.pk
 
 
 class SessionsView(generics.ListAPIView[LoginSession]):
-    """Where one is signed in."""
+    """List the sessions of the user who makes the request."""
 
     area = "sessions"
     serializer_class = LoginSessionSerializer
 
     def get_queryset(self) -> QuerySet[LoginSession]:
-        """Last used first."""
         return services.live(cast(User, self.request.user))
 
     @extend_schema(operation_id="list_sessions")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Every place where one is signed in, last used first: browsers and clients alike."""
+        """List the sessions in browsers and API clients, most recently used first."""
         return super().get(request, *args, **kwargs)
 
 
 class SessionView(views.APIView):
-    """One of them."""
+    """Revoke a session of the user who makes the request."""
 
     area = "sessions"
 
     @extend_schema(operation_id="revoke_session", responses={204: None})
     def delete(self, request: Request, id: uuid.UUID) -> Response:
-        """End it; also the one that this call is made in."""
+        """Revoke a session, which may be the session of the request itself."""
         if not services.revoke_by_id(cast(User, request.user), id, actor_of(request._request)):
             raise Http404
         return Response(status=204)

@@ -1,4 +1,8 @@
-"""Who is signed in at a request: read off the login session, once, and judged before it counts."""
+"""Determines how a request is authenticated, and in which session.
+
+The result is determined once for each request, when it is first needed: see
+:func:`request_auth_of`.
+"""
 
 from dataclasses import dataclass
 from typing import cast
@@ -22,10 +26,10 @@ ATTRIBUTE = "_request_auth"
 class RequestAuth:
     """How a request is authenticated.
 
-    ``presented`` is the session of its cookie or access token. With ``needs_reauthentication`` the
-    cookie is valid, but another browser sent it. ``is_revoked``: such a session was revoked at this
-    request. ``by`` is the method of an API request without a session (a password or an API key),
-    ``key`` the public beginning of the API key.
+    ``presented`` is the session of the cookie or access token. ``needs_reauthentication`` is set if
+    the cookie is valid but another browser sent it. ``is_revoked`` is set if the site revoked the
+    session because of this request. For an API request without a session, ``by`` is ``pwd`` or
+    ``api_key``, and ``key`` is the label of the API key.
     """
 
     presented: LoginSession | None = None
@@ -36,12 +40,15 @@ class RequestAuth:
 
     @property
     def session(self) -> LoginSession | None:
-        """The session in which this request is signed in."""
+        """The session in which the request is signed in, or None."""
         return None if self.needs_reauthentication else self.presented
 
 
 def request_auth_of(request: HttpRequest) -> RequestAuth:
-    """Return how ``request`` is authenticated; determined once for each request."""
+    """Return how ``request`` is authenticated.
+
+    The first call for a request determines this. Later calls return the stored result.
+    """
     request_auth = getattr(request, ATTRIBUTE, None)
     if not isinstance(request_auth, RequestAuth):
         request_auth = _authenticate(request)
@@ -50,7 +57,11 @@ def request_auth_of(request: HttpRequest) -> RequestAuth:
 
 
 def session_of(request: HttpRequest) -> LoginSession:
-    """The login session of a signed-in request; ``LookupError`` for any other."""
+    """Return the session in which ``request`` is signed in.
+
+    Raises:
+        LookupError: the request is not signed in.
+    """
     session = request_auth_of(request).session
     if session is None:
         raise LookupError
@@ -58,13 +69,13 @@ def session_of(request: HttpRequest) -> LoginSession:
 
 
 def user_of(request: HttpRequest) -> User | AnonymousUser:
-    """``request.user``."""
+    """Return the signed-in user of ``request``, or ``AnonymousUser``."""
     session = request_auth_of(request).session
     return session.user if session else AnonymousUser()
 
 
 def actor_of(request: HttpRequest) -> Actor:
-    """Who asks, as the history tells it."""
+    """Return the actor of ``request`` for the security history: its client, session and proof."""
     request_auth = request_auth_of(request)
     session = request_auth.presented
     session_id = session.pk if session else None
@@ -74,44 +85,57 @@ def actor_of(request: HttpRequest) -> Actor:
 
 
 def actor_without_session_of(request: HttpRequest) -> Actor:
-    """Return where a mailed link was opened; the session there may be another person's."""
+    """Return the actor of a request that is made through the link in an email.
+
+    The actor has no session, because the browser may be signed in as another user.
+    """
     return Actor(client_of(request))
 
 
 def browser_session_of(request: HttpRequest) -> SessionStore:
-    """The browser's session, as what it is."""
+    """Return ``request.session``, typed as this site's ``SessionStore``."""
     return cast(SessionStore, request.session)
 
 
 def renew_key(request: HttpRequest) -> None:
-    """Give the browser's session another key, at once: a copy of the former is dead."""
+    """Replace the session key of the browser and save the session immediately.
+
+    Copies of the previous session cookie are no longer valid afterwards.
+    """
     request.session.cycle_key()
     request.session.save()
 
 
-def enter(request: HttpRequest, session: LoginSession) -> None:
-    """Put this request and its browser's session into ``session``."""
+def set_session(request: HttpRequest, session: LoginSession) -> None:
+    """Sign the browser of ``request`` in to ``session``, beginning with this request."""
     browser_session_of(request).login_session = session
     request.user = session.user
     setattr(request, ATTRIBUTE, RequestAuth(session))
 
 
-def call_as(
+def set_api_auth(
     request: HttpRequest, session: LoginSession | None, *, by: str = "", key: str = ""
 ) -> None:
-    """Note by what a call of the API is made: in ``session``, or ``by`` a password or a ``key``."""
+    """Record how an API request is authenticated.
+
+    ``session`` is the session of the access token. Without a session, ``by`` is the ``amr`` value
+    of a password or an API key, and ``key`` is the label of the API key.
+    """
     setattr(request, ATTRIBUTE, RequestAuth(session, by=by, key=key))
 
 
 def forget(request: HttpRequest, user: User) -> None:
-    """If this browser was signed in as ``user``, whose sessions have all ended: it's a stranger."""
+    """Sign the browser of ``request`` out if it is signed in as ``user``.
+
+    Call this after all sessions of ``user`` have been revoked.
+    """
     if (session := browser_session_of(request).login_session) and session.user == user:
         request.session.flush()
-        leave(request)
+        clear_session(request)
 
 
-def leave(request: HttpRequest) -> None:
-    """The request has no login session any more."""
+def clear_session(request: HttpRequest) -> None:
+    """Make ``request`` anonymous after its session has ended."""
     request.user = AnonymousUser()
     setattr(request, ATTRIBUTE, RequestAuth())
 

@@ -1,4 +1,4 @@
-"""Who is signed in, on every request; and the way to sign in for whoever must."""
+"""Sets ``request.user`` from the session, and redirects anonymous requests to the sign-in page."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,31 +17,30 @@ from accounts.users.models import User
 
 
 class AuthenticationMiddleware(middleware.AuthenticationMiddleware):
-    """``request.user`` is whoever the login session says, and nobody else."""
+    """Set ``request.user`` to the user of the request's session."""
 
     def process_request(self, request: HttpRequest) -> None:
-        """Set it, to be looked up when it's needed."""
         super().process_request(request)
         user: Any = SimpleLazyObject(lambda: current.user_of(request))
         request.user = user
         request.auser = partial(_auser, request)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        """A browser that has signed somebody in is known from then on."""
+        """Set the known-browser cookie after a sign-in."""
         known_browsers.set_cookie(request, response)
         return response
 
 
 class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
-    """Closed unless opened: a view that strangers may see says so itself."""
+    """Require a sign-in for every view that is not marked ``login_not_required``."""
 
     def handle_no_permission(
         self, request: HttpRequest, view_func: Callable[..., Any]
     ) -> HttpResponseRedirect:
-        """To the sign-in; a browser that has changed to the proof that is enough there."""
+        """Redirect to the sign-in page, or to the reauthentication page if that is required."""
         request_auth = current.request_auth_of(request)
         if request_auth.needs_reauthentication:
-            return reauthentication.ask(request)
+            return reauthentication.redirect_to_reauthenticate(request)
         if request_auth.is_revoked:
             sentence = _("You were signed out: this browser isn’t the one that signed in.")
             messages.warning(request, sentence)

@@ -1,4 +1,4 @@
-"""Where people are signed in."""
+"""Sessions, the session data of browsers, and the browsers that are known to an account."""
 
 from datetime import timedelta
 
@@ -13,20 +13,20 @@ STALE = timedelta(days=7)
 
 
 class LoginSession(models.Model):
-    """One place where a person is signed in. ``id`` is public: the ``sid`` of tokens.
+    """A browser or API client in which a user is signed in.
 
-    For a client of the API it's also the family of its refresh tokens: see ``tokens.families``.
-    ``auth_time`` is the last moment at which the person proved who it is (OpenID Connect Core,
-    section 2), ``amr`` by what. It's over when ``ended_at`` is set or ``idle_at`` or ``ends_at``
-    have passed.
+    ``id`` is public: tokens contain it as ``sid``. All refresh tokens of an API client belong to
+    one session (see ``tokens.families``). ``auth_time`` is when the user last authenticated (OpenID
+    Connect Core, section 2), and ``amr`` lists the methods. A session has ended if ``ended_at`` is
+    set or if ``idle_at`` or ``ends_at`` has passed.
     """
 
     class Kind(models.TextChoices):
-        """What is signed in there."""
+        """The kind of client that is signed in."""
 
         BROWSER = "browser"
         API = "api"
-        # A page of somebody's that calls the API from a browser: its refresh token is in a cookie.
+        # A browser app that calls the API and stores its refresh token in a cookie.
         APP = "app"
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
@@ -40,22 +40,22 @@ class LoginSession(models.Model):
     ip = models.CharField(max_length=45, blank=True, db_column="address")
     amr = models.JSONField(default=list)
     auth_time = models.DateTimeField()
-    # The last moment at which a second factor was shown, and at which a passkey was.
+    # When the user last showed any second factor (``factor_at``) and a passkey (``passkey_at``).
     factor_at = models.DateTimeField(null=True)
     passkey_at = models.DateTimeField(null=True)
-    # The ``persistent_id`` of the second factor that was shown last.
+    # The ``persistent_id`` of the second factor that was last shown.
     factor_key = models.CharField(max_length=64, blank=True, default="", db_default="")
     begun_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(default=clock.now)
-    # Whether it outlives the browser, and is not ended by resting.
+    # Whether the session survives closing the browser and does not expire through inactivity.
     is_remembered = models.BooleanField(default=False)
     idle_at = models.DateTimeField(db_index=True)
     ends_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    # Since when another browser than the one that signed in has used it, until it proves itself.
+    # When reauthentication became necessary because another browser used the session, else None.
     challenged_at = models.DateTimeField(null=True)
-    # Of a family: what its tokens may be used for, digests of the refresh token that is good and
-    # of the one before it, and since when.
+    # For API clients: the scope of the tokens, digests of the current and the previous refresh
+    # token, and when the token was last rotated.
     scope = models.CharField(max_length=255, blank=True, default="", db_default="")
     refresh_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
     former_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
@@ -74,29 +74,29 @@ class LoginSession(models.Model):
 
     @property
     def proof_words(self) -> str:
-        """By what."""
+        """The authentication methods in words, for display."""
         return proofs.in_words(self.amr)
 
     @property
     def acr(self) -> proofs.Assurance:
-        """How much was shown."""
+        """The assurance of the authentication, as in the ``acr`` claim."""
         return proofs.assurance(self.amr)
 
     @property
     def is_client(self) -> bool:
-        """Whether it's a program that uses the API, and no browser."""
+        """Whether the session belongs to an API client instead of a browser."""
         return self.kind != self.Kind.BROWSER
 
     @property
     def is_stale(self) -> bool:
-        """Whether it hasn't been used for a week."""
+        """Whether the session has not been used for a week."""
         return self.used_at < clock.now() - STALE
 
 
 class BrowserSession(AbstractBaseSession):
-    """Django's session data of a browser, stored under a digest of the session key.
+    """The session data of a browser, stored under a digest of its session key.
 
-    ``login_session`` is the session in which a person is signed in there; None for a stranger.
+    ``login_session`` is the session in which a user is signed in, or None.
     """
 
     login_session = models.ForeignKey(
@@ -112,11 +112,12 @@ class BrowserSession(AbstractBaseSession):
 
 
 class KnownBrowser(models.Model):
-    """A browser in which a person has signed in; ``digest`` is of its cookie and its device.
+    """A browser in which a user has signed in.
 
-    ``since`` is the moment of the first sign-in there, ``version`` the ``credential_version`` of
-    the last one, ``until`` when the browser is forgotten, ``factor_at`` the first moment at which a
-    second factor was shown there.
+    ``digest`` is a digest of the cookie and the device. ``since`` is the time of the first sign-in,
+    ``version`` the ``credential_version`` at the last sign-in, ``until`` the time at which the
+    browser becomes unknown, and ``factor_at`` the time at which a second factor was first shown in
+    it.
     """
 
     user = models.ForeignKey(

@@ -1,7 +1,8 @@
-"""Session protection: a sign-in belongs to the browser, and by choice the network, that made it.
+"""Session protection: a session can be used only by the browser that signed in.
 
-A copied cookie alone is then not enough. It is no more than a hurdle, since who copies a cookie
-can copy a User-Agent; the ends of a session and the list of them are the defence behind it.
+A copied cookie alone is therefore not enough. ``SESSION_PROTECTION_NETWORK`` also requires the same
+network. Session protection only makes an attack harder, because a thief who copies a cookie can
+copy the User-Agent as well. Sessions also expire, and users can revoke them.
 """
 
 from enum import Enum
@@ -13,7 +14,11 @@ from accounts.sessions.models import LoginSession
 
 
 class Verdict(Enum):
-    """What becomes of a request with a good cookie."""
+    """How a request with a valid session cookie is treated.
+
+    ``SAME`` accepts the request, ``PROVE`` requires reauthentication, and ``STOP`` revokes the
+    session.
+    """
 
     SAME = "same"
     PROVE = "prove"
@@ -21,10 +26,10 @@ class Verdict(Enum):
 
 
 def judge(session: LoginSession, client: ClientInfo) -> Verdict:
-    """Whether ``client`` is where ``session`` belongs; if not, what ``SESSION_PROTECTION`` says.
+    """Return how ``SESSION_PROTECTION`` treats a request of ``client`` in ``session``.
 
-    A new version of a browser is the same browser. The address is the one that the middleware
-    has found, so a forged ``X-Forwarded-For`` changes nothing.
+    A new version of a browser counts as the same browser. The middleware has already determined the
+    IP address, so a forged ``X-Forwarded-For`` has no effect.
     """
     config = settings.AUTHSITE
     if config.session_protection == "off" or _is_same(session, client):
@@ -33,7 +38,7 @@ def judge(session: LoginSession, client: ClientInfo) -> Verdict:
 
 
 def _is_same(session: LoginSession, client: ClientInfo) -> bool:
-    # Only a User-Agent that has changed is worth the parsing.
+    # Parsing a User-Agent is slow, so compare the strings first.
     if client.user_agent != session.agent and client.device != session.device:
         return False
     network = ClientInfo(session.ip, session.agent).network

@@ -1,4 +1,7 @@
-"""How long a proof is recent, and where people reauthenticate. What counts: ``signin.policy``."""
+"""Defines how long authentication is recent, and redirects to the reauthentication page.
+
+``signin.policy`` decides which proofs count.
+"""
 
 from datetime import timedelta
 
@@ -7,10 +10,11 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 
 LIFE = timedelta(minutes=10)
-# Whoever opens a form is asked earlier: what is left is for filling it in.
+# Opening a form requires more recent authentication, so that the user has enough time to fill the
+# form in.
 TO_OPEN = timedelta(minutes=5)
 
 
-def ask(request: HttpRequest) -> HttpResponseRedirect:
-    """Redirect to the page where people reauthenticate, which leads back here."""
+def redirect_to_reauthenticate(request: HttpRequest) -> HttpResponseRedirect:
+    """Redirect to the reauthentication page, which then redirects to the URL of ``request``."""
     return redirect_to_login(request.get_full_path(), reverse("account_reauthenticate"))

@@ -1,4 +1,4 @@
-"""A change of credentials ends every other session (ASVS 7.4.3)."""
+"""Revokes every other session when credentials change (ASVS 7.4.3)."""
 
 import uuid
 from typing import Any
@@ -8,5 +8,5 @@ from accounts.users.models import User
 
 
 def revoke_sessions(sender: Any, user: User, keep: uuid.UUID | None, **_more: Any) -> None:
-    """End them, in the transaction of the change."""
+    """Revoke all sessions of ``user`` except ``keep``, in the transaction of the change."""
     services.revoke_all(user, keep=keep)

@@ -1,4 +1,4 @@
-"""Beginning, using and ending login sessions."""
+"""Creates, updates and revokes sessions."""
 
 import uuid
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
-# A use is noted at most this often, by one UPDATE: no write a request. An idle end may therefore
-# come that much earlier than the setting says, never later.
+# The use of a session is recorded at most this often, so that not every request writes to the
+# database. An idle session may expire this much earlier than the setting says, but never later.
 NOTE_EVERY = timedelta(minutes=1)
-# What is over stays for as long as a token of it might still be shown.
+# How long ended sessions are kept, because a client may still present one of their tokens.
 KEEP_ENDED = timedelta(days=1)
-# How many sessions beyond the limit one sign-in ends at most.
+# How many sessions a single sign-in revokes at most to enforce ``MAX_SESSIONS``.
 AT_ONCE = 20
 
 
 def create(
     user: User, proofs: Sequence[Proof], client: ClientInfo, *, is_remembered: bool
 ) -> LoginSession:
-    """A new login session of ``user`` in a browser at ``client``."""
+    """Create a session of ``user`` in the browser of ``client``."""
     config = settings.AUTHSITE
     ends_at = clock.now() + timedelta(
         days=config.remember_days if is_remembered else config.session_days
@@ -46,8 +46,9 @@ def create(
 def new_api_session(
     user: User, proofs: Sequence[Proof], client: ClientInfo, *, kind: LoginSession.Kind, scope: str
 ) -> LoginSession:
-    """A login session of ``user`` in a client of the API, not stored: ``establish_api_session``
-    does that.
+    """Return an unsaved session of ``user`` in an API client.
+
+    ``signin.session.establish_api_session`` saves it.
     """
     config, now = settings.AUTHSITE, clock.now()
     session = _new(
@@ -84,31 +85,36 @@ def _new(
 
 
 def is_live(session: LoginSession) -> bool:
-    """Whether the session goes on."""
+    """Return whether ``session`` has neither ended nor expired."""
     return session.ended_at is None and clock.now() < min(session.idle_at, session.ends_at)
 
 
 def live(user: User) -> QuerySet[LoginSession]:
-    """Where ``user`` is signed in, last used first."""
+    """Return the sessions in which ``user`` is signed in, most recently used first."""
     return LoginSession.objects.filter(_live(), user=user).order_by("-used_at")
 
 
 def lock(session_id: uuid.UUID | None) -> None:
-    """Keep a session as it is until the transaction ends; ``AccountChanged`` if it's over."""
+    """Lock the row of a live session until the end of the transaction.
+
+    Raises:
+        AccountChanged: the session has ended, or ``session_id`` is None.
+    """
     rows = LoginSession.objects.select_for_update().filter(_live())
     if session_id is None or not rows.filter(pk=session_id):
         raise AccountChanged
 
 
 def note_use(session: LoginSession, client: ClientInfo) -> None:
-    """Note that the session is in use at ``client``, if that wasn't noted a minute ago."""
+    """Record that ``client`` uses ``session``, at most once a minute."""
     now = clock.now()
-    # A short idle end needs more notes, or it would come in the midst of use.
+    # With a short idle timeout, record more often. Otherwise a session in use would expire.
     every = min(NOTE_EVERY, _idle() / 4)
     if session.used_at > now - every:
         return
     session.used_at = now
-    # Without protection another device may use it; the row goes on to name the one that signed in.
+    # Without session protection, another device may use the session. The row still names the device
+    # that signed in.
     agent = session.agent if client.device != session.device else client.user_agent
     session.idle_at = (
         session.ends_at if session.is_remembered else min(now + _idle(), session.ends_at)
@@ -119,7 +125,10 @@ def note_use(session: LoginSession, client: ClientInfo) -> None:
 
 
 def record_proof(session: LoginSession, proof: Proof, client: ClientInfo) -> None:
-    """Note a fresh proof, given at ``client``, which is the session's place from now on."""
+    """Record that the user reauthenticated with ``proof`` in the browser of ``client``.
+
+    From then on, session protection expects that browser.
+    """
     session.auth_time = proof.at
     if proof.method in FACTORS:
         session.factor_at, session.factor_key = proof.at, proof.key
@@ -148,12 +157,15 @@ def record_proof(session: LoginSession, proof: Proof, client: ClientInfo) -> Non
 
 
 def require_reauthentication(session: LoginSession, actor: Actor) -> None:
-    """Note that another browser uses the session and must prove itself; recorded once."""
+    """Record that another browser uses ``session`` and must reauthenticate.
+
+    Only the first request of that browser records an event.
+    """
     if session.challenged_at:
         return
     with transaction.atomic():
-        unnoted = LoginSession.objects.filter(pk=session.pk, challenged_at=None)
-        if unnoted.update(challenged_at=clock.now()):
+        unchallenged = LoginSession.objects.filter(pk=session.pk, challenged_at=None)
+        if unchallenged.update(challenged_at=clock.now()):
             record(session.user, events.BROWSER_CHANGED, actor)
 
 
@@ -165,9 +177,9 @@ def revoke(
     actor: Actor | None = None,
     detail: str = "",
 ) -> bool:
-    """End ``session``; return False if it had ended.
+    """Revoke ``session``; return False if it had already ended.
 
-    With a ``reason`` it is recorded as that event, done by ``actor``.
+    If ``reason`` and ``actor`` are given, the event ``reason`` is recorded with that actor.
     """
     if not _revoke(LoginSession.objects.filter(pk=session.pk)):
         return False
@@ -177,7 +189,7 @@ def revoke(
 
 
 def revoke_by_id(user: User, session_id: uuid.UUID, actor: Actor) -> bool:
-    """End one session of ``user``; return False if it is not theirs or has ended."""
+    """Revoke the live session of ``user`` with ``session_id``; return False if there is none."""
     session = live(user).filter(pk=session_id).first()
     if session is None:
         return False
@@ -185,9 +197,9 @@ def revoke_by_id(user: User, session_id: uuid.UUID, actor: Actor) -> bool:
 
 
 def revoke_all(user: User, *, keep: uuid.UUID | None = None) -> None:
-    """End all sessions of ``user`` except ``keep``.
+    """Revoke all sessions of ``user`` except ``keep``.
 
-    Nothing is recorded: the caller records the act that this is a part of.
+    No event is recorded: the caller records why the sessions are revoked.
     """
     sessions = LoginSession.objects.filter(user=user)
     _revoke(sessions.exclude(pk=keep) if keep else sessions)
@@ -195,9 +207,9 @@ def revoke_all(user: User, *, keep: uuid.UUID | None = None) -> None:
 
 @transaction.atomic
 def sign_out_elsewhere(user: User, keep: uuid.UUID, actor: Actor) -> int:
-    """End all sessions of ``user`` except ``keep``, and the trust in all browsers.
+    """Revoke all sessions of ``user`` except ``keep``, and the trust in all browsers.
 
-    Returns how many sessions were live.
+    Returns the number of revoked sessions.
     """
     if count := live(user).exclude(pk=keep).count():
         revoke_all(user, keep=keep)
@@ -208,7 +220,7 @@ def sign_out_elsewhere(user: User, keep: uuid.UUID, actor: Actor) -> int:
 
 @transaction.atomic
 def revoke_by_operator(user: User, actor: Actor) -> int:
-    """End all sessions of ``user`` and record it; return how many were live."""
+    """Revoke all sessions of ``user`` for an operator; return how many were live."""
     count = live(user).count()
     revoke_all(user)
     record(user, events.ALL_ENDED, actor, detail=str(count))
@@ -216,7 +228,10 @@ def revoke_by_operator(user: User, actor: Actor) -> int:
 
 
 def prune() -> int:
-    """Delete what is long over, and strangers' sessions that have expired; how many rows."""
+    """Delete sessions that ended at least a day ago, and expired data of anonymous browsers.
+
+    Returns the number of deleted rows.
+    """
     now = clock.now()
     sessions = LoginSession.objects.filter(
         Q(ended_at__lte=now - KEEP_ENDED)
@@ -237,10 +252,10 @@ def _idle() -> timedelta:
 
 
 def _revoke(sessions: QuerySet[LoginSession]) -> int:
-    """Mark sessions as ended and delete what their browsers had stored; return how many.
+    """Mark sessions as ended and delete the data of their browsers; return the number of sessions.
 
-    By two statements, however many there are. A browser that signs in between them keeps a row
-    that leads to a session that has ended, and so to nobody.
+    There are two statements, however many sessions there are. If a browser signs in between them,
+    its session data remains, but its session has ended, so the browser is signed out.
     """
     live = sessions.filter(ended_at=None).order_by()
     rows = BrowserSession.objects.filter(login_session__in=live.values("pk"))
@@ -249,10 +264,11 @@ def _revoke(sessions: QuerySet[LoginSession]) -> int:
 
 
 def make_room(user: User, new: LoginSession, actor: Actor) -> None:
-    """End sessions of ``user`` beyond ``MAX_SESSIONS``: those of clients of the API first.
+    """Revoke sessions of ``user`` in excess of ``MAX_SESSIONS``, and record an event for each.
 
-    The least recently used ones, never ``new``. Each is recorded. What an older version let pile
-    up goes in steps, so that no sign-in waits for it.
+    Sessions of API clients are revoked before those of browsers, and the least recently used first;
+    ``new`` is never revoked. One call revokes at most ``AT_ONCE`` sessions, so that a sign-in is
+    not slowed down by a large excess that an earlier release of the site has left.
     """
     rows, most = live(user).order_by(), settings.AUTHSITE.max_sessions
     excess = rows[: most + AT_ONCE].count() - most

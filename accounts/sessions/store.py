@@ -1,8 +1,8 @@
-"""The session store: digests of keys in place of the keys, and the login session behind each.
+"""Session store that keeps digests of session keys instead of the keys.
 
-Whoever reads the database, or a backup of it, can't become anybody: the cookie holds 256 random
-bits, the table their hash. A new key is written once, by the first ``save``. A session whose login
-session is over loads as none.
+The cookie holds 256 random bits and the table a hash of them, so nobody can sign in with a copy of
+the database. A new key is first stored by ``save``. The data of an ended ``LoginSession`` loads as
+empty.
 """
 
 from copy import deepcopy
@@ -22,12 +22,12 @@ from accounts.sessions.models import BrowserSession, LoginSession
 
 
 def digest(session_key: str) -> str:
-    """160 bits of SHA-256, as many as the table's column takes."""
+    """Return 160 bits of SHA-256 in hexadecimal, the most that Django's column can hold."""
     return sha256(session_key.encode()).hexdigest()[:40]
 
 
 class SessionStore(db.SessionStore):
-    """Sessions that a copy of the database does not open."""
+    """Store session data in the database under digests of the session keys."""
 
     _unwritten = False
     _saved: dict[str, Any] | None = None
@@ -35,13 +35,12 @@ class SessionStore(db.SessionStore):
 
     @classmethod
     def get_model_class(cls) -> type[AbstractBaseSession]:
-        """Our table."""
         return BrowserSession
 
     @property
     def login_session(self) -> LoginSession | None:
-        """The login session that this browser is in, with its user; None for a stranger."""
-        self.keys()  # loads it
+        """The ``LoginSession`` in which this browser is signed in, or None."""
+        self.keys()  # Loads the session data.
         return self._login_session
 
     @login_session.setter
@@ -51,7 +50,7 @@ class SessionStore(db.SessionStore):
         self.modified = True
 
     def _get_new_session_key(self) -> str:
-        """256 random bits: no look for a collision is needed."""
+        # Two random keys of 256 bits are never equal, so no check for collisions is needed.
         return secrets.token()
 
     def _get_session_from_db(self) -> AbstractBaseSession | None:
@@ -66,24 +65,28 @@ class SessionStore(db.SessionStore):
         return row
 
     def exists(self, session_key: str) -> bool:
-        """Whether such a session is stored."""
         return BrowserSession.objects.filter(session_key=digest(session_key)).exists()
 
     def create(self) -> None:
-        """Take a new key; it's stored by the next :meth:`save`."""
+        """Choose a new session key, which the next :meth:`save` stores."""
         self._session_key = self._get_new_session_key()
         self._unwritten = True
         self._session_cache = getattr(self, "_session_cache", {})
         self.modified = True
 
     def save(self, must_create: bool = False) -> None:
-        """Store the session in one statement; ``UpdateError`` if it was ended meanwhile."""
+        """Store the session data in one statement.
+
+        Raises:
+            UpdateError: the session was deleted in the meantime.
+        """
         if self.session_key is None:
             self.create()
         new = must_create or self._unwritten
         data = dict(self.items())
         if not new and data == self._saved:
-            # CompletedSignIn has saved it in its transaction; Django saves what was modified again.
+            # The data has not changed since ``CompletedSignIn`` saved it in its own transaction,
+            # but Django's middleware saves every modified session.
             return
         row = self.create_model_instance(data)
         if new:
@@ -98,17 +101,20 @@ class SessionStore(db.SessionStore):
         self._saved = deepcopy(data)
 
     def get_expiry_date(self, **_options: Any) -> datetime:
-        """When the sign-in ends, however busy; a stranger's session ends a while after its use."""
+        """Return when the session data expires.
+
+        This is the end of the ``LoginSession``, or ``SESSION_COOKIE_AGE`` from now for a browser
+        that is not signed in.
+        """
         if self.login_session:
             return self.login_session.ends_at
         return clock.now() + timedelta(seconds=settings.SESSION_COOKIE_AGE)
 
     def get_expiry_age(self, **_options: Any) -> int:
-        """Seconds until then, for the cookie."""
+        """Return the seconds until the session data expires."""
         return round((self.get_expiry_date() - clock.now()).total_seconds())
 
     def create_model_instance(self, data: dict[str, Any]) -> AbstractBaseSession:
-        """The row of this session, under the digest of its key."""
         return BrowserSession(
             session_key=digest(self.session_key or ""),
             session_data=self.encode(data),
@@ -117,39 +123,37 @@ class SessionStore(db.SessionStore):
         )
 
     def flush(self) -> None:
-        """Forget everything; who was signed in is signed out, on the server too."""
+        """Delete the session data, and revoke the ``LoginSession`` of this browser."""
         if self.login_session:
             services.revoke(self.login_session)
         super().flush()
         self._login_session = None
 
     def delete(self, session_key: str | None = None) -> None:
-        """Delete the session of that key, or this one. A sign-in ends by :meth:`flush` only."""
+        """Delete the session data of ``session_key``, or of this store's own key.
+
+        Only :meth:`flush` revokes the ``LoginSession``.
+        """
         if key := session_key or self.session_key:
             BrowserSession.objects.filter(session_key=digest(key)).delete()
 
-    # The asynchronous half of Django's store would use keys, not digests: it takes this half.
+    # Django's asynchronous methods would look up keys instead of digests, so these methods call the
+    # synchronous ones.
 
     async def aload(self) -> dict[str, Any]:
-        """As :meth:`load`."""
         return await sync_to_async(self.load)()
 
     async def aexists(self, session_key: str) -> bool:
-        """As :meth:`exists`."""
         return await sync_to_async(self.exists)(session_key)
 
     async def acreate(self) -> None:
-        """As :meth:`create`."""
         self.create()
 
     async def asave(self, must_create: bool = False) -> None:
-        """As :meth:`save`."""
         await sync_to_async(self.save)(must_create)
 
     async def adelete(self, session_key: str | None = None) -> None:
-        """As :meth:`delete`."""
         await sync_to_async(self.delete)(session_key)
 
     async def aflush(self) -> None:
-        """As :meth:`flush`."""
         await sync_to_async(self.flush)()

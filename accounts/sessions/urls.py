@@ -1,4 +1,4 @@
-"""Where one is signed in."""
+"""URLs of the sessions page."""
 
 from django.urls import path
 

@@ -52,7 +52,7 @@ def login(request: HttpRequest, provider: Provider) -> HttpResponse:
     act = _act(request)
     request_auth = request_auth_of(request)
     if act is Act.SIGN_IN and request_auth.needs_reauthentication:
-        return reauthentication.ask(request)
+        return reauthentication.redirect_to_reauthenticate(request)
     if act is Act.SIGN_IN and request_auth.session:
         return redirect(next_url or "home")
     if request.method != "POST":
@@ -229,7 +229,7 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
         messages.error(request, sentence % {"address": profile.known_as})
         return redirect(next_url or "home")
     if not recent.is_recent(request):
-        return reauthentication.ask(request)
+        return reauthentication.redirect_to_reauthenticate(request)
     if request.method != "POST":
         context = {"profile": profile, "name": name}
         return render(request, "accounts/social/confirm.html", context)
@@ -292,7 +292,7 @@ def _failed(
     """A plain page. It's no fault of ours, and none of whoever asks: but no 5xx leaves here."""
     # The kind only: what a provider sends may hold a token.
     reason = type(error.__cause__ or error).__name__
-    logger.warning("%s: no sign-in: %s %s", provider.key, reason, error)
+    logger.warning("Sign-in with %s failed: %s %s", provider.key, reason, error)
     context = {"provider": provider, "back": _back(attempt)["Location"]}
     return render(request, "accounts/social/failed.html", context, status=400)
 

@@ -1,1 +1,1 @@
-"""Second factors. django-otp's devices, sealed at rest; each code is good once, under lock."""
+"""Second factors as devices of django-otp. Secrets are encrypted, and a code works only once."""

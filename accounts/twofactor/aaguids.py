@@ -1,6 +1,6 @@
-"""Who keeps a passkey, by the AAGUID of its model (WebAuthn 6.1).
+"""Names of passkey providers by AAGUID, the id of an authenticator model (WebAuthn 6.1).
 
-From the community's list of passkey providers; a security key mostly doesn't tell.
+The names come from a list that the community maintains. Most security keys send no AAGUID.
 """
 
 NAMES = {

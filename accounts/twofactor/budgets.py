@@ -1,7 +1,9 @@
-"""What a try of a second factor costs, and whose budgets those are.
+"""Selects the rate limits for attempts to show a second factor.
 
-In a browser in which a factor was shown, only budgets are spent that others can't use. A session
-alone spends the budgets of the account, too: otherwise a stolen one would have guesses of its own.
+A browser in which a factor was shown before has its own limits, which attempts elsewhere do not use
+up. A six-digit code that is entered in a session counts against the limits of the session and
+against those of the account or browser. Otherwise a thief with a stolen session would have
+additional guesses.
 """
 
 from accounts.activity.services import Actor
@@ -25,7 +27,10 @@ from accounts.users.models import User
 
 
 def of_passkey(owner: User | None, actor: Actor) -> list[Charge]:
-    """Return what an answer of a passkey costs; ``owner`` is None if the passkey is unknown."""
+    """Return the rate-limit charges for verifying the answer of a passkey.
+
+    ``owner`` is the owner of the passkey, or None if the passkey is unknown.
+    """
     if actor.session:
         return [(PROOF_SESSION, actor.session)]
     client = actor.client or NO_CLIENT
@@ -35,7 +40,7 @@ def of_passkey(owner: User | None, actor: Actor) -> list[Charge]:
 
 
 def of_code(browser: KnownBrowser | None, actor: Actor) -> list[Charge]:
-    """Return what a code of any kind costs."""
+    """Return the rate-limit charges for entering any kind of code."""
     if actor.session:
         return [(PROOF_SESSION, actor.session)]
     if browser:
@@ -44,10 +49,10 @@ def of_code(browser: KnownBrowser | None, actor: Actor) -> list[Charge]:
 
 
 def of_guess(user: User, browser: KnownBrowser | None, client: ClientInfo) -> list[Charge]:
-    """Return what a six-digit code costs the account besides.
+    """Return the additional rate-limit charges for a six-digit code, which can be guessed.
 
-    ``browser`` is one in which a factor was shown. It has budgets of its own, so that guesses
-    elsewhere do not keep the owner out.
+    ``browser`` is a browser in which a factor was shown before, or None. Such a browser has its own
+    limits, so that guesses elsewhere do not lock the owner out.
     """
     if browser:
         subject = user.pk, browser.pk

@@ -1,6 +1,7 @@
-"""Challenges for passkeys (WebAuthn 13.4.3): signed, good once and for five minutes, for one act.
+"""Challenges for passkeys (WebAuthn 13.4.3): signed, and valid once, for one purpose.
 
-Nothing is stored until one is used: a stranger who only looks at the sign-in page leaves no trace.
+A challenge expires after five minutes. Nothing is stored until a challenge is used, so that visits
+of the sign-in page write nothing to the database.
 """
 
 import hmac
@@ -18,13 +19,16 @@ _HEAD = struct.Struct(f">{NONCE_BYTES}sQ")
 
 
 def issue(purpose: str) -> bytes:
-    """A new challenge for that act, and for nothing else."""
+    """Return a new challenge that is valid only for ``purpose``."""
     head = _HEAD.pack(secrets.raw(NONCE_BYTES), int(clock.now().timestamp()))
     return head + _seals(head, purpose)[0]
 
 
 def is_good(challenge: bytes, purpose: str) -> bool:
-    """Whether it was issued for that act, within five minutes. It may have been used."""
+    """Return whether ``challenge`` was issued for ``purpose`` and has not expired.
+
+    Returns True even if the challenge was used: see :func:`spend`.
+    """
     head, seal = challenge[: _HEAD.size], challenge[_HEAD.size :]
     if len(head) != _HEAD.size:
         return False
@@ -33,7 +37,10 @@ def is_good(challenge: bytes, purpose: str) -> bool:
 
 
 def spend(challenge: bytes) -> bool:
-    """Use a good one up; whether it was unused. Of many at once one gets it (CVE-2022-42731)."""
+    """Use up a valid challenge; return whether it was still unused.
+
+    If several requests use a challenge at the same time, only one succeeds (CVE-2022-42731).
+    """
     ends_at = _issued_at(challenge[: _HEAD.size]) + LIFE
     try:
         with transaction.atomic():
@@ -44,12 +51,15 @@ def spend(challenge: bytes) -> bool:
 
 
 def is_spent(challenge: bytes) -> bool:
-    """Whether a good one was used. Decides nothing: only :func:`spend` does."""
+    """Return whether a valid challenge has been used.
+
+    Another request may use the challenge immediately afterwards, so only :func:`spend` is reliable.
+    """
     return SpentChallenge.objects.filter(nonce=_nonce(challenge)).exists()
 
 
 def prune() -> int:
-    """Forget those that are no longer good anyway; how many."""
+    """Delete the records of used challenges that have expired; return how many were deleted."""
     return SpentChallenge.objects.filter(ends_at__lte=clock.now()).delete()[0]
 
 

@@ -1,4 +1,4 @@
-"""The codes that people type at a second step: their shapes and their one canonical form."""
+"""Formats of the codes that users type at the second step."""
 
 import re
 
@@ -12,17 +12,20 @@ MAILED_CODE = re.compile(r"[A-Z2-9]{8}")
 
 
 def canonical(typed: str) -> str:
-    """What was typed as it was made: any spacing, case and script of digits."""
+    """Return the canonical form of a code that a user typed.
+
+    Spaces, case and the script of digits do not matter.
+    """
     code = canonical_code(ascii_digits(typed))
     lower = code.lower()
     return lower if RECOVERY_CODE.fullmatch(lower) else code
 
 
 def new_recovery_codes() -> list[str]:
-    """Ten codes of 50 random bits, without hyphens."""
+    """Return ten recovery codes of 50 random bits each, without hyphens."""
     return [secrets.recovery_code() for _ in range(COUNT)]
 
 
 def written(code: str) -> str:
-    """A recovery code in two groups, as people read it."""
+    """Return a recovery code as it is shown to users, with a hyphen in the middle."""
     return f"{code[:5]}-{code[5:]}"

@@ -1,4 +1,4 @@
-"""What can be wrong with a second factor, in words."""
+"""Errors about second factors, with messages for users."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -8,7 +8,7 @@ from accounts.users.models import User
 
 
 class WrongFactorCode(PublicError):
-    """Wrong, used, old: one answer for all."""
+    """The code is wrong, used or expired. The message does not say which."""
 
     code = "invalid_code"
     status = 401
@@ -19,19 +19,26 @@ class WrongFactorCode(PublicError):
 
 
 class MailedCodeUsedUp(WrongFactorCode):
-    """The mailed code has had all its tries."""
+    """The code from the email is no longer valid, because too many wrong codes were entered."""
 
     message = _("That code was tried too often. Ask for a new one.")
 
 
 class WrongSingleUseCode(WrongFactorCode):
-    """The same for who typed what no authenticator shows: no clock has to do with it."""
+    """A recovery code, or a code that was sent by email, is wrong or used.
+
+    Unlike that of ``WrongFactorCode``, the message does not mention the clock of the phone.
+    """
 
     message = _("That code is not right, or was used already.")
 
 
 class ClockIsOff(WrongFactorCode):
-    """Right for another moment. Only said while enrolling: elsewhere it would help to guess."""
+    """The code would be right at another time, because the clock of the phone is wrong.
+
+    Raised only when an authenticator app is added. At a sign-in, this error would help somebody who
+    guesses codes.
+    """
 
     message = _(
         "That code is right for another time: your phone’s clock is some minutes off. Let it set "
@@ -40,34 +47,41 @@ class ClockIsOff(WrongFactorCode):
 
 
 class TooManyFactors(PublicError):
-    """Every authenticator that an account can have is there."""
+    """The account has as many authenticator apps or passkeys as allowed."""
 
     code = "too_many"
     message = _("You have as many authenticator apps as there can be. Remove one first.")
 
 
 class Required(PublicError):
-    """The last factor of somebody who must have one."""
+    """The account must have a second factor, so the last one cannot be removed."""
 
     code = "factor_required"
     message = _("Your account must have a second factor. Add another one before you remove this.")
 
 
 class PasskeyRequired(Required):
-    """The last passkey of somebody for whom nothing else will do."""
+    """The account must have a passkey, so the last one cannot be removed."""
 
     message = _("Your account must have a passkey. Add another one before you remove this.")
 
 
 class OnlyPasskeyLeft(PublicError):
-    """The last passkey of somebody without a password: a mailbox alone would be left."""
+    """The last passkey of an account without a password cannot be removed.
+
+    Otherwise access to the mailbox would be enough to sign in.
+    """
 
     code = "last_way_in"
     message = _("It is your only way in, apart from your mailbox. Set a password first.")
 
 
 class WrongPasskey(PublicError):
-    """The answer of the passkey is wrong, late or used, or its user not verified: all the same."""
+    """The answer of the passkey was not accepted.
+
+    The answer is wrong, expired or used, or the passkey has not verified the user. The message does
+    not say which.
+    """
 
     code = "invalid_passkey"
     status = 401
@@ -75,7 +89,10 @@ class WrongPasskey(PublicError):
 
 
 class UnknownPasskey(WrongPasskey):
-    """This site does not have the passkey, or not any more: the browser may forget it."""
+    """No account of this site has the passkey.
+
+    The page passes ``credential_id`` to the browser, so that the browser can delete the passkey.
+    """
 
     message = _(
         "This site doesn’t have that passkey any more. Delete it where it is kept, and choose "
@@ -88,9 +105,10 @@ class UnknownPasskey(WrongPasskey):
 
 
 class LockedAccountPasskey(WrongPasskey):
-    """The account is locked, and the passkey is right: ``proof`` is one older proof of ownership.
+    """The answer of the passkey is valid, but the account is locked.
 
-    A passkey that is too young was suspended, so it is unknown here.
+    ``proof`` counts as an older proof of ownership: passkeys that are too young to count were
+    suspended when the account was locked.
     """
 
     def __init__(self, user: User, proof: Proof) -> None:
@@ -99,7 +117,7 @@ class LockedAccountPasskey(WrongPasskey):
 
 
 class AlreadyThere(PublicError):
-    """The authenticator has a passkey for this account already."""
+    """The account already has this passkey."""
 
     code = "already_there"
     message = _("That passkey is there already.")

@@ -1,4 +1,4 @@
-"""The field of every code of a second step."""
+"""Form fields for codes of the second step."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ LONGEST_NAME = 64
 
 
 class FactorCodeField(forms.CharField):
-    """Six digits or a recovery code, in any spacing, case and script of digits."""
+    """A field for a code. Spaces, case and the script of digits do not matter."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
@@ -24,12 +24,11 @@ class FactorCodeField(forms.CharField):
         )
 
     def clean(self, value: Any) -> str:
-        """The code as it was made."""
         return canonical(super().clean(value))
 
 
 class TotpCodeField(FactorCodeField):
-    """The same on the page of an authenticator: a phone shows its digits only."""
+    """A field for the code of an authenticator app, for which phones show a numeric keyboard."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

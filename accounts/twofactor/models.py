@@ -1,6 +1,6 @@
-"""Second factors as django-otp's devices: its ``verify_token`` locks the row, then asks it.
+"""Second factors as devices of django-otp. ``django_otp.verify_token`` locks the row of a device.
 
-Its own plugins are not installed: they keep seeds and codes in clear.
+The plugins of django-otp are not used, because they store seeds and codes in clear text.
 """
 
 import hmac
@@ -27,19 +27,19 @@ log = logging.getLogger(__name__)
 
 SEED_PURPOSE = "totp.seed"
 CODES_PURPOSE = "recovery.codes"
-# RFC 6238 section 5.2: the step before and the one after count as well.
+# Codes of the previous and the next time step are accepted as well (RFC 6238 section 5.2).
 TOLERANCE = 1
 
 
 def totp_of(seed: str) -> TOTP:
-    """The codes of ``seed``, hexadecimal, at this moment (RFC 6238: SHA-1, 6 digits, 30 s)."""
+    """Return the TOTP of the hexadecimal ``seed`` for now (RFC 6238: SHA-1, 6 digits, 30 s)."""
     totp = TOTP(bytes.fromhex(seed))
     totp.time = clock.now().timestamp()
     return totp
 
 
 class Authenticator(Device):
-    """An authenticator app. ``last_t`` is the time step of the last code that was taken."""
+    """An authenticator app. ``last_t`` is the time step of the last accepted code."""
 
     sealed_seed = models.TextField()
     last_t = models.BigIntegerField(default=-1)
@@ -48,22 +48,29 @@ class Authenticator(Device):
 
     @property
     def seed(self) -> str:
-        """The seed in clear, hexadecimal."""
+        """The decrypted seed in hexadecimal."""
         return crypto.unseal(self.sealed_seed, SEED_PURPOSE)
 
     def fits(self, code: str) -> bool:
-        """Whether ``code`` is one that would be taken. Decides nothing: the row isn't held."""
+        """Return whether ``code`` would be accepted now.
+
+        Another request may use the code first. Only :meth:`verify_token`, which locks the row, is
+        reliable.
+        """
         return self._step_of(code) is not None
 
     def verify_token(self, token: str) -> bool:
-        """Take a code, once. The caller holds the row: see ``django_otp.verify_token``."""
+        """Use up the code ``token``; return whether it was right.
+
+        Called by ``django_otp.verify_token``, which has locked the row.
+        """
         if not self.spend(token):
             return False
         self.save(update_fields=["last_t", "used_at"])
         return True
 
     def spend(self, code: str) -> bool:
-        """Note in memory that ``code`` is used, if it is right; return whether it is."""
+        """Return whether ``code`` is right; if so, mark it as used without saving the row."""
         step = self._step_of(code) if code.isdigit() else None
         if step is None:
             return False
@@ -74,17 +81,17 @@ class Authenticator(Device):
         try:
             totp = totp_of(self.seed)
         except InvalidToken:
-            # Its key of ENCRYPTION_KEYS is gone: the person has other ways, and says so there.
-            log.warning("The seed of authenticator %s can't be read.", self.pk)
+            # The seed was encrypted with a key that is no longer in ENCRYPTION_KEYS.
+            log.warning("The seed of authenticator %s can't be decrypted.", self.pk)
             return None
         is_right = totp.verify(int(code), tolerance=TOLERANCE, min_t=self.last_t + 1)
         return totp.t() if is_right else None
 
 
 class RecoveryCodes(Device):
-    """A person's recovery codes: sealed, salted digests of those that are left.
+    """The unused recovery codes of a user, as encrypted and salted digests.
 
-    ``saved_at`` is when one of them was typed back, to show that they were kept.
+    ``saved_at`` is when the user typed one of the codes to confirm that the codes are saved.
     """
 
     sealed = models.TextField()
@@ -97,24 +104,31 @@ class RecoveryCodes(Device):
 
     @property
     def left(self) -> int:
-        """How many have not been used."""
-        return len(self._kept()[1])
+        """The number of unused codes."""
+        return len(self._unsealed()[1])
 
     def fits(self, code: str) -> bool:
-        """Whether ``code`` is one of those that are left. Decides nothing: the row isn't held."""
-        salt, digests = self._kept()
+        """Return whether ``code`` is an unused recovery code.
+
+        Another request may use the code first. Only :meth:`verify_token`, which locks the row, is
+        reliable.
+        """
+        salt, digests = self._unsealed()
         return _find(_digest(salt, code), digests) is not None
 
     def verify_token(self, token: str) -> bool:
-        """Use one up. The caller holds the row: see ``django_otp.verify_token``."""
+        """Use up the recovery code ``token``; return whether it was right.
+
+        Called by ``django_otp.verify_token``, which has locked the row.
+        """
         if not self.spend(token):
             return False
         self.save(update_fields=["sealed"])
         return True
 
     def spend(self, code: str) -> bool:
-        """Remove ``code`` in memory, if it is one of those that are left; return whether it is."""
-        salt, digests = self._kept()
+        """Return whether ``code`` is unused; if so, remove it without saving the row."""
+        salt, digests = self._unsealed()
         found = _find(_digest(salt, code), digests)
         if found is None:
             return False
@@ -122,18 +136,21 @@ class RecoveryCodes(Device):
         self.sealed = _seal(salt, digests)
         return True
 
-    def _kept(self) -> tuple[str, list[str]]:
+    def _unsealed(self) -> tuple[str, list[str]]:
         try:
             kept = json.loads(crypto.unseal(self.sealed, CODES_PURPOSE))
         except InvalidToken:
-            log.warning("The recovery codes %s can't be read.", self.pk)
+            log.warning("The recovery codes %s can't be decrypted.", self.pk)
             return "", []
         return kept["salt"], kept["digests"]
 
 
 @dataclass(frozen=True)
 class Assertion:
-    """What a passkey has signed: the browser's JSON, for which challenge, by whom."""
+    """The answer of a passkey, as JSON from the browser, and the challenge that must be signed.
+
+    ``must_verify`` requires that the passkey has verified the user.
+    """
 
     json: str
     challenge: bytes
@@ -141,15 +158,18 @@ class Assertion:
 
 
 class CounterWentBack(Exception):
-    """The passkey counts its uses, and this one isn't later than the last: it may be a copy."""
+    """The signature counter of the passkey has not increased since its last use.
+
+    Somebody may have copied the passkey.
+    """
 
 
 class Passkey(Device):
-    """A passkey or security key (WebAuthn). Nothing here is secret: the key is the public one.
+    """A passkey or security key (WebAuthn). Nothing in this table is secret.
 
-    ``credential_id`` and ``public_key`` are URL-safe base64, ``aaguid`` names the maker's model.
-    ``is_eligible`` is whether it may ever be synced; a passkey from before this column has None
-    until its next use.
+    ``credential_id`` and ``public_key`` are URL-safe base64. ``aaguid`` is the id of the
+    authenticator model. ``is_eligible`` says whether the passkey may be synced between devices. It
+    is None for a passkey that has not been used since this column was added.
     """
 
     credential_id = models.CharField(max_length=1400, unique=True)
@@ -164,18 +184,21 @@ class Passkey(Device):
 
     @property
     def provider(self) -> str:
-        """Who keeps it, where that is known."""
+        """The name of the provider that stores the passkey; empty if unknown."""
         return aaguids.NAMES.get(self.aaguid, "")
 
     def verify_token(self, token: Assertion) -> bool:
-        """As :meth:`spend`, and save. The caller holds the row: see ``django_otp.verify_token``."""
+        """Verify the answer of the passkey and record its use; return whether the answer was valid.
+
+        Called by ``django_otp.verify_token``, which has locked the row.
+        """
         if not self.spend(token):
             return False
         self.save(update_fields=["sign_count", "used_at", "is_eligible", "is_synced"])
         return True
 
     def spend(self, token: Assertion) -> bool:
-        """Return whether ``token`` is right; if so, note in memory that the passkey was used.
+        """Return whether ``token`` is valid; if so, record the use without saving the row.
 
         Raises:
             CounterWentBack: the passkey may have been copied.
@@ -187,15 +210,17 @@ class Passkey(Device):
                 expected_rp_id=rp_id(),
                 expected_origin=settings.AUTHSITE.origin,
                 credential_public_key=base64url_to_bytes(self.public_key),
-                # Judged below, so that a copy can be told from a wrong signature.
+                # The counter is checked below, to distinguish a copied passkey from a wrong
+                # signature.
                 credential_current_sign_count=0,
                 require_user_verification=token.must_verify,
             )
         except (WebAuthnException, ValueError):
-            # The library decodes the user handle, which nobody has signed, without care.
+            # The library raises ValueError for a malformed user handle, which is not signed.
             return False
         is_eligible = verified.credential_device_type is CredentialDeviceType.MULTI_DEVICE
-        # It never changes (WebAuthn 7.2 and 6.1.3), so this is not the passkey that was added.
+        # This flag of a passkey never changes (WebAuthn 7.2 and 6.1.3), so another passkey has
+        # answered.
         if self.is_eligible not in {None, is_eligible}:
             return False
         counts = verified.new_sign_count or self.sign_count
@@ -207,9 +232,10 @@ class Passkey(Device):
 
 
 class TrustedBrowser(models.Model):
-    """A browser that isn't asked for the second step; ``digest`` is of the cookie's secret.
+    """A browser in which the second step is skipped.
 
-    ``version`` is the ``credential_version`` of that moment: any change since ends it.
+    ``digest`` is the digest of the secret in the cookie. ``version`` is the ``credential_version``
+    of the user when the browser became trusted: any later change of credentials ends the trust.
     """
 
     user = models.ForeignKey(
@@ -228,12 +254,12 @@ class TrustedBrowser(models.Model):
 
     @property
     def device(self) -> BrowserDevice:
-        """The browser in words."""
+        """The browser and its operating system."""
         return BrowserDevice(self.browser, self.system)
 
 
 class SpentChallenge(models.Model):
-    """A challenge that was used, until it would have ended."""
+    """A passkey challenge that was used, stored until it expires."""
 
     nonce = models.CharField(primary_key=True, max_length=32)
     ends_at = models.DateTimeField(db_index=True)
@@ -243,12 +269,12 @@ class SpentChallenge(models.Model):
 
 
 def rp_id() -> str:
-    """The host that passkeys are bound to (WebAuthn 5.4.2)."""
+    """Return the host name to which passkeys are bound (WebAuthn 5.4.2)."""
     return settings.AUTHSITE.hostname
 
 
 def sealed_codes(codes: list[str], salt: str) -> str:
-    """What is stored of ``codes``."""
+    """Return the encrypted, salted digests of ``codes``, as ``RecoveryCodes`` stores them."""
     return _seal(salt, [_digest(salt, code) for code in codes])
 
 
@@ -261,6 +287,9 @@ def _digest(salt: str, code: str) -> str:
 
 
 def _find(digest: str, digests: list[str]) -> str | None:
-    """It among ``digests``, in a time that doesn't tell where."""
+    """Return ``digest`` if it is in ``digests``, else None.
+
+    All digests are compared, so that the time does not depend on the position.
+    """
     found = [kept for kept in digests if hmac.compare_digest(kept, digest)]
     return found[0] if found else None

@@ -1,4 +1,4 @@
-"""Passkeys (WebAuthn Level 3): what browsers are asked for, and checking what comes back."""
+"""Passkeys (WebAuthn Level 3): creates options for browsers, and verifies the answers."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -13,14 +13,8 @@ from webauthn import (
     base64url_to_bytes,
     generate_authentication_options,
     generate_registration_options,
-    verify_registration_response,
 )
-from webauthn.helpers import (
-    bytes_to_base64url,
-    decode_credential_public_key,
-    decoded_public_key_to_cryptography,
-    options_to_json_dict,
-)
+from webauthn.helpers import bytes_to_base64url, options_to_json_dict
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
     AuthenticatorTransport,
@@ -29,7 +23,6 @@ from webauthn.helpers.structs import (
     ResidentKeyRequirement,
     UserVerificationRequirement,
 )
-from webauthn.registration.verify_registration_response import VerifiedRegistration
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
@@ -48,52 +41,61 @@ from accounts.twofactor.errors import (
     WrongPasskey,
 )
 from accounts.twofactor.models import Assertion, CounterWentBack, Passkey, rp_id
-from accounts.twofactor.webauthn import Answer, parse
+from accounts.twofactor.webauthn import Answer, parse, verify_registration
 from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import FormerCredential, User
 
 LOGIN = "login"
 MOST_PASSKEYS = 20
-# At most 1023 bytes (WebAuthn 4, "credential ID"), written as URL-safe base64.
+# The maximum length of a credential ID in bytes (WebAuthn 4).
 LONGEST_ID = 1023
 
 
 def second_purpose(user: User) -> str:
-    """For the second step, or a fresh proof, of ``user`` as it is now."""
+    """Return the purpose of challenges for the second step or reauthentication of ``user``.
+
+    A change of credentials changes the purpose, so that earlier challenges are no longer valid.
+    """
     return f"second {user.pk} {user.credential_version}"
 
 
 def adding_purpose(user: User) -> str:
-    """For a new passkey of ``user`` as it is now."""
+    """Return the purpose of challenges for a new passkey of ``user``.
+
+    A change of credentials changes the purpose, so that earlier challenges are no longer valid.
+    """
     return f"add {user.pk} {user.credential_version}"
 
 
 def of(user: User) -> list[Passkey]:
-    """Those of ``user``, oldest first."""
+    """Return the passkeys of ``user``, oldest first."""
     return list(Passkey.objects.filter(user=user).order_by("pk"))
 
 
 def suspended_ids(user: User) -> list[str]:
-    """Return the ids of the passkeys that a lock suspended."""
+    """Return the credential ids of the passkeys that a lock of the account has suspended."""
     rows = former_credentials.suspended(user).filter(kind=FormerCredential.Kind.FACTOR)
     ids = [row.data["fields"].get("credential_id") for row in rows]
     return [credential_id for credential_id in ids if credential_id]
 
 
 def options_to_sign_in() -> dict[str, Any]:
-    """For ``navigator.credentials.get`` on the sign-in page: any passkey, user verified."""
+    """Return options for ``navigator.credentials.get`` to sign in with any passkey."""
     return _options(LOGIN, [], UserVerificationRequirement.REQUIRED)
 
 
 def options_to_prove(user: User, removed: Sequence[Passkey] = ()) -> dict[str, Any]:
-    """The same to reauthenticate or as a second step: a passkey of ``user`` or of ``removed``."""
+    """Return options for ``navigator.credentials.get`` to show a passkey of ``user``.
+
+    For the second step and for reauthentication. The passkeys in ``removed`` are allowed, too.
+    """
     rows = [*of(user), *removed]
     return _options(second_purpose(user), rows, UserVerificationRequirement.PREFERRED)
 
 
 def options_to_add(user: User) -> dict[str, Any]:
-    """For ``navigator.credentials.create``: a new one of ``user``."""
+    """Return options for ``navigator.credentials.create`` to add a passkey."""
     options = generate_registration_options(
         rp_id=rp_id(),
         rp_name=settings.AUTHSITE.site_name,
@@ -112,9 +114,16 @@ def options_to_add(user: User) -> dict[str, Any]:
 
 
 def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
-    """Whose passkey has signed in, its user verified: both steps at once.
+    """Verify a sign-in with a passkey; return the owner of the passkey and the proof.
 
-    :class:`WrongPasskey`, :class:`UnknownPasskey`, :class:`LockedAccountPasskey`, ``Later``.
+    ``text`` is the JSON that the browser sent. The passkey must have verified the user, because the
+    proof counts as both steps.
+
+    Raises:
+        WrongPasskey: the answer is not valid, or the passkey has not verified the user.
+        UnknownPasskey: no account has the passkey.
+        LockedAccountPasskey: the answer is valid, but the account is locked.
+        Later: too many attempts.
     """
     charges = _charge_sign_in(text, actor.client or NO_CLIENT)
     answer = parse(text)
@@ -122,14 +131,14 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
     if row is None:
         record(None, events.SIGN_IN_FAILED, actor)
         if former_credentials.has_passkey(answer.credential_id):
-            # Suspended: its owner may put it back, so the browser must not forget it.
+            # The owner may put the passkey back, so the browser must not be told to delete it.
             raise WrongPasskey
         raise UnknownPasskey(answer.credential_id)
     is_right = _is_right(row.user, row, answer, LOGIN, actor, must_verify=True)
     proof = Proof.now(Method.PASSKEY, row.persistent_id)
     if is_right:
         factor_proved.send(User, user=row.user, proof=proof, actor=actor)
-    # A passkey is no way round the new password that a lockdown asks for.
+    # Only a password reset unlocks an account.
     if row.user.is_locked_down or not is_right:
         record(row.user, events.SIGN_IN_FAILED, actor)
         raise LockedAccountPasskey(row.user, proof) if is_right else WrongPasskey
@@ -143,7 +152,7 @@ def _find(answer: Answer) -> Passkey | None:
 
 
 def _charge_sign_in(text: str, client: ClientInfo) -> list[Charge]:
-    """Spend what an answer costs; return the charges. ``Later``."""
+    """Count the attempt against the rate limits that apply, and return the charges."""
     owner = None
     if client.known:
         with suppress(WrongPasskey):
@@ -161,10 +170,14 @@ def prove(
     *,
     removed: Callable[[Assertion], Proof | None] | None = None,
 ) -> Proof:
-    """A second step, or a fresh proof, of ``user``; :class:`WrongPasskey`, ``Later``.
+    """Verify a passkey of ``user`` at the second step or reauthentication; return the proof.
 
-    A passkey can't be guessed, so it costs no budget of the account. ``removed`` tries one that was
-    removed, where that counts.
+    ``text`` is the JSON that the browser sent. Nobody can guess a passkey, so no limit of the
+    account applies. ``removed`` verifies the answer of a removed passkey, where that is accepted.
+
+    Raises:
+        WrongPasskey: the answer is not valid.
+        Later: too many attempts.
     """
     charges = budgets.of_passkey(user, actor)
     spend(*charges)
@@ -187,14 +200,20 @@ def prove(
 
 
 def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
-    """Keep a new passkey of ``user``; recovery codes with the first factor, or none.
+    """Add a passkey to ``user``; return new recovery codes if there were none, else an empty list.
 
-    :class:`WrongPasskey`, :class:`AlreadyThere`, ``TooManyFactors``, ``AccountChanged``.
+    ``text`` is the JSON that the browser sent.
+
+    Raises:
+        WrongPasskey: the answer is not valid.
+        AlreadyThere: the account already has this passkey.
+        TooManyFactors: the account has as many passkeys as allowed.
+        AccountChanged: the account was changed in the meantime.
     """
     answer = parse(text)
     if answer.is_embedded or not challenges.is_good(answer.challenge, adding_purpose(user)):
         raise WrongPasskey
-    verified = _verified(answer)
+    verified = verify_registration(answer)
     if len(verified.credential_id) > LONGEST_ID or not challenges.spend(answer.challenge):
         raise WrongPasskey
     row = Passkey(
@@ -220,29 +239,10 @@ def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
         raise AlreadyThere from None
 
 
-def _verified(answer: Answer) -> VerifiedRegistration:
-    """What an authenticator has made, if it did so here, and its key can be read."""
-    try:
-        verified = verify_registration_response(
-            credential=answer.content,
-            expected_challenge=answer.challenge,
-            expected_rp_id=rp_id(),
-            expected_origin=settings.AUTHSITE.origin,
-        )
-        # The library stores what it can't read later: nobody could sign in by such a key.
-        decoded_public_key_to_cryptography(
-            decode_credential_public_key(verified.credential_public_key)
-        )
-    except Exception:
-        # Certificates and CBOR of a stranger break the parsers below in more ways than they name.
-        raise WrongPasskey from None
-    return verified
-
-
 def _of_removed(
     user: User, answer: Answer, removed: Callable[[Assertion], Proof | None]
 ) -> Proof | None:
-    """Return what a removed passkey proves if it signed a challenge of ours; spend that."""
+    """Return the proof by a removed passkey; None if the passkey did not sign a valid challenge."""
     if answer.is_embedded or not challenges.is_good(answer.challenge, second_purpose(user)):
         return None
     try:
@@ -255,14 +255,14 @@ def _of_removed(
 def _is_right(
     user: User, row: Passkey, answer: Answer, purpose: str, actor: Actor, *, must_verify: bool
 ) -> bool:
-    """Whether ``row`` has signed a challenge of ours for that act, which is used up by it.
+    """Return whether the passkey signed an unused challenge for ``purpose``; use the challenge up.
 
-    The row is held until the challenge is spent: the same answer sent twice, as by two clicks, has
-    the same counter, and is no copy of the passkey.
+    The row of the passkey stays locked until the challenge is used up: otherwise an answer that is
+    sent twice, and so has the same counter twice, would look like that of a copied passkey.
     """
     if answer.is_embedded:
         return False
-    # A form that was sent twice is no copy of a passkey: it isn't asked for its counter.
+    # Check the challenge first: an answer that is sent twice must not look like a copied passkey.
     if not challenges.is_good(answer.challenge, purpose) or challenges.is_spent(answer.challenge):
         return False
     assertion = Assertion(json.dumps(answer.content), answer.challenge, must_verify)

@@ -1,4 +1,4 @@
-"""Having, showing and changing second factors. Nothing here signs anybody in."""
+"""Lists, adds, renames and removes second factors. Nothing in this module signs anybody in."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -38,18 +38,16 @@ from accounts.users.models import FormerCredential, User
 
 SEED_BYTES = 20
 MOST_AUTHENTICATORS = 5
-# How far a clock may be off for the page to say so, in time steps: ten minutes.
+# ``ClockIsOff`` is raised if the clock is wrong by at most this many time steps (ten minutes).
 CLOCK_STEPS = 20
 MEMO = "_has_factor"
-
-
 RENAMED = {Authenticator: events.FACTOR_RENAMED, Passkey: events.PASSKEY_RENAMED}
 REMOVED = {Authenticator: events.FACTOR_REMOVED, Passkey: events.PASSKEY_REMOVED}
 
 
 @dataclass(frozen=True)
 class Held:
-    """The second factors of a person. Recovery codes are a spare way, no factor by themselves."""
+    """The second factors of a user. Recovery codes are a fallback and do not count as a factor."""
 
     authenticators: list[Authenticator]
     passkeys: list[Passkey]
@@ -57,15 +55,15 @@ class Held:
 
     @property
     def count(self) -> int:
-        """How many that are factors by themselves."""
+        """The number of second factors, without recovery codes."""
         return len(self.authenticators) + len(self.passkeys)
 
 
 def held(user: User) -> Held:
-    """What ``user`` has, oldest first."""
+    """Return the second factors of ``user``, oldest first."""
     authenticators = list(Authenticator.objects.filter(user=user).order_by("pk"))
     passkeys = list(Passkey.objects.filter(user=user).order_by("pk"))
-    # They go with the last factor.
+    # Recovery codes are removed together with the last factor.
     kept = None
     if authenticators or passkeys:
         kept = RecoveryCodes.objects.filter(user=user).first()
@@ -73,17 +71,17 @@ def held(user: User) -> Held:
 
 
 def devices(user: User) -> list[Any]:
-    """Return every second factor of ``user``, recovery codes included."""
+    """Return every second factor of ``user``, and the recovery codes."""
     has = held(user)
     codes = [has.recovery_codes] if has.recovery_codes else []
     return [*has.authenticators, *has.passkeys, *codes]
 
 
 def has_any(user: User) -> bool:
-    """Whether ``user`` has a second factor; asked once for every reading of the row.
+    """Return whether ``user`` has a second factor. The result is cached on ``user``.
 
-    That is enough: with the factors ``credential_version`` changes, and ``establish_session``
-    checks that.
+    A stale result is harmless: a change of factors changes ``credential_version``, which
+    ``establish_session`` checks.
     """
     if not hasattr(user, MEMO):
         apps = Authenticator.objects.filter(user=user).values("user")
@@ -92,39 +90,44 @@ def has_any(user: User) -> bool:
 
 
 def has_passkey(user: User) -> bool:
-    """Whether one of them is a passkey."""
+    """Return whether ``user`` has a passkey."""
     return Passkey.objects.filter(user=user).exists()
 
 
 def is_required(user: User) -> bool:
-    """Whether ``user`` must have one (``SECOND_FACTOR``)."""
+    """Return whether ``user`` must have a second factor (``SECOND_FACTOR``)."""
     config = settings.AUTHSITE
     of_staff = user.is_privileged and config.second_factor == "staff"
     return config.second_factor == "all" or of_staff or needs_passkey(user)
 
 
 def needs_passkey(user: User) -> bool:
-    """Whether only a passkey will do for ``user`` (``STAFF_FACTOR``)."""
+    """Return whether ``user`` must have a passkey as second factor (``STAFF_FACTOR``)."""
     return user.is_privileged and settings.AUTHSITE.staff_factor == "passkey"
 
 
 def new_seed() -> str:
-    """A seed of 160 bits, hexadecimal (RFC 4226 section 4, R6)."""
+    """Return a random seed of 160 bits in hexadecimal (RFC 4226 section 4, R6)."""
     return secrets.hexadecimal(SEED_BYTES)
 
 
 def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[str]:
-    """Add an authenticator that has just shown a code of ``seed``; recovery codes with the first.
+    """Add an authenticator app to ``user`` if ``typed`` is the current code of the app.
 
-    The codes, in clear for this once, or none. The login session of ``actor`` goes on, every other
-    one of the person ends. ``user`` is up to date afterwards. :class:`WrongFactorCode`,
-    :class:`TooManyFactors`, ``AccountChanged``.
+    Returns new recovery codes if there were none, else an empty list. Revokes every session except
+    that of ``actor``, and refreshes the ``credential_version`` of ``user``.
+
+    Raises:
+        WrongFactorCode: the code is wrong, or the account has an app with this seed.
+        ClockIsOff: the code is right for a time up to ten minutes away.
+        TooManyFactors: the account has as many authenticator apps as allowed.
+        AccountChanged: the account was changed in the meantime.
     """
     step = _step_of(seed, codes.canonical(typed))
     with transaction.atomic():
         owner = users.hold(user)
         rows = held(owner).authenticators
-        # Twice sent at once, it would be two rows, and each would take the same code.
+        # Two rows with the same seed would both accept a code, so the code could be used twice.
         if seed in {row.seed for row in rows}:
             raise WrongFactorCode
         if len(rows) >= MOST_AUTHENTICATORS:
@@ -138,9 +141,9 @@ def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[st
 def note_added(
     user: User, owner: User, event: events.Event, actor: Actor, *, name: str
 ) -> list[str]:
-    """Recovery codes, if ``owner`` has none yet, and everybody told of a new factor."""
+    """Record a new factor; return new recovery codes if there were none, else an empty list."""
     if actor.client:
-        # So that guesses from elsewhere don't keep the owner out of where the factor was added.
+        # This browser has its own limits from now on, so that guesses elsewhere do not block it.
         known_browsers.note_factor(actor.client, owner)
     made = [] if RecoveryCodes.objects.filter(user=owner).exists() else _make_codes(owner)
     _tell(user, event, actor, detail=name)
@@ -148,7 +151,7 @@ def note_added(
 
 
 def _step_of(seed: str, code: str) -> int:
-    """The time step that ``code`` is of."""
+    """Return the time step in which ``code`` is valid."""
     if not codes.TOTP_CODE.fullmatch(code):
         raise WrongFactorCode
     totp = totp_of(seed)
@@ -158,7 +161,11 @@ def _step_of(seed: str, code: str) -> int:
 
 
 def make_recovery_codes(user: User, actor: Actor) -> list[str]:
-    """A new set in place of the old, in clear for this once; ``AccountChanged``."""
+    """Replace the recovery codes of ``user``; return the new codes in clear text.
+
+    Raises:
+        AccountChanged: the account was changed in the meantime.
+    """
     with transaction.atomic():
         owner = users.hold(user)
         _remove_codes(owner, actor)
@@ -177,12 +184,13 @@ def _make_codes(owner: User) -> list[str]:
 def _remove_codes(owner: User, actor: Actor) -> None:
     for row in RecoveryCodes.objects.filter(user=owner):
         _keep(row, actor)
-        # The new set gets an id of its own: a proof by it is none by the old one.
+        # Delete the row instead of updating it, so that the new codes have another id and do not
+        # count as older proofs.
         row.delete()
 
 
 def note_saved(user: User, typed: str) -> bool:
-    """Note that a person has kept the codes, if ``typed`` is one of them. It stays good."""
+    """Return whether ``typed`` is a recovery code; if so, record that the codes are saved."""
     kept = RecoveryCodes.objects.filter(user=user).first()
     code = codes.canonical(typed)
     if kept is None or not kept.fits(code):
@@ -194,7 +202,7 @@ def note_saved(user: User, typed: str) -> bool:
 def rename(
     kind: type[Authenticator] | type[Passkey], user: User, factor_id: int, name: str, actor: Actor
 ) -> bool:
-    """Give a factor of ``user`` another name; whether it's there."""
+    """Rename a factor of ``user``; return whether the factor exists."""
     with transaction.atomic():
         if not kind.objects.filter(user=user, pk=factor_id).update(name=name):
             return False
@@ -205,9 +213,13 @@ def rename(
 def remove(
     kind: type[Authenticator] | type[Passkey], user: User, factor_id: int, actor: Actor
 ) -> bool:
-    """Remove a factor of ``user``, with the last one the recovery codes; whether it was.
+    """Remove a factor of ``user``; return whether the factor existed.
 
-    :class:`Required`, :class:`PasskeyRequired`, :class:`OnlyPasskeyLeft`, ``AccountChanged``.
+    The recovery codes are removed with the last factor.
+
+    Raises:
+        Required, OnlyPasskeyLeft: see :func:`refuse_removal`.
+        AccountChanged: the account was changed in the meantime.
     """
     with transaction.atomic():
         owner = users.hold(user)
@@ -224,10 +236,10 @@ def remove(
 
 
 def _keep(row: Authenticator | Passkey | RecoveryCodes, actor: Actor) -> None:
-    """Keep ``row`` for disputes if it is the second factor of the session that removes it.
+    """Keep ``row`` for disputes if it was the second factor of the session that removes it.
 
-    Such a session may be stolen, and its owner still has the factor. Any other factor is removed
-    because it was lost, so a finder must not be able to use it.
+    A thief may use that session while the owner still has the factor. Any other factor was probably
+    lost, so it is not kept, and nobody who finds it can use it.
     """
     sessions = LoginSession.objects.filter(user=row.user_id, factor_key=row.persistent_id)
     if actor.session and sessions.filter(pk=actor.session).exists():
@@ -240,7 +252,13 @@ def _keep(row: Authenticator | Passkey | RecoveryCodes, actor: Actor) -> None:
 
 
 def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
-    """Raise what forbids removing ``row``: :class:`Required` or :class:`OnlyPasskeyLeft`."""
+    """Raise an error if ``row`` must not be removed.
+
+    Raises:
+        Required: the user must have a second factor, and this is the last one.
+        PasskeyRequired: the user must have a passkey, and this is the last one.
+        OnlyPasskeyLeft: without this passkey, the mailbox would be the only way to sign in.
+    """
     has = held(user)
     if has.count == 1 and is_required(user):
         raise Required
@@ -252,14 +270,14 @@ def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
 
 
 def reset(user: User, actor: Actor) -> None:
-    """Remove every factor of ``user``, for whoever runs the site; every sign-in ends."""
+    """Remove every second factor of ``user`` for an operator, and revoke every session."""
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
         remove_all(user, events.FACTORS_RESET, actor)
 
 
 def remove_all(user: User, event: events.Event, actor: Actor) -> None:
-    """Remove every factor of ``user``, in the caller's transaction; every session ends."""
+    """Remove every factor of ``user``, and revoke every session, in the caller's transaction."""
     for model in (Authenticator, Passkey, RecoveryCodes):
         model.objects.filter(user=user).delete()
     _tell(user, event, actor, keep=False)
@@ -268,7 +286,7 @@ def remove_all(user: User, event: events.Event, actor: Actor) -> None:
 def _tell(
     user: User, event: events.Event, actor: Actor, *, detail: str = "", keep: bool = True
 ) -> None:
-    """End the other sign-ins, record and mail it; ``user`` is as the database has it then."""
+    """Send the signal for a change of factors, which revokes sessions, and refresh ``user``."""
     credentials_changed.send(
         User,
         user=user,

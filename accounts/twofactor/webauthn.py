@@ -1,25 +1,30 @@
-"""The answers of authenticators, parsed before anything in them is trusted (WebAuthn Level 3)."""
+"""Parses the answers of authenticators, and verifies new passkeys (WebAuthn Level 3)."""
 
 import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
-from webauthn import base64url_to_bytes
+from django.conf import settings
+from webauthn import base64url_to_bytes, verify_registration_response
+from webauthn.helpers import decode_credential_public_key, decoded_public_key_to_cryptography
 from webauthn.helpers.structs import AuthenticatorTransport
+from webauthn.registration.verify_registration_response import VerifiedRegistration
 
 from accounts.twofactor.errors import WrongPasskey
+from accounts.twofactor.models import rp_id
 
-# More is no answer of an authenticator.
+# No authenticator sends more than this.
 LONGEST_JSON = 20_000
 CREDENTIAL_ID = re.compile(r"[A-Za-z0-9_-]{1,1364}")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the browser sent, as far as it must be known before it's checked.
+    """The answer of an authenticator, parsed but not verified.
 
-    ``is_embedded``: the page was in a frame of another origin, which could hide what it asks for.
+    ``is_embedded`` is set if another site has embedded the page in a frame. That site could mislead
+    the user about the purpose of the request.
     """
 
     content: dict[str, Any]
@@ -30,7 +35,11 @@ class Answer:
 
 
 def parse(text: str) -> Answer:
-    """:class:`WrongPasskey` for whatever no browser sends."""
+    """Return the answer in ``text``, the JSON that the browser sent.
+
+    Raises:
+        WrongPasskey: ``text`` is not an answer that a browser would send.
+    """
     try:
         if len(text) > LONGEST_JSON:
             raise ValueError
@@ -50,3 +59,27 @@ def parse(text: str) -> Answer:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise WrongPasskey from None
+
+
+def verify_registration(answer: Answer) -> VerifiedRegistration:
+    """Return the new passkey in ``answer`` after verifying that it was created for this site.
+
+    Raises:
+        WrongPasskey: the answer is not valid, or its public key cannot be decoded.
+    """
+    try:
+        registration = verify_registration_response(
+            credential=answer.content,
+            expected_challenge=answer.challenge,
+            expected_rp_id=rp_id(),
+            expected_origin=settings.AUTHSITE.origin,
+        )
+        # The library accepts some keys that it cannot decode later. Nobody could sign in with such
+        # a key.
+        decoded_public_key_to_cryptography(
+            decode_credential_public_key(registration.credential_public_key)
+        )
+    except Exception:
+        # The parsers raise undocumented errors for malformed certificates and CBOR.
+        raise WrongPasskey from None
+    return registration

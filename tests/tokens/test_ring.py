@@ -286,7 +286,7 @@ def test_without_the_encryption_keys_tokens_are_verified_and_none_signed(
         keyring.signer()
 
     assert (refused.value.status, refused.value.retry_after) == (503, 60)
-    assert f"ENCRYPTION_KEYS lacks the key that sealed the signing key {kid}." in caplog.text
+    assert f"No key of ENCRYPTION_KEYS decrypts the signing key {kid}." in caplog.text
     assert is_good(written)
     assert published() == [kid]
     assert SigningKey.objects.count() == 1, "no other is made: two nodes would never agree"

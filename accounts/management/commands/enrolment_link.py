@@ -1,4 +1,4 @@
-"""``enrolment_link``: let a member of staff without a second factor add one."""
+"""``enrolment_link``: print a link by which a user without a second factor adds one."""
 
 import json
 from typing import Any
@@ -13,29 +13,23 @@ class Command(BaseCommand):
     """Prints the link alone on a line, so that scripts can read it."""
 
     help = (
-        "Print a one-time link by which a user who must have a second factor and has none signs in "
-        "and adds one. An older link ends. Give it to nobody else: it replaces password and "
-        "mailed code."
+        "Print a one-time link with which a user who must have a second factor and has none signs "
+        "in and adds one. Older links stop working. Give the link only to that user: it replaces "
+        "the password and the emailed code."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """``user``, by username, email address or id; ``--json``."""
-        parser.add_argument("user")
-        parser.add_argument("--json", action="store_true", help="print a JSON object")
+        parser.add_argument("user", help="username, email address or id")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *_args: Any, user: str, **options: Any) -> None:
-        """Print the link.
-
-        Raises:
-            CommandError: there is no such user, or no factor is missing.
-        """
         found = named(user)
         try:
             link = links.new_link(found)
         except links.NotNeeded:
             raise CommandError(
-                f"{found.username} needs no link: a second factor is there (reset_second_factor "
-                "removes it), is not required, or the account is switched off."
+                f"{found.username} needs no link: the account has a second factor "
+                "(reset_second_factor removes it), needs none, or is deactivated."
             ) from None
         answer = json.dumps({"user": found.username, "link": link})
         self.stdout.write(answer if options["json"] else link)

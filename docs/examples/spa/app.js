@@ -1,7 +1,7 @@
-// A page that lets its people sign in at authsite, and calls the API for them. No library.
+// A page that signs people in with authsite and calls the API for them. No library.
 //
-// The refresh token is in a cookie that no script can read, not this one either. The access token
-// is in a variable of this module: a reload forgets it, and the cookie brings the next one.
+// The refresh token is in a cookie that no script can read, including this one. The access token is
+// in a variable of this module. After a reload, the cookie gets a new access token.
 
 const ACCOUNTS = document.querySelector('meta[name=accounts]').content
 const API = `${ACCOUNTS}/api/v1/`
@@ -11,7 +11,7 @@ let access = null
 let renewing = null
 let challenge = null
 
-// The other tabs of this page: what ends in one ends in all, and who is signed in in one is in all.
+// Tells the other tabs of this page when somebody signs in or out.
 const tabs = new BroadcastChannel('session')
 tabs.onmessage = ({ data }) => {
   access = null
@@ -28,12 +28,12 @@ function send(method, path, body, headers, credentials) {
   })
 }
 
-// The calls that the cookie goes with. The header is one that no form can send.
+// The calls that send the cookie. No form can send this header.
 const session = (method, path = '', body) =>
   send(method, `session/${path}`, body, { 'X-Requested-With': 'authsite' }, 'include')
 
-// One renewal at a time, whatever number of tabs: a cookie used twice looks like a stolen one. Whoever
-// needs a token meanwhile waits for the same.
+// Refresh once at a time in all tabs: a cookie that is used twice looks stolen. Calls that need a
+// token meanwhile wait for the same refresh.
 function renew() {
   renewing ??= navigator.locks.request('renew', async () => {
     const answer = await session('POST', 'refresh/')
@@ -43,7 +43,7 @@ function renew() {
   return renewing
 }
 
-// Any other call: with the token, and once more with a new one when it has ended.
+// Any other call: with the access token; if it has expired, once more with a new one.
 export async function call(method, path, body) {
   const once = () => send(method, path, body, { Authorization: `Bearer ${access}` }, 'omit')
   const answer = await once()
@@ -69,7 +69,7 @@ async function begin(answer) {
       : 'Your account opens with a passkey only: sign in on the site itself.'
     return show('second-step')
   }
-  // What was typed stays where it is, so that it can be mended.
+  // Keep what was typed, so that the person can correct it.
   find('message').textContent = said.detail ?? Object.values(said).flat().join(' ')
   if (said.code === 'invalid_challenge') show('sign-in', said.detail)
 }
@@ -84,7 +84,7 @@ async function showAccount() {
   const answer = await call('GET', 'me/')
   if (!answer.ok) return
   const me = await answer.json()
-  // As text, never as HTML: a name may look like a script.
+  // As text, never as HTML: a name may contain a script.
   find('name').textContent = me.display_name || me.username
   const places = await (await call('GET', 'sessions/')).json()
   find('places').replaceChildren(...places.results.map(place => {
@@ -121,7 +121,7 @@ async function signOut() {
 find('sign-out').addEventListener('click', signOut)
 
 find('sign-out-everywhere').addEventListener('click', async () => {
-  // A page of the list at a time, until only this one is left.
+  // Revoke one page of the list at a time, until only this session is left.
   for (;;) {
     const answer = await call('GET', 'sessions/')
     if (!answer.ok) return
@@ -132,6 +132,6 @@ find('sign-out-everywhere').addEventListener('click', async () => {
   }
 })
 
-// After a reload the cookie alone says whether somebody is signed in.
+// After a reload, only the cookie knows whether somebody is signed in.
 if (await renew()) await showAccount()
 else show('sign-in')
