@@ -7,7 +7,7 @@ from django.test import Client
 
 from accounts.apikeys.models import APIKey
 from accounts.users.models import User
-from tests.attacks.key_steps import FORM, KEYS, NEW, is_alive, key_of, on_page, row_of
+from tests.attacks.key_steps import FORM, KEYS, NEW, is_alive, key_of, row_of, shown_key
 from tests.conftest import Clock
 from tests.support.api import call
 from tests.support.signin import signed_in
@@ -29,7 +29,7 @@ def alice(client: Client, clock: Clock) -> User:
 def test_a_key_is_made_seen_in_the_list_and_removed(client: Client, alice: User) -> None:
     assert "None yet." in client.get(KEYS).text
 
-    key = on_page(client.post(NEW, FORM))
+    key = shown_key(client.post(NEW, FORM))
 
     listed = client.get(KEYS)
     assert "no-store" in listed["Cache-Control"]
@@ -45,11 +45,11 @@ def test_a_key_is_made_seen_in_the_list_and_removed(client: Client, alice: User)
 def test_a_key_may_do_what_was_chosen_until_then_and_see_what_it_may_change(
     client: Client, alice: User, clock: Clock
 ) -> None:
-    read = on_page(client.post(NEW, {"name": "bot", "expires": "7", "profile": "read"}))
+    read = shown_key(client.post(NEW, {"name": "bot", "expires": "7", "profile": "read"}))
     chosen = {"sessions": "write", "activity": "read"}
-    write = on_page(client.post(NEW, {"name": "bot", "expires": "7", **chosen}))
+    write = shown_key(client.post(NEW, {"name": "bot", "expires": "7", **chosen}))
 
-    forever = on_page(client.post(NEW, FORM | {"expires": "never"}))
+    forever = shown_key(client.post(NEW, FORM | {"expires": "never"}))
 
     assert [row_of(key).expires_at for key in (read, forever)] == [WEEK + clock.now(), None]
     assert row_of(read).scope == "profile:read"
@@ -81,7 +81,7 @@ def test_who_has_fifty_is_told_so_and_offered_no_more(client: Client, alice: Use
     assert f'href="{NEW}"' not in client.get(KEYS).text
     assert "You have as many keys as there can be." in client.post(NEW, FORM).text
     client.post(KEYS, {"end": row_of(keys[0]).pk})
-    assert on_page(client.post(NEW, FORM))
+    assert shown_key(client.post(NEW, FORM))
 
 
 def test_making_one_asks_for_a_fresh_proof_to_look_and_to_remove_do_not(

@@ -1,4 +1,4 @@
-"""Guesses inside a stolen session: each wrong proof counts, and the owner hears of the fifth."""
+"""Guesses at the reauthentication of a stolen session: the owner is mailed about the fifth."""
 
 from typing import Any
 from uuid import UUID
@@ -31,7 +31,7 @@ def alice() -> User:
     return make_user("alice")
 
 
-def test_the_fifth_wrong_proof_of_a_session_is_mailed_whichever_they_are(
+def test_the_fifth_failed_reauthentication_of_a_session_is_mailed_whatever_the_methods(
     alice: User, clock: Clock
 ) -> None:
     signed_in(alice)
@@ -57,7 +57,9 @@ def test_the_fifth_wrong_proof_of_a_session_is_mailed_whichever_they_are(
     assert "192.0.2.7" in str(mail)
 
 
-def test_the_owner_hears_of_each_session_once_a_day(alice: User, clock: Clock) -> None:
+def test_failed_reauthentications_are_mailed_once_a_day_for_each_session(
+    alice: User, clock: Clock
+) -> None:
     def mails_after(times: int, session: UUID) -> int:
         for _ in range(times):
             record_failed_proof(alice, Actor(session=session))
@@ -70,6 +72,6 @@ def test_the_owner_hears_of_each_session_once_a_day(alice: User, clock: Clock) -
     assert mails_after(5, stolen) == 1
     assert mails_after(1, other) == 2
     clock.advance(seconds=1)
-    assert mails_after(1, stolen) == 3, "the sixth of this day"
+    assert mails_after(1, stolen) == 3, "the guesses of the last 24 hours count"
     clock.advance(hours=24)
     assert mails_after(4, stolen) == 3
