@@ -160,7 +160,7 @@ def test_a_refresh_costs_the_same_with_a_thousand_and_a_hundred_thousand_sign_in
 
 
 # The statement that asks for a key.
-FIND = services._FOUND._sql
+FIND = services._OWNED._sql
 
 
 def test_a_key_is_found_by_its_id_on_sqlite(alice: User) -> None:

@@ -5,7 +5,7 @@ from django.test import Client as Browser
 
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import Later
-from accounts.signin.services import InvalidCredentials, prove_password
+from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.throttle.limits import LOGIN_NETWORK
 from tests.conftest import Clock
 from tests.support.client import Client, together
@@ -33,7 +33,7 @@ def test_a_flood_from_one_ipv6_56_blocks_nobody_else(clock: Clock, hashes: list[
 
     for i in range(GUESSES):
         with pytest.raises((InvalidCredentials, Later)):
-            prove_password(f"member{i % NAMES}", WRONG, ClientInfo(ip(i), ""))
+            verify_password(f"member{i % NAMES}", WRONG, ClientInfo(ip(i), ""))
 
     assert len(hashes) == LOGIN_NETWORK.times(2).burst, "the budget of a /56"
     assert sign_in(hers, "member0").status_code == 302

@@ -10,7 +10,7 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.sessions.guesses import record_failed_proof
 from accounts.sessions.models import LoginSession
-from accounts.signin.services import prove_again
+from accounts.signin.services import reverify_password
 from accounts.social.provider_profile import ProviderProfile
 from accounts.social.services import prove as prove_by_provider
 from accounts.twofactor import passkeys, verification
@@ -40,11 +40,11 @@ def test_the_fifth_failed_reauthentication_of_a_session_is_mailed_whatever_the_m
     actor = Actor(place, session=login.pk)
     for_another_act = passkey.get(passkeys.options_to_sign_in())
     wrong: list[Any] = [
-        lambda: prove_again(login, WRONG, place),
+        lambda: reverify_password(login, WRONG, place),
         lambda: verification.prove(alice, "000000", actor),
         lambda: passkeys.prove(alice, for_another_act, actor),
         lambda: prove_by_provider(alice, ProviderProfile("https://op.example", "somebody"), actor),
-        lambda: prove_again(login, WRONG, place),
+        lambda: reverify_password(login, WRONG, place),
     ]
     for number, proof in enumerate(wrong):
         assert mails_about(NEWS) == [], number
