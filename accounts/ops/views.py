@@ -39,7 +39,7 @@ def owner_link(request: HttpRequest, token: str) -> HttpResponse:
             user = owner.create_owner(
                 token, data["username"], data["email"], data["password1"], client_of(request)
             )
-            return flow.begin(request, user, Proof.now(Method.OPERATOR))
+            return flow.start_sign_in(request, user, Proof.now(Method.OPERATOR))
         except UsernameTaken as error:
             form.add_error("username", str(error))
         except EmailTaken as error:

@@ -54,7 +54,7 @@ class SecondStepView(View):
         if sign_in is None:
             return flow.restart(request)
         if sign_in.requirement not in {Requirement.SECOND_FACTOR, Requirement.MAILBOX}:
-            return flow.go_on(request, sign_in)
+            return flow.resume(request, sign_in)
         self.sign_in = sign_in
         return super().dispatch(request, *args, **kwargs)
 
@@ -95,7 +95,7 @@ class SecondStepView(View):
             ),
             partial(second_step.send_code, sign_in.user, sign_in.proofs, sign_in.nonce, client),
         )
-        return self.go_on(proof) if proof else self.show(form)
+        return self.resume(proof) if proof else self.show(form)
 
     def prove_by_passkey(self, credential: str) -> HttpResponse:
         """Check the answer of the browser's passkey."""
@@ -103,11 +103,11 @@ class SecondStepView(View):
             proof = passkeys.prove(self.sign_in.user, credential, actor_of(self.request))
         except WrongPasskey as error:
             return self.show(passkey_error=str(error))
-        return self.go_on(proof)
+        return self.resume(proof)
 
-    def go_on(self, proof: Proof) -> HttpResponse:
+    def resume(self, proof: Proof) -> HttpResponse:
         """Sign in; trust the browser if the person wants that and ``proof`` allows it."""
-        response = flow.go_on(self.request, self.sign_in, proof)
+        response = flow.resume(self.request, self.sign_in, proof)
         may_trust = "trust" in self.request.POST and policy.makes_trusted(proof)
         if may_trust and self.request.user.is_authenticated:
             trusted_browsers.trust(self.request, response, self.sign_in.user)
@@ -128,7 +128,7 @@ class SecondStepView(View):
         if act == "finish":
             recovery.remove_factors(user, shown, actor)
             messages.success(self.request, _("Your second factors were removed."))
-            return flow.go_on(self.request, self.sign_in)
+            return flow.resume(self.request, self.sign_in)
         if act == "stop":
             recovery.cancel(user, shown, actor)
         else:

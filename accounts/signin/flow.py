@@ -41,7 +41,7 @@ PAGES = {
 }
 
 
-def begin(
+def start_sign_in(
     request: HttpRequest,
     account: User | PendingSignup,
     *proofs: Proof,
@@ -66,7 +66,7 @@ def begin(
     return _proceed(request, PendingSignIn(account, proofs, remember, next_url), requirement)
 
 
-def go_on(
+def resume(
     request: HttpRequest,
     sign_in: PendingSignIn,
     proof: Proof | None = None,
@@ -95,7 +95,7 @@ def _proceed(
         and not is_trust_shown
         and trusted_browsers.is_trusted(request, sign_in.user)
     ):
-        return go_on(request, sign_in, Proof.now(Method.TRUSTED_BROWSER))
+        return resume(request, sign_in, Proof.now(Method.TRUSTED_BROWSER))
     if requirement is Requirement.PASSWORD:
         _advise(request, sign_in.user)
         return redirect("account_login")

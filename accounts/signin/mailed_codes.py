@@ -157,7 +157,9 @@ def send_code(login: str, nonce: str, client: ClientInfo) -> None:
             post(mails.code(recipient.email, code, client.device), life=CODE.life)
 
 
-def prove_code(login: str, nonce: str, typed: str, client: ClientInfo) -> tuple[User, Proof]:
+def verify_mailed_code(
+    login: str, nonce: str, typed: str, client: ClientInfo
+) -> tuple[User, Proof]:
     """Spend the code ``typed``; return its user, and the mailbox as a proof.
 
     Raises:

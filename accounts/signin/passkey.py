@@ -44,7 +44,9 @@ def login_passkey(request: HttpRequest) -> HttpResponse:
     except WrongPasskey as error:
         return _refuse(request, context, error)
     remember = bool(request.POST.get("remember"))
-    return flow.begin(request, user, proof, remember=remember, next_url=flow.next_of(request))
+    return flow.start_sign_in(
+        request, user, proof, remember=remember, next_url=flow.next_of(request)
+    )
 
 
 def _refuse(request: HttpRequest, context: dict[str, object], error: WrongPasskey) -> HttpResponse:

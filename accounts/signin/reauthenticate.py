@@ -90,7 +90,7 @@ class ReauthenticateView(View):
     def prove_by_password(self, password: str) -> Proof | None:
         """Check the password of the signed-in user."""
         try:
-            return services.prove_again(self.session, password, client_of(self.request))
+            return services.reverify_password(self.session, password, client_of(self.request))
         except services.InvalidCredentials:
             self.password_form.add_error("password", _("That is not your password."))
         return None

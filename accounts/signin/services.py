@@ -49,7 +49,7 @@ class LockedAccountPassword(InvalidCredentials):
         self.user = user
 
 
-def prove_password(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
+def verify_password(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
     """Return the account that ``login`` names if ``password`` is its password.
 
     Costs one hash whether or not the account exists, so that timing reveals nothing.
@@ -72,7 +72,7 @@ def prove_password(login: str, password: str, client: ClientInfo) -> User | Pend
     return account
 
 
-def prove_again(session: LoginSession, password: str, client: ClientInfo) -> Proof:
+def reverify_password(session: LoginSession, password: str, client: ClientInfo) -> Proof:
     """Return the proof that a person who is signed in knows the password.
 
     Only the session's budget is spent.

@@ -92,7 +92,7 @@ def login_context(request: HttpRequest, form: LoginForm) -> dict[str, Any]:
 
 def _sign_in(request: HttpRequest, form: LoginForm) -> HttpResponse:
     login, password = form.cleaned_data["login"], form.cleaned_data["password"]
-    account = services.prove_password(login, password, client_of(request))
+    account = services.verify_password(login, password, client_of(request))
     next_url = flow.next_of(request)
     services.keep_next(account, next_url)
     # It may have become known after it was chosen: an attacker with the list would sign in, too
@@ -101,7 +101,7 @@ def _sign_in(request: HttpRequest, form: LoginForm) -> HttpResponse:
         query = urlencode({"reason": "stolen", "next": next_url})
         next_url = f"{reverse('account_change_password')}?{query}"
     proof, remember = Proof.now(Method.PASSWORD), form.cleaned_data["remember"]
-    return flow.begin(request, account, proof, remember=remember, next_url=next_url)
+    return flow.start_sign_in(request, account, proof, remember=remember, next_url=next_url)
 
 
 @login_not_required
@@ -148,7 +148,7 @@ def _sign_in_by_code(request: HttpRequest, code_request: CodeRequest) -> HttpRes
     login, nonce, client = code_request.login, code_request.nonce, client_of(request)
     form = CodeForm(request.POST)
     proved = form.check(
-        lambda code: mailed_codes.prove_code(login, nonce, code, client),
+        lambda code: mailed_codes.verify_mailed_code(login, nonce, code, client),
         lambda: mailed_codes.send_code(login, nonce, client),
     )
     if proved is None:
@@ -156,7 +156,7 @@ def _sign_in_by_code(request: HttpRequest, code_request: CodeRequest) -> HttpRes
     code_requests.discard(request)
     user, proof = proved
     remember, next_url = code_request.remember, code_request.next_url
-    return flow.begin(request, user, proof, remember=remember, next_url=next_url)
+    return flow.start_sign_in(request, user, proof, remember=remember, next_url=next_url)
 
 
 def _ask_for_code(request: HttpRequest, code_request: CodeRequest, form: CodeForm) -> HttpResponse:

@@ -4,7 +4,7 @@ from django.contrib.auth.hashers import is_password_usable
 
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
-from accounts.signin.services import InvalidCredentials, prove_password
+from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.signup.services import LIFE
 from accounts.twofactor import services as twofactor
 from accounts.users.models import PendingSignup, User
@@ -32,7 +32,7 @@ def prove_elsewhere(signup: PendingSignup, password: str, client: ClientInfo) ->
         InvalidCredentials: wrong password, or a sign-up without one.
         Later: a budget is used up, or the site is busy.
     """
-    account = prove_password(signup.username, password, client)
+    account = verify_password(signup.username, password, client)
     if account.pk != signup.pk:
         raise InvalidCredentials
     return Proof.now(Method.PASSWORD)

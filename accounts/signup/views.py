@@ -187,7 +187,7 @@ def _sign_in(
     if proofs.adds_passkey(signup, user):
         query = f"?{urlencode({'next': next_url})}" if next_url else ""
         next_url = reverse("passkey_add") + query
-    return flow.begin(
+    return flow.start_sign_in(
         request,
         user,
         *proofs.proofs_of(signup, password),

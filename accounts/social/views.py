@@ -141,7 +141,9 @@ def _sign_in(
         messages.error(request, str(error))
         return _redirect_back(attempt)
     proof = Proof.now(Method.PROVIDER)
-    return flow.begin(request, user, proof, remember=attempt.remember, next_url=attempt.next_url)
+    return flow.start_sign_in(
+        request, user, proof, remember=attempt.remember, next_url=attempt.next_url
+    )
 
 
 def _connect(request: HttpRequest, provider: Provider, profile: ProviderProfile) -> HttpResponse:

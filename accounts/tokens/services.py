@@ -24,7 +24,7 @@ from accounts.sessions.models import LoginSession
 from accounts.signin import policy, second_step
 from accounts.signin.policy import Requirement
 from accounts.signin.second_step import SecondMethod
-from accounts.signin.services import InvalidCredentials, prove_password
+from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.signin.session import CompletedSignIn, establish_api_session
 from accounts.throttle.limits import EXCHANGE_SESSION
 from accounts.throttle.services import spend
@@ -238,7 +238,7 @@ def prove_by_password(login: str, password: str, client: ClientInfo) -> User:
 
 def _prove(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
     """Return the account; raise ``PasswordCompromised`` if attackers know the right password."""
-    account = prove_password(login, password, client)
+    account = verify_password(login, password, client)
     if isinstance(account, User) and passwords.is_compromised(password):
         raise PasswordCompromised
     return account

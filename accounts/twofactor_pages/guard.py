@@ -66,7 +66,7 @@ class AddFactorView(View):
         }
         return render(self.request, template, shared | context)
 
-    def go_on(self, method: Method, made: list[str]) -> HttpResponse:
+    def resume(self, method: Method, made: list[str]) -> HttpResponse:
         """Redirect to the page that was wanted, after ``method`` was added.
 
         If recovery codes were ``made`` with the factor, their page comes first.
@@ -77,7 +77,7 @@ class AddFactorView(View):
         if self.pending:
             next_url = self.pending.next_url
             next_url = _codes_page(next_url) if made else next_url
-            return flow.go_on(self.request, self.pending, proof, next_url=next_url)
+            return flow.resume(self.request, self.pending, proof, next_url=next_url)
         sessions.record_proof(session_of(self.request), proof, client_of(self.request))
         renew_key(self.request)
         next_url = flow.next_of(self.request)

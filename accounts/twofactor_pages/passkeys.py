@@ -52,7 +52,7 @@ class AddPasskeyView(AddFactorView):
         try:
             made = passkeys.add(self.user, credential, name, actor_of(request))
             messages.success(request, _("The passkey was added."))
-            return self.go_on(Method.PASSKEY, made)
+            return self.resume(Method.PASSKEY, made)
         except PublicError as error:
             return self.show(form, passkey_error=str(error))
 

@@ -82,7 +82,7 @@ class AddAuthenticatorView(AddFactorView):
         SEED.drop(self.request)
         sentence = _("Two-step sign-in is on.") if made else _("The app was added.")
         messages.success(self.request, sentence)
-        return self.go_on(Method.TOTP, made)
+        return self.resume(Method.TOTP, made)
 
     def show(self, form: SetupForm, seed: str | None) -> HttpResponse:
         """Return the page with the errors of ``form``, and with a new seed if there is none."""
@@ -181,5 +181,5 @@ def enrolment_link(request: HttpRequest, token: str) -> HttpResponse:
     if user and request.method != "POST":
         return render(request, "accounts/twofactor_pages/link.html", {"owner": user})
     if user and links.spend(user, token):
-        return flow.begin(request, user, Proof.now(Method.OPERATOR))
+        return flow.start_sign_in(request, user, Proof.now(Method.OPERATOR))
     return render(request, "accounts/twofactor_pages/link_dead.html", status=404)

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from accounts.apikeys.models import APIKey
 from accounts.common import secrets
-from tests.attacks.key_steps import FORM, KEYS, NEW, on_page
+from tests.attacks.key_steps import FORM, KEYS, NEW, shown_key
 from tests.support.api import call, get_tokens
 from tests.support.browser import OpenPage
 from tests.support.signin import signed_in
@@ -108,7 +108,7 @@ def test_2_3_an_api_key_is_shown_once_kept_as_a_digest_and_compared_in_constant_
     monkeypatch.setattr(
         "accounts.apikeys.services.hmac.compare_digest", lambda *both: compared.append(both)
     )
-    for key, headers in ((on_page(page), page.headers), (made["key"], made.headers)):
+    for key, headers in ((shown_key(page), page.headers), (made["key"], made.headers)):
         assert "no-store" in headers["Cache-Control"]
         assert key[25:] not in client.get(KEYS).text + str(call("keys/", token=token).body)
         assert key[25:] not in str(APIKey.objects.values())

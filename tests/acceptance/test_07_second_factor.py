@@ -15,7 +15,7 @@ from django.test import Client
 
 from accounts.users.models import User
 from tests.acceptance.conftest import Set
-from tests.attacks.test_second_factor_secrets import writings_of_seed
+from tests.attacks.test_second_factor_secrets import encodings_of_seed
 from tests.conftest import Clock
 from tests.support.authenticator import scan, shown
 from tests.support.second_factor import (
@@ -127,7 +127,7 @@ def test_7_1_the_seed_is_shown_only_while_enrolling(client: Client, alice: User)
         page = client.get(path)
         assert page.status_code == 200, path
         shown = page.content.replace(b" ", b"")
-        assert not [text for text in writings_of_seed(seed) if text in shown], path
+        assert not [text for text in encodings_of_seed(seed) if text in shown], path
     assert seed_on(client.get(SETUP).text) != seed, "a second app gets a seed of its own"
 
 

@@ -7,7 +7,7 @@ from django.test import Client
 
 from accounts.apikeys.models import APIKey
 from accounts.users.models import User
-from tests.attacks.key_steps import FORM, KEYS, NEW, is_alive, key_of, on_page, row_of
+from tests.attacks.key_steps import FORM, KEYS, NEW, is_alive, key_of, row_of, shown_key
 from tests.conftest import Clock
 from tests.support.api import call
 from tests.support.signin import signed_in
@@ -29,7 +29,7 @@ def alice(client: Client, clock: Clock) -> User:
 def test_an_api_key_is_made_listed_and_revoked(client: Client, alice: User) -> None:
     assert "None yet." in client.get(KEYS).text
 
-    key = on_page(client.post(NEW, FORM))
+    key = shown_key(client.post(NEW, FORM))
 
     listed = client.get(KEYS)
     assert "no-store" in listed["Cache-Control"]
@@ -45,11 +45,11 @@ def test_an_api_key_is_made_listed_and_revoked(client: Client, alice: User) -> N
 def test_an_api_key_has_the_chosen_scope_and_expiry_and_write_includes_read(
     client: Client, alice: User, clock: Clock
 ) -> None:
-    read = on_page(client.post(NEW, {"name": "bot", "expires": "7", "profile": "read"}))
+    read = shown_key(client.post(NEW, {"name": "bot", "expires": "7", "profile": "read"}))
     chosen = {"sessions": "write", "activity": "read"}
-    write = on_page(client.post(NEW, {"name": "bot", "expires": "7", **chosen}))
+    write = shown_key(client.post(NEW, {"name": "bot", "expires": "7", **chosen}))
 
-    forever = on_page(client.post(NEW, FORM | {"expires": "never"}))
+    forever = shown_key(client.post(NEW, FORM | {"expires": "never"}))
 
     assert [row_of(key).expires_at for key in (read, forever)] == [WEEK + clock.now(), None]
     assert row_of(read).scope == "profile:read"
@@ -81,7 +81,7 @@ def test_an_account_can_have_fifty_api_keys(client: Client, alice: User) -> None
     assert f'href="{NEW}"' not in client.get(KEYS).text
     assert "You have as many keys as there can be." in client.post(NEW, FORM).text
     client.post(KEYS, {"end": row_of(keys[0]).pk})
-    assert on_page(client.post(NEW, FORM))
+    assert shown_key(client.post(NEW, FORM))
 
 
 def test_making_a_key_needs_reauthentication_but_listing_and_revoking_do_not(
