@@ -1,4 +1,7 @@
-"""Signals by which packages of lower layers notify those of higher layers."""
+"""Signals by which packages of lower layers notify those of higher layers.
+
+``accounts.apps`` connects the receivers, in the order in which they must run.
+"""
 
 from django.dispatch import Signal
 

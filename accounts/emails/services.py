@@ -155,7 +155,7 @@ def make_primary(user: User, email_id: int, actor: Actor) -> EmailAddress:
         before = EmailAddress.objects.filter(user=owner, email=owner.email).first()
         owner.email = row.email
         owner.save(update_fields=["email"])
-        users.outdate(owner)
+        users.void_proofs_and_links(owner)
         record(owner, events.PRIMARY_CHANGED, actor, detail=row.email, former=before)
         return row
 
@@ -172,7 +172,7 @@ def remove(user: User, email_id: int, actor: Actor) -> EmailAddress:
         if row is None or row.email == owner.email:
             raise EmailChangeRefused
         EmailAddress.objects.filter(pk=row.pk).delete()
-        users.outdate(owner)
+        users.void_proofs_and_links(owner)
         if owner.emails.filter(confirmed_at__lt=row.confirmed_at).exists() and not counts(
             owner, row.confirmed_at, clock.now()
         ):
@@ -198,7 +198,7 @@ def _confirm(row: PendingEmail, purpose: Purpose, secret: str, actor: Actor) -> 
             if not PendingEmail.objects.filter(pk=row.pk).delete()[0]:
                 raise WrongCode
             users.confirm_email(owner, row.email)
-            users.outdate(owner)
+            users.void_proofs_and_links(owner)
             record(owner, events.ADDRESS_ADDED, actor, detail=row.email)
     except users.EmailTaken:
         raise WrongCode from None

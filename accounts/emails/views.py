@@ -45,7 +45,7 @@ class EmailView(View):
     def post(self, request: HttpRequest) -> HttpResponse:
         if "confirm" in request.POST:
             return self.confirm()
-        if not recent.is_recent(request):
+        if not recent.has_recent_authentication(request):
             return self.reauthenticate()
         try:
             return self.change()

@@ -78,7 +78,7 @@ def _rename(request: HttpRequest, user: User) -> HttpResponse:
     form = RenameForm(request.POST)
     if form.is_valid():
         name = form.cleaned_data["username"]
-        if not recent.is_recent(request):
+        if not recent.has_recent_authentication(request):
             return _ask_for_proof(name)
         try:
             services.rename(user, name, actor_of(request).by(*session_of(request).amr))

@@ -39,7 +39,7 @@ class Site(admin.AdminSite):
 
         @wraps(stock)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if self._may_act(request) and not recent.is_recent(request):
+            if self._may_act(request) and not recent.has_recent_authentication(request):
                 return reauthentication.redirect_to_reauthenticate(request)
             return stock(request, *args, **kwargs)
 

@@ -109,13 +109,13 @@ def recipient_for(
     again, charges = _charges(purpose, login, client)
     # Without the cookie of a known browser, the budgets are spent before any lookup, so that one
     # statement refuses a flood.
-    if not client.known:
+    if not client.known_cookie:
         spend(again, *charges)
     recipient = complete(recipient_of(login))
     browser = known_browsers.find(client, recipient.user)
     if browser:
         charges = [(MAIL_BROWSER, browser.user_id, browser.pk)]
-    if client.known:
+    if client.known_cookie:
         spend(again, *charges)
     box = emails.key(recipient.email) if recipient.email else recipient.key
     if browser is None and not mail_limits.may_leave(box, client):
@@ -131,7 +131,7 @@ def _charges(purpose: Purpose, login: str, client: ClientInfo) -> tuple[Charge, 
     """
     key = users.login_key(login)
     # Counted by browser, so that users of the same network do not make each other wait.
-    again = MAIL_AGAIN, purpose.name, key, client.known or client.network
+    again = MAIL_AGAIN, purpose.name, key, client.known_cookie or client.network
     network = around(RECOVERY_NETWORK, client)
     return again, [*network, mail_limits.asking(key, client), (RECOVERY_EVERYONE,)]
 
@@ -168,13 +168,13 @@ def verify_mailed_code(
         Later: there were too many guesses.
     """
     charges = around(CODE_NETWORK, client)
-    if not client.known:
+    if not client.known_cookie:
         spend(*charges)
     recipient = _unlocked(recipient_of(login))
     browser = known_browsers.find(client, recipient.user)
     if browser:
         charges = [(CODE_BROWSER, browser.user_id, browser.pk)]
-    if client.known:
+    if client.known_cookie:
         spend(*charges)
     subject = recipient.subject(nonce)
     error: type[PublicError] = WrongCode

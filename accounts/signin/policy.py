@@ -126,7 +126,7 @@ def is_recent(session: LoginSession, *, is_opening: bool = False) -> bool:
     """
     at = proved_at(session)
     return at is not None and clock.now() <= at + (
-        reauthentication.TO_OPEN if is_opening else reauthentication.LIFE
+        reauthentication.RECENT_TO_OPEN if is_opening else reauthentication.RECENT
     )
 
 

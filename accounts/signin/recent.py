@@ -1,6 +1,6 @@
 """Recent authentication, which sensitive acts require (ASVS 7.5.1).
 
-``signin.policy`` decides which proofs count and how long they are recent.
+``signin.policy`` decides which proofs count, ``sessions.reauthentication`` for how long.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ SAFE_METHODS = ("GET", "HEAD")
 type View = Callable[..., HttpResponseBase]
 
 
-def is_recent(request: HttpRequest, *, acts: bool = False) -> bool:
+def has_recent_authentication(request: HttpRequest, *, acts: bool = False) -> bool:
     """Return whether authentication is recent enough for the sensitive act of the request.
 
     A GET request normally opens a form. With ``acts``, the request is the act itself, as when a
@@ -31,7 +31,11 @@ def is_recent(request: HttpRequest, *, acts: bool = False) -> bool:
 
 def reauthenticate_first(request: HttpRequest) -> HttpResponse | None:
     """Return a redirect to the reauthentication page, or None if authentication is recent."""
-    return None if is_recent(request) else reauthentication.redirect_to_reauthenticate(request)
+    return (
+        None
+        if has_recent_authentication(request)
+        else reauthentication.redirect_to_reauthenticate(request)
+    )
 
 
 def recent_authentication_required(view: View) -> View:

@@ -148,7 +148,7 @@ def _of_mail(user: User, client: ClientInfo) -> list[Charge]:
 
 
 def _charge_of_request(user: User, client: ClientInfo) -> Charge:
-    return MAIL_AGAIN, CODE.name, user.pk, client.known or client.network
+    return MAIL_AGAIN, CODE.name, user.pk, client.known_cookie or client.network
 
 
 def _subject(user: User, nonce: str) -> str:

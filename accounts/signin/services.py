@@ -98,14 +98,14 @@ def _check_password(
     # These charges are never given back, because a successful sign-in costs a hash, too.
     repeat = _repeats(key, client)
     charges = _of_stranger(key, client)
-    if not client.known:
+    if not client.known_cookie:
         # Spent before any lookup, so that one statement refuses a flood.
         spend(*repeat, *charges)
     account = users.find(login)
     browser = known_browsers.find(client, account)
     if browser:
         charges = [(LOGIN_BROWSER, browser.user_id, browser.pk)]
-    if client.known:
+    if client.known_cookie:
         spend(*repeat, *charges)
     silent = [] if browser else _of_account(account.pk if account else key, client)
     # If the budgets of the account are used up, every password counts as wrong. A refusal instead

@@ -105,7 +105,7 @@ class Metadata:
 _known: dict[str, Metadata] = {}
 
 
-def known(issuer: str) -> Metadata | None:
+def cached(issuer: str) -> Metadata | None:
     """Return the cached metadata of ``issuer``, or None if it is missing or outdated."""
     found = _known.get(issuer)
     return found if found and clock.now() < (found.again_at or found.at + LIFE) else None
@@ -120,7 +120,7 @@ def of(issuer: str) -> Metadata:
     Raises:
         RequestException, Unreachable, ValueError: fetching failed, and there is no such copy.
     """
-    if young := known(issuer):
+    if young := cached(issuer):
         return young
     old, now = _known.get(issuer), clock.now()
     try:

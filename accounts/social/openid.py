@@ -59,7 +59,7 @@ class OpenID(Provider):
 
     def authorize_url(self, attempt: Attempt, state: str) -> str:
         try:
-            known = metadata.known(self.issuer)
+            known = metadata.cached(self.issuer)
             self.adapter.found = known or http_client.talk(
                 self.key, lambda: metadata.of(self.issuer)
             )

@@ -58,7 +58,7 @@ def login(request: HttpRequest, provider: Provider) -> HttpResponse:
     if request.method != "POST":
         context = {"provider": provider, "next": next_url, "act": act}
         return render(request, "accounts/social/login.html", context)
-    if act is Act.CONNECT and not recent.is_recent(request):
+    if act is Act.CONNECT and not recent.has_recent_authentication(request):
         return _reauthenticate()
     session, client = _session_id_of(request), client_of(request)
     spend(*[(PROVIDER_NETWORK, session)] if session else around(PROVIDER_NETWORK, client))
@@ -147,7 +147,7 @@ def _sign_in(
 
 
 def _connect(request: HttpRequest, provider: Provider, profile: ProviderProfile) -> HttpResponse:
-    if not recent.is_recent(request, acts=True):
+    if not recent.has_recent_authentication(request, acts=True):
         return _reauthenticate()
     if identities.find(profile.issuer, profile.subject):
         return _finish_connecting(request, profile, provider.name, "connections")
@@ -200,7 +200,7 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
         sentence = _("%(address)s isn’t an address of this account. Nothing was connected.")
         messages.error(request, sentence % {"address": profile.known_as})
         return redirect(next_url or "home")
-    if not recent.is_recent(request):
+    if not recent.has_recent_authentication(request):
         return reauthentication.redirect_to_reauthenticate(request)
     if request.method != "POST":
         context = {"profile": profile, "name": name}
@@ -233,7 +233,7 @@ def _refusal(user: User, identity: Identity) -> PublicError | None:
 
 
 def _disconnect(request: HttpRequest) -> HttpResponseBase:
-    if not recent.is_recent(request):
+    if not recent.has_recent_authentication(request):
         return _reauthenticate()
     session = session_of(request)
     identity_id = request.POST.get("disconnect", "")

@@ -113,7 +113,7 @@ class InsufficientUserAuthentication(PublicError):
     status = 401
     challenge = (
         'Bearer error="insufficient_user_authentication", '
-        f'max_age="{int(reauthentication.LIFE.total_seconds())}"'
+        f'max_age="{int(reauthentication.RECENT.total_seconds())}"'
     )
     message = _("Sign in again: this needs a sign-in of the last ten minutes.")
 

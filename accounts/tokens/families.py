@@ -89,7 +89,7 @@ def with_newest(token: str) -> LoginSession | None:
 
 
 def _rotate(
-    family: uuid.UUID, digest: str, follower: str, client: ClientInfo, kind: LoginSession.Kind
+    family: uuid.UUID, digest: str, next_digest: str, client: ClientInfo, kind: LoginSession.Kind
 ) -> LoginSession | None:
     now = clock.now()
     idle_at = now + timedelta(days=settings.AUTHSITE.refresh_idle_days)
@@ -97,7 +97,7 @@ def _rotate(
         "id": _id(family),
         "digest": digest,
         "kind": kind.value,
-        "next": follower,
+        "next": next_digest,
         "now": _time(now),
         "idle": _time(idle_at),
         "address": client.ip,

@@ -250,7 +250,7 @@ def unlock(user: User) -> None:
     """Replace the password of a locked account by an unusable one, and void its mailed links."""
     rows = User.objects.filter(pk=user.pk, password=user.password)
     if rows.update(password=make_password(None)):
-        outdate(user)
+        void_proofs_and_links(user)
         user.refresh_from_db()
 
 
@@ -292,6 +292,6 @@ def replace_password(owner: User, hashed: str) -> None:
     User.objects.filter(pk=owner.pk).update(password=hashed, password_at=now)
 
 
-def outdate(user: User) -> None:
+def void_proofs_and_links(user: User) -> None:
     """Void all proofs and mailed links of ``user`` by increasing ``credential_version``."""
     User.objects.filter(pk=user.pk).update(credential_version=F("credential_version") + 1)

@@ -87,7 +87,7 @@ def test_a_passkey_checked_before_a_change_of_the_account_gives_no_session_after
 
     def overtaken(*arguments: Any) -> Any:
         checked = check(*arguments)
-        users.outdate(alice)
+        users.void_proofs_and_links(alice)
         return checked
 
     monkeypatch.setattr(view.passkeys, "sign_in", overtaken)

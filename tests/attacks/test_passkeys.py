@@ -138,7 +138,7 @@ def test_a_passkey_challenge_is_invalid_after_a_change_of_the_account() -> None:
     alice, passkey = owner()
     session = signed_in(alice)
     for_second, for_adding = options_of(after_password(), CHALLENGE), options_of(session, ADD)
-    users.outdate(alice)
+    users.void_proofs_and_links(alice)
 
     assert not completes_sign_in(after_password(), passkey.get(for_second))
     new = Passkey()

@@ -126,7 +126,7 @@ def test_a_review_during_a_change_of_the_account_fails_without_effect(
     users.confirm_email(alice, THIEFS)
     lock(alice)
     as_read = reloaded(alice)
-    users.outdate(alice)
+    users.void_proofs_and_links(alice)
     row = FormerCredential.objects.get(kind="email").pk
 
     with pytest.raises(users.AccountChanged):

@@ -127,7 +127,7 @@ def test_enrolling_in_a_sign_in_that_just_became_invalid_causes_no_server_error(
 
     def ended(request: Any, real: Callable[[Any], Any] = pending.find) -> Any:
         found = real(request)
-        users.outdate(type(carol).objects.get(pk=carol.pk))
+        users.void_proofs_and_links(type(carol).objects.get(pk=carol.pk))
         return found
 
     carol = staff()

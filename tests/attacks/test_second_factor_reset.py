@@ -256,7 +256,7 @@ def test_a_thiefs_recovery_requests_do_not_count_after_a_change_of_the_account(
         signed_in(alice).post("/accounts/recovery/", {"former": PASSWORD})
     assert after_password().post(CHALLENGE, {"lost": "ask"}).status_code == 429
 
-    users.outdate(alice)
+    users.void_proofs_and_links(alice)
 
     assert after_password().post(CHALLENGE, {"lost": "ask"}).status_code == 302
 

@@ -50,8 +50,8 @@ def since(client: Client, user: User) -> Any:
     return row.since if row else None
 
 
-def outdate(user: User) -> None:
-    users.outdate(user)
+def void_proofs_and_links(user: User) -> None:
+    users.void_proofs_and_links(user)
     user.refresh_from_db()
 
 
@@ -72,7 +72,7 @@ def test_a_browser_is_known_since_its_first_sign_in_despite_later_changes(
     clock.advance(days=8)
     assert meets(here, alice)
 
-    outdate(alice)
+    void_proofs_and_links(alice)
 
     assert since(here, alice) == begun, "even before the next sign-in"
     assert [meets(here, alice) for _ in range(2)] == [False, True]
@@ -138,7 +138,7 @@ def test_a_browser_from_before_a_change_and_an_upgrade_is_new_but_keeps_its_age(
 ) -> None:
     begun = clock.now()
     here = known_to_previous_version(alice, version=0)
-    outdate(alice)
+    void_proofs_and_links(alice)
 
     assert since(here, alice) == begun
     assert not meets(here, alice)
