@@ -47,8 +47,6 @@ def read(name: str) -> Reader:
     reader = Reader()
     # Attributes keep what was in them: a nonce is a template variable.
     source = source.replace("{{ csp_nonce }}", "nonce")
-    # A class of the page, not a word on it.
-    source = source.replace("{% block wide %}wide", "")
     reader.feed(TEMPLATE_SYNTAX.sub(" ", TRANSLATED.sub(" ", source)))
     return reader
 
