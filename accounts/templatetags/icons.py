@@ -24,7 +24,7 @@ def icon(name: str) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def menu_item(context: dict[str, Any], view: str, icon_name: str, label: str) -> SafeString:
-    """Return the menu entry that leads to ``view``; it is marked on that page and those below it."""
+    """Return the menu entry of ``view``, marked as current on that page and on pages below it."""
     request: HttpRequest | None = context.get("request")
     url = reverse(view)
     path = request.path if request else ""
