@@ -1,1 +1,1 @@
-"""Addresses. Added, confirmed, made primary, removed; the old one is told and can undo it."""
+"""Email addresses of an account: every change is told to the addresses before and after it."""

@@ -1,4 +1,4 @@
-"""The forms of the page of addresses."""
+"""Forms of the page of email addresses."""
 
 from django import forms
 
@@ -7,12 +7,12 @@ from accounts.users.forms import EmailField
 
 
 class AddEmailForm(forms.Form):
-    """An address to add."""
+    """An email address to add."""
 
     email = EmailField()
 
 
 class CodeForm(forms.Form):
-    """The code that was mailed to it."""
+    """The code that was mailed to the added email address."""
 
     code = CodeField()

@@ -1,4 +1,4 @@
-"""A lockdown and a reset cancel what waits, and so does a new factor: without it none was shown."""
+"""Cancel pending email addresses when an account is locked, reset, or gets a second factor."""
 
 from typing import Any
 
@@ -19,6 +19,10 @@ ENDINGS = {
 
 
 def cancel_pending(sender: Any, user: User, event: str, **_more: Any) -> None:
-    """Let go of addresses that were asked for: perhaps not by the owner, who comes back now."""
+    """Delete the pending email addresses of ``user`` after certain changes of credentials.
+
+    At a lock or a reset, because a thief may have added them. At a new second factor, because they
+    were added without it.
+    """
     if event in ENDINGS:
         PendingEmail.objects.filter(user=user).delete()

@@ -1,7 +1,8 @@
-"""A person's addresses. Every change takes the row of the user first, so that no two cross.
+"""The email addresses of a user: add, confirm, make primary, remove.
 
-An address is a way back into the account: each change is told to every address that the account
-held before and after it, and makes links and codes that were mailed before it worthless.
+Every change locks the row of the user first, so that two changes cannot interleave. An email
+address is a way back into the account. Therefore every address that the account had before and
+after a change is told of it, and links and codes that were mailed before stop working.
 """
 
 import uuid
@@ -38,36 +39,41 @@ MOST = 10
 
 
 class EmailChangeRefused(PublicError):
-    """It can't be done to this address (any more)."""
+    """The email address does not exist any more, or is the primary one."""
 
     code = "not_possible"
     message = _("That can’t be done any more. Look at the list again.")
 
 
 class TooManyEmails(PublicError):
-    """Enough addresses for one person."""
+    """The user has as many email addresses as allowed."""
 
     code = "too_many"
     message = _("You have as many addresses as are allowed. Remove one first.")
 
 
 class OwnEmail(PublicError):
-    """They have it."""
+    """The user has this email address already."""
 
     code = "own_address"
     message = _("That address is yours already.")
 
 
 def pending(user: User) -> QuerySet[PendingEmail]:
-    """What waits for a confirmation, oldest first."""
+    """Return the pending email addresses of ``user``, oldest first."""
     waiting = PendingEmail.objects.filter(user=user, expires_at__gt=clock.now())
     return waiting.order_by("expires_at")
 
 
 def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
-    """Let ``email``, which is clean, wait for its confirmation, and mail it a code and a link.
+    """Add ``email``, which must be validated, as pending, and mail a code and a link to it.
 
-    Taken and free addresses look the same. :class:`OwnEmail`, :class:`TooManyEmails`, ``Later``.
+    Taken and free email addresses look the same.
+
+    Raises:
+        OwnEmail: the user has this email address already.
+        TooManyEmails: the user has as many as allowed.
+        Later: too many were added, or too many mails were sent.
     """
     key = emails.key(email)
     if EmailAddress.objects.filter(user=user, key=key).exists():
@@ -78,40 +84,41 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
         users.hold(user)
         if user.emails.count() + pending(user).exclude(key=key).count() >= MOST:
             raise TooManyEmails
-        kept = pending(user).filter(key=key).first()
+        earlier = pending(user).filter(key=key).first()
         row = PendingEmail(user=user, email=email, key=key, expires_at=clock.now() + LIFE)
         code = codes.issue_code(CODE, row.pk, key)
         token = codes.issue_link(LINK, row.pk, key)
-        if kept and not may_leave:
-            # What was mailed before stays good if no mail can replace it. The work is the same.
-            row.pk = kept.pk
+        if earlier and not may_leave:
+            # If no mail may be sent, the earlier code and link stay valid. The work is the same.
+            row.pk = earlier.pk
         PendingEmail.objects.filter(user=user, key=key).delete()
         row.save(force_insert=True)
         owners = EmailAddress.objects.select_related("user").filter(key=key).first()
         with speaking(owners.user.language if owners else spoken()):
-            # To the owner's address as it is stored, never as somebody else typed it.
+            # To the stored email address, never as another person typed it.
             mail = mails.already_taken(owners.email) if owners else mails.confirm(row, code, token)
             post(mail if may_leave else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)
     return row
 
 
 def seconds_to_next_mail(row: PendingEmail) -> int:
-    """Return the seconds until the next mail to the same address may be asked for; 0 for now."""
+    """Return the seconds until another mail to this email address may be asked for; 0 for now."""
     return wait((MAIL_AGAIN, row.user_id, row.key))
 
 
 def cancel(user: User, pending_id: uuid.UUID) -> None:
-    """Let go of an address that waits."""
+    """Delete a pending email address of ``user``, if there is one with this id."""
     PendingEmail.objects.filter(user=user, pk=pending_id).delete()
 
 
 def confirm_by_code(row: PendingEmail, typed: str, actor: Actor) -> None:
-    """Add the address of ``row`` to its user.
+    """Add the pending email address ``row`` to its user if ``typed`` is its code.
 
-    Networks have no limit here: a code has few tries, and a user few codes.
+    There is no limit by network: a code has few tries, and a user gets few codes.
 
     Raises:
-        WrongCode: not the code that was mailed, or somebody else has the address by now.
+        WrongCode: the code is wrong, or another account has the email address by now.
+        UsedUp: the code has had all its tries.
     """
     if not codes.try_code(CODE, row.pk, typed):
         raise WrongCode
@@ -119,18 +126,26 @@ def confirm_by_code(row: PendingEmail, typed: str, actor: Actor) -> None:
 
 
 def confirm_by_link(row: PendingEmail, token: str, actor: Actor) -> None:
-    """Add the address; :class:`WrongCode`."""
+    """Add the pending email address ``row`` to its user if ``token`` is from its link.
+
+    Raises:
+        WrongCode: the link is spent, or another account has the email address by now.
+    """
     _confirm(row, LINK, token, actor)
 
 
 def find_by_link(user: User, token: str) -> PendingEmail | None:
-    """What a link is for, if it's this user's and still waits."""
+    """Return the pending email address of ``user`` that the mailed link confirms, or None."""
     pending_id = codes.subject_of(LINK, token)
     return pending(user).filter(pk=pending_id).first() if pending_id else None
 
 
 def make_primary(user: User, email_id: int, actor: Actor) -> EmailAddress:
-    """Make one of the user's addresses the primary one; :class:`EmailChangeRefused`."""
+    """Make one of the user's email addresses the primary one, and return it.
+
+    Raises:
+        EmailChangeRefused: the user has no such email address, or it is the primary one.
+    """
     with transaction.atomic():
         owner = users.hold(user)
         row = EmailAddress.objects.filter(user=owner, pk=email_id).first()
@@ -145,7 +160,11 @@ def make_primary(user: User, email_id: int, actor: Actor) -> EmailAddress:
 
 
 def remove(user: User, email_id: int, actor: Actor) -> EmailAddress:
-    """Remove an address other than the primary one; :class:`EmailChangeRefused`."""
+    """Remove an email address that is not the primary one, and return it.
+
+    Raises:
+        EmailChangeRefused: the user has no such email address, or it is the primary one.
+    """
     with transaction.atomic():
         owner = users.hold(user)
         row = EmailAddress.objects.filter(user=owner, pk=email_id).first()
@@ -156,7 +175,8 @@ def remove(user: User, email_id: int, actor: Actor) -> EmailAddress:
         if owner.emails.filter(confirmed_at__lt=row.confirmed_at).exists() and not counts(
             owner, row.confirmed_at, clock.now()
         ):
-            # Perhaps a thief's, beside an older one: its mails must not lock the account.
+            # A thief may have added it next to an older one, so links mailed to it must not lock
+            # the account.
             notices.end_links(owner, [row.email])
         told = record(owner, events.ADDRESS_REMOVED, actor, detail=row.email, former=row)
         former_credentials.keep_email(row, told.at)
@@ -164,7 +184,7 @@ def remove(user: User, email_id: int, actor: Actor) -> EmailAddress:
 
 
 def prune() -> int:
-    """Delete what was not confirmed in time; how many."""
+    """Delete email addresses that were not confirmed in time; return how many."""
     return PendingEmail.objects.filter(expires_at__lte=clock.now()).delete()[0]
 
 

@@ -1,4 +1,4 @@
-"""A person's addresses."""
+"""URLs of the pages of email addresses."""
 
 from django.urls import path
 

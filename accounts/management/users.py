@@ -1,4 +1,4 @@
-"""Finding whom a command names."""
+"""Find the user that the argument of a command names."""
 
 from django.core.management.base import CommandError
 
@@ -7,7 +7,11 @@ from accounts.users.models import User
 
 
 def named(user: str) -> User:
-    """The user of that username, email address or id; ``CommandError``."""
+    """Return the user with this username, email address or id.
+
+    Raises:
+        CommandError: there is no such user.
+    """
     found = users.find(user) or users.find_by_id(user)
     if not isinstance(found, User):
         raise CommandError(f"There is no user {user!r}.")

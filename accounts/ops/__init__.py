@@ -1,1 +1,1 @@
-"""Operations. How a site gets its first administrator."""
+"""Operations: the admin's users and groups, health checks, API documentation and the owner link."""

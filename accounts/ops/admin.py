@@ -1,6 +1,6 @@
-"""Staff's view of users: who, since when, may they sign in. No digest, no secret, no rights raised.
+"""Users and groups in the admin. Passwords and other secrets are not shown.
 
-Only a superuser changes rights; other staff with the permission may deactivate ordinary people.
+Only superusers change rights. Other staff with the permission may deactivate users without rights.
 """
 
 from dataclasses import replace
@@ -26,10 +26,10 @@ FACTS = ("id", "username", "email", "date_joined", "last_login")
 
 
 class UserForm(forms.ModelForm):
-    """A person's state and rights."""
+    """The state and the rights of a user."""
 
     def clean(self) -> dict[str, Any]:
-        """Refuse to switch the last superuser off: the next start would print an owner link."""
+        """Refuse to remove the last superuser, because the next start would print an owner link."""
         data = super().clean() or {}
         needed = ("is_active", "is_staff", "is_superuser")
         stays = all(data.get(name, True) for name in needed)
@@ -40,7 +40,7 @@ class UserForm(forms.ModelForm):
 
 
 class UserAdmin(admin.ModelAdmin):
-    """People sign up by themselves: none is added or deleted here."""
+    """Users in the admin, where they can be changed but neither added nor deleted."""
 
     form = UserForm
     list_display = ("username", "email", "is_active", "is_staff", "date_joined", "last_login")
@@ -51,11 +51,14 @@ class UserAdmin(admin.ModelAdmin):
     filter_horizontal = ("groups", "user_permissions")
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Rights are read-only for staff who aren't superusers, or one could give itself more."""
+        """Make rights read-only, except for superusers: staff could give themselves more."""
         return FACTS if _is_superuser(request) else (*FACTS, *RIGHTS)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """Only what was changed, or a password changed meanwhile would come back; and tell."""
+        """Save only the changed fields, or a password that changed meanwhile would be lost.
+
+        A change of state or rights is recorded, revokes the user's sessions and is told by mail.
+        """
         changed = set(form.changed_data)
         obj.save(update_fields=changed & {"is_active", "is_staff", "is_superuser"})
         of_staff = obj.is_privileged or bool(changed & set(RIGHTS))
@@ -63,62 +66,60 @@ class UserAdmin(admin.ModelAdmin):
             _tell(request, obj, event, of_staff=of_staff)
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        """The filters shown and no others: ``?password__startswith=`` reads a digest by letters."""
+        """Allow only ``list_filter``: ``?password__startswith=`` would reveal a password's hash."""
         is_shown = lookup.partition("__")[0] in self.list_filter
         return is_shown and super().lookup_allowed(lookup, value, request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never: an address is only taken once confirmed, and nobody knows another's password."""
+        """Return False: users sign up by themselves, and confirm their email address."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Never: deactivating is the reversible way."""
+        """Return False: users are deactivated, which can be reversed."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Staff change ordinary people only; superusers change anyone."""
+        """Return whether ``obj`` may be changed; only superusers change users with rights."""
         allowed = super().has_change_permission(request, obj)
         return allowed and (_is_superuser(request) or obj is None or not _is_privileged(obj))
 
 
 class GroupAdmin(auth_admin.GroupAdmin):
-    """Groups give rights, so only superusers change them."""
+    """Groups in the admin. Groups give rights, so only superusers change them."""
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """As Django's; a change of the group's rights is one of its members'."""
+        """Save the group; tell its members if their rights have changed."""
         super().save_related(request, form, formsets, change)
         if "permissions" in form.changed_data:
             for member in form.instance.user_set.all():
                 _tell(request, member, events.RIGHTS_CHANGED)
 
     def delete_model(self, request: HttpRequest, obj: Group) -> None:
-        """As Django's; its members lose rights."""
+        """Delete the group, and tell its members that their rights have changed."""
         self.delete_queryset(request, Group.objects.filter(pk=obj.pk))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Group]) -> None:
-        """As Django's; the members of the groups lose rights."""
+        """Delete the groups, and tell their members that their rights have changed."""
         members = list(User.objects.filter(groups__in=queryset).distinct())
         super().delete_queryset(request, queryset)
         for member in members:
             _tell(request, member, events.RIGHTS_CHANGED)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Superusers only."""
         return _is_superuser(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Superusers only."""
         return _is_superuser(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Superusers only."""
         return _is_superuser(request)
 
 
 def _tell(request: HttpRequest, user: User, event: Event, *, of_staff: bool = True) -> None:
-    """End the sessions of ``user`` but this one, record by whom, and mail them.
+    """Record ``event``, which revokes the other sessions of ``user`` and mails the user.
 
-    ``of_staff``: the change gives or takes rights in the admin, so every superuser is mailed.
+    ``of_staff`` says that the change gives or takes rights in the admin; every superuser is mailed
+    too.
     """
     actor = replace(actor_of(request), name=request.user.get_username())
     keep = session_of(request).pk if user == request.user else None
@@ -129,7 +130,7 @@ def _tell(request: HttpRequest, user: User, event: Event, *, of_staff: bool = Tr
 
 
 def _events(user: User, changed: set[str]) -> list[Event]:
-    """What a change of those fields means to the person."""
+    """Return the events to record for ``user`` after a change of the fields ``changed``."""
     found = [events.SWITCHED_ON if user.is_active else events.SWITCHED_OFF]
     switched = found if "is_active" in changed else []
     return switched + ([events.RIGHTS_CHANGED] if changed & set(RIGHTS) else [])

@@ -1,4 +1,4 @@
-"""The errors that the API can answer, declared once for all operations of its description."""
+"""The errors of the API, declared once for all operations of its OpenAPI description."""
 
 from typing import Any
 
@@ -39,7 +39,8 @@ CODES = {
 
 CHALLENGED = {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "RFC 6750."}}
 LATER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
-# The response component of each status, the schema of its body, its headers, and what it means.
+# For each status: the name of the response component, the schema of its body, its headers, and what
+# it means.
 STATUSES: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "400": ("BadRequest", "RequestError", {}, "Errors by field, or `detail` and `code`."),
     "401": ("Unauthorized", "Error", CHALLENGED, "No credentials, or wrong ones."),
@@ -51,7 +52,7 @@ STATUSES: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "429": ("TooManyRequests", "Error", LATER, "Too many requests: try again later."),
     "503": ("ServiceUnavailable", "Error", LATER, "Something that the site needs does not answer."),
 }
-# Operations whose 401 may lead to the second step.
+# The operations that may answer 401 to ask for the second step.
 SIGN_INS = {"sign_in", "sign_in_browser"}
 SIGN_IN_REFUSED = "SignInRefused"
 EXAMPLE = {
@@ -104,7 +105,7 @@ def _error(description: str, **more: dict[str, Any]) -> dict[str, Any]:
 
 
 def responses() -> dict[str, Any]:
-    """Return the response components."""
+    """Return the response components of errors."""
     found = {
         name: _response(description, schema, headers)
         for name, schema, headers, description in STATUSES.values()
@@ -121,10 +122,10 @@ def _response(description: str, schema: str, headers: dict[str, Any]) -> dict[st
 
 
 def add_to(operation: dict[str, Any]) -> None:
-    """Refer from ``operation`` to every error that it can answer.
+    """Add references to every error that ``operation`` can answer.
 
-    401 and 403 belong to all, because open calls take credentials in the body; so does 400, which
-    also answers a request whose Host is not ours.
+    401 and 403 apply to every operation, because calls without authentication take credentials in
+    the body. 400 also answers requests with an unknown Host.
     """
     places = {parameter["in"] for parameter in operation.get("parameters", ())}
     left_out = set() if "requestBody" in operation else {"415"}

@@ -1,9 +1,8 @@
-"""Whether this process can do its work, dependency by dependency, told in two seconds.
+"""Health checks: whether each dependency of this process works, answered within two seconds.
 
-What doesn't answer may hang whoever asks it for minutes. So a thread of its own asks, one at a
-time, and requests wait for it no longer than :data:`PATIENCE`: a database that is frozen holds up
-no more of them than one that is down. What was found just now is told again, so that strangers
-who ask all the time cost little.
+A dependency that does not answer could block for minutes. So a single thread runs the checks, and
+requests wait for it no longer than :data:`PATIENCE`. Results are reused for :data:`FRESH` seconds,
+so that frequent requests cost little.
 """
 
 import logging
@@ -26,7 +25,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 1.8
 FRESH = 1.0
-# A thread that is out for so long may never return: its network went away without a word.
+# The seconds after which a thread that has not finished is given up. A lost network may block it
+# forever.
 LOST = 30.0
 
 OK, LATE, FAILS = "ok", "late", "fails"
@@ -40,7 +40,10 @@ def _database() -> str:
 
 
 def _migrations() -> str:
-    """Whether the database has what this code wants. It may have more, during an upgrade."""
+    """Return whether all migrations of this code are applied.
+
+    The database may have more, during an upgrade.
+    """
     applied = MigrationRecorder(connection).applied_migrations()
     return OK if _wanted() <= applied.keys() else FAILS
 
@@ -63,7 +66,7 @@ def _limits() -> str:
 
 
 class Inspection:
-    """One look at everything, by a thread that begins when this is made."""
+    """One run of all checks, by a thread that starts at once."""
 
     def __init__(self) -> None:
         self.began = monotonic()
@@ -73,11 +76,11 @@ class Inspection:
 
     @property
     def is_stale(self) -> bool:
-        """Whether another look is due: this one is old, or its thread is lost."""
+        """Whether another run is due, because this one is old or its thread is given up."""
         return monotonic() > self.began + (FRESH if self.over.is_set() else LOST)
 
     def found(self) -> dict[str, str]:
-        """What was found until :data:`PATIENCE` was over; what wasn't reached by then fails."""
+        """Wait for results, for at most :data:`PATIENCE`; a check without a result has failed."""
         self.over.wait(max(0.0, self.began + PATIENCE - monotonic()))
         return dict(self._found)
 
@@ -86,7 +89,7 @@ class Inspection:
             for name, check in checks().items():
                 try:
                     self._found[name] = check()
-                except Exception as error:  # whatever it is, the others are looked at
+                except Exception as error:  # the other checks must run all the same
                     log.warning("Readiness check %s failed: %s", name, type(error).__name__)
         finally:
             connections.close_all()
@@ -94,7 +97,7 @@ class Inspection:
 
 
 def inspect() -> dict[str, str]:
-    """Each dependency, and ``ok``, ``late`` or ``fails``."""
+    """Return the result of each check: ``ok``, ``late`` or ``fails``."""
     with _lock:
         if not _last or _last[0].is_stale:
             _last[:] = [Inspection()]
@@ -106,12 +109,12 @@ def inspect() -> dict[str, str]:
 
 
 def is_ready(found: dict[str, str]) -> bool:
-    """Whether requests may be sent here. Late mails are no reason not to: they keep."""
+    """Return whether this process can serve requests. Late mail is no reason to say no."""
     return FAILS not in found.values()
 
 
 def checks() -> dict[str, Callable[[], str]]:
-    """Who bounds its own time comes first."""
+    """Return the checks by name, those with their own timeout first."""
     limits = {"limits": _limits} if settings.AUTHSITE.redis_url else {}
     return {
         **limits,
@@ -124,7 +127,7 @@ def checks() -> dict[str, Callable[[], str]]:
 
 @cache
 def _wanted() -> set[tuple[str, str]]:
-    """Every migration of this code: apps and names."""
+    """Return the app and name of every migration of this code."""
     return set(MigrationLoader(None).disk_migrations)
 
 

@@ -1,4 +1,4 @@
-"""What watches the site asks here: whether it's alive, ready, and its figures."""
+"""Views for monitoring: liveness, readiness and metrics."""
 
 from hmac import compare_digest
 
@@ -16,14 +16,17 @@ RETRY_AFTER = 5
 @login_not_required
 @require_safe
 def live(_request: HttpRequest) -> HttpResponse:
-    """That the process answers; nothing else is asked."""
+    """Answer that the process runs, without any check."""
     return JsonResponse({"process": health.OK})
 
 
 @login_not_required
 @require_safe
 def ready(_request: HttpRequest) -> HttpResponse:
-    """Whether requests may be sent here, for everybody: words that name no software."""
+    """Return the results of the health checks, with status 503 if one has failed.
+
+    Anyone may ask, so the names of the checks do not reveal the software.
+    """
     found = health.inspect()
     if health.is_ready(found):
         return JsonResponse(found)
@@ -33,10 +36,10 @@ def ready(_request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def figures(request: HttpRequest) -> HttpResponse:
-    """The figures, for who has the token; for anybody else there is no such page.
+    """Return the metrics to clients that send ``METRICS_TOKEN``; all others get a 404.
 
-    No address is trusted instead: behind a proxy that says nothing of itself, everybody comes from
-    this machine.
+    Loopback addresses are not trusted instead: behind a proxy that sends no forwarding header,
+    every request comes from one.
     """
     given = request.headers.get("Authorization", "").encode()
     token = settings.AUTHSITE.metrics_token

@@ -1,7 +1,7 @@
-"""The owner link: how the first administrator is made, with no default password anywhere.
+"""The owner link, which creates the first administrator, so that there is no default password.
 
-Whoever can read the server's output holds the link. It's good once, for a day, and only while no
-administrator exists; a newer one replaces it.
+Everyone who can read the server's output has the link. It works once, for one day, and only while
+there is no administrator. A newer link replaces it.
 """
 
 from datetime import timedelta
@@ -24,25 +24,29 @@ SITE = "site"
 
 
 def administrator_exists() -> bool:
-    """Whether anybody runs the site already."""
+    """Return whether there is an active superuser."""
     return User.objects.filter(is_superuser=True, is_active=True).exists()
 
 
 def new_link() -> str | None:
-    """A fresh link, or None once there is an administrator."""
+    """Return a new owner link, or None if there is an administrator."""
     return None if administrator_exists() else absolute("owner", codes.issue_link(LINK, SITE))
 
 
 def is_good(token: str) -> bool:
-    """Whether the link would still make an administrator."""
+    """Return whether the owner link with this token still works."""
     return codes.subject_of(LINK, token) == SITE and not administrator_exists()
 
 
 def create_owner(token: str, username: str, email: str, password: str, client: ClientInfo) -> User:
-    """The first administrator. Of many at once, one is made.
+    """Create the first administrator and return it.
 
-    :class:`LinkSpent`, ``UsernameTaken``, ``EmailTaken``. The address counts as confirmed:
-    whoever holds the link runs the server and answers for it.
+    The email address counts as confirmed, because the person who has the link runs the server.
+
+    Raises:
+        LinkSpent: the link was used or has expired, or there is an administrator.
+        UsernameTaken: the username is held by another.
+        EmailTaken: the email address belongs to another account.
     """
     hashed = passwords.hash_password(password)
     with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Pages about the site, for everybody and for machines."""
+"""Public pages about the site, for people and for machines."""
 
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -17,14 +17,14 @@ from accounts.throttle import known_networks
 from accounts.users import services as users
 from accounts.users.disputes import DISPUTABLE
 
-# Anew with each request: RFC 9116 section 2.5.5 wants less than a year.
+# RFC 9116 section 2.5.5 recommends less than a year. Each request gets a new date.
 SECURITY_TXT_LIFE = timedelta(days=180)
 
 
 @login_not_required
 @require_safe
 def security_txt(_request: HttpRequest) -> HttpResponse:
-    """Whom to tell of a fault, for machines (RFC 9116)."""
+    """Return the contact for security problems (RFC 9116)."""
     last_day = (clock.now() + SECURITY_TXT_LIFE).date()
     lines = (
         f"Contact: {settings.AUTHSITE.contact}",
@@ -39,26 +39,26 @@ def security_txt(_request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def change_password(_request: HttpRequest) -> HttpResponse:
-    """Where password managers lead to (W3C, A Well-Known URL for Changing Passwords)."""
+    """Redirect to the page to change a password (W3C, A Well-Known URL for Changing Passwords)."""
     return redirect("account_change_password")
 
 
 @login_not_required
 @require_safe
 def help_page(request: HttpRequest) -> HttpResponse:
-    """What to do when one can't get in, or somebody else may be in."""
+    """Show what to do if one cannot sign in, or if another person may have access."""
     return render(request, "accounts/ops/help.html", {"contact": _contact()})
 
 
 @login_not_required
 @require_safe
 def privacy(request: HttpRequest) -> HttpResponse:
-    """What is stored, for how long, and what leaves. Each figure is the setting in force."""
+    """Show what is stored, for how long, and who gets it; figures are the current settings."""
     return render(request, "accounts/ops/privacy.html", {"contact": _contact(), **_figures()})
 
 
 def _contact() -> dict[str, str]:
-    """Where to ask, as a link and as people read it."""
+    """Return the contact as a link and as text."""
     uri = settings.AUTHSITE.contact
     written = settings.AUTHSITE.security_contact or settings.AUTHSITE.mail_from
     return {"uri": uri, "words": written.removeprefix("mailto:")}

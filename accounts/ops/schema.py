@@ -1,4 +1,4 @@
-"""The API, described: OpenAPI for programs, a page for people."""
+"""The OpenAPI description of the API, and its page for people."""
 
 import json
 from functools import lru_cache
@@ -19,9 +19,9 @@ from accounts.ops import api_errors
 from accounts.ops.examples import EXAMPLES, Example
 from accounts.tokens.permissions import IsFresh
 
-# The credentials of views that have no authentication classes and look at credentials themselves.
-# ``{}``: they may be left out, because they can be in the body, or because there is no session to
-# end.
+# The credentials of views without authentication classes, which check credentials themselves.
+# ``{}`` means that they are optional, because they can be in the body or there is no session to
+# revoke.
 SECURITY: dict[str, list[dict[str, list[str]]]] = {
     "sign_in": [{}, {"basic": []}],
     "sign_in_browser": [{}, {"basic": []}],
@@ -33,7 +33,7 @@ SECURITY: dict[str, list[dict[str, list[str]]]] = {
 @login_not_required
 @require_safe
 def description(_request: HttpRequest) -> HttpResponse:
-    """OpenAPI 3.1, as JSON."""
+    """Return the OpenAPI 3.1 description as JSON."""
     return HttpResponse(_description(), content_type="application/json")
 
 
@@ -41,17 +41,17 @@ def description(_request: HttpRequest) -> HttpResponse:
 @csp_override(settings.SECURE_CSP_API_DOCS)
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
-    """The same for people, by Swagger UI."""
+    """Show the OpenAPI description with Swagger UI."""
     return render(request, "accounts/ops/api_docs.html", {"title": title()})
 
 
 def title() -> str:
-    """What the API is called."""
+    """Return the title of the API."""
     return str(settings.SPECTACULAR_SETTINGS["TITLE"])
 
 
 def complete(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
-    """Add to drf-spectacular's ``result`` what holds for all operations, and the examples."""
+    """Add to drf-spectacular's ``result`` what all operations share, and the examples."""
     components = result["components"]
     for name, schema in components["schemas"].items():
         if name.endswith("Request"):
@@ -71,7 +71,11 @@ def complete(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any]) -> None:
-    """Complete one operation; its id is the summary if it has no docstring, as in another app."""
+    """Add summary, security, example and errors to an operation.
+
+    An operation without a docstring gets its id as the summary. Operations of other apps may have
+    none.
+    """
     name = operation["operationId"]
     text = operation.setdefault("description", name.replace("_", " ").capitalize())
     operation["summary"] = text.partition(". ")[0].split("\n")[0]
@@ -94,13 +98,13 @@ def _add_example(operation: dict[str, Any], example: Example) -> None:
 
 @lru_cache(maxsize=1)
 def _description() -> bytes:
-    """Made once, when it's first asked for, in the site's own language."""
+    """Return the description, built once, in the site's default language."""
     with translation.override(settings.LANGUAGE_CODE):
         return json.dumps(SchemaGenerator().get_schema(request=None, public=True)).encode()
 
 
 class KeyScheme(OpenApiAuthenticationExtension):
-    """API keys. They open no call that requires recent authentication."""
+    """API keys in the OpenAPI description, except for calls that need recent authentication."""
 
     target_class = "accounts.apikeys.authentication.KeyAuthentication"
     name = "api_key"
@@ -114,7 +118,7 @@ class KeyScheme(OpenApiAuthenticationExtension):
 
 
 class CredentialsScheme(OpenApiAuthenticationExtension):
-    """Access tokens and passwords: see ``accounts.tokens.authentication``."""
+    """Access tokens and HTTP Basic in the OpenAPI description."""
 
     target_class = "accounts.tokens.authentication.Authentication"
     name = ["access_token", "basic"]

@@ -1,4 +1,4 @@
-"""Pages for whoever runs the site, and about it."""
+"""URLs of monitoring, the owner link, and public pages about the site."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The page behind the owner link."""
+"""The page of the owner link."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +18,7 @@ from accounts.users.services import EmailTaken, UsernameTaken
 
 
 class OwnerForm(NewAccountForm):
-    """The account of the first administrator, who runs the server."""
+    """The account of the first administrator."""
 
     username = UsernameField(by_operator=True)
 
@@ -29,7 +29,7 @@ class OwnerForm(NewAccountForm):
 @sensitive_post_parameters("password1")
 @require_http_methods(["GET", "HEAD", "POST"])
 def owner_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Make the first administrator and sign it in."""
+    """Create the first administrator and sign them in."""
     if not owner.is_good(token):
         return render(request, "accounts/ops/owner_dead.html", status=404)
     form = OwnerForm(request.POST or None)

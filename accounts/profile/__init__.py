@@ -1,1 +1,1 @@
-"""Profile. A person's own pages."""
+"""Profile: the home page, the profile page and their API calls."""

@@ -1,4 +1,4 @@
-"""Who one is, as JSON."""
+"""API views of people: read and change one's own profile, and read others as staff."""
 
 import uuid
 from dataclasses import replace
@@ -30,15 +30,14 @@ from accounts.users.models import User
 
 
 class CanonicalField(TextField):
-    """Text in the form in which it's stored, before its length is looked at."""
+    """Text that is converted to its stored form before its length is checked."""
 
     def to_internal_value(self, data: Any) -> str:
-        """As :func:`accounts.users.profiles.canonical`."""
         return profiles.canonical(super().to_internal_value(data))
 
 
 class ProfileSerializer(serializers.Serializer[Any]):
-    """What a person says of itself."""
+    """The part of a profile that its owner can change."""
 
     display_name = CanonicalField(
         required=False,
@@ -60,14 +59,14 @@ class ProfileSerializer(serializers.Serializer[Any]):
     )
 
     def validate_time_zone(self, name: str) -> str:
-        """One that the pages offer, too."""
+        """Refuse time zones that the profile page does not offer."""
         if not time_zones.is_offered(name):
             raise serializers.ValidationError(_("No such time zone."))
         return name
 
 
 class PersonSerializer(ProfileSerializer):
-    """A person, as the person and staff see them."""
+    """An account, as its owner and staff see it."""
 
     id = serializers.UUIDField()
     username = serializers.CharField()
@@ -78,7 +77,10 @@ class PersonSerializer(ProfileSerializer):
 
 
 def shown(user: User) -> dict[str, Any]:
-    """A person, to itself and to staff. By hand: it's the call that is made most often."""
+    """Return ``user`` as :class:`PersonSerializer` describes it.
+
+    The dictionary is built by hand, because no API call is made more often.
+    """
     return {
         "id": user.pk,
         "username": user.username,
@@ -94,18 +96,18 @@ def shown(user: User) -> dict[str, Any]:
 
 
 class MeView(views.APIView):
-    """Oneself."""
+    """Read and change one's own profile."""
 
     area = "profile"
 
     @extend_schema(operation_id="get_me", responses=PersonSerializer)
     def get(self, request: Request) -> Response:
-        """Who calls."""
+        """Return your own account."""
         return Response(shown(cast(User, request.user)))
 
     @extend_schema(operation_id="update_me", request=ProfileSerializer, responses=PersonSerializer)
     def patch(self, request: Request) -> Response:
-        """Change what one says of oneself."""
+        """Change your own profile."""
         user = cast(User, request.user)
         changes = valid(ProfileSerializer(data=request.data, partial=True))
         services.save(user, changes, actor_of(request._request))
@@ -115,13 +117,19 @@ class MeView(views.APIView):
 
 
 class MayRead(InScope):
-    """Oneself; and other people, for staff who may view users in the admin, too.
+    """Allows people to read themselves, and staff who may view users in the admin to read anyone.
 
-    The answer to anybody else is 404, whether the other person exists or not.
+    All others get a 404, whether the id exists or not.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """As ``InScope``; ``InsufficientUserAuthentication`` if staff read others too late."""
+        """Return whether the request may read the account in the URL.
+
+        Raises:
+            Http404: the account is another person's, and the request is not made by such staff.
+            InsufficientScope: the scope is missing; for staff who read others it is ``users:read``.
+            InsufficientUserAuthentication: staff read others without recent authentication.
+        """
         if not isinstance(request.auth, Credentials):
             return False
         if view.kwargs["id"] == request.user.pk:
@@ -135,16 +143,17 @@ class MayRead(InScope):
 
 
 class PersonView(views.APIView):
-    """Somebody."""
+    """Read an account by its id."""
 
     area = "profile"
     permission_classes = (MayRead,)
 
     @extend_schema(operation_id="get_user", responses=PersonSerializer)
     def get(self, request: Request, id: uuid.UUID) -> Response:
-        """Oneself; anybody, to staff with the permission to view users and the scope `users:read`.
+        """Return an account: your own, or any for staff who may view users.
 
-        They need a sign-in of the last ten minutes, and the person sees that they looked.
+        To read others, staff need the scope `users:read` and a sign-in of the last ten minutes. The
+        owner of the account sees in their history who has read it.
         """
         user = cast(User, request.user)
         if id != user.pk:
@@ -154,6 +163,6 @@ class PersonView(views.APIView):
 
 
 def _may_view_users(session: LoginSession) -> bool:
-    """Return whether a member of staff with the permission has shown what the admin requires."""
+    """Return whether the session's user may view users in the admin now."""
     user = session.user
     return user.is_staff and user.has_perm("accounts.view_user") and policy.suffices(session)

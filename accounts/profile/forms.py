@@ -1,4 +1,4 @@
-"""The forms of a profile."""
+"""Forms of the profile page."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from accounts.users.forms import AboutField, DisplayNameField, UsernameField
 
 
 class ProfileForm(forms.Form):
-    """What a person says of itself, and how pages speak to it. No proof is needed."""
+    """Name, description, language and time zone. Changing them needs no recent authentication."""
 
     display_name = DisplayNameField()
     about = AboutField()
@@ -30,7 +30,7 @@ class ProfileForm(forms.Form):
 
 
 class RenameForm(forms.Form):
-    """Another username."""
+    """A new username."""
 
     username = UsernameField()
 

@@ -1,4 +1,4 @@
-"""Changing what a person is called, and what it says of itself."""
+"""Change usernames and profiles, and read the profiles of others as staff."""
 
 import uuid
 from collections.abc import Mapping
@@ -17,17 +17,20 @@ from accounts.users.models import User
 
 
 class SameName(PublicError):
-    """Nothing to change."""
+    """The new username is the present one."""
 
     code = "same_name"
     message = _("That is your username already.")
 
 
 def save(user: User, profile: Mapping[str, str], actor: Actor) -> None:
-    """Store the fields of ``profile``, which are clean; write nothing where nothing changes.
+    """Store those fields of ``profile`` that differ; their values must be validated.
 
-    Raises ``Later`` if the person, or one of their API keys, has changed it too often: each change
-    is a row of the history. What a key spends is not missing when its owner changes the profile.
+    The budget of changes is separate for the person and for each of their API keys, so that a
+    program cannot use up its owner's. It exists because every change adds a row to the history.
+
+    Raises:
+        Later: there were too many changes.
     """
     changed = {name: value for name, value in profile.items() if getattr(user, name) != value}
     if not changed:
@@ -39,11 +42,11 @@ def save(user: User, profile: Mapping[str, str], actor: Actor) -> None:
 
 
 def read(reader: User, user_id: uuid.UUID, actor: Actor) -> User:
-    """Return the person with that id, and record in their history that ``reader`` looked.
+    """Return the user with this id, and record in that user's history that ``reader`` has read it.
 
     Raises:
-        Http404: nobody has that id.
-        Later: ``reader`` has read too many people.
+        Http404: there is no such user.
+        Later: ``reader`` has read too many users.
     """
     spend((STAFF_READ, reader.pk))
     user = users.find_by_id(str(user_id))
@@ -59,9 +62,13 @@ def seconds_to_next_name(user: User) -> int:
 
 
 def rename(user: User, name: str, actor: Actor) -> None:
-    """Another username, which is clean; once a day.
+    """Give ``user`` another username, at most once a day. ``name`` must be validated.
 
-    :class:`SameName`, ``UsernameTaken``, ``Later``.
+    Raises:
+        SameName: ``name`` is the present username.
+        UsernameTaken: another account has the name, or one that looks like it.
+        AccountChanged: the account was changed meanwhile.
+        Later: the username was changed less than a day ago, or there were too many tries.
     """
     if name == user.username:
         raise SameName

@@ -1,4 +1,4 @@
-"""A person's own pages."""
+"""URLs of the home page and the profile page."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Home: one's account at a glance; and what one says of oneself."""
+"""The home page, which shows the account at a glance, and the profile page."""
 
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -30,7 +30,7 @@ FEW_CODES = 3
 @never_cache
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Greets by name; a stranger is led to sign in and back."""
+    """Show the home page with the one next step that would make the account safer."""
     user = session_of(request).user
     held = twofactor.held(user)
     context = {
@@ -42,7 +42,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def _next_step(user: User, held: Held) -> str:
-    """The one thing that would make the account safer, most needed first; empty for none."""
+    """Return what the account needs most to be safer; empty if nothing."""
     codes = held.recovery_codes
     steps = {
         "address": not user.email,
@@ -56,7 +56,7 @@ def _next_step(user: User, held: Held) -> str:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
-    """Change it, or the username; the latter needs a fresh proof."""
+    """Show the profile, save it, or change the username after recent authentication."""
     user = session_of(request).user
     if request.method != "POST":
         return _show(request, user)
@@ -68,7 +68,7 @@ def _save(request: HttpRequest, user: User) -> HttpResponse:
     if not form.is_valid():
         return _show(request, user, form=form)
     services.save(user, form.cleaned_data, actor_of(request))
-    # The page that shows it speaks the language that was just chosen.
+    # The message is shown on the next page, which is in the language that was just chosen.
     with speaking(form.cleaned_data["language"]):
         messages.success(request, _("Your profile was saved."))
     return redirect("profile")
@@ -90,7 +90,7 @@ def _rename(request: HttpRequest, user: User) -> HttpResponse:
 
 
 def _ask_for_proof(name: str) -> HttpResponse:
-    """The proof, and back to the form with the name still in it."""
+    """Redirect to reauthentication, and back to the form with ``name`` filled in."""
     back = f"{reverse('profile')}?{urlencode({'username': name})}"
     return redirect_to_login(back, reverse("account_reauthenticate"))
 

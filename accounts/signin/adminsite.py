@@ -1,4 +1,4 @@
-"""Django admin behind the site's own door."""
+"""Django's admin behind this site's own sign-in."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -28,10 +28,13 @@ FORMS = ("_add", "_change", "_delete")
 
 
 class Site(admin.AdminSite):
-    """Django's admin without doors of its own: no login form, no password form."""
+    """Django's admin without its login and password forms."""
 
     def admin_view(self, view: Callable[..., HttpResponseBase], cacheable: bool = False) -> Any:
-        """Under a CSP without Trusted Types, which Django's jQuery breaks; acts ask for a proof."""
+        """Require recent authentication for changes, and send a CSP without Trusted Types.
+
+        Django's jQuery does not work with Trusted Types.
+        """
         stock = super().admin_view(view, cacheable)
 
         @wraps(stock)
@@ -43,19 +46,23 @@ class Site(admin.AdminSite):
         return csp_override(settings.SECURE_CSP_ADMIN)(guarded)
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Staff whose sign-in has shown what the site asks of staff now."""
+        """Return whether the user is staff and the session meets the policy for staff."""
         session = request_auth_of(request).session
         return super().has_permission(request) and session is not None and policy.suffices(session)
 
     def _may_act(self, request: HttpRequest) -> bool:
-        """Whether staff change something here, or are about to: forms ask before they're filled."""
+        """Return whether the request changes something here, or opens a form to do so.
+
+        Forms ask for authentication when they are opened, so that nothing that was filled in is
+        lost.
+        """
         match = request.resolver_match
         is_form = bool(match and match.url_name and match.url_name.endswith(FORMS))
         return self.has_permission(request) and (request.method == "POST" or is_form)
 
     @method_decorator([login_not_required, never_cache])
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """The site's own sign-in, and back. Who is signed in without being staff is refused."""
+        """Redirect to this site's sign-in page, and back. Users who are not staff are refused."""
         next_url = safe_next(request.GET.get("next")) or reverse("admin:index")
         if self.has_permission(request):
             return redirect(next_url)
@@ -66,28 +73,31 @@ class Site(admin.AdminSite):
         return redirect_to_login(next_url)
 
     def _raise_assurance(self, request: HttpRequest, next_url: str) -> HttpResponse:
-        """To the second step that this sign-in lacks, or to adding a factor; others are refused."""
+        """Redirect to what the session lacks: the second step, or adding a factor.
+
+        Raises:
+            PermissionDenied: the user is not staff.
+        """
         session = request_auth_of(request).session
         if session is None or policy.suffices(session) or not super().has_permission(request):
             raise PermissionDenied
         return redirect_to_login(next_url, reverse(_page_of(session.user)))
 
     def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """The site's own sign-out."""
+        """Show this site's own sign-out page."""
         return logout(request)
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Not here: it would change a credential without the checks of the site's own page."""
+        """Raise ``Http404``: the form of the admin would not require recent authentication."""
         raise Http404
 
     def password_change_done(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Not here either."""
         raise Http404
 
 
 def _page_of(user: User) -> str:
-    """Where ``user`` shows, or adds, the factor that the admin asks for."""
+    """Return the page where ``user`` shows or adds the factor that the admin requires."""
     if policy.needs_passkey(user) and not twofactor.has_passkey(user):
-        # No proof that they could repeat would do.
+        # Without a passkey, no proof that the user can show again is enough.
         return "passkey_add"
     return "account_reauthenticate" if twofactor.has_any(user) else "totp_setup"

@@ -1,7 +1,7 @@
-"""The authentication backend: it loads users and knows their permissions, and proves nobody.
+"""The authentication backend: it loads users and their permissions, but authenticates nobody.
 
-``django.contrib.auth.authenticate`` therefore admits no one. Whatever code calls it (the stock
-admin form, Basic authentication of a framework) would be a second door that asks a password only.
+``django.contrib.auth.authenticate`` therefore always fails. Otherwise code that calls it, such as
+the stock admin's login form, would sign people in with a password alone.
 """
 
 from typing import Any
@@ -10,8 +10,8 @@ from django.contrib.auth.backends import ModelBackend
 
 
 class LoadOnlyBackend(ModelBackend):
-    """Users by id for sessions, permissions for the admin; no credentials."""
+    """Loads users by id for sessions, and their permissions for the admin."""
 
     def authenticate(self, request: Any, **_credentials: Any) -> None:  # type: ignore[override]
-        """Nobody. See :mod:`accounts.signin.services`."""
+        """Return None: credentials are checked in :mod:`accounts.signin.services`."""
         return

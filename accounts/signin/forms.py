@@ -1,4 +1,4 @@
-"""Who one is and by what password: the forms of an account that exists and of a new one."""
+"""Forms to sign in and to reauthenticate, and the base of those that create an account."""
 
 from functools import lru_cache
 from typing import Any
@@ -18,7 +18,7 @@ from accounts.users.models import User
 
 
 class WhoField(forms.CharField):
-    """A name or an address, of somebody or nobody: it looks nobody up."""
+    """A username or an email address; no account is looked up."""
 
     def __init__(self, autocomplete: str = "username", **options: Any) -> None:
         super().__init__(
@@ -30,23 +30,25 @@ class WhoField(forms.CharField):
 
 
 class RememberField(forms.BooleanField):
-    """Whether the sign-in outlives the browser."""
+    """Whether the session outlives the browser."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(label=_("Keep me signed in on this device"), required=False, **options)
 
 
 class LoginForm(forms.Form):
-    """Who, by what, and for how long."""
+    """The form to sign in with a password."""
 
-    # Where browsers offer passkeys among the names (conditional mediation).
+    # Browsers offer passkeys in this field (conditional mediation).
     login = WhoField("username webauthn")
     password = CurrentPasswordField()
     remember = RememberField()
 
     def render(self, *args: Any, **kwargs: Any) -> SafeString:
-        """Drawn once for each language while nobody has filled it in: that is what the page that
-        strangers ask for most takes half its time for."""
+        """Render the form; the empty form is cached for each language.
+
+        It is on the page that strangers request most, and took half of that page's time.
+        """
         plain = not (self.is_bound or self.initial or args or kwargs)
         return _empty_login(get_language()) if plain else super().render(*args, **kwargs)
 
@@ -59,39 +61,39 @@ def _empty_login(_language: str | None) -> SafeString:
 
 
 class WhoForm(forms.Form):
-    """Who wants a code by mail, and for how long."""
+    """The form to ask for a sign-in code by mail."""
 
     login = WhoField()
     remember = RememberField()
 
 
 class CodeForm(forms.Form):
-    """The code of the mail."""
+    """The form for a mailed sign-in code."""
 
     code = CodeField()
 
 
 class SecondForm(forms.Form):
-    """A code of an authenticator app, a recovery code, or one that was mailed."""
+    """The form for the second step, which takes an app's code, a recovery code or a mailed one."""
 
     code = FactorCodeField()
 
 
 class PasswordForm(forms.Form):
-    """The password of who is signed in."""
+    """The form to reauthenticate with the password."""
 
     password = CurrentPasswordField()
 
 
 class NewAccountForm(forms.Form):
-    """What a new account needs."""
+    """The form for the username, email address and password of a new account."""
 
     username = UsernameField()
     email = EmailField()
     password1 = NewPasswordField()
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a password that anybody would guess for this person."""
+        """Refuse a password that resembles the username or email address."""
         data = self.cleaned_data
         person = User(username=data.get("username", ""), email=data.get("email", ""))
         refuse_guessable(self, "password1", person)

@@ -1,4 +1,7 @@
-"""Codes and links for whoever types a name or an address; without an account it looks the same."""
+"""Mailed codes to sign in, and who receives a mail that a typed login asks for.
+
+Everything looks the same if no account has that login.
+"""
 
 import hashlib
 from collections.abc import Callable
@@ -34,15 +37,15 @@ from accounts.users import services as users
 from accounts.users.models import EmailAddress, User
 
 CODE = Purpose("signin.code")
-# A link to set a new password: spent in ``accounts.password_pages``.
+# The link of a password reset, which ``accounts.password_pages`` spends.
 RESET = Purpose("password.reset", life=timedelta(minutes=30))
 
 
 @dataclass(frozen=True)
 class Recipient:
-    """Whoever has the name or address ``key``: a user and the address to mail to, or nobody.
+    """The user who has the login ``key`` and the email address to mail to, or nobody.
 
-    ``is_former``: the account does not hold the address any more.
+    ``is_former`` says that the account no longer has this email address.
     """
 
     key: str
@@ -52,14 +55,15 @@ class Recipient:
 
     @property
     def language(self) -> str:
-        """The recipient's language, never that of whoever asks: anybody can ask."""
+        """The recipient's language, not that of the client, who may be anybody."""
         return self.user.language if self.user else ""
 
     def subject(self, nonce: str) -> str:
-        """What a secret is issued for: a user as it is now (or nobody), and one request for it.
+        """Return the subject of a code or link: the user's present state and ``nonce``.
 
-        A change of credentials or addresses makes it another subject, so that what was mailed
-        before is worth nothing. With the nonce, nobody's asking ends what somebody else was sent.
+        A change of credentials or email addresses changes the subject, so what was mailed before
+        stops working. Because of the nonce, a request by one browser does not end the code of
+        another.
         """
         if self.user:
             return f"{self.user.pk} {self.user.credential_version} {nonce}"
@@ -67,20 +71,20 @@ class Recipient:
 
 
 def new_nonce() -> str:
-    """Tells one request for a secret from another."""
+    """Return a name for one request for a code or link."""
     return secrets.hexadecimal(16)[:12]
 
 
 def recipient_of(login: str) -> Recipient:
-    """Who gets a mail for what was typed: at the confirmed address itself, or at the primary one.
+    """Return who receives a mail for ``login``: at that email address, or at the primary one.
 
-    Pending and switched-off people get none. The queries are the same whoever is found.
+    Pending and deactivated accounts receive none. The queries are the same in every case.
     """
     key = users.login_key(login)
     account = users.find(login)
     user = account if isinstance(account, User) and account.is_active else None
     wanted = key if "@" in key else emails.key(user.email) if user else ""
-    # To the address as it is stored, never as it was typed (CVE-2019-19844).
+    # To the stored email address, never as it was typed (CVE-2019-19844).
     row = EmailAddress.objects.filter(user=user, key=wanted).first()
     return Recipient(key, user, row.email) if user and row else Recipient(key)
 
@@ -89,53 +93,58 @@ def recipient_for(
     purpose: Purpose,
     login: str,
     client: ClientInfo,
-    complete: Callable[[Recipient], Recipient] = lambda found: found,
+    complete: Callable[[Recipient], Recipient] = lambda recipient: recipient,
 ) -> Recipient:
-    """Spend what a mail to whoever has ``login`` costs; return who that is, or nobody.
+    """Spend the budgets of a mail for ``login``; return its recipient, or nobody.
 
-    ``complete`` may replace the recipient that was found. The address is empty if the
-    mailbox has had enough mails.
+    ``complete`` may replace the recipient. The email address is empty if the mailbox has received
+    enough mails.
 
     Raises:
-        Later: whoever asks has asked too often.
+        Later: the client has asked too often.
     """
     again, charges = _charges(purpose, login, client)
-    # Without a cookie, limits come before any lookup, so that a flood is refused by one statement.
+    # Without the cookie of a known browser, spent before any lookup, so that a flood is refused by
+    # one statement.
     if not client.known:
         spend(again, *charges)
-    found = complete(recipient_of(login))
-    browser = known_browsers.find(client, found.user)
+    recipient = complete(recipient_of(login))
+    browser = known_browsers.find(client, recipient.user)
     if browser:
         charges = [(MAIL_BROWSER, browser.user_id, browser.pk)]
     if client.known:
         spend(again, *charges)
-    box = emails.key(found.email) if found.email else found.key
+    box = emails.key(recipient.email) if recipient.email else recipient.key
     if browser is None and not mail_limits.may_leave(box, client):
-        return replace(found, email="")
-    return found
+        return replace(recipient, email="")
+    return recipient
 
 
 def _charges(purpose: Purpose, login: str, client: ClientInfo) -> tuple[Charge, list[Charge]]:
-    """Return what asking costs in any browser, and what else it costs in an unknown browser.
+    """Return the charge in any browser, and the further charges in an unknown browser.
 
-    Counted by what was typed: a budget of the account would tell which of its names and addresses
-    belong together.
+    They are counted by the typed login, not by account: refusals would reveal which usernames and
+    email addresses belong together.
     """
     key = users.login_key(login)
-    # By browser, so that neighbours do not make each other wait.
+    # Counted by browser, so that neighbours do not make each other wait.
     again = MAIL_AGAIN, purpose.name, key, client.known or client.network
     network = around(RECOVERY_NETWORK, client)
     return again, [*network, mail_limits.asking(key, client), (RECOVERY_EVERYONE,)]
 
 
 def charges_of_asking(purpose: Purpose, login: str, client: ClientInfo) -> list[Charge]:
-    """Return what asking for a mail costs in an unknown browser. No account is looked up."""
+    """Return the charges of a mail for ``login`` in an unknown browser. No account is looked up."""
     again, charges = _charges(purpose, login, client)
     return [again, *charges]
 
 
 def send_code(login: str, nonce: str, client: ClientInfo) -> None:
-    """Mail a code to whoever has that name or address, for the browser with that nonce."""
+    """Mail a sign-in code to the user who has ``login``, valid in the browser that has ``nonce``.
+
+    Raises:
+        Later: the client has asked too often.
+    """
     recipient = recipient_for(CODE, login, client, _unlocked)
     with transaction.atomic():
         code = codes.issue_code(CODE, recipient.subject(nonce))
@@ -144,11 +153,11 @@ def send_code(login: str, nonce: str, client: ClientInfo) -> None:
 
 
 def prove_code(login: str, nonce: str, typed: str, client: ClientInfo) -> tuple[User, Proof]:
-    """Return the user whose code ``typed`` is, and the proof of the mailbox; spend the code.
+    """Spend the code ``typed``; return its user, and the mailbox as a proof.
 
     Raises:
-        codes.UsedUp: the code has had all its tries.
-        WrongCode: no such code, or used, expired, or made before a change of the account.
+        UsedUp: the code has had all its tries.
+        WrongCode: the code is wrong, spent, expired, or older than a change of the account.
         Later: too many guesses.
     """
     charges = around(CODE_NETWORK, client)

@@ -1,4 +1,4 @@
-"""The mail that a sign-in can cause."""
+"""The mails with sign-in codes."""
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -9,7 +9,7 @@ from accounts.users.models import User
 
 
 def code(email: str, secret: str, device: Device) -> Message:
-    """The code to sign in with; to nobody, if there is no address."""
+    """Return the mail with a sign-in code. If ``email`` is empty it is not sent."""
     site = {"site": settings.AUTHSITE.site_name}
     return Message(
         to=email,
@@ -24,7 +24,7 @@ def code(email: str, secret: str, device: Device) -> Message:
 
 
 def second_code(user: User, secret: str, device: Device) -> Message:
-    """The code to finish a sign-in with, whose first step was the password."""
+    """Return the mail with a code for the second step of a sign-in that began with the password."""
     site = {"site": settings.AUTHSITE.site_name}
     return Message(
         to=user.email,
@@ -41,7 +41,7 @@ def second_code(user: User, secret: str, device: Device) -> Message:
 
 
 def _code_paragraphs(device: Device) -> list[str]:
-    """Whoever is talked into giving a code away sees for what it is."""
+    """Return the text around the code; it warns people who are asked to give the code away."""
     return [
         _("Asked for in: %(device)s") % {"device": device},
         _("Enter this code where you asked for it, within 15 minutes:"),

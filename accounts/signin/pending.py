@@ -1,7 +1,7 @@
-"""Pending sign-ins: a first proof was right, and something is still required.
+"""Pending sign-ins: the first proof was right, and something is still required.
 
-The session data of the browser keeps them. They open nothing except the pages that ask for what is
-missing: to every other page the person is a stranger.
+The session data of the browser stores them. They open only the pages that ask for what is still
+required. For every other page the person is not signed in.
 """
 
 from dataclasses import dataclass
@@ -16,18 +16,19 @@ from accounts.signin.policy import Requirement
 from accounts.users import services as users
 from accounts.users.models import User
 
-# Session key.
+# Key in the session data.
 PENDING = "pending_sign_in"
-# Counted from the latest proof. A mailed code, which may be asked for meanwhile, lasts 15 minutes.
+# Counted from the latest proof. A mailed code, which may be asked for meanwhile, is valid for 15
+# minutes.
 LIFE = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
 class PendingSignIn:
-    """Who signs in, the proofs so far, and how the session is to be.
+    """A user, the proofs so far, and how to sign in once nothing more is required.
 
-    ``user`` is as it was when the latest proof was checked. ``nonce`` names the mailed code that
-    this browser has asked for as the second step.
+    ``user`` is as it was when the latest proof was checked. ``nonce`` names the code that was
+    mailed to this browser for the second step, if any.
     """
 
     user: User
@@ -38,12 +39,12 @@ class PendingSignIn:
 
     @property
     def requirement(self) -> Requirement | None:
-        """What is still required."""
+        """What is still required, or None."""
         return policy.next_requirement(self.user, self.proofs)
 
 
 def store(request: HttpRequest, pending: PendingSignIn) -> None:
-    """Keep ``pending`` in this browser's session data."""
+    """Store ``pending`` in this browser's session data."""
     request.session[PENDING] = {
         "user": str(pending.user.pk),
         "version": pending.user.credential_version,
@@ -55,9 +56,10 @@ def store(request: HttpRequest, pending: PendingSignIn) -> None:
 
 
 def find(request: HttpRequest) -> PendingSignIn | None:
-    """Return the pending sign-in of this browser.
+    """Return the pending sign-in of this browser, or None without a valid one.
 
-    None if there is none, if it has expired, or if the account was changed or deactivated since.
+    A pending sign-in stops being valid after :data:`LIFE`, and when the account is changed or
+    deactivated.
     """
     data = request.session.get(PENDING)
     if data is None:
@@ -71,11 +73,11 @@ def find(request: HttpRequest) -> PendingSignIn | None:
     if clock.now() >= max(proof.at for proof in proofs) + LIFE:
         return None
     pending = PendingSignIn(user, proofs, data["remember"], data["next"], data["nonce"])
-    # The user became staff meanwhile: the sign-in begins again, with the password.
+    # The user has become staff meanwhile, so the sign-in must start again with the password.
     return None if pending.requirement is Requirement.PASSWORD else pending
 
 
 def discard(request: HttpRequest) -> str | None:
-    """Forget the pending sign-in of this browser; return its next URL, or None without one."""
+    """Delete the pending sign-in of this browser; return its next URL, or None without one."""
     data = request.session.pop(PENDING, None)
     return data["next"] if data else None

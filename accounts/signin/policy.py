@@ -1,12 +1,14 @@
-"""The authentication policy: what a sign-in or an act still requires.
+"""The authentication policy: what a sign-in or a sensitive act still requires.
 
-A trusted browser, a mailed code or a provider's word is a convenience and no strong proof. Alone or
-together they never enrol a factor, change a credential or open staff pages where the account holds
-something stronger; such an act requires the strongest thing that the account holds, shown recently
-(:func:`is_recent`; ASVS 7.5.1). Credentials are passwords, factors, recovery codes, addresses,
-connected providers, API keys and trust in browsers. The strongest thing is any second factor, and
-for staff under ``STAFF_FACTOR=passkey`` a passkey. Where the account holds nothing stronger, what
-it has is enough, and its owner is told at every address.
+A trusted browser, a mailed code and a provider's word are weak proofs. Alone or together they never
+enrol a factor, change a credential or open staff pages if the account holds something stronger.
+Such an act requires the strongest proof that the account holds, shown recently (:func:`is_recent`;
+ASVS 7.5.1).
+
+Credentials are passwords, factors, recovery codes, email addresses, connected providers, API keys
+and trust in browsers. The strongest proof is any second factor; for staff under
+``STAFF_FACTOR=passkey`` it is a passkey. An account that holds nothing stronger may use what it
+has, and its owner is told at every email address.
 """
 
 from datetime import datetime
@@ -27,11 +29,12 @@ from accounts.users.models import PendingSignup, User
 
 
 class Requirement(Enum):
-    """What must still be shown before anyone is admitted."""
+    """What must still be shown before a person is signed in."""
 
     CREDENTIAL = "credential"
     EMAIL = "email"
-    # Of staff who have no factor yet: a mailbox alone, or a password alone, must not enrol one.
+    # For staff without a second factor: neither the mailbox alone nor the password alone may enrol
+    # one.
     PASSWORD = "password"  # noqa: S105 the name of a requirement
     MAILBOX = "mailbox"
     SECOND_FACTOR = "second_factor"
@@ -40,7 +43,7 @@ class Requirement(Enum):
 
 
 class AccountInactive(PublicError):
-    """The account was switched off. Said only to who has proved to own it."""
+    """The account is deactivated. Only people who have proved that they own it are told."""
 
     code = "account_inactive"
     status = 403
@@ -50,9 +53,10 @@ class AccountInactive(PublicError):
 def next_requirement(
     account: User | PendingSignup, proofs: tuple[Proof, ...]
 ) -> Requirement | None:
-    """What ``account`` has yet to show beyond ``proofs``; None: let it in.
+    """Return what ``account`` must still show beyond ``proofs``, or None if nothing is required.
 
-    :class:`AccountInactive` when nothing that it could show would do.
+    Raises:
+        AccountInactive: the account is deactivated, so no proof is enough.
     """
     if not proofs:
         return Requirement.CREDENTIAL
@@ -70,8 +74,8 @@ def next_requirement(
 def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
     """Return whether a mailed code is accepted as the second step after ``proofs``.
 
-    Never after a first step that came by mail, since the mailbox alone would be enough. Staff show
-    their mailbox only to enrol a first factor.
+    It is accepted only after a password: after a mailed code, the mailbox alone would be enough.
+    Staff can use it only to enrol their first factor.
     """
     if proofs[0].method is not Method.PASSWORD:
         return False
@@ -79,9 +83,9 @@ def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
 
 
 def suffices(session: LoginSession) -> bool:
-    """Whether a sign-in has shown what staff, or everybody, must have to enter the admin.
+    """Return whether the session has shown what the admin requires of its user.
 
-    One from before a person became staff, or from before the setting, has not.
+    A session from before the user became staff, or before the setting was changed, may not have.
     """
     if needs_passkey(session.user) and Method.PASSKEY not in session.amr:
         return False
@@ -91,8 +95,8 @@ def suffices(session: LoginSession) -> bool:
 def proved_at(session: LoginSession) -> datetime | None:
     """Return when the session last showed the strongest proof that its account holds.
 
-    None if it never did: it was begun in a trusted browser or by a mailed code, or the account has
-    a stronger proof since.
+    None means that it never did: it began in a trusted browser or with a mailed code, or the
+    account got a stronger proof later.
     """
     if needs_passkey(session.user) and twofactor.has_passkey(session.user):
         return session.passkey_at
@@ -100,9 +104,9 @@ def proved_at(session: LoginSession) -> datetime | None:
 
 
 def may_enrol(session: LoginSession) -> bool:
-    """Return whether the session has shown what adding a first factor from inside requires.
+    """Return whether the session has shown what adding a first factor requires.
 
-    One of staff may be older than their promotion, or than a stricter ``SECOND_FACTOR``.
+    A session of staff may be older than their promotion, or than a stricter ``SECOND_FACTOR``.
     """
     user = session.user
     if twofactor.has_any(user) or not twofactor.is_required(user):
@@ -114,7 +118,8 @@ def may_enrol(session: LoginSession) -> bool:
 def is_recent(session: LoginSession, *, is_opening: bool = False) -> bool:
     """Return whether the session may do a sensitive act now.
 
-    ``is_opening``: it only opens the form of one, which then takes some time to fill in.
+    ``is_opening`` is for opening the form of the act. It requires more recent authentication, so
+    that there is time left to fill the form in.
     """
     at = proved_at(session)
     return at is not None and clock.now() <= at + (
@@ -123,10 +128,10 @@ def is_recent(session: LoginSession, *, is_opening: bool = False) -> bool:
 
 
 def provers(user: User) -> list[Issuer]:
-    """Return the providers by which ``user`` may reauthenticate: none if a factor is held.
+    """Return the providers by which ``user`` may reauthenticate; none if a second factor is held.
 
-    Preferred are those that say when people signed in there. The others only show that a browser
-    is still signed in, and serve accounts that have nothing better.
+    Providers that say when people authenticated are preferred. The others only show that a browser
+    is still signed in there, and serve accounts that have nothing better.
     """
     if twofactor.has_any(user):
         return []
@@ -138,13 +143,16 @@ def provers(user: User) -> list[Issuer]:
 
 
 def _is_second_shown(user: User, proofs: tuple[Proof, ...]) -> bool:
-    """A passkey that has signed in by itself has verified its user: both steps at once."""
+    """Return whether a second factor was shown.
+
+    A passkey that signs in by itself verifies its user, so it counts as both steps.
+    """
     if proofs[0].method is Method.PASSKEY:
         return True
     later = {proof.method for proof in proofs[1:]}
     if needs_passkey(user):
-        # Phishable factors do not count here; printed recovery codes are the exception. Who has no
-        # passkey yet enrols one next, so the factor shown is a real one.
+        # Phishable factors do not count here; printed recovery codes are the exception. A user
+        # without a passkey must enrol one next, so any real factor is accepted.
         is_enrolling = not twofactor.has_passkey(user)
         return bool(later & (FACTORS if is_enrolling else {Method.PASSKEY, Method.RECOVERY_CODE}))
     is_by_mail = Method.MAIL in later and takes_mail(user, proofs)
@@ -152,7 +160,7 @@ def _is_second_shown(user: User, proofs: tuple[Proof, ...]) -> bool:
 
 
 def needs_passkey(user: User) -> bool:
-    """Whether only a passkey will do for ``user`` (``STAFF_FACTOR``)."""
+    """Return whether only a passkey is accepted from ``user`` (``STAFF_FACTOR``)."""
     return twofactor.needs_passkey(user)
 
 
@@ -161,10 +169,11 @@ def _lacks_passkey(user: User, proofs: tuple[Proof, ...]) -> bool:
 
 
 def _before_enrolment(user: User, proofs: tuple[Proof, ...]) -> Requirement:
-    """Return what staff without a factor show before they enrol one: password and mailbox.
+    """Return what staff without a factor must show before they enrol one: password, then mailbox.
 
-    An operator's link replaces both. So does the first sign-in of an account that an operator made
-    with ``createsuperuser``: nobody has been promoted in it since (``credential_version``).
+    An operator's link replaces both. The first sign-in of an account that an operator has created
+    with ``createsuperuser`` needs no mailbox; ``credential_version`` shows that it was not promoted
+    later.
     """
     methods = {proof.method for proof in proofs}
     is_new = user.last_login is None and user.credential_version == 0

@@ -1,7 +1,7 @@
-"""The page of a sign-in that was tried too often: when to try again, and which other ways are open.
+"""The page after too many attempts to sign in: when to try again, and what else can be tried now.
 
-All of it depends on what this network and this browser have done, and on what was typed. Nothing of
-it depends on the account, or on whether there is one.
+Everything on the page depends on the network, the browser and the typed login. Nothing depends on
+an account, or on whether one exists.
 """
 
 import json
@@ -23,7 +23,7 @@ from accounts.twofactor import passkeys
 def page(request: HttpRequest, form: LoginForm, error: Later) -> HttpResponse:
     """Return the answer to a sign-in ``form`` that ``error`` has refused.
 
-    It keeps what was typed, except the password.
+    The page keeps what was typed, except for the password.
     """
     login, client = form.cleaned_data["login"], client_of(request)
     passkey, code, reset = waits(
@@ -47,5 +47,5 @@ def page(request: HttpRequest, form: LoginForm, error: Later) -> HttpResponse:
 
 
 def _own(charges: list[Charge]) -> list[Charge]:
-    """Return those of ``charges`` whose budgets nobody else spends from."""
+    """Return those of ``charges`` that spend from budgets of this client alone."""
     return [charge for charge in charges if not charge[0].is_shared]

@@ -1,6 +1,6 @@
-"""Recent authentication: before a sensitive act the person reauthenticates (ASVS 7.5.1).
+"""Recent authentication: before a sensitive act the person must reauthenticate (ASVS 7.5.1).
 
-The authentication policy says by what, and how long ago is recent.
+``signin.policy`` decides by which methods, and how long ago is recent.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,8 @@ type View = Callable[..., HttpResponseBase]
 def is_recent(request: HttpRequest, *, acts: bool = False) -> bool:
     """Return whether the request's session may do a sensitive act.
 
-    A GET only opens the form of one, unless it ``acts``: providers send people back by a GET.
+    A GET normally only opens a form. ``acts`` says that it is the act itself, since providers send
+    people back by a GET.
     """
     session = request_auth_of(request).session
     is_opening = request.method in SAFE_METHODS and not acts
@@ -29,12 +30,12 @@ def is_recent(request: HttpRequest, *, acts: bool = False) -> bool:
 
 
 def reauthenticate_first(request: HttpRequest) -> HttpResponse | None:
-    """Return a redirect to the page that asks for it, or None if authentication is recent."""
+    """Return a redirect to the reauthentication page, or None if authentication is recent."""
     return None if is_recent(request) else reauthentication.ask(request)
 
 
 def recent_authentication_required(view: View) -> View:
-    """Decorate a sensitive view of people who are signed in."""
+    """Decorate a view so that it redirects to reauthentication unless authentication is recent."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -1,4 +1,4 @@
-"""The second step: by which methods, and proving it. Pages and programs come here."""
+"""The second step of a sign-in, for pages and for the API: accepted methods, codes and proof."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -25,7 +25,7 @@ CODE = Purpose("second.code")
 
 
 class SecondMethod(StrEnum):
-    """What a second step can be shown by, best first."""
+    """The methods of a second step, best first."""
 
     PASSKEY = "passkey"
     TOTP = "totp"
@@ -40,7 +40,7 @@ class NoMail(codes.WrongCode):
 
 
 def methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
-    """By what ``user``, who has a factor, may take the second step after ``proofs``."""
+    """Return the methods by which ``user`` can show the second factor after ``proofs``."""
     held = twofactor.held(user)
     only_passkey = policy.needs_passkey(user) and bool(held.passkeys)
     is_held = {
@@ -53,10 +53,15 @@ def methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
 
 
 def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, client: ClientInfo) -> None:
-    """Mail a code to the primary address of ``user``; :class:`NoMail`, ``Later``."""
+    """Mail a code to the primary email address of ``user``.
+
+    Raises:
+        NoMail: mailed codes are not accepted after ``proofs``, or the user has no email address.
+        Later: too many mails were asked for.
+    """
     if not (policy.takes_mail(user, proofs) and user.email):
         raise NoMail
-    spend(_again(user, client), *_of_mail(user, client))
+    spend(_charge_of_request(user, client), *_of_mail(user, client))
     with transaction.atomic():
         code = codes.issue_code(CODE, _subject(user, nonce))
         with speaking(user.language):
@@ -72,10 +77,14 @@ def prove(
     nonce: str = "",
     removed: Callable[[str], Proof | None] | None = None,
 ) -> Proof:
-    """The second step of ``user`` after ``proofs``, by any code that will do.
+    """Check ``typed`` as the second step after ``proofs``, by every method that is accepted.
 
-    ``nonce`` names the request of a mailed one, if there was any.
-    ``twofactor.errors.WrongFactorCode``, ``Later``.
+    ``nonce`` names the request for a mailed code, if there was one. ``removed`` checks the code
+    against factors that were removed.
+
+    Raises:
+        WrongFactorCode: no method accepts the code.
+        Later: too many guesses.
     """
 
     def is_mailed(code: str) -> bool:
@@ -92,17 +101,20 @@ def prove(
 
 def seconds_to_next_mail(user: User, client: ClientInfo) -> int:
     """Return the seconds until :func:`send_code` may be called again; 0 for now."""
-    return wait(_again(user, client))
+    return wait(_charge_of_request(user, client))
 
 
 def _of_mail(user: User, client: ClientInfo) -> list[Charge]:
-    """Return what a mailed code costs: a thief of the password keeps no known browser out."""
+    """Return the charges of a mailed code.
+
+    A known browser has a budget of its own, which a thief who knows the password cannot use up.
+    """
     if browser := known_browsers.find(client, user):
         return [(MAIL_BROWSER, browser.user_id, browser.pk)]
     return [(MAIL_SECOND_LINE, user.pk, client.wide_network), (MAIL_SECOND, user.pk)]
 
 
-def _again(user: User, client: ClientInfo) -> Charge:
+def _charge_of_request(user: User, client: ClientInfo) -> Charge:
     return MAIL_AGAIN, CODE.name, user.pk, client.known or client.network
 
 

@@ -1,4 +1,7 @@
-"""Proving who one is by password. Known, unknown, pending: the same answer and the same work."""
+"""Prove a login and a password.
+
+Known, unknown and pending accounts get the same answer after the same work.
+"""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -26,7 +29,7 @@ from accounts.users.models import PendingSignup, User
 
 
 class InvalidCredentials(PublicError):
-    """Wrong, unknown, unusable: one answer for all."""
+    """The account is unknown, or the password wrong or unusable; the answer is always the same."""
 
     code = "invalid_credentials"
     status = 401
@@ -34,9 +37,10 @@ class InvalidCredentials(PublicError):
 
 
 class LockedAccountPassword(InvalidCredentials):
-    """The account is locked, and the password is the one that it had a week before.
+    """The account is locked, and this is the password that it had a week before the lock.
 
-    In a browser that is one older proof of ownership. The API answers as to a wrong password.
+    In a browser it counts as one of the older proofs of ownership. The API answers as if it were
+    wrong.
     """
 
     def __init__(self, user: User) -> None:
@@ -47,16 +51,17 @@ class LockedAccountPassword(InvalidCredentials):
 def prove_password(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
     """Return the account that ``login`` names if ``password`` is its password.
 
-    Costs one hash whether or not there is an account.
+    Costs one hash whether or not the account exists, so that timing reveals nothing.
 
     Raises:
         InvalidCredentials: unknown account, or wrong or unusable password.
         LockedAccountPassword: the account is locked, and this is its former password.
-        Later: a budget is used up, or the site is busy.
+        Later: a budget is used up, or every hashing slot is busy.
     """
     account, is_right = _check_password(login, password, client)
     if not is_right or account is None:
-        # A row for nobody, too: what was typed isn't in it, since people type passwords there.
+        # A failure without an account is recorded too, but not what was typed: people type
+        # passwords there.
         user = account if isinstance(account, User) else None
         record(user, events.SIGN_IN_FAILED, Actor(client))
         raise InvalidCredentials
@@ -67,7 +72,7 @@ def prove_password(login: str, password: str, client: ClientInfo) -> User | Pend
 
 
 def prove_again(session: LoginSession, password: str, client: ClientInfo) -> None:
-    """Check that who is signed in knows the password. The budget is the session's own.
+    """Check the password of a person who is signed in. Only the session's budget is spent.
 
     Raises:
         InvalidCredentials: wrong password.
@@ -84,13 +89,13 @@ def prove_again(session: LoginSession, password: str, client: ClientInfo) -> Non
 def _check_password(
     login: str, password: str, client: ClientInfo
 ) -> tuple[User | PendingSignup | None, bool]:
-    """Return whose ``login`` is, and whether ``password`` is theirs."""
+    """Return the account that ``login`` names, if any, and whether ``password`` is right."""
     key = users.login_key(login)
-    # Good sign-ins cost a hash each: these are not given back.
+    # These charges are not given back, because a successful sign-in costs a hash too.
     repeat = _repeats(key, client)
     charges = _of_stranger(key, client)
     if not client.known:
-        # Before any lookup, so that a flood is refused by one statement.
+        # Spent before any lookup, so that a flood is refused by one statement.
         spend(*repeat, *charges)
     account = users.find(login)
     browser = known_browsers.find(client, account)
@@ -99,15 +104,15 @@ def _check_password(
     if client.known:
         spend(*repeat, *charges)
     silent = [] if browser else _of_account(account.pk if account else key, client)
-    # Where the account's are used up, no password is right, and nobody is told: a refusal would
-    # tell whose the name is.
+    # If the account's own budgets are used up, no password is right, and the answer does not say
+    # so: a refusal would reveal which account the login belongs to.
     is_checked = browser is not None or takes(*silent)
     encoded = _encoded(account) if is_checked else None
     if not passwords.verify(password, encoded) or account is None:
         return account, False
     give_back(*charges, *silent)
     if account.password != encoded:
-        # The former password of a locked account signs nobody in: rehash nothing.
+        # The former password of a locked account opens no session, so it needs no rehash.
         return account, True
     if isinstance(account, User) and passwords.is_outdated(account.password):
         renew_hash(account, password)
@@ -115,39 +120,39 @@ def _check_password(
 
 
 def _repeats(key: str, client: ClientInfo) -> list[Charge]:
-    """Return what any try costs: a line of many networks gets no hashes without end."""
+    """Return the charges of any attempt: they limit the hashes that one client can cause."""
     return [(LOGIN_REPEAT.times(weight), key, network) for network, weight in client.networks]
 
 
 def _of_stranger(key: str, client: ClientInfo) -> list[Charge]:
-    """Return what a guess costs in a browser that the account does not know. Refusals are told.
+    """Return the charges of an attempt in a browser that the account does not know.
 
-    Counted by what was typed, never by account: that would tell which names and addresses belong
-    together, and so which exist.
+    They are counted by the typed login, not by account, because refusals are visible: otherwise
+    they would reveal which usernames and email addresses belong together, and so which exist.
     """
     mine = around(LOGIN_NETWORK, client)
     return [*mine, (LOGIN_LINE, key, client.wide_network), (LOGIN_NAME, key), (LOGIN_EVERYONE,)]
 
 
 def _of_account(subject: object, client: ClientInfo) -> list[Charge]:
-    """Return what a guess costs the account, whichever of its names and addresses was typed."""
+    """Return the charges that count for the account, whichever of its logins was typed."""
     return [(LOGIN_ACCOUNT_LINE, subject, client.wide_network), (LOGIN_ACCOUNT, subject)]
 
 
 def _encoded(account: User | PendingSignup | None) -> str | None:
-    """Return the hash to verify against: for a locked account, the former password's."""
+    """Return the hash to verify against; for a locked account it is that of the former password."""
     if isinstance(account, User) and account.is_disputed:
         return account.former_hash
     return account.password if account else None
 
 
 def renew_hash(user: User, password: str) -> None:
-    """Hash the same password anew, with today's parameters (ASVS 11.4.2)."""
+    """Hash the verified ``password`` again with today's parameters (ASVS 11.4.2)."""
     before = user.password
     user.password = passwords.hash_password(password)
     User.objects.filter(pk=user.pk, password=before).update(password=user.password)
 
 
 def keep_next(signup: PendingSignup, next_url: str) -> None:
-    """Keep where a waiting person wanted to go, for after the confirmation."""
+    """Store the URL to redirect to after a pending sign-up is confirmed."""
     PendingSignup.objects.filter(pk=signup.pk).update(next=next_url)

@@ -1,4 +1,4 @@
-"""Makes sessions: the only module that signs anybody in, in a browser or over the API."""
+"""Create sessions: the only module that signs users in, in a browser or over the API."""
 
 from dataclasses import dataclass
 
@@ -20,15 +20,15 @@ from accounts.signin import policy
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
-# What whoever has just made an account has shown.
+# The methods of a person who has just created an account.
 BY_SIGNING_UP = {Method.MAIL, Method.OPERATOR, Method.PROVIDER}
 
 
 @dataclass(frozen=True)
 class CompletedSignIn:
-    """The user who signs in, the proofs, and whether the session outlives the browser.
+    """A user, the proofs that were shown, and whether the session outlives the browser.
 
-    ``user`` is as it was read before the proofs were checked against it.
+    ``user`` must be as it was read before the proofs were checked.
     """
 
     user: User
@@ -37,27 +37,29 @@ class CompletedSignIn:
 
 
 class PolicyNotMet(Exception):
-    """Code tried to make a session although something is still required: a bug of this site."""
+    """A bug: code tried to create a session although the policy still requires something."""
 
 
 @transaction.atomic
 def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
-    """Sign ``sign_in.user`` in: store a session under a new key, in this transaction.
+    """Sign ``sign_in.user`` in: create a session and store it under a new key, in one transaction.
 
-    The policy is asked here too, so that no caller can forget it. A change of the account or a lock
-    writes to the same row of the user: one of the two comes first, and the other sees it.
+    The policy is evaluated here again, so that no caller can forget it. Changing or locking an
+    account writes to the same row of the user, so one of the two comes first and the other notices
+    it.
 
     Raises:
-        PolicyNotMet, AccountChanged: see ``_decide``.
+        PolicyNotMet: something is still required.
+        AccountChanged: the account was changed or deactivated since its proofs were checked.
     """
     user = sign_in.user
-    # Who has just signed up has only this browser, and knows of it.
+    # After a sign-up this is the only browser, and the owner need not be told of it.
     methods = {proof.method for proof in sign_in.proofs}
     is_first = user.last_login is None and methods & BY_SIGNING_UP
     _decide(sign_in)
     if former := current.browser_session_of(request).login_session:
         sessions.revoke(former)
-        # What the browser had stored went with it; Django gives the same person no new key.
+        # The session data was deleted with it. Django's ``login`` gives the same user no new key.
         request.session.cycle_key()
     auth.login(request, user)
     session = sessions.create(
@@ -77,9 +79,13 @@ def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
 def establish_api_session(
     sign_in: CompletedSignIn, session: LoginSession, client: ClientInfo
 ) -> None:
-    """Sign ``sign_in.user`` in with a client of the API: store ``session``, made for it.
+    """Sign ``sign_in.user`` in with an API client: store ``session``, which was created for it.
 
-    As :func:`admit`. The owner hears of the first sign-in from each place.
+    The owner is told of the first sign-in from each network and kind of client.
+
+    Raises:
+        PolicyNotMet: something is still required.
+        AccountChanged: the account was changed or deactivated since its proofs were checked.
     """
     _decide(sign_in)
     session.save(force_insert=True)
@@ -91,19 +97,18 @@ def establish_api_session(
 
 
 def _event(request: HttpRequest, session: LoginSession, usual: Event, *, of_new: Event) -> Event:
-    """Return the event to record: ``usual``, or that the browser or its network is new."""
+    """Return ``of_new`` in a new browser, the event for a new network, or ``usual``."""
     if not known_browsers.meet(request, session.user, has_factor=session.factor_at is not None):
         return of_new
     return events.SIGNED_IN_NETWORK if known_browsers.meet_network(request, session.user) else usual
 
 
 def _decide(sign_in: CompletedSignIn) -> None:
-    """Ask the policy for the last time, and note the sign-in in the row of the user.
+    """Evaluate the policy for the last time, and record the sign-in in the row of the user.
 
     Raises:
         PolicyNotMet: something is still required.
-        AccountChanged: the account was deactivated or its credentials changed since they were
-        checked.
+        AccountChanged: the account was changed or deactivated since its proofs were checked.
     """
     user = sign_in.user
     if policy.next_requirement(user, sign_in.proofs) is not None:
@@ -117,9 +122,9 @@ def _decide(sign_in: CompletedSignIn) -> None:
 
 @transaction.atomic
 def record_reauthentication(request: HttpRequest, session: LoginSession, proof: Proof) -> None:
-    """Note that who is signed in has proved it again; the session's key changes.
+    """Record that the person signed in to ``session`` has shown ``proof``; renew the session's key.
 
-    If another browser has, the owner hears of it as of a sign-in.
+    If another browser than the one that signed in has shown it, the owner is told, as of a sign-in.
     """
     is_same = current.request_auth_of(request).session is not None
     sessions.record_proof(session, proof, client_of(request))
@@ -136,7 +141,7 @@ def record_reauthentication(request: HttpRequest, session: LoginSession, proof: 
 
 @transaction.atomic
 def sign_out(request: HttpRequest) -> None:
-    """End the session, on the server too: a copy of its cookie is dead."""
+    """Revoke the session on the server, so that a copy of its cookie is useless."""
     session = current.browser_session_of(request).login_session
     if session:
         actor = current.actor_of(request)

@@ -1,1 +1,1 @@
-"""Sign-up. A pending row until the address is confirmed; taken and free addresses look the same."""
+"""Sign-up: pending until the email address is confirmed; taken and free addresses look the same."""

@@ -1,4 +1,4 @@
-"""A sign-up, as JSON."""
+"""API views to sign up and to confirm the email address."""
 
 from typing import Any
 
@@ -25,23 +25,21 @@ from accounts.users.services import UsernameTaken
 
 
 class EmailField(TextField):
-    """An email address, clean."""
+    """An email address, converted to its canonical form."""
 
     def to_internal_value(self, data: Any) -> str:
-        """As :func:`accounts.users.emails.clean`."""
         return emails.clean(super().to_internal_value(data))
 
 
 class UsernameField(TextField):
-    """A new username, clean; whether it's free is decided by the database."""
+    """A new username, converted to its canonical form. It may be taken."""
 
     def to_internal_value(self, data: Any) -> str:
-        """As :func:`accounts.users.usernames.clean`."""
         return usernames.clean(super().to_internal_value(data))
 
 
 class NewUserSerializer(serializers.Serializer[Any]):
-    """What a new account needs."""
+    """The username, email address and password of a new account."""
 
     username = UsernameField(max_length=usernames.MAX_LENGTH)
     email = EmailField(max_length=emails.MAX_LENGTH)
@@ -53,7 +51,7 @@ class NewUserSerializer(serializers.Serializer[Any]):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse a password that anybody would guess, for this person or for all."""
+        """Refuse a password that is common or resembles the username or email address."""
         person = User(username=attrs["username"], email=attrs["email"])
         try:
             validate_password(attrs["password"], person)
@@ -63,19 +61,20 @@ class NewUserSerializer(serializers.Serializer[Any]):
 
 
 class SignupSerializer(serializers.Serializer[Any]):
-    """A sign-up, or the user that it has become."""
+    """A pending sign-up, or the user that it has become."""
 
     id = serializers.UUIDField()
     username = serializers.CharField()
 
 
 class ResendSerializer(serializers.Serializer[Any]):
-    """An address; and the name, so that no stranger's sign-up at the same address is meant."""
+    """An email address, and the username of the sign-up."""
 
     email = EmailField(max_length=emails.MAX_LENGTH)
     username = TextField(
         required=False,
-        # The description counts every character, and no name begins or ends with a space.
+        # The OpenAPI description counts every character, and no username begins or ends with a
+        # space.
         trim_whitespace=False,
         max_length=usernames.MAX_LENGTH,
         help_text="The sign-up that is meant, since others may wait for the same address. Send it.",
@@ -83,7 +82,7 @@ class ResendSerializer(serializers.Serializer[Any]):
 
 
 class VerifySerializer(ResendSerializer):
-    """The same and the code that was mailed to it."""
+    """An email address, the username of the sign-up, and the code that was mailed."""
 
     code = TextField(max_length=64)
 
@@ -95,9 +94,10 @@ class UsersView(Open, APIView):
         operation_id="sign_up", request=NewUserSerializer, responses={201: SignupSerializer}
     )
     def post(self, request: Request) -> Response:
-        """A sign-up, which a code makes a user: it's mailed to the address.
+        """Sign up: a code is mailed to the email address, and confirming it creates the user.
 
-        At an address that belongs to an account the answer is the same, and its owner is told.
+        If the email address belongs to an account, the answer is the same, and its owner is told by
+        mail.
         """
         if settings.AUTHSITE.signup != "open":
             raise SignupClosed
@@ -116,13 +116,13 @@ class UsersView(Open, APIView):
 
 
 class VerifyView(Open, APIView):
-    """Confirm an address."""
+    """Confirm the email address of a sign-up."""
 
     @extend_schema(
         operation_id="verify_email", request=VerifySerializer, responses={200: SignupSerializer}
     )
     def post(self, request: Request) -> Response:
-        """The user that the sign-up has become."""
+        """Confirm the email address of a sign-up with the mailed code; the user is created."""
         data = valid(VerifySerializer(data=request.data))
         code = canonical_code(data["code"])
         user = services.confirm_by_email(
@@ -132,11 +132,14 @@ class VerifyView(Open, APIView):
 
 
 class ResendView(Open, APIView):
-    """Another mail."""
+    """Mail another code."""
 
     @extend_schema(operation_id="resend_email", request=ResendSerializer, responses={200: None})
     def post(self, request: Request) -> Response:
-        """Mail another code if a sign-up waits for that address. The answer never tells."""
+        """Mail another code if a sign-up with that email address is pending.
+
+        The answer is the same if there is none.
+        """
         data = valid(ResendSerializer(data=request.data))
         services.send_again_to(
             data["email"],

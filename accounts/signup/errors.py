@@ -1,4 +1,4 @@
-"""What can be wrong with a sign-up, in words."""
+"""Errors of a sign-up."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -6,7 +6,7 @@ from accounts.common.errors import PublicError
 
 
 class SignupClosed(PublicError):
-    """Whoever runs the site takes no strangers."""
+    """Sign-up is not open on this site."""
 
     code = "signup_closed"
     status = 403
@@ -14,7 +14,7 @@ class SignupClosed(PublicError):
 
 
 class SignupEnded(PublicError):
-    """It was confirmed, replaced or forgotten meanwhile."""
+    """The sign-up was confirmed, replaced or deleted meanwhile."""
 
     code = "signup_ended"
     message = _("This sign-up doesn’t wait any more.")

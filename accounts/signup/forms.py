@@ -1,4 +1,4 @@
-"""The forms of a sign-up."""
+"""Forms of the sign-up pages."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from accounts.users.forms import EmailField
 
 
 class SignupForm(NewAccountForm):
-    """A new account, opened by a password, or by a passkey that is added later."""
+    """A new account, with a password or with a passkey that is added after confirmation."""
 
     def clean(self) -> dict[str, Any]:
-        """With the button for a passkey there is no password, whatever was typed."""
+        """Ignore the password if the person chose to sign up with a passkey."""
         if "passkey" not in self.data:
             return super().clean()
         self.errors.pop("password1", None)
@@ -22,22 +22,22 @@ class SignupForm(NewAccountForm):
 
 
 class ConfirmCodeForm(forms.Form):
-    """The code of the mail."""
+    """The code that was mailed to confirm the email address."""
 
     code = CodeField()
 
 
 class CorrectEmailForm(forms.Form):
-    """The address that was meant."""
+    """Another email address for a pending sign-up, in place of a mistyped one."""
 
     email = EmailField()
 
 
 class ConfirmHereForm(forms.Form):
-    """A link opened in the browser that signed up: nothing more to show."""
+    """Confirms a link in the browser that signed up, where nothing more is asked."""
 
 
 class ConfirmElsewhereForm(forms.Form):
-    """A link opened anywhere else: only who signed up knows the password."""
+    """Confirms a link in another browser, where the password shows that it is the same person."""
 
     password = CurrentPasswordField()

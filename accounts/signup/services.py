@@ -1,4 +1,4 @@
-"""From a sign-up to a user, an act a transaction; taken addresses look and cost like free ones."""
+"""Pending sign-ups: taken and free email addresses look the same, and cost the same work."""
 
 import uuid
 from contextlib import suppress
@@ -35,7 +35,7 @@ from accounts.users import services as users
 from accounts.users.models import EmailAddress, PendingSignup, User
 
 LIFE = timedelta(days=3)
-# Of the sign-ups that wait for one address, so many are mailed again at once.
+# How many sign-ups with the same email address are mailed again at once.
 MOST_AT_ONE = 3
 CODE = Purpose("signup.code")
 LINK = Purpose("signup.link", life=LIFE)
@@ -50,10 +50,15 @@ def sign_up(
     next_url: str = "",
     instead_of: str | None = None,
 ) -> PendingSignup:
-    """A pending sign-up, and a mail to its address. Without a password a passkey is added later.
+    """Create a pending sign-up and mail a code and a link to its email address.
 
-    ``username`` and ``email`` are clean. ``instead_of`` is this browser's earlier sign-up, whose
-    name it may take over. ``UsernameTaken``; ``Later`` when a budget is used up or all slots are.
+    ``username`` and ``email`` must be validated. Without a ``password`` a passkey is added after
+    confirmation. ``instead_of`` is the id of an earlier sign-up in this browser, which is replaced
+    if it has the same username.
+
+    Raises:
+        UsernameTaken: the name, or one that looks like it, is held by another.
+        Later: a budget is used up, or all hashing slots are busy.
     """
     key = emails.key(email)
     network = around(SIGNUP_NETWORK, client)
@@ -72,14 +77,19 @@ def sign_up(
     try:
         _begin(signup, instead_of, may_leave=may_leave)
     except users.UsernameTaken:
-        # No mail was sent: asking for taken names must not use up a stranger's mailbox. What was
-        # asked for comes back in either case: the next refusal would tell who else has mailed it.
-        if may_leave:
-            mail_limits.undo(key, client, key)
-        else:
-            give_back(mail_limits.asking(key, client))
+        # No mail was sent, so asking for taken names must not use up a stranger's mailbox.
+        _undo_mail(key, client, may_leave=may_leave)
         raise
     return signup
+
+
+def _undo_mail(key: str, client: ClientInfo, *, may_leave: bool) -> None:
+    # What was spent is given back in either case, or the next refusal would tell who else has
+    # mailed this email address.
+    if may_leave:
+        mail_limits.undo(key, client, key)
+    else:
+        give_back(mail_limits.asking(key, client))
 
 
 @transaction.atomic
@@ -93,23 +103,23 @@ def _begin(signup: PendingSignup, instead_of: str | None, *, may_leave: bool) ->
 
 
 def find(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
-    """The sign-up of that id, if it still waits."""
+    """Return the pending sign-up with this id, or None if there is none or it has expired."""
     waiting = PendingSignup.objects.filter(expires_at__gt=clock.now())
     return waiting.filter(pk=signup_id).first() if signup_id else None
 
 
 def begun_at(signup: PendingSignup) -> datetime:
-    """When the sign-up was made."""
+    """Return when the sign-up was created."""
     return signup.expires_at - LIFE
 
 
 def has_password(signup: PendingSignup) -> bool:
-    """Whether a password was chosen; if not, only the browser that signed up can go on."""
+    """Return whether a password was chosen; if not, only the browser that signed up can go on."""
     return is_password_usable(signup.password)
 
 
 def find_by_link(token: str) -> PendingSignup | None:
-    """The sign-up that a link is for, if it still waits."""
+    """Return the pending sign-up that the mailed link ``token`` confirms, or None."""
     return find(codes.subject_of(LINK, token))
 
 
@@ -119,21 +129,23 @@ def seconds_to_next_mail(signup: PendingSignup) -> int:
 
 
 def send_again(signup: PendingSignup, *, client: ClientInfo) -> None:
-    """Another mail, whose code and link replace the earlier; ``Later`` within a minute of one.
+    """Send another mail; its code and link replace the earlier ones.
 
-    :class:`SignupEnded` if it doesn't wait any more, or for another address.
+    Raises:
+        SignupEnded: the sign-up is not pending any more, or has another email address.
+        Later: the last mail was sent less than a minute ago, or a budget is used up.
     """
     spend((MAIL_AGAIN, signup.pk), mail_limits.asking(signup.email_key, client))
     _issue_again(signup, may_leave=mail_limits.may_leave(signup.email_key, client))
 
 
 def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None:
-    """Another mail to ``email`` for what waits for it, if anything does; or for one sign-up.
+    """Mail new codes to pending sign-ups with this email address, or only to that of ``username``.
 
-    What is answered, and what it costs, tells nobody whether one waits.
+    Neither the answer nor its time reveals whether there is one.
 
     Raises:
-        Later: whoever asks has asked too often.
+        Later: the client has asked too often.
     """
     key = emails.key(email)
     again = MAIL_AGAIN, CODE.name, key, client.network
@@ -141,17 +153,19 @@ def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None
     waiting = PendingSignup.objects.filter(email_key=key, expires_at__gt=clock.now())
     if username:
         waiting = waiting.filter(username_key=usernames.key(username))
-    # Not only the newest: whoever signs up with another's address would be the one that is mailed.
-    # For nobody, who has no address, the work is the same.
+    # Not only the newest: a stranger may have signed up with the same email address since, and its
+    # owner would get no new code. If there is none, an empty sign-up costs the same work.
     for signup in list(waiting.order_by("-expires_at")[:MOST_AT_ONE]) or [PendingSignup()]:
         with suppress(SignupEnded):
             _issue_again(signup, may_leave=mail_limits.may_leave(key, client))
 
 
 def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> None:
-    """Another address for the same sign-up; what was mailed to the first is no longer good.
+    """Replace the email address of a pending sign-up; earlier codes and links stop working.
 
-    :class:`SignupEnded` if it doesn't wait any more.
+    Raises:
+        SignupEnded: the sign-up is not pending any more.
+        Later: a budget is used up.
     """
     key = emails.key(email)
     again = [(MAIL_AGAIN, signup.pk)] if key == signup.email_key else []
@@ -167,11 +181,12 @@ def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> N
 
 
 def confirm_by_code(signup: PendingSignup, typed: str, client: ClientInfo) -> User:
-    """Return the user that ``signup`` becomes.
+    """Turn ``signup`` into a user if ``typed`` is its code, and return the user.
 
     Raises:
-        WrongCode: not the code that was mailed, or the name or address is taken by now.
-        codes.UsedUp: the code has had all its tries.
+        WrongCode: the code is wrong, or the username or email address is taken by now.
+        UsedUp: the code has had all its tries.
+        Later: too many codes from this network.
     """
     charges = around(CODE_NETWORK, client)
     spend(*charges)
@@ -183,14 +198,14 @@ def confirm_by_code(signup: PendingSignup, typed: str, client: ClientInfo) -> Us
 
 
 def confirm_by_email(email: str, typed: str, client: ClientInfo, *, username: str = "") -> User:
-    """Return the user that a sign-up becomes whose code was mailed to ``email``.
+    """Turn the sign-up with this email address and code into a user, and return the user.
 
-    With ``username`` it is that sign-up or none: somebody else may have asked for the same address,
-    and be waiting for its owner to type the wrong code (CVE-2026-53516).
+    ``username`` restricts it to one sign-up. Otherwise a stranger could sign up with the same email
+    address and wait for its owner to enter the code of the stranger's sign-up (CVE-2026-53516).
 
     Raises:
-        WrongCode: no sign-up has that code, or the name or address is taken by now.
-        Later: too many wrong codes from this network, or at this address.
+        WrongCode: no sign-up has that code, or the username or email address is taken by now.
+        Later: too many wrong codes from this network, or for this email address.
     """
     key = emails.key(email)
     mine = around(CODE_NETWORK, client)
@@ -206,33 +221,33 @@ def confirm_by_email(email: str, typed: str, client: ClientInfo, *, username: st
 
 
 def confirm_by_link(signup: PendingSignup, token: str, client: ClientInfo) -> User:
-    """The user that ``signup`` becomes; :class:`WrongCode`."""
+    """Turn ``signup`` into a user if ``token`` is from its link, and return the user.
+
+    Raises:
+        WrongCode: the link is spent, or the username or email address is taken by now.
+    """
     return _become_user(signup, LINK, token, client)
 
 
 def prune() -> int:
-    """End sign-ups that were not confirmed in time; how many."""
+    """Delete sign-ups that were not confirmed in time; return how many."""
     return users.end_pending(PendingSignup.objects.filter(expires_at__lte=clock.now()))
 
 
 @transaction.atomic
 def _issue_again(signup: PendingSignup, *, may_leave: bool) -> None:
-    # What was mailed before stays good if no mail can replace it: strangers may have used up what
-    # the mailbox gets. The work is the same.
+    # If no mail may be sent, the earlier code and link stay valid: strangers may have used up the
+    # mailbox's budget. The work is the same.
     code, token = _issue(signup if may_leave else PendingSignup(email_key=signup.email_key))
     held = _waiting(signup)
     if signup.email and (held is None or held.email_key != signup.email_key):
-        # Corrected meanwhile, which sent a mail of its own: this code would prove the former.
+        # The email address was corrected meanwhile, and this code would prove the former one.
         raise SignupEnded
     _post(signup, code, token, may_leave=may_leave)
 
 
 def _held(signup: PendingSignup) -> PendingSignup:
-    """The row as it is now, held until the transaction ends.
-
-    Taken after its codes, as a confirmation does: in the other order the two would wait for each
-    other.
-    """
+    """Lock the row of ``signup``; called after its codes are written, to avoid a deadlock."""
     row = _waiting(signup)
     if row is None:
         raise SignupEnded
@@ -245,7 +260,7 @@ def _waiting(signup: PendingSignup) -> PendingSignup | None:
 
 
 def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, client: ClientInfo) -> User:
-    """Spend the secret and make the user, or neither. The first to confirm an address has it."""
+    """Spend the secret and create the user, or neither. The first to confirm an address gets it."""
     try:
         with transaction.atomic():
             if not codes.spend(purpose, signup.pk, secret, signup.email_key):
@@ -253,7 +268,8 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, client: C
             user = users.create_user(
                 signup.username, signup.password, id=signup.pk, language=spoken()
             )
-            # Before the name: whoever waits for the same address holds nothing that others want.
+            # Before the username: a sign-up that waits for the same email address holds nothing
+            # that others wait for.
             users.confirm_email(user, signup.email)
             users.keep_name(signup)
             record(user, events.SIGNED_UP, Actor(client))
@@ -264,19 +280,19 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, client: C
 
 
 def _issue(signup: PendingSignup) -> tuple[str, str]:
-    """A code and a link that prove the address of ``signup``."""
+    """Return a new code and a new link token that prove the email address of ``signup``."""
     code = codes.issue_code(CODE, signup.pk, signup.email_key)
     return code, codes.issue_link(LINK, signup.pk, signup.email_key)
 
 
 def _post(signup: PendingSignup, code: str, token: str, *, may_leave: bool) -> None:
-    """Mail ``code`` and ``token``; an account that has the address gets a notice instead.
+    """Mail ``code`` and ``token``; if an account has the email address, mail a notice to its owner.
 
-    Both are issued in either case, so that the work is the same; the notice holds neither. Unless
-    the mail ``may_leave``, it is addressed to nobody.
+    Both are issued in either case, so that the work is the same; the notice contains neither.
+    Unless ``may_leave``, the mail has no recipient and is not sent.
     """
     owners = EmailAddress.objects.select_related("user").filter(key=signup.email_key).first()
     with speaking(owners.user.language if owners else spoken()):
-        # To the owner's address as it is stored, never as a stranger typed it (CVE-2019-19844).
+        # To the stored email address, never as a stranger typed it (CVE-2019-19844).
         mail = mails.already_taken(owners.email) if owners else mails.confirm(signup, code, token)
         post(mail if may_leave else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)

@@ -1,4 +1,4 @@
-"""The pages of a sign-up."""
+"""URLs of the sign-up pages."""
 
 from django.urls import path
 

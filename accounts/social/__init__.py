@@ -1,1 +1,1 @@
-"""Signing in with others. A provider says who somebody is; the door decides what that opens."""
+"""Sign-in with providers: a provider identifies a person, the sign-in flow decides the rest."""

@@ -1,4 +1,7 @@
-"""allauth's adapters: it serves OAuth providers here, and neither signs in, signs up nor mails."""
+"""allauth's adapters, restricted: allauth only talks to OAuth providers here.
+
+It does not sign anyone in, create users or send mail.
+"""
 
 from typing import Any, NoReturn
 
@@ -14,7 +17,7 @@ from accounts.social import http_client
 
 
 def app_of(issuer: Issuer) -> SocialApp:
-    """What allauth calls a client; never stored."""
+    """Return allauth's object for this site's OAuth client at ``issuer``. It is never saved."""
     return SocialApp(
         provider=issuer.key,
         provider_id=issuer.key,
@@ -26,10 +29,10 @@ def app_of(issuer: Issuer) -> SocialApp:
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Refuses everything that would go round the authentication policy."""
+    """Refuses every call of allauth that would bypass the authentication policy."""
 
     def login(self, request: HttpRequest, user: Any) -> NoReturn:
-        """Refuse: only ``signin.session`` makes sessions."""
+        """Refuse: only ``signin.session`` creates sessions."""
         raise PolicyNotMet
 
     def authenticate(self, request: HttpRequest, **_credentials: Any) -> NoReturn:
@@ -37,11 +40,11 @@ class AccountAdapter(DefaultAccountAdapter):
         raise PolicyNotMet
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """Refuse: allauth would make a user before the email address is confirmed."""
+        """Refuse: allauth would create a user before the email address is confirmed."""
         return False
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> NoReturn:
-        """Refuse: mail goes through the outbox, so that it commits with its change."""
+        """Refuse: mail is stored in the outbox, in the transaction of the change it reports."""
         raise PolicyNotMet
 
 
@@ -49,21 +52,21 @@ class SocialAdapter(DefaultSocialAccountAdapter):
     """Limits the HTTP requests to providers, and refuses sign-in and sign-up by allauth itself."""
 
     def get_requests_session(self) -> requests.Session:
-        """Return a session whose requests are limited in time, size and destination."""
+        """Return a session that limits the time, size and destination of requests."""
         return http_client.session()
 
     def is_email_verified(self, provider: Any, email: str) -> bool:
-        """Only what the provider says of the address itself counts."""
+        """Return False: only what the provider itself says about an email address counts."""
         return False
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> NoReturn:
-        """Refuse: allauth knows neither our policy nor our external identities."""
+        """Refuse: allauth knows neither the authentication policy nor our external identities."""
         raise PolicyNotMet
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
-        """Refuse, as the account adapter does."""
+        """Refuse: allauth would create a user before the email address is confirmed."""
         return False
 
     def send_notification_mail(self, *_args: Any, **_options: Any) -> NoReturn:
-        """Refuse, as the account adapter does."""
+        """Refuse: mail is stored in the outbox, in the transaction of the change it reports."""
         raise PolicyNotMet

@@ -1,7 +1,7 @@
-"""A sign-in under way at a provider: kept in this browser's session, good once, for ten minutes.
+"""Attempts to sign in, connect or reauthenticate at a provider, from redirect to callback.
 
-``state`` (RFC 6749 section 10.12) is the secret of a link of ours: it's spent in one statement, and
-leads only the browser that began to what it began.
+The session data of the browser stores them. Each can be used once, within ten minutes. Its
+``state`` (RFC 6749 section 10.12) is spent in one statement, and is useless in any other browser.
 """
 
 from dataclasses import asdict, dataclass
@@ -18,12 +18,12 @@ from accounts.common.errors import PublicError
 
 STATE = Purpose("provider.state", life=timedelta(minutes=10))
 KEY = "provider_attempts"
-# Tabs of one browser.
+# Several tabs of one browser may be at a provider at once.
 MOST = 5
 
 
 class Act(StrEnum):
-    """What somebody goes to a provider for."""
+    """What a person goes to a provider for."""
 
     SIGN_IN = "sign-in"
     CONNECT = "connect"
@@ -31,7 +31,7 @@ class Act(StrEnum):
 
 
 class NotBegunHere(PublicError):
-    """Missing, wrong, used, too old, another browser's, or another provider's."""
+    """The ``state`` is missing, wrong, spent or expired, or for another browser or provider."""
 
     code = "wrong_state"
     message = _("That was begun in another browser, or too long ago. Begin it again.")
@@ -39,7 +39,10 @@ class NotBegunHere(PublicError):
 
 @dataclass(frozen=True)
 class Attempt:
-    """At which provider, what for, and what its answer must fit."""
+    """One attempt at a provider, and what the provider's answer must match.
+
+    ``nonce`` is for the ID token and ``verifier`` for PKCE. ``began`` is in seconds since 1970.
+    """
 
     provider: str
     act: Act
@@ -48,12 +51,12 @@ class Attempt:
     began: float
     next_url: str = ""
     remember: bool = False
-    # In which login session, if it's not to sign in.
+    # The id of the session in which the person is signed in; empty for a sign-in.
     session: str = ""
 
     @property
     def began_at(self) -> datetime:
-        """When the browser was sent there."""
+        """When the browser was sent to the provider."""
         return datetime.fromtimestamp(self.began, tz=clock.now().tzinfo)
 
 
@@ -66,26 +69,31 @@ def start(
     remember: bool,
     session: str,
 ) -> tuple[str, Attempt]:
-    """A new attempt of this browser, and the state that leads back to it."""
+    """Store a new attempt in this browser's session data; return its ``state`` and the attempt."""
     now = clock.now().timestamp()
-    # 256 bits each, in the alphabet of RFC 7636 section 4.1.
+    # Nonce and verifier have 256 bits each, in the alphabet of RFC 7636 section 4.1.
     attempt = Attempt(
         provider, act, secrets.token(), secrets.token(), now, next_url, remember, session
     )
     key = secrets.token(16)
-    kept = {**request.session.get(KEY, {}), key: asdict(attempt)}
-    newest = sorted(kept, key=lambda k: kept[k]["began"])[-MOST:]
-    request.session[KEY] = {k: kept[k] for k in newest}
+    attempts = {**request.session.get(KEY, {}), key: asdict(attempt)}
+    newest = sorted(attempts, key=lambda k: attempts[k]["began"])[-MOST:]
+    request.session[KEY] = {k: attempts[k] for k in newest}
     return codes.issue_link(STATE, key), attempt
 
 
 def take(request: HttpRequest, provider: str, state: str) -> Attempt:
-    """The attempt that ``state`` leads to, for this once; :class:`NotBegunHere`."""
+    """Return the attempt that ``state`` belongs to, and spend it.
+
+    Raises:
+        NotBegunHere: this browser has no such attempt at this provider, or it was spent or has
+            expired.
+    """
     key = codes.subject_of(STATE, state) if state else None
-    kept = request.session.get(KEY, {})
-    if key is None or key not in kept or kept[key]["provider"] != provider:
+    attempts = request.session.get(KEY, {})
+    if key is None or key not in attempts or attempts[key]["provider"] != provider:
         raise NotBegunHere
-    request.session[KEY] = {k: kept[k] for k in kept if k != key}
+    request.session[KEY] = {k: attempts[k] for k in attempts if k != key}
     if not codes.spend(STATE, key, state):
         raise NotBegunHere
-    return Attempt(**{**kept[key], "act": Act(kept[key]["act"])})
+    return Attempt(**{**attempts[key], "act": Act(attempts[key]["act"])})

@@ -1,4 +1,4 @@
-"""The providers that are switched on, by the keys of their addresses."""
+"""The providers that have credentials in the settings."""
 
 from django.conf import settings
 
@@ -10,7 +10,7 @@ CLASSES = {"google": Google, "github": GitHub, "facebook": Facebook, "twitter_oa
 
 
 def find(key: str) -> Provider | None:
-    """The one of that key, if it has credentials."""
+    """Return the provider with this key, or None if it has no credentials."""
     for issuer in settings.AUTHSITE.issuers:
         if issuer.key == key:
             return _make(issuer)

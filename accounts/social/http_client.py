@@ -1,7 +1,8 @@
-"""Talking to other servers: bounded in time and size, to public addresses, never redirected.
+"""HTTP client for other servers: limited in time and size, to public addresses, without redirects.
 
-A conversation runs in a thread of its own, since nothing else bounds a name server that is slow or
-an answer that comes byte by byte; when its time is over its connections are cut.
+Each conversation runs in a thread of its own, because nothing else limits the time of a slow name
+server or of an answer that arrives byte by byte. When the time is over, its connections are shut
+down.
 """
 
 import contextlib
@@ -23,21 +24,22 @@ from urllib3.exceptions import NewConnectionError
 
 from accounts.common.errors import Busy
 
-# What a person waits at most until a page says that a provider doesn't answer; ours comes on top.
+# The seconds after which a page says that a provider does not answer.
 SECONDS = 4.5
-# Until it accepts a connection, and between two parts of an answer.
+# The seconds to wait for a connection, and between two parts of an answer.
 PATIENCE = 3
 LONGEST_ANSWER = 1_000_000
-# A provider that hangs must hold neither all the threads that serve people nor the other providers.
+# A provider that hangs must block neither every thread that serves people nor the other providers.
 MOST_AT_ONCE = 8
 MOST_WITH_ONE = 4
-# A few more wait for that many seconds until one is through.
+# How many more conversations may wait for a free thread, and for how many seconds.
 MOST_WAITING, WAIT = 4, 1.5
-# Seconds for which one that hasn't answered isn't asked again.
+# The seconds for which a provider that has not answered is not asked again.
 PAUSE = 3
-# Addresses of the other kind that an IPv6 address leads to (RFC 6052).
+# IPv6 addresses that are translated to IPv4 addresses (RFC 6052).
 NAT64 = IPv6Network("64:ff9b::/96")
-# All that is given out; the rest holds IPv4 addresses in forms that are out of use (RFC 4291).
+# All IPv6 addresses that are assigned. Other ranges contain IPv4 addresses in obsolete forms (RFC
+# 4291).
 GIVEN_OUT = IPv6Network("2000::/3")
 
 _slots = BoundedSemaphore(MOST_AT_ONCE)
@@ -48,12 +50,16 @@ _threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="provider")
 
 
 class Unreachable(Exception):
-    """It didn't answer in time, or not with anything that can be read."""
+    """A server did not answer in time, or its answer cannot be read."""
 
 
 @dataclass
 class Conversation:
-    """``deadline`` by the monotonic clock; whether private addresses are allowed, and answered."""
+    """The requests that one call of :func:`talk` makes.
+
+    ``deadline`` is a time of the monotonic clock. ``takes_private`` allows private addresses, and
+    ``saw_private`` tells that one has answered.
+    """
 
     deadline: float
     takes_private: bool = False
@@ -61,19 +67,22 @@ class Conversation:
     sockets: list[socket.socket] = field(default_factory=list)
 
     def cut(self) -> None:
-        """Let whatever still waits for an answer fail."""
+        """Shut the connections down, so that pending reads fail."""
         for sock in self.sockets:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """It's over."""
         for sock in self.sockets:
             sock.close()
 
     @property
     def left(self) -> float:
-        """Seconds; :class:`Unreachable` when there are none."""
+        """The seconds that are left.
+
+        Raises:
+            Unreachable: the deadline has passed.
+        """
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise Unreachable
@@ -84,9 +93,13 @@ _conversation: ContextVar[Conversation] = ContextVar("conversation")
 
 
 def talk[T](provider: str, call: Callable[[], T]) -> T:
-    """What ``call`` returns; :class:`Unreachable` after ``SECONDS``, or what ``call`` raises.
+    """Run ``call`` in a thread and return what it returns, or raise what it raises.
 
-    :class:`Busy` when too many wait already. ``call`` must not use the database.
+    ``call`` may make requests by :func:`session`. It must not use the database.
+
+    Raises:
+        Unreachable: ``SECONDS`` are over, or this provider failed to answer a moment ago.
+        Busy: too many conversations are running or waiting.
     """
     if time.monotonic() < _silent_until.get(provider, 0):
         raise Unreachable
@@ -115,7 +128,7 @@ def talk[T](provider: str, call: Callable[[], T]) -> T:
 
 
 def _take(slots: BoundedSemaphore) -> bool:
-    """Whether there is one, now or soon; not too many wait for it."""
+    """Take one of ``slots``, if need be after a short wait; return whether there was one."""
     if slots.acquire(blocking=False):
         return True
     if not _waiting.acquire(blocking=False):
@@ -128,7 +141,7 @@ def _take(slots: BoundedSemaphore) -> bool:
 
 @contextlib.contextmanager
 def taking_private() -> Iterator[Conversation]:
-    """Private addresses are allowed within: for what the operator has named."""
+    """Allow private addresses within the context, for servers that the operator has configured."""
     conversation = _conversation.get()
     before, conversation.takes_private = conversation.takes_private, True
     conversation.saw_private = False
@@ -139,9 +152,9 @@ def taking_private() -> Iterator[Conversation]:
 
 
 def session() -> requests.Session:
-    """A session for requests of the conversation that runs."""
+    """Return a ``requests.Session`` for requests of the current conversation."""
     made = requests.Session()
-    # No proxies, and no passwords of a .netrc, by accident.
+    # Ignore proxies and ``.netrc`` passwords of the environment.
     made.trust_env = False
     made.mount("https://", _Adapter())
     made.mount("http://", _Adapter())
@@ -150,7 +163,10 @@ def session() -> requests.Session:
 
 
 def is_public(address: str) -> bool:
-    """Whether it's one of the open internet, also when written as one of the other kind."""
+    """Return whether the IP address ``address`` is on the public internet.
+
+    An IPv6 address that embeds an IPv4 address is public if that one is.
+    """
     ip = ip_address(address.partition("%")[0])
     if isinstance(ip, IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour
@@ -168,13 +184,15 @@ def _addresses(host: str, port: int) -> list[tuple[Any, ...]]:
 
 
 class _Connection:
-    """A connection to the very address that was judged: a name could lead elsewhere the next time
-    it's looked up (DNS rebinding)."""
+    """A connection to the very IP address that was checked.
+
+    A second lookup of the host name could return another one (DNS rebinding).
+    """
 
     host: str
     port: int
 
-    # Internal, since urllib3 has no other place between the name and the address.
+    # A private method, because urllib3 has no public hook between name lookup and connection.
     def _new_conn(self) -> socket.socket:
         conversation = _conversation.get()
         problem: Exception | str = "no address that may be reached"
@@ -188,12 +206,13 @@ class _Connection:
                 continue
             left = min(PATIENCE, conversation.left)
             sock = socket.socket(family, kind, protocol)
-            # Another hold on the connection: TLS takes this one away.
+            # A duplicate, because TLS detaches the original socket.
             conversation.sockets.append(sock.dup())
             try:
                 sock.settimeout(left)
                 sock.connect(address)
-                # Only the one that answers: a name may have others beside it, to seem private.
+                # Only the address that answers counts: a name may list a private one to make its
+                # server seem private.
                 conversation.saw_private |= is_private
                 return sock
             except OSError as error:
@@ -219,7 +238,7 @@ class _HTTPSPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Requests within what is left of the conversation, and answers that are read whole or not."""
+    """Limits requests to the conversation's remaining time, and answers to ``LONGEST_ANSWER``."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
@@ -229,7 +248,7 @@ class _Adapter(HTTPAdapter):
         left = min(PATIENCE, _conversation.get().left)
         response = super().send(request, *args, **{**options, "stream": True, "timeout": left})
         with contextlib.closing(response):
-            # A redirect would carry codes and secrets to wherever it leads.
+            # A redirect would send codes and secrets to another server.
             if response.is_redirect:
                 raise requests.TooManyRedirects("redirected", response=response)
             try:

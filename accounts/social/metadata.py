@@ -1,6 +1,7 @@
-"""What an OpenID Provider says of itself, and its keys: fetched once, kept for an hour.
+"""The metadata and public keys of OpenID Providers, cached for an hour.
 
-OpenID Connect Discovery 1.0. A process asks again when a key is missing, at most twice a minute.
+See OpenID Connect Discovery 1.0. If a key is missing, a process fetches the keys again, at most
+twice a minute.
 """
 
 import re
@@ -17,35 +18,35 @@ from accounts.common.issuers import origin_of
 from accounts.social import http_client
 
 LIFE = timedelta(hours=1)
-# A provider that can't be reached: what was known of it counts for so long.
+# While a provider is unreachable, its former metadata and keys are used for this long.
 LONGEST = timedelta(days=1)
 AGAIN = timedelta(seconds=30)
 TROUBLE = (requests.RequestException, http_client.Unreachable, ValueError)
-# Of a key: its public members, and no more. With a private one PyJWT would compute, for as long as
-# its numbers are long, and no other thread would go on.
+# The public members of a JWK; all others are dropped. With a private member PyJWT would compute for
+# as long as its numbers are long, and block the other threads.
 MEMBERS = ("kty", "kid", "use", "alg", "crv", "x", "y", "n", "e")
-# In base 64: 8192 bits, and the exponent of FIPS 186-5.
+# The lengths in base64 of 8192 bits, and of the largest exponent in FIPS 186-5.
 LONGEST_MEMBER, LONGEST_EXPONENT = 1366, 43
 LEAST_RSA_BITS = 2048
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
 class Unusable(ValueError):
-    """It contradicts itself, or leads where it mustn't."""
+    """The metadata or keys of a provider are contradictory, unsafe or lack something."""
 
 
 @dataclass
 class Metadata:
-    """What one issuer says, when it was asked, and the keys that were read last."""
+    """The metadata of one issuer, and the keys that were fetched last."""
 
     issuer: str
     values: dict[str, Any]
     at: datetime
-    # Whether the operator chose an issuer within the own network.
+    # Whether the issuer has a private address, which only the operator can have configured.
     is_private: bool
     keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     keys_at: datetime | None = None
-    # When to ask again, after it couldn't be reached.
+    # Not before these times are metadata and keys fetched again after a failure.
     again_at: datetime | None = None
     keys_again_at: datetime | None = None
 
@@ -53,16 +54,20 @@ class Metadata:
         return self.values[name]
 
     def get(self, name: str) -> Any:
-        """One value, or None."""
+        """Return the value of ``name`` in the metadata, or None."""
         return self.values.get(name)
 
     def key(self, key_id: str | None, algorithm: str) -> PyJWK:
-        """The key that signs as ``key_id`` by ``algorithm``; :class:`Unusable`."""
+        """Return the public key with this ``kid`` for ``algorithm``, and fetch it if needed.
+
+        Raises:
+            Unusable: there is no such key, it is for another algorithm, or it is too weak.
+        """
         if self._wants_keys(key_id, clock.now()):
             self._fetch_keys(clock.now())
         if (key := self._pick(key_id)) is None:
             raise Unusable("unknown key")
-        # A key that doesn't say for which is for any that its kind can do.
+        # A key without ``alg`` may be used with every algorithm of its type.
         if key.get("alg", algorithm) != algorithm:
             raise Unusable("another algorithm")
         made = PyJWK(key, algorithm=algorithm)
@@ -79,8 +84,8 @@ class Metadata:
         return age >= LIFE or (self._pick(key_id) is None and age >= AGAIN)
 
     def _fetch_keys(self, now: datetime) -> None:
-        """Those that can't be had now are still good that were for the last day."""
-        # Not again by whoever comes next, also if this one is cut off.
+        """Fetch the keys; while that fails, keep keys that are less than a day old."""
+        # Set first, so that the next request does not fetch too, even if this one is aborted.
         self.keys_again_at = now + AGAIN
         try:
             self.keys, self.keys_at = _keys(fetch(self, self["jwks_uri"])), now
@@ -89,7 +94,7 @@ class Metadata:
                 raise
 
     def _pick(self, key_id: str | None) -> dict[str, Any] | None:
-        # One key needs no name (OpenID Connect Core section 10.1).
+        # A single key needs no ``kid`` (OpenID Connect Core section 10.1).
         if key_id is None and len(self.keys) == 1:
             return next(iter(self.keys.values()))
         return self.keys.get(key_id or "")
@@ -99,13 +104,20 @@ _known: dict[str, Metadata] = {}
 
 
 def known(issuer: str) -> Metadata | None:
-    """What it has said lately, if it has."""
+    """Return the metadata of ``issuer`` if it is cached and current, else None."""
     found = _known.get(issuer)
     return found if found and clock.now() < (found.again_at or found.at + LIFE) else None
 
 
 def of(issuer: str) -> Metadata:
-    """What ``issuer`` says of itself. Within :func:`outside.talk`, for it may have to be asked."""
+    """Return the metadata of ``issuer``, fetched if it is not current.
+
+    Call this within :func:`http_client.talk`. If fetching fails, metadata that is less than a day
+    old is returned.
+
+    Raises:
+        RequestException, Unreachable, ValueError: it cannot be fetched, and none is cached.
+    """
     if young := known(issuer):
         return young
     old, now = _known.get(issuer), clock.now()
@@ -114,7 +126,7 @@ def of(issuer: str) -> Metadata:
     except TROUBLE:
         if old is None or now >= old.at + LONGEST:
             raise
-        # Not again by whoever comes next.
+        # The next request must not fetch again at once.
         old.again_at = now + AGAIN
         return old
     if old and old["jwks_uri"] == new["jwks_uri"]:
@@ -124,12 +136,12 @@ def of(issuer: str) -> Metadata:
 
 
 def reaching(metadata: Metadata) -> AbstractContextManager[object]:
-    """Within, requests reach what that provider's may: private addresses only if it's private."""
+    """Return a context in which requests reach private addresses if the issuer has one."""
     return http_client.taking_private() if metadata.is_private else nullcontext()
 
 
 def fetch(metadata: Metadata, url: str, **options: Any) -> Any:
-    """The JSON at an endpoint of that provider."""
+    """Request ``url``, an endpoint in ``metadata``, and return its JSON."""
     with reaching(metadata):
         return _get(url, **options)
 
@@ -138,7 +150,7 @@ def _discover(issuer: str, now: datetime) -> Metadata:
     with http_client.taking_private() as conversation:
         values = _get(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         is_private = conversation.saw_private
-    # Section 4.3: exactly the same, or one issuer could speak for another.
+    # Must match exactly, or one issuer could speak for another (Discovery section 4.3).
     if not isinstance(values, dict) or values.get("issuer") != issuer:
         raise Unusable("another issuer")
     scheme = issuer.partition(":")[0]
@@ -160,7 +172,10 @@ def _get(url: str, **options: Any) -> Any:
 
 
 def _keys(found: Any) -> dict[str, dict[str, Any]]:
-    """Those that sign, by their names. Never a symmetric one: it would be known to everybody."""
+    """Return the signing keys in a JWK set by their ``kid``, without symmetric keys.
+
+    A symmetric key would be known to everyone who can read the set.
+    """
     keys = found.get("keys") if isinstance(found, dict) else None
     if not isinstance(keys, list):
         raise Unusable("keys")

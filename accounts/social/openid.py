@@ -1,6 +1,7 @@
-"""OpenID Connect: the ID token is what is believed, and only after all of its checks.
+"""OpenID Connect: the profile is taken from the ID token once it has passed every check.
 
-Core 1.0 section 3.1.3.7. allauth sends no nonce and leaves the signature unchecked.
+The checks are those of Core 1.0 section 3.1.3.7. allauth sends no nonce and does not verify the
+signature.
 """
 
 import hmac
@@ -19,14 +20,14 @@ from accounts.social.metadata import Metadata
 from accounts.social.provider_profile import ProviderProfile, email_of, text_of
 from accounts.social.providers import GARBAGE, Failed, Provider, subject_of
 
-# Never symmetric ones: whoever has the client's secret could sign (RFC 8725 section 3.1).
+# No symmetric algorithms: everyone who knows the client secret could sign (RFC 8725 section 3.1).
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
 LEEWAY_SECONDS = 60
 REQUIRED = ("iss", "sub", "aud", "exp", "iat")
 
 
 class _Adapter(OAuth2Adapter):
-    """allauth's client with the endpoints that the provider has named."""
+    """allauth's OAuth client with the endpoints of the provider's metadata."""
 
     found: Metadata
 
@@ -40,13 +41,17 @@ class _Adapter(OAuth2Adapter):
 
     @property
     def basic_auth(self) -> bool:
-        """The default (Discovery section 3) unless only the other is offered."""
+        """Whether to send the client credentials by HTTP Basic.
+
+        It is the default (Discovery section 3), unless the provider offers only
+        ``client_secret_post``.
+        """
         offered = self.found.get("token_endpoint_auth_methods_supported") or []
         return "client_secret_basic" in offered or "client_secret_post" not in offered
 
 
 class OpenID(Provider):
-    """Any issuer of the settings."""
+    """A provider of ``OIDC_PROVIDERS``, which follows the OpenID Connect standard."""
 
     classes = OpenIDConnectProvider, _Adapter
     adapter: _Adapter
@@ -67,7 +72,8 @@ class OpenID(Provider):
 
     def find_out(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
         self.adapter.found = found = metadata.of(self.issuer)
-        # Before the code is sent anywhere: it may be meant for another (RFC 9207 section 2.4).
+        # Checked before the code is sent, since it may be meant for another issuer (RFC 9207
+        # section 2.4).
         named = answer.get("iss")
         is_named = bool(found.get("authorization_response_iss_parameter_supported"))
         if (named is not None or is_named) and named != self.issuer:
@@ -78,7 +84,7 @@ class OpenID(Provider):
         return self._read(token, self._more(token, response["access_token"]))
 
     def _verify(self, token: str, nonce: str) -> dict[str, Any]:
-        """The claims of an ID token that is for us, now, and for this attempt."""
+        """Return the claims of an ID token that is valid for this site and this attempt."""
         found = self.adapter.found
         try:
             header = jwt.get_unverified_header(token)
@@ -103,18 +109,21 @@ class OpenID(Provider):
         return claims
 
     def _is_for_us(self, claims: dict[str, Any]) -> bool:
-        """Of several audiences, it must say that we are the one it was made for (3.1.3.7)."""
+        """Return whether the token was issued to this client.
+
+        If it has several audiences, ``azp`` must name this client (section 3.1.3.7).
+        """
         is_alone = claims["aud"] in (self.app.client_id, [self.app.client_id])
         party = claims.get("azp", self.app.client_id if is_alone else None)
         return bool(party == self.app.client_id)
 
     @property
     def accepted_issuers(self) -> list[str]:
-        """What ``iss`` may be."""
+        """The accepted values of the ``iss`` claim."""
         return [self.issuer]
 
     def _more(self, token: dict[str, Any], access_token: str) -> dict[str, Any]:
-        """What the userinfo endpoint adds: only of the same subject (section 5.3.2)."""
+        """Return the claims of the userinfo endpoint if its ``sub`` is the same (section 5.3.2)."""
         endpoint = self.adapter.found.get("userinfo_endpoint")
         if not endpoint:
             return {}
@@ -126,7 +135,7 @@ class OpenID(Provider):
 
     def _read(self, token: dict[str, Any], more: dict[str, Any]) -> ProviderProfile:
         facts = {**more, **token}
-        # An address and whether it's verified, from the same hand.
+        # The email address and whether it is verified must come from the same source.
         mail = token if "email" in token else more
         return ProviderProfile(
             self.issuer,
@@ -139,12 +148,15 @@ class OpenID(Provider):
         )
 
     def is_verified(self, facts: dict[str, Any]) -> bool:
-        """A boolean and no word: "false" is true to Python."""
+        """Return whether the provider has verified the email address in ``facts``.
+
+        The claim must be the boolean true: the string ``"false"`` would count as true in Python.
+        """
         return facts.get("email_verified") is True
 
 
 def _moment(at: object) -> datetime | None:
-    """A number, also a fraction (RFC 7519 section 2), and no boolean."""
+    """Return a NumericDate (RFC 7519 section 2) as a datetime; None for anything else."""
     if isinstance(at, bool) or not isinstance(at, int | float):
         return None
     return datetime.fromtimestamp(at, UTC)
@@ -155,9 +167,11 @@ def _is_same(sent: object, nonce: str) -> bool:
 
 
 class Google(OpenID):
-    """developers.google.com/identity/openid-connect/openid-connect
+    """Sign-in with Google.
 
-    It never lets people sign in anew for us, and speaks for addresses of its own only.
+    Google cannot be asked to reauthenticate a person. An email address counts as verified only if
+    it is Gmail's or belongs to a Google Workspace. See
+    https://developers.google.com/identity/openid-connect/openid-connect
     """
 
     def parameters(self, attempt: Attempt) -> dict[str, str]:

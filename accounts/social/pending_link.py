@@ -1,4 +1,4 @@
-"""A claim that waits in this browser until its owner says that it's to be connected."""
+"""A provider profile that waits in this browser until its owner confirms the connection."""
 
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -16,15 +16,18 @@ LIFE = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class PendingLink:
-    """``profile``, where the browser wanted to go, and the id of the person who has begun it, if
-    somebody was signed in; else it's for whom its address belongs to."""
+    """A provider profile to connect, the page to return to, and who has begun it.
+
+    ``begun_by`` is the id of the user who was signed in, or empty. If it is empty, the account that
+    has the profile's email address may confirm.
+    """
 
     profile: ProviderProfile
     next_url: str
     begun_by: str
 
     def is_for(self, user: User) -> bool:
-        """Whether it's ``user`` who may say so."""
+        """Return whether ``user`` may confirm this connection."""
         if self.begun_by:
             return self.begun_by == str(user.pk)
         return owner_of(self.profile) == user
@@ -33,21 +36,21 @@ class PendingLink:
 def store(
     request: HttpRequest, profile: ProviderProfile, next_url: str, begun_by: str = ""
 ) -> None:
-    """Keep it."""
+    """Store the profile in this browser's session data, in place of any earlier one."""
     facts = {**asdict(profile), "signed_in_at": None}
     until = (clock.now() + LIFE).timestamp()
-    kept = {"profile": facts, "next": next_url, "by": begun_by, "until": until}
-    request.session[KEY] = kept
+    data = {"profile": facts, "next": next_url, "by": begun_by, "until": until}
+    request.session[KEY] = data
 
 
 def find(request: HttpRequest) -> PendingLink | None:
-    """What waits, if it's not too old."""
-    kept = request.session.get(KEY)
-    if not kept or kept["until"] <= clock.now().timestamp():
+    """Return the pending link of this browser; None if there is none or it has expired."""
+    data = request.session.get(KEY)
+    if not data or data["until"] <= clock.now().timestamp():
         return None
-    return PendingLink(ProviderProfile(**kept["profile"]), kept["next"], kept["by"])
+    return PendingLink(ProviderProfile(**data["profile"]), data["next"], data["by"])
 
 
 def discard(request: HttpRequest) -> None:
-    """Nothing waits any more."""
+    """Delete the pending link of this browser, if there is one."""
     request.session.pop(KEY, None)

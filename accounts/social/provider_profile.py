@@ -1,4 +1,4 @@
-"""What a provider says of who is there, in one form for all of them."""
+"""Provider profiles: what a provider says about a person, in one form for all providers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +11,11 @@ from accounts.users.identities import SHORT_SUBJECT
 
 @dataclass(frozen=True)
 class ProviderProfile:
-    """Who it is: ``issuer + subject``; the rest may be empty.
+    """A person at a provider, identified by ``issuer`` and ``subject``; all else may be empty.
 
-    ``email`` is clean. ``is_verified``: the provider has itself found that the mailbox is theirs.
-    ``signed_in_at``: when they last showed the provider who they are, if it says so.
+    ``email`` is in canonical form. ``is_verified`` tells whether the provider itself has verified
+    it. ``signed_in_at`` is when the person last authenticated at the provider, if the provider says
+    so.
     """
 
     issuer: str
@@ -27,22 +28,25 @@ class ProviderProfile:
 
     @property
     def verified_email(self) -> str:
-        """The address if it counts here."""
+        """The email address if it is verified, else empty."""
         return self.email if self.is_verified else ""
 
     @property
     def label(self) -> str:
-        """What its owner knows it by. It stands in mails of ours: no free text of a stranger's."""
+        """What the owner recognizes the account by.
+
+        It appears in mails, so it contains no free text that a stranger could have chosen.
+        """
         return self.email or usernames.suggest(self.username)
 
     @property
     def known_as(self) -> str:
-        """What tells it from others of the same site."""
+        """What tells the account from others at the same provider."""
         return self.label or self.subject[:SHORT_SUBJECT]
 
 
 def email_of(value: object) -> str:
-    """What a provider sent for an address, clean; empty if it's none of ours."""
+    """Return a provider's value as an email address in canonical form; empty if it is not valid."""
     try:
         return emails.clean(value) if isinstance(value, str) else ""
     except ValidationError:
@@ -50,7 +54,7 @@ def email_of(value: object) -> str:
 
 
 def text_of(value: object, most: int = 100) -> str:
-    """What a provider sent for a name, on one line; empty if it's none."""
+    """Return a provider's value as one line of at most ``most`` characters; empty if no string."""
     if not isinstance(value, str):
         return ""
     return " ".join("".join(c if c.isprintable() else " " for c in value).split())[:most]

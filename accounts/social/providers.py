@@ -1,6 +1,7 @@
-"""How each provider is asked, and what its answer says. One short class each, or none.
+"""The OAuth client for each provider.
 
-allauth knows the addresses and the shapes of the answers; a class says what differs here, and why.
+allauth knows the endpoints and the format of the answers. A subclass of :class:`Provider` contains
+only what differs here.
 """
 
 import base64
@@ -31,7 +32,7 @@ from accounts.social.attempts import Act, Attempt
 from accounts.social.provider_profile import ProviderProfile, email_of, text_of
 
 CANCELLED = "access_denied"
-# What may be told to a log: RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6.
+# Error codes that may be logged: RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6.
 ERRORS = {
     "account_selection_required",
     "consent_required",
@@ -46,13 +47,13 @@ ERRORS = {
     "unauthorized_client",
     "unsupported_response_type",
 }
-# What a provider sends is anybody's: whatever it makes allauth's code stumble over is a failure of
-# the provider, never a fault page of ours.
+# A provider's answer may contain anything. Every exception that allauth's code raises for it counts
+# as a failure of the provider, not of this site.
 GARBAGE = (
     OAuth2Error,
     requests.RequestException,
     http_client.Unreachable,
-    # Of a subject that is longer than allauth's table has room for.
+    # For a subject that is longer than allauth's column.
     ImproperlyConfigured,
     LookupError,
     TypeError,
@@ -60,34 +61,34 @@ GARBAGE = (
     AttributeError,
     OSError,
     OverflowError,
-    # Of a structure that is too deep, or of something that a library hasn't got.
+    # For a structure that is too deep, or a feature that a library lacks.
     RuntimeError,
 )
 
 
 class Failed(Exception):
-    """The provider's answer is missing, an error, or not to be believed; why, in our own words."""
+    """The provider's answer is missing, an error or not credible; the message says why."""
 
 
 class Refused(Exception):
-    """Whoever was asked there said no."""
+    """The person cancelled at the provider."""
 
 
 class Client(OAuth2Client):
-    """allauth's client, exact where it isn't."""
+    """allauth's OAuth client with two corrections."""
 
     consumer_key: str
     consumer_secret: str
 
     def get_redirect_url(self, authorization_url: str, scope: Any, extra_params: Any) -> str:
-        """An address that has parameters already keeps them (RFC 6749 section 3.1)."""
+        """Keep parameters that the authorization endpoint already has (RFC 6749 section 3.1)."""
         query: str = super().get_redirect_url("", scope, extra_params)
         if "?" in authorization_url:
             query = query.replace("?", "&", 1)
         return authorization_url + query
 
     def get_access_token(self, code: str, *args: Any, **options: Any) -> dict[str, Any]:
-        """In Basic, both are form-encoded first (RFC 6749 section 2.3.1)."""
+        """Form-encode the client credentials for HTTP Basic (RFC 6749 section 2.3.1)."""
         if self.basic_auth:
             key, secret = self.consumer_key, self.consumer_secret
             self.consumer_key, self.consumer_secret = quote_plus(key), quote_plus(secret)
@@ -98,11 +99,11 @@ class Client(OAuth2Client):
 
 
 class Provider:
-    """One that is configured. What is asked of it runs in :func:`outside.talk`."""
+    """A configured provider. Its requests run in :func:`http_client.talk`."""
 
-    # What allauth has for it.
+    # allauth's classes for this provider.
     classes: tuple[type[OAuth2Provider], type[OAuth2Adapter]]
-    # What its answers call themselves, if they do (RFC 9207).
+    # The ``iss`` parameter of its answers, if it sends one (RFC 9207).
     answers_as = ""
 
     def __init__(self, configured: Issuer) -> None:
@@ -113,7 +114,12 @@ class Provider:
         self.reader, self.adapter = self._made()
 
     def authorize_url(self, attempt: Attempt, state: str) -> str:
-        """Where to send the browser; :class:`Failed`."""
+        """Return the URL at the provider to redirect the browser to.
+
+        Raises:
+            Failed: the provider's metadata cannot be used.
+            Busy: too many requests to providers are running.
+        """
         client = self.client()
         client.state = state
         challenge = base64.urlsafe_b64encode(sha256(attempt.verifier.encode()).digest())
@@ -126,7 +132,13 @@ class Provider:
         return client.get_redirect_url(self.adapter.authorize_url, scopes, parameters)
 
     def profile(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
-        """Who has come back with ``answer``; :class:`Refused`, :class:`Failed`."""
+        """Return the profile of the person who has come back with ``answer``, the query parameters.
+
+        Raises:
+            Refused: the person cancelled at the provider.
+            Failed: the answer is an error, or cannot be verified.
+            Busy: too many requests to providers are running.
+        """
         if answer.get("error") == CANCELLED:
             raise Refused
         if "error" in answer or not answer.get("code"):
@@ -139,24 +151,24 @@ class Provider:
             raise Failed from error
 
     def parameters(self, attempt: Attempt) -> dict[str, str]:
-        """What this one is asked besides."""
+        """Return further parameters of the authorization request."""
         return {}
 
     def find_out(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
-        """Exchange the code, ask who it is, read the answer."""
+        """Exchange the code and return the profile. Runs within :func:`http_client.talk`."""
         response = self.exchange(answer["code"], attempt.verifier)
         token = SocialToken(token=response["access_token"])
         login = self.adapter.complete_login(None, self.app, token, response=response)
         return self.read(login)
 
     def exchange(self, code: str, verifier: str) -> dict[str, Any]:
-        """The answer of the token endpoint."""
+        """Exchange the code; return the answer of the token endpoint."""
         return self.client().get_access_token(code, pkce_code_verifier=verifier)
 
     def read(self, login: SocialLogin) -> ProviderProfile:
-        """What allauth has understood."""
+        """Return the profile in ``login``, allauth's reading of the provider's answers."""
         fields = self.reader.extract_common_fields(login.account.extra_data)
-        # The primary one, and none of the others: people know by which they are known.
+        # Only the primary email address: people may not know that the provider lists others.
         primary = [a for a in login.email_addresses if a.primary]
         verified = next((a for a in primary if a.verified is True), None)
         found = verified or next(iter(primary), None)
@@ -170,7 +182,7 @@ class Provider:
         )
 
     def client(self) -> Client:
-        """allauth's, with our address to come back to: from ORIGIN, never from the request."""
+        """Return allauth's OAuth client. Its callback URL is built from ORIGIN, not the request."""
         self.adapter.client_class = Client
         self.adapter.get_callback_url = lambda *_: absolute("provider_callback", self.key)
         client: Client = self.adapter.get_client(None, self.app)
@@ -184,14 +196,21 @@ class Provider:
 
 
 def subject_of(value: object) -> str:
-    """A subject that can be a key (OpenID Connect Core section 2: 255 ASCII characters)."""
+    """Return ``value`` if it is a valid subject (OpenID Connect Core section 2).
+
+    Raises:
+        Failed: it is not a string of 1 to 255 ASCII characters.
+    """
     if not isinstance(value, str) or not re.fullmatch(r"[ -~]{1,255}", value):
         raise Failed("subject")
     return value
 
 
 class GitHub(Provider):
-    """docs.github.com/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps"""
+    """Sign-in with GitHub.
+
+    See https://docs.github.com/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps
+    """
 
     classes = GitHubProvider, GitHubOAuth2Adapter
     answers_as = "https://github.com/login/oauth"
@@ -200,16 +219,17 @@ class GitHub(Provider):
         return {} if attempt.act is Act.SIGN_IN else {"prompt": "select_account"}
 
     def read(self, login: SocialLogin) -> ProviderProfile:
-        # allauth makes a word of anything.
+        # allauth turns any value into a string.
         if not re.fullmatch(r"[0-9]+", login.account.uid):
             raise Failed("subject")
         return super().read(login)
 
 
 class Facebook(Provider):
-    """developers.facebook.com/docs/facebook-login/guides/advanced/manual-flow
+    """Sign-in with Facebook.
 
-    Its address is never taken for verified: Facebook doesn't say that it is.
+    Its email addresses never count as verified, because Facebook does not say whether they are. See
+    https://developers.facebook.com/docs/facebook-login/guides/advanced/manual-flow
     """
 
     classes = FacebookProvider, FacebookOAuth2Adapter
@@ -218,11 +238,14 @@ class Facebook(Provider):
         return {"auth_type": "reauthenticate"} if attempt.act is Act.PROVE else {}
 
     def exchange(self, code: str, verifier: str) -> dict[str, Any]:
-        # It takes the exchange by GET, for which allauth forgets the verifier.
+        # Facebook takes the exchange by GET, for which allauth does not send the verifier.
         return self.client().get_access_token(code, extra_data={"code_verifier": verifier})
 
 
 class X(Provider):
-    """docs.x.com/fundamentals/authentication/oauth-2-0/user-access-token"""
+    """Sign-in with X.
+
+    See https://docs.x.com/fundamentals/authentication/oauth-2-0/user-access-token
+    """
 
     classes = TwitterOAuth2Provider, TwitterOAuth2Adapter

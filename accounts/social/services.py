@@ -1,6 +1,6 @@
-"""Whom a provider's word signs in, and what connects an account to one: the linking policy.
+"""The linking policy: which account a provider profile signs in to, and what may be connected.
 
-Written out in docs/decisions/0016-external-providers.md.
+The policy is explained in docs/decisions/0016-external-providers.md.
 """
 
 from django.conf import settings
@@ -31,9 +31,10 @@ from accounts.users.models import EmailAddress, User
 
 
 class EmailInUse(PublicError):
-    """The provider has verified an address that is an account's: whoever hears it reads its mail.
+    """The provider has verified an email address that belongs to an existing account.
 
-    Nothing is connected: that takes a sign-in to the account.
+    Connecting the two takes a sign-in to that account. The error may be shown because the person
+    reads that mailbox.
     """
 
     code = "email_taken"
@@ -41,7 +42,7 @@ class EmailInUse(PublicError):
 
 
 class NoNewAccounts(PublicError):
-    """Whoever runs the site takes no strangers."""
+    """Sign-up is not open, and no account is connected with this identity."""
 
     code = "signup_closed"
     status = 403
@@ -65,14 +66,14 @@ class LockedAccountIdentity(PublicError):
 
 
 class ConnectedElsewhere(PublicError):
-    """An identity is one person's."""
+    """The identity is connected with another account."""
 
     code = "connected_elsewhere"
     message = _("That sign-in is connected with another account here.")
 
 
 class NotYours(PublicError):
-    """Somebody has signed in there who is not who is signed in here."""
+    """The identity that was shown to reauthenticate is not connected with this account."""
 
     code = "not_yours"
     status = 403
@@ -80,7 +81,7 @@ class NotYours(PublicError):
 
 
 class NoWayBack(PublicError):
-    """Without an address, nothing else would open the account after a lockdown."""
+    """The account would have no email address, and so no way back after a lockdown."""
 
     code = "no_way_back"
     message = _(
@@ -89,40 +90,47 @@ class NoWayBack(PublicError):
 
 
 class OnlyProviderLeft(PublicError):
-    """Nothing else opens the account."""
+    """The identity is the only way left to sign in to the account."""
 
     code = "last_way_in"
     message = _("Nothing else opens your account. Set a password first, or add a passkey.")
 
 
 def user_of(profile: ProviderProfile, client: ClientInfo) -> User:
-    """Who ``profile`` signs in: whose identity it is, or a new account.
+    """Return the user whom ``profile`` signs in: its owner, or a new user.
 
-    :class:`EmailInUse`, :class:`NoNewAccounts`, :class:`LockedAccountIdentity`, ``Later``.
+    Raises:
+        EmailInUse: the verified email address belongs to an account that is not connected.
+        NoNewAccounts: the identity is unknown, and sign-up is not open.
+        LockedAccountIdentity: the account is locked, or the identity is suspended.
+        Later: too many sign-ups.
     """
     if identity := identities.find(profile.issuer, profile.subject):
         return _known(identity, Actor(client).by(Method.PROVIDER))
     try:
         return _newcomer(profile, client)
     except (EmailInUse, IntegrityError):
-        # The same person may have come twice at once, and have the address by now.
+        # A parallel request may have created the account just now.
         if identity := identities.find(profile.issuer, profile.subject):
             return _known(identity, Actor(client).by(Method.PROVIDER))
         raise
 
 
 def owner_of(profile: ProviderProfile) -> User | None:
-    """Whose address the provider has verified."""
+    """Return the user who has the verified email address of ``profile``, or None."""
     key = emails.key(profile.verified_email)
     row = EmailAddress.objects.select_related("user").filter(key=key).first()
     return row.user if row else None
 
 
 def connect(user: User, profile: ProviderProfile, actor: Actor) -> bool:
-    """Let the identity of ``profile`` open the account of ``user``; whether it is new.
+    """Connect the identity of ``profile`` with ``user``; return False if it already was.
 
-    Every other sign-in ends. :class:`ConnectedElsewhere`, ``AccountChanged``: also if the sign-in
-    of ``actor`` was ended while the provider was asked.
+    A suspended identity is restored. A new connection revokes every other session of the user.
+
+    Raises:
+        ConnectedElsewhere: the identity is connected with another account.
+        AccountChanged: the account was changed, or the session of ``actor`` revoked, meanwhile.
     """
     with transaction.atomic():
         owner = users.hold(user)
@@ -143,9 +151,12 @@ def connect(user: User, profile: ProviderProfile, actor: Actor) -> bool:
 
 
 def disconnect(user: User, identity_id: str, actor: Actor) -> bool:
-    """Take an identity from ``user``; whether it was there.
+    """Disconnect an identity from ``user``; return False if there is no such identity.
 
-    :class:`OnlyProviderLeft`, :class:`NoWayBack`, ``AccountChanged``.
+    Raises:
+        OnlyProviderLeft: nothing else opens the account.
+        NoWayBack: the account has no email address.
+        AccountChanged: the account was changed meanwhile.
     """
     with transaction.atomic():
         owner = users.hold(user)
@@ -160,9 +171,14 @@ def disconnect(user: User, identity_id: str, actor: Actor) -> bool:
 
 
 def refuse_removal(user: User, identity: Identity) -> None:
-    """Raise what forbids taking ``identity`` away: :class:`OnlyProviderLeft` or :class:`NoWayBack`.
+    """Check that ``user`` can still sign in and recover without ``identity``.
 
-    A mailed code opens the account, but isn't counted: a mailbox alone is less than what goes.
+    A mailed code does not count as another way to sign in, because a mailbox alone is weaker than
+    the identity.
+
+    Raises:
+        OnlyProviderLeft: nothing else opens the account.
+        NoWayBack: the account has no email address.
     """
     others = [row for row in identities.usable(user) if row.pk != identity.pk]
     if others or not identity.configured:
@@ -174,7 +190,11 @@ def refuse_removal(user: User, identity: Identity) -> None:
 
 
 def prove(user: User, profile: ProviderProfile, actor: Actor) -> None:
-    """That ``profile`` is of ``user``; :class:`NotYours`."""
+    """Check that the identity of ``profile`` is connected with ``user``, who reauthenticates.
+
+    Raises:
+        NotYours: it is not, or it is suspended.
+    """
     identity = identities.find(profile.issuer, profile.subject)
     if identity is None or identity.user_id != user.pk or identity.suspended_at:
         guesses.record_failed_proof(user, actor)
@@ -188,7 +208,7 @@ def _known(identity: Identity, actor: Actor) -> User:
         record(user, events.SIGN_IN_FAILED, actor)
         raise LockedAccountIdentity(identity)
     if user.is_locked_down and user.is_active:
-        # Locked without a dispute, and no mail could open it: a restored backup.
+        # Locked after a backup was restored. The account has no email address for a password reset.
         users.unlock(user)
     identities.note_use(identity)
     return user
@@ -208,8 +228,11 @@ def _newcomer(profile: ProviderProfile, client: ClientInfo) -> User:
 
 @transaction.atomic
 def _sign_up(profile: ProviderProfile, client: ClientInfo) -> User:
-    """A user without a password. Only a verified address becomes theirs, and ends the sign-ups
-    that wait for it: whoever began one gets nothing (CVE-2026-53516)."""
+    """Create a user without a password.
+
+    Only a verified email address is taken over. It ends pending sign-ups with that email address,
+    so that their creators get no part in the account (CVE-2026-53516).
+    """
     suggestions = (
         profile.username,
         profile.name,
@@ -218,7 +241,7 @@ def _sign_up(profile: ProviderProfile, client: ClientInfo) -> User:
     )
     wanted = next(name for text in suggestions if (name := usernames.suggest(text)))
     if profile.verified_email:
-        # Before the name is looked for: perhaps it's held by a sign-up of the same person.
+        # Done before the username is chosen, which a pending sign-up of the same person may hold.
         users.end_pending_at(profile.verified_email)
     username = users.hold_like(wanted)
     user = users.create_user(username, make_password(None), language=spoken())

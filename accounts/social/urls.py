@@ -1,4 +1,4 @@
-"""The pages of signing in with others. What isn't configured isn't there: 404."""
+"""URLs of sign-in with providers. A provider without credentials is a 404."""
 
 from django.urls import path, register_converter
 
@@ -7,18 +7,21 @@ from accounts.social.providers import Provider
 
 
 class ProviderConverter:
-    """``google``, ``oidc/acme``: the key of a provider that has credentials."""
+    """Converts the key of a configured provider, such as ``google`` or ``oidc/acme``."""
 
     regex = "[a-z0-9_]+|oidc/[a-z0-9-]+"
 
     def to_python(self, value: str) -> Provider:
-        """The provider; ``ValueError``, which is no match, if there is none."""
+        """Return the provider.
+
+        Raises:
+            ValueError: it is not configured, so the URL does not match.
+        """
         if (provider := configured.find(value)) is None:
             raise ValueError
         return provider
 
     def to_url(self, value: str) -> str:
-        """Its key."""
         return value
 
 

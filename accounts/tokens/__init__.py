@@ -1,2 +1,1 @@
-"""Tokens. Signed with a private key, verified by anyone with the public one; a family of them
-dies at once."""
+"""Access and refresh tokens: verifiable with the published public keys, revocable as a family."""

@@ -1,5 +1,8 @@
-"""Access tokens: signed JWTs (RFC 9068) that anybody can verify, and that this site lets die at
-once."""
+"""Access tokens: signed JWTs (RFC 9068).
+
+Other services verify an access token with the public keys of this site. This site also looks up the
+session of the token, so that a revoked session ends the token here at once.
+"""
 
 import base64
 import json
@@ -24,11 +27,12 @@ from accounts.sessions.models import LoginSession
 from accounts.tokens import keyring, scopes
 
 TYPE = "at+jwt"
-# No token of ours is longer, and nothing longer is looked at.
+# The longest access token that is accepted, in characters. This site issues shorter ones.
 LONGEST = 8192
-# Proxies and servers take headers of 8 KiB; a person may be in any number of groups.
+# A user may be in any number of groups, but proxies and servers refuse headers over 8 KiB.
 LONGEST_WITH_GROUPS = 4096
-# The clocks of two nodes, apart at most. Only for the begin of a token's life, never for its end.
+# The seconds by which the clocks of two nodes may differ. This tolerance applies to the start of a
+# token's life, never to its end.
 SKEW = 10
 TEXTS = ("jti", "sid", "sub", "scope", "client_id")
 TIMES = ("iat", "nbf", "exp", "auth_time")
@@ -37,32 +41,42 @@ _algorithms = get_default_algorithms()
 
 
 def be_ready() -> None:
-    """Have what signs at hand; ``ring.CannotSign``."""
+    """Load the signing key.
+
+    Called before anything is spent, so that :meth:`AccessToken.issue` cannot fail for lack of a
+    key.
+
+    Raises:
+        CannotSign: the signing key cannot be decrypted.
+    """
     keyring.signer()
 
 
 class Backend(TokenBackend):
-    """Signs with the ring's signing key, verifies with the one that the header names."""
+    """Signs tokens with the current signing key and verifies them with the key that `kid` names."""
 
     def __init__(self) -> None:
         super().__init__(settings.AUTHSITE.token_algorithm)
 
     @override
     def encode(self, payload: dict[str, Any]) -> str:
-        """``payload`` as a signed token."""
         key = keyring.signer()
         header = {"typ": TYPE, "kid": key.kid}
         return jwt.encode(payload, key.key, algorithm=key.algorithm, headers=header)
 
     @override
     def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
-        """The claims of a token that one of our keys has signed; ``TokenBackendError``.
+        """Return the claims of ``token`` if one of this site's keys has signed it.
 
-        The header is exactly what we write there: no ``crit``, ``jku``, ``x5u`` or ``jwk`` is ever
-        looked at (RFC 8725 section 3.10), and the key decides the algorithm, not the token
-        (section 3.1). ``verify`` changes nothing: an unverified token is worth nothing. PyJWT's
-        own reading of a token goes through its text character by character, twice: that took a
-        third of the time of a call, so only the algorithms are PyJWT's.
+        The header must be exactly the one that this site writes, so ``crit``, ``jku``, ``x5u`` and
+        ``jwk`` are never evaluated (RFC 8725 section 3.10). The key decides the algorithm, not the
+        token (RFC 8725 section 3.1). ``verify`` is ignored: every token is verified.
+
+        Only the algorithms are PyJWT's. Its decoder validates the token's text character by
+        character, which took a third of the time of an API call.
+
+        Raises:
+            TokenBackendError: the token is malformed, or its signature does not verify.
         """
         try:
             signed, _, signature = token.rpartition(".")
@@ -75,7 +89,7 @@ class Backend(TokenBackend):
             if not algorithm.verify(signed.encode(), key.key, _bytes(signature)):
                 raise TokenBackendError
             claims = json.loads(_bytes(payload).decode())
-            # What can't be answered as JSON, as NaN or half a surrogate pair, was never ours.
+            # NaN and unpaired surrogates cannot be sent as JSON, and this site never signs them.
             json.dumps(claims, allow_nan=False, ensure_ascii=False).encode()
         except (LookupError, ValueError, TypeError, RecursionError):
             raise TokenBackendError from None
@@ -85,11 +99,15 @@ class Backend(TokenBackend):
 
 
 class AccessToken(tokens.AccessToken):
-    """One access token, new or as it was shown.
+    """An access token, either new or read from its text.
 
-    ``AccessToken(text)`` is a good one of this site for one of ``audiences`` (by default this site
-    itself), or ``TokenError``. If it has only expired, that is ``ExpiredTokenError``, or with
-    ``takes_expired`` no error. That its sign-in is still alive is for the database to say.
+    ``AccessToken(text)`` verifies the signature and the claims. ``audiences`` are the audiences to
+    accept, by default only this site. ``takes_expired`` accepts an expired token. Whether the
+    session of the token is live is not checked here: see ``families.find``.
+
+    Raises:
+        ExpiredTokenError: the token is valid except that it has expired.
+        TokenError: the token is not valid.
     """
 
     _token_backend = Backend()
@@ -117,10 +135,11 @@ class AccessToken(tokens.AccessToken):
         *,
         first_at: int | None = None,
     ) -> "AccessToken":
-        """Return a token of ``session`` that lives for ``ACCESS_TOKEN_SECONDS`` at most.
+        """Return a new token of ``session`` for ``audience``.
 
-        It never outlives its session. ``first_at`` is when the first token was issued of those
-        that were exchanged for this one, in seconds since 1970.
+        It expires after ``ACCESS_TOKEN_SECONDS`` or with its session, whichever comes first.
+        ``first_at`` is for a token that was exchanged for an older one: when the first token of
+        that chain was issued, in seconds since 1970.
         """
         now = int(clock.now().timestamp())
         ends_at = int(min(session.idle_at, session.ends_at).timestamp())
@@ -150,39 +169,45 @@ class AccessToken(tokens.AccessToken):
 
     @property
     def expires_in(self) -> int:
-        """The seconds that a new one lives."""
+        """The lifetime of the token in seconds, counted from when it was issued."""
         return int(self["exp"] - self["iat"])
 
     @property
     def first_at(self) -> int:
-        """When the first token was issued of those that were exchanged for this one, or this."""
+        """When the first token in the chain of exchanges was issued, in seconds since 1970.
+
+        A token that was not obtained by an exchange is the first of its chain.
+        """
         return int(self.payload.get("orig_iat", self["iat"]))
 
     @property
     def subject(self) -> uuid.UUID:
-        """The id of the person."""
+        """The id of the user whom the token authenticates."""
         return uuid.UUID(self["sub"])
 
     @property
     def sid(self) -> uuid.UUID:
-        """The id of the sign-in."""
+        """The id of the session that the token belongs to."""
         return uuid.UUID(self["sid"])
 
     @property
     def scope(self) -> frozenset[str]:
-        """What it may be used for."""
+        """The scopes that the token grants."""
         return frozenset(self["scope"].split())
 
     @override
     def set_jti(self) -> None:
-        """An id from our own source of randomness."""
         self["jti"] = secrets.token(16)
 
     @override
     def verify(self) -> None:
-        """``TokenError`` unless every claim is there, of its type, and right (RFC 9068 section 4).
+        """Check that every claim is present, of its type, and valid (RFC 9068 section 4).
 
-        By the site's own clock. Whatever one of our keys signs for another purpose isn't one.
+        The ``token_type`` claim rejects a JWT that the same key has signed for another purpose.
+
+        Raises:
+            ExpiredTokenError: the token is valid except that it has expired.
+            TokenError: a claim is missing or wrong.
         """
         claims, now = self.payload, clock.now().timestamp()
         is_whole = all(isinstance(claims.get(name), str) for name in TEXTS) and all(
@@ -194,7 +219,8 @@ class AccessToken(tokens.AccessToken):
         is_ours = claims.get("iss") == settings.AUTHSITE.origin
         is_for_here = claims.get("aud") in tuple(self._audiences)
         is_begun = max(claims["iat"], claims["nbf"], claims["auth_time"]) <= now + SKEW
-        # None is made to live longer, and its key is gone from the ring after that.
+        # No token is issued for longer, and its key leaves the set of published keys after that
+        # time.
         is_short = claims["exp"] <= claims["iat"] + LONGEST_ACCESS_TOKEN
         is_access = claims.get("token_type") == self.token_type
         if not (is_ours and is_for_here and is_begun and is_short and is_access):
@@ -204,15 +230,19 @@ class AccessToken(tokens.AccessToken):
 
 
 def _bytes(part: str) -> bytes:
-    """What a part of a token spells. One spelling only (RFC 7515 section 2); ``ValueError``."""
-    spelt = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    if base64.urlsafe_b64encode(spelt).rstrip(b"=").decode() != part:
+    """Return the bytes that a part of a token encodes in base64url (RFC 7515 section 2).
+
+    Raises:
+        ValueError: the part is not canonical base64url.
+    """
+    decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() != part:
         raise ValueError("not as base64url is written")
-    return spelt
+    return decoded
 
 
 def _is_id(text: str) -> bool:
-    """Whether it's an id as we write it: nothing else is looked for in the database."""
+    """Return whether ``text`` is a UUID in canonical form."""
     try:
         return str(uuid.UUID(text)) == text
     except ValueError:

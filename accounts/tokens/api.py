@@ -1,4 +1,4 @@
-"""The calls for tokens."""
+"""API views that issue, renew and verify tokens."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -22,30 +22,30 @@ from accounts.tokens.services import Tokens
 
 
 class TokenView(Open, APIView):
-    """Sign in."""
+    """Sign in to the API with a password."""
 
     @extend_schema(
         operation_id="sign_in", request=SignInSerializer, responses={200: TokensSerializer}
     )
     def post(self, request: Request) -> Response:
-        """Tokens for a password, in the body or by HTTP Basic.
+        """Sign in with a password, in the body or by HTTP Basic.
 
-        HTTP Basic with an access token as user, and anything as password, gives a fresh access
-        token of the same sign-in and for the same service, and no refresh token; only within
-        EXCHANGE_SECONDS of the first token.
+        HTTP Basic with an access token as the username, and anything as the password, returns a new
+        access token of the same session and audience, and no refresh token. This works until
+        EXCHANGE_SECONDS after the first token was issued.
         """
         client = client_of(request)
-        asked = SignInSerializer(data=request.data)
-        valid(asked)
-        name, password = login_of(request, asked)
-        if is_token(name):
-            held, session = services.read(name)
-            return _answer(services.exchange(held, session, asked.token_request(), client))
-        return _answer(services.sign_in(name, password, asked.token_request(), client))
+        serializer = SignInSerializer(data=request.data)
+        valid(serializer)
+        login, password = login_of(request, serializer)
+        if is_token(login):
+            held, session = services.read(login)
+            return _answer(services.exchange(held, session, serializer.token_request(), client))
+        return _answer(services.sign_in(login, password, serializer.token_request(), client))
 
 
 class ChallengeView(Open, APIView):
-    """The second step."""
+    """Complete a sign-in to the API with a second factor."""
 
     @extend_schema(
         operation_id="complete_sign_in",
@@ -53,7 +53,7 @@ class ChallengeView(Open, APIView):
         responses={200: TokensSerializer, 202: None},
     )
     def post(self, request: Request) -> Response:
-        """Tokens for a code, after the first step; or a mail with one (202)."""
+        """Complete a sign-in with a code, or have a code mailed (202)."""
         data = valid(SecondStepSerializer(data=request.data))
         client = client_of(request)
         if "code" in data:
@@ -63,7 +63,7 @@ class ChallengeView(Open, APIView):
 
 
 class RefreshView(Open, APIView):
-    """Renew."""
+    """Exchange a refresh token for new tokens."""
 
     @extend_schema(
         operation_id="renew_token",
@@ -71,24 +71,27 @@ class RefreshView(Open, APIView):
         responses={200: TokensSerializer},
     )
     def post(self, request: Request) -> Response:
-        """A new pair for a refresh token, which is used up.
+        """Exchange a refresh token for a new access token and a new refresh token.
 
-        The same token again within REFRESH_GRACE_SECONDS, before its successor is used, gives the
-        same successor: an answer may have been lost. Any other second use ends the sign-in.
+        Each refresh token works once. If the answer was lost, sending the same token again within
+        REFRESH_GRACE_SECONDS returns the same new refresh token, as long as that one has not been
+        used. Any other second use revokes the session.
         """
-        asked = RefreshSerializer(data=request.data)
-        data = valid(asked)
-        return _answer(services.renew(data["refresh"], asked.token_request(), client_of(request)))
+        serializer = RefreshSerializer(data=request.data)
+        data = valid(serializer)
+        return _answer(
+            services.renew(data["refresh"], serializer.token_request(), client_of(request))
+        )
 
 
 class VerifyView(Open, APIView):
-    """Look at an access token."""
+    """Verify an access token for a client that cannot check signatures itself."""
 
     @extend_schema(
         operation_id="verify_token", request=TokenSerializer, responses={200: ClaimsSerializer}
     )
     def post(self, request: Request) -> Response:
-        """The claims of a live access token of this site, for whichever of its services."""
+        """Return the claims of a live access token of this site, for any of its audiences."""
         return Response(services.claims(valid(TokenSerializer(data=request.data))["token"]))
 
 

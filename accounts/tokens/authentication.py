@@ -1,4 +1,4 @@
-"""By what a call of the API is made: an access token, or by setting a password. Never a cookie."""
+"""Authentication of API requests: access tokens and, if enabled, HTTP Basic; never cookies."""
 
 import base64
 from dataclasses import dataclass
@@ -20,9 +20,10 @@ from accounts.users.models import User
 
 @dataclass(frozen=True)
 class Credentials:
-    """``request.auth``: the scope of a call, and the session of its token.
+    """The value of ``request.auth``: the granted scopes and the session of the access token.
 
-    A call without a session is made by an API key, or by a password (``is_by_password``).
+    ``session`` is None for a request made with an API key or with a password. ``is_by_password``
+    tells the two apart.
     """
 
     scope: frozenset[str]
@@ -31,19 +32,28 @@ class Credentials:
 
     @property
     def is_pages(self) -> bool:
-        """Whether it's a token of a page in a browser, which a script there may have taken."""
+        """Whether the access token was issued to a page in a browser.
+
+        A malicious script in that page may have taken the token.
+        """
         return self.session is not None and self.session.kind == LoginSession.Kind.APP
 
 
 class Authentication(JWTAuthentication):
-    """``Bearer``: an access token. ``Basic``: an access token and anything, or name and password.
+    """Authenticates requests by an access token, or by HTTP Basic if the setting allows it.
 
-    The latter costs a hash a call; what it must never be is a way round the second factor.
+    ``Bearer`` takes an access token. ``Basic`` takes an access token as the username with any
+    password, or a login and its password. A password costs one hash for each request, and is
+    refused for an account that requires a second factor.
     """
 
     @override
     def authenticate(self, request: Request) -> tuple[User, Credentials] | None:  # type: ignore[override]
-        """Who calls, and by what; None without credentials; a ``PublicError`` for wrong ones."""
+        """Return the user and the :class:`Credentials` of the request, or None if it has none.
+
+        Raises:
+            PublicError: the credentials are not accepted.
+        """
         scheme, value = header_of(request)
         if scheme == "bearer":
             return self._by_token(request, value)
@@ -60,7 +70,7 @@ class Authentication(JWTAuthentication):
 
     @override
     def authenticate_header(self, request: Request) -> str:
-        """No ``Basic``: browsers would ask for a password in a window of their own."""
+        """Return ``Bearer``, never ``Basic``, which makes browsers open a password dialog."""
         return "Bearer"
 
     def _by_token(self, request: Request, text: str) -> tuple[User, Credentials]:
@@ -70,13 +80,20 @@ class Authentication(JWTAuthentication):
 
 
 def header_of(request: Any) -> tuple[str, str]:
-    """The scheme, in lower case, and the rest of ``Authorization``; empty without one."""
+    """Return the lower-case scheme and the value of the ``Authorization`` header.
+
+    Both are empty if the header is absent.
+    """
     scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     return scheme.lower(), value.strip()
 
 
 def basic(value: str) -> tuple[str, str]:
-    """Name and password (RFC 7617 section 2, UTF-8); :class:`InvalidCredentials`."""
+    """Return the username and the password of a Basic credential, encoded in UTF-8 (RFC 7617).
+
+    Raises:
+        InvalidCredentials: the value is malformed.
+    """
     try:
         name, colon, password = base64.b64decode(value, validate=True).decode().partition(":")
     except ValueError:
@@ -86,13 +103,24 @@ def basic(value: str) -> tuple[str, str]:
     return name, password
 
 
-def login_of(request: Request, asked: Any) -> tuple[str, str]:
-    """Name and password: of the header, if there is one, else of the body."""
+def login_of(request: Request, serializer: Any) -> tuple[str, str]:
+    """Return the login and the password of a request to sign in.
+
+    They come from HTTP Basic if the request uses it, otherwise from ``serializer``, the validated
+    body.
+
+    Raises:
+        InvalidCredentials: the Basic credential is malformed.
+        ValidationError: the body lacks one of them.
+    """
     scheme, value = header_of(request)
-    found: tuple[str, str] = basic(value) if scheme == "basic" else asked.credentials
-    return found
+    credentials: tuple[str, str] = basic(value) if scheme == "basic" else serializer.credentials
+    return credentials
 
 
 def is_token(name: str) -> bool:
-    """Whether a Basic user is a token: longer than any name or address, as every token is."""
+    """Return whether a Basic username is an access token.
+
+    All tokens are longer than the longest username or email address.
+    """
     return len(name) > emails.MAX_LENGTH

@@ -1,9 +1,9 @@
-"""The calls of pages in a browser: as those for tokens, but the refresh token is in a cookie that
-no script can read.
+"""API views for pages in a browser: the refresh token is in a cookie that scripts cannot read.
 
-A cookie is sent by the browser, whoever makes it: so these calls ask for a header that a form
-can't send and for an Origin that the operator has named, and the cookie is ``SameSite=Strict``
-(ASVS 3.5.1, 3.5.2; OWASP Cross-Site Request Forgery Prevention).
+Browsers send a cookie with every request, also with those that a malicious page causes. Therefore
+these calls require an ``Origin`` that the operator has listed and a header that forms cannot send,
+and the cookie is ``SameSite=Strict`` (ASVS 3.5.1, 3.5.2; OWASP Cross-Site Request Forgery
+Prevention).
 """
 
 from datetime import timedelta
@@ -41,7 +41,7 @@ HEADERS = [
 
 
 class WrongOrigin(PublicError):
-    """A page that the operator hasn't named, or a form of any page."""
+    """The request comes from a page of an origin that is not listed, or was sent by a form."""
 
     code = "origin_not_allowed"
     status = 403
@@ -49,21 +49,25 @@ class WrongOrigin(PublicError):
 
 
 class BrowserView(Open, APIView):
-    """Answers pages of this site and of ``CORS_ORIGINS``, and nobody else."""
+    """Base class of the views that answer only pages of this site and of ``CORS_ORIGINS``."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """:class:`WrongOrigin`. Without the cookie of the call: nothing has been looked up yet."""
+        """Refuse requests of other origins before anything is looked up.
+
+        Raises:
+            WrongOrigin: ``Origin`` is not listed, or ``X-Requested-With`` is missing.
+        """
         super().initial(request, *args, **kwargs)
         config = settings.AUTHSITE
         is_named = request.headers.get("Origin") in {config.origin, *config.cors_origins}
         is_script = request.headers.get(HEADER) == VALUE
-        # By another method than these there is nothing to protect, and 405 says so.
+        # Other methods are answered with 405, which reveals nothing.
         if request.method in self.allowed_methods and not (is_named and is_script):
             raise WrongOrigin
 
 
 class SessionView(BrowserView):
-    """Sign in, and out."""
+    """Begin and revoke the session of a page in a browser."""
 
     @extend_schema(
         operation_id="sign_in_browser",
@@ -72,29 +76,34 @@ class SessionView(BrowserView):
         parameters=HEADERS,
     )
     def post(self, request: Request) -> Response:
-        """An access token for a password, or for a challenge and a code; the rest is a cookie."""
-        asked, client = AppSignInSerializer(data=request.data), client_of(request)
-        data = valid(asked)
+        """Sign in with a password, or with a challenge and a code.
+
+        The answer contains an access token. The refresh token is set as a cookie.
+        """
+        serializer, client = AppSignInSerializer(data=request.data), client_of(request)
+        data = valid(serializer)
         if "challenge" in data and "code" not in data:
             services.mail_code(data["challenge"], client, APP)
             return Response(status=202)
         if "challenge" in data:
             tokens = services.sign_in_again(data["challenge"], data["code"], client, APP)
         else:
-            tokens = services.sign_in(*login_of(request, asked), asked.token_request(APP), client)
-        # Whoever was signed in here before isn't any more: nobody could end that sign-in here.
+            tokens = services.sign_in(
+                *login_of(request, serializer), serializer.token_request(APP), client
+            )
+        # The former session loses its cookie here, so that this browser could not revoke it later.
         services.revoke(_token_of(request), client)
         return _answer(tokens)
 
     @extend_schema(operation_id="end_browser_session", responses={204: None}, parameters=HEADERS)
     def delete(self, request: Request) -> Response:
-        """End the sign-in of the cookie, if it's one."""
+        """Revoke the session that the cookie belongs to, and delete the cookie."""
         services.revoke(_token_of(request), client_of(request))
         return _forget(Response(status=204))
 
 
 class SessionRefreshView(BrowserView):
-    """Renew."""
+    """Renew the tokens of a page in a browser."""
 
     @extend_schema(
         operation_id="renew_browser_session",
@@ -103,15 +112,15 @@ class SessionRefreshView(BrowserView):
         parameters=HEADERS,
     )
     def post(self, request: Request) -> Response:
-        """A new access token for the cookie, which is renewed as well."""
-        asked = TokenRequestSerializer(data=request.data)
-        valid(asked)
+        """Return a new access token, and replace the refresh token in the cookie."""
+        serializer = TokenRequestSerializer(data=request.data)
+        valid(serializer)
         return _answer(
-            services.renew(_token_of(request), asked.token_request(APP), client_of(request))
+            services.renew(_token_of(request), serializer.token_request(APP), client_of(request))
         )
 
     def handle_exception(self, exc: Exception) -> Response:
-        """What isn't good any more is forgotten."""
+        """Delete the cookie if its refresh token is not valid any more."""
         response = super().handle_exception(exc)
         return _forget(response) if isinstance(exc, InvalidToken) else response
 

@@ -1,7 +1,8 @@
-"""What a client of the API holds between the first and the second step of a sign-in.
+"""Challenges: what an API client holds between the first and the second step of a sign-in.
 
-It's good for five minutes and five codes, and is spent by the one DELETE that finds it. Signing in
-again gives a new one, but no guesses back: those are counted by account (CVE-2025-64102).
+A challenge is valid for five minutes and five codes. The one DELETE that finds it spends it. A new
+sign-in gives a new challenge but no further guesses, because wrong codes are also counted for the
+account (CVE-2025-64102).
 """
 
 import hashlib
@@ -25,7 +26,11 @@ TRIES = 5
 def issue(
     user: User, proofs: tuple[Proof, ...], *, audience: str, scope: str, kind: LoginSession.Kind
 ) -> str:
-    """A new one, for ``user`` after ``proofs``, with what was asked for."""
+    """Store a challenge for ``user``, who has shown ``proofs``; return its secret.
+
+    ``audience``, ``scope`` and ``kind`` are those of the tokens that completing the challenge
+    issues.
+    """
     secret = secrets.token()
     TokenChallenge.objects.create(
         digest=_digest(secret),
@@ -42,10 +47,13 @@ def issue(
 
 
 def find(secret: str, kind: LoginSession.Kind) -> TokenChallenge:
-    """The one of that secret, with its user; :class:`InvalidChallenge`.
+    """Return the challenge with this secret, and its user.
 
-    One that a page in a browser was given is good there only: elsewhere the answer would show the
-    refresh token.
+    Only a client of the same ``kind`` may complete a challenge. Otherwise a script in a page could
+    complete it as an API client and read the refresh token, which pages get as a cookie.
+
+    Raises:
+        InvalidChallenge: there is no such challenge, it has expired, or the account has changed.
     """
     rows = TokenChallenge.objects.select_related("user").filter(expires_at__gt=clock.now())
     row = rows.filter(digest=_digest(secret), kind=kind, user__is_active=True).first()
@@ -55,20 +63,28 @@ def find(secret: str, kind: LoginSession.Kind) -> TokenChallenge:
 
 
 def take_try(challenge: TokenChallenge) -> None:
-    """Pay for a code before it's looked at; :class:`InvalidChallenge` if none is left."""
+    """Count one try of ``challenge``; call this before the code is checked.
+
+    Raises:
+        InvalidChallenge: no tries are left.
+    """
     rows = TokenChallenge.objects.filter(pk=challenge.pk, tries_left__gt=0)
     if not rows.update(tries_left=F("tries_left") - 1):
         raise InvalidChallenge
 
 
 def spend(challenge: TokenChallenge) -> None:
-    """Use it up; :class:`InvalidChallenge` if another was first."""
+    """Delete ``challenge``, so that it cannot be completed again.
+
+    Raises:
+        InvalidChallenge: a parallel request has spent it first.
+    """
     if not TokenChallenge.objects.filter(pk=challenge.pk).delete()[0]:
         raise InvalidChallenge
 
 
 def mail_code(challenge: TokenChallenge, client: ClientInfo) -> None:
-    """Mail a code for the second step. An earlier code stops working.
+    """Mail a code for the second step, in place of any code that was mailed before.
 
     Raises:
         NoMail, Later: see ``second_step.send_code``.
@@ -79,15 +95,15 @@ def mail_code(challenge: TokenChallenge, client: ClientInfo) -> None:
 
 
 def proofs(challenge: TokenChallenge) -> tuple[Proof, ...]:
-    """What was shown for it."""
+    """Return the proofs of the first step, after which ``challenge`` was issued."""
     return tuple(Proof(Method(m), datetime.fromisoformat(at)) for m, at in challenge.proofs)
 
 
 def prune() -> int:
-    """Delete those that are over; how many."""
+    """Delete expired challenges; return how many."""
     return TokenChallenge.objects.filter(expires_at__lte=clock.now()).delete()[0]
 
 
 def _digest(secret: str) -> str:
-    """Of 256 random bits: no key is needed."""
+    """Return the digest to store; unkeyed, because the secret has 256 random bits."""
     return hashlib.sha256(secret.encode()).hexdigest()

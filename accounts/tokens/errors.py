@@ -1,4 +1,4 @@
-"""What can be wrong with a request for tokens, in words."""
+"""Errors of requests for tokens and of API requests authenticated by them."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from accounts.sessions import reauthentication
 
 
 class InvalidToken(PublicError):
-    """Forged, expired, revoked, another's, of another kind: one answer for all."""
+    """The token is forged, expired, revoked or of another kind; the answer is always the same."""
 
     code = "token_not_valid"
     status = 401
@@ -19,7 +19,7 @@ class InvalidToken(PublicError):
 
 
 class TokenExpired(InvalidToken):
-    """A genuine access token that has expired: the client renews it, nobody signs in again."""
+    """The access token is genuine but has expired: the client should renew it."""
 
     code = "token_expired"
     challenge = 'Bearer error="invalid_token", error_description="The access token expired"'
@@ -27,21 +27,21 @@ class TokenExpired(InvalidToken):
 
 
 class TokenReused(InvalidToken):
-    """A refresh token was used a second time. Its family is dead."""
+    """A refresh token was used a second time, and its family has been revoked."""
 
     code = "token_reused"
     message = _("The token was used before. The sign-in has been ended; sign in again.")
 
 
 class UnknownService(PublicError):
-    """An exchange asked for another audience than its token has (RFC 8707 section 2)."""
+    """An exchange asked for another audience than that of the token (RFC 8707 section 2)."""
 
     code = "invalid_target"
     message = _("This token can only be exchanged for one for the same service.")
 
 
 class EmailNotVerified(PublicError):
-    """The password is right; the address is not confirmed yet."""
+    """The password is right, but the email address is not confirmed yet."""
 
     code = "email_not_verified"
     status = 401
@@ -49,7 +49,10 @@ class EmailNotVerified(PublicError):
 
 
 class EnrolmentRequired(PublicError):
-    """The account must have a second factor (or a passkey) and has none. It's added on the site."""
+    """The account must have a second factor, or a passkey, and has none.
+
+    One is added on the pages of the site.
+    """
 
     code = "enrolment_required"
     status = 403
@@ -57,7 +60,7 @@ class EnrolmentRequired(PublicError):
 
 
 class PasswordCompromised(PublicError):
-    """The password is right and on a list that attackers try first (ASVS 6.2.12)."""
+    """The password is right, but on a list of passwords known to attackers (ASVS 6.2.12)."""
 
     code = "password_compromised"
     status = 403
@@ -65,7 +68,10 @@ class PasswordCompromised(PublicError):
 
 
 class SecondFactorRequired(PublicError):
-    """The first step was right. ``more`` has the challenge, where there is one, and the methods."""
+    """The first step was right, and a second factor is required.
+
+    The answer also contains ``more``: the accepted methods and, if codes are accepted, a challenge.
+    """
 
     code = "second_factor_required"
     status = 401
@@ -77,7 +83,7 @@ class SecondFactorRequired(PublicError):
 
 
 class InvalidChallenge(PublicError):
-    """Unknown, used, too old, or tried too often."""
+    """The challenge is unknown, spent, expired, or had too many tries."""
 
     code = "invalid_challenge"
     status = 401
@@ -85,7 +91,7 @@ class InvalidChallenge(PublicError):
 
 
 class InsufficientScope(PublicError):
-    """The token is good, but not for this call (RFC 6750 section 3.1)."""
+    """The token does not grant the scope that this call needs (RFC 6750 section 3.1)."""
 
     code = "insufficient_scope"
     status = 403
@@ -101,7 +107,7 @@ class InsufficientScope(PublicError):
 
 
 class InsufficientUserAuthentication(PublicError):
-    """The sign-in is too old for this, or was none (RFC 9470 section 3)."""
+    """The call needs recent authentication, and there is none (RFC 9470 section 3)."""
 
     code = "insufficient_user_authentication"
     status = 401
@@ -113,7 +119,10 @@ class InsufficientUserAuthentication(PublicError):
 
 
 class NotForPages(PublicError):
-    """What would outlive an access token isn't given for one that a script may have taken."""
+    """A page in a browser asked for an API key, which would outlive the access token.
+
+    A malicious script in the page may have taken that token.
+    """
 
     code = "not_for_pages"
     status = 403

@@ -1,8 +1,7 @@
-"""Families of tokens: a sign-in of a client of the API, and the refresh tokens that follow each
-other in it.
+"""Token families: the session of an API client, and its chain of refresh tokens.
 
-A family is a login session, and its row the only one: a rotation is one UPDATE of it, whose WHERE
-decides which of many at once is the first (RFC 9700 section 4.14.2).
+A family is one row of :class:`LoginSession`. A rotation is one UPDATE of that row. Its WHERE clause
+decides which of several parallel requests is the first (RFC 9700 section 4.14.2).
 """
 
 import uuid
@@ -28,7 +27,7 @@ _ROTATED = Columns(LoginSession)
 
 LIVE = "o.ended_at IS NULL AND o.idle_at > %(now)s AND o.ends_at > %(now)s"
 
-_FOUND = Owned(
+_LIVE_FAMILY = Owned(
     LoginSession, f"o.id = %(id)s AND o.user_id = %(user)s AND o.kind <> 'browser' AND {LIVE}"
 )
 
@@ -45,17 +44,23 @@ RETURNING {_ROTATED.sql}
 
 
 def find(family: uuid.UUID, user: uuid.UUID) -> LoginSession | None:
-    """The live family of that id and person, with the person and their groups: one query."""
-    return _FOUND.find({"id": _id(family), "user": _id(user), "now": _time(clock.now())})
+    """Return the live family with this id if it belongs to ``user``, else None.
+
+    Its user and their groups are loaded by the same query.
+    """
+    return _LIVE_FAMILY.find({"id": _id(family), "user": _id(user), "now": _time(clock.now())})
 
 
 def rotate(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[LoginSession, str]:
-    """The family of ``token``, which is of that kind, and the token that follows it.
+    """Return the family of the refresh token ``token``, and the refresh token that replaces it.
 
-    The same one for all who come at once or, before it's used itself, within
-    ``REFRESH_GRACE_SECONDS``: they are one client whose answer was lost. :class:`TokenReused` for
-    any other second use, which means that two have the token: the family ends, and the person is
-    told. :class:`InvalidToken` for whatever else.
+    The same successor is returned to parallel requests and, until the successor is used, for
+    ``REFRESH_GRACE_SECONDS``, so that a client may retry after a lost answer. Any other second use
+    means that two parties hold the token: the family is revoked and its user is told.
+
+    Raises:
+        TokenReused: the token was used before, and its family is now revoked.
+        InvalidToken: the token is not valid, or belongs to a client of another ``kind``.
     """
     family = refresh.family_of(token)
     if family is None:
@@ -63,22 +68,22 @@ def rotate(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[Log
     follower = refresh.successor(token)
     if session := _rotate(family, refresh.digest(token), refresh.digest(follower), client, kind):
         return session, follower
-    return _again(family, token, client, kind)
+    return _retry(family, token, client, kind)
 
 
 def revoke(session: LoginSession, actor: Actor) -> None:
-    """End a family by its own token."""
+    """Revoke the family ``session`` at the request of its own client."""
     sessions.revoke(session, reason=events.CLIENT_SIGNED_OUT, actor=actor)
 
 
 def of(token: str) -> LoginSession | None:
-    """The live family that ``token`` is or was of, if this site has made it."""
+    """Return the live family that the refresh token ``token`` belongs or belonged to, or None."""
     family = refresh.family_of(token)
     return _live(family) if family else None
 
 
 def with_newest(token: str) -> LoginSession | None:
-    """The live family whose newest token ``token`` is."""
+    """Return the live family of ``token`` if no newer refresh token has replaced it, else None."""
     session = of(token)
     return session if session and session.refresh_digest == refresh.digest(token) else None
 
@@ -108,10 +113,10 @@ def _revoke_reused(session: LoginSession, client: ClientInfo) -> None:
     sessions.revoke(session, reason=events.TOKEN_REUSED, actor=actor)
 
 
-def _again(
+def _retry(
     family: uuid.UUID, token: str, client: ClientInfo, kind: LoginSession.Kind
 ) -> tuple[LoginSession, str]:
-    """A token that isn't the newest of its family, or not of one of that kind."""
+    """Handle a refresh token that :func:`_rotate` did not accept."""
     session, digest = _live(family), refresh.digest(token)
     if session is None or digest == session.refresh_digest:
         raise InvalidToken
@@ -123,7 +128,8 @@ def _again(
         for follower in refresh.successors(token):
             if refresh.digest(follower) == session.refresh_digest:
                 return session, follower
-        # Another node has a SECRET_KEY that this one is yet to get. No thief is about.
+        # The successor was made under a SECRET_KEY that this node does not have yet. That is no
+        # theft.
         raise InvalidToken
     _revoke_reused(session, client)
     raise TokenReused

@@ -1,8 +1,8 @@
-"""The ring of signing keys as this process knows it: which one signs, which verify.
+"""The key ring: which signing key signs now, and which ones verify.
 
-A process keeps what it has read of the table (``accounts.tokens.signing_keys``) for a minute, and
-longer while the database is away. Private keys are unsealed when they begin to sign, and not
-before: a site that has lost ``ENCRYPTION_KEYS`` verifies all the same.
+Each process caches the table of signing keys (see ``accounts.tokens.signing_keys``) for a minute,
+and for longer while the database is unreachable. A private key is decrypted only when it starts to
+sign, so a site that has lost ``ENCRYPTION_KEYS`` can still verify tokens.
 """
 
 import logging
@@ -38,7 +38,10 @@ KID = re.compile(r"[\w-]{43}", re.ASCII)
 
 
 class CannotSign(Busy):
-    """The key that signs can't be unsealed. The log says why: it's the operator's affair."""
+    """The current signing key cannot be decrypted.
+
+    Clients are told to try again later. The log tells the operator the reason.
+    """
 
     code = "unavailable"
     status = 503
@@ -46,52 +49,71 @@ class CannotSign(Busy):
 
 
 class KnownKey(keys.KeyRefused):
-    """The ring has, or had, the key. One that was withdrawn may be known to others: never again."""
+    """The key ring contains, or contained, this key.
+
+    A withdrawn key is refused for good, because others may know it.
+    """
 
 
 def signer() -> Signer:
-    """The key to sign with now; makes the first one. Call it outside transactions. `CannotSign`."""
+    """Return the key to sign with now, and create the first key if there is none.
+
+    Call this outside of transactions.
+
+    Raises:
+        CannotSign: the key cannot be decrypted.
+    """
     return _cache.signer(_with_a_key().signing(clock.now()))
 
 
 def can_sign() -> bool:
-    """Whether the key that signs now can be opened, as far as there is one; makes none."""
+    """Return whether the current signing key can be decrypted, or no key exists yet."""
     now = clock.now()
-    found = _cache.ring()
+    ring = _cache.ring()
     try:
-        return not found.keys or bool(_cache.signer(found.signing(now)))
+        return not ring.keys or bool(_cache.signer(ring.signing(now)))
     except CannotSign:
         return False
 
 
 def find(kid: str) -> Verifier | None:
-    """The key of that name, if it verifies. An unknown one is looked for in the table, once."""
-    found = _cache.ring().verifiers.get(kid)
-    if found is None and KID.fullmatch(kid):
-        found = _cache.look_again().verifiers.get(kid)
-    return found
+    """Return the published key with this ``kid``, or None.
+
+    An unknown ``kid`` causes the table to be read again, at most once in :data:`LOOK_AGAIN`.
+    """
+    key = _cache.ring().verifiers.get(kid)
+    if key is None and KID.fullmatch(kid):
+        key = _cache.look_again().verifiers.get(kid)
+    return key
 
 
 def jwks() -> Published:
-    """What others verify with; makes the first key. Call it outside transactions."""
+    """Return the published JWK set, and create the first key if there is none.
+
+    Call this outside of transactions.
+    """
     return _with_a_key().published
 
 
 def forget() -> None:
-    """Drop what this process knows: another one may have changed it, or it has just been forked."""
+    """Clear the cache of this process, after a change of the keys or after a fork."""
     _cache.clear()
 
 
 def rotate(*, now: bool = False) -> SigningKey:
-    """A new key of ``TOKEN_ALGORITHM``: see :func:`add`."""
+    """Generate a key of ``TOKEN_ALGORITHM`` and add it to the key ring; see :func:`add`."""
     return add(keys.generate(settings.AUTHSITE.token_algorithm), now=now)
 
 
 def add(key: keys.PrivateKey, *, now: bool = False) -> SigningKey:
-    """Put ``key`` into the ring, to sign after :data:`LEAD`; the first one of all at once.
+    """Add ``key`` to the key ring; it starts to sign after :data:`LEAD`.
 
-    With ``now`` it signs at once, and all others are withdrawn: somebody else may have them.
-    :class:`KnownKey`; ``IntegrityError`` if another process has added one at this very moment.
+    The first key of a site starts to sign at once. With ``now``, ``key`` starts to sign at once
+    too, and all other keys are withdrawn, as if they had leaked.
+
+    Raises:
+        KnownKey: the key ring contains, or contained, this key.
+        IntegrityError: another process is adding a key at the same moment.
     """
     moment = clock.now()
     with transaction.atomic(durable=True):
@@ -108,9 +130,9 @@ def add(key: keys.PrivateKey, *, now: bool = False) -> SigningKey:
 
 
 def prune() -> int:
-    """Delete the keys whose last token has ended; how many.
+    """Delete keys of which every token has expired; return how many.
 
-    Of those that were withdrawn the public half stays, so that they can't be added again.
+    Of a withdrawn key the public half is kept, so that it cannot be added again.
     """
     live = list(SigningKey.objects.filter(withdrawn_at=None).order_by("number"))
     over = [row.pk for row in live if signing_keys.is_over(row, live, clock.now())]
@@ -127,20 +149,23 @@ def _open(row: SigningKey) -> Signer:
 
 
 class _Cache:
-    """What this process knows. The lock is held to read the table, and to parse the private key."""
+    """The keys as this process knows them.
+
+    The lock is held while the table is read and while a private key is parsed.
+    """
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Know nothing. The lock is new, too: at a fork a thread that isn't there may hold it."""
+        """Forget the keys, and replace the lock, which a thread from before a fork may hold."""
         self._lock = Lock()
         self._ring: KeyRing | None = None
         self._signer: Signer | None = None
         self._read_again_at = self._look_again_at = clock.now()
 
     def ring(self) -> KeyRing:
-        """What is known, read anew by one thread when it's :data:`RELOAD` old."""
+        """Return the key ring; if it is :data:`RELOAD` old, one thread reads it anew."""
         ring, lock = self._ring, self._lock
         if ring is None:
             with lock:
@@ -153,7 +178,7 @@ class _Cache:
         return ring
 
     def look_again(self) -> KeyRing:
-        """What is known now, read anew unless that was done for :data:`LOOK_AGAIN`."""
+        """Return the key ring, read anew unless that was done within :data:`LOOK_AGAIN`."""
         with self._lock:
             if self._ring is None:
                 return self._read()
@@ -163,7 +188,7 @@ class _Cache:
             return self._read_or_keep(self._ring)
 
     def begin(self) -> KeyRing:
-        """What is known once there is a key."""
+        """Return the key ring, read anew; create the first key if there is none."""
         with self._lock:
             ring = self._read()
             if not ring.keys:
@@ -172,7 +197,7 @@ class _Cache:
             return ring
 
     def signer(self, row: SigningKey) -> Signer:
-        """``row`` opened; unsealed and parsed when it begins to sign, and not before."""
+        """Return the private key of ``row``, decrypted and parsed at the first call."""
         held = self._signer
         if held is None or held.kid != row.kid:
             with self._lock:
@@ -182,9 +207,9 @@ class _Cache:
         return held
 
     def _read(self) -> KeyRing:
-        """Read the table, and make the successor that is due; whoever calls it holds the lock."""
+        """Read the table, and add the next key if it is due. The caller must hold the lock."""
         ring = signing_keys.read(self._ring.verifiers if self._ring else {})
-        # In somebody's transaction it would be rolled back with it, or hold others up.
+        # In the caller's transaction the new key could be rolled back, or make other requests wait.
         if ring.wants_a_successor and not connection.in_atomic_block:
             try:
                 signing_keys.make_next(ring, clock.now() + LEAD)
@@ -197,7 +222,7 @@ class _Cache:
         return ring
 
     def _read_or_keep(self, ring: KeyRing) -> KeyRing:
-        """The same; while the database is away, ``ring``, which was good a moment ago."""
+        """Read the table; while the database is unreachable, return the older ``ring`` instead."""
         try:
             return self._read()
         except Error as error:
@@ -207,7 +232,7 @@ class _Cache:
 
 
 def _is_past(moment: datetime, span: timedelta) -> bool:
-    """Whether a wait of ``span`` that ends at ``moment`` is over, or the clock was set back."""
+    """Return whether a wait of ``span`` until ``moment`` is over, or the clock was set back."""
     return not timedelta(0) < moment - clock.now() <= span
 
 

@@ -1,6 +1,6 @@
-"""Keys themselves: made, read from files, judged, and told apart. Nothing is stored here.
+"""Private and public keys: generate, load from files, check, and convert. Nothing is stored here.
 
-Three kinds sign: RSA (RS256), P-256 (ES256) and Ed25519 (EdDSA); RFC 7518 section 3, RFC 8037.
+Three kinds can sign: RSA (RS256), P-256 (ES256) and Ed25519 (EdDSA); RFC 7518 section 3, RFC 8037.
 """
 
 import base64
@@ -35,22 +35,25 @@ type Jwk = dict[str, str]
 
 # NIST SP 800-57 part 1: 128 bits of strength.
 RSA_BITS = 3072
-# RFC 7518 section 3.3 wants 2048. Beyond 8192 a signature takes a tenth of a second and more.
+# RFC 7518 section 3.3 requires 2048. Beyond 8192 a signature takes a tenth of a second or more.
 LEAST_RSA_BITS, MOST_RSA_BITS = 2048, 8192
-# FIPS 186-5 section 5.4 wants an odd one above 2^16; with 3 forgeries have been made.
+# FIPS 186-5 section 5.4 requires an odd exponent above 2^16. With 3, signatures have been forged.
 LEAST_EXPONENT = 65537
 
-# The members that RFC 7638 section 3.2 and RFC 8037 section 2 make the thumbprint of are the whole
-# public key, and nothing but it.
+# The members of a JWK's thumbprint (RFC 7638 section 3.2, RFC 8037 section 2). They are exactly
+# those of the public key.
 MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 
-# A key that is for RSA-PSS only says so in its first bytes (RFC 8017 appendix A.2.3).
+# A key for RSA-PSS only is marked by this identifier in its first bytes (RFC 8017 appendix A.2.3).
 PKCS8 = re.compile(rb"-----BEGIN PRIVATE KEY-----\s+([A-Za-z0-9+/=]{64})")
 ID_RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
 
 
 class KeyRefused(PublicError):
-    """A key that can't sign here. The sentence is for operators, and says nothing of the key."""
+    """The key cannot be used for signing here.
+
+    The message is for operators and reveals nothing about the key.
+    """
 
     code = "key_refused"
 
@@ -64,7 +67,13 @@ class PassphraseNeeded(KeyRefused):
 
 
 def generate(algorithm: str) -> PrivateKey:
-    """A new key for RS256, ES256 or EdDSA; the randomness is OpenSSL's, seeded by the system."""
+    """Return a new private key for ``algorithm``: RS256, ES256 or EdDSA.
+
+    The randomness is OpenSSL's, seeded by the operating system.
+
+    Raises:
+        ValueError: another algorithm was given.
+    """
     match algorithm:
         case "RS256":
             return generate_rsa(public_exponent=LEAST_EXPONENT, key_size=RSA_BITS)
@@ -76,7 +85,14 @@ def generate(algorithm: str) -> PrivateKey:
 
 
 def load(text: bytes, password: bytes | None = None) -> PrivateKey:
-    """The key in a file of ``openssl`` (PKCS#1, PKCS#8, SEC1) or ``ssh-keygen``; `KeyRefused`."""
+    """Return the private key in a PEM file that ``openssl`` or ``ssh-keygen`` has written.
+
+    The formats are PKCS#1, PKCS#8, SEC1 and OpenSSH's own. ``password`` decrypts the key.
+
+    Raises:
+        PassphraseNeeded: the key is encrypted, and ``password`` is missing.
+        KeyRefused: the file cannot be read, or the key cannot sign here.
+    """
     if b"PRIVATE KEY-----" not in text:
         raise KeyRefused("This is no private key in PEM: the file has no line “PRIVATE KEY”.")
     is_ssh = b"BEGIN OPENSSH PRIVATE KEY" in text
@@ -88,7 +104,7 @@ def load(text: bytes, password: bytes | None = None) -> PrivateKey:
         raise PassphraseNeeded("The key is encrypted, and no passphrase was given.") from None
     except UnsupportedAlgorithm:
         raise KeyRefused(_unsupported(is_encrypted_ssh=is_ssh and bool(password))) from None
-    except (ValueError, NotImplementedError):  # the latter for a point that isn't written in full
+    except (ValueError, NotImplementedError):  # the latter for a compressed point
         raise KeyRefused(
             "The passphrase is wrong, or the key is damaged."
             if password
@@ -109,7 +125,7 @@ def _unsupported(*, is_encrypted_ssh: bool) -> str:
 
 
 def _judged(key: object) -> PrivateKey:
-    """``key``, if it's one to sign with."""
+    """Return ``key`` if its kind, size and exponent are allowed for signing."""
     match key:
         case RSAPrivateKey():
             if not LEAST_RSA_BITS <= key.key_size <= MOST_RSA_BITS:
@@ -131,7 +147,7 @@ def _judged(key: object) -> PrivateKey:
 
 
 def algorithm_of(key: PrivateKey | PublicKey) -> str:
-    """The one ``alg`` that ``key`` signs with: no key is good for two (RFC 8725 section 3.1)."""
+    """Return the ``alg`` of ``key``; each key is used with one algorithm (RFC 8725 section 3.1)."""
     match key:
         case RSAPrivateKey() | RSAPublicKey():
             return "RS256"
@@ -141,7 +157,7 @@ def algorithm_of(key: PrivateKey | PublicKey) -> str:
 
 
 def public_jwk(key: PrivateKey) -> Jwk:
-    """The public half of ``key`` as it's published (RFC 7517), its thumbprint as ``kid``."""
+    """Return the public half of ``key`` as a JWK (RFC 7517); its ``kid`` is the thumbprint."""
     algorithm = algorithm_of(key)
     written = get_algorithm_by_name(algorithm).to_jwk(key.public_key(), as_dict=True)
     jwk = {name: written[name] for name in MEMBERS[written["kty"]]}
@@ -149,18 +165,18 @@ def public_jwk(key: PrivateKey) -> Jwk:
 
 
 def public_key(jwk: Jwk) -> PublicKey:
-    """The key that ``jwk`` writes, parsed."""
+    """Return the public key that ``jwk`` encodes."""
     key: PublicKey = PyJWK(jwk).key
     return key
 
 
 def thumbprint(jwk: Jwk) -> str:
-    """The SHA-256 thumbprint of a key, in URL-safe base64 (RFC 7638)."""
+    """Return the SHA-256 thumbprint of ``jwk`` in base64url (RFC 7638)."""
     members = {name: jwk[name] for name in MEMBERS[jwk["kty"]]}
     text = json.dumps(members, separators=(",", ":"), sort_keys=True)
     return base64.urlsafe_b64encode(sha256(text.encode()).digest()).rstrip(b"=").decode()
 
 
 def to_pem(key: PrivateKey) -> str:
-    """``key`` as PKCS#8, not encrypted: for the seal only."""
+    """Return ``key`` as unencrypted PKCS#8, which must be encrypted before it is stored."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

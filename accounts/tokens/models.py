@@ -1,4 +1,4 @@
-"""The keys that access tokens are signed with, and what waits for its second step."""
+"""Signing keys, and challenges for the second step of a sign-in to the API."""
 
 from django.conf import settings
 from django.db import models
@@ -7,11 +7,12 @@ from accounts.common import clock
 
 
 class SigningKey(models.Model):
-    """One key of the ring: see ``accounts.tokens.keyring`` for what it does when.
+    """A key pair that signs access tokens; ``signing_keys`` says when it does.
 
-    ``number`` decides between two processes that make the next key at once: only one can have it.
-    ``kid`` is the thumbprint of ``public``, which is the JWK as it is published. ``private`` is
-    sealed, and empty once the key is withdrawn: it must never sign again.
+    ``number`` orders the keys. Because it is unique, of several processes that create the next key
+    at once only one succeeds. ``public`` is the published JWK, and ``kid`` its thumbprint.
+    ``private`` is encrypted. It is empty once the key is withdrawn, so that the key cannot sign
+    again.
     """
 
     number = models.PositiveIntegerField(primary_key=True)
@@ -28,10 +29,11 @@ class SigningKey(models.Model):
 
 
 class TokenChallenge(models.Model):
-    """A sign-in over the API that waits for its second step; ``digest`` is of its secret.
+    """A sign-in to the API that waits for its second step.
 
-    ``proofs`` and ``version`` are what was shown, and of which state of the account; ``audience``,
-    ``scope`` and ``kind`` what was asked for; ``nonce`` names the code that was mailed, if one was.
+    ``digest`` is of the challenge's secret. ``proofs`` are those of the first step, and ``version``
+    is the user's ``credential_version`` at that time. ``audience``, ``scope`` and ``kind`` are
+    those of the tokens to issue. ``nonce`` names the code that was mailed, if any.
     """
 
     digest = models.CharField(primary_key=True, max_length=64)

@@ -1,4 +1,4 @@
-"""Which calls a token's scope allows."""
+"""Permissions of API views: scopes, and recent authentication."""
 
 from typing import Any
 
@@ -12,23 +12,35 @@ from accounts.tokens.errors import InsufficientScope, InsufficientUserAuthentica
 
 
 def require_scope(credentials: Credentials, scope: str) -> None:
-    """Raise ``InsufficientScope`` unless a call made by ``credentials`` has ``scope``."""
+    """Check that ``credentials`` grant ``scope``.
+
+    Raises:
+        InsufficientScope: they do not.
+    """
     if not scopes.is_covered(credentials.scope, scope):
         raise InsufficientScope(scope)
 
 
 def require_recent_authentication(credentials: Credentials) -> None:
-    """Raise ``InsufficientUserAuthentication`` unless the person has just authenticated."""
+    """Check that the user has authenticated recently.
+
+    Raises:
+        InsufficientUserAuthentication: the last authentication is too old, or an API key was used.
+    """
     session = credentials.session
     if not (policy.is_recent(session) if session else credentials.is_by_password):
         raise InsufficientUserAuthentication
 
 
 class InScope(BasePermission):
-    """Every call belongs to an area: to see needs ``read`` there, to change ``write``."""
+    """Requires a scope of the view's ``area``: ``read`` for safe methods, ``write`` for others."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Whether anybody calls; ``InsufficientScope`` if it's somebody with too little."""
+        """Return whether the request has credentials.
+
+        Raises:
+            InsufficientScope: the credentials do not grant the required scope.
+        """
         if not isinstance(request.auth, Credentials):
             return False
         right = scopes.READ if request.method in SAFE_METHODS else scopes.WRITE
@@ -37,10 +49,12 @@ class InScope(BasePermission):
 
 
 class IsFresh(InScope):
-    """The same, and the person has proved who it is in the last minutes: no key ever has."""
+    """Requires a scope, as :class:`InScope` does, and recent authentication.
+
+    Requests with an API key are always refused.
+    """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """As above; ``InsufficientUserAuthentication`` if that is too long ago."""
         if isinstance(request.auth, Credentials):
             require_recent_authentication(request.auth)
         return super().has_permission(request, view)

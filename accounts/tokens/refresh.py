@@ -1,10 +1,13 @@
-"""Refresh tokens: opaque, each derived from the one before it, so that an honest retry can be
-answered with the very same successor (RFC 9700 section 4.14.2).
+"""Refresh tokens: opaque strings, each derived from the one before it.
 
-A token is an id of its family, a secret and a tag. The tag (HMAC under ``SECRET_KEY``) tells what
-the site has made from what somebody has made up, without a look into the database: whoever knows
-an id, which every service sees as ``sid``, can't end a family by showing rubbish. The successor's
-secret is an HMAC of the token: nobody who reads the database, where only digests are, can make it.
+Because the successor of a token is derived, an honest retry gets the very same successor (RFC 9700
+section 4.14.2). Its secret is an HMAC of the former token, so reading the database, which has only
+digests, is not enough to compute it.
+
+A token consists of the id of its family, a secret and a tag. The tag is an HMAC under
+``SECRET_KEY`` and tells genuine tokens from invented ones without a query. Otherwise a service,
+which sees the family's id as the ``sid`` claim, could have the family revoked by sending an
+invented token.
 """
 
 import base64
@@ -15,32 +18,32 @@ import uuid
 from accounts.common import secrets
 
 ID, SECRET, TAG = 16, 22, 16
-# 432 bits fill 72 characters without a spare bit.
+# The 432 bits fill 72 characters without a spare bit.
 LENGTH = (ID + SECRET + TAG) * 4 // 3
 
 
 def first(family: uuid.UUID) -> str:
-    """The first token of ``family``."""
+    """Return a new first refresh token of the family with this id."""
     body = family.bytes + secrets.raw(SECRET)
     return _written(body, _tags(body)[0])
 
 
 def successor(token: str) -> str:
-    """The one token that follows ``token``."""
+    """Return the refresh token that follows ``token``."""
     return successors(token)[0]
 
 
 def successors(token: str) -> list[str]:
-    """The tokens that may have followed: under the newest key first, then under former ones."""
+    """Return the successors of ``token`` under each ``SECRET_KEY``, newest key first."""
     family = _bytes(token)[:ID]
     derived = secrets.digests(token, "refresh.successor")
     bodies = [family + bytes.fromhex(secret)[:SECRET] for secret in derived]
-    # The tag is of the same key: byte for byte what was given then.
+    # The tag is made with the same key, so the result equals the token that was issued then.
     return [_written(body, _tags(body)[i]) for i, body in enumerate(bodies)]
 
 
 def family_of(token: str) -> uuid.UUID | None:
-    """The id of the family, if this site has made ``token``."""
+    """Return the id of the family of ``token``, or None if this site has not made the token."""
     raw = _bytes(token)
     body, tag = raw[:-TAG], raw[-TAG:]
     if not any(hmac.compare_digest(tag, good) for good in _tags(body)):
@@ -49,7 +52,7 @@ def family_of(token: str) -> uuid.UUID | None:
 
 
 def digest(token: str) -> str:
-    """What is stored of it. The secret has 176 bits: no key is needed."""
+    """Return the digest of ``token`` to store; unkeyed, because the secret has 176 random bits."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -62,7 +65,7 @@ def _tags(body: bytes) -> list[bytes]:
 
 
 def _bytes(token: str) -> bytes:
-    """The bytes of a token; as many zeros for anything else, other spellings of it included."""
+    """Return the bytes of ``token``; all zeros if it is not a token in canonical base64url."""
     try:
         raw = base64.urlsafe_b64decode(token.encode())
     except ValueError:

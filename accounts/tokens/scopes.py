@@ -1,8 +1,8 @@
-"""Scopes: what a token may be used for (RFC 6749 section 3.3). One table for tokens and keys.
+"""Scopes: what an access token or an API key may be used for (RFC 6749 section 3.3).
 
-``read`` and ``write`` are for every area; ``sessions:read`` for one. ``groups`` puts the person's
-groups into the token, for services that decide by them. ``users:read`` lets staff read others,
-and is never part of ``read``: a program of theirs that needs it asks for it.
+``read`` and ``write`` cover every area, ``sessions:read`` only one. ``groups`` adds the groups of
+the user to the token, for services that decide by them. ``users:read`` lets staff read other users.
+It is not part of ``read`` and must be asked for by name.
 """
 
 from collections.abc import Iterable
@@ -22,19 +22,23 @@ AREAS: dict[str, str | Promise] = {
 }
 _OF_AREAS = frozenset(f"{area}:{right}" for area in AREAS for right in (READ, WRITE))
 SCOPES = _OF_AREAS | {READ, WRITE, GROUPS, USERS}
-# What a sign-in gives that asks for nothing in particular.
+# What a sign-in grants if no scope is asked for.
 DEFAULT = frozenset({READ, WRITE})
 
 
 class UnknownScope(PublicError):
-    """No such scope, or more than one has (RFC 6749 section 5.2: ``invalid_scope``)."""
+    """The scope does not exist, or exceeds what the token has (RFC 6749 section 5.2)."""
 
     code = "invalid_scope"
     message = _("That is not a scope, or not one that you have.")
 
 
 def parse(text: str) -> frozenset[str]:
-    """The scopes in ``text``, separated by spaces; :class:`UnknownScope`."""
+    """Return the scopes in ``text``, which are separated by spaces.
+
+    Raises:
+        UnknownScope: one of them does not exist, or ``text`` is empty.
+    """
     scope = frozenset(text.split())
     if not scope or not scope <= SCOPES:
         raise UnknownScope
@@ -42,7 +46,11 @@ def parse(text: str) -> frozenset[str]:
 
 
 def narrowed(held: Iterable[str], wanted: frozenset[str] | None) -> frozenset[str]:
-    """``wanted``, if ``held`` has all of it, or else all of ``held``; :class:`UnknownScope`."""
+    """Return the scopes in ``wanted``, or all of ``held`` if ``wanted`` is None.
+
+    Raises:
+        UnknownScope: ``held`` does not cover all of ``wanted``.
+    """
     mine = frozenset(held)
     if wanted is None:
         return mine
@@ -52,10 +60,10 @@ def narrowed(held: Iterable[str], wanted: frozenset[str] | None) -> frozenset[st
 
 
 def is_covered(held: frozenset[str], scope: str) -> bool:
-    """Whether ``held`` has ``scope``, itself or as part of a wider one."""
+    """Return whether ``held`` contains ``scope``, or ``read`` or ``write`` for all areas."""
     return scope in held or (scope in _OF_AREAS and scope.partition(":")[2] in held)
 
 
 def written(scope: Iterable[str]) -> str:
-    """As the claim and the answers have it."""
+    """Return the scopes as the ``scope`` claim contains them: sorted, separated by spaces."""
     return " ".join(sorted(scope))

@@ -1,4 +1,4 @@
-"""What the calls for tokens take and give."""
+"""Serializers of the API views for tokens."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from accounts.users import emails
 
 
 class TokenRequestSerializer(serializers.Serializer[Any]):
-    """For which service, and for what."""
+    """The audience and the scope of the tokens that a client asks for."""
 
     audience = TextField(
         required=False,
@@ -28,13 +28,12 @@ class TokenRequestSerializer(serializers.Serializer[Any]):
     )
 
     def validate_audience(self, audience: str) -> str:
-        """One that the operator has named (RFC 8707 section 2: ``invalid_target``)."""
+        """Accept only this site and ``TOKEN_AUDIENCES`` (RFC 8707 section 2)."""
         if audience not in (settings.AUTHSITE.origin, *settings.AUTHSITE.token_audiences):
             raise serializers.ValidationError(_("No such service."), code="invalid_target")
         return audience
 
     def validate_scope(self, scope: str) -> str:
-        """Scopes that exist."""
         try:
             scopes.parse(scope)
         except scopes.UnknownScope as error:
@@ -42,14 +41,14 @@ class TokenRequestSerializer(serializers.Serializer[Any]):
         return scope
 
     def token_request(self, kind: LoginSession.Kind = LoginSession.Kind.API) -> TokenRequest:
-        """What was asked for, by that kind of client."""
+        """Return what the client asks for; ``kind`` is the kind of client."""
         data = self.validated_data
         scope = scopes.parse(data["scope"]) if "scope" in data else None
         return TokenRequest(data.get("audience", settings.AUTHSITE.origin), scope, kind)
 
 
 class SignInSerializer(TokenRequestSerializer):
-    """Who, and the password; neither with HTTP Basic."""
+    """A username or email address, and the password. With HTTP Basic all of them are left out."""
 
     username = TextField(required=False, max_length=emails.MAX_LENGTH)
     email = TextField(required=False, max_length=emails.MAX_LENGTH)
@@ -57,7 +56,11 @@ class SignInSerializer(TokenRequestSerializer):
 
     @property
     def credentials(self) -> tuple[str, str]:
-        """Name or address, and the password; ``ValidationError`` for what is missing."""
+        """The login and the password.
+
+        Raises:
+            ValidationError: one of them is missing.
+        """
         data = self.validated_data
         name = data.get("username") or data.get("email")
         faults = {
@@ -71,41 +74,41 @@ class SignInSerializer(TokenRequestSerializer):
 
 
 class SecondStepSerializer(serializers.Serializer[Any]):
-    """The challenge, and a code; or that one is to be mailed."""
+    """A challenge, and a code or the request to mail one."""
 
     challenge = TextField(max_length=100)
     code = TextField(required=False, max_length=64)
     method = ChoiceField(["email"], required=False, help_text="Instead of a code: mail one.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """One of both."""
+        """Require ``code`` or ``method``."""
         if "code" not in attrs and "method" not in attrs:
             raise serializers.ValidationError({"code": [_("This field is required.")]})
         return attrs
 
 
 class AppSignInSerializer(SecondStepSerializer, SignInSerializer):
-    """The first step of a page in a browser, or the second one."""
+    """The first step of signing in from a page in a browser, or the second step."""
 
     challenge = TextField(required=False, max_length=100)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """The one or the other."""
+        """Validate as a second step if there is a challenge."""
         return super().validate(attrs) if "challenge" in attrs else attrs
 
 
 class TokenField(TextField):
-    """Anything that is said to be a token: whether it's one is for the service to say."""
+    """A string that is claimed to be a token; the services decide whether it is valid."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_blank=True, trim_whitespace=False, **options)
 
     def run_validators(self, value: Any) -> None:
-        """None: not even NUL is a fault of the field."""
+        """Skip the validators: a NUL character makes an invalid token, not an invalid field."""
 
 
 class RefreshSerializer(TokenRequestSerializer):
-    """A refresh token."""
+    """A refresh token, and the audience and scope of the new access token."""
 
     refresh = TokenField()
 
@@ -123,7 +126,7 @@ class RevokeSerializer(TokenSerializer):
 
 
 class AccessSerializer(serializers.Serializer[Any]):
-    """An access token, and what one needs to know of it (RFC 6749 section 5.1)."""
+    """An access token, its lifetime and its scope (RFC 6749 section 5.1)."""
 
     access = serializers.CharField(help_text="A JWT (RFC 9068).")
     token_type = serializers.CharField(default="Bearer")
@@ -132,7 +135,7 @@ class AccessSerializer(serializers.Serializer[Any]):
 
 
 class TokensSerializer(AccessSerializer):
-    """The same with what gets the next one."""
+    """An access token, its lifetime and its scope, and a refresh token."""
 
     refresh = serializers.CharField(
         required=False, help_text="Opaque. Not there where an access token bought another one."
@@ -140,7 +143,7 @@ class TokensSerializer(AccessSerializer):
 
 
 def answer_of(tokens: Tokens) -> dict[str, Any]:
-    """What :class:`AccessSerializer` tells of."""
+    """Return ``tokens`` as :class:`AccessSerializer` describes them, without the refresh token."""
     return {
         "access": str(tokens.access),
         "token_type": "Bearer",

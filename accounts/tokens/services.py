@@ -1,7 +1,8 @@
-"""Tokens for a password, a second step, a refresh token or an access token; and their end.
+"""Issue, renew, exchange, verify and revoke tokens.
 
-What is needed to sign is looked for first: a rotation, a code or a sign-in whose answer can't be
-signed would be used up for nothing, and the retry taken for a thief's.
+Each function that issues tokens loads the signing key first. If signing failed later, a refresh
+token, a code or a challenge would be spent without an answer, and the client's retry would look
+like theft.
 """
 
 from collections.abc import Mapping
@@ -45,8 +46,7 @@ from accounts.users.services import AccountChanged
 
 @dataclass(frozen=True)
 class TokenRequest:
-    """What tokens are asked for: for which service, to do what (None for all that one has), and by
-    which kind of client."""
+    """The tokens that a client asks for. A ``scope`` of None means all that are available."""
 
     audience: str
     scope: frozenset[str] | None = None
@@ -55,7 +55,7 @@ class TokenRequest:
 
 @dataclass(frozen=True)
 class Tokens:
-    """An access token of ``session``, and its refresh token if one was issued."""
+    """An access token of ``session``, and a refresh token if one was issued."""
 
     access: AccessToken
     session: LoginSession
@@ -63,11 +63,14 @@ class Tokens:
 
 
 def sign_in(login: str, password: str, token_request: TokenRequest, client: ClientInfo) -> Tokens:
-    """Tokens for the person of that name or address.
+    """Sign in with a password and return the tokens.
 
-    ``InvalidCredentials``, ``AccountInactive``, ``Later``; :class:`PasswordCompromised`,
-    :class:`EmailNotVerified`, :class:`SecondFactorRequired` with a challenge,
-    :class:`EnrolmentRequired`.
+    Raises:
+        InvalidCredentials: unknown account, or wrong or unusable password.
+        EmailNotVerified, AccountInactive, PasswordCompromised, EnrolmentRequired: the password is
+            right, but the account cannot sign in here.
+        SecondFactorRequired: a second step must follow; the error contains the challenge.
+        Later: a budget is used up, or the site is busy.
     """
     access.be_ready()
     account = _prove(login, password, client)
@@ -81,17 +84,20 @@ def sign_in(login: str, password: str, token_request: TokenRequest, client: Clie
 def sign_in_again(
     secret: str, code: str, client: ClientInfo, kind: LoginSession.Kind = LoginSession.Kind.API
 ) -> Tokens:
-    """Tokens for whoever has taken the first step, and takes the second.
+    """Complete the sign-in of the challenge ``secret`` with ``code`` and return the tokens.
 
-    ``InvalidChallenge``, ``WrongFactorCode``, ``Later``; as :func:`sign_in` for what is still
-    missing.
+    Raises:
+        InvalidChallenge: the challenge is unknown, spent, expired or tried too often.
+        WrongFactorCode: the code is not right.
+        EnrolmentRequired: only a passkey is accepted, or the account must add one.
+        Later: too many guesses.
     """
     access.be_ready()
     challenge = challenges.find(secret, kind)
     challenges.take_try(challenge)
     user, first = challenge.user, challenges.proofs(challenge)
     if policy.needs_passkey(user):
-        # No code will do. A recovery code isn't used up for nothing.
+        # Checked before the code, so that no recovery code is spent in vain.
         raise EnrolmentRequired
     proof = second_step.prove(user, first, code, Actor(client), nonce=challenge.nonce)
     proofs = (*first, proof)
@@ -105,7 +111,12 @@ def sign_in_again(
 def mail_code(
     secret: str, client: ClientInfo, kind: LoginSession.Kind = LoginSession.Kind.API
 ) -> None:
-    """Mail a code for the second step; ``InvalidChallenge``, ``second_step.NoMail``, ``Later``."""
+    """Mail a code for the second step of the challenge ``secret``.
+
+    Raises:
+        InvalidChallenge: the challenge is unknown, spent or expired.
+        NoMail, Later: see ``second_step.send_code``.
+    """
     challenge = challenges.find(secret, kind)
     if SecondMethod.EMAIL not in _methods(challenge.user, challenges.proofs(challenge)):
         raise second_step.NoMail
@@ -113,10 +124,16 @@ def mail_code(
 
 
 def renew(token: str, token_request: TokenRequest, client: ClientInfo) -> Tokens:
-    """A new pair for a refresh token. ``InvalidToken``, ``TokenReused``, ``UnknownScope``."""
+    """Exchange a refresh token for a new access token and a new refresh token.
+
+    Raises:
+        InvalidToken: the refresh token is not valid.
+        TokenReused: the refresh token was used before; its family is now revoked.
+        UnknownScope: the session does not cover the scope that was asked for.
+    """
     access.be_ready()
     if token_request.scope is not None and (family := families.with_newest(token)):
-        # Before the rotation: an answer that only refuses would have used the token up.
+        # Checked before the rotation, so that a refused request does not spend the refresh token.
         scopes.narrowed(family.scope.split(), token_request.scope)
     session, follower = families.rotate(token, client, token_request.kind)
     scope = scopes.narrowed(session.scope.split(), token_request.scope)
@@ -126,17 +143,17 @@ def renew(token: str, token_request: TokenRequest, client: ClientInfo) -> Tokens
 def exchange(
     held: AccessToken, session: LoginSession, token_request: TokenRequest, client: ClientInfo
 ) -> Tokens:
-    """Return a fresh access token for ``held``: same session and audience, no more rights.
+    """Return a new access token in exchange for ``held``, with the same session and audience.
 
-    A stolen token must not be renewed for as long as its session lasts: a chain of exchanges ends
-    ``EXCHANGE_SECONDS`` after its first token was issued, each is in the history, and a page in a
-    browser exchanges nothing.
+    A stolen token must not be renewable for as long as its session lasts. So a chain of exchanges
+    ends ``EXCHANGE_SECONDS`` after its first token was issued, each exchange is recorded, and
+    tokens of pages in a browser cannot be exchanged.
 
     Raises:
-        InvalidToken: it is too late, or the token is a page's.
+        InvalidToken: the chain has ended, or the token belongs to a page in a browser.
         UnknownService: another audience was asked for.
-        UnknownScope: ``held`` has less than was asked for.
-        Later: the session has exchanged too many tokens.
+        UnknownScope: the scope that was asked for exceeds that of ``held``.
+        Later: this session has exchanged too many tokens.
     """
     if session.kind == LoginSession.Kind.APP:
         raise InvalidToken
@@ -155,11 +172,13 @@ def exchange(
 def read(
     text: str, audiences: tuple[str, ...] | None = None, *, tells_expired: bool = False
 ) -> tuple[AccessToken, LoginSession]:
-    """Return a good access token and its live session, with the person.
+    """Return the access token in ``text``, and its session with the user.
+
+    ``audiences`` are the audiences to accept, by default only this site.
 
     Raises:
-        TokenExpired: it has expired, and ``tells_expired``.
-        InvalidToken: it is not good for any other reason.
+        TokenExpired: the token is genuine but has expired, and ``tells_expired`` is set.
+        InvalidToken: the token is not valid, or its session is not live.
     """
     try:
         token = AccessToken(text, audiences=audiences)
@@ -174,16 +193,21 @@ def read(
 
 
 def claims(text: str) -> Mapping[str, Any]:
-    """The claims of a live access token for any service of this site; :class:`InvalidToken`."""
+    """Return the claims of a live access token for any audience of this site.
+
+    Raises:
+        InvalidToken: the token is not valid, or its session is not live.
+    """
     config = settings.AUTHSITE
     return read(text, (config.origin, *config.token_audiences))[0].payload
 
 
 def revoke(text: str, client: ClientInfo) -> None:
-    """End the family of a token of either kind, if it's one (RFC 7009 section 2).
+    """Revoke the family of an access or refresh token, if ``text`` is one (RFC 7009 section 2).
 
-    An access token ends its family also when it has expired: a client that signs out late must not
-    be told that it has. One for another service ends nothing: that service has it, too.
+    An expired access token revokes its family too, or a client that signs out late would stay
+    signed in. An access token for another audience revokes nothing, because that service knows it
+    as well.
     """
     session = families.of(text) or _family_of_access(text)
     if session is not None:
@@ -199,16 +223,18 @@ def _family_of_access(text: str) -> LoginSession | None:
 
 
 def prove_by_password(login: str, password: str, client: ClientInfo) -> User:
-    """Whom a call with a password alone is made by; never an account that needs more than that.
+    """Return the user of an API request that is authenticated by a password alone.
 
-    As :func:`sign_in`; :class:`SecondFactorRequired` without a challenge.
+    Raises:
+        SecondFactorRequired: the account requires a second factor; no challenge is issued.
+        PublicError: any other error of :func:`sign_in`.
     """
     account = _prove(login, password, client)
     return _cleared(account, policy.next_requirement(account, (Proof.now(Method.PASSWORD),)))
 
 
 def _prove(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
-    """Return whose password it is; :class:`PasswordCompromised` if attackers know it."""
+    """Prove the password; raise ``PasswordCompromised`` if it is right but attackers know it."""
     account = prove_password(login, password, client)
     if isinstance(account, User) and passwords.is_compromised(password):
         raise PasswordCompromised
@@ -226,7 +252,7 @@ REFUSALS: dict[Requirement, type[PublicError]] = {
 
 
 def _cleared(account: User | PendingSignup, requirement: Requirement | None) -> User:
-    """``account``, if nothing is missing; else what is, as an error."""
+    """Return ``account`` if ``requirement`` is None; otherwise raise the error for it."""
     if requirement is not None or not isinstance(account, User):
         raise REFUSALS[requirement or Requirement.EMAIL]
     return account
@@ -243,9 +269,12 @@ def _challenge(
 
 
 def _methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
-    """What can be typed. A mail only beside an app or recovery codes: whoever has nothing but
-    passkeys, which no forged page gets at, is not to be let in by a mailbox instead. Nothing for
-    whom only a passkey will do."""
+    """Return the methods by which an API client can show the second factor.
+
+    Mailed codes are offered only next to an authenticator app or recovery codes, because a mailbox
+    must not replace passkeys, which resist phishing. If only a passkey is accepted, the list is
+    empty.
+    """
     if policy.needs_passkey(user):
         return []
     methods = second_step.methods(user, proofs)
@@ -256,7 +285,6 @@ def _methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
 def _begin(
     user: User, proofs: tuple[Proof, ...], token_request: TokenRequest, client: ClientInfo
 ) -> Tokens:
-    """A new family, by the door."""
     scope = token_request.scope or scopes.DEFAULT
     session = sessions.new_api_session(
         user, proofs, client, kind=token_request.kind, scope=scopes.written(scope)

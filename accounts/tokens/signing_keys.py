@@ -1,9 +1,9 @@
-"""The table of signing keys, and what each key is for at a moment.
+"""The table of signing keys, and what each key is used for at a given moment.
 
-No job moves a key on: what it does follows from the clock. Of the keys that aren't withdrawn, by
-number, one signs from its ``signs_at`` until that of a later one has come. Before, it's published,
-so that every verifier has it in time; after, it's published until its last token has ended. A key
-that was withdrawn signs and verifies nothing.
+No job changes the state of a key: it follows from the clock. Keys are ordered by number. A key is
+published first, so that every verifier has it in time. It signs from its ``signs_at`` until the
+next key does. Then it stays published until the last token it has signed has expired. A withdrawn
+key neither signs nor verifies.
 """
 
 import json
@@ -23,24 +23,25 @@ from accounts.tokens.models import SigningKey
 log = logging.getLogger(__name__)
 
 PURPOSE = "signing-key"
-# How old what a process knows may be; then one thread reads the table, the others go on.
+# The age at which one thread of a process reads the table again; the other threads do not wait.
 RELOAD = timedelta(seconds=60)
-# Tokens with a ``kid`` that nobody has made cost one look into the table in this time.
+# Tokens with an invented ``kid`` cause at most one read of the table in this time.
 LOOK_AGAIN = timedelta(seconds=5)
-# How long others may keep the published keys (``Cache-Control``).
+# How long others may cache the published keys (``Cache-Control``).
 MAX_AGE = timedelta(seconds=300)
-# For clocks that differ and answers that are slow.
+# Allowance for clocks that differ and for slow answers.
 SLACK = timedelta(minutes=4)
-# A key is published for so long before it signs: a copy made a moment before it came, in a process
-# that didn't know of it yet, has ended by then.
+# How long a key is published before it signs. Until then, copies of the published keys without it
+# may be in use.
 LEAD = MAX_AGE + RELOAD + SLACK
-# And for so long after: until the last token ends of a process that didn't know of its successor.
+# How long a key stays published after it was replaced. Until then, a process may not know the next
+# key yet, and tokens that this one has signed may be valid.
 KEEP = timedelta(seconds=LONGEST_ACCESS_TOKEN) + RELOAD + SLACK
 
 
 @dataclass(frozen=True)
 class Signer:
-    """The key that signs now, parsed."""
+    """The private key that signs now, parsed."""
 
     kid: str
     algorithm: str
@@ -49,7 +50,7 @@ class Signer:
 
 @dataclass(frozen=True)
 class Verifier:
-    """A key that tokens may be signed with, parsed, and the only algorithm that it's good for."""
+    """A public key that verifies tokens, parsed, and the one algorithm it is used with."""
 
     kid: str
     algorithm: str
@@ -58,7 +59,7 @@ class Verifier:
 
 @dataclass(frozen=True)
 class Published:
-    """The JWK set (RFC 7517 section 5) as it's sent, and its ETag (RFC 9110 section 8.8.3)."""
+    """The JWK set (RFC 7517 section 5) as it is sent, and its ETag (RFC 9110 section 8.8.3)."""
 
     body: bytes
     etag: str
@@ -66,7 +67,11 @@ class Published:
 
 @dataclass(frozen=True)
 class KeyRing:
-    """What the table said: the greatest number in it, and the keys that count, by number."""
+    """The signing keys as read from the table.
+
+    ``last`` is the highest number in the table. ``keys`` are the published keys in the order of
+    their numbers.
+    """
 
     last: int
     keys: tuple[SigningKey, ...]
@@ -74,13 +79,16 @@ class KeyRing:
     published: Published
 
     def signing(self, now: datetime) -> SigningKey:
-        """The last one that has begun; the first, where a clock is behind its maker's."""
+        """Return the latest key that has started to sign at ``now``.
+
+        If none has, because the clock of this node is behind, it is the first one.
+        """
         begun = [key for key in self.keys if key.signs_at <= now]
         return begun[-1] if begun else self.keys[0]
 
     @property
     def wants_a_successor(self) -> bool:
-        """Whether the newest key is ``SIGNING_KEY_DAYS`` old."""
+        """Whether the newest key is at least ``SIGNING_KEY_DAYS`` old."""
         days = settings.AUTHSITE.signing_key_days
         return bool(days and self.keys) and (
             self.keys[-1].made_at + timedelta(days=days) <= clock.now()
@@ -88,7 +96,7 @@ class KeyRing:
 
 
 def read(known: dict[str, Verifier]) -> KeyRing:
-    """The table as it is; keys in ``known`` aren't parsed again."""
+    """Read the key ring from the table; public keys in ``known`` are not parsed again."""
     rows = list(SigningKey.objects.order_by("number"))
     live, now = [row for row in rows if row.withdrawn_at is None], clock.now()
     counting = tuple(row for row in live if not is_over(row, live, now))
@@ -106,10 +114,10 @@ def _verifier(row: SigningKey) -> Verifier:
 
 
 def make_next(ring: KeyRing, signs_at: datetime) -> None:
-    """The key after those in ``ring``, unless another process was first: then it has made it."""
+    """Generate the key after those in ``ring``, unless another process has just done so."""
     key = keys.generate(settings.AUTHSITE.token_algorithm)
     try:
-        # Durable: a key whose row is rolled back would have signed tokens that nobody verifies.
+        # Durable, because tokens signed by a key that is rolled back could not be verified.
         with transaction.atomic(durable=True):
             insert(key, ring.last + 1, signs_at)
     except IntegrityError:
@@ -117,7 +125,11 @@ def make_next(ring: KeyRing, signs_at: datetime) -> None:
 
 
 def insert(key: keys.PrivateKey, number: int, signs_at: datetime) -> SigningKey:
-    """``IntegrityError`` if the number is taken: of several that make the next key one does."""
+    """Store ``key`` under ``number``, with its private half encrypted.
+
+    Raises:
+        IntegrityError: the number is taken, because another process was first.
+    """
     jwk = keys.public_jwk(key)
     return SigningKey.objects.create(
         number=number,
@@ -130,6 +142,9 @@ def insert(key: keys.PrivateKey, number: int, signs_at: datetime) -> SigningKey:
 
 
 def is_over(row: SigningKey, live: list[SigningKey], now: datetime) -> bool:
-    """Whether no token that ``row`` has signed can be good any more."""
+    """Return whether all tokens that the key ``row`` has signed have expired.
+
+    ``live`` are the keys that are not withdrawn.
+    """
     later = [other.signs_at for other in live if other.number > row.number]
     return bool(later) and min(later) + KEEP <= now

@@ -1,4 +1,4 @@
-"""Tokens' pages for machines."""
+"""URLs of the published signing keys."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The public keys, for whoever verifies our tokens."""
+"""The public keys that verify this site's tokens."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
@@ -13,8 +13,8 @@ from accounts.tokens.signing_keys import MAX_AGE
 @login_not_required
 @require_safe
 def jwks(request: HttpRequest) -> HttpResponseBase:
-    """The JWK set (RFC 7517 section 5), or 304 for whoever has it already."""
-    # Asked for once: body and ETag of two readings would not belong together.
+    """Return the JWK set (RFC 7517 section 5), or 304 if the client's copy is current."""
+    # Read once: the body and ETag of two readings might not belong together.
     published = keyring.jwks()
     age = int(MAX_AGE.total_seconds())
     response = HttpResponse(

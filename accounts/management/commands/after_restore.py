@@ -1,7 +1,8 @@
-"""``after_restore``: what was revoked since a backup was made must not come back with it.
+"""``after_restore``: end everything that a restored backup may have brought back.
 
-Nobody knows any more what that was. So everything goes that opens an account without a new proof;
-what it was is in each account's history, and the owners of keys are told.
+What was revoked after the backup was made is unknown. So everything is revoked that opens an
+account without a new proof. Each account's history says what was revoked, and owners of API keys
+are told.
 """
 
 from typing import Any
@@ -23,12 +24,11 @@ from accounts.users.models import LOCKED, User, locked_password
 
 
 class Command(BaseCommand):
-    """Run it before the site starts; it may be run again."""
+    """Run this before the site starts. It may be run again."""
 
     help = "Revoke every session, API key, trusted browser, emailed code and signing key."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Whether passwords are trusted."""
         parser.add_argument(
             "--lock-passwords",
             action="store_true",
@@ -37,15 +37,14 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, lock_passwords: bool, **_options: Any) -> None:
-        """End them, and say how many."""
         with transaction.atomic():
-            # Trust in browsers, waiting periods and sign-ins under way are of this version.
+            # Trusted browsers, waiting periods and pending sign-ins are bound to this version.
             User.objects.update(credential_version=F("credential_version") + 1)
             if lock_passwords:
-                # The password that proves ownership of a locked account stays.
+                # A locked account keeps the password that proves ownership.
                 rows = User.objects.exclude(password__startswith=LOCKED)
                 rows.update(password=locked_password(), disputed_at=None)
-            # The links of notices stay: they only ever lock an account down.
+            # Links in notices stay valid, because all they can do is lock an account.
             Code.objects.exclude(purpose=notices.LINK.name).delete()
             BrowserSession.objects.filter(login_session=None).delete()
         keyring.rotate(now=True)
@@ -59,7 +58,7 @@ class Command(BaseCommand):
 
 @transaction.atomic
 def _end_of(user: User) -> tuple[int, int]:
-    """How many sign-ins and keys of ``user`` have ended."""
+    """Revoke the sessions and API keys of ``user``; return how many of each."""
     actor = Actor(name=OPERATOR)
     keys = [key.pk for key in apikeys.of(user) if apikeys.revoke(user, key.pk, actor)]
     return sessions.revoke_by_operator(user, actor), len(keys)

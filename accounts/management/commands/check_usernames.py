@@ -1,4 +1,7 @@
-"""``check_usernames``: names that look alike or are not allowed; what names look like, anew."""
+"""``check_usernames``: list usernames that look alike or are no longer allowed.
+
+It also computes anew what usernames look like.
+"""
 
 import json
 from typing import Any
@@ -9,7 +12,7 @@ from accounts.users.skeletons import Check
 
 
 class Command(BaseCommand):
-    """Run it once every process is of a version with other tables of Unicode, or the first."""
+    """Run this after an upgrade to other Unicode tables, once no old process is left."""
 
     help = (
         "List usernames that look like another one or break today's rules, and store their "
@@ -17,11 +20,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """``--json``."""
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Print what was found."""
         report = Check().run()
         twins = sorted(report.twins)
         refused = [
@@ -42,5 +43,5 @@ class Command(BaseCommand):
 
 
 def _shown(name: str) -> str:
-    """The name, and what it is made of if it isn't plain."""
+    """Return ``name`` with its code points if it is not ASCII."""
     return name if name.isascii() else f"{name} ({ascii(name)[1:-1]})"

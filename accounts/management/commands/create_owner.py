@@ -1,4 +1,4 @@
-"""``create_owner``: print the one-time link that makes the first administrator."""
+"""``create_owner``: print the one-time link that creates the first administrator."""
 
 from typing import Any
 
@@ -13,13 +13,11 @@ class Command(BaseCommand):
     help = "Print a one-time link that creates the first administrator. Older links stop working."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """``--if-none``, for starting the site."""
         parser.add_argument(
             "--if-none", action="store_true", help="print nothing if an administrator exists"
         )
 
     def handle(self, *_args: Any, if_none: bool, **_options: Any) -> None:
-        """Print it, or say why not."""
         link = owner.new_link()
         if link:
             self.stdout.write(link)

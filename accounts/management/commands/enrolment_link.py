@@ -1,4 +1,4 @@
-"""``enrolment_link``: let a member of staff without a second factor add one."""
+"""``enrolment_link``: print a link by which a user without a second factor adds one."""
 
 import json
 from typing import Any
@@ -19,16 +19,10 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """``user``, by username, email address or id; ``--json``."""
         parser.add_argument("user", help="username, email address or id")
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *_args: Any, user: str, **options: Any) -> None:
-        """Print the link.
-
-        Raises:
-            CommandError: there is no such user, or no factor is missing.
-        """
         found = named(user)
         try:
             link = links.new_link(found)

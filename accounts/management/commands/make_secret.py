@@ -1,4 +1,4 @@
-"""``make_secret``: a random secret in the form that is needed."""
+"""``make_secret``: print a random secret in the form that is asked for."""
 
 import sys
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.common import secrets
 
-# Form: what it makes, and how large it is when no size is given.
+# For each form: the function that makes it, and its default size.
 FORMS: dict[str, tuple[Callable[[int], str | bytes], int]] = {
     "urlsafe": (secrets.token, 48),
     "hex": (secrets.hexadecimal, 32),
@@ -18,13 +18,12 @@ FORMS: dict[str, tuple[Callable[[int], str | bytes], int]] = {
 
 
 class Command(BaseCommand):
-    """All forms come from the operating system's generator; nothing is logged or kept."""
+    """All forms use the operating system's random generator. Nothing is logged or stored."""
 
     help = "Print a new random secret."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Form and size."""
         parser.add_argument(
             "form",
             nargs="?",
@@ -40,7 +39,6 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, form: str, size: int | None, **_options: Any) -> None:
-        """Print it; raw bytes go out as they are."""
         if form == "encryption-key":
             self.stdout.write(secrets.encryption_key())
             return

@@ -1,4 +1,8 @@
-"""``prune``: delete what has ended. Run it daily; without it only mails on keys are missing."""
+"""``prune``: delete what has expired. Run it daily.
+
+Expired rows have no effect even if they are never deleted. Only the mails about API keys that will
+expire depend on this command.
+"""
 
 from typing import Any
 
@@ -23,12 +27,11 @@ from accounts.users import services as users
 
 
 class Command(BaseCommand):
-    """Everything here is checked against the clock when it's used; deleting it only saves room."""
+    """Deletes rows only to save space: each is checked against the clock when it is used."""
 
     help = "Delete expired data, and email the owners of API keys that expire within a week."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        """Delete, and say how many."""
         now = clock.now()
         counts = {
             "sign-ups": signup.prune(),

@@ -1,4 +1,4 @@
-"""``reencrypt``: seal what is stored under the newest of ``ENCRYPTION_KEYS``."""
+"""``reencrypt``: encrypt stored secrets with the newest key of ``ENCRYPTION_KEYS``."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from accounts.tokens.signing_keys import PURPOSE as SIGNING_KEY
 from accounts.twofactor.models import CODES_PURPOSE, SEED_PURPOSE, Authenticator, RecoveryCodes
 from accounts.users.models import FormerCredential
 
-# Every column that is sealed: what it's called, the model, the field, the purpose.
+# Every encrypted column: its name in the output, model, field and purpose.
 SEALED: tuple[tuple[str, type[Model], str, str], ...] = (
     ("mails", OutgoingMail, "sealed", OUTBOX),
     ("seeds", Authenticator, "sealed_seed", SEED_PURPOSE),
@@ -24,16 +24,15 @@ SEALED: tuple[tuple[str, type[Model], str, str], ...] = (
 
 
 class Command(BaseCommand):
-    """The site may run meanwhile, once all of it has the new key."""
+    """The site may keep running if all its processes were started with the new key."""
 
     help = "Encrypt stored secrets with the first of ENCRYPTION_KEYS, so that the others can go."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        """Do it row by row, and say how many; an error if one opens under no key."""
         counts, lost = [], []
         for what, model, field, purpose in SEALED:
             done = 0
-            # A signing key that was withdrawn is empty.
+            # A withdrawn signing key is empty.
             rows = model._default_manager.exclude(**{field: ""}).values_list("pk", field)
             for pk, sealed in rows.iterator():
                 try:
@@ -41,7 +40,7 @@ class Command(BaseCommand):
                 except InvalidToken:
                     lost.append(f"{what} {pk}")
                     continue
-                # Whoever has changed it meanwhile has sealed it anew.
+                # If the value was changed meanwhile, it was encrypted with the newest key then.
                 same = model._default_manager.filter(**{"pk": pk, field: sealed})
                 done += same.update(**{field: fresh})
             counts.append(f"{done} {what}")
@@ -52,14 +51,17 @@ class Command(BaseCommand):
 
 
 def _reseal_former(lost: list[str]) -> int:
-    """Reseal suspended and removed factors; return how many. Add to ``lost`` what no key opens."""
+    """Reencrypt suspended and removed factors; return how many.
+
+    Factors that no key can decrypt are added to ``lost``.
+    """
     fields = {model._meta.label_lower: (field, purpose) for _, model, field, purpose in SEALED}
     kinds = (FormerCredential.Kind.FACTOR, FormerCredential.Kind.RECOVERY_CODES)
     done = 0
     for row in FormerCredential.objects.filter(kind__in=kinds).iterator():
         field, purpose = fields.get(row.data["model"], ("", ""))
         if not field:
-            # A passkey holds no secret.
+            # A passkey contains no secret.
             continue
         try:
             row.data["fields"][field] = crypto.reseal(row.data["fields"][field], purpose)

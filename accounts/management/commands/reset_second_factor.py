@@ -1,4 +1,4 @@
-"""``reset_second_factor``: for a person who has lost every one."""
+"""``reset_second_factor``: remove the second factors of a user who has lost them all."""
 
 from typing import Any
 
@@ -10,16 +10,14 @@ from accounts.twofactor import services as twofactor
 
 
 class Command(BaseCommand):
-    """It is recorded, and the person is told by mail. Be sure who asks for it."""
+    """Verify first that the user has asked for this. It is recorded and told to them by mail."""
 
     help = "Remove every second factor of a user and revoke every session. Verify who asks first."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Whose."""
         parser.add_argument("user", help="username, email address or id")
 
     def handle(self, *_args: Any, user: str, **_options: Any) -> None:
-        """Remove them; every sign-in ends."""
         found = named(user)
         if not twofactor.has_any(found):
             raise CommandError(f"{found.username} has no second factor.")

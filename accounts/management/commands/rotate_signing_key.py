@@ -1,4 +1,4 @@
-"""``rotate_signing_key``: a new key for access tokens, made here or brought along."""
+"""``rotate_signing_key``: add a signing key, either new or from a file."""
 
 import sys
 from getpass import getpass
@@ -13,17 +13,16 @@ from accounts.tokens import keyring, keys
 from accounts.tokens.models import SigningKey
 from accounts.tokens.signing_keys import MAX_AGE, RELOAD
 
-# A key of 8192 bits has 6.4 kB.
+# An RSA key of 8192 bits has 6.4 kB.
 LARGEST_FILE = 65_536
 
 
 class Command(BaseCommand):
-    """Nothing of the key is printed but its thumbprint, the ``kid`` of its tokens."""
+    """Prints only the thumbprint of the key, which is the ``kid`` of its tokens."""
 
     help = "Add a signing key. It is published at once and signs after ten minutes."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """How urgent it is, and which key."""
         parser.add_argument(
             "--now",
             action="store_true",
@@ -42,7 +41,6 @@ class Command(BaseCommand):
         passphrase_file: str | None,
         **_options: Any,
     ) -> None:
-        """Add it, and say when it signs."""
         try:
             if key_file:
                 added = keyring.add(_own(key_file, passphrase_file), now=now)
@@ -73,7 +71,11 @@ def _told(added: SigningKey) -> str:
 
 
 def _own(key_file: str, passphrase_file: str | None) -> keys.PrivateKey:
-    """The operator's key, if it's one of ``TOKEN_ALGORITHM``."""
+    """Return the operator's key from a file.
+
+    Raises:
+        CommandError: the key is not for ``TOKEN_ALGORITHM``, or cannot be read.
+    """
     text = _read(key_file)
     passphrase = _read(passphrase_file).rstrip(b"\r\n") if passphrase_file else None
     try:

@@ -1,4 +1,4 @@
-"""``send_test_mail``: whether mail leaves, told at once."""
+"""``send_test_mail``: send a mail at once and print what the mail server answers."""
 
 from typing import Any
 
@@ -13,16 +13,14 @@ from accounts.users import emails
 
 
 class Command(BaseCommand):
-    """Sends past the outbox, so that the mail server's own words reach the operator."""
+    """Bypasses the outbox, so that the operator sees the mail server's own error message."""
 
     help = "Send a test email at once and print the error of the mail server, if any."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Where to."""
-        parser.add_argument("address", help="email address to send to")
+        parser.add_argument("email", metavar="address", help="email address to send to")
 
     def handle(self, *_args: Any, email: str, **_options: Any) -> None:
-        """Send it."""
         site = settings.AUTHSITE.site_name
         try:
             message = Message(
@@ -33,6 +31,6 @@ class Command(BaseCommand):
             message.email(str(secrets.public_id())).send()
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
-        except OSError as error:  # smtplib's errors and the network's alike
+        except OSError as error:  # errors of smtplib and of the network
             raise CommandError(f"{type(error).__name__}: {error}") from None
         self.stdout.write(f"Sent to {email}.")
