@@ -35,7 +35,7 @@ CHUNK = 65536
 LARGEST_CALL = 65536
 # Digits of a Content-Length; Python reads no number of thousands of them.
 LONGEST_LENGTH = 18
-PUBLIC_KEYS = "/.well-known/jwks.json"
+PUBLIC_KEYS, BRAND = "/.well-known/jwks.json", "/brand/"
 WATCHED = ("/health/", "/metrics")
 
 
@@ -184,11 +184,11 @@ class ApiMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer a call in the language that it asks for; pass everything else on."""
-        if not is_call(request) and not _reads_keys(request):
+        if not is_call(request) and not _reads_public_file(request):
             return self.get_response(request)
         translation.activate(translation.get_language_from_request(request))
         response = self._answer(request)
-        # What everybody may keep, the public keys, is in no language.
+        # What everybody may keep, public keys and the brand's files, is in no language.
         if "public" not in response.get("Cache-Control", ""):
             response.setdefault("Content-Language", spoken())
             patch_vary_headers(response, ["Accept-Language"])
@@ -207,9 +207,13 @@ class ApiMiddleware:
         return response
 
 
-def _reads_keys(request: HttpRequest) -> bool:
-    """Return whether the public keys are asked for: a session's language would make them vary."""
-    return request.path_info == PUBLIC_KEYS and request.method in {"GET", "HEAD"}
+def _reads_public_file(request: HttpRequest) -> bool:
+    """Return whether the public keys or a file of the brand is requested.
+
+    Caches keep them for everyone: a session's cookie or language would make them vary.
+    """
+    is_public = request.path_info == PUBLIC_KEYS or request.path_info.startswith(BRAND)
+    return is_public and request.method in {"GET", "HEAD"}
 
 
 def _missing_slash(path: str) -> str:
