@@ -70,7 +70,7 @@ def _ask_for_proof(request: HttpRequest) -> HttpResponse:
     """The proof, and back to the page with what was typed still in it."""
     typed = request.POST.get("email")
     if not typed:
-        return reauthentication.ask(request)
+        return reauthentication.redirect_to_reauthenticate(request)
     back = f"{request.path}?{urlencode({'email': typed})}"
     return redirect_to_login(back, reverse("account_reauthenticate"))
 

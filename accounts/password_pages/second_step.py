@@ -1,7 +1,8 @@
 """Asks for the proofs that a password reset requires in addition to the link.
 
-These are a second factor, or older proofs of ownership. Older proofs open a locked account or
-remove second factors that are all lost, by the rule of ``accounts.users.disputes``.
+A reset may require a second factor or older proofs of ownership. Older proofs unlock a locked
+account, or remove the second factors of a user who has lost all of them. The rule is in
+``accounts.users.disputes``.
 """
 
 import json
@@ -31,7 +32,7 @@ from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import WrongFactorCode, WrongPasskey
 from accounts.users.disputes import Evidence, Outcome
 
-# Key in the session data: the proofs that this browser has shown, for which link and when.
+# The key in the session data for the proofs that this browser has shown, with their link and time.
 SHOWN = "reset_shown"
 LIFE = timedelta(minutes=15)
 
@@ -51,7 +52,7 @@ class ResetProgress:
 
     @property
     def offers_removal(self) -> bool:
-        """Whether the reset may also remove all second factors as lost."""
+        """Whether the page offers to remove all second factors because they are lost."""
         user = self.found.user
         is_lost = twofactor.has_any(user) and not self.has_shown_factor
         return is_lost and not user.is_privileged and self.assessment.may_finish
@@ -60,7 +61,7 @@ class ResetProgress:
 def progress_of(request: HttpRequest, found: Reset) -> ResetProgress:
     """Return the proofs that this browser has shown for the reset link ``found``.
 
-    The mailed link itself is the first of them.
+    If the link was sent by email, access to the mailbox is the first of these proofs.
     """
     user, at = found.user, recovery.disputed_at(found.user)
     stored = _stored(request, found)
@@ -73,8 +74,8 @@ def progress_of(request: HttpRequest, found: Reset) -> ResetProgress:
     if stored["password"]:
         counted |= {evidence.former_password(user, at)}
     assessment = recovery.assess(user, counted)
-    # A thief may have the former password, and a mailbox that the thief has added. This must not
-    # be enough to begin a waiting period.
+    # A thief may know the former password, and may have added a mailbox. Both together must not be
+    # enough to begin a waiting period.
     has_only_password = user.is_disputed and assessment.kinds <= {Evidence.PASSWORD}
     if has_only_password:
         assessment = replace(assessment, is_offered=False, running=None)
@@ -82,9 +83,9 @@ def progress_of(request: HttpRequest, found: Reset) -> ResetProgress:
 
 
 def answer(request: HttpRequest, progress: ResetProgress) -> HttpResponse:
-    """Check the proof that was posted, or return the page that asks for one.
+    """Verify the proof that was posted, or return the page that asks for a proof.
 
-    A mailed code is not offered, because the link has already proved access to the mailbox.
+    A code by email is not offered, because the link has already proved access to the mailbox.
     """
     found, user = progress.found, progress.found.user
     actor = actor_without_session_of(request)
@@ -122,10 +123,11 @@ def _show(
     step = Step(user, progress.proofs[:1] or (Proof.now(Method.MAIL),))
     context: dict[str, Any] = context_of(request, step, form, passkey_error=passkey_error)
     context |= {
-        # The new password ends the trust in every browser, so trust is not offered.
+        # A new password ends the trust in every browser, so the page does not offer to trust one.
         "trust_days": 0,
         "assessment": assessment,
-        # If the mailbox proves nothing, it may be a thief's, so the username is left out.
+        # If the mailbox does not count as a proof, it may belong to a thief, so the page does not
+        # show the username.
         "username": user.username if assessment.outcome is not Outcome.REFUSED else "",
         "password_form": password_form,
         "is_reset": True,
@@ -137,7 +139,7 @@ def _show(
 
 
 def _prove(request: HttpRequest, progress: ResetProgress, code: str) -> Proof:
-    """Return the proof by ``code``, of a factor that the account holds or of a removed one.
+    """Use up ``code`` of a current or a removed second factor; return the proof.
 
     Raises:
         WrongFactorCode: no factor accepts the code.
@@ -178,9 +180,9 @@ def _note(request: HttpRequest, found: Reset, proof: Proof) -> HttpResponse:
 
 
 def _store(request: HttpRequest, stored: dict[str, Any]) -> None:
-    """Store ``stored`` in the session under a new session key.
+    """Store the proofs ``stored`` in the session data, under a new session key.
 
-    The key changes because the rights of the session do (ASVS 7.2.4).
+    The key is renewed because a browser with these proofs has more rights (ASVS 7.2.4).
     """
     request.session.cycle_key()
     request.session[SHOWN] = {**stored, "at": clock.now().isoformat()}
@@ -199,7 +201,7 @@ def _recover(request: HttpRequest, progress: ResetProgress, act: str) -> HttpRes
     actor = actor_without_session_of(request).by(Method.MAIL)
     if act == "finish":
         recovery.remove_factors(user, shown, actor)
-        # The change of factors has voided the reset link.
+        # Removing the factors has invalidated the reset link.
         sentence = _("Your second factors were removed. Ask for a new link to set a password.")
         messages.success(request, sentence)
         return redirect("account_reset_password")

@@ -43,7 +43,7 @@ from accounts.users.services import AccountChanged
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def change(request: HttpRequest) -> HttpResponseBase:
-    """Change the password of the signed-in person."""
+    """Change the password of the signed-in user."""
     if not cast(User, request.user).has_usable_password():
         return redirect("account_set_password")
     return _take(request, "accounts/password_pages/change.html")
@@ -55,7 +55,7 @@ def change(request: HttpRequest) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def set_first(request: HttpRequest) -> HttpResponseBase:
-    """Set a password for a signed-in person who has none."""
+    """Set a password for a signed-in user who has none."""
     if cast(User, request.user).has_usable_password():
         return redirect("account_change_password")
     return _take(request, "accounts/password_pages/set.html")
@@ -65,7 +65,7 @@ def set_first(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def reset(request: HttpRequest) -> HttpResponse:
-    """Mail a reset link. The response is the same whether or not the account exists."""
+    """Send a reset link by email. The response is the same whether or not the account exists."""
     form = WhoForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         login = form.cleaned_data["login"]
@@ -78,10 +78,10 @@ def reset(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def locked(request: HttpRequest) -> HttpResponse:
-    """Redirect from a sign-in to a locked account to its reset.
+    """Redirect a user who has tried to sign in to a locked account to the password reset.
 
-    The proof that was shown at the sign-in counts for the reset. No mail is needed, because a thief
-    who reads the mailbox could otherwise lock the owner out.
+    The proof that was shown at the sign-in counts for the reset. No email is required: otherwise a
+    thief who reads the mailbox could keep the owner out.
     """
     user, proof = flow.pop_recovery(request)
     if user is None or proof is None:
@@ -101,7 +101,7 @@ def locked(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password1", "former")
 @require_http_methods(["GET", "HEAD", "POST"])
 def reset_link(request: HttpRequest, key: str) -> HttpResponse:
-    """Set a new password by a reset link. The person is not signed in by it."""
+    """Set a new password with a reset link. This does not sign the user in."""
     found = services.find_by_link(key)
     if found is None:
         return render(request, "accounts/password_pages/reset_dead.html", status=404)
@@ -134,13 +134,14 @@ def reset_link(request: HttpRequest, key: str) -> HttpResponse:
 def _required_page(request: HttpRequest, progress: ResetProgress) -> HttpResponse | None:
     """Return the page that asks for a further proof before the password is set, or None.
 
-    A second factor that the policy requires but the account lacks is added at the next sign-in.
+    If the policy requires a second factor but the account has none, the user adds one at the next
+    sign-in.
     """
     user, assessment = progress.found.user, progress.assessment
     requirement = policy.next_requirement(user, progress.proofs)
     if requirement is Requirement.PASSWORD and Evidence.PASSWORD not in assessment.kinds:
-        # Staff enrol a factor by mailbox and password, so the mailbox alone must not set the
-        # password.
+        # Members of staff can add a second factor with the mailbox and the password. Therefore the
+        # mailbox alone must not be enough to set the password.
         return render(request, "accounts/password_pages/reset_staff.html", status=403)
     if user.is_disputed:
         return None if assessment.may_finish else second_step.answer(request, progress)
@@ -159,14 +160,14 @@ def _form(request: HttpRequest, progress: ResetProgress) -> NewPasswordForm:
 
 
 def _sign_in(found: services.Reset) -> HttpResponse:
-    """Redirect to the sign-in page, and from there to the review if the account was locked."""
+    """Redirect to the sign-in page, which leads to the review if the account was locked."""
     if found.user.is_disputed:
         return redirect_to_login(reverse("review"))
     return redirect("account_login")
 
 
 def _chosen(request: HttpRequest) -> set[str]:
-    """Return the ids of the API keys to end, as sent by the client."""
+    """Return the ids of the API keys to revoke, unchecked as the client sent them."""
     return set(request.POST.getlist("end_key"))
 
 

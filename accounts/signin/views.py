@@ -48,7 +48,7 @@ def home_if_signed_in(view: View) -> View:
         if request.user.is_authenticated:
             return redirect(flow.next_of(request) or settings.LOGIN_REDIRECT_URL)
         if request_auth_of(request).needs_reauthentication:
-            return reauthentication.ask(request)
+            return reauthentication.redirect_to_reauthenticate(request)
         return view(request)
 
     return wrapped

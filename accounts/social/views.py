@@ -52,7 +52,7 @@ def login(request: HttpRequest, provider: Provider) -> HttpResponse:
     act = _act(request)
     request_auth = request_auth_of(request)
     if act is Act.SIGN_IN and request_auth.needs_reauthentication:
-        return reauthentication.ask(request)
+        return reauthentication.redirect_to_reauthenticate(request)
     if act is Act.SIGN_IN and request_auth.session:
         return redirect(next_url or "home")
     if request.method != "POST":
@@ -229,7 +229,7 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
         messages.error(request, sentence % {"address": profile.known_as})
         return redirect(next_url or "home")
     if not recent.is_recent(request):
-        return reauthentication.ask(request)
+        return reauthentication.redirect_to_reauthenticate(request)
     if request.method != "POST":
         context = {"profile": profile, "name": name}
         return render(request, "accounts/social/confirm.html", context)
