@@ -1,4 +1,4 @@
-"""``python -m authsite.docs``: write the pages of ``docs/`` that the code itself knows."""
+"""``python -m authsite.docs``: generate the reference pages in ``docs/`` from the code."""
 
 import re
 from dataclasses import fields
@@ -44,13 +44,13 @@ LIMITS = """\
 | limit on | at once | then one every |
 | --- | --- | --- |
 """
-# The table, wherever it stands in ``docs/operating.md``.
+# Finds the table of limits in ``docs/operating.md``.
 LIMITS_TABLE = re.compile(rf"{re.escape(LIMITS)}(\|.*\n)*")
 UNITS = ((24 * 3600, "day", "days"), (3600, "hour", "h"), (60, "minute", "min"))
 
 
 def settings_page() -> str:
-    """``docs/settings.md``."""
+    """Return the text of ``docs/settings.md``."""
     rows = (
         f"| `{field.name.upper()}`{' (secret)' if field.metadata['secret'] else ''} "
         f"| {field.metadata['means']} | {_shown(field.default)} |\n"
@@ -60,7 +60,7 @@ def settings_page() -> str:
 
 
 def events_page() -> str:
-    """``docs/events.md``."""
+    """Return the text of ``docs/events.md``."""
     rows = (
         f"| `{event.name}` | {GROUPS[event.group]} | {event.sentence} "
         f"| {'yes' if event.mail else 'no'} |\n"
@@ -70,7 +70,7 @@ def events_page() -> str:
 
 
 def limits_table() -> str:
-    """The table of limits in ``docs/operating.md``."""
+    """Return the table of rate limits in ``docs/operating.md``."""
     rows = (
         f"| {limit.means} | {limit.burst} | {_interval(limit.refill)} |\n"
         for limit in vars(limits).values()
@@ -94,7 +94,7 @@ def _shown(default: Any) -> str:
 
 
 if __name__ == "__main__":
-    # Sentences are translated when they're read; the page has them as they are in the code.
+    # Without translation, the page gets the English sentences of the code.
     settings.configure(USE_I18N=False)
     (FOLDER / "events.md").write_text(events_page())
     (FOLDER / "settings.md").write_text(settings_page())
