@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line. Development unless ENVIRONMENT, also in .env, says otherwise."""
+"""Django's command-line utility. Defaults to development; ENVIRONMENT or ``.env`` changes that."""
 
 import os
 import sys

@@ -1,1 +1,1 @@
-"""Accounts: who a person is, how one signs in, and where. Its rooms import downwards only."""
+"""Accounts: users, sign-in, sessions and tokens. Its packages import lower layers only."""

@@ -1,4 +1,4 @@
-"""What the admin site shows, gathered."""
+"""Registers the models that the admin site shows."""
 
 from django.apps import apps
 from django.contrib import admin
@@ -10,7 +10,7 @@ from accounts.users.models import User
 admin.site.register(User, UserAdmin)
 admin.site.unregister(Group)
 admin.site.register(Group, GroupAdmin)
-# allauth's tables hold nothing here: addresses and identities are ours, providers are settings.
+# allauth's tables stay empty: the site has models of its own, and providers are settings.
 for label in (
     "account.EmailAddress",
     "socialaccount.SocialAccount",

@@ -1,4 +1,4 @@
-"""Every call of the API, gathered."""
+"""The URLs of all API calls."""
 
 from django.urls import URLPattern, path
 

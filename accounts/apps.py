@@ -1,17 +1,17 @@
-"""The app, and the admin site that is the only one."""
+"""The configurations of the app and of Django's admin."""
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 
 
 class AccountsConfig(AppConfig):
-    """Accounts."""
+    """The configuration of the app ``accounts``."""
 
     name = "accounts"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Connect what listens. CompletedSignIn notes the last sign-in itself, with its verdict."""
+        """Connect the signal receivers and register the system checks."""
         from django.contrib.auth.signals import user_logged_in
         from django.core.checks import register
 
@@ -27,19 +27,21 @@ class AccountsConfig(AppConfig):
         from accounts.recovery.receivers import cancel_by_factor, void
         from accounts.sessions.receivers import revoke_sessions
         from accounts.twofactor.receivers import end_trust
-        from accounts.users.receivers import count
+        from accounts.users.receivers import void_proofs
 
+        # The sign-in flow sets ``last_login`` itself.
         user_logged_in.disconnect(dispatch_uid="update_last_login")
         register(pwned_passwords_file)
-        # In the order in which a sign-in takes the same rows: in another they could wait for
-        # each other. ``revoke_keys`` looks for the sessions that ``revoke_sessions`` revokes.
-        for receiver in (count, revoke_keys, revoke_sessions, cancel_pending, void, write_down):
+        # In the order in which a sign-in locks the same rows, so that the two cannot deadlock.
+        # ``revoke_keys`` comes before ``revoke_sessions``, because it looks for live sessions.
+        receivers = (void_proofs, revoke_keys, revoke_sessions, cancel_pending, void, write_down)
+        for receiver in receivers:
             credentials_changed.connect(receiver)
         signed_out_elsewhere.connect(end_trust)
         factor_proved.connect(cancel_by_factor)
 
 
 class AdminSiteConfig(AdminConfig):
-    """Django admin behind the site's own door."""
+    """Django's admin, with the sign-in flow of the site."""
 
     default_site = "accounts.signin.adminsite.Site"

@@ -1,4 +1,4 @@
-"""Every model of the app, gathered for Django."""
+"""All models of the app, imported where Django looks for them."""
 
 from accounts.activity.models import Activity
 from accounts.apikeys.models import APIKey

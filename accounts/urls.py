@@ -1,4 +1,4 @@
-"""Every page of the app, gathered."""
+"""The URLs of all pages of the app."""
 
 from accounts.activity.urls import urlpatterns as activity
 from accounts.apikeys.urls import urlpatterns as apikeys
@@ -31,6 +31,6 @@ urlpatterns = [
     *tokens,
     *ops,
     *mail,
-    # Last, since it looks at what is configured.
+    # Last, because its patterns depend on the configured providers.
     *social,
 ]

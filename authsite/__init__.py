@@ -1,1 +1,1 @@
-"""The project: settings, addresses, the server's entry points."""
+"""The Django project: settings, root URLs, middleware and the entry points of servers."""

@@ -1,4 +1,4 @@
-"""``python -m authsite``: the site on its production server, granian."""
+"""``python -m authsite``: serve the site with granian, the production server."""
 
 import os
 import signal
@@ -18,15 +18,15 @@ from granian.log import LogLevels
 from accounts.common.config import Config
 from authsite.serving.server import Server, check
 
-# Argon2 leaves the interpreter while it hashes: with this many threads, and hashing bounded
-# apart, the other pages stay quick while many people sign in.
+# Argon2 releases the interpreter lock while it hashes. With this many threads, and a separate bound
+# on hashing, other pages stay fast while many people sign in.
 THREADS = 16
 
 
 def main() -> None:
-    """Serve until interrupted."""
+    """Serve the site until interrupted."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
-    # The workers are forked: what they need to know of it, settings are read for here.
+    # The settings read this variable. They are loaded before forking, so that workers inherit them.
     os.environ["AUTHSITE_SERVES"] = "1"
     try:
         config = settings.AUTHSITE
@@ -37,7 +37,7 @@ def main() -> None:
     if config.development and mail.scheme == "file":
         sys.stdout.write(f"Mail goes to {unquote(mail.path)}, shown at {config.origin}/dev/mail/\n")
     elif config.development:
-        # The address as a whole would show its password.
+        # The whole URL would show the password in it.
         sys.stdout.write(f"Mail goes out by {mail.hostname}\n")
     sys.stdout.flush()
     site = server(config)
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def server(config: Config) -> Server:
-    """The server, which has its port; or the end, with what is wrong."""
+    """Return the server, which has bound its port already. Exit with a message if it cannot."""
     files = {"ssl_cert": config.tls_cert_file, "ssl_key": config.tls_key_file}
     paths = {name: Path(file) for name, file in files.items() if file}
     try:
@@ -69,7 +69,7 @@ def server(config: Config) -> Server:
 
 @contextmanager
 def _plain_http(config: Config) -> Iterator[None]:
-    """The plain port beside the site; each ends with the other."""
+    """Run the plain HTTP server beside the site. If one of the two ends, so does the other."""
     if not config.redirect_port:
         yield
         return

@@ -1,4 +1,4 @@
-"""What an ASGI server runs. Production unless told otherwise."""
+"""The ASGI application. Its environment is production unless another one is set."""
 
 import os
 
@@ -12,7 +12,7 @@ os.environ["AUTHSITE_SERVES"] = "1"
 application = get_asgi_application()
 application.request_class = Utf8ASGIRequest
 
-# Below, since its models need Django to be ready: this process sends the mail it posts.
+# Imported last, because its models need Django to be set up. Each server process sends mail.
 from accounts.mail import sender  # noqa: E402
 
 sender.start()

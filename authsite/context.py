@@ -1,4 +1,4 @@
-"""The variables that every page's template has."""
+"""The context processor that adds variables to the templates of all pages."""
 
 from typing import Any, cast
 
@@ -12,16 +12,16 @@ from accounts.users.models import User
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """Return the site's name and what its menus, banners and buttons need."""
-    # Messages for the owner are not shown to another browser that has copied the cookie.
-    # A request that was refused early has no session.
+    """Return the name of the site and the variables that its menus, banners and buttons need."""
+    # A browser with a copied session cookie must not show the owner's messages. A request that was
+    # refused early has no user.
     is_copy = hasattr(request, "user") and request_auth_of(request).needs_reauthentication
     hidden: dict[str, Any] = {"messages": ()} if is_copy else {}
     return hidden | {
         "site_name": settings.AUTHSITE.site_name,
-        # Whom people may sign in with; looked at on the pages that have the buttons.
+        # A function, because only pages with provider buttons need it.
         "providers": lambda: settings.AUTHSITE.issuers,
         "dev_mail": development.folder() is not None,
-        # Shown on every page of a signed-in person, so that the owner can stop it.
+        # Every page shows a running account recovery, so that the owner can object to it.
         "running_recovery": lambda: recovery.running(cast(User, request.user)),
     }

@@ -1,4 +1,4 @@
-"""``python -m authsite.docs``: write the pages of ``docs/`` that the code itself knows."""
+"""``python -m authsite.docs``: generate the reference pages in ``docs/`` from the code."""
 
 import re
 from dataclasses import fields
@@ -46,13 +46,13 @@ LIMITS = """\
 | limit on | at once | then one every |
 | --- | --- | --- |
 """
-# The table, wherever it stands in ``docs/operating.md``.
+# Finds the table of limits in ``docs/operating.md``.
 LIMITS_TABLE = re.compile(rf"{re.escape(LIMITS)}(\|.*\n)*")
 UNITS = ((24 * 3600, "day", "days"), (3600, "hour", "h"), (60, "minute", "min"))
 
 
 def settings_page() -> str:
-    """``docs/settings.md``."""
+    """Return the text of ``docs/settings.md``."""
     # Python lists the fields of a base class first; ENVIRONMENT should come before the brand.
     brand = {field.name for field in fields(BrandSettings)}
     ordered = sorted(fields(Config), key=lambda field: field.name in brand)
@@ -65,7 +65,7 @@ def settings_page() -> str:
 
 
 def events_page() -> str:
-    """``docs/events.md``."""
+    """Return the text of ``docs/events.md``."""
     rows = (
         f"| `{event.name}` | {GROUPS[event.group]} | {event.sentence} "
         f"| {'yes' if event.mail else 'no'} |\n"
@@ -75,7 +75,7 @@ def events_page() -> str:
 
 
 def limits_table() -> str:
-    """The table of limits in ``docs/operating.md``."""
+    """Return the table of rate limits in ``docs/operating.md``."""
     rows = (
         f"| {limit.means} | {limit.burst} | {_interval(limit.refill)} |\n"
         for limit in vars(limits).values()
@@ -99,7 +99,7 @@ def _shown(default: Any) -> str:
 
 
 if __name__ == "__main__":
-    # Sentences are translated when they're read; the page has them as they are in the code.
+    # Without translation, the page gets the English sentences of the code.
     settings.configure(USE_I18N=False)
     (FOLDER / "events.md").write_text(events_page())
     (FOLDER / "settings.md").write_text(settings_page())

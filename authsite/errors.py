@@ -1,4 +1,4 @@
-"""Errors: what happened, and what to do next; a page for people, JSON for programs."""
+"""Error responses: a page for people, JSON for programs."""
 
 import sys
 from datetime import timedelta
@@ -18,21 +18,25 @@ from accounts.common import clock
 from accounts.common.errors import Later, PublicError
 from accounts.common.links import safe_next
 
-# Where programs ask: calls, whether the site is well, its figures.
+# The clients of these paths are programs: API calls, health checks and metrics.
 MACHINES = ("/api/", "/health/", "/metrics")
-# Seconds after which a call is worth another try when the database is away.
+# Seconds after which a client should try again when the database is unavailable.
 RETRY_AFTER = 5
-# Codes are for ever; Python's name of this status isn't.
+# Error codes must not change, but Python's names of statuses may.
 CODES = {413: "content_too_large", 503: "unavailable"}
 
 
 def is_call(request: HttpRequest) -> bool:
-    """Whether a program asks, and so wants JSON."""
+    """Return whether the client is a program, which gets JSON instead of pages."""
     return request.path_info.startswith(MACHINES)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """400. A sign-in that was ended while the request was on its way is no fault of the client."""
+    """Return the response to a bad request: status 400.
+
+    A session that was revoked during the request is not the client's fault: the browser is
+    redirected to the sign-in page.
+    """
     if is_call(request):
         return api_refusal(400)
     if isinstance(exception, SessionInterrupted):
@@ -41,15 +45,15 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """403."""
+    """Return the page for permissions that are missing: status 403."""
     return render(request, "403.html", status=403)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """403 for a form that is too old or comes from elsewhere; the reason is for the log only.
+    """Return the page for a form that fails the CSRF check: status 403.
 
-    What this site's own page has sent comes back to be sent again, passwords aside. A foreign
-    page's form must not: one click would then do what the check has just stopped.
+    If the form came from a page of this site, the response offers to send its values again, except
+    passwords. Values from another site are not offered: one click would complete the attack.
     """
     context: dict[str, Any] = {"again": safe_next(request.path) or "/"}
     if request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}":
@@ -62,14 +66,14 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """404."""
+    """Return the page for a URL that does not exist: status 404."""
     return render(request, "404.html", status=404)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500, or 503 where the database has failed, which is worth another try.
+    """Return the response to an unexpected error: status 500, or 503 if the database has failed.
 
-    Without the request's context: whatever failed might fail again there.
+    The page is rendered without context processors, because one of them may be what failed.
     """
     status = 503 if isinstance(sys.exception(), OperationalError | InterfaceError) else 500
     if is_call(request):
@@ -83,7 +87,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
-    """A :class:`PublicError` that no view has dealt with: its own sentence and status."""
+    """Return the page for a :class:`PublicError` that a view has raised, with its status."""
     if not isinstance(error, Later):
         return render(request, "refused.html", {"sentence": str(error)}, status=error.status)
     context = {
@@ -97,7 +101,7 @@ def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
 
 
 def refuse(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """``response``, which has no body, with one in JSON for a program."""
+    """Return ``response``; if the client is a program, replace the body by JSON."""
     if is_call(request):
         body = api_refusal(response.status_code)
         response.content, response["Content-Type"] = body.content, body["Content-Type"]
@@ -105,16 +109,17 @@ def refuse(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 
 
 def api_refusal(status: int, detail: str = "") -> HttpResponse:
-    """An error of the API before, or without, a call that could tell more."""
+    """Return a JSON error with that status, for a request that reaches no view of the API."""
     reason = HTTPStatus(status)
     body = {"detail": detail or f"{reason.phrase}.", "code": CODES.get(status, reason.name.lower())}
     return JsonResponse(body, status=status)
 
 
 def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
-    """What a call that has failed answers: ``detail`` and ``code``, or what is wrong by field.
+    """Return the response to an exception in an API view, or None for an unexpected exception.
 
-    None for a fault of ours, which goes on to be logged.
+    The body has ``detail`` and ``code``, or the errors of each field. Unexpected exceptions are
+    raised again and logged.
     """
     if isinstance(error, PublicError):
         return _api_public_error(error)

@@ -1,4 +1,4 @@
-"""Our own middleware: headers on every answer, who is asking, and errors that are words."""
+"""The site's own middleware: headers, client IP addresses, request checks, API calls and locale."""
 
 import re
 from collections.abc import Callable
@@ -30,33 +30,35 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 HOST = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
 LARGEST_PORT = 65535
 CHUNK = 65536
-# Bytes of a call's body. Parsing 2.5 MB takes a quarter of a second of the processor, before any
-# limit applies.
+# The largest body of an API call, in bytes. Parsing 2.5 MB of JSON takes a quarter of a second of
+# processor time, before any rate limit applies.
 LARGEST_CALL = 65536
-# Digits of a Content-Length; Python reads no number of thousands of them.
+# The most digits of a Content-Length. Python refuses to parse a number with thousands of digits.
 LONGEST_LENGTH = 18
 PUBLIC_KEYS, BRAND = "/.well-known/jwks.json", "/brand/"
 WATCHED = ("/health/", "/metrics")
 
 
 class HeadersMiddleware:
-    """The headers that no Django setting gives, also on errors, redirects and static files."""
+    """Adds the headers that no Django setting covers to every response.
+
+    Errors, redirects and static files get them, too.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer, with them."""
         response = self.get_response(request)
         response.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
         response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        # Whatever doesn't say that it may be kept, may not: nothing shows after sign-out.
+        # No response is stored unless it allows that, so that nothing can be seen after sign-out.
         response.setdefault("Cache-Control", "no-store")
-        if _is_everybodys(request.META.get("HTTP_HOST", "")):
+        if _is_shared_name(request.META.get("HTTP_HOST", "")):
             del response["Strict-Transport-Security"]
-        # In place of the server program's own name (ASVS 13.4.6).
+        # Hides the name of the server software (ASVS 13.4.6).
         response["Server"] = "web"
-        # Where a page has no script there is no nonce, and this word alone is no valid policy.
+        # A page without scripts has no nonce, without which 'strict-dynamic' is not valid.
         if policy := response.headers.get("Content-Security-Policy"):
             response.headers["Content-Security-Policy"] = policy.replace(
                 "script-src 'strict-dynamic'", "script-src 'none'"
@@ -64,28 +66,28 @@ class HeadersMiddleware:
         return response
 
 
-def _is_everybodys(host: str) -> bool:
-    """Whether other sites have this name, too: ``localhost``, or an address.
+def _is_shared_name(host: str) -> bool:
+    """Return whether other sites can have the same host: it is ``localhost`` or an IP address.
 
-    HSTS there would keep a developer's browser from all of them, on every port, for a year.
+    HSTS would keep a developer's browser from plain HTTP on all of them, on every port, for a year.
     """
     name = re.sub(r":[0-9]*$", "", host)
     return name.lower().rstrip(".") == "localhost" or parse(name) is not None
 
 
 class BodyMiddleware:
-    """Answers once the body is read, also where nothing has looked at it.
+    """Reads the body of a request to its end, even if no view has read it.
 
-    A server that closes on bytes which it hasn't read resets the connection, and the answer may be
-    lost with it: a proxy would then make a 502 of a 404.
+    A server that closes a connection with unread bytes resets it, and the response may be lost: a
+    proxy would then turn a 404 into a 502.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer, and read on; not what is too large to be read at all."""
         response = self.get_response(request)
+        # A body that is too large was refused and is never read.
         if _length(request) <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             with suppress(UnreadablePostError):
                 while request.read(CHUNK):
@@ -94,54 +96,52 @@ class BodyMiddleware:
 
 
 class ClientMiddleware:
-    """Finds out whose request it is, as far as trusted proxies vouch for it (ASVS 4.1.3).
+    """Replaces the address and scheme of a trusted proxy with those of its client (ASVS 4.1.3).
 
-    ``REMOTE_ADDR`` becomes the client's address and the scheme the client's; everything behind
-    this may believe both.
+    All later code can rely on ``REMOTE_ADDR`` and on the scheme of the request. Headers from peers
+    that are not trusted proxies are ignored.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Believe a trusted proxy, ignore anybody else."""
         peer = parse(request.META.setdefault("REMOTE_ADDR", ""))
         proxies = settings.AUTHSITE.trusted_proxies
         if peer is not None and trusts(peer, proxies):
             forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
             request.META["REMOTE_ADDR"] = str(client_ip(peer, forwarded, proxies))
             if request.META.get("HTTP_X_FORWARDED_PROTO") == "https":
-                # Where WSGI has the scheme, and where ASGI has it.
+                # The places of the scheme in WSGI and in ASGI.
                 request.META["wsgi.url_scheme"] = "https"
                 getattr(request, "scope", {})["scheme"] = "https"
         return self.get_response(request)
 
 
 class GateMiddleware:
-    """Lets in what is a request for this site."""
+    """Refuses requests that the site does not serve, with status 400, 405 or 413.
+
+    A URL with an API key in it is refused, because URLs are stored in histories, logs and referrers
+    (ASVS 14.2.1).
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Refuse with 400, 405 or 413, or pass on.
-
-        Addresses are kept in histories, logs and referrers: no key is taken out of one (ASVS
-        14.2.1).
-        """
         if request.method not in METHODS:
             return refuse(request, HttpResponseNotAllowed(METHODS))
-        # Without a length Django reads nothing: a call would be answered as if nothing was asked.
+        # Django reads no body without a length, so that a view would see an empty one.
         if _has_unmeasured_body(request.META):
             return refuse(request, HttpResponse("A body needs a Content-Length.", status=400))
-        # Files are stored before any view could refuse them, and no form takes one.
+        # Django stores uploaded files before a view can refuse them, and no form accepts files.
         most = LARGEST_CALL if is_call(request) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if _length(request) > most:
             return refuse(request, HttpResponse(status=413))
-        # Whoever watches a node asks for it by its address; its answers have no link.
+        # Monitoring may use the IP address of a node. The responses to it contain no links.
         if not request.path_info.startswith(WATCHED):
             _check_host(request.META.get("HTTP_HOST"))
-            # Raises for a name that isn't ours: for pages others ask, for calls nobody would.
+            # Raises DisallowedHost. API calls do not reach CommonMiddleware, which checks pages.
             request.get_host()
         if PATTERN.search(unquote(request.get_full_path()).lower()):
             return refuse(request, HttpResponse("A key has no place in an address.", status=400))
@@ -149,13 +149,17 @@ class GateMiddleware:
 
 
 def _length(request: HttpRequest) -> float:
-    """Return how many bytes the body has; infinity if that is not said in a few digits."""
+    """Return the length of the body in bytes, or infinity if the header is not a short number."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     return int(length) if length.isdecimal() and len(length) <= LONGEST_LENGTH else inf
 
 
 def _has_unmeasured_body(meta: dict[str, Any]) -> bool:
-    """In HTTP/1.1 a header says so (RFC 9112 section 6.3), in HTTP/2 only a look does."""
+    """Return whether there is a body without a Content-Length.
+
+    HTTP/1.1 announces such a body by a header (RFC 9112 section 6.3). In HTTP/2, only reading it
+    tells.
+    """
     if "HTTP_TRANSFER_ENCODING" in meta:
         return True
     is_later = not meta.get("SERVER_PROTOCOL", "").startswith("HTTP/1")
@@ -164,7 +168,7 @@ def _has_unmeasured_body(meta: dict[str, Any]) -> bool:
 
 
 def _check_host(host: str | None) -> None:
-    """Django checks the name; a port beyond 65535 would later fail in its URL parser."""
+    """Refuse a port beyond 65535, which Django accepts but cannot parse later."""
     if host is None:
         return
     match = HOST.fullmatch(host)
@@ -173,22 +177,21 @@ def _check_host(host: str | None) -> None:
 
 
 class ApiMiddleware:
-    """The end of the way for programs: no session, no cookie, no form is looked at for them.
+    """Answers API calls without passing them to the middleware for browsers.
 
-    So no page elsewhere can make a browser call the API as its owner (ASVS 3.5.1), and a call
-    costs what it needs.
+    No session cookie is read, so that no page of another site can make a browser call the API as
+    its user (ASVS 3.5.1), and a call does only the work that it needs.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer a call in the language that it asks for; pass everything else on."""
         if not is_call(request) and not _reads_public_file(request):
             return self.get_response(request)
         translation.activate(translation.get_language_from_request(request))
         response = self._answer(request)
-        # What everybody may keep, public keys and the brand's files, is in no language.
+        # The public keys and the brand's files, which any cache may store, are in no language.
         if "public" not in response.get("Cache-Control", ""):
             response.setdefault("Content-Language", spoken())
             patch_vary_headers(response, ["Accept-Language"])
@@ -217,9 +220,9 @@ def _reads_public_file(request: HttpRequest) -> bool:
 
 
 def _missing_slash(path: str) -> str:
-    """Return a sentence if nothing but the final slash is missing to ``path``; else nothing.
+    """Return a sentence if ``path`` lacks only its final slash, else an empty string.
 
-    No redirect: many clients would repeat a POST as a GET, without its body.
+    There is no redirect, because many clients would repeat a POST as a GET without its body.
     """
     try:
         resolve(f"{path}/")
@@ -229,15 +232,14 @@ def _missing_slash(path: str) -> str:
 
 
 class LocaleMiddleware:
-    """Answers in the language and time zone of who is signed in; others' browsers say which."""
+    """Activates the language and time zone of the signed-in user, or the browser's language."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        # Not behind the view: a file that is streamed is written later.
+        # Not after the view, because a streamed response is rendered later.
         request_finished.connect(_forget_locale)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer so, and say in which language."""
         language = getattr(request.user, "language", "")
         translation.activate(language or translation.get_language_from_request(request))
         timezone.activate(zone(getattr(request.user, "time_zone", "UTC")))
@@ -248,23 +250,21 @@ class LocaleMiddleware:
 
 
 def _forget_locale(**_more: object) -> None:
-    """The thread's next request is somebody else's, and may be refused before its own is known."""
+    # The next request of the thread may be refused before its own locale is known.
     translation.deactivate()
     timezone.deactivate()
 
 
 class PublicErrorMiddleware:
-    """Turns a :class:`PublicError` that reaches the surface into its page."""
+    """Turns a :class:`PublicError` that a view has raised into a page."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass on."""
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """The page of a public error; anything else is a fault and goes on to the 500 page."""
         if isinstance(exception, PublicError):
             return public_error(request, exception)
         return None

@@ -1,8 +1,8 @@
-"""Requests that can be made of anything a client sends.
+"""Request classes that ignore the charset of a form.
 
-Django reads a request's Content-Type while it makes the request, before any middleware could
-answer: a charset that is no text encoding ("hex"), or a header that is too long, would be a 500
-without a page. Forms are UTF-8 here, as HTML's are, so no charset is looked at.
+Django parses the Content-Type header when it creates a request, before any middleware can respond.
+A charset that is not a text encoding ("hex"), or a header that is too long, would cause a 500
+without a page. The forms of this site are always UTF-8, so no charset is needed.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ LONGEST_CONTENT_TYPE = 500
 
 
 def without_charset(content_type: str) -> str:
-    """The media type and its boundary, all that is needed of it; empty if it's too long."""
+    """Return the media type and boundary of a Content-Type header, or "" if it is too long."""
     if len(content_type) > LONGEST_CONTENT_TYPE:
         return ""
     media_type, *parameters = content_type.split(";")
@@ -30,8 +30,8 @@ class _Utf8:
 
 
 class Utf8WSGIRequest(_Utf8, WSGIRequest):
-    """A request under WSGI."""
+    """A WSGI request that ignores the charset of its Content-Type header."""
 
 
 class Utf8ASGIRequest(_Utf8, ASGIRequest):
-    """A request under ASGI."""
+    """An ASGI request that ignores the charset of its Content-Type header."""

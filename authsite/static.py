@@ -1,5 +1,8 @@
-"""Static files as they are collected: compressed once, and named after what is in them, so that
-browsers keep them for ever."""
+"""Static files: which are collected, and under which names they are served.
+
+A collected file is compressed once and named after a hash of its content, so that browsers can
+cache it forever.
+"""
 
 from django.conf import settings
 from django.contrib.staticfiles.apps import StaticFilesConfig
@@ -7,17 +10,16 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class Files(StaticFilesConfig):
-    """What is collected: not what only pages of libraries use that this site doesn't have."""
+    """The app for static files. It leaves out files that only unused pages of libraries need."""
 
     ignore_patterns = [*StaticFilesConfig.ignore_patterns, "account", "redoc", "rest_framework"]
 
 
 class Storage(CompressedManifestStaticFilesStorage):
-    """Hashed names once they are there; until then, as in tests, every file by its own."""
+    """Serves files under hashed names once they are collected, and before that under their own."""
 
-    # Modules import each other by the hashed names, too.
+    # JavaScript modules import each other under hashed names, too.
     support_js_module_import_aggregation = True
 
     def stored_name(self, name: str) -> str:
-        """What ``name`` is called in an address."""
         return super().stored_name(name) if settings.STATIC_ROOT else name

@@ -1,4 +1,4 @@
-"""Every address of the site."""
+"""The root URLs of the site."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -9,7 +9,7 @@ handler404 = "authsite.errors.not_found"
 handler500 = "authsite.errors.server_error"
 
 urlpatterns = [
-    # First, since programs ask most often, and each pattern before theirs would be tried.
+    # First, because API calls are the most frequent requests and patterns are tried in order.
     path("api/v1/", include("accounts.api_urls")),
     path("", include("accounts.urls")),
     path("admin/", admin.site.urls),

@@ -1,6 +1,6 @@
 """``python -m authsite.uts39 FOLDER``: write ``accounts/users/uts39.json`` from Unicode's files.
 
-FOLDER holds the files of one version of Unicode: :data:`FILES`, from
+FOLDER holds the files of one version of Unicode that :data:`FILES` names, from
 https://www.unicode.org/Public/VERSION/ucd/ and https://www.unicode.org/Public/security/VERSION/.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from accounts.users.uts39 import TABLES
 
-# Their order is that of the arguments of `tables`.
+# ``tables`` unpacks the texts of the files in this order.
 FILES = (
     "IdentifierStatus.txt",
     "DerivedCoreProperties.txt",
@@ -24,7 +24,7 @@ FILES = (
     "ScriptExtensions.txt",
     "confusables.txt",
 )
-# UTS 39, table 1a: the writing systems that the script is a part of.
+# The writing systems that a script is part of (UTS 39, table 1a).
 AUGMENTED = {
     "Hani": {"Hanb", "Jpan", "Kore"},
     "Hira": {"Jpan"},
@@ -35,7 +35,7 @@ AUGMENTED = {
 
 
 def tables(texts: dict[str, str]) -> dict[str, Any]:
-    """Return the tables that ``accounts.users.uts39`` reads, from the text of each of FILES."""
+    """Return the tables for ``accounts.users.uts39``, given the text of each file in ``FILES``."""
     status, properties, aliases, scripts, extensions, confusables = map(texts.get, FILES, [""] * 6)
     allowed = {code for code, (value,) in _of_each(status) if value == "Allowed"}
     ignorable = (
@@ -55,7 +55,7 @@ def tables(texts: dict[str, str]) -> dict[str, Any]:
 
 
 def _rows(text: str) -> Iterator[list[str]]:
-    """The fields of each line that has any (UAX 44, 4.2)."""
+    """Yield the fields of each line that has any (UAX 44 section 4.2)."""
     for line in text.splitlines():
         fields = [field.strip() for field in line.partition("#")[0].split(";")]
         if any(fields):
@@ -63,7 +63,7 @@ def _rows(text: str) -> Iterator[list[str]]:
 
 
 def _of_each(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Each code point of each line, with the fields behind it."""
+    """Yield each code point of each line, with the other fields of the line."""
     for codes, *fields in _rows(text):
         first, _dots, last = codes.partition("..")
         for code in range(int(first, 16), int(last or first, 16) + 1):
@@ -71,14 +71,14 @@ def _of_each(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _augmented(scripts: set[str]) -> str:
-    """The augmented script set (UTS 39, 5.1) in words; empty for characters of every script."""
+    """Return the augmented script set (UTS 39 section 5.1), or "" for characters of all scripts."""
     if scripts & {"Zyyy", "Zinh"}:
         return ""
     return " ".join(sorted(scripts.union(*(AUGMENTED.get(script, ()) for script in scripts))))
 
 
 def _ranges(values: dict[int, str]) -> list[str]:
-    """``first last value`` of each run of neighbours that have the same value."""
+    """Return ``first last value`` for each run of consecutive code points with one value."""
     ordered = enumerate(sorted(values.items()))
     runs = groupby(ordered, lambda row: (row[1][0] - row[0], row[1][1]))
     return [
@@ -93,7 +93,10 @@ def _text(codes: str) -> str:
 
 
 def main(folder: Path) -> None:
-    """Write the tables. Byte order marks and line endings, which mirrors change, don't count."""
+    """Write the tables from the files in ``folder``.
+
+    Byte order marks and line endings are ignored, because mirrors change them.
+    """
     texts = {name: (folder / name).read_text("utf-8-sig") for name in FILES}
     TABLES.write_text(json.dumps(tables(texts), indent=0) + "\n")
 

@@ -1,1 +1,1 @@
-"""Security history: records what happens to an account, and notifies the owner by mail."""
+"""Security history: records what happens to an account, and notifies the owner by email."""

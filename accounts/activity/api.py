@@ -1,4 +1,4 @@
-"""API view of a person's security history."""
+"""API view that lists the security history of a user."""
 
 from typing import Any
 
@@ -36,24 +36,24 @@ class ActivitySerializer(serializers.ModelSerializer[Activity]):
         )
 
     def get_address(self, row: Activity) -> str:
-        """The IP address; empty if a member of staff caused the event."""
+        """Return the IP address; empty if a member of staff caused the event."""
         return "" if row.actor else row.ip
 
     def get_device(self, row: Activity) -> str:
-        """The device; empty if a member of staff caused the event."""
+        """Return the name of the device; empty if a member of staff caused the event."""
         return str(row.device or "")
 
     def get_session(self, row: Activity) -> str | None:
-        """The id of the session in which the event happened; null if none can be shown."""
+        """Return the session id; null if unknown, or if a member of staff caused the event."""
         return str(row.session) if row.session and not row.actor else None
 
     def get_proof(self, row: Activity) -> list[str]:
-        """The authentication methods, as `amr` values."""
+        """Return the authentication methods, as `amr` values."""
         return row.proof.split()
 
 
 class ActivityView(generics.ListAPIView[Activity]):
-    """List the events of the person who makes the request."""
+    """List the events of the user who makes the request."""
 
     area = "activity"
     serializer_class = ActivitySerializer

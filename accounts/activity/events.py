@@ -1,4 +1,4 @@
-"""All kinds of events, in one table. ``docs/events.md`` is generated from this module."""
+"""Defines all kinds of events. ``docs/events.md`` is generated from this module."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Group(StrEnum):
-    """A group of events by which people can filter their history."""
+    """A group of events by which users can filter their history."""
 
     SIGN_IN = "sign-in"
     FAILURE = "failure"
@@ -27,7 +27,7 @@ class Event:
     """A kind of event.
 
     ``name`` is stored in the database, so it never changes. ``sentence`` describes the event to the
-    owner of the account, who gets a mail about it if ``mail`` is set.
+    owner of the account. If ``mail`` is set, the owner is notified by email.
     """
 
     name: str
@@ -169,7 +169,8 @@ RECOVERY_CODES_MADE = Event(
 RECOVERY_CODE_USED = Event(
     "recovery_code_used", Group.SIGN_IN, _("A recovery code was used."), mail=True
 )
-# ``accounts.recovery`` mails this event itself, to every address and with a link to object.
+# ``accounts.recovery`` sends the emails about this event itself: they go to every address and
+# contain a link to object.
 RECOVERY_ASKED = Event(
     "recovery_asked",
     Group.CHANGE,

@@ -1,4 +1,4 @@
-"""The notice that is mailed about an event: what happened, when, where, and what to do about it."""
+"""Builds the email that notifies the owner of an account about an event."""
 
 from django.conf import settings
 from django.utils.formats import date_format
@@ -19,10 +19,11 @@ def notice(
     is_locked: bool = False,
     is_doubtful: bool = False,
 ) -> Message:
-    """Return the mail to ``email`` about the event ``row``.
+    """Return the email that notifies ``user`` at the address ``email`` about the event ``row``.
 
-    It links to the page that locks the account, or that opens a locked one. If ``is_doubtful``, the
-    address may be a thief's, so the mail contains neither details nor the username.
+    ``token`` is the secret of the link to lock the account. Without ``token``, the email links to
+    the password reset if ``is_locked`` is set, and has no link otherwise. If ``is_doubtful`` is
+    set, the address may belong to a thief, so the email contains neither details nor the username.
     """
     site = {"site": settings.AUTHSITE.site_name}
     sentence = str(row.event.sentence)
@@ -65,8 +66,8 @@ def _closing(row: Activity) -> str:
 def _facts(row: Activity, email: str) -> list[str]:
     """Return lines that say what was changed, where and by whom.
 
-    An email address is named only in the mail to that address, because the reader of a former
-    mailbox must not learn the new address.
+    An email address is named only in the email to that address: somebody who reads a former mailbox
+    must not learn the new address.
     """
     facts = []
     is_foreign = "@" in row.detail and row.detail != email

@@ -1,4 +1,4 @@
-"""The security history. Rows are never changed; only ``prune`` deletes them."""
+"""The security history. Stored events are never changed."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ LONGEST_DETAIL = 100
 
 
 class WrittenOnce(Exception):
-    """Code tried to change a stored event, which is always a bug of this site."""
+    """Raised if code tries to change a stored event, which is always a bug of this site."""
 
 
 class ActivityQuerySet(models.QuerySet["Activity"]):
     """A query set that cannot update events."""
 
     def update(self, **_values: Any) -> int:
-        """Raise ``WrittenOnce``: events never change (ASVS 16.4.2)."""
+        """Raise ``WrittenOnce``, because stored events never change (ASVS 16.4.2)."""
         raise WrittenOnce
 
     def bulk_create(self, *args: Any, **kwargs: Any) -> list[Any]:
@@ -31,11 +31,13 @@ class ActivityQuerySet(models.QuerySet["Activity"]):
 
 
 class Activity(models.Model):
-    """An event: what happened to which account, when, from where, and after which proof.
+    """An event that happened to an account.
 
-    ``user`` is null for a failed sign-in to an unknown account, so that both cost the same work.
-    ``actor`` is empty if the owner caused the event, else the name of a member of staff, or
-    ``@operator`` for the command line. ``key`` names the API key if a program used one.
+    ``user`` is null for a failed sign-in to an unknown account: such a failure is recorded too, so
+    that it takes as long as a failed sign-in to a known account. ``proof`` lists the ``amr`` values
+    that were shown, separated by spaces. ``actor`` is the username of the member of staff who
+    caused the event, or ``@operator`` for the command line; otherwise it is empty. ``key`` is the
+    label of the API key that was used, if any.
     """
 
     user = models.ForeignKey(
@@ -73,15 +75,15 @@ class Activity(models.Model):
 
     @property
     def device(self) -> Device | None:
-        """The device; None if unknown or if a member of staff caused the event."""
+        """The device; None if it is unknown, or if a member of staff caused the event."""
         return Device(self.browser, self.system) if self.ip and not self.actor else None
 
     @property
     def is_by_itself(self) -> bool:
-        """Whether nobody caused the event, as when a key expires."""
+        """Whether no person caused the event, as when an API key expires."""
         return not (self.ip or self.actor)
 
     @property
     def proof_words(self) -> str:
-        """The authentication methods and the API key, in words."""
+        """The authentication methods and the API key in words, for display."""
         return f"{proofs.in_words(self.proof.split())} {self.key}".strip()

@@ -1,8 +1,8 @@
-"""Mails the owner about events.
+"""Notifies account owners about events by email.
 
-A notice has a link to lock the account, in case somebody else caused the event. The link can do
-nothing else, because anybody who reads the mailbox can use it. Only a reset opens the account
-again, by the rule of ``accounts.users.disputes``.
+A notice contains a link to lock the account, in case somebody else caused the event. The link can
+do nothing else, because anybody who reads the mailbox can use it. Only a password reset that
+follows the rule of ``accounts.users.disputes`` unlocks the account.
 """
 
 from collections.abc import Iterable
@@ -23,15 +23,16 @@ from accounts.users.disputes import DISPUTABLE, counts
 from accounts.users.models import EmailAddress, User
 
 LINK = Purpose("lockdown.link", life=DISPUTABLE)
-# The most mails of one kind in an hour. More of them would only bury the first.
+# The maximum number of notices about one kind of event per hour. More would only bury the first.
 MOST_AN_HOUR = 20
-# Marks the subject of a link if its address has locked the account by a later link.
+# Suffix of the subject of a link after the same email address has locked the account with the link
+# of a later event.
 LOOKS_BACK = " back"
 
 
 @dataclass(frozen=True)
 class Notice:
-    """An event that was mailed to ``email`` with a link to lock the account.
+    """A notice about the event ``row`` that was sent to ``email``, with a link to lock the account.
 
     ``subject`` identifies the link.
     """
@@ -43,17 +44,19 @@ class Notice:
 
     @property
     def looks_back(self) -> bool:
-        """Whether the address has already locked the account by the link of a later event."""
+        """Whether ``email`` has already locked the account with the link of a later event."""
         return self.subject.endswith(LOOKS_BACK)
 
 
 def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
-    """Mail the event ``row`` to the primary address of ``user``, within an hourly limit.
+    """Notify ``user`` about the event ``row`` by email, within an hourly limit.
 
-    ``former``, a former primary or removed address, gets the mail as well. A change is mailed to
-    every address, because a thief may read one of the mailboxes. While a lock is disputed,
-    suspended and removed addresses get the mail without a link. Those addresses, and addresses that
-    are too young to count in the dispute, get no details.
+    The notice is sent to the primary address and to ``former``, an address that was removed or is
+    no longer primary. A notice about a change of the account is sent to every address, because a
+    thief may read one of the mailboxes.
+
+    During a dispute, such a notice is also sent to suspended and removed addresses, without a link.
+    These addresses, and addresses that are too young to count in the dispute, get no details.
     """
     if not _is_news(user, row):
         return
@@ -62,7 +65,7 @@ def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
     if is_change:
         told += user.emails.order_by("pk").values_list("email", flat=True)
     is_locked = user.is_locked_down or row.event is events.LOCKED_DOWN
-    # A removed address may be a thief's, which must not lock the account.
+    # A removed address may belong to a thief, who must not be able to lock the account.
     unlinked = {former.email} if former and not _may_lock(user, former, row) else set()
     young = _young(user) if user.disputed_at and is_change else set()
     for n, email in enumerate(filter(None, dict.fromkeys(told))):
@@ -77,7 +80,7 @@ def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
 
 
 def _young(user: User) -> set[str]:
-    """Return the addresses that ``user`` had held for less than a week at the dispute."""
+    """Return the addresses that ``user`` had held for less than a week at the disputed change."""
     at = user.disputed_at or clock.now()
     return {row.email for row in user.emails.all() if not counts(user, row.confirmed_at, at)}
 
@@ -89,7 +92,7 @@ def _may_lock(user: User, former: EmailAddress, row: Activity) -> bool:
 
 
 def find(token: str) -> Notice | None:
-    """Return the notice of the link with that token; None if it is used or expired."""
+    """Return the notice with the link ``token``; None if the link was used or has expired."""
     link = codes.find_link(LINK, token)
     if link is None:
         return None
@@ -101,7 +104,7 @@ def find(token: str) -> Notice | None:
 
 
 def spend(notice: Notice, token: str) -> bool:
-    """Use up the link of ``notice``; return whether it was still valid.
+    """Use up the link of ``notice``; return whether the link was still valid.
 
     If several requests use a link at the same time, only one succeeds.
     """
@@ -109,32 +112,33 @@ def spend(notice: Notice, token: str) -> bool:
 
 
 def end_links(user: User, emails: Iterable[str]) -> None:
-    """Invalidate every link that was mailed to ``emails`` for ``user``."""
+    """Invalidate every link to lock the account of ``user`` that was sent to one of ``emails``."""
     codes.issued(LINK, f"{user.pk} ").filter(email__in=list(emails)).delete()
 
 
 def keep_earlier_links(notice: Notice) -> None:
-    """Invalidate the links of ``notice`` and of later events that have the same address.
+    """Invalidate the links of ``notice`` and of all later notices to the same email address.
 
-    Links of earlier events are marked instead: they still work while the account is locked.
+    Links of earlier notices to that address are kept, but they now work only while the account is
+    locked.
     """
     links = codes.issued(LINK, f"{notice.user.pk} ").filter(email=notice.email)
-    # All links have the same life, so their expiry orders them by event. Two statements are
-    # enough, however many events a thief has caused.
+    # All links have the same lifetime, so they expire in the order of their events. Two statements
+    # are enough, however many events a thief has caused.
     links.filter(expires_at__gte=notice.row.at + LINK.life).delete()
     links.exclude(subject__endswith=LOOKS_BACK).update(subject=Concat("subject", Value(LOOKS_BACK)))
 
 
 def end_earlier_links(user: User) -> None:
-    """Invalidate the links that :func:`keep_earlier_links` has marked.
+    """Invalidate the links that :func:`keep_earlier_links` has kept.
 
-    Called when the dispute is over. Otherwise the reader of a former mailbox could lock the account
-    again and dispute the owner's newer credentials.
+    Call this when a dispute ends. Otherwise somebody who reads a former mailbox could lock the
+    account again and dispute credentials that the owner has added since.
     """
     codes.issued(LINK, f"{user.pk} ").filter(subject__endswith=LOOKS_BACK).delete()
 
 
 def _is_news(user: User, row: Activity) -> bool:
-    """Return whether events of this kind are within the limit of an hour."""
+    """Return whether the hourly limit allows another notice about this kind of event."""
     rows = Activity.objects.filter(user=user, kind=row.kind)
     return rows.filter(at__gt=clock.now() - timedelta(hours=1)).count() <= MOST_AN_HOUR

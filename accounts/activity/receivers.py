@@ -1,4 +1,4 @@
-"""Records every change of credentials, and thereby notifies the owner."""
+"""Records every change of credentials as an event, which also notifies the owner."""
 
 from typing import Any
 
@@ -10,5 +10,8 @@ from accounts.users.models import User
 def write_down(
     sender: Any, user: User, event: str, actor: Actor | None, detail: str = "", **_more: Any
 ) -> None:
-    """Record the change as an event. Without ``actor`` it was made on the command line."""
+    """Record a change of credentials as an event.
+
+    If ``actor`` is None, the change was made on the command line.
+    """
     record(user, EVENTS[event], actor or Actor(name=OPERATOR), detail=detail)

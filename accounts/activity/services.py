@@ -1,4 +1,4 @@
-"""Records events, in the transaction of the change itself."""
+"""Records, lists and deletes the events of the security history."""
 
 import uuid
 from dataclasses import dataclass, replace
@@ -15,18 +15,19 @@ from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo, Device
 from accounts.users.models import EmailAddress, User
 
-# Failed sign-ins to unknown accounts are useful only while an attack goes on.
+# Failed sign-ins to unknown accounts are useful only during an attack.
 NOBODYS_LIFE = timedelta(days=30)
-# Cannot be a username, since those contain no ``@``: see ``accounts.users.usernames``.
+# This cannot be a username, because usernames contain no ``@``: see ``accounts.users.usernames``.
 OPERATOR = "@operator"
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who does something, from where, in which session and after which proof.
+    """Who causes an event, with which client, in which session and after which proof.
 
-    ``proof`` lists ``amr`` values, separated by spaces. ``name`` is set unless the actor is the
-    owner of the account. ``key`` names the API key if a program used one.
+    ``proof`` lists ``amr`` values, separated by spaces. ``name`` is the username of a member of
+    staff or ``@operator``, and empty if the owner of the account is the actor. ``key`` is the label
+    of the API key that was used, if any.
     """
 
     client: ClientInfo | None = None
@@ -37,11 +38,11 @@ class Actor:
 
     @property
     def device(self) -> Device:
-        """The device of the client; an empty one on the command line."""
+        """The device of the client; an empty device if there is no client."""
         return self.client.device if self.client else Device()
 
     def by(self, *amr: str) -> "Actor":
-        """Return this actor with ``amr`` as its proof."""
+        """Return a copy of this actor with the ``amr`` values as its proof."""
         return replace(self, proof=" ".join(amr))
 
 
@@ -54,11 +55,11 @@ def record(
     former: EmailAddress | None = None,
     mail: bool = True,
 ) -> Activity:
-    """Record that ``event`` happened to ``user``, and mail the owner if its ``mail`` is set.
+    """Record that ``event`` happened to ``user``, and notify the owner if ``event.mail`` is set.
 
-    Call this in the transaction of the change, so that neither is stored without the other.
-    ``former``, an address that has been removed or is no longer primary, gets the mail as well.
-    With ``mail=False`` no mail is sent, because the event is part of a change that has its own.
+    Call this in the transaction of the change, so that the change and the event are stored
+    together. ``former``, an address that was removed or is no longer primary, is notified as well.
+    Pass ``mail=False`` if the event is part of a change about which the owner is notified anyway.
     """
     row = Activity.objects.create(
         user=user,
@@ -69,7 +70,7 @@ def record(
         proof=actor.proof,
         session=actor.session,
         actor=actor.name,
-        # An email address or a provider's name for a person may be longer than the column.
+        # An email address, or a provider's name for a user, may be longer than the column.
         detail=detail[:LONGEST_DETAIL],
         key=actor.key,
     )
@@ -80,7 +81,7 @@ def record(
 
 
 def of(user: User, group: str = "") -> QuerySet[Activity]:
-    """Return the events of ``user``, newest first, of all groups or of ``group`` only."""
+    """Return the events of ``user``, newest first; only those of ``group`` if it is given."""
     rows = Activity.objects.filter(user=user).order_by("-id")
     if group in Group:
         rows = rows.filter(kind__in=[e.name for e in EVENTS.values() if e.group == group])
@@ -88,12 +89,12 @@ def of(user: User, group: str = "") -> QuerySet[Activity]:
 
 
 def has_happened(user: User, event: Event, since: datetime) -> bool:
-    """Return whether ``event`` has happened to ``user`` since that moment."""
+    """Return whether ``event`` has happened to ``user`` after ``since``."""
     return Activity.objects.filter(user=user, kind=event.name, at__gt=since).exists()
 
 
 def prune() -> int:
-    """Delete events older than ``ACTIVITY_DAYS``; return how many.
+    """Delete events older than ``ACTIVITY_DAYS``; return how many were deleted.
 
     Failed sign-ins to unknown accounts are deleted after 30 days.
     """

@@ -1,4 +1,4 @@
-"""The security history as a page, and as a file for spreadsheets."""
+"""Shows the security history as a page, and exports it as CSV."""
 
 import csv
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def activity(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def export(request: HttpRequest) -> StreamingHttpResponse:
-    """Return the whole history, or one ``?group=`` of it, as CSV (RFC 4180)."""
+    """Return the history as CSV (RFC 4180); ``?group=`` selects one group of events."""
     rows = services.of(cast(User, request.user), request.GET.get("group", ""))
     return StreamingHttpResponse(
         _lines(rows),
@@ -44,7 +44,7 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
 
 
 class _Echo:
-    """A file object whose ``write`` returns what the CSV writer writes."""
+    """A file object for the CSV writer; ``write`` returns the line instead of storing it."""
 
     def write(self, line: str) -> str:
         return line

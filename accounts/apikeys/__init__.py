@@ -1,1 +1,1 @@
-"""API keys: shown once, stored as a digest, revocable at once."""
+"""API keys, which are shown once, stored as digests, and can be revoked at any time."""

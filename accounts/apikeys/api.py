@@ -85,12 +85,12 @@ class MadeKeySerializer(KeySerializer):
         fields = (*KeySerializer.Meta.fields, "key")
 
     def get_key(self, _key: APIKey) -> str:
-        """The text to send as ``Authorization: Bearer``."""
+        """Return the text to send as ``Authorization: Bearer``."""
         return str(self.context["text"])
 
 
 class KeysView(generics.ListAPIView[APIKey]):
-    """List the API keys of the person who makes the request, or create one."""
+    """List the API keys of the user who makes the request, or create one."""
 
     area = "keys"
     permission_classes = (IsFresh,)
@@ -128,7 +128,7 @@ class KeysView(generics.ListAPIView[APIKey]):
                 actor_of(request._request),
             )
         except AccountChanged:
-            # The change has also revoked the token that this request was made with.
+            # The change of the account has also revoked the token of this request.
             raise InvalidToken from None
         body = MadeKeySerializer(key, context={"text": text}).data
         headers = {"Location": absolute("api-key", key.pk)}
@@ -136,7 +136,7 @@ class KeysView(generics.ListAPIView[APIKey]):
 
 
 class KeyView(views.APIView):
-    """Show or revoke an API key of the person who makes the request."""
+    """Show or revoke an API key of the user who makes the request."""
 
     area = "keys"
     permission_classes = (IsFresh,)
@@ -164,7 +164,7 @@ class RevokeView(Open, views.APIView):
     def post(self, request: Request) -> Response:
         """Revoke the session of an access or refresh token, or an API key.
 
-        The status is 200 whatever the token is.
+        The status is 200 even if the token is not valid.
         """
         token, client = valid(RevokeSerializer(data=request.data))["token"], client_of(request)
         if key := services.find(token):

@@ -15,12 +15,11 @@ from accounts.users.models import User
 class KeyAuthentication(BaseAuthentication):
     """Authenticate API requests by API key.
 
-    It comes before the authentication by token: a value with the prefix of API keys is never tried
-    as a token.
+    Token authentication comes after this class, so an API key is never tried as an access token.
     """
 
     def authenticate(self, request: Request) -> tuple[User, Credentials] | None:
-        """Return the owner of the API key and its scope; None for any other credentials.
+        """Return the owner and the scope of the API key; None for any other credentials.
 
         Raises:
             InvalidToken: the API key is unknown, expired or revoked.
@@ -32,7 +31,7 @@ class KeyAuthentication(BaseAuthentication):
         if key is None:
             raise InvalidToken
         services.note_use(key, client_of(request))
-        current.call_as(request._request, None, by="api_key", key=key.label)
+        current.set_api_auth(request._request, None, by="api_key", key=key.label)
         return key.user, Credentials(frozenset(key.scope.split()))
 
     def authenticate_header(self, request: Request) -> str:

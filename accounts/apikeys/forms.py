@@ -63,7 +63,7 @@ class NewKeyForm(forms.Form):
 
     @property
     def scope(self) -> frozenset[str]:
-        """The chosen scope. Areas that the key may write it may also read."""
+        """The chosen scopes. A key that may write to an area may also read it."""
         chosen = {area: self.cleaned_data[area] for area in AREAS}
         scope = {f"{area}:{scopes.READ}" for area, right in chosen.items() if right}
         return frozenset(

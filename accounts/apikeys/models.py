@@ -1,4 +1,4 @@
-"""API keys of persons."""
+"""API keys of users."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ STALE = timedelta(days=90)
 
 
 class APIKey(models.Model):
-    """An API key. ``id`` is public; ``digest`` is of the whole text of the key.
+    """An API key. ``id`` is public; ``digest`` is the digest of the whole text of the key.
 
     The key is valid until it expires or its row is deleted.
     """
@@ -27,11 +27,12 @@ class APIKey(models.Model):
     scope = models.CharField(max_length=255)
     made_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField(null=True, db_index=True)
-    # When the owner was told that the key expires soon.
+    # When the owner was notified that the key expires soon.
     told_at = models.DateTimeField(null=True)
     used_at = models.DateTimeField(null=True)
     ip = models.CharField(max_length=45, blank=True, db_column="address")
-    # The session in which the key was created. No foreign key, since the key may outlive the row.
+    # The session in which the key was created. This is no foreign key, because the key may outlive
+    # the session.
     session = models.UUIDField(null=True)
 
     def __str__(self) -> str:
@@ -39,7 +40,7 @@ class APIKey(models.Model):
 
     @property
     def beginning(self) -> str:
-        """The beginning of the key's text, which distinguishes it from other keys."""
+        """The beginning of the text of the key, by which users can tell their keys apart."""
         return f"{PREFIX}{self.pk[:4]}"
 
     @property

@@ -1,7 +1,7 @@
 """Revokes API keys when credentials change.
 
-A lock or deactivation revokes all keys of the account. Any other change revokes those that were
-created in the sessions that it ends.
+A lock or deactivation revokes all keys of the account. Any other change revokes some or all
+sessions, and the keys that were created in those sessions.
 """
 
 import uuid
@@ -23,7 +23,7 @@ def revoke_keys(
     keep: uuid.UUID | None,
     **_more: Any,
 ) -> None:
-    """Revoke the keys in the transaction of the change, before its sessions end."""
+    """Revoke keys in the transaction of the change, before the sessions are revoked."""
     if event in ENDINGS:
         services.revoke_all(user)
     else:

@@ -29,7 +29,7 @@ from accounts.users.rows import Owned
 MOST = 50
 SUGGESTED_DAYS = 90
 LONGEST_DAYS = 366
-# Uses are recorded at most this often, so that not every request writes.
+# The use of a key is recorded at most this often, so that not every request writes to the database.
 NOTE_EVERY = timedelta(minutes=5)
 TELL_BEFORE = timedelta(days=7)
 # Expired keys are listed for a while, so that owners see why a program has stopped working.
@@ -45,7 +45,7 @@ _OWNED = Owned(APIKey, "o.id = %(id)s")
 
 
 class TooManyKeys(PublicError):
-    """The person has as many API keys as allowed."""
+    """The user has as many API keys as allowed."""
 
     code = "too_many_keys"
     message = _("You have as many keys as there can be. Remove one first.")
@@ -54,18 +54,18 @@ class TooManyKeys(PublicError):
 def make(
     user: User, name: str, scope: frozenset[str], expires_at: datetime | None, actor: Actor
 ) -> tuple[APIKey, str]:
-    """Create an API key for ``user``; return it and its text, which is never shown again.
+    """Create an API key for ``user``; return the key and its text, which is not stored.
 
     Raises:
         TooManyKeys: the user has as many keys as allowed.
-        Later: too many new keys.
+        Later: the user has created too many keys recently.
         AccountChanged: the account was locked or its credentials changed since ``user`` was read,
             so that the request may come from a revoked session.
     """
     spend((KEY_NEW, user.pk))
     new = text.make()
     with transaction.atomic():
-        # Lock the row of the user, so that a simultaneous lockdown also ends the new key.
+        # Lock the row of the user, so that a simultaneous lockdown also revokes the new key.
         users.hold(user)
         if APIKey.objects.filter(user=user).count() >= MOST:
             raise TooManyKeys
@@ -85,8 +85,8 @@ def make(
 def scope_of(wanted: str) -> frozenset[str]:
     """Return the scopes in ``wanted`` if an API key may have them.
 
-    A key may not manage API keys, so that it cannot create another one, nor read groups or other
-    users.
+    An API key may not manage API keys, because it could then create another one. It may not read
+    groups or other users either.
 
     Raises:
         UnknownScope: a scope is unknown, or keys may not have it.
@@ -103,9 +103,9 @@ def of(user: User) -> QuerySet[APIKey]:
 
 
 def find(shown: str) -> APIKey | None:
-    """Return the valid API key whose text is ``shown``, or None.
+    """Return the valid API key with the text ``shown``, or None.
 
-    The key, its user and the user's groups are read in one query.
+    The key, its user and the groups of the user are read in one query.
     """
     if not text.is_key(shown):
         return None
@@ -125,24 +125,24 @@ def note_use(key: APIKey, client: ClientInfo) -> None:
 
 
 def revoke(user: User, key_id: str, actor: Actor) -> bool:
-    """Revoke an API key of ``user``; return False if there is none with that id."""
+    """Revoke the API key of ``user`` with ``key_id``; return False if there is none."""
     return bool(_revoke(user, of(user).filter(pk=key_id), actor))
 
 
 @dataclass(frozen=True)
 class Effects:
-    """The API keys that a change of credentials ends, and those that remain."""
+    """The API keys that a change of credentials revokes, and those that remain."""
 
     ending: list[APIKey]
     remaining: list[APIKey]
 
 
 def effects(user: User, keep: uuid.UUID | None) -> Effects:
-    """Return what a change of credentials does to the unexpired API keys of ``user``.
+    """Return which unexpired API keys of ``user`` a change of credentials revokes.
 
-    The change ends every live session except ``keep``, and the keys that were created in these
-    sessions, because a thief may have created them. Other keys remain, including those of sessions
-    that ended before.
+    The change revokes every live session except ``keep``, and the keys that were created in these
+    sessions, because a thief may have created them. All other keys remain, including those of
+    sessions that have already ended.
     """
     keys = [key for key in of(user) if not key.is_over]
     live = sessions.live(user).filter(pk__in=[key.session for key in keys if key.session])
@@ -156,22 +156,25 @@ def effects(user: User, keep: uuid.UUID | None) -> Effects:
 def revoke_with_sessions(user: User, keep: uuid.UUID | None, actor: Actor) -> None:
     """Revoke the API keys that were created in live sessions other than ``keep``.
 
-    Call this before these sessions end.
+    Call this before those sessions are revoked.
     """
     _revoke(user, effects(user, keep).ending, actor, mail=False)
 
 
 def revoke_chosen(user: User, key_ids: Collection[str], actor: Actor) -> None:
-    """Revoke the API keys of ``user`` that ``key_ids`` lists, without a mail about each.
+    """Revoke the API keys of ``user`` with ``key_ids``, without an email about each key.
 
-    ``key_ids`` may contain anything that a client sends, because it never reaches the database.
+    ``key_ids`` may contain unchecked text from a client, because it is not used in a query.
     """
     _revoke(user, [key for key in of(user) if key.pk in key_ids], actor, mail=False)
 
 
 @transaction.atomic
 def _revoke(user: User, keys: Iterable[APIKey], actor: Actor, *, mail: bool = True) -> int:
-    """Delete ``keys`` and record each that still existed; return how many did."""
+    """Delete ``keys`` and record an event for each key that still existed.
+
+    Returns the number of keys that still existed.
+    """
     ended = [key for key in keys if APIKey.objects.filter(pk=key.pk).delete()[0]]
     for key in ended:
         record(user, events.KEY_ENDED, actor, detail=key.name, mail=mail)
@@ -179,15 +182,18 @@ def _revoke(user: User, keys: Iterable[APIKey], actor: Actor, *, mail: bool = Tr
 
 
 def revoke_all(user: User) -> None:
-    """Delete all API keys of ``user``.
+    """Revoke all API keys of ``user``.
 
-    Records nothing, because the caller records the change that this is a part of.
+    No event is recorded: the caller records the change that revokes the keys.
     """
     APIKey.objects.filter(user=user).delete()
 
 
 def tell_of_ends() -> int:
-    """Mail the owners of API keys that expire within a week, once per key; return how many."""
+    """Email the owners of API keys that expire within a week; return the number of keys.
+
+    Only one email is sent about each key.
+    """
     now = clock.now()
     soon = APIKey.objects.filter(
         told_at=None, expires_at__gt=now, expires_at__lte=now + TELL_BEFORE, user__is_active=True
@@ -205,5 +211,5 @@ def _tell(key: APIKey) -> bool:
 
 
 def prune() -> int:
-    """Delete API keys that expired 30 days ago or earlier; return how many."""
+    """Delete API keys that expired 30 days ago or earlier; return how many were deleted."""
     return APIKey.objects.filter(expires_at__lte=clock.now() - KEEP).delete()[0]

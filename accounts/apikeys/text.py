@@ -1,8 +1,8 @@
-"""The text of API keys, which people, programs and secret scanners can recognize.
+"""Creates and parses the text of API keys.
 
-It consists of ``authsite_``, an id, a secret of 160 bits and a checksum: 64 characters of
-``a-z2-7_``, which a double click selects. :data:`PATTERN` finds keys in text; the checksum excludes
-strings that only look like one.
+The text consists of ``authsite_``, an id, a secret of 160 bits and a checksum. It has 64 characters
+of ``a-z2-7_``, all of which a double click selects. Secret scanners find keys by :data:`PATTERN`,
+and can use the checksum to exclude strings that only look like a key.
 """
 
 import base64
@@ -21,7 +21,7 @@ PATTERN = re.compile(rf"{PREFIX}[a-z2-7]{{55}}", re.ASCII)
 
 @dataclass(frozen=True)
 class NewKey:
-    """The text of a new API key, with the id and digest that are stored of it."""
+    """The text of a new API key, and the id and digest of the key to store."""
 
     text: str
     id: str
@@ -37,12 +37,15 @@ def make() -> NewKey:
 
 
 def is_key(text: str) -> bool:
-    """Return whether ``text`` has the format and checksum of an API key, without a query."""
+    """Return whether ``text`` has the format and checksum of an API key.
+
+    The database is not queried.
+    """
     return PATTERN.fullmatch(text) is not None and text[-7:] == _checksum(text[:-7])
 
 
 def id_of(text: str) -> str:
-    """Return the id in the text of an API key. It is not secret."""
+    """Return the id in the text of an API key. The id is not secret."""
     return text[len(PREFIX) : len(PREFIX) + ID_LENGTH]
 
 

@@ -16,7 +16,7 @@ from accounts.signin.recent import recent_authentication_required
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def keys(request: HttpRequest) -> HttpResponse:
-    """List the API keys of the signed-in person; revoke one."""
+    """List the API keys of the signed-in user; revoke one."""
     user = session_of(request).user
     if request.method != "POST":
         context = {"rows": services.of(user), "most": services.MOST}

@@ -1,1 +1,1 @@
-"""Codes. Secrets that go out by mail: kept as digests, good once, for a while, for one purpose."""
+"""Mailed codes and links: stored as digests, valid once, for a limited time and one purpose."""

@@ -1,8 +1,9 @@
-"""Issuing, trying and spending mailed secrets.
+"""Issues, checks and spends the codes and links that are sent by mail.
 
-A code is short and is tried for a known subject: every try costs one of five before it's looked
-at, in the database, so parallel guesses can't exceed them. A link is 256 bits and names its
-subject by itself. Either is spent by the one DELETE that finds it.
+A code is short, so it is checked for a known subject and may be tried five times. The database
+counts each try before the code is compared, so that parallel guesses cannot exceed the limit. A
+link has 256 bits and identifies its subject by itself. The DELETE that finds a code or link also
+spends it.
 """
 
 from collections.abc import Callable
@@ -23,38 +24,42 @@ CODE_TRIES = 5
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a secret is for; one made for another purpose never fits."""
+    """What a mailed secret is for. A secret that was issued for another purpose is not accepted."""
 
     name: str
     life: timedelta = CODE_LIFE
 
 
 def issue_code(purpose: Purpose, subject: object, email: str = "") -> str:
-    """A new eight-character code, good for 5 tries; an older one is no longer good.
+    """Return a new code of eight characters, which replaces an earlier one and has five tries.
 
-    ``email`` is the canonical form of the one that it is mailed to, and that it proves.
+    ``subject`` is whom the code is for. ``email`` is the canonical form of the email address that
+    the code is mailed to and proves.
     """
     code = secrets.code()
-    _keep(purpose, subject, code, email)
+    _store(purpose, subject, code, email)
     return code
 
 
 def issue_link(purpose: Purpose, subject: object, email: str = "") -> str:
-    """A new secret for a link; an older one is no longer good."""
+    """Return a new secret for a link, which replaces an earlier one for the same subject.
+
+    ``email`` is the canonical form of the email address that the link is mailed to and proves.
+    """
     token = secrets.token()
-    _keep(purpose, subject, token, email)
+    _store(purpose, subject, token, email)
     return token
 
 
 class WrongCode(PublicError):
-    """A mailed code was not accepted. Whatever the reason, the answer is the same."""
+    """A mailed code was not accepted. The message is the same for every reason."""
 
     code = "invalid_code"
     message = _("That code is not right, or not any more. Check it, or ask for a new mail.")
 
 
 class LinkSpent(PublicError):
-    """A mailed link was used, has expired, or what it was for has changed."""
+    """A mailed link was used or has expired, or what it was for has changed."""
 
     code = "link_spent"
     status = 404
@@ -62,19 +67,20 @@ class LinkSpent(PublicError):
 
 
 class UsedUp(PublicError):
-    """The code has had all its tries: not even the right one is good any more."""
+    """All tries of a code are used up, and even the right code is not accepted any more."""
 
     code = "invalid_code"
     message = gettext_lazy("That code was tried too often. Ask for a new one.")
 
 
 def try_code(purpose: Purpose, subject: object, typed: str) -> bool:
-    """Return whether ``typed`` is the code, at the price of a try. It's good until :func:`spend`.
+    """Use up one try of the code for ``subject``, and return whether ``typed`` is the code.
 
-    Call it outside the transaction that spends, or a failure there would give the try back.
+    The code stays valid until :func:`spend`. Call this function outside the transaction that spends
+    the code, because a rollback would give the try back.
 
     Raises:
-        UsedUp: there are no tries left.
+        UsedUp: the last try was wrong, or no tries were left.
     """
     live = _live(purpose).filter(subject=str(subject))
     is_counted = live.filter(tries_left__gt=0).update(tries_left=F("tries_left") - 1)
@@ -88,7 +94,7 @@ def try_code(purpose: Purpose, subject: object, typed: str) -> bool:
 
 
 def renewed(send: Callable[[], object]) -> str:
-    """Send a new code in place of one that is used up, within the limits; return what to say."""
+    """Call ``send`` to replace a code that is used up, and return the sentence to show."""
     try:
         send()
     except Later:
@@ -97,37 +103,43 @@ def renewed(send: Callable[[], object]) -> str:
 
 
 def subject_of(purpose: Purpose, token: str) -> str | None:
-    """Whom a link's secret is for, or None when it isn't good (any more)."""
-    found = find_link(purpose, token)
-    return found.subject if found else None
+    """Return the subject of the link with the secret ``token``, or None if it is not valid."""
+    row = find_link(purpose, token)
+    return row.subject if row else None
 
 
 def find_link(purpose: Purpose, token: str) -> Code | None:
-    """What a link's secret stands for, or None when it isn't good (any more)."""
+    """Return the row of the link with the secret ``token``, or None if it is not valid."""
     return _live(purpose).filter(digest__in=_digests(purpose, token)).first()
 
 
 def subjects_of(purpose: Purpose, email: str, typed: str) -> list[str]:
-    """Whom a code is for that was mailed to ``email``, for who can't say. It costs no try:
-    whoever calls this counts the guesses, or strangers could use the owner's up."""
-    fitting = _live(purpose).filter(email=email, digest__in=_digests(purpose, typed))
-    return list(fitting.filter(tries_left__gt=0).values_list("subject", flat=True))
+    """Return the subjects for whom ``typed`` is a valid code that was mailed to ``email``.
+
+    This costs no try, because strangers could otherwise use up those of the owner. The caller must
+    limit the guesses.
+    """
+    matching = _live(purpose).filter(email=email, digest__in=_digests(purpose, typed))
+    return list(matching.filter(tries_left__gt=0).values_list("subject", flat=True))
 
 
 def spend(purpose: Purpose, subject: object, secret: str, email: str = "") -> bool:
-    """Use a code or a link up; whether it was there, mailed to ``email``. One of many gets it."""
+    """Delete a code or link, and return whether it was valid and mailed to ``email``.
+
+    Of several calls at the same time, only one returns True.
+    """
     rows = _live(purpose).filter(subject=str(subject), digest__in=_digests(purpose, secret))
     rows = rows.filter(email=email)
     return rows.delete()[0] == 1
 
 
 def issued(purpose: Purpose, prefix: str) -> QuerySet[Code]:
-    """What is good for subjects that begin with ``prefix``."""
+    """Return the valid codes and links whose subject begins with ``prefix``."""
     return _live(purpose).filter(subject__startswith=prefix)
 
 
 def withdraw(purpose: Purpose, subject: object) -> None:
-    """End what was issued, if anything was."""
+    """Delete the code or link for ``subject``, if there is one."""
     Code.objects.filter(purpose=purpose.name, subject=str(subject)).delete()
 
 
@@ -135,7 +147,7 @@ def _live(purpose: Purpose) -> QuerySet[Code]:
     return Code.objects.filter(purpose=purpose.name, expires_at__gt=clock.now())
 
 
-def _keep(purpose: Purpose, subject: object, secret: str, email: str) -> None:
+def _store(purpose: Purpose, subject: object, secret: str, email: str) -> None:
     row = Code(
         purpose=purpose.name,
         subject=str(subject),

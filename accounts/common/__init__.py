@@ -1,1 +1,1 @@
-"""Common code for every package. It has no models or views and imports no other package."""
+"""Code that every other package uses. It has no models or views and imports no other package."""

@@ -1,4 +1,4 @@
-"""Where a request comes from: the client's address, and its device in words."""
+"""The client that sent a request: its IP address, its networks and its device."""
 
 import re
 from dataclasses import dataclass, field
@@ -12,18 +12,18 @@ from ua_parser import parse
 from accounts.common.client_ip import networks
 from accounts.common.client_ip import parse as parse_ip
 
-# Of a User-Agent and of a name in it: more says nothing, and costs time and room.
+# A longer User-Agent, or name in one, is cut: the rest says nothing and costs time and storage.
 LONGEST_USER_AGENT = 255
 LONGEST_NAME = 40
 
-# One browser has many names: on a phone, inside an app, without a screen.
+# Words that a browser adds to its name on a phone, inside an app or without a screen.
 _VARIANTS = ("Mobile", "iOS", "WebView", "Headless")
 _SYSTEMS = {"Mac OS X": "macOS", "Chrome OS": "ChromeOS"}
 _HANDHELDS = ("iPhone", "iPad", "iPod")
 _KNOWN = re.compile(r"[\w-]{43}", re.ASCII)
 _NO_NAME = re.compile(r"[^\w +-]+")
-# An app may call itself anything, and a stranger's failed sign-in is read by the owner of the
-# account: only these are shown.
+# A client can send any name, and the owner of an account reads the names of failed sign-ins. Only
+# these are shown, so that an attacker cannot put a message there.
 _SHOWN = {
     *("Brave", "Chrome", "Chromium", "DuckDuckGo", "Edge", "Firefox", "IE", "Opera", "Safari"),
     *("Samsung Internet", "Vivaldi", "Yandex Browser"),
@@ -35,16 +35,16 @@ _SHOWN = {
 
 @dataclass(frozen=True)
 class Device:
-    """A family of browser and a system; empty where unknown. A version makes no other device.
+    """A browser family and an operating system; an empty string where unknown.
 
-    Its words show what is well known only.
+    A new version of either is the same device. The text form contains only well-known names.
     """
 
     browser: str = ""
     system: str = ""
 
     def __str__(self) -> str:
-        # It may be no browser, but a client of the API.
+        # An API client may not be a browser.
         browser = self.browser if self.browser in _SHOWN else _("Unknown program")
         if self.system not in _SHOWN:
             return browser
@@ -53,10 +53,10 @@ class Device:
 
 @dataclass(frozen=True)
 class ClientInfo:
-    """The client's address, found by the middleware, and what its browser calls itself.
+    """The IP address, the User-Agent and the known-browser cookie of a client.
 
-    ``known`` is the secret in the cookie by which ``sessions.known_browsers`` recognizes a browser.
-    It is empty without that cookie.
+    ``ip`` is empty if unknown. ``known`` is the secret in the cookie by which
+    ``sessions.known_browsers`` recognizes a browser; it is empty without that cookie.
     """
 
     ip: str
@@ -65,44 +65,50 @@ class ClientInfo:
 
     @cached_property
     def device(self) -> Device:
-        """The device, read off the User-Agent only when it's needed."""
-        found = parse(self.user_agent)
-        browser = found.user_agent.family if found.user_agent else ""
-        system = found.os.family if found.os else ""
-        handheld = found.device.family if found.device else ""
+        """The browser and system that the User-Agent names, parsed on first use."""
+        parsed = parse(self.user_agent)
+        browser = parsed.user_agent.family if parsed.user_agent else ""
+        system = parsed.os.family if parsed.os else ""
+        handheld = parsed.device.family if parsed.device else ""
         if handheld in _HANDHELDS:
             system = handheld
         return Device(_name(browser), _name(_SYSTEMS.get(system, system)))
 
     @cached_property
     def networks(self) -> tuple[tuple[str, int], ...]:
-        """The networks around the address with their weights: see ``client.networks``."""
+        """The networks around the IP address, narrowest first, each with its weight.
+
+        See :func:`accounts.common.client_ip.networks`.
+        """
         ip = parse_ip(self.ip)
         return networks(ip) if ip else (("", 1),)
 
     @property
     def network(self) -> str:
-        """The narrowest of the networks: an IPv4 address or an IPv6 /64."""
+        """The narrowest network around the IP address: an IPv4 address or an IPv6 /64."""
         return self.networks[0][0]
 
     @property
     def wide_network(self) -> str:
-        """The widest network that one subscriber may have: an IPv4 /24 or an IPv6 /48."""
+        """The widest network that one subscriber line gets: an IPv4 /24 or an IPv6 /48."""
         return self.networks[-1][0]
 
 
-# For acts that no request causes, such as those of the command line.
+# For acts without a request, such as management commands.
 NO_CLIENT = ClientInfo("", "")
 
 
 def client_of(request: HttpRequest) -> ClientInfo:
-    """Where ``request`` comes from."""
+    """Return the client that sent ``request``.
+
+    ``ClientMiddleware`` has replaced ``REMOTE_ADDR`` by the client's own IP address.
+    """
     ip = parse_ip(request.META["REMOTE_ADDR"])
     user_agent = request.META.get("HTTP_USER_AGENT", "")[:LONGEST_USER_AGENT]
-    # A client writes what it likes: only what can be stored and shown is kept.
-    shown = "".join(c if c.isprintable() else " " for c in user_agent)
+    # The client chooses this text: replace what cannot be stored or shown.
+    printable = "".join(c if c.isprintable() else " " for c in user_agent)
     known = request.COOKIES.get(settings.KNOWN_COOKIE_NAME, "")
-    return ClientInfo(str(ip or ""), shown, known if _KNOWN.fullmatch(known) else "")
+    return ClientInfo(str(ip or ""), printable, known if _KNOWN.fullmatch(known) else "")
 
 
 def _name(family: str) -> str:

@@ -1,4 +1,4 @@
-"""Whose request it is: the client's address, believed only as far as the proxies that told it."""
+"""IP addresses: parsing, the client behind trusted proxies, and the networks around an address."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -7,16 +7,17 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 type IPAddress = IPv4Address | IPv6Address
 type Network = IPv4Network | IPv6Network
 
-# An IPv6 address with an IPv4 one at its end.
+# The length of an IPv6 address that ends in an IPv4 address.
 LONGEST = 45
-# For each version of IP, the networks around an address: length of the prefix, and weight.
+# For each version of IP, the prefix lengths of the networks around an address, and their weights.
 WEIGHTS = {4: ((32, 1), (24, 4)), 6: ((64, 1), (56, 2), (48, 4))}
 
 
 def parse(text: str) -> IPAddress | None:
-    """The address in ``text`` (IPv4 in IPv6 is taken out), or None.
+    """Return the IP address in ``text``, or None if there is none.
 
-    A zone (``fe80::1%eth0``) is cut off: it is free text of any length.
+    An IPv4 address that is mapped into IPv6 is returned as IPv4. A zone (``fe80::1%eth0``) is cut
+    off, because it is free text of any length.
     """
     written = text.strip().strip("[]").partition("%")[0]
     return _read(written) if len(written) <= LONGEST else None
@@ -32,16 +33,16 @@ def _read(text: str) -> IPAddress | None:
 
 
 def trusts(peer: IPAddress, proxies: Sequence[Network]) -> bool:
-    """Whether ``peer`` is one of the proxies whose word counts."""
+    """Return whether the address ``peer`` belongs to one of the trusted ``proxies``."""
     return any(peer in network for network in proxies)
 
 
 def client_ip(peer: IPAddress, forwarded: str, proxies: Sequence[Network]) -> IPAddress:
-    """The nearest address that isn't a trusted proxy's own.
+    """Return the IP address of the client: the nearest one that is not a trusted proxy.
 
-    ``forwarded`` is ``X-Forwarded-For``. It's read from the right, since each proxy appends the
-    peer it saw: the left part is whatever the client wrote there. An unreadable entry ends the
-    search at the last address that was vouched for.
+    ``forwarded`` is the value of ``X-Forwarded-For``. Each proxy appends the peer that it saw, so
+    the entries are read from the right; a client can write anything at the left. An unreadable
+    entry ends the search, and the address before it is returned.
     """
     nearest = peer
     for entry in reversed(forwarded.split(",") if forwarded else []):
@@ -55,10 +56,10 @@ def client_ip(peer: IPAddress, forwarded: str, proxies: Sequence[Network]) -> IP
 
 
 def networks(ip: IPAddress) -> tuple[tuple[str, int], ...]:
-    """Return the networks around ``address`` that one subscriber may have, narrowest first.
+    """Return the networks around ``ip`` that one subscriber line may have, narrowest first.
 
-    Each comes with a weight: its limits are so many times those of the narrowest. A provider gives
-    a line an IPv6 /64, /56 or /48 (RFC 6177), an IPv4 address or, to firms, a /24.
+    Each comes with a weight, by which the limits of the narrowest network are multiplied. Providers
+    assign a line an IPv6 /64, /56 or /48 (RFC 6177), an IPv4 address or, to companies, a /24.
     """
     return _networks(str(ip))
 
@@ -66,6 +67,6 @@ def networks(ip: IPAddress) -> tuple[tuple[str, int], ...]:
 @lru_cache(4096)
 def _networks(ip: str) -> tuple[tuple[str, int], ...]:
     version = ip_address(ip).version
-    found = ((ip_network((ip, n), strict=False), weight) for n, weight in WEIGHTS[version])
-    # A single IPv4 address is written without its length, as everywhere else.
-    return tuple((str(network).removesuffix("/32"), weight) for network, weight in found)
+    around = ((ip_network((ip, n), strict=False), weight) for n, weight in WEIGHTS[version])
+    # A single IPv4 address is written without its prefix length.
+    return tuple((str(network).removesuffix("/32"), weight) for network, weight in around)

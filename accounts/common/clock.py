@@ -1,4 +1,4 @@
-"""The one clock. Everything that expires asks here, so that a test can move time."""
+"""The current time. Everything that expires asks this module, so that tests can move the time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,5 +12,5 @@ _now: Callable[[], datetime] = _system
 
 
 def now() -> datetime:
-    """The present moment, aware, in UTC."""
+    """Return the current time, aware and in UTC."""
     return _now()

@@ -1,4 +1,4 @@
-"""Our own settings: one frozen object, checked as a whole."""
+"""The site's own settings: one frozen dataclass, which is validated as a whole."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +25,12 @@ from accounts.common.setting_parsers import (
 )
 
 DATA_DIR = Path("var")
-# A key that has stopped signing is published until its last token has ended.
-LONGEST_ACCESS_TOKEN = 3600
-LONGEST_EXCHANGE = 366 * 24 * 3600
+LONGEST_ACCESS_TOKEN, LONGEST_EXCHANGE = 3600, 366 * 24 * 3600  # in seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(BrandSettings):
-    """Everything that an operator may set. ``docs/settings.md`` is generated from it."""
+    """All settings of the site. ``docs/settings.md`` is generated from this class."""
 
     environment: str = setting(
         "`production` refuses to start on an unsafe or missing setting. `development` is the "
@@ -256,41 +254,41 @@ class Config(BrandSettings):
 
     @property
     def development(self) -> bool:
-        """Whether conveniences that would be unsafe in public are on."""
+        """Whether conveniences are on that would be unsafe on a public site."""
         return self.environment == "development"
 
     @property
     def https(self) -> bool:
-        """Whether people reach the site over TLS."""
+        """Whether ``ORIGIN`` uses TLS."""
         return self.origin.startswith("https://")
 
     @property
     def host(self) -> str:
-        """The host, with its port if it has one, that people reach the site at."""
+        """The host of ``ORIGIN``, with its port if it has one."""
         return self.origin.partition("://")[2]
 
     @property
     def hostname(self) -> str:
-        """The host without a port; an IPv6 address in brackets."""
+        """The host of ``ORIGIN`` without a port; an IPv6 address is in brackets."""
         name = urlsplit(self.origin).hostname or ""
         return f"[{name}]" if ":" in name else name
 
     @property
     def contact(self) -> str:
-        """The address, as a URI (RFC 6068), of whoever answers for the site."""
+        """The URI at which people reach the operator: a page, or a ``mailto:`` URI (RFC 6068)."""
         return self.security_contact or f"mailto:{quote(self.mail_from, safe='@+')}"
 
     @property
     def takes_basic(self) -> bool:
-        """Whether calls take a password by HTTP Basic."""
+        """Whether API calls accept a username and password by HTTP Basic."""
         return (self.api_basic_password or ("on" if self.development else "off")) == "on"
 
     @property
     def seconds_to_exchange(self) -> int:
-        """How long access tokens can be exchanged for fresh ones, in seconds."""
+        """Seconds after sign-in in which an access token can be exchanged for a fresh one."""
         return self.access_token_seconds if self.exchange_seconds is None else self.exchange_seconds
 
     @property
     def issuers(self) -> tuple[Issuer, ...]:
-        """The sites that people may sign in with, in the order of their buttons."""
+        """The identity providers that people can sign in with, in the order of their buttons."""
         return (*self.oidc_providers, *issuers.known(self))

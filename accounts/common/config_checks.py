@@ -1,7 +1,7 @@
-"""What makes settings unsafe to run with: each fault a sentence that names the setting, no secret.
+"""Checks of all settings together. A fault is a sentence that names a setting, and no secret.
 
-A public site refuses what gives it away whatever else is right. What is only unwise, or right
-behind some walls, is the operator's to decide.
+Only settings that are unsafe in every deployment are faults. What is merely unwise, or safe behind
+a firewall, is the operator's decision.
 """
 
 import base64
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from accounts.common.config import Config
 
 WEAK = "weak: at least 50 varied characters, made by make_secret"
-# Of 32 random bytes nearly all differ; of a phrase, or one byte repeated, few.
+# Nearly all of 32 random bytes differ; those of a phrase or of one repeated byte do not.
 LEAST_DIFFERENT_BYTES = 16
-# The widest private networks: 10.0.0.0/8, fc00::/7.
+# The prefix lengths of the widest private networks: 10.0.0.0/8 and fc00::/7.
 WIDEST = {4: 8, 6: 7}
 
 
 def faults(config: "Config") -> list[str]:
-    """All of ``config``."""
-    found = [
+    """Return a sentence for each fault of ``config``; an empty list if it is safe to run with."""
+    checks = [
         (not _is_strong(config.secret_key), f"SECRET_KEY is missing or {WEAK}"),
         (
             not all(map(_is_strong, config.secret_key_fallbacks)),
@@ -47,14 +47,13 @@ def faults(config: "Config") -> list[str]:
         ),
         *issuers.faults(config),
         *brand_settings.faults(config, production=not config.development),
-        *_of_tls(config),
-        *(() if config.development else _in_public(config)),
+        *_tls_checks(config),
+        *(() if config.development else _production_checks(config)),
     ]
-    return [sentence for is_wrong, sentence in found if is_wrong]
+    return [sentence for is_wrong, sentence in checks if is_wrong]
 
 
-def _of_tls(config: "Config") -> Iterator[tuple[bool, str]]:
-    """What would leave the server without TLS, or its plain port without a purpose."""
+def _tls_checks(config: "Config") -> Iterator[tuple[bool, str]]:
     own = bool(config.tls_cert_file)
     yield own != bool(config.tls_key_file), "TLS_CERT_FILE and TLS_KEY_FILE: one is missing"
     yield own and not config.https, "TLS_CERT_FILE is given, and ORIGIN is not https"
@@ -65,25 +64,24 @@ def _of_tls(config: "Config") -> Iterator[tuple[bool, str]]:
     )
 
 
-def _in_public(config: "Config") -> Iterator[tuple[bool, str]]:
-    """What would be convenient on a developer's machine."""
+def _production_checks(config: "Config") -> Iterator[tuple[bool, str]]:
     mail = urlsplit(config.email_url)
     yield bool(config.origin) and not config.https, "ORIGIN is not https"
     yield (
         any(origin.startswith("http:") for origin in config.cors_origins),
         "CORS_ORIGINS: one is not https",
     )
-    # Codes and links that open accounts are in mails.
+    # Mails carry codes and links that open accounts.
     yield (
         mail.scheme == "smtp+plain" and not is_loopback(mail.hostname or "localhost"),
         "EMAIL_URL has no TLS, and the mail server is another machine: smtp:// or smtps://",
     )
-    # Who is believed may say to be anybody: no limit would hold.
+    # A trusted peer can claim any client IP address and so evade every limit.
     yield (
         any(network.prefixlen < WIDEST[network.version] for network in config.trusted_proxies),
         "TRUSTED_PROXIES: one is wider than networks of proxies are",
     )
-    # Who posts a password there has sent it in clear before any redirect.
+    # A password that is posted to a plain port crosses the network in clear before any redirect.
     yield (
         not (is_loopback(config.bind) or config.trusted_proxies or config.tls_cert_file),
         "BIND lets other machines in: TLS_CERT_FILE or TRUSTED_PROXIES is missing",
@@ -95,7 +93,7 @@ def _in_public(config: "Config") -> Iterator[tuple[bool, str]]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether ``host`` is the machine itself."""
+    """Return whether ``host`` is a loopback address or a ``localhost`` name."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -103,7 +101,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_strong(secret: str) -> bool:
-    """As Django's deployment check has it (security.W009): long, varied, no template's."""
+    """Apply the rules of Django's deployment check security.W009."""
     return len(secret) >= 50 and len(set(secret)) >= 5 and not secret.startswith("django-insecure-")
 
 
@@ -112,7 +110,7 @@ def _is_random(key: str) -> bool:
 
 
 def _is_open(database_url: str) -> bool:
-    """Whether it's an SQLite file that others reach and may read or change."""
+    """Return whether the URL names an SQLite file that other users can read or change."""
     path = Path(unquote(urlsplit(database_url).path)[1:])
     if not database_url.startswith("sqlite:") or not path.is_file():
         return False

@@ -1,8 +1,8 @@
-"""Encryption at rest: what must be read again (a mail in waiting, a seed) but not from a dump.
+"""Encryption at rest for values that the site must read again, such as queued mails and TOTP seeds.
 
-Fernet (AES-128-CBC with HMAC-SHA256) under keys derived per purpose, so that a value sealed for
-one purpose can't be moved to another. ``ENCRYPTION_KEYS`` holds the keys, newest first: the first
-seals, all of them open.
+Values are encrypted with Fernet (AES-128-CBC and HMAC-SHA256) under a key that is derived for one
+purpose, so that a value cannot be used for another purpose. ``ENCRYPTION_KEYS`` holds the keys,
+newest first: the first one encrypts, and all of them decrypt.
 """
 
 import base64
@@ -15,22 +15,36 @@ from django.conf import settings
 
 
 def seal(text: str, purpose: str) -> str:
-    """``text`` encrypted for ``purpose``, as ASCII."""
-    return _box(tuple(settings.AUTHSITE.encryption_keys), purpose).encrypt(text.encode()).decode()
+    """Return ``text`` encrypted for ``purpose``, as ASCII."""
+    return _fernet(purpose).encrypt(text.encode()).decode()
 
 
 def unseal(sealed: str, purpose: str) -> str:
-    """The text again; ``cryptography.fernet.InvalidToken`` if it was not sealed for ``purpose``."""
-    return _box(tuple(settings.AUTHSITE.encryption_keys), purpose).decrypt(sealed).decode()
+    """Return the text that :func:`seal` encrypted into ``sealed``.
+
+    Raises:
+        cryptography.fernet.InvalidToken: ``sealed`` was not encrypted for ``purpose`` under one of
+            the keys.
+    """
+    return _fernet(purpose).decrypt(sealed).decode()
 
 
 def reseal(sealed: str, purpose: str) -> str:
-    """The same text under the newest key; ``InvalidToken`` as above."""
-    return _box(tuple(settings.AUTHSITE.encryption_keys), purpose).rotate(sealed).decode()
+    """Return the text in ``sealed`` encrypted again, under the newest key.
+
+    Raises:
+        cryptography.fernet.InvalidToken: ``sealed`` was not encrypted for ``purpose`` under one of
+            the keys.
+    """
+    return _fernet(purpose).rotate(sealed).decode()
+
+
+def _fernet(purpose: str) -> MultiFernet:
+    return _cached_fernet(tuple(settings.AUTHSITE.encryption_keys), purpose)
 
 
 @lru_cache(maxsize=64)
-def _box(keys: tuple[str, ...], purpose: str) -> MultiFernet:
+def _cached_fernet(keys: tuple[str, ...], purpose: str) -> MultiFernet:
     return MultiFernet([Fernet(_derive(key, purpose)) for key in keys])
 
 

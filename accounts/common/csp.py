@@ -1,4 +1,4 @@
-"""Pages whose forms lead on to another site."""
+"""Content Security Policy of pages with forms that lead to an identity provider."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -12,9 +12,10 @@ type View = Callable[..., HttpResponseBase]
 
 
 def leads_to_providers(view: View) -> View:
-    """A decorator: ``form-action`` takes the pages of the configured providers, and no others.
+    """Decorate a view so that its forms may redirect to the configured identity providers.
 
-    Chromium holds the redirects that answer a form against it.
+    Adds the origins of these providers to ``form-action``, because Chromium applies the directive
+    to the redirects that follow a form submission, too.
     """
 
     @wraps(view)

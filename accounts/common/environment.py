@@ -1,4 +1,4 @@
-"""Our own settings, read once from the environment."""
+"""Reads the site's own settings from environment variables."""
 
 import os
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from accounts.common.config_checks import faults as faults_of
 
 
 class ConfigError(Exception):
-    """The settings as given can't be run with; each fault is one line."""
+    """The settings are invalid or unsafe. ``faults`` describes each problem in one line."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
@@ -22,7 +22,13 @@ class ConfigError(Exception):
 
 
 def read(environ: Mapping[str, str], root: Path) -> Config:
-    """The settings in ``environ``, paths taken from ``root``; ``ConfigError`` names all faults."""
+    """Return the settings in ``environ``. A relative ``DATA_DIR`` starts at ``root``.
+
+    In development, secrets that are not given are generated into ``DATA_DIR`` once.
+
+    Raises:
+        ConfigError: settings are invalid or unsafe; the error lists each of them.
+    """
     faults: list[str] = []
     given: dict[str, Any] = {}
     for setting in fields(Config):
@@ -54,20 +60,21 @@ def _text(environ: Mapping[str, str], name: str, *, secret: bool) -> str:
 
 
 def _supply(given: dict[str, Any], folder: Path) -> None:
-    """What development has by itself, so that one command is enough."""
+    """Fill in what development does not ask for, so that one command starts the site."""
     given.setdefault("origin", f"http://localhost:{given.get('port', Config.port)}")
-    given.setdefault("secret_key", _kept(folder / "secret_key", secrets.token(48)))
+    given.setdefault("secret_key", _stored(folder / "secret_key", secrets.token(48)))
     given.setdefault(
-        "encryption_keys", (_kept(folder / "encryption_key", secrets.encryption_key()),)
+        "encryption_keys", (_stored(folder / "encryption_key", secrets.encryption_key()),)
     )
     given.setdefault("email_url", (folder / "mail").as_uri())
     given.setdefault("mail_from", "authsite@localhost")
 
 
-def _kept(path: Path, fresh: str) -> str:
-    """The secret in ``path``, put there first if it is missing; two starts at once agree on one.
+def _stored(path: Path, fresh: str) -> str:
+    """Return the secret in the file at ``path``; if it is missing, store ``fresh`` there first.
 
-    The file is complete before it gets its name, and only the first link wins.
+    The file is complete before it gets its name, and only the first hard link succeeds, so that
+    two processes that start at once use the same secret.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Errors are words: a public sentence for pages, a code and a status for programs."""
+"""Errors that clients are told about: a sentence for people, a code and a status for programs."""
 
 import math
 
@@ -7,13 +7,13 @@ from django.utils.translation import gettext_lazy as _
 
 
 class PublicError(Exception):
-    """Something that went wrong and may be told to whoever asked."""
+    """An error that the client is told about. Subclasses define its sentence, code and status."""
 
     code = "error"
     status = 400
     message: str | Promise = _("Something went wrong.")
-    # What a program reads beside the status (RFC 9110 section 11.6.1). Never ``Basic``: browsers
-    # would ask for a password in a window of their own.
+    # The ``WWW-Authenticate`` header (RFC 9110 section 11.6.1). Never ``Basic``, for which browsers
+    # open a password dialog of their own.
     challenge = "Bearer"
 
     def __str__(self) -> str:
@@ -21,7 +21,10 @@ class PublicError(Exception):
 
 
 class Later(PublicError):
-    """Not now: RFC 6585 section 4 and RFC 9110 section 10.2.3. ``retry_after`` is in seconds."""
+    """The client must wait for ``retry_after`` seconds before it tries again.
+
+    See RFC 6585 section 4 and RFC 9110 section 10.2.3.
+    """
 
     code = "throttled"
     status = 429
@@ -33,7 +36,7 @@ class Later(PublicError):
 
 
 class Busy(Later):
-    """The site is at its limit (hashing passwords), whoever asks."""
+    """Every slot for an expensive operation, such as hashing a password, is in use."""
 
     code = "busy"
     message = _("The site is busy. Wait a moment, then try again.")

@@ -1,4 +1,4 @@
-"""What all forms share: how they are drawn, and fields that know their canonical form."""
+"""Shared parts of forms: rendering, widgets, and fields that return a canonical value."""
 
 from typing import Any
 
@@ -11,38 +11,43 @@ from accounts.common.text import canonical_code
 
 
 class Renderer(TemplatesSetting):
-    """Draws every form with the site's own templates."""
+    """Renders forms and fields with the site's own templates."""
 
     form_template_name = "accounts/forms/form.html"
     field_template_name = "accounts/forms/field.html"
 
 
 def code_input(**attrs: str) -> forms.TextInput:
-    """One input for a whole code, which browsers and phones may fill in."""
+    """Return a text input for a one-time code, which browsers and phones can fill in."""
     shared = {"class": "input code", "autocomplete": "one-time-code", "spellcheck": "false"}
     return forms.TextInput({**shared, **attrs})
 
 
 class CodeField(forms.CharField):
-    """A mailed code, in any case and spacing."""
+    """A field for a mailed code, which people may type in any case and spacing."""
 
     def __init__(self, **options: Any) -> None:
         widget = code_input(autocapitalize="characters")
         super().__init__(label=_("Code"), max_length=64, widget=widget, **options)
 
     def clean(self, value: Any) -> str:
-        """The code as it was made."""
         return canonical_code(super().clean(value))
 
 
 def no_longer_than(length: int) -> MaxLengthValidator:
-    """A limit without the ``maxlength`` of Django's ``max_length``: browsers cut what is pasted to
-    it, silently, and a cut address is somebody else's and a cut password nobody's."""
+    """Return a validator for at most ``length`` characters, without a ``maxlength`` attribute.
+
+    Django renders the attribute for ``max_length``, and browsers then silently cut pasted text: a
+    cut email address is another person's, and a cut password is wrong.
+    """
     return MaxLengthValidator(length)
 
 
 def text_input(autocomplete: str, kind: str = "text") -> forms.TextInput:
-    """A one-line input that no browser capitalises or corrects."""
+    """Return a one-line input that browsers neither capitalize nor correct.
+
+    ``autocomplete`` and ``kind`` are its ``autocomplete`` and ``type`` attributes.
+    """
     widget = forms.TextInput(
         {
             "class": "input",

@@ -1,13 +1,13 @@
-"""Which stored password hashes this site can verify."""
+"""Tells which stored password hashes the site can verify."""
 
 from django.contrib.auth.hashers import BasePasswordHasher, identify_hasher
 
 
 def hasher_of(encoded: str) -> BasePasswordHasher | None:
-    """Return the hasher that made ``encoded``.
+    """Return the hasher that made the password hash ``encoded``.
 
-    None if no password fits it: an unusable hash, one by an algorithm that is not in
-    ``PASSWORD_HASHERS`` (bcrypt, or another framework's), or a damaged one.
+    Returns None if no password can match: the hash is unusable or damaged, or its algorithm is not
+    in ``PASSWORD_HASHERS`` (bcrypt, for example).
     """
     try:
         hasher = identify_hasher(encoded)

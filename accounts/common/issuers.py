@@ -1,4 +1,4 @@
-"""Which sites may vouch for people: those with credentials in the settings, and no others."""
+"""The identity providers that people can sign in with: those with credentials in the settings."""
 
 import json
 import re
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-# Where each sends people to sign in: the first is its authorization endpoint's, the others are
-# where that may send them on to. Chromium holds a form's redirects against form-action, too.
+# The origins of each provider's sign-in pages: first that of its authorization endpoint, then those
+# to which that may redirect. Chromium applies form-action to the redirects after a form, too.
 ORIGINS = {
     "google": ("https://accounts.google.com",),
     "github": ("https://github.com",),
@@ -16,10 +16,10 @@ ORIGINS = {
     "twitter_oauth2": ("https://x.com", "https://twitter.com"),
 }
 NAMES = {"google": "Google", "github": "GitHub", "facebook": "Facebook", "twitter_oauth2": "X"}
-# What their settings begin with, where that isn't the key.
+# The prefix of a provider's settings, where it differs from the provider's key.
 PREFIXES = {"twitter_oauth2": "twitter"}
 GOOGLE = "https://accounts.google.com"
-# Whose subjects their people are.
+# The issuer under which each provider's user ids are stored.
 ISSUERS = {
     "google": GOOGLE,
     "github": "https://github.com",
@@ -32,11 +32,14 @@ _REQUIRED = ("id", "name", "issuer", "client_id", "client_secret")
 
 @dataclass(frozen=True)
 class Issuer:
-    """A site that vouches for people: an OpenID Provider, or one that has an API of its own.
+    """An identity provider: an OpenID Provider, or a site with an API of its own.
 
-    ``key`` is its part of our addresses, ``name`` what people call it. ``issuer``: whose the
-    subjects are that it names. ``origins``: where its pages are. ``tells_when``: it lets people
-    sign in anew when asked to, and says when they did.
+    Attributes:
+        key: the part of this site's URLs that names the provider.
+        name: the name that people see.
+        issuer: the issuer under which the provider's user ids are stored.
+        origins: the origins of its sign-in pages.
+        tells_when: whether it reauthenticates people on request and reports when it did so.
     """
 
     key: str
@@ -49,12 +52,12 @@ class Issuer:
 
     @property
     def logo(self) -> str:
-        """The static file of its mark; empty where none is known."""
+        """The static file with the provider's logo; empty if there is none."""
         return f"providers/{self.key}.svg" if self.key in NAMES else ""
 
 
 def known(config: Any) -> Iterator[Issuer]:
-    """Those of them that ``config`` has credentials for."""
+    """Yield the built-in providers for which ``config`` has credentials."""
     for key, name in NAMES.items():
         client_id, secret = _credentials(config, key).values()
         if client_id and secret:
@@ -62,7 +65,10 @@ def known(config: Any) -> Iterator[Issuer]:
 
 
 def faults(config: Any) -> Iterator[tuple[bool, str]]:
-    """Of each thing that may be wrong with them in ``config``: whether it is, and a sentence."""
+    """Yield each possible fault of the provider settings in ``config``.
+
+    Each is a pair: whether the fault is present, and a sentence that describes it.
+    """
     is_plain = any(provider.issuer.startswith("http:") for provider in config.oidc_providers)
     yield is_plain and not config.development, "OIDC_PROVIDERS: an issuer is not https"
     for key in NAMES:
@@ -78,13 +84,17 @@ def _credentials(config: Any, key: str) -> dict[str, str]:
 
 
 def openid_providers(text: str) -> tuple[Issuer, ...]:
-    """A reader of ``OIDC_PROVIDERS``: a JSON list; ``ValueError`` says what's wrong, no secret."""
+    """Return the providers in ``text``, the JSON list of the setting ``OIDC_PROVIDERS``.
+
+    Raises:
+        ValueError: the list is invalid; the message says why and contains no secret.
+    """
     try:
         entries = json.loads(text)
     except ValueError:
         entries = None
     if not isinstance(entries, list):
-        raise ValueError("is a JSON list of objects")  # noqa: TRY004 as readers do
+        raise ValueError("is a JSON list of objects")  # noqa: TRY004 parsers raise ValueError
     issuers = tuple(_openid_provider(entry) for entry in entries)
     if len({issuer.key for issuer in issuers}) < len(issuers):
         raise ValueError("has an id twice")
@@ -99,7 +109,7 @@ def _openid_provider(entry: Any) -> Issuer:
     if not _is_issuer(entry["issuer"]):
         raise ValueError(f"{entry['id']}: the issuer is no https address without query or fragment")
     if entry["issuer"] in ISSUERS.values():
-        # What is special about it would be missing, and its people would be that one's.
+        # Its special handling would be missing, and its users would be taken for the same people.
         raise ValueError(f"{entry['id']}: that issuer has settings of its own")
     further = entry.get("origins", [])
     if not isinstance(further, list) or not all(map(_is_origin, further)):
@@ -116,16 +126,20 @@ def _openid_provider(entry: Any) -> Issuer:
 
 
 def origin_of(url: str) -> str:
-    """Its scheme, host and port; ``ValueError`` if it has none.
+    """Return the origin of ``url``: its scheme, host and port.
 
-    It becomes a part of a policy (CSP): a semicolon or an asterisk would be one of its own words.
+    The origin becomes part of a Content Security Policy, so characters with a meaning there, such
+    as the semicolon and the asterisk, are refused.
+
+    Raises:
+        ValueError: ``url`` is not an HTTP URL, or its host or port is invalid.
     """
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is no address of the web")
     if not re.fullmatch(r"[a-z0-9._:\[\]-]+", parts.netloc.lower()):
         raise ValueError("has no host that can be")
-    if parts.port == 0:  # beyond 65535 it has raised itself
+    if parts.port == 0:  # a port above 65535 raises by itself
         raise ValueError("has no port 0")
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
@@ -142,7 +156,7 @@ def _is_origin(value: Any) -> bool:
 
 
 def _is_issuer(url: str) -> bool:
-    """As OpenID Connect Discovery 1.0 section 3 has it; plain http is for `faults` to judge."""
+    """Apply OpenID Connect Discovery 1.0 section 3. ``faults`` refuses plain HTTP in production."""
     try:
         return (
             len(url) <= LONGEST_ISSUER

@@ -1,4 +1,4 @@
-"""Where a link may lead: out to a mail from ORIGIN only, back from a form to this site only."""
+"""Links that cannot lead to another site: absolute URLs for mails, and redirect targets."""
 
 from django.conf import settings
 from django.urls import reverse
@@ -6,15 +6,15 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 
 def absolute(name: str, *args: object) -> str:
-    """The public address of a named page, built from ORIGIN and never from the request's Host."""
+    """Return the absolute URL of the view ``name``, below ``ORIGIN`` whatever Host was sent."""
     return f"{settings.AUTHSITE.origin}{reverse(name, args=args)}"
 
 
 def safe_next(value: str | None) -> str:
-    """``value`` if it is a path of this site, else the empty string (ASVS 3.7.2, CWE-601).
+    """Return ``value`` if it is a safe redirect target, else "" (ASVS 3.7.2, CWE-601).
 
-    Only a path that begins with one slash passes: ``//evil``, ``/\\evil``, ``https:evil``,
-    ``javascript:`` and anything with control characters do not.
+    Only a path of this site that begins with one slash is safe. ``//evil``, ``/\\evil``,
+    ``https:evil``, ``javascript:`` and anything with control characters are not.
     """
     if not value or len(value) > 2000 or not value.isprintable() or not value.startswith("/"):
         return ""

@@ -1,7 +1,7 @@
-"""Log lines that say what happened and can't be made to say more (ASVS 16.4.1, 16.2.5).
+"""Structured logs that contain no secrets and cannot be forged (ASVS 16.2.5, 16.4.1).
 
-One event, one line: JSON in production, words in development; of what is logged here and of what
-libraries log. The line of an event that belongs to a request has that request's id.
+Each event is one line, JSON in production and plain text in development, whether this site or a
+library logs it. A line that belongs to a request carries the id of the request.
 """
 
 import json
@@ -15,45 +15,44 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor
 
-# Of the request that this thread answers.
+# The id of the request that the current thread answers.
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
-# Paths whose last part opens something: the line says which page, never the secret.
+# Pages with a secret as the last part of their path: a line names the page but not the secret.
 _PAGES = "confirm-email|owner|lockdown|password/reset|email/confirm|2fa/recovery|2fa/enrol"
 SECRET_PATHS = re.compile(rf"(/accounts/(?:{_PAGES})/)[^/\s\"']+")
-# An API key, a token of the API or a part of one, in whatever spelling a client put it into an
-# address: no word is as long.
+# API keys, tokens and parts of tokens, however a client spells them in a URL. No word is as long.
 TOKENS = re.compile(r"uthsite_[a-z2-7]{8,}|[a-z2-7]{50,}|[\w-]{72,}", re.ASCII | re.IGNORECASE)
-# What is shorter holds neither.
+# No text up to this length can contain a secret.
 HARMLESS = 15
-# In an address that was asked for, whatever follows such a page or is as long as a secret.
+# In the path of a request: what follows such a page, and each word that is as long as a secret.
 _REST = re.compile(rf"(/accounts/(?:{_PAGES})/)/*[^/].*", re.DOTALL)
 _LONG = re.compile(r"[\w-]{40,}", re.ASCII)
 
 
 def redact(text: str) -> str:
-    """``text`` without secrets of links, tokens and keys."""
+    """Return ``text`` with the secrets of links, tokens and API keys replaced by ``[secret]``."""
     if len(text) <= HARMLESS:
         return text
     return TOKENS.sub("[secret]", SECRET_PATHS.sub(r"\1[secret]", text))
 
 
 def redact_path(path: str) -> str:
-    """The path of a request for its line, which is to hold nothing that opens anything."""
+    """Return the path of a request with all that may be a secret replaced by ``[secret]``."""
     if len(path) <= HARMLESS:
         return path
     return _LONG.sub("[secret]", _REST.sub(r"\1[secret]", path))
 
 
 def escape(text: str) -> str:
-    """``text`` with everything that isn't printable as a backslash escape."""
+    """Return ``text`` with unprintable characters, such as line breaks, as backslash escapes."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def formatter(*, development: bool) -> logging.Formatter:
-    """For the standard library's handlers, which everybody's events go through."""
+    """Return the formatter for the handlers of the standard library's ``logging``."""
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.stdlib.add_logger_name,
@@ -67,9 +66,10 @@ def formatter(*, development: bool) -> logging.Formatter:
 
 
 def requests_log(*, development: bool) -> Any:
-    """Where each request gets its line: the same lines, past the standard library.
+    """Return the logger that writes one line for each request.
 
-    Its handlers cost several times what the line itself does.
+    Its lines look like those of :func:`formatter`, but bypass the handlers of the standard library,
+    which cost several times as much as the line itself.
     """
     return structlog.wrap_logger(
         _Stderr(),
@@ -79,10 +79,10 @@ def requests_log(*, development: bool) -> Any:
 
 
 class _Stderr:
-    """Whatever the error stream is now; a line is one write, so that no other gets into it."""
+    """Writes to the current error stream, each line in one write, so that lines do not mix."""
 
     def info(self, line: str) -> None:
-        # A full disk, a reader that is gone: the answer is made, and goes out all the same.
+        # A full disk or a closed pipe must not fail the request.
         with suppress(OSError, ValueError, AttributeError):
             sys.stderr.write(f"{line}\n")
 
@@ -99,7 +99,7 @@ def _line(*, development: bool) -> list[Processor]:
 
 
 def _clean(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Numbers and texts, and the texts without secrets; an object might say anything later."""
+    """Redact all values but numbers. Objects become text first, as they could render secrets."""
     for name, value in event.items():
         if not isinstance(value, int | float):
             event[name] = redact(str(value))
@@ -116,12 +116,12 @@ _encode = json.JSONEncoder().encode
 
 
 def _in_json(_logger: Any, _method: str, event: EventDict) -> str:
-    """ASCII, so that nothing in it moves a cursor or is read as the end of the line."""
+    # The encoder writes ASCII, so that nothing moves a cursor or ends the line.
     return _encode(event)
 
 
 def _in_words(_logger: Any, _method: str, event: EventDict) -> str:
-    """``2026-01-01 12:00:00 INFO django.request what happened name=value``, one line as well."""
+    """Return a line like ``2026-01-01 12:00:00 INFO django.request message name=value``."""
     head = [event.pop("timestamp"), event.pop("level").upper(), event.pop("logger")]
     trace = event.pop("exception", "")
     text = [event.pop("event"), *(f"{name}={_quoted(value)}" for name, value in event.items())]
@@ -129,6 +129,6 @@ def _in_words(_logger: Any, _method: str, event: EventDict) -> str:
 
 
 def _quoted(value: Any) -> str:
-    """What a client sent reads as no other field."""
+    """Quote a value that could otherwise be read as another field."""
     text = str(value)
     return text if re.fullmatch(r"[^\s\"=]+", text) else json.dumps(text, ensure_ascii=False)

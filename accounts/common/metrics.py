@@ -1,7 +1,7 @@
-"""What monitoring may know, in numbers: no label names a person, an address or a secret.
+"""Prometheus metrics. No label contains a person's name, an address or a secret.
 
-Kept in this process's memory. Each label has few values, all of them ours: nobody fills it by
-asking for what isn't there.
+The metrics live in the memory of the process. Each label has few values, all chosen by this site,
+so that no client can fill the memory by requesting pages that do not exist.
 """
 
 from functools import cache
@@ -64,19 +64,19 @@ MAILS_OLDEST = Gauge(
 )
 READY = Gauge(
     "authsite_ready",
-    "1 if the dependency is ready, by dependency.",
+    "1 if the dependency is ready, else 0, by dependency.",
     ["dependency"],
     registry=_registry,
 )
 
 
 def count_request(route: str, method: str | None, status: int, seconds: float) -> None:
-    """Count an answer. ``route`` is a pattern of the site's, or empty."""
+    """Record a response. ``route`` is the URL pattern that matched, or empty if none did."""
     _series(route, method if method in METHODS else "other", status).observe(seconds)
 
 
 def text() -> bytes:
-    """All of it, in Prometheus' text format."""
+    """Return all metrics in the Prometheus text format."""
     return generate_latest(_registry)
 
 

@@ -1,4 +1,4 @@
-"""Long lists, a page at a time."""
+"""Pagination of long lists."""
 
 from typing import Any
 
@@ -10,5 +10,5 @@ PAGE_SIZE = 50
 
 
 def page_of(request: HttpRequest, rows: QuerySet[Any]) -> Page[Any]:
-    """The page that ``?page=`` asks for; the nearest one that exists if it doesn't."""
+    """Return the page of ``rows`` that ``?page=`` names, or the nearest one that exists."""
     return Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))

@@ -1,4 +1,4 @@
-"""What someone has shown, in the words of RFC 8176: every way in brings one of these."""
+"""Proofs of identity. Every way to sign in produces one; methods are named as in RFC 8176."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,12 +12,15 @@ from accounts.common import clock
 
 
 class Method(StrEnum):
-    """How it was shown. The values are ``amr`` values, registered or named alike."""
+    """How a person proved who they are.
+
+    The values are used in ``amr``; not all of them are registered in RFC 8176.
+    """
 
     PASSWORD = "pwd"  # noqa: S105 the registered name of the method, no secret
     MAIL = "mail"
     OPERATOR = "operator"
-    # Another site has said so, whatever was shown there: a first step, like a password.
+    # Another site vouches for the person. This is one step, whatever that site asked for.
     PROVIDER = "fed"
     TOTP = "otp"
     RECOVERY_CODE = "recovery_code"
@@ -25,12 +28,12 @@ class Method(StrEnum):
     TRUSTED_BROWSER = "trusted_browser"
 
 
-# What nobody has who has only a password or a mailbox.
+# The methods that count as a second factor.
 FACTORS = frozenset({Method.TOTP, Method.RECOVERY_CODE, Method.PASSKEY})
 
 
 class Assurance(StrEnum):
-    """How much was shown: the ``acr`` of a login session (OpenID Connect Core, section 2)."""
+    """How many steps a sign-in had: the ``acr`` of its session (OpenID Connect Core section 2)."""
 
     ONE_STEP = "aal1"
     TWO_STEPS = "aal2"
@@ -45,17 +48,17 @@ WORDS: dict[str, Promise] = {
     Method.RECOVERY_CODE: _("recovery code"),
     Method.PASSKEY: _("passkey"),
     Method.TRUSTED_BROWSER: _("trusted browser"),
-    # Of calls of the API: no sign-in has it.
+    # Only API calls have this method, sign-ins do not.
     "api_key": _("API key"),
 }
 
 
 @dataclass(frozen=True)
 class Proof:
-    """One thing shown, and when.
+    """One proof of identity, and when it was given.
 
-    ``key`` says which one, where an account may have several: the key of an email address, or the
-    id of a second factor as django-otp's ``persistent_id``.
+    ``key`` tells apart several proofs of one method: it is the key of an email address, or the
+    ``persistent_id`` that django-otp gives a second factor.
     """
 
     method: Method
@@ -64,15 +67,15 @@ class Proof:
 
     @classmethod
     def now(cls, method: Method, key: str = "") -> "Proof":
-        """Return a proof that was given this moment."""
+        """Return a proof that is given at this moment."""
         return cls(method, clock.now(), key)
 
 
 def assurance(amr: Iterable[str]) -> Assurance:
-    """What those proofs are worth together."""
+    """Return the assurance that proofs with these ``amr`` values give together."""
     return Assurance.TWO_STEPS if FACTORS.intersection(amr) else Assurance.ONE_STEP
 
 
 def in_words(amr: Iterable[str]) -> str:
-    """``amr`` values as people read them; one that is unknown stays as it is."""
+    """Return the names of ``amr`` values for people; an unknown value stays as it is."""
     return ", ".join(str(WORDS.get(value, value)) for value in amr)

@@ -1,4 +1,4 @@
-"""Raw statements whose rows are read as Django reads its own: for the few that must be one."""
+"""Model instances from raw SQL, for the few queries that the ORM cannot make in one statement."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,13 +9,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class Columns[M: models.Model]:
-    """All columns of a model, in a statement that calls its table ``alias``, or has no other."""
+    """The columns of a model in a raw statement, and model instances from its rows.
+
+    ``sql`` lists all columns of the model. If the statement names the table ``alias``, each column
+    has that prefix.
+    """
 
     def __init__(self, model: type[M], alias: str = "") -> None:
         self._model = model
         self._fields = model._meta.concrete_fields
         self._names = [field.attname for field in self._fields]
-        # A connection belongs to a thread.
+        # Each thread has a connection of its own.
         self._converters: WeakKeyDictionary[BaseDatabaseWrapper, list[tuple[int, Any, Any]]]
         self._converters = WeakKeyDictionary()
         prefix = f"{alias}." if alias else ""
@@ -25,28 +29,28 @@ class Columns[M: models.Model]:
         return len(self._fields)
 
     def instance(self, row: Sequence[Any]) -> M:
-        """The object that ``row`` holds."""
-        here = connections[DEFAULT_DB_ALIAS]
+        """Return the model instance with the values of ``row``, in the order of ``sql``."""
+        db = connections[DEFAULT_DB_ALIAS]
         values = list(row)
-        for place, convert, column in self._converters_of(here):
-            values[place] = convert(values[place], column, here)
-        return self._model.from_db(here.alias, self._names, values)
+        for index, convert, column in self._converters_of(db):
+            values[index] = convert(values[index], column, db)
+        return self._model.from_db(db.alias, self._names, values)
 
-    def _converters_of(self, here: BaseDatabaseWrapper) -> list[tuple[int, Any, Any]]:
-        """What SQLite's texts and numbers need to become times, ids and truths."""
-        if here not in self._converters:
+    def _converters_of(self, db: BaseDatabaseWrapper) -> list[tuple[int, Any, Any]]:
+        """Return the converters of database values, such as SQLite's text for dates and UUIDs."""
+        if db not in self._converters:
             columns = [field.get_col(self._model._meta.db_table) for field in self._fields]
-            self._converters[here] = [
-                (place, convert, column)
-                for place, column in enumerate(columns)
+            self._converters[db] = [
+                (index, convert, column)
+                for index, column in enumerate(columns)
                 for convert in (
-                    *here.ops.get_db_converters(column),
-                    *column.get_db_converters(here),
+                    *db.ops.get_db_converters(column),
+                    *column.get_db_converters(db),
                 )
             ]
-        return self._converters[here]
+        return self._converters[db]
 
 
 def parameter(field: Any, value: Any) -> Any:
-    """``value`` as the database takes it for ``field``."""
+    """Return ``value`` as a parameter of a raw statement for the model field ``field``."""
     return field.get_db_prep_value(value, connection)

@@ -1,6 +1,6 @@
-"""The one source of randomness (ASVS 11.5.1): every secret of the site is made here.
+"""Random secrets, identifiers and digests. Every secret of the site is made here (ASVS 11.5.1).
 
-All of it comes from the operating system through the standard library's ``secrets``; a test
+All randomness comes from the operating system, through the standard library's ``secrets``. A test
 refuses any other source in the code.
 """
 
@@ -13,67 +13,80 @@ from hashlib import sha256
 from django.conf import settings
 
 CODE_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ23456789"
-# Without 0 O 1 l I: a person reads it from a page and types it elsewhere.
+# Without 0, 1, l and capitals, which people confuse when they copy a code by hand.
 READABLE_ALPHABET = "abcdefghijkmnopqrstuvwxyz23456789"
 MAX_BYTES = 1024
 
 
 def raw(nbytes: int = 32) -> bytes:
-    """``nbytes`` random bytes, 16 to 1024; ``ValueError`` outside that."""
+    """Return ``nbytes`` random bytes.
+
+    Raises:
+        ValueError: ``nbytes`` is less than 16 or more than 1024.
+    """
     if not 16 <= nbytes <= MAX_BYTES:
         raise ValueError(f"a secret has 16 to {MAX_BYTES} bytes")
     return secrets.token_bytes(nbytes)
 
 
 def hexadecimal(nbytes: int = 32) -> str:
-    """``nbytes`` random bytes as lower-case hexadecimal."""
+    """Return ``nbytes`` random bytes in lowercase hexadecimal."""
     return raw(nbytes).hex()
 
 
 def token(nbytes: int = 32) -> str:
-    """``nbytes`` random bytes in the URL-safe alphabet of RFC 4648 section 5, unpadded."""
+    """Return ``nbytes`` random bytes in unpadded URL-safe base64 (RFC 4648 section 5).
+
+    Raises:
+        ValueError: ``nbytes`` is less than 16 or more than 1024.
+    """
     if not 16 <= nbytes <= MAX_BYTES:
         raise ValueError(f"a secret has 16 to {MAX_BYTES} bytes")
     return secrets.token_urlsafe(nbytes)
 
 
 def password(groups: int = 5) -> str:
-    """A password to be read and typed: groups of five characters, 25 bits each, 4 to 64 groups."""
+    """Return a random password that is easy to type: groups of five characters, 25 bits each.
+
+    Raises:
+        ValueError: ``groups`` is less than 4 or more than 64.
+    """
     if not 4 <= groups <= 64:
         raise ValueError("a password has 4 to 64 groups")
     return "-".join(_draw(READABLE_ALPHABET, 5) for _ in range(groups))
 
 
 def encryption_key() -> str:
-    """A key for ``ENCRYPTION_KEYS``: 256 bits, URL-safe, padded as Fernet wants it."""
+    """Return a random key for ``ENCRYPTION_KEYS``: 256 bits in padded URL-safe base64."""
     return base64.urlsafe_b64encode(raw()).decode()
 
 
 def code(length: int = 8) -> str:
-    """A code for a mail: ``length`` of A-Z and 2-9 (8 of them are 40 bits)."""
+    """Return a random code to send by mail: ``length`` characters of A-Z and 2-9, 5 bits each."""
     return _draw(CODE_ALPHABET, length)
 
 
 def digits(length: int) -> str:
-    """``length`` of 0-9: tells names apart, and is no secret."""
+    """Return ``length`` random digits, which make a name distinct. They are not a secret."""
     return _draw("0123456789", length)
 
 
 def recovery_code() -> str:
-    """A code that a person keeps on paper: ten characters, 50 bits."""
+    """Return a random recovery code: ten characters, 50 bits."""
     return _draw(READABLE_ALPHABET, 10)
 
 
 def public_id() -> uuid.UUID:
-    """An id that may be shown and can't be guessed: a version 4 UUID (RFC 9562 section 5.4)."""
+    """Return an id that is safe to show and not guessable: a random UUID (RFC 9562 section 5.4)."""
     return uuid.UUID(bytes=secrets.token_bytes(16), version=4)
 
 
 def digests(value: str, purpose: str) -> list[str]:
-    """What may be stored of a secret, newest key first: HMAC-SHA256 under each ``SECRET_KEY``.
+    """Return the digests of a secret under all secret keys, newest key first.
 
-    Keyed, because a mailed code has 40 bits: a plain hash in a stolen dump would fall in seconds.
-    Look up with all of them, store the first.
+    Store the first digest; look a secret up by all of them, so that it survives a change of
+    ``SECRET_KEY``. The digests are keyed (HMAC-SHA256), because a mailed code has only 40 bits: its
+    plain hash in a stolen database would be reversed in seconds.
     """
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     message = f"{purpose}\0{value}".encode()
@@ -81,7 +94,7 @@ def digests(value: str, purpose: str) -> list[str]:
 
 
 def digest(value: str, purpose: str) -> str:
-    """The first of :func:`digests`: the one to store."""
+    """Return the digest of a secret that may be stored: the first one of :func:`digests`."""
     return digests(value, purpose)[0]
 
 

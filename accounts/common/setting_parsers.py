@@ -1,6 +1,6 @@
-"""Readers of settings: from the text that an operator wrote to a value, or ``ValueError``.
+"""Parsers of settings: each returns the value of a text, or raises ValueError.
 
-The error says what the setting should be; that of a secret never repeats it.
+The message of the error says what the setting should be, and never repeats a secret.
 """
 
 import re
@@ -20,16 +20,20 @@ from accounts.common.client_ip import Network
 def setting(
     means: str, read: Callable[[str], Any] = str, *, default: Any = "", secret: bool = False
 ) -> Any:
-    """A setting: what it means, how its text is read, what it is when not given.
+    """Return the dataclass field of a setting.
 
-    Every secret may also be given as NAME_FILE, the path of a file that holds it.
+    Args:
+        means: the documentation of the setting.
+        read: the parser of its text.
+        default: its value when it is not given.
+        secret: whether it may also be given as ``NAME_FILE``, the path of a file that holds it.
     """
     metadata = {"means": means, "read": read, "secret": secret}
     return field(default=default, metadata=metadata)
 
 
 def choice(*allowed: str) -> Callable[[str], str]:
-    """A reader that takes one of ``allowed``."""
+    """Return a parser that accepts only the words in ``allowed``."""
 
     def read(text: str) -> str:
         if text not in allowed:
@@ -40,7 +44,7 @@ def choice(*allowed: str) -> Callable[[str], str]:
 
 
 def whole(most: int, least: int = 1) -> Callable[[str], int]:
-    """A reader of whole numbers from ``least`` to ``most``."""
+    """Return a parser of whole numbers from ``least`` to ``most``."""
 
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
@@ -51,31 +55,34 @@ def whole(most: int, least: int = 1) -> Callable[[str], int]:
 
 
 def line(text: str) -> str:
-    """A reader of one line of text."""
+    """Parse one line of printable text."""
     if not text.isprintable():
         raise ValueError("is one line of printable text")
     return text
 
 
 def scale(text: str) -> float:
-    """A reader of a finite number above 0."""
+    """Parse a decimal number above 0."""
     if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text) or float(text) <= 0:
         raise ValueError("is a number above 0")
     return float(text)
 
 
 def words(text: str) -> tuple[str, ...]:
-    """A reader of a list, separated by commas or spaces."""
+    """Parse a list of words that are separated by commas or spaces."""
     return tuple(text.replace(",", " ").split())
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    """A reader of addresses and networks."""
+    """Parse a list of IP addresses and networks."""
     return tuple(ip_network(word) for word in words(text))
 
 
 def address(*schemes: str) -> Callable[[str], str]:
-    """A reader of URLs with one of ``schemes``; errors never repeat it, as it holds a password."""
+    """Return a parser of URLs with one of ``schemes``.
+
+    Its errors never repeat the URL, which may contain a password.
+    """
 
     def read(text: str) -> str:
         if text.partition(":")[0] not in schemes:
@@ -88,7 +95,7 @@ def address(*schemes: str) -> Callable[[str], str]:
 
 
 def origin(text: str) -> str:
-    """A reader of an origin (RFC 6454): scheme, host, port, and nothing behind them."""
+    """Parse an origin (RFC 6454): a scheme, a host and perhaps a port, without a path."""
     is_one = re.fullmatch(r"https?://[\w.:\[\]-]+/?", text)
     if not is_one or not _is_readable(text) or not urlsplit(text).hostname:
         raise ValueError("is an origin such as https://accounts.example.org, without a path")
@@ -96,12 +103,12 @@ def origin(text: str) -> str:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """A reader of a list of origins."""
+    """Parse a list of origins, such as ``https://app.example.org``."""
     return tuple(origin(word) for word in words(text))
 
 
 def mailbox(text: str) -> str:
-    """A reader of a bare email address."""
+    """Parse an email address without a display name."""
     try:
         validate_email(text)
     except ValidationError:
@@ -110,7 +117,7 @@ def mailbox(text: str) -> str:
 
 
 def contact(text: str) -> str:
-    """A reader of an address to write to (RFC 9116 section 2.5.3): by mail, or a page over TLS."""
+    """Parse a contact URI (RFC 9116 section 2.5.3), which begins with ``mailto:`` or ``https:``."""
     if text.startswith("mailto:"):
         mailbox(text.removeprefix("mailto:"))
     elif not re.fullmatch(r"https://[!-~]+", text) or not _is_readable(text):
@@ -119,19 +126,19 @@ def contact(text: str) -> str:
 
 
 def ip(text: str) -> str:
-    """A reader of an address."""
+    """Parse an IP address."""
     return str(ip_address(text))
 
 
 def fernet_keys(text: str) -> tuple[str, ...]:
-    """A reader of keys of 32 bytes each in URL-safe base 64, newest first."""
+    """Parse a list of Fernet keys, newest first: 32 bytes each in URL-safe base64."""
     for key in words(text):
         Fernet(key)
     return words(text)
 
 
 def _is_readable(url: str) -> bool:
-    """Whether host and port come out of ``url``: a bare # or @ in a password hides them."""
+    """Return whether host and port can be parsed: a bare # or @ in a password hides them."""
     try:
         parts = urlsplit(url)
         return (parts.port or 1) > 0 and not parts.fragment

@@ -1,4 +1,4 @@
-"""Time zones that people live in, by their names in the IANA database."""
+"""The time zones that people can choose, by their names in the IANA database."""
 
 from datetime import UTC, tzinfo
 from functools import lru_cache
@@ -8,7 +8,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 DEFAULT = "UTC"
-# The database holds more names: of offsets, of countries, of files.
+# The database also has names of offsets, countries and files; only these areas are offered.
 AREAS: dict[str, str | Promise] = {
     "Africa": _("Africa"),
     "America": _("America"),
@@ -25,18 +25,18 @@ type Group = tuple[str | Promise, list[tuple[str, str]]]
 
 
 def choices() -> list[tuple[str, str | Promise] | Group]:
-    """All of them for a select, the places of an area together."""
+    """Return the choices of a select element for time zones, grouped by area."""
     groups: list[Group] = [(label, _places(area)) for area, label in AREAS.items()]
     return [(DEFAULT, _("My device’s own, or UTC")), *groups]
 
 
 def is_offered(name: str) -> bool:
-    """Whether it's one of them."""
+    """Return whether people can choose the time zone ``name``."""
     return name == DEFAULT or (name.partition("/")[0] in AREAS and name in _names())
 
 
 def zone(name: str) -> tzinfo:
-    """The time zone of that name; UTC if this machine doesn't know it (any more)."""
+    """Return the time zone called ``name``, or UTC if this machine does not know the name."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
@@ -51,5 +51,5 @@ def _places(area: str) -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=1)
 def _names() -> set[str]:
-    """Read once, when first asked for: it opens hundreds of files."""
+    # Opens hundreds of files.
     return available_timezones()

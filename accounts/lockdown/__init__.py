@@ -1,1 +1,1 @@
-"""Lockdown: owners lock their account at once, by the link of a notice or while signed in."""
+"""Lockdown: owners lock their account, with the link in a notice or while signed in."""

@@ -7,6 +7,6 @@ from accounts.passwords.forms import CurrentPasswordField
 
 
 class ObjectionForm(forms.Form):
-    """Ask for the password that the account had a week before the request for recovery."""
+    """Ask for the password that the account had a week before the recovery request."""
 
     former = CurrentPasswordField(required=False, label=_("Your password"))

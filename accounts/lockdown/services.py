@@ -1,4 +1,4 @@
-"""Locks accounts: revokes everything that could sign in, until the account is reset."""
+"""Locks accounts, so that nobody can sign in until the password is reset."""
 
 from dataclasses import dataclass
 
@@ -24,10 +24,10 @@ from accounts.users.models import User, locked_password
 class Effects:
     """What a lock does, for the page that asks for confirmation.
 
-    ``sessions`` and ``keys`` are the numbers of sessions and API keys that end. ``suspended`` names
-    the credentials that are suspended. ``primary`` is the new primary address, or empty if it stays
-    the same. ``by_mail`` tells whether the account can be reset by mail; otherwise only a connected
-    provider or an operator can open it.
+    ``sessions`` and ``keys`` are the numbers of sessions and API keys that are revoked.
+    ``suspended`` names the credentials that are suspended. ``primary`` is the new primary address,
+    or empty if the primary address stays the same. ``by_mail`` says whether the password can be
+    reset by email. Otherwise, only a connected provider or an operator can unlock the account.
     """
 
     sessions: int
@@ -38,7 +38,10 @@ class Effects:
 
 
 def effects(user: User, notice: Notice | None = None) -> Effects:
-    """Return the effects of locking the account of ``user``, by the link of ``notice`` if given."""
+    """Return the effects of locking the account of ``user``.
+
+    ``notice`` is the notice with the link that is used, or None if the user is signed in.
+    """
     young = suspension.young(user, notice.row.at if notice else clock.now())
     return Effects(
         sessions.live(user).count(),
@@ -51,26 +54,27 @@ def effects(user: User, notice: Notice | None = None) -> Effects:
 
 @transaction.atomic
 def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
-    """End every session, API key and trusted browser of ``user``; suspend recent credentials.
+    """Revoke every session, API key and trusted browser of ``user``; suspend recent credentials.
 
-    No password, passkey, mailed code or provider signs in until a reset by the rule of
-    ``accounts.users.disputes``. Receivers of ``credentials_changed`` end the sessions and keys and
-    raise the ``credential_version``, which voids earlier mailed links. The event of ``notice``, or
-    without one this moment, is the disputed change.
+    Nobody can sign in until the password is reset by the rule of ``accounts.users.disputes``.
+    Receivers of ``credentials_changed`` revoke the sessions and keys, and increase the
+    ``credential_version``, which invalidates earlier links. The event of ``notice`` is the disputed
+    change. Without a notice, the current time counts as that of the disputed change.
     """
     owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     at = notice.row.at if notice else clock.now()
     if owner.is_disputed and owner.disputed_at:
         at = min(at, owner.disputed_at)
     if not owner.is_disputed:
-        # A request from before the lock must not open it. One made during the lock stays.
+        # A recovery request from before the lock must not unlock the account. A request that was
+        # made during the lock is kept.
         recovery.delete(owner)
     upgrade.store(owner, at)
     former_hash = former_credentials.password_hash(owner, at)
     users.replace_password(owner, locked_password(former_hash))
     owner.disputed_at = at
     User.objects.filter(pk=owner.pk).update(disputed_at=at)
-    # Send this before addresses are suspended, so that every address gets the notice.
+    # Send the signal before addresses are suspended, so that all of them are notified.
     credentials_changed.send(
         User, user=owner, event=events.LOCKED_DOWN.name, actor=actor, keep=None
     )
@@ -83,15 +87,15 @@ def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
 
 @transaction.atomic
 def lock_down_by_link(notice: Notice, token: str, actor: Actor) -> None:
-    """Lock the account by the link of ``notice``, which has the secret ``token``.
+    """Lock the account with the link of ``notice``, which contains the secret ``token``.
 
-    Links of later events that were mailed to the same address end. Links of earlier events stay,
-    but work only while the account is locked, so each mailbox can lock the account once.
+    Each mailbox can lock the account once. Links of later events that were sent to the same address
+    become invalid, and those of earlier events work only while the account is locked.
 
     Raises:
-        LinkSpent: the link was used meanwhile.
+        LinkSpent: the link was used in the meantime, or works only while the account is locked.
     """
-    # Lock the row of the user before those of the links, as everywhere, to avoid a deadlock.
+    # Lock the user before the links, as all code does, to avoid a deadlock.
     owner = User.objects.select_for_update(no_key=True).get(pk=notice.user.pk)
     if notice.looks_back and not owner.is_locked_down:
         raise LinkSpent

@@ -1,4 +1,4 @@
-"""URLs to lock an account, to object to a recovery, and to review what a lock suspended."""
+"""URLs to lock an account, object to a recovery, and review what a lock has suspended."""
 
 from django.urls import path
 

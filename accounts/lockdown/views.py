@@ -1,6 +1,6 @@
-"""Pages to lock an account, to object to a recovery, and to review what a lock suspended.
+"""Pages to lock an account, object to a recovery, and review what a lock has suspended.
 
-A GET only shows the page, because mail scanners follow links. Changes require a POST.
+Only a POST changes something, because mail scanners follow links with a GET.
 """
 
 from django.contrib import messages
@@ -33,10 +33,10 @@ from accounts.users.models import User
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def lockdown(request: HttpRequest) -> HttpResponse:
-    """Lock the account of the signed-in person, which requires recent authentication.
+    """Lock the account of the signed-in user, which requires recent authentication.
 
-    A thief with a stolen cookie must not lock the owner out. An owner who cannot reauthenticate
-    uses the link of a notice.
+    Otherwise a thief with a stolen cookie could lock the owner out. An owner who cannot
+    reauthenticate can use the link in a notice.
     """
     session = current.session_of(request)
     if request.method == "POST":
@@ -53,9 +53,9 @@ def lockdown(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Lock the account by the link of a notice.
+    """Lock an account with the link in a notice.
 
-    No sign-in is needed, because a thief may have made that impossible.
+    No sign-in is required, because a thief may have made it impossible for the owner to sign in.
     """
     notice = notices.find(token)
     if notice is None:
@@ -67,9 +67,9 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
         services.lock_down_by_link(notice, token, actor)
     except services.LinkSpent:
         return render(request, "accounts/lockdown/dead.html", status=404)
-    # The proofs of the person who locks the account may be enough to stop a thief's request as
-    # well. Their age is measured at the disputed change, which may be earlier than the event of
-    # the link.
+    # The proofs of the person who locks the account may also be enough to stop the recovery request
+    # of a thief. The age of a proof is measured at the disputed change, which may be earlier than
+    # the event of the link.
     owner = User.objects.get(pk=notice.user.pk)
     by_mail = Proof.now(Method.MAIL, emails.key(notice.email))
     shown = evidence.of_request(request, owner, [by_mail], recovery.disputed_at(owner))
@@ -85,7 +85,7 @@ def _ask(request: HttpRequest, user: User, notice: Notice | None = None) -> Http
 
 def _done(request: HttpRequest, user: User) -> HttpResponse:
     current.forget(request, user)
-    # Read again: the lock may have changed the address.
+    # Read the user again, because the lock may have changed the primary address.
     owner = User.objects.get(pk=user.pk)
     can_mail = bool(owner.email) or former_credentials.disputed_emails(owner).exists()
     context = {"owner": owner, "can_mail": can_mail}
@@ -97,7 +97,7 @@ def _done(request: HttpRequest, user: User) -> HttpResponse:
 @sensitive_post_parameters("former")
 @require_http_methods(["GET", "HEAD", "POST"])
 def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Object to a recovery by the link of its mail and further proofs."""
+    """Object to a recovery with the link in the email about it, and with further proofs."""
     found = recovery.find_by_link(token)
     if found is None:
         return render(request, "accounts/lockdown/recovery_dead.html", status=404)
@@ -131,7 +131,7 @@ def _object(
             if recovery.cancel(user, shown, actor.by(*(proof.method for proof in proofs))):
                 return render(request, "accounts/lockdown/recovery_cancelled.html")
             if recovery.running(user) is None:
-                # The request was finished or stopped meanwhile.
+                # The recovery request was finished or stopped in the meantime.
                 return render(request, "accounts/lockdown/recovery_dead.html", status=404)
             form.add_error(None, _("That isn’t enough: show one thing more."))
         except evidence.WrongPassword as error:
@@ -139,7 +139,8 @@ def _object(
     context = {
         "form": form,
         "owner": user,
-        # If the mailbox proves nothing, it may be a thief's, so the username is left out.
+        # If the mailbox does not count as a proof, it may belong to a thief, so the page does not
+        # show the username.
         "username": user.username if shown or not proofs else "",
         "kinds": sorted(kinds(shown)),
         "has_password": Evidence.PASSWORD in kinds(shown),
@@ -153,7 +154,7 @@ def _object(
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def review(request: HttpRequest) -> HttpResponseBase:
-    """Put back or delete what a lock suspended, and put back addresses that were removed before."""
+    """Restore or delete suspended credentials, and restore addresses removed before the lock."""
     session = current.session_of(request)
     if request.method == "POST":
         return _review(request, session.user)

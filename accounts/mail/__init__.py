@@ -1,1 +1,1 @@
-"""Mail. An outbox: rows commit with the change, leave after it, at least once."""
+"""Mail: an outbox. Mails are stored in the transaction of a change and sent after its commit."""

@@ -1,4 +1,4 @@
-"""A mail backend for development: one complete RFC 5322 file for each mail."""
+"""A mail backend for development, which writes each mail to a file (RFC 5322)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,14 +11,13 @@ from accounts.common import clock, secrets
 
 
 class FileBackend(BaseEmailBackend):
-    """Writes ``FOLDER/<time>-<random>.eml``; a file has its name only when it's complete."""
+    """Writes each mail to ``FOLDER/<time>-<random>.eml``. Only a complete file gets that name."""
 
     def __init__(self, folder: str, **options: Any) -> None:
         super().__init__(**options)
         self.folder = Path(folder)
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        """Write each mail; how many."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for mail in email_messages:
             path = self.folder / f"{clock.now():%Y%m%dT%H%M%S%f}-{secrets.hexadecimal(16)[:8]}.eml"

@@ -1,4 +1,4 @@
-"""What a mail says. One description gives the plain and the HTML part, so that they agree."""
+"""The content of a mail, from which both its plain text and its HTML part are rendered."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -13,7 +13,7 @@ from accounts.common.languages import speaking, spoken
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A mail to one address; every text is already in ``language``, its reader's."""
+    """The content of a mail to one address. All its texts are in the reader's ``language``."""
 
     to: str
     subject: str
@@ -26,11 +26,15 @@ class Message:
     language: str = field(default_factory=spoken)
 
     def to_json(self) -> str:
-        """As it waits in the outbox."""
+        """Return the message as JSON, which is how the outbox stores it."""
         return json.dumps(asdict(self))
 
     def email(self, message_id: str) -> EmailMultiAlternatives:
-        """The mail itself. A second delivery carries the same ``Message-ID`` (RFC 5322 3.6.4)."""
+        """Return the mail that is sent for this message.
+
+        ``message_id`` is the part before the @ of its ``Message-ID``, which stays the same if the
+        mail is sent twice (RFC 5322 section 3.6.4).
+        """
         config = settings.AUTHSITE
         context = {**asdict(self), "site_name": config.site_name, "origin": config.origin}
         with speaking(self.language):

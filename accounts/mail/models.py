@@ -1,4 +1,4 @@
-"""Mail that waits to leave."""
+"""The model of the outbox."""
 
 from django.db import models
 
@@ -6,11 +6,12 @@ from accounts.common import clock, secrets
 
 
 class OutgoingMail(models.Model):
-    """A mail, written in the transaction of the change that it tells of.
+    """A mail in the outbox, stored in the transaction of the change that it reports.
 
-    ``sealed`` is encrypted: it may hold a code or a link that is otherwise only kept as a digest.
-    Mails of a lower ``queue`` leave first, and the row goes when the mail has left. ``due_at``
-    moves ahead with each attempt, so that it is the lease of whoever is sending, too.
+    ``sealed`` is encrypted, because the mail may contain a code or link that the database otherwise
+    stores as a digest only. Mails with a lower ``queue`` are sent first. Each attempt to send moves
+    ``due_at`` ahead, so that no other sender tries at the same time. The row is deleted once the
+    mail has been sent.
     """
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
@@ -18,7 +19,7 @@ class OutgoingMail(models.Model):
     created_at = models.DateTimeField(default=clock.now)
     due_at = models.DateTimeField(default=clock.now, db_index=True)
     queue = models.PositiveSmallIntegerField(default=0, db_default=0)
-    # After this the mail carries nothing that is good; empty: a notice.
+    # When the code or link in the mail expires; after that it is not sent. Null for a notice.
     expires_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
 

@@ -1,4 +1,4 @@
-"""The thread of the server that empties the outbox."""
+"""The thread of a server process that sends the mails in the outbox."""
 
 import logging
 from datetime import timedelta
@@ -23,7 +23,10 @@ _stopping = Event()
 
 
 def start() -> None:
-    """Start the sender of this process, once. Leases cover its death."""
+    """Start the sender thread of this process, unless it is running.
+
+    If the process dies, another sender sends its mails when their leases have expired.
+    """
     with _lock:
         if not _started:
             _started.append(Thread(target=_run, name="outbox"))
@@ -37,7 +40,7 @@ def _run() -> None:
             close_old_connections()
             busy = services.deliver_due(_stopping.is_set, REST) > 0
             pause = 0.0 if busy else LOOK_EVERY_SECONDS
-        except Exception:  # the database may be away; the thread must outlive that
+        except Exception:  # the thread must survive an outage of the database
             log.exception("The outbox can't be read")
             pause = AFTER_TROUBLE_SECONDS
         if pause:
@@ -46,7 +49,7 @@ def _run() -> None:
 
 
 def _stop_in_time() -> None:
-    """A process that ends waits for this thread and the sender, and so for the mail on its way."""
+    """Stop the sender when the main thread ends; the process then waits for the current mail."""
     main_thread().join()
     _stopping.set()
     wake.up()

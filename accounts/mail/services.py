@@ -1,7 +1,7 @@
-"""The outbox. ``post`` inside the transaction of a change; ``deliver_due`` outside of any.
+"""The outbox: ``post`` a mail inside the transaction of a change, ``deliver_due`` outside any.
 
-A mail leaves at least once: it's deleted only after the mail server took it, and a sender that
-dies gives its lease back by letting it run out.
+Each mail is sent at least once. It is deleted only after the mail server has accepted it, and if
+a sender dies, its lease on the mail expires and another sender takes over.
 """
 
 import json
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 PURPOSE = "outbox"
 BATCH = 20
-# Longer than any attempt: the connection times out after 10 s a step.
+# Longer than any attempt to send: each step of the SMTP connection times out after 10 s.
 LEASE = timedelta(minutes=5)
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
@@ -34,17 +34,18 @@ GIVE_UP = timedelta(days=5)
 
 
 class Queue(IntEnum):
-    """Who waits for a mail: what members need leaves before what strangers caused."""
+    """The priority of a mail: mails for members are sent before mails that strangers cause."""
 
     MEMBERS = 0
     STRANGERS = 1
 
 
 def post(message: Message, *, life: timedelta | None = None, queue: Queue = Queue.MEMBERS) -> None:
-    """Put ``message`` into the outbox; it leaves when the transaction has committed, or never.
+    """Put ``message`` into the outbox, from which it is sent if the transaction commits.
 
-    After ``life``, the life of the code or link that it carries, it isn't sent any more. A mail to
-    nobody is stored and built as well but never sent: strangers cost what members do.
+    ``life`` is the life of the code or link in the mail; the mail is not sent after that. A message
+    to an empty address is stored and rendered but not sent, so that a request takes the same time
+    for unknown people.
     """
     OutgoingMail.objects.create(
         sealed=crypto.seal(message.to_json(), PURPOSE),
@@ -55,10 +56,10 @@ def post(message: Message, *, life: timedelta | None = None, queue: Queue = Queu
 
 
 def deliver_due(is_stopping: Callable[[], bool] = bool, rest: timedelta = timedelta()) -> int:
-    """Send what has been due for ``rest``, by queue and age, and return how many mails left.
+    """Send a batch of the mails that have been due for ``rest``, and return the number sent.
 
-    A batch leaves by one connection to the mail server. Several senders share the work. What is
-    left waits once ``is_stopping``.
+    Mails are sent in the order of queue and age, over one connection to the mail server. Several
+    senders can work at the same time. Sending stops as soon as ``is_stopping`` returns True.
     """
     before = clock.now() - rest
     due = OutgoingMail.objects.filter(due_at__lte=before).order_by("queue", "due_at")[:BATCH]
@@ -70,21 +71,21 @@ def deliver_due(is_stopping: Callable[[], bool] = bool, rest: timedelta = timede
 
 
 def waiting() -> dict[Queue, tuple[int, float]]:
-    """Return for each queue how many mails wait, and the age of the oldest in seconds."""
+    """Return for each queue the number of waiting mails, and the age of the oldest in seconds."""
     rows = OutgoingMail.objects.values("queue").annotate(
         count=Count("pk"), oldest=Min("created_at")
     )
-    found = {row["queue"]: (row["count"], row["oldest"]) for row in rows}
+    by_queue = {row["queue"]: (row["count"], row["oldest"]) for row in rows}
     now = clock.now()
     return {
         queue: (count, max(0.0, (now - oldest).total_seconds()))
         for queue in Queue
-        for count, oldest in [found.get(queue, (0, now))]
+        for count, oldest in [by_queue.get(queue, (0, now))]
     }
 
 
 def _claim(mail: OutgoingMail) -> bool:
-    """Take the mail for the length of a lease, unless another sender was first."""
+    """Lease the mail; return False if another sender was first."""
     unclaimed = OutgoingMail.objects.filter(pk=mail.pk, due_at=mail.due_at)
     return bool(unclaimed.update(due_at=clock.now() + LEASE, attempts=mail.attempts + 1))
 
@@ -101,11 +102,12 @@ def _deliver(mail: OutgoingMail, connection: BaseEmailBackend) -> bool:
             connection.open()
             connection.send_messages([email])
         else:
-            # As much work as sending: other requests, slower meanwhile, would tell the two apart.
+            # Do the same work as for sending. Otherwise the speed of other requests would reveal
+            # whether a mail is sent.
             email.message().as_bytes()
-    except Exception as error:  # whatever the reason, the mail must not be lost nor stop others
+    except Exception as error:  # no error may lose the mail or hold up the others
         _put_off(mail, error)
-        # Perhaps it was the connection; the next mail opens another.
+        # The connection may be broken; the next mail opens a new one.
         connection.close()
         return False
     mail.delete()
@@ -113,7 +115,7 @@ def _deliver(mail: OutgoingMail, connection: BaseEmailBackend) -> bool:
 
 
 def _put_off(mail: OutgoingMail, error: Exception) -> None:
-    """Try again later, a little later each time; give up on what can't ever arrive."""
+    """Retry the mail after a growing pause, or delete it if it can never arrive."""
     if _is_final(error) or clock.now() - mail.created_at > GIVE_UP:
         log.error("Email %s can't be delivered, giving up: %s", mail.pk, type(error).__name__)
         mail.delete()

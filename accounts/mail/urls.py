@@ -1,4 +1,4 @@
-"""The development mailbox."""
+"""URLs of the development mailbox."""
 
 from django.urls import path
 

@@ -1,16 +1,19 @@
-"""The bell between whoever posts a mail and the thread that sends it."""
+"""Wakes the sender thread when a mail is posted."""
 
 from threading import Event
 
-_bell = Event()
+_posted = Event()
 
 
 def up() -> None:
-    """There is mail."""
-    _bell.set()
+    """Wake the sender thread, because a mail was posted."""
+    _posted.set()
 
 
 def sleep(seconds: float) -> None:
-    """Wait for the bell, at most that long: another process may have posted."""
-    _bell.wait(seconds)
-    _bell.clear()
+    """Wait until a mail is posted, for ``seconds`` at most.
+
+    The limit is needed because another process may post a mail, too.
+    """
+    _posted.wait(seconds)
+    _posted.clear()

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        # Django's own table of sessions, and what stood for its model: ours takes their place.
+        # The site's own table of sessions replaces Django's.
         migrations.RunSQL("DROP TABLE IF EXISTS django_session", migrations.RunSQL.noop),
         migrations.RunPython(forget_djangos_sessions, migrations.RunPython.noop),
         migrations.AddField(

@@ -1,4 +1,4 @@
-"""Columns and a table to settle disputes. Existing credentials keep their dates, or have none."""
+"""Columns and a table to settle disputes. The new dates are empty in existing rows."""
 
 import django.core.serializers.json
 import django.db.models.deletion

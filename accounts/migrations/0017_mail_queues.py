@@ -1,4 +1,4 @@
-"""Queues of the outbox, and when a mail is worth nothing any more."""
+"""Queues of the outbox, and the time at which a mail expires."""
 
 from django.db import migrations, models
 

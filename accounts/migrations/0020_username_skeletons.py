@@ -8,7 +8,7 @@ def hold_what_names_look_like(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    # In batches: the version before goes on meanwhile. After an interruption it begins anew.
+    # Works in batches while the previous version of the site runs; can be interrupted and repeated.
     atomic = False
 
     dependencies = [

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 IP = models.CharField(blank=True, db_column="address", max_length=45)
 EMAIL = models.EmailField(db_column="address", max_length=254)
-# Model, old name, new name, and the field under its old name with its column.
+# The model, the old and the new name of the field, and the field with its column.
 FIELDS = [
     (
         "browsersession",
@@ -44,7 +44,7 @@ FIELDS = [
 
 
 def owner(related_name: str) -> models.ForeignKey:
-    """Return the key to the user, by which the user's rows are found under a new name."""
+    """Return the foreign key to the user with the new ``related_name``."""
     return models.ForeignKey(
         on_delete=django.db.models.deletion.CASCADE,
         related_name=related_name,

@@ -1,1 +1,1 @@
-"""Pages to change, set and reset the password, which ends every other session."""
+"""Pages to change, set and reset the password. A new password revokes every other session."""

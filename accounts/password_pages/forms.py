@@ -15,16 +15,16 @@ from accounts.users.models import User
 
 
 class WhoForm(forms.Form):
-    """Ask a person who forgot the password for the username or email address."""
+    """Ask a user who forgot the password for the username or email address."""
 
     login = WhoField()
 
 
 class NewPasswordForm(forms.Form):
-    """Ask for a new password of ``user``."""
+    """Ask for a new password for ``user``."""
 
     password1 = NewPasswordField()
-    # The view removes this field unless ``second_step.ResetProgress.offers_removal``.
+    # The view removes this field unless ``ResetProgress.offers_removal`` is true.
     lost = forms.BooleanField(
         required=False, label=_("I’ve lost my second factors. Remove them all.")
     )

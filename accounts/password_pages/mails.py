@@ -1,4 +1,4 @@
-"""The mail with a reset link, for a person who forgot the password."""
+"""Builds the email with a reset link, for a user who forgot the password."""
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -8,9 +8,9 @@ from accounts.mail.message import Message
 
 
 def reset(username: str, email: str, token: str) -> Message:
-    """Return the mail with the link to set a new password.
+    """Return the email with the link to set a new password.
 
-    The mail greets the person by ``username``, unless that is empty.
+    ``username`` appears in the greeting. If it is empty, there is no greeting.
     """
     site = {"site": settings.AUTHSITE.site_name}
     return Message(

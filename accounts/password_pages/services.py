@@ -1,4 +1,4 @@
-"""Sets new passwords: by a reset link, or in a session with recent authentication."""
+"""Sets new passwords, either with a reset link or in a session with recent authentication."""
 
 import uuid
 from collections.abc import Collection
@@ -32,22 +32,22 @@ from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
 LINK = mailed_codes.RESET
-# Stands for the address of a link that was not mailed.
+# Stored instead of an email address if a reset link was not sent by email.
 NO_EMAIL = "-"
 
 
 def send_reset(login: str, client: ClientInfo) -> None:
-    """Mail a reset link to the account with the username or email address ``login``.
+    """Send a reset link by email to the account with the username or email address ``login``.
 
     The work is the same for known, unknown, pending and deactivated accounts, so that timing
     reveals nothing.
 
     Raises:
-        Later: a budget for mails is used up.
+        Later: too many emails were requested.
     """
     recipient = mailed_codes.recipient_for(LINK, login, client, _with_former_emails)
     user = recipient.user
-    # A former mailbox may be a thief's, so its mail leaves the username out.
+    # A former mailbox may belong to a thief, so the email to it does not contain the username.
     username = user.username if user and not recipient.is_former else ""
     with transaction.atomic():
         key = emails.key(recipient.email) if recipient.email else ""
@@ -57,19 +57,21 @@ def send_reset(login: str, client: ClientInfo) -> None:
 
 
 def link_without_mail(user: User) -> str:
-    """Return the token of a reset link for the locked account of ``user``.
+    """Return the token of a reset link for the locked account of ``user``. No email is sent.
 
-    For a browser that has shown a proof of ownership. The link names no email address, so using it
-    does not prove access to a mailbox.
+    Call this for a browser that has shown a proof of ownership. Opening the link does not prove
+    access to a mailbox.
     """
     return codes.issue_link(LINK, Recipient("", user).subject(mailed_codes.new_nonce()), NO_EMAIL)
 
 
 def _with_former_emails(recipient: Recipient) -> Recipient:
-    """Return ``recipient``, or the user of a locked account that had its address.
+    """Return the recipient of a reset link for a former address of a locked account.
 
-    The lock may have suspended the only address, or a thief may have removed it. The link only
-    leads to the page: ``accounts.users.disputes`` decides whether reading the mail counts as proof.
+    Returns ``recipient`` itself if an account has the address now, or no locked account had it. A
+    lock may have suspended the only address of an account, or a thief may have removed it. The link
+    alone does not unlock the account: ``accounts.users.disputes`` decides whether the mailbox
+    counts.
     """
     row = former_credentials.find_disputed_email(recipient.key)
     if row is None or recipient.user:
@@ -79,7 +81,10 @@ def _with_former_emails(recipient: Recipient) -> Recipient:
 
 @dataclass(frozen=True)
 class Reset:
-    """A valid reset link: its user, and the key of the email address it was mailed to."""
+    """A valid reset link of ``user``.
+
+    ``email_key`` is the key of the email address that the link was sent to, or ``NO_EMAIL``.
+    """
 
     user: User
     subject: str
@@ -87,15 +92,15 @@ class Reset:
 
     @property
     def by_mail(self) -> bool:
-        """Whether the link was mailed."""
+        """Whether the link was sent by email."""
         return self.email_key != NO_EMAIL
 
 
 def find_by_link(token: str) -> Reset | None:
-    """Return the valid reset link with that token, or None.
+    """Return the valid reset link with ``token``, or None.
 
     A link is invalid if it was used, has expired or is older than the last change of credentials.
-    Unless the account is locked, the link must have been mailed to one of its addresses.
+    Unless the account is locked, the account must still have the address that the link was sent to.
     """
     link = codes.find_link(LINK, token)
     match link.subject.split() if link else []:
@@ -108,7 +113,8 @@ def find_by_link(token: str) -> Reset | None:
 
 
 def _is_of(user: User, key: str) -> bool:
-    # The previous version of the site stored no address. Its links expire within half an hour.
+    # Earlier releases of the site stored no address with a link. Their links expire within half an
+    # hour.
     return not key or user.emails.filter(key=key).exists()
 
 
@@ -122,10 +128,11 @@ def reset(
     shown: Shown,
     removes_factors: bool = False,
 ) -> None:
-    """Set ``password`` by the reset link ``found``, and end every session.
+    """Set ``password`` with the reset link ``found``, and revoke every session.
 
-    The API keys that ``end_keys`` lists end, too. With ``removes_factors``, every second factor is
-    removed as lost. This, and a locked account, require that ``shown`` is enough now.
+    The API keys with the ids ``end_keys`` are revoked, too. ``removes_factors`` also removes all
+    second factors, because the user has lost them. To remove factors or to unlock an account, the
+    older proofs ``shown`` must be enough now.
 
     Raises:
         LinkSpent: the link was used or has expired, or the account has changed since.
@@ -139,7 +146,7 @@ def reset(
             if removes_factors:
                 recovery.remove_factors(found.user, shown, actor)
             elif found.user.is_disputed:
-                # Check again: somebody may have objected while the password was hashed.
+                # Check the proofs again: somebody may have objected while the password was hashed.
                 recovery.check(found.user, shown)
             _replace(found.user, hashed, events.PASSWORD_RESET, actor, keep=None, end_keys=end_keys)
         except AccountChanged:
@@ -149,12 +156,12 @@ def reset(
 
 
 def change(user: User, password: str, actor: Actor, *, end_keys: Collection[str]) -> None:
-    """Set ``password`` in a session with recent authentication; end every other session.
+    """Set ``password`` in a session with recent authentication; revoke every other session.
 
-    The API keys that ``end_keys`` lists end, too.
+    The API keys with the ids ``end_keys`` are revoked, too.
 
     Raises:
-        AccountChanged: the account was changed at the same moment.
+        AccountChanged: the account was changed in the meantime.
         Later: too many passwords were hashed in this session.
     """
     spend((LOGIN_REPEAT, actor.session))
@@ -175,7 +182,7 @@ def _replace(
 ) -> None:
     owner = users.hold(user)
     users.replace_password(owner, hashed)
-    # The account is no longer locked, so the notice of the change has a link to lock it.
+    # The account is no longer locked, so the notice about this change contains a link to lock it.
     owner.password = hashed
     apikeys.revoke_chosen(owner, end_keys, actor)
     credentials_changed.send(User, user=owner, event=event.name, actor=actor, keep=keep)

@@ -9,6 +9,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -17,9 +18,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.apikeys import services as apikeys
 from accounts.common.client_info import client_of
 from accounts.common.proofs import Method
-from accounts.password_pages import second_step, services
+from accounts.password_pages import progress, services
 from accounts.password_pages.forms import NewPasswordForm, WhoForm
-from accounts.password_pages.second_step import ResetProgress
+from accounts.password_pages.progress import ResetRequirement
+from accounts.password_pages.second_step import ProofView
 from accounts.passwords.views import with_meter
 from accounts.sessions.current import (
     actor_of,
@@ -29,10 +31,8 @@ from accounts.sessions.current import (
     session_of,
 )
 from accounts.sessions.services import live
-from accounts.signin import flow, policy
-from accounts.signin.policy import Requirement
+from accounts.signin import flow
 from accounts.signin.recent import recent_authentication_required
-from accounts.users.disputes import Evidence
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
@@ -43,7 +43,7 @@ from accounts.users.services import AccountChanged
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def change(request: HttpRequest) -> HttpResponseBase:
-    """Change the password of the signed-in person."""
+    """Change the password of the signed-in user."""
     if not cast(User, request.user).has_usable_password():
         return redirect("account_set_password")
     return _take(request, "accounts/password_pages/change.html")
@@ -55,7 +55,7 @@ def change(request: HttpRequest) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def set_first(request: HttpRequest) -> HttpResponseBase:
-    """Set a password for a signed-in person who has none."""
+    """Set a password for a signed-in user who has none."""
     if cast(User, request.user).has_usable_password():
         return redirect("account_change_password")
     return _take(request, "accounts/password_pages/set.html")
@@ -65,7 +65,7 @@ def set_first(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def reset(request: HttpRequest) -> HttpResponse:
-    """Mail a reset link. The response is the same whether or not the account exists."""
+    """Send a reset link by email. The response is the same whether or not the account exists."""
     form = WhoForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         login = form.cleaned_data["login"]
@@ -78,10 +78,10 @@ def reset(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def locked(request: HttpRequest) -> HttpResponse:
-    """Redirect from a sign-in to a locked account to its reset.
+    """Redirect a user who has tried to sign in to a locked account to the password reset.
 
-    The proof that was shown at the sign-in counts for the reset. No mail is needed, because a thief
-    who reads the mailbox could otherwise lock the owner out.
+    The proof that was shown at the sign-in counts for the reset. No email is required: otherwise a
+    thief who reads the mailbox could keep the owner out.
     """
     user, proof = flow.pop_recovery(request)
     if user is None or proof is None:
@@ -89,84 +89,89 @@ def locked(request: HttpRequest) -> HttpResponse:
     token = services.link_without_mail(user)
     if found := services.find_by_link(token):
         if proof.method is Method.PASSWORD:
-            second_step.note_password(request, found)
+            progress.note_password(request, found)
         else:
-            second_step.note(request, found, proof)
+            progress.note(request, found, proof)
     return redirect("account_reset_password_key", token)
 
 
-@login_not_required
-@never_cache
-@with_meter
-@sensitive_post_parameters("password1", "former")
-@require_http_methods(["GET", "HEAD", "POST"])
-def reset_link(request: HttpRequest, key: str) -> HttpResponse:
-    """Set a new password by a reset link. The person is not signed in by it."""
-    found = services.find_by_link(key)
-    if found is None:
-        return render(request, "accounts/password_pages/reset_dead.html", status=404)
-    progress = second_step.progress_of(request, found)
-    if away := _required_page(request, progress):
-        return away
-    form = _form(request, progress)
-    if form.is_valid():
+@method_decorator(
+    [
+        login_not_required,
+        never_cache,
+        with_meter,
+        sensitive_post_parameters("password1", "former"),
+        require_http_methods(["GET", "HEAD", "POST"]),
+    ],
+    name="dispatch",
+)
+class ResetLinkView(ProofView):
+    """Set a new password with a reset link. This does not sign the user in."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        found = services.find_by_link(kwargs["key"])
+        if found is None:
+            return self.show_dead()
+        self.progress = progress.progress_of(request, found)
+        requirement = self.progress.requirement
+        if requirement is ResetRequirement.OPERATOR:
+            return render(request, "accounts/password_pages/reset_staff.html", status=403)
+        if requirement is ResetRequirement.PROOF:
+            return self.ask_for_proof()
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest, key: str) -> HttpResponse:
+        return self.show(self.form())
+
+    def post(self, request: HttpRequest, key: str) -> HttpResponse:
+        form, found = self.form(), self.progress.found
+        if not form.is_valid():
+            return self.show(form)
+        methods = (proof.method for proof in self.progress.proofs)
+        actor = actor_without_session_of(request).by(*methods)
         try:
-            methods = (proof.method for proof in progress.proofs)
-            actor = actor_without_session_of(request).by(*methods)
             services.reset(
                 found,
                 key,
                 form.cleaned_data["password1"],
                 actor,
                 end_keys=_chosen(request),
-                shown=progress.assessment.shown,
+                shown=self.progress.assessment.shown,
                 removes_factors=bool(form.cleaned_data.get("lost")),
             )
         except services.LinkSpent:
-            return render(request, "accounts/password_pages/reset_dead.html", status=404)
+            return self.show_dead()
         forget(request, found.user)
         messages.success(request, _("Your new password is set. Sign in with it."))
         return _sign_in(found)
-    context = _context(request, form, keep=None)
-    return render(request, "accounts/password_pages/reset_link.html", context)
 
+    def form(self) -> NewPasswordForm:
+        """Return the form for the new password, with what was posted to it."""
+        posted = self.request.POST if "password1" in self.request.POST else None
+        form = NewPasswordForm(self.progress.found.user, posted)
+        if not self.progress.offers_removal:
+            del form.fields["lost"]
+        return form
 
-def _required_page(request: HttpRequest, progress: ResetProgress) -> HttpResponse | None:
-    """Return the page that asks for a further proof before the password is set, or None.
+    def show(self, form: NewPasswordForm) -> HttpResponse:
+        """Return the page, with the errors of ``form``."""
+        context = _context(self.request, form, keep=None)
+        return render(self.request, "accounts/password_pages/reset_link.html", context)
 
-    A second factor that the policy requires but the account lacks is added at the next sign-in.
-    """
-    user, assessment = progress.found.user, progress.assessment
-    requirement = policy.next_requirement(user, progress.proofs)
-    if requirement is Requirement.PASSWORD and Evidence.PASSWORD not in assessment.kinds:
-        # Staff enrol a factor by mailbox and password, so the mailbox alone must not set the
-        # password.
-        return render(request, "accounts/password_pages/reset_staff.html", status=403)
-    if user.is_disputed:
-        return None if assessment.may_finish else second_step.answer(request, progress)
-    if requirement is Requirement.SECOND_FACTOR:
-        return second_step.answer(request, progress)
-    return None
-
-
-def _form(request: HttpRequest, progress: ResetProgress) -> NewPasswordForm:
-    form = NewPasswordForm(
-        progress.found.user, request.POST if "password1" in request.POST else None
-    )
-    if not progress.offers_removal:
-        del form.fields["lost"]
-    return form
+    def show_dead(self) -> HttpResponse:
+        """Return the page that says that the link is used, has expired or is outdated."""
+        return render(self.request, "accounts/password_pages/reset_dead.html", status=404)
 
 
 def _sign_in(found: services.Reset) -> HttpResponse:
-    """Redirect to the sign-in page, and from there to the review if the account was locked."""
+    """Redirect to the sign-in page, which leads to the review if the account was locked."""
     if found.user.is_disputed:
         return redirect_to_login(reverse("review"))
     return redirect("account_login")
 
 
 def _chosen(request: HttpRequest) -> set[str]:
-    """Return the ids of the API keys to end, as sent by the client."""
+    """Return the ids of the API keys to revoke, unchecked as the client sent them."""
     return set(request.POST.getlist("end_key"))
 
 

@@ -1,1 +1,1 @@
-"""Passwords: hashed with Argon2id, checked for length and against lists of common passwords."""
+"""Hashes passwords with Argon2id, and refuses passwords that are short or common."""

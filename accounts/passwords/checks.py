@@ -12,7 +12,7 @@ from accounts.passwords import lists
 def pwned_passwords_file(**options: Any) -> list[CheckMessage]:
     """Check that ``PWNED_PASSWORDS_FILE`` is a readable copy of Have I Been Pwned.
 
-    Returns an error for a file that is missing, unreadable or of another format.
+    Returns an error if the file is missing, unreadable or in another format.
     """
     path = settings.AUTHSITE.pwned_passwords_file
     if not path:

@@ -17,7 +17,7 @@ from accounts.users.models import User
 class PasswordInput(forms.PasswordInput):
     """A password input with a button that shows the password.
 
-    Pasting is allowed. The entered password is never sent back in a page.
+    Users may paste a password. A submitted password is never sent back in a page.
     """
 
     template_name = "accounts/forms/password.html"
@@ -35,15 +35,15 @@ class PasswordInput(forms.PasswordInput):
 
 
 class NewPasswordInput(PasswordInput):
-    """An input for a new password, with a strength meter that ``strength.js`` shows."""
+    """A password input for a new password, with the strength meter of ``strength.js``."""
 
     template_name = "accounts/forms/new_password.html"
 
 
 class CurrentPasswordField(forms.CharField):
-    """A field for an existing password, without a limit of length.
+    """A field for an existing password of any length.
 
-    A password that is too long is simply wrong, and is not hashed.
+    A password that is too long is wrong, so it gets the same error as any other wrong password.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -75,7 +75,8 @@ class NewPasswordField(forms.CharField):
 def refuse_guessable(form: forms.Form, field: str, user: User) -> None:
     """Add an error to ``field`` of ``form`` if its password is easy to guess.
 
-    Refuses passwords that are on a list of common ones or similar to the data of ``user``.
+    The validators in ``AUTH_PASSWORD_VALIDATORS`` refuse passwords that are common, contain little
+    more than the name of the site, or resemble the data of ``user``.
     """
     if password := form.cleaned_data.get(field):
         try:

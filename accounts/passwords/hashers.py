@@ -1,10 +1,10 @@
 """Hashes passwords with Argon2id: 19 MiB, 2 passes, 1 lane (OWASP's minimum, RFC 9106).
 
-Hashing is the most expensive work of the site, and anonymous visitors can cause it. At most as many
-hashes run at the same time as the machine has cores. A request that waits for two seconds is
-refused with status 429, so other pages stay fast. Hashing has its own threads, because every thread
-that has ever hashed keeps 19 MiB of memory. Django's default parameters would use 100 MiB for each
-hash.
+Hashing is the most expensive work of the site, and anonymous visitors can cause it. Therefore the
+number of hashes that are computed at the same time is limited to the number of cores. A request
+that has waited for two seconds is refused with status 429, so that other pages stay fast. Hashing
+has its own threads, because every thread that computes a hash occupies 19 MiB of memory from then
+on. Django's default parameters would need 100 MiB for each hash.
 """
 
 import base64
@@ -49,15 +49,15 @@ def in_slot[T](work: Callable[[], T]) -> T:
 def canonical(password: str) -> str:
     """Return ``password`` in Unicode normal form C (RFC 8265 section 4.2).
 
-    The same password is then the same string from every keyboard.
+    Different keyboards may encode the same characters differently.
     """
     return unicodedata.normalize("NFC", password)
 
 
 class Argon2id(Argon2PasswordHasher):
-    """Django's Argon2 hasher with this site's parameters and a limit on concurrent hashes.
+    """Django's Argon2 hasher with this site's parameters and a limit on simultaneous hashes.
 
-    Passwords are brought into their canonical form first.
+    Passwords are converted to their canonical form before they are hashed.
     """
 
     time_cost = 2
@@ -68,7 +68,7 @@ class Argon2id(Argon2PasswordHasher):
         """Return the encoded hash of ``password``.
 
         Raises:
-            ValueError: the password is longer than 1,024 characters. Forms refuse it earlier.
+            ValueError: the password is longer than 1,024 characters, the limit for new passwords.
         """
         if len(password) > MAX_LENGTH:
             raise ValueError(f"a password has at most {MAX_LENGTH} characters")
@@ -78,7 +78,7 @@ class Argon2id(Argon2PasswordHasher):
     def verify(self, password: str, encoded: str) -> bool:
         """Return whether ``password`` matches ``encoded``.
 
-        A password that is too long is not hashed.
+        A password that is too long does not match and is not hashed.
         """
         if len(password) > MAX_LENGTH:
             return False
@@ -86,7 +86,10 @@ class Argon2id(Argon2PasswordHasher):
         return in_slot(lambda: verify(canonical(password), encoded))
 
     def dummy_hash(self) -> str:
-        """Return a hash that no password matches, but that costs the same to verify."""
+        """Return a hash that no password matches.
+
+        Verifying a password with this hash costs as much as with a real one.
+        """
         salt, digest = (base64.b64encode(bytes(n)).decode().rstrip("=") for n in (16, 32))
         cost = f"m={self.memory_cost},t={self.time_cost},p={self.parallelism}"
         return f"{self.algorithm}$argon2id$v=19${cost}${salt}${digest}"

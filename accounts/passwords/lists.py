@@ -1,4 +1,4 @@
-"""Looks passwords up in lists of common passwords, which are read from disk.
+"""Looks up passwords in files of common passwords.
 
 ``data/common.bin`` is part of the site; ``data/README.md`` names its sources.
 ``PWNED_PASSWORDS_FILE`` may name a local copy of the list of Have I Been Pwned. Both files are
@@ -17,24 +17,28 @@ from pathlib import Path
 from django.conf import settings
 
 COMMON = Path(__file__).with_name("data") / "common.bin"
-# With 1.4 million records, one of 765,000 other passwords is wrongly found in the list.
+# With 1.4 million records of this size, one in 765,000 other passwords is mistaken for a common
+# one.
 RECORD_BYTES = 5
 SHA1_HEX_DIGITS = 40
-# Bounds the read if a file has no line ends.
+# Limits how much is read from a file without line ends.
 LONGEST_LINE = 100
 
 log = logging.getLogger(__name__)
 
 
-def record(password: str) -> bytes:
-    """Return the record of ``password`` in ``common.bin``, which ignores case."""
+def truncated_hash(password: str) -> bytes:
+    """Return the first bytes of the SHA-256 of ``password``, as stored in ``common.bin``.
+
+    Upper and lower case are not distinguished.
+    """
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", password).casefold())
     return hashlib.sha256(folded.encode()).digest()[:RECORD_BYTES]
 
 
 def is_common(password: str) -> bool:
     """Return whether ``password`` is in ``common.bin`` (ASVS 6.2.4)."""
-    data, wanted = _common(), record(password)
+    data, wanted = _common(), truncated_hash(password)
 
     def at(index: int) -> bytes:
         return data[index * RECORD_BYTES : (index + 1) * RECORD_BYTES]
@@ -53,7 +57,7 @@ def is_pwned(password: str) -> bool:
         return False
     try:
         with Path(path).open("rb") as file:
-            # The list contains SHA-1 hashes. This site stores none.
+            # The list contains SHA-1 hashes. This site stores no SHA-1 hashes.
             digest = hashlib.sha1(password.encode(), usedforsecurity=False)
             return _contains(file, digest.hexdigest().upper().encode())
     except OSError as error:
@@ -78,7 +82,10 @@ def _common() -> mmap.mmap:
 
 
 def _contains(file: BufferedReader, wanted: bytes) -> bool:
-    """Return whether a line of ``file`` begins with ``wanted``: about 36 short reads for 40 GB."""
+    """Return whether a line of ``file`` begins with ``wanted``.
+
+    This takes about 36 short reads in a file of 40 GB.
+    """
 
     def at(offset: int) -> bytes:
         return _hash_from(file, offset)
@@ -88,10 +95,10 @@ def _contains(file: BufferedReader, wanted: bytes) -> bool:
 
 
 def _hash_from(file: BufferedReader, offset: int) -> bytes:
-    """Return the hash of the first line that begins at ``offset`` or later.
+    """Return the hash in the first line that begins at ``offset`` or later.
 
-    Returns ``~`` after the last line. ``offset`` may be in the middle of a line: reading starts one
-    byte earlier and skips the rest of that line.
+    Returns ``~``, which sorts after every hash, if no such line exists. ``offset`` may be in the
+    middle of a line: reading starts one byte earlier and skips the rest of that line.
     """
     file.seek(max(0, offset - 1))
     if offset:

@@ -10,16 +10,19 @@ MIN_LENGTH = 12
 
 
 def hash_password(password: str) -> str:
-    """Return the hash of ``password`` to store. Slow, so never call this in a transaction."""
+    """Return the hash of ``password`` to store.
+
+    Hashing is slow, so never call this in a transaction.
+    """
     return make_password(password)
 
 
 def verify(password: str, encoded: str | None) -> bool:
     """Return whether ``password`` matches the hash ``encoded``.
 
-    One verification is made even if ``encoded`` is None (no such account), unusable (no password)
-    or of an unknown algorithm, so that the time reveals nothing (CWE-208). A password that is too
-    long is not hashed.
+    One hash is computed even if ``encoded`` is None (no such account), unusable (no password) or of
+    an unknown algorithm, so that the response time reveals nothing (CWE-208). A password that is
+    too long does not match and is not hashed.
     """
     if len(password) > MAX_LENGTH:
         return False
@@ -31,7 +34,7 @@ def verify(password: str, encoded: str | None) -> bool:
 
 
 def is_outdated(encoded: str) -> bool:
-    """Return whether the hash has another algorithm or weaker parameters than new ones."""
+    """Return whether ``encoded`` has another algorithm or other parameters than new hashes."""
     hasher = identify_hasher(encoded)
     preferred = get_hasher("default")
     return hasher.algorithm != preferred.algorithm or preferred.must_update(encoded)
@@ -40,7 +43,7 @@ def is_outdated(encoded: str) -> bool:
 def is_compromised(password: str) -> bool:
     """Return whether attackers try ``password`` first (NIST SP 800-63B section 3.1.1.2).
 
-    Looks it up in the list of common passwords, and in its canonical form in the copy of Have I
-    Been Pwned.
+    The password is looked up in the list of common passwords, and its canonical form in the local
+    copy of Have I Been Pwned.
     """
     return lists.is_common(password) or lists.is_pwned(canonical(password))

@@ -1,8 +1,8 @@
 """Estimates how hard a password is to guess, and advises how to improve it.
 
-The score is that of zxcvbn (Wheeler, USENIX Security 2016), which guesses as attackers do. The Rust
-implementation takes up to a quarter of a second for the worst 72 characters and 5 ms for most, and
-holds the interpreter lock meanwhile. Therefore only one password is measured at a time.
+The score comes from zxcvbn (Wheeler, USENIX Security 2016), which guesses as attackers do. Its Rust
+implementation takes 5 ms for most passwords, and up to a quarter of a second for the worst ones of
+72 characters. Meanwhile it holds the interpreter lock, so only one password is measured at a time.
 """
 
 import re
@@ -41,7 +41,7 @@ _DATES = gettext_lazy("Dates and years are guessed early.")
 _NAMES = gettext_lazy("Names are guessed early.")
 _CAPITALS = gettext_lazy("Capital letters help little.")
 
-# Pairs, since the members of these enums are not hashable.
+# These are pairs instead of dictionaries, because the members of these enums are not hashable.
 WARNINGS: tuple[tuple[Warning, Promise], ...] = (
     (Warning.ThisIsATop10Password, _COMMON),
     (Warning.ThisIsATop100Password, _COMMON),
@@ -67,7 +67,8 @@ WARNINGS: tuple[tuple[Warning, Promise], ...] = (
     (Warning.NamesAndSurnamesByThemselvesAreEasyToGuess, _NAMES),
     (Warning.CommonNamesAndSurnamesAreEasyToGuess, _NAMES),
 )
-# The other suggestions repeat a warning, or the sentence at the end of every advice.
+# The other suggestions of zxcvbn are left out. They repeat a warning, or the sentence that every
+# advice ends with.
 SUGGESTIONS: tuple[tuple[Suggestion, Promise], ...] = (
     (Suggestion.CapitalizationDoesntHelpVeryMuch, _CAPITALS),
     (Suggestion.AllUppercaseIsAlmostAsEasyToGuessAsAllLowercase, _CAPITALS),
@@ -86,7 +87,8 @@ SUGGESTIONS: tuple[tuple[Suggestion, Promise], ...] = (
 class Strength:
     """The strength of a password.
 
-    ``score`` is from 0 to 4 and ``label`` is its name. ``advice`` is empty from 3 on.
+    ``score`` is a number from 0 to 4, and ``label`` describes it in words. ``advice`` is empty if
+    the score is 3 or 4.
     """
 
     score: int
@@ -97,8 +99,8 @@ class Strength:
 def measure(password: str, words: Iterable[str] = ()) -> Strength:
     """Return the strength of ``password``.
 
-    ``words``, such as a name or an email address, are taken as known to the attacker. Common and
-    short passwords have the score 0.
+    Attackers are assumed to know ``words``, such as a name or an email address. Common and short
+    passwords get the score 0.
 
     Raises:
         Busy: the measurement of another password took too long.

@@ -9,8 +9,8 @@ from accounts.common.text import fold
 from accounts.passwords.services import MIN_LENGTH, is_compromised
 
 SHORTEST_WORD = 4
-# How many characters a password needs beside the site's name: "authsite2026" is guessed as soon
-# as "password2026".
+# How many characters a password needs in addition to the site's name: attackers guess
+# "authsite2026" as early as "password2026".
 LEFT = MIN_LENGTH - 4
 
 
@@ -31,7 +31,7 @@ class CompromisedPasswordValidator:
 class SiteWordsValidator:
     """Refuse passwords that are little more than the name of this site (ASVS 6.2.11).
 
-    Attackers try the name first, because all users of the site know it.
+    Attackers try such passwords first, because the name of the site is public.
     """
 
     def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:

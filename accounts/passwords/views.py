@@ -1,4 +1,4 @@
-"""The view behind the strength meter of new passwords."""
+"""The view that the strength meter of new passwords calls."""
 
 from dataclasses import asdict
 
@@ -17,7 +17,8 @@ from accounts.throttle.services import around, spend
 
 MOST_WORDS = 4
 
-# Decorates pages with a new password: the strength meter sends requests to this site only.
+# Decorates pages that ask for a new password, so that the strength meter may send requests to this
+# site.
 with_meter = csp_override(settings.SECURE_CSP_METER)
 
 
@@ -28,8 +29,9 @@ with_meter = csp_override(settings.SECURE_CSP_METER)
 def strength(request: HttpRequest) -> JsonResponse:
     """Return the strength of a password as JSON: ``{score, label, advice}``.
 
-    Anonymous visitors may call this, because they choose a password at sign-up. ``word``, which may
-    be repeated, is what the same form contains about the person. Nothing is stored.
+    ``word`` may be repeated: it is what the user has entered in other fields of the form, such as
+    the username. Anonymous visitors may call this view, because they choose a password at sign-up.
+    Nothing is stored.
     """
     network = around(limits.STRENGTH_NETWORK, client_of(request))
     spend(*network, (limits.STRENGTH_EVERYONE,))

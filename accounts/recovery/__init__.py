@@ -1,1 +1,1 @@
-"""Recovery: opens locked accounts, and replaces second factors that are all lost."""
+"""Recovery: unlocks accounts, and removes the second factors of users who have lost all of them."""

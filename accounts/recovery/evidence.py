@@ -1,6 +1,6 @@
-"""Finds the older proofs of ownership in a request, which decide disputes.
+"""Determines which older proofs of ownership a request shows. These proofs decide disputes.
 
-``accounts.users.disputes`` explains disputes and when a proof is old enough to count.
+``accounts.users.disputes`` explains disputes, and when a proof is old enough to count.
 """
 
 from collections.abc import Callable, Iterable
@@ -36,7 +36,11 @@ class WrongPassword(PublicError):
 def of_request(
     request: HttpRequest, user: User, proofs: Iterable[Proof], disputed_at: datetime
 ) -> Shown:
-    """Return the older proofs that the browser of ``request`` and ``proofs`` give."""
+    """Return which of ``proofs`` are old enough to count in a dispute.
+
+    The result contains the browser of ``request`` as well, if ``user`` has signed in there long
+    enough before the disputed change.
+    """
     shown = {of_proof(user, proof, disputed_at) for proof in proofs}
     browser = known_browsers.recognize(request, user)
     if browser is not None and counts(user, browser.since, disputed_at):
@@ -45,7 +49,7 @@ def of_request(
 
 
 def of_proof(user: User, proof: Proof, disputed_at: datetime) -> OlderProof | None:
-    """Return ``proof`` as an older proof; None if it is too young or shows no ownership."""
+    """Return ``proof`` as an older proof; None if it is too young or cannot count in a dispute."""
     if proof.method is Method.PASSWORD:
         is_old = counts(user, user.password_at, disputed_at)
         return OlderProof(Evidence.PASSWORD, since=user.password_at) if is_old else None
@@ -57,7 +61,7 @@ def of_proof(user: User, proof: Proof, disputed_at: datetime) -> OlderProof | No
 
 
 def _of_email(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
-    """Return the older proof that reading mail at the address ``key`` gives, or None."""
+    """Return the older proof for access to the mailbox of the address ``key``, or None."""
     row = user.emails.filter(key=key).first()
     if row and counts(user, row.confirmed_at, disputed_at):
         return OlderProof(Evidence.EMAIL, key, row.confirmed_at)
@@ -66,9 +70,9 @@ def _of_email(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
 
 
 def _of_provider(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
-    """Return the older proof that a sign-in with the external identity ``key`` gives.
+    """Return the older proof for a sign-in with the external identity ``key``, or None.
 
-    It replaces the mailbox of an account that had no email address, and counts nowhere else.
+    Such a sign-in counts only if the account had no email address, in place of the mailbox.
     """
     row = next((row for row in identities.of(user) if str(row.pk) == key), None)
     if row is None or not counts(user, row.connected_at, disputed_at):
@@ -79,7 +83,7 @@ def _of_provider(user: User, key: str, disputed_at: datetime) -> OlderProof | No
 
 
 def older_factor(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
-    """Return the second factor with that ``persistent_id`` as an older proof, or None."""
+    """Return the older proof for the second factor with the ``persistent_id`` ``key``, or None."""
     rows = twofactor.devices(user) + former_credentials.removed_factors(user, disputed_at)
     for row in rows:
         if row.persistent_id == key and counts(user, row.made_at, disputed_at):
@@ -88,17 +92,17 @@ def older_factor(user: User, key: str, disputed_at: datetime) -> OlderProof | No
 
 
 def former_password(user: User, disputed_at: datetime) -> OlderProof:
-    """Return the older proof that :func:`check_password` gives for a right password."""
+    """Return the older proof that :func:`check_password` returns for the right password."""
     return OlderProof(Evidence.PASSWORD, since=former_credentials.password_since(user, disputed_at))
 
 
 def check_password(
     user: User, typed: str, disputed_at: datetime, actor: Actor, budget: str
 ) -> OlderProof:
-    """Return the older proof if ``typed`` was the password of ``user`` before the dispute.
+    """Return an older proof if ``typed`` was the password a week before the disputed change.
 
-    ``budget`` names what the guesses are counted for, such as one link, so that guesses made with
-    another link or in another session do not use it up.
+    Guesses are counted for ``budget``, which identifies a link or a session, so that guesses
+    elsewhere do not use up the limit.
 
     Raises:
         WrongPassword: the password is wrong, or the former password is no longer stored.
@@ -115,23 +119,23 @@ def check_password(
 
 
 def removed_factor(user: User, code: str) -> Proof | None:
-    """Spend ``code`` of a removed factor that counts in a dispute; return the proof or None.
+    """Use up ``code`` of a removed factor that counts in a dispute; return the proof, or None.
 
-    A factor counts only if it was the second factor of the session that removed it: see ``_keep``
-    in ``twofactor.services``. The caller applies the rate limits.
+    A removed factor counts only if it was the second factor of the session that removed it: see
+    ``_keep`` in ``twofactor.services``. The caller applies the rate limits.
     """
 
     def spend(factor: Any) -> bool:
         return isinstance(factor, Authenticator | RecoveryCodes) and factor.spend(code)
 
-    # The method does not matter here, only that it is a second factor.
+    # The exact method does not matter here, as long as it is a second factor.
     return _use_removed(user, Method.TOTP, spend)
 
 
 def removed_passkey(user: User, assertion: Assertion) -> Proof | None:
-    """Verify the answer of a removed passkey that counts in a dispute; return the proof or None.
+    """Verify a removed passkey that counts in a dispute; return the proof, or None.
 
-    A passkey counts only if it was the second factor of the session that removed it.
+    A removed passkey counts only if it was the second factor of the session that removed it.
     """
 
     def spend(factor: Any) -> bool:
@@ -156,7 +160,7 @@ def _use_removed(user: User, method: Method, spend: Callable[[Any], bool]) -> Pr
 
 
 def _former_hash(user: User, disputed_at: datetime) -> str | None:
-    # Locks by the previous version of the site stored no hash in the account.
+    # Earlier releases of the site stored no password hash when an account was locked.
     if user.is_disputed and is_password_usable(user.former_hash):
         return user.former_hash
     return former_credentials.password_hash(user, disputed_at)

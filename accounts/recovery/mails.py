@@ -1,4 +1,4 @@
-"""The mail that tells every email address of an account that a waiting period has begun."""
+"""Builds the email that announces a recovery request to every address of an account."""
 
 from datetime import datetime
 
@@ -15,10 +15,10 @@ from accounts.users.models import User
 def recovery(
     user: User, email: str, token: str, due_at: datetime, actor: Actor, *, is_doubtful: bool
 ) -> Message:
-    """Return the mail about a recovery that is possible from ``due_at`` on.
+    """Return the email about a recovery that is possible from ``due_at`` on.
 
-    The mail has the link to object. If ``is_doubtful``, the address may be a thief's, so the mail
-    contains neither the device, the IP address nor the username.
+    ``token`` is the secret of the link to object. If ``is_doubtful`` is set, the address may belong
+    to a thief, so the email contains neither the device, the IP address nor the username.
     """
     site = {"site": settings.AUTHSITE.site_name}
     if user.is_disputed:

@@ -1,4 +1,4 @@
-"""Requests for recovery that are in their waiting period."""
+"""Recovery requests, each of which can be used after a waiting period."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ from accounts.users.disputes import Evidence, OlderProof, Shown
 class Recovery(models.Model):
     """A request to recover an account after a waiting period, which ends at ``due_at``.
 
-    ``disputed_at`` is the moment of the disputed change. ``evidence`` stores the older proofs of
-    :attr:`shown`, each as ``[kind, key, since]``. Both are null in rows that the previous version
-    of the site wrote. Only that version reads ``version``.
+    ``disputed_at`` is when the disputed change was made. ``evidence`` stores the older proofs that
+    were shown, each as ``[kind, key, since]``. Both columns are null in rows from earlier releases
+    of the site. Only earlier releases read ``version``.
     """
 
     user = models.OneToOneField(
@@ -38,9 +38,9 @@ class Recovery(models.Model):
     def shown(self) -> Shown:
         """The older proofs that were shown with the request."""
         if self.evidence is None:
-            # The previous version stored no proofs. Its requests required one.
+            # Earlier releases required a proof without storing it. It counts as the password.
             return frozenset({OlderProof(Evidence.PASSWORD)})
-        # An item without key and date, from before these were stored, is only the kind.
+        # Older items consist only of the kind, without key and date.
         rows: list[Any] = [
             [row, "", None] if isinstance(row, str) else row for row in self.evidence
         ]

@@ -1,4 +1,4 @@
-"""Stops requests for recovery when a second factor is shown or credentials change."""
+"""Stops recovery requests when a second factor is shown or credentials change."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from accounts.recovery import evidence, services
 from accounts.recovery.models import Recovery
 from accounts.users.models import User
 
-# After these events there is nothing left to recover. A lock is not among them, because locking
-# takes one proof and stopping a request takes two.
+# After these events, nothing is left to recover. A lock is not one of them: a single proof is
+# enough to lock an account, but not to stop a recovery request.
 VOIDED_BY = {
     event.name
     for event in (
@@ -23,8 +23,8 @@ VOIDED_BY = {
 
 
 def cancel_by_factor(sender: Any, user: User, proof: Proof, actor: Actor, **_more: Any) -> None:
-    """Stop the recovery request of ``user`` when an older second factor is shown."""
-    # The owner needs no recovery. This runs at every second step, so read without a lock first.
+    """Stop the recovery request of ``user`` if the factor shown is old enough to count."""
+    # This runs at every second step, so look for a request without locking the row first.
     found = Recovery.objects.filter(user=user).first()
     factor = evidence.older_factor(user, proof.key, services.asked_at(found)) if found else None
     if factor:

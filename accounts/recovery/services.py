@@ -1,8 +1,8 @@
-"""Recovers accounts by older proofs, at once or after a waiting period.
+"""Recovers accounts by older proofs, either immediately or after a waiting period.
 
-``accounts.users.disputes`` contains the rule. A request for recovery is mailed to every address
-that the account holds or has lost since the disputed change, so that the owner can object. Staff
-never recover by waiting: an operator, who knows them, helps.
+``accounts.users.disputes`` contains the rule. A recovery request is announced by email to every
+address that the account has, or has lost since the disputed change, so that the owner can object.
+Members of staff cannot recover an account by waiting. An operator, who knows them, helps.
 """
 
 from dataclasses import dataclass
@@ -33,12 +33,12 @@ from accounts.users.models import FormerCredential, User
 
 LINK = "factor.recovery"
 FACTORS_GONE = (events.FACTOR_REMOVED, events.PASSKEY_REMOVED, events.FACTORS_RECOVERED)
-# How long after the waiting period the request can be used.
+# How long a request can be used after its waiting period.
 OPEN = timedelta(days=7)
 
 
 class NotDue(PublicError):
-    """No request is due, or fewer proofs are shown now than when the request was made."""
+    """The proofs are not enough to recover the account now."""
 
     code = "not_due"
     status = 403
@@ -46,10 +46,7 @@ class NotDue(PublicError):
 
 
 class NotOffered(PublicError):
-    """Recovery by waiting is not possible.
-
-    It is switched off, or the person is staff or has shown no older proof.
-    """
+    """Recovery by waiting is switched off, or not possible for this user or with these proofs."""
 
     code = "not_offered"
     status = 403
@@ -58,10 +55,11 @@ class NotOffered(PublicError):
 
 @dataclass(frozen=True)
 class Assessment:
-    """What the older proofs ``shown`` allow a person to do.
+    """What the older proofs ``shown`` allow a user to do.
 
-    ``running`` is the waiting request, if there is one; ``requested`` are those of its proofs that
-    still count.
+    ``running`` is the current recovery request, or None. ``requested`` contains the proofs of that
+    request that still count. ``is_offered`` says whether the user may recover the account by
+    waiting.
     """
 
     shown: Shown
@@ -77,12 +75,12 @@ class Assessment:
 
     @property
     def is_due(self) -> bool:
-        """Whether the waiting period of the request is over."""
+        """Whether the waiting period of the current request has ended."""
         return self.running is not None and self.running.due_at <= clock.now()
 
     @property
     def ends_at(self) -> datetime | None:
-        """The moment after which the request can no longer be used."""
+        """When the current request expires; None without a request."""
         return self.running.due_at + OPEN if self.running else None
 
     @property
@@ -93,26 +91,30 @@ class Assessment:
 
     @property
     def may_ask(self) -> bool:
-        """Whether the shown proofs can begin a waiting period, or began the one that runs."""
+        """Whether the shown proofs can begin a waiting period, or have begun the current one."""
         return self.is_offered and self.outcome is not Outcome.REFUSED and not self.is_others
 
     @property
     def may_stop(self) -> bool:
-        """Whether the shown proofs are enough to stop the waiting request."""
+        """Whether the shown proofs are enough to stop the current request."""
         return self.running is not None and disputes.stops(
             self.kinds, disputes.kinds(self.requested)
         )
 
     @property
     def is_new(self) -> bool:
-        """Whether no request waits, or the shown proofs are enough to replace it."""
+        """Whether the shown proofs would begin a new waiting period.
+
+        This is the case if there is no request, or if the shown proofs outweigh those of the
+        request.
+        """
         return self.running is None or (
             self.may_stop and not disputes.stops(disputes.kinds(self.requested), self.kinds)
         )
 
     @property
     def is_others(self) -> bool:
-        """Whether the waiting request was made with other proofs, perhaps by a thief."""
+        """Whether the current request was made with other proofs, perhaps by a thief."""
         return self.running is not None and not (
             self.is_new or disputes.covers(self.shown, self.requested)
         )
@@ -120,17 +122,16 @@ class Assessment:
 
 def is_offered(user: User) -> bool:
     """Return whether ``user`` may recover the account by waiting."""
-    # Without an address nobody could be warned of the request.
+    # Without an address, nobody could be warned of the request.
     can_be_told = bool(user.email) or former_credentials.disputed_emails(user).exists()
     hours = settings.AUTHSITE.factor_recovery_hours
     return hours > 0 and can_be_told and not user.is_privileged
 
 
 def running(user: User) -> Recovery | None:
-    """Return the request of ``user`` that waits, or is due and can still be used.
+    """Return the recovery request of ``user`` that waits or can be used now, or None.
 
-    Returns None if none of its proofs counts any longer, because a later lock disputes an earlier
-    change.
+    A request is ignored if a later lock makes all of its proofs too young to count.
     """
     if not is_offered(user):
         return None
@@ -145,7 +146,11 @@ def requested(user: User, found: Recovery) -> Shown:
 
 
 def disputed_at(user: User) -> datetime:
-    """Return the moment of the disputed change: that of the lock, else the request, else now."""
+    """Return when the disputed change was made.
+
+    A lock or, without a lock, a recovery request disputes a change. Without either, the current
+    time is returned.
+    """
     return _disputed_at(user, running(user))
 
 
@@ -156,7 +161,7 @@ def _disputed_at(user: User, found: Recovery | None) -> datetime:
 
 
 def assess(user: User, shown: Shown) -> Assessment:
-    """Return what the older proofs ``shown`` allow. They must count at :func:`disputed_at`."""
+    """Return what the older proofs ``shown`` allow. Each must count at :func:`disputed_at`."""
     found = running(user)
     outcome = disputes.decide(disputes.kinds(shown), holds_factor=_holds_factor(user))
     proofs = requested(user, found) if found else frozenset()
@@ -164,10 +169,7 @@ def assess(user: User, shown: Shown) -> Assessment:
 
 
 def _holds_factor(user: User) -> bool:
-    """Return whether ``user`` holds a factor, or did before the dispute.
-
-    A thief may have removed it.
-    """
+    """Return whether ``user`` has a second factor, or had one that a thief may have removed."""
     if twofactor.has_any(user) or former_credentials.suspended(user).filter(kind=_FACTOR).exists():
         return True
     since = disputes.baseline(user, disputed_at(user))
@@ -175,21 +177,22 @@ def _holds_factor(user: User) -> bool:
 
 
 def ask(user: User, shown: Shown, actor: Actor) -> Recovery:
-    """Begin the waiting period and mail every address; return the request.
+    """Begin a waiting period and notify every address by email; return the recovery request.
 
-    A request that already waits goes on, unless ``shown`` is enough to replace it.
+    If a request is already waiting, it is returned instead, unless ``shown`` outweighs its proofs.
 
     Raises:
-        NotOffered: the user or the proofs do not allow it.
+        NotOffered: the user or the proofs do not allow recovery by waiting.
         Later: too many requests.
-        AccountChanged: the account was changed at the same moment.
+        AccountChanged: the account was changed in the meantime.
     """
     found = assess(user, shown)
     if not found.may_ask:
         raise NotOffered
     if found.running and not found.is_new:
         return found.running
-    # Counted by version and evidence, so that a thief cannot use up the owner's requests.
+    # Requests are counted for each credential version and each set of evidence, so that a thief
+    # cannot use up the owner's requests.
     spend((FACTOR_RECOVERY, user.pk, user.credential_version, " ".join(sorted(found.kinds))))
     wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
     with transaction.atomic():
@@ -210,7 +213,7 @@ def ask(user: User, shown: Shown, actor: Actor) -> Recovery:
 
 
 def find_by_link(token: str) -> tuple[User, Proof] | None:
-    """Return the user of a link to object, and the proof that the link gives; None if invalid."""
+    """Return the user and the proof of a link to object to a recovery; None if it is invalid."""
     link = link_codes.find_link(Purpose(LINK), token)
     user = users.find_by_id(link.subject.split()[0]) if link else None
     if link is None or user is None or running(user) is None:
@@ -219,9 +222,9 @@ def find_by_link(token: str) -> tuple[User, Proof] | None:
 
 
 def cancel(user: User, shown: Shown, actor: Actor) -> bool:
-    """Stop the request if ``shown`` is enough for that; return whether it was stopped."""
+    """Stop the recovery request if ``shown`` is enough; return whether it was stopped."""
     with transaction.atomic():
-        # Lock the row, so that the request is not finished or stopped at the same moment.
+        # Lock the row, so that nobody else finishes or stops the request at the same time.
         owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
         if not assess(owner, shown).may_stop:
             return False
@@ -234,20 +237,20 @@ def check(user: User, shown: Shown) -> None:
     """Require that ``shown`` is enough to recover the account now, and lock the row of ``user``.
 
     Raises:
-        NotDue: the proofs are not enough yet, or the waiting request was stopped.
-        AccountChanged: the account was changed at the same moment.
+        NotDue: the proofs are not enough yet, or the recovery request was stopped.
+        AccountChanged: the account was changed in the meantime.
     """
     if not assess(users.hold(user), shown).may_finish:
         raise NotDue
 
 
 def remove_factors(user: User, shown: Shown, actor: Actor) -> None:
-    """Remove every second factor as lost, and end every session.
+    """Remove all second factors of ``user``, because they are lost, and revoke every session.
 
-    ``user`` is up to date afterwards.
+    The ``credential_version`` of ``user`` is refreshed.
 
     Raises:
-        NotOffered: the user is staff, so an operator must remove the factors.
+        NotOffered: the user is a member of staff, so an operator must remove the factors.
         NotDue, AccountChanged: see :func:`check`.
     """
     if user.is_privileged:
@@ -258,20 +261,20 @@ def remove_factors(user: User, shown: Shown, actor: Actor) -> None:
 
 
 def asked_at(found: Recovery) -> datetime:
-    """Return the moment of the disputed change of the request ``found``."""
-    # The previous version stored only when the request is due.
+    """Return when the change was made that the request ``found`` disputes."""
+    # Earlier releases of the site stored only when the request is due.
     wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
     return found.disputed_at or found.due_at - wait
 
 
 def delete(user: User) -> None:
-    """Delete the request of ``user`` and the links that were mailed for it."""
+    """Delete the recovery request of ``user`` and the links that were sent for it."""
     Recovery.objects.filter(user=user).delete()
     link_codes.issued(Purpose(LINK), f"{user.pk} ").delete()
 
 
 def prune() -> int:
-    """Delete requests that can no longer be used; return how many."""
+    """Delete recovery requests that have expired; return how many were deleted."""
     return Recovery.objects.filter(due_at__lte=clock.now() - OPEN).delete()[0]
 
 

@@ -1,9 +1,8 @@
 """Suspends recent credentials when an account is locked; puts them back or deletes them later.
 
-Suspended rows are moved out of their tables, so that nothing can sign in with them. The owner
-reviews each row after a reset that follows the rule of ``accounts.users.disputes``. External
-identities stay in their table with ``suspended_at`` set: without the row, the next sign-in with the
-provider would create a second account.
+Suspended rows are moved out of their tables, so that nobody can sign in with them. The owner
+reviews them after a password reset. External identities stay in their table with ``suspended_at``
+set: without the row, the next sign-in with the provider would create a second account.
 """
 
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ FACTORS = (Authenticator, Passkey, RecoveryCodes)
 
 
 class CannotPutBack(PublicError):
-    """The address belongs to another account now, or the account has the factor again."""
+    """Another account has the address now, or the account has the factor again."""
 
     code = "not_possible"
     message = _("That can’t be put back: it’s in use again, here or in another account.")
@@ -39,7 +38,7 @@ class CannotPutBack(PublicError):
 
 @dataclass(frozen=True)
 class Young:
-    """The credentials that a lock suspends.
+    """The credentials that a lock suspends: recent ones, and all external identities.
 
     ``primary`` is the primary address after the lock, or an empty string.
     """
@@ -51,15 +50,16 @@ class Young:
 
     @property
     def labels(self) -> list[str]:
-        """The name of each credential, as its owner knows it."""
+        """The names of the credentials, as users know them."""
         names = [row.name for row in self.factors]
         return [*map(str, self.emails), *names, *map(str, self.identities)]
 
 
 def young(user: User, disputed_at: datetime) -> Young:
-    """Return what a lock suspends if the change at ``disputed_at`` is disputed.
+    """Return the credentials that a lock suspends if the change at ``disputed_at`` is disputed.
 
-    This is everything that the account has held for less than a week, and every external identity.
+    These are all credentials that the account had held for less than a week at that time or has
+    added since, and every external identity.
     """
     since = baseline(user, disputed_at)
     emails = user.emails.filter(confirmed_at__gt=since)
@@ -99,7 +99,7 @@ def suspend(owner: User, disputed_at: datetime, actor: Actor) -> None:
 
 
 def is_reviewed(user: User) -> bool:
-    """Return whether nothing of ``user`` is suspended any longer."""
+    """Return whether ``user`` has no suspended credentials left."""
     return not (former_credentials.suspended(user).exists() or suspended_identities(user).exists())
 
 
@@ -109,13 +109,14 @@ def suspended_identities(user: User) -> QuerySet[Identity]:
 
 
 def put_back(user: User, row_id: int, actor: Actor) -> bool:
-    """Put a suspended or removed credential back; return whether it was there.
+    """Put a suspended or removed credential back; return whether it was found.
 
-    Every other session ends. An address becomes the primary one only if the account has none.
+    Every session except that of ``actor`` is revoked. An address becomes primary only if the
+    account has no primary address.
 
     Raises:
-        CannotPutBack: the address or factor is in use again.
-        AccountChanged: the account was changed at the same moment.
+        CannotPutBack: another account has the address, or the account has the factor again.
+        AccountChanged: the account was changed in the meantime.
     """
     try:
         with transaction.atomic():
@@ -135,7 +136,11 @@ def put_back(user: User, row_id: int, actor: Actor) -> bool:
 
 
 def put_back_identity(user: User, identity_id: int, actor: Actor) -> bool:
-    """Allow sign-ins with a suspended external identity again; return whether it exists."""
+    """Allow sign-ins with a suspended external identity again; return whether it was found.
+
+    Raises:
+        AccountChanged: the account was changed in the meantime.
+    """
     with transaction.atomic():
         owner = users.hold(user)
         row = suspended_identities(owner).filter(pk=identity_id).first()
@@ -147,32 +152,34 @@ def put_back_identity(user: User, identity_id: int, actor: Actor) -> bool:
 
 
 def delete(user: User, row_id: int, actor: Actor) -> bool:
-    """Delete a suspended credential for good; return whether it was there.
+    """Delete a suspended credential permanently; return whether it was found.
 
     Raises:
-        AccountChanged: the account was changed at the same moment.
+        AccountChanged: the account was changed in the meantime.
     """
     return _delete(user, former_credentials.suspended(user).filter(pk=row_id), actor)
 
 
 def delete_identity(user: User, identity_id: int, actor: Actor) -> bool:
-    """Disconnect a suspended external identity; return whether it was there.
+    """Disconnect a suspended external identity; return whether it was found.
 
     Raises:
-        AccountChanged: the account was changed at the same moment.
+        AccountChanged: the account was changed in the meantime.
     """
     return _delete(user, suspended_identities(user).filter(pk=identity_id), actor)
 
 
 @transaction.atomic
 def finish(user: User, actor: Actor) -> None:
-    """End the dispute. Addresses that were removed before the lock can no longer be put back.
+    """End the review and the dispute.
+
+    Addresses that were removed before the lock can no longer be put back afterwards.
 
     Raises:
-        AccountChanged: the account was changed, or locked again, at the same moment.
+        AccountChanged: the account was changed or locked again in the meantime.
     """
     owner = users.hold(user)
-    # Before the dispute ends, so that suspended and removed addresses get the mail as well.
+    # Record this while suspended and removed addresses are still notified of changes.
     record(owner, events.REVIEWED, actor)
     notices.end_earlier_links(owner)
     User.objects.filter(pk=owner.pk).update(disputed_at=None)
@@ -181,9 +188,9 @@ def finish(user: User, actor: Actor) -> None:
 def end_forgotten_reviews() -> int:
     """End the reviews that nobody finished within 30 days of the reset; return how many.
 
-    What is still suspended is deleted, except external identities, which stay suspended. Otherwise
-    an address that may be a thief's would get mails for ever, and old password hashes would be
-    kept.
+    Credentials that are still suspended are deleted, except external identities, which stay
+    suspended. Otherwise an address that may belong to a thief would be notified forever, and old
+    password hashes would never be deleted.
     """
     return sum(_end_review(user) for user in list(_forgotten()))
 
@@ -196,8 +203,9 @@ def _forgotten() -> QuerySet[User]:
 
 @transaction.atomic
 def _end_review(user: User) -> bool:
-    # Select again with a lock on the row: the account may have been locked meanwhile. If that
-    # dispute ended, the mailbox alone would open the account.
+    # Select the user again and lock the row: the account may have been locked again in the
+    # meantime. If that new dispute ended here, the mailbox alone would be enough to unlock the
+    # account.
     owner = _forgotten().select_for_update(no_key=True).filter(pk=user.pk).first()
     if owner is None:
         return False

@@ -1,8 +1,9 @@
-"""Reads from the security history what the previous version of the site did not store.
+"""Reads from the security history what earlier releases of the site did not store.
 
-That version stored neither the date of a password nor removed addresses. Without them a thief who
-changed both, before the upgrade or on a server that still runs that version, would own the account:
-the thief's password would count as an older proof and the owner's mailbox would not.
+Earlier releases stored neither the date of a password nor removed addresses. A thief may have
+changed the password and the addresses before the upgrade, or on a server that still runs such a
+release. Without the data from the history, the thief's password would count as an older proof, and
+the owner's mailbox would not.
 """
 
 from datetime import datetime, timedelta
@@ -14,14 +15,15 @@ from accounts.users.disputes import baseline
 from accounts.users.models import EmailAddress, FormerCredential, User
 
 PASSWORDS = [e.name for e in (events.PASSWORD_CHANGED, events.PASSWORD_RESET, events.PASSWORD_SET)]
-# This version of the site stores the date of a password a moment before it records the event.
+# The current release stores the date of a password shortly before it records the event.
 MOMENT = timedelta(minutes=1)
 
 
 def store(owner: User, disputed_at: datetime) -> None:
-    """Store the date of the password and the removed addresses that count in a dispute.
+    """Store the date of the password, and the removed addresses that count in a dispute.
 
-    The dispute is about a change at ``disputed_at``. The caller has locked the row of ``owner``.
+    ``disputed_at`` is when the disputed change was made. The caller has locked the row of
+    ``owner``.
     """
     _date_password(owner)
     _keep_removed_emails(owner, baseline(owner, disputed_at))
@@ -39,15 +41,15 @@ def _keep_removed_emails(owner: User, since: datetime) -> None:
     rows = Activity.objects.filter(user=owner).order_by("pk")
     kept = FormerCredential.objects.filter(user=owner, kind=FormerCredential.Kind.EMAIL)
     known = set(kept.values_list("removed_at", flat=True))
-    # The account may hold a removed address again, after it was put back.
+    # The account may have a removed address again, because the address was put back.
     held = set(owner.emails.values_list("key", flat=True))
     for removed in rows.filter(kind=events.ADDRESS_REMOVED.name, at__gt=since):
         email, key = removed.detail, emails.key(removed.detail)
-        # The history truncates long addresses. A truncated one may belong to somebody else.
+        # The history truncates long addresses. A truncated address may be that of somebody else.
         if key in held or removed.at in known or len(email) >= LONGEST_DETAIL:
             continue
         added = rows.filter(kind=events.ADDRESS_ADDED.name, detail=email, pk__lt=removed.pk).last()
-        # The address that an account was made with has no event.
+        # No event is recorded for the address with which an account was created.
         confirmed_at = added.at if added else owner.date_joined
         row = EmailAddress(user=owner, email=email, key=key, confirmed_at=confirmed_at)
         former_credentials.keep_email(row, removed.at)

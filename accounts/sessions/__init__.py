@@ -1,1 +1,1 @@
-"""Sessions: where people are signed in. A copy of the database is not enough to use one."""
+"""Sessions of browsers and API clients. A copy of the database is not enough to use a session."""

@@ -1,4 +1,4 @@
-"""API views that list a person's sessions and revoke them."""
+"""API views that list and revoke the sessions of a user."""
 
 import uuid
 from typing import Any, cast
@@ -17,7 +17,7 @@ from accounts.users.models import User
 
 
 class LoginSessionSerializer(serializers.ModelSerializer[LoginSession]):
-    """A session: a browser or an API client in which the person is signed in."""
+    """A session of a browser or an API client in which the user is signed in."""
 
     is_current = serializers.SerializerMethodField(
         help_text="Whether the request was made in this session."
@@ -37,14 +37,14 @@ class LoginSessionSerializer(serializers.ModelSerializer[LoginSession]):
         )
 
     def get_is_current(self, session: LoginSession) -> bool:
-        """Whether the request was made in this session."""
-        # None if the request is authenticated by a password alone.
+        """Return whether the request was made in this session."""
+        # A request that is authenticated by a password has no session.
         current = request_auth_of(self.context["request"]._request).session
         return current is not None and current.pk == session.pk
 
 
 class SessionsView(generics.ListAPIView[LoginSession]):
-    """List the sessions of the person who makes the request."""
+    """List the sessions of the user who makes the request."""
 
     area = "sessions"
     serializer_class = LoginSessionSerializer
@@ -59,13 +59,13 @@ class SessionsView(generics.ListAPIView[LoginSession]):
 
 
 class SessionView(views.APIView):
-    """Revoke a session of the person who makes the request."""
+    """Revoke a session of the user who makes the request."""
 
     area = "sessions"
 
     @extend_schema(operation_id="revoke_session", responses={204: None})
     def delete(self, request: Request, id: uuid.UUID) -> Response:
-        """Revoke a session, possibly the one in which the request is made."""
+        """Revoke a session, which may be the session of the request itself."""
         if not services.revoke_by_id(cast(User, request.user), id, actor_of(request._request)):
             raise Http404
         return Response(status=204)

@@ -1,6 +1,7 @@
-"""Finds the session of a request, and decides whether it signs the request in.
+"""Determines how a request is authenticated, and in which session.
 
-A request is authenticated once, when it is first needed: see :func:`request_auth_of`.
+The result is determined once for each request, when it is first needed: see
+:func:`request_auth_of`.
 """
 
 from dataclasses import dataclass
@@ -25,10 +26,10 @@ ATTRIBUTE = "_request_auth"
 class RequestAuth:
     """How a request is authenticated.
 
-    ``presented`` is the session of the request's cookie or access token. ``needs_reauthentication``
-    is set if the cookie is valid but another browser sent it. ``is_revoked`` is set if this request
-    made the site revoke the session. An API request without a session has ``by``, the method (a
-    password or an API key), and ``key``, the public beginning of the API key.
+    ``presented`` is the session of the cookie or access token. ``needs_reauthentication`` is set if
+    the cookie is valid but another browser sent it. ``is_revoked`` is set if the site revoked the
+    session because of this request. For an API request without a session, ``by`` is ``pwd`` or
+    ``api_key``, and ``key`` is the label of the API key.
     """
 
     presented: LoginSession | None = None
@@ -44,7 +45,10 @@ class RequestAuth:
 
 
 def request_auth_of(request: HttpRequest) -> RequestAuth:
-    """Return how ``request`` is authenticated. Each request is examined only once."""
+    """Return how ``request`` is authenticated.
+
+    The first call for a request determines this. Later calls return the stored result.
+    """
     request_auth = getattr(request, ATTRIBUTE, None)
     if not isinstance(request_auth, RequestAuth):
         request_auth = _authenticate(request)
@@ -71,7 +75,7 @@ def user_of(request: HttpRequest) -> User | AnonymousUser:
 
 
 def actor_of(request: HttpRequest) -> Actor:
-    """Return who makes ``request`` and from where, for the security history."""
+    """Return the actor of ``request`` for the security history: its client, session and proof."""
     request_auth = request_auth_of(request)
     session = request_auth.presented
     session_id = session.pk if session else None
@@ -81,9 +85,9 @@ def actor_of(request: HttpRequest) -> Actor:
 
 
 def actor_without_session_of(request: HttpRequest) -> Actor:
-    """Return the actor of a request that is made through a mailed link.
+    """Return the actor of a request that is made through the link in an email.
 
-    The session is left out, because the browser may be signed in as another person.
+    The actor has no session, because the browser may be signed in as another user.
     """
     return Actor(client_of(request))
 
@@ -94,43 +98,44 @@ def browser_session_of(request: HttpRequest) -> SessionStore:
 
 
 def renew_key(request: HttpRequest) -> None:
-    """Replace the browser's session key and save the session at once.
+    """Replace the session key of the browser and save the session immediately.
 
-    A copy of the previous cookie is worthless afterwards.
+    Copies of the previous session cookie are no longer valid afterwards.
     """
     request.session.cycle_key()
     request.session.save()
 
 
-def enter(request: HttpRequest, session: LoginSession) -> None:
-    """Sign this request and its browser in to ``session``."""
+def set_session(request: HttpRequest, session: LoginSession) -> None:
+    """Sign the browser of ``request`` in to ``session``, beginning with this request."""
     browser_session_of(request).login_session = session
     request.user = session.user
     setattr(request, ATTRIBUTE, RequestAuth(session))
 
 
-def call_as(
+def set_api_auth(
     request: HttpRequest, session: LoginSession | None, *, by: str = "", key: str = ""
 ) -> None:
-    """Record how an API request is authenticated: by ``session``, or by another method.
+    """Record how an API request is authenticated.
 
-    ``by`` is the ``amr`` value of a password or an API key, ``key`` the label of the API key.
+    ``session`` is the session of the access token. Without a session, ``by`` is the ``amr`` value
+    of a password or an API key, and ``key`` is the label of the API key.
     """
     setattr(request, ATTRIBUTE, RequestAuth(session, by=by, key=key))
 
 
 def forget(request: HttpRequest, user: User) -> None:
-    """Sign the browser out if it was signed in as ``user``.
+    """Sign the browser of ``request`` out if it is signed in as ``user``.
 
     Call this after all sessions of ``user`` have been revoked.
     """
     if (session := browser_session_of(request).login_session) and session.user == user:
         request.session.flush()
-        leave(request)
+        clear_session(request)
 
 
-def leave(request: HttpRequest) -> None:
-    """Make ``request`` anonymous, because its session has ended."""
+def clear_session(request: HttpRequest) -> None:
+    """Make ``request`` anonymous after its session has ended."""
     request.user = AnonymousUser()
     setattr(request, ATTRIBUTE, RequestAuth())
 

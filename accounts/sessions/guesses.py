@@ -1,4 +1,4 @@
-"""Records failed reauthentication, and mails the owner if somebody seems to be guessing."""
+"""Records failed reauthentication, and emails the account owner if somebody may be guessing."""
 
 import uuid
 from datetime import timedelta
@@ -13,8 +13,8 @@ from accounts.common import clock
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
-# Fewer failures may be the owner's typing errors. ``throttle.limits.PROOF_SESSION`` allows exactly
-# this many at once, so the mail goes out no later than the limit stops a thief.
+# Fewer failures may be typing errors of the owner. ``throttle.limits.PROOF_SESSION`` allows the
+# same number in a row, so the email is sent before the limit delays further attempts.
 NEWS_AFTER = 5
 NEWS_EVERY = timedelta(days=1)
 
@@ -23,11 +23,12 @@ NEWS_EVERY = timedelta(days=1)
 def record_failed_proof(user: User, actor: Actor) -> None:
     """Record that ``user`` failed to reauthenticate in the session of ``actor``.
 
-    The fifth failure within 24 hours is mailed, at most once in 24 hours for each session, because
-    somebody who guesses may have stolen the session (ASVS 6.3.5).
+    After the fifth failure in a session within 24 hours, the account owner is notified by email,
+    because the session may be stolen (ASVS 6.3.5). The owner gets at most one such email in 24
+    hours for each session.
     """
     session = cast(uuid.UUID, actor.session)
-    # Lock the row, so that the second of two simultaneous failures counts the first.
+    # Lock the session, so that simultaneous failures are counted one after the other.
     LoginSession.objects.select_for_update(no_key=True).filter(pk=session).first()
     record(user, events.PROOF_FAILED, actor)
     recent = Activity.objects.filter(user=user, session=session, at__gt=clock.now() - NEWS_EVERY)

@@ -1,9 +1,8 @@
-"""Recognizes the browsers in which a person has signed in before.
+"""Recognizes the browsers in which a user has signed in before.
 
-A sign-in sets a cookie with a random value. For each account, the database stores a digest of the
-cookie together with the browser's family and operating system. The owner gets a mail about the
-first sign-in in an unknown browser, and about the first sign-in of a known browser from a new
-network.
+A sign-in sets a cookie with a random value. For each user, the database stores a digest of the
+cookie, the browser family and the operating system. The account owner is notified by email when
+somebody signs in from an unknown browser, or from a known browser in a new network.
 """
 
 import uuid
@@ -20,17 +19,20 @@ from accounts.users.models import PendingSignup, User
 
 ATTRIBUTE = "_known_browser"
 PURPOSE = "known browser"
-# How many past credential versions are searched among the notes of the previous version.
+# Earlier releases of the site stored the credential version of a user with each browser. This is
+# how many past versions are tried to find such a browser.
 VERSIONS = 50
-# No user has this id. The query for an unknown account costs as much as for a known one.
+# No user has this id. The query for an unknown account costs as much as the query for a known
+# account.
 NOBODY = uuid.UUID(int=0)
 
 
 def find(client: ClientInfo, account: User | PendingSignup | None) -> KnownBrowser | None:
-    """Return the browser at ``client``, or None if nobody signed in to ``account`` with it.
+    """Return the browser of ``client`` if somebody has signed in to ``account`` in it, else None.
 
-    Sign-ins before the last change of credentials count, too, so that guesses from elsewhere do not
-    lock the owner out after a change. Makes at most one query, whether or not there is an account.
+    Sign-ins before the last change of credentials count as well. Otherwise somebody who guesses in
+    other browsers could lock the owner out after such a change. At most one query is made, whether
+    or not there is an account.
     """
     if not client.known:
         return None
@@ -41,17 +43,18 @@ def find(client: ClientInfo, account: User | PendingSignup | None) -> KnownBrows
 
 
 def note_factor(client: ClientInfo, user: User) -> None:
-    """Record that ``user`` showed a second factor, if the browser at ``client`` is known."""
+    """Record that ``user`` showed a second factor, if the browser of ``client`` is known."""
     if client.known:
         rows = user.known_browsers.filter(digest__in=_digests(client.known, client.device))
         rows.filter(factor_at=None).update(factor_at=clock.now())
 
 
-def meet(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
-    """Record a sign-in of ``user`` in this browser; return whether the browser was known.
+def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
+    """Record a sign-in of ``user`` in the browser of ``request``; return whether it was known.
 
-    Only sign-ins since the last change of credentials count, because an earlier one may be a
-    thief's. ``has_factor`` says whether the person showed a second factor.
+    The browser is unknown if ``user`` has not signed in there since the last change of credentials:
+    an earlier sign-in may have been made by a thief. ``has_factor`` says whether the user showed a
+    second factor.
     """
     token, client = _token(request), client_of(request)
     noted = _find(token, client.device, user) if token else None
@@ -61,8 +64,8 @@ def meet(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
     is_known = noted is not None and noted.version == version
     factor_at = (noted.factor_at if noted else None) or (now if has_factor else None)
     if noted is None or noted.pk is None or not is_known:
-        # The mail about a new browser already names this network. The previous version of the site
-        # stored no networks for its browsers.
+        # The email about a new browser already names this network, so no other email about the
+        # network is needed. Earlier releases of the site stored no networks.
         known_networks.remember(_networks(user), client.network, None)
     if noted is None or noted.pk is None:
         row = KnownBrowser(
@@ -81,25 +84,28 @@ def meet(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
         or noted.until < now + known_networks.RENEW
         or noted.factor_at != factor_at
     ):
-        # Filter by the digest too, since :func:`renew` may have changed it meanwhile.
+        # Filter by the digest, too: :func:`renew` may have changed the digest in the meantime.
         KnownBrowser.objects.filter(pk=noted.pk, digest=noted.digest).update(
             digest=digest, version=version, until=now + known_networks.LIFE, factor_at=factor_at
         )
     return is_known
 
 
-def meet_network(request: HttpRequest, user: User) -> bool:
-    """Record a sign-in of ``user``; return whether it is the first from its network in 90 days."""
+def note_network(request: HttpRequest, user: User) -> bool:
+    """Record the network of a sign-in of ``user``; return whether the network is new.
+
+    A network becomes new again after 60 to 90 days without a sign-in.
+    """
     network = client_of(request).network
     noted = known_networks.find(_networks(user), network)
     known_networks.remember(_networks(user), network, noted)
     return noted is None
 
 
-def meet_client(client: ClientInfo, user: User) -> bool:
+def note_client(client: ClientInfo, user: User) -> bool:
     """Record a sign-in of ``user`` with an API client; return whether the client was known.
 
-    An API client has no cookie: its network and the name that it sends identify it.
+    An API client has no cookie, so it is identified by its network and the name that it sends.
     """
     what = f"client {client.network} {client.device} {user.credential_version}"
     noted = known_networks.find(user.pk, what)
@@ -110,20 +116,20 @@ def meet_client(client: ClientInfo, user: User) -> bool:
 def recognize(request: HttpRequest, user: User) -> KnownBrowser | None:
     """Return the browser of ``request`` if it is known to ``user``, else None.
 
-    A browser without a sign-in for 90 days is unknown. ``since`` of the result is the first
-    sign-in, even if credentials have changed since. The result is an unsaved row if only the
-    previous version of the site stored the browser.
+    A browser without a sign-in for 90 days is unknown. ``since`` is the time of the first sign-in,
+    even if the credentials have changed since then. The row is unsaved if only an earlier release
+    of the site stored the browser.
     """
     token = _token(request)
     return _find(token, client_of(request).device, user) if token else None
 
 
 def renew(request: HttpRequest, user: User) -> None:
-    """Replace the cookie of a browser that is known to ``user``.
+    """Replace the cookie of the browser of ``request``, if the browser is known to ``user``.
 
-    A copy of the previous cookie is unknown afterwards. Rows of other accounts keep the previous
-    cookie. If they moved to the new one, a thief with a copy of another person's cookie could take
-    over the age of that person's browser.
+    A copy of the previous cookie is no longer known to ``user`` afterwards. The rows of other users
+    keep the previous cookie. Otherwise a thief with a cookie copied from another user could get a
+    new cookie that is known to that user.
     """
     previous, device = _token(request), client_of(request).device
     noted = _find(previous, device, user) if previous else None
@@ -138,18 +144,18 @@ def renew(request: HttpRequest, user: User) -> None:
     elif is_first:
         noted.digest = new
         noted.save()
-    # If two copies of the browser ask at the same time, only one keeps its age.
+    # If two copies of the browser are renewed at the same time, only one of them stays known.
     if is_first:
         setattr(request, ATTRIBUTE, token)
 
 
 def prune() -> int:
-    """Delete browsers without a sign-in for 90 days; return how many."""
+    """Delete known browsers that have expired; return how many were deleted."""
     return KnownBrowser.objects.filter(until__lte=clock.now()).delete()[0]
 
 
 def set_cookie(request: HttpRequest, response: HttpResponse) -> None:
-    """Set the cookie if this request has called :func:`meet` or :func:`renew`."""
+    """Set the cookie if :func:`note_sign_in` or :func:`renew` was called for ``request``."""
     if token := getattr(request, ATTRIBUTE, ""):
         response.set_cookie(
             settings.KNOWN_COOKIE_NAME,
@@ -162,7 +168,10 @@ def set_cookie(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def _token(request: HttpRequest) -> str:
-    """Return the new or sent value of the cookie; an empty string if it is malformed."""
+    """Return the value of the cookie: the new one, or the one that the browser sent.
+
+    Returns an empty string if the browser sent no cookie or a malformed one.
+    """
     return getattr(request, ATTRIBUTE, "") or client_of(request).known
 
 
@@ -175,17 +184,20 @@ def _networks(user: User) -> str:
 
 
 def _find(token: str, device: Device, user: User) -> KnownBrowser | None:
-    """Return the row of a browser, which is unsaved if only the previous version stored it."""
+    """Return the row of a known browser, or None.
+
+    The row is unsaved if only an earlier release of the site stored the browser.
+    """
     rows = user.known_browsers.filter(digest__in=_digests(token, device))
     row = rows.filter(until__gt=clock.now()).first()
     return row or _previous_row(token, device, user)
 
 
 def _previous_row(token: str, device: Device, user: User) -> KnownBrowser | None:
-    """Return what the previous version of the site stored, as an unsaved row.
+    """Return an unsaved row for a browser that an earlier release of the site stored, or None.
 
-    That version renewed its notes every month, so ``since`` is no earlier than the first sign-in.
-    The last of these notes expires 90 days after the upgrade.
+    That release renewed its entries every month, so ``since`` may be later than the first sign-in.
+    Its last entries expire 90 days after the upgrade.
     """
     names = _previous_names(token, device, user)
     untils = known_networks.untils(user.pk, names)
@@ -200,9 +212,10 @@ def _previous_row(token: str, device: Device, user: User) -> KnownBrowser | None
 
 
 def _previous_names(token: str, device: Device, user: User) -> dict[str, int]:
-    """Return the names under which the previous version may have stored a browser.
+    """Return the names under which an earlier release of the site may have stored a browser.
 
-    Each maps to its ``credential_version``. The names depend on the language of the sign-in.
+    The names are mapped to the ``credential_version`` that they contain. They depend on the
+    language in which the user signed in.
     """
     names, latest = {}, user.credential_version
     for language, _name in settings.LANGUAGES:

@@ -1,4 +1,4 @@
-"""Sets ``request.user`` from the session, and sends people who must sign in to the sign-in page."""
+"""Sets ``request.user`` from the session, and redirects anonymous requests to the sign-in page."""
 
 from collections.abc import Callable
 from functools import partial
@@ -26,7 +26,7 @@ class AuthenticationMiddleware(middleware.AuthenticationMiddleware):
         request.auser = partial(_auser, request)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        """Set the cookie that makes a browser known after a sign-in."""
+        """Set the known-browser cookie after a sign-in."""
         known_browsers.set_cookie(request, response)
         return response
 
@@ -37,13 +37,10 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
     def handle_no_permission(
         self, request: HttpRequest, view_func: Callable[..., Any]
     ) -> HttpResponseRedirect:
-        """Redirect to the sign-in page.
-
-        A browser that must reauthenticate is redirected to that page instead.
-        """
+        """Redirect to the sign-in page, or to the reauthentication page if that is required."""
         request_auth = current.request_auth_of(request)
         if request_auth.needs_reauthentication:
-            return reauthentication.ask(request)
+            return reauthentication.redirect_to_reauthenticate(request)
         if request_auth.is_revoked:
             sentence = _("You were signed out: this browser isn’t the one that signed in.")
             messages.warning(request, sentence)

@@ -13,12 +13,12 @@ STALE = timedelta(days=7)
 
 
 class LoginSession(models.Model):
-    """A browser or API client in which a person is signed in.
+    """A browser or API client in which a user is signed in.
 
-    ``id`` is public: tokens carry it as ``sid``. For an API client the session is also the family
-    of its refresh tokens: see ``tokens.families``. ``auth_time`` is the last moment at which the
-    person authenticated (OpenID Connect Core, section 2), ``amr`` the list of methods. A session is
-    over if ``ended_at`` is set or if ``idle_at`` or ``ends_at`` is past.
+    ``id`` is public: tokens contain it as ``sid``. All refresh tokens of an API client belong to
+    one session (see ``tokens.families``). ``auth_time`` is when the user last authenticated (OpenID
+    Connect Core, section 2), and ``amr`` lists the methods. A session has ended if ``ended_at`` is
+    set or if ``idle_at`` or ``ends_at`` has passed.
     """
 
     class Kind(models.TextChoices):
@@ -26,7 +26,7 @@ class LoginSession(models.Model):
 
         BROWSER = "browser"
         API = "api"
-        # A browser app that calls the API and has its refresh token in a cookie.
+        # A browser app that calls the API and stores its refresh token in a cookie.
         APP = "app"
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
@@ -40,20 +40,19 @@ class LoginSession(models.Model):
     ip = models.CharField(max_length=45, blank=True, db_column="address")
     amr = models.JSONField(default=list)
     auth_time = models.DateTimeField()
-    # When a second factor was last shown, and when a passkey was.
+    # When the user last showed any second factor (``factor_at``) and a passkey (``passkey_at``).
     factor_at = models.DateTimeField(null=True)
     passkey_at = models.DateTimeField(null=True)
     # The ``persistent_id`` of the second factor that was last shown.
     factor_key = models.CharField(max_length=64, blank=True, default="", db_default="")
     begun_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(default=clock.now)
-    # Whether the session outlives the browser process and never ends for being idle.
+    # Whether the session survives closing the browser and does not expire through inactivity.
     is_remembered = models.BooleanField(default=False)
     idle_at = models.DateTimeField(db_index=True)
     ends_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    # When a browser other than the one that signed in used the session; None once the person
-    # has reauthenticated there.
+    # When reauthentication became necessary because another browser used the session, else None.
     challenged_at = models.DateTimeField(null=True)
     # For API clients: the scope of the tokens, digests of the current and the previous refresh
     # token, and when the token was last rotated.
@@ -75,7 +74,7 @@ class LoginSession(models.Model):
 
     @property
     def proof_words(self) -> str:
-        """The authentication methods in words, for people."""
+        """The authentication methods in words, for display."""
         return proofs.in_words(self.amr)
 
     @property
@@ -97,7 +96,7 @@ class LoginSession(models.Model):
 class BrowserSession(AbstractBaseSession):
     """The session data of a browser, stored under a digest of its session key.
 
-    ``login_session`` is the session in which a person is signed in, or None.
+    ``login_session`` is the session in which a user is signed in, or None.
     """
 
     login_session = models.ForeignKey(
@@ -113,11 +112,12 @@ class BrowserSession(AbstractBaseSession):
 
 
 class KnownBrowser(models.Model):
-    """A browser in which a person has signed in.
+    """A browser in which a user has signed in.
 
-    ``digest`` covers the browser's cookie and device. ``since`` is the first sign-in, ``version``
-    the ``credential_version`` at the last one, ``until`` the moment at which the browser is
-    forgotten, and ``factor_at`` the first moment at which a second factor was shown.
+    ``digest`` is a digest of the cookie and the device. ``since`` is the time of the first sign-in,
+    ``version`` the ``credential_version`` at the last sign-in, ``until`` the time at which the
+    browser becomes unknown, and ``factor_at`` the time at which a second factor was first shown in
+    it.
     """
 
     user = models.ForeignKey(

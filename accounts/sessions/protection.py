@@ -1,8 +1,8 @@
 """Session protection: a session can be used only by the browser that signed in.
 
-A setting extends this to the network. A copied cookie alone is then not enough. This is no more
-than a hurdle, because a thief who copies a cookie can copy a User-Agent as well. Expiry and the
-list of sessions are the defences behind it.
+A copied cookie alone is therefore not enough. ``SESSION_PROTECTION_NETWORK`` also requires the same
+network. Session protection only makes an attack harder, because a thief who copies a cookie can
+copy the User-Agent as well. Sessions also expire, and users can revoke them.
 """
 
 from enum import Enum
@@ -14,7 +14,11 @@ from accounts.sessions.models import LoginSession
 
 
 class Verdict(Enum):
-    """What happens to a request with a valid session cookie."""
+    """How a request with a valid session cookie is treated.
+
+    ``SAME`` accepts the request, ``PROVE`` requires reauthentication, and ``STOP`` revokes the
+    session.
+    """
 
     SAME = "same"
     PROVE = "prove"
@@ -22,10 +26,10 @@ class Verdict(Enum):
 
 
 def judge(session: LoginSession, client: ClientInfo) -> Verdict:
-    """Return what ``SESSION_PROTECTION`` demands for a use of ``session`` by ``client``.
+    """Return how ``SESSION_PROTECTION`` treats a request of ``client`` in ``session``.
 
-    A new version of a browser is still the same browser. The IP address is the one that the
-    middleware has determined, so a forged ``X-Forwarded-For`` changes nothing.
+    A new version of a browser counts as the same browser. The middleware has already determined the
+    IP address, so a forged ``X-Forwarded-For`` has no effect.
     """
     config = settings.AUTHSITE
     if config.session_protection == "off" or _is_same(session, client):

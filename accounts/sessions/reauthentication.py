@@ -1,4 +1,4 @@
-"""How long authentication counts as recent, and the page where people reauthenticate.
+"""Defines how long authentication is recent, and redirects to the reauthentication page.
 
 ``signin.policy`` decides which proofs count.
 """
@@ -10,10 +10,11 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 
 LIFE = timedelta(minutes=10)
-# Opening a form requires more recent authentication, so that enough time is left to fill it in.
+# Opening a form requires more recent authentication, so that the user has enough time to fill the
+# form in.
 TO_OPEN = timedelta(minutes=5)
 
 
-def ask(request: HttpRequest) -> HttpResponseRedirect:
-    """Redirect to the reauthentication page, which leads back to the URL of ``request``."""
+def redirect_to_reauthenticate(request: HttpRequest) -> HttpResponseRedirect:
+    """Redirect to the reauthentication page, which then redirects to the URL of ``request``."""
     return redirect_to_login(request.get_full_path(), reverse("account_reauthenticate"))

@@ -19,19 +19,19 @@ from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
-# Uses are recorded at most this often, so that not every request writes. A session may therefore
-# expire for being idle this much earlier than the setting says, never later.
+# The use of a session is recorded at most this often, so that not every request writes to the
+# database. An idle session may expire this much earlier than the setting says, but never later.
 NOTE_EVERY = timedelta(minutes=1)
-# Ended sessions are kept for as long as a client may still present one of their tokens.
+# How long ended sessions are kept, because a client may still present one of their tokens.
 KEEP_ENDED = timedelta(days=1)
-# The most sessions that one sign-in revokes because of the limit.
+# How many sessions a single sign-in revokes at most to enforce ``MAX_SESSIONS``.
 AT_ONCE = 20
 
 
 def create(
     user: User, proofs: Sequence[Proof], client: ClientInfo, *, is_remembered: bool
 ) -> LoginSession:
-    """Create a session of ``user`` in the browser at ``client``."""
+    """Create a session of ``user`` in the browser of ``client``."""
     config = settings.AUTHSITE
     ends_at = clock.now() + timedelta(
         days=config.remember_days if is_remembered else config.session_days
@@ -108,13 +108,13 @@ def lock(session_id: uuid.UUID | None) -> None:
 def note_use(session: LoginSession, client: ClientInfo) -> None:
     """Record that ``client`` uses ``session``, at most once a minute."""
     now = clock.now()
-    # With a short idle time, record more often, or a session in use would expire.
+    # With a short idle timeout, record more often. Otherwise a session in use would expire.
     every = min(NOTE_EVERY, _idle() / 4)
     if session.used_at > now - every:
         return
     session.used_at = now
-    # Without session protection another device may use the session. The row keeps naming the
-    # device that signed in.
+    # Without session protection, another device may use the session. The row still names the device
+    # that signed in.
     agent = session.agent if client.device != session.device else client.user_agent
     session.idle_at = (
         session.ends_at if session.is_remembered else min(now + _idle(), session.ends_at)
@@ -125,9 +125,9 @@ def note_use(session: LoginSession, client: ClientInfo) -> None:
 
 
 def record_proof(session: LoginSession, proof: Proof, client: ClientInfo) -> None:
-    """Record that the person reauthenticated with ``proof`` at ``client``.
+    """Record that the user reauthenticated with ``proof`` in the browser of ``client``.
 
-    The session belongs to the browser of ``client`` from now on.
+    From then on, session protection expects that browser.
     """
     session.auth_time = proof.at
     if proof.method in FACTORS:
@@ -159,7 +159,7 @@ def record_proof(session: LoginSession, proof: Proof, client: ClientInfo) -> Non
 def require_reauthentication(session: LoginSession, actor: Actor) -> None:
     """Record that another browser uses ``session`` and must reauthenticate.
 
-    The event is recorded once, however many requests the browser makes.
+    Only the first request of that browser records an event.
     """
     if session.challenged_at:
         return
@@ -179,7 +179,7 @@ def revoke(
 ) -> bool:
     """Revoke ``session``; return False if it had already ended.
 
-    The event ``reason`` is recorded as done by ``actor``, if both are given.
+    If ``reason`` and ``actor`` are given, the event ``reason`` is recorded with that actor.
     """
     if not _revoke(LoginSession.objects.filter(pk=session.pk)):
         return False
@@ -189,7 +189,7 @@ def revoke(
 
 
 def revoke_by_id(user: User, session_id: uuid.UUID, actor: Actor) -> bool:
-    """Revoke the session of ``user`` with that id; return False if none is live."""
+    """Revoke the live session of ``user`` with ``session_id``; return False if there is none."""
     session = live(user).filter(pk=session_id).first()
     if session is None:
         return False
@@ -199,7 +199,7 @@ def revoke_by_id(user: User, session_id: uuid.UUID, actor: Actor) -> bool:
 def revoke_all(user: User, *, keep: uuid.UUID | None = None) -> None:
     """Revoke all sessions of ``user`` except ``keep``.
 
-    Records nothing, because the caller records the act that this is a part of.
+    No event is recorded: the caller records why the sessions are revoked.
     """
     sessions = LoginSession.objects.filter(user=user)
     _revoke(sessions.exclude(pk=keep) if keep else sessions)
@@ -220,7 +220,7 @@ def sign_out_elsewhere(user: User, keep: uuid.UUID, actor: Actor) -> int:
 
 @transaction.atomic
 def revoke_by_operator(user: User, actor: Actor) -> int:
-    """Revoke all sessions of ``user`` and record it; return how many were live."""
+    """Revoke all sessions of ``user`` for an operator; return how many were live."""
     count = live(user).count()
     revoke_all(user)
     record(user, events.ALL_ENDED, actor, detail=str(count))
@@ -252,10 +252,10 @@ def _idle() -> timedelta:
 
 
 def _revoke(sessions: QuerySet[LoginSession]) -> int:
-    """Mark sessions as ended and delete the session data of their browsers; return how many.
+    """Mark sessions as ended and delete the data of their browsers; return the number of sessions.
 
-    Runs two statements, however many sessions there are. A browser that signs in between the two
-    keeps its session data, but its session has ended, so it is signed out.
+    There are two statements, however many sessions there are. If a browser signs in between them,
+    its session data remains, but its session has ended, so the browser is signed out.
     """
     live = sessions.filter(ended_at=None).order_by()
     rows = BrowserSession.objects.filter(login_session__in=live.values("pk"))
@@ -264,11 +264,11 @@ def _revoke(sessions: QuerySet[LoginSession]) -> int:
 
 
 def make_room(user: User, new: LoginSession, actor: Actor) -> None:
-    """Revoke sessions of ``user`` in excess of ``MAX_SESSIONS``, and record each.
+    """Revoke sessions of ``user`` in excess of ``MAX_SESSIONS``, and record an event for each.
 
-    The least recently used go first, those of API clients before those of browsers, and never
-    ``new``. A single sign-in revokes only a limited number, so that it does not have to wait while
-    a large excess from an older version of the site is removed.
+    Sessions of API clients are revoked before those of browsers, and the least recently used first;
+    ``new`` is never revoked. One call revokes at most ``AT_ONCE`` sessions, so that a sign-in is
+    not slowed down by a large excess that an earlier release of the site has left.
     """
     rows, most = live(user).order_by(), settings.AUTHSITE.max_sessions
     excess = rows[: most + AT_ONCE].count() - most

@@ -1,8 +1,8 @@
-"""Session store that keeps digests of session keys, so that the database does not reveal them.
+"""Session store that keeps digests of session keys instead of the keys.
 
 The cookie holds 256 random bits and the table a hash of them, so nobody can sign in with a copy of
-the database. A new key is written once, by the first ``save``. Session data that belongs to an
-ended ``LoginSession`` loads as empty.
+the database. A new key is first stored by ``save``. The data of an ended ``LoginSession`` loads as
+empty.
 """
 
 from copy import deepcopy
@@ -50,7 +50,7 @@ class SessionStore(db.SessionStore):
         self.modified = True
 
     def _get_new_session_key(self) -> str:
-        # A collision of 256 random bits needs no check.
+        # Two random keys of 256 bits are never equal, so no check for collisions is needed.
         return secrets.token()
 
     def _get_session_from_db(self) -> AbstractBaseSession | None:
@@ -68,7 +68,7 @@ class SessionStore(db.SessionStore):
         return BrowserSession.objects.filter(session_key=digest(session_key)).exists()
 
     def create(self) -> None:
-        """Take a new key, which the next :meth:`save` stores."""
+        """Choose a new session key, which the next :meth:`save` stores."""
         self._session_key = self._get_new_session_key()
         self._unwritten = True
         self._session_cache = getattr(self, "_session_cache", {})
@@ -78,15 +78,15 @@ class SessionStore(db.SessionStore):
         """Store the session data in one statement.
 
         Raises:
-            UpdateError: the session was deleted meanwhile.
+            UpdateError: the session was deleted in the meantime.
         """
         if self.session_key is None:
             self.create()
         new = must_create or self._unwritten
         data = dict(self.items())
         if not new and data == self._saved:
-            # ``CompletedSignIn`` has saved the data in its own transaction. Django's middleware
-            # saves modified sessions again.
+            # The data has not changed since ``CompletedSignIn`` saved it in its own transaction,
+            # but Django's middleware saves every modified session.
             return
         row = self.create_model_instance(data)
         if new:
@@ -137,7 +137,8 @@ class SessionStore(db.SessionStore):
         if key := session_key or self.session_key:
             BrowserSession.objects.filter(session_key=digest(key)).delete()
 
-    # Django's asynchronous methods would look keys up, not digests: call the synchronous ones.
+    # Django's asynchronous methods would look up keys instead of digests, so these methods call the
+    # synchronous ones.
 
     async def aload(self) -> dict[str, Any]:
         return await sync_to_async(self.load)()

@@ -1,4 +1,4 @@
-"""The page that lists a person's sessions."""
+"""The page that lists the sessions of a user."""
 
 import uuid
 
@@ -22,7 +22,7 @@ from accounts.sessions.models import LoginSession
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sessions(request: HttpRequest) -> HttpResponse:
-    """List the sessions of the signed-in person; revoke one or all others."""
+    """List the sessions of the signed-in user; revoke one session or all others."""
     here = session_of(request)
     if request.method == "POST":
         return (
@@ -42,15 +42,16 @@ def sessions(request: HttpRequest) -> HttpResponse:
 def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpResponse:
     """Revoke all other sessions, which requires recent authentication.
 
-    Otherwise a thief with a copied cookie could sign the owner out and take over the browser's age.
+    Otherwise a thief with a copied cookie could sign the owner out, and the thief's browser would
+    become the known browser instead of the owner's.
     """
     if clock.now() > (here.factor_at or here.auth_time) + reauthentication.LIFE:
-        return reauthentication.ask(request)
+        return reauthentication.redirect_to_reauthenticate(request)
     with transaction.atomic():
         count = services.sign_out_elsewhere(here.user, here.pk, actor_of(request))
         known_browsers.renew(request, here.user)
-    # Makes copies of this browser's cookies worthless. Done after the commit, because two browsers
-    # that sign each other out would otherwise wait for each other's rows.
+    # Copies of this browser's cookies are no longer valid afterwards. The key is renewed after the
+    # commit: otherwise two browsers that sign each other out would wait for each other's rows.
     renew_key(request)
     sentence = ngettext("%(count)d sign-in was ended.", "%(count)d sign-ins were ended.", count)
     nothing = _("You were signed in nowhere else.")

@@ -40,7 +40,7 @@ class Site(admin.AdminSite):
         @wraps(stock)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if self._may_act(request) and not recent.is_recent(request):
-                return reauthentication.ask(request)
+                return reauthentication.redirect_to_reauthenticate(request)
             return stock(request, *args, **kwargs)
 
         return csp_override(settings.SECURE_CSP_ADMIN)(guarded)

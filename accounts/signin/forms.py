@@ -8,9 +8,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from accounts.common.forms import CodeField, no_longer_than, text_input
+from accounts.codes.forms import CodeForm
+from accounts.common.forms import no_longer_than, text_input
 from accounts.common.text import refuse_invisible
 from accounts.passwords.forms import CurrentPasswordField, NewPasswordField, refuse_guessable
+from accounts.twofactor.errors import MailedCodeUsedUp, WrongFactorCode
 from accounts.twofactor.forms import FactorCodeField
 from accounts.users import emails
 from accounts.users.forms import EmailField, UsernameField
@@ -67,14 +69,11 @@ class WhoForm(forms.Form):
     remember = RememberField()
 
 
-class CodeForm(forms.Form):
-    """The form for a mailed sign-in code."""
-
-    code = CodeField()
-
-
-class SecondForm(forms.Form):
+class SecondForm(CodeForm):
     """The form for the second step, which takes an app's code, a recovery code or a mailed one."""
+
+    wrong = WrongFactorCode
+    used_up = MailedCodeUsedUp
 
     code = FactorCodeField()
 

@@ -11,6 +11,7 @@ and trust in browsers. The strongest proof is any second factor; for staff under
 has, and its owner is told at every email address.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
@@ -127,6 +128,33 @@ def is_recent(session: LoginSession, *, is_opening: bool = False) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class ReauthenticationMethods:
+    """The methods by which a user may reauthenticate; see :func:`provers` for providers.
+
+    ``code`` is a code of an authenticator app or a recovery code.
+    """
+
+    passkey: bool
+    code: bool
+    password: bool
+
+
+def reauthentication_methods(user: User) -> ReauthenticationMethods:
+    """Return the methods by which ``user`` may reauthenticate.
+
+    A second factor if one is held, otherwise the password. Where a passkey is required and held,
+    a code would not count as recent authentication.
+    """
+    has_passkey = twofactor.has_passkey(user)
+    has_factor = has_passkey or twofactor.has_any(user)
+    return ReauthenticationMethods(
+        passkey=has_passkey,
+        code=has_factor and not (has_passkey and needs_passkey(user)),
+        password=not has_factor,
+    )
+
+
 def provers(user: User) -> list[Issuer]:
     """Return the providers by which ``user`` may reauthenticate; none if a second factor is held.
 
@@ -140,6 +168,29 @@ def provers(user: User) -> list[Issuer]:
     telling = [issuer for issuer in known if issuer.tells_when]
     has_better = telling or user.has_usable_password()
     return telling if has_better else known
+
+
+def must_enrol_passkey(user: User, proofs: tuple[Proof, ...]) -> bool:
+    """Return whether the second factor that ``user`` adds must be a passkey.
+
+    It must where a passkey is required, and in an account without a password after a sign-in by a
+    mailed code, because the mailbox is then all that was shown.
+    """
+    by_mail = proofs[0].method is Method.MAIL and not user.has_usable_password()
+    return needs_passkey(user) or by_mail
+
+
+def makes_trusted(proof: Proof) -> bool:
+    """Return whether ``proof`` may make a browser trusted: a second factor, never a mailed code."""
+    return proof.method in FACTORS
+
+
+def trusted_browser_days(user: User) -> int:
+    """Return for how many days ``user`` may trust a browser.
+
+    The answer is 0 where only a passkey is accepted, because trust never replaces a passkey.
+    """
+    return 0 if needs_passkey(user) else settings.AUTHSITE.trusted_browser_days
 
 
 def _is_second_shown(user: User, proofs: tuple[Proof, ...]) -> bool:

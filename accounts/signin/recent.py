@@ -31,7 +31,7 @@ def is_recent(request: HttpRequest, *, acts: bool = False) -> bool:
 
 def reauthenticate_first(request: HttpRequest) -> HttpResponse | None:
     """Return a redirect to the reauthentication page, or None if authentication is recent."""
-    return None if is_recent(request) else reauthentication.ask(request)
+    return None if is_recent(request) else reauthentication.redirect_to_reauthenticate(request)
 
 
 def recent_authentication_required(view: View) -> View:

@@ -1,6 +1,7 @@
 """The second step of a sign-in, for pages and for the API: accepted methods, codes and proof."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from django.db import transaction
@@ -50,6 +51,36 @@ def methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
         SecondMethod.EMAIL: policy.takes_mail(user, proofs) and bool(user.email),
     }
     return [method for method in SecondMethod if is_held[method]]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The methods that a second step accepts, and the one that its page asks for.
+
+    ``is_mailed``: a code was mailed and is accepted.
+    """
+
+    accepted: list[SecondMethod]
+    method: SecondMethod
+    is_mailed: bool
+
+    @property
+    def others(self) -> list[SecondMethod]:
+        """The accepted methods that the page only links to."""
+        return [method for method in self.accepted if method != self.method]
+
+
+def offer(user: User, proofs: tuple[Proof, ...], *, wanted: str = "", nonce: str = "") -> Offer:
+    """Return the methods by which ``user`` may take the second step after ``proofs``.
+
+    The page asks for the ``wanted`` method if it is accepted. Otherwise it asks for the mailed
+    code, if ``nonce`` names a request for one, or for the best method.
+    """
+    accepted = methods(user, proofs)
+    is_mailed = bool(nonce) and SecondMethod.EMAIL in accepted
+    default = SecondMethod.EMAIL if is_mailed else next(iter(accepted), SecondMethod.TOTP)
+    method = next((method for method in accepted if method == wanted), default)
+    return Offer(accepted, method, is_mailed)
 
 
 def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, client: ClientInfo) -> None:

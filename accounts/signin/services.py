@@ -9,6 +9,7 @@ from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
+from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import guesses, known_browsers
 from accounts.sessions.models import LoginSession
@@ -71,8 +72,10 @@ def prove_password(login: str, password: str, client: ClientInfo) -> User | Pend
     return account
 
 
-def prove_again(session: LoginSession, password: str, client: ClientInfo) -> None:
-    """Check the password of a person who is signed in. Only the session's budget is spent.
+def prove_again(session: LoginSession, password: str, client: ClientInfo) -> Proof:
+    """Return the proof that a person who is signed in knows the password.
+
+    Only the session's budget is spent.
 
     Raises:
         InvalidCredentials: wrong password.
@@ -84,6 +87,7 @@ def prove_again(session: LoginSession, password: str, client: ClientInfo) -> Non
         guesses.record_failed_proof(session.user, Actor(client, session=session.pk))
         raise InvalidCredentials
     give_back(charge)
+    return Proof.now(Method.PASSWORD)
 
 
 def _check_password(
@@ -153,6 +157,10 @@ def renew_hash(user: User, password: str) -> None:
     User.objects.filter(pk=user.pk, password=before).update(password=user.password)
 
 
-def keep_next(signup: PendingSignup, next_url: str) -> None:
-    """Store the URL to redirect to after a pending sign-up is confirmed."""
-    PendingSignup.objects.filter(pk=signup.pk).update(next=next_url)
+def keep_next(account: User | PendingSignup, next_url: str) -> None:
+    """Keep the page that a pending sign-up wanted to open, for after its confirmation.
+
+    Do nothing for a user, or without such a page.
+    """
+    if isinstance(account, PendingSignup) and next_url:
+        PendingSignup.objects.filter(pk=account.pk).update(next=next_url)

@@ -65,7 +65,7 @@ def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
     session = sessions.create(
         user, sign_in.proofs, client_of(request), is_remembered=sign_in.remember
     )
-    current.enter(request, session)
+    current.set_session(request, session)
     request.session.set_expiry(None if sign_in.remember else 0)
     request.session.save()
     of_new = events.SIGNED_IN if is_first else events.SIGNED_IN_NEW
@@ -89,7 +89,7 @@ def establish_api_session(
     """
     _decide(sign_in)
     session.save(force_insert=True)
-    is_known = known_browsers.meet_client(client, sign_in.user)
+    is_known = known_browsers.note_client(client, sign_in.user)
     event = events.CLIENT_SIGNED_IN if is_known else events.CLIENT_SIGNED_IN_NEW
     actor = Actor(client, session=session.pk).by(*session.amr)
     record(sign_in.user, event, actor)
@@ -98,9 +98,11 @@ def establish_api_session(
 
 def _event(request: HttpRequest, session: LoginSession, usual: Event, *, of_new: Event) -> Event:
     """Return ``of_new`` in a new browser, the event for a new network, or ``usual``."""
-    if not known_browsers.meet(request, session.user, has_factor=session.factor_at is not None):
+    if not known_browsers.note_sign_in(
+        request, session.user, has_factor=session.factor_at is not None
+    ):
         return of_new
-    return events.SIGNED_IN_NETWORK if known_browsers.meet_network(request, session.user) else usual
+    return events.SIGNED_IN_NETWORK if known_browsers.note_network(request, session.user) else usual
 
 
 def _decide(sign_in: CompletedSignIn) -> None:
@@ -132,7 +134,7 @@ def record_reauthentication(request: HttpRequest, session: LoginSession, proof: 
         known_browsers.note_factor(client_of(request), session.user)
     current.renew_key(request)
     rotate_token(request)
-    current.enter(request, session)
+    current.set_session(request, session)
     event = events.PROOF_GIVEN
     if not is_same:
         event = _event(request, session, event, of_new=events.BROWSER_PROVED)
@@ -147,4 +149,4 @@ def sign_out(request: HttpRequest) -> None:
         actor = current.actor_of(request)
         sessions.revoke(session, reason=events.SIGNED_OUT, actor=actor)
     auth.logout(request)
-    current.leave(request)
+    current.clear_session(request)

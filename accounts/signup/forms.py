@@ -4,7 +4,6 @@ from typing import Any
 
 from django import forms
 
-from accounts.common.forms import CodeField
 from accounts.passwords.forms import CurrentPasswordField
 from accounts.signin.forms import NewAccountForm
 from accounts.users.forms import EmailField
@@ -19,12 +18,6 @@ class SignupForm(NewAccountForm):
             return super().clean()
         self.errors.pop("password1", None)
         return {**self.cleaned_data, "password1": None}
-
-
-class ConfirmCodeForm(forms.Form):
-    """The code that was mailed to confirm the email address."""
-
-    code = CodeField()
 
 
 class CorrectEmailForm(forms.Form):

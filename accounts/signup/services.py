@@ -3,9 +3,9 @@
 import uuid
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from django.contrib.auth.hashers import is_password_usable, make_password
+from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from accounts.activity import events
@@ -106,16 +106,6 @@ def find(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
     """Return the pending sign-up with this id, or None if there is none or it has expired."""
     waiting = PendingSignup.objects.filter(expires_at__gt=clock.now())
     return waiting.filter(pk=signup_id).first() if signup_id else None
-
-
-def begun_at(signup: PendingSignup) -> datetime:
-    """Return when the sign-up was created."""
-    return signup.expires_at - LIFE
-
-
-def has_password(signup: PendingSignup) -> bool:
-    """Return whether a password was chosen; if not, only the browser that signed up can go on."""
-    return is_password_usable(signup.password)
 
 
 def find_by_link(token: str) -> PendingSignup | None:

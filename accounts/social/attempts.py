@@ -15,6 +15,7 @@ from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common import clock, secrets
 from accounts.common.errors import PublicError
+from accounts.sessions.current import RequestAuth
 
 STATE = Purpose("provider.state", life=timedelta(minutes=10))
 KEY = "provider_attempts"
@@ -35,6 +36,19 @@ class NotBegunHere(PublicError):
 
     code = "wrong_state"
     message = _("That was begun in another browser, or too long ago. Begin it again.")
+
+
+def allowed_act(wanted: str | None, request_auth: RequestAuth) -> Act:
+    """Return the act that a request may begin at a provider, if it asks for ``wanted``.
+
+    Connecting needs a session. Reauthentication also takes a session in a changed browser, which
+    is what reauthentication is for. Everybody else can only sign in.
+    """
+    if wanted == Act.CONNECT and request_auth.session:
+        return Act.CONNECT
+    if wanted == Act.PROVE and request_auth.presented:
+        return Act.PROVE
+    return Act.SIGN_IN
 
 
 @dataclass(frozen=True)

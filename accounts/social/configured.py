@@ -17,5 +17,10 @@ def find(key: str) -> Provider | None:
     return None
 
 
+def name_of(issuer: str) -> str | None:
+    """Return the name of the configured provider with the issuer identifier ``issuer``."""
+    return {known.issuer: known.name for known in settings.AUTHSITE.issuers}.get(issuer)
+
+
 def _make(issuer: Issuer) -> Provider:
     return CLASSES.get(issuer.key, OpenID)(issuer)

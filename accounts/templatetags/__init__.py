@@ -1,1 +1,1 @@
-"""Tags for templates. What they need beside what views give them."""
+"""Tags for templates."""

@@ -1,4 +1,4 @@
-"""What a script must be to run: W3C Subresource Integrity."""
+"""A template tag for the ``integrity`` attribute of scripts (W3C Subresource Integrity)."""
 
 import base64
 from functools import cache
@@ -16,7 +16,7 @@ register = template.Library()
 @register.simple_tag
 @cache
 def integrity(name: str) -> str:
-    """The digest of a static file as it's served, for the ``integrity`` of its tag."""
+    """Return the digest of a static file as it is served, for an ``integrity`` attribute."""
     if settings.STATIC_ROOT:
         stored = staticfiles_storage.url(name).removeprefix(settings.STATIC_URL)
         path = staticfiles_storage.path(stored)

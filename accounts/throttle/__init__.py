@@ -1,1 +1,1 @@
-"""Throttle. Budgets spent before the work, exact across processes; nobody stays locked out."""
+"""Rate limits: budgets that are spent before the work and that lock nobody out for good."""

@@ -1,13 +1,13 @@
-"""Budgets in the database: exact across processes and nodes that share it."""
+"""Budgets of rate limits in the database, exact across all processes that share it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
 
-# By hand: of the work that refusing a flood takes, the ORM would do most.
+# Raw SQL, because the ORM would take most of the time that refusing a flood of requests takes.
 PEEK = "SELECT key, whole_at FROM accounts_budget WHERE key IN ({keys})"
-# A row is changed only while its budget allows it, and is returned only when changed.
+# Changes a row only if its budget allows that, and returns changed rows only.
 SPEND = """
 INSERT INTO accounts_budget AS b (key, whole_at) VALUES {rows}
 ON CONFLICT (key) DO UPDATE
@@ -15,9 +15,9 @@ SET whole_at = CASE WHEN b.whole_at > %s THEN b.whole_at - %s ELSE 0 END + exclu
 WHERE b.whole_at <= CASE b.key {latest} END
 RETURNING key
 """
-# Further ahead than any budget can be: a node's clock was ahead when it was written.
+# Corrects a time that is too far ahead for any budget, written by a node with a wrong clock.
 CLAMP = "UPDATE accounts_budget SET whole_at = %s WHERE key = %s AND whole_at > %s"
-# A row that isn't there gets a moment that is long past: a whole budget.
+# A missing row gets a time in the distant past, which means a whole budget.
 GIVE_BACK = """
 INSERT INTO accounts_budget AS b (key, whole_at) VALUES {rows}
 ON CONFLICT (key) DO UPDATE SET whole_at = b.whole_at + excluded.whole_at
@@ -26,7 +26,7 @@ ON CONFLICT (key) DO UPDATE SET whole_at = b.whole_at + excluded.whole_at
 
 @dataclass(frozen=True, order=True)
 class Cost:
-    """What one act costs the budget ``key``, and how much may be owed there, in milliseconds."""
+    """The cost of one act to the budget ``key``, and the depth of that budget, in milliseconds."""
 
     key: str
     cost: int
@@ -34,14 +34,15 @@ class Cost:
 
 
 def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
-    """Take all of ``costs``, or none.
+    """Take all ``costs`` from their budgets, or none if a budget does not allow it.
 
-    Return the keys that refused, each with the moment at which it is whole; empty if all is taken.
+    Returns the keys of the budgets that refused, each with the time at which that budget is whole
+    again; empty if all costs were taken. All times are in milliseconds; ``now`` is the current one.
     """
-    # Reading first: what a flood is refused by costs no write.
+    # Read first, so that refusing a flood of requests costs no write.
     if refused := _refused(costs, now):
         return refused
-    # In one order, so that two of these never wait for each other.
+    # Sorted, so that two transactions cannot deadlock.
     ordered = sorted(costs)
     rows = [value for cost in ordered for value in (cost.key, now + cost.cost)]
     latest = [value for cost in ordered for value in (cost.key, now + cost.depth - cost.cost)]
@@ -55,16 +56,16 @@ def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
     lost = [cost for cost in ordered if cost.key not in taken]
     if not lost:
         return {}
-    # Somebody else was faster at some of them.
+    # Other processes were faster at some of the budgets.
     give_back({cost.key: cost.cost for cost in ordered if cost.key in taken})
-    found = peek(cost.key for cost in lost)
-    return {cost.key: min(found.get(cost.key, now), now + cost.depth) for cost in lost}
+    times = peek(cost.key for cost in lost)
+    return {cost.key: min(times.get(cost.key, now), now + cost.depth) for cost in lost}
 
 
 def _refused(costs: Sequence[Cost], now: int) -> dict[str, int]:
-    found, refused = peek(cost.key for cost in costs), {}
+    times, refused = peek(cost.key for cost in costs), {}
     for cost in costs:
-        whole_at, latest = found.get(cost.key, now), now + cost.depth
+        whole_at, latest = times.get(cost.key, now), now + cost.depth
         if whole_at > latest:
             with connection.cursor() as cursor:
                 cursor.execute(CLAMP, [latest, cost.key, latest])
@@ -74,7 +75,7 @@ def _refused(costs: Sequence[Cost], now: int) -> dict[str, int]:
 
 
 def peek(keys: Iterable[str]) -> dict[str, int]:
-    """Return the moment at which each budget is whole, leaving out those never spent from."""
+    """Return by key when each budget is whole again. Budgets never spent from are left out."""
     wanted = list(keys)
     statement = PEEK.format(keys=", ".join(["%s"] * len(wanted)))
     with connection.cursor() as cursor:
@@ -83,7 +84,7 @@ def peek(keys: Iterable[str]) -> dict[str, int]:
 
 
 def give_back(costs: dict[str, int]) -> None:
-    """Undo a spend of so many milliseconds on each key, in one statement."""
+    """Give costs back to their budgets. ``costs`` are milliseconds by key."""
     if not costs:
         return
     rows = [value for key in sorted(costs) for value in (key, -costs[key])]

@@ -1,4 +1,4 @@
-"""Places from which an account was signed in to before: a sign-in from another one is mailed."""
+"""Networks and clients from which people have signed in before; new ones are notified by mail."""
 
 import hashlib
 from collections.abc import Iterable
@@ -11,35 +11,42 @@ LIFE = timedelta(days=90)
 RENEW = timedelta(days=60)
 
 
-def find(account: object, subscriber: str) -> FamiliarPlace | None:
-    """The note that ``account`` was signed in to from there within 90 days, or None."""
-    key = _key(account, subscriber)
+def find(account: object, source: str) -> FamiliarPlace | None:
+    """Return the row for ``account`` and ``source``, or None without a sign-in for 90 days.
+
+    ``source`` is any text that identifies a network or client.
+    """
+    key = _key(account, source)
     return FamiliarPlace.objects.filter(key=key, until__gt=clock.now()).first()
 
 
-def remember(account: object, subscriber: str, noted: FamiliarPlace | None) -> None:
-    """Note a sign-in from there; a write only where the note is missing or a month old."""
+def remember(account: object, source: str, noted: FamiliarPlace | None) -> None:
+    """Record a sign-in to ``account`` from ``source``.
+
+    ``noted`` is the row that :func:`find` returned. It is renewed only if it is a month old, which
+    saves a write at most sign-ins.
+    """
     if noted is None or noted.until < clock.now() + RENEW:
         FamiliarPlace.objects.bulk_create(
-            [FamiliarPlace(key=_key(account, subscriber), until=clock.now() + LIFE)],
+            [FamiliarPlace(key=_key(account, source), until=clock.now() + LIFE)],
             update_conflicts=True,
             unique_fields=["key"],
             update_fields=["until"],
         )
 
 
-def untils(account: object, subscribers: Iterable[str]) -> dict[str, datetime]:
-    """Return those of ``subscribers`` that are noted for ``account``, each with its expiry."""
-    keys = {_key(account, subscriber): subscriber for subscriber in subscribers}
+def untils(account: object, sources: Iterable[str]) -> dict[str, datetime]:
+    """Return those of ``sources`` that are recorded for ``account``, each with its expiry."""
+    keys = {_key(account, source): source for source in sources}
     rows = FamiliarPlace.objects.filter(key__in=keys, until__gt=clock.now())
     return {keys[row.key]: row.until for row in rows}
 
 
-def forget(account: object, subscribers: Iterable[str]) -> bool:
-    """Delete the notes of ``account`` for ``subscribers``; return whether there were any."""
-    keys = [_key(account, subscriber) for subscriber in subscribers]
+def forget(account: object, sources: Iterable[str]) -> bool:
+    """Delete the rows of ``account`` for ``sources``; return whether there were any."""
+    keys = [_key(account, source) for source in sources]
     return bool(FamiliarPlace.objects.filter(key__in=keys).delete()[0])
 
 
-def _key(account: object, subscriber: str) -> str:
-    return hashlib.sha256(f"{account}\0{subscriber}".encode()).hexdigest()
+def _key(account: object, source: str) -> str:
+    return hashlib.sha256(f"{account}\0{source}".encode()).hexdigest()

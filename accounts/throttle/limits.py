@@ -1,8 +1,9 @@
-"""The limits, in one table: how many at once, and how fast they come back.
+"""The rate limits of the site, in one table.
 
-The table in ``docs/operating.md`` comes from this module. A *network* is one IPv4 address or IPv6
-/64; the networks around it have budgets of their own, a few times as large (``services.around``).
-A *line* is the widest network that one subscriber may have: ``ClientInfo.line``.
+The table in ``docs/operating.md`` is generated from this module. A *network* is one IPv4 address or
+IPv6 /64; the wider networks around it have budgets of their own, a few times as large
+(``services.around``). A *line* is the widest network that one subscriber line gets:
+``ClientInfo.wide_network``.
 """
 
 from dataclasses import dataclass, replace
@@ -13,10 +14,10 @@ from django.conf import settings
 
 @dataclass(frozen=True)
 class Limit:
-    """``burst`` acts at once; one more every ``refill`` seconds. Nothing locks for good.
+    """A rate limit: ``burst`` acts at once, and one more every ``refill`` seconds.
 
-    ``means`` says in the documents what is counted. ``is_shared`` budgets are spent by strangers,
-    too: a refusal names the interval, since the time that is left would tell what others do.
+    ``means`` documents what is counted. If ``is_shared``, strangers spend the same budget: a
+    refusal then names the refill interval, because the time left would reveal what others do.
     """
 
     name: str
@@ -27,16 +28,16 @@ class Limit:
 
     @property
     def interval_ms(self) -> int:
-        """Milliseconds that one act costs, after ``LIMITS_SCALE``."""
+        """The cost of one act in milliseconds, scaled by ``LIMITS_SCALE``."""
         return max(1, round(self.refill * 1000 / settings.AUTHSITE.limits_scale))
 
     @property
     def depth_ms(self) -> int:
-        """Milliseconds that may be owed at once."""
+        """The cost of a burst in milliseconds, scaled by ``LIMITS_SCALE``."""
         return max(1, round(self.burst * settings.AUTHSITE.limits_scale)) * self.interval_ms
 
     def times(self, weight: int) -> "Limit":
-        """Return the limit of a wider network: ``weight`` times as many acts in the same time."""
+        """Return the limit for a wider network: ``weight`` times as many acts in the same time."""
         return _widened(self, weight)
 
 
@@ -48,7 +49,7 @@ def _widened(limit: Limit, weight: int) -> Limit:
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 
 # Sign-in by password (NIST SP 800-63B section 5.2.2; ASVS 6.3.1). A success gives back what it
-# spent, LOGIN_REPEAT aside: see docs/decisions/0019-rate-limits-by-network.md.
+# spent, except to LOGIN_REPEAT. See docs/decisions/0019-rate-limits-by-network.md.
 LOGIN_NETWORK = Limit("login.network", 60, 2, "wrong passwords from a network")
 LOGIN_LINE = Limit(
     "login.line", 5, MINUTE, "wrong passwords for a username or email from a /24 or /48"
@@ -71,7 +72,7 @@ LOGIN_REPEAT = Limit(
 )
 LOGIN_EVERYONE = Limit("login.everyone", 600, 0.1, "wrong passwords on the whole site", True)
 
-# Passkeys can't be guessed: their limits only keep the work small.
+# Passkeys cannot be guessed. Their limits only bound the work.
 PASSKEY_NETWORK = Limit("passkey.network", 60, 2, "refused passkeys from a network")
 PASSKEY_BROWSER = Limit(
     "passkey.browser", 60, 2, "refused passkeys for an account in a browser that knows it"
@@ -81,7 +82,7 @@ PROVIDER_NETWORK = Limit(
     "provider.network", 60, 2, "sign-ins with a provider started from a network or in a session"
 )
 
-# Reauthentication: per session, so that guesses from elsewhere don't use it up.
+# Reauthentication has a budget per session, so that guesses from elsewhere do not use it up.
 PROOF_SESSION = Limit(
     "proof.session",
     5,
@@ -89,8 +90,8 @@ PROOF_SESSION = Limit(
     "failed reauthentications in a session, or failed proofs on a recovery link",
 )
 
-# Codes of six digits. Whoever knows the password guesses them at most 30 times, then once in 48
-# minutes; signing in again gives nothing back (CVE-2025-64102).
+# Six-digit codes. An attacker who knows the password has 30 guesses, then one every 48 minutes;
+# signing in again gives nothing back (CVE-2025-64102).
 FACTOR_BROWSER = Limit(
     "factor.browser",
     *(5, MINUTE),
@@ -115,13 +116,13 @@ FACTOR_ACCOUNT = Limit(
 )
 FACTOR_RECOVERY = Limit("factor.recovery", 3, 2 * DAY, "requests to recover an account by waiting")
 
-# Exchanges of access tokens in one session: each is a row of the history.
+# Each exchange of an access token writes a row of the history.
 EXCHANGE_SESSION = Limit("exchange.session", 20, 10, "access tokens exchanged in a session")
 
 SIGNUP_NETWORK = Limit("signup.network", 30, 20, "sign-ups from a network")
 SIGNUP_EVERYONE = Limit("signup.everyone", 600, 0.5, "sign-ups on the whole site", True)
 
-# Mails that anybody can cause. One that is used gives back what it spent.
+# Mails that anybody can cause. Using the code or link in a mail gives back what the mail spent.
 RECOVERY_NETWORK = Limit(
     "recovery.network",
     30,
@@ -138,7 +139,7 @@ MAIL_BOX = Limit("mail.box", 4, 8 * HOUR, "emails to a mailbox that strangers ca
 MAIL_BROWSER = Limit(
     "mail.browser", 5, 15 * MINUTE, "emails requested in a browser that knows the account"
 )
-# Whoever asks for these has shown the password.
+# Only people who know the password can ask for these codes.
 MAIL_SECOND_LINE = Limit(
     "mail.second.line",
     10,
@@ -157,8 +158,8 @@ CODE_BROWSER = Limit(
     "wrong emailed codes or recovery codes in a browser that knows the account",
 )
 
-# Codes of a sign-up that come without saying whose: five at once to an address from one line, as
-# many as a code is good for, and some more from everywhere together.
+# Confirmation codes that clients of the API send with an email address only. A line has as many
+# tries at once as one code allows; all lines together have a few more.
 VERIFY_LINE = Limit(
     "verify.line",
     5,
@@ -173,25 +174,25 @@ VERIFY_ADDRESS = Limit(
     True,
 )
 
-# Addresses that one person asks to add, whose mailboxes are others'.
+# Adding an email address sends a mail to what may be another person's mailbox.
 ADDRESS_USER = Limit("address.user", 10, 10 * MINUTE, "email addresses that a person asks to add")
 
-# The meter of a new password asks at each pause in typing. Measuring the worst passwords takes a
-# quarter of a second and holds the interpreter.
+# The strength meter sends a request at each pause in typing. Measuring the worst passwords blocks
+# the interpreter for a quarter of a second.
 STRENGTH_NETWORK = Limit("strength.network", 12, 10, "password strength checks from a network")
 STRENGTH_EVERYONE = Limit(
     "strength.everyone", 100, 1, "password strength checks on the whole site", True
 )
 
-# People whom one member of staff reads over the API: nobody copies the whole site unseen.
+# Prevents a member of staff from copying all accounts over the API unnoticed.
 STAFF_READ = Limit("staff.read", 60, 10, "profiles that a member of staff reads over the API")
 
-# Each is a row of the history, and each key a mail.
+# Each change writes a row of the history, and each new key also sends a mail.
 PROFILE_CHANGE = Limit(
     "profile.change", 30, MINUTE, "profile changes by a person, and by each of their API keys"
 )
 KEY_NEW = Limit("key.new", 60, 2 * MINUTE, "API keys that a person creates")
 
-# A name that is given up stays held for a while: nobody collects them.
+# A former username stays taken for a while, so a person could collect names by renames.
 RENAME = Limit("rename", 1, DAY, "username changes by a person")
 RENAME_TRY = Limit("rename.try", 10, 10 * MINUTE, "usernames that a person tries")

@@ -1,8 +1,8 @@
-"""Mails that anybody can cause: how many one mailbox gets, and how many one line asks for.
+"""Limits on mails that anybody can cause: how many a mailbox gets, and how many a line asks for.
 
-A mailbox gets six a day at most, two of them from one line. Whoever asks sees no difference, since
-that would tell which names and addresses belong to one mailbox. What somebody sees is the limit of
-what they have asked for themselves.
+A mailbox gets at most six a day, two of which one line can cause. Clients are not told when that is
+used up, because this would reveal which usernames and addresses share a mailbox. They are told only
+when they have asked for too many mails themselves.
 """
 
 from accounts.common.client_info import ClientInfo
@@ -12,22 +12,27 @@ from accounts.users import emails
 
 
 def asking(key: str, client: ClientInfo) -> Charge:
-    """Return what asking for a mail by the name or address ``key`` costs. Refusals are told."""
+    """Return the charge for asking for a mail to the username or email address ``key``.
+
+    A client may be told that this budget is used up.
+    """
     return MAIL_LINE, emails.mailbox(key), client.wide_network
 
 
 def may_leave(key: str, client: ClientInfo) -> bool:
-    """Spend what a mail to the address ``key`` costs; return whether it may leave.
+    """Spend the budgets of a mail to the email address ``key``; return whether it may be sent.
 
-    For nobody, ``key`` is what was typed, so that the work is the same.
+    If nobody has the typed username or address, ``key`` is the typed text, so that the work is the
+    same.
     """
     return takes(*_of_mailbox(key, client))
 
 
 def undo(key: str, client: ClientInfo, *typed: str) -> None:
-    """Give back what a mail to ``key`` has spent: it was used at ``client``, or never sent.
+    """Give back what a mail to ``key`` has spent, because it was used or was not sent.
 
-    ``typed`` are the names and addresses by which it may have been asked for.
+    ``client`` is the client that used it or asked for it. ``typed`` are the usernames and email
+    addresses by which it may have been asked for.
     """
     give_back(*(asking(name, client) for name in typed), *_of_mailbox(key, client))
 

@@ -1,13 +1,14 @@
-"""Where budgets live when no Redis is shared."""
+"""Models of rate limits: budgets, and the networks that are known for an account."""
 
 from django.db import models
 
 
 class Budget(models.Model):
-    """One subject's budget: the moment, in milliseconds, at which it would be whole again.
+    """The budget of one rate limit for one subject, such as a network or an account.
 
-    ``key`` is a digest: people type passwords into the username field, and a dump shouldn't show
-    who was guessed at.
+    ``whole_at`` is the time in milliseconds at which the budget is whole again. ``key`` is a
+    digest, because people type passwords into the username field, and because a stolen database
+    must not show whose password was guessed.
     """
 
     key = models.CharField(primary_key=True, max_length=64)
@@ -18,7 +19,7 @@ class Budget(models.Model):
 
 
 class FamiliarPlace(models.Model):
-    """A digest of an account and of a network or client from which it was signed in to."""
+    """A digest of an account and of a network or client from which its user has signed in."""
 
     key = models.CharField(primary_key=True, max_length=64)
     until = models.DateTimeField(db_index=True)

@@ -1,5 +1,7 @@
-"""Budgets in Redis, for several nodes. If Redis doesn't answer, the database counts instead:
-a limit that is lost with its store would be no limit."""
+"""Budgets of rate limits in Redis, shared by several nodes.
+
+If Redis does not answer, the database counts instead, so that an outage of Redis lifts no limit.
+"""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -45,17 +47,20 @@ end
 TIMEOUT_SECONDS = 0.5
 REST_SECONDS = 5.0
 
-# Until when Redis is left alone, on the monotonic clock.
+# Redis is not asked again before this time of the monotonic clock.
 _resting = {"until": 0.0}
 
 
 def enabled() -> bool:
-    """Whether a Redis is configured, and has not just failed: each try would cost its timeout."""
+    """Return whether Redis is configured and has not just failed.
+
+    After a failure it is not asked for a few seconds, because each attempt costs a timeout.
+    """
     return bool(settings.AUTHSITE.redis_url) and monotonic() >= _resting["until"]
 
 
 def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
-    """As :func:`accounts.throttle.database_store.spend`."""
+    """Take all ``costs`` from their budgets, or none: see ``database_store.spend``."""
     keys = [f"budget:{cost.key}" for cost in costs]
     values = [value for cost in costs for value in (cost.cost, cost.depth)]
     try:
@@ -67,18 +72,18 @@ def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
 
 
 def peek(keys: Iterable[str]) -> dict[str, int]:
-    """As :func:`accounts.throttle.database_store.peek`."""
+    """Return by key when each budget is whole again: see ``database_store.peek``."""
     wanted = list(keys)
     try:
-        found = cast("list[Any]", _client().mget([f"budget:{key}" for key in wanted]))
+        values = cast("list[Any]", _client().mget([f"budget:{key}" for key in wanted]))
     except RedisError:
         _rest()
         return database_store.peek(wanted)
-    return {key: int(value) for key, value in zip(wanted, found, strict=True) if value}
+    return {key: int(value) for key, value in zip(wanted, values, strict=True) if value}
 
 
 def give_back(costs: dict[str, int]) -> None:
-    """As :func:`accounts.throttle.database_store.give_back`."""
+    """Give costs back to their budgets: see ``database_store.give_back``."""
     if not costs:
         return
     keys = [f"budget:{key}" for key in costs]
@@ -90,7 +95,11 @@ def give_back(costs: dict[str, int]) -> None:
 
 
 def ping() -> None:
-    """``RedisError`` if Redis doesn't answer."""
+    """Check the connection to Redis.
+
+    Raises:
+        RedisError: Redis does not answer.
+    """
     _client().ping()
 
 

@@ -1,8 +1,9 @@
-"""Spends budgets. One step decides whether all of them allow an act, so parallel tries can't pass.
+"""Spends the budgets of rate limits.
 
-The algorithm is GCRA: a budget is the moment at which it would be whole again; an act moves that
-moment by its interval, unless it would then lie further ahead than the burst allows. Spend before
-a transaction opens: what is counted inside one that fails is lost.
+All budgets of an act are decided in one step, so that parallel requests cannot exceed them. The
+algorithm is GCRA: a budget is stored as the time at which it is whole again. An act moves this time
+ahead by the interval of the limit, unless it would then lie further ahead than the burst allows.
+Spend budgets before a transaction opens, because a rollback would undo the count.
 """
 
 import hashlib
@@ -17,20 +18,21 @@ from accounts.throttle import database_store, redis_store
 from accounts.throttle.database_store import Cost
 from accounts.throttle.limits import Limit
 
-# A limit, and whose budget of it.
+# A limit, and the subject whose budget is charged.
 type Charge = tuple[Limit, *tuple[object, ...]]
 
 
 def around(limit: Limit, client: ClientInfo) -> list[Charge]:
-    """Return the charges of ``limit`` for ``client``: one for each network around its address.
+    """Return one charge of ``limit`` for each network around the IP address of ``client``.
 
-    So a line gets a few times what one address gets, however many addresses it has.
+    A subscriber line thus gets a few times as many acts as one address, however many addresses it
+    uses.
     """
     return [(limit.times(weight), network) for network, weight in client.networks]
 
 
 def spend(*charges: Charge) -> None:
-    """Take one act from each budget, or from none.
+    """Take one act from each of the budgets ``charges``, or from none.
 
     Raises:
         Later: at least one of the budgets is used up.
@@ -46,44 +48,48 @@ def spend(*charges: Charge) -> None:
 
 
 def takes(*charges: Charge) -> bool:
-    """Spend ``charges``; return whether that was possible.
+    """Take one act from each of the budgets ``charges``; return whether all of them allowed it.
 
-    For budgets of which nobody may notice that they are used up: it would tell whose they are.
+    For budgets whose state must stay secret, because it would reveal something about their owners.
+    A refusal does as much work as a success.
     """
     try:
         spend(*charges)
     except Later:
-        # As much is written as otherwise: time must not tell, either.
+        # Write as much as for a success, so that the time does not reveal the refusal.
         _store().give_back({_key(limit, subject): 0 for limit, *subject in charges})
         return False
     return True
 
 
 def wait(*charges: Charge) -> int:
-    """Return the seconds until :func:`spend` may take ``charges``; 0 for now. Spends nothing."""
+    """Return the seconds until :func:`spend` would accept ``charges``, or 0. Spends nothing."""
     return waits(charges)[0]
 
 
 def waits(*groups: Iterable[Charge]) -> list[int]:
-    """As :func:`wait`, for each of several groups of charges, at the cost of one query."""
+    """Return, for each group of charges, the seconds until :func:`spend` would accept it.
+
+    Makes one query for all groups and spends nothing.
+    """
     now = _now_ms()
     keys = [{_key(limit, subject): limit for limit, *subject in group} for group in groups]
     wanted = {key for group in keys for key in group}
-    found = _store().peek(wanted) if wanted else {}
-    return [_wait(group, found, now) for group in keys]
+    times = _store().peek(wanted) if wanted else {}
+    return [_wait(group, times, now) for group in keys]
 
 
-def _wait(limits: dict[str, Limit], found: dict[str, int], now: int) -> int:
+def _wait(limits: dict[str, Limit], times: dict[str, int], now: int) -> int:
     seconds = [
-        _seconds(limit, min(found[key], now + limit.depth_ms), now)
+        _seconds(limit, min(times[key], now + limit.depth_ms), now)
         for key, limit in limits.items()
-        if key in found and found[key] + limit.interval_ms > now + limit.depth_ms
+        if key in times and times[key] + limit.interval_ms > now + limit.depth_ms
     ]
     return math.ceil(max(seconds, default=0))
 
 
 def give_back(*charges: Charge) -> None:
-    """Return the acts that a success has spent itself, and nothing of what others spent."""
+    """Give one act back to each of the budgets ``charges``, which the caller has spent before."""
     costs = {_key(limit, subject): limit.interval_ms for limit, *subject in charges}
     _store().give_back(costs)
 
@@ -103,5 +109,5 @@ def _now_ms() -> int:
 
 
 def _key(limit: Limit, subject: Iterable[object]) -> str:
-    """A digest, since people type passwords into the username field."""
+    # A digest, because people type passwords into the username field.
     return hashlib.sha256("\0".join(map(str, (limit.name, *subject))).encode()).hexdigest()

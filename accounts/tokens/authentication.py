@@ -65,7 +65,7 @@ class Authentication(JWTAuthentication):
         if not settings.AUTHSITE.takes_basic:
             raise InvalidCredentials
         user = services.prove_by_password(name, password, client_of(request))
-        current.call_as(request._request, None, by=Method.PASSWORD)
+        current.set_api_auth(request._request, None, by=Method.PASSWORD)
         return user, Credentials(scopes.DEFAULT, is_by_password=True)
 
     @override
@@ -75,7 +75,7 @@ class Authentication(JWTAuthentication):
 
     def _by_token(self, request: Request, text: str) -> tuple[User, Credentials]:
         token, session = services.read(text, tells_expired=True)
-        current.call_as(request._request, session)
+        current.set_api_auth(request._request, session)
         return session.user, Credentials(token.scope, session)
 
 

@@ -1,1 +1,1 @@
-"""Second factors: devices of django-otp, encrypted at rest, whose codes work only once."""
+"""Second factors as devices of django-otp. Secrets are encrypted, and a code works only once."""

@@ -1,6 +1,6 @@
 """Names of passkey providers by AAGUID, the id of an authenticator model (WebAuthn 6.1).
 
-From the community's list of passkey providers. Most security keys send no AAGUID.
+The names come from a list that the community maintains. Most security keys send no AAGUID.
 """
 
 NAMES = {

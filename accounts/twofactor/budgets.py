@@ -1,8 +1,9 @@
-"""Says which rate limits an attempt to show a second factor counts against.
+"""Selects the rate limits for attempts to show a second factor.
 
-In a browser where a factor was shown before, the limits are those of the browser, which nobody else
-can use up. In a session, the limits of the account count as well: otherwise a thief with a stolen
-session would have additional guesses.
+A browser in which a factor was shown before has its own limits, which attempts elsewhere do not use
+up. A six-digit code that is entered in a session counts against the limits of the session and
+against those of the account or browser. Otherwise a thief with a stolen session would have
+additional guesses.
 """
 
 from accounts.activity.services import Actor
@@ -26,7 +27,7 @@ from accounts.users.models import User
 
 
 def of_passkey(owner: User | None, actor: Actor) -> list[Charge]:
-    """Return the rate-limit charges for the answer of a passkey.
+    """Return the rate-limit charges for verifying the answer of a passkey.
 
     ``owner`` is the owner of the passkey, or None if the passkey is unknown.
     """
@@ -39,7 +40,7 @@ def of_passkey(owner: User | None, actor: Actor) -> list[Charge]:
 
 
 def of_code(browser: KnownBrowser | None, actor: Actor) -> list[Charge]:
-    """Return the rate-limit charges for entering a code of any kind."""
+    """Return the rate-limit charges for entering any kind of code."""
     if actor.session:
         return [(PROOF_SESSION, actor.session)]
     if browser:
@@ -50,8 +51,8 @@ def of_code(browser: KnownBrowser | None, actor: Actor) -> list[Charge]:
 def of_guess(user: User, browser: KnownBrowser | None, client: ClientInfo) -> list[Charge]:
     """Return the additional rate-limit charges for a six-digit code, which can be guessed.
 
-    ``browser`` is a browser in which a factor was shown, or None. Such a browser has its own
-    limits, so that guesses from elsewhere do not lock the owner out.
+    ``browser`` is a browser in which a factor was shown before, or None. Such a browser has its own
+    limits, so that guesses elsewhere do not lock the owner out.
     """
     if browser:
         subject = user.pk, browser.pk

@@ -1,7 +1,7 @@
 """Challenges for passkeys (WebAuthn 13.4.3): signed, and valid once, for one purpose.
 
-A challenge expires after five minutes. Nothing is stored before a challenge is used, so visitors of
-the sign-in page cause no writes.
+A challenge expires after five minutes. Nothing is stored until a challenge is used, so that visits
+of the sign-in page write nothing to the database.
 """
 
 import hmac
@@ -19,7 +19,7 @@ _HEAD = struct.Struct(f">{NONCE_BYTES}sQ")
 
 
 def issue(purpose: str) -> bytes:
-    """Return a new challenge, which is valid for ``purpose`` only."""
+    """Return a new challenge that is valid only for ``purpose``."""
     head = _HEAD.pack(secrets.raw(NONCE_BYTES), int(clock.now().timestamp()))
     return head + _seals(head, purpose)[0]
 
@@ -27,7 +27,7 @@ def issue(purpose: str) -> bytes:
 def is_good(challenge: bytes, purpose: str) -> bool:
     """Return whether ``challenge`` was issued for ``purpose`` and has not expired.
 
-    The challenge may have been used: see :func:`spend`.
+    Returns True even if the challenge was used: see :func:`spend`.
     """
     head, seal = challenge[: _HEAD.size], challenge[_HEAD.size :]
     if len(head) != _HEAD.size:
@@ -37,7 +37,7 @@ def is_good(challenge: bytes, purpose: str) -> bool:
 
 
 def spend(challenge: bytes) -> bool:
-    """Use up a valid challenge; return whether it was unused.
+    """Use up a valid challenge; return whether it was still unused.
 
     If several requests use a challenge at the same time, only one succeeds (CVE-2022-42731).
     """
@@ -51,15 +51,15 @@ def spend(challenge: bytes) -> bool:
 
 
 def is_spent(challenge: bytes) -> bool:
-    """Return whether a valid challenge was used.
+    """Return whether a valid challenge has been used.
 
-    Only a hint, because the challenge may be used right afterwards. :func:`spend` decides.
+    Another request may use the challenge immediately afterwards, so only :func:`spend` is reliable.
     """
     return SpentChallenge.objects.filter(nonce=_nonce(challenge)).exists()
 
 
 def prune() -> int:
-    """Delete the records of used challenges that have expired; return how many."""
+    """Delete the records of used challenges that have expired; return how many were deleted."""
     return SpentChallenge.objects.filter(ends_at__lte=clock.now()).delete()[0]
 
 

@@ -1,4 +1,4 @@
-"""The formats of the codes that people type at the second step."""
+"""Formats of the codes that users type at the second step."""
 
 import re
 
@@ -12,9 +12,9 @@ MAILED_CODE = re.compile(r"[A-Z2-9]{8}")
 
 
 def canonical(typed: str) -> str:
-    """Return a code that was typed by a person in its canonical form.
+    """Return the canonical form of a code that a user typed.
 
-    Spacing, case and script of digits do not matter.
+    Spaces, case and the script of digits do not matter.
     """
     code = canonical_code(ascii_digits(typed))
     lower = code.lower()
@@ -27,5 +27,5 @@ def new_recovery_codes() -> list[str]:
 
 
 def written(code: str) -> str:
-    """Return a recovery code with a hyphen in the middle, for people to read."""
+    """Return a recovery code as it is shown to users, with a hyphen in the middle."""
     return f"{code[:5]}-{code[5:]}"

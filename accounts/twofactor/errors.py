@@ -1,4 +1,4 @@
-"""Errors about second factors, with messages for people."""
+"""Errors about second factors, with messages for users."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -8,7 +8,7 @@ from accounts.users.models import User
 
 
 class WrongFactorCode(PublicError):
-    """The code is wrong, used or expired. The answer does not say which."""
+    """The code is wrong, used or expired. The message does not say which."""
 
     code = "invalid_code"
     status = 401
@@ -19,24 +19,25 @@ class WrongFactorCode(PublicError):
 
 
 class MailedCodeUsedUp(WrongFactorCode):
-    """All attempts to enter the mailed code are used up."""
+    """The code from the email is no longer valid, because too many wrong codes were entered."""
 
     message = _("That code was tried too often. Ask for a new one.")
 
 
 class WrongSingleUseCode(WrongFactorCode):
-    """A recovery code or mailed code is wrong or was used.
+    """A recovery code, or a code that was sent by email, is wrong or used.
 
-    Unlike ``WrongFactorCode``, the message gives no advice about the clock of the phone.
+    Unlike that of ``WrongFactorCode``, the message does not mention the clock of the phone.
     """
 
     message = _("That code is not right, or was used already.")
 
 
 class ClockIsOff(WrongFactorCode):
-    """The code is right for another time.
+    """The code would be right at another time, because the clock of the phone is wrong.
 
-    Raised only during enrolment. Elsewhere it would help somebody who guesses codes.
+    Raised only when an authenticator app is added. At a sign-in, this error would help somebody who
+    guesses codes.
     """
 
     message = _(
@@ -46,29 +47,29 @@ class ClockIsOff(WrongFactorCode):
 
 
 class TooManyFactors(PublicError):
-    """The account has as many authenticators as it may have."""
+    """The account has as many authenticator apps or passkeys as allowed."""
 
     code = "too_many"
     message = _("You have as many authenticator apps as there can be. Remove one first.")
 
 
 class Required(PublicError):
-    """The last second factor of a person who must have one cannot be removed."""
+    """The account must have a second factor, so the last one cannot be removed."""
 
     code = "factor_required"
     message = _("Your account must have a second factor. Add another one before you remove this.")
 
 
 class PasskeyRequired(Required):
-    """The last passkey of a person who must have a passkey cannot be removed."""
+    """The account must have a passkey, so the last one cannot be removed."""
 
     message = _("Your account must have a passkey. Add another one before you remove this.")
 
 
 class OnlyPasskeyLeft(PublicError):
-    """The last passkey of a person without a password cannot be removed.
+    """The last passkey of an account without a password cannot be removed.
 
-    Otherwise the mailbox alone would be enough to sign in.
+    Otherwise access to the mailbox would be enough to sign in.
     """
 
     code = "last_way_in"
@@ -78,8 +79,8 @@ class OnlyPasskeyLeft(PublicError):
 class WrongPasskey(PublicError):
     """The answer of the passkey was not accepted.
 
-    It is wrong, expired or used, or the passkey has not verified its user. The message does not say
-    which.
+    The answer is wrong, expired or used, or the passkey has not verified the user. The message does
+    not say which.
     """
 
     code = "invalid_passkey"
@@ -88,9 +89,9 @@ class WrongPasskey(PublicError):
 
 
 class UnknownPasskey(WrongPasskey):
-    """This site does not have the passkey, or no longer has it.
+    """No account of this site has the passkey.
 
-    ``credential_id`` lets the page tell the browser to forget the passkey.
+    The page passes ``credential_id`` to the browser, so that the browser can delete the passkey.
     """
 
     message = _(
@@ -104,10 +105,10 @@ class UnknownPasskey(WrongPasskey):
 
 
 class LockedAccountPasskey(WrongPasskey):
-    """The passkey is right, but its account is locked.
+    """The answer of the passkey is valid, but the account is locked.
 
-    ``proof`` counts as an older proof of ownership, because locking an account suspends passkeys
-    that are too young to count.
+    ``proof`` counts as an older proof of ownership: passkeys that are too young to count were
+    suspended when the account was locked.
     """
 
     def __init__(self, user: User, proof: Proof) -> None:
@@ -116,7 +117,7 @@ class LockedAccountPasskey(WrongPasskey):
 
 
 class AlreadyThere(PublicError):
-    """The authenticator already has a passkey for this account."""
+    """The account already has this passkey."""
 
     code = "already_there"
     message = _("That passkey is there already.")

@@ -13,7 +13,7 @@ LONGEST_NAME = 64
 
 
 class FactorCodeField(forms.CharField):
-    """A field for a code in any spacing, case and script of digits."""
+    """A field for a code. Spaces, case and the script of digits do not matter."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
@@ -28,7 +28,7 @@ class FactorCodeField(forms.CharField):
 
 
 class TotpCodeField(FactorCodeField):
-    """A field for the code of an authenticator app. Phones show a keyboard of digits."""
+    """A field for the code of an authenticator app, for which phones show a numeric keyboard."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -1,6 +1,6 @@
-"""Second factors as devices of django-otp, whose ``verify_token`` locks the row of a device.
+"""Second factors as devices of django-otp. ``django_otp.verify_token`` locks the row of a device.
 
-The plugins of django-otp are not installed, because they store seeds and codes in clear.
+The plugins of django-otp are not used, because they store seeds and codes in clear text.
 """
 
 import hmac
@@ -32,7 +32,7 @@ TOLERANCE = 1
 
 
 def totp_of(seed: str) -> TOTP:
-    """Return the TOTP of ``seed``, hexadecimal, for now (RFC 6238: SHA-1, 6 digits, 30 s)."""
+    """Return the TOTP of the hexadecimal ``seed`` for now (RFC 6238: SHA-1, 6 digits, 30 s)."""
     totp = TOTP(bytes.fromhex(seed))
     totp.time = clock.now().timestamp()
     return totp
@@ -48,18 +48,19 @@ class Authenticator(Device):
 
     @property
     def seed(self) -> str:
-        """The decrypted seed, hexadecimal."""
+        """The decrypted seed in hexadecimal."""
         return crypto.unseal(self.sealed_seed, SEED_PURPOSE)
 
     def fits(self, code: str) -> bool:
         """Return whether ``code`` would be accepted now.
 
-        Only a hint, because the row is not locked. :meth:`verify_token` decides.
+        Another request may use the code first. Only :meth:`verify_token`, which locks the row, is
+        reliable.
         """
         return self._step_of(code) is not None
 
     def verify_token(self, token: str) -> bool:
-        """Accept ``token`` once; return whether it was right.
+        """Use up the code ``token``; return whether it was right.
 
         Called by ``django_otp.verify_token``, which has locked the row.
         """
@@ -69,7 +70,7 @@ class Authenticator(Device):
         return True
 
     def spend(self, code: str) -> bool:
-        """Return whether ``code`` is right; if so, mark it as used without saving."""
+        """Return whether ``code`` is right; if so, mark it as used without saving the row."""
         step = self._step_of(code) if code.isdigit() else None
         if step is None:
             return False
@@ -80,7 +81,7 @@ class Authenticator(Device):
         try:
             totp = totp_of(self.seed)
         except InvalidToken:
-            # The key is no longer in ENCRYPTION_KEYS. The code counts as wrong.
+            # The seed was encrypted with a key that is no longer in ENCRYPTION_KEYS.
             log.warning("The seed of authenticator %s can't be decrypted.", self.pk)
             return None
         is_right = totp.verify(int(code), tolerance=TOLERANCE, min_t=self.last_t + 1)
@@ -88,9 +89,9 @@ class Authenticator(Device):
 
 
 class RecoveryCodes(Device):
-    """The unused recovery codes of a person, as encrypted and salted digests.
+    """The unused recovery codes of a user, as encrypted and salted digests.
 
-    ``saved_at`` is when the person typed one of the codes to show that they are saved.
+    ``saved_at`` is when the user typed one of the codes to confirm that the codes are saved.
     """
 
     sealed = models.TextField()
@@ -109,7 +110,8 @@ class RecoveryCodes(Device):
     def fits(self, code: str) -> bool:
         """Return whether ``code`` is an unused recovery code.
 
-        Only a hint, because the row is not locked. :meth:`verify_token` decides.
+        Another request may use the code first. Only :meth:`verify_token`, which locks the row, is
+        reliable.
         """
         salt, digests = self._unsealed()
         return _find(_digest(salt, code), digests) is not None
@@ -125,7 +127,7 @@ class RecoveryCodes(Device):
         return True
 
     def spend(self, code: str) -> bool:
-        """Return whether ``code`` is unused; if so, remove it without saving."""
+        """Return whether ``code`` is unused; if so, remove it without saving the row."""
         salt, digests = self._unsealed()
         found = _find(_digest(salt, code), digests)
         if found is None:
@@ -145,9 +147,9 @@ class RecoveryCodes(Device):
 
 @dataclass(frozen=True)
 class Assertion:
-    """What a passkey has signed: the browser's JSON, and the challenge it must answer.
+    """The answer of a passkey, as JSON from the browser, and the challenge that must be signed.
 
-    ``must_verify`` requires that the passkey has verified its user.
+    ``must_verify`` requires that the passkey has verified the user.
     """
 
     json: str
@@ -166,8 +168,8 @@ class Passkey(Device):
     """A passkey or security key (WebAuthn). Nothing in this table is secret.
 
     ``credential_id`` and ``public_key`` are URL-safe base64. ``aaguid`` is the id of the
-    authenticator's model. ``is_eligible`` is whether the passkey may be synced; it is None for a
-    passkey from before this column existed, until its next use.
+    authenticator model. ``is_eligible`` says whether the passkey may be synced between devices. It
+    is None for a passkey that has not been used since this column was added.
     """
 
     credential_id = models.CharField(max_length=1400, unique=True)
@@ -186,7 +188,7 @@ class Passkey(Device):
         return aaguids.NAMES.get(self.aaguid, "")
 
     def verify_token(self, token: Assertion) -> bool:
-        """Verify the answer of the passkey, and save its use; return whether it was right.
+        """Verify the answer of the passkey and record its use; return whether the answer was valid.
 
         Called by ``django_otp.verify_token``, which has locked the row.
         """
@@ -196,7 +198,7 @@ class Passkey(Device):
         return True
 
     def spend(self, token: Assertion) -> bool:
-        """Return whether ``token`` is right; if so, mark the passkey as used without saving.
+        """Return whether ``token`` is valid; if so, record the use without saving the row.
 
         Raises:
             CounterWentBack: the passkey may have been copied.
@@ -208,7 +210,8 @@ class Passkey(Device):
                 expected_rp_id=rp_id(),
                 expected_origin=settings.AUTHSITE.origin,
                 credential_public_key=base64url_to_bytes(self.public_key),
-                # Checked below, to distinguish a copied passkey from a wrong signature.
+                # The counter is checked below, to distinguish a copied passkey from a wrong
+                # signature.
                 credential_current_sign_count=0,
                 require_user_verification=token.must_verify,
             )
@@ -216,7 +219,8 @@ class Passkey(Device):
             # The library raises ValueError for a malformed user handle, which is not signed.
             return False
         is_eligible = verified.credential_device_type is CredentialDeviceType.MULTI_DEVICE
-        # This flag never changes (WebAuthn 7.2 and 6.1.3), so another passkey has answered.
+        # This flag of a passkey never changes (WebAuthn 7.2 and 6.1.3), so another passkey has
+        # answered.
         if self.is_eligible not in {None, is_eligible}:
             return False
         counts = verified.new_sign_count or self.sign_count
@@ -230,8 +234,8 @@ class Passkey(Device):
 class TrustedBrowser(models.Model):
     """A browser in which the second step is skipped.
 
-    ``digest`` is of the secret in the cookie. ``version`` is the ``credential_version`` when the
-    browser became trusted: any later change of credentials ends the trust.
+    ``digest`` is the digest of the secret in the cookie. ``version`` is the ``credential_version``
+    of the user when the browser became trusted: any later change of credentials ends the trust.
     """
 
     user = models.ForeignKey(
@@ -283,6 +287,9 @@ def _digest(salt: str, code: str) -> str:
 
 
 def _find(digest: str, digests: list[str]) -> str | None:
-    """Return ``digest`` if it is in ``digests``. The time does not depend on its position."""
+    """Return ``digest`` if it is in ``digests``, else None.
+
+    All digests are compared, so that the time does not depend on the position.
+    """
     found = [kept for kept in digests if hmac.compare_digest(kept, digest)]
     return found[0] if found else None

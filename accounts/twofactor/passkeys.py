@@ -1,4 +1,4 @@
-"""Passkeys (WebAuthn Level 3): makes the options for browsers, and verifies their answers."""
+"""Passkeys (WebAuthn Level 3): creates options for browsers, and verifies the answers."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -48,12 +48,12 @@ from accounts.users.models import FormerCredential, User
 
 LOGIN = "login"
 MOST_PASSKEYS = 20
-# In bytes (WebAuthn 4, "credential ID").
+# The maximum length of a credential ID in bytes (WebAuthn 4).
 LONGEST_ID = 1023
 
 
 def second_purpose(user: User) -> str:
-    """Return the purpose of a challenge for the second step or reauthentication of ``user``.
+    """Return the purpose of challenges for the second step or reauthentication of ``user``.
 
     A change of credentials changes the purpose, so that earlier challenges are no longer valid.
     """
@@ -61,7 +61,7 @@ def second_purpose(user: User) -> str:
 
 
 def adding_purpose(user: User) -> str:
-    """Return the purpose of a challenge for a new passkey of ``user``.
+    """Return the purpose of challenges for a new passkey of ``user``.
 
     A change of credentials changes the purpose, so that earlier challenges are no longer valid.
     """
@@ -74,7 +74,7 @@ def of(user: User) -> list[Passkey]:
 
 
 def suspended_ids(user: User) -> list[str]:
-    """Return the credential ids of the passkeys that a lock of the account suspended."""
+    """Return the credential ids of the passkeys that a lock of the account has suspended."""
     rows = former_credentials.suspended(user).filter(kind=FormerCredential.Kind.FACTOR)
     ids = [row.data["fields"].get("credential_id") for row in rows]
     return [credential_id for credential_id in ids if credential_id]
@@ -88,7 +88,7 @@ def options_to_sign_in() -> dict[str, Any]:
 def options_to_prove(user: User, removed: Sequence[Passkey] = ()) -> dict[str, Any]:
     """Return options for ``navigator.credentials.get`` to show a passkey of ``user``.
 
-    For the second step and for reauthentication. ``removed`` passkeys are accepted as well.
+    For the second step and for reauthentication. The passkeys in ``removed`` are allowed, too.
     """
     rows = [*of(user), *removed]
     return _options(second_purpose(user), rows, UserVerificationRequirement.PREFERRED)
@@ -114,15 +114,15 @@ def options_to_add(user: User) -> dict[str, Any]:
 
 
 def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
-    """Verify a sign-in with a passkey; return its owner and the proof.
+    """Verify a sign-in with a passkey; return the owner of the passkey and the proof.
 
-    ``text`` is the JSON that the browser sent. The passkey must have verified its user, so that the
+    ``text`` is the JSON that the browser sent. The passkey must have verified the user, because the
     proof counts as both steps.
 
     Raises:
-        WrongPasskey: the answer is not right, or the passkey has not verified its user.
-        UnknownPasskey: this site does not have the passkey.
-        LockedAccountPasskey: the answer is right, but the account is locked.
+        WrongPasskey: the answer is not valid, or the passkey has not verified the user.
+        UnknownPasskey: no account has the passkey.
+        LockedAccountPasskey: the answer is valid, but the account is locked.
         Later: too many attempts.
     """
     charges = _charge_sign_in(text, actor.client or NO_CLIENT)
@@ -131,14 +131,14 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
     if row is None:
         record(None, events.SIGN_IN_FAILED, actor)
         if former_credentials.has_passkey(answer.credential_id):
-            # The owner may put the passkey back, so the browser must not forget it.
+            # The owner may put the passkey back, so the browser must not be told to delete it.
             raise WrongPasskey
         raise UnknownPasskey(answer.credential_id)
     is_right = _is_right(row.user, row, answer, LOGIN, actor, must_verify=True)
     proof = Proof.now(Method.PASSKEY, row.persistent_id)
     if is_right:
         factor_proved.send(User, user=row.user, proof=proof, actor=actor)
-    # Only a reset opens a locked account.
+    # Only a password reset unlocks an account.
     if row.user.is_locked_down or not is_right:
         record(row.user, events.SIGN_IN_FAILED, actor)
         raise LockedAccountPasskey(row.user, proof) if is_right else WrongPasskey
@@ -152,7 +152,7 @@ def _find(answer: Answer) -> Passkey | None:
 
 
 def _charge_sign_in(text: str, client: ClientInfo) -> list[Charge]:
-    """Spend the charges for an answer, and return them."""
+    """Count the attempt against the rate limits that apply, and return the charges."""
     owner = None
     if client.known:
         with suppress(WrongPasskey):
@@ -170,13 +170,13 @@ def prove(
     *,
     removed: Callable[[Assertion], Proof | None] | None = None,
 ) -> Proof:
-    """Verify a passkey of ``user`` as second step or reauthentication; return the proof.
+    """Verify a passkey of ``user`` at the second step or reauthentication; return the proof.
 
-    ``text`` is the JSON that the browser sent. A passkey cannot be guessed, so no limit of the
-    account applies. ``removed`` verifies the answer of a removed passkey, where that counts.
+    ``text`` is the JSON that the browser sent. Nobody can guess a passkey, so no limit of the
+    account applies. ``removed`` verifies the answer of a removed passkey, where that is accepted.
 
     Raises:
-        WrongPasskey: the answer is not right.
+        WrongPasskey: the answer is not valid.
         Later: too many attempts.
     """
     charges = budgets.of_passkey(user, actor)
@@ -200,15 +200,15 @@ def prove(
 
 
 def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
-    """Add a passkey to ``user``; return new recovery codes in clear if there were none.
+    """Add a passkey to ``user``; return new recovery codes if there were none, else an empty list.
 
     ``text`` is the JSON that the browser sent.
 
     Raises:
-        WrongPasskey: the answer is not right.
+        WrongPasskey: the answer is not valid.
         AlreadyThere: the account already has this passkey.
-        TooManyFactors: the account may not have another passkey.
-        AccountChanged: the account was changed at the same moment.
+        TooManyFactors: the account has as many passkeys as allowed.
+        AccountChanged: the account was changed in the meantime.
     """
     answer = parse(text)
     if answer.is_embedded or not challenges.is_good(answer.challenge, adding_purpose(user)):
@@ -242,7 +242,7 @@ def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
 def _of_removed(
     user: User, answer: Answer, removed: Callable[[Assertion], Proof | None]
 ) -> Proof | None:
-    """Return the proof by a removed passkey if it signed a challenge of this site."""
+    """Return the proof by a removed passkey; None if the passkey did not sign a valid challenge."""
     if answer.is_embedded or not challenges.is_good(answer.challenge, second_purpose(user)):
         return None
     try:
@@ -255,14 +255,14 @@ def _of_removed(
 def _is_right(
     user: User, row: Passkey, answer: Answer, purpose: str, actor: Actor, *, must_verify: bool
 ) -> bool:
-    """Return whether the passkey signed an unused challenge for ``purpose``; use it up.
+    """Return whether the passkey signed an unused challenge for ``purpose``; use the challenge up.
 
-    The row is locked until then: the same answer sent twice has the same counter, and must not be
-    taken for a copy of the passkey.
+    The row of the passkey stays locked until the challenge is used up: otherwise an answer that is
+    sent twice, and so has the same counter twice, would look like that of a copied passkey.
     """
     if answer.is_embedded:
         return False
-    # Check this first: the counter of a form that was sent twice looks like that of a copy.
+    # Check the challenge first: an answer that is sent twice must not look like a copied passkey.
     if not challenges.is_good(answer.challenge, purpose) or challenges.is_spent(answer.challenge):
         return False
     assertion = Assertion(json.dumps(answer.content), answer.challenge, must_verify)

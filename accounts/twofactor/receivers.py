@@ -1,4 +1,4 @@
-"""Ends the trust in all browsers of a person who signs out everywhere else."""
+"""Ends the trust in all browsers of a user who signs out everywhere else."""
 
 from typing import Any
 
@@ -8,5 +8,5 @@ from accounts.users.models import User
 
 
 def end_trust(sender: Any, user: User, actor: Actor, **_more: Any) -> None:
-    """End the trust in all browsers, in the transaction that revokes the sessions."""
+    """End the trust in all browsers of ``user``, in the transaction that revokes the sessions."""
     trusted_browsers.end(user, actor)

@@ -38,7 +38,7 @@ from accounts.users.models import FormerCredential, User
 
 SEED_BYTES = 20
 MOST_AUTHENTICATORS = 5
-# In time steps, so ten minutes: how far a clock may be off for ``ClockIsOff`` to be raised.
+# ``ClockIsOff`` is raised if the clock is wrong by at most this many time steps (ten minutes).
 CLOCK_STEPS = 20
 MEMO = "_has_factor"
 RENAMED = {Authenticator: events.FACTOR_RENAMED, Passkey: events.PASSKEY_RENAMED}
@@ -47,7 +47,7 @@ REMOVED = {Authenticator: events.FACTOR_REMOVED, Passkey: events.PASSKEY_REMOVED
 
 @dataclass(frozen=True)
 class Held:
-    """The second factors of a person. Recovery codes are a fallback and not a factor."""
+    """The second factors of a user. Recovery codes are a fallback and do not count as a factor."""
 
     authenticators: list[Authenticator]
     passkeys: list[Passkey]
@@ -71,7 +71,7 @@ def held(user: User) -> Held:
 
 
 def devices(user: User) -> list[Any]:
-    """Return every second factor of ``user``, including the recovery codes."""
+    """Return every second factor of ``user``, and the recovery codes."""
     has = held(user)
     codes = [has.recovery_codes] if has.recovery_codes else []
     return [*has.authenticators, *has.passkeys, *codes]
@@ -80,7 +80,7 @@ def devices(user: User) -> list[Any]:
 def has_any(user: User) -> bool:
     """Return whether ``user`` has a second factor. The result is cached on ``user``.
 
-    A stale result is harmless: a change of factors raises ``credential_version``, which
+    A stale result is harmless: a change of factors changes ``credential_version``, which
     ``establish_session`` checks.
     """
     if not hasattr(user, MEMO):
@@ -102,32 +102,32 @@ def is_required(user: User) -> bool:
 
 
 def needs_passkey(user: User) -> bool:
-    """Return whether only a passkey is accepted as factor of ``user`` (``STAFF_FACTOR``)."""
+    """Return whether ``user`` must have a passkey as second factor (``STAFF_FACTOR``)."""
     return user.is_privileged and settings.AUTHSITE.staff_factor == "passkey"
 
 
 def new_seed() -> str:
-    """Return a random seed of 160 bits, hexadecimal (RFC 4226 section 4, R6)."""
+    """Return a random seed of 160 bits in hexadecimal (RFC 4226 section 4, R6)."""
     return secrets.hexadecimal(SEED_BYTES)
 
 
 def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[str]:
-    """Add an authenticator app whose current code is ``typed``.
+    """Add an authenticator app to ``user`` if ``typed`` is the current code of the app.
 
-    Returns new recovery codes in clear if the user had none, else an empty list. Every session
-    except that of ``actor`` ends. ``user`` is up to date afterwards.
+    Returns new recovery codes if there were none, else an empty list. Revokes every session except
+    that of ``actor``, and refreshes the ``credential_version`` of ``user``.
 
     Raises:
-        WrongFactorCode: the code is wrong, or an authenticator with this seed exists.
+        WrongFactorCode: the code is wrong, or the account has an app with this seed.
         ClockIsOff: the code is right for a time up to ten minutes away.
-        TooManyFactors: the account may not have another authenticator.
-        AccountChanged: the account was changed at the same moment.
+        TooManyFactors: the account has as many authenticator apps as allowed.
+        AccountChanged: the account was changed in the meantime.
     """
     step = _step_of(seed, codes.canonical(typed))
     with transaction.atomic():
         owner = users.hold(user)
         rows = held(owner).authenticators
-        # Two rows with one seed would each accept the same code.
+        # Two rows with the same seed would both accept a code, so the code could be used twice.
         if seed in {row.seed for row in rows}:
             raise WrongFactorCode
         if len(rows) >= MOST_AUTHENTICATORS:
@@ -141,9 +141,9 @@ def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[st
 def note_added(
     user: User, owner: User, event: events.Event, actor: Actor, *, name: str
 ) -> list[str]:
-    """Announce a new factor; return new recovery codes in clear if ``owner`` has none."""
+    """Record a new factor; return new recovery codes if there were none, else an empty list."""
     if actor.client:
-        # Guesses from elsewhere must not lock the owner out of this browser.
+        # This browser has its own limits from now on, so that guesses elsewhere do not block it.
         known_browsers.note_factor(actor.client, owner)
     made = [] if RecoveryCodes.objects.filter(user=owner).exists() else _make_codes(owner)
     _tell(user, event, actor, detail=name)
@@ -151,7 +151,7 @@ def note_added(
 
 
 def _step_of(seed: str, code: str) -> int:
-    """Return the time step of ``code``."""
+    """Return the time step in which ``code`` is valid."""
     if not codes.TOTP_CODE.fullmatch(code):
         raise WrongFactorCode
     totp = totp_of(seed)
@@ -161,10 +161,10 @@ def _step_of(seed: str, code: str) -> int:
 
 
 def make_recovery_codes(user: User, actor: Actor) -> list[str]:
-    """Replace the recovery codes of ``user``; return the new ones in clear.
+    """Replace the recovery codes of ``user``; return the new codes in clear text.
 
     Raises:
-        AccountChanged: the account was changed at the same moment.
+        AccountChanged: the account was changed in the meantime.
     """
     with transaction.atomic():
         owner = users.hold(user)
@@ -184,12 +184,13 @@ def _make_codes(owner: User) -> list[str]:
 def _remove_codes(owner: User, actor: Actor) -> None:
     for row in RecoveryCodes.objects.filter(user=owner):
         _keep(row, actor)
-        # Deleted, so that the new set has another id and its proofs are not taken for old ones.
+        # Delete the row instead of updating it, so that the new codes have another id and do not
+        # count as older proofs.
         row.delete()
 
 
 def note_saved(user: User, typed: str) -> bool:
-    """If ``typed`` is a recovery code, record that the codes are saved; return whether it is."""
+    """Return whether ``typed`` is a recovery code; if so, record that the codes are saved."""
     kept = RecoveryCodes.objects.filter(user=user).first()
     code = codes.canonical(typed)
     if kept is None or not kept.fits(code):
@@ -201,7 +202,7 @@ def note_saved(user: User, typed: str) -> bool:
 def rename(
     kind: type[Authenticator] | type[Passkey], user: User, factor_id: int, name: str, actor: Actor
 ) -> bool:
-    """Rename a factor of ``user``; return whether it exists."""
+    """Rename a factor of ``user``; return whether the factor exists."""
     with transaction.atomic():
         if not kind.objects.filter(user=user, pk=factor_id).update(name=name):
             return False
@@ -212,13 +213,13 @@ def rename(
 def remove(
     kind: type[Authenticator] | type[Passkey], user: User, factor_id: int, actor: Actor
 ) -> bool:
-    """Remove a factor of ``user``; return whether it existed.
+    """Remove a factor of ``user``; return whether the factor existed.
 
     The recovery codes are removed with the last factor.
 
     Raises:
         Required, OnlyPasskeyLeft: see :func:`refuse_removal`.
-        AccountChanged: the account was changed at the same moment.
+        AccountChanged: the account was changed in the meantime.
     """
     with transaction.atomic():
         owner = users.hold(user)
@@ -235,10 +236,10 @@ def remove(
 
 
 def _keep(row: Authenticator | Passkey | RecoveryCodes, actor: Actor) -> None:
-    """Keep ``row`` for disputes if it is the second factor of the session that removes it.
+    """Keep ``row`` for disputes if it was the second factor of the session that removes it.
 
-    A thief may use that session, while the owner still has the factor. Any other factor is
-    presumably removed because it was lost, so that a finder must not be able to use it.
+    A thief may use that session while the owner still has the factor. Any other factor was probably
+    lost, so it is not kept, and nobody who finds it can use it.
     """
     sessions = LoginSession.objects.filter(user=row.user_id, factor_key=row.persistent_id)
     if actor.session and sessions.filter(pk=actor.session).exists():
@@ -254,8 +255,8 @@ def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
     """Raise an error if ``row`` must not be removed.
 
     Raises:
-        Required: the person must have a second factor, and this is the last one.
-        PasskeyRequired: the person must have a passkey, and this is the last one.
+        Required: the user must have a second factor, and this is the last one.
+        PasskeyRequired: the user must have a passkey, and this is the last one.
         OnlyPasskeyLeft: without this passkey, the mailbox would be the only way to sign in.
     """
     has = held(user)
@@ -269,14 +270,14 @@ def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
 
 
 def reset(user: User, actor: Actor) -> None:
-    """Remove every factor of ``user`` on behalf of the operator, and end every session."""
+    """Remove every second factor of ``user`` for an operator, and revoke every session."""
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
         remove_all(user, events.FACTORS_RESET, actor)
 
 
 def remove_all(user: User, event: events.Event, actor: Actor) -> None:
-    """Remove every factor of ``user``, and end every session, in the caller's transaction."""
+    """Remove every factor of ``user``, and revoke every session, in the caller's transaction."""
     for model in (Authenticator, Passkey, RecoveryCodes):
         model.objects.filter(user=user).delete()
     _tell(user, event, actor, keep=False)
@@ -285,7 +286,7 @@ def remove_all(user: User, event: events.Event, actor: Actor) -> None:
 def _tell(
     user: User, event: events.Event, actor: Actor, *, detail: str = "", keep: bool = True
 ) -> None:
-    """Announce a change of factors, which ends sessions, and bring ``user`` up to date."""
+    """Send the signal for a change of factors, which revokes sessions, and refresh ``user``."""
     credentials_changed.send(
         User,
         user=user,

@@ -1,8 +1,8 @@
 """Trusted browsers, in which the second step is skipped for some days.
 
-The cookie holds 256 random bits, the table a digest of them and the ``credential_version`` of the
-account. Every change of a credential or factor, a lock and a reset therefore end the trust in all
-browsers.
+The cookie contains 256 random bits. The table contains their digest and the ``credential_version``
+of the user. A change of credentials, such as a lock or a reset, changes that version and so ends
+the trust in all browsers.
 """
 
 from datetime import timedelta
@@ -21,13 +21,13 @@ from accounts.twofactor.models import TrustedBrowser
 from accounts.users.models import User
 
 PURPOSE = "trusted browser"
-# Several people may use one browser. The newest token comes first.
+# Several users may trust the same browser. The cookie lists their tokens, newest first.
 MOST_TOKENS = 4
 LONGEST_COOKIE = 400
 
 
 def is_trusted(request: HttpRequest, user: User) -> bool:
-    """Return whether this browser is trusted for ``user``, and record its use."""
+    """Return whether the browser of ``request`` is trusted for ``user``; record its use if so."""
     return bool(here(request, user).update(used_at=clock.now()))
 
 
@@ -35,18 +35,21 @@ def here(request: HttpRequest, user: User) -> QuerySet[TrustedBrowser]:
     """Return the trusted browsers of ``user`` that the cookie of ``request`` identifies."""
     digests = [d for token in _tokens(request) for d in secrets.digests(token, PURPOSE)]
     device = client_of(request).device
-    # A stolen cookie is worthless in another kind of browser.
+    # A stolen cookie is not accepted from another kind of browser.
     return of(user).filter(digest__in=digests, browser=device.browser, system=device.system)
 
 
 def _tokens(request: HttpRequest) -> list[str]:
-    """Return the tokens in the cookie, one for each person who trusts this browser."""
+    """Return the tokens in the cookie, one for each user who trusts this browser."""
     cookie = request.COOKIES.get(settings.TRUSTED_COOKIE_NAME, "")
     return cookie.split(".")[:MOST_TOKENS] if 0 < len(cookie) <= LONGEST_COOKIE else []
 
 
 def trust(request: HttpRequest, response: HttpResponse, user: User) -> None:
-    """Trust this browser from now on, if ``TRUSTED_BROWSER_DAYS`` allows it."""
+    """Trust the browser of ``request`` for ``user``, and set the cookie on ``response``.
+
+    Does nothing if ``TRUSTED_BROWSER_DAYS`` is 0.
+    """
     days = settings.AUTHSITE.trusted_browser_days
     if not days:
         return
@@ -76,14 +79,17 @@ def of(user: User) -> QuerySet[TrustedBrowser]:
     rows = TrustedBrowser.objects.filter(
         user=user, version=user.credential_version, ends_at__gt=clock.now()
     )
-    # The setting may have been reduced since.
+    # The setting may have been reduced since the browsers became trusted.
     days = timedelta(days=settings.AUTHSITE.trusted_browser_days)
     return rows.filter(made_at__gt=clock.now() - days).order_by("-used_at")
 
 
 @transaction.atomic
 def end(user: User, actor: Actor, browser_id: int | None = None) -> int:
-    """End the trust in the browser ``browser_id``, or in all; return how many were trusted."""
+    """End the trust in the browser ``browser_id``, or in all browsers of ``user`` if it is None.
+
+    Returns the number of browsers that were trusted.
+    """
     rows = of(user) if browser_id is None else of(user).filter(pk=browser_id)
     ended = [str(row.device) for row in rows]
     TrustedBrowser.objects.filter(pk__in=[row.pk for row in rows]).delete()
@@ -93,5 +99,5 @@ def end(user: User, actor: Actor, browser_id: int | None = None) -> int:
 
 
 def prune() -> int:
-    """Delete trusted browsers that have expired; return how many."""
+    """Delete trusted browsers that have expired; return how many were deleted."""
     return TrustedBrowser.objects.filter(ends_at__lte=clock.now()).delete()[0]

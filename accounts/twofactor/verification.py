@@ -33,24 +33,25 @@ def prove(
     mailed: Callable[[str], bool] | None = None,
     removed: Callable[[str], Proof | None] | None = None,
 ) -> Proof:
-    """Spend ``typed``, a code of a second factor of ``user``, and return the proof.
+    """Use up ``typed``, a code of a second factor of ``user``, and return the proof.
 
     Args:
-        mailed: spends a mailed code, where such a code is accepted.
-        removed: spends a code of a removed factor, where such a code counts. The same limits apply.
+        mailed: uses up a code that was sent by email. None if such a code is not accepted.
+        removed: uses up a code of a removed factor, with the same rate limits. None if such a
+            factor is not accepted.
 
     Raises:
         WrongFactorCode: no factor accepts the code.
-        Later: too many guesses.
+        Later: too many attempts.
     """
     client = actor.client or NO_CLIENT
     browser = known_browsers.find(client, user)
-    # A sign-in with a mailed code makes a browser known, too. Only a factor that was shown there
-    # gives the browser its own budget of guesses.
+    # A browser also becomes known by a sign-in with a code that was sent by email. It gets its own
+    # limits for guesses only when a second factor is shown in it.
     proved = browser if browser and browser.factor_at else None
     code = codes.canonical(typed)
     is_short = codes.TOTP_CODE.fullmatch(code) is not None
-    # Longer codes cannot be guessed: a limit for the account would only lock the owner out.
+    # Longer codes cannot be guessed. A limit for the account would only lock the owner out.
     guess = budgets.of_guess(user, proved, client) if is_short else []
     charges = [*budgets.of_code(browser, actor), *guess]
     _spend(charges, guess, user, actor)
@@ -65,7 +66,7 @@ def prove(
 
 
 def _spend(charges: list[Charge], guess: list[Charge], user: User, actor: Actor) -> None:
-    """Spend ``charges``; record a block if the limits in ``guess`` are reached."""
+    """Spend ``charges``; record a block if one of the limits in ``guess`` is reached."""
     try:
         spend(*charges)
     except Later:
@@ -76,10 +77,11 @@ def _spend(charges: list[Charge], guess: list[Charge], user: User, actor: Actor)
 
 @transaction.atomic
 def _record_failure(user: User, actor: Actor, *, is_proved: bool) -> None:
-    """Record a wrong code. Mail it at most once a day, unless the browser is known.
+    """Record a wrong code; notify the owner by email, at most once a day.
 
-    The first step was right, so somebody may know the password (ASVS 6.3.5). In a browser in which
-    a factor was shown before (``is_proved``), the owner probably made a mistake.
+    The first step was right, so somebody may know the password (ASVS 6.3.5). The owner is not
+    notified if a factor was shown in this browser before (``is_proved``): the owner has probably
+    mistyped the code.
     """
     if actor.session:
         guesses.record_failed_proof(user, actor)
@@ -92,7 +94,7 @@ def _record_failure(user: User, actor: Actor, *, is_proved: bool) -> None:
 def _proof_of(
     user: User, code: str, actor: Actor, mailed: Callable[[str], bool] | None
 ) -> Proof | None:
-    """Spend ``code`` and return its proof; None if the code proves nothing."""
+    """Use up ``code`` and return the proof; None if no factor accepts the code."""
     if codes.TOTP_CODE.fullmatch(code):
         rows = Authenticator.objects.filter(user=user).order_by("pk")
         fitting = next((row for row in rows if row.fits(code)), None)
@@ -118,7 +120,10 @@ def _use_recovery_code(user: User, code: str, actor: Actor) -> Proof | None:
 
 
 def _take(user: User, device: Authenticator | RecoveryCodes | None, code: str) -> bool:
-    """Spend ``code`` with the row locked, so that of several simultaneous uses one succeeds."""
+    """Use up ``code`` of ``device``; return whether the code was right.
+
+    The row is locked, so that only one of several simultaneous uses succeeds.
+    """
     if device is None:
         return False
     return django_otp.verify_token(user, device.persistent_id, code) is not None
@@ -126,9 +131,9 @@ def _take(user: User, device: Authenticator | RecoveryCodes | None, code: str) -
 
 @transaction.atomic
 def _record_block(user: User, actor: Actor) -> None:
-    """Record, once an hour, that the limit for codes is reached.
+    """Record that the limit for codes is reached, at most once an hour.
 
-    Failures in a session are mailed by ``sessions.guesses`` instead.
+    After failures in a session, ``sessions.guesses`` notifies the owner instead.
     """
     if actor.session or has_happened(user, events.FACTOR_BLOCKED, clock.now() - BLOCKED_NEWS):
         return

@@ -14,7 +14,7 @@ from webauthn.registration.verify_registration_response import VerifiedRegistrat
 from accounts.twofactor.errors import WrongPasskey
 from accounts.twofactor.models import rp_id
 
-# The answers of authenticators are shorter.
+# No authenticator sends more than this.
 LONGEST_JSON = 20_000
 CREDENTIAL_ID = re.compile(r"[A-Za-z0-9_-]{1,1364}")
 
@@ -23,8 +23,8 @@ CREDENTIAL_ID = re.compile(r"[A-Za-z0-9_-]{1,1364}")
 class Answer:
     """The answer of an authenticator, parsed but not verified.
 
-    ``is_embedded`` is set if the page was in a frame of another origin, which could mislead the
-    person about its purpose.
+    ``is_embedded`` is set if another site has embedded the page in a frame. That site could mislead
+    the user about the purpose of the request.
     """
 
     content: dict[str, Any]
@@ -35,10 +35,10 @@ class Answer:
 
 
 def parse(text: str) -> Answer:
-    """Return the answer in the JSON ``text`` that the browser sent.
+    """Return the answer in ``text``, the JSON that the browser sent.
 
     Raises:
-        WrongPasskey: the text is not an answer that a browser would send.
+        WrongPasskey: ``text`` is not an answer that a browser would send.
     """
     try:
         if len(text) > LONGEST_JSON:
@@ -65,7 +65,7 @@ def verify_registration(answer: Answer) -> VerifiedRegistration:
     """Return the new passkey in ``answer`` after verifying that it was created for this site.
 
     Raises:
-        WrongPasskey: the answer is not right, or the public key cannot be decoded.
+        WrongPasskey: the answer is not valid, or its public key cannot be decoded.
     """
     try:
         registration = verify_registration_response(
@@ -74,7 +74,8 @@ def verify_registration(answer: Answer) -> VerifiedRegistration:
             expected_rp_id=rp_id(),
             expected_origin=settings.AUTHSITE.origin,
         )
-        # The library accepts keys that it cannot decode later. Nobody could sign in with them.
+        # The library accepts some keys that it cannot decode later. Nobody could sign in with such
+        # a key.
         decoded_public_key_to_cryptography(
             decode_credential_public_key(registration.credential_public_key)
         )

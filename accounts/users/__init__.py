@@ -1,1 +1,1 @@
-"""Users. Who a person is. The database keeps names and addresses unique, in canonical form."""
+"""Users: people's accounts. The database keeps usernames and email addresses unique."""

@@ -1,9 +1,9 @@
 """The rule about disputes: which proofs of ownership count, and what they allow together.
 
-A dispute is about opening a locked account, undoing what was done before the lock, or removing
-lost second factors. There the request itself is the disputed change. A proof counts if the account
-held it seven days before the disputed change, or was made with it. Age is measured at the change,
-so a thief gains nothing by waiting. A proof without a date, from before dates were stored, counts.
+A dispute arises when somebody wants to open a locked account, undo changes from before the lock or
+remove lost second factors; in the last case the request itself is the disputed change. A proof
+counts if the account held it seven days before the disputed change, or since it was created. Age is
+measured at the change, so a thief gains nothing by waiting. A proof without a stored date counts.
 
 ================================  ========================================================
 Older proofs shown                Outcome
@@ -16,8 +16,9 @@ one                               after the waiting period, unless somebody who 
                                   objects
 ================================  ========================================================
 
-A removed email address counts only beside another older proof. A tie keeps things as they are; a
-second factor outweighs any number of other proofs. The waiting period is ``FACTOR_RECOVERY_HOURS``.
+A removed email address counts only together with another older proof. If a request and an objection
+show equal evidence, the objection wins; a second factor outweighs any number of other proofs. The
+waiting period is ``FACTOR_RECOVERY_HOURS``.
 """
 
 from collections.abc import Set
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
 
 # How long an account must have held a proof before the disputed change.
 ESTABLISHED = timedelta(days=7)
-# How long a change can be disputed, and what it replaced is kept for that.
+# How long a change can be disputed. Credentials that it replaced are kept until then.
 DISPUTABLE = timedelta(days=30)
-# Making an account and confirming its first email address are one act.
+# Proofs added this soon after an account was created count as old as the account.
 AT_ONCE = timedelta(minutes=1)
 
 
@@ -42,16 +43,17 @@ class Evidence(StrEnum):
     PASSWORD = "password"  # noqa: S105 the name of a kind of proof
     EMAIL = "email"
     REMOVED_EMAIL = "removed_email"
-    # Of an account that had no email address: it stands in for the mailbox.
+    # Counts only for an account that had no email address, in place of the mailbox.
     PROVIDER = "provider"
     BROWSER = "browser"
     FACTOR = "factor"
 
 
 class OlderProof(NamedTuple):
-    """A proof that was shown, and since when the account has held it.
+    """A proof of ownership that was shown in a dispute.
 
-    ``key`` tells it from others of its kind; an empty one stands for any of them.
+    ``key`` tells apart proofs of one kind; an empty key stands for any of them. ``since`` is when
+    the account got the proof, or None if that is unknown.
     """
 
     kind: Evidence
@@ -63,7 +65,7 @@ type Shown = frozenset[OlderProof]
 
 
 class Outcome(Enum):
-    """What the evidence allows: see the table of the module."""
+    """The outcome of a request in a dispute: granted now, granted after waiting, or refused."""
 
     AT_ONCE = "at_once"
     AFTER_WAITING = "after_waiting"
@@ -71,9 +73,10 @@ class Outcome(Enum):
 
 
 def baseline(user: "User", disputed_at: datetime) -> datetime:
-    """Return the moment since which the account must hold a proof for it to count.
+    """Return the moment since which the account must have held a proof for it to count.
 
-    In an account that is younger than a week, only what it was made with counts.
+    It is seven days before ``disputed_at``. For an account that is younger than that, only proofs
+    from its creation count.
     """
     return max(user.date_joined + AT_ONCE, disputed_at - ESTABLISHED)
 
@@ -84,15 +87,15 @@ def counts(user: "User", since: datetime | None, disputed_at: datetime) -> bool:
 
 
 def kinds(shown: Shown) -> frozenset[Evidence]:
-    """Return the kinds of proofs; two of one kind, such as two addresses, are one."""
+    """Return the kinds of the proofs ``shown``. Two email addresses, for example, are one kind."""
     return frozenset(proof.kind for proof in shown)
 
 
 def decide(shown: Set[Evidence], *, holds_factor: bool) -> Outcome:
-    """Return what somebody who shows this evidence may do.
+    """Return what the evidence ``shown`` allows in a dispute.
 
     Args:
-        shown: the proofs that count.
+        shown: the kinds of the proofs that count.
         holds_factor: whether the account holds a second factor, suspended or not.
     """
     number = _count(shown)
@@ -102,10 +105,14 @@ def decide(shown: Set[Evidence], *, holds_factor: bool) -> Outcome:
 
 
 def stops(objection: Set[Evidence], request: Set[Evidence]) -> bool:
-    """Return whether ``objection`` stops a waiting request that showed ``request``.
+    """Return whether an objection stops a waiting request.
 
-    As much evidence as the request showed stops it, but at least two proofs. Only a second factor
-    against a request without one is enough by itself.
+    An objection needs as many proofs as the request showed, and at least two. If only one side
+    shows a second factor, that side wins.
+
+    Args:
+        objection: the kinds of the proofs that the objection shows.
+        request: the kinds of the proofs that the request showed.
     """
     with_factor = (Evidence.FACTOR in objection, Evidence.FACTOR in request)
     if with_factor[0] != with_factor[1]:
@@ -114,16 +121,16 @@ def stops(objection: Set[Evidence], request: Set[Evidence]) -> bool:
 
 
 def covers(shown: Shown, request: Shown) -> bool:
-    """Return whether these proofs include those that the waiting request was made with.
+    """Return whether the proofs ``shown`` include all proofs of the waiting ``request``.
 
-    Otherwise a thief with another proof, such as a second address of the account, could use the
-    owner's request, to which the owner doesn't object.
+    Otherwise a thief with another proof, such as a second address of the account, could complete
+    the owner's own request, to which the owner does not object.
     """
     return bool(_count(kinds(shown))) and all(_has(shown, proof) for proof in request)
 
 
 def _has(shown: Shown, wanted: OlderProof) -> bool:
-    # A removed address may have been put back meanwhile.
+    # A removed address may have been restored since the request.
     fitting = {wanted.kind} | ({Evidence.EMAIL} if wanted.kind is Evidence.REMOVED_EMAIL else set())
     return any(proof.kind in fitting and wanted.key in {"", proof.key} for proof in shown)
 

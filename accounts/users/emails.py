@@ -1,4 +1,4 @@
-"""E-mail addresses: which are allowed, how they are stored, and which are the same mailbox."""
+"""Email addresses: validation, canonical forms, and which of them reach the same mailbox."""
 
 import idna
 from django.core.exceptions import ValidationError
@@ -7,15 +7,19 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.common.text import fold, refuse_invisible
 
-# RFC 5321 section 4.5.3.1.3: a path has 256 octets, two of them brackets.
+# RFC 5321 section 4.5.3.1.3 allows a path 256 octets, two of which are brackets.
 MAX_LENGTH = 254
 INVALID = ValidationError(_("Enter a valid email address."), code="invalid")
 
 
 def clean(value: str) -> str:
-    """The address as it is stored and written to: the domain in lower-case ASCII (RFC 5891).
+    """Return the form of an email address that is stored and that mail is sent to.
 
-    ``ValidationError`` if it isn't one. Never cut: a cut address is somebody else's.
+    The domain becomes lowercase ASCII (RFC 5891). The address is never cut, because a cut address
+    would be another person's.
+
+    Raises:
+        ValidationError: ``value`` is not an email address that the site accepts.
     """
     if len(value) > MAX_LENGTH:
         raise INVALID
@@ -25,8 +29,8 @@ def clean(value: str) -> str:
         email = f"{local}@{idna.encode(domain, uts46=True).decode()}"
     except idna.IDNAError:
         raise INVALID from None
-    # Django ignores case when it looks for ASCII letters, and so takes a dotless i for one.
-    # A quoted local part is one mailbox written in many ways.
+    # Django's pattern ignores case, so it accepts a dotless i as an ASCII letter. A quoted local
+    # part would allow many spellings of one mailbox.
     if not local.isascii() or '"' in local or len(email) > MAX_LENGTH:
         raise INVALID
     validate_email(email)
@@ -34,9 +38,10 @@ def clean(value: str) -> str:
 
 
 def mailbox(key: str) -> str:
-    """Return one name for the many addresses of a mailbox, or ``key`` itself if it is no address.
+    """Return one name for all addresses that probably reach the same mailbox.
 
-    For limits only: providers may give two people what looks like one mailbox here.
+    Removes tags (``name+tag@``) and the dots of Gmail addresses. Used for limits only, because some
+    providers may give such addresses to different people. A username is returned unchanged.
     """
     local, at, domain = key.rpartition("@")
     if not at:
@@ -47,8 +52,9 @@ def mailbox(key: str) -> str:
 
 
 def key(email: str) -> str:
-    """The canonical form that is unique in the database.
+    """Return the canonical form of an email address, which is unique in the database.
 
-    Letter case is folded in the local part too: no provider gives two mailboxes that differ in it.
+    Case is folded in the local part, too, because no provider gives two people mailboxes that
+    differ in case only.
     """
     return fold(email)

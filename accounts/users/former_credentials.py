@@ -1,7 +1,7 @@
-"""Keeps replaced, removed and suspended credentials to settle disputes; they sign nobody in.
+"""Replaced, removed and suspended credentials, kept to settle disputes. They sign nobody in.
 
-Replaced and removed ones are deleted after 30 days, suspended ones when their owner puts them back
-or deletes them.
+Replaced and removed credentials are deleted once no change can be disputed with them any more,
+suspended ones when their owner restores or deletes them.
 """
 
 import uuid
@@ -19,12 +19,12 @@ from accounts.users.disputes import DISPUTABLE, ESTABLISHED, baseline, counts
 from accounts.users.models import LOCKED, EmailAddress, FormerCredential, User
 
 Kind = FormerCredential.Kind
-# Rows are stored under the names that every version of the site reads.
+# The former name of the model, so that earlier versions of the site can read the rows.
 STORED_EMAIL = "accounts.address"
 
 
 def keep_password(user: User, at: datetime) -> None:
-    """Keep the password hash of ``user``, which the caller replaces at the moment ``at``."""
+    """Keep the password hash of ``user``, which the caller replaces at the time ``at``."""
     if is_password_usable(user.password):
         FormerCredential.objects.create(
             user=user,
@@ -36,7 +36,7 @@ def keep_password(user: User, at: datetime) -> None:
 
 
 def keep_email(row: EmailAddress, at: datetime, *, is_suspended: bool = False) -> None:
-    """Keep an address that the caller removes at the moment ``at``."""
+    """Keep the email address ``row``, which the caller removes at the time ``at``."""
     keep(
         row,
         row.user_id,
@@ -60,10 +60,17 @@ def keep(
     key: str = "",
     is_suspended: bool = False,
 ) -> None:
-    """Keep a copy of ``row``, which the caller deletes.
+    """Keep a copy of the credential ``row``, which the caller deletes.
 
-    The account held it from ``since`` to ``at``. ``label`` is its name for people, ``key`` the key
-    of an address.
+    Args:
+        row: the credential.
+        user_id: the id of the account that held it.
+        kind: its kind.
+        since: when the account got it, or None if unknown.
+        at: when it is removed.
+        label: its name for people.
+        key: the key of an email address or passkey.
+        is_suspended: whether a lock of the account suspends it.
     """
     (data,) = serializers.serialize("python", [row])
     if isinstance(row, EmailAddress):
@@ -82,15 +89,16 @@ def keep(
 
 
 def suspended(user: User) -> QuerySet[FormerCredential]:
-    """Return the rows that a lock of the account suspended, oldest first."""
+    """Return the credentials that a lock of the account suspended, oldest first."""
     return FormerCredential.objects.filter(user=user, is_suspended=True).order_by("pk")
 
 
 def disputed_emails(user: User) -> QuerySet[FormerCredential]:
-    """Return the addresses that are suspended, or were removed since the disputed change.
+    """Return the former email addresses of ``user`` that still receive notices in a dispute.
 
-    Also those that were removed in the week before it, if they count. Addresses that a thief added
-    and removed meanwhile, perhaps hundreds, are none of them: each of these is mailed every change.
+    These are the suspended ones, those that the account held at the disputed change, and those that
+    were removed in the week before it and are old enough to count. Addresses that a thief added and
+    removed after the change, perhaps hundreds, are not among them.
     """
     at = user.disputed_at or clock.now()
     old = _counting(user, at) & Q(removed_at__gt=baseline(user, at))
@@ -100,18 +108,18 @@ def disputed_emails(user: User) -> QuerySet[FormerCredential]:
 
 
 def removed_emails(user: User) -> list[FormerCredential]:
-    """Return the older addresses that were removed since the week before the disputed change."""
+    """Return the removed email addresses that are old enough to count in the user's dispute."""
     return list(_removed(user, Kind.EMAIL, user.disputed_at)) if user.disputed_at else []
 
 
 def had_email(user: User, disputed_at: datetime) -> bool:
-    """Return whether ``user`` had an email address seven days before that moment."""
+    """Return whether the account has or had an email address that counts in a dispute."""
     held = user.emails.filter(confirmed_at__lte=baseline(user, disputed_at))
     return held.exists() or _removed(user, Kind.EMAIL, disputed_at).exists()
 
 
 def find_disputed_email(key: str) -> FormerCredential | None:
-    """Return the former address with that key, if the account that had it is locked."""
+    """Return the former email address with that key if the account that held it is locked."""
     owners = User.objects.filter(
         former_credentials__kind=Kind.EMAIL,
         former_credentials__key=key,
@@ -119,7 +127,7 @@ def find_disputed_email(key: str) -> FormerCredential | None:
         password__startswith=LOCKED,
         disputed_at__isnull=False,
     )
-    # By account: one may have added and removed the address any number of times.
+    # Query by account, because one account can have removed the address any number of times.
     for owner in owners.distinct():
         if row := disputed_emails(owner).select_related("user").filter(key=key).first():
             return row
@@ -127,12 +135,15 @@ def find_disputed_email(key: str) -> FormerCredential | None:
 
 
 def removed_email(user: User, key: str, disputed_at: datetime) -> FormerCredential | None:
-    """Return the older address with that ``key`` that was removed, if there is one."""
+    """Return the removed email address with that key if it is old enough to count, else None."""
     return _removed(user, Kind.EMAIL, disputed_at).filter(key=key).first()
 
 
 def password_hash(user: User, disputed_at: datetime) -> str | None:
-    """Return the password hash of seven days before ``disputed_at``; None if it is not kept."""
+    """Return the hash of the password that counts in a dispute, or None.
+
+    It is the password that the account had seven days before ``disputed_at``.
+    """
     if _has_older_password(user, disputed_at):
         return user.password
     row = _removed(user, Kind.PASSWORD, disputed_at).last()
@@ -140,7 +151,7 @@ def password_hash(user: User, disputed_at: datetime) -> str | None:
 
 
 def password_since(user: User, disputed_at: datetime) -> datetime | None:
-    """Return when the password of :func:`password_hash` was set; None if no date is known."""
+    """Return when the password that counts in a dispute was set, or None if that is unknown."""
     if _has_older_password(user, disputed_at):
         return user.password_at
     row = _removed(user, Kind.PASSWORD, disputed_at).last()
@@ -148,7 +159,7 @@ def password_since(user: User, disputed_at: datetime) -> datetime | None:
 
 
 def removed_factors(user: User, disputed_at: datetime) -> list[Any]:
-    """Return the second factors that count though they were removed."""
+    """Return the removed second factors of ``user`` that are old enough to count in a dispute."""
     kinds = (Kind.FACTOR, Kind.RECOVERY_CODES)
     return [_row_of(row) for kind in kinds for row in _removed(user, kind, disputed_at)]
 
@@ -156,9 +167,13 @@ def removed_factors(user: User, disputed_at: datetime) -> list[Any]:
 def use_removed_factor(
     user: User, disputed_at: datetime, spend: Callable[[Any], bool]
 ) -> str | None:
-    """Save the removed factor that ``spend`` accepts, and return its ``persistent_id``."""
+    """Spend a code of a removed second factor, and return the factor's ``persistent_id``.
+
+    ``spend`` gets each removed factor that counts in the dispute, and returns whether it accepted
+    the code. Returns None if no factor accepts it.
+    """
     for kind in (Kind.FACTOR, Kind.RECOVERY_CODES):
-        # Held until the code is noted, so that of many requests at once one spends it.
+        # The rows stay locked until the use is stored, so that a code works once.
         with transaction.atomic():
             for row in _removed(user, kind, disputed_at).select_for_update():
                 factor = _row_of(row)
@@ -170,21 +185,22 @@ def use_removed_factor(
 
 
 def has_passkey(credential_id: str) -> bool:
-    """Return whether a passkey with that id is suspended or removed, and may come back."""
+    """Return whether a suspended or removed passkey has that credential id and may be restored."""
     rows = FormerCredential.objects.filter(kind=Kind.FACTOR, key=passkey_key(credential_id))
     return rows.exists()
 
 
 def passkey_key(credential_id: str) -> str:
-    """Return ``key`` of the passkey with that id, which may be longer than the column."""
+    """Return the key of a former passkey: its credential id, cut to the length of the column."""
     return credential_id[: FormerCredential.KEY_LENGTH]
 
 
 def restore(former: FormerCredential) -> models.Model:
-    """Put the row back into its table and delete the copy; return the row.
+    """Put a former credential back into its own table, and return its row there.
 
     Raises:
-        IntegrityError: another account has the address, or the account has such a factor again.
+        IntegrityError: another account has the email address now, or the account has such a second
+            factor again.
     """
     row = _row_of(former)
     with transaction.atomic():
@@ -194,12 +210,13 @@ def restore(former: FormerCredential) -> models.Model:
 
 
 def prune() -> int:
-    """Delete what can't be disputed any more; return how many.
+    """Delete the former credentials that no dispute can need any more, and return their number.
 
-    Proofs are not deleted in the middle of a dispute, or a waiting period would be in vain.
+    Credentials of an account in dispute are kept, because its owner may need them after the waiting
+    period.
     """
     old = FormerCredential.objects.filter(
-        # A change of thirty days ago is disputed with what was held a week before it.
+        # A change of 30 days ago can be disputed with a proof that was removed a week before it.
         removed_at__lte=clock.now() - DISPUTABLE - ESTABLISHED,
         is_suspended=False,
         user__disputed_at=None,
@@ -216,7 +233,7 @@ def _counting(user: User, disputed_at: datetime) -> Q:
 
 
 def _removed(user: User, kind: Kind, disputed_at: datetime) -> QuerySet[FormerCredential]:
-    """Return what the account held seven days before that moment and does not hold any more."""
+    """Return the removed credentials that the account held seven days before ``disputed_at``."""
     return FormerCredential.objects.filter(
         _counting(user, disputed_at),
         user=user,

@@ -1,4 +1,4 @@
-"""Fields for names and addresses that one chooses."""
+"""Form fields for usernames, email addresses and profiles."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from accounts.users import emails, profiles, usernames
 
 
 class UsernameField(forms.CharField):
-    """A new username, clean; whether it's free is decided by the database."""
+    """A field for a new username. It checks the form of the name, not whether the name is free."""
 
     def __init__(self, *, by_operator: bool = False, **options: Any) -> None:
         self.by_operator = by_operator
@@ -22,12 +22,11 @@ class UsernameField(forms.CharField):
         )
 
     def clean(self, value: Any) -> str:
-        """As :func:`accounts.users.usernames.clean`."""
         return usernames.clean(super().clean(value), by_operator=self.by_operator)
 
 
 class EmailField(forms.CharField):
-    """An email address, clean."""
+    """A field for an email address, which is returned in its stored form."""
 
     def __init__(self, **options: Any) -> None:
         widget = text_input("email", "email")
@@ -35,12 +34,11 @@ class EmailField(forms.CharField):
         super().__init__(label=_("Email address"), widget=widget, validators=[limit], **options)
 
     def clean(self, value: Any) -> str:
-        """As :func:`accounts.users.emails.clean`."""
         return emails.clean(super().clean(value))
 
 
 class DisplayNameField(forms.CharField):
-    """What a person wants to be called; nothing is fine."""
+    """An optional field for the name by which the site greets a person."""
 
     def __init__(self, **options: Any) -> None:
         limit = no_longer_than(profiles.DISPLAY_NAME_LENGTH)
@@ -54,12 +52,12 @@ class DisplayNameField(forms.CharField):
         )
 
     def to_python(self, value: Any) -> str:
-        """Canonical before its length is looked at: NFC lengthens some letters."""
+        # Before the length is checked, because NFC lengthens some letters.
         return profiles.canonical(super().to_python(value) or "")
 
 
 class AboutField(forms.CharField):
-    """Some lines about oneself; nothing is fine."""
+    """An optional field for a few lines in which people describe themselves."""
 
     def __init__(self, **options: Any) -> None:
         limit = no_longer_than(profiles.ABOUT_LENGTH)
@@ -73,5 +71,5 @@ class AboutField(forms.CharField):
         )
 
     def to_python(self, value: Any) -> str:
-        """Canonical before its length is looked at."""
+        # Before the length is checked, because NFC lengthens some letters.
         return profiles.canonical(super().to_python(value) or "")

@@ -1,4 +1,4 @@
-"""External identities: the accounts of people at other sites, by issuer and subject."""
+"""External identities: people's accounts at identity providers, by issuer and subject."""
 
 from django.conf import settings
 from django.db import models
@@ -13,10 +13,11 @@ SHORT_SUBJECT = 24
 
 
 class Identity(models.Model):
-    """A person at another site: a federated identifier (NIST SP 800-63C), ``issuer + subject``.
+    """A user's account at an identity provider (a federated identifier of NIST SP 800-63C).
 
-    ``label`` is what its owner knows it by. The key of a site in the settings isn't looked at:
-    pointed at another site, it would find the people of the first.
+    ``issuer`` and ``subject`` identify it; ``label`` is a name that its owner recognizes. The
+    provider's key in the settings is not stored: if an operator used the key for another provider,
+    people of the former one would be found.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
@@ -25,7 +26,7 @@ class Identity(models.Model):
     label = models.CharField(max_length=LONGEST_LABEL, blank=True)
     connected_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(null=True)
-    # Since a lock it signs nobody in, until its owner keeps it.
+    # Set by a lock of the account. The identity signs nobody in until its owner confirms it.
     suspended_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -38,37 +39,40 @@ class Identity(models.Model):
 
     @property
     def known_as(self) -> str:
-        """What tells it from others of the same site."""
+        """A name that tells the identity apart from others of the same provider."""
         return self.label or self.subject[:SHORT_SUBJECT]
 
     @property
     def configured(self) -> Issuer | None:
-        """The site as the settings have it, if they still do."""
-        found = (i for i in settings.AUTHSITE.issuers if i.issuer == self.issuer)
-        return next(found, None)
+        """The identity's provider in the settings, or None if it is not configured any more."""
+        matching = (i for i in settings.AUTHSITE.issuers if i.issuer == self.issuer)
+        return next(matching, None)
 
     @property
     def site(self) -> str:
-        """What people call it."""
+        """The name of the identity's provider, or its issuer if it is not configured any more."""
         return self.configured.name if self.configured else self.issuer
 
 
 def find(issuer: str, subject: str) -> Identity | None:
-    """The identity with its user, if it's anybody's."""
-    found = Identity.objects.select_related("user").filter(issuer=issuer, subject=subject)
-    return found.first()
+    """Return the identity of ``subject`` at ``issuer``, with its user, or None."""
+    rows = Identity.objects.select_related("user").filter(issuer=issuer, subject=subject)
+    return rows.first()
 
 
 def of(user: User) -> list[Identity]:
-    """All of ``user``, oldest first."""
+    """Return all external identities of ``user``, oldest first."""
     return list(Identity.objects.filter(user=user).order_by("pk"))
 
 
 def usable(user: User) -> list[Identity]:
-    """Return those that sign in: at a site that is still configured, and not suspended."""
+    """Return the identities that can sign ``user`` in.
+
+    Their provider is still configured, and no lock of the account has suspended them.
+    """
     return [row for row in of(user) if row.configured and row.suspended_at is None]
 
 
 def note_use(identity: Identity) -> None:
-    """It was shown just now."""
+    """Record that ``identity`` was used just now."""
     Identity.objects.filter(pk=identity.pk).update(used_at=clock.now())

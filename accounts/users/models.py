@@ -1,4 +1,4 @@
-"""Users, the names and addresses they hold, and the sign-ups that are not users yet."""
+"""Models of users, usernames, email addresses, former credentials and pending sign-ups."""
 
 from typing import Any, ClassVar
 
@@ -17,34 +17,39 @@ from accounts.common.hashes import hasher_of
 from accounts.common.signals import credentials_changed
 from accounts.users import emails, profiles, usernames
 
-# Marks an account that was locked down until a new password is set: no usable hash begins so.
+# The password column of a locked account begins with this mark. No usable hash does.
 LOCKED = "!locked "
 LONGEST_HASH = 128
 
 
 def locked_password(former_hash: str | None = None) -> str:
-    """Return what stands in place of the password of a locked account: no usable hash.
+    """Return the value that replaces the password hash of a locked account. It is not usable.
 
-    ``former_hash`` is the hash of the password that proves ownership in the dispute. In the same
-    row, looking at it costs a sign-in nothing that would tell strangers of the lock.
+    ``former_hash`` is the hash of the password that proves ownership in a dispute. It stays in the
+    same column, so that a sign-in reads it without another query: the time of one would reveal the
+    lock to strangers.
     """
     locked = LOCKED + (former_hash or make_password(None))
-    # Of an algorithm that isn't ours; PostgreSQL would refuse it.
+    # A longer hash is not by an algorithm of this site, and does not fit the column.
     return locked if len(locked) <= LONGEST_HASH else locked_password()
 
 
 class UserManager(BaseUserManager["User"]):
-    """What Django's own commands and backends ask for."""
+    """Creates and finds users for Django's own commands and backends."""
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        """The user of that name, in any case."""
+        """Return the user with that username, in any case."""
         return self.get(username_key=usernames.key(username or ""))
 
     def create_superuser(
         self, username: str, email: str = "", password: str | None = None
     ) -> "User":
-        """An administrator, for ``createsuperuser``; the operator vouches for the address."""
-        from accounts.users import services  # noqa: PLC0415 they stand on this module
+        """Create an administrator for ``createsuperuser``. The email address counts as confirmed.
+
+        Raises:
+            ValidationError: the username or email address is invalid or taken.
+        """
+        from accounts.users import services  # noqa: PLC0415 it imports this module
 
         try:
             return services.create_administrator(username, email, make_password(password))
@@ -53,7 +58,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person. ``id`` is public and can't be guessed; it is the subject of every token."""
+    """A person's account. ``id`` is public but not guessable, and is the ``sub`` of every token."""
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
     username = models.CharField(_("username"), max_length=usernames.MAX_LENGTH, unique=True)
@@ -61,17 +66,17 @@ class User(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(_("email address"), max_length=emails.MAX_LENGTH, blank=True)
     display_name = models.CharField(max_length=profiles.DISPLAY_NAME_LENGTH, blank=True)
     about = models.CharField(max_length=profiles.ABOUT_LENGTH, blank=True)
-    # Empty until it's known: pages then speak as the browser asks, mails as the site does.
+    # Empty until it is known: pages then use the browser's language, mails the site's own.
     language = models.CharField(max_length=10, blank=True)
     time_zone = models.CharField(max_length=64, default=time_zones.DEFAULT)
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("staff"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=clock.now, editable=False)
-    # Counts changes of credentials: a proof or mailed link of an earlier version is void.
+    # Increases with each change of credentials. Proofs and links of an earlier version are void.
     credential_version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
-    # When this password was set; null if with the account, or before moments were stored.
+    # When the password was set; null if that was at sign-up, or before the time was stored.
     password_at = models.DateTimeField(null=True, editable=False)
-    # The moment of the change for which the account was locked; null after the owner's review.
+    # The time of the change for which the account was locked; null after the owner's review.
     disputed_at = models.DateTimeField(null=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -86,51 +91,54 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def is_privileged(self) -> bool:
-        """Whether the person may enter the admin: staff or superuser."""
+        """Whether the user may enter the admin site: staff and superusers may."""
         return self.is_staff or self.is_superuser
 
     def has_usable_password(self) -> bool:
-        """Return whether any password fits: none fits a hash that the site cannot verify.
+        """Return whether any password can match: the hash is usable, and the site can verify it.
 
-        Its owner is offered what people without a password are offered: a code by email, and a
-        first password.
+        Users without a usable password are offered a code by email and a first password.
         """
         return hasher_of(self.password) is not None
 
     @property
     def is_locked_down(self) -> bool:
-        """Whether a new password must be set before anything else opens the account."""
+        """Whether the account is locked until its owner sets a new password."""
         return self.password.startswith(LOCKED)
 
     @property
     def former_hash(self) -> str:
-        """The hash of the password from before the dispute; an unusable one if none is kept."""
+        """The hash of a locked account's former password, or an unusable hash if none is kept."""
         return self.password.removeprefix(LOCKED)
 
     @property
     def is_disputed(self) -> bool:
-        """Whether the locked account is opened by the rule of ``accounts.users.disputes``.
+        """Whether the account is locked and opens by the rule of ``accounts.users.disputes`` only.
 
-        An account that ``after_restore`` or the previous version of the site locked has no disputed
-        change: a mailed link opens it, with a second factor if it holds one.
+        An account that ``after_restore`` or an earlier version of the site locked has no disputed
+        change. A mailed link opens it, together with a second factor if the account holds one.
         """
         return self.is_locked_down and self.disputed_at is not None
 
     @cached_property
     def group_names(self) -> list[str]:
-        """The groups that the person is in, by name."""
+        """The names of the user's groups, in alphabetical order."""
         return sorted(self.groups.values_list("name", flat=True))
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """As Django's. A password set Django's way (``changepassword``) is told to everybody."""
+        """Save the user, and announce a new password that ``set_password`` has set.
+
+        Django's command ``changepassword`` sets passwords so. The former hash is kept for disputes,
+        and ``credentials_changed`` is sent.
+        """
         is_changed = getattr(self, "_password", None) is not None and not self._state.adding
         if is_changed:
-            # The rest was read before the password was typed, and may have changed meanwhile.
+            # Another process may have changed other fields while the password was being typed.
             fields = kwargs.get("update_fields") or ["password"]
             kwargs["update_fields"] = [*fields, "password_at"]
         with transaction.atomic():
             if is_changed:
-                from accounts.users import former_credentials  # noqa: PLC0415 it stands on this module
+                from accounts.users import former_credentials  # noqa: PLC0415 it imports this module
 
                 self.password_at = clock.now()
                 former_credentials.keep_password(User.objects.get(pk=self.pk), self.password_at)
@@ -142,15 +150,15 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Username(models.Model):
-    """A name that is held: by a user for good, by a pending sign-up until it ends, and for
-    ``former``, whose name it was, some time after a change.
+    """A username that is taken. The primary key decides who gets a name.
 
-    One table for all holders, so that the primary key alone decides who comes first.
+    A user holds a name for good, a pending sign-up until it expires. After a rename, the former
+    name is held for its former user for a while.
     """
 
     key = models.CharField(primary_key=True, max_length=usernames.KEY_LENGTH)
     held_until = models.DateTimeField(null=True, db_index=True)
-    # If the person goes, the name stays held: nobody else signs as them at once.
+    # If the user is deleted, the name stays held, so that nobody can pose as that person at once.
     former = models.ForeignKey(User, null=True, on_delete=models.DB_SET_NULL, related_name="+")
 
     def __str__(self) -> str:
@@ -158,10 +166,11 @@ class Username(models.Model):
 
 
 class NameSkeleton(models.Model):
-    """How held names look (``usernames.skeletons``): nobody gets a name that looks the same.
+    """A skeleton (``usernames.skeletons``) of a taken username: nobody else gets a look-alike name.
 
-    ``name`` is the one that looks so; null while several do, which were given before this table
-    was. The database deletes the row with its name, since the version before doesn't know it.
+    ``name`` is the username that has the skeleton. It is null if several have it, which were taken
+    before this table existed. The database deletes the row together with the username, because
+    earlier versions of the site do not know the table.
     """
 
     skeleton = models.CharField(primary_key=True, max_length=usernames.SKELETON_LENGTH)
@@ -172,7 +181,10 @@ class NameSkeleton(models.Model):
 
 
 class EmailAddress(models.Model):
-    """A confirmed address. An unconfirmed one holds nothing, so that nobody can squat."""
+    """A confirmed email address of a user.
+
+    Unconfirmed addresses are not stored here, so that nobody can block another person's address.
+    """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="emails")
     email = models.EmailField(max_length=emails.MAX_LENGTH, db_column="address")
@@ -187,17 +199,17 @@ class EmailAddress(models.Model):
 
 
 class FormerCredential(models.Model):
-    """A credential that was replaced, removed or suspended: see
-    ``accounts.users.former_credentials``.
+    """A credential that was replaced, removed or suspended.
 
     The account held it from ``since`` (null if unknown) to ``removed_at``. ``data`` is the
-    serialized row, or the hash of a password; ``key`` is the key of an address.
+    serialized row of the credential, or the hash of a password. ``key`` is the key of an email
+    address or passkey. See ``accounts.users.former_credentials``.
     """
 
     KEY_LENGTH: ClassVar[int] = 3 * emails.MAX_LENGTH
 
     class Kind(models.TextChoices):
-        """What kind of credential it was."""
+        """The kind of a former credential."""
 
         PASSWORD = "password"  # noqa: S105 the name of a kind
         EMAIL = "email"
@@ -218,7 +230,7 @@ class FormerCredential(models.Model):
 
 
 class PendingSignup(models.Model):
-    """A sign-up whose address is not confirmed yet. It has the id that its user will have."""
+    """A sign-up whose email address is not confirmed yet. Its ``id`` becomes the user's id."""
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
     username = models.CharField(max_length=usernames.MAX_LENGTH)

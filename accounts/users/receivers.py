@@ -1,4 +1,4 @@
-"""A change of credentials makes worthless what was proved before it."""
+"""Receivers of signals about changed credentials."""
 
 from typing import Any
 
@@ -6,6 +6,6 @@ from accounts.users import services
 from accounts.users.models import User
 
 
-def count(sender: Any, user: User, **_more: Any) -> None:
-    """Let sign-ins that are under way fail: see ``accounts.signin.session``."""
+def void_proofs(sender: Any, user: User, **_more: Any) -> None:
+    """Void the proofs of ``user``, so that sign-ins under way fail."""
     services.outdate(user)

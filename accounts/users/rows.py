@@ -1,4 +1,4 @@
-"""What belongs to a person, read together with the person and their groups in one statement."""
+"""Rows that belong to a user, read together with the user and the user's groups in one query."""
 
 from typing import Any
 
@@ -13,9 +13,10 @@ _MEMBERS = User.groups.through._meta.db_table
 
 
 class Owned[M: models.Model]:
-    """Rows of ``model`` with their ``user``; ``where`` calls the tables ``o`` and ``u``.
+    """Finds a row of a model that has a foreign key ``user``, with its user and their groups.
 
-    Nothing that belongs to somebody who was switched off is found.
+    ``where`` is an SQL condition that calls the model's table ``o`` and the table of users ``u``.
+    Rows of deactivated users are never found.
     """
 
     def __init__(self, model: type[M], where: str) -> None:
@@ -31,15 +32,15 @@ class Owned[M: models.Model]:
         """  # noqa: S608 nothing but names of tables and columns
 
     def find(self, values: dict[str, Any]) -> M | None:
-        """The one row of ``where`` with these values, or None."""
+        """Return the row for which ``where`` holds with the parameters ``values``, or None."""
         with connection.cursor() as cursor:
             cursor.execute(self._sql, values)
             rows = cursor.fetchall()
         if not rows:
             return None
         end = len(self._columns)
-        found = self._columns.instance(rows[0][:end])
+        instance = self._columns.instance(rows[0][:end])
         user = _USER.instance(rows[0][end:-1])
         user.group_names = [row[-1] for row in rows if row[-1] is not None]
-        setattr(found, "user", user)  # noqa: B010 of a model that isn't known here
-        return found
+        setattr(instance, "user", user)  # noqa: B010 the type checker does not know the field
+        return instance

@@ -1,4 +1,4 @@
-"""Finding and making users. What is unique is decided by the database, never by a look before."""
+"""Finding, creating and changing users. The database decides whether a name is free."""
 
 import uuid
 from contextlib import suppress
@@ -21,14 +21,14 @@ FORMER_NAME_LIFE = timedelta(days=30)
 
 
 class UsernameTaken(PublicError):
-    """Somebody holds that name, in any case or writing, or one that looks the same."""
+    """Another person holds that username, in any case, or one that looks the same."""
 
     code = "username_taken"
     message = _("That username is taken. Choose another.")
 
 
 class AccountChanged(PublicError):
-    """The account was changed at the same moment, perhaps by its owner elsewhere."""
+    """The account was changed at the same moment, perhaps by its owner in another browser."""
 
     code = "outdated"
     status = 409
@@ -36,14 +36,14 @@ class AccountChanged(PublicError):
 
 
 class EmailTaken(PublicError):
-    """Somebody has confirmed that address. Only told to those who may know."""
+    """An account already has that email address. Only people who may know this are told."""
 
     code = "email_taken"
     message = _("That email address belongs to another account.")
 
 
 def login_key(login: str) -> str:
-    """The canonical form of a typed name or address, whether anybody has it or not."""
+    """Return the canonical form of a typed username or email address, known to the site or not."""
     try:
         return emails.key(emails.clean(login)) if "@" in login else usernames.key(login)
     except ValidationError:
@@ -51,10 +51,11 @@ def login_key(login: str) -> str:
 
 
 def find(login: str) -> User | PendingSignup | None:
-    """Who signs in with that name or address, in any case, or None.
+    """Return the user or pending sign-up that ``login`` names, or None.
 
-    An address finds users only: a pending sign-up's address is nobody's yet. Known and unknown
-    names cost the same two queries, addresses one.
+    ``login`` is a username or an email address, in any case. An email address finds users only,
+    because the address of a pending sign-up is not proven yet. Known and unknown usernames cost the
+    same two queries, email addresses one.
     """
     key = login_key(login)
     if "@" in key:
@@ -65,7 +66,7 @@ def find(login: str) -> User | PendingSignup | None:
 
 
 def find_by_id(text: str) -> User | None:
-    """The user of that public id, or None."""
+    """Return the user with the public id ``text``, or None if there is none."""
     try:
         return User.objects.filter(pk=uuid.UUID(text)).first()
     except ValueError:
@@ -73,10 +74,15 @@ def find_by_id(text: str) -> User | None:
 
 
 def hold_name(name: str, *, until: datetime | None, former: User | None = None) -> None:
-    """Hold ``name`` until then, or for good; :class:`UsernameTaken`.
+    """Take the username ``name``.
 
-    Neither the name nor what it looks like may be held by somebody else. A hold that ended is free,
-    and one that is kept for ``former``, who takes another name, is free to that person.
+    Args:
+        name: the username.
+        until: when it becomes free again, or None to hold it for good.
+        former: the user who takes it as a new name. A name that is kept for this user is free.
+
+    Raises:
+        UsernameTaken: another person holds the name, or one that looks the same.
     """
     key, looks = usernames.key(name), usernames.skeletons(name)
     keys = {key} | skeletons.held_by(looks)
@@ -95,15 +101,16 @@ def hold_name(name: str, *, until: datetime | None, former: User | None = None) 
 
 
 def hold_like(wanted: str) -> str:
-    """Hold ``wanted`` for good, or the same with a number behind it; what is held now.
+    """Take the username ``wanted``, or that name and a number, for good, and return the name.
 
-    :class:`UsernameTaken` if others were faster, again and again.
+    Raises:
+        UsernameTaken: other people took every name that was tried.
     """
     numbered = [wanted, *(f"{wanted}-{n}" for n in range(2, 10))]
     looks = {name: usernames.skeletons(name) for name in numbered}
     taken = skeletons.taken(set().union(*looks.values()))
     free = [name for name in numbered if taken.isdisjoint(looks[name])]
-    for name in (*free[:1], *(f"{wanted}-{secrets.digits(6)}" for _again in range(3))):
+    for name in (*free[:1], *(f"{wanted}-{secrets.digits(6)}" for _attempt in range(3))):
         with suppress(UsernameTaken):
             hold_name(name, until=None)
             return name
@@ -118,9 +125,17 @@ def create_user(
     staff: bool = False,
     language: str = "",
 ) -> User:
-    """A user whose name is already held for it. ``password`` is a hash, never clear text.
+    """Create a user whose username :func:`hold_name` has already taken.
 
-    :class:`UsernameTaken` if the same sign-up has become a user meanwhile.
+    Args:
+        username: the username.
+        password: the hash of the password.
+        id: the id of the user, if a pending sign-up has reserved one.
+        staff: whether the user is an administrator.
+        language: the language of the user's mails and pages, or "" if unknown.
+
+    Raises:
+        UsernameTaken: the same sign-up has already become a user.
     """
     user = User(
         username=username,
@@ -142,7 +157,11 @@ def create_user(
 
 
 def keep_name(signup: PendingSignup) -> None:
-    """Give the name that ``signup`` holds for good; :class:`UsernameTaken` if it has ended."""
+    """Delete the pending sign-up and hold its username for good.
+
+    Raises:
+        UsernameTaken: the sign-up has expired, or is already completed.
+    """
     running = PendingSignup.objects.filter(pk=signup.pk, expires_at__gt=clock.now())
     if not running.delete()[0]:
         raise UsernameTaken
@@ -150,11 +169,14 @@ def keep_name(signup: PendingSignup) -> None:
 
 
 def hold(user: User) -> User:
-    """The row of ``user``, held until the transaction ends.
+    """Lock the row of ``user`` until the transaction ends, and return the current user.
 
-    :class:`AccountChanged` if the credentials were changed since ``user`` was read: whoever asked
-    for this may be out by now. Whoever writes a row that belongs to the user doesn't wait for this
-    (``no_key``): they may hold what this transaction is going to ask for.
+    Other transactions can still write rows that refer to the user (``FOR NO KEY UPDATE``), because
+    they may already hold a lock that this transaction needs next.
+
+    Raises:
+        AccountChanged: the account was deactivated or its credentials were changed since ``user``
+            was read, so the person who asked may no longer be its owner.
     """
     as_read = User.objects.select_for_update(no_key=True).filter(
         pk=user.pk, credential_version=user.credential_version, is_active=True
@@ -167,14 +189,20 @@ def hold(user: User) -> User:
 
 @transaction.atomic
 def rename(user: User, name: str) -> User:
-    """``user`` as it is with another name, which is clean; :class:`UsernameTaken`.
+    """Change the username of ``user`` to ``name``, and return the changed user.
 
-    Nobody else gets the former name for 30 days: its owner may want it back, and others may still
-    write to whoever had it. Nobody signs in by it meanwhile, since it'll be somebody else's then.
+    Nobody else gets the former name for 30 days, because its owner may want it back and others may
+    still think of it as that person. It signs nobody in. ``name`` must come from
+    ``usernames.clean``.
+
+    Raises:
+        UsernameTaken: another person holds the name, or one that looks the same.
+        AccountChanged: the account was deactivated or its credentials were changed since ``user``
+            was read.
     """
     owner = hold(user)
     key, former = usernames.key(name), owner.username_key
-    # Another case may look like somebody else's name.
+    # Even a change of case can make a name look like another person's.
     hold_name(name, until=None, former=owner)
     if key != former:
         until = clock.now() + FORMER_NAME_LIFE
@@ -185,18 +213,21 @@ def rename(user: User, name: str) -> User:
 
 
 def prune_names() -> int:
-    """Forget former names that are free again; how many."""
+    """Delete the former usernames that are free again, and return their number."""
     ended = Username.objects.filter(held_until__lte=clock.now(), former__isnull=False)
     return ended.delete()[0]
 
 
 def confirm_email(user: User, email: str) -> None:
-    """Give a proven address to ``user``, as the primary one if it has none.
+    """Add the proven email address ``email`` to ``user``, as the primary one if there is none yet.
 
-    :class:`EmailTaken` if another was first. Sign-ups that wait for the same address end here.
+    Pending sign-ups with the same email address are deleted.
+
+    Raises:
+        EmailTaken: an account already has the email address.
     """
     key, now = emails.key(email), clock.now()
-    # The address that the account was made with is as old as the account: see ``disputes``.
+    # The address of the sign-up counts as old as the account: see ``disputes``.
     is_first = not user.email and now < user.date_joined + AT_ONCE
     at = user.date_joined if is_first else now
     try:
@@ -211,12 +242,12 @@ def confirm_email(user: User, email: str) -> None:
 
 
 def end_pending_at(email: str) -> None:
-    """End the sign-ups that wait for a proven address, and let their names go."""
+    """Delete the pending sign-ups with the email address ``email``, and free their usernames."""
     end_pending(PendingSignup.objects.filter(email_key=emails.key(email)))
 
 
 def unlock(user: User) -> None:
-    """Replace the mark of a locked account by an unusable password; void what was mailed."""
+    """Replace the password of a locked account by an unusable one, and void its mailed links."""
     rows = User.objects.filter(pk=user.pk, password=user.password)
     if rows.update(password=make_password(None)):
         outdate(user)
@@ -224,7 +255,7 @@ def unlock(user: User) -> None:
 
 
 def end_pending(rows: QuerySet[PendingSignup]) -> int:
-    """Delete pending sign-ups and let their names go; how many there were."""
+    """Delete pending sign-ups, free their usernames, and return the number of sign-ups."""
     held = dict(rows.values_list("pk", "username_key"))
     PendingSignup.objects.filter(pk__in=held).delete()
     Username.objects.filter(key__in=held.values(), held_until__isnull=False).delete()
@@ -232,9 +263,14 @@ def end_pending(rows: QuerySet[PendingSignup]) -> int:
 
 
 def create_administrator(username: str, email: str, password: str, *, language: str = "") -> User:
-    """A superuser with a confirmed address, made by whoever runs the server.
+    """Create a superuser with a confirmed email address, on behalf of the operator.
 
-    ``password`` is a hash. ``ValidationError``, :class:`UsernameTaken`, :class:`EmailTaken`.
+    ``password`` is a hash. The username may be a reserved one.
+
+    Raises:
+        ValidationError: the username or email address is invalid.
+        UsernameTaken: another person holds the username, or one that looks the same.
+        EmailTaken: an account already has the email address.
     """
     username = usernames.clean(username, by_operator=True)
     email = emails.clean(email) if email else ""
@@ -247,12 +283,15 @@ def create_administrator(username: str, email: str, password: str, *, language: 
 
 
 def replace_password(owner: User, hashed: str) -> None:
-    """Replace the password hash in the caller's transaction; keep the former one for disputes."""
+    """Replace the password hash of ``owner``, and keep the former hash for disputes.
+
+    Call it inside a transaction.
+    """
     now = clock.now()
     former_credentials.keep_password(owner, now)
     User.objects.filter(pk=owner.pk).update(password=hashed, password_at=now)
 
 
 def outdate(user: User) -> None:
-    """Void every proof and mailed link of ``user`` by a new ``credential_version``."""
+    """Void all proofs and mailed links of ``user`` by increasing ``credential_version``."""
     User.objects.filter(pk=user.pk).update(credential_version=F("credential_version") + 1)

@@ -1,4 +1,7 @@
-"""Who holds what a name looks like: decided by the primary key of ``NameSkeleton``."""
+"""Skeletons of usernames (UTS 39), by which names that look like a taken one are refused.
+
+The primary key of ``NameSkeleton`` decides which username holds a skeleton.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -12,34 +15,35 @@ from django.db import transaction
 from accounts.users import usernames
 from accounts.users.models import NameSkeleton, User
 
-# Of each name two skeletons: SQLite takes 999 parameters.
+# Each name has two skeletons, and SQLite may accept no more than 999 parameters.
 BATCH = 400
 
 
 def held_by(looks: set[str]) -> set[str]:
-    """The keys of the names that look so; of several that look the same, none."""
+    """Return the keys of the usernames that hold one of the skeletons ``looks``."""
     rows = NameSkeleton.objects.filter(skeleton__in=looks, name__isnull=False)
     return set(rows.values_list("name", flat=True))
 
 
 def taken(looks: set[str]) -> set[str]:
-    """Those of ``looks`` that somebody's name has."""
+    """Return those of the skeletons ``looks`` that a username already has."""
     return set(NameSkeleton.objects.filter(skeleton__in=looks).values_list("skeleton", flat=True))
 
 
 def hold(key: str, looks: set[str], *, instead_of: User | None) -> None:
-    """Hold ``looks`` for the held name ``key``.
+    """Take the skeletons ``looks`` for the taken username with that ``key``.
 
-    ``instead_of`` is the person whose name it becomes: what their present one has is theirs.
+    ``instead_of`` is the user who changes to that name: skeletons that the user's present name
+    has move to the new one.
 
     Raises:
-        IntegrityError: somebody else's name looks so.
+        IntegrityError: another username has one of the skeletons.
     """
     if instead_of:
         own = NameSkeleton.objects.filter(name=instead_of.username_key, skeleton__in=looks)
         own.update(name=key)
         looks = looks - usernames.skeletons(instead_of.username)
-    # In one order, or two people who ask for two names could wait for each other.
+    # Sorted, so that two transactions cannot deadlock.
     NameSkeleton.objects.bulk_create(
         NameSkeleton(skeleton=look, name_id=key) for look in sorted(looks)
     )
@@ -47,7 +51,7 @@ def hold(key: str, looks: set[str], *, instead_of: User | None) -> None:
 
 @dataclass
 class Report:
-    """What :class:`Check` found: names that look alike, and usernames that are not allowed."""
+    """The result of a :class:`Check`: look-alike usernames, and usernames that are not allowed."""
 
     names: int = 0
     twins: set[tuple[str, ...]] = field(default_factory=set)
@@ -55,7 +59,7 @@ class Report:
 
 
 class Check:
-    """Compute the skeletons of all held names anew, with the models of ``apps``."""
+    """Recomputes the skeletons of all taken usernames, with the models of the registry ``apps``."""
 
     def __init__(self, apps: Any = installed) -> None:
         self.users, self.pending, self.held, self.skeletons = (
@@ -63,11 +67,11 @@ class Check:
             for name in ("User", "PendingSignup", "Username", "NameSkeleton")
         )
         self.report = Report()
-        # The names that have not got a skeleton of theirs, because another one has it.
+        # For each skeleton, the names that have it but did not get its row.
         self.without: dict[str, set[str]] = defaultdict(set)
 
     def run(self) -> Report:
-        """Go through all names in batches, each in a transaction; then settle the twins."""
+        """Recompute all skeletons in batches, each in a transaction, and return the report."""
         last: str | None = ""
         while last is not None:
             with transaction.atomic():
@@ -79,11 +83,11 @@ class Check:
         return self.report
 
     def _renew(self, last: str) -> str | None:
-        """Renew what the names after ``last`` hold; return the last of them, if there is any."""
+        """Recompute the batch of names after ``last``; return its last key, or None at the end."""
         keys = list(self._locked(pk__gt=last)[:BATCH])
         written = self._written(keys)
         looks = {key: usernames.skeletons(written.get(key, key)) for key in keys}
-        # How a former name was written is not known any more: it keeps what it has.
+        # The displayed form of a former name is not stored, so it keeps its skeletons.
         rows = self.skeletons.filter(name__in=written).values_list("pk", "name")
         stale = [look for look, key in rows if look not in looks[key]]
         self.skeletons.filter(pk__in=stale).delete()
@@ -102,7 +106,7 @@ class Check:
         return keys[-1] if keys else None
 
     def _settle(self, look: str) -> None:
-        """Give the skeleton to the one name that has it, or to none if several do."""
+        """Give the skeleton ``look`` to the one name that has it, or to none if several have it."""
         holders = self.skeletons.filter(pk=look, name__isnull=False).values_list("name", flat=True)
         keys = list(self._locked(pk__in=self.without[look].union(holders)))
         written = self._written(keys)
@@ -116,16 +120,16 @@ class Check:
             self.report.twins.add(tuple(written.get(key, key) for key in alike))
 
     def _locked(self, **which: Any) -> Any:
-        """The keys of held names, which stay held as they are until the transaction ends."""
+        """Return the keys of taken names, and lock their rows until the transaction ends."""
         rows = self.held.select_for_update().filter(**which).order_by("pk")
         return rows.values_list("pk", flat=True)
 
     def _written(self, keys: Iterable[str]) -> dict[str, str]:
-        """Each name as it is written. Former names are left out."""
-        found: dict[str, str] = {}
+        """Return the displayed form of each name by its key. Former names are left out."""
+        displayed: dict[str, str] = {}
         for rows in (self.pending, self.users):
-            found |= rows.filter(username_key__in=keys).values_list("username_key", "username")
-        return found
+            displayed |= rows.filter(username_key__in=keys).values_list("username_key", "username")
+        return displayed
 
     def _look_for_refused(self, keys: Iterable[str]) -> None:
         people = self.users.filter(username_key__in=keys)

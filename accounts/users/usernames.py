@@ -1,7 +1,8 @@
-"""Usernames: which are allowed, and which belong together.
+"""Usernames: which are allowed, which are the same, and which look alike.
 
-1 to 30 letters, digits and ``._-``, never ``@`` (or a name could pose as an email address). Stored
-in NFKC, compared folded. Names that could pass for another are refused as UTS 39 says.
+A username has 1 to 30 letters, digits and ``._-``. It contains no ``@``, so that it cannot pose as
+an email address. It is stored in NFKC and compared casefolded. Names that could pass for another
+name are refused by the rules of UTS 39 (Unicode Security Mechanisms).
 """
 
 import unicodedata
@@ -16,13 +17,13 @@ from accounts.common.text import fold, refuse_invisible
 from accounts.users import uts39
 
 MAX_LENGTH = 30
-# Folding may lengthen: the worst letters become three.
+# Casefolding may turn one letter into three.
 KEY_LENGTH = 3 * MAX_LENGTH
-# In a skeleton the worst letters become six.
+# A skeleton may have six letters for one.
 SKELETON_LENGTH = 6 * MAX_LENGTH
-# Left for what makes a suggested name another: a hyphen and six digits.
+# Room for the suffix that makes a suggested name unique: a hyphen and six digits.
 SUFFIX_LENGTH = 7
-# People take them for the site's own; RFC 2142 has most of the mailboxes.
+# Names that people would take for the site's own. RFC 2142 lists most of the mailboxes.
 RESERVED = (
     "abuse account accounts admin administrator administrators anonymous api authsite billing "
     "contact daemon ftp help helpdesk hostmaster info legal login logout mail mailer-daemon "
@@ -33,10 +34,11 @@ RESERVED = (
 
 
 def clean(value: str, *, by_operator: bool = False) -> str:
-    """Return the name as it is stored. Operators may give reserved names.
+    """Return the username ``value`` in the form in which it is stored.
 
     Raises:
-        ValidationError: it can't be a name; the message says why.
+        ValidationError: the username is not allowed; the message says why. Reserved usernames are
+            allowed only ``by_operator``.
     """
     refuse_invisible(value)
     name = unicodedata.normalize("NFKC", value)
@@ -44,7 +46,7 @@ def clean(value: str, *, by_operator: bool = False) -> str:
         raise ValidationError(_("Use 1 to 30 characters."), code="length")
     if uts39.has_ignorable(name):
         raise ValidationError(_("Remove invisible or control characters."), code="invisible")
-    if not all(_belongs(character) for character in name) or _is_mark(name[0]):
+    if not all(_is_allowed(character) for character in name) or _is_mark(name[0]):
         raise ValidationError(
             _("Use letters, digits, dots, hyphens and underscores only."), code="characters"
         )
@@ -61,47 +63,52 @@ def clean(value: str, *, by_operator: bool = False) -> str:
 
 
 def key(name: str) -> str:
-    """The canonical form that is unique in the database."""
+    """Return the canonical form of a username, which is unique in the database."""
     return fold(name)
 
 
 def skeletons(name: str) -> set[str]:
-    """Return what names that could pass for ``name`` share with it: as written, and in lower case.
+    """Return the skeletons of ``name``. Names that look alike share at least one of them.
 
-    ``paypaI`` looks like ``paypal`` as written, though its key is ``paypai``; a Cyrillic twin of
-    ``ice`` looks like ``Ice`` in lower case only.
+    One skeleton is of the name as written: ``paypaI`` with a capital I looks like ``paypal``,
+    though its key is ``paypai``. The other one is of its lowercase form: Cyrillic letters can look
+    like ``ice``, but not like ``Ice``.
     """
     return {fold(uts39.skeleton(name)), fold(uts39.skeleton(key(name)))}
 
 
 def is_reserved(name: str) -> bool:
-    """Whether the name looks like a reserved one, or has no letter and no digit."""
+    """Return whether ``name`` looks like a reserved username, or has neither letters nor digits."""
     reserved = _skeletons_of(settings.AUTHSITE.reserved_usernames)
     return not any(map(str.isalnum, name)) or not reserved.isdisjoint(skeletons(name))
 
 
 def suggest(text: str) -> str:
-    """A name made of what somebody is called elsewhere; empty if nothing is left of it."""
-    # Of an address, what is before the @.
+    """Return a username made from ``text``, such as a person's name at another site.
+
+    Only the part of an email address before the @ is used. Returns an empty string if no allowed
+    username is left.
+    """
     folded = unicodedata.normalize("NFKC", text.partition("@")[0])
     plain = "".join(c for c in folded if c.isascii())
     for words in (folded.split(), plain.split()):
-        # A word of emoji leaves nothing, and no hyphen either.
-        kept = filter(None, ("".join(filter(_belongs, word)) for word in words))
+        # A word of emoji only is left out, together with its hyphen.
+        parts = filter(None, ("".join(filter(_is_allowed, word)) for word in words))
         try:
-            return clean("-".join(kept)[: MAX_LENGTH - SUFFIX_LENGTH])
+            return clean("-".join(parts)[: MAX_LENGTH - SUFFIX_LENGTH])
         except ValidationError:
             continue
     return ""
 
 
-def _belongs(character: str) -> bool:
+def _is_allowed(character: str) -> bool:
     is_known = character.isalnum() or character in "._-" or _is_mark(character)
     return is_known and uts39.is_allowed(character)
 
 
 def _is_mark(character: str) -> bool:
-    """A vowel sign or the like of one script; those for any script ("combining") can disguise."""
+    # Such as a vowel sign of one script. "Combining" marks fit letters of every script and could
+    # disguise them.
     is_mark = unicodedata.category(character) in {"Mn", "Mc"}
     return is_mark and not unicodedata.name(character, "").startswith("COMBINING")
 

@@ -1,6 +1,6 @@
-"""What Unicode says of the characters of a name: allowed, invisible, of which script, alike.
+"""Properties of the characters in a name: which are allowed, invisible, of one script, look-alike.
 
-Follows UTS 39 (Unicode Security Mechanisms). ``authsite/uts39.py`` writes the tables.
+Implements UTS 39 (Unicode Security Mechanisms). ``authsite/uts39.py`` generates the tables.
 """
 
 import json
@@ -11,14 +11,14 @@ from functools import cache
 from pathlib import Path
 
 TABLES = Path(__file__).with_suffix(".json")
-# Each of these may stand beside Latin in a "highly restrictive" name (UTS 39, 5.2).
+# Each of these may be mixed with Latin in a "highly restrictive" name (UTS 39 section 5.2).
 _BESIDE_LATIN = ("Jpan", "Hanb", "Kore")
-# The most that may follow one letter (UTS 39, 5.4).
+# The most marks that may follow one letter (UTS 39 section 5.4).
 _MARKS = 4
 
 
 class _Tables:
-    """The tables, read when a name is first looked at: they would delay each start."""
+    """The tables, which are read on first use because they would delay each start."""
 
     def __init__(self) -> None:
         data = json.loads(TABLES.read_text())
@@ -32,7 +32,7 @@ class _Tables:
         self.prototypes = str.maketrans(data["confusables"])
 
     def index(self, character: str) -> int | None:
-        """The place of an allowed character in the table."""
+        """Return the index of the range of an allowed character, or None for any other."""
         at = bisect(self.starts, ord(character)) - 1
         return at if at >= 0 and ord(character) <= self.ends[at] else None
 
@@ -41,19 +41,19 @@ _tables = cache(_Tables)
 
 
 def is_allowed(character: str) -> bool:
-    """Whether the character's Identifier_Status is Allowed."""
+    """Return whether the Identifier_Status of ``character`` is Allowed."""
     return _tables().index(character) is not None
 
 
 def has_ignorable(text: str) -> bool:
-    """Whether a character is Default_Ignorable_Code_Point: shown as nothing."""
+    """Return whether ``text`` has a Default_Ignorable_Code_Point, which is invisible."""
     return _tables().ignorable.search(text) is not None
 
 
 def is_mixed(text: str) -> bool:
-    """Whether the scripts of allowed characters are more than "highly restrictive" permits.
+    """Return whether ``text`` mixes more scripts than the level "highly restrictive" permits.
 
-    Digits of more than one number system are mixed, too (UTS 39, 5.3).
+    Digits of more than one number system are mixed scripts, too (UTS 39 section 5.3).
     """
     tables = _tables()
     indexes = {index for c in text if (index := tables.index(c)) is not None}
@@ -65,7 +65,7 @@ def is_mixed(text: str) -> bool:
 
 
 def is_stacked(text: str) -> bool:
-    """Whether a letter bears more than four nonspacing marks, or one of them twice."""
+    """Return whether a letter in ``text`` bears more than four nonspacing marks, or one twice."""
     run: list[str] = []
     for character in unicodedata.normalize("NFD", text):
         run = [*run, character] if unicodedata.category(character) in {"Mn", "Me"} else []
@@ -75,6 +75,6 @@ def is_stacked(text: str) -> bool:
 
 
 def skeleton(text: str) -> str:
-    """What all texts that look like ``text`` have in common (UTS 39, 4)."""
+    """Return the skeleton of ``text``: look-alike texts have the same one (UTS 39 section 4)."""
     visible = _tables().ignorable.sub("", unicodedata.normalize("NFD", text))
     return unicodedata.normalize("NFD", visible.translate(_tables().prototypes))

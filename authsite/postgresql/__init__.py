@@ -1,1 +1,1 @@
-"""PostgreSQL for a server: no request waits long for a database that is frozen or gone."""
+"""A PostgreSQL backend for servers: no request waits long for an unresponsive database."""

@@ -1,8 +1,8 @@
-"""Django's backend for PostgreSQL, with an end to every wait.
+"""Django's backend for PostgreSQL with a time limit on every wait.
 
-Timeouts that the server keeps are worth nothing while the server is frozen, or a firewall swallows
-what is sent. So whoever waits gives up by itself, and a process that has waited in vain lets
-others fail at once for a while: its threads would all be waiting otherwise.
+Timeouts on the database server do not help while that server is frozen or a firewall drops packets.
+Each query therefore has a time limit in the client as well. After a timeout, new connections of the
+process fail at once for a while, because otherwise all its threads would soon be waiting.
 """
 
 import select
@@ -14,20 +14,24 @@ from django.db.backends.postgresql import base
 from psycopg import IsolationLevel, OperationalError
 from psycopg.pq import TransactionStatus
 
-# Longer than the ``statement_timeout`` of ``authsite.settings.database``, which is the kinder end.
+# Longer than the ``statement_timeout`` in ``authsite.settings.database``, a cleaner way to fail.
 ANSWER_SECONDS = 6.0
 REST_SECONDS = 2.0
 
-# Until when the database is left alone, on the monotonic clock.
+# No connection is opened before this time of the monotonic clock.
 _resting = {"until": 0.0}
 
 
 class Connection(psycopg.Connection[Any]):
-    """One whose server answers in time, or isn't waited for any more."""
+    """A connection that fails if its server does not answer in time."""
 
     @classmethod
     def connect(cls, *args: Any, **params: Any) -> "Connection":
-        """As psycopg's, unless the last one has just waited in vain."""
+        """Open a connection.
+
+        Raises:
+            OperationalError: the server cannot be reached, or has not answered a moment ago.
+        """
         if monotonic() < _resting["until"]:
             raise OperationalError("the database has just not answered")
         try:
@@ -37,11 +41,15 @@ class Connection(psycopg.Connection[Any]):
             raise
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """As psycopg's, which everything that is asked of the server goes through."""
+        """Wait for the server. Every query calls this method.
+
+        Raises:
+            OperationalError: the server has reported an error, or has not answered in time.
+        """
         try:
             return super().wait(gen, interval, timeout or ANSWER_SECONDS)
         except OperationalError:
-            # Nothing that the server has said: it's still at it, and nobody waits for the answer.
+            # The server is still working, although nobody waits for the result any more.
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()
                 _rest()
@@ -49,15 +57,14 @@ class Connection(psycopg.Connection[Any]):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """One connection a thread, kept from request to request."""
+    """Django's backend with one connection per thread, which is kept between requests."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """One of ours."""
         self.isolation_level = IsolationLevel.READ_COMMITTED
         return Connection.connect(**conn_params)
 
     def is_usable(self) -> bool:
-        """Whether the server hasn't hung up, which can be read: nothing has to be asked."""
+        """Return whether the server has not closed the connection, without sending a query."""
         pgconn = self.connection.pgconn
         if pgconn.transaction_status != TransactionStatus.IDLE:
             return False

@@ -1,1 +1,1 @@
-"""Serving: the server process, plain HTTP beside TLS, and local certificates for development."""
+"""Serving: the server process, plain HTTP beside TLS, and certificates for local development."""

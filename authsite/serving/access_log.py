@@ -1,4 +1,4 @@
-"""What is kept of each request: an id that all its log lines have, a line, and how long it took."""
+"""The request log: an id, a line and a duration for each request."""
 
 import re
 from collections.abc import Callable
@@ -16,9 +16,10 @@ ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 
 
 class RequestMiddleware:
-    """Outermost: whatever happens to a request happens under its id, and is in its line.
+    """Logs each request in one line and measures its duration.
 
-    The line has the path without what opens anything, and no query.
+    It is the outermost middleware, so that all log lines of a request carry the request's id. The
+    line contains the path without secrets, and no query string.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -26,7 +27,6 @@ class RequestMiddleware:
         self.log = logs.requests_log(development=settings.AUTHSITE.development)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer, and write it down."""
         began = perf_counter()
         request_id = _id_of(request)
         token = logs.REQUEST_ID.set(request_id)
@@ -51,7 +51,7 @@ class RequestMiddleware:
 
 
 def _id_of(request: HttpRequest) -> str:
-    """A trusted proxy's, so that its log and ours tell of the same request; or a new one."""
+    """Return the id that a trusted proxy has sent, so that both logs share it, or a new id."""
     given = request.META.get("HTTP_X_REQUEST_ID")
     if given and ID.fullmatch(given):
         peer = parse(request.META.get("REMOTE_ADDR", ""))

@@ -1,7 +1,7 @@
-"""``make https``: the site shaped like production, on this machine alone.
+"""``make https``: serve the site as in production, on this machine only.
 
-The settings are production's, with all that it refuses; what it wants to be told is what
-development has by itself: the secrets, the database and the mail folder in ``DATA_DIR``.
+The environment is production, with all its checks. The values that production requires are those
+of development: the secrets, the database and the mail folder in ``DATA_DIR``.
 """
 
 import os
@@ -24,7 +24,7 @@ PREPARATIONS = (["migrate", "--verbosity", "0"], ["create_owner", "--if-none"])
 
 
 def main() -> None:
-    """Serve until interrupted."""
+    """Migrate the database, print how to reach the site, and serve until interrupted."""
     try:
         settings, authority = production()
     except ConfigError as error:
@@ -33,7 +33,7 @@ def main() -> None:
     for command in PREPARATIONS:
         if code := subprocess.call([sys.executable, "manage.py", *command], cwd=ROOT):
             sys.exit(code)
-    # Without user and password, which an address of a mail server has.
+    # Without the username and password in the URL of a mail server.
     mail = re.sub(r"//[^/]*@", "//", settings["EMAIL_URL"])
     origin, ca = settings["ORIGIN"], shlex.quote(str(authority))
     sys.stdout.write(
@@ -45,7 +45,11 @@ def main() -> None:
 
 
 def production() -> tuple[dict[str, str], Path]:
-    """Every setting that production wants, and the certificate of who vouches for this one."""
+    """Return the settings that production requires, and the file of the certificate authority.
+
+    Raises:
+        ConfigError: settings in the environment or in ``.env`` are invalid.
+    """
     port = os.environ.get("PORT") or PORT
     own = {"PORT": port, "ORIGIN": f"https://{NAMES[0]}:{port}"}
     unasked = dict.fromkeys(("TLS_CERT_FILE", "TLS_KEY_FILE", "REDIRECT_PORT", "ACME_WEBROOT"), "")

@@ -1,8 +1,8 @@
-"""A certificate authority for this machine alone, and the certificate that the local site shows.
+"""A certificate authority for this machine, and the certificate with which the local site uses TLS.
 
-Whoever trusts it in a browser risks little: it's constrained (RFC 5280 section 4.2.1.10) to names
-below ``localhost`` and to loopback addresses, so that its key, if it's ever stolen, makes no
-certificate for anything else.
+It is safe to trust the authority in a browser: it is constrained (RFC 5280 section 4.2.1.10) to
+names below ``localhost`` and to loopback addresses, so that a stolen key makes no valid certificate
+for any other site.
 """
 
 import os
@@ -22,7 +22,7 @@ from accounts.common import clock
 
 CA_LIFE = timedelta(days=3650)
 LIFE = timedelta(days=90)
-# As with ACME: a third of its life before its end.
+# As usual with ACME, when a third of its life is left.
 RENEWED_BEFORE = timedelta(days=30)
 SLOW_CLOCKS = timedelta(hours=1)
 PERMITTED: list[x509.GeneralName] = [
@@ -34,7 +34,7 @@ PERMITTED: list[x509.GeneralName] = [
 
 @dataclass(frozen=True)
 class Issued:
-    """A certificate and its key, and the files that they are in."""
+    """A certificate and its key, and the files that contain them."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
@@ -43,12 +43,15 @@ class Issued:
 
     @property
     def left(self) -> timedelta:
-        """How long it's still good."""
+        """The time until the certificate expires."""
         return self.certificate.not_valid_after_utc - clock.now()
 
 
 def issued(folder: Path, names: Sequence[str]) -> tuple[Path, Issued]:
-    """The file of the authority, and a certificate for ``names``; what is good is kept."""
+    """Return the file of the certificate authority, and a certificate for ``names``.
+
+    Both are stored in ``folder``. Those that are missing, or expire soon, are made anew.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     authority = _read(folder, "ca")
     if authority is None or authority.left < LIFE:
@@ -91,7 +94,7 @@ def _make_certificate(folder: Path, authority: Issued, names: Sequence[str]) -> 
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        # Critical only where there's no subject (RFC 5280 section 4.2.1.6); some refuse it else.
+        # Critical only without a subject (RFC 5280 section 4.2.1.6), as some clients insist.
         .add_extension(x509.SubjectAlternativeName(_general(names)), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(known), critical=False
@@ -137,7 +140,7 @@ def _general(names: Sequence[str]) -> list[x509.GeneralName]:
 
 
 def _read(folder: Path, name: str) -> Issued | None:
-    """What is there, if it's whole."""
+    """Return the stored certificate and its key, or None if they are missing or do not match."""
     file, key_file = folder / f"{name}.pem", folder / f"{name}.key"
     try:
         certificate = x509.load_pem_x509_certificate(file.read_bytes())
@@ -166,7 +169,7 @@ def _write(
 
 
 def _replace(file: Path, content: bytes, mode: int) -> None:
-    """Complete before it gets its name, and never readable by more than ``mode`` says."""
+    """Replace the file in one step. It is never readable by more users than ``mode`` allows."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     draft.touch(mode=mode)
     draft.write_bytes(content)

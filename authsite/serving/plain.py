@@ -1,7 +1,7 @@
-"""``python -m authsite.serving.plain``: plain HTTP beside the site's own TLS.
+"""``python -m authsite.serving.plain``: the plain HTTP server beside the site's own TLS.
 
-It redirects to the same page under ORIGIN and answers ACME challenges (RFC 8555 section 8.3). It
-knows no cookie, no form and no database.
+It redirects each request to the same page under ORIGIN, and answers ACME challenges (RFC 8555
+section 8.3). It uses no cookies, no forms and no database.
 """
 
 import os
@@ -19,17 +19,17 @@ from granian.log import LogLevels
 
 from authsite.serving.server import end_with_parent
 
-# All that RFC 8555 lets a token be made of: no dot and no slash, so it leads nowhere else.
+# The characters that RFC 8555 allows in a token. Without dots and slashes, it stays in its folder.
 CHALLENGE = re.compile(rb"/\.well-known/acme-challenge/([A-Za-z0-9_-]{1,128})")
 LARGEST_ANSWER = 4096
 LONGEST_BODY = 2_621_440
-# What may stand in a Location as it came; everything else is written with %.
-AS_IT_IS = "%/:?#[]@!$&'()*+,;=-._~"
+# The characters that a Location header may contain as they are; all others are percent-encoded.
+UNQUOTED = "%/:?#[]@!$&'()*+,;=-._~"
 type Message = dict[str, Any]
 
 
 def main() -> None:
-    """Serve until interrupted."""
+    """Serve plain HTTP until interrupted."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
     address, port = settings.AUTHSITE.bind, settings.AUTHSITE.redirect_port
     end_with_parent()
@@ -54,9 +54,9 @@ async def application(
     receive: Callable[[], Awaitable[Message]],
     send: Callable[[Message], Awaitable[None]],
 ) -> None:
-    """One answer, after a body of any form's length, which isn't looked at.
+    """Send one response, after reading a request body of up to the size of a form.
 
-    A connection that is closed on bytes that nobody has read is reset, and the answer lost.
+    If a connection is closed with unread bytes, it is reset and the response is lost.
     """
     left = LONGEST_BODY
     while left > 0 and (message := await receive()).get("more_body"):
@@ -68,21 +68,21 @@ async def application(
 
 
 def answer(path: bytes, query: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body for a request of any method.
+    """Return the status, headers and body of the response to a request with any method.
 
-    The target is ORIGIN whatever the Host says, and a path always follows it: ``OPTIONS *`` and
-    ``CONNECT`` have none, and would be appended to the name.
+    A redirect leads to ORIGIN, whatever the Host header says. The targets of ``OPTIONS *`` and
+    ``CONNECT`` are not paths: they are replaced by ``/``, because they would change the host name.
     """
     if challenge := CHALLENGE.fullmatch(path):
-        found = _challenge(settings.AUTHSITE.acme_webroot, challenge[1].decode())
-        return (404, {}, b"") if found is None else (200, {}, found)
+        content = _challenge(settings.AUTHSITE.acme_webroot, challenge[1].decode())
+        return (404, {}, b"") if content is None else (200, {}, content)
     target = path if path.startswith(b"/") else b"/"
-    location = quote(target + (b"?" + query if query else b""), safe=AS_IT_IS)
+    location = quote(target + (b"?" + query if query else b""), safe=UNQUOTED)
     return 301, {"Location": settings.AUTHSITE.origin + location}, b""
 
 
 def _headers() -> dict[str, str]:
-    """What every answer of the site has, as far as it means anything here."""
+    """Return the headers of all responses of the site, as far as they apply to plain HTTP."""
     return {
         "Server": "web",
         "Cache-Control": "no-store",
@@ -98,7 +98,7 @@ def _headers() -> dict[str, str]:
 
 
 def _challenge(webroot: str, token: str) -> bytes | None:
-    """What the ACME client has put there."""
+    """Return what the ACME client has stored for ``token``, or None if there is nothing."""
     file = Path(webroot) / ".well-known/acme-challenge" / token
     try:
         return file.read_bytes()[:LARGEST_ANSWER] if webroot else None

@@ -1,9 +1,9 @@
-"""granian, which serves the site, and renews its workers and their certificate without loss.
+"""The granian server, extended to renew its workers and the certificate without losing requests.
 
-On SIGHUP a new worker starts beside the old one. As granian does it on Linux, each has a listening
-socket of its own, and what waits in the old one's is reset when it ends, as is whoever is in the
-middle of a TLS handshake. Here they have one socket, and before the old worker ends it's *retired*:
-it takes no new connection, and politely closes those that it has.
+On SIGHUP, a new worker starts beside the old one. On Linux, granian gives each worker a listening
+socket of its own; when the old worker ends, connections that wait at its socket or are in a TLS
+handshake are reset. Here, all workers share one socket, and the old worker is *retired* before it
+ends: it accepts no new connections, and closes the open ones after their next response.
 """
 
 import os
@@ -18,28 +18,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from granian._internal import load_target  # what a worker loads, when it isn't told otherwise
+from granian._internal import load_target  # the loader that workers use by default
 from granian.log import logger
 from granian.net import SocketHolder
 from granian.server.mp import MPServer
 
 BACKLOG = 1024
 RETIRE = signal.SIGUSR1
-# A new worker is ready by then; connections would only wait for one that isn't.
+# By then a new worker is ready. If it is not, connections wait for it.
 START_SECONDS = 6.0
-# From there on, what the old one has begun, handshakes too, has so long to end.
+# After that, the old worker has so long to complete its requests and TLS handshakes.
 RETIRED_SECONDS = 4.0
-# Whoever hasn't ended by then is killed.
+# A worker that has not ended by then is killed.
 STOP_SECONDS = 30
 
 type Start = Callable[..., Any]
 
 
 class Server(MPServer):
-    """granian with one listening socket, and workers that retire before they end.
+    """A granian server with one listening socket, and workers that retire before they end.
 
-    The port is taken at once, or an OSError says that another has it; connections wait until a
-    worker is ready.
+    The constructor binds the port; connections wait until a worker is ready.
+
+    Raises:
+        OSError: another process uses the port.
     """
 
     def __init__(self, target: str, **options: Any) -> None:
@@ -61,12 +63,12 @@ class Server(MPServer):
         self._listener.set_inheritable(True)
 
     def serve(self, *_args: Any, **_options: Any) -> None:
-        """Until interrupted."""
+        """Serve until interrupted."""
         load = partial(_load, self._listener.fileno(), self.target)
         super().serve(target_loader=load, wrap_loader=False)
 
     def signal_handler_reload(self, *args: Any, **options: Any) -> None:
-        """Renew the workers, unless the files aren't what TLS can be spoken with: stay as it is."""
+        """Renew the workers, unless the new certificate or its key is unusable."""
         try:
             check(*self._files)
         except OSError as error:
@@ -75,9 +77,9 @@ class Server(MPServer):
             super().signal_handler_reload(*args, **options)
 
     def _init_shared_socket(self) -> None:
-        """The socket as granian shares it where the system has no SO_REUSEPORT."""
+        """Share the socket as granian does on systems without SO_REUSEPORT."""
         self._ssp, self._sso = None, self._listener
-        shared: Any = SocketHolder  # whose stub doesn't know the third
+        shared: Any = SocketHolder  # the type stub lacks the third argument
         self._shd = shared(self._listener.fileno(), False, BACKLOG)
 
     def _retire_soon(self) -> None:
@@ -86,7 +88,12 @@ class Server(MPServer):
 
 
 def check(cert: Path | None, key: Path | None) -> None:
-    """OSError, in words, if these are no certificate and its key, or everybody may read that."""
+    """Check that the files ``cert`` and ``key``, if there are any, can be used for TLS.
+
+    Raises:
+        OSError: a file cannot be read, all users may read the key, or the files are not a
+            certificate and its key.
+    """
     if cert is None or key is None:
         return
     for file in (cert, key):
@@ -107,8 +114,10 @@ def _retire(pids: Iterable[int | None]) -> None:
 
 
 def end_with_parent() -> None:
-    """Let this process end when the one that started it does, also if that is killed: it would go
-    on by settings that nobody has any more, and hold the port."""
+    """Make this process end when its parent ends, even if the parent is killed.
+
+    Otherwise it would go on with outdated settings and keep the port.
+    """
     parent = os.getppid()
 
     def watch() -> None:
@@ -120,28 +129,28 @@ def end_with_parent() -> None:
 
 
 def _load(listener: int, target: str) -> Start:
-    """In a worker: the application, which closes its connections once the worker is retired."""
+    """Load the application in a worker. It closes its connections once the worker is retired."""
     end_with_parent()
-    # Until granian has set its own, who is told to end would only note it, as its parent does.
+    # Until granian installs its own handler, the one of the parent process would only note SIGTERM.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     application = load_target(target)
     retired = threading.Event()
 
     def retire(*_args: object) -> None:
-        # A socket that nobody connects to, under the number of the shared one.
-        with socket.create_server(("127.0.0.1", 0)) as nobodys:
-            nobodys.setblocking(False)
-            os.dup2(nobodys.fileno(), listener)
+        # Put a socket to which nobody connects in place of the shared one.
+        with socket.create_server(("127.0.0.1", 0)) as unused:
+            unused.setblocking(False)
+            os.dup2(unused.fileno(), listener)
         retired.set()
 
     signal.signal(RETIRE, retire)
 
     def answer(environ: dict[str, Any], start: Start) -> Any:
-        return application(environ, partial(_last, start) if retired.is_set() else start)
+        return application(environ, partial(_start_last, start) if retired.is_set() else start)
 
     return answer
 
 
-def _last(start: Start, status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-    """An answer after which the client connects anew."""
+def _start_last(start: Start, status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+    """Start a response after which the client opens a new connection."""
     return start(status, [*headers, ("Connection", "close")], *more)

@@ -1,4 +1,4 @@
-"""Django's settings, in reading order. What operators set is in ``accounts.common.config``."""
+"""Django's settings, in reading order. Operators set ``accounts.common.config``."""
 
 from authsite.settings.site import *  # noqa: I001 the order is for readers
 from authsite.settings.apps import *

@@ -1,4 +1,4 @@
-"""The API: JSON, closed unless opened, by tokens of our own making."""
+"""The API and its description. Calls require credentials unless a view says otherwise."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "accounts.common.api.AlwaysJSON",
     "DEFAULT_PAGINATION_CLASS": "accounts.common.api.Pages",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    # OPTIONS would describe a call to whoever asks; the schema does it better.
+    # OPTIONS requests get no description of the call, because the schema describes it better.
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "authsite.errors.api_error",
 }
 
-# What our subclasses don't decide themselves. Nothing signs with SECRET_KEY.
+# Values that the site's subclasses of simplejwt's classes need. Nothing is signed with SECRET_KEY.
 SIMPLE_JWT: dict[str, Any] = {"ALGORITHM": "RS256", "SIGNING_KEY": "", "USER_ID_CLAIM": "sub"}
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {
@@ -29,7 +29,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "Accounts over JSON. Sign up with `users/`, sign in with `token/`, then send the access "
         "token: `Authorization: Bearer …`. It lives for minutes; `token/refresh/` gives the next "
         "one. Any service verifies it with the keys at `/.well-known/jwks.json` alone.\n\n"
-        "What goes wrong is told by `detail` and `code`, or by field."
+        "Errors have a `detail` and a `code`, or sentences by field."
     ),
     "VERSION": "1",
     "CONTACT": {"name": AUTHSITE.site_name, "url": f"{AUTHSITE.origin}/help/"},
@@ -39,7 +39,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
             "users": "Create an account, and read one.",
             "email": "Confirm the email address of a new account.",
             "token": "Sign in from a program, stay signed in, and sign out.",
-            "session": "The same for pages in a browser, which keep no refresh token.",
+            "session": "Sign in from a page in a browser, which never sees the refresh token.",
             "me": "Your own profile.",
             "sessions": "Where you are signed in.",
             "keys": "Your own API keys.",
@@ -57,8 +57,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     ],
 }
 
-# Pages of these origins, exactly, may call it by script. Only the calls of ``session/`` look at a
-# cookie, and they check the origin themselves.
+# Scripts of exactly these origins may call the API. Only the calls of ``session/`` read a cookie,
+# and they check the origin themselves.
 CORS_ALLOWED_ORIGINS = list(AUTHSITE.cors_origins)
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_CREDENTIALS = True

@@ -1,4 +1,4 @@
-"""What is installed, and the way of a request through it."""
+"""The installed apps, and the middleware in the order in which a request passes it."""
 
 INSTALLED_APPS = [
     "accounts.apps.AdminSiteConfig",
@@ -7,7 +7,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "authsite.static.Files",
     "django.forms",
-    # For their translations and static files.
+    # Installed for their translations and static files.
     "rest_framework",
     "corsheaders",
     "drf_spectacular",
@@ -19,29 +19,29 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # Outermost of all: each request's id and line.
+    # Outermost, so that every request has an id and a log line.
     "authsite.serving.access_log.RequestMiddleware",
-    # Their headers are on every answer, whoever gives it.
+    # Adds headers to every response, including those of the middleware below.
     "authsite.middleware.HeadersMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "authsite.middleware.BodyMiddleware",
-    # Who asks, and how; then whether it's a request for this site at all.
+    # Finds the client's IP address and scheme.
     "authsite.middleware.ClientMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    # Which pages elsewhere may call the API by script; they may read why a call was refused, too.
+    # Before all refusals of API calls, so that scripts of other origins can read them.
     "corsheaders.middleware.CorsMiddleware",
     "authsite.middleware.GateMiddleware",
-    # Programs' calls end here: what is below is for people's browsers.
+    # API calls end here. The middleware below is for browsers.
     "authsite.middleware.ApiMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "accounts.sessions.middleware.AuthenticationMiddleware",
-    # Whatever refuses from here on does so in the person's language.
+    # From here on, error pages are in the user's language.
     "authsite.middleware.LocaleMiddleware",
-    # Closed unless opened: a view that strangers may see says so itself.
+    # Every view requires sign-in unless it is marked as public.
     "accounts.sessions.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",

@@ -1,4 +1,4 @@
-"""The database: SQLite out of the box, PostgreSQL by ``DATABASE_URL``."""
+"""The database: SQLite by default, PostgreSQL by ``DATABASE_URL``."""
 
 import os
 from typing import Any
@@ -12,12 +12,12 @@ _database: dict[str, Any] = dict(
 )
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = {
-        # A transaction that reads first and writes later would fail against another writer.
+        # Otherwise a transaction that reads before it writes fails if another one writes between.
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
-# Whoever asks a server waits for the answer; migrations and other commands take their time.
+# Servers have time limits, because a client waits for them. Migrations and commands have none.
 elif os.environ.get("AUTHSITE_SERVES"):
     _database["ENGINE"] = "authsite.postgresql"
     _limits = {
@@ -25,7 +25,7 @@ elif os.environ.get("AUTHSITE_SERVES"):
         "statement_timeout": "5s",
         "idle_in_transaction_session_timeout": "15s",
     }
-    # What the URL says after its ``?`` outweighs these.
+    # Options in the query string of the URL take precedence over these.
     _database["OPTIONS"] = {
         "connect_timeout": 3,
         "tcp_user_timeout": 6000,

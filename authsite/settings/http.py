@@ -1,4 +1,4 @@
-"""Hosts, cookies and headers: what every answer carries."""
+"""Hosts, cookies and security headers."""
 
 from django.utils.csp import CSP
 
@@ -10,7 +10,7 @@ if AUTHSITE.development:
 
 SECURE_SSL_REDIRECT = AUTHSITE.https
 SECURE_SSL_HOST = AUTHSITE.host
-# For whoever watches a node from beside it, where no TLS is.
+# Monitoring may reach a node directly, without TLS.
 SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
@@ -19,7 +19,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-# Nothing of a browser's powers is needed but passkeys and, for them, the clipboard.
+# The site needs passkeys and the clipboard, and none of these features of a browser.
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
     for feature in (
@@ -28,7 +28,7 @@ PERMISSIONS_POLICY = ", ".join(
     )
 )
 
-# ``__Host-`` binds a cookie to this very host, and needs Secure (RFC 6265bis 4.1.3.2).
+# ``__Host-`` binds a cookie to this host and requires Secure (RFC 6265bis section 4.1.3.2).
 _PREFIX = "__Host-" if AUTHSITE.https else ""
 SESSION_COOKIE_NAME = f"{_PREFIX}sessionid"
 SESSION_COOKIE_SECURE = AUTHSITE.https
@@ -62,18 +62,18 @@ _CSP_COMMON: Policy = {
     "frame-ancestors": [CSP.NONE],
 }
 SECURE_CSP: Policy = {**_CSP_COMMON, "require-trusted-types-for": ["'script'"]}
-# The meter beside a new password asks the site by script.
+# The strength meter of a new password sends requests by script.
 SECURE_CSP_METER: Policy = {**SECURE_CSP, "connect-src": [CSP.SELF]}
-# Django's admin calls itself by script, and its jQuery breaks under Trusted Types.
+# Django's admin sends requests by script, and its jQuery does not work with Trusted Types.
 SECURE_CSP_ADMIN: Policy = {**_CSP_COMMON, "connect-src": [CSP.SELF]}
-# Swagger UI fetches the description, makes the calls that one tries, and has small pictures in its
-# style.
+# Swagger UI loads the description of the API and sends calls by script. Its style sheet contains
+# ``data:`` images.
 SECURE_CSP_API_DOCS: Policy = {
     **_CSP_COMMON,
     "connect-src": [CSP.SELF],
     "img-src": [CSP.SELF, "data:"],
 }
 
-# Enough for a megabyte in one field to be told so by the form.
+# Large enough that a form can reject a megabyte in one field with an error of its own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 250

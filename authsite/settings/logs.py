@@ -1,4 +1,4 @@
-"""Logs: one line an event on the error stream."""
+"""Logging: one line per event on the standard error stream."""
 
 from authsite.settings.site import AUTHSITE
 
@@ -11,11 +11,11 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
-        # Django's own handlers would say everything twice, or mail it.
+        # Django's own handlers would log each event twice, or send it by mail.
         "django": {"handlers": [], "level": "INFO", "propagate": True},
-        # That a request was refused is in its own line.
+        # The request log has the refused requests already.
         "django.request": {"level": "ERROR"},
-        # So is a Host that isn't ours: any stranger could fill the log with traces.
+        # A stranger who sends foreign Host headers could fill the log with tracebacks.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

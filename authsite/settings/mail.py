@@ -1,4 +1,4 @@
-"""Outgoing mail, by ``EMAIL_URL``."""
+"""Outgoing mail, configured by ``EMAIL_URL``."""
 
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -6,13 +6,13 @@ from urllib.request import url2pathname
 
 from authsite.settings.site import AUTHSITE
 
-# A step of the conversation with the mail server; the outbox tries again later.
+# The time limit for each step of an SMTP connection. The outbox tries again later.
 TIMEOUT_SECONDS = 10
 
 
-def mailer(address: str) -> dict[str, Any]:
-    """An entry of ``MAILERS`` for an ``EMAIL_URL``."""
-    url = urlsplit(address)
+def mailer(email_url: str) -> dict[str, Any]:
+    """Return the entry of ``MAILERS`` for the value of the setting ``EMAIL_URL``."""
+    url = urlsplit(email_url)
     if url.scheme == "file":
         folder = url2pathname(url.path)
         return {"BACKEND": "accounts.mail.backends.FileBackend", "OPTIONS": {"folder": folder}}

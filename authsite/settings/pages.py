@@ -1,4 +1,4 @@
-"""Templates, languages, static files."""
+"""Templates, languages and static files."""
 
 import json
 
@@ -27,7 +27,7 @@ TEMPLATES = [
 FORM_RENDERER = "accounts.common.forms.Renderer"
 
 LANGUAGE_CODE = "en"
-# By the names that their speakers look for.
+# Each language is named in the language itself.
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LOCALE_PATHS = [*(folder / "locale" for folder in _OWN), BASE_DIR / "locale"]
 
@@ -41,18 +41,18 @@ STORAGES = {
 
 
 def _is_collected() -> bool:
-    """Whether ``collectstatic`` has run since a file, or a library, was changed."""
+    """Return whether ``collectstatic`` has run since the last change of a file or library."""
     manifest, folder = _FOLDER / "staticfiles.json", BASE_DIR / "static"
     files = [path for path in folder.rglob("*") if path.is_file()]
     newest = max(path.stat().st_mtime for path in (*BASE_DIR.glob("requirements.txt"), *files))
     if not manifest.is_file() or manifest.stat().st_mtime < newest:
         return False
-    # A file may have come with an old date: from an archive, by rsync.
+    # A new file may have an old date, such as one from an archive.
     names = {path.relative_to(folder).as_posix() for path in files}
     return names <= json.loads(manifest.read_text())["paths"].keys()
 
 
-# None while they aren't: each file is then served as it lies, and kept for a minute.
+# None if files are not collected. They are then served from the source and cached for a minute.
 STATIC_ROOT = _FOLDER if _is_collected() else None
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True

@@ -7,7 +7,7 @@ LOGIN_REDIRECT_URL = "home"
 
 PASSWORD_HASHERS = [
     "accounts.passwords.hashers.Argon2id",
-    # Read only, for imported accounts; renewed at the next sign-in.
+    # For imported accounts: only verified, and replaced at the next sign-in.
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
     "django.contrib.auth.hashers.ScryptPasswordHasher",
 ]
@@ -21,14 +21,15 @@ AUTH_PASSWORD_VALIDATORS = [
 
 ACCOUNT_ADAPTER = "accounts.social.adapter.AccountAdapter"
 ACCOUNT_EMAIL_VERIFICATION = "none"
-# On a cache in the database they cost 83 statements a login, and lose counts; see ``throttle``.
+# On a database cache they take 83 statements per sign-in, and lose counts. The site has its own
+# limits: ``accounts.throttle``.
 ACCOUNT_RATE_LIMITS = False
-# Providers and their credentials come from our settings: see ``social``.
+# Providers and their credentials come from the site's own settings: see ``accounts.social``.
 SOCIALACCOUNT_ADAPTER = "accounts.social.adapter.SocialAdapter"
 SOCIALACCOUNT_QUERY_EMAIL = True
 SOCIALACCOUNT_STORE_TOKENS = False
 SOCIALACCOUNT_PROVIDERS = {
-    # The newest: developers.facebook.com/docs/graph-api/changelog
+    # The newest version: developers.facebook.com/docs/graph-api/changelog
     "facebook": {"VERSION": "v26.0", "FIELDS": ["id", "name", "email"]},
     "twitter_oauth2": {"FIELDS": ["id", "name", "username"]},
 }

@@ -1,4 +1,4 @@
-"""Our own settings, read and checked once: ``settings.AUTHSITE``."""
+"""The site's own settings, read and validated once: ``settings.AUTHSITE``."""
 
 import os
 from pathlib import Path
@@ -10,10 +10,10 @@ from accounts.common.environment import ConfigError, read
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
-# What the site writes, the database before all, is nothing for others on the machine.
+# Other users of the machine cannot read the files that the site writes, such as the database.
 os.umask(os.umask(0o077) | 0o007)
 
-# ``manage.py`` and ``make run`` prefer development; whatever else starts the site, production.
+# ``manage.py`` and ``make run`` default to development, everything else to production.
 _preferred = {"ENVIRONMENT": os.environ.get("ENVIRONMENT_DEFAULT", "production")}
 _dotenv = {name: value or "" for name, value in dotenv_values(BASE_DIR / ".env").items()}
 try:
@@ -21,7 +21,7 @@ try:
 except ConfigError as error:
     raise ImproperlyConfigured(str(error)) from None
 
-# Off in development too: a page that shows settings and variables is a page that leaks them.
+# Off in development too, because debug pages leak settings and variables.
 DEBUG = False
 SECRET_KEY = AUTHSITE.secret_key
 SECRET_KEY_FALLBACKS = list(AUTHSITE.secret_key_fallbacks)

@@ -1,6 +1,6 @@
-"""``make demo``: run the site with an OpenID Provider and a few accounts to try.
+"""``make demo``: run the site with an OpenID Provider beside it and a few accounts to try.
 
-All data is in ``var/demo``. The first start creates the accounts and their passwords.
+All data is in ``var/demo``. The passwords are generated at the first start.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def accounts() -> dict[str, str]:
-    """Return the passwords of the accounts; create the accounts if they don't exist."""
+    """Return the password of each demo account by username. Missing accounts are created."""
     import django
     from django.core.management import call_command
 
@@ -66,24 +66,27 @@ def accounts() -> dict[str, str]:
 
 
 def password_of(name: str) -> str:
-    """Return the password of an account; create what an interrupted start has not created yet."""
+    """Return the password of the account ``name``.
+
+    Creates the password or the account if it is missing, also after an interrupted start.
+    """
     from django.db import transaction
 
     from accounts.common import secrets
     from accounts.users.models import User
 
-    kept = FOLDER / f"{name}.password"
-    if not kept.exists():
-        kept.touch(mode=0o600)
-        kept.write_text(secrets.password())
+    path = FOLDER / f"{name}.password"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.password())
     if not User.objects.filter(username=name).exists():
         with transaction.atomic():
-            make(name, kept.read_text())
-    return kept.read_text()
+            make(name, path.read_text())
+    return path.read_text()
 
 
 def make(name: str, password: str) -> None:
-    """Create an account with a confirmed email address, and for bob and carol an authenticator."""
+    """Create a demo account with a confirmed email address. Only alice has no second factor."""
     from accounts.activity.services import Actor
     from accounts.passwords.services import hash_password
     from accounts.twofactor import services as twofactor
@@ -91,25 +94,25 @@ def make(name: str, password: str) -> None:
     from accounts.users import services as users
 
     hashed = hash_password(password)
-    address = f"{name}@example.org"
+    email = f"{name}@example.org"
     if name == "carol":
         from accounts.users.models import User
 
-        user = User.objects.create_superuser(name, address, password)
+        user = User.objects.create_superuser(name, email, password)
     else:
         users.hold_name(name, until=None)
         user = users.create_user(name, hashed)
-        users.confirm_email(user, address)
+        users.confirm_email(user, email)
     if name != "alice":
         seed = twofactor.new_seed()
         totp = totp_of(seed)
-        # Enrol with the previous code, so that the current one can still be used to sign in.
+        # Enrol with the previous code, so that the current one can still be used.
         totp.drift = -1
         twofactor.enrol(user, seed, f"{totp.token():06d}", "Demo", Actor())
 
 
 def notes() -> str:
-    """Return, as HTML, the codes that the authenticator apps show now."""
+    """Return HTML with the current codes of the authenticator apps. Each code works once."""
     from accounts.twofactor.models import Authenticator, totp_of
 
     held = Authenticator.objects.select_related("user")

@@ -1,6 +1,6 @@
-"""An OpenID Provider for ``make demo``, with invented people, on loopback only.
+"""An OpenID Provider for ``make demo``, on loopback and for fictional people.
 
-It asks nobody for a password. Run it only on your own machine.
+It asks nobody for a password. Never run it anywhere but on your own machine.
 """
 
 import base64
@@ -38,9 +38,9 @@ color-scheme:light dark}}button{{font:inherit;margin:.25rem 0;padding:.5rem 1rem
 
 
 class Issuer:
-    """Serves discovery, keys, the authorization page, tokens and userinfo.
+    """Serves provider metadata, keys, a sign-in page, tokens and userinfo.
 
-    ``notes`` returns HTML for the home page, each time it is shown.
+    ``notes`` returns HTML for the start page, and is called each time that page is shown.
     """
 
     def __init__(self, port: int, client_id: str, notes: Callable[[], str] = str) -> None:
@@ -52,7 +52,7 @@ class Issuer:
         self.server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
 
     def discovery(self) -> dict[str, Any]:
-        """Return the provider metadata (OpenID Connect Discovery 1.0 section 3)."""
+        """Return the metadata of the provider (OpenID Connect Discovery 1.0 section 3)."""
         return {
             "issuer": self.url,
             "authorization_endpoint": f"{self.url}/authorize",
@@ -67,12 +67,12 @@ class Issuer:
         }
 
     def jwks(self) -> dict[str, Any]:
-        """Return the JWK set with the one public key."""
+        """Return the JSON Web Key Set, which has one public key."""
         public = jwt.algorithms.ECAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
         return {"keys": [{**public, "kid": "demo", "use": "sig", "alg": "ES256"}]}
 
     def ask(self, asked: dict[str, str]) -> str:
-        """Return the authorization page, where a person is chosen instead of a password typed."""
+        """Return the sign-in page, on which one chooses a person."""
         hidden = html.escape(json.dumps(asked))
         rows = "".join(
             f'<p><button name="who" value="{who}">{facts.get("name", who)}'
@@ -86,10 +86,10 @@ class Issuer:
         return PAGE.format(title="Who are you?", body=body)
 
     def answer(self, who: str, asked: dict[str, str]) -> str:
-        """Return the redirect to the client, with a code or with ``access_denied``."""
+        """Return the URL to which the browser is redirected with a code, or with a refusal."""
         there = asked.get("redirect_uri", "")
         if not re.fullmatch(r"http://localhost:\d+/accounts/oidc/demo/login/callback/", there):
-            # Any page can post a form here: don't be an open redirect.
+            # Any website can send a form here, so no other redirect URI is allowed.
             return "/"
         back = {"state": asked.get("state", ""), "iss": self.url}
         if who in PEOPLE:
@@ -101,7 +101,7 @@ class Issuer:
         return f"{there}?{urlencode(back)}"
 
     def exchange(self, form: dict[str, str], authorization: str) -> dict[str, Any] | None:
-        """Return the tokens for a code, which works once, or None."""
+        """Return the tokens for a code, which works once, or None if the request is invalid."""
         grant = self._grants.pop(form.get("code", ""), None)
         basic = "Basic " + base64.b64encode(":".join(self.client).encode()).decode()
         digest = sha256(form.get("code_verifier", "").encode()).digest()
@@ -123,7 +123,7 @@ class Issuer:
         return {"access_token": token, "token_type": "Bearer", "id_token": signed}
 
     def userinfo(self, authorization: str) -> dict[str, Any] | None:
-        """Return the claims of the person that the access token belongs to, or None."""
+        """Return the claims of the person whose access token was sent, or None."""
         who = self._tokens.get(authorization.removeprefix("Bearer "))
         facts = {"sub": f"demo-{who}", "preferred_username": who, **PEOPLE[who]} if who else None
         return facts
@@ -162,7 +162,7 @@ class Issuer:
                 self.end_headers()
 
             def _is_elsewhere(self) -> bool:
-                """Refuse any other Host header: it may be DNS rebinding."""
+                """Refuse other host names, with which DNS rebinding could read the responses."""
                 is_elsewhere = self.headers.get("Host") != urlsplit(issuer.url).netloc
                 if is_elsewhere:
                     self._send(400, "", "text/plain")
@@ -186,6 +186,6 @@ class Issuer:
                 self.wfile.write(body)
 
             def log_message(self, *_args: Any) -> None:
-                """Log nothing: the terminal shows the site's log."""
+                """Log nothing, because the terminal shows the output of the site."""
 
         return Handler

@@ -39,7 +39,8 @@ UNCHOSEN = re.compile(r"_(list|create|retrieve|update|destroy)$")
 PAGES_ONLY = {
     *("already_there", "connected_elsewhere", "email_taken", "enrolment_not_needed", "error"),
     *("factor_required", "invalid_passkey", "key_refused", "last_way_in", "link_spent"),
-    *("locked_down", "no_way_back", "not_due", "not_offered", "not_possible", "not_yours"),
+    *("locked_down", "no_way_back", "not_accepted", "not_due", "not_offered", "not_possible"),
+    *("not_signed_in_anew", "not_yours"),
     *("outdated", "own_address", "same_name", "signup_ended", "too_many", "username_taken"),
     "wrong_state",
 }

@@ -24,7 +24,7 @@ LISTS = (f"{API}sessions/", f"{API}activity/")
 NO_CLIENT, VERIFY = f"{API}nothing/", f"{API}token/verify/"
 BIDI = "\u202eecila"
 FORM = "application/x-www-form-urlencoded"
-TABLES = ("user", "pendingsignup", "username", "address", "loginsession", "tokenchallenge",
+TABLES = ("user", "pendingsignup", "username", "emailaddress", "loginsession", "tokenchallenge",
           "outgoingmail")  # fmt: skip
 
 

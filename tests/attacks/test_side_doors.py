@@ -50,7 +50,7 @@ MAKERS = {
     "twofactor.services.make_recovery_codes": "2fa/recovery-codes/",
     "twofactor.services.remove": "2fa/totp/<int:factor_id>/ 2fa/passkeys/<int:factor_id>/",
     "twofactor.passkeys.add": "2fa/passkeys/add/",
-    "twofactor.trusted.trust": "2fa/challenge/",
+    "twofactor.trusted_browsers.trust": "2fa/challenge/",
     "recovery.services.remove_factors": "2fa/challenge/ password/reset/<str:key>/",
     "recovery.services.cancel": (
         "2fa/recovery/<str:token>/ recovery/ lockdown/ lockdown/<str:token>/ "
@@ -62,10 +62,10 @@ MAKERS = {
     ),
     "twofactor.services.reset": "",
     "twofactor_pages.qr.svg": "2fa/totp/setup/",
-    "signin.second.send_code": "2fa/challenge/ /api/v1/token/challenge/ /api/v1/session/",
+    "signin.second_step.send_code": "2fa/challenge/ /api/v1/token/challenge/ /api/v1/session/",
     "signin.session.establish_session": DOOR,
     "signin.session.establish_api_session": CLIENT_DOOR,
-    "sessions.services.family": CLIENT_DOOR,
+    "sessions.services.new_api_session": CLIENT_DOOR,
     "tokens.refresh.first": CLIENT_DOOR,
     "tokens.challenges.issue": "/api/v1/token/ /api/v1/session/",
     "tokens.services.exchange": "/api/v1/token/",
@@ -97,13 +97,21 @@ def leads_to(goal: FunctionType, function: Any, seen: set[Any]) -> bool:
     return any(leads_to(goal, thing, seen) for thing in mentioned_by(function))
 
 
+def is_ours(thing: FunctionType | type) -> bool:
+    return thing.__module__.startswith(("accounts.", "authsite."))
+
+
 @functools.cache
 def mentioned_by(function: FunctionType | type) -> list[Any]:
     """What stands in a function or a class of ours; nothing of others'."""
-    if not function.__module__.startswith(("accounts.", "authsite.")):
+    if not is_ours(function):
         return []
     if isinstance(function, type):
-        return [getattr(thing, "fget", thing) for thing in vars(function).values()]
+        # What it inherits counts too.
+        things = [
+            thing for base in function.__mro__ if is_ours(base) for thing in vars(base).values()
+        ]
+        return [getattr(thing, "fget", thing) for thing in things]
     steps = list(dis.get_instructions(function))
     names = {step.argval for step in steps if step.opname == "LOAD_GLOBAL"}
     mentioned = [function.__globals__.get(name) for name in names]
@@ -112,9 +120,13 @@ def mentioned_by(function: FunctionType | type) -> list[Any]:
     return mentioned + [getattr(module, name, None) for module in modules for name in attributes]
 
 
+def view_of(callback: Any) -> Any:
+    """The class behind the function that ``as_view`` makes, or the function."""
+    return getattr(callback, "cls", getattr(callback, "view_class", callback))
+
+
 def pages_that_lead_to(goal: FunctionType) -> set[str]:
-    # A call's view is a class behind a function of Django's.
-    views = {route: getattr(e.callback, "cls", e.callback) for route, e in ROUTES.items()}
+    views = {route: view_of(entry.callback) for route, entry in ROUTES.items()}
     return {route for route, view in views.items() if leads_to(inspect.unwrap(goal), view, set())}
 
 
@@ -140,8 +152,8 @@ def calls_of_ours() -> set[tuple[str, str]]:
 OWNERS = {
     "signin/flow.py": "establish_session",
     "signin/session.py": "auth.login",
-    "tokens/services.py": "establish_api_session sessions.family refresh.first families.rotate "
-    "AccessToken.issue",
+    "tokens/services.py": "establish_api_session sessions.new_api_session refresh.first "
+    "families.rotate AccessToken.issue",
     "tokens/authentication.py": "services.prove_by_password",
     "tokens/access.py": "keyring.signer jwt.encode",
 }

@@ -138,7 +138,7 @@ def member(site: Site, name: str) -> None:
         "from accounts.passwords.services import hash_password as h;"
         f"s.hold_name({name!r}, until=None);"
         f"u = s.create_user({name!r}, h({PASSWORD!r}));"
-        f"s.confirm_address(u, '{name}@example.org')",
+        f"s.confirm_email(u, '{name}@example.org')",
     )
 
 

