@@ -35,7 +35,7 @@ CHUNK = 65536
 LARGEST_CALL = 65536
 # The most digits of a Content-Length. Python refuses to parse a number with thousands of digits.
 LONGEST_LENGTH = 18
-PUBLIC_KEYS = "/.well-known/jwks.json"
+PUBLIC_KEYS, BRAND = "/.well-known/jwks.json", "/brand/"
 WATCHED = ("/health/", "/metrics")
 
 
@@ -187,11 +187,11 @@ class ApiMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not is_call(request) and not _reads_keys(request):
+        if not is_call(request) and not _reads_public_file(request):
             return self.get_response(request)
         translation.activate(translation.get_language_from_request(request))
         response = self._answer(request)
-        # The public keys, which any cache may store, are in no language.
+        # The public keys and the brand's files, which any cache may store, are in no language.
         if "public" not in response.get("Cache-Control", ""):
             response.setdefault("Content-Language", spoken())
             patch_vary_headers(response, ["Accept-Language"])
@@ -210,9 +210,13 @@ class ApiMiddleware:
         return response
 
 
-def _reads_keys(request: HttpRequest) -> bool:
-    """Return whether the public keys are requested, which must not vary by a user's language."""
-    return request.path_info == PUBLIC_KEYS and request.method in {"GET", "HEAD"}
+def _reads_public_file(request: HttpRequest) -> bool:
+    """Return whether the public keys or a file of the brand is requested.
+
+    Caches keep them for everyone: a session's cookie or language would make them vary.
+    """
+    is_public = request.path_info == PUBLIC_KEYS or request.path_info.startswith(BRAND)
+    return is_public and request.method in {"GET", "HEAD"}
 
 
 def _missing_slash(path: str) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from accounts.common import issuers
+from accounts.common.brand_settings import BrandSettings
 from accounts.common.client_ip import Network
 from accounts.common.issuers import Issuer
 from accounts.common.setting_parsers import (
@@ -13,7 +14,6 @@ from accounts.common.setting_parsers import (
     contact,
     fernet_keys,
     ip,
-    line,
     mailbox,
     networks,
     origin,
@@ -29,7 +29,7 @@ LONGEST_ACCESS_TOKEN, LONGEST_EXCHANGE = 3600, 366 * 24 * 3600  # in seconds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(BrandSettings):
     """All settings of the site. ``docs/settings.md`` is generated from this class."""
 
     environment: str = setting(
@@ -66,7 +66,6 @@ class Config:
         Path,
         default=DATA_DIR,
     )
-    site_name: str = setting("The name that pages and emails show.", line, default="authsite")
     secret_key: str = setting("Django's; at least 50 characters: `make_secret`.", secret=True)
     secret_key_fallbacks: tuple[str, ...] = setting(
         "Former values of SECRET_KEY that are still accepted.", words, default=(), secret=True
@@ -100,8 +99,8 @@ class Config:
         mailbox,
     )
     security_contact: str = setting(
-        "Where people report vulnerabilities and ask for help, in `security.txt` and on the help "
-        "page: `mailto:security@example.org` or an `https:` URL. If unset, MAIL_FROM.",
+        "Where people report vulnerabilities, in `security.txt` and, without SITE_SUPPORT, on the "
+        "help page: `mailto:security@example.org` or an `https:` URL. If unset, MAIL_FROM.",
         contact,
     )
     trusted_proxies: tuple[Network, ...] = setting(

@@ -12,7 +12,7 @@ from stat import S_IROTH, S_IWOTH, S_IXOTH
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from accounts.common import issuers
+from accounts.common import brand_settings, issuers
 
 if TYPE_CHECKING:
     from accounts.common.config import Config
@@ -46,6 +46,7 @@ def faults(config: "Config") -> list[str]:
             "METRICS_TOKEN has less than 32 characters, or others than ASCII's",
         ),
         *issuers.faults(config),
+        *brand_settings.faults(config, production=not config.development),
         *_tls_checks(config),
         *(() if config.development else _production_checks(config)),
     ]

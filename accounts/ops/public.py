@@ -47,7 +47,9 @@ def change_password(_request: HttpRequest) -> HttpResponse:
 @require_safe
 def help_page(request: HttpRequest) -> HttpResponse:
     """Show what to do if you cannot sign in, or if someone else may have access."""
-    return render(request, "accounts/ops/help.html", {"contact": _contact()})
+    config = settings.AUTHSITE
+    contact = _shown(config.site_support) if config.site_support else _contact()
+    return render(request, "accounts/ops/help.html", {"contact": contact})
 
 
 @login_not_required
@@ -58,10 +60,13 @@ def privacy(request: HttpRequest) -> HttpResponse:
 
 
 def _contact() -> dict[str, str]:
-    """Return the contact of the site as a link and as text."""
-    uri = settings.AUTHSITE.contact
-    written = settings.AUTHSITE.security_contact or settings.AUTHSITE.mail_from
-    return {"uri": uri, "words": written.removeprefix("mailto:")}
+    """Return the contact of the operator as a link and as text."""
+    config = settings.AUTHSITE
+    return {**_shown(config.security_contact or config.mail_from), "uri": config.contact}
+
+
+def _shown(uri: str) -> dict[str, str]:
+    return {"uri": uri, "words": uri.removeprefix("mailto:")}
 
 
 def _figures() -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from accounts.ops import monitoring, public, views
+from accounts.ops import brand, monitoring, public, views
 
 urlpatterns = [
     path("health/live", monitoring.live, name="live"),
     path("health/ready", monitoring.ready, name="ready"),
     path("metrics", monitoring.figures, name="metrics"),
     path("accounts/owner/<str:token>/", views.owner_link, name="owner"),
+    path("brand/<str:name>", brand.brand_file, name="brand_file"),
     path("help/", public.help_page, name="help"),
     path("privacy/", public.privacy, name="privacy"),
     path(".well-known/security.txt", public.security_txt, name="security_txt"),

@@ -4,10 +4,13 @@ import json
 
 from authsite.settings.site import AUTHSITE, BASE_DIR
 
+# The operator's own templates and texts come before ours.
+_OWN = [AUTHSITE.templates_dir] if AUTHSITE.templates_dir else []
+
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [*_OWN, BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -26,7 +29,7 @@ FORM_RENDERER = "accounts.common.forms.Renderer"
 LANGUAGE_CODE = "en"
 # Each language is named in the language itself.
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
-LOCALE_PATHS = [BASE_DIR / "locale"]
+LOCALE_PATHS = [*(folder / "locale" for folder in _OWN), BASE_DIR / "locale"]
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -47,8 +47,6 @@ def read(name: str) -> Reader:
     reader = Reader()
     # Template variables are removed below, but a nonce must stay.
     source = source.replace("{{ csp_nonce }}", "nonce")
-    # This is the name of a CSS class, not a word on the page.
-    source = source.replace("{% block wide %}wide", "")
     reader.feed(TEMPLATE_SYNTAX.sub(" ", TRANSLATED.sub(" ", source)))
     return reader
 

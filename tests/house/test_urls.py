@@ -35,6 +35,7 @@ OPEN = {
     "accounts/lockdown/<str:token>/",
     "accounts/password/locked/",
     "accounts/owner/<str:token>/",
+    "brand/<str:name>",
     "help/",
     "privacy/",
     ".well-known/security.txt",
@@ -67,6 +68,7 @@ OPEN = {
 EXAMPLES = {
     "<str:key>": "no-such-key",
     "<str:token>": "no-such-token",
+    "<str:name>": "no-such-file",
     "<int:factor_id>": "1",
     "<slug:name>": "no-such-mail",
     "<slug:id>": "no-such-key",

@@ -1,0 +1,150 @@
+"""The operator's brand: the colours that follow from ``SITE_COLOUR``, and the files of the logo.
+
+Pages use :func:`brand_of` through the template tag ``{% brand %}``. Emails can use
+:func:`email_colours` for inline styles, and attach ``site_logo`` if it is a
+:class:`~accounts.common.brand_settings.File`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+
+from accounts.common.brand_settings import CSS, SVG, BrandSettings, File, Logo
+from accounts.common.oklch import contrast, from_oklch, to_oklch
+
+# WCAG 2.2, success criterion 1.4.3.
+LEAST_CONTRAST = 4.5
+WHITE, INK, BLACK = "#ffffff", "#0b1222", "#000000"
+# The step by which the lightness of a colour moves until its contrast is sufficient.
+STEP = 0.005
+# How far the lightness of a button moves while the pointer is over it.
+HOVER = 0.06
+HASH_DIGITS = 12
+
+FAVICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">'
+    '<path fill="{fill}" d="M12 2 3 5.5V12c0 5.5 4 9 9 10 5-1 9-4.5 9-10V5.5z"/>'
+    '<path fill="none" stroke="{on_fill}" stroke-width="2.2" d="m8 12 3 3 5-5.5"/></svg>\n'
+)
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One of the two colour schemes: what text in the brand's colour may stand on.
+
+    ``grounds`` are the grounds of ``static/app.css``, ``soft`` is the lightness of the tinted
+    ground, and ``direction`` is where more contrast is: -1 darker, 1 lighter.
+    """
+
+    grounds: tuple[str, ...]
+    soft: float
+    direction: int
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The colours of one scheme, as the custom properties of ``static/app.css`` name them.
+
+    ``accent`` is for text and edges, ``accent_soft`` a tinted ground, ``fill`` the ground of main
+    buttons, ``fill_strong`` the same under the pointer, ``on_fill`` text on both.
+    """
+
+    accent: str
+    accent_soft: str
+    fill: str
+    fill_strong: str
+    on_fill: str
+
+
+LIGHT = Scheme(("#ffffff", "#f5f6f8", "#e3f5ea", "#fdf1dc", "#fdecea"), 0.955, -1)
+DARK = Scheme(("#181c22", "#0f1216", "#14301f", "#35290f", "#3a1d1b"), 0.27, 1)
+# The colours of static/app.css, for a site without SITE_COLOUR.
+LIGHT_DEFAULT = Tokens("#1d4ed8", "#e8effd", "#1d4ed8", "#1a43b8", "#ffffff")
+DARK_DEFAULT = Tokens("#8ab4ff", "#1b2740", "#8ab4ff", "#a6c6ff", "#0b1222")
+
+
+@dataclass(frozen=True)
+class Brand:
+    """What pages show of the brand: URLs, each empty if there is nothing to show.
+
+    ``files`` are those that the site itself serves, by name.
+    """
+
+    style: str
+    favicon: str
+    logo: str
+    logo_dark: str
+    files: Mapping[str, File]
+
+
+def tokens(colour: str, scheme: Scheme) -> Tokens:
+    """Return the colours that follow from ``colour`` (``#rrggbb``) in a scheme.
+
+    Text has a contrast of at least 4.5:1 on every ground. The fill is exactly ``colour``; the
+    accent keeps its hue and changes its lightness only as far as the contrast requires.
+    """
+    colour = colour.lower()
+    lightness, chroma, hue = to_oklch(colour)
+    soft = from_oklch(scheme.soft, min(chroma, 0.04), hue)
+    grounds = (*scheme.grounds, soft)
+    accent, moved = colour, lightness
+    while not _is_readable(accent, grounds):
+        moved += scheme.direction * STEP
+        accent = from_oklch(min(1.0, max(0.0, moved)), chroma, hue)
+    on_fill = next(text for text in (WHITE, INK, BLACK) if _is_readable(text, (colour,)))
+    # Away from the text, so that contrast grows; the other way if the colour is at the end.
+    away = -HOVER if on_fill == WHITE else HOVER
+    target = lightness + away if 0 <= lightness + away <= 1 else lightness - away
+    return Tokens(accent, soft, colour, from_oklch(target, chroma, hue), on_fill)
+
+
+def email_colours(config: BrandSettings) -> Tokens:
+    """Return the colours for inline styles in an email on a white ground."""
+    return tokens(config.site_colour, LIGHT) if config.site_colour else LIGHT_DEFAULT
+
+
+def brand_of(config: BrandSettings) -> Brand:
+    """Return the brand that ``config`` describes; computed once."""
+    return _brand(config.site_colour, config.site_logo, config.site_logo_dark)
+
+
+@cache
+def _brand(colour: str, logo: Logo, logo_dark: Logo) -> Brand:
+    files: dict[str, File] = {}
+
+    def url(stem: str, given: Logo) -> str:
+        if not isinstance(given, File):
+            return given
+        # Named after its content, so that browsers may keep it forever.
+        digest = sha256(given.content).hexdigest()[:HASH_DIGITS]
+        name = f"{stem}.{digest}.{given.extension}"
+        files[name] = given
+        return f"/brand/{name}"
+
+    return Brand(
+        style=url("brand", File(_style(colour), CSS)) if colour else "",
+        favicon=url("favicon", File(_favicon(colour), SVG)) if colour else "",
+        logo=url("logo", logo),
+        logo_dark=url("logo-dark", logo_dark),
+        files=files,
+    )
+
+
+def _style(colour: str) -> bytes:
+    """Return the style sheet, which also outweighs the default colours of Django's admin."""
+    light, dark = tokens(colour, LIGHT), tokens(colour, DARK)
+    rules = "".join(
+        f"  --{name.replace('_', '-')}: light-dark({value}, {getattr(dark, name)});\n"
+        for name, value in vars(light).items()
+    )
+    return f":root:root {{\n{rules}}}\n".encode()
+
+
+def _favicon(colour: str) -> bytes:
+    light = tokens(colour, LIGHT)
+    return FAVICON.format(fill=light.fill, on_fill=light.on_fill).encode()
+
+
+def _is_readable(text: str, grounds: Iterable[str]) -> bool:
+    return all(contrast(text, ground) >= LEAST_CONTRAST for ground in grounds)

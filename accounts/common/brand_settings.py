@@ -1,0 +1,180 @@
+"""The settings of the operator's brand: name, logo, colour, links, and templates of their own."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from accounts.common.oklch import is_colour
+from accounts.common.setting_parsers import contact, line, setting
+
+# What relative paths are relative to.
+PROJECT = Path(__file__).resolve().parents[2]
+LARGEST_LOGO = 200_000
+LONGEST_NAME = 40
+CSS, PNG, SVG = "text/css; charset=utf-8", "image/png", "image/svg+xml"
+EXTENSIONS = {CSS: "css", PNG: "png", SVG: "svg"}
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# What may precede the root element: declaration, comments, document type.
+SVG_START = re.compile(
+    rb"(?:\xef\xbb\xbf)?"
+    rb"(?:\s|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>)*"
+    rb"<svg[\s>]",
+    re.DOTALL,
+)
+# A browser reads "//host" and "/\host" as another origin.
+LOCAL_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that the site serves: its bytes and their media type."""
+
+    content: bytes = field(repr=False)
+    type: str
+
+    @property
+    def extension(self) -> str:
+        """The end of the file's name, without the dot."""
+        return EXTENSIONS[self.type]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link in the footer of every page."""
+
+    name: str
+    url: str
+
+
+# An image to serve, the path of a URL on this origin, or "" for none.
+type Logo = File | str
+
+
+def colour(text: str) -> str:
+    """Read ``#rrggbb``."""
+    if not is_colour(text):
+        raise ValueError("must be # and six hexadecimal digits, such as #1d4ed8")
+    return text.lower()
+
+
+def logo(text: str) -> Logo:
+    """Read the image at a path, or a URL on this origin, which also begins with ``/``.
+
+    An existing file takes precedence. If only its folder exists, the file is missing.
+    """
+    path = PROJECT / text
+    if path.is_file():
+        return _image(path)
+    is_missing_file = path.parent.is_dir() and path.parent != Path("/")
+    if LOCAL_PATH.fullmatch(text) and not is_missing_file:
+        return text
+    raise ValueError(f"must be an SVG or PNG file or begin with /, and there is no file {path}")
+
+
+def _image(path: Path) -> File:
+    with path.open("rb") as file:
+        content = file.read(LARGEST_LOGO + 1)
+    if len(content) > LARGEST_LOGO:
+        raise ValueError(f"must have at most 200 KB, and {path} is larger")
+    if content.startswith(PNG_SIGNATURE):
+        return File(content, PNG)
+    if SVG_START.match(content):
+        return File(content, SVG)
+    raise ValueError(f"must be an SVG or PNG file, and {path} is neither")
+
+
+def links(text: str) -> tuple[Link, ...]:
+    """Read a JSON list of ``{name, url}``."""
+    try:
+        entries = json.loads(text)
+    except ValueError:
+        entries = None
+    if not isinstance(entries, list):
+        raise ValueError("must be a JSON list of {name, url}")  # noqa: TRY004 as readers do
+    return tuple(_link(entry) for entry in entries)
+
+
+def _link(entry: Any) -> Link:
+    if not isinstance(entry, dict) or set(entry) != {"name", "url"}:
+        raise ValueError("has an entry that is not an object with exactly name and url")
+    name, url = entry["name"], entry["url"]
+    if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_NAME:
+        raise ValueError(f"has a name that is not a text of 1 to {LONGEST_NAME} characters")
+    line(name)
+    try:
+        if not (isinstance(url, str) and LOCAL_PATH.fullmatch(url)):
+            contact(str(url))
+    except ValueError:
+        raise ValueError(f"{name}: the url must begin with https://, mailto: or /") from None
+    return Link(name, url)
+
+
+def folder(text: str) -> Path:
+    """Read the path of a folder that exists."""
+    path = PROJECT / text
+    if not path.is_dir():
+        raise ValueError(f"must be a folder, and there is none at {path}")
+    return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrandSettings:
+    """The part of the settings that decides how the site presents itself."""
+
+    site_name: str = setting("The name that pages and emails show.", line, default="authsite")
+    site_logo: Logo = setting(  # noqa: RUF009 it is a field, as the others are
+        "The logo beside SITE_NAME: path of an SVG or PNG file, at most 200 KB, or a URL path on "
+        "this origin. Shown at most 36 px tall and 10rem wide.",
+        logo,
+    )
+    site_logo_dark: Logo = setting(  # noqa: RUF009 it is a field, as the others are
+        "The logo for dark mode, likewise. If unset, SITE_LOGO.", logo
+    )
+    site_colour: str = setting(
+        "The colour of buttons, links and the bar above each page, as `#rrggbb`. Text on it and in "
+        "it stays readable, whatever the colour. If unset, a blue.",
+        colour,
+    )
+    site_links: tuple[Link, ...] = setting(
+        "Links in the footer: a JSON list of `{name, url}`, such as terms, imprint and status. "
+        "Each URL begins with `https://`, `mailto:` or `/`.",
+        links,
+        default=(),
+    )
+    site_support: str = setting(
+        "Where people get help, on the help page and in the footer: "
+        "`mailto:help@example.org` or an `https:` URL. If unset, the help page shows the security "
+        "contact.",
+        contact,
+    )
+    templates_dir: Path | None = setting(  # noqa: RUF009 it is a field, as the others are
+        "A folder of templates that replace those of the site with the same name, and of texts in "
+        "`locale/`. In production the site's process must not be able to write there.",
+        folder,
+        default=None,
+    )
+
+
+def faults(config: BrandSettings, *, production: bool) -> Iterator[tuple[bool, str]]:
+    """Yield pairs: whether something is wrong with the brand, and the sentence about it."""
+    yield (
+        bool(config.site_logo_dark) and not config.site_logo,
+        "SITE_LOGO_DARK is given, and SITE_LOGO is missing",
+    )
+    # Commands may run as the owner of the folder; the server, which strangers reach, may not.
+    is_checked = production and "AUTHSITE_SERVES" in os.environ
+    writable = _writable(config.templates_dir) if is_checked and config.templates_dir else None
+    yield (
+        writable is not None,
+        f"TEMPLATES_DIR: the site's process can write to {writable}; an attacker could change the "
+        "pages. Make it read-only for this user",
+    )
+
+
+def _writable(top: Path) -> Path | None:
+    """Return the first folder or file below ``top`` that this process can write to."""
+    return next((path for path in (top, *top.rglob("*")) if os.access(path, os.W_OK)), None)

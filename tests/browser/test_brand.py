@@ -1,0 +1,89 @@
+"""A site in lemon yellow, as a browser shows it. What its console says fails the test."""
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.steps import newcomer, sees
+from tests.browser.test_pages import become
+from tests.support.browser import OpenPage, axe
+from tests.support.site import Site
+from tests.support.steps import PASSWORD
+
+LOGO = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 80 20"><path d="M0 0h80v20H0z"/></svg>'
+YELLOW = "rgb(255, 210, 31)"
+GROUND = "e => getComputedStyle(e).backgroundColor"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    logo = Path(tmp_path_factory.mktemp("brand")) / "logo.svg"
+    logo.write_text(LOGO)
+    links = '[{"name": "Terms", "url": "/terms/"}]'
+    brand = {"SITE_COLOUR": "#ffd21f", "SITE_LOGO": str(logo), "SITE_LOGO_DARK": str(logo)}
+    with Site(
+        LIMITS_SCALE="1000",
+        SESSION_PROTECTION="off",
+        SECOND_FACTOR="optional",
+        SITE_LINKS=links,
+        SITE_SUPPORT="mailto:help@example.org",
+        **brand,
+    ) as running:
+        yield running
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_in_the_brands_colour_are_for_everybody(
+    site: Site, open_page: OpenPage, scheme: str
+) -> None:
+    page = open_page(site, color_scheme=scheme, expect=(404,))
+    alice = newcomer(site, f"alice-{scheme}")
+
+    for path in ("/accounts/login/", "/help/", "/no-such-page"):
+        page.goto(path)
+        expect(page.get_by_role("link", name="Contact support")).to_be_visible()
+        assert axe(page) == [], path
+        logo = page.locator("img.logo").bounding_box()
+        assert logo
+        assert logo["height"] == 36
+        assert logo["width"] == 144
+        bar = page.evaluate("getComputedStyle(document.documentElement).borderTopColor")
+        assert bar == YELLOW
+    become(page, alice)
+    page.goto("/accounts/profile/")
+    button = page.get_by_role("main").locator(".button.primary").first
+    assert button.evaluate(GROUND) == YELLOW
+    assert axe(page) == []
+
+
+def test_a_logo_that_is_opened_as_a_page_is_shown(site: Site, open_page: OpenPage) -> None:
+    page = open_page(site)
+    page.goto("/accounts/login/")
+    address = page.locator("img.logo").get_attribute("src")
+    assert address
+
+    page.goto(address)
+
+    assert page.evaluate("document.documentElement.tagName") == "svg"
+
+
+def test_the_admin_follows(site: Site, open_page: OpenPage) -> None:
+    page = open_page(site)
+    page.goto(site.manage("create_owner").strip())
+    sees(page, "Make the first administrator")
+    page.get_by_label("Username").fill("carol")
+    page.get_by_label("Email address").fill("carol@example.org")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("main").locator(".button.primary").click()
+    page.wait_for_url("/")
+
+    for scheme, path in product(("light", "dark"), ("/admin/", "/admin/accounts/user/")):
+        page.emulate_media(color_scheme=scheme)
+        page.goto(path)
+        bar = page.evaluate("getComputedStyle(document.documentElement).borderTopColor")
+        assert bar == YELLOW
+        assert axe(page) == [], (scheme, path)
+    assert page.locator("#site-name img").is_visible()

@@ -1,0 +1,145 @@
+"""The colours that follow from ``SITE_COLOUR`` can be read, whatever the colour is."""
+
+import re
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from accounts.common.brand import (
+    DARK,
+    DARK_DEFAULT,
+    LEAST_CONTRAST,
+    LIGHT,
+    LIGHT_DEFAULT,
+    Scheme,
+    Tokens,
+    brand_of,
+    email_colours,
+    tokens,
+)
+from accounts.common.brand_settings import BrandSettings
+from accounts.common.oklch import contrast, from_oklch, to_oklch
+from tests.support.site import ROOT
+
+SCHEMES = pytest.mark.parametrize("scheme", [LIGHT, DARK], ids=["light", "dark"])
+PAIR = re.compile(r"--([\w-]+): light-dark\(#(\w+), #(\w+)\)")
+# A busy machine may take long for one of them.
+any_time = settings(deadline=None, database=None)
+COLOURS = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
+# On a tinted ground, too.
+TEXTS = ("text", "muted", "ok", "warn", "danger")
+
+
+def long(digits: str) -> str:
+    return f"#{digits if len(digits) == 6 else ''.join(2 * digit for digit in digits)}"
+
+
+def properties(name: str) -> dict[str, tuple[str, str]]:
+    """Return the colours of a style sheet in ``static/``, light and dark."""
+    found = PAIR.findall((ROOT / "static" / name).read_text())
+    return {key: (long(light), long(dark)) for key, light, dark in found}
+
+
+APP = properties("app.css")
+
+
+def check(colour: str, scheme: Scheme) -> None:
+    made = tokens(colour, scheme)
+    look = 0 if scheme is LIGHT else 1
+
+    assert made.fill == colour
+    for ground in (*scheme.grounds, made.accent_soft):
+        assert contrast(made.accent, ground) >= LEAST_CONTRAST, (colour, ground)
+    for ground in (made.fill, made.fill_strong):
+        assert contrast(made.on_fill, ground) >= LEAST_CONTRAST, (colour, ground)
+    for text in TEXTS:
+        assert contrast(APP[text][look], made.accent_soft) >= LEAST_CONTRAST, (colour, text)
+
+
+@SCHEMES
+@any_time
+@given(colour=COLOURS)
+@example("#ffff00")
+@example("#0000ff")
+@example("#00ff00")
+def test_every_colour_gives_text_that_can_be_read(scheme: Scheme, colour: str) -> None:
+    check(colour, scheme)
+
+
+@SCHEMES
+def test_so_does_every_grey(scheme: Scheme) -> None:
+    for level in range(256):
+        check(f"#{level:02x}{level:02x}{level:02x}", scheme)
+
+
+@SCHEMES
+def test_a_colour_with_enough_contrast_stays_as_it_is(scheme: Scheme) -> None:
+    colour = LIGHT_DEFAULT.accent if scheme is LIGHT else DARK_DEFAULT.accent
+
+    assert tokens(colour, scheme).accent == colour
+
+
+@any_time
+@given(colour=COLOURS)
+def test_the_way_to_oklch_and_back_changes_no_colour(colour: str) -> None:
+    assert from_oklch(*to_oklch(colour)) == colour
+
+
+@pytest.mark.parametrize(
+    "colour, lightness, chroma, degrees",
+    # From the examples of CSS Color 4, section 9.3 and 19.
+    [
+        ("#ffffff", 1, 0, None),
+        ("#ff0000", 0.62796, 0.25768, 29.234),
+        ("#008000", 0.51975, 0.17686, 142.495),
+    ],
+)
+def test_oklch_is_that_of_css(
+    colour: str, lightness: float, chroma: float, degrees: float | None
+) -> None:
+    found = to_oklch(colour)
+
+    assert found[:2] == pytest.approx((lightness, chroma), abs=2e-4)
+    if degrees is not None:
+        assert found[2] * 57.29578 == pytest.approx(degrees, abs=0.05)
+
+
+def test_contrast_is_that_of_wcag() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#ffffff", "#767676") == pytest.approx(4.54, abs=0.005)
+    assert contrast("#123456", "#123456") == 1
+
+
+def test_the_grounds_and_defaults_are_those_of_the_style_sheets() -> None:
+    names = ("surface", "page", "ok-soft", "warn-soft", "danger-soft")
+    assert tuple(APP[name][0] for name in names) == LIGHT.grounds
+    assert tuple(APP[name][1] for name in names) == DARK.grounds
+    # Fields have a ground of their own, which is one of these.
+    assert APP["field"] == (LIGHT.grounds[0], DARK.grounds[1])
+    ours = ("accent", "accent-soft", "fill", "fill-strong", "on-fill")
+    assert Tokens(*(APP[name][0] for name in ours)) == LIGHT_DEFAULT
+    assert Tokens(*(APP[name][1] for name in ours)) == DARK_DEFAULT
+    admin = properties("admin.css")
+    shared = {name for name in admin if not name.startswith("message-")}
+    assert {name: admin[name] for name in shared} == {name: APP[name] for name in shared}
+    for name, ground in {"success": "ok", "warning": "warn", "error": "danger"}.items():
+        assert admin[f"message-{name}-bg"] == APP[f"{ground}-soft"]
+
+
+def test_the_style_sheet_replaces_five_properties_and_no_others() -> None:
+    brand = brand_of(BrandSettings(site_colour="#ffd21f"))
+    style = brand.files[brand.style.removeprefix("/brand/")].content.decode()
+
+    assert set(re.findall(r"--([\w-]+):", style)) == {
+        *("accent", "accent-soft", "fill", "fill-strong", "on-fill")
+    }
+    assert "--fill: light-dark(#ffd21f, #ffd21f);" in style
+
+
+def test_emails_have_the_light_colours() -> None:
+    assert email_colours(BrandSettings()) == LIGHT_DEFAULT
+    colours = email_colours(BrandSettings(site_colour="#ffd21f"))
+
+    assert (colours.fill, colours.on_fill) == ("#ffd21f", "#0b1222")
+    assert contrast(colours.accent, "#ffffff") >= LEAST_CONTRAST
