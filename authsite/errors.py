@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from accounts.common import clock
-from accounts.common.errors import Later, PublicError
+from accounts.common.errors import PublicError, RateLimited
 from accounts.common.links import safe_next
 
 # The clients of these paths are programs: API calls, health checks and metrics.
@@ -88,7 +88,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
     """Return the page for a :class:`PublicError` that a view has raised, with its status."""
-    if not isinstance(error, Later):
+    if not isinstance(error, RateLimited):
         return render(request, "refused.html", {"sentence": str(error)}, status=error.status)
     context = {
         "retry_after": error.retry_after,
@@ -135,7 +135,7 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
 def _api_public_error(error: PublicError) -> Response:
     body = {"detail": str(error), "code": error.code, **getattr(error, "more", {})}
     response = Response(body, status=error.status)
-    if isinstance(error, Later):
+    if isinstance(error, RateLimited):
         response["Retry-After"] = str(error.retry_after)
     if error.status == 401 or error.challenge != PublicError.challenge:
         response["WWW-Authenticate"] = error.challenge

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.codes.models import Code
 from accounts.common import clock, secrets
-from accounts.common.errors import Later, PublicError
+from accounts.common.errors import PublicError, RateLimited
 
 CODE_LIFE = timedelta(minutes=15)
 CODE_TRIES = 5
@@ -97,7 +97,7 @@ def renewed(send: Callable[[], object]) -> str:
     """Call ``send`` to replace a code that is used up, and return the sentence to show."""
     try:
         send()
-    except Later:
+    except RateLimited:
         return _("That code was tried too often. Ask for a new one in a few minutes.")
     return _("That code was tried too often. We’ve emailed you a new one.")
 

@@ -292,4 +292,4 @@ class Config:
     @property
     def issuers(self) -> tuple[Issuer, ...]:
         """The identity providers that people can sign in with, in the order of their buttons."""
-        return (*self.oidc_providers, *issuers.known(self))
+        return (*self.oidc_providers, *issuers.configured_issuers(self))

@@ -11,7 +11,7 @@ from django.views.decorators.csp import csp_override
 type View = Callable[..., HttpResponseBase]
 
 
-def leads_to_providers(view: View) -> View:
+def allow_provider_redirects(view: View) -> View:
     """Decorate a view so that its forms may redirect to the configured identity providers.
 
     Adds the origins of these providers to ``form-action``, because Chromium applies the directive

@@ -20,7 +20,7 @@ class PublicError(Exception):
         return str(self.message)
 
 
-class Later(PublicError):
+class RateLimited(PublicError):
     """The client must wait for ``retry_after`` seconds before it tries again.
 
     See RFC 6585 section 4 and RFC 9110 section 10.2.3.
@@ -35,7 +35,7 @@ class Later(PublicError):
         self.retry_after = max(1, math.ceil(retry_after))
 
 
-class Busy(Later):
+class Busy(RateLimited):
     """Every slot for an expensive operation, such as hashing a password, is in use."""
 
     code = "busy"

@@ -56,7 +56,7 @@ class Issuer:
         return f"providers/{self.key}.svg" if self.key in NAMES else ""
 
 
-def known(config: Any) -> Iterator[Issuer]:
+def configured_issuers(config: Any) -> Iterator[Issuer]:
     """Yield the built-in providers for which ``config`` has credentials."""
     for key, name in NAMES.items():
         client_id, secret = _credentials(config, key).values()

@@ -73,22 +73,24 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
     Raises:
         OwnEmail: the user has this email address already.
         TooManyEmails: the user has as many as allowed.
-        Later: too many were added, or too many mails were sent.
+        RateLimited: too many were added, or too many mails were sent.
     """
     key = emails.key(email)
     if EmailAddress.objects.filter(user=user, key=key).exists():
         raise OwnEmail
-    spend((MAIL_AGAIN, user.pk, key), (ADDRESS_USER, user.pk), mail_limits.asking(key, client))
-    may_leave = mail_limits.may_leave(key, client)
+    spend(
+        (MAIL_AGAIN, user.pk, key), (ADDRESS_USER, user.pk), mail_limits.request_charge(key, client)
+    )
+    may_send = mail_limits.may_send(key, client)
     with transaction.atomic():
-        users.hold(user)
+        users.lock_row(user)
         if user.emails.count() + pending(user).exclude(key=key).count() >= MOST:
             raise TooManyEmails
         earlier = pending(user).filter(key=key).first()
         row = PendingEmail(user=user, email=email, key=key, expires_at=clock.now() + LIFE)
         code = codes.issue_code(CODE, row.pk, key)
         token = codes.issue_link(LINK, row.pk, key)
-        if earlier and not may_leave:
+        if earlier and not may_send:
             # If no mail may be sent, the earlier code and link stay valid. The work is the same.
             row.pk = earlier.pk
         PendingEmail.objects.filter(user=user, key=key).delete()
@@ -97,7 +99,7 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
         with speaking(owners.user.language if owners else spoken()):
             # To the stored email address, never as another person typed it.
             mail = mails.already_taken(owners.email) if owners else mails.confirm(row, code, token)
-            post(mail if may_leave else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)
+            post(mail if may_send else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)
     return row
 
 
@@ -147,14 +149,14 @@ def make_primary(user: User, email_id: int, actor: Actor) -> EmailAddress:
         EmailChangeRefused: the user has no such email address, or it is the primary one.
     """
     with transaction.atomic():
-        owner = users.hold(user)
+        owner = users.lock_row(user)
         row = EmailAddress.objects.filter(user=owner, pk=email_id).first()
         if row is None or row.email == owner.email:
             raise EmailChangeRefused
         before = EmailAddress.objects.filter(user=owner, email=owner.email).first()
         owner.email = row.email
         owner.save(update_fields=["email"])
-        users.outdate(owner)
+        users.void_proofs(owner)
         record(owner, events.PRIMARY_CHANGED, actor, detail=row.email, former=before)
         return row
 
@@ -166,12 +168,12 @@ def remove(user: User, email_id: int, actor: Actor) -> EmailAddress:
         EmailChangeRefused: the user has no such email address, or it is the primary one.
     """
     with transaction.atomic():
-        owner = users.hold(user)
+        owner = users.lock_row(user)
         row = EmailAddress.objects.filter(user=owner, pk=email_id).first()
         if row is None or row.email == owner.email:
             raise EmailChangeRefused
         EmailAddress.objects.filter(pk=row.pk).delete()
-        users.outdate(owner)
+        users.void_proofs(owner)
         if owner.emails.filter(confirmed_at__lt=row.confirmed_at).exists() and not counts(
             owner, row.confirmed_at, clock.now()
         ):
@@ -193,13 +195,13 @@ def _confirm(row: PendingEmail, purpose: Purpose, secret: str, actor: Actor) -> 
         with transaction.atomic():
             if not codes.spend(purpose, row.pk, secret, row.key):
                 raise WrongCode
-            owner = users.hold(row.user)
+            owner = users.lock_row(row.user)
             if not PendingEmail.objects.filter(pk=row.pk).delete()[0]:
                 raise WrongCode
             users.confirm_email(owner, row.email)
-            users.outdate(owner)
+            users.void_proofs(owner)
             record(owner, events.ADDRESS_ADDED, actor, detail=row.email)
     except users.EmailTaken:
         raise WrongCode from None
     if actor.client:
-        mail_limits.undo(row.key, actor.client, row.key)
+        mail_limits.refund(row.key, actor.client, row.key)

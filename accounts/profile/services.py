@@ -30,7 +30,7 @@ def save(user: User, profile: Mapping[str, str], actor: Actor) -> None:
     program cannot use up its owner's. It exists because every change adds a row to the history.
 
     Raises:
-        Later: there were too many changes.
+        RateLimited: there were too many changes.
     """
     changed = {name: value for name, value in profile.items() if getattr(user, name) != value}
     if not changed:
@@ -46,7 +46,7 @@ def read(reader: User, user_id: uuid.UUID, actor: Actor) -> User:
 
     Raises:
         Http404: there is no such user.
-        Later: ``reader`` has read too many users.
+        RateLimited: ``reader`` has read too many users.
     """
     spend((STAFF_READ, reader.pk))
     user = users.find_by_id(str(user_id))
@@ -68,7 +68,7 @@ def rename(user: User, name: str, actor: Actor) -> None:
         SameName: ``name`` is the present username.
         UsernameTaken: another account has the name, or one that looks like it.
         AccountChanged: the account was changed meanwhile.
-        Later: the username was changed less than a day ago, or there were too many tries.
+        RateLimited: the username was changed less than a day ago, or there were too many tries.
     """
     if name == user.username:
         raise SameName

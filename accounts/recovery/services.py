@@ -183,7 +183,7 @@ def ask(user: User, shown: Shown, actor: Actor) -> Recovery:
 
     Raises:
         NotOffered: the user or the proofs do not allow recovery by waiting.
-        Later: too many requests.
+        RateLimited: too many requests.
         AccountChanged: the account was changed in the meantime.
     """
     found = assess(user, shown)
@@ -196,7 +196,7 @@ def ask(user: User, shown: Shown, actor: Actor) -> Recovery:
     spend((FACTOR_RECOVERY, user.pk, user.credential_version, " ".join(sorted(found.kinds))))
     wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
     with transaction.atomic():
-        owner = users.hold(user)
+        owner = users.lock_row(user)
         found = assess(owner, shown)
         if not found.may_ask:
             raise NotOffered
@@ -240,7 +240,7 @@ def check(user: User, shown: Shown) -> None:
         NotDue: the proofs are not enough yet, or the recovery request was stopped.
         AccountChanged: the account was changed in the meantime.
     """
-    if not assess(users.hold(user), shown).may_finish:
+    if not assess(users.lock_row(user), shown).may_finish:
         raise NotDue
 
 

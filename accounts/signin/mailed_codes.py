@@ -101,7 +101,7 @@ def recipient_for(
     enough mails.
 
     Raises:
-        Later: the client has asked too often.
+        RateLimited: the client has asked too often.
     """
     again, charges = _charges(purpose, login, client)
     # Without the cookie of a known browser, spent before any lookup, so that a flood is refused by
@@ -115,7 +115,7 @@ def recipient_for(
     if client.known:
         spend(again, *charges)
     box = emails.key(recipient.email) if recipient.email else recipient.key
-    if browser is None and not mail_limits.may_leave(box, client):
+    if browser is None and not mail_limits.may_send(box, client):
         return replace(recipient, email="")
     return recipient
 
@@ -130,7 +130,7 @@ def _charges(purpose: Purpose, login: str, client: ClientInfo) -> tuple[Charge, 
     # Counted by browser, so that neighbours do not make each other wait.
     again = MAIL_AGAIN, purpose.name, key, client.known or client.network
     network = around(RECOVERY_NETWORK, client)
-    return again, [*network, mail_limits.asking(key, client), (RECOVERY_EVERYONE,)]
+    return again, [*network, mail_limits.request_charge(key, client), (RECOVERY_EVERYONE,)]
 
 
 def charges_of_asking(purpose: Purpose, login: str, client: ClientInfo) -> list[Charge]:
@@ -143,7 +143,7 @@ def send_code(login: str, nonce: str, client: ClientInfo) -> None:
     """Mail a sign-in code to the user who has ``login``, valid in the browser that has ``nonce``.
 
     Raises:
-        Later: the client has asked too often.
+        RateLimited: the client has asked too often.
     """
     recipient = recipient_for(CODE, login, client, _unlocked)
     with transaction.atomic():
@@ -158,7 +158,7 @@ def prove_code(login: str, nonce: str, typed: str, client: ClientInfo) -> tuple[
     Raises:
         UsedUp: the code has had all its tries.
         WrongCode: the code is wrong, spent, expired, or older than a change of the account.
-        Later: too many guesses.
+        RateLimited: too many guesses.
     """
     charges = around(CODE_NETWORK, client)
     if not client.known:
@@ -181,7 +181,7 @@ def prove_code(login: str, nonce: str, typed: str, client: ClientInfo) -> tuple[
     give_back(*charges)
     email = emails.key(recipient.email)
     if browser is None:
-        mail_limits.undo(email, client, recipient.key)
+        mail_limits.refund(email, client, recipient.key)
     return recipient.user, Proof.now(Method.MAIL, email)
 
 

@@ -57,7 +57,7 @@ def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, client: ClientI
 
     Raises:
         NoMail: mailed codes are not accepted after ``proofs``, or the user has no email address.
-        Later: too many mails were asked for.
+        RateLimited: too many mails were asked for.
     """
     if not (policy.takes_mail(user, proofs) and user.email):
         raise NoMail
@@ -84,7 +84,7 @@ def prove(
 
     Raises:
         WrongFactorCode: no method accepts the code.
-        Later: too many guesses.
+        RateLimited: too many guesses.
     """
 
     def is_mailed(code: str) -> bool:

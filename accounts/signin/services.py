@@ -23,7 +23,7 @@ from accounts.throttle.limits import (
     LOGIN_REPEAT,
     PROOF_SESSION,
 )
-from accounts.throttle.services import Charge, around, give_back, spend, takes
+from accounts.throttle.services import Charge, around, give_back, spend, try_spend
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 
@@ -56,7 +56,7 @@ def prove_password(login: str, password: str, client: ClientInfo) -> User | Pend
     Raises:
         InvalidCredentials: unknown account, or wrong or unusable password.
         LockedAccountPassword: the account is locked, and this is its former password.
-        Later: a budget is used up, or every hashing slot is busy.
+        RateLimited: a budget is used up, or every hashing slot is busy.
     """
     account, is_right = _check_password(login, password, client)
     if not is_right or account is None:
@@ -76,7 +76,7 @@ def prove_again(session: LoginSession, password: str, client: ClientInfo) -> Non
 
     Raises:
         InvalidCredentials: wrong password.
-        Later: too many guesses in this session.
+        RateLimited: too many guesses in this session.
     """
     charge = PROOF_SESSION, session.pk
     spend(charge, (LOGIN_REPEAT, session.pk))
@@ -106,7 +106,7 @@ def _check_password(
     silent = [] if browser else _of_account(account.pk if account else key, client)
     # If the account's own budgets are used up, no password is right, and the answer does not say
     # so: a refusal would reveal which account the login belongs to.
-    is_checked = browser is not None or takes(*silent)
+    is_checked = browser is not None or try_spend(*silent)
     encoded = _encoded(account) if is_checked else None
     if not passwords.verify(password, encoded) or account is None:
         return account, False

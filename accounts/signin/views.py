@@ -22,8 +22,8 @@ from accounts.codes import services as codes
 from accounts.codes.services import CODE_LIFE
 from accounts.common import clock
 from accounts.common.client_info import client_of
-from accounts.common.csp import leads_to_providers
-from accounts.common.errors import Busy, Later
+from accounts.common.csp import allow_provider_redirects
+from accounts.common.errors import Busy, RateLimited
 from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import reauthentication
@@ -56,7 +56,7 @@ def home_if_signed_in(view: View) -> View:
 
 @login_not_required
 @never_cache
-@leads_to_providers
+@allow_provider_redirects
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in
@@ -74,7 +74,7 @@ def login(request: HttpRequest) -> HttpResponse:
             return _sign_in(request, form)
         except Busy:
             raise
-        except Later as error:
+        except RateLimited as error:
             return rate_limited.page(request, form, error)
         except services.LockedAccountPassword as error:
             return flow.recover(request, error.user, Proof.now(Method.PASSWORD))
@@ -195,7 +195,7 @@ def logout(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @never_cache
-@leads_to_providers
+@allow_provider_redirects
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def reauthenticate(request: HttpRequest) -> HttpResponse:

@@ -58,12 +58,12 @@ def sign_up(
 
     Raises:
         UsernameTaken: the name, or one that looks like it, is held by another.
-        Later: a budget is used up, or all hashing slots are busy.
+        RateLimited: a budget is used up, or all hashing slots are busy.
     """
     key = emails.key(email)
     network = around(SIGNUP_NETWORK, client)
-    spend(*network, mail_limits.asking(key, client), (SIGNUP_EVERYONE,))
-    may_leave = mail_limits.may_leave(key, client)
+    spend(*network, mail_limits.request_charge(key, client), (SIGNUP_EVERYONE,))
+    may_send = mail_limits.may_send(key, client)
     signup = PendingSignup(
         username=username,
         username_key=usernames.key(username),
@@ -75,31 +75,31 @@ def sign_up(
     )
     spend((MAIL_AGAIN, signup.pk))
     try:
-        _begin(signup, instead_of, may_leave=may_leave)
+        _begin(signup, instead_of, may_send=may_send)
     except users.UsernameTaken:
         # No mail was sent, so asking for taken names must not use up a stranger's mailbox.
-        _undo_mail(key, client, may_leave=may_leave)
+        _undo_mail(key, client, may_send=may_send)
         raise
     return signup
 
 
-def _undo_mail(key: str, client: ClientInfo, *, may_leave: bool) -> None:
+def _undo_mail(key: str, client: ClientInfo, *, may_send: bool) -> None:
     # What was spent is given back in either case, or the next refusal would tell who else has
     # mailed this email address.
-    if may_leave:
-        mail_limits.undo(key, client, key)
+    if may_send:
+        mail_limits.refund(key, client, key)
     else:
-        give_back(mail_limits.asking(key, client))
+        give_back(mail_limits.request_charge(key, client))
 
 
 @transaction.atomic
-def _begin(signup: PendingSignup, instead_of: str | None, *, may_leave: bool) -> None:
+def _begin(signup: PendingSignup, instead_of: str | None, *, may_send: bool) -> None:
     if instead_of:
         same_name = PendingSignup.objects.filter(username_key=signup.username_key)
-        users.end_pending(same_name.filter(pk=instead_of))
-    users.hold_name(signup.username, until=signup.expires_at)
+        users.delete_signups(same_name.filter(pk=instead_of))
+    users.take_username(signup.username, until=signup.expires_at)
     signup.save(force_insert=True)
-    _post(signup, *_issue(signup), may_leave=may_leave)
+    _post(signup, *_issue(signup), may_send=may_send)
 
 
 def find(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
@@ -133,10 +133,10 @@ def send_again(signup: PendingSignup, *, client: ClientInfo) -> None:
 
     Raises:
         SignupEnded: the sign-up is not pending any more, or has another email address.
-        Later: the last mail was sent less than a minute ago, or a budget is used up.
+        RateLimited: the last mail was sent less than a minute ago, or a budget is used up.
     """
-    spend((MAIL_AGAIN, signup.pk), mail_limits.asking(signup.email_key, client))
-    _issue_again(signup, may_leave=mail_limits.may_leave(signup.email_key, client))
+    spend((MAIL_AGAIN, signup.pk), mail_limits.request_charge(signup.email_key, client))
+    _issue_again(signup, may_send=mail_limits.may_send(signup.email_key, client))
 
 
 def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None:
@@ -145,11 +145,11 @@ def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None
     Neither the answer nor its time reveals whether there is one.
 
     Raises:
-        Later: the client has asked too often.
+        RateLimited: the client has asked too often.
     """
     key = emails.key(email)
     again = MAIL_AGAIN, CODE.name, key, client.network
-    spend(again, *around(RECOVERY_NETWORK, client), mail_limits.asking(key, client))
+    spend(again, *around(RECOVERY_NETWORK, client), mail_limits.request_charge(key, client))
     waiting = PendingSignup.objects.filter(email_key=key, expires_at__gt=clock.now())
     if username:
         waiting = waiting.filter(username_key=usernames.key(username))
@@ -157,7 +157,7 @@ def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None
     # owner would get no new code. If there is none, an empty sign-up costs the same work.
     for signup in list(waiting.order_by("-expires_at")[:MOST_AT_ONE]) or [PendingSignup()]:
         with suppress(SignupEnded):
-            _issue_again(signup, may_leave=mail_limits.may_leave(key, client))
+            _issue_again(signup, may_send=mail_limits.may_send(key, client))
 
 
 def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> None:
@@ -165,19 +165,19 @@ def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> N
 
     Raises:
         SignupEnded: the sign-up is not pending any more.
-        Later: a budget is used up.
+        RateLimited: a budget is used up.
     """
     key = emails.key(email)
     again = [(MAIL_AGAIN, signup.pk)] if key == signup.email_key else []
     network = around(SIGNUP_NETWORK, client)
-    spend(*network, *again, mail_limits.asking(key, client), (SIGNUP_EVERYONE,))
-    may_leave = mail_limits.may_leave(key, client)
+    spend(*network, *again, mail_limits.request_charge(key, client), (SIGNUP_EVERYONE,))
+    may_send = mail_limits.may_send(key, client)
     signup.email, signup.email_key = email, key
     with transaction.atomic():
         code, token = _issue(signup)
         _held(signup)
         signup.save(update_fields=["email", "email_key"])
-        _post(signup, code, token, may_leave=may_leave)
+        _post(signup, code, token, may_send=may_send)
 
 
 def confirm_by_code(signup: PendingSignup, typed: str, client: ClientInfo) -> User:
@@ -186,7 +186,7 @@ def confirm_by_code(signup: PendingSignup, typed: str, client: ClientInfo) -> Us
     Raises:
         WrongCode: the code is wrong, or the username or email address is taken by now.
         UsedUp: the code has had all its tries.
-        Later: too many codes from this network.
+        RateLimited: too many codes from this network.
     """
     charges = around(CODE_NETWORK, client)
     spend(*charges)
@@ -205,7 +205,7 @@ def confirm_by_email(email: str, typed: str, client: ClientInfo, *, username: st
 
     Raises:
         WrongCode: no sign-up has that code, or the username or email address is taken by now.
-        Later: too many wrong codes from this network, or for this email address.
+        RateLimited: too many wrong codes from this network, or for this email address.
     """
     key = emails.key(email)
     mine = around(CODE_NETWORK, client)
@@ -231,19 +231,19 @@ def confirm_by_link(signup: PendingSignup, token: str, client: ClientInfo) -> Us
 
 def prune() -> int:
     """Delete sign-ups that were not confirmed in time; return how many."""
-    return users.end_pending(PendingSignup.objects.filter(expires_at__lte=clock.now()))
+    return users.delete_signups(PendingSignup.objects.filter(expires_at__lte=clock.now()))
 
 
 @transaction.atomic
-def _issue_again(signup: PendingSignup, *, may_leave: bool) -> None:
+def _issue_again(signup: PendingSignup, *, may_send: bool) -> None:
     # If no mail may be sent, the earlier code and link stay valid: strangers may have used up the
     # mailbox's budget. The work is the same.
-    code, token = _issue(signup if may_leave else PendingSignup(email_key=signup.email_key))
+    code, token = _issue(signup if may_send else PendingSignup(email_key=signup.email_key))
     held = _waiting(signup)
     if signup.email and (held is None or held.email_key != signup.email_key):
         # The email address was corrected meanwhile, and this code would prove the former one.
         raise SignupEnded
-    _post(signup, code, token, may_leave=may_leave)
+    _post(signup, code, token, may_send=may_send)
 
 
 def _held(signup: PendingSignup) -> PendingSignup:
@@ -271,11 +271,11 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, client: C
             # Before the username: a sign-up that waits for the same email address holds nothing
             # that others wait for.
             users.confirm_email(user, signup.email)
-            users.keep_name(signup)
+            users.keep_username(signup)
             record(user, events.SIGNED_UP, Actor(client))
     except (users.EmailTaken, users.UsernameTaken):
         raise WrongCode from None
-    mail_limits.undo(signup.email_key, client, signup.email_key)
+    mail_limits.refund(signup.email_key, client, signup.email_key)
     return user
 
 
@@ -285,14 +285,14 @@ def _issue(signup: PendingSignup) -> tuple[str, str]:
     return code, codes.issue_link(LINK, signup.pk, signup.email_key)
 
 
-def _post(signup: PendingSignup, code: str, token: str, *, may_leave: bool) -> None:
+def _post(signup: PendingSignup, code: str, token: str, *, may_send: bool) -> None:
     """Mail ``code`` and ``token``; if an account has the email address, mail a notice to its owner.
 
     Both are issued in either case, so that the work is the same; the notice contains neither.
-    Unless ``may_leave``, the mail has no recipient and is not sent.
+    Unless ``may_send``, the mail has no recipient and is not sent.
     """
     owners = EmailAddress.objects.select_related("user").filter(key=signup.email_key).first()
     with speaking(owners.user.language if owners else spoken()):
         # To the stored email address, never as a stranger typed it (CVE-2019-19844).
         mail = mails.already_taken(owners.email) if owners else mails.confirm(signup, code, token)
-        post(mail if may_leave else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)
+        post(mail if may_send else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)

@@ -16,8 +16,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.common.client_info import client_of
-from accounts.common.csp import leads_to_providers
-from accounts.common.errors import Later, PublicError
+from accounts.common.csp import allow_provider_redirects
+from accounts.common.errors import PublicError, RateLimited
 from accounts.common.issuers import origin_of
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import reauthentication
@@ -43,7 +43,7 @@ CLOCKS_DIFFER = timedelta(minutes=1)
 
 @login_not_required
 @never_cache
-@leads_to_providers
+@allow_provider_redirects
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def login(request: HttpRequest, provider: Provider) -> HttpResponse:
@@ -122,7 +122,7 @@ def callback(request: HttpRequest, provider: Provider) -> HttpResponseBase:
         return _back(attempt)
     except Failed as error:
         return _failed(request, provider, attempt, error)
-    except Later as error:
+    except RateLimited as error:
         # Its state is spent: the same address again would be no use.
         messages.error(request, str(error))
         return _back(attempt)
@@ -149,7 +149,7 @@ def _sign_in(
     except services.LockedAccountIdentity as error:
         messages.error(request, str(error))
         return flow.recover(request, error.identity.user, error.proof)
-    except (services.NoNewAccounts, Later) as error:
+    except (services.NoNewAccounts, RateLimited) as error:
         messages.error(request, str(error))
         return _back(attempt)
     proof = Proof.now(Method.PROVIDER)
@@ -240,7 +240,7 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
 
 
 @never_cache
-@leads_to_providers
+@allow_provider_redirects
 @require_http_methods(["GET", "HEAD", "POST"])
 def connections(request: HttpRequest) -> HttpResponseBase:
     """See which are connected; connect and disconnect."""

@@ -13,7 +13,7 @@ from types import ModuleType
 
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo
-from accounts.common.errors import Later
+from accounts.common.errors import RateLimited
 from accounts.throttle import database_store, redis_store
 from accounts.throttle.database_store import Cost
 from accounts.throttle.limits import Limit
@@ -35,7 +35,7 @@ def spend(*charges: Charge) -> None:
     """Take one act from each of the budgets ``charges``, or from none.
 
     Raises:
-        Later: at least one of the budgets is used up.
+        RateLimited: at least one of the budgets is used up.
     """
     now = _now_ms()
     limits = {_key(limit, subject): limit for limit, *subject in charges}
@@ -44,10 +44,10 @@ def spend(*charges: Charge) -> None:
     if refused:
         for key in refused:
             metrics.LIMITS_HIT.labels(limits[key].name).inc()
-        raise Later(max(_seconds(limits[key], refused[key], now) for key in refused))
+        raise RateLimited(max(_seconds(limits[key], refused[key], now) for key in refused))
 
 
-def takes(*charges: Charge) -> bool:
+def try_spend(*charges: Charge) -> bool:
     """Take one act from each of the budgets ``charges``; return whether all of them allowed it.
 
     For budgets whose state must stay secret, because it would reveal something about their owners.
@@ -55,7 +55,7 @@ def takes(*charges: Charge) -> bool:
     """
     try:
         spend(*charges)
-    except Later:
+    except RateLimited:
         # Write as much as for a success, so that the time does not reveal the refusal.
         _store().give_back({_key(limit, subject): 0 for limit, *subject in charges})
         return False

@@ -87,7 +87,7 @@ def mail_code(challenge: TokenChallenge, client: ClientInfo) -> None:
     """Mail a code for the second step, in place of any code that was mailed before.
 
     Raises:
-        NoMail, Later: see ``second_step.send_code``.
+        NoMail, RateLimited: see ``second_step.send_code``.
     """
     nonce = mailed_codes.new_nonce()
     second_step.send_code(challenge.user, proofs(challenge), nonce, client)

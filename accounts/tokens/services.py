@@ -70,7 +70,7 @@ def sign_in(login: str, password: str, token_request: TokenRequest, client: Clie
         EmailNotVerified, AccountInactive, PasswordCompromised, EnrolmentRequired: the password is
             right, but the account cannot sign in here.
         SecondFactorRequired: a second step must follow; the error contains the challenge.
-        Later: a budget is used up, or the site is busy.
+        RateLimited: a budget is used up, or the site is busy.
     """
     access.be_ready()
     account = _prove(login, password, client)
@@ -90,7 +90,7 @@ def sign_in_again(
         InvalidChallenge: the challenge is unknown, spent, expired or tried too often.
         WrongFactorCode: the code is not right.
         EnrolmentRequired: only a passkey is accepted, or the account must add one.
-        Later: too many guesses.
+        RateLimited: too many guesses.
     """
     access.be_ready()
     challenge = challenges.find(secret, kind)
@@ -115,7 +115,7 @@ def mail_code(
 
     Raises:
         InvalidChallenge: the challenge is unknown, spent or expired.
-        NoMail, Later: see ``second_step.send_code``.
+        NoMail, RateLimited: see ``second_step.send_code``.
     """
     challenge = challenges.find(secret, kind)
     if SecondMethod.EMAIL not in _methods(challenge.user, challenges.proofs(challenge)):
@@ -153,7 +153,7 @@ def exchange(
         InvalidToken: the chain has ended, or the token belongs to a page in a browser.
         UnknownService: another audience was asked for.
         UnknownScope: the scope that was asked for exceeds that of ``held``.
-        Later: this session has exchanged too many tokens.
+        RateLimited: this session has exchanged too many tokens.
     """
     if session.kind == LoginSession.Kind.APP:
         raise InvalidToken

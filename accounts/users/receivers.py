@@ -8,4 +8,4 @@ from accounts.users.models import User
 
 def void_proofs(sender: Any, user: User, **_more: Any) -> None:
     """Void the proofs of ``user``, so that sign-ins under way fail."""
-    services.outdate(user)
+    services.void_proofs(user)

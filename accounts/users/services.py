@@ -73,7 +73,7 @@ def find_by_id(text: str) -> User | None:
         return None
 
 
-def hold_name(name: str, *, until: datetime | None, former: User | None = None) -> None:
+def take_username(name: str, *, until: datetime | None, former: User | None = None) -> None:
     """Take the username ``name``.
 
     Args:
@@ -86,7 +86,7 @@ def hold_name(name: str, *, until: datetime | None, former: User | None = None) 
     """
     key, looks = usernames.key(name), usernames.skeletons(name)
     keys = {key} | skeletons.held_by(looks)
-    end_pending(PendingSignup.objects.filter(username_key__in=keys, expires_at__lte=clock.now()))
+    delete_signups(PendingSignup.objects.filter(username_key__in=keys, expires_at__lte=clock.now()))
     free = Q(held_until__lte=clock.now())
     if former:
         free |= Q(former=former)
@@ -100,7 +100,7 @@ def hold_name(name: str, *, until: datetime | None, former: User | None = None) 
         raise UsernameTaken from None
 
 
-def hold_like(wanted: str) -> str:
+def take_similar_username(wanted: str) -> str:
     """Take the username ``wanted``, or that name and a number, for good, and return the name.
 
     Raises:
@@ -112,7 +112,7 @@ def hold_like(wanted: str) -> str:
     free = [name for name in numbered if taken.isdisjoint(looks[name])]
     for name in (*free[:1], *(f"{wanted}-{secrets.digits(6)}" for _attempt in range(3))):
         with suppress(UsernameTaken):
-            hold_name(name, until=None)
+            take_username(name, until=None)
             return name
     raise UsernameTaken
 
@@ -125,7 +125,7 @@ def create_user(
     staff: bool = False,
     language: str = "",
 ) -> User:
-    """Create a user whose username :func:`hold_name` has already taken.
+    """Create a user whose username :func:`take_username` has already taken.
 
     Args:
         username: the username.
@@ -156,7 +156,7 @@ def create_user(
     return user
 
 
-def keep_name(signup: PendingSignup) -> None:
+def keep_username(signup: PendingSignup) -> None:
     """Delete the pending sign-up and hold its username for good.
 
     Raises:
@@ -168,7 +168,7 @@ def keep_name(signup: PendingSignup) -> None:
     Username.objects.filter(key=signup.username_key).update(held_until=None)
 
 
-def hold(user: User) -> User:
+def lock_row(user: User) -> User:
     """Lock the row of ``user`` until the transaction ends, and return the current user.
 
     Other transactions can still write rows that refer to the user (``FOR NO KEY UPDATE``), because
@@ -200,10 +200,10 @@ def rename(user: User, name: str) -> User:
         AccountChanged: the account was deactivated or its credentials were changed since ``user``
             was read.
     """
-    owner = hold(user)
+    owner = lock_row(user)
     key, former = usernames.key(name), owner.username_key
     # Even a change of case can make a name look like another person's.
-    hold_name(name, until=None, former=owner)
+    take_username(name, until=None, former=owner)
     if key != former:
         until = clock.now() + FORMER_NAME_LIFE
         Username.objects.filter(key=former).update(held_until=until, former=owner)
@@ -235,26 +235,26 @@ def confirm_email(user: User, email: str) -> None:
             EmailAddress.objects.create(user=user, email=email, key=key, confirmed_at=at)
     except IntegrityError:
         raise EmailTaken from None
-    end_pending(PendingSignup.objects.filter(email_key=key).exclude(pk=user.pk))
+    delete_signups(PendingSignup.objects.filter(email_key=key).exclude(pk=user.pk))
     if not user.email:
         user.email = email
         user.save(update_fields=["email"])
 
 
-def end_pending_at(email: str) -> None:
+def delete_signups_for(email: str) -> None:
     """Delete the pending sign-ups with the email address ``email``, and free their usernames."""
-    end_pending(PendingSignup.objects.filter(email_key=emails.key(email)))
+    delete_signups(PendingSignup.objects.filter(email_key=emails.key(email)))
 
 
 def unlock(user: User) -> None:
     """Replace the password of a locked account by an unusable one, and void its mailed links."""
     rows = User.objects.filter(pk=user.pk, password=user.password)
     if rows.update(password=make_password(None)):
-        outdate(user)
+        void_proofs(user)
         user.refresh_from_db()
 
 
-def end_pending(rows: QuerySet[PendingSignup]) -> int:
+def delete_signups(rows: QuerySet[PendingSignup]) -> int:
     """Delete pending sign-ups, free their usernames, and return the number of sign-ups."""
     held = dict(rows.values_list("pk", "username_key"))
     PendingSignup.objects.filter(pk__in=held).delete()
@@ -275,7 +275,7 @@ def create_administrator(username: str, email: str, password: str, *, language: 
     username = usernames.clean(username, by_operator=True)
     email = emails.clean(email) if email else ""
     with transaction.atomic():
-        hold_name(username, until=None)
+        take_username(username, until=None)
         user = create_user(username, password, staff=True, language=language)
         if email:
             confirm_email(user, email)
@@ -292,6 +292,6 @@ def replace_password(owner: User, hashed: str) -> None:
     User.objects.filter(pk=owner.pk).update(password=hashed, password_at=now)
 
 
-def outdate(user: User) -> None:
+def void_proofs(user: User) -> None:
     """Void all proofs and mailed links of ``user`` by increasing ``credential_version``."""
     User.objects.filter(pk=user.pk).update(credential_version=F("credential_version") + 1)

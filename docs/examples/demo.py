@@ -100,7 +100,7 @@ def make(name: str, password: str) -> None:
 
         user = User.objects.create_superuser(name, email, password)
     else:
-        users.hold_name(name, until=None)
+        users.take_username(name, until=None)
         user = users.create_user(name, hashed)
         users.confirm_email(user, email)
     if name != "alice":

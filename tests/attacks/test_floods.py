@@ -4,7 +4,7 @@ import pytest
 from django.test import Client as Browser
 
 from accounts.common.client_info import ClientInfo
-from accounts.common.errors import Later
+from accounts.common.errors import RateLimited
 from accounts.signin.services import InvalidCredentials, prove_password
 from accounts.throttle.limits import LOGIN_NETWORK
 from tests.conftest import Clock
@@ -32,7 +32,7 @@ def test_a_flood_from_one_56_keeps_nobody_out(clock: Clock, hashes: list[str]) -
     hashes.clear()
 
     for i in range(GUESSES):
-        with pytest.raises((InvalidCredentials, Later)):
+        with pytest.raises((InvalidCredentials, RateLimited)):
             prove_password(f"member{i % NAMES}", WRONG, ClientInfo(address(i), ""))
 
     assert len(hashes) == LOGIN_NETWORK.times(2).burst, "what a /56 has"

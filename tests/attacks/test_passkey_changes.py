@@ -80,7 +80,7 @@ def test_a_passkey_checked_before_a_change_of_the_account_signs_nobody_in_after_
 
     def overtaken(*arguments: Any) -> Any:
         checked = check(*arguments)
-        users.outdate(alice)
+        users.void_proofs(alice)
         return checked
 
     monkeypatch.setattr(view.passkeys, "sign_in", overtaken)

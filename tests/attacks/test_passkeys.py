@@ -136,7 +136,7 @@ def test_a_challenge_from_before_a_change_of_the_account_is_void() -> None:
     alice, passkey = owner()
     inside = signed_in(alice)
     for_second, for_adding = asked(half_way(), CHALLENGE), asked(inside, ADD)
-    users.outdate(alice)
+    users.void_proofs(alice)
 
     assert not takes(half_way(), passkey.get(for_second))
     new = Passkey()

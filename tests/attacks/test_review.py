@@ -137,7 +137,7 @@ def test_a_review_that_races_with_a_change_fails_whole(alice: User, clock: Clock
     users.confirm_email(alice, THIEFS)
     lock(alice)
     as_read = again(alice)
-    users.outdate(alice)
+    users.void_proofs(alice)
     row = FormerCredential.objects.get(kind="email").pk
 
     with pytest.raises(users.AccountChanged):

@@ -132,7 +132,7 @@ def test_a_sign_in_that_is_ended_while_the_page_is_made_enrols_nothing_and_is_no
 
     def ended(request: Any, real: Callable[[Any], Any] = pending.find) -> Any:
         found = real(request)
-        users.outdate(type(carol).objects.get(pk=carol.pk))
+        users.void_proofs(type(carol).objects.get(pk=carol.pk))
         return found
 
     carol = staff()

@@ -258,7 +258,7 @@ def test_a_thiefs_asking_keeps_the_owner_from_nothing_after_a_new_password(clock
         signed_in(alice).post("/accounts/recovery/", {"former": PASSWORD})
     assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 429
 
-    users.outdate(alice)
+    users.void_proofs(alice)
 
     assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 302
 

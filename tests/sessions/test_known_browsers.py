@@ -51,7 +51,7 @@ def since(client: Client, user: User) -> Any:
 
 
 def outdate(user: User) -> None:
-    users.outdate(user)
+    users.void_proofs(user)
     user.refresh_from_db()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from accounts.common.client_info import ClientInfo
-from accounts.common.errors import Later
+from accounts.common.errors import RateLimited
 from accounts.throttle import limits, redis_store
 from accounts.throttle.limits import Limit
 from accounts.throttle.services import Charge, around, spend, wait
@@ -36,7 +36,7 @@ def store(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.Mon
 def allowed(*charges: Charge) -> bool:
     try:
         spend(*charges)
-    except Later:
+    except RateLimited:
         return False
     return True
 
@@ -134,7 +134,7 @@ def test_what_a_refusal_says_of_a_shared_budget_is_not_what_others_have_spent(cl
         spend((ours,))
     clock.advance(seconds=30)
 
-    with pytest.raises(Later) as refused:
+    with pytest.raises(RateLimited) as refused:
         spend((ours,))
 
     assert (refused.value.retry_after, wait((ours,)), wait((TEN,))) == (60, 60, 0)
