@@ -255,7 +255,7 @@ class Config:
 
     @property
     def development(self) -> bool:
-        """Whether this is a development site, with conveniences that a public site must not have."""
+        """Whether this is a development site, with features that are unsafe on a public site."""
         return self.environment == "development"
 
     @property
