@@ -289,7 +289,7 @@ def _post(signup: PendingSignup, code: str, token: str, *, may_send: bool) -> No
     """Mail ``code`` and ``token``; if an account has the email address, mail a notice to its owner.
 
     Both are issued in either case, so that the work is the same; the notice contains neither.
-    Unless ``may_send``, the mail has no recipient and is not sent.
+    Unless ``may_send`` is true, the email has no recipient and is not sent.
     """
     owners = EmailAddress.objects.select_related("user").filter(key=signup.email_key).first()
     with speaking(owners.user.language if owners else spoken()):
