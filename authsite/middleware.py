@@ -52,7 +52,8 @@ class HeadersMiddleware:
         response = self.get_response(request)
         response.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
         response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        # Browsers do not store a response unless it says so. No page can be seen after sign-out.
+        # Browsers may store a response only if its view allows that. Otherwise, pages could be seen
+        # after sign-out.
         response.setdefault("Cache-Control", "no-store")
         if _is_shared_name(request.META.get("HTTP_HOST", "")):
             del response["Strict-Transport-Security"]

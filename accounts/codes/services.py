@@ -24,7 +24,7 @@ CODE_TRIES = 5
 
 @dataclass(frozen=True)
 class Purpose:
-    """The purpose and lifetime of emailed codes or links. They are valid for no other purpose."""
+    """The purpose and lifetime of an emailed code or link, which is valid for no other purpose."""
 
     name: str
     life: timedelta = CODE_LIFE
