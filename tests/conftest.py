@@ -1,4 +1,4 @@
-"""The fixtures that every test may ask for; the browser's are in ``tests.support.browser``."""
+"""Fixtures for all tests. The fixtures for Chromium are in ``tests.support.browser``."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ pytest_plugins = ["tests.support.browser"]
 
 
 class Clock:
-    """Time as the site's own clock tells it; it stands still until moved."""
+    """A replacement for the site's clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self._now = datetime.now(UTC)
@@ -30,7 +30,7 @@ class Clock:
         self._now = moment
 
     def advance(self, **interval: float) -> None:
-        """``clock.advance(minutes=15)``"""
+        """Move the clock forward, for example by ``clock.advance(minutes=15)``."""
         self._now += timedelta(**interval)
 
 
@@ -44,34 +44,37 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture(autouse=True)
-def _no_key_of_another_test() -> Iterator[None]:
-    """The process forgets its signing keys, as the database's are rolled back."""
-    _forget_keys()
+def _without_cached_signing_keys() -> Iterator[None]:
+    """Clear the cached signing keys, since their rows are rolled back after each test."""
+    _clear_key_cache()
     yield
-    _forget_keys()
+    _clear_key_cache()
 
 
-def _forget_keys() -> None:
-    if ring := sys.modules.get("accounts.tokens.keyring"):
-        ring.forget()
+def _clear_key_cache() -> None:
+    if keyring := sys.modules.get("accounts.tokens.keyring"):
+        keyring.forget()
 
 
 @pytest.fixture(autouse=True)
 def cheap_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Argon2 at its least, in process, for all tests but those of what it costs.
+    """Hash with the cheapest Argon2 parameters, except in tests marked ``production_hashes``.
 
-    They are marked ``dear_hashes``. A real site always hashes as in production.
+    This concerns tests in process only: a running site always hashes as in production.
     """
     from accounts.passwords.hashers import Argon2id
 
-    if not request.node.get_closest_marker("dear_hashes"):
+    if not request.node.get_closest_marker("production_hashes"):
         monkeypatch.setattr(Argon2id, "memory_cost", 8)
         monkeypatch.setattr(Argon2id, "time_cost", 1)
 
 
 @pytest.fixture
 def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Grows with every run of Argon2, the dearest thing that a stranger can ask for."""
+    """Return a list that grows with every run of Argon2.
+
+    Argon2 is the most expensive work that an anonymous client can cause.
+    """
     from accounts.passwords.hashers import Argon2id
 
     runs: list[str] = []
@@ -92,7 +95,7 @@ def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def static_files_found_once() -> Iterator[None]:
-    """Each of Django's clients sets the site up anew; the files of all of them are the same."""
+    """Scan the static files once: each Django test client would otherwise scan them again."""
     from whitenoise.middleware import WhiteNoiseMiddleware
 
     find, found = WhiteNoiseMiddleware.add_files_from_finders, {}
@@ -110,9 +113,10 @@ def static_files_found_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
-    """A file, as in production: in memory, threads would meet locks that no file has.
+    """Keep the test database in a file, as in production.
 
-    With ``--reuse-db``, ``MIGRATED_DATABASE`` names one to begin with.
+    An SQLite database in memory has table locks between threads that a file does not have.
+    ``MIGRATED_DATABASE`` may name a migrated file to start from, with ``--reuse-db``.
     """
     from django.conf import settings
 
@@ -136,9 +140,9 @@ def redis_server() -> Iterator[Redis]:
 
 @pytest.fixture(scope="session")
 def default_site() -> Iterator[Site]:
-    """The real site on SQLite, for every test that neither changes it nor needs settings.
+    """Run the site on SQLite, for tests that need no settings of their own.
 
-    Its limits are wide: all tests come from one address.
+    The rate limits are raised, since all tests come from one IP address.
     """
     with Site(LIMITS_SCALE="1000") as running:
         yield running
@@ -146,7 +150,7 @@ def default_site() -> Iterator[Site]:
 
 @pytest.fixture
 def op(settings: Any) -> Iterator[OpenIDProvider]:
-    """An OpenID Provider on loopback, which the site shows a button for."""
+    """Run an OpenID Provider on the loopback interface and configure the site to offer it."""
     from tests.support.social import configured
 
     with OpenIDProvider() as provider:
@@ -156,9 +160,9 @@ def op(settings: Any) -> Iterator[OpenIDProvider]:
 
 @pytest.fixture(scope="module")
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    """A real site: the module's own if it has settings in ``SITE``, otherwise the default one.
+    """Return a running site: with the settings in the module's ``SITE``, or the default one.
 
-    The default one is shared, and its database keeps what earlier tests did.
+    The default site is shared, and its database keeps what earlier tests have stored.
     """
     if settings := getattr(request.module, "SITE", None):
         with Site(**settings) as running:
@@ -169,9 +173,9 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by what it needs, so that ``-m "not browser"`` is always right.
+    """Mark each test with what it needs, so that for example ``-m "not browser"`` works.
 
-    Files with slow tests come first, so that parallel workers end at about the same time.
+    Files with slow tests run first, so that parallel workers finish at about the same time.
     """
     needs = {"chromium": "browser", "postgres": "postgres", "redis_server": "redis"}
     slow = set()

@@ -1,7 +1,8 @@
-"""The long proofs, one part after the other, with the time that each took: ``make proof``.
+"""Run the long tests in parts and print how long each part took: ``make proof``.
 
-Races run for 50 rounds. A race that is lost once in 20 rounds escapes one round with a chance of
-0.95, so 50 rounds catch it with a chance of 92 % (20 rounds: 64 %, 59 rounds: 95 %).
+Race tests run for 50 rounds. If a race is lost once in 20 rounds on average, one round misses it
+with a probability of 0.95, so 50 rounds find it with a probability of 92 % (20 rounds: 64 %,
+59 rounds: 95 %).
 """
 
 import subprocess
@@ -19,7 +20,7 @@ PARTS = {
 
 
 def main() -> int:
-    """Run every part, whatever the others did, and return the exit code."""
+    """Run every part, even after a failure, and return the exit code."""
     lines = []
     for name, command in PARTS.items():
         began = time.monotonic()

@@ -58,13 +58,13 @@ class Device:
 class ClientInfo:
     """The IP address, the User-Agent and the known-browser cookie of a client.
 
-    ``ip`` is empty if unknown. ``known`` is the secret in the cookie by which
+    ``ip`` is empty if unknown. ``known_cookie`` is the secret in the cookie by which
     ``sessions.known_browsers`` recognizes a browser, or empty if there is no such cookie.
     """
 
     ip: str
     user_agent: str
-    known: str = field(default="", repr=False)
+    known_cookie: str = field(default="", repr=False)
 
     @cached_property
     def device(self) -> Device:

@@ -1,4 +1,7 @@
-"""Signals that packages of lower layers send to packages of higher layers."""
+"""Signals that packages of lower layers send to packages of higher layers.
+
+``accounts.apps`` connects the receivers, in the order in which they must run.
+"""
 
 from django.dispatch import Signal
 

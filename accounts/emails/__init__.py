@@ -1,1 +1,1 @@
-"""Email addresses of an account: every change is told to the addresses before and after it."""
+"""Email addresses of an account. Every change is reported to the former and the new addresses."""

@@ -1,4 +1,4 @@
-"""The two mails that adding an email address can send."""
+"""The two emails that adding an email address can send."""
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -9,7 +9,7 @@ from accounts.mail.message import Message
 
 
 def confirm(pending: PendingEmail, code: str, token: str) -> Message:
-    """Return the mail to a free email address, with the code and the link that confirm it."""
+    """Return the email with a code and a link to confirm an email address of no account."""
     site = {"site": settings.AUTHSITE.site_name}
     return Message(
         to=pending.email,
@@ -23,7 +23,7 @@ def confirm(pending: PendingEmail, code: str, token: str) -> Message:
 
 
 def already_taken(owners_email: str) -> Message:
-    """Return the mail to the owner of an email address that another user tried to add."""
+    """Return the email to the owner of an email address that another user tried to add."""
     return Message(
         to=owners_email,
         subject=_("Somebody tried to add your address at %(site)s")

@@ -1,4 +1,4 @@
-"""Email addresses that a user has added and not confirmed yet."""
+"""Email addresses that users have added but not confirmed yet."""
 
 from django.conf import settings
 from django.db import models
@@ -8,7 +8,7 @@ from accounts.users import emails
 
 
 class PendingEmail(models.Model):
-    """An email address that waits for confirmation; others can still take it meanwhile."""
+    """An email address that waits for confirmation. Meanwhile, other users may confirm it."""
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
     user = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""Cancel pending email addresses when an account is locked, reset, or gets a second factor."""
+"""Delete pending email addresses after certain changes to the credentials of an account."""
 
 from typing import Any
 
@@ -19,10 +19,10 @@ ENDINGS = {
 
 
 def cancel_pending(sender: Any, user: User, event: str, **_more: Any) -> None:
-    """Delete the pending email addresses of ``user`` after certain changes of credentials.
+    """Delete the pending email addresses of ``user`` if ``event`` is in ``ENDINGS``.
 
-    At a lock or a reset, because a thief may have added them. At a new second factor, because they
-    were added without it.
+    When an account is locked or deactivated or its password is reset, a thief may have added them.
+    When a second factor is added, they were added without that factor.
     """
     if event in ENDINGS:
         PendingEmail.objects.filter(user=user).delete()

@@ -1,8 +1,9 @@
 """The email addresses of a user: add, confirm, make primary, remove.
 
-Every change locks the row of the user first, so that two changes cannot interleave. An email
-address is a way back into the account. Therefore every address that the account had before and
-after a change is told of it, and links and codes that were mailed before stop working.
+Every change first locks the row of the user, so that two changes cannot interleave. An email
+address can be used to recover the account. Therefore every email address of the account, including
+one that is removed, is notified of a change, and links and codes that were emailed before stop
+working.
 """
 
 import uuid
@@ -39,21 +40,21 @@ MOST = 10
 
 
 class EmailChangeRefused(PublicError):
-    """The email address does not exist any more, or is the primary one."""
+    """The email address no longer exists, or is already the primary one."""
 
     code = "not_possible"
     message = _("That can’t be done any more. Look at the list again.")
 
 
 class TooManyEmails(PublicError):
-    """The user has as many email addresses as allowed."""
+    """The user already has as many email addresses as allowed."""
 
     code = "too_many"
     message = _("You have as many addresses as are allowed. Remove one first.")
 
 
 class OwnEmail(PublicError):
-    """The user has this email address already."""
+    """The user already has this email address."""
 
     code = "own_address"
     message = _("That address is yours already.")
@@ -66,14 +67,14 @@ def pending(user: User) -> QuerySet[PendingEmail]:
 
 
 def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
-    """Add ``email``, which must be validated, as pending, and mail a code and a link to it.
+    """Store ``email`` as pending, and email a code and a link to it.
 
-    Taken and free email addresses look the same.
+    ``email`` must be validated. The result is the same whether or not another account has it.
 
     Raises:
-        OwnEmail: the user has this email address already.
-        TooManyEmails: the user has as many as allowed.
-        RateLimited: too many were added, or too many mails were sent.
+        OwnEmail: the user already has this email address.
+        TooManyEmails: the user already has as many email addresses as allowed.
+        RateLimited: the user has added too many email addresses, or requested too many emails.
     """
     key = emails.key(email)
     if EmailAddress.objects.filter(user=user, key=key).exists():
@@ -91,36 +92,36 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
         code = codes.issue_code(CODE, row.pk, key)
         token = codes.issue_link(LINK, row.pk, key)
         if earlier and not may_send:
-            # If no mail may be sent, the earlier code and link stay valid. The work is the same.
+            # If no email may be sent, the earlier code and link stay valid. The work is the same.
             row.pk = earlier.pk
         PendingEmail.objects.filter(user=user, key=key).delete()
         row.save(force_insert=True)
         owners = EmailAddress.objects.select_related("user").filter(key=key).first()
         with speaking(owners.user.language if owners else spoken()):
-            # To the stored email address, never as another person typed it.
+            # Sent to the stored email address, not to the spelling that was typed.
             mail = mails.already_taken(owners.email) if owners else mails.confirm(row, code, token)
             post(mail if may_send else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)
     return row
 
 
 def seconds_to_next_mail(row: PendingEmail) -> int:
-    """Return the seconds until another mail to this email address may be asked for; 0 for now."""
+    """Return the seconds until another email to this address may be requested; 0 means now."""
     return wait((MAIL_AGAIN, row.user_id, row.key))
 
 
 def cancel(user: User, pending_id: uuid.UUID) -> None:
-    """Delete a pending email address of ``user``, if there is one with this id."""
+    """Delete the pending email address of ``user`` with this id, if it exists."""
     PendingEmail.objects.filter(user=user, pk=pending_id).delete()
 
 
 def confirm_by_code(row: PendingEmail, typed: str, actor: Actor) -> None:
     """Add the pending email address ``row`` to its user if ``typed`` is its code.
 
-    There is no limit by network: a code has few tries, and a user gets few codes.
+    No limit by network is needed, because a code allows few attempts and a user gets few codes.
 
     Raises:
-        WrongCode: the code is wrong, or another account has the email address by now.
-        UsedUp: the code has had all its tries.
+        WrongCode: the code is wrong, or another account has the email address meanwhile.
+        UsedUp: the code has no attempts left.
     """
     if not codes.try_code(CODE, row.pk, typed):
         raise WrongCode
@@ -131,22 +132,22 @@ def confirm_by_link(row: PendingEmail, token: str, actor: Actor) -> None:
     """Add the pending email address ``row`` to its user if ``token`` is from its link.
 
     Raises:
-        WrongCode: the link is spent, or another account has the email address by now.
+        WrongCode: the link is spent, or another account has the email address meanwhile.
     """
     _confirm(row, LINK, token, actor)
 
 
 def find_by_link(user: User, token: str) -> PendingEmail | None:
-    """Return the pending email address of ``user`` that the mailed link confirms, or None."""
+    """Return the pending email address of ``user`` that the emailed link confirms, or None."""
     pending_id = codes.subject_of(LINK, token)
     return pending(user).filter(pk=pending_id).first() if pending_id else None
 
 
 def make_primary(user: User, email_id: int, actor: Actor) -> EmailAddress:
-    """Make one of the user's email addresses the primary one, and return it.
+    """Make the email address with this id the primary one of ``user``, and return its row.
 
     Raises:
-        EmailChangeRefused: the user has no such email address, or it is the primary one.
+        EmailChangeRefused: the user has no such email address, or it is already the primary one.
     """
     with transaction.atomic():
         owner = users.lock_row(user)
@@ -156,13 +157,13 @@ def make_primary(user: User, email_id: int, actor: Actor) -> EmailAddress:
         before = EmailAddress.objects.filter(user=owner, email=owner.email).first()
         owner.email = row.email
         owner.save(update_fields=["email"])
-        users.void_proofs(owner)
+        users.void_proofs_and_links(owner)
         record(owner, events.PRIMARY_CHANGED, actor, detail=row.email, former=before)
         return row
 
 
 def remove(user: User, email_id: int, actor: Actor) -> EmailAddress:
-    """Remove an email address that is not the primary one, and return it.
+    """Remove the email address with this id, and return its former row.
 
     Raises:
         EmailChangeRefused: the user has no such email address, or it is the primary one.
@@ -173,12 +174,12 @@ def remove(user: User, email_id: int, actor: Actor) -> EmailAddress:
         if row is None or row.email == owner.email:
             raise EmailChangeRefused
         EmailAddress.objects.filter(pk=row.pk).delete()
-        users.void_proofs(owner)
+        users.void_proofs_and_links(owner)
         if owner.emails.filter(confirmed_at__lt=row.confirmed_at).exists() and not counts(
             owner, row.confirmed_at, clock.now()
         ):
-            # A thief may have added it next to an older one, so links mailed to it must not lock
-            # the account.
+            # A thief may have added this email address, because an older one exists. Links that
+            # were emailed to it must not lock the account.
             notices.end_links(owner, [row.email])
         told = record(owner, events.ADDRESS_REMOVED, actor, detail=row.email, former=row)
         former_credentials.keep_email(row, told.at)
@@ -199,7 +200,7 @@ def _confirm(row: PendingEmail, purpose: Purpose, secret: str, actor: Actor) -> 
             if not PendingEmail.objects.filter(pk=row.pk).delete()[0]:
                 raise WrongCode
             users.confirm_email(owner, row.email)
-            users.void_proofs(owner)
+            users.void_proofs_and_links(owner)
             record(owner, events.ADDRESS_ADDED, actor, detail=row.email)
     except users.EmailTaken:
         raise WrongCode from None

@@ -1,4 +1,4 @@
-"""Find the user that the argument of a command names."""
+"""Find the user that is named in an argument of a command."""
 
 from django.core.management.base import CommandError
 

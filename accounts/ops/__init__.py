@@ -1,1 +1,1 @@
-"""Operations: the admin's users and groups, health checks, API documentation and the owner link."""
+"""Operations: users and groups in the admin, health checks, API documentation, the owner link."""

@@ -1,6 +1,7 @@
-"""Users and groups in the admin. Passwords and other secrets are not shown.
+"""Users and groups in the admin, without passwords and other secrets.
 
-Only superusers change rights. Other staff with the permission may deactivate users without rights.
+Only superusers can change rights. Other staff who may change users can deactivate users without
+rights in the admin.
 """
 
 from dataclasses import replace
@@ -26,10 +27,10 @@ FACTS = ("id", "username", "email", "date_joined", "last_login")
 
 
 class UserForm(forms.ModelForm):
-    """The state and the rights of a user."""
+    """The form to change the state and the rights of a user."""
 
     def clean(self) -> dict[str, Any]:
-        """Refuse to remove the last superuser, because the next start would print an owner link."""
+        """Refuse a change that leaves no superuser: the next start would print an owner link."""
         data = super().clean() or {}
         needed = ("is_active", "is_staff", "is_superuser")
         stays = all(data.get(name, True) for name in needed)
@@ -40,7 +41,7 @@ class UserForm(forms.ModelForm):
 
 
 class UserAdmin(admin.ModelAdmin):
-    """Users in the admin, where they can be changed but neither added nor deleted."""
+    """The admin page of users, which can change users but neither add nor delete them."""
 
     form = UserForm
     list_display = ("username", "email", "is_active", "is_staff", "date_joined", "last_login")
@@ -51,13 +52,14 @@ class UserAdmin(admin.ModelAdmin):
     filter_horizontal = ("groups", "user_permissions")
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Make rights read-only, except for superusers: staff could give themselves more."""
+        """Make rights read-only unless the user is a superuser: staff could extend their own."""
         return FACTS if _is_superuser(request) else (*FACTS, *RIGHTS)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """Save only the changed fields, or a password that changed meanwhile would be lost.
+        """Save only the changed fields, so that a password that changed meanwhile is not lost.
 
-        A change of state or rights is recorded, revokes the user's sessions and is told by mail.
+        A change of state or rights is recorded, revokes the user's sessions and notifies the user
+        by email.
         """
         changed = set(form.changed_data)
         obj.save(update_fields=changed & {"is_active", "is_staff", "is_superuser"})
@@ -66,40 +68,40 @@ class UserAdmin(admin.ModelAdmin):
             _tell(request, obj, event, of_staff=of_staff)
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        """Allow only ``list_filter``: ``?password__startswith=`` would reveal a password's hash."""
+        """Allow only ``list_filter``, because ``?password__startswith=`` would reveal a hash."""
         is_shown = lookup.partition("__")[0] in self.list_filter
         return is_shown and super().lookup_allowed(lookup, value, request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: users sign up by themselves, and confirm their email address."""
+        """Return False: users sign up themselves and confirm their email address."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Return False: users are deactivated, which can be reversed."""
+        """Return False: staff deactivate users instead, which can be reversed."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Return whether ``obj`` may be changed; only superusers change users with rights."""
+        """Return whether ``obj`` may be changed; only superusers may change users with rights."""
         allowed = super().has_change_permission(request, obj)
         return allowed and (_is_superuser(request) or obj is None or not _is_privileged(obj))
 
 
 class GroupAdmin(auth_admin.GroupAdmin):
-    """Groups in the admin. Groups give rights, so only superusers change them."""
+    """The admin page of groups. Groups give rights, so only superusers can change them."""
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Save the group; tell its members if their rights have changed."""
+        """Save the group, and notify its members if their rights have changed."""
         super().save_related(request, form, formsets, change)
         if "permissions" in form.changed_data:
             for member in form.instance.user_set.all():
                 _tell(request, member, events.RIGHTS_CHANGED)
 
     def delete_model(self, request: HttpRequest, obj: Group) -> None:
-        """Delete the group, and tell its members that their rights have changed."""
+        """Delete the group, and notify its members that their rights have changed."""
         self.delete_queryset(request, Group.objects.filter(pk=obj.pk))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Group]) -> None:
-        """Delete the groups, and tell their members that their rights have changed."""
+        """Delete the groups, and notify their members that their rights have changed."""
         members = list(User.objects.filter(groups__in=queryset).distinct())
         super().delete_queryset(request, queryset)
         for member in members:
@@ -116,10 +118,10 @@ class GroupAdmin(auth_admin.GroupAdmin):
 
 
 def _tell(request: HttpRequest, user: User, event: Event, *, of_staff: bool = True) -> None:
-    """Record ``event``, which revokes the other sessions of ``user`` and mails the user.
+    """Record ``event``, revoke the sessions of ``user`` and notify the user by email.
 
-    ``of_staff`` says that the change gives or takes rights in the admin; every superuser is mailed
-    too.
+    If ``user`` made the change, the current session is kept. With ``of_staff``, the change concerns
+    rights in the admin, and every superuser is notified too.
     """
     actor = replace(actor_of(request), name=request.user.get_username())
     keep = session_of(request).pk if user == request.user else None
@@ -130,7 +132,7 @@ def _tell(request: HttpRequest, user: User, event: Event, *, of_staff: bool = Tr
 
 
 def _events(user: User, changed: set[str]) -> list[Event]:
-    """Return the events to record for ``user`` after a change of the fields ``changed``."""
+    """Return the events to record for ``user`` after the fields in ``changed`` have changed."""
     found = [events.SWITCHED_ON if user.is_active else events.SWITCHED_OFF]
     switched = found if "is_active" in changed else []
     return switched + ([events.RIGHTS_CHANGED] if changed & set(RIGHTS) else [])

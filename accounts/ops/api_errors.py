@@ -1,10 +1,10 @@
-"""The errors of the API, declared once for all operations of its OpenAPI description."""
+"""The errors of the API in its OpenAPI description, declared once for all operations."""
 
 from typing import Any
 
 from accounts.signin.second_step import SecondMethod
 
-# Every `code` that the API answers, and when.
+# Every `code` in answers of the API, and what it means.
 CODES = {
     "bad_request": "The request is not meant for this site.",
     "parse_error": "The body cannot be parsed.",
@@ -39,8 +39,8 @@ CODES = {
 
 CHALLENGED = {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "RFC 6750."}}
 LATER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
-# For each status: the name of the response component, the schema of its body, its headers, and what
-# it means.
+# For each status: the name of the response component, the schema of its body, its headers, and its
+# description.
 STATUSES: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "400": ("BadRequest", "RequestError", {}, "Errors by field, or `detail` and `code`."),
     "401": ("Unauthorized", "Error", CHALLENGED, "No credentials, or wrong ones."),
@@ -52,7 +52,7 @@ STATUSES: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "429": ("TooManyRequests", "Error", LATER, "Too many requests: try again later."),
     "503": ("ServiceUnavailable", "Error", LATER, "Something that the site needs does not answer."),
 }
-# The operations that may answer 401 to ask for the second step.
+# The operations that answer 401 to require a second step.
 SIGN_INS = {"sign_in", "sign_in_browser"}
 SIGN_IN_REFUSED = "SignInRefused"
 EXAMPLE = {
@@ -64,7 +64,7 @@ EXAMPLE = {
 
 
 def schemas() -> dict[str, Any]:
-    """Return the schemas of the bodies of errors."""
+    """Return the OpenAPI schemas of the bodies of error responses."""
     methods = [str(method) for method in SecondMethod if method != SecondMethod.PASSKEY]
     either = [{"$ref": f"#/components/schemas/{name}"} for name in ("Error", "FieldErrors")]
     return {
@@ -105,7 +105,7 @@ def _error(description: str, **more: dict[str, Any]) -> dict[str, Any]:
 
 
 def responses() -> dict[str, Any]:
-    """Return the response components of errors."""
+    """Return the OpenAPI response components of errors."""
     found = {
         name: _response(description, schema, headers)
         for name, schema, headers, description in STATUSES.values()
@@ -122,10 +122,10 @@ def _response(description: str, schema: str, headers: dict[str, Any]) -> dict[st
 
 
 def add_to(operation: dict[str, Any]) -> None:
-    """Add references to every error that ``operation`` can answer.
+    """Add references to every error response that ``operation`` can return.
 
-    401 and 403 apply to every operation, because calls without authentication take credentials in
-    the body. 400 also answers requests with an unknown Host.
+    Every operation can return 401 and 403, because calls without authentication take credentials in
+    the body. Every operation can return 400, because the Host header may be unknown.
     """
     places = {parameter["in"] for parameter in operation.get("parameters", ())}
     left_out = set() if "requestBody" in operation else {"415"}

@@ -1,4 +1,4 @@
-"""An example request and answer for each operation of the API. A test makes these calls."""
+"""An example request and answer for each operation of the API. A test sends these requests."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Example:
-    """A request body, the body of its answer, and the ``id`` in the path."""
+    """The request body, the response body, and the ``id`` in the path."""
 
     request: Any = None
     answer: Any = None

@@ -1,8 +1,8 @@
 """Health checks: whether each dependency of this process works, answered within two seconds.
 
-A dependency that does not answer could block for minutes. So a single thread runs the checks, and
-requests wait for it no longer than :data:`PATIENCE`. Results are reused for :data:`FRESH` seconds,
-so that frequent requests cost little.
+A dependency that does not answer could block for minutes. Therefore a separate thread runs the
+checks, and requests wait at most :data:`PATIENCE` seconds for the results. Results are reused for
+:data:`FRESH` seconds, so that frequent requests cost little.
 """
 
 import logging
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 1.8
 FRESH = 1.0
-# The seconds after which a thread that has not finished is given up. A lost network may block it
-# forever.
+# The seconds after which an unfinished thread is abandoned and another one starts. A lost network
+# may block a thread forever.
 LOST = 30.0
 
 OK, LATE, FAILS = "ok", "late", "fails"
@@ -40,9 +40,9 @@ def _database() -> str:
 
 
 def _migrations() -> str:
-    """Return whether all migrations of this code are applied.
+    """Check that all migrations of this code are applied.
 
-    The database may have more, during an upgrade.
+    During an upgrade, the database may already have newer migrations.
     """
     applied = MigrationRecorder(connection).applied_migrations()
     return OK if _wanted() <= applied.keys() else FAILS
@@ -66,7 +66,7 @@ def _limits() -> str:
 
 
 class Inspection:
-    """One run of all checks, by a thread that starts at once."""
+    """One run of all checks, in a thread that starts immediately."""
 
     def __init__(self) -> None:
         self.began = monotonic()
@@ -76,11 +76,11 @@ class Inspection:
 
     @property
     def is_stale(self) -> bool:
-        """Whether another run is due, because this one is old or its thread is given up."""
+        """Whether another run is due, because the results are old or the thread is abandoned."""
         return monotonic() > self.began + (FRESH if self.over.is_set() else LOST)
 
     def found(self) -> dict[str, str]:
-        """Wait for results, for at most :data:`PATIENCE`; a check without a result has failed."""
+        """Return the results after at most :data:`PATIENCE`; unfinished checks count as failed."""
         self.over.wait(max(0.0, self.began + PATIENCE - monotonic()))
         return dict(self._found)
 
@@ -89,7 +89,7 @@ class Inspection:
             for name, check in checks().items():
                 try:
                     self._found[name] = check()
-                except Exception as error:  # the other checks must run all the same
+                except Exception as error:  # the other checks must still run
                     log.warning("Readiness check %s failed: %s", name, type(error).__name__)
         finally:
             connections.close_all()
@@ -109,12 +109,12 @@ def inspect() -> dict[str, str]:
 
 
 def is_ready(found: dict[str, str]) -> bool:
-    """Return whether this process can serve requests. Late mail is no reason to say no."""
+    """Return whether this process can serve requests. Late email does not prevent that."""
     return FAILS not in found.values()
 
 
 def checks() -> dict[str, Callable[[], str]]:
-    """Return the checks by name, those with their own timeout first."""
+    """Return the checks by name. Checks that have their own timeout come first."""
     limits = {"limits": _limits} if settings.AUTHSITE.redis_url else {}
     return {
         **limits,

@@ -16,7 +16,7 @@ RETRY_AFTER = 5
 @login_not_required
 @require_safe
 def live(_request: HttpRequest) -> HttpResponse:
-    """Answer that the process runs, without any check."""
+    """Return status 200 without any check, to show that the process runs."""
     return JsonResponse({"process": health.OK})
 
 
@@ -25,7 +25,7 @@ def live(_request: HttpRequest) -> HttpResponse:
 def ready(_request: HttpRequest) -> HttpResponse:
     """Return the results of the health checks, with status 503 if one has failed.
 
-    Anyone may ask, so the names of the checks do not reveal the software.
+    The page is public, so the names of the checks do not reveal which software is used.
     """
     found = health.inspect()
     if health.is_ready(found):
@@ -36,10 +36,10 @@ def ready(_request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def figures(request: HttpRequest) -> HttpResponse:
-    """Return the metrics to clients that send ``METRICS_TOKEN``; all others get a 404.
+    """Return the metrics to clients that send ``METRICS_TOKEN``, and a 404 to all others.
 
-    Loopback addresses are not trusted instead: behind a proxy that sends no forwarding header,
-    every request comes from one.
+    A loopback IP address is not accepted instead of the token, because every request comes from one
+    if a proxy on the same host sends no forwarding header.
     """
     given = request.headers.get("Authorization", "").encode()
     token = settings.AUTHSITE.metrics_token

@@ -1,7 +1,7 @@
 """The owner link, which creates the first administrator, so that there is no default password.
 
-Everyone who can read the server's output has the link. It works once, for one day, and only while
-there is no administrator. A newer link replaces it.
+The server prints the link in its output, so everyone who can read the output can use the link. The
+link works once, for one day, and only while there is no administrator. A newer link replaces it.
 """
 
 from datetime import timedelta
@@ -29,7 +29,7 @@ def administrator_exists() -> bool:
 
 
 def new_link() -> str | None:
-    """Return a new owner link, or None if there is an administrator."""
+    """Return a new owner link, or None if there is already an administrator."""
     return None if administrator_exists() else absolute("owner", codes.issue_link(LINK, SITE))
 
 
@@ -39,13 +39,13 @@ def is_good(token: str) -> bool:
 
 
 def create_owner(token: str, username: str, email: str, password: str, client: ClientInfo) -> User:
-    """Create the first administrator and return it.
+    """Create the first administrator and return the user.
 
     The email address counts as confirmed, because the person who has the link runs the server.
 
     Raises:
-        LinkSpent: the link was used or has expired, or there is an administrator.
-        UsernameTaken: the username is held by another.
+        LinkSpent: the link was used or has expired, or there is already an administrator.
+        UsernameTaken: another account or pending sign-up has the username.
         EmailTaken: the email address belongs to another account.
     """
     hashed = passwords.hash_password(password)

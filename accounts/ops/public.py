@@ -17,7 +17,7 @@ from accounts.throttle import known_networks
 from accounts.users import services as users
 from accounts.users.disputes import DISPUTABLE
 
-# RFC 9116 section 2.5.5 recommends less than a year. Each request gets a new date.
+# RFC 9116 section 2.5.5 recommends less than a year. Each answer has a new expiry date.
 SECURITY_TXT_LIFE = timedelta(days=180)
 
 
@@ -39,26 +39,26 @@ def security_txt(_request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def change_password(_request: HttpRequest) -> HttpResponse:
-    """Redirect to the page to change a password (W3C, A Well-Known URL for Changing Passwords)."""
+    """Redirect to the password page (W3C, A Well-Known URL for Changing Passwords)."""
     return redirect("account_change_password")
 
 
 @login_not_required
 @require_safe
 def help_page(request: HttpRequest) -> HttpResponse:
-    """Show what to do if one cannot sign in, or if another person may have access."""
+    """Show what to do if you cannot sign in, or if someone else may have access."""
     return render(request, "accounts/ops/help.html", {"contact": _contact()})
 
 
 @login_not_required
 @require_safe
 def privacy(request: HttpRequest) -> HttpResponse:
-    """Show what is stored, for how long, and who gets it; figures are the current settings."""
+    """Show which data is stored, for how long and who receives it, according to the settings."""
     return render(request, "accounts/ops/privacy.html", {"contact": _contact(), **_figures()})
 
 
 def _contact() -> dict[str, str]:
-    """Return the contact as a link and as text."""
+    """Return the contact of the site as a link and as text."""
     uri = settings.AUTHSITE.contact
     written = settings.AUTHSITE.security_contact or settings.AUTHSITE.mail_from
     return {"uri": uri, "words": written.removeprefix("mailto:")}

@@ -1,4 +1,4 @@
-"""The OpenAPI description of the API, and its page for people."""
+"""The OpenAPI description of the API, and the page that shows it."""
 
 import json
 from functools import lru_cache
@@ -19,8 +19,8 @@ from accounts.ops import api_errors
 from accounts.ops.examples import EXAMPLES, Example
 from accounts.tokens.permissions import IsFresh
 
-# The credentials of views without authentication classes, which check credentials themselves.
-# ``{}`` means that they are optional, because they can be in the body or there is no session to
+# Credentials of operations whose views have no authentication classes and check credentials
+# themselves. ``{}`` makes them optional: they may be in the body, or there may be no session to
 # revoke.
 SECURITY: dict[str, list[dict[str, list[str]]]] = {
     "sign_in": [{}, {"basic": []}],
@@ -51,7 +51,7 @@ def title() -> str:
 
 
 def complete(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
-    """Add to drf-spectacular's ``result`` what all operations share, and the examples."""
+    """Return drf-spectacular's ``result`` with examples, errors and shared components added."""
     components = result["components"]
     for name, schema in components["schemas"].items():
         if name.endswith("Request"):
@@ -73,8 +73,7 @@ def complete(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
 def _complete(operation: dict[str, Any]) -> None:
     """Add summary, security, example and errors to an operation.
 
-    An operation without a docstring gets its id as the summary. Operations of other apps may have
-    none.
+    An operation without a docstring, which may come from another app, gets its id as the summary.
     """
     name = operation["operationId"]
     text = operation.setdefault("description", name.replace("_", " ").capitalize())
@@ -98,13 +97,13 @@ def _add_example(operation: dict[str, Any], example: Example) -> None:
 
 @lru_cache(maxsize=1)
 def _description() -> bytes:
-    """Return the description, built once, in the site's default language."""
+    """Return the OpenAPI description in the site's default language; it is built once."""
     with translation.override(settings.LANGUAGE_CODE):
         return json.dumps(SchemaGenerator().get_schema(request=None, public=True)).encode()
 
 
 class KeyScheme(OpenApiAuthenticationExtension):
-    """API keys in the OpenAPI description, except for calls that need recent authentication."""
+    """Describes API keys, which no call accepts that requires recent authentication."""
 
     target_class = "accounts.apikeys.authentication.KeyAuthentication"
     name = "api_key"
@@ -118,7 +117,7 @@ class KeyScheme(OpenApiAuthenticationExtension):
 
 
 class CredentialsScheme(OpenApiAuthenticationExtension):
-    """Access tokens and HTTP Basic in the OpenAPI description."""
+    """Describes access tokens and HTTP Basic."""
 
     target_class = "accounts.tokens.authentication.Authentication"
     name = ["access_token", "basic"]

@@ -1,4 +1,4 @@
-"""URLs of monitoring, the owner link, and public pages about the site."""
+"""URLs for monitoring, the owner link, and public pages about the site."""
 
 from django.urls import path
 

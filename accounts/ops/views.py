@@ -1,4 +1,4 @@
-"""The page of the owner link."""
+"""The page that the owner link opens."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +18,7 @@ from accounts.users.services import EmailTaken, UsernameTaken
 
 
 class OwnerForm(NewAccountForm):
-    """The account of the first administrator."""
+    """The form for the account of the first administrator."""
 
     username = UsernameField(by_operator=True)
 
@@ -39,7 +39,7 @@ def owner_link(request: HttpRequest, token: str) -> HttpResponse:
             user = owner.create_owner(
                 token, data["username"], data["email"], data["password1"], client_of(request)
             )
-            return flow.begin(request, user, Proof.now(Method.OPERATOR))
+            return flow.start_sign_in(request, user, Proof.now(Method.OPERATOR))
         except UsernameTaken as error:
             form.add_error("username", str(error))
         except EmailTaken as error:

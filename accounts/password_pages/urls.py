@@ -9,5 +9,9 @@ urlpatterns = [
     path("accounts/password/set/", views.set_first, name="account_set_password"),
     path("accounts/password/locked/", views.locked, name="account_locked"),
     path("accounts/password/reset/", views.reset, name="account_reset_password"),
-    path("accounts/password/reset/<str:key>/", views.reset_link, name="account_reset_password_key"),
+    path(
+        "accounts/password/reset/<str:key>/",
+        views.ResetLinkView.as_view(),
+        name="account_reset_password_key",
+    ),
 ]

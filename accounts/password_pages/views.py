@@ -9,6 +9,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -17,9 +18,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.apikeys import services as apikeys
 from accounts.common.client_info import client_of
 from accounts.common.proofs import Method
-from accounts.password_pages import second_step, services
+from accounts.password_pages import progress, services
 from accounts.password_pages.forms import NewPasswordForm, WhoForm
-from accounts.password_pages.second_step import ResetProgress
+from accounts.password_pages.progress import ResetRequirement
+from accounts.password_pages.second_step import ProofView
 from accounts.passwords.views import with_meter
 from accounts.sessions.current import (
     actor_of,
@@ -29,10 +31,8 @@ from accounts.sessions.current import (
     session_of,
 )
 from accounts.sessions.services import live
-from accounts.signin import flow, policy
-from accounts.signin.policy import Requirement
+from accounts.signin import flow
 from accounts.signin.recent import recent_authentication_required
-from accounts.users.disputes import Evidence
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
@@ -89,74 +89,78 @@ def locked(request: HttpRequest) -> HttpResponse:
     token = services.link_without_mail(user)
     if found := services.find_by_link(token):
         if proof.method is Method.PASSWORD:
-            second_step.note_password(request, found)
+            progress.note_password(request, found)
         else:
-            second_step.note(request, found, proof)
+            progress.note(request, found, proof)
     return redirect("account_reset_password_key", token)
 
 
-@login_not_required
-@never_cache
-@with_meter
-@sensitive_post_parameters("password1", "former")
-@require_http_methods(["GET", "HEAD", "POST"])
-def reset_link(request: HttpRequest, key: str) -> HttpResponse:
+@method_decorator(
+    [
+        login_not_required,
+        never_cache,
+        with_meter,
+        sensitive_post_parameters("password1", "former"),
+        require_http_methods(["GET", "HEAD", "POST"]),
+    ],
+    name="dispatch",
+)
+class ResetLinkView(ProofView):
     """Set a new password with a reset link. This does not sign the user in."""
-    found = services.find_by_link(key)
-    if found is None:
-        return render(request, "accounts/password_pages/reset_dead.html", status=404)
-    progress = second_step.progress_of(request, found)
-    if away := _required_page(request, progress):
-        return away
-    form = _form(request, progress)
-    if form.is_valid():
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        found = services.find_by_link(kwargs["key"])
+        if found is None:
+            return self.show_dead()
+        self.progress = progress.progress_of(request, found)
+        requirement = self.progress.requirement
+        if requirement is ResetRequirement.OPERATOR:
+            return render(request, "accounts/password_pages/reset_staff.html", status=403)
+        if requirement is ResetRequirement.PROOF:
+            return self.ask_for_proof()
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest, key: str) -> HttpResponse:
+        return self.show(self.form())
+
+    def post(self, request: HttpRequest, key: str) -> HttpResponse:
+        form, found = self.form(), self.progress.found
+        if not form.is_valid():
+            return self.show(form)
+        methods = (proof.method for proof in self.progress.proofs)
+        actor = actor_without_session_of(request).by(*methods)
         try:
-            methods = (proof.method for proof in progress.proofs)
-            actor = actor_without_session_of(request).by(*methods)
             services.reset(
                 found,
                 key,
                 form.cleaned_data["password1"],
                 actor,
                 end_keys=_chosen(request),
-                shown=progress.assessment.shown,
+                shown=self.progress.assessment.shown,
                 removes_factors=bool(form.cleaned_data.get("lost")),
             )
         except services.LinkSpent:
-            return render(request, "accounts/password_pages/reset_dead.html", status=404)
+            return self.show_dead()
         forget(request, found.user)
         messages.success(request, _("Your new password is set. Sign in with it."))
         return _sign_in(found)
-    context = _context(request, form, keep=None)
-    return render(request, "accounts/password_pages/reset_link.html", context)
 
+    def form(self) -> NewPasswordForm:
+        """Return the form for the new password, with what was posted to it."""
+        posted = self.request.POST if "password1" in self.request.POST else None
+        form = NewPasswordForm(self.progress.found.user, posted)
+        if not self.progress.offers_removal:
+            del form.fields["lost"]
+        return form
 
-def _required_page(request: HttpRequest, progress: ResetProgress) -> HttpResponse | None:
-    """Return the page that asks for a further proof before the password is set, or None.
+    def show(self, form: NewPasswordForm) -> HttpResponse:
+        """Return the page, with the errors of ``form``."""
+        context = _context(self.request, form, keep=None)
+        return render(self.request, "accounts/password_pages/reset_link.html", context)
 
-    If the policy requires a second factor but the account has none, the user adds one at the next
-    sign-in.
-    """
-    user, assessment = progress.found.user, progress.assessment
-    requirement = policy.next_requirement(user, progress.proofs)
-    if requirement is Requirement.PASSWORD and Evidence.PASSWORD not in assessment.kinds:
-        # Members of staff can add a second factor with the mailbox and the password. Therefore the
-        # mailbox alone must not be enough to set the password.
-        return render(request, "accounts/password_pages/reset_staff.html", status=403)
-    if user.is_disputed:
-        return None if assessment.may_finish else second_step.answer(request, progress)
-    if requirement is Requirement.SECOND_FACTOR:
-        return second_step.answer(request, progress)
-    return None
-
-
-def _form(request: HttpRequest, progress: ResetProgress) -> NewPasswordForm:
-    form = NewPasswordForm(
-        progress.found.user, request.POST if "password1" in request.POST else None
-    )
-    if not progress.offers_removal:
-        del form.fields["lost"]
-    return form
+    def show_dead(self) -> HttpResponse:
+        """Return the page that says that the link is used, has expired or is outdated."""
+        return render(self.request, "accounts/password_pages/reset_dead.html", status=404)
 
 
 def _sign_in(found: services.Reset) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""API views of people: read and change one's own profile, and read others as staff."""
+"""API views of profiles: users read and change their own, and staff read those of others."""
 
 import uuid
 from dataclasses import replace
@@ -77,9 +77,10 @@ class PersonSerializer(ProfileSerializer):
 
 
 def shown(user: User) -> dict[str, Any]:
-    """Return ``user`` as :class:`PersonSerializer` describes it.
+    """Return the fields of :class:`PersonSerializer` for ``user``.
 
-    The dictionary is built by hand, because no API call is made more often.
+    The dictionary is built without the serializer for speed, because the most frequent API call
+    returns it.
     """
     return {
         "id": user.pk,
@@ -96,7 +97,7 @@ def shown(user: User) -> dict[str, Any]:
 
 
 class MeView(views.APIView):
-    """Read and change one's own profile."""
+    """Read and change your own profile."""
 
     area = "profile"
 
@@ -117,18 +118,18 @@ class MeView(views.APIView):
 
 
 class MayRead(InScope):
-    """Allows people to read themselves, and staff who may view users in the admin to read anyone.
+    """Allows users to read their own account, and staff who may view users to read any account.
 
-    All others get a 404, whether the id exists or not.
+    For all other accounts the answer is a 404, whether or not the id exists.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Return whether the request may read the account in the URL.
 
         Raises:
-            Http404: the account is another person's, and the request is not made by such staff.
-            InsufficientScope: the scope is missing; for staff who read others it is ``users:read``.
-            InsufficientUserAuthentication: staff read others without recent authentication.
+            Http404: the account is another user's, and the reader is not staff who may view users.
+            InsufficientScope: ``profile:read`` is missing, or ``users:read`` for another account.
+            InsufficientUserAuthentication: staff lack recent authentication for another account.
         """
         if not isinstance(request.auth, Credentials):
             return False
@@ -150,10 +151,10 @@ class PersonView(views.APIView):
 
     @extend_schema(operation_id="get_user", responses=PersonSerializer)
     def get(self, request: Request, id: uuid.UUID) -> Response:
-        """Return an account: your own, or any for staff who may view users.
+        """Return your own account, or any account if you are staff who may view users.
 
-        To read others, staff need the scope `users:read` and a sign-in of the last ten minutes. The
-        owner of the account sees in their history who has read it.
+        To read another account, staff need the scope `users:read` and a sign-in within the last ten
+        minutes. The history of that account shows its user who has read it.
         """
         user = cast(User, request.user)
         if id != user.pk:
@@ -163,6 +164,6 @@ class PersonView(views.APIView):
 
 
 def _may_view_users(session: LoginSession) -> bool:
-    """Return whether the session's user may view users in the admin now."""
+    """Return whether the user of ``session`` may view users in the admin in this session."""
     user = session.user
     return user.is_staff and user.has_perm("accounts.view_user") and policy.suffices(session)

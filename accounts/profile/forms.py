@@ -11,7 +11,7 @@ from accounts.users.forms import AboutField, DisplayNameField, UsernameField
 
 
 class ProfileForm(forms.Form):
-    """Name, description, language and time zone. Changing them needs no recent authentication."""
+    """The form for name, description, language and time zone; needs no recent authentication."""
 
     display_name = DisplayNameField()
     about = AboutField()
@@ -30,7 +30,7 @@ class ProfileForm(forms.Form):
 
 
 class RenameForm(forms.Form):
-    """A new username."""
+    """The form to change the username."""
 
     username = UsernameField()
 

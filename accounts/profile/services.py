@@ -1,4 +1,4 @@
-"""Change usernames and profiles, and read the profiles of others as staff."""
+"""Change usernames and profiles, and let staff read the accounts of other users."""
 
 import uuid
 from collections.abc import Mapping
@@ -17,20 +17,20 @@ from accounts.users.models import User
 
 
 class SameName(PublicError):
-    """The new username is the present one."""
+    """The new username is the same as the current one."""
 
     code = "same_name"
     message = _("That is your username already.")
 
 
 def save(user: User, profile: Mapping[str, str], actor: Actor) -> None:
-    """Store those fields of ``profile`` that differ; their values must be validated.
+    """Store the fields of ``profile`` that have changed. The values must be validated.
 
-    The budget of changes is separate for the person and for each of their API keys, so that a
-    program cannot use up its owner's. It exists because every change adds a row to the history.
+    Changes are limited because each one adds a row to the history. The user and each of the user's
+    API keys have separate budgets, so that a program cannot use up the budget of its user.
 
     Raises:
-        RateLimited: there were too many changes.
+        RateLimited: the budget of changes is used up.
     """
     changed = {name: value for name, value in profile.items() if getattr(user, name) != value}
     if not changed:
@@ -42,7 +42,7 @@ def save(user: User, profile: Mapping[str, str], actor: Actor) -> None:
 
 
 def read(reader: User, user_id: uuid.UUID, actor: Actor) -> User:
-    """Return the user with this id, and record in that user's history that ``reader`` has read it.
+    """Return the user with this id, and record in that user's history who has read the account.
 
     Raises:
         Http404: there is no such user.
@@ -57,18 +57,18 @@ def read(reader: User, user_id: uuid.UUID, actor: Actor) -> User:
 
 
 def seconds_to_next_name(user: User) -> int:
-    """Return the seconds until :func:`rename` may be called; 0 for now."""
+    """Return the seconds until :func:`rename` may be called; 0 means now."""
     return wait((RENAME, user.pk))
 
 
 def rename(user: User, name: str, actor: Actor) -> None:
-    """Give ``user`` another username, at most once a day. ``name`` must be validated.
+    """Change the username of ``user`` to ``name``, which must be validated. Allowed once a day.
 
     Raises:
-        SameName: ``name`` is the present username.
-        UsernameTaken: another account has the name, or one that looks like it.
+        SameName: ``name`` is the current username.
+        UsernameTaken: ``name`` is taken, or looks like a username that is taken.
         AccountChanged: the account was changed meanwhile.
-        RateLimited: the username was changed less than a day ago, or there were too many tries.
+        RateLimited: the username was changed less than a day ago, or there were too many attempts.
     """
     if name == user.username:
         raise SameName

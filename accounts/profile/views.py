@@ -1,4 +1,4 @@
-"""The home page, which shows the account at a glance, and the profile page."""
+"""The home page, which gives an overview of the account, and the profile page."""
 
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -30,7 +30,7 @@ FEW_CODES = 3
 @never_cache
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Show the home page with the one next step that would make the account safer."""
+    """Show the home page, which suggests one next step to make the account safer."""
     user = session_of(request).user
     held = twofactor.held(user)
     context = {
@@ -42,7 +42,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def _next_step(user: User, held: Held) -> str:
-    """Return what the account needs most to be safer; empty if nothing."""
+    """Return the most useful step to make the account safer; empty if there is none."""
     codes = held.recovery_codes
     steps = {
         "address": not user.email,
@@ -68,7 +68,7 @@ def _save(request: HttpRequest, user: User) -> HttpResponse:
     if not form.is_valid():
         return _show(request, user, form=form)
     services.save(user, form.cleaned_data, actor_of(request))
-    # The message is shown on the next page, which is in the language that was just chosen.
+    # The next page shows the message, and is in the language that was just chosen.
     with speaking(form.cleaned_data["language"]):
         messages.success(request, _("Your profile was saved."))
     return redirect("profile")
@@ -78,7 +78,7 @@ def _rename(request: HttpRequest, user: User) -> HttpResponse:
     form = RenameForm(request.POST)
     if form.is_valid():
         name = form.cleaned_data["username"]
-        if not recent.is_recent(request):
+        if not recent.has_recent_authentication(request):
             return _ask_for_proof(name)
         try:
             services.rename(user, name, actor_of(request).by(*session_of(request).amr))
@@ -90,7 +90,7 @@ def _rename(request: HttpRequest, user: User) -> HttpResponse:
 
 
 def _ask_for_proof(name: str) -> HttpResponse:
-    """Redirect to reauthentication, and back to the form with ``name`` filled in."""
+    """Redirect to reauthentication, which leads back to the form with ``name`` filled in."""
     back = f"{reverse('profile')}?{urlencode({'username': name})}"
     return redirect_to_login(back, reverse("account_reauthenticate"))
 

@@ -34,18 +34,18 @@ def find(client: ClientInfo, account: User | PendingSignup | None) -> KnownBrows
     other browsers could lock the owner out after such a change. At most one query is made, whether
     or not there is an account.
     """
-    if not client.known:
+    if not client.known_cookie:
         return None
     rows = KnownBrowser.objects.filter(
         user=account.pk if account else NOBODY, until__gt=clock.now()
     )
-    return rows.filter(digest__in=_digests(client.known, client.device)).first()
+    return rows.filter(digest__in=_digests(client.known_cookie, client.device)).first()
 
 
 def note_factor(client: ClientInfo, user: User) -> None:
     """Record that ``user`` showed a second factor, if the browser of ``client`` is known."""
-    if client.known:
-        rows = user.known_browsers.filter(digest__in=_digests(client.known, client.device))
+    if client.known_cookie:
+        rows = user.known_browsers.filter(digest__in=_digests(client.known_cookie, client.device))
         rows.filter(factor_at=None).update(factor_at=clock.now())
 
 
@@ -172,7 +172,7 @@ def _token(request: HttpRequest) -> str:
 
     Returns an empty string if the browser sent no cookie or a malformed one.
     """
-    return getattr(request, ATTRIBUTE, "") or client_of(request).known
+    return getattr(request, ATTRIBUTE, "") or client_of(request).known_cookie
 
 
 def _digests(token: str, device: Device) -> list[str]:

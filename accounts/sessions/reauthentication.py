@@ -9,10 +9,10 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 
-LIFE = timedelta(minutes=10)
+RECENT = timedelta(minutes=10)
 # Opening a form requires more recent authentication, so that the user has enough time to fill the
 # form in.
-TO_OPEN = timedelta(minutes=5)
+RECENT_TO_OPEN = timedelta(minutes=5)
 
 
 def redirect_to_reauthenticate(request: HttpRequest) -> HttpResponseRedirect:

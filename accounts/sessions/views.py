@@ -45,7 +45,7 @@ def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpRespons
     Otherwise a thief with a copied cookie could sign the owner out, and the thief's browser would
     become the known browser instead of the owner's.
     """
-    if clock.now() > (here.factor_at or here.auth_time) + reauthentication.LIFE:
+    if clock.now() > (here.factor_at or here.auth_time) + reauthentication.RECENT:
         return reauthentication.redirect_to_reauthenticate(request)
     with transaction.atomic():
         count = services.sign_out_elsewhere(here.user, here.pk, actor_of(request))

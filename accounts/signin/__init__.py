@@ -1,1 +1,1 @@
-"""Sign-in. The one door: a proof comes in, one policy says what is missing, one function admits."""
+"""Sign-in: one policy says what the proofs still lack, and one function makes the session."""

@@ -1,4 +1,4 @@
-"""Django's admin behind this site's own sign-in."""
+"""Django's admin, which people enter through this site's own sign-in pages."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -33,13 +33,13 @@ class Site(admin.AdminSite):
     def admin_view(self, view: Callable[..., HttpResponseBase], cacheable: bool = False) -> Any:
         """Require recent authentication for changes, and send a CSP without Trusted Types.
 
-        Django's jQuery does not work with Trusted Types.
+        The jQuery of Django's admin does not work with Trusted Types.
         """
         stock = super().admin_view(view, cacheable)
 
         @wraps(stock)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if self._may_act(request) and not recent.is_recent(request):
+            if self._may_act(request) and not recent.has_recent_authentication(request):
                 return reauthentication.redirect_to_reauthenticate(request)
             return stock(request, *args, **kwargs)
 
@@ -51,10 +51,9 @@ class Site(admin.AdminSite):
         return super().has_permission(request) and session is not None and policy.suffices(session)
 
     def _may_act(self, request: HttpRequest) -> bool:
-        """Return whether the request changes something here, or opens a form to do so.
+        """Return whether the request changes something in the admin, or opens a form to do so.
 
-        Forms ask for authentication when they are opened, so that nothing that was filled in is
-        lost.
+        Opening a form already requires recent authentication, so that no input is lost later.
         """
         match = request.resolver_match
         is_form = bool(match and match.url_name and match.url_name.endswith(FORMS))
@@ -62,7 +61,7 @@ class Site(admin.AdminSite):
 
     @method_decorator([login_not_required, never_cache])
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Redirect to this site's sign-in page, and back. Users who are not staff are refused."""
+        """Redirect to the site's sign-in page, which leads back; refuse users who are not staff."""
         next_url = safe_next(request.GET.get("next")) or reverse("admin:index")
         if self.has_permission(request):
             return redirect(next_url)
@@ -73,10 +72,10 @@ class Site(admin.AdminSite):
         return redirect_to_login(next_url)
 
     def _raise_assurance(self, request: HttpRequest, next_url: str) -> HttpResponse:
-        """Redirect to what the session lacks: the second step, or adding a factor.
+        """Redirect to the page where the user shows or adds the required second factor.
 
         Raises:
-            PermissionDenied: the user is not staff.
+            PermissionDenied: the user is not staff, or the session lacks nothing.
         """
         session = request_auth_of(request).session
         if session is None or policy.suffices(session) or not super().has_permission(request):
@@ -84,11 +83,11 @@ class Site(admin.AdminSite):
         return redirect_to_login(next_url, reverse(_page_of(session.user)))
 
     def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Show this site's own sign-out page."""
+        """Show the sign-out page of this site."""
         return logout(request)
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Raise ``Http404``: the form of the admin would not require recent authentication."""
+        """Raise ``Http404``, because the admin's form does not require recent authentication."""
         raise Http404
 
     def password_change_done(self, request: HttpRequest, extra_context: Any = None) -> Any:
@@ -98,6 +97,6 @@ class Site(admin.AdminSite):
 def _page_of(user: User) -> str:
     """Return the page where ``user`` shows or adds the factor that the admin requires."""
     if policy.needs_passkey(user) and not twofactor.has_passkey(user):
-        # Without a passkey, no proof that the user can show again is enough.
+        # Without a passkey, reauthentication cannot meet the requirement.
         return "passkey_add"
     return "account_reauthenticate" if twofactor.has_any(user) else "totp_setup"

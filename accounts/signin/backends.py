@@ -1,7 +1,7 @@
-"""The authentication backend: it loads users and their permissions, but authenticates nobody.
+"""The authentication backend. It loads users and permissions, but checks no credentials.
 
 ``django.contrib.auth.authenticate`` therefore always fails. Otherwise code that calls it, such as
-the stock admin's login form, would sign people in with a password alone.
+the login form of Django's admin, would sign users in with a password alone.
 """
 
 from typing import Any
@@ -13,5 +13,5 @@ class LoadOnlyBackend(ModelBackend):
     """Loads users by id for sessions, and their permissions for the admin."""
 
     def authenticate(self, request: Any, **_credentials: Any) -> None:  # type: ignore[override]
-        """Return None: credentials are checked in :mod:`accounts.signin.services`."""
+        """Return None, because :mod:`accounts.signin.services` checks credentials."""
         return

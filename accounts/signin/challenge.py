@@ -1,22 +1,23 @@
-"""The page of the second step, whichever sign-in it belongs to."""
+"""The page of the second step of a sign-in."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
+from django.views.generic import View
 
-from accounts.codes import services as codes
 from accounts.common.client_info import client_of
-from accounts.common.proofs import FACTORS, Proof
+from accounts.common.proofs import Proof
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.sessions.current import actor_of
@@ -27,146 +28,149 @@ from accounts.signin.policy import Requirement
 from accounts.signin.second_step import SecondMethod
 from accounts.twofactor import passkeys, trusted_browsers
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.errors import MailedCodeUsedUp, WrongFactorCode, WrongPasskey
+from accounts.twofactor.errors import WrongPasskey
 from accounts.users.models import User
 
-LOST = {"ask", "finish", "stop"}
+# What a person who has lost every second factor may ask for.
+RECOVERY_ACTS = {"ask", "finish", "stop"}
 
 
-@login_not_required
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-def challenge(request: HttpRequest) -> HttpResponse:
-    """Show a second factor, have a code mailed, or say that every factor is lost."""
-    if request.user.is_authenticated:
-        return redirect(settings.LOGIN_REDIRECT_URL)
-    found = pending.find(request)
-    if found is None:
-        return flow.restart(request)
-    if found.requirement not in {Requirement.SECOND_FACTOR, Requirement.MAILBOX}:
-        return flow.go_on(request, found)
-    return _Challenge(found, request).answer()
+@method_decorator(
+    [login_not_required, never_cache, require_http_methods(["GET", "HEAD", "POST"])],
+    name="dispatch",
+)
+class SecondStepView(View):
+    """Ask for the second step of a pending sign-in.
 
+    A person takes it by a second factor or a mailed code, or says that every factor is lost.
+    """
 
-@dataclass(frozen=True)
-class Step:
-    """A second step that somebody is to take: who, after which proofs."""
+    sign_in: PendingSignIn
 
-    user: User
-    proofs: tuple[Proof, ...]
-    nonce: str = ""
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            return redirect(settings.LOGIN_REDIRECT_URL)
+        sign_in = pending.find(request)
+        if sign_in is None:
+            return flow.restart(request)
+        if sign_in.requirement not in {Requirement.SECOND_FACTOR, Requirement.MAILBOX}:
+            return flow.resume(request, sign_in)
+        self.sign_in = sign_in
+        return super().dispatch(request, *args, **kwargs)
 
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return self.show()
 
-def context_of(
-    request: HttpRequest, step: Step, form: SecondForm | None = None, *, passkey_error: str = ""
-) -> dict[str, Any]:
-    """What ``accounts/signin/second.html`` shows."""
-    methods = second_step.methods(step.user, step.proofs)
-    wanted = request.GET.get("method", "")
-    if form is not None and form.is_bound:
-        wanted = request.POST.get("method", wanted)
-    is_mailed = bool(step.nonce) and SecondMethod.EMAIL in methods
-    chosen = next((m for m in methods if m == wanted), SecondMethod.EMAIL if is_mailed else None)
-    method = chosen or next(iter(methods), SecondMethod.TOTP)
-    form = form or SecondForm()
-    if method == SecondMethod.TOTP:
-        form.fields["code"].widget.attrs["inputmode"] = "numeric"
-    at = recovery.disputed_at(step.user)
-    shown = evidence.of_request(request, step.user, step.proofs, at)
-    return {
-        "form": form,
-        "owner": step.user,
-        # Staff without a factor only confirm their email here, to enrol one next.
-        "enrols": not twofactor.has_any(step.user),
-        "method": method,
-        "others": [m for m in methods if m != method],
-        "is_mailed": is_mailed,
-        "resend_wait": second_step.seconds_to_next_mail(step.user, client_of(request))
-        if is_mailed
-        else 0,
-        "assessment": recovery.assess(step.user, shown),
-        "recovery_hours": settings.AUTHSITE.factor_recovery_hours,
-        "passkey_error": passkey_error,
-        "passkey_options": json.dumps(passkeys.options_to_prove(step.user))
-        if SecondMethod.PASSKEY in methods
-        else None,
-        # Where only a passkey will do, trust would be worth nothing.
-        "trust_days": 0
-        if policy.needs_passkey(step.user)
-        else settings.AUTHSITE.trusted_browser_days,
-    }
+    def post(self, request: HttpRequest) -> HttpResponse:
+        if "credential" in request.POST:
+            return self.prove_by_passkey(request.POST["credential"])
+        if "code" in request.POST:
+            return self.prove_by_code()
+        if "mail" in request.POST:
+            return self.mail_code()
+        if request.POST.get("lost") in RECOVERY_ACTS:
+            return self.recover(request.POST["lost"])
+        return self.show()
 
-
-class _Challenge:
-    """One request to the page."""
-
-    def __init__(self, found: PendingSignIn, request: HttpRequest) -> None:
-        self.found, self.request = found, request
-        self.step = Step(found.user, found.proofs, found.nonce)
-
-    def answer(self) -> HttpResponse:
-        posted = self.request.POST
-        if "credential" in posted:
-            return self._prove_by_passkey(posted["credential"])
-        if "code" in posted:
-            return self._prove()
-        if "mail" in posted:
-            return self._mail()
-        if posted.get("lost") in LOST:
-            return self._recover(posted["lost"])
-        return self._show()
-
-    def _show(self, form: SecondForm | None = None, *, passkey_error: str = "") -> HttpResponse:
-        context = context_of(self.request, self.step, form, passkey_error=passkey_error)
+    def show(self, form: SecondForm | None = None, *, passkey_error: str = "") -> HttpResponse:
+        """Return the page, with the errors of ``form`` or of a passkey."""
+        sign_in = self.sign_in
+        context = page_context(
+            self.request,
+            sign_in.user,
+            sign_in.proofs,
+            form,
+            nonce=sign_in.nonce,
+            passkey_error=passkey_error,
+        )
         return render(self.request, "accounts/signin/second.html", context)
 
-    def _prove(self) -> HttpResponse:
+    def prove_by_code(self) -> HttpResponse:
+        """Check the code that was typed."""
+        sign_in, actor, client = self.sign_in, actor_of(self.request), client_of(self.request)
         form = SecondForm(self.request.POST)
-        if form.is_valid():
-            step, code = self.step, form.cleaned_data["code"]
-            actor = actor_of(self.request)
-            try:
-                proof = second_step.prove(step.user, step.proofs, code, actor, nonce=step.nonce)
-                return self._go_on(proof)
-            except MailedCodeUsedUp:
-                client = client_of(self.request)
-                send = partial(second_step.send_code, step.user, step.proofs, step.nonce, client)
-                form.add_error("code", codes.renewed(send))
-            except WrongFactorCode as error:
-                form.add_error("code", str(error))
-        return self._show(form)
+        proof = form.check(
+            lambda code: second_step.prove(
+                sign_in.user, sign_in.proofs, code, actor, nonce=sign_in.nonce
+            ),
+            partial(second_step.send_code, sign_in.user, sign_in.proofs, sign_in.nonce, client),
+        )
+        return self.resume(proof) if proof else self.show(form)
 
-    def _prove_by_passkey(self, credential: str) -> HttpResponse:
+    def prove_by_passkey(self, credential: str) -> HttpResponse:
+        """Check the answer of the browser's passkey."""
         try:
-            proof = passkeys.prove(self.step.user, credential, actor_of(self.request))
-            return self._go_on(proof)
+            proof = passkeys.prove(self.sign_in.user, credential, actor_of(self.request))
         except WrongPasskey as error:
-            return self._show(passkey_error=str(error))
+            return self.show(passkey_error=str(error))
+        return self.resume(proof)
 
-    def _go_on(self, proof: Proof) -> HttpResponse:
-        """Sign in; trust the browser if the person wants that and a real factor was shown."""
-        response = flow.go_on(self.request, self.found, proof)
-        wants_trust = "trust" in self.request.POST and proof.method in FACTORS
-        if wants_trust and self.request.user.is_authenticated:
-            trusted_browsers.trust(self.request, response, self.step.user)
+    def resume(self, proof: Proof) -> HttpResponse:
+        """Sign in; trust the browser if the person wants that and ``proof`` allows it."""
+        response = flow.resume(self.request, self.sign_in, proof)
+        may_trust = "trust" in self.request.POST and policy.makes_trusted(proof)
+        if may_trust and self.request.user.is_authenticated:
+            trusted_browsers.trust(self.request, response, self.sign_in.user)
         return response
 
-    def _mail(self) -> HttpResponse:
-        nonce = mailed_codes.new_nonce()
-        second_step.send_code(self.step.user, self.step.proofs, nonce, client_of(self.request))
-        pending.store(self.request, replace(self.found, nonce=nonce))
+    def mail_code(self) -> HttpResponse:
+        """Mail a code to the account's primary email address."""
+        user, proofs, nonce = self.sign_in.user, self.sign_in.proofs, mailed_codes.new_nonce()
+        second_step.send_code(user, proofs, nonce, client_of(self.request))
+        pending.store(self.request, replace(self.sign_in, nonce=nonce))
         return redirect("second_step")
 
-    def _recover(self, act: str) -> HttpResponse:
-        user, proofs = self.step.user, self.step.proofs
+    def recover(self, act: str) -> HttpResponse:
+        """Ask for the removal of every second factor, finish it, or stop another request for it."""
+        user, proofs = self.sign_in.user, self.sign_in.proofs
         actor = actor_of(self.request).by(*(proof.method for proof in proofs))
         shown = evidence.of_request(self.request, user, proofs, recovery.disputed_at(user))
         if act == "finish":
             recovery.remove_factors(user, shown, actor)
             messages.success(self.request, _("Your second factors were removed."))
-            return flow.go_on(self.request, self.found)
+            return flow.resume(self.request, self.sign_in)
         if act == "stop":
             recovery.cancel(user, shown, actor)
         else:
             recovery.ask(user, shown, actor)
         return redirect("second_step")
+
+
+def page_context(
+    request: HttpRequest,
+    user: User,
+    proofs: tuple[Proof, ...],
+    form: SecondForm | None = None,
+    *,
+    nonce: str = "",
+    passkey_error: str = "",
+) -> dict[str, Any]:
+    """Return what ``accounts/signin/second_step.html`` shows to ``user`` after ``proofs``.
+
+    ``nonce`` names the mailed code that this browser has asked for, if any.
+    """
+    wanted = request.GET.get("method", "")
+    if form is not None and form.is_bound:
+        wanted = request.POST.get("method", wanted)
+    offer = second_step.offer(user, proofs, wanted=wanted, nonce=nonce)
+    form = form or SecondForm()
+    if offer.method == SecondMethod.TOTP:
+        form.fields["code"].widget.attrs["inputmode"] = "numeric"
+    shown = evidence.of_request(request, user, proofs, recovery.disputed_at(user))
+    wait = second_step.seconds_to_next_mail(user, client_of(request)) if offer.is_mailed else 0
+    has_passkey = SecondMethod.PASSKEY in offer.accepted
+    return {
+        "form": form,
+        "owner": user,
+        # Staff without a factor only confirm their email here, to enrol one next.
+        "enrols": not twofactor.has_any(user),
+        "method": offer.method,
+        "others": offer.others,
+        "is_mailed": offer.is_mailed,
+        "resend_wait": wait,
+        "assessment": recovery.assess(user, shown),
+        "recovery_hours": settings.AUTHSITE.factor_recovery_hours,
+        "passkey_error": passkey_error,
+        "passkey_options": json.dumps(passkeys.options_to_prove(user)) if has_passkey else None,
+        "trust_days": policy.trusted_browser_days(user),
+    }

@@ -1,6 +1,6 @@
 """The sign-in flow in a browser: from a proof, through what is still required, to the session."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -26,15 +26,14 @@ from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 from accounts.users.services import AccountChanged
 
-# In the session of a browser that waits for a confirmation: which, and for how long it signs in.
+# Session keys: the sign-up that this browser may confirm, and whether it then stays signed in.
 PENDING = "pending_signup"
 REMEMBER = "pending_remember"
-# In the session of a browser that waits for a code by mail.
-CODE = "mail_code"
 # Session key: the locked account to which a proof in this browser would have signed in.
 LOCKED_OUT = "locked_out"
+# How long after the proof the recovery of a locked account may begin.
 RECOVERY_LIFE = timedelta(minutes=1)
-# The page that asks for what is still required.
+# The names of the pages that ask for a requirement.
 PAGES = {
     Requirement.MAILBOX: "second_step",
     Requirement.SECOND_FACTOR: "second_step",
@@ -42,14 +41,18 @@ PAGES = {
 }
 
 
-def begin(
+def start_sign_in(
     request: HttpRequest,
     account: User | PendingSignup,
     *proofs: Proof,
     remember: bool = False,
     next_url: str = "",
 ) -> HttpResponse:
-    """Sign ``account`` in, or redirect to what is still required, or say why not."""
+    """Sign ``account`` in after ``proofs``, or redirect to the page of what is still required.
+
+    A deactivated account is redirected to the page that says so. With ``remember`` the session
+    outlives the browser. ``next_url`` is the page to open after the sign-in.
+    """
     try:
         requirement = policy.next_requirement(account, proofs)
     except policy.AccountInactive:
@@ -63,69 +66,70 @@ def begin(
     return _proceed(request, PendingSignIn(account, proofs, remember, next_url), requirement)
 
 
-def go_on(
+def resume(
     request: HttpRequest,
-    found: PendingSignIn,
+    sign_in: PendingSignIn,
     proof: Proof | None = None,
     *,
     next_url: str | None = None,
 ) -> HttpResponse:
-    """Sign in if nothing is required after ``proof``, else redirect to what is.
+    """Continue a pending sign-in after ``proof``: sign in, or redirect to what is still required.
 
-    ``found.user`` is as the second step left it: changes of factors that the step made itself are
-    no reason to refuse. ``next_url`` replaces the page that was wanted.
+    ``sign_in.user`` must be as the second step left it, so that a change of factors which that
+    step made itself is not taken for a change by somebody else. ``next_url`` replaces the page to
+    open after the sign-in.
     """
     if proof:
-        found = replace(found, proofs=(*found.proofs, proof))
+        sign_in = replace(sign_in, proofs=(*sign_in.proofs, proof))
     if next_url is not None:
-        found = replace(found, next_url=next_url)
-    return _proceed(request, found, found.requirement)
+        sign_in = replace(sign_in, next_url=next_url)
+    return _proceed(request, sign_in, sign_in.requirement)
 
 
 def _proceed(
-    request: HttpRequest, found: PendingSignIn, requirement: Requirement | None
+    request: HttpRequest, sign_in: PendingSignIn, requirement: Requirement | None
 ) -> HttpResponse:
-    may_trust = all(proof.method is not Method.TRUSTED_BROWSER for proof in found.proofs)
+    is_trust_shown = any(proof.method is Method.TRUSTED_BROWSER for proof in sign_in.proofs)
     if (
         requirement is Requirement.SECOND_FACTOR
-        and may_trust
-        and trusted_browsers.is_trusted(request, found.user)
+        and not is_trust_shown
+        and trusted_browsers.is_trusted(request, sign_in.user)
     ):
-        return go_on(request, found, Proof.now(Method.TRUSTED_BROWSER))
+        return resume(request, sign_in, Proof.now(Method.TRUSTED_BROWSER))
     if requirement is Requirement.PASSWORD:
-        _advise(request, found.user)
+        _advise(request, sign_in.user)
         return redirect("account_login")
     if requirement is not None:
-        return _ask_for(request, found, requirement)
+        return _ask_for(request, sign_in, requirement)
     pending.discard(request)
     try:
-        establish_session(request, CompletedSignIn(found.user, found.proofs, found.remember))
+        establish_session(request, CompletedSignIn(sign_in.user, sign_in.proofs, sign_in.remember))
     except AccountChanged:
         sentence = _("The account was changed while you signed in. Sign in again.")
         messages.warning(request, sentence)
         return redirect("account_login")
-    return redirect(found.next_url or settings.LOGIN_REDIRECT_URL)
+    return redirect(sign_in.next_url or settings.LOGIN_REDIRECT_URL)
 
 
-def _ask_for(request: HttpRequest, found: PendingSignIn, requirement: Requirement) -> HttpResponse:
+def _ask_for(
+    request: HttpRequest, sign_in: PendingSignIn, requirement: Requirement
+) -> HttpResponse:
     if browser_session_of(request).login_session:
-        # Else the pages of the second step would belong to the person who is signed in.
+        # Otherwise the pages of the second step would add a factor to the account of the session.
         sign_out(request)
-    # A pending sign-in is worth a first step: a session key from before must not open it.
+    # A pending sign-in stands for a first step, so a session key from before must not open it.
     request.session.cycle_key()
-    pending.store(request, found)
+    pending.store(request, sign_in)
     if requirement is not Requirement.ENROLMENT:
         return redirect(PAGES[requirement])
-    # After a mailbox alone, a mailed code would be all that was shown.
-    by_mail = found.proofs[0].method is Method.MAIL and not found.user.has_usable_password()
-    is_passkeys = policy.needs_passkey(found.user) or by_mail
-    return redirect("passkey_add" if is_passkeys else "totp_setup")
+    needs_passkey = policy.must_enrol_passkey(sign_in.user, sign_in.proofs)
+    return redirect("passkey_add" if needs_passkey else "totp_setup")
 
 
 def restart(request: HttpRequest, *, back: str = "") -> HttpResponse:
-    """Redirect to the sign-in, and say why if a pending one has ended in this browser.
+    """Redirect to the sign-in page, and say why if a pending sign-in of this browser has ended.
 
-    ``back`` is the page that the sign-in leads to if none was pending.
+    Without a pending sign-in, ``back`` is the page to open after signing in.
     """
     next_url = pending.discard(request)
     if next_url is not None:
@@ -136,7 +140,7 @@ def restart(request: HttpRequest, *, back: str = "") -> HttpResponse:
 
 
 def _advise(request: HttpRequest, user: User) -> None:
-    """Say how staff without a factor get to add one."""
+    """Tell staff without a second factor how to add one."""
     if user.has_usable_password():
         messages.warning(request, _("Sign in with your password first, then confirm by email."))
     else:
@@ -147,21 +151,22 @@ def _advise(request: HttpRequest, user: User) -> None:
 def remember_pending(
     request: HttpRequest, signup: PendingSignup, *, remember: bool = False
 ) -> None:
-    """Note that this browser knows the password of ``signup``; its session's key changes."""
+    """Note that this browser may confirm ``signup``, and change the key of its session data."""
     request.session.cycle_key()
     request.session[PENDING] = str(signup.pk)
     request.session[REMEMBER] = remember
 
 
 def pending_of(request: HttpRequest) -> str | None:
-    """The id of the sign-up that this browser may confirm."""
+    """Return the id of the sign-up that this browser may confirm, or None."""
     return request.session.get(PENDING)
 
 
 def recover(request: HttpRequest, user: User, proof: Proof) -> HttpResponse:
-    """Redirect to the recovery of a locked account, to which ``proof`` would have signed in.
+    """Redirect to the recovery of a locked account to which ``proof`` would have signed in.
 
-    A provider stands in for a mailbox, so with an address of the account a reset by mail begins.
+    A provider counts in place of a mailbox only. If the account has an email address, a sign-in at
+    a provider therefore leads to the reset by mail.
     """
     if not user.is_disputed or (user.email and proof.method is Method.PROVIDER):
         return redirect("account_reset_password")
@@ -176,43 +181,21 @@ def recover(request: HttpRequest, user: User, proof: Proof) -> HttpResponse:
 
 
 def pop_recovery(request: HttpRequest) -> tuple[User | None, Proof | None]:
-    """Return who was led to recovery in this browser just now, and by which proof; only once."""
-    kept = request.session.pop(LOCKED_OUT, None)
-    if kept is None:
+    """Return the user and the proof with which :func:`recover` was called in this browser.
+
+    Return them only once, and only within a minute of the proof; otherwise return None for both.
+    """
+    data = request.session.pop(LOCKED_OUT, None)
+    if data is None:
         return None, None
-    proof = Proof(Method(kept["method"]), datetime.fromisoformat(kept["at"]), kept["key"])
-    user = users.find_by_id(kept["user"])
-    is_good = clock.now() < proof.at + RECOVERY_LIFE and user and user.is_active
-    return (user, proof) if is_good and user and user.is_disputed else (None, None)
-
-
-@dataclass(frozen=True)
-class CodeAsked:
-    """A code that this browser has asked for: for whom, which, and how the sign-in is to be."""
-
-    login: str
-    nonce: str
-    remember: bool
-    next_url: str
-    until: float
-
-
-def remember_code(request: HttpRequest, asked: CodeAsked) -> None:
-    """Note what this browser waits for."""
-    request.session[CODE] = asdict(asked)
-
-
-def code_asked(request: HttpRequest) -> CodeAsked | None:
-    """What this browser waits for, or None."""
-    kept = request.session.get(CODE)
-    return CodeAsked(**kept) if kept and kept["until"] > clock.now().timestamp() else None
-
-
-def forget_code(request: HttpRequest) -> None:
-    """It has come."""
-    request.session.pop(CODE, None)
+    proof = Proof(Method(data["method"]), datetime.fromisoformat(data["at"]), data["key"])
+    user = users.find_by_id(data["user"])
+    is_recent = clock.now() < proof.at + RECOVERY_LIFE
+    if user is None or not (is_recent and user.is_active and user.is_disputed):
+        return None, None
+    return user, proof
 
 
 def next_of(request: HttpRequest) -> str:
-    """Where to afterwards, if the request says so and it's a page of ours."""
+    """Return the ``next`` URL of the request if it is a page of this site, or an empty string."""
     return safe_next(request.POST.get("next") or request.GET.get("next"))

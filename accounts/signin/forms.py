@@ -1,4 +1,4 @@
-"""Forms to sign in and to reauthenticate, and the base of those that create an account."""
+"""Forms to sign in and to reauthenticate, and the base class of forms for new accounts."""
 
 from functools import lru_cache
 from typing import Any
@@ -8,9 +8,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from accounts.common.forms import CodeField, no_longer_than, text_input
+from accounts.codes.forms import CodeForm
+from accounts.common.forms import no_longer_than, text_input
 from accounts.common.text import refuse_invisible
 from accounts.passwords.forms import CurrentPasswordField, NewPasswordField, refuse_guessable
+from accounts.twofactor.errors import MailedCodeUsedUp, WrongFactorCode
 from accounts.twofactor.forms import FactorCodeField
 from accounts.users import emails
 from accounts.users.forms import EmailField, UsernameField
@@ -18,7 +20,7 @@ from accounts.users.models import User
 
 
 class WhoField(forms.CharField):
-    """A username or an email address; no account is looked up."""
+    """A field for a username or email address. No account is looked up."""
 
     def __init__(self, autocomplete: str = "username", **options: Any) -> None:
         super().__init__(
@@ -30,7 +32,7 @@ class WhoField(forms.CharField):
 
 
 class RememberField(forms.BooleanField):
-    """Whether the session outlives the browser."""
+    """A check box to stay signed in after the browser is closed."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(label=_("Keep me signed in on this device"), required=False, **options)
@@ -45,9 +47,9 @@ class LoginForm(forms.Form):
     remember = RememberField()
 
     def render(self, *args: Any, **kwargs: Any) -> SafeString:
-        """Render the form; the empty form is cached for each language.
+        """Render the form. The empty form is cached for each language.
 
-        It is on the page that strangers request most, and took half of that page's time.
+        Without the cache, half of the time of the most requested page went into this form.
         """
         plain = not (self.is_bound or self.initial or args or kwargs)
         return _empty_login(get_language()) if plain else super().render(*args, **kwargs)
@@ -61,20 +63,17 @@ def _empty_login(_language: str | None) -> SafeString:
 
 
 class WhoForm(forms.Form):
-    """The form to ask for a sign-in code by mail."""
+    """The form to request a sign-in code by email."""
 
     login = WhoField()
     remember = RememberField()
 
 
-class CodeForm(forms.Form):
-    """The form for a mailed sign-in code."""
-
-    code = CodeField()
-
-
-class SecondForm(forms.Form):
+class SecondForm(CodeForm):
     """The form for the second step, which takes an app's code, a recovery code or a mailed one."""
+
+    wrong = WrongFactorCode
+    used_up = MailedCodeUsedUp
 
     code = FactorCodeField()
 

@@ -1,6 +1,6 @@
-"""Mailed codes to sign in, and who receives a mail that a typed login asks for.
+"""Emailed sign-in codes, and the recipients of emails that people request by typing a login.
 
-Everything looks the same if no account has that login.
+The functions behave the same if no account has the login.
 """
 
 import hashlib
@@ -43,9 +43,10 @@ RESET = Purpose("password.reset", life=timedelta(minutes=30))
 
 @dataclass(frozen=True)
 class Recipient:
-    """The user who has the login ``key`` and the email address to mail to, or nobody.
+    """The recipient of an email that was requested with the login ``key``.
 
-    ``is_former`` says that the account no longer has this email address.
+    If nobody has the login, ``user`` is None and ``email`` is empty. ``is_former`` says that the
+    account no longer has the email address.
     """
 
     key: str
@@ -55,15 +56,15 @@ class Recipient:
 
     @property
     def language(self) -> str:
-        """The recipient's language, not that of the client, who may be anybody."""
+        """The language of the user, not of the client, because anybody may request the email."""
         return self.user.language if self.user else ""
 
     def subject(self, nonce: str) -> str:
-        """Return the subject of a code or link: the user's present state and ``nonce``.
+        """Return the subject to which a code or link is bound.
 
-        A change of credentials or email addresses changes the subject, so what was mailed before
-        stops working. Because of the nonce, a request by one browser does not end the code of
-        another.
+        The subject contains the ``credential_version`` of the user, so that a change of credentials
+        or email addresses invalidates earlier codes and links. ``nonce`` identifies the request, so
+        that a request from one browser does not invalidate the code of another browser.
         """
         if self.user:
             return f"{self.user.pk} {self.user.credential_version} {nonce}"
@@ -71,20 +72,22 @@ class Recipient:
 
 
 def new_nonce() -> str:
-    """Return a name for one request for a code or link."""
+    """Return a random string that identifies one request for a code or link."""
     return secrets.hexadecimal(16)[:12]
 
 
 def recipient_of(login: str) -> Recipient:
-    """Return who receives a mail for ``login``: at that email address, or at the primary one.
+    """Return the recipient of an email that was requested with ``login``.
 
-    Pending and deactivated accounts receive none. The queries are the same in every case.
+    The email goes to ``login`` if it is an email address, else to the primary email address of the
+    user. Pending sign-ups and deactivated accounts receive nothing. The same queries run in every
+    case.
     """
     key = users.login_key(login)
     account = users.find(login)
     user = account if isinstance(account, User) and account.is_active else None
     wanted = key if "@" in key else emails.key(user.email) if user else ""
-    # To the stored email address, never as it was typed (CVE-2019-19844).
+    # Sent to the stored email address, not to the spelling that was typed (CVE-2019-19844).
     row = EmailAddress.objects.filter(user=user, key=wanted).first()
     return Recipient(key, user, row.email) if user and row else Recipient(key)
 
@@ -95,24 +98,24 @@ def recipient_for(
     client: ClientInfo,
     complete: Callable[[Recipient], Recipient] = lambda recipient: recipient,
 ) -> Recipient:
-    """Spend the budgets of a mail for ``login``; return its recipient, or nobody.
+    """Spend the budgets of an email that was requested with ``login``; return its recipient.
 
-    ``complete`` may replace the recipient. The email address is empty if the mailbox has received
-    enough mails.
+    ``complete`` may replace the recipient. The email address of the result is empty if the mailbox
+    has already received too many emails.
 
     Raises:
-        RateLimited: the client has asked too often.
+        RateLimited: the client has requested too many emails.
     """
     again, charges = _charges(purpose, login, client)
-    # Without the cookie of a known browser, spent before any lookup, so that a flood is refused by
-    # one statement.
-    if not client.known:
+    # Without the cookie of a known browser, the budgets are spent before any lookup, so that one
+    # statement refuses a flood.
+    if not client.known_cookie:
         spend(again, *charges)
     recipient = complete(recipient_of(login))
     browser = known_browsers.find(client, recipient.user)
     if browser:
         charges = [(MAIL_BROWSER, browser.user_id, browser.pk)]
-    if client.known:
+    if client.known_cookie:
         spend(again, *charges)
     box = emails.key(recipient.email) if recipient.email else recipient.key
     if browser is None and not mail_limits.may_send(box, client):
@@ -121,29 +124,31 @@ def recipient_for(
 
 
 def _charges(purpose: Purpose, login: str, client: ClientInfo) -> tuple[Charge, list[Charge]]:
-    """Return the charge in any browser, and the further charges in an unknown browser.
+    """Return the charge for every request, and additional charges for an unknown browser.
 
-    They are counted by the typed login, not by account: refusals would reveal which usernames and
-    email addresses belong together.
+    The charges are counted by typed login, not by account. Otherwise refusals would reveal which
+    usernames and email addresses belong to the same account.
     """
     key = users.login_key(login)
-    # Counted by browser, so that neighbours do not make each other wait.
-    again = MAIL_AGAIN, purpose.name, key, client.known or client.network
+    # Counted by browser, so that users of the same network do not make each other wait.
+    again = MAIL_AGAIN, purpose.name, key, client.known_cookie or client.network
     network = around(RECOVERY_NETWORK, client)
     return again, [*network, mail_limits.request_charge(key, client), (RECOVERY_EVERYONE,)]
 
 
 def charges_of_asking(purpose: Purpose, login: str, client: ClientInfo) -> list[Charge]:
-    """Return the charges of a mail for ``login`` in an unknown browser. No account is looked up."""
+    """Return the charges of a request in an unknown browser, without looking up an account."""
     again, charges = _charges(purpose, login, client)
     return [again, *charges]
 
 
 def send_code(login: str, nonce: str, client: ClientInfo) -> None:
-    """Mail a sign-in code to the user who has ``login``, valid in the browser that has ``nonce``.
+    """Email a sign-in code to the user who has ``login``.
+
+    The code is valid only in the browser that has ``nonce``.
 
     Raises:
-        RateLimited: the client has asked too often.
+        RateLimited: the client has requested too many emails.
     """
     recipient = recipient_for(CODE, login, client, _unlocked)
     with transaction.atomic():
@@ -152,22 +157,24 @@ def send_code(login: str, nonce: str, client: ClientInfo) -> None:
             post(mails.code(recipient.email, code, client.device), life=CODE.life)
 
 
-def prove_code(login: str, nonce: str, typed: str, client: ClientInfo) -> tuple[User, Proof]:
+def verify_mailed_code(
+    login: str, nonce: str, typed: str, client: ClientInfo
+) -> tuple[User, Proof]:
     """Spend the code ``typed``; return its user, and the mailbox as a proof.
 
     Raises:
-        UsedUp: the code has had all its tries.
-        WrongCode: the code is wrong, spent, expired, or older than a change of the account.
-        RateLimited: too many guesses.
+        UsedUp: the code has no attempts left.
+        WrongCode: the code is wrong, spent or expired, or the account was changed since.
+        RateLimited: there were too many guesses.
     """
     charges = around(CODE_NETWORK, client)
-    if not client.known:
+    if not client.known_cookie:
         spend(*charges)
     recipient = _unlocked(recipient_of(login))
     browser = known_browsers.find(client, recipient.user)
     if browser:
         charges = [(CODE_BROWSER, browser.user_id, browser.pk)]
-    if client.known:
+    if client.known_cookie:
         spend(*charges)
     subject = recipient.subject(nonce)
     error: type[PublicError] = WrongCode
@@ -186,11 +193,14 @@ def prove_code(login: str, nonce: str, typed: str, client: ClientInfo) -> tuple[
 
 
 def _unlocked(recipient: Recipient) -> Recipient:
-    """Return ``recipient``, or nobody if locked: a code must not replace the new password."""
+    """Return ``recipient`` without a user if the account is locked.
+
+    Only a password reset may unlock the account.
+    """
     is_locked = recipient.user is not None and recipient.user.is_locked_down
     return Recipient(recipient.key) if is_locked else recipient
 
 
 def seconds_to_next_mail(login: str, client: ClientInfo) -> int:
-    """Return the seconds until :func:`send_code` may be called again; 0 for now."""
+    """Return the seconds until :func:`send_code` may be called again; 0 means now."""
     return wait(_charges(CODE, login, client)[0])

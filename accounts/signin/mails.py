@@ -1,4 +1,4 @@
-"""The mails with sign-in codes."""
+"""The emails with sign-in codes."""
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -9,7 +9,7 @@ from accounts.users.models import User
 
 
 def code(email: str, secret: str, device: Device) -> Message:
-    """Return the mail with a sign-in code. If ``email`` is empty it is not sent."""
+    """Return the email with a sign-in code. It is not sent if ``email`` is empty."""
     site = {"site": settings.AUTHSITE.site_name}
     return Message(
         to=email,
@@ -24,7 +24,7 @@ def code(email: str, secret: str, device: Device) -> Message:
 
 
 def second_code(user: User, secret: str, device: Device) -> Message:
-    """Return the mail with a code for the second step of a sign-in that began with the password."""
+    """Return the email with a code for the second step of a sign-in with the password."""
     site = {"site": settings.AUTHSITE.site_name}
     return Message(
         to=user.email,
@@ -41,7 +41,7 @@ def second_code(user: User, secret: str, device: Device) -> Message:
 
 
 def _code_paragraphs(device: Device) -> list[str]:
-    """Return the text around the code; it warns people who are asked to give the code away."""
+    """Return the text above the code, which warns people whom an attacker asks for the code."""
     return [
         _("Asked for in: %(device)s") % {"device": device},
         _("Enter this code where you asked for it, within 15 minutes:"),

@@ -1,4 +1,7 @@
-"""Signing in by a passkey alone: whoever has it has verified its user, so that is both steps."""
+"""The page to sign in by a passkey alone.
+
+A passkey verifies its user, so that it is both steps of a sign-in.
+"""
 
 import json
 
@@ -26,7 +29,7 @@ from accounts.twofactor.models import rp_id
 @require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in
 def login_passkey(request: HttpRequest) -> HttpResponse:
-    """What the browser's passkey has signed. Here nobody says who they are: the passkey does."""
+    """Sign in by what the browser's passkey has signed, which also names the user."""
     if "credential" not in request.POST:
         next_url = flow.next_of(request)
         return redirect_to_login(next_url) if next_url else redirect(settings.LOGIN_URL)
@@ -34,16 +37,17 @@ def login_passkey(request: HttpRequest) -> HttpResponse:
     try:
         user, proof = passkeys.sign_in(request.POST["credential"], actor_of(request))
     except UnknownPasskey as error:
-        signal = {"rpId": rp_id(), "unknown": error.credential_id}
-        context["signal"] = json.dumps(signal)
-        return _again(request, context, error)
+        context["signal"] = json.dumps({"rpId": rp_id(), "unknown": error.credential_id})
+        return _refuse(request, context, error)
     except LockedAccountPasskey as error:
         return flow.recover(request, error.user, error.proof)
     except WrongPasskey as error:
-        return _again(request, context, error)
+        return _refuse(request, context, error)
     remember = bool(request.POST.get("remember"))
-    return flow.begin(request, user, proof, remember=remember, next_url=flow.next_of(request))
+    return flow.start_sign_in(
+        request, user, proof, remember=remember, next_url=flow.next_of(request)
+    )
 
 
-def _again(request: HttpRequest, context: dict[str, object], error: WrongPasskey) -> HttpResponse:
+def _refuse(request: HttpRequest, context: dict[str, object], error: WrongPasskey) -> HttpResponse:
     return render(request, "accounts/signin/login.html", {**context, "passkey_error": str(error)})

@@ -1,7 +1,7 @@
 """Pending sign-ins: the first proof was right, and something is still required.
 
-The session data of the browser stores them. They open only the pages that ask for what is still
-required. For every other page the person is not signed in.
+Pending sign-ins are stored in the session data of the browser. They give access only to the pages
+that ask for the next requirement. On all other pages, the person is not signed in.
 """
 
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from accounts.users.models import User
 
 # Key in the session data.
 PENDING = "pending_sign_in"
-# Counted from the latest proof. A mailed code, which may be asked for meanwhile, is valid for 15
+# Counted from the latest proof. An emailed code, which may be requested meanwhile, is valid for 15
 # minutes.
 LIFE = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
 class PendingSignIn:
-    """A user, the proofs so far, and how to sign in once nothing more is required.
+    """A user, the proofs that were shown, and the options of the sign-in.
 
-    ``user`` is as it was when the latest proof was checked. ``nonce`` names the code that was
-    mailed to this browser for the second step, if any.
+    ``user`` is as read when the latest proof was checked. ``nonce`` identifies the code that was
+    emailed for the second step in this browser, if there is one.
     """
 
     user: User
@@ -39,7 +39,7 @@ class PendingSignIn:
 
     @property
     def requirement(self) -> Requirement | None:
-        """What is still required, or None."""
+        """The next requirement, or None if nothing is required."""
         return policy.next_requirement(self.user, self.proofs)
 
 
@@ -56,7 +56,7 @@ def store(request: HttpRequest, pending: PendingSignIn) -> None:
 
 
 def find(request: HttpRequest) -> PendingSignIn | None:
-    """Return the pending sign-in of this browser, or None without a valid one.
+    """Return the pending sign-in of this browser, or None if there is no valid one.
 
     A pending sign-in stops being valid after :data:`LIFE`, and when the account is changed or
     deactivated.
@@ -73,11 +73,11 @@ def find(request: HttpRequest) -> PendingSignIn | None:
     if clock.now() >= max(proof.at for proof in proofs) + LIFE:
         return None
     pending = PendingSignIn(user, proofs, data["remember"], data["next"], data["nonce"])
-    # The user has become staff meanwhile, so the sign-in must start again with the password.
+    # The user has become staff meanwhile, so the sign-in must start over with the password.
     return None if pending.requirement is Requirement.PASSWORD else pending
 
 
 def discard(request: HttpRequest) -> str | None:
-    """Delete the pending sign-in of this browser; return its next URL, or None without one."""
+    """Delete the pending sign-in of this browser; return its next URL, or None if there is none."""
     data = request.session.pop(PENDING, None)
     return data["next"] if data else None

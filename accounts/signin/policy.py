@@ -1,16 +1,17 @@
 """The authentication policy: what a sign-in or a sensitive act still requires.
 
-A trusted browser, a mailed code and a provider's word are weak proofs. Alone or together they never
-enrol a factor, change a credential or open staff pages if the account holds something stronger.
-Such an act requires the strongest proof that the account holds, shown recently (:func:`is_recent`;
-ASVS 7.5.1).
+A trusted browser, an emailed code and a sign-in with a provider are weak proofs. If the account has
+a stronger one, weak proofs are never enough to enrol a factor, change a credential or open staff
+pages, not even in combination. These acts require a recent use of the strongest proof that the
+account has (:func:`is_recent`; ASVS 7.5.1).
 
 Credentials are passwords, factors, recovery codes, email addresses, connected providers, API keys
-and trust in browsers. The strongest proof is any second factor; for staff under
-``STAFF_FACTOR=passkey`` it is a passkey. An account that holds nothing stronger may use what it
-has, and its owner is told at every email address.
+and trusted browsers. The strongest proof is any second factor; for staff under
+``STAFF_FACTOR=passkey`` it is a passkey. An account without a stronger proof may use the proofs
+that it has, and the act is reported to all its email addresses.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
@@ -33,8 +34,8 @@ class Requirement(Enum):
 
     CREDENTIAL = "credential"
     EMAIL = "email"
-    # For staff without a second factor: neither the mailbox alone nor the password alone may enrol
-    # one.
+    # PASSWORD and MAILBOX are for staff without a second factor: neither the mailbox alone nor the
+    # password alone is enough to enrol one.
     PASSWORD = "password"  # noqa: S105 the name of a requirement
     MAILBOX = "mailbox"
     SECOND_FACTOR = "second_factor"
@@ -43,7 +44,7 @@ class Requirement(Enum):
 
 
 class AccountInactive(PublicError):
-    """The account is deactivated. Only people who have proved that they own it are told."""
+    """The account is deactivated. Only people who have shown a valid proof see this error."""
 
     code = "account_inactive"
     status = 403
@@ -72,10 +73,10 @@ def next_requirement(
 
 
 def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
-    """Return whether a mailed code is accepted as the second step after ``proofs``.
+    """Return whether an emailed code is accepted as the second step after ``proofs``.
 
-    It is accepted only after a password: after a mailed code, the mailbox alone would be enough.
-    Staff can use it only to enrol their first factor.
+    It is accepted only after a password, because after an emailed code, the mailbox alone would be
+    enough. Staff can use an emailed code only to enrol their first factor.
     """
     if proofs[0].method is not Method.PASSWORD:
         return False
@@ -83,9 +84,10 @@ def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
 
 
 def suffices(session: LoginSession) -> bool:
-    """Return whether the session has shown what the admin requires of its user.
+    """Return whether the proofs of the session meet the requirements of the admin.
 
-    A session from before the user became staff, or before the setting was changed, may not have.
+    A session may not meet them if it began before the user became staff or before the settings were
+    changed.
     """
     if needs_passkey(session.user) and Method.PASSKEY not in session.amr:
         return False
@@ -93,10 +95,10 @@ def suffices(session: LoginSession) -> bool:
 
 
 def proved_at(session: LoginSession) -> datetime | None:
-    """Return when the session last showed the strongest proof that its account holds.
+    """Return when the strongest proof that the account has was last shown in the session.
 
-    None means that it never did: it began in a trusted browser or with a mailed code, or the
-    account got a stronger proof later.
+    Return None if this proof was never shown in the session: the session began in a trusted browser
+    or with an emailed code, or the proof was added to the account later.
     """
     if needs_passkey(session.user) and twofactor.has_passkey(session.user):
         return session.passkey_at
@@ -104,9 +106,10 @@ def proved_at(session: LoginSession) -> datetime | None:
 
 
 def may_enrol(session: LoginSession) -> bool:
-    """Return whether the session has shown what adding a first factor requires.
+    """Return whether the proofs of the session are enough to add a first second factor.
 
-    A session of staff may be older than their promotion, or than a stricter ``SECOND_FACTOR``.
+    They may not be enough if the session began before the user became staff or before the settings
+    were changed.
     """
     user = session.user
     if twofactor.has_any(user) or not twofactor.is_required(user):
@@ -116,22 +119,50 @@ def may_enrol(session: LoginSession) -> bool:
 
 
 def is_recent(session: LoginSession, *, is_opening: bool = False) -> bool:
-    """Return whether the session may do a sensitive act now.
+    """Return whether authentication in the session is recent enough for a sensitive act.
 
-    ``is_opening`` is for opening the form of the act. It requires more recent authentication, so
-    that there is time left to fill the form in.
+    ``is_opening`` is for opening the form of the act. Opening requires more recent authentication,
+    so that enough time remains to fill in the form.
     """
     at = proved_at(session)
     return at is not None and clock.now() <= at + (
-        reauthentication.TO_OPEN if is_opening else reauthentication.LIFE
+        reauthentication.RECENT_TO_OPEN if is_opening else reauthentication.RECENT
+    )
+
+
+@dataclass(frozen=True)
+class ReauthenticationMethods:
+    """The methods by which a user may reauthenticate; see :func:`provers` for providers.
+
+    ``code`` is a code of an authenticator app or a recovery code.
+    """
+
+    passkey: bool
+    code: bool
+    password: bool
+
+
+def reauthentication_methods(user: User) -> ReauthenticationMethods:
+    """Return the methods by which ``user`` may reauthenticate.
+
+    A second factor if one is held, otherwise the password. Where a passkey is required and held,
+    a code would not count as recent authentication.
+    """
+    has_passkey = twofactor.has_passkey(user)
+    has_factor = has_passkey or twofactor.has_any(user)
+    return ReauthenticationMethods(
+        passkey=has_passkey,
+        code=has_factor and not (has_passkey and needs_passkey(user)),
+        password=not has_factor,
     )
 
 
 def provers(user: User) -> list[Issuer]:
-    """Return the providers by which ``user`` may reauthenticate; none if a second factor is held.
+    """Return the providers with which ``user`` may reauthenticate.
 
-    Providers that say when people authenticated are preferred. The others only show that a browser
-    is still signed in there, and serve accounts that have nothing better.
+    The list is empty if the user has a second factor. Providers that say when the person
+    authenticated are preferred. Other providers only show that the browser is still signed in
+    there, so they are listed only if the account has neither a password nor a better provider.
     """
     if twofactor.has_any(user):
         return []
@@ -142,17 +173,40 @@ def provers(user: User) -> list[Issuer]:
     return telling if has_better else known
 
 
+def must_enrol_passkey(user: User, proofs: tuple[Proof, ...]) -> bool:
+    """Return whether the second factor that ``user`` adds must be a passkey.
+
+    It must where a passkey is required, and in an account without a password after a sign-in by a
+    mailed code, because the mailbox is then all that was shown.
+    """
+    by_mail = proofs[0].method is Method.MAIL and not user.has_usable_password()
+    return needs_passkey(user) or by_mail
+
+
+def makes_trusted(proof: Proof) -> bool:
+    """Return whether ``proof`` may make a browser trusted: a second factor, never a mailed code."""
+    return proof.method in FACTORS
+
+
+def trusted_browser_days(user: User) -> int:
+    """Return for how many days ``user`` may trust a browser.
+
+    The answer is 0 where only a passkey is accepted, because trust never replaces a passkey.
+    """
+    return 0 if needs_passkey(user) else settings.AUTHSITE.trusted_browser_days
+
+
 def _is_second_shown(user: User, proofs: tuple[Proof, ...]) -> bool:
     """Return whether a second factor was shown.
 
-    A passkey that signs in by itself verifies its user, so it counts as both steps.
+    A passkey as the first proof counts as both steps, because it verifies its user.
     """
     if proofs[0].method is Method.PASSKEY:
         return True
     later = {proof.method for proof in proofs[1:]}
     if needs_passkey(user):
-        # Phishable factors do not count here; printed recovery codes are the exception. A user
-        # without a passkey must enrol one next, so any real factor is accepted.
+        # Phishable factors do not count here, except recovery codes. A user without a passkey must
+        # enrol one next, so any second factor is accepted.
         is_enrolling = not twofactor.has_passkey(user)
         return bool(later & (FACTORS if is_enrolling else {Method.PASSKEY, Method.RECOVERY_CODE}))
     is_by_mail = Method.MAIL in later and takes_mail(user, proofs)
@@ -160,7 +214,7 @@ def _is_second_shown(user: User, proofs: tuple[Proof, ...]) -> bool:
 
 
 def needs_passkey(user: User) -> bool:
-    """Return whether only a passkey is accepted from ``user`` (``STAFF_FACTOR``)."""
+    """Return whether ``user`` must use a passkey as the second factor (``STAFF_FACTOR``)."""
     return twofactor.needs_passkey(user)
 
 
@@ -169,11 +223,11 @@ def _lacks_passkey(user: User, proofs: tuple[Proof, ...]) -> bool:
 
 
 def _before_enrolment(user: User, proofs: tuple[Proof, ...]) -> Requirement:
-    """Return what staff without a factor must show before they enrol one: password, then mailbox.
+    """Return the next requirement for a user who must enrol a first second factor.
 
-    An operator's link replaces both. The first sign-in of an account that an operator has created
-    with ``createsuperuser`` needs no mailbox; ``credential_version`` shows that it was not promoted
-    later.
+    Staff must first show the password and then the mailbox. A link from an operator replaces both.
+    The first sign-in of an account that ``createsuperuser`` created needs no mailbox. A
+    ``credential_version`` of 0 distinguishes such an account from one that became staff later.
     """
     methods = {proof.method for proof in proofs}
     is_new = user.last_login is None and user.credential_version == 0

@@ -1,7 +1,7 @@
-"""The page after too many attempts to sign in: when to try again, and what else can be tried now.
+"""The page after too many sign-in attempts: when to try again, and which other methods work now.
 
-Everything on the page depends on the network, the browser and the typed login. Nothing depends on
-an account, or on whether one exists.
+The content depends only on the network, the browser and the typed login. It does not depend on an
+account or on whether an account exists.
 """
 
 import json
@@ -21,9 +21,9 @@ from accounts.twofactor import passkeys
 
 
 def page(request: HttpRequest, form: LoginForm, error: RateLimited) -> HttpResponse:
-    """Return the answer to a sign-in ``form`` that ``error`` has refused.
+    """Return the answer to the sign-in ``form`` that was refused with ``error``.
 
-    The page keeps what was typed, except for the password.
+    The page keeps the input except for the password.
     """
     login, client = form.cleaned_data["login"], client_of(request)
     passkey, code, reset = waits(
@@ -47,5 +47,5 @@ def page(request: HttpRequest, form: LoginForm, error: RateLimited) -> HttpRespo
 
 
 def _own(charges: list[Charge]) -> list[Charge]:
-    """Return those of ``charges`` that spend from budgets of this client alone."""
+    """Return the charges to budgets that this client does not share with others."""
     return [charge for charge in charges if not charge[0].is_shared]

@@ -1,6 +1,6 @@
-"""Recent authentication: before a sensitive act the person must reauthenticate (ASVS 7.5.1).
+"""Recent authentication, which sensitive acts require (ASVS 7.5.1).
 
-``signin.policy`` decides by which methods, and how long ago is recent.
+``signin.policy`` decides which proofs count, ``sessions.reauthentication`` for how long.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,11 @@ SAFE_METHODS = ("GET", "HEAD")
 type View = Callable[..., HttpResponseBase]
 
 
-def is_recent(request: HttpRequest, *, acts: bool = False) -> bool:
-    """Return whether the request's session may do a sensitive act.
+def has_recent_authentication(request: HttpRequest, *, acts: bool = False) -> bool:
+    """Return whether authentication is recent enough for the sensitive act of the request.
 
-    A GET normally only opens a form. ``acts`` says that it is the act itself, since providers send
-    people back by a GET.
+    A GET request normally opens a form. With ``acts``, the request is the act itself, as when a
+    provider redirects a person back with a GET request.
     """
     session = request_auth_of(request).session
     is_opening = request.method in SAFE_METHODS and not acts
@@ -31,11 +31,15 @@ def is_recent(request: HttpRequest, *, acts: bool = False) -> bool:
 
 def reauthenticate_first(request: HttpRequest) -> HttpResponse | None:
     """Return a redirect to the reauthentication page, or None if authentication is recent."""
-    return None if is_recent(request) else reauthentication.redirect_to_reauthenticate(request)
+    return (
+        None
+        if has_recent_authentication(request)
+        else reauthentication.redirect_to_reauthenticate(request)
+    )
 
 
 def recent_authentication_required(view: View) -> View:
-    """Decorate a view so that it redirects to reauthentication unless authentication is recent."""
+    """Decorate a view so that it first redirects to reauthentication if that is required."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -1,6 +1,7 @@
-"""The second step of a sign-in, for pages and for the API: accepted methods, codes and proof."""
+"""The second step of a sign-in, for pages and for the API: offer methods and check codes."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from django.db import transaction
@@ -25,7 +26,7 @@ CODE = Purpose("second.code")
 
 
 class SecondMethod(StrEnum):
-    """The methods of a second step, best first."""
+    """The methods of a second step in order of preference."""
 
     PASSKEY = "passkey"
     TOTP = "totp"
@@ -34,13 +35,13 @@ class SecondMethod(StrEnum):
 
 
 class NoMail(codes.WrongCode):
-    """A mailed code is not accepted as the second step of this sign-in."""
+    """An emailed code is not accepted as the second step of this sign-in."""
 
     status = 401
 
 
 def methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
-    """Return the methods by which ``user`` can show the second factor after ``proofs``."""
+    """Return the methods with which ``user`` can complete the second step after ``proofs``."""
     held = twofactor.held(user)
     only_passkey = policy.needs_passkey(user) and bool(held.passkeys)
     is_held = {
@@ -52,12 +53,44 @@ def methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
     return [method for method in SecondMethod if is_held[method]]
 
 
+@dataclass(frozen=True)
+class Offer:
+    """The methods that a second step accepts, and the one that its page asks for.
+
+    ``is_mailed``: a code was mailed and is accepted.
+    """
+
+    accepted: list[SecondMethod]
+    method: SecondMethod
+    is_mailed: bool
+
+    @property
+    def others(self) -> list[SecondMethod]:
+        """The accepted methods that the page only links to."""
+        return [method for method in self.accepted if method != self.method]
+
+
+def offer(user: User, proofs: tuple[Proof, ...], *, wanted: str = "", nonce: str = "") -> Offer:
+    """Return the methods by which ``user`` may take the second step after ``proofs``.
+
+    The page asks for the ``wanted`` method if it is accepted. Otherwise it asks for the mailed
+    code, if ``nonce`` names a request for one, or for the best method.
+    """
+    accepted = methods(user, proofs)
+    is_mailed = bool(nonce) and SecondMethod.EMAIL in accepted
+    default = SecondMethod.EMAIL if is_mailed else next(iter(accepted), SecondMethod.TOTP)
+    method = next((method for method in accepted if method == wanted), default)
+    return Offer(accepted, method, is_mailed)
+
+
 def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, client: ClientInfo) -> None:
-    """Mail a code to the primary email address of ``user``.
+    """Email a code for the second step to the primary email address of ``user``.
+
+    ``nonce`` identifies the request; :func:`prove` needs it to check the code.
 
     Raises:
-        NoMail: mailed codes are not accepted after ``proofs``, or the user has no email address.
-        RateLimited: too many mails were asked for.
+        NoMail: emailed codes are not accepted after ``proofs``, or the user has no email address.
+        RateLimited: too many emails were requested.
     """
     if not (policy.takes_mail(user, proofs) and user.email):
         raise NoMail
@@ -77,14 +110,14 @@ def prove(
     nonce: str = "",
     removed: Callable[[str], Proof | None] | None = None,
 ) -> Proof:
-    """Check ``typed`` as the second step after ``proofs``, by every method that is accepted.
+    """Check the code ``typed`` with every method that is accepted after ``proofs``.
 
-    ``nonce`` names the request for a mailed code, if there was one. ``removed`` checks the code
-    against factors that were removed.
+    Return the proof that the code gives. ``nonce`` identifies the request for an emailed code, if
+    there was one. ``removed`` checks the code against factors that were removed.
 
     Raises:
-        WrongFactorCode: no method accepts the code.
-        RateLimited: too many guesses.
+        WrongFactorCode: the code is wrong for every method.
+        RateLimited: there were too many guesses.
     """
 
     def is_mailed(code: str) -> bool:
@@ -100,14 +133,14 @@ def prove(
 
 
 def seconds_to_next_mail(user: User, client: ClientInfo) -> int:
-    """Return the seconds until :func:`send_code` may be called again; 0 for now."""
+    """Return the seconds until :func:`send_code` may be called again; 0 means now."""
     return wait(_charge_of_request(user, client))
 
 
 def _of_mail(user: User, client: ClientInfo) -> list[Charge]:
-    """Return the charges of a mailed code.
+    """Return the charges of an emailed code.
 
-    A known browser has a budget of its own, which a thief who knows the password cannot use up.
+    A known browser has its own budget, which a thief who knows the password cannot use up.
     """
     if browser := known_browsers.find(client, user):
         return [(MAIL_BROWSER, browser.user_id, browser.pk)]
@@ -115,7 +148,7 @@ def _of_mail(user: User, client: ClientInfo) -> list[Charge]:
 
 
 def _charge_of_request(user: User, client: ClientInfo) -> Charge:
-    return MAIL_AGAIN, CODE.name, user.pk, client.known or client.network
+    return MAIL_AGAIN, CODE.name, user.pk, client.known_cookie or client.network
 
 
 def _subject(user: User, nonce: str) -> str:

@@ -1,6 +1,6 @@
-"""Prove a login and a password.
+"""Check a login and a password.
 
-Known, unknown and pending accounts get the same answer after the same work.
+The answer and the work are the same for known, unknown and pending accounts.
 """
 
 from django.utils.translation import gettext_lazy as _
@@ -9,6 +9,7 @@ from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
+from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import guesses, known_browsers
 from accounts.sessions.models import LoginSession
@@ -29,7 +30,7 @@ from accounts.users.models import PendingSignup, User
 
 
 class InvalidCredentials(PublicError):
-    """The account is unknown, or the password wrong or unusable; the answer is always the same."""
+    """The account is unknown, or the password is wrong or unusable; the answer is the same."""
 
     code = "invalid_credentials"
     status = 401
@@ -37,10 +38,10 @@ class InvalidCredentials(PublicError):
 
 
 class LockedAccountPassword(InvalidCredentials):
-    """The account is locked, and this is the password that it had a week before the lock.
+    """The account is locked; the password was valid seven days before the disputed change.
 
-    In a browser it counts as one of the older proofs of ownership. The API answers as if it were
-    wrong.
+    In a browser, this password counts as an older proof of ownership. The API answers as if the
+    password were wrong.
     """
 
     def __init__(self, user: User) -> None:
@@ -48,20 +49,20 @@ class LockedAccountPassword(InvalidCredentials):
         self.user = user
 
 
-def prove_password(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
+def verify_password(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
     """Return the account that ``login`` names if ``password`` is its password.
 
     Costs one hash whether or not the account exists, so that timing reveals nothing.
 
     Raises:
         InvalidCredentials: unknown account, or wrong or unusable password.
-        LockedAccountPassword: the account is locked, and this is its former password.
+        LockedAccountPassword: the account is locked, and ``password`` is its former password.
         RateLimited: a budget is used up, or every hashing slot is busy.
     """
     account, is_right = _check_password(login, password, client)
     if not is_right or account is None:
-        # A failure without an account is recorded too, but not what was typed: people type
-        # passwords there.
+        # A failure without an account is recorded too, but without the typed login, because people
+        # type passwords into the wrong field.
         user = account if isinstance(account, User) else None
         record(user, events.SIGN_IN_FAILED, Actor(client))
         raise InvalidCredentials
@@ -71,12 +72,14 @@ def prove_password(login: str, password: str, client: ClientInfo) -> User | Pend
     return account
 
 
-def prove_again(session: LoginSession, password: str, client: ClientInfo) -> None:
-    """Check the password of a person who is signed in. Only the session's budget is spent.
+def reverify_password(session: LoginSession, password: str, client: ClientInfo) -> Proof:
+    """Return the proof that a person who is signed in knows the password.
+
+    Only the session's budget is spent.
 
     Raises:
-        InvalidCredentials: wrong password.
-        RateLimited: too many guesses in this session.
+        InvalidCredentials: the password is wrong.
+        RateLimited: there were too many guesses in this session.
     """
     charge = PROOF_SESSION, session.pk
     spend(charge, (LOGIN_REPEAT, session.pk))
@@ -84,6 +87,7 @@ def prove_again(session: LoginSession, password: str, client: ClientInfo) -> Non
         guesses.record_failed_proof(session.user, Actor(client, session=session.pk))
         raise InvalidCredentials
     give_back(charge)
+    return Proof.now(Method.PASSWORD)
 
 
 def _check_password(
@@ -91,28 +95,28 @@ def _check_password(
 ) -> tuple[User | PendingSignup | None, bool]:
     """Return the account that ``login`` names, if any, and whether ``password`` is right."""
     key = users.login_key(login)
-    # These charges are not given back, because a successful sign-in costs a hash too.
+    # These charges are never given back, because a successful sign-in costs a hash, too.
     repeat = _repeats(key, client)
     charges = _of_stranger(key, client)
-    if not client.known:
-        # Spent before any lookup, so that a flood is refused by one statement.
+    if not client.known_cookie:
+        # Spent before any lookup, so that one statement refuses a flood.
         spend(*repeat, *charges)
     account = users.find(login)
     browser = known_browsers.find(client, account)
     if browser:
         charges = [(LOGIN_BROWSER, browser.user_id, browser.pk)]
-    if client.known:
+    if client.known_cookie:
         spend(*repeat, *charges)
     silent = [] if browser else _of_account(account.pk if account else key, client)
-    # If the account's own budgets are used up, no password is right, and the answer does not say
-    # so: a refusal would reveal which account the login belongs to.
+    # If the budgets of the account are used up, every password counts as wrong. A refusal instead
+    # would reveal which logins belong to the same account.
     is_checked = browser is not None or try_spend(*silent)
     encoded = _encoded(account) if is_checked else None
     if not passwords.verify(password, encoded) or account is None:
         return account, False
     give_back(*charges, *silent)
     if account.password != encoded:
-        # The former password of a locked account opens no session, so it needs no rehash.
+        # The former password of a locked account never opens a session, so no rehash is needed.
         return account, True
     if isinstance(account, User) and passwords.is_outdated(account.password):
         renew_hash(account, password)
@@ -120,15 +124,15 @@ def _check_password(
 
 
 def _repeats(key: str, client: ClientInfo) -> list[Charge]:
-    """Return the charges of any attempt: they limit the hashes that one client can cause."""
+    """Return the charges of every attempt, which limit the hashes that one client can cause."""
     return [(LOGIN_REPEAT.times(weight), key, network) for network, weight in client.networks]
 
 
 def _of_stranger(key: str, client: ClientInfo) -> list[Charge]:
-    """Return the charges of an attempt in a browser that the account does not know.
+    """Return the charges of an attempt in a browser that is not known for the account.
 
-    They are counted by the typed login, not by account, because refusals are visible: otherwise
-    they would reveal which usernames and email addresses belong together, and so which exist.
+    The charges are counted by typed login, not by account. Otherwise refusals, which are visible,
+    would reveal which usernames and email addresses belong to the same account and so exist.
     """
     mine = around(LOGIN_NETWORK, client)
     return [*mine, (LOGIN_LINE, key, client.wide_network), (LOGIN_NAME, key), (LOGIN_EVERYONE,)]
@@ -140,19 +144,23 @@ def _of_account(subject: object, client: ClientInfo) -> list[Charge]:
 
 
 def _encoded(account: User | PendingSignup | None) -> str | None:
-    """Return the hash to verify against; for a locked account it is that of the former password."""
+    """Return the hash to verify: for a disputed account, the hash of the former password."""
     if isinstance(account, User) and account.is_disputed:
         return account.former_hash
     return account.password if account else None
 
 
 def renew_hash(user: User, password: str) -> None:
-    """Hash the verified ``password`` again with today's parameters (ASVS 11.4.2)."""
+    """Hash the verified ``password`` again with the current parameters (ASVS 11.4.2)."""
     before = user.password
     user.password = passwords.hash_password(password)
     User.objects.filter(pk=user.pk, password=before).update(password=user.password)
 
 
-def keep_next(signup: PendingSignup, next_url: str) -> None:
-    """Store the URL to redirect to after a pending sign-up is confirmed."""
-    PendingSignup.objects.filter(pk=signup.pk).update(next=next_url)
+def keep_next(account: User | PendingSignup, next_url: str) -> None:
+    """Keep the page that a pending sign-up wanted to open, for after its confirmation.
+
+    Do nothing for a user, or without such a page.
+    """
+    if isinstance(account, PendingSignup) and next_url:
+        PendingSignup.objects.filter(pk=account.pk).update(next=next_url)

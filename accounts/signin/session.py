@@ -1,4 +1,4 @@
-"""Create sessions: the only module that signs users in, in a browser or over the API."""
+"""Create sessions. This is the only module that signs users in, in a browser or to the API."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from accounts.signin import policy
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
-# The methods of a person who has just created an account.
+# The methods that people use in the first sign-in after creating an account.
 BY_SIGNING_UP = {Method.MAIL, Method.OPERATOR, Method.PROVIDER}
 
 
@@ -28,7 +28,7 @@ BY_SIGNING_UP = {Method.MAIL, Method.OPERATOR, Method.PROVIDER}
 class CompletedSignIn:
     """A user, the proofs that were shown, and whether the session outlives the browser.
 
-    ``user`` must be as it was read before the proofs were checked.
+    ``user`` must have been read from the database before the proofs were checked.
     """
 
     user: User
@@ -44,22 +44,21 @@ class PolicyNotMet(Exception):
 def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
     """Sign ``sign_in.user`` in: create a session and store it under a new key, in one transaction.
 
-    The policy is evaluated here again, so that no caller can forget it. Changing or locking an
-    account writes to the same row of the user, so one of the two comes first and the other notices
-    it.
+    The policy is evaluated again here, so that no caller can forget it. A sign-in and a change or
+    lock of the account write to the same row, so the later of the two notices the earlier one.
 
     Raises:
-        PolicyNotMet: something is still required.
-        AccountChanged: the account was changed or deactivated since its proofs were checked.
+        PolicyNotMet: the policy still requires something.
+        AccountChanged: the account was changed or deactivated after the proofs were checked.
     """
     user = sign_in.user
-    # After a sign-up this is the only browser, and the owner need not be told of it.
+    # The browser that signed up is new, but no notice about a new browser is needed.
     methods = {proof.method for proof in sign_in.proofs}
     is_first = user.last_login is None and methods & BY_SIGNING_UP
     _decide(sign_in)
     if former := current.browser_session_of(request).login_session:
         sessions.revoke(former)
-        # The session data was deleted with it. Django's ``login`` gives the same user no new key.
+        # ``revoke`` deleted the session data, and Django's ``login`` keeps the key of the user.
         request.session.cycle_key()
     auth.login(request, user)
     session = sessions.create(
@@ -79,13 +78,13 @@ def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
 def establish_api_session(
     sign_in: CompletedSignIn, session: LoginSession, client: ClientInfo
 ) -> None:
-    """Sign ``sign_in.user`` in with an API client: store ``session``, which was created for it.
+    """Sign ``sign_in.user`` in with an API client by storing the new ``session``.
 
-    The owner is told of the first sign-in from each network and kind of client.
+    The user is notified of the first sign-in from each network and kind of client.
 
     Raises:
-        PolicyNotMet: something is still required.
-        AccountChanged: the account was changed or deactivated since its proofs were checked.
+        PolicyNotMet: the policy still requires something.
+        AccountChanged: the account was changed or deactivated after the proofs were checked.
     """
     _decide(sign_in)
     session.save(force_insert=True)
@@ -106,11 +105,11 @@ def _event(request: HttpRequest, session: LoginSession, usual: Event, *, of_new:
 
 
 def _decide(sign_in: CompletedSignIn) -> None:
-    """Evaluate the policy for the last time, and record the sign-in in the row of the user.
+    """Check the policy and the state of the account, and set ``last_login``.
 
     Raises:
-        PolicyNotMet: something is still required.
-        AccountChanged: the account was changed or deactivated since its proofs were checked.
+        PolicyNotMet: the policy still requires something.
+        AccountChanged: the account was changed or deactivated after the proofs were checked.
     """
     user = sign_in.user
     if policy.next_requirement(user, sign_in.proofs) is not None:
@@ -124,9 +123,10 @@ def _decide(sign_in: CompletedSignIn) -> None:
 
 @transaction.atomic
 def record_reauthentication(request: HttpRequest, session: LoginSession, proof: Proof) -> None:
-    """Record that the person signed in to ``session`` has shown ``proof``; renew the session's key.
+    """Record that the user of ``session`` has shown ``proof``, and renew the session key.
 
-    If another browser than the one that signed in has shown it, the owner is told, as of a sign-in.
+    If the browser is not the one that signed in, the user is notified in the same way as of a
+    sign-in.
     """
     is_same = current.request_auth_of(request).session is not None
     sessions.record_proof(session, proof, client_of(request))
@@ -143,7 +143,7 @@ def record_reauthentication(request: HttpRequest, session: LoginSession, proof: 
 
 @transaction.atomic
 def sign_out(request: HttpRequest) -> None:
-    """Revoke the session on the server, so that a copy of its cookie is useless."""
+    """Sign out: revoke the session on the server, so that a copy of its cookie is useless."""
     session = current.browser_session_of(request).login_session
     if session:
         actor = current.actor_of(request)

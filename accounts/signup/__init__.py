@@ -1,1 +1,1 @@
-"""Sign-up: pending until the email address is confirmed; taken and free addresses look the same."""
+"""Sign-up: pending until the email address is confirmed, without revealing which are taken."""

@@ -32,7 +32,7 @@ class EmailField(TextField):
 
 
 class UsernameField(TextField):
-    """A new username, converted to its canonical form. It may be taken."""
+    """A new username, converted to its canonical form. Whether it is taken is not checked."""
 
     def to_internal_value(self, data: Any) -> str:
         return usernames.clean(super().to_internal_value(data))
@@ -68,13 +68,13 @@ class SignupSerializer(serializers.Serializer[Any]):
 
 
 class ResendSerializer(serializers.Serializer[Any]):
-    """An email address, and the username of the sign-up."""
+    """The email address and the username of a pending sign-up."""
 
     email = EmailField(max_length=emails.MAX_LENGTH)
     username = TextField(
         required=False,
-        # The OpenAPI description counts every character, and no username begins or ends with a
-        # space.
+        # The maximum length in the OpenAPI description counts spaces, too. No username begins or
+        # ends with a space.
         trim_whitespace=False,
         max_length=usernames.MAX_LENGTH,
         help_text="The sign-up that is meant, since others may wait for the same address. Send it.",
@@ -82,22 +82,22 @@ class ResendSerializer(serializers.Serializer[Any]):
 
 
 class VerifySerializer(ResendSerializer):
-    """An email address, the username of the sign-up, and the code that was mailed."""
+    """The email address and the username of a pending sign-up, and the emailed code."""
 
     code = TextField(max_length=64)
 
 
 class UsersView(Open, APIView):
-    """Sign up."""
+    """Create a pending sign-up."""
 
     @extend_schema(
         operation_id="sign_up", request=NewUserSerializer, responses={201: SignupSerializer}
     )
     def post(self, request: Request) -> Response:
-        """Sign up: a code is mailed to the email address, and confirming it creates the user.
+        """Sign up: email a code to the email address. The user is created once it is confirmed.
 
-        If the email address belongs to an account, the answer is the same, and its owner is told by
-        mail.
+        If the email address belongs to an account, the answer is the same, and the owner of the
+        email address is notified by email.
         """
         if settings.AUTHSITE.signup != "open":
             raise SignupClosed
@@ -122,7 +122,7 @@ class VerifyView(Open, APIView):
         operation_id="verify_email", request=VerifySerializer, responses={200: SignupSerializer}
     )
     def post(self, request: Request) -> Response:
-        """Confirm the email address of a sign-up with the mailed code; the user is created."""
+        """Confirm the email address of a sign-up with the emailed code. This creates the user."""
         data = valid(VerifySerializer(data=request.data))
         code = canonical_code(data["code"])
         user = services.confirm_by_email(
@@ -132,13 +132,13 @@ class VerifyView(Open, APIView):
 
 
 class ResendView(Open, APIView):
-    """Mail another code."""
+    """Email another code."""
 
     @extend_schema(operation_id="resend_email", request=ResendSerializer, responses={200: None})
     def post(self, request: Request) -> Response:
-        """Mail another code if a sign-up with that email address is pending.
+        """Email another code if a sign-up with that email address is pending.
 
-        The answer is the same if there is none.
+        The answer is the same if no such sign-up is pending.
         """
         data = valid(ResendSerializer(data=request.data))
         services.send_again_to(

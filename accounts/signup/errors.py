@@ -1,4 +1,4 @@
-"""Errors of a sign-up."""
+"""Errors of sign-ups."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -14,7 +14,7 @@ class SignupClosed(PublicError):
 
 
 class SignupEnded(PublicError):
-    """The sign-up was confirmed, replaced or deleted meanwhile."""
+    """The sign-up was confirmed, changed or deleted meanwhile, or has expired."""
 
     code = "signup_ended"
     message = _("This sign-up doesn’t wait any more.")

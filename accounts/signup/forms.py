@@ -4,14 +4,13 @@ from typing import Any
 
 from django import forms
 
-from accounts.common.forms import CodeField
 from accounts.passwords.forms import CurrentPasswordField
 from accounts.signin.forms import NewAccountForm
 from accounts.users.forms import EmailField
 
 
 class SignupForm(NewAccountForm):
-    """A new account, with a password or with a passkey that is added after confirmation."""
+    """The form for a new account with a password, or with a passkey that is added later."""
 
     def clean(self) -> dict[str, Any]:
         """Ignore the password if the person chose to sign up with a passkey."""
@@ -21,23 +20,17 @@ class SignupForm(NewAccountForm):
         return {**self.cleaned_data, "password1": None}
 
 
-class ConfirmCodeForm(forms.Form):
-    """The code that was mailed to confirm the email address."""
-
-    code = CodeField()
-
-
 class CorrectEmailForm(forms.Form):
-    """Another email address for a pending sign-up, in place of a mistyped one."""
+    """The form to correct the email address of a pending sign-up."""
 
     email = EmailField()
 
 
 class ConfirmHereForm(forms.Form):
-    """Confirms a link in the browser that signed up, where nothing more is asked."""
+    """The form to confirm by link in the browser that signed up; no password is needed."""
 
 
 class ConfirmElsewhereForm(forms.Form):
-    """Confirms a link in another browser, where the password shows that it is the same person."""
+    """The form to confirm by link in another browser; the password shows who is confirming."""
 
     password = CurrentPasswordField()

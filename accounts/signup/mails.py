@@ -1,4 +1,4 @@
-"""The two mails that a sign-up can send."""
+"""The two emails that a sign-up can send."""
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -9,11 +9,11 @@ from accounts.users.models import PendingSignup
 
 
 def confirm(signup: PendingSignup, code: str, token: str) -> Message:
-    """Return the mail to a free email address, with the code and the link that confirm it."""
+    """Return the email with a code and a link to confirm an email address of no account."""
     hello = _("Hello %(name)s,") % {"name": signup.username}
     return Message(
         to=signup.email,
-        # Mail programs turn names with a dot into links, and a stranger may have chosen this name.
+        # Email clients turn names with a dot into links, and a stranger may have chosen this name.
         greeting="" if "." in signup.username else hello,
         subject=_("%(code)s is your code for %(site)s")
         % {"code": code, "site": settings.AUTHSITE.site_name},
@@ -30,7 +30,7 @@ def confirm(signup: PendingSignup, code: str, token: str) -> Message:
 
 
 def already_taken(owners_email: str) -> Message:
-    """Return the mail to the owner of an email address that was used in another sign-up."""
+    """Return the email to the owner of an account whose email address was used to sign up again."""
     return Message(
         to=owners_email,
         subject=_("You already have an account at %(site)s")

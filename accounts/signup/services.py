@@ -1,11 +1,11 @@
-"""Pending sign-ups: taken and free email addresses look the same, and cost the same work."""
+"""Pending sign-ups: taken and free email addresses get the same answers after the same work."""
 
 import uuid
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from django.contrib.auth.hashers import is_password_usable, make_password
+from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from accounts.activity import events
@@ -35,7 +35,7 @@ from accounts.users import services as users
 from accounts.users.models import EmailAddress, PendingSignup, User
 
 LIFE = timedelta(days=3)
-# How many sign-ups with the same email address are mailed again at once.
+# How many sign-ups with the same email address get a new code from one request.
 MOST_AT_ONE = 3
 CODE = Purpose("signup.code")
 LINK = Purpose("signup.link", life=LIFE)
@@ -50,14 +50,14 @@ def sign_up(
     next_url: str = "",
     instead_of: str | None = None,
 ) -> PendingSignup:
-    """Create a pending sign-up and mail a code and a link to its email address.
+    """Create a pending sign-up, and email a code and a link to its email address.
 
-    ``username`` and ``email`` must be validated. Without a ``password`` a passkey is added after
-    confirmation. ``instead_of`` is the id of an earlier sign-up in this browser, which is replaced
-    if it has the same username.
+    ``username`` and ``email`` must be validated. Without a ``password``, a passkey is added after
+    confirmation. ``instead_of`` is the id of an earlier sign-up in the same browser, which this one
+    replaces if both have the same username.
 
     Raises:
-        UsernameTaken: the name, or one that looks like it, is held by another.
+        UsernameTaken: the username is taken, or looks like one that is taken.
         RateLimited: a budget is used up, or all hashing slots are busy.
     """
     key = emails.key(email)
@@ -77,15 +77,14 @@ def sign_up(
     try:
         _begin(signup, instead_of, may_send=may_send)
     except users.UsernameTaken:
-        # No mail was sent, so asking for taken names must not use up a stranger's mailbox.
+        # No email was sent, so trying taken usernames must not use up the budget of the mailbox.
         _undo_mail(key, client, may_send=may_send)
         raise
     return signup
 
 
 def _undo_mail(key: str, client: ClientInfo, *, may_send: bool) -> None:
-    # What was spent is given back in either case, or the next refusal would tell who else has
-    # mailed this email address.
+    # Given back in both cases, or a refusal would reveal that others caused emails to this mailbox.
     if may_send:
         mail_limits.refund(key, client, key)
     else:
@@ -103,49 +102,40 @@ def _begin(signup: PendingSignup, instead_of: str | None, *, may_send: bool) -> 
 
 
 def find(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
-    """Return the pending sign-up with this id, or None if there is none or it has expired."""
+    """Return the pending sign-up with this id, or None if it is unknown or has expired."""
     waiting = PendingSignup.objects.filter(expires_at__gt=clock.now())
     return waiting.filter(pk=signup_id).first() if signup_id else None
 
 
-def begun_at(signup: PendingSignup) -> datetime:
-    """Return when the sign-up was created."""
-    return signup.expires_at - LIFE
-
-
-def has_password(signup: PendingSignup) -> bool:
-    """Return whether a password was chosen; if not, only the browser that signed up can go on."""
-    return is_password_usable(signup.password)
-
-
 def find_by_link(token: str) -> PendingSignup | None:
-    """Return the pending sign-up that the mailed link ``token`` confirms, or None."""
+    """Return the pending sign-up that the emailed link with ``token`` confirms, or None."""
     return find(codes.subject_of(LINK, token))
 
 
 def seconds_to_next_mail(signup: PendingSignup) -> int:
-    """Return the seconds until :func:`send_again` may be called; 0 for now."""
+    """Return the seconds until :func:`send_again` may be called; 0 means now."""
     return wait((MAIL_AGAIN, signup.pk))
 
 
 def send_again(signup: PendingSignup, *, client: ClientInfo) -> None:
-    """Send another mail; its code and link replace the earlier ones.
+    """Send another email; its code and link replace the earlier ones.
 
     Raises:
-        SignupEnded: the sign-up is not pending any more, or has another email address.
-        RateLimited: the last mail was sent less than a minute ago, or a budget is used up.
+        SignupEnded: the sign-up is no longer pending, or its email address was changed meanwhile.
+        RateLimited: the last email was sent less than a minute ago, or a budget is used up.
     """
     spend((MAIL_AGAIN, signup.pk), mail_limits.request_charge(signup.email_key, client))
     _issue_again(signup, may_send=mail_limits.may_send(signup.email_key, client))
 
 
 def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None:
-    """Mail new codes to pending sign-ups with this email address, or only to that of ``username``.
+    """Email new codes for the pending sign-ups with this email address.
 
-    Neither the answer nor its time reveals whether there is one.
+    ``username`` restricts this to one sign-up. Neither the result nor the time that it takes
+    reveals whether there is such a sign-up.
 
     Raises:
-        RateLimited: the client has asked too often.
+        RateLimited: the client has requested too many emails.
     """
     key = emails.key(email)
     again = MAIL_AGAIN, CODE.name, key, client.network
@@ -153,8 +143,8 @@ def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None
     waiting = PendingSignup.objects.filter(email_key=key, expires_at__gt=clock.now())
     if username:
         waiting = waiting.filter(username_key=usernames.key(username))
-    # Not only the newest: a stranger may have signed up with the same email address since, and its
-    # owner would get no new code. If there is none, an empty sign-up costs the same work.
+    # Not only the newest sign-up: if a stranger signed up later with the same email address, its
+    # owner would get no new code. Without a sign-up, an empty one costs the same work.
     for signup in list(waiting.order_by("-expires_at")[:MOST_AT_ONE]) or [PendingSignup()]:
         with suppress(SignupEnded):
             _issue_again(signup, may_send=mail_limits.may_send(key, client))
@@ -164,7 +154,7 @@ def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> N
     """Replace the email address of a pending sign-up; earlier codes and links stop working.
 
     Raises:
-        SignupEnded: the sign-up is not pending any more.
+        SignupEnded: the sign-up is no longer pending.
         RateLimited: a budget is used up.
     """
     key = emails.key(email)
@@ -184,9 +174,9 @@ def confirm_by_code(signup: PendingSignup, typed: str, client: ClientInfo) -> Us
     """Turn ``signup`` into a user if ``typed`` is its code, and return the user.
 
     Raises:
-        WrongCode: the code is wrong, or the username or email address is taken by now.
-        UsedUp: the code has had all its tries.
-        RateLimited: too many codes from this network.
+        WrongCode: the code is wrong, or the username or email address has been taken meanwhile.
+        UsedUp: the code has no attempts left.
+        RateLimited: the network of the client has tried too many codes.
     """
     charges = around(CODE_NETWORK, client)
     spend(*charges)
@@ -200,12 +190,12 @@ def confirm_by_code(signup: PendingSignup, typed: str, client: ClientInfo) -> Us
 def confirm_by_email(email: str, typed: str, client: ClientInfo, *, username: str = "") -> User:
     """Turn the sign-up with this email address and code into a user, and return the user.
 
-    ``username`` restricts it to one sign-up. Otherwise a stranger could sign up with the same email
-    address and wait for its owner to enter the code of the stranger's sign-up (CVE-2026-53516).
+    ``username`` restricts this to one sign-up. Without it, the owner of the email address could be
+    tricked into confirming the sign-up of a stranger (CVE-2026-53516).
 
     Raises:
-        WrongCode: no sign-up has that code, or the username or email address is taken by now.
-        RateLimited: too many wrong codes from this network, or for this email address.
+        WrongCode: no sign-up has this code, or its username or email address is now taken.
+        RateLimited: too many wrong codes from the network of the client, or for this email address.
     """
     key = emails.key(email)
     mine = around(CODE_NETWORK, client)
@@ -224,7 +214,7 @@ def confirm_by_link(signup: PendingSignup, token: str, client: ClientInfo) -> Us
     """Turn ``signup`` into a user if ``token`` is from its link, and return the user.
 
     Raises:
-        WrongCode: the link is spent, or the username or email address is taken by now.
+        WrongCode: the link is spent, or the username or email address has been taken meanwhile.
     """
     return _become_user(signup, LINK, token, client)
 
@@ -236,18 +226,18 @@ def prune() -> int:
 
 @transaction.atomic
 def _issue_again(signup: PendingSignup, *, may_send: bool) -> None:
-    # If no mail may be sent, the earlier code and link stay valid: strangers may have used up the
-    # mailbox's budget. The work is the same.
+    # If no email may be sent, the earlier code and link stay valid, because strangers may have used
+    # up the budget of the mailbox. The codes of an empty sign-up cost the same work.
     code, token = _issue(signup if may_send else PendingSignup(email_key=signup.email_key))
     held = _waiting(signup)
     if signup.email and (held is None or held.email_key != signup.email_key):
-        # The email address was corrected meanwhile, and this code would prove the former one.
+        # The email address was corrected meanwhile, and this code would confirm the former one.
         raise SignupEnded
     _post(signup, code, token, may_send=may_send)
 
 
 def _held(signup: PendingSignup) -> PendingSignup:
-    """Lock the row of ``signup``; called after its codes are written, to avoid a deadlock."""
+    """Lock the row of ``signup``. Call this after its codes are written, to avoid a deadlock."""
     row = _waiting(signup)
     if row is None:
         raise SignupEnded
@@ -260,7 +250,7 @@ def _waiting(signup: PendingSignup) -> PendingSignup | None:
 
 
 def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, client: ClientInfo) -> User:
-    """Spend the secret and create the user, or neither. The first to confirm an address gets it."""
+    """Spend ``secret`` and create the user in one transaction, or raise ``WrongCode``."""
     try:
         with transaction.atomic():
             if not codes.spend(purpose, signup.pk, secret, signup.email_key):
@@ -268,8 +258,8 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, client: C
             user = users.create_user(
                 signup.username, signup.password, id=signup.pk, language=spoken()
             )
-            # Before the username: a sign-up that waits for the same email address holds nothing
-            # that others wait for.
+            # Before the username: while a transaction waits for the same email address, it must not
+            # hold a row that others wait for.
             users.confirm_email(user, signup.email)
             users.keep_username(signup)
             record(user, events.SIGNED_UP, Actor(client))
@@ -280,19 +270,19 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, client: C
 
 
 def _issue(signup: PendingSignup) -> tuple[str, str]:
-    """Return a new code and a new link token that prove the email address of ``signup``."""
+    """Return a new code and a new link token to confirm the email address of ``signup``."""
     code = codes.issue_code(CODE, signup.pk, signup.email_key)
     return code, codes.issue_link(LINK, signup.pk, signup.email_key)
 
 
 def _post(signup: PendingSignup, code: str, token: str, *, may_send: bool) -> None:
-    """Mail ``code`` and ``token``; if an account has the email address, mail a notice to its owner.
+    """Email ``code`` and ``token``, or a notice if an account has the email address.
 
-    Both are issued in either case, so that the work is the same; the notice contains neither.
-    Unless ``may_send`` is true, the email has no recipient and is not sent.
+    The code and the token are issued in both cases, so that the work is the same, but the notice
+    does not contain them. Without ``may_send``, the email has no recipient and is not sent.
     """
     owners = EmailAddress.objects.select_related("user").filter(key=signup.email_key).first()
     with speaking(owners.user.language if owners else spoken()):
-        # To the stored email address, never as a stranger typed it (CVE-2019-19844).
+        # Sent to the stored email address, not to the spelling that was typed (CVE-2019-19844).
         mail = mails.already_taken(owners.email) if owners else mails.confirm(signup, code, token)
         post(mail if may_send else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)

@@ -6,6 +6,6 @@ from accounts.signup import views
 
 urlpatterns = [
     path("accounts/signup/", views.signup, name="account_signup"),
-    path("accounts/confirm-email/", views.confirm, name="signup_confirm"),
+    path("accounts/confirm-email/", views.ConfirmView.as_view(), name="signup_confirm"),
     path("accounts/confirm-email/<str:key>/", views.confirm_link, name="signup_confirm_link"),
 ]

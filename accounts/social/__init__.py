@@ -1,1 +1,1 @@
-"""Sign-in with providers: a provider identifies a person, the sign-in flow decides the rest."""
+"""Sign-in with providers: a provider identifies the person, and the sign-in flow does the rest."""

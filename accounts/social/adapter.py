@@ -1,6 +1,6 @@
-"""allauth's adapters, restricted: allauth only talks to OAuth providers here.
+"""Restrict allauth to the requests to OAuth providers.
 
-It does not sign anyone in, create users or send mail.
+Here allauth does not sign anyone in, create users or send email.
 """
 
 from typing import Any, NoReturn
@@ -17,7 +17,7 @@ from accounts.social import http_client
 
 
 def app_of(issuer: Issuer) -> SocialApp:
-    """Return allauth's object for this site's OAuth client at ``issuer``. It is never saved."""
+    """Return an unsaved ``SocialApp`` with the credentials of this site at ``issuer``."""
     return SocialApp(
         provider=issuer.key,
         provider_id=issuer.key,
@@ -29,14 +29,14 @@ def app_of(issuer: Issuer) -> SocialApp:
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Refuses every call of allauth that would bypass the authentication policy."""
+    """Refuses every call from allauth that would bypass the authentication policy."""
 
     def login(self, request: HttpRequest, user: Any) -> NoReturn:
         """Refuse: only ``signin.session`` creates sessions."""
         raise PolicyNotMet
 
     def authenticate(self, request: HttpRequest, **_credentials: Any) -> NoReturn:
-        """Refuse: allauth knows neither the limits nor pending sign-ups."""
+        """Refuse: allauth applies no rate limits and ignores pending sign-ups."""
         raise PolicyNotMet
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
@@ -44,7 +44,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return False
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> NoReturn:
-        """Refuse: mail is stored in the outbox, in the transaction of the change it reports."""
+        """Refuse: emails are stored in the outbox, in the transaction of the change they report."""
         raise PolicyNotMet
 
 
@@ -56,11 +56,11 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         return http_client.session()
 
     def is_email_verified(self, provider: Any, email: str) -> bool:
-        """Return False: only what the provider itself says about an email address counts."""
+        """Return False: an email address counts as verified only if the provider says so."""
         return False
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> NoReturn:
-        """Refuse: allauth knows neither the authentication policy nor our external identities."""
+        """Refuse: allauth ignores the authentication policy and this site's external identities."""
         raise PolicyNotMet
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
@@ -68,5 +68,5 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         return False
 
     def send_notification_mail(self, *_args: Any, **_options: Any) -> NoReturn:
-        """Refuse: mail is stored in the outbox, in the transaction of the change it reports."""
+        """Refuse: emails are stored in the outbox, in the transaction of the change they report."""
         raise PolicyNotMet

@@ -1,7 +1,8 @@
 """Attempts to sign in, connect or reauthenticate at a provider, from redirect to callback.
 
-The session data of the browser stores them. Each can be used once, within ten minutes. Its
-``state`` (RFC 6749 section 10.12) is spent in one statement, and is useless in any other browser.
+Attempts are stored in the session data of the browser. Each can be used once, within ten minutes.
+The ``state`` of an attempt (RFC 6749 section 10.12) is spent in one statement, and is useless in
+any other browser.
 """
 
 from dataclasses import asdict, dataclass
@@ -15,15 +16,16 @@ from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common import clock, secrets
 from accounts.common.errors import PublicError
+from accounts.sessions.current import RequestAuth
 
 STATE = Purpose("provider.state", life=timedelta(minutes=10))
 KEY = "provider_attempts"
-# Several tabs of one browser may be at a provider at once.
+# Several tabs of one browser may be at a provider simultaneously.
 MOST = 5
 
 
 class Act(StrEnum):
-    """What a person goes to a provider for."""
+    """The purpose of an attempt at a provider."""
 
     SIGN_IN = "sign-in"
     CONNECT = "connect"
@@ -31,17 +33,31 @@ class Act(StrEnum):
 
 
 class NotBegunHere(PublicError):
-    """The ``state`` is missing, wrong, spent or expired, or for another browser or provider."""
+    """The ``state`` is missing, wrong, spent, expired, or from another browser or provider."""
 
     code = "wrong_state"
     message = _("That was begun in another browser, or too long ago. Begin it again.")
+
+
+def allowed_act(wanted: str | None, request_auth: RequestAuth) -> Act:
+    """Return the act that a request may begin at a provider, if it asks for ``wanted``.
+
+    Connecting needs a session. Reauthentication also takes a session in a changed browser, which
+    is what reauthentication is for. Everybody else can only sign in.
+    """
+    if wanted == Act.CONNECT and request_auth.session:
+        return Act.CONNECT
+    if wanted == Act.PROVE and request_auth.presented:
+        return Act.PROVE
+    return Act.SIGN_IN
 
 
 @dataclass(frozen=True)
 class Attempt:
     """One attempt at a provider, and what the provider's answer must match.
 
-    ``nonce`` is for the ID token and ``verifier`` for PKCE. ``began`` is in seconds since 1970.
+    ``nonce`` must be in the ID token, and ``verifier`` is for PKCE. ``began`` is in seconds since
+    1970.
     """
 
     provider: str
@@ -71,7 +87,7 @@ def start(
 ) -> tuple[str, Attempt]:
     """Store a new attempt in this browser's session data; return its ``state`` and the attempt."""
     now = clock.now().timestamp()
-    # Nonce and verifier have 256 bits each, in the alphabet of RFC 7636 section 4.1.
+    # The nonce and the verifier have 256 random bits each, in the alphabet of RFC 7636 section 4.1.
     attempt = Attempt(
         provider, act, secrets.token(), secrets.token(), now, next_url, remember, session
     )
@@ -83,11 +99,11 @@ def start(
 
 
 def take(request: HttpRequest, provider: str, state: str) -> Attempt:
-    """Return the attempt that ``state`` belongs to, and spend it.
+    """Spend ``state`` and return the attempt that it belongs to.
 
     Raises:
-        NotBegunHere: this browser has no such attempt at this provider, or it was spent or has
-            expired.
+        NotBegunHere: ``state`` is spent or expired, or belongs to no attempt of this browser at
+            ``provider``.
     """
     key = codes.subject_of(STATE, state) if state else None
     attempts = request.session.get(KEY, {})

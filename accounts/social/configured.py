@@ -10,11 +10,16 @@ CLASSES = {"google": Google, "github": GitHub, "facebook": Facebook, "twitter_oa
 
 
 def find(key: str) -> Provider | None:
-    """Return the provider with this key, or None if it has no credentials."""
+    """Return the provider with this key, or None if the settings have no credentials for it."""
     for issuer in settings.AUTHSITE.issuers:
         if issuer.key == key:
             return _make(issuer)
     return None
+
+
+def name_of(issuer: str) -> str | None:
+    """Return the name of the configured provider with the issuer identifier ``issuer``."""
+    return {known.issuer: known.name for known in settings.AUTHSITE.issuers}.get(issuer)
 
 
 def _make(issuer: Issuer) -> Provider:

@@ -1,8 +1,8 @@
-"""HTTP client for other servers: limited in time and size, to public addresses, without redirects.
+"""HTTP client for other servers, with limits on time, size and IP addresses, without redirects.
 
-Each conversation runs in a thread of its own, because nothing else limits the time of a slow name
-server or of an answer that arrives byte by byte. When the time is over, its connections are shut
-down.
+Each conversation with a provider runs in its own thread, because nothing else limits the time of a
+slow name server or of an answer that arrives byte by byte. At the deadline, the connections of the
+conversation are shut down.
 """
 
 import contextlib
@@ -24,21 +24,22 @@ from urllib3.exceptions import NewConnectionError
 
 from accounts.common.errors import Busy
 
-# The seconds after which a page says that a provider does not answer.
+# The deadline of a conversation in seconds. After that, a page says that the provider does not
+# answer.
 SECONDS = 4.5
-# The seconds to wait for a connection, and between two parts of an answer.
+# The seconds to wait for a connection, and for each part of an answer.
 PATIENCE = 3
 LONGEST_ANSWER = 1_000_000
-# A provider that hangs must block neither every thread that serves people nor the other providers.
+# A provider that hangs must not block all threads that serve requests, nor the other providers.
 MOST_AT_ONCE = 8
 MOST_WITH_ONE = 4
-# How many more conversations may wait for a free thread, and for how many seconds.
+# How many conversations may wait for a free thread, and for how many seconds each.
 MOST_WAITING, WAIT = 4, 1.5
-# The seconds for which a provider that has not answered is not asked again.
+# The seconds without requests to a provider after it has not answered.
 PAUSE = 3
-# IPv6 addresses that are translated to IPv4 addresses (RFC 6052).
+# The IPv6 addresses that are translated to IPv4 addresses (RFC 6052).
 NAT64 = IPv6Network("64:ff9b::/96")
-# All IPv6 addresses that are assigned. Other ranges contain IPv4 addresses in obsolete forms (RFC
+# The assigned unicast IPv6 addresses. Other ranges embed IPv4 addresses in obsolete forms (RFC
 # 4291).
 GIVEN_OUT = IPv6Network("2000::/3")
 
@@ -57,8 +58,8 @@ class Unreachable(Exception):
 class Conversation:
     """The requests that one call of :func:`talk` makes.
 
-    ``deadline`` is a time of the monotonic clock. ``takes_private`` allows private addresses, and
-    ``saw_private`` tells that one has answered.
+    ``deadline`` is a time of the monotonic clock. ``takes_private`` allows private IP addresses,
+    and ``saw_private`` says that a server at a private IP address was connected.
     """
 
     deadline: float
@@ -67,7 +68,7 @@ class Conversation:
     sockets: list[socket.socket] = field(default_factory=list)
 
     def cut(self) -> None:
-        """Shut the connections down, so that pending reads fail."""
+        """Shut all connections down, so that pending reads fail."""
         for sock in self.sockets:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
@@ -78,7 +79,7 @@ class Conversation:
 
     @property
     def left(self) -> float:
-        """The seconds that are left.
+        """The seconds until the deadline.
 
         Raises:
             Unreachable: the deadline has passed.
@@ -93,12 +94,14 @@ _conversation: ContextVar[Conversation] = ContextVar("conversation")
 
 
 def talk[T](provider: str, call: Callable[[], T]) -> T:
-    """Run ``call`` in a thread and return what it returns, or raise what it raises.
+    """Run ``call`` in a thread; return its result or raise its exception.
 
-    ``call`` may make requests by :func:`session`. It must not use the database.
+    ``call`` makes its requests with :func:`session` and must not use the database. ``provider`` is
+    the key of the provider.
 
     Raises:
-        Unreachable: ``SECONDS`` are over, or this provider failed to answer a moment ago.
+        Unreachable: ``call`` took longer than ``SECONDS``, or the provider timed out less than
+            ``PAUSE`` seconds ago.
         Busy: too many conversations are running or waiting.
     """
     if time.monotonic() < _silent_until.get(provider, 0):
@@ -128,7 +131,7 @@ def talk[T](provider: str, call: Callable[[], T]) -> T:
 
 
 def _take(slots: BoundedSemaphore) -> bool:
-    """Take one of ``slots``, if need be after a short wait; return whether there was one."""
+    """Acquire one of ``slots``, waiting briefly if none is free; return whether it succeeded."""
     if slots.acquire(blocking=False):
         return True
     if not _waiting.acquire(blocking=False):
@@ -141,7 +144,7 @@ def _take(slots: BoundedSemaphore) -> bool:
 
 @contextlib.contextmanager
 def taking_private() -> Iterator[Conversation]:
-    """Allow private addresses within the context, for servers that the operator has configured."""
+    """Allow private IP addresses within the context, for servers that the operator configured."""
     conversation = _conversation.get()
     before, conversation.takes_private = conversation.takes_private, True
     conversation.saw_private = False
@@ -152,9 +155,9 @@ def taking_private() -> Iterator[Conversation]:
 
 
 def session() -> requests.Session:
-    """Return a ``requests.Session`` for requests of the current conversation."""
+    """Return a ``requests.Session`` that applies the limits of the current conversation."""
     made = requests.Session()
-    # Ignore proxies and ``.netrc`` passwords of the environment.
+    # Ignore proxies from the environment and passwords from ``.netrc``.
     made.trust_env = False
     made.mount("https://", _Adapter())
     made.mount("http://", _Adapter())
@@ -165,7 +168,7 @@ def session() -> requests.Session:
 def is_public(address: str) -> bool:
     """Return whether the IP address ``address`` is on the public internet.
 
-    An IPv6 address that embeds an IPv4 address is public if that one is.
+    An IPv6 address that embeds an IPv4 address is public if the IPv4 address is public.
     """
     ip = ip_address(address.partition("%")[0])
     if isinstance(ip, IPv6Address):
@@ -184,15 +187,16 @@ def _addresses(host: str, port: int) -> list[tuple[Any, ...]]:
 
 
 class _Connection:
-    """A connection to the very IP address that was checked.
+    """A connection to the same IP address that was checked.
 
-    A second lookup of the host name could return another one (DNS rebinding).
+    A second lookup of the host name could return another IP address (DNS rebinding).
     """
 
     host: str
     port: int
 
-    # A private method, because urllib3 has no public hook between name lookup and connection.
+    # Overrides a private method, because urllib3 has no public hook between the name lookup and the
+    # connection.
     def _new_conn(self) -> socket.socket:
         conversation = _conversation.get()
         problem: Exception | str = "no address that may be reached"
@@ -211,8 +215,8 @@ class _Connection:
             try:
                 sock.settimeout(left)
                 sock.connect(address)
-                # Only the address that answers counts: a name may list a private one to make its
-                # server seem private.
+                # Only the connected IP address counts: a host name may list a private one as well,
+                # to make a public server seem private.
                 conversation.saw_private |= is_private
                 return sock
             except OSError as error:
@@ -238,7 +242,7 @@ class _HTTPSPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Limits requests to the conversation's remaining time, and answers to ``LONGEST_ANSWER``."""
+    """Limits requests to the time left in the conversation, and answers to ``LONGEST_ANSWER``."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)

@@ -1,7 +1,7 @@
 """The metadata and public keys of OpenID Providers, cached for an hour.
 
-See OpenID Connect Discovery 1.0. If a key is missing, a process fetches the keys again, at most
-twice a minute.
+See OpenID Connect Discovery 1.0. If an ID token names an unknown key, the keys are fetched again,
+at most twice a minute in each process.
 """
 
 import re
@@ -18,21 +18,21 @@ from accounts.common.issuers import origin_of
 from accounts.social import http_client
 
 LIFE = timedelta(hours=1)
-# While a provider is unreachable, its former metadata and keys are used for this long.
+# While a provider is unreachable, its cached metadata and keys are used up to this age.
 LONGEST = timedelta(days=1)
 AGAIN = timedelta(seconds=30)
 TROUBLE = (requests.RequestException, http_client.Unreachable, ValueError)
-# The public members of a JWK; all others are dropped. With a private member PyJWT would compute for
-# as long as its numbers are long, and block the other threads.
+# The public members of a JWK; all others are dropped. From private members, PyJWT would compute a
+# private key, which blocks the other threads for a long time if the numbers are long.
 MEMBERS = ("kty", "kid", "use", "alg", "crv", "x", "y", "n", "e")
-# The lengths in base64 of 8192 bits, and of the largest exponent in FIPS 186-5.
+# The base64 lengths of a number of 8192 bits and of the largest exponent in FIPS 186-5.
 LONGEST_MEMBER, LONGEST_EXPONENT = 1366, 43
 LEAST_RSA_BITS = 2048
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
 class Unusable(ValueError):
-    """The metadata or keys of a provider are contradictory, unsafe or lack something."""
+    """The metadata or keys of a provider are inconsistent, unsafe or incomplete."""
 
 
 @dataclass
@@ -42,11 +42,11 @@ class Metadata:
     issuer: str
     values: dict[str, Any]
     at: datetime
-    # Whether the issuer has a private address, which only the operator can have configured.
+    # Whether the issuer has a private IP address. Its other endpoints may then have one, too.
     is_private: bool
     keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     keys_at: datetime | None = None
-    # Not before these times are metadata and keys fetched again after a failure.
+    # After a failure, the metadata and the keys are not fetched again before these times.
     again_at: datetime | None = None
     keys_again_at: datetime | None = None
 
@@ -58,10 +58,12 @@ class Metadata:
         return self.values.get(name)
 
     def key(self, key_id: str | None, algorithm: str) -> PyJWK:
-        """Return the public key with this ``kid`` for ``algorithm``, and fetch it if needed.
+        """Return the public key with this ``kid`` for ``algorithm``; fetch the keys if needed.
 
         Raises:
-            Unusable: there is no such key, it is for another algorithm, or it is too weak.
+            Unusable: the key is unknown, for another algorithm, or too weak.
+            RequestException, Unreachable, ValueError: the keys cannot be fetched, and no keys
+                from the last day are cached.
         """
         if self._wants_keys(key_id, clock.now()):
             self._fetch_keys(clock.now())
@@ -84,8 +86,8 @@ class Metadata:
         return age >= LIFE or (self._pick(key_id) is None and age >= AGAIN)
 
     def _fetch_keys(self, now: datetime) -> None:
-        """Fetch the keys; while that fails, keep keys that are less than a day old."""
-        # Set first, so that the next request does not fetch too, even if this one is aborted.
+        """Fetch the keys; if that fails, keep cached keys that are less than a day old."""
+        # Set first, so that no other request fetches until then, even if this one is aborted.
         self.keys_again_at = now + AGAIN
         try:
             self.keys, self.keys_at = _keys(fetch(self, self["jwks_uri"])), now
@@ -94,7 +96,7 @@ class Metadata:
                 raise
 
     def _pick(self, key_id: str | None) -> dict[str, Any] | None:
-        # A single key needs no ``kid`` (OpenID Connect Core section 10.1).
+        # Without a ``kid``, the only key is used (OpenID Connect Core section 10.1).
         if key_id is None and len(self.keys) == 1:
             return next(iter(self.keys.values()))
         return self.keys.get(key_id or "")
@@ -103,22 +105,22 @@ class Metadata:
 _known: dict[str, Metadata] = {}
 
 
-def known(issuer: str) -> Metadata | None:
-    """Return the metadata of ``issuer`` if it is cached and current, else None."""
+def cached(issuer: str) -> Metadata | None:
+    """Return the cached metadata of ``issuer``, or None if it is missing or outdated."""
     found = _known.get(issuer)
     return found if found and clock.now() < (found.again_at or found.at + LIFE) else None
 
 
 def of(issuer: str) -> Metadata:
-    """Return the metadata of ``issuer``, fetched if it is not current.
+    """Return the metadata of ``issuer``; fetch it if the cached copy is missing or outdated.
 
-    Call this within :func:`http_client.talk`. If fetching fails, metadata that is less than a day
-    old is returned.
+    Call this within :func:`http_client.talk`. If fetching fails, a cached copy that is less than a
+    day old is returned.
 
     Raises:
-        RequestException, Unreachable, ValueError: it cannot be fetched, and none is cached.
+        RequestException, Unreachable, ValueError: fetching failed, and there is no such copy.
     """
-    if young := known(issuer):
+    if young := cached(issuer):
         return young
     old, now = _known.get(issuer), clock.now()
     try:
@@ -126,7 +128,7 @@ def of(issuer: str) -> Metadata:
     except TROUBLE:
         if old is None or now >= old.at + LONGEST:
             raise
-        # The next request must not fetch again at once.
+        # The next request must not fetch again immediately.
         old.again_at = now + AGAIN
         return old
     if old and old["jwks_uri"] == new["jwks_uri"]:
@@ -136,12 +138,12 @@ def of(issuer: str) -> Metadata:
 
 
 def reaching(metadata: Metadata) -> AbstractContextManager[object]:
-    """Return a context in which requests reach private addresses if the issuer has one."""
+    """Return a context that allows private IP addresses if the issuer has one."""
     return http_client.taking_private() if metadata.is_private else nullcontext()
 
 
 def fetch(metadata: Metadata, url: str, **options: Any) -> Any:
-    """Request ``url``, an endpoint in ``metadata``, and return its JSON."""
+    """Request ``url``, an endpoint of ``metadata``, and return the parsed JSON answer."""
     with reaching(metadata):
         return _get(url, **options)
 
@@ -150,7 +152,7 @@ def _discover(issuer: str, now: datetime) -> Metadata:
     with http_client.taking_private() as conversation:
         values = _get(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         is_private = conversation.saw_private
-    # Must match exactly, or one issuer could speak for another (Discovery section 4.3).
+    # Must match exactly, or one issuer could impersonate another (Discovery section 4.3).
     if not isinstance(values, dict) or values.get("issuer") != issuer:
         raise Unusable("another issuer")
     scheme = issuer.partition(":")[0]
@@ -172,9 +174,9 @@ def _get(url: str, **options: Any) -> Any:
 
 
 def _keys(found: Any) -> dict[str, dict[str, Any]]:
-    """Return the signing keys in a JWK set by their ``kid``, without symmetric keys.
+    """Return the signing keys of a JWK set by their ``kid``, without symmetric keys.
 
-    A symmetric key would be known to everyone who can read the set.
+    Everyone who can read the set would know a symmetric key, and could sign with it.
     """
     keys = found.get("keys") if isinstance(found, dict) else None
     if not isinstance(keys, list):

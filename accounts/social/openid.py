@@ -1,7 +1,7 @@
-"""OpenID Connect: the profile is taken from the ID token once it has passed every check.
+"""Sign-in with OpenID Providers: verify the ID token and read the profile from its claims.
 
-The checks are those of Core 1.0 section 3.1.3.7. allauth sends no nonce and does not verify the
-signature.
+The checks are those of OpenID Connect Core 1.0 section 3.1.3.7. This module checks the nonce
+and the signature itself, because allauth checks neither of an ID token that it has fetched.
 """
 
 import hmac
@@ -20,14 +20,15 @@ from accounts.social.metadata import Metadata
 from accounts.social.provider_profile import ProviderProfile, email_of, text_of
 from accounts.social.providers import GARBAGE, Failed, Provider, subject_of
 
-# No symmetric algorithms: everyone who knows the client secret could sign (RFC 8725 section 3.1).
+# No symmetric algorithms: with them, everyone who knows the client secret could sign ID tokens (RFC
+# 8725 section 3.1).
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
 LEEWAY_SECONDS = 60
 REQUIRED = ("iss", "sub", "aud", "exp", "iat")
 
 
 class _Adapter(OAuth2Adapter):
-    """allauth's OAuth client with the endpoints of the provider's metadata."""
+    """allauth's OAuth adapter with the endpoints from the metadata of the provider."""
 
     found: Metadata
 
@@ -43,22 +44,22 @@ class _Adapter(OAuth2Adapter):
     def basic_auth(self) -> bool:
         """Whether to send the client credentials by HTTP Basic.
 
-        It is the default (Discovery section 3), unless the provider offers only
-        ``client_secret_post``.
+        HTTP Basic is the default (Discovery section 3). It is not used if the provider offers
+        ``client_secret_post`` but not ``client_secret_basic``.
         """
         offered = self.found.get("token_endpoint_auth_methods_supported") or []
         return "client_secret_basic" in offered or "client_secret_post" not in offered
 
 
 class OpenID(Provider):
-    """A provider of ``OIDC_PROVIDERS``, which follows the OpenID Connect standard."""
+    """An OpenID Provider that is configured in ``OIDC_PROVIDERS``."""
 
     classes = OpenIDConnectProvider, _Adapter
     adapter: _Adapter
 
     def authorize_url(self, attempt: Attempt, state: str) -> str:
         try:
-            known = metadata.known(self.issuer)
+            known = metadata.cached(self.issuer)
             self.adapter.found = known or http_client.talk(
                 self.key, lambda: metadata.of(self.issuer)
             )
@@ -72,7 +73,7 @@ class OpenID(Provider):
 
     def find_out(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
         self.adapter.found = found = metadata.of(self.issuer)
-        # Checked before the code is sent, since it may be meant for another issuer (RFC 9207
+        # Checked before the code is sent, because another issuer may have issued the code (RFC 9207
         # section 2.4).
         named = answer.get("iss")
         is_named = bool(found.get("authorization_response_iss_parameter_supported"))
@@ -84,7 +85,12 @@ class OpenID(Provider):
         return self._read(token, self._more(token, response["access_token"]))
 
     def _verify(self, token: str, nonce: str) -> dict[str, Any]:
-        """Return the claims of an ID token that is valid for this site and this attempt."""
+        """Return the claims of the ID token ``token`` if it is valid for this site and ``nonce``.
+
+        Raises:
+            Failed: the token is malformed, wrongly signed, expired, or for another client or
+                attempt.
+        """
         found = self.adapter.found
         try:
             header = jwt.get_unverified_header(token)
@@ -109,9 +115,9 @@ class OpenID(Provider):
         return claims
 
     def _is_for_us(self, claims: dict[str, Any]) -> bool:
-        """Return whether the token was issued to this client.
+        """Return whether the ID token was issued to this client.
 
-        If it has several audiences, ``azp`` must name this client (section 3.1.3.7).
+        If the token has several audiences, ``azp`` must name this client (section 3.1.3.7).
         """
         is_alone = claims["aud"] in (self.app.client_id, [self.app.client_id])
         party = claims.get("azp", self.app.client_id if is_alone else None)
@@ -123,7 +129,11 @@ class OpenID(Provider):
         return [self.issuer]
 
     def _more(self, token: dict[str, Any], access_token: str) -> dict[str, Any]:
-        """Return the claims of the userinfo endpoint if its ``sub`` is the same (section 5.3.2)."""
+        """Return the claims of the userinfo endpoint; empty if the provider has none.
+
+        Raises:
+            Failed: the ``sub`` of the answer is not that of the ID token (section 5.3.2).
+        """
         endpoint = self.adapter.found.get("userinfo_endpoint")
         if not endpoint:
             return {}
@@ -135,7 +145,7 @@ class OpenID(Provider):
 
     def _read(self, token: dict[str, Any], more: dict[str, Any]) -> ProviderProfile:
         facts = {**more, **token}
-        # The email address and whether it is verified must come from the same source.
+        # ``email`` and ``email_verified`` must come from the same source.
         mail = token if "email" in token else more
         return ProviderProfile(
             self.issuer,
@@ -150,13 +160,13 @@ class OpenID(Provider):
     def is_verified(self, facts: dict[str, Any]) -> bool:
         """Return whether the provider has verified the email address in ``facts``.
 
-        The claim must be the boolean true: the string ``"false"`` would count as true in Python.
+        ``email_verified`` must be the boolean true, because the string ``"false"`` is truthy.
         """
         return facts.get("email_verified") is True
 
 
 def _moment(at: object) -> datetime | None:
-    """Return a NumericDate (RFC 7519 section 2) as a datetime; None for anything else."""
+    """Return the NumericDate ``at`` (RFC 7519 section 2) as a datetime; None for other values."""
     if isinstance(at, bool) or not isinstance(at, int | float):
         return None
     return datetime.fromtimestamp(at, UTC)
@@ -169,8 +179,8 @@ def _is_same(sent: object, nonce: str) -> bool:
 class Google(OpenID):
     """Sign-in with Google.
 
-    Google cannot be asked to reauthenticate a person. An email address counts as verified only if
-    it is Gmail's or belongs to a Google Workspace. See
+    Google offers no way to request a reauthentication. An email address counts as verified only if
+    it is a Gmail address or belongs to a Google Workspace. See
     https://developers.google.com/identity/openid-connect/openid-connect
     """
 

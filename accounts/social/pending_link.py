@@ -1,4 +1,4 @@
-"""A provider profile that waits in this browser until its owner confirms the connection."""
+"""Store a provider profile in the browser until the user confirms its connection to an account."""
 
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -16,10 +16,10 @@ LIFE = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class PendingLink:
-    """A provider profile to connect, the page to return to, and who has begun it.
+    """A provider profile that waits to be connected, and the page to return to.
 
-    ``begun_by`` is the id of the user who was signed in, or empty. If it is empty, the account that
-    has the profile's email address may confirm.
+    ``begun_by`` is the id of the user who was signed in at the start, or empty. If it is empty, the
+    user who has the verified email address of the profile may confirm.
     """
 
     profile: ProviderProfile
@@ -36,7 +36,7 @@ class PendingLink:
 def store(
     request: HttpRequest, profile: ProviderProfile, next_url: str, begun_by: str = ""
 ) -> None:
-    """Store the profile in this browser's session data, in place of any earlier one."""
+    """Store a pending link in this browser's session data; it replaces any earlier one."""
     facts = {**asdict(profile), "signed_in_at": None}
     until = (clock.now() + LIFE).timestamp()
     data = {"profile": facts, "next": next_url, "by": begun_by, "until": until}

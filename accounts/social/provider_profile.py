@@ -1,4 +1,4 @@
-"""Provider profiles: what a provider says about a person, in one form for all providers."""
+"""Provider profiles: what a provider says about a person, in the same form for all providers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +13,9 @@ from accounts.users.identities import SHORT_SUBJECT
 class ProviderProfile:
     """A person at a provider, identified by ``issuer`` and ``subject``; all else may be empty.
 
-    ``email`` is in canonical form. ``is_verified`` tells whether the provider itself has verified
-    it. ``signed_in_at`` is when the person last authenticated at the provider, if the provider says
-    so.
+    ``email`` is in canonical form. ``is_verified`` says whether the provider has verified it.
+    ``signed_in_at`` is when the person last authenticated at the provider, or None if the provider
+    does not say.
     """
 
     issuer: str
@@ -33,20 +33,20 @@ class ProviderProfile:
 
     @property
     def label(self) -> str:
-        """What the owner recognizes the account by.
+        """The email address or username by which users recognize their account at the provider.
 
-        It appears in mails, so it contains no free text that a stranger could have chosen.
+        The label appears in emails, so it contains no free text that a stranger could have chosen.
         """
         return self.email or usernames.suggest(self.username)
 
     @property
     def known_as(self) -> str:
-        """What tells the account from others at the same provider."""
+        """The label, or the start of the subject if the label is empty."""
         return self.label or self.subject[:SHORT_SUBJECT]
 
 
 def email_of(value: object) -> str:
-    """Return a provider's value as an email address in canonical form; empty if it is not valid."""
+    """Return the email address ``value`` in canonical form; empty if it is not valid."""
     try:
         return emails.clean(value) if isinstance(value, str) else ""
     except ValidationError:
@@ -54,7 +54,7 @@ def email_of(value: object) -> str:
 
 
 def text_of(value: object, most: int = 100) -> str:
-    """Return a provider's value as one line of at most ``most`` characters; empty if no string."""
+    """Return ``value`` as one line of at most ``most`` characters; empty if it is not a string."""
     if not isinstance(value, str):
         return ""
     return " ".join("".join(c if c.isprintable() else " " for c in value).split())[:most]

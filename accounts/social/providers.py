@@ -1,7 +1,7 @@
 """The OAuth client for each provider.
 
-allauth knows the endpoints and the format of the answers. A subclass of :class:`Provider` contains
-only what differs here.
+allauth supplies the endpoints and parses the answers. A subclass of :class:`Provider` contains only
+what allauth does not do, or does differently.
 """
 
 import base64
@@ -32,7 +32,7 @@ from accounts.social.attempts import Act, Attempt
 from accounts.social.provider_profile import ProviderProfile, email_of, text_of
 
 CANCELLED = "access_denied"
-# Error codes that may be logged: RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6.
+# Only these error codes are logged (RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6).
 ERRORS = {
     "account_selection_required",
     "consent_required",
@@ -47,13 +47,13 @@ ERRORS = {
     "unauthorized_client",
     "unsupported_response_type",
 }
-# A provider's answer may contain anything. Every exception that allauth's code raises for it counts
-# as a failure of the provider, not of this site.
+# A provider's answer may contain anything. Every exception that such an answer causes in allauth's
+# code counts as a failure of the provider, not of this site.
 GARBAGE = (
     OAuth2Error,
     requests.RequestException,
     http_client.Unreachable,
-    # For a subject that is longer than allauth's column.
+    # Raised for a subject that is longer than allauth's column.
     ImproperlyConfigured,
     LookupError,
     TypeError,
@@ -61,13 +61,13 @@ GARBAGE = (
     AttributeError,
     OSError,
     OverflowError,
-    # For a structure that is too deep, or a feature that a library lacks.
+    # Raised for JSON that is nested too deeply, and for features that a library lacks.
     RuntimeError,
 )
 
 
 class Failed(Exception):
-    """The provider's answer is missing, an error or not credible; the message says why."""
+    """The provider's answer is missing, reports an error or cannot be verified."""
 
 
 class Refused(Exception):
@@ -75,20 +75,20 @@ class Refused(Exception):
 
 
 class Client(OAuth2Client):
-    """allauth's OAuth client with two corrections."""
+    """allauth's OAuth client with corrections to its requests, and a check of the token answer."""
 
     consumer_key: str
     consumer_secret: str
 
     def get_redirect_url(self, authorization_url: str, scope: Any, extra_params: Any) -> str:
-        """Keep parameters that the authorization endpoint already has (RFC 6749 section 3.1)."""
+        """Return the URL to redirect to; keep the query of the endpoint (RFC 6749 section 3.1)."""
         query: str = super().get_redirect_url("", scope, extra_params)
         if "?" in authorization_url:
             query = query.replace("?", "&", 1)
         return authorization_url + query
 
     def get_access_token(self, code: str, *args: Any, **options: Any) -> dict[str, Any]:
-        """Form-encode the client credentials for HTTP Basic (RFC 6749 section 2.3.1)."""
+        """Exchange ``code``; form-encode credentials for HTTP Basic (RFC 6749 section 2.3.1)."""
         if self.basic_auth:
             key, secret = self.consumer_key, self.consumer_secret
             self.consumer_key, self.consumer_secret = quote_plus(key), quote_plus(secret)
@@ -99,11 +99,11 @@ class Client(OAuth2Client):
 
 
 class Provider:
-    """A configured provider. Its requests run in :func:`http_client.talk`."""
+    """A configured provider. All requests to it run in :func:`http_client.talk`."""
 
-    # allauth's classes for this provider.
+    # The classes that allauth has for this provider.
     classes: tuple[type[OAuth2Provider], type[OAuth2Adapter]]
-    # The ``iss`` parameter of its answers, if it sends one (RFC 9207).
+    # The value of the ``iss`` parameter in its answers (RFC 9207); if empty, ``iss`` is ignored.
     answers_as = ""
 
     def __init__(self, configured: Issuer) -> None:
@@ -132,7 +132,7 @@ class Provider:
         return client.get_redirect_url(self.adapter.authorize_url, scopes, parameters)
 
     def profile(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
-        """Return the profile of the person who has come back with ``answer``, the query parameters.
+        """Return the profile of the person; ``answer`` are the query parameters of the callback.
 
         Raises:
             Refused: the person cancelled at the provider.
@@ -151,24 +151,24 @@ class Provider:
             raise Failed from error
 
     def parameters(self, attempt: Attempt) -> dict[str, str]:
-        """Return further parameters of the authorization request."""
+        """Return additional parameters of the authorization request."""
         return {}
 
     def find_out(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
-        """Exchange the code and return the profile. Runs within :func:`http_client.talk`."""
+        """Exchange the code and return the profile. Call this within :func:`http_client.talk`."""
         response = self.exchange(answer["code"], attempt.verifier)
         token = SocialToken(token=response["access_token"])
         login = self.adapter.complete_login(None, self.app, token, response=response)
         return self.read(login)
 
     def exchange(self, code: str, verifier: str) -> dict[str, Any]:
-        """Exchange the code; return the answer of the token endpoint."""
+        """Exchange the code and return the answer of the token endpoint."""
         return self.client().get_access_token(code, pkce_code_verifier=verifier)
 
     def read(self, login: SocialLogin) -> ProviderProfile:
-        """Return the profile in ``login``, allauth's reading of the provider's answers."""
+        """Return the profile from ``login``, the result of allauth's parsing of the answers."""
         fields = self.reader.extract_common_fields(login.account.extra_data)
-        # Only the primary email address: people may not know that the provider lists others.
+        # Only the primary email address: people may not know which others the provider lists.
         primary = [a for a in login.email_addresses if a.primary]
         verified = next((a for a in primary if a.verified is True), None)
         found = verified or next(iter(primary), None)
@@ -182,7 +182,7 @@ class Provider:
         )
 
     def client(self) -> Client:
-        """Return allauth's OAuth client. Its callback URL is built from ORIGIN, not the request."""
+        """Return an OAuth client; its callback URL is built from ``ORIGIN``, not the request."""
         self.adapter.client_class = Client
         self.adapter.get_callback_url = lambda *_: absolute("provider_callback", self.key)
         client: Client = self.adapter.get_client(None, self.app)
@@ -199,7 +199,7 @@ def subject_of(value: object) -> str:
     """Return ``value`` if it is a valid subject (OpenID Connect Core section 2).
 
     Raises:
-        Failed: it is not a string of 1 to 255 ASCII characters.
+        Failed: ``value`` is not a string of 1 to 255 printable ASCII characters.
     """
     if not isinstance(value, str) or not re.fullmatch(r"[ -~]{1,255}", value):
         raise Failed("subject")
@@ -219,7 +219,7 @@ class GitHub(Provider):
         return {} if attempt.act is Act.SIGN_IN else {"prompt": "select_account"}
 
     def read(self, login: SocialLogin) -> ProviderProfile:
-        # allauth turns any value into a string.
+        # Checked here, because allauth turns any value into a string.
         if not re.fullmatch(r"[0-9]+", login.account.uid):
             raise Failed("subject")
         return super().read(login)
@@ -228,7 +228,7 @@ class GitHub(Provider):
 class Facebook(Provider):
     """Sign-in with Facebook.
 
-    Its email addresses never count as verified, because Facebook does not say whether they are. See
+    Email addresses never count as verified, because Facebook does not say whether they are. See
     https://developers.facebook.com/docs/facebook-login/guides/advanced/manual-flow
     """
 
@@ -238,7 +238,7 @@ class Facebook(Provider):
         return {"auth_type": "reauthenticate"} if attempt.act is Act.PROVE else {}
 
     def exchange(self, code: str, verifier: str) -> dict[str, Any]:
-        # Facebook takes the exchange by GET, for which allauth does not send the verifier.
+        # The exchange with Facebook is a GET request, to which allauth does not add the verifier.
         return self.client().get_access_token(code, extra_data={"code_verifier": verifier})
 
 

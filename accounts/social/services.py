@@ -1,6 +1,6 @@
-"""The linking policy: which account a provider profile signs in to, and what may be connected.
+"""The linking policy: which user a provider profile signs in, and which may be connected.
 
-The policy is explained in docs/decisions/0016-external-providers.md.
+The reasons for the policy are in docs/decisions/0016-external-providers.md.
 """
 
 from django.conf import settings
@@ -33,8 +33,8 @@ from accounts.users.models import EmailAddress, User
 class EmailInUse(PublicError):
     """The provider has verified an email address that belongs to an existing account.
 
-    Connecting the two takes a sign-in to that account. The error may be shown because the person
-    reads that mailbox.
+    To connect the identity, the person must sign in to that account. The error may reveal that the
+    account exists, because the person owns the mailbox.
     """
 
     code = "email_taken"
@@ -42,7 +42,7 @@ class EmailInUse(PublicError):
 
 
 class NoNewAccounts(PublicError):
-    """Sign-up is not open, and no account is connected with this identity."""
+    """Sign-up is closed, and no account is connected with this external identity."""
 
     code = "signup_closed"
     status = 403
@@ -66,14 +66,14 @@ class LockedAccountIdentity(PublicError):
 
 
 class ConnectedElsewhere(PublicError):
-    """The identity is connected with another account."""
+    """The external identity is connected with another account."""
 
     code = "connected_elsewhere"
     message = _("That sign-in is connected with another account here.")
 
 
 class NotYours(PublicError):
-    """The identity that was shown to reauthenticate is not connected with this account."""
+    """The external identity used to reauthenticate is not connected with this account."""
 
     code = "not_yours"
     status = 403
@@ -81,7 +81,7 @@ class NotYours(PublicError):
 
 
 class NoWayBack(PublicError):
-    """The account would have no email address, and so no way back after a lockdown."""
+    """The user could not recover the account after a lock, because it has no email address."""
 
     code = "no_way_back"
     message = _(
@@ -90,27 +90,27 @@ class NoWayBack(PublicError):
 
 
 class OnlyProviderLeft(PublicError):
-    """The identity is the only way left to sign in to the account."""
+    """The external identity is the only remaining way to sign in to the account."""
 
     code = "last_way_in"
     message = _("Nothing else opens your account. Set a password first, or add a passkey.")
 
 
 def user_of(profile: ProviderProfile, client: ClientInfo) -> User:
-    """Return the user whom ``profile`` signs in: its owner, or a new user.
+    """Return the user who is connected with ``profile``, or create a user for it.
 
     Raises:
         EmailInUse: the verified email address belongs to an account that is not connected.
-        NoNewAccounts: the identity is unknown, and sign-up is not open.
+        NoNewAccounts: the identity is unknown, and sign-up is closed.
         LockedAccountIdentity: the account is locked, or the identity is suspended.
-        RateLimited: too many sign-ups.
+        RateLimited: there were too many sign-ups.
     """
     if identity := identities.find(profile.issuer, profile.subject):
         return _known(identity, Actor(client).by(Method.PROVIDER))
     try:
         return _newcomer(profile, client)
     except (EmailInUse, IntegrityError):
-        # A parallel request may have created the account just now.
+        # A parallel request may have just created the account.
         if identity := identities.find(profile.issuer, profile.subject):
             return _known(identity, Actor(client).by(Method.PROVIDER))
         raise
@@ -124,13 +124,14 @@ def owner_of(profile: ProviderProfile) -> User | None:
 
 
 def connect(user: User, profile: ProviderProfile, actor: Actor) -> bool:
-    """Connect the identity of ``profile`` with ``user``; return False if it already was.
+    """Connect the identity of ``profile`` with ``user``; return False if nothing changed.
 
-    A suspended identity is restored. A new connection revokes every other session of the user.
+    A suspended identity of ``user`` is restored. A new connection revokes every other session of
+    the user.
 
     Raises:
         ConnectedElsewhere: the identity is connected with another account.
-        AccountChanged: the account was changed, or the session of ``actor`` revoked, meanwhile.
+        AccountChanged: the account was changed meanwhile, or the session of ``actor`` was revoked.
     """
     with transaction.atomic():
         owner = users.lock_row(user)
@@ -154,8 +155,8 @@ def disconnect(user: User, identity_id: str, actor: Actor) -> bool:
     """Disconnect an identity from ``user``; return False if there is no such identity.
 
     Raises:
-        OnlyProviderLeft: nothing else opens the account.
-        NoWayBack: the account has no email address.
+        OnlyProviderLeft: the user could not sign in without the identity.
+        NoWayBack: the user could not recover the account without an email address.
         AccountChanged: the account was changed meanwhile.
     """
     with transaction.atomic():
@@ -173,12 +174,12 @@ def disconnect(user: User, identity_id: str, actor: Actor) -> bool:
 def refuse_removal(user: User, identity: Identity) -> None:
     """Check that ``user`` can still sign in and recover without ``identity``.
 
-    A mailed code does not count as another way to sign in, because a mailbox alone is weaker than
+    An emailed code does not count as another way to sign in, because a mailbox alone is weaker than
     the identity.
 
     Raises:
-        OnlyProviderLeft: nothing else opens the account.
-        NoWayBack: the account has no email address.
+        OnlyProviderLeft: the user has no other usable identity, no password and no passkey.
+        NoWayBack: the user has no other usable identity and no email address.
     """
     others = [row for row in identities.usable(user) if row.pk != identity.pk]
     if others or not identity.configured:
@@ -190,10 +191,10 @@ def refuse_removal(user: User, identity: Identity) -> None:
 
 
 def prove(user: User, profile: ProviderProfile, actor: Actor) -> None:
-    """Check that the identity of ``profile`` is connected with ``user``, who reauthenticates.
+    """Check that the identity of ``profile`` is connected with the reauthenticating ``user``.
 
     Raises:
-        NotYours: it is not, or it is suspended.
+        NotYours: the identity is not connected with ``user``, or is suspended.
     """
     identity = identities.find(profile.issuer, profile.subject)
     if identity is None or identity.user_id != user.pk or identity.suspended_at:
@@ -208,7 +209,7 @@ def _known(identity: Identity, actor: Actor) -> User:
         record(user, events.SIGN_IN_FAILED, actor)
         raise LockedAccountIdentity(identity)
     if user.is_locked_down and user.is_active:
-        # Locked after a backup was restored. The account has no email address for a password reset.
+        # The lock came from ``after_restore``. The account has no email address for a reset.
         users.unlock(user)
     identities.note_use(identity)
     return user
@@ -230,8 +231,8 @@ def _newcomer(profile: ProviderProfile, client: ClientInfo) -> User:
 def _sign_up(profile: ProviderProfile, client: ClientInfo) -> User:
     """Create a user without a password.
 
-    Only a verified email address is taken over. It ends pending sign-ups with that email address,
-    so that their creators get no part in the account (CVE-2026-53516).
+    Only a verified email address is stored. Pending sign-ups with that email address are deleted,
+    so that the people who began them get no access to the account (CVE-2026-53516).
     """
     suggestions = (
         profile.username,
@@ -241,7 +242,7 @@ def _sign_up(profile: ProviderProfile, client: ClientInfo) -> User:
     )
     wanted = next(name for text in suggestions if (name := usernames.suggest(text)))
     if profile.verified_email:
-        # Done before the username is chosen, which a pending sign-up of the same person may hold.
+        # Must precede the choice of a username, which a pending sign-up of the person may hold.
         users.delete_signups_for(profile.verified_email)
     username = users.take_similar_username(wanted)
     user = users.create_user(username, make_password(None), language=spoken())

@@ -1,4 +1,4 @@
-"""URLs of sign-in with providers. A provider without credentials is a 404."""
+"""URLs of sign-in with providers. The URL of a provider without credentials is a 404."""
 
 from django.urls import path, register_converter
 
@@ -12,10 +12,10 @@ class ProviderConverter:
     regex = "[a-z0-9_]+|oidc/[a-z0-9-]+"
 
     def to_python(self, value: str) -> Provider:
-        """Return the provider.
+        """Return the configured provider with the key ``value``.
 
         Raises:
-            ValueError: it is not configured, so the URL does not match.
+            ValueError: no such provider is configured, so the URL does not match.
         """
         if (provider := configured.find(value)) is None:
             raise ValueError

@@ -1,9 +1,7 @@
-"""Going to a provider, and coming back."""
+"""Pages to sign in, reauthenticate and connect with external providers."""
 
 import logging
-from datetime import timedelta
 
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
@@ -22,11 +20,12 @@ from accounts.common.issuers import origin_of
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import reauthentication
 from accounts.sessions.current import actor_of, renew_key, request_auth_of, session_of
-from accounts.signin import flow, policy, recent
+from accounts.signin import flow, recent
 from accounts.signin.session import record_reauthentication
-from accounts.social import attempts, pending_link, services
+from accounts.social import attempts, configured, pending_link, provider_proof, services
 from accounts.social.attempts import Act, Attempt
 from accounts.social.provider_profile import ProviderProfile
+from accounts.social.provider_proof import NotAccepted, NotSignedInAnew
 from accounts.social.providers import Failed, Provider, Refused
 from accounts.throttle.limits import PROVIDER_NETWORK
 from accounts.throttle.services import around, spend
@@ -37,9 +36,6 @@ from accounts.users.services import AccountChanged
 
 logger = logging.getLogger(__name__)
 
-# How far a provider's clock may be behind ours.
-CLOCKS_DIFFER = timedelta(minutes=1)
-
 
 @login_not_required
 @never_cache
@@ -47,10 +43,14 @@ CLOCKS_DIFFER = timedelta(minutes=1)
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def login(request: HttpRequest, provider: Provider) -> HttpResponse:
-    """Go there by POST; a GET asks, since any page can make a browser send one (login CSRF)."""
+    """Redirect to the provider by POST.
+
+    A GET only asks, because any page can make a browser send a GET (login CSRF).
+    """
     next_url = flow.next_of(request)
-    act = _act(request)
     request_auth = request_auth_of(request)
+    wanted = request.POST.get("act") or request.GET.get("act")
+    act = attempts.allowed_act(wanted, request_auth)
     if act is Act.SIGN_IN and request_auth.needs_reauthentication:
         return reauthentication.redirect_to_reauthenticate(request)
     if act is Act.SIGN_IN and request_auth.session:
@@ -58,8 +58,8 @@ def login(request: HttpRequest, provider: Provider) -> HttpResponse:
     if request.method != "POST":
         context = {"provider": provider, "next": next_url, "act": act}
         return render(request, "accounts/social/login.html", context)
-    if act is Act.CONNECT and not recent.is_recent(request):
-        return _ask_for_proof()
+    if act is Act.CONNECT and not recent.has_recent_authentication(request):
+        return _reauthenticate()
     session, client = _session_id_of(request), client_of(request)
     spend(*[(PROVIDER_NETWORK, session)] if session else around(PROVIDER_NETWORK, client))
     state, attempt = attempts.start(
@@ -76,61 +76,49 @@ def login(request: HttpRequest, provider: Provider) -> HttpResponse:
         return _failed(request, provider, attempt, error)
     if origin_of(url) in provider.origins:
         return redirect(url)
-    # A redirect that the form's policy would stop: a page of ours leads on instead.
+    # The form's Content Security Policy would block this redirect, so a page of ours leads on.
     return render(request, "accounts/social/leave.html", {"provider": provider, "url": url})
 
 
 def _session_id_of(request: HttpRequest) -> str:
-    """The id of the login session of this browser, if it's in one."""
-    request_auth = request_auth_of(request)
-    session = request_auth.presented
+    """Return the id of this browser's session, or an empty string without one."""
+    session = request_auth_of(request).presented
     return str(session.pk) if session else ""
 
 
-def _ask_for_proof() -> HttpResponse:
+def _reauthenticate() -> HttpResponse:
     return redirect_to_login(reverse("connections"), reverse("account_reauthenticate"))
-
-
-def _act(request: HttpRequest) -> Act:
-    """What for; whoever is a stranger here can only sign in."""
-    request_auth = request_auth_of(request)
-    asked = request.POST.get("act") or request.GET.get("act")
-    if asked == Act.CONNECT and request_auth.session:
-        return Act.CONNECT
-    if asked == Act.PROVE and request_auth.presented:
-        return Act.PROVE
-    return Act.SIGN_IN
 
 
 @login_not_required
 @never_cache
 @require_safe
 def callback(request: HttpRequest, provider: Provider) -> HttpResponseBase:
-    """Come back with a code, or without."""
+    """Take the provider's answer, and do what the browser was sent there for."""
     attempt = attempts.take(request, provider.key, request.GET.get("state", ""))
     if attempt.session != _session_id_of(request):
         if attempt.act is Act.SIGN_IN:
-            # Another tab was first.
+            # Another tab of this browser has signed in meanwhile.
             return redirect(attempt.next_url or "home")
-        # Signed out meanwhile, or in as somebody else.
+        # The browser has signed out meanwhile, or signed in as another user.
         raise attempts.NotBegunHere
     try:
         profile = provider.profile(attempt, request.GET.dict())
     except Refused:
         sentence = _("You didn’t sign in with %(name)s. Nothing has changed here.")
         messages.warning(request, sentence % {"name": provider.name})
-        return _back(attempt)
+        return _redirect_back(attempt)
     except Failed as error:
         return _failed(request, provider, attempt, error)
     except RateLimited as error:
-        # Its state is spent: the same address again would be no use.
+        # The state is spent: the same URL would not work a second time.
         messages.error(request, str(error))
-        return _back(attempt)
+        return _redirect_back(attempt)
     if attempt.act is Act.SIGN_IN:
         return _sign_in(request, provider, attempt, profile)
     if attempt.act is Act.CONNECT:
         return _connect(request, provider, profile)
-    return _prove(request, provider, attempt, profile)
+    return _prove(request, attempt, profile)
 
 
 def _sign_in(
@@ -151,23 +139,25 @@ def _sign_in(
         return flow.recover(request, error.identity.user, error.proof)
     except (services.NoNewAccounts, RateLimited) as error:
         messages.error(request, str(error))
-        return _back(attempt)
+        return _redirect_back(attempt)
     proof = Proof.now(Method.PROVIDER)
-    return flow.begin(request, user, proof, remember=attempt.remember, next_url=attempt.next_url)
+    return flow.start_sign_in(
+        request, user, proof, remember=attempt.remember, next_url=attempt.next_url
+    )
 
 
 def _connect(request: HttpRequest, provider: Provider, profile: ProviderProfile) -> HttpResponse:
-    if not recent.is_recent(request, acts=True):
-        return _ask_for_proof()
+    if not recent.has_recent_authentication(request, acts=True):
+        return _reauthenticate()
     if identities.find(profile.issuer, profile.subject):
-        return _connected(request, profile, provider.name, "connections")
-    # Another person may be signed in at the provider: the owner sees who, and confirms.
+        return _finish_connecting(request, profile, provider.name, "connections")
+    # Another person may be signed in at the provider: the user sees who, and confirms.
     user = session_of(request).user
     pending_link.store(request, profile, reverse("connections"), begun_by=str(user.pk))
     return redirect("provider_confirm")
 
 
-def _connected(
+def _finish_connecting(
     request: HttpRequest, profile: ProviderProfile, name: str, then: str
 ) -> HttpResponse:
     session = session_of(request)
@@ -184,51 +174,33 @@ def _connected(
     return redirect(then)
 
 
-def _prove(
-    request: HttpRequest, provider: Provider, attempt: Attempt, profile: ProviderProfile
-) -> HttpResponse:
-    request_auth = request_auth_of(request)
-    session = request_auth.presented
+def _prove(request: HttpRequest, attempt: Attempt, profile: ProviderProfile) -> HttpResponse:
+    session = request_auth_of(request).presented
     if session is None:
         raise attempts.NotBegunHere
     try:
-        services.prove(session.user, profile, actor_of(request))
-    except services.NotYours as error:
+        proof = provider_proof.prove(session.user, profile, attempt, actor_of(request))
+    except (services.NotYours, NotAccepted, NotSignedInAnew) as error:
         messages.error(request, str(error))
-        return _back(attempt)
-    may_prove = provider.key in {issuer.key for issuer in policy.provers(session.user)}
-    if not may_prove:
-        messages.error(request, _("Show in another way that it’s you."))
-        return _back(attempt)
-    if provider.tells_when and not _is_anew(profile, attempt):
-        sentence = _("%(name)s didn’t ask you to sign in anew. Try again, or take another way.")
-        messages.error(request, sentence % {"name": provider.name})
-        return _back(attempt)
-    record_reauthentication(request, session, Proof.now(Method.PROVIDER))
+        return _redirect_back(attempt)
+    record_reauthentication(request, session, proof)
     return redirect(attempt.next_url or "home")
-
-
-def _is_anew(profile: ProviderProfile, attempt: Attempt) -> bool:
-    """Whether they have shown the provider who they are since this browser was sent there: what it
-    was asked for (``prompt``, ``max_age``) a browser can take out of the address on the way."""
-    at = profile.signed_in_at
-    return at is not None and at >= attempt.began_at - CLOCKS_DIFFER
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def confirm(request: HttpRequest) -> HttpResponseBase:
-    """What somebody has come back with, or what was found to be theirs: connect it, or don't."""
-    kept = pending_link.find(request)
-    if kept is None:
+    """Ask whether to connect the external identity that waits in this browser's session data."""
+    link = pending_link.find(request)
+    if link is None:
         return redirect("connections")
-    profile, next_url, name = kept.profile, kept.next_url, _name_of(kept.profile.issuer)
-    if name is None or not kept.is_for(session_of(request).user):
+    profile, next_url, name = link.profile, link.next_url, configured.name_of(link.profile.issuer)
+    if name is None or not link.is_for(session_of(request).user):
         pending_link.discard(request)
         sentence = _("%(address)s isn’t an address of this account. Nothing was connected.")
         messages.error(request, sentence % {"address": profile.known_as})
         return redirect(next_url or "home")
-    if not recent.is_recent(request):
+    if not recent.has_recent_authentication(request):
         return reauthentication.redirect_to_reauthenticate(request)
     if request.method != "POST":
         context = {"profile": profile, "name": name}
@@ -236,23 +208,23 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
     pending_link.discard(request)
     if "connect" not in request.POST:
         return redirect(next_url or "home")
-    return _connected(request, profile, name, next_url or "connections")
+    return _finish_connecting(request, profile, name, next_url or "connections")
 
 
 @never_cache
 @allow_provider_redirects
 @require_http_methods(["GET", "HEAD", "POST"])
 def connections(request: HttpRequest) -> HttpResponseBase:
-    """See which are connected; connect and disconnect."""
+    """Show the connected external identities; a POST disconnects one."""
     user = session_of(request).user
     if request.method == "POST":
         return _disconnect(request)
-    rows = [(row, _why_not(user, row)) for row in identities.of(user)]
+    rows = [(row, _refusal(user, row)) for row in identities.of(user)]
     return render(request, "accounts/social/connections.html", {"rows": rows})
 
 
-def _why_not(user: User, identity: Identity) -> PublicError | None:
-    """What forbids disconnecting it."""
+def _refusal(user: User, identity: Identity) -> PublicError | None:
+    """Return why ``identity`` cannot be disconnected, or None if it can."""
     try:
         services.refuse_removal(user, identity)
     except (services.OnlyProviderLeft, services.NoWayBack) as error:
@@ -261,8 +233,8 @@ def _why_not(user: User, identity: Identity) -> PublicError | None:
 
 
 def _disconnect(request: HttpRequest) -> HttpResponseBase:
-    if not recent.is_recent(request):
-        return _ask_for_proof()
+    if not recent.has_recent_authentication(request):
+        return _reauthenticate()
     session = session_of(request)
     identity_id = request.POST.get("disconnect", "")
     try:
@@ -276,8 +248,8 @@ def _disconnect(request: HttpRequest) -> HttpResponseBase:
     return redirect("connections")
 
 
-def _back(attempt: Attempt) -> HttpResponse:
-    """To the page that somebody went away from."""
+def _redirect_back(attempt: Attempt) -> HttpResponse:
+    """Redirect to the page from which the browser went to the provider."""
     if attempt.act is Act.CONNECT:
         return redirect("connections")
     page = "account_reauthenticate" if attempt.act is Act.PROVE else "account_login"
@@ -289,14 +261,12 @@ def _back(attempt: Attempt) -> HttpResponse:
 def _failed(
     request: HttpRequest, provider: Provider, attempt: Attempt, error: Failed
 ) -> HttpResponse:
-    """A plain page. It's no fault of ours, and none of whoever asks: but no 5xx leaves here."""
-    # The kind only: what a provider sends may hold a token.
-    reason = type(error.__cause__ or error).__name__
-    logger.warning("Sign-in with %s failed: %s %s", provider.key, reason, error)
-    context = {"provider": provider, "back": _back(attempt)["Location"]}
+    """Log why the provider's answer is no use, and return a page that says so.
+
+    The status is 400, because nothing that a client sends may cause a 5xx.
+    """
+    # Only the type of the error is logged: what a provider sends may hold a token.
+    kind = type(error.__cause__ or error).__name__
+    logger.warning("Sign-in with %s failed: %s %s", provider.key, kind, error)
+    context = {"provider": provider, "back": _redirect_back(attempt)["Location"]}
     return render(request, "accounts/social/failed.html", context, status=400)
-
-
-def _name_of(issuer: str) -> str | None:
-    """What people call it, if it's configured."""
-    return {known.issuer: known.name for known in settings.AUTHSITE.issuers}.get(issuer)

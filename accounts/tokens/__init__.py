@@ -1,1 +1,1 @@
-"""Access and refresh tokens: verifiable with the published public keys, revocable as a family."""
+"""Access and refresh tokens: signed JWTs, and opaque tokens that renew them within one session."""

@@ -1,7 +1,7 @@
 """Access tokens: signed JWTs (RFC 9068).
 
 Other services verify an access token with the public keys of this site. This site also looks up the
-session of the token, so that a revoked session ends the token here at once.
+session of the token, and refuses the token as soon as the session is revoked.
 """
 
 import base64
@@ -29,10 +29,11 @@ from accounts.tokens import keyring, scopes
 TYPE = "at+jwt"
 # The longest access token that is accepted, in characters. This site issues shorter ones.
 LONGEST = 8192
-# A user may be in any number of groups, but proxies and servers refuse headers over 8 KiB.
+# The longest token that may list the groups of its user, in characters. A user may be in any number
+# of groups, but proxies and servers refuse headers over 8 KiB.
 LONGEST_WITH_GROUPS = 4096
-# The seconds by which the clocks of two nodes may differ. This tolerance applies to the start of a
-# token's life, never to its end.
+# The seconds by which the clocks of two nodes may differ. The start of a token's validity has this
+# tolerance, its end has none.
 SKEW = 10
 TEXTS = ("jti", "sid", "sub", "scope", "client_id")
 TIMES = ("iat", "nbf", "exp", "auth_time")
@@ -41,10 +42,9 @@ _algorithms = get_default_algorithms()
 
 
 def be_ready() -> None:
-    """Load the signing key.
+    """Load the signing key, so that :meth:`AccessToken.issue` cannot fail later.
 
-    Called before anything is spent, so that :meth:`AccessToken.issue` cannot fail for lack of a
-    key.
+    Call this before a code, a refresh token or a challenge is spent.
 
     Raises:
         CannotSign: the signing key cannot be decrypted.
@@ -53,7 +53,7 @@ def be_ready() -> None:
 
 
 class Backend(TokenBackend):
-    """Signs tokens with the current signing key and verifies them with the key that `kid` names."""
+    """Signs tokens with the current signing key; verifies them with the key that `kid` names."""
 
     def __init__(self) -> None:
         super().__init__(settings.AUTHSITE.token_algorithm)
@@ -72,7 +72,7 @@ class Backend(TokenBackend):
         ``jwk`` are never evaluated (RFC 8725 section 3.10). The key decides the algorithm, not the
         token (RFC 8725 section 3.1). ``verify`` is ignored: every token is verified.
 
-        Only the algorithms are PyJWT's. Its decoder validates the token's text character by
+        PyJWT verifies only the signature. PyJWT's own decoder checks the token character by
         character, which took a third of the time of an API call.
 
         Raises:
@@ -102,11 +102,11 @@ class AccessToken(tokens.AccessToken):
     """An access token, either new or read from its text.
 
     ``AccessToken(text)`` verifies the signature and the claims. ``audiences`` are the audiences to
-    accept, by default only this site. ``takes_expired`` accepts an expired token. Whether the
-    session of the token is live is not checked here: see ``families.find``.
+    accept, by default only this site. ``takes_expired`` accepts an expired token. The session of
+    the token is not looked up here: see ``families.find``.
 
     Raises:
-        ExpiredTokenError: the token is valid except that it has expired.
+        ExpiredTokenError: the token has expired, but is valid otherwise.
         TokenError: the token is not valid.
     """
 
@@ -137,9 +137,9 @@ class AccessToken(tokens.AccessToken):
     ) -> "AccessToken":
         """Return a new token of ``session`` for ``audience``.
 
-        It expires after ``ACCESS_TOKEN_SECONDS`` or with its session, whichever comes first.
-        ``first_at`` is for a token that was exchanged for an older one: when the first token of
-        that chain was issued, in seconds since 1970.
+        The token expires after ``ACCESS_TOKEN_SECONDS`` or with its session, whichever comes first.
+        For a token that replaces an older one in an exchange, ``first_at`` is when the first token
+        of the chain was issued, in seconds since 1970.
         """
         now = int(clock.now().timestamp())
         ends_at = int(min(session.idle_at, session.ends_at).timestamp())
@@ -201,12 +201,13 @@ class AccessToken(tokens.AccessToken):
 
     @override
     def verify(self) -> None:
-        """Check that every claim is present, of its type, and valid (RFC 9068 section 4).
+        """Check that every claim is present, of the right type, and valid (RFC 9068 section 4).
 
-        The ``token_type`` claim rejects a JWT that the same key has signed for another purpose.
+        Without a check of ``token_type``, a JWT that the same key signed for another purpose would
+        pass.
 
         Raises:
-            ExpiredTokenError: the token is valid except that it has expired.
+            ExpiredTokenError: the token has expired, but is valid otherwise.
             TokenError: a claim is missing or wrong.
         """
         claims, now = self.payload, clock.now().timestamp()
@@ -219,8 +220,7 @@ class AccessToken(tokens.AccessToken):
         is_ours = claims.get("iss") == settings.AUTHSITE.origin
         is_for_here = claims.get("aud") in tuple(self._audiences)
         is_begun = max(claims["iat"], claims["nbf"], claims["auth_time"]) <= now + SKEW
-        # No token is issued for longer, and its key leaves the set of published keys after that
-        # time.
+        # No token is issued for longer, because its key may not be published after that time.
         is_short = claims["exp"] <= claims["iat"] + LONGEST_ACCESS_TOKEN
         is_access = claims.get("token_type") == self.token_type
         if not (is_ours and is_for_here and is_begun and is_short and is_access):
@@ -230,7 +230,7 @@ class AccessToken(tokens.AccessToken):
 
 
 def _bytes(part: str) -> bytes:
-    """Return the bytes that a part of a token encodes in base64url (RFC 7515 section 2).
+    """Decode one part of a token from base64url (RFC 7515 section 2).
 
     Raises:
         ValueError: the part is not canonical base64url.

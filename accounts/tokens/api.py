@@ -30,9 +30,9 @@ class TokenView(Open, APIView):
     def post(self, request: Request) -> Response:
         """Sign in with a password, in the body or by HTTP Basic.
 
-        HTTP Basic with an access token as the username, and anything as the password, returns a new
-        access token of the same session and audience, and no refresh token. This works until
-        EXCHANGE_SECONDS after the first token was issued.
+        If the username of HTTP Basic is an access token, the password is ignored. The answer is
+        then a new access token of the same session and audience, without a refresh token. This
+        works until EXCHANGE_SECONDS after the first token was issued.
         """
         client = client_of(request)
         serializer = SignInSerializer(data=request.data)
@@ -53,7 +53,7 @@ class ChallengeView(Open, APIView):
         responses={200: TokensSerializer, 202: None},
     )
     def post(self, request: Request) -> Response:
-        """Complete a sign-in with a code, or have a code mailed (202)."""
+        """Complete a sign-in with a code, or request a code by email (202)."""
         data = valid(SecondStepSerializer(data=request.data))
         client = client_of(request)
         if "code" in data:
@@ -73,9 +73,9 @@ class RefreshView(Open, APIView):
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for a new access token and a new refresh token.
 
-        Each refresh token works once. If the answer was lost, sending the same token again within
-        REFRESH_GRACE_SECONDS returns the same new refresh token, as long as that one has not been
-        used. Any other second use revokes the session.
+        Each refresh token works once. After a lost answer, the client may send the same token again
+        within REFRESH_GRACE_SECONDS and gets the same new refresh token, unless the new one was
+        used already. Any other second use revokes the session.
         """
         serializer = RefreshSerializer(data=request.data)
         data = valid(serializer)
@@ -91,7 +91,7 @@ class VerifyView(Open, APIView):
         operation_id="verify_token", request=TokenSerializer, responses={200: ClaimsSerializer}
     )
     def post(self, request: Request) -> Response:
-        """Return the claims of a live access token of this site, for any of its audiences."""
+        """Return the claims of a valid access token that this site issued for any audience."""
         return Response(services.claims(valid(TokenSerializer(data=request.data))["token"]))
 
 

@@ -22,8 +22,8 @@ from accounts.users.models import User
 class Credentials:
     """The value of ``request.auth``: the granted scopes and the session of the access token.
 
-    ``session`` is None for a request made with an API key or with a password. ``is_by_password``
-    tells the two apart.
+    ``session`` is None if the request was made with an API key or a password. ``is_by_password`` is
+    true only for a password.
     """
 
     scope: frozenset[str]
@@ -42,14 +42,14 @@ class Credentials:
 class Authentication(JWTAuthentication):
     """Authenticates requests by an access token, or by HTTP Basic if the setting allows it.
 
-    ``Bearer`` takes an access token. ``Basic`` takes an access token as the username with any
-    password, or a login and its password. A password costs one hash for each request, and is
-    refused for an account that requires a second factor.
+    ``Bearer`` takes an access token. ``Basic`` takes a login and its password, or an access token
+    as the username with any password. Each request with a password costs one hash. An account
+    that requires a second factor cannot use its password here.
     """
 
     @override
     def authenticate(self, request: Request) -> tuple[User, Credentials] | None:  # type: ignore[override]
-        """Return the user and the :class:`Credentials` of the request, or None if it has none.
+        """Return the user and the :class:`Credentials`, or None for a request without any.
 
         Raises:
             PublicError: the credentials are not accepted.
@@ -89,10 +89,10 @@ def header_of(request: Any) -> tuple[str, str]:
 
 
 def basic(value: str) -> tuple[str, str]:
-    """Return the username and the password of a Basic credential, encoded in UTF-8 (RFC 7617).
+    """Return the username and the password in the value of a Basic header (RFC 7617, UTF-8).
 
     Raises:
-        InvalidCredentials: the value is malformed.
+        InvalidCredentials: ``value`` is malformed.
     """
     try:
         name, colon, password = base64.b64decode(value, validate=True).decode().partition(":")
@@ -106,12 +106,12 @@ def basic(value: str) -> tuple[str, str]:
 def login_of(request: Request, serializer: Any) -> tuple[str, str]:
     """Return the login and the password of a request to sign in.
 
-    They come from HTTP Basic if the request uses it, otherwise from ``serializer``, the validated
-    body.
+    Both come from HTTP Basic if the request uses it, otherwise from the validated body in
+    ``serializer``.
 
     Raises:
         InvalidCredentials: the Basic credential is malformed.
-        ValidationError: the body lacks one of them.
+        ValidationError: the body lacks the login or the password.
     """
     scheme, value = header_of(request)
     credentials: tuple[str, str] = basic(value) if scheme == "basic" else serializer.credentials
@@ -119,8 +119,8 @@ def login_of(request: Request, serializer: Any) -> tuple[str, str]:
 
 
 def is_token(name: str) -> bool:
-    """Return whether a Basic username is an access token.
+    """Return whether the username of HTTP Basic is an access token.
 
-    All tokens are longer than the longest username or email address.
+    Every access token is longer than the longest username or email address.
     """
     return len(name) > emails.MAX_LENGTH

@@ -1,6 +1,6 @@
 """API views for pages in a browser: the refresh token is in a cookie that scripts cannot read.
 
-Browsers send a cookie with every request, also with those that a malicious page causes. Therefore
+Browsers send a cookie with every request, even one that a malicious page causes. Therefore
 these calls require an ``Origin`` that the operator has listed and a header that forms cannot send,
 and the cookie is ``SameSite=Strict`` (ASVS 3.5.1, 3.5.2; OWASP Cross-Site Request Forgery
 Prevention).
@@ -41,7 +41,7 @@ HEADERS = [
 
 
 class WrongOrigin(PublicError):
-    """The request comes from a page of an origin that is not listed, or was sent by a form."""
+    """The request comes from an origin that is not listed, or from a form."""
 
     code = "origin_not_allowed"
     status = 403
@@ -52,7 +52,7 @@ class BrowserView(Open, APIView):
     """Base class of the views that answer only pages of this site and of ``CORS_ORIGINS``."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse requests of other origins before anything is looked up.
+        """Refuse requests from other origins before anything is looked up.
 
         Raises:
             WrongOrigin: ``Origin`` is not listed, or ``X-Requested-With`` is missing.
@@ -67,7 +67,7 @@ class BrowserView(Open, APIView):
 
 
 class SessionView(BrowserView):
-    """Begin and revoke the session of a page in a browser."""
+    """Create and revoke the session of a page in a browser."""
 
     @extend_schema(
         operation_id="sign_in_browser",
@@ -91,7 +91,8 @@ class SessionView(BrowserView):
             tokens = services.sign_in(
                 *login_of(request, serializer), serializer.token_request(APP), client
             )
-        # The former session loses its cookie here, so that this browser could not revoke it later.
+        # This answer replaces the cookie of the former session, which the browser needs to revoke
+        # that session.
         services.revoke(_token_of(request), client)
         return _answer(tokens)
 
@@ -120,7 +121,7 @@ class SessionRefreshView(BrowserView):
         )
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Delete the cookie if its refresh token is not valid any more."""
+        """Return the answer to ``exc``; delete the cookie if its refresh token is not valid."""
         response = super().handle_exception(exc)
         return _forget(response) if isinstance(exc, InvalidToken) else response
 

@@ -1,8 +1,7 @@
 """Challenges: what an API client holds between the first and the second step of a sign-in.
 
-A challenge is valid for five minutes and five codes. The one DELETE that finds it spends it. A new
-sign-in gives a new challenge but no further guesses, because wrong codes are also counted for the
-account (CVE-2025-64102).
+A challenge is valid for five minutes and five codes, and one DELETE spends it. A new challenge does
+not allow more guesses, because wrong codes are also counted for the account (CVE-2025-64102).
 """
 
 import hashlib
@@ -28,8 +27,8 @@ def issue(
 ) -> str:
     """Store a challenge for ``user``, who has shown ``proofs``; return its secret.
 
-    ``audience``, ``scope`` and ``kind`` are those of the tokens that completing the challenge
-    issues.
+    ``audience``, ``scope`` and ``kind`` describe the tokens to issue once the challenge is
+    completed.
     """
     secret = secrets.token()
     TokenChallenge.objects.create(
@@ -47,13 +46,14 @@ def issue(
 
 
 def find(secret: str, kind: LoginSession.Kind) -> TokenChallenge:
-    """Return the challenge with this secret, and its user.
+    """Return the challenge with this secret; its ``user`` is loaded by the same query.
 
     Only a client of the same ``kind`` may complete a challenge. Otherwise a script in a page could
     complete it as an API client and read the refresh token, which pages get as a cookie.
 
     Raises:
-        InvalidChallenge: there is no such challenge, it has expired, or the account has changed.
+        InvalidChallenge: the challenge does not exist for ``kind`` or has expired, or the account
+            was changed.
     """
     rows = TokenChallenge.objects.select_related("user").filter(expires_at__gt=clock.now())
     row = rows.filter(digest=_digest(secret), kind=kind, user__is_active=True).first()
@@ -63,10 +63,10 @@ def find(secret: str, kind: LoginSession.Kind) -> TokenChallenge:
 
 
 def take_try(challenge: TokenChallenge) -> None:
-    """Count one try of ``challenge``; call this before the code is checked.
+    """Count one attempt at ``challenge``; call this before the code is checked.
 
     Raises:
-        InvalidChallenge: no tries are left.
+        InvalidChallenge: no attempts are left.
     """
     rows = TokenChallenge.objects.filter(pk=challenge.pk, tries_left__gt=0)
     if not rows.update(tries_left=F("tries_left") - 1):
@@ -84,10 +84,11 @@ def spend(challenge: TokenChallenge) -> None:
 
 
 def mail_code(challenge: TokenChallenge, client: ClientInfo) -> None:
-    """Mail a code for the second step, in place of any code that was mailed before.
+    """Email a code for the second step; any code that was emailed before stops working.
 
     Raises:
-        NoMail, RateLimited: see ``second_step.send_code``.
+        NoMail: emailed codes are not accepted, or the user has no email address.
+        RateLimited: too many emails were requested.
     """
     nonce = mailed_codes.new_nonce()
     second_step.send_code(challenge.user, proofs(challenge), nonce, client)
@@ -95,7 +96,7 @@ def mail_code(challenge: TokenChallenge, client: ClientInfo) -> None:
 
 
 def proofs(challenge: TokenChallenge) -> tuple[Proof, ...]:
-    """Return the proofs of the first step, after which ``challenge`` was issued."""
+    """Return the proofs that were shown in the first step, before ``challenge`` was issued."""
     return tuple(Proof(Method(m), datetime.fromisoformat(at)) for m, at in challenge.proofs)
 
 
@@ -105,5 +106,5 @@ def prune() -> int:
 
 
 def _digest(secret: str) -> str:
-    """Return the digest to store; unkeyed, because the secret has 256 random bits."""
+    """Return the digest of ``secret``. It needs no key, because the secret has 256 random bits."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Errors of requests for tokens and of API requests authenticated by them."""
+"""Errors of requests for tokens, and of API requests that are authenticated by a token."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from accounts.sessions import reauthentication
 
 
 class InvalidToken(PublicError):
-    """The token is forged, expired, revoked or of another kind; the answer is always the same."""
+    """The token is forged, expired, revoked or of the wrong kind. The answer does not say which."""
 
     code = "token_not_valid"
     status = 401
@@ -19,7 +19,7 @@ class InvalidToken(PublicError):
 
 
 class TokenExpired(InvalidToken):
-    """The access token is genuine but has expired: the client should renew it."""
+    """The access token is genuine but has expired. The client should renew it."""
 
     code = "token_expired"
     challenge = 'Bearer error="invalid_token", error_description="The access token expired"'
@@ -34,7 +34,7 @@ class TokenReused(InvalidToken):
 
 
 class UnknownService(PublicError):
-    """An exchange asked for another audience than that of the token (RFC 8707 section 2)."""
+    """The audience of an exchange is not that of the exchanged token (RFC 8707 section 2)."""
 
     code = "invalid_target"
     message = _("This token can only be exchanged for one for the same service.")
@@ -49,9 +49,9 @@ class EmailNotVerified(PublicError):
 
 
 class EnrolmentRequired(PublicError):
-    """The account must have a second factor, or a passkey, and has none.
+    """The account must add a second factor or use a passkey.
 
-    One is added on the pages of the site.
+    Both are possible only on the pages of the site.
     """
 
     code = "enrolment_required"
@@ -60,7 +60,7 @@ class EnrolmentRequired(PublicError):
 
 
 class PasswordCompromised(PublicError):
-    """The password is right, but on a list of passwords known to attackers (ASVS 6.2.12)."""
+    """The password is right, but is on a list that attackers use (ASVS 6.2.12)."""
 
     code = "password_compromised"
     status = 403
@@ -70,7 +70,7 @@ class PasswordCompromised(PublicError):
 class SecondFactorRequired(PublicError):
     """The first step was right, and a second factor is required.
 
-    The answer also contains ``more``: the accepted methods and, if codes are accepted, a challenge.
+    If a challenge was issued, ``more`` adds it and the accepted methods to the answer.
     """
 
     code = "second_factor_required"
@@ -83,7 +83,7 @@ class SecondFactorRequired(PublicError):
 
 
 class InvalidChallenge(PublicError):
-    """The challenge is unknown, spent, expired, or had too many tries."""
+    """The challenge is unknown, spent, expired, or has no attempts left."""
 
     code = "invalid_challenge"
     status = 401
@@ -107,21 +107,22 @@ class InsufficientScope(PublicError):
 
 
 class InsufficientUserAuthentication(PublicError):
-    """The call needs recent authentication, and there is none (RFC 9470 section 3)."""
+    """The call requires recent authentication, which the request lacks (RFC 9470 section 3)."""
 
     code = "insufficient_user_authentication"
     status = 401
     challenge = (
         'Bearer error="insufficient_user_authentication", '
-        f'max_age="{int(reauthentication.LIFE.total_seconds())}"'
+        f'max_age="{int(reauthentication.RECENT.total_seconds())}"'
     )
     message = _("Sign in again: this needs a sign-in of the last ten minutes.")
 
 
 class NotForPages(PublicError):
-    """A page in a browser asked for an API key, which would outlive the access token.
+    """A page in a browser tried to create an API key.
 
-    A malicious script in the page may have taken that token.
+    A malicious script could have taken the access token of the page, and the API key would outlive
+    that token.
     """
 
     code = "not_for_pages"

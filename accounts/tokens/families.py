@@ -1,7 +1,7 @@
 """Token families: the session of an API client, and its chain of refresh tokens.
 
-A family is one row of :class:`LoginSession`. A rotation is one UPDATE of that row. Its WHERE clause
-decides which of several parallel requests is the first (RFC 9700 section 4.14.2).
+A family is one row of :class:`LoginSession`. A rotation is one UPDATE of that row, and succeeds for
+only one of several parallel requests (RFC 9700 section 4.14.2).
 """
 
 import uuid
@@ -46,7 +46,7 @@ RETURNING {_ROTATED.sql}
 def find(family: uuid.UUID, user: uuid.UUID) -> LoginSession | None:
     """Return the live family with this id if it belongs to ``user``, else None.
 
-    Its user and their groups are loaded by the same query.
+    The same query loads the user and the user's groups.
     """
     return _LIVE_FAMILY.find({"id": _id(family), "user": _id(user), "now": _time(clock.now())})
 
@@ -54,9 +54,9 @@ def find(family: uuid.UUID, user: uuid.UUID) -> LoginSession | None:
 def rotate(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[LoginSession, str]:
     """Return the family of the refresh token ``token``, and the refresh token that replaces it.
 
-    The same successor is returned to parallel requests and, until the successor is used, for
-    ``REFRESH_GRACE_SECONDS``, so that a client may retry after a lost answer. Any other second use
-    means that two parties hold the token: the family is revoked and its user is told.
+    Until the new token is used, a repeated request within ``REFRESH_GRACE_SECONDS`` returns the
+    same new token, so that a client can retry after a lost answer. Any other second use means that
+    two parties hold the token: the family is revoked and its user is notified.
 
     Raises:
         TokenReused: the token was used before, and its family is now revoked.
@@ -77,19 +77,19 @@ def revoke(session: LoginSession, actor: Actor) -> None:
 
 
 def of(token: str) -> LoginSession | None:
-    """Return the live family that the refresh token ``token`` belongs or belonged to, or None."""
+    """Return the live family of the refresh token ``token``, even if it was replaced, or None."""
     family = refresh.family_of(token)
     return _live(family) if family else None
 
 
 def with_newest(token: str) -> LoginSession | None:
-    """Return the live family of ``token`` if no newer refresh token has replaced it, else None."""
+    """Return the live family of ``token`` if ``token`` is its newest refresh token, else None."""
     session = of(token)
     return session if session and session.refresh_digest == refresh.digest(token) else None
 
 
 def _rotate(
-    family: uuid.UUID, digest: str, follower: str, client: ClientInfo, kind: LoginSession.Kind
+    family: uuid.UUID, digest: str, next_digest: str, client: ClientInfo, kind: LoginSession.Kind
 ) -> LoginSession | None:
     now = clock.now()
     idle_at = now + timedelta(days=settings.AUTHSITE.refresh_idle_days)
@@ -97,7 +97,7 @@ def _rotate(
         "id": _id(family),
         "digest": digest,
         "kind": kind.value,
-        "next": follower,
+        "next": next_digest,
         "now": _time(now),
         "idle": _time(idle_at),
         "address": client.ip,
@@ -128,8 +128,8 @@ def _retry(
         for follower in refresh.successors(token):
             if refresh.digest(follower) == session.refresh_digest:
                 return session, follower
-        # The successor was made under a SECRET_KEY that this node does not have yet. That is no
-        # theft.
+        # Another node has derived the successor with a SECRET_KEY that this node does not have yet.
+        # This is not theft.
         raise InvalidToken
     _revoke_reused(session, client)
     raise TokenReused

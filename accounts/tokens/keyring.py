@@ -1,4 +1,4 @@
-"""The key ring: which signing key signs now, and which ones verify.
+"""The key ring: which signing key signs now, and which signing keys verify.
 
 Each process caches the table of signing keys (see ``accounts.tokens.signing_keys``) for a minute,
 and for longer while the database is unreachable. A private key is decrypted only when it starts to
@@ -40,7 +40,7 @@ KID = re.compile(r"[\w-]{43}", re.ASCII)
 class CannotSign(Busy):
     """The current signing key cannot be decrypted.
 
-    Clients are told to try again later. The log tells the operator the reason.
+    The answer asks clients to try again later. The log gives the operator the reason.
     """
 
     code = "unavailable"
@@ -51,7 +51,7 @@ class CannotSign(Busy):
 class KnownKey(keys.KeyRefused):
     """The key ring contains, or contained, this key.
 
-    A withdrawn key is refused for good, because others may know it.
+    A withdrawn key is refused forever, because attackers may know it.
     """
 
 
@@ -61,13 +61,13 @@ def signer() -> Signer:
     Call this outside of transactions.
 
     Raises:
-        CannotSign: the key cannot be decrypted.
+        CannotSign: the current signing key cannot be decrypted.
     """
     return _cache.signer(_with_a_key().signing(clock.now()))
 
 
 def can_sign() -> bool:
-    """Return whether the current signing key can be decrypted, or no key exists yet."""
+    """Return whether this site can sign: the current key can be decrypted, or none exists yet."""
     now = clock.now()
     ring = _cache.ring()
     try:
@@ -96,20 +96,20 @@ def jwks() -> Published:
 
 
 def forget() -> None:
-    """Clear the cache of this process, after a change of the keys or after a fork."""
+    """Clear the cache of this process. Call this after a change of the keys or a fork."""
     _cache.clear()
 
 
 def rotate(*, now: bool = False) -> SigningKey:
-    """Generate a key of ``TOKEN_ALGORITHM`` and add it to the key ring; see :func:`add`."""
+    """Generate a key for ``TOKEN_ALGORITHM`` and add the key to the key ring; see :func:`add`."""
     return add(keys.generate(settings.AUTHSITE.token_algorithm), now=now)
 
 
 def add(key: keys.PrivateKey, *, now: bool = False) -> SigningKey:
-    """Add ``key`` to the key ring; it starts to sign after :data:`LEAD`.
+    """Add ``key`` to the key ring. It starts to sign after :data:`LEAD`.
 
-    The first key of a site starts to sign at once. With ``now``, ``key`` starts to sign at once
-    too, and all other keys are withdrawn, as if they had leaked.
+    The first key of a site starts to sign immediately. With ``now``, ``key`` also starts to sign
+    immediately, and all other keys are withdrawn as if they had leaked.
 
     Raises:
         KnownKey: the key ring contains, or contained, this key.
@@ -130,9 +130,9 @@ def add(key: keys.PrivateKey, *, now: bool = False) -> SigningKey:
 
 
 def prune() -> int:
-    """Delete keys of which every token has expired; return how many.
+    """Delete keys whose tokens have all expired; return the number of deleted keys.
 
-    Of a withdrawn key the public half is kept, so that it cannot be added again.
+    Withdrawn keys are kept without their private half, so that they cannot be added again.
     """
     live = list(SigningKey.objects.filter(withdrawn_at=None).order_by("number"))
     over = [row.pk for row in live if signing_keys.is_over(row, live, clock.now())]
@@ -149,23 +149,23 @@ def _open(row: SigningKey) -> Signer:
 
 
 class _Cache:
-    """The keys as this process knows them.
+    """This process's copy of the signing keys.
 
-    The lock is held while the table is read and while a private key is parsed.
+    A thread holds the lock while it reads the table or parses a private key.
     """
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Forget the keys, and replace the lock, which a thread from before a fork may hold."""
+        """Empty the cache and replace the lock, which a thread may have held at a fork."""
         self._lock = Lock()
         self._ring: KeyRing | None = None
         self._signer: Signer | None = None
         self._read_again_at = self._look_again_at = clock.now()
 
     def ring(self) -> KeyRing:
-        """Return the key ring; if it is :data:`RELOAD` old, one thread reads it anew."""
+        """Return the key ring; if the copy is :data:`RELOAD` old, one thread reads it again."""
         ring, lock = self._ring, self._lock
         if ring is None:
             with lock:
@@ -178,7 +178,7 @@ class _Cache:
         return ring
 
     def look_again(self) -> KeyRing:
-        """Return the key ring, read anew unless that was done within :data:`LOOK_AGAIN`."""
+        """Read the key ring again, at most once in :data:`LOOK_AGAIN`, and return it."""
         with self._lock:
             if self._ring is None:
                 return self._read()
@@ -188,7 +188,7 @@ class _Cache:
             return self._read_or_keep(self._ring)
 
     def begin(self) -> KeyRing:
-        """Return the key ring, read anew; create the first key if there is none."""
+        """Read the key ring again and return it; create the first key if there is none."""
         with self._lock:
             ring = self._read()
             if not ring.keys:
@@ -197,7 +197,7 @@ class _Cache:
             return ring
 
     def signer(self, row: SigningKey) -> Signer:
-        """Return the private key of ``row``, decrypted and parsed at the first call."""
+        """Return the private key of ``row``; the first call decrypts and parses it."""
         held = self._signer
         if held is None or held.kid != row.kid:
             with self._lock:
@@ -209,7 +209,7 @@ class _Cache:
     def _read(self) -> KeyRing:
         """Read the table, and add the next key if it is due. The caller must hold the lock."""
         ring = signing_keys.read(self._ring.verifiers if self._ring else {})
-        # In the caller's transaction the new key could be rolled back, or make other requests wait.
+        # Within a transaction, the new key could be rolled back or could block other requests.
         if ring.wants_a_successor and not connection.in_atomic_block:
             try:
                 signing_keys.make_next(ring, clock.now() + LEAD)
@@ -222,7 +222,7 @@ class _Cache:
         return ring
 
     def _read_or_keep(self, ring: KeyRing) -> KeyRing:
-        """Read the table; while the database is unreachable, return the older ``ring`` instead."""
+        """Read the key ring again; return the old ``ring`` if the database is unreachable."""
         try:
             return self._read()
         except Error as error:
@@ -232,7 +232,10 @@ class _Cache:
 
 
 def _is_past(moment: datetime, span: timedelta) -> bool:
-    """Return whether a wait of ``span`` until ``moment`` is over, or the clock was set back."""
+    """Return whether ``moment`` has passed.
+
+    A moment more than ``span`` ahead counts as passed, because the clock must have been set back.
+    """
     return not timedelta(0) < moment - clock.now() <= span
 
 

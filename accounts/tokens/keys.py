@@ -1,6 +1,7 @@
-"""Private and public keys: generate, load from files, check, and convert. Nothing is stored here.
+"""Generate, load, check and convert private and public keys. This module stores nothing.
 
-Three kinds can sign: RSA (RS256), P-256 (ES256) and Ed25519 (EdDSA); RFC 7518 section 3, RFC 8037.
+RSA keys sign with RS256, P-256 keys with ES256 and Ed25519 keys with EdDSA (RFC 7518 section 3,
+RFC 8037).
 """
 
 import base64
@@ -35,16 +36,19 @@ type Jwk = dict[str, str]
 
 # NIST SP 800-57 part 1: 128 bits of strength.
 RSA_BITS = 3072
-# RFC 7518 section 3.3 requires 2048. Beyond 8192 a signature takes a tenth of a second or more.
+# RFC 7518 section 3.3 requires at least 2048 bits. Beyond 8192 bits, one signature takes a tenth of
+# a second or more.
 LEAST_RSA_BITS, MOST_RSA_BITS = 2048, 8192
-# FIPS 186-5 section 5.4 requires an odd exponent above 2^16. With 3, signatures have been forged.
+# FIPS 186-5 section 5.4 requires an odd exponent above 2^16. Signatures of keys with the exponent 3
+# have been forged.
 LEAST_EXPONENT = 65537
 
-# The members of a JWK's thumbprint (RFC 7638 section 3.2, RFC 8037 section 2). They are exactly
-# those of the public key.
+# The members of a JWK that make up the public key. Its thumbprint covers exactly these (RFC 7638
+# section 3.2, RFC 8037 section 2).
 MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 
-# A key for RSA-PSS only is marked by this identifier in its first bytes (RFC 8017 appendix A.2.3).
+# The first bytes of a PKCS#8 file contain ``ID_RSASSA_PSS`` if the key is for RSA-PSS only (RFC
+# 8017 appendix A.2.3).
 PKCS8 = re.compile(rb"-----BEGIN PRIVATE KEY-----\s+([A-Za-z0-9+/=]{64})")
 ID_RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
 
@@ -69,10 +73,10 @@ class PassphraseNeeded(KeyRefused):
 def generate(algorithm: str) -> PrivateKey:
     """Return a new private key for ``algorithm``: RS256, ES256 or EdDSA.
 
-    The randomness is OpenSSL's, seeded by the operating system.
+    OpenSSL generates the key with its random generator, which the operating system seeds.
 
     Raises:
-        ValueError: another algorithm was given.
+        ValueError: ``algorithm`` is none of these.
     """
     match algorithm:
         case "RS256":
@@ -85,13 +89,13 @@ def generate(algorithm: str) -> PrivateKey:
 
 
 def load(text: bytes, password: bytes | None = None) -> PrivateKey:
-    """Return the private key in a PEM file that ``openssl`` or ``ssh-keygen`` has written.
+    """Return the private key in the PEM file ``text``, as ``openssl`` or ``ssh-keygen`` writes it.
 
-    The formats are PKCS#1, PKCS#8, SEC1 and OpenSSH's own. ``password`` decrypts the key.
+    The file may be in PKCS#1, PKCS#8, SEC1 or OpenSSH format. ``password`` decrypts the key.
 
     Raises:
         PassphraseNeeded: the key is encrypted, and ``password`` is missing.
-        KeyRefused: the file cannot be read, or the key cannot sign here.
+        KeyRefused: the file cannot be parsed or decrypted, or the key cannot sign here.
     """
     if b"PRIVATE KEY-----" not in text:
         raise KeyRefused("This is no private key in PEM: the file has no line “PRIVATE KEY”.")
@@ -104,7 +108,7 @@ def load(text: bytes, password: bytes | None = None) -> PrivateKey:
         raise PassphraseNeeded("The key is encrypted, and no passphrase was given.") from None
     except UnsupportedAlgorithm:
         raise KeyRefused(_unsupported(is_encrypted_ssh=is_ssh and bool(password))) from None
-    except (ValueError, NotImplementedError):  # the latter for a compressed point
+    except (ValueError, NotImplementedError):  # NotImplementedError: a compressed point
         raise KeyRefused(
             "The passphrase is wrong, or the key is damaged."
             if password
@@ -125,7 +129,7 @@ def _unsupported(*, is_encrypted_ssh: bool) -> str:
 
 
 def _judged(key: object) -> PrivateKey:
-    """Return ``key`` if its kind, size and exponent are allowed for signing."""
+    """Return ``key`` if its kind, size and exponent are allowed; otherwise raise ``KeyRefused``."""
     match key:
         case RSAPrivateKey():
             if not LEAST_RSA_BITS <= key.key_size <= MOST_RSA_BITS:
@@ -147,7 +151,7 @@ def _judged(key: object) -> PrivateKey:
 
 
 def algorithm_of(key: PrivateKey | PublicKey) -> str:
-    """Return the ``alg`` of ``key``; each key is used with one algorithm (RFC 8725 section 3.1)."""
+    """Return the one algorithm that ``key`` is used with (RFC 8725 section 3.1)."""
     match key:
         case RSAPrivateKey() | RSAPublicKey():
             return "RS256"
@@ -178,5 +182,5 @@ def thumbprint(jwk: Jwk) -> str:
 
 
 def to_pem(key: PrivateKey) -> str:
-    """Return ``key`` as unencrypted PKCS#8, which must be encrypted before it is stored."""
+    """Return ``key`` as unencrypted PKCS#8. The caller must encrypt the text before storing it."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

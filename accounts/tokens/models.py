@@ -7,11 +7,11 @@ from accounts.common import clock
 
 
 class SigningKey(models.Model):
-    """A key pair that signs access tokens; ``signing_keys`` says when it does.
+    """A key pair that signs access tokens; ``signing_keys`` describes when.
 
-    ``number`` orders the keys. Because it is unique, of several processes that create the next key
-    at once only one succeeds. ``public`` is the published JWK, and ``kid`` its thumbprint.
-    ``private`` is encrypted. It is empty once the key is withdrawn, so that the key cannot sign
+    ``number`` orders the keys. It is unique, so if several processes create the next key
+    simultaneously, only one succeeds. ``public`` is the published JWK, and ``kid`` its thumbprint.
+    ``private`` is encrypted, and empty once the key is withdrawn, so that the key cannot sign
     again.
     """
 
@@ -31,9 +31,9 @@ class SigningKey(models.Model):
 class TokenChallenge(models.Model):
     """A sign-in to the API that waits for its second step.
 
-    ``digest`` is of the challenge's secret. ``proofs`` are those of the first step, and ``version``
-    is the user's ``credential_version`` at that time. ``audience``, ``scope`` and ``kind`` are
-    those of the tokens to issue. ``nonce`` names the code that was mailed, if any.
+    ``digest`` is the digest of the challenge's secret. ``proofs`` were shown in the first step, and
+    ``version`` is the user's ``credential_version`` at that time. ``audience``, ``scope`` and
+    ``kind`` describe the tokens to issue. ``nonce`` identifies the emailed code, if there is one.
     """
 
     digest = models.CharField(primary_key=True, max_length=64)

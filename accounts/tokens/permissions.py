@@ -15,14 +15,14 @@ def require_scope(credentials: Credentials, scope: str) -> None:
     """Check that ``credentials`` grant ``scope``.
 
     Raises:
-        InsufficientScope: they do not.
+        InsufficientScope: ``credentials`` do not grant ``scope``.
     """
     if not scopes.is_covered(credentials.scope, scope):
         raise InsufficientScope(scope)
 
 
 def require_recent_authentication(credentials: Credentials) -> None:
-    """Check that the user has authenticated recently.
+    """Check that the user has authenticated recently, or in this request with a password.
 
     Raises:
         InsufficientUserAuthentication: the last authentication is too old, or an API key was used.
@@ -33,7 +33,7 @@ def require_recent_authentication(credentials: Credentials) -> None:
 
 
 class InScope(BasePermission):
-    """Requires a scope of the view's ``area``: ``read`` for safe methods, ``write`` for others."""
+    """Requires ``area:read`` for safe methods and ``area:write`` for others; views set ``area``."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Return whether the request has credentials.

@@ -1,13 +1,13 @@
 """Refresh tokens: opaque strings, each derived from the one before it.
 
-Because the successor of a token is derived, an honest retry gets the very same successor (RFC 9700
-section 4.14.2). Its secret is an HMAC of the former token, so reading the database, which has only
-digests, is not enough to compute it.
+A client that repeats a request gets the same successor of its token, because successors are derived
+and not random (RFC 9700 section 4.14.2). The secret of a successor is an HMAC of the former token.
+The database stores only digests of tokens, so its content is not enough to compute a successor.
 
 A token consists of the id of its family, a secret and a tag. The tag is an HMAC under
-``SECRET_KEY`` and tells genuine tokens from invented ones without a query. Otherwise a service,
-which sees the family's id as the ``sid`` claim, could have the family revoked by sending an
-invented token.
+``SECRET_KEY`` and distinguishes genuine tokens from invented ones without a query. Without the tag,
+any service that sees the id of the family in the ``sid`` claim could send an invented token, and
+the family would be revoked.
 """
 
 import base64
@@ -18,12 +18,12 @@ import uuid
 from accounts.common import secrets
 
 ID, SECRET, TAG = 16, 22, 16
-# The 432 bits fill 72 characters without a spare bit.
+# The 432 bits of a token fill exactly 72 characters of base64url, so no padding is needed.
 LENGTH = (ID + SECRET + TAG) * 4 // 3
 
 
 def first(family: uuid.UUID) -> str:
-    """Return a new first refresh token of the family with this id."""
+    """Return a random first refresh token for the family with this id."""
     body = family.bytes + secrets.raw(SECRET)
     return _written(body, _tags(body)[0])
 
@@ -38,12 +38,12 @@ def successors(token: str) -> list[str]:
     family = _bytes(token)[:ID]
     derived = secrets.digests(token, "refresh.successor")
     bodies = [family + bytes.fromhex(secret)[:SECRET] for secret in derived]
-    # The tag is made with the same key, so the result equals the token that was issued then.
+    # The tag uses the same key as the secret, so the result equals the token that was issued.
     return [_written(body, _tags(body)[i]) for i, body in enumerate(bodies)]
 
 
 def family_of(token: str) -> uuid.UUID | None:
-    """Return the id of the family of ``token``, or None if this site has not made the token."""
+    """Return the id of the family of ``token``, or None if this site did not issue the token."""
     raw = _bytes(token)
     body, tag = raw[:-TAG], raw[-TAG:]
     if not any(hmac.compare_digest(tag, good) for good in _tags(body)):
@@ -52,7 +52,7 @@ def family_of(token: str) -> uuid.UUID | None:
 
 
 def digest(token: str) -> str:
-    """Return the digest of ``token`` to store; unkeyed, because the secret has 176 random bits."""
+    """Return the digest of ``token``. It needs no key, because the secret has 176 random bits."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -65,7 +65,7 @@ def _tags(body: bytes) -> list[bytes]:
 
 
 def _bytes(token: str) -> bytes:
-    """Return the bytes of ``token``; all zeros if it is not a token in canonical base64url."""
+    """Decode ``token``; return zero bytes if it is not canonical base64url of the right length."""
     try:
         raw = base64.urlsafe_b64decode(token.encode())
     except ValueError:

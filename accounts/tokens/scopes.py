@@ -1,8 +1,8 @@
 """Scopes: what an access token or an API key may be used for (RFC 6749 section 3.3).
 
-``read`` and ``write`` cover every area, ``sessions:read`` only one. ``groups`` adds the groups of
-the user to the token, for services that decide by them. ``users:read`` lets staff read other users.
-It is not part of ``read`` and must be asked for by name.
+``read`` and ``write`` cover every area; a scope such as ``sessions:read`` covers one area.
+``groups`` adds the groups of the user to the token, for services that authorize by group.
+``users:read`` lets staff read other users. ``read`` does not include ``users:read``.
 """
 
 from collections.abc import Iterable
@@ -22,12 +22,12 @@ AREAS: dict[str, str | Promise] = {
 }
 _OF_AREAS = frozenset(f"{area}:{right}" for area in AREAS for right in (READ, WRITE))
 SCOPES = _OF_AREAS | {READ, WRITE, GROUPS, USERS}
-# What a sign-in grants if no scope is asked for.
+# The scopes that a sign-in grants if the client requests none.
 DEFAULT = frozenset({READ, WRITE})
 
 
 class UnknownScope(PublicError):
-    """The scope does not exist, or exceeds what the token has (RFC 6749 section 5.2)."""
+    """The scope does not exist, or exceeds the scopes of the token (RFC 6749 section 5.2)."""
 
     code = "invalid_scope"
     message = _("That is not a scope, or not one that you have.")
@@ -37,7 +37,7 @@ def parse(text: str) -> frozenset[str]:
     """Return the scopes in ``text``, which are separated by spaces.
 
     Raises:
-        UnknownScope: one of them does not exist, or ``text`` is empty.
+        UnknownScope: one of the scopes does not exist, or ``text`` is empty.
     """
     scope = frozenset(text.split())
     if not scope or not scope <= SCOPES:
@@ -49,7 +49,7 @@ def narrowed(held: Iterable[str], wanted: frozenset[str] | None) -> frozenset[st
     """Return the scopes in ``wanted``, or all of ``held`` if ``wanted`` is None.
 
     Raises:
-        UnknownScope: ``held`` does not cover all of ``wanted``.
+        UnknownScope: ``held`` does not cover every scope in ``wanted``.
     """
     mine = frozenset(held)
     if wanted is None:
@@ -60,10 +60,10 @@ def narrowed(held: Iterable[str], wanted: frozenset[str] | None) -> frozenset[st
 
 
 def is_covered(held: frozenset[str], scope: str) -> bool:
-    """Return whether ``held`` contains ``scope``, or ``read`` or ``write`` for all areas."""
+    """Return whether ``held`` contains ``scope``, or the ``read`` or ``write`` that covers it."""
     return scope in held or (scope in _OF_AREAS and scope.partition(":")[2] in held)
 
 
 def written(scope: Iterable[str]) -> str:
-    """Return the scopes as the ``scope`` claim contains them: sorted, separated by spaces."""
+    """Return the scopes as the text of a ``scope`` claim: sorted and separated by spaces."""
     return " ".join(sorted(scope))

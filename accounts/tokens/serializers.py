@@ -14,7 +14,7 @@ from accounts.users import emails
 
 
 class TokenRequestSerializer(serializers.Serializer[Any]):
-    """The audience and the scope of the tokens that a client asks for."""
+    """The audience and the scope of the tokens that a client requests."""
 
     audience = TextField(
         required=False,
@@ -41,14 +41,14 @@ class TokenRequestSerializer(serializers.Serializer[Any]):
         return scope
 
     def token_request(self, kind: LoginSession.Kind = LoginSession.Kind.API) -> TokenRequest:
-        """Return what the client asks for; ``kind`` is the kind of client."""
+        """Return the validated data as a :class:`TokenRequest` of a client of ``kind``."""
         data = self.validated_data
         scope = scopes.parse(data["scope"]) if "scope" in data else None
         return TokenRequest(data.get("audience", settings.AUTHSITE.origin), scope, kind)
 
 
 class SignInSerializer(TokenRequestSerializer):
-    """A username or email address, and the password. With HTTP Basic all of them are left out."""
+    """A username or email address, and the password; all are left out with HTTP Basic."""
 
     username = TextField(required=False, max_length=emails.MAX_LENGTH)
     email = TextField(required=False, max_length=emails.MAX_LENGTH)
@@ -59,7 +59,7 @@ class SignInSerializer(TokenRequestSerializer):
         """The login and the password.
 
         Raises:
-            ValidationError: one of them is missing.
+            ValidationError: the login or the password is missing.
         """
         data = self.validated_data
         name = data.get("username") or data.get("email")
@@ -74,7 +74,7 @@ class SignInSerializer(TokenRequestSerializer):
 
 
 class SecondStepSerializer(serializers.Serializer[Any]):
-    """A challenge, and a code or the request to mail one."""
+    """A challenge, and either a code or a request to email one."""
 
     challenge = TextField(max_length=100)
     code = TextField(required=False, max_length=64)
@@ -88,23 +88,23 @@ class SecondStepSerializer(serializers.Serializer[Any]):
 
 
 class AppSignInSerializer(SecondStepSerializer, SignInSerializer):
-    """The first step of signing in from a page in a browser, or the second step."""
+    """The first or the second step of a sign-in from a page in a browser."""
 
     challenge = TextField(required=False, max_length=100)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Validate as a second step if there is a challenge."""
+        """Require ``code`` or ``method`` if there is a challenge."""
         return super().validate(attrs) if "challenge" in attrs else attrs
 
 
 class TokenField(TextField):
-    """A string that is claimed to be a token; the services decide whether it is valid."""
+    """A string that should be a token. The services check whether it is valid."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_blank=True, trim_whitespace=False, **options)
 
     def run_validators(self, value: Any) -> None:
-        """Skip the validators: a NUL character makes an invalid token, not an invalid field."""
+        """Skip the validators: text with a NUL character is an invalid token, not a wrong field."""
 
 
 class RefreshSerializer(TokenRequestSerializer):
@@ -143,7 +143,7 @@ class TokensSerializer(AccessSerializer):
 
 
 def answer_of(tokens: Tokens) -> dict[str, Any]:
-    """Return ``tokens`` as :class:`AccessSerializer` describes them, without the refresh token."""
+    """Return the fields of :class:`AccessSerializer` for ``tokens``, without the refresh token."""
     return {
         "access": str(tokens.access),
         "token_type": "Bearer",

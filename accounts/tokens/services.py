@@ -1,8 +1,7 @@
 """Issue, renew, exchange, verify and revoke tokens.
 
-Each function that issues tokens loads the signing key first. If signing failed later, a refresh
-token, a code or a challenge would be spent without an answer, and the client's retry would look
-like theft.
+Functions that issue tokens load the signing key first. If signing failed later, a refresh token, a
+code or a challenge would be spent for nothing, and a repeated refresh token would look stolen.
 """
 
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from accounts.sessions.models import LoginSession
 from accounts.signin import policy, second_step
 from accounts.signin.policy import Requirement
 from accounts.signin.second_step import SecondMethod
-from accounts.signin.services import InvalidCredentials, prove_password
+from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.signin.session import CompletedSignIn, establish_api_session
 from accounts.throttle.limits import EXCHANGE_SESSION
 from accounts.throttle.services import spend
@@ -46,7 +45,10 @@ from accounts.users.services import AccountChanged
 
 @dataclass(frozen=True)
 class TokenRequest:
-    """The tokens that a client asks for. A ``scope`` of None means all that are available."""
+    """The tokens that a client requests.
+
+    A ``scope`` of None means ``read`` and ``write`` at sign-in, and later all that is available.
+    """
 
     audience: str
     scope: frozenset[str] | None = None
@@ -68,8 +70,8 @@ def sign_in(login: str, password: str, token_request: TokenRequest, client: Clie
     Raises:
         InvalidCredentials: unknown account, or wrong or unusable password.
         EmailNotVerified, AccountInactive, PasswordCompromised, EnrolmentRequired: the password is
-            right, but the account cannot sign in here.
-        SecondFactorRequired: a second step must follow; the error contains the challenge.
+            right, but the account cannot sign in to the API.
+        SecondFactorRequired: a second step is required; the error contains the challenge for it.
         RateLimited: a budget is used up, or the site is busy.
     """
     access.be_ready()
@@ -84,20 +86,20 @@ def sign_in(login: str, password: str, token_request: TokenRequest, client: Clie
 def sign_in_again(
     secret: str, code: str, client: ClientInfo, kind: LoginSession.Kind = LoginSession.Kind.API
 ) -> Tokens:
-    """Complete the sign-in of the challenge ``secret`` with ``code`` and return the tokens.
+    """Complete the sign-in that issued the challenge ``secret``; return the tokens.
 
     Raises:
-        InvalidChallenge: the challenge is unknown, spent, expired or tried too often.
-        WrongFactorCode: the code is not right.
-        EnrolmentRequired: only a passkey is accepted, or the account must add one.
-        RateLimited: too many guesses.
+        InvalidChallenge: the challenge is unknown, spent, expired or has no attempts left.
+        WrongFactorCode: the code is wrong.
+        EnrolmentRequired: the account accepts only a passkey, or must add one.
+        RateLimited: there were too many guesses.
     """
     access.be_ready()
     challenge = challenges.find(secret, kind)
     challenges.take_try(challenge)
     user, first = challenge.user, challenges.proofs(challenge)
     if policy.needs_passkey(user):
-        # Checked before the code, so that no recovery code is spent in vain.
+        # Checked before the code, because a recovery code would be spent for nothing.
         raise EnrolmentRequired
     proof = second_step.prove(user, first, code, Actor(client), nonce=challenge.nonce)
     proofs = (*first, proof)
@@ -111,11 +113,12 @@ def sign_in_again(
 def mail_code(
     secret: str, client: ClientInfo, kind: LoginSession.Kind = LoginSession.Kind.API
 ) -> None:
-    """Mail a code for the second step of the challenge ``secret``.
+    """Email a code for the second step of a sign-in; ``secret`` is its challenge.
 
     Raises:
         InvalidChallenge: the challenge is unknown, spent or expired.
-        NoMail, RateLimited: see ``second_step.send_code``.
+        NoMail: emailed codes are not accepted in this sign-in.
+        RateLimited: too many emails were requested.
     """
     challenge = challenges.find(secret, kind)
     if SecondMethod.EMAIL not in _methods(challenge.user, challenges.proofs(challenge)):
@@ -129,7 +132,7 @@ def renew(token: str, token_request: TokenRequest, client: ClientInfo) -> Tokens
     Raises:
         InvalidToken: the refresh token is not valid.
         TokenReused: the refresh token was used before; its family is now revoked.
-        UnknownScope: the session does not cover the scope that was asked for.
+        UnknownScope: the session does not cover the requested scope.
     """
     access.be_ready()
     if token_request.scope is not None and (family := families.with_newest(token)):
@@ -145,14 +148,14 @@ def exchange(
 ) -> Tokens:
     """Return a new access token in exchange for ``held``, with the same session and audience.
 
-    A stolen token must not be renewable for as long as its session lasts. So a chain of exchanges
-    ends ``EXCHANGE_SECONDS`` after its first token was issued, each exchange is recorded, and
-    tokens of pages in a browser cannot be exchanged.
+    A thief must not be able to renew a stolen token for as long as its session lasts. Therefore a
+    chain of exchanges ends ``EXCHANGE_SECONDS`` after its first token was issued, each exchange is
+    recorded, and tokens of pages in a browser cannot be exchanged.
 
     Raises:
         InvalidToken: the chain has ended, or the token belongs to a page in a browser.
-        UnknownService: another audience was asked for.
-        UnknownScope: the scope that was asked for exceeds that of ``held``.
+        UnknownService: the requested audience is not that of ``held``.
+        UnknownScope: the requested scope exceeds the scope of ``held``.
         RateLimited: this session has exchanged too many tokens.
     """
     if session.kind == LoginSession.Kind.APP:
@@ -172,13 +175,13 @@ def exchange(
 def read(
     text: str, audiences: tuple[str, ...] | None = None, *, tells_expired: bool = False
 ) -> tuple[AccessToken, LoginSession]:
-    """Return the access token in ``text``, and its session with the user.
+    """Verify the access token ``text``; return it and its session, with the user loaded.
 
     ``audiences`` are the audiences to accept, by default only this site.
 
     Raises:
         TokenExpired: the token is genuine but has expired, and ``tells_expired`` is set.
-        InvalidToken: the token is not valid, or its session is not live.
+        InvalidToken: the token is not valid, or its session has ended.
     """
     try:
         token = AccessToken(text, audiences=audiences)
@@ -193,21 +196,21 @@ def read(
 
 
 def claims(text: str) -> Mapping[str, Any]:
-    """Return the claims of a live access token for any audience of this site.
+    """Verify an access token for any audience of this site and return its claims.
 
     Raises:
-        InvalidToken: the token is not valid, or its session is not live.
+        InvalidToken: the token is not valid, or its session has ended.
     """
     config = settings.AUTHSITE
     return read(text, (config.origin, *config.token_audiences))[0].payload
 
 
 def revoke(text: str, client: ClientInfo) -> None:
-    """Revoke the family of an access or refresh token, if ``text`` is one (RFC 7009 section 2).
+    """Revoke the family of the access or refresh token ``text``, if valid (RFC 7009 section 2).
 
-    An expired access token revokes its family too, or a client that signs out late would stay
-    signed in. An access token for another audience revokes nothing, because that service knows it
-    as well.
+    An expired access token also revokes its family, because otherwise a client that signs out late
+    would stay signed in. An access token for another service revokes nothing, because that service
+    has the token too.
     """
     session = families.of(text) or _family_of_access(text)
     if session is not None:
@@ -227,15 +230,15 @@ def prove_by_password(login: str, password: str, client: ClientInfo) -> User:
 
     Raises:
         SecondFactorRequired: the account requires a second factor; no challenge is issued.
-        PublicError: any other error of :func:`sign_in`.
+        PublicError: any other error that :func:`sign_in` raises.
     """
     account = _prove(login, password, client)
     return _cleared(account, policy.next_requirement(account, (Proof.now(Method.PASSWORD),)))
 
 
 def _prove(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
-    """Prove the password; raise ``PasswordCompromised`` if it is right but attackers know it."""
-    account = prove_password(login, password, client)
+    """Return the account; raise ``PasswordCompromised`` if attackers know the right password."""
+    account = verify_password(login, password, client)
     if isinstance(account, User) and passwords.is_compromised(password):
         raise PasswordCompromised
     return account
@@ -271,9 +274,8 @@ def _challenge(
 def _methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
     """Return the methods by which an API client can show the second factor.
 
-    Mailed codes are offered only next to an authenticator app or recovery codes, because a mailbox
-    must not replace passkeys, which resist phishing. If only a passkey is accepted, the list is
-    empty.
+    The list is empty if only a passkey is accepted. An emailed code is only offered next to another
+    method, because a mailbox must not replace a passkey, which resists phishing.
     """
     if policy.needs_passkey(user):
         return []

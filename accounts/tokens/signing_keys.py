@@ -1,9 +1,9 @@
 """The table of signing keys, and what each key is used for at a given moment.
 
-No job changes the state of a key: it follows from the clock. Keys are ordered by number. A key is
-published first, so that every verifier has it in time. It signs from its ``signs_at`` until the
-next key does. Then it stays published until the last token it has signed has expired. A withdrawn
-key neither signs nor verifies.
+The state of a key follows from the clock; no job changes it. Keys are ordered by number. A new key
+is published some time before it signs, so that every verifier has it. The key signs from its
+``signs_at`` until the ``signs_at`` of the next key, and stays published until its last token has
+expired. A withdrawn key neither signs nor verifies.
 """
 
 import json
@@ -23,25 +23,26 @@ from accounts.tokens.models import SigningKey
 log = logging.getLogger(__name__)
 
 PURPOSE = "signing-key"
-# The age at which one thread of a process reads the table again; the other threads do not wait.
+# A process reads the table again when its copy has this age. One thread reads, and the others do
+# not wait.
 RELOAD = timedelta(seconds=60)
-# Tokens with an invented ``kid`` cause at most one read of the table in this time.
+# Tokens with an unknown ``kid`` cause at most one read of the table in this time.
 LOOK_AGAIN = timedelta(seconds=5)
-# How long others may cache the published keys (``Cache-Control``).
+# How long clients may cache the published keys (``Cache-Control``).
 MAX_AGE = timedelta(seconds=300)
 # Allowance for clocks that differ and for slow answers.
 SLACK = timedelta(minutes=4)
-# How long a key is published before it signs. Until then, copies of the published keys without it
-# may be in use.
+# How long a key is published before it signs. Until then, clients may use cached copies of the
+# published keys without it.
 LEAD = MAX_AGE + RELOAD + SLACK
-# How long a key stays published after it was replaced. Until then, a process may not know the next
-# key yet, and tokens that this one has signed may be valid.
+# How long a key stays published after the next key starts to sign. A process may notice the next
+# key late and sign with this one meanwhile, and those tokens must expire first.
 KEEP = timedelta(seconds=LONGEST_ACCESS_TOKEN) + RELOAD + SLACK
 
 
 @dataclass(frozen=True)
 class Signer:
-    """The private key that signs now, parsed."""
+    """A parsed private key that signs tokens."""
 
     kid: str
     algorithm: str
@@ -50,7 +51,7 @@ class Signer:
 
 @dataclass(frozen=True)
 class Verifier:
-    """A public key that verifies tokens, parsed, and the one algorithm it is used with."""
+    """A parsed public key that verifies tokens, and the only algorithm to use with it."""
 
     kid: str
     algorithm: str
@@ -59,7 +60,7 @@ class Verifier:
 
 @dataclass(frozen=True)
 class Published:
-    """The JWK set (RFC 7517 section 5) as it is sent, and its ETag (RFC 9110 section 8.8.3)."""
+    """The JWK set (RFC 7517 section 5) in JSON, and its ETag (RFC 9110 section 8.8.3)."""
 
     body: bytes
     etag: str
@@ -79,9 +80,9 @@ class KeyRing:
     published: Published
 
     def signing(self, now: datetime) -> SigningKey:
-        """Return the latest key that has started to sign at ``now``.
+        """Return the latest key whose ``signs_at`` has passed at ``now``.
 
-        If none has, because the clock of this node is behind, it is the first one.
+        If no ``signs_at`` has passed, because this node's clock is behind, return the first key.
         """
         begun = [key for key in self.keys if key.signs_at <= now]
         return begun[-1] if begun else self.keys[0]
@@ -114,10 +115,10 @@ def _verifier(row: SigningKey) -> Verifier:
 
 
 def make_next(ring: KeyRing, signs_at: datetime) -> None:
-    """Generate the key after those in ``ring``, unless another process has just done so."""
+    """Generate the key that follows those in ``ring``, unless another process did so first."""
     key = keys.generate(settings.AUTHSITE.token_algorithm)
     try:
-        # Durable, because tokens signed by a key that is rolled back could not be verified.
+        # Durable: if the key were rolled back, tokens that it signed could not be verified.
         with transaction.atomic(durable=True):
             insert(key, ring.last + 1, signs_at)
     except IntegrityError:
@@ -128,7 +129,7 @@ def insert(key: keys.PrivateKey, number: int, signs_at: datetime) -> SigningKey:
     """Store ``key`` under ``number``, with its private half encrypted.
 
     Raises:
-        IntegrityError: the number is taken, because another process was first.
+        IntegrityError: another process has already stored a key under ``number``.
     """
     jwk = keys.public_jwk(key)
     return SigningKey.objects.create(
@@ -144,7 +145,7 @@ def insert(key: keys.PrivateKey, number: int, signs_at: datetime) -> SigningKey:
 def is_over(row: SigningKey, live: list[SigningKey], now: datetime) -> bool:
     """Return whether all tokens that the key ``row`` has signed have expired.
 
-    ``live`` are the keys that are not withdrawn.
+    ``live`` are all keys that are not withdrawn.
     """
     later = [other.signs_at for other in live if other.number > row.number]
     return bool(later) and min(later) + KEEP <= now

@@ -1,4 +1,4 @@
-"""The public keys that verify this site's tokens."""
+"""The view of the public keys that verify tokens of this site."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
@@ -13,8 +13,8 @@ from accounts.tokens.signing_keys import MAX_AGE
 @login_not_required
 @require_safe
 def jwks(request: HttpRequest) -> HttpResponseBase:
-    """Return the JWK set (RFC 7517 section 5), or 304 if the client's copy is current."""
-    # Read once: the body and ETag of two readings might not belong together.
+    """Return the JWK set (RFC 7517 section 5), or status 304 if the client's copy is current."""
+    # Read once, because the body and the ETag of two reads might not match.
     published = keyring.jwks()
     age = int(MAX_AGE.total_seconds())
     response = HttpResponse(

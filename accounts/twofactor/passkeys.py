@@ -154,7 +154,7 @@ def _find(answer: Answer) -> Passkey | None:
 def _charge_sign_in(text: str, client: ClientInfo) -> list[Charge]:
     """Count the attempt against the rate limits that apply, and return the charges."""
     owner = None
-    if client.known:
+    if client.known_cookie:
         with suppress(WrongPasskey):
             row = _find(parse(text))
             owner = row.user if row else None

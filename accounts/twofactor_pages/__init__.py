@@ -1,1 +1,1 @@
-"""Enrolment. Authenticator apps and recovery codes are added, named, removed; at the door, too."""
+"""Pages to add, rename and remove second factors, in a session or during a sign-in."""

@@ -1,4 +1,4 @@
-"""The forms of second factors."""
+"""Forms to add, rename and keep second factors."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from accounts.twofactor.forms import LONGEST_NAME, FactorCodeField, TotpCodeFiel
 
 
 class NameField(forms.CharField):
-    """What a person calls a factor."""
+    """A field for the name that a person gives to a second factor."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
@@ -23,7 +23,7 @@ class NameField(forms.CharField):
 
 
 class SetupForm(forms.Form):
-    """The first code of an authenticator, and what to call it."""
+    """Ask for the first code of an authenticator app, and for a name."""
 
     code = TotpCodeField()
     name = NameField(
@@ -32,7 +32,7 @@ class SetupForm(forms.Form):
 
 
 class OptionalNameForm(forms.Form):
-    """What to call a passkey, for who wants to."""
+    """Ask for the name of a new passkey, which may stay empty."""
 
     name = NameField(
         required=False, help_text=_("To know it by, such as “laptop”. It may stay empty.")
@@ -40,12 +40,12 @@ class OptionalNameForm(forms.Form):
 
 
 class RenameForm(forms.Form):
-    """Another name."""
+    """Ask for the new name of a second factor."""
 
     name = NameField()
 
 
 class SavedForm(forms.Form):
-    """One of the recovery codes, typed back."""
+    """Ask for one of the recovery codes, to show that they were kept."""
 
     code = FactorCodeField()

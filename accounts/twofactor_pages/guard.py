@@ -1,11 +1,17 @@
-"""Adding a factor from inside, or between the two steps of a sign-in that must have one."""
+"""Who may add a second factor: the user of a session, or of a pending sign-in that lacks one."""
 
 import json
+from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+from django.views.generic import View
 
 from accounts.common.client_info import client_of
 from accounts.common.proofs import Method, Proof
@@ -19,48 +25,66 @@ from accounts.twofactor_pages.session_data import CODES
 from accounts.users.models import User
 
 
-def user_of(request: HttpRequest, found: PendingSignIn | None) -> User:
-    """Return the user who adds a factor: of the pending sign-in, or of the session."""
-    return found.user if found else session_of(request).user
+@method_decorator(
+    [login_not_required, never_cache, require_http_methods(["GET", "HEAD", "POST"])],
+    name="dispatch",
+)
+class AddFactorView(View):
+    """Add a second factor to the account of a session or of a pending sign-in.
 
-
-def guard(
-    request: HttpRequest, *requirements: Requirement
-) -> tuple[HttpResponse | None, PendingSignIn | None]:
-    """Return another response if no factor may be added now, and the pending sign-in, if any.
-
-    A signed-in person must have authenticated recently. A pending sign-in must lack one of
-    ``requirements``, or the password alone would add a second factor beside the owner's. It is
-    looked up once, because another browser may end it at any moment.
+    A session must have authenticated recently. A pending sign-in must lack one of
+    ``requirements``, because otherwise the password alone would add a factor beside the owner's.
+    The pending sign-in is looked up once, because another browser may end it at any moment.
     """
-    if request.user.is_authenticated:
-        if not policy.may_enrol(session_of(request)):
-            return render(request, "accounts/twofactor_pages/anew.html", status=403), None
-        return reauthenticate_first(request), None
-    found = pending.find(request)
-    if found is None:
-        return flow.restart(request, back=request.get_full_path()), None
-    return (None if found.requirement in requirements else redirect("second_step")), found
+
+    requirements: tuple[Requirement, ...]
+    pending: PendingSignIn | None = None
+    user: User
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self._refuse(request) or super().dispatch(request, *args, **kwargs)
+
+    def _refuse(self, request: HttpRequest) -> HttpResponse | None:
+        """Return another response if no factor may be added now, else note the user."""
+        if request.user.is_authenticated:
+            self.user = session_of(request).user
+            if not policy.may_enrol(session_of(request)):
+                return render(request, "accounts/twofactor_pages/anew.html", status=403)
+            return reauthenticate_first(request)
+        found = pending.find(request)
+        if found is None:
+            return flow.restart(request, back=request.get_full_path())
+        self.pending, self.user = found, found.user
+        return None if found.requirement in self.requirements else redirect("second_step")
+
+    def page(self, template: str, context: dict[str, Any]) -> HttpResponse:
+        """Return the page of a form that adds a factor."""
+        shared = {
+            "owner": self.user,
+            "is_pending": self.pending is not None,
+            "next": flow.next_of(self.request),
+        }
+        return render(self.request, template, shared | context)
+
+    def resume(self, method: Method, made: list[str]) -> HttpResponse:
+        """Redirect to the page that was wanted, after ``method`` was added.
+
+        If recovery codes were ``made`` with the factor, their page comes first.
+        """
+        if made:
+            CODES.put(self.request, self.user, json.dumps(made))
+        proof = Proof.now(method)
+        if self.pending:
+            next_url = self.pending.next_url
+            next_url = _codes_page(next_url) if made else next_url
+            return flow.resume(self.request, self.pending, proof, next_url=next_url)
+        sessions.record_proof(session_of(self.request), proof, client_of(self.request))
+        renew_key(self.request)
+        next_url = flow.next_of(self.request)
+        return redirect(_codes_page(next_url) if made else next_url or "second_factors")
 
 
-def after_adding(
-    request: HttpRequest, found: PendingSignIn | None, method: Method, made: list[str]
-) -> HttpResponse:
-    """Redirect to the recovery codes, if some were made, and then to the page that was wanted."""
-    user = user_of(request, found)
-    if made:
-        CODES.put(request, user, json.dumps(made))
-    proof = Proof.now(method)
-    if found:
-        next_url = codes_page(found.next_url) if made else found.next_url
-        return flow.go_on(request, found, proof, next_url=next_url)
-    sessions.record_proof(session_of(request), proof, client_of(request))
-    renew_key(request)
-    next_url = flow.next_of(request)
-    return redirect(codes_page(next_url) if made else next_url or "second_factors")
-
-
-def codes_page(next_url: str) -> str:
+def _codes_page(next_url: str) -> str:
     """Return the URL of the page of the recovery codes, which leads on to ``next_url``."""
     query = f"?{urlencode({'next': next_url})}" if next_url else ""
     return reverse("recovery_codes") + query

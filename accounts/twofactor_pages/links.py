@@ -1,8 +1,8 @@
-"""The enrolment link: staff without a second factor add one by it, at an operator's word.
+"""Enrolment links, by which an operator lets staff without a second factor add one.
 
-It replaces password and mailbox, which the authentication policy otherwise requires of them. It
-works once, for a day, while the account must have a second factor and has none; a newer one and
-every change of the account's credentials replace it.
+A link replaces the password and the mailbox, which the authentication policy otherwise requires of
+staff. It works once, within a day, and only while the account must have a second factor and has
+none. A newer link and every change of the account's credentials void it.
 """
 
 from datetime import timedelta
@@ -20,17 +20,17 @@ LINK = Purpose("enrolment.link", life=timedelta(days=1))
 
 
 class NotNeeded(PublicError):
-    """The account has a second factor, or may do without one, or is switched off."""
+    """The account has a second factor, needs none, or is deactivated."""
 
     code = "enrolment_not_needed"
     message = _("This account needs no enrolment link.")
 
 
 def new_link(user: User) -> str:
-    """Return a link by which ``user`` signs in once and adds a second factor; an older one ends.
+    """Return a URL by which ``user`` signs in once and adds a second factor; void older links.
 
     Raises:
-        NotNeeded: the account doesn't have to add one.
+        NotNeeded: the account does not have to add a second factor.
     """
     if not _must_enrol(user):
         raise NotNeeded
@@ -38,7 +38,7 @@ def new_link(user: User) -> str:
 
 
 def find_by_link(token: str) -> User | None:
-    """Return whose link it is, or None if it doesn't work (any more)."""
+    """Return the user of the link with ``token``, or None if the link does not work any more."""
     user_id, _space, version = (codes.subject_of(LINK, token) or "").partition(" ")
     if not version:
         return None
@@ -47,7 +47,7 @@ def find_by_link(token: str) -> User | None:
 
 
 def spend(user: User, token: str) -> bool:
-    """Use the link up; return whether it was unused."""
+    """Use up the link with ``token``; return whether it was unused."""
     return codes.spend(LINK, _subject(user), token)
 
 

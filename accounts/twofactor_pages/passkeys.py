@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -15,108 +15,68 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.common.errors import PublicError
 from accounts.common.links import absolute
 from accounts.common.proofs import Method
-from accounts.sessions.current import actor_of, renew_key, session_of
-from accounts.signin import flow
+from accounts.sessions.current import actor_of, session_of
 from accounts.signin.policy import Requirement
-from accounts.signin.recent import recent_authentication_required
 from accounts.twofactor import passkeys, trusted_browsers
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.errors import OnlyPasskeyLeft, Required
 from accounts.twofactor.models import Passkey, rp_id
-from accounts.twofactor_pages import guard
-from accounts.twofactor_pages.forms import OptionalNameForm, RenameForm
+from accounts.twofactor_pages.factor import FactorView
+from accounts.twofactor_pages.forms import OptionalNameForm
+from accounts.twofactor_pages.guard import AddFactorView
 from accounts.users.models import User
-from accounts.users.services import AccountChanged
 
 
 @never_cache
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    """Those that one has; the browser hears which are still good."""
+    """Show the passkeys of the signed-in user, and tell the browser which of them still work."""
     user = session_of(request).user
     rows = passkeys.of(user)
     context = {"rows": rows, "most": passkeys.MOST_PASSKEYS, "signal": _signal(user, rows)}
     return render(request, "accounts/twofactor_pages/passkeys.html", context)
 
 
-@login_not_required
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-def add(request: HttpRequest) -> HttpResponse:
-    """A new one: from inside, or between two steps where one must be added."""
-    away, found = guard.guard(request, Requirement.ENROLMENT, Requirement.PASSKEY)
-    if away:
-        return away
-    user = guard.user_of(request, found)
-    form, passkey_error = OptionalNameForm(request.POST or None), ""
-    if "credential" in request.POST and form.is_valid():
+class AddPasskeyView(AddFactorView):
+    """Add a passkey, in a session or in a pending sign-in that requires a factor."""
+
+    requirements = (Requirement.ENROLMENT, Requirement.PASSKEY)
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return self.show(OptionalNameForm())
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = OptionalNameForm(request.POST)
+        if "credential" not in request.POST or not form.is_valid():
+            return self.show(form)
+        credential, name = request.POST["credential"], form.cleaned_data["name"]
         try:
-            made = passkeys.add(
-                user, request.POST["credential"], form.cleaned_data["name"], actor_of(request)
-            )
+            made = passkeys.add(self.user, credential, name, actor_of(request))
             messages.success(request, _("The passkey was added."))
-            return guard.after_adding(request, found, Method.PASSKEY, made)
-        except PublicError as problem:
-            passkey_error = str(problem)
-    context = {
-        "form": form,
-        "passkey_error": passkey_error,
-        "owner": user,
-        "is_pending": found is not None,
-        "must_be_passkey": twofactor.needs_passkey(user),
-        "next": flow.next_of(request),
-        "options": json.dumps(passkeys.options_to_add(user)),
-    }
-    return render(request, "accounts/twofactor_pages/passkey_add.html", context)
+            return self.resume(Method.PASSKEY, made)
+        except PublicError as error:
+            return self.show(form, passkey_error=str(error))
+
+    def show(self, form: OptionalNameForm, *, passkey_error: str = "") -> HttpResponse:
+        """Return the page, with the errors of ``form`` or of a passkey."""
+        context = {
+            "form": form,
+            "passkey_error": passkey_error,
+            "must_be_passkey": twofactor.needs_passkey(self.user),
+            "options": json.dumps(passkeys.options_to_add(self.user)),
+        }
+        return self.page("accounts/twofactor_pages/passkey_add.html", context)
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-@recent_authentication_required
-def passkey(request: HttpRequest, factor_id: int) -> HttpResponse:
-    """Rename or remove one; what removing does, or why it can't be, is said first."""
-    user = session_of(request).user
-    row = Passkey.objects.filter(user=user, pk=factor_id).first()
-    if row is None:
-        raise Http404
-    if "remove" in request.POST:
-        return _remove(request, row)
-    form = RenameForm(request.POST if request.method == "POST" else {"name": row.name})
-    if request.method == "POST" and form.is_valid():
-        twofactor.rename(Passkey, user, row.pk, form.cleaned_data["name"], actor_of(request))
-        messages.success(request, _("Renamed."))
-        return redirect("passkeys")
-    context = {
-        "form": form,
-        "row": row,
-        "refusal": _refusal(user, row),
-        "is_last": twofactor.held(user).count == 1,
-    }
-    return render(request, "accounts/twofactor_pages/passkey.html", context)
+class PasskeyView(FactorView):
+    """Rename or remove a passkey."""
 
-
-def _remove(request: HttpRequest, row: Passkey) -> HttpResponse:
-    actor = actor_of(request).by(*session_of(request).amr)
-    try:
-        twofactor.remove(Passkey, session_of(request).user, row.pk, actor)
-    except (Required, OnlyPasskeyLeft, AccountChanged) as error:
-        messages.error(request, str(error))
-        return redirect("passkeys")
-    renew_key(request)
-    messages.success(request, _("Removed. Every other sign-in has ended."))
-    return redirect("passkeys")
-
-
-def _refusal(user: User, row: Passkey) -> str:
-    try:
-        twofactor.refuse_removal(user, row)
-    except PublicError as error:
-        return str(error)
-    return ""
+    model = Passkey
+    template_name = "accounts/twofactor_pages/passkey.html"
+    list_page = "passkeys"
 
 
 def _signal(user: User, rows: list[Passkey]) -> str:
-    """For the Signal API (WebAuthn Level 3, section 5.1.10)."""
+    """Return the options for the Signal API (WebAuthn Level 3, section 5.1.10)."""
     options: dict[str, Any] = passkeys.options_to_add(user)["user"]
     return json.dumps(
         {
@@ -124,7 +84,7 @@ def _signal(user: User, rows: list[Passkey]) -> str:
             "userId": options["id"],
             "name": options["name"],
             "displayName": options["displayName"],
-            # Suspended ones may be put back.
+            # Suspended passkeys may be put back.
             "accepted": [row.credential_id for row in rows] + passkeys.suspended_ids(user),
         }
     )
@@ -133,7 +93,7 @@ def _signal(user: User, rows: list[Passkey]) -> str:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def trusted(request: HttpRequest) -> HttpResponse:
-    """Where the second step isn't asked for; a POST ends one, or all."""
+    """Show the trusted browsers of the signed-in user; a POST ends the trust in one or all."""
     user = session_of(request).user
     if request.method == "POST":
         number = request.POST.get("end", "")
@@ -156,5 +116,5 @@ def trusted(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def endpoints(_request: HttpRequest) -> JsonResponse:
-    """Where passkeys are added and managed, for their keepers (W3C, Passkey Endpoints)."""
+    """Return where passkeys are added and managed (W3C, Passkey Endpoints)."""
     return JsonResponse({"enroll": absolute("passkey_add"), "manage": absolute("passkeys")})

@@ -1,4 +1,4 @@
-"""The key of an authenticator as a link (Google Authenticator's Key Uri Format), and a picture."""
+"""The seed of an authenticator app as a URI (Key Uri Format) and as a QR code."""
 
 import base64
 from urllib.parse import quote, urlencode
@@ -12,18 +12,18 @@ from qrcode.constants import ERROR_CORRECT_M
 
 from accounts.users.models import User
 
-# Scanners want four modules of white around it (ISO/IEC 18004).
+# Scanners need a margin of four modules (ISO/IEC 18004).
 QUIET_ZONE = 4
 
 
 def base32(seed: str) -> str:
-    """The seed as people type it (RFC 4648 section 6)."""
+    """Return the hexadecimal ``seed`` in base32, as people type it (RFC 4648 section 6)."""
     return base64.b32encode(bytes.fromhex(seed)).decode()
 
 
 def uri(user: User, seed: str) -> str:
-    """The ``otpauth:`` URI, percent-encoded, that adds ``user`` to an authenticator."""
-    # A colon parts issuer and account.
+    """Return the percent-encoded ``otpauth:`` URI that adds ``user`` to an authenticator app."""
+    # A colon separates issuer and account in the label.
     issuer = settings.AUTHSITE.site_name.replace(":", "")
     label = f"{quote(issuer, safe='')}:{quote(user.email or user.username, safe='@')}"
     query = {
@@ -37,9 +37,10 @@ def uri(user: User, seed: str) -> str:
 
 
 def svg(text: str) -> SafeString:
-    """A QR code of ``text`` as an inline SVG: black on white in dark mode too, no style, no data:.
+    """Return a QR code of ``text`` as inline SVG.
 
-    Its alternative text is not the secret.
+    It is black on white in dark mode too, and needs neither ``style`` nor ``data:``, which the
+    Content Security Policy blocks. Its alternative text does not contain ``text``, a secret.
     """
     code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=QUIET_ZONE)
     code.add_data(text)

@@ -1,7 +1,7 @@
-"""What an enrolment shows, in the browser's session until it's finished: sealed, for one person.
+"""Secrets that a page shows while a second factor is added, encrypted in the session data.
 
-The seed is there, and in no row of the account's: whoever had begun an enrolment before the owner
-would know the seed of the owner's app.
+The seed of an authenticator app is not stored with the account before its first code is right.
+Otherwise a thief who had begun to add an app would know the seed of the app that the owner adds.
 """
 
 import json
@@ -17,44 +17,45 @@ from accounts.users.models import User
 
 
 @dataclass(frozen=True)
-class Kept:
-    """One secret that a page shows again until it's dropped, or its time is over.
+class SessionSecret:
+    """A secret that a page may show again until it is dropped or ``life`` is over.
 
-    ``sign_in`` names the sign-in that it's shown to, where no other of the same person may see it.
+    ``key`` is its key in the session data. Where a secret belongs to one sign-in of the user,
+    ``sign_in`` of the methods names that sign-in, and no other sign-in can read the secret.
     """
 
     key: str
     life: timedelta
 
     def put(self, request: HttpRequest, user: User, secret: str, sign_in: str = "") -> None:
-        """Keep ``secret``, for ``user`` only."""
+        """Store ``secret`` in the session data, for ``user`` only."""
         until = (clock.now() + self.life).timestamp()
-        kept = {"whose": f"{user.pk} {sign_in}", "secret": secret, "until": until}
-        request.session[self.key] = crypto.seal(json.dumps(kept), self.key)
+        data = {"whose": f"{user.pk} {sign_in}", "secret": secret, "until": until}
+        request.session[self.key] = crypto.seal(json.dumps(data), self.key)
 
     def get(self, request: HttpRequest, user: User, sign_in: str = "") -> str | None:
-        """It again, if there is one, and it's theirs."""
+        """Return the secret of ``user``, or None if there is none or its time is over."""
         sealed = request.session.get(self.key)
-        kept = _open(sealed, self.key) if sealed else {}
-        is_theirs = kept.get("whose") == f"{user.pk} {sign_in}"
-        if is_theirs and clock.now().timestamp() < kept["until"]:
-            return str(kept["secret"])
+        data = _open(sealed, self.key) if sealed else {}
+        is_own = data.get("whose") == f"{user.pk} {sign_in}"
+        if is_own and clock.now().timestamp() < data["until"]:
+            return str(data["secret"])
         if sealed:
             self.drop(request)
         return None
 
     def drop(self, request: HttpRequest) -> None:
-        """Forget it."""
+        """Remove the secret from the session data."""
         request.session.pop(self.key, None)
 
 
-SEED = Kept("totp_seed", timedelta(hours=1))
-# As long as it takes to keep them, and no longer than a fresh proof, nearly.
-CODES = Kept("recovery_codes", timedelta(minutes=15))
+SEED = SessionSecret("totp_seed", timedelta(hours=1))
+# Long enough to write the codes down.
+CODES = SessionSecret("recovery_codes", timedelta(minutes=15))
 
 
 def _open(sealed: str, key: str) -> dict[str, Any]:
-    """What was kept; nothing, if its key of ``ENCRYPTION_KEYS`` is gone."""
+    """Decrypt what was stored; an empty dictionary if its encryption key was removed."""
     try:
         return dict(json.loads(crypto.unseal(sealed, key)))
     except InvalidToken:

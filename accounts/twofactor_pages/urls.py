@@ -1,4 +1,4 @@
-"""Second factors."""
+"""URLs of the pages of second factors."""
 
 from django.urls import path
 
@@ -6,11 +6,13 @@ from accounts.twofactor_pages import passkeys, views
 
 urlpatterns = [
     path("accounts/2fa/", views.overview, name="second_factors"),
-    path("accounts/2fa/totp/setup/", views.setup, name="totp_setup"),
-    path("accounts/2fa/totp/<int:factor_id>/", views.authenticator, name="totp_change"),
+    path("accounts/2fa/totp/setup/", views.AddAuthenticatorView.as_view(), name="totp_setup"),
+    path(
+        "accounts/2fa/totp/<int:factor_id>/", views.AuthenticatorView.as_view(), name="totp_change"
+    ),
     path("accounts/2fa/passkeys/", passkeys.overview, name="passkeys"),
-    path("accounts/2fa/passkeys/add/", passkeys.add, name="passkey_add"),
-    path("accounts/2fa/passkeys/<int:factor_id>/", passkeys.passkey, name="passkey"),
+    path("accounts/2fa/passkeys/add/", passkeys.AddPasskeyView.as_view(), name="passkey_add"),
+    path("accounts/2fa/passkeys/<int:factor_id>/", passkeys.PasskeyView.as_view(), name="passkey"),
     path("accounts/2fa/trusted/", passkeys.trusted, name="trusted_browsers"),
     path(".well-known/passkey-endpoints", passkeys.endpoints, name="passkey_endpoints"),
     path("accounts/2fa/recovery-codes/", views.recovery_codes, name="recovery_codes"),

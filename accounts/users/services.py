@@ -250,7 +250,7 @@ def unlock(user: User) -> None:
     """Unlock an account: give it an unusable password, and invalidate its emailed links."""
     rows = User.objects.filter(pk=user.pk, password=user.password)
     if rows.update(password=make_password(None)):
-        void_proofs(user)
+        void_proofs_and_links(user)
         user.refresh_from_db()
 
 
@@ -292,6 +292,6 @@ def replace_password(owner: User, hashed: str) -> None:
     User.objects.filter(pk=owner.pk).update(password=hashed, password_at=now)
 
 
-def void_proofs(user: User) -> None:
+def void_proofs_and_links(user: User) -> None:
     """Invalidate all proofs and emailed links of ``user`` by increasing ``credential_version``."""
     User.objects.filter(pk=user.pk).update(credential_version=F("credential_version") + 1)

@@ -1,6 +1,5 @@
-"""Fixtures of the acceptance tests."""
+"""Fixtures for the acceptance tests."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,7 @@ from django.test import Client
 
 from accounts.users.models import User
 from tests.conftest import Clock
+from tests.support.signin import set_up
 from tests.support.steps import make_user, sign_in
 
 type Set = Callable[..., None]
@@ -16,17 +16,17 @@ type Set = Callable[..., None]
 
 @pytest.fixture
 def configure(settings: Any) -> Set:
-    """Sets our own settings by name."""
+    """Return a function that changes settings of the site by name."""
 
     def configure(**changes: Any) -> None:
-        settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, **changes)
+        set_up(settings, **changes)
 
     return configure
 
 
 @pytest.fixture
 def alice(db: None, client: Client, clock: Clock) -> User:
-    """Alice, signed in with ``client`` by her password; she has no second factor."""
+    """Alice, who is signed in with ``client`` by her password and has no second factor."""
     alice = make_user("alice")
     sign_in(client, "alice")
     return alice

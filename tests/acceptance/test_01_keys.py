@@ -1,4 +1,4 @@
-"""1. Tokens signed with a public key: the keys. Rows 5 and 6."""
+"""System 1, tokens signed with a public key: the signing keys (rows 5 and 6)."""
 
 import base64
 import io
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 JWKS = "/.well-known/jwks.json"
 DOCS = (ROOT / "docs/operating.md").read_text().partition("\n## Signing keys\n")[2]
 OWN = re.findall(r"(?ms)^```sh\n(.+?)```", DOCS.partition("\n## ")[0])[1].splitlines()
-*MAKING, BRINGING = OWN
+*MAKE_KEY, IMPORT_KEY = OWN
 
 
 def manage(line: str) -> str:
@@ -42,8 +42,8 @@ def manage(line: str) -> str:
     return output.getvalue()
 
 
-@pytest.mark.parametrize("line", MAKING)
-def test_1_5_a_key_of_ones_own_is_brought_by_the_lines_of_the_docs(
+@pytest.mark.parametrize("line", MAKE_KEY)
+def test_1_5_an_own_key_is_imported_by_the_commands_of_the_docs(
     line: str, configure: Set, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = line.partition(" ")[0]
@@ -53,7 +53,7 @@ def test_1_5_a_key_of_ones_own_is_brought_by_the_lines_of_the_docs(
     algorithm = line.rpartition(" ")[2]
     configure(token_algorithm=algorithm)
 
-    says = manage(BRINGING)
+    says = manage(IMPORT_KEY)
 
     jwk = keys.public_jwk(keys.load((tmp_path / "signing_key.pem").read_bytes()))
     assert says.startswith(f"{jwk['kid']} ({algorithm}) signs ")
@@ -61,18 +61,18 @@ def test_1_5_a_key_of_ones_own_is_brought_by_the_lines_of_the_docs(
 
 
 def kid_of(written: str) -> str:
-    """Return the name of the key that a token says it's signed with."""
+    """Return the ``kid`` of the key with which a token is signed."""
     return str(jwt.get_unverified_header(written)["kid"])
 
 
-class Elsewhere:
-    """A verifier that has only the URL of the keys, and keeps them as long as it may."""
+class Verifier:
+    """A verifier that knows only the URL of the keys, and caches them as long as allowed."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock, self._until = clock, clock.now() - timedelta(seconds=1)
         self._keys: dict[str, jwt.PyJWK] = {}
 
-    def takes(self, written: str) -> bool:
+    def accepts(self, written: str) -> bool:
         if self._clock.now() >= self._until:
             answer = Client().get(JWKS)
             age = re.search(r"max-age=(\d+)", answer["Cache-Control"])
@@ -86,39 +86,39 @@ class Elsewhere:
         return True
 
 
-def test_1_6_keys_rotate_and_no_token_is_refused_here_or_elsewhere(clock: Clock) -> None:
-    """Tokens of an hour, the longest, are shown every 100 s while their key goes out of use."""
+def test_1_6_no_valid_token_is_refused_while_keys_rotate(clock: Clock) -> None:
+    """Tokens with the longest lifetime, one hour, are used every 100 s while keys are rotated."""
     started, living, signed_with = clock.now(), list[tuple[datetime, str]](), set[str]()
-    # They fetch the keys at different moments.
-    elsewhere = [Elsewhere(clock) for _ in range(3)]
+    # The verifiers fetch the keys at different moments.
+    elsewhere = [Verifier(clock) for _ in range(3)]
     for seconds in range(0, 3 * 3600, 100):
         clock.set(now := started + timedelta(seconds=seconds))
-        # The second of two comes while the first waits for its turn.
+        # The second of two rotations happens while the first new key is still waiting.
         if seconds % 4000 in {0, 200}:
             keyring.rotate()
         new = token()
         signed_with.add(kid_of(new))
         living = [(end, shown) for end, shown in living if end > now]
         living.append((now + timedelta(hours=1), new))
-        # The oldest token of each key is the first to be refused.
+        # The oldest token of each key would be the first to be refused.
         oldest = {kid_of(shown): shown for _end, shown in reversed(living)}.values()
 
         for i, verifier in enumerate(elsewhere):
             if seconds // 100 >= i:
-                assert all(verifier.takes(shown) for shown in (*oldest, new))
+                assert all(verifier.accepts(shown) for shown in (*oldest, new))
         assert all(is_good(shown) for shown in (*oldest, new))
 
     assert len(signed_with) == 6
 
 
-def writings_of(key: RSAPrivateKey) -> set[bytes]:
-    """A private key as anybody who looks for one would find it: each number, and whole files."""
+def leaked_forms_of(key: RSAPrivateKey) -> set[bytes]:
+    """Return the forms in which a private key could leak: its numbers and lines of its files."""
     numbers = key.private_numbers()
     found: set[bytes] = set()
     for number in (numbers.d, numbers.p, numbers.q, numbers.dmp1, numbers.dmq1, numbers.iqmp):
         raw = number.to_bytes((number.bit_length() + 7) // 8)
         found |= {raw, raw.hex().encode(), str(number).encode()}
-        # Base64 of it within something longer begins at one of three places.
+        # Within longer data, base64 of the number begins at one of three offsets.
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             found |= {encode(b"\0" * i + raw)[8:-8] for i in range(3)}
     for form in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL):
@@ -126,7 +126,7 @@ def writings_of(key: RSAPrivateKey) -> set[bytes]:
     return found
 
 
-def test_1_6_the_private_key_is_in_no_row_page_log_or_backup_in_clear(
+def test_1_6_the_private_key_is_in_no_row_page_log_or_backup_in_plain_text(
     configure: Set, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     configure(token_algorithm="RS256")
@@ -134,8 +134,8 @@ def test_1_6_the_private_key_is_in_no_row_page_log_or_backup_in_clear(
     key = keys.generate("RS256")
     assert isinstance(key, RSAPrivateKey)
     public = {name: text.encode() for name, text in keys.public_jwk(key).items()}
-    # A line of the file that has nothing but digits of the modulus is public: it's in ``n``.
-    writings = [written for written in writings_of(key) if written not in public["n"]]
+    # Lines of the file that hold only a part of the modulus are public: they are in ``n``.
+    writings = [written for written in leaked_forms_of(key) if written not in public["n"]]
     file = tmp_path / "key.pem"
     file.write_text(keys.to_pem(key))
     assert any(written in file.read_bytes() for written in writings)

@@ -1,6 +1,6 @@
-"""1. Tokens signed with a public key: the programs of ``docs/verify.md``.
+"""System 1, tokens signed with a public key: the programs of ``docs/verify.md``.
 
-The tokens that the site itself refuses (rows 2 to 4) are in ``tests/attacks/test_jwt*.py``.
+Rows 2 to 4, the tokens that the site itself refuses, are in ``tests/attacks/test_jwt*.py``.
 """
 
 import json
@@ -23,6 +23,7 @@ from django.test import Client
 from accounts.tokens import keys
 from tests.support import api, node
 from tests.support.api import call
+from tests.support.docs_examples import Shell, blocks_of
 from tests.support.forgeries import (
     ALGORITHMS,
     Mint,
@@ -36,32 +37,31 @@ from tests.support.forgeries import (
     unsigned,
 )
 from tests.support.missing import find, missing
-from tests.support.pages import Shell, blocks_of
 from tests.support.site import Site
 from tests.support.steps import CONFIRM, address_of, code_in, sign_up
 
 JWKS = "/.well-known/jwks.json"
 SHOP = "https://shop.example.org"
 BLOCKS = blocks_of("verify.md", "python", "js", "sh")
-# Those that begin with the name of their file.
+# The blocks that begin with the name of their file.
 PROGRAMS = {
     block.lines.split()[1]: block.lines for block in BLOCKS if block.lines.startswith(("# ", "// "))
 }
 
 
 def python(folder: Path, _env: dict[str, str]) -> list[str | Path]:
-    """Verify with PyJWT, which gets the URL of the keys."""
+    """Return the command that verifies with PyJWT, which fetches the keys from their URL."""
     return [sys.executable, "-I", folder / "verify.py"]
 
 
 def javascript(folder: Path, _env: dict[str, str]) -> list[str | Path]:
-    """Verify with jose, which gets the URL of the keys, too."""
+    """Return the command that verifies with jose, which fetches the keys from their URL."""
     (folder / "node_modules").symlink_to(node.packages())
     return [node.node(), folder / "verify.mjs"]
 
 
 def openssl(folder: Path, env: dict[str, str]) -> list[str | Path]:
-    """Verify with openssl, which gets the public key as a file, once that was fetched."""
+    """Fetch the public key into a file, and return the command that verifies with openssl."""
     for program in ("bash", "curl", "jq", "openssl"):
         find(program) or missing(program)
     bash = ["bash", "-euo", "pipefail"]
@@ -69,10 +69,10 @@ def openssl(folder: Path, env: dict[str, str]) -> list[str | Path]:
     return [*bash, folder / "verify.sh"]
 
 
-def say(
+def run_verifier(
     how: Any, folder: Path, issuer: str, audience: str, tokens: dict[str, str]
 ) -> dict[str, str]:
-    """Return what a program of the page, in a folder of its own, says to each token."""
+    """Run a program of the page in a separate folder, and return its output for each token."""
     for name, text in PROGRAMS.items():
         (folder / name).write_text(text)
     env = {"PATH": os.environ["PATH"], "ISSUER": issuer, "AUDIENCE": audience}
@@ -91,7 +91,7 @@ def say(
 
 
 def forgeries(mint: Mint) -> dict[str, str]:
-    """Tokens by somebody who has a good one and the public key, or a key of another service."""
+    """Return forged tokens of an attacker who has a valid token, the public key and another key."""
     head, body, signature = mint.token().split(".")
     raw, public = decoded(signature), mint.key.public_key()
     jwk = keys.public_jwk(mint.key)
@@ -131,7 +131,7 @@ def forgeries(mint: Mint) -> dict[str, str]:
 
 @pytest.fixture
 def published() -> Iterator[Any]:
-    """A server of one body, which is to hold the keys; it counts how often it's asked."""
+    """A server that answers every request with one body, the keys, and counts the requests."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -157,23 +157,23 @@ def published() -> Iterator[Any]:
 @pytest.mark.parametrize(
     "how, algorithm", [*product((python, javascript), ALGORITHMS), (openssl, "RS256")]
 )
-def test_1_1_another_process_verifies_with_what_is_public_alone(
+def test_1_1_another_program_verifies_tokens_with_public_keys_only(
     how: Any, algorithm: str, published: Any, tmp_path: Path
 ) -> None:
-    """It refuses whatever else it is shown, and fetches the keys once for all of it."""
+    """The program refuses all forged tokens, and fetches the keys once."""
     made = mint_with(algorithm)
     mint = replace(made, claims=made.claims | {"iss": published.origin, "aud": SHOP})
     published.body = Client().get(JWKS).content
     bad = forgeries(mint)
 
-    said = say(how, tmp_path, published.origin, SHOP, bad | {"good": mint.token()})
+    said = run_verifier(how, tmp_path, published.origin, SHOP, bad | {"good": mint.token()})
 
     assert said.pop("good") == f"good {mint.claims['sub']}"
     assert {name: words for name, words in said.items() if not words.startswith("refused")} == {}
     assert published.count == 1
 
 
-def test_1_1_a_real_site_signs_and_is_asked_whether_the_sign_in_lives_as_the_docs_say(
+def test_1_1_a_running_site_signs_tokens_and_says_whether_their_session_is_live(
     site: Site, tmp_path: Path
 ) -> None:
     for program in ("bash", "curl"):
@@ -184,7 +184,7 @@ def test_1_1_a_real_site_signs_and_is_asked_whether_the_sign_in_lives_as_the_doc
     token = api.get_tokens("verified", here)["access"]
     (asking,) = (block.lines for block in BLOCKS if block.lines not in PROGRAMS.values())
 
-    said = say(python, tmp_path, site.origin, site.origin, {"real": token})
+    said = run_verifier(python, tmp_path, site.origin, site.origin, {"real": token})
     with Shell(tmp_path, {"ISSUER": site.origin, "TOKEN": token}) as shell:
         alive = json.loads(shell.run(asking))
         call("token/revoke/", {"token": token}, client=here)

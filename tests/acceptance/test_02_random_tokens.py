@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from accounts.apikeys.models import APIKey
 from accounts.common import secrets
-from tests.attacks.key_steps import FORM, KEYS, NEW, on_page
+from tests.attacks.key_steps import FORM, KEYS, NEW, shown_key
 from tests.support.api import call, get_tokens
 from tests.support.browser import OpenPage
 from tests.support.signin import signed_in
@@ -27,8 +27,8 @@ from tests.support.steps import (
 )
 
 
-class Known:
-    """Stands in for the standard library's generator; what it makes is told from anything else."""
+class PredictableGenerator:
+    """A replacement for the standard library's generator that makes recognizable values."""
 
     def __init__(self) -> None:
         self._count = itertools.count(1)
@@ -44,10 +44,10 @@ class Known:
 
 
 @pytest.mark.django_db
-def test_2_1_every_secret_comes_from_the_one_module(
+def test_2_1_every_secret_comes_from_one_module(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(secrets, "secrets", Known())
+    monkeypatch.setattr(secrets, "secrets", PredictableGenerator())
 
     sign_up(client, "alice")
 
@@ -74,7 +74,7 @@ def test_2_1_every_secret_comes_from_the_one_module(
         (("encryption-key",), rb"[\w-]{43}=\n"),
     ],
 )
-def test_2_2_make_secret_gives_every_form(
+def test_2_2_make_secret_prints_every_form(
     words: tuple[str, ...], form: bytes, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     call_command("make_secret", *words)
@@ -108,12 +108,12 @@ def test_2_3_an_api_key_is_shown_once_kept_as_a_digest_and_compared_in_constant_
     monkeypatch.setattr(
         "accounts.apikeys.services.hmac.compare_digest", lambda *both: compared.append(both)
     )
-    for key, headers in ((on_page(page), page.headers), (made["key"], made.headers)):
+    for key, headers in ((shown_key(page), page.headers), (made["key"], made.headers)):
         assert "no-store" in headers["Cache-Control"]
         assert key[25:] not in client.get(KEYS).text + str(call("keys/", token=token).body)
         assert key[25:] not in str(APIKey.objects.values())
         digest = APIKey.objects.get(digest=sha256(key.encode()).hexdigest()).digest
-        assert call("me/", token=key).status == 401, "nothing else compares them"
+        assert call("me/", token=key).status == 401, "nothing else compares the digests"
         assert compared == [(digest, digest)]
         compared.clear()
 
@@ -141,7 +141,7 @@ def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(
         assert re.fullmatch(r"([a-z2-9]{5}-){3}[a-z2-9]{5}", suggestion)
     # 20 letters of 32 are 100 bits; in a thousand draws none of the 32 is missing.
     assert len(set("".join(suggestions)) - {"-"}) == 32
-    assert field.get_attribute("type") == "text", "a password that nobody sees can't be kept"
+    assert field.get_attribute("type") == "text", "the person must see the password to keep it"
     expect(status).to_have_text("Very good.")
     assert meter.evaluate("meter => meter.value") == 4
     field.press("End")
@@ -154,7 +154,7 @@ def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(
     field.select_text()
     field.press_sequentially("PassWord1234")
     expect(status).to_contain_text("attackers try first")
-    assert left, "requests are seen at all, and what is typed over a suggestion is measured"
+    assert left, "a password typed over a suggestion is measured, and its request is seen"
     assert meter.evaluate("meter => meter.value") == 0
     page.route("**/strength/", lambda route: route.fulfill(status=429))
     field.press_sequentially("!")

@@ -14,14 +14,15 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.acceptance.conftest import Set
 from tests.conftest import Clock
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,
+    confirm_recovery_codes,
+    next_on,
     recovery_codes_on,
+    set_up_authenticator,
     take_second_step,
-    turn_on,
-    type_one_back,
 )
 from tests.support.steps import (
     CONFIRM,
@@ -38,7 +39,6 @@ from tests.support.steps import (
     mail_to,
     make_staff,
     make_user,
-    next_on,
     sign_in,
     sign_in_twice,
     sign_up,
@@ -53,15 +53,15 @@ EVIL = "/\\evil.example"
 CURRENT = "argon2$argon2id$v=19$m=19456,t=2,p=1$"
 
 
-def asked_to_sign_in(client: Client, path: str) -> Any:
-    """The sign-in page that a stranger who wants ``path`` is led to."""
+def sign_in_page_for(client: Client, path: str) -> Any:
+    """Request ``path`` without a session, and return the sign-in page that it leads to."""
     response = client.get(path, follow=True)
     assert response.request["PATH_INFO"] == LOGIN
     return response
 
 
 def is_lasting(browser: Client) -> bool:
-    """Whether the sign-in lasts thirty days; if not, it ends with the browser."""
+    """Return whether the session lasts thirty days instead of ending with the browser."""
     cookie = browser.cookies["sessionid"]
     if cookie["max-age"] == "":
         assert cookie["expires"] == ""
@@ -70,21 +70,23 @@ def is_lasting(browser: Client) -> bool:
     return True
 
 
-def test_3_1_a_stranger_signs_in_and_is_back_at_the_page(client: Client) -> None:
+def test_3_1_signing_in_leads_back_to_the_requested_page(client: Client) -> None:
     make_user("alice")
 
-    page = asked_to_sign_in(client, WANTED)
+    page = sign_in_page_for(client, WANTED)
     wrong = sign_in(client, "alice", "not the password", next=next_on(page))
     assert sign_in(client, "alice", next=next_on(wrong)).url == WANTED
 
     carol, staff = make_staff("carol"), Client()
-    sign_in(staff, "carol", next=next_on(asked_to_sign_in(staff, "/admin/?q=alice")))
+    sign_in(staff, "carol", next=next_on(sign_in_page_for(staff, "/admin/?q=alice")))
     assert take_second_step(staff, carol).url == "/admin/?q=alice"
     assert staff.get("/admin/?q=alice").status_code == 200
 
 
 def by_authenticator(client: Client, alice: User, _spare: str) -> Any:
-    assert client.post(CHALLENGE, {"code": "22222-22222"}).status_code == 200, "a mistake"
+    assert client.post(CHALLENGE, {"code": "22222-22222"}).status_code == 200, (
+        "a wrong code keeps the page"
+    )
     return take_second_step(client, alice)
 
 
@@ -109,23 +111,23 @@ def by_mailed_code(client: Client, _alice: User, _spare: str) -> Any:
 def test_3_1_next_and_remember_me_survive_the_second_step(
     client: Client, clock: Clock, steps: Any, more: dict[str, str], amr: list[str]
 ) -> None:
-    """The session says by which steps it began, and what they are worth."""
+    """The session records its authentication methods and the assurance that they give."""
     alice, owner = make_user("alice"), Client()
     sign_in(owner, "alice")
-    spare = recovery_codes_on(owner.get(turn_on(owner).url).text)[0]
+    spare = recovery_codes_on(owner.get(set_up_authenticator(owner).url).text)[0]
 
     first, second = steps
-    first(client, next=next_on(asked_to_sign_in(client, WANTED)), **more)
+    first(client, next=next_on(sign_in_page_for(client, WANTED)), **more)
     clock.advance(minutes=5)
 
     assert second(client, alice, spare).url == WANTED
     assert client.get(WANTED).status_code == 200
     assert is_lasting(client) is bool(more)
-    login = LoginSession.objects.latest("begun_at")
-    assert (login.amr, login.acr) == (amr, "aal1" if amr == ["pwd", "mail"] else "aal2")
-    assert login.auth_time == clock.now(), "the last proof, not the first"
+    session = LoginSession.objects.latest("begun_at")
+    assert (session.amr, session.acr) == (amr, "aal1" if amr == ["pwd", "mail"] else "aal2")
+    assert session.auth_time == clock.now(), "the last proof, not the first"
     row = alice.activity.filter(kind__startswith="signed_in").latest("id")
-    assert (row.session, row.proof) == (login.pk, " ".join(amr))
+    assert (row.session, row.proof) == (session.pk, " ".join(amr))
 
 
 def by_code_here(client: Client) -> tuple[Client, Any]:
@@ -150,11 +152,11 @@ def by_signing_in_elsewhere(_client: Client) -> tuple[Client, Any]:
 @pytest.mark.parametrize(
     "way", [by_code_here, by_link_here, by_link_elsewhere, by_signing_in_elsewhere]
 )
-def test_3_1_next_survives_sign_up_confirmation_and_enrolment_alike(
+def test_3_1_next_survives_sign_up_confirmation_and_enrolment(
     client: Client, configure: Set, way: Callable[[Client], tuple[Client, Any]]
 ) -> None:
     configure(second_factor="all")
-    link = re.search(rf'href="({SIGNUP}[^"]*)"', asked_to_sign_in(client, WANTED).text)
+    link = re.search(rf'href="({SIGNUP}[^"]*)"', sign_in_page_for(client, WANTED).text)
     assert link
     page = client.get(link[1].replace("&amp;", "&"))
     refused = sign_up(client, "alice", password1="short", next=next_on(page))
@@ -163,26 +165,28 @@ def test_3_1_next_survives_sign_up_confirmation_and_enrolment_alike(
     browser, answer = way(client)
     assert answer.url == SETUP
     assert not is_signed_in(browser)
-    assert browser.post(SETUP, {"code": "1"}).status_code == 200, "after a mistake as well"
-    codes = turn_on(browser)
+    assert browser.post(SETUP, {"code": "1"}).status_code == 200, "a wrong code keeps next, too"
+    codes = set_up_authenticator(browser)
     browser.post(codes.url, {"code": "aaaaa-aaaaa", "next": WANTED})
 
-    assert type_one_back(browser, codes.url).url == WANTED
+    assert confirm_recovery_codes(browser, codes.url).url == WANTED
     assert browser.get(WANTED).status_code == 200
     assert is_lasting(browser) is (way is by_signing_in_elsewhere)
 
 
-def test_3_1_the_unconfirmed_who_sign_in_end_at_the_page_they_want_now(client: Client) -> None:
+def test_3_1_confirming_after_a_new_sign_in_leads_to_the_newly_requested_page(
+    client: Client,
+) -> None:
     sign_up(client, "alice", next="/")
 
-    page = asked_to_sign_in(client, WANTED)
+    page = sign_in_page_for(client, WANTED)
     assert sign_in(client, "alice", next=next_on(page)).url == CONFIRM
 
     assert confirm(client, "alice").url == WANTED
 
 
 def test_3_2_next_never_leaves_the_site(client: Client) -> None:
-    """Wherever a form or a link takes it from; ``tests/common/test_links.py`` has its forms."""
+    """The URLs that are refused as ``next`` are listed in ``tests/common/test_links.py``."""
     query = f"?next={quote(EVIL)}"
 
     for page in (LOGIN, SIGNUP):
@@ -198,12 +202,12 @@ def test_3_2_next_never_leaves_the_site(client: Client) -> None:
     make_staff("carol", has_factor=False)
     carol = Client()
     sign_in(carol, "carol", next=EVIL)
-    assert turn_on(carol).url == RECOVERY_CODES
+    assert set_up_authenticator(carol).url == RECOVERY_CODES
     code = recovery_codes_on(carol.get(RECOVERY_CODES).text)[0]
     assert carol.post(RECOVERY_CODES, {"code": code, "next": EVIL}).url == "/accounts/2fa/"
 
 
-def test_3_4_remember_me_is_what_makes_a_sign_in_last_until_it_is_ended_elsewhere() -> None:
+def test_3_4_remember_me_makes_a_session_last_until_it_is_revoked_elsewhere() -> None:
     make_user("alice")
     forgotten, here, *others = (Client(headers={"user-agent": f"curl/{n}"}) for n in range(5))
     sign_in(forgotten, "alice")
@@ -225,14 +229,14 @@ def test_3_4_remember_me_is_what_makes_a_sign_in_last_until_it_is_ended_elsewher
 
 
 @pytest.mark.parametrize("login", ["aLiCe", "ALICE@Example.ORG"])
-def test_3_5_name_or_address_signs_in_in_any_case(client: Client, login: str) -> None:
+def test_3_5_username_and_email_sign_in_in_any_case(client: Client, login: str) -> None:
     make_user("alice")
 
     assert sign_in(client, login).url == "/"
     assert is_signed_in(client)
 
 
-def test_3_6_signed_in_a_person_is_greeted_led_home_and_near_the_way_out(client: Client) -> None:
+def test_3_6_a_signed_in_person_is_greeted_and_can_sign_out_on_every_page(client: Client) -> None:
     make_user("alice")
     sign_in(client, "alice")
 
@@ -247,13 +251,13 @@ def test_3_6_signed_in_a_person_is_greeted_led_home_and_near_the_way_out(client:
         assert f'<form method="post" action="{LOGOUT}">' in response.text
 
 
-@pytest.mark.parametrize("door", [LOGOUT, "/admin/logout/"])
-def test_3_6_a_get_asks_and_a_post_signs_out(client: Client, door: str) -> None:
+@pytest.mark.parametrize("page", [LOGOUT, "/admin/logout/"])
+def test_3_6_get_asks_for_confirmation_and_post_signs_out(client: Client, page: str) -> None:
     sign_in_twice(client, make_staff("carol"))
 
-    assert "Sign out of" in client.get(door).text
+    assert "Sign out of" in client.get(page).text
     assert is_signed_in(client)
-    assert "You are signed out." in client.post(door, follow=True).text
+    assert "You are signed out." in client.post(page, follow=True).text
     assert not is_signed_in(client)
 
 
@@ -265,9 +269,11 @@ OLD = {
 }
 
 
-@pytest.mark.dear_hashes
+@pytest.mark.production_hashes
 @pytest.mark.parametrize("old", OLD.values(), ids=OLD)
-def test_3_7_an_old_hash_is_renewed_at_sign_in_and_only_then(old: Callable[[], str]) -> None:
+def test_3_7_an_outdated_hash_is_renewed_only_by_a_successful_sign_in(
+    old: Callable[[], str],
+) -> None:
     alice, bob = make_user("alice"), make_user("bob")
     before = old()
     User.objects.filter(pk=alice.pk).update(password=before)

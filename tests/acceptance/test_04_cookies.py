@@ -1,4 +1,4 @@
-"""System 4: cookies, and the headers beside them."""
+"""System 4: cookies and response headers."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from django.test import Client
 from accounts.common import secrets
 from accounts.users.models import User
 from tests.house.test_urls import OPEN, PAGES, address
-from tests.support.second import CHALLENGE, enrolled
+from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.signin import signed_in
 from tests.support.site import Site, text_of
 from tests.support.steps import (
@@ -35,7 +35,7 @@ from tests.support.steps import (
     signed_up,
 )
 
-CSP = (  # the nonce is there where a page has a script, which error pages don't
+CSP = (  # only pages with scripts have a nonce, and error pages have no scripts
     r"default-src 'none'; script-src (?:'nonce-[\w-]{22,}' 'strict-dynamic'|'none'); "
     r"style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; "
     r"frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -43,15 +43,15 @@ CSP = (  # the nonce is there where a page has a script, which error pages don't
 CSP_OF_ADMIN = CSP.replace("require-trusted-types-for 'script'", "connect-src 'self'")
 
 
-# They answer 405 before anything is read.
+# These answer 405 to a POST before CSRF is checked.
 MACHINES = {"health/live", "health/ready", "metrics"}
-# They are nowhere without credentials.
+# These answer 404 without credentials of a provider.
 PROVIDERS = {f"accounts/<provider:provider>/login/{page}" for page in ("", "callback/")}
 
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The site as behind a proxy on this machine that ends TLS."""
+    """A production site behind a TLS proxy on this machine."""
     folder: Path = tmp_path_factory.mktemp("production")
     key = folder / "secret_key"
     key.write_text(secrets.token(48))
@@ -72,10 +72,10 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 HTTPS = {"X_Forwarded_Proto": "https"}
 
 
-def test_4_1_under_https_every_cookie_is_bound_to_the_host_and_out_of_reach(
+def test_4_1_under_https_every_cookie_is_secure_http_only_and_bound_to_the_host(
     production: Site,
 ) -> None:
-    """The refresh cookie of a page is stricter still; plain HTTP gets none."""
+    """The refresh cookie is SameSite=Strict, and plain HTTP gets no cookie."""
     plain = production.client().get(LOGIN)
     assert (plain.status, plain.cookies) == (301, {})
     client = production.client(**HTTPS)
@@ -105,14 +105,14 @@ def test_4_1_under_https_every_cookie_is_bound_to_the_host_and_out_of_reach(
 
 
 def check_cookie(cookie: Any, samesite: str) -> None:
-    """It is bound to the host and out of the reach of scripts."""
+    """Check that a cookie is bound to the host and cannot be read by scripts."""
     assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == (True, True, samesite)
     assert (cookie["path"], cookie["domain"]) == ("/", "")
 
 
 @pytest.mark.django_db
 def test_the_content_security_policy_is_exact() -> None:
-    """The other headers: tests/attacks/test_http.py."""
+    """The other headers are tested in tests/attacks/test_http.py."""
     client = signed_in(make_staff("carol"), Client(enforce_csrf_checks=True))
 
     for method, path, host, status, policy in (
@@ -130,7 +130,7 @@ def test_the_content_security_policy_is_exact() -> None:
 
 
 @pytest.mark.django_db
-def test_what_a_person_sees_is_never_stored(client: Client) -> None:
+def test_personal_pages_are_never_stored_by_caches(client: Client) -> None:
     sign_up(client, "alice")
     waiting = [client.get(path) for path in (SIGNUP, LOGIN, CONFIRM, link_in(mail_to("alice")))]
     confirm(client, "alice")
@@ -141,7 +141,7 @@ def test_what_a_person_sees_is_never_stored(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_4_3_what_was_typed_into_an_old_form_is_kept_and_into_a_foreign_one_is_not() -> None:
+def test_4_3_a_csrf_failure_keeps_values_typed_into_our_form_but_not_a_foreign_one() -> None:
     client = Client(enforce_csrf_checks=True)
     typed = {"login": "alice", "password": PASSWORD, "next": "/accounts/logout/"}
 
@@ -153,11 +153,11 @@ def test_4_3_what_was_typed_into_an_old_form_is_kept_and_into_a_foreign_one_is_n
     for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {}):
         foreign = client.post(LOGIN, {"login": "mallory"}, headers=headers).text
         assert "mallory" not in foreign
-        assert "csrfmiddlewaretoken" not in foreign, "it would be a valid one"
+        assert "csrfmiddlewaretoken" not in foreign, "the foreign page would get a valid token"
 
 
 @pytest.mark.django_db
-def test_4_3_a_post_without_the_token_is_refused_by_every_page() -> None:
+def test_4_3_every_page_refuses_a_post_without_a_csrf_token() -> None:
     carol, bob = make_staff("carol"), make_user("bob")
     client = signed_in(carol, Client(enforce_csrf_checks=True))
     other = signed_in(carol)
@@ -185,7 +185,7 @@ def test_4_3_a_post_without_the_token_is_refused_by_every_page() -> None:
 
 
 @pytest.mark.django_db
-def test_4_3_a_token_does_not_count_from_another_origin(client: Client) -> None:
+def test_4_3_a_csrf_token_is_refused_from_another_origin(client: Client) -> None:
     client = Client(enforce_csrf_checks=True)
     make_user("alice")
     page = client.get(LOGIN).content.decode()
@@ -200,7 +200,7 @@ def test_4_3_a_token_does_not_count_from_another_origin(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_4_6_nothing_secret_lies_readable_in_a_cookie(client: Client) -> None:
+def test_4_6_cookies_hold_random_values_and_nothing_readable(client: Client) -> None:
     alice = signed_up("alice")
     user = User.objects.get(username="alice")
     sign_in(client, "alice", remember="on")
@@ -218,6 +218,6 @@ def test_4_6_nothing_secret_lies_readable_in_a_cookie(client: Client) -> None:
     for browser in (alice, client, waiting, half):
         assert browser.cookies.keys() <= {"csrftoken", "known", "sessionid"}
         for cookie in browser.cookies.values():
-            assert re.fullmatch(r"[\w-]{32}|[\w-]{43}", cookie.value), "random, and no more"
+            assert re.fullmatch(r"[\w-]{32}|[\w-]{43}", cookie.value), "only random characters"
             readable = cookie.value + str(base64.urlsafe_b64decode(cookie.value + "=="))
             assert not [secret for secret in secrets_ if secret in readable]

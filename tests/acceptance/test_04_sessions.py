@@ -1,4 +1,4 @@
-"""System 4: cookies. Rows 4 and 5: whose browser a sign-in belongs to, and how it ends."""
+"""System 4, cookies: how sessions are bound to a browser, and how they end (rows 4 and 5)."""
 
 from typing import Any
 from urllib.parse import quote
@@ -31,7 +31,7 @@ HERS = CHROME.format(140)
 
 
 def alice_at(**headers: str) -> Client:
-    """Alice's browser, signed in."""
+    """Return a browser in which alice is signed in."""
     make_user("alice")
     browser = Client(headers={"user-agent": HERS}, **headers)
     sign_in(browser, "alice")
@@ -39,7 +39,7 @@ def alice_at(**headers: str) -> Client:
 
 
 def copy(browser: Client, agent: str = HERS, **headers: str) -> Client:
-    """The same cookie, used by another browser or from elsewhere."""
+    """Return another browser, or one in another network, with the same session cookie."""
     other = Client(headers={"user-agent": agent}, **headers)
     other.cookies["sessionid"] = browser.cookies["sessionid"].value
     return other
@@ -53,7 +53,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("agent", OTHERS.values(), ids=OTHERS)
-def test_4_4_basic_asks_a_changed_browser_to_prove_itself_and_then_it_alone_is_signed_in(
+def test_4_4_basic_protection_moves_a_session_to_a_changed_browser_after_a_proof(
     configure: Set, agent: str
 ) -> None:
     browser = alice_at()
@@ -75,7 +75,9 @@ def test_4_4_basic_asks_a_changed_browser_to_prove_itself_and_then_it_alone_is_s
 
 
 @pytest.mark.parametrize("agent", OTHERS.values(), ids=OTHERS)
-def test_4_4_strong_signs_a_changed_browser_out_and_tells_both(configure: Set, agent: str) -> None:
+def test_4_4_strong_protection_revokes_the_session_of_a_changed_browser_and_mails(
+    configure: Set, agent: str
+) -> None:
     configure(session_protection="strong")
     browser = alice_at()
     thief = copy(browser, agent)
@@ -90,7 +92,7 @@ def test_4_4_strong_signs_a_changed_browser_out_and_tells_both(configure: Set, a
 
 
 @pytest.mark.parametrize("protection", ["basic", "strong"])
-def test_4_4_an_updated_browser_is_the_same(configure: Set, protection: str) -> None:
+def test_4_4_a_browser_update_keeps_the_session(configure: Set, protection: str) -> None:
     configure(session_protection=protection)
     browser = alice_at()
 
@@ -107,7 +109,7 @@ def test_4_4_an_updated_browser_is_the_same(configure: Set, protection: str) -> 
         ("on", "2001:db8::1", "2001:db8:0:1::1", False),
     ],
 )
-def test_4_4_the_network_counts_by_choice_and_no_forged_header_does(
+def test_4_4_binding_to_the_network_is_optional_and_ignores_forged_headers(
     configure: Set, binding: str, home: str, elsewhere: str, same: bool
 ) -> None:
     configure(session_protection_network=binding)
@@ -119,7 +121,7 @@ def test_4_4_the_network_counts_by_choice_and_no_forged_header_does(
     assert is_signed_in(copy(browser, REMOTE_ADDR=elsewhere, **forged)) is same
 
 
-def test_4_5_the_session_key_changes_at_every_rise_in_rights(client: Client) -> None:
+def test_4_5_the_session_key_changes_whenever_rights_rise(client: Client) -> None:
     copies = []
     for step in (
         lambda: sign_up(client, "alice"),
@@ -137,16 +139,16 @@ def test_4_5_the_session_key_changes_at_every_rise_in_rights(client: Client) -> 
 
 
 @pytest.mark.parametrize("remember, minutes", [("", 30), ("on", 30 * 30)])
-def test_4_5_a_sign_in_ends_for_good_however_busy_it_is(
+def test_4_5_a_session_expires_however_often_it_is_used(
     client: Client, clock: Clock, remember: str, minutes: int
 ) -> None:
-    """After a day, or 30 of them; it is used 47 times in between."""
+    """A session ends after a day, or after 30 days if remembered, with 47 uses in between."""
     make_user("alice")
     sign_in(client, "alice", remember=remember)
 
     for _ in range(48 - 1):
         clock.advance(minutes=minutes)
-        # It leaves a message, which is stored in the session.
+        # The answer leaves a message, which is stored in the session.
         profile = {"display_name": "", "about": "", "language": "en", "time_zone": "UTC"}
         assert client.post(PROFILE, profile).url == PROFILE
     assert is_signed_in(client)
@@ -166,7 +168,7 @@ def test_4_5_a_sign_in_ends_for_good_however_busy_it_is(
     ],
     ids=["idle", "remembered", "idle as set", "absolute as set", "remembered as set"],
 )
-def test_4_5_a_sign_in_that_is_not_used_ends_as_the_operator_sets_it(
+def test_4_5_an_idle_session_expires_as_the_settings_say(
     configure: Set, clock: Clock, changes: Any, remember: str, life: Any
 ) -> None:
     configure(**changes)

@@ -1,4 +1,8 @@
-"""System 5: secrets in the browser. Row 3, the refresh token: browser/test_example_page.py."""
+"""System 5: secrets in the browser.
+
+Row 3, the refresh token, is in tests/browser/test_example_page.py, and row 5, the back button, in
+tests/browser/test_sessions.py.
+"""
 
 import re
 from pathlib import Path
@@ -25,10 +29,11 @@ SCRIPT = "<script>document.title='pwned'</script>"
 
 
 @pytest.mark.django_db
-def test_5_2_a_stored_script_shows_as_text_wherever_it_is_shown(
+def test_5_2_a_stored_script_is_shown_as_text_on_every_page(
     configure: Set, client: Client, tmp_path: Path
 ) -> None:
-    # What people store can hold no angle bracket but in a key's name; the site's name can.
+    # Of all texts that people can store, only the name of an API key may have angle brackets. The
+    # name of the site may have them, too.
     configure(site_name=f"The {SCRIPT} site", email_url=tmp_path.as_uri())
     name = f"'\"><img src=x onerror=ran=1>{SCRIPT}"[:60]
     pages = [sign_up(client, SCRIPT), sign_up(client, "bob"), client.get(CONFIRM)]
@@ -41,7 +46,7 @@ def test_5_2_a_stored_script_shows_as_text_wherever_it_is_shown(
     pages += map(client.get, paths)
 
     shown = [page.text for page in pages if page.status_code == 200]
-    assert len(shown) == len(pages) - 1, "all but the way to the page that waits for a code"
+    assert len(shown) == len(pages) - 1, "only the sign-up redirects"
     for text in (*shown, str(mail.alternatives[0].content)):
         assert escape(SCRIPT) in text
         assert SCRIPT not in text
@@ -49,8 +54,10 @@ def test_5_2_a_stored_script_shows_as_text_wherever_it_is_shown(
     assert [escape(name) in text for text in shown[-5:]] == [True] * 3 + [False] * 2
 
 
-def test_5_2_the_policy_stops_a_script_that_got_in(site: Site, chromium: Browser) -> None:
-    # Not by ``page``, which would rightly fail for the violations.
+def test_5_2_the_content_security_policy_blocks_an_injected_script(
+    site: Site, chromium: Browser
+) -> None:
+    # The fixture ``page`` would fail because of the violations.
     page = chromium.new_context(base_url=site.origin).new_page()
     page.add_init_script(
         "blocked = [];"
@@ -86,8 +93,7 @@ def test_5_2_the_policy_stops_a_script_that_got_in(site: Site, chromium: Browser
     page.context.close()
 
 
-def test_5_1_no_token_is_in_a_scripts_reach(site: Site, page: Page) -> None:
-    """Row 5, the back button: tests/browser/test_sessions.py."""
+def test_5_1_scripts_cannot_read_any_cookie_or_token(site: Site, page: Page) -> None:
     client = site.client()
     sign_up(client, "reached")
     code = code_in(text_of(site.wait_for_mail(to=address_of("reached"))))

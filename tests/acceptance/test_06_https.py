@@ -1,4 +1,4 @@
-"""System 6: HTTPS, as ``make https`` has it on this machine."""
+"""System 6: HTTPS on this machine, as ``make https`` serves it."""
 
 import os
 import re
@@ -41,7 +41,7 @@ def program(*words: str | Path, given: str = "") -> subprocess.CompletedProcess[
 
 
 def verify(authority: Path, name: Sequence[str], certificate: Path) -> str:
-    """What OpenSSL says of it, as strict as it can be."""
+    """Return the output of OpenSSL's strict verification of a certificate."""
     how = ["-x509_strict", "-purpose", "sslserver", "-CAfile", authority]
     done = program("openssl", "verify", *how, *name, certificate)
     return done.stdout + done.stderr
@@ -52,7 +52,7 @@ def printed(https: LocalHttps, pattern: str) -> str:
     return re.findall(pattern, https.process.log(), re.MULTILINE)[0]
 
 
-def test_6_1_the_curl_line_and_the_owner_link_that_it_prints_work(https: LocalHttps) -> None:
+def test_6_1_the_printed_curl_command_and_owner_link_work(https: LocalHttps) -> None:
     words = shlex.split(printed(https, "^curl --cacert .+$"))
     done = program(words[0], "--silent", "--show-error", "--include", *words[1:])
     link = printed(https, rf"^{https.origin}(/accounts/owner/\S+/)$")
@@ -63,7 +63,7 @@ def test_6_1_the_curl_line_and_the_owner_link_that_it_prints_work(https: LocalHt
     assert https.client().get("/dev/mail/").status == 404
 
 
-def test_a_body_without_a_length_is_refused_in_http_2_too(https: LocalHttps) -> None:
+def test_a_body_without_a_length_is_refused_over_http_2_too(https: LocalHttps) -> None:
     url = f"{https.origin}/api/v1/token/revoke/"
     how = (
         "--cacert",
@@ -80,7 +80,7 @@ def test_a_body_without_a_length_is_refused_in_http_2_too(https: LocalHttps) -> 
     assert "method_not_allowed" in program("curl", *how, url).stdout
 
 
-def test_6_1_the_certificate_verifies_for_each_name_and_its_keys_are_their_owners_alone(
+def test_6_1_the_certificate_verifies_for_each_name_and_only_its_owner_reads_the_keys(
     https: LocalHttps,
 ) -> None:
     site = https.data_dir / "tls/site.pem"
@@ -95,13 +95,13 @@ def test_6_1_the_certificate_verifies_for_each_name_and_its_keys_are_their_owner
     assert (https.data_dir / "tls").stat().st_mode & 0o777 == 0o700
 
 
-def test_6_1_a_stolen_authority_vouches_for_no_other_site(tmp_path: Path) -> None:
+def test_6_1_a_stolen_local_authority_cannot_certify_another_site(tmp_path: Path) -> None:
     for names in (["bank.example"], ["192.0.2.1"]):
         authority, forged = local_ca.issued(tmp_path, names)
         assert "permitted subtree violation" in verify(authority, (), forged.file)
 
 
-def test_6_1_the_certificate_is_made_anew_before_its_end_and_for_other_names_by_the_same_authority(
+def test_6_1_the_same_authority_renews_the_certificate_before_expiry_and_for_new_names(
     clock: Clock, tmp_path: Path
 ) -> None:
     names = ["authsite.localhost"]
@@ -135,12 +135,14 @@ def test_6_2_plain_http_redirects_to_the_same_page_and_sets_no_cookie(https: Loc
 
         assert (answer.status, answer.location) == (301, https.origin + path)
         assert answer.cookies == {}
-        assert "Strict-Transport-Security" not in answer.headers, "over HTTPS only (RFC 6797 7.2)"
+        assert "Strict-Transport-Security" not in answer.headers, (
+            "HSTS is for HTTPS only (RFC 6797 section 7.2)"
+        )
         assert (answer.headers["Server"], answer.body) == ("web", b"")
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_6_2_what_names_no_page_is_sent_to_the_first_one_and_nowhere_else(
+def test_6_2_a_plain_request_without_a_path_is_redirected_to_the_home_page(
     https: LocalHttps,
 ) -> None:
     for line in ("OPTIONS *", "CONNECT evil.example:80", "GET http://evil.example"):
@@ -150,7 +152,7 @@ def test_6_2_what_names_no_page_is_sent_to_the_first_one_and_nowhere_else(
         assert f"location: {https.origin}/\r\n" in answer, line
 
 
-def test_6_2_acme_challenges_are_answered_over_plain_http_and_nothing_else_of_the_disk(
+def test_6_2_plain_http_serves_acme_challenges_and_no_other_file(
     https: LocalHttps,
 ) -> None:
     folder = https.data_dir / "acme/.well-known/acme-challenge"
@@ -169,7 +171,7 @@ def test_6_2_acme_challenges_are_answered_over_plain_http_and_nothing_else_of_th
         assert (refused.status, refused.location) == (301, f"{https.origin}{at}{path}")
 
 
-def test_6_3_hsts_is_for_a_year_and_never_for_names_that_other_sites_have(
+def test_6_3_hsts_lasts_a_year_and_is_never_sent_for_names_shared_with_other_sites(
     https: LocalHttps,
 ) -> None:
     for path in (LOGIN, "/", "/static/app.css", "/no-such-page"):
@@ -182,7 +184,7 @@ def test_6_3_hsts_is_for_a_year_and_never_for_names_that_other_sites_have(
         assert (answer.status, answer.headers["Strict-Transport-Security"]) == (400, None)
 
 
-def test_6_3_tls_1_2_and_1_3_and_nothing_older(https: LocalHttps) -> None:
+def test_6_3_only_tls_1_2_and_1_3_are_accepted(https: LocalHttps) -> None:
     seen = {}
     for version in (v for v in ssl.TLSVersion if v.name.startswith("TLS")):
         context = ssl.create_default_context(cafile=https.authority)
@@ -196,7 +198,7 @@ def test_6_3_tls_1_2_and_1_3_and_nothing_older(https: LocalHttps) -> None:
             seen[version.name] = str(error.reason)
 
     assert (seen["TLSv1_2"], seen["TLSv1_3"]) == ("TLSv1.2", "TLSv1.3")
-    assert "ALERT" in seen["TLSv1"], "it's the server that refuses"
+    assert "ALERT" in seen["TLSv1"], "the server refuses, not the client"
     assert "ALERT" in seen["TLSv1_1"]
 
 
@@ -205,7 +207,7 @@ def shown(https: LocalHttps) -> bytes | None:
         return connection.getpeercert(binary_form=True)
 
 
-def test_6_5_a_renewed_certificate_is_taken_in_and_a_broken_one_is_not(https: LocalHttps) -> None:
+def test_6_5_a_signal_loads_a_renewed_certificate_but_not_a_broken_one(https: LocalHttps) -> None:
     assert https.process
     folder = https.data_dir / "tls"
     first, key = shown(https), (folder / "site.key").read_text()
@@ -228,7 +230,7 @@ def test_6_5_a_renewed_certificate_is_taken_in_and_a_broken_one_is_not(https: Lo
     assert https.client().get(LOGIN).status == 200
 
 
-def test_a_key_that_everybody_may_read_is_no_key_and_neither_is_anothers(tmp_path: Path) -> None:
+def test_a_world_readable_or_mismatched_key_is_refused(tmp_path: Path) -> None:
     site = local_ca.issued(tmp_path, ["localhost"])[1]
     check(site.file, site.key_file)
 
@@ -242,9 +244,7 @@ def test_a_key_that_everybody_may_read_is_no_key_and_neither_is_anothers(tmp_pat
 
 
 @pytest.mark.parametrize("which", ["port", "redirect_port"])
-def test_a_port_that_another_has_is_named_and_the_other_not_served(
-    which: str, tmp_path: Path
-) -> None:
+def test_a_start_on_a_port_in_use_fails_and_names_the_port(which: str, tmp_path: Path) -> None:
     https = LocalHttps(tmp_path)
     port = getattr(https, which)
     with socket.create_server(("127.0.0.1", port)):
@@ -256,8 +256,8 @@ def test_a_port_that_another_has_is_named_and_the_other_not_served(
         assert not listening(https.redirect_port) or which == "redirect_port"
 
 
-def test_both_ports_are_closed_by_one_signal(https: LocalHttps) -> None:
-    """The last: it ends the module's site."""
+def test_one_signal_closes_both_ports(https: LocalHttps) -> None:
+    """This test comes last, because it stops the module's site."""
     assert https.process
     assert https.process.stop() == 0
     assert not listening(https.port)

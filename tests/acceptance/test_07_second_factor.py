@@ -1,7 +1,7 @@
-"""System 7: two-factor sign-in: enrolling, recovery codes, and who must have a factor.
+"""System 7, two-factor sign-in: enrolment, recovery codes, and who must have a factor.
 
-Rows 3 to 5 are attacks, in ``tests/attacks/test_second_factor_*``: a password alone, codes used
-twice, guesses.
+Rows 3 to 5 are attacks: a password alone, codes used twice, guesses. They are in
+``tests/attacks/test_second_factor_*``.
 """
 
 import base64
@@ -15,19 +15,19 @@ from django.test import Client
 
 from accounts.users.models import User
 from tests.acceptance.conftest import Set
-from tests.attacks.test_second_factor_secrets import writings_of_seed
+from tests.attacks.test_second_factor_secrets import encodings_of_seed
 from tests.conftest import Clock
 from tests.support.authenticator import scan, shown
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,
     code_of,
+    confirm_recovery_codes,
     enrolled,
     recovery_codes_on,
     seed_on,
-    turn_on,
-    type_one_back,
+    set_up_authenticator,
     unused_code,
 )
 from tests.support.steps import (
@@ -45,20 +45,20 @@ OVERVIEW = "/accounts/2fa/"
 
 
 def uri_on(page: str) -> str:
-    """The link that opens an app on the same device."""
+    """Return the link that opens an authenticator app on the same device."""
     (link,) = re.findall(r'href="(otpauth:[^"]*)"', page)
     return html.unescape(link)
 
 
 ISSUERS = {
     "authsite": "authsite",
-    "Büro: Süd": "B%C3%BCro%20S%C3%BCd",  # a colon would part issuer and account
+    "Büro: Süd": "B%C3%BCro%20S%C3%BCd",  # a colon separates the issuer from the account
     "100% #1/?": "100%25%20%231%2F%3F",
 }
 
 
 @pytest.mark.parametrize("name, encoded", ISSUERS.items())
-def test_7_1_the_uri_is_exact_and_percent_encoded(
+def test_7_1_the_otpauth_uri_is_exact_and_percent_encoded(
     client: Client, alice: User, configure: Set, name: str, encoded: str
 ) -> None:
     configure(site_name=name)
@@ -74,12 +74,12 @@ def test_7_1_the_uri_is_exact_and_percent_encoded(
     assert re.fullmatch(r"[A-Z2-7]{32}", key), "160 bits (RFC 4226 section 4, R6), unpadded"
 
 
-def test_7_1_a_scanner_reads_the_picture_and_an_authenticator_takes_it(
+def test_7_1_the_qr_code_can_be_scanned_and_its_secret_gives_valid_codes(
     client: Client, alice: User, clock: Clock, tmp_path: Path
 ) -> None:
     page = client.get(SETUP)
     assert "no-store" in page["Cache-Control"]
-    assert not re.findall(r"<img|url\(|data:", page.text), "no picture has its own address"
+    assert not re.findall(r"<img|url\(|data:", page.text), "the QR code is part of the page"
     scanned = scan(page.text, tmp_path)
     assert scanned == uri_on(page.text)
 
@@ -95,7 +95,7 @@ def test_7_1_a_scanner_reads_the_picture_and_an_authenticator_takes_it(
     assert is_signed_in(browser)
 
 
-def test_7_1_the_seed_stays_for_an_hour_through_reloads_and_mistakes_in_one_sign_in(
+def test_7_1_one_session_keeps_its_seed_for_an_hour_through_reloads_and_mistakes(
     client: Client, alice: User, clock: Clock
 ) -> None:
     other = Client()
@@ -115,12 +115,10 @@ def test_7_1_the_seed_stays_for_an_hour_through_reloads_and_mistakes_in_one_sign
     assert not alice.authenticator_set.exists()
 
 
-def test_7_1_the_seed_is_shown_while_enrolling_only_and_never_again(
-    client: Client, alice: User
-) -> None:
+def test_7_1_the_seed_is_shown_only_while_enrolling(client: Client, alice: User) -> None:
     seed = seed_on(client.get(SETUP).text)
     client.post(SETUP, {"code": code_of(seed)})
-    type_one_back(client)
+    confirm_recovery_codes(client)
 
     number = alice.authenticator_set.get().pk
     pages = ["/", OVERVIEW, SETUP, RECOVERY_CODES, f"{OVERVIEW}totp/{number}/"]
@@ -129,29 +127,29 @@ def test_7_1_the_seed_is_shown_while_enrolling_only_and_never_again(
         page = client.get(path)
         assert page.status_code == 200, path
         shown = page.content.replace(b" ", b"")
-        assert not [text for text in writings_of_seed(seed) if text in shown], path
+        assert not [text for text in encodings_of_seed(seed) if text in shown], path
     assert seed_on(client.get(SETUP).text) != seed, "a second app gets a seed of its own"
 
 
 FILE = f"{RECOVERY_CODES}file/"
 
 
-def test_7_2_a_confirmed_code_turns_it_on_and_recovery_codes_are_shown_until_one_is_typed_back(
+def test_7_2_a_code_enables_the_app_and_recovery_codes_are_shown_until_one_is_entered(
     client: Client, alice: User
 ) -> None:
     seed = seed_on(client.get(SETUP).text)
     client.post(SETUP, {"code": code_of(seed, 5000)})
-    assert sign_in(Client(), "alice").url == "/", "neither a key nor a wrong code is enough"
-    made = recovery_codes_on(client.get(turn_on(client).url).text)
+    assert sign_in(Client(), "alice").url == "/", "a wrong code enables nothing"
+    made = recovery_codes_on(client.get(set_up_authenticator(client).url).text)
     assert sign_in(Client(), "alice").url == CHALLENGE
     assert len(set(made)) == 10
     assert client.post(FILE).text.split("\r\n")[2:12] == made
-    assert client.get(FILE).status_code == 405, "a link would be kept in the history"
+    assert client.get(FILE).status_code == 405, "a link would be stored in the browser history"
 
     for typed in ("", "aaaaa-aaaaa", unused_code(alice)):
         again = client.post(RECOVERY_CODES, {"code": typed}).text
-        assert recovery_codes_on(again) == made, "none of them was typed back"
-    assert "keep your recovery codes" in client.get("/").text, "the next step on home"
+        assert recovery_codes_on(again) == made, "none of them was entered"
+    assert "keep your recovery codes" in client.get("/").text, "the home page asks for it"
     assert recovery_codes_on(client.get(RECOVERY_CODES).text) == made
 
     assert client.post(RECOVERY_CODES, {"code": f" {made[3].upper()} "}).url == OVERVIEW
@@ -160,8 +158,10 @@ def test_7_2_a_confirmed_code_turns_it_on_and_recovery_codes_are_shown_until_one
     assert client.post(FILE).status_code == 302
     assert "keep your recovery codes" not in client.get("/").text
 
-    assert turn_on(client, name="Tablet").url == OVERVIEW, "a second app brings no new ones"
-    assert "10 codes are left" in client.get(OVERVIEW).text, "the one typed back stays good"
+    assert set_up_authenticator(client, name="Tablet").url == OVERVIEW, (
+        "no new codes for a second app"
+    )
+    assert "10 codes are left" in client.get(OVERVIEW).text, "the entered code stays valid"
 
 
 MUST_ENROL = [
@@ -172,7 +172,7 @@ MUST_ENROL = [
 
 
 @pytest.mark.parametrize("required_for, who, must", MUST_ENROL)
-def test_7_7_who_must_have_a_factor_adds_one_first_and_who_has_one_is_asked_for_it(
+def test_7_7_a_required_factor_is_enrolled_at_sign_in_and_asked_for_afterwards(
     client: Client, configure: Set, required_for: str, who: str, must: bool
 ) -> None:
     configure(second_factor=required_for)
@@ -186,8 +186,8 @@ def test_7_7_who_must_have_a_factor_adds_one_first_and_who_has_one_is_asked_for_
     if must:
         for path in ("/", RECOVERY_CODES, "/accounts/profile/", "/admin/"):
             assert "/login/" in client.get(path).url, path
-        assert sign_in(client, who).url == SETUP, "starting over leads there again"
-        turn_on(client)
+        assert sign_in(client, who).url == SETUP, "another sign-in leads there again"
+        set_up_authenticator(client)
         assert is_signed_in(client)
     else:
         enrolled(User.objects.get(username=who))
@@ -195,7 +195,7 @@ def test_7_7_who_must_have_a_factor_adds_one_first_and_who_has_one_is_asked_for_
 
 
 @pytest.mark.parametrize("required_for", ["optional", "staff", "all"])
-def test_7_7_the_last_factor_stays_where_one_is_required(
+def test_7_7_the_last_factor_cannot_be_removed_where_one_is_required(
     client: Client, configure: Set, required_for: str
 ) -> None:
     configure(second_factor=required_for)
@@ -210,9 +210,7 @@ def test_7_7_the_last_factor_stays_where_one_is_required(
     assert sign_in(Client(), "carol").url == (CHALLENGE if stays else "/")
 
 
-def test_7_7_a_setting_that_becomes_stricter_closes_the_admin_at_once(
-    client: Client, configure: Set
-) -> None:
+def test_7_7_a_stricter_setting_closes_the_admin_at_once(client: Client, configure: Set) -> None:
     configure(second_factor="optional")
     make_staff("carol", has_factor=False)
     assert sign_in(client, "carol").url == "/"

@@ -1,5 +1,8 @@
-"""Systems 8 and 10, sign-in with others: the rows that tests/attacks, tests/social and
-tests/faults don't prove by attack. Chromium and a real provider: tests/browser."""
+"""Systems 8 and 10, sign-in with external providers.
+
+Here are the rows that tests/attacks, tests/social and tests/faults do not cover. The tests in
+Chromium with a real provider are in tests/browser.
+"""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,7 +14,7 @@ from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
-from tests.support.social import ACME, come_back, go, through
+from tests.support.social import ACME, come_back, go, round_trip
 from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in
 
 CONNECTIONS, CONFIRM = "/accounts/3rdparty/", "/accounts/3rdparty/confirm/"
@@ -25,22 +28,22 @@ def test_8_1_state_pkce_and_nonce_are_sent(op: OpenIDProvider, client: Client) -
 
 
 @pytest.mark.parametrize("email", ["", "no address"])
-def test_8_4_a_provider_without_an_email_works(
+def test_8_4_signing_in_works_without_an_email_from_the_provider(
     op: OpenIDProvider, client: Client, email: str
 ) -> None:
-    assert through(client, op, Person("1", email)).url == "/"
+    assert round_trip(client, op, Person("1", email)).url == "/"
 
     user = User.objects.get()
     assert (user.email, user.emails.count()) == ("", 0)
     assert "Add an address" in client.get("/").text
 
 
-def test_8_4_a_verified_address_that_is_taken_asks_for_a_sign_in_to_that_account(
+def test_8_4_a_verified_email_of_an_existing_account_is_connected_after_a_sign_in(
     op: OpenIDProvider, client: Client
 ) -> None:
     alice = make_user("alice")
 
-    answer = through(client, op, next="/accounts/sessions/")
+    answer = round_trip(client, op, next="/accounts/sessions/")
 
     assert answer.url == f"/accounts/login/?next={CONFIRM}"
     assert "There is an account with alice@example.org here." in client.get(answer.url).text
@@ -49,14 +52,16 @@ def test_8_4_a_verified_address_that_is_taken_asks_for_a_sign_in_to_that_account
     assert "will then be let in here as <bdi>alice</bdi>" in client.get(CONFIRM).text
     assert client.post(CONFIRM, {"connect": "1"}).url == "/accounts/sessions/"
     assert Identity.objects.get().user == alice
-    assert through(Client(), op).url == "/"
+    assert round_trip(Client(), op).url == "/"
     assert User.objects.get() == alice
 
 
-def test_8_6_connect_and_disconnect(op: OpenIDProvider, clock: Clock) -> None:
+def test_8_6_a_provider_is_connected_and_disconnected_with_recent_authentication(
+    op: OpenIDProvider, clock: Clock
+) -> None:
     alice = make_user("alice")
     client = signed_in(alice)
-    assert through(client, op, Person("a", "a@example.org"), act="connect").url == CONFIRM
+    assert round_trip(client, op, Person("a", "a@example.org"), act="connect").url == CONFIRM
     assert "signs in there as <bdi>a@example.org</bdi>" in client.get(CONFIRM).text
     assert not Identity.objects.exists()
     assert client.post(CONFIRM, {"connect": "1"}).url == CONNECTIONS
@@ -76,10 +81,10 @@ def test_8_6_connect_and_disconnect(op: OpenIDProvider, clock: Clock) -> None:
     assert is_signed_in(client)
 
 
-def test_8_6_the_last_way_in_stays_until_a_password_is_set_by_going_back_to_the_provider(
+def test_8_6_the_only_sign_in_method_stays_until_a_password_is_set(
     op: OpenIDProvider, client: Client, clock: Clock
 ) -> None:
-    through(client, op)
+    round_trip(client, op)
     disconnect = {"disconnect": Identity.objects.get().pk}
     assert 'name="disconnect"' not in client.get(CONNECTIONS).text
     client.post(CONNECTIONS, disconnect)
@@ -89,7 +94,7 @@ def test_8_6_the_last_way_in_stays_until_a_password_is_set_by_going_back_to_the_
     set_page = "/accounts/password/set/"
     assert client.get(set_page).url == f"/accounts/reauthenticate/?next={set_page}"
     op.signed_in_at = clock.now().timestamp() - 600
-    assert through(client, op, act="prove", next=set_page).url.startswith(
+    assert round_trip(client, op, act="prove", next=set_page).url.startswith(
         "/accounts/reauthenticate/"
     )
     op.signed_in_at = clock.now().timestamp() + 0.5
@@ -103,9 +108,9 @@ def test_8_6_the_last_way_in_stays_until_a_password_is_set_by_going_back_to_the_
     assert not Identity.objects.exists()
 
 
-def test_10_1_any_issuer_is_found_by_discovery_once(op: OpenIDProvider) -> None:
+def test_10_1_discovery_and_keys_of_an_issuer_are_fetched_once(op: OpenIDProvider) -> None:
     for subject in ("a", "b"):
-        through(Client(), op, Person(subject))
+        round_trip(Client(), op, Person(subject))
 
     assert User.objects.count() == 2
     assert op.count("/.well-known/openid-configuration") == 1
@@ -118,7 +123,7 @@ def test_10_3_a_taken_nickname_gets_a_suffix_and_remember_me_and_next_survive(
     make_user("alice")
     person = Person("alice-1", username="Alice")
 
-    assert through(client, op, person, remember="on", next="/accounts/email/").url == (
+    assert round_trip(client, op, person, remember="on", next="/accounts/email/").url == (
         "/accounts/email/"
     )
 

@@ -1,4 +1,7 @@
-"""9. REST authentication. Rows 1 and 2; 3 and 4 are in test_token_rights.py, test_revocation.py."""
+"""System 9, REST authentication: rows 1 and 2.
+
+Rows 3 and 4 are in tests/attacks: test_token_rights.py and test_revocation.py.
+"""
 
 import itertools
 import re
@@ -12,9 +15,9 @@ from accounts.ops.api_errors import CODES
 from accounts.tokens import scopes
 from tests.house.test_urls import OPEN
 from tests.support.api import API
+from tests.support.docs_examples import Shell, blocks_of
 from tests.support.missing import find, missing
-from tests.support.pages import Shell, blocks_of
-from tests.support.second import SETUP, code_of, seed_on, type_one_back
+from tests.support.second_factor import SETUP, code_of, confirm_recovery_codes, seed_on
 from tests.support.signin import signed_in
 from tests.support.site import ROOT, Site, text_of
 from tests.support.steps import CONFIRM, code_in, make_user, sign_up
@@ -26,25 +29,27 @@ CODE = "is your code"
 
 
 def code_of_bobs_app(site: Site) -> str:
-    """Sign bob up on the pages and add an authenticator; return what it shows next."""
+    """Sign bob up on the pages, add an authenticator, and return its next code."""
     browser = site.client()
     sign_up(browser, "bob")
     browser.post(CONFIRM, {"code": code_in(text_of(site.wait_for_mail(to="bob@")))})
     seed = seed_on(browser.get(SETUP).text)
     done = browser.post(SETUP, {"code": code_of(seed)})
-    type_one_back(browser, done.location)
+    confirm_recovery_codes(browser, done.location)
     return code_of(seed, 1)
 
 
-def test_the_page_names_every_scope() -> None:
+def test_the_api_docs_name_every_scope() -> None:
     table = PAGE.partition("| scope | allows |")[2].partition("\n\n")[0]
     named = re.findall(r"`([a-z:]+)`", "".join(row.split("|")[1] for row in table.split("\n")[2:]))
 
-    # A history is only seen.
+    # The activity history is read-only.
     assert {*named} == scopes.SCOPES - {"activity:write"}
 
 
-def test_9_1_each_line_of_the_docs_prints_what_they_say(site: Site, tmp_path: Path) -> None:
+def test_9_1_every_command_of_the_api_docs_prints_the_documented_output(
+    site: Site, tmp_path: Path
+) -> None:
     for program in ("bash", "curl", "jq"):
         find(program) or missing(program)
     env = {"ORIGIN": site.origin, "DATA_DIR": str(site.data_dir), "CODE": code_of_bobs_app(site)}
@@ -55,10 +60,10 @@ def test_9_1_each_line_of_the_docs_prints_what_they_say(site: Site, tmp_path: Pa
                 mails += 1
                 site.wait_for_mail(subject=CODE, count=mails)
             printed = shell.run(block.lines)
-            assert not block.kind or block.is_told_by(printed), (block.lines, printed)
+            assert not block.kind or block.matches(printed), (block.lines, printed)
 
 
-def test_9_1_the_docs_name_every_code_that_an_error_of_the_calls_has() -> None:
+def test_9_1_the_api_docs_name_every_error_code() -> None:
     table = re.findall(r"(?m)^\|.*", PAGE.partition("\n## Errors\n")[2].partition("\n## ")[0])
     named = set(re.findall(r"`([a-z_]+)`", "".join(table)))
     assert named == set(CODES)
@@ -69,8 +74,8 @@ CLOSED = [path for path in CALLS if f"api/v1/{path}" not in OPEN and NOBODY not 
 
 
 @pytest.mark.django_db
-def test_9_2_a_failure_is_401_with_www_authenticate(client: Client) -> None:
-    """No body is a fault: tests/attacks/test_api_input.py and test_api_fuzz.py."""
+def test_9_2_failed_authentication_is_401_with_www_authenticate(client: Client) -> None:
+    """Invalid bodies are tested in tests/attacks: test_api_input.py and test_api_fuzz.py."""
     signed_in(make_user("alice"), client)
     for path, sent in itertools.product(CLOSED, ("", "Bearer x", "Basic YTpi", "Digest x")):
         answer = client.get(API + path, headers={"authorization": sent})

@@ -1,4 +1,7 @@
-"""System 11: the administrator. Row 5, the door; row 3 is in test_second_factor_secrets.py."""
+"""System 11, the administrator: signing in to the admin (row 5).
+
+Row 3 is in tests/attacks/test_second_factor_secrets.py.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +13,14 @@ from django.test import Client
 from accounts.users.models import User
 from tests.acceptance.test_commands import OWNER, owner_link
 from tests.conftest import Clock
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     SETUP,
+    confirm_recovery_codes,
     enrolled,
+    next_on,
+    set_up_authenticator,
     take_second_step,
-    turn_on,
-    type_one_back,
     unused_code,
 )
 from tests.support.steps import (
@@ -28,7 +32,6 @@ from tests.support.steps import (
     mail_to,
     make_staff,
     make_user,
-    next_on,
     sign_in,
     sign_in_twice,
 )
@@ -58,7 +61,7 @@ def by_createsuperuser(client: Client) -> Any:
 
 
 @pytest.mark.parametrize("made", [by_the_owner_link, by_createsuperuser])
-def test_11_5_whoever_becomes_administrator_has_a_second_factor_before_the_first_entry(
+def test_11_5_a_new_administrator_must_enrol_a_second_factor_before_entering_the_admin(
     client: Client, monkeypatch: pytest.MonkeyPatch, made: Callable[[Client], Any]
 ) -> None:
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
@@ -67,7 +70,7 @@ def test_11_5_whoever_becomes_administrator_has_a_second_factor_before_the_first
 
     assert not is_signed_in(client)
     assert "/login/" in client.get("/admin/").url
-    answer = type_one_back(client, turn_on(client).url)
+    answer = confirm_recovery_codes(client, set_up_authenticator(client).url)
     assert answer.url == ("/admin/" if made is by_createsuperuser else "/accounts/2fa/")
     assert client.get("/admin/").status_code == 200
 
@@ -81,10 +84,10 @@ def test_11_5_whoever_becomes_administrator_has_a_second_factor_before_the_first
     assert again.get("/admin/accounts/user/").status_code == 200
 
 
-def test_11_5_a_sign_in_that_has_shown_less_than_staff_must_is_asked_for_it(
+def test_11_5_a_session_with_proofs_too_weak_for_staff_must_add_the_second_factor(
     client: Client, clock: Clock
 ) -> None:
-    """One from before the rights: by a password and a mailed code, which staff can't sign in by."""
+    """The session began with a password and a mailed code, which do not suffice for staff."""
     carol = make_user("carol")
     enrolled(carol)
     sign_in(client, "carol")
@@ -102,7 +105,7 @@ def test_11_5_a_sign_in_that_has_shown_less_than_staff_must_is_asked_for_it(
     assert client.get("/admin/").status_code == 200
 
 
-def test_11_5_forms_and_acts_ask_for_a_fresh_proof_by_the_second_factor(
+def test_11_5_admin_forms_and_actions_need_a_recent_second_factor(
     client: Client, clock: Clock
 ) -> None:
     carol, alice = make_staff("carol"), make_user("alice")

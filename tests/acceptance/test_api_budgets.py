@@ -1,4 +1,4 @@
-"""How many statements a call of the API may cost."""
+"""The number of SQL statements that API calls may cost."""
 
 import re
 import runpy
@@ -20,35 +20,35 @@ from accounts.users.models import User
 from tests.attacks.test_two_nodes import POSTGRES_PROVED, database
 from tests.conftest import Clock
 from tests.support.api import Answer, call, get_tokens, renew, second_step
-from tests.support.second import enrolled, unused_code
+from tests.support.second_factor import enrolled, unused_code
 from tests.support.site import ROOT, Site
 from tests.support.steps import PASSWORD, make_user
 
-# The primary key, as its plans call it.
+# A look-up by primary key, as the query plans name it.
 KEYS = {
     "sqlite": "SEARCH o USING INDEX sqlite_autoindex_accounts_loginsession_1 (id=?)",
     "postgres": "Index Scan using accounts_loginsession_pkey on accounts_loginsession o",
 }
-GROW = ROOT / "tests/acceptance/grow_sign_ins.py"
+GROW = ROOT / "tests/acceptance/grow_sessions.py"
 JWKS = "/.well-known/jwks.json"
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def alice(clock: Clock) -> User:
-    """Alice, for a process that has its signing key already."""
+    """Alice, in a process that has already cached its signing key."""
     Client().get(JWKS)
     return make_user("alice", password=PASSWORD)
 
 
-def spent(act: Callable[[], Any]) -> tuple[Any, list[str]]:
-    """What a call answers, and its statements but for the ends of its transactions."""
+def counted(act: Callable[[], Any]) -> tuple[Any, list[str]]:
+    """Return the result of a call and its statements, without COMMIT."""
     with CaptureQueriesContext(connection) as statements:
         answer = act()
     return answer, [q["sql"].strip() for q in statements if q["sql"] not in {"COMMIT"}]
 
 
-def test_a_call_by_a_token_costs_one_query_however_many_groups(alice: User) -> None:
+def test_a_call_with_a_token_costs_one_query_with_any_number_of_groups(alice: User) -> None:
     for n in range(20):
         Group.objects.create(name=f"group {n:02}").user_set.add(alice)
     token = get_tokens(scope="read groups")["access"]
@@ -59,7 +59,7 @@ def test_a_call_by_a_token_costs_one_query_however_many_groups(alice: User) -> N
     }
 
     for name, act in calls.items():
-        answer, statements = spent(act)
+        answer, statements = counted(act)
         assert answer.status == 200, name
         assert len(statements) == 1, (name, statements)
         assert statements[0].startswith("SELECT"), name
@@ -67,7 +67,7 @@ def test_a_call_by_a_token_costs_one_query_however_many_groups(alice: User) -> N
             assert len(answer["groups"]) == 20, name
 
 
-def test_a_forged_token_costs_nothing_and_a_made_up_refresh_token_neither(alice: User) -> None:
+def test_forged_access_and_refresh_tokens_cost_no_query(alice: User) -> None:
     tokens = get_tokens()
     forged = tokens["access"][:-8] + "AAAAAAAA"
 
@@ -77,15 +77,15 @@ def test_a_forged_token_costs_nothing_and_a_made_up_refresh_token_neither(alice:
         lambda: renew("A" * 72),
         lambda: renew(tokens["refresh"][:-8] + "AAAAAAAA"),
     ):
-        answer, statements = spent(act)
+        answer, statements = counted(act)
         assert (answer.status, statements) == (401, [])
 
 
-def test_a_refresh_costs_one_statement_and_its_retry_a_second(alice: User) -> None:
+def test_a_refresh_costs_one_statement_and_its_retry_two(alice: User) -> None:
     token = get_tokens()["refresh"]
-    answer, first = spent(lambda: renew(token))
-    again, retry = spent(lambda: renew(token))
-    _, narrower = spent(lambda: renew(answer["refresh"], scope="read"))
+    answer, first = counted(lambda: renew(token))
+    again, retry = counted(lambda: renew(token))
+    _, narrower = counted(lambda: renew(answer["refresh"], scope="read"))
 
     assert answer["refresh"] == again["refresh"]
     assert [sql.split()[0] for sql in first] == ["UPDATE"]
@@ -93,7 +93,7 @@ def test_a_refresh_costs_one_statement_and_its_retry_a_second(alice: User) -> No
     assert [sql.split()[0] for sql in narrower] == ["SELECT", "UPDATE"]
 
 
-def test_a_sign_in_costs_few_statements(alice: User) -> None:
+def test_an_api_sign_in_costs_few_statements(alice: User) -> None:
     wrong = {"username": "nobody", "password": "copper kettle under eight stars"}
     basic = f"alice:{PASSWORD}"
     for act, status, most in (
@@ -103,20 +103,20 @@ def test_a_sign_in_costs_few_statements(alice: User) -> None:
         (lambda: call("me/", basic=basic), 200, 9),
         (lambda: call("token/", wrong), 401, 7),
     ):
-        answer, statements = spent(act)
+        answer, statements = counted(act)
         assert answer.status == status
         assert len(statements) <= most, statements
     enrolled(alice)
 
-    first, statements = spent(get_tokens)
-    second, more = spent(lambda: second_step(first["challenge"], unused_code(alice)))
+    first, statements = counted(get_tokens)
+    second, more = counted(lambda: second_step(first["challenge"], unused_code(alice)))
 
     assert (first.status, second.status) == (401, 200)
     assert len(statements) <= 12, statements
     assert len(more) <= 21, more
 
 
-def test_lists_cost_three_queries_for_who_has_a_long_history_and_many_sessions(
+def test_lists_cost_three_queries_with_a_long_history_and_many_sessions(
     alice: User, clock: Clock
 ) -> None:
     token = get_tokens()["access"]
@@ -131,17 +131,17 @@ def test_lists_cost_three_queries_for_who_has_a_long_history_and_many_sessions(
         *("sessions/", "sessions/?page=5", "activity/", "activity/?page=200"),
         *("activity/?group=sign-in&page=3", "activity/?group=failure"),
     ):
-        answer, statements = spent(lambda path=path: call(path, token=token))  # type: ignore[misc]
+        answer, statements = counted(lambda path=path: call(path, token=token))  # type: ignore[misc]
         assert answer.status == 200, path
         assert len(statements) == 3 - (not answer["results"]), (path, statements)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
-def test_a_refresh_costs_the_same_with_a_thousand_and_a_hundred_thousand_sign_ins(
+def test_a_refresh_costs_the_same_with_1000_and_with_100000_sessions(
     request: pytest.FixtureRequest, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By its plan, not by a watch: both find their row by the primary key."""
+    """The query plans are compared instead of times: both use the primary key."""
     if kind == "sqlite":
         runpy.run_path(str(GROW))
         says = capsys.readouterr().out
@@ -154,17 +154,17 @@ def test_a_refresh_costs_the_same_with_a_thousand_and_a_hundred_thousand_sign_in
     assert len(found) == 4
     for plan in found:
         assert KEYS[kind] in plan
-        # Of a hundred thousand sign-ins and a thousand people none is passed in review.
+        # No plan scans the tables of sessions or people.
         assert not re.search(r"SCAN [su]\b|Seq Scan on accounts_(loginsession|user)\b", plan), plan
     assert re.findall(r"(?m)^STATEMENTS (.+)$", says) == ["1 1"] * 2
 
 
-# The statement that asks for a key.
-FIND = services._FOUND._sql
+# The statement that finds an API key.
+FIND = services._OWNED._sql
 
 
-def test_a_key_is_found_by_its_id_on_sqlite(alice: User) -> None:
-    """SQLite plans without a look at the number of rows."""
+def test_an_api_key_is_found_by_primary_key_on_sqlite(alice: User) -> None:
+    """SQLite plans without regard to the number of rows, so one row is enough."""
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN QUERY PLAN {FIND}", {"id": "0" * 16})
         plan = [row[-1] for row in cursor.fetchall()]
@@ -187,7 +187,7 @@ ANALYZE
 
 @pytest.mark.proof
 @pytest.mark.alone
-def test_a_key_is_found_among_a_million_by_its_id_on_postgresql(
+def test_an_api_key_is_found_among_a_million_by_primary_key_on_postgresql(
     postgres: Any, tmp_path: Path
 ) -> None:
     site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())

@@ -1,4 +1,4 @@
-"""The examples of the API's description, sent to the API: each gets the answer that it shows."""
+"""The API answers each example request of its description with the example response."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import User
-from tests.acceptance.test_openapi import SCHEMA, Json, found, operations
+from tests.acceptance.test_openapi import SCHEMA, Json, operations, resolve
 from tests.support.api import Answer
 from tests.support.api_browser import HEADERS, App
-from tests.support.second import enrolled, unused_code
+from tests.support.second_factor import enrolled, unused_code
 from tests.support.steps import code_in, mail_to
 
 pytestmark = pytest.mark.django_db
 
-# What no two answers share.
+# Members whose values differ in every answer.
 VARYING = {
     *("id", "access", "refresh", "key", "challenge", "count", "session", "sid", "sub", "jti"),
     *("date_joined", "at", "begun_at", "made_at", "used_at", "expires_at", "ends_at"),
@@ -23,7 +23,7 @@ VARYING = {
 
 
 def shape(value: Any, name: str = "") -> Any:
-    """``value``, with the type alone of what varies, and the first of a list's rows."""
+    """Replace varying values by their types and a list of results by its first row."""
     if isinstance(value, dict):
         return {member: shape(of, member) for member, of in value.items()}
     if name == "results":
@@ -31,23 +31,26 @@ def shape(value: Any, name: str = "") -> Any:
     return type(value) if name in VARYING else value
 
 
-class Story:
-    """Somebody who makes the examples, with what earlier answers have told in place of theirs."""
+class ExampleSender:
+    """Sends the example requests, with values from earlier answers in place of the examples'."""
 
     def __init__(self) -> None:
         self.described: Json = Client().get(SCHEMA).json()
         self.app = App(Client())
         self.known: dict[str, str] = {}
-        self.told: set[str] = set()
+        self.sent: set[str] = set()
         self.operations = {
             operation["operationId"]: (path.removeprefix("/api/v1/"), method, operation)
             for path, method, operation in operations(self.described)
         }
 
-    def tell(self, name: str, status: str = "", **known: str) -> Answer:
-        """Make the call ``name``: with credentials if they are wanted, and first without."""
+    def send(self, name: str, status: str = "", **known: str) -> Answer:
+        """Send the example of an operation and check that the answer has the described form.
+
+        If the operation needs credentials, it is first called without them.
+        """
         self.known |= known
-        self.told.add(name)
+        self.sent.add(name)
         path, method, operation = self.operations[name]
         media = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         body = media.get("example")
@@ -65,40 +68,40 @@ class Story:
             answer = call()
         status = status or min(operation["responses"])
         response = operation["responses"][status]
-        response = found(self.described, response) if "$ref" in response else response
+        response = resolve(self.described, response) if "$ref" in response else response
         example = response.get("content", {}).get("application/json", {}).get("example")
         assert (answer.status, shape(answer.body)) == (int(status), shape(example)), name
         return answer
 
 
-def test_the_api_answers_each_example_as_the_description_shows() -> None:
-    story = Story()
-    tell = story.tell
+def test_the_api_answers_every_openapi_example_as_described() -> None:
+    sender = ExampleSender()
+    send = sender.send
 
-    alice = tell("sign_up")["id"]
-    tell("resend_email")
-    tell("verify_email", code=code_in(mail_to("alice")))
-    tokens = tell("sign_in").body
-    tell("verify_token", token=tokens["access"])
-    access = tell("renew_token", refresh=tokens["refresh"])["access"]
-    tell("get_me", access=access)
-    tell("get_user", id=alice)
-    key = tell("create_key")["id"]
-    tell("list_keys")
-    tell("get_key", id=key)
-    tell("revoke_key")
-    session = tell("list_sessions")["results"][0]["id"]
-    tell("update_me")
-    tell("list_activity")
-    tell("revoke_session", id=session)
+    alice = send("sign_up")["id"]
+    send("resend_email")
+    send("verify_email", code=code_in(mail_to("alice")))
+    tokens = send("sign_in").body
+    send("verify_token", token=tokens["access"])
+    access = send("renew_token", refresh=tokens["refresh"])["access"]
+    send("get_me", access=access)
+    send("get_user", id=alice)
+    key = send("create_key")["id"]
+    send("list_keys")
+    send("get_key", id=key)
+    send("revoke_key")
+    session = send("list_sessions")["results"][0]["id"]
+    send("update_me")
+    send("list_activity")
+    send("revoke_session", id=session)
 
-    tell("sign_in_browser")
-    tell("renew_browser_session")
-    tell("end_browser_session")
+    send("sign_in_browser")
+    send("renew_browser_session")
+    send("end_browser_session")
 
     enrolled(User.objects.get())
-    challenge = tell("sign_in", "401")["challenge"]
-    refresh = tell("complete_sign_in", challenge=challenge, code=unused_code(User.objects.get()))
-    tell("revoke_token", token=refresh["refresh"])
+    challenge = send("sign_in", "401")["challenge"]
+    refresh = send("complete_sign_in", challenge=challenge, code=unused_code(User.objects.get()))
+    send("revoke_token", token=refresh["refresh"])
 
-    assert story.told == story.operations.keys()
+    assert sender.sent == sender.operations.keys()

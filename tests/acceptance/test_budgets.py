@@ -1,4 +1,4 @@
-"""What a page, a sign-in and a request may cost."""
+"""The limits for the cost of pages, sign-ins and requests."""
 
 import re
 import time
@@ -13,17 +13,17 @@ from accounts.activity.events import EVENTS, GROUPS
 from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, enrolled, unused_code
+from tests.support.second_factor import CHALLENGE, enrolled, unused_code
 from tests.support.steps import LOGIN, PASSWORD, address_of, make_user, sign_in
 
-pytestmark = pytest.mark.dear_hashes
+pytestmark = pytest.mark.production_hashes
 
 KB = 1024
 FIRST_STEP = {"login": "alice", "password": PASSWORD}
 
 
 @pytest.mark.django_db
-def test_the_sign_in_page_costs_a_stranger_no_query_no_session_and_15_kb(
+def test_the_sign_in_page_costs_no_query_no_session_and_at_most_15_kb(
     client: Client, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(0):
@@ -37,10 +37,10 @@ def test_the_sign_in_page_costs_a_stranger_no_query_no_session_and_15_kb(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_good_sign_in_costs_one_hash_and_few_statements(
+def test_a_successful_sign_in_costs_one_hash_and_few_statements(
     client: Client, hashes: list[str]
 ) -> None:
-    """Less if this browser has signed in before."""
+    """A sign-in costs fewer statements in a known browser."""
     make_user("alice")
     for login, most in (("alice", 22), (address_of("alice"), 17)):
         client.cookies.pop("sessionid", None)
@@ -58,7 +58,7 @@ def test_a_good_sign_in_costs_one_hash_and_few_statements(
 def test_both_steps_of_a_sign_in_cost_one_hash_and_few_statements(
     client: Client, hashes: list[str], clock: Clock
 ) -> None:
-    """The password, the page that asks for a code, the code."""
+    """The three requests are the password, the page that asks for a code, and the code."""
     alice = make_user("alice")
     enrolled(alice)
     for most in ((11, 9, 29), (10, 9, 25)):
@@ -78,10 +78,10 @@ def test_both_steps_of_a_sign_in_cost_one_hash_and_few_statements(
 
 
 @pytest.mark.django_db
-def test_pages_stay_cheap_for_who_has_a_long_history_and_many_sessions(
+def test_pages_stay_cheap_with_a_long_history_and_many_sessions(
     client: Client, django_assert_num_queries: Any
 ) -> None:
-    """10,000 rows of history, and 200 other places."""
+    """Alice has 10,000 rows of history and 200 other sessions."""
     alice = make_user("alice")
     sign_in(client, "alice")
     here, kinds = LoginSession.objects.get(), list(EVENTS)
@@ -96,7 +96,7 @@ def test_pages_stay_cheap_for_who_has_a_long_history_and_many_sessions(
     pages = ["/", *groups, "/accounts/activity/", "/accounts/activity/?page=199"]
     pages += ["/accounts/sessions/", "/accounts/sessions/?page=4", "/accounts/lockdown/"]
     pages += [f"/accounts/{page}/" for page in ("password/change", "email", "profile")]
-    client.get("/accounts/activity/")  # the first use of a template compiles it
+    client.get("/accounts/activity/")  # compiles the template
 
     for page in pages:
         spent = []
@@ -113,7 +113,7 @@ def test_pages_stay_cheap_for_who_has_a_long_history_and_many_sessions(
 
 
 @pytest.mark.django_db
-def test_the_last_use_is_written_once_a_minute(client: Client, clock: Clock) -> None:
+def test_the_last_use_of_a_session_is_written_once_a_minute(client: Client, clock: Clock) -> None:
     make_user("alice")
     sign_in(client, "alice")
 

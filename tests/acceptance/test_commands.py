@@ -1,4 +1,4 @@
-"""The management commands, and the server that refuses to start."""
+"""The management commands and the start of the server."""
 
 import io
 import os
@@ -21,7 +21,7 @@ from authsite.settings.mail import mailer
 from tests.conftest import Clock
 from tests.support.env import clean
 from tests.support.process import free_port
-from tests.support.second import CHALLENGE, RECOVERY_CODES, SETUP
+from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, SETUP
 from tests.support.signin import set_up
 from tests.support.site import ROOT
 from tests.support.steps import (
@@ -48,7 +48,7 @@ OWNER = {"username": "carol", "email": "carol@example.org", "password1": PASSWOR
 
 
 def owner_link() -> str:
-    """The path of a new link, which the command prints alone on a line."""
+    """Return the path of a new owner link, which the command prints as its only line."""
     link, line_end, rest = printed_by("create_owner").partition("\n")
     assert (line_end, rest) == ("\n", "")
     assert link.startswith("http://localhost:8000/accounts/owner/")
@@ -57,11 +57,11 @@ def owner_link() -> str:
 
 @pytest.mark.django_db
 def test_an_owner_link_makes_one_administrator_once(client: Client) -> None:
-    """Their second factor is in test_11_administrator.py."""
+    """The administrator's second factor is tested in test_11_administrator.py."""
     link = owner_link()
 
     assert client.get(link).status_code == 200
-    assert not User.objects.exists(), "a GET makes nothing"
+    assert not User.objects.exists(), "GET creates nothing"
     assert client.post(link, OWNER).url == SETUP
     assert Client().post(link, {**OWNER, "username": "mallory"}).status_code == 404
     assert User.objects.get().is_superuser
@@ -71,7 +71,7 @@ def test_an_owner_link_makes_one_administrator_once(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_an_owner_link_ends_by_a_newer_one_by_an_administrator_and_in_a_day(
+def test_an_owner_link_ends_with_a_newer_link_an_administrator_or_after_a_day(
     client: Client, clock: Clock
 ) -> None:
     replaced, aged = owner_link(), owner_link()
@@ -80,9 +80,9 @@ def test_an_owner_link_ends_by_a_newer_one_by_an_administrator_and_in_a_day(
     clock.advance(days=1)
     assert client.get(aged).status_code == 404
 
-    overtaken = owner_link()
+    obsolete = owner_link()
     User.objects.filter(pk=make_user("alice").pk).update(is_superuser=True)
-    assert client.post(overtaken, OWNER).status_code == 404
+    assert client.post(obsolete, OWNER).status_code == 404
     assert User.objects.count() == 1
 
 
@@ -99,7 +99,7 @@ def test_send_test_mail_sends_at_once_or_says_what_is_wrong(settings: Any, tmp_p
 
 
 @pytest.mark.django_db
-def test_prune_deletes_what_has_ended_and_nothing_else(client: Client, clock: Clock) -> None:
+def test_prune_deletes_expired_rows_and_nothing_else(client: Client, clock: Clock) -> None:
     make_user("alice")
     sign_in(client, "alice", remember="on")
     sign_up(Client(), "bob")
@@ -109,7 +109,7 @@ def test_prune_deletes_what_has_ended_and_nothing_else(client: Client, clock: Cl
 
     printed_by("prune")
     assert [model.objects.count() for model in running] == before
-    assert Budget.objects.exists(), "what bob spent still counts; what alice got back is whole"
+    assert Budget.objects.exists(), "the budgets that bob has used are kept"
 
     clock.advance(days=91)
     assert printed_by("prune").startswith("1 sign-ups, 0 addresses, 3 codes, ")
@@ -120,7 +120,7 @@ def test_prune_deletes_what_has_ended_and_nothing_else(client: Client, clock: Cl
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["alice", "ALICE", address_of("Alice"), "id"])
-def test_end_sessions_signs_a_person_out_everywhere_and_tells(client: Client, name: str) -> None:
+def test_end_sessions_revokes_every_session_and_mails_the_owner(client: Client, name: str) -> None:
     alice = make_user("alice")
     make_user("bob")
     elsewhere, bob = Client(), Client()
@@ -135,7 +135,7 @@ def test_end_sessions_signs_a_person_out_everywhere_and_tells(client: Client, na
 
 
 @pytest.mark.django_db
-def test_reset_second_factor_removes_them_all_and_signs_out_and_tells() -> None:
+def test_reset_second_factor_removes_all_factors_and_sessions_and_mails_the_owner() -> None:
     carol, browser, bob = make_staff("carol"), Client(), make_staff("bob")
     sign_in_twice(browser, carol)
     browser.post(RECOVERY_CODES, {"new": "1"})
@@ -150,7 +150,7 @@ def test_reset_second_factor_removes_them_all_and_signs_out_and_tells() -> None:
     told = mail_to("carol")
     assert told.subject == "authsite: All second factors were removed"
     assert "By: whoever runs authsite" in str(told.body)
-    assert sign_in(browser, "carol").url == CHALLENGE, "her mailbox, and then she adds another"
+    assert sign_in(browser, "carol").url == CHALLENGE, "a mailed code, and then enrolment"
 
 
 @pytest.mark.django_db
@@ -163,8 +163,8 @@ def test_a_command_says_that_there_is_no_such_user(command: str) -> None:
             printed_by(command, name)
 
 
-def test_production_is_the_default_and_names_every_setting_that_is_missing(tmp_path: Path) -> None:
-    """What is wrong is named, too: tests/common/test_config.py."""
+def test_production_is_the_default_and_every_missing_setting_is_named(tmp_path: Path) -> None:
+    """Invalid settings are tested in tests/common/test_config.py."""
     done = subprocess.run(
         [sys.executable, "-m", "authsite"],
         capture_output=True,
@@ -176,7 +176,7 @@ def test_production_is_the_default_and_names_every_setting_that_is_missing(tmp_p
     )
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert list(tmp_path.iterdir()) == [], "no secret is made up in production"
+    assert list(tmp_path.iterdir()) == [], "no secret is generated in production"
     assert "Traceback" not in done.stderr
     for name in ("SECRET_KEY", "ENCRYPTION_KEYS", "ORIGIN", "EMAIL_URL", "MAIL_FROM"):
         assert f"\n{name} is missing" in done.stderr

@@ -1,4 +1,4 @@
-"""``make demo``: looked around in as somebody who has cloned the site would."""
+"""``make demo``, used as somebody would who has just cloned the site."""
 
 import html
 import os
@@ -12,7 +12,7 @@ from tests.support.process import Process, free_port, listening
 from tests.support.site import ROOT
 
 
-def test_the_demo_signs_somebody_in_by_its_issuer_and_by_the_passwords_it_prints(
+def test_the_demo_signs_in_by_its_provider_and_by_the_printed_passwords(
     tmp_path: Path,
 ) -> None:
     port, issuer_port = free_port(), free_port()

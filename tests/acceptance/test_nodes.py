@@ -1,10 +1,10 @@
-"""Two nodes on PostgreSQL and Redis, behind a proxy that gives each request to the next of them."""
+"""Two nodes on PostgreSQL and Redis that answer a client's requests in turn."""
 
 import itertools
-from typing import Any
+from http.client import HTTPConnection
 
 from tests.support.api import call, get_tokens, is_good, renew
-from tests.support.client import Client, Response
+from tests.support.client import Client
 from tests.support.services import Postgres, Redis
 from tests.support.site import Site
 from tests.support.steps import CONFIRM, code_in, sign_in, sign_up
@@ -13,25 +13,25 @@ JWKS = "/.well-known/jwks.json"
 
 
 class Balanced(Client):
-    """A browser or a program whose requests go to the nodes by turns."""
+    """A client that sends each request to the next node."""
 
     def __init__(self, *nodes: Site) -> None:
         super().__init__(nodes[0].origin)
         self._turns = itertools.cycle(("127.0.0.1", node.port) for node in nodes)
 
-    def _send(self, *request: Any) -> Response:
+    def connection(self) -> HTTPConnection:
         self._connect = next(self._turns)
-        return super()._send(*request)
+        return super().connection()
 
 
-def test_what_begins_at_one_node_goes_on_and_ends_at_the_other(
+def test_sessions_and_tokens_work_and_are_revoked_on_both_nodes(
     postgres: Postgres, redis_server: Redis
 ) -> None:
     env = {"DATABASE_URL": postgres.database(), "REDIS_URL": redis_server.url}
     with Site(**env, TOKEN_ALGORITHM="ES256") as site, site.second() as other:
         nodes = (site, other)
         alice, browser, program = (Balanced(*nodes) for _ in range(3))
-        # She signs up at one node, confirms at the other, and so on.
+        # Alice signs up at one node, confirms at the other, and so on.
         assert sign_up(alice, "alice").status == 302
         code = code_in(site.wait_for_mail(to="alice@"))
         assert alice.post(CONFIRM, {"code": code}).location == "/"

@@ -1,4 +1,4 @@
-"""The API's description of itself: valid, complete, and nothing else."""
+"""The OpenAPI description of the API is valid and complete."""
 
 import base64
 import re
@@ -28,22 +28,23 @@ from tests.support.steps import WRONG
 
 SCHEMA = "/api/v1/schema/"
 METHODS = {"get", "post", "put", "patch", "delete"}
-# What describes the others is no part of what it describes.
+# These two serve the description and are not part of it.
 DESCRIPTIONS = {"schema/", "docs/"}
-# Refused before any call is found, or by each of them.
+# Statuses that any call may answer.
 ALWAYS = {"400", "401", "403", "405", "413", "429", "503"}
 
-# Made by drf-spectacular, if nobody chooses.
+# The form of ids that drf-spectacular generates.
 UNCHOSEN = re.compile(r"_(list|create|retrieve|update|destroy)$")
-# Of pages only: no call raises them.
+# Codes of errors that only pages raise.
 PAGES_ONLY = {
     *("already_there", "connected_elsewhere", "email_taken", "enrolment_not_needed", "error"),
     *("factor_required", "invalid_passkey", "key_refused", "last_way_in", "link_spent"),
-    *("locked_down", "no_way_back", "not_due", "not_offered", "not_possible", "not_yours"),
+    *("locked_down", "no_way_back", "not_accepted", "not_due", "not_offered", "not_possible"),
+    *("not_signed_in_anew", "not_yours"),
     *("outdated", "own_address", "same_name", "signup_ended", "too_many", "username_taken"),
     "wrong_state",
 }
-# Of Django REST framework, as far as a call can raise them, and of a request that finds no call.
+# Codes of Django REST framework that a call can raise, and of requests that match no call.
 FRAMEWORKS = {
     *("bad_request", "content_too_large", "method_not_allowed", "not_authenticated", "not_found"),
     *("parse_error", "unavailable", "unsupported_media_type"),
@@ -60,28 +61,28 @@ def described() -> Json:
 
 
 def operations(described: Json) -> Iterator[tuple[str, str, Json]]:
-    """Path, method and what is said of them."""
+    """Yield the path, the method and the description of each operation."""
     for path, methods in described["paths"].items():
         for method in methods.keys() & METHODS:
             yield path, method, methods[method]
 
 
-def found(described: Json, place: Json) -> Json:
-    """What a reference refers to."""
+def resolve(described: Json, place: Json) -> Json:
+    """Return the object to which a reference points."""
     _, *names = place["$ref"].split("/")
     return reduce(getitem, names, described)
 
 
-def test_it_is_valid_openapi_3_1_at_the_public_origin(described: Json) -> None:
+def test_the_description_is_valid_openapi_3_1_for_the_public_origin(described: Json) -> None:
     OpenAPIV31SpecValidator(described).validate()
     SchemaGenerator().get_schema(request=None, public=True)
 
-    assert not GENERATOR_STATS, "nothing was left unsaid while it was made"
+    assert not GENERATOR_STATS, "the generator has no warnings"
     assert described["openapi"].startswith("3.1")
     assert [server["url"] for server in described["servers"]] == ["http://localhost:8000"]
 
 
-def test_every_route_is_in_it_with_its_methods_and_nothing_else(described: Json) -> None:
+def test_the_description_has_exactly_the_routes_and_methods_of_the_api(described: Json) -> None:
     routed = {
         ("/api/v1/" + re.sub(r"<\w+:(\w+)>", r"{\1}", str(route.pattern)), method)
         for route in api_urls.urlpatterns
@@ -93,7 +94,7 @@ def test_every_route_is_in_it_with_its_methods_and_nothing_else(described: Json)
     assert {(path, method) for path, method, _ in operations(described)} == routed
 
 
-def test_every_operation_says_what_it_does_and_tells_all_its_errors(described: Json) -> None:
+def test_every_operation_has_a_summary_and_all_its_errors(described: Json) -> None:
     for path, method, operation in operations(described):
         responses = operation["responses"]
         told = {status for status in responses if status >= "400"}
@@ -101,7 +102,7 @@ def test_every_operation_says_what_it_does_and_tells_all_its_errors(described: J
         if any(known["in"] != "header" for known in operation.get("parameters", ())):
             expected |= {"404"}
         assert expected <= told <= expected | {"404"}, (path, method)
-        errors = {status: found(described, responses[status]) for status in told}
+        errors = {status: resolve(described, responses[status]) for status in told}
         for error in errors.values():
             assert "Error" in error["content"]["application/json"]["schema"]["$ref"]
         assert "WWW-Authenticate" in errors["401"]["headers"], (path, method)
@@ -129,15 +130,15 @@ def test_a_401_of_a_sign_in_declares_the_challenge_and_the_methods_of_the_second
     described: Json,
 ) -> None:
     for path in ("/api/v1/token/", "/api/v1/session/"):
-        refused = found(described, described["paths"][path]["post"]["responses"]["401"])
-        schema = found(described, refused["content"]["application/json"]["schema"])
+        refused = resolve(described, described["paths"][path]["post"]["responses"]["401"])
+        schema = resolve(described, refused["content"]["application/json"]["schema"])
         assert schema["properties"]["challenge"] == {"type": "string"}
         methods = schema["properties"]["methods"]["items"]["enum"]
         assert methods == ["totp", "recovery_code", "email"]
 
 
-def test_the_codes_of_errors_are_an_enum_of_all_that_the_api_answers(described: Json) -> None:
-    """``tests.support.api_jwt`` looks at each answer of the whole suite for one that is missing."""
+def test_the_error_codes_are_an_enum_of_all_that_the_api_returns(described: Json) -> None:
+    """``tests.support.openapi`` checks all API answers in the test suite for undescribed codes."""
     schemas = described["components"]["schemas"]
     codes = set(schemas["ErrorCode"]["enum"])
     raised = {error.code for error in subclasses(PublicError)}
@@ -148,13 +149,13 @@ def test_the_codes_of_errors_are_an_enum_of_all_that_the_api_answers(described: 
 
 
 def subclasses(error: type[Any]) -> Iterator[type[Any]]:
-    """The class and every class of the site that is made of it."""
+    """Yield a class and all its subclasses."""
     yield error
     for below in error.__subclasses__():
         yield from subclasses(below)
 
 
-def test_an_operation_without_a_docstring_has_its_id_for_a_summary() -> None:
+def test_an_operation_without_a_docstring_uses_its_id_as_summary() -> None:
     class Undocumented(APIView):
         @extend_schema(responses=PersonSerializer)
         def get(self, request: Request) -> None: ...
@@ -165,7 +166,7 @@ def test_an_operation_without_a_docstring_has_its_id_for_a_summary() -> None:
     assert schema["paths"]["/notes/"]["get"]["summary"] == "Notes retrieve"
 
 
-def test_nulls_are_written_as_in_openapi_3_1(described: Json) -> None:
+def test_nullable_members_are_written_as_in_openapi_3_1(described: Json) -> None:
     pages = described["components"]["schemas"]["PaginatedKeyList"]["properties"]
 
     assert "nullable" not in str(described)
@@ -174,7 +175,7 @@ def test_nulls_are_written_as_in_openapi_3_1(described: Json) -> None:
 
 @pytest.mark.django_db
 def test_refusals_of_any_call_are_answered_as_described() -> None:
-    """``call`` compares each answer with the description."""
+    """``call`` checks each answer against the description."""
     guess = {"username": "alice", "password": WRONG}
     sent: list[Json] = [
         {"method": "PUT", "body": guess},
@@ -187,8 +188,8 @@ def test_refusals_of_any_call_are_answered_as_described() -> None:
     assert [*statuses[:4], statuses[-1]] == [405, 413, 415, 401, 429]
 
 
-def test_only_calls_that_strangers_may_make_are_described_as_open(described: Json) -> None:
-    """Whoever generates a client from it sends credentials where they are wanted."""
+def test_only_anonymous_calls_are_described_as_open(described: Json) -> None:
+    """A generated client sends credentials only where the description wants them."""
     opened = {
         path.removeprefix("/")
         for path, _, operation in operations(described)
@@ -200,11 +201,11 @@ def test_only_calls_that_strangers_may_make_are_described_as_open(described: Jso
     }
 
 
-def test_the_scripts_of_the_page_for_people_run_only_as_they_are() -> None:
+def test_the_scripts_of_the_api_docs_page_match_their_integrity_digests() -> None:
     page = Client().get("/api/v1/docs/").text
 
     scripts = re.findall(r'<script [^>]*src="([^"]+)" integrity="sha384-([^"]+)"', page)
     assert len(scripts) == page.count("<script") == 2
     for address, digest in scripts:
-        content = Client().get(address).getvalue()  # of this site
+        content = Client().get(address).getvalue()  # served by this site
         assert base64.b64encode(sha384(content).digest()).decode() == digest

@@ -1,5 +1,4 @@
-"""A backup is made, things are revoked, the backup is restored: by the lines of
-``docs/operating.md``, as they are printed."""
+"""Backup and restore with the commands of ``docs/operating.md``, with revocations in between."""
 
 import json
 import os
@@ -12,8 +11,8 @@ from django.test import Client as Browser
 
 from tests.attacks.test_two_nodes import POSTGRES_PROVED, database
 from tests.support.api import call, get_tokens, is_good, renew
+from tests.support.docs_examples import Shell, blocks_of
 from tests.support.missing import find, missing
-from tests.support.pages import Shell, blocks_of
 from tests.support.signin import signed_in
 from tests.support.site import ROOT, Site
 from tests.support.steps import (
@@ -28,13 +27,13 @@ from tests.support.steps import (
     sql,
 )
 
-# The words by which the lines of each database are found.
+# The words that identify the code blocks for each database.
 PROGRAMS = {"sqlite": "sqlite3", "postgres": "pg_"}
 JWKS = "/.well-known/jwks.json"
 
 
 def run(lines: str, site: Site, folder: Path) -> str:
-    """Run them in a folder that looks like a checkout whose `var` is the site's data."""
+    """Run commands in a folder that looks like a checkout with the site's data in `var`."""
     path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     own = {"ENVIRONMENT": "development", "DATA_DIR": str(site.data_dir)}
     with Shell(folder, path | site.env | own) as shell:
@@ -63,7 +62,7 @@ def test_what_was_revoked_after_a_backup_stays_revoked(
         kid = json.loads(site.client().get(JWKS).body)["keys"][0]["kid"]
 
         run(backup, site, tmp_path)
-        # The browser and the program are signed out, the key is removed; bob is new.
+        # After the backup, all sessions and the API key are revoked, and bob signs up.
         sql(site, "UPDATE accounts_loginsession SET ended_at = begun_at")
         sql(site, "DELETE FROM accounts_apikey")
         sign_up(site.client(), "bob")
@@ -79,13 +78,13 @@ def test_what_was_revoked_after_a_backup_stays_revoked(
         assert renew(tokens["refresh"], site.client()).code == "token_not_valid"
         assert kid not in site.client().get(JWKS).text
         site.wait_for_mail(to="alice@", subject="API key was removed")
-        # The backup is what there is: alice has her password, and nobody is called bob.
+        # The rest is as in the backup: alice has her password, and bob does not exist.
         assert sign_in(site.client(), "alice").location == "/"
         assert sql(site, "SELECT 1 FROM accounts_pendingsignup") == []
 
 
 @pytest.mark.django_db
-def test_passwords_are_locked_where_one_may_have_been_stolen() -> None:
+def test_after_restore_can_lock_all_passwords() -> None:
     browser = signed_in(make_user("alice"))
     assert is_signed_in(browser)
 

@@ -1,12 +1,11 @@
-"""SECRET_KEY and ENCRYPTION_KEYS change while the site runs; what the former values made goes on
-until they are dropped, as ``docs/operating.md`` has it."""
+"""SECRET_KEY and ENCRYPTION_KEYS are rotated on a running site, as ``docs/operating.md`` says."""
 
 from accounts.common import secrets
 from tests.faults.test_mail import FORWARD, LATER_SECONDS, within
 from tests.support.api import claims_of, get_tokens, is_good, renew, second_step
 from tests.support.client import Client
 from tests.support.process import free_port
-from tests.support.second import CHALLENGE, SETUP, code_of, seed_on
+from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
 from tests.support.site import Site
 from tests.support.steps import CODE, CONFIRM, code_in, same_browser, sign_in, sign_up, sql
 
@@ -18,14 +17,14 @@ def keys(secret: str, fallback: str, seals: str) -> dict[str, str]:
     return {"SECRET_KEY": secret, "SECRET_KEY_FALLBACKS": fallback, "ENCRYPTION_KEYS": seals}
 
 
-# The steps of the docs: the old values, the new ones known, the new ones used, the old ones gone.
+# The steps of the docs: old values only, new ones accepted, new ones in use, old ones dropped.
 BEFORE = keys(OLD, "", OLD_SEAL)
 KNOWN = keys(OLD, NEW, f"{OLD_SEAL} {NEW_SEAL}")
 USED = keys(NEW, OLD, f"{NEW_SEAL} {OLD_SEAL}")
 DROPPED = keys(NEW, "", NEW_SEAL)
 
 
-def started_anew(site: Site, **env: str) -> Site:
+def restarted(site: Site, **env: str) -> Site:
     site.stop()
     site.env |= env
     return site.start()
@@ -40,13 +39,13 @@ def signed_up(site: Site, name: str) -> Client:
 
 
 def second(site: Site, code: str) -> dict[str, str]:
-    """Alice's tokens, by a code of her app."""
+    """Return alice's tokens from a sign-in with a code of her app."""
     challenge = get_tokens("alice", site.client())["challenge"]
     tokens: dict[str, str] = second_step(challenge, code, site.client()).body
     return tokens
 
 
-def test_keys_are_rotated_with_everybody_signed_in_and_mail_in_waiting() -> None:
+def test_keys_are_rotated_without_losing_sessions_or_queued_mail() -> None:
     nowhere = f"smtp+plain://127.0.0.1:{free_port()}"
     with Site(TOKEN_ALGORITHM="ES256", **BEFORE) as site:
         alice = signed_up(site, "alice")
@@ -55,13 +54,13 @@ def test_keys_are_rotated_with_everybody_signed_in_and_mail_in_waiting() -> None
         signed_up(site, "bob")
         tokens, unused = second(site, code_of(seed)), get_tokens("bob", site.client())
         assert within(LATER_SECONDS, lambda: not sql(site, "SELECT 1 FROM accounts_outgoingmail"))
-        started_anew(site, EMAIL_URL=nowhere)
+        restarted(site, EMAIL_URL=nowhere)
         waiting = site.client()
         waiting.post(CODE, {"login": "bob"})
         tried = "SELECT attempts FROM accounts_outgoingmail WHERE attempts > 0"
         assert within(LATER_SECONDS, lambda: sql(site, tried))
 
-        started_anew(site, **KNOWN)
+        restarted(site, **KNOWN)
         with site.second(**USED) as other:
             for node in (other, site):
                 assert same_browser(node, alice).get("/").status == 200
@@ -76,8 +75,8 @@ def test_keys_are_rotated_with_everybody_signed_in_and_mail_in_waiting() -> None
             told = other.manage("reencrypt")
         assert told == "1 mails, 1 seeds, 1 recovery codes, 1 signing keys, 0 former factors\n"
 
-        started_anew(site, **DROPPED, EMAIL_URL="")
-        # Seed, signing key, mail: all open without the old value, and all that was renewed lives.
+        restarted(site, **DROPPED, EMAIL_URL="")
+        # The seed, the signing key and the mail were reencrypted, and renewed tokens stay valid.
         assert is_good(tokens["access"], site.client())
         assert renew(tokens["refresh"], site.client()).status == 200
         browser = site.client()
@@ -85,7 +84,7 @@ def test_keys_are_rotated_with_everybody_signed_in_and_mail_in_waiting() -> None
         assert browser.post(CHALLENGE, {"code": code_of(seed, 1)}).location == "/"
         sql(site, FORWARD)
         late = code_in(site.wait_for_mail(to="bob@", subject="code", count=2))
-        # A code and a refresh token that only the old value made are nothing any more.
+        # A code and a refresh token that depend on the old values only are refused.
         assert waiting.post(CODE, {"code": late}).status == 200
         assert renew(unused["refresh"], site.client()).code == "token_not_valid"
         assert same_browser(site, alice).get("/").status == 200

@@ -1,4 +1,4 @@
-"""The site with its static files collected: it starts quickly, and its files are never stale."""
+"""A site with collected static files starts quickly and never serves stale files."""
 
 import gzip
 import os
@@ -18,7 +18,7 @@ DOCS = "/api/v1/docs/"
 REFERENCE = re.compile(r'(?:href|src)="(/static/[^"]+)"')
 HASHED = re.compile(r"/static/[\w./-]+\.[0-9a-f]{12}\.\w+")
 YEAR_SECONDS = 365 * 24 * 3600
-# In CPU, since the machine that tests has other things to do; alone, it takes no longer than that.
+# The limit is processor time, since other work on the machine would disturb wall-clock time.
 START_SECONDS = 1.5
 MOST_MIB = 200
 
@@ -32,20 +32,20 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
-def kept_for_ever(answer: Response) -> bool:
+def is_cached_for_a_year(answer: Response) -> bool:
     found = re.search(r"max-age=(\d+), public, immutable", answer.headers["Cache-Control"])
     return answer.status == 200 and bool(found and int(found[1]) >= YEAR_SECONDS)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
-def test_the_server_is_there_within_a_second_and_a_half(collected: Site) -> None:
-    """The first: nothing else has been asked of the server."""
+def test_the_server_starts_quickly_and_in_little_memory(collected: Site) -> None:
+    """This test comes first, before the server has answered anything else."""
     assert cpu_seconds(collected.process.pid) < START_SECONDS
     processes = tree(collected.process.pid)
     assert peak_mib(collected.process.pid) < MOST_MIB * len(processes)
 
 
-def test_files_are_named_by_what_is_in_them_and_sent_compressed(collected: Site) -> None:
+def test_static_files_have_hashed_names_and_are_sent_compressed(collected: Site) -> None:
     client = collected.client()
     named = {path for page in (LOGIN, DOCS) for path in REFERENCE.findall(client.get(page).text)}
     (script,) = (p for p in REFERENCE.findall(client.get(LOGIN).text) if p.endswith(".js"))
@@ -56,7 +56,7 @@ def test_files_are_named_by_what_is_in_them_and_sent_compressed(collected: Site)
     for path in named | {f"/static/{name}" for name in imported}:
         answer = client.get(path)
         assert HASHED.fullmatch(path)
-        assert kept_for_ever(answer), path
+        assert is_cached_for_a_year(answer), path
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
     plain = client.get(style).body
@@ -68,7 +68,7 @@ def test_files_are_named_by_what_is_in_them_and_sent_compressed(collected: Site)
         assert unpack(packed.body) == plain
 
 
-def test_files_that_were_changed_since_are_served_as_they_lie(collected: Site) -> None:
+def test_static_files_newer_than_the_manifest_are_served_without_hashes(collected: Site) -> None:
     os.utime(collected.data_dir / "static" / "staticfiles.json", (0, 0))
     collected.stop()
     collected.start()
@@ -80,4 +80,4 @@ def test_files_that_were_changed_since_are_served_as_they_lie(collected: Site) -
     for path in named:
         answer = client.get(path)
         assert answer.status == 200
-        assert not kept_for_ever(answer)
+        assert not is_cached_for_a_year(answer)

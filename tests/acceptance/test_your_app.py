@@ -1,4 +1,4 @@
-"""``docs/your-app.md``, followed step by step in a copy of the project."""
+"""The guide ``docs/your-app.md``, followed step by step in a copy of the project."""
 
 import re
 import shutil
@@ -22,7 +22,7 @@ NAME = re.compile(r"(?:# |<!-- )(\S+)(?: -->)?\n")
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A site of the project with what the page adds to it."""
+    """A running copy of the project with the changes of the guide."""
     for folder in FOLDERS:
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "manage.py", tmp_path)
@@ -36,7 +36,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 
 def follow(copy: Path) -> None:
-    """Write the files and make the changes of the page."""
+    """Write the files and apply the diffs of the guide."""
     for language, text in BLOCK.findall(PAGE.read_text()):
         if language == "diff":
             subprocess.run(
@@ -54,7 +54,7 @@ def follow(copy: Path) -> None:
         file.write_text(text[name.end() :])
 
 
-def test_a_note_that_a_program_keeps_is_on_the_page_of_the_person(site: Site) -> None:
+def test_the_notes_app_of_the_guide_works_by_page_and_by_api(site: Site) -> None:
     member(site, "alice")
     alice = str(get_tokens("alice", site.client())["access"])
 
@@ -78,5 +78,5 @@ def test_a_note_that_a_program_keeps_is_on_the_page_of_the_person(site: Site) ->
     assert notes(key, text="no").status == 403
     assert call("me/", client=site.client(), token=key).status == 403
     described = call("schema/", client=site.client())
-    # Its methods have no docstrings.
+    # The view's methods have no docstrings.
     assert described["paths"]["/api/v1/notes/"]["get"]["summary"] == "Notes list"

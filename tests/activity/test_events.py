@@ -1,4 +1,4 @@
-"""Every kind of event: what brings it about, what its row says, and who is told by mail."""
+"""Every kind of event: what causes it, what its row says, and who is notified by mail."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,6 +25,7 @@ from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import services as users
 from accounts.users.identities import Identity
 from accounts.users.models import EmailAddress, FormerCredential, User, Username
+from tests.activity.event_cases import CASES, Case
 from tests.activity.event_steps import (
     LINUX,
     LOCKDOWN,
@@ -34,12 +35,11 @@ from tests.activity.event_steps import (
     Scene,
     firefox,
     iphone,
-    knowing,
     links_in,
     sent,
-    signs_in,
+    sign_in_alice,
+    with_known_cookie,
 )
-from tests.activity.event_ways import WAYS, Way
 from tests.conftest import Clock
 from tests.support.steps import (
     address_of,
@@ -57,7 +57,7 @@ def scene(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch, clock: Clock
     sign_up(scene.here, "alice")
     assert confirm(scene.here, "alice").url == "/"
     users.confirm_email(scene.alice, SECOND)
-    # Hers for as long as the account, so that no lockdown doubts it.
+    # As old as the account, so that a lockdown does not suspend it.
     scene.alice.emails.update(confirmed_at=scene.alice.date_joined)
     sign_in(scene.there, "alice")
     sent().clear()
@@ -65,11 +65,11 @@ def scene(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch, clock: Clock
 
 
 class Broken(Exception):
-    """The row can't be written."""
+    """The activity row cannot be written."""
 
 
 def everything() -> str:
-    """What the database holds of people, their sessions, their codes and their mails."""
+    """Return the rows of people, sessions, codes and mails as text, to compare them."""
     models = (
         User,
         Username,
@@ -89,44 +89,44 @@ def everything() -> str:
         KnownBrowser,
     )
     rows = [row for model in models for row in model.objects.order_by("pk")]
-    # A state that came back is spent, whatever comes of it.
+    # The state of an authorization request is spent by any callback.
     kept = Code.objects.exclude(purpose="provider.state").order_by("pk")
     codes = list(kept.values_list("pk", flat=True))
     return f"{serializers.serialize('json', rows, indent=0)}\n{codes}"
 
 
 @pytest.mark.parametrize("kind", EVENTS)
-def test_an_event_writes_its_row_or_changes_nothing_and_the_owner_is_told(
+def test_every_event_commits_with_its_row_and_the_owner_is_mailed(
     scene: Scene, clock: Clock, kind: str
 ) -> None:
-    way = WAYS[kind]
-    scene.kept = way.prepare(scene)
+    case = CASES[kind]
+    scene.prepared = case.prepare(scene)
     mails = len(sent())
-    assert_nothing_changes_without_a_row(scene, way)
+    assert_nothing_changes_without_a_row(scene, case)
     clock.advance(minutes=5)
 
-    way.act(scene)
+    case.act(scene)
 
     row = Activity.objects.get(kind=kind, at=clock.now())
     assert row.user
-    assert row.user.username == way.user
-    assert (row.ip, f"{row.browser} on {row.system}".strip(" on")) == way.place
-    assert (row.proof, row.actor) == (way.proof, way.actor)
+    assert row.user.username == case.user
+    assert (row.ip, f"{row.browser} on {row.system}".strip(" on")) == case.place
+    assert (row.proof, row.actor) == (case.proof, case.actor)
     owner = LoginSession.objects.filter(pk=row.session).values_list("user__username", flat=True)
-    assert list(owner) == ([way.actor or way.user] if way.in_session else [])
-    # What tells every address of a removal to come has a link to cancel it, and is no notice.
+    assert list(owner) == ([case.actor or case.user] if case.in_session else [])
+    # The mail about a requested removal has a link that stops it. It is no notice of an event.
     notices = [mail for mail in sent()[mails:] if "/accounts/2fa/recovery/" not in mail.body]
     notices = [notice for notice in notices if str(EVENTS[kind].sentence)[:-1] in notice.subject]
     addresses = (address_of("alice"), SECOND) if EVENTS[kind].group is Group.CHANGE else ()
-    told = (way.told or addresses or (address_of("alice"),)) * EVENTS[kind].mail
+    told = (case.notified or addresses or (address_of("alice"),)) * EVENTS[kind].mail
     assert sorted(notice.to for notice in notices) == [[to] for to in told]
-    links = [link for notice in notices for link in links_of(notice, way, EVENTS[kind], clock)]
+    links = [link for notice in notices for link in links_of(notice, case, EVENTS[kind], clock)]
     if links:
         assert Client().post(links[0]).status_code == 200
-        assert not User.objects.get(username=way.user).has_usable_password()
+        assert not User.objects.get(username=case.user).has_usable_password()
 
 
-def assert_nothing_changes_without_a_row(scene: Scene, way: Way) -> None:
+def assert_nothing_changes_without_a_row(scene: Scene, case: Case) -> None:
     def fail(row: Activity, **_options: object) -> None:
         raise Broken
 
@@ -134,21 +134,21 @@ def assert_nothing_changes_without_a_row(scene: Scene, way: Way) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Activity, "save", fail)
         with pytest.raises(Broken):
-            way.act(scene)
+            case.act(scene)
     assert everything() == before
     Budget.objects.all().delete()
     for browser, cookies in zip((scene.here, scene.there), jars, strict=True):
         browser.cookies.update(cookies)
 
 
-def links_of(notice: EmailMessage, way: Way, event: Event, clock: Clock) -> list[str]:
-    """The links to lock your account in a notice that says what there is to say."""
+def links_of(notice: EmailMessage, case: Case, event: Event, clock: Clock) -> list[str]:
+    """Check the text of a notice, and return its links that lock the account."""
     text = str(notice.body)
     assert str(event.sentence).rstrip(".") in notice.subject
     assert f"When: {date_format(clock.now(), 'DATETIME_FORMAT')} UTC" in text
-    has_place = not way.actor and way.place != NOWHERE
+    has_place = not case.actor and case.place != NOWHERE
     assert ("Safari on iPhone" in text or "Firefox on Linux" in text) is has_place
-    assert ("By: whoever runs authsite" in text) is bool(way.actor)
+    assert ("By: whoever runs authsite" in text) is bool(case.actor)
     assert ("Address: " in text) is has_place
     assert ("If this wasn't you" in text) is (has_place and event is not LOCKED_DOWN)
     links = links_in(text, LOCKDOWN)
@@ -164,31 +164,31 @@ WINDOWS = LINUX.format(142).replace("X11; Linux", "Windows")
 @pytest.mark.parametrize(
     "browser, told",
     [
-        (lambda scene: knowing(firefox(143), scene), False),
+        (lambda scene: with_known_cookie(firefox(143), scene), False),
         (lambda _scene: firefox(), True),
-        (lambda scene: knowing(Client(headers={"user-agent": WINDOWS}), scene), True),
+        (lambda scene: with_known_cookie(Client(headers={"user-agent": WINDOWS}), scene), True),
     ],
     ids=["newer version", "same kind without cookies", "copied cookie"],
 )
-def test_the_owner_hears_of_a_sign_in_from_a_browser_that_is_not_known(
+def test_the_owner_is_mailed_about_a_sign_in_from_an_unknown_browser(
     scene: Scene, browser: Callable[[Scene], Client], told: bool
 ) -> None:
     visitor = browser(scene)
 
-    for what in ("it comes", "it's known from now on"):
-        signs_in(visitor)
+    for what in ("first sign-in", "second sign-in"):
+        sign_in_alice(visitor)
         subjects = [mail.subject for mail in sent()]
         assert subjects == told * ["authsite: Signed in from a new browser"], what
 
 
-def test_a_browser_that_one_person_has_used_is_new_to_another(scene: Scene) -> None:
-    make_user("bob")  # by hand: who signs up has only that browser, and hears of nothing
-    for number, browser in enumerate((firefox(), knowing(firefox(), scene)), 1):
+def test_a_browser_known_to_one_person_is_new_for_another(scene: Scene) -> None:
+    make_user("bob")  # signing up would make its browser known
+    for number, browser in enumerate((firefox(), with_known_cookie(firefox(), scene)), 1):
         sign_in(browser, "bob")
         assert [mail.to for mail in sent()] == [[address_of("bob")]] * number
 
 
-def test_the_right_password_of_an_account_that_is_switched_off_is_a_failed_sign_in(
+def test_the_right_password_of_a_deactivated_account_is_a_failed_sign_in(
     scene: Scene,
 ) -> None:
     User.objects.update(is_active=False)
@@ -199,13 +199,13 @@ def test_the_right_password_of_an_account_that_is_switched_off_is_a_failed_sign_
 
 
 @pytest.mark.django_db
-def test_a_detail_that_is_longer_than_its_column_is_cut() -> None:
+def test_an_overlong_detail_is_truncated() -> None:
     row = record(make_user("alice"), ADDRESS_ADDED, Actor(), detail="a" * 101)
     assert row.detail == "a" * 100
 
 
 @pytest.mark.django_db
-def test_prune_deletes_what_is_older_than_activity_days_and_nobodys_sooner(clock: Clock) -> None:
+def test_prune_deletes_rows_after_activity_days_and_rows_of_no_user_sooner(clock: Clock) -> None:
     alice = make_user("alice")
     record(alice, SIGNED_IN, Actor())
     record(None, SIGNED_IN, Actor())

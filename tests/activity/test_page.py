@@ -1,4 +1,4 @@
-"""One's own history: by groups, a page at a time, and as a file."""
+"""The activity page: events by group, page by page, and as a file."""
 
 import csv
 import html
@@ -36,18 +36,18 @@ def alice(client: Client, clock: Clock) -> User:
 
 
 def seen(client: Client, query: str = "") -> list[str]:
-    """The sentences on the page, from the top."""
+    """Return the sentences on the activity page, from the top."""
     text = client.get(f"{PAGE}{query}").text
     return [html.unescape(line) for line in re.findall(r"<strong>([^<]+?) ?<", text)]
 
 
 def rows(client: Client, query: str = "") -> list[dict[str, str]]:
-    """The rows of the file."""
+    """Return the rows of the downloaded file."""
     text = client.get(f"{CSV}{query}").getvalue().decode()
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def test_a_group_shows_its_kinds_and_no_others(client: Client, alice: User) -> None:
+def test_a_group_shows_only_its_own_kinds_of_events(client: Client, alice: User) -> None:
     for event in EVENTS.values():
         record(alice, event, Actor())
 
@@ -61,7 +61,7 @@ def test_a_group_shows_its_kinds_and_no_others(client: Client, alice: User) -> N
     assert seen(client, "?group=no-such-group") == of("")[:PAGE_SIZE]
 
 
-def test_the_newest_come_first_a_page_at_a_time(client: Client, alice: User) -> None:
+def test_the_history_is_paged_newest_first(client: Client, alice: User) -> None:
     total = PAGE_SIZE + 2
     for number in range(total):
         record(alice, events.SIGNED_OUT, Actor(ClientInfo(MARK.format(number), "")))
@@ -73,10 +73,12 @@ def test_the_newest_come_first_a_page_at_a_time(client: Client, alice: User) -> 
     assert addresses("1") == newest_first[:PAGE_SIZE]
     assert addresses("2") == addresses("99") == newest_first[PAGE_SIZE:]
     assert addresses("x") == addresses("1")
-    assert [row["address"] for row in rows(client, "?page=2")] == newest_first, "the file is whole"
+    assert [row["address"] for row in rows(client, "?page=2")] == newest_first, (
+        "the file has all pages"
+    )
 
 
-def test_the_file_is_csv_as_rfc_4180_has_it(client: Client, alice: User, clock: Clock) -> None:
+def test_the_download_is_csv_by_rfc_4180(client: Client, alice: User, clock: Clock) -> None:
     actor = Actor(ClientInfo("192.0.2.1", IPHONE)).by("pwd", "mail")
     record(alice, events.SESSION_ENDED, actor, detail='a "b", c\r\nd')
 
@@ -94,7 +96,9 @@ def test_the_file_is_csv_as_rfc_4180_has_it(client: Client, alice: User, clock: 
     )
 
 
-def test_who_acts_as_staff_is_named_but_not_located(client: Client, alice: User) -> None:
+def test_a_staff_action_shows_the_actor_but_not_their_ip_or_device(
+    client: Client, alice: User
+) -> None:
     record(
         alice, events.SWITCHED_ON, Actor(ClientInfo("192.0.2.1", IPHONE), alice.pk, name="carol")
     )

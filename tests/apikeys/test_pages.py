@@ -1,4 +1,4 @@
-"""The pages of API keys."""
+"""The pages that list, make and revoke API keys."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ from django.test import Client
 
 from accounts.apikeys.models import APIKey
 from accounts.users.models import User
-from tests.attacks.key_steps import FORM, KEYS, NEW, is_alive, key_of, on_page, row_of
+from tests.attacks.key_steps import FORM, KEYS, NEW, is_alive, key_of, row_of, shown_key
 from tests.conftest import Clock
 from tests.support.api import call
 from tests.support.signin import signed_in
@@ -26,10 +26,10 @@ def alice(client: Client, clock: Clock) -> User:
     return alice
 
 
-def test_a_key_is_made_seen_in_the_list_and_removed(client: Client, alice: User) -> None:
+def test_an_api_key_is_made_listed_and_revoked(client: Client, alice: User) -> None:
     assert "None yet." in client.get(KEYS).text
 
-    key = on_page(client.post(NEW, FORM))
+    key = shown_key(client.post(NEW, FORM))
 
     listed = client.get(KEYS)
     assert "no-store" in listed["Cache-Control"]
@@ -42,14 +42,14 @@ def test_a_key_is_made_seen_in_the_list_and_removed(client: Client, alice: User)
     assert not is_alive(key)
 
 
-def test_a_key_may_do_what_was_chosen_until_then_and_see_what_it_may_change(
+def test_an_api_key_has_the_chosen_scope_and_expiry_and_write_includes_read(
     client: Client, alice: User, clock: Clock
 ) -> None:
-    read = on_page(client.post(NEW, {"name": "bot", "expires": "7", "profile": "read"}))
+    read = shown_key(client.post(NEW, {"name": "bot", "expires": "7", "profile": "read"}))
     chosen = {"sessions": "write", "activity": "read"}
-    write = on_page(client.post(NEW, {"name": "bot", "expires": "7", **chosen}))
+    write = shown_key(client.post(NEW, {"name": "bot", "expires": "7", **chosen}))
 
-    forever = on_page(client.post(NEW, FORM | {"expires": "never"}))
+    forever = shown_key(client.post(NEW, FORM | {"expires": "never"}))
 
     assert [row_of(key).expires_at for key in (read, forever)] == [WEEK + clock.now(), None]
     assert row_of(read).scope == "profile:read"
@@ -59,7 +59,7 @@ def test_a_key_may_do_what_was_chosen_until_then_and_see_what_it_may_change(
             assert (call(path, token=key).status == 200) is (key == opened)
 
 
-def test_what_is_not_offered_makes_no_key_and_what_was_typed_stays(
+def test_an_invalid_choice_makes_no_key_and_keeps_the_typed_values(
     client: Client, alice: User
 ) -> None:
     for changes, told in (
@@ -75,16 +75,16 @@ def test_what_is_not_offered_makes_no_key_and_what_was_typed_stays(
     assert not APIKey.objects.exists()
 
 
-def test_who_has_fifty_is_told_so_and_offered_no_more(client: Client, alice: User) -> None:
+def test_an_account_can_have_fifty_api_keys(client: Client, alice: User) -> None:
     keys = [key_of(alice) for _ in range(50)]
 
     assert f'href="{NEW}"' not in client.get(KEYS).text
     assert "You have as many keys as there can be." in client.post(NEW, FORM).text
     client.post(KEYS, {"end": row_of(keys[0]).pk})
-    assert on_page(client.post(NEW, FORM))
+    assert shown_key(client.post(NEW, FORM))
 
 
-def test_making_one_asks_for_a_fresh_proof_to_look_and_to_remove_do_not(
+def test_making_a_key_needs_reauthentication_but_listing_and_revoking_do_not(
     client: Client, alice: User, clock: Clock
 ) -> None:
     key = key_of(alice)

@@ -1,17 +1,23 @@
-"""What the attacks share."""
+"""Fixtures that the attack tests share."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from accounts.users.models import User
+from tests.attacks.api_input_steps import Target, storable
 from tests.attacks.dispute_steps import known_browser
 from tests.conftest import Clock
+from tests.support.signin import set_up
 from tests.support.steps import make_user
 
 
 @pytest.fixture
 def home(clock: Clock) -> Client:
-    """Alice's browser, signed out, for two months longer than anything that happens here."""
+    """A signed-out browser that alice's account has known for two months."""
     browser = known_browser(make_user("alice"))
     clock.advance(days=60)
     return browser
@@ -23,3 +29,15 @@ def alice(clock: Clock) -> User:
     user = make_user("alice")
     clock.advance(days=365)
     return user
+
+
+@pytest.fixture
+def target(db: None, settings: Any) -> Iterator[Target]:
+    """The API in process, without limits. Fail if the test changed alice or the tables."""
+    set_up(settings, limits_scale=100_000)
+    make_user("alice")
+    target = Target(Client())
+    before = target.made()
+    with connection.execute_wrapper(storable):
+        yield target
+    assert target.made() == before

@@ -1,4 +1,4 @@
-"""Steps that the attacks on locked accounts share."""
+"""Steps that the tests of locked accounts share."""
 
 from itertools import cycle
 from typing import Any
@@ -9,7 +9,7 @@ from accounts.activity.services import Actor
 from accounts.lockdown.services import lock_down
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import FormerCredential, User
-from tests.support.second import CHALLENGE, unused_code
+from tests.support.second_factor import CHALLENGE, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
 
@@ -17,20 +17,24 @@ LOCK = "/accounts/lockdown/"
 RESET = "/accounts/password/reset/"
 REVIEW = "/accounts/review/"
 EMAIL = "/accounts/email/"
-PLACES = cycle(range(1, 255))
+NETWORKS = cycle(range(1, 255))
 NEW = "a lantern over seven wet roofs"
+MINE, THIEFS = "alice@example.org", "thief@example.net"
 
 
 def known_browser(user: User) -> Client:
-    """A browser that ``user`` has signed in with, and was signed out again."""
+    """Return a browser in which ``user`` has signed in and out."""
     browser = signed_in(user)
     browser.post("/accounts/logout/")
     return browser
 
 
 def reset_link(login: str = "alice", to: str = "") -> str:
-    """The link of the mail that a forgotten password causes, asked for from a line of its own."""
-    asking = Client(REMOTE_ADDR=f"198.51.{next(PLACES)}.1")
+    """Request a password reset from a new network; return the path of the mailed link.
+
+    If ``to`` is given, the email ``to`` is typed in and must get the mail.
+    """
+    asking = Client(REMOTE_ADDR=f"198.51.{next(NETWORKS)}.1")
     assert asking.post(RESET, {"login": to or login}).status_code == 200
     mail = next(m for m in reversed(outbox()) if "Set a new password at" in m.subject)
     assert not to or mail.to == to, mail.to
@@ -38,30 +42,30 @@ def reset_link(login: str = "alice", to: str = "") -> str:
 
 
 def sets_password(browser: Client, link: str, **fields: str) -> bool:
-    """Whether the page of the reset takes a new password now."""
+    """Return whether the reset page accepts a new password."""
     answer = browser.post(link, {"password1": NEW, **fields})
     return answer.status_code == 302 and answer["Location"].startswith("/accounts/login/")
 
 
 def lock_link(words: str, to: str = "alice@example.org") -> str:
-    """The link to lock the account in the newest mail with these words in its subject."""
+    """Return the path of the lock link in the newest mail with ``words`` in its subject."""
     mails = [m for m in outbox() if m.to == to and words in m.subject and LOCK in m.action_url]
     return path_of(mails[-1].action_url)
 
 
 def review(browser: Client, act: str, label: str) -> Any:
-    """Put back or delete what is called ``label``."""
+    """Answer a row of the review page: ``act`` is ``keep`` or ``delete``."""
     row = FormerCredential.objects.get(label=label)
     return browser.post(REVIEW, {act: str(row.pk)})
 
 
-def told(words: str) -> set[str]:
-    """The addresses that got a mail with these words in its subject."""
+def recipients_of(words: str) -> set[str]:
+    """Return the emails that got a mail with ``words`` in its subject."""
     return {mail.to for mail in outbox() if words in mail.subject}
 
 
-def words_of(mail: Any) -> str:
-    """Everything that a mail says."""
+def text_of(mail: Any) -> str:
+    """Return the whole text of a mail."""
     return " ".join([mail.subject, mail.greeting, *mail.paragraphs, *mail.closing])
 
 
@@ -70,21 +74,21 @@ def alice() -> User:
 
 
 def recovery_page(password: str = PASSWORD, browser: Client | None = None) -> tuple[Client, str]:
-    """The page to which the former password of a locked account leads."""
+    """Sign in to alice's locked account; return the browser and the recovery page's path."""
     browser = browser or Client()
     return browser, str(browser.get(sign_in(browser, "alice", password).url).url)
 
 
-def again(user: User) -> User:
+def reloaded(user: User) -> User:
     return User.objects.get(pk=user.pk)
 
 
 def lock(user: User) -> None:
-    lock_down(again(user), Actor())
+    lock_down(reloaded(user), Actor())
 
 
 def reopened(browser: Client, user: User) -> Client:
-    """The browser of the owner, signed in with the new password after the reset."""
+    """Reset the password of a locked account in ``browser`` and sign in with the new one."""
     assert sets_password(browser, reset_link(user.username))
     sign_in(browser, user.username, NEW)
     if Authenticator.objects.filter(user=user).exists():

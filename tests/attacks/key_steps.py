@@ -1,4 +1,4 @@
-"""Steps that the attacks on API keys share."""
+"""Steps that the tests of API keys share."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,35 +14,35 @@ from tests.support.steps import WRONG
 
 KEYS, NEW, LOCKDOWN = "/accounts/keys/", "/accounts/keys/new/", "/accounts/lockdown/"
 FORM = {"name": "backup", "profile": "read", "sessions": "", "activity": "", "expires": "30"}
-# What a call answers whose key isn't one, or not any more.
+# The answer to a request with an unknown, malformed or revoked key.
 REFUSED = (401, "token_not_valid")
 is_alive = is_good
 
 
 def key_of(user: Any, scope: str = "read", *, days: float | None = None, name: str = "bot") -> str:
-    """A key of ``user`` with whatever scope, past page and call."""
+    """Make a key of ``user`` with any scope, directly in the service; ``days`` until it expires."""
     ends = clock.now() + timedelta(days=days) if days is not None else None
     user.refresh_from_db()
     return services.make(user, name, frozenset(scope.split()), ends, Actor())[1]
 
 
 def row_of(key: str) -> APIKey:
-    """What is stored of it."""
+    """Return the database row of ``key``."""
     return APIKey.objects.get(pk=text.id_of(key))
 
 
 def make(token: str, client: Caller | None = None, **more: Any) -> Answer:
-    """Ask for a key by the API."""
+    """Make a key through the API."""
     return call("keys/", {"name": "bot", **more}, client=client, token=token)
 
 
-def fresh(client: Caller | None = None, name: str = "alice", **token_request: str) -> str:
-    """An access token of a sign-in of this moment."""
+def recent_token(client: Caller | None = None, name: str = "alice", **token_request: str) -> str:
+    """Sign in and return the access token."""
     return str(get_tokens(name, client, **token_request)["access"])
 
 
-def on_page(page: Any) -> str:
-    """The new key that is shown; empty on any other page."""
+def shown_key(page: Any) -> str:
+    """Return the new key that the page shows, or an empty string."""
     found: str = page.text.partition('<code id="key" dir="ltr">')[2].partition("<")[0]
     return found
 

@@ -1,11 +1,11 @@
-"""Steps that the attacks on passkeys share."""
+"""Steps that the tests of passkeys share."""
 
 import dataclasses
 from typing import Any
 
 from django.test import Client as Browser
 
-from tests.support.second import CHALLENGE
+from tests.support.second_factor import CHALLENGE
 from tests.support.steps import LOGIN, is_signed_in, make_user, sign_in
 from tests.support.webauthn import LOGIN_PASSKEY, Passkey, options_on, registered
 
@@ -17,59 +17,61 @@ def set_up(settings: Any, **changes: Any) -> None:
 
 
 def person(username: str = "alice", **fields: Any) -> Any:
-    """Somebody as the database has them."""
+    """Create a user and read it back from the database."""
     from accounts.users.models import User
 
     return User.objects.get(pk=make_user(username, **fields).pk)
 
 
 def owner(username: str = "alice", **fields: Any) -> tuple[Any, Passkey]:
-    """Somebody with a passkey, and the passkey; ``counts=True`` for a security key."""
+    """Create a user with a passkey; with ``counts=True``, it is a security key with a counter."""
     counts = fields.pop("counts", False)
     user = person(username, **fields)
     return user, registered(user, counts=counts)
 
 
-def asked(browser: Browser, page: str = LOGIN) -> dict[str, Any]:
-    """What the page asks authenticators for."""
+def options_of(browser: Browser, page: str = LOGIN) -> dict[str, Any]:
+    """Return the WebAuthn request options on the page."""
     return options_on(browser.get(page).text)
 
 
-def show(browser: Browser, credential: str, page: str = LOGIN_PASSKEY, **more: str) -> Any:
-    """Send what an authenticator has answered."""
+def post_credential(
+    browser: Browser, credential: str, page: str = LOGIN_PASSKEY, **more: str
+) -> Any:
+    """Post an authenticator's answer."""
     return browser.post(page, {"credential": credential, **more})
 
 
-def enters(passkey: Passkey, browser: Browser | None = None, **changes: Any) -> bool:
-    """Whether ``passkey`` alone signs in; ``changes`` are of its answer."""
+def signs_in(passkey: Passkey, browser: Browser | None = None, **changes: Any) -> bool:
+    """Return whether ``passkey`` alone signs in; ``changes`` alter its answer."""
     browser = browser or Browser()
-    show(browser, passkey.get(asked(browser), **changes))
+    post_credential(browser, passkey.get(options_of(browser), **changes))
     return is_signed_in(browser)
 
 
-def half_way(login: str = "alice") -> Browser:
-    """A browser whose first step, by password, was right."""
+def after_password(login: str = "alice") -> Browser:
+    """Return a browser that has typed the right password and must take the second step."""
     browser = Browser()
     assert sign_in(browser, login)["Location"] == CHALLENGE
     assert not is_signed_in(browser)
     return browser
 
 
-def takes(browser: Browser, credential: str) -> bool:
-    """Whether that is taken for the second step of a browser that is half way."""
-    show(browser, credential, CHALLENGE)
+def completes_sign_in(browser: Browser, credential: str) -> bool:
+    """Return whether ``credential`` is accepted as the second step."""
+    post_credential(browser, credential, CHALLENGE)
     return is_signed_in(browser)
 
 
-def happened(user: Any, kind: str) -> int:
-    """How often that is in the history of ``user``."""
+def times_in_history(user: Any, kind: str) -> int:
+    """Return how many events of this kind the history of ``user`` has."""
     from accounts.activity.models import Activity
 
     return Activity.objects.filter(user=user, kind=kind).count()
 
 
 def passkeys_of(user: Any) -> list[str]:
-    """The credential ids that the account has."""
+    """Return the credential ids of the account's passkeys."""
     from accounts.twofactor.models import Passkey as Row
 
     return [row.credential_id for row in Row.objects.filter(user=user).order_by("pk")]

@@ -1,4 +1,4 @@
-"""Steps that the attacks on second factors share."""
+"""Steps that the tests of second factors share."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from django.core.management import call_command
 from django.test import Client as Browser
 
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,
     enrolled,
     recovery_codes_on,
-    turn_on,
+    set_up_authenticator,
     unused_code,
 )
 from tests.support.signin import signed_in
@@ -20,38 +20,38 @@ from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, outbox
 
 REAUTHENTICATE = "/accounts/reauthenticate/"
 RESET = "/accounts/password/reset/"
-# Six digits that the page takes for a code; what is right is never all the same digit here.
+# Digits in the form of a code: they are the right ones with a chance of one in a million.
 WRONG_DIGITS = "000000"
 
 
 def with_factor(username: str = "alice", **fields: Any) -> tuple[Any, str]:
-    """Somebody with an authenticator, and its seed."""
+    """Create a user with an authenticator app; return the user and the seed."""
     user = make_user(username, **fields)
     return user, enrolled(user)
 
 
 def staff() -> Any:
-    """Somebody who must have a factor, and has none."""
+    """Create a superuser who must have a second factor and has none."""
     return make_user("carol", is_staff=True, is_superuser=True)
 
 
-def half_way(login: str = "alice", browser: Browser | None = None, **place: str) -> Browser:
-    """A browser whose first step, by password, was right; ``REMOTE_ADDR="…"`` says where."""
-    browser = browser or Browser(**place)  # type: ignore[arg-type]
+def after_password(login: str = "alice", browser: Browser | None = None, **where: str) -> Browser:
+    """Return a browser that has typed the right password, at the IP address ``REMOTE_ADDR``."""
+    browser = browser or Browser(**where)  # type: ignore[arg-type]
     assert sign_in(browser, login)["Location"] in {CHALLENGE, SETUP}
     assert not is_signed_in(browser)
     return browser
 
 
-def enters(code: str, login: str = "alice", **place: str) -> bool:
-    """Whether somebody who knows the password gets in by ``code``, in a new browser."""
-    browser = half_way(login, **place)
+def code_signs_in(code: str, login: str = "alice", **where: str) -> bool:
+    """Return whether the password and ``code`` sign in, in a new browser."""
+    browser = after_password(login, **where)
     browser.post(CHALLENGE, {"code": code})
     return is_signed_in(browser)
 
 
 def new_recovery_codes(user: Any) -> list[str]:
-    """What the page shows that makes a new set."""
+    """Make a new set of recovery codes on the page and return the codes that it shows."""
     browser = signed_in(user)
     assert browser.post(RECOVERY_CODES, {"new": "1"}).status_code == 302
     user.refresh_from_db()
@@ -61,19 +61,19 @@ def new_recovery_codes(user: Any) -> list[str]:
 
 
 def mails_about(words: str, to: str = "") -> list[Any]:
-    """The mails that wait with these words in the subject."""
+    """Return the mails to ``to`` with ``words`` in the subject."""
     return [mail for mail in outbox() if words in mail.subject and to in mail.to]
 
 
 def factors_of(user: Any) -> int:
-    """How many authenticators there are."""
+    """Return how many authenticator apps the account has."""
     from accounts.twofactor.models import Authenticator
 
     return Authenticator.objects.filter(user=user).count()
 
 
 def reset_link(login: str = "alice") -> str:
-    """The link to set a new password that was mailed."""
+    """Request a password reset; return the path of the mailed link."""
     assert Browser().post(RESET, {"login": login}).status_code == 200
     return path_of(mails_about("Set a new password")[-1].action_url)
 
@@ -84,25 +84,25 @@ def reset_by_mail(user: Any) -> None:
     assert browser.post(link, {"password1": PASSWORD})["Location"].startswith(LOGIN)
 
 
-def inside(path: str, **fields: str) -> Callable[[Any], Any]:
+def posting(path: str, **fields: str) -> Callable[[Any], Any]:
     return lambda user: signed_in(user).post(path, fields)
 
 
 def another_primary_email(user: Any) -> None:
-    """Which outdates what was proved without the signal that other changes send."""
+    """Make another email primary: this invalidates earlier proofs without sending a signal."""
     from accounts.users.services import confirm_email
 
     confirm_email(user, "second@example.org")
     signed_in(user).post("/accounts/email/", {"primary": user.emails.latest("pk").pk})
 
 
-# What the owner, or the operator, may do to the credentials of an account meanwhile.
+# Changes of an account's credentials by its owner or by the operator.
 CHANGES: dict[str, Callable[[Any], Any]] = {
-    "another password": inside("/accounts/password/change/", password1=PASSWORD),
+    "another password": posting("/accounts/password/change/", password1=PASSWORD),
     "a reset by mail": reset_by_mail,
-    "another authenticator": lambda user: turn_on(signed_in(user)),
+    "another authenticator": lambda user: set_up_authenticator(signed_in(user)),
     "new recovery codes": new_recovery_codes,
     "another primary email": another_primary_email,
-    "a lockdown": inside("/accounts/lockdown/"),
+    "a lockdown": posting("/accounts/lockdown/"),
     "a reset by the operator": lambda user: call_command("reset_second_factor", user.username),
 }

@@ -1,4 +1,4 @@
-"""The admin's door and what is behind it: passwords alone, old sessions, borrowed rights."""
+"""Attacks on the admin: passwords alone, old sessions, and staff who take more rights."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,9 +10,9 @@ from django.test import Client
 
 from accounts.users.models import User
 from accounts.users.services import create_administrator
-from tests.attacks.second_steps import half_way, staff, with_factor
+from tests.attacks.second_steps import after_password, staff, with_factor
 from tests.house.test_urls import ROUTES, address
-from tests.support.second import enrolled, take_second_step
+from tests.support.second_factor import enrolled, take_second_step
 from tests.support.signin import signed_in
 from tests.support.steps import (
     PASSWORD,
@@ -30,7 +30,7 @@ ADMIN = sorted(address(route) for route in ROUTES if route.startswith("admin/"))
 RIGHTS = {"is_active": "on", "is_staff": "on", "is_superuser": "on"}
 
 
-def enters_the_admin(browser: Client) -> bool:
+def opens_the_admin(browser: Client) -> bool:
     return browser.get("/admin/").status_code == 200
 
 
@@ -39,7 +39,7 @@ def page(user: Any) -> str:
 
 
 def rows() -> list[Any]:
-    """Everything that a form of the admin could change."""
+    """Return everything that an admin form could change."""
     groups = [(group.name, *group.permissions.values_list("pk")) for group in Group.objects.all()]
     users = User.objects.order_by("pk").values_list(
         "pk", "username", "email", "password", "is_active", "is_staff", "is_superuser"
@@ -48,10 +48,10 @@ def rows() -> list[Any]:
     return [*users, *groups, *held]
 
 
-def test_a_password_alone_enters_no_page_of_the_admin() -> None:
+def test_a_password_alone_opens_no_admin_page() -> None:
     carol = staff()
     enrolled(carol)
-    browser = half_way("carol")
+    browser = after_password("carol")
 
     for path in ADMIN:
         answers = [browser.get(path), browser.post(path, {**RIGHTS, "password": PASSWORD})]
@@ -59,13 +59,13 @@ def test_a_password_alone_enters_no_page_of_the_admin() -> None:
             assert answer.status_code == 302, path
             assert answer["Location"].startswith(("/admin/login/", "/accounts/login/")), path
     take_second_step(browser, carol)
-    assert enters_the_admin(browser)
+    assert opens_the_admin(browser)
     User.objects.update(is_staff=False, is_superuser=False)
-    assert not enters_the_admin(browser), "who loses the rights is out at once"
+    assert not opens_the_admin(browser), "losing the rights takes effect at once"
 
 
-def test_a_session_from_before_somebody_became_staff_does_not_enter_the_admin() -> None:
-    """Whatever raised the rights, also past the site: no session of one step is enough."""
+def test_a_session_from_before_a_promotion_does_not_open_the_admin() -> None:
+    """Rights may be given in the database; a session without the second step stays out."""
     make_user("carol")
     browser = Client()
     sign_in(browser, "carol")
@@ -73,10 +73,10 @@ def test_a_session_from_before_somebody_became_staff_does_not_enter_the_admin() 
 
     for is_superuser in (False, True):
         User.objects.update(is_staff=True, is_superuser=is_superuser)
-        assert not enters_the_admin(browser)
+        assert not opens_the_admin(browser)
 
 
-def test_a_person_with_a_factor_and_no_rights_enters_no_page_of_the_admin() -> None:
+def test_a_user_without_rights_opens_no_admin_page() -> None:
     bob, _seed = with_factor("bob")
     browser, before = signed_in(bob), rows()
 
@@ -88,7 +88,7 @@ def test_a_person_with_a_factor_and_no_rights_enters_no_page_of_the_admin() -> N
 
 
 def helper(*codenames: str) -> Client:
-    """Carol's browser: staff with these permissions, signed in with all that is asked."""
+    """Return the browser of carol, a fully signed-in staff member with these permissions."""
     carol = make_user("carol", is_staff=True)
     carol.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     return signed_in(User.objects.get(pk=carol.pk))
@@ -100,7 +100,7 @@ ALL = [f"{act}_{what}" for act in EVERYTHING for what in ("user", "group", "perm
 
 @pytest.mark.parametrize("kind", ["is_superuser", "is_staff"])
 @pytest.mark.parametrize("fields", [{}, RIGHTS, {"is_active": "on"}], ids=["off", "rights", "on"])
-def test_staff_with_every_permission_edit_no_superuser_and_no_staff(
+def test_staff_with_every_permission_cannot_edit_superusers_or_staff(
     kind: str, fields: dict[str, str]
 ) -> None:
     browser = helper(*ALL)
@@ -113,14 +113,14 @@ def test_staff_with_every_permission_edit_no_superuser_and_no_staff(
     assert rows() == before
 
 
-@pytest.mark.parametrize("whom", ["carol", "alice"])
-def test_staff_give_no_rights_to_themselves_or_to_others(whom: str) -> None:
+@pytest.mark.parametrize("username", ["carol", "alice"])
+def test_staff_cannot_give_rights_to_themselves_or_to_others(username: str) -> None:
     alice, browser = make_user("alice"), helper(*ALL)
     group = Group.objects.create(pk=1, name="Owners")
     wanted = {
         **RIGHTS,
         "groups": group.pk,
-        # A form of more than a hundred fields is refused whatever is in it.
+        # A form with more than a hundred fields is refused, whatever it holds.
         "user_permissions": list(Permission.objects.values_list("pk", flat=True)[:9]),
         "username": "root",
         "email": "mallory@example.org",
@@ -128,17 +128,17 @@ def test_staff_give_no_rights_to_themselves_or_to_others(whom: str) -> None:
     }
     before = rows()
 
-    browser.post(page(User.objects.get(username=whom)), wanted)
+    browser.post(page(User.objects.get(username=username)), wanted)
     browser.post("/admin/auth/group/1/change/", {"name": "Owners", "permissions": [1, 2]})
 
     assert rows() == before
     assert not User.groups.through.objects.exists()
     browser.post(page(alice), {})
     alice.refresh_from_db()
-    assert not alice.is_active, "they may switch an ordinary person off"
+    assert not alice.is_active, "staff may deactivate an ordinary user"
 
 
-def test_who_may_only_look_posts_in_vain_and_nobody_deletes_a_person_by_the_list() -> None:
+def test_view_permission_changes_nothing_and_no_bulk_action_deletes_users() -> None:
     alice = make_user("alice")
     Group.objects.create(pk=1, name="Support")
     looks, owner = helper("view_user", "view_group"), signed_in(make_staff("owner"))
@@ -165,7 +165,7 @@ def test_who_may_only_look_posts_in_vain_and_nobody_deletes_a_person_by_the_list
     assert rows() == before
 
 
-def test_next_after_the_admins_door_never_leaves_the_site() -> None:
+def test_the_admin_login_never_redirects_to_another_site() -> None:
     browser = signed_in(staff())
 
     for evil in ("//evil.example", "https://evil.example/", "/\\evil.example", "javascript:1"):
@@ -175,13 +175,13 @@ def test_next_after_the_admins_door_never_leaves_the_site() -> None:
 
 @pytest.fixture
 def owner(client: Client) -> User:
-    """A superuser, who may change rights."""
+    """A superuser, signed in with ``client``."""
     owner = create_administrator("owner", "owner@example.org", "!")
     signed_in(owner, client)
     return owner
 
 
-def test_staff_do_not_read_a_digest_through_a_filter(client: Client, owner: User) -> None:
+def test_admin_filters_do_not_reveal_password_hashes(client: Client, owner: User) -> None:
     people = "/admin/accounts/user/"
     assert client.get(people, {"is_active__exact": "0"}).status_code == 200
     for lookup, value in (
@@ -192,14 +192,14 @@ def test_staff_do_not_read_a_digest_through_a_filter(client: Client, owner: User
         assert client.get(people, {lookup: value}).status_code == 400, lookup
 
 
-AS_IT_IS = {"is_active": "on"}
+UNCHANGED = {"is_active": "on"}
 RIGHTS_CHANGED = "The account’s rights were changed"
 CHANGES: dict[str, Callable[[], dict[str, Any]]] = {
     "switched off": dict,
-    "made staff": lambda: {**AS_IT_IS, "is_staff": "on"},
-    "made superuser": lambda: {**AS_IT_IS, "is_superuser": "on"},
-    "put into a group": lambda: {**AS_IT_IS, "groups": support().pk},
-    "given a permission": lambda: {**AS_IT_IS, "user_permissions": Permission.objects.first().pk},
+    "made staff": lambda: {**UNCHANGED, "is_staff": "on"},
+    "made superuser": lambda: {**UNCHANGED, "is_superuser": "on"},
+    "put into a group": lambda: {**UNCHANGED, "groups": support().pk},
+    "given a permission": lambda: {**UNCHANGED, "user_permissions": Permission.objects.first().pk},
 }
 
 
@@ -208,27 +208,27 @@ def support() -> Group:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_of_rights_ends_the_persons_sessions_and_tells(
+def test_a_change_of_rights_revokes_the_users_sessions_and_notifies_them(
     client: Client, owner: User, change: str
 ) -> None:
     alice = make_user("alice")
     browser = signed_in(alice)
     before = alice.activity.count()
-    assert client.post(page(alice), AS_IT_IS).status_code == 302
+    assert client.post(page(alice), UNCHANGED).status_code == 302
     assert is_signed_in(browser), "nothing was changed"
     assert alice.activity.count() == before
 
     assert client.post(page(alice), CHANGES[change]()).status_code == 302
 
     assert not is_signed_in(browser)
-    told = "The account was switched off" if change == "switched off" else RIGHTS_CHANGED
-    assert mail_to("alice").subject == f"authsite: {told}"
+    subject = "The account was switched off" if change == "switched off" else RIGHTS_CHANGED
+    assert mail_to("alice").subject == f"authsite: {subject}"
     assert "By: whoever runs authsite" in str(mail_to("alice").body)
     assert alice.activity.latest("id").actor == "owner"
 
 
 @pytest.mark.parametrize("way", ["another permission", "its page", "the list"])
-def test_a_change_of_a_groups_rights_or_its_end_is_one_of_each_of_its_members(
+def test_changing_or_deleting_a_group_revokes_the_sessions_of_its_members(
     client: Client, owner: User, way: str
 ) -> None:
     group, alice, bob = support(), make_user("alice"), make_user("bob")
@@ -237,7 +237,7 @@ def test_a_change_of_a_groups_rights_or_its_end_is_one_of_each_of_its_members(
     form = f"/admin/auth/group/{group.pk}/change/"
 
     client.post(form, {"name": "Helpers"})
-    assert is_signed_in(hers), "a name gives no rights"
+    assert is_signed_in(hers), "a group's name gives no rights"
     if way == "another permission":
         permission = Permission.objects.earliest("pk").pk
         client.post(form, {"name": "Helpers", "permissions": permission})
@@ -251,11 +251,11 @@ def test_a_change_of_a_groups_rights_or_its_end_is_one_of_each_of_its_members(
     assert alice.activity.filter(kind="rights_changed", actor="owner").count() == 1
 
 
-def test_who_changes_own_rights_stays_signed_in_there_and_nowhere_else(
+def test_changing_your_own_rights_keeps_only_the_current_session(
     client: Client, owner: User
 ) -> None:
     elsewhere = signed_in(User.objects.get(pk=owner.pk))
-    rights = {**AS_IT_IS, "is_staff": "on", "is_superuser": "on", "groups": support().pk}
+    rights = {**UNCHANGED, "is_staff": "on", "is_superuser": "on", "groups": support().pk}
 
     assert client.post(page(owner), rights).status_code == 302
 
@@ -264,7 +264,9 @@ def test_who_changes_own_rights_stays_signed_in_there_and_nowhere_else(
     assert not is_signed_in(elsewhere)
 
 
-def test_a_password_changed_meanwhile_is_not_brought_back(client: Client, owner: User) -> None:
+def test_saving_an_admin_form_does_not_restore_a_password_changed_meanwhile(
+    client: Client, owner: User
+) -> None:
     alice = make_user("alice")
 
     def meanwhile(instance: User, **_more: object) -> None:
@@ -280,7 +282,7 @@ def test_a_password_changed_meanwhile_is_not_brought_back(client: Client, owner:
     assert (alice.is_active, alice.password, alice.email) == (False, "!", address_of("bob"))
 
 
-def test_a_new_password_from_the_command_line_changes_nothing_else() -> None:
+def test_setting_a_password_on_the_command_line_changes_no_other_field() -> None:
     read_before_typing = make_user("alice")
     User.objects.update(is_active=False)
 

@@ -1,5 +1,7 @@
-"""Requests made after the API's own description, right ones and wrong ones: no fault, and no answer
-that the description doesn't tell of, to the last member."""
+"""Valid and invalid requests generated from the OpenAPI description.
+
+None may cause a server error or an answer that the description does not document.
+"""
 
 import json
 import re
@@ -12,31 +14,30 @@ import pytest
 from accounts.ops.examples import ALICE
 from tests.attacks.test_timing import member
 from tests.support.api import call, claims_of, get_tokens, is_good, second_step
-from tests.support.described import description
-from tests.support.second import code_of
+from tests.support.openapi import description
+from tests.support.second_factor import code_of
 from tests.support.site import Site
 from tests.support.steps import PASSWORD
 
-# By setting its longest, so that a run doesn't outlive the token; limits are another test's.
+# The longest allowed lifetime, so that the token outlives the run, and no limits.
 SITE = {"ACCESS_TOKEN_SECONDS": "3600", "LIMITS_SCALE": "100000"}
 SECONDS = 900
-# The description says "a string" of what only a real address, a good code or a known token passes:
-# that such a string is refused is no fault. And who has signed up isn't there for others, nor for
-# oneself, until the address is confirmed.
+# Fields such as emails, codes and tokens are described as strings, so refusing a random string is
+# no error. A new user is not found, even by themselves, until the email is confirmed.
 LEFT_OUT = "positive_data_acceptance,ensure_resource_availability"
-# Its own sign-in it would end, and then be nobody: fuzzed alone, last.
+# It revokes the session of the token that the run uses, so it is fuzzed alone and last.
 END = "revoke_session"
 SEED = "3132333435363738393031323334353637383930"
 CASES = 2000
 
 
 def person(site: Site) -> str:
-    """An access token of alice."""
+    """Return an access token of alice."""
     return str(get_tokens("alice", site.client())["access"])
 
 
 def key(site: Site) -> str:
-    """An API key of bob, for all that keys can do."""
+    """Return an API key of bob with every scope that keys can have."""
     member(site, "bob")
     access = str(get_tokens("bob", site.client())["access"])
     token_request = {"name": "fuzz", "scope": "read write"}
@@ -44,13 +45,13 @@ def key(site: Site) -> str:
 
 
 def staff(site: Site) -> str:
-    """An access token of carol, who may look at everybody, by both steps."""
+    """Return an access token of carol, a superuser who may read every user."""
     site.manage(
         "shell",
         "-c",
         "from accounts.users import services as s;"
         "from accounts.passwords.services import hash_password as h;"
-        "from tests.support.second import enrolled as e;"
+        "from tests.support.second_factor import enrolled as e;"
         f"e(s.create_administrator('carol', 'carol@example.org', h({PASSWORD!r})), {SEED!r})",
     )
     client = site.client()
@@ -59,9 +60,9 @@ def staff(site: Site) -> str:
 
 
 def fuzz(site: Site, examples: int, token: str = "", *options: str) -> int:
-    """Run schemathesis; how many requests it made. It fails on anything that isn't described."""
+    """Run schemathesis, fail on undocumented answers, and return the number of requests."""
     file = site.data_dir / "description.json"
-    # The person of the examples is there: alice and staff see her profile, others don't.
+    # The id in the examples becomes alice's. Only alice and staff may see her profile.
     alice = claims_of(person(site))["sub"]
     file.write_text(json.dumps(description()).replace(ALICE, alice))
     credentials = ("--header", f"Authorization: Bearer {token}") if token else ()
@@ -70,7 +71,7 @@ def fuzz(site: Site, examples: int, token: str = "", *options: str) -> int:
             *(sys.executable, "-m", "schemathesis.cli", "run", file, "--url", site.origin),
             *("--max-examples", str(examples), "--phases", "examples,coverage,fuzzing,stateful"),
             *("--exclude-checks", LEFT_OUT, "--continue-on-failure", "--no-shrink", "--no-color"),
-            # As a page of the site's own: whatever else is refused before its body is looked at.
+            # The headers of the site's own pages: without them a request is refused unread.
             *("--header", f"Origin: {site.origin}", "--header", "X-Requested-With: authsite"),
             *credentials,
             *options,
@@ -88,7 +89,7 @@ def fuzz(site: Site, examples: int, token: str = "", *options: str) -> int:
     return int(made[1])
 
 
-def test_nothing_that_a_person_sends_gives_a_fault_or_an_answer_that_is_not_described(
+def test_no_generated_request_causes_an_error_or_an_undocumented_answer(
     site: Site,
 ) -> None:
     member(site, "alice")
@@ -100,7 +101,7 @@ def test_nothing_that_a_person_sends_gives_a_fault_or_an_answer_that_is_not_desc
 
 @pytest.mark.proof
 @pytest.mark.parametrize("caller", [None, person, key, staff])
-def test_two_thousand_requests_of_each_kind_of_caller_give_no_fault_and_nothing_undescribed(
+def test_two_thousand_requests_of_each_kind_of_caller_cause_no_undocumented_answer(
     caller: Callable[[Site], str] | None,
 ) -> None:
     with Site(**SITE) as site:

@@ -1,4 +1,4 @@
-"""A change of credentials ends the keys that a thief may have made, and shows the others."""
+"""Changing credentials revokes the keys that a thief may have made, and lists the others."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,10 +7,19 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import User
-from tests.attacks.key_steps import FORM, NEW, fresh, is_alive, key_of, make, on_page, row_of
+from tests.attacks.key_steps import (
+    FORM,
+    NEW,
+    is_alive,
+    key_of,
+    make,
+    recent_token,
+    row_of,
+    shown_key,
+)
 from tests.attacks.second_steps import mails_about, reset_link, with_factor
-from tests.attacks.test_api_key_ends import by_staff
-from tests.support.second import turn_on, unused_code
+from tests.attacks.test_api_key_revocation import by_staff
+from tests.support.second_factor import set_up_authenticator, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, make_user
 
@@ -21,28 +30,28 @@ NEW_PASSWORD = "a lantern over seven wet roofs"
 
 
 def set_password(user: User) -> None:
-    """As ``changepassword`` does."""
+    """Set a password as the ``changepassword`` command does."""
     user.set_password(NEW_PASSWORD)
     user.save()
 
 
 CHANGES: dict[str, Callable[[User, Client], Any]] = {
     "the password": lambda _user, browser: browser.post(CHANGE, {"password1": NEW_PASSWORD}),
-    "an authenticator": lambda _user, browser: turn_on(browser),
+    "an authenticator": lambda _user, browser: set_up_authenticator(browser),
     "rights, by staff": lambda user, _browser: by_staff(user, is_active="on", is_staff="on"),
     "the password, by the operator": lambda user, _browser: set_password(user),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_keys_end_with_the_session_they_were_made_in_if_the_change_ends_it(change: str) -> None:
+def test_a_change_that_revokes_a_session_revokes_the_keys_made_in_it(change: str) -> None:
     alice = make_user("alice")
     browser, thief, former = signed_in(alice), signed_in(alice), signed_in(alice)
     keys = {
-        "own": on_page(browser.post(NEW, FORM)),
-        "thief's": on_page(thief.post(NEW, FORM)),
-        "thief's program's": make(fresh())["key"],
-        "of a session that ended before": on_page(former.post(NEW, FORM)),
+        "own": shown_key(browser.post(NEW, FORM)),
+        "thief's": shown_key(thief.post(NEW, FORM)),
+        "thief's program's": make(recent_token())["key"],
+        "of a session that ended before": shown_key(former.post(NEW, FORM)),
         "from before this version": key_of(alice),
     }
     former.post("/accounts/logout/")
@@ -50,10 +59,10 @@ def test_keys_end_with_the_session_they_were_made_in_if_the_change_ends_it(chang
     CHANGES[change](User.objects.get(pk=alice.pk), browser)
 
     is_kept = change in {"the password", "an authenticator"}
-    alive = {whose: is_alive(key) for whose, key in keys.items()}
+    alive = {name: is_alive(key) for name, key in keys.items()}
     assert alive == dict(zip(keys, (is_kept, False, False, True, True), strict=True))
     assert alice.activity.filter(kind="key_ended").count() == list(alive.values()).count(False)
-    assert mails_about("An API key was removed") == [], "the change is mailed"
+    assert mails_about("An API key was removed") == [], "the notice of the change is enough"
 
 
 def by_link(alice: User) -> tuple[Client, str]:
@@ -70,12 +79,12 @@ def without_a_password(alice: User) -> tuple[Client, str]:
 
 
 @pytest.mark.parametrize("way", [from_inside, without_a_password, by_link])
-def test_the_page_of_a_new_password_ends_the_keys_that_the_owner_chooses(
+def test_a_new_password_revokes_the_keys_that_the_owner_selects(
     way: Callable[[User], tuple[Client, str]],
 ) -> None:
     alice = make_user("alice")
     bobs, backup, unknown = key_of(make_user("bob")), key_of(alice), key_of(alice, name="unknown")
-    thiefs = on_page(signed_in(alice).post(NEW, FORM | {"name": "thief"}))
+    thiefs = shown_key(signed_in(alice).post(NEW, FORM | {"name": "thief"}))
     key_of(alice, name="expired", days=-1)
     browser, page = way(alice)
     junk = {"end_key": [row_of(unknown).pk, row_of(bobs).pk, "\0", "x" * 5000, ""]}
@@ -84,8 +93,8 @@ def test_the_page_of_a_new_password_ends_the_keys_that_the_owner_chooses(
     ends, _, stay = shown.partition("These keys keep working")
     assert "thief</bdi>" in ends.partition("This key ends")[2]
     assert f'type="hidden" name="end_key" value="{row_of(thiefs).pk}"' in ends
-    for told in ("bot</bdi>", "unknown</bdi>", unknown[:13], "Not used yet", "read"):
-        assert told in stay
+    for shown_text in ("bot</bdi>", "unknown</bdi>", unknown[:13], "Not used yet", "read"):
+        assert shown_text in stay
     assert "expired" not in shown
     assert "checked" not in shown
     again = browser.post(page, {"password1": "short", **junk}).text
@@ -99,7 +108,7 @@ def test_the_page_of_a_new_password_ends_the_keys_that_the_owner_chooses(
     assert sorted(ended) == ["thief", "unknown"]
 
 
-def test_a_reset_link_shows_and_ends_no_key_before_the_factor_is_shown() -> None:
+def test_a_reset_link_shows_and_revokes_no_key_before_the_second_factor() -> None:
     alice, _seed = with_factor()
     key, browser, link = key_of(alice, name="backup"), Client(), reset_link()
     chosen = {"end_key": row_of(key).pk}

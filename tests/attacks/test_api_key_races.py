@@ -1,18 +1,18 @@
-"""Keys are made at two server processes at once."""
+"""Races between two server processes that make and revoke API keys."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.attacks.key_steps import LOCKDOWN, REFUSED, fresh, is_alive, make
+from tests.attacks.key_steps import LOCKDOWN, REFUSED, is_alive, make, recent_token
 from tests.attacks.test_session_races import confirmed
 from tests.attacks.test_two_nodes import (
     AT_ONCE,
     POSTGRES_PROVED,
     Nodes,
     Race,
-    at,
+    browser_at,
     database,
     running,
 )
@@ -25,14 +25,14 @@ MOST = 50
 
 @pytest.fixture(scope="module", params=POSTGRES_PROVED)
 def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Limits are out of the way here."""
+    """Two server processes on one database, without limits."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
         yield both
 
 
 def programs(nodes: Nodes, n: int = AT_ONCE) -> list[Client]:
-    """By turns at both nodes."""
-    return [at(nodes[i % 2], f"192.0.2.{i + 10}") for i in range(n)]
+    """Return clients with IP addresses of their own, on each node in turn."""
+    return [browser_at(nodes[i % 2], f"192.0.2.{i + 10}") for i in range(n)]
 
 
 def keys_of(nodes: Nodes, name: str) -> int:
@@ -55,10 +55,10 @@ def making_keys_during_a_change_of_the_password(nodes: Nodes, name: str) -> None
 
 
 def making_keys_during(nodes: Nodes, name: str, page: str, status: int, **form: str) -> None:
-    """None is left, whichever was first."""
+    """No key is left, whichever request was first."""
     owner = confirmed(nodes, name)
     csrf, callers = owner.csrf(page), programs(nodes)
-    token = fresh(callers[0], name)
+    token = recent_token(callers[0], name)
 
     def act(i: int) -> Answer | Response:
         if i == AT_ONCE // 2:
@@ -76,10 +76,10 @@ def making_keys_during(nodes: Nodes, name: str, page: str, status: int, **form: 
 
 
 def eight_keys_where_five_have_room(nodes: Nodes, name: str) -> None:
-    """Fifty are the most, however many ask at once."""
+    """An account has at most fifty keys, however many requests arrive at once."""
     confirmed(nodes, name)
     callers = programs(nodes)
-    token = fresh(callers[0], name)
+    token = recent_token(callers[0], name)
     for _ in range(MOST - 5):
         assert make(token, callers[0]).status == 201
 
@@ -98,7 +98,7 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_keys_at_two_processes_are_made_and_ended_one_after_the_other(
+def test_two_processes_never_leave_a_key_behind_or_exceed_the_maximum(
     nodes: Nodes, race: Race
 ) -> None:
     for i in range(2):
@@ -107,7 +107,7 @@ def test_keys_at_two_processes_are_made_and_ended_one_after_the_other(
 
 @pytest.mark.proof
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_fifty_rounds_of_keys_on_postgresql(race: Race, postgres: Any) -> None:
+def test_fifty_rounds_of_api_key_races_on_postgresql(race: Race, postgres: Any) -> None:
     with running(LIMITS_SCALE="1000", DATABASE_URL=postgres.database()) as both:
         for i in range(50):
             race(both, f"round{i:02}x")

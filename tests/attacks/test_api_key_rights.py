@@ -1,4 +1,4 @@
-"""Keys do what they're for and no more, are made by who may, and end when they should."""
+"""API keys do only what their scope allows, and only a recent sign-in can make or revoke them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,17 +10,18 @@ from accounts import api_urls
 from accounts.apikeys.models import APIKey
 from accounts.sessions.models import LoginSession
 from accounts.tokens.scopes import SCOPES
+from tests.attacks.api_steps import status_and_code
 from tests.attacks.key_steps import (
     FORM,
     KEYS,
     NEW,
     change_password,
-    fresh,
     is_alive,
     key_of,
     make,
-    on_page,
+    recent_token,
     row_of,
+    shown_key,
 )
 from tests.conftest import Clock
 from tests.support.api import Answer, call, get_tokens, renew
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.django_db
 TOO_LITTLE = (403, "insufficient_scope")
 NOT_FRESH = (401, "insufficient_user_authentication")
 FRESH_HEADER = 'Bearer error="insufficient_user_authentication", max_age="600"'
-# Which of the scopes open a call to a key; None: not any.
+# The scopes with which a key may call each endpoint; None: no key may.
 CALLS: dict[tuple[str, str], set[str] | None] = {
     ("GET", "users/<uuid:id>/"): {"read", "profile:read"},
     ("GET", "me/"): {"read", "profile:read"},
@@ -48,7 +49,7 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
 
 
 def closed_calls() -> Iterator[tuple[str, str]]:
-    """Every call of the URL map that needs credentials."""
+    """Yield every endpoint of the URL map that needs credentials."""
     for entry in api_urls.urlpatterns:
         view = getattr(entry.callback, "cls", None)
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
@@ -56,17 +57,13 @@ def closed_calls() -> Iterator[tuple[str, str]]:
                 yield method, str(entry.pattern)
 
 
-def test_every_call_is_walked() -> None:
+def test_the_table_lists_every_endpoint_that_needs_credentials() -> None:
     assert set(closed_calls()) == CALLS.keys()
 
 
-def told(answer: Answer) -> tuple[int, str]:
-    return answer.status, answer.code
-
-
 @pytest.mark.parametrize("method, route", CALLS)
-def test_a_key_opens_the_calls_of_its_scope_and_no_other(method: str, route: str) -> None:
-    """Whatever scope a row has: one that no key is given, too."""
+def test_a_key_opens_only_the_endpoints_of_its_scope(method: str, route: str) -> None:
+    """This includes scopes that no key can be made with."""
     alice = make_user("alice")
     get_tokens()
     end = str(LoginSession.objects.get().pk if "sessions" in route else alice.pk)
@@ -76,11 +73,11 @@ def test_a_key_opens_the_calls_of_its_scope_and_no_other(method: str, route: str
     for scope in sorted(SCOPES):
         answer = call(path, {}, method=method, token=key_of(alice, scope))
         if CALLS[method, route] is None:
-            assert told(answer) == NOT_FRESH
+            assert status_and_code(answer) == NOT_FRESH
             assert answer.headers["WWW-Authenticate"] == FRESH_HEADER
-        elif told(answer) != TOO_LITTLE:
+        elif status_and_code(answer) != TOO_LITTLE:
             opened.add(scope)
-            # The second that ends a sign-in finds none.
+            # The second request to revoke a session does not find it.
             assert answer.status in {200, 204, 404}
 
     assert opened == (CALLS[method, route] or set())
@@ -100,20 +97,20 @@ REFUSED: list[tuple[str, Any]] = [
 ]
 
 
-def test_no_key_may_do_more_than_the_token_that_makes_it_nor_make_keys() -> None:
+def test_a_key_gets_no_more_scope_than_its_token_has_and_cannot_make_keys() -> None:
     row = row_of(key_of(make_user("alice")))
     for held, wanted in REFUSED:
-        answer = make(fresh(scope=held), scope=wanted)
+        answer = make(recent_token(scope=held), scope=wanted)
         assert (answer.status, list(answer.body)) == (400, ["scope"]), (held, wanted)
-    assert make(fresh(scope="keys:write")).status == 400, "the scope that is suggested"
-    reader = fresh(scope="keys:read")
+    assert make(recent_token(scope="keys:write")).status == 400, "the scope that is suggested"
+    reader = recent_token(scope="keys:read")
     assert [key["id"] for key in call("keys/", token=reader)["results"]] == [row.pk]
     for answer in (make(reader), call(f"keys/{row.pk}/", method="DELETE", token=reader)):
-        assert told(answer) == TOO_LITTLE
+        assert status_and_code(answer) == TOO_LITTLE
     assert list(APIKey.objects.all()) == [row]
 
     for (held, wanted), scope in MADE.items():
-        assert make(fresh(scope=held), scope=wanted)["scope"] == scope
+        assert make(recent_token(scope=held), scope=wanted)["scope"] == scope
 
 
 def all_calls_on_keys(token: str, key: str) -> list[Answer]:
@@ -121,8 +118,8 @@ def all_calls_on_keys(token: str, key: str) -> list[Answer]:
     return [call("keys/", token=token), make(token), call(path, method="DELETE", token=token)]
 
 
-def test_a_sign_in_that_is_older_than_ten_minutes_does_nothing_with_keys(clock: Clock) -> None:
-    """Not by a new access token either: only who proves again who it is."""
+def test_keys_cannot_be_managed_more_than_ten_minutes_after_authentication(clock: Clock) -> None:
+    """Refreshing the access token does not help: only a new sign-in does."""
     key = key_of(make_user("alice"))
     person = get_tokens()
     for _ in range(2):
@@ -133,17 +130,17 @@ def test_a_sign_in_that_is_older_than_ten_minutes_does_nothing_with_keys(clock: 
     clock.advance(seconds=1)
 
     for answer in all_calls_on_keys(person["access"], key):
-        assert told(answer) == NOT_FRESH
+        assert status_and_code(answer) == NOT_FRESH
         assert answer.headers["WWW-Authenticate"] == FRESH_HEADER
     assert call("me/", token=person["access"]).status == 200
     assert is_alive(key)
-    assert [answer.status for answer in all_calls_on_keys(fresh(), key)] == [200, 201, 204]
+    assert [answer.status for answer in all_calls_on_keys(recent_token(), key)] == [200, 201, 204]
 
 
-def test_another_persons_key_is_not_there_and_not_ended() -> None:
+def test_another_users_key_is_neither_visible_nor_revocable() -> None:
     alice, mallory = make_user("alice"), make_user("mallory")
     key = key_of(alice, name="mine")
-    token, browser = fresh(name="mallory"), signed_in(mallory)
+    token, browser = recent_token(name="mallory"), signed_in(mallory)
 
     for guess in (row_of(key).pk, "a" * 16, "x" * 5000, "1", "-"):
         for method in ("GET", "DELETE"):
@@ -157,7 +154,7 @@ def test_another_persons_key_is_not_there_and_not_ended() -> None:
     assert not mallory.activity.filter(kind="key_ended").exists()
 
 
-def test_a_key_of_staff_has_none_of_their_power() -> None:
+def test_a_staff_members_key_has_no_staff_rights() -> None:
     carol = make_user("carol", is_staff=True, is_superuser=True)
     alice = make_user("alice")
     key = key_of(carol, "read write")
@@ -172,31 +169,32 @@ def test_a_key_of_staff_has_none_of_their_power() -> None:
 ODD_NAMES = ("", " ", "a\0b", "a\nb", "a\u202eb", "\ud800", "\ue000", "x" * 61, 5, None, ["a"])
 
 
-def test_an_odd_name_makes_no_key_and_one_that_is_markup_is_text() -> None:
+def test_an_invalid_name_makes_no_key_and_markup_in_a_name_is_escaped() -> None:
     browser = signed_in(make_user("alice"))
-    token = fresh()
+    token = recent_token()
     for name in ODD_NAMES:
         answer = make(token, name=name)
         assert (answer.status, list(answer.body)) == (400, ["name"]), name
-        if isinstance(name, str) and name != "\ud800":  # JSON can carry half a pair, a form can't
+        # JSON can carry a lone surrogate, a form cannot.
+        if isinstance(name, str) and name != "\ud800":
             page = browser.post(NEW, FORM | {"name": name})
-            assert (page.status_code, on_page(page)) == (200, "")
+            assert (page.status_code, shown_key(page)) == (200, "")
             assert "<title>Error:" in page.text
     assert not APIKey.objects.exists()
 
     longest = ("<script>alert(1)</script>'\"=1+1" + "W" * 60)[:60]
     made = browser.post(NEW, FORM | {"name": longest})
-    assert on_page(made)
+    assert shown_key(made)
     for page in (made, browser.get(KEYS), browser.get("/accounts/activity/")):
         assert "<script>alert" not in page.text
         assert "&lt;script&gt;alert(1)" in page.text
     assert APIKey.objects.get().name == longest
 
 
-def test_a_sign_in_that_has_ended_makes_no_key() -> None:
-    """Nor does whoever had one before the password was changed."""
+def test_a_revoked_session_makes_no_key() -> None:
+    """A new password revokes the thief's session and the tokens."""
     alice = make_user("alice")
-    token, thief = fresh(), signed_in(alice)
+    token, thief = recent_token(), signed_in(alice)
     sign_in(owner := Client(), "alice")
 
     change_password(alice, owner)

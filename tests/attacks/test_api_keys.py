@@ -1,4 +1,4 @@
-"""API keys found, guessed, forged, carried where they don't belong, or read where they lie."""
+"""API keys that are found, guessed, forged or read from the database."""
 
 import itertools
 import json
@@ -18,14 +18,22 @@ from accounts.activity.models import Activity
 from accounts.apikeys import text
 from accounts.apikeys.models import APIKey
 from tests.attacks import key_steps
-from tests.attacks.key_steps import FORM, KEYS, NEW, REFUSED, fresh, is_alive, key_of, make, row_of
-from tests.attacks.test_http import END, raw
-from tests.attacks.test_timing import member
+from tests.attacks.key_steps import (
+    FORM,
+    KEYS,
+    NEW,
+    REFUSED,
+    is_alive,
+    key_of,
+    make,
+    recent_token,
+    row_of,
+)
 from tests.conftest import Clock
 from tests.support.api import call
 from tests.support.signin import signed_in
-from tests.support.site import ROOT, Site
-from tests.support.steps import make_user, outbox, sign_in, sql
+from tests.support.site import ROOT
+from tests.support.steps import make_user, outbox
 
 pytestmark = pytest.mark.django_db
 
@@ -33,26 +41,26 @@ DOCS = ROOT / "docs" / "operating.md"
 
 
 def sealed(body: str) -> str:
-    """``body`` with a checksum that fits, as whoever has read the docs makes it."""
+    """Return ``body`` with a valid checksum, which anybody can compute from the documentation."""
     checksum = b32encode(zlib.crc32(body.encode()).to_bytes(4)).decode().rstrip("=").lower()
     return body + checksum
 
 
 def dump() -> str:
-    """Every row of every table, the mails that wait opened."""
+    """Return every row of every table, and the decrypted mails."""
     rows = [row for model in apps.get_models() for row in model._default_manager.all()]
     return serializers.serialize("json", rows) + str(outbox())
 
 
-def test_a_key_is_shown_once_and_never_again_by_page_call_admin_history_mail_or_log(
+def test_a_key_is_shown_once_and_never_again_by_any_page_answer_mail_or_log(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     browser = signed_in(make_user("alice"))
     page = browser.post(NEW, FORM)
-    token = fresh()
+    token = recent_token()
     answer = make(token, scope="read")
     carol = signed_in(make_user("carol", is_staff=True, is_superuser=True))
-    keys = [key_steps.on_page(page), answer["key"]]
+    keys = [key_steps.shown_key(page), answer["key"]]
     alice = row_of(keys[0]).user
 
     assert [page.text.count(keys[0]), json.dumps(answer.body).count(keys[1])] == [1, 1]
@@ -65,13 +73,13 @@ def test_a_key_is_shown_once_and_never_again_by_page_call_admin_history_mail_or_
     shown += [str(call(path, token=token).body) for path in ("keys/", "activity/", "me/")]
     assert len(shown) == 12
     for key, seen in itertools.product(keys, shown):
-        # Its id is no secret; of what follows not even a part is left.
+        # The id is no secret, but no part of the secret that follows it may appear.
         assert key[25:33] not in seen
-    assert text.id_of(keys[0])[:4] in shown[2], "the list is of these keys"
+    assert text.id_of(keys[0])[:4] in shown[2], "the page lists these keys"
     assert all(is_alive(key) for key in keys)
 
 
-def test_what_is_stored_of_a_key_opens_nothing() -> None:
+def test_what_is_stored_of_a_key_cannot_be_used_as_a_key() -> None:
     key = key_of(make_user("alice"), "read write")
     row = row_of(key)
     stolen = [row.digest, row.pk, f"{text.PREFIX}{row.pk}", sealed(text.PREFIX + row.pk)]
@@ -82,13 +90,13 @@ def test_what_is_stored_of_a_key_opens_nothing() -> None:
 
 
 def other_letter(key: str, place: int) -> str:
-    """``key`` with another character there."""
+    """Return ``key`` with another character at ``place``."""
     letter = "b" if key[place] == "a" else "a"
     return key[:place] + letter + key[place + 1 :]
 
 
 def odd(key: str) -> list[str]:
-    """Return what looks like ``key`` and isn't written as keys are."""
+    """Return malformed variants of ``key``."""
     return [
         *(key.upper(), text.PREFIX + key[9:].upper(), "Authsite_" + key[9:], key[9:], text.PREFIX),
         *(key[:-1], key[:-7], key + "a", key * 2, key + "=", key[:-1] + "٢", f'"{key}"'),
@@ -97,7 +105,7 @@ def odd(key: str) -> list[str]:
     ]
 
 
-def test_what_is_not_written_as_keys_are_is_refused_without_a_query(
+def test_a_malformed_key_is_refused_without_a_query(
     django_assert_num_queries: Any,
 ) -> None:
     for text_of_none in odd(key_of(make_user("alice"))):
@@ -107,10 +115,10 @@ def test_what_is_not_written_as_keys_are_is_refused_without_a_query(
         assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
-def test_a_secret_opens_its_own_key_only_and_a_wrong_one_costs_one_query(
+def test_a_secret_works_only_with_its_own_id_and_a_wrong_one_costs_one_query(
     django_assert_num_queries: Any,
 ) -> None:
-    """By whoever knows every id, and writes checksums that fit."""
+    """The attacker knows every id and can compute checksums."""
     alice, mallory = key_of(make_user("alice")), key_of(make_user("mallory"))
     start, end = text.ID_LENGTH + len(text.PREFIX), -7
     crossed = sealed(alice[:start] + mallory[start:end])
@@ -140,8 +148,8 @@ def elsewhere(key: str) -> list[dict[str, str]]:
     ]
 
 
-def test_a_key_is_taken_as_bearer_and_nowhere_else() -> None:
-    """Neither by another header nor by a body, and it buys no token."""
+def test_a_key_is_accepted_only_as_a_bearer_token() -> None:
+    """No other header and no body carries a key, and a key cannot be exchanged for a token."""
     key = key_of(make_user("alice"), "read write")
     for headers in elsewhere(key):
         program = Client(headers=headers)
@@ -164,8 +172,8 @@ def test_a_key_is_taken_as_bearer_and_nowhere_else() -> None:
 
 
 @pytest.mark.parametrize("form", [False, True])
-def test_a_key_that_its_finder_revokes_ends_and_its_owner_is_told(form: bool) -> None:
-    """Secret scanners and programs that have done their work call this with nothing but the key."""
+def test_anyone_who_finds_a_key_can_revoke_it_and_its_owner_is_notified(form: bool) -> None:
+    """Secret scanners have nothing but the key, and programs revoke their own key when done."""
     alice = make_user("alice")
     key, other = key_of(alice, name="mine"), key_of(alice)
 
@@ -178,65 +186,9 @@ def test_a_key_that_its_finder_revokes_ends_and_its_owner_is_told(form: bool) ->
     assert "API key was removed" in outbox()[-1].subject
 
 
-def spellings(key: str) -> list[str]:
-    """Return ``key`` as addresses may have it: no browser writes it so, every server reads it."""
-    encoded = "".join(f"%{ord(letter):02x}" for letter in key)
-    return [key, key.upper(), encoded, f"a{key}b", f"%61{key[1:]}"]
-
-
-def test_a_key_in_an_address_is_refused_before_anything_is_looked_at(
-    django_assert_num_queries: Any,
+def test_a_request_with_a_key_is_one_query_and_at_most_one_write_in_five_minutes(
+    clock: Clock,
 ) -> None:
-    """Also beside a good one in its place: whoever does that learns it at the first try."""
-    key = key_of(make_user("alice"), "read write")
-    addresses = ["/{}", "/?key={}", "/?{}", "/static/app.css?v={}", "/accounts/login/?next=/{}"]
-    addresses += ["/api/v1/me/?access_token={}", "/api/v1/{}/", "/api/v1/keys/{}/", "/dev/mail/{}/"]
-    headers = {"Authorization": f"Bearer {key}"}
-    for address, spelling in itertools.product(addresses, spellings(key)):
-        path, _, query = address.format(spelling).partition("?")
-        for method in ("GET", "HEAD", "POST"):
-            with django_assert_num_queries(0):
-                answer = Client().generic(method, path, QUERY_STRING=query, headers=headers)
-            assert answer.status_code == 400, (method, path, query)
-            assert key.encode() not in answer.content
-        if "/api/" in address:
-            assert json.loads(answer.content)["code"] == "bad_request"
-    assert is_alive(key)
-
-
-def test_the_real_site_takes_no_key_from_an_address_and_logs_none(site: Site) -> None:
-    """Nor does a key find its way into the log by a header, a form or a broken request."""
-    member(site, "keeper")
-    owner = site.client()
-    sign_in(owner, "keeper")
-    key = make(fresh(owner, "keeper"), owner)["key"]
-    addresses = ["/{}", "/?key={}", "/accounts/login/?next=%2F{}", "/api/v1/me/?token={}"]
-    addresses += ["/api/v1/keys/{}/", "/static/{}", "/no/{}%0A{}", "//{}"]
-
-    for address, spelling in itertools.product(addresses, spellings(key)):
-        target = address.format(spelling, spelling)
-        answer = raw(site, f"GET {target} HTTP/1.1\r\nHost: {{host}}\r\n{END}\r\n")
-        assert answer.startswith("HTTP/1.1 400"), target
-        assert key not in answer
-    for headers in ({"Host": key}, {"Referer": f"https://evil.example/{key}"}, {"Origin": key}):
-        owner.request("POST", "/accounts/login/", body=b"", headers=headers)
-    owner.post(KEYS, {"end": key})
-    site.client().post("/accounts/login/", {"login": key, "password": key})
-    call("token/", {"username": key, "password": key}, client=owner)
-    for part in (key[:40], key[9:], f"%25{ord(key[0]):x}{key[1:]}"):
-        site.client().get(f"/{part}/")
-
-    assert is_alive(key, owner)
-    log = site.log().lower()
-    assert "path=/static/[secret]" in log
-    stored = sql(site, "SELECT * FROM accounts_apikey") + sql(
-        site, "SELECT * FROM accounts_activity"
-    )
-    for seen in (log, str(stored)):
-        assert key[25:57] not in seen
-
-
-def test_a_call_by_a_key_is_one_query_and_at_most_one_write_in_five_minutes(clock: Clock) -> None:
     key = key_of(make_user("alice"))
 
     def cost() -> list[str]:
@@ -256,25 +208,25 @@ SCANNER = re.search(r"```python\n(.*?)```", DOCS.read_text().partition("## API k
 
 
 def test_the_documented_pattern_finds_every_key_and_its_checksum_rejects_look_alikes() -> None:
-    """By the lines of the docs alone, which are what operators give to their secret scanners."""
+    """Run the code of the documentation, which operators give to their secret scanners."""
     assert SCANNER
-    told: dict[str, Any] = {}
-    exec(SCANNER[1], told)  # noqa: S102 ours
+    documented: dict[str, Any] = {}
+    exec(SCANNER[1], documented)  # noqa: S102 our own documentation
     keys = [text.make().text for _ in range(100)]
     soup = "".join(
         f'{{"key":"{key}"}} {key}\nexport KEY={key};{key[:-1]} x{key[9:]}' for key in keys
     )
 
-    found = [match[0] for match in re.finditer(told["PATTERN"], soup)]
+    found = [match[0] for match in re.finditer(documented["PATTERN"], soup)]
 
     assert found == [key for key in keys for _ in range(3)]
-    assert all(map(told["is_key"], keys))
+    assert all(map(documented["is_key"], keys))
     for key, place in itertools.product(keys[:20], range(9, 64)):
-        assert not told["is_key"](other_letter(key, place)), (key, place)
+        assert not documented["is_key"](other_letter(key, place)), (key, place)
 
 
-def test_a_key_fills_no_history_and_each_row_names_the_key_that_made_it() -> None:
-    """1,500 changes in five seconds would bury whatever else a thief did."""
+def test_a_key_cannot_flood_the_history_and_each_entry_names_its_key() -> None:
+    """Without a limit, 1,500 changes in five seconds would hide what else a thief did."""
     alice = make_user("alice")
     key = key_of(alice, "profile:write", name="bot")
 
@@ -283,16 +235,16 @@ def test_a_key_fills_no_history_and_each_row_names_the_key_that_made_it() -> Non
         return [call("me/", {"about": f"{n}"}, **patch).code for n in range(changes)]
 
     assert codes(key, 31) == [""] * 30 + ["throttled"]
-    assert codes(fresh(), 1) == [""], "the owner has not used up anything"
+    assert codes(recent_token(), 1) == [""], "the owner has not used up anything"
     rows = Activity.objects.filter(kind="profile_changed").order_by("id")
     by_key = f"bot, {row_of(key).beginning}"
     assert [row.key for row in rows] == [by_key] * 30 + [""]
     assert f"by API key {by_key}" in signed_in(alice).get("/accounts/activity/").text
 
 
-def test_a_person_makes_so_many_keys_and_no_more(clock: Clock) -> None:
+def test_the_number_of_keys_that_one_user_makes_is_limited(clock: Clock) -> None:
     make_user("alice")
-    token = fresh()
+    token = recent_token()
     for number in range(61):
         answer = make(token)
         assert answer.code == ("throttled" if number == 60 else "")

@@ -1,4 +1,4 @@
-"""The API's login is no second chance to guess, and tells nothing that the pages don't tell."""
+"""Signing in over the API gives no more guesses and reveals no more than the pages do."""
 
 import re
 from collections import Counter
@@ -14,9 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from accounts.passwords.hashers import Argon2id
 from accounts.throttle.limits import LOGIN_LINE, LOGIN_NETWORK
 from accounts.tokens import keyring
+from tests.attacks.api_steps import status_and_code
 from tests.conftest import Clock
 from tests.support.api import Answer, call
-from tests.support.second import enrolled
+from tests.support.second_factor import enrolled
 from tests.support.steps import PASSWORD, WRONG, WRONG_CODE, make_user, outbox, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +26,7 @@ GUESSES = LOGIN_LINE.burst
 INVALID = (401, "invalid_credentials")
 NAMES = ("alice", "nobody", "bob", "mallory", "pending")
 
-type Way = Callable[..., Answer]
+type SignIn = Callable[..., Answer]
 
 
 def at(address: str, **headers: str) -> Client:
@@ -33,7 +34,7 @@ def at(address: str, **headers: str) -> Client:
 
 
 def by_body(name: str, password: str, client: Client | None = None) -> Answer:
-    """Sign in as most programs do."""
+    """Sign in with a JSON body, as most programs do."""
     login = {"email" if "@" in name else "username": name, "password": password}
     return call("token/", login, client=client)
 
@@ -44,7 +45,7 @@ def by_basic(name: str, password: str, client: Client | None = None) -> Answer:
 
 
 def by_a_call(name: str, password: str, client: Client | None = None) -> Answer:
-    """Make a call with a password and no token at all."""
+    """Call an endpoint with the password instead of a token."""
     return call("me/", basic=f"{name}:{password}", client=client)
 
 
@@ -52,13 +53,9 @@ WAYS = [by_body, by_basic, by_a_call]
 each_way = pytest.mark.parametrize("way", WAYS)
 
 
-def told(answer: Answer) -> tuple[int, str]:
-    return answer.status, answer.code
-
-
 @pytest.fixture
 def hashes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How many hashes were made or compared with, by their parameters."""
+    """Count the hashes that are made and verified, by their parameters."""
     counted: Counter[str] = Counter()
     verify, encode = Argon2PasswordHasher.verify, Argon2PasswordHasher.encode
 
@@ -77,7 +74,7 @@ def hashes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 @pytest.fixture
 def people(db: None) -> None:
-    """Alice, who must not be told from the others; Dave, who has a second factor."""
+    """Accounts in every state, which answers must not reveal, and dave with a second factor."""
     make_user("alice")
     make_user("bob", password=None)
     make_user("mallory", is_active=False)
@@ -86,8 +83,8 @@ def people(db: None) -> None:
 
 
 @each_way
-def test_a_sign_in_costs_one_hash_whoever_it_is_for(
-    people: None, way: Way, hashes: Counter[str]
+def test_every_sign_in_attempt_costs_exactly_one_hash(
+    people: None, way: SignIn, hashes: Counter[str]
 ) -> None:
     cost = f"m={Argon2id.memory_cost},t={Argon2id.time_cost},p=1"
     for name in (*NAMES, "dave", "alice@example.org", "bob@example.org", "nobody@example.org"):
@@ -98,18 +95,18 @@ def test_a_sign_in_costs_one_hash_whoever_it_is_for(
     hashes.clear()
     for name in ("alice", "nobody"):
         for length in (1025, 60_000):
-            assert told(way(name, "a" * length)) == INVALID
-    assert not hashes, "what is too long for a password is not hashed"
+            assert status_and_code(way(name, "a" * length)) == INVALID
+    assert not hashes, "a text longer than any password is not hashed"
 
 
 def shape(query: dict[str, str]) -> str:
-    """Return a statement without its values."""
+    """Return an SQL statement without its values."""
     values = r"'[^']*'|\bs\d+_x\d+\b|\b\d+\b|\b[0-9a-f]{32}\b|\bNULL\b"
     return re.sub(values, "?", query["sql"]).replace("IS ?", "= ?")
 
 
 def work(act: Callable[[], Answer]) -> tuple[int, Any, list[tuple[str, str]], list[str]]:
-    """Return what is answered, and by which statements."""
+    """Return the answer and the SQL statements that it took."""
     with CaptureQueriesContext(connection) as queries:
         answer = act()
     own = {"Location", "X-Request-ID"}
@@ -119,10 +116,10 @@ def work(act: Callable[[], Answer]) -> tuple[int, Any, list[tuple[str, str]], li
 
 
 @each_way
-def test_unknown_pending_switched_off_and_without_password_answer_and_cost_the_same(
-    people: None, way: Way
+def test_unknown_pending_inactive_and_passwordless_accounts_answer_and_cost_the_same(
+    people: None, way: SignIn
 ) -> None:
-    keyring.signer()  # the first one would look for it
+    keyring.signer()  # load the signing key before statements are counted
     for names in (NAMES, tuple(f"{name}@example.org" for name in NAMES)):
         known, *others = (work(lambda name=name: way(name, WRONG)) for name in names)
         assert (known[0], known[1]["code"]) == INVALID
@@ -130,15 +127,15 @@ def test_unknown_pending_switched_off_and_without_password_answer_and_cost_the_s
 
 
 @each_way
-def test_only_the_right_password_is_told_what_is_missing(people: None, way: Way) -> None:
+def test_only_the_right_password_learns_what_is_still_required(people: None, way: SignIn) -> None:
     for name, code in {"pending": "email_not_verified", "dave": "second_factor_required"}.items():
-        assert told(way(name, PASSWORD)) == (401, code)
-        assert told(way(name, WRONG)) == INVALID
-    # An address that waits for its confirmation is nobody's.
-    assert told(way("pending@example.org", PASSWORD)) == INVALID
+        assert status_and_code(way(name, PASSWORD)) == (401, code)
+        assert status_and_code(way(name, WRONG)) == INVALID
+    # An unconfirmed email belongs to no account.
+    assert status_and_code(way("pending@example.org", PASSWORD)) == INVALID
 
 
-def test_the_limits_of_the_pages_are_the_limits_of_the_api(clock: Clock) -> None:
+def test_the_pages_and_the_api_share_their_sign_in_limits(clock: Clock) -> None:
     make_user("alice")
     ways = [*WAYS, lambda *login: sign_in(login[2], *login[:2])]
     names = ["alice", "ALICE", "\uff41lice"]
@@ -152,13 +149,13 @@ def test_the_limits_of_the_pages_are_the_limits_of_the_api(clock: Clock) -> None
     assert statuses[GUESSES:] == [429] * 4
     for way in WAYS:
         refused = way("alice", PASSWORD, at("192.0.2.99"))
-        assert told(refused) == (429, "throttled")
+        assert status_and_code(refused) == (429, "throttled")
         assert refused.headers["Retry-After"] == "60"
     clock.advance(minutes=1)
     assert by_body("alice", PASSWORD, at("192.0.2.99")).status == 200
 
 
-def test_guesses_of_one_line_do_not_keep_an_owners_program_out(clock: Clock) -> None:
+def test_guesses_from_one_wide_network_do_not_block_the_owner_elsewhere(clock: Clock) -> None:
     make_user("alice")
     for i in range(GUESSES + 2):
         by_body("alice", WRONG, at(f"192.0.2.{i}"))
@@ -171,7 +168,7 @@ FORGED = ("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "Via"
           "CF-Connecting-IP", "X-Cluster-Client-IP", "Client-IP", "Remote-Addr")  # fmt: skip
 
 
-def test_a_forged_address_gives_no_further_guesses(clock: Clock) -> None:
+def test_a_forged_ip_address_gives_no_further_guesses(clock: Clock) -> None:
     statuses = []
     for i in range(LOGIN_NETWORK.burst + 5):
         forged = dict.fromkeys(FORGED, f"203.0.113.{i}") | {"Forwarded": f"for=203.0.113.{i}"}
@@ -181,7 +178,7 @@ def test_a_forged_address_gives_no_further_guesses(clock: Clock) -> None:
     assert statuses == [401] * LOGIN_NETWORK.burst + [429] * 5
 
 
-def test_a_sign_up_answers_and_costs_the_same_at_a_taken_and_a_free_address(
+def test_a_sign_up_answers_and_costs_the_same_for_a_taken_and_a_free_email(
     people: None, hashes: Counter[str]
 ) -> None:
     works, bodies = [], []
@@ -196,12 +193,12 @@ def test_a_sign_up_answers_and_costs_the_same_at_a_taken_and_a_free_address(
     assert works[0][0] == 201
     assert works[0][4] == {"made": 1}
     assert len(set(bodies)) == 3
-    # Nor is it told afterwards.
+    # A later sign-in does not reveal it either.
     later = [by_body(name, PASSWORD) for name in ("first", "other", "third")]
-    assert {told(answer) for answer in later} == {(401, "email_not_verified")}
+    assert {status_and_code(answer) for answer in later} == {(401, "email_not_verified")}
 
 
-def test_another_mail_and_a_wrong_code_answer_and_cost_the_same_whether_somebody_waits(
+def test_resending_and_wrong_codes_answer_and_cost_the_same_without_a_pending_sign_up(
     people: None, clock: Clock
 ) -> None:
     clock.advance(minutes=2)

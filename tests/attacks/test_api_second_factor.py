@@ -1,226 +1,65 @@
-"""The second step over the API: its challenges and codes, and the ways around it."""
+"""Attacks on the second step over the API: on its codes and limits, and ways around it."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.test import Client
 
 from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import FACTOR_LINE
 from accounts.tokens import services
-from accounts.tokens.models import TokenChallenge
 from accounts.users.models import User
+from tests.attacks.api_steps import FINISH, api_sessions, first_step, mail_for, status_and_code
 from tests.attacks.passkey_steps import set_up
 from tests.attacks.second_steps import (
     WRONG_DIGITS,
-    enters,
-    half_way,
+    after_password,
+    code_signs_in,
     mails_about,
     new_recovery_codes,
     staff,
     with_factor,
 )
-from tests.attacks.test_lockdown import change_password, lock_down, switch_off
-from tests.attacks.test_sessions import by_staff
-from tests.attacks.trusted_steps import trusting
+from tests.attacks.test_lockdown import lock_down, switch_off
+from tests.attacks.trusted_steps import trusting_browser
 from tests.conftest import Clock
-from tests.support.api import Answer, call, claims_of, get_tokens, is_good, second_step
-from tests.support.second import CHALLENGE, SETUP, code_of, enrolled, turn_on
-from tests.support.signin import signed_in
+from tests.support.api import Answer, call, get_tokens, is_good, second_step
+from tests.support.second_factor import CHALLENGE, SETUP, code_of, enrolled, set_up_authenticator
 from tests.support.steps import PASSWORD, WRONG, make_user
 from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
-
-FINISH = "to finish signing in"
 GUESSES = FACTOR_LINE.burst
 
 
-def told(answer: Answer) -> tuple[int, str]:
-    return answer.status, answer.code
-
-
-def first_step(name: str = "alice", methods: set[str] | None = None) -> str:
-    """The challenge that is given for a right password."""
-    answer = get_tokens(name)
-    assert told(answer) == (401, "second_factor_required")
-    assert methods is None or set(answer["methods"]) == methods
-    return str(answer["challenge"])
-
-
-def begun() -> tuple[str, str]:
-    """Return alice's challenge and the seed of her authenticator."""
-    _alice, seed = with_factor()
-    return first_step(), seed
-
-
-def mail_for(challenge: str) -> Answer:
-    return call("token/challenge/", {"challenge": challenge, "method": "email"})
-
-
-def families() -> int:
-    return LoginSession.objects.filter(kind="api").count()
-
-
-def test_a_right_password_alone_gives_a_challenge_and_nothing_else(clock: Clock) -> None:
-    alice, seed = with_factor()
-
-    answer = get_tokens()
-
-    challenge = answer["challenge"]
-    assert answer.status == 401
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert set(answer.body) == {"detail", "code", "challenge", "methods"}
-    assert answer["methods"] == ["totp", "email"]
-    assert families() == 0
-    assert not alice.activity.filter(kind__startswith="client_signed_in").exists()
-    assert call("me/", token=challenge).status == 401
-    assert call("me/", basic=f"{challenge}:x").status == 401
-    assert call("token/refresh/", {"refresh": challenge}).code == "token_not_valid"
-    clock.advance(minutes=2)
-    access = second_step(challenge, code_of(seed))["access"]
-    claims = claims_of(access)
-    assert is_good(access)
-    assert (claims["amr"], claims["acr"]) == (["pwd", "otp"], "aal2")
-    assert claims["auth_time"] == claims["iat"]
-
-
-def test_a_challenge_is_good_for_five_minutes_kept_as_a_digest_and_then_forgotten(
-    clock: Clock,
-) -> None:
-    late, seed = begun()
-    (row,) = TokenChallenge.objects.values()
-    assert late not in str(row)
-    for text in (row["digest"], late[:-1], late.swapcase(), "x", str(row["user_id"]), "\u0660"):
-        assert second_step(text, code_of(seed)).code == "invalid_challenge"
-    in_time = first_step()
-    clock.advance(seconds=299)
-    assert second_step(in_time, code_of(seed)).status == 200
-    clock.advance(seconds=1)
-
-    for answer in (second_step(late, code_of(seed)), mail_for(late)):
-        assert answer.code == "invalid_challenge"
-    assert families() == 1
-    call_command("prune")
-    assert not TokenChallenge.objects.exists()
-
-
-def test_a_challenge_is_good_for_five_codes_and_a_new_one_costs_a_first_step(clock: Clock) -> None:
-    challenge, seed = begun()
-    for _ in range(5):
-        assert second_step(challenge, WRONG_DIGITS).code == "invalid_code"
-    clock.advance(minutes=3)
-
-    assert second_step(challenge, code_of(seed)).code == "invalid_challenge"
-    assert second_step(first_step(), code_of(seed)).status == 200
-
-
-def test_a_challenge_is_spent_by_success_and_by_nothing_else(clock: Clock) -> None:
-    challenge, seed = begun()
-    assert second_step(challenge, WRONG_DIGITS).code == "invalid_code"
-    assert second_step(challenge, code_of(seed)).status == 200
-    clock.advance(seconds=30)
-
-    assert second_step(challenge, code_of(seed)).code == "invalid_challenge"
-    assert mail_for(challenge).code == "invalid_challenge"
-    assert families() == 1
-
-
-@pytest.mark.parametrize(
-    "happens",
-    [
-        change_password,
-        lock_down,
-        switch_off,
-        lambda alice: by_staff(alice, {"is_active": "on", "is_staff": "on"}),
-        lambda alice: turn_on(signed_in(alice), name="Tablet"),
-        new_recovery_codes,
-    ],
-    ids=["password", "lockdown", "switched off", "rights", "factor", "recovery codes"],
-)
-def test_a_challenge_from_before_a_change_of_the_account_is_worth_nothing(
-    clock: Clock, happens: Callable[[Any], None]
-) -> None:
-    challenge, seed = begun()
-
-    happens(User.objects.get(username="alice"))
-    clock.advance(seconds=60)
-
-    assert second_step(challenge, code_of(seed)).code == "invalid_challenge"
-    assert mail_for(challenge).code == "invalid_challenge"
-    assert families() == 0
-
-
-def test_anothers_challenge_or_anothers_code_opens_nothing() -> None:
-    _alice, alices = with_factor()
-    _mallory, mallorys = with_factor("mallory")
-    hers, his = first_step(), first_step("mallory")
-
-    assert second_step(hers, code_of(mallorys)).code == "invalid_code"
-    assert second_step(his, code_of(alices)).code == "invalid_code"
-    theirs = {"challenge": his, "code": code_of(mallorys)}
-    assert call("token/challenge/", {**theirs, "user": "alice"}).status == 400
-    answer = call("token/challenge/", theirs)
-    assert claims_of(answer["access"])["sub"] == str(User.objects.get(username="mallory").pk)
-
-
 @pytest.mark.parametrize("first", ["page", "call"])
-@pytest.mark.parametrize("kind", ["app", "paper"])
-def test_a_code_is_good_once_on_pages_and_calls_together(
-    clock: Clock, kind: str, first: str
-) -> None:
+@pytest.mark.parametrize("kind", ["app", "recovery code"])
+def test_a_code_works_once_across_pages_and_api(clock: Clock, kind: str, first: str) -> None:
     alice, seed = with_factor()
     code = code_of(seed) if kind == "app" else new_recovery_codes(alice)[0]
     ways = {
-        "page": lambda: enters(code),
+        "page": lambda: code_signs_in(code),
         "call": lambda: second_step(first_step(), code.upper()).status == 200,
     }
 
     assert ways[first]()
     clock.advance(seconds=29)
     assert not any(way() for way in ways.values())
-    assert len(mails_about("recovery code was used")) == (kind == "paper")
+    assert len(mails_about("recovery code was used")) == (kind == "recovery code")
 
 
-def test_a_mailed_code_ends_the_challenge_that_it_was_asked_for_by_and_no_other(
-    clock: Clock,
-) -> None:
-    with_factor()
-    challenge, other = first_step(), first_step()
-    page = half_way()
-
-    assert mail_for(challenge).status == 202
-    (mail,) = mails_about(FINISH, "alice@example.org")
-    assert mail_for(challenge).status == 429, "a mailbox isn't filled"
-    assert second_step(other, mail.code).code == "invalid_code"
-    page.post(CHALLENGE, {"code": mail.code})
-    assert page.get("/").status_code == 302
-
-    claims = claims_of(second_step(challenge, mail.code)["access"])
-    assert (claims["amr"], claims["acr"]) == (["pwd", "mail"], "aal1")
-    assert second_step(first_step(), mail.code).code == "invalid_code"
-    clock.advance(minutes=5)
-    (page := half_way()).post(CHALLENGE, {"mail": "1"})
-    of_page = mails_about(FINISH)[-1].code
-    assert of_page != mail.code
-    assert second_step(first_step(), of_page).code == "invalid_code"
-    page.post(CHALLENGE, {"code": of_page})
-    assert page.get("/").status_code == 200, "it was the page's"
-
-
-def test_an_account_with_nothing_but_passkeys_is_not_let_in_by_a_mailbox() -> None:
+def test_an_account_with_passkeys_only_cannot_sign_in_by_mailed_code() -> None:
     registered(make_user("alice"))
     challenge = first_step(methods=set())
 
     assert mail_for(challenge).status == 401
     assert mails_about(FINISH) == []
     assert second_step(challenge, "AAAA2222").code == "invalid_code"
-    assert families() == 0
+    assert api_sessions() == 0
 
 
-def test_staff_are_mailed_no_code() -> None:
+def test_staff_get_no_mailed_code_over_the_api() -> None:
     for name, rights in (("carol", {"is_staff": True}), ("owner", {"is_superuser": True})):
         _user, seed = with_factor(name, **rights)
         challenge = first_step(name, methods={"totp"})
@@ -231,7 +70,7 @@ def test_staff_are_mailed_no_code() -> None:
 
 
 @pytest.mark.parametrize("has_passkey", [False, True])
-def test_no_code_will_do_for_staff_who_must_have_a_passkey_and_none_is_used_up(
+def test_staff_who_need_a_passkey_cannot_use_codes_and_no_code_is_used_up(
     settings: Any, has_passkey: bool
 ) -> None:
     carol = staff()
@@ -246,7 +85,7 @@ def test_no_code_will_do_for_staff_who_must_have_a_passkey_and_none_is_used_up(
     assert mail_for(challenge).status == 401
     for code in (code_of(seed), codes[0]):
         assert second_step(challenge, code).code == "enrolment_required"
-    assert families() == 0
+    assert api_sessions() == 0
     set_up(settings, staff_factor="any")
     assert second_step(first_step("carol"), codes[0]).status == 200
 
@@ -256,22 +95,22 @@ def at(address: str) -> Client:
 
 
 def guess(i: int, code: str = WRONG_DIGITS) -> Answer:
-    """A code, after a first step anew, from another address."""
+    """Start a new sign-in from IP address number ``i`` and try a code."""
     there = at(f"192.0.2.{i}")
     return second_step(get_tokens(client=there)["challenge"], code, there)
 
 
-def test_cve_2025_64102_a_new_challenge_gives_no_guess_back(clock: Clock) -> None:
-    """Nor does a page: its guesses and those by calls are counted together."""
+def test_cve_2025_64102_a_new_challenge_gives_no_new_guesses(clock: Clock) -> None:
+    """Guesses on pages and over the API share one limit."""
     _alice, seed = with_factor()
-    page = half_way(REMOTE_ADDR="192.0.2.200")
+    page = after_password(REMOTE_ADDR="192.0.2.200")
     assert page.post(CHALLENGE, {"code": WRONG_DIGITS}).status_code == 200
 
     assert [guess(i).status for i in range(1, GUESSES)] == [401] * (GUESSES - 1)
     refused = guess(99, code_of(seed))
-    assert told(refused) == (429, "throttled")
+    assert status_and_code(refused) == (429, "throttled")
     assert refused.headers["Retry-After"] == "60"
-    page = half_way(REMOTE_ADDR="192.0.2.201")
+    page = after_password(REMOTE_ADDR="192.0.2.201")
     assert page.post(CHALLENGE, {"code": code_of(seed)}).status_code == 429
 
     clock.advance(seconds=60)
@@ -279,7 +118,7 @@ def test_cve_2025_64102_a_new_challenge_gives_no_guess_back(clock: Clock) -> Non
     assert len(mails_about("too many codes were wrong")) == 1
 
 
-def test_guessers_of_one_line_do_not_keep_the_owners_program_out(clock: Clock) -> None:
+def test_guesses_from_elsewhere_do_not_block_the_owners_second_step(clock: Clock) -> None:
     _alice, seed = with_factor()
     home = at("203.0.113.5")
 
@@ -293,22 +132,22 @@ def test_guessers_of_one_line_do_not_keep_the_owners_program_out(clock: Clock) -
     assert sign_in_at_home() == 200
 
 
-def test_basic_with_a_password_is_no_way_round_the_second_factor() -> None:
+def test_basic_auth_does_not_bypass_the_second_factor() -> None:
     enrolled(make_user("alice"))
     registered(make_user("bob"))
 
     for login in ("alice", "ALICE", "alice@example.org", "bob"):
         answer = call("sessions/", basic=f"{login}:{PASSWORD}")
-        assert told(answer) == (401, "second_factor_required")
+        assert status_and_code(answer) == (401, "second_factor_required")
         assert answer.headers["WWW-Authenticate"] == "Bearer"
-        assert "challenge" not in answer.body, "a call is no sign-in"
+        assert "challenge" not in answer.body, "only the sign-in endpoint issues challenges"
     for path, data in (("token/", {}), ("keys/", {"name": "bot"})):
         answer = call(path, data, basic=f"alice:{PASSWORD}")
-        assert told(answer) == (401, "second_factor_required")
+        assert status_and_code(answer) == (401, "second_factor_required")
     assert call("me/", basic=f"alice:{WRONG}").code == "invalid_credentials"
 
 
-def test_basic_with_a_password_opens_calls_only_where_the_setting_says_so(settings: Any) -> None:
+def test_basic_auth_with_a_password_works_only_if_the_setting_allows_it(settings: Any) -> None:
     make_user("alice")
     assert call("me/", basic=f"alice:{PASSWORD}").status == 200
 
@@ -316,69 +155,67 @@ def test_basic_with_a_password_opens_calls_only_where_the_setting_says_so(settin
 
     for password in (PASSWORD, WRONG):
         answer = call("me/", basic=f"alice:{password}")
-        assert told(answer) == (401, "invalid_credentials")
+        assert status_and_code(answer) == (401, "invalid_credentials")
     signed = call("token/", {}, basic=f"alice:{PASSWORD}")
     assert call("me/", basic=f"{signed['access']}:x").status == 200
 
 
 @pytest.mark.parametrize("required", ["all", "staff"])
-def test_cve_2026_94218_who_must_enrol_gets_no_token_by_starting_over(
-    settings: Any, required: str
-) -> None:
+def test_cve_2026_94218_starting_over_does_not_skip_enrolment(settings: Any, required: str) -> None:
     staff()
     make_user("bob")
     assert get_tokens("bob").status == 200
     set_up(settings, second_factor=required)
     assert get_tokens("bob").status == (403 if required == "all" else 200)
     LoginSession.objects.all().delete()
-    page = half_way("carol")
+    page = after_password("carol")
 
     for _ in range(3):
         answer = get_tokens("carol")
-        assert told(answer) == (403, "enrolment_required")
+        assert status_and_code(answer) == (403, "enrolment_required")
         assert set(answer.body) == {"detail", "code"}
         assert call("me/", basic=f"carol:{PASSWORD}").code == "enrolment_required"
         page.get(SETUP)
-    # A browser that is on its way through the enrolment is no help.
+    # A browser that has begun the enrolment does not help.
     assert get_tokens("carol", page).code == "enrolment_required"
     assert call("me/", client=page).status == 401
-    assert families() == 0
+    assert api_sessions() == 0
 
-    assert turn_on(page).status_code == 302
+    assert set_up_authenticator(page).status_code == 302
     assert get_tokens("carol").code == "second_factor_required"
 
 
-def test_a_trusted_browsers_cookie_means_nothing_to_the_api() -> None:
+def test_the_api_ignores_the_trusted_browser_cookie() -> None:
     alice, _seed = with_factor()
-    trusted = trusting(alice)
+    trusted = trusting_browser(alice)
 
     assert get_tokens(client=trusted).code == "second_factor_required"
     assert call("me/", client=trusted, basic=f"alice:{PASSWORD}").code == "second_factor_required"
     assert call("me/", client=trusted).status == 401
-    assert families() == 0
+    assert api_sessions() == 0
 
 
-def test_who_was_locked_down_or_switched_off_gets_nothing_and_only_the_owner_hears_why() -> None:
+def test_locked_and_inactive_accounts_get_no_token_and_only_the_owner_learns_why() -> None:
     lock_down(make_user("bob"))
     alice, _seed = with_factor()
     switch_off(alice)
 
     for answer in (get_tokens(), call("me/", basic=f"alice:{PASSWORD}")):
-        assert told(answer) == (403, "account_inactive")
+        assert status_and_code(answer) == (403, "account_inactive")
         assert set(answer.body) == {"detail", "code"}
     stored = User.objects.get(username="bob").password
     for name, password in (("alice", WRONG), ("bob", PASSWORD), ("bob", "!"), ("bob", stored)):
         answer = call("token/", {"username": name, "password": password})
-        assert told(answer) == (401, "invalid_credentials")
+        assert status_and_code(answer) == (401, "invalid_credentials")
     assert call("me/", basic=f"bob:{PASSWORD}").code == "invalid_credentials"
 
 
 @pytest.mark.parametrize("happens", [lock_down, switch_off])
 @pytest.mark.parametrize("has_factor", [False, True], ids=["one step", "two steps"])
-def test_proofs_checked_before_a_change_give_no_token_after_it(
+def test_a_password_or_code_checked_before_a_change_gives_no_token_after_it(
     monkeypatch: pytest.MonkeyPatch, happens: Callable[[Any], None], has_factor: bool
 ) -> None:
-    """The account changes between the check of the last proof and the admission."""
+    """The account changes between the last check and the start of the session."""
     alice = make_user("alice")
     seed = enrolled(alice) if has_factor else ""
     begin = services._begin
@@ -392,6 +229,6 @@ def test_proofs_checked_before_a_change_give_no_token_after_it(
     if has_factor:
         answer = second_step(answer["challenge"], code_of(seed))
 
-    assert told(answer) == (401, "invalid_credentials")
+    assert status_and_code(answer) == (401, "invalid_credentials")
     assert LoginSession.objects.filter(kind="api", ended_at=None).count() == 0
     assert not is_good(answer.body.get("access", "x"))

@@ -1,4 +1,4 @@
-"""Pages in a browser call the API: their tokens stay in their cookie and end with the sign-in."""
+"""Attacks on browser clients of the API, whose refresh token is in a cookie."""
 
 import json
 from collections.abc import Callable
@@ -9,10 +9,11 @@ from django.test import Client
 
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
+from tests.attacks.api_steps import status_and_code
 from tests.conftest import Clock
-from tests.support.api import Answer, call, exchange, get_tokens, is_good, renew, second_step
+from tests.support.api import call, exchange, get_tokens, is_good, renew, second_step
 from tests.support.api_browser import App
-from tests.support.second import enrolled, unused_code
+from tests.support.second_factor import enrolled, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import WRONG, make_user, outbox
 
@@ -22,11 +23,7 @@ DEAD = (401, "token_not_valid")
 DAY = 24 * 3600
 
 
-def refused(answer: Answer) -> tuple[int, str]:
-    return answer.status, answer.code
-
-
-def test_the_refresh_token_is_in_a_cookie_out_of_reach_and_in_no_body(clock: Clock) -> None:
+def test_the_refresh_token_is_in_an_httponly_cookie_and_in_no_body(clock: Clock) -> None:
     alice, app = make_user("alice"), App()
     enrolled(alice)
     first = app.sign_in()
@@ -40,7 +37,7 @@ def test_the_refresh_token_is_in_a_cookie_out_of_reach_and_in_no_body(clock: Clo
         cookie = app.cookie
         assert (cookie["httponly"], cookie["samesite"]) == (True, "Strict")
         assert (cookie["path"], cookie["domain"]) == ("/", "")
-        assert cookie["max-age"] == days_left * DAY, "to the end of the family, not beyond"
+        assert cookie["max-age"] == days_left * DAY, "the cookie ends with the session"
 
     assert [answer.status for answer in answers] == [401, 200, *[200] * 5]
     for answer in answers:
@@ -49,31 +46,31 @@ def test_the_refresh_token_is_in_a_cookie_out_of_reach_and_in_no_body(clock: Clo
         for token in tokens:
             assert token not in json.dumps([answer.body, list(answer.headers.items())])
     clock.advance(days=5)
-    assert refused(app.renew()) == DEAD
+    assert status_and_code(app.renew()) == DEAD
 
 
-def test_a_cookies_token_is_worthless_where_a_body_would_show_the_next() -> None:
-    """Nor is a program's token worth anything in the cookie."""
+def test_a_refresh_token_from_a_cookie_is_refused_in_a_body() -> None:
+    """A program's refresh token is refused in the cookie, too."""
     make_user("alice")
     app, program = App(), get_tokens()
     app.sign_in()
 
-    assert refused(renew(app.refresh)) == DEAD
-    assert refused(call("token/verify/", {"token": app.refresh})) == DEAD
-    assert refused(call("me/", token=app.refresh)) == DEAD
+    assert status_and_code(renew(app.refresh)) == DEAD
+    assert status_and_code(call("token/verify/", {"token": app.refresh})) == DEAD
+    assert status_and_code(call("me/", token=app.refresh)) == DEAD
     assert app.renew().status == 200
     for token in (program["refresh"], program["access"]):
         app.refresh = token
-        assert refused(app.renew()) == DEAD
+        assert status_and_code(app.renew()) == DEAD
         assert app.refresh == ""
     assert renew(program["refresh"]).status == 200
 
 
-def test_a_challenge_is_good_at_the_door_that_gave_it_and_costs_nothing_at_the_other() -> None:
+def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it() -> None:
     alice, app = make_user("alice"), App()
     enrolled(alice)
     first = app.sign_in(scope="profile:read")
-    assert refused(first) == (401, "second_factor_required")
+    assert status_and_code(first) == (401, "second_factor_required")
     pages, programs = first["challenge"], get_tokens()["challenge"]
 
     for _ in range(6):
@@ -83,7 +80,7 @@ def test_a_challenge_is_good_at_the_door_that_gave_it_and_costs_nothing_at_the_o
             app.second_step(programs, code=unused_code(alice)),
             app.second_step(programs, method="email"),
         ]
-        assert {refused(answer) for answer in answers} == {(401, "invalid_challenge")}
+        assert {status_and_code(answer) for answer in answers} == {(401, "invalid_challenge")}
     assert not LoginSession.objects.exists()
     assert outbox() == []
     asked = app.second_step(pages, method="email")
@@ -92,40 +89,42 @@ def test_a_challenge_is_good_at_the_door_that_gave_it_and_costs_nothing_at_the_o
     answer = app.second_step(pages, code=code)
     assert (answer.status, answer["scope"]) == (200, "profile:read")
     assert is_good(answer["access"])
-    assert refused(app.second_step(pages, code=code)) == (401, "invalid_challenge"), "it's spent"
+    assert status_and_code(app.second_step(pages, code=code)) == (401, "invalid_challenge"), (
+        "a challenge is used up by success"
+    )
 
 
-def test_a_pages_access_token_buys_no_other_and_makes_no_key_that_would_outlive_it() -> None:
-    """Or whoever has stolen one would renew it for as long as the sign-in lasts."""
+def test_a_browser_clients_access_token_gets_no_other_token_and_no_key() -> None:
+    """Otherwise a thief could renew a stolen access token for as long as the session lasts."""
     make_user("alice")
     access = App().sign_in()["access"]
 
     for token_request in ({}, {"scope": "profile:read"}):
-        assert refused(exchange(access, **token_request)) == DEAD
+        assert status_and_code(exchange(access, **token_request)) == DEAD
     answer = call("keys/", {"name": "loot", "scope": "read", "expires_at": None}, token=access)
-    assert refused(answer) == (403, "not_for_pages")
+    assert status_and_code(answer) == (403, "not_for_pages")
     assert call("keys/", token=access)["count"] == 0
     assert is_good(access)
 
 
-def test_who_signs_in_again_leaves_no_sign_in_behind() -> None:
+def test_signing_in_again_revokes_the_previous_session() -> None:
     make_user("alice")
     make_user("mallory")
     app = App()
     first, kept = app.sign_in(), app.refresh
     assert app.call("session/", {"username": "alice", "password": WRONG}).status == 401
-    assert is_good(first["access"]), "a wrong password ends nothing"
+    assert is_good(first["access"]), "a wrong password revokes nothing"
 
     second = app.sign_in()
     third = app.sign_in("mallory")
 
     assert [is_good(answer["access"]) for answer in (first, second, third)] == [False, False, True]
     app.refresh = kept
-    assert refused(app.renew()) == DEAD
+    assert status_and_code(app.renew()) == DEAD
     assert LoginSession.objects.filter(ended_at=None).count() == 1
 
 
-def test_signing_out_ends_everything_of_the_sign_in_and_twice_is_once() -> None:
+def test_signing_out_revokes_the_session_and_is_idempotent() -> None:
     alice, app, thief = make_user("alice"), App(), App()
     access, bystander = app.sign_in()["access"], get_tokens()["access"]
     thief.refresh = app.refresh
@@ -137,12 +136,12 @@ def test_signing_out_ends_everything_of_the_sign_in_and_twice_is_once() -> None:
         assert (app.cookie["httponly"], app.cookie["samesite"]) == (True, "Strict")
 
     assert not is_good(access)
-    assert refused(thief.renew()) == DEAD
+    assert status_and_code(thief.renew()) == DEAD
     assert is_good(bystander)
     assert alice.activity.filter(kind="client_signed_out").count() == 1
 
 
-def test_an_answer_that_was_lost_is_given_again_and_any_other_second_use_ends_all(
+def test_a_refresh_token_can_be_retried_for_thirty_seconds_and_later_reuse_revokes_the_session(
     clock: Clock,
 ) -> None:
     alice, app, twin = make_user("alice"), App(), App()
@@ -155,10 +154,10 @@ def test_an_answer_that_was_lost_is_given_again_and_any_other_second_use_ends_al
     twin.refresh = used
     clock.advance(seconds=1)
 
-    assert refused(twin.renew()) == (401, "token_reused")
+    assert status_and_code(twin.renew()) == (401, "token_reused")
     assert twin.refresh == ""
     assert not is_good(access)
-    assert refused(app.renew()) == DEAD
+    assert status_and_code(app.renew()) == DEAD
     assert alice.activity.filter(kind="token_reused").count() == 1
 
 
@@ -178,7 +177,7 @@ ENDS: dict[str, Callable[[Any, Client, Clock], Any]] = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_dead_sign_in_is_forgotten_by_the_browser_and_renews_nothing(
+def test_a_revoked_session_cannot_be_refreshed_and_its_cookie_is_deleted(
     end: Callable[[Any, Client, Clock], Any], clock: Clock
 ) -> None:
     alice, app = make_user("alice"), App()
@@ -188,7 +187,7 @@ def test_a_dead_sign_in_is_forgotten_by_the_browser_and_renews_nothing(
     end(alice, browser, clock)
 
     answer = app.renew()
-    assert refused(answer) == DEAD
+    assert status_and_code(answer) == DEAD
     assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
     assert (app.refresh, app.cookie["max-age"]) == ("", 0)
     assert not is_good(access)

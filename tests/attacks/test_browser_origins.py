@@ -1,4 +1,4 @@
-"""Pages elsewhere that would use somebody's cookie, read an answer, or send what no page sends."""
+"""Pages of other origins that try to use a user's cookie or to read an answer."""
 
 import itertools
 from typing import Any
@@ -15,28 +15,28 @@ from tests.support.api_browser import HEADERS, ORIGIN, App
 from tests.support.signin import set_up
 from tests.support.steps import make_user
 
-NAMED = "https://app.example.org"
+ALLOWED = "https://app.example.org"
 FORBIDDEN = (403, "origin_not_allowed")
 CALLS = (lambda app: app.sign_in("mallory"), App.renew, App.sign_out)
 
 ELSEWHERE = [
     *(None, "", "null", "*", "https://evil.example", "file://", "localhost:8000"),
-    # Another scheme or port, another writing, a part of it, more than it.
+    # Another scheme or port, another spelling, a part of the origin, an extended one.
     *("https://localhost:8000", "http://localhost", "http://localhost:8001", ORIGIN.upper()),
     *("http://localhost.:8000", "http://localhost:08000", "http://127.0.0.1:8000", f"{ORIGIN}/"),
     *(f"{ORIGIN}?", f"{ORIGIN}.evil.example", f"{ORIGIN}@evil.example", "http://x@localhost:8000"),
     *("http://xlocalhost:8000", "http://x.localhost:8000", f"{ORIGIN},{ORIGIN}", f" {ORIGIN}"),
     *(f"{ORIGIN} https://evil.example", f"https://evil.example, {ORIGIN}", f"{ORIGIN}\0"),
-    *(f"{NAMED}.", f"{NAMED}:443", f"{NAMED}.evil.example", "http://app.example.org"),
+    *(f"{ALLOWED}.", f"{ALLOWED}:443", f"{ALLOWED}.evil.example", "http://app.example.org"),
     *("https://x.app.example.org", "https://example.org", "https://appXexample.org"),
-    *("https://APP.example.org", "https://app.example.orgx", f"https://evil.example/{NAMED}"),
+    *("https://APP.example.org", "https://app.example.orgx", f"https://evil.example/{ALLOWED}"),
 ]
 
 
 @pytest.fixture
 def app(db: None, settings: Any, clock: Clock) -> App:
-    """Alice is signed in; the operator has named an origin."""
-    set_up(settings, cors_origins=(NAMED,))
+    """A browser client of alice, and a setting that allows one other origin."""
+    set_up(settings, cors_origins=(ALLOWED,))
     make_user("alice")
     make_user("mallory")
     app = App()
@@ -45,13 +45,13 @@ def app(db: None, settings: Any, clock: Clock) -> App:
 
 
 def state() -> list[Any]:
-    """What a call could change."""
+    """Return the rows that a request could change."""
     return [
         list(model.objects.order_by("pk").values()) for model in (LoginSession, Activity, Budget)
     ]
 
 
-def refuses(app: App, act: Any, queries: Any) -> None:
+def assert_refused(app: App, act: Any, queries: Any) -> None:
     before, cookie = state(), app.refresh
     with queries(0):
         answer = act(app)
@@ -61,38 +61,38 @@ def refuses(app: App, act: Any, queries: Any) -> None:
     assert state() == before, app.headers
 
 
-def test_a_page_elsewhere_is_refused_before_anything_is_looked_at(
+def test_a_page_of_another_origin_is_refused_without_a_query(
     app: App, django_assert_num_queries: Any
 ) -> None:
     for act, origin in itertools.product(CALLS, ELSEWHERE):
-        # What looks as if it came from here doesn't count.
+        # Headers that look as if the request came from the site do not count.
         app.headers = HEADERS | {"Referer": f"{ORIGIN}/", "Sec-Fetch-Site": "same-origin"}
         app.headers["Origin"] = origin or ""
         if origin is None:
             del app.headers["Origin"]
 
-        refuses(app, act, django_assert_num_queries)
+        assert_refused(app, act, django_assert_num_queries)
 
 
-def test_whoever_can_not_send_the_header_is_refused(
+def test_a_request_without_the_custom_header_is_refused(
     app: App, django_assert_num_queries: Any
 ) -> None:
     values = (None, "", "XMLHttpRequest", "Authsite", "authsite2", "authsite, x", "x, authsite")
     for act, value in itertools.product(CALLS, values):
         app.headers = {"Origin": ORIGIN} | ({} if value is None else {"X-Requested-With": value})
 
-        refuses(app, act, django_assert_num_queries)
+        assert_refused(app, act, django_assert_num_queries)
 
 
-@pytest.mark.parametrize("origin", [ORIGIN, NAMED])
-def test_pages_of_the_site_and_of_a_named_origin_are_served(app: App, origin: str) -> None:
+@pytest.mark.parametrize("origin", [ORIGIN, ALLOWED])
+def test_the_site_and_an_allowed_origin_are_served(app: App, origin: str) -> None:
     app.headers["Origin"] = origin
 
     assert [app.renew().status, app.sign_in().status, app.sign_out().status] == [200, 200, 204]
 
 
-def test_what_a_form_can_send_is_refused_even_with_the_header(app: App) -> None:
-    """A form can't send JSON as such, nor can a ``fetch`` that asks no leave first."""
+def test_a_content_type_that_a_form_can_send_is_refused(app: App) -> None:
+    """Forms cannot send JSON, and neither can a ``fetch`` without a preflight."""
     before = state()
     form = "application/x-www-form-urlencoded"
     for kind in (form, "multipart/form-data; boundary=x", "text/plain"):
@@ -107,7 +107,9 @@ ODD_COOKIES = ("", "x", "x" * 8192, "\0", '"\\000"', "\u202e", "A" * 72, "\xe9" 
                "a; refresh=b")  # fmt: skip
 
 
-def test_an_odd_cookie_is_no_fault(app: App, django_assert_num_queries: Any) -> None:
+def test_a_malformed_refresh_cookie_causes_no_server_error(
+    app: App, django_assert_num_queries: Any
+) -> None:
     for cookie in ODD_COOKIES:
         app.headers["Cookie"] = f"refresh={cookie}".encode().decode("latin-1")
 
@@ -124,7 +126,7 @@ ODD_BODIES = ("[]", "null", "{", "\0", "[" * 60_000, '{"scope": 5}', '{"scope": 
 
 
 @pytest.mark.parametrize("path", ["session/", "session/refresh/"])
-def test_an_odd_body_is_no_fault_and_uses_nothing_up(app: App, path: str) -> None:
+def test_a_malformed_body_causes_no_server_error_and_uses_up_no_token(app: App, path: str) -> None:
     for body in ODD_BODIES:
         before = app.refresh
         answer = app.call(path, body=body)
@@ -136,16 +138,16 @@ def test_an_odd_body_is_no_fault_and_uses_nothing_up(app: App, path: str) -> Non
             assert app.renew().status == 200
 
 
-def asked(path: str, origin: str, method: str = "GET", **headers: str) -> HttpResponse:
-    """Make a call without credentials, as a page of ``origin``."""
+def cross_origin(path: str, origin: str, method: str = "GET", **headers: str) -> HttpResponse:
+    """Send a request without credentials, as a page of ``origin`` does."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     return Client().generic(method, path, headers={"Origin": origin, **sent})
 
 
 def preflight(path: str, origin: str) -> HttpResponse:
-    """Ask as a browser does before a script's call."""
+    """Send the preflight request of a browser."""
     wanted = "content-type,x-requested-with,authorization"
-    return asked(
+    return cross_origin(
         path,
         origin,
         "OPTIONS",
@@ -155,58 +157,61 @@ def preflight(path: str, origin: str) -> HttpResponse:
 
 
 @pytest.fixture
-def named(db: None, settings: Any) -> None:
-    """The operator has named an origin, as ``CORS_ORIGINS`` is read at the start."""
-    settings.CORS_ALLOWED_ORIGINS = [NAMED]
+def allowed_origin(db: None, settings: Any) -> None:
+    """Allow one origin, as ``CORS_ORIGINS`` does at the start."""
+    settings.CORS_ALLOWED_ORIGINS = [ALLOWED]
 
 
-def test_a_named_origin_may_call_and_read_with_its_cookie(named: None) -> None:
+def test_an_allowed_origin_may_send_credentials_and_read_answers(allowed_origin: None) -> None:
     for path in ("session/", "session/refresh/", "me/", "keys/"):
-        before = preflight(f"/api/v1/{path}", NAMED)
+        before = preflight(f"/api/v1/{path}", ALLOWED)
         assert before.status_code == 200
         allowed = {name.strip() for name in before["Access-Control-Allow-Headers"].split(",")}
         assert allowed >= {"authorization", "content-type", "x-requested-with"}
         assert "POST" in before["Access-Control-Allow-Methods"]
-        for answer in (before, asked(f"/api/v1/{path}", NAMED)):
-            assert answer["Access-Control-Allow-Origin"] == NAMED
+        for answer in (before, cross_origin(f"/api/v1/{path}", ALLOWED)):
+            assert answer["Access-Control-Allow-Origin"] == ALLOWED
             assert answer["Access-Control-Allow-Credentials"] == "true"
             assert "origin" in answer["Vary"].lower()
 
 
-def test_a_named_origin_may_read_why_it_was_refused_and_the_id_of_the_request(named: None) -> None:
-    """Without, a script is told of a network error, whatever is wrong."""
+def test_an_allowed_origin_may_read_errors_and_the_request_id(allowed_origin: None) -> None:
+    """Without these headers, a script sees every error as a network error."""
     call, key = "/api/v1/me/", f"authsite_{'a' * 55}"
     refused = {
-        400: (asked(call, NAMED, Host="evil.example"), asked(f"{call}?key={key}", NAMED)),
-        404: (asked("/api/v1/no-such-call/", NAMED), asked("/api/v2/me/", NAMED)),
-        405: (asked(call, NAMED, "TRACE"),),
-        413: (Client().generic("POST", call, b"x" * 65_537, headers={"Origin": NAMED}),),
+        400: (
+            cross_origin(call, ALLOWED, Host="evil.example"),
+            cross_origin(f"{call}?key={key}", ALLOWED),
+        ),
+        404: (cross_origin("/api/v1/no-such-call/", ALLOWED), cross_origin("/api/v2/me/", ALLOWED)),
+        405: (cross_origin(call, ALLOWED, "TRACE"),),
+        413: (Client().generic("POST", call, b"x" * 65_537, headers={"Origin": ALLOWED}),),
     }
 
     for status, answers in refused.items():
         for answer in answers:
             assert answer.status_code == status
-            assert answer["Access-Control-Allow-Origin"] == NAMED
+            assert answer["Access-Control-Allow-Origin"] == ALLOWED
             assert "x-request-id" in answer["Access-Control-Expose-Headers"].lower()
 
 
-def test_no_other_origin_may_call_or_read(named: None, settings: Any) -> None:
+def test_no_other_origin_may_call_or_read(allowed_origin: None, settings: Any) -> None:
     origins = [origin for origin in ELSEWHERE if origin and origin.isprintable()]
-    for allowed in ([NAMED], []):
+    for allowed in ([ALLOWED], []):
         settings.CORS_ALLOWED_ORIGINS = allowed
-        for origin in origins if allowed else [*origins, NAMED]:
+        for origin in origins if allowed else [*origins, ALLOWED]:
             for answer in (
                 preflight("/api/v1/session/", origin),
                 preflight("/api/v1/me/", origin),
-                asked("/api/v1/me/", origin),
-                asked("/api/v1/no-such-call/", origin),
+                cross_origin("/api/v1/me/", origin),
+                cross_origin("/api/v1/no-such-call/", origin),
             ):
                 assert "Access-Control-Allow-Origin" not in answer, (allowed, origin)
                 assert "origin" in answer["Vary"].lower()
 
 
-def test_no_page_and_no_file_is_opened_to_a_named_origin(named: None) -> None:
+def test_an_allowed_origin_may_read_no_page_and_no_static_file(allowed_origin: None) -> None:
     for path in ("/", "/accounts/login/", "/static/app.css", "/.well-known/jwks.json", "/admin/"):
-        answer = asked(path, NAMED)
+        answer = cross_origin(path, ALLOWED)
         assert answer.getvalue() or answer.status_code == 302
         assert "Access-Control-Allow-Origin" not in answer, path

@@ -1,176 +1,57 @@
-"""Two server processes on one database: locks, recoveries, objections and reviews at once.
+"""Races between locks, recoveries, objections and reviews at two server processes.
 
-Each race names the pairs of acts that meet in it: (a) a lock by link, (b) a lock from inside,
-(c) a reset of a locked account, (d) asking for a recovery, (e) finishing it, (f) objecting to it,
-(g) showing a second factor, (h) the review, (i) a change of the account, (j) signing out everywhere
-else. A locked account has no session, so c never meets b, h, i, j. ``test_session_races`` has jj.
+Each race lists the pairs of acts that happen at once in it: (a) a lock by link, (b) a lock in a
+session, (c) a reset of a locked account, (d) a recovery request, (e) the end of its waiting period,
+(f) an objection to it, (g) a second step, (h) a review, (i) a change of the account, (j) signing
+out everywhere else. A locked account has no session, so c never meets b, h, i or j.
+``test_session_races`` covers jj.
 """
 
-import random
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from collections.abc import Iterator
 
 import pytest
 
-from tests.attacks.test_recovery_races import (
-    CHANGE,
-    EMAIL,
-    LOCKDOWN,
-    NEW,
-    mailed,
-    opens,
-    reset_link,
-    waiting,
+from tests.attacks.dispute_race_steps import (
+    LOST,
+    REVIEW,
+    added_email,
+    another_browser,
+    assert_locked,
+    at_once,
+    delayed,
+    owner_of,
+    ready,
+    request_that_is_due,
+    suspended_email,
 )
-from tests.attacks.test_second_factor_races import enrolled, half_way
+from tests.attacks.test_recovery_races import CHANGE, EMAIL, LOCKDOWN, NEW, opens, reset_link
+from tests.attacks.test_second_factor_races import after_password
 from tests.attacks.test_session_races import (
     SESSIONS,
     Race,
-    browsers,
     confirmed,
-    happened,
-    live,
-    tabs,
+    live_sessions,
+    tabs_of,
+    times_in_history,
 )
-from tests.attacks.test_two_nodes import AT_ONCE, POSTGRES_PROVED, Nodes, database, faults, running
-from tests.support.client import Client, Response, together
-from tests.support.second import CHALLENGE, SETUP, code_of, seed_on
-from tests.support.steps import PASSWORD, sql
-
-REVIEW = "/accounts/review/"
-LOST = "remove your second factors"
-# What opens an account, and since when.
-KEYS = {
-    "accounts_address": "confirmed_at",
-    "accounts_authenticator": "made_at",
-    "accounts_recoverycodes": "made_at",
-}
-OWNED = "user_id = (SELECT id FROM accounts_user WHERE username = ?)"
-
-type Act = Callable[[], Response]
+from tests.attacks.test_two_nodes import POSTGRES_PROVED, Nodes, database, running
+from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
+from tests.support.steps import PASSWORD
 
 
 @pytest.fixture(scope="module", params=POSTGRES_PROVED)
 def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Limits are out of the way here."""
+    """Two server processes on one database, without limits."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
         yield both
 
 
-def ago(**interval: float) -> str:
-    return f"{datetime.now(UTC) - timedelta(**interval):%Y-%m-%d %H:%M:%S+00:00}"
-
-
-@dataclass(frozen=True)
-class Owner:
-    """Somebody whose account, browser and second factor are a month old.
-
-    ``tabs`` are signed in with the cookies of that browser; nobody knows ``strangers``.
-    """
-
-    nodes: Nodes
-    name: str
-    tabs: list[Client]
-    strangers: list[Client]
-    seed: str
-    codes: list[str]
-
-    def rows(self, table: str, which: str = "1 = 1", what: str = "user_id") -> list[str]:
-        statement = f"SELECT {what} FROM {table} WHERE {OWNED} AND {which}"  # noqa: S608
-        return [str(row[0]) for row in sql(self.nodes[0], statement, self.name)]
-
-    def update(self, table: str, what: str, *values: str) -> None:
-        sql(self.nodes[0], f"UPDATE {table} SET {what} WHERE {OWNED}", *values, self.name)  # noqa: S608
-
-    def happened(self, *kinds: str) -> tuple[int, ...]:
-        return tuple(happened(self.nodes, self.name, kind) for kind in kinds)
-
-    def link(self, subject: str, page: str) -> str:
-        return mailed(self.nodes[0], f"{self.name}@example.org", subject, rf"{page}[\w-]+/")
-
-
-def owner_of(nodes: Nodes, name: str) -> Owner:
-    browser, seed, codes = enrolled(nodes, name)
-    owner = Owner(nodes, name, tabs(nodes, browser), browsers(nodes, AT_ONCE)[0], seed, codes)
-    for table, since in {**KEYS, "accounts_knownbrowser": "since"}.items():
-        owner.update(table, f"{since} = ?", ago(days=30))
-    sql(nodes[0], "UPDATE accounts_user SET date_joined = ? WHERE username = ?", ago(days=30), name)
-    return owner
-
-
-def elsewhere(owner: Owner) -> Client:
-    """Another browser of the owner, also signed in."""
-    (browser,), (token,) = half_way(owner.nodes, owner.name, 1)
-    assert browser.post(CHALLENGE, {"code": owner.codes[-1]}, csrf=token).status == 302
-    return browser
-
-
-def asked_address(nodes: Nodes, browser: Client, address: str, count: int = 1) -> dict[str, str]:
-    """What confirms ``address`` in ``browser``, by the last of so many mails to it."""
-    assert browser.post(EMAIL, {"email": address}).status == 302
-    code = mailed(nodes[0], address, "is your code", "[A-Z2-9]{8}", count=count)
-    return {"confirm": waiting(browser, address), "code": code}
-
-
-def suspended_address(owner: Owner, address: str) -> str:
-    """The number of its row in the review."""
-    browser = owner.tabs[0]
-    assert browser.post(EMAIL, asked_address(owner.nodes, browser, address)).status == 302
-    (row,) = owner.rows("accounts_address", f"address = '{address}'", "id")
-    assert browser.post(EMAIL, {"remove": row}).status == 302
-    owner.update("accounts_formercredential", "is_suspended = (1 = 1)")
-    return owner.rows("accounts_formercredential", what="id")[0]
-
-
-def ask_and_wait(owner: Owner, browser: Client, page: str, subject: str) -> str:
-    """The link to object to a request that is due now."""
-    assert browser.post(page, {"lost": "ask"}).status == 302
-    owner.update("accounts_factorrecovery", "due_at = ?", ago(hours=1))
-    return owner.link(subject, "/accounts/2fa/recovery/")
-
-
-def ready(browser: Client, page: str, **fields: str) -> Act:
-    """Posting to a page that is open already."""
-    return partial(browser.post, page, fields, csrf=browser.csrf(page))
-
-
-def late(act: Act, within: float = 0.1) -> Act:
-    """At any time within these seconds, for what is quicker than the acts that it's to meet."""
-
-    def wait() -> Response:
-        time.sleep(random.uniform(0, within))  # noqa: S311 no secret
-        return act()
-
-    return wait
-
-
-def at_once(*acts: Act) -> list[int]:
-    """How requests at the same moment are answered."""
-    answers = together(len(acts), lambda i: acts[i]())
-    assert faults(answers) == []
-    return [answer.status for answer in answers]
-
-
-def assert_shut(owner: Owner) -> None:
-    """The account is locked, nobody is inside, and nothing young opens it."""
-    state = "SELECT password, disputed_at FROM accounts_user WHERE username = ?"
-    ((password, disputed_at),) = sql(owner.nodes[0], state, owner.name)
-    assert password.startswith("!locked ")
-    assert disputed_at, "a mail alone would open it"
-    assert live(owner.nodes, owner.name) == 0
-    assert not any(owner.rows(t, f"{since} > '{ago(days=7)}'") for t, since in KEYS.items())
-    assert owner.rows("accounts_pendingaddress") == []
-
-
 def one_waiting_period_is_finished_and_objected_to(nodes: Nodes, name: str) -> None:
-    """It has one end. Pairs: ee ef eg eh ej ff fg fh fj gh gj hj."""
+    """The waiting period ends once. Pairs: ee ef eg eh ej ff fg fh fj gh gj hj."""
     owner = owner_of(nodes, name)
-    row, other = suspended_address(owner, f"{name}@shared.example"), elsewhere(owner)
-    half, _ = half_way(nodes, name, 3)
-    objection = ask_and_wait(owner, half[0], CHALLENGE, LOST)
+    row, other = suspended_email(owner, f"{name}@shared.example"), another_browser(owner)
+    half, _ = after_password(nodes, name, 3)
+    objection = request_that_is_due(owner, half[0], CHALLENGE, LOST)
 
     at_once(
         *(ready(browser, CHALLENGE, lost="finish") for browser in half[:2]),
@@ -180,18 +61,18 @@ def one_waiting_period_is_finished_and_objected_to(nodes: Nodes, name: str) -> N
         ready(other, SESSIONS, others="1"),
     )
 
-    finished, stopped = owner.happened("factors_recovered", "recovery_cancelled")
+    finished, stopped = owner.times_in_history("factors_recovered", "recovery_cancelled")
     assert finished + stopped == 1
     assert len(owner.rows("accounts_authenticator")) == stopped
     assert owner.rows("accounts_factorrecovery") == []
     left = len(owner.rows("accounts_formercredential"))
-    assert owner.happened("suspended_deleted") == (1 - left,)
+    assert owner.times_in_history("suspended_deleted") == (1 - left,)
 
 
 def asked_by_two_of_different_strength(nodes: Nodes, name: str) -> None:
-    """The stronger request is kept, whoever was first. Pairs: dd dh dj."""
+    """The request with more evidence wins, whichever came first. Pairs: dd dh dj."""
     owner = owner_of(nodes, name)
-    row, other = suspended_address(owner, f"{name}@shared.example"), elsewhere(owner)
+    row, other = suspended_email(owner, f"{name}@shared.example"), another_browser(owner)
     link = reset_link(nodes, name)
 
     at_once(
@@ -203,42 +84,42 @@ def asked_by_two_of_different_strength(nodes: Nodes, name: str) -> None:
 
     (evidence,) = owner.rows("accounts_factorrecovery", what="evidence")
     assert "browser" in evidence
-    assert owner.happened("recovery_asked")[0] in {1, 2}
-    assert live(nodes, name) == 1
+    assert owner.times_in_history("recovery_asked")[0] in {1, 2}
+    assert live_sessions(nodes, name) == 1
 
 
 def a_row_is_put_back_deleted_and_taken_by_another(nodes: Nodes, name: str) -> None:
-    """One of them happens, and the address has one owner. Pairs: hh hi."""
+    """Exactly one act succeeds, and the email has one owner. Pairs: hh hi."""
     owner, bob, shared = owner_of(nodes, name), f"{name}bob", f"{name}@shared.example"
-    row, other = suspended_address(owner, shared), confirmed(nodes, bob)
-    fields = asked_address(nodes, other, shared, count=2)
+    row, other = suspended_email(owner, shared), confirmed(nodes, bob)
+    fields = added_email(nodes, other, shared, count=2)
 
     at_once(
         *(ready(tab, REVIEW, keep=row) for tab in owner.tabs[:3]),
         *(ready(tab, REVIEW, delete=row) for tab in owner.tabs[3:6]),
-        *(ready(tab, EMAIL, **fields) for tab in tabs(nodes, other, 2)),
+        *(ready(tab, EMAIL, **fields) for tab in tabs_of(nodes, other, 2)),
     )
 
-    put_back, deleted = owner.happened("put_back", "suspended_deleted")
+    put_back, deleted = owner.times_in_history("put_back", "suspended_deleted")
     assert put_back + deleted + len(owner.rows("accounts_formercredential")) == 1
     assert len(owner.rows("accounts_address", f"address = '{shared}'")) == put_back
-    assert happened(nodes, bob, "address_added") == 1 - put_back
+    assert times_in_history(nodes, bob, "address_added") == 1 - put_back
 
 
 def locks_while_the_account_changes(nodes: Nodes, name: str) -> None:
-    """Nothing young survives them, and no review that ends now ends the dispute that begins.
+    """No new credential survives the lock, and no review ends the dispute that the lock begins.
 
     Pairs: aa ab ah ai aj bb bh bi bj ii ij.
     """
     owner = owner_of(nodes, name)
-    other = elsewhere(owner)
+    other = another_browser(owner)
     links = [owner.link(words, LOCKDOWN) for words in ("app was added", "code was used")]
-    fields = asked_address(nodes, owner.tabs[0], f"{name}@second.example")
+    fields = added_email(nodes, owner.tabs[0], f"{name}@second.example")
     seed = seed_on(owner.tabs[1].get(SETUP).text)
 
     statuses = at_once(
-        *(late(ready(owner.strangers[i], link)) for i, link in enumerate(links)),
-        *(late(ready(tab, LOCKDOWN)) for tab in owner.tabs[:2]),
+        *(delayed(ready(owner.strangers[i], link)) for i, link in enumerate(links)),
+        *(delayed(ready(tab, LOCKDOWN)) for tab in owner.tabs[:2]),
         ready(owner.tabs[2], EMAIL, **fields),
         ready(owner.tabs[3], SETUP, code=code_of(seed)),
         ready(owner.tabs[4], CHANGE, password1=NEW),
@@ -247,21 +128,24 @@ def locks_while_the_account_changes(nodes: Nodes, name: str) -> None:
     )
 
     assert 200 in statuses[:2]
-    assert_shut(owner)
+    assert_locked(owner)
     assert len(owner.rows("accounts_authenticator")) == 1
 
 
 def a_lock_while_lost_factors_are_removed(nodes: Nodes, name: str) -> None:
-    """Every request ends once. Pairs: ad ae af ag bd be bf bg de df dg di ei fi gg gi."""
+    """Every request ends once.
+
+    Pairs: ad ae af ag bd be bf bg de df dg di ei fi gg gi.
+    """
     owner = owner_of(nodes, name)
-    half, _ = half_way(nodes, name, 3)
+    half, _ = after_password(nodes, name, 3)
     lock, link = owner.link("app was added", LOCKDOWN), reset_link(nodes, name)
-    objection = ask_and_wait(owner, half[0], CHALLENGE, LOST)
-    fields = asked_address(nodes, owner.tabs[0], f"{name}@second.example")
+    objection = request_that_is_due(owner, half[0], CHALLENGE, LOST)
+    fields = added_email(nodes, owner.tabs[0], f"{name}@second.example")
 
     statuses = at_once(
-        late(ready(owner.strangers[0], lock)),
-        late(ready(owner.tabs[0], LOCKDOWN)),
+        delayed(ready(owner.strangers[0], lock)),
+        delayed(ready(owner.tabs[0], LOCKDOWN)),
         ready(owner.tabs[1], EMAIL, **fields),
         ready(owner.tabs[2], objection),
         ready(owner.strangers[1], link, lost="ask"),
@@ -271,53 +155,53 @@ def a_lock_while_lost_factors_are_removed(nodes: Nodes, name: str) -> None:
     )
 
     assert statuses[0] == 200
-    assert_shut(owner)
+    assert_locked(owner)
     kinds = ("recovery_asked", "recovery_cancelled", "factors_recovered")
-    requests, stopped, finished = owner.happened(*kinds)
+    requests, stopped, finished = owner.times_in_history(*kinds)
     assert finished + stopped <= requests
     assert len(owner.rows("accounts_authenticator")) == 1 - finished
 
 
 def resets_that_have_waited_and_objections(nodes: Nodes, name: str) -> None:
-    """One password is set, or the request is stopped. Pairs: cc cd cf df."""
+    """Either one password is set or the request is stopped. Pairs: cc cd cf df."""
     owner = owner_of(nodes, name)
     assert owner.tabs[0].post(LOCKDOWN).status == 200
     link, thieves = reset_link(nodes, name), owner.strangers
-    objection = ask_and_wait(owner, thieves[0], link, "open your locked account")
+    objection = request_that_is_due(owner, thieves[0], link, "open your locked account")
 
     at_once(
         *(ready(thieves[i], link, password1=NEW.format(i)) for i in range(4)),
-        *(late(ready(tab, objection)) for tab in owner.tabs[:2]),
+        *(delayed(ready(tab, objection)) for tab in owner.tabs[:2]),
         *(ready(browser, link, lost="ask") for browser in thieves[4:6]),
     )
 
     kinds = ("recovery_asked", "recovery_cancelled", "password_reset")
-    requests, stopped, reset = owner.happened(*kinds)
+    requests, stopped, reset = owner.times_in_history(*kinds)
     assert 0 <= stopped <= requests
     assert reset == (0 if stopped else 1)
     assert sum(opens(nodes, name, NEW.format(i)) for i in range(4)) == reset
 
 
 def locks_and_requests_during_resets(nodes: Nodes, name: str) -> None:
-    """One password at most is set, and the lock ends it. Pairs: ac cc cd ce cg."""
+    """At most one password is set, and the lock disables it. Pairs: ac cc cd ce cg."""
     owner = owner_of(nodes, name)
-    home, _ = owner.tabs[0], elsewhere(owner)
+    home, _ = owner.tabs[0], another_browser(owner)
     locks = [owner.link(words, LOCKDOWN) for words in ("app was added", "code was used")]
     assert home.post(LOCKDOWN).status == 200
     link = reset_link(nodes, name)
     assert home.post(link, {"former": PASSWORD}).status == 302
 
     statuses = at_once(
-        *(late(ready(owner.strangers[i], lock), 0.25) for i, lock in enumerate(locks)),
-        *(ready(tab, link, password1=NEW) for tab in tabs(nodes, home, 2)),
-        ready(tabs(nodes, home, 1)[0], link, password1=NEW, lost="on"),
+        *(delayed(ready(owner.strangers[i], lock), 0.25) for i, lock in enumerate(locks)),
+        *(ready(tab, link, password1=NEW) for tab in tabs_of(nodes, home, 2)),
+        ready(tabs_of(nodes, home, 1)[0], link, password1=NEW, lost="on"),
         *(ready(browser, link, lost="ask") for browser in owner.strangers[2:4]),
         ready(owner.strangers[4], link, code=owner.codes[0]),
     )
 
     assert 200 in statuses[:2]
-    assert_shut(owner)
-    reset, finished = owner.happened("password_reset", "factors_recovered")
+    assert_locked(owner)
+    reset, finished = owner.times_in_history("password_reset", "factors_recovered")
     assert finished <= reset <= 1
     assert len(owner.rows("accounts_authenticator")) == 1 - finished
 
@@ -334,5 +218,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_disputes_at_two_processes_come_one_after_the_other(nodes: Nodes, race: Race) -> None:
+def test_dispute_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__.replace("_", "")[-18:])

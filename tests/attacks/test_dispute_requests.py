@@ -1,4 +1,4 @@
-"""Requests to recover an account that wait: whose they are, and who finishes or stops them."""
+"""Recovery requests during their waiting period: who may finish, replace or stop them."""
 
 import pytest
 from django.test import Client
@@ -19,15 +19,15 @@ from tests.attacks.dispute_steps import (
     sets_password,
 )
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, enrolled
-from tests.support.second import turn_on as adds_an_app
+from tests.support.second_factor import CHALLENGE, enrolled
+from tests.support.second_factor import set_up_authenticator as adds_an_app
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, outbox, sign_in
 
 pytestmark = pytest.mark.django_db
 
 
-def test_a_thief_does_not_finish_the_waiting_period_of_the_owner_with_another_proof(
+def test_a_thief_with_other_proof_cannot_finish_the_owners_waiting_period(
     home: Client, clock: Clock
 ) -> None:
     second = "alice@work.example"
@@ -41,11 +41,11 @@ def test_a_thief_does_not_finish_the_waiting_period_of_the_owner_with_another_pr
     for link in (by_password, reset_link(to=second)):
         assert not sets_password(thief, link)
         thief.post(link, {"lost": "ask"})
-    assert Recovery.objects.get().due_at <= clock.now(), "the owner's is not replaced"
+    assert Recovery.objects.get().due_at <= clock.now(), "the owner's request is not replaced"
     assert sets_password(Client(), reset_link())
 
 
-def test_a_thiefs_request_blocks_nobody_once_an_earlier_change_is_disputed(
+def test_a_thiefs_recovery_request_is_replaced_once_an_earlier_change_is_disputed(
     home: Client, clock: Clock
 ) -> None:
     second = "thief@example.net"
@@ -66,10 +66,10 @@ def test_a_thiefs_request_blocks_nobody_once_an_earlier_change_is_disputed(
     assert [key for _kind, key, _since in Recovery.objects.get().evidence] == ["alice@example.org"]
 
 
-def test_the_link_of_a_later_event_does_not_make_a_thiefs_browser_older(
+def test_a_lock_link_of_a_later_event_does_not_make_a_thiefs_browser_an_older_proof(
     home: Client, clock: Clock
 ) -> None:
-    """A thief of one mailbox whose browser signed in after the disputed change."""
+    """The thief has one mailbox, and a browser that signed in after the disputed change."""
     second = "alice@work.example"
     EmailAddress.objects.create(user=alice(), email=second, key=second, confirmed_at=clock.now())
     clock.advance(days=8)
@@ -88,9 +88,7 @@ def test_the_link_of_a_later_event_does_not_make_a_thiefs_browser_older(
     assert Recovery.objects.exists()
 
 
-def test_a_lock_by_one_proof_does_not_end_the_owners_waiting_period(
-    home: Client, clock: Clock
-) -> None:
+def test_locking_again_does_not_end_the_owners_waiting_period(home: Client, clock: Clock) -> None:
     lock_down(alice(), Actor())
     browser, link = Client(), reset_link()
     browser.post(link, {"former": PASSWORD})
@@ -109,7 +107,9 @@ def test_a_lock_by_one_proof_does_not_end_the_owners_waiting_period(
     assert Recovery.objects.get().due_at == due
 
 
-def test_two_proofs_without_the_mailbox_stop_its_thief_and_wait(home: Client, clock: Clock) -> None:
+def test_an_owner_without_the_mailbox_cancels_the_thiefs_request_and_recovers(
+    home: Client, clock: Clock
+) -> None:
     thief = Client(REMOTE_ADDR="203.0.113.9")
     assert sets_password(thief, reset_link())
     sign_in(thief, "alice", NEW)
@@ -126,7 +126,7 @@ def test_two_proofs_without_the_mailbox_stop_its_thief_and_wait(home: Client, cl
     assert sets_password(browser, link)
 
 
-def test_a_thiefs_requests_use_up_nothing_that_the_owner_needs(home: Client, clock: Clock) -> None:
+def test_a_thiefs_recovery_requests_use_up_none_of_the_owners(home: Client, clock: Clock) -> None:
     enrolled(alice())
     for _ in range(3):
         thief = Client()
@@ -139,7 +139,7 @@ def test_a_thiefs_requests_use_up_nothing_that_the_owner_needs(home: Client, clo
     assert Recovery.objects.exists()
 
 
-def test_a_request_from_before_the_lock_is_not_finished_by_the_former_password_alone(
+def test_the_former_password_alone_does_not_finish_a_request_from_before_the_lock(
     home: Client, clock: Clock
 ) -> None:
     enrolled(alice())

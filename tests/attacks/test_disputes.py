@@ -1,67 +1,51 @@
-"""A locked account: what the lock suspends, and whose proofs open it again.
+"""Locked accounts: what a lock suspends, and which proofs open the account again.
 
-The rule itself is proved in ``tests/users/test_disputes.py``; here is what thieves and owners do.
+``tests/users/test_disputes.py`` tests the rule itself; these tests act as thieves and owners.
 """
 
-import dataclasses
-from typing import Any
-
 import pytest
-from django.contrib.auth.hashers import make_password
 from django.test import Client
 
 from accounts.activity.services import Actor
 from accounts.lockdown.services import lock_down
-from accounts.passwords import services as passwords
-from accounts.recovery import services as recovery
-from accounts.recovery.models import Recovery
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import services as users
-from accounts.users.disputes import Evidence, OlderProof
 from accounts.users.models import EmailAddress, FormerCredential, User
 from tests.attacks.dispute_steps import (
+    MINE,
     NEW,
     REVIEW,
-    again,
     known_browser,
     lock,
     lock_link,
+    recipients_of,
+    reloaded,
     reset_link,
     review,
     sets_password,
-    told,
-    words_of,
+    text_of,
 )
 from tests.conftest import Clock
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     code_of,
     enrolled,
     recovery_codes_on,
     seed_on,
-    turn_on,
+    set_up_authenticator,
     unused_code,
 )
 from tests.support.signin import signed_in
-from tests.support.steps import (
-    LOGIN,
-    PASSWORD,
-    is_signed_in,
-    make_user,
-    outbox,
-    path_of,
-    sign_in,
-)
+from tests.support.steps import LOGIN, PASSWORD, is_signed_in, outbox, sign_in
 
 pytestmark = pytest.mark.django_db
 
 SETUP = "/accounts/2fa/totp/setup/"
-MINE = "alice@example.org"
 
 
-def test_a_copied_cookie_leaves_no_factor_behind_after_the_lock(alice: User, clock: Clock) -> None:
-    """The thief adds an app and replaces the recovery codes; the owner still has her own app."""
+def test_a_lock_suspends_the_factors_that_a_copied_cookie_added(alice: User, clock: Clock) -> None:
+    """The thief adds an app and makes recovery codes; the owner still has her own app."""
     seed, home = enrolled(alice), known_browser(alice)
     clock.advance(days=8)
     thief = signed_in(alice)
@@ -81,14 +65,14 @@ def test_a_copied_cookie_leaves_no_factor_behind_after_the_lock(alice: User, clo
         assert not sets_password(Client(), link)
     home.post(link, {"code": code_of(seed)})
     assert sets_password(home, link)
-    assert set(told("A new password was set")) == {MINE}
+    assert set(recipients_of("A new password was set")) == {MINE}
     sign_in(home, "alice", NEW)
     assert home.post(CHALLENGE, {"code": code_of(stolen, 1)}).status_code == 200
     home.post(CHALLENGE, {"code": unused_code(alice)})
 
     assert "Mallory’s" in home.get(REVIEW).text
     home.post(REVIEW, {"done": "1"})
-    assert again(alice).disputed_at, "each must be decided"
+    assert reloaded(alice).disputed_at, "each suspended credential must be decided"
     for label in ("Mallory’s", "Recovery codes"):
         review(home, "delete", label)
     assert home.post(REVIEW, {"done": "1"}).url == "/"
@@ -96,11 +80,13 @@ def test_a_copied_cookie_leaves_no_factor_behind_after_the_lock(alice: User, clo
     assert not FormerCredential.objects.filter(is_suspended=True).exists()
 
 
-def test_a_factor_that_only_the_thief_holds_is_not_asked_for(alice: User, clock: Clock) -> None:
-    """The owner has none: two older proofs wait, since the suspended one counts; three don't."""
+def test_a_factor_that_the_thief_added_is_not_required_to_recover(
+    alice: User, clock: Clock
+) -> None:
+    """The owner has no factor. Because of the suspended one, two older proofs must wait."""
     home = known_browser(alice)
     clock.advance(days=8)
-    turn_on(signed_in(alice), name="Mallory’s")
+    set_up_authenticator(signed_in(alice), name="Mallory’s")
     lock(alice)
 
     link = reset_link()
@@ -115,83 +101,35 @@ def test_a_factor_that_only_the_thief_holds_is_not_asked_for(alice: User, clock:
 def test_two_older_proofs_open_an_account_without_a_factor_at_once(
     alice: User, clock: Clock, changed: bool
 ) -> None:
-    """The password of before counts, whatever the thief has put in its place."""
+    """The password from before the lock counts, even if the thief has changed it."""
     if changed:
         signed_in(alice).post("/accounts/password/change/", {"password1": "thiefs own password 7"})
     lock(alice)
     browser, link = Client(), reset_link()
 
-    assert not sets_password(browser, link), "the mailbox alone"
+    assert not sets_password(browser, link), "the mailbox alone is not enough"
     for wrong in ("", "x", NEW, "thiefs own password 7"):
         browser.post(link, {"former": wrong})
         assert not sets_password(browser, link)
     browser.post(link, {"former": PASSWORD})
-    assert not sets_password(Client(), link), "only in the browser that has shown it"
+    assert not sets_password(Client(), link), "a proof counts only in the browser that gave it"
     assert sets_password(browser, link)
 
 
-def test_the_mailbox_alone_waits_everybody_is_told_and_two_proofs_object(
+def test_a_former_email_can_lock_but_not_open_an_account_and_learns_no_new_email(
     alice: User, clock: Clock
 ) -> None:
-    home = known_browser(alice)
-    clock.advance(days=8)
-    users.confirm_email(alice, "second@example.org")
-    lock(alice)
-    thief, link = Client(), reset_link()
-    thief.post(link, {"lost": "ask"})
-    assert told("asked to open your locked account") == {MINE, "second@example.org"}
-    clock.advance(hours=71)
-    assert not sets_password(thief, reset_link())
-    objection = path_of(next(m.action_url for m in outbox() if "asked to open" in m.subject))
-
-    assert "That isn’t enough" in Client().post(objection).text, "one proof against one"
-    assert Client().post(objection, {"former": NEW}).status_code == 200
-    assert Recovery.objects.exists()
-    assert "The recovery is stopped" in home.post(objection).text
-
-    clock.advance(hours=2)
-    assert not sets_password(thief, reset_link())
-    thief.post(reset_link(), {"lost": "ask"})
-    clock.advance(hours=72)
-    assert sets_password(thief, reset_link()), "nobody has minded this time"
-
-
-def test_an_objection_counts_until_the_new_password_is_stored(
-    alice: User, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever has waited posts the password first; hashing takes its time."""
-    enrolled(alice)
-    clock.advance(days=8)
-    lock(alice)
-    thief, link = Client(), reset_link()
-    thief.post(link, {"lost": "ask"})
-    clock.advance(hours=72)
-    link = reset_link()
-
-    def hash_while_another_objects(password: str) -> str:
-        objection = {OlderProof(Evidence.EMAIL), OlderProof(Evidence.BROWSER)}
-        assert recovery.cancel(alice, frozenset(objection), Actor())
-        return make_password(password)
-
-    monkeypatch.setattr(passwords, "hash_password", hash_while_another_objects)
-    assert not sets_password(thief, link)
-    assert again(alice).is_locked_down
-
-
-def test_a_former_mailbox_locks_but_opens_nothing_and_learns_no_address(
-    alice: User, clock: Clock
-) -> None:
-    """Its reader was left behind; the owner comes back with her password and her browser."""
+    """The owner recovers the account with her password and her browser."""
     home, new = known_browser(alice), "new@example.net"
     clock.advance(days=8)
     browser = signed_in(alice)
-    users.confirm_email(again(alice), new)
-    browser = signed_in(again(alice))
+    users.confirm_email(reloaded(alice), new)
+    browser = signed_in(reloaded(alice))
     row = EmailAddress.objects.get(email=new)
     browser.post("/accounts/email/", {"primary": row.pk})
-    browser = signed_in(again(alice))
+    browser = signed_in(reloaded(alice))
     browser.post("/accounts/email/", {"remove": EmailAddress.objects.get(email=MINE).pk})
-    assert not any(new in words_of(m) for m in outbox() if m.to == MINE)
+    assert not any(new in text_of(m) for m in outbox() if m.to == MINE)
 
     former, link = Client(), lock_link("email address was removed")
     assert new not in former.get(link).text
@@ -200,21 +138,21 @@ def test_a_former_mailbox_locks_but_opens_nothing_and_learns_no_address(
     assert not sets_password(former, reset_link(to=MINE))
     assert 'value="ask"' not in former.get(reset_link(to=MINE)).text
     assert former.post(reset_link(to=MINE), {"lost": "ask"}).status_code == 403
-    assert former.post(link).status_code == 404, "once"
+    assert former.post(link).status_code == 404, "a lock link works once"
 
     link = reset_link(to=new)
     home.post(link, {"former": PASSWORD})
-    assert sets_password(home, link), "the suspended mailbox receives the link, and proves nothing"
+    assert sets_password(home, link), "a suspended email gets the link but is no proof"
     sign_in(home, "alice", NEW)
-    assert again(alice).email == ""
+    assert reloaded(alice).email == ""
     review(home, "keep", new)
-    assert again(alice).email == new
+    assert reloaded(alice).email == new
 
 
-def test_a_password_of_before_the_lock_opens_the_way_back_without_a_mailbox(
+def test_the_password_from_before_the_lock_leads_to_recovery_without_a_mailbox(
     alice: User, clock: Clock
 ) -> None:
-    """A thief has the mailbox. With the password alone nobody waits, or its thief would."""
+    """The thief has the mailbox. The password alone starts no waiting period."""
     seed = enrolled(alice)
     clock.advance(days=8)
     lock(alice)
@@ -228,14 +166,16 @@ def test_a_password_of_before_the_lock_opens_the_way_back_without_a_mailbox(
     assert not sets_password(browser, link)
     browser.post(link, {"code": code_of(seed)})
     assert sets_password(browser, link)
-    assert sign_in(Client(), "alice", PASSWORD).status_code == 200, "no way back into it"
+    assert sign_in(Client(), "alice", PASSWORD).status_code == 200, (
+        "the former password no longer works"
+    )
 
 
 @pytest.mark.parametrize("by_itself", [True, False])
-def test_a_removed_factor_counts_only_if_a_thief_used_its_own_session(
+def test_a_removed_factor_counts_only_if_it_was_removed_in_a_session_that_used_it(
     alice: User, clock: Clock, by_itself: bool
 ) -> None:
-    """A lost phone is removed with a recovery code, and whoever has found it gets nowhere."""
+    """A factor that was removed with a recovery code was lost, so its finder must gain nothing."""
     seed = enrolled(alice)
     clock.advance(days=8)
     home = signed_in(alice)
@@ -248,7 +188,7 @@ def test_a_removed_factor_counts_only_if_a_thief_used_its_own_session(
         home.post(CHALLENGE, {"code": code})
     row = Authenticator.objects.get()
     assert home.post(f"/accounts/2fa/totp/{row.pk}/", {"remove": "1"}).status_code == 302
-    lock_down(again(alice), Actor())
+    lock_down(reloaded(alice), Actor())
     browser, link = Client(), reset_link()
     clock.advance(minutes=5)
 
@@ -263,7 +203,7 @@ def recovery_codes_on_new_set(browser: Client) -> str:
 
 
 @pytest.mark.parametrize("says_so", [True, False])
-def test_lost_factors_go_with_the_new_password_only_if_the_owner_says_so(
+def test_a_reset_removes_lost_factors_only_if_the_owner_asks_for_it(
     alice: User, clock: Clock, says_so: bool
 ) -> None:
     home = known_browser(alice)
@@ -279,49 +219,20 @@ def test_lost_factors_go_with_the_new_password_only_if_the_owner_says_so(
     assert sign_in(home, "alice", NEW).url == ("/" if says_so else CHALLENGE)
 
 
-def test_staff_never_come_back_by_waiting_nor_remove_their_factors(
-    clock: Clock, settings: Any
-) -> None:
-    carol = make_user("carol", is_staff=True)
-    home = known_browser(carol)
-    enrolled(carol)
-    clock.advance(days=30)
-    lock(carol)
-    link = reset_link("carol")
-
-    assert home.post(link, {"lost": "ask"}).status_code == 403
-    home.post(link, {"former": PASSWORD})
-    assert home.post(link, {"password1": NEW, "lost": "on"}).status_code == 302
-
-    assert Authenticator.objects.filter(user=carol).exists()
-
-
-def test_without_a_waiting_period_only_what_is_enough_at_once_opens(
-    alice: User, clock: Clock, settings: Any
-) -> None:
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, factor_recovery_hours=0)
-    home = known_browser(alice)
-    clock.advance(days=8)
-    lock(alice)
-
-    assert Client().post(reset_link(), {"lost": "ask"}).status_code == 403
-    assert sets_password(home, reset_link())
-
-
-def test_a_second_lock_looks_further_back_and_never_less_far(alice: User, clock: Clock) -> None:
+def test_a_second_lock_can_only_extend_the_dispute_into_the_past(alice: User, clock: Clock) -> None:
     clock.advance(days=8)
     sign_in(Client(), "alice")
     sign_in(Client(), "alice")
     early = lock_link("new browser")
     clock.advance(days=10)
-    turn_on(signed_in(alice), name="Early")
+    set_up_authenticator(signed_in(alice), name="Early")
     clock.advance(days=10)
     lock(alice)
-    assert Authenticator.objects.count() == 1, "ten days old"
+    assert Authenticator.objects.count() == 1, "the factor is too old to be suspended"
 
     Client().post(early)
 
     assert not Authenticator.objects.exists()
-    at = again(alice).disputed_at
+    at = reloaded(alice).disputed_at
     lock(alice)
-    assert again(alice).disputed_at == at
+    assert reloaded(alice).disputed_at == at

@@ -1,4 +1,4 @@
-"""The races of the other files, fifty times each, at two processes on PostgreSQL."""
+"""Runs each race of the other files fifty times, at two processes on PostgreSQL."""
 
 import pytest
 

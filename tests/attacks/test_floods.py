@@ -1,11 +1,11 @@
-"""Fifteen hundred guesses from one line: members and strangers elsewhere notice nothing."""
+"""Fifteen hundred guesses from one IPv6 /56, which must block nobody elsewhere."""
 
 import pytest
 from django.test import Client as Browser
 
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
-from accounts.signin.services import InvalidCredentials, prove_password
+from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.throttle.limits import LOGIN_NETWORK
 from tests.conftest import Clock
 from tests.support.client import Client, together
@@ -17,32 +17,32 @@ AT_ONCE = 8
 NAMES = 50
 
 
-def address(i: int) -> str:
-    """One of the addresses of a /56, each in a /64 of its own as long as there are any."""
+def ip(i: int) -> str:
+    """Return an IP address of one /56, each in a /64 of its own up to 256."""
     return f"2001:db8:0:{i % 256:x}::{i:x}"
 
 
 @pytest.mark.django_db
-def test_a_flood_from_one_56_keeps_nobody_out(clock: Clock, hashes: list[str]) -> None:
+def test_a_flood_from_one_ipv6_56_blocks_nobody_else(clock: Clock, hashes: list[str]) -> None:
     make_user("member0")
     make_user("member1")
-    hers = Browser(REMOTE_ADDR=address(0))
+    hers = Browser(REMOTE_ADDR=ip(0))
     sign_in(hers, "member0")
     hers.post(LOGOUT)
     hashes.clear()
 
     for i in range(GUESSES):
         with pytest.raises((InvalidCredentials, RateLimited)):
-            prove_password(f"member{i % NAMES}", WRONG, ClientInfo(address(i), ""))
+            verify_password(f"member{i % NAMES}", WRONG, ClientInfo(ip(i), ""))
 
-    assert len(hashes) == LOGIN_NETWORK.times(2).burst, "what a /56 has"
+    assert len(hashes) == LOGIN_NETWORK.times(2).burst, "the budget of a /56"
     assert sign_in(hers, "member0").status_code == 302
     assert sign_in(Browser(REMOTE_ADDR="192.0.2.1"), "member1").status_code == 302
     assert sign_up(Browser(REMOTE_ADDR="192.0.2.1"), "stranger").status_code == 302
 
 
 @pytest.mark.proof
-def test_a_flood_from_one_56_at_a_real_server_keeps_nobody_out() -> None:
+def test_a_flood_from_one_ipv6_56_at_a_real_server_blocks_nobody_else() -> None:
     with Site(TRUSTED_PROXIES="127.0.0.1") as site:
         for i in range(3):
             join(site, site.client(X_Forwarded_For=f"198.51.{i}.1"), f"member{i}")
@@ -60,11 +60,11 @@ def test_a_flood_from_one_56_at_a_real_server_keeps_nobody_out() -> None:
 
         def guess(browser: Client, token: str, i: int) -> int:
             typed = {"login": f"member{i % NAMES}", "password": WRONG}
-            there = {"X-Forwarded-For": address(i)}
+            there = {"X-Forwarded-For": ip(i)}
             return browser.post(LOGIN, typed, csrf=token, headers=there).status
 
-        def new(place: str) -> Client:
-            return site.client(X_Forwarded_For=place)
+        def new(address: str) -> Client:
+            return site.client(X_Forwarded_For=address)
 
         meanwhile = [
             *(lambda i=i: sign_in(known[i], f"member{i}") for i in range(3)),
@@ -74,7 +74,7 @@ def test_a_flood_from_one_56_at_a_real_server_keeps_nobody_out() -> None:
         *statuses, theirs = together(AT_ONCE + 1, attack)
 
     assert theirs == [302] * len(meanwhile)
-    told = [status for each in statuses for status in each]
-    assert len(told) == GUESSES
-    assert set(told) == {200, 429}
-    assert told.count(200) < GUESSES / 2
+    results = [status for each in statuses for status in each]
+    assert len(results) == GUESSES
+    assert set(results) == {200, 429}
+    assert results.count(200) < GUESSES / 2

@@ -1,4 +1,4 @@
-"""The history of an account: nobody rewrites it, floods it, reads another's, or runs a formula."""
+"""Attacks on the history of an account: rewriting, flooding and reading it, and formulas in it."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ def forged(row: Activity) -> Activity:
     return row
 
 
-# Every way of the ORM to write over the row that is given.
+# Every way in which the ORM could overwrite a row.
 REWRITES: dict[str, Callable[[Activity], object]] = {
     "save": lambda row: forged(row).save(),
     "save of a twin": lambda row: Activity(pk=row.pk, kind="signed_in").save(),
@@ -45,7 +45,7 @@ REWRITES: dict[str, Callable[[Activity], object]] = {
 
 
 @pytest.mark.parametrize("rewrite", REWRITES.values(), ids=REWRITES)
-def test_what_has_happened_is_not_rewritten(rewrite: Callable[[Activity], object]) -> None:
+def test_history_entries_cannot_be_rewritten(rewrite: Callable[[Activity], object]) -> None:
     record(make_user("alice"), events.PROOF_FAILED, Actor())
     row = Activity.objects.get()
 
@@ -55,7 +55,7 @@ def test_what_has_happened_is_not_rewritten(rewrite: Callable[[Activity], object
     assert Activity.objects.get(pk=row.pk).kind == "proof_failed"
 
 
-def test_a_password_typed_for_a_name_is_nowhere_in_the_history() -> None:
+def test_a_password_typed_as_username_is_not_stored_in_the_history() -> None:
     browser = signed_in(make_user("alice"))
 
     for typed in (WRONG, f"{WRONG}@example.org", "alice"):
@@ -67,7 +67,7 @@ def test_a_password_typed_for_a_name_is_nowhere_in_the_history() -> None:
     assert WRONG not in serializers.serialize("json", Activity.objects.all())
 
 
-def test_a_history_shows_nothing_of_other_people_nor_of_nobody() -> None:
+def test_a_history_shows_only_the_users_own_entries() -> None:
     make_user("alice")
     sign_in(Client(REMOTE_ADDR="192.0.2.77"), "alice", WRONG)
     sign_in(Client(REMOTE_ADDR="192.0.2.77"), "nobody", WRONG)
@@ -80,7 +80,7 @@ def test_a_history_shows_nothing_of_other_people_nor_of_nobody() -> None:
             assert b"192.0.2.77" not in answer.getvalue()
 
 
-def test_guesses_past_the_budget_fill_no_history_and_no_mailbox() -> None:
+def test_guesses_beyond_the_limit_are_neither_recorded_nor_mailed() -> None:
     alice = make_user("alice")
 
     for i in range(LOGIN_LINE.burst + 3):
@@ -91,7 +91,7 @@ def test_guesses_past_the_budget_fill_no_history_and_no_mailbox() -> None:
 
 
 @pytest.mark.parametrize("cell", [f"{mark}1" for mark in "=+-@\t\r\n\uff1d"])
-def test_no_cell_of_the_file_is_a_formula(cell: str) -> None:
+def test_no_cell_of_the_csv_file_is_a_formula(cell: str) -> None:
     """CWE-1236."""
     alice = make_user("alice")
     record(alice, events.SESSION_ENDED, Actor(name=cell), detail=cell)
@@ -103,7 +103,7 @@ def test_no_cell_of_the_file_is_a_formula(cell: str) -> None:
     assert row[1] == "session_ended"
 
 
-def test_whoever_has_the_password_does_not_bury_the_first_notice_under_others() -> None:
+def test_repeated_sign_ins_do_not_flood_the_owner_with_notices() -> None:
     make_user("alice")
     for _ in range(MOST_AN_HOUR + 5):
         sign_in(Client(), "alice")

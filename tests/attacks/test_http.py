@@ -1,4 +1,4 @@
-"""HTTP as no browser speaks it, at the real server, and the headers that no answer lacks."""
+"""Malformed and hostile HTTP requests to a real server, and the headers of every answer."""
 
 import dataclasses
 import re
@@ -25,12 +25,12 @@ HEADERS = {
     "Server": "web",
 }
 EVIL = "evil.example"
-# Without it, whether more is said is seen by waiting only.
+# Makes the server close the connection, so that ``raw`` need not wait for its timeout.
 END = "Connection: close\r\n"
 
 
 def raw(site: Site, request: str) -> str:
-    """Everything that the server answers to these bytes until it closes or falls silent."""
+    """Send these bytes; return all that the server answers until it closes or falls silent."""
     with socket.create_connection(("127.0.0.1", site.port), timeout=1) as connection:
         connection.sendall(request.format(host=f"localhost:{site.port}").encode("latin-1"))
         answer = b""
@@ -42,11 +42,11 @@ def raw(site: Site, request: str) -> str:
     return answer.decode("latin-1")
 
 
-def lacking(headers: Any) -> list[str]:
+def missing_headers(headers: Any) -> list[str]:
     return [name for name, part in HEADERS.items() if part not in (headers[name] or "\0")]
 
 
-def test_a_host_that_is_not_ours_is_refused(site: Site) -> None:
+def test_an_unknown_host_is_refused(site: Site) -> None:
     for host in (
         *("localhost:99999", "localhost:80:80", "localhost:", "localhost/x", ""),
         *(EVIL, "localhost.evil.example", f"localhost@{EVIL}", f"localhost, {EVIL}"),
@@ -56,10 +56,10 @@ def test_a_host_that_is_not_ours_is_refused(site: Site) -> None:
 
         assert answer.status == 400, host
         assert EVIL not in answer.text
-        assert lacking(answer.headers) == []
+        assert missing_headers(answer.headers) == []
 
 
-def test_poisoned_host_and_forwarded_host_do_not_reach_a_mails_link(site: Site) -> None:
+def test_poisoned_host_headers_do_not_reach_the_links_in_mails(site: Site) -> None:
     host = f"127.0.0.1:{site.port}"
     browser = site.client(Host=host, X_Forwarded_Host=EVIL, Forwarded=f"host={EVIL}")
     browser.origin = f"http://{host}"
@@ -68,12 +68,12 @@ def test_poisoned_host_and_forwarded_host_do_not_reach_a_mails_link(site: Site) 
 
     text = text_of(site.wait_for_mail(to="poisoned"))
     assert set(re.findall(r"https?://[^/\s]+", text)) == {site.origin}
-    # An absolute address in the request line outweighs Host (RFC 9112 section 3.2.2).
+    # An absolute URL in the request line overrides Host (RFC 9112 section 3.2.2).
     assert "HTTP/1.1 400" in raw(site, f"GET http://{EVIL}{LOGIN} HTTP/1.1\r\nHost: {EVIL}\r\n\r\n")
 
 
 @pytest.mark.django_db
-def test_4_2_plain_http_redirects_whatever_a_stranger_forwards(
+def test_4_2_plain_http_redirects_whatever_headers_an_untrusted_client_sends(
     settings: Any,
 ) -> None:
     settings.SECURE_SSL_REDIRECT = True
@@ -91,7 +91,7 @@ def test_4_2_plain_http_redirects_whatever_a_stranger_forwards(
     assert trusted.get(LOGIN, headers=says_https | {"Host": "testserver"}).status_code == 200
 
 
-def test_methods_that_no_page_has_are_405(site: Site) -> None:
+def test_unsupported_methods_are_405(site: Site) -> None:
     for method in ("TRACE", "TRACK", "CONNECT", "PROPFIND", "FOO"):
         answer = raw(site, f"{method} / HTTP/1.1\r\nHost: {{host}}\r\n{END}X-Secret: echo\r\n\r\n")
         assert answer.startswith(("HTTP/1.1 405", "HTTP/1.1 400")), method
@@ -107,7 +107,9 @@ def test_methods_that_no_page_has_are_405(site: Site) -> None:
      "Transfer-Encoding: chunked\r\nContent-Length: 4", "Transfer-Encoding: xchunked",
      "Transfer-Encoding: identity, chunked, x", "Transfer-Encoding : chunked"],
 )  # fmt: skip
-def test_request_smuggling_two_lengths_give_at_most_one_answer(site: Site, framing: str) -> None:
+def test_request_smuggling_conflicting_lengths_give_at_most_one_answer(
+    site: Site, framing: str
+) -> None:
     smuggled = "GET /static/favicon.svg HTTP/1.1\r\nHost: {host}\r\n\r\n"
 
     answer = raw(
@@ -118,8 +120,8 @@ def test_request_smuggling_two_lengths_give_at_most_one_answer(site: Site, frami
     assert "content-type: image/svg" not in answer
 
 
-def test_a_body_without_a_length_is_refused_not_ignored(site: Site) -> None:
-    """A token asked for narrowly would else be a wide one."""
+def test_a_body_without_a_length_is_refused_and_not_ignored(site: Site) -> None:
+    """If the body were ignored, a request for a token with little scope would get a full one."""
     answer = raw(
         site,
         f"POST /api/v1/token/ HTTP/1.1\r\nHost: {{host}}\r\n{END}Transfer-Encoding: chunked\r\n"
@@ -131,8 +133,10 @@ def test_a_body_without_a_length_is_refused_not_ignored(site: Site) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nowhere/", "/static/app.css", "/api/v1/me/"])
-def test_an_answer_waits_for_the_body_that_nothing_looks_at(site: Site, path: str) -> None:
-    """Closed on what nobody has read, a connection is reset, and a proxy makes it a 502."""
+def test_the_server_reads_a_body_that_no_view_reads_before_it_answers(
+    site: Site, path: str
+) -> None:
+    """Closing a connection with unread data resets it, and a proxy answers that with 502."""
     head = f"POST {path} HTTP/1.1\r\nHost: localhost:{site.port}\r\nContent-Length: 9\r\n\r\n"
     with socket.create_connection(("127.0.0.1", site.port), timeout=0.3) as connection:
         connection.sendall(head.encode())
@@ -143,7 +147,7 @@ def test_an_answer_waits_for_the_body_that_nothing_looks_at(site: Site, path: st
         assert connection.recv(65536).startswith(b"HTTP/1.1 40")
 
 
-def test_a_content_type_is_no_fault_and_no_answer_lacks_headers(site: Site) -> None:
+def test_a_malformed_content_type_causes_no_server_error_and_no_missing_header(site: Site) -> None:
     for content_type in (
         *(f"text/plain; charset={charset}" for charset in ("hex", "undefined", "idna", "utf-8")),
         *("text/plain; a*=no-such''x", "text/plain; a*=undefined''x", "x;" + " a=b;" * 3000),
@@ -151,10 +155,10 @@ def test_a_content_type_is_no_fault_and_no_answer_lacks_headers(site: Site) -> N
         for path in (f"{LOGIN}?next=%ff", f"{LOGIN}?{'a=1&' * 300}", "/nowhere?a=%ff"):
             answer = site.client().get(path, headers={"Content-Type": content_type})
             assert answer.status < 500, (path, content_type)
-            assert lacking(answer.headers) == [], (path, content_type)
+            assert missing_headers(answer.headers) == [], (path, content_type)
 
 
-def test_a_lone_surrogate_or_an_odd_charset_in_a_form_is_no_fault(site: Site) -> None:
+def test_a_lone_surrogate_or_an_odd_charset_in_a_form_causes_no_server_error(site: Site) -> None:
     browser = site.client()
     assert sign_up(browser, "surrogate").status == 302
     for charset in ("utf-7", "utf-16", "hex", "undefined", "idna", "no-such"):
@@ -170,7 +174,7 @@ def test_a_lone_surrogate_or_an_odd_charset_in_a_form_is_no_fault(site: Site) ->
         assert answer.status < 500, charset
 
 
-def test_headers_are_on_every_answer(site: Site) -> None:
+def test_every_answer_has_the_security_headers(site: Site) -> None:
     for path, status in {
         **{"/": 302, LOGIN: 200, "/nowhere/": 404, "/static/app.css": 200, "/static/no": 404},
         **{"/static/../manage.py": 404, "/admin/": 302, "/accounts/signup": 301},
@@ -178,12 +182,12 @@ def test_headers_are_on_every_answer(site: Site) -> None:
     }.items():
         answer = site.client().get(path)
         assert answer.status == status, path
-        assert lacking(answer.headers) == [], path
+        assert missing_headers(answer.headers) == [], path
         assert "granian" not in str(answer.headers).lower()
 
 
 @pytest.mark.django_db
-def test_headers_are_on_a_500_which_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_500_has_the_security_headers_and_no_details(monkeypatch: pytest.MonkeyPatch) -> None:
     from accounts.signin import views
 
     monkeypatch.setattr(views, "render", lambda *_args: 1 / 0)
@@ -191,11 +195,11 @@ def test_headers_are_on_a_500_which_tells_nothing(monkeypatch: pytest.MonkeyPatc
     answer = Browser(raise_request_exception=False).get(LOGIN)
 
     assert answer.status_code == 500
-    assert lacking({name: answer.get(name) for name in HEADERS}) == []
+    assert missing_headers({name: answer.get(name) for name in HEADERS}) == []
     assert "ZeroDivision" not in answer.content.decode()
 
 
-def test_dev_mail_is_for_this_machine_only_and_not_through_a_proxy(site: Site) -> None:
+def test_dev_mail_is_not_shown_through_a_proxy(site: Site) -> None:
     assert site.client().get("/dev/mail/").status == 200
     for name in ("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "Via", "X-Real-IP"):
         assert site.client().get("/dev/mail/", headers={name: "127.0.0.1"}).status == 404
@@ -204,14 +208,14 @@ def test_dev_mail_is_for_this_machine_only_and_not_through_a_proxy(site: Site) -
 
 
 @pytest.mark.django_db
-def test_dev_mail_is_not_shown_to_another_machine_nor_in_production(settings: Any) -> None:
+def test_dev_mail_is_not_shown_to_another_machine_or_in_production(settings: Any) -> None:
     assert Browser(REMOTE_ADDR="192.0.2.1").get("/dev/mail/").status_code == 404
     assert Browser().get("/dev/mail/").status_code == 200
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, environment="production")
     assert Browser().get("/dev/mail/").status_code == 404
 
 
-def test_log_lines_are_not_forged_by_newlines_or_escapes(site: Site) -> None:
+def test_newlines_and_escapes_cannot_forge_log_lines(site: Site) -> None:
     forged = "2026-01-01 00:00:00,000 INFO forged"
     evil = f"%0a{forged.replace(' ', '%20')}%0d%1b[2J%e2%80%a8x"
     site.client().get(f"/nowhere{evil}")
@@ -220,7 +224,7 @@ def test_log_lines_are_not_forged_by_newlines_or_escapes(site: Site) -> None:
     typed = {"login": f"a\n{forged}", "password": f"b\n{forged}"}
     site.client().post(LOGIN, typed, headers={"Origin": "http://\x1b"})
 
-    # Each event, with its traceback, is one line that begins with its time.
+    # Each event, including its traceback, is one line that begins with a time stamp.
     events = [line for line in site.log().split("\n")[2:] if line]
     assert any("forged" in line for line in events)
     whole = re.compile(r"\d{4}-\d\d-\d\d [\d:,]+ [A-Z]+ [\w.]+ ")
@@ -229,7 +233,7 @@ def test_log_lines_are_not_forged_by_newlines_or_escapes(site: Site) -> None:
 
 
 @pytest.mark.django_db
-def test_a_body_larger_than_any_form_is_refused_before_a_file_of_it_is_stored() -> None:
+def test_a_body_larger_than_any_form_is_refused_with_413() -> None:
     answer = Browser().post(LOGIN, {"file": SimpleUploadedFile("x", b"x" * 3_000_000)})
 
     assert answer.status_code == 413
@@ -238,7 +242,9 @@ def test_a_body_larger_than_any_form_is_refused_before_a_file_of_it_is_stored() 
         assert Browser().get("/accounts/login/", **environ).status_code == 413, digits
 
 
-def test_what_the_site_writes_is_closed_to_others_on_the_machine(site: Site) -> None:
+def test_files_that_the_site_writes_are_unreadable_to_other_users_of_the_machine(
+    site: Site,
+) -> None:
     sign_up(site.client(), "closed")
     site.wait_for_mail(to="closed@")
     written = [path for path in site.data_dir.rglob("*") if path.suffix != ".log"]

@@ -1,4 +1,4 @@
-"""ID tokens and what comes with them: whatever isn't right in all its parts signs nobody in."""
+"""Forged ID tokens, userinfo answers and issuers: any wrong part refuses the sign-in."""
 
 import hmac
 import json
@@ -16,7 +16,7 @@ from accounts.users.identities import Identity
 from accounts.users.models import User
 from tests.support.forgeries import decoded, encoded
 from tests.support.openid_provider import CLIENT_ID, OpenIDProvider, send
-from tests.support.social import come_back, go, through
+from tests.support.social import come_back, go, round_trip
 from tests.support.steps import is_signed_in
 
 pytestmark = pytest.mark.django_db
@@ -29,8 +29,8 @@ OTHER = ECKey.generate_key("P-256", {"kid": "one", "use": "sig"})
 DEEP = "[" * 200_000
 
 
-def by(key: Any = None, algorithm: str = "ES256") -> Sign:
-    """Signed with that key, or with the one that the provider publishes."""
+def signed_by(key: Any = None, algorithm: str = "ES256") -> Sign:
+    """Sign with ``key``, or with the key that the provider publishes."""
 
     def sign(op: OpenIDProvider, text: bytes) -> bytes:
         made = jwt.get_algorithm_by_name(algorithm)
@@ -44,7 +44,7 @@ def unsigned(_op: OpenIDProvider, _text: bytes) -> bytes:
 
 
 def hs256(secret: Callable[[OpenIDProvider], bytes]) -> Sign:
-    """With a secret that more than the provider have."""
+    """Sign with a secret that others know, too."""
     return lambda op, text: hmac.digest(secret(op), text, "sha256")
 
 
@@ -54,14 +54,14 @@ def pem(op: OpenIDProvider) -> bytes:
 
 
 def forge(op: OpenIDProvider, head: Json, claims: Json, sign: Sign) -> None:
-    """From now on each ID token is the right one but for that."""
+    """Make the provider issue ID tokens with these changes and this signature."""
     made = op._id_token
 
     def laid_over(part: str, changes: Json) -> str:
         right = json.loads(decoded(part))
         changed = {k: v(right[k]) if callable(v) else v for k, v in changes.items()}
-        kept = {k: v for k, v in (right | changed).items() if v is not None}
-        return encoded(json.dumps(kept).encode())
+        merged = {k: v for k, v in (right | changed).items() if v is not None}
+        return encoded(json.dumps(merged).encode())
 
     def forged(grant: Any) -> str:
         header, body, _signature = made(grant).split(".")
@@ -71,10 +71,10 @@ def forge(op: OpenIDProvider, head: Json, claims: Json, sign: Sign) -> None:
     op._id_token = forged  # type: ignore[method-assign]
 
 
-def refused(op: OpenIDProvider) -> None:
-    """By a plain page, and nobody is made or signed in."""
+def assert_refused(op: OpenIDProvider) -> None:
+    """Fail unless the site refuses the sign-in with a 400 page and creates no user."""
     browser = Client()
-    answer = through(browser, op)
+    answer = round_trip(browser, op)
 
     assert answer.status_code == 400
     assert b"That didn" in answer.content
@@ -83,7 +83,7 @@ def refused(op: OpenIDProvider) -> None:
     assert not Identity.objects.exists()
 
 
-# A function stands for what it makes of the right value, None for nothing.
+# A function changes the right value; None removes the claim.
 CLAIMS: dict[str, Json] = {
     "nonce missing": {"nonce": None},
     "nonce of another": {"nonce": lambda right: right[::-1]},
@@ -121,9 +121,9 @@ CLAIMS: dict[str, Json] = {
 @pytest.mark.parametrize("case", CLAIMS)
 def test_10_2_an_id_token_with_a_wrong_claim_is_refused(op: OpenIDProvider, case: str) -> None:
     op.metadata = {"userinfo_endpoint": None}
-    forge(op, {}, CLAIMS[case], by())
+    forge(op, {}, CLAIMS[case], signed_by())
 
-    refused(op)
+    assert_refused(op)
 
 
 WHOLE: dict[str, Callable[[str], Any]] = {
@@ -138,27 +138,27 @@ WHOLE: dict[str, Callable[[str], Any]] = {
 
 
 @pytest.mark.parametrize("case", WHOLE)
-def test_what_is_no_id_token_is_refused(op: OpenIDProvider, case: str) -> None:
+def test_a_malformed_id_token_is_refused(op: OpenIDProvider, case: str) -> None:
     made = op._id_token
     op._id_token = lambda grant: WHOLE[case](made(grant))  # type: ignore[method-assign]
 
-    refused(op)
+    assert_refused(op)
 
 
 @pytest.mark.parametrize("payload", [DEEP, "[]", "null", "{", ""], ids=repr)
-def test_signed_claims_that_are_no_object_are_refused(op: OpenIDProvider, payload: str) -> None:
+def test_signed_claims_that_are_not_an_object_are_refused(op: OpenIDProvider, payload: str) -> None:
     text = f"{encoded(b'{"alg": "ES256", "kid": "one"}')}.{encoded(payload.encode())}"
-    token = f"{text}.{encoded(by()(op, text.encode()))}"
+    token = f"{text}.{encoded(signed_by()(op, text.encode()))}"
     op._id_token = lambda _grant: token  # type: ignore[method-assign]
 
-    refused(op)
+    assert_refused(op)
 
 
 @pytest.mark.parametrize("sub", ["bob-1", None, ["alice-1"], "ALICE-1"], ids=str)
 def test_userinfo_of_another_subject_is_refused(op: OpenIDProvider, sub: Any) -> None:
     op.userinfo = {"sub": sub}
 
-    refused(op)
+    assert_refused(op)
 
 
 @pytest.mark.parametrize(
@@ -166,14 +166,14 @@ def test_userinfo_of_another_subject_is_refused(op: OpenIDProvider, sub: Any) ->
     ["[]", "null", "", DEEP, '{"sub": "alice-1"'],
     ids=lambda body: body[:9],
 )
-def test_userinfo_that_is_no_object_is_refused(op: OpenIDProvider, body: str) -> None:
+def test_userinfo_that_is_not_an_object_is_refused(op: OpenIDProvider, body: str) -> None:
     op.instead["/userinfo"] = lambda request: send(request, body.encode())
 
-    refused(op)
+    assert_refused(op)
 
 
 @pytest.mark.parametrize("iss", [None, "https://mallory.example", "{}/"])
-def test_rfc_9207_an_answer_of_another_issuer_is_refused_before_the_code_is_sent(
+def test_rfc_9207_an_answer_from_another_issuer_is_refused_before_the_code_is_sent(
     op: OpenIDProvider, iss: str | None
 ) -> None:
     browser = Client()
@@ -191,8 +191,8 @@ def test_rfc_9207_an_answer_of_another_issuer_is_refused_before_the_code_is_sent
 @pytest.mark.parametrize(
     "change", [{}, {"aud": [CLIENT_ID]}, {"aud": [CLIENT_ID, "o"], "azp": CLIENT_ID}], ids=str
 )
-def test_what_is_forged_without_a_fault_is_taken(op: OpenIDProvider, change: Json) -> None:
-    """So that the cases above fail for their own reason."""
-    forge(op, {}, change, by())
+def test_a_correctly_forged_id_token_is_accepted(op: OpenIDProvider, change: Json) -> None:
+    """This shows that the other tests fail because of the changed part."""
+    forge(op, {}, change, signed_by())
 
-    assert through(Client(), op).url == "/"
+    assert round_trip(Client(), op).url == "/"

@@ -1,4 +1,4 @@
-"""Access tokens forged by somebody who knows all that is public: every call refuses them alike."""
+"""Access tokens forged with public knowledge: every endpoint refuses them alike."""
 
 import base64
 import hashlib
@@ -20,7 +20,7 @@ from django.test import Client
 
 from accounts.tokens import keyring, keys
 from tests.support.api import claims_of, get_tokens
-from tests.support.api_jwt import ME, REVOKE, VERIFY, call, shown, taken
+from tests.support.api_jwt import ME, REVOKE, VERIFY, accepted, answers_to, call
 from tests.support.forgeries import (
     ALGORITHMS,
     Mint,
@@ -37,7 +37,7 @@ from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 
-# Of the points of P-256 (SP 800-186 section 3.2.1.3).
+# The order of P-256 (SP 800-186 section 3.2.1.3).
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
@@ -51,7 +51,7 @@ def mint() -> Mint:
     return mint_with("ES256")
 
 
-def test_1_3_an_unsigned_token_is_refused_however_none_is_written(mint: Mint) -> None:
+def test_1_3_an_unsigned_token_is_refused_in_every_spelling_of_none(mint: Mint) -> None:
     signature = decoded(mint.token().split(".")[2])
     tokens = {"bare": join({"alg": "none"}, mint.claims, unsigned)}
     for alg in ("none", "nOnE", "none ", "", None, 0, False, [], {}, ["none", "ES256"], "HS256"):
@@ -62,11 +62,11 @@ def test_1_3_an_unsigned_token_is_refused_however_none_is_written(mint: Mint) ->
     tokens["right alg, unsigned"] = join(mint.header, mint.claims, unsigned)
     tokens["no alg"] = mint.token({"alg": None})
 
-    assert taken(tokens) == []
+    assert accepted(tokens) == []
 
 
 def public_texts(mint: Mint) -> Iterator[bytes]:
-    """Everything that could be called the public key."""
+    """Yield every text that could be taken for the public key."""
     key = mint.key.public_key()
     pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     yield from (pem, pem.strip(), b"".join(pem.split(b"\n")[1:-2]))
@@ -85,10 +85,10 @@ def public_texts(mint: Mint) -> Iterator[bytes]:
     yield from (b"", b"\0" * 32)
 
 
-def test_1_2_cve_2017_11424_cve_2022_29217_who_can_verify_cannot_mint(
+def test_1_2_cve_2017_11424_cve_2022_29217_public_keys_cannot_sign_tokens(
     any_mint: Mint, settings: Any
 ) -> None:
-    """Not even somebody who knows ``SECRET_KEY`` can."""
+    """Not even somebody who knows ``SECRET_KEY`` can sign tokens."""
     secret_key = settings.SECRET_KEY.encode()
     secrets = [*public_texts(any_mint), secret_key, hashlib.sha256(secret_key).digest()]
     tokens = {}
@@ -100,10 +100,10 @@ def test_1_2_cve_2017_11424_cve_2022_29217_who_can_verify_cannot_mint(
         tokens[f"stock {i}"] = join(stock, any_mint.claims, by_hmac(secret))
 
     assert len(tokens) > 50
-    assert taken(tokens) == []
+    assert accepted(tokens) == []
 
 
-def test_a_key_brought_along_or_pointed_at_is_not_used_and_nothing_is_fetched(mint: Mint) -> None:
+def test_keys_in_or_linked_from_a_token_are_neither_used_nor_fetched(mint: Mint) -> None:
     own = keys.generate("ES256")
     jwk, sign = keys.public_jwk(own), by_key(own, "ES256")
     der = own.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -123,17 +123,17 @@ def test_a_key_brought_along_or_pointed_at_is_not_used_and_nothing_is_fetched(mi
         for kid in (mint.header["kid"], jwk["kid"]):
             header = mint.header | {"kid": kid, name: value}
             tokens[f"{name} {kid}"] = join(header, mint.claims, sign)
-        # Signed by us with it: then it was never we who wrote that header.
+        # The signature is ours, but the site writes no such header.
         tokens[f"{name} signed by us"] = mint.token({name: value})
 
     with listener:
         listener.setblocking(False)
-        assert taken(tokens) == []
+        assert accepted(tokens) == []
         with pytest.raises(BlockingIOError):
             listener.accept()
 
 
-def test_an_odd_kid_opens_nothing_whoever_signs(mint: Mint) -> None:
+def test_a_malformed_kid_is_refused_whichever_key_signs(mint: Mint) -> None:
     own = by_key(keys.generate("ES256"), "ES256")
     kid = mint.header["kid"]
     odd = ["", "../../../../dev/null", "file:///dev/null", "' OR 1=1 --", "a\0b", "$(id)", "a" * 43,
@@ -147,12 +147,12 @@ def test_an_odd_kid_opens_nothing_whoever_signs(mint: Mint) -> None:
         tokens[f"own {other!r:.60}"] = join(header, mint.claims, own)
         tokens[f"empty {other!r:.60}"] = join(header | {"alg": "HS256"}, mint.claims, by_hmac(b""))
 
-    assert taken(tokens) == []
+    assert accepted(tokens) == []
 
 
-def test_1_3_a_token_changed_anywhere_is_refused(any_mint: Mint) -> None:
+def test_1_3_a_token_that_was_changed_anywhere_is_refused(any_mint: Mint) -> None:
     token = any_mint.token()
-    statuses = [answer.status for answer in shown(Client(), token)]
+    statuses = [answer.status for answer in answers_to(Client(), token)]
     assert statuses == [200, 200, 200, 200, 401], "a good access token, and no refresh token"
     header, claims, signature = token.split(".")
     make_user("bob")
@@ -181,11 +181,11 @@ def test_1_3_a_token_changed_anywhere_is_refused(any_mint: Mint) -> None:
         turned = raw[:i] + bytes([raw[i] ^ 1]) + raw[i + 1 :]
         tokens[f"byte {i}"] = f"{header}.{claims}.{encoded(turned)}"
 
-    assert taken(tokens) == []
+    assert accepted(tokens) == []
 
 
-def test_a_token_has_one_spelling(any_mint: Mint) -> None:
-    """Nothing is kept by a token's text, so another one would do no harm; but none is taken."""
+def test_a_token_has_only_one_accepted_encoding(any_mint: Mint) -> None:
+    """Another encoding would do no harm, as nothing is stored by a token's text."""
     token = any_mint.token()
     segments = token.split(".")
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -204,14 +204,14 @@ def test_a_token_has_one_spelling(any_mint: Mint) -> None:
     tokens |= {"quoted": f'"{token}"', "dot": f"{token}.", "prefix": f"Bearer {token}"}
     tokens["wide"] = token.translate({ord(c): ord(c) + 0xFEE0 for c in "0123456789abc"})
 
-    # Blanks around a token are no part of it, in a header as in a field.
-    assert {tokens[name].strip() for name in taken(tokens)} == {token}
+    # Spaces around a token are ignored, in a header as in a field.
+    assert {tokens[name].strip() for name in accepted(tokens)} == {token}
 
 
-def test_cve_2022_21449_no_ecdsa_signature_out_of_shape_is_taken_and_a_twin_dies_with_it(
+def test_cve_2022_21449_malformed_ecdsa_signatures_are_refused_and_a_twin_is_revoked_too(
     mint: Mint,
 ) -> None:
-    """Anybody can make (r, -s) of (r, s): the twin is no second token of anything."""
+    """Anybody can turn the signature (r, s) into its twin (r, -s), so both must be one token."""
     signed, _, signature = (token := mint.token()).rpartition(".")
     r, s = (int.from_bytes(decoded(signature)[i : i + 32]) for i in (0, 32))
     # RFC 7518 section 3.4
@@ -219,16 +219,16 @@ def test_cve_2022_21449_no_ecdsa_signature_out_of_shape_is_taken_and_a_twin_dies
     odd = [raw(0, 0), raw(ORDER, ORDER), raw(0, s), raw(r, 0), raw(1, 1), raw(r, ORDER),
            raw(ORDER, s), raw(s, r), raw(2**256 - 1, 2**256 - 1), encode_dss_signature(r, s),
            encode_dss_signature(0, 0), *(bytes(n) for n in (0, 1, 63, 64, 65, 96))]  # fmt: skip
-    assert taken({other.hex(): f"{signed}.{encoded(other)}" for other in odd}) == []
+    assert accepted({other.hex(): f"{signed}.{encoded(other)}" for other in odd}) == []
     twin = f"{signed}.{encoded(raw(r, ORDER - s))}"
     assert call(Client(), VERIFY, {"token": twin}).json == mint.claims
 
     assert call(Client(), REVOKE, {"token": twin}).status == 200
 
-    assert taken({"token": token, "twin": twin}) == []
+    assert accepted({"token": token, "twin": twin}) == []
 
 
-def test_no_key_of_the_ring_signs_in_anothers_name() -> None:
+def test_a_signing_key_cannot_sign_under_the_id_of_another_key() -> None:
     mint = mint_with("ES256")
     others = [key_of("RS256"), key_of("EdDSA"), keys.generate("ES256")]
     for key in others:
@@ -252,7 +252,7 @@ def test_no_key_of_the_ring_signs_in_anothers_name() -> None:
             token = join(mint.header | {"alg": says}, mint.claims, sign)
             crossed[f"another key by {alg} as {says}"] = token
 
-    assert taken(crossed) == []
+    assert accepted(crossed) == []
 
 
 def test_another_algorithm_of_the_same_key_is_refused() -> None:
@@ -264,4 +264,4 @@ def test_another_algorithm_of_the_same_key_is_refused() -> None:
         tokens[f"{alg} not said"] = join(mint.header, mint.claims, sign)
         tokens[f"{alg} said only"] = join(header, mint.claims, mint.sign)
 
-    assert taken(tokens) == []
+    assert accepted(tokens) == []

@@ -1,5 +1,7 @@
-"""Tokens that a key of ours has signed, and that are no access tokens of this site all the same:
-of another kind, for another service, too old, too long, out of shape, of an odd person."""
+"""Tokens that the site's key has signed but that are no valid access tokens of this site.
+
+They are of another kind, for another service, expired, too long, malformed or without a valid user.
+"""
 
 import dataclasses
 import json
@@ -15,7 +17,7 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import PendingSignup, User
 from tests.conftest import Clock
 from tests.support.api import call, exchange, get_tokens, is_good, renew
-from tests.support.api_jwt import REFUSED, refused, shown, taken
+from tests.support.api_jwt import REFUSED, accepted, answers_to, is_refused
 from tests.support.forgeries import Json, Mint, join, mint_of, mint_with
 from tests.support.signin import signed_in
 from tests.support.steps import make_user, sign_up
@@ -23,7 +25,7 @@ from tests.support.steps import make_user, sign_up
 pytestmark = pytest.mark.django_db
 
 OTHER = "https://billing.example"
-# No claim of ours is any of these.
+# No claim of the site's tokens has any of these values.
 NEVER: tuple[Any, ...] = (
     *(None, True, False, [], {}, 1.5, "", "\0", "\ud800", "\u0660", "NaN", ["a"], {"a": 1}),
     *(float("nan"), float("inf"), 10**300, -(10**300)),
@@ -46,7 +48,7 @@ HEADERS: list[Json] = [
 ]
 
 
-def test_cve_2026_32597_a_header_that_is_not_exactly_ours_is_refused_though_we_signed_it(
+def test_cve_2026_32597_a_signed_token_with_an_unexpected_header_is_refused(
     mint: Mint,
 ) -> None:
     tokens = {f"{header!r:.60}": mint.token(header) for header in HEADERS}
@@ -55,10 +57,10 @@ def test_cve_2026_32597_a_header_that_is_not_exactly_ours_is_refused_though_we_s
            '{"a":' * 700 + "1" + "}" * 700, "[" * 3000]  # fmt: skip
     tokens |= {text[:60]: join(text, mint.claims, mint.sign) for text in odd}
 
-    assert taken(tokens) == []
+    assert accepted(tokens) == []
 
 
-def test_a_claim_that_is_missing_or_of_another_type_is_refused(mint: Mint) -> None:
+def test_a_missing_claim_or_one_of_another_type_is_refused(mint: Mint) -> None:
     tokens = {}
     for claim in ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "scope", "auth_time",
                   "client_id", "token_type"):  # fmt: skip
@@ -67,7 +69,7 @@ def test_a_claim_that_is_missing_or_of_another_type_is_refused(mint: Mint) -> No
         if claim in {"jti", "scope", "client_id"}:
             odd = [value for value in odd if not isinstance(value, str) or value == "\ud800"]
         if isinstance(good, int):
-            # A negative number is of the type: the next test but two judges what it says.
+            # A negative number has the right type; another test checks its meaning.
             odd = [*odd[: odd.index(-(10**300))], str(good), float(good), good + 0.5]
         for value in odd:
             claims = mint.claims | {claim: value}
@@ -77,7 +79,7 @@ def test_a_claim_that_is_missing_or_of_another_type_is_refused(mint: Mint) -> No
         claims = mint.claims | {"orig_iat": value}
         tokens[f"orig_iat {value!r}"] = join(mint.header, claims, mint.sign)
 
-    assert taken(tokens) == []
+    assert accepted(tokens) == []
 
 
 def test_cve_2024_53861_issuer_and_audience_are_compared_as_a_whole(
@@ -92,80 +94,80 @@ def test_cve_2024_53861_issuer_and_audience_are_compared_as_a_whole(
     ]
 
     for claim in ("iss", "aud"):
-        assert taken({f"{other}": mint.token(**{claim: other}) for other in others}) == []
+        assert accepted({f"{other}": mint.token(**{claim: other}) for other in others}) == []
 
 
-def test_a_token_for_another_service_is_useless_here_but_can_be_looked_up(settings: Any) -> None:
+def test_a_token_for_another_service_is_refused_here_but_can_be_verified(settings: Any) -> None:
     before = settings.AUTHSITE
     settings.AUTHSITE = dataclasses.replace(before, token_audiences=(OTHER,))
     mint = mint_with("ES256")
     tokens = get_tokens(audience=OTHER)
 
     for bought in (tokens, renew(tokens["refresh"], audience=OTHER)):
-        *answers, verified, renewed = shown(Client(), bought["access"])
+        *answers, verified, renewed = answers_to(Client(), bought["access"])
         assert [answer.short for answer in (*answers, renewed)] == [REFUSED] * 4
         assert verified.json["aud"] == OTHER
-    assert refused(mint.token(aud=f"{OTHER}/"))
+    assert is_refused(mint.token(aud=f"{OTHER}/"))
     for_there = bought["access"]
     assert not is_good(for_there)
     assert exchange(for_there).code == "token_not_valid"
     settings.AUTHSITE = before
-    assert refused(for_there)
+    assert is_refused(for_there)
 
 
-def test_1_4_a_token_is_good_for_300_s_and_not_a_second_longer(mint: Mint, clock: Clock) -> None:
+def test_1_4_a_token_is_valid_for_exactly_300_seconds(mint: Mint, clock: Clock) -> None:
     now, token = mint.claims["iat"], mint.token()
     assert mint.claims["exp"] == now + get_tokens()["expires_in"] == now + 300
     clock.advance(seconds=now + 300 - clock.now().timestamp() - 0.001)
-    assert not refused(token)
+    assert not is_refused(token)
     clock.advance(seconds=0.001)
-    assert refused(token)
+    assert is_refused(token)
 
-    # The clocks of two nodes may be ten seconds apart; nothing begins later than that.
+    # The clocks of two nodes may differ by ten seconds, but no more.
     now = int(clock.now().timestamp())
     begun = {"iat": now, "nbf": now, "exp": now + 300}
-    assert not refused(mint.token(**begun))
+    assert not is_refused(mint.token(**begun))
     for late in ({"iat": now + 12}, {"nbf": now + 12}, {"nbf": 10**300}, {"auth_time": now + 12},
                  {"iat": now + 290, "nbf": now + 290}):  # fmt: skip
-        assert refused(mint.token(**begun | late)), late
+        assert is_refused(mint.token(**begun | late)), late
 
 
-def test_only_a_genuine_token_that_has_expired_is_told_to_be_renewed(
+def test_only_a_genuine_expired_token_gets_the_answer_to_refresh(
     mint: Mint, clock: Clock, settings: Any
 ) -> None:
-    """The others are no tokens, and what signed them learns nothing."""
+    """The sender of a forged token does not learn that it has expired, too."""
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, token_audiences=(OTHER,))
     clock.advance(seconds=300)
     token = mint.token()
 
-    for answer in shown(Client(), token)[:2]:
+    for answer in answers_to(Client(), token)[:2]:
         assert answer.short == (401, "token_expired")
         assert "expired" in answer.headers["WWW-Authenticate"]
     forged = [mint.token(aud=OTHER), mint.token(iss=OTHER), mint.token(token_type="refresh")]
     for other in (*forged, f"{token[:-4]}AAAA"):
-        assert [answer.short for answer in shown(Client(), other)] == [REFUSED] * 5
+        assert [answer.short for answer in answers_to(Client(), other)] == [REFUSED] * 5
 
 
-def test_no_token_lives_longer_than_its_key_is_kept_for_it(mint: Mint) -> None:
+def test_no_token_may_outlive_its_signing_key(mint: Mint) -> None:
     now = mint.claims["iat"]
     ends = (0, 1, -1, -(10**300), now + 3601, 10**10, 2**63, 10**300)
 
-    assert not refused(mint.token(exp=now + 3600))
-    assert taken({f"{end}"[:40]: mint.token(exp=end) for end in ends}) == []
+    assert not is_refused(mint.token(exp=now + 3600))
+    assert accepted({f"{end}"[:40]: mint.token(exp=end) for end in ends}) == []
 
 
-def test_what_our_key_signs_for_another_purpose_is_no_access_token(mint: Mint) -> None:
+def test_a_token_signed_for_another_purpose_is_no_access_token(mint: Mint) -> None:
     kinds = ("refresh", "id", "sliding", "Access", "access ", "challenge", "bearer")
     person = {name: mint.claims[name] for name in ("iss", "sub", "aud", "exp", "iat")}
     id_token = join(mint.header, person | {"nonce": "n", "at_hash": "a"}, mint.sign)
 
-    assert taken({kind: mint.token(token_type=kind) for kind in kinds} | {"ID": id_token}) == []
-    *answers, verified, _renewed = shown(Client(), get_tokens()["refresh"])
+    assert accepted({kind: mint.token(token_type=kind) for kind in kinds} | {"ID": id_token}) == []
+    *answers, verified, _renewed = answers_to(Client(), get_tokens()["refresh"])
     assert {answer.status for answer in answers} == {401}
     assert verified.short == REFUSED
 
 
-def test_payloads_that_are_no_claims_are_refused_though_we_signed_them(mint: Mint) -> None:
+def test_a_signed_payload_that_is_no_claims_object_is_refused(mint: Mint) -> None:
     whole = json.dumps(mint.claims)
     deep = f'{whole[:-1]},"x":'
     payloads: list[str | bytes] = [
@@ -178,35 +180,35 @@ def test_payloads_that_are_no_claims_are_refused_though_we_signed_them(mint: Min
     tokens = {f"{p[:20]!r} {i}": join(mint.header, p, mint.sign) for i, p in enumerate(payloads)}
     nested = join(mint.header | {"cty": "JWT"}, mint.token(), mint.sign)
 
-    assert taken(tokens | {"nested": nested}) == []
+    assert accepted(tokens | {"nested": nested}) == []
     for depth in (100, 500, 1000, 2000, 2500):
         payload = f"{deep}{'[' * depth}{']' * depth}}}"
-        answers = shown(Client(), join(mint.header, payload, mint.sign))
+        answers = answers_to(Client(), join(mint.header, payload, mint.sign))
         assert {answer.status for answer in answers} <= {200, 401}, depth
 
 
-def test_a_claim_that_is_there_twice_is_read_one_way_by_all_calls(mint: Mint) -> None:
+def test_a_duplicate_claim_is_read_the_same_way_by_every_endpoint(mint: Mint) -> None:
     bob = make_user("bob")
     claims = json.dumps(mint.claims)
     token = join(mint.header, f'{{"sub":"{bob.pk}",{claims[1:]}', mint.sign)
 
-    me, _, _, verified, _ = shown(Client(), token)
+    me, _, _, verified, _ = answers_to(Client(), token)
 
     assert me.json["id"] == verified.json["sub"] == mint.claims["sub"]
-    assert refused(join(mint.header, f'{claims[:-1]},"sub":"{bob.pk}"}}', mint.sign))
+    assert is_refused(join(mint.header, f'{claims[:-1]},"sub":"{bob.pk}"}}', mint.sign))
 
 
-def test_nothing_longer_than_any_token_is_looked_at(mint: Mint) -> None:
+def test_a_text_longer_than_any_token_is_refused_without_a_query(mint: Mint) -> None:
     for size in (8193, 50_000):
         long = f"{mint.token()}{'A' * size}"
         with CaptureQueriesContext(connection) as queries:
-            answers = shown(Client(), long)
+            answers = answers_to(Client(), long)
         assert [answer.short for answer in answers[:4]] == [REFUSED] * 4
         assert len(queries) == 0
 
 
 def ids(good: str) -> list[Any]:
-    """Other values than ``good``, which is an id; some are the same id to a lenient reader."""
+    """Return values other than the id ``good``; a lenient parser reads some as the same id."""
     bare = good.replace("-", "")
     arabic = good.translate({ord(str(i)): chr(0x660 + i) for i in range(10)})
     wide = "".join(chr(ord(c) + 0xFEE0) if c.isalnum() else c for c in good)
@@ -226,27 +228,27 @@ def ids(good: str) -> list[Any]:
     ]
 
 
-def test_an_odd_subject_or_sign_in_is_refused_and_never_looked_for(mint: Mint) -> None:
-    """What is not asked cannot be a fault of any database."""
+def test_a_malformed_subject_or_session_id_is_refused_without_a_query(mint: Mint) -> None:
+    """Without a query, no database can fail on the value."""
     for claim in ("sub", "sid"):
         tokens = {
             f"{value!r:.50} {i}": join(mint.header, mint.claims | {claim: value}, mint.sign)
             for i, value in enumerate(ids(mint.claims[claim]))
         }
         with CaptureQueriesContext(connection) as queries:
-            assert taken(tokens) == []
+            assert accepted(tokens) == []
         assert [query["sql"] for query in queries] == []
         unknown = ["00000000-0000-0000-0000-000000000000", str(uuid.uuid4())]
-        assert taken({other: mint.token(**{claim: other}) for other in unknown}) == []
+        assert accepted({other: mint.token(**{claim: other}) for other in unknown}) == []
 
 
-def test_nobody_is_let_in_by_anothers_sign_in_and_no_pending_sign_up_is_anybody(mint: Mint) -> None:
+def test_a_token_needs_its_own_users_session_and_not_a_pending_sign_up(mint: Mint) -> None:
     make_user("bob")
     sign_up(Client(), "pending")
     bobs, pending = mint_of(get_tokens("bob")["access"], mint.key), PendingSignup.objects.get().pk
     sub, sid = mint.claims["sub"], mint.claims["sid"]
 
-    assert taken({
+    assert accepted({
         "alice in bob's": mint.token(sid=bobs.claims["sid"]),
         "bob in alice's": bobs.token(sid=sid),
         "subject as sign-in": mint.token(sid=sub),
@@ -257,30 +259,32 @@ def test_nobody_is_let_in_by_anothers_sign_in_and_no_pending_sign_up_is_anybody(
     }) == []  # fmt: skip
 
 
-def test_a_browsers_session_carries_no_token(mint: Mint) -> None:
+def test_a_browser_session_is_refused_as_the_session_of_a_token(mint: Mint) -> None:
     browser = signed_in(User.objects.get())
     session = LoginSession.objects.get(kind=LoginSession.Kind.BROWSER)
     token = mint.token(sid=str(session.pk))
 
-    assert refused(token)
+    assert is_refused(token)
     assert call("token/revoke/", {"token": token}).status == 200
-    assert browser.get("/").status_code == 200, "what is no token of it ends no session either"
+    assert browser.get("/").status_code == 200, (
+        "a token that is not of the session does not revoke it"
+    )
 
 
-def test_tokens_of_somebody_deleted_or_switched_off_are_dead(mint: Mint) -> None:
+def test_tokens_of_a_deleted_or_inactive_user_are_refused(mint: Mint) -> None:
     alice = User.objects.filter(username="alice")
     assert is_good(mint.token())
 
     alice.update(is_active=False)
-    assert refused(mint.token())
+    assert is_refused(mint.token())
     alice.update(is_active=True)
     assert is_good(mint.token())
     alice.delete()
-    assert refused(mint.token())
+    assert is_refused(mint.token())
 
 
-def test_an_odd_scope_gives_no_right(mint: Mint) -> None:
-    """It's no fault; a service may put its own words there."""
+def test_an_unknown_scope_gives_no_rights(mint: Mint) -> None:
+    """An unknown scope is valid, because another service may define its own."""
     for scope in ("", " ", "admin", "READ", "read:profile", "profile", "profile:", ":read", "*",
                   "profile:read:write", "\0", "read\0", "\u202eread"):  # fmt: skip
         answer = call("me/", token=mint.token(scope=scope))

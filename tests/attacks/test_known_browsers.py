@@ -1,4 +1,4 @@
-"""Copies of a browser's cookies, whose worth ends; and a known browser that turns up elsewhere."""
+"""Copies of a known browser's cookies: how they stop working, and how the owner hears of them."""
 
 from datetime import datetime
 from typing import Any
@@ -12,10 +12,10 @@ from accounts.sessions import known_browsers
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle import known_networks
 from accounts.users.models import User
-from tests.attacks.passkey_steps import REAUTHENTICATE, happened
-from tests.attacks.trusted_steps import TRUSTED, browser, is_asked, trusting
+from tests.attacks.passkey_steps import REAUTHENTICATE, times_in_history
+from tests.attacks.trusted_steps import TRUSTED, browser, needs_second_step, trusting_browser
 from tests.conftest import Clock
-from tests.support.second import enrolled
+from tests.support.second_factor import enrolled
 from tests.support.signin import request_of, set_up, signed_in
 from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, sign_in, signed_up
 
@@ -31,7 +31,7 @@ def since(client: Client, user: User) -> datetime | None:
 
 
 def copy_of(client: Client, *, at: str = "127.0.0.1") -> Client:
-    """The same kind of browser with the same cookies, wherever that is."""
+    """Return a browser with the same user agent and cookies, at the IP address ``at``."""
     copy = Client(**client.defaults | {"REMOTE_ADDR": at})
     for name, cookie in client.cookies.items():
         copy.cookies[name] = cookie.value
@@ -43,14 +43,14 @@ def sign_out_elsewhere(client: Client) -> str:
 
 
 def mails_of(client: Client, login: str = "alice") -> list[str]:
-    """What the owner is told of a sign-in there."""
+    """Sign in with ``client`` and return the subjects of the mails about it."""
     before = len(outbox())
     client.cookies.pop("sessionid", None)
     sign_in(client, login)
     return [mail.subject.removeprefix("authsite: ") for mail in outbox()[before:]]
 
 
-def test_who_signs_out_elsewhere_makes_strangers_of_all_copies_and_keeps_the_browsers_age(
+def test_signing_out_elsewhere_makes_copies_of_the_browser_unknown_and_keeps_its_age(
     clock: Clock,
 ) -> None:
     alice = make_user("alice")
@@ -69,12 +69,14 @@ def test_who_signs_out_elsewhere_makes_strangers_of_all_copies_and_keeps_the_bro
         assert since(here, alice) == begun
         assert [is_signed_in(copy), since(copy, alice), since(thief, alice)] == [False, None, None]
         copy = copy_of(here)
-    assert since(phone, alice) == begun, "another browser of hers"
+    assert since(phone, alice) == begun, "other browsers of the owner stay known"
     assert mails_of(thief) == [NEW_BROWSER]
     assert mails_of(here) == []
 
 
-def test_a_copy_of_a_browser_that_the_version_before_noted_ends_as_well(clock: Clock) -> None:
+def test_signing_out_elsewhere_also_covers_browsers_recorded_by_the_previous_version(
+    clock: Clock,
+) -> None:
     alice, begun = make_user("alice"), clock.now()
     here = signed_in(alice)
     token, device = here.cookies["known"].value, client_of(request_of(here)).device
@@ -87,24 +89,24 @@ def test_a_copy_of_a_browser_that_the_version_before_noted_ends_as_well(clock: C
     assert (since(here, alice), since(copy, alice)) == (begun, None)
 
 
-def test_who_signs_out_elsewhere_trusts_no_browser_any_more() -> None:
+def test_signing_out_elsewhere_ends_the_trust_in_every_browser() -> None:
     alice = make_user("alice")
     enrolled(alice)
-    here, there = trusting(alice), trusting(alice)
+    here, there = trusting_browser(alice), trusting_browser(alice)
     there.cookies.pop("sessionid")
     copy = copy_of(here)
-    assert not is_asked(there)
+    assert not needs_second_step(there)
     page = here.get(SESSIONS).text
     assert "not even this one" in page
 
     sign_out_elsewhere(here)
 
     assert "Trusted until" not in here.get(TRUSTED).text
-    assert [is_asked(each) for each in (copy, there, here)] == [True] * 3
-    assert happened(alice, "trust_ended") == 2
+    assert [needs_second_step(each) for each in (copy, there, here)] == [True] * 3
+    assert times_in_history(alice, "trust_ended") == 2
 
 
-def test_nobody_takes_the_age_of_anothers_browser_by_a_copy_of_its_cookie() -> None:
+def test_a_copied_cookie_does_not_change_the_age_of_another_users_browser() -> None:
     bob = make_user("bob")
     his = signed_in(bob)
     begun = since(his, bob)
@@ -118,7 +120,7 @@ def test_nobody_takes_the_age_of_anothers_browser_by_a_copy_of_its_cookie() -> N
     assert since(thief, bob) is None
 
 
-def test_a_session_alone_makes_no_browser_known() -> None:
+def test_a_stolen_session_does_not_make_its_browser_known() -> None:
     alice = make_user("alice")
     thief = copy_of(signed_in(alice))
     thief.cookies.pop("known")
@@ -129,7 +131,7 @@ def test_a_session_alone_makes_no_browser_known() -> None:
     assert since(thief, alice) is None
 
 
-def test_a_copy_of_a_known_browser_is_told_of_once_where_the_account_was_never(
+def test_a_copy_of_a_known_browser_in_a_new_network_is_reported_once(
     clock: Clock,
 ) -> None:
     make_user("alice")
@@ -147,7 +149,7 @@ def test_a_copy_of_a_known_browser_is_told_of_once_where_the_account_was_never(
     assert mails_of(copy_of(here, at="203.0.113.67")) == [f"{NEW_NETWORK}, in a known browser"]
 
 
-def test_a_copy_that_proves_itself_in_a_session_is_told_of_too(settings: Any) -> None:
+def test_a_copy_that_reauthenticates_in_a_new_network_is_reported_too(settings: Any) -> None:
     set_up(settings, session_protection_network="on")
     here = browser()
     make_user("alice")
@@ -160,7 +162,7 @@ def test_a_copy_that_proves_itself_in_a_session_is_told_of_too(settings: Any) ->
     assert NEW_NETWORK in outbox()[-1].subject
 
 
-def test_the_networks_of_a_first_browser_and_of_those_from_before_the_upgrade_are_no_news() -> None:
+def test_networks_of_the_first_browser_and_from_before_the_upgrade_are_not_reported() -> None:
     here = signed_up("alice")
     alice = User.objects.get()
     assert mails_of(here) == []
@@ -173,7 +175,7 @@ def test_the_networks_of_a_first_browser_and_of_those_from_before_the_upgrade_ar
         assert mails_of(copy_of(there)) == []
 
 
-def test_a_stale_copied_cookie_signs_nobody_out_elsewhere(clock: Clock) -> None:
+def test_a_stale_copied_cookie_cannot_sign_out_other_sessions(clock: Clock) -> None:
     alice = make_user("alice")
     here = signed_in(alice)
     begun, thief = clock.now(), copy_of(here)

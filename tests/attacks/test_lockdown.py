@@ -1,4 +1,4 @@
-"""Lockdowns: what they do, the link of a notice, what is under way meanwhile, the one way back."""
+"""Lockdowns: what they revoke, the links of notices, and how the account is opened again."""
 
 from collections.abc import Callable
 
@@ -36,18 +36,18 @@ EMAIL = "/accounts/email/"
 pytestmark = pytest.mark.django_db
 
 
-def link_to_lockdown() -> str:
-    """The link of the newest notice."""
+def newest_lock_link() -> str:
+    """Return the path of the lock link in the newest mail."""
     return path_of(outbox()[-1].action_url)
 
 
 def sign_in_from_a_new_browser() -> tuple[Client, str]:
-    """Alice's browser of now, and the link of the notice about it."""
-    return signed_in(User.objects.get(username="alice")), link_to_lockdown()
+    """Sign in as alice in a new browser; return the browser and the lock link of the notice."""
+    return signed_in(User.objects.get(username="alice")), newest_lock_link()
 
 
-def noticed() -> tuple[Client, str]:
-    """The same, for who has signed in before."""
+def signed_in_with_notice() -> tuple[Client, str]:
+    """Create alice and sign in twice; return the new browser and the lock link of its notice."""
     signed_in(make_user("alice"))
     return sign_in_from_a_new_browser()
 
@@ -57,8 +57,8 @@ def is_locked(username: str = "alice") -> bool:
 
 
 @pytest.mark.parametrize("method", ["get", "head", "options", "put"])
-def test_a_mail_scanner_that_opens_the_link_locks_nobody_out(method: str) -> None:
-    browser, link = noticed()
+def test_a_mail_scanner_that_opens_the_lock_link_does_not_lock_the_account(method: str) -> None:
+    browser, link = signed_in_with_notice()
 
     for path in (link, f"{link}?yes=1", link.rstrip("/")):
         getattr(Client(), method)(path, follow=True)
@@ -69,8 +69,8 @@ def test_a_mail_scanner_that_opens_the_link_locks_nobody_out(method: str) -> Non
     assert is_locked()
 
 
-def test_the_link_works_once_whichever_notice_it_came_with() -> None:
-    _, older = noticed()
+def test_one_use_of_a_lock_link_invalidates_every_lock_link_in_the_mailbox() -> None:
+    _, older = signed_in_with_notice()
     browser, newer = sign_in_from_a_new_browser()
 
     secret = older.rstrip("/").rpartition("/")[2]
@@ -79,12 +79,14 @@ def test_the_link_works_once_whichever_notice_it_came_with() -> None:
 
     assert [Client().post(older).status_code for _ in range(2)] == [200, 404]
     assert not is_signed_in(browser)
-    assert Client().post(newer).status_code == 404, "the mailbox has said what it had to say"
+    assert Client().post(newer).status_code == 404, (
+        "one lock link invalidates the others of the mailbox"
+    )
 
 
 @pytest.mark.parametrize("days, good", [(29.99, True), (30, False)])
-def test_the_link_ends_after_thirty_days(clock: Clock, days: float, good: bool) -> None:
-    _, link = noticed()
+def test_a_lock_link_is_valid_for_thirty_days(clock: Clock, days: float, good: bool) -> None:
+    _, link = signed_in_with_notice()
 
     clock.advance(days=days)
 
@@ -93,26 +95,26 @@ def test_the_link_ends_after_thirty_days(clock: Clock, days: float, good: bool) 
     assert is_locked() is good
 
 
-def test_purposes_crossed_no_other_link_locks_and_a_lockdown_link_opens_nothing() -> None:
+def test_lock_sign_up_and_owner_links_work_only_on_their_own_page() -> None:
     from accounts.ops.owner import new_link
 
-    _, lockdown = noticed()
+    _, lockdown = signed_in_with_notice()
     sign_up(Client(), "mallory")
     signup = path_of(outbox()[-1].action_url)
     owner = path_of(new_link() or "")
-    doors = (LOCKDOWN, CONFIRM, "/accounts/owner/")
+    prefixes = (LOCKDOWN, CONFIRM, "/accounts/owner/")
 
-    for own, link in zip(doors, (lockdown, signup, owner), strict=True):
-        for door in doors:
-            answer = Client().get(link.replace(own, door))
-            assert answer.status_code == (200 if door == own else 404)
-            if door != own:
-                assert Client().post(link.replace(own, door), {}).status_code == 404
+    for own, link in zip(prefixes, (lockdown, signup, owner), strict=True):
+        for prefix in prefixes:
+            answer = Client().get(link.replace(own, prefix))
+            assert answer.status_code == (200 if prefix == own else 404)
+            if prefix != own:
+                assert Client().post(link.replace(own, prefix), {}).status_code == 404
     assert not is_locked()
 
 
-def test_nobody_locks_another_person_down() -> None:
-    browser, link = noticed()
+def test_a_user_cannot_lock_another_users_account() -> None:
+    browser, link = signed_in_with_notice()
     bob = signed_in(make_user("bob"))
     his = LoginSession.objects.get(user__username="bob").pk
 
@@ -129,19 +131,19 @@ def test_nobody_locks_another_person_down() -> None:
     assert not Activity.objects.filter(user__username="alice", session=his).exists()
 
 
-def under_way(username: str) -> dict[str, Callable[[], bool]]:
-    """What was mailed to that person just now: does it work?"""
-    inside, asked = signed_in(User.objects.get(username=username)), Client()
+def mailed_codes_and_links(username: str) -> dict[str, Callable[[], bool]]:
+    """Have codes and links mailed to a user; return, for each, a function that tries it."""
+    session, asked = signed_in(User.objects.get(username=username)), Client()
     asked.post(BY_CODE, {"login": username})
     code = outbox()[-1].code
     Client().post(RESET, {"login": username})
     reset = path_of(outbox()[-1].action_url)
     new = f"{username}@example.net"
-    inside.post(EMAIL, {"email": new})
+    session.post(EMAIL, {"email": new})
     link = path_of(outbox()[-1].action_url)
 
     def confirms() -> bool:
-        """By somebody who is signed in again."""
+        """Sign in again and open the link."""
         signed_in(User.objects.get(username=username)).post(link)
         return EmailAddress.objects.filter(email=new).exists()
 
@@ -155,10 +157,10 @@ def under_way(username: str) -> dict[str, Callable[[], bool]]:
 
 
 @pytest.mark.parametrize("what", ["code to sign in", "link of an address", "link of a reset"])
-def test_a_lockdown_cancels_what_was_mailed_to_that_person_and_to_nobody_else(what: str) -> None:
-    browser, _ = noticed()
+def test_a_lockdown_invalidates_only_the_codes_and_links_mailed_to_its_user(what: str) -> None:
+    browser, _ = signed_in_with_notice()
     make_user("bob")
-    hers, his = under_way("alice"), under_way("bob")
+    hers, his = mailed_codes_and_links("alice"), mailed_codes_and_links("bob")
 
     browser.post(LOCKDOWN)
 
@@ -166,7 +168,7 @@ def test_a_lockdown_cancels_what_was_mailed_to_that_person_and_to_nobody_else(wh
     assert his[what]()
 
 
-def test_after_a_lockdown_no_password_opens_the_account_and_a_thief_is_noticed_again() -> None:
+def test_no_password_opens_a_locked_account_and_a_later_sign_in_is_noticed_again() -> None:
     signed_in(make_user("alice"))
     thief = Client()
     sign_in(thief, "alice")
@@ -202,8 +204,8 @@ def lock_down(alice: User) -> None:
 
 
 @pytest.mark.parametrize("happens", [change_password, switch_off, lock_down])
-@pytest.mark.parametrize("again", [False, True], ids=["sign-in", "fresh proof"])
-def test_a_password_checked_before_a_change_opens_nothing_after_it(
+@pytest.mark.parametrize("again", [False, True], ids=["sign-in", "reauthentication"])
+def test_a_password_checked_before_a_change_gives_no_session_after_it(
     monkeypatch: pytest.MonkeyPatch, happens: Callable[[User], None], again: bool
 ) -> None:
     alice = make_user("alice")
@@ -225,7 +227,7 @@ def test_a_password_checked_before_a_change_opens_nothing_after_it(
 
 @pytest.fixture
 def browsers() -> list[Client]:
-    """Alice's three, of which the last two were new."""
+    """Three browsers of alice, two of which caused a notice."""
     make_user("alice")
     browsers = [Client() for _ in range(3)]
     for browser in browsers:
@@ -233,29 +235,32 @@ def browsers() -> list[Client]:
     return browsers
 
 
-@pytest.mark.parametrize("way", ["inside", "by link", "by link in her own browser"])
-def test_a_lockdown_ends_everything_keeps_the_history_and_says_what_to_do(
+@pytest.mark.parametrize("way", ["in a session", "by link", "by link in her own browser"])
+def test_a_lockdown_revokes_all_sessions_keeps_the_history_and_says_what_to_do(
     browsers: list[Client], way: str
 ) -> None:
-    path = LOCKDOWN if way == "inside" else link_to_lockdown()
+    path = LOCKDOWN if way == "in a session" else newest_lock_link()
     browser = Client() if way == "by link" else browsers[0]
     before = list(Activity.objects.order_by("id"))
 
     done = browser.post(path)
 
     assert "Nobody is signed in to <bdi>alice</bdi> any more" in done.text
-    assert 'action="/accounts/logout/"' not in done.text, "nobody is there to sign out"
+    assert 'action="/accounts/logout/"' not in done.text, "there is no session to sign out of"
     assert not any(map(is_signed_in, browsers))
     *earlier, newest = Activity.objects.order_by("id")
     assert earlier == before
-    assert (newest.kind, newest.proof) == ("locked_down", "pwd" if way == "inside" else "mail")
-    told = mail_to("alice")
-    assert told.subject == "authsite: The account was locked"
-    assert "/accounts/password/reset/" in str(told.body)
-    assert LOCKDOWN not in str(told.body)
+    assert (newest.kind, newest.proof) == (
+        "locked_down",
+        "pwd" if way == "in a session" else "mail",
+    )
+    mail = mail_to("alice")
+    assert mail.subject == "authsite: The account was locked"
+    assert "/accounts/password/reset/" in str(mail.body)
+    assert LOCKDOWN not in str(mail.body)
 
 
-def test_whoever_runs_the_site_opens_it_again_with_a_new_password(
+def test_the_operator_reopens_a_locked_account_with_a_new_password(
     browsers: list[Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     browsers[0].post(LOCKDOWN)
@@ -265,4 +270,4 @@ def test_whoever_runs_the_site_opens_it_again_with_a_new_password(
 
     assert sign_in(Client(), "alice", PASSWORD).status_code == 200
     assert sign_in(Client(), "alice", WRONG).url == "/"
-    assert not any(map(is_signed_in, browsers)), "what has ended stays so"
+    assert not any(map(is_signed_in, browsers)), "revoked sessions stay revoked"

@@ -1,4 +1,4 @@
-"""Guessing, locking out, enormous passwords, planting sessions."""
+"""Attacks on signing in: guessing, blocking the owner, huge passwords, session fixation."""
 
 from ipaddress import ip_network
 from typing import Any
@@ -36,14 +36,14 @@ GUESSES = LOGIN_LINE.burst
 
 
 def at(address: str) -> Client:
-    """A browser at an address of its own."""
+    """Return a browser at this IP address."""
     return Client(REMOTE_ADDR=address)
 
 
 def guess(n: int, login: str = "alice", *, first: int = 1, line: int = 0) -> list[int]:
-    """The statuses of ``n`` wrong guesses, each from another address of one line."""
-    places = (at(f"10.{line}.0.{i}") for i in range(first, first + n))
-    return [sign_in(place, login, WRONG).status_code for place in places]
+    """Guess ``n`` times, each from another IP address of one wide network; return the statuses."""
+    browsers = (at(f"10.{line}.0.{i}") for i in range(first, first + n))
+    return [sign_in(browser, login, WRONG).status_code for browser in browsers]
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,7 @@ def guess(n: int, login: str = "alice", *, first: int = 1, line: int = 0) -> lis
     [["alice", "ALICE", "\uff41lice"], ["alice@example.org", "Alice@EXAMPLE.org"]],
     ids=["name", "address"],
 )
-def test_only_so_many_guesses_at_a_name_pass_in_whatever_writing(
-    clock: Clock, names: list[str]
-) -> None:
+def test_guesses_at_a_login_are_limited_in_every_spelling(clock: Clock, names: list[str]) -> None:
     make_user("alice")
 
     statuses = [guess(1, names[i % len(names)], first=i)[0] for i in range(1, GUESSES + 2)]
@@ -68,7 +66,9 @@ def test_only_so_many_guesses_at_a_name_pass_in_whatever_writing(
     assert sign_in(at("10.0.0.99"), names[0]).status_code == 302
 
 
-def test_guesses_at_nobody_are_limited_like_guesses_at_somebody(clock: Clock) -> None:
+def test_guesses_at_an_unknown_account_are_limited_like_guesses_at_a_known_one(
+    clock: Clock,
+) -> None:
     make_user("alice")
 
     n = GUESSES + 1
@@ -80,15 +80,15 @@ def test_guesses_at_nobody_are_limited_like_guesses_at_somebody(clock: Clock) ->
     [((), ""), ((), "203.0.113.{i}"), (PROXIES, "203.0.113.{i}, 198.51.100.9")],
     ids=["no header", "forged", "forged left of what a trusted proxy saw"],
 )
-def test_one_address_cannot_guess_at_many_accounts(
+def test_one_ip_address_cannot_guess_at_many_accounts(
     clock: Clock, settings: Any, trusted: Any, forwarded: str
 ) -> None:
     set_up(settings, trusted_proxies=trusted)
     make_user("mallory")
 
     def guess_at(login: str, password: str, i: int) -> int:
-        told = {"HTTP_X_FORWARDED_FOR": forwarded.format(i=i)} if forwarded else {}
-        browser = Client(REMOTE_ADDR="127.0.0.1", **told)
+        headers = {"HTTP_X_FORWARDED_FOR": forwarded.format(i=i)} if forwarded else {}
+        browser = Client(REMOTE_ADDR="127.0.0.1", **headers)
         return int(sign_in(browser, login, password).status_code)
 
     statuses = []
@@ -96,13 +96,13 @@ def test_one_address_cannot_guess_at_many_accounts(
     for i in range(most + 1):
         statuses.append(guess_at(f"account{i}", WRONG, i))
         if i % 10 == 0:
-            # A right password buys no further guess.
+            # A successful sign-in gives no further guess.
             guess_at("mallory", PASSWORD, i)
 
     assert statuses == [200] * most + [429]
 
 
-def test_a_good_login_clears_neither_its_own_counter_nor_anothers(clock: Clock) -> None:
+def test_a_successful_sign_in_resets_no_limit(clock: Clock) -> None:
     make_user("alice")
     make_user("bob")
 
@@ -112,7 +112,7 @@ def test_a_good_login_clears_neither_its_own_counter_nor_anothers(clock: Clock) 
     assert guess(2, first=20) == [200, 429]
 
 
-def test_five_guesses_of_one_line_leave_others_theirs_and_twenty_are_all(clock: Clock) -> None:
+def test_a_wide_network_has_five_guesses_and_all_networks_together_twenty(clock: Clock) -> None:
     make_user("alice")
 
     assert [guess(GUESSES + 1, line=i) for i in range(4)] == [[200] * GUESSES + [429]] * 4
@@ -120,16 +120,20 @@ def test_five_guesses_of_one_line_leave_others_theirs_and_twenty_are_all(clock: 
 
     assert (refused.status_code, refused["Retry-After"]) == (429, "20")
     clock.advance(seconds=15)
-    assert sign_in(at("10.9.0.1"), "alice")["Retry-After"] == "20", "not what others left"
+    assert sign_in(at("10.9.0.1"), "alice")["Retry-After"] == "20", (
+        "the wait does not depend on the other networks"
+    )
     clock.advance(seconds=5)
     assert sign_in(at("10.9.0.1"), "alice").status_code == 302
     for _ in range(5):
         clock.advance(minutes=1)
         guess(2, line=0)
-        assert sign_in(at("10.9.0.1"), "alice").status_code == 302, "while one line goes on"
+        assert sign_in(at("10.9.0.1"), "alice").status_code == 302, (
+            "while one network goes on guessing"
+        )
 
 
-def test_guesses_elsewhere_and_of_neighbours_keep_no_known_browser_out(clock: Clock) -> None:
+def test_guesses_elsewhere_and_by_neighbours_do_not_block_a_known_browser(clock: Clock) -> None:
     make_user("alice")
     hers = at("10.1.0.1")
     sign_in(hers, "alice")
@@ -146,7 +150,7 @@ def test_guesses_elsewhere_and_of_neighbours_keep_no_known_browser_out(clock: Cl
     assert sign_in(at("10.1.0.1"), "alice").status_code == 429
 
 
-def test_a_known_browser_is_no_place_to_guess_from_either(clock: Clock) -> None:
+def test_guesses_from_a_known_browser_are_limited_too(clock: Clock) -> None:
     for name in ("alice", "bob"):
         make_user(name)
     hers = at("10.1.0.1")
@@ -156,15 +160,13 @@ def test_a_known_browser_is_no_place_to_guess_from_either(clock: Clock) -> None:
 
     assert [sign_in(hers, "alice", WRONG).status_code for _ in range(n + 1)] == [200] * n + [429]
     assert sign_in(hers, "alice@example.org", WRONG).status_code == 429
-    assert sign_in(at("10.1.0.1"), "alice").status_code == 302, "others lose nothing by it"
+    assert sign_in(at("10.1.0.1"), "alice").status_code == 302, "other browsers keep their guesses"
     assert [sign_in(hers, "bob", WRONG).status_code for _ in range(n + 1)] == [200] * n + [429]
 
 
 @pytest.mark.parametrize("login", ["alice", "alice@example.org", "nobody", "nobody@example.org"])
-def test_using_an_account_up_and_trying_once_at_home_tells_nothing(
-    clock: Clock, login: str
-) -> None:
-    """Neither whether it is used there, nor whether it exists."""
+def test_a_used_up_limit_does_not_reveal_where_an_account_is_used(clock: Clock, login: str) -> None:
+    """The answer reveals neither that the account is used in a network nor that it exists."""
     make_user("alice")
     sign_in(at("10.8.0.1"), "alice")
     for line in range(1, 5):
@@ -175,10 +177,10 @@ def test_using_an_account_up_and_trying_once_at_home_tells_nothing(
     assert [(a.status_code, a["Retry-After"]) for a in answers] == [(429, "20")] * 2
 
 
-def test_the_names_and_addresses_of_an_account_have_five_guesses_together(
+def test_the_username_and_emails_of_an_account_share_five_guesses(
     clock: Clock, hashes: list[str]
 ) -> None:
-    """The sixth is answered and costs as any: else it would tell what belongs together."""
+    """A sixth guess is answered as wrong, so that it does not show which logins belong together."""
     alice = make_user("alice")
     for n in range(3):
         confirm_email(alice, f"alice{n}@example.org")
@@ -192,7 +194,9 @@ def test_the_names_and_addresses_of_an_account_have_five_guesses_together(
 
     assert [answer.status_code for answer in (*right, nobodys)] == [200] * 3
     assert len(hashes) == 3
-    assert sign_in(at("10.9.0.1"), logins[2]).status_code == 302, "one line, and no other"
+    assert sign_in(at("10.9.0.1"), logins[2]).status_code == 302, (
+        "only that network has used up its guesses"
+    )
     for line in range(1, 6):
         guess(3, logins[line % 4], line=line)
     assert sign_in(at("10.9.0.1"), logins[3]).status_code == 200
@@ -200,7 +204,7 @@ def test_the_names_and_addresses_of_an_account_have_five_guesses_together(
     assert sign_in(at("10.9.0.1"), logins[3]).status_code == 302
 
 
-def test_good_sign_ins_take_nothing_from_neighbours_and_have_an_end(clock: Clock) -> None:
+def test_successful_sign_ins_are_limited_and_do_not_block_neighbours(clock: Clock) -> None:
     make_user("alice")
     make_user("bob")
     there = at("10.0.0.1")
@@ -212,7 +216,7 @@ def test_good_sign_ins_take_nothing_from_neighbours_and_have_an_end(clock: Clock
     assert sign_in(at("10.9.0.1"), "alice").status_code == 302
 
 
-def test_good_sign_ins_of_a_line_have_an_end_however_many_networks_it_has(clock: Clock) -> None:
+def test_successful_sign_ins_from_one_wide_network_are_limited(clock: Clock) -> None:
     alice = {"basic": f"alice:{PASSWORD}"}
     make_user("alice")
     networks = [at(f"2001:db8:1:{n:x}00::1") for n in range(5)]
@@ -222,16 +226,18 @@ def test_good_sign_ins_of_a_line_have_an_end_however_many_networks_it_has(clock:
     assert statuses == [200] * 4 * LOGIN_REPEAT.burst + [429] * 60
 
 
-def test_neighbours_block_neither_the_sign_in_nor_the_reauthentication_of_an_owner(
+def test_neighbours_cannot_block_the_sign_in_or_reauthentication_of_a_known_browser(
     clock: Clock,
 ) -> None:
-    """59 junk passkeys, then whatever the network has left."""
+    """The neighbours send 59 malformed passkey answers, then use up the network's guesses."""
     alice = make_user("alice")
     hers = at("10.0.0.1")
     sign_in(hers, "alice")
     for _ in range(PASSKEY_NETWORK.burst - 1):
         at("10.0.0.1").post("/accounts/login/passkey/", {"credential": "{}"})
-    assert sign_in(at("10.0.0.1"), "alice").status_code == 302, "passwords are counted apart"
+    assert sign_in(at("10.0.0.1"), "alice").status_code == 302, (
+        "passwords have a limit of their own"
+    )
     for i in range(LOGIN_NETWORK.burst):
         guess(1, f"account{i}")
     assert guess(1, "bob") == [429]
@@ -243,8 +249,8 @@ def test_neighbours_block_neither_the_sign_in_nor_the_reauthentication_of_an_own
     assert alice.activity.filter(kind="proof_given").count() == 1
 
 
-def test_900_kb_password_is_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor by the algorithms of imported accounts."""
+def test_a_900_kb_password_is_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This includes the algorithms of imported accounts."""
     from accounts.passwords import services
 
     make_user("alice")
@@ -256,7 +262,7 @@ def test_900_kb_password_is_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sign_in(Client(), login, "a" * 900_000).status_code == 200
 
 
-def test_session_fixation_a_planted_key_is_not_kept() -> None:
+def test_session_fixation_a_planted_session_key_is_replaced_at_sign_in() -> None:
     make_user("alice")
     mallory = Client()
     sign_up(mallory, "mallory")
@@ -271,7 +277,7 @@ def test_session_fixation_a_planted_key_is_not_kept() -> None:
     assert "mallory" not in mallory.get(CONFIRM).content.decode()
 
 
-def test_password_is_not_kept_between_steps_in_session_or_page() -> None:
+def test_a_password_is_kept_neither_in_the_session_nor_in_a_page() -> None:
     browser = Client()
     pages = [
         sign_up(browser, "alice", "not an address"),
@@ -281,8 +287,8 @@ def test_password_is_not_kept_between_steps_in_session_or_page() -> None:
         sign_in(Client(), "", PASSWORD),
     ]
 
-    kept = repr(dict(browser.session)) + "".join(page.content.decode() for page in pages)
+    stored = repr(dict(browser.session)) + "".join(page.content.decode() for page in pages)
 
-    assert PASSWORD not in kept
-    assert WRONG not in kept
-    assert "argon2" not in kept
+    assert PASSWORD not in stored
+    assert WRONG not in stored
+    assert "argon2" not in stored

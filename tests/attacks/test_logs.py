@@ -1,4 +1,4 @@
-"""Whatever people and programs do, no secret of theirs is in a log, a figure or the database."""
+"""No secret of a user or a program is in the log, the metrics or the database."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from accounts.common import secrets
 from tests.support.api import call, renew, second_step
 from tests.support.client import Client, Response
 from tests.support.openid_provider import CLIENT_SECRET, OpenIDProvider
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,
@@ -31,7 +31,7 @@ LINKS = re.compile(r"(?m)^https?://[^/\s]+(/accounts/\S+)$")
 
 
 class Browser(Client):
-    """Notes the value of each cookie that it gets."""
+    """A client that records the value of each cookie that it gets."""
 
     found: set[str]
 
@@ -42,7 +42,7 @@ class Browser(Client):
 
 
 class Journey:
-    """Everything that can be done at a site, and the secrets that came of it."""
+    """Does everything that users can do at a site, and records the secrets of it."""
 
     def __init__(self, site: Site, headers: Mapping[str, str]) -> None:
         self.site, self.headers = site, headers
@@ -56,7 +56,7 @@ class Journey:
         return browser
 
     def mail(self, to: str, subject: str = "", count: int = 1) -> str:
-        """The text of a mail; its codes and links are secrets."""
+        """Return the text of a mail and record its codes and links as secrets."""
         mail = self.site.wait_for_mail(to=f"{to}@", subject=subject, count=count)
         text = text_of(mail)
         self.secrets |= set(re.findall(r"(?m)^[A-Z2-9]{8}$", text))
@@ -69,7 +69,7 @@ class Journey:
         return str(path)
 
     def misuse(self, path: str) -> None:
-        """The link as mail programs, scanners and clumsy hands ask for it."""
+        """Request a link in the wrong ways in which mail programs, scanners and users do."""
         odd = (f"{path}?again={path}", f"{path}x/", f"/{path}", f"{path}\\")
         for written in (path.rstrip("/"), *odd):
             self.browser().get(written)
@@ -120,7 +120,7 @@ class Journey:
         assert answer.status == 302, answer.text
 
     def program(self, name: str, code: str) -> None:
-        """Both steps over the API, a refresh, a mistake with each token."""
+        """Sign in over the API with both steps, refresh, and misuse each token."""
         asked = call("token/", {"username": name, "password": PASSWORD}, client=self.browser())
         tokens = second_step(asked["challenge"], code, self.browser())
         again = renew(tokens["refresh"], self.browser())
@@ -141,7 +141,7 @@ class Journey:
         call("session/", {"username": "bob", "password": PASSWORD}, client=page)
 
     def lose(self, name: str) -> None:
-        """The second step by mail, and the removal of all factors, are asked for."""
+        """Request the second step by mail and the removal of all second factors."""
         browser = self.sign_in(name)
         browser.post(CHALLENGE, {"mail": "1"})
         self.mail(name, "code to finish")
@@ -160,7 +160,7 @@ class Journey:
         fields = {"username": "carol", "email": address_of("carol"), "password1": PASSWORD}
         assert self.browser().post(path, {**fields, "password2": PASSWORD}).status == 302
 
-    def through(self, op: OpenIDProvider) -> None:
+    def round_trip(self, op: OpenIDProvider) -> None:
         browser = self.browser()
         there = browser.post("/accounts/oidc/acme/login/", form=LOGIN).location
         back = op.answer(there)
@@ -188,21 +188,21 @@ class Journey:
         self.own()
 
 
-def searched(journey: Journey, text: str) -> list[str]:
-    """Which of its secrets are there; values that are no secrets by their length are left out."""
+def secrets_in(journey: Journey, text: str) -> list[str]:
+    """Return the secrets that ``text`` contains; values under 8 characters are no secrets."""
     plain = {secret for secret in journey.secrets if len(secret) >= 8}
     assert len(plain) > 40
     return [secret for secret in plain if secret in text]
 
 
-def figures(journey: Journey) -> str:
+def metrics(journey: Journey) -> str:
     answer = journey.browser().get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status == 200
     return answer.text
 
 
-def test_in_production_each_line_is_json_and_holds_no_secret(tmp_path: Path) -> None:
-    kept = {"SECRET_KEY": secrets.token(48), "ENCRYPTION_KEYS": secrets.encryption_key()}
+def test_in_production_each_log_line_is_json_without_secrets(tmp_path: Path) -> None:
+    keys = {"SECRET_KEY": secrets.token(48), "ENCRYPTION_KEYS": secrets.encryption_key()}
     with Site(
         data_dir=tmp_path,
         ENVIRONMENT="production",
@@ -212,20 +212,20 @@ def test_in_production_each_line_is_json_and_holds_no_secret(tmp_path: Path) -> 
         MAIL_FROM="authsite@authsite.example",
         TRUSTED_PROXIES="127.0.0.1",
         METRICS_TOKEN=TOKEN,
-        **kept,
+        **keys,
     ) as site:
         journey = Journey(site, {"X-Forwarded-Proto": "https", "X-Request-ID": "of-the-proxy"})
-        journey.secrets |= set(kept.values())
+        journey.secrets |= set(keys.values())
         journey.everything()
-        told = figures(journey)
+        figures = metrics(journey)
         log = site.log()
         files = tmp_path.glob("db.sqlite3*")
         dump = b"".join(path.read_bytes() for path in files).decode("latin-1")
 
     lines = [json.loads(line) for line in log.splitlines()[1:]]
-    assert searched(journey, log + told) == []
-    assert searched(journey, dump) == []
-    assert "Or open this page" not in dump, "mail is sealed"
+    assert secrets_in(journey, log + figures) == []
+    assert secrets_in(journey, dump) == []
+    assert "Or open this page" not in dump, "mails are encrypted"
     assert {line["level"] for line in lines} <= {"info", "warning"}
     requests = [line for line in lines if line["event"] == "request"]
     assert len(requests) > 100
@@ -236,7 +236,9 @@ def test_in_production_each_line_is_json_and_holds_no_secret(tmp_path: Path) -> 
 
 
 @pytest.mark.proof
-def test_in_development_no_line_holds_a_secret_nor_of_another_site(op: OpenIDProvider) -> None:
+def test_in_development_no_log_line_holds_a_secret_of_this_site_or_of_a_provider(
+    op: OpenIDProvider,
+) -> None:
     providers = json.dumps([op.setting()])
     with Site(OIDC_PROVIDERS=providers, METRICS_TOKEN=TOKEN) as site:
         journey = Journey(site, {})
@@ -244,9 +246,9 @@ def test_in_development_no_line_holds_a_secret_nor_of_another_site(op: OpenIDPro
             (site.data_dir / name).read_text() for name in ("secret_key", "encryption_key")
         }
         journey.everything()
-        journey.through(op)
-        told = figures(journey)
+        journey.round_trip(op)
+        figures = metrics(journey)
         log = site.log()
 
-    assert searched(journey, log + told) == []
+    assert secrets_in(journey, log + figures) == []
     assert "path=/accounts/oidc/acme/login/callback/ status=302" in log

@@ -1,4 +1,4 @@
-"""Names that look like somebody else's, like nothing, or like the site's own."""
+"""Usernames that look like another user's, like nothing, or like a name of the site."""
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -7,12 +7,12 @@ from django.test import Client
 
 from accounts.ops import owner
 from accounts.users.models import PendingSignup, User
-from tests.attacks.test_two_nodes import AT_ONCE, Nodes, at, faults, running
+from tests.attacks.test_two_nodes import AT_ONCE, Nodes, browser_at, running, server_errors
 from tests.support.api import call
 from tests.support.client import together
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
-from tests.support.social import through
+from tests.support.social import round_trip
 from tests.support.steps import PASSWORD, make_staff, make_user, path_of, sign_in, sign_up, sql
 
 SAYS = {
@@ -27,7 +27,7 @@ SAYS = {
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", SAYS)
-def test_a_name_that_could_pass_for_another_is_refused_and_the_page_says_why(name: str) -> None:
+def test_a_username_that_looks_like_another_is_refused_with_the_reason(name: str) -> None:
     make_user("alice")
 
     assert SAYS[name] in sign_up(Client(), name, "mallory@example.org").text
@@ -41,7 +41,7 @@ def test_a_name_that_could_pass_for_another_is_refused_and_the_page_says_why(nam
 
 
 @pytest.mark.django_db
-def test_whether_somebody_holds_a_reserved_name_is_not_told() -> None:
+def test_sign_up_does_not_reveal_whether_a_reserved_username_is_used() -> None:
     before = [sign_up(Client(), name).status_code for name in ("support", "suPP0rt")]
     make_staff("support")
 
@@ -51,7 +51,7 @@ def test_whether_somebody_holds_a_reserved_name_is_not_told() -> None:
 
 
 @pytest.mark.django_db
-def test_whoever_runs_the_server_may_take_a_reserved_name(client: Client) -> None:
+def test_the_operator_may_use_a_reserved_username(client: Client) -> None:
     fields = {"username": "admin", "email": "admin@example.org", "password1": PASSWORD}
     client.post(path_of(str(owner.new_link())), fields)
     call_command("createsuperuser", "--no-input", username="root", email="root@example.org")
@@ -65,18 +65,18 @@ def test_whoever_runs_the_server_may_take_a_reserved_name(client: Client) -> Non
     [("Alice\ufe0f", "Alice-2"), ("A1ice", "A1ice-2"), ("Al\u3164ice\u01c0", "Alice-2"),
      ("support", "Mallory"), ("m\u0430llory", "mllory")],
 )  # fmt: skip
-def test_a_provider_gives_nobody_a_name_that_could_not_be_chosen(
+def test_a_provider_cannot_give_a_user_a_username_that_is_not_allowed(
     called: str, username: str, op: OpenIDProvider
 ) -> None:
     make_user("alice")
 
-    through(Client(), op, Person("1", name="Mallory", username=called))
+    round_trip(Client(), op, Person("1", name="Mallory", username=called))
 
     assert User.objects.exclude(username="alice").get().username == username
 
 
 @pytest.mark.django_db
-def test_whose_name_is_not_allowed_any_more_signs_in_and_is_switched_off_by_staff() -> None:
+def test_users_with_a_no_longer_allowed_username_can_sign_in_and_be_deactivated() -> None:
     odd = make_user("Al\u3164ice")
     assert sign_in(Client(), "al\u3164ICE").status_code == 302
 
@@ -90,13 +90,13 @@ def test_whose_name_is_not_allowed_any_more_signs_in_and_is_switched_off_by_staf
 
 
 def eight_sign_ups_of_names_that_look_alike(nodes: Nodes, name: str) -> None:
-    """However many try, one of them is held."""
+    """Only one of the sign-ups is stored, however many arrive at once."""
     ways = [f"{name}{m}{one}{last}" for m in ("m", "rn") for one in "l1" for last in "o0"]
-    browsers = [at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
+    browsers = [browser_at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
 
     answers = together(AT_ONCE, lambda i: sign_up(browsers[i], ways[i], f"{ways[i]}@example.org"))
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     rows = sql(nodes[0], "SELECT 1 FROM accounts_pendingsignup WHERE username LIKE ?", f"{name}%")
     assert len(rows) == sum(answer.status == 302 for answer in answers) == 1
 
@@ -104,6 +104,6 @@ def eight_sign_ups_of_names_that_look_alike(nodes: Nodes, name: str) -> None:
 RACES = [eight_sign_ups_of_names_that_look_alike]
 
 
-def test_of_names_that_look_alike_one_is_given_at_two_processes() -> None:
+def test_two_processes_give_out_only_one_of_several_similar_usernames() -> None:
     with running(LIMITS_SCALE="1000") as nodes:
         RACES[0](nodes, "race")

@@ -1,4 +1,4 @@
-"""Many sessions of one account: a script that signs in for each call must not shield a thief."""
+"""Accounts with very many sessions, which a script makes that signs in for each call."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ NUMBERS = {
 
 
 @pytest.mark.django_db
-def test_beyond_the_most_the_session_of_a_program_ends_first_and_then_of_a_browser(
+def test_beyond_the_maximum_sessions_of_programs_are_revoked_before_browsers(
     clock: Clock, settings: Any
 ) -> None:
     set_up(settings, max_sessions=3)
@@ -47,7 +47,9 @@ def test_beyond_the_most_the_session_of_a_program_ends_first_and_then_of_a_brows
 
 
 @pytest.mark.django_db
-def test_what_an_older_version_let_pile_up_ends_in_steps(clock: Clock, settings: Any) -> None:
+def test_sessions_beyond_a_lowered_maximum_are_revoked_in_steps(
+    clock: Clock, settings: Any
+) -> None:
     alice = make_user("alice")
     for _ in range(30):
         signed_in(alice)
@@ -65,7 +67,7 @@ def test_what_an_older_version_let_pile_up_ends_in_steps(clock: Clock, settings:
 @pytest.mark.proof
 @pytest.mark.alone
 @pytest.mark.parametrize("database", NUMBERS)
-def test_a_new_password_ends_300_000_sessions_at_once(
+def test_a_new_password_revokes_300_000_sessions_at_once(
     database: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     url = {}

@@ -1,4 +1,4 @@
-"""``state``: only the browser that began, once, soon, at the same provider, as the same person."""
+"""Attacks on the OAuth ``state``, which works once, soon, and in the browser that got it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
-from tests.support.social import come_back, configured, go, through
+from tests.support.social import come_back, configured, go, round_trip
 from tests.support.steps import LOGOUT, is_signed_in, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -30,8 +30,8 @@ def op(settings: Any) -> Iterator[OpenIDProvider]:
         yield op
 
 
-def refused(answer: Any, op: OpenIDProvider) -> None:
-    """By a plain page, before anything was asked of the provider, and nothing came of it."""
+def assert_refused(answer: Any, op: OpenIDProvider) -> None:
+    """Fail unless the answer is a 400 page, the provider was not called and nothing was stored."""
     assert answer.status_code == 400
     assert b"Begin it again" in answer.content
     assert op.count("/token") == 0
@@ -39,7 +39,7 @@ def refused(answer: Any, op: OpenIDProvider) -> None:
 
 
 @pytest.mark.parametrize("case", ["missing", "empty", "wrong", "nonce for it", "cut", "longer"])
-def test_a_state_that_is_not_the_one_is_refused(op: OpenIDProvider, case: str) -> None:
+def test_a_wrong_state_is_refused(op: OpenIDProvider, case: str) -> None:
     browser = Client()
     url = go(browser)
     answer = op.answer(url)
@@ -52,7 +52,9 @@ def test_a_state_that_is_not_the_one_is_refused(op: OpenIDProvider, case: str) -
         "longer": right + "A",
     }
 
-    refused(come_back(browser, answer | ({"state": wrong[case]} if case in wrong else {})), op)
+    assert_refused(
+        come_back(browser, answer | ({"state": wrong[case]} if case in wrong else {})), op
+    )
 
     assert not is_signed_in(browser)
     assert not User.objects.exists()
@@ -63,7 +65,9 @@ GARBAGE = ["%00", "%ED%A0%80", "%FF%FE", "a" * 8000, "%F0%9F%94%91", "1&state=2"
 
 
 @pytest.mark.parametrize("name", ["state", "state[]", "code", "iss", "error"])
-def test_garbage_is_refused_and_no_fault(op: OpenIDProvider, name: str) -> None:
+def test_malformed_callback_parameters_are_refused_without_a_server_error(
+    op: OpenIDProvider, name: str
+) -> None:
     for value in GARBAGE:
         browser = Client()
         state = op.answer(go(browser))["state"]
@@ -75,7 +79,7 @@ def test_garbage_is_refused_and_no_fault(op: OpenIDProvider, name: str) -> None:
     assert not User.objects.exists()
 
 
-def test_a_state_is_good_once(op: OpenIDProvider) -> None:
+def test_a_state_works_once(op: OpenIDProvider) -> None:
     browser = Client()
     first = op.answer(go(browser))
     again = op.answer(go(browser)) | {"state": first["state"]}
@@ -89,38 +93,38 @@ def test_a_state_is_good_once(op: OpenIDProvider) -> None:
     assert LoginSession.objects.count() == 1
 
 
-def test_an_answer_that_was_an_error_has_used_the_state_up(op: OpenIDProvider) -> None:
+def test_an_error_answer_uses_up_the_state(op: OpenIDProvider) -> None:
     browser = Client()
     answer = op.answer(go(browser))
     come_back(browser, {"state": answer["state"], "error": "access_denied"})
 
-    refused(come_back(browser, answer), op)
+    assert_refused(come_back(browser, answer), op)
 
 
-def test_another_browsers_state_signs_nobody_in(op: OpenIDProvider) -> None:
-    """Login CSRF: the link that mallory's provider answered, in alice's browser."""
+def test_the_state_of_another_browser_signs_nobody_in(op: OpenIDProvider) -> None:
+    """Login CSRF: alice's browser opens the callback URL of mallory's sign-in."""
     mallory, alice = Client(), Client()
     answer = op.answer(go(mallory), Person("mallory-1"))
 
-    refused(come_back(alice, answer), op)
+    assert_refused(come_back(alice, answer), op)
     go(alice)
-    refused(come_back(alice, answer), op)
+    assert_refused(come_back(alice, answer), op)
 
     assert not is_signed_in(alice)
     assert not User.objects.exists()
 
 
-def test_mix_up_one_providers_state_is_not_taken_from_another(op: OpenIDProvider) -> None:
+def test_mix_up_the_state_of_one_provider_is_refused_from_another(op: OpenIDProvider) -> None:
     browser = Client()
 
-    refused(come_back(browser, op.answer(go(browser)), OTHER), op)
-    refused(come_back(browser, op.answer(go(browser, OTHER))), op)
+    assert_refused(come_back(browser, op.answer(go(browser)), OTHER), op)
+    assert_refused(come_back(browser, op.answer(go(browser, OTHER))), op)
 
     assert not is_signed_in(browser)
 
 
 @pytest.mark.parametrize("seconds, is_good", [(599, True), (600, False)])
-def test_a_state_is_good_for_ten_minutes(
+def test_a_state_is_valid_for_ten_minutes(
     op: OpenIDProvider, clock: Clock, seconds: int, is_good: bool
 ) -> None:
     browser = Client()
@@ -130,7 +134,7 @@ def test_a_state_is_good_for_ten_minutes(
     if is_good:
         assert come_back(browser, answer).url == "/"
     else:
-        refused(come_back(browser, answer), op)
+        assert_refused(come_back(browser, answer), op)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +146,7 @@ def test_a_state_is_good_for_ten_minutes(
         ("prove", "is ended elsewhere", ""),
     ],
 )
-def test_what_one_sign_in_began_no_other_ends(
+def test_a_flow_begun_in_one_session_cannot_be_finished_in_another(
     op: OpenIDProvider, act: str, how: str, then: str
 ) -> None:
     make_user("mallory")
@@ -156,11 +160,11 @@ def test_what_one_sign_in_began_no_other_ends(
     if then:
         assert sign_in(browser, then).url == "/"
 
-    refused(come_back(browser, answer), op)
+    assert_refused(come_back(browser, answer), op)
 
 
-def test_of_two_tabs_the_second_changes_nobody(op: OpenIDProvider) -> None:
-    """Whoever comes back when another tab has signed in is led on, whoever it is."""
+def test_a_second_tab_does_not_change_who_is_signed_in(op: OpenIDProvider) -> None:
+    """A browser that returns after another tab has signed in is only redirected."""
     browser = Client()
     first, second = op.answer(go(browser)), op.answer(go(browser), Person("mallory-1"))
     assert come_back(browser, first).url == "/"
@@ -172,20 +176,20 @@ def test_of_two_tabs_the_second_changes_nobody(op: OpenIDProvider) -> None:
     assert LoginSession.objects.get(ended_at=None).user.username == "alice"
 
 
-def test_the_sixth_tab_costs_the_first_its_state_and_no_other(op: OpenIDProvider) -> None:
+def test_the_sixth_tab_invalidates_only_the_state_of_the_first(op: OpenIDProvider) -> None:
     browser = Client()
     answers = [op.answer(go(browser)) for _ in range(6)]
 
-    refused(come_back(browser, answers[0]), op)
+    assert_refused(come_back(browser, answers[0]), op)
 
     assert come_back(browser, answers[1]).url == "/"
 
 
-def test_what_is_begun_by_a_get_goes_nowhere(op: OpenIDProvider) -> None:
-    """Login CSRF by a picture on another page."""
+def test_a_get_request_starts_no_sign_in_at_a_provider(op: OpenIDProvider) -> None:
+    """Login CSRF by an image on another site."""
     answer = Client().get("/accounts/oidc/acme/login/", {"act": "connect"})
 
     assert answer.status_code == 200
     assert op.requests == []
     assert Client(enforce_csrf_checks=True).post("/accounts/oidc/acme/login/").status_code == 403
-    assert through(Client(), op).url == "/"
+    assert round_trip(Client(), op).url == "/"

@@ -1,4 +1,4 @@
-"""Accounts of which a passkey is required, or which have nothing else."""
+"""Accounts that need a passkey, or that have a passkey and no password."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import PendingSignup, User
 from tests.attacks.passkey_steps import (
     REAUTHENTICATE,
-    asked,
-    enters,
-    half_way,
+    after_password,
+    completes_sign_in,
+    options_of,
     owner,
     person,
+    post_credential,
     set_up,
-    show,
-    takes,
+    signs_in,
 )
 from tests.conftest import Clock
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,
@@ -37,13 +37,13 @@ ADMIN = "/admin/"
 STAFF = {"is_staff": True, "is_superuser": True}
 
 
-def reads_mail(browser: Client) -> Any:
-    """Type the code of the newest mail into the browser that signed up."""
+def confirm_by_mail(browser: Client) -> Any:
+    """Confirm a sign-up with the code of the newest mail."""
     return browser.post(CONFIRM, {"code": outbox()[-1].subject.split()[0]})
 
 
 @pytest.mark.parametrize("has_app", [True, False])
-def test_staff_who_must_have_a_passkey_add_it_after_the_steps_they_can_take(
+def test_staff_who_need_a_passkey_add_it_after_the_steps_they_can_take(
     settings: Any, has_app: bool
 ) -> None:
     set_up(settings, staff_factor="passkey")
@@ -60,29 +60,29 @@ def test_staff_who_must_have_a_passkey_add_it_after_the_steps_they_can_take(
     assert not is_signed_in(browser)
     assert "authenticator app" not in browser.get(ADD).text
 
-    show(browser, Passkey().create(asked(browser, ADD)), ADD)
+    post_credential(browser, Passkey().create(options_of(browser, ADD)), ADD)
 
     assert browser.get(ADMIN).status_code == 200
     proofs = ["pwd", "otp", "passkey"] if has_app else ["pwd", "passkey"]
     assert LoginSession.objects.get(user=carol).amr == proofs
 
 
-def test_staff_with_a_passkey_do_not_get_in_by_an_authenticator_app(settings: Any) -> None:
+def test_staff_with_a_passkey_cannot_sign_in_with_an_authenticator_app(settings: Any) -> None:
     set_up(settings, staff_factor="passkey")
     carol, passkey = owner("carol", **STAFF)
     enrolled(carol)
-    browser = half_way("carol")
+    browser = after_password("carol")
 
     browser.post(CHALLENGE, {"code": unused_code(carol)})
 
     assert not is_signed_in(browser)
-    assert browser.get(ADD).url == CHALLENGE, "nor add another by it"
+    assert browser.get(ADD).url == CHALLENGE, "the app does not allow adding a passkey either"
     assert "authenticator app shows" not in browser.get(f"{CHALLENGE}?method=totp").text
-    assert takes(browser, passkey.get(asked(browser, CHALLENGE)))
+    assert completes_sign_in(browser, passkey.get(options_of(browser, CHALLENGE)))
     assert browser.get(ADMIN).status_code == 200
 
 
-def test_a_sign_in_from_before_the_setting_does_not_enter_the_admin(
+def test_a_session_from_before_the_setting_does_not_open_the_admin(
     settings: Any, clock: Clock
 ) -> None:
     carol, passkey = owner("carol", **STAFF)
@@ -97,18 +97,18 @@ def test_a_sign_in_from_before_the_setting_does_not_enter_the_admin(
     clock.advance(minutes=1)
     browser.post(REAUTHENTICATE, {"code": unused_code(carol)})
     assert browser.get(ADMIN).status_code == 302
-    show(browser, passkey.get(asked(browser, REAUTHENTICATE)), REAUTHENTICATE)
+    post_credential(browser, passkey.get(options_of(browser, REAUTHENTICATE)), REAUTHENTICATE)
     assert browser.get(ADMIN).status_code == 200
 
 
-def test_staff_who_are_in_without_a_passkey_are_led_to_add_one(settings: Any) -> None:
+def test_signed_in_staff_without_a_passkey_are_sent_to_add_one(settings: Any) -> None:
     carol = person("carol", **STAFF)
     enrolled(carol)
     browser = signed_in(carol)
     set_up(settings, staff_factor="passkey")
 
     assert browser.get(ADMIN, follow=True).redirect_chain[-1][0] == f"{ADD}?next={ADMIN}"
-    show(browser, Passkey().create(asked(browser, ADD)), ADD)
+    post_credential(browser, Passkey().create(options_of(browser, ADD)), ADD)
     assert browser.get(ADMIN).status_code == 200
 
 
@@ -117,7 +117,7 @@ def sign_up_by_passkey(browser: Client, username: str = "alice") -> Any:
     return browser.post(SIGNUP, {**fields, "password1": "whatever it is", "passkey": "1"})
 
 
-def test_the_link_of_a_sign_up_without_a_password_confirms_nothing_in_another_browser() -> None:
+def test_the_link_of_a_passwordless_sign_up_works_only_in_its_own_browser() -> None:
     browser = Client()
     sign_up_by_passkey(browser)
     link = path_of(outbox()[-1].action_url)
@@ -128,16 +128,16 @@ def test_the_link_of_a_sign_up_without_a_password_confirms_nothing_in_another_br
     assert other.post(link, {"password": "whatever it is"}).status_code == 403
 
     assert not User.objects.exists()
-    assert browser.post(link).url.startswith(ADD), "it was none of the link's fault"
+    assert browser.post(link).url.startswith(ADD), "the link itself is valid"
 
 
 @pytest.mark.parametrize("is_confirmed", [False, True])
-def test_no_password_enters_an_account_that_has_none(is_confirmed: bool) -> None:
+def test_no_password_signs_in_to_an_account_without_a_password(is_confirmed: bool) -> None:
     browser = Client()
     sign_up_by_passkey(browser)
     stored = PendingSignup.objects.get().password
     if is_confirmed:
-        reads_mail(browser)
+        confirm_by_mail(browser)
         assert not User.objects.get().has_usable_password()
 
     for word in ("", "whatever it is", stored, "!", "None"):
@@ -148,17 +148,19 @@ def test_no_password_enters_an_account_that_has_none(is_confirmed: bool) -> None
         assert "alice@" not in thief.get(CONFIRM).text
 
 
-def test_a_passkey_that_one_signs_up_by_is_the_factor_that_all_must_have(settings: Any) -> None:
+def test_the_passkey_of_a_passwordless_sign_up_counts_as_the_required_second_factor(
+    settings: Any,
+) -> None:
     set_up(settings, second_factor="all")
     browser = Client()
     sign_up_by_passkey(browser)
-    assert reads_mail(browser).url.startswith(ADD)
+    assert confirm_by_mail(browser).url.startswith(ADD)
     assert not is_signed_in(browser)
     new = Passkey()
 
-    assert show(browser, new.create(asked(browser, ADD)), ADD).url == RECOVERY_CODES
+    assert post_credential(browser, new.create(options_of(browser, ADD)), ADD).url == RECOVERY_CODES
 
-    assert enters(new)
+    assert signs_in(new)
     code = recovery_codes_on(browser.get(RECOVERY_CODES).text)[0]
     without_it = Client()
     by_mail(without_it)
@@ -166,7 +168,7 @@ def test_a_passkey_that_one_signs_up_by_is_the_factor_that_all_must_have(setting
     assert is_signed_in(without_it)
 
 
-def test_the_owner_link_makes_no_owner_without_a_password() -> None:
+def test_the_owner_link_creates_no_owner_without_a_password() -> None:
     from accounts.ops import owner as owners
 
     link = path_of(str(owners.new_link()))

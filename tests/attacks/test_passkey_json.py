@@ -1,4 +1,4 @@
-"""Answers that no browser sends, out of shape in JSON, base64 or CBOR: refused, never a fault."""
+"""Passkey answers with malformed JSON, base64 or CBOR: refused without a server error."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -16,16 +16,24 @@ from accounts.activity.services import Actor
 from accounts.common.errors import PublicError
 from accounts.twofactor import passkeys
 from accounts.twofactor.errors import WrongPasskey
-from tests.attacks.passkey_steps import asked, enters, owner, passkeys_of, person, set_up, show
+from tests.attacks.passkey_steps import (
+    options_of,
+    owner,
+    passkeys_of,
+    person,
+    post_credential,
+    set_up,
+    signs_in,
+)
 from tests.support.signin import signed_in
 from tests.support.webauthn import ADD, ATTESTED, PRESENT, VERIFIED, Passkey
 
 pytestmark = pytest.mark.django_db
 
-# Puts a good answer together, with a challenge of its own.
+# Returns a valid answer with a new challenge.
 type Make = Callable[[], str]
 
-# What stands where something else belongs. A lone surrogate comes by an escape of JSON.
+# Values that are put into every field. The lone surrogate is sent as a JSON escape.
 ODD: list[Any] = [
     *(None, True, 10**30, [], [[]], {"a": {}}),
     *("", "a", "aaaaa", "é", "\0", "\ud800", "A" * 10_000),
@@ -42,8 +50,8 @@ UNSIGNED = [
 ]
 
 
-def bent(make: Make, *binary: str) -> Iterator[str]:
-    """Answers with a part that is odd or missing, too long, or with ``binary`` fields cut."""
+def malformed(make: Make, *binary: str) -> Iterator[str]:
+    """Yield malformed answers: fields missing, odd or too long, and ``binary`` fields damaged."""
     yield from BODIES
     yield make()[:-1] + " " * 20_000 + "}"
     yield make()[:-1] + ', "id": "twice", "response": {}}'
@@ -55,12 +63,12 @@ def bent(make: Make, *binary: str) -> Iterator[str]:
     for raw in client_data(json.loads(base64url_to_bytes(_response(make)["clientDataJSON"]))):
         yield _changed(make(), ("response", "clientDataJSON"), bytes_to_base64url(raw))
     for field in binary:
-        for raw in cut(base64url_to_bytes(_response(make)[field])):
+        for raw in damaged(base64url_to_bytes(_response(make)[field])):
             yield _changed(make(), ("response", field), bytes_to_base64url(raw))
 
 
 def client_data(said: dict[str, Any]) -> Iterator[bytes]:
-    """What the browser had signed, out of shape."""
+    """Yield malformed client data, as the authenticator would sign it."""
     for key in (*said, "tokenBinding"):
         for odd in (*ODD, {"status": "present", "id": []}, {"status": []}):
             yield json.dumps({**said, key: odd}).encode()
@@ -69,9 +77,9 @@ def client_data(said: dict[str, Any]) -> Iterator[bytes]:
     yield from (b"", b"[]", b"\xff\xfe", b"\xff" * 9, whole.encode("utf-16"), deep.encode())
 
 
-def cut(raw: bytes) -> Iterator[bytes]:
-    """Bytes that end early, go on, or have one changed among them."""
-    # The lengths of the parts of an authenticator's data are among these.
+def damaged(raw: bytes) -> Iterator[bytes]:
+    """Yield copies of ``raw`` that are cut, extended, or have one byte changed."""
+    # These include the offsets of the fields of authenticator data.
     for size in {0, 1, 31, 32, 33, 36, 37, 38, 53, 55, len(raw) // 2, len(raw) - 1}:
         if size < len(raw):
             yield raw[:size]
@@ -82,7 +90,7 @@ def cut(raw: bytes) -> Iterator[bytes]:
 
 
 def statements(key: Passkey, options: dict[str, Any]) -> Iterator[str]:
-    """Registrations with attestations that the site doesn't ask for, and malformed ones."""
+    """Yield registrations with unrequested or malformed attestations."""
     names = ["x5c", "sig", "alg", "ver", "response", "certInfo", "pubArea"]
     for form in ("packed", "tpm", "android-key", "android-safetynet", "apple", "fido-u2f", "x"):
         for part in (b"a" * 40, "a", -7, [], {}, [b""], [b"\x30\x03\x02\x01\x01"]):
@@ -101,7 +109,7 @@ def statements(key: Passkey, options: dict[str, Any]) -> Iterator[str]:
 
 
 def keys(key: Passkey, options: dict[str, Any]) -> Iterator[str]:
-    """Registrations whose public key is none."""
+    """Yield registrations with an invalid public key."""
     head = key.answer(options, "webauthn.create", options["rp"]["id"], {})
     head.flags = PRESENT | VERIFIED | ATTESTED
     size = len(key.raw_id).to_bytes(2)
@@ -133,7 +141,7 @@ def _changed(text: str, path: tuple[str, ...], *value: Any) -> str:
 
 
 def accepted(check: Callable[[str], Any], answers: Iterable[str]) -> list[str]:
-    """Return the answers that ``check`` doesn't refuse; any other error of it is a fault."""
+    """Return the answers that ``check`` accepts; errors other than ``WrongPasskey`` propagate."""
     found = []
     for answer in answers:
         try:
@@ -145,7 +153,9 @@ def accepted(check: Callable[[str], Any], answers: Iterable[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("act", ["sign in", "prove"])
-def test_no_answer_out_of_shape_is_taken_or_a_fault(settings: Any, act: str) -> None:
+def test_malformed_passkey_answers_are_refused_without_a_server_error(
+    settings: Any, act: str
+) -> None:
     set_up(settings, limits_scale=100_000)
     alice, passkey = owner()
 
@@ -160,15 +170,15 @@ def test_no_answer_out_of_shape_is_taken_or_a_fault(settings: Any, act: str) -> 
         else:
             passkeys.sign_in(answer, Actor())
 
-    assert accepted(check, bent(make, "authenticatorData", "signature")) == []
-    assert accepted(check, [make()]), "what is whole is taken"
-    # An authenticator signs none of these.
+    assert accepted(check, malformed(make, "authenticatorData", "signature")) == []
+    assert accepted(check, [make()]), "the unchanged answer is accepted"
+    # These fields are not signed, so that a changed one may be accepted.
     for path in UNSIGNED:
         for odd in ODD:
             accepted(check, [_changed(make(), path, odd)])
 
 
-def test_no_registration_out_of_shape_is_kept_or_a_fault() -> None:
+def test_malformed_passkey_registrations_are_refused_without_a_server_error() -> None:
     alice = person()
     key = Passkey()
     options = passkeys.options_to_add(alice)
@@ -177,46 +187,48 @@ def test_no_registration_out_of_shape_is_kept_or_a_fault() -> None:
     def add(answer: str) -> None:
         passkeys.add(alice, answer, "", Actor())
 
-    bad = bent(lambda: key.create(foreign), "attestationObject")
+    bad = malformed(lambda: key.create(foreign), "attestationObject")
     assert accepted(add, chain(bad, statements(key, foreign), keys(key, options))) == []
     assert passkeys_of(alice) == []
-    # Of an attestation that it has not asked for the site may make what it likes.
+    # The site requests no attestation, so it may accept or refuse these.
     for answer in statements(key, options):
         with suppress(PublicError):
             add(answer)
 
 
-def test_an_id_that_is_none_is_neither_looked_up_nor_shown() -> None:
+def test_a_malformed_credential_id_is_neither_looked_up_nor_shown() -> None:
     for odd in ('"><script>alert(1)</script>', "\0", "\ud800", "é", "A" * 1365):
         sent = {"id": odd, "response": {"clientDataJSON": "eyJjaGFsbGVuZ2UiOiJBIn0"}}
 
-        page = show(Client(), json.dumps(sent))
+        page = post_credential(Client(), json.dumps(sent))
 
         assert page.status_code == 200
         assert "alert(1)" not in page.text
-        assert "data-signal" not in page.text, "it says which ids are not in the database"
+        assert "data-signal" not in page.text, "the signal reveals which ids are unknown"
 
 
-def test_a_credential_id_longer_than_any_is_not_kept() -> None:
+def test_a_credential_id_of_more_than_1023_bytes_is_refused() -> None:
     alice = person()
     browser = signed_in(alice)
     long, short = Passkey(credential_id=b"a" * 1024), Passkey(credential_id=b"a")
-    answer = long.create(asked(browser, ADD))
-    # The short one is said, the long one is in what an authenticator signs.
+    answer = long.create(options_of(browser, ADD))
+    # In the second answer the id outside the signed data is short.
     for sent in (answer, answer.replace(long.id, short.id)):
-        assert show(browser, sent, ADD).status_code == 200
+        assert post_credential(browser, sent, ADD).status_code == 200
     assert passkeys_of(alice) == []
 
     longest = Passkey(credential_id=b"a" * 1023)
-    assert show(browser, longest.create(asked(browser, ADD)), ADD).status_code == 302
-    assert enters(longest)
+    assert (
+        post_credential(browser, longest.create(options_of(browser, ADD)), ADD).status_code == 302
+    )
+    assert signs_in(longest)
 
 
-def test_a_name_out_of_shape_is_refused_with_its_passkey() -> None:
+def test_a_passkey_with_an_invalid_name_is_refused() -> None:
     alice = person()
     browser = signed_in(alice)
 
     for name in ("\0", "a" * 5000, "\u202e", "\x1b[2J"):
-        answer = Passkey().create(asked(browser, ADD))
-        assert show(browser, answer, ADD, name=name).status_code == 200
+        answer = Passkey().create(options_of(browser, ADD))
+        assert post_credential(browser, answer, ADD, name=name).status_code == 200
     assert passkeys_of(alice) == []

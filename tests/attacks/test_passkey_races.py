@@ -1,11 +1,18 @@
-"""Two server processes on one database, many requests at once: challenges and passkeys."""
+"""Races between two server processes over passkeys and their challenges."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.attacks.test_session_races import Race, browsers, confirmed, happened, live, tabs
-from tests.attacks.test_two_nodes import AT_ONCE, Nodes, faults, running
+from tests.attacks.test_session_races import (
+    Race,
+    browsers,
+    confirmed,
+    live_sessions,
+    tabs_of,
+    times_in_history,
+)
+from tests.attacks.test_two_nodes import AT_ONCE, Nodes, running, server_errors
 from tests.support.client import Client, Response, together
 from tests.support.steps import LOGIN, sql
 from tests.support.webauthn import ADD, LOGIN_PASSKEY, PASSKEYS, Passkey, options_on
@@ -13,21 +20,21 @@ from tests.support.webauthn import ADD, LOGIN_PASSKEY, PASSKEYS, Passkey, option
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
-    """Two processes of one site on SQLite, whose limits are out of the way."""
+    """Two server processes on one SQLite database, without limits."""
     with running(LIMITS_SCALE="1000") as both:
         yield both
 
 
-def added(browser: Client, *, counts: bool = False) -> Passkey:
-    """A passkey, by the page."""
+def added_passkey(browser: Client, *, counts: bool = False) -> Passkey:
+    """Add a passkey on the page and return it."""
     passkey = Passkey(counts=counts)
     answer = passkey.create(options_on(browser.get(ADD).text), origin=browser.origin)
     assert browser.post(ADD, {"credential": answer}).status == 302
     return passkey
 
 
-def numbers(nodes: Nodes, name: str) -> list[str]:
-    """Those of the passkeys that the account has."""
+def passkey_ids(nodes: Nodes, name: str) -> list[str]:
+    """Return the ids of the account's passkeys in the database."""
     rows = sql(
         nodes[0],
         "SELECT p.id FROM accounts_passkey p JOIN accounts_user u ON u.id = p.user_id "
@@ -38,58 +45,58 @@ def numbers(nodes: Nodes, name: str) -> list[str]:
 
 
 def eight_uses_of_one_challenge(nodes: Nodes, name: str, *, counts: bool = False) -> None:
-    """CVE-2022-42731, all at once: one sign-in."""
+    """CVE-2022-42731: eight browsers use one challenge at once, and one signs in."""
     owner = confirmed(nodes, name)
-    passkey = added(owner, counts=counts)
-    before = live(nodes, name)
+    passkey = added_passkey(owner, counts=counts)
+    before = live_sessions(nodes, name)
     new, tokens = browsers(nodes, AT_ONCE)
     options = options_on(new[0].get(LOGIN).text)
     fields = {"credential": passkey.get(options, origin=owner.origin)}
 
     answers = together(AT_ONCE, lambda i: new[i].post(LOGIN_PASSKEY, fields, csrf=tokens[i]))
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert sorted(answer.status for answer in answers) == [200] * (AT_ONCE - 1) + [302]
     assert sum(browser.get("/").status == 200 for browser in new) == 1
-    assert live(nodes, name) == before + 1
-    assert happened(nodes, name, "passkey_suspect") == 0
+    assert live_sessions(nodes, name) == before + 1
+    assert times_in_history(nodes, name, "passkey_suspect") == 0
 
 
 def eight_uses_of_one_challenge_by_a_key_that_counts(nodes: Nodes, name: str) -> None:
-    """The same, and nobody is told that the key was copied."""
+    """Eight uses of a security key's answer are not reported as a copied key."""
     eight_uses_of_one_challenge(nodes, name, counts=True)
 
 
 def eight_uses_of_one_challenge_to_add(nodes: Nodes, name: str) -> None:
-    """One passkey, and one set of recovery codes."""
+    """Only one of eight registrations with one challenge adds a passkey."""
     owner = confirmed(nodes, name)
     options, token = options_on(owner.get(ADD).text), owner.csrf(ADD)
     new = [Passkey().create(options, origin=owner.origin) for _ in range(AT_ONCE)]
-    copies = tabs(nodes, owner)
+    copies = tabs_of(nodes, owner)
 
     answers = together(AT_ONCE, lambda i: copies[i].post(ADD, {"credential": new[i]}, csrf=token))
 
-    assert faults(answers) == []
-    assert len(numbers(nodes, name)) == 1
-    assert happened(nodes, name, "passkey_added") == 1
+    assert server_errors(answers) == []
+    assert len(passkey_ids(nodes, name)) == 1
+    assert times_in_history(nodes, name, "passkey_added") == 1
 
 
 def removing_both_passkeys_at_once(nodes: Nodes, name: str) -> None:
-    """Of an account without a password: one is left."""
+    """An account without a password keeps one of its two passkeys."""
     owner = confirmed(nodes, name)
-    added(owner)
-    added(owner)
+    added_passkey(owner)
+    added_passkey(owner)
     sql(nodes[0], "UPDATE accounts_user SET password = '!' WHERE username = ?", name)
-    rows, token, copies = numbers(nodes, name), owner.csrf(ADD), tabs(nodes, owner)
+    rows, token, copies = passkey_ids(nodes, name), owner.csrf(ADD), tabs_of(nodes, owner)
 
     def act(i: int) -> Response:
         return copies[i].post(f"{PASSKEYS}{rows[i % 2]}/", {"remove": "1"}, csrf=token)
 
     answers = together(AT_ONCE, act)
 
-    assert faults(answers) == []
-    assert len(numbers(nodes, name)) == 1
-    assert happened(nodes, name, "passkey_removed") == 1
+    assert server_errors(answers) == []
+    assert len(passkey_ids(nodes, name)) == 1
+    assert times_in_history(nodes, name, "passkey_removed") == 1
 
 
 RACES = [
@@ -101,7 +108,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_passkeys_at_two_processes_are_used_added_and_removed_one_after_the_other(
-    nodes: Nodes, race: Race
-) -> None:
+def test_passkey_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__.replace("_", "")[-18:])

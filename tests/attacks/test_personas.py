@@ -1,4 +1,4 @@
-"""Nine personas of ``docs/threats.md``: what they gain, who is told, how the owner undoes it."""
+"""The nine personas of ``docs/threats.md``: what they gain and how the owner undoes it."""
 
 from typing import Any
 
@@ -14,39 +14,37 @@ from accounts.users import services as users
 from accounts.users.models import EmailAddress, User
 from tests.attacks.dispute_steps import (
     LOCK,
+    MINE,
     NEW,
     RESET,
     REVIEW,
     known_browser,
     lock_link,
+    recipients_of,
     reset_link,
     review,
     sets_password,
-    told,
 )
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, SETUP, enrolled, turn_on, unused_code
-from tests.support.signin import set_up, signed_in
-from tests.support.steps import (
-    PASSWORD,
-    is_signed_in,
-    make_user,
-    outbox,
-    path_of,
-    sign_in,
-    sign_up,
+from tests.support.second_factor import (
+    CHALLENGE,
+    SETUP,
+    enrolled,
+    set_up_authenticator,
+    unused_code,
 )
+from tests.support.signin import set_up, signed_in
+from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db
 
 BY_CODE = "/accounts/login/code/"
 EMAIL = "/accounts/email/"
-MINE = "alice@example.org"
 
 
 @pytest.fixture
 def home(clock: Clock) -> Client:
-    """Alice's browser, signed out, for a month longer than anything that happens here."""
+    """A signed-out browser that alice's account has known for a month."""
     browser = known_browser(make_user("alice"))
     clock.advance(days=30)
     return browser
@@ -56,22 +54,22 @@ def alice() -> User:
     return User.objects.get(username="alice")
 
 
-def stops_it(browser: Client, password: str = PASSWORD) -> bool:
-    """Whether a request that runs is stopped when alice signs in with her factor."""
+def cancels_recovery(browser: Client, password: str = PASSWORD) -> bool:
+    """Return whether alice's sign-in with her factor cancels a waiting recovery request."""
     is_running = Recovery.objects.exists()
     sign_in(browser, "alice", password)
     browser.post(CHALLENGE, {"code": unused_code(alice())})
     return is_signed_in(browser) and is_running and not Recovery.objects.exists()
 
 
-def test_a_thief_with_the_password_gets_in_only_where_there_is_no_factor(
+def test_a_thief_with_the_password_signs_in_only_to_an_account_without_a_factor(
     home: Client, clock: Clock
 ) -> None:
     thief = Client(REMOTE_ADDR="198.51.100.7")
     sign_in(thief, "alice")
     assert is_signed_in(thief)
     thief.post("/accounts/password/change/", {"password1": "the thiefs own word 7"})
-    turn_on(thief, name="Mallory’s")
+    set_up_authenticator(thief, name="Mallory’s")
 
     home.post(lock_link("from a new browser"))
     link = reset_link()
@@ -85,35 +83,35 @@ def test_a_thief_with_the_password_gets_in_only_where_there_is_no_factor(
     clock.advance(days=8)
     assert sign_in(thief, "alice", NEW).url == CHALLENGE
     thief.post(CHALLENGE, {"lost": "ask"})
-    assert told("asked to remove your second factors") == {MINE}
-    assert stops_it(home, NEW)
+    assert recipients_of("asked to remove your second factors") == {MINE}
+    assert cancels_recovery(home, NEW)
     assert not is_signed_in(thief)
 
 
-def test_a_thief_with_the_mailbox_sets_a_password_only_where_there_is_no_factor(
+def test_a_thief_with_the_mailbox_resets_only_an_account_without_a_factor(
     home: Client, clock: Clock
 ) -> None:
     thief = Client(REMOTE_ADDR="198.51.100.7")
     assert sets_password(thief, reset_link())
-    assert told("A new password was set by email") == {MINE}
+    assert recipients_of("A new password was set by email") == {MINE}
 
     home.post(lock_link("A new password was set by email"))
     assert not sets_password(thief, reset_link())
     back = sign_in(home, "alice", PASSWORD)
     link = home.get(back.url).url
-    assert sets_password(home, link), "her password of before, in her browser, without the mailbox"
+    assert sets_password(home, link), "her former password in her browser, without the mailbox"
     sign_in(home, "alice", NEW)
     home.post(REVIEW, {"done": "1"})
 
-    turn_on(home)
+    set_up_authenticator(home)
     clock.advance(days=8)
     assert not sets_password(thief, reset_link())
     thief.post(reset_link(), {"lost": "ask"})
     home.post("/accounts/logout/")
-    assert stops_it(home, NEW)
+    assert cancels_recovery(home, NEW)
 
 
-def test_a_thief_with_a_former_mailbox_locks_the_account_once(home: Client) -> None:
+def test_a_thief_with_a_former_mailbox_can_lock_the_account_once(home: Client) -> None:
     browser = signed_in(alice())
     users.confirm_email(alice(), "new@example.net")
     browser = signed_in(alice())
@@ -123,7 +121,7 @@ def test_a_thief_with_a_former_mailbox_locks_the_account_once(home: Client) -> N
 
     thief = Client(REMOTE_ADDR="198.51.100.7")
     thief.post(lock_link("email address was removed"))
-    assert told("The account was locked") == {"new@example.net", MINE}
+    assert recipients_of("The account was locked") == {"new@example.net", MINE}
     assert not sets_password(thief, reset_link(to=MINE))
 
     link = reset_link(to="new@example.net")
@@ -142,18 +140,18 @@ def mail_to_nobody() -> bool:
     return outbox()[-1].to == ""
 
 
-def test_a_thief_with_a_fresh_cookie_changes_what_the_owner_puts_back(
+def test_a_thief_with_a_recent_session_changes_what_the_owner_can_restore(
     home: Client, clock: Clock
 ) -> None:
     enrolled(alice())
     clock.advance(days=8)
     thief = signed_in(alice())
-    turn_on(thief, name="Mallory’s")
+    set_up_authenticator(thief, name="Mallory’s")
     thief.post(EMAIL, {"email": "thief@example.net"})
     code = outbox()[-1].code
     thief.post(EMAIL, {"confirm": PendingEmail.objects.get().pk, "code": code})
     assert EmailAddress.objects.count() == 2
-    assert told("authenticator app was added") >= {MINE}
+    assert recipients_of("authenticator app was added") >= {MINE}
 
     home.post(lock_link("authenticator app was added"))
     assert not is_signed_in(thief)
@@ -165,7 +163,9 @@ def test_a_thief_with_a_fresh_cookie_changes_what_the_owner_puts_back(
     assert list(EmailAddress.objects.values_list("email", flat=True)) == [MINE]
 
 
-def test_a_thief_with_a_stale_cookie_reads_and_changes_nothing(home: Client, clock: Clock) -> None:
+def test_a_thief_with_a_stale_session_can_read_but_change_nothing(
+    home: Client, clock: Clock
+) -> None:
     owner = signed_in(alice(), home)
     thief = Client()
     thief.cookies["sessionid"] = owner.cookies["sessionid"].value
@@ -185,13 +185,13 @@ def test_a_thief_with_a_stale_cookie_reads_and_changes_nothing(home: Client, clo
     guesses = [thief.post("/accounts/reauthenticate/", {"password": "x"}) for _ in range(5)]
 
     assert guesses[-1].status_code == 200
-    assert told("failed five times") == {MINE}
+    assert recipients_of("failed five times") == {MINE}
     other = signed_in(alice())
     other.post("/accounts/sessions/", {"others": "1"})
     assert not is_signed_in(thief)
 
 
-def test_a_housemate_with_the_trusted_browser_and_the_mailbox_gets_in_and_changes_nothing(
+def test_a_housemate_with_the_trusted_browser_and_mailbox_signs_in_but_changes_nothing(
     home: Client, clock: Clock
 ) -> None:
     enrolled(alice())
@@ -208,18 +208,18 @@ def test_a_housemate_with_the_trusted_browser_and_the_mailbox_gets_in_and_change
 
     assert not sets_password(home, reset_link())
     home.post(reset_link(), {"lost": "ask"})
-    assert told("asked to remove your second factors") == {MINE}
+    assert recipients_of("asked to remove your second factors") == {MINE}
     owner = Client()
-    assert stops_it(owner)
+    assert cancels_recovery(owner)
     owner.post("/accounts/sessions/", {"others": "1"})
     assert not is_signed_in(home)
     home.post(BY_CODE, {"login": "alice"})
     home.post(BY_CODE, {"code": outbox()[-1].code})
-    assert not is_signed_in(home), "the trust has ended"
+    assert not is_signed_in(home), "the browser is no longer trusted"
 
 
 @pytest.mark.parametrize("by", ["mailbox", "password"])
-def test_one_thing_of_a_promoted_person_without_a_factor_opens_no_staff_page(
+def test_the_mailbox_or_password_of_staff_without_a_factor_opens_no_staff_page(
     clock: Clock, by: str
 ) -> None:
     make_user("carol", is_staff=True, is_superuser=True)
@@ -235,10 +235,10 @@ def test_one_thing_of_a_promoted_person_without_a_factor_opens_no_staff_page(
     for path in (SETUP, "/accounts/2fa/passkeys/add/", "/admin/"):
         assert thief.get(path).status_code == 302
     assert not LoginSession.objects.exists()
-    assert sign_in(Client(), "carol", PASSWORD).status_code == 302, "hers, as it was"
+    assert sign_in(Client(), "carol", PASSWORD).status_code == 302, "the password has not changed"
 
 
-def test_view_only_staff_see_names_and_dates_and_change_nothing(home: Client) -> None:
+def test_staff_who_may_only_view_users_see_no_secrets_and_change_nothing(home: Client) -> None:
     enrolled(alice())
     carol = make_user("carol", is_staff=True)
     carol.user_permissions.add(Permission.objects.get(codename="view_user"))
@@ -258,13 +258,13 @@ def test_view_only_staff_see_names_and_dates_and_change_nothing(home: Client) ->
 
 
 @pytest.mark.parametrize("name", ["Alice", "аlice", "ali\u200bce", "ALICE"])  # noqa: RUF001 the second begins with a Cyrillic letter
-def test_a_look_alike_gets_neither_the_name_nor_the_mail(
+def test_a_look_alike_gets_neither_the_username_nor_the_mail(
     home: Client, settings: Any, name: str
 ) -> None:
     set_up(settings, limits_scale=100)
     mallory = Client()
     answer = sign_up(mallory, name, "mallory@example.org")
-    assert answer.status_code == 200, "refused"
+    assert answer.status_code == 200, "the sign-up is refused"
     for login in ("аlice@example.org", "alice@exаmple.org", "alice@example.org.example"):  # noqa: RUF001
         mallory.post(RESET, {"login": login})
         assert mail_to_nobody()

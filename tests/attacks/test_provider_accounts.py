@@ -1,4 +1,4 @@
-"""Whose account a provider's word opens: that of its issuer and subject, and of nothing else."""
+"""Which account a provider opens: the one of its issuer and subject, and no other."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,18 +11,14 @@ from accounts.activity.services import Actor
 from accounts.emails.models import PendingEmail
 from accounts.lockdown.services import lock_down
 from accounts.recovery.models import Recovery
-from accounts.social import services
 from accounts.users import services as users
-from accounts.users.identities import Identity
 from accounts.users.models import EmailAddress, PendingSignup, User
+from tests.attacks.provider_steps import ALICE, OTHER, SIGN_IN_FIRST, owners
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
-from tests.support.signin import signed_in
-from tests.support.social import configured, through
+from tests.support.social import configured, round_trip
 from tests.support.steps import (
     CONFIRM,
-    LOGIN,
-    but_for_nonces,
     code_in,
     is_signed_in,
     link_in,
@@ -31,76 +27,73 @@ from tests.support.steps import (
     sign_in,
     sign_up,
     signed_up,
+    without_nonces,
 )
 
 pytestmark = pytest.mark.django_db
 
-OTHER = "oidc/other"
-ASKED = f"{LOGIN}?next=/accounts/3rdparty/confirm/"
-TO_CONFIRM = "/accounts/3rdparty/confirm/"
-ALICE = Person("alice-1", "alice@example.org", username="alice")
-
 
 @pytest.fixture
 def second(op: OpenIDProvider, settings: Any) -> Iterator[OpenIDProvider]:
-    """Another issuer, beside the first."""
+    """A second provider, configured beside the first one."""
     with OpenIDProvider() as second:
         configured(settings, op.setting(), second.setting("other", "Other"))
         yield second
 
 
-def owners() -> list[tuple[str, str]]:
-    return sorted(Identity.objects.values_list("user__username", "subject"))
-
-
-def test_the_same_subject_at_a_second_issuer_is_somebody_else(
+def test_the_same_subject_at_a_second_issuer_is_another_user(
     op: OpenIDProvider, second: OpenIDProvider
 ) -> None:
-    through(Client(), op, Person("1", username="alice"))
+    round_trip(Client(), op, Person("1", username="alice"))
 
-    through(Client(), second, Person("1", username="mallory"), OTHER)
+    round_trip(Client(), second, Person("1", username="mallory"), OTHER)
 
     assert owners() == [("alice", "1"), ("mallory", "1")]
 
 
-def test_a_key_that_is_pointed_at_another_issuer_finds_nobody(
+def test_a_provider_setting_changed_to_another_issuer_finds_no_existing_user(
     op: OpenIDProvider, second: OpenIDProvider, settings: Any
 ) -> None:
-    through(Client(), op, Person("1", username="alice"))
+    round_trip(Client(), op, Person("1", username="alice"))
     configured(settings, second.setting())
 
-    through(Client(), second, Person("1", username="mallory"))
+    round_trip(Client(), second, Person("1", username="mallory"))
 
     assert owners() == [("alice", "1"), ("mallory", "1")]
 
 
-def test_10_4_a_second_issuer_that_claims_the_same_verified_address_takes_nothing(
+def test_10_4_a_second_issuer_with_the_same_verified_email_takes_no_account_over(
     op: OpenIDProvider, second: OpenIDProvider
 ) -> None:
-    through(Client(), op, ALICE)
+    round_trip(Client(), op, ALICE)
     browser = Client()
 
-    assert through(browser, second, Person("evil", "Alice@Example.org"), OTHER).url == ASKED
+    assert (
+        round_trip(browser, second, Person("evil", "Alice@Example.org"), OTHER).url == SIGN_IN_FIRST
+    )
 
     assert not is_signed_in(browser)
     assert owners() == [("alice", "alice-1")]
-    assert through(Client(), second, Person("evil", "alice@example.org"), OTHER).url == ASKED
+    assert (
+        round_trip(Client(), second, Person("evil", "alice@example.org"), OTHER).url
+        == SIGN_IN_FIRST
+    )
 
 
 @pytest.mark.parametrize("verified", [False, None, "true", "false", 1, [True], {}], ids=repr)
-def test_an_address_that_is_not_verified_links_nothing_and_is_nobodys(
+def test_an_unverified_email_links_no_account_and_is_not_reserved(
     op: OpenIDProvider, verified: Any
 ) -> None:
     alice = make_user("alice")
     browser = Client()
 
-    answer = through(browser, op, Person("evil", "alice@example.org", verified))
+    answer = round_trip(browser, op, Person("evil", "alice@example.org", verified))
 
     assert answer.url == "/"
     made = User.objects.exclude(pk=alice.pk).get()
     assert owners() == [(made.username, "evil")]
     assert made.email == ""
-    through(Client(), op, Person("evil-2", "bob@example.org", verified))
+    round_trip(Client(), op, Person("evil-2", "bob@example.org", verified))
     assert is_signed_in(signed_up("bob"))
 
 
@@ -112,19 +105,19 @@ def test_an_address_that_is_not_verified_links_nothing_and_is_nobodys(
     ],
     ids=["unsaid", "denied"],
 )
-def test_verified_is_the_address_that_was_said_to_be_and_no_other(
+def test_email_verified_applies_only_to_the_email_beside_it(
     op: OpenIDProvider, in_token: dict[str, Any], in_userinfo: dict[str, Any]
 ) -> None:
-    """The token names one address, the userinfo says of another that it's verified."""
+    """The ID token names one email, and the userinfo says that another one is verified."""
     make_user("alice")
     op.claims, op.userinfo = in_token, in_userinfo | {"email_verified": True}
 
-    assert through(Client(), op, Person("evil", "alice@example.org")).url == "/"
+    assert round_trip(Client(), op, Person("evil", "alice@example.org")).url == "/"
 
     assert User.objects.exclude(username="alice").get().email == ""
 
 
-def test_cve_2026_53516_a_sign_up_that_was_there_first_is_worth_nothing(
+def test_cve_2026_53516_an_earlier_pending_sign_up_gets_no_access(
     op: OpenIDProvider,
 ) -> None:
     mallory = Client()
@@ -132,7 +125,7 @@ def test_cve_2026_53516_a_sign_up_that_was_there_first_is_worth_nothing(
     mail = mail_to("alice").body
     assert PendingSignup.objects.exists()
 
-    assert through(Client(), op, ALICE).url == "/"
+    assert round_trip(Client(), op, ALICE).url == "/"
 
     alice = User.objects.get()
     assert alice.email == "alice@example.org"
@@ -147,90 +140,26 @@ def test_cve_2026_53516_a_sign_up_that_was_there_first_is_worth_nothing(
     assert User.objects.count() == 1
 
 
-def test_a_claim_that_waits_is_worth_nothing_in_another_browser(op: OpenIDProvider) -> None:
-    alice = make_user("alice")
-    waiting, other = Client(), Client()
-    assert through(waiting, op, ALICE).url == ASKED
-    signed_in(alice, other)
-
-    assert other.get(TO_CONFIRM).url == "/accounts/3rdparty/"
-    assert other.post(TO_CONFIRM, {"connect": "1"}).url == "/accounts/3rdparty/"
-    assert waiting.post(TO_CONFIRM, {"connect": "1"}).url.startswith(LOGIN)
-
-    assert owners() == []
-
-
-def test_a_sign_in_to_another_account_than_the_addresss_connects_nothing(
-    op: OpenIDProvider,
-) -> None:
-    make_user("alice")
-    make_user("mallory")
-    browser = Client()
-    through(browser, op, ALICE)
-    sign_in(browser, "mallory", next=TO_CONFIRM)
-
-    assert browser.post(TO_CONFIRM, {"connect": "1"}).url == "/"
-
-    assert owners() == []
-    assert browser.post(TO_CONFIRM, {"connect": "1"}).url == "/accounts/3rdparty/"
-
-
-def test_a_claim_waits_for_half_an_hour(op: OpenIDProvider, clock: Clock) -> None:
-    make_user("alice")
-    browser = Client()
-    through(browser, op, ALICE)
-    clock.advance(minutes=30)
-    sign_in(browser, "alice")
-
-    assert browser.post(TO_CONFIRM, {"connect": "1"}).url == "/accounts/3rdparty/"
-
-    assert owners() == []
-
-
-def test_an_identity_of_one_person_is_connected_with_no_other(op: OpenIDProvider) -> None:
-    through(Client(), op, Person("alice-1", username="alice"))
-
-    mallory = signed_in(make_user("mallory"))
-    through(mallory, op, act="connect")
-    mallory.post(TO_CONFIRM, {"connect": "1"})
-
-    assert owners() == [("alice", "alice-1")]
-
-
-def test_a_fresh_proof_is_by_ones_own_identity(op: OpenIDProvider, clock: Clock) -> None:
-    through(Client(), op, Person("alice-1", username="alice"))
-    mallory, mine = signed_in(make_user("mallory")), Person("mallory-1")
-    through(mallory, op, mine, act="connect")
-    mallory.post(TO_CONFIRM, {"connect": "1"})
-    clock.advance(minutes=11)
-    op.signed_in_at = clock.now().timestamp()
-
-    for person, is_fresh in ((Person("alice-1"), False), (mine, True)):
-        through(mallory, op, person, act="prove")
-        asked = mallory.post("/accounts/oidc/acme/login/", {"act": "connect"}).url
-        assert asked.startswith("/accounts/reauthenticate/") != is_fresh
-
-
-def test_a_thiefs_address_at_an_account_without_one_does_not_outlive_a_lockdown(
+def test_a_lockdown_removes_the_email_that_a_thief_added_to_an_account_without_one(
     op: OpenIDProvider, clock: Clock
 ) -> None:
-    """The provider stands in for a mailbox: with a known browser it opens the account again."""
+    """Without an email, the provider counts as older proof beside the owner's known browser."""
     owner, thief, frank = Client(), Client(), Person("frank-1", username="frank")
-    through(owner, op, frank)
+    round_trip(owner, op, frank)
     clock.advance(days=30)
     op.signed_in_at = clock.now().timestamp()
-    through(thief, op, frank)
+    round_trip(thief, op, frank)
     thief.post("/accounts/email/", {"email": "mallory@example.org"})
     typed = {"confirm": PendingEmail.objects.get().pk, "code": code_in(mail_to("mallory").body)}
     thief.post("/accounts/email/", typed)
     assert User.objects.get().email == "mallory@example.org"
-    through(owner, op, frank)
+    round_trip(owner, op, frank)
     owner.post("/accounts/lockdown/")
 
     assert User.objects.get().email == ""
     assert not User.objects.get().emails.exists()
     for browser, opens in ((thief, False), (owner, True)):
-        started = through(browser, op, frank)
+        started = round_trip(browser, op, frank)
         assert not is_signed_in(browser)
         link = browser.get(started.url).url
         browser.post(link, {"lost": "ask"})
@@ -240,18 +169,18 @@ def test_a_thiefs_address_at_an_account_without_one_does_not_outlive_a_lockdown(
         )
 
 
-def test_a_thief_with_the_provider_account_does_not_come_back_through_the_lock(
+def test_a_thief_with_the_provider_account_cannot_recover_a_locked_account(
     op: OpenIDProvider, clock: Clock
 ) -> None:
-    """The owner's address was there before, so the provider is no proof, nor a sign-in."""
+    """The account had an email of its owner, so the provider's account is no proof."""
     owner, thief = Client(), Client()
     anne = Person("anne-1", username="anne", email="anne@example.org")
-    through(owner, op, anne)
+    round_trip(owner, op, anne)
     anne_here = User.objects.get()
     users.confirm_email(anne_here, "anne@example.net")
     clock.advance(days=30)
     op.signed_in_at = clock.now().timestamp()
-    through(thief, op, anne)
+    round_trip(thief, op, anne)
     users.confirm_email(User.objects.get(), "thief@example.net")
     for address in ("anne@example.org", "anne@example.net"):
         thief.post(
@@ -263,7 +192,7 @@ def test_a_thief_with_the_provider_account_does_not_come_back_through_the_lock(
 
     lock_down(User.objects.get(), Actor())
 
-    started = through(thief, op, anne)
+    started = round_trip(thief, op, anne)
     link = thief.get(started.url).url
     thief.post(link, {"password1": "seven slow ferries hum"})
     thief.post(link, {"lost": "ask"})
@@ -271,46 +200,26 @@ def test_a_thief_with_the_provider_account_does_not_come_back_through_the_lock(
     assert not Recovery.objects.exists()
 
 
-def test_a_connect_under_way_is_nothing_when_its_sign_in_has_been_ended(
-    op: OpenIDProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    alice = make_user("alice")
-    thief, owner = signed_in(alice), signed_in(alice)
-    through(thief, op, Person("mallory-1"), act="connect")
-    connect = services.connect
-
-    def ended_meanwhile(*args: Any) -> bool:
-        owner.post("/accounts/sessions/", {"others": "1"})
-        return connect(*args)
-
-    monkeypatch.setattr(services, "connect", ended_meanwhile)
-    thief.post(TO_CONFIRM, {"connect": "1"})
-
-    assert not is_signed_in(thief)
-    assert owners() == []
-    assert is_signed_in(owner)
-
-
-def test_whoever_is_switched_off_is_not_let_in(op: OpenIDProvider) -> None:
-    through(Client(), op, ALICE)
+def test_an_inactive_user_cannot_sign_in_with_a_provider(op: OpenIDProvider) -> None:
+    round_trip(Client(), op, ALICE)
     User.objects.update(is_active=False)
     browser = Client()
 
-    through(browser, op, ALICE)
+    round_trip(browser, op, ALICE)
 
     assert not is_signed_in(browser)
 
 
-def test_5_4_nothing_of_the_providers_is_kept(op: OpenIDProvider) -> None:
-    """No token, code, verifier or nonce: neither of a sign-in nor while a claim waits."""
+def test_5_4_no_secret_of_a_provider_is_stored(op: OpenIDProvider) -> None:
+    """No token, code, verifier or nonce is stored after a sign-in or for a pending link."""
     make_user("alice")
     browsers = [Client(), Client()]
     for browser, person in zip(browsers, [ALICE, Person("bob-1", username="bob")], strict=True):
-        through(browser, op, person)
+        round_trip(browser, op, person)
 
     kept = str([list(model.objects.values_list()) for model in apps.get_models()])
     kept += str([(dict(browser.session.items()), browser.cookies) for browser in browsers])
-    kept += but_for_nonces(browsers[1].get("/").text + browsers[1].get("/accounts/3rdparty/").text)
+    kept += without_nonces(browsers[1].get("/").text + browsers[1].get("/accounts/3rdparty/").text)
     assert "alice-1" in kept
     assert len(op._tokens) == 2
     for secret in (*op._tokens, "id_token", "verifier", "nonce", "code-"):

@@ -1,4 +1,4 @@
-"""Two server processes on one database, many at once: one state, one person, one identity."""
+"""Races between two server processes over provider sign-ins and identities."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -6,8 +6,16 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.attacks.test_session_races import confirmed, tabs
-from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, at, database, faults, running
+from tests.attacks.test_session_races import confirmed, tabs_of
+from tests.attacks.test_two_nodes import (
+    AT_ONCE,
+    BOTH,
+    Nodes,
+    browser_at,
+    database,
+    running,
+    server_errors,
+)
 from tests.support.client import Client, together
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.services import Postgres
@@ -29,14 +37,14 @@ def op() -> Iterator[OpenIDProvider]:
 
 @pytest.fixture(scope="module", params=BOTH)
 def nodes(request: pytest.FixtureRequest, op: OpenIDProvider) -> Iterator[Nodes]:
-    """Limits are out of the way here."""
+    """Two server processes on one database, without limits."""
     env = {"LIMITS_SCALE": "1000", "OIDC_PROVIDERS": json.dumps([op.setting()])}
     with running(**env, **database(request, request.param)) as both:
         yield both
 
 
-def way_back(op: OpenIDProvider, browser: Client, person: Person, **fields: str) -> str:
-    """The path that the provider sends the browser to."""
+def callback_path(op: OpenIDProvider, browser: Client, person: Person, **fields: str) -> str:
+    """Start at the provider; return the callback path that it sends the browser to."""
     page = "/accounts/3rdparty/" if fields else GO
     return BACK + urlencode(op.answer(browser.post(GO, fields, form=page).location, person))
 
@@ -50,14 +58,14 @@ def identities(nodes: Nodes, name: str) -> int:
 
 
 def eight_uses_of_one_state(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
-    """One of them asks the provider; whose session ended under way is sent to sign in."""
-    browser, asked = at(nodes[0], "192.0.2.1"), op.count("/token")
-    path = way_back(op, browser, Person(name, username=name))
-    copies = tabs(nodes, browser)
+    """Only one of eight callbacks with the same state calls the provider and signs in."""
+    browser, asked = browser_at(nodes[0], "192.0.2.1"), op.count("/token")
+    path = callback_path(op, browser, Person(name, username=name))
+    copies = tabs_of(nodes, browser)
 
     answers = together(AT_ONCE, lambda i: copies[i].get(path))
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert sum(answer.location == "/" for answer in answers) == 1
     assert {answer.location for answer in answers} <= {"/", "", "/accounts/login/"}
     assert op.count("/token") == asked + 1
@@ -65,12 +73,12 @@ def eight_uses_of_one_state(nodes: Nodes, op: OpenIDProvider, name: str) -> None
 
 
 def first_sign_ins(nodes: Nodes, op: OpenIDProvider, person: Person) -> None:
-    browsers = [at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
-    paths = [way_back(op, browser, person) for browser in browsers]
+    browsers = [browser_at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
+    paths = [callback_path(op, browser, person) for browser in browsers]
 
     answers = together(AT_ONCE, lambda i: browsers[i].get(paths[i]))
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert [(answer.status, answer.location) for answer in answers] == [(302, "/")] * AT_ONCE
     assert users(nodes, person.username) == 1
     assert identities(nodes, person.subject) == 1
@@ -78,19 +86,19 @@ def first_sign_ins(nodes: Nodes, op: OpenIDProvider, person: Person) -> None:
 
 
 def eight_first_sign_ins_of_one_person(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
-    """All of them to the one account."""
+    """Eight first sign-ins of one person all lead to one account."""
     first_sign_ins(nodes, op, Person(name, f"{name}@example.org", username=name))
 
 
-def eight_first_sign_ins_without_an_address(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
-    """The same, told apart by the subject alone."""
+def eight_first_sign_ins_without_an_email(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
+    """Eight first sign-ins lead to one account even if the provider sends no email."""
     first_sign_ins(nodes, op, Person(name, username=name))
 
 
-def eight_people_connect_one_identity(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
-    """It's one person's."""
+def eight_users_connect_one_identity(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
+    """Only one of eight users can connect the same identity."""
     owners = [confirmed(nodes, f"{name}{i}") for i in range(AT_ONCE)]
-    paths = [way_back(op, owner, Person(name), act="connect") for owner in owners]
+    paths = [callback_path(op, owner, Person(name), act="connect") for owner in owners]
 
     for owner, path in zip(owners, paths, strict=True):
         assert owner.get(path).location == CONFIRM
@@ -98,7 +106,7 @@ def eight_people_connect_one_identity(nodes: Nodes, op: OpenIDProvider, name: st
 
     answers = together(AT_ONCE, lambda i: owners[i].post(CONFIRM, {"connect": "1"}, csrf=tokens[i]))
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert {(a.status, a.location) for a in answers} == {(302, "/accounts/3rdparty/")}
     assert identities(nodes, name) == 1
 
@@ -106,13 +114,13 @@ def eight_people_connect_one_identity(nodes: Nodes, op: OpenIDProvider, name: st
 RACES = [
     eight_uses_of_one_state,
     eight_first_sign_ins_of_one_person,
-    eight_first_sign_ins_without_an_address,
-    eight_people_connect_one_identity,
+    eight_first_sign_ins_without_an_email,
+    eight_users_connect_one_identity,
 ]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_two_processes_make_one_sign_in_one_account_one_identity(
+def test_provider_races_at_two_processes_have_one_outcome(
     nodes: Nodes, op: OpenIDProvider, race: Race
 ) -> None:
     race(nodes, op, race.__name__.replace("_", "")[-18:])
@@ -120,7 +128,7 @@ def test_two_processes_make_one_sign_in_one_account_one_identity(
 
 @pytest.mark.proof
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_fifty_rounds_of_providers_on_postgresql(
+def test_fifty_rounds_of_provider_races_on_postgresql(
     race: Race, op: OpenIDProvider, postgres: Postgres
 ) -> None:
     env = {"LIMITS_SCALE": "1000", "OIDC_PROVIDERS": json.dumps([op.setting()])}

@@ -1,6 +1,6 @@
-"""A provider's word leads the server nowhere but to the open internet, and no redirect is followed.
+"""A provider cannot make the server connect to the private network (SSRF) or follow a redirect.
 
-The double's address counts as a public one here, all others are what they are.
+In these tests the IP address of the test's own provider counts as public.
 """
 
 import socket
@@ -13,7 +13,7 @@ from django.test import Client
 from accounts.social import http_client, metadata
 from accounts.users.models import User
 from tests.support.openid_provider import OpenIDProvider
-from tests.support.social import come_back, configured, go, through
+from tests.support.social import come_back, configured, go, round_trip
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +31,7 @@ WITHIN = [
 
 @pytest.fixture
 def connections(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """Where a connection was begun to; but for the double none gets anywhere."""
+    """The targets of all connections; those to other hosts than the provider are refused."""
     begun: list[tuple[Any, ...]] = []
     connect = socket.socket.connect
 
@@ -54,8 +54,8 @@ def op(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenIDProvide
         yield op
 
 
-def named(monkeypatch: pytest.MonkeyPatch, op: OpenIDProvider, *answers: list[str]) -> None:
-    """The provider is ``acme.test``; the name server's answers, the last for good."""
+def set_dns(monkeypatch: pytest.MonkeyPatch, op: OpenIDProvider, *answers: list[str]) -> None:
+    """Call the provider ``acme.test``, with these DNS answers; the last one repeats."""
     left = list(answers)
 
     def look_up(_host: str, port: int) -> list[tuple[Any, ...]]:
@@ -67,26 +67,26 @@ def named(monkeypatch: pytest.MonkeyPatch, op: OpenIDProvider, *answers: list[st
 
 
 @pytest.mark.parametrize("endpoint", CALLED)
-def test_10_4_no_endpoint_of_a_public_issuer_is_within(
+def test_10_4_endpoints_of_a_public_issuer_cannot_be_in_the_private_network(
     op: OpenIDProvider, connections: list[Any], endpoint: str
 ) -> None:
     there = op.origin.removeprefix("http://")
     port = there.partition(":")[2]
-    assert through(Client(), op).url == "/"
+    assert round_trip(Client(), op).url == "/"
     User.objects.all().delete()
     connections.clear()
 
     for host in WITHIN:
         metadata._known.clear()
         op.metadata = {endpoint: f"http://{host}:{port}/"}
-        assert through(Client(), op).status_code == 400, host
+        assert round_trip(Client(), op).status_code == 400, host
 
     assert {f"{host}:{port}" for host, port in connections} == {there}
     assert not User.objects.exists()
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_what_is_no_address_of_the_web_is_no_endpoint(op: OpenIDProvider, endpoint: str) -> None:
+def test_an_endpoint_that_is_no_http_url_is_refused(op: OpenIDProvider, endpoint: str) -> None:
     for url in (
         *(
             "file:///etc/passwd",
@@ -105,7 +105,7 @@ def test_what_is_no_address_of_the_web_is_no_endpoint(op: OpenIDProvider, endpoi
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_an_issuer_of_https_has_no_endpoint_in_clear(
+def test_an_https_issuer_cannot_have_http_endpoints(
     op: OpenIDProvider, settings: Any, monkeypatch: pytest.MonkeyPatch, endpoint: str
 ) -> None:
     issuer = "https://acme.test"
@@ -120,7 +120,7 @@ def test_an_issuer_of_https_has_no_endpoint_in_clear(
 
 
 @pytest.mark.parametrize("said", ["{}/", "{}0", "https://mallory.example", None, ["{}"]], ids=str)
-def test_discovery_speaks_for_no_other_issuer(op: OpenIDProvider, said: Any) -> None:
+def test_a_discovery_document_of_another_issuer_is_refused(op: OpenIDProvider, said: Any) -> None:
     op.metadata = {"issuer": said.format(op.issuer) if isinstance(said, str) else said}
 
     assert Client().post(LOGIN).status_code == 400
@@ -131,7 +131,7 @@ def test_discovery_speaks_for_no_other_issuer(op: OpenIDProvider, said: Any) -> 
 )
 @pytest.mark.parametrize("status", [302, 307])
 def test_no_redirect_is_followed(op: OpenIDProvider, path: str, status: int) -> None:
-    """It would take the code, the secret or the token along, or lead within."""
+    """A redirect would pass on the code, secret or token, or lead to the private network."""
 
     def redirect(request: Any) -> None:
         request.send_response(status)
@@ -151,11 +151,11 @@ def test_no_redirect_is_followed(op: OpenIDProvider, path: str, status: int) -> 
     assert not User.objects.exists()
 
 
-def test_a_name_that_leads_elsewhere_the_next_time_is_judged_again(
+def test_dns_rebinding_does_not_reach_the_private_network(
     op: OpenIDProvider, settings: Any, connections: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DNS rebinding, between discovery and the exchange; within a request it's looked up once."""
-    named(monkeypatch, op, [PUBLIC], ["127.0.0.2"])
+    """The name gets another IP address between discovery and the token request."""
+    set_dns(monkeypatch, op, [PUBLIC], ["127.0.0.2"])
     configured(settings, op.setting())
     browser = Client()
 
@@ -165,10 +165,10 @@ def test_a_name_that_leads_elsewhere_the_next_time_is_judged_again(
     assert op.count("/token") == 0
 
 
-def test_a_private_address_beside_the_public_one_makes_no_issuer_private(
+def test_a_private_ip_address_beside_a_public_one_is_not_contacted(
     op: OpenIDProvider, settings: Any, connections: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    named(monkeypatch, op, ["127.0.0.2", PUBLIC])
+    set_dns(monkeypatch, op, ["127.0.0.2", PUBLIC])
     configured(settings, op.setting())
     browser = Client()
     url = go(browser)
@@ -179,10 +179,10 @@ def test_a_private_address_beside_the_public_one_makes_no_issuer_private(
     assert {host for host, _port in connections} == {PUBLIC}
 
 
-def test_no_proxy_of_the_environment_hears_what_is_said(
+def test_proxies_of_the_environment_are_not_used(
     op: OpenIDProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.2:1")
 
-    assert through(Client(), op).url == "/"
+    assert round_trip(Client(), op).url == "/"

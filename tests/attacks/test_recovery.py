@@ -1,4 +1,4 @@
-"""Ways back in by mail: links and codes of others, used, late, cut, crossed, guessed."""
+"""Attacks on mailed reset links and sign-in codes: reused, late, cut or guessed ones."""
 
 import re
 
@@ -29,19 +29,19 @@ NEW = "a lantern over seven wet roofs"
 
 
 def ask_reset(login: str, browser: Client | None = None) -> str:
-    """Ask for a link; the one that was mailed, as a path."""
+    """Request a password reset; return the path of the mailed link."""
     assert (browser or Client()).post(RESET, {"login": login}).status_code == 200
     return path_of(outbox()[-1].action_url)
 
 
 def ask_code(login: str, browser: Client, **more: str) -> str:
-    """Ask for a code; the one that was mailed."""
+    """Request a sign-in code by mail and return it."""
     assert browser.post(BY_CODE, {"login": login, **more}).status_code == 302
     return str(outbox()[-1].code)
 
 
 def take(link: str, password: str = NEW) -> int:
-    """What the link answers to a new password."""
+    """Set a new password by a link; return the status of the answer."""
     return Client().post(link, {"password1": password}).status_code
 
 
@@ -51,7 +51,7 @@ def works(password: str, login: str = "alice") -> bool:
     return is_signed_in(browser)
 
 
-def test_a_reset_link_is_good_once_and_ends_every_sign_in() -> None:
+def test_a_reset_link_works_once_and_revokes_every_session() -> None:
     alice = make_user("alice")
     elsewhere, browser = signed_in(alice), Client()
     link = ask_reset("alice", browser)
@@ -71,7 +71,7 @@ def test_a_reset_link_is_good_once_and_ends_every_sign_in() -> None:
     ["$2b$12$abc", "bcrypt_sha256$$2b$12$abc", "scrypt:32768:8:1$abc$def", "argon2$argon2id$v=19",
      "pbkdf2_sha256$many$abc$def", "pbkdf2_sha256$1$a", "scrypt$1", "", "x" * 32],
 )  # fmt: skip
-def test_a_hash_that_the_site_cannot_verify_is_a_wrong_password_and_its_owner_resets_it(
+def test_an_unverifiable_hash_is_a_wrong_password_that_its_owner_can_reset(
     hashed: str,
 ) -> None:
     make_user("alice", password=None)
@@ -88,7 +88,7 @@ def test_a_hash_that_the_site_cannot_verify_is_a_wrong_password_and_its_owner_re
 
 
 def test_a_mail_scanner_that_opens_the_reset_link_changes_nothing(clock: Clock) -> None:
-    """The link is good for thirty minutes, however often it is opened."""
+    """Opening a link does not use it up; it is valid for thirty minutes."""
     make_user("alice")
     link = ask_reset("alice")
 
@@ -104,7 +104,7 @@ def test_a_mail_scanner_that_opens_the_reset_link_changes_nothing(clock: Clock) 
 
 
 @pytest.mark.parametrize("change", ["password", "address", "lockdown", "switched off"])
-def test_a_reset_link_dies_with_any_change_of_the_account(change: str) -> None:
+def test_a_reset_link_is_invalid_after_any_change_of_the_account(change: str) -> None:
     alice = make_user("alice")
     link = ask_reset("alice")
 
@@ -125,13 +125,15 @@ def test_a_reset_link_dies_with_any_change_of_the_account(change: str) -> None:
     assert take(link, "a third lantern over the roofs") == 404
 
 
-def test_all_reset_links_of_an_account_die_with_the_first_that_is_used() -> None:
+def test_using_one_reset_link_invalidates_the_others_of_the_account() -> None:
     make_user("alice")
     make_user("mallory")
     links = [ask_reset("alice"), ask_reset("alice@example.org")]
     others = ask_reset("mallory")
 
-    assert Client().get(links[0]).status_code == 200, "asking again is no way to end a link"
+    assert Client().get(links[0]).status_code == 200, (
+        "requesting another link does not invalidate a link"
+    )
     assert take(links[1]) == 302
     assert take(links[0]) == 404
     assert take(others, "a lantern of mallory's own") == 302
@@ -139,7 +141,7 @@ def test_all_reset_links_of_an_account_die_with_the_first_that_is_used() -> None
     assert works(NEW)
 
 
-def test_a_cut_blank_or_padded_reset_link_is_dead() -> None:
+def test_a_cut_blank_or_padded_reset_link_is_not_found() -> None:
     make_user("alice")
     link = ask_reset("alice").rstrip("/")
 
@@ -148,7 +150,7 @@ def test_a_cut_blank_or_padded_reset_link_is_dead() -> None:
     assert Client().get(f"{link}/").status_code == 200
 
 
-def test_purposes_crossed_open_nothing() -> None:
+def test_mailed_links_and_codes_work_only_for_their_own_purpose() -> None:
     browser, asking = signed_in(make_user("alice")), Client()
     browser.post(EMAIL, {"email": "alice@example.net"})
     confirm = outbox()[-1].action_url
@@ -167,8 +169,8 @@ def secret_of(link: str) -> str:
     return link.rstrip("/").rpartition("/")[2]
 
 
-def test_a_mailed_code_is_good_once_in_the_browser_that_asked() -> None:
-    """However often others ask meanwhile."""
+def test_a_mailed_code_works_once_and_only_in_the_browser_that_requested_it() -> None:
+    """Requests by others do not invalidate the code."""
     make_user("alice")
     hers, thiefs = Client(), Client()
     code = ask_code("alice", hers)
@@ -183,7 +185,9 @@ def test_a_mailed_code_is_good_once_in_the_browser_that_asked() -> None:
     assert not is_signed_in(hers)
 
 
-def test_a_mailed_code_dies_after_five_tries_fifteen_minutes_or_a_change(clock: Clock) -> None:
+def test_a_mailed_code_is_invalid_after_five_tries_fifteen_minutes_or_a_change(
+    clock: Clock,
+) -> None:
     alice = make_user("alice")
     guessed, late, changed = Client(), Client(), Client()
     codes = [ask_code("alice", guessed), ask_code("ALICE@example.org", late)]
@@ -203,7 +207,7 @@ def test_a_mailed_code_dies_after_five_tries_fifteen_minutes_or_a_change(clock: 
     assert not is_signed_in(changed)
 
 
-def test_cve_2019_19844_no_mail_goes_to_an_address_as_typed() -> None:
+def test_cve_2019_19844_mails_go_to_the_stored_email_and_not_to_the_typed_one() -> None:
     make_user("alice", email="alice@example.org")
 
     for page in (RESET, BY_CODE):

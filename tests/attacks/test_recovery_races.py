@@ -1,4 +1,4 @@
-"""Two server processes on one database, many at once: resets, codes, addresses, links."""
+"""Races between two server processes over resets, mailed codes, emails and lock links."""
 
 import re
 from collections.abc import Iterator
@@ -9,12 +9,19 @@ from tests.attacks.test_session_races import (
     Race,
     browsers,
     confirmed,
-    happened,
-    live,
+    live_sessions,
     sign_in,
-    tabs,
+    tabs_of,
+    times_in_history,
 )
-from tests.attacks.test_two_nodes import AT_ONCE, POSTGRES_PROVED, Nodes, database, faults, running
+from tests.attacks.test_two_nodes import (
+    AT_ONCE,
+    POSTGRES_PROVED,
+    Nodes,
+    database,
+    running,
+    server_errors,
+)
 from tests.support.client import Client, Response, together
 from tests.support.site import Site, text_of
 from tests.support.steps import LOGIN, PASSWORD, path_of, same_browser, sql
@@ -26,7 +33,7 @@ EMAIL = "/accounts/email/"
 LOCKDOWN = "/accounts/lockdown/"
 LOGOUT = "/accounts/logout/"
 NEW = "a lantern over {} wet roofs"
-# A person's, and whether it is the primary one.
+# The ids of a user's emails, and whether each is the primary one.
 ADDRESSES = """
     SELECT a.id, u.email = a.address FROM accounts_address a JOIN accounts_user u
     ON u.id = a.user_id WHERE u.username = ?
@@ -35,13 +42,13 @@ ADDRESSES = """
 
 @pytest.fixture(scope="module", params=POSTGRES_PROVED)
 def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Limits are out of the way here."""
+    """Two server processes on one database, without limits."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
         yield both
 
 
 def mailed(site: Site, to: str, subject: str, pattern: str, count: int = 1) -> str:
-    """What stands alone on a line of the newest such mail."""
+    """Return the line of the newest such mail that matches ``pattern``."""
     text = path_of(text_of(site.wait_for_mail(to=to, subject=subject, count=count)))
     found = re.search(rf"(?m)^(?:https?://[^/]+)?({pattern})$", text)
     assert found, text
@@ -58,25 +65,25 @@ def opens(nodes: Nodes, name: str, password: str) -> bool:
 
 
 def eight_uses_of_one_mailed_code(nodes: Nodes, name: str) -> None:
-    """From eight tabs of the browser that asked: one sign-in."""
+    """Eight tabs use one mailed code, and only one signs in."""
     owner = confirmed(nodes, name)
-    before = live(nodes, name)
+    before = live_sessions(nodes, name)
     asked = same_browser(nodes[0], Client(owner.origin), X_Forwarded_For="192.0.2.1")
     assert asked.post(BY_CODE, {"login": name}).status == 302
     code = mailed(nodes[0], f"{name}@", "code to sign in", "[A-Z2-9]{8}")
     token = asked.csrf(BY_CODE)
-    copies = tabs(nodes, asked)
+    copies = tabs_of(nodes, asked)
 
     answers = together(AT_ONCE, lambda i: copies[i].post(BY_CODE, {"code": code}, csrf=token))
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert len([answer for answer in answers if answer.location == "/"]) == 1
     assert sum(copy.get("/").status == 200 for copy in copies) == 1
-    assert live(nodes, name) == before + 1
+    assert live_sessions(nodes, name) == before + 1
 
 
 def resets_by_one_link_changes_and_a_sign_in(nodes: Nodes, name: str) -> None:
-    """One of them sets the new password, and no other sign-in is left, nor one by the former."""
+    """Only one request sets a password, and only its session is left."""
     owner = confirmed(nodes, name)
     assert nodes[0].client().post(RESET, {"login": name}).status == 200
     link = mailed(nodes[0], f"{name}@", "Set a new password", rf"{RESET}[\w-]+/")
@@ -94,27 +101,30 @@ def resets_by_one_link_changes_and_a_sign_in(nodes: Nodes, name: str) -> None:
 
     answers = together(AT_ONCE + 1, act)
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     (winner,) = [
         i for i in range(-1, AT_ONCE) if opens(nodes, name, PASSWORD if i < 0 else NEW.format(i))
     ]
-    assert winner >= 0, "the former password opens nothing"
-    made = happened(nodes, name, "password_reset"), happened(nodes, name, "password_changed")
+    assert winner >= 0, "the former password no longer works"
+    made = (
+        times_in_history(nodes, name, "password_reset"),
+        times_in_history(nodes, name, "password_changed"),
+    )
     assert made == ((0, 1) if new[winner] in changing else (1, 0))
     left = [i for i, browser in enumerate([*new, owner]) if browser.get("/").status == 200]
     assert left == ([winner] if new[winner] in changing else [])
 
 
 def waiting(browser: Client, address: str) -> str:
-    """The id of an address that waits."""
+    """Return the id of an email that is not yet confirmed."""
     section = browser.get(EMAIL).text.partition(f"{address}</bdi>")[2]
     found = re.search(r'name="confirm" value="([^"]+)"', section)
     assert found
     return found[1]
 
 
-def two_browsers_swap_and_remove_addresses(nodes: Nodes, name: str) -> None:
-    """Each makes another one primary, and removes the others: one is left at least, and is hers."""
+def two_browsers_swap_and_remove_emails(nodes: Nodes, name: str) -> None:
+    """Two browsers make emails primary and remove others; one primary email is left."""
     owner = confirmed(nodes, name)
     for address in (f"{name}@second.example", f"{name}@third.example"):
         assert owner.post(EMAIL, {"email": address}).status == 302
@@ -124,7 +134,7 @@ def two_browsers_swap_and_remove_addresses(nodes: Nodes, name: str) -> None:
     first, second, third = sorted(row[0] for row in sql(nodes[0], ADDRESSES, name))
     acts = [("primary", second), ("remove", first), ("primary", third), ("remove", second)]
     acts += [("primary", first), ("remove", third), ("primary", second), ("remove", first)]
-    copies, token = tabs(nodes, owner), owner.csrf(EMAIL)
+    copies, token = tabs_of(nodes, owner), owner.csrf(EMAIL)
 
     def act(i: int) -> Response:
         button, number = acts[i]
@@ -132,25 +142,25 @@ def two_browsers_swap_and_remove_addresses(nodes: Nodes, name: str) -> None:
 
     answers = together(AT_ONCE, act)
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert sum(row[1] for row in sql(nodes[0], ADDRESSES, name)) == 1
     assert owner.get(EMAIL).status == 200
 
 
-def one_address_confirmed_by_two_people(nodes: Nodes, name: str) -> None:
-    """And by each of them twice, by code and by link: one person has it, once."""
+def one_email_confirmed_by_two_users(nodes: Nodes, name: str) -> None:
+    """Two users confirm one email, each by code and by link, and only one of them gets it."""
     people = [f"{name}{i}" for i in range(2)]
     owners = [confirmed(nodes, person) for person in people]
     shared, acts = f"{name}@shared.example", []
     for n, owner in enumerate(owners):
         assert owner.post(EMAIL, {"email": shared}).status == 302
-        # The mails of the two don't differ: they are asked for one after the other.
+        # The mails of the two users look the same, so they are requested one after the other.
         code = mailed(nodes[0], shared, "is your code", "[A-Z2-9]{8}", count=n + 1)
         link = mailed(nodes[0], shared, "is your code", rf"{EMAIL}confirm/[\w-]+/", count=n + 1)
         by_code = {"confirm": waiting(owner, shared), "code": code}
         acts += [(owner, EMAIL, by_code), (owner, link, {})]
     tokens = [owner.csrf(EMAIL) for owner, *_ in acts]
-    copies = [tabs(nodes, acts[i % 4][0])[i] for i in range(AT_ONCE)]
+    copies = [tabs_of(nodes, acts[i % 4][0])[i] for i in range(AT_ONCE)]
 
     def act(i: int) -> Response:
         _, path, data = acts[i % 4]
@@ -158,19 +168,19 @@ def one_address_confirmed_by_two_people(nodes: Nodes, name: str) -> None:
 
     answers = together(AT_ONCE, act)
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     rows = sql(nodes[0], "SELECT 1 FROM accounts_address WHERE address = ?", shared)
     assert len(rows) == 1
-    assert sum(happened(nodes, person, "address_added") for person in people) == 1
+    assert sum(times_in_history(nodes, person, "address_added") for person in people) == 1
 
 
 def confirming_while_another_mail_is_asked_for(nodes: Nodes, name: str) -> None:
-    """And while the account is locked down: nobody waits for anybody in a circle."""
+    """Confirming, resending and cancelling during a lockdown causes no deadlock."""
     owner = confirmed(nodes, name)
     shared = f"{name}@second.example"
     assert owner.post(EMAIL, {"email": shared}).status == 302
     code = mailed(nodes[0], shared, "is your code", "[A-Z2-9]{8}")
-    row, token, copies = waiting(owner, shared), owner.csrf(EMAIL), tabs(nodes, owner)
+    row, token, copies = waiting(owner, shared), owner.csrf(EMAIL), tabs_of(nodes, owner)
     acts = [{"confirm": row, "code": code}, {"again": row}, {"cancel": row}]
 
     def act(i: int) -> Response:
@@ -180,12 +190,12 @@ def confirming_while_another_mail_is_asked_for(nodes: Nodes, name: str) -> None:
 
     answers = together(AT_ONCE, act)
 
-    assert faults(answers) == []
-    assert live(nodes, name) == 0
+    assert server_errors(answers) == []
+    assert live_sessions(nodes, name) == 0
 
 
 def links_of_notices_while_people_sign_out(nodes: Nodes, name: str) -> None:
-    """All lock down, or one does; sign-outs and ends at the same moment wait for nobody."""
+    """Lock links, sign-outs and revocations at the same moment cause no deadlock."""
     owner, links = confirmed(nodes, name), []
     new, tokens = browsers(nodes, 4)
     for i in range(4):
@@ -193,36 +203,34 @@ def links_of_notices_while_people_sign_out(nodes: Nodes, name: str) -> None:
         notice = mailed(nodes[0], f"{name}@", "new browser", rf"{LOCKDOWN}[\w-]+/", count=i + 1)
         links.append(notice)
     strangers, _ = browsers(nodes, 4)
-    opened = [stranger.csrf(links[i]) for i, stranger in enumerate(strangers)]
-    inside = [browser.csrf(LOGOUT) for browser in new]
+    link_tokens = [stranger.csrf(links[i]) for i, stranger in enumerate(strangers)]
+    csrf_tokens = [browser.csrf(LOGOUT) for browser in new]
 
     def act(i: int) -> Response:
         if i < 4:
-            return strangers[i].post(links[i], {}, csrf=opened[i])
+            return strangers[i].post(links[i], {}, csrf=link_tokens[i])
         if i % 2:
-            return new[i - 4].post(LOGOUT, {}, csrf=inside[i - 4])
-        return new[i - 4].post("/accounts/sessions/", {"others": "1"}, csrf=inside[i - 4])
+            return new[i - 4].post(LOGOUT, {}, csrf=csrf_tokens[i - 4])
+        return new[i - 4].post("/accounts/sessions/", {"others": "1"}, csrf=csrf_tokens[i - 4])
 
     answers = together(8, act)
 
-    assert faults(answers) == []
-    assert happened(nodes, name, "locked_down") >= 1
-    assert live(nodes, name) == 0
+    assert server_errors(answers) == []
+    assert times_in_history(nodes, name, "locked_down") >= 1
+    assert live_sessions(nodes, name) == 0
     assert owner.get("/").status == 302
 
 
 RACES = [
     eight_uses_of_one_mailed_code,
     resets_by_one_link_changes_and_a_sign_in,
-    two_browsers_swap_and_remove_addresses,
-    one_address_confirmed_by_two_people,
+    two_browsers_swap_and_remove_emails,
+    one_email_confirmed_by_two_users,
     confirming_while_another_mail_is_asked_for,
     links_of_notices_while_people_sign_out,
 ]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_changes_of_an_account_at_two_processes_come_one_after_the_other(
-    nodes: Nodes, race: Race
-) -> None:
+def test_account_change_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__.replace("_", "")[:18])

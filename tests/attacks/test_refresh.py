@@ -1,4 +1,4 @@
-"""Refresh tokens: used twice, forged, spelled otherwise, read off a copy of the database."""
+"""Refresh tokens that are reused, forged, spelled otherwise or read from the database."""
 
 import base64
 import string
@@ -25,13 +25,13 @@ ALPHABET = string.ascii_letters + string.digits + "-_"
 
 
 def person(name: str = "alice") -> Answer:
-    """Make a person, and return the first tokens of their program."""
+    """Create a user and return the first tokens of a program."""
     make_user(name)
     return get_tokens(name)
 
 
 def refused(refresh_token: str, **token_request: str) -> str:
-    """Return the code with which the token is refused."""
+    """Refresh with ``refresh_token``, fail unless it is refused, and return the error code."""
     answer = renew(refresh_token, **token_request)
     assert answer.status == 401, answer
     assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
@@ -39,14 +39,14 @@ def refused(refresh_token: str, **token_request: str) -> str:
 
 
 def reuses() -> int:
-    """Return how often a reuse was recorded; each time a mail says so."""
+    """Return how many reuses were recorded; fail unless a mail reports each of them."""
     noted = Activity.objects.filter(kind=REUSED).count()
     mails = [mail for mail in outbox() if "used twice" in mail.subject]
     assert len(mails) == noted
     return noted
 
 
-def test_an_honest_retry_gets_the_same_refresh_token_and_a_live_access_token(clock: Clock) -> None:
+def test_a_retry_gets_the_same_refresh_token_and_a_valid_access_token(clock: Clock) -> None:
     first = person()
     renewed = renew(first["refresh"])
 
@@ -62,11 +62,13 @@ def test_an_honest_retry_gets_the_same_refresh_token_and_a_live_access_token(clo
     assert reuses() == 0
 
 
-def test_a_second_use_after_the_grace_ends_the_sign_in_and_tells_the_person(clock: Clock) -> None:
+def test_reuse_after_the_grace_period_revokes_the_session_and_notifies_the_user(
+    clock: Clock,
+) -> None:
     first = person()
     renewed = renew(first["refresh"])
     clock.advance(seconds=29)
-    assert renew(first["refresh"]).status == 200, "a retry doesn't lengthen the time for retries"
+    assert renew(first["refresh"]).status == 200, "a retry does not extend the grace period"
     clock.advance(seconds=1)
 
     assert refused(first["refresh"]) == REUSED
@@ -77,10 +79,10 @@ def test_a_second_use_after_the_grace_ends_the_sign_in_and_tells_the_person(cloc
     assert reuses() == 1
 
 
-def test_a_second_use_after_the_successor_was_used_ends_that_sign_in_at_once_and_no_other(
+def test_reuse_after_the_successor_was_used_revokes_only_that_session_at_once(
     clock: Clock,
 ) -> None:
-    """It is noticed though the token asks for more than it may have."""
+    """Reuse is detected even if the request is invalid for another reason."""
     first = person()
     other, bobs = get_tokens(), person("bob")
     third = renew(renew(first["refresh"])["refresh"])
@@ -95,8 +97,8 @@ def test_a_second_use_after_the_successor_was_used_ends_that_sign_in_at_once_and
         assert renew(tokens["refresh"]).status == 200
 
 
-def test_a_token_of_generations_back_ends_the_sign_in_once_however_late(clock: Clock) -> None:
-    """Neither a thief nor a program that goes on trying fills the owner's mailbox."""
+def test_reuse_of_a_much_older_token_revokes_the_session_and_is_recorded_once(clock: Clock) -> None:
+    """Further attempts send no more mails."""
     tokens = [person()]
     for _ in range(4):
         tokens.append(renew(tokens[-1]["refresh"]))
@@ -109,7 +111,7 @@ def test_a_token_of_generations_back_ends_the_sign_in_once_however_late(clock: C
 
 
 def other_spellings(token: str) -> dict[str, str]:
-    """What a careless reader would take for ``token``, or for one of its family."""
+    """Return texts that a lenient parser would take for ``token`` or for one of its session."""
     raw = base64.urlsafe_b64decode(token)
     return {
         "upper case": token.upper(),
@@ -126,9 +128,11 @@ def other_spellings(token: str) -> dict[str, str]:
     }
 
 
-def test_no_other_spelling_of_a_token_works_or_ends_the_sign_in(clock: Clock) -> None:
+def test_other_spellings_of_a_refresh_token_neither_work_nor_revoke_the_session(
+    clock: Clock,
+) -> None:
     first = person()
-    # One that the two alphabets spell differently.
+    # A token with characters that differ in the two Base64 alphabets.
     while not ({"-", "_"} & set(first["refresh"]) and set("0123456789") & set(first["refresh"])):
         first = renew(first["refresh"])
     clock.advance(seconds=31)
@@ -143,8 +147,8 @@ def test_no_other_spelling_of_a_token_works_or_ends_the_sign_in(clock: Clock) ->
     assert reuses() == 0
 
 
-def test_every_character_of_a_token_counts() -> None:
-    """So do the spare bits of Base64, and no two tokens are alike."""
+def test_every_character_of_a_refresh_token_is_verified() -> None:
+    """This includes the spare bits of Base64. No two tokens are the same."""
     family = uuid.uuid4()
     token = refresh.first(family)
     assert refresh.family_of(token) == family
@@ -160,8 +164,8 @@ def test_every_character_of_a_token_counts() -> None:
     assert len({refresh.digest(link) for link in chain}) == 102
 
 
-def test_who_knows_a_sid_kills_nothing(clock: Clock) -> None:
-    """Every service that gets an access token reads it there."""
+def test_knowing_a_session_id_is_not_enough_to_revoke_it(clock: Clock) -> None:
+    """Every service that gets an access token can read the session id in it."""
     alices, mallorys = person(), person("mallory")
     sid = uuid.UUID(claims_of(alices["access"])["sid"]).bytes
     hers = base64.urlsafe_b64decode(mallorys["refresh"])
@@ -176,7 +180,7 @@ def test_who_knows_a_sid_kills_nothing(clock: Clock) -> None:
     assert renew(mallorys["refresh"]).status == 200
 
 
-def test_a_dump_of_the_database_has_no_token_and_makes_no_successor() -> None:
+def test_a_copy_of_the_database_reveals_no_token_and_computes_no_successor() -> None:
     first = person()
     second = renew(first["refresh"])
     answers = [first, second, renew(second["refresh"]), exchange(first["access"])]
@@ -196,7 +200,7 @@ def test_a_dump_of_the_database_has_no_token_and_makes_no_successor() -> None:
     assert renew(answers[2]["refresh"]).status == 200
 
 
-def test_a_new_secret_key_ends_nothing_whichever_node_has_it_already(
+def test_rotating_the_secret_key_node_by_node_revokes_no_session(
     settings: Any, clock: Clock
 ) -> None:
     former, newest = "former " * 8, "newest " * 8
@@ -214,18 +218,20 @@ def test_a_new_secret_key_ends_nothing_whichever_node_has_it_already(
 
     third = renew(second["refresh"])
     know(former)
-    assert refused(second["refresh"]) == NOT_VALID, "the successor is by a key it is yet to get"
+    assert refused(second["refresh"]) == NOT_VALID, "this node does not have the newer key yet"
 
     know(newest, former)
     fourth = renew(third["refresh"])
     know(newest)
     assert renew(fourth["refresh"]).status == 200
-    assert refused(first["refresh"]) == NOT_VALID, "made under a key that is gone: as if forged"
+    assert refused(first["refresh"]) == NOT_VALID, "a token of a removed key counts as forged"
     assert reuses() == 0
 
 
-def test_what_cannot_be_signed_uses_nothing_up(clock: Clock, settings: Any) -> None:
-    """Else each client's retry, a minute later, would be taken for a thief's."""
+def test_a_refresh_that_cannot_be_signed_does_not_use_up_the_token(
+    clock: Clock, settings: Any
+) -> None:
+    """Otherwise a client's retry a minute later would count as reuse."""
     token = person()["refresh"]
     before, sign_ins = settings.AUTHSITE, LoginSession.objects.count()
     settings.AUTHSITE = replace(before, encryption_keys=(secrets.encryption_key(),))

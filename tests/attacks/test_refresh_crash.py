@@ -1,4 +1,4 @@
-"""The server is killed between a rotation and its answer, and starts again; a sign-in goes on."""
+"""A server that is killed between the rotation of a refresh token and its answer."""
 
 from http.client import HTTPException
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.support.steps import sql
 
 
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
-def test_kill_9_between_rotation_and_answer_costs_no_sign_in_and_no_reuse_goes_unnoticed(
+def test_a_crash_between_rotation_and_answer_keeps_the_session_and_still_detects_reuse(
     request: pytest.FixtureRequest, kind: str, tmp_path: Path
 ) -> None:
     injected = Injected(tmp_path)
@@ -29,7 +29,7 @@ def test_kill_9_between_rotation_and_answer_costs_no_sign_in_and_no_reuse_goes_u
         site.kill()
         site.start()
         rotated = sql(site, "SELECT 1 FROM accounts_loginsession WHERE rotated_at IS NOT NULL")
-        assert len(rotated) == 1, "it was committed"
+        assert len(rotated) == 1, "the rotation was committed"
 
         second = renew(first["refresh"], client)
         assert is_good(second["access"], client)

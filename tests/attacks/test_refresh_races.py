@@ -1,4 +1,4 @@
-"""Two server processes on one database: one refresh token eight times, and ends meanwhile."""
+"""Races between two server processes over refresh tokens, challenges and revocations."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,8 +7,21 @@ from typing import Any
 import pytest
 
 from tests.attacks.test_second_factor_races import enrolled
-from tests.attacks.test_session_races import LOCKDOWN, Race, confirmed, happened, live
-from tests.attacks.test_two_nodes import AT_ONCE, POSTGRES_PROVED, Nodes, at, database, running
+from tests.attacks.test_session_races import (
+    LOCKDOWN,
+    Race,
+    confirmed,
+    live_sessions,
+    times_in_history,
+)
+from tests.attacks.test_two_nodes import (
+    AT_ONCE,
+    POSTGRES_PROVED,
+    Nodes,
+    browser_at,
+    database,
+    running,
+)
 from tests.support.api import Answer, exchange, get_tokens, is_good, renew, second_step
 from tests.support.client import Client, together
 from tests.support.steps import sql
@@ -18,13 +31,13 @@ JWKS = "/.well-known/jwks.json"
 
 @pytest.fixture(scope="module", params=POSTGRES_PROVED)
 def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Limits are out of the way here."""
+    """Two server processes on one database, without limits."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
         yield both
 
 
-def test_two_processes_that_make_the_first_key_at_once_agree_on_one(nodes: Nodes) -> None:
-    """It is the first test here: afterwards there is a key."""
+def test_two_processes_that_create_the_first_signing_key_agree_on_one(nodes: Nodes) -> None:
+    """This must be the first test of the module, because later there is a key."""
     answers = together(AT_ONCE, lambda i: nodes[i % 2].client().get(JWKS))
 
     assert {answer.status for answer in answers} == {200}
@@ -34,18 +47,18 @@ def test_two_processes_that_make_the_first_key_at_once_agree_on_one(nodes: Nodes
 
 
 def programs(nodes: Nodes) -> list[Client]:
-    """A program at each node."""
-    return [at(node, "192.0.2.1") for node in nodes]
+    """Return an API client for each node."""
+    return [browser_at(node, "192.0.2.1") for node in nodes]
 
 
 def is_good_anywhere(nodes: Nodes, answer: Answer) -> bool:
-    """Whether a node takes its access token; both think the same of it."""
+    """Return whether the access token is accepted; fail if the nodes disagree."""
     (verdict,) = {is_good(answer["access"], program) for program in programs(nodes)}
     return verdict
 
 
 def eight_uses_of_one_refresh_token(nodes: Nodes, name: str) -> None:
-    """All get the one same successor; once that was used, the token ends the sign-in."""
+    """All get the same successor; after its use, the first token revokes the session."""
     confirmed(nodes, name)
     there = programs(nodes)
     first = get_tokens(name, there[0])
@@ -56,7 +69,7 @@ def eight_uses_of_one_refresh_token(nodes: Nodes, name: str) -> None:
     (successor,) = {answer["refresh"] for answer in answers}
     assert len({answer["access"] for answer in answers}) == AT_ONCE
     assert all(is_good_anywhere(nodes, answer) for answer in answers)
-    assert happened(nodes, name, "token_reused") == 0
+    assert times_in_history(nodes, name, "token_reused") == 0
     third = renew(successor, there[1])
 
     late = together(AT_ONCE, lambda i: renew(first["refresh"], there[i % 2]))
@@ -65,12 +78,12 @@ def eight_uses_of_one_refresh_token(nodes: Nodes, name: str) -> None:
     assert "token_reused" in {answer.code for answer in late}
     assert renew(third["refresh"], there[0]).code == "token_not_valid"
     assert not any(is_good_anywhere(nodes, answer) for answer in [first, third, *answers])
-    assert happened(nodes, name, "token_reused") == 1
+    assert times_in_history(nodes, name, "token_reused") == 1
     nodes[0].wait_for_mail(to=f"{name}@", subject="used twice")
 
 
 def retries_while_the_successor_is_used(nodes: Nodes, name: str) -> None:
-    """They come before its use or end the sign-in: two successors are never good."""
+    """Retries get the successor or revoke the session; two successors are never valid."""
     confirmed(nodes, name)
     there = programs(nodes)
     first = get_tokens(name, there[0])
@@ -84,14 +97,14 @@ def retries_while_the_successor_is_used(nodes: Nodes, name: str) -> None:
     third = renewed - {second["refresh"]}
     assert {answer.status for answer in answers} <= {200, 401}
     assert len(third) <= 1
-    is_ended = bool(happened(nodes, name, "token_reused"))
+    is_ended = bool(times_in_history(nodes, name, "token_reused"))
     assert is_ended is ("token_reused" in {answer.code for answer in answers})
     assert is_good_anywhere(nodes, first) is not is_ended
     assert {renew(token, there[0]).status for token in third} <= {401 if is_ended else 200}
 
 
-def chain(first: Answer, step: Callable[[Answer], Answer]) -> list[Answer]:
-    """What four steps give, each with what the one before gave."""
+def repeated(first: Answer, step: Callable[[Answer], Answer]) -> list[Answer]:
+    """Return the answers of up to four steps, each made with the answer before it."""
     answers = [first]
     while len(answers) < 5 and answers[-1].status == 200:
         answers.append(step(answers[-1]))
@@ -99,16 +112,16 @@ def chain(first: Answer, step: Callable[[Answer], Answer]) -> list[Answer]:
 
 
 def calls_during(nodes: Nodes, name: str, end: Callable[[], Any]) -> None:
-    """Programs sign in, refresh and exchange while ``end`` happens: then nothing is good."""
+    """Programs sign in, refresh and exchange while ``end`` runs; no token is valid afterwards."""
     there = programs(nodes)
     firsts = [get_tokens(name, program) for program in there]
 
     def act(i: int) -> list[Answer]:
         here, first = there[i // 2 % 2], firsts[i % 2]
         if i < 2:
-            return chain(first, lambda former: renew(former["refresh"], here))
+            return repeated(first, lambda former: renew(former["refresh"], here))
         if i < 4:
-            return chain(first, lambda former: exchange(former["access"], here))
+            return repeated(first, lambda former: exchange(former["access"], here))
         if i < 6:
             return [get_tokens(name, here)]
         end()
@@ -125,32 +138,32 @@ def calls_during(nodes: Nodes, name: str, end: Callable[[], Any]) -> None:
 
 
 def calls_during_a_lockdown(nodes: Nodes, name: str) -> None:
-    """By the owner's browser."""
+    """The owner locks the account in a browser while programs call the API."""
     owner = confirmed(nodes, name)
     token = owner.csrf(LOCKDOWN)
     calls_during(nodes, name, lambda: owner.post(LOCKDOWN, {}, csrf=token))
-    assert live(nodes, name) == 0
+    assert live_sessions(nodes, name) == 0
 
 
 def calls_while_the_account_is_switched_off(nodes: Nodes, name: str) -> None:
-    """Past the site, in the database."""
+    """The account is deactivated in the database while programs call the API."""
     confirmed(nodes, name)
     statement = "UPDATE accounts_user SET is_active = (1 = 0) WHERE username = ?"
     calls_during(nodes, name, lambda: sql(nodes[0], statement, name))
 
 
 def eight_good_codes_for_one_challenge(nodes: Nodes, name: str) -> None:
-    """It's good for one sign-in, whatever is shown for it."""
+    """One challenge gives one session, however many valid codes are sent for it."""
     _owner, _seed, codes = enrolled(nodes, name)
     there = programs(nodes)
     challenge = get_tokens(name, there[0])["challenge"]
-    before = live(nodes, name)
+    before = live_sessions(nodes, name)
 
     answers = together(AT_ONCE, lambda i: second_step(challenge, codes[i], there[i % 2]))
 
     assert sorted(answer.status for answer in answers) == [200] + [401] * (AT_ONCE - 1)
     assert {answer.code for answer in answers} == {"", "invalid_challenge"}
-    assert live(nodes, name) == before + 1
+    assert live_sessions(nodes, name) == before + 1
 
 
 RACES = [
@@ -163,5 +176,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_programs_at_two_processes_have_one_sign_in_or_none(nodes: Nodes, race: Race) -> None:
+def test_refresh_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__.replace("_", "")[-20:])

@@ -1,4 +1,4 @@
-"""The id of a request is the site's own word, or a trusted proxy's, and is in all its lines."""
+"""Request ids come from the site or from a trusted proxy, and are in every log line."""
 
 import dataclasses
 import errno
@@ -19,30 +19,32 @@ HEALTHY = "proxy-4f9c.17_A"
 PROXY, STRANGER = "192.0.2.1", "192.0.2.2"
 
 
-def told(client: Client, given: str) -> str:
-    """The id of the answer to a request that brings one."""
+def answered_id(client: Client, given: str) -> str:
+    """Send a request with the id ``given``; return the id of the answer."""
     return str(client.get("/help/", headers={"X-Request-ID": given})["X-Request-ID"])
 
 
 @pytest.mark.django_db
-def test_an_id_is_believed_of_a_trusted_proxy_only_and_only_if_it_looks_like_one(
+def test_a_request_id_is_accepted_only_from_a_trusted_proxy_and_only_if_well_formed(
     settings: Any,
 ) -> None:
     proxies = (ip_network(f"{PROXY}/32"),)
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, trusted_proxies=proxies)
     proxy, stranger = Client(REMOTE_ADDR=PROXY), Client(REMOTE_ADDR=STRANGER)
 
-    assert told(proxy, HEALTHY) == HEALTHY
+    assert answered_id(proxy, HEALTHY) == HEALTHY
     odd = ("with space", "new\nline1", "<script>", "é" * 9, "a" * 9 + "\n")
     for given in ("", "short", "x" * 65, *odd):
-        assert re.fullmatch("[0-9a-f]{32}", told(proxy, given)), given
-    ids = {told(stranger, HEALTHY) for _ in range(3)} | {told(Client(REMOTE_ADDR=""), HEALTHY)}
+        assert re.fullmatch("[0-9a-f]{32}", answered_id(proxy, given)), given
+    ids = {answered_id(stranger, HEALTHY) for _ in range(3)} | {
+        answered_id(Client(REMOTE_ADDR=""), HEALTHY)
+    }
     assert len(ids) == 4
     assert HEALTHY not in ids
 
 
 @pytest.mark.django_db
-def test_every_answer_has_an_id_and_every_request_one_line_with_it(
+def test_every_answer_has_a_request_id_and_every_request_one_log_line_with_it(
     settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, environment="production")
@@ -58,7 +60,7 @@ def test_every_answer_has_an_id_and_every_request_one_line_with_it(
 
 
 @pytest.mark.django_db
-def test_what_goes_wrong_in_a_request_is_told_under_its_id(
+def test_an_error_in_a_view_is_logged_with_the_request_id(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen = []
@@ -76,17 +78,17 @@ def test_what_goes_wrong_in_a_request_is_told_under_its_id(
 
 
 class Full(io.StringIO):
-    """Takes nothing."""
+    """A stream that fails on every write, as on a full disk."""
 
     def write(self, _text: str) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.django_db
-def test_a_log_that_cannot_be_written_is_no_fault_of_who_asks(
+def test_requests_are_answered_even_if_the_log_cannot_be_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A full disk, or nobody who reads on."""
+    """The disk is full, or the reader of the log is gone."""
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", Full())
         paths = ("/help/", "/nowhere/", "/api/v1/me/")

@@ -1,6 +1,6 @@
-"""What ends the sign-in of a program: its tokens die that moment.
+"""Everything that revokes the session of a program invalidates its tokens at once.
 
-That the owner is told of each end is proved in ``tests/activity``.
+``tests/activity`` tests that the owner is notified.
 """
 
 import uuid
@@ -25,7 +25,7 @@ from tests.support.api import (
     renew,
     second_step,
 )
-from tests.support.second import code_of, enrolled, turn_on
+from tests.support.second_factor import code_of, enrolled, set_up_authenticator
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, make_user
 
@@ -38,7 +38,7 @@ CHANGE = "/accounts/password/change/"
 
 @dataclass(frozen=True)
 class Scene:
-    """A person with a factor, in a browser and with two programs."""
+    """A user with a second factor, a signed-in browser and two programs."""
 
     user: Any
     browser: Client
@@ -47,7 +47,7 @@ class Scene:
 
     @property
     def sid(self) -> str:
-        """The id of the program's sign-in."""
+        """The id of the program's session."""
         return str(claims_of(self.program["access"])["sid"])
 
 
@@ -66,8 +66,8 @@ def revoked(kind: str, *, form: bool = False) -> Callable[[Scene], Any]:
     return lambda scene: call("token/revoke/", {"token": scene.program[kind]}, form=form)
 
 
-def end_by(who: str) -> Callable[[Scene], Any]:
-    """The call that ends a sign-in, made by one of the programs."""
+def revoke_by(who: str) -> Callable[[Scene], Any]:
+    """Revoke the program's session over the API, with the token of one of the programs."""
     return lambda scene: call(
         f"sessions/{scene.sid}/", method="DELETE", token=getattr(scene, who)["access"]
     )
@@ -76,12 +76,12 @@ def end_by(who: str) -> Callable[[Scene], Any]:
 ENDS: dict[str, Callable[[Scene], Any]] = {
     "former refresh token revoked": revoked("refresh"),
     "access token revoked by a form": revoked("access", form=True),
-    "ended by itself": end_by("program"),
-    "ended by another program": end_by("other"),
+    "ended by itself": revoke_by("program"),
+    "ended by another program": revoke_by("other"),
     "ended by a page": lambda s: s.browser.post(SESSIONS, {"end": s.sid}),
     "all others ended": lambda s: s.browser.post(SESSIONS, {"others": "1"}),
     "password changed": lambda s: s.browser.post(CHANGE, {"password1": WRONG}),
-    "factor added": lambda s: turn_on(s.browser, name="Tablet"),
+    "factor added": lambda s: set_up_authenticator(s.browser, name="Tablet"),
     "locked down": lambda s: s.browser.post(LOCKDOWN),
     "ended by the operator": lambda _: call_command("end_sessions", "alice"),
     "switched off": lambda s: by_staff(s.user, {}),
@@ -89,12 +89,14 @@ ENDS: dict[str, Callable[[Scene], Any]] = {
     "made staff": lambda s: by_staff(s.user, {"is_active": "on", "is_staff": "on"}),
     "switched off in the database": lambda _: User.objects.update(is_active=False),
 }
-# These end that sign-in and no other.
+# These revoke only that session.
 ONE = [*ENDS][:5]
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_9_4_all_tokens_of_a_sign_in_die_the_moment_it_ends(scene: Scene, name: str) -> None:
+def test_9_4_all_tokens_of_a_session_are_invalid_once_it_is_revoked(
+    scene: Scene, name: str
+) -> None:
     renewed = renew(scene.program["refresh"])
     bought = exchange(renewed["access"])
     assert is_good(bought["access"])
@@ -107,15 +109,15 @@ def test_9_4_all_tokens_of_a_sign_in_die_the_moment_it_ends(scene: Scene, name: 
         assert call("token/verify/", {"token": tokens["access"]}).status == 401
         assert exchange(tokens["access"]).code == "token_not_valid"
     for tokens in (renewed, scene.program):
-        assert renew(tokens["refresh"]).code == "token_not_valid", "which is no reuse"
+        assert renew(tokens["refresh"]).code == "token_not_valid", "this does not count as reuse"
     assert is_good(scene.other["access"]) is (name in ONE)
     if name in ONE:
         assert renew(scene.other["refresh"]).status == 200
         assert scene.browser.get("/").status_code == 200
 
 
-def test_an_access_token_that_has_expired_ends_its_sign_in_too(scene: Scene, clock: Clock) -> None:
-    """A program that signs out late must not be told that it has, while its refresh token lives."""
+def test_an_expired_access_token_can_revoke_its_session(scene: Scene, clock: Clock) -> None:
+    """Otherwise a program that signs out late would leave a valid refresh token behind."""
     clock.advance(days=6)
 
     assert revoked("access")(scene).status == 200
@@ -124,8 +126,8 @@ def test_an_access_token_that_has_expired_ends_its_sign_in_too(scene: Scene, clo
     assert renew(scene.other["refresh"]).status == 200
 
 
-def test_a_token_for_another_service_ends_nothing_here(scene: Scene, settings: Any) -> None:
-    """The service that has it could sign its visitors out."""
+def test_a_token_for_another_service_cannot_revoke_the_session(scene: Scene, settings: Any) -> None:
+    """Otherwise that service could sign its users out here."""
     set_up(settings, token_audiences=("https://shop.example",))
     tokens = renew(scene.program["refresh"], audience="https://shop.example")
 
@@ -134,8 +136,10 @@ def test_a_token_for_another_service_ends_nothing_here(scene: Scene, settings: A
     assert renew(tokens["refresh"]).status == 200
 
 
-def test_revoking_rubbish_or_by_another_method_tells_and_ends_nothing(scene: Scene) -> None:
-    """RFC 7009 section 2.2; and nobody learns what a token is."""
+def test_revoking_an_unknown_token_or_by_another_method_reveals_and_revokes_nothing(
+    scene: Scene,
+) -> None:
+    """RFC 7009 section 2.2. The answer does not reveal which tokens are valid."""
     call("token/revoke/", {"token": scene.other["refresh"]})
     head, claims, _signature = scene.program["access"].split(".")
     rubbish = [
@@ -156,7 +160,7 @@ def test_revoking_rubbish_or_by_another_method_tells_and_ends_nothing(scene: Sce
     assert renew(scene.program["refresh"]).status == 200
 
 
-def test_a_sign_in_is_ended_by_nobody_else_and_by_no_token_that_may_only_see(scene: Scene) -> None:
+def test_a_session_cannot_be_revoked_by_another_user_or_a_read_only_token(scene: Scene) -> None:
     make_user("mallory")
     mallory = get_tokens("mallory")["access"]
 
@@ -168,10 +172,10 @@ def test_a_sign_in_is_ended_by_nobody_else_and_by_no_token_that_may_only_see(sce
     assert (answer.status, answer.code) == (403, "insufficient_scope")
 
     assert is_good(scene.program["access"])
-    assert [end_by("other")(scene).status for _ in range(2)] == [204, 404]
+    assert [revoke_by("other")(scene).status for _ in range(2)] == [204, 404]
 
 
-def test_the_page_says_that_it_is_a_program_and_the_history_which() -> None:
+def test_the_sessions_page_and_the_history_say_that_a_session_is_a_program() -> None:
     bob = signed_in(make_user("bob"))
     begun = get_tokens("bob", Client(headers={"user-agent": "curl/8.14.1"}))
 

@@ -1,4 +1,4 @@
-"""Enrolment at the door: not skipped, not with a seed that others know, not by who is too late."""
+"""Enrolment during a sign-in: it cannot be skipped, and a seed is shown to one user only."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,13 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from tests.attacks.second_steps import (
-    factors_of,
-    half_way,
-    staff,
-    with_factor,
-)
-from tests.support.second import CHALLENGE, SETUP, code_of, seed_on
+from tests.attacks.second_steps import after_password, factors_of, staff, with_factor
+from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
 from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
 from tests.support.webauthn import ADD
 
@@ -24,7 +19,7 @@ RESET = "/accounts/password/reset/"
 NEW = "a lantern over seven wet roofs"
 
 
-# How somebody who must enrol, and would rather not, might try to go on without it.
+# Ways in which somebody might try to skip the required enrolment.
 DETOURS: dict[str, Callable[[Client], Any]] = {
     "start over": lambda browser: sign_in(browser, "carol"),
     "the admin": lambda browser: browser.get("/admin/", follow=True),
@@ -39,9 +34,9 @@ DETOURS: dict[str, Callable[[Client], Any]] = {
 
 
 @pytest.mark.parametrize("detour", DETOURS.values(), ids=DETOURS)
-def test_cve_2026_94218_enrolment_is_not_skipped(detour: Callable[[Client], Any]) -> None:
+def test_cve_2026_94218_no_detour_skips_enrolment(detour: Callable[[Client], Any]) -> None:
     carol = staff()
-    browser = half_way("carol")
+    browser = after_password("carol")
 
     detour(browser)
 
@@ -51,7 +46,7 @@ def test_cve_2026_94218_enrolment_is_not_skipped(detour: Callable[[Client], Any]
     assert sign_in(browser, "carol")["Location"] == SETUP
 
 
-def test_enrolment_is_not_skipped_by_a_mailed_code_or_a_new_password() -> None:
+def test_a_mailed_code_or_a_new_password_does_not_skip_enrolment() -> None:
     staff()
     browser = Client()
     browser.post(BY_CODE, {"login": "carol"})
@@ -66,9 +61,9 @@ def test_enrolment_is_not_skipped_by_a_mailed_code_or_a_new_password() -> None:
     assert not is_signed_in(browser)
 
 
-def test_a_password_alone_adds_no_second_authenticator_at_the_door() -> None:
+def test_the_password_alone_cannot_enrol_a_second_authenticator_during_sign_in() -> None:
     alice, _seed = with_factor()
-    browser = half_way()
+    browser = after_password()
 
     answers = [browser.get(SETUP), browser.post(SETUP, {"code": "000000"})]
 
@@ -76,9 +71,9 @@ def test_a_password_alone_adds_no_second_authenticator_at_the_door() -> None:
     assert factors_of(alice) == 1
 
 
-def test_whoever_began_to_enrol_at_the_door_is_too_late_once_the_owner_has() -> None:
+def test_an_enrolment_begun_by_a_thief_is_invalid_once_the_owner_has_enrolled() -> None:
     carol = staff()
-    mallory, owner = half_way("carol"), half_way("carol")
+    mallory, owner = after_password("carol"), after_password("carol")
     theirs, hers = (seed_on(browser.get(SETUP).text) for browser in (mallory, owner))
     assert theirs != hers
     owner.post(SETUP, {"code": code_of(hers)})
@@ -87,7 +82,7 @@ def test_whoever_began_to_enrol_at_the_door_is_too_late_once_the_owner_has() -> 
     late = mallory.post(SETUP, {"code": code_of(theirs)})
 
     assert late["Location"].startswith(LOGIN)
-    half_way("carol", mallory)
+    after_password("carol", mallory)
     assert mallory.post(SETUP, {"code": code_of(theirs)})["Location"] == CHALLENGE
     mallory.post(CHALLENGE, {"code": code_of(theirs)})
     assert not is_signed_in(mallory)
@@ -95,27 +90,27 @@ def test_whoever_began_to_enrol_at_the_door_is_too_late_once_the_owner_has() -> 
     assert factors_of(carol) == 1
 
 
-def test_a_seed_that_mallory_saw_is_shown_neither_there_nor_elsewhere_again() -> None:
-    """A machine that people share: begun with a stolen password, and left for the owner."""
+def test_a_seed_shown_in_one_sign_in_is_not_shown_in_another() -> None:
+    """A thief begins with a stolen password on a shared machine; the owner uses it next."""
     staff()
-    browser = half_way("carol")
+    browser = after_password("carol")
     seen = seed_on(browser.get(SETUP).text)
-    assert seed_on(half_way("carol").get(SETUP).text) != seen
+    assert seed_on(after_password("carol").get(SETUP).text) != seen
 
-    half_way("carol", browser)
+    after_password("carol", browser)
     again = seed_on(browser.get(SETUP).text)
 
     assert again != seen
-    assert seed_on(browser.get(SETUP).text) == again, "but a reload shows what was scanned"
+    assert seed_on(browser.get(SETUP).text) == again, "a reload of the page shows the same seed"
 
 
-def test_a_seed_of_one_person_is_not_enrolled_for_another() -> None:
+def test_a_seed_shown_to_one_user_cannot_be_enrolled_for_another() -> None:
     staff()
     dave = make_user("dave", is_staff=True)
-    browser = half_way("carol")
+    browser = after_password("carol")
     seed = seed_on(browser.get(SETUP).text)
 
-    half_way("dave", browser)
+    after_password("dave", browser)
     browser.post(SETUP, {"code": code_of(seed)})
 
     assert not is_signed_in(browser)
@@ -123,20 +118,20 @@ def test_a_seed_of_one_person_is_not_enrolled_for_another() -> None:
 
 
 @pytest.mark.parametrize("page", [SETUP, ADD])
-def test_a_sign_in_that_is_ended_while_the_page_is_made_enrols_nothing_and_is_no_fault(
+def test_enrolling_in_a_sign_in_that_just_became_invalid_causes_no_server_error(
     page: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another browser was quicker, right after this one was let through."""
+    """Another browser changes the account just after this one passed the check."""
     from accounts.signin import pending
     from accounts.users import services as users
 
     def ended(request: Any, real: Callable[[Any], Any] = pending.find) -> Any:
         found = real(request)
-        users.void_proofs(type(carol).objects.get(pk=carol.pk))
+        users.void_proofs_and_links(type(carol).objects.get(pk=carol.pk))
         return found
 
     carol = staff()
-    browser = half_way("carol")
+    browser = after_password("carol")
     code = code_of(seed_on(browser.get(SETUP).text))
     monkeypatch.setattr(pending, "find", ended)
 

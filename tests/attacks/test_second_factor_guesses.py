@@ -1,26 +1,21 @@
-"""Guessing at the second step: what it costs, what gives nothing back, and whom it keeps out."""
+"""Guessing at the second step: its limits, and that they do not block the owner."""
 
 import pytest
 from django.test import Client
 
 from accounts.activity.models import Activity
 from accounts.common.proofs import Method
-from accounts.throttle.limits import (
-    CODE_NETWORK,
-    FACTOR_ACCOUNT,
-    FACTOR_LINE,
-    FACTOR_LINE_DAY,
-)
+from accounts.throttle.limits import CODE_NETWORK, FACTOR_ACCOUNT, FACTOR_LINE, FACTOR_LINE_DAY
 from tests.attacks.second_steps import (
     REAUTHENTICATE,
     WRONG_DIGITS,
-    enters,
-    half_way,
+    after_password,
+    code_signs_in,
     mails_about,
     with_factor,
 )
 from tests.conftest import Clock
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,
@@ -43,27 +38,27 @@ def guess(browser: Client, code: str = WRONG_DIGITS) -> int:
 
 
 def guesses(n: int, *, first: int = 1, line: int = 0, code: str = WRONG_DIGITS) -> list[int]:
-    """The statuses of ``n`` guesses, each after a first step anew, from another address."""
-    places = (f"10.{line}.0.{i}" for i in range(first, first + n))
-    return [guess(half_way(REMOTE_ADDR=place), code) for place in places]
+    """Guess ``n`` times, each in a new sign-in from another IP address; return the statuses."""
+    addresses = (f"10.{line}.0.{i}" for i in range(first, first + n))
+    return [guess(after_password(REMOTE_ADDR=address), code) for address in addresses]
 
 
-def test_7_5_cve_2025_64102_signing_in_again_gives_no_guess_back(clock: Clock) -> None:
+def test_7_5_cve_2025_64102_signing_in_again_gives_no_new_guesses(clock: Clock) -> None:
     _alice, seed = with_factor()
 
     assert guesses(GUESSES + 1) == [200] * GUESSES + [429]
-    refused = half_way(REMOTE_ADDR="10.0.0.99").post(CHALLENGE, {"code": code_of(seed)})
+    refused = after_password(REMOTE_ADDR="10.0.0.99").post(CHALLENGE, {"code": code_of(seed)})
     assert refused.status_code == 429
     assert refused["Retry-After"] == "60"
 
     clock.advance(seconds=60)
-    assert enters(code_of(seed), REMOTE_ADDR="10.0.0.99")
+    assert code_signs_in(code_of(seed), REMOTE_ADDR="10.0.0.99")
 
 
-def test_nothing_but_time_gives_guesses_back(clock: Clock) -> None:
+def test_only_time_restores_guesses(clock: Clock) -> None:
     with_factor()
     make_user("mallory")
-    asked, gone = half_way(), half_way()
+    asked, gone = after_password(), after_password()
     assert guesses(GUESSES) == [200] * GUESSES
 
     sign_in(Client(), "alice")
@@ -76,120 +71,122 @@ def test_nothing_but_time_gives_guesses_back(clock: Clock) -> None:
     assert guesses(1, first=20) == [429]
 
 
-def test_a_good_second_step_gives_back_its_own_cost_and_no_guess(clock: Clock) -> None:
+def test_a_successful_second_step_restores_no_guesses(clock: Clock) -> None:
     _alice, seed = with_factor()
 
     assert guesses(GUESSES - 1) == [200] * (GUESSES - 1)
-    assert enters(code_of(seed), REMOTE_ADDR=HOME)
+    assert code_signs_in(code_of(seed), REMOTE_ADDR=HOME)
 
     assert guesses(2, first=20) == [200, 429]
 
 
-def test_guesses_in_any_writing_and_on_any_page_are_guesses(clock: Clock) -> None:
+def test_guesses_in_every_spelling_and_on_every_page_are_counted(clock: Clock) -> None:
     alice, _seed = with_factor()
     make_user("bob")
-    inside = signed_in(alice, by=[Method.PASSWORD, Method.MAIL])
+    session = signed_in(alice, by=[Method.PASSWORD, Method.MAIL])
     Client().post("/accounts/password/reset/", {"login": "alice"})
     link = path_of(outbox()[-1].action_url)
-    mailed = half_way()
+    mailed = after_password()
     mailed.post(CHALLENGE, {"mail": "1"})
 
     statuses = [
-        guess(half_way(), "000 000"),
-        guess(half_way(), "\u0660" * 6),
+        guess(after_password(), "000 000"),
+        guess(after_password(), "\u0660" * 6),
         guess(mailed, "000-000"),
-        inside.post(REAUTHENTICATE, {"code": "000000"}).status_code,
+        session.post(REAUTHENTICATE, {"code": "000000"}).status_code,
         Client().post(link, {"code": "000000"}).status_code,
     ]
 
     assert statuses == [200] * GUESSES
-    assert inside.post(REAUTHENTICATE, {"code": "000000"}).status_code == 429
+    assert session.post(REAUTHENTICATE, {"code": "000000"}).status_code == 429
     assert Client().post(link, {"code": "000000"}).status_code == 429
-    assert guess(half_way()) == 429
+    assert guess(after_password()) == 429
 
 
 @pytest.mark.parametrize("code", ["aaaaa-aaaaa", "AAAA2222"])
-def test_what_no_authenticator_shows_is_guessed_at_the_cost_of_the_network(
+def test_guesses_at_recovery_and_mailed_codes_are_limited_by_network(
     clock: Clock, code: str
 ) -> None:
-    """Nobody guesses it in any number of tries; it keeps nobody out who is elsewhere."""
+    """These codes are too long to guess, so the guesses do not count for the account."""
     _alice, seed = with_factor()
-    mallory = half_way()
+    mallory = after_password()
     mallory.post(CHALLENGE, {"mail": "1"})
 
     statuses = [guess(mallory, code) for _ in range(CODE_NETWORK.burst + 1)]
 
     assert statuses == [200] * CODE_NETWORK.burst + [429]
     assert not is_signed_in(mallory)
-    assert enters(code_of(seed), REMOTE_ADDR=HOME)
+    assert code_signs_in(code_of(seed), REMOTE_ADDR=HOME)
 
 
-def test_guesses_from_elsewhere_do_not_keep_the_owner_out(clock: Clock) -> None:
+def test_second_factor_guesses_from_elsewhere_do_not_block_a_known_browser(clock: Clock) -> None:
     _alice, seed = with_factor()
-    hers = half_way()
+    hers = after_password()
     guess(hers, code_of(seed))
     assert is_signed_in(hers)
     hers.post("/accounts/logout/")
     for line in range(2):
         assert guesses(GUESSES + 1, line=line) == [200] * GUESSES + [429]
-    assert enters(code_of(seed, 1), REMOTE_ADDR="10.9.0.1"), "two lines leave her the others"
+    assert code_signs_in(code_of(seed, 1), REMOTE_ADDR="10.9.0.1"), (
+        "two networks do not use up the account's guesses"
+    )
     for line in range(2, 6):
         guesses(GUESSES, line=line)
 
     clock.advance(minutes=1)
-    assert guess(half_way(REMOTE_ADDR="10.9.0.1"), code_of(seed)) == 429
-    assert guess(half_way(browser=hers), code_of(seed)) == 302
+    assert guess(after_password(REMOTE_ADDR="10.9.0.1"), code_of(seed)) == 429
+    assert guess(after_password(browser=hers), code_of(seed)) == 302
     hers.post("/accounts/logout/")
-    statuses = [guess(half_way(browser=hers)) for _ in range(GUESSES + 1)]
-    assert statuses == [200] * GUESSES + [429], "nor is it a place to guess from"
+    statuses = [guess(after_password(browser=hers)) for _ in range(GUESSES + 1)]
+    assert statuses == [200] * GUESSES + [429], "guesses from a known browser are limited, too"
 
 
-def test_a_browser_that_knows_only_the_password_and_the_mailbox_has_no_guesses_of_its_own(
+def test_a_browser_known_by_a_mailed_code_only_has_no_guesses_of_its_own(
     clock: Clock,
 ) -> None:
     _alice, seed = with_factor()
-    browser = half_way()
+    browser = after_password()
     browser.post(CHALLENGE, {"mail": "1"})
     guess(browser, str(mails_about("code")[-1].code))
     assert is_signed_in(browser)
     browser.post("/accounts/logout/")
-    assert [guess(half_way()) for _ in range(GUESSES)] == [200] * GUESSES
+    assert [guess(after_password()) for _ in range(GUESSES)] == [200] * GUESSES
 
-    assert guess(half_way(browser=browser), code_of(seed)) == 429
+    assert guess(after_password(browser=browser), code_of(seed)) == 429
 
 
-def test_a_patient_guesser_has_thirty_tries_then_one_in_forty_eight_minutes(
+def test_a_patient_attacker_has_thirty_guesses_and_then_one_every_48_minutes(
     clock: Clock,
 ) -> None:
-    """One line has twelve of them, so that it can't keep the owner out."""
+    """One wide network has only twelve of them, so that it cannot block the owner."""
     with_factor()
     statuses = []
     for i in range(FACTOR_LINE_DAY.burst):
         for line in (0, 1, 2) if i < 9 else (0,):
-            statuses.append(guess(half_way(REMOTE_ADDR=f"10.{line}.0.{i}")))
+            statuses.append(guess(after_password(REMOTE_ADDR=f"10.{line}.0.{i}")))
         clock.advance(minutes=1)
-    refused = half_way(REMOTE_ADDR="10.3.0.1").post(CHALLENGE, {"code": WRONG_DIGITS})
+    refused = after_password(REMOTE_ADDR="10.3.0.1").post(CHALLENGE, {"code": WRONG_DIGITS})
 
     assert statuses == [200] * FACTOR_ACCOUNT.burst
     assert refused.status_code == 429
     assert int(refused["Retry-After"]) == FACTOR_ACCOUNT.refill
     clock.advance(seconds=FACTOR_ACCOUNT.refill)
-    statuses = [guess(half_way(REMOTE_ADDR=f"10.{line}.0.1")) for line in (0, 3, 3)]
+    statuses = [guess(after_password(REMOTE_ADDR=f"10.{line}.0.1")) for line in (0, 3, 3)]
     assert statuses == [429, 200, 429]
 
 
-def test_one_address_cannot_guess_at_many_accounts(clock: Clock) -> None:
+def test_one_ip_address_cannot_guess_at_many_accounts(clock: Clock) -> None:
     names = [f"person{i}" for i in range(CODE_NETWORK.burst // GUESSES + 1)]
     for name in names:
         with_factor(name)
-    browsers = {name: half_way(name) for name in names}
+    browsers = {name: after_password(name) for name in names}
 
     statuses = [guess(browsers[name]) for name in names for _ in range(GUESSES)]
 
     assert statuses == [200] * CODE_NETWORK.burst + [429] * GUESSES
 
 
-def test_the_owner_hears_once_an_hour_that_somebody_guesses(clock: Clock) -> None:
+def test_the_owner_is_mailed_at_most_once_an_hour_about_guesses(clock: Clock) -> None:
     alice, _seed = with_factor()
 
     guesses(GUESSES + 3)
@@ -199,7 +196,7 @@ def test_the_owner_hears_once_an_hour_that_somebody_guesses(clock: Clock) -> Non
 
     before = alice.activity.count()
     assert guesses(5, first=40) == [429] * 5
-    assert alice.activity.count() == before, "nor is the history filled"
+    assert alice.activity.count() == before, "refused guesses are not recorded"
 
     clock.advance(minutes=61)
     guesses(GUESSES + 3, first=30)
@@ -207,10 +204,10 @@ def test_the_owner_hears_once_an_hour_that_somebody_guesses(clock: Clock) -> Non
     assert len(mails_about("the second wrong")) == 1
     clock.advance(days=1)
     guesses(1)
-    assert len(mails_about("the second wrong")) == 2, "once a day"
+    assert len(mails_about("the second wrong")) == 2, "the mail is sent once a day"
 
 
-def test_guesses_do_not_keep_the_owner_out_of_where_the_factor_was_added(clock: Clock) -> None:
+def test_guesses_do_not_block_the_browser_in_which_the_factor_was_added(clock: Clock) -> None:
     home = signed_in(make_user("alice"))
     seed = seed_on(home.get(SETUP).text)
     assert home.post(SETUP, {"code": code_of(seed)}).status_code == 302
@@ -221,11 +218,13 @@ def test_guesses_do_not_keep_the_owner_out_of_where_the_factor_was_added(clock: 
         guesses(GUESSES, line=line)
     home.post("/accounts/logout/")
 
-    assert guess(half_way(browser=home), code_of(seed)) == 302
-    assert enters(codes[0], REMOTE_ADDR="203.0.113.7"), "recovery codes are good anywhere"
+    assert guess(after_password(browser=home), code_of(seed)) == 302
+    assert code_signs_in(codes[0], REMOTE_ADDR="203.0.113.7"), (
+        "recovery codes work in every network"
+    )
 
 
-def test_a_few_slips_of_the_owner_are_no_news_to_her(clock: Clock) -> None:
+def test_a_few_wrong_codes_in_a_session_send_no_mail(clock: Clock) -> None:
     alice, _seed = with_factor()
     browser = signed_in(alice)
     before = len(outbox())
@@ -239,15 +238,17 @@ def test_a_few_slips_of_the_owner_are_no_news_to_her(clock: Clock) -> None:
     assert not {"factor_failed", "factor_failed_new", "factor_blocked"} & kinds
 
 
-def test_a_thief_of_the_password_uses_up_no_mailed_codes_of_a_known_browser(clock: Clock) -> None:
+def test_a_thief_with_the_password_cannot_use_up_the_mailed_codes_of_a_known_browser(
+    clock: Clock,
+) -> None:
     _alice, seed = with_factor()
-    hers = half_way(REMOTE_ADDR=HOME)
+    hers = after_password(REMOTE_ADDR=HOME)
     assert hers.post(CHALLENGE, {"code": code_of(seed)}).status_code == 302
     hers.post(LOGOUT)
     for line in range(4):
-        thieves = [half_way(REMOTE_ADDR=f"10.{line}.0.{i}") for i in range(1, 11)]
+        thieves = [after_password(REMOTE_ADDR=f"10.{line}.0.{i}") for i in range(1, 11)]
         assert [thief.post(CHALLENGE, {"mail": "1"}).status_code for thief in thieves] == [302] * 10
-    assert half_way(REMOTE_ADDR="10.9.0.1").post(CHALLENGE, {"mail": "1"}).status_code == 429
+    assert after_password(REMOTE_ADDR="10.9.0.1").post(CHALLENGE, {"mail": "1"}).status_code == 429
 
     sign_in(hers, "alice")
     assert hers.post(CHALLENGE, {"mail": "1"}).status_code == 302

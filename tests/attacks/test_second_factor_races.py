@@ -1,4 +1,4 @@
-"""Two server processes on one database: one code eight times, one enrolment from two browsers."""
+"""Races between two server processes over codes, removals and enrolments."""
 
 from collections.abc import Iterator
 
@@ -8,13 +8,13 @@ from tests.attacks.test_session_races import (
     Race,
     browsers,
     confirmed,
-    happened,
-    live,
+    live_sessions,
     sign_in,
+    times_in_history,
 )
-from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, database, faults, running
+from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, database, running, server_errors
 from tests.support.client import Client, Response, together
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,
@@ -27,23 +27,23 @@ from tests.support.steps import sql
 
 @pytest.fixture(scope="module", params=BOTH)
 def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Two processes whose limits are out of the way."""
+    """Two server processes on one database, without limits."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
         yield both
 
 
 def enrolled(nodes: Nodes, name: str) -> tuple[Client, str, list[str]]:
-    """A browser whose owner has a factor, its seed, and the recovery codes."""
+    """Sign up and enrol; return the browser, the seed and the recovery codes."""
     browser = confirmed(nodes, name)
     seed = seed_on(browser.get(SETUP).text)
     assert browser.post(SETUP, {"code": code_of(seed)}).status == 302
     return browser, seed, recovery_codes_on(browser.get(RECOVERY_CODES).text)
 
 
-def half_way(
+def after_password(
     nodes: Nodes, name: str, n: int = AT_ONCE, page: str = CHALLENGE
 ) -> tuple[list[Client], list[str]]:
-    """Browsers that have taken the first step, by turns at both nodes, and their tokens."""
+    """Return browsers that have typed the password, on each node in turn, and CSRF tokens."""
     new, tokens = browsers(nodes, n)
     answers = together(n, lambda i: sign_in(new[i], name, tokens[i]))
     assert {answer.location for answer in answers} == {page}
@@ -60,42 +60,42 @@ LEFT_AFTER_USE = """
 """
 
 
-def inside(answers: list[Response], *all_browsers: Client) -> int:
-    assert faults(answers) == []
+def count_signed_in(answers: list[Response], *all_browsers: Client) -> int:
+    assert server_errors(answers) == []
     return sum(browser.get("/").status == 200 for browser in all_browsers)
 
 
 def eight_uses_of_one_code(nodes: Nodes, name: str) -> None:
-    """In eight browsers at two processes: one is signed in."""
+    """Eight browsers send the same code, and one is signed in."""
     _, seed, _ = enrolled(nodes, name)
-    new, tokens = half_way(nodes, name)
-    before, code = live(nodes, name), code_of(seed, 1)
+    new, tokens = after_password(nodes, name)
+    before, code = live_sessions(nodes, name), code_of(seed, 1)
 
     answers = together(AT_ONCE, lambda i: new[i].post(CHALLENGE, {"code": code}, csrf=tokens[i]))
 
-    assert inside(answers, *new) == 1
+    assert count_signed_in(answers, *new) == 1
     assert sorted(answer.status for answer in answers) == [200] * (AT_ONCE - 1) + [302]
-    assert live(nodes, name) == before + 1
+    assert live_sessions(nodes, name) == before + 1
 
 
 def four_recovery_codes_twice_each(nodes: Nodes, name: str) -> None:
-    """Each is spent once, and none comes back because another one was written over it."""
+    """Each recovery code works once, and no concurrent write restores a used one."""
     owner, _, codes = enrolled(nodes, name)
-    new, tokens = half_way(nodes, name)
+    new, tokens = after_password(nodes, name)
 
     answers = together(
         AT_ONCE, lambda i: new[i].post(CHALLENGE, {"code": codes[i // 2]}, csrf=tokens[i])
     )
 
-    assert inside(answers, *new) == AT_ONCE // 2
+    assert count_signed_in(answers, *new) == AT_ONCE // 2
     assert [left for (left,) in sql(nodes[0], LEFT_AFTER_USE, name)] == ["6", "7", "8", "9"]
-    assert inside(answers, owner) == 1
+    assert count_signed_in(answers, owner) == 1
 
 
 def removing_a_factor_while_its_code_is_used(nodes: Nodes, name: str) -> None:
-    """Whoever came in by it before is out; whoever comes after doesn't come in."""
+    """Removing a factor revokes sessions that used it before and refuses it afterwards."""
     owner, seed, _ = enrolled(nodes, name)
-    new, tokens = half_way(nodes, name)
+    new, tokens = after_password(nodes, name)
     page = owner.get("/accounts/2fa/").text.partition('href="/accounts/2fa/totp/')[2]
     path = f"/accounts/2fa/totp/{page.partition('/')[0]}/"
     token, code = owner.csrf(path), code_of(seed, 1)
@@ -107,39 +107,39 @@ def removing_a_factor_while_its_code_is_used(nodes: Nodes, name: str) -> None:
 
     answers = together(AT_ONCE + 1, act)
 
-    assert inside(answers, *new) == 0
+    assert count_signed_in(answers, *new) == 0
     assert sql(nodes[0], FACTORS, name) == []
-    assert happened(nodes, name, "factor_removed") == 1
-    assert live(nodes, name) == 1
-    assert inside(answers, owner) == 1
+    assert times_in_history(nodes, name, "factor_removed") == 1
+    assert live_sessions(nodes, name) == 1
+    assert count_signed_in(answers, owner) == 1
 
 
-def eight_browsers_enrol_at_the_door(nodes: Nodes, name: str) -> None:
-    """All know the password: one has the account, and its factor is the only one."""
+def eight_browsers_enrol_during_sign_in(nodes: Nodes, name: str) -> None:
+    """Of eight browsers with the password, one enrols, and its factor is the only one."""
     confirmed(nodes, name)
     as_operators_make_them = (
         "UPDATE accounts_user SET is_staff = ?, last_login = NULL, credential_version = 0"
         " WHERE username = ?"
     )
     sql(nodes[0], as_operators_make_them, "1", name)
-    new, tokens = half_way(nodes, name, page=SETUP)
+    new, tokens = after_password(nodes, name, page=SETUP)
     codes = [code_of(seed_on(browser.get(SETUP).text)) for browser in new]
 
     answers = together(AT_ONCE, lambda i: new[i].post(SETUP, {"code": codes[i]}, csrf=tokens[i]))
 
-    assert inside(answers, *new) == 1
+    assert count_signed_in(answers, *new) == 1
     assert len(sql(nodes[0], FACTORS, name)) == 1
-    assert happened(nodes, name, "factor_added") == 1
+    assert times_in_history(nodes, name, "factor_added") == 1
 
 
 RACES = [
     eight_uses_of_one_code,
     four_recovery_codes_twice_each,
     removing_a_factor_while_its_code_is_used,
-    eight_browsers_enrol_at_the_door,
+    eight_browsers_enrol_during_sign_in,
 ]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_one_code_is_one_sign_in_at_two_processes(nodes: Nodes, race: Race) -> None:
+def test_second_factor_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__.replace("_", "")[:18])

@@ -1,4 +1,4 @@
-"""Ways round the second step: a reset, a copied cookie, a browser left alone or shared."""
+"""Ways around the second step: password resets, copied cookies, unattended and shared browsers."""
 
 import dataclasses
 from typing import Any
@@ -8,22 +8,16 @@ from django.test import Client
 
 from tests.attacks.second_steps import (
     REAUTHENTICATE,
-    enters,
+    after_password,
+    code_signs_in,
     factors_of,
-    half_way,
     mails_about,
     new_recovery_codes,
     reset_link,
     with_factor,
 )
 from tests.conftest import Clock
-from tests.support.second import (
-    CHALLENGE,
-    SETUP,
-    code_of,
-    seed_on,
-    unused_code,
-)
+from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
 
@@ -33,11 +27,11 @@ NEW = "a lantern over seven wet roofs"
 
 
 def opens(password: str, login: str = "alice") -> bool:
-    """Whether it's the right password for the first step."""
+    """Return whether ``password`` passes the first step."""
     return sign_in(Client(), login, password).status_code == 302
 
 
-def test_a_reset_takes_no_password_before_the_factor_is_shown() -> None:
+def test_a_reset_accepts_no_password_before_the_second_factor() -> None:
     _alice, seed = with_factor()
     link, browser = reset_link(), Client()
 
@@ -49,14 +43,16 @@ def test_a_reset_takes_no_password_before_the_factor_is_shown() -> None:
     browser.post(link, {"password1": NEW, "code": ""})
     assert not opens(NEW)
     browser.post(link, {"password1": NEW, "code": code_of(seed)})
-    assert not opens(NEW), "two steps, not one"
+    assert not opens(NEW), "the factor and the password need a form each"
 
     assert browser.post(link, {"password1": NEW})["Location"] == "/accounts/login/"
-    assert sign_in(browser, "alice", NEW)["Location"] == CHALLENGE, "asked as before"
+    assert sign_in(browser, "alice", NEW)["Location"] == CHALLENGE, (
+        "the second step is still required"
+    )
     assert not is_signed_in(browser)
 
 
-def test_a_factor_shown_for_a_reset_is_good_in_that_browser_for_fifteen_minutes(
+def test_a_factor_verified_for_a_reset_counts_in_that_browser_for_fifteen_minutes(
     clock: Clock,
 ) -> None:
     _alice, seed = with_factor()
@@ -75,7 +71,7 @@ def test_a_factor_shown_for_a_reset_is_good_in_that_browser_for_fifteen_minutes(
     assert not opens(NEW)
 
 
-def test_a_factor_shown_for_a_reset_is_good_for_that_link_only(clock: Clock) -> None:
+def test_a_factor_verified_for_a_reset_counts_for_that_link_only(clock: Clock) -> None:
     with_factor()
     _mallory, seed = with_factor("mallory")
     browser, mallorys, first = Client(), reset_link("mallory"), reset_link()
@@ -89,10 +85,10 @@ def test_a_factor_shown_for_a_reset_is_good_for_that_link_only(clock: Clock) -> 
         assert not opens(NEW)
 
 
-def test_a_mailed_code_is_no_second_step_of_a_reset() -> None:
-    """Whoever reads the mailbox has the link already."""
+def test_a_mailed_code_is_no_second_factor_for_a_reset() -> None:
+    """The mailbox already gives the link, so a mailed code proves nothing more."""
     with_factor()
-    browser = half_way()
+    browser = after_password()
     browser.post(CHALLENGE, {"mail": "1"})
     code = str(outbox()[-1].code)
     link = reset_link()
@@ -106,20 +102,20 @@ def test_a_mailed_code_is_no_second_step_of_a_reset() -> None:
     assert not opens(NEW)
 
 
-def test_a_code_that_was_used_for_a_reset_is_used() -> None:
+def test_a_code_used_for_a_reset_cannot_be_used_again() -> None:
     alice, seed = with_factor()
     recovery = new_recovery_codes(alice)[0]
     link = reset_link()
     assert Client().post(link, {"code": code_of(seed)}).status_code == 302
     assert Client().post(link, {"code": recovery}).status_code == 302
 
-    assert not enters(code_of(seed))
-    assert not enters(recovery)
+    assert not code_signs_in(code_of(seed))
+    assert not code_signs_in(recovery)
     assert Client().post(link, {"code": recovery}).status_code == 200
 
 
-def test_after_a_lockdown_the_factor_is_asked_on_the_way_back() -> None:
-    """Or the link of a mail would be enough to open an account with a factor."""
+def test_a_reset_after_a_lockdown_requires_the_second_factor() -> None:
+    """Otherwise a mailed link would be enough to open an account with a second factor."""
     alice, _seed = with_factor()
     signed_in(alice).post("/accounts/lockdown/")
     link, browser = reset_link(), Client()
@@ -134,11 +130,11 @@ def protect(settings: Any, kind: str) -> None:
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, session_protection=kind)
 
 
-def test_a_copied_cookie_and_the_password_are_no_way_round_the_second_step(settings: Any) -> None:
+def test_a_copied_cookie_and_the_password_do_not_bypass_the_second_step(settings: Any) -> None:
     protect(settings, "basic")
     _alice, seed = with_factor()
     owner = Client(headers={"user-agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0"})
-    half_way(browser=owner).post(CHALLENGE, {"code": code_of(seed)})
+    after_password(browser=owner).post(CHALLENGE, {"code": code_of(seed)})
     assert is_signed_in(owner)
     thief = Client(headers={"user-agent": "curl/8.14.1"})
     thief.cookies["sessionid"] = owner.cookies["sessionid"].value
@@ -150,16 +146,16 @@ def test_a_copied_cookie_and_the_password_are_no_way_round_the_second_step(setti
     thief.post(REAUTHENTICATE, {"password": PASSWORD, "code": "000000"})
     assert not is_signed_in(thief)
     thief.post(REAUTHENTICATE, {"password": PASSWORD, "code": code_of(seed)})
-    assert not is_signed_in(thief), "a code that was used"
+    assert not is_signed_in(thief), "a used code does not reauthenticate"
     thief.post(REAUTHENTICATE, {"code": code_of(seed, 1)})
-    assert is_signed_in(thief), "the owner, on another browser"
+    assert is_signed_in(thief), "the owner reauthenticates in another browser"
 
 
-def test_password_and_mailbox_get_in_but_are_no_fresh_proof_and_remove_no_factor(
+def test_password_and_mailbox_sign_in_but_cannot_remove_a_factor(
     clock: Clock,
 ) -> None:
     alice, _seed = with_factor()
-    browser, other = half_way(), half_way()
+    browser, other = after_password(), after_password()
     for half in (browser, other):
         clock.advance(minutes=1)
         half.post(CHALLENGE, {"mail": "1"})
@@ -173,7 +169,7 @@ def test_password_and_mailbox_get_in_but_are_no_fresh_proof_and_remove_no_factor
     assert factors_of(alice) == 1
 
 
-def test_a_browser_left_alone_changes_no_factor(clock: Clock) -> None:
+def test_factors_cannot_be_changed_without_recent_authentication(clock: Clock) -> None:
     from accounts.twofactor.models import Authenticator, RecoveryCodes
 
     browser = signed_in(with_factor()[0])
@@ -198,7 +194,7 @@ def change(browser: Client, user: Any, **fields: str) -> Any:
     return browser.post(f"/accounts/2fa/totp/{row.pk}/", fields)
 
 
-def test_a_password_is_no_fresh_proof_for_a_change_of_factors(clock: Clock) -> None:
+def test_a_password_does_not_reauthenticate_for_a_change_of_factors(clock: Clock) -> None:
     alice, _seed = with_factor()
     browser = signed_in(alice)
     clock.advance(minutes=20)
@@ -215,7 +211,7 @@ def test_a_password_is_no_fresh_proof_for_a_change_of_factors(clock: Clock) -> N
     assert change(browser, alice, remove="1").url == "/accounts/2fa/"
 
 
-def test_a_link_opened_beside_another_account_adds_the_factor_to_its_own(
+def test_a_sign_up_link_opened_in_another_users_session_enrols_the_new_account(
     clock: Clock, settings: Any
 ) -> None:
     from accounts.users.models import User
@@ -237,9 +233,9 @@ def test_a_link_opened_beside_another_account_adds_the_factor_to_its_own(
     assert factors_of(User.objects.get(username="bob")) == 1
 
 
-def test_a_half_sign_in_that_was_given_up_is_nobodys() -> None:
+def test_an_abandoned_sign_in_cannot_be_completed() -> None:
     _alice, seed = with_factor()
-    by_link, by_sign_out = half_way(), half_way()
+    by_link, by_sign_out = after_password(), after_password()
 
     by_link.get("/accounts/login/?other=1")
     by_sign_out.post("/accounts/logout/")
@@ -249,21 +245,23 @@ def test_a_half_sign_in_that_was_given_up_is_nobodys() -> None:
         assert not is_signed_in(browser)
 
 
-def test_a_thiefs_asking_keeps_the_owner_from_nothing_after_a_new_password(clock: Clock) -> None:
+def test_a_thiefs_recovery_requests_do_not_count_after_a_change_of_the_account(
+    clock: Clock,
+) -> None:
     from accounts.users import services as users
 
     alice, _seed = with_factor()
     for _ in range(3):
-        assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 302
+        assert after_password().post(CHALLENGE, {"lost": "ask"}).status_code == 302
         signed_in(alice).post("/accounts/recovery/", {"former": PASSWORD})
-    assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 429
+    assert after_password().post(CHALLENGE, {"lost": "ask"}).status_code == 429
 
-    users.void_proofs(alice)
+    users.void_proofs_and_links(alice)
 
-    assert half_way().post(CHALLENGE, {"lost": "ask"}).status_code == 302
+    assert after_password().post(CHALLENGE, {"lost": "ask"}).status_code == 302
 
 
-def test_keys_that_are_gone_leave_the_pages_and_the_way_back(settings: Any) -> None:
+def test_a_lost_encryption_key_breaks_no_page_and_no_recovery(settings: Any) -> None:
     from accounts.common.secrets import encryption_key
 
     alice, _seed = with_factor()
@@ -273,7 +271,7 @@ def test_keys_that_are_gone_leave_the_pages_and_the_way_back(settings: Any) -> N
 
     for page in ("/", "/accounts/2fa/", SETUP):
         assert browser.get(page).status_code == 200, page
-    lost = half_way()
+    lost = after_password()
     assert lost.get(CHALLENGE).status_code == 200
     assert lost.post(CHALLENGE, {"code": "123456"}).status_code == 200
     assert lost.post(CHALLENGE, {"lost": "ask"}).status_code == 302

@@ -1,4 +1,4 @@
-"""Seeds, codes and links: in no dump, no log, no cookie, no page after the one that shows them."""
+"""Seeds and recovery codes are readable in no row and on no page after they were shown."""
 
 import base64
 import json
@@ -13,9 +13,15 @@ from accounts.codes.models import Code
 from accounts.sessions.models import BrowserSession
 from accounts.sessions.store import SessionStore
 from accounts.twofactor.models import CODES_PURPOSE, Authenticator, RecoveryCodes
-from tests.attacks.second_steps import half_way, mails_about, new_recovery_codes, staff, with_factor
+from tests.attacks.second_steps import (
+    after_password,
+    mails_about,
+    new_recovery_codes,
+    staff,
+    with_factor,
+)
 from tests.house.test_urls import ROUTES, address
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,
@@ -29,30 +35,30 @@ from tests.support.steps import make_user, path_of, sign_in
 pytestmark = pytest.mark.django_db
 
 
-def writings_of_seed(seed: str) -> set[bytes]:
-    """A seed as anybody who looks for one would find it."""
+def encodings_of_seed(seed: str) -> set[bytes]:
+    """Return the encodings in which a seed might be found."""
     raw = bytes.fromhex(seed)
     plain = {base64.b32encode(raw), base64.b64encode(raw), seed.encode(), raw}
     return plain | {text.lower() for text in plain - {raw}} | {seed.upper().encode()}
 
 
-def writings_of_codes(codes: list[str]) -> set[bytes]:
-    """The same of recovery codes, and of their digests without a salt."""
+def spellings_of_codes(codes: list[str]) -> set[bytes]:
+    """Return the spellings of recovery codes and their digests without a salt."""
     bare = [code.replace("-", "") for code in codes]
     digests = [sha256(code.encode()).hexdigest() for code in [*codes, *bare]]
     return {text.encode() for text in [*codes, *bare, *digests]}
 
 
 def salted_digests(user: Any) -> set[bytes]:
-    """What is compared with, which is sealed as well."""
+    """Return the salt and the digests that the site compares with, which are encrypted, too."""
     from accounts.common import crypto
 
-    kept = json.loads(crypto.unseal(RecoveryCodes.objects.get(user=user).sealed, CODES_PURPOSE))
-    return {text.encode() for text in [kept["salt"], *kept["digests"]]}
+    stored = json.loads(crypto.unseal(RecoveryCodes.objects.get(user=user).sealed, CODES_PURPOSE))
+    return {text.encode() for text in [stored["salt"], *stored["digests"]]}
 
 
 def everything_stored() -> bytes:
-    """All rows of all tables, and what is packed into sessions, as text."""
+    """Return all rows of all tables and the decoded session data, as text."""
     rows = [str(row) for model in apps.get_models() for row in model.objects.values()]
     sessions = [
         json.dumps(SessionStore().decode(row.session_data)) for row in BrowserSession.objects.all()
@@ -60,9 +66,9 @@ def everything_stored() -> bytes:
     return "\n".join([*rows, *sessions]).encode()
 
 
-def test_no_row_shows_a_seed_or_a_recovery_code_or_its_digest() -> None:
+def test_no_database_row_contains_a_seed_a_recovery_code_or_its_digest() -> None:
     carol = staff()
-    browser = half_way("carol")
+    browser = after_password("carol")
     seed = seed_on(browser.get(SETUP).text)
     while_enrolling = everything_stored()
     browser.post(SETUP, {"code": code_of(seed)})
@@ -72,13 +78,13 @@ def test_no_row_shows_a_seed_or_a_recovery_code_or_its_digest() -> None:
     afterwards = everything_stored()
     assert len(codes) == 10
 
-    hidden = writings_of_seed(seed) | writings_of_codes(codes) | salted_digests(carol)
+    hidden = encodings_of_seed(seed) | spellings_of_codes(codes) | salted_digests(carol)
     assert b"carol" in while_enrolling
     for dump in (while_enrolling, while_shown, afterwards):
         assert [text for text in hidden if text in dump] == []
 
 
-def test_what_is_sealed_for_one_purpose_opens_for_no_other() -> None:
+def test_a_value_encrypted_for_one_purpose_cannot_be_decrypted_for_another() -> None:
     from accounts.common import crypto
 
     alice, seed = with_factor()
@@ -90,14 +96,14 @@ def test_what_is_sealed_for_one_purpose_opens_for_no_other() -> None:
             crypto.unseal(sealed, purpose)
 
 
-def test_11_3_no_page_of_the_admin_shows_a_superuser_a_seed_a_digest_or_a_code() -> None:
+def test_11_3_no_admin_page_shows_a_seed_a_digest_or_a_code() -> None:
     from django.contrib import admin
 
     tables = {model.__name__ for site in admin.sites.all_sites for model in site._registry}
     assert tables == {"User", "Group"}
     alice, seed = with_factor()
     codes = new_recovery_codes(alice)
-    half_way().post(CHALLENGE, {"lost": "ask"})
+    after_password().post(CHALLENGE, {"lost": "ask"})
     link = path_of(mails_about("remove your second factors")[-1].action_url)
     carol = staff()
     browser = signed_in(carol)
@@ -109,7 +115,7 @@ def test_11_3_no_page_of_the_admin_shows_a_superuser_a_seed_a_digest_or_a_code()
         alice.password,
         alice.password.rpartition("$")[2],
     ]
-    hidden = writings_of_seed(seed) | writings_of_codes(codes) | salted_digests(alice)
+    hidden = encodings_of_seed(seed) | spellings_of_codes(codes) | salted_digests(alice)
     hidden |= {row.encode() for row in rows} | {link.rstrip("/").rpartition("/")[2].encode()}
 
     pages = [address(route) for route in ROUTES if route.startswith("admin/")]
@@ -126,9 +132,9 @@ def test_11_3_no_page_of_the_admin_shows_a_superuser_a_seed_a_digest_or_a_code()
         assert [text for text in hidden if text in page] == []
 
 
-def test_pages_with_a_secret_are_stored_nowhere() -> None:
+def test_pages_with_secrets_are_not_cached() -> None:
     staff()
-    browser = half_way("carol")
+    browser = after_password("carol")
     answers = [browser.get(SETUP)]
     seed = seed_on(answers[0].text)
     answers += [
@@ -137,7 +143,7 @@ def test_pages_with_a_secret_are_stored_nowhere() -> None:
     ]
     answers += [browser.get(RECOVERY_CODES), browser.post(f"{RECOVERY_CODES}file/")]
     answers += [browser.post(RECOVERY_CODES, {"code": "aaaaa-aaaaa"})]
-    half = half_way("carol")
+    half = after_password("carol")
     answers += [half.get(CHALLENGE), half.post(CHALLENGE, {"code": "000000"})]
     answers += [half.get("/accounts/2fa/recovery/no-such-token/")]
     statuses = [answer.status_code for answer in answers]
@@ -148,7 +154,7 @@ def test_pages_with_a_secret_are_stored_nowhere() -> None:
     assert "attachment" in answers[4]["Content-Disposition"]
 
 
-def test_what_was_shown_once_is_shown_to_nobody_else() -> None:
+def test_recovery_codes_are_shown_in_no_other_session() -> None:
     alice, _seed = with_factor()
     browser = signed_in(alice)
     browser.post(RECOVERY_CODES, {"new": "1"})

@@ -1,4 +1,4 @@
-"""Guesses inside a stolen session: each wrong proof counts, and the owner hears of the fifth."""
+"""Guesses at the reauthentication of a stolen session: the owner is mailed about the fifth."""
 
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.sessions.guesses import record_failed_proof
 from accounts.sessions.models import LoginSession
-from accounts.signin.services import prove_again
+from accounts.signin.services import reverify_password
 from accounts.social.provider_profile import ProviderProfile
 from accounts.social.services import prove as prove_by_provider
 from accounts.twofactor import passkeys, verification
@@ -31,7 +31,7 @@ def alice() -> User:
     return make_user("alice")
 
 
-def test_the_fifth_wrong_proof_of_a_session_is_mailed_whichever_they_are(
+def test_the_fifth_failed_reauthentication_of_a_session_is_mailed_whatever_the_methods(
     alice: User, clock: Clock
 ) -> None:
     signed_in(alice)
@@ -40,11 +40,11 @@ def test_the_fifth_wrong_proof_of_a_session_is_mailed_whichever_they_are(
     actor = Actor(place, session=login.pk)
     for_another_act = passkey.get(passkeys.options_to_sign_in())
     wrong: list[Any] = [
-        lambda: prove_again(login, WRONG, place),
+        lambda: reverify_password(login, WRONG, place),
         lambda: verification.prove(alice, "000000", actor),
         lambda: passkeys.prove(alice, for_another_act, actor),
         lambda: prove_by_provider(alice, ProviderProfile("https://op.example", "somebody"), actor),
-        lambda: prove_again(login, WRONG, place),
+        lambda: reverify_password(login, WRONG, place),
     ]
     for number, proof in enumerate(wrong):
         assert mails_about(NEWS) == [], number
@@ -57,7 +57,9 @@ def test_the_fifth_wrong_proof_of_a_session_is_mailed_whichever_they_are(
     assert "192.0.2.7" in str(mail)
 
 
-def test_the_owner_hears_of_each_session_once_a_day(alice: User, clock: Clock) -> None:
+def test_failed_reauthentications_are_mailed_once_a_day_for_each_session(
+    alice: User, clock: Clock
+) -> None:
     def mails_after(times: int, session: UUID) -> int:
         for _ in range(times):
             record_failed_proof(alice, Actor(session=session))
@@ -70,6 +72,6 @@ def test_the_owner_hears_of_each_session_once_a_day(alice: User, clock: Clock) -
     assert mails_after(5, stolen) == 1
     assert mails_after(1, other) == 2
     clock.advance(seconds=1)
-    assert mails_after(1, stolen) == 3, "the sixth of this day"
+    assert mails_after(1, stolen) == 3, "the guesses of the last 24 hours count"
     clock.advance(hours=24)
     assert mails_after(4, stolen) == 3

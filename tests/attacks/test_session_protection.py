@@ -1,4 +1,4 @@
-"""A copied cookie in another browser or network, and what a browser may call itself."""
+"""Copied cookies in another browser or network, and hostile user agents."""
 
 from ipaddress import ip_network
 from typing import Any
@@ -11,14 +11,7 @@ from accounts.common.client_info import LONGEST_NAME, LONGEST_USER_AGENT
 from accounts.sessions.models import LoginSession
 from tests.house.test_urls import CALLS, OPEN, PAGES, address
 from tests.support.signin import set_up, signed_in
-from tests.support.steps import (
-    WRONG,
-    is_signed_in,
-    make_staff,
-    make_user,
-    sign_in,
-    sign_in_twice,
-)
+from tests.support.steps import WRONG, is_signed_in, make_staff, make_user, sign_in, sign_in_twice
 
 pytestmark = pytest.mark.django_db
 
@@ -33,9 +26,9 @@ def browser(agent: str = HERS, **extra: Any) -> Client:
     return Client(headers={"user-agent": agent}, **extra)
 
 
-def signed_in_at(place: Client, username: str = "alice") -> Client:
-    assert sign_in(place, username).status_code == 302
-    return place
+def signed_in_at(client: Client, username: str = "alice") -> Client:
+    assert sign_in(client, username).status_code == 302
+    return client
 
 
 def with_cookie_of(owner: Client, thief: Client) -> Client:
@@ -43,7 +36,7 @@ def with_cookie_of(owner: Client, thief: Client) -> Client:
     return thief
 
 
-def test_another_browser_reaches_and_changes_nothing_until_it_proves_itself() -> None:
+def test_a_session_in_another_browser_reaches_nothing_before_reauthentication() -> None:
     alice, carol, owner = make_user("alice"), make_staff("carol"), browser()
     assert sign_in_twice(owner, carol).url == "/"
     other = signed_in(carol)
@@ -69,7 +62,7 @@ def test_another_browser_reaches_and_changes_nothing_until_it_proves_itself() ->
     assert Activity.objects.filter(kind="browser_changed").count() == 1
 
 
-def test_a_thief_in_another_browser_does_not_read_what_the_owner_is_about_to_be_told() -> None:
+def test_a_thief_in_another_browser_does_not_get_the_owners_flash_messages() -> None:
     alice = make_user("alice")
     owner, other = signed_in_at(browser()), signed_in(alice)
     owner.post("/accounts/sessions/", {"others": "1"})
@@ -82,7 +75,7 @@ def test_a_thief_in_another_browser_does_not_read_what_the_owner_is_about_to_be_
     assert not is_signed_in(other)
 
 
-def test_another_network_is_noticed_behind_a_trusted_proxy(settings: Any) -> None:
+def test_another_network_is_detected_behind_a_trusted_proxy(settings: Any) -> None:
     set_up(
         settings,
         session_protection_network="on",
@@ -110,16 +103,16 @@ AGENTS = {
 
 
 @pytest.mark.parametrize("agent", AGENTS.values(), ids=AGENTS)
-def test_no_user_agent_is_a_fault_and_what_is_kept_of_it_is_short_and_printable(
+def test_an_odd_user_agent_causes_no_server_error_and_is_stored_short_and_printable(
     agent: str,
 ) -> None:
     make_user("alice")
-    place = browser(agent)
+    client = browser(agent)
 
-    assert sign_in(place, "alice", WRONG).status_code == 200
-    signed_in_at(place)
+    assert sign_in(client, "alice", WRONG).status_code == 200
+    signed_in_at(client)
 
-    assert place.get("/accounts/sessions/").status_code == 200
+    assert client.get("/accounts/sessions/").status_code == 200
     login = LoginSession.objects.get()
     rows = Activity.objects.all()
     assert len(login.agent) <= LONGEST_USER_AGENT
@@ -129,8 +122,8 @@ def test_no_user_agent_is_a_fault_and_what_is_kept_of_it_is_short_and_printable(
     assert login.agent.isprintable()
 
 
-def test_an_address_with_a_zone_of_any_length_is_no_fault(settings: Any) -> None:
-    """RFC 4007: fe80::1%anything, longer than any column."""
+def test_an_ip_address_with_a_long_zone_causes_no_server_error(settings: Any) -> None:
+    """A zone (RFC 4007) may be longer than the database column."""
     set_up(settings, trusted_proxies=(ip_network("127.0.0.1"),))
     make_user("alice")
 
@@ -139,12 +132,12 @@ def test_an_address_with_a_zone_of_any_length_is_no_fault(settings: Any) -> None
     assert len(Activity.objects.get().ip) <= 45
 
 
-# ua-parser takes whatever stands before the slash for the name of an app.
+# ua-parser reads any text before the slash as the name of an app.
 APP = "{}/1 CFNetwork/1 Darwin/2"
 
 
-def test_a_stranger_writes_no_advice_into_anothers_history() -> None:
-    """By failed sign-ins with a made-up browser: 'Alert: call …, see evil.example'."""
+def test_a_made_up_user_agent_cannot_write_text_into_another_users_history() -> None:
+    """The attacker sends a user agent such as 'Alert: see evil.example' with a failed sign-in."""
     make_user("alice")
     sign_in(browser(APP.format("Alert: see https:evil.example")), "alice", WRONG)
 

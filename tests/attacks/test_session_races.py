@@ -1,4 +1,4 @@
-"""Two server processes on one database, many at once: sign-ins, sign-outs, ends, lockdowns."""
+"""Races between two server processes over sign-ins, sign-outs, revocations and lockdowns."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,23 +8,14 @@ from tests.attacks.test_two_nodes import (
     AT_ONCE,
     POSTGRES_PROVED,
     Nodes,
-    at,
+    browser_at,
     database,
-    faults,
     running,
+    server_errors,
 )
 from tests.support.client import Client, Response, together
 from tests.support.site import text_of
-from tests.support.steps import (
-    CONFIRM,
-    LOGIN,
-    PASSWORD,
-    WRONG,
-    path_of,
-    same_browser,
-    sign_up,
-    sql,
-)
+from tests.support.steps import CONFIRM, LOGIN, PASSWORD, WRONG, path_of, same_browser, sign_up, sql
 
 SESSIONS = "/accounts/sessions/"
 LOCKDOWN = "/accounts/lockdown/"
@@ -33,14 +24,14 @@ LOGOUT = "/accounts/logout/"
 
 @pytest.fixture(scope="module", params=POSTGRES_PROVED)
 def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Limits are out of the way here."""
+    """Two server processes on one database, without limits."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
         yield both
 
 
 def confirmed(nodes: Nodes, name: str) -> Client:
-    """A browser whose owner has just signed up."""
-    browser = at(nodes[0], "192.0.2.1")
+    """Sign up, confirm the email, and return the signed-in browser."""
+    browser = browser_at(nodes[0], "192.0.2.1")
     assert sign_up(browser, name).status == 302
     code = str(nodes[0].wait_for_mail(to=f"{name}@")["Subject"]).partition(" ")[0]
     assert browser.post(CONFIRM, {"code": code}).location == "/"
@@ -48,8 +39,8 @@ def confirmed(nodes: Nodes, name: str) -> Client:
 
 
 def browsers(nodes: Nodes, n: int) -> tuple[list[Client], list[str]]:
-    """New browsers by turns at both nodes, and tokens for their sign-in forms."""
-    new = [at(nodes[i % 2], f"192.0.2.{i + 10}") for i in range(n)]
+    """Return new browsers, on each node in turn, and CSRF tokens for their sign-in forms."""
+    new = [browser_at(nodes[i % 2], f"192.0.2.{i + 10}") for i in range(n)]
     return new, [browser.csrf(LOGIN) for browser in new]
 
 
@@ -57,18 +48,18 @@ def sign_in(browser: Client, name: str, token: str) -> Response:
     return browser.post(LOGIN, {"login": name, "password": PASSWORD}, csrf=token)
 
 
-def tabs(nodes: Nodes, browser: Client, n: int = AT_ONCE) -> list[Client]:
-    """The same cookies, by turns at both nodes."""
+def tabs_of(nodes: Nodes, browser: Client, n: int = AT_ONCE) -> list[Client]:
+    """Return copies of ``browser`` with its cookies, on each node in turn."""
     return [same_browser(nodes[i % 2], browser, X_Forwarded_For="192.0.2.1") for i in range(n)]
 
 
-def live(nodes: Nodes, name: str) -> int:
-    """How many sessions of that person have not ended."""
+def live_sessions(nodes: Nodes, name: str) -> int:
+    """Return how many sessions of the user are not revoked."""
     return _rows(nodes, "accounts_loginsession", name, "r.ended_at IS NULL")
 
 
-def happened(nodes: Nodes, name: str, kind: str) -> int:
-    """How often that is in the person's history."""
+def times_in_history(nodes: Nodes, name: str, kind: str) -> int:
+    """Return how many events of this kind the history of the user has."""
     return _rows(nodes, "accounts_activity", name, "r.kind = ?", kind)
 
 
@@ -78,7 +69,7 @@ def _rows(nodes: Nodes, table: str, name: str, which: str, *values: str) -> int:
 
 
 def signing_in_during_a_lockdown(nodes: Nodes, name: str) -> None:
-    """Whoever had a password checked before it is out, or never was in."""
+    """A sign-in during a lockdown is refused or revoked."""
     owner = confirmed(nodes, name)
     owner_token = owner.csrf(LOCKDOWN)
     new, tokens = browsers(nodes, AT_ONCE)
@@ -90,15 +81,15 @@ def signing_in_during_a_lockdown(nodes: Nodes, name: str) -> None:
 
     answers = together(AT_ONCE + 1, act)
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert answers[-1].status == 200
-    assert happened(nodes, name, "locked_down") == 1
-    assert live(nodes, name) == 0
+    assert times_in_history(nodes, name, "locked_down") == 1
+    assert live_sessions(nodes, name) == 0
     assert {browser.get("/").status for browser in [owner, *new]} == {302}
 
 
 def eight_uses_of_one_lockdown_link(nodes: Nodes, name: str) -> None:
-    """One of them locks the account down."""
+    """Only one of eight uses of a lock link locks the account."""
     confirmed(nodes, name)
     new, tokens = browsers(nodes, AT_ONCE)
     assert sign_in(new[0], name, tokens[0]).status == 302
@@ -109,12 +100,12 @@ def eight_uses_of_one_lockdown_link(nodes: Nodes, name: str) -> None:
     answers = together(AT_ONCE, lambda i: new[i].post(link, {}, csrf=tokens[i]))
 
     assert sorted(answer.status for answer in answers) == [200] + [404] * (AT_ONCE - 1)
-    assert happened(nodes, name, "locked_down") == 1
-    assert live(nodes, name) == 0
+    assert times_in_history(nodes, name, "locked_down") == 1
+    assert live_sessions(nodes, name) == 0
 
 
 def eight_browsers_that_end_all_others(nodes: Nodes, name: str) -> None:
-    """Each ends those that it sees: of those who tried, one at most is left."""
+    """Eight browsers sign out all others at once, and at most one session is left."""
     owner = confirmed(nodes, name)
     new, tokens = browsers(nodes, AT_ONCE)
     assert [sign_in(new[i], name, tokens[i]).status for i in range(AT_ONCE)] == [302] * AT_ONCE
@@ -122,14 +113,14 @@ def eight_browsers_that_end_all_others(nodes: Nodes, name: str) -> None:
 
     answers = together(AT_ONCE, lambda i: new[i].post(SESSIONS, {"others": "1"}, csrf=tokens[i]))
 
-    assert faults(answers) == []
-    assert live(nodes, name) <= 1
+    assert server_errors(answers) == []
+    assert live_sessions(nodes, name) <= 1
     assert sum(browser.get("/").status == 200 for browser in [owner, *new]) <= 1
-    assert happened(nodes, name, "others_ended") >= 1
+    assert times_in_history(nodes, name, "others_ended") >= 1
 
 
 def everything_at_once(nodes: Nodes, name: str) -> None:
-    """Nobody waits for anybody in a circle, and what was asked for last holds."""
+    """Different acts at once cause no deadlock, and a lockdown leaves no session."""
     owner = confirmed(nodes, name)
     new, tokens = browsers(nodes, AT_ONCE)
     for i in range(AT_ONCE):
@@ -151,23 +142,23 @@ def everything_at_once(nodes: Nodes, name: str) -> None:
 
     answers = together(AT_ONCE, act)
 
-    assert faults(answers) == []
-    if happened(nodes, name, "locked_down"):
-        assert live(nodes, name) == 0
+    assert server_errors(answers) == []
+    if times_in_history(nodes, name, "locked_down"):
+        assert live_sessions(nodes, name) == 0
         assert {browser.get("/").status for browser in [owner, *new]} == {302}
 
 
 def eight_guesses_inside_a_stolen_session(nodes: Nodes, name: str) -> None:
-    """Each counts those before it: the owner hears of the fifth, once."""
+    """Every wrong guess is recorded, and the owner is mailed once."""
     owner = confirmed(nodes, name)
     page, form = "/accounts/reauthenticate/", {"password": WRONG}
-    copies, token = tabs(nodes, owner), owner.csrf(page)
+    copies, token = tabs_of(nodes, owner), owner.csrf(page)
 
     answers = together(AT_ONCE, lambda i: copies[i].post(page, form, csrf=token))
 
     assert [answer.status for answer in answers] == [200] * AT_ONCE
-    assert happened(nodes, name, "proof_failed") == AT_ONCE
-    assert happened(nodes, name, "proof_guessed") == 1
+    assert times_in_history(nodes, name, "proof_failed") == AT_ONCE
+    assert times_in_history(nodes, name, "proof_guessed") == 1
 
 
 RACES = [
@@ -182,5 +173,5 @@ type Race = Callable[[Nodes, str], None]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_what_ends_at_two_processes_has_ended(nodes: Nodes, race: Race) -> None:
+def test_session_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__.replace("_", "")[:20])

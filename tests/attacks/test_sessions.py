@@ -1,4 +1,4 @@
-"""Stolen cookies, forged rows, planted keys, other people's sessions, guesses at the proof."""
+"""Attacks on sessions: copied cookies, planted session data and guesses at reauthentication."""
 
 import uuid
 from collections.abc import Callable
@@ -34,7 +34,7 @@ LOCKDOWN = "/accounts/lockdown/"
 
 
 def copy_of(browser: Client) -> Client:
-    """What a thief has who copied the cookie."""
+    """Return another browser with a copy of the session cookie."""
     thief = Client()
     thief.cookies["sessionid"] = browser.cookies["sessionid"].value
     return thief
@@ -58,14 +58,14 @@ def change_password(user: Any, *_browsers: Client) -> None:
 
 
 def sid(browser: Client) -> uuid.UUID:
-    """The login session that the browser is in."""
+    """Return the id of the browser's session."""
     key = digest(browser.cookies["sessionid"].value)
     login = BrowserSession.objects.get(pk=key).login_session
     assert login
     return login.pk
 
 
-# How the sign-in of ``here`` ends; the same person is signed in at ``there``, too.
+# Ways to revoke the session of ``here``; ``there`` is another session of the user.
 ENDS: dict[str, Callable[[Any, Client, Client], Any]] = {
     "signed out": lambda _user, here, _there: here.post("/accounts/logout/"),
     "ended": lambda _user, here, there: there.post(SESSIONS, {"end": str(sid(here))}),
@@ -81,7 +81,7 @@ ENDS: dict[str, Callable[[Any, Client, Client], Any]] = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_copied_cookie_is_dead_once_the_session_has_ended(
+def test_a_copied_cookie_stops_working_once_the_session_is_revoked(
     end: Callable[[Any, Client, Client], Any],
 ) -> None:
     alice = make_user("alice")
@@ -98,8 +98,8 @@ def test_a_copied_cookie_is_dead_once_the_session_has_ended(
     assert not BrowserSession.objects.filter(login_session=session).exists()
 
 
-def test_who_signs_in_as_another_leaves_no_session_behind() -> None:
-    """By the link of a sign-up, the one way in for a browser that is signed in."""
+def test_signing_in_as_another_user_revokes_the_previous_session() -> None:
+    """The link of a sign-up is the only way to sign in with a browser that is already signed in."""
     browser = signed_in(make_user("alice"))
     thief, session = copy_of(browser), sid(browser)
     sign_up(Client(), "mallory")
@@ -112,7 +112,7 @@ def test_who_signs_in_as_another_leaves_no_session_behind() -> None:
     assert not is_signed_in(thief)
 
 
-def test_another_persons_session_is_not_there_and_not_ended() -> None:
+def test_another_users_session_is_neither_visible_nor_revocable() -> None:
     alice, mallory = signed_in(make_user("alice")), signed_in(make_user("mallory"))
 
     for guess in (str(sid(alice)), str(uuid.uuid4()), "", "1", "\0", "x" * 5000):
@@ -124,7 +124,7 @@ def test_another_persons_session_is_not_there_and_not_ended() -> None:
 
 
 @pytest.mark.parametrize("with_login_of_another", [False, True])
-def test_djangos_own_marks_planted_in_a_session_sign_nobody_in(
+def test_djangos_session_keys_planted_in_a_session_sign_nobody_in(
     with_login_of_another: bool,
 ) -> None:
     carol = make_user("carol", is_staff=True, is_superuser=True)
@@ -145,7 +145,7 @@ def test_djangos_own_marks_planted_in_a_session_sign_nobody_in(
     assert b"carol" not in mallory.get("/").content
 
 
-def test_a_dump_of_the_database_opens_nothing() -> None:
+def test_session_rows_of_the_database_cannot_be_used_as_cookies() -> None:
     browser = signed_in(make_user("alice"))
     login = LoginSession.objects.get()
     row = BrowserSession.objects.get()
@@ -157,7 +157,7 @@ def test_a_dump_of_the_database_opens_nothing() -> None:
     assert is_signed_in(browser)
 
 
-def test_guesses_at_the_proof_are_limited_recorded_and_nobody_elses(clock: Clock) -> None:
+def test_failed_reauthentications_are_limited_recorded_and_mailed(clock: Clock) -> None:
     alice = make_user("alice")
     thief = copy_of(signed_in(alice))
 
@@ -171,7 +171,7 @@ def test_guesses_at_the_proof_are_limited_recorded_and_nobody_elses(clock: Clock
     assert "failed five times" in outbox()[-1].subject
 
 
-def test_guesses_from_elsewhere_do_not_keep_the_owner_from_a_proof(clock: Clock) -> None:
+def test_guesses_from_elsewhere_do_not_block_the_owners_reauthentication(clock: Clock) -> None:
     browser = signed_in(make_user("alice"))
     for i in range(LOGIN_LINE.burst + 1):
         guess = sign_in(Client(REMOTE_ADDR=f"192.0.2.{i}"), "alice", WRONG)
@@ -180,7 +180,7 @@ def test_guesses_from_elsewhere_do_not_keep_the_owner_from_a_proof(clock: Clock)
     assert browser.post(REAUTHENTICATE, {"password": PASSWORD}).status_code == 302
 
 
-def test_another_persons_right_password_is_no_proof_and_a_proof_leads_to_no_other_site() -> None:
+def test_reauthentication_needs_the_own_password_and_redirects_to_no_other_site() -> None:
     make_user("mallory", password=WRONG)
     thief = copy_of(signed_in(make_user("alice")))
     before = LoginSession.objects.get().auth_time

@@ -1,4 +1,4 @@
-"""Sign-up: who has which address can't be asked, and nobody brings a stranger's to life."""
+"""Attacks on sign-up: invalid input, finding out who has an account, and taking usernames."""
 
 import dataclasses
 import re
@@ -11,11 +11,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.common.client_info import ClientInfo
-from accounts.signup import services
-from accounts.signup.errors import SignupEnded
-from accounts.throttle.limits import LOGIN_LINE, MAIL_LINE
+from accounts.throttle.limits import MAIL_LINE
 from accounts.users.models import PendingSignup, User, Username
+from tests.attacks.signup_steps import confirm, signed_up, visible
 from tests.conftest import Clock
 from tests.support.steps import (
     CONFIRM,
@@ -24,14 +22,11 @@ from tests.support.steps import (
     SIGNUP,
     WRONG,
     WRONG_CODE,
-    but_for_nonces,
     code_in,
-    is_signed_in,
     link_in,
     mail_to,
     make_user,
     outbox,
-    path_of,
     sign_in,
     sign_up,
 )
@@ -39,27 +34,7 @@ from tests.support.steps import (
 pytestmark = pytest.mark.django_db
 
 
-def signed_up(
-    username: str, address: str | None = None, password: str = PASSWORD
-) -> tuple[Client, Any]:
-    """The browser of a new sign-up, and the mail that it caused."""
-    browser = Client()
-    answer = sign_up(browser, username, address, password)
-    assert answer.status_code == 302, answer.content.decode()
-    return browser, outbox()[-1]
-
-
-def confirm(browser: Client, code: str) -> Any:
-    return browser.post(CONFIRM, {"code": code})
-
-
-def page(answer: Any) -> tuple[int, str, str]:
-    """What somebody sees, without what is new on every page or was typed into this one."""
-    text = re.sub(r'value="[^"]*"|<time.*</time>', "", but_for_nonces(answer.content.decode()))
-    return answer.status_code, answer.headers.get("Location", ""), re.sub("free|taken", "", text)
-
-
-def test_the_mail_says_the_same_in_both_parts_and_its_code_first() -> None:
+def test_both_parts_of_the_mail_have_code_and_link_and_the_subject_begins_with_the_code() -> None:
     sign_up(Client(), "alice")
 
     mail = mail_to("alice")
@@ -77,7 +52,7 @@ def test_the_mail_says_the_same_in_both_parts_and_its_code_first() -> None:
     [("password1", "elevenchars", "at least 12"), ("username", "a@b", "letters, digits"),
      ("email", "alice", "valid email")],
 )  # fmt: skip
-def test_what_cannot_be_is_refused_at_its_field_without_a_hash_and_the_rest_stays(
+def test_invalid_input_is_reported_at_its_field_without_hashing_and_the_rest_is_kept(
     monkeypatch: pytest.MonkeyPatch, field: str, value: str, says: str
 ) -> None:
     monkeypatch.delattr("django.contrib.auth.hashers.Argon2PasswordHasher.encode")
@@ -95,7 +70,7 @@ def test_what_cannot_be_is_refused_at_its_field_without_a_hash_and_the_rest_stay
     assert not PendingSignup.objects.exists()
 
 
-def test_a_name_and_a_password_of_any_letters_and_full_length_are_taken_whole() -> None:
+def test_a_unicode_username_and_a_password_of_full_length_are_accepted_whole() -> None:
     name, password = "\xdcn\xef-c\xf6d\xe9._", f"  {510 * 'z\xfc'}  "
     browser, mail = signed_up(name, "alice@example.org", password)
     assert confirm(browser, mail.code)["Location"] == "/"
@@ -106,7 +81,7 @@ def test_a_name_and_a_password_of_any_letters_and_full_length_are_taken_whole() 
     assert User.objects.get().username == name
 
 
-def test_closed_sign_up_is_said_and_takes_nobody(settings: Any) -> None:
+def test_closed_sign_up_is_announced_and_creates_nothing(settings: Any) -> None:
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, signup="closed")
 
     assert SIGNUP not in Client().get(LOGIN).text
@@ -117,28 +92,28 @@ def test_closed_sign_up_is_said_and_takes_nobody(settings: Any) -> None:
     assert outbox() == []
 
 
-def test_taken_and_free_address_are_told_apart_neither_then_nor_later(clock: Clock) -> None:
+def test_a_taken_and_a_free_email_look_the_same_at_sign_up_and_later(clock: Clock) -> None:
     make_user("taken")
     stories = []
     for case in ("free", "taken"):
         browser, other = Client(), Client()
         story = [
-            page(sign_up(browser, f"{case}bob", f"{case}@example.org")),
-            page(browser.get(CONFIRM)),
-            page(confirm(browser, WRONG_CODE)),
-            page(browser.post(CONFIRM, {"resend": "1"})),
+            visible(sign_up(browser, f"{case}bob", f"{case}@example.org")),
+            visible(browser.get(CONFIRM)),
+            visible(confirm(browser, WRONG_CODE)),
+            visible(browser.post(CONFIRM, {"resend": "1"})),
         ]
         clock.advance(minutes=2)
         story += [
-            page(browser.post(CONFIRM, {"resend": "1"})),
-            page(browser.get(CONFIRM)),
-            page(sign_in(other, f"{case}bob", WRONG)),
-            page(sign_in(other, f"{case}bob", PASSWORD)),
-            page(other.get(CONFIRM)),
-            page(sign_in(Client(), f"{case}@example.org", WRONG)),
-            page(sign_up(Client(), f"{case}bob", "elsewhere@example.org")),
-            page(sign_up(Client(REMOTE_ADDR="192.0.2.9"), f"{case}bob", f"{case}@example.org")),
-            page(sign_up(Client(REMOTE_ADDR="192.0.2.9"), f"{case}bob2", f"{case}@example.org")),
+            visible(browser.post(CONFIRM, {"resend": "1"})),
+            visible(browser.get(CONFIRM)),
+            visible(sign_in(other, f"{case}bob", WRONG)),
+            visible(sign_in(other, f"{case}bob", PASSWORD)),
+            visible(other.get(CONFIRM)),
+            visible(sign_in(Client(), f"{case}@example.org", WRONG)),
+            visible(sign_up(Client(), f"{case}bob", "elsewhere@example.org")),
+            visible(sign_up(Client(REMOTE_ADDR="192.0.2.9"), f"{case}bob", f"{case}@example.org")),
+            visible(sign_up(Client(REMOTE_ADDR="192.0.2.9"), f"{case}bob2", f"{case}@example.org")),
         ]
         stories.append(story)
 
@@ -146,7 +121,7 @@ def test_taken_and_free_address_are_told_apart_neither_then_nor_later(clock: Clo
         assert free == taken
 
 
-def test_the_owner_of_a_taken_address_gets_one_mail_that_confirms_nothing() -> None:
+def test_the_owner_of_a_taken_email_gets_one_mail_that_confirms_nothing() -> None:
     make_user("alice")
 
     signed_up("mallory", "ALICE@Example.org")
@@ -158,7 +133,7 @@ def test_the_owner_of_a_taken_address_gets_one_mail_that_confirms_nothing() -> N
     assert "mallory" not in mail.to_json()
 
 
-def test_a_sign_up_costs_the_same_work_at_a_taken_and_a_free_address() -> None:
+def test_a_sign_up_runs_the_same_statements_for_a_taken_and_a_free_email() -> None:
     make_user("taken")
     kinds = []
     for case in ("free", "taken"):
@@ -170,104 +145,10 @@ def test_a_sign_up_costs_the_same_work_at_a_taken_and_a_free_address() -> None:
     assert kinds[0] == kinds[1]
 
 
-def test_squatter_the_owners_click_brings_nothing_to_life_without_the_password() -> None:
-    mallory, mail = signed_up("mallory", "alice@example.org")
-    phone, link = Client(), path_of(mail.action_url)
-
-    shown = phone.get(link).text
-    assert "mallory" in shown
-    assert "password" in shown
-    for fields in ({}, {"password": ""}, {"password": WRONG}):
-        assert phone.post(link, fields).status_code == 200
-    assert sign_in(Client(), "alice@example.org").status_code == 200, "its name alone finds it"
-
-    assert not User.objects.exists()
-    assert not is_signed_in(phone)
-    assert not is_signed_in(mallory)
-    assert phone.post(link, {"password": PASSWORD}).status_code == 302
-    assert is_signed_in(phone), "who knows the password signs in elsewhere"
-
-
-def test_the_link_is_no_way_round_the_limit_on_guesses(clock: Clock) -> None:
-    _browser, mail = signed_up("alice")
-    link = path_of(mail.action_url)
-
-    statuses = [
-        Client(REMOTE_ADDR=f"192.0.2.{i}").post(link, {"password": WRONG}).status_code
-        for i in range(LOGIN_LINE.burst + 1)
-    ]
-
-    assert statuses == [200] * LOGIN_LINE.burst + [429]
-
-
-def test_a_mail_scanner_that_opens_the_link_changes_nothing() -> None:
-    browser, mail = signed_up("alice")
-    link = path_of(mail.action_url)
-
-    for client in (Client(), browser):
-        for method in (client.get, client.head, client.get):
-            assert method(link).status_code == 200
-
-    assert not User.objects.exists()
-    assert browser.post(link)["Location"] == "/"
-
-
-def test_the_first_to_confirm_an_address_wins_and_the_others_die() -> None:
-    """Also for an owner whose own sign-up does not open the squatter's link."""
-    mallory, mail = signed_up("mallory", "alice@example.org", WRONG)
-    alice, own = signed_up("alice", "ALICE@example.org")
-
-    assert alice.post(path_of(mail.action_url)).status_code == 200
-    assert not User.objects.exists()
-    assert confirm(alice, own.code)["Location"] == "/"
-
-    confirm(mallory, mail.code)
-    assert mallory.post(path_of(mail.action_url)).status_code == 404
-    assert User.objects.get().username == "alice"
-    assert signed_up("mallory", "mallory@example.org")
-    other = Client()
-    assert other.post(path_of(own.action_url), {"password": PASSWORD}).status_code == 404
-    assert confirm(other, own.code).status_code == 200
-    assert not is_signed_in(other), "what was used is dead"
-
-
-def test_a_code_of_one_sign_up_does_not_fit_another(clock: Clock) -> None:
-    """Nor its own one at the sixth try, or after fifteen minutes; its link has three days."""
-    (guessing, mail), (other, own) = signed_up("alice"), signed_up("mallory")
-
-    assert confirm(other, mail.code).status_code == 200
-    for _ in range(5):
-        confirm(guessing, WRONG_CODE)
-    assert confirm(guessing, mail.code).status_code == 200
-    clock.advance(minutes=15)
-    assert confirm(other, own.code).status_code == 200
-    assert other.get(path_of(own.action_url)).status_code == 200
-    clock.advance(days=3)
-    assert other.post(path_of(own.action_url)).status_code == 404
-    assert not User.objects.exists()
-
-
-def test_a_newer_mail_and_a_corrected_address_replace_the_older_ones(clock: Clock) -> None:
-    browser, first = signed_up("alice")
-    too_soon = browser.post(CONFIRM, {"resend": "1"})
-    assert (too_soon.status_code, too_soon["Retry-After"]) == (429, "60")
-    clock.advance(seconds=60)
-    browser.post(CONFIRM, {"resend": "1"})
-    second = outbox()[-1]
-    clock.advance(minutes=2)
-    browser.post(CONFIRM, {"correct": "1", "email": "right@example.org"})
-    third = outbox()[-1]
-
-    for old in (first, second):
-        assert confirm(browser, old.code).status_code == 200
-        assert browser.post(path_of(old.action_url)).status_code == 404
-    assert third.to == "right@example.org"
-    assert confirm(browser, third.code)["Location"] == "/"
-    assert User.objects.get().email == "right@example.org"
-
-
 @pytest.mark.parametrize("pruned", [False, True])
-def test_names_come_free_after_three_days_and_by_prune(clock: Clock, pruned: bool) -> None:
+def test_usernames_of_pending_sign_ups_are_released_after_three_days_and_by_prune(
+    clock: Clock, pruned: bool
+) -> None:
     signed_up("alice", "mallory@example.org")
     clock.advance(days=3, seconds=-1)
     assert sign_up(Client(), "Alice", "alice@example.org").status_code == 200
@@ -281,7 +162,7 @@ def test_names_come_free_after_three_days_and_by_prune(clock: Clock, pruned: boo
     assert PendingSignup.objects.get().username == "Alice"
 
 
-def test_another_browser_cannot_take_a_waiting_name_over_and_the_same_one_can() -> None:
+def test_only_the_same_browser_can_replace_its_pending_sign_up() -> None:
     alice, _mail = signed_up("alice")
     bob, _mail = signed_up("bob")
 
@@ -291,28 +172,7 @@ def test_another_browser_cannot_take_a_waiting_name_over_and_the_same_one_can() 
     assert User.objects.get().email == "right@example.org"
 
 
-def test_no_mail_goes_to_an_address_that_was_corrected_meanwhile(clock: Clock) -> None:
-    """Mailed to the former one, its code would give mallory the address that she typed."""
-    signed_up("mallory")
-    stale, signup = PendingSignup.objects.get(), PendingSignup.objects.get()
-    services.correct_email(signup, "alice@example.org", client=ClientInfo("192.0.2.1", ""))
-    clock.advance(minutes=2)
-
-    with pytest.raises(SignupEnded):
-        services.send_again(stale, client=ClientInfo("192.0.2.1", ""))
-
-    assert outbox()[-1].to == "alice@example.org"
-
-
-def test_a_code_proves_the_address_that_it_was_mailed_to_and_no_other() -> None:
-    browser, mail = signed_up("mallory")
-    PendingSignup.objects.update(email="alice@example.org", email_key="alice@example.org")
-
-    assert confirm(browser, mail.code).status_code == 200
-    assert User.objects.count() == 0
-
-
-def test_asking_for_taken_names_does_not_use_up_a_strangers_mailbox() -> None:
+def test_sign_ups_with_a_taken_username_do_not_use_up_the_mail_budget() -> None:
     make_user("taken")
     for _ in range(MAIL_LINE.burst + 1):
         assert "username is taken" in sign_up(Client(), "taken", "alice@example.org").text
@@ -321,7 +181,7 @@ def test_asking_for_taken_names_does_not_use_up_a_strangers_mailbox() -> None:
     assert sign_up(Client(), "alice").status_code == 302
 
 
-def test_one_line_alone_does_not_keep_an_address_from_signing_up() -> None:
+def test_one_network_alone_cannot_block_an_email_from_signing_up() -> None:
     mallory = Client(REMOTE_ADDR="192.0.2.66")
     statuses = [
         sign_up(mallory, f"mallory{i}", "alice@example.org").status_code

@@ -1,4 +1,4 @@
-"""Time tells nothing about who exists: statements are equal, and medians within 5 ms (printed)."""
+"""Timing must not reveal who has an account: equal statements, and medians within 5 ms."""
 
 import re
 import statistics
@@ -13,18 +13,18 @@ from django.test.utils import CaptureQueriesContext
 from accounts.passwords.hashers import Argon2id
 from accounts.users.models import User
 from tests.support.client import Client
-from tests.support.second import enrolled
+from tests.support.second_factor import enrolled
 from tests.support.site import Site
 from tests.support.steps import (
     LOGIN,
     PASSWORD,
     WRONG,
     WRONG_CODE,
-    but_for_nonces,
     make_user,
     outbox,
     sign_up,
     sql,
+    without_nonces,
 )
 
 PAIRS = 200
@@ -32,14 +32,14 @@ MOST_MS = 5.0
 
 RESET = "/accounts/password/reset/"
 BY_CODE = "/accounts/login/code/"
-# Of PASSWORD, as another framework writes it; the site does not know the algorithm.
+# PASSWORD, hashed by another framework with an algorithm that the site does not have.
 BCRYPT = "$2b$04$abcdefghijklmnopqrstuuQBrjlCaBn2yLxUb.HgBE0Q8Ut8M1Iy6"
-STRANGERS = {"unknown": "nobody", "no password": "bob", "pending": "mallory"}
+OTHERS = {"unknown": "nobody", "no password": "bob", "pending": "mallory"}
 
 
 @pytest.fixture
 def people(db: None) -> list[str]:
-    """Alice, who has a second factor; and everybody who must not be told from her."""
+    """Alice, who has a second factor, and accounts that answers must not distinguish from hers."""
     enrolled(make_user("alice"))
     make_user("bob", password=None)  # type: ignore[arg-type]
     make_user("mallory", is_active=False)
@@ -48,28 +48,28 @@ def people(db: None) -> list[str]:
 
 
 def work(browser: Browser, page: str, data: dict[str, str]) -> list[str]:
-    """The statements of an answer in their order, without their values."""
+    """Return the SQL statements of a request, in order and without values."""
     return work_and_answer(browser, page, data)[0]
 
 
 def work_and_answer(browser: Browser, page: str, data: dict[str, str]) -> tuple[list[str], Any]:
-    """The same, and the answer but for what was typed and what differs each time."""
+    """Return the SQL statements of a request and its answer without the parts that vary."""
     with CaptureQueriesContext(connection) as queries:
         answer = browser.post(page, data)
     assert answer.status_code in {200, 302}
     values = r"'[^']*'|\bs\d+_x\d+\b|\b\d+\b|\b[0-9a-f]{32}\b|\bNULL\b"
-    # No user is one of no id: the same look through the same index.
+    # ``IS NULL``, if there is no user, uses the same index as ``= id``.
     statements = [
         re.sub(values, "?", query["sql"]).replace("IS ?", "= ?")
         for query in queries.captured_queries
     ]
-    text = but_for_nonces(answer.text).replace(data.get("login", ""), "")
+    text = without_nonces(answer.text).replace(data.get("login", ""), "")
     return statements, (answer.status_code, answer.headers.keys(), answer.cookies.keys(), text)
 
 
 @pytest.mark.parametrize("address", ["{}", "{}@example.org"], ids=["name", "address"])
 @pytest.mark.parametrize("page", [RESET, BY_CODE])
-def test_a_mail_to_nobody_costs_and_is_answered_the_same_as_one_to_a_member(
+def test_requesting_a_mail_answers_and_costs_the_same_for_known_and_unknown_accounts(
     people: list[str], page: str, address: str
 ) -> None:
     costs, before, shown = [], len(outbox()), set()
@@ -78,7 +78,7 @@ def test_a_mail_to_nobody_costs_and_is_answered_the_same_as_one_to_a_member(
         browser.get(page)
         login = address.format(name)
         costs.append(work_and_answer(browser, page, {"login": login}))
-        shown.add(but_for_nonces(browser.get(page).text).replace(login, ""))
+        shown.add(without_nonces(browser.get(page).text).replace(login, ""))
 
     assert costs == [costs[0]] * len(people)
     assert len(shown) == 1
@@ -87,9 +87,9 @@ def test_a_mail_to_nobody_costs_and_is_answered_the_same_as_one_to_a_member(
     assert mailed == ["alice@example.org", "bob@example.org", "", "", ""]
 
 
-@pytest.mark.dear_hashes
+@pytest.mark.production_hashes
 @pytest.mark.parametrize("address", ["{}", "{}@example.org"], ids=["name", "address"])
-def test_3_3_a_wrong_password_costs_and_is_answered_the_same_whoever_it_is_tried_for(
+def test_3_3_a_wrong_password_answers_and_costs_the_same_for_every_account(
     people: list[str], monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     make_user("erin", password=None)
@@ -110,7 +110,7 @@ def test_3_3_a_wrong_password_costs_and_is_answered_the_same_whoever_it_is_tried
     assert hashes == ["m=19456,t=2,p=1"] * len(people)
 
 
-def test_a_wrong_code_costs_the_same_statements_whoever_it_is_tried_for(people: list[str]) -> None:
+def test_a_wrong_code_runs_the_same_statements_for_every_account(people: list[str]) -> None:
     costs = []
     for name in people:
         browser: Any = Browser()
@@ -121,7 +121,7 @@ def test_a_wrong_code_costs_the_same_statements_whoever_it_is_tried_for(people: 
 
 
 def ms(browser: Client, page: str, login: str, token: str) -> float:
-    """How long the answer to one form takes, in milliseconds."""
+    """Return the time that the answer to a form takes, in milliseconds."""
     started = time.perf_counter()
     answer = browser.post(page, {"login": login, "password": WRONG}, csrf=token)
     taken = (time.perf_counter() - started) * 1000
@@ -130,7 +130,7 @@ def ms(browser: Client, page: str, login: str, token: str) -> float:
 
 
 def member(site: Site, name: str) -> None:
-    """Somebody with a confirmed address, made past the pages."""
+    """Create a user with a confirmed email at a real site, without the pages."""
     site.manage(
         "shell",
         "-c",
@@ -145,7 +145,7 @@ def member(site: Site, name: str) -> None:
 @pytest.mark.proof
 @pytest.mark.alone
 @pytest.mark.parametrize("page", [LOGIN, RESET, BY_CODE])
-def test_medians_of_known_and_unknown_people_are_within_five_milliseconds(page: str) -> None:
+def test_median_times_of_known_and_unknown_accounts_differ_by_less_than_5_ms(page: str) -> None:
     with Site(LIMITS_SCALE="100000") as site:
         member(site, "alice")
         member(site, "bob")
@@ -153,7 +153,7 @@ def test_medians_of_known_and_unknown_people_are_within_five_milliseconds(page: 
         sign_up(site.client(), "mallory")
         browser = site.client()
         token = browser.csrf(page)
-        for kind, login in STRANGERS.items():
+        for kind, login in OTHERS.items():
             known, other = [], []
             for _ in range(PAIRS):
                 known.append(ms(browser, page, "alice", token))

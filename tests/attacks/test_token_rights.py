@@ -1,4 +1,4 @@
-"""What tokens may never gain: rights by asking, life by refreshing or by an exchange."""
+"""Tokens must gain no rights and no longer life by refreshes and exchanges."""
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from accounts.activity.models import Activity
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.api import Answer, call, claims_of, exchange, get_tokens, is_good, renew
-from tests.support.second import code_of, enrolled
+from tests.support.second_factor import code_of, enrolled
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
@@ -22,28 +22,30 @@ SERVICE = "https://wiki.example"
 
 @pytest.fixture
 def person(settings: Any, clock: Clock) -> Answer:
-    """The tokens of a program that may see, and change the profile; at a standing clock."""
+    """The tokens of a program with the scope ``read profile:write``."""
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, token_audiences=(SERVICE,))
     make_user("alice")
     return get_tokens(scope="read profile:write")
 
 
-def test_scope_raised_by_asking_is_refused_and_costs_nothing(person: Answer, clock: Clock) -> None:
+def test_a_request_for_more_scope_is_refused_and_uses_up_no_token(
+    person: Answer, clock: Clock
+) -> None:
     for scope in ("write", "read write", "groups", "sessions:write", "read activity:write"):
         answers = [renew(person["refresh"], scope=scope), exchange(person["access"], scope=scope)]
         assert {(answer.status, answer.code) for answer in answers} == {(400, "invalid_scope")}
 
     assert is_good(person["access"])
     clock.advance(seconds=31)
-    assert renew(person["refresh"]).status == 200, "the token was not used up"
+    assert renew(person["refresh"]).status == 200, "the refresh token is not used up"
 
 
-def test_a_scope_or_audience_that_nobody_named_is_refused_and_costs_nothing(
+def test_an_unknown_scope_or_audience_is_refused_and_uses_up_no_token(
     person: Answer, clock: Clock
 ) -> None:
-    wishes = [{"scope": scope} for scope in ("admin", "read admin", "READ", "", " ", "read\0")]
+    scopes = [{"scope": scope} for scope in ("admin", "read admin", "READ", "", " ", "read\0")]
     services = ("https://wiki.example/", "https://wiki.example.evil", "", "*")
-    for token_request in wishes + [{"audience": service} for service in services]:
+    for token_request in scopes + [{"audience": service} for service in services]:
         answers = [
             renew(person["refresh"], **token_request),
             exchange(person["access"], **token_request),
@@ -56,8 +58,10 @@ def test_a_scope_or_audience_that_nobody_named_is_refused_and_costs_nothing(
     assert renew(person["refresh"]).status == 200
 
 
-def test_a_narrow_token_buys_no_wider_one_and_its_sign_in_keeps_what_it_has(person: Answer) -> None:
-    """Whoever was handed the token has that much, and not what its sign-in has."""
+def test_a_narrow_token_gets_no_wider_one_but_its_refresh_token_keeps_its_scope(
+    person: Answer,
+) -> None:
+    """A service that got a narrow token must not get the whole scope of the session."""
     renewed = renew(person["refresh"], scope="profile:read")
     narrow = renewed["access"]
 
@@ -73,7 +77,7 @@ def test_a_narrow_token_buys_no_wider_one_and_its_sign_in_keeps_what_it_has(pers
     assert call("activity/", token=wide["access"]).status == 200
 
 
-def test_groups_are_in_the_token_of_whoever_asked_for_them_and_in_no_other(person: Answer) -> None:
+def test_groups_are_only_in_tokens_with_the_groups_scope(person: Answer) -> None:
     Group.objects.create(name="writers").user_set.add(User.objects.get())
 
     asked = get_tokens(scope="groups read")["access"]
@@ -87,10 +91,10 @@ def test_groups_are_in_the_token_of_whoever_asked_for_them_and_in_no_other(perso
         assert "groups" not in claims_of(other)
 
 
-def test_groups_that_would_make_a_token_too_long_are_left_out_and_it_says_so(
+def test_groups_that_would_make_a_token_too_long_are_omitted_and_marked_as_such(
     person: Answer,
 ) -> None:
-    """Two hundred made one that the site itself refused."""
+    """Otherwise a user with 200 groups would get a token that the site itself refuses."""
     alice, lengths = User.objects.get(), set()
     for number in range(200):
         Group.objects.create(name=f"group of the people on floor {number:03}").user_set.add(alice)
@@ -108,7 +112,7 @@ def test_groups_that_would_make_a_token_too_long_are_left_out_and_it_says_so(
     assert len(call("me/", token=access)["groups"]) == 200
 
 
-def test_the_second_step_gives_what_the_first_asked_for(clock: Clock) -> None:
+def test_the_second_step_gives_the_scope_that_the_first_step_requested(clock: Clock) -> None:
     seed = enrolled(make_user("alice"))
     challenge = get_tokens(scope="profile:read")["challenge"]
     data = {"challenge": challenge, "code": code_of(seed)}
@@ -121,7 +125,7 @@ def test_the_second_step_gives_what_the_first_asked_for(clock: Clock) -> None:
     assert renew(answer["refresh"], scope="read").code == "invalid_scope"
 
 
-def test_9_3_an_exchange_gives_the_same_sign_in_and_no_refresh_token(
+def test_9_3_an_exchange_keeps_the_session_and_gives_no_refresh_token(
     person: Answer, clock: Clock
 ) -> None:
     clock.advance(seconds=LIFE - 1)
@@ -138,10 +142,10 @@ def test_9_3_an_exchange_gives_the_same_sign_in_and_no_refresh_token(
 
 
 @pytest.mark.parametrize("given, seconds", [(None, LIFE), (450, 450), (0, 0)])
-def test_no_chain_of_exchanges_is_longer_than_exchange_seconds(
+def test_a_chain_of_exchanges_ends_after_exchange_seconds(
     person: Answer, settings: Any, clock: Clock, given: int | None, seconds: int
 ) -> None:
-    """Whoever has stolen an access token would renew it for a month, unseen."""
+    """Otherwise a thief could renew a stolen access token for a month without being noticed."""
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, exchange_seconds=given)
     first = claims_of(person["access"])["iat"]
     last = person["access"]
@@ -157,7 +161,7 @@ def test_no_chain_of_exchanges_is_longer_than_exchange_seconds(
     assert is_good(last) is (seconds < LIFE or last != person["access"])
 
 
-def test_an_exchange_switches_no_audience_and_is_in_the_history(person: Answer) -> None:
+def test_an_exchange_cannot_change_the_audience_and_is_recorded(person: Answer) -> None:
     assert exchange(person["access"], audience=SERVICE).code == "invalid_target"
     assert exchange(person["access"], audience="http://testserver").status == 400
 
@@ -169,8 +173,10 @@ def test_an_exchange_switches_no_audience_and_is_in_the_history(person: Answer) 
 
 
 @pytest.mark.parametrize("ends", ["refresh_idle_days", "refresh_token_days"])
-def test_9_3_no_chain_of_exchanges_outlives_it(settings: Any, clock: Clock, ends: str) -> None:
-    """Each is bought before the one before it ends; a day is all that they have together."""
+def test_9_3_no_chain_of_exchanges_outlives_the_session(
+    settings: Any, clock: Clock, ends: str
+) -> None:
+    """Each token is exchanged just before it expires; the session ends after a day."""
     settings.AUTHSITE = dataclasses.replace(
         settings.AUTHSITE, access_token_seconds=3600, exchange_seconds=2**20, **{ends: 1}
     )
@@ -188,16 +194,16 @@ def test_9_3_no_chain_of_exchanges_outlives_it(settings: Any, clock: Clock, ends
     assert exchange(last["access"]).code == "token_not_valid"
 
 
-def test_a_sign_in_ends_seven_days_after_its_last_refresh(person: Answer, clock: Clock) -> None:
+def test_a_session_ends_seven_days_after_its_last_refresh(person: Answer, clock: Clock) -> None:
     clock.advance(days=7, seconds=-1)
     tokens = renew(person["refresh"])
     clock.advance(days=7)
 
     for token in (tokens["refresh"], person["refresh"]):
-        assert renew(token).code == "token_not_valid", "which is no reuse"
+        assert renew(token).code == "token_not_valid", "this does not count as reuse"
 
 
-def test_no_refreshing_outlives_thirty_days(person: Answer, clock: Clock) -> None:
+def test_no_chain_of_refreshes_outlives_thirty_days(person: Answer, clock: Clock) -> None:
     tokens = person
     for _ in range(4):
         clock.advance(days=6)

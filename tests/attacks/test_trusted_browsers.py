@@ -1,4 +1,4 @@
-"""Trusted browsers: whose they are, what they are not enough for, and what ends the trust."""
+"""Attacks on trusted browsers: on the cookie, on its limits, and on what ends the trust."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,13 +13,13 @@ from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import TrustedBrowser
 from tests.attacks.passkey_steps import (
     REAUTHENTICATE,
-    asked,
-    happened,
+    completes_sign_in,
+    options_of,
     owner,
     person,
+    post_credential,
     set_up,
-    show,
-    takes,
+    times_in_history,
 )
 from tests.attacks.second_steps import CHANGES, factors_of, reset_by_mail
 from tests.attacks.trusted_steps import (
@@ -29,12 +29,12 @@ from tests.attacks.trusted_steps import (
     TRUSTED,
     browser,
     cookie_of,
-    is_asked,
-    trusting,
+    needs_second_step,
+    trusting_browser,
     with_cookie,
 )
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, enrolled, unused_code
+from tests.support.second_factor import CHALLENGE, enrolled, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, PASSWORD, is_signed_in, outbox, sign_in
 from tests.support.webauthn import ADD, LOGIN_PASSKEY, PASSKEYS, Passkey, registered
@@ -49,18 +49,18 @@ def alice() -> Any:
     return user
 
 
-def test_the_second_step_is_not_asked_where_the_owner_trusts_the_browser(alice: Any) -> None:
-    here = trusting(alice)
+def test_a_trusted_browser_skips_the_second_step(alice: Any) -> None:
+    here = trusting_browser(alice)
 
-    assert not is_asked(here)
+    assert not needs_second_step(here)
 
     login = LoginSession.objects.filter(user=alice).latest("begun_at")
     assert (login.amr, login.acr) == (["pwd", "trusted_browser"], "aal1")
     assert [m.to for m in outbox() if "browser was trusted" in m.subject] == [alice.email]
 
 
-def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(alice: Any, settings: Any) -> None:
-    cookie = cookie_of(trusting(alice))
+def test_the_trust_cookie_is_httponly_and_samesite(alice: Any, settings: Any) -> None:
+    cookie = cookie_of(trusting_browser(alice))
     assert cookie["httponly"] is True
     assert (cookie["samesite"], cookie["path"], cookie["domain"]) == ("Lax", "/", "")
     assert cookie["max-age"] == timedelta(days=30).total_seconds()
@@ -68,44 +68,48 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(alice: Any, setti
     settings.SESSION_COOKIE_SECURE = True
     other = person("bob")
     enrolled(other)
-    assert cookie_of(trusting(other))["secure"] is True
+    assert cookie_of(trusting_browser(other))["secure"] is True
 
 
-def test_a_copied_cookie_is_worth_nothing_in_another_kind_of_browser(alice: Any) -> None:
-    value = cookie_of(trusting(alice)).value
+def test_a_copied_trust_cookie_is_refused_in_another_kind_of_browser(alice: Any) -> None:
+    value = cookie_of(trusting_browser(alice)).value
 
-    assert is_asked(with_cookie(value, SAFARI))
-    assert is_asked(with_cookie(value, FIREFOX.replace("X11; Linux x86_64", "Windows NT 10.0")))
-    assert is_asked(with_cookie(value, "curl/8.14.1"))
-    assert is_asked(with_cookie(value, ""))
-    assert not is_asked(with_cookie(value, FIREFOX.replace("142", "143"))), "a new version"
+    assert needs_second_step(with_cookie(value, SAFARI))
+    assert needs_second_step(
+        with_cookie(value, FIREFOX.replace("X11; Linux x86_64", "Windows NT 10.0"))
+    )
+    assert needs_second_step(with_cookie(value, "curl/8.14.1"))
+    assert needs_second_step(with_cookie(value, ""))
+    assert not needs_second_step(with_cookie(value, FIREFOX.replace("142", "143"))), (
+        "an update of the browser keeps the trust"
+    )
 
 
-def test_a_cookie_is_worth_nothing_for_another_person_nor_without_the_password(alice: Any) -> None:
+def test_a_trust_cookie_works_only_for_its_user_and_only_with_the_password(alice: Any) -> None:
     bob = person("bob")
     enrolled(bob)
-    here = trusting(alice)
+    here = trusting_browser(alice)
 
     here.cookies.pop("sessionid")
     assert not is_signed_in(here)
     assert here.get(CHALLENGE).url == LOGIN
-    assert show(here, "{}", LOGIN_PASSKEY).status_code == 200
+    assert post_credential(here, "{}", LOGIN_PASSKEY).status_code == 200
     assert not is_signed_in(here)
     assert sign_in(here, "alice", "not her password at all").status_code == 200
-    assert is_asked(here, "bob")
+    assert needs_second_step(here, "bob")
 
 
-def test_neither_a_forged_cookie_nor_a_dump_of_the_database_opens_anything(alice: Any) -> None:
-    here = trusting(alice)
+def test_a_forged_trust_cookie_or_a_database_row_does_not_skip_the_second_step(alice: Any) -> None:
+    here = trusting_browser(alice)
     row = TrustedBrowser.objects.get()
     assert cookie_of(here).value not in serializers.serialize("json", [row])
 
     forged = ["", "true", "a" * 43, "a" * 5000, "é", '"']
     for value in (*forged, row.digest, row.digest.upper(), str(row.pk), str(alice.pk)):
-        assert is_asked(with_cookie(value)), value[:50]
+        assert needs_second_step(with_cookie(value)), value[:50]
 
 
-def test_no_browser_is_trusted_where_the_site_wants_none(alice: Any, settings: Any) -> None:
+def test_no_browser_can_be_trusted_when_the_setting_is_0(alice: Any, settings: Any) -> None:
     set_up(settings, trusted_browser_days=0)
     here = browser()
     assert sign_in(here, "alice").url == CHALLENGE
@@ -118,7 +122,7 @@ def test_no_browser_is_trusted_where_the_site_wants_none(alice: Any, settings: A
     assert not TrustedBrowser.objects.exists()
 
 
-def test_no_browser_is_trusted_before_the_second_step_is_right(alice: Any) -> None:
+def test_no_browser_is_trusted_before_the_second_step_succeeds(alice: Any) -> None:
     registered(alice)
     _mallory, foreign = owner("mallory")
     here = browser()
@@ -127,39 +131,41 @@ def test_no_browser_is_trusted_before_the_second_step_is_right(alice: Any) -> No
     here.post(CHALLENGE, {"code": "000000", "trust": "on"})
     here.post(CHALLENGE, {"trust": "on"})
     here.post(CHALLENGE, {"mail": "1", "trust": "on"})
-    show(here, foreign.get(asked(here, f"{CHALLENGE}?method=passkey")), CHALLENGE, trust="on")
+    post_credential(
+        here, foreign.get(options_of(here, f"{CHALLENGE}?method=passkey")), CHALLENGE, trust="on"
+    )
     here.post(TRUSTED, {"trust": "on"})
 
     assert COOKIE not in here.cookies
     assert not TrustedBrowser.objects.exists()
 
 
-def test_staff_in_a_trusted_browser_are_asked_before_they_administer() -> None:
+def test_staff_in_a_trusted_browser_need_a_second_factor_for_the_admin() -> None:
     carol = person("carol", is_staff=True, is_superuser=True)
     enrolled(carol)
-    here = trusting(carol)
-    assert not is_asked(here, "carol")
+    here = trusting_browser(carol)
+    assert not needs_second_step(here, "carol")
 
     for page in ("/admin/", "/admin/accounts/user/"):
         last = here.get(page, follow=True).redirect_chain[-1][0]
         assert last.startswith(REAUTHENTICATE)
     here.post(REAUTHENTICATE, {"password": PASSWORD})
-    assert here.get("/admin/").status_code == 302, "the password alone is what they had"
+    assert here.get("/admin/").status_code == 302, "the password alone does not open the admin"
 
 
-def test_staff_who_need_a_passkey_are_asked_for_it_in_a_trusted_browser(settings: Any) -> None:
+def test_staff_who_need_a_passkey_need_it_in_a_trusted_browser_too(settings: Any) -> None:
     carol, passkey = owner("carol", is_staff=True, is_superuser=True)
     enrolled(carol)
-    here = trusting(carol)
+    here = trusting_browser(carol)
     set_up(settings, staff_factor="passkey")
 
-    assert is_asked(here, "carol")
-    assert takes(here, passkey.get(asked(here, CHALLENGE)))
+    assert needs_second_step(here, "carol")
+    assert completes_sign_in(here, passkey.get(options_of(here, CHALLENGE)))
     assert here.get("/admin/").status_code == 200
 
 
-def test_nobody_ends_or_sees_the_trust_of_another(alice: Any) -> None:
-    here = trusting(alice)
+def test_another_users_trusted_browsers_are_neither_visible_nor_revocable(alice: Any) -> None:
+    here = trusting_browser(alice)
     row = TrustedBrowser.objects.get()
     thief = signed_in(person("mallory"))
 
@@ -170,38 +176,38 @@ def test_nobody_ends_or_sees_the_trust_of_another(alice: Any) -> None:
         assert thief.post(TRUSTED, {"end": number}).status_code == 302
         here.post(TRUSTED, {"end": number})
 
-    assert not is_asked(here)
-    assert happened(alice, "trust_ended") == 0
+    assert not needs_second_step(here)
+    assert times_in_history(alice, "trust_ended") == 0
 
 
-def test_two_people_who_share_a_browser_are_trusted_each_for_themselves(alice: Any) -> None:
+def test_two_users_of_one_browser_are_trusted_separately(alice: Any) -> None:
     bob = person("bob")
     enrolled(bob)
-    here = trusting(alice)
+    here = trusting_browser(alice)
     here.cookies.pop("sessionid")
     assert sign_in(here, "bob").url == CHALLENGE
     here.post(CHALLENGE, {"code": unused_code(bob), "trust": "on"})
-    assert not is_asked(here, "alice")
-    assert not is_asked(here, "bob")
+    assert not needs_second_step(here, "alice")
+    assert not needs_second_step(here, "bob")
     here.post(TRUSTED, {"all": "1"})
 
-    assert is_asked(here, "bob")
-    assert not is_asked(here, "alice")
+    assert needs_second_step(here, "bob")
+    assert not needs_second_step(here, "alice")
 
 
-def test_a_planted_cookie_of_many_parts_is_no_trust_and_does_not_grow(alice: Any) -> None:
+def test_a_planted_trust_cookie_with_many_parts_is_refused_and_does_not_grow(alice: Any) -> None:
     here = with_cookie(".".join(["a" * 43] * 8))
-    assert is_asked(here)
+    assert needs_second_step(here)
 
     here.post(CHALLENGE, {"code": unused_code(alice), "trust": "on"})
 
     assert is_signed_in(here)
     assert len(cookie_of(here).value) <= 400
-    assert not is_asked(here)
+    assert not needs_second_step(here)
 
 
 def add_a_passkey(here: Client, alice: Any) -> None:
-    show(here, Passkey().create(asked(here, ADD)), ADD)
+    post_credential(here, Passkey().create(options_of(here, ADD)), ADD)
 
 
 def remove_a_passkey(here: Client, alice: Any) -> None:
@@ -220,9 +226,11 @@ ENDS: dict[str, Callable[[Client, Any], object]] = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_what_ends_the_trust(alice: Any, end: Callable[[Client, Any], object]) -> None:
+def test_changes_of_credentials_and_the_owner_end_the_trust(
+    alice: Any, end: Callable[[Client, Any], object]
+) -> None:
     registered(alice)
-    here = trusting(alice)
+    here = trusting_browser(alice)
     copy = with_cookie(cookie_of(here).value)
 
     end(here, alice)
@@ -234,22 +242,22 @@ def test_what_ends_the_trust(alice: Any, end: Callable[[Client, Any], object]) -
     if not factors_of(alice):
         enrolled(alice)
     assert "Trusted until" not in signed_in(alice).get(TRUSTED).text
-    assert is_asked(copy)
+    assert needs_second_step(copy)
 
 
-def test_the_trust_ends_after_its_days_or_fewer_that_are_set_later(
+def test_the_trust_ends_after_its_days_or_after_fewer_that_are_set_later(
     alice: Any, clock: Clock, settings: Any
 ) -> None:
-    here = trusting(alice)
+    here = trusting_browser(alice)
     clock.advance(days=30, seconds=-1)
-    assert not is_asked(here), "and using it makes it no longer"
+    assert not needs_second_step(here), "using the trust does not extend it"
     for days, is_over in ((31, False), (29, True), (0, True)):
         set_up(settings, trusted_browser_days=days)
-        assert is_asked(here) is is_over
+        assert needs_second_step(here) is is_over
 
     set_up(settings, trusted_browser_days=30)
     clock.advance(seconds=1)
 
-    assert is_asked(here)
+    assert needs_second_step(here)
     call_command("prune", verbosity=0)
     assert not TrustedBrowser.objects.exists()

@@ -1,4 +1,4 @@
-"""Two server processes on one database, many at once: what is counted and made exactly once."""
+"""Races between two server processes over sign-ups, and limits that both share."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ from tests.support.steps import (
 )
 
 AT_ONCE = 8
-# Told by a site that is busy hashing (and the limits' own answers ask for longer).
+# ``Retry-After`` of a site with no free hashing slot; the limits ask for longer waits.
 BUSY_SECONDS = 3
 
 type Nodes = tuple[Site, Site]
@@ -40,14 +40,14 @@ def running(**env: str) -> Iterator[Nodes]:
 
 
 def database(request: pytest.FixtureRequest, kind: str) -> dict[str, str]:
-    """The DATABASE_URL of a new database of that kind."""
+    """Return the DATABASE_URL of a new database of this kind."""
     if kind == "sqlite":
         return {}
     return {"DATABASE_URL": request.getfixturevalue("postgres").database()}
 
 
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
-# Left to the proof on PostgreSQL, where it has fifty rounds of the races among it.
+# On PostgreSQL only as a proof, because ``test_fifty_rounds`` runs the same races there.
 POSTGRES_PROVED = [
     "sqlite",
     pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.proof]),
@@ -58,31 +58,31 @@ POSTGRES_PROVED = [
     scope="module",
     params=[
         pytest.param("postgres", marks=pytest.mark.postgres),
-        # A proof: tests/attacks/test_session_races.py always races on SQLite.
+        # Only as a proof: other race tests always run on SQLite.
         pytest.param("sqlite", marks=pytest.mark.proof),
     ],
 )
 def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Limits are out of the way here."""
+    """Two server processes on one database, without limits."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
         yield both
 
 
-def at(node: Site, address: str) -> Client:
-    """A browser behind the trusted proxy, at an address of its own."""
+def browser_at(node: Site, address: str) -> Client:
+    """Return a browser with this IP address, behind the trusted proxy."""
     return node.client(X_Forwarded_For=address)
 
 
-def faults(answers: list[Response]) -> list[int]:
+def server_errors(answers: list[Response]) -> list[int]:
     return [answer.status for answer in answers if answer.status >= 500]
 
 
-def let_through(answer: Response) -> bool:
+def is_not_limited(answer: Response) -> bool:
     return answer.status != 429 or answer.headers["Retry-After"] == str(BUSY_SECONDS)
 
 
 def guesses(nodes: Nodes, n: int, *, login: str) -> list[Response]:
-    """Wrong passwords by turns at both nodes, from as many addresses, all at once."""
+    """Guess ``n`` times at once, on each node in turn, from ``n`` IP addresses."""
     template = nodes[0].client()
     token = template.csrf(LOGIN)
 
@@ -93,10 +93,10 @@ def guesses(nodes: Nodes, n: int, *, login: str) -> list[Response]:
     return together(n, guess)
 
 
-def test_exactly_the_burst_of_forty_guesses_passes_two_processes_with_and_without_redis(
+def test_two_processes_together_allow_exactly_the_limit_with_and_without_redis(
     redis_server: Redis, postgres: Postgres
 ) -> None:
-    """A frozen Redis is the worst; one that refuses is in tests/throttle."""
+    """Redis is frozen for the second half; ``tests/throttle`` tests one that refuses."""
     redis_server.flush()
     with running(REDIS_URL=redis_server.url, DATABASE_URL=postgres.database()) as both:
         in_redis = guesses(both, 40, login="alice")
@@ -108,19 +108,19 @@ def test_exactly_the_burst_of_forty_guesses_passes_two_processes_with_and_withou
             os.kill(redis_server.process.pid, signal.SIGCONT)
 
     for answers in (in_redis, in_database):
-        assert faults(answers) == []
-        assert sum(map(let_through, answers)) == LOGIN_LINE.burst
+        assert server_errors(answers) == []
+        assert sum(map(is_not_limited, answers)) == LOGIN_LINE.burst
         refused = [answer for answer in answers if answer.status == 429]
         assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
 
 
 def eight_sign_ups_of_one_name(nodes: Nodes, name: str) -> None:
-    """However many try, one has the name; the others are told so."""
-    browsers = [at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
+    """Only one of eight sign-ups gets the username; the others get an error."""
+    browsers = [browser_at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
 
     answers = together(AT_ONCE, lambda i: sign_up(browsers[i], name, f"{name}{i}@example.org"))
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert sorted(answer.status for answer in answers) == [200] * (AT_ONCE - 1) + [302]
     rows = sql(nodes[0], "SELECT 1 FROM accounts_pendingsignup WHERE username = ?", name)
     assert len(rows) == 1
@@ -128,15 +128,15 @@ def eight_sign_ups_of_one_name(nodes: Nodes, name: str) -> None:
     assert len(nodes[0].mails(to=name)) == 1
 
 
-def eight_names_for_one_address(nodes: Nodes, name: str) -> None:
-    """All sign up with one address at once, and all confirm at once: one is first."""
-    browsers = [at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
+def eight_names_for_one_email(nodes: Nodes, name: str) -> None:
+    """Eight users sign up with one email and confirm at once; only one gets the account."""
+    browsers = [browser_at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
     address = f"{name}@example.org"
     answers = together(AT_ONCE, lambda i: sign_up(browsers[i], f"{name}{i}", address))
     assert [answer.status for answer in answers] == [302] * AT_ONCE
     nodes[0].wait_for_mail(to=address, count=AT_ONCE)
     mails = {str(mail["Subject"]): mail for mail in nodes[0].mails(to=address)}
-    links = {named(mail, name): link_in(mail) for mail in mails.values()}
+    links = {number_in_greeting(mail, name): link_in(mail) for mail in mails.values()}
     tokens = [browser.csrf(CONFIRM) for browser in browsers]
 
     def confirm(i: int) -> Response:
@@ -144,7 +144,7 @@ def eight_names_for_one_address(nodes: Nodes, name: str) -> None:
 
     answers = together(AT_ONCE, confirm)
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     users = sql(nodes[0], "SELECT username FROM accounts_user WHERE email = ?", address)
     assert len(users) == 1
     homes = [browser.get("/").status for browser in browsers]
@@ -154,15 +154,15 @@ def eight_names_for_one_address(nodes: Nodes, name: str) -> None:
     assert len(sql(nodes[0], "SELECT 1 FROM accounts_user WHERE username LIKE ?", f"{name}%")) == 1
 
 
-def named(mail: Any, name: str) -> int:
-    """The number behind the name that a mail greets."""
+def number_in_greeting(mail: Any, name: str) -> int:
+    """Return the number at the end of the username in a mail's greeting."""
     text = mail.get_body(("plain",)).get_content()
     return int(text.partition(f"Hello {name}")[2][0])
 
 
-def waiting(nodes: Nodes, name: str) -> tuple[Any, list[Callable[..., Response]]]:
-    """The mail of a sign-up, and its browser's tabs: each posts to the page that waits for it."""
-    browser = at(nodes[0], "192.0.2.1")
+def sign_up_in_tabs(nodes: Nodes, name: str) -> tuple[Any, list[Callable[..., Response]]]:
+    """Sign up; return the mail and one function for each tab that posts a form in it."""
+    browser = browser_at(nodes[0], "192.0.2.1")
     assert sign_up(browser, name).status == 302
     mail = nodes[0].wait_for_mail(to=f"{name}@")
     token = browser.csrf(CONFIRM)
@@ -173,8 +173,8 @@ def waiting(nodes: Nodes, name: str) -> tuple[Any, list[Callable[..., Response]]
 
 
 def eight_confirmations_of_one_sign_up(nodes: Nodes, name: str) -> None:
-    """By the one code and the one link, from eight tabs: one user, one session."""
-    mail, tabs = waiting(nodes, name)
+    """Eight tabs confirm by code and by link; one user and one session are made."""
+    mail, tabs = sign_up_in_tabs(nodes, name)
 
     def confirm(i: int) -> Response:
         if i < AT_ONCE / 2:
@@ -183,25 +183,25 @@ def eight_confirmations_of_one_sign_up(nodes: Nodes, name: str) -> None:
 
     answers = together(AT_ONCE, confirm)
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert len([answer for answer in answers if answer.location == "/"]) == 1
     assert len(sql(nodes[0], "SELECT 1 FROM accounts_user WHERE username = ?", name)) == 1
 
 
 def confirming_while_mails_are_asked_for(nodes: Nodes, name: str) -> None:
-    """Nobody waits for anybody in a circle, and whoever has the code becomes the user."""
-    mail, tabs = waiting(nodes, name)
+    """Confirming, resending and correcting at once causes no deadlock and at most one user."""
+    mail, tabs = sign_up_in_tabs(nodes, name)
     acts = ({"code": code_in(mail)}, {"resend": "1"}, {"correct": "1", "email": f"{name}@new.org"})
 
     answers = together(AT_ONCE, lambda i: tabs[i](CONFIRM, acts[i % 3]))
 
-    assert faults(answers) == []
+    assert server_errors(answers) == []
     assert len(sql(nodes[0], "SELECT 1 FROM accounts_user WHERE username = ?", name)) <= 1
 
 
 RACES = [
     eight_sign_ups_of_one_name,
-    eight_names_for_one_address,
+    eight_names_for_one_email,
     eight_confirmations_of_one_sign_up,
     confirming_while_mails_are_asked_for,
 ]
@@ -210,13 +210,13 @@ type Race = Callable[[Nodes, str], None]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_two_processes_make_one(nodes: Nodes, race: Race) -> None:
+def test_sign_up_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__[6:].replace("_", "")[:20])
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_fifty_rounds_on_postgresql(
+def test_fifty_rounds_of_sign_up_races_on_postgresql(
     request: pytest.FixtureRequest, race: Race, postgres: Any
 ) -> None:
     with running(LIMITS_SCALE="1000", DATABASE_URL=postgres.database()) as both:

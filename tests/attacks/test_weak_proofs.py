@@ -1,13 +1,12 @@
-"""Weak proofs open nothing: which proofs allow which acts, as a table, and ways round it.
+"""Which proofs allow which actions, and attempts to act with weak proofs.
 
-A trusted browser, a mailed code and a provider's word are conveniences. Where an account holds
-something stronger, they neither change a credential nor open staff pages.
+A trusted browser, a mailed code and a provider's sign-in are weak. In an account with a second
+factor they must neither change a credential nor open staff pages.
 """
 
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
 from django.test import Client
 
 from accounts.activity.models import Activity
@@ -16,11 +15,15 @@ from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.api import call, get_tokens
-from tests.support.second import CHALLENGE, SETUP, enrolled, turn_on, unused_code
-from tests.support.signin import set_up, signed_in
+from tests.support.second_factor import (
+    CHALLENGE,
+    SETUP,
+    enrolled,
+    set_up_authenticator,
+    unused_code,
+)
+from tests.support.signin import signed_in
 from tests.support.steps import (
-    CODE,
-    LOGIN,
     PASSWORD,
     address_of,
     code_in,
@@ -28,7 +31,6 @@ from tests.support.steps import (
     mail_to,
     make_user,
     outbox,
-    path_of,
     sign_in,
 )
 
@@ -36,7 +38,7 @@ pytestmark = pytest.mark.django_db
 
 REAUTHENTICATE = "/accounts/reauthenticate/"
 NEW_PASSWORD = "slow comet over the harbour"
-# What each act posts; the id of the account's authenticator is filled in.
+# The path and the form of each action; ``{id}`` is the id of the account's authenticator.
 ACTS: dict[str, tuple[str, dict[str, str]]] = {
     "change the password": ("/accounts/password/change/", {"password1": NEW_PASSWORD}),
     "add an email": ("/accounts/email/", {"email": "mallory@example.org"}),
@@ -62,36 +64,41 @@ STRONG: list[tuple[Method, ...]] = [
 ]
 
 
-def refused(answer: Any) -> bool:
-    """Whether the act leads to reauthentication instead."""
+def needs_reauthentication(answer: Any) -> bool:
+    """Return whether the site asked for reauthentication instead of acting."""
     return answer.status_code == 302 and answer["Location"].startswith(REAUTHENTICATE)
 
 
 @pytest.fixture
 def alice(op: Any) -> User:
-    """Alice, who holds an authenticator; the site has a button for a provider."""
+    """Alice, who has an authenticator app, at a site with a provider."""
     user = make_user("alice")
     enrolled(user)
     return user
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_no_weak_proof_allows_an_act_where_a_factor_is_held(alice: User, act: str) -> None:
+def test_no_weak_proof_allows_an_action_in_an_account_with_a_second_factor(
+    alice: User, act: str
+) -> None:
     path, data = ACTS[act]
     path = path.format(id=Authenticator.objects.get().pk)
 
-    weak = {proofs: refused(signed_in(alice, by=proofs).post(path, data)) for proofs in WEAK}
+    weak = {
+        proofs: needs_reauthentication(signed_in(alice, by=proofs).post(path, data))
+        for proofs in WEAK
+    }
     assert weak == dict.fromkeys(WEAK, True)
     assert User.objects.get().credential_version == alice.credential_version
     for proofs in STRONG:
         alice = User.objects.get()
-        assert not refused(signed_in(alice, by=proofs).post(path, data)), proofs
+        assert not needs_reauthentication(signed_in(alice, by=proofs).post(path, data)), proofs
         if not Authenticator.objects.exists() or User.objects.get().is_locked_down:
             break
 
 
 @pytest.mark.parametrize("act", [act for act in ACTS if act not in {"remove a factor"}])
-def test_where_nothing_stronger_is_held_what_there_is_allows_it_while_recent(
+def test_without_a_second_factor_any_recent_proof_allows_an_action(
     op: Any, act: str, clock: Clock
 ) -> None:
     alice = make_user("alice")
@@ -99,12 +106,12 @@ def test_where_nothing_stronger_is_held_what_there_is_allows_it_while_recent(
     old = signed_in(alice, by=(Method.PASSWORD,))
     clock.advance(minutes=11)
 
-    assert refused(old.post(path, data))
-    assert not refused(signed_in(alice, by=(Method.MAIL,)).post(path, data))
+    assert needs_reauthentication(old.post(path, data))
+    assert not needs_reauthentication(signed_in(alice, by=(Method.MAIL,)).post(path, data))
 
 
-def test_no_weak_or_old_proof_makes_an_api_key_by_a_call(alice: User, clock: Clock) -> None:
-    """Least of all one without an end."""
+def test_no_weak_or_old_proof_makes_an_api_key_over_the_api(alice: User, clock: Clock) -> None:
+    """The requested keys never expire."""
     challenge = get_tokens()["challenge"]
     call("token/challenge/", {"challenge": challenge, "method": "email"})
     mailed = call("token/challenge/", {"challenge": challenge, "code": code_in(mail_to("alice"))})
@@ -125,74 +132,6 @@ def test_no_weak_or_old_proof_makes_an_api_key_by_a_call(alice: User, clock: Clo
     assert make(token=call("token/refresh/", {"refresh": shown["refresh"]})["access"]) == too_little
 
 
-def half_way_by_mail(login: str, browser: Client) -> Any:
-    """Take the first step by a mailed code; return where that leads."""
-    browser.post(CODE, {"login": login})
-    return browser.post(CODE, {"code": code_in(mail_to(login))})
-
-
-def test_a_trusted_browser_and_the_mailbox_enrol_no_passkey_of_staff(settings: Any) -> None:
-    carol = make_user("carol", is_staff=True, is_superuser=True)
-    enrolled(carol)
-    browser = Client()
-    sign_in(browser, "carol")
-    browser.post(CHALLENGE, {"code": unused_code(carol), "trust": "on"})
-    browser.cookies.pop("sessionid")
-    set_up(settings, staff_factor="passkey")
-
-    answer = half_way_by_mail("carol", browser)
-
-    assert answer["Location"] == CHALLENGE
-    assert browser.get("/accounts/2fa/passkeys/add/")["Location"] == CHALLENGE
-    browser.post(CHALLENGE, {"code": unused_code(carol)})
-    assert browser.get("/accounts/2fa/passkeys/add/").status_code == 200
-
-
-@pytest.mark.parametrize("promoted", [True, False])
-def test_the_mailbox_or_the_password_alone_enrol_no_factor_of_staff(promoted: bool) -> None:
-    carol = make_user("carol", is_staff=True, is_superuser=True)
-    if promoted:
-        User.objects.filter(pk=carol.pk).update(credential_version=1)
-    else:
-        User.objects.filter(pk=carol.pk).update(last_login=carol.date_joined)
-    by_mail, by_password = Client(), Client()
-
-    assert half_way_by_mail("carol", by_mail)["Location"] == LOGIN
-    assert by_mail.get(SETUP)["Location"].startswith(LOGIN)
-    assert sign_in(by_password, "carol")["Location"] == CHALLENGE
-    assert by_password.get(SETUP)["Location"] == CHALLENGE
-    by_password.post(CHALLENGE, {"mail": "1"})
-    answer = by_password.post(CHALLENGE, {"code": code_in(mail_to("carol"))})
-
-    assert answer["Location"] == SETUP
-    assert by_password.get(SETUP).status_code == 200
-
-
-def test_the_first_sign_in_of_who_an_operator_made_leads_to_enrolment(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
-    call_command("createsuperuser", interactive=False, username="carol", email="", verbosity=0)
-
-    assert sign_in(Client(), "carol")["Location"] == SETUP
-
-
-def test_an_enrolment_link_works_once_for_staff_without_a_factor(capsys: Any) -> None:
-    carol = make_user("carol", is_staff=True, last_login=make_user("bob").date_joined)
-    call_command("enrolment_link", "carol")
-    link = path_of(capsys.readouterr().out.strip())
-    scanner, browser, thief = Client(), Client(), Client()
-
-    assert scanner.get(link).status_code == 200
-    assert browser.post(link)["Location"] == SETUP
-    assert thief.post(link).status_code == 404
-    assert browser.get(SETUP).status_code == 200
-    enrolled(carol)
-    for name in ("carol", "bob"):
-        with pytest.raises(CommandError):
-            call_command("enrolment_link", name)
-
-
 def test_a_mailed_second_step_makes_no_browser_trusted(alice: User) -> None:
     browser = Client()
     sign_in(browser, "alice")
@@ -210,9 +149,9 @@ def test_a_copied_staff_cookie_and_the_password_make_no_superuser(clock: Clock) 
     rights = {"is_active": "on", "is_staff": "on", "is_superuser": "on"}
     clock.advance(minutes=11)
 
-    assert refused(thief.post(form, rights))
+    assert needs_reauthentication(thief.post(form, rights))
     thief.post(REAUTHENTICATE, {"password": PASSWORD})
-    assert refused(thief.post(form, rights))
+    assert needs_reauthentication(thief.post(form, rights))
 
     assert not User.objects.get(pk=alice.pk).is_superuser
 
@@ -226,12 +165,12 @@ def test_every_superuser_is_mailed_when_staff_get_rights() -> None:
 
     browser.post(f"/admin/accounts/user/{alice.pk}/change/", rights)
 
-    told = {mail.to for mail in outbox() if "state of a member of staff" in mail.subject}
-    assert told == {address_of("carol"), address_of("bob")}
+    recipients = {mail.to for mail in outbox() if "state of a member of staff" in mail.subject}
+    assert recipients == {address_of("carol"), address_of("bob")}
     assert Activity.objects.filter(kind="staff_changed", detail="alice", actor="carol").count() == 2
 
 
-def test_the_last_superuser_is_not_switched_off() -> None:
+def test_the_last_superuser_cannot_be_deactivated_or_demoted() -> None:
     carol = make_user("carol", is_staff=True, is_superuser=True)
     browser = signed_in(carol, by=(Method.PASSWORD, Method.TOTP))
     form = f"/admin/accounts/user/{carol.pk}/change/"
@@ -245,7 +184,7 @@ def test_the_last_superuser_is_not_switched_off() -> None:
 
 
 @pytest.mark.parametrize("how", ["token", "basic"])
-def test_a_password_that_attackers_know_opens_no_call(
+def test_a_compromised_password_is_refused_over_the_api(
     how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_user("alice", password="password1234")
@@ -258,7 +197,7 @@ def test_a_password_that_attackers_know_opens_no_call(
     assert (answer.status, answer.code) == (403, "password_compromised")
 
 
-def test_a_change_is_told_at_every_email() -> None:
+def test_a_change_is_reported_to_every_email() -> None:
     from accounts.users import services as users
 
     alice = make_user("alice")
@@ -267,33 +206,16 @@ def test_a_change_is_told_at_every_email() -> None:
 
     browser.post("/accounts/password/change/", {"password1": NEW_PASSWORD})
 
-    told = sorted(mail.to for mail in outbox() if "password was changed" in mail.subject)
-    assert told == ["alice@example.org", "alice@second.example"]
+    recipients = sorted(mail.to for mail in outbox() if "password was changed" in mail.subject)
+    assert recipients == ["alice@example.org", "alice@second.example"]
 
 
-def test_an_email_that_was_asked_for_before_the_first_factor_is_not_confirmed_after_it() -> None:
+def test_an_email_added_before_the_first_factor_cannot_be_confirmed_after_it() -> None:
     alice = make_user("alice")
     browser = signed_in(alice, by=(Method.MAIL,))
     browser.post("/accounts/email/", {"email": "mallory@example.org"})
     assert alice.pending_emails.exists()
 
-    turn_on(browser)
+    set_up_authenticator(browser)
 
     assert not alice.pending_emails.exists()
-
-
-@pytest.mark.parametrize("by", [(Method.MAIL,), (Method.PASSWORD,)])
-def test_a_session_from_before_the_promotion_adds_no_factor_by_one_proof(
-    by: tuple[Method, ...],
-) -> None:
-    carol = make_user("carol")
-    inside = signed_in(carol, by=by)
-    User.objects.update(is_staff=True)
-
-    for page in (SETUP, "/accounts/2fa/passkeys/add/"):
-        assert inside.post(page).status_code == 403
-
-    assert not Authenticator.objects.exists()
-    both = signed_in(make_user("bob"), by=(Method.PASSWORD, Method.MAIL))
-    User.objects.update(is_staff=True)
-    assert turn_on(both).url.startswith("/accounts/2fa/")

@@ -1,11 +1,11 @@
-"""Steps that the attacks on trusted browsers share."""
+"""Steps that the tests of trusted browsers share."""
 
 from http.cookies import Morsel
 from typing import Any
 
 from django.test import Client
 
-from tests.support.second import CHALLENGE, unused_code
+from tests.support.second_factor import CHALLENGE, unused_code
 from tests.support.steps import PASSWORD, is_signed_in, sign_in
 
 TRUSTED = "/accounts/2fa/trusted/"
@@ -21,8 +21,8 @@ def browser(agent: str = FIREFOX) -> Client:
     return Client(headers={"user-agent": agent})
 
 
-def trusting(user: Any, agent: str = FIREFOX) -> Client:
-    """A browser in which ``user`` has just signed in and ticked the box."""
+def trusting_browser(user: Any, agent: str = FIREFOX) -> Client:
+    """Return a browser in which ``user`` has signed in and ticked the box to trust it."""
     here = browser(agent)
     assert sign_in(here, user.username).url == CHALLENGE
     here.post(CHALLENGE, {"code": unused_code(user), "trust": "on"})
@@ -36,14 +36,14 @@ def cookie_of(here: Client) -> Morsel[str]:
 
 
 def with_cookie(value: str, agent: str = FIREFOX) -> Client:
-    """A browser that has nothing but this in the cookie."""
+    """Return a browser with this value in its cookie and no other cookies."""
     other = browser(agent)
     other.cookies[COOKIE] = value
     return other
 
 
-def is_asked(here: Client, login: str = "alice", password: str = PASSWORD) -> bool:
-    """Whether the password is followed by the second step."""
+def needs_second_step(here: Client, login: str = "alice", password: str = PASSWORD) -> bool:
+    """Return whether the second step is required after the password."""
     here.cookies.pop("sessionid", None)
     answer = sign_in(here, login, password)
     assert answer.status_code == 302

@@ -1,1 +1,1 @@
-"""``make bench``: this site beside its yardsticks, measured in turn, as ratios."""
+"""``make bench``: compare the speed of this site with yardsticks, as ratios."""

@@ -1,4 +1,4 @@
-"""``make bench``. Prints the table as it grows; with ``--write`` it's put into ``docs/``, too."""
+"""``make bench``: print the table of measurements, and with ``--write`` put it into ``docs/``."""
 
 import argparse
 import sys
@@ -22,7 +22,9 @@ def rows(effort: Effort) -> Iterator[Row]:
 def main() -> None:
     options = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
     options.add_argument("--write", action="store_true", help="write docs/speed.md and its plot")
-    options.add_argument("--full", action="store_true", help="a million people, five of sign-ins")
+    options.add_argument(
+        "--full", action="store_true", help="use a million people and five million sessions"
+    )
     asked = options.parse_args()
     effort = replace(Effort(), people=1_000_000, families=5_000_000) if asked.full else Effort()
     measured: list[Row] = []

@@ -1,9 +1,9 @@
-"""Run in a site's own shell: make people, and programs that are signed in.
+"""Create people and API sessions; this runs in the shell of a site.
 
-`GROW` is JSON: the number of `people` and their `password`, the number of sign-ins of programs
-(`families`), and of how many of these (`known`) the tokens are written `to` a file. The first
-people are made as the site makes them, `person0` and so on; the others are copied from the first,
-on PostgreSQL only. The known sign-ins lie among the others at even distances.
+The environment variable `GROW` is JSON: the number of `people`, their `password`, the number of API
+sessions (`families`), and the number of sessions (`known`) whose tokens are written `to` a file.
+The first people, `person0` and so on, are made as the site makes them. The others are copies of
+the first, on PostgreSQL only. The known sessions are spread evenly among the others.
 """
 
 import hashlib
@@ -26,18 +26,18 @@ from accounts.users import services as users
 from accounts.users.models import User
 
 FEW = 16
-# A prime: it leads from each person to all, so that neighbouring sign-ins are of distant people.
+# A prime, so that neighbouring sessions belong to distant people and every person gets some.
 STRIDE = 7_919
 PLACE = ClientInfo("198.51.100.7", "bench")
 
 
 def id_of(kind: str, number: int) -> uuid.UUID:
-    """Return the id of a person or a family, by number, as scattered as a random one."""
+    """Return the id of a person or a session: computed from its number, but well scattered."""
     return uuid.UUID(hashlib.md5(f"{kind}{number}".encode()).hexdigest())  # noqa: S324 no secret
 
 
 def copy(like: models.Model, first: int, last: int, **changes: str) -> None:
-    """Insert rows like the stored one; `changes` are SQL for columns that differ by number `n`."""
+    """Insert copies of a stored row; `changes` are SQL for columns that depend on a number `n`."""
     names = [field.column for field in like._meta.concrete_fields]
     columns = ", ".join(f'"{name}"' for name in names)
     values = ", ".join(changes.get(str(name), f'"{name}"') for name in names)
@@ -50,7 +50,7 @@ def copy(like: models.Model, first: int, last: int, **changes: str) -> None:
 
 
 def make_few(password: str) -> User:
-    """Make the first people, each with an address, and return the first of them."""
+    """Create the first people, each with an email, and return the first of them."""
     password = hash_password(password)
     for number in range(FEW):
         user = users.create_user(f"person{number}", password, id=id_of("person", number))
@@ -58,29 +58,30 @@ def make_few(password: str) -> User:
     return User.objects.get(pk=id_of("person", 0))
 
 
-def sign_in(first: User, people: int, families: int) -> None:
-    """Copy people, and a sign-in of a program as the site makes it."""
+def copy_people_and_sessions(first: User, people: int, families: int) -> None:
+    """Create one API session as the site does, and copy it and the first person."""
     scope, proofs = scopes.written(scopes.DEFAULT), (Proof.now(Method.PASSWORD),)
-    login = sessions.new_api_session(first, proofs, PLACE, kind=LoginSession.Kind.API, scope=scope)
-    login.save(force_insert=True)
+    kind = LoginSession.Kind.API
+    session = sessions.new_api_session(first, proofs, PLACE, kind=kind, scope=scope)
+    session.save(force_insert=True)
     name = "'person' || n"
     copy(first, FEW, people - 1, id=f"md5({name})::uuid", username=name, username_key=name)
     person = f"md5('person' || n * {STRIDE} %% {people})::uuid"
-    copy(login, 0, families - 1, id="md5('family' || n)::uuid", user_id=person)
+    copy(session, 0, families - 1, id="md5('family' || n)::uuid", user_id=person)
 
 
 def tokens_of(number: int) -> dict[str, str]:
-    login = LoginSession.objects.get(pk=id_of("family", number))
-    token = refresh.first(login.pk)
-    LoginSession.objects.filter(pk=login.pk).update(refresh_digest=refresh.digest(token))
-    access = AccessToken.issue(login, settings.AUTHSITE.origin, scopes.DEFAULT)
+    session = LoginSession.objects.get(pk=id_of("family", number))
+    token = refresh.first(session.pk)
+    LoginSession.objects.filter(pk=session.pk).update(refresh_digest=refresh.digest(token))
+    access = AccessToken.issue(session, settings.AUTHSITE.origin, scopes.DEFAULT)
     return {"refresh": token, "access": str(access)}
 
 
 def main(people: int, families: int, known: int, password: str, to: str) -> None:
     first = make_few(password)
     if families:
-        sign_in(first, people, families)
+        copy_people_and_sessions(first, people, families)
     told = [tokens_of(number * (families // known)) for number in range(known)]
     Path(to).write_text(json.dumps(told))
 

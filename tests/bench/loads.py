@@ -1,6 +1,6 @@
-"""The loads: what is asked, of this site and of its yardstick alike, and what each request took.
+"""The requests that are sent to this site and to its yardstick, and how long each took.
 
-The cost of the generator does not count: what the server uses is measured.
+The cost of sending them does not count: the processor time of the server is measured.
 """
 
 import threading
@@ -19,8 +19,8 @@ from tests.support.client import Response
 class Load:
     """The requests of each connection.
 
-    `ask` makes one by the numbers of the connection and of the request, `hear` gets the answer, and
-    `status` has the statuses that an answer may have.
+    `ask` makes a request from the numbers of the connection and of the request, `hear` gets the
+    answer, and `status` holds the allowed statuses.
     """
 
     ask: Callable[[int, int], Request]
@@ -55,13 +55,13 @@ def drive(
 
 
 def calls(server: Server) -> Load:
-    """Who one is, of all people in turn."""
+    """Return `GET me/` calls, for all people in turn."""
     asked = [server.who(server.tokens(number)["access"]) for number in range(PEOPLE)]
     return Load(lambda number, turn: asked[(number + turn) % PEOPLE])
 
 
 def logins(server: Server) -> Load:
-    """Sign-ins by password over the API, of all people in turn."""
+    """Return sign-ins by password over the API, for all people in turn."""
     return Load(lambda number, turn: server.log_in(7 * number + turn))
 
 
@@ -70,13 +70,13 @@ def page(server: Server) -> Load:
 
 
 def forms(server: Server) -> Load:
-    """Sign-ins on the page, each person in a browser that has signed in there before."""
+    """Return sign-ins on the page, for each person in a known browser."""
     asked = [_form(server, number) for number in range(PEOPLE)]
     return Load(lambda number, turn: asked[(7 * number + turn) % PEOPLE], status=(302,))
 
 
 def chains(server: Server) -> Load:
-    """Each connection renews tokens of its own, on and on."""
+    """Return refreshes, in which each connection renews its own tokens again and again."""
     newest: dict[int, str] = {}
 
     def ask(number: int, _turn: int) -> Request:
@@ -90,7 +90,7 @@ def chains(server: Server) -> Load:
     return Load(ask, hear)
 
 
-def strangers(asked: list[Request]) -> Load:
+def each_once(asked: list[Request]) -> Load:
     left = iter(asked)
     return Load(lambda _number, _turn: next(left))
 

@@ -1,6 +1,6 @@
-"""What is measured, and how.
+"""The measurements.
 
-A cost is seconds of the processor, of all of a server's processes, as Linux counts it.
+A cost is processor time in seconds, summed over all processes of a server, as Linux counts it.
 """
 
 import os
@@ -35,8 +35,10 @@ STOCK = "stock Django REST framework and simplejwt"
 
 @dataclass(frozen=True)
 class Effort:
-    """How many rounds there are, how many requests of a connection are one, and how many people
-    and sign-ins there are where there are many and where there are few."""
+    """The number of rounds, of requests per connection in a round, of people and of sessions.
+
+    ``few`` is the number of people in the small database that the large one is compared with.
+    """
 
     rounds: int = 5
     pages: int = 250
@@ -51,7 +53,7 @@ class Effort:
 
 
 def tree(root: int) -> dict[int, list[str]]:
-    """Return `/proc/PID/stat` behind the name, by PID: of `root` and every process below it."""
+    """Return the fields of `/proc/PID/stat` after the name, for `root` and all its descendants."""
     stats = {}
     for file in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -63,25 +65,28 @@ def tree(root: int) -> dict[int, list[str]]:
 
 
 def cpu_seconds(*roots: int) -> float:
-    """Return what these trees have computed so far, and those of their children that have ended."""
+    """Return the processor time of process trees, including children that have ended."""
     stats = {pid: fields for root in roots for pid, fields in tree(root).items()}
     return sum(int(field) for fields in stats.values() for field in fields[11:15]) / TICKS
 
 
 def peak_mib(root: int) -> float:
-    """Return the most memory that each process of the tree ever had at once, summed."""
+    """Return the sum of the peak memory of each process in a tree, in MiB."""
     states = [Path(f"/proc/{pid}/status").read_text() for pid in tree(root)]
     return sum(int(kib) for kib in re.findall(r"VmHWM:\s+(\d+)", "".join(states))) / MIB
 
 
 def costs(server: Server, load: Load, each: int, *also: int) -> Callable[[], float]:
-    """Measure what one request costs the server, and the process trees in `also`."""
+    """Return a function that measures the cost of one request for the server and for `also`.
+
+    `also` are the roots of further process trees.
+    """
     roots = (server.process.pid, *also)
 
     def measure() -> float:
         begun = cpu_seconds(*roots)
         drive(server, load, connections=CONNECTIONS, each=each)
-        # What is less than a tick is not seen.
+        # Linux does not count less than a tick.
         used = max(cpu_seconds(*roots) - begun, 1 / TICKS)
         return used / (CONNECTIONS * each)
 
@@ -89,9 +94,9 @@ def costs(server: Server, load: Load, each: int, *also: int) -> Callable[[], flo
 
 
 def argon2_alone(each: int) -> float:
-    """Measure what one verification costs with the site's parameters, as many at once as it runs.
+    """Measure the cost of one Argon2 verification with the site's parameters and concurrency.
 
-    Nothing else runs in this process meanwhile.
+    Nothing else may run in this process meanwhile.
     """
     hasher = PasswordHasher(Argon2id.time_cost, Argon2id.memory_cost, Argon2id.parallelism)
     encoded, threads = hasher.hash(PASSWORD), os.cpu_count() or 1
@@ -117,14 +122,14 @@ def on_sqlite(effort: Effort) -> Iterator[Row]:
             sides = (costs(server, of(server), each) for server in (site, other))
             yield compared(name, interleaved(effort.rounds, *sides), 4, yardstick=against)
         yield in_a_storm(effort, site, other)
-        # Each of the loads above has been by.
+        # The peak covers all loads above.
         peak, others = peak_mib(site.process.pid), f"{number(peak_mib(other.process.pid))} MiB"
         words = f"{number(peak)} MiB", f"{STOCK}: {others}"
         yield Row("memory at its peak", *words, (peak,), 200, unit=" MiB")
 
 
 def in_a_storm(effort: Effort, site: Server, other: Server) -> Row:
-    """Measure how much slower the slowest of a hundred calls is while many sign in."""
+    """Measure how much slower the slowest percent of calls gets during many sign-ins."""
     mine = [_slower(site, effort.stormy) for _ in range(effort.rounds)]
     others = [_slower(other, effort.stormy) for _ in range(effort.rounds)]
     quiet, stormy = (number(1000 * median(column)) for column in zip(*mine, strict=True))
@@ -138,9 +143,9 @@ def in_a_storm(effort: Effort, site: Server, other: Server) -> Row:
 
 
 def _slower(server: Server, each: int) -> tuple[float, float]:
-    """Return the 99th percentile of `GET me`: alone, and in a storm of sign-ins."""
+    """Return the 99th percentile of `GET me/` in seconds: alone, and during many sign-ins."""
     load, over = loads.calls(server), threading.Event()
-    # More than the site hashes for at once: some are told to come back.
+    # These are more sign-ins than the site hashes at once, so some get status 429.
     storm = replace(loads.logins(server), status=(200, 429))
     quiet = drive(server, load, connections=1, each=each)
     with ThreadPoolExecutor(1) as pool:
@@ -167,7 +172,7 @@ def on_postgres(effort: Effort, postgres: Postgres) -> Iterator[Row]:
         pair = interleaved(effort.rounds, *sides)
         yield compared("refreshes with rotation, on PostgreSQL", pair, 8, yardstick=STOCK)
         mine, theirs = successors(site), successors(other)
-        assert site.ask(site.renew(next(iter(mine)))).status == 200, "the family lives"
+        assert site.ask(site.renew(next(iter(mine)))).status == 200, "the session is still live"
         name = f"different successors of a refresh token that is used {AT_ONCE} times at once"
         yield Row(name, str(len(mine)), f"{STOCK}: {len(theirs)}", (len(mine),), 1)
 
@@ -179,9 +184,9 @@ def successors(server: Server) -> set[str]:
 
 
 def among_many(effort: Effort, postgres: Postgres) -> Iterator[Row]:
-    """Measure what a call costs the site and its database among many people, to among few.
+    """Compare the cost of a call, database included, among many people and among few.
 
-    Each request is of another sign-in, which was not used before.
+    Each request uses another session that was not used before.
     """
     each = max(effort.refreshes, effort.few // (CONNECTIONS * (effort.rounds + 1)))
     known = CONNECTIONS * each * (effort.rounds + 1)
@@ -196,7 +201,7 @@ def among_many(effort: Effort, postgres: Postgres) -> Iterator[Row]:
             ("a refresh", "refresh", Server.renew),
         ):
             sides = (
-                costs(s, loads.strangers([of(s, pair[key]) for pair in told]), each, database)
+                costs(s, loads.each_once([of(s, pair[key]) for pair in told]), each, database)
                 for s, told in ((full, its), (empty, others))
             )
             large, small = interleaved(effort.rounds, *sides)
@@ -211,7 +216,7 @@ def among_many(effort: Effort, postgres: Postgres) -> Iterator[Row]:
 
 
 def starting(effort: Effort) -> Row:
-    """Measure the start, from the command to the first page."""
+    """Measure the time from the start command to the first page."""
     took = []
     with TemporaryDirectory(prefix="authsite-bench-") as data:
         site = unlimited(Path(data))

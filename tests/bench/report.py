@@ -1,4 +1,4 @@
-"""The rows of the table, what was measured of both sides round by round; and the plot beside it."""
+"""Compute the rows of the table from the measurements, and draw the plot."""
 
 import math
 import os
@@ -16,7 +16,7 @@ PAGE = ROOT / "docs/speed.md"
 PLOT = ROOT / "docs/images/speed.svg"
 BEGIN, END = "<!-- make bench -->", "<!-- end -->"
 WIDTH, LINE, BARS = 760, 34, 300
-# A bar that just reaches its target is half as long as there is room; eight times that fill it.
+# A bar that just reaches its target takes half of the width; eight times the target fills it.
 DECADES = math.log10(8)
 
 
@@ -24,8 +24,8 @@ DECADES = math.log10(8)
 class Row:
     """A line of the table.
 
-    `values`, one a round, are the ratios or what else is compared with `target`; `ours` and
-    `yardstick` are the medians of what they were made of, with their unit.
+    `values` has one value per round, mostly a ratio, which is compared with `target`. `ours` and
+    `yardstick` are the medians behind the values, with their unit.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Row:
 
     @property
     def value(self) -> float:
-        """The median: a round that others disturbed does not count."""
+        """The median, so that a round that was disturbed does not count."""
         return median(self.values)
 
     @property
     def times(self) -> float:
-        """How many times over the target is reached."""
+        """The value as a multiple of the target; 1 or more means that the target is reached."""
         return self.value / self.target if self.at_least else self.target / max(self.value, 1e-9)
 
     @property
@@ -72,8 +72,10 @@ def number(value: float) -> str:
 def interleaved(
     rounds: int, one: Callable[[], float], other: Callable[[], float]
 ) -> tuple[list[float], list[float]]:
-    """Both in turn, the first round, which warms them up, aside: what disturbs a machine for a
-    while disturbs both."""
+    """Measure both sides in turn, so that a disturbance of the machine affects both.
+
+    The first round warms them up and does not count.
+    """
     pairs = [(one(), other()) for _ in range(rounds + 1)][1:]
     return [a for a, _ in pairs], [b for _, b in pairs]
 
@@ -85,7 +87,7 @@ def per_second(costs: list[float]) -> str:
 def compared(
     name: str, costs: tuple[list[float], list[float]], target: float, *, yardstick: str
 ) -> Row:
-    """So many times as many of this site's as of the yardstick's, from what each costs."""
+    """Return a row with the throughput of this site relative to the yardstick's."""
     ours, others = costs
     ratios = tuple(b / a for a, b in zip(ours, others, strict=True))
     theirs = f"{yardstick}: {per_second(others)}"
@@ -109,7 +111,7 @@ def write(rows: list[Row]) -> None:
 
 
 def plot(rows: list[Row]) -> str:
-    """How far each is from its target, on a logarithmic scale; to the right is better."""
+    """Draw how far each row is from its target, on a logarithmic scale; longer bars are better."""
     height = LINE * (len(rows) + 1)
     bars = "".join(_bar(row, LINE * i) for i, row in enumerate(rows))
     middle = WIDTH - BARS // 2

@@ -1,4 +1,4 @@
-"""The servers that are measured: this site as in production, and the yardstick beside it."""
+"""Run the servers that are measured: this site as in production, and the yardstick."""
 
 import http.client
 import json
@@ -13,16 +13,16 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from tests.support.client import TIMEOUT_SECONDS, Response
-from tests.support.environments import environment
 from tests.support.process import Process, free_port, listening
 from tests.support.site import ROOT, Site, production
+from tests.support.virtualenvs import environment
 
-# Below .localhost, since a site on the internet may not be asked to forget its limits.
+# A name that always stands for this machine (RFC 6761 section 6.3).
 HOST = "authsite.localhost"
 PASSWORD = "a long password for measuring"
 PEOPLE = 16
 YARDSTICKS = Path(__file__).parent / "yardsticks"
-# As the site's own (`authsite.__main__`).
+# As many as the site has (`authsite.__main__`).
 THREADS = "16"
 SETUP_SECONDS = 1800.0
 LOGIN = "/accounts/login/"
@@ -39,7 +39,7 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Server:
-    """A running server, and how to ask it; `api` is where the paths of its calls begin."""
+    """A running server and the requests to it; `api` is the path prefix of its API."""
 
     process: Process
     port: int
@@ -67,7 +67,7 @@ class Server:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_SECONDS)
 
     def ask(self, asked: Request, kept: http.client.HTTPConnection | None = None) -> Response:
-        """Return the answer, by a connection of its own unless one is kept."""
+        """Send a request and return the answer, over a new connection unless one is given."""
         if kept is None:
             with closing(self.connection()) as connection:
                 return self.ask(asked, connection)
@@ -83,7 +83,7 @@ class Server:
 
 
 def unlimited(data: Path, database: str = "") -> Site:
-    """Return the site as in production; it meets no limit."""
+    """Return a production site whose rate limits are never reached."""
     url = database or f"sqlite:///{data / 'db.sqlite3'}"
     scale = {"LIMITS_SCALE": "10000", "ACCESS_TOKEN_SECONDS": "3600"}
     return production(data, f"https://{HOST}", DATABASE_URL=url, **scale)
@@ -93,7 +93,7 @@ def unlimited(data: Path, database: str = "") -> Site:
 def ours(
     database: str = "", *, people: int = PEOPLE, families: int = 0, known: int = 0
 ) -> Iterator[tuple[Server, list[dict[str, str]]]]:
-    """Run this site with its people; also return the tokens of its sign-ins that are known."""
+    """Run this site with its people, and yield it with the tokens of the known sessions."""
     with TemporaryDirectory(prefix="authsite-bench-") as folder:
         data = Path(folder)
         site, to = unlimited(data, database), data / "known.json"
@@ -102,7 +102,7 @@ def ours(
         env = site._environment | {"GROW": json.dumps(asked | {"to": str(to)})}
         _run(sys.executable, "manage.py", "shell", "-c", "import tests.bench.grow", env=env)
         site.start()
-        # As a proxy asks, for a client elsewhere.
+        # The headers of a proxy that forwards a request.
         headers = {
             "Host": HOST,
             "User-Agent": "curl/8.14",
@@ -117,9 +117,9 @@ def ours(
 
 @contextmanager
 def stock(**database: str) -> Iterator[Server]:
-    """Run the yardstick with as many people, by the same program with as many threads.
+    """Run the yardstick with as many people, in the same server program with as many threads.
 
-    `database` is what differs from the default one of its settings.
+    `database` overrides members of the default database in its settings.
     """
     programs = environment(YARDSTICKS / "requirements.txt")
     with TemporaryDirectory(prefix="authsite-bench-") as folder:

@@ -1,4 +1,4 @@
-"""`make bench` measures what it says, in little."""
+"""`make bench` in small numbers."""
 
 import math
 import os
@@ -17,7 +17,7 @@ from tests.support.process import Process
 LITTLE = Effort(1, 2, 3, 3, 2, 2, 1, people=40, families=200, few=20)
 
 
-def test_what_a_child_computes_counts_while_it_runs_and_when_it_has_ended(tmp_path: Path) -> None:
+def test_cpu_time_of_children_counts_while_they_run_and_after_they_end(tmp_path: Path) -> None:
     burn = "import time\nwhile time.process_time() < .3: pass\n"
     shell = f"{shlex.quote(sys.executable)} -c '{burn}'; touch done; exec sleep 60"
     process = Process(["sh", "-c", shell], tmp_path / "log", cwd=tmp_path)
@@ -30,7 +30,7 @@ def test_what_a_child_computes_counts_while_it_runs_and_when_it_has_ended(tmp_pa
         process.stop()
 
 
-def test_rounds_become_a_row_and_rows_a_table_in_the_page_and_a_plot(
+def test_measurements_become_rows_of_a_table_and_a_plot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
@@ -39,7 +39,7 @@ def test_rounds_become_a_row_and_rows_a_table_in_the_page_and_a_plot(
         order.append(side)
         return len(order)
 
-    # Both are measured in turn, and the first round does not count.
+    # The sides are measured in turn, and the first round does not count.
     assert interleaved(2, lambda: note("a"), lambda: note("b")) == ([3, 5], [4, 6])
     assert order == ["a", "b"] * 3
     least = Row("a <b>", "1/s", "x: 2/s", (1, 5, 6), 4, at_least=True)
@@ -62,8 +62,8 @@ def test_rounds_become_a_row_and_rows_a_table_in_the_page_and_a_plot(
 
 @pytest.mark.proof
 @pytest.mark.alone
-def test_every_row_is_measured_against_a_yardstick_built_for_it() -> None:
-    """The numbers of so few say nothing; that every answer was right is asserted on the way."""
+def test_every_row_of_the_table_can_be_measured() -> None:
+    """The values mean little with so few people, but every answer is checked on the way."""
     measured = list(rows(LITTLE))
 
     assert len({row.name for row in measured}) == 11

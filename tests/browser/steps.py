@@ -1,4 +1,4 @@
-"""What people do in a browser."""
+"""Steps that people take in a browser."""
 
 import re
 
@@ -15,7 +15,7 @@ IPHONE = (
 )
 LONG_AGO = "2020-01-01 20:30:00"
 NEW_PASSWORD = "a lantern over seven wet roofs"
-# Since when an account holds what counts in a dispute.
+# The columns with the age of what counts in a dispute, by table.
 HELD_SINCE = {
     "accounts_address": "confirmed_at",
     "accounts_authenticator": "made_at",
@@ -25,12 +25,12 @@ HELD_SINCE = {
 
 
 def sees(page: Page, heading: str) -> None:
-    """Wait until the page with this heading is there: a click returns before it is."""
+    """Wait for the page with this heading, since a click returns before the page has loaded."""
     expect(page.get_by_role("heading", level=1)).to_have_text(heading)
 
 
 def says(page: Page, *texts: str) -> None:
-    """Wait until each of them is on the page."""
+    """Wait until each of the texts is on the page."""
     for text in texts:
         expect(page.get_by_role("main")).to_contain_text(text)
 
@@ -40,12 +40,12 @@ def press(page: Page, name: str) -> None:
 
 
 def go(page: Page, name: str) -> None:
-    """To a page by the navigation."""
+    """Go to a page by its link in the navigation."""
     page.get_by_role("banner").get_by_role("link", name=name).click()
 
 
 def newcomer(site: Site, username: str) -> Client:
-    """A client that has made an account and is signed in."""
+    """Return a client that has made an account and is signed in."""
     client = site.client()
     post_sign_up(client, username)
     assert client.post(CONFIRM, {"code": code_for(site, username)}).location == "/"
@@ -53,12 +53,12 @@ def newcomer(site: Site, username: str) -> Client:
 
 
 def member(site: Site, username: str) -> None:
-    """An account, made by a client that nobody uses again."""
+    """Create an account that is signed in nowhere."""
     newcomer(site, username).post(LOGOUT, form="/")
 
 
 def arrive(page: Page, site: Site, username: str) -> None:
-    """A new member, at home."""
+    """Create an account, sign in to it and wait for the home page."""
     member(site, username)
     page.goto("/")
     sign_in(page, username)
@@ -66,9 +66,9 @@ def arrive(page: Page, site: Site, username: str) -> None:
 
 
 def years_pass(site: Site, username: str) -> None:
-    """Make old what the account holds: in a dispute nothing counts that is younger than a week.
+    """Make an account and its credentials old, since younger ones than a week count in no dispute.
 
-    The clock of the server's process can't be moved.
+    The rows are changed because the clock of the server process cannot be moved.
     """
     sql(site, "UPDATE accounts_user SET date_joined = ? WHERE username = ?", LONG_AGO, username)
     theirs = "user_id = (SELECT id FROM accounts_user WHERE username = ?)"
@@ -78,7 +78,7 @@ def years_pass(site: Site, username: str) -> None:
 
 
 def sign_up(page: Page, username: str) -> None:
-    """From the sign-in page to the page that asks for the mailed code."""
+    """Sign up, from the sign-in page to the page that asks for the mailed code."""
     page.get_by_role("link", name="Create an account").click()
     page.get_by_label("Username").fill(username)
     page.get_by_label("Email address").fill(address_of(username))
@@ -88,13 +88,13 @@ def sign_up(page: Page, username: str) -> None:
 
 
 def code_for(site: Site, to: str, count: int = 1) -> str:
-    """The code of the newest mail that brings one, as soon as ``count`` of them have come."""
+    """Wait until ``count`` mails with codes have come, and return the code of the newest."""
     address = to if "@" in to else address_of(to)
     return code_in(text_of(site.wait_for_mail(to=address, subject="is your code", count=count)))
 
 
 def link_for(site: Site, username: str, about: str, path: str) -> str:
-    """The first link below ``path`` in the newest mail about that."""
+    """Return the first link below ``path`` in the newest mail with a subject."""
     mail = site.wait_for_mail(to=address_of(username), subject=about)
     found = re.search(rf"{path}[\w-]+/", text_of(mail))
     assert found, text_of(mail)
@@ -102,7 +102,7 @@ def link_for(site: Site, username: str, about: str, path: str) -> str:
 
 
 def ask_for_reset(page: Page, site: Site, username: str) -> None:
-    """From the page of a forgotten password to that of the mailed link."""
+    """Request a password reset and open the mailed link."""
     page.get_by_label("Username or email address").fill(username)
     press(page, "Send the link")
     sees(page, "Check your email")

@@ -1,4 +1,4 @@
-"""An account from its first mail to a forgotten password, in Chromium."""
+"""Signing up, signing in and resetting a password in Chromium."""
 
 import re
 
@@ -24,7 +24,7 @@ from tests.support.site import Site
 from tests.support.steps import LOGIN, PASSWORD, SIGNUP
 
 
-def test_without_scripts_a_person_signs_up_confirms_by_code_and_signs_in(
+def test_signing_up_by_code_and_signing_in_work_without_scripts(
     site: Site, no_js_page: Page
 ) -> None:
     page, username = no_js_page, "scriptless"
@@ -40,10 +40,10 @@ def test_without_scripts_a_person_signs_up_confirms_by_code_and_signs_in(
 
     page.goto(SIGNUP)
     offered = page.get_by_role("button").all_inner_texts()
-    assert offered == ["Create an account"], "no button that needs scripts"
+    assert offered == ["Create an account"], "buttons that need scripts are hidden"
 
 
-def test_the_link_of_a_mail_confirms_and_leads_on_and_later_a_mailed_code_signs_in(
+def test_a_mailed_link_confirms_an_account_and_a_mailed_code_signs_in(
     site: Site, page: Page
 ) -> None:
     username = "linked"
@@ -64,7 +64,7 @@ def test_the_link_of_a_mail_confirms_and_leads_on_and_later_a_mailed_code_signs_
     sees(page, f"Hello, {username}")
 
 
-def test_with_scripts_a_password_is_shown_on_request_and_hidden_again(page: Page) -> None:
+def test_a_password_can_be_shown_and_hidden_again(page: Page) -> None:
     page.goto(LOGIN)
     field = page.get_by_label("Password", exact=True)
     field.fill(PASSWORD)
@@ -77,7 +77,9 @@ def test_with_scripts_a_password_is_shown_on_request_and_hidden_again(page: Page
     expect(field).to_have_value(PASSWORD)
 
 
-def test_an_error_takes_the_focus_leads_to_its_field_and_keeps_what_was_typed(page: Page) -> None:
+def test_the_error_summary_takes_focus_links_to_its_field_and_keeps_typed_values(
+    page: Page,
+) -> None:
     page.goto(SIGNUP)
     page.get_by_label("Username").fill("alice smith")
     page.get_by_label("Email address").fill("alice@example.org")
@@ -95,7 +97,7 @@ def test_an_error_takes_the_focus_leads_to_its_field_and_keeps_what_was_typed(pa
     assert axe(page) == []
 
 
-def test_a_forgotten_password_is_replaced_by_mail_and_every_other_browser_is_signed_out(
+def test_a_forgotten_password_is_reset_by_mail_and_other_browsers_are_signed_out(
     site: Site, open_page: OpenPage
 ) -> None:
     username = "forgetful"

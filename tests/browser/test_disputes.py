@@ -1,4 +1,4 @@
-"""Disputes over an account in Chromium, as its owner goes through them: lock, reset, review."""
+"""Disputes over an account in Chromium: locking, resetting the password and reviewing."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ from tests.browser.steps import (
     years_pass,
 )
 from tests.support.browser import MOBILE, OpenPage, axe
-from tests.support.second import SETUP, code_of, seed_on
+from tests.support.second_factor import SETUP, code_of, seed_on
 from tests.support.site import Site
 from tests.support.steps import LOGIN, PASSWORD, WRONG, address_of, sql
 
@@ -33,7 +33,7 @@ REMOVE = "Remove my second factors"
 
 
 def settle_with_app(page: Page, site: Site, username: str) -> str:
-    """Be at home in this browser for years, with an authenticator app; return its seed."""
+    """Create an old account with an authenticator app in this browser; return the app's seed."""
     arrive(page, site, username)
     seed = add_app(page, "Phone")
     years_pass(site, username)
@@ -59,14 +59,14 @@ def add_address(page: Page, site: Site, address: str) -> None:
 
 
 def steal_session(thief: Page, site: Site, owner: Page) -> None:
-    """Copy the session cookie, without that of the known browser."""
+    """Copy the owner's session cookie into another browser, without the known-browser cookie."""
     (key,) = [c["value"] for c in owner.context.cookies() if c["name"] == "sessionid"]
     thief.context.add_cookies([{"name": "sessionid", "value": key, "url": site.origin}])
     thief.goto("/")
 
 
 def lock(page: Page, site: Site, username: str, about: str) -> None:
-    """Lock the account by the link of the mail about that."""
+    """Lock the account by the link in the newest mail with a subject."""
     page.goto(link_for(site, username, about, LOCKDOWN))
     sees(page, f"Lock your account {username}?")
     press(page, "Lock your account")
@@ -74,7 +74,7 @@ def lock(page: Page, site: Site, username: str, about: str) -> None:
 
 
 def reset(page: Page, site: Site, username: str) -> None:
-    """From the page after the lock to that of the mailed link."""
+    """Reset the password, from the page after the lock to the page of the mailed link."""
     page.get_by_role("link", name="Set a new password").click()
     ask_for_reset(page, site, username)
 
@@ -94,7 +94,7 @@ def set_password(page: Page, username: str) -> None:
 
 
 def decide(page: Page, button: str) -> None:
-    """Press it at the review, and wait until its row is gone."""
+    """Press a button at the review, and wait until its row has disappeared."""
     press(page, button)
     expect(page.get_by_role("button", name=button)).to_have_count(0)
 
@@ -106,7 +106,7 @@ def finish_review(page: Page, username: str) -> None:
 
 
 def lose_factors(page: Page, username: str) -> None:
-    """Sign in with the password, and ask to remove the second factors."""
+    """Sign in with the password and request the removal of the second factors."""
     page.goto(LOGIN)
     sign_in(page, username)
     sees(page, "Confirm it’s you")
@@ -145,7 +145,7 @@ def test_what_a_thief_added_is_deleted_at_the_review(site: Site, open_page: Open
     finish_review(home, username)
 
 
-def test_mail_and_former_password_open_a_locked_account(site: Site, open_page: OpenPage) -> None:
+def test_mail_and_the_former_password_unlock_an_account(site: Site, open_page: OpenPage) -> None:
     username = "travels"
     member(site, username)
     years_pass(site, username)
@@ -168,7 +168,7 @@ def test_mail_and_former_password_open_a_locked_account(site: Site, open_page: O
     finish_review(new, username)
 
 
-def test_mail_and_a_second_factor_open_a_locked_account(site: Site, open_page: OpenPage) -> None:
+def test_mail_and_a_second_factor_unlock_an_account(site: Site, open_page: OpenPage) -> None:
     username, phone = "factored", open_page(site, user_agent=IPHONE, **MOBILE)
     seed = settle_with_app(open_page(site), site, username)
 
@@ -180,7 +180,9 @@ def test_mail_and_a_second_factor_open_a_locked_account(site: Site, open_page: O
     finish_review(phone, username)
 
 
-def test_an_own_address_is_put_back_at_the_review(site: Site, open_page: OpenPage) -> None:
+def test_the_owner_restores_a_suspended_email_at_the_review(
+    site: Site, open_page: OpenPage
+) -> None:
     username, new, address = "moved", "moved@other.example", "moved@thief.example"
     home, thief = open_page(site), open_page(site)
     arrive(home, site, username)
@@ -207,7 +209,9 @@ def test_an_own_address_is_put_back_at_the_review(site: Site, open_page: OpenPag
     sees(home, f"Hello, {username}")
 
 
-def test_a_lost_phone_is_removed_after_the_waiting_period(site: Site, open_page: OpenPage) -> None:
+def test_lost_second_factors_are_removed_after_the_waiting_period(
+    site: Site, open_page: OpenPage
+) -> None:
     username, home = "phoneless", open_page(site)
     settle_with_app(home, site, username)
     sign_out(home)
@@ -223,7 +227,9 @@ def test_a_lost_phone_is_removed_after_the_waiting_period(site: Site, open_page:
     says(home, "None yet: your password alone opens the account.")
 
 
-def test_every_page_tells_of_a_request_and_lets_stop_it(site: Site, open_page: OpenPage) -> None:
+def test_every_page_warns_of_a_pending_recovery_and_links_to_stop_it(
+    site: Site, open_page: OpenPage
+) -> None:
     username, home, mallory = "warned", open_page(site), open_page(site)
     settle_with_app(home, site, username)
     lose_factors(mallory, username)
@@ -246,7 +252,7 @@ def test_every_page_tells_of_a_request_and_lets_stop_it(site: Site, open_page: O
     expect(mallory.get_by_role("button", name=REMOVE)).to_have_count(0)
 
 
-def test_the_link_of_a_mail_stops_a_request(site: Site, open_page: OpenPage) -> None:
+def test_a_mailed_link_stops_a_recovery(site: Site, open_page: OpenPage) -> None:
     username, home, mallory = "mailed-at", open_page(site), open_page(site)
     settle_with_app(home, site, username)
     sign_out(home)
@@ -259,7 +265,9 @@ def test_the_link_of_a_mail_stops_a_request(site: Site, open_page: OpenPage) -> 
     sees(home, "The recovery is stopped")
 
 
-def test_password_and_factor_open_an_account_without_mail(site: Site, open_page: OpenPage) -> None:
+def test_password_and_second_factor_unlock_an_account_without_mail(
+    site: Site, open_page: OpenPage
+) -> None:
     username, new = "unmailed", open_page(site)
     seed = settle_with_app(open_page(site), site, username)
     lock(open_page(site), site, username, "Signed in from a new browser")

@@ -1,5 +1,7 @@
-"""``docs/examples/spa`` in Chromium: from the origin that the operator has named, with a script of
-somebody else's in it, and from origins that nobody has named."""
+"""The page ``docs/examples/spa`` in Chromium.
+
+It is served from a configured origin, with and without an injected script, and from others.
+"""
 
 import json
 from collections.abc import Iterator
@@ -13,13 +15,13 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.steps import member, newcomer
 from tests.support.browser import OpenPage
-from tests.support.second import SETUP, code_of, seed_on
+from tests.support.second_factor import SETUP, code_of, seed_on
 from tests.support.site import ROOT, Site
 from tests.support.steps import PASSWORD, sql
 
 FOLDER = ROOT / "docs" / "examples" / "spa"
 TYPES = {".html": "text/html", ".js": "text/javascript"}
-# What a script of somebody else's does first: it listens to whatever the page sends.
+# An injected script first records what the page sends.
 LISTEN = """
     window.heard = []
     const send = window.fetch
@@ -28,7 +30,7 @@ LISTEN = """
         return send(address, options)
     }
 """
-# And what it tries to find, and to send home.
+# Then the injected script searches for secrets and tries to send them away.
 SEARCH = """async api => {
     const answer = await fetch(`${api}session/refresh/`, {
         method: 'POST', credentials: 'include', headers: {'X-Requested-With': 'authsite'}
@@ -43,7 +45,7 @@ SEARCH = """async api => {
         home
     }
 }"""
-# What a page elsewhere tries.
+# A page of another origin tries to use the refresh cookie.
 RENEW = """async ([api, headers]) => {
     try {
         const options = {method: 'POST', credentials: 'include', headers}
@@ -61,7 +63,7 @@ POST_FORM = """api => {
 
 
 class Files:
-    """The example, served as its ``http.server`` would, for accounts at ``accounts``."""
+    """Serves the example page as ``http.server`` does; ``accounts`` is the origin of the site."""
 
     def __init__(self, host: str) -> None:
         self.accounts = ""
@@ -72,7 +74,7 @@ class Files:
                 files.answer(self)
 
             def log_message(self, *_args: Any) -> None:
-                """Nothing: pytest shows what matters."""
+                """Do not log requests."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.origin = f"http://{host}:{self.server.server_port}"
@@ -99,7 +101,7 @@ def served(host: str) -> Iterator[Files]:
 
 @pytest.fixture(scope="module")
 def origins() -> Iterator[dict[str, Files]]:
-    """One that is named, one of the same site that isn't, and one of another site."""
+    """Three origins: a configured one, another of the same site, and one of another site."""
     with ExitStack() as stack:
         hosts = {"named": "localhost", "sibling": "localhost", "foreign": "127.0.0.1"}
         yield {name: stack.enter_context(served(host)) for name, host in hosts.items()}
@@ -128,7 +130,7 @@ def api(site: Site) -> str:
     return f"{site.origin}/api/v1/"
 
 
-def test_the_page_signs_in_survives_a_reload_shows_names_as_text_and_signs_out_everywhere(
+def test_the_example_page_signs_in_survives_a_reload_and_signs_out_everywhere(
     site: Site, open_page: OpenPage, origins: dict[str, Files]
 ) -> None:
     person = newcomer(site, "alice")
@@ -159,7 +161,7 @@ def test_the_page_signs_in_survives_a_reload_shows_names_as_text_and_signs_out_e
     assert sql(site, "SELECT count(*) FROM accounts_loginsession WHERE ended_at IS NULL") == [(0,)]
 
 
-def test_5_3_neither_a_script_nor_another_origin_gets_at_a_pages_refresh_token(
+def test_5_3_neither_a_script_nor_another_origin_can_read_the_refresh_token(
     site: Site, chromium: Browser, origins: dict[str, Files]
 ) -> None:
     member(site, "bob")
@@ -175,7 +177,7 @@ def test_5_3_neither_a_script_nor_another_origin_gets_at_a_pages_refresh_token(
         assert set(found["body"]) == {"access", "token_type", "expires_in", "scope"}
         assert refresh not in json.dumps(found)
         assert found["home"] == "stopped"
-        # What it does get is an access token, which a lockdown ends at once.
+        # The script does get an access token, which a lockdown revokes at once.
         token = next(heard for heard in page.evaluate("heard") if heard)
         assert status_of(site, token) == 200
 
@@ -183,7 +185,7 @@ def test_5_3_neither_a_script_nor_another_origin_gets_at_a_pages_refresh_token(
         for where in ("sibling", "foreign"):
             thief = context.new_page()
             thief.goto(f"{origins[where].origin}/app.js")
-            # The browser asks first, and then shows the answer to nobody; a form gets a refusal.
+            # CORS hides the answers to fetch from the page, and the site refuses the form.
             for headers in ({"X-Requested-With": "authsite"}, {}):
                 assert thief.evaluate(RENEW, [api(site), headers]) == "TypeError", where
             with thief.expect_navigation():
@@ -202,7 +204,7 @@ def test_5_3_neither_a_script_nor_another_origin_gets_at_a_pages_refresh_token(
 
 
 def status_of(site: Site, token: str) -> int:
-    """What ``me/`` answers to it."""
+    """Return the status of ``me/`` for an ``Authorization`` header."""
     return site.client().get("/api/v1/me/", headers={"Authorization": token}).status
 
 

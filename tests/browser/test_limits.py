@@ -1,4 +1,4 @@
-"""The page of a sign-in that was tried too often: what is kept, and the ways on."""
+"""The page of a rate-limited sign-in in Chromium."""
 
 import pytest
 from playwright.sync_api import expect
@@ -12,7 +12,7 @@ SITE = {"LIMITS_SCALE": "1"}
 
 
 @pytest.mark.parametrize("colours, width", [("light", 1280), ("dark", 390)])
-def test_too_many_sign_ins_keep_the_name_and_offer_other_ways(
+def test_the_429_page_keeps_the_login_and_offers_other_methods(
     site: Site, open_page: OpenPage, colours: str, width: int
 ) -> None:
     name = f"alice-{colours}"
@@ -42,7 +42,7 @@ def test_too_many_sign_ins_keep_the_name_and_offer_other_ways(
     sees(page, "Where you’re signed in")
 
 
-def test_without_scripts_the_name_is_in_the_form_again(site: Site, open_page: OpenPage) -> None:
+def test_the_429_page_keeps_the_login_without_scripts(site: Site, open_page: OpenPage) -> None:
     page = open_page(site, expect=(429,), java_script_enabled=False)
     page.goto(LOGIN)
     page.get_by_label("Username or email address").fill("nobody")

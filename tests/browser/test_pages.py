@@ -1,4 +1,4 @@
-"""Every page in its fullest state, read by axe, in turn on a wide light and narrow dark screen."""
+"""axe checks every page in its fullest state, in turn on a wide light and a narrow dark screen."""
 
 import re
 from collections.abc import Iterator
@@ -17,26 +17,26 @@ from tests.browser.steps import (
 )
 from tests.support.browser import OpenPage, axe
 from tests.support.client import Client
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,
+    confirm_recovery_codes,
     recovery_codes_on,
-    turn_on,
-    type_one_back,
+    set_up_authenticator,
 )
 from tests.support.site import Site
 from tests.support.steps import CODE, CONFIRM, LOGIN, PASSWORD, SIGNUP, sign_in, sign_up, sql
 
 PROVIDERS = ("GOOGLE", "GITHUB", "FACEBOOK", "TWITTER")
-# The clients that make the states say that they are curl, and Chromium goes on as they.
+# Chromium goes on with cookies of clients that have another user agent.
 SITE = {"SESSION_PROTECTION": "off"} | {
     f"{name}_{part}": "x" for name in PROVIDERS for part in ("CLIENT_ID", "CLIENT_SECRET")
 }
-# WCAG 1.4.10 wants no scrolling in two directions on a screen of 320 pixels.
+# WCAG 1.4.10 forbids scrolling in two directions on a screen that is 320 pixels wide.
 NARROW = {"width": 320, "height": 640}
 LOOKS = (("light", {"width": 1280, "height": 720}), ("dark", NARROW))
-# Not ``innerWidth``: on a phone that grows with what doesn't fit.
+# ``innerWidth`` would not do: on a phone it grows with content that is too wide.
 OVERFLOWS = "width => document.documentElement.scrollWidth > width"
 RESET = "/accounts/password/reset/"
 LOCKDOWN, REVIEW = "/accounts/lockdown/", "/accounts/review/"
@@ -68,10 +68,10 @@ PASSKEY = """
 type Stop = tuple[Client, str, str]
 
 
-def test_every_page_fits_and_is_for_everybody(site: Site, open_page: OpenPage) -> None:
+def test_every_page_is_accessible_and_fits_narrow_screens(site: Site, open_page: OpenPage) -> None:
     page, faults = open_page(site, expect=(403, 404)), []
 
-    stops = (as_strangers, by_mailed_links, as_a_member, with_second_factors, in_a_dispute)
+    stops = (as_anonymous, by_mailed_links, as_a_member, with_second_factors, in_a_dispute)
     stories = chain.from_iterable(make(site) for make in stops)
     for (who, path, title), (colours, size) in zip(stories, cycle(LOOKS), strict=False):
         page.emulate_media(color_scheme=colours)
@@ -90,7 +90,7 @@ def test_every_page_fits_and_is_for_everybody(site: Site, open_page: OpenPage) -
 
 
 def become(page: Page, who: Client) -> None:
-    """Go on with the cookies of that client."""
+    """Replace the cookies of the page by those of a client."""
     page.context.clear_cookies()
     page.context.add_cookies(
         [
@@ -100,7 +100,7 @@ def become(page: Page, who: Client) -> None:
     )
 
 
-def as_strangers(site: Site) -> Iterator[Stop]:
+def as_anonymous(site: Site) -> Iterator[Stop]:
     stranger, waiting, asking = (site.client() for _ in range(3))
     yield stranger, LOGIN, "Sign in"
     yield stranger, SIGNUP, "Create an account"
@@ -120,7 +120,7 @@ def as_strangers(site: Site) -> Iterator[Stop]:
 
 
 def by_mailed_links(site: Site) -> Iterator[Stop]:
-    """As whoever reads the mail opens them, in a browser where nobody is signed in."""
+    """Yield the pages of mailed links, in a browser without a session."""
     stranger = site.client()
     newcomer(site, "mailed")
     sign_in(site.client(User_Agent=IPHONE), "mailed")
@@ -137,7 +137,10 @@ def by_mailed_links(site: Site) -> Iterator[Stop]:
 
 
 def as_a_member(site: Site) -> Iterator[Stop]:
-    """With a past, two more sign-ins, a long name, an address that waits and 7 API keys."""
+    """Yield the pages of a member.
+
+    The account has a history, three sessions, a long name, an unconfirmed email and 7 API keys.
+    """
     alice = newcomer(site, "alice")
     for _ in range(2):
         sign_in(site.client(User_Agent=IPHONE), "alice")
@@ -163,12 +166,12 @@ def as_a_member(site: Site) -> Iterator[Stop]:
 
 
 def with_second_factors(site: Site) -> Iterator[Stop]:
-    """With an app, a passkey, recovery codes and a trusted browser; then all of them lost."""
+    """Yield the pages of an account with all second factors, and of their recovery."""
     bob, trusted, lost = newcomer(site, "bob"), site.client(), site.client()
-    turn_on(bob, name=WIDE)
+    set_up_authenticator(bob, name=WIDE)
     yield bob, RECOVERY_CODES, "Recovery codes"
     code = recovery_codes_on(bob.get(RECOVERY_CODES).text)[9]
-    type_one_back(bob)
+    confirm_recovery_codes(bob)
     sign_in(trusted, "bob")
     assert trusted.post(CHALLENGE, {"code": code, "trust": "on"}).location == "/"
     sql(site, PASSKEY, WIDE, LONG_AGO, "bob")
@@ -190,10 +193,10 @@ def with_second_factors(site: Site) -> Iterator[Stop]:
 
 
 def in_a_dispute(site: Site) -> Iterator[Stop]:
-    """A locked account, the way back into it, and the review of what the lock suspended."""
+    """Yield the pages of a locked account, from its unlocking to the review."""
     owner = newcomer(site, "disputed")
     years_pass(site, "disputed")
-    turn_on(owner, name=WIDE)
+    set_up_authenticator(owner, name=WIDE)
     dead = f"{LOCKDOWN}no-such-token/"
     yield owner, dead, "This link doesn’t work any more"
     assert owner.post(link_for(site, "disputed", "app was added", LOCKDOWN)).status == 200
@@ -207,7 +210,7 @@ def in_a_dispute(site: Site) -> Iterator[Stop]:
     yield owner, REVIEW, "Review your account"
 
 
-def test_a_new_key_is_shown_once_and_copied(site: Site, open_page: OpenPage) -> None:
+def test_a_new_api_key_is_shown_once_and_can_be_copied(site: Site, open_page: OpenPage) -> None:
     page = open_page(site, permissions=["clipboard-read", "clipboard-write"])
     become(page, newcomer(site, "carol"))
     page.goto(NEW_KEY)
@@ -224,7 +227,7 @@ def test_a_new_key_is_shown_once_and_copied(site: Site, open_page: OpenPage) -> 
     assert key[25:] not in page.content()
 
 
-def test_the_next_mail_is_counted_down_to(site: Site, page: Page) -> None:
+def test_the_resend_button_is_enabled_after_a_countdown(site: Site, page: Page) -> None:
     waiting = site.client()
     sign_up(waiting, "impatient")
     become(page, waiting)
@@ -237,8 +240,8 @@ def test_the_next_mail_is_counted_down_to(site: Site, page: Page) -> None:
     expect(resend).to_be_enabled()
 
 
-def test_the_page_of_the_api_works_under_its_policy(page: Page) -> None:
-    """What the policy stops is said on the console, and fails the test."""
+def test_the_api_docs_page_works_under_its_content_security_policy(page: Page) -> None:
+    """A violation of the policy would appear on the console and fail the test."""
     answer = page.goto("/api/v1/docs/")
     assert answer
     policy = answer.headers["content-security-policy"]

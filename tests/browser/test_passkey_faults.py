@@ -1,4 +1,4 @@
-"""Passkeys where something is missing or fails, in Chromium with a virtual authenticator."""
+"""Passkeys that fail or are not supported, in Chromium with a virtual authenticator."""
 
 from playwright.sync_api import Page, expect
 
@@ -12,7 +12,7 @@ from tests.support.webauthn import ADD, PASSKEYS
 
 CANCELLED = "That was cancelled, or didn’t work. Try again, or choose another way."
 CANNOT = "This browser can’t use passkeys here."
-# The page's own clock, five minutes on: real ones would be long.
+# Moves the page's clock forward by five minutes, since waiting would take too long.
 FIVE_MINUTES_LATER = "{ const now = Date.now; Date.now = () => now() + 301_000 }"
 NO_LEVEL_3 = """
 delete PublicKeyCredential.parseCreationOptionsFromJSON
@@ -27,7 +27,7 @@ NO_WEBAUTHN = "delete window.PublicKeyCredential"
 NO_CREDENTIALS = "Object.defineProperty(navigator, 'credentials', {value: undefined})"
 
 
-def test_a_cancelled_prompt_leaves_a_message_what_was_typed_and_another_try(
+def test_a_cancelled_prompt_shows_a_message_and_keeps_the_typed_values(
     page: Page, site: Site
 ) -> None:
     authenticator = enter(page, site, "pk-fails")
@@ -52,11 +52,11 @@ def test_a_cancelled_prompt_leaves_a_message_what_was_typed_and_another_try(
     sees(page, "Hello, pk-fails")
 
 
-def test_where_passkeys_fail_nothing_is_said_until_the_button_is_pressed(
+def test_failing_passkeys_show_no_message_until_the_button_is_pressed(
     page: Page, site: Site
 ) -> None:
     VirtualAuthenticator(page)
-    # The passkeys of the site are those of "localhost".
+    # The relying party id of the site is "localhost", so passkeys fail at 127.0.0.1.
     page.goto(f"http://127.0.0.1:{site.port}{LOGIN}", wait_until="networkidle")
     expect(page.get_by_role("button", name=BUTTON)).to_be_visible()
     expect(page.locator("[data-problem]")).to_be_hidden()
@@ -66,7 +66,7 @@ def test_where_passkeys_fail_nothing_is_said_until_the_button_is_pressed(
     assert problem(page) == CANCELLED
 
 
-def test_a_page_left_open_for_too_long_is_renewed_by_its_button(page: Page, site: Site) -> None:
+def test_the_passkey_button_renews_an_expired_challenge(page: Page, site: Site) -> None:
     enter(page, site, "pk-late")
     page.goto(ADD)
     page.evaluate(FIVE_MINUTES_LATER)
@@ -83,7 +83,7 @@ def test_a_page_left_open_for_too_long_is_renewed_by_its_button(page: Page, site
     expect(page).to_have_url(f"{site.origin}/help/")
 
 
-def test_passkeys_work_in_a_browser_without_level_3_of_webauthn(page: Page, site: Site) -> None:
+def test_passkeys_work_in_a_browser_without_webauthn_level_3(page: Page, site: Site) -> None:
     enter(page, site, "pk-old", script=NO_AUTOFILL + NO_LEVEL_3)
     add_passkey(page)
     page.goto(PASSKEYS)
@@ -98,7 +98,7 @@ def test_passkeys_work_in_a_browser_without_level_3_of_webauthn(page: Page, site
     sees(page, "Hello, pk-old")
 
 
-def test_a_browser_without_passkeys_offers_none_and_says_so_where_nothing_else_is(
+def test_a_browser_without_passkeys_offers_none_and_says_so(
     page: Page, site: Site, open_page: OpenPage
 ) -> None:
     enter(page, site, "pk-none")

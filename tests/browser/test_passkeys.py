@@ -1,4 +1,4 @@
-"""Passkeys in Chromium, with its virtual authenticator: what needs one, or our script."""
+"""Passkeys in Chromium with its virtual authenticator."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ GOOGLE = "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4"
 def enter(
     page: Page, site: Site, username: str, *, script: str = NO_AUTOFILL
 ) -> VirtualAuthenticator:
-    """Sign a new account in by its password, in a browser with an authenticator."""
+    """Create an account and sign in by password in a browser with a virtual authenticator."""
     member(site, username)
     page.add_init_script(script)
     authenticator = VirtualAuthenticator(page)
@@ -60,14 +60,14 @@ def open_passkey(page: Page) -> None:
 
 
 def problem(page: Page) -> str:
-    """Wait for what the script says under the button."""
+    """Wait for the message of the script below the button, and return it."""
     said = page.locator("form[data-passkey] [data-problem]")
     expect(said).to_be_visible()
     return said.inner_text()
 
 
 def told(page: Page) -> dict[str, Any]:
-    """Return what the page has told the keeper of passkeys, by the name of the call."""
+    """Return the signals of the page to the password manager, by the name of the method."""
     page.wait_for_function(f"{TOLD}.length")
     return dict(page.evaluate(TOLD))
 
@@ -78,9 +78,7 @@ def session_expires(page: Page) -> float:
     return cookie["expires"]
 
 
-def test_a_person_signs_up_with_a_passkey_and_arrives_where_they_wanted_to_go(
-    page: Page, site: Site
-) -> None:
+def test_signing_up_with_a_passkey_leads_to_the_requested_page(page: Page, site: Site) -> None:
     page.add_init_script(NO_AUTOFILL)
     authenticator = VirtualAuthenticator(page)
     page.goto(LOGIN_FOR_WANTED)
@@ -101,7 +99,7 @@ def test_a_person_signs_up_with_a_passkey_and_arrives_where_they_wanted_to_go(
     assert (kept["rpId"], kept["userName"]) == ("localhost", "pk-new")
 
 
-def test_a_passkey_signs_in_from_autofill_by_its_button_and_after_the_password(
+def test_a_passkey_signs_in_by_autofill_by_button_and_as_a_second_step(
     page: Page, site: Site
 ) -> None:
     enter(page, site, "pk-uses", script=AUTOFILL_WAITS)
@@ -138,7 +136,7 @@ def test_a_passkey_signs_in_from_autofill_by_its_button_and_after_the_password(
     says(page, "None.")
 
 
-def test_another_key_is_added_after_a_fresh_proof_and_is_a_second_step(
+def test_a_security_key_is_added_after_reauthentication_and_is_a_second_step(
     page: Page, site: Site
 ) -> None:
     authenticator = enter(page, site, "pk-adds")
@@ -167,7 +165,7 @@ def test_another_key_is_added_after_a_fresh_proof_and_is_a_second_step(
     sees(page, "Hello, pk-adds")
 
 
-def test_a_passkey_is_renamed_and_removed_and_its_keeper_hears_of_it(
+def test_renaming_and_removing_a_passkey_is_signalled_to_the_password_manager(
     page: Page, site: Site
 ) -> None:
     page.add_init_script(SIGNALS)
@@ -208,7 +206,7 @@ def test_a_passkey_is_renamed_and_removed_and_its_keeper_hears_of_it(
     expect(page).to_have_url(f"{site.origin}/help/")
 
 
-def test_keepers_find_where_passkeys_are_added_and_managed(site: Site) -> None:
+def test_password_managers_find_where_passkeys_are_added_and_managed(site: Site) -> None:
     found = site.client().get("/.well-known/passkey-endpoints")
 
     assert found.json() == {"enroll": site.origin + ADD, "manage": site.origin + PASSKEYS}

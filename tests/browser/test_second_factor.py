@@ -1,4 +1,4 @@
-"""Second factors in Chromium: a phone scans the screen, its app shows the codes."""
+"""Second factors in Chromium, with QR codes that are scanned from screenshots."""
 
 import time
 from pathlib import Path
@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.steps import arrive, go, press, says, sees, sign_in, sign_out, type_code
 from tests.support.authenticator import scan_picture, shown
 from tests.support.browser import MOBILE, OpenPage
-from tests.support.second import recovery_codes_on
+from tests.support.second_factor import recovery_codes_on
 from tests.support.site import Site
 from tests.support.steps import code_in, sql
 
@@ -18,7 +18,7 @@ TURN_ON = "Turn on two-step sign-in"
 
 
 def scan(page: Page, folder: Path) -> str:
-    """The secret in the QR code on the screen, as a camera finds it."""
+    """Return the secret in the QR code on a screenshot of the page."""
     picture = folder / "screen.png"
     page.screenshot(path=picture, full_page=True)
     link = urlsplit(scan_picture(picture))
@@ -27,14 +27,14 @@ def scan(page: Page, folder: Path) -> str:
 
 
 def begin(page: Page, site: Site, username: str) -> str:
-    """Go to the page that sets an app up; the key that it shows as text."""
+    """Create an account, go to the page that sets up an app, and return the key that it shows."""
     arrive(page, site, username)
     page.get_by_role("link", name=SETUP).click()
     sees(page, SETUP)
     return page.locator("#key").inner_text().replace(" ", "")
 
 
-def test_whoever_is_made_staff_scans_the_code_on_the_way_to_the_admin_and_needs_it_from_then_on(
+def test_a_new_staff_member_enrols_on_the_way_to_the_admin_and_needs_the_app_afterwards(
     site: Site, page: Page, tmp_path: Path
 ) -> None:
     username = "promoted"
@@ -64,12 +64,12 @@ def test_whoever_is_made_staff_scans_the_code_on_the_way_to_the_admin_and_needs_
     page.goto("/admin/accounts/user/")
     sign_in(page, username)
     sees(page, "Confirm it’s you")
-    # A code is good once; the site takes one that is half a minute early.
+    # A code works once, but the site accepts the code of the next 30 seconds.
     type_code(page, shown(secret, time.time() + 30))
     expect(page).to_have_url(f"{site.origin}/admin/accounts/user/")
 
 
-def test_without_scripts_on_a_phone_the_codes_are_downloaded_and_one_of_them_signs_in(
+def test_recovery_codes_are_downloaded_and_sign_in_without_scripts_on_a_phone(
     site: Site, open_page: OpenPage, tmp_path: Path
 ) -> None:
     username = "pocketed"
@@ -81,7 +81,7 @@ def test_without_scripts_on_a_phone_the_codes_are_downloaded_and_one_of_them_sig
     codes = recovery_codes_on(page.content())
 
     offered = page.get_by_role("main").get_by_role("button").all_inner_texts()
-    assert offered == ["Download", "Finish"], "no button that needs scripts"
+    assert offered == ["Download", "Finish"], "buttons that need scripts are hidden"
     assert_downloaded(page, codes)
     type_code(page, codes[0], "Finish")
     says(page, "Your recovery codes are kept.")
@@ -133,7 +133,7 @@ def test_the_key_is_copied_or_selected_and_recovery_codes_are_copied_and_printed
 
 
 def printed_words(page: Page) -> list[str]:
-    """What a printer puts on paper."""
+    """Return the texts that would be printed."""
     seen: list[str] = page.locator("body").evaluate(
         """body => [...body.querySelectorAll('*')]
             .filter(element => element.checkVisibility() && element.getClientRects().length)

@@ -1,4 +1,4 @@
-"""Sign-ins seen and ended in Chromium, and the times of a page."""
+"""Listing and revoking sessions in Chromium, the back button, and local times."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -20,11 +20,11 @@ from tests.support.browser import MOBILE, WITH_WINDOW, OpenPage
 from tests.support.site import Site
 from tests.support.steps import LOGIN, sql
 
-# What one goes back to is kept by a browser with a window only.
+# Only a browser with a window has the back/forward cache.
 BROWSERS = WITH_WINDOW
 
 
-def test_a_new_sign_in_is_seen_and_ended_and_its_mail_locks_the_account_down(
+def test_a_new_session_is_listed_and_revoked_and_its_mail_locks_the_account(
     site: Site, open_page: OpenPage
 ) -> None:
     username = "watchful"
@@ -76,7 +76,9 @@ def test_5_5_after_sign_out_the_back_button_shows_nothing_of_the_account(
         assert username not in page.content()
 
 
-def test_times_are_the_readers_own_until_a_zone_is_chosen(site: Site, open_page: OpenPage) -> None:
+def test_times_follow_the_browser_until_a_time_zone_is_chosen(
+    site: Site, open_page: OpenPage
+) -> None:
     username = "travelling"
     page = open_page(site, locale="en-GB", timezone_id="Asia/Tokyo")
     arrive(page, site, username)

@@ -1,4 +1,7 @@
-"""Signing in with others in Chromium, at an OpenID Provider that shares no code with ours."""
+"""Signing in with external providers in Chromium.
+
+One of them is an OpenID Provider in Node that shares no code with the site.
+"""
 
 import json
 import os
@@ -23,7 +26,10 @@ ANOTHER = "seven slow ferries hum"
 
 @pytest.fixture(scope="module")
 def doubles() -> Iterator[dict[str, OpenIDProvider]]:
-    """Away's page is on another origin than its issuer; so is Twisted's, as the settings know."""
+    """Two providers with authorization pages on another origin than their issuer.
+
+    The settings name that origin for Twisted, but not for Away.
+    """
     with ExitStack() as stack:
         both = {name: stack.enter_context(OpenIDProvider()) for name in ("Away", "Twisted")}
         for name, double in both.items():
@@ -37,7 +43,7 @@ def doubles() -> Iterator[dict[str, OpenIDProvider]]:
 def site(
     doubles: dict[str, OpenIDProvider], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    """A site that knows Acme, which is oidc-provider in Node, and the doubles."""
+    """A site with three providers: Acme, which is oidc-provider in Node, Away and Twisted."""
     away, twisted = doubles.values()
     elsewhere = twisted.origin.replace("127.0.0.1", "localhost")
     with acme(tmp_path_factory.mktemp("acme") / "log") as issuer:
@@ -52,7 +58,7 @@ def site(
 
 @contextmanager
 def acme(log: Path) -> Iterator[str]:
-    """The real provider; its issuer."""
+    """Run oidc-provider in Node, and yield its issuer."""
     port = free_port()
     credentials = {"clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
     options = {"providers": {"Acme": port}, "redirects": REDIRECTS, **credentials}
@@ -74,24 +80,24 @@ def people(site: Site) -> list[str]:
 
 
 def lasts(page: Page) -> bool:
-    """Whether the session outlives the browser."""
+    """Return whether the session outlives the browser."""
     (kept,) = [cookie for cookie in page.context.cookies() if cookie["name"] == "sessionid"]
     return kept["expires"] != -1
 
 
 def go_to(page: Page, provider: str = "Acme") -> None:
-    """Press its button; its own page doesn't come if somebody is signed in there."""
+    """Press a provider's button; its page is skipped if the person is signed in there."""
     press(page, f"Continue with {provider}")
 
 
 def show(page: Page, name: str) -> None:
-    """Be ``name`` on Acme's page."""
+    """Sign in as ``name`` on Acme's page."""
     sees(page, "Sign in at Acme")
     page.get_by_label("Name").fill(name)
     press(page, "Sign in")
 
 
-def test_a_stranger_refuses_at_acme_then_comes_as_somebody_new_and_later_as_the_same(
+def test_a_person_refuses_then_signs_up_and_later_signs_in_by_a_provider(
     site: Site, page: Page
 ) -> None:
     before = people(site)
@@ -111,13 +117,13 @@ def test_a_stranger_refuses_at_acme_then_comes_as_somebody_new_and_later_as_the_
     says(page, "alice@example.org")
     sign_out(page)
 
-    go_to(page)  # she is still signed in there
+    go_to(page)  # alice is still signed in at Acme
     sees(page, "Hello, The alice")
     assert not lasts(page)
     assert people(site) == sorted([*before, "alice"])
 
 
-def test_without_scripts_whose_address_has_an_account_signs_in_to_it_and_connects(
+def test_a_person_with_an_account_connects_a_provider_without_scripts(
     site: Site, no_js_page: Page
 ) -> None:
     page = no_js_page
@@ -137,7 +143,7 @@ def test_without_scripts_whose_address_has_an_account_signs_in_to_it_and_connect
 
 
 @pytest.mark.parametrize("name, through_a_page", [("Away", True), ("Twisted", False)])
-def test_a_provider_whose_pages_are_elsewhere_is_reached_past_the_policy_of_forms(
+def test_a_provider_page_on_another_origin_is_reached_despite_form_action(
     site: Site, page: Page, name: str, through_a_page: bool
 ) -> None:
     seen: list[str] = []
@@ -151,7 +157,7 @@ def test_a_provider_whose_pages_are_elsewhere_is_reached_past_the_policy_of_form
     assert (leads_on in seen) == through_a_page
 
 
-def test_whoever_has_no_password_sets_one_after_acme_has_asked_anew_who_it_is(
+def test_a_first_password_is_set_after_reauthentication_at_the_provider(
     site: Site, page: Page
 ) -> None:
     page.goto(LOGIN)
@@ -163,7 +169,7 @@ def test_whoever_has_no_password_sets_one_after_acme_has_asked_anew_who_it_is(
     page.get_by_role("link", name="Set a password").click()
     sees(page, "Is it you, dave?")
     go_to(page)
-    show(page, "mallory")  # who is somebody else there
+    show(page, "mallory")  # another account at Acme
     says(page, "isn’t connected with this account")
     go_to(page)
     show(page, "dave")

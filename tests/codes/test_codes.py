@@ -1,4 +1,4 @@
-"""Mailed secrets: counted before they are compared, spent once, for one purpose and subject."""
+"""Mailed codes and links: tries are counted before a comparison, and a secret is used once."""
 
 from datetime import timedelta
 
@@ -15,26 +15,26 @@ PURPOSE = codes.Purpose("test", life=timedelta(minutes=15))
 
 
 @pytest.mark.parametrize("typed", ["abcd2345", "A-B-CD23 45", "abcd\u00a02345", "  ABCD2345\n"])
-def test_a_code_is_taken_in_any_case_and_spacing(typed: str) -> None:
+def test_a_mailed_code_is_accepted_in_any_case_and_spacing(typed: str) -> None:
     assert CodeField().clean(typed) == "ABCD2345"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_eight_tries_at_once_five_are_looked_at() -> None:
+def test_only_five_of_eight_concurrent_tries_of_a_code_are_compared() -> None:
     code = codes.issue_code(PURPOSE, 1)
 
-    def is_looked_at(_: int) -> bool:
+    def is_compared(_: int) -> bool:
         try:
             return codes.try_code(PURPOSE, 1, code)
         except codes.UsedUp:
             return False
 
-    assert sum(together(AT_ONCE, is_looked_at)) == 5
-    assert not is_looked_at(0)
+    assert sum(together(AT_ONCE, is_compared)) == 5
+    assert not is_compared(0)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_eight_that_spend_a_secret_at_once_one_is_told_yes() -> None:
+def test_one_of_eight_concurrent_uses_of_a_link_succeeds() -> None:
     link = codes.issue_link(PURPOSE, 1)
 
     assert sum(together(AT_ONCE, lambda _: codes.spend(PURPOSE, 1, link))) == 1
@@ -42,7 +42,7 @@ def test_of_eight_that_spend_a_secret_at_once_one_is_told_yes() -> None:
 
 
 @pytest.mark.django_db
-def test_a_secret_is_good_for_its_own_purpose_and_subject_only() -> None:
+def test_a_secret_works_only_for_its_own_purpose_and_subject() -> None:
     other = codes.Purpose("other")
     code, link = codes.issue_code(PURPOSE, 1), codes.issue_link(other, 1)
 
@@ -57,7 +57,7 @@ def test_a_secret_is_good_for_its_own_purpose_and_subject_only() -> None:
 
 
 @pytest.mark.django_db
-def test_a_digest_moved_to_another_purpose_in_the_database_does_not_fit_there() -> None:
+def test_a_digest_moved_to_another_purpose_in_the_database_is_refused() -> None:
     code = codes.issue_code(PURPOSE, 1)
     Code.objects.update(purpose="other")
 
@@ -65,7 +65,7 @@ def test_a_digest_moved_to_another_purpose_in_the_database_does_not_fit_there() 
 
 
 @pytest.mark.django_db
-def test_a_secret_ends_by_the_clock_by_a_newer_one_and_by_withdrawal(clock: Clock) -> None:
+def test_a_code_expires_and_is_invalidated_by_a_newer_one_or_by_withdrawal(clock: Clock) -> None:
     old, new = (codes.issue_code(PURPOSE, 1) for _ in range(2))
     assert not codes.try_code(PURPOSE, 1, old)
     clock.advance(minutes=15, seconds=-1)

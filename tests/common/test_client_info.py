@@ -1,4 +1,4 @@
-"""A device in words: the same for each version of a browser, and nothing that reads as advice."""
+"""Device names: the same for all versions of a browser, and without text that a client chose."""
 
 import pytest
 
@@ -22,7 +22,9 @@ AGENTS = {
 
 
 @pytest.mark.parametrize("agent, words", AGENTS.items(), ids=AGENTS.values())
-def test_a_device_is_told_in_words_and_a_new_version_is_the_same(agent: str, words: str) -> None:
+def test_a_user_agent_becomes_a_device_name_that_survives_browser_updates(
+    agent: str, words: str
+) -> None:
     device = ClientInfo("192.0.2.1", agent).device
     newer = agent.replace("140.0", "151.2").replace("142.0", "151.0").replace("10_15", "26_1")
 
@@ -30,5 +32,5 @@ def test_a_device_is_told_in_words_and_a_new_version_is_the_same(agent: str, wor
     assert ClientInfo("192.0.2.2", newer).device == device
 
 
-def test_the_cookie_of_a_known_browser_is_never_written_out() -> None:
+def test_the_repr_of_client_info_hides_the_known_browser_cookie() -> None:
     assert "secret" not in repr(ClientInfo("192.0.2.1", "", "secret"))

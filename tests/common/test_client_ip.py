@@ -1,4 +1,4 @@
-"""X-Forwarded-For is believed as far as trusted proxies vouch for it, from the right."""
+"""X-Forwarded-For is read from the right, as far as trusted proxies have written it."""
 
 from ipaddress import ip_address, ip_network
 
@@ -12,13 +12,13 @@ PROXIES = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
 @pytest.mark.parametrize(
     "peer, forwarded, client",
     [
-        ("203.0.113.9", "192.0.2.1", "203.0.113.9"),  # an untrusted peer's word is nothing
+        ("203.0.113.9", "192.0.2.1", "203.0.113.9"),  # an untrusted peer's header is ignored
         ("10.0.0.1", "", "10.0.0.1"),
         ("10.0.0.1", "192.0.2.1", "192.0.2.1"),
-        ("10.0.0.1", "192.0.2.66, 192.0.2.1", "192.0.2.1"),  # the left is what the client wrote
+        ("10.0.0.1", "192.0.2.66, 192.0.2.1", "192.0.2.1"),  # the client wrote the left value
         ("10.0.0.1", "192.0.2.66, 192.0.2.1, 10.0.0.2", "192.0.2.1"),
         ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
-        ("10.0.0.1", "192.0.2.1, unknown", "10.0.0.1"),  # unreadable: the last one vouched for
+        ("10.0.0.1", "192.0.2.1, unknown", "10.0.0.1"),  # unreadable: the last trusted hop counts
         ("10.0.0.1", "192.0.2.1:1234", "10.0.0.1"),
         ("10.0.0.1", "192.0.2.1\0, 10.0.0.2", "10.0.0.2"),
         ("10.0.0.1", ",,,", "10.0.0.1"),
@@ -28,7 +28,9 @@ PROXIES = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
         ("10.0.0.1", "0000:0000:0000:0000:0000:ffff:192.168.100.228", "192.168.100.228"),
     ],
 )
-def test_the_right_most_untrusted_address_counts(peer: str, forwarded: str, client: str) -> None:
+def test_the_rightmost_untrusted_forwarded_ip_is_the_client_ip(
+    peer: str, forwarded: str, client: str
+) -> None:
     address = parse(peer)
     assert address
 
@@ -47,7 +49,7 @@ def test_the_right_most_untrusted_address_counts(peer: str, forwarded: str, clie
         ("192.0.2.1", "192.0.3.1", []),
     ],
 )
-def test_two_addresses_share_the_networks_that_one_subscriber_may_have(
+def test_two_ips_share_the_networks_that_one_subscriber_may_have(
     one: str, other: str, shared: list[int]
 ) -> None:
     here, there = ([*networks(address)] for text in (one, other) if (address := parse(text)))

@@ -1,4 +1,4 @@
-"""Settings are checked as a whole, and an error never repeats a secret."""
+"""All settings are validated together, and an error never repeats a secret."""
 
 import base64
 import json
@@ -77,7 +77,7 @@ def refused(tmp_path: Path, **more: str) -> str:
     return str(error.value)
 
 
-def test_good_settings_are_taken(tmp_path: Path) -> None:
+def test_valid_settings_are_accepted(tmp_path: Path) -> None:
     config = read(GOOD, tmp_path)
 
     assert config.https
@@ -89,7 +89,7 @@ def test_good_settings_are_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name, value", [(name, value) for name, values in UNSAFE.items() for value in values]
 )
-def test_an_unsafe_setting_is_named_and_its_secret_is_not_repeated(
+def test_an_error_names_the_unsafe_setting_without_repeating_its_value(
     name: str, value: str, tmp_path: Path
 ) -> None:
     assert name in refused(tmp_path, **{name: value})
@@ -108,18 +108,18 @@ def test_an_unsafe_setting_is_named_and_its_secret_is_not_repeated(
         {"BIND": "0.0.0.0", "TLS_CERT_FILE": "chain.pem", "TLS_KEY_FILE": "key.pem"},
     ],
 )
-def test_what_is_right_behind_some_walls_is_taken(given: dict[str, str], tmp_path: Path) -> None:
+def test_unusual_but_safe_settings_are_accepted(given: dict[str, str], tmp_path: Path) -> None:
     read(GOOD | given, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["EMAIL_URL", "TRUSTED_PROXIES"])
-def test_development_may_have_what_production_may_not(name: str, tmp_path: Path) -> None:
+def test_development_accepts_settings_that_production_refuses(name: str, tmp_path: Path) -> None:
     read(GOOD | {"ENVIRONMENT": "development", name: UNSAFE[name][-1]}, tmp_path)
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o602])
-def test_a_database_that_others_on_the_machine_reach_is_refused(mode: int) -> None:
-    """In a folder that others can't enter its mode doesn't matter; pytest's own is one."""
+def test_a_database_file_that_other_users_can_read_or_write_is_refused(mode: int) -> None:
+    """The file's mode does not matter in a folder that others cannot enter, as pytest's own."""
     with TemporaryDirectory(prefix="authsite-open-") as name:
         folder, url = Path(name), f"sqlite:///{name}/db%20x.sqlite3"
         file = folder / "db x.sqlite3"
@@ -177,7 +177,7 @@ FAULTS: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize("value, sentence", FAULTS)
-def test_a_fault_of_the_openid_providers_is_said_in_one_sentence(
+def test_an_invalid_openid_provider_is_explained_in_one_sentence(
     value: Any, sentence: str, tmp_path: Path
 ) -> None:
     text = value if isinstance(value, str) else json.dumps(value)
@@ -186,7 +186,7 @@ def test_a_fault_of_the_openid_providers_is_said_in_one_sentence(
 
 
 @pytest.mark.parametrize("name", ["GOOGLE", "GITHUB", "FACEBOOK", "TWITTER"])
-def test_half_of_the_credentials_is_a_fault_that_names_the_other_half(
+def test_half_of_a_providers_credentials_is_refused_naming_the_missing_half(
     name: str, tmp_path: Path
 ) -> None:
     halves = (f"{name}_CLIENT_ID", f"{name}_CLIENT_SECRET")
@@ -194,7 +194,7 @@ def test_half_of_the_credentials_is_a_fault_that_names_the_other_half(
         assert refused(tmp_path, **{given: "hunter2"}) == f"{missing} is missing"
 
 
-def test_good_ones_are_taken_in_the_order_of_their_buttons_and_hide_their_secrets(
+def test_providers_keep_the_order_of_their_buttons_and_hide_their_secrets(
     tmp_path: Path,
 ) -> None:
     providers = [ACME | {"origins": ["https://login.acme.example:8443"]}]

@@ -1,4 +1,4 @@
-"""One event is one line, and says no secret."""
+"""Each log event is one line and contains no secret."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ def line(message: str, *, development: bool, **more: Any) -> str:
 
 @pytest.mark.parametrize("development", [True, False])
 @pytest.mark.parametrize("poison", POISON)
-def test_what_a_client_sent_begins_no_line_and_moves_no_cursor(
+def test_client_input_cannot_start_a_log_line_or_move_the_cursor(
     poison: str, development: bool
 ) -> None:
     said = line(f"before{poison}after", development=development, exc_info=None)
@@ -30,9 +30,7 @@ def test_what_a_client_sent_begins_no_line_and_moves_no_cursor(
 
 
 @pytest.mark.parametrize("poison", POISON)
-def test_a_line_of_a_request_is_forged_by_no_part_of_it(
-    poison: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_request_cannot_forge_a_log_line(poison: str, capsys: pytest.CaptureFixture[str]) -> None:
     sent = f'x{poison} status=200 "status": 200'
     for development in (True, False):
         logs.requests_log(development=development).info("request", path=sent, status=404)
@@ -62,7 +60,7 @@ def test_the_secret_part_of_a_link_is_not_logged(page: str, end: str, developmen
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "<str:" in route])
 @pytest.mark.parametrize("turn", ["{}", "{}x", "\n{}", "/{}", "{}/more", "\0{}\n", "é{}"])
-def test_no_page_that_a_secret_opens_has_it_in_the_line_of_a_request(route: str, turn: str) -> None:
+def test_no_secret_in_a_path_reaches_the_request_log(route: str, turn: str) -> None:
     path = "/" + route.replace("<str:key>", "{}").replace("<str:token>", "{}")
 
     assert "s3cr3t" not in logs.redact_path(path.format(turn.format("s3cr3t")))
@@ -70,7 +68,9 @@ def test_no_page_that_a_secret_opens_has_it_in_the_line_of_a_request(route: str,
     assert logs.redact_path("/accounts/password/reset/") == "/accounts/password/reset/"
 
 
-def test_what_is_no_text_says_no_secret_either(capsys: pytest.CaptureFixture[str]) -> None:
+def test_secrets_in_values_that_are_not_text_are_redacted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     path = "/accounts/owner/s3cr3t-Token_1/"
     logs.requests_log(development=False).info("request", path=[path])
 

@@ -1,4 +1,4 @@
-"""Rows of raw statements are what Django reads, on either database."""
+"""Rows of raw SQL statements equal those that Django reads, on both databases."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.services import Postgres
 from tests.support.site import Site
 
-# One row of each kind of column that the two models have, empty ones and odd ones included.
+# Rows with all kinds of columns of the two models, including empty and unusual values.
 SCRIPT = """
 from datetime import timedelta
 from django.db import connection
@@ -53,15 +53,17 @@ with connection.cursor() as cursor:
 
 
 @pytest.mark.django_db
-def test_a_raw_row_is_what_django_reads_value_and_type_alike_on_sqlite(
+def test_rows_of_raw_sql_equal_djangos_in_value_and_type_on_sqlite(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    exec(SCRIPT, {})  # noqa: S102 what the other database runs in a shell
+    exec(SCRIPT, {})  # noqa: S102 the test on PostgreSQL runs the same script in a shell
 
     assert capsys.readouterr().out.split() == ["sqlite", "1"]
 
 
-def test_and_on_postgresql(postgres: Postgres, tmp_path: Path) -> None:
+def test_rows_of_raw_sql_equal_djangos_in_value_and_type_on_postgresql(
+    postgres: Postgres, tmp_path: Path
+) -> None:
     site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())
     site.make_database()
 

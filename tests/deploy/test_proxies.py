@@ -1,4 +1,4 @@
-"""The site behind nginx and Caddy, with the files of ``deploy/``: what strangers see of it."""
+"""The site behind nginx and Caddy with the files of ``deploy/``, as clients see it."""
 
 import re
 import socket
@@ -45,7 +45,7 @@ def proxy(
 
 
 def check(answer: Response, *, tls: bool = True) -> None:
-    """It has every header once, names no software and nobody else's host."""
+    """Check that an answer has every header once and names neither software nor a foreign host."""
     expected = HEADERS | ({"Strict-Transport-Security": HSTS} if tls else {})
     assert {name: answer.headers.get_all(name) for name in expected} == {
         name: [value] for name, value in expected.items()
@@ -63,7 +63,7 @@ def status(raw: str) -> int:
     return int(raw.split(" ", 2)[1])
 
 
-def test_6_2_plain_http_leads_to_https_with_path_and_query_and_no_cookie(proxy: Proxy) -> None:
+def test_6_2_plain_http_redirects_to_https_with_path_and_query_and_no_cookie(proxy: Proxy) -> None:
     for path in ("/", f"{LOGIN}?next=/%3Fa%3D1&b=%C3%A9", f"//{EVIL}/..", f"/@{EVIL}"):
         answer = proxy.plain().get(path)
 
@@ -74,8 +74,8 @@ def test_6_2_plain_http_leads_to_https_with_path_and_query_and_no_cookie(proxy: 
             check(answer, tls=False)
 
 
-def test_6_3_pages_files_and_errors_have_each_header_once(proxy: Proxy) -> None:
-    """The site's own and those of the proxy neither double nor lack."""
+def test_6_3_pages_files_and_errors_have_each_security_header_once(proxy: Proxy) -> None:
+    """Headers that the site and the proxy both know are neither doubled nor missing."""
     statuses = {LOGIN: 200, "/": 302, "/static/app.css": 200, "/no/": 404, "/static/no": 404}
     for path, expected in (statuses | {TOKEN: 405, "/.well-known/jwks.json": 200}).items():
         answer = proxy.client().get(path)
@@ -83,7 +83,7 @@ def test_6_3_pages_files_and_errors_have_each_header_once(proxy: Proxy) -> None:
         check(answer)
 
 
-def test_6_1_somebody_signs_up_and_in(proxy: Proxy, behind: Site) -> None:
+def test_6_1_signing_up_and_signing_in_work_behind_the_proxy(proxy: Proxy, behind: Site) -> None:
     name = f"alice-{proxy.name.lower()}"
     browser = proxy.client()
     join(behind, browser, name)
@@ -95,20 +95,18 @@ def test_6_1_somebody_signs_up_and_in(proxy: Proxy, behind: Site) -> None:
     assert again.get("/").status == 200
 
 
-def test_the_clients_address_is_the_peer_whatever_the_client_says(
-    proxy: Proxy, behind: Site
-) -> None:
+def test_the_client_ip_is_the_peer_despite_forged_headers(proxy: Proxy, behind: Site) -> None:
     for name in ("X-Forwarded-For", "X_Forwarded_For", "x_forwarded-for"):
         guess = f'{{"username": "{proxy.name}{name}", "password": "{WRONG}"}}'.encode()
         headers = {"Content-Type": "application/json", name: "203.0.113.9"}
         client = proxy.client(peer="127.0.0.9")
         assert client.request("POST", TOKEN, body=guess, headers=headers).status == 401
-        # Where failed sign-ins came from, as written down, the newest first.
+        # The IP address of the newest failed sign-in.
         (newest,) = sql(behind, "SELECT address FROM accounts_activity ORDER BY id DESC LIMIT 1")
         assert newest == ("127.0.0.9",), name
 
 
-def test_forwarded_proto_or_host_of_a_stranger_change_nothing(proxy: Proxy) -> None:
+def test_forged_forwarded_proto_and_host_headers_are_ignored(proxy: Proxy) -> None:
     headers = {"Forwarded": f"for=203.0.113.9;proto=http;host={EVIL}"}
     for mark in "-_":
         headers |= {f"X{mark}Forwarded{mark}Proto": "http", f"X{mark}Forwarded{mark}Host": EVIL}
@@ -121,8 +119,8 @@ def test_forwarded_proto_or_host_of_a_stranger_change_nothing(proxy: Proxy) -> N
 
 
 @pytest.mark.parametrize("tls", [True, False], ids=["https", "http"])
-def test_a_host_that_is_not_ours_is_refused(proxy: Proxy, tls: bool) -> None:
-    """An odd way to name the site is refused, too, or leads to its own name."""
+def test_a_foreign_host_header_is_refused(proxy: Proxy, tls: bool) -> None:
+    """An unusual form of the site's own name is refused, too, or redirected to the origin."""
     others = [
         *((LOGIN, [host]) for host in (EVIL, f"{NAME}.{EVIL}", f"{NAME}@{EVIL}", "")),
         *((LOGIN, hosts) for hosts in ([NAME, EVIL], [EVIL, NAME], [f"{NAME}, {EVIL}"], [])),
@@ -145,8 +143,8 @@ def test_a_host_that_is_not_ours_is_refused(proxy: Proxy, tls: bool) -> None:
         assert all(place.startswith(ORIGIN) for place in re.findall(r"Location: (\S+)", answer))
 
 
-def test_request_smuggling_two_lengths_give_at_most_one_answer(proxy: Proxy) -> None:
-    """What goes by one length and the other would be a second request to the site."""
+def test_request_smuggling_with_two_lengths_gets_at_most_one_answer(proxy: Proxy) -> None:
+    """The bytes between the two lengths would be a second request to the site."""
     smuggled = f"x=1\r\nGET /smuggled/ HTTP/1.1\r\nHost: {NAME}\r\n\r\n"
     chunks = f"{len(smuggled):x}\r\n{smuggled}\r\n0\r\n\r\n"
     head = f"POST {LOGIN} HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n"
@@ -163,7 +161,9 @@ def test_request_smuggling_two_lengths_give_at_most_one_answer(proxy: Proxy) -> 
     assert proxy.client().get(LOGIN).status == 200
 
 
-def test_a_body_beyond_all_measure_is_413_and_the_largest_reaches_the_site(proxy: Proxy) -> None:
+def test_a_body_over_the_limit_is_413_and_the_largest_allowed_reaches_the_site(
+    proxy: Proxy,
+) -> None:
     for path in ("/", TOKEN):
         headers = {"Content-Length": str(MOST + 1)}
         answer = proxy.client().request("POST", path, headers=headers)
@@ -171,11 +171,11 @@ def test_a_body_beyond_all_measure_is_413_and_the_largest_reaches_the_site(proxy
         check(answer)
     assert set(answer.json()) == {"detail", "code"}
 
-    # The site's own word: the form was not from one of its pages.
+    # The site itself answers 403: the form has no CSRF token.
     assert proxy.client().request("POST", LOGIN, body=b"x" * MOST).status == 403
 
 
-def test_what_is_no_http_is_400_that_names_no_software(proxy: Proxy) -> None:
+def test_malformed_http_is_answered_400_without_naming_software(proxy: Proxy) -> None:
     head = f"GET / HTTP/1.1\r\nHost: {NAME}\r\n"
     for junk in (
         *("\x16\x03\x01\r\n\r\n", "GET\r\n\r\n"),
@@ -185,24 +185,24 @@ def test_what_is_no_http_is_400_that_names_no_software(proxy: Proxy) -> None:
             answer = proxy.raw(junk, tls=tls)
             assert not answer or status(answer) in {400, 421, 431}
             assert not SOFTWARE.search(answer)
-    # Plain HTTP at the port of TLS.
+    # A plain HTTP request to the TLS port.
     with socket.create_connection(("127.0.0.1", proxy.https), timeout=5) as connection:
         connection.sendall(f"{head}\r\n".encode())
         assert not SOFTWARE.search(connection.recv(65536).decode("latin-1"))
 
 
-def test_a_site_that_is_slow_or_down_is_504_or_502_and_its_links_are_in_no_log(
+def test_a_slow_or_stopped_site_gives_504_or_502_and_secret_links_are_not_logged(
     proxy: Proxy, behind: Site, tmp_path: Path
 ) -> None:
     with behind.process.frozen():
-        away(proxy, 504)
+        check_errors(proxy, 504)
     assert proxy.client().get(LOGIN).status == 200
     with type(proxy)(tmp_path, behind.second()) as alone:
-        away(alone, 502)
+        check_errors(alone, 502)
 
 
-def away(proxy: Proxy, expected: int) -> None:
-    """A page and a call say so, in a sentence and in JSON, and when to come again."""
+def check_errors(proxy: Proxy, expected: int) -> None:
+    """Check the answers to a page and to an API call while the site is away."""
     paths = (f"{CONFIRM}secret-of-a-link/", "/api/v1/me/?secret")
     headers = {"Referer": f"{ORIGIN}/secret"}
     page, call = together(2, lambda i: proxy.client().get(paths[i], headers=headers))
@@ -217,7 +217,7 @@ def away(proxy: Proxy, expected: int) -> None:
 
 
 def test_slow_bodies_do_not_reach_the_site(proxy: Proxy, behind: Site) -> None:
-    """Twice as many as the site has threads, and it still answers at once."""
+    """The site answers at once despite twice as many slow requests as it has threads."""
     head = (
         f"POST {LOGIN} HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 1000\r\n"
         "Content-Type: application/x-www-form-urlencoded\r\n\r\nlogin=alice"
@@ -236,8 +236,8 @@ def test_slow_bodies_do_not_reach_the_site(proxy: Proxy, behind: Site) -> None:
             connection.close()
 
 
-def offered(proxy: Proxy, version: ssl.TLSVersion, ciphers: str = "ALL") -> str:
-    """Return the cipher agreed on when only these are offered."""
+def negotiated(proxy: Proxy, version: ssl.TLSVersion, ciphers: str = "ALL") -> str:
+    """Return the TLS version and cipher that are negotiated when only these are offered."""
     context = ssl.create_default_context(cafile=proxy.authority)
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     context.maximum_version = version
@@ -249,19 +249,19 @@ def offered(proxy: Proxy, version: ssl.TLSVersion, ciphers: str = "ALL") -> str:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_6_3_tls_is_1_2_and_1_3_with_forward_secrecy_only(proxy: Proxy) -> None:
-    assert offered(proxy, ssl.TLSVersion.TLSv1_3).startswith("TLSv1.3")
-    assert "ECDHE" in offered(proxy, ssl.TLSVersion.TLSv1_2)
+def test_6_3_only_tls_1_2_and_1_3_with_forward_secrecy_are_accepted(proxy: Proxy) -> None:
+    assert negotiated(proxy, ssl.TLSVersion.TLSv1_3).startswith("TLSv1.3")
+    assert "ECDHE" in negotiated(proxy, ssl.TLSVersion.TLSv1_2)
     weak = ("AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA256", "ECDHE-RSA-AES128-SHA", "AES128-SHA")
     for version, ciphers in (
         *((ssl.TLSVersion.TLSv1_2, cipher) for cipher in weak),
         *((version, "ALL") for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)),
     ):
         with pytest.raises((ssl.SSLError, ConnectionResetError)):
-            offered(proxy, version, ciphers)
+            negotiated(proxy, version, ciphers)
 
 
-def test_a_stranger_who_names_no_name_of_ours_gets_no_certificate(proxy: Proxy) -> None:
+def test_a_client_that_names_an_unknown_host_gets_no_certificate(proxy: Proxy) -> None:
     context = ssl.create_default_context(cafile=proxy.authority)
     context.check_hostname = False
     for name in (EVIL, None):

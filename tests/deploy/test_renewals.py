@@ -1,7 +1,7 @@
-"""Certificates are renewed while people use the site: none of them notices.
+"""Certificates are renewed under load without losing a request.
 
-From an ACME server of our own, pebble, which challenges as Let's Encrypt does, by certbot and
-Caddy; and those of ``make https``.
+certbot and Caddy renew from pebble, a local ACME server that works as Let's Encrypt does.
+``make https`` renews its own certificates.
 """
 
 import http.client
@@ -34,21 +34,23 @@ from tests.support.site import production
 pytestmark = [pytest.mark.proof, pytest.mark.alone]
 
 RENEWALS = 3
-# Caddy renews by itself, once two thirds of a certificate's life are over.
+# Caddy renews by itself after two thirds of a certificate's lifetime.
 SHORT_SECONDS = 20
 CERTBOT_SECONDS = 120
 BROWSERS = 6
 RENEWAL_SECONDS = 60.0
-# While old and new workers both answer, so many answers of only one are chance for none.
+# Old and new workers answer at the same time for a while. After so many answers with the new
+# certificate in a row, no old worker answers any more.
 SETTLED = 40
 PATH = "/.well-known/security.txt"
 
 
 def browse(client: TlsClient, stop: threading.Event, *, keep: bool) -> Counter[str]:
-    """Ask until told to stop, by one connection for all or each by its own; count the answers.
+    """Send requests until told to stop, and return the number of each kind of answer.
 
-    Where the server has closed an idle connection, a browser asks once more by another (RFC 9112
-    section 9.3.1); whatever else goes wrong is a request lost.
+    With ``keep``, all requests use one connection; otherwise each uses a new one. If the server
+    has closed an idle connection, a browser repeats the request (RFC 9112 section 9.3.1). Any other
+    error is a lost request.
     """
     found: Counter[str] = Counter()
     connection: http.client.HTTPConnection | None = None
@@ -75,7 +77,7 @@ def browse(client: TlsClient, stop: threading.Event, *, keep: bool) -> Counter[s
 
 @contextmanager
 def browsers(client: TlsClient) -> Iterator[Counter[str]]:
-    """Run several at once; what became of their requests is there at the end."""
+    """Run several browsers at once; the yielded counter has their answers after the block."""
     stop, found = threading.Event(), Counter[str]()
     with ThreadPoolExecutor(BROWSERS) as pool:
         those = [pool.submit(browse, client, stop, keep=bool(i % 2)) for i in range(BROWSERS)]
@@ -87,16 +89,16 @@ def browsers(client: TlsClient) -> Iterator[Counter[str]]:
         found.update(browser.result())
 
 
-def another(client: TlsClient, than: str) -> str:
-    """Wait for another certificate that the client trusts, and return its number."""
+def wait_for_new_certificate(client: TlsClient, than: str) -> str:
+    """Wait for another certificate that the client trusts, and return its serial number."""
     deadline = time.monotonic() + RENEWAL_SECONDS
     seen: list[str] = []
     while len(seen) < SETTLED:
-        assert time.monotonic() < deadline, "no other certificate"
+        assert time.monotonic() < deadline, "the certificate was not renewed"
         try:
             with client.socket() as connection:
                 number = str((connection.getpeercert() or {})["serialNumber"])
-        except ssl.SSLCertVerificationError:  # the one before the first
+        except ssl.SSLCertVerificationError:  # the temporary certificate before the first
             number = than
         is_same = number != than and number in seen[:1]
         seen = [*seen, number] if is_same else [number] * (number != than)
@@ -105,9 +107,9 @@ def another(client: TlsClient, than: str) -> str:
 
 
 class Pebble:
-    """It finds every name on the loopback, and the proxy's ports in place of 80 and 443.
+    """An ACME server that resolves every name to the loopback interface.
 
-    Its certificates are good for ``seconds``.
+    It uses the proxy's ports in place of 80 and 443. Its certificates are valid for ``seconds``.
     """
 
     def __init__(self, folder: Path, proxy: Proxy, *, seconds: int = 86_400) -> None:
@@ -162,7 +164,7 @@ class Pebble:
         return file
 
     def certbot(self, *words: str | Path) -> None:
-        """certbot, with an account and certificates of its own in the folder."""
+        """Run certbot with its account and certificates in the folder."""
         certbot = find("certbot") or missing("certbot")
         folders = [f"--{kind}-dir={self._folder / kind}" for kind in ("config", "work", "logs")]
         done = subprocess.run(
@@ -190,7 +192,7 @@ class Pebble:
         return f"127.0.0.1:{self._ports[name]}"
 
     def _start(self, name: str, command: list[str | Path]) -> None:
-        # Waits between its steps would show nothing here.
+        # Random waits between the steps are turned off.
         env = os.environ | {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
         process = Process(command, self._folder / f"{name}.log", env=env)
         self._processes.append(process)
@@ -204,7 +206,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_6_5_certificates_renew_behind_nginx(folders: list[Path]) -> None:
-    """Renew through the webroot and the hook of `deploy/`, each time at full load."""
+    """certbot renews through the webroot and the hook of `deploy/`, under load."""
     with (
         production(folders[0], ORIGIN) as site,
         Nginx(folders[1], site) as front,
@@ -216,11 +218,11 @@ def test_6_5_certificates_renew_behind_nginx(folders: list[Path]) -> None:
             *("--agree-tos", "--register-unsafely-without-email", "--deploy-hook", hook),
         )
         client = TlsClient(ORIGIN, front.https, pebble.root())
-        serials = [another(client, "")]
+        serials = [wait_for_new_certificate(client, "")]
         with browsers(client) as found:
             for _ in range(RENEWALS):
                 pebble.certbot("renew", "--force-renewal", "--no-random-sleep-on-renew")
-                serials.append(another(client, serials[-1]))
+                serials.append(wait_for_new_certificate(client, serials[-1]))
 
     check(serials, found)
 
@@ -233,7 +235,7 @@ def check(serials: list[str], found: Counter[str]) -> None:
 
 
 class CaddyByAcme(Caddy):
-    """Caddy as ``deploy/`` has it, but for where its certificates come from."""
+    """Caddy with the file of ``deploy/``, but with certificates from pebble."""
 
     pebble: Pebble
 
@@ -251,25 +253,25 @@ def test_6_5_certificates_renew_behind_caddy(folders: list[Path]) -> None:
     with production(folders[0], ORIGIN) as site:
         front = CaddyByAcme(folders[1], site)
         with Pebble(folders[2], front, seconds=SHORT_SECONDS) as front.pebble, front:
-            serials = [another(front.client(), "")]
+            serials = [wait_for_new_certificate(front.client(), "")]
             with browsers(front.client()) as found:
                 while len(serials) <= RENEWALS:
-                    serials.append(another(front.client(), serials[-1]))
+                    serials.append(wait_for_new_certificate(front.client(), serials[-1]))
 
     check(serials, found)
 
 
 def test_6_5_renewals_under_load_lose_no_request(tmp_path: Path) -> None:
     with LocalHttps(tmp_path) as https:
-        serials = [another(https.client(), "")]
+        serials = [wait_for_new_certificate(https.client(), "")]
         with browsers(https.client()) as found:
             for _ in range(RENEWALS):
                 time.sleep(1)
                 (https.data_dir / "tls/site.pem").unlink()
                 local_ca.issued(https.data_dir / "tls", [LOCAL])
                 os.kill(https.process.pid, signal.SIGHUP)
-                serials.append(another(https.client(), serials[-1]))
-                # The old worker, which takes no connection once it is retired, ends in this time.
+                serials.append(wait_for_new_certificate(https.client(), serials[-1]))
+                # A retired worker takes no new connections and ends within this time.
                 time.sleep(RETIRED_SECONDS + 2)
 
     check(serials, found)

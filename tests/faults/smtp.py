@@ -1,4 +1,4 @@
-"""A mail server that can misbehave, on a socket of the loopback."""
+"""A mail server on the loopback interface that can misbehave."""
 
 import socketserver
 import threading
@@ -6,10 +6,11 @@ from typing import Self
 
 
 class MailServer:
-    """``mode`` may change at any time, for the connections that follow.
+    """A mail server whose ``mode`` may change at any time, for new connections.
 
-    ``ok`` takes every mail; ``tarpit`` takes connections and never answers; ``down`` greets with
-    554; ``data`` refuses each mail at its end; ``recipient`` refuses every recipient for good.
+    ``ok`` accepts every mail. ``tarpit`` accepts connections and does not answer. ``down`` greets
+    with 554. ``data`` refuses each mail after its text. ``recipient`` refuses every recipient
+    with 550.
     """
 
     def __init__(self, mode: str = "ok") -> None:
@@ -32,14 +33,14 @@ class MailServer:
         self.close()
 
     def close(self) -> None:
-        """Refuse connections from now on."""
+        """Stop the server, so that it refuses connections."""
         self._closing.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
 
     def release(self, mode: str = "ok") -> None:
-        """Change the mode, and let go of whoever is held in the tarpit."""
+        """Change the mode and release the connections that wait in the tarpit."""
         self.mode = mode
         self._closing.set()
 

@@ -1,4 +1,4 @@
-"""PostgreSQL goes away, freezes or is held up, and comes back."""
+"""PostgreSQL stops, freezes or holds a lock, and recovers."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from tests.support.services import Postgres
 from tests.support.site import Site
 from tests.support.steps import CONFIRM, LOGIN, WRONG, code_in, join, same_browser, sign_in, sign_up
 
-# A person waits, and a proxy in front of the site doesn't give up before.
+# Short enough for a person who waits, and for a proxy in front of the site.
 ANSWER_SECONDS = 12.0
 AT_ONCE = 24
 
@@ -85,7 +85,7 @@ def test_the_site_recovers_by_itself_when_the_database_is_back(
     held.wait_for_mail(to=f"later{name}")
 
 
-def test_who_waits_for_a_row_that_another_holds_is_told_soon(
+def test_a_request_that_waits_for_a_database_lock_gets_503_in_time(
     postgres: Postgres, held: Site
 ) -> None:
     browser = held.client()

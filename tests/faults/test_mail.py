@@ -1,4 +1,4 @@
-"""The mail server is away, silent or angry: pages answer at once, and the mail leaves later."""
+"""Pages answer at once while the mail server fails, and the mails are sent later."""
 
 import time
 
@@ -7,7 +7,7 @@ from tests.support.process import LATER_SECONDS, within
 from tests.support.site import Site
 from tests.support.steps import CONFIRM, sign_up, sql
 
-# Less than the site waits for a mail server.
+# Less time than the site waits for a mail server.
 QUICK_SECONDS = 5.0
 FORWARD = "UPDATE accounts_outgoingmail SET due_at = '2020-01-01 00:00:00'"
 
@@ -19,7 +19,7 @@ def sign_up_quickly(site: Site, name: str) -> None:
     assert time.monotonic() - started < QUICK_SECONDS
 
 
-def test_mail_server_in_trouble_keeps_nobody_waiting_and_loses_nothing() -> None:
+def test_a_failing_mail_server_delays_no_page_and_loses_no_mail() -> None:
     tried = "SELECT 1 FROM accounts_outgoingmail WHERE attempts > 0"
     people = {"alice": "data", "bob": "down", "carol": "tarpit"}
     with MailServer() as server, Site(EMAIL_URL=server.url) as site:
@@ -30,7 +30,7 @@ def test_mail_server_in_trouble_keeps_nobody_waiting_and_loses_nothing() -> None
             assert server.mails == []
 
         server.release()
-        # The half minute until the next attempt, gone by; the server may be in the first yet.
+        # Skips the 30 seconds until the next attempt, again and again: the first may still run.
         assert within(LATER_SECONDS, lambda: sql(site, FORWARD) or len(server.mails) == 3)
         for name in people:
             assert [mail for mail in server.mails if f"Hello {name}," in mail]
@@ -50,7 +50,7 @@ def test_kill_9_between_commit_and_delivery_loses_no_mail() -> None:
         server.release()
         assert server.mails == []
 
-        sql(site, FORWARD)  # the lease of the killed sender, run out
+        sql(site, FORWARD)  # ends the lease of the killed sender
         site.start()
 
         assert within(LATER_SECONDS, lambda: server.mails)

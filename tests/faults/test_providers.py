@@ -1,4 +1,4 @@
-"""A provider that is away, slow, broken or angry: a plain page, soon, and nobody is made."""
+"""A provider that is unreachable, slow or broken gives a plain page soon, and no account."""
 
 import gzip
 import json
@@ -22,10 +22,10 @@ from tests.conftest import Clock
 from tests.support.client import together
 from tests.support.openid_provider import OpenIDProvider, send
 from tests.support.process import free_port, within
-from tests.support.social import come_back, configured, go, through
+from tests.support.social import come_back, configured, go, round_trip
 
 LOGIN = "/accounts/oidc/acme/login/"
-# What people are promised, and what a busy machine may add.
+# Five seconds are the limit, and a busy machine may add one.
 SOON = 5 + 1.0
 PATHS = ["/.well-known/openid-configuration", "/token", "/jwks", "/userinfo"]
 OK = b"HTTP/1.0 200 OK\r\n"
@@ -33,17 +33,17 @@ OK = b"HTTP/1.0 200 OK\r\n"
 type Trouble = Callable[[Any], None]
 
 
-def visited(op: OpenIDProvider) -> Any:
-    """What a browser gets on the way there, or on its return."""
+def visit_provider(op: OpenIDProvider) -> Any:
+    """Return the answer to the callback, or to the button if the site redirects nowhere."""
     metadata._known.clear()
     browser = Client()
     answer = browser.post(LOGIN)
     return come_back(browser, op.answer(answer.url)) if answer.status_code == 302 else answer
 
 
-def fails_soon(op: OpenIDProvider, seconds: float = SOON) -> None:
+def assert_fails_soon(op: OpenIDProvider, seconds: float = SOON) -> None:
     started = time.monotonic()
-    answer = visited(op)
+    answer = visit_provider(op)
     assert time.monotonic() - started < seconds
     assert answer.status_code == 400
     assert b"That didn" in answer.content
@@ -60,7 +60,7 @@ def answer(body: str, **how: Any) -> Trouble:
 
 
 def raw(answer: bytes) -> Trouble:
-    """Exactly that, and the connection is closed."""
+    """Return a handler that sends these bytes and closes the connection."""
     return lambda request: request.wfile.write(answer) and None
 
 
@@ -82,40 +82,42 @@ TROUBLES: list[Trouble] = [
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", PATHS)
-def test_a_broken_provider_is_its_failure_and_none_of_ours(op: OpenIDProvider, path: str) -> None:
+def test_a_broken_provider_gives_a_plain_error_page_and_no_account(
+    op: OpenIDProvider, path: str
+) -> None:
     for trouble in TROUBLES:
         op.instead[path] = trouble
-        fails_soon(op)
+        assert_fails_soon(op)
 
     assert op.count(path) == len(TROUBLES)
     del op.instead[path]
-    assert visited(op).url == "/"
+    assert visit_provider(op).url == "/"
 
 
 @pytest.mark.django_db
-def test_a_bomb_is_not_unpacked(op: OpenIDProvider) -> None:
-    """200 MB that come as 200 KB."""
+def test_a_compression_bomb_is_not_unpacked(op: OpenIDProvider) -> None:
+    """The answer unpacks from 200 KB to 200 MB."""
     bomb = OK + b"Content-Encoding: gzip\r\n\r\n" + 200 * gzip.compress(bytes(1_000_000))
     op.instead[PATHS[0]] = raw(bomb)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    fails_soon(op)
+    assert_fails_soon(op)
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
 
 
 @pytest.mark.django_db
-def test_a_provider_that_refuses_connections_is_told_of_at_once(
+def test_a_provider_that_refuses_connections_fails_at_once(
     op: OpenIDProvider, settings: Any
 ) -> None:
     configured(settings, op.setting(issuer=f"http://127.0.0.1:{free_port()}"))
 
-    fails_soon(op, 1)
+    assert_fails_soon(op, 1)
 
 
 @pytest.mark.django_db
-def test_an_error_comes_back_as_a_plain_page_in_our_words_only(op: OpenIDProvider) -> None:
-    """OpenID Connect Core section 3.1.2.6; whoever makes the link writes its description."""
+def test_a_provider_error_is_shown_without_the_providers_own_words(op: OpenIDProvider) -> None:
+    """An attacker who makes the link chooses its description (OpenID Connect Core 3.1.2.6)."""
     for error in ("access_denied", "server_error", "login_required", "<script>", ""):
         browser = Client()
         answer = op.answer(go(browser)) | {"error": error, "error_description": "<script>evil()"}
@@ -134,7 +136,7 @@ def test_an_error_comes_back_as_a_plain_page_in_our_words_only(op: OpenIDProvide
 
 
 @pytest.mark.django_db(transaction=True)
-def test_8_5_four_wait_for_a_provider_that_hangs_and_nobody_else_does(op: OpenIDProvider) -> None:
+def test_8_5_at_most_four_requests_wait_for_a_hanging_provider(op: OpenIDProvider) -> None:
     op.instead[PATHS[0]] = lambda _request: time.sleep(SOON)
 
     def visit(i: int) -> tuple[int, float]:
@@ -153,8 +155,11 @@ def test_8_5_four_wait_for_a_provider_that_hangs_and_nobody_else_does(op: OpenID
 
 
 @pytest.mark.django_db
-def test_a_few_more_than_four_at_once_are_all_served(op: OpenIDProvider) -> None:
-    """A healthy provider takes its time, too; and a state is good once."""
+def test_a_few_more_than_four_concurrent_sign_ins_are_all_served(op: OpenIDProvider) -> None:
+    """A healthy provider takes some time, too, and people could not simply retry the callback.
+
+    The state of an authorization request works only once.
+    """
 
     def find_out() -> float:
         time.sleep(0.2)
@@ -166,28 +171,28 @@ def test_a_few_more_than_four_at_once_are_all_served(op: OpenIDProvider) -> None
 
 
 @pytest.mark.django_db
-def test_keys_that_are_known_do_while_new_ones_cannot_be_had(
+def test_cached_provider_keys_are_used_while_new_ones_cannot_be_fetched(
     op: OpenIDProvider, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "PATIENCE", 0.5)
-    assert through(Client(), op).url == "/"
+    assert round_trip(Client(), op).url == "/"
     clock.advance(hours=2)
     op.instead["/jwks"] = lambda _request: time.sleep(SOON)
-    assert through(Client(), op).url == "/"
+    assert round_trip(Client(), op).url == "/"
     http_client._silent_until.clear()
     asked = op.count("/jwks")
 
     started = time.monotonic()
-    assert through(Client(), op).url == "/"
+    assert round_trip(Client(), op).url == "/"
 
     assert time.monotonic() - started < 2
     assert op.count("/jwks") == asked
     clock.advance(days=1)
-    assert through(Client(), op).status_code == 400
+    assert round_trip(Client(), op).status_code == 400
 
 
 def drip(answer: bytes) -> Trouble:
-    """A byte in a fifth of a second, for as long as anybody listens."""
+    """Return a handler that sends an answer and then five bytes a second, up to 20 seconds."""
 
     def trouble(request: Any) -> None:
         try:
@@ -201,7 +206,7 @@ def drip(answer: bytes) -> Trouble:
     return trouble
 
 
-def test_a_drip_over_tls_is_cut_and_its_place_is_free_again(
+def test_a_slow_tls_answer_is_cut_off_and_frees_its_slot(
     op: OpenIDProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "SECONDS", 1)
@@ -229,11 +234,13 @@ def test_a_drip_over_tls_is_cut_and_its_place_is_free_again(
 @pytest.mark.django_db
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 200 OK\r\nA: ", OK + b"\r\n"])
 @pytest.mark.parametrize("path", PATHS)
-def test_a_drip_is_over_in_five_seconds(op: OpenIDProvider, path: str, answer: bytes) -> None:
+def test_a_slow_answer_is_cut_off_within_five_seconds(
+    op: OpenIDProvider, path: str, answer: bytes
+) -> None:
     op.instead[path] = drip(answer)
 
-    fails_soon(op)
+    assert_fails_soon(op)
 
     del op.instead[path]
-    # It isn't asked for a while, and then it is.
-    assert within(http_client.PAUSE + 2, lambda: visited(op).status_code == 302)
+    # The provider is not contacted for a while, and then it is again.
+    assert within(http_client.PAUSE + 2, lambda: visit_provider(op).status_code == 302)

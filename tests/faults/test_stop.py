@@ -1,4 +1,4 @@
-"""The server is asked to stop: what is on its way arrives."""
+"""A server that is told to stop finishes what it has begun."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from tests.support.site import Site
 from tests.support.steps import CONFIRM, SIGNUP, sign_up, sql
 
 
-def test_a_request_and_a_mail_on_their_way_arrive_when_the_server_stops() -> None:
+def test_a_stopping_server_finishes_requests_and_mails_in_progress() -> None:
     with MailServer("tarpit") as server, Site(EMAIL_URL=server.url) as site:
         assert sign_up(site.client(), "alice").status == 302
         assert server.arrived.wait(LATER_SECONDS)
@@ -27,27 +27,29 @@ def test_a_request_and_a_mail_on_their_way_arrive_when_the_server_stops() -> Non
         ):
             other.execute("BEGIN IMMEDIATE")
             request = pool.submit(browser.post, SIGNUP, fields, csrf=False)
-            time.sleep(1)  # it's at the lock by then
+            time.sleep(1)  # the request waits for the lock by then
             assert not request.done()
             stopped = pool.submit(site.process.stop, signal.SIGTERM)
-            assert within(LATER_SECONDS, lambda: not listening(site.port)), "still takes requests"
+            assert within(LATER_SECONDS, lambda: not listening(site.port)), (
+                "the server still accepts requests"
+            )
             assert not stopped.done()
             other.rollback()
 
             assert request.result().location == CONFIRM
-            assert not stopped.done(), "a mail is being sent yet"
+            assert not stopped.done(), "a mail is still being sent"
             server.release()
             assert stopped.result() == 0
 
         waiting = sql(site, "SELECT attempts FROM accounts_outgoingmail ORDER BY attempts")
-        # Alice's was on its way and was refused by the closing server: its lease isn't left behind.
+        # Alice's mail was being sent and the closing server refused it, so its lease must be gone.
         assert len(waiting) + len(server.mails) == 2
         soon = "SELECT 1 FROM accounts_outgoingmail WHERE due_at > datetime('now', '+1 minute')"
         assert sql(site, soon) == []
 
 
-def test_a_worker_ends_with_its_parent_however_that_ended() -> None:
-    """It would hold the port, and go on by secrets that have been changed since."""
+def test_a_worker_ends_when_its_parent_is_killed() -> None:
+    """An orphaned worker would keep the port and use secrets that may have been changed since."""
     with Site() as site:
         os.kill(site.process.pid, signal.SIGKILL)
 

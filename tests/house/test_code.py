@@ -1,4 +1,4 @@
-"""What holds for the code as a whole."""
+"""Rules for the code as a whole."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Colours of the style sheet that others must be told from."""
+"""The contrast of colours in the style sheet."""
 
 import re
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.site import ROOT
 
 STYLE = (ROOT / "static/app.css").read_text()
-# WCAG 2.2, 1.4.11: what shows where a field is.
+# WCAG 2.2, 1.4.11: the contrast of the border that marks a field.
 LEAST_CONTRAST = 3.0
 
 
@@ -20,7 +20,7 @@ def luminance(colour: str) -> float:
 
 
 @pytest.mark.parametrize("look", [0, 1], ids=["light", "dark"])
-def test_the_border_of_every_field_is_seen(look: int) -> None:
+def test_the_border_of_every_field_has_enough_contrast(look: int) -> None:
     found = re.findall(r"--([\w-]+): light-dark\(#(\w+), #(\w+)\)", STYLE)
     lights = {name: luminance(colours[look]) for name, *colours in found}
     border = lights["field-line"]

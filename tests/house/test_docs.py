@@ -8,16 +8,16 @@ from authsite import docs
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_settings_and_events_pages_say_what_the_code_says() -> None:
+def test_the_generated_settings_and_events_pages_are_current() -> None:
     assert (ROOT / "docs/settings.md").read_text() == docs.settings_page()
     assert (ROOT / "docs/events.md").read_text() == docs.events_page()
 
 
-def test_the_table_of_limits_says_what_the_code_says() -> None:
+def test_the_generated_table_of_limits_is_current() -> None:
     page = (ROOT / "docs/operating.md").read_text()
 
     assert docs.limits_table() + "\n" in page
-    assert "|  |" not in docs.limits_table(), "each limit says what it is of"
+    assert "|  |" not in docs.limits_table(), "each limit has a description"
 
 
 def test_every_path_in_the_docs_exists() -> None:

@@ -1,9 +1,9 @@
-"""Each defence that ``make proof`` takes out is still where it was."""
+"""The defences that ``make proof`` removes still exist in the code."""
 
 from tests.sabotage.run import ROOT, DoesNotApply, defences, edited, site_files
 
 
-def test_every_defence_can_be_taken_out_and_names_a_test() -> None:
+def test_every_defence_can_be_removed_and_names_its_test() -> None:
     files = site_files(ROOT)
     wrong = []
     for defence in defences():

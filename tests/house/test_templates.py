@@ -1,4 +1,4 @@
-"""What holds for every template: strict CSP, every word translatable."""
+"""Rules for all templates: no inline script or style, and every word translatable."""
 
 import re
 from html.parser import HTMLParser
@@ -8,7 +8,7 @@ from django.template.loader import get_template
 
 FOLDER = Path(__file__).resolve().parents[2] / "templates"
 TEMPLATES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.html"))
-# A mail is read in a mail program: no policy of ours applies, and styles must be inline.
+# A mail program applies no policy of the site, and needs inline styles.
 PAGES = [name for name in TEMPLATES if name != "accounts/mail/message.html"]
 
 TRANSLATED = re.compile(r"{%\s*blocktranslate.*?endblocktranslate\s*%}", re.DOTALL)
@@ -18,7 +18,7 @@ LETTERS = re.compile(r"[^\W\d_]{2}")
 
 
 class Reader(HTMLParser):
-    """Collects what a page says in clear, and what a strict CSP would stop."""
+    """Collects the untranslated words of a page, and what a strict CSP would block."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,9 +45,9 @@ class Reader(HTMLParser):
 def read(name: str) -> Reader:
     source = (FOLDER / name).read_text()
     reader = Reader()
-    # Attributes keep what was in them: a nonce is a template variable.
+    # Template variables are removed below, but a nonce must stay.
     source = source.replace("{{ csp_nonce }}", "nonce")
-    # A class of the page, not a word on it.
+    # This is the name of a CSS class, not a word on the page.
     source = source.replace("{% block wide %}wide", "")
     reader.feed(TEMPLATE_SYNTAX.sub(" ", TRANSLATED.sub(" ", source)))
     return reader

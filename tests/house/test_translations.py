@@ -1,4 +1,4 @@
-"""What holds for every language but the source's, English: complete, exact, and compiled."""
+"""The translations into other languages than English are complete, exact and compiled."""
 
 import re
 from collections import Counter
@@ -35,12 +35,12 @@ def by_original(catalog: Catalog) -> dict[tuple[object, object], object]:
 
 
 def forms(text: str | Sequence[str] | None) -> tuple[str, ...]:
-    """The singular and the plurals, or the one form of a text that has no number."""
+    """Return the singular and plural forms of a text, or its only form."""
     return (text or "",) if text is None or isinstance(text, str) else tuple(text)
 
 
 def pairs(message: Message) -> list[tuple[str, str]]:
-    """Each translated form with its original; a language may have more plurals than English."""
+    """Pair each translated form with its original; the numbers of plural forms may differ."""
     originals, translations = forms(message.id), forms(message.string)
     return [(originals[min(n, len(originals) - 1)], text) for n, text in enumerate(translations)]
 
@@ -49,7 +49,7 @@ def parts(pattern: re.Pattern[str], text: str) -> Counter[str]:
     return Counter(pattern.findall(text))
 
 
-def test_every_text_in_use_is_translated_and_no_other(catalog: Catalog) -> None:
+def test_every_text_in_use_is_translated_and_no_unused_text_is_kept(catalog: Catalog) -> None:
     there, needed = set(by_original(catalog)), set(by_original(used()))
     undone = [m.id for m in messages(catalog) if m.fuzzy or not all(forms(m.string))]
 
@@ -59,18 +59,20 @@ def test_every_text_in_use_is_translated_and_no_other(catalog: Catalog) -> None:
     assert undone == []
 
 
-def test_every_translation_fits_where_its_original_stands(catalog: Catalog) -> None:
+def test_a_translation_keeps_the_placeholders_tags_and_punctuation_of_its_original(
+    catalog: Catalog,
+) -> None:
     for original, translation in (pair for m in messages(catalog) for pair in pairs(m)):
         for pattern in (PLACEHOLDER, TAG):
             assert parts(pattern, translation) == parts(pattern, original), translation
-        # Templates write translations as they are, into attributes too.
+        # Templates do not escape translations, in attributes neither.
         assert not set("\"'<>") & set(TAG.sub("", translation)), translation
-        # Parts of a sentence stay parts; a label's colon and the space around it stay.
+        # Spaces and punctuation at both ends stay: the text may be part of a sentence or a label.
         for marks in (r"^[\s:,]*", r"[\s.:,?…]*$"):
             assert re.findall(marks, translation) == re.findall(marks, original), translation
 
 
-def test_the_compiled_file_is_what_the_source_says(language: str, catalog: Catalog) -> None:
+def test_the_compiled_translations_equal_their_source(language: str, catalog: Catalog) -> None:
     with (LOCALE / language / f"{NAME}.mo").open("rb") as file:
         compiled = read_mo(file)
 

@@ -1,4 +1,4 @@
-"""Closed unless opened: the list of pages that strangers may see, and a visit to every page."""
+"""The list of URLs that need no sign-in, and a visit to every URL."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +25,7 @@ OPEN = {
     ".well-known/passkey-endpoints",
     "accounts/2fa/recovery/<str:token>/",
     "accounts/2fa/enrol/<str:token>/",
-    # Without credentials they are nowhere: tests/social.
+    # Without credentials these answer 404: tests/social.
     "accounts/<provider:provider>/login/",
     "accounts/<provider:provider>/login/callback/",
     "accounts/logout/",
@@ -40,13 +40,13 @@ OPEN = {
     ".well-known/security.txt",
     "health/live",
     "health/ready",
-    # Without its token it's nowhere: tests/ops/test_monitoring.py.
+    # Without its token it answers 404: tests/ops/test_monitoring.py.
     "metrics",
     ".well-known/jwks.json",
     ".well-known/change-password",
     "dev/mail/",
     "dev/mail/<slug:name>/",
-    # Django's admin checks for itself; its login leads to the site's own.
+    # The admin checks permissions itself; its sign-in page redirects to the site's own.
     "admin/login/",
     "api/v1/users/",
     "api/v1/email/verify/",
@@ -56,7 +56,7 @@ OPEN = {
     "api/v1/token/refresh/",
     "api/v1/token/verify/",
     "api/v1/token/revoke/",
-    # These two look for a header and an Origin instead: tests/attacks/test_browser_origins.py.
+    # These two check a header and the Origin: tests/attacks/test_browser_origins.py.
     "api/v1/session/",
     "api/v1/session/refresh/",
     "api/v1/schema/",
@@ -110,18 +110,18 @@ def is_open(view: Any) -> bool:
     return not getattr(view, "login_required", True)
 
 
-def test_the_pages_open_to_strangers_are_exactly_these() -> None:
+def test_only_the_listed_urls_are_open_without_signing_in() -> None:
     assert {route for route, entry in ROUTES.items() if is_open(entry.callback)} == OPEN
 
 
 @pytest.mark.django_db
-def test_a_stranger_is_led_to_sign_in_from_every_other_page_and_refused_by_every_call() -> None:
+def test_other_pages_redirect_anonymous_visitors_to_sign_in_and_api_calls_refuse_them() -> None:
     client = Client()
-    doors = ("/accounts/login/?next=", "/admin/login/?next=")
+    sign_in_pages = ("/accounts/login/?next=", "/admin/login/?next=")
     for route in PAGES - OPEN:
         answer = client.get(address(route))
         assert answer.status_code == 302, route
-        assert answer["Location"].startswith(doors), route
+        assert answer["Location"].startswith(sign_in_pages), route
     for route in CALLS - OPEN:
         for method in ("GET", "POST", "PATCH", "DELETE"):
             answer = client.generic(method, address(route))
@@ -133,13 +133,13 @@ def administrator(db: None) -> Client:
     return signed_in(create_administrator("carol", "carol@example.org", "!"))
 
 
-def test_a_cookie_opens_no_call(administrator: Client) -> None:
+def test_a_session_cookie_authenticates_no_api_call(administrator: Client) -> None:
     opened = [r for r in CALLS - OPEN if administrator.get(address(r)).status_code != 401]
 
     assert opened == []
 
 
-def test_every_page_answers_a_signed_in_administrator_without_a_fault(
+def test_every_page_answers_an_administrator_without_a_server_error(
     administrator: Client,
 ) -> None:
     for route in ROUTES:

@@ -1,4 +1,4 @@
-"""The outbox: sealed, leased, patient, and never twice at once."""
+"""The outbox: mails are encrypted, leased to one sender, retried and sent once."""
 
 from datetime import timedelta
 from threading import Event
@@ -31,7 +31,7 @@ def post(text: str = "secret words", to: str = ALICE, **how: Any) -> None:
     services.post(Message(to=to, subject="Hello", paragraphs=[text]), **how)
 
 
-def test_a_mail_in_waiting_is_sealed_for_the_outbox_only() -> None:
+def test_a_queued_mail_is_encrypted_for_the_outbox_only() -> None:
     post()
     sealed = OutgoingMail.objects.get().sealed
 
@@ -42,7 +42,7 @@ def test_a_mail_in_waiting_is_sealed_for_the_outbox_only() -> None:
         crypto.unseal(sealed, "another purpose")
 
 
-def test_a_change_that_fails_sends_no_mail() -> None:
+def test_a_rolled_back_change_sends_no_mail() -> None:
     with transaction.atomic():
         post()
         transaction.set_rollback(True)
@@ -52,7 +52,7 @@ def test_a_change_that_fails_sends_no_mail() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_eight_senders_at_once_do_not_send_one_mail_twice(settings: Any) -> None:
+def test_eight_concurrent_senders_send_each_mail_once(settings: Any) -> None:
     for i in range(5):
         post(f"mail number {i}")
 
@@ -65,7 +65,9 @@ def test_eight_senders_at_once_do_not_send_one_mail_twice(settings: Any) -> None
     assert all(sum(f"mail number {i}" in mail for mail in server.mails) == 1 for i in range(5))
 
 
-def test_waits_grow_to_an_hour_and_after_five_days_it_gives_up(clock: Clock, settings: Any) -> None:
+def test_retries_slow_down_to_one_an_hour_and_stop_after_five_days(
+    clock: Clock, settings: Any
+) -> None:
     settings.MAILERS = {"default": mailer(f"smtp+plain://127.0.0.1:{free_port()}")}
     post()
     waits = []
@@ -84,7 +86,7 @@ def test_waits_grow_to_an_hour_and_after_five_days_it_gives_up(clock: Clock, set
 
 
 @pytest.mark.parametrize("mode", ["down", "data"])
-def test_a_5xx_is_tried_again_and_the_mail_leaves_once_the_server_works(
+def test_a_mail_refused_with_5xx_is_retried_until_the_server_works(
     clock: Clock, settings: Any, mode: str
 ) -> None:
     post()
@@ -92,7 +94,7 @@ def test_a_5xx_is_tried_again_and_the_mail_leaves_once_the_server_works(
         settings.MAILERS = {"default": mailer(server.url)}
         assert deliver_due() == 0
         server.release()
-        assert deliver_due() == 0, "not before its time"
+        assert deliver_due() == 0, "the next attempt is not due yet"
         clock.advance(seconds=30)
         assert deliver_due() == 1
 
@@ -100,8 +102,8 @@ def test_a_5xx_is_tried_again_and_the_mail_leaves_once_the_server_works(
     assert not OutgoingMail.objects.exists()
 
 
-def test_what_never_arrives_does_not_hold_up_the_next(settings: Any) -> None:
-    """A mail that can't be opened is kept; one to a recipient refused for good is given up."""
+def test_an_undeliverable_mail_does_not_block_the_next(settings: Any) -> None:
+    """A mail that cannot be decrypted is kept; one with a refused recipient is given up."""
     OutgoingMail.objects.create(sealed="not sealed by us")
     post()
     with MailServer("recipient") as server:
@@ -113,7 +115,7 @@ def test_what_never_arrives_does_not_hold_up_the_next(settings: Any) -> None:
         assert deliver_due() == 1
 
 
-def test_a_sender_that_died_gives_the_mail_back_when_its_lease_ends(clock: Clock) -> None:
+def test_a_mail_claimed_by_a_dead_sender_is_sent_when_the_lease_ends(clock: Clock) -> None:
     post()
     assert services._claim(OutgoingMail.objects.get())
 
@@ -123,7 +125,7 @@ def test_a_sender_that_died_gives_the_mail_back_when_its_lease_ends(clock: Clock
     assert len(django_mail.outbox) == 1
 
 
-def test_a_mail_to_nobody_is_built_like_any_other_and_never_sent(
+def test_a_mail_without_a_recipient_is_built_but_never_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     build, built = EmailMultiAlternatives.message, []
@@ -141,7 +143,7 @@ def test_a_mail_to_nobody_is_built_like_any_other_and_never_sent(
     assert [mail.to for mail in django_mail.outbox] == [[ALICE]]
 
 
-def test_the_sender_takes_no_mail_while_the_request_that_posted_it_is_being_answered(
+def test_the_sender_leaves_a_new_mail_alone_for_200_milliseconds(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopping = Event()
@@ -157,7 +159,7 @@ def test_the_sender_takes_no_mail_while_the_request_that_posted_it_is_being_answ
         assert len(django_mail.outbox) == left
 
 
-def test_what_members_need_leaves_before_what_strangers_have_caused() -> None:
+def test_mails_for_members_are_sent_before_mails_that_anonymous_requests_caused() -> None:
     for i in range(30):
         post(f"sign-up {i}", queue=Queue.STRANGERS)
     post("reset")
@@ -169,7 +171,7 @@ def test_what_members_need_leaves_before_what_strangers_have_caused() -> None:
     assert services.waiting()[Queue.STRANGERS][0] == 11
 
 
-def test_a_mail_whose_code_has_ended_is_not_sent(clock: Clock) -> None:
+def test_a_mail_with_an_expired_code_is_not_sent(clock: Clock) -> None:
     for life in (timedelta(minutes=15), timedelta(days=3), None):
         post(f"for {life}", life=life)
     clock.advance(minutes=15)
@@ -180,7 +182,7 @@ def test_a_mail_whose_code_has_ended_is_not_sent(clock: Clock) -> None:
     assert not OutgoingMail.objects.exists()
 
 
-def test_a_batch_leaves_by_one_connection(settings: Any) -> None:
+def test_a_batch_is_sent_over_one_connection(settings: Any) -> None:
     for i in range(5):
         post(f"mail number {i}")
 

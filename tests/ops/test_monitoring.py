@@ -1,6 +1,5 @@
-"""Health and figures: told in time whatever hangs, and nothing of it to strangers but words."""
+"""Health checks answer in time even if a dependency hangs, and metrics need a token."""
 
-import dataclasses
 import re
 import time
 from typing import Any
@@ -18,6 +17,7 @@ from tests.support.api import call
 from tests.support.client import Response, together
 from tests.support.process import LATER_SECONDS, within
 from tests.support.services import Postgres, Redis
+from tests.support.signin import set_up
 from tests.support.site import Site
 from tests.support.steps import PASSWORD, sign_in, sign_up
 
@@ -28,25 +28,25 @@ SOON = 2.9
 WELL = dict.fromkeys(("database", "migrations", "signing_key", "mail"), "ok")
 
 
-def figures(site: Site) -> dict[str, float]:
+def metrics(site: Site) -> dict[str, float]:
     answer = site.client().get(METRICS, headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status == 200
     lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-def asked(site: Site) -> tuple[Response, float]:
+def timed_request(site: Site) -> tuple[Response, float]:
     began = time.monotonic()
     return site.client().get(READY), time.monotonic() - began
 
 
-def until_well(site: Site) -> bool:
+def becomes_ready(site: Site) -> bool:
     return within(
         LATER_SECONDS, lambda: site.client().get(READY).json() == {"limits": "ok", **WELL}
     )
 
 
-def test_what_is_frozen_is_told_in_two_seconds_and_holds_up_nobody(
+def test_health_reports_a_frozen_redis_or_database_in_time_to_many_clients(
     postgres: Postgres, redis_server: Redis
 ) -> None:
     with Site(DATABASE_URL=postgres.database(), REDIS_URL=redis_server.url) as site:
@@ -54,28 +54,31 @@ def test_what_is_frozen_is_told_in_two_seconds_and_holds_up_nobody(
         assert site.client().get(READY).json() == {"limits": "ok", **WELL}
         time.sleep(1.1)
         with redis_server.process.frozen():
-            answer, seconds = asked(site)
+            answer, seconds = timed_request(site)
             assert (answer.status, seconds < SOON) == (503, True)
             assert answer.json() == {"limits": "fails", **WELL}
-        assert until_well(site)
+        assert becomes_ready(site)
         time.sleep(1.1)
         with postgres.process.frozen():
-            answer, seconds = asked(site)
+            answer, seconds = timed_request(site)
             assert (answer.status, seconds < SOON) == (503, True)
-            # Twice as many as the site has threads, and then some that would wait behind them.
-            for answer, seconds in [*together(32, lambda _: asked(site)), asked(site)]:
+            # Twice as many requests as the site has threads, and one that would wait behind them.
+            for answer, seconds in [
+                *together(32, lambda _: timed_request(site)),
+                timed_request(site),
+            ]:
                 assert (answer.status, seconds < 2 * SOON) == (503, True)
                 assert answer.json()["database"] == "fails"
                 assert int(answer.headers["Retry-After"]) > 0
-            answer, seconds = asked(site)
+            answer, seconds = timed_request(site)
             assert (answer.status, seconds < 1) == (503, True)
             assert site.client().get(LIVE).status == 200
-        assert until_well(site)
+        assert becomes_ready(site)
 
 
-def test_strangers_learn_words_that_name_no_software_and_no_address(site: Site) -> None:
+def test_health_answers_name_no_software_and_no_ip(site: Site) -> None:
     for path in (LIVE, READY, METRICS, "/health/", "/health/x", "/metrics/", "/metricsx"):
-        # Whoever watches a node knows its address and not the site's.
+        # A monitor calls a node by its IP address, not by the site's name.
         answer = site.client(Host="192.0.2.9:8000").get(path)
         assert answer.status == (200 if path in {LIVE, READY} else 404)
         words = {"process", "detail", "code", "not_found", "ound", *WELL}
@@ -84,23 +87,23 @@ def test_strangers_learn_words_that_name_no_software_and_no_address(site: Site) 
         assert answer.cookies == {}
 
 
-def test_figures_are_for_who_has_the_token(site: Site) -> None:
+def test_metrics_need_the_token(site: Site) -> None:
     for said in ("", TOKEN, "Bearer ", "Bearer", f"bearer {TOKEN}", f"Bearer {TOKEN}x", "Bearer é"):
         for more in ({}, {"X-Forwarded-For": "127.0.0.1"}):
             sent = {"Authorization": said.encode("utf-8").decode("latin-1"), **more}
             assert site.client().get(METRICS, headers=sent).status == 404, said
     assert site.client().get(f"{METRICS}?token={TOKEN}").status == 404
-    assert figures(site)['authsite_ready{dependency="database"}'] == 1
+    assert metrics(site)['authsite_ready{dependency="database"}'] == 1
 
 
 @pytest.mark.django_db
-def test_without_a_token_in_the_settings_nobody_reads_them(client: Any) -> None:
+def test_metrics_are_off_without_a_token_in_the_settings(client: Any) -> None:
     for said in ("Bearer ", "Bearer", ""):
         assert client.get(METRICS, headers={"Authorization": said}).status_code == 404
 
 
-def test_figures_count_what_happens_and_nobody_makes_them_grow(site: Site) -> None:
-    before = figures(site)
+def test_metrics_count_events_and_clients_cannot_add_labels(site: Site) -> None:
+    before = metrics(site)
     client = site.client()
     sign_up(client, "mallory")
     for _ in range(7):
@@ -109,15 +112,15 @@ def test_figures_count_what_happens_and_nobody_makes_them_grow(site: Site) -> No
         client.request(f"ODD{n}", f"/odd-{n}/")
         client.get(f"/odd-{n}/?odd={n}", headers={"User-Agent": f"odd-{n}", "X-Request-ID": f"{n}"})
         client.get(f"/accounts/owner/odd-{n}/")
-    after = figures(site)
+    after = metrics(site)
 
-    def grown(name: str) -> float:
+    def growth(name: str) -> float:
         return after.get(name, 0) - before.get(name, 0)
 
     login = 'authsite_request_seconds_count{method="POST",status="%s",view="accounts/login/"}'
-    assert grown('authsite_events_total{kind="sign_in_failed"}') == 5
-    assert grown('authsite_limits_hit_total{limit="login.line"}') == 2
-    assert grown(login % 429) == 2
+    assert growth('authsite_events_total{kind="sign_in_failed"}') == 5
+    assert growth('authsite_limits_hit_total{limit="login.line"}') == 2
+    assert growth(login % 429) == 2
     assert after["authsite_hashes_running"] == 0
     assert after["process_resident_memory_bytes"] > 1e6
     new = {name for name in after.keys() - before.keys() if "_bucket" not in name}
@@ -126,7 +129,7 @@ def test_figures_count_what_happens_and_nobody_makes_them_grow(site: Site) -> No
 
 
 @pytest.mark.django_db
-def test_a_database_behind_the_code_a_lost_key_and_late_mails_are_told(
+def test_health_reports_missing_migrations_a_lost_encryption_key_and_late_mails(
     clock: Clock, settings: Any
 ) -> None:
     checks = health.checks()
@@ -139,7 +142,7 @@ def test_a_database_behind_the_code_a_lost_key_and_late_mails_are_told(
     assert checks["signing_key"]() == "ok"
     keyring.forget()
     lost = (secrets.encryption_key(),)
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, encryption_keys=lost)
+    set_up(settings, encryption_keys=lost)
     assert checks["signing_key"]() == "fails"
 
     mail.post(Message(to="alice@example.org", subject="Late", paragraphs=[]))

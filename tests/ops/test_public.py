@@ -1,4 +1,4 @@
-"""Pages about the site: open to everybody, and true."""
+"""Public pages about the site."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from tests.support.steps import make_user
 SECURITY_TXT = "/.well-known/security.txt"
 
 
-def test_security_txt_says_whom_to_tell_and_does_not_expire(client: Client) -> None:
+def test_security_txt_names_the_contact_and_expires_in_the_future(client: Client) -> None:
     answer = client.get(SECURITY_TXT)
     said = dict(line.split(": ", 1) for line in answer.text.splitlines())
 
@@ -32,13 +32,15 @@ def test_password_managers_find_the_page_to_change_a_password(client: Client) ->
     answer = client.get("/.well-known/change-password")
 
     assert (answer.status_code, answer["Location"]) == (302, "/accounts/password/change/")
-    # They ask for this, too: a site that says yes to everything says nothing.
+    # They also request this URL, to find sites that answer 200 to everything.
     nonsense = "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200"
     assert client.get(nonsense).status_code == 404
 
 
 @pytest.mark.django_db
-def test_the_privacy_page_names_every_cookie_and_the_figures_in_force(client: Client) -> None:
+def test_the_privacy_page_names_every_cookie_and_the_retention_periods_in_force(
+    client: Client,
+) -> None:
     page = client.get("/privacy/").text
     given = signed_in(make_user("alice")).cookies
     client.get("/accounts/login/")
@@ -52,7 +54,7 @@ def test_the_privacy_page_names_every_cookie_and_the_figures_in_force(client: Cl
         assert figure in page
 
 
-def test_strangers_read_them_and_sign_in_without_a_query(
+def test_public_pages_are_served_without_a_query(
     client: Client, django_assert_num_queries: Any, db: None
 ) -> None:
     for path in ("/help/", "/privacy/", SECURITY_TXT, "/accounts/login/"):

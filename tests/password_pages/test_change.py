@@ -1,4 +1,4 @@
-"""A new password from inside, and the one that is asked for at a sign-in with a stolen one."""
+"""Changing and setting a password, and the change that a stolen password leads to."""
 
 import re
 from typing import Any
@@ -40,7 +40,7 @@ def remove_password(user: User) -> None:
     user.refresh_from_db()
 
 
-def take(client: Client, page: str = CHANGE, password: str = NEW, **more: Any) -> Any:
+def post_password(client: Client, page: str = CHANGE, password: str = NEW, **more: Any) -> Any:
     return client.post(page, {"password1": password}, **more)
 
 
@@ -54,7 +54,7 @@ def has_changed(user: User) -> bool:
     return user.password != before
 
 
-def test_every_other_sign_in_ends_the_own_goes_on_and_the_page_says_so(
+def test_changing_the_password_revokes_all_other_sessions_and_keeps_this_one(
     client: Client, alice: User
 ) -> None:
     elsewhere, thief = [signed_in(alice), signed_in(alice)], Client()
@@ -62,7 +62,7 @@ def test_every_other_sign_in_ends_the_own_goes_on_and_the_page_says_so(
     thief.cookies["sessionid"] = former = client.cookies["sessionid"].value
 
     assert "your 2 other sign-ins end" in client.get(CHANGE).text
-    page = take(client, follow=True)
+    page = post_password(client, follow=True)
 
     assert "You’re signed out everywhere else." in page.text
     assert is_signed_in(client)
@@ -72,10 +72,10 @@ def test_every_other_sign_in_ends_the_own_goes_on_and_the_page_says_so(
     assert [works(password) for password in (PASSWORD, NEW)] == [False, True]
 
 
-def test_passwords_changed_in_one_session_have_an_end(
+def test_password_changes_in_one_session_are_limited(
     client: Client, alice: User, clock: Clock
 ) -> None:
-    """Each costs a hash; so does a password that is shown again."""
+    """Each change costs a hash, as does each reauthentication by password."""
     signed_in(alice, client)
     changes = [
         client.post(CHANGE, {"password1": f"{NEW} {n}"}).status_code
@@ -85,11 +85,13 @@ def test_passwords_changed_in_one_session_have_an_end(
     assert changes == [302] * LOGIN_REPEAT.burst + [429]
 
 
-def test_the_owner_is_told_and_the_history_says_by_which_proof(client: Client, alice: User) -> None:
+def test_a_password_change_is_mailed_to_the_owner_and_recorded_with_its_proof(
+    client: Client, alice: User
+) -> None:
     assert signed_in(alice, client).get(SET).url == CHANGE
-    assert take(client, SET).url == CHANGE
-    assert not has_changed(alice), "who has a password sets no first one"
-    take(client)
+    assert post_password(client, SET).url == CHANGE
+    assert not has_changed(alice), "the page for a first password needs an account without one"
+    post_password(client)
 
     assert mail_to("alice").subject == "authsite: The password was changed"
     assert "/accounts/lockdown/" in str(mail_to("alice").body)
@@ -98,10 +100,10 @@ def test_the_owner_is_told_and_the_history_says_by_which_proof(client: Client, a
 
 
 @pytest.mark.parametrize("page", [CHANGE, SET])
-def test_an_old_proof_is_not_enough_and_leads_back_after_another(
+def test_an_old_proof_leads_to_reauthentication_and_changes_nothing(
     client: Client, clock: Clock, alice: User, page: str
 ) -> None:
-    """A page that was opened in time may be filled in for some minutes more."""
+    """A form that was opened in time is accepted for five more minutes."""
     if page == SET:
         remove_password(alice)
     signed_in(alice, client)
@@ -109,13 +111,13 @@ def test_an_old_proof_is_not_enough_and_leads_back_after_another(
     assert client.get(page).url == f"{PROOF}?next={page}"
 
     clock.advance(minutes=5)
-    assert take(client, page).url == f"{PROOF}?next={page}"
+    assert post_password(client, page).url == f"{PROOF}?next={page}"
     assert not has_changed(alice)
     assert not Activity.objects.filter(kind__startswith="password").exists()
 
     signed_in(alice, client)
     clock.advance(minutes=9, seconds=59)
-    assert take(client, page).url == "/"
+    assert post_password(client, page).url == "/"
     assert has_changed(alice)
 
 
@@ -130,7 +132,7 @@ def test_an_old_proof_is_not_enough_and_leads_back_after_another(
         (SET, "authsite2026", "name of this site"),
     ],
 )
-def test_what_anybody_would_guess_is_refused_and_nothing_ends(
+def test_a_guessable_password_is_refused_and_revokes_no_session(
     client: Client, alice: User, page: str, password: str, says: str
 ) -> None:
     if page == SET:
@@ -138,7 +140,7 @@ def test_what_anybody_would_guess_is_refused_and_nothing_ends(
     elsewhere = signed_in(alice)
     signed_in(alice, client)
 
-    answer = take(client, page, password)
+    answer = post_password(client, page, password)
 
     summary = re.search(r'<a href="#id_password1">([^<]*)</a>', answer.text)
     assert summary
@@ -148,17 +150,15 @@ def test_what_anybody_would_guess_is_refused_and_nothing_ends(
     assert not password or password not in answer.text
 
 
-def test_who_has_none_sets_a_first_one_and_every_other_sign_in_ends(
-    client: Client, alice: User
-) -> None:
+def test_setting_a_first_password_revokes_all_other_sessions(client: Client, alice: User) -> None:
     remove_password(alice)
     elsewhere = signed_in(alice)
     signed_in(alice, client)
 
     assert client.get(CHANGE).url == SET
-    assert take(client, CHANGE).url == SET
+    assert post_password(client, CHANGE).url == SET
     assert not has_changed(alice)
-    assert "You’re signed out everywhere else." in take(client, SET, follow=True).text
+    assert "You’re signed out everywhere else." in post_password(client, SET, follow=True).text
 
     assert is_signed_in(client)
     assert not is_signed_in(elsewhere)
@@ -166,19 +166,19 @@ def test_who_has_none_sets_a_first_one_and_every_other_sign_in_ends(
     assert works(NEW)
 
 
-def test_a_stolen_password_leads_from_sign_in_to_another_one_and_then_on(client: Client) -> None:
+def test_signing_in_with_a_stolen_password_leads_to_a_change_and_then_on(client: Client) -> None:
     make_user("alice", password=STOLEN)
 
     answer = sign_in(client, "alice", STOLEN, next="/accounts/profile/")
 
     assert answer.url == f"{CHANGE}?reason=stolen&next=%2Faccounts%2Fprofile%2F"
     assert "Your password is on a list of stolen ones" in client.get(answer.url).text
-    assert take(client, answer.url).url == "/accounts/profile/"
+    assert post_password(client, answer.url).url == "/accounts/profile/"
     assert not works(STOLEN)
     assert works(NEW)
 
 
-def test_a_password_that_became_known_after_it_was_chosen_is_noticed_at_the_next_sign_in(
+def test_a_password_that_leaked_after_it_was_chosen_is_noticed_at_the_next_sign_in(
     alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert works(PASSWORD)
@@ -187,8 +187,8 @@ def test_a_password_that_became_known_after_it_was_chosen_is_noticed_at_the_next
     assert sign_in(Client(), "alice").url.startswith(CHANGE)
 
 
-def test_nobody_else_hears_of_stolen_passwords() -> None:
-    """Neither who signs in by a good one, nor who tries a known one that isn't right."""
+def test_the_stolen_password_warning_appears_only_after_signing_in_with_one() -> None:
+    """A good password does not cause it, nor does a stolen one that is not the account's."""
     make_user("alice")
     make_user("bob", password=STOLEN)
 
@@ -201,7 +201,7 @@ def test_nobody_else_hears_of_stolen_passwords() -> None:
         assert "stolen" not in pages
 
 
-def test_a_stolen_password_of_an_account_that_is_switched_off_leads_nowhere(client: Client) -> None:
+def test_a_deactivated_account_with_a_stolen_password_is_offered_no_change(client: Client) -> None:
     make_user("alice", password=STOLEN, is_active=False)
 
     assert sign_in(client, "alice", STOLEN).url == "/accounts/inactive/"

@@ -1,4 +1,4 @@
-"""Passwords: hashing is bounded, what attackers try first is refused, strength is told."""
+"""Passwords: bounded hashing, refused common passwords and the strength meter."""
 
 import hashlib
 import logging
@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,12 +25,12 @@ from accounts.throttle.limits import STRENGTH_NETWORK
 from accounts.users.models import User
 from accounts.users.services import create_administrator
 from tests.support.client import together
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import SIGNUP, address_of, path_of
 
 URL = "/accounts/password/strength/"
 GOOD = "three teapots on a train"
-# Each symbol stands for two letters or more, so that there are many readings to go through.
+# Each symbol can stand for several letters, so that there are many variants to try.
 WORST = ("4@8({[<369&#!1/|0$5+7%2" * 4)[:72]
 
 
@@ -46,7 +45,9 @@ def every_slot_taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("every_slot_taken")
-def test_who_signs_in_while_all_slots_are_taken_is_told_when_to_come_back(client: Client) -> None:
+def test_a_sign_in_gets_429_with_retry_after_while_all_hashing_slots_are_busy(
+    client: Client,
+) -> None:
     answer = client.post("/accounts/login/", {"login": "alice", "password": "whatever it is"})
 
     assert answer.status_code == 429
@@ -54,15 +55,15 @@ def test_who_signs_in_while_all_slots_are_taken_is_told_when_to_come_back(client
     assert client.get("/accounts/login/").status_code == 200, "other pages answer"
 
 
-def test_however_many_sign_in_as_few_threads_hash_as_there_are_cores() -> None:
-    """Each of them keeps its 19 MiB: sixteen would be 300."""
+def test_passwords_are_hashed_in_at_most_one_thread_per_core() -> None:
+    """Each hashing thread keeps 19 MiB of memory, so that sixteen would keep 300 MiB."""
     hashed_in = together(16, lambda _n: hashers.in_slot(threading.get_ident))
 
     assert len(set(hashed_in)) <= (os.cpu_count() or 1)
     assert threading.get_ident() not in hashed_in
 
 
-def test_a_slot_comes_back_also_after_a_failure() -> None:
+def test_a_failed_hash_releases_its_slot() -> None:
     for _ in range(20):
         with pytest.raises(ValueError, match="at most"):
             services.hash_password("x" * 1025)
@@ -70,7 +71,7 @@ def test_a_slot_comes_back_also_after_a_failure() -> None:
     assert services.verify("a password", services.hash_password("a password"))
 
 
-def test_a_password_is_the_same_from_every_keyboard() -> None:
+def test_composed_and_decomposed_characters_are_the_same_password() -> None:
     composed, decomposed = "caf\u00e9 au lait, please", "cafe\u0301 au lait, please"
 
     assert services.verify(decomposed, services.hash_password(composed))
@@ -86,19 +87,19 @@ def copy_of(tmp_path: Path, settings):
         path = tmp_path / "pwned.txt"
         if content is not None:
             path.write_bytes(content)
-        settings.AUTHSITE = replace(settings.AUTHSITE, pwned_passwords_file=str(path))
+        set_up(settings, pwned_passwords_file=str(path))
         return path
 
     return make
 
 
 @pytest.mark.parametrize("known", ["password1234", "PassWord1234"])
-def test_what_attackers_try_first_is_refused_in_any_case(known: str) -> None:
+def test_a_common_password_is_refused_in_any_case(known: str) -> None:
     with pytest.raises(ValidationError, match="attackers try first"):
         validate_password(known, User(username="alice"))
 
 
-def test_the_list_is_whole_sorted_and_not_loaded() -> None:
+def test_the_list_of_common_passwords_is_complete_sorted_and_memory_mapped() -> None:
     data = lists.COMMON.read_bytes()
     size = lists.RECORD_BYTES
     records = [data[at : at + size] for at in range(0, len(data), size)]
@@ -110,7 +111,7 @@ def test_the_list_is_whole_sorted_and_not_loaded() -> None:
 
 
 @pytest.mark.parametrize("end, last_end", [(b"\n", b""), (b"\r\n", b"\r\n")])
-def test_the_copy_of_have_i_been_pwned_is_searched_exactly(
+def test_the_local_have_i_been_pwned_file_is_searched_exactly(
     copy_of, end: bytes, last_end: bytes
 ) -> None:
     members = [f"known password {n}" for n in range(500)]
@@ -119,7 +120,7 @@ def test_the_copy_of_have_i_been_pwned_is_searched_exactly(
 
     assert all(map(is_compromised, members))
     assert not any(is_compromised(f"unknown password {n}") for n in range(500))
-    # What is on a list is compared as it is hashed: composed.
+    # Passwords are normalized before they are looked up, as they are before they are hashed.
     copy_of(_hash("caf\u00e9 au lait, please") + b":1" + end)
     assert is_compromised("cafe\u0301 au lait, please")
     assert not is_compromised("Known password 1")
@@ -127,7 +128,7 @@ def test_the_copy_of_have_i_been_pwned_is_searched_exactly(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("content", [b"", b"\n", b"\x1f\x8b" + b"\xff" * 100_000, None])
-def test_a_copy_that_is_no_list_is_named_by_check_and_refuses_nobody(
+def test_an_invalid_pwned_passwords_file_fails_the_check_but_refuses_no_password(
     client: Client, copy_of, content: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     copy_of(content)
@@ -139,11 +140,11 @@ def test_a_copy_that_is_no_list_is_named_by_check_and_refuses_nobody(
     assert ("PWNED_PASSWORDS_FILE can't be read" in caplog.text) is (content is None)
     assert GOOD not in caplog.text
     copy_of(_hash("known password 1") + b":3\r\n")
-    assert run_checks() == [], "a good copy passes"
+    assert run_checks() == [], "a valid file passes"
 
 
 @pytest.mark.parametrize("word", [settings.AUTHSITE.site_name, settings.AUTHSITE.hostname])
-def test_the_sites_own_name_makes_no_password(word: str) -> None:
+def test_a_password_made_of_the_sites_name_is_refused(word: str) -> None:
     for password in (f"{word.upper()}-2026", f"{word}{word}", f"12{word}34!"):
         with pytest.raises(ValidationError, match="name of this site"):
             validate_password(password, User(username="alice"))
@@ -151,41 +152,45 @@ def test_the_sites_own_name_makes_no_password(word: str) -> None:
     validate_password(f"{word} {GOOD}", User(username="alice"))
 
 
-def ask(client: Client, password: str, **more: object) -> dict:
+def request_strength(client: Client, password: str, **more: object) -> dict:
     return client.post(URL, {"password": password, **more}).json()
 
 
 @pytest.mark.django_db
-def test_strangers_are_told_how_strong_and_what_to_do(client: Client) -> None:
-    assert ask(client, GOOD) == {"score": 4, "label": "Very good.", "advice": ""}
-    weak = ask(client, "gabrielagabriela7")
+def test_the_meter_returns_a_score_a_label_and_advice(client: Client) -> None:
+    assert request_strength(client, GOOD) == {"score": 4, "label": "Very good.", "advice": ""}
+    weak = request_strength(client, "gabrielagabriela7")
     assert (weak["score"] < 3, weak["label"]) == (True, "Easy to guess.")
     more = "Add another word or two, uncommon ones."
     assert weak["advice"] == f"Repeating something helps little. {more}"
     near = "It is close to one that attackers try first. Writing 4 for a, or 0 for o, helps little."
-    assert ask(client, "p4ssw0rdteapot")["advice"] == f"{near} {more}"
-    # What the form refuses scores nothing.
-    short = ask(client, "xK9#pQ2!vB7")
+    assert request_strength(client, "p4ssw0rdteapot")["advice"] == f"{near} {more}"
+    # A password that the form refuses has score 0.
+    short = request_strength(client, "xK9#pQ2!vB7")
     assert (short["score"], short["advice"]) == (0, "Use at least 12 characters.")
-    assert "attackers try first" in ask(client, "PassWord1234")["advice"]
-    # A person's own words make it weaker.
+    assert "attackers try first" in request_strength(client, "PassWord1234")["advice"]
+    # Words from the person's own form fields make a password weaker.
     words = ["other", "Mallory.Fzwq@example.org"]
-    without, told = (ask(client, "malloryfzwq.7781", word=own)["score"] for own in ([], words))
+    without, told = (
+        request_strength(client, "malloryfzwq.7781", word=own)["score"] for own in ([], words)
+    )
     assert told < without
 
 
 @pytest.mark.django_db
-def test_it_is_never_logged_and_needs_a_csrf_token(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_measured_password_is_not_logged_and_measuring_needs_a_csrf_token(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.DEBUG)
 
-    assert ask(Client(), GOOD)["score"] == 4
+    assert request_strength(Client(), GOOD)["score"] == 4
     assert Client(enforce_csrf_checks=True).post(URL, {"password": GOOD}).status_code == 403
     assert Client().get(URL).status_code == 405
     assert GOOD not in caplog.text
 
 
 @pytest.mark.django_db
-def test_only_so_many_are_measured_for_one_network(client: Client) -> None:
+def test_strength_measurements_are_limited_per_network(client: Client) -> None:
     answers = [
         client.post(URL, {"password": "short"}).status_code
         for _ in range(STRENGTH_NETWORK.burst + 1)
@@ -194,13 +199,13 @@ def test_only_so_many_are_measured_for_one_network(client: Client) -> None:
     assert answers == [200] * STRENGTH_NETWORK.burst + [429]
 
 
-def test_only_the_first_72_characters_are_measured_and_they_take_no_second() -> None:
+def test_only_the_first_72_characters_are_measured_in_bounded_time() -> None:
     begun = time.process_time()
     assert measure(WORST + WORST * 1000).score == 4
     assert time.process_time() - begun < 2
 
 
-def test_only_one_is_measured_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passwords_are_measured_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strength, "WAIT_SECONDS", 0.01)
 
     with strength._measuring, pytest.raises(strength.Busy):
@@ -210,7 +215,7 @@ def test_only_one_is_measured_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.django_db
-def test_only_pages_with_a_meter_may_ask_by_script(client: Client) -> None:
+def test_only_pages_with_a_strength_meter_may_send_requests_by_script(client: Client) -> None:
     assert "connect-src" not in client.get("/accounts/login/")["Content-Security-Policy"]
     for page in (SIGNUP, path_of(str(owner.new_link()))):
         assert "connect-src 'self'" in client.get(page)["Content-Security-Policy"]
@@ -218,6 +223,6 @@ def test_only_pages_with_a_meter_may_ask_by_script(client: Client) -> None:
 
     answer = client.get("/accounts/password/change/")
 
-    assert '<div class="strength" hidden data-strength=' in answer.text, "until scripts show it"
+    assert '<div class="strength" hidden data-strength=' in answer.text, "scripts show it"
     assert "connect-src 'self'" in answer["Content-Security-Policy"]
     assert "require-trusted-types-for 'script'" in answer["Content-Security-Policy"]

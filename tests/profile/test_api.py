@@ -1,4 +1,4 @@
-"""Oneself and others as JSON: ``me/`` and ``users/<id>/``."""
+"""The API calls ``me/`` and ``users/<id>/``."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from accounts.mail.models import OutgoingMail
 from accounts.users.models import PendingSignup, User
 from tests.conftest import Clock
 from tests.support.api import Answer, call, get_tokens, second_step
-from tests.support.second import unused_code
+from tests.support.second_factor import unused_code
 from tests.support.signin import set_up
 from tests.support.steps import PASSWORD, address_of, make_staff, make_user
 
@@ -33,7 +33,7 @@ def change(token: str, data: Any) -> Answer:
     return call("me/", data, token=token, method="PATCH")
 
 
-def test_me_says_who_one_is_and_no_secret(alice: User, token: str) -> None:
+def test_me_returns_the_account_without_secrets(alice: User, token: str) -> None:
     Group.objects.create(name="printers").user_set.add(alice)
 
     assert call("me/", token=token).body == {
@@ -47,7 +47,9 @@ def test_me_says_who_one_is_and_no_secret(alice: User, token: str) -> None:
     }
 
 
-def test_a_change_is_stored_told_and_in_the_history_but_not_mailed(alice: User, token: str) -> None:
+def test_a_profile_change_is_stored_returned_and_recorded_but_not_mailed(
+    alice: User, token: str
+) -> None:
     before = OutgoingMail.objects.count()
 
     answer = change(token, {"display_name": "Alice <3", "about": " two\r\nlines "})
@@ -62,7 +64,7 @@ def test_a_change_is_stored_told_and_in_the_history_but_not_mailed(alice: User, 
     assert len(change(token, {"about": "x" + "\r\n" * 498 + "x"})["about"]) == 500
 
 
-def test_what_is_named_again_or_not_at_all_stays(alice: User, token: str) -> None:
+def test_unchanged_and_missing_fields_keep_their_values(alice: User, token: str) -> None:
     changed = change(token, {"about": "hers", "time_zone": "Asia/Tokyo", "language": "de"})
 
     for data in ({"about": "hers"}, {}):
@@ -73,7 +75,7 @@ def test_what_is_named_again_or_not_at_all_stays(alice: User, token: str) -> Non
 
 
 REFUSED = {
-    # The last one is doubled by NFC.
+    # NFC doubles the length of the last value.
     "display_name": ("x" * 61, "a\u200bb", "a\nb", "\u3164", 12345, None, "\u0958" * 31),
     "about": ("x" * 501, "a bell \a", "from right \u202e to left", ["a"]),
     "language": ("xx", "DE"),
@@ -81,7 +83,7 @@ REFUSED = {
 }
 
 
-def test_what_the_page_refuses_changes_nothing(alice: User, token: str) -> None:
+def test_an_invalid_profile_field_changes_nothing(alice: User, token: str) -> None:
     before = call("me/", token=token).body
     for field, values in REFUSED.items():
         for value in values:
@@ -90,8 +92,8 @@ def test_what_the_page_refuses_changes_nothing(alice: User, token: str) -> None:
     assert call("me/", token=token).body == before
 
 
-def test_what_is_not_ones_own_to_say_is_refused_by_name(alice: User, token: str) -> None:
-    """No mass assignment (ASVS 15.3.3), and nobody is told that it worked."""
+def test_read_only_fields_are_refused_by_name(alice: User, token: str) -> None:
+    """No mass assignment (ASVS 15.3.3): such fields are refused instead of silently ignored."""
     Group.objects.create(name="printers")
     before = User.objects.values().get(pk=alice.pk)
     foreign = {
@@ -113,19 +115,19 @@ def pending() -> PendingSignup:
     return PendingSignup.objects.get()
 
 
-def of_carol(scope: str) -> str:
+def token_of_carol(scope: str) -> str:
     challenge = get_tokens("carol", scope=scope)["challenge"]
     return str(second_step(challenge, unused_code(User.objects.get(username="carol")))["access"])
 
 
-def test_staff_who_may_view_users_and_have_just_signed_in_see_anybody_and_are_seen(
+def test_staff_who_may_view_users_can_read_an_account_and_the_owner_sees_it(
     alice: User, token: str, clock: Clock, settings: Any
 ) -> None:
     set_up(settings, access_token_seconds=3600)
     carol = make_staff("carol")
     User.objects.filter(pk=carol.pk).update(is_superuser=False)
     carol.user_permissions.add(Permission.objects.get(codename="view_user"))
-    carols = of_carol("users:read")
+    carols = token_of_carol("users:read")
     path = f"users/{alice.pk}/"
 
     for asker in (token, carols):
@@ -134,29 +136,29 @@ def test_staff_who_may_view_users_and_have_just_signed_in_see_anybody_and_are_se
     seen = Activity.objects.get(kind="profile_read")
     assert (seen.user, seen.actor) == (alice, "carol")
     clock.advance(seconds=30)
-    # `read` is not enough: whoever has stolen a program's token would read everybody.
-    assert call(path, token=of_carol("read write")).code == "insufficient_scope"
+    # `read` is not enough: a stolen token of a staff member's program would read all accounts.
+    assert call(path, token=token_of_carol("read write")).code == "insufficient_scope"
     clock.advance(minutes=10)
     assert call(path, token=carols).code == "insufficient_user_authentication"
 
 
-def test_staff_without_the_permission_to_view_users_see_nobody(alice: User) -> None:
+def test_staff_without_the_permission_to_view_users_get_404(alice: User) -> None:
     make_staff("carol")
     User.objects.filter(username="carol").update(is_superuser=False)
 
-    assert call(f"users/{alice.pk}/", token=of_carol("users:read")).status == 404
+    assert call(f"users/{alice.pk}/", token=token_of_carol("users:read")).status == 404
     assert not Activity.objects.filter(kind="profile_read").exists()
 
 
-def test_staff_copy_not_the_whole_site(alice: User) -> None:
+def test_reads_of_accounts_by_staff_are_limited(alice: User) -> None:
     make_staff("carol")
-    token = of_carol("users:read")
+    token = token_of_carol("users:read")
     codes = [call(f"users/{NOBODY}/", token=token).code for _ in range(61)]
     assert codes == ["not_found"] * 60 + ["throttled"]
 
 
-def test_staff_by_a_sign_in_of_before_they_were_staff_see_nobody(alice: User) -> None:
-    """By one step; the admin would ask for the second."""
+def test_a_token_from_before_somebody_became_staff_reads_no_other_account(alice: User) -> None:
+    """The token comes from a sign-in in one step; the admin would ask for the second factor."""
     bob = make_user("bob")
     held = get_tokens("bob")["access"]
     User.objects.filter(pk=bob.pk).update(is_staff=True, is_superuser=True)
@@ -165,7 +167,7 @@ def test_staff_by_a_sign_in_of_before_they_were_staff_see_nobody(alice: User) ->
     assert call(f"users/{alice.pk}/", token=held).status == 404
 
 
-def test_others_pending_people_and_nobody_are_alike(alice: User, token: str) -> None:
+def test_other_pending_and_unknown_accounts_give_the_same_404(alice: User, token: str) -> None:
     unseen = (make_user("bob").pk, pending().pk, NOBODY)
 
     answers = [call(f"users/{pk}/", token=token) for pk in unseen]

@@ -1,4 +1,4 @@
-"""What people say of themselves, in which words and times the site speaks, and another username."""
+"""The profile page: display name, language, time zone and username."""
 
 from collections.abc import Callable
 from functools import partial
@@ -48,7 +48,7 @@ def save(client: Client, **more: str) -> Any:
     return client.post(PAGE, fields | more, follow=True)
 
 
-def test_a_profile_is_saved_without_a_proof_and_greets_by_the_display_name(
+def test_saving_the_profile_needs_no_reauthentication_and_changes_the_greeting(
     client: Client, clock: Clock, alice: User
 ) -> None:
     signed_in(alice, client)
@@ -62,12 +62,14 @@ def test_a_profile_is_saved_without_a_proof_and_greets_by_the_display_name(
     assert "Your profile was saved." in answer.text
     assert (alice.display_name, alice.about) == ("Alice <3", "two\nlines")
     assert "<h1>Hello, <bdi>Alice &lt;3</bdi></h1>" in client.get("/").text
-    assert Activity.objects.filter(kind="profile_changed").count() == 1, "the same is no event"
+    assert Activity.objects.filter(kind="profile_changed").count() == 1, (
+        "saving the same values is no event"
+    )
     assert OutgoingMail.objects.count() == before
 
     save(client, about="x" + "\r\n" * 498 + "x")
     alice.refresh_from_db()
-    assert len(alice.about) == 500, "however many are newlines"
+    assert len(alice.about) == 500, "a line break counts as one character"
 
 
 DOUBLED_BY_NFC = "\u0958" * 31
@@ -78,7 +80,7 @@ REFUSED = (
 )
 
 
-def test_what_cannot_be_shown_or_stored_is_refused_at_its_field(
+def test_a_value_that_cannot_be_shown_or_stored_is_refused_at_its_field(
     client: Client, alice: User
 ) -> None:
     signed_in(alice, client)
@@ -92,7 +94,9 @@ def test_what_cannot_be_shown_or_stored_is_refused_at_its_field(
     assert User.objects.values().get() == before
 
 
-def test_pages_show_times_in_the_persons_zone(client: Client, clock: Clock, alice: User) -> None:
+def test_pages_show_times_in_the_time_zone_of_the_profile(
+    client: Client, clock: Clock, alice: User
+) -> None:
     clock.set(clock.now().replace(hour=21, minute=30))
     signed_in(alice, client)
     assert "9:30 p.m." in client.get("/accounts/activity/").text
@@ -100,14 +104,12 @@ def test_pages_show_times_in_the_persons_zone(client: Client, clock: Clock, alic
     save(client, time_zone="Asia/Tokyo")
     assert "6:30 a.m." in client.get("/accounts/activity/").text
 
-    # A zone that this machine does not know any more is no fault.
+    # A stored time zone may be unknown to this machine after an update.
     User.objects.update(time_zone="Europe/Atlantis")
     assert client.get("/accounts/activity/").status_code == 200
 
 
-def test_pages_speak_the_persons_language_whatever_the_browser_asks(
-    client: Client, alice: User
-) -> None:
+def test_the_language_of_the_profile_overrides_accept_language(client: Client, alice: User) -> None:
     signed_in(alice, client)
     assert '<html lang="de"' in client.get("/", headers={"accept-language": "de"}).text
 
@@ -119,7 +121,7 @@ def test_pages_speak_the_persons_language_whatever_the_browser_asks(
     assert '<html lang="de"' in client.get("/no-such-page").text
 
 
-def test_a_stranger_is_answered_as_the_browser_asks_and_no_cache_mixes_them_up(
+def test_anonymous_pages_follow_accept_language_and_vary_on_it(
     client: Client,
 ) -> None:
     other = client.get("/accounts/login/", headers={"accept-language": "xx"})
@@ -127,7 +129,7 @@ def test_a_stranger_is_answered_as_the_browser_asks_and_no_cache_mixes_them_up(
 
     assert (answer["Content-Language"], other["Content-Language"]) == ("de", "en")
     assert {"Accept-Language", "Cookie"} <= set(answer["Vary"].split(", "))
-    # Nobody is refused in the language of whoever came before.
+    # The language of one request must not leak into an error page of the next one.
     assert '<html lang="en"' in client.get("/", headers={"host": "evil.example"}).text
 
 
@@ -136,7 +138,7 @@ def language_of_mail_to(username: str) -> str:
     return html.partition('<html lang="')[2].partition('"')[0]
 
 
-def test_whoever_makes_an_account_fixes_the_language_of_its_mails_and_pages() -> None:
+def test_a_new_account_keeps_the_language_of_its_sign_up() -> None:
     client = Client(headers={"accept-language": "de"})
     sign_up(client, "alice")
     assert language_of_mail_to("alice") == "de"
@@ -149,7 +151,7 @@ def test_whoever_makes_an_account_fixes_the_language_of_its_mails_and_pages() ->
     assert User.objects.count() == 2
 
 
-def test_whatever_others_cause_comes_in_the_owners_language(client: Client, alice: User) -> None:
+def test_mails_caused_by_others_are_in_the_owners_language(client: Client, alice: User) -> None:
     User.objects.update(language="de")
 
     client.post("/accounts/login/code/", {"login": "alice"})
@@ -165,7 +167,7 @@ def rename(client: Client, name: str) -> Any:
     return client.post(PAGE, {"username": name}, follow=True)
 
 
-def test_a_new_name_signs_in_the_former_does_not_and_the_owner_is_told(
+def test_after_a_rename_only_the_new_username_signs_in_and_the_owner_is_mailed(
     client: Client, alice: User
 ) -> None:
     page = rename(signed_in(alice, client), "Alicia").text
@@ -177,7 +179,7 @@ def test_a_new_name_signs_in_the_former_does_not_and_the_owner_is_told(
     assert sign_in(Client(), "alicia").url == "/"
 
 
-def test_an_old_proof_is_not_enough_and_what_was_typed_comes_back_after_another(
+def test_a_typed_username_survives_reauthentication(
     client: Client, clock: Clock, alice: User
 ) -> None:
     signed_in(alice, client)
@@ -193,15 +195,15 @@ def test_an_old_proof_is_not_enough_and_what_was_typed_comes_back_after_another(
     assert "Your username is alicia now." in rename(client, "alicia").text
 
 
-def test_a_name_is_changed_once_a_day(client: Client, clock: Clock, alice: User) -> None:
-    """What is refused does not count."""
+def test_a_username_can_be_changed_once_a_day(client: Client, clock: Clock, alice: User) -> None:
+    """Refused changes do not count."""
     make_user("bob")
     signed_in(alice, client)
 
     assert TAKEN in rename(client, "BOB").text
     assert "Use letters, digits" in rename(client, "a@b").text
     assert "That is your username already." in rename(client, "alice").text
-    # The same name in other letters needs no other hold.
+    # The same username in another case needs no new reservation.
     assert "Your username is ALICE now." in rename(client, "ALICE").text
     assert Username.objects.get(key="alice").held_until is None
 
@@ -212,7 +214,7 @@ def test_a_name_is_changed_once_a_day(client: Client, clock: Clock, alice: User)
     assert "Your username is alison now." in rename(signed_in(alice), "alison").text
 
 
-def test_only_whoever_had_a_name_takes_it_back_within_thirty_days(
+def test_only_the_former_owner_can_take_a_username_back_within_thirty_days(
     clock: Clock, alice: User
 ) -> None:
     bob = make_user("bob")
@@ -229,7 +231,9 @@ def test_only_whoever_had_a_name_takes_it_back_within_thirty_days(
 
 
 @pytest.mark.parametrize("pruned", [True, False])
-def test_after_thirty_days_the_name_is_anybodys(clock: Clock, alice: User, pruned: bool) -> None:
+def test_a_former_username_is_free_after_thirty_days(
+    clock: Clock, alice: User, pruned: bool
+) -> None:
     bob = make_user("bob")
     rename(signed_in(alice), "alicia")
 
@@ -242,8 +246,8 @@ def test_after_thirty_days_the_name_is_anybodys(clock: Clock, alice: User, prune
     assert TAKEN in rename(signed_in(alice), "alice").text
 
 
-def happens(act: Callable[[], Any]) -> bool:
-    """Whether nobody else was first."""
+def succeeds(act: Callable[[], Any]) -> bool:
+    """Return whether ``act`` succeeds, and no concurrent act was first."""
     try:
         act()
     except (UsernameTaken, RateLimited):
@@ -257,23 +261,23 @@ def hold_dave() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_people_and_a_sign_up_at_once_one_gets_the_name() -> None:
+def test_only_one_of_two_renames_and_a_sign_up_at_once_gets_a_username() -> None:
     people = [make_user("alice"), make_user("bob")]
     acts = [partial(services.rename, user, "dave", Actor()) for user in people] + [hold_dave]
 
-    assert sum(together(3, lambda i: happens(acts[i]))) == 1
+    assert sum(together(3, lambda i: succeeds(acts[i]))) == 1
     for user in people:
         user.refresh_from_db()
-    # A loser keeps the name it had, and holds nothing else.
+    # A person whose rename failed keeps the former username and reserves no other one.
     named = {user.username for user in people}
     assert named | {"dave"} <= set(Username.objects.values_list("key", flat=True))
     assert Username.objects.count() == 3
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_changes_of_one_person_at_once_make_one() -> None:
+def test_two_concurrent_renames_of_one_account_make_one() -> None:
     alice = make_user("alice")
     acts = [partial(services.rename, alice, f"alice{i}", Actor()) for i in range(2)]
 
-    assert sum(together(2, lambda i: happens(acts[i]))) == 1
+    assert sum(together(2, lambda i: succeeds(acts[i]))) == 1
     assert Username.objects.count() == 2

@@ -1,4 +1,4 @@
-"""Prove that each defence is tested: take it out, and the test that it names must fail.
+"""Prove that each defence is tested: without it, the test that it names must fail.
 
 ``defences.toml`` has a table for each defence:
 
@@ -7,14 +7,14 @@
     find = 'Code.objects.filter(pk=code.pk, used=False)'
     put = 'Code.objects.filter(pk=code.pk)'
 
-``find`` is text that occurs exactly once in the whole site, wherever that is, so that a moved
-function or file breaks nothing. A defence of more than one place has ``edits``, a list of pairs
-of ``find`` and ``put``. A defence is proved if its test passes in an untouched copy of the
-checkout and fails, by a failed assertion, in a copy with the edits made.
+``find`` is a text that occurs exactly once in all files of the site, so that functions and files
+can be moved. It is replaced by ``put``. A defence in several places has ``edits``, a list of pairs
+of ``find`` and ``put``. A defence is proved if its test passes in an unchanged copy of the checkout
+and fails, by a failed assertion, in a copy with the edits.
 
     python tests/sabotage/run.py [NAME ...]
 
-runs all, or those whose name contains a NAME, two at a time.
+runs all defences, or those with a NAME in their name, two at a time.
 """
 
 import os
@@ -35,15 +35,15 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE = ("accounts", "authsite", "deploy", "static", "templates")
 TEST_SECONDS = 300
 AT_ONCE = 2
-# Of several parameters the first that occurs counts.
+# For a test with several parameters, the first of these outcomes that occurs counts.
 OUTCOMES = ("failed", "broken by an error", "skipped", "passed")
-# Plugins that none of the named tests needs take a second of each start.
+# Only these plugins are loaded: others would slow each start by a second.
 PLUGINS = ("pytest_django.plugin",)
 
 
 @dataclass(frozen=True)
 class Defence:
-    """A defence to take out, and the test that must notice."""
+    """A defence: the edits that remove it and the test that must fail without it."""
 
     name: str
     test: str
@@ -51,11 +51,11 @@ class Defence:
 
 
 class DoesNotApply(Exception):
-    """An edit's ``find`` isn't in the site exactly once, or the edited file isn't Python."""
+    """The text to find does not occur exactly once, or the edited file is not valid Python."""
 
 
 def main(names: list[str]) -> int:
-    """Run the defences, print a line for each, and return the exit code."""
+    """Check the defences, print a line for each and return the exit code."""
     chosen = [d for d in defences() if not names or any(name in d.name for name in names)]
     with tempfile.TemporaryDirectory(prefix="authsite-sabotage-") as folder:
         trees = [Path(folder) / str(n) for n in range(AT_ONCE)]
@@ -86,7 +86,7 @@ def main(names: list[str]) -> int:
 
 
 def defences() -> list[Defence]:
-    """All defences, in the file's order."""
+    """Return all defences, in the order of the file."""
     tables = tomllib.loads((Path(__file__).parent / "defences.toml").read_text(encoding="utf-8"))
     return [
         Defence(
@@ -100,7 +100,7 @@ def defences() -> list[Defence]:
 
 
 def judge(defence: Defence, tree: Path, database: Path) -> str:
-    """Return what is wrong with a defence; nothing if its test fails without it."""
+    """Return what is wrong with a defence, or an empty string if its test fails without it."""
     try:
         with without(defence, tree):
             outcome = outcomes(tree, {defence.test}, database).get(defence.test, "was not run")
@@ -111,7 +111,7 @@ def judge(defence: Defence, tree: Path, database: Path) -> str:
 
 @contextmanager
 def without(defence: Defence, tree: Path) -> Iterator[None]:
-    """Make the edits of a defence in a tree, and undo them afterwards."""
+    """Apply the edits of a defence to a tree, and undo them afterwards."""
     with tempfile.TemporaryDirectory() as kept:
         changed = edited(defence, site_files(tree))
         for number, (path, text) in enumerate(changed.items()):
@@ -125,10 +125,10 @@ def without(defence: Defence, tree: Path) -> Iterator[None]:
 
 
 def edited(defence: Defence, files: Mapping[str, str]) -> dict[str, str]:
-    """Return the files that the defence's edits change, by path.
+    """Return the changed texts of the files that a defence's edits change, by path.
 
     Raises:
-        DoesNotApply: a ``find`` isn't there exactly once, or what comes out doesn't compile.
+        DoesNotApply: a ``find`` does not occur exactly once, or the result does not compile.
     """
     changed: dict[str, str] = {}
     for find, put in defence.edits:
@@ -146,7 +146,7 @@ def edited(defence: Defence, files: Mapping[str, str]) -> dict[str, str]:
 
 
 def site_files(tree: Path) -> dict[str, str]:
-    """The text files of the site in a tree, by path."""
+    """Return the texts of the site's files in a tree, by path."""
     paths = [p for folder in SITE for p in sorted((tree / folder).rglob("*")) if p.is_file()]
     binary = {".mo", ".gz", ".png", ".pyc"}
     return {
@@ -157,7 +157,7 @@ def site_files(tree: Path) -> dict[str, str]:
 
 
 def copy_tree(target: Path) -> None:
-    """Copy what git tracks, and what it would, as it stands in the checkout."""
+    """Copy the files of the checkout, including untracked ones that git does not ignore."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"],
         check=True,
@@ -167,13 +167,13 @@ def copy_tree(target: Path) -> None:
     ).stdout
     for name in filter(None, listed.split("\0")):
         source, copy = ROOT / name, target / name
-        if source.is_file():  # else deleted and not yet committed
+        if source.is_file():  # a deleted file is still listed until the next commit
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, copy)
 
 
 def migrated(tree: Path, data_dir: Path) -> Path:
-    """Return an empty database with all tables, which each test run then copies."""
+    """Create a migrated database, which each test run then copies, and return its path."""
     data_dir.mkdir()
     env = environment() | {"ENVIRONMENT": "development", "DATA_DIR": str(data_dir)}
     command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
@@ -182,7 +182,7 @@ def migrated(tree: Path, data_dir: Path) -> Path:
 
 
 def outcomes(tree: Path, tests: set[str], database: Path) -> dict[str, str]:
-    """Run tests in a tree; return ``passed``, ``failed`` or another word for each that ran."""
+    """Run tests in a tree and return an outcome for each test that ran."""
     with tempfile.TemporaryDirectory(prefix="authsite-sabotage-") as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", ""]
@@ -204,23 +204,23 @@ def outcomes(tree: Path, tests: set[str], database: Path) -> dict[str, str]:
         seen: dict[str, set[str]] = {}
         for case in cases:
             test = f"{case.get('file')}::{case.get('name')}"
-            # A test that is named without its parameters fails if it fails with any of them.
+            # A test that is named without parameters counts with all of them.
             for name in {test, test.partition("[")[0]}:
                 seen.setdefault(name, set()).add(outcome(case))
         return {test: min(found, key=OUTCOMES.index) for test, found in seen.items()}
 
 
 def outcome(case: ET.Element) -> str:
-    """What pytest's report says of a test: one of ``OUTCOMES``."""
+    """Return the outcome of a test in pytest's report: one of ``OUTCOMES``."""
     tags = {"failure": "failed", "error": "broken by an error", "skipped": "skipped"}
     return next((word for tag, word in tags.items() if case.find(tag) is not None), "passed")
 
 
 def environment() -> dict[str, str]:
-    """This environment without what would point git or pytest elsewhere."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    kept.pop("PYTEST_ADDOPTS", None)
-    return kept | {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    """Return the environment without variables that change the behaviour of git or pytest."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    env.pop("PYTEST_ADDOPTS", None)
+    return env | {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What others' tools make of the description of the API: linters, and clients that sign in."""
+"""Linters accept the OpenAPI description, and clients generated from it sign in."""
 
 import json
 import os
@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import Client
-from tests.support.environments import environment
 from tests.support.missing import find, missing
 from tests.support.node import packages
-from tests.support.second import code_of, seed_on, type_one_back
+from tests.support.second_factor import code_of, confirm_recovery_codes, seed_on
 from tests.support.site import ROOT, Site
 from tests.support.steps import PASSWORD, code_in, sign_in
+from tests.support.virtualenvs import environment
 
 pytestmark = pytest.mark.proof
 
 HERE = ROOT / "tests/scanners/openapi"
 SETUP = "/accounts/2fa/totp/setup/"
 QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
-# No toolchain and no module is fetched: the generated client needs none but Go's own.
+# Keeps Go from downloading: the generated client needs only the standard library.
 OFFLINE = {"GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": "-mod=mod"}
 SECONDS = 300
 
@@ -31,14 +31,14 @@ type Program = Callable[..., str]
 
 @pytest.fixture
 def description(site: Site, tmp_path: Path) -> Path:
-    """The description, as the site gives it."""
+    """A file with the description that the site serves."""
     file = tmp_path / "schema.json"
     file.write_bytes(site.client().get("/api/v1/schema/").body)
     return file
 
 
 def run(*words: str | Path, cwd: Path, **env: str) -> str:
-    """What a program prints; it must succeed."""
+    """Run a program that must succeed, and return its output."""
     done = subprocess.run(
         words,
         capture_output=True,
@@ -53,11 +53,11 @@ def run(*words: str | Path, cwd: Path, **env: str) -> str:
 
 
 def npm(name: str) -> Path:
-    """A program of the packages of ``HERE``."""
+    """Return the path of a program in the npm packages of this folder."""
     return packages(HERE) / ".bin" / name
 
 
-def test_redocly_finds_no_error_and_nothing_to_warn_of(description: Path) -> None:
+def test_redocly_finds_no_errors_and_no_warnings(description: Path) -> None:
     config = HERE / "redocly.yaml"
     told = run(
         *(npm("redocly"), "lint", description, "--config", config, "--format", "json"),
@@ -68,7 +68,7 @@ def test_redocly_finds_no_error_and_nothing_to_warn_of(description: Path) -> Non
     assert json.loads(told)["totals"] == {"errors": 0, "warnings": 0, "ignored": 0}
 
 
-def test_spectral_finds_no_error_and_nothing_to_warn_of(description: Path) -> None:
+def test_spectral_finds_no_errors_and_no_warnings(description: Path) -> None:
     run(
         *(npm("spectral"), "lint", description, "--ruleset", HERE / "spectral.yaml"),
         *("--fail-severity", "hint"),
@@ -77,7 +77,7 @@ def test_spectral_finds_no_error_and_nothing_to_warn_of(description: Path) -> No
 
 
 def go_client(description: Path, folder: Path) -> Program:
-    """By OpenAPI Generator."""
+    """Generate and build a Go client by OpenAPI Generator."""
     go = find("go") or missing("Go")
     find("java") or missing("Java")
     client = folder / "client"
@@ -95,7 +95,7 @@ def go_client(description: Path, folder: Path) -> Program:
 
 
 def python_client(description: Path, folder: Path) -> Program:
-    """By openapi-python-client."""
+    """Generate a Python client by openapi-python-client."""
     programs = environment(HERE / "requirements.txt")
     config = folder / "config.json"
     config.write_text('{"post_hooks": []}')
@@ -110,7 +110,7 @@ def python_client(description: Path, folder: Path) -> Program:
 
 
 def typescript_client(description: Path, folder: Path) -> Program:
-    """By openapi-typescript; the compiler finds everything right."""
+    """Generate TypeScript types by openapi-typescript, and compile a client with them."""
     node = find("node") or missing("Node")
     (folder / "node_modules").symlink_to(packages(HERE))
     (folder / "package.json").write_text('{"type": "module"}')
@@ -124,17 +124,17 @@ def typescript_client(description: Path, folder: Path) -> Program:
 
 
 def add_authenticator(site: Site, name: str) -> str:
-    """What a person does on the site's pages; the seed of the app."""
+    """Add an authenticator on the site's pages, and return its seed."""
     browser: Client = site.client()
     sign_in(browser, name)
     seed = seed_on(browser.get(SETUP).text)
     assert browser.post(SETUP, {"code": code_of(seed)}).status == 302
-    assert type_one_back(browser).status == 302
+    assert confirm_recovery_codes(browser).status == 302
     return seed
 
 
 @pytest.mark.parametrize("generate", [go_client, python_client, typescript_client])
-def test_a_generated_client_signs_up_and_signs_in_with_a_code_of_an_app(
+def test_a_generated_client_signs_up_and_signs_in_with_an_authenticator_code(
     generate: Callable[[Path, Path], Program], description: Path, tmp_path: Path, site: Site
 ) -> None:
     name = generate.__name__.replace("_", "-")

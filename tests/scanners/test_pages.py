@@ -1,6 +1,6 @@
-"""What others' scanners say of the pages and the TLS of ``make https``.
+"""Scanners check the pages and the TLS configuration of ``make https``.
 
-A local certificate has no address where its revocation could be asked for: that alone is let pass.
+The only finding that is ignored: a local certificate names no URL to check its revocation.
 """
 
 import json
@@ -17,24 +17,26 @@ from tests.support.client import Client
 from tests.support.https import NAME, LocalHttps
 from tests.support.missing import find, missing
 from tests.support.node import SCANNERS, packages, scan
-from tests.support.second import turn_on, type_one_back
+from tests.support.second_factor import confirm_recovery_codes, set_up_authenticator
 from tests.support.sslyze import assert_intermediate
 from tests.support.steps import PASSWORD, SIGNUP, address_of, join
 
 pytestmark = [pytest.mark.proof, pytest.mark.alone]
 
-# A sign-in stays in the browser that it began in.
+# All requests need one user agent, since a session is bound to its browser.
 AGENT = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 "
     "Safari/537.36"
 )
-# An error status is no page to Lighthouse. The list's filters are Django's, too close for thumbs.
+# Lighthouse does not rate pages with an error status. Django's filters in the list of users are
+# too close together for touch screens.
 NOT_OURS = {"/nowhere/", "/admin/accounts/user/"}
 LEAST_MARK = 135
 SECONDS = 900
-# What testssl.sh says of itself and the machine it runs on, and of what is found.
+# Severities of testssl.sh that are accepted.
 QUIET = {"DEBUG", "INFO", "OK", "LOW"}
-OWN_TROUBLES = {"engine_problem"}
+# Findings of testssl.sh about itself and the machine.
+OWN_PROBLEMS = {"engine_problem"}
 DOCS = "/api/v1/docs/"
 ERROR = "/nowhere/"
 OPEN = ("/accounts/login/", SIGNUP, "/accounts/password/reset/", DOCS)
@@ -46,7 +48,7 @@ OTHERS += ("/admin/login/",)
 
 
 class People:
-    """Alice, who has an account, and carol, who administers: their browsers at one site."""
+    """The browsers of alice, a member, and carol, an administrator, at one site."""
 
     def __init__(self, site: LocalHttps) -> None:
         self.site = site
@@ -57,12 +59,12 @@ class People:
         path = urlsplit(link[0]).path
         owner = {"username": "carol", "email": address_of("carol"), "password1": PASSWORD}
         assert self.carol.post(path, owner).status == 302
-        turn_on(self.carol)
-        assert type_one_back(self.carol).status == 302
+        set_up_authenticator(self.carol)
+        assert confirm_recovery_codes(self.carol).status == 302
         assert self.carol.get("/admin/").status == 200
 
     def pages(self) -> Iterator[tuple[str, dict[str, str]]]:
-        """Every kind of page, and the cookies of who sees it."""
+        """Yield a path of every kind of page, with the cookies to see it."""
         for who, paths in ((None, OPEN), (self.alice, ALICES), (self.carol, CAROLS)):
             for path in paths:
                 yield path, cookies_of(who) if who else {}
@@ -107,7 +109,7 @@ def test_mozillas_observatory_gives_every_page_its_best_mark(people: People) -> 
     assert {path: page for path, page in found.items() if page["score"] < LEAST_MARK} == {}
 
 
-def test_csp_evaluator_finds_nothing_high_on_any_kind_of_answer(people: People) -> None:
+def test_csp_evaluator_finds_nothing_of_high_severity_in_any_answer(people: People) -> None:
     policies = {}
     for path, cookies in [*people.pages(), *((path, {}) for path in OTHERS)]:
         answer = people.site.client(User_Agent=AGENT).get(path, headers={"Cookie": header(cookies)})
@@ -117,11 +119,11 @@ def test_csp_evaluator_finds_nothing_high_on_any_kind_of_answer(people: People) 
     assert found.keys() == policies.keys()
     told = {path: findings for path, findings in found.items() if findings}
     assert not [about for page in told.values() for about in page if "HIGH" in about["severity"]]
-    # Its own best: a policy that is strict.
+    # This makes sure that the evaluator reports a bad policy.
     assert scan("csp.mjs", {"bad": "script-src 'unsafe-inline'"})["bad"][0]["severity"] == "HIGH"
 
 
-def test_lighthouse_finds_nothing_wrong_with_accessibility_and_practices(people: People) -> None:
+def test_lighthouse_gives_full_marks_for_accessibility_and_best_practices(people: People) -> None:
     question = {
         "chromium": str(find(*WITH_WINDOW) or missing("Chromium")),
         "origin": people.site.origin,
@@ -136,7 +138,7 @@ def test_lighthouse_finds_nothing_wrong_with_accessibility_and_practices(people:
     assert {path: page for path, page in found.items() if page["scores"] != full} == {}
 
 
-def test_6_4_testssl_rates_it_a_plus_and_finds_nothing_above_low(
+def test_6_4_testssl_rates_the_server_a_plus_and_finds_nothing_above_low(
     https: LocalHttps, tmp_path: Path
 ) -> None:
     testssl = find("testssl", "testssl.sh") or missing("testssl.sh")
@@ -157,8 +159,10 @@ def test_6_4_testssl_rates_it_a_plus_and_finds_nothing_above_low(
 
     assert found["overall_grade"]["finding"] == "A+", done.stdout
     assert found["cert_chain_of_trust"]["finding"] == "passed."
-    assert loud.keys() - OWN_TROUBLES == {"cert_revocation"}, loud
+    assert loud.keys() - OWN_PROBLEMS == {"cert_revocation"}, loud
 
 
-def test_6_4_sslyze_finds_it_compliant_with_mozillas_intermediate(https: LocalHttps) -> None:
+def test_6_4_sslyze_finds_the_server_compliant_with_mozillas_intermediate(
+    https: LocalHttps,
+) -> None:
     assert_intermediate(NAME, https.authority, https.port)

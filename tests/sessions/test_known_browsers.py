@@ -1,4 +1,4 @@
-"""Known browsers below the surface: since when, until when, and what the version before noted."""
+"""The service of known browsers: their age and expiry, and rows of the previous version."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def browser(*, version: int = 142, cookie: str = "") -> Client:
 
 
 def meets(client: Client, user: User) -> bool:
-    """Whether the site knows the browser in which ``user`` signs in now."""
+    """Sign ``user`` in and return whether the browser was known before."""
     request, response = request_of(client), HttpResponse()
     is_known = known_browsers.note_sign_in(request, user)
     known_browsers.set_cookie(request, response)
@@ -50,13 +50,13 @@ def since(client: Client, user: User) -> Any:
     return row.since if row else None
 
 
-def outdate(user: User) -> None:
-    users.void_proofs(user)
+def void_proofs_and_links(user: User) -> None:
+    users.void_proofs_and_links(user)
     user.refresh_from_db()
 
 
-def noted_before(user: User, *, version: int, language: str = "en") -> Client:
-    """A browser that only the version before has met."""
+def known_to_previous_version(user: User, *, version: int, language: str = "en") -> Client:
+    """Return a browser that only the previous version has recorded."""
     client = browser(cookie=(token := secrets.token()))
     with override(language):
         device = client_of(request_of(client)).device
@@ -64,7 +64,7 @@ def noted_before(user: User, *, version: int, language: str = "en") -> Client:
     return client
 
 
-def test_a_browser_is_known_since_the_first_sign_in_whatever_changes_after_it(
+def test_a_browser_is_known_since_its_first_sign_in_despite_later_changes(
     alice: User, clock: Clock
 ) -> None:
     here, begun = browser(), clock.now()
@@ -72,9 +72,9 @@ def test_a_browser_is_known_since_the_first_sign_in_whatever_changes_after_it(
     clock.advance(days=8)
     assert meets(here, alice)
 
-    outdate(alice)
+    void_proofs_and_links(alice)
 
-    assert since(here, alice) == begun, "before anybody signs in again"
+    assert since(here, alice) == begun, "even before the next sign-in"
     assert [meets(here, alice) for _ in range(2)] == [False, True]
     newer = browser(version=143, cookie=here.cookies["known"].value)
     assert since(newer, alice) == begun
@@ -97,13 +97,13 @@ def test_a_browser_is_forgotten_90_days_after_the_last_sign_in(alice: User, cloc
 
     assert since(here, alice) is None
     assert not meets(here, alice)
-    assert since(here, alice) == clock.now(), "over an expired row that nobody has pruned"
+    assert since(here, alice) == clock.now(), "an expired row that was not pruned is replaced"
     clock.advance(days=90)
     call_command("prune", verbosity=0)
     assert not KnownBrowser.objects.exists()
 
 
-def test_a_sign_in_writes_only_what_has_changed_or_is_a_month_old(
+def test_a_sign_in_updates_a_known_browser_at_most_once_a_month(
     alice: User, clock: Clock, django_assert_num_queries: Any
 ) -> None:
     here = browser()
@@ -117,14 +117,14 @@ def test_a_sign_in_writes_only_what_has_changed_or_is_a_month_old(
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_what_the_version_before_noted_is_found_and_taken_over(
+def test_browsers_known_to_the_previous_version_are_found_and_migrated(
     alice: User, clock: Clock, language: str
 ) -> None:
     begun = clock.now()
-    here = noted_before(alice, version=0, language=language)
+    here = known_to_previous_version(alice, version=0, language=language)
     clock.advance(days=10)
     assert since(here, alice) == begun
-    assert not KnownBrowser.objects.exists(), "asking writes nothing"
+    assert not KnownBrowser.objects.exists(), "looking up writes nothing"
 
     assert meets(here, alice)
 
@@ -133,19 +133,19 @@ def test_what_the_version_before_noted_is_found_and_taken_over(
     assert since(here, alice) == begun
 
 
-def test_a_browser_from_before_a_change_and_the_upgrade_is_new_but_keeps_its_age(
+def test_a_browser_from_before_a_change_and_an_upgrade_is_new_but_keeps_its_age(
     alice: User, clock: Clock
 ) -> None:
     begun = clock.now()
-    here = noted_before(alice, version=0)
-    outdate(alice)
+    here = known_to_previous_version(alice, version=0)
+    void_proofs_and_links(alice)
 
     assert since(here, alice) == begun
     assert not meets(here, alice)
     assert since(here, alice) == begun
 
 
-def test_browsers_stay_known_while_the_secret_key_is_changed(alice: User, settings: Any) -> None:
+def test_browsers_stay_known_through_a_secret_key_rotation(alice: User, settings: Any) -> None:
     here = browser()
     meets(here, alice)
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "new", [settings.SECRET_KEY]

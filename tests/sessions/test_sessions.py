@@ -1,4 +1,4 @@
-"""Login sessions below the surface: which are listed, which are ended, which are kept."""
+"""The service of sessions: which are live, which are revoked and which are pruned."""
 
 from datetime import timedelta
 
@@ -29,29 +29,31 @@ HOME = ClientInfo("192.0.2.1", CURL)
 
 
 def begin(user: User, agent: str = CURL, *, is_remembered: bool = False) -> LoginSession:
-    """A sign-in of ``user`` in a browser of its own."""
+    """Create a session of ``user`` in a browser of its own."""
     proof, place = Proof.now(Method.PASSWORD), ClientInfo("192.0.2.1", agent)
-    login = services.create(user, [proof], place, is_remembered=is_remembered)
+    session = services.create(user, [proof], place, is_remembered=is_remembered)
     store = SessionStore()
-    store.login_session = login
+    store.login_session = session
     store.save()
-    return login
+    return session
 
 
 def live(user: User) -> list[LoginSession]:
-    """Where ``user`` is signed in."""
+    """Return the live sessions of ``user``."""
     return list(services.live(user))
 
 
-def test_ending_one_tells_whether_it_was_there_to_be_ended(clock: Clock) -> None:
+def test_revoking_by_id_returns_whether_a_live_session_of_that_user_was_revoked(
+    clock: Clock,
+) -> None:
     alice, bob = make_user("alice"), make_user("bob")
     ended, rested, kept = begin(alice), begin(alice), begin(alice, is_remembered=True)
     his = begin(bob)
 
     assert services.revoke_by_id(alice, ended.pk, Actor())
-    assert not services.revoke_by_id(alice, ended.pk, Actor()), "it's over already"
+    assert not services.revoke_by_id(alice, ended.pk, Actor()), "the session was revoked before"
     clock.advance(hours=1)
-    assert not services.revoke_by_id(alice, rested.pk, Actor()), "it has ended by itself"
+    assert not services.revoke_by_id(alice, rested.pk, Actor()), "the session has expired"
     assert not services.revoke_by_id(alice, his.pk, Actor())
 
     assert live(alice) == [kept]
@@ -59,7 +61,7 @@ def test_ending_one_tells_whether_it_was_there_to_be_ended(clock: Clock) -> None
     assert not BrowserSession.objects.filter(login_session=ended).exists()
 
 
-def test_ending_the_others_counts_those_that_were_live(clock: Clock) -> None:
+def test_revoking_the_other_sessions_returns_how_many_were_live(clock: Clock) -> None:
     alice, bob = make_user("alice"), make_user("bob")
     begin(alice)
     clock.advance(hours=1)
@@ -70,10 +72,12 @@ def test_ending_the_others_counts_those_that_were_live(clock: Clock) -> None:
     assert [services.sign_out_elsewhere(alice, here.pk, Actor()) for _ in range(2)] == [2, 0]
 
     assert (live(alice), live(bob)) == ([here], [his])
-    assert [row.detail for row in Activity.objects.all()] == ["2"], "nothing ended, nothing told"
+    assert [row.detail for row in Activity.objects.all()] == ["2"], (
+        "nothing is recorded if none was revoked"
+    )
 
 
-def test_prune_deletes_what_is_long_over_and_keeps_what_lives(clock: Clock) -> None:
+def test_prune_deletes_old_sessions_and_keeps_live_ones(clock: Clock) -> None:
     alice = make_user("alice")
     ended, rested = begin(alice), begin(alice)
     lasting = begin(alice, is_remembered=True)
@@ -86,7 +90,7 @@ def test_prune_deletes_what_is_long_over_and_keeps_what_lives(clock: Clock) -> N
         call_command("prune", verbosity=0)
         return set(LoginSession.objects.all()), BrowserSession.objects.count()
 
-    # A token of a session that has ended may be shown for a while.
+    # Access tokens of an ended session stay valid for some time, so its row is kept for a day.
     assert kept_after(days=1, seconds=-1) == ({ended, rested, lasting}, 3)
     assert kept_after(seconds=1) == ({rested, lasting}, 2)
     assert kept_after(hours=1) == ({lasting}, 1)
@@ -94,25 +98,25 @@ def test_prune_deletes_what_is_long_over_and_keeps_what_lives(clock: Clock) -> N
     assert kept_after(days=30) == (set(), 0)
 
 
-def test_ending_this_very_session_leads_to_the_sign_out() -> None:
+def test_revoking_the_current_session_leads_to_the_sign_out_page() -> None:
     here = signed_in(make_user("alice"))
-    login = LoginSession.objects.get()
+    session = LoginSession.objects.get()
 
-    assert here.post(SESSIONS, {"end": str(login.pk)}).url == LOGOUT
+    assert here.post(SESSIONS, {"end": str(session.pk)}).url == LOGOUT
     assert is_signed_in(here)
 
 
-def test_a_sensitive_view_opens_for_five_minutes_after_a_proof_and_acts_for_ten(
+def test_a_sensitive_page_opens_for_5_minutes_after_a_proof_and_takes_forms_for_10(
     clock: Clock,
 ) -> None:
-    login = begin(make_user("alice"))
+    session = begin(make_user("alice"))
 
     def asks(method: str) -> bool:
         request = RequestFactory(headers={"user-agent": HOME.user_agent}).generic(
             method, "/act?a=1"
         )
         request.session = SessionStore()
-        request.session.login_session = login
+        request.session.login_session = session
         answer = recent_authentication_required(lambda _request: "done")(request)
         assert answer == "done" or answer.url == "/accounts/reauthenticate/?next=/act%3Fa%3D1"
         return answer != "done"
@@ -123,16 +127,16 @@ def test_a_sensitive_view_opens_for_five_minutes_after_a_proof_and_acts_for_ten(
     assert [asks("GET"), asks("POST")] == [True, False], "a form that was opened in time"
     clock.advance(minutes=5)
     assert [asks("GET"), asks("POST")] == [True, True]
-    services.record_proof(login, Proof.now(Method.PASSWORD), HOME)
+    services.record_proof(session, Proof.now(Method.PASSWORD), HOME)
     assert [asks("GET"), asks("POST")] == [False, False]
 
 
-def test_a_use_at_the_last_moment_does_not_bring_an_ended_session_back(clock: Clock) -> None:
-    login = begin(make_user("alice"))
+def test_a_late_use_does_not_revive_a_revoked_session(clock: Clock) -> None:
+    session = begin(make_user("alice"))
     seen = LoginSession.objects.get()
     clock.advance(minutes=30)
 
-    services.revoke(login)
+    services.revoke(session)
     services.note_use(seen, HOME)
     services.record_proof(seen, Proof.now(Method.PASSWORD), HOME)
 
@@ -140,7 +144,7 @@ def test_a_use_at_the_last_moment_does_not_bring_an_ended_session_back(clock: Cl
     assert LoginSession.objects.get().used_at == site_clock.now() - timedelta(minutes=30)
 
 
-def test_a_browser_whose_session_was_ended_meanwhile_can_not_write_to_it(client: Client) -> None:
+def test_session_data_cannot_be_saved_to_a_revoked_session(client: Client) -> None:
     signed_in(make_user("alice"), client)
     session = SessionStore(client.cookies["sessionid"].value)
     session["a"] = 1

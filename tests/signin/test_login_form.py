@@ -1,4 +1,4 @@
-"""The form of the sign-in page, which is drawn once for each language."""
+"""The form of the sign-in page, which is rendered once for each language and then cached."""
 
 import pytest
 from django import forms
@@ -8,7 +8,7 @@ from accounts.signin.forms import LoginForm
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_an_empty_form_is_drawn_as_any_other_in_each_language(language: str) -> None:
+def test_the_cached_empty_form_equals_a_rendered_one_in_each_language(language: str) -> None:
     with translation.override(language):
         drawn = str(LoginForm())
 
@@ -16,7 +16,7 @@ def test_an_empty_form_is_drawn_as_any_other_in_each_language(language: str) -> 
         assert ("angemeldet bleiben" in drawn) == (language == "de")
 
 
-def test_what_somebody_has_typed_is_in_no_form_but_their_own() -> None:
+def test_typed_values_do_not_leak_into_other_forms() -> None:
     before = str(LoginForm())
     typed = LoginForm({"login": "alice@example.org"})
 

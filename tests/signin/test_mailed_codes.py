@@ -1,4 +1,4 @@
-"""Signing in with a code by mail: another code, and another person."""
+"""Signing in with a mailed code: requesting a new code, and starting again."""
 
 import pytest
 from django.test import Client
@@ -9,7 +9,7 @@ from tests.support.steps import CODE, code_in, is_signed_in, mail_to, make_user
 pytestmark = pytest.mark.django_db
 
 
-def test_another_code_after_a_minute_makes_the_first_worthless_and_the_wishes_stay(
+def test_a_new_code_replaces_the_first_and_keeps_remember_me_and_next(
     client: Client, clock: Clock
 ) -> None:
     make_user("alice")
@@ -29,7 +29,7 @@ def test_another_code_after_a_minute_makes_the_first_worthless_and_the_wishes_st
     assert client.cookies["sessionid"]["max-age"]
 
 
-def test_whoever_has_asked_for_a_code_can_be_somebody_else(client: Client) -> None:
+def test_the_code_page_lets_a_person_start_again_with_another_login(client: Client) -> None:
     client.post(CODE, {"login": "nobody"})
     assert "nobody" in client.get(CODE).text
 

@@ -1,4 +1,4 @@
-"""Signing up as JSON: ``users/``, ``email/verify/``, ``email/resend/``."""
+"""The API calls for signing up: ``users/``, ``email/verify/`` and ``email/resend/``."""
 
 import re
 from typing import Any
@@ -20,8 +20,8 @@ WRONG = "AAAAAAAA"
 
 
 @pytest.fixture(autouse=True)
-def _still(clock: Clock) -> None:
-    """Limits fill up again with time."""
+def _stopped_clock(clock: Clock) -> None:
+    """Stop the clock, so that no budget refills during a test."""
 
 
 def sign_up(name: str = "alice", client: Client | None = None, **more: Any) -> Answer:
@@ -45,7 +45,7 @@ def code_of(name: str = "alice") -> str:
     return code_in(mail_to(name).body)
 
 
-def test_a_sign_up_is_201_with_its_id_which_the_user_keeps() -> None:
+def test_a_sign_up_answers_201_with_the_id_that_the_account_will_have() -> None:
     answer = sign_up()
 
     pending = PendingSignup.objects.get()
@@ -58,7 +58,7 @@ def test_a_sign_up_is_201_with_its_id_which_the_user_keeps() -> None:
     assert is_good(get_tokens()["access"])
 
 
-def test_location_begins_with_the_origin_whatever_host_was_sent() -> None:
+def test_the_location_header_starts_with_the_origin_and_ignores_the_host_header() -> None:
     answer = sign_up(client=Client(headers={"host": "[::1]", "x-forwarded-host": "evil.example"}))
 
     expected = f"http://localhost:8000/api/v1/users/{answer['id']}/"
@@ -68,7 +68,7 @@ def test_location_begins_with_the_origin_whatever_host_was_sent() -> None:
     assert all(link.startswith("http://localhost:8000") for link in links)
 
 
-def test_closed_is_closed(settings: Any) -> None:
+def test_a_closed_sign_up_answers_403_and_stores_nothing(settings: Any) -> None:
     set_up(settings, signup="closed")
 
     answer = sign_up()
@@ -85,7 +85,7 @@ REFUSED = {
 }
 
 
-def test_what_the_page_refuses_is_refused_by_field() -> None:
+def test_invalid_sign_up_fields_are_refused_by_name() -> None:
     for field, values in REFUSED.items():
         for value in values:
             answer = sign_up(**{field: value})
@@ -94,15 +94,17 @@ def test_what_the_page_refuses_is_refused_by_field() -> None:
     assert sign_up().status == 201
     for name in ("alice", "ALICE"):
         answer = sign_up(name, email="other@example.org")
-        assert (answer.status, answer.body.keys()) == (400, {"username"}), "it is held"
+        assert (answer.status, answer.body.keys()) == (400, {"username"}), (
+            "the username is reserved"
+        )
 
 
-def test_a_code_confirms_once_its_own_address_for_15_minutes(clock: Clock) -> None:
+def test_a_code_confirms_its_own_email_once_within_15_minutes(clock: Clock) -> None:
     sign_up()
     late = code_of()
     assert resend("ALICE").status == 200
     code = code_of()
-    assert verify(late).code == "invalid_code", "a newer one replaces it"
+    assert verify(late).code == "invalid_code", "a newer code replaces it"
     clock.advance(minutes=15)
     assert verify(code).code == "invalid_code"
     resend(client=at("192.0.2.1"))
@@ -114,7 +116,7 @@ def test_a_code_confirms_once_its_own_address_for_15_minutes(clock: Clock) -> No
     assert (verify(code).status, verify(code).code) == (400, "invalid_code")
 
 
-def test_the_sixth_code_from_one_line_is_too_many_even_if_it_is_right(clock: Clock) -> None:
+def test_a_sixth_code_from_one_network_is_refused_even_if_it_is_right(clock: Clock) -> None:
     sign_up()
     code = code_of()
 
@@ -127,7 +129,7 @@ def test_the_sixth_code_from_one_line_is_too_many_even_if_it_is_right(clock: Clo
     assert verify(code).status == 200
 
 
-def test_strangers_together_have_so_many_tries_at_one_address_and_few_leave_the_owners() -> None:
+def test_tries_for_one_email_are_limited_and_a_few_attackers_cannot_use_them_up() -> None:
     sign_up()
     code, places = code_of(), [at(f"10.{n}.0.1") for n in range(VERIFY_ADDRESS.burst + 1)]
     for stranger in places[:5]:
@@ -137,11 +139,11 @@ def test_strangers_together_have_so_many_tries_at_one_address_and_few_leave_the_
     sign_up("bob")
     tried = [verify(WRONG, place, "bob").status for place in places]
     assert tried == [400] * VERIFY_ADDRESS.burst + [429]
-    assert verify(WRONG, name="carol").status == 400, "another address is not concerned"
+    assert verify(WRONG, name="carol").status == 400, "other emails have budgets of their own"
 
 
-def test_a_code_of_a_strangers_sign_up_at_the_same_address_makes_nobody_of_that_name() -> None:
-    """CVE-2026-53516: whoever says its own name isn't led to confirm somebody else's sign-up."""
+def test_the_code_of_another_sign_up_for_the_same_email_confirms_no_other_username() -> None:
+    """CVE-2026-53516: nobody may be tricked into confirming another person's pending sign-up."""
     sign_up(client=at("192.0.2.1"))
     own = code_of()
     sign_up("mallory", at("192.0.2.9"), email=address_of("alice"))
@@ -154,7 +156,7 @@ def test_a_code_of_a_strangers_sign_up_at_the_same_address_makes_nobody_of_that_
     assert not PendingSignup.objects.exists()
 
 
-def test_strangers_at_the_same_address_take_nobodys_next_mail(clock: Clock) -> None:
+def test_other_sign_ups_for_the_same_email_do_not_take_the_resent_mail(clock: Clock) -> None:
     sign_up(client=at("192.0.2.1"))
     for n in range(3):
         sign_up(f"mallory{n}", at("192.0.2.9"), email=address_of("alice"))
@@ -165,10 +167,10 @@ def test_strangers_at_the_same_address_take_nobodys_next_mail(clock: Clock) -> N
     assert "Hello alice" in mail_to("alice").body
 
 
-def test_a_name_as_long_as_a_book_is_refused_before_it_is_worked_on(
+def test_an_overlong_username_is_refused_before_it_is_normalized(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each of these becomes eighteen others (NFKC): a second of one core, from anybody."""
+    """NFKC turns each character into eighteen: an anonymous request could cost a second of CPU."""
     monkeypatch.setattr("accounts.users.usernames.clean", lambda _name: pytest.fail("worked on"))
 
     assert sign_up(username="\ufdfa" * 9_000).status == 400

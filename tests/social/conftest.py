@@ -1,4 +1,4 @@
-"""Fixtures of the tests of signing in with others."""
+"""Fixtures for tests of external providers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -24,7 +24,7 @@ def _doubles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doubles]:
 
 @pytest.fixture
 def doubles(_doubles: Doubles, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Doubles:
-    """Google, GitHub, Facebook and X, all of them configured."""
+    """The doubles of Google, GitHub, Facebook and X, with all of them configured."""
     configured(settings, **CREDENTIALS)
     _doubles.reset()
     _doubles.stand_in(monkeypatch)

@@ -1,4 +1,4 @@
-"""What is configured is shown and reachable, and nothing else; what that costs, and its policy."""
+"""Only configured providers are offered and reachable; their form-action and their cost."""
 
 import re
 from typing import Any
@@ -30,7 +30,7 @@ OTHERS_MEMBERS = ("/", "/accounts/sessions/", "/accounts/password/change/")
 
 
 def targets(client: Client, path: str) -> str:
-    """Where the forms of a page may lead."""
+    """Return the ``form-action`` sources of a page's Content Security Policy."""
     answer = client.get(path)
     assert answer.status_code in {200, 404}, path
     found = re.search("form-action ([^;]+)", answer.headers["Content-Security-Policy"])
@@ -40,7 +40,7 @@ def targets(client: Client, path: str) -> str:
 
 @pytest.mark.parametrize("key", [*KEYS, "apple", "acme", "oidc/google", "oidc/../acme"])
 @pytest.mark.parametrize("page, there", [("login/", 200), ("login/callback/", 400)])
-def test_8_5_a_provider_without_credentials_is_not_there(
+def test_8_5_a_provider_without_credentials_answers_404(
     key: str, page: str, there: int, settings: Any
 ) -> None:
     configured(settings)
@@ -56,7 +56,7 @@ def test_8_5_a_provider_without_credentials_is_not_there(
     assert Client().get(path).status_code == (there if key in KEYS else 404)
 
 
-def test_8_7_forms_lead_to_the_configured_sites_from_the_pages_with_buttons_only(
+def test_8_7_form_action_lists_provider_origins_only_on_pages_with_their_buttons(
     settings: Any,
 ) -> None:
     configured(settings, ACME, **CREDENTIALS)
@@ -72,7 +72,7 @@ def test_8_7_forms_lead_to_the_configured_sites_from_the_pages_with_buttons_only
     assert targets(stranger, LEADING[0]) == "'self' https://github.com"
 
 
-def test_without_providers_forms_lead_nowhere_and_no_page_speaks_of_them(settings: Any) -> None:
+def test_without_providers_form_action_is_self_and_no_page_mentions_them(settings: Any) -> None:
     configured(settings)
     stranger, member = Client(), signed_in(make_user("alice"))
 
@@ -82,7 +82,7 @@ def test_without_providers_forms_lead_nowhere_and_no_page_speaks_of_them(setting
     assert "/accounts/3rdparty/" not in member.get("/").text
 
 
-def test_five_buttons_cost_the_sign_in_page_no_query_and_no_request(
+def test_provider_buttons_cost_the_sign_in_page_no_query_and_no_request(
     settings: Any, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ) -> None:
     configured(settings, ACME, **CREDENTIALS)

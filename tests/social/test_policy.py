@@ -1,4 +1,4 @@
-"""What the site asks of people whom a provider has vouched for, and takes from them."""
+"""What the site still requires after a provider has authenticated a person."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,8 +10,15 @@ from accounts.users.identities import Identity
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
-from tests.support.second import CHALLENGE, SETUP, enrolled, turn_on, type_one_back, unused_code
-from tests.support.social import configured, through
+from tests.support.second_factor import (
+    CHALLENGE,
+    SETUP,
+    confirm_recovery_codes,
+    enrolled,
+    set_up_authenticator,
+    unused_code,
+)
+from tests.support.social import configured, round_trip
 from tests.support.steps import is_signed_in, mail_to, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -34,47 +41,47 @@ def other() -> Iterator[OpenIDProvider]:
         yield other
 
 
-def test_a_mailed_code_is_no_second_step_after_a_provider_and_a_trusted_browser_is_not_asked(
+def test_after_a_provider_a_mailed_code_is_no_second_step_and_a_trusted_browser_skips_it(
     op: OpenIDProvider, settings: Any
 ) -> None:
     configured(settings, op.setting())
-    through(Client(), op)
+    round_trip(Client(), op)
     user = User.objects.get()
     enrolled(user)
     here = Client()
 
-    assert through(here, op).url == CHALLENGE
+    assert round_trip(here, op).url == CHALLENGE
     assert "method=email" not in here.get(CHALLENGE).text
     here.post(CHALLENGE, {"code": unused_code(user), "trust": "on"})
     here.post("/accounts/logout/")
 
-    assert through(here, op).url == "/"
+    assert round_trip(here, op).url == "/"
     assert is_signed_in(here)
 
 
-def test_where_everybody_must_have_a_factor_a_provider_leads_to_its_enrolment_and_then_on(
+def test_a_provider_sign_in_leads_through_required_enrolment_to_the_next_page(
     op: OpenIDProvider, settings: Any
 ) -> None:
     configured(settings, op.setting(), second_factor="all")
     client = Client()
 
-    assert through(client, op, next=CONNECTIONS).url == SETUP
+    assert round_trip(client, op, next=CONNECTIONS).url == SETUP
     assert not is_signed_in(client)
-    codes = turn_on(client).url
-    assert type_one_back(client, codes).url == CONNECTIONS
+    codes = set_up_authenticator(client).url
+    assert confirm_recovery_codes(client, codes).url == CONNECTIONS
     assert is_signed_in(client)
 
 
-def test_after_a_lockdown_no_provider_signs_in_until_its_owner_keeps_it(
+def test_after_a_lockdown_a_provider_signs_in_only_once_the_review_has_kept_it(
     op: OpenIDProvider, other: OpenIDProvider, settings: Any, clock: Clock
 ) -> None:
     configured(settings, op.setting(), other.setting("other", "Other"))
     client = Client()
-    through(client, op)
+    round_trip(client, op)
     clock.advance(days=30)
     op.signed_in_at = clock.now().timestamp()
-    through(client, op)
-    through(client, other, Person("mallory-1", username="mallory"), OTHER, act="connect")
+    round_trip(client, op)
+    round_trip(client, other, Person("mallory-1", username="mallory"), OTHER, act="connect")
     client.post(f"{CONNECTIONS}confirm/", {"connect": "1"})
     assert Identity.objects.count() == 2
 
@@ -82,11 +89,11 @@ def test_after_a_lockdown_no_provider_signs_in_until_its_owner_keeps_it(
     assert "<bdi>Other (mallory)</bdi>" in page
     client.post(LOCKDOWN)
 
-    assert through(Client(), op).url == RESET
+    assert round_trip(Client(), op).url == RESET
     client.post(RESET, {"login": "alice"})
     (link,) = [line for line in str(mail_to("alice").body).splitlines() if RESET in line]
     client.post(path_of(link), {"password1": "seven slow ferries hum"})
-    assert through(Client(), op).url == RESET, "not yet"
+    assert round_trip(Client(), op).url == RESET, "the review is not finished"
     assert User.objects.count() == 1
     sign_in(client, "alice", "seven slow ferries hum")
     mine, mallorys = Identity.objects.order_by("pk")
@@ -94,6 +101,6 @@ def test_after_a_lockdown_no_provider_signs_in_until_its_owner_keeps_it(
     client.post(REVIEW, {"delete_identity": mallorys.pk})
 
     back = Client()
-    assert through(back, op).url == "/"
+    assert round_trip(back, op).url == "/"
     assert is_signed_in(back)
     assert Identity.objects.get() == mine

@@ -1,4 +1,4 @@
-"""What the answers of Google, GitHub, Facebook and X are worth: addresses, names, errors."""
+"""How the answers of Google, GitHub, Facebook and X are used: emails, names and errors."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ PROFILE = shapes.ANSWERS[shapes.GITHUB_PERSON]
 UNVERIFIED, OTHER = MAIL | {"verified": False}, MAIL | {"primary": False}
 
 
-# developers.google.com/identity/gsi/web/guides/verify-google-id-token: Google speaks for gmail.com
-# and for addresses of a Workspace (hd), verified; any other may have changed hands since.
+# developers.google.com/identity/gsi/web/guides/verify-google-id-token: Google is authoritative for
+# gmail.com and for verified emails of a Workspace (hd). Others may have a new owner meanwhile.
 GOOGLES = {
     "of a workspace": ({}, True),
     "gmail": ({"hd": None, "email": "Alice@Gmail.com"}, True),
@@ -33,29 +33,29 @@ GOOGLES = {
 
 
 @pytest.mark.parametrize("claims, counts", GOOGLES.values(), ids=GOOGLES)
-def test_google_is_believed_of_addresses_of_its_own_only(
+def test_google_emails_count_as_verified_only_for_gmail_and_workspace_domains(
     claims: dict[str, Any], counts: bool, doubles: Doubles
 ) -> None:
     doubles.claims = claims
-    assert doubles.through(Client(), "google").url == "/"
+    assert doubles.round_trip(Client(), "google").url == "/"
 
     email = claims.get("email", "alice@example.org")
     assert User.objects.get().email.lower() == (email.lower() if counts else "")
 
 
-def test_google_may_write_its_issuer_with_https_or_without(doubles: Doubles) -> None:
-    # It named itself to the browser before its discovery document said so.
+def test_the_google_issuer_is_accepted_with_and_without_https(doubles: Doubles) -> None:
+    # Google sent ``iss`` to the redirect URI before its discovery document announced that.
     del doubles.answers[shapes.DISCOVERY]["authorization_response_iss_parameter_supported"]
     for issuer in (shapes.GOOGLE, "accounts.google.com"):
         doubles.claims = {"iss": issuer}
-        assert doubles.through(Client(), "google").url == "/"
+        assert doubles.round_trip(Client(), "google").url == "/"
 
     assert Identity.objects.get().issuer == shapes.GOOGLE
     doubles.claims = {"iss": "https://accounts.google.com.example.org"}
-    assert doubles.through(Client(), "google").status_code == 400
+    assert doubles.round_trip(Client(), "google").status_code == 400
 
 
-# By provider: what answers differently, and how; the address is bob's here.
+# The provider, and the answers that differ from the documented ones.
 UNBELIEVED = {
     "facebook": ("facebook", {}),
     "facebook without": ("facebook", {shapes.FACEBOOK_PERSON: {"id": "1", "name": "Bob"}}),
@@ -76,12 +76,12 @@ UNBELIEVED = {
 
 
 @pytest.mark.parametrize("provider, answers", UNBELIEVED.values(), ids=UNBELIEVED)
-def test_an_address_that_is_not_verified_or_missing_opens_no_account_and_is_no_address(
+def test_an_unverified_email_neither_finds_an_account_nor_is_stored(
     provider: str, answers: dict[str, Any], doubles: Doubles
 ) -> None:
     alice = make_user("alice")
     doubles.answers |= answers
-    assert doubles.through(Client(), provider).url == "/"
+    assert doubles.round_trip(Client(), provider).url == "/"
 
     new = User.objects.exclude(pk=alice.pk).get()
     assert (new.email, list(new.emails.all())) == ("", [])
@@ -89,14 +89,14 @@ def test_an_address_that_is_not_verified_or_missing_opens_no_account_and_is_no_a
 
 
 @pytest.mark.parametrize("provider", ["google", "github"])
-def test_a_verified_address_that_is_taken_asks_for_a_sign_in_to_its_account(
+def test_a_verified_email_of_an_existing_account_asks_for_a_sign_in_to_it(
     provider: str, doubles: Doubles
 ) -> None:
     make_user("alice")
-    # The public one of the profile comes first, and isn't what counts.
+    # The public email of the profile does not count.
     doubles.answers[shapes.GITHUB_PERSON] |= {"email": "other@example.org"}
 
-    assert doubles.through(Client(), provider).url == CONFIRM
+    assert doubles.round_trip(Client(), provider).url == CONFIRM
     assert (User.objects.count(), Identity.objects.count()) == (1, 0)
 
 
@@ -112,13 +112,13 @@ NAMES = {
 
 
 @pytest.mark.parametrize("login, name, username, shown", NAMES.values(), ids=NAMES)
-def test_whatever_somebody_is_called_there_an_account_has_a_name_here(
+def test_any_provider_name_becomes_a_valid_username(
     login: Any, name: Any, username: str, shown: str, doubles: Doubles
 ) -> None:
     alice = make_user("alice")
     doubles.answers[shapes.GITHUB_PERSON] |= {"login": login, "name": name}
     doubles.answers[shapes.GITHUB_MAILS] = []
-    assert doubles.through(Client(), "github").url == "/"
+    assert doubles.round_trip(Client(), "github").url == "/"
 
     new = User.objects.exclude(pk=alice.pk).get()
     assert (new.username, new.display_name) == (username, shown)
@@ -165,11 +165,11 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("provider, url, answer", ERRORS)
-def test_an_error_or_garbage_is_a_plain_page_and_makes_nobody(
+def test_a_provider_error_or_garbage_gives_a_plain_page_and_no_account(
     provider: str, url: str, answer: Any, doubles: Doubles, caplog: pytest.LogCaptureFixture
 ) -> None:
     doubles.answers[url] = answer
-    page = doubles.through(Client(), provider)
+    page = doubles.round_trip(Client(), provider)
 
     assert page.status_code == 400
     told = page.text + caplog.text
@@ -178,16 +178,16 @@ def test_an_error_or_garbage_is_a_plain_page_and_makes_nobody(
     assert not Identity.objects.exists()
 
 
-def test_a_certificate_of_somebody_else_is_not_believed(
+def test_an_untrusted_tls_certificate_is_refused(
     doubles: Doubles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "session", doubles.unprepared)
 
-    assert doubles.through(Client(), "github").status_code == 400
+    assert doubles.round_trip(Client(), "github").status_code == 400
     assert doubles.requests == []
 
 
-def test_an_answer_at_github_in_the_name_of_another_asks_for_no_token(doubles: Doubles) -> None:
+def test_a_github_callback_with_another_issuer_requests_no_token(doubles: Doubles) -> None:
     client = Client()
     answer = doubles.send_back(go(client, "github")) | {"iss": "https://evil.example"}
 

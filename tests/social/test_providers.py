@@ -1,4 +1,4 @@
-"""What Google, GitHub, Facebook and X are asked, to the letter, and what their answers make."""
+"""The exact requests to Google, GitHub, Facebook and X, and the accounts that result."""
 
 import base64
 import hmac
@@ -24,7 +24,7 @@ each = pytest.mark.parametrize("of", DOCUMENTED, ids=lambda of: of.key)
 
 
 def challenge_of(verifier: str) -> str:
-    """RFC 7636 section 4.2."""
+    """Return the PKCE code challenge for a verifier (RFC 7636 section 4.2)."""
     return base64.urlsafe_b64encode(sha256(verifier.encode()).digest()).decode().rstrip("=")
 
 
@@ -34,11 +34,11 @@ def back_to(of: Documented) -> str:
 
 @each
 @pytest.mark.parametrize("act", ["sign-in", "connect", "prove"])
-def test_a_browser_is_sent_there_with_these_parameters_and_no_others(
+def test_the_authorization_request_has_exactly_the_documented_parameters(
     of: Documented, act: str, doubles: Doubles
 ) -> None:
     client = Client() if act == "sign-in" else signed_in(make_user("alice"))
-    # The client's Host is "testserver".
+    # The redirect URI has the origin, although the client's Host is "testserver".
     url = urlsplit(go(client, of.key, act=act))
     sent = parse_qsl(url.query, keep_blank_values=True)
     query = dict(sent)
@@ -56,19 +56,19 @@ def test_a_browser_is_sent_there_with_these_parameters_and_no_others(
     }
     assert len(new) == 2 + (of.key == "google")
     assert all(len(secret) >= 43 for secret in new)
-    assert len(sent) == len(dict(sent)), "a parameter twice"
+    assert len(sent) == len(dict(sent)), "no parameter occurs twice"
     assert {request.url for request in doubles.requests} <= {shapes.DISCOVERY}
 
 
 @each
-def test_the_code_is_exchanged_as_documented_with_the_verifier_of_this_attempt(
+def test_the_code_is_exchanged_as_documented_with_the_pkce_verifier_of_this_attempt(
     of: Documented, doubles: Doubles
 ) -> None:
     client = Client()
     url = go(client, of.key)
     come_back(client, doubles.send_back(url), of.key)
     asked = doubles.asked(of.token)
-    # Facebook's documents show a GET only.
+    # Facebook documents a GET request only.
     method = "GET" if of.key == "facebook" else "POST"
     fields, nothing = (asked.form, asked.query)[:: -1 if method == "GET" else 1]
     verifier = fields.pop("code_verifier")
@@ -83,15 +83,15 @@ def test_the_code_is_exchanged_as_documented_with_the_verifier_of_this_attempt(
         "redirect_uri": back_to(of),
         **({} if of.is_basic else {"client_id": CLIENT_ID, "client_secret": SECRET}),
     }
-    # GitHub answers form-encoded to whoever doesn't ask for JSON.
+    # Without this header, GitHub sends a form-encoded answer.
     assert asked.headers["Accept"] == "application/json"
 
 
 @each
-def test_who_it_is_is_asked_with_the_token_and_of_nobody_else(
+def test_profile_requests_send_the_token_only_to_the_documented_urls(
     of: Documented, doubles: Doubles
 ) -> None:
-    doubles.through(Client(), of.key)
+    doubles.round_trip(Client(), of.key)
     proof = hmac.new(SECRET.encode(), TOKEN.encode(), sha256).hexdigest()
     fields = {
         # developers.facebook.com/docs/graph-api/guides/secure-requests, "appsecret_proof"
@@ -102,7 +102,7 @@ def test_who_it_is_is_asked_with_the_token_and_of_nobody_else(
         },
         shapes.X_PERSON: {"user.fields": "id,name,username"},
     }
-    # Google's keys are read with the person, since nothing was known of it.
+    # Google's keys and discovery document were not cached yet.
     expected = {of.token, *of.about} | ({shapes.DISCOVERY} if of.key == "google" else set())
     assert {request.url for request in doubles.requests} == expected
     for url in of.about:
@@ -117,10 +117,10 @@ def test_8_3_the_first_sign_in_makes_an_account_and_the_second_finds_it_by_its_s
     of: Documented, doubles: Doubles
 ) -> None:
     first, second = Client(), Client()
-    assert doubles.through(first, of.key).url == "/"
+    assert doubles.round_trip(first, of.key).url == "/"
     person = doubles.answers[of.about[-1] if of.key != "github" else shapes.GITHUB_PERSON]
     person.get("data", person).update(name="Mallory", login="mallory", username="mallory")
-    assert doubles.through(second, of.key).url == "/"
+    assert doubles.round_trip(second, of.key).url == "/"
 
     user, identity = User.objects.get(), Identity.objects.get()
     assert is_signed_in(first)
@@ -132,7 +132,7 @@ def test_8_3_the_first_sign_in_makes_an_account_and_the_second_finds_it_by_its_s
 
 
 @each
-def test_nothing_that_opens_anything_there_is_kept_anywhere(
+def test_no_provider_secret_is_stored_shown_or_logged(
     of: Documented, doubles: Doubles, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -151,7 +151,7 @@ def test_nothing_that_opens_anything_there_is_kept_anywhere(
 
 
 @each
-def test_8_2_a_refusal_there_leads_back_with_a_plain_message_and_makes_nobody(
+def test_8_2_a_refused_authorization_leads_back_with_a_message_and_creates_no_account(
     of: Documented, doubles: Doubles
 ) -> None:
     client = Client()

@@ -1,4 +1,4 @@
-"""Calls of the API as a program makes them, in process and at the real site alike."""
+"""Call the API as a program does, in process or at a running site."""
 
 import base64
 import json
@@ -20,19 +20,19 @@ type Caller = Client | InProcess
 
 @dataclass(frozen=True)
 class Answer:
-    """What a call was answered: the status, the JSON, the headers."""
+    """The answer to a call: its status, parsed JSON body and headers."""
 
     status: int
     body: Any
     headers: Mapping[str, str]
 
     def __getitem__(self, name: str) -> Any:
-        """A member of the body."""
+        """Return a member of the body."""
         return self.body[name]
 
     @property
     def code(self) -> str:
-        """Which error, if it's one."""
+        """The error code in the body, or an empty string."""
         return self.body.get("code", "") if isinstance(self.body, dict) else ""
 
 
@@ -46,9 +46,11 @@ def call(
     basic: str = "",
     form: bool = False,
 ) -> Answer:
-    """``path`` below ``/api/v1/``; a POST where there is ``data``, else a GET.
+    """Call ``path`` below ``/api/v1/``: by POST if there is ``data``, otherwise by GET.
 
-    ``token`` is sent as Bearer, ``basic`` (``name:password``) as Basic; ``form`` sends no JSON.
+    ``token`` is sent as a Bearer token and ``basic`` (``name:password``) as HTTP Basic. With
+    ``form``, the data are form-encoded instead of JSON. Without ``client``, the call is made in
+    process.
     """
     authorization = f"Bearer {token}" if token else None
     if basic:
@@ -67,28 +69,28 @@ def call(
 
 
 def get_tokens(name: str = "alice", client: Caller | None = None, **token_request: str) -> Answer:
-    """The first step, by password; ``token_request`` is ``scope`` and ``audience``."""
+    """Request tokens with the password; ``token_request`` may hold ``scope`` and ``audience``."""
     data = {"username": name, "password": PASSWORD, **token_request}
     return call("token/", data, client=client)
 
 
 def renew(refresh: str, client: Caller | None = None, **token_request: str) -> Answer:
-    """A new pair for a refresh token."""
+    """Exchange a refresh token for a new pair of tokens."""
     return call("token/refresh/", {"refresh": refresh, **token_request}, client=client)
 
 
 def exchange(access: str, client: Caller | None = None, **token_request: str) -> Answer:
-    """A fresh access token for one."""
+    """Exchange an access token for a new access token."""
     return call("token/", token_request, client=client, basic=f"{access}:anything")
 
 
 def second_step(challenge: str, code: str, client: Caller | None = None) -> Answer:
-    """The second step, by a code."""
+    """Complete a sign-in with a code of the second factor."""
     return call("token/challenge/", {"challenge": challenge, "code": code}, client=client)
 
 
 def is_good(access: str, client: Caller | None = None) -> bool:
-    """Whether the site takes that access token; a refusal is one of the two that there are."""
+    """Return whether the site accepts an access token, and check the error code if it does not."""
     answer = call("me/", client=client, token=access)
     known = {(200, ""), (401, "token_not_valid"), (401, "token_expired")}
     assert (answer.status, answer.code) in known, answer
@@ -96,7 +98,7 @@ def is_good(access: str, client: Caller | None = None) -> bool:
 
 
 def claims_of(access: str) -> dict[str, Any]:
-    """What it says, unverified."""
+    """Return the claims of an access token without verifying its signature."""
     part = access.split(".")[1]
     read: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     return read

@@ -1,4 +1,4 @@
-"""A page's script in a browser: it signs in by ``session/``, and its refresh token is a cookie."""
+"""Call the API as a script in a browser does, with the refresh token in a cookie."""
 
 import json
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 from django.test import Client
 
 from tests.support.api import Answer
-from tests.support.described import assert_described
+from tests.support.openapi import assert_described
 from tests.support.steps import PASSWORD
 
 ORIGIN = "http://localhost:8000"
@@ -16,7 +16,7 @@ HEADERS = {"X-Requested-With": "authsite", "Origin": ORIGIN}
 
 @dataclass
 class App:
-    """In process; ``headers`` are what its browser and the script send with every call."""
+    """A script in process; ``headers`` are what the browser and the script send with each call."""
 
     client: Client = field(default_factory=Client)
     headers: dict[str, str] = field(default_factory=lambda: dict(HEADERS))
@@ -24,7 +24,7 @@ class App:
     def call(
         self, path: str, data: Any = None, *, method: str = "POST", body: str | bytes = ""
     ) -> Answer:
-        """``path`` below ``/api/v1/``."""
+        """Call ``path`` below ``/api/v1/`` and check the answer against the OpenAPI description."""
         sent = json.dumps(data) if data is not None else body
         made: Any = self.client.generic(
             method, f"/api/v1/{path}", sent, "application/json", headers=self.headers
@@ -35,29 +35,29 @@ class App:
         return Answer(made.status_code, told, dict(made.headers))
 
     def sign_in(self, name: str = "alice", **more: Any) -> Answer:
-        """By the password."""
+        """Sign in with the password."""
         return self.call("session/", {"username": name, "password": PASSWORD, **more})
 
     def second_step(self, challenge: str, **more: Any) -> Answer:
-        """``code="…"``, or ``method="email"``."""
+        """Complete a sign-in by ``code="…"``, or request a mailed code by ``method="email"``."""
         return self.call("session/", {"challenge": challenge, **more})
 
     def renew(self, **token_request: Any) -> Answer:
-        """For the cookie."""
+        """Renew the tokens with the refresh cookie."""
         return self.call("session/refresh/", token_request)
 
     def sign_out(self) -> Answer:
-        """Of the cookie's sign-in."""
+        """Revoke the session of the refresh cookie."""
         return self.call("session/", method="DELETE")
 
     @property
     def cookie(self) -> Any:
-        """The cookie, as the last answer that had one has set it."""
+        """The refresh cookie as an answer set it last, with its attributes."""
         return self.client.cookies["refresh"]
 
     @property
     def refresh(self) -> str:
-        """The refresh token, which no script could read; empty without one."""
+        """The refresh token, or an empty string. A real script cannot read it."""
         morsel = self.client.cookies.get("refresh")
         return morsel.value if morsel else ""
 

@@ -1,4 +1,4 @@
-"""Raw calls of the API, and the calls that take an access token."""
+"""Make raw API calls, and send one token to every call that accepts an access token."""
 
 import base64
 import json
@@ -8,19 +8,19 @@ from typing import Any
 from django.test import Client as Browser
 
 from tests.support.client import Client
-from tests.support.described import assert_described
+from tests.support.openapi import assert_described
 
 API = "/api/v1/"
 ME, TOKEN, REFRESH = f"{API}me/", f"{API}token/", f"{API}token/refresh/"
 VERIFY, REVOKE = f"{API}token/verify/", f"{API}token/revoke/"
 REFUSED = (401, "token_not_valid")
-# A longer user of HTTP Basic is a token.
+# A user name in HTTP Basic that is longer than this is read as a token.
 LONGEST_NAME = 254
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a call has answered."""
+    """The answer to a call, with the body as bytes."""
 
     status: int
     headers: Any
@@ -32,7 +32,7 @@ class Answer:
 
     @property
     def short(self) -> tuple[int, str]:
-        """Status and code."""
+        """The status and the error code."""
         return self.status, self.json["code"]
 
 
@@ -46,9 +46,10 @@ def call(
     authorization: str | None = None,
     **headers: str,
 ) -> Answer:
-    """One call, in process or at the real site; its answer is one that the description has.
+    """Make one call and check the answer against the OpenAPI description.
 
-    ``body`` is sent as JSON, or as it is if it's bytes.
+    The call is made in process or at a running site, depending on ``client``. ``body`` is sent as
+    JSON, or unchanged if it is bytes.
     """
     if not isinstance(body, bytes | None):
         body = json.dumps(body).encode()
@@ -67,8 +68,8 @@ def call(
     return answer
 
 
-def basic(name: str | bytes, password: str = "x") -> str:  # noqa: S107 a token needs none
-    """``Authorization`` by HTTP Basic."""
+def basic(name: str | bytes, password: str = "x") -> str:  # noqa: S107 tokens need no password
+    """Return an ``Authorization`` header for HTTP Basic."""
     raw = name.encode() if isinstance(name, str) else name
     return "Basic " + base64.b64encode(raw + b":" + password.encode()).decode()
 
@@ -76,14 +77,14 @@ def basic(name: str | bytes, password: str = "x") -> str:  # noqa: S107 a token 
 def get_tokens(
     client: Browser | Client, name: str, password: str, **token_request: str
 ) -> dict[str, Any]:
-    """The tokens that a password buys."""
+    """Return the tokens that the site issues for a password."""
     answer = call(client, TOKEN, token_request, authorization=basic(name, password))
     assert answer.status == 200, answer.body
     return dict(answer.json)
 
 
-def shown(client: Browser | Client, token: str) -> list[Answer]:
-    """What every call answers that takes an access token."""
+def answers_to(client: Browser | Client, token: str) -> list[Answer]:
+    """Return the answers of all calls that accept an access token."""
     return [
         call(client, ME, authorization=f"Bearer {token}"),
         call(client, ME, authorization=basic(token)),
@@ -93,24 +94,24 @@ def shown(client: Browser | Client, token: str) -> list[Answer]:
     ]
 
 
-def refused(token: str) -> bool:
-    """Whether all calls refuse a token alike.
+def is_refused(token: str) -> bool:
+    """Return whether all calls refuse a token with the same error.
 
-    What is no longer than a name, or no plain text, may be taken for something else before that:
-    there a refusal of any kind is one.
+    A token that is as short as a name or not plain text may be refused earlier for another
+    reason. For such a token, status 400 or 401 counts as a refusal.
     """
-    answers = shown(Browser(), token)
+    answers = answers_to(Browser(), token)
     is_plain = token.isascii() and token.isprintable() and ":" not in token
     if len(token) <= LONGEST_NAME or not is_plain:
         return {answer.status for answer in answers} <= {400, 401}
     challenges = [answer.headers.get("WWW-Authenticate", "") for answer in answers]
     answered = {(answer.status, answer.json.get("code")) for answer in answers}
-    # The calls that a token opens say that it has only expired.
+    # Calls that authenticate with the token have an own code for an expired one.
     return answered - {(401, "token_expired")} == {REFUSED} and all(
         told.startswith("Bearer") for told in challenges
     )
 
 
-def taken(tokens: dict[str, str]) -> list[str]:
-    """The names of the tokens that some call does not refuse."""
-    return [name for name, token in tokens.items() if not refused(token)]
+def accepted(tokens: dict[str, str]) -> list[str]:
+    """Return the names of the tokens that at least one call accepts."""
+    return [name for name, token in tokens.items() if not is_refused(token)]

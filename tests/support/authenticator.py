@@ -1,4 +1,4 @@
-"""What an authenticator app sees and shows, by programs that share no code with the site."""
+"""Read QR codes and compute TOTP codes with programs that share no code with the site."""
 
 import re
 import subprocess
@@ -6,12 +6,12 @@ from pathlib import Path
 
 from tests.support.missing import find, missing
 
-# Pixels a module: scanners want several.
+# Pixels per module of the QR code: scanners need several.
 SCALE = 6
 
 
 def scan(page: str, folder: Path) -> str:
-    """What the QR code says that is drawn on the page, by zbar."""
+    """Return the text of the QR code on a page, as zbar reads it."""
     size = re.search(r'class="qr"[^>]* viewBox="0 0 (\d+) ', page)
     drawn = re.search(r'fill="#000" d="([^"]+)"', page)
     assert size
@@ -29,16 +29,16 @@ def scan(page: str, folder: Path) -> str:
 
 
 def scan_picture(picture: Path) -> str:
-    """What the QR code in a picture says, by zbar."""
-    return _said_by("zbarimg", "--quiet", "--raw", str(picture))
+    """Return the text of the QR code in a picture, as zbar reads it."""
+    return _output_of("zbarimg", "--quiet", "--raw", str(picture))
 
 
 def shown(secret: str, at: float) -> str:
-    """The code that an app with that key, in base32, shows at a moment, by oathtool."""
-    return _said_by("oathtool", "--totp", "--base32", f"--now=@{int(at)}", secret)
+    """Return the TOTP code of a base32 secret at a POSIX time, as oathtool computes it."""
+    return _output_of("oathtool", "--totp", "--base32", f"--now=@{int(at)}", secret)
 
 
-def _said_by(program: str, *arguments: str) -> str:
+def _output_of(program: str, *arguments: str) -> str:
     path = find(program)
     if path is None:
         missing(program)

@@ -1,9 +1,9 @@
-"""A real Chromium. A page with anything to say in its console fails its test.
+"""Fixtures for tests in Chromium. A test fails if one of its pages reports a problem.
 
-``open_page`` makes pages; ``page`` is one at the module's ``site``. Each page watches for
-warnings and errors in the console, uncaught exceptions, violations of the Content Security
-Policy and requests that failed. An error status that the test means to see is announced:
-``page = open_page(expect=(404,))``.
+``open_page`` opens pages, and ``page`` is a page at the module's ``site``. Problems are warnings
+and errors in the console, uncaught exceptions, violations of the Content Security Policy and
+failed requests. A test names the error statuses that it expects:
+``page = open_page(site, expect=(404,))``.
 """
 
 import functools
@@ -22,7 +22,7 @@ from tests.support.site import Site
 
 TIMEOUT_MS = 30_000
 SETTLE_MS = 50
-# The same engine without a window takes little more than half the time.
+# The engine without a window takes little more than half the time.
 WITH_WINDOW = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NAMES = ("chromium-headless-shell", *WITH_WINDOW)
 ARGUMENTS = (
@@ -31,7 +31,7 @@ ARGUMENTS = (
     "--disable-gpu",
     "--disable-sync",
     "--no-first-run",
-    # No page of the tests reaches another machine: such a request fails, and so does its test.
+    # Tests must not reach another machine: such a request fails, and so does its test.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost, "
     "EXCLUDE 127.0.0.1",
 )
@@ -44,7 +44,7 @@ MOBILE = {
 
 type OpenPage = Callable[..., Page]
 
-# Violations also reach the console, but with no word on the directive when only reported.
+# The console shows violations too, but does not name the directive of one that is only reported.
 _LISTEN = """
 document.addEventListener("securitypolicyviolation", event => reportViolation(
     `${event.violatedDirective} blocks ${event.blockedURI} ` +
@@ -56,7 +56,7 @@ _WATCHES = pytest.StashKey[list["Watch"]]()
 
 
 class Watch:
-    """What went wrong in one page."""
+    """Collects the problems of one page."""
 
     def __init__(self, page: Page, expect: tuple[int, ...]) -> None:
         self.problems: list[str] = []
@@ -70,7 +70,7 @@ class Watch:
         page.add_init_script(_LISTEN)
 
     def settle(self) -> None:
-        """Let in what the page has said and Playwright has not yet told."""
+        """Wait for events that Playwright has not delivered yet."""
         if not self._page.is_closed():
             self._page.wait_for_timeout(SETTLE_MS)
 
@@ -84,16 +84,17 @@ class Watch:
             self._note(kind, text)
 
     def _failed(self, url: str, reason: str | None) -> None:
-        # Aborted is what the test itself cut off, by going on to the next page.
+        # A request is aborted when the test itself goes on to the next page.
         if reason != "net::ERR_ABORTED":
             self._note("request", f"{url} {reason}")
 
 
 @pytest.fixture(scope="module")
 def chromium(request: pytest.FixtureRequest) -> Iterator[Browser]:
-    """One browser a module: while Playwright's loop runs, Django refuses the thread its ORM.
+    """Run one Chromium for a module.
 
-    ``BROWSERS`` of the module says which programs will do.
+    It cannot run for the whole session: while the event loop of Playwright runs, Django refuses
+    database access in its thread. A module's ``BROWSERS`` names the programs that it accepts.
     """
     program = find(*getattr(request.module, "BROWSERS", NAMES)) or missing("Chromium")
     expect.set_options(timeout=TIMEOUT_MS)
@@ -101,8 +102,8 @@ def chromium(request: pytest.FixtureRequest) -> Iterator[Browser]:
         browser = playwright.chromium.launch(
             executable_path=program,
             args=list(ARGUMENTS),
-            chromium_sandbox=False,  # its sandbox refuses root, which CI is
-            # What people go back to comes from that cache, unless it's forbidden to keep.
+            chromium_sandbox=False,  # it does not run as root, and CI does
+            # The back button uses this cache, unless a page forbids storing it.
             ignore_default_args=["--disable-back-forward-cache"],
         )
         yield browser
@@ -111,10 +112,10 @@ def chromium(request: pytest.FixtureRequest) -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[OpenPage]:
-    """``open_page(site, expect=(404,), **options)``: a page with cookies of its own.
+    """Return a function that opens a page with cookies of its own.
 
-    The options are Playwright's for a context: ``java_script_enabled=False``,
-    ``color_scheme="dark"``, ``**MOBILE``.
+    ``open_page(site, expect=(404,), **options)`` takes Playwright's options for a context, for
+    example ``java_script_enabled=False``, ``color_scheme="dark"`` or ``**MOBILE``.
     """
     contexts = []
     watches = request.node.stash.setdefault(_WATCHES, [])
@@ -134,7 +135,7 @@ def open_page(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Ope
 
 @pytest.fixture
 def page(open_page: OpenPage, site: Site) -> Page:
-    """A page at the module's site, in a new browser without cookies."""
+    """Open a page at the module's site, without cookies."""
     return open_page(site)
 
 
@@ -145,24 +146,22 @@ def no_js_page(open_page: OpenPage, site: Site) -> Page:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Fail a test, not merely its teardown, for what its pages complained of."""
+    """Fail a test, and not only its teardown, if its pages have reported problems."""
     result = yield
     watches = pyfuncitem.stash.get(_WATCHES, [])
     for watch in watches:
         watch.settle()
     problems = [problem for watch in watches for problem in watch.problems]
     if problems:
-        pytest.fail("The browser complained:\n" + "\n".join(problems), pytrace=False)
+        pytest.fail("The browser reported:\n" + "\n".join(problems), pytrace=False)
     return result
 
 
 def axe(page: Page, *rules: str) -> list[str]:
-    """What axe-core finds wrong on the page, a line each: by all rules, or by some.
+    """Return a line for each accessibility problem that axe-core finds on a page.
 
-    The page must run scripts.
-
-    axe goes in by the debugger's own evaluation, which neither the Content Security Policy nor
-    Trusted Types concern.
+    All rules apply unless some are named. The page must run scripts. The debugger evaluates axe,
+    so that neither the Content Security Policy nor Trusted Types block it.
     """
     session = page.context.new_cdp_session(page)
 
@@ -175,7 +174,7 @@ def axe(page: Page, *rules: str) -> list[str]:
         return found["result"].get("value")
 
     try:
-        # Timers don't run on a page without scripts: axe would never answer.
+        # Timers do not run on a page without scripts, so axe would never answer.
         assert not evaluate("matchMedia('(scripting: none)').matches"), "axe needs scripts"
         if not evaluate("'axe' in window"):
             evaluate(f"{_axe_source()}; undefined")

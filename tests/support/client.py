@@ -1,7 +1,7 @@
-"""A small HTTP client that keeps cookies by hand, and a starting gun for races.
+"""A small HTTP client with cookies, and a function that runs work concurrently.
 
-Python's own cookie jar sends no Secure cookie to http://localhost, which browsers do; and a
-client that follows no redirect and repairs nothing lets a test see what the site really said.
+Python's own cookie jar sends no Secure cookie to http://localhost, but browsers do. This client
+follows no redirect and repairs nothing, so that a test sees exactly what the site has answered.
 """
 
 import http.client
@@ -32,12 +32,12 @@ class Response:
 
     @property
     def location(self) -> str:
-        """Where a redirect leads, as the site wrote it."""
+        """The ``Location`` header as the site wrote it, or an empty string."""
         return self.headers["Location"] or ""
 
     @property
     def cookies(self) -> dict[str, Morsel[str]]:
-        """The cookies that this answer sets, with their attributes."""
+        """The cookies that this response sets, with their attributes."""
         jar: SimpleCookie = SimpleCookie()
         for line in self.headers.get_all("Set-Cookie", []):
             jar.load(line)
@@ -48,9 +48,9 @@ class Response:
 
 
 class Client:
-    """One browser's worth of cookies at ``origin``; no redirect is followed.
+    """The cookies of one browser at ``origin``. Redirects are not followed.
 
-    ``connect`` is the address really spoken to, for origins that name no address here.
+    ``connect`` is the host and port to connect to, for an origin that this machine cannot resolve.
     """
 
     def __init__(
@@ -81,8 +81,8 @@ class Client:
     ) -> Response:
         """Send a form as a browser does.
 
-        The CSRF token is read off the page at ``form`` (``path`` where none is named) first;
-        ``csrf`` is False to send none, or a token from ``csrf()`` to save the look.
+        The CSRF token is read from the page at ``form``, by default ``path``. ``csrf`` is False to
+        send no token, or a token from ``csrf()`` to save a request.
         """
         fields = dict(data or {})
         if csrf:
@@ -128,7 +128,7 @@ class Client:
         finally:
             connection.close()
         for name, morsel in response.cookies.items():
-            # Django deletes a cookie by Max-Age=0; the empty value is deleted with it.
+            # Django deletes a cookie by Max-Age=0.
             if morsel["max-age"] == "0":
                 self.cookies.pop(name, None)
             else:
@@ -140,9 +140,9 @@ class Client:
 
 
 def together[T](n: int, work: Callable[[int], T]) -> list[T]:
-    """``work(0)`` … ``work(n - 1)`` in as many threads, released at the same moment.
+    """Run ``work(0)`` to ``work(n - 1)`` in ``n`` threads that start at the same moment.
 
-    What each returned, in that order; if any raised, the first of their exceptions.
+    Returns their results in order. If any call raises, the first of the exceptions is raised.
     """
     from django.db import connections
 
@@ -153,7 +153,7 @@ def together[T](n: int, work: Callable[[int], T]) -> list[T]:
         try:
             return work(i)
         finally:
-            connections.close_all()  # Django's are one a thread, and this thread ends
+            connections.close_all()  # they belong to this thread, which ends
 
     with ThreadPoolExecutor(max_workers=n) as pool:
         return [future.result() for future in [pool.submit(run, i) for i in range(n)]]

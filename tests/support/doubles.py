@@ -1,6 +1,7 @@
-"""Google, GitHub, Facebook and X on loopback, over TLS: they answer in the documented shapes.
+"""Test doubles of Google, GitHub, Facebook and X on the loopback interface, over TLS.
 
-Their own names lead here while a test runs; all else is the site's real HTTP client.
+Their answers have the documented form. During a test the providers' host names resolve to this
+server; apart from that, the site uses its real HTTP client.
 """
 
 import copy
@@ -29,7 +30,7 @@ from tests.support.openid_provider import send
 from tests.support.social import come_back, go
 
 CLIENT_ID, SECRET = "client-4711", "secret+of/this & that"
-# What nothing may keep.
+# The site may store neither of them.
 CODE, TOKEN = "4/0AbCdEfGh-code", "access.token-5H5s5H5"
 
 GOOGLE, GOOGLE_SUBJECT = "https://accounts.google.com", "10769150350006150715113082367"
@@ -83,9 +84,10 @@ ANSWERS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Documented:
-    """What is asked of a provider by its documents, which stand beside ``ANSWERS``.
+    """The requests to a provider as its documentation has them; ``ANSWERS`` names the pages.
 
-    ``about`` are the addresses that say who it is, ``asks`` what else the browser brings there.
+    ``about`` are the URLs that return the profile. ``asks`` are further query parameters of the
+    authorization request, by act.
     """
 
     key: str
@@ -130,7 +132,7 @@ HOSTS = {urlsplit(url).hostname or "" for url in ANSWERS}
 
 @dataclass(frozen=True)
 class Answer:
-    """One that isn't JSON with status 200; a text is form-encoded."""
+    """An answer with a status; a text is sent as a form-encoded body."""
 
     body: Any
     status: int = 200
@@ -138,7 +140,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Request:
-    """What the site has asked for."""
+    """A request that the site has sent."""
 
     method: str
     url: str
@@ -148,7 +150,7 @@ class Request:
 
 
 class Doubles:
-    """``answers`` by address, to be changed at will; ``claims`` are laid over an ID token's."""
+    """The providers; tests change ``answers``, by URL, and override ``claims`` of the ID token."""
 
     def __init__(self, folder: Path) -> None:
         self.key = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
@@ -179,12 +181,12 @@ class Doubles:
         iss = named.get(urlsplit(url).netloc)
         return {"code": CODE, "state": asked["state"], **({"iss": iss} if iss else {})}
 
-    def through(self, client: Client, provider: str) -> Any:
-        """A browser's way there and back again; the site's answer."""
+    def round_trip(self, client: Client, provider: str) -> Any:
+        """Send a browser to the provider and back, and return the site's answer."""
         return come_back(client, self.send_back(go(client, provider)), provider)
 
     def asked(self, url: str) -> Request:
-        """The one request for ``url``."""
+        """Return the only request for ``url``."""
         (request,) = [request for request in self.requests if request.url == url]
         return request
 
@@ -205,7 +207,7 @@ class Doubles:
         return jwt.encode({"alg": "RS256", "kid": "one"}, claims, self.key)
 
     def stand_in(self, patch: pytest.MonkeyPatch) -> None:
-        """Let the providers' names lead here, and believe our certificate."""
+        """Resolve the providers' host names to this server, and trust its certificate."""
         from accounts.social import http_client
 
         make = self.unprepared = http_client.session
@@ -244,13 +246,13 @@ def _handler(doubles: Doubles) -> type[BaseHTTPRequestHandler]:
         do_POST = do_GET  # noqa: N815
 
         def log_message(self, *_args: Any) -> None:
-            """Nothing: the test has ``requests``."""
+            """Do not log requests: tests read ``requests``."""
 
     return Handler
 
 
 def _certificate(path: Path) -> None:
-    """A key, and a certificate of all the names that is its own authority."""
+    """Write a key and a self-signed certificate for all host names."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "authority of a test")])
     names = x509.SubjectAlternativeName([x509.DNSName(host) for host in sorted(HOSTS)])

@@ -1,8 +1,8 @@
-"""The environment of the in-process tests: pytest loads this plugin before Django.
+"""A pytest plugin that sets the environment of tests in process, before Django is loaded.
 
-Settings are read once, when Django starts, so a test run decides everything that they read:
-a folder of its own for data, and the defaults of development for the rest, whatever the
-shell or a ``.env`` of the developer says. Each worker of a parallel run has its own.
+Settings are read once, when Django starts. So this plugin sets all of them: a new data folder,
+and the development defaults for the rest, whatever the developer's shell or ``.env`` say. Each
+worker of a parallel run has its own data folder.
 """
 
 import os
@@ -17,18 +17,18 @@ from accounts.common.config import Config
 
 
 def clean(data_dir: Path) -> dict[str, str]:
-    """The environment of a site in development with its data in ``data_dir``.
+    """Return the environment of a development site with its data in ``data_dir``.
 
-    Every other setting is there and empty, which counts as not given: a missing one would be
-    filled in from a ``.env``.
+    All other settings are set to an empty string, which counts as not given. A missing variable
+    would be read from ``.env``.
     """
     names = [field.name.upper() for field in fields(Config)]
-    nothing = dict.fromkeys([*names, *(f"{name}_FILE" for name in names)], "")
-    return nothing | {"ENVIRONMENT": "development", "DATA_DIR": str(data_dir)}
+    empty = dict.fromkeys([*names, *(f"{name}_FILE" for name in names)], "")
+    return empty | {"ENVIRONMENT": "development", "DATA_DIR": str(data_dir)}
 
 
 DATA_DIR = Path(tempfile.mkdtemp(prefix="authsite-tests-"))
-# An RSA key takes half a second to make; where it matters, a test makes one.
+# It takes half a second to generate an RSA key, so only tests that need one make it.
 os.environ.update(clean(DATA_DIR) | {"TOKEN_ALGORITHM": "ES256"})
 
 

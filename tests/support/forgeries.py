@@ -1,4 +1,4 @@
-"""Access tokens as attackers make them: from a good one, from public keys, by a stolen key."""
+"""Make access tokens as attackers do: from a valid token, a public key or a stolen key."""
 
 import base64
 import hashlib
@@ -18,18 +18,18 @@ ALGORITHMS = ("RS256", "ES256", "EdDSA")
 
 
 def encoded(data: bytes | str) -> str:
-    """Write a segment of a token: base64url without padding (RFC 7515 section 2)."""
+    """Encode a segment of a token: base64url without padding (RFC 7515 section 2)."""
     raw = data.encode() if isinstance(data, str) else data
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def decoded(part: str) -> bytes:
-    """Read a segment of a token."""
+    """Decode a segment of a token."""
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
 def join(header: Any, claims: Any, sign: Sign) -> str:
-    """Make a token; a part that is text or bytes already is not written as JSON."""
+    """Make a token. A header or claims that are text or bytes are used unchanged, not as JSON."""
     parts = [
         part if isinstance(part, bytes | str) else json.dumps(part, separators=(",", ":"))
         for part in (header, claims)
@@ -39,12 +39,16 @@ def join(header: Any, claims: Any, sign: Sign) -> str:
 
 
 def by_hmac(secret: bytes, bits: int = 256) -> Sign:
-    """Sign with a shared secret, for whoever would verify with a key that everybody knows."""
+    """Return a function that signs with HMAC.
+
+    With the public key as ``secret``, this forges tokens for a verifier that lets the token
+    choose the algorithm.
+    """
     return lambda signed: hmac.digest(secret, signed, getattr(hashlib, f"sha{bits}"))
 
 
 def by_key(key: Any, algorithm: str) -> Sign:
-    """Sign with a private key."""
+    """Return a function that signs with a private key."""
     return lambda signed: jwt.get_algorithm_by_name(algorithm).sign(signed, key)
 
 
@@ -55,7 +59,7 @@ def unsigned(_signed: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Mint:
-    """A private key, and a good token's header and claims to make others from."""
+    """A private key with the header and claims of a valid token, from which others are made."""
 
     key: Any
     algorithm: str
@@ -64,22 +68,22 @@ class Mint:
 
     @property
     def sign(self) -> Sign:
-        """Sign as the site does."""
+        """The function that signs as the site does."""
         return by_key(self.key, self.algorithm)
 
     def token(self, header: Json | None = None, **claims: Any) -> str:
-        """Make the good token with these changes; ``None`` leaves a member out."""
+        """Make a token with changed members of the header and claims; ``None`` removes a member."""
         return join(_changed(self.header, header or {}), _changed(self.claims, claims), self.sign)
 
 
 def mint_of(token: str, key: Any) -> Mint:
-    """Return what has made ``token``."""
+    """Return a mint with the header and claims of ``token``, which was signed with ``key``."""
     header, claims = (json.loads(decoded(part)) for part in token.split(".")[:2])
     return Mint(key, header["alg"], header, claims)
 
 
 def mint_with(algorithm: str) -> Mint:
-    """Make alice, and return what makes her tokens in process with a key of ``algorithm``."""
+    """Create alice, and return a mint for her tokens with a new site key of ``algorithm``."""
     from accounts.tokens import keyring
     from tests.support.api import get_tokens
     from tests.support.steps import make_user
@@ -91,7 +95,7 @@ def mint_with(algorithm: str) -> Mint:
 
 @cache
 def key_of(algorithm: str, owner: str = "the site") -> Any:
-    """Return a private key of that owner, made once: RSA keys take long."""
+    """Return the private key of an owner. It is made once, because RSA keys take long."""
     from accounts.tokens import keys
 
     return keys.generate(algorithm)

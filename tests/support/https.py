@@ -1,4 +1,4 @@
-"""``make https`` on free ports, and browsers that trust its authority alone."""
+"""Run ``make https`` on free ports, with clients that trust only its certificate authority."""
 
 import http.client
 import socket
@@ -15,7 +15,7 @@ NAME = "authsite.localhost"
 
 
 class LocalHttps(Site):
-    """``python -m authsite.serving.https``, with its data in ``data_dir``."""
+    """The site as ``python -m authsite.serving.https`` serves it."""
 
     program = "authsite.serving.https"
 
@@ -30,12 +30,12 @@ class LocalHttps(Site):
         return TlsClient(self.origin, self.port, self.authority, headers=headers)
 
     def plain(self) -> Client:
-        """A browser at the port that redirects, without TLS."""
+        """Return a client for the port that redirects plain HTTP."""
         port = self.redirect_port
         return Client(f"http://{NAME}:{port}", connect=("127.0.0.1", port))
 
     def socket(self, context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
-        """Open a connection over TLS that trusts the authority unless told otherwise."""
+        """Open a TLS connection; without ``context`` only the local authority is trusted."""
         return self.client().socket(context)
 
     def _answers(self) -> bool:
@@ -43,7 +43,7 @@ class LocalHttps(Site):
 
 
 class TlsClient(Client):
-    """A browser that trusts `authority` alone, and speaks from `peer` to a port of the loopback."""
+    """A client that trusts only `authority` and connects from the loopback IP `peer`."""
 
     def __init__(
         self,

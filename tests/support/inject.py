@@ -1,9 +1,7 @@
-"""Faults and moved time in the real server: a hook that Python runs before the site's first line.
+"""Inject faults and a controlled clock into a running server, without a switch in its code.
 
-Time stands still there, as with the ``clock`` of tests in process, however slow the machine is.
-
-The site's own code has no switch for either. ``sitecustomize`` is imported by every Python that
-finds it on its path; the workers of the server are such.
+Python imports a ``sitecustomize`` module from its path at each start, in the server's workers
+too. The clock stands still until it is moved, so that tests do not depend on the machine's speed.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -18,7 +16,7 @@ here = pathlib.Path(__file__).parent
 from accounts.common import clock
 
 def now():
-    # The sender is a second ahead: where time stands still, no mail would ever have rested.
+    # The outbox is one second ahead: on a standing clock no mail would ever be old enough to send.
     ahead = threading.current_thread().name == "outbox"
     read = datetime.datetime.fromisoformat((here / "now").read_text())
     return read + datetime.timedelta(seconds=ahead)
@@ -28,23 +26,23 @@ clock._now = now
 from django.db.backends.utils import CursorWrapper
 execute, leave = CursorWrapper.execute, CursorWrapper.__exit__
 
-def execute_and_look(self, sql, params=None):
+def note_and_execute(self, sql, params=None):
     self.rotates = "former_digest = o.refresh_digest" in sql
     return execute(self, sql, params)
 
-def leave_and_die(self, *args):
+def leave_or_kill(self, *args):
     done = leave(self, *args)
     if getattr(self, "rotates", False) and (here / "kill").exists():
         (here / "kill").unlink()
         os.killpg(0, signal.SIGKILL)
     return done
 
-CursorWrapper.execute, CursorWrapper.__exit__ = execute_and_look, leave_and_die
+CursorWrapper.execute, CursorWrapper.__exit__ = note_and_execute, leave_or_kill
 """
 
 
 class Injected:
-    """The hook, in ``folder``. ``env`` is what a site needs in its environment to have it."""
+    """The hook in ``folder``; ``env`` is the environment that makes a site load it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -54,18 +52,20 @@ class Injected:
         self.env = {"PYTHONPATH": f"{folder}:{ROOT}"}
 
     def advance(self, seconds: float) -> None:
-        """Let it be later, for all processes with the hook at once."""
+        """Move the clock forward for all processes that have the hook."""
         self._now += timedelta(seconds=seconds)
         new = self._folder / "new"
         new.write_text(self._now.isoformat())
         new.replace(self._folder / "now")
 
     def kill_after_rotation(self) -> None:
-        """Kill the server, its workers too, when next a refresh token was rotated: the statement
-        is committed, its cursor closed, and nothing answered."""
+        """Kill the server and its workers after the next rotation of a refresh token.
+
+        The statement is committed and its cursor closed, but no answer has been sent.
+        """
         (self._folder / "kill").touch()
 
     @property
     def is_killed(self) -> bool:
-        """Whether that has happened."""
+        """Whether the server was killed after a rotation."""
         return not (self._folder / "kill").exists()

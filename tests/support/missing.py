@@ -1,4 +1,4 @@
-"""What to do about a program that a test needs and the machine has not."""
+"""Find the programs that a test needs, and skip the test if one is not installed."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import pytest
 
 
 def find(*names: str, also_in: Iterable[Path] = ()) -> Path | None:
-    """The first of these programs on PATH or in these folders."""
+    """Return the path of the first of some programs on PATH or in folders, or None."""
     for name in names:
         if found := shutil.which(name):
             return Path(found)
@@ -21,7 +21,7 @@ def find(*names: str, also_in: Iterable[Path] = ()) -> Path | None:
 
 
 def missing(what: str) -> NoReturn:
-    """Skip the test, or fail it where nothing may be skipped (CI)."""
+    """Skip the test, or fail it if REQUIRE_ALL=1 forbids skipping, as in CI."""
     if os.environ.get("REQUIRE_ALL") == "1":
         pytest.fail(f"{what} is not installed, and REQUIRE_ALL=1 skips nothing", pytrace=False)
     pytest.skip(f"{what} is not installed")

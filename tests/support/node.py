@@ -1,4 +1,4 @@
-"""Node, and the packages that tests run in it: by their lock files, in folders of their own."""
+"""Run Node with packages that are installed from lock files into separate folders."""
 
 import hashlib
 import json
@@ -19,12 +19,12 @@ SECONDS = 300
 
 
 def node() -> Path:
-    """The program; a test that needs it is skipped without."""
+    """Return the path of Node, or skip the test if Node is not installed."""
     return find("node") or missing("Node")
 
 
 def packages(source: Path = SOURCE) -> Path:
-    """The folder ``node_modules`` with what the lock file names; installed by the first to ask."""
+    """Return the folder ``node_modules`` of a lock file; install it at the first call."""
     lock = (source / "package-lock.json").read_bytes()
     folder = ROOT / ".cache" / f"node-{hashlib.sha256(lock).hexdigest()[:16]}"
     if not folder.exists():
@@ -33,7 +33,10 @@ def packages(source: Path = SOURCE) -> Path:
 
 
 def scan(program: str, question: Any, **env: str) -> Any:
-    """What a program of the scanners answers, JSON both; its packages lie beside a copy of it."""
+    """Run a scanner program with JSON as input, and return the JSON that it prints.
+
+    The program is copied beside its packages, where Node finds them.
+    """
     folder = packages(SCANNERS).parent
     shutil.copy(SCANNERS / program, folder)
     done = subprocess.run(
@@ -50,7 +53,7 @@ def scan(program: str, question: Any, **env: str) -> Any:
 
 
 def _install(source: Path, folder: Path) -> None:
-    """Somewhere else first: another worker of the same run may be at it, too."""
+    """Install into a temporary folder and rename it, since another worker may install too."""
     npm = find("npm") or missing("npm")
     folder.parent.mkdir(exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=folder.parent))

@@ -1,4 +1,4 @@
-"""An OpenID Provider on loopback that does as it should, or whatever a test wants of it."""
+"""An OpenID Provider on the loopback interface that a test can make misbehave."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ CLIENT_ID, CLIENT_SECRET = "authsite", "a secret+of/two & more"
 
 @dataclass
 class Person:
-    """Somebody with an account there."""
+    """A person with an account at the provider."""
 
     subject: str
     email: str = ""
@@ -39,18 +39,18 @@ class Person:
 
 @dataclass
 class Grant:
-    """What an authorization code stands for."""
+    """The person and the authorization request that belong to an authorization code."""
 
     person: Person
     asked: dict[str, str]
 
 
 class OpenIDProvider:
-    """Serves discovery, keys, the token and the userinfo endpoint; its pages ask nothing.
+    """Serves discovery, keys, the token and the userinfo endpoint, and signs in without asking.
 
-    ``claims``, ``header``, ``userinfo``, ``metadata`` are laid over what is right (None takes one
-    away), ``key`` signs in place of the published one, ``instead[path]`` answers for a path.
-    ``requests`` are the paths that were asked for.
+    ``claims``, ``header``, ``userinfo`` and ``metadata`` override the correct members; None removes
+    one. ``key`` signs in place of the published key. ``instead[path]`` answers requests for a path.
+    ``requests`` are the paths that were requested.
     """
 
     def __init__(self, path: str = "") -> None:
@@ -85,17 +85,17 @@ class OpenIDProvider:
         self.close()
 
     def close(self) -> None:
-        """Nobody answers any more."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
 
     def setting(self, key: str = "acme", name: str = "Acme", **more: Any) -> dict[str, Any]:
-        """Its entry of ``OIDC_PROVIDERS``."""
+        """Return the entry of ``OIDC_PROVIDERS`` for this provider."""
         facts = {"id": key, "name": name, "issuer": self.issuer, "client_id": CLIENT_ID}
         return facts | {"client_secret": CLIENT_SECRET} | more
 
     def answer(self, url: str, person: Person | None = None) -> dict[str, str]:
-        """What the browser that was sent to ``url`` brings back to the redirect address."""
+        """Return the query that the provider sends to the redirect URI for a request to ``url``."""
         asked = dict(parse_qsl(urlsplit(url).query))
         back = {"state": asked["state"], "iss": self.issuer}
         if self.refuses:
@@ -106,11 +106,11 @@ class OpenIDProvider:
 
     @property
     def tokens(self) -> list[str]:
-        """The access tokens so far."""
+        """The access tokens that were issued so far."""
         return list(self._tokens)
 
     def count(self, path: str) -> int:
-        """How often that path was asked for."""
+        """Return how often a path was requested."""
         return self.requests.count(path)
 
     def _discovery(self) -> dict[str, Any]:
@@ -201,13 +201,13 @@ class OpenIDProvider:
                 self.end_headers()
 
             def log_message(self, *_args: Any) -> None:
-                """Nothing: the test has ``requests``."""
+                """Do not log requests: tests read ``requests``."""
 
         return Handler
 
 
 def send(request: Any, body: bytes, *, status: int = 200, kind: str = "application/json") -> None:
-    """Answer with ``body``; also for what is put ``instead``."""
+    """Send an answer with ``body``."""
     request.send_response(status)
     request.send_header("Content-Type", kind)
     request.send_header("Content-Length", str(len(body)))

@@ -1,4 +1,4 @@
-"""Servers as subprocesses: started, waited for, and stopped by their own process group."""
+"""Run servers as subprocesses, each in a process group of its own."""
 
 import os
 import secrets
@@ -19,10 +19,10 @@ LATER_SECONDS = 30.0
 
 
 def free_port() -> int:
-    """A port of the loopback that nothing listens on.
+    """Return a port of the loopback interface that nothing listens on.
 
-    Not of those that the system gives to outgoing connections: one of them might have it by the
-    time that a server starts, or starts anew.
+    It is outside the range of outgoing connections: one of them could otherwise take the port
+    before a server starts or restarts.
     """
     while True:
         port = 11_000 + secrets.randbelow(20_000)
@@ -32,7 +32,7 @@ def free_port() -> int:
 
 
 def within(seconds: float, condition: Callable[[], object]) -> bool:
-    """Whether it becomes true in that time."""
+    """Return whether ``condition`` becomes true within a number of seconds."""
     deadline = time.monotonic() + seconds
     while not (met := condition()) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -40,14 +40,14 @@ def within(seconds: float, condition: Callable[[], object]) -> bool:
 
 
 def listening(port: int) -> bool:
-    """Whether something on the loopback takes connections at ``port``."""
+    """Return whether something on the loopback interface accepts connections at ``port``."""
     with socket.socket() as probe:
         probe.settimeout(5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Process:
-    """One server program with a log, the leader of its own process group."""
+    """A running server program with a log; it leads its own process group."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Process:
         return self._log.read_text(errors="replace")
 
     def wait_until(self, ready: Callable[[], bool], what: str) -> None:
-        """Fail with the log unless ``ready`` becomes true in time."""
+        """Wait until ``ready`` returns true; fail the test with the log if it takes too long."""
         is_over = within(START_SECONDS, lambda: not self.running or ready())
         if not (is_over and self.running):
             state = "silent" if self.running else f"exit code {self._popen.returncode}"
@@ -91,7 +91,7 @@ class Process:
             pytest.fail(f"{what} did not start ({state}):\n{self.log()}", pytrace=False)
 
     def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
-        """Ask the server to stop, and return its exit code; one that won't is a failure."""
+        """Signal the server to stop and return its exit code; fail the test if it does not stop."""
         if self.running:
             self._popen.send_signal(sign)
             try:
@@ -103,12 +103,12 @@ class Process:
         return self._popen.returncode
 
     def wait(self) -> int:
-        """The exit code of a server that ends by itself."""
+        """Wait for a server that ends by itself, and return its exit code."""
         return self._popen.wait(STOP_SECONDS)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Let the server and its children stand still: they take connections and say nothing."""
+        """Suspend the server and its children: they accept connections but do not answer."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         pids = [self.pid, *map(int, children)]
         try:
@@ -121,12 +121,12 @@ class Process:
                     os.kill(pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """End the whole group at once, as a power cut would."""
+        """Kill the whole process group at once, as a power cut would."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
 
 
 def run_as(owner: str | None) -> dict[str, Any]:
-    """The arguments of ``subprocess`` that run a program as ``owner`` and in no other's group."""
+    """Return arguments for ``subprocess`` that run a program as the user and group ``owner``."""
     return {"user": owner, "group": owner, "extra_groups": []} if owner else {}

@@ -1,4 +1,7 @@
-"""nginx and Caddy before a site, with the files of ``deploy/``: ports, paths and waits aside."""
+"""Run nginx and Caddy in front of a site, with the files of ``deploy/``.
+
+Only ports, paths and timeouts are changed.
+"""
 
 import getpass
 import grp
@@ -19,13 +22,16 @@ from tests.support.site import ROOT, Site
 DEPLOY = ROOT / "deploy"
 NAME = "accounts.example.org"
 ORIGIN = f"https://{NAME}"
-# How long the site may take to answer, in place of half a minute.
+# The time limit for an answer of the site; the files of ``deploy/`` have 30 seconds.
 SLOW_SECONDS = 1
 SILENT_SECONDS = 3.0
 
 
 def certify(folder: Path, name: str) -> Path:
-    """Whom to trust for the certificate in this folder, which are made for a day if not there."""
+    """Return the authority of the certificate in a folder; make both if they do not exist.
+
+    They are valid for one day.
+    """
     authority = folder / "authority.pem"
     if authority.exists():
         return authority
@@ -47,7 +53,7 @@ def certify(folder: Path, name: str) -> Path:
 
 
 class Proxy:
-    """A proxy that listens on two free ports of the loopback, before ``site``."""
+    """A proxy in front of ``site`` that listens on two free ports of the loopback interface."""
 
     name: str
     process: Process
@@ -73,11 +79,11 @@ class Proxy:
         raise NotImplementedError
 
     def command(self) -> list[str | Path]:
-        """What starts it in the foreground, once its files are written."""
+        """Write the proxy's files, and return the command that starts it in the foreground."""
         raise NotImplementedError
 
     def template(self, name: str, changes: dict[str, str]) -> str:
-        """A file of ``deploy/`` with other ports and paths; each must be there to be changed."""
+        """Return a file of ``deploy/`` with replacements; each pattern must occur in the file."""
         text = (DEPLOY / name).read_text()
         for pattern, replacement in changes.items():
             text, found = re.subn(pattern, replacement, text)
@@ -91,7 +97,10 @@ class Proxy:
         return Client(f"http://{NAME}", connect=("127.0.0.1", self.http))
 
     def raw(self, request: str, *, tls: bool = True) -> str:
-        """Everything that is answered to these bytes until it closes or falls silent."""
+        """Send a raw request and return everything that the proxy answers.
+
+        Reading ends when the connection is closed or silent for a while.
+        """
         if tls:
             connection: socket.socket = self.client().socket()
         else:
@@ -117,7 +126,7 @@ class Proxy:
 
 
 class Nginx(Proxy):
-    """nginx with a certificate in ``tls/``."""
+    """nginx, with a certificate in ``tls/``."""
 
     name = "nginx"
 
@@ -152,7 +161,7 @@ class Nginx(Proxy):
         for name, changes in files.items():
             (self.folder / name).write_text(self.template(f"nginx/{name}", changes))
         main = self.folder / "nginx.conf"
-        # What Debian's own says that could be of harm.
+        # Has the directives of Debian's own nginx.conf that could do harm, such as gzip.
         main.write_text(f"""
             load_module {module};
             user {getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name};
@@ -173,7 +182,7 @@ TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 class Caddy(Proxy):
-    """Caddy with an authority of its own in place of a public one, or with ``issuer``."""
+    """Caddy, with its local authority in place of a public one, or with another ``issuer``."""
 
     name = "Caddy"
     issuer = "local_certs\n\tskip_install_trust"

@@ -1,6 +1,6 @@
-"""A private PostgreSQL and a private Redis: throw-away, on a free port, stopped by their pid.
+"""Run a private PostgreSQL and a private Redis on free ports, with temporary data.
 
-What runs on the machine already is left alone, and no test depends on it.
+Tests neither use nor stop other servers on the machine.
 """
 
 import os
@@ -21,14 +21,14 @@ from tests.support.process import Process, free_port, listening, run_as
 
 
 class Service:
-    """A server program on a free port, with its data in a folder that goes with it."""
+    """A server program on a free port, with its data in a temporary folder."""
 
     name: str
     programs: tuple[str, ...]
     folders: list[Path] = []
     process: Process
     owner: str | None = None
-    # At once; PostgreSQL still frees its shared memory.
+    # SIGQUIT stops PostgreSQL at once, but lets it free its shared memory.
     stop_signal = signal.SIGQUIT
 
     def __init__(self) -> None:
@@ -45,14 +45,14 @@ class Service:
         shutil.rmtree(self.folder)
 
     def command(self) -> list[str | Path]:
-        """What starts it in the foreground."""
+        """Return the command that starts the server in the foreground."""
         raise NotImplementedError
 
     def answers(self) -> bool:
         return listening(self.port)
 
     def start(self) -> None:
-        """Start the server; also anew, on the same port, after ``stop``."""
+        """Start the server, also after ``stop``, on the same port."""
         log = self.folder / "log"
         self.process = Process(self.command(), log, cwd=self.folder, owner=self.owner)
         self.process.wait_until(self.answers, self.name)
@@ -62,11 +62,11 @@ class Service:
 
 
 class Postgres(Service):
-    """A PostgreSQL cluster of its own; ``database()`` is a new, empty database each time."""
+    """A PostgreSQL cluster; ``database()`` creates a new, empty database at each call."""
 
     name = "PostgreSQL"
     programs = ("initdb",)
-    # Debian keeps them, by version, off PATH.
+    # Debian keeps the programs of each version in a folder that is not on PATH.
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda f: -float(f.parent.name))
     databases = 0
 
@@ -111,7 +111,7 @@ class Postgres(Service):
 
 
 class Redis(Service):
-    """A Redis of its own that keeps nothing on disk, and is empty at each start."""
+    """A Redis server that stores nothing on disk and is empty after each start."""
 
     name = "Redis"
     programs = ("redis-server", "valkey-server")
@@ -131,7 +131,7 @@ class Redis(Service):
 
 
 def _unprivileged() -> str | None:
-    """Who PostgreSQL runs as: it refuses root."""
+    """Return the user to run PostgreSQL as if this process is root, which it refuses."""
     if os.geteuid() != 0:
         return None
     names = {user.pw_name for user in pwd.getpwall()}

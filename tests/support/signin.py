@@ -1,4 +1,4 @@
-"""A browser that is signed in, in process, through the one function that admits."""
+"""Sign a browser in, in process, through the function that establishes all sessions."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 
-from tests.support.second import enrolled
+from tests.support.second_factor import enrolled
 
 if TYPE_CHECKING:
     from accounts.common.proofs import Method
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 def signed_in(user: "User", client: Client | None = None, *, by: Sequence["Method"] = ()) -> Client:
-    """``client``, or a new one, with a session of ``user``, who has shown just what ``by`` says.
+    """Return ``client``, or a new one, with a session of ``user``.
 
-    Without it, whatever the site asks of them. Who must have a factor is given one.
+    The session has the proofs ``by``, by default all that the site asks this user for. A user who
+    must have a second factor is given an authenticator.
     """
     from accounts.common.proofs import Method, Proof
     from accounts.sessions import known_browsers
@@ -42,12 +43,12 @@ def signed_in(user: "User", client: Client | None = None, *, by: Sequence["Metho
 
 
 def request_of(client: Client) -> HttpRequest:
-    """What ``client`` asks, with its cookies, as a view gets it."""
+    """Return a request with the cookies and headers of ``client``, as a view gets it."""
     factory = RequestFactory()
     factory.defaults, factory.cookies = client.defaults, client.cookies
     return factory.get("/")
 
 
 def set_up(settings: Any, **changes: Any) -> None:
-    """Change the site's own settings, given the fixture ``settings``."""
+    """Change settings of the site; ``settings`` is the fixture of pytest-django."""
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, **changes)

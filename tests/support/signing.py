@@ -1,4 +1,4 @@
-"""Key files as the programs that people have write them; tokens as the site signs them."""
+"""Make key files with common programs, and sign and check tokens as the site does."""
 
 import json
 import subprocess
@@ -16,11 +16,11 @@ PASSPHRASE = "five grey herons"
 
 
 def made_by(command: str, folder: Path) -> bytes:
-    """The file ``key.pem`` in ``folder`` once a program has run there."""
+    """Run a command in ``folder`` and return the file ``key.pem`` that it has written."""
     program, *words = command.split(" ")
     path = find(program) or missing(program)
     (folder / "key.pem").unlink(missing_ok=True)
-    # ssh-keygen's option for no passphrase is an empty word, and for one a word with spaces.
+    # The words of a command are split at spaces, and a passphrase is empty or has spaces.
     words = [{"EMPTY": "", "PASSPHRASE": PASSPHRASE}.get(word, word) for word in words]
     subprocess.run([path, *words], check=True, capture_output=True, cwd=folder)
     return (folder / "key.pem").read_bytes()
@@ -40,7 +40,7 @@ def token() -> str:
 
 
 def is_good(written: str) -> bool:
-    """Whether the site takes a token that was signed before."""
+    """Return whether the site accepts a token by its signing key."""
     verifier = keyring.find(jwt.get_unverified_header(written)["kid"])
     if not verifier:
         return False
@@ -49,9 +49,9 @@ def is_good(written: str) -> bool:
 
 
 def refusing(statement: str = "") -> Any:
-    """The database refuses what begins so; everything, as one that's away, where nothing is said.
+    """Return a context manager in which the database refuses some statements.
 
-    For the length of a ``with``.
+    It refuses those that begin with ``statement``, by default all, as an unreachable one does.
     """
 
     def refuse(run: Any, sql: str, *more: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The real site: its server program, its database and its mailbox, in a folder of their own."""
+"""Run the site: its server program with its database and mails in a separate folder."""
 
 import email.policy
 import functools
@@ -24,9 +24,9 @@ MIGRATED = "migrated"
 
 
 class Site:
-    """``python -m authsite`` in development, on a free port; settings are given by name.
+    """A development site that ``python -m authsite`` serves on a free port.
 
-    ::
+    Settings are given by name::
 
         with Site(SIGNUP="closed") as site:
             site.client().get("/accounts/login/")
@@ -58,7 +58,7 @@ class Site:
                 shutil.rmtree(self.data_dir)
 
     def start(self) -> Self:
-        """Start the server, also anew after ``stop`` or ``kill``, and wait until it answers."""
+        """Start the server, also after ``stop`` or ``kill``, and wait until it answers."""
         self.launch().wait_until(self._answers, "The site")
         return self
 
@@ -77,16 +77,16 @@ class Site:
         self.process.kill()
 
     def second(self, **env: str) -> "Site":
-        """Another node of the same site: same data, database and origin, another port."""
+        """Return another node of the site: the same data, database and origin, another port."""
         given = self.env | {"PORT": str(free_port())} | env
         return Site(data_dir=self.data_dir, migrate=False, **given)
 
     def client(self, **headers: str) -> Client:
-        """A new browser's worth of cookies at this node; ``User_Agent="…"`` gives a header."""
+        """Return a new client without cookies; ``User_Agent="…"`` sets a header."""
         return Client(self.origin, connect=("127.0.0.1", self.port), headers=headers)
 
     def manage(self, *args: str) -> str:
-        """What ``manage.py`` prints; a command that fails is an error with its words."""
+        """Run ``manage.py`` and return its output; raise `AssertionError` if it fails."""
         done = subprocess.run(
             [sys.executable, "manage.py", *args],
             capture_output=True,
@@ -105,7 +105,7 @@ class Site:
         return self._log.read_text(errors="replace")
 
     def mails(self, *, to: str = "", subject: str = "") -> list[EmailMessage]:
-        """The mails sent so far, oldest first; only those with these words in To and Subject."""
+        """Return the sent mails, oldest first, that have these words in To and Subject."""
         files = sorted(
             (self.data_dir / "mail").glob("*.eml"), key=lambda f: (f.stat().st_mtime_ns, f.name)
         )
@@ -114,14 +114,14 @@ class Site:
         return [mail for mail in mails if to in str(mail["To"]) and subject in str(mail["Subject"])]
 
     def wait_for_mail(self, *, to: str = "", subject: str = "", count: int = 1) -> EmailMessage:
-        """The newest such mail, as soon as there are ``count`` of them."""
+        """Wait until ``count`` such mails were sent, and return the newest."""
         if not within(LATER_SECONDS, lambda: len(self.mails(to=to, subject=subject)) >= count):
             seen = [(str(mail["To"]), str(mail["Subject"])) for mail in self.mails()]
             raise AssertionError(f"no mail {to=} {subject=} {count=}; there are {seen}")
         return self.mails(to=to, subject=subject)[-1]
 
     def make_database(self) -> None:
-        """A new one with all tables, copied where it can be."""
+        """Create a migrated database, as a copy of an earlier one if possible."""
         url = self.env.get("DATABASE_URL", "")
         if url.startswith("postgres"):
             self._make_postgres_database(*url.rsplit("/", 1))
@@ -132,12 +132,12 @@ class Site:
 
     @property
     def _environment(self) -> dict[str, str]:
-        # Each start would compile the site anew where no bytecode may be kept beside the code.
+        # Without bytecode files each start would compile the whole site.
         bytecode = {"PYTHONDONTWRITEBYTECODE": ""}
         return os.environ | bytecode | clean(self.data_dir) | self.env
 
     def _make_postgres_database(self, server: str, name: str) -> None:
-        """The first of a server is migrated; the others are copies of it."""
+        """Migrate the first database of a server, and copy it for all later ones."""
         with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [MIGRATED])
             if known.fetchone() is None:
@@ -158,7 +158,7 @@ class Site:
 
 
 def production(folder: Path, origin: str, **env: str) -> Site:
-    """The site as behind a proxy on this machine that ends TLS, with its data in ``folder``."""
+    """Return a production site behind a TLS proxy on this machine, with its data in ``folder``."""
     from accounts.common import secrets
 
     settings = {
@@ -175,7 +175,7 @@ def production(folder: Path, origin: str, **env: str) -> Site:
 
 @functools.cache
 def _migrated() -> Path:
-    """An empty database, made once a run: to migrate takes longer than to copy."""
+    """Return an empty migrated database. It is made once, since copying is faster."""
     if made := os.environ.get("MIGRATED_DATABASE"):
         return Path(made)
     folder = DATA_DIR / "migrated"

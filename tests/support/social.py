@@ -1,45 +1,45 @@
-"""A browser on its way to a provider and back, in process."""
+"""Send a browser to an OpenID Provider and back, in process."""
 
-import dataclasses
 import json
 from typing import Any
 
 from django.test import Client
 
 from tests.support.openid_provider import OpenIDProvider, Person
+from tests.support.signin import set_up
 
 ACME = "oidc/acme"
 
 
 def configured(settings: Any, *entries: dict[str, Any], **changes: Any) -> None:
-    """Let the site have those entries of ``OIDC_PROVIDERS``, and know nothing of them yet."""
+    """Configure providers by entries of ``OIDC_PROVIDERS``, and clear what was cached of them."""
     from accounts.common.issuers import openid_providers
     from accounts.social import http_client, metadata
 
     providers = openid_providers(json.dumps(entries)) if entries else ()
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, oidc_providers=providers, **changes)
+    set_up(settings, oidc_providers=providers, **changes)
     metadata._known.clear()
     http_client._silent_until.clear()
 
 
 def go(client: Client, provider: str = ACME, **fields: str) -> str:
-    """Press the button; where the browser is sent."""
+    """Press the provider's button and return the URL to which the browser is redirected."""
     answer = client.post(f"/accounts/{provider}/login/", fields)
     assert answer.status_code == 302, answer.content.decode()
     return answer["Location"]
 
 
 def come_back(client: Client, answer: dict[str, str], provider: str = ACME) -> Any:
-    """Bring back what the provider has answered."""
+    """Call the redirect URI with the provider's answer."""
     return client.get(f"/accounts/{provider}/login/callback/", answer)
 
 
-def through(
+def round_trip(
     client: Client,
     op: OpenIDProvider,
     person: Person | None = None,
     provider: str = ACME,
     **fields: str,
 ) -> Any:
-    """There and back again; the site's answer."""
+    """Send a browser to the provider and back, and return the site's answer to the callback."""
     return come_back(client, op.answer(go(client, provider, **fields), person), provider)

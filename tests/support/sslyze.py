@@ -1,18 +1,21 @@
-"""sslyze, by its lock file, in an environment beside the site's."""
+"""Run sslyze in a Python environment of its own."""
 
 import subprocess
 from pathlib import Path
 
-from tests.support.environments import environment
 from tests.support.missing import missing
 from tests.support.site import ROOT
+from tests.support.virtualenvs import environment
 
 LOCK = ROOT / "tests/scanners/requirements.txt"
 SECONDS = 300
 
 
 def assert_intermediate(name: str, authority: Path, port: int) -> None:
-    """Assert that the server is trusted and complies with Mozilla's "intermediate" profile."""
+    """Fail unless the certificate is trusted and the server complies with a profile of Mozilla.
+
+    The profile is "intermediate".
+    """
     words = ("--mozilla_config=intermediate", f"--sni={name}", f"--certinfo_ca_file={authority}")
     try:
         programs = environment(LOCK)

@@ -1,7 +1,7 @@
-"""``make messages``: bring ``locale/`` up to date with every text of code and templates.
+"""Update ``locale/`` with the texts of code and templates: ``make messages``.
 
-In Python alone, so that no machine needs the gettext programs. Each language has two files: the
-``.po``, in which people translate, and the ``.mo``, which the site reads.
+This is written in Python, so that the gettext programs are not needed. Each language has two
+files: translators edit the ``.po`` file, and the site reads the ``.mo`` file.
 """
 
 import re
@@ -22,7 +22,7 @@ NAME = "LC_MESSAGES/django"
 KEYWORDS = DEFAULT_KEYWORDS | {
     f"{name}_lazy": DEFAULT_KEYWORDS[name] for name in ("gettext", "ngettext", "pgettext")
 }
-# What Django makes of a template: calls like those of Python, between rubbish.
+# A call of gettext in what Django's ``templatize`` makes of a template.
 CALL = re.compile(
     r"""\b(?:_|n?p?gettext)\((?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[^"')])*\)""", re.DOTALL
 )
@@ -31,7 +31,7 @@ type Text = str | tuple[str, ...]
 
 
 def used() -> Catalog:
-    """Every text of code and templates, with the files that use it, sorted by these."""
+    """Return all texts of code and templates, with the files that use them."""
     catalog = Catalog(charset="utf-8")
     for path in _sources():
         for text, context in _texts(path):
@@ -40,7 +40,7 @@ def used() -> Catalog:
 
 
 def read(language: str) -> Catalog:
-    """The translations in the ``.po`` of ``language``; none if there is no such file yet."""
+    """Return the translations in the ``.po`` file of a language, or an empty catalog."""
     path = LOCALE / language / f"{NAME}.po"
     if not path.exists():
         return Catalog(locale=language, charset="utf-8")
@@ -49,9 +49,9 @@ def read(language: str) -> Catalog:
 
 
 def update(language: str) -> Catalog:
-    """Write both files: with new texts, untranslated, and without those no longer used."""
+    """Write both files of a language: with new texts untranslated, and without unused texts."""
     catalog, template = read(language), used()
-    # Or it would change with every run.
+    # Otherwise the date would change at every run.
     template.creation_date = catalog.creation_date
     catalog.update(template, no_fuzzy_matching=True)
     catalog.obsolete.clear()
@@ -70,7 +70,7 @@ def _sources() -> Iterator[Path]:
 
 
 def _texts(path: Path) -> Iterator[tuple[Text, str | None]]:
-    """Each text in the file, singular and plural together, and its context."""
+    """Yield each text in a file, with singular and plural together, and its context."""
     source = path.read_text()
     if path.suffix != ".py":
         source = "\n".join(CALL.findall(templatize(source)))

@@ -1,10 +1,10 @@
-"""Chromium's virtual authenticator: what keeps a person's passkeys, without a person."""
+"""Control Chromium's virtual authenticator, which stores passkeys and confirms each use."""
 
 from typing import Any
 
 from playwright.sync_api import Page
 
-# The device itself, which knows its user; a security key that can't tell who touches it.
+# A built-in authenticator that verifies its user.
 DEVICE = {
     "protocol": "ctap2",
     "transport": "internal",
@@ -13,16 +13,17 @@ DEVICE = {
     "isUserVerified": True,
     "automaticPresenceSimulation": True,
 }
+# A security key that does not verify its user.
 SECURITY_KEY = DEVICE | {
     "transport": "usb",
     "hasResidentKey": False,
     "hasUserVerification": False,
     "isUserVerified": False,
 }
-# A browser in which a passkey is used by its button alone: the virtual one answers the offer of
-# autofill at once, as if somebody had chosen it there.
+# Turns autofill off in a browser, so that only the button uses a passkey: the virtual
+# authenticator would answer the autofill request at once, as if a person had chosen the passkey.
 NO_AUTOFILL = "delete PublicKeyCredential.isConditionalMediationAvailable"
-# A browser in which the offer of autofill waits until the test chooses from it.
+# Makes autofill wait until the test chooses a passkey.
 AUTOFILL_WAITS = """
 const get = navigator.credentials.get.bind(navigator.credentials)
 navigator.credentials.get = async options => {
@@ -36,7 +37,7 @@ navigator.credentials.get = async options => {
 """
 OFFERED = "window.isOffered"
 CHOSEN = "dispatchEvent(new Event('chosen'))"
-# What a page tells the keeper of passkeys, instead of telling it.
+# Records the signals of a page to the password manager instead of sending them.
 TOLD = "window.told"
 SIGNALS = """
 window.told = []
@@ -49,7 +50,7 @@ type Credential = dict[str, Any]
 
 
 class VirtualAuthenticator:
-    """One authenticator in the browser of ``page``; it says yes, unless told otherwise."""
+    """An authenticator in the browser of ``page``; it confirms each request by default."""
 
     def __init__(self, page: Page, **options: Any) -> None:
         self._cdp = page.context.new_cdp_session(page)
@@ -59,17 +60,17 @@ class VirtualAuthenticator:
 
     @property
     def credentials(self) -> list[Credential]:
-        """The passkeys that it keeps, their private keys too."""
+        """The stored passkeys, with their private keys."""
         found = self._send("getCredentials")["credentials"]
         assert isinstance(found, list)
         return found
 
     def verify_user(self, verifies: bool) -> None:
-        """Whether finger, face or PIN are right from now on."""
+        """Set whether the authenticator verifies its user by fingerprint, face or PIN."""
         self._send("setUserVerified", isUserVerified=verifies)
 
     def unplug(self) -> None:
-        """Take it away."""
+        """Remove the authenticator from the browser."""
         self._send("removeVirtualAuthenticator")
 
     def _send(self, command: str, **options: Any) -> dict[str, Any]:
@@ -79,5 +80,5 @@ class VirtualAuthenticator:
 
 
 def url_safe(text: str) -> str:
-    """Base64 of the debugger's as WebAuthn writes it."""
+    """Convert base64 from the debugger into base64url as WebAuthn uses it."""
     return text.replace("+", "-").replace("/", "_").rstrip("=")

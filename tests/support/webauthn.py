@@ -1,6 +1,6 @@
-"""An authenticator in software: a passkey that signs whatever a test wants it to.
+"""A passkey in software that signs whatever a test wants, as an attacker's program could.
 
-Browsers and authenticators refuse most of it; an attacker's own program doesn't.
+Browsers and real authenticators would refuse most of it.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ LOGIN_PASSKEY = "/accounts/login/passkey/"
 PASSKEYS = "/accounts/2fa/passkeys/"
 ADD = "/accounts/2fa/passkeys/add/"
 
-# The flags of an authenticator's data (WebAuthn 6.1).
+# The flags of authenticator data (WebAuthn section 6.1).
 PRESENT, VERIFIED, ELIGIBLE, BACKED_UP, ATTESTED = 0x01, 0x04, 0x08, 0x10, 0x40
 NO_MODEL = bytes(16)
 
 
 @dataclass
 class Answer:
-    """What is put together and signed: a test changes what it's about."""
+    """The data of a WebAuthn response before it is signed; tests change its members."""
 
     challenge: str
     kind: str
@@ -47,13 +47,13 @@ class Answer:
 
     @property
     def head(self) -> bytes:
-        """The authenticator's data without the credential."""
+        """The authenticator data without the credential."""
         rp_id_hash = hashlib.sha256(self.rp_id.encode()).digest()
         return rp_id_hash + bytes([self.flags]) + self.counter.to_bytes(4)
 
 
 class Passkey:
-    """One passkey. ``counts`` is how a security key does; synced ones always say 0."""
+    """A passkey. With ``counts`` it counts its uses as a security key does; synced ones send 0."""
 
     def __init__(self, *, counts: bool = False, credential_id: bytes = b"") -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
@@ -68,7 +68,7 @@ class Passkey:
 
     @property
     def public_key(self) -> bytes:
-        """As COSE has it (RFC 9053 section 7.1.1)."""
+        """The public key in COSE encoding (RFC 9053 section 7.1.1)."""
         numbers = self.key.public_key().public_numbers()
         x, y = numbers.x.to_bytes(32), numbers.y.to_bytes(32)
         return cbor2.dumps({1: 2, 3: -7, -1: 1, -2: x, -3: y})
@@ -81,7 +81,7 @@ class Passkey:
         response: dict[str, Any] | None = None,
         **changes: Any,
     ) -> str:
-        """The JSON of a registration for ``options``; ``changes`` are of :class:`Answer`."""
+        """Return the JSON of a registration for ``options``; ``changes`` override `Answer`."""
         answer = self.answer(options, "webauthn.create", options["rp"]["id"], changes)
         answer.flags |= ATTESTED
         size = len(self.raw_id).to_bytes(2)
@@ -99,7 +99,7 @@ class Passkey:
     def get(
         self, options: dict[str, Any], *, response: dict[str, Any] | None = None, **changes: Any
     ) -> str:
-        """The JSON of an assertion for ``options``; ``changes`` are of :class:`Answer`."""
+        """Return the JSON of an assertion for ``options``; ``changes`` override `Answer`."""
         self.counter += self.counts
         answer = self.answer(options, "webauthn.get", options["rpId"], changes)
         signed = answer.head + hashlib.sha256(answer.client_data).digest()
@@ -127,7 +127,7 @@ class Passkey:
 
 
 def registered(user: "User", **options: Any) -> Passkey:
-    """Give ``user`` a passkey without the pages."""
+    """Give ``user`` a passkey, without using the pages, and return it."""
     from accounts.twofactor.models import Passkey as Row
 
     made = Passkey(**options)
@@ -144,7 +144,7 @@ def registered(user: "User", **options: Any) -> Passkey:
 
 
 def options_on(page: str) -> dict[str, Any]:
-    """What a page asks the browser's authenticators for."""
+    """Return the WebAuthn options in a page."""
     found = re.search(r'data-passkey="([^"]+)"', page)
     assert found, page[:500]
     options: dict[str, Any] = json.loads(html.unescape(found[1]))

@@ -1,4 +1,4 @@
-"""Budgets: exact in parallel, refilled by the clock, alike in both stores."""
+"""Budgets are exact under concurrency, refill with time and work the same in both stores."""
 
 import dataclasses
 from typing import Any
@@ -13,6 +13,7 @@ from accounts.throttle.services import Charge, around, spend, wait
 from tests.conftest import Clock
 from tests.support.client import together
 from tests.support.process import free_port
+from tests.support.signin import set_up
 
 SUBJECT = "somebody"
 TEN = Limit("test.ten", burst=10, refill=60)
@@ -21,7 +22,7 @@ OTHER = Limit("test.other", burst=10, refill=60)
 
 @pytest.fixture(params=["database", "refused", pytest.param("redis", marks=pytest.mark.redis)])
 def store(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Budgets in the database, without asking Redis or since it refuses, or in a Redis."""
+    """Keep budgets in the database, with no Redis or an unreachable one, or in Redis."""
     monkeypatch.setitem(redis_store._resting, "until", 0.0)
     url = ""
     if request.param == "redis":
@@ -30,7 +31,7 @@ def store(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.Mon
         url = redis.url
     elif request.param == "refused":
         url = f"redis://127.0.0.1:{free_port()}/0"
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, redis_url=url)
+    set_up(settings, redis_url=url)
 
 
 def allowed(*charges: Charge) -> bool:
@@ -42,8 +43,8 @@ def allowed(*charges: Charge) -> bool:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_at_once_exactly_the_burst_pass(store: None, clock: Clock) -> None:
-    """Each takes from two budgets, in either order, and one of them is others' as well."""
+def test_exactly_the_burst_of_many_concurrent_acts_passes(store: None, clock: Clock) -> None:
+    """Each act takes from two budgets, in either order; one of them was used before."""
     mine: list[Charge] = [(TEN, SUBJECT), (OTHER, SUBJECT)]
     for _ in range(3):
         spend((OTHER, SUBJECT))
@@ -51,13 +52,13 @@ def test_of_many_at_once_exactly_the_burst_pass(store: None, clock: Clock) -> No
     passed = together(24, lambda i: allowed(*mine[:: 1 - 2 * (i % 2)]))
 
     assert sum(passed) == OTHER.burst - 3
-    assert [allowed(mine[0]) for _ in range(4)] == [True] * 3 + [False], "all or none"
+    assert [allowed(mine[0]) for _ in range(4)] == [True] * 3 + [False], (
+        "an act takes from all budgets or from none"
+    )
 
 
 @pytest.mark.django_db
-def test_one_act_comes_back_each_interval_and_never_more_than_the_burst(
-    store: None, clock: Clock
-) -> None:
+def test_a_budget_refills_by_one_per_interval_up_to_the_burst(store: None, clock: Clock) -> None:
     assert [allowed((TEN, SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
     assert wait((TEN, SUBJECT)) == 60
     clock.advance(seconds=60)
@@ -67,7 +68,7 @@ def test_one_act_comes_back_each_interval_and_never_more_than_the_burst(
 
 
 @pytest.mark.django_db
-def test_a_refused_act_costs_nothing_and_subjects_and_limits_are_apart(
+def test_a_refusal_costs_nothing_and_each_limit_and_subject_has_its_own_budget(
     store: None, clock: Clock
 ) -> None:
     for _ in range(100):
@@ -80,7 +81,7 @@ def test_a_refused_act_costs_nothing_and_subjects_and_limits_are_apart(
 
 
 @pytest.mark.django_db
-def test_a_clock_that_steps_back_locks_nobody_out_for_longer_than_the_step(
+def test_a_clock_that_steps_back_delays_the_refill_by_no_more_than_the_step(
     store: None, clock: Clock
 ) -> None:
     for _ in range(10):
@@ -93,17 +94,17 @@ def test_a_clock_that_steps_back_locks_nobody_out_for_longer_than_the_step(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("scale, burst, wait_seconds", [(2.0, 20, 30), (0.5, 5, 120)])
-def test_limits_scale_multiplies_burst_and_speed(
+def test_limits_scale_multiplies_burst_and_refill_rate(
     clock: Clock, settings: Any, scale: float, burst: int, wait_seconds: int
 ) -> None:
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, limits_scale=scale)
+    set_up(settings, limits_scale=scale)
 
     assert sum(allowed((TEN, SUBJECT)) for _ in range(50)) == burst
     assert wait((TEN, SUBJECT)) == wait_seconds
 
 
 @pytest.mark.django_db
-def test_a_clock_that_was_ahead_locks_nobody_out_for_longer_than_the_budget_is_deep(
+def test_a_clock_that_was_ahead_delays_nobody_longer_than_a_full_refill(
     store: None, clock: Clock
 ) -> None:
     clock.advance(hours=2)
@@ -119,7 +120,7 @@ def test_a_clock_that_was_ahead_locks_nobody_out_for_longer_than_the_budget_is_d
 
 
 @pytest.mark.django_db
-def test_a_refused_act_writes_nothing(clock: Clock, django_assert_num_queries: Any) -> None:
+def test_a_refusal_writes_nothing(clock: Clock, django_assert_num_queries: Any) -> None:
     for _ in range(10):
         spend((TEN, SUBJECT))
 
@@ -128,7 +129,7 @@ def test_a_refused_act_writes_nothing(clock: Clock, django_assert_num_queries: A
 
 
 @pytest.mark.django_db
-def test_what_a_refusal_says_of_a_shared_budget_is_not_what_others_have_spent(clock: Clock) -> None:
+def test_a_refusal_by_a_shared_budget_does_not_reveal_what_others_have_spent(clock: Clock) -> None:
     ours = dataclasses.replace(TEN, name="test.shared", is_shared=True)
     for _ in range(10):
         spend((ours,))
@@ -146,7 +147,7 @@ def test_what_a_refusal_says_of_a_shared_budget_is_not_what_others_have_spent(cl
     [("2001:db8:0:{:x}::1", 2), ("2001:db8:0:{:x}00::1", 4), ("192.0.2.{:d}", 4)],
     ids=["/56", "/48", "/24"],
 )
-def test_one_line_gets_a_few_times_what_one_of_its_addresses_gets(
+def test_a_wide_network_gets_a_few_times_the_budget_of_one_ip(
     clock: Clock, line: str, times: int
 ) -> None:
     places = [ClientInfo(line.format(i), "") for i in range(8)]
@@ -156,7 +157,7 @@ def test_one_line_gets_a_few_times_what_one_of_its_addresses_gets(
     assert passed == [TEN.burst] * times + [0] * (8 - times)
 
 
-def test_one_line_cannot_use_up_half_of_what_everybody_or_an_account_has() -> None:
+def test_one_network_cannot_use_up_half_of_a_shared_budget() -> None:
     pairs = [
         (getattr(limits, name.replace("EVERYONE", "NETWORK")).times(4), everyone)
         for name, everyone in vars(limits).items()

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of tokens."""
+"""Fixtures for tests of tokens."""
 
 from tests.acceptance.conftest import configure
 

@@ -1,4 +1,4 @@
-"""``rotate_signing_key``, and what it says."""
+"""The command ``rotate_signing_key``."""
 
 import io
 import sys
@@ -38,7 +38,7 @@ def refused(*words: str | Path) -> str:
     return str(error.value)
 
 
-def test_a_new_key_is_announced_with_the_moment_it_signs_and_now_withdraws_all_others(
+def test_the_command_prints_when_a_new_key_signs_and_now_withdraws_the_others(
     clock: Clock,
 ) -> None:
     first, second, stolen = rotate(), rotate(), token()
@@ -56,7 +56,7 @@ def test_a_new_key_is_announced_with_the_moment_it_signs_and_now_withdraws_all_o
     assert not is_good(stolen)
 
 
-def test_a_key_of_ones_own_comes_from_standard_input_and_is_added_once(
+def test_an_imported_key_is_read_from_standard_input_and_added_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = made_by(ES256, tmp_path)
@@ -72,7 +72,7 @@ def test_a_key_of_ones_own_comes_from_standard_input_and_is_added_once(
     assert SigningKey.objects.get().withdrawn_at is None
 
 
-def test_an_encrypted_key_is_opened_by_a_file_or_at_the_terminal(
+def test_the_passphrase_is_read_from_a_file_or_the_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made_by(ENCRYPTED, tmp_path)
@@ -93,7 +93,7 @@ def test_an_encrypted_key_is_opened_by_a_file_or_at_the_terminal(
     assert is_good(token())
 
 
-def test_a_file_that_holds_no_key_to_sign_with_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_an_unusable_key_file_is_refused_with_a_reason(tmp_path: Path) -> None:
     large, key = tmp_path / "large", tmp_path / "key.pem"
     large.write_bytes(b"-----BEGIN PRIVATE KEY-----" + b"A" * 65_536)
 
@@ -106,7 +106,7 @@ def test_a_file_that_holds_no_key_to_sign_with_is_refused_in_a_sentence(tmp_path
     assert "The curve is P-256 here" in refused("--key-file", key)
 
 
-def test_a_key_that_another_process_adds_at_the_same_moment_is_told(
+def test_a_concurrent_rotation_fails_and_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     keyring.signer()
@@ -118,4 +118,4 @@ def test_a_key_that_another_process_adds_at_the_same_moment_is_told(
 
     with pytest.raises(CommandError, match="Run it again"):
         rotate("--now")
-    assert SigningKey.objects.get().withdrawn_at is None, "all of it, or nothing"
+    assert SigningKey.objects.get().withdrawn_at is None, "a failed rotation withdraws nothing"

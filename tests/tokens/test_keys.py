@@ -1,4 +1,4 @@
-"""Keys from files: which are taken, which refused and in what words; JWKs and thumbprints."""
+"""Key files that are accepted or refused, JWKs and their thumbprints."""
 
 import json
 from contextlib import suppress
@@ -15,7 +15,7 @@ from accounts.tokens import keys
 from tests.support.signing import PASSPHRASE, made_by
 
 SSH = "ssh-keygen -q -f key.pem -N"
-# Besides those of the docs, which ``test_1_5_…`` makes.
+# ``test_1_5_…`` makes the keys of the docs.
 TAKEN = {
     "openssl ecparam -name prime256v1 -genkey -noout -out key.pem": "ES256",
     "openssl ecparam -name prime256v1 -genkey -out key.pem": "ES256",
@@ -41,14 +41,14 @@ ENCRYPTED = (
 
 
 def signs(key: Any) -> bool:
-    """Whether a token that it signs is taken by whoever has nothing but the published JWK."""
+    """Return whether a token that ``key`` signs can be verified with the published JWK alone."""
     jwk = json.loads(json.dumps(keys.public_jwk(key)))
     token = jwt.encode({"sub": "alice"}, key, jwk["alg"])
     return jwt.decode(token, jwt.PyJWK(jwk), [jwk["alg"]]) == {"sub": "alice"}
 
 
 @pytest.mark.parametrize("command, algorithm", TAKEN.items())
-def test_a_key_of_openssl_or_ssh_keygen_is_taken(
+def test_keys_of_openssl_and_ssh_keygen_are_accepted(
     command: str, algorithm: str, tmp_path: Path
 ) -> None:
     key = keys.load(made_by(command, tmp_path))
@@ -58,7 +58,7 @@ def test_a_key_of_openssl_or_ssh_keygen_is_taken(
 
 
 @pytest.mark.parametrize("command, words", REFUSED.items())
-def test_a_key_that_is_weak_or_of_another_kind_is_refused_in_words(
+def test_weak_and_unsupported_keys_are_refused_with_a_reason(
     command: str, words: str, tmp_path: Path
 ) -> None:
     text = made_by(command, tmp_path)
@@ -68,9 +68,9 @@ def test_a_key_that_is_weak_or_of_another_kind_is_refused_in_words(
 
 
 @pytest.mark.parametrize("command", ENCRYPTED)
-def test_an_encrypted_key_is_taken_with_its_passphrase_only(command: str, tmp_path: Path) -> None:
+def test_an_encrypted_key_needs_its_passphrase(command: str, tmp_path: Path) -> None:
     text = made_by(command, tmp_path)
-    # openssl takes it within a word of its own.
+    # The commands of openssl have this word as passphrase.
     passphrase = PASSPHRASE if command.startswith("ssh") else "PASSPHRASE"
 
     assert signs(keys.load(text, passphrase.encode()))
@@ -81,7 +81,7 @@ def test_an_encrypted_key_is_taken_with_its_passphrase_only(command: str, tmp_pa
     assert not isinstance(refused.value, keys.PassphraseNeeded)
 
 
-def test_a_key_encrypted_in_openssh_s_own_format_is_refused_with_the_way_round(
+def test_an_encrypted_openssh_key_is_refused_with_the_command_that_converts_it(
     tmp_path: Path,
 ) -> None:
     text = made_by(f"{SSH} PASSPHRASE -t ed25519", tmp_path)
@@ -92,7 +92,7 @@ def test_a_key_encrypted_in_openssh_s_own_format_is_refused_with_the_way_round(
         keys.load(text, PASSPHRASE.encode())
 
 
-def test_what_is_no_private_key_or_needs_no_passphrase_is_refused(tmp_path: Path) -> None:
+def test_files_without_a_private_key_and_needless_passphrases_are_refused(tmp_path: Path) -> None:
     text = made_by(f"{SSH} EMPTY -t ecdsa -m PEM", tmp_path)
     public = keys.load(text).public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -105,10 +105,8 @@ def test_what_is_no_private_key_or_needs_no_passphrase_is_refused(tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", ["ecdsa", "ed25519"])
-def test_a_damaged_key_is_refused_or_still_signs_and_never_a_fault(
-    kind: str, tmp_path: Path
-) -> None:
-    """A format without a checksum may read as another key; one that's cut off is none."""
+def test_a_damaged_key_is_refused_or_still_signs(kind: str, tmp_path: Path) -> None:
+    """A format without a checksum may still be read as another key, but not if it is cut off."""
     text = made_by(f"{SSH} EMPTY -t {kind}", tmp_path)
 
     for place in range(36, len(text) - 34):
@@ -119,7 +117,7 @@ def test_a_damaged_key_is_refused_or_still_signs_and_never_a_fault(
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-def test_a_key_that_is_made_is_strong_and_comes_back_from_its_pem(algorithm: str) -> None:
+def test_a_generated_key_is_strong_and_survives_a_round_trip_through_pem(algorithm: str) -> None:
     key = keys.generate(algorithm)
     jwk = keys.public_jwk(key)
 

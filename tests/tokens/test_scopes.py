@@ -1,4 +1,4 @@
-"""Which scope covers which: a word for everything, a word for one area, and nothing between."""
+"""Scopes: ``read`` and ``write`` cover all areas, and others cover one area."""
 
 import pytest
 
@@ -8,14 +8,14 @@ from accounts.tokens import scopes
 from accounts.tokens.scopes import AREAS, SCOPES, UnknownScope, is_covered, narrowed, parse, written
 
 
-def test_every_closed_call_has_an_area_and_every_area_a_call() -> None:
+def test_every_protected_call_has_an_area_and_every_area_has_a_call() -> None:
     views = [getattr(route.callback, "cls", None) for route in api_urls.urlpatterns]
     closed = [view for view in views if view and view.permission_classes != ()]
 
     assert {view.area for view in closed} == AREAS.keys()
 
 
-def test_a_scope_is_a_set_of_words_that_is_written_in_one_way() -> None:
+def test_a_scope_is_parsed_as_a_set_and_written_in_one_order() -> None:
     assert parse("  write \t read\n") == {"read", "write"}
     assert written(parse("write sessions:read groups")) == "groups sessions:read write"
     longest = LoginSession._meta.get_field("scope").max_length
@@ -28,12 +28,12 @@ def test_a_scope_is_a_set_of_words_that_is_written_in_one_way() -> None:
     ["", " ", "admin", "READ", "*", "read,write", "read write admin", "read:", ":read", "profile",
      "profile:own", "profile:read:write", "groups:read", "users:write"],
 )  # fmt: skip
-def test_what_is_no_scope_is_refused_whole(text: str) -> None:
+def test_an_unknown_scope_is_refused(text: str) -> None:
     with pytest.raises(UnknownScope):
         parse(text)
 
 
-def test_a_word_covers_its_areas_and_an_area_covers_itself_alone() -> None:
+def test_read_and_write_cover_every_area_and_an_area_covers_only_itself() -> None:
     for right, other in (("read", "write"), ("write", "read")):
         assert not is_covered(frozenset({right}), other)
         for area in AREAS:
@@ -43,13 +43,13 @@ def test_a_word_covers_its_areas_and_an_area_covers_itself_alone() -> None:
             assert [scope for scope in SCOPES if is_covered(held, scope)] == [f"{area}:{right}"]
 
 
-def test_nobody_gets_the_groups_or_other_people_who_has_not_asked_for_them() -> None:
+def test_groups_and_other_users_are_not_in_the_default_scope() -> None:
     for scope in ("groups", "users:read"):
         assert scope not in scopes.DEFAULT
         assert not is_covered(scopes.DEFAULT, scope)
 
 
-def test_a_narrower_scope_is_what_was_asked_for_and_one_word_too_many_refuses_all() -> None:
+def test_a_scope_can_be_narrowed_and_a_wider_one_is_refused() -> None:
     assert narrowed(scopes.DEFAULT, None) == scopes.DEFAULT
     for held in SCOPES:
         for wanted in SCOPES:

@@ -1,4 +1,4 @@
-"""What a login session says of how somebody signed in: ``amr``, ``acr``, ``auth_time``."""
+"""What a session records about its authentication: ``amr``, ``acr`` and ``auth_time``."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +11,11 @@ from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import digest
 from accounts.users.models import User
 from tests.conftest import Clock
-from tests.support.second import (
+from tests.support.second_factor import (
+    confirm_recovery_codes,
     enrolled,
+    set_up_authenticator,
     take_second_step,
-    turn_on,
-    type_one_back,
     unused_code,
 )
 from tests.support.steps import (
@@ -41,42 +41,42 @@ def alice(clock: Clock) -> User:
     return alice
 
 
-def login_in(client: Client) -> LoginSession:
-    """The login session that the browser is in."""
+def session_of(client: Client) -> LoginSession:
+    """Return the session of the browser ``client``."""
     row = BrowserSession.objects.get(pk=digest(client.cookies["sessionid"].value))
     assert row.login_session
     return row.login_session
 
 
 @pytest.mark.parametrize("first, amr", [(by_password, ["pwd"]), (by_mail, ["mail"])])
-def test_without_a_factor_a_session_is_of_one_step(
+def test_without_a_second_factor_acr_says_one_step(
     client: Client, clock: Clock, first: Callable[[Client], Any], amr: list[str]
 ) -> None:
     make_user("alice")
 
     assert first(client).url == "/"
 
-    assert (login_in(client).amr, login_in(client).acr) == (amr, ONE)
+    assert (session_of(client).amr, session_of(client).acr) == (amr, ONE)
 
 
-@pytest.mark.parametrize("name", ["alice", "carol"], ids=["from inside", "at the door"])
-def test_enrolling_is_the_second_step(client: Client, clock: Clock, name: str) -> None:
+@pytest.mark.parametrize("name", ["alice", "carol"], ids=["signed in", "during sign-in"])
+def test_enrolling_counts_as_the_second_step(client: Client, clock: Clock, name: str) -> None:
     make_user("alice")
     make_staff("carol", has_factor=False)
     sign_in(client, name)
     key = client.cookies["sessionid"].value
     clock.advance(minutes=2)
 
-    type_one_back(client, turn_on(client).url)
+    confirm_recovery_codes(client, set_up_authenticator(client).url)
 
-    login = login_in(client)
-    assert (login.amr, login.acr, login.auth_time) == (["pwd", "otp"], TWO, clock.now())
-    assert login.user.username == name
-    assert LoginSession.objects.count() == 1, "a session that there was is raised"
-    assert client.cookies["sessionid"].value != key, "rights have risen"
+    session = session_of(client)
+    assert (session.amr, session.acr, session.auth_time) == (["pwd", "otp"], TWO, clock.now())
+    assert session.user.username == name
+    assert LoginSession.objects.count() == 1, "an existing session is kept"
+    assert client.cookies["sessionid"].value != key, "the key changes when rights rise"
 
 
-def test_a_fresh_proof_is_added_and_is_the_last_moment(
+def test_reauthentication_adds_its_method_and_updates_auth_time(
     client: Client, alice: User, clock: Clock
 ) -> None:
     by_mail(client)
@@ -86,8 +86,8 @@ def test_a_fresh_proof_is_added_and_is_the_last_moment(
     assert client.post(REAUTHENTICATE, {"password": PASSWORD}).status_code == 200
     assert client.post(REAUTHENTICATE, {"code": unused_code(alice)}).url == "/"
 
-    login = login_in(client)
-    assert login.amr == ["mail", "otp"]
-    assert (login.acr, login.auth_time) == (TWO, clock.now())
+    session = session_of(client)
+    assert session.amr == ["mail", "otp"]
+    assert (session.acr, session.auth_time) == (TWO, clock.now())
     row = alice.activity.get(kind="proof_given")
     assert row.proof == "otp"

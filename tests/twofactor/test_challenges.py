@@ -1,4 +1,4 @@
-"""Challenges: for one act, for five minutes, once."""
+"""WebAuthn challenges are valid for one act and five minutes, and work once."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ pytestmark = pytest.mark.django_db
 ACT = "login"
 
 
-def test_no_two_are_alike_and_none_is_guessed() -> None:
+def test_challenges_are_unique_and_hold_at_least_16_random_bytes() -> None:
     made = {challenges.issue(ACT) for _ in range(50)}
 
     assert len({challenge[: challenges.NONCE_BYTES] for challenge in made}) == 50
-    # At least 16 random bytes: WebAuthn 13.4.3.
+    # At least 16 random bytes (WebAuthn section 13.4.3).
     assert challenges.NONCE_BYTES >= 16
 
 
-def test_each_changed_bit_makes_it_a_forgery() -> None:
+def test_a_challenge_with_any_bit_changed_is_refused() -> None:
     challenge = challenges.issue(ACT)
 
     for n in range(len(challenge) * 8):
@@ -34,7 +34,7 @@ def test_each_changed_bit_makes_it_a_forgery() -> None:
     assert not challenges.is_good(challenge + b"\0", ACT)
 
 
-def test_those_under_way_outlive_a_change_of_the_secret_key_and_those_of_others_do_not(
+def test_challenges_survive_a_secret_key_rotation_and_foreign_ones_are_refused(
     settings: Any,
 ) -> None:
     challenge, former = challenges.issue(ACT), settings.SECRET_KEY
@@ -46,10 +46,10 @@ def test_those_under_way_outlive_a_change_of_the_secret_key_and_those_of_others_
     assert challenges.is_good(challenge, ACT)
 
 
-def test_a_used_one_is_forgotten_only_when_it_is_no_longer_good(clock: Clock) -> None:
+def test_a_spent_challenge_is_pruned_only_after_it_has_expired(clock: Clock) -> None:
     challenge = challenges.issue(ACT)
     challenges.spend(challenge)
-    # A challenge says its seconds, the clock more.
+    # A challenge contains its time in whole seconds, and the clock has fractions.
     clock.advance(minutes=4, seconds=58)
     call_command("prune", verbosity=0)
     assert not challenges.spend(challenge)

@@ -1,4 +1,4 @@
-"""What a code of an authenticator is, when it's good, and how it may be typed."""
+"""TOTP codes and recovery codes: their form, their validity and how they may be typed."""
 
 from datetime import UTC, datetime
 
@@ -11,10 +11,10 @@ from accounts.twofactor.models import SEED_PURPOSE, Authenticator
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.authenticator import shown
-from tests.support.second import code_of
+from tests.support.second_factor import code_of
 from tests.support.steps import make_user
 
-# RFC 6238 appendix B: the seed of SHA-1, and the last six of the eight digits at each moment.
+# RFC 6238 appendix B: the seed for SHA-1, and the codes of eight digits by POSIX time.
 RFC_SEED = b"12345678901234567890".hex()
 RFC_CODES = {
     59: "94287082",
@@ -32,12 +32,12 @@ def alice(db: None) -> User:
 
 
 def phone(user: User, seed: str = RFC_SEED) -> Authenticator:
-    """An authenticator whose codes have not been used."""
+    """Create an authenticator none of whose codes was used."""
     sealed = crypto.seal(seed, SEED_PURPOSE)
     return Authenticator.objects.create(user=user, name="Phone", sealed_seed=sealed)
 
 
-def test_the_codes_are_those_of_rfc_6238(alice: User, clock: Clock) -> None:
+def test_codes_match_the_test_vectors_of_rfc_6238(alice: User, clock: Clock) -> None:
     row = phone(alice)
     for at, eight_digits in RFC_CODES.items():
         clock.set(datetime.fromtimestamp(at, UTC))
@@ -49,7 +49,7 @@ def test_the_codes_are_those_of_rfc_6238(alice: User, clock: Clock) -> None:
         assert row.used_at == clock.now()
 
 
-def test_a_new_seed_has_160_bits_and_an_authenticator_shows_its_codes(
+def test_a_new_seed_has_160_bits_and_gives_the_same_codes_as_oathtool(
     alice: User, clock: Clock
 ) -> None:
     from accounts.twofactor_pages.qr import base32
@@ -61,14 +61,14 @@ def test_a_new_seed_has_160_bits_and_an_authenticator_shows_its_codes(
     assert phone(alice, seed).verify_token(shown(base32(seed), clock.now().timestamp()))
 
 
-def test_the_step_before_and_the_one_after_are_good_and_none_further_off(
+def test_codes_of_the_adjacent_time_steps_are_accepted_and_no_others(
     alice: User, clock: Clock
 ) -> None:
     clock.set(datetime.fromtimestamp(1234567890, UTC))  # the first second of a time step
     good = {steps for steps in range(-4, 5) if phone(alice).fits(code_of(RFC_SEED, steps))}
     assert good == {-1, 0, 1}
 
-    clock.advance(seconds=29.999)  # its last
+    clock.advance(seconds=29.999)  # the last moment of the same time step
     assert {steps for steps in range(-4, 5) if phone(alice).fits(code_of(RFC_SEED, steps))} == good
 
 
@@ -82,12 +82,12 @@ def test_the_step_before_and_the_one_after_are_good_and_none_further_off(
         ("\u0661\u0662\u0663\u0664\u0665\u0666", "123456"),
         ("abcde-fghjk", "abcdefghjk"),
         ("ABCDE FGHJK", "abcdefghjk"),
-        ("abcd 2efg", "ABCD2EFG"),  # eight characters: of a mail
+        ("abcd 2efg", "ABCD2EFG"),  # mailed codes have eight characters
         ("ABCD2EFG", "ABCD2EFG"),
     ],
     ids=ascii,
 )
-def test_what_is_typed_has_one_canonical_form(typed: str, code: str) -> None:
+def test_typed_codes_are_normalized(typed: str, code: str) -> None:
     assert codes.canonical(typed) == code
 
 
@@ -100,7 +100,7 @@ def test_the_three_kinds_of_code_are_told_apart_by_shape() -> None:
     assert fits == [[True, False, False], [False, True, False], [False, False, True]]
 
 
-def test_recovery_codes_are_ten_of_fifty_bits_none_like_another() -> None:
+def test_recovery_codes_are_ten_unique_codes_of_50_bits() -> None:
     made = [code for _ in range(20) for code in codes.new_recovery_codes()]
 
     assert len(made) == 200

@@ -1,6 +1,5 @@
-"""The rules below the pages: what a proof costs and records, what a change ends."""
+"""The services of second factors and recovery, below the pages."""
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -17,7 +16,8 @@ from accounts.users.disputes import Evidence, OlderProof
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 from tests.conftest import Clock
-from tests.support.second import code_of, enrolled
+from tests.support.second_factor import code_of, enrolled
+from tests.support.signin import set_up
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +33,7 @@ def alice(clock: Clock) -> User:
     return alice
 
 
-def test_a_code_of_a_mail_is_tried_only_where_the_caller_takes_one(alice: User) -> None:
+def test_a_mailed_code_is_tried_only_if_the_caller_accepts_one(alice: User) -> None:
     tried: list[str] = []
 
     def mailed(code: str) -> bool:
@@ -48,7 +48,7 @@ def test_a_code_of_a_mail_is_tried_only_where_the_caller_takes_one(alice: User) 
     assert tried == ["ABCD2345"]
 
 
-def test_an_account_that_was_changed_meanwhile_is_not_enrolled(clock: Clock) -> None:
+def test_enrolment_fails_if_the_account_was_changed_meanwhile(clock: Clock) -> None:
     as_read, seed = make_user("alice"), twofactor.new_seed()
     meanwhile = User.objects.get()
     meanwhile.set_password("slow comet over the harbour")
@@ -61,13 +61,13 @@ def test_an_account_that_was_changed_meanwhile_is_not_enrolled(clock: Clock) -> 
     assert not RecoveryCodes.objects.exists()
 
 
-def test_the_operator_sets_the_period_and_what_nobody_finished_goes_after_a_week(
+def test_a_setting_gives_the_waiting_period_and_unfinished_recoveries_end_after_a_week(
     alice: User, clock: Clock, settings: Any
 ) -> None:
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, factor_recovery_hours=24)
+    set_up(settings, factor_recovery_hours=24)
     due = recovery.ask(alice, SHOWN, HOME).due_at
     clock.advance(hours=24, seconds=-1)
-    assert recovery.ask(alice, SHOWN, HOME).due_at == due, "asking again goes on with it"
+    assert recovery.ask(alice, SHOWN, HOME).due_at == due, "a second request continues the first"
     assert not recovery.assess(alice, SHOWN).may_finish
     clock.advance(seconds=1)
     assert recovery.assess(alice, SHOWN).may_finish

@@ -1,4 +1,4 @@
-"""The pages of the factors that one has or adds: each authenticator, recovery codes."""
+"""The pages that set up and manage authenticators and recovery codes."""
 
 import pytest
 from django.test import Client
@@ -6,16 +6,16 @@ from django.test import Client
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users.models import User
 from tests.conftest import Clock
-from tests.support.second import (
+from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
     SETUP,
     code_of,
+    confirm_recovery_codes,
     enrolled,
     recovery_codes_on,
     seed_on,
-    turn_on,
-    type_one_back,
+    set_up_authenticator,
 )
 from tests.support.signin import signed_in
 from tests.support.steps import (
@@ -34,7 +34,7 @@ WRONG = "That code is not right, or was used already."
 
 @pytest.fixture
 def newcomer(client: Client, clock: Clock) -> User:
-    """Somebody without a factor, signed in with ``client``."""
+    """A user without a second factor, signed in with ``client``."""
     newcomer = make_user("alice")
     signed_in(newcomer, client)
     return newcomer
@@ -42,7 +42,7 @@ def newcomer(client: Client, clock: Clock) -> User:
 
 @pytest.fixture
 def alice(client: Client, clock: Clock) -> User:
-    """Alice, signed in with ``client`` by both steps."""
+    """Alice, who has an authenticator and is signed in with ``client``."""
     alice = make_user("alice")
     enrolled(alice)
     signed_in(alice, client)
@@ -53,11 +53,11 @@ def page_of(user: User) -> str:
     return f"{OVERVIEW}totp/{Authenticator.objects.filter(user=user).latest('pk').pk}/"
 
 
-def test_home_says_when_few_recovery_codes_are_left(client: Client) -> None:
+def test_the_home_page_warns_when_few_recovery_codes_are_left(client: Client) -> None:
     alice = make_user("alice")
     signed_in(alice, client)
-    made = recovery_codes_on(client.get(turn_on(client).url).text)
-    type_one_back(client)
+    made = recovery_codes_on(client.get(set_up_authenticator(client).url).text)
+    confirm_recovery_codes(client)
     for n, code in enumerate(made[:7]):
         assert "Few of your recovery codes are left." not in client.get("/").text, n
         other = Client()
@@ -67,7 +67,7 @@ def test_home_says_when_few_recovery_codes_are_left(client: Client) -> None:
     assert "Few of your recovery codes are left." in client.get("/").text
 
 
-def test_what_is_changed_ends_every_other_sign_in_and_changes_the_key_of_this_one(
+def test_changing_a_factor_revokes_other_sessions_and_changes_this_session_key(
     client: Client, alice: User
 ) -> None:
     client.post(RECOVERY_CODES, {"new": "1"})
@@ -76,7 +76,7 @@ def test_what_is_changed_ends_every_other_sign_in_and_changes_the_key_of_this_on
     for change in (
         lambda: client.post(page_of(alice), {"remove": "1"}),
         lambda: client.post(RECOVERY_CODES, {"new": "1"}),
-        lambda: turn_on(client),
+        lambda: set_up_authenticator(client),
     ):
         other = signed_in(User.objects.get(pk=alice.pk))
         copy = Client()
@@ -88,18 +88,20 @@ def test_what_is_changed_ends_every_other_sign_in_and_changes_the_key_of_this_on
         assert RecoveryCodes.objects.get().left == 10
 
 
-def test_five_are_the_most_and_the_page_says_so(client: Client, alice: User) -> None:
+def test_an_account_can_have_five_authenticators(client: Client, alice: User) -> None:
     for _ in range(3):
         enrolled(alice)
     assert f'href="{SETUP}"' in client.get(OVERVIEW).text
-    turn_on(client)
+    set_up_authenticator(client)
 
     assert f'href="{SETUP}"' not in client.get(OVERVIEW).text
-    assert "You have as many authenticator apps as there can be." in turn_on(client).text
+    assert (
+        "You have as many authenticator apps as there can be." in set_up_authenticator(client).text
+    )
     assert Authenticator.objects.count() == 5
 
 
-def test_recovery_codes_are_nothing_without_an_authenticator(client: Client) -> None:
+def test_recovery_codes_need_an_authenticator(client: Client) -> None:
     signed_in(make_user("alice"), client)
 
     assert client.get(RECOVERY_CODES).url == SETUP
@@ -107,7 +109,7 @@ def test_recovery_codes_are_nothing_without_an_authenticator(client: Client) -> 
     assert not RecoveryCodes.objects.exists()
 
 
-def test_recovery_codes_are_not_shown_for_longer_than_an_hour_nor_elsewhere(
+def test_recovery_codes_are_shown_for_an_hour_and_only_in_their_session(
     client: Client, alice: User, clock: Clock
 ) -> None:
     client.post(RECOVERY_CODES, {"new": "1"})
@@ -122,11 +124,13 @@ def test_recovery_codes_are_not_shown_for_longer_than_an_hour_nor_elsewhere(
 
     assert not recovery_codes_on(page)
     assert "10 codes are left." in page
-    assert 'name="new"' in page, "whoever hasn't kept them makes new ones"
+    assert 'name="new"' in page, "a person who has lost them can make new ones"
     assert client.post("/accounts/2fa/recovery-codes/file/").url == RECOVERY_CODES
 
 
-def test_a_clock_that_is_some_minutes_off_is_named(client: Client, newcomer: User) -> None:
+def test_enrolment_explains_a_phone_clock_that_is_minutes_off(
+    client: Client, newcomer: User
+) -> None:
     seed = seed_on(client.get(SETUP).text)
 
     for steps in (-21, -20, -2, 2, 20, 21):
@@ -135,8 +139,8 @@ def test_a_clock_that_is_some_minutes_off_is_named(client: Client, newcomer: Use
         assert not Authenticator.objects.exists()
 
 
-def test_a_clock_that_is_off_is_named_nowhere_else(client: Client, clock: Clock) -> None:
-    """There it would say to who guesses that a guess is near."""
+def test_a_wrong_phone_clock_is_explained_only_at_enrolment(client: Client, clock: Clock) -> None:
+    """Elsewhere the hint would tell an attacker that a guessed code is almost right."""
     alice = make_user("alice")
     seed = enrolled(alice)
     inside = signed_in(alice)
@@ -149,13 +153,13 @@ def test_a_clock_that_is_off_is_named_nowhere_else(client: Client, clock: Clock)
             assert CLOCK not in text
 
 
-def test_an_authenticator_has_the_name_that_was_given_unless_it_is_none(
+def test_an_authenticator_gets_the_given_name_and_invalid_names_are_refused(
     client: Client, newcomer: User
 ) -> None:
     for typed in ("a" * 65, "a\u202eb", "a\0b", "a\nb"):
-        assert "<title>Error:" in turn_on(client, name=typed).text, ascii(typed)
+        assert "<title>Error:" in set_up_authenticator(client, name=typed).text, ascii(typed)
         assert not Authenticator.objects.exists()
-    turn_on(client)
+    set_up_authenticator(client)
     assert Authenticator.objects.get().name == "Authenticator app"
 
     for typed in ("", " ", "a" * 65, "a\u202eb"):

@@ -1,4 +1,4 @@
-"""The rule about disputes, as its table: what counts, what it allows, whose objection wins."""
+"""The rules for disputes: which proofs count, what they allow and which objection wins."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -40,7 +40,7 @@ NEW = User(date_joined=NOW - timedelta(hours=1))
         ({PASSWORD, REMOVED, BROWSER}, Outcome.AT_ONCE, Outcome.AT_ONCE),
     ],
 )
-def test_what_older_proofs_allow(
+def test_older_proofs_decide_whether_a_request_is_refused_waits_or_succeeds(
     shown: set[Evidence], without_factor: Outcome, with_factor: Outcome
 ) -> None:
     assert decide(shown, holds_factor=False) is without_factor
@@ -62,20 +62,20 @@ def test_what_older_proofs_allow(
         ({FACTOR, EMAIL}, {FACTOR}, True),
     ],
 )
-def test_a_tie_stops_a_request_and_a_factor_outweighs_all_others(
+def test_a_tie_stops_a_request_and_a_factor_outweighs_other_proofs(
     objection: set[Evidence], request_: set[Evidence], is_stopped: bool
 ) -> None:
     assert stops(objection, request_) is is_stopped
 
 
-def test_a_stored_request_is_read_whether_or_not_it_has_keys_and_dates() -> None:
+def test_stored_evidence_is_read_with_or_without_keys_and_dates() -> None:
     request, shown = Recovery(evidence=["email"]), frozenset({OlderProof(EMAIL, "a", NOW)})
     assert request.shown == {OlderProof(EMAIL)}
     request.shown = shown
     assert request.shown == shown
 
 
-def test_a_request_is_finished_with_the_very_proofs_that_it_was_made_with() -> None:
+def test_a_request_can_be_finished_only_with_the_proofs_it_was_made_with() -> None:
     first, second = OlderProof(EMAIL, "a@example.org"), OlderProof(EMAIL, "b@example.org")
     removed, browser = OlderProof(REMOVED, "a@example.org"), OlderProof(BROWSER, "1")
     password, former_version = OlderProof(PASSWORD), OlderProof(EMAIL)
@@ -84,9 +84,9 @@ def test_a_request_is_finished_with_the_very_proofs_that_it_was_made_with() -> N
         return covers(frozenset(shown), frozenset(request))
 
     assert finishes({first, browser}, {first})
-    assert finishes({first, browser}, {removed, browser}), "the address was put back"
-    assert finishes({first}, {former_version}), "a request that noted no address"
-    assert not finishes({second, browser}, {first}), "another address of the account"
+    assert finishes({first, browser}, {removed, browser}), "the removed email was restored"
+    assert finishes({first}, {former_version}), "a request without a recorded email"
+    assert not finishes({second, browser}, {first}), "another email of the account"
     assert not finishes({second, browser}, {removed, browser})
     assert not finishes(set(), {first})
     assert not finishes({password}, {password, browser})
@@ -105,7 +105,7 @@ def test_a_request_is_finished_with_the_very_proofs_that_it_was_made_with() -> N
         (NEW, NEW.date_joined + AT_ONCE + timedelta(seconds=1), False),
     ],
 )
-def test_a_proof_counts_that_was_held_a_week_before_or_from_the_beginning(
+def test_a_proof_counts_if_held_a_week_before_the_change_or_since_sign_up(
     user: User, since: datetime | None, is_older: bool
 ) -> None:
     assert counts(user, since, NOW) is is_older

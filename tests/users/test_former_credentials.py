@@ -1,4 +1,4 @@
-"""Former credentials: kept for disputes, readable after a rotation, forgotten in time."""
+"""Former credentials are kept for disputes, survive a key rotation and are pruned in time."""
 
 from typing import Any
 
@@ -13,17 +13,19 @@ from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import FormerCredential
 from tests.conftest import Clock
-from tests.support.second import enrolled, turn_on
+from tests.support.second_factor import enrolled, set_up_authenticator
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 
 
-def test_suspended_factors_are_sealed_anew_and_work_again(clock: Clock, settings: Any) -> None:
+def test_suspended_factors_survive_reencryption_and_work_when_restored(
+    clock: Clock, settings: Any
+) -> None:
     alice = make_user("alice")
     clock.advance(minutes=2)
-    turn_on(signed_in(alice))
+    set_up_authenticator(signed_in(alice))
     seed = Authenticator.objects.get().seed
     alice.refresh_from_db()
     suspension.suspend(alice, clock.now(), Actor())
@@ -40,7 +42,7 @@ def test_suspended_factors_are_sealed_anew_and_work_again(clock: Clock, settings
     assert RecoveryCodes.objects.get().left == 10
 
 
-def test_addresses_that_came_and_went_after_the_disputed_change_are_told_nothing(
+def test_emails_added_after_the_disputed_change_are_not_disputed_emails(
     clock: Clock,
 ) -> None:
     alice = make_user("alice")
@@ -55,7 +57,7 @@ def test_addresses_that_came_and_went_after_the_disputed_change_are_told_nothing
     assert [row.label for row in former_credentials.disputed_emails(alice)] == ["alice@example.org"]
 
 
-def test_what_was_replaced_is_forgotten_a_week_after_the_last_dispute_and_suspended_rows_are_not(
+def test_replaced_credentials_are_pruned_after_37_days_and_suspended_ones_are_kept(
     clock: Clock,
 ) -> None:
     alice = make_user("alice")

@@ -1,4 +1,4 @@
-"""What names look like is held with them, and old names that look alike are kept and reported."""
+"""Skeletons reserve what usernames look like; existing lookalikes are kept and reported."""
 
 import json
 from io import StringIO
@@ -18,8 +18,8 @@ from tests.support.steps import CONFIRM, PASSWORD, make_user, sign_in, sign_up
 pytestmark = pytest.mark.django_db
 
 
-def made_before(*given: str) -> None:
-    """People whose names were given when nobody looked at what they look like."""
+def make_existing(*given: str) -> None:
+    """Create users as before skeletons existed, when usernames could look alike."""
     for name in given:
         Username.objects.create(key=usernames.key(name))
         services.create_user(name, make_password(PASSWORD))
@@ -33,18 +33,18 @@ def is_free(name: str) -> bool:
     return True
 
 
-def looks() -> dict[str, str | None]:
+def skeletons() -> dict[str, str | None]:
     return dict(NameSkeleton.objects.values_list("skeleton", "name"))
 
 
-def test_the_database_itself_refuses_a_second_holder_of_what_a_name_looks_like() -> None:
+def test_the_database_refuses_a_duplicate_skeleton() -> None:
     make_user("alice")
 
     with pytest.raises(IntegrityError):
         NameSkeleton(skeleton="alice").save(force_insert=True)
 
 
-def test_what_a_name_looks_like_is_free_again_with_the_name(clock: Clock) -> None:
+def test_a_skeleton_is_free_again_with_its_username(clock: Clock) -> None:
     sign_up(Client(), "paypal")
     assert not is_free("paypaI")
     clock.advance(days=3)
@@ -52,24 +52,24 @@ def test_what_a_name_looks_like_is_free_again_with_the_name(clock: Clock) -> Non
     assert not PendingSignup.objects.filter(username="paypal").exists()
 
     with connection.cursor() as cursor:
-        # As the version before deletes it, which doesn't know of skeletons.
+        # The previous version deletes usernames like this, and does not know skeletons.
         cursor.execute("DELETE FROM accounts_username")
-    assert looks() == {}
+    assert skeletons() == {}
 
 
-def test_a_name_in_another_case_may_not_look_like_somebody_elses() -> None:
+def test_a_username_in_another_case_may_not_look_like_another_username() -> None:
     make_user("paypal")
     mallory, bob = make_user("paypai"), make_user("bobl")
 
     with pytest.raises(services.UsernameTaken):
         services.rename(mallory, "paypaI")
-    assert services.rename(bob, "bob1").username == "bob1", "it looks like bob's own"
-    assert looks()["bobl"] == "bob1"
+    assert services.rename(bob, "bob1").username == "bob1", "bob's own username does not count"
+    assert skeletons()["bobl"] == "bob1"
 
 
-def test_old_twins_keep_their_names_sign_in_and_are_reported() -> None:
+def test_existing_lookalikes_keep_their_usernames_sign_in_and_are_reported() -> None:
     make_user("carol")
-    made_before("Al\ufe0fice", "alice", "admin")
+    make_existing("Al\ufe0fice", "alice", "admin")
     Username.objects.create(key="al1ce")
 
     answer = StringIO()
@@ -79,14 +79,14 @@ def test_old_twins_keep_their_names_sign_in_and_are_reported() -> None:
     assert found["names"] == 5
     assert found["twins"] == [["alice", "Al\ufe0fice"]]
     assert [row["code"] for row in found["not_allowed"]] == ["invisible", "reserved"]
-    assert looks() == {"alice": None, "allce": "al1ce", "adrnin": "admin", "carol": "carol"}
+    assert skeletons() == {"alice": None, "allce": "al1ce", "adrnin": "admin", "carol": "carol"}
     assert sign_in(Client(), "AL\ufe0fICE").status_code == 302
     call_command("check_usernames", stdout=(lines := StringIO()))
     assert "Look alike: alice, Al\ufe0fice (Al\\ufe0fice)" in lines.getvalue()
 
 
-def test_what_old_twins_look_like_is_held_while_one_of_them_is_left() -> None:
-    made_before("paypal", "paypaI")
+def test_the_skeleton_of_existing_lookalikes_is_held_while_one_of_them_is_left() -> None:
+    make_existing("paypal", "paypaI")
     Check().run()
     mallory = User.objects.get(username="paypaI")
     services.rename(mallory, "PaypaI")
@@ -95,16 +95,16 @@ def test_what_old_twins_look_like_is_held_while_one_of_them_is_left() -> None:
 
     assert not is_free("paypa1")
     assert Check().run().twins == set()
-    assert looks() == {"paypal": "paypal", "rnallory": "mallory"}
+    assert skeletons() == {"paypal": "paypal", "rnallory": "mallory"}
 
 
 def test_a_check_brings_every_skeleton_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a Unicode update, and for the names that the version before has given meanwhile."""
-    made_before("bob", "dave", "zoe")
-    # By other tables zoe looked like bob, who is checked first.
+    """This concerns Unicode updates, and usernames that the previous version assigned meanwhile."""
+    make_existing("bob", "dave", "zoe")
+    # With older tables zoe had the skeleton of bob, who is checked first.
     NameSkeleton.objects.create(skeleton="bob", name_id="zoe")
     monkeypatch.setattr("accounts.users.skeletons.BATCH", 1)
 
     assert Check().run().twins == set()
 
-    assert looks() == {"bob": "bob", "dave": "dave", "zoe": "zoe"}
+    assert skeletons() == {"bob": "bob", "dave": "dave", "zoe": "zoe"}

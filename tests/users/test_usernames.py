@@ -1,9 +1,8 @@
-"""Names and addresses: which are one, and which are none."""
+"""Usernames and emails: which are the same, and which are refused."""
 
 import re
 import sys
 import unicodedata
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from django.db import IntegrityError, transaction
 from accounts.common.text import fold
 from accounts.users import emails, services, usernames
 from accounts.users.models import EmailAddress, Username
+from tests.support.signin import set_up
 from tests.support.steps import make_user
 
 CYRILLIC_A, GREEK_O = "\u0430", "\u03bf"
@@ -25,12 +25,12 @@ CYRILLIC_A, GREEK_O = "\u0430", "\u03bf"
      ("\uff41\uff42", "ab"), ("\ufb01x", "fix"), ("\u1e9ee", "sse"),
      ("\u03c3\u03c2", "\u03c3\u03c3")],
 )  # fmt: skip
-def test_cve_2019_19844_two_writings_of_one_name_have_one_key(one: str, other: str) -> None:
+def test_cve_2019_19844_two_spellings_of_one_username_have_one_key(one: str, other: str) -> None:
     assert usernames.key(one) == usernames.key(other)
 
 
-def test_a_key_is_its_own_key_for_every_character_there_is() -> None:
-    """Else a name could be chosen that is the key of another and yet apart from it."""
+def test_folding_twice_changes_nothing_for_any_character() -> None:
+    """Otherwise the key of one username could be chosen as a different username."""
     characters = (chr(i) for i in range(sys.maxunicode + 1))
     clean = (c for c in characters if not unicodedata.category(c).startswith("C"))
 
@@ -52,10 +52,8 @@ BAD = {
 
 
 @pytest.mark.parametrize("code, bad", [(code, bad) for code in BAD for bad in BAD[code]])
-def test_a_name_that_could_pose_as_something_else_is_none(
-    code: str, bad: str, settings: Any
-) -> None:
-    settings.AUTHSITE = replace(settings.AUTHSITE, reserved_usernames=("ACME",))
+def test_a_misleading_username_is_refused(code: str, bad: str, settings: Any) -> None:
+    set_up(settings, reserved_usernames=("ACME",))
 
     with pytest.raises(ValidationError) as refusal:
         usernames.clean(bad)
@@ -63,8 +61,8 @@ def test_a_name_that_could_pose_as_something_else_is_none(
     assert refusal.value.code == code
 
 
-def test_no_name_holds_a_character_that_is_shown_as_nothing() -> None:
-    """DerivedCoreProperties.txt: Default_Ignorable_Code_Point, which never loses one."""
+def test_invisible_characters_are_refused_in_usernames() -> None:
+    """The characters are Default_Ignorable_Code_Point in Unicode's DerivedCoreProperties.txt."""
     codes = [0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810)]
     codes += [*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0x3164]
     codes += [*range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0, *range(0xFFF0, 0xFFF9)]
@@ -81,11 +79,11 @@ def test_no_name_holds_a_character_that_is_shown_as_nothing() -> None:
      "\u0928\u092e\u0938\u094d\u0924\u0947", "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35",
      "Taro\u5c71\u3042\u30ab", "\uae40\u6797Kim", "\u0661\u0662\u0627", "\u0915\u093c\u0947\u0902"],
 )  # fmt: skip
-def test_an_ordinary_name_of_one_script_is_kept(good: str) -> None:
+def test_an_ordinary_username_of_one_script_is_accepted(good: str) -> None:
     assert usernames.clean(good) == good
 
 
-def test_operators_may_give_reserved_names() -> None:
+def test_operators_may_assign_reserved_usernames() -> None:
     assert usernames.clean("Admin", by_operator=True) == "Admin"
 
 
@@ -95,11 +93,11 @@ def test_operators_may_give_reserved_names() -> None:
      ("Scope", "\u0455\u0441\u043e\u0440\u0435"), ("Ice", "\u0456\u0441\u0435"),
      ("mike", "m\u0131ke"), ("alice", "Al\ufe0fi\u1160ce"), ("bob", "bo\ua4d0")],
 )  # fmt: skip
-def test_two_names_that_look_alike_have_a_skeleton_in_common(one: str, other: str) -> None:
+def test_usernames_that_look_alike_share_a_skeleton(one: str, other: str) -> None:
     assert usernames.skeletons(one) & usernames.skeletons(other)
 
 
-def test_names_that_are_told_apart_have_no_skeleton_in_common() -> None:
+def test_distinguishable_usernames_share_no_skeleton() -> None:
     apart = ["alice", "alicia", "eric", "\xe9ric", "bob", "bob-2", "lan", "\u674e"]
     looks = [look for name in apart for look in usernames.skeletons(name)]
     assert len(set(looks)) == len(looks)
@@ -113,13 +111,13 @@ def test_names_that_are_told_apart_have_no_skeleton_in_common() -> None:
      "a@b..org", "alice@example.org, mallory@example.org", "alice@example.org>",
      '"bob"@example.org', '"b\\ob"@example.org', "a@[127.0.0.1]"],
 )  # fmt: skip
-def test_an_address_that_no_mail_reaches_as_typed_is_none(bad: str) -> None:
+def test_an_email_that_may_not_be_delivered_as_typed_is_refused(bad: str) -> None:
     with pytest.raises(ValidationError):
         emails.clean(bad)
 
 
 @pytest.mark.django_db
-def test_the_database_itself_refuses_a_second_holder_of_an_address_or_a_name() -> None:
+def test_the_database_refuses_a_duplicate_email_or_username() -> None:
     alice = make_user("alice")
 
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -129,7 +127,7 @@ def test_the_database_itself_refuses_a_second_holder_of_an_address_or_a_name() -
 
 
 @pytest.mark.django_db
-def test_an_address_has_one_user_in_whatever_writing() -> None:
+def test_an_email_belongs_to_one_user_in_any_spelling() -> None:
     make_user("alice")
     bob = make_user("bob")
 
@@ -148,7 +146,7 @@ def test_an_address_has_one_user_in_whatever_writing() -> None:
      ("a\u202eb\0\n", "ab"), ("\ud800", ""), ("\u0e31", ""), ("", ""),
      ("e\u0301ric", "\xe9ric")],
 )  # fmt: skip
-def test_a_name_is_suggested_by_what_is_left_of_how_somebody_is_called(
+def test_a_username_is_suggested_from_the_valid_characters_of_a_name(
     called: str, name: str
 ) -> None:
     assert usernames.suggest(called) == name
@@ -156,7 +154,7 @@ def test_a_name_is_suggested_by_what_is_left_of_how_somebody_is_called(
 
 
 @pytest.mark.django_db
-def test_a_name_that_is_taken_in_whatever_writing_is_held_with_a_number() -> None:
+def test_a_username_taken_in_any_spelling_gets_a_number() -> None:
     held = [
         services.take_similar_username(name)
         for name in ("alice", "ALICE", "\uff41lice", "bob-2", "bob")
@@ -164,7 +162,7 @@ def test_a_name_that_is_taken_in_whatever_writing_is_held_with_a_number() -> Non
     assert held == ["alice", "ALICE-2", "\uff41lice-3", "bob-2", "bob"]
     assert services.take_similar_username("aIice") == "aIice-4"
 
-    # When all numbers are taken it gets six digits by chance, and still fits.
+    # When the small numbers are taken, six random digits are added, and the result still fits.
     longest = usernames.suggest("a" * 200)
     held = [services.take_similar_username(longest) for _ in range(12)]
     assert len(set(held)) == 12

@@ -1,4 +1,4 @@
-"""How Unicode's files become the tables that names are checked by."""
+"""The tables that usernames are checked with are built from Unicode's files."""
 
 import json
 
@@ -16,7 +16,7 @@ TEXTS = {
 }
 
 
-def test_tables_hold_what_the_files_say() -> None:
+def test_the_tables_are_built_from_the_unicode_files() -> None:
     made = tables(TEXTS)
 
     assert made["unicode"] == "16.0.0"
@@ -28,8 +28,8 @@ def test_tables_hold_what_the_files_say() -> None:
     assert made["confusables"] == {"a": "bc"}
 
 
-def test_the_tables_of_the_site_are_whole() -> None:
-    """As many as the files of Unicode 16 say at their ends."""
+def test_the_stored_unicode_tables_are_complete() -> None:
+    """The numbers are those at the ends of the files of Unicode 16."""
     held = json.loads(TABLES.read_text())
 
     def size(name: str) -> int:

@@ -1,8 +1,8 @@
-"""``after_restore``: end everything that a restored backup may have brought back.
+"""``after_restore``: revoke access that a restored backup may have brought back.
 
-What was revoked after the backup was made is unknown. So everything is revoked that opens an
-account without a new proof. Each account's history says what was revoked, and owners of API keys
-are told.
+The backup does not contain what was revoked after it was made. Therefore this command revokes
+everything that opens an account without a new proof. The history of each account lists what was
+revoked, and owners of API keys are notified by email.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ from accounts.users.models import LOCKED, User, locked_password
 
 
 class Command(BaseCommand):
-    """Run this before the site starts. It may be run again."""
+    """Run this command before the site starts. Running it again is harmless."""
 
     help = "Revoke every session, API key, trusted browser, emailed code and signing key."
 
@@ -38,10 +38,10 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, lock_passwords: bool, **_options: Any) -> None:
         with transaction.atomic():
-            # Trusted browsers, waiting periods and pending sign-ins are bound to this version.
+            # A new version invalidates trusted browsers, waiting periods and pending sign-ins.
             User.objects.update(credential_version=F("credential_version") + 1)
             if lock_passwords:
-                # A locked account keeps the password that proves ownership.
+                # Not locked accounts, whose password field contains the hash that proves ownership.
                 rows = User.objects.exclude(password__startswith=LOCKED)
                 rows.update(password=locked_password(), disputed_at=None)
             # Links in notices stay valid, because all they can do is lock an account.

@@ -1,6 +1,6 @@
 """``check_usernames``: list usernames that look alike or are no longer allowed.
 
-It also computes anew what usernames look like.
+The command also recomputes the stored lookalike forms of all usernames.
 """
 
 import json
@@ -12,7 +12,7 @@ from accounts.users.skeletons import Check
 
 
 class Command(BaseCommand):
-    """Run this after an upgrade to other Unicode tables, once no old process is left."""
+    """Run this command after an upgrade of the Unicode tables, once no old process runs."""
 
     help = (
         "List usernames that look like another one or break today's rules, and store their "

@@ -8,7 +8,7 @@ from accounts.ops import owner
 
 
 class Command(BaseCommand):
-    """Prints the link alone on a line, so that scripts can read it."""
+    """Prints only the link, on one line, so that scripts can read it."""
 
     help = "Print a one-time link that creates the first administrator. Older links stop working."
 

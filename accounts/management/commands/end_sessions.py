@@ -10,7 +10,7 @@ from accounts.sessions import services as sessions
 
 
 class Command(BaseCommand):
-    """The command is recorded in the user's history, and the user is told by mail."""
+    """Records the command in the user's history, and notifies the user by email."""
 
     help = "Revoke every session of a user."
 

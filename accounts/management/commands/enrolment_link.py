@@ -1,4 +1,4 @@
-"""``enrolment_link``: print a link by which a user without a second factor adds one."""
+"""``enrolment_link``: print a link to sign in and add a required second factor."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from accounts.twofactor_pages import links
 
 
 class Command(BaseCommand):
-    """Prints the link alone on a line, so that scripts can read it."""
+    """Prints only the link, on one line, so that scripts can read it."""
 
     help = (
         "Print a one-time link with which a user who must have a second factor and has none signs "

@@ -1,4 +1,4 @@
-"""``make_secret``: print a random secret in the form that is asked for."""
+"""``make_secret``: print a random secret in the requested form."""
 
 import sys
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.common import secrets
 
-# For each form: the function that makes it, and its default size.
+# For each form: the function that generates the secret, and its default size.
 FORMS: dict[str, tuple[Callable[[int], str | bytes], int]] = {
     "urlsafe": (secrets.token, 48),
     "hex": (secrets.hexadecimal, 32),
@@ -18,7 +18,7 @@ FORMS: dict[str, tuple[Callable[[int], str | bytes], int]] = {
 
 
 class Command(BaseCommand):
-    """All forms use the operating system's random generator. Nothing is logged or stored."""
+    """Uses the random generator of the operating system. Does not log or store the secret."""
 
     help = "Print a new random secret."
     requires_system_checks: list[str] = []

@@ -1,7 +1,7 @@
-"""``prune``: delete what has expired. Run it daily.
+"""``prune``: delete expired rows. Run this command daily.
 
-Expired rows have no effect even if they are never deleted. Only the mails about API keys that will
-expire depend on this command.
+Expired rows have no effect even if they are never deleted. Only the emails about API keys that will
+expire soon depend on this command.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ from accounts.users import services as users
 
 
 class Command(BaseCommand):
-    """Deletes rows only to save space: each is checked against the clock when it is used."""
+    """Deletes rows only to save space: every use of a row checks whether it has expired."""
 
     help = "Delete expired data, and email the owners of API keys that expire within a week."
 

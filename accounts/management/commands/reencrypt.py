@@ -14,7 +14,7 @@ from accounts.tokens.signing_keys import PURPOSE as SIGNING_KEY
 from accounts.twofactor.models import CODES_PURPOSE, SEED_PURPOSE, Authenticator, RecoveryCodes
 from accounts.users.models import FormerCredential
 
-# Every encrypted column: its name in the output, model, field and purpose.
+# Every encrypted column: its name in the output, its model, its field and its purpose.
 SEALED: tuple[tuple[str, type[Model], str, str], ...] = (
     ("mails", OutgoingMail, "sealed", OUTBOX),
     ("seeds", Authenticator, "sealed_seed", SEED_PURPOSE),
@@ -24,7 +24,7 @@ SEALED: tuple[tuple[str, type[Model], str, str], ...] = (
 
 
 class Command(BaseCommand):
-    """The site may keep running if all its processes were started with the new key."""
+    """The site may run meanwhile if all its processes were started with the new key."""
 
     help = "Encrypt stored secrets with the first of ENCRYPTION_KEYS, so that the others can go."
 
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         counts, lost = [], []
         for what, model, field, purpose in SEALED:
             done = 0
-            # A withdrawn signing key is empty.
+            # The private half of a withdrawn signing key is empty.
             rows = model._default_manager.exclude(**{field: ""}).values_list("pk", field)
             for pk, sealed in rows.iterator():
                 try:
@@ -40,7 +40,7 @@ class Command(BaseCommand):
                 except InvalidToken:
                     lost.append(f"{what} {pk}")
                     continue
-                # If the value was changed meanwhile, it was encrypted with the newest key then.
+                # A value that was changed meanwhile is already encrypted with the newest key.
                 same = model._default_manager.filter(**{"pk": pk, field: sealed})
                 done += same.update(**{field: fresh})
             counts.append(f"{done} {what}")
@@ -51,7 +51,7 @@ class Command(BaseCommand):
 
 
 def _reseal_former(lost: list[str]) -> int:
-    """Reencrypt suspended and removed factors; return how many.
+    """Reencrypt suspended and removed second factors; return how many.
 
     Factors that no key can decrypt are added to ``lost``.
     """

@@ -10,7 +10,7 @@ from accounts.twofactor import services as twofactor
 
 
 class Command(BaseCommand):
-    """Verify first that the user has asked for this. It is recorded and told to them by mail."""
+    """Records the command in the user's history, and notifies the user by email."""
 
     help = "Remove every second factor of a user and revoke every session. Verify who asks first."
 

@@ -13,12 +13,12 @@ from accounts.tokens import keyring, keys
 from accounts.tokens.models import SigningKey
 from accounts.tokens.signing_keys import MAX_AGE, RELOAD
 
-# An RSA key of 8192 bits has 6.4 kB.
+# A file with an RSA key of 8192 bits has 6.4 kB.
 LARGEST_FILE = 65_536
 
 
 class Command(BaseCommand):
-    """Prints only the thumbprint of the key, which is the ``kid`` of its tokens."""
+    """Prints the ``kid`` and the algorithm of the new key, never the key itself."""
 
     help = "Add a signing key. It is published at once and signs after ten minutes."
 
@@ -71,10 +71,12 @@ def _told(added: SigningKey) -> str:
 
 
 def _own(key_file: str, passphrase_file: str | None) -> keys.PrivateKey:
-    """Return the operator's key from a file.
+    """Return the private key from ``key_file``; ask for a missing passphrase at a terminal.
 
     Raises:
-        CommandError: the key is not for ``TOKEN_ALGORITHM``, or cannot be read.
+        CommandError: the file or its passphrase cannot be read, or the key is not for
+            ``TOKEN_ALGORITHM``.
+        KeyRefused: the key cannot be loaded or cannot sign here.
     """
     text = _read(key_file)
     passphrase = _read(passphrase_file).rstrip(b"\r\n") if passphrase_file else None

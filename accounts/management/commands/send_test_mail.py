@@ -1,4 +1,4 @@
-"""``send_test_mail``: send a mail at once and print what the mail server answers."""
+"""``send_test_mail``: send an email immediately and print the error of the mail server, if any."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from accounts.users import emails
 
 
 class Command(BaseCommand):
-    """Bypasses the outbox, so that the operator sees the mail server's own error message."""
+    """Bypasses the outbox, so that the operator sees the error message of the mail server."""
 
     help = "Send a test email at once and print the error of the mail server, if any."
 
@@ -31,6 +31,6 @@ class Command(BaseCommand):
             message.email(str(secrets.public_id())).send()
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
-        except OSError as error:  # errors of smtplib and of the network
+        except OSError as error:  # an error of smtplib or of the network
             raise CommandError(f"{type(error).__name__}: {error}") from None
         self.stdout.write(f"Sent to {email}.")

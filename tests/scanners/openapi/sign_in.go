@@ -1,4 +1,5 @@
-// Sign up and sign in by the client that OpenAPI Generator makes: ORIGIN STEP ARGUMENTS.
+// Sign up and sign in with a client made by OpenAPI Generator. Arguments: ORIGIN STEP NAME and those
+// of the step.
 package main
 
 import (

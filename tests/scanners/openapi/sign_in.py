@@ -1,4 +1,7 @@
-"""Sign up and sign in by the client that openapi-python-client makes: ORIGIN STEP ARGUMENTS."""
+"""Sign up and sign in with a client made by openapi-python-client.
+
+Arguments: ORIGIN STEP NAME and the arguments of the step.
+"""
 
 import sys
 

@@ -1,4 +1,5 @@
-// Sign up and sign in by the types that openapi-typescript makes: ORIGIN STEP ARGUMENTS.
+// Sign up and sign in with types made by openapi-typescript. Arguments: ORIGIN STEP NAME and those of
+// the step.
 import createClient from "openapi-fetch";
 import type { components, paths } from "./schema.js";
 

@@ -1,8 +1,9 @@
-// OpenID Providers that share no code with ours: oidc-provider, certified by the OpenID Foundation.
-// In: {providers: {<name>: <port>}, clientId, clientSecret, redirects}, as the environment's OPTIONS.
+// Run OpenID Providers with oidc-provider, which is certified by the OpenID Foundation and shares no
+// code with the site. The environment variable OPTIONS is JSON:
+// {providers: {<name>: <port>}, clientId, clientSecret, redirects}.
 //
-// Whoever gives a name is whom it names: `alice` has the verified address alice@example.org,
-// `alice.unverified` one that isn't, `alice.nowhere` none.
+// A person signs in by a name alone: `alice` has the verified email alice@example.org,
+// `alice.unverified` has an unverified email, and `alice.nowhere` has none.
 
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { createServer } from "node:http";
@@ -17,7 +18,7 @@ function claimsOf(sub) {
   return { sub, name: `The ${name}`, preferred_username: name, ...(kind === "nowhere" ? {} : mail) };
 }
 
-/** Nobody is asked whether the site may know. */
+/** Grant all scopes without asking for consent. */
 async function grantOf({ oidc: { provider, session } }) {
   const grant = new provider.Grant({ clientId, accountId: session.accountId });
   grant.addOIDCScope("openid email profile");
@@ -36,7 +37,7 @@ function configured(name) {
       token_endpoint_auth_method: "client_secret_basic",
     }],
     claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name", "preferred_username"] },
-    // Cookies know no ports, and there are several of us at one host.
+    // Cookies do not distinguish ports, and several providers run on one host.
     cookies: {
       keys: [randomBytes(16).toString("hex")],
       names: Object.fromEntries(inCookies.map((use) => [use, `${name}-${use}`])),
@@ -74,7 +75,7 @@ async function interact(provider, name, request, response) {
 
 for (const [name, port] of Object.entries(providers)) {
   const provider = new Provider(`http://127.0.0.1:${port}`, configured(name));
-  // The sites of one run have ports that aren't known before: the rest must fit.
+  // The ports of sites in a test run are not known before, so redirect URIs must match a pattern.
   provider.Client.prototype.redirectUriAllowed = (uri) => new RegExp(`^${redirects}$`).test(uri);
   const others = provider.callback();
   createServer((request, response) => {

@@ -1,4 +1,4 @@
-// What Google's CSP Evaluator finds in policies. Reads {name: policy}.
+// Print the findings of Google's CSP Evaluator. Reads {name: policy}.
 import { text } from "node:stream/consumers";
 import evaluator from "csp_evaluator";
 import finding from "csp_evaluator/dist/finding.js";

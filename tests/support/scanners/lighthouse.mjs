@@ -1,4 +1,4 @@
-// What Lighthouse says of pages' accessibility and practices, in the Chromium of this machine.
+// Print Lighthouse's scores for accessibility and best practices, with the Chromium of this machine.
 // Reads {"chromium", "origin", "agent", "pages": {path: {cookie: value}}}.
 import { text } from "node:stream/consumers";
 import lighthouse from "lighthouse";
@@ -12,8 +12,8 @@ const flags = {
 };
 const browser = await puppeteer.launch({
   executablePath: chromium,
-  acceptInsecureCerts: true, // vouched for by an authority of this run alone
-  args: ["--no-sandbox"], // which refuses root
+  acceptInsecureCerts: true, // the certificate comes from a temporary authority
+  args: ["--no-sandbox"], // the sandbox does not run as root
 });
 const found = {};
 try {

@@ -1,5 +1,5 @@
-// What Mozilla's Observatory gives pages for their headers: its own retrieval, tests and marks.
-// Its command line scans the root of a host at the usual ports; this one, pages as they're named.
+// Print the marks of Mozilla's HTTP Observatory for pages, by its own retrieval, tests and grading.
+// Its command line scans only the root of a host at the default ports; this program scans any page.
 // Reads {"host", "httpPort", "httpsPort", "agent", "pages": {path: cookie}}.
 import dns from "node:dns";
 import fs from "node:fs";
@@ -8,12 +8,12 @@ import { fileURLToPath } from "node:url";
 
 const { host, httpPort, httpsPort, agent, pages } = JSON.parse(await text(process.stdin));
 
-// Browsers know that names below localhost are this machine's; Node asks a resolver.
+// Browsers resolve names below localhost to this machine themselves; Node asks a resolver.
 const lookup = dns.lookup;
 dns.lookup = (name, ...more) => lookup(name === host ? "localhost" : name, ...more);
 
 const observatory = (file) => import(import.meta.resolve(`@mdn/mdn-http-observatory/src/${file}`));
-// Hosts that browsers reach by TLS from the start, which an installer would fetch. None is ours.
+// The HSTS preload list, which an install script would download. No host of the tests is on it.
 const preloaded = new URL(
   "../conf/hsts-preload.json",
   import.meta.resolve("@mdn/mdn-http-observatory/src/scan.js"),
@@ -25,7 +25,7 @@ const { ALL_TESTS } = await observatory("constants.js");
 const { getGradeForScore, getScoreModifier } = await observatory("grader/grader.js");
 const { MINIMUM_SCORE_FOR_EXTRA_CREDIT } = await observatory("grader/charts.js");
 
-// As its src/scanner/index.js adds them up, which takes no path and no page with an error.
+// Adds marks up as its src/scanner/index.js does, which accepts no path and no error pages.
 function judge(retrieved) {
   const results = ALL_TESTS.map((test) => test(retrieved));
   const marks = results.map((result) => getScoreModifier(result.result));

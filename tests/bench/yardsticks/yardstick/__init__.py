@@ -1,1 +1,1 @@
-"""The yardstick: the same libraries by their own documentation, and nothing beside them."""
+"""The yardstick: the same libraries, used as their own documentation says."""

@@ -1,7 +1,7 @@
-"""What ``startproject`` has written, and what the libraries' own instructions add.
+"""The settings that ``startproject`` writes, with what the libraries' documentation adds.
 
-Alike are what isn't theirs to choose: the cost of a password, and the algorithm and size of the
-key that signs, both as this site has them.
+The cost of a password hash and the algorithm and size of the signing key are this site's, so that
+the comparison is fair.
 """
 
 import json
@@ -35,7 +35,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
 }
-# One process serves; the others of this yardstick sign nothing.
+# Each process makes a key of its own: only one process serves, and the others sign nothing.
 _key = generate_private_key(65537, 3072)
 _public = _key.public_key().public_bytes(to.Encoding.PEM, to.PublicFormat.SubjectPublicKeyInfo)
 _private = _key.private_bytes(to.Encoding.PEM, to.PrivateFormat.PKCS8, to.NoEncryption())

@@ -1,4 +1,4 @@
-"""allauth's pages, simplejwt's calls, and who one is, by a serializer."""
+"""The pages of allauth, the calls of simplejwt, and ``me/`` by a serializer."""
 
 from django.contrib.auth.models import User
 from django.urls import include, path

@@ -1,4 +1,4 @@
-"""What is typed: twins, control characters, megabytes, and forms that no browser sends."""
+"""Hostile input in forms: look-alikes, control characters, huge fields and malformed bodies."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -30,12 +30,14 @@ LONG_ADDRESS = f"{'a' * 64}@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 57}"
 
 
 @pytest.mark.parametrize("twin", ["\uff4d\uff49\uff4b\uff45", "MI\u212aE"])
-def test_cve_2019_19844_a_twin_of_a_name_is_that_name(twin: str) -> None:
+def test_cve_2019_19844_a_look_alike_spelling_is_the_same_username(twin: str) -> None:
     make_user("mike")
 
     assert "username is taken" in sign_up(Client(), twin, "mallory@example.org").text
     assert sign_in(Client(), twin).status_code == 302
-    assert [mail.to for mail in outbox()] == ["mike@example.org"], "of a new browser, no more"
+    assert [mail.to for mail in outbox()] == ["mike@example.org"], (
+        "the owner gets only the notice of the sign-in"
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,19 +45,19 @@ def test_cve_2019_19844_a_twin_of_a_name_is_that_name(twin: str) -> None:
     ["m\u0131ke@example.org", "\uff4dike@example.org", "MIKE@EXAMPLE.ORG",
      "mike@exampl\u0435.org", "mike@example\u3002org"],
 )  # fmt: skip
-def test_cve_2019_19844_no_mail_for_an_account_goes_to_an_address_as_typed(twin: str) -> None:
+def test_cve_2019_19844_a_look_alike_email_gets_no_mail_of_the_account(twin: str) -> None:
     make_user("mike")
 
     sign_up(Client(), "mallory", twin)
 
     for mail in outbox():
         is_owners = mail.to == "mike@example.org"
-        assert is_owners != bool(mail.code), "a twin confirms nothing of mike's"
+        assert is_owners != bool(mail.code), "a look-alike email gets no code for the account"
         assert is_owners or mail.to == PendingSignup.objects.get().email
-        assert mail.to.isascii(), "a local part beyond ASCII is not deliverable as typed"
+        assert mail.to.isascii(), "mails go to ASCII emails only"
 
 
-def test_305_character_address_is_refused_and_not_cut() -> None:
+def test_an_email_of_305_characters_is_refused_and_not_truncated() -> None:
     assert len(LONG_ADDRESS) == 305
 
     assert sign_up(Client(), "alice", LONG_ADDRESS).status_code == 200
@@ -67,13 +69,13 @@ def test_305_character_address_is_refused_and_not_cut() -> None:
     [("username", "\r\nBcc: x@example.org"), ("email", "\r\nBcc: x@example.org"),
      ("username", "\0"), ("email", "\u202e"), ("password1", "\0"), ("password1", "\x1b[2J")],
 )  # fmt: skip
-def test_control_characters_in_any_field_make_nothing(field: str, poison: str) -> None:
+def test_control_characters_in_a_field_are_refused(field: str, poison: str) -> None:
     fields = {"username": "alice", "email": "alice@example.org", "password1": PASSWORD}
     fields[field] = f"{fields[field][:3]}{poison}{fields[field][3:]}"
 
     answer = Client().post(SIGNUP, fields)
 
-    # A password may hold any character but NUL and halves of characters.
+    # A password may have any character except NUL and lone surrogates.
     allowed = poison == "\x1b[2J"
     assert answer.status_code == (302 if allowed else 200)
     assert PendingSignup.objects.exists() == allowed
@@ -81,7 +83,7 @@ def test_control_characters_in_any_field_make_nothing(field: str, poison: str) -
 
 
 @pytest.mark.parametrize("field", ["username", "email", "password1", "next"])
-def test_a_megabyte_in_a_field_is_refused_without_a_hash(
+def test_a_megabyte_in_a_field_is_refused_without_hashing(
     field: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(Argon2PasswordHasher, "encode")
@@ -95,7 +97,7 @@ def test_a_megabyte_in_a_field_is_refused_without_a_hash(
 
 
 def bodies(fields: dict[str, str]) -> Iterator[tuple[str, bytes]]:
-    """Content types and bodies that no form of ours makes."""
+    """Yield content types and bodies that no form of the site sends."""
     yield FORM, b""
     yield FORM, b"&&&==&%&;%zz=%"
     yield FORM, urlencode(fields | dict.fromkeys(map(str, range(100)), "x")).encode()
@@ -134,9 +136,7 @@ def multipart(fields: dict[str, str], *, file: bool = False) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["login", "signup", "confirm", "correct", "link", "owner"])
-def test_no_body_that_a_form_is_sent_is_a_fault_or_half_makes_anything(
-    form: str, settings: Any
-) -> None:
+def test_no_form_body_causes_a_server_error_or_a_partial_change(form: str, settings: Any) -> None:
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, limits_scale=1000)
     make_user("alice")
     waiting, browser = (Client(raise_request_exception=False) for _ in range(2))
@@ -155,11 +155,11 @@ def test_no_body_that_a_form_is_sent_is_a_fault_or_half_makes_anything(
     tables = (EmailAddress, PendingSignup, User, Username)
     before = [table.objects.count() for table in tables]
 
-    faults = []
+    errors = []
     for kind, body in bodies(fields):
         answer = browser.generic("POST", path, body, content_type=kind)
         if answer.status_code >= 500:
-            faults.append((answer.status_code, kind, body[:80]))
+            errors.append((answer.status_code, kind, body[:80]))
 
-    assert faults == []
+    assert errors == []
     assert [table.objects.count() for table in tables] == before

@@ -1,4 +1,4 @@
-"""Addresses are ways back into an account: taking, swapping and keeping them against the owner."""
+"""Attacks on email addresses, which can reset a password: adding, replacing and removing them."""
 
 import re
 from datetime import timedelta
@@ -31,7 +31,7 @@ RESET = "/accounts/password/reset/"
 NEW = "a lantern over seven wet roofs"
 MINE = "alice@example.org"
 THIEFS = "thief@example.net"
-# What differs from one answer to the next: ids, CSRF tokens, nonces.
+# The parts of a page that differ in each answer: ids, CSRF tokens, nonces.
 CHANGING = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4,12}){4}|(token|nonce)[^>]+"')
 
 
@@ -46,7 +46,7 @@ def alice() -> User:
 
 
 def button(browser: Client, name: str, address: str = "") -> str:
-    """The value of a button of that name on the page, beside that address."""
+    """Return the value of the button called ``name`` in the row of ``address``."""
     rows = re.split(r"<li|<section", browser.get(EMAIL).text)
     (row,) = [row for row in rows if f'name="{name}"' in row and address in row]
     found = re.search(rf'name="{name}" value="([^"]+)"', row)
@@ -55,7 +55,7 @@ def button(browser: Client, name: str, address: str = "") -> str:
 
 
 def add(browser: Client, address: str) -> Any:
-    """Add an address and confirm it by the code that went there."""
+    """Add an email and confirm it with the mailed code."""
     browser.post(EMAIL, {"email": address})
     return confirm(browser, address, outbox()[-1].code)
 
@@ -68,8 +68,8 @@ def make_primary(browser: Client, address: str) -> Any:
     return browser.post(EMAIL, {"primary": button(browser, "primary", address)})
 
 
-def told(address: str, words: str) -> Any:
-    """The newest mail to an address with these words in its subject."""
+def newest_mail(address: str, words: str) -> Any:
+    """Return the newest mail to ``address`` with ``words`` in its subject."""
     return [mail for mail in outbox() if mail.to == address and words in mail.subject][-1]
 
 
@@ -78,7 +78,7 @@ def state(user: User) -> tuple[str, set[str]]:
     return user.email, set(user.emails.values_list("email", flat=True))
 
 
-def test_an_address_signs_in_only_once_it_is_confirmed(alice: User) -> None:
+def test_an_email_signs_in_only_after_it_is_confirmed(alice: User) -> None:
     browser, by_address = signed_in(alice), Client()
     browser.post(EMAIL, {"email": "alice@example.net"})
     code = outbox()[-1].code
@@ -90,7 +90,7 @@ def test_an_address_signs_in_only_once_it_is_confirmed(alice: User) -> None:
     assert is_signed_in(by_address)
 
 
-def test_an_address_is_taken_by_the_first_to_confirm_it_and_not_by_asking(alice: User) -> None:
+def test_an_email_belongs_to_the_first_user_who_confirms_it(alice: User) -> None:
     browser = signed_in(alice)
     browser.post(EMAIL, {"email": "bob@example.org"})
     code = outbox()[-1].code
@@ -105,7 +105,7 @@ def test_an_address_is_taken_by_the_first_to_confirm_it_and_not_by_asking(alice:
     assert state(alice) == (MINE, {MINE})
 
 
-def test_a_taken_address_looks_like_a_free_one_and_its_owner_hears_of_it(alice: User) -> None:
+def test_adding_a_taken_email_looks_like_a_free_one_and_its_owner_is_notified(alice: User) -> None:
     browser = signed_in(make_user("mallory"))
 
     pages = []
@@ -115,12 +115,12 @@ def test_a_taken_address_looks_like_a_free_one_and_its_owner_hears_of_it(alice: 
         browser.post(EMAIL, {"cancel": button(browser, "cancel", address)})
 
     assert pages[0] == pages[1]
-    notice = told(MINE, "tried to add")
+    notice = newest_mail(MINE, "tried to add")
     assert not notice.code
     assert not notice.action_url
 
 
-def test_a_link_to_confirm_is_for_who_asked_and_acts_on_post_only(alice: User) -> None:
+def test_a_confirmation_link_works_only_for_its_user_and_only_by_post(alice: User) -> None:
     browser = signed_in(alice)
     browser.post(EMAIL, {"email": "alice@example.net"})
     link = path_of(outbox()[-1].action_url)
@@ -134,7 +134,7 @@ def test_a_link_to_confirm_is_for_who_asked_and_acts_on_post_only(alice: User) -
     assert state(alice) == (MINE, {MINE, "alice@example.net"})
 
 
-def test_changes_need_a_fresh_proof(alice: User, clock: Clock) -> None:
+def test_email_changes_need_recent_authentication(alice: User, clock: Clock) -> None:
     browser = signed_in(alice)
     add(browser, "alice@example.net")
     make, remove = (button(browser, name, "alice@example.net") for name in ("primary", "remove"))
@@ -146,7 +146,7 @@ def test_changes_need_a_fresh_proof(alice: User, clock: Clock) -> None:
     assert state(alice) == (MINE, {MINE, "alice@example.net"})
 
 
-def test_another_persons_address_is_neither_made_primary_nor_removed(alice: User) -> None:
+def test_another_users_email_cannot_be_made_primary_or_removed(alice: User) -> None:
     browser = signed_in(alice)
     add(browser, "alice@example.net")
     number = button(browser, "remove", "alice@example.net")
@@ -160,7 +160,7 @@ def test_another_persons_address_is_neither_made_primary_nor_removed(alice: User
     assert state(mallory) == ("mallory@example.org", {"mallory@example.org"})
 
 
-def test_a_person_has_at_least_the_primary_address_and_at_most_ten(alice: User) -> None:
+def test_an_account_keeps_its_primary_email_and_has_at_most_ten(alice: User) -> None:
     browser = signed_in(alice)
 
     browser.post(EMAIL, {"remove": str(alice.emails.get().pk)})
@@ -172,7 +172,7 @@ def test_a_person_has_at_least_the_primary_address_and_at_most_ten(alice: User) 
 
 
 def steal(alice: User) -> Client:
-    """The thief, at alice's own browser, puts an address of its own in her place."""
+    """Replace alice's email with the thief's, in her own session."""
     thief = signed_in(alice)
     add(thief, THIEFS)
     make_primary(thief, THIEFS)
@@ -182,11 +182,11 @@ def steal(alice: User) -> Client:
 
 
 @pytest.mark.parametrize("words", ["became the primary", "was removed", "was added"])
-def test_the_old_address_locks_whatever_a_thief_has_changed_and_its_owner_opens(
+def test_a_link_mailed_to_the_former_email_locks_a_stolen_account_and_its_owner_gets_it_back(
     alice: User, words: str
 ) -> None:
     thief = steal(alice)
-    link = path_of(told(MINE, words).action_url)
+    link = path_of(newest_mail(MINE, words).action_url)
 
     assert THIEFS not in Client().get(link).text
     assert Client().post(link).status_code == 200
@@ -196,7 +196,7 @@ def test_the_old_address_locks_whatever_a_thief_has_changed_and_its_owner_opens(
 
     owner = Client()
     owner.post(RESET, {"login": MINE})
-    reset = path_of(told(MINE, "Set a new password").action_url)
+    reset = path_of(newest_mail(MINE, "Set a new password").action_url)
     owner.post(reset, {"former": PASSWORD})
     owner.post(reset, {"password1": NEW})
     sign_in(owner, "alice", NEW)
@@ -206,12 +206,12 @@ def test_the_old_address_locks_whatever_a_thief_has_changed_and_its_owner_opens(
 
 
 @pytest.mark.parametrize("days, good", [(29.99, True), (30, False)])
-def test_a_change_of_addresses_is_disputed_for_thirty_days(
+def test_a_change_of_emails_can_be_disputed_for_thirty_days(
     alice: User, clock: Clock, days: float, good: bool
 ) -> None:
     steal(alice)
     links = [
-        path_of(told(MINE, words).action_url)
+        path_of(newest_mail(MINE, words).action_url)
         for words in ("became the primary", "was removed", "was added")
     ]
 
@@ -220,9 +220,9 @@ def test_a_change_of_addresses_is_disputed_for_thirty_days(
     assert {Client().get(link).status_code for link in links} == {200 if good else 404}
 
 
-def test_a_thiefs_links_are_dead_once_its_address_is_suspended(alice: User) -> None:
+def test_lock_links_mailed_to_a_suspended_email_no_longer_work(alice: User) -> None:
     steal(alice)
-    Client().post(path_of(told(MINE, "was removed").action_url))
+    Client().post(path_of(newest_mail(MINE, "was removed").action_url))
 
     links = [mail.action_url for mail in outbox() if mail.to == THIEFS and mail.action_url]
     locking = [path_of(link) for link in links if "/lockdown/" in link]
@@ -231,7 +231,7 @@ def test_a_thiefs_links_are_dead_once_its_address_is_suspended(alice: User) -> N
     assert {Client().post(link).status_code for link in locking} == {404}
 
 
-def test_what_was_under_way_when_the_account_was_locked_down_fails(alice: User) -> None:
+def test_email_changes_in_progress_fail_after_a_lockdown(alice: User) -> None:
     owner = signed_in(alice)
     add(owner, "alice@example.net")
     as_read, (other,) = User.objects.get(), alice.emails.filter(email="alice@example.net")

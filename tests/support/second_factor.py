@@ -1,4 +1,4 @@
-"""A person's authenticator app, and the codes that it shows."""
+"""What a person does with an authenticator app and recovery codes."""
 
 import base64
 import html
@@ -14,7 +14,7 @@ RECOVERY_CODES = "/accounts/2fa/recovery-codes/"
 
 
 def code_of(seed: str, steps: int = 0) -> str:
-    """What an app with ``seed`` shows now, or so many steps of 30 seconds later."""
+    """Return the code that an app with ``seed`` shows now, or some time steps (30 s) later."""
     from accounts.twofactor.models import totp_of
 
     totp = totp_of(seed)
@@ -23,7 +23,7 @@ def code_of(seed: str, steps: int = 0) -> str:
 
 
 def enrolled(user: "User", seed: str = "") -> str:
-    """Give ``user`` an authenticator without the pages; its seed."""
+    """Give ``user`` an authenticator, without using the pages, and return its seed."""
     from accounts.common import crypto
     from accounts.twofactor.models import SEED_PURPOSE, Authenticator
     from accounts.twofactor.services import new_seed
@@ -35,46 +35,46 @@ def enrolled(user: "User", seed: str = "") -> str:
 
 
 def unused_code(user: "User") -> str:
-    """A code of the authenticator of ``user`` that the site would take now."""
+    """Return a code of the newest authenticator of ``user`` that the site accepts now."""
     from accounts.twofactor.models import Authenticator, totp_of
 
     row = Authenticator.objects.filter(user=user).latest("pk")
     totp = totp_of(row.seed)
-    # The code of the step before is refused if the next step begins before it is posted.
+    # The previous step's code is refused if the next step begins before the code is posted.
     earliest = -1 if totp.time % totp.step < totp.step - 3 else 0
     return code_of(row.seed, max(earliest, row.last_t + 1 - totp.t()))
 
 
 def seed_on(page: str) -> str:
-    """The seed, hexadecimal, that the enrolment page shows as text."""
+    """Return, in hexadecimal, the seed that the enrolment page shows as text."""
     found = re.search(r'id="key"[^>]*>([A-Z2-7 ]+)<', page)
     assert found, page[:500]
     return base64.b32decode(found[1].replace(" ", "")).hex()
 
 
 def recovery_codes_on(page: str) -> list[str]:
-    """The recovery codes that are shown."""
+    """Return the recovery codes that a page shows."""
     return re.findall(r"<li>([a-z2-9]{5}-[a-z2-9]{5})</li>", page)
 
 
 def take_second_step(client: Any, user: "User") -> Any:
-    """Type a good code into the browser that has taken the first step."""
+    """Enter a valid code in a browser that has taken the first step of a sign-in."""
     return client.post(CHALLENGE, {"code": unused_code(user)})
 
 
-def turn_on(client: Any, page: str = SETUP, *, name: str = "") -> Any:
-    """Add an authenticator as a person does: the key of the page, the first code of the app."""
+def set_up_authenticator(client: Any, page: str = SETUP, *, name: str = "") -> Any:
+    """Add an authenticator by the page, with the first code of the app; return the answer."""
     code = code_of(seed_on(client.get(page).text))
     return client.post(page, {"code": code, "name": name})
 
 
-def type_one_back(client: Any, page: str = RECOVERY_CODES) -> Any:
-    """Show that the recovery codes are kept; where that leads."""
+def confirm_recovery_codes(client: Any, page: str = RECOVERY_CODES) -> Any:
+    """Enter one of the shown recovery codes to confirm that they were kept; return the answer."""
     shown = client.get(page)
     return client.post(page, {"code": recovery_codes_on(shown.text)[0], "next": next_on(shown)})
 
 
 def next_on(page: Any) -> str:
-    """Where the form on the page leads afterwards, by its hidden field."""
+    """Return the ``next`` URL in the hidden field of the form on a page, or an empty string."""
     found = re.search(r'name="next" value="([^"]*)"', page.text)
     return html.unescape(found[1]) if found else ""

@@ -1,4 +1,4 @@
-"""Between the two steps: half-way in is nowhere, and no way leads round the second step."""
+"""Attacks between the two steps of a sign-in, and ways around the second step."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,9 +8,9 @@ from django.test import Client
 
 from tests.attacks.second_steps import (
     CHANGES,
-    enters,
+    after_password,
+    code_signs_in,
     factors_of,
-    half_way,
     mails_about,
     new_recovery_codes,
     staff,
@@ -18,7 +18,7 @@ from tests.attacks.second_steps import (
 )
 from tests.conftest import Clock
 from tests.house.test_urls import ROUTES, address
-from tests.support.second import CHALLENGE, SETUP, code_of, enrolled, seed_on
+from tests.support.second_factor import CHALLENGE, SETUP, code_of, enrolled, seed_on
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, sign_in
 
@@ -38,27 +38,27 @@ EVERYTHING = {
 
 
 @pytest.mark.parametrize("has_factor", [True, False], ids=["second step", "enrolment"])
-def test_7_3_a_half_finished_sign_in_reaches_no_page(has_factor: bool) -> None:
+def test_7_3_an_unfinished_sign_in_reaches_no_page(has_factor: bool) -> None:
     carol = staff()
     if has_factor:
         enrolled(carol)
-    browser, inside = half_way("carol"), signed_in(make_user("bob"))
+    browser, session = after_password("carol"), signed_in(make_user("bob"))
     assert len(CLOSED) > 30
 
     for route in sorted(CLOSED):
         for answer in (browser.get(address(route)), browser.post(address(route), EVERYTHING)):
             assert answer.status_code == 302, route
             assert "/login/?next=" in answer["Location"], route
-    assert inside.get("/").status_code == 200
+    assert session.get("/").status_code == 200
     assert not is_signed_in(browser)
 
 
 @pytest.mark.parametrize("has_factor", [True, False], ids=["second step", "enrolment"])
-def test_a_password_alone_posted_anywhere_makes_no_session(has_factor: bool) -> None:
+def test_a_password_alone_gives_a_session_on_no_page(has_factor: bool) -> None:
     carol = staff()
     if has_factor:
         enrolled(carol)
-    browser = half_way("carol")
+    browser = after_password("carol")
 
     for route in sorted(ROUTES):
         browser.post(address(route), EVERYTHING)
@@ -67,15 +67,20 @@ def test_a_password_alone_posted_anywhere_makes_no_session(has_factor: bool) -> 
         assert browser.get("/admin/").status_code == 302, route
     assert factors_of(carol) == int(has_factor)
     assert carol.login_sessions.count() == 0
-    assert sign_in(Client(), "carol").status_code == 302, "and the password is as it was"
+    assert sign_in(Client(), "carol").status_code == 302, "the password has not changed"
 
 
-def test_the_first_step_is_good_for_thirty_minutes_whatever_is_done_meanwhile(
+def test_the_first_step_is_valid_for_thirty_minutes_and_is_not_extended(
     clock: Clock,
 ) -> None:
     _alice, seed = with_factor()
     carol = staff()
-    late, busy, enrolling, in_time = half_way(), half_way(), half_way("carol"), half_way()
+    late, busy, enrolling, in_time = (
+        after_password(),
+        after_password(),
+        after_password("carol"),
+        after_password(),
+    )
     hers = seed_on(enrolling.get(SETUP).text)
     for _ in range(3):
         clock.advance(minutes=9, seconds=59)
@@ -109,11 +114,11 @@ SWITCHES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("change", (CHANGES | SWITCHES).values(), ids=CHANGES | SWITCHES)
-def test_a_half_finished_sign_in_dies_when_credentials_change_meanwhile(
+def test_an_unfinished_sign_in_is_invalid_once_credentials_change(
     change: Callable[[Any], Any],
 ) -> None:
     alice, seed = with_factor()
-    browser = half_way()
+    browser = after_password()
 
     change(alice)
     answer = browser.post(CHALLENGE, {"code": code_of(seed, 1)})
@@ -122,26 +127,26 @@ def test_a_half_finished_sign_in_dies_when_credentials_change_meanwhile(
     assert not is_signed_in(browser)
 
 
-def test_a_code_mailed_before_a_change_is_dead_after_it() -> None:
+def test_a_code_mailed_before_a_change_is_invalid_after_it() -> None:
     alice, _seed = with_factor()
-    browser = half_way()
+    browser = after_password()
     browser.post(CHALLENGE, {"mail": "1"})
     code = str(mails_about("code")[-1].code)
     new_recovery_codes(alice)
 
-    browser = half_way(browser=browser)
+    browser = after_password(browser=browser)
     browser.post(CHALLENGE, {"code": code})
 
     assert not is_signed_in(browser)
 
 
-def test_session_fixation_a_key_known_before_either_step_is_worth_nothing_after_it() -> None:
+def test_session_fixation_the_session_key_changes_at_both_steps() -> None:
     _alice, seed = with_factor()
     browser, mallory, copy = Client(), Client(), Client()
     mallory.post(BY_CODE, {"login": "mallory"})
     browser.cookies["sessionid"] = planted = mallory.cookies["sessionid"].value
 
-    half_way(browser=browser)
+    after_password(browser=browser)
     copy.cookies["sessionid"] = between = browser.cookies["sessionid"].value
 
     assert between != planted
@@ -155,23 +160,23 @@ def test_session_fixation_a_key_known_before_either_step_is_worth_nothing_after_
         assert not is_signed_in(other)
 
 
-def test_who_signs_in_as_another_meanwhile_takes_the_second_step_of_that_one() -> None:
-    """The second step belongs to the account of the last first step, not to any before."""
+def test_the_second_step_belongs_to_the_last_account_of_the_first_step() -> None:
+    """The second step completes the sign-in that was started last in a browser."""
     with_factor()
     _mallory, seed = with_factor("mallory")
-    browser = half_way()
-    half_way("mallory", browser)
+    browser = after_password()
+    after_password("mallory", browser)
 
     browser.post(CHALLENGE, {"code": code_of(seed)})
 
     assert "mallory" in browser.get("/").text
-    assert not enters(code_of(seed), "alice")
+    assert not code_signs_in(code_of(seed), "alice")
 
 
 def test_a_mailed_code_is_no_second_step_after_a_sign_in_by_mail() -> None:
-    """Not by asking, nor by a code that was asked for after a password in the same browser."""
+    """This includes a code that was requested after the password in the same browser."""
     with_factor()
-    browser = half_way()
+    browser = after_password()
     browser.post(CHALLENGE, {"mail": "1"})
     earlier = str(outbox()[-1].code)
     browser.post(BY_CODE, {"login": "alice"})
@@ -190,7 +195,7 @@ def test_a_mailed_code_is_no_second_step_after_a_sign_in_by_mail() -> None:
 @pytest.mark.parametrize("rights", ["is_staff", "is_superuser"])
 def test_a_mailed_code_is_no_second_step_for_staff(rights: str) -> None:
     carol, seed = with_factor("carol")
-    browser = half_way("carol")
+    browser = after_password("carol")
     browser.post(CHALLENGE, {"mail": "1"})
     earlier = str(outbox()[-1].code)
     type(carol).objects.filter(pk=carol.pk).update(**{rights: True})

@@ -1,4 +1,4 @@
-"""Pages of ``docs/`` whose lines are run as they are printed."""
+"""Run the commands in pages of ``docs/`` and compare their output with the documented one."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from tests.support.site import ROOT
 
 END = "--- a block has ended ---"
 SECONDS = "300"
-# What is another at each run, in what is printed and on the page alike.
+# Values that differ at each run, in the output and on the page.
 VARIABLE = {
     r'"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"': '"<id>"',
     r'"\d{4}-\d\d-\d\dT[\d:.]+Z"': '"<time>"',
@@ -25,9 +25,10 @@ VARIABLE = {
 
 @dataclass(frozen=True)
 class Block:
-    """Lines for a program, and what the page says they print: JSON values, or lines among others.
+    """A code block of a page, and the output that the page shows for it.
 
-    ``printed`` is empty where the page says nothing.
+    The output is a sequence of JSON values, or HTTP lines that occur among others. ``printed`` is
+    empty if the page shows no output.
     """
 
     language: str
@@ -35,8 +36,8 @@ class Block:
     kind: str = ""
     printed: str = ""
 
-    def is_told_by(self, output: str) -> bool:
-        """Whether ``output`` is what the page says, but for what is another at each run."""
+    def matches(self, output: str) -> bool:
+        """Return whether ``output`` is the documented one, apart from values that vary."""
         if self.kind == "http":
             had = {line.strip() for line in output.splitlines()}
             return all(line in had for line in self.printed.splitlines())
@@ -44,14 +45,14 @@ class Block:
 
 
 def blocks_of(page: str, *languages: str) -> list[Block]:
-    """The blocks of ``docs/<page>`` in these languages, in their order."""
+    """Return the code blocks of ``docs/<page>`` in some languages, in their order."""
     text = (ROOT / "docs" / page).read_text()
     found = re.findall(r"(?ms)^```(\w+)\n(.*?)^```$(?:\s+^```(json|http)\n(.*?)^```$)?", text)
     return [Block(*block) for block in found if block[0] in languages]
 
 
 class Shell:
-    """One bash that stays, as a reader's does: what a block sets is there for the next."""
+    """A bash process that keeps running, so that later blocks see the variables of earlier ones."""
 
     def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
         self._errors = folder / "stderr"
@@ -74,7 +75,7 @@ class Shell:
         self._bash.communicate()
 
     def run(self, lines: str) -> str:
-        """What they print; a line that fails is an error with its words."""
+        """Run lines and return their output; raise `AssertionError` if one of them fails."""
         assert self._bash.stdin
         assert self._bash.stdout
         self._bash.stdin.write(f"{lines}\necho; echo '{END}'\n")
@@ -99,7 +100,7 @@ def _values(text: str) -> list[Any]:
 
 
 def _alike(shown: Any, real: Any) -> bool:
-    """Whether the two are the same; a text that the page cuts off with … is as long as it likes."""
+    """Return whether two values are equal; a text that ends in … stands for any longer one."""
     if isinstance(shown, str) and shown.endswith("…"):
         return isinstance(real, str) and len(real) >= len(shown)
     if isinstance(shown, dict):

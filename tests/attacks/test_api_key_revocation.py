@@ -1,4 +1,4 @@
-"""When API keys end: by time, by an act, by a change of the account; and who hears of it."""
+"""API keys expire or are revoked, and their owner is notified."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,16 +17,16 @@ from tests.attacks.key_steps import (
     LOCKDOWN,
     NEW,
     change_password,
-    fresh,
     is_alive,
     key_of,
     make,
-    on_page,
+    recent_token,
     row_of,
+    shown_key,
 )
 from tests.conftest import Clock
 from tests.support.api import call
-from tests.support.second import turn_on
+from tests.support.second_factor import set_up_authenticator
 from tests.support.signin import signed_in
 from tests.support.steps import make_user, outbox, path_of
 
@@ -48,7 +48,7 @@ STAYS: list[Callable[[Any, Client], Any]] = [
     lambda _user, browser: browser.post("/accounts/sessions/", {"others": "1"}),
     lambda *_: call_command("end_sessions", "alice"),
     change_password,
-    lambda _user, browser: turn_on(browser),
+    lambda _user, browser: set_up_authenticator(browser),
     lambda user, _: by_staff(user, is_active="on", is_staff="on"),
 ]
 
@@ -59,13 +59,13 @@ def by_staff(user: Any, **changes: str) -> None:
 
 
 def end_by_call(user: Any, key: str) -> None:
-    answer = call(f"keys/{row_of(key).pk}/", method="DELETE", token=fresh())
+    answer = call(f"keys/{row_of(key).pk}/", method="DELETE", token=recent_token())
     assert (answer.status, answer.body) == (204, None)
 
 
-def test_a_key_ends_within_a_year_unless_never_was_asked_for(clock: Clock) -> None:
+def test_a_key_expires_within_a_year_unless_it_was_made_without_an_expiry(clock: Clock) -> None:
     make_user("alice")
-    token, now = fresh(), site_clock.now()
+    token, now = recent_token(), site_clock.now()
     too_late = (now + timedelta(days=367)).isoformat()
     for end in (*ODD_ENDS, too_late, now.isoformat()):
         answer = make(token, expires_at=end)
@@ -79,11 +79,11 @@ def test_a_key_ends_within_a_year_unless_never_was_asked_for(clock: Clock) -> No
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_key_is_dead_the_moment_it_has_ended(end: Callable[[Any, Client, str], Any]) -> None:
+def test_a_revoked_key_stops_working_at_once(end: Callable[[Any, Client, str], Any]) -> None:
     alice = make_user("alice")
     browser = signed_in(alice)
     bobs = key_of(make_user("bob"))
-    # Made in no session, with which it would end in any case.
+    # Not made in a session, because it would be revoked with that session in any case.
     key = key_of(alice, "read write")
     assert is_alive(key)
 
@@ -94,12 +94,12 @@ def test_a_key_is_dead_the_moment_it_has_ended(end: Callable[[Any, Client, str],
     assert is_alive(bobs) is (end is not ENDS["switched off past the admin"])
     User.objects.filter(pk=alice.pk).update(is_active=True)
     if end is ENDS["switched off"]:
-        assert not is_alive(key), "what ended doesn't come back"
+        assert not is_alive(key), "activating the account restores no key"
 
 
-def test_a_program_goes_on_when_its_owner_signs_out_or_has_another_password() -> None:
-    """Also when the session that it was made in ends, before the password changes."""
-    key = on_page(signed_in(make_user("alice")).post(NEW, FORM))
+def test_a_key_keeps_working_after_its_owner_signs_out_or_changes_the_password() -> None:
+    """This holds for a key made in a session that was revoked before the password changed."""
+    key = shown_key(signed_in(make_user("alice")).post(NEW, FORM))
     for number, change in enumerate(STAYS):
         alice = User.objects.get(username="alice")
         _other, browser = signed_in(alice), signed_in(alice)
@@ -109,7 +109,7 @@ def test_a_program_goes_on_when_its_owner_signs_out_or_has_another_password() ->
         assert is_alive(key), number
 
 
-def test_the_page_of_a_lockdown_says_that_keys_end() -> None:
+def test_the_lockdown_page_says_how_many_keys_it_revokes() -> None:
     alice = make_user("alice")
     browser = signed_in(alice)
     assert "API key" not in browser.get(LOCKDOWN).text.partition("<main")[2]
@@ -121,7 +121,7 @@ def test_the_page_of_a_lockdown_says_that_keys_end() -> None:
         assert "All 2 API keys" in page.text
 
 
-def test_a_key_ends_with_its_last_second_is_shown_for_a_month_and_then_forgotten(
+def test_an_expired_key_stops_working_and_stays_listed_for_thirty_days(
     clock: Clock,
 ) -> None:
     alice = make_user("alice")
@@ -139,32 +139,34 @@ def test_a_key_ends_with_its_last_second_is_shown_for_a_month_and_then_forgotten
     assert APIKey.objects.get() == row_of(forever)
 
 
-def told_of_ends() -> list[Any]:
-    """Run ``prune``; return the mails that say that a key is to expire."""
+def expiry_mails() -> list[Any]:
+    """Run ``prune`` and return the mails about keys that expire soon."""
     call_command("prune", verbosity=0)
     return [mail for mail in outbox() if "expires within a week" in mail.subject]
 
 
-def test_the_owner_hears_of_an_end_a_week_before_once_and_can_lock_down(clock: Clock) -> None:
+def test_the_owner_is_mailed_once_a_week_before_a_key_expires_and_can_lock_the_account(
+    clock: Clock,
+) -> None:
     alice = make_user("alice")
     key_of(alice, days=30, name="backup")
     key_of(alice)
     key_of(make_user("bob"), days=90)
     clock.advance(days=23, seconds=-1)
-    assert told_of_ends() == []
+    assert expiry_mails() == []
     clock.advance(seconds=1)
 
-    (mail,) = told_of_ends()
+    (mail,) = expiry_mails()
 
     assert mail.to == "alice@example.org"
     assert f"backup, {APIKey.objects.get(name='backup').expires_at:%Y-%m-%d}" in str(mail)
     clock.advance(days=3)
-    assert len(told_of_ends()) == 1
+    assert len(expiry_mails()) == 1
     assert Client().post(path_of(mail.action_url)).status_code == 200
     assert not APIKey.objects.filter(user=alice).exists()
 
-    # Nobody is told of what has ended.
+    # No mail is sent for an expired key or an inactive user.
     key_of(make_user("carol"), days=3)
     User.objects.filter(username="carol").update(is_active=False)
     key_of(make_user("dave"), days=-1)
-    assert len(told_of_ends()) == 1
+    assert len(expiry_mails()) == 1

@@ -1,4 +1,4 @@
-"""Environments of Python beside the site's, for programs that tests run."""
+"""Python environments beside the site's own, for programs that tests run."""
 
 import hashlib
 import subprocess
@@ -11,7 +11,7 @@ SECONDS = 600
 
 
 def environment(lock: Path) -> Path:
-    """The folder of the programs that a lock file names; installed by the first to ask."""
+    """Return the folder with the programs of a lock file; install them at the first call."""
     folder = ROOT / ".cache" / f"python-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
     ready = folder / "ready"
     if not ready.exists():

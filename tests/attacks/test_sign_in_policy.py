@@ -1,4 +1,4 @@
-"""One door: nothing else signs anybody in, and who is half-way in is nowhere."""
+"""Only the sign-in flow makes sessions, and it always checks the authentication policy."""
 
 import ast
 import dis
@@ -31,26 +31,26 @@ from accounts.tokens.permissions import InScope
 from accounts.tokens.scopes import AREAS
 from tests.house.test_urls import CALLS, OPEN, ROUTES, address
 from tests.support.api_jwt import basic
-from tests.support.second import enrolled
+from tests.support.second_factor import enrolled
 from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in, sign_up
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Every page whose POST may end in a session, and the one that a provider sends people back to.
-DOOR = (
+# Every page that may sign somebody in by a POST, and the callback of the providers.
+SIGN_IN_PAGES = (
     "login/ login/code/ login/passkey/ confirm-email/ confirm-email/<str:key>/ owner/<str:token>/ "
     "2fa/challenge/ 2fa/totp/setup/ 2fa/passkeys/add/ 2fa/enrol/<str:token>/ "
     "<provider:provider>/login/callback/"
 )
-# Every call that may end in a sign-in of a client.
-CLIENT_DOOR = "/api/v1/token/ /api/v1/token/challenge/ /api/v1/session/"
-# What makes, shows or takes away a means to prove who one is, and the pages that lead to it.
-MAKERS = {
+# Every endpoint that may give a session to a client.
+SIGN_IN_ENDPOINTS = "/api/v1/token/ /api/v1/token/challenge/ /api/v1/session/"
+# Functions that make, show or remove a proof or a session, and the routes that may call them.
+GUARDED = {
     "twofactor.services.enrol": "2fa/totp/setup/",
     "twofactor.services.make_recovery_codes": "2fa/recovery-codes/",
     "twofactor.services.remove": "2fa/totp/<int:factor_id>/ 2fa/passkeys/<int:factor_id>/",
     "twofactor.passkeys.add": "2fa/passkeys/add/",
-    "twofactor.trusted.trust": "2fa/challenge/",
+    "twofactor.trusted_browsers.trust": "2fa/challenge/",
     "recovery.services.remove_factors": "2fa/challenge/ password/reset/<str:key>/",
     "recovery.services.cancel": (
         "2fa/recovery/<str:token>/ recovery/ lockdown/ lockdown/<str:token>/ "
@@ -62,11 +62,11 @@ MAKERS = {
     ),
     "twofactor.services.reset": "",
     "twofactor_pages.qr.svg": "2fa/totp/setup/",
-    "signin.second.send_code": "2fa/challenge/ /api/v1/token/challenge/ /api/v1/session/",
-    "signin.session.establish_session": DOOR,
-    "signin.session.establish_api_session": CLIENT_DOOR,
-    "sessions.services.family": CLIENT_DOOR,
-    "tokens.refresh.first": CLIENT_DOOR,
+    "signin.second_step.send_code": "2fa/challenge/ /api/v1/token/challenge/ /api/v1/session/",
+    "signin.session.establish_session": SIGN_IN_PAGES,
+    "signin.session.establish_api_session": SIGN_IN_ENDPOINTS,
+    "sessions.services.new_api_session": SIGN_IN_ENDPOINTS,
+    "tokens.refresh.first": SIGN_IN_ENDPOINTS,
     "tokens.challenges.issue": "/api/v1/token/ /api/v1/session/",
     "tokens.services.exchange": "/api/v1/token/",
     "tokens.families.rotate": "/api/v1/token/refresh/ /api/v1/session/refresh/",
@@ -82,12 +82,12 @@ MAKERS = {
 
 
 def routes(pages: str) -> set[str]:
-    """The routes of ``pages``, which are below ``accounts/`` unless they begin with a slash."""
+    """Return the routes of ``pages``; they are below ``accounts/`` unless they begin with ``/``."""
     return {f"accounts/{page}".rpartition("//")[2] for page in pages.split()}
 
 
 def leads_to(goal: FunctionType, function: Any, seen: set[Any]) -> bool:
-    """Whether ``function`` mentions ``goal``, itself or by way of other code of ours."""
+    """Return whether ``function`` mentions ``goal`` directly or through other code of the site."""
     function = inspect.unwrap(getattr(function, "__func__", function))
     if function is goal:
         return True
@@ -97,13 +97,21 @@ def leads_to(goal: FunctionType, function: Any, seen: set[Any]) -> bool:
     return any(leads_to(goal, thing, seen) for thing in mentioned_by(function))
 
 
+def is_ours(thing: FunctionType | type) -> bool:
+    return thing.__module__.startswith(("accounts.", "authsite."))
+
+
 @functools.cache
 def mentioned_by(function: FunctionType | type) -> list[Any]:
-    """What stands in a function or a class of ours; nothing of others'."""
-    if not function.__module__.startswith(("accounts.", "authsite.")):
+    """Return what a function or class of the site mentions; nothing for code of libraries."""
+    if not is_ours(function):
         return []
     if isinstance(function, type):
-        return [getattr(thing, "fget", thing) for thing in vars(function).values()]
+        # What it inherits counts too.
+        things = [
+            thing for base in function.__mro__ if is_ours(base) for thing in vars(base).values()
+        ]
+        return [getattr(thing, "fget", thing) for thing in things]
     steps = list(dis.get_instructions(function))
     names = {step.argval for step in steps if step.opname == "LOAD_GLOBAL"}
     mentioned = [function.__globals__.get(name) for name in names]
@@ -112,22 +120,26 @@ def mentioned_by(function: FunctionType | type) -> list[Any]:
     return mentioned + [getattr(module, name, None) for module in modules for name in attributes]
 
 
+def view_of(callback: Any) -> Any:
+    """The class behind the function that ``as_view`` makes, or the function."""
+    return getattr(callback, "cls", getattr(callback, "view_class", callback))
+
+
 def pages_that_lead_to(goal: FunctionType) -> set[str]:
-    # A call's view is a class behind a function of Django's.
-    views = {route: getattr(e.callback, "cls", e.callback) for route, e in ROUTES.items()}
+    views = {route: view_of(entry.callback) for route, entry in ROUTES.items()}
     return {route for route, view in views.items() if leads_to(inspect.unwrap(goal), view, set())}
 
 
-@pytest.mark.parametrize("maker", MAKERS)
-def test_every_view_that_makes_a_session_or_a_proof_or_takes_it_away_is_on_its_list(
+@pytest.mark.parametrize("maker", GUARDED)
+def test_only_the_listed_views_reach_each_function_that_changes_authentication(
     maker: str,
 ) -> None:
-    assert pages_that_lead_to(import_string(f"accounts.{maker}")) == routes(MAKERS[maker])
+    assert pages_that_lead_to(import_string(f"accounts.{maker}")) == routes(GUARDED[maker])
 
 
 @functools.cache
-def calls_of_ours() -> set[tuple[str, str]]:
-    """Which file calls what, by the name it has there."""
+def calls_of_the_site() -> set[tuple[str, str]]:
+    """Return pairs of a file and the name of a function that it calls."""
     return {
         (str(path.relative_to(ROOT)), ast.unparse(node.func))
         for folder in ("accounts", "authsite")
@@ -140,24 +152,24 @@ def calls_of_ours() -> set[tuple[str, str]]:
 OWNERS = {
     "signin/flow.py": "establish_session",
     "signin/session.py": "auth.login",
-    "tokens/services.py": "establish_api_session sessions.family refresh.first families.rotate "
-    "AccessToken.issue",
+    "tokens/services.py": "establish_api_session sessions.new_api_session refresh.first "
+    "families.rotate AccessToken.issue",
     "tokens/authentication.py": "services.prove_by_password",
     "tokens/access.py": "keyring.signer jwt.encode",
 }
 
 
-def test_one_module_only_takes_each_step_to_a_session() -> None:
+def test_each_step_to_a_session_is_called_in_one_module_only() -> None:
     for owner, names in OWNERS.items():
         for name in names.split():
-            found = {path for path, called in calls_of_ours() if called == name}
+            found = {path for path, called in calls_of_the_site() if called == name}
             assert found == {f"accounts/{owner}"}, name
 
 
-def test_no_page_of_allauth_or_of_djangos_own_accounts_is_mounted() -> None:
+def test_no_view_of_allauth_or_of_django_contrib_auth_is_routed() -> None:
     homes = {entry.callback.__module__ for entry in ROUTES.values()}
 
-    # The admin brings a translation catalogue, a redirect and "view on site".
+    # The admin adds a translation catalogue, a redirect and "view on site".
     assert {home.rpartition(".")[0] for home in homes if not home.startswith("accounts.")} <= {
         "django.contrib.admin",
         "django.contrib.contenttypes",
@@ -167,14 +179,14 @@ def test_no_page_of_allauth_or_of_djangos_own_accounts_is_mounted() -> None:
 
 
 @pytest.mark.django_db
-def test_right_credentials_sent_anywhere_but_to_the_door_sign_nobody_in() -> None:
+def test_right_credentials_sent_to_any_other_view_sign_nobody_in() -> None:
     make_user("carol", is_staff=True, is_superuser=True)
     everything = {
         **{"login": "carol", "username": "carol", "email": "carol@example.org"},
         **{"password": PASSWORD, "password1": PASSWORD, "next": "/admin/"},
         "grant_type": "password",
     }
-    for route in set(ROUTES) - routes(f"{DOOR} {CLIENT_DOOR}"):
+    for route in set(ROUTES) - routes(f"{SIGN_IN_PAGES} {SIGN_IN_ENDPOINTS}"):
         kind = {"content_type": "application/json"} if route in CALLS else {}
         for headers in ({}, {"authorization": basic("carol", PASSWORD)}):
             answer = Client(headers=headers).post(address(route), everything, **kind)
@@ -184,9 +196,9 @@ def test_right_credentials_sent_anywhere_but_to_the_door_sign_nobody_in() -> Non
     assert not LoginSession.objects.exists()
 
 
-def test_every_call_is_open_or_behind_our_own_authentication_and_scopes() -> None:
-    """No stock view, and none that brings a class of its own for who calls or what it may."""
-    # The description and its page are views of Django's.
+def test_every_endpoint_is_public_or_uses_the_sites_own_authentication_and_scopes() -> None:
+    """No endpoint is a stock view or has authentication or permission classes of its own."""
+    # The OpenAPI description and its page are plain Django views.
     for route in CALLS - {"api/v1/schema/", "api/v1/docs/"}:
         view = ROUTES[route].callback.cls
         assert view.__module__.startswith("accounts."), route
@@ -200,7 +212,7 @@ def test_every_call_is_open_or_behind_our_own_authentication_and_scopes() -> Non
 
 
 @pytest.mark.django_db
-def test_stock_admin_login_form_does_not_exist() -> None:
+def test_the_stock_admin_login_form_does_not_exist() -> None:
     make_user("carol", is_staff=True)
     browser = Client(headers={"authorization": basic("carol", PASSWORD)})
 
@@ -215,7 +227,7 @@ def test_stock_admin_login_form_does_not_exist() -> None:
 
 
 @pytest.mark.django_db
-def test_djangos_authenticate_proves_nobody_so_basic_and_stock_forms_cannot() -> None:
+def test_djangos_authenticate_never_accepts_a_password() -> None:
     make_user("alice")
 
     assert auth.authenticate(username="alice", password=PASSWORD) is None
@@ -223,9 +235,9 @@ def test_djangos_authenticate_proves_nobody_so_basic_and_stock_forms_cannot() ->
 
 
 @pytest.mark.django_db
-def test_admission_asks_the_policy_whoever_calls_it() -> None:
-    """For a session of a browser, and for a sign-in of a client."""
-    place, proofs = ClientInfo("192.0.2.1", "curl/8"), (Proof.now(Method.PASSWORD),)
+def test_establishing_a_session_always_checks_the_authentication_policy() -> None:
+    """This holds for sessions of browsers and of API clients."""
+    client, proofs = ClientInfo("192.0.2.1", "curl/8"), (Proof.now(Method.PASSWORD),)
     alice, bob, mallory = (make_user(name) for name in ("alice", "bob", "mallory"))
     enrolled(bob)
     mallory.is_active = False
@@ -239,16 +251,16 @@ def test_admission_asks_the_policy_whoever_calls_it() -> None:
         with pytest.raises(error):
             establish_session(request, CompletedSignIn(user, shown))
         login = sessions.new_api_session(
-            user, proofs, place, kind=LoginSession.Kind.API, scope="read"
+            user, proofs, client, kind=LoginSession.Kind.API, scope="read"
         )
         with pytest.raises(error):
-            establish_api_session(CompletedSignIn(user, shown), login, place)
+            establish_api_session(CompletedSignIn(user, shown), login, client)
     assert "_auth_user_id" not in request.session
     assert not LoginSession.objects.exists()
 
 
 @pytest.mark.django_db
-def test_allauths_own_way_to_sign_in_stops_at_the_adapter() -> None:
+def test_allauths_own_sign_in_is_refused_by_the_adapter() -> None:
     request = Client().get("/accounts/login/").wsgi_request
 
     with pytest.raises(PolicyNotMet):
@@ -258,7 +270,7 @@ def test_allauths_own_way_to_sign_in_stops_at_the_adapter() -> None:
 
 
 @pytest.mark.django_db
-def test_the_session_of_somebody_unconfirmed_or_switched_off_is_worth_nothing() -> None:
+def test_an_unconfirmed_or_inactive_user_has_no_valid_session() -> None:
     unconfirmed, browser, alice = Client(), Client(), make_user("alice")
     sign_up(unconfirmed, "mallory")
     assert sign_in(unconfirmed, "mallory")["Location"] == "/accounts/confirm-email/"

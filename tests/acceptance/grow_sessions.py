@@ -1,4 +1,7 @@
-"""Run in a site's own shell: what a refresh and a look-up do as sign-ins grow. It prints that."""
+"""Print the query plans of a refresh and a look-up among 1,000 and among 100,000 sessions.
+
+This runs in the shell of a site.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +26,7 @@ COLUMNS = [field.column for field in sessions.LoginSession._meta.concrete_fields
 
 
 def statements_of(act: Callable[[], Any]) -> list[tuple[str, Any]]:
-    """The statements that ``act`` runs, with their values."""
+    """Return the statements that ``act`` runs, with their values."""
     seen: list[tuple[str, Any]] = []
 
     def note(run: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -35,8 +38,8 @@ def statements_of(act: Callable[[], Any]) -> list[tuple[str, Any]]:
     return seen
 
 
-def grow(login: sessions.LoginSession, to: int) -> None:
-    """As many rows in all, alike but for their ids."""
+def grow(session: sessions.LoginSession, to: int) -> None:
+    """Copy a session until there are ``to`` rows in all."""
     others = ", ".join(f'"{column}"' for column in COLUMNS if column != "id")
     more = to - sessions.LoginSession.objects.count()
     with connection.cursor() as cursor:
@@ -45,16 +48,16 @@ def grow(login: sessions.LoginSession, to: int) -> None:
             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %s)
             INSERT INTO accounts_loginsession ("id", {others})
             SELECT {NEW_ID}, {others} FROM accounts_loginsession, n WHERE "id" = %s
-            """,  # noqa: S608 nothing but names of columns
-            [more, parameter(sessions.LoginSession._meta.pk, login.pk)],
+            """,  # noqa: S608 only column names are inserted
+            [more, parameter(sessions.LoginSession._meta.pk, session.pk)],
         )
         cursor.execute("ANALYZE")
 
 
-def explain(login: sessions.LoginSession, token: str) -> str:
-    """Print what a refresh with ``token`` and a look-up do; the token after it."""
+def explain(session: sessions.LoginSession, token: str) -> str:
+    """Print the plans of a refresh with ``token`` and of a look-up; return the next token."""
     rotate = statements_of(lambda: families.rotate(token, PLACE, API))
-    find = statements_of(lambda: families.find(login.pk, login.user_id))
+    find = statements_of(lambda: families.find(session.pk, session.user_id))
     print("STATEMENTS", len(rotate), len(find))
     with connection.cursor() as cursor:
         for sql, values in (*rotate, *find):
@@ -64,19 +67,19 @@ def explain(login: sessions.LoginSession, token: str) -> str:
 
 
 def main() -> None:
-    """Alice is signed in, among a thousand people."""
+    """Sign alice in among a thousand people, and print the plans for both numbers of sessions."""
     names = [f"user{n}" for n in range(1000)]
     User.objects.bulk_create(User(username=n, username_key=n, password="!") for n in names)
     user = User.objects.create(username="alice", username_key="alice", password="!")
-    login = sessions.new_api_session(
+    session = sessions.new_api_session(
         user, (Proof.now(Method.PASSWORD),), PLACE, kind=API, scope="read"
     )
-    token = refresh.first(login.pk)
-    login.refresh_digest = refresh.digest(token)
-    login.save(force_insert=True)
+    token = refresh.first(session.pk)
+    session.refresh_digest = refresh.digest(token)
+    session.save(force_insert=True)
     for number in (1_000, 100_000):
-        grow(login, number)
-        token = explain(login, token)
+        grow(session, number)
+        token = explain(session, token)
 
 
 main()

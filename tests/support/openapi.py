@@ -1,4 +1,4 @@
-"""Whether an answer of the API is one that its description tells of."""
+"""Check answers of the API against its OpenAPI description."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from django.test import RequestFactory
 from jsonschema import Draft202012Validator
 
 API = "/api/v1/"
-# They describe the others.
+# These two are not part of the description.
 DESCRIPTIONS = {f"{API}schema/", f"{API}docs/"}
 ERROR = {"$ref": "#/components/schemas/Error"}
 
@@ -20,7 +20,7 @@ type Json = dict[str, Any]
 
 @cache
 def description() -> Json:
-    """The description; but no object may have a member that it doesn't name."""
+    """Return the description, changed so that no object may have undescribed members."""
     from accounts.ops import schema
 
     made: Json = json.loads(schema.description(RequestFactory().get("/")).content)
@@ -33,10 +33,10 @@ def description() -> Json:
 def assert_described(
     path: str, method: str, status: int, media_type: str | None, body: bytes
 ) -> None:
-    """Fail unless the description has that status, with that media type and such a body.
+    """Fail unless the description has the status, with that media type and such a body.
 
-    A method that a path does not have is an error, as is a path that nothing has: other apps have
-    some here, too. A fault (500) is another test's.
+    For an unknown path or a method that a path does not have, the body must be an error. Status
+    500 is not checked.
     """
     path = urlsplit(path).path
     if not path.startswith(API) or path in DESCRIPTIONS or status == 500 or method == "HEAD":

@@ -1,4 +1,4 @@
-"""Mailed codes that have had all their tries: said so, and replaced within the limits."""
+"""Mailed codes that were tried too often, and their replacement within the rate limits."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from django.test import Client
 
 from accounts.emails.models import PendingEmail
 from tests.conftest import Clock
-from tests.support.second import CHALLENGE, enrolled
+from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import (
     CONFIRM,
@@ -27,24 +27,24 @@ USED_UP = "That code was tried too often."
 
 
 def mailed() -> list[str]:
-    """The codes that were mailed, or put into a mail to nobody."""
+    """Return the mailed codes, including those in mails without a recipient."""
     return [mail.code for mail in outbox() if mail.code]
 
 
-def to_sign_in() -> tuple[Client, str, dict[str, Any]]:
+def code_to_sign_in() -> tuple[Client, str, dict[str, Any]]:
     make_user("alice")
     browser = Client()
     browser.post(BY_CODE, {"login": "alice"})
     return browser, BY_CODE, {}
 
 
-def to_sign_in_as_nobody() -> tuple[Client, str, dict[str, Any]]:
+def code_to_sign_in_as_nobody() -> tuple[Client, str, dict[str, Any]]:
     browser = Client()
     browser.post(BY_CODE, {"login": "nobody"})
     return browser, BY_CODE, {}
 
 
-def of_the_second_step() -> tuple[Client, str, dict[str, Any]]:
+def code_of_the_second_step() -> tuple[Client, str, dict[str, Any]]:
     enrolled(make_user("alice"))
     browser = Client()
     sign_in(browser, "alice")
@@ -52,22 +52,29 @@ def of_the_second_step() -> tuple[Client, str, dict[str, Any]]:
     return browser, CHALLENGE, {"method": "email"}
 
 
-def of_a_sign_up() -> tuple[Client, str, dict[str, Any]]:
+def code_of_a_sign_up() -> tuple[Client, str, dict[str, Any]]:
     browser = Client()
     sign_up(browser, "alice")
     return browser, CONFIRM, {}
 
 
-def of_an_address() -> tuple[Client, str, dict[str, Any]]:
+def code_of_a_new_email() -> tuple[Client, str, dict[str, Any]]:
     browser = signed_in(make_user("alice"))
     browser.post(EMAIL, {"email": "new@example.org"})
     return browser, EMAIL, {"confirm": PendingEmail.objects.get().pk}
 
 
 @pytest.mark.parametrize(
-    "begin", [to_sign_in, to_sign_in_as_nobody, of_the_second_step, of_a_sign_up, of_an_address]
+    "begin",
+    [
+        code_to_sign_in,
+        code_to_sign_in_as_nobody,
+        code_of_the_second_step,
+        code_of_a_sign_up,
+        code_of_a_new_email,
+    ],
 )
-def test_a_code_without_tries_left_says_so_and_a_new_one_comes_within_the_limits(
+def test_a_code_without_tries_left_is_replaced_by_mail_within_the_limits(
     begin: Callable[[], tuple[Client, str, dict[str, Any]]], clock: Clock
 ) -> None:
     browser, page, fields = begin()
@@ -83,6 +90,6 @@ def test_a_code_without_tries_left_says_so_and_a_new_one_comes_within_the_limits
 
     assert f"{USED_UP} We’ve emailed you a new one." in said
     assert len(mailed()) == count + 1
-    if begin in {to_sign_in, of_the_second_step}:
+    if begin in {code_to_sign_in, code_of_the_second_step}:
         browser.post(page, {**fields, "code": mailed()[-1]})
         assert is_signed_in(browser)

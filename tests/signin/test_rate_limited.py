@@ -1,4 +1,4 @@
-"""The page of a sign-in that was tried too often tells when and how to go on, and nothing else."""
+"""The page of a rate-limited sign-in says when and how to go on, and reveals nothing else."""
 
 import pytest
 from django.test import Client
@@ -11,11 +11,11 @@ from tests.support.steps import (
     PASSWORD,
     SIGNUP,
     WRONG,
-    but_for_nonces,
     make_user,
     outbox,
     sign_in,
     sign_up,
+    without_nonces,
 )
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +29,7 @@ WAYS = {
 
 
 def refused(browser: Client, login: str = "alice", **more: str) -> str:
-    """The page after one guess more than there are."""
+    """Use up the budget of this client with wrong passwords, and return the next page."""
     for _ in range(LOGIN_LINE.burst):
         sign_in(browser, login, WRONG)
     answer = sign_in(browser, login, PASSWORD, **more)
@@ -41,7 +41,7 @@ def offered(page: str) -> set[str]:
     return {way for way, label in WAYS.items() if label in page}
 
 
-def test_the_typed_name_leads_on_and_the_password_is_not_kept(clock: Clock) -> None:
+def test_the_429_page_keeps_the_typed_login_but_not_the_password(clock: Clock) -> None:
     make_user("alice")
     browser, more = Client(), {"remember": "on", "next": "/accounts/sessions/"}
 
@@ -62,12 +62,12 @@ def test_the_typed_name_leads_on_and_the_password_is_not_kept(clock: Clock) -> N
 
 
 @pytest.mark.parametrize("headers", [{}, {"accept-language": "de"}], ids=["en", "de"])
-def test_the_page_is_the_same_for_somebody_and_for_nobody(
+def test_the_429_page_is_the_same_for_known_and_unknown_logins(
     clock: Clock, headers: dict[str, str]
 ) -> None:
     make_user("alice")
     pages = [
-        but_for_nonces(refused(Client(REMOTE_ADDR=place, headers=headers), login))
+        without_nonces(refused(Client(REMOTE_ADDR=place, headers=headers), login))
         for place, login in (("10.1.0.1", "alice"), ("10.2.0.1", "nobody"))
     ]
 
@@ -75,12 +75,12 @@ def test_the_page_is_the_same_for_somebody_and_for_nobody(
     assert ("Zu viele Versuche" in pages[0]) is bool(headers)
 
 
-def test_only_ways_with_room_for_this_browser_are_offered(clock: Clock) -> None:
+def test_the_429_page_offers_only_methods_with_budget_left_for_this_client(clock: Clock) -> None:
     browser = Client()
     assert offered(refused(browser)) == set(WAYS)
     for line in range(9):
         Client(REMOTE_ADDR=f"10.{line}.0.1").post(RESET, {"login": "alice"})
-    assert offered(refused(browser)) == set(WAYS), "what others asked for is not told"
+    assert offered(refused(browser)) == set(WAYS), "requests of other clients are not revealed"
 
     browser.post(CODE, {"login": "alice"})
     assert offered(refused(browser)) == {"passkey", "reset"}
@@ -93,7 +93,7 @@ def test_only_ways_with_room_for_this_browser_are_offered(clock: Clock) -> None:
     assert "want to wait" not in refused(browser)
 
 
-def test_any_other_page_says_when_and_leads_back(clock: Clock) -> None:
+def test_any_other_429_page_says_when_to_retry_and_links_back(clock: Clock) -> None:
     for _ in range(MAIL_LINE.burst):
         sign_up(Client(), f"mallory{len(outbox())}", "alice@example.org")
 

@@ -1,4 +1,4 @@
-"""Mails that strangers cause: how many a mailbox gets, and whom that keeps out."""
+"""Mails that strangers cause: how many a mailbox gets, and that the owner is not blocked."""
 
 from typing import Any
 
@@ -13,15 +13,7 @@ from accounts.emails import services as addresses
 from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_LINE
 from tests.conftest import Clock
 from tests.support.api import call
-from tests.support.steps import (
-    CODE,
-    LOGOUT,
-    is_signed_in,
-    make_user,
-    outbox,
-    sign_in,
-    sign_up,
-)
+from tests.support.steps import CODE, LOGOUT, is_signed_in, make_user, outbox, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +21,7 @@ RESET = "/accounts/password/reset/"
 
 
 def at(line: int, address: int = 1) -> Client:
-    """A browser at a line of its own."""
+    """Return a browser in a wide network of its own."""
     return Client(REMOTE_ADDR=f"10.{line}.0.{address}")
 
 
@@ -44,7 +36,7 @@ def mailed(to: str = "alice@example.org") -> int:
 @pytest.mark.parametrize(
     "written", ["victim+{}@gmail.com", "v.ictim+{}@googlemail.com", "victim+{}@example.org"]
 )
-def test_thirty_sign_ups_of_one_line_send_a_mailbox_two_mails(written: str) -> None:
+def test_thirty_sign_ups_from_one_wide_network_send_a_mailbox_two_mails(written: str) -> None:
     answers = [
         sign_up(at(0, i), f"mallory{i}", written.format(i or "")).status_code for i in range(30)
     ]
@@ -54,8 +46,8 @@ def test_thirty_sign_ups_of_one_line_send_a_mailbox_two_mails(written: str) -> N
     assert sign_up(at(1), "alice", "victim@gmail.org").status_code == 302
 
 
-def test_a_mailbox_gets_six_mails_a_day_and_who_asks_sees_no_difference(clock: Clock) -> None:
-    """Whatever they ask for, and by whichever name: alice's two names, and nobody's."""
+def test_a_mailbox_gets_six_mails_a_day_and_the_answers_do_not_reveal_it(clock: Clock) -> None:
+    """The requests are resets, codes and sign-ups, by username and by email, known and unknown."""
     make_user("alice")
     logins = {"alice": ["alice", "alice@example.org"], "nobody": ["nobody", "nobody@example.org"]}
     seen: dict[str, set[Any]] = {}
@@ -70,7 +62,7 @@ def test_a_mailbox_gets_six_mails_a_day_and_who_asks_sees_no_difference(clock: C
     assert seen == {who: {(200, 302, 302)} for who in logins}
 
 
-def test_the_work_is_the_same_when_a_mailbox_has_had_enough(clock: Clock) -> None:
+def test_the_work_is_the_same_when_a_mailbox_has_reached_its_limit(clock: Clock) -> None:
     make_user("alice")
     works = {}
     for login in ("alice@example.org", "nobody@example.org"):
@@ -84,7 +76,7 @@ def test_the_work_is_the_same_when_a_mailbox_has_had_enough(clock: Clock) -> Non
     assert mailed() == MAIL_BOX.burst
 
 
-def test_a_mail_that_is_used_gives_back_what_it_spent(clock: Clock) -> None:
+def test_using_a_mailed_code_restores_the_budget_that_its_mail_spent(clock: Clock) -> None:
     make_user("alice")
     for _ in range(8):
         browser = at(0)
@@ -96,7 +88,7 @@ def test_a_mail_that_is_used_gives_back_what_it_spent(clock: Clock) -> None:
     assert [ask(at(0)).status_code for _ in range(2)] == [200, 429]
 
 
-def test_a_browser_that_knows_the_account_has_mails_of_its_own(clock: Clock) -> None:
+def test_a_known_browser_has_a_mail_budget_of_its_own(clock: Clock) -> None:
     make_user("alice")
     make_user("bob")
     hers = at(0)
@@ -115,10 +107,10 @@ def test_a_browser_that_knows_the_account_has_mails_of_its_own(clock: Clock) -> 
     assert [ask(hers, "bob", page).status_code for page in (RESET, CODE, CODE)] == [200, 302, 429]
 
 
-def test_a_sign_up_with_a_taken_name_does_not_tell_whose_mailbox_has_had_enough(
+def test_a_sign_up_with_a_taken_username_does_not_reveal_which_mailbox_is_full(
     clock: Clock,
 ) -> None:
-    """Mails asked for by a name use up what its mailbox gets from this line."""
+    """Mails requested by username use up what its mailbox may get from the same wide network."""
     seen = []
     for login in ("alice", "bob"):
         make_user(login)
@@ -133,7 +125,9 @@ def test_a_sign_up_with_a_taken_name_does_not_tell_whose_mailbox_has_had_enough(
 
 
 @pytest.mark.parametrize("waiting", [0, 1, 3])
-def test_asking_for_another_code_does_not_tell_how_many_wait(clock: Clock, waiting: int) -> None:
+def test_requesting_another_code_does_not_reveal_how_many_sign_ups_are_pending(
+    clock: Clock, waiting: int
+) -> None:
     for n in range(waiting):
         assert sign_up(at(10 + n), f"alice{n}", "alice@example.org").status_code == 302
 
@@ -144,7 +138,7 @@ def test_asking_for_another_code_does_not_tell_how_many_wait(clock: Clock, waiti
     assert (statuses, later) == ([200, 429], [200, 429])
 
 
-def test_a_mail_that_may_not_leave_ends_no_code_that_was_mailed(clock: Clock) -> None:
+def test_a_mail_that_is_not_sent_does_not_invalidate_an_earlier_code(clock: Clock) -> None:
     sign_up(at(0), "alice")
     for line in range(1, MAIL_BOX.burst + 2):
         assert call("email/resend/", {"email": "alice@example.org"}, client=at(line)).status == 200
@@ -155,7 +149,7 @@ def test_a_mail_that_may_not_leave_ends_no_code_that_was_mailed(clock: Clock) ->
     assert call("email/verify/", confirmed, client=at(0)).status == 200
 
 
-def test_strangers_end_no_code_for_an_address_that_a_member_adds(clock: Clock) -> None:
+def test_strangers_cannot_invalidate_the_code_for_an_email_that_a_user_adds(clock: Clock) -> None:
     alice, home = make_user("alice"), ClientInfo("10.0.0.1", "")
     row = addresses.add(alice, "new@example.org", home)
     code = outbox()[-1].code

@@ -1,0 +1,68 @@
+"""Whether a sign-in at a provider counts as reauthentication here."""
+
+from datetime import timedelta
+
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity.services import Actor
+from accounts.common.errors import PublicError
+from accounts.common.proofs import Method, Proof
+from accounts.signin import policy
+from accounts.social import services
+from accounts.social.attempts import Attempt
+from accounts.social.provider_profile import ProviderProfile
+from accounts.users.models import User
+
+# How far a provider's clock may be behind ours.
+CLOCK_SKEW = timedelta(minutes=1)
+
+
+class NotAccepted(PublicError):
+    """The policy accepts no sign-in at this provider as reauthentication of this user."""
+
+    code = "not_accepted"
+    status = 403
+    message = _("Show in another way that it’s you.")
+
+
+class NotSignedInAnew(PublicError):
+    """The provider did not ask the person to sign in anew, so it only shows an open browser."""
+
+    code = "not_signed_in_anew"
+    status = 403
+    message = _("%(name)s didn’t ask you to sign in anew. Try again, or take another way.")
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def __str__(self) -> str:
+        return str(self.message) % {"name": self.name}
+
+
+def prove(user: User, profile: ProviderProfile, attempt: Attempt, actor: Actor) -> Proof:
+    """Return the proof that ``user`` has signed in at the provider of ``attempt``.
+
+    Raises:
+        services.NotYours: ``profile`` belongs to another account, or to none.
+        NotAccepted: the authentication policy asks this user for something else.
+        NotSignedInAnew: the provider can say when people signed in, and this sign-in is older
+            than ``attempt``.
+    """
+    services.prove(user, profile, actor)
+    accepted = {issuer.key: issuer for issuer in policy.provers(user)}
+    issuer = accepted.get(attempt.provider)
+    if issuer is None:
+        raise NotAccepted
+    if issuer.tells_when and not _is_signed_in_anew(profile, attempt):
+        raise NotSignedInAnew(issuer.name)
+    return Proof.now(Method.PROVIDER)
+
+
+def _is_signed_in_anew(profile: ProviderProfile, attempt: Attempt) -> bool:
+    """Return whether the person has signed in at the provider since ``attempt`` began.
+
+    The request asks for it (``prompt``, ``max_age``), but a browser can drop that from the URL.
+    """
+    at = profile.signed_in_at
+    return at is not None and at >= attempt.began_at - CLOCK_SKEW

@@ -1,0 +1,252 @@
+"""For each kind of event: the act that causes it and what its row says."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from django.contrib.auth.hashers import make_password
+
+from accounts.apikeys.models import APIKey
+from accounts.recovery import suspension
+from accounts.throttle.limits import FACTOR_LINE
+from accounts.users.identities import Identity
+from accounts.users.models import User
+from tests.activity.event_steps import (
+    CAFE,
+    HERE,
+    LOCKDOWN,
+    NEW_PASSWORD,
+    NOWHERE,
+    PROFILE,
+    REAUTHENTICATE,
+    SECOND,
+    SESSIONS,
+    THERE,
+    THIRD,
+    Act,
+    add_a_recent_address,
+    add_an_address,
+    allow_one_session,
+    bring_an_identity,
+    carol_changes,
+    carol_signs_in,
+    command,
+    connect,
+    copy_the_cookie,
+    end_the_other_session,
+    firefox,
+    have_a_replaced_token,
+    have_a_token,
+    have_an_access_token,
+    in_turn,
+    iphone,
+    leave_the_review_unfinished,
+    let_carol_read,
+    post,
+    press_email_button,
+    request_a_password_reset,
+    review,
+    sign_in_alice,
+    suspend_the_address,
+    switch_alice_off,
+    thief_of,
+    wait_until_a_key_expires_soon,
+    with_known_cookie,
+)
+from tests.activity.factor_steps import (
+    add_a_passkey,
+    enter_wrong_codes,
+    have_a_cloned_key,
+    have_a_recovery_code,
+    have_an_authenticator,
+    reauthenticate_by_authenticator,
+    reauthenticate_by_passkey,
+    report_lost_factors,
+    request_the_removal,
+    trust_a_browser,
+    use_passkey_there,
+    wait_for_a_passkey,
+    wait_for_the_second_step,
+    wait_out_the_recovery_period,
+)
+from tests.attacks import key_steps as keys
+from tests.support import second_factor, webauthn
+from tests.support.api import call, exchange, renew
+from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, SETUP
+from tests.support.steps import (
+    LOGIN,
+    LOGOUT,
+    PASSWORD,
+    address_of,
+    confirm,
+    sign_in,
+    sign_up,
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """The act that causes an event, its preparation, what its row says and who is notified.
+
+    ``place`` is the IP address and device of the row.
+    """
+
+    act: Act
+    place: tuple[str, str] = HERE
+    proof: str = ""
+    actor: str = ""
+    user: str = "alice"
+    in_session: bool = True
+    prepare: Act = id
+    # By default, a change is mailed to every email and anything else to the primary one.
+    notified: tuple[str, ...] = ()
+
+
+by_operator = partial(Case, place=NOWHERE, actor="@operator", in_session=False)
+by_carol = partial(Case, place=THERE, actor="carol", prepare=carol_signs_in)
+by_visitor = partial(Case, place=THERE, in_session=False)
+with_authenticator = partial(Case, prepare=reauthenticate_by_authenticator)
+with_passkey = partial(Case, prepare=reauthenticate_by_passkey)
+at_second_step = partial(by_visitor, prepare=wait_for_the_second_step)
+after_a_failure = in_turn(wait_for_the_second_step, enter_wrong_codes(1))
+
+CASES = {
+    "signed_up": by_visitor(
+        lambda s: confirm(s.visitor, "bob"), user="bob", prepare=lambda s: sign_up(s.visitor, "bob")
+    ),
+    "signed_in": Case(lambda s: sign_in_alice(s.here), proof="pwd"),
+    "signed_in_new": Case(lambda _: sign_in_alice(iphone()), THERE, "pwd"),
+    "signed_in_network": Case(
+        lambda s: sign_in_alice(with_known_cookie(firefox(at=CAFE[0]), s)), CAFE, "pwd"
+    ),
+    "signed_out": Case(post(LOGOUT)),
+    "proof_given": Case(post(REAUTHENTICATE, password=PASSWORD), proof="pwd"),
+    "session_ended": Case(end_the_other_session),
+    "session_ended_by_limit": Case(
+        lambda s: sign_in_alice(s.there), THERE, "pwd", prepare=allow_one_session
+    ),
+    "others_ended": Case(post(SESSIONS, others="1")),
+    "sign_in_failed": by_visitor(lambda s: sign_in(s.visitor, "alice", NEW_PASSWORD)),
+    "proof_failed": Case(post(REAUTHENTICATE, password=NEW_PASSWORD)),
+    "proof_guessed": Case(
+        post(REAUTHENTICATE, password=NEW_PASSWORD),
+        prepare=in_turn(*[post(REAUTHENTICATE, password=NEW_PASSWORD)] * 4),
+    ),
+    "browser_changed": Case(copy_the_cookie("basic"), THERE),
+    "browser_proved": Case(
+        lambda s: thief_of(s).post(REAUTHENTICATE, {"password": PASSWORD}), THERE, "pwd"
+    ),
+    "session_stopped": Case(copy_the_cookie("strong"), THERE),
+    "password_changed": by_operator(command("changepassword", "alice")),
+    "password_reset": by_visitor(
+        lambda s: s.visitor.post(s.prepared, {"password1": NEW_PASSWORD}),
+        proof="mail",
+        prepare=request_a_password_reset,
+    ),
+    "password_set": Case(
+        post("/accounts/password/set/", password1=NEW_PASSWORD),
+        proof="pwd mail",
+        prepare=lambda _: User.objects.update(password=make_password(None)),
+    ),
+    "address_added": Case(
+        post(), prepare=add_an_address, notified=(address_of("alice"), SECOND, THIRD)
+    ),
+    "address_removed": Case(press_email_button("remove")),
+    "primary_changed": Case(press_email_button("primary")),
+    "renamed": Case(post(PROFILE, username="alicia"), proof="pwd mail", user="alicia"),
+    "profile_changed": Case(
+        post(PROFILE, display_name="", about="", language="en", time_zone="Asia/Tokyo")
+    ),
+    "locked_down": Case(post(LOCKDOWN), proof="pwd mail"),
+    "all_ended": by_operator(command("end_sessions", "alice")),
+    "rights_changed": by_carol(carol_changes(is_active="on", is_staff="on")),
+    "staff_changed": by_carol(
+        carol_changes(is_active="on", is_staff="on"), user="carol", notified=(address_of("carol"),)
+    ),
+    "switched_off": by_carol(carol_changes()),
+    "switched_on": by_carol(
+        carol_changes(is_active="on"), prepare=in_turn(carol_signs_in, switch_alice_off)
+    ),
+    "factor_added": Case(
+        lambda s: s.here.post(SETUP, {"code": second_factor.code_of(s.prepared)}),
+        proof="otp",
+        prepare=lambda s: second_factor.seed_on(s.here.get(SETUP).text),
+    ),
+    "factor_renamed": with_authenticator(post(name="Tablet")),
+    "factor_removed": with_authenticator(post(remove="1"), proof="pwd mail otp"),
+    "factors_reset": by_operator(
+        command("reset_second_factor", "alice"), prepare=have_an_authenticator
+    ),
+    "factors_recovered": by_visitor(
+        lambda s: s.there.post(CHALLENGE, {"lost": "finish"}),
+        proof="pwd",
+        prepare=wait_out_the_recovery_period,
+    ),
+    "factor_failed_new": at_second_step(enter_wrong_codes(1)),
+    "factor_failed": by_visitor(enter_wrong_codes(1), prepare=after_a_failure),
+    "factor_blocked": by_visitor(enter_wrong_codes(FACTOR_LINE.burst + 1), prepare=after_a_failure),
+    "recovery_codes_made": with_authenticator(post(RECOVERY_CODES, new="1"), proof="pwd mail otp"),
+    "recovery_code_used": Case(
+        lambda s: s.here.post(REAUTHENTICATE, {"code": s.prepared}), prepare=have_a_recovery_code
+    ),
+    "recovery_asked": at_second_step(report_lost_factors, proof="pwd"),
+    "recovery_cancelled": Case(
+        post("/accounts/recovery/", former=PASSWORD), prepare=request_the_removal
+    ),
+    "suspended": Case(post(LOCKDOWN), proof="pwd mail", prepare=add_a_recent_address),
+    "put_back": Case(
+        review("keep"),
+        proof="pwd mail",
+        prepare=suspend_the_address,
+        notified=(address_of("alice"), SECOND, THIRD),
+    ),
+    "suspended_deleted": Case(review("delete"), proof="pwd mail", prepare=suspend_the_address),
+    "reviewed": Case(post("/accounts/review/", done="1"), proof="pwd mail"),
+    "review_ended": Case(
+        lambda _scene: suspension.end_forgotten_reviews(),
+        NOWHERE,
+        in_session=False,
+        prepare=leave_the_review_unfinished,
+    ),
+    "passkey_added": Case(add_a_passkey, proof="passkey"),
+    "passkey_renamed": with_passkey(post(name="Laptop")),
+    "passkey_removed": with_passkey(post(remove="1"), proof="pwd mail passkey"),
+    "passkey_suspect": by_visitor(
+        use_passkey_there(LOGIN, webauthn.LOGIN_PASSKEY), prepare=have_a_cloned_key
+    ),
+    "browser_trusted": Case(trust_a_browser, THERE, prepare=wait_for_a_passkey),
+    "trust_ended": Case(
+        post("/accounts/2fa/trusted/", all="1"),
+        prepare=in_turn(wait_for_a_passkey, trust_a_browser),
+    ),
+    "client_signed_in": Case(have_a_token, THERE, "pwd", prepare=have_a_token),
+    "client_signed_in_new": Case(have_a_token, THERE, "pwd"),
+    "client_signed_out": Case(
+        lambda s: call("token/revoke/", {"token": s.prepared}, client=s.visitor),
+        THERE,
+        prepare=have_a_token,
+    ),
+    "token_reused": Case(
+        lambda s: renew(s.prepared, s.visitor), THERE, prepare=have_a_replaced_token
+    ),
+    "key_made": Case(post(keys.NEW, **keys.FORM)),
+    "key_ended": Case(
+        lambda s: s.here.post(keys.KEYS, {"end": APIKey.objects.get().pk}),
+        prepare=post(keys.NEW, **keys.FORM),
+    ),
+    "token_exchanged": Case(
+        lambda s: exchange(s.prepared, iphone()), THERE, prepare=have_an_access_token
+    ),
+    "profile_read": by_carol(
+        lambda s: call(f"users/{s.alice.pk}/", token=s.prepared, client=iphone()),
+        prepare=let_carol_read,
+    ),
+    "key_expires": Case(
+        command("prune"), NOWHERE, in_session=False, prepare=wait_until_a_key_expires_soon
+    ),
+    "provider_connected": Case(connect, proof="pwd mail", prepare=bring_an_identity),
+    "provider_disconnected": Case(
+        lambda s: s.here.post("/accounts/3rdparty/", {"disconnect": Identity.objects.get().pk}),
+        proof="pwd mail",
+        prepare=in_turn(bring_an_identity, connect),
+    ),
+}

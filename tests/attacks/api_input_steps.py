@@ -1,0 +1,111 @@
+"""Endpoints, hostile values and checks that the tests of API input share."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+
+from tests.support.api_jwt import API, ME, Answer, call, get_tokens
+from tests.support.steps import PASSWORD, WRONG
+
+LONG, LIMIT, MEGABYTE = 60_000, 65_536, 1_000_000
+NOBODY = "00000000-0000-4000-8000-000000000000"
+LISTS = (f"{API}sessions/", f"{API}activity/")
+NO_CLIENT, VERIFY = f"{API}nothing/", f"{API}token/verify/"
+BIDI = "\u202eecila"
+FORM = "application/x-www-form-urlencoded"
+TABLES = ("user", "pendingsignup", "username", "emailaddress", "loginsession", "tokenchallenge",
+          "outgoingmail")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Call:
+    """An endpoint with fields of the right types that it refuses or that change nothing."""
+
+    path: str
+    fields: dict[str, Any]
+    method: str = "POST"
+    takes_forms: bool = False
+    # The statuses besides 400 that answer a malformed token.
+    no_token: tuple[int, ...] = ()
+
+
+WRONG_REQUEST = {"audience": "https://nowhere.example", "scope": "everything"}
+USERS = Call("users/", {"username": "erin", "email": "erin@", "password": "too short"})
+LOGIN = Call(
+    "token/", {"username": "erin", "email": "erin@example.org", "password": WRONG, **WRONG_REQUEST}
+)
+REVOCATION = Call("token/revoke/", {"token": "none"}, takes_forms=True, no_token=(200,))
+PROFILE = Call(
+    "me/",
+    {"display_name": BIDI, "about": BIDI, "language": "xx", "time_zone": "Mars/Base"},
+    method="PATCH",
+)
+CALLS = (
+    USERS,
+    Call("email/verify/", {"email": "erin@example.org", "code": "ZZZZ9999"}),
+    Call("email/resend/", {"email": "erin@example.org"}),
+    LOGIN,
+    Call("token/challenge/", {"challenge": "none", "code": "123456", "method": "smoke"}),
+    Call("token/refresh/", {"refresh": "none", **WRONG_REQUEST}, no_token=(401,)),
+    Call("token/verify/", {"token": "none"}, no_token=(401,)),
+    REVOCATION,
+    PROFILE,
+)
+
+
+def check(sent: Any, answer: Answer, *statuses: int) -> None:
+    """Fail unless the status is one of ``statuses`` and an error has the documented shape."""
+    message = f"{sent!r:.100} {answer.status} {answer.body[:100]!r}"
+    assert answer.status in statuses, message
+    assert is_in_shape(answer), message
+
+
+def is_in_shape(answer: Answer) -> bool:
+    """Return whether an error has the documented JSON shape and the headers of its status."""
+    if answer.status < 400:
+        return True
+    needs = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
+    needed = needs.get(answer.status, "Content-Type")
+    if answer.headers["Content-Type"] != "application/json" or not answer.headers.get(needed):
+        return False
+    error = answer.json
+    if "detail" in error:
+        return bool(error["code"]) and all(isinstance(error[n], str) for n in ("detail", "code"))
+    return answer.status == 400 and all(
+        texts and isinstance(texts, list) and all(isinstance(text, str) for text in texts)
+        for texts in error.values()
+    )
+
+
+class Target:
+    """The API as one signed-in user sees it."""
+
+    def __init__(self, client: Any, name: str = "alice") -> None:
+        self.client = client
+        self.bearer = f"Bearer {get_tokens(client, name, PASSWORD)['access']}"
+
+    def send(self, to: Call, body: Any, **more: Any) -> Answer:
+        """Send ``body`` to the endpoint ``to``, with the user's token if it needs one."""
+        if to is PROFILE:
+            more.setdefault("authorization", self.bearer)
+        return call(self.client, f"{API}{to.path}", body, method=to.method, **more)
+
+    def get(self, path: str, **more: Any) -> Answer:
+        """Send a request without a body, with the user's token."""
+        return call(self.client, path, authorization=self.bearer, **more)
+
+    def made(self) -> list[Any]:
+        """Return the number of rows in each table, and the user's profile."""
+        models = [apps.get_model("accounts", name) for name in TABLES]
+        return [*(model.objects.count() for model in models), self.get(ME).json]
+
+
+def storable(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    """Run a statement, but fail on text and numbers that only SQLite can store."""
+    for value in params or ():
+        if isinstance(value, str):
+            assert "\0" not in value, sql
+            value.encode()  # a lone surrogate has no encoding in UTF-8
+        assert not isinstance(value, int) or abs(value) < 2**63, sql
+    return execute(sql, params, many, context)

@@ -1,0 +1,34 @@
+"""Steps that the tests of signing in over the API share."""
+
+from accounts.sessions.models import LoginSession
+from tests.attacks.second_steps import with_factor
+from tests.support.api import Answer, call, get_tokens
+
+# In the subject of a mail with a code for the second step.
+FINISH = "to finish signing in"
+
+
+def status_and_code(answer: Answer) -> tuple[int, str]:
+    return answer.status, answer.code
+
+
+def first_step(name: str = "alice", methods: set[str] | None = None) -> str:
+    """Sign in with the password and return the challenge for the second step."""
+    answer = get_tokens(name)
+    assert status_and_code(answer) == (401, "second_factor_required")
+    assert methods is None or set(answer["methods"]) == methods
+    return str(answer["challenge"])
+
+
+def first_step_of_alice() -> tuple[str, str]:
+    """Create alice with an authenticator app; return her challenge and the seed."""
+    _alice, seed = with_factor()
+    return first_step(), seed
+
+
+def mail_for(challenge: str) -> Answer:
+    return call("token/challenge/", {"challenge": challenge, "method": "email"})
+
+
+def api_sessions() -> int:
+    return LoginSession.objects.filter(kind="api").count()

@@ -1,0 +1,124 @@
+"""Hostile API input at a real server: what PostgreSQL, the JSON parser and the log make of it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.attacks.api_input_steps import (
+    CALLS,
+    LIMIT,
+    LOGIN,
+    MEGABYTE,
+    NO_CLIENT,
+    PROFILE,
+    VERIFY,
+    Target,
+    check,
+)
+from tests.attacks.test_http import END, raw
+from tests.attacks.test_timing import member
+from tests.support.api_jwt import API, ME, TOKEN, basic, call
+from tests.support.site import Site
+from tests.support.steps import PASSWORD, WRONG, code_in
+
+
+@pytest.mark.proof
+def test_text_that_postgresql_cannot_store_causes_no_server_error(postgres: Any) -> None:
+    """The other tests check this on SQLite, with ``storable``."""
+    with Site(LIMITS_SCALE="100000", DATABASE_URL=postgres.database()) as site:
+        member(site, "alice")
+        real = Target(site.client())
+        for to in CALLS:
+            for name in to.fields:
+                for value in ("a\0b", "\ud800", 2**64):
+                    answer = real.send(to, {**to.fields, name: value})
+                    check((name, value), answer, 400, *to.no_token)
+
+
+@pytest.fixture(scope="module")
+def server(site: Site) -> Target:
+    """The API of a real server, which handles some requests before any view."""
+    member(site, "parser")
+    return Target(site.client(), "parser")
+
+
+def deep_bodies(name: str) -> Iterator[bytes]:
+    """Yield bodies with lists and objects nested ever deeper in the field ``name``."""
+    for start, inner, end in ((b"[", b"1", b"]"), (b'{"a":', b"1", b"}"), (b'{"":[', b"", b"]}")):
+        for depth in (1000, 2000, 6000, 9900, 9990, 50_000):
+            yield b'{"%s": ' % name.encode() + start * depth + inner + end * depth + b"}"
+    yield from (b"[" * MEGABYTE, b'{"a":' * 100_000)
+
+
+def test_deeply_nested_json_does_not_crash_the_server(server: Target) -> None:
+    """Without a limit, two anonymous requests of 54 KB would crash both server processes."""
+    for to in CALLS:
+        for body in deep_bodies(next(iter(to.fields))):
+            check(body, server.send(to, body), 400 if len(body) <= LIMIT else 413)
+
+
+def test_oversized_bodies_and_headers_are_refused_before_they_are_read(
+    server: Target, site: Site
+) -> None:
+    host = "Host: {host}\r\n" + END
+    # A body above the API's limit but below the limit of forms is read before it is refused, so
+    # that the connection is not reset before the client gets the answer.
+    for to in (LOGIN, PROFILE):
+        check("2 MB", server.send(to, b"[" + b" " * 2 * MEGABYTE), 413)
+    for length in (2_621_441, 10**18, 10**40):
+        for to in CALLS:
+            head = f"{to.method} {API}{to.path} HTTP/1.1\r\n{host}"
+            answer = raw(site, f"{head}Content-Length: {length}\r\n\r\n")
+            if length < 2**63:
+                assert answer.startswith("HTTP/1.1 413"), to
+                assert '"code": "content_too_large"' in answer, to
+            assert answer.startswith("HTTP/1.1 4"), to
+    long, many = "a" * MEGABYTE, "\r\n".join(f"X-{i}: a" for i in range(500))
+    for lines in (f"Authorization: Bearer {long}", f"X: {long}", many):
+        answer = raw(site, f"GET {ME} HTTP/1.1\r\n{host}{lines}\r\n\r\n")
+        assert answer.startswith(("HTTP/1.1 431", "HTTP/1.1 400"))
+    for lines, status in (
+        ("Authorization: Bearer a\r\nAuthorization: Bearer b", 401),
+        ("AUTHORIZATION: bearer a", 401),
+        ("Authorization: \0", 400),
+        ("Authorization: Bearer\r\n a", 400),
+        ("Authorization : Bearer a", 400),
+    ):
+        answer = raw(site, f"GET {ME} HTTP/1.1\r\n{host}{lines}\r\n\r\n")
+        assert answer.startswith(f"HTTP/1.1 {status}"), lines
+    # Django's own parser of media types fails on these, before any view is called.
+    for more in ("; a*=no-such''x", ";a=b" * 4000, "y" * 8000):
+        kind = f"application/json{more}"
+        assert [server.send(to, {}, kind=kind).status for to in CALLS] == [415] * len(CALLS)
+    assert server.get(ME).status == 200
+
+
+def test_no_token_password_or_header_is_in_the_log(server: Target, site: Site) -> None:
+    """Some clients put secrets in URLs."""
+    client = server.client
+    login = {"username": "parser", "password": PASSWORD}
+    tokens = call(client, TOKEN, login).json
+    access, refresh = tokens["access"], tokens["refresh"]
+    secrets = {PASSWORD, WRONG, *access.split("."), "Authorization", basic("parser", WRONG)}
+    name = {"username": "newcomer", "email": "newcomer@example.org"}
+    assert call(client, f"{API}users/", {**name, "password": WRONG}).status == 201
+    code = code_in(site.wait_for_mail(to="newcomer"))
+    secrets |= {code, access, refresh, f"{access}x", f"{refresh[:-1]}-"}
+    for token in (access, refresh, f"{access}x", f"{refresh[:-1]}-"):
+        for path in (ME, NO_CLIENT, f"{API}token/revoke/", "/", "/nothing/"):
+            call(client, f"{path}?access_token={token}&token={token}")
+            call(client, f"{path}{token}/")
+            call(client, f"{path}{token}", {"token": token}, authorization=f"Basic {token}")
+        call(client, ME, authorization=f"Bearer {token}", Referer=f"{site.origin}/?{token}")
+        call(client, ME, authorization=basic(token))
+        call(client, VERIFY, f'{{"token": "{token}"'.encode(), User_Agent=token)
+        call(client, VERIFY, {"token": token}, Host=f"{token}.example")
+        call(client, f"{API}token/refresh/", {"refresh": token, "scope": token, "audience": token})
+    wrong = basic("parser", WRONG)
+    call(client, TOKEN, login | {"password": WRONG}, authorization=wrong)
+    call(client, ME, authorization=wrong)
+    call(client, f"{API}email/verify/", {"email": name["email"], "code": code})
+
+    assert f"{NO_CLIENT}[secret]" in site.log()
+    assert [secret for secret in secrets if secret in site.log()] == []

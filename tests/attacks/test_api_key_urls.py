@@ -1,0 +1,75 @@
+"""API keys in URLs and logs, which a server must refuse and must not record."""
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests.attacks.key_steps import KEYS, is_alive, key_of, make, recent_token
+from tests.attacks.test_http import END, raw
+from tests.attacks.test_timing import member
+from tests.support.api import call
+from tests.support.site import Site
+from tests.support.steps import make_user, sign_in, sql
+
+pytestmark = pytest.mark.django_db
+
+
+def spellings(key: str) -> list[str]:
+    """Return encodings of ``key`` that a URL may have and a server decodes."""
+    encoded = "".join(f"%{ord(letter):02x}" for letter in key)
+    return [key, key.upper(), encoded, f"a{key}b", f"%61{key[1:]}"]
+
+
+def test_a_key_in_a_url_is_refused_without_a_query(
+    django_assert_num_queries: Any,
+) -> None:
+    """A valid key in the header does not help, so that a developer notices at the first try."""
+    key = key_of(make_user("alice"), "read write")
+    addresses = ["/{}", "/?key={}", "/?{}", "/static/app.css?v={}", "/accounts/login/?next=/{}"]
+    addresses += ["/api/v1/me/?access_token={}", "/api/v1/{}/", "/api/v1/keys/{}/", "/dev/mail/{}/"]
+    headers = {"Authorization": f"Bearer {key}"}
+    for address, spelling in itertools.product(addresses, spellings(key)):
+        path, _, query = address.format(spelling).partition("?")
+        for method in ("GET", "HEAD", "POST"):
+            with django_assert_num_queries(0):
+                answer = Client().generic(method, path, QUERY_STRING=query, headers=headers)
+            assert answer.status_code == 400, (method, path, query)
+            assert key.encode() not in answer.content
+        if "/api/" in address:
+            assert json.loads(answer.content)["code"] == "bad_request"
+    assert is_alive(key)
+
+
+def test_a_real_server_accepts_no_key_in_a_url_and_logs_none(site: Site) -> None:
+    """No header, form or malformed request puts a key into the log either."""
+    member(site, "keeper")
+    owner = site.client()
+    sign_in(owner, "keeper")
+    key = make(recent_token(owner, "keeper"), owner)["key"]
+    addresses = ["/{}", "/?key={}", "/accounts/login/?next=%2F{}", "/api/v1/me/?token={}"]
+    addresses += ["/api/v1/keys/{}/", "/static/{}", "/no/{}%0A{}", "//{}"]
+
+    for address, spelling in itertools.product(addresses, spellings(key)):
+        target = address.format(spelling, spelling)
+        answer = raw(site, f"GET {target} HTTP/1.1\r\nHost: {{host}}\r\n{END}\r\n")
+        assert answer.startswith("HTTP/1.1 400"), target
+        assert key not in answer
+    for headers in ({"Host": key}, {"Referer": f"https://evil.example/{key}"}, {"Origin": key}):
+        owner.request("POST", "/accounts/login/", body=b"", headers=headers)
+    owner.post(KEYS, {"end": key})
+    site.client().post("/accounts/login/", {"login": key, "password": key})
+    call("token/", {"username": key, "password": key}, client=owner)
+    for part in (key[:40], key[9:], f"%25{ord(key[0]):x}{key[1:]}"):
+        site.client().get(f"/{part}/")
+
+    assert is_alive(key, owner)
+    log = site.log().lower()
+    assert "path=/static/[secret]" in log
+    stored = sql(site, "SELECT * FROM accounts_apikey") + sql(
+        site, "SELECT * FROM accounts_activity"
+    )
+    for seen in (log, str(stored)):
+        assert key[25:57] not in seen

@@ -1,0 +1,143 @@
+"""The key ring: what each signing key is used for over time."""
+
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from accounts.tokens import keyring, keys, signing_keys
+from accounts.tokens.models import SigningKey
+from tests.conftest import Clock
+from tests.support.signing import is_good, published, queries, refusing, token
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_the_first_key_is_made_on_demand_and_signs_at_once(algorithm: str, configure: Any) -> None:
+    configure(token_algorithm=algorithm)
+    assert not SigningKey.objects.exists()
+
+    signer = keyring.signer()
+
+    assert (signer.algorithm, SigningKey.objects.get().kid) == (algorithm, signer.kid)
+    assert published() == [signer.kid]
+    assert is_good(token())
+
+
+def test_cached_copies_of_the_jwks_expire_before_a_new_key_signs() -> None:
+    """This holds even for a copy from a process that had not loaded the new key yet."""
+    assert signing_keys.LEAD > signing_keys.RELOAD + signing_keys.MAX_AGE
+
+
+def test_rotating_now_withdraws_the_current_and_the_waiting_key_at_once(
+    clock: Clock,
+) -> None:
+    keyring.signer()
+    stolen = token()
+    waiting = keyring.rotate()
+    new = keyring.rotate(now=True)
+
+    assert keyring.signer().kid == new.kid
+    assert published() == [new.kid]
+    assert not is_good(stolen)
+    clock.advance(hours=1)
+    assert keyring.signer().kid == new.kid
+    gone = SigningKey.objects.exclude(kid=new.kid)
+    assert [(row.private, row.withdrawn_at) for row in gone] == [("", new.made_at)] * 2
+    assert waiting.kid in {row.kid for row in gone}
+
+
+def test_a_withdrawn_key_cannot_be_added_again(clock: Clock) -> None:
+    key = keys.generate("EdDSA")
+    assert keyring.add(key).kid == keyring.signer().kid, "the very first key signs at once"
+    keyring.rotate(now=True)
+    clock.advance(days=400)
+    keyring.prune()
+
+    with pytest.raises(keyring.KnownKey):
+        keyring.add(key)
+
+
+def test_prune_deletes_expired_keys_and_keeps_signing_and_waiting_ones(clock: Clock) -> None:
+    keyring.signer()
+    assert keyring.prune() == 0
+    second = keyring.rotate()
+    clock.advance(minutes=70)
+    assert keyring.prune() == 0, "tokens of the first key may live for five more minutes"
+    clock.advance(minutes=5)
+    waiting = keyring.rotate()
+
+    assert keyring.prune() == 1
+    assert [row.kid for row in SigningKey.objects.order_by("number")] == [second.kid, waiting.kid]
+    assert keyring.signer().kid == second.kid
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_successor_is_made_automatically_and_published_before_it_signs(
+    clock: Clock, configure: Any
+) -> None:
+    configure(signing_key_days=30)
+    first = keyring.signer().kid
+    clock.advance(days=30, seconds=-1)
+    assert published() == [first]
+    clock.advance(seconds=61)
+
+    assert keyring.signer().kid == first
+    first_again, second = published()
+    assert first_again == first
+    clock.advance(minutes=10)
+    assert keyring.signer().kid == second
+    clock.advance(hours=2)
+    assert published() == [second]
+    configure(signing_key_days=0)
+    clock.advance(days=4000)
+    assert published() == [second], "0 days turn the rotation off"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_signing_goes_on_if_a_successor_cannot_be_stored(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = keyring.signer().kid
+    clock.advance(days=91)
+
+    with refusing("INSERT"):
+        assert keyring.signer().kid == first
+    assert "can't be stored" in caplog.text
+
+    clock.advance(minutes=1)
+    assert len(published()) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_is_not_made_within_a_transaction() -> None:
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        keyring.signer()
+
+    assert not SigningKey.objects.exists()
+
+
+def test_two_processes_make_one_successor(clock: Clock) -> None:
+    keyring.signer()
+    seen = signing_keys.read({})
+
+    for _process in range(2):
+        signing_keys.make_next(seen, clock.now())
+
+    assert [row.number for row in SigningKey.objects.order_by("number")] == [1, 2]
+
+
+def test_signing_goes_on_after_the_clock_was_set_back(
+    clock: Clock,
+) -> None:
+    first = keyring.signer().kid
+    clock.advance(days=-1)
+    with queries() as asked:
+        keyring.signer()
+        keyring.signer()
+    assert len(asked) == 1
+
+    keyring.forget()
+    assert keyring.signer().kid == first
+    assert SigningKey.objects.count() == 1
