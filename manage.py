@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command-line utility. Defaults to development; ENVIRONMENT or ``.env`` changes that."""
+"""Django's command-line utility. Runs in the development environment unless ENVIRONMENT is set."""
 
 import os
 import sys

@@ -1,1 +1,1 @@
-"""Accounts: users, sign-in, sessions and tokens. Its packages import lower layers only."""
+"""User accounts, sign-in, sessions and tokens. Each package imports only lower layers."""

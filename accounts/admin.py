@@ -10,7 +10,8 @@ from accounts.users.models import User
 admin.site.register(User, UserAdmin)
 admin.site.unregister(Group)
 admin.site.register(Group, GroupAdmin)
-# allauth's tables stay empty: the site has models of its own, and providers are settings.
+# Hide the models of allauth. Their tables stay empty, because the site has its own models and reads
+# the providers from its settings.
 for label in (
     "account.EmailAddress",
     "socialaccount.SocialAccount",

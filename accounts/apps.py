@@ -1,11 +1,11 @@
-"""The configurations of the app and of Django's admin."""
+"""App configurations of ``accounts`` and of Django's admin."""
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 
 
 class AccountsConfig(AppConfig):
-    """The configuration of the app ``accounts``."""
+    """Configures the app ``accounts``."""
 
     name = "accounts"
     default_auto_field = "django.db.models.BigAutoField"
@@ -32,8 +32,8 @@ class AccountsConfig(AppConfig):
         # The sign-in flow sets ``last_login`` itself.
         user_logged_in.disconnect(dispatch_uid="update_last_login")
         register(pwned_passwords_file)
-        # In the order in which a sign-in locks the same rows, so that the two cannot deadlock.
-        # ``revoke_keys`` comes before ``revoke_sessions``, because it looks for live sessions.
+        # The receivers lock rows in the same order as a sign-in, so that the two cannot deadlock.
+        # ``revoke_keys`` runs before ``revoke_sessions``, because it looks for active sessions.
         receivers = (void_proofs, revoke_keys, revoke_sessions, cancel_pending, void, write_down)
         for receiver in receivers:
             credentials_changed.connect(receiver)
@@ -42,6 +42,6 @@ class AccountsConfig(AppConfig):
 
 
 class AdminSiteConfig(AdminConfig):
-    """Django's admin, with the sign-in flow of the site."""
+    """Configures Django's admin to use the sign-in flow of the site."""
 
     default_site = "accounts.signin.adminsite.Site"

@@ -1,4 +1,4 @@
-"""All models of the app, imported where Django looks for them."""
+"""Imports all models of the app, because Django looks for models in this module."""
 
 from accounts.activity.models import Activity
 from accounts.apikeys.models import APIKey

@@ -18,15 +18,16 @@ from granian.log import LogLevels
 from accounts.common.config import Config
 from authsite.serving.server import Server, check
 
-# Argon2 releases the interpreter lock while it hashes. With this many threads, and a separate bound
-# on hashing, other pages stay fast while many people sign in.
+# Argon2 releases the interpreter lock while it hashes. With this many threads, and a separate limit
+# on simultaneous hashes, other pages stay fast while many people sign in.
 THREADS = 16
 
 
 def main() -> None:
     """Serve the site until interrupted."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
-    # The settings read this variable. They are loaded before forking, so that workers inherit them.
+    # Tells the settings that this is a server. They are loaded before forking, so that the workers
+    # inherit them.
     os.environ["AUTHSITE_SERVES"] = "1"
     try:
         config = settings.AUTHSITE
@@ -37,7 +38,7 @@ def main() -> None:
     if config.development and mail.scheme == "file":
         sys.stdout.write(f"Mail goes to {unquote(mail.path)}, shown at {config.origin}/dev/mail/\n")
     elif config.development:
-        # The whole URL would show the password in it.
+        # Print the host only, because the URL may contain a password.
         sys.stdout.write(f"Mail goes out by {mail.hostname}\n")
     sys.stdout.flush()
     site = server(config)
@@ -46,7 +47,7 @@ def main() -> None:
 
 
 def server(config: Config) -> Server:
-    """Return the server, which has bound its port already. Exit with a message if it cannot."""
+    """Return a server that has bound its port, or exit with a message if that is impossible."""
     files = {"ssl_cert": config.tls_cert_file, "ssl_key": config.tls_key_file}
     paths = {name: Path(file) for name, file in files.items() if file}
     try:
@@ -69,7 +70,7 @@ def server(config: Config) -> Server:
 
 @contextmanager
 def _plain_http(config: Config) -> Iterator[None]:
-    """Run the plain HTTP server beside the site. If one of the two ends, so does the other."""
+    """Run the plain HTTP server beside the site. If one of the two servers ends, end the other."""
     if not config.redirect_port:
         yield
         return

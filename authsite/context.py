@@ -12,14 +12,14 @@ from accounts.users.models import User
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """Return the name of the site and the variables that its menus, banners and buttons need."""
-    # A browser with a copied session cookie must not show the owner's messages. A request that was
-    # refused early has no user.
+    """Return the template variables that all pages need, such as the name of the site."""
+    # A browser that must reauthenticate may have a copied session cookie, so hide the messages of
+    # the user. A request that was refused early has no user.
     is_copy = hasattr(request, "user") and request_auth_of(request).needs_reauthentication
     hidden: dict[str, Any] = {"messages": ()} if is_copy else {}
     return hidden | {
         "site_name": settings.AUTHSITE.site_name,
-        # A function, because only pages with provider buttons need it.
+        # A function, because only pages with provider buttons need the providers.
         "providers": lambda: settings.AUTHSITE.issuers,
         "dev_mail": development.folder() is not None,
         # Every page shows a running account recovery, so that the owner can object to it.

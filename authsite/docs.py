@@ -99,7 +99,7 @@ def _shown(default: Any) -> str:
 
 
 if __name__ == "__main__":
-    # Without translation, the page gets the English sentences of the code.
+    # Without translation, the pages contain the English sentences of the code.
     settings.configure(USE_I18N=False)
     (FOLDER / "events.md").write_text(events_page())
     (FOLDER / "settings.md").write_text(settings_page())

@@ -15,14 +15,14 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from accounts.common import clock
-from accounts.common.errors import Later, PublicError
+from accounts.common.errors import PublicError, RateLimited
 from accounts.common.links import safe_next
 
 # The clients of these paths are programs: API calls, health checks and metrics.
 MACHINES = ("/api/", "/health/", "/metrics")
 # Seconds after which a client should try again when the database is unavailable.
 RETRY_AFTER = 5
-# Error codes must not change, but Python's names of statuses may.
+# Error codes that replace Python's names of these statuses, which may change.
 CODES = {413: "content_too_large", 503: "unavailable"}
 
 
@@ -34,8 +34,8 @@ def is_call(request: HttpRequest) -> bool:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return the response to a bad request: status 400.
 
-    A session that was revoked during the request is not the client's fault: the browser is
-    redirected to the sign-in page.
+    If the session was revoked during the request, the browser is redirected to the sign-in page
+    instead.
     """
     if is_call(request):
         return api_refusal(400)
@@ -45,7 +45,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Return the page for permissions that are missing: status 403."""
+    """Return the page for a missing permission: status 403."""
     return render(request, "403.html", status=403)
 
 
@@ -53,7 +53,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Return the page for a form that fails the CSRF check: status 403.
 
     If the form came from a page of this site, the response offers to send its values again, except
-    passwords. Values from another site are not offered: one click would complete the attack.
+    passwords. Values from another site are not offered, because one click would complete an attack.
     """
     context: dict[str, Any] = {"again": safe_next(request.path) or "/"}
     if request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}":
@@ -73,7 +73,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Return the response to an unexpected error: status 500, or 503 if the database has failed.
 
-    The page is rendered without context processors, because one of them may be what failed.
+    The page is rendered without context processors, because one of them may have failed.
     """
     status = 503 if isinstance(sys.exception(), OperationalError | InterfaceError) else 500
     if is_call(request):
@@ -88,7 +88,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
     """Return the page for a :class:`PublicError` that a view has raised, with its status."""
-    if not isinstance(error, Later):
+    if not isinstance(error, RateLimited):
         return render(request, "refused.html", {"sentence": str(error)}, status=error.status)
     context = {
         "retry_after": error.retry_after,
@@ -101,7 +101,7 @@ def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
 
 
 def refuse(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Return ``response``; if the client is a program, replace the body by JSON."""
+    """Return ``response``, with a JSON body if the client is a program."""
     if is_call(request):
         body = api_refusal(response.status_code)
         response.content, response["Content-Type"] = body.content, body["Content-Type"]
@@ -109,7 +109,7 @@ def refuse(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 
 
 def api_refusal(status: int, detail: str = "") -> HttpResponse:
-    """Return a JSON error with that status, for a request that reaches no view of the API."""
+    """Return a JSON error with the status ``status``, for a request that reaches no API view."""
     reason = HTTPStatus(status)
     body = {"detail": detail or f"{reason.phrase}.", "code": CODES.get(status, reason.name.lower())}
     return JsonResponse(body, status=status)
@@ -135,7 +135,7 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
 def _api_public_error(error: PublicError) -> Response:
     body = {"detail": str(error), "code": error.code, **getattr(error, "more", {})}
     response = Response(body, status=error.status)
-    if isinstance(error, Later):
+    if isinstance(error, RateLimited):
         response["Retry-After"] = str(error.retry_after)
     if error.status == 401 or error.challenge != PublicError.challenge:
         response["WWW-Authenticate"] = error.challenge

@@ -40,9 +40,9 @@ WATCHED = ("/health/", "/metrics")
 
 
 class HeadersMiddleware:
-    """Adds the headers that no Django setting covers to every response.
+    """Adds headers to every response for which Django has no settings.
 
-    Errors, redirects and static files get them, too.
+    Errors, redirects and static files get these headers, too.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -52,13 +52,14 @@ class HeadersMiddleware:
         response = self.get_response(request)
         response.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
         response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        # No response is stored unless it allows that, so that nothing can be seen after sign-out.
+        # Browsers may store a response only if its view allows that. Otherwise, pages could be seen
+        # after sign-out.
         response.setdefault("Cache-Control", "no-store")
         if _is_shared_name(request.META.get("HTTP_HOST", "")):
             del response["Strict-Transport-Security"]
         # Hides the name of the server software (ASVS 13.4.6).
         response["Server"] = "web"
-        # A page without scripts has no nonce, without which 'strict-dynamic' is not valid.
+        # A page without scripts has no nonce, and 'strict-dynamic' is invalid without a nonce.
         if policy := response.headers.get("Content-Security-Policy"):
             response.headers["Content-Security-Policy"] = policy.replace(
                 "script-src 'strict-dynamic'", "script-src 'none'"
@@ -67,9 +68,10 @@ class HeadersMiddleware:
 
 
 def _is_shared_name(host: str) -> bool:
-    """Return whether other sites can have the same host: it is ``localhost`` or an IP address.
+    """Return whether ``host`` is ``localhost`` or an IP address, which other sites may use, too.
 
-    HSTS would keep a developer's browser from plain HTTP on all of them, on every port, for a year.
+    HSTS would prevent a browser from using plain HTTP for all these sites, on every port, for a
+    year.
     """
     name = re.sub(r":[0-9]*$", "", host)
     return name.lower().rstrip(".") == "localhost" or parse(name) is not None
@@ -78,8 +80,8 @@ def _is_shared_name(host: str) -> bool:
 class BodyMiddleware:
     """Reads the body of a request to its end, even if no view has read it.
 
-    A server that closes a connection with unread bytes resets it, and the response may be lost: a
-    proxy would then turn a 404 into a 502.
+    If a server closes a connection with unread bytes, the connection is reset and the response may
+    be lost. A proxy would then turn a 404 into a 502, for example.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -87,7 +89,7 @@ class BodyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        # A body that is too large was refused and is never read.
+        # A larger body was refused, and is never read.
         if _length(request) <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             with suppress(UnreadablePostError):
                 while request.read(CHUNK):
@@ -96,7 +98,7 @@ class BodyMiddleware:
 
 
 class ClientMiddleware:
-    """Replaces the address and scheme of a trusted proxy with those of its client (ASVS 4.1.3).
+    """Replaces the IP address and scheme of a trusted proxy with the client's (ASVS 4.1.3).
 
     All later code can rely on ``REMOTE_ADDR`` and on the scheme of the request. Headers from peers
     that are not trusted proxies are ignored.
@@ -112,7 +114,7 @@ class ClientMiddleware:
             forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
             request.META["REMOTE_ADDR"] = str(client_ip(peer, forwarded, proxies))
             if request.META.get("HTTP_X_FORWARDED_PROTO") == "https":
-                # The places of the scheme in WSGI and in ASGI.
+                # WSGI and ASGI store the scheme in different places.
                 request.META["wsgi.url_scheme"] = "https"
                 getattr(request, "scope", {})["scheme"] = "https"
         return self.get_response(request)
@@ -121,8 +123,8 @@ class ClientMiddleware:
 class GateMiddleware:
     """Refuses requests that the site does not serve, with status 400, 405 or 413.
 
-    A URL with an API key in it is refused, because URLs are stored in histories, logs and referrers
-    (ASVS 14.2.1).
+    A URL that contains an API key is refused, because URLs are stored in histories, logs and
+    referrers (ASVS 14.2.1).
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -131,17 +133,19 @@ class GateMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.method not in METHODS:
             return refuse(request, HttpResponseNotAllowed(METHODS))
-        # Django reads no body without a length, so that a view would see an empty one.
+        # Django does not read a body without a length, so a view would see an empty body.
         if _has_unmeasured_body(request.META):
             return refuse(request, HttpResponse("A body needs a Content-Length.", status=400))
-        # Django stores uploaded files before a view can refuse them, and no form accepts files.
+        # Also refuse large files here. Django would store them before a view can refuse them, and
+        # no form accepts files.
         most = LARGEST_CALL if is_call(request) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if _length(request) > most:
             return refuse(request, HttpResponse(status=413))
-        # Monitoring may use the IP address of a node. The responses to it contain no links.
+        # Monitoring may use the IP address of a node as the host. This is safe, because these
+        # responses contain no links.
         if not request.path_info.startswith(WATCHED):
             _check_host(request.META.get("HTTP_HOST"))
-            # Raises DisallowedHost. API calls do not reach CommonMiddleware, which checks pages.
+            # Raises DisallowedHost. CommonMiddleware checks the host of pages, not of API calls.
             request.get_host()
         if PATTERN.search(unquote(request.get_full_path()).lower()):
             return refuse(request, HttpResponse("A key has no place in an address.", status=400))
@@ -149,16 +153,16 @@ class GateMiddleware:
 
 
 def _length(request: HttpRequest) -> float:
-    """Return the length of the body in bytes, or infinity if the header is not a short number."""
+    """Return the Content-Length in bytes, or infinity if it is not a number or has many digits."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     return int(length) if length.isdecimal() and len(length) <= LONGEST_LENGTH else inf
 
 
 def _has_unmeasured_body(meta: dict[str, Any]) -> bool:
-    """Return whether there is a body without a Content-Length.
+    """Return whether the request has a body without a Content-Length.
 
-    HTTP/1.1 announces such a body by a header (RFC 9112 section 6.3). In HTTP/2, only reading it
-    tells.
+    In HTTP/1.1, the header Transfer-Encoding announces such a body (RFC 9112 section 6.3). In
+    HTTP/2, it can be detected only by reading a byte.
     """
     if "HTTP_TRANSFER_ENCODING" in meta:
         return True
@@ -168,7 +172,7 @@ def _has_unmeasured_body(meta: dict[str, Any]) -> bool:
 
 
 def _check_host(host: str | None) -> None:
-    """Refuse a port beyond 65535, which Django accepts but cannot parse later."""
+    """Refuse a port above 65535, which Django would accept here but could not parse later."""
     if host is None:
         return
     match = HOST.fullmatch(host)
@@ -179,8 +183,8 @@ def _check_host(host: str | None) -> None:
 class ApiMiddleware:
     """Answers API calls without passing them to the middleware for browsers.
 
-    No session cookie is read, so that no page of another site can make a browser call the API as
-    its user (ASVS 3.5.1), and a call does only the work that it needs.
+    Session cookies are not read, so that a page of another site cannot call the API as the user of
+    the browser (ASVS 3.5.1). Without the other middleware, calls are also faster.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -220,9 +224,9 @@ def _reads_public_file(request: HttpRequest) -> bool:
 
 
 def _missing_slash(path: str) -> str:
-    """Return a sentence if ``path`` lacks only its final slash, else an empty string.
+    """Return an error sentence if ``path`` lacks only its final slash, else an empty string.
 
-    There is no redirect, because many clients would repeat a POST as a GET without its body.
+    The client is not redirected, because many clients would repeat a POST as a GET without a body.
     """
     try:
         resolve(f"{path}/")
@@ -236,7 +240,7 @@ class LocaleMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        # Not after the view, because a streamed response is rendered later.
+        # The locale stays active after the view, because a streamed response is rendered later.
         request_finished.connect(_forget_locale)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -250,7 +254,7 @@ class LocaleMiddleware:
 
 
 def _forget_locale(**_more: object) -> None:
-    # The next request of the thread may be refused before its own locale is known.
+    # The next request of the thread may be refused before its own locale is activated.
     translation.deactivate()
     timezone.deactivate()
 

@@ -1,8 +1,8 @@
 """Request classes that ignore the charset of a form.
 
 Django parses the Content-Type header when it creates a request, before any middleware can respond.
-A charset that is not a text encoding ("hex"), or a header that is too long, would cause a 500
-without a page. The forms of this site are always UTF-8, so no charset is needed.
+A charset that is not a text encoding ("hex"), or a header that is too long, would cause a status
+500 without an error page. The forms of this site are always UTF-8, so no charset is needed.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ LONGEST_CONTENT_TYPE = 500
 
 
 def without_charset(content_type: str) -> str:
-    """Return the media type and boundary of a Content-Type header, or "" if it is too long."""
+    """Return the media type and boundary of a Content-Type header, or "" for a long header."""
     if len(content_type) > LONGEST_CONTENT_TYPE:
         return ""
     media_type, *parameters = content_type.split(";")

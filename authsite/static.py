@@ -1,7 +1,7 @@
-"""Static files: which are collected, and under which names they are served.
+"""Defines which static files are collected, and the names under which they are served.
 
-A collected file is compressed once and named after a hash of its content, so that browsers can
-cache it forever.
+A collected file is compressed once, and its name contains a hash of its content, so that browsers
+can cache the file forever.
 """
 
 from django.conf import settings
@@ -10,15 +10,15 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class Files(StaticFilesConfig):
-    """The app for static files. It leaves out files that only unused pages of libraries need."""
+    """The app for static files. It ignores files for library pages that the site does not use."""
 
     ignore_patterns = [*StaticFilesConfig.ignore_patterns, "account", "redoc", "rest_framework"]
 
 
 class Storage(CompressedManifestStaticFilesStorage):
-    """Serves files under hashed names once they are collected, and before that under their own."""
+    """Gives collected files a name with a hash. Files that are not collected keep their names."""
 
-    # JavaScript modules import each other under hashed names, too.
+    # Imports between JavaScript modules use the names with a hash, too.
     support_js_module_import_aggregation = True
 
     def stored_name(self, name: str) -> str:

@@ -1,7 +1,8 @@
 """``python -m authsite.uts39 FOLDER``: write ``accounts/users/uts39.json`` from Unicode's files.
 
-FOLDER holds the files of one version of Unicode that :data:`FILES` names, from
-https://www.unicode.org/Public/VERSION/ucd/ and https://www.unicode.org/Public/security/VERSION/.
+FOLDER must contain the files in :data:`FILES`, all from one version of Unicode. They are published
+at https://www.unicode.org/Public/VERSION/ucd/ and
+https://www.unicode.org/Public/security/VERSION/.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ FILES = (
     "ScriptExtensions.txt",
     "confusables.txt",
 )
-# The writing systems that a script is part of (UTS 39, table 1a).
+# By script: the writing systems that contain the script (UTS 39, table 1a).
 AUGMENTED = {
     "Hani": {"Hanb", "Jpan", "Kore"},
     "Hira": {"Jpan"},
@@ -55,7 +56,7 @@ def tables(texts: dict[str, str]) -> dict[str, Any]:
 
 
 def _rows(text: str) -> Iterator[list[str]]:
-    """Yield the fields of each line that has any (UAX 44 section 4.2)."""
+    """Yield the fields of each line that is not empty or a comment (UAX 44 section 4.2)."""
     for line in text.splitlines():
         fields = [field.strip() for field in line.partition("#")[0].split(";")]
         if any(fields):
@@ -63,7 +64,7 @@ def _rows(text: str) -> Iterator[list[str]]:
 
 
 def _of_each(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield each code point of each line, with the other fields of the line."""
+    """Yield each code point in ``text``, with the other fields of its line."""
     for codes, *fields in _rows(text):
         first, _dots, last = codes.partition("..")
         for code in range(int(first, 16), int(last or first, 16) + 1):
@@ -78,7 +79,7 @@ def _augmented(scripts: set[str]) -> str:
 
 
 def _ranges(values: dict[int, str]) -> list[str]:
-    """Return ``first last value`` for each run of consecutive code points with one value."""
+    """Return ``first last value`` for each run of consecutive code points with the same value."""
     ordered = enumerate(sorted(values.items()))
     runs = groupby(ordered, lambda row: (row[1][0] - row[0], row[1][1]))
     return [
@@ -93,9 +94,9 @@ def _text(codes: str) -> str:
 
 
 def main(folder: Path) -> None:
-    """Write the tables from the files in ``folder``.
+    """Write the tables, which are made from the files in ``folder``.
 
-    Byte order marks and line endings are ignored, because mirrors change them.
+    Byte order marks and line endings are ignored, because mirrors of the files change them.
     """
     texts = {name: (folder / name).read_text("utf-8-sig") for name in FILES}
     TABLES.write_text(json.dumps(tables(texts), indent=0) + "\n")

@@ -1,4 +1,4 @@
-"""The WSGI application. Its environment is production unless another one is set."""
+"""The WSGI application. It runs in the production environment unless ENVIRONMENT is set."""
 
 import os
 
@@ -12,7 +12,7 @@ os.environ["AUTHSITE_SERVES"] = "1"
 application = get_wsgi_application()
 application.request_class = Utf8WSGIRequest
 
-# Imported last, because its models need Django to be set up. Each server process sends mail.
+# Imported last, because its models need Django to be set up. Each server process sends emails.
 from accounts.mail import sender  # noqa: E402
 
 sender.start()

@@ -58,7 +58,7 @@ def make(
 
     Raises:
         TooManyKeys: the user has as many keys as allowed.
-        Later: the user has created too many keys recently.
+        RateLimited: the user has created too many keys recently.
         AccountChanged: the account was locked or its credentials changed since ``user`` was read,
             so that the request may come from a revoked session.
     """
@@ -66,7 +66,7 @@ def make(
     new = text.make()
     with transaction.atomic():
         # Lock the row of the user, so that a simultaneous lockdown also revokes the new key.
-        users.hold(user)
+        users.lock_row(user)
         if APIKey.objects.filter(user=user).count() >= MOST:
             raise TooManyKeys
         key = APIKey.objects.create(

@@ -1,1 +1,1 @@
-"""Mailed codes and links: stored as digests, valid once, for a limited time and one purpose."""
+"""Emailed codes and links. Each is stored as a digest and can be used once, for one purpose."""

@@ -1,14 +1,15 @@
-"""The model of the codes and links that are sent by mail."""
+"""The model of codes and links that are sent by email."""
 
 from django.db import models
 
 
 class Code(models.Model):
-    """A mailed code or link. A newer one for the same purpose and subject replaces it."""
+    """An emailed code or link. A newer one for the same purpose and subject replaces it."""
 
     purpose = models.CharField(max_length=32)
     subject = models.CharField(max_length=64)
-    # The canonical form of the address that the secret was mailed to, the only one that it proves.
+    # The canonical form of the email address that the secret was sent to. The secret proves only
+    # this address.
     email = models.CharField(max_length=254, blank=True, db_column="address")
     digest = models.CharField(max_length=64, db_index=True)
     tries_left = models.PositiveSmallIntegerField()

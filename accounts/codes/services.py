@@ -1,9 +1,9 @@
-"""Issues, checks and spends the codes and links that are sent by mail.
+"""Issues, checks and spends the codes and links that are sent by email.
 
-A code is short, so it is checked for a known subject and may be tried five times. The database
-counts each try before the code is compared, so that parallel guesses cannot exceed the limit. A
-link has 256 bits and identifies its subject by itself. The DELETE that finds a code or link also
-spends it.
+A code is short, so it is checked for a known subject and allows five tries. The database counts
+each try before the code is compared, so that parallel guesses cannot exceed the limit. A link has
+256 bits, and its subject is found by the secret alone. A single DELETE finds and spends a code or
+link, so that it works once.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.codes.models import Code
 from accounts.common import clock, secrets
-from accounts.common.errors import Later, PublicError
+from accounts.common.errors import PublicError, RateLimited
 
 CODE_LIFE = timedelta(minutes=15)
 CODE_TRIES = 5
@@ -24,17 +24,17 @@ CODE_TRIES = 5
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a mailed secret is for. A secret that was issued for another purpose is not accepted."""
+    """The purpose and lifetime of an emailed code or link, which is valid for no other purpose."""
 
     name: str
     life: timedelta = CODE_LIFE
 
 
 def issue_code(purpose: Purpose, subject: object, email: str = "") -> str:
-    """Return a new code of eight characters, which replaces an earlier one and has five tries.
+    """Return a new code of eight characters. It allows five tries and replaces an earlier code.
 
-    ``subject`` is whom the code is for. ``email`` is the canonical form of the email address that
-    the code is mailed to and proves.
+    ``subject`` identifies the person that the code is for. ``email`` is the canonical form of the
+    email address to which the code is sent. The code is a proof of this address.
     """
     code = secrets.code()
     _store(purpose, subject, code, email)
@@ -42,9 +42,10 @@ def issue_code(purpose: Purpose, subject: object, email: str = "") -> str:
 
 
 def issue_link(purpose: Purpose, subject: object, email: str = "") -> str:
-    """Return a new secret for a link, which replaces an earlier one for the same subject.
+    """Return a new secret for a link. It replaces an earlier link for the same subject.
 
-    ``email`` is the canonical form of the email address that the link is mailed to and proves.
+    ``email`` is the canonical form of the email address to which the link is sent. The link is a
+    proof of this address.
     """
     token = secrets.token()
     _store(purpose, subject, token, email)
@@ -52,14 +53,14 @@ def issue_link(purpose: Purpose, subject: object, email: str = "") -> str:
 
 
 class WrongCode(PublicError):
-    """A mailed code was not accepted. The message is the same for every reason."""
+    """An emailed code was not accepted. The message is the same for every reason."""
 
     code = "invalid_code"
     message = _("That code is not right, or not any more. Check it, or ask for a new mail.")
 
 
 class LinkSpent(PublicError):
-    """A mailed link was used or has expired, or what it was for has changed."""
+    """An emailed link was already used, has expired, or does not apply any more."""
 
     code = "link_spent"
     status = 404
@@ -67,7 +68,7 @@ class LinkSpent(PublicError):
 
 
 class UsedUp(PublicError):
-    """All tries of a code are used up, and even the right code is not accepted any more."""
+    """All tries of a code are used up. The right code is not accepted any more, either."""
 
     code = "invalid_code"
     message = gettext_lazy("That code was tried too often. Ask for a new one.")
@@ -76,8 +77,8 @@ class UsedUp(PublicError):
 def try_code(purpose: Purpose, subject: object, typed: str) -> bool:
     """Use up one try of the code for ``subject``, and return whether ``typed`` is the code.
 
-    The code stays valid until :func:`spend`. Call this function outside the transaction that spends
-    the code, because a rollback would give the try back.
+    A right code stays valid until it is spent by :func:`spend`. Call this function outside the
+    transaction that spends the code, because a rollback would give the try back.
 
     Raises:
         UsedUp: the last try was wrong, or no tries were left.
@@ -94,39 +95,39 @@ def try_code(purpose: Purpose, subject: object, typed: str) -> bool:
 
 
 def renewed(send: Callable[[], object]) -> str:
-    """Call ``send`` to replace a code that is used up, and return the sentence to show."""
+    """Call ``send`` to replace a code without tries left, and return the sentence to show."""
     try:
         send()
-    except Later:
+    except RateLimited:
         return _("That code was tried too often. Ask for a new one in a few minutes.")
     return _("That code was tried too often. We’ve emailed you a new one.")
 
 
 def subject_of(purpose: Purpose, token: str) -> str | None:
-    """Return the subject of the link with the secret ``token``, or None if it is not valid."""
+    """Return the subject of the link with the secret ``token``, or None if it is invalid."""
     row = find_link(purpose, token)
     return row.subject if row else None
 
 
 def find_link(purpose: Purpose, token: str) -> Code | None:
-    """Return the row of the link with the secret ``token``, or None if it is not valid."""
+    """Return the row of the link with the secret ``token``, or None if it is invalid."""
     return _live(purpose).filter(digest__in=_digests(purpose, token)).first()
 
 
 def subjects_of(purpose: Purpose, email: str, typed: str) -> list[str]:
-    """Return the subjects for whom ``typed`` is a valid code that was mailed to ``email``.
+    """Return the subjects of the valid codes that equal ``typed`` and were sent to ``email``.
 
-    This costs no try, because strangers could otherwise use up those of the owner. The caller must
-    limit the guesses.
+    No try is used up, because strangers could otherwise use up all tries of another person's code.
+    The caller must limit the guesses.
     """
     matching = _live(purpose).filter(email=email, digest__in=_digests(purpose, typed))
     return list(matching.filter(tries_left__gt=0).values_list("subject", flat=True))
 
 
 def spend(purpose: Purpose, subject: object, secret: str, email: str = "") -> bool:
-    """Delete a code or link, and return whether it was valid and mailed to ``email``.
+    """Delete a code or link, and return whether it was valid and was sent to ``email``.
 
-    Of several calls at the same time, only one returns True.
+    Of several simultaneous calls, only one returns True.
     """
     rows = _live(purpose).filter(subject=str(subject), digest__in=_digests(purpose, secret))
     rows = rows.filter(email=email)

@@ -1,1 +1,1 @@
-"""Code that every other package uses. It has no models or views and imports no other package."""
+"""Code that all other packages may use. It has no models or views, and imports no other package."""

@@ -15,25 +15,26 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 PAGE_SIZE = 50
-# Brackets inside strings count too, and a password may consist of a thousand of them.
+# The most opening brackets in a request body. Brackets inside strings count, too, and a password
+# may consist of a thousand of them.
 MOST_OPENED = 2000
-# An error names an unknown member if its name looks like this, and else quotes its beginning.
+# The names of unknown members that an error repeats in full. Of any other name, it quotes only the
+# beginning.
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 MOST_NAMED, LONGEST_QUOTED = 20, 32
 
 
 class Open:
-    """Mixin for API views that need no credentials. Every other view requires them."""
+    """Mixin for API views that need no credentials. Views without it require credentials."""
 
     authentication_classes: Any = ()
     permission_classes: Any = ()
 
 
 def valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
-    """Return the validated data of ``serializer``.
+    """Return the validated data of ``serializer``, and refuse unknown members.
 
-    A client that misspells a member, or sends one that the call does not accept, must not get a
-    success response.
+    If unknown members were ignored, a client that misspells a member would get a success response.
 
     Raises:
         ValidationError: a member is invalid, or the serializer has no field for it.
@@ -46,9 +47,9 @@ def valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
 
 
 def _unknown(serializer: serializers.Serializer[Any]) -> dict[str, list[str]]:
-    """Return an error for each unknown member, for the first ``MOST_NAMED`` of them.
+    """Return an error for each of the first ``MOST_NAMED`` unknown members, by the member's name.
 
-    A name with unusual characters is quoted in a general error instead of being its key.
+    If a name has unusual characters, its error quotes the name and is a non-field error.
     """
     sent = serializer.initial_data
     names = (
@@ -68,10 +69,10 @@ def _unknown(serializer: serializers.Serializer[Any]) -> dict[str, list[str]]:
 
 
 class JSONParser(parsers.JSONParser):
-    """Parse JSON (RFC 8259), and refuse bodies with more than ``MOST_OPENED`` opening brackets.
+    """A JSON parser (RFC 8259) that refuses bodies with more than ``MOST_OPENED`` opening brackets.
 
-    Python parses ten thousand nested objects, but turning them into text again would overflow the
-    small stack of a server thread and end the process. No call needs that many lists and objects.
+    Python can parse ten thousand nested objects. Serializing them again would overflow the small
+    stack of a server thread and crash the process, and no call needs that many lists and objects.
     """
 
     def parse(self, stream: Any, *args: Any, **kwargs: Any) -> Any:
@@ -85,7 +86,7 @@ class JSONParser(parsers.JSONParser):
 
 
 class AlwaysJSON(negotiation.BaseContentNegotiation):
-    """Answer in JSON whatever the ``Accept`` header says (RFC 9110 section 12.4.1 allows it)."""
+    """Ignores the ``Accept`` header and selects JSON, as RFC 9110 section 12.4.1 allows."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         return negotiation.DefaultContentNegotiation().select_parser(request, parsers)
@@ -97,13 +98,13 @@ class AlwaysJSON(negotiation.BaseContentNegotiation):
 
 
 class Pages(pagination.PageNumberPagination):
-    """Paginate lists by ``?page=``. Links begin with ``ORIGIN``, whatever Host the client sent."""
+    """Paginates lists by ``?page=``. Links begin with ``ORIGIN``, never with the Host header."""
 
     page_size = PAGE_SIZE
     last_page_strings = ()
 
     def get_page_number(self, request: Request, paginator: Any) -> str:
-        # The base class would take an empty number for 1, and accept other scripts' digits.
+        # The base class would treat an empty page number as 1, and accept digits of other scripts.
         page = request.query_params.get(self.page_query_param, "1")
         if not re.fullmatch(r"[0-9]{1,9}", page):
             raise NotFound
@@ -129,10 +130,10 @@ def _public(url: str | None) -> str | None:
 
 
 class ChoiceField(serializers.ChoiceField):
-    """Accept one of a fixed set of strings.
+    """A field that accepts one of a fixed set of strings.
 
-    The error does not repeat an invalid value, which may be a megabyte long. Values that are not
-    strings are refused, because the base class would convert them, even deeply nested lists.
+    The error does not repeat an invalid value, which may be a megabyte long. Values of other types
+    are refused, because the base class would convert even deeply nested lists to strings.
     """
 
     default_error_messages = {"invalid_choice": gettext_lazy("No such choice.")}
@@ -145,13 +146,13 @@ class ChoiceField(serializers.ChoiceField):
 
 
 class TextField(serializers.CharField):
-    """Accept strings only. The base class accepts numbers too, but 12345 is not a password."""
+    """A field that accepts strings only. The base class would accept 12345 as a password, too."""
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         if data is not serializers.empty and not isinstance(data, str | None):
             self.fail("invalid")
-        # Refuse overlong text before the slow steps. Its canonical form may be shorter, so text
-        # up to four times the limit goes on.
+        # Refuse overlong text early, because the later steps are slow. The limit applies to the
+        # canonical form, which may be shorter, so allow up to four times the limit here.
         if self.max_length and isinstance(data, str) and len(data) > 4 * self.max_length:
             self.fail("max_length", max_length=self.max_length)
         return super().run_validation(data)

@@ -1,4 +1,4 @@
-"""The client that sent a request: its IP address, its networks and its device."""
+"""Information about the client that sent a request: IP address, networks and device."""
 
 import re
 from dataclasses import dataclass, field
@@ -12,18 +12,20 @@ from ua_parser import parse
 from accounts.common.client_ip import networks
 from accounts.common.client_ip import parse as parse_ip
 
-# A longer User-Agent, or name in one, is cut: the rest says nothing and costs time and storage.
+# A longer User-Agent, or a longer name in a User-Agent, is cut, because the rest has no use and
+# takes time and storage.
 LONGEST_USER_AGENT = 255
 LONGEST_NAME = 40
 
-# Words that a browser adds to its name on a phone, inside an app or without a screen.
+# Words that are removed from the name of a browser. Browsers add them on a phone, inside an app or
+# without a screen.
 _VARIANTS = ("Mobile", "iOS", "WebView", "Headless")
 _SYSTEMS = {"Mac OS X": "macOS", "Chrome OS": "ChromeOS"}
 _HANDHELDS = ("iPhone", "iPad", "iPod")
 _KNOWN = re.compile(r"[\w-]{43}", re.ASCII)
 _NO_NAME = re.compile(r"[^\w +-]+")
-# A client can send any name, and the owner of an account reads the names of failed sign-ins. Only
-# these are shown, so that an attacker cannot put a message there.
+# The only names of browsers and systems that pages and emails show. A client can send any name, so
+# an attacker could otherwise put a message into the list of failed sign-ins of another person.
 _SHOWN = {
     *("Brave", "Chrome", "Chromium", "DuckDuckGo", "Edge", "Firefox", "IE", "Opera", "Safari"),
     *("Samsung Internet", "Vivaldi", "Yandex Browser"),
@@ -35,16 +37,17 @@ _SHOWN = {
 
 @dataclass(frozen=True)
 class Device:
-    """A browser family and an operating system; an empty string where unknown.
+    """A browser family and an operating system, each of them empty if unknown.
 
-    A new version of either is the same device. The text form contains only well-known names.
+    Versions are ignored, so that an update does not make a new device. ``str()`` returns a
+    description that contains only well-known names.
     """
 
     browser: str = ""
     system: str = ""
 
     def __str__(self) -> str:
-        # An API client may not be a browser.
+        # The text is not "Unknown browser", because an API client may be another program.
         browser = self.browser if self.browser in _SHOWN else _("Unknown program")
         if self.system not in _SHOWN:
             return browser
@@ -56,7 +59,7 @@ class ClientInfo:
     """The IP address, the User-Agent and the known-browser cookie of a client.
 
     ``ip`` is empty if unknown. ``known_cookie`` is the secret in the cookie by which
-    ``sessions.known_browsers`` recognizes a browser; it is empty without that cookie.
+    ``sessions.known_browsers`` recognizes a browser, or empty if there is no such cookie.
     """
 
     ip: str
@@ -65,7 +68,7 @@ class ClientInfo:
 
     @cached_property
     def device(self) -> Device:
-        """The browser and system that the User-Agent names, parsed on first use."""
+        """The browser and operating system that the User-Agent names."""
         parsed = parse(self.user_agent)
         browser = parsed.user_agent.family if parsed.user_agent else ""
         system = parsed.os.family if parsed.os else ""
@@ -76,7 +79,7 @@ class ClientInfo:
 
     @cached_property
     def networks(self) -> tuple[tuple[str, int], ...]:
-        """The networks around the IP address, narrowest first, each with its weight.
+        """The networks around the client's IP address, narrowest first, each with its weight.
 
         See :func:`accounts.common.client_ip.networks`.
         """
@@ -85,27 +88,27 @@ class ClientInfo:
 
     @property
     def network(self) -> str:
-        """The narrowest network around the IP address: an IPv4 address or an IPv6 /64."""
+        """The narrowest network of the client: its IPv4 address, or its IPv6 /64."""
         return self.networks[0][0]
 
     @property
     def wide_network(self) -> str:
-        """The widest network that one subscriber line gets: an IPv4 /24 or an IPv6 /48."""
+        """The widest network that the client's line may have: an IPv4 /24 or an IPv6 /48."""
         return self.networks[-1][0]
 
 
-# For acts without a request, such as management commands.
+# The client of an act without a request, such as a management command.
 NO_CLIENT = ClientInfo("", "")
 
 
 def client_of(request: HttpRequest) -> ClientInfo:
     """Return the client that sent ``request``.
 
-    ``ClientMiddleware`` has replaced ``REMOTE_ADDR`` by the client's own IP address.
+    Behind a proxy, ``ClientMiddleware`` must have set ``REMOTE_ADDR`` to the client's IP address.
     """
     ip = parse_ip(request.META["REMOTE_ADDR"])
     user_agent = request.META.get("HTTP_USER_AGENT", "")[:LONGEST_USER_AGENT]
-    # The client chooses this text: replace what cannot be stored or shown.
+    # The client chooses this text, so replace characters that cannot be stored or shown.
     printable = "".join(c if c.isprintable() else " " for c in user_agent)
     known = request.COOKIES.get(settings.KNOWN_COOKIE_NAME, "")
     return ClientInfo(str(ip or ""), printable, known if _KNOWN.fullmatch(known) else "")

@@ -1,4 +1,4 @@
-"""IP addresses: parsing, the client behind trusted proxies, and the networks around an address."""
+"""Parses IP addresses, finds the client behind trusted proxies, and lists a client's networks."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -7,16 +7,16 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 type IPAddress = IPv4Address | IPv6Address
 type Network = IPv4Network | IPv6Network
 
-# The length of an IPv6 address that ends in an IPv4 address.
+# The length of the longest IP address in text form: an IPv6 address that ends in an IPv4 address.
 LONGEST = 45
-# For each version of IP, the prefix lengths of the networks around an address, and their weights.
+# By IP version: the prefix length and the weight of each network around an address.
 WEIGHTS = {4: ((32, 1), (24, 4)), 6: ((64, 1), (56, 2), (48, 4))}
 
 
 def parse(text: str) -> IPAddress | None:
-    """Return the IP address in ``text``, or None if there is none.
+    """Return ``text`` as an IP address, or None if it is not an IP address.
 
-    An IPv4 address that is mapped into IPv6 is returned as IPv4. A zone (``fe80::1%eth0``) is cut
+    An IPv4-mapped IPv6 address is returned as an IPv4 address. A zone (``fe80::1%eth0``) is cut
     off, because it is free text of any length.
     """
     written = text.strip().strip("[]").partition("%")[0]
@@ -33,16 +33,16 @@ def _read(text: str) -> IPAddress | None:
 
 
 def trusts(peer: IPAddress, proxies: Sequence[Network]) -> bool:
-    """Return whether the address ``peer`` belongs to one of the trusted ``proxies``."""
+    """Return whether the IP address ``peer`` is in one of the networks ``proxies``."""
     return any(peer in network for network in proxies)
 
 
 def client_ip(peer: IPAddress, forwarded: str, proxies: Sequence[Network]) -> IPAddress:
-    """Return the IP address of the client: the nearest one that is not a trusted proxy.
+    """Return the IP address of the client: the nearest address that is not a trusted proxy.
 
-    ``forwarded`` is the value of ``X-Forwarded-For``. Each proxy appends the peer that it saw, so
-    the entries are read from the right; a client can write anything at the left. An unreadable
-    entry ends the search, and the address before it is returned.
+    ``forwarded`` is the value of ``X-Forwarded-For``. Each proxy appends its own peer at the right,
+    so the entries are read from right to left; a client can write anything at the left. The search
+    stops at an entry that is not an IP address, and returns the last address that was read.
     """
     nearest = peer
     for entry in reversed(forwarded.split(",") if forwarded else []):
@@ -58,8 +58,9 @@ def client_ip(peer: IPAddress, forwarded: str, proxies: Sequence[Network]) -> IP
 def networks(ip: IPAddress) -> tuple[tuple[str, int], ...]:
     """Return the networks around ``ip`` that one subscriber line may have, narrowest first.
 
-    Each comes with a weight, by which the limits of the narrowest network are multiplied. Providers
-    assign a line an IPv6 /64, /56 or /48 (RFC 6177), an IPv4 address or, to companies, a /24.
+    Each network has a weight: its limits are those of the narrowest network times the weight.
+    Internet providers assign a line an IPv6 /64, /56 or /48 (RFC 6177), or one IPv4 address, or, to
+    companies, an IPv4 /24.
     """
     return _networks(str(ip))
 

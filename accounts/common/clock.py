@@ -1,4 +1,4 @@
-"""The current time. Everything that expires asks this module, so that tests can move the time."""
+"""The current time. All checks of expiry get it from this module, so that tests can change it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,5 +12,5 @@ _now: Callable[[], datetime] = _system
 
 
 def now() -> datetime:
-    """Return the current time, aware and in UTC."""
+    """Return the current time as an aware datetime in UTC."""
     return _now()

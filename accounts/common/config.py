@@ -60,7 +60,7 @@ class Config(BrandSettings):
         "The folder where an ACME client writes `.well-known/acme-challenge/TOKEN` (`certbot "
         "--webroot -w`, `lego --http.webroot`), served on REDIRECT_PORT."
     )
-    data_dir: Path = setting(  # noqa: RUF009 it is a field, as the others are
+    data_dir: Path = setting(  # noqa: RUF009 a field, like the others
         "The folder of the static files and the SQLite database; in development, of emails and "
         "secrets too.",
         Path,
@@ -254,7 +254,7 @@ class Config(BrandSettings):
 
     @property
     def development(self) -> bool:
-        """Whether conveniences are on that would be unsafe on a public site."""
+        """Whether this is a development site, with features that are unsafe on a public site."""
         return self.environment == "development"
 
     @property
@@ -275,7 +275,7 @@ class Config(BrandSettings):
 
     @property
     def contact(self) -> str:
-        """The URI at which people reach the operator: a page, or a ``mailto:`` URI (RFC 6068)."""
+        """The URI for contacting the operator: a page, or a ``mailto:`` URI (RFC 6068)."""
         return self.security_contact or f"mailto:{quote(self.mail_from, safe='@+')}"
 
     @property
@@ -285,10 +285,10 @@ class Config(BrandSettings):
 
     @property
     def seconds_to_exchange(self) -> int:
-        """Seconds after sign-in in which an access token can be exchanged for a fresh one."""
+        """The number of seconds after sign-in in which an access token can be exchanged."""
         return self.access_token_seconds if self.exchange_seconds is None else self.exchange_seconds
 
     @property
     def issuers(self) -> tuple[Issuer, ...]:
-        """The identity providers that people can sign in with, in the order of their buttons."""
-        return (*self.oidc_providers, *issuers.known(self))
+        """The configured identity providers, in the order of their sign-in buttons."""
+        return (*self.oidc_providers, *issuers.configured_issuers(self))

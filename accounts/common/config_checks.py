@@ -1,7 +1,7 @@
-"""Checks of all settings together. A fault is a sentence that names a setting, and no secret.
+"""Checks the settings as a whole. A fault is a sentence that names a setting but no secret.
 
-Only settings that are unsafe in every deployment are faults. What is merely unwise, or safe behind
-a firewall, is the operator's decision.
+Only settings that are unsafe in every deployment are faults. Operators may choose settings that are
+merely unwise, or that are safe behind a firewall.
 """
 
 import base64
@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from accounts.common.config import Config
 
 WEAK = "weak: at least 50 varied characters, made by make_secret"
-# Nearly all of 32 random bytes differ; those of a phrase or of one repeated byte do not.
+# The least number of different bytes in a key of 32 bytes. Random keys have more; phrases and
+# repeated bytes have fewer.
 LEAST_DIFFERENT_BYTES = 16
-# The prefix lengths of the widest private networks: 10.0.0.0/8 and fc00::/7.
+# By IP version: the shortest prefix length of a trusted proxy network. These are the prefix lengths
+# of the widest private networks, 10.0.0.0/8 and fc00::/7.
 WIDEST = {4: 8, 6: 7}
 
 
 def faults(config: "Config") -> list[str]:
-    """Return a sentence for each fault of ``config``; an empty list if it is safe to run with."""
+    """Return a sentence for each fault of ``config``, or an empty list if there is no fault."""
     checks = [
         (not _is_strong(config.secret_key), f"SECRET_KEY is missing or {WEAK}"),
         (
@@ -71,17 +73,17 @@ def _production_checks(config: "Config") -> Iterator[tuple[bool, str]]:
         any(origin.startswith("http:") for origin in config.cors_origins),
         "CORS_ORIGINS: one is not https",
     )
-    # Mails carry codes and links that open accounts.
+    # Emails contain codes and links that give access to accounts.
     yield (
         mail.scheme == "smtp+plain" and not is_loopback(mail.hostname or "localhost"),
         "EMAIL_URL has no TLS, and the mail server is another machine: smtp:// or smtps://",
     )
-    # A trusted peer can claim any client IP address and so evade every limit.
+    # A trusted proxy can claim any client IP address, and so evade every rate limit.
     yield (
         any(network.prefixlen < WIDEST[network.version] for network in config.trusted_proxies),
         "TRUSTED_PROXIES: one is wider than networks of proxies are",
     )
-    # A password that is posted to a plain port crosses the network in clear before any redirect.
+    # A password that is sent over plain HTTP crosses the network unencrypted before any redirect.
     yield (
         not (is_loopback(config.bind) or config.trusted_proxies or config.tls_cert_file),
         "BIND lets other machines in: TLS_CERT_FILE or TRUSTED_PROXIES is missing",
@@ -93,7 +95,7 @@ def _production_checks(config: "Config") -> Iterator[tuple[bool, str]]:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether ``host`` is a loopback address or a ``localhost`` name."""
+    """Return whether ``host`` is a loopback address, or ``localhost`` or a name below it."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -101,7 +103,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_strong(secret: str) -> bool:
-    """Apply the rules of Django's deployment check security.W009."""
+    """Return whether ``secret`` passes Django's deployment check security.W009."""
     return len(secret) >= 50 and len(set(secret)) >= 5 and not secret.startswith("django-insecure-")
 
 
@@ -110,7 +112,7 @@ def _is_random(key: str) -> bool:
 
 
 def _is_open(database_url: str) -> bool:
-    """Return whether the URL names an SQLite file that other users can read or change."""
+    """Return whether ``database_url`` names an SQLite file that any user can read or change."""
     path = Path(unquote(urlsplit(database_url).path)[1:])
     if not database_url.startswith("sqlite:") or not path.is_file():
         return False

@@ -1,8 +1,8 @@
-"""Encryption at rest for values that the site must read again, such as queued mails and TOTP seeds.
+"""Encrypts stored values that the site must read again, such as queued emails and TOTP seeds.
 
-Values are encrypted with Fernet (AES-128-CBC and HMAC-SHA256) under a key that is derived for one
-purpose, so that a value cannot be used for another purpose. ``ENCRYPTION_KEYS`` holds the keys,
-newest first: the first one encrypts, and all of them decrypt.
+Values are encrypted with Fernet (AES-128-CBC and HMAC-SHA256). The key is derived for one purpose,
+so that an encrypted value cannot be used for another purpose. ``ENCRYPTION_KEYS`` holds the master
+keys, newest first: the first one encrypts, and all of them decrypt.
 """
 
 import base64
@@ -15,26 +15,26 @@ from django.conf import settings
 
 
 def seal(text: str, purpose: str) -> str:
-    """Return ``text`` encrypted for ``purpose``, as ASCII."""
+    """Encrypt ``text`` for ``purpose``, and return the result as ASCII text."""
     return _fernet(purpose).encrypt(text.encode()).decode()
 
 
 def unseal(sealed: str, purpose: str) -> str:
-    """Return the text that :func:`seal` encrypted into ``sealed``.
+    """Decrypt ``sealed``, and return the text that was given to :func:`seal`.
 
     Raises:
-        cryptography.fernet.InvalidToken: ``sealed`` was not encrypted for ``purpose`` under one of
-            the keys.
+        cryptography.fernet.InvalidToken: ``sealed`` was not encrypted for ``purpose`` with one of
+            the ``ENCRYPTION_KEYS``.
     """
     return _fernet(purpose).decrypt(sealed).decode()
 
 
 def reseal(sealed: str, purpose: str) -> str:
-    """Return the text in ``sealed`` encrypted again, under the newest key.
+    """Decrypt ``sealed``, encrypt its text again with the newest key, and return the result.
 
     Raises:
-        cryptography.fernet.InvalidToken: ``sealed`` was not encrypted for ``purpose`` under one of
-            the keys.
+        cryptography.fernet.InvalidToken: ``sealed`` was not encrypted for ``purpose`` with one of
+            the ``ENCRYPTION_KEYS``.
     """
     return _fernet(purpose).rotate(sealed).decode()
 

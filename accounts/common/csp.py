@@ -1,4 +1,4 @@
-"""Content Security Policy of pages with forms that lead to an identity provider."""
+"""The Content Security Policy of pages with forms that redirect to an identity provider."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -11,11 +11,11 @@ from django.views.decorators.csp import csp_override
 type View = Callable[..., HttpResponseBase]
 
 
-def leads_to_providers(view: View) -> View:
+def allow_provider_redirects(view: View) -> View:
     """Decorate a view so that its forms may redirect to the configured identity providers.
 
-    Adds the origins of these providers to ``form-action``, because Chromium applies the directive
-    to the redirects that follow a form submission, too.
+    The decorator adds the origins of these providers to ``form-action``, because Chromium also
+    applies this directive to redirects that follow a form submission.
     """
 
     @wraps(view)

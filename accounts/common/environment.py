@@ -14,7 +14,7 @@ from accounts.common.config_checks import faults as faults_of
 
 
 class ConfigError(Exception):
-    """The settings are invalid or unsafe. ``faults`` describes each problem in one line."""
+    """The settings are invalid or unsafe. ``faults`` has one line for each problem."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
@@ -22,12 +22,12 @@ class ConfigError(Exception):
 
 
 def read(environ: Mapping[str, str], root: Path) -> Config:
-    """Return the settings in ``environ``. A relative ``DATA_DIR`` starts at ``root``.
+    """Return the settings in ``environ``. A relative ``DATA_DIR`` is relative to ``root``.
 
-    In development, secrets that are not given are generated into ``DATA_DIR`` once.
+    In development, missing secrets are generated once and stored in ``DATA_DIR``.
 
     Raises:
-        ConfigError: settings are invalid or unsafe; the error lists each of them.
+        ConfigError: some settings are invalid or unsafe; the error lists them.
     """
     faults: list[str] = []
     given: dict[str, Any] = {}
@@ -60,7 +60,7 @@ def _text(environ: Mapping[str, str], name: str, *, secret: bool) -> str:
 
 
 def _supply(given: dict[str, Any], folder: Path) -> None:
-    """Fill in what development does not ask for, so that one command starts the site."""
+    """Add development values for missing settings, so that one command starts the site."""
     given.setdefault("origin", f"http://localhost:{given.get('port', Config.port)}")
     given.setdefault("secret_key", _stored(folder / "secret_key", secrets.token(48)))
     given.setdefault(
@@ -71,10 +71,10 @@ def _supply(given: dict[str, Any], folder: Path) -> None:
 
 
 def _stored(path: Path, fresh: str) -> str:
-    """Return the secret in the file at ``path``; if it is missing, store ``fresh`` there first.
+    """Return the secret in the file at ``path``. If there is no file, store ``fresh`` in it first.
 
-    The file is complete before it gets its name, and only the first hard link succeeds, so that
-    two processes that start at once use the same secret.
+    The file is written under another name and then linked. Only the first hard link succeeds, so
+    that two processes that start simultaneously use the same secret.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():

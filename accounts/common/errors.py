@@ -1,4 +1,4 @@
-"""Errors that clients are told about: a sentence for people, a code and a status for programs."""
+"""Errors that clients may see. Each has a sentence for people, and a code for programs."""
 
 import math
 
@@ -7,21 +7,21 @@ from django.utils.translation import gettext_lazy as _
 
 
 class PublicError(Exception):
-    """An error that the client is told about. Subclasses define its sentence, code and status."""
+    """An error that the client may see. Subclasses define its sentence, code and status."""
 
     code = "error"
     status = 400
     message: str | Promise = _("Something went wrong.")
-    # The ``WWW-Authenticate`` header (RFC 9110 section 11.6.1). Never ``Basic``, for which browsers
-    # open a password dialog of their own.
+    # The ``WWW-Authenticate`` header (RFC 9110 section 11.6.1). It is never ``Basic``, because
+    # browsers would open their own password dialog.
     challenge = "Bearer"
 
     def __str__(self) -> str:
         return str(self.message)
 
 
-class Later(PublicError):
-    """The client must wait for ``retry_after`` seconds before it tries again.
+class RateLimited(PublicError):
+    """A limit is reached: the client must wait ``retry_after`` seconds before it tries again.
 
     See RFC 6585 section 4 and RFC 9110 section 10.2.3.
     """
@@ -35,8 +35,8 @@ class Later(PublicError):
         self.retry_after = max(1, math.ceil(retry_after))
 
 
-class Busy(Later):
-    """Every slot for an expensive operation, such as hashing a password, is in use."""
+class Busy(RateLimited):
+    """All slots for an expensive operation, such as hashing a password, are in use."""
 
     code = "busy"
     message = _("The site is busy. Wait a moment, then try again.")

@@ -18,13 +18,13 @@ class Renderer(TemplatesSetting):
 
 
 def code_input(**attrs: str) -> forms.TextInput:
-    """Return a text input for a one-time code, which browsers and phones can fill in."""
+    """Return a text input for a one-time code that browsers and phones can fill in."""
     shared = {"class": "input code", "autocomplete": "one-time-code", "spellcheck": "false"}
     return forms.TextInput({**shared, **attrs})
 
 
 class CodeField(forms.CharField):
-    """A field for a mailed code, which people may type in any case and spacing."""
+    """A field for an emailed code. Letter case, spaces and hyphens do not matter."""
 
     def __init__(self, **options: Any) -> None:
         widget = code_input(autocapitalize="characters")
@@ -35,18 +35,19 @@ class CodeField(forms.CharField):
 
 
 def no_longer_than(length: int) -> MaxLengthValidator:
-    """Return a validator for at most ``length`` characters, without a ``maxlength`` attribute.
+    """Return a validator that refuses text of more than ``length`` characters.
 
-    Django renders the attribute for ``max_length``, and browsers then silently cut pasted text: a
-    cut email address is another person's, and a cut password is wrong.
+    Use it instead of ``max_length``, which makes Django render a ``maxlength`` attribute. Browsers
+    then silently cut pasted text: a cut email address may be another person's, and a cut password
+    is wrong.
     """
     return MaxLengthValidator(length)
 
 
 def text_input(autocomplete: str, kind: str = "text") -> forms.TextInput:
-    """Return a one-line input that browsers neither capitalize nor correct.
+    """Return a one-line input in which browsers neither capitalize nor correct text.
 
-    ``autocomplete`` and ``kind`` are its ``autocomplete`` and ``type`` attributes.
+    ``autocomplete`` and ``kind`` are the values of its ``autocomplete`` and ``type`` attributes.
     """
     widget = forms.TextInput(
         {

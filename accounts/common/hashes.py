@@ -1,13 +1,13 @@
-"""Tells which stored password hashes the site can verify."""
+"""Finds out which stored password hashes the site can verify."""
 
 from django.contrib.auth.hashers import BasePasswordHasher, identify_hasher
 
 
 def hasher_of(encoded: str) -> BasePasswordHasher | None:
-    """Return the hasher that made the password hash ``encoded``.
+    """Return the hasher for the password hash ``encoded``, or None if no password can match.
 
-    Returns None if no password can match: the hash is unusable or damaged, or its algorithm is not
-    in ``PASSWORD_HASHERS`` (bcrypt, for example).
+    No password can match if the hash is unusable or damaged, or if its algorithm (bcrypt, for
+    example) is not in ``PASSWORD_HASHERS``.
     """
     try:
         hasher = identify_hasher(encoded)

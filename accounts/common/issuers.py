@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-# The origins of each provider's sign-in pages: first that of its authorization endpoint, then those
-# to which that may redirect. Chromium applies form-action to the redirects after a form, too.
+# The origins of each provider's sign-in pages: first the authorization endpoint, then the pages to
+# which it may redirect. Chromium also applies ``form-action`` to redirects that follow a form.
 ORIGINS = {
     "google": ("https://accounts.google.com",),
     "github": ("https://github.com",),
@@ -16,7 +16,7 @@ ORIGINS = {
     "twitter_oauth2": ("https://x.com", "https://twitter.com"),
 }
 NAMES = {"google": "Google", "github": "GitHub", "facebook": "Facebook", "twitter_oauth2": "X"}
-# The prefix of a provider's settings, where it differs from the provider's key.
+# The prefix of the names of a provider's settings, if it differs from the provider's key.
 PREFIXES = {"twitter_oauth2": "twitter"}
 GOOGLE = "https://accounts.google.com"
 # The issuer under which each provider's user ids are stored.
@@ -32,14 +32,14 @@ _REQUIRED = ("id", "name", "issuer", "client_id", "client_secret")
 
 @dataclass(frozen=True)
 class Issuer:
-    """An identity provider: an OpenID Provider, or a site with an API of its own.
+    """An identity provider: an OpenID Provider, or a site with its own sign-in API.
 
     Attributes:
         key: the part of this site's URLs that names the provider.
         name: the name that people see.
         issuer: the issuer under which the provider's user ids are stored.
-        origins: the origins of its sign-in pages.
-        tells_when: whether it reauthenticates people on request and reports when it did so.
+        origins: the origins of the provider's sign-in pages.
+        tells_when: whether the provider reauthenticates people on request and reports the time.
     """
 
     key: str
@@ -52,11 +52,11 @@ class Issuer:
 
     @property
     def logo(self) -> str:
-        """The static file with the provider's logo; empty if there is none."""
+        """The path of the static file with the provider's logo, or empty if there is none."""
         return f"providers/{self.key}.svg" if self.key in NAMES else ""
 
 
-def known(config: Any) -> Iterator[Issuer]:
+def configured_issuers(config: Any) -> Iterator[Issuer]:
     """Yield the built-in providers for which ``config`` has credentials."""
     for key, name in NAMES.items():
         client_id, secret = _credentials(config, key).values()
@@ -65,9 +65,9 @@ def known(config: Any) -> Iterator[Issuer]:
 
 
 def faults(config: Any) -> Iterator[tuple[bool, str]]:
-    """Yield each possible fault of the provider settings in ``config``.
+    """Check the provider settings in ``config`` for possible faults.
 
-    Each is a pair: whether the fault is present, and a sentence that describes it.
+    Yield a pair for each possible fault: whether it is present, and a sentence that describes it.
     """
     is_plain = any(provider.issuer.startswith("http:") for provider in config.oidc_providers)
     yield is_plain and not config.development, "OIDC_PROVIDERS: an issuer is not https"
@@ -94,7 +94,7 @@ def openid_providers(text: str) -> tuple[Issuer, ...]:
     except ValueError:
         entries = None
     if not isinstance(entries, list):
-        raise ValueError("is a JSON list of objects")  # noqa: TRY004 parsers raise ValueError
+        raise ValueError("is a JSON list of objects")  # noqa: TRY004 setting parsers raise this
     issuers = tuple(_openid_provider(entry) for entry in entries)
     if len({issuer.key for issuer in issuers}) < len(issuers):
         raise ValueError("has an id twice")
@@ -109,7 +109,8 @@ def _openid_provider(entry: Any) -> Issuer:
     if not _is_issuer(entry["issuer"]):
         raise ValueError(f"{entry['id']}: the issuer is no https address without query or fragment")
     if entry["issuer"] in ISSUERS.values():
-        # Its special handling would be missing, and its users would be taken for the same people.
+        # A built-in provider needs special handling. A second entry for its issuer would lack that
+        # handling, but share the stored user ids.
         raise ValueError(f"{entry['id']}: that issuer has settings of its own")
     further = entry.get("origins", [])
     if not isinstance(further, list) or not all(map(_is_origin, further)):
@@ -128,8 +129,8 @@ def _openid_provider(entry: Any) -> Issuer:
 def origin_of(url: str) -> str:
     """Return the origin of ``url``: its scheme, host and port.
 
-    The origin becomes part of a Content Security Policy, so characters with a meaning there, such
-    as the semicolon and the asterisk, are refused.
+    The origin becomes part of a Content Security Policy, so characters that have a meaning in a
+    policy, such as the semicolon and the asterisk, are refused.
 
     Raises:
         ValueError: ``url`` is not an HTTP URL, or its host or port is invalid.
@@ -139,7 +140,7 @@ def origin_of(url: str) -> str:
         raise ValueError("is no address of the web")
     if not re.fullmatch(r"[a-z0-9._:\[\]-]+", parts.netloc.lower()):
         raise ValueError("has no host that can be")
-    if parts.port == 0:  # a port above 65535 raises by itself
+    if parts.port == 0:  # ``parts.port`` raises for ports above 65535
         raise ValueError("has no port 0")
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
@@ -156,7 +157,10 @@ def _is_origin(value: Any) -> bool:
 
 
 def _is_issuer(url: str) -> bool:
-    """Apply OpenID Connect Discovery 1.0 section 3. ``faults`` refuses plain HTTP in production."""
+    """Return whether ``url`` is a valid issuer (OpenID Connect Discovery 1.0 section 3).
+
+    Plain HTTP is accepted here; :func:`faults` refuses it in production.
+    """
     try:
         return (
             len(url) <= LONGEST_ISSUER

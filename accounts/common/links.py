@@ -1,4 +1,4 @@
-"""Links that cannot lead to another site: absolute URLs for mails, and redirect targets."""
+"""Builds absolute URLs for emails, and checks that redirect targets belong to this site."""
 
 from django.conf import settings
 from django.urls import reverse
@@ -6,7 +6,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 
 def absolute(name: str, *args: object) -> str:
-    """Return the absolute URL of the view ``name``, below ``ORIGIN`` whatever Host was sent."""
+    """Return the absolute URL of the view ``name``, which begins with the setting ``ORIGIN``.
+
+    The Host header of the request is not used, because a client can send any value.
+    """
     return f"{settings.AUTHSITE.origin}{reverse(name, args=args)}"
 
 

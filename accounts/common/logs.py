@@ -1,7 +1,7 @@
 """Structured logs that contain no secrets and cannot be forged (ASVS 16.2.5, 16.4.1).
 
-Each event is one line, JSON in production and plain text in development, whether this site or a
-library logs it. A line that belongs to a request carries the id of the request.
+Each event of the site or of a library is one line: JSON in production, plain text in development.
+A line that belongs to a request contains the id of the request.
 """
 
 import json
@@ -15,17 +15,19 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor
 
-# The id of the request that the current thread answers.
+# The id of the request that the current thread handles.
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
-# Pages with a secret as the last part of their path: a line names the page but not the secret.
+# Pages with a secret as the last part of their path. The log shows these paths without the secret.
 _PAGES = "confirm-email|owner|lockdown|password/reset|email/confirm|2fa/recovery|2fa/enrol"
 SECRET_PATHS = re.compile(rf"(/accounts/(?:{_PAGES})/)[^/\s\"']+")
-# API keys, tokens and parts of tokens, however a client spells them in a URL. No word is as long.
+# Matches API keys, tokens and parts of tokens, even if a client encodes some characters in a URL.
+# Ordinary words are shorter.
 TOKENS = re.compile(r"uthsite_[a-z2-7]{8,}|[a-z2-7]{50,}|[\w-]{72,}", re.ASCII | re.IGNORECASE)
-# No text up to this length can contain a secret.
+# A text of at most this length cannot contain a secret.
 HARMLESS = 15
-# In the path of a request: what follows such a page, and each word that is as long as a secret.
+# Match the parts of a request's path that may be secret: all that follows one of ``_PAGES``, and
+# words that are as long as a secret.
 _REST = re.compile(rf"(/accounts/(?:{_PAGES})/)/*[^/].*", re.DOTALL)
 _LONG = re.compile(r"[\w-]{40,}", re.ASCII)
 
@@ -38,21 +40,21 @@ def redact(text: str) -> str:
 
 
 def redact_path(path: str) -> str:
-    """Return the path of a request with all that may be a secret replaced by ``[secret]``."""
+    """Return the path of a request with every possible secret replaced by ``[secret]``."""
     if len(path) <= HARMLESS:
         return path
     return _LONG.sub("[secret]", _REST.sub(r"\1[secret]", path))
 
 
 def escape(text: str) -> str:
-    """Return ``text`` with unprintable characters, such as line breaks, as backslash escapes."""
+    """Return ``text`` with backslash escapes for unprintable characters, such as line breaks."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def formatter(*, development: bool) -> logging.Formatter:
-    """Return the formatter for the handlers of the standard library's ``logging``."""
+    """Return the formatter for handlers of the standard library's ``logging`` module."""
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.stdlib.add_logger_name,
@@ -68,8 +70,8 @@ def formatter(*, development: bool) -> logging.Formatter:
 def requests_log(*, development: bool) -> Any:
     """Return the logger that writes one line for each request.
 
-    Its lines look like those of :func:`formatter`, but bypass the handlers of the standard library,
-    which cost several times as much as the line itself.
+    Its lines have the format of :func:`formatter`. It bypasses the handlers of the standard
+    library, which take several times as long as writing the line.
     """
     return structlog.wrap_logger(
         _Stderr(),
@@ -79,7 +81,7 @@ def requests_log(*, development: bool) -> Any:
 
 
 class _Stderr:
-    """Writes to the current error stream, each line in one write, so that lines do not mix."""
+    """Writes each line to the error stream in one call, so that lines of threads do not mix."""
 
     def info(self, line: str) -> None:
         # A full disk or a closed pipe must not fail the request.
@@ -99,7 +101,7 @@ def _line(*, development: bool) -> list[Processor]:
 
 
 def _clean(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Redact all values but numbers. Objects become text first, as they could render secrets."""
+    """Redact all values except numbers. The text of an object, too, may contain a secret."""
     for name, value in event.items():
         if not isinstance(value, int | float):
             event[name] = redact(str(value))
@@ -116,7 +118,7 @@ _encode = json.JSONEncoder().encode
 
 
 def _in_json(_logger: Any, _method: str, event: EventDict) -> str:
-    # The encoder writes ASCII, so that nothing moves a cursor or ends the line.
+    # The encoder writes printable ASCII, so that no value can end the line or control a terminal.
     return _encode(event)
 
 

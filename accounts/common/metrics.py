@@ -1,7 +1,7 @@
-"""Prometheus metrics. No label contains a person's name, an address or a secret.
+"""Prometheus metrics. No label contains a name or email of a person, an IP address or a secret.
 
-The metrics live in the memory of the process. Each label has few values, all chosen by this site,
-so that no client can fill the memory by requesting pages that do not exist.
+The metrics are kept in the memory of the process. Each label has few values, which this site
+defines, so that no client can fill the memory by requesting pages that do not exist.
 """
 
 from functools import cache
@@ -71,7 +71,7 @@ READY = Gauge(
 
 
 def count_request(route: str, method: str | None, status: int, seconds: float) -> None:
-    """Record a response. ``route`` is the URL pattern that matched, or empty if none did."""
+    """Record the duration of a request. ``route`` is its URL pattern, or empty if none matched."""
     _series(route, method if method in METHODS else "other", status).observe(seconds)
 
 

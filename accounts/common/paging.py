@@ -10,5 +10,5 @@ PAGE_SIZE = 50
 
 
 def page_of(request: HttpRequest, rows: QuerySet[Any]) -> Page[Any]:
-    """Return the page of ``rows`` that ``?page=`` names, or the nearest one that exists."""
+    """Return the page of ``rows`` that ``?page=`` names, or the nearest page that exists."""
     return Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))

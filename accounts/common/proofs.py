@@ -1,4 +1,4 @@
-"""Proofs of identity. Every way to sign in produces one; methods are named as in RFC 8176."""
+"""Proofs of identity. Every sign-in method produces a proof."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,15 +12,16 @@ from accounts.common import clock
 
 
 class Method(StrEnum):
-    """How a person proved who they are.
+    """The method by which a person proved who they are.
 
-    The values are used in ``amr``; not all of them are registered in RFC 8176.
+    The values are those of the claim ``amr``; not all of them are registered in RFC 8176.
     """
 
     PASSWORD = "pwd"  # noqa: S105 the registered name of the method, no secret
     MAIL = "mail"
     OPERATOR = "operator"
-    # Another site vouches for the person. This is one step, whatever that site asked for.
+    # An identity provider vouches for the person. This counts as one step, even if the provider
+    # required more.
     PROVIDER = "fed"
     TOTP = "otp"
     RECOVERY_CODE = "recovery_code"
@@ -33,7 +34,7 @@ FACTORS = frozenset({Method.TOTP, Method.RECOVERY_CODE, Method.PASSKEY})
 
 
 class Assurance(StrEnum):
-    """How many steps a sign-in had: the ``acr`` of its session (OpenID Connect Core section 2)."""
+    """The number of steps of a sign-in: its ``acr`` value (OpenID Connect Core section 2)."""
 
     ONE_STEP = "aal1"
     TWO_STEPS = "aal2"
@@ -48,17 +49,17 @@ WORDS: dict[str, Promise] = {
     Method.RECOVERY_CODE: _("recovery code"),
     Method.PASSKEY: _("passkey"),
     Method.TRUSTED_BROWSER: _("trusted browser"),
-    # Only API calls have this method, sign-ins do not.
+    # The method of API calls only. Nobody can sign in with an API key.
     "api_key": _("API key"),
 }
 
 
 @dataclass(frozen=True)
 class Proof:
-    """One proof of identity, and when it was given.
+    """A proof of identity, and the time at which it was given.
 
-    ``key`` tells apart several proofs of one method: it is the key of an email address, or the
-    ``persistent_id`` that django-otp gives a second factor.
+    ``key`` distinguishes proofs of the same method: it is the canonical form of an email address,
+    or the ``persistent_id`` that django-otp gives to a second factor.
     """
 
     method: Method
@@ -67,7 +68,7 @@ class Proof:
 
     @classmethod
     def now(cls, method: Method, key: str = "") -> "Proof":
-        """Return a proof that is given at this moment."""
+        """Return a proof with the current time."""
         return cls(method, clock.now(), key)
 
 
@@ -77,5 +78,5 @@ def assurance(amr: Iterable[str]) -> Assurance:
 
 
 def in_words(amr: Iterable[str]) -> str:
-    """Return the names of ``amr`` values for people; an unknown value stays as it is."""
+    """Return a readable list of the methods ``amr``. Unknown values are returned unchanged."""
     return ", ".join(str(WORDS.get(value, value)) for value in amr)

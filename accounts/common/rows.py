@@ -1,4 +1,4 @@
-"""Model instances from raw SQL, for the few queries that the ORM cannot make in one statement."""
+"""Builds model instances from raw SQL, for the few queries that the ORM cannot make in one step."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,17 +9,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class Columns[M: models.Model]:
-    """The columns of a model in a raw statement, and model instances from its rows.
+    """The columns of a model in a raw SQL statement.
 
-    ``sql`` lists all columns of the model. If the statement names the table ``alias``, each column
-    has that prefix.
+    ``sql`` is the list of columns for SELECT, each with the prefix ``alias`` if the statement gives
+    the table that name. :meth:`instance` builds a model instance from a row of the result.
     """
 
     def __init__(self, model: type[M], alias: str = "") -> None:
         self._model = model
         self._fields = model._meta.concrete_fields
         self._names = [field.attname for field in self._fields]
-        # Each thread has a connection of its own.
+        # Cached by connection, because each thread has its own connection.
         self._converters: WeakKeyDictionary[BaseDatabaseWrapper, list[tuple[int, Any, Any]]]
         self._converters = WeakKeyDictionary()
         prefix = f"{alias}." if alias else ""
@@ -52,5 +52,5 @@ class Columns[M: models.Model]:
 
 
 def parameter(field: Any, value: Any) -> Any:
-    """Return ``value`` as a parameter of a raw statement for the model field ``field``."""
+    """Convert ``value`` of the model field ``field`` to a parameter of a raw SQL statement."""
     return field.get_db_prep_value(value, connection)

@@ -1,7 +1,7 @@
-"""Random secrets, identifiers and digests. Every secret of the site is made here (ASVS 11.5.1).
+"""Generates every secret and random id of the site, and computes digests (ASVS 11.5.1).
 
 All randomness comes from the operating system, through the standard library's ``secrets``. A test
-refuses any other source in the code.
+fails if the code uses another source.
 """
 
 import base64
@@ -13,7 +13,7 @@ from hashlib import sha256
 from django.conf import settings
 
 CODE_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ23456789"
-# Without 0, 1, l and capitals, which people confuse when they copy a code by hand.
+# Has no 0, 1, l or capitals, which people confuse when they copy a code by hand.
 READABLE_ALPHABET = "abcdefghijkmnopqrstuvwxyz23456789"
 MAX_BYTES = 1024
 
@@ -30,7 +30,11 @@ def raw(nbytes: int = 32) -> bytes:
 
 
 def hexadecimal(nbytes: int = 32) -> str:
-    """Return ``nbytes`` random bytes in lowercase hexadecimal."""
+    """Return ``nbytes`` random bytes in lowercase hexadecimal.
+
+    Raises:
+        ValueError: ``nbytes`` is less than 16 or more than 1024.
+    """
     return raw(nbytes).hex()
 
 
@@ -46,7 +50,7 @@ def token(nbytes: int = 32) -> str:
 
 
 def password(groups: int = 5) -> str:
-    """Return a random password that is easy to type: groups of five characters, 25 bits each.
+    """Return a random password that is easy to type, in groups of five characters (25 bits).
 
     Raises:
         ValueError: ``groups`` is less than 4 or more than 64.
@@ -62,12 +66,12 @@ def encryption_key() -> str:
 
 
 def code(length: int = 8) -> str:
-    """Return a random code to send by mail: ``length`` characters of A-Z and 2-9, 5 bits each."""
+    """Return a random code to send by email: ``length`` characters of A-Z and 2-9, 5 bits each."""
     return _draw(CODE_ALPHABET, length)
 
 
 def digits(length: int) -> str:
-    """Return ``length`` random digits, which make a name distinct. They are not a secret."""
+    """Return ``length`` random digits, which can make a name unique but are not a secret."""
     return _draw("0123456789", length)
 
 
@@ -77,16 +81,16 @@ def recovery_code() -> str:
 
 
 def public_id() -> uuid.UUID:
-    """Return an id that is safe to show and not guessable: a random UUID (RFC 9562 section 5.4)."""
+    """Return a random UUID (RFC 9562 section 5.4): an id that may be public but not guessed."""
     return uuid.UUID(bytes=secrets.token_bytes(16), version=4)
 
 
 def digests(value: str, purpose: str) -> list[str]:
-    """Return the digests of a secret under all secret keys, newest key first.
+    """Return one digest of the secret ``value`` for each secret key, newest key first.
 
-    Store the first digest; look a secret up by all of them, so that it survives a change of
-    ``SECRET_KEY``. The digests are keyed (HMAC-SHA256), because a mailed code has only 40 bits: its
-    plain hash in a stolen database would be reversed in seconds.
+    Store the first digest, and look a secret up by all digests, so that it survives a change of
+    ``SECRET_KEY``. The digests are keyed (HMAC-SHA256), because an emailed code has only 40 bits: a
+    plain hash of it in a stolen database could be reversed in seconds.
     """
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     message = f"{purpose}\0{value}".encode()
@@ -94,7 +98,7 @@ def digests(value: str, purpose: str) -> list[str]:
 
 
 def digest(value: str, purpose: str) -> str:
-    """Return the digest of a secret that may be stored: the first one of :func:`digests`."""
+    """Return the digest of the secret ``value`` for storage: the first one of :func:`digests`."""
     return digests(value, purpose)[0]
 
 

@@ -1,6 +1,6 @@
-"""Parsers of settings: each returns the value of a text, or raises ValueError.
+"""Parsers of settings. Each one returns the value that a text stands for, or raises ValueError.
 
-The message of the error says what the setting should be, and never repeats a secret.
+The message of the error says what the setting should be, and never contains a secret.
 """
 
 import re
@@ -24,9 +24,9 @@ def setting(
 
     Args:
         means: the documentation of the setting.
-        read: the parser of its text.
-        default: its value when it is not given.
-        secret: whether it may also be given as ``NAME_FILE``, the path of a file that holds it.
+        read: the function that parses the setting's text.
+        default: the value of a setting that is not given.
+        secret: whether the setting may also be in a file that ``NAME_FILE`` names.
     """
     metadata = {"means": means, "read": read, "secret": secret}
     return field(default=default, metadata=metadata)
@@ -44,7 +44,7 @@ def choice(*allowed: str) -> Callable[[str], str]:
 
 
 def whole(most: int, least: int = 1) -> Callable[[str], int]:
-    """Return a parser of whole numbers from ``least`` to ``most``."""
+    """Return a parser that accepts whole numbers from ``least`` to ``most``."""
 
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
@@ -62,14 +62,14 @@ def line(text: str) -> str:
 
 
 def scale(text: str) -> float:
-    """Parse a decimal number above 0."""
+    """Parse a decimal number greater than 0."""
     if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text) or float(text) <= 0:
         raise ValueError("is a number above 0")
     return float(text)
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Parse a list of words that are separated by commas or spaces."""
+    """Parse a list of words, which are separated by commas or spaces."""
     return tuple(text.replace(",", " ").split())
 
 
@@ -79,9 +79,9 @@ def networks(text: str) -> tuple[Network, ...]:
 
 
 def address(*schemes: str) -> Callable[[str], str]:
-    """Return a parser of URLs with one of ``schemes``.
+    """Return a parser that accepts URLs with one of ``schemes``.
 
-    Its errors never repeat the URL, which may contain a password.
+    The errors of the parser never contain the URL, because it may contain a password.
     """
 
     def read(text: str) -> str:
@@ -138,7 +138,10 @@ def fernet_keys(text: str) -> tuple[str, ...]:
 
 
 def _is_readable(url: str) -> bool:
-    """Return whether host and port can be parsed: a bare # or @ in a password hides them."""
+    """Return whether the host and port of ``url`` can be parsed.
+
+    An unescaped # or / in a password would end the host too early.
+    """
     try:
         parts = urlsplit(url)
         return (parts.port or 1) > 0 and not parts.fragment

@@ -1,20 +1,20 @@
-"""Signals by which packages of lower layers notify those of higher layers.
+"""Signals that packages of lower layers send to packages of higher layers.
 
 ``accounts.apps`` connects the receivers, in the order in which they must run.
 """
 
 from django.dispatch import Signal
 
-# A credential was added, changed or removed; sent in the transaction of the change. Arguments:
-# ``user``; ``event``, the name of an event in ``accounts.activity.events``; ``actor``, who did it
-# and from which client; ``detail``, optional, such as the name of the credential; ``keep``, the id
-# of the one session that is not revoked, or None.
+# Sent when a credential is added, changed or removed, in the transaction of the change. Arguments:
+# ``user``; ``event``, the name of an event in ``accounts.activity.events``; ``actor``, the person
+# and client that made the change, or None; ``detail``, optional, such as the name of the
+# credential; ``keep``, the id of the only session that stays signed in, or None.
 credentials_changed = Signal()
 
-# A person has revoked all other sessions; sent in the transaction that does it. Arguments:
-# ``user``; ``actor``, who did it and from which client.
+# Sent when a person revokes all their other sessions, in the same transaction. Arguments: ``user``;
+# ``actor``, the person and client that revoked them.
 signed_out_elsewhere = Signal()
 
-# A person has proved a second factor. Arguments: ``user``; ``proof``, with the id of the factor as
-# its ``key``; ``actor``, who proved it and from which client.
+# Sent when a person has shown a second factor. Arguments: ``user``; ``proof``, with the id of the
+# factor as its ``key``; ``actor``, the person and client that showed the factor.
 factor_proved = Signal()

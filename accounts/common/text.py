@@ -1,19 +1,19 @@
-"""Canonical forms of the text that people type, for comparing and storing it."""
+"""Checks text that people type, and brings it into canonical forms."""
 
 import unicodedata
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-# Spreadsheets take a cell that begins so for a formula, full-width forms included (OWASP, CSV
-# Injection).
+# Spreadsheets treat a cell that begins with one of these characters as a formula (OWASP, CSV
+# Injection). The last four are full-width forms.
 FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def fold(value: str) -> str:
-    """Return the form of a name or email address that comparisons use: NFKC and casefolded.
+    """Return a name or email address in the form for comparisons: NFKC and casefolded.
 
-    Look-alike letters, such as full-width ones or the Kelvin sign, become the plain letters
+    Compatibility characters, such as full-width letters or the Kelvin sign, become plain letters
     (CVE-2019-19844).
     """
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold())
@@ -22,8 +22,8 @@ def fold(value: str) -> str:
 def refuse_invisible(value: str) -> None:
     """Refuse text with control, format, surrogate, private-use or unassigned characters.
 
-    NUL breaks PostgreSQL, CR and LF forge headers and log lines, lone surrogates cannot be encoded,
-    and format characters (bidirectional, zero width) make two different texts look the same.
+    PostgreSQL cannot store NUL. CR and LF can forge headers and log lines, lone surrogates cannot
+    be encoded, and bidirectional or zero-width characters can make different texts look alike.
 
     Raises:
         ValidationError: ``value`` contains such a character.
@@ -43,15 +43,15 @@ def refuse_surrogates(value: str) -> None:
 
 
 def canonical_code(typed: str) -> str:
-    """Return a typed code in the form in which it was issued: upper case, no spaces or hyphens."""
+    """Return a typed code in the form of issued codes: uppercase, without spaces or hyphens."""
     return "".join(typed.split()).replace("-", "").upper()
 
 
 def ascii_digits(typed: str) -> str:
-    """Return ``typed`` with the digits of every script as 0 to 9, since keyboards differ."""
+    """Return ``typed`` with the digits of all scripts replaced by 0 to 9."""
     return "".join(str(unicodedata.decimal(character, character)) for character in typed)
 
 
 def defuse_formula(cell: str) -> str:
-    """Return ``cell`` in a form that no spreadsheet takes for a formula (CWE-1236)."""
+    """Return ``cell`` in a form that no spreadsheet treats as a formula (CWE-1236)."""
     return f"'{cell}" if cell.startswith(FORMULA_MARKS) else cell

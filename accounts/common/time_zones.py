@@ -8,7 +8,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 DEFAULT = "UTC"
-# The database also has names of offsets, countries and files; only these areas are offered.
+# The areas of the IANA database that people can choose from. Its other names are those of offsets,
+# countries and files.
 AREAS: dict[str, str | Promise] = {
     "Africa": _("Africa"),
     "America": _("America"),
@@ -36,7 +37,7 @@ def is_offered(name: str) -> bool:
 
 
 def zone(name: str) -> tzinfo:
-    """Return the time zone called ``name``, or UTC if this machine does not know the name."""
+    """Return the time zone called ``name``, or UTC if this machine has no such time zone."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
@@ -51,5 +52,5 @@ def _places(area: str) -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=1)
 def _names() -> set[str]:
-    # Opens hundreds of files.
+    # Cached, because this call opens hundreds of files.
     return available_timezones()

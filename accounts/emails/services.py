@@ -74,22 +74,24 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
     Raises:
         OwnEmail: the user already has this email address.
         TooManyEmails: the user already has as many email addresses as allowed.
-        Later: the user has added too many email addresses, or requested too many emails.
+        RateLimited: the user has added too many email addresses, or requested too many emails.
     """
     key = emails.key(email)
     if EmailAddress.objects.filter(user=user, key=key).exists():
         raise OwnEmail
-    spend((MAIL_AGAIN, user.pk, key), (ADDRESS_USER, user.pk), mail_limits.asking(key, client))
-    may_leave = mail_limits.may_leave(key, client)
+    spend(
+        (MAIL_AGAIN, user.pk, key), (ADDRESS_USER, user.pk), mail_limits.request_charge(key, client)
+    )
+    may_send = mail_limits.may_send(key, client)
     with transaction.atomic():
-        users.hold(user)
+        users.lock_row(user)
         if user.emails.count() + pending(user).exclude(key=key).count() >= MOST:
             raise TooManyEmails
         earlier = pending(user).filter(key=key).first()
         row = PendingEmail(user=user, email=email, key=key, expires_at=clock.now() + LIFE)
         code = codes.issue_code(CODE, row.pk, key)
         token = codes.issue_link(LINK, row.pk, key)
-        if earlier and not may_leave:
+        if earlier and not may_send:
             # If no email may be sent, the earlier code and link stay valid. The work is the same.
             row.pk = earlier.pk
         PendingEmail.objects.filter(user=user, key=key).delete()
@@ -98,7 +100,7 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
         with speaking(owners.user.language if owners else spoken()):
             # Sent to the stored email address, not to the spelling that was typed.
             mail = mails.already_taken(owners.email) if owners else mails.confirm(row, code, token)
-            post(mail if may_leave else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)
+            post(mail if may_send else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)
     return row
 
 
@@ -148,7 +150,7 @@ def make_primary(user: User, email_id: int, actor: Actor) -> EmailAddress:
         EmailChangeRefused: the user has no such email address, or it is already the primary one.
     """
     with transaction.atomic():
-        owner = users.hold(user)
+        owner = users.lock_row(user)
         row = EmailAddress.objects.filter(user=owner, pk=email_id).first()
         if row is None or row.email == owner.email:
             raise EmailChangeRefused
@@ -167,7 +169,7 @@ def remove(user: User, email_id: int, actor: Actor) -> EmailAddress:
         EmailChangeRefused: the user has no such email address, or it is the primary one.
     """
     with transaction.atomic():
-        owner = users.hold(user)
+        owner = users.lock_row(user)
         row = EmailAddress.objects.filter(user=owner, pk=email_id).first()
         if row is None or row.email == owner.email:
             raise EmailChangeRefused
@@ -194,7 +196,7 @@ def _confirm(row: PendingEmail, purpose: Purpose, secret: str, actor: Actor) -> 
         with transaction.atomic():
             if not codes.spend(purpose, row.pk, secret, row.key):
                 raise WrongCode
-            owner = users.hold(row.user)
+            owner = users.lock_row(row.user)
             if not PendingEmail.objects.filter(pk=row.pk).delete()[0]:
                 raise WrongCode
             users.confirm_email(owner, row.email)
@@ -203,4 +205,4 @@ def _confirm(row: PendingEmail, purpose: Purpose, secret: str, actor: Actor) -> 
     except users.EmailTaken:
         raise WrongCode from None
     if actor.client:
-        mail_limits.undo(row.key, actor.client, row.key)
+        mail_limits.refund(row.key, actor.client, row.key)

@@ -1,1 +1,1 @@
-"""Mail: an outbox. Mails are stored in the transaction of a change and sent after its commit."""
+"""The outbox. Emails are stored in the transaction of a change, and sent after its commit."""

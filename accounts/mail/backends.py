@@ -1,4 +1,4 @@
-"""A mail backend for development, which writes each mail to a file (RFC 5322)."""
+"""An email backend for development, which writes each email to a file (RFC 5322)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from accounts.common import clock, secrets
 
 
 class FileBackend(BaseEmailBackend):
-    """Writes each mail to ``FOLDER/<time>-<random>.eml``. Only a complete file gets that name."""
+    """Writes each email to ``FOLDER/<time>-<random>.eml``. Only complete files get such a name."""
 
     def __init__(self, folder: str, **options: Any) -> None:
         super().__init__(**options)

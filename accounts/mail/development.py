@@ -1,4 +1,4 @@
-"""Pages with the mails of a development site: at ``/dev/mail/``, for this machine only."""
+"""Pages that show the emails of a development site at ``/dev/mail/``, on this machine only."""
 
 from datetime import UTC, datetime
 from email import policy
@@ -24,7 +24,7 @@ PROXY_HEADERS = ("HTTP_X_FORWARDED", "HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_
 @login_not_required
 @require_safe
 def mailbox(request: HttpRequest) -> HttpResponse:
-    """Show a list of the newest mails."""
+    """Show a list of the newest emails."""
     paths = sorted(_folder(request).glob("*.eml"), reverse=True)[:SHOWN]
     return render(
         request, "accounts/mail/dev_list.html", {"mails": [_read(path) for path in paths]}
@@ -34,7 +34,7 @@ def mailbox(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def mail(request: HttpRequest, name: str) -> HttpResponse:
-    """Show one mail: its plain text with clickable links, and the source of its HTML part."""
+    """Show one email: its plain text with clickable links, and the source of its HTML part."""
     path = _folder(request) / f"{name}.eml"
     if not path.is_file():
         raise Http404
@@ -42,7 +42,7 @@ def mail(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def folder() -> Path | None:
-    """Return the folder with the mails of a development site, or None if mails are really sent."""
+    """Return the folder with the emails of a development site, or None if emails are sent."""
     url = urlsplit(settings.AUTHSITE.email_url)
     if not settings.AUTHSITE.development or url.scheme != "file":
         return None
@@ -50,7 +50,7 @@ def folder() -> Path | None:
 
 
 def _folder(request: HttpRequest) -> Path:
-    """Return the folder, or raise Http404 if the client is on another machine."""
+    """Return the folder with the emails. Raise Http404 if the client is on another machine."""
     mails = folder()
     forwarded = any(name.startswith(PROXY_HEADERS) for name in request.META)
     peer = parse(request.META["REMOTE_ADDR"])

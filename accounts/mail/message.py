@@ -1,4 +1,4 @@
-"""The content of a mail, from which both its plain text and its HTML part are rendered."""
+"""The content of an email, from which its plain text and its HTML part are rendered."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -13,7 +13,7 @@ from accounts.common.languages import speaking, spoken
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """The content of a mail to one address. All its texts are in the reader's ``language``."""
+    """The content of an email to one address. Its texts are in the recipient's ``language``."""
 
     to: str
     subject: str
@@ -30,10 +30,10 @@ class Message:
         return json.dumps(asdict(self))
 
     def email(self, message_id: str) -> EmailMultiAlternatives:
-        """Return the mail that is sent for this message.
+        """Return the email that is sent for this message.
 
-        ``message_id`` is the part before the @ of its ``Message-ID``, which stays the same if the
-        mail is sent twice (RFC 5322 section 3.6.4).
+        ``message_id`` is the part of the ``Message-ID`` before the @. Use the same value if the
+        email is sent again (RFC 5322 section 3.6.4).
         """
         config = settings.AUTHSITE
         context = {**asdict(self), "site_name": config.site_name, "origin": config.origin}

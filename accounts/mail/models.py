@@ -6,12 +6,12 @@ from accounts.common import clock, secrets
 
 
 class OutgoingMail(models.Model):
-    """A mail in the outbox, stored in the transaction of the change that it reports.
+    """An email in the outbox, stored in the transaction of the change that the email reports.
 
-    ``sealed`` is encrypted, because the mail may contain a code or link that the database otherwise
-    stores as a digest only. Mails with a lower ``queue`` are sent first. Each attempt to send moves
-    ``due_at`` ahead, so that no other sender tries at the same time. The row is deleted once the
-    mail has been sent.
+    ``sealed`` is encrypted, because the email may contain a code or link, which the database stores
+    only as a digest elsewhere. Emails with a lower ``queue`` are sent first. Each attempt to send
+    moves ``due_at`` ahead, so that no other sender tries at the same time. The row is deleted when
+    the email has been sent.
     """
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
@@ -19,7 +19,8 @@ class OutgoingMail(models.Model):
     created_at = models.DateTimeField(default=clock.now)
     due_at = models.DateTimeField(default=clock.now, db_index=True)
     queue = models.PositiveSmallIntegerField(default=0, db_default=0)
-    # When the code or link in the mail expires; after that it is not sent. Null for a notice.
+    # When the code or link in the email expires. The email is not sent after this time. Null if the
+    # email contains no code or link.
     expires_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
 

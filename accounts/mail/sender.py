@@ -1,4 +1,4 @@
-"""The thread of a server process that sends the mails in the outbox."""
+"""The thread of a server process that sends the emails in the outbox."""
 
 import logging
 from datetime import timedelta
@@ -12,9 +12,9 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_SECONDS = 1.0
 AFTER_TROUBLE_SECONDS = 5.0
-# The sender and the requests share one interpreter, and a mail to a person occupies it longer than
-# a mail to nobody. After this time the request that posted the mail has been answered, so that the
-# duration of the answer does not tell whether the person exists.
+# The sender waits for this time, in which the request that posted the email is answered. The two
+# share one interpreter, and an email to a person occupies it longer than an email to nobody, so the
+# duration of the request would otherwise reveal whether the person exists.
 REST = timedelta(milliseconds=200)
 
 _lock = Lock()
@@ -25,7 +25,7 @@ _stopping = Event()
 def start() -> None:
     """Start the sender thread of this process, unless it is running.
 
-    If the process dies, another sender sends its mails when their leases have expired.
+    If the process is killed, another sender sends its emails after their leases have expired.
     """
     with _lock:
         if not _started:
@@ -49,7 +49,7 @@ def _run() -> None:
 
 
 def _stop_in_time() -> None:
-    """Stop the sender when the main thread ends; the process then waits for the current mail."""
+    """Stop the sender when the main thread ends. The process then waits for the current email."""
     main_thread().join()
     _stopping.set()
     wake.up()

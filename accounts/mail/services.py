@@ -1,7 +1,7 @@
-"""The outbox: ``post`` a mail inside the transaction of a change, ``deliver_due`` outside any.
+"""The outbox. Call ``post`` inside the transaction of a change, and ``deliver_due`` outside of one.
 
-Each mail is sent at least once. It is deleted only after the mail server has accepted it, and if
-a sender dies, its lease on the mail expires and another sender takes over.
+Each email is sent at least once: it is deleted only after the mail server has accepted it. If a
+sender process is killed, its lease on the email expires, and another sender takes over.
 """
 
 import json
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 PURPOSE = "outbox"
 BATCH = 20
-# Longer than any attempt to send: each step of the SMTP connection times out after 10 s.
+# Longer than any attempt to send an email: each step of the SMTP connection times out after 10 s.
 LEASE = timedelta(minutes=5)
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
@@ -34,18 +34,18 @@ GIVE_UP = timedelta(days=5)
 
 
 class Queue(IntEnum):
-    """The priority of a mail: mails for members are sent before mails that strangers cause."""
+    """The priority of an email. Emails to members are sent before those that strangers request."""
 
     MEMBERS = 0
     STRANGERS = 1
 
 
 def post(message: Message, *, life: timedelta | None = None, queue: Queue = Queue.MEMBERS) -> None:
-    """Put ``message`` into the outbox, from which it is sent if the transaction commits.
+    """Put ``message`` into the outbox. It is sent if the transaction commits.
 
-    ``life`` is the life of the code or link in the mail; the mail is not sent after that. A message
-    to an empty address is stored and rendered but not sent, so that a request takes the same time
-    for unknown people.
+    ``life`` is the lifetime of the code or link in the email; an expired email is not sent. A
+    message to an empty address is stored and rendered but not sent, so that a request takes the
+    same time for unknown people.
     """
     OutgoingMail.objects.create(
         sealed=crypto.seal(message.to_json(), PURPOSE),
@@ -56,9 +56,9 @@ def post(message: Message, *, life: timedelta | None = None, queue: Queue = Queu
 
 
 def deliver_due(is_stopping: Callable[[], bool] = bool, rest: timedelta = timedelta()) -> int:
-    """Send a batch of the mails that have been due for ``rest``, and return the number sent.
+    """Send a batch of the emails that have been due for ``rest``, and return the number sent.
 
-    Mails are sent in the order of queue and age, over one connection to the mail server. Several
+    Emails are sent in the order of queue and age, over one connection to the mail server. Several
     senders can work at the same time. Sending stops as soon as ``is_stopping`` returns True.
     """
     before = clock.now() - rest
@@ -71,7 +71,7 @@ def deliver_due(is_stopping: Callable[[], bool] = bool, rest: timedelta = timede
 
 
 def waiting() -> dict[Queue, tuple[int, float]]:
-    """Return for each queue the number of waiting mails, and the age of the oldest in seconds."""
+    """Return, for each queue, the number of waiting emails and the age of the oldest in seconds."""
     rows = OutgoingMail.objects.values("queue").annotate(
         count=Count("pk"), oldest=Min("created_at")
     )
@@ -85,7 +85,7 @@ def waiting() -> dict[Queue, tuple[int, float]]:
 
 
 def _claim(mail: OutgoingMail) -> bool:
-    """Lease the mail; return False if another sender was first."""
+    """Lease the email. Return False if another sender has leased it first."""
     unclaimed = OutgoingMail.objects.filter(pk=mail.pk, due_at=mail.due_at)
     return bool(unclaimed.update(due_at=clock.now() + LEASE, attempts=mail.attempts + 1))
 
@@ -103,11 +103,11 @@ def _deliver(mail: OutgoingMail, connection: BaseEmailBackend) -> bool:
             connection.send_messages([email])
         else:
             # Do the same work as for sending. Otherwise the speed of other requests would reveal
-            # whether a mail is sent.
+            # whether an email is sent.
             email.message().as_bytes()
-    except Exception as error:  # no error may lose the mail or hold up the others
+    except Exception as error:  # no error may lose this email or delay others
         _put_off(mail, error)
-        # The connection may be broken; the next mail opens a new one.
+        # The connection may be broken. The next email opens a new connection.
         connection.close()
         return False
     mail.delete()
@@ -115,7 +115,7 @@ def _deliver(mail: OutgoingMail, connection: BaseEmailBackend) -> bool:
 
 
 def _put_off(mail: OutgoingMail, error: Exception) -> None:
-    """Retry the mail after a growing pause, or delete it if it can never arrive."""
+    """Schedule the email again after a growing pause, or delete it if it cannot be delivered."""
     if _is_final(error) or clock.now() - mail.created_at > GIVE_UP:
         log.error("Email %s can't be delivered, giving up: %s", mail.pk, type(error).__name__)
         mail.delete()
@@ -126,7 +126,7 @@ def _put_off(mail: OutgoingMail, error: Exception) -> None:
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether the mail server refused this recipient for good (RFC 5321 section 4.2.1)."""
+    """Return whether the mail server has permanently refused the recipient (RFC 5321, 4.2.1)."""
     return isinstance(error, smtplib.SMTPRecipientsRefused) and all(
         500 <= code < 600 for code, _reason in error.recipients.values()
     )

@@ -1,4 +1,4 @@
-"""Wakes the sender thread when a mail is posted."""
+"""Wakes the sender thread when an email is posted."""
 
 from threading import Event
 
@@ -6,14 +6,14 @@ _posted = Event()
 
 
 def up() -> None:
-    """Wake the sender thread, because a mail was posted."""
+    """Wake the sender thread, because an email was posted."""
     _posted.set()
 
 
 def sleep(seconds: float) -> None:
-    """Wait until a mail is posted, for ``seconds`` at most.
+    """Wait until an email is posted in this process, but for ``seconds`` at most.
 
-    The limit is needed because another process may post a mail, too.
+    The limit is needed because another process may post an email, too.
     """
     _posted.wait(seconds)
     _posted.clear()

@@ -43,7 +43,7 @@ def send_reset(login: str, client: ClientInfo) -> None:
     reveals nothing.
 
     Raises:
-        Later: too many emails were requested.
+        RateLimited: too many emails were requested.
     """
     recipient = mailed_codes.recipient_for(LINK, login, client, _with_former_emails)
     user = recipient.user
@@ -152,7 +152,7 @@ def reset(
         except AccountChanged:
             raise LinkSpent from None
     if found.by_mail and actor.client and known_browsers.find(actor.client, found.user) is None:
-        mail_limits.undo(found.email_key, actor.client, found.user.username_key, found.email_key)
+        mail_limits.refund(found.email_key, actor.client, found.user.username_key, found.email_key)
 
 
 def change(user: User, password: str, actor: Actor, *, end_keys: Collection[str]) -> None:
@@ -162,7 +162,7 @@ def change(user: User, password: str, actor: Actor, *, end_keys: Collection[str]
 
     Raises:
         AccountChanged: the account was changed in the meantime.
-        Later: too many passwords were hashed in this session.
+        RateLimited: too many passwords were hashed in this session.
     """
     spend((LOGIN_REPEAT, actor.session))
     hashed = passwords.hash_password(password)
@@ -180,7 +180,7 @@ def _replace(
     keep: uuid.UUID | None,
     end_keys: Collection[str],
 ) -> None:
-    owner = users.hold(user)
+    owner = users.lock_row(user)
     users.replace_password(owner, hashed)
     # The account is no longer locked, so the notice about this change contains a link to lock it.
     owner.password = hashed

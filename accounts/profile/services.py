@@ -30,7 +30,7 @@ def save(user: User, profile: Mapping[str, str], actor: Actor) -> None:
     API keys have separate budgets, so that a program cannot use up the budget of its user.
 
     Raises:
-        Later: the budget of changes is used up.
+        RateLimited: the budget of changes is used up.
     """
     changed = {name: value for name, value in profile.items() if getattr(user, name) != value}
     if not changed:
@@ -46,7 +46,7 @@ def read(reader: User, user_id: uuid.UUID, actor: Actor) -> User:
 
     Raises:
         Http404: there is no such user.
-        Later: ``reader`` has read too many users.
+        RateLimited: ``reader`` has read too many users.
     """
     spend((STAFF_READ, reader.pk))
     user = users.find_by_id(str(user_id))
@@ -68,7 +68,7 @@ def rename(user: User, name: str, actor: Actor) -> None:
         SameName: ``name`` is the current username.
         UsernameTaken: ``name`` is taken, or looks like a username that is taken.
         AccountChanged: the account was changed meanwhile.
-        Later: the username was changed less than a day ago, or there were too many attempts.
+        RateLimited: the username was changed less than a day ago, or there were too many attempts.
     """
     if name == user.username:
         raise SameName

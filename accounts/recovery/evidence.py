@@ -106,7 +106,7 @@ def check_password(
 
     Raises:
         WrongPassword: the password is wrong, or the former password is no longer stored.
-        Later: too many guesses.
+        RateLimited: too many guesses.
     """
     spend((PROOF_SESSION, budget))
     if not passwords.verify(typed, _former_hash(user, disputed_at)):

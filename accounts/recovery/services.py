@@ -55,10 +55,10 @@ class NotOffered(PublicError):
 
 @dataclass(frozen=True)
 class Assessment:
-    """What the older proofs ``shown`` allow a user to do.
+    """The ways in which a user can recover the account with the older proofs ``shown``.
 
-    ``running`` is the current recovery request, or None. ``requested`` contains the proofs of that
-    request that still count. ``is_offered`` says whether the user may recover the account by
+    ``running`` is the current recovery request, or None. ``requested`` are the proofs of the
+    current request that still count. ``is_offered`` is true if the user may recover the account by
     waiting.
     """
 
@@ -161,7 +161,7 @@ def _disputed_at(user: User, found: Recovery | None) -> datetime:
 
 
 def assess(user: User, shown: Shown) -> Assessment:
-    """Return what the older proofs ``shown`` allow. Each must count at :func:`disputed_at`."""
+    """Assess the older proofs ``shown``. Each of them must count at :func:`disputed_at`."""
     found = running(user)
     outcome = disputes.decide(disputes.kinds(shown), holds_factor=_holds_factor(user))
     proofs = requested(user, found) if found else frozenset()
@@ -183,7 +183,7 @@ def ask(user: User, shown: Shown, actor: Actor) -> Recovery:
 
     Raises:
         NotOffered: the user or the proofs do not allow recovery by waiting.
-        Later: too many requests.
+        RateLimited: too many requests.
         AccountChanged: the account was changed in the meantime.
     """
     found = assess(user, shown)
@@ -196,7 +196,7 @@ def ask(user: User, shown: Shown, actor: Actor) -> Recovery:
     spend((FACTOR_RECOVERY, user.pk, user.credential_version, " ".join(sorted(found.kinds))))
     wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
     with transaction.atomic():
-        owner = users.hold(user)
+        owner = users.lock_row(user)
         found = assess(owner, shown)
         if not found.may_ask:
             raise NotOffered
@@ -240,7 +240,7 @@ def check(user: User, shown: Shown) -> None:
         NotDue: the proofs are not enough yet, or the recovery request was stopped.
         AccountChanged: the account was changed in the meantime.
     """
-    if not assess(users.hold(user), shown).may_finish:
+    if not assess(users.lock_row(user), shown).may_finish:
         raise NotDue
 
 

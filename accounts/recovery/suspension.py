@@ -120,7 +120,7 @@ def put_back(user: User, row_id: int, actor: Actor) -> bool:
     """
     try:
         with transaction.atomic():
-            owner = users.hold(user)
+            owner = users.lock_row(user)
             rows = FormerCredential.objects.filter(user=owner, pk=row_id)
             row = rows.exclude(kind=Kind.PASSWORD).first()
             if row is None or not _may_return(owner, row):
@@ -142,7 +142,7 @@ def put_back_identity(user: User, identity_id: int, actor: Actor) -> bool:
         AccountChanged: the account was changed in the meantime.
     """
     with transaction.atomic():
-        owner = users.hold(user)
+        owner = users.lock_row(user)
         row = suspended_identities(owner).filter(pk=identity_id).first()
         if row is None:
             return False
@@ -178,7 +178,7 @@ def finish(user: User, actor: Actor) -> None:
     Raises:
         AccountChanged: the account was changed or locked again in the meantime.
     """
-    owner = users.hold(user)
+    owner = users.lock_row(user)
     # Record this while suspended and removed addresses are still notified of changes.
     record(owner, events.REVIEWED, actor)
     notices.end_earlier_links(owner)
@@ -219,7 +219,7 @@ def _end_review(user: User) -> bool:
 
 @transaction.atomic
 def _delete(user: User, rows: QuerySet[Any], actor: Actor) -> bool:
-    owner = users.hold(user)
+    owner = users.lock_row(user)
     row = rows.first()
     if row is None:
         return False

@@ -104,7 +104,7 @@ def recipient_for(
     has already received too many emails.
 
     Raises:
-        Later: the client has requested too many emails.
+        RateLimited: the client has requested too many emails.
     """
     again, charges = _charges(purpose, login, client)
     # Without the cookie of a known browser, the budgets are spent before any lookup, so that one
@@ -118,7 +118,7 @@ def recipient_for(
     if client.known_cookie:
         spend(again, *charges)
     box = emails.key(recipient.email) if recipient.email else recipient.key
-    if browser is None and not mail_limits.may_leave(box, client):
+    if browser is None and not mail_limits.may_send(box, client):
         return replace(recipient, email="")
     return recipient
 
@@ -133,7 +133,7 @@ def _charges(purpose: Purpose, login: str, client: ClientInfo) -> tuple[Charge, 
     # Counted by browser, so that users of the same network do not make each other wait.
     again = MAIL_AGAIN, purpose.name, key, client.known_cookie or client.network
     network = around(RECOVERY_NETWORK, client)
-    return again, [*network, mail_limits.asking(key, client), (RECOVERY_EVERYONE,)]
+    return again, [*network, mail_limits.request_charge(key, client), (RECOVERY_EVERYONE,)]
 
 
 def charges_of_asking(purpose: Purpose, login: str, client: ClientInfo) -> list[Charge]:
@@ -148,7 +148,7 @@ def send_code(login: str, nonce: str, client: ClientInfo) -> None:
     The code is valid only in the browser that has ``nonce``.
 
     Raises:
-        Later: the client has requested too many emails.
+        RateLimited: the client has requested too many emails.
     """
     recipient = recipient_for(CODE, login, client, _unlocked)
     with transaction.atomic():
@@ -165,7 +165,7 @@ def verify_mailed_code(
     Raises:
         UsedUp: the code has no attempts left.
         WrongCode: the code is wrong, spent or expired, or the account was changed since.
-        Later: there were too many guesses.
+        RateLimited: there were too many guesses.
     """
     charges = around(CODE_NETWORK, client)
     if not client.known_cookie:
@@ -188,7 +188,7 @@ def verify_mailed_code(
     give_back(*charges)
     email = emails.key(recipient.email)
     if browser is None:
-        mail_limits.undo(email, client, recipient.key)
+        mail_limits.refund(email, client, recipient.key)
     return recipient.user, Proof.now(Method.MAIL, email)
 
 

@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts.common.csp import leads_to_providers
+from accounts.common.csp import allow_provider_redirects
 from accounts.sessions.current import actor_of
 from accounts.signin import flow
 from accounts.signin.forms import LoginForm
@@ -25,7 +25,7 @@ from accounts.twofactor.models import rp_id
 
 @login_not_required
 @never_cache
-@leads_to_providers
+@allow_provider_redirects
 @require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in
 def login_passkey(request: HttpRequest) -> HttpResponse:

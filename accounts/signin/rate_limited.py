@@ -12,7 +12,7 @@ from django.shortcuts import render
 
 from accounts.common import clock
 from accounts.common.client_info import client_of
-from accounts.common.errors import Later
+from accounts.common.errors import RateLimited
 from accounts.signin import flow, mailed_codes
 from accounts.signin.forms import LoginForm
 from accounts.throttle.limits import PASSKEY_NETWORK
@@ -20,7 +20,7 @@ from accounts.throttle.services import Charge, around, waits
 from accounts.twofactor import passkeys
 
 
-def page(request: HttpRequest, form: LoginForm, error: Later) -> HttpResponse:
+def page(request: HttpRequest, form: LoginForm, error: RateLimited) -> HttpResponse:
     """Return the answer to the sign-in ``form`` that was refused with ``error``.
 
     The page keeps the input except for the password.

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 from django.views.generic import View
 
 from accounts.common.client_info import client_of
-from accounts.common.csp import leads_to_providers
+from accounts.common.csp import allow_provider_redirects
 from accounts.common.proofs import Proof
 from accounts.sessions.current import actor_of, request_auth_of
 from accounts.sessions.models import LoginSession
@@ -32,7 +32,7 @@ from accounts.twofactor.errors import WrongPasskey
     [
         login_not_required,
         never_cache,
-        leads_to_providers,
+        allow_provider_redirects,
         sensitive_post_parameters("password"),
         require_http_methods(["GET", "HEAD", "POST"]),
     ],

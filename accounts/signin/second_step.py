@@ -90,7 +90,7 @@ def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, client: ClientI
 
     Raises:
         NoMail: emailed codes are not accepted after ``proofs``, or the user has no email address.
-        Later: too many emails were requested.
+        RateLimited: too many emails were requested.
     """
     if not (policy.takes_mail(user, proofs) and user.email):
         raise NoMail
@@ -117,7 +117,7 @@ def prove(
 
     Raises:
         WrongFactorCode: the code is wrong for every method.
-        Later: there were too many guesses.
+        RateLimited: there were too many guesses.
     """
 
     def is_mailed(code: str) -> bool:

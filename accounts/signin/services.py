@@ -24,7 +24,7 @@ from accounts.throttle.limits import (
     LOGIN_REPEAT,
     PROOF_SESSION,
 )
-from accounts.throttle.services import Charge, around, give_back, spend, takes
+from accounts.throttle.services import Charge, around, give_back, spend, try_spend
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 
@@ -57,7 +57,7 @@ def verify_password(login: str, password: str, client: ClientInfo) -> User | Pen
     Raises:
         InvalidCredentials: unknown account, or wrong or unusable password.
         LockedAccountPassword: the account is locked, and ``password`` is its former password.
-        Later: a budget is used up, or every hashing slot is busy.
+        RateLimited: a budget is used up, or every hashing slot is busy.
     """
     account, is_right = _check_password(login, password, client)
     if not is_right or account is None:
@@ -79,7 +79,7 @@ def reverify_password(session: LoginSession, password: str, client: ClientInfo) 
 
     Raises:
         InvalidCredentials: the password is wrong.
-        Later: there were too many guesses in this session.
+        RateLimited: there were too many guesses in this session.
     """
     charge = PROOF_SESSION, session.pk
     spend(charge, (LOGIN_REPEAT, session.pk))
@@ -110,7 +110,7 @@ def _check_password(
     silent = [] if browser else _of_account(account.pk if account else key, client)
     # If the budgets of the account are used up, every password counts as wrong. A refusal instead
     # would reveal which logins belong to the same account.
-    is_checked = browser is not None or takes(*silent)
+    is_checked = browser is not None or try_spend(*silent)
     encoded = _encoded(account) if is_checked else None
     if not passwords.verify(password, encoded) or account is None:
         return account, False

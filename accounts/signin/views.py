@@ -19,8 +19,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.codes.forms import CodeForm
 from accounts.common.client_info import client_of
-from accounts.common.csp import leads_to_providers
-from accounts.common.errors import Busy, Later
+from accounts.common.csp import allow_provider_redirects
+from accounts.common.errors import Busy, RateLimited
 from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import reauthentication
@@ -50,7 +50,7 @@ def home_if_signed_in(view: View) -> View:
 
 @login_not_required
 @never_cache
-@leads_to_providers
+@allow_provider_redirects
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in
@@ -71,7 +71,7 @@ def login(request: HttpRequest) -> HttpResponse:
             return _sign_in(request, form)
         except Busy:
             raise
-        except Later as error:
+        except RateLimited as error:
             return rate_limited.page(request, form, error)
         except services.LockedAccountPassword as error:
             return flow.recover(request, error.user, Proof.now(Method.PASSWORD))

@@ -30,7 +30,7 @@ def prove_elsewhere(signup: PendingSignup, password: str, client: ClientInfo) ->
 
     Raises:
         InvalidCredentials: wrong password, or a sign-up without one.
-        Later: a budget is used up, or the site is busy.
+        RateLimited: a budget is used up, or the site is busy.
     """
     account = verify_password(signup.username, password, client)
     if account.pk != signup.pk:

@@ -58,12 +58,12 @@ def sign_up(
 
     Raises:
         UsernameTaken: the username is taken, or looks like one that is taken.
-        Later: a budget is used up, or all hashing slots are busy.
+        RateLimited: a budget is used up, or all hashing slots are busy.
     """
     key = emails.key(email)
     network = around(SIGNUP_NETWORK, client)
-    spend(*network, mail_limits.asking(key, client), (SIGNUP_EVERYONE,))
-    may_leave = mail_limits.may_leave(key, client)
+    spend(*network, mail_limits.request_charge(key, client), (SIGNUP_EVERYONE,))
+    may_send = mail_limits.may_send(key, client)
     signup = PendingSignup(
         username=username,
         username_key=usernames.key(username),
@@ -75,30 +75,30 @@ def sign_up(
     )
     spend((MAIL_AGAIN, signup.pk))
     try:
-        _begin(signup, instead_of, may_leave=may_leave)
+        _begin(signup, instead_of, may_send=may_send)
     except users.UsernameTaken:
         # No email was sent, so trying taken usernames must not use up the budget of the mailbox.
-        _undo_mail(key, client, may_leave=may_leave)
+        _undo_mail(key, client, may_send=may_send)
         raise
     return signup
 
 
-def _undo_mail(key: str, client: ClientInfo, *, may_leave: bool) -> None:
+def _undo_mail(key: str, client: ClientInfo, *, may_send: bool) -> None:
     # Given back in both cases, or a refusal would reveal that others caused emails to this mailbox.
-    if may_leave:
-        mail_limits.undo(key, client, key)
+    if may_send:
+        mail_limits.refund(key, client, key)
     else:
-        give_back(mail_limits.asking(key, client))
+        give_back(mail_limits.request_charge(key, client))
 
 
 @transaction.atomic
-def _begin(signup: PendingSignup, instead_of: str | None, *, may_leave: bool) -> None:
+def _begin(signup: PendingSignup, instead_of: str | None, *, may_send: bool) -> None:
     if instead_of:
         same_name = PendingSignup.objects.filter(username_key=signup.username_key)
-        users.end_pending(same_name.filter(pk=instead_of))
-    users.hold_name(signup.username, until=signup.expires_at)
+        users.delete_signups(same_name.filter(pk=instead_of))
+    users.take_username(signup.username, until=signup.expires_at)
     signup.save(force_insert=True)
-    _post(signup, *_issue(signup), may_leave=may_leave)
+    _post(signup, *_issue(signup), may_send=may_send)
 
 
 def find(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
@@ -122,10 +122,10 @@ def send_again(signup: PendingSignup, *, client: ClientInfo) -> None:
 
     Raises:
         SignupEnded: the sign-up is no longer pending, or its email address was changed meanwhile.
-        Later: the last email was sent less than a minute ago, or a budget is used up.
+        RateLimited: the last email was sent less than a minute ago, or a budget is used up.
     """
-    spend((MAIL_AGAIN, signup.pk), mail_limits.asking(signup.email_key, client))
-    _issue_again(signup, may_leave=mail_limits.may_leave(signup.email_key, client))
+    spend((MAIL_AGAIN, signup.pk), mail_limits.request_charge(signup.email_key, client))
+    _issue_again(signup, may_send=mail_limits.may_send(signup.email_key, client))
 
 
 def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None:
@@ -135,11 +135,11 @@ def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None
     reveals whether there is such a sign-up.
 
     Raises:
-        Later: the client has requested too many emails.
+        RateLimited: the client has requested too many emails.
     """
     key = emails.key(email)
     again = MAIL_AGAIN, CODE.name, key, client.network
-    spend(again, *around(RECOVERY_NETWORK, client), mail_limits.asking(key, client))
+    spend(again, *around(RECOVERY_NETWORK, client), mail_limits.request_charge(key, client))
     waiting = PendingSignup.objects.filter(email_key=key, expires_at__gt=clock.now())
     if username:
         waiting = waiting.filter(username_key=usernames.key(username))
@@ -147,7 +147,7 @@ def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None
     # owner would get no new code. Without a sign-up, an empty one costs the same work.
     for signup in list(waiting.order_by("-expires_at")[:MOST_AT_ONE]) or [PendingSignup()]:
         with suppress(SignupEnded):
-            _issue_again(signup, may_leave=mail_limits.may_leave(key, client))
+            _issue_again(signup, may_send=mail_limits.may_send(key, client))
 
 
 def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> None:
@@ -155,19 +155,19 @@ def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> N
 
     Raises:
         SignupEnded: the sign-up is no longer pending.
-        Later: a budget is used up.
+        RateLimited: a budget is used up.
     """
     key = emails.key(email)
     again = [(MAIL_AGAIN, signup.pk)] if key == signup.email_key else []
     network = around(SIGNUP_NETWORK, client)
-    spend(*network, *again, mail_limits.asking(key, client), (SIGNUP_EVERYONE,))
-    may_leave = mail_limits.may_leave(key, client)
+    spend(*network, *again, mail_limits.request_charge(key, client), (SIGNUP_EVERYONE,))
+    may_send = mail_limits.may_send(key, client)
     signup.email, signup.email_key = email, key
     with transaction.atomic():
         code, token = _issue(signup)
         _held(signup)
         signup.save(update_fields=["email", "email_key"])
-        _post(signup, code, token, may_leave=may_leave)
+        _post(signup, code, token, may_send=may_send)
 
 
 def confirm_by_code(signup: PendingSignup, typed: str, client: ClientInfo) -> User:
@@ -176,7 +176,7 @@ def confirm_by_code(signup: PendingSignup, typed: str, client: ClientInfo) -> Us
     Raises:
         WrongCode: the code is wrong, or the username or email address has been taken meanwhile.
         UsedUp: the code has no attempts left.
-        Later: the network of the client has tried too many codes.
+        RateLimited: the network of the client has tried too many codes.
     """
     charges = around(CODE_NETWORK, client)
     spend(*charges)
@@ -195,7 +195,7 @@ def confirm_by_email(email: str, typed: str, client: ClientInfo, *, username: st
 
     Raises:
         WrongCode: no sign-up has this code, or its username or email address is now taken.
-        Later: too many wrong codes from the network of the client, or for this email address.
+        RateLimited: too many wrong codes from the network of the client, or for this email address.
     """
     key = emails.key(email)
     mine = around(CODE_NETWORK, client)
@@ -221,19 +221,19 @@ def confirm_by_link(signup: PendingSignup, token: str, client: ClientInfo) -> Us
 
 def prune() -> int:
     """Delete sign-ups that were not confirmed in time; return how many."""
-    return users.end_pending(PendingSignup.objects.filter(expires_at__lte=clock.now()))
+    return users.delete_signups(PendingSignup.objects.filter(expires_at__lte=clock.now()))
 
 
 @transaction.atomic
-def _issue_again(signup: PendingSignup, *, may_leave: bool) -> None:
+def _issue_again(signup: PendingSignup, *, may_send: bool) -> None:
     # If no email may be sent, the earlier code and link stay valid, because strangers may have used
     # up the budget of the mailbox. The codes of an empty sign-up cost the same work.
-    code, token = _issue(signup if may_leave else PendingSignup(email_key=signup.email_key))
+    code, token = _issue(signup if may_send else PendingSignup(email_key=signup.email_key))
     held = _waiting(signup)
     if signup.email and (held is None or held.email_key != signup.email_key):
         # The email address was corrected meanwhile, and this code would confirm the former one.
         raise SignupEnded
-    _post(signup, code, token, may_leave=may_leave)
+    _post(signup, code, token, may_send=may_send)
 
 
 def _held(signup: PendingSignup) -> PendingSignup:
@@ -261,11 +261,11 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, client: C
             # Before the username: while a transaction waits for the same email address, it must not
             # hold a row that others wait for.
             users.confirm_email(user, signup.email)
-            users.keep_name(signup)
+            users.keep_username(signup)
             record(user, events.SIGNED_UP, Actor(client))
     except (users.EmailTaken, users.UsernameTaken):
         raise WrongCode from None
-    mail_limits.undo(signup.email_key, client, signup.email_key)
+    mail_limits.refund(signup.email_key, client, signup.email_key)
     return user
 
 
@@ -275,14 +275,14 @@ def _issue(signup: PendingSignup) -> tuple[str, str]:
     return code, codes.issue_link(LINK, signup.pk, signup.email_key)
 
 
-def _post(signup: PendingSignup, code: str, token: str, *, may_leave: bool) -> None:
+def _post(signup: PendingSignup, code: str, token: str, *, may_send: bool) -> None:
     """Email ``code`` and ``token``, or a notice if an account has the email address.
 
     The code and the token are issued in both cases, so that the work is the same, but the notice
-    does not contain them. Without ``may_leave``, the email has no recipient and is not sent.
+    does not contain them. Without ``may_send``, the email has no recipient and is not sent.
     """
     owners = EmailAddress.objects.select_related("user").filter(key=signup.email_key).first()
     with speaking(owners.user.language if owners else spoken()):
         # Sent to the stored email address, not to the spelling that was typed (CVE-2019-19844).
         mail = mails.already_taken(owners.email) if owners else mails.confirm(signup, code, token)
-        post(mail if may_leave else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)
+        post(mail if may_send else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)

@@ -19,7 +19,7 @@ from django.views.generic import View
 from accounts.codes.forms import CodeForm
 from accounts.codes.services import WrongCode
 from accounts.common.client_info import client_of
-from accounts.common.csp import leads_to_providers
+from accounts.common.csp import allow_provider_redirects
 from accounts.common.proofs import Proof
 from accounts.passwords.views import with_meter
 from accounts.signin import flow
@@ -39,7 +39,7 @@ from accounts.users.services import UsernameTaken
 
 @login_not_required
 @never_cache
-@leads_to_providers
+@allow_provider_redirects
 @with_meter
 @sensitive_post_parameters("password1")
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -103,7 +103,7 @@ def user_of(profile: ProviderProfile, client: ClientInfo) -> User:
         EmailInUse: the verified email address belongs to an account that is not connected.
         NoNewAccounts: the identity is unknown, and sign-up is closed.
         LockedAccountIdentity: the account is locked, or the identity is suspended.
-        Later: there were too many sign-ups.
+        RateLimited: there were too many sign-ups.
     """
     if identity := identities.find(profile.issuer, profile.subject):
         return _known(identity, Actor(client).by(Method.PROVIDER))
@@ -134,7 +134,7 @@ def connect(user: User, profile: ProviderProfile, actor: Actor) -> bool:
         AccountChanged: the account was changed meanwhile, or the session of ``actor`` was revoked.
     """
     with transaction.atomic():
-        owner = users.hold(user)
+        owner = users.lock_row(user)
         sessions.lock(actor.session)
         if identity := identities.find(profile.issuer, profile.subject):
             if identity.user_id != owner.pk:
@@ -160,7 +160,7 @@ def disconnect(user: User, identity_id: str, actor: Actor) -> bool:
         AccountChanged: the account was changed meanwhile.
     """
     with transaction.atomic():
-        owner = users.hold(user)
+        owner = users.lock_row(user)
         mine = {str(row.pk): row for row in identities.of(owner)}
         identity = mine.get(identity_id)
         if identity is None:
@@ -243,8 +243,8 @@ def _sign_up(profile: ProviderProfile, client: ClientInfo) -> User:
     wanted = next(name for text in suggestions if (name := usernames.suggest(text)))
     if profile.verified_email:
         # Must precede the choice of a username, which a pending sign-up of the person may hold.
-        users.end_pending_at(profile.verified_email)
-    username = users.hold_like(wanted)
+        users.delete_signups_for(profile.verified_email)
+    username = users.take_similar_username(wanted)
     user = users.create_user(username, make_password(None), language=spoken())
     user.display_name = _display_name(profile.name)
     user.save(update_fields=["display_name"])

@@ -14,8 +14,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.common.client_info import client_of
-from accounts.common.csp import leads_to_providers
-from accounts.common.errors import Later, PublicError
+from accounts.common.csp import allow_provider_redirects
+from accounts.common.errors import PublicError, RateLimited
 from accounts.common.issuers import origin_of
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import reauthentication
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 @login_not_required
 @never_cache
-@leads_to_providers
+@allow_provider_redirects
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def login(request: HttpRequest, provider: Provider) -> HttpResponse:
@@ -110,7 +110,7 @@ def callback(request: HttpRequest, provider: Provider) -> HttpResponseBase:
         return _redirect_back(attempt)
     except Failed as error:
         return _failed(request, provider, attempt, error)
-    except Later as error:
+    except RateLimited as error:
         # The state is spent: the same URL would not work a second time.
         messages.error(request, str(error))
         return _redirect_back(attempt)
@@ -137,7 +137,7 @@ def _sign_in(
     except services.LockedAccountIdentity as error:
         messages.error(request, str(error))
         return flow.recover(request, error.identity.user, error.proof)
-    except (services.NoNewAccounts, Later) as error:
+    except (services.NoNewAccounts, RateLimited) as error:
         messages.error(request, str(error))
         return _redirect_back(attempt)
     proof = Proof.now(Method.PROVIDER)
@@ -212,7 +212,7 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
 
 
 @never_cache
-@leads_to_providers
+@allow_provider_redirects
 @require_http_methods(["GET", "HEAD", "POST"])
 def connections(request: HttpRequest) -> HttpResponseBase:
     """Show the connected external identities; a POST disconnects one."""

@@ -1,1 +1,1 @@
-"""Rate limits: budgets that are spent before the work and that lock nobody out for good."""
+"""Rate limits. Budgets are spent before the work, and refill, so that no lockout is permanent."""

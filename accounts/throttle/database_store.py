@@ -1,13 +1,13 @@
-"""Budgets of rate limits in the database, exact across all processes that share it."""
+"""Stores the budgets of rate limits in the database. The counts of all processes are exact."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
 
-# Raw SQL, because the ORM would take most of the time that refusing a flood of requests takes.
+# Raw SQL, because the ORM would account for most of the time that it takes to refuse a request.
 PEEK = "SELECT key, whole_at FROM accounts_budget WHERE key IN ({keys})"
-# Changes a row only if its budget allows that, and returns changed rows only.
+# Changes a row only if its budget allows the cost, and returns the keys of the changed rows.
 SPEND = """
 INSERT INTO accounts_budget AS b (key, whole_at) VALUES {rows}
 ON CONFLICT (key) DO UPDATE
@@ -15,9 +15,9 @@ SET whole_at = CASE WHEN b.whole_at > %s THEN b.whole_at - %s ELSE 0 END + exclu
 WHERE b.whole_at <= CASE b.key {latest} END
 RETURNING key
 """
-# Corrects a time that is too far ahead for any budget, written by a node with a wrong clock.
+# Corrects a time that is too far ahead for the budget, because a node with a wrong clock wrote it.
 CLAMP = "UPDATE accounts_budget SET whole_at = %s WHERE key = %s AND whole_at > %s"
-# A missing row gets a time in the distant past, which means a whole budget.
+# A missing row is created with a time in the distant past, which means a full budget.
 GIVE_BACK = """
 INSERT INTO accounts_budget AS b (key, whole_at) VALUES {rows}
 ON CONFLICT (key) DO UPDATE SET whole_at = b.whole_at + excluded.whole_at
@@ -26,7 +26,10 @@ ON CONFLICT (key) DO UPDATE SET whole_at = b.whole_at + excluded.whole_at
 
 @dataclass(frozen=True, order=True)
 class Cost:
-    """The cost of one act to the budget ``key``, and the depth of that budget, in milliseconds."""
+    """The cost of one act to the budget ``key``, and the cost that uses up the full budget.
+
+    Both costs, ``cost`` and ``depth``, are in milliseconds.
+    """
 
     key: str
     cost: int
@@ -34,10 +37,11 @@ class Cost:
 
 
 def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
-    """Take all ``costs`` from their budgets, or none if a budget does not allow it.
+    """Take all ``costs`` from their budgets, or none if one budget does not allow its cost.
 
-    Returns the keys of the budgets that refused, each with the time at which that budget is whole
-    again; empty if all costs were taken. All times are in milliseconds; ``now`` is the current one.
+    Return an empty dict if all costs were taken. Otherwise return, by the key of each budget that
+    refused, the time at which the budget is full again. ``now`` is the current time. All times are
+    in milliseconds.
     """
     # Read first, so that refusing a flood of requests costs no write.
     if refused := _refused(costs, now):
@@ -56,7 +60,7 @@ def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
     lost = [cost for cost in ordered if cost.key not in taken]
     if not lost:
         return {}
-    # Other processes were faster at some of the budgets.
+    # Other processes have used up some of the budgets in the meantime.
     give_back({cost.key: cost.cost for cost in ordered if cost.key in taken})
     times = peek(cost.key for cost in lost)
     return {cost.key: min(times.get(cost.key, now), now + cost.depth) for cost in lost}
@@ -75,7 +79,10 @@ def _refused(costs: Sequence[Cost], now: int) -> dict[str, int]:
 
 
 def peek(keys: Iterable[str]) -> dict[str, int]:
-    """Return by key when each budget is whole again. Budgets never spent from are left out."""
+    """Return, by key, the time in milliseconds at which each budget is full again.
+
+    Budgets that have never been used are left out.
+    """
     wanted = list(keys)
     statement = PEEK.format(keys=", ".join(["%s"] * len(wanted)))
     with connection.cursor() as cursor:
@@ -84,7 +91,7 @@ def peek(keys: Iterable[str]) -> dict[str, int]:
 
 
 def give_back(costs: dict[str, int]) -> None:
-    """Give costs back to their budgets. ``costs`` are milliseconds by key."""
+    """Give ``costs`` back to their budgets. They are in milliseconds, by the key of the budget."""
     if not costs:
         return
     rows = [value for key in sorted(costs) for value in (key, -costs[key])]

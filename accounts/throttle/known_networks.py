@@ -1,4 +1,4 @@
-"""Networks and clients from which people have signed in before; new ones are notified by mail."""
+"""Records the networks and clients from which people sign in, so that new ones are recognized."""
 
 import hashlib
 from collections.abc import Iterable
@@ -12,9 +12,10 @@ RENEW = timedelta(days=60)
 
 
 def find(account: object, source: str) -> FamiliarPlace | None:
-    """Return the row for ``account`` and ``source``, or None without a sign-in for 90 days.
+    """Return the record of sign-ins to ``account`` from ``source``, or None if there is none.
 
-    ``source`` is any text that identifies a network or client.
+    ``source`` is any text that identifies a network or client. A record expires 60 to 90 days after
+    the last sign-in.
     """
     key = _key(account, source)
     return FamiliarPlace.objects.filter(key=key, until__gt=clock.now()).first()
@@ -23,8 +24,8 @@ def find(account: object, source: str) -> FamiliarPlace | None:
 def remember(account: object, source: str, noted: FamiliarPlace | None) -> None:
     """Record a sign-in to ``account`` from ``source``.
 
-    ``noted`` is the row that :func:`find` returned. It is renewed only if it is a month old, which
-    saves a write at most sign-ins.
+    ``noted`` is the result of :func:`find`. A record is renewed only if it is older than a month,
+    so that most sign-ins need no write.
     """
     if noted is None or noted.until < clock.now() + RENEW:
         FamiliarPlace.objects.bulk_create(
@@ -36,14 +37,14 @@ def remember(account: object, source: str, noted: FamiliarPlace | None) -> None:
 
 
 def untils(account: object, sources: Iterable[str]) -> dict[str, datetime]:
-    """Return those of ``sources`` that are recorded for ``account``, each with its expiry."""
+    """Return the expiry times of the records of ``account``, by source, for ``sources``."""
     keys = {_key(account, source): source for source in sources}
     rows = FamiliarPlace.objects.filter(key__in=keys, until__gt=clock.now())
     return {keys[row.key]: row.until for row in rows}
 
 
 def forget(account: object, sources: Iterable[str]) -> bool:
-    """Delete the rows of ``account`` for ``sources``; return whether there were any."""
+    """Delete the records of ``account`` for ``sources``, and return whether there were any."""
     keys = [_key(account, source) for source in sources]
     return bool(FamiliarPlace.objects.filter(key__in=keys).delete()[0])
 

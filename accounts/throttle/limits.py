@@ -1,9 +1,8 @@
-"""The rate limits of the site, in one table.
+"""The rate limits of the site. The table in ``docs/operating.md`` is generated from this module.
 
-The table in ``docs/operating.md`` is generated from this module. A *network* is one IPv4 address or
-IPv6 /64; the wider networks around it have budgets of their own, a few times as large
-(``services.around``). A *line* is the widest network that one subscriber line gets:
-``ClientInfo.wide_network``.
+A *network* is one IPv4 address or one IPv6 /64. The wider networks around it have separate budgets,
+which are a few times as large (``services.around``). A *line* is the widest network that one
+subscriber line may have (``ClientInfo.wide_network``).
 """
 
 from dataclasses import dataclass, replace
@@ -14,10 +13,10 @@ from django.conf import settings
 
 @dataclass(frozen=True)
 class Limit:
-    """A rate limit: ``burst`` acts at once, and one more every ``refill`` seconds.
+    """A rate limit that allows ``burst`` acts immediately, and one more every ``refill`` seconds.
 
-    ``means`` documents what is counted. If ``is_shared``, strangers spend the same budget: a
-    refusal then names the refill interval, because the time left would reveal what others do.
+    ``means`` documents what is counted. If ``is_shared`` is true, many people spend one budget. A
+    refusal then reports the refill interval, because the waiting time would reveal what others do.
     """
 
     name: str
@@ -33,7 +32,7 @@ class Limit:
 
     @property
     def depth_ms(self) -> int:
-        """The cost of a burst in milliseconds, scaled by ``LIMITS_SCALE``."""
+        """The cost of ``burst`` acts in milliseconds, scaled by ``LIMITS_SCALE``."""
         return max(1, round(self.burst * settings.AUTHSITE.limits_scale)) * self.interval_ms
 
     def times(self, weight: int) -> "Limit":
@@ -48,8 +47,8 @@ def _widened(limit: Limit, weight: int) -> Limit:
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 
-# Sign-in by password (NIST SP 800-63B section 5.2.2; ASVS 6.3.1). A success gives back what it
-# spent, except to LOGIN_REPEAT. See docs/decisions/0019-rate-limits-by-network.md.
+# Sign-in by password (NIST SP 800-63B section 5.2.2; ASVS 6.3.1). A successful sign-in gives back
+# the budgets that it spent, except LOGIN_REPEAT. See docs/decisions/0019-rate-limits-by-network.md.
 LOGIN_NETWORK = Limit("login.network", 60, 2, "wrong passwords from a network")
 LOGIN_LINE = Limit(
     "login.line", 5, MINUTE, "wrong passwords for a username or email from a /24 or /48"
@@ -72,7 +71,7 @@ LOGIN_REPEAT = Limit(
 )
 LOGIN_EVERYONE = Limit("login.everyone", 600, 0.1, "wrong passwords on the whole site", True)
 
-# Passkeys cannot be guessed. Their limits only bound the work.
+# Passkeys cannot be guessed. These limits only bound the work of checking passkeys.
 PASSKEY_NETWORK = Limit("passkey.network", 60, 2, "refused passkeys from a network")
 PASSKEY_BROWSER = Limit(
     "passkey.browser", 60, 2, "refused passkeys for an account in a browser that knows it"
@@ -82,7 +81,7 @@ PROVIDER_NETWORK = Limit(
     "provider.network", 60, 2, "sign-ins with a provider started from a network or in a session"
 )
 
-# Reauthentication has a budget per session, so that guesses from elsewhere do not use it up.
+# Each session has its own budget for reauthentication, which guesses in other sessions do not use.
 PROOF_SESSION = Limit(
     "proof.session",
     5,
@@ -90,8 +89,8 @@ PROOF_SESSION = Limit(
     "failed reauthentications in a session, or failed proofs on a recovery link",
 )
 
-# Six-digit codes. An attacker who knows the password has 30 guesses, then one every 48 minutes;
-# signing in again gives nothing back (CVE-2025-64102).
+# Six-digit codes. An attacker who knows the password has 30 guesses, and then one guess every 48
+# minutes. Another sign-in does not refill these budgets (CVE-2025-64102).
 FACTOR_BROWSER = Limit(
     "factor.browser",
     *(5, MINUTE),
@@ -116,13 +115,14 @@ FACTOR_ACCOUNT = Limit(
 )
 FACTOR_RECOVERY = Limit("factor.recovery", 3, 2 * DAY, "requests to recover an account by waiting")
 
-# Each exchange of an access token writes a row of the history.
+# Each exchange of an access token adds an event to the account's history.
 EXCHANGE_SESSION = Limit("exchange.session", 20, 10, "access tokens exchanged in a session")
 
 SIGNUP_NETWORK = Limit("signup.network", 30, 20, "sign-ups from a network")
 SIGNUP_EVERYONE = Limit("signup.everyone", 600, 0.5, "sign-ups on the whole site", True)
 
-# Mails that anybody can cause. Using the code or link in a mail gives back what the mail spent.
+# Emails that anybody can request. When the code or link in an email is used, ``mails.refund`` gives
+# back the MAIL_LINE, MAIL_BOX_LINE and MAIL_BOX budgets.
 RECOVERY_NETWORK = Limit(
     "recovery.network",
     30,
@@ -139,7 +139,7 @@ MAIL_BOX = Limit("mail.box", 4, 8 * HOUR, "emails to a mailbox that strangers ca
 MAIL_BROWSER = Limit(
     "mail.browser", 5, 15 * MINUTE, "emails requested in a browser that knows the account"
 )
-# Only people who know the password can ask for these codes.
+# Only people who know the password can request these codes.
 MAIL_SECOND_LINE = Limit(
     "mail.second.line",
     10,
@@ -158,8 +158,8 @@ CODE_BROWSER = Limit(
     "wrong emailed codes or recovery codes in a browser that knows the account",
 )
 
-# Confirmation codes that clients of the API send with an email address only. A line has as many
-# tries at once as one code allows; all lines together have a few more.
+# Confirmation codes that API clients send together with nothing but an email address. A line has as
+# many immediate tries as one code allows, and all lines together have a few more.
 VERIFY_LINE = Limit(
     "verify.line",
     5,
@@ -174,25 +174,25 @@ VERIFY_ADDRESS = Limit(
     True,
 )
 
-# Adding an email address sends a mail to what may be another person's mailbox.
+# Adding an email address sends an email to a mailbox that may be another person's.
 ADDRESS_USER = Limit("address.user", 10, 10 * MINUTE, "email addresses that a person asks to add")
 
-# The strength meter sends a request at each pause in typing. Measuring the worst passwords blocks
-# the interpreter for a quarter of a second.
+# The strength meter sends a request at each pause in typing. Measuring some passwords blocks the
+# interpreter for a quarter of a second.
 STRENGTH_NETWORK = Limit("strength.network", 12, 10, "password strength checks from a network")
 STRENGTH_EVERYONE = Limit(
     "strength.everyone", 100, 1, "password strength checks on the whole site", True
 )
 
-# Prevents a member of staff from copying all accounts over the API unnoticed.
+# Prevents a member of staff from reading all accounts over the API without being noticed.
 STAFF_READ = Limit("staff.read", 60, 10, "profiles that a member of staff reads over the API")
 
-# Each change writes a row of the history, and each new key also sends a mail.
+# Each change adds an event to the account's history, and each new key also sends an email.
 PROFILE_CHANGE = Limit(
     "profile.change", 30, MINUTE, "profile changes by a person, and by each of their API keys"
 )
 KEY_NEW = Limit("key.new", 60, 2 * MINUTE, "API keys that a person creates")
 
-# A former username stays taken for a while, so a person could collect names by renames.
+# A former username stays reserved for some time, so a person could collect names by many renames.
 RENAME = Limit("rename", 1, DAY, "username changes by a person")
 RENAME_TRY = Limit("rename.try", 10, 10 * MINUTE, "usernames that a person tries")

@@ -6,9 +6,9 @@ from django.db import models
 class Budget(models.Model):
     """The budget of one rate limit for one subject, such as a network or an account.
 
-    ``whole_at`` is the time in milliseconds at which the budget is whole again. ``key`` is a
-    digest, because people type passwords into the username field, and because a stolen database
-    must not show whose password was guessed.
+    ``whole_at`` is the time in milliseconds at which the budget is full again. ``key`` is a digest,
+    because people type passwords into the username field, and because a stolen database must not
+    show which accounts were attacked.
     """
 
     key = models.CharField(primary_key=True, max_length=64)
@@ -19,7 +19,7 @@ class Budget(models.Model):
 
 
 class FamiliarPlace(models.Model):
-    """A digest of an account and of a network or client from which its user has signed in."""
+    """A network or client from which a user has signed in, stored as a digest of both."""
 
     key = models.CharField(primary_key=True, max_length=64)
     until = models.DateTimeField(db_index=True)

@@ -1,6 +1,7 @@
-"""Budgets of rate limits in Redis, shared by several nodes.
+"""Stores the budgets of rate limits in Redis, which several nodes can share.
 
-If Redis does not answer, the database counts instead, so that an outage of Redis lifts no limit.
+If Redis does not answer, the budgets in the database are used instead, so that the limits also hold
+during an outage of Redis.
 """
 
 import logging
@@ -47,20 +48,20 @@ end
 TIMEOUT_SECONDS = 0.5
 REST_SECONDS = 5.0
 
-# Redis is not asked again before this time of the monotonic clock.
+# After a failure, Redis is not used before this time of the monotonic clock.
 _resting = {"until": 0.0}
 
 
 def enabled() -> bool:
-    """Return whether Redis is configured and has not just failed.
+    """Return whether Redis is configured and has not failed in the last few seconds.
 
-    After a failure it is not asked for a few seconds, because each attempt costs a timeout.
+    Redis is not used for a few seconds after a failure, because each attempt would take a timeout.
     """
     return bool(settings.AUTHSITE.redis_url) and monotonic() >= _resting["until"]
 
 
 def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
-    """Take all ``costs`` from their budgets, or none: see ``database_store.spend``."""
+    """Take all ``costs`` from their budgets, or none. See ``database_store.spend``."""
     keys = [f"budget:{cost.key}" for cost in costs]
     values = [value for cost in costs for value in (cost.cost, cost.depth)]
     try:
@@ -72,7 +73,7 @@ def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
 
 
 def peek(keys: Iterable[str]) -> dict[str, int]:
-    """Return by key when each budget is whole again: see ``database_store.peek``."""
+    """Return, by key, when each budget is full again. See ``database_store.peek``."""
     wanted = list(keys)
     try:
         values = cast("list[Any]", _client().mget([f"budget:{key}" for key in wanted]))
@@ -83,7 +84,7 @@ def peek(keys: Iterable[str]) -> dict[str, int]:
 
 
 def give_back(costs: dict[str, int]) -> None:
-    """Give costs back to their budgets: see ``database_store.give_back``."""
+    """Give ``costs`` back to their budgets. See ``database_store.give_back``."""
     if not costs:
         return
     keys = [f"budget:{key}" for key in costs]

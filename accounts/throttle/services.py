@@ -1,9 +1,10 @@
 """Spends the budgets of rate limits.
 
-All budgets of an act are decided in one step, so that parallel requests cannot exceed them. The
-algorithm is GCRA: a budget is stored as the time at which it is whole again. An act moves this time
-ahead by the interval of the limit, unless it would then lie further ahead than the burst allows.
-Spend budgets before a transaction opens, because a rollback would undo the count.
+All budgets of an act are checked and spent in one step, so that parallel requests cannot exceed the
+limits. The algorithm is GCRA: a budget is stored as the time at which it is full again. Each act
+moves this time ahead by the interval of the limit. An act is refused if the time would then be
+further ahead than the burst allows. Spend budgets before a transaction begins, because a rollback
+would undo the count.
 """
 
 import hashlib
@@ -13,20 +14,20 @@ from types import ModuleType
 
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo
-from accounts.common.errors import Later
+from accounts.common.errors import RateLimited
 from accounts.throttle import database_store, redis_store
 from accounts.throttle.database_store import Cost
 from accounts.throttle.limits import Limit
 
-# A limit, and the subject whose budget is charged.
+# A limit, followed by the subject that is charged, such as a network or an account.
 type Charge = tuple[Limit, *tuple[object, ...]]
 
 
 def around(limit: Limit, client: ClientInfo) -> list[Charge]:
     """Return one charge of ``limit`` for each network around the IP address of ``client``.
 
-    A subscriber line thus gets a few times as many acts as one address, however many addresses it
-    uses.
+    The wider networks have larger limits. A subscriber line can therefore perform only a few times
+    as many acts as a single address, even if the line uses many addresses.
     """
     return [(limit.times(weight), network) for network, weight in client.networks]
 
@@ -35,7 +36,7 @@ def spend(*charges: Charge) -> None:
     """Take one act from each of the budgets ``charges``, or from none.
 
     Raises:
-        Later: at least one of the budgets is used up.
+        RateLimited: at least one of the budgets is used up.
     """
     now = _now_ms()
     limits = {_key(limit, subject): limit for limit, *subject in charges}
@@ -44,33 +45,33 @@ def spend(*charges: Charge) -> None:
     if refused:
         for key in refused:
             metrics.LIMITS_HIT.labels(limits[key].name).inc()
-        raise Later(max(_seconds(limits[key], refused[key], now) for key in refused))
+        raise RateLimited(max(_seconds(limits[key], refused[key], now) for key in refused))
 
 
-def takes(*charges: Charge) -> bool:
-    """Take one act from each of the budgets ``charges``; return whether all of them allowed it.
+def try_spend(*charges: Charge) -> bool:
+    """Take one act from each of the budgets ``charges``, or from none; return whether it was taken.
 
-    For budgets whose state must stay secret, because it would reveal something about their owners.
-    A refusal does as much work as a success.
+    Use this function if the state of a budget must stay secret, because it would reveal something
+    about another person. A refusal does as much work as a success.
     """
     try:
         spend(*charges)
-    except Later:
-        # Write as much as for a success, so that the time does not reveal the refusal.
+    except RateLimited:
+        # Write as much as after a success, so that the time does not reveal the refusal.
         _store().give_back({_key(limit, subject): 0 for limit, *subject in charges})
         return False
     return True
 
 
 def wait(*charges: Charge) -> int:
-    """Return the seconds until :func:`spend` would accept ``charges``, or 0. Spends nothing."""
+    """Return the seconds until :func:`spend` would accept ``charges``, or 0. Spend nothing."""
     return waits(charges)[0]
 
 
 def waits(*groups: Iterable[Charge]) -> list[int]:
-    """Return, for each group of charges, the seconds until :func:`spend` would accept it.
+    """Return, for each group of charges, the seconds until :func:`spend` would accept the group.
 
-    Makes one query for all groups and spends nothing.
+    One query is made for all groups, and no budget is spent.
     """
     now = _now_ms()
     keys = [{_key(limit, subject): limit for limit, *subject in group} for group in groups]
@@ -89,7 +90,7 @@ def _wait(limits: dict[str, Limit], times: dict[str, int], now: int) -> int:
 
 
 def give_back(*charges: Charge) -> None:
-    """Give one act back to each of the budgets ``charges``, which the caller has spent before."""
+    """Give one act back to each of the budgets ``charges``, from which the caller has taken one."""
     costs = {_key(limit, subject): limit.interval_ms for limit, *subject in charges}
     _store().give_back(costs)
 

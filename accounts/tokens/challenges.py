@@ -88,7 +88,7 @@ def mail_code(challenge: TokenChallenge, client: ClientInfo) -> None:
 
     Raises:
         NoMail: emailed codes are not accepted, or the user has no email address.
-        Later: too many emails were requested.
+        RateLimited: too many emails were requested.
     """
     nonce = mailed_codes.new_nonce()
     second_step.send_code(challenge.user, proofs(challenge), nonce, client)

@@ -72,7 +72,7 @@ def sign_in(login: str, password: str, token_request: TokenRequest, client: Clie
         EmailNotVerified, AccountInactive, PasswordCompromised, EnrolmentRequired: the password is
             right, but the account cannot sign in to the API.
         SecondFactorRequired: a second step is required; the error contains the challenge for it.
-        Later: a budget is used up, or the site is busy.
+        RateLimited: a budget is used up, or the site is busy.
     """
     access.be_ready()
     account = _prove(login, password, client)
@@ -92,7 +92,7 @@ def sign_in_again(
         InvalidChallenge: the challenge is unknown, spent, expired or has no attempts left.
         WrongFactorCode: the code is wrong.
         EnrolmentRequired: the account accepts only a passkey, or must add one.
-        Later: there were too many guesses.
+        RateLimited: there were too many guesses.
     """
     access.be_ready()
     challenge = challenges.find(secret, kind)
@@ -118,7 +118,7 @@ def mail_code(
     Raises:
         InvalidChallenge: the challenge is unknown, spent or expired.
         NoMail: emailed codes are not accepted in this sign-in.
-        Later: too many emails were requested.
+        RateLimited: too many emails were requested.
     """
     challenge = challenges.find(secret, kind)
     if SecondMethod.EMAIL not in _methods(challenge.user, challenges.proofs(challenge)):
@@ -156,7 +156,7 @@ def exchange(
         InvalidToken: the chain has ended, or the token belongs to a page in a browser.
         UnknownService: the requested audience is not that of ``held``.
         UnknownScope: the requested scope exceeds the scope of ``held``.
-        Later: this session has exchanged too many tokens.
+        RateLimited: this session has exchanged too many tokens.
     """
     if session.kind == LoginSession.Kind.APP:
         raise InvalidToken

@@ -123,7 +123,7 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
         WrongPasskey: the answer is not valid, or the passkey has not verified the user.
         UnknownPasskey: no account has the passkey.
         LockedAccountPasskey: the answer is valid, but the account is locked.
-        Later: too many attempts.
+        RateLimited: too many attempts.
     """
     charges = _charge_sign_in(text, actor.client or NO_CLIENT)
     answer = parse(text)
@@ -177,7 +177,7 @@ def prove(
 
     Raises:
         WrongPasskey: the answer is not valid.
-        Later: too many attempts.
+        RateLimited: too many attempts.
     """
     charges = budgets.of_passkey(user, actor)
     spend(*charges)
@@ -229,7 +229,7 @@ def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
     row.name = name or row.provider or _("Passkey")
     try:
         with transaction.atomic():
-            owner = users.hold(user)
+            owner = users.lock_row(user)
             if Passkey.objects.filter(user=owner).count() >= MOST_PASSKEYS:
                 raise TooManyFactors
             row.save()

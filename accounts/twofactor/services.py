@@ -125,7 +125,7 @@ def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[st
     """
     step = _step_of(seed, codes.canonical(typed))
     with transaction.atomic():
-        owner = users.hold(user)
+        owner = users.lock_row(user)
         rows = held(owner).authenticators
         # Two rows with the same seed would both accept a code, so the code could be used twice.
         if seed in {row.seed for row in rows}:
@@ -167,7 +167,7 @@ def make_recovery_codes(user: User, actor: Actor) -> list[str]:
         AccountChanged: the account was changed in the meantime.
     """
     with transaction.atomic():
-        owner = users.hold(user)
+        owner = users.lock_row(user)
         _remove_codes(owner, actor)
         made = _make_codes(owner)
         _tell(user, events.RECOVERY_CODES_MADE, actor)
@@ -222,7 +222,7 @@ def remove(
         AccountChanged: the account was changed in the meantime.
     """
     with transaction.atomic():
-        owner = users.hold(user)
+        owner = users.lock_row(user)
         row = kind.objects.filter(user=owner, pk=factor_id).first()
         if row is None:
             return False

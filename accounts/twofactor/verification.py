@@ -10,7 +10,7 @@ from accounts.activity import events
 from accounts.activity.services import Actor, has_happened, record
 from accounts.common import clock
 from accounts.common.client_info import NO_CLIENT
-from accounts.common.errors import Later
+from accounts.common.errors import RateLimited
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import factor_proved
 from accounts.sessions import guesses, known_browsers
@@ -42,7 +42,7 @@ def prove(
 
     Raises:
         WrongFactorCode: no factor accepts the code.
-        Later: too many attempts.
+        RateLimited: too many attempts.
     """
     client = actor.client or NO_CLIENT
     browser = known_browsers.find(client, user)
@@ -69,7 +69,7 @@ def _spend(charges: list[Charge], guess: list[Charge], user: User, actor: Actor)
     """Spend ``charges``; record a block if one of the limits in ``guess`` is reached."""
     try:
         spend(*charges)
-    except Later:
+    except RateLimited:
         if wait(*guess):
             _record_block(user, actor)
         raise

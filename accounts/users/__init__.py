@@ -1,1 +1,1 @@
-"""Users: people's accounts. The database keeps usernames and email addresses unique."""
+"""User accounts. The database ensures that usernames and email addresses are unique."""

@@ -1,24 +1,25 @@
 """The rule about disputes: which proofs of ownership count, and what they allow together.
 
-A dispute arises when somebody wants to open a locked account, undo changes from before the lock or
-remove lost second factors; in the last case the request itself is the disputed change. A proof
-counts if the account held it seven days before the disputed change, or since it was created. Age is
-measured at the change, so a thief gains nothing by waiting. A proof without a stored date counts.
+A dispute arises when a person asks to unlock an account, to undo changes from before the lock, or
+to remove lost second factors. In the last case, the request itself is the disputed change. A proof
+counts if the account already held it seven days before the disputed change, or if it is as old as
+the account. The age of a proof is measured at the time of the change, so that a thief gains nothing
+by waiting. A proof without a stored date counts.
 
 ================================  ========================================================
 Older proofs shown                Outcome
 ================================  ========================================================
-a second factor and one more,     at once
-or any three
-two, no second factor among them  at once if the account holds no second factor (suspended
-                                  ones count as held), else after the waiting period
-one                               after the waiting period, unless somebody who shows two
-                                  objects
+a second factor and one other,    granted immediately
+or any three proofs
+two, no second factor among them  granted immediately if the account has no second factor, not
+                                  even a suspended one; else after the waiting period
+one                               granted after the waiting period, unless a person who shows
+                                  two proofs objects
 ================================  ========================================================
 
 A removed email address counts only together with another older proof. If a request and an objection
-show equal evidence, the objection wins; a second factor outweighs any number of other proofs. The
-waiting period is ``FACTOR_RECOVERY_HOURS``.
+show equal evidence, the objection wins. A second factor outweighs any number of other proofs. The
+setting ``FACTOR_RECOVERY_HOURS`` is the length of the waiting period.
 """
 
 from collections.abc import Set
@@ -31,19 +32,19 @@ if TYPE_CHECKING:
 
 # How long an account must have held a proof before the disputed change.
 ESTABLISHED = timedelta(days=7)
-# How long a change can be disputed. Credentials that it replaced are kept until then.
+# How long a change can be disputed. Credentials that the change replaced are stored for that time.
 DISPUTABLE = timedelta(days=30)
-# Proofs added this soon after an account was created count as old as the account.
+# A proof that is added within this time after an account was created counts as old as the account.
 AT_ONCE = timedelta(minutes=1)
 
 
 class Evidence(StrEnum):
-    """A proof of ownership that counts in a dispute."""
+    """The kinds of proofs of ownership that count in a dispute."""
 
     PASSWORD = "password"  # noqa: S105 the name of a kind of proof
     EMAIL = "email"
     REMOVED_EMAIL = "removed_email"
-    # Counts only for an account that had no email address, in place of the mailbox.
+    # An external identity. It counts only if the account had no email address.
     PROVIDER = "provider"
     BROWSER = "browser"
     FACTOR = "factor"
@@ -52,8 +53,8 @@ class Evidence(StrEnum):
 class OlderProof(NamedTuple):
     """A proof of ownership that was shown in a dispute.
 
-    ``key`` tells apart proofs of one kind; an empty key stands for any of them. ``since`` is when
-    the account got the proof, or None if that is unknown.
+    ``key`` distinguishes proofs of the same kind; an empty key stands for any proof of the kind.
+    ``since`` is the time at which the account got the proof, or None if the time is unknown.
     """
 
     kind: Evidence
@@ -73,10 +74,10 @@ class Outcome(Enum):
 
 
 def baseline(user: "User", disputed_at: datetime) -> datetime:
-    """Return the moment since which the account must have held a proof for it to count.
+    """Return the latest time at which the account can have got a proof that counts.
 
-    It is seven days before ``disputed_at``. For an account that is younger than that, only proofs
-    from its creation count.
+    This is seven days before ``disputed_at``. For a younger account, it is one minute after the
+    account was created.
     """
     return max(user.date_joined + AT_ONCE, disputed_at - ESTABLISHED)
 
@@ -92,7 +93,7 @@ def kinds(shown: Shown) -> frozenset[Evidence]:
 
 
 def decide(shown: Set[Evidence], *, holds_factor: bool) -> Outcome:
-    """Return what the evidence ``shown`` allows in a dispute.
+    """Return the outcome of a request in a dispute that shows the evidence ``shown``.
 
     Args:
         shown: the kinds of the proofs that count.
@@ -123,20 +124,20 @@ def stops(objection: Set[Evidence], request: Set[Evidence]) -> bool:
 def covers(shown: Shown, request: Shown) -> bool:
     """Return whether the proofs ``shown`` include all proofs of the waiting ``request``.
 
-    Otherwise a thief with another proof, such as a second address of the account, could complete
-    the owner's own request, to which the owner does not object.
+    Only then may they complete the request. Otherwise a thief with another proof, such as a second
+    email address of the account, could complete a request that the owner has made.
     """
     return bool(_count(kinds(shown))) and all(_has(shown, proof) for proof in request)
 
 
 def _has(shown: Shown, wanted: OlderProof) -> bool:
-    # A removed address may have been restored since the request.
+    # A removed email address may have been restored since the request.
     fitting = {wanted.kind} | ({Evidence.EMAIL} if wanted.kind is Evidence.REMOVED_EMAIL else set())
     return any(proof.kind in fitting and wanted.key in {"", proof.key} for proof in shown)
 
 
 def _count(shown: Set[Evidence]) -> int:
-    # A removed address adds nothing to a current one, and does not count alone.
+    # A removed email address counts neither alone nor in addition to a current email address.
     others = shown - {Evidence.REMOVED_EMAIL}
     has_removed = Evidence.REMOVED_EMAIL in shown and Evidence.EMAIL not in shown
     return len(others) + (has_removed and bool(others))

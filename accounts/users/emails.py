@@ -1,4 +1,4 @@
-"""Email addresses: validation, canonical forms, and which of them reach the same mailbox."""
+"""Validates email addresses, and computes their canonical forms."""
 
 import idna
 from django.core.exceptions import ValidationError
@@ -7,16 +7,16 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.common.text import fold, refuse_invisible
 
-# RFC 5321 section 4.5.3.1.3 allows a path 256 octets, two of which are brackets.
+# RFC 5321 section 4.5.3.1.3 limits a path to 256 octets, two of which are brackets.
 MAX_LENGTH = 254
 INVALID = ValidationError(_("Enter a valid email address."), code="invalid")
 
 
 def clean(value: str) -> str:
-    """Return the form of an email address that is stored and that mail is sent to.
+    """Return an email address in the form in which it is stored and used to send email.
 
-    The domain becomes lowercase ASCII (RFC 5891). The address is never cut, because a cut address
-    would be another person's.
+    The domain becomes lowercase ASCII (RFC 5891). An address that is too long is refused, because a
+    shortened address may be another person's.
 
     Raises:
         ValidationError: ``value`` is not an email address that the site accepts.
@@ -38,10 +38,11 @@ def clean(value: str) -> str:
 
 
 def mailbox(key: str) -> str:
-    """Return one name for all addresses that probably reach the same mailbox.
+    """Return a common key for all email addresses that probably reach the same mailbox.
 
-    Removes tags (``name+tag@``) and the dots of Gmail addresses. Used for limits only, because some
-    providers may give such addresses to different people. A username is returned unchanged.
+    Tags (``name+tag@``) and the dots of Gmail addresses are removed. Use the key for rate limits
+    only, because some email providers may give such addresses to different people. A username is
+    returned unchanged.
     """
     local, at, domain = key.rpartition("@")
     if not at:

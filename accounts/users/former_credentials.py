@@ -1,7 +1,8 @@
-"""Replaced, removed and suspended credentials, kept to settle disputes. They sign nobody in.
+"""Stores replaced, removed and suspended credentials as evidence for disputes.
 
-Replaced and removed credentials are deleted once no change can be disputed with them any more,
-suspended ones when their owner restores or deletes them.
+Nobody can sign in with these credentials. Replaced and removed credentials are deleted when they
+can no longer serve in a dispute. Suspended credentials are deleted when the account owner restores
+or deletes them.
 """
 
 import uuid
@@ -19,12 +20,13 @@ from accounts.users.disputes import DISPUTABLE, ESTABLISHED, baseline, counts
 from accounts.users.models import LOCKED, EmailAddress, FormerCredential, User
 
 Kind = FormerCredential.Kind
-# The former name of the model, so that earlier versions of the site can read the rows.
+# A former name of ``EmailAddress``. It is still stored, so that an earlier release of the site can
+# read the rows.
 STORED_EMAIL = "accounts.address"
 
 
 def keep_password(user: User, at: datetime) -> None:
-    """Keep the password hash of ``user``, which the caller replaces at the time ``at``."""
+    """Store the password hash of ``user``, which the caller replaces at the time ``at``."""
     if is_password_usable(user.password):
         FormerCredential.objects.create(
             user=user,
@@ -36,7 +38,7 @@ def keep_password(user: User, at: datetime) -> None:
 
 
 def keep_email(row: EmailAddress, at: datetime, *, is_suspended: bool = False) -> None:
-    """Keep the email address ``row``, which the caller removes at the time ``at``."""
+    """Store a copy of the email address ``row``, which the caller removes at the time ``at``."""
     keep(
         row,
         row.user_id,
@@ -60,17 +62,17 @@ def keep(
     key: str = "",
     is_suspended: bool = False,
 ) -> None:
-    """Keep a copy of the credential ``row``, which the caller deletes.
+    """Store a copy of the credential ``row``, which the caller deletes.
 
     Args:
         row: the credential.
-        user_id: the id of the account that held it.
-        kind: its kind.
-        since: when the account got it, or None if unknown.
-        at: when it is removed.
-        label: its name for people.
+        user_id: the id of the account that held the credential.
+        kind: the kind of the credential.
+        since: when the account got the credential, or None if that is unknown.
+        at: when the credential is removed.
+        label: the name of the credential for people.
         key: the key of an email address or passkey.
-        is_suspended: whether a lock of the account suspends it.
+        is_suspended: whether the credential is suspended because the account is locked.
     """
     (data,) = serializers.serialize("python", [row])
     if isinstance(row, EmailAddress):
@@ -94,11 +96,11 @@ def suspended(user: User) -> QuerySet[FormerCredential]:
 
 
 def disputed_emails(user: User) -> QuerySet[FormerCredential]:
-    """Return the former email addresses of ``user`` that still receive notices in a dispute.
+    """Return the former email addresses of ``user`` to which notices in a dispute are still sent.
 
-    These are the suspended ones, those that the account held at the disputed change, and those that
-    were removed in the week before it and are old enough to count. Addresses that a thief added and
-    removed after the change, perhaps hundreds, are not among them.
+    These are the suspended addresses, the addresses that the account held at the disputed change,
+    and the addresses that were removed in the week before the change and are old enough to count.
+    A thief may have added and removed hundreds of addresses after the change; they are left out.
     """
     at = user.disputed_at or clock.now()
     old = _counting(user, at) & Q(removed_at__gt=baseline(user, at))
@@ -108,7 +110,7 @@ def disputed_emails(user: User) -> QuerySet[FormerCredential]:
 
 
 def removed_emails(user: User) -> list[FormerCredential]:
-    """Return the removed email addresses that are old enough to count in the user's dispute."""
+    """Return the removed email addresses of ``user`` that are old enough to count in a dispute."""
     return list(_removed(user, Kind.EMAIL, user.disputed_at)) if user.disputed_at else []
 
 
@@ -119,7 +121,7 @@ def had_email(user: User, disputed_at: datetime) -> bool:
 
 
 def find_disputed_email(key: str) -> FormerCredential | None:
-    """Return the former email address with that key if the account that held it is locked."""
+    """Return the former email address ``key`` of a locked account in dispute, or None."""
     owners = User.objects.filter(
         former_credentials__kind=Kind.EMAIL,
         former_credentials__key=key,
@@ -127,7 +129,7 @@ def find_disputed_email(key: str) -> FormerCredential | None:
         password__startswith=LOCKED,
         disputed_at__isnull=False,
     )
-    # Query by account, because one account can have removed the address any number of times.
+    # One query for each account, because an account can have removed the address many times.
     for owner in owners.distinct():
         if row := disputed_emails(owner).select_related("user").filter(key=key).first():
             return row
@@ -135,14 +137,14 @@ def find_disputed_email(key: str) -> FormerCredential | None:
 
 
 def removed_email(user: User, key: str, disputed_at: datetime) -> FormerCredential | None:
-    """Return the removed email address with that key if it is old enough to count, else None."""
+    """Return the removed email address ``key`` of ``user`` if it counts in a dispute, else None."""
     return _removed(user, Kind.EMAIL, disputed_at).filter(key=key).first()
 
 
 def password_hash(user: User, disputed_at: datetime) -> str | None:
-    """Return the hash of the password that counts in a dispute, or None.
+    """Return the hash of the password that counts in a dispute, or None if no password counts.
 
-    It is the password that the account had seven days before ``disputed_at``.
+    The password that the account had seven days before ``disputed_at`` counts.
     """
     if _has_older_password(user, disputed_at):
         return user.password
@@ -151,7 +153,7 @@ def password_hash(user: User, disputed_at: datetime) -> str | None:
 
 
 def password_since(user: User, disputed_at: datetime) -> datetime | None:
-    """Return when the password that counts in a dispute was set, or None if that is unknown."""
+    """Return when the password that counts in a dispute was set, or None if that is not known."""
     if _has_older_password(user, disputed_at):
         return user.password_at
     row = _removed(user, Kind.PASSWORD, disputed_at).last()
@@ -167,13 +169,13 @@ def removed_factors(user: User, disputed_at: datetime) -> list[Any]:
 def use_removed_factor(
     user: User, disputed_at: datetime, spend: Callable[[Any], bool]
 ) -> str | None:
-    """Spend a code of a removed second factor, and return the factor's ``persistent_id``.
+    """Call ``spend`` with each removed second factor that counts, until one accepts the code.
 
-    ``spend`` gets each removed factor that counts in the dispute, and returns whether it accepted
-    the code. Returns None if no factor accepts it.
+    ``spend`` returns whether the factor has accepted the code. The result is the ``persistent_id``
+    of that factor, or None if no factor accepts the code.
     """
     for kind in (Kind.FACTOR, Kind.RECOVERY_CODES):
-        # The rows stay locked until the use is stored, so that a code works once.
+        # The rows stay locked until the use of the code is stored, so that a code works once.
         with transaction.atomic():
             for row in _removed(user, kind, disputed_at).select_for_update():
                 factor = _row_of(row)
@@ -185,7 +187,7 @@ def use_removed_factor(
 
 
 def has_passkey(credential_id: str) -> bool:
-    """Return whether a suspended or removed passkey has that credential id and may be restored."""
+    """Return whether a suspended or removed passkey has the credential id ``credential_id``."""
     rows = FormerCredential.objects.filter(kind=Kind.FACTOR, key=passkey_key(credential_id))
     return rows.exists()
 
@@ -196,11 +198,11 @@ def passkey_key(credential_id: str) -> str:
 
 
 def restore(former: FormerCredential) -> models.Model:
-    """Put a former credential back into its own table, and return its row there.
+    """Move a former credential back to the table of its model, and return the new row.
 
     Raises:
-        IntegrityError: another account has the email address now, or the account has such a second
-            factor again.
+        IntegrityError: another account has the email address now, or the account has an equivalent
+            second factor.
     """
     row = _row_of(former)
     with transaction.atomic():
@@ -210,13 +212,13 @@ def restore(former: FormerCredential) -> models.Model:
 
 
 def prune() -> int:
-    """Delete the former credentials that no dispute can need any more, and return their number.
+    """Delete the former credentials that can no longer serve in a dispute; return their number.
 
-    Credentials of an account in dispute are kept, because its owner may need them after the waiting
-    period.
+    Credentials of an account in dispute are not deleted, because the owner may need them after the
+    waiting period.
     """
     old = FormerCredential.objects.filter(
-        # A change of 30 days ago can be disputed with a proof that was removed a week before it.
+        # A change of 30 days ago can be disputed with a proof that was removed a week earlier.
         removed_at__lte=clock.now() - DISPUTABLE - ESTABLISHED,
         is_suspended=False,
         user__disputed_at=None,

@@ -10,7 +10,7 @@ from accounts.users import emails, profiles, usernames
 
 
 class UsernameField(forms.CharField):
-    """A field for a new username. It checks the form of the name, not whether the name is free."""
+    """A field for a new username. It checks whether the name is allowed, not whether it is free."""
 
     def __init__(self, *, by_operator: bool = False, **options: Any) -> None:
         self.by_operator = by_operator
@@ -26,7 +26,7 @@ class UsernameField(forms.CharField):
 
 
 class EmailField(forms.CharField):
-    """A field for an email address, which is returned in its stored form."""
+    """A field for an email address. Its value is the form in which addresses are stored."""
 
     def __init__(self, **options: Any) -> None:
         widget = text_input("email", "email")
@@ -52,7 +52,7 @@ class DisplayNameField(forms.CharField):
         )
 
     def to_python(self, value: Any) -> str:
-        # Before the length is checked, because NFC lengthens some letters.
+        # Convert the text before its length is checked, because NFC can make it longer.
         return profiles.canonical(super().to_python(value) or "")
 
 
@@ -71,5 +71,5 @@ class AboutField(forms.CharField):
         )
 
     def to_python(self, value: Any) -> str:
-        # Before the length is checked, because NFC lengthens some letters.
+        # Convert the text before its length is checked, because NFC can make it longer.
         return profiles.canonical(super().to_python(value) or "")

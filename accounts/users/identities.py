@@ -1,4 +1,4 @@
-"""External identities: people's accounts at identity providers, by issuer and subject."""
+"""External identities: the accounts that users have at identity providers."""
 
 from django.conf import settings
 from django.db import models
@@ -15,9 +15,9 @@ SHORT_SUBJECT = 24
 class Identity(models.Model):
     """A user's account at an identity provider (a federated identifier of NIST SP 800-63C).
 
-    ``issuer`` and ``subject`` identify it; ``label`` is a name that its owner recognizes. The
-    provider's key in the settings is not stored: if an operator used the key for another provider,
-    people of the former one would be found.
+    ``issuer`` and ``subject`` identify the account; ``label`` is a name that the user recognizes.
+    The provider's key in the settings is not stored, because an operator may later use the same key
+    for another provider.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
@@ -26,7 +26,8 @@ class Identity(models.Model):
     label = models.CharField(max_length=LONGEST_LABEL, blank=True)
     connected_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(null=True)
-    # Set by a lock of the account. The identity signs nobody in until its owner confirms it.
+    # Set when the account is locked. Nobody can sign in with the identity until the account owner
+    # confirms it.
     suspended_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -39,23 +40,23 @@ class Identity(models.Model):
 
     @property
     def known_as(self) -> str:
-        """A name that tells the identity apart from others of the same provider."""
+        """A name that distinguishes the identity from others of the same provider."""
         return self.label or self.subject[:SHORT_SUBJECT]
 
     @property
     def configured(self) -> Issuer | None:
-        """The identity's provider in the settings, or None if it is not configured any more."""
+        """The settings of the identity's provider, or None if it is not configured any more."""
         matching = (i for i in settings.AUTHSITE.issuers if i.issuer == self.issuer)
         return next(matching, None)
 
     @property
     def site(self) -> str:
-        """The name of the identity's provider, or its issuer if it is not configured any more."""
+        """The name of the identity's provider, or the issuer if the provider is not configured."""
         return self.configured.name if self.configured else self.issuer
 
 
 def find(issuer: str, subject: str) -> Identity | None:
-    """Return the identity of ``subject`` at ``issuer``, with its user, or None."""
+    """Return the identity of ``subject`` at ``issuer``, or None. Fetch its user, too."""
     rows = Identity.objects.select_related("user").filter(issuer=issuer, subject=subject)
     return rows.first()
 
@@ -66,13 +67,13 @@ def of(user: User) -> list[Identity]:
 
 
 def usable(user: User) -> list[Identity]:
-    """Return the identities that can sign ``user`` in.
+    """Return the identities with which ``user`` can sign in.
 
-    Their provider is still configured, and no lock of the account has suspended them.
+    The provider of such an identity is configured, and the identity is not suspended.
     """
     return [row for row in of(user) if row.configured and row.suspended_at is None]
 
 
 def note_use(identity: Identity) -> None:
-    """Record that ``identity`` was used just now."""
+    """Record the current time as the last use of ``identity``."""
     Identity.objects.filter(pk=identity.pk).update(used_at=clock.now())

@@ -17,20 +17,20 @@ from accounts.common.hashes import hasher_of
 from accounts.common.signals import credentials_changed
 from accounts.users import emails, profiles, usernames
 
-# The password column of a locked account begins with this mark. No usable hash does.
+# The password column of a locked account begins with this mark. No usable hash begins with it.
 LOCKED = "!locked "
 LONGEST_HASH = 128
 
 
 def locked_password(former_hash: str | None = None) -> str:
-    """Return the value that replaces the password hash of a locked account. It is not usable.
+    """Return an unusable value for the password column, which marks the account as locked.
 
-    ``former_hash`` is the hash of the password that proves ownership in a dispute. It stays in the
-    same column, so that a sign-in reads it without another query: the time of one would reveal the
-    lock to strangers.
+    ``former_hash`` is the hash of the password that proves ownership in a dispute. The value
+    contains this hash, so that a sign-in needs no other query to read it. The time of another query
+    would reveal to strangers that the account is locked.
     """
     locked = LOCKED + (former_hash or make_password(None))
-    # A longer hash is not by an algorithm of this site, and does not fit the column.
+    # A longer hash does not fit the column, and no algorithm of this site produces it.
     return locked if len(locked) <= LONGEST_HASH else locked_password()
 
 
@@ -38,7 +38,7 @@ class UserManager(BaseUserManager["User"]):
     """Creates and finds users for Django's own commands and backends."""
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        """Return the user with that username, in any case."""
+        """Return the user with the username ``username``, ignoring case."""
         return self.get(username_key=usernames.key(username or ""))
 
     def create_superuser(
@@ -49,7 +49,7 @@ class UserManager(BaseUserManager["User"]):
         Raises:
             ValidationError: the username or email address is invalid or taken.
         """
-        from accounts.users import services  # noqa: PLC0415 it imports this module
+        from accounts.users import services  # noqa: PLC0415 imports this one
 
         try:
             return services.create_administrator(username, email, make_password(password))
@@ -58,7 +58,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person's account. ``id`` is public but not guessable, and is the ``sub`` of every token."""
+    """A person's account. ``id`` is public but not guessable, and is the ``sub`` of all tokens."""
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
     username = models.CharField(_("username"), max_length=usernames.MAX_LENGTH, unique=True)
@@ -66,17 +66,17 @@ class User(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(_("email address"), max_length=emails.MAX_LENGTH, blank=True)
     display_name = models.CharField(max_length=profiles.DISPLAY_NAME_LENGTH, blank=True)
     about = models.CharField(max_length=profiles.ABOUT_LENGTH, blank=True)
-    # Empty until it is known: pages then use the browser's language, mails the site's own.
+    # Empty if unknown. Pages then use the language of the browser, and emails that of the site.
     language = models.CharField(max_length=10, blank=True)
     time_zone = models.CharField(max_length=64, default=time_zones.DEFAULT)
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("staff"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=clock.now, editable=False)
-    # Increases with each change of credentials. Proofs and links of an earlier version are void.
+    # Increases with each change of credentials. Proofs and links of an earlier version are invalid.
     credential_version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
-    # When the password was set; null if that was at sign-up, or before the time was stored.
+    # When the password was set. Null if that was at sign-up, or in an earlier release of the site.
     password_at = models.DateTimeField(null=True, editable=False)
-    # The time of the change for which the account was locked; null after the owner's review.
+    # The time of the change because of which the account was locked. Null after the owner's review.
     disputed_at = models.DateTimeField(null=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -91,13 +91,13 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def is_privileged(self) -> bool:
-        """Whether the user may enter the admin site: staff and superusers may."""
+        """Whether the user may use the admin site, as staff and superusers may."""
         return self.is_staff or self.is_superuser
 
     def has_usable_password(self) -> bool:
-        """Return whether any password can match: the hash is usable, and the site can verify it.
+        """Return whether the hash of the password is usable and the site can verify it.
 
-        Users without a usable password are offered a code by email and a first password.
+        Users without a usable password can sign in with an emailed code and set a password.
         """
         return hasher_of(self.password) is not None
 
@@ -108,15 +108,16 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def former_hash(self) -> str:
-        """The hash of a locked account's former password, or an unusable hash if none is kept."""
+        """The hash of a locked account's former password, or an unusable hash if none is stored."""
         return self.password.removeprefix(LOCKED)
 
     @property
     def is_disputed(self) -> bool:
-        """Whether the account is locked and opens by the rule of ``accounts.users.disputes`` only.
+        """Whether the account is locked and only the rule in ``users.disputes`` can unlock it.
 
-        An account that ``after_restore`` or an earlier version of the site locked has no disputed
-        change. A mailed link opens it, together with a second factor if the account holds one.
+        An account that was locked by the command ``after_restore`` or by an earlier release of the
+        site has no disputed change. An emailed link unlocks such an account, together with a second
+        factor if the account has one.
         """
         return self.is_locked_down and self.disputed_at is not None
 
@@ -126,19 +127,20 @@ class User(AbstractBaseUser, PermissionsMixin):
         return sorted(self.groups.values_list("name", flat=True))
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save the user, and announce a new password that ``set_password`` has set.
+        """Save the user. After ``set_password``, also record that the password has changed.
 
-        Django's command ``changepassword`` sets passwords so. The former hash is kept for disputes,
-        and ``credentials_changed`` is sent.
+        Django's command ``changepassword`` changes passwords in this way. The former hash is stored
+        for disputes, and the signal ``credentials_changed`` is sent.
         """
         is_changed = getattr(self, "_password", None) is not None and not self._state.adding
         if is_changed:
-            # Another process may have changed other fields while the password was being typed.
+            # Save the password only, because another process may have changed other fields while
+            # the password was being typed.
             fields = kwargs.get("update_fields") or ["password"]
             kwargs["update_fields"] = [*fields, "password_at"]
         with transaction.atomic():
             if is_changed:
-                from accounts.users import former_credentials  # noqa: PLC0415 it imports this module
+                from accounts.users import former_credentials  # noqa: PLC0415 imports this one
 
                 self.password_at = clock.now()
                 former_credentials.keep_password(User.objects.get(pk=self.pk), self.password_at)
@@ -150,15 +152,16 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Username(models.Model):
-    """A username that is taken. The primary key decides who gets a name.
+    """A username that is taken. The primary key ensures that a name is taken only once.
 
-    A user holds a name for good, a pending sign-up until it expires. After a rename, the former
-    name is held for its former user for a while.
+    A user holds a name permanently; a pending sign-up holds it until the sign-up expires. After a
+    rename, the former name is reserved for its former user until ``held_until``.
     """
 
     key = models.CharField(primary_key=True, max_length=usernames.KEY_LENGTH)
     held_until = models.DateTimeField(null=True, db_index=True)
-    # If the user is deleted, the name stays held, so that nobody can pose as that person at once.
+    # If the user is deleted, the name stays taken until ``held_until``, so that nobody can
+    # immediately pose as that person.
     former = models.ForeignKey(User, null=True, on_delete=models.DB_SET_NULL, related_name="+")
 
     def __str__(self) -> str:
@@ -166,11 +169,11 @@ class Username(models.Model):
 
 
 class NameSkeleton(models.Model):
-    """A skeleton (``usernames.skeletons``) of a taken username: nobody else gets a look-alike name.
+    """A skeleton (``usernames.skeletons``) of a taken username. Look-alike names cannot be taken.
 
-    ``name`` is the username that has the skeleton. It is null if several have it, which were taken
-    before this table existed. The database deletes the row together with the username, because
-    earlier versions of the site do not know the table.
+    ``name`` is the username that has the skeleton. It is null if several usernames have the
+    skeleton, because they were taken before this table existed. The database deletes the row
+    together with the username, because earlier releases of the site do not use this table.
     """
 
     skeleton = models.CharField(primary_key=True, max_length=usernames.SKELETON_LENGTH)
@@ -201,8 +204,8 @@ class EmailAddress(models.Model):
 class FormerCredential(models.Model):
     """A credential that was replaced, removed or suspended.
 
-    The account held it from ``since`` (null if unknown) to ``removed_at``. ``data`` is the
-    serialized row of the credential, or the hash of a password. ``key`` is the key of an email
+    The account held the credential from ``since`` (null if unknown) to ``removed_at``. ``data`` is
+    the serialized row of the credential, or the hash of a password. ``key`` is the key of an email
     address or passkey. See ``accounts.users.former_credentials``.
     """
 

@@ -1,4 +1,4 @@
-"""The texts of people's profiles: what they may contain and in which form they are stored."""
+"""Checks the texts of people's profiles, and brings them into the form in which they are stored."""
 
 import unicodedata
 
@@ -16,12 +16,12 @@ _ALLOWED = dict.fromkeys(map(ord, "\n\u200c\u200d"))
 
 
 def canonical(value: str) -> str:
-    """Return ``value`` as it is stored: in NFC, with one character per newline (forms send two)."""
+    """Return ``value`` in NFC and with LF as newline. Forms send CR and LF for each newline."""
     return unicodedata.normalize("NFC", value).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def refuse_blank(value: str) -> None:
-    """Refuse characters in a name that cannot be seen.
+    """Refuse a name that contains characters without a visible shape.
 
     Raises:
         ValidationError: ``value`` contains an invisible or control character.
@@ -32,7 +32,7 @@ def refuse_blank(value: str) -> None:
 
 
 def refuse_controls(value: str) -> None:
-    """Refuse invisible characters and control characters other than newlines.
+    """Refuse text with invisible characters, or with control characters other than newlines.
 
     Raises:
         ValidationError: ``value`` contains such a character.

@@ -7,5 +7,5 @@ from accounts.users.models import User
 
 
 def void_proofs(sender: Any, user: User, **_more: Any) -> None:
-    """Void proofs and emailed links of ``user``, so that sign-ins under way and old links fail."""
+    """Invalidate the proofs and emailed links of ``user``, so that pending sign-ins fail."""
     services.void_proofs_and_links(user)

@@ -1,4 +1,4 @@
-"""Rows that belong to a user, read together with the user and the user's groups in one query."""
+"""Reads a row that belongs to a user, together with the user and their groups, in one query."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ _MEMBERS = User.groups.through._meta.db_table
 
 
 class Owned[M: models.Model]:
-    """Finds a row of a model that has a foreign key ``user``, with its user and their groups.
+    """Finds a row of a model with a foreign key ``user``, together with the user and their groups.
 
-    ``where`` is an SQL condition that calls the model's table ``o`` and the table of users ``u``.
-    Rows of deactivated users are never found.
+    ``where`` is an SQL condition. In the condition, ``o`` is the table of the model and ``u`` is
+    the table of users. Rows of deactivated users are never found.
     """
 
     def __init__(self, model: type[M], where: str) -> None:
@@ -32,7 +32,7 @@ class Owned[M: models.Model]:
         """  # noqa: S608 nothing but names of tables and columns
 
     def find(self, values: dict[str, Any]) -> M | None:
-        """Return the row for which ``where`` holds with the parameters ``values``, or None."""
+        """Return the row that fulfils ``where`` with the parameters ``values``, or None."""
         with connection.cursor() as cursor:
             cursor.execute(self._sql, values)
             rows = cursor.fetchall()

@@ -1,4 +1,4 @@
-"""Finding, creating and changing users. The database decides whether a name is free."""
+"""Finds, creates and changes users. Keys in the database ensure that a name is taken only once."""
 
 import uuid
 from contextlib import suppress
@@ -21,14 +21,14 @@ FORMER_NAME_LIFE = timedelta(days=30)
 
 
 class UsernameTaken(PublicError):
-    """Another person holds that username, in any case, or one that looks the same."""
+    """Another person has that username, or one that looks the same or differs only in case."""
 
     code = "username_taken"
     message = _("That username is taken. Choose another.")
 
 
 class AccountChanged(PublicError):
-    """The account was changed at the same moment, perhaps by its owner in another browser."""
+    """The account was changed in the meantime, perhaps by its owner in another browser."""
 
     code = "outdated"
     status = 409
@@ -36,14 +36,14 @@ class AccountChanged(PublicError):
 
 
 class EmailTaken(PublicError):
-    """An account already has that email address. Only people who may know this are told."""
+    """An account already has that email address. Show this only to people who may know it."""
 
     code = "email_taken"
     message = _("That email address belongs to another account.")
 
 
 def login_key(login: str) -> str:
-    """Return the canonical form of a typed username or email address, known to the site or not."""
+    """Return the canonical form of a typed username or email address, even if nobody has it."""
     try:
         return emails.key(emails.clean(login)) if "@" in login else usernames.key(login)
     except ValidationError:
@@ -53,9 +53,9 @@ def login_key(login: str) -> str:
 def find(login: str) -> User | PendingSignup | None:
     """Return the user or pending sign-up that ``login`` names, or None.
 
-    ``login`` is a username or an email address, in any case. An email address finds users only,
-    because the address of a pending sign-up is not proven yet. Known and unknown usernames cost the
-    same two queries, email addresses one.
+    ``login`` is a username or an email address; case is ignored. An email address finds users only,
+    because the address of a pending sign-up is not proven yet. A username takes two queries and an
+    email address takes one query, whether or not they exist.
     """
     key = login_key(login)
     if "@" in key:
@@ -73,20 +73,20 @@ def find_by_id(text: str) -> User | None:
         return None
 
 
-def hold_name(name: str, *, until: datetime | None, former: User | None = None) -> None:
+def take_username(name: str, *, until: datetime | None, former: User | None = None) -> None:
     """Take the username ``name``.
 
     Args:
         name: the username.
-        until: when it becomes free again, or None to hold it for good.
-        former: the user who takes it as a new name. A name that is kept for this user is free.
+        until: when the name becomes free again, or None to take it permanently.
+        former: for a rename, the user. A name that is reserved for this user counts as free.
 
     Raises:
-        UsernameTaken: another person holds the name, or one that looks the same.
+        UsernameTaken: another person has the name, or one that looks the same.
     """
     key, looks = usernames.key(name), usernames.skeletons(name)
     keys = {key} | skeletons.held_by(looks)
-    end_pending(PendingSignup.objects.filter(username_key__in=keys, expires_at__lte=clock.now()))
+    delete_signups(PendingSignup.objects.filter(username_key__in=keys, expires_at__lte=clock.now()))
     free = Q(held_until__lte=clock.now())
     if former:
         free |= Q(former=former)
@@ -100,11 +100,11 @@ def hold_name(name: str, *, until: datetime | None, former: User | None = None) 
         raise UsernameTaken from None
 
 
-def hold_like(wanted: str) -> str:
-    """Take the username ``wanted``, or that name and a number, for good, and return the name.
+def take_similar_username(wanted: str) -> str:
+    """Take the username ``wanted``, with a number appended if necessary, and return the name.
 
     Raises:
-        UsernameTaken: other people took every name that was tried.
+        UsernameTaken: all names that were tried are taken.
     """
     numbered = [wanted, *(f"{wanted}-{n}" for n in range(2, 10))]
     looks = {name: usernames.skeletons(name) for name in numbered}
@@ -112,7 +112,7 @@ def hold_like(wanted: str) -> str:
     free = [name for name in numbered if taken.isdisjoint(looks[name])]
     for name in (*free[:1], *(f"{wanted}-{secrets.digits(6)}" for _attempt in range(3))):
         with suppress(UsernameTaken):
-            hold_name(name, until=None)
+            take_username(name, until=None)
             return name
     raise UsernameTaken
 
@@ -125,14 +125,14 @@ def create_user(
     staff: bool = False,
     language: str = "",
 ) -> User:
-    """Create a user whose username :func:`hold_name` has already taken.
+    """Create a user with a username that the caller has taken with :func:`take_username`.
 
     Args:
         username: the username.
         password: the hash of the password.
         id: the id of the user, if a pending sign-up has reserved one.
         staff: whether the user is an administrator.
-        language: the language of the user's mails and pages, or "" if unknown.
+        language: the language of the user's emails and pages, or "" if unknown.
 
     Raises:
         UsernameTaken: the same sign-up has already become a user.
@@ -156,11 +156,11 @@ def create_user(
     return user
 
 
-def keep_name(signup: PendingSignup) -> None:
-    """Delete the pending sign-up and hold its username for good.
+def keep_username(signup: PendingSignup) -> None:
+    """Delete the pending sign-up, and keep its username permanently taken.
 
     Raises:
-        UsernameTaken: the sign-up has expired, or is already completed.
+        UsernameTaken: the sign-up has expired, or was already completed.
     """
     running = PendingSignup.objects.filter(pk=signup.pk, expires_at__gt=clock.now())
     if not running.delete()[0]:
@@ -168,15 +168,15 @@ def keep_name(signup: PendingSignup) -> None:
     Username.objects.filter(key=signup.username_key).update(held_until=None)
 
 
-def hold(user: User) -> User:
-    """Lock the row of ``user`` until the transaction ends, and return the current user.
+def lock_row(user: User) -> User:
+    """Lock the database row of ``user`` until the transaction ends, and return the current user.
 
-    Other transactions can still write rows that refer to the user (``FOR NO KEY UPDATE``), because
-    they may already hold a lock that this transaction needs next.
+    Other transactions can still write rows with a foreign key to the user (``FOR NO KEY UPDATE``),
+    because they may already hold a lock that this transaction needs next.
 
     Raises:
         AccountChanged: the account was deactivated or its credentials were changed since ``user``
-            was read, so the person who asked may no longer be its owner.
+            was read, so the person who made the request may not be the owner any more.
     """
     as_read = User.objects.select_for_update(no_key=True).filter(
         pk=user.pk, credential_version=user.credential_version, is_active=True
@@ -191,19 +191,19 @@ def hold(user: User) -> User:
 def rename(user: User, name: str) -> User:
     """Change the username of ``user`` to ``name``, and return the changed user.
 
-    Nobody else gets the former name for 30 days, because its owner may want it back and others may
-    still think of it as that person. It signs nobody in. ``name`` must come from
+    Nobody else can take the former name for 30 days, because the user may want it back and others
+    may still think of this user. Nobody can sign in with the former name. ``name`` must come from
     ``usernames.clean``.
 
     Raises:
-        UsernameTaken: another person holds the name, or one that looks the same.
+        UsernameTaken: another person has the name, or one that looks the same.
         AccountChanged: the account was deactivated or its credentials were changed since ``user``
             was read.
     """
-    owner = hold(user)
+    owner = lock_row(user)
     key, former = usernames.key(name), owner.username_key
     # Even a change of case can make a name look like another person's.
-    hold_name(name, until=None, former=owner)
+    take_username(name, until=None, former=owner)
     if key != former:
         until = clock.now() + FORMER_NAME_LIFE
         Username.objects.filter(key=former).update(held_until=until, former=owner)
@@ -213,13 +213,13 @@ def rename(user: User, name: str) -> User:
 
 
 def prune_names() -> int:
-    """Delete the former usernames that are free again, and return their number."""
+    """Delete the former usernames that are no longer reserved, and return their number."""
     ended = Username.objects.filter(held_until__lte=clock.now(), former__isnull=False)
     return ended.delete()[0]
 
 
 def confirm_email(user: User, email: str) -> None:
-    """Add the proven email address ``email`` to ``user``, as the primary one if there is none yet.
+    """Add the proven email address ``email`` to ``user``. The first one becomes the primary one.
 
     Pending sign-ups with the same email address are deleted.
 
@@ -227,7 +227,7 @@ def confirm_email(user: User, email: str) -> None:
         EmailTaken: an account already has the email address.
     """
     key, now = emails.key(email), clock.now()
-    # The address of the sign-up counts as old as the account: see ``disputes``.
+    # The email address of the sign-up counts as old as the account: see ``disputes``.
     is_first = not user.email and now < user.date_joined + AT_ONCE
     at = user.date_joined if is_first else now
     try:
@@ -235,27 +235,27 @@ def confirm_email(user: User, email: str) -> None:
             EmailAddress.objects.create(user=user, email=email, key=key, confirmed_at=at)
     except IntegrityError:
         raise EmailTaken from None
-    end_pending(PendingSignup.objects.filter(email_key=key).exclude(pk=user.pk))
+    delete_signups(PendingSignup.objects.filter(email_key=key).exclude(pk=user.pk))
     if not user.email:
         user.email = email
         user.save(update_fields=["email"])
 
 
-def end_pending_at(email: str) -> None:
+def delete_signups_for(email: str) -> None:
     """Delete the pending sign-ups with the email address ``email``, and free their usernames."""
-    end_pending(PendingSignup.objects.filter(email_key=emails.key(email)))
+    delete_signups(PendingSignup.objects.filter(email_key=emails.key(email)))
 
 
 def unlock(user: User) -> None:
-    """Replace the password of a locked account by an unusable one, and void its mailed links."""
+    """Unlock an account: give it an unusable password, and invalidate its emailed links."""
     rows = User.objects.filter(pk=user.pk, password=user.password)
     if rows.update(password=make_password(None)):
         void_proofs_and_links(user)
         user.refresh_from_db()
 
 
-def end_pending(rows: QuerySet[PendingSignup]) -> int:
-    """Delete pending sign-ups, free their usernames, and return the number of sign-ups."""
+def delete_signups(rows: QuerySet[PendingSignup]) -> int:
+    """Delete the pending sign-ups ``rows``, free their usernames, and return their number."""
     held = dict(rows.values_list("pk", "username_key"))
     PendingSignup.objects.filter(pk__in=held).delete()
     Username.objects.filter(key__in=held.values(), held_until__isnull=False).delete()
@@ -265,17 +265,17 @@ def end_pending(rows: QuerySet[PendingSignup]) -> int:
 def create_administrator(username: str, email: str, password: str, *, language: str = "") -> User:
     """Create a superuser with a confirmed email address, on behalf of the operator.
 
-    ``password`` is a hash. The username may be a reserved one.
+    ``password`` is a password hash. The username may be a reserved one.
 
     Raises:
         ValidationError: the username or email address is invalid.
-        UsernameTaken: another person holds the username, or one that looks the same.
+        UsernameTaken: another person has the username, or one that looks the same.
         EmailTaken: an account already has the email address.
     """
     username = usernames.clean(username, by_operator=True)
     email = emails.clean(email) if email else ""
     with transaction.atomic():
-        hold_name(username, until=None)
+        take_username(username, until=None)
         user = create_user(username, password, staff=True, language=language)
         if email:
             confirm_email(user, email)
@@ -283,9 +283,9 @@ def create_administrator(username: str, email: str, password: str, *, language: 
 
 
 def replace_password(owner: User, hashed: str) -> None:
-    """Replace the password hash of ``owner``, and keep the former hash for disputes.
+    """Replace the password hash of ``owner``, and store the former hash for disputes.
 
-    Call it inside a transaction.
+    Call this function inside a transaction.
     """
     now = clock.now()
     former_credentials.keep_password(owner, now)
@@ -293,5 +293,5 @@ def replace_password(owner: User, hashed: str) -> None:
 
 
 def void_proofs_and_links(user: User) -> None:
-    """Void all proofs and mailed links of ``user`` by increasing ``credential_version``."""
+    """Invalidate all proofs and emailed links of ``user`` by increasing ``credential_version``."""
     User.objects.filter(pk=user.pk).update(credential_version=F("credential_version") + 1)

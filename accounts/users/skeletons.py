@@ -1,6 +1,6 @@
-"""Skeletons of usernames (UTS 39), by which names that look like a taken one are refused.
+"""Stores the skeletons of taken usernames (UTS 39), so that look-alike usernames are refused.
 
-The primary key of ``NameSkeleton`` decides which username holds a skeleton.
+The primary key of ``NameSkeleton`` ensures that only one username gets a skeleton.
 """
 
 from collections import defaultdict
@@ -20,21 +20,21 @@ BATCH = 400
 
 
 def held_by(looks: set[str]) -> set[str]:
-    """Return the keys of the usernames that hold one of the skeletons ``looks``."""
+    """Return the keys of the usernames that have one of the skeletons ``looks``."""
     rows = NameSkeleton.objects.filter(skeleton__in=looks, name__isnull=False)
     return set(rows.values_list("name", flat=True))
 
 
 def taken(looks: set[str]) -> set[str]:
-    """Return those of the skeletons ``looks`` that a username already has."""
+    """Return the skeletons in ``looks`` that are already taken."""
     return set(NameSkeleton.objects.filter(skeleton__in=looks).values_list("skeleton", flat=True))
 
 
 def hold(key: str, looks: set[str], *, instead_of: User | None) -> None:
-    """Take the skeletons ``looks`` for the taken username with that ``key``.
+    """Take the skeletons ``looks`` for the username with the key ``key``, which is taken already.
 
-    ``instead_of`` is the user who changes to that name: skeletons that the user's present name
-    has move to the new one.
+    For a rename, ``instead_of`` is the user. Skeletons that the present name of this user also has
+    are moved to the new name.
 
     Raises:
         IntegrityError: another username has one of the skeletons.
@@ -59,7 +59,7 @@ class Report:
 
 
 class Check:
-    """Recomputes the skeletons of all taken usernames, with the models of the registry ``apps``."""
+    """Recomputes the skeletons of all taken usernames. A migration passes its registry ``apps``."""
 
     def __init__(self, apps: Any = installed) -> None:
         self.users, self.pending, self.held, self.skeletons = (
@@ -67,7 +67,7 @@ class Check:
             for name in ("User", "PendingSignup", "Username", "NameSkeleton")
         )
         self.report = Report()
-        # For each skeleton, the names that have it but did not get its row.
+        # By skeleton: the usernames that have this skeleton, but not its row.
         self.without: dict[str, set[str]] = defaultdict(set)
 
     def run(self) -> Report:
@@ -83,11 +83,11 @@ class Check:
         return self.report
 
     def _renew(self, last: str) -> str | None:
-        """Recompute the batch of names after ``last``; return its last key, or None at the end."""
+        """Recompute one batch of names after ``last``. Return its last key, or None at the end."""
         keys = list(self._locked(pk__gt=last)[:BATCH])
         written = self._written(keys)
         looks = {key: usernames.skeletons(written.get(key, key)) for key in keys}
-        # The displayed form of a former name is not stored, so it keeps its skeletons.
+        # The displayed form of a former name is not stored, so its skeletons are not recomputed.
         rows = self.skeletons.filter(name__in=written).values_list("pk", "name")
         stale = [look for look, key in rows if look not in looks[key]]
         self.skeletons.filter(pk__in=stale).delete()
@@ -106,7 +106,7 @@ class Check:
         return keys[-1] if keys else None
 
     def _settle(self, look: str) -> None:
-        """Give the skeleton ``look`` to the one name that has it, or to none if several have it."""
+        """Assign the skeleton ``look`` to the only name that has it, or to none if several do."""
         holders = self.skeletons.filter(pk=look, name__isnull=False).values_list("name", flat=True)
         keys = list(self._locked(pk__in=self.without[look].union(holders)))
         written = self._written(keys)
@@ -125,7 +125,7 @@ class Check:
         return rows.values_list("pk", flat=True)
 
     def _written(self, keys: Iterable[str]) -> dict[str, str]:
-        """Return the displayed form of each name by its key. Former names are left out."""
+        """Return the displayed forms of names by key. Former names are left out."""
         displayed: dict[str, str] = {}
         for rows in (self.pending, self.users):
             displayed |= rows.filter(username_key__in=keys).values_list("username_key", "username")

@@ -1,4 +1,4 @@
-"""Usernames: which are allowed, which are the same, and which look alike.
+"""Rules for usernames: which are allowed, which count as equal, and which look alike.
 
 A username has 1 to 30 letters, digits and ``._-``. It contains no ``@``, so that it cannot pose as
 an email address. It is stored in NFKC and compared casefolded. Names that could pass for another
@@ -17,13 +17,14 @@ from accounts.common.text import fold, refuse_invisible
 from accounts.users import uts39
 
 MAX_LENGTH = 30
-# Casefolding may turn one letter into three.
+# Casefolding may replace one letter by three letters.
 KEY_LENGTH = 3 * MAX_LENGTH
-# A skeleton may have six letters for one.
+# A skeleton may have six letters for each letter of the name.
 SKELETON_LENGTH = 6 * MAX_LENGTH
-# Room for the suffix that makes a suggested name unique: a hyphen and six digits.
+# Suggested names are shorter by this length, so that a hyphen and six digits can be appended.
 SUFFIX_LENGTH = 7
-# Names that people would take for the site's own. RFC 2142 lists most of the mailboxes.
+# Names that people would mistake for an account of the site itself. Most mailbox names are from
+# RFC 2142.
 RESERVED = (
     "abuse account accounts admin administrator administrators anonymous api authsite billing "
     "contact daemon ftp help helpdesk hostmaster info legal login logout mail mailer-daemon "
@@ -36,9 +37,10 @@ RESERVED = (
 def clean(value: str, *, by_operator: bool = False) -> str:
     """Return the username ``value`` in the form in which it is stored.
 
+    Reserved usernames are allowed only if ``by_operator`` is true.
+
     Raises:
-        ValidationError: the username is not allowed; the message says why. Reserved usernames are
-            allowed only ``by_operator``.
+        ValidationError: the username is not allowed; the message says why.
     """
     refuse_invisible(value)
     name = unicodedata.normalize("NFKC", value)
@@ -70,9 +72,9 @@ def key(name: str) -> str:
 def skeletons(name: str) -> set[str]:
     """Return the skeletons of ``name``. Names that look alike share at least one of them.
 
-    One skeleton is of the name as written: ``paypaI`` with a capital I looks like ``paypal``,
-    though its key is ``paypai``. The other one is of its lowercase form: Cyrillic letters can look
-    like ``ice``, but not like ``Ice``.
+    The first skeleton is that of the name as written: ``paypaI`` with a capital I looks like
+    ``paypal``, although its key is ``paypai``. The second is that of the lowercase form: Cyrillic
+    letters can look like ``ice``, but not like ``Ice``.
     """
     return {fold(uts39.skeleton(name)), fold(uts39.skeleton(key(name)))}
 
@@ -84,15 +86,15 @@ def is_reserved(name: str) -> bool:
 
 
 def suggest(text: str) -> str:
-    """Return a username made from ``text``, such as a person's name at another site.
+    """Return an allowed username made from ``text``, such as a person's name at another site.
 
-    Only the part of an email address before the @ is used. Returns an empty string if no allowed
-    username is left.
+    Only the part of an email address before the @ is used. The result is an empty string if no
+    allowed username can be made.
     """
     folded = unicodedata.normalize("NFKC", text.partition("@")[0])
     plain = "".join(c for c in folded if c.isascii())
     for words in (folded.split(), plain.split()):
-        # A word of emoji only is left out, together with its hyphen.
+        # A word that has only emoji is left out, together with its hyphen.
         parts = filter(None, ("".join(filter(_is_allowed, word)) for word in words))
         try:
             return clean("-".join(parts)[: MAX_LENGTH - SUFFIX_LENGTH])
@@ -107,8 +109,8 @@ def _is_allowed(character: str) -> bool:
 
 
 def _is_mark(character: str) -> bool:
-    # Such as a vowel sign of one script. "Combining" marks fit letters of every script and could
-    # disguise them.
+    # A mark of one script, such as a vowel sign. Marks with a name that begins with "COMBINING" fit
+    # letters of every script and could disguise them.
     is_mark = unicodedata.category(character) in {"Mn", "Mc"}
     return is_mark and not unicodedata.name(character, "").startswith("COMBINING")
 
@@ -116,6 +118,6 @@ def _is_mark(character: str) -> bool:
 @cache
 def _skeletons_of(more: tuple[str, ...]) -> frozenset[str]:
     words = {word.lower() for word in (*RESERVED.split(), *more)}
-    # A capital I looks like the 1 of "adm1n".
+    # A capital I and the digit in "adm1n" look alike.
     cases = (str.lower, str.upper, str.capitalize, lambda word: word.replace("i", "I"))
     return frozenset(chain.from_iterable(skeletons(case(w)) for case in cases for w in words))

@@ -1,6 +1,7 @@
-"""Properties of the characters in a name: which are allowed, invisible, of one script, look-alike.
+"""Finds characters in names that are not allowed, invisible, of mixed scripts or look-alike.
 
-Implements UTS 39 (Unicode Security Mechanisms). ``authsite/uts39.py`` generates the tables.
+The rules are those of UTS 39 (Unicode Security Mechanisms). ``authsite/uts39.py`` generates the
+tables.
 """
 
 import json
@@ -11,14 +12,14 @@ from functools import cache
 from pathlib import Path
 
 TABLES = Path(__file__).with_suffix(".json")
-# Each of these may be mixed with Latin in a "highly restrictive" name (UTS 39 section 5.2).
+# The scripts that may be mixed with Latin in a "highly restrictive" name (UTS 39 section 5.2).
 _BESIDE_LATIN = ("Jpan", "Hanb", "Kore")
 # The most marks that may follow one letter (UTS 39 section 5.4).
 _MARKS = 4
 
 
 class _Tables:
-    """The tables, which are read on first use because they would delay each start."""
+    """The Unicode tables, read on first use because reading them takes long."""
 
     def __init__(self) -> None:
         data = json.loads(TABLES.read_text())
@@ -32,7 +33,7 @@ class _Tables:
         self.prototypes = str.maketrans(data["confusables"])
 
     def index(self, character: str) -> int | None:
-        """Return the index of the range of an allowed character, or None for any other."""
+        """Return the index of the range that contains ``character``, or None if not allowed."""
         at = bisect(self.starts, ord(character)) - 1
         return at if at >= 0 and ord(character) <= self.ends[at] else None
 
@@ -53,7 +54,7 @@ def has_ignorable(text: str) -> bool:
 def is_mixed(text: str) -> bool:
     """Return whether ``text`` mixes more scripts than the level "highly restrictive" permits.
 
-    Digits of more than one number system are mixed scripts, too (UTS 39 section 5.3).
+    Digits of more than one number system count as mixed scripts, too (UTS 39 section 5.3).
     """
     tables = _tables()
     indexes = {index for c in text if (index := tables.index(c)) is not None}
@@ -65,7 +66,7 @@ def is_mixed(text: str) -> bool:
 
 
 def is_stacked(text: str) -> bool:
-    """Return whether a letter in ``text`` bears more than four nonspacing marks, or one twice."""
+    """Return whether a letter in ``text`` has more than four marks, or the same mark twice."""
     run: list[str] = []
     for character in unicodedata.normalize("NFD", text):
         run = [*run, character] if unicodedata.category(character) in {"Mn", "Me"} else []
@@ -75,6 +76,6 @@ def is_stacked(text: str) -> bool:
 
 
 def skeleton(text: str) -> str:
-    """Return the skeleton of ``text``: look-alike texts have the same one (UTS 39 section 4)."""
+    """Return the skeleton of ``text``, which all look-alike texts share (UTS 39 section 4)."""
     visible = _tables().ignorable.sub("", unicodedata.normalize("NFD", text))
     return unicodedata.normalize("NFD", visible.translate(_tables().prototypes))

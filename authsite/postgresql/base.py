@@ -2,7 +2,7 @@
 
 Timeouts on the database server do not help while that server is frozen or a firewall drops packets.
 Each query therefore has a time limit in the client as well. After a timeout, new connections of the
-process fail at once for a while, because otherwise all its threads would soon be waiting.
+process fail immediately for a short time, because otherwise all its threads would soon be waiting.
 """
 
 import select
@@ -14,7 +14,8 @@ from django.db.backends.postgresql import base
 from psycopg import IsolationLevel, OperationalError
 from psycopg.pq import TransactionStatus
 
-# Longer than the ``statement_timeout`` in ``authsite.settings.database``, a cleaner way to fail.
+# Longer than the ``statement_timeout`` in ``authsite.settings.database``, which does not break the
+# connection.
 ANSWER_SECONDS = 6.0
 REST_SECONDS = 2.0
 
@@ -30,7 +31,7 @@ class Connection(psycopg.Connection[Any]):
         """Open a connection.
 
         Raises:
-            OperationalError: the server cannot be reached, or has not answered a moment ago.
+            OperationalError: the server cannot be reached, or has failed to answer a moment ago.
         """
         if monotonic() < _resting["until"]:
             raise OperationalError("the database has just not answered")
@@ -41,7 +42,7 @@ class Connection(psycopg.Connection[Any]):
             raise
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait for the server. Every query calls this method.
+        """Wait for the server to answer a query. Every query calls this method.
 
         Raises:
             OperationalError: the server has reported an error, or has not answered in time.
@@ -49,7 +50,7 @@ class Connection(psycopg.Connection[Any]):
         try:
             return super().wait(gen, interval, timeout or ANSWER_SECONDS)
         except OperationalError:
-            # The server is still working, although nobody waits for the result any more.
+            # The query timed out, and the server may still be working on it.
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()
                 _rest()
@@ -57,14 +58,14 @@ class Connection(psycopg.Connection[Any]):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's backend with one connection per thread, which is kept between requests."""
+    """Django's backend with a :class:`Connection` for each thread, which stays open."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         self.isolation_level = IsolationLevel.READ_COMMITTED
         return Connection.connect(**conn_params)
 
     def is_usable(self) -> bool:
-        """Return whether the server has not closed the connection, without sending a query."""
+        """Return whether the connection is still open. No query is sent to find out."""
         pgconn = self.connection.pgconn
         if pgconn.transaction_status != TransactionStatus.IDLE:
             return False

@@ -1,1 +1,1 @@
-"""Serving: the server process, plain HTTP beside TLS, and certificates for local development."""
+"""The server process, plain HTTP beside TLS, and certificates for local development."""

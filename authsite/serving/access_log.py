@@ -1,4 +1,4 @@
-"""The request log: an id, a line and a duration for each request."""
+"""The request log, which has one line with the id and duration of each request."""
 
 import re
 from collections.abc import Callable
@@ -18,8 +18,8 @@ ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 class RequestMiddleware:
     """Logs each request in one line and measures its duration.
 
-    It is the outermost middleware, so that all log lines of a request carry the request's id. The
-    line contains the path without secrets, and no query string.
+    It is the outermost middleware, so that all log lines of a request contain the request's id. The
+    line has the path of the request without secrets, and no query string.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -51,7 +51,7 @@ class RequestMiddleware:
 
 
 def _id_of(request: HttpRequest) -> str:
-    """Return the id that a trusted proxy has sent, so that both logs share it, or a new id."""
+    """Return the id that a trusted proxy has sent and logged for the request, or a new id."""
     given = request.META.get("HTTP_X_REQUEST_ID")
     if given and ID.fullmatch(given):
         peer = parse(request.META.get("REMOTE_ADDR", ""))

@@ -1,7 +1,7 @@
 """``make https``: serve the site as in production, on this machine only.
 
-The environment is production, with all its checks. The values that production requires are those
-of development: the secrets, the database and the mail folder in ``DATA_DIR``.
+The environment is production, with all its checks. The secrets, the database and the email folder
+are those of the development site in ``DATA_DIR``.
 """
 
 import os
@@ -33,7 +33,7 @@ def main() -> None:
     for command in PREPARATIONS:
         if code := subprocess.call([sys.executable, "manage.py", *command], cwd=ROOT):
             sys.exit(code)
-    # Without the username and password in the URL of a mail server.
+    # Leave out the username and password in the URL of a mail server.
     mail = re.sub(r"//[^/]*@", "//", settings["EMAIL_URL"])
     origin, ca = settings["ORIGIN"], shlex.quote(str(authority))
     sys.stdout.write(
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def production() -> tuple[dict[str, str], Path]:
-    """Return the settings that production requires, and the file of the certificate authority.
+    """Return the settings that production requires, and the path of the authority's certificate.
 
     Raises:
         ConfigError: settings in the environment or in ``.env`` are invalid.

@@ -1,8 +1,8 @@
-"""A certificate authority for this machine, and the certificate with which the local site uses TLS.
+"""Creates a certificate authority for this machine, and a TLS certificate for the local site.
 
-It is safe to trust the authority in a browser: it is constrained (RFC 5280 section 4.2.1.10) to
-names below ``localhost`` and to loopback addresses, so that a stolen key makes no valid certificate
-for any other site.
+It is safe to trust the authority in a browser, because it is constrained (RFC 5280 section
+4.2.1.10) to names below ``localhost`` and to loopback addresses. A thief of its key cannot make a
+valid certificate for any other site.
 """
 
 import os
@@ -22,7 +22,7 @@ from accounts.common import clock
 
 CA_LIFE = timedelta(days=3650)
 LIFE = timedelta(days=90)
-# As usual with ACME, when a third of its life is left.
+# A certificate is renewed when a third of its lifetime is left, as is usual with ACME.
 RENEWED_BEFORE = timedelta(days=30)
 SLOW_CLOCKS = timedelta(hours=1)
 PERMITTED: list[x509.GeneralName] = [
@@ -48,9 +48,10 @@ class Issued:
 
 
 def issued(folder: Path, names: Sequence[str]) -> tuple[Path, Issued]:
-    """Return the file of the certificate authority, and a certificate for ``names``.
+    """Return the path of the authority's certificate, and a certificate for ``names``.
 
-    Both are stored in ``folder``. Those that are missing, or expire soon, are made anew.
+    Both certificates are stored in ``folder``. A certificate that is missing, or that expires soon,
+    is created again.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     authority = _read(folder, "ca")
@@ -94,7 +95,8 @@ def _make_certificate(folder: Path, authority: Issued, names: Sequence[str]) -> 
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        # Critical only without a subject (RFC 5280 section 4.2.1.6), as some clients insist.
+        # Critical only in certificates without a subject (RFC 5280 section 4.2.1.6). Some clients
+        # enforce this.
         .add_extension(x509.SubjectAlternativeName(_general(names)), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(known), critical=False
@@ -169,7 +171,7 @@ def _write(
 
 
 def _replace(file: Path, content: bytes, mode: int) -> None:
-    """Replace the file in one step. It is never readable by more users than ``mode`` allows."""
+    """Replace ``file`` in one step. It is never readable by more users than ``mode`` allows."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     draft.touch(mode=mode)
     draft.write_bytes(content)

@@ -1,7 +1,7 @@
-"""``python -m authsite.serving.plain``: the plain HTTP server beside the site's own TLS.
+"""``python -m authsite.serving.plain``: the plain HTTP server beside the site's own TLS server.
 
-It redirects each request to the same page under ORIGIN, and answers ACME challenges (RFC 8555
-section 8.3). It uses no cookies, no forms and no database.
+The plain server redirects each request to the same page under ORIGIN, and answers ACME challenges
+(RFC 8555 section 8.3). It uses no cookies, no forms and no database.
 """
 
 import os
@@ -19,7 +19,8 @@ from granian.log import LogLevels
 
 from authsite.serving.server import end_with_parent
 
-# The characters that RFC 8555 allows in a token. Without dots and slashes, it stays in its folder.
+# The token has only characters that RFC 8555 allows. Without dots and slashes, the path of the file
+# cannot leave its folder.
 CHALLENGE = re.compile(rb"/\.well-known/acme-challenge/([A-Za-z0-9_-]{1,128})")
 LARGEST_ANSWER = 4096
 LONGEST_BODY = 2_621_440
@@ -54,9 +55,9 @@ async def application(
     receive: Callable[[], Awaitable[Message]],
     send: Callable[[Message], Awaitable[None]],
 ) -> None:
-    """Send one response, after reading a request body of up to the size of a form.
+    """Read the body of a request, up to the size of a form, and send one response.
 
-    If a connection is closed with unread bytes, it is reset and the response is lost.
+    A connection that is closed with unread bytes is reset, and the response may be lost.
     """
     left = LONGEST_BODY
     while left > 0 and (message := await receive()).get("more_body"):
@@ -68,10 +69,11 @@ async def application(
 
 
 def answer(path: bytes, query: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Return the status, headers and body of the response to a request with any method.
+    """Return the status, headers and body of the response. They are the same for all methods.
 
-    A redirect leads to ORIGIN, whatever the Host header says. The targets of ``OPTIONS *`` and
-    ``CONNECT`` are not paths: they are replaced by ``/``, because they would change the host name.
+    A redirect leads to ORIGIN, never to the Host header. The targets of ``OPTIONS *`` and
+    ``CONNECT`` are not paths. They are replaced by ``/``, because they would change the host name
+    of the redirect.
     """
     if challenge := CHALLENGE.fullmatch(path):
         content = _challenge(settings.AUTHSITE.acme_webroot, challenge[1].decode())
@@ -82,7 +84,7 @@ def answer(path: bytes, query: bytes) -> tuple[int, dict[str, str], bytes]:
 
 
 def _headers() -> dict[str, str]:
-    """Return the headers of all responses of the site, as far as they apply to plain HTTP."""
+    """Return the usual headers of the site's responses, as far as they apply to plain HTTP."""
     return {
         "Server": "web",
         "Cache-Control": "no-store",
@@ -98,7 +100,7 @@ def _headers() -> dict[str, str]:
 
 
 def _challenge(webroot: str, token: str) -> bytes | None:
-    """Return what the ACME client has stored for ``token``, or None if there is nothing."""
+    """Return the content that the ACME client has stored for ``token``, or None without one."""
     file = Path(webroot) / ".well-known/acme-challenge" / token
     try:
         return file.read_bytes()[:LARGEST_ANSWER] if webroot else None

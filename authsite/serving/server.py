@@ -25,11 +25,11 @@ from granian.server.mp import MPServer
 
 BACKLOG = 1024
 RETIRE = signal.SIGUSR1
-# By then a new worker is ready. If it is not, connections wait for it.
+# After this time, a new worker should be ready. If it is not, connections wait for the worker.
 START_SECONDS = 6.0
-# After that, the old worker has so long to complete its requests and TLS handshakes.
+# The time in which a retired worker can complete its requests and TLS handshakes.
 RETIRED_SECONDS = 4.0
-# A worker that has not ended by then is killed.
+# A worker that has not ended after this time is killed.
 STOP_SECONDS = 30
 
 type Start = Callable[..., Any]
@@ -77,7 +77,7 @@ class Server(MPServer):
             super().signal_handler_reload(*args, **options)
 
     def _init_shared_socket(self) -> None:
-        """Share the socket as granian does on systems without SO_REUSEPORT."""
+        """Share one socket between all workers, as granian does without SO_REUSEPORT."""
         self._ssp, self._sso = None, self._listener
         shared: Any = SocketHolder  # the type stub lacks the third argument
         self._shd = shared(self._listener.fileno(), False, BACKLOG)
@@ -88,7 +88,7 @@ class Server(MPServer):
 
 
 def check(cert: Path | None, key: Path | None) -> None:
-    """Check that the files ``cert`` and ``key``, if there are any, can be used for TLS.
+    """Check that the files ``cert`` and ``key`` can be used for TLS. Without them, do nothing.
 
     Raises:
         OSError: a file cannot be read, all users may read the key, or the files are not a
@@ -116,7 +116,7 @@ def _retire(pids: Iterable[int | None]) -> None:
 def end_with_parent() -> None:
     """Make this process end when its parent ends, even if the parent is killed.
 
-    Otherwise it would go on with outdated settings and keep the port.
+    Otherwise the process would keep the port and continue to run with outdated settings.
     """
     parent = os.getppid()
 
@@ -129,15 +129,15 @@ def end_with_parent() -> None:
 
 
 def _load(listener: int, target: str) -> Start:
-    """Load the application in a worker. It closes its connections once the worker is retired."""
+    """Load the application in a worker. A retired worker closes connections after a response."""
     end_with_parent()
-    # Until granian installs its own handler, the one of the parent process would only note SIGTERM.
+    # Until granian installs its own handler, the inherited handler would only record a SIGTERM.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     application = load_target(target)
     retired = threading.Event()
 
     def retire(*_args: object) -> None:
-        # Put a socket to which nobody connects in place of the shared one.
+        # Replace the shared socket with a socket to which nobody connects.
         with socket.create_server(("127.0.0.1", 0)) as unused:
             unused.setblocking(False)
             os.dup2(unused.fileno(), listener)
@@ -152,5 +152,5 @@ def _load(listener: int, target: str) -> Start:
 
 
 def _start_last(start: Start, status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-    """Start a response after which the client opens a new connection."""
+    """Start the last response of a connection. The client then opens a new connection."""
     return start(status, [*headers, ("Connection", "close")], *more)

@@ -1,4 +1,4 @@
-"""Django's settings, in reading order. Operators set ``accounts.common.config``."""
+"""Django's settings. The settings for operators are in ``accounts.common.config``."""
 
 from authsite.settings.site import *  # noqa: I001 the order is for readers
 from authsite.settings.apps import *

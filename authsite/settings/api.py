@@ -15,12 +15,12 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "accounts.common.api.AlwaysJSON",
     "DEFAULT_PAGINATION_CLASS": "accounts.common.api.Pages",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    # OPTIONS requests get no description of the call, because the schema describes it better.
+    # OPTIONS requests get no description of the call, because the OpenAPI schema describes it.
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "authsite.errors.api_error",
 }
 
-# Values that the site's subclasses of simplejwt's classes need. Nothing is signed with SECRET_KEY.
+# Values that simplejwt requires. The site signs tokens with its own keys, never with SECRET_KEY.
 SIMPLE_JWT: dict[str, Any] = {"ALGORITHM": "RS256", "SIGNING_KEY": "", "USER_ID_CLAIM": "sub"}
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {
@@ -57,8 +57,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     ],
 }
 
-# Scripts of exactly these origins may call the API. Only the calls of ``session/`` read a cookie,
-# and they check the origin themselves.
+# Only scripts of these origins may call the API. Only the calls below ``session/`` read a cookie,
+# and these calls check the origin, too.
 CORS_ALLOWED_ORIGINS = list(AUTHSITE.cors_origins)
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_CREDENTIALS = True

@@ -29,7 +29,7 @@ MIDDLEWARE = [
     # Finds the client's IP address and scheme.
     "authsite.middleware.ClientMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    # Before all refusals of API calls, so that scripts of other origins can read them.
+    # Before the middleware that refuses API calls, so that scripts can read the refusals.
     "corsheaders.middleware.CorsMiddleware",
     "authsite.middleware.GateMiddleware",
     # API calls end here. The middleware below is for browsers.

@@ -12,12 +12,12 @@ _database: dict[str, Any] = dict(
 )
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = {
-        # Otherwise a transaction that reads before it writes fails if another one writes between.
+        # Otherwise a transaction that reads and then writes fails if another one writes between.
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
-# Servers have time limits, because a client waits for them. Migrations and commands have none.
+# Servers have time limits, because clients wait for them. Migrations and commands have none.
 elif os.environ.get("AUTHSITE_SERVES"):
     _database["ENGINE"] = "authsite.postgresql"
     _limits = {

@@ -19,7 +19,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-# The site needs passkeys and the clipboard, and none of these features of a browser.
+# Pages may not use these features of a browser. Passkeys and the clipboard stay allowed.
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
     for feature in (
@@ -74,6 +74,6 @@ SECURE_CSP_API_DOCS: Policy = {
     "img-src": [CSP.SELF, "data:"],
 }
 
-# Large enough that a form can reject a megabyte in one field with an error of its own.
+# Large enough that a form can show its own error for a field with a megabyte of text.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 250

@@ -11,11 +11,11 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
-        # Django's own handlers would log each event twice, or send it by mail.
+        # Django's own handlers would log each event twice, or send it by email.
         "django": {"handlers": [], "level": "INFO", "propagate": True},
-        # The request log has the refused requests already.
+        # Refused requests are already in the request log.
         "django.request": {"level": "ERROR"},
-        # A stranger who sends foreign Host headers could fill the log with tracebacks.
+        # Otherwise anybody could fill the log with tracebacks, by sending wrong Host headers.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

@@ -1,4 +1,4 @@
-"""Outgoing mail, configured by ``EMAIL_URL``."""
+"""Outgoing email, configured by ``EMAIL_URL``."""
 
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -6,7 +6,7 @@ from urllib.request import url2pathname
 
 from authsite.settings.site import AUTHSITE
 
-# The time limit for each step of an SMTP connection. The outbox tries again later.
+# The time limit for each step of an SMTP connection. After a timeout, the outbox tries again later.
 TIMEOUT_SECONDS = 10
 
 

@@ -27,7 +27,7 @@ TEMPLATES = [
 FORM_RENDERER = "accounts.common.forms.Renderer"
 
 LANGUAGE_CODE = "en"
-# Each language is named in the language itself.
+# The name of each language is in the language itself.
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LOCALE_PATHS = [*(folder / "locale" for folder in _OWN), BASE_DIR / "locale"]
 

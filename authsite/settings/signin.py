@@ -1,4 +1,4 @@
-"""The user model, password rules and external providers. allauth serves the providers only."""
+"""The user model, password rules and external providers. allauth is used for providers only."""
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.signin.backends.LoadOnlyBackend"]
@@ -7,7 +7,7 @@ LOGIN_REDIRECT_URL = "home"
 
 PASSWORD_HASHERS = [
     "accounts.passwords.hashers.Argon2id",
-    # For imported accounts: only verified, and replaced at the next sign-in.
+    # For the hashes of imported accounts, which are replaced at the next sign-in.
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
     "django.contrib.auth.hashers.ScryptPasswordHasher",
 ]
@@ -21,15 +21,15 @@ AUTH_PASSWORD_VALIDATORS = [
 
 ACCOUNT_ADAPTER = "accounts.social.adapter.AccountAdapter"
 ACCOUNT_EMAIL_VERIFICATION = "none"
-# On a database cache they take 83 statements per sign-in, and lose counts. The site has its own
-# limits: ``accounts.throttle``.
+# With a cache in the database, allauth's rate limits take 83 statements per sign-in and lose
+# counts. The site has its own limits in ``accounts.throttle``.
 ACCOUNT_RATE_LIMITS = False
 # Providers and their credentials come from the site's own settings: see ``accounts.social``.
 SOCIALACCOUNT_ADAPTER = "accounts.social.adapter.SocialAdapter"
 SOCIALACCOUNT_QUERY_EMAIL = True
 SOCIALACCOUNT_STORE_TOKENS = False
 SOCIALACCOUNT_PROVIDERS = {
-    # The newest version: developers.facebook.com/docs/graph-api/changelog
+    # The newest version of the API: developers.facebook.com/docs/graph-api/changelog
     "facebook": {"VERSION": "v26.0", "FIELDS": ["id", "name", "email"]},
     "twitter_oauth2": {"FIELDS": ["id", "name", "username"]},
 }

@@ -21,7 +21,7 @@ try:
 except ConfigError as error:
     raise ImproperlyConfigured(str(error)) from None
 
-# Off in development too, because debug pages leak settings and variables.
+# False in development, too, because debug pages leak settings and variables.
 DEBUG = False
 SECRET_KEY = AUTHSITE.secret_key
 SECRET_KEY_FALLBACKS = list(AUTHSITE.secret_key_fallbacks)

@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def accounts() -> dict[str, str]:
-    """Return the password of each demo account by username. Missing accounts are created."""
+    """Return the passwords of the demo accounts by username. Missing accounts are created."""
     import django
     from django.core.management import call_command
 
@@ -68,7 +68,7 @@ def accounts() -> dict[str, str]:
 def password_of(name: str) -> str:
     """Return the password of the account ``name``.
 
-    Creates the password or the account if it is missing, also after an interrupted start.
+    A missing password or account is created first, also after an interrupted start.
     """
     from django.db import transaction
 
@@ -100,13 +100,13 @@ def make(name: str, password: str) -> None:
 
         user = User.objects.create_superuser(name, email, password)
     else:
-        users.hold_name(name, until=None)
+        users.take_username(name, until=None)
         user = users.create_user(name, hashed)
         users.confirm_email(user, email)
     if name != "alice":
         seed = twofactor.new_seed()
         totp = totp_of(seed)
-        # Enrol with the previous code, so that the current one can still be used.
+        # Enrol with the previous code, so that the current code can still be used.
         totp.drift = -1
         twofactor.enrol(user, seed, f"{totp.token():06d}", "Demo", Actor())
 

@@ -1,6 +1,6 @@
-"""An OpenID Provider for ``make demo``, on loopback and for fictional people.
+"""An OpenID Provider for ``make demo``, with fictional people.
 
-It asks nobody for a password. Never run it anywhere but on your own machine.
+It listens on loopback only, and never asks for a password. Run it only on your own machine.
 """
 
 import base64
@@ -72,7 +72,7 @@ class Issuer:
         return {"keys": [{**public, "kid": "demo", "use": "sig", "alg": "ES256"}]}
 
     def ask(self, asked: dict[str, str]) -> str:
-        """Return the sign-in page, on which one chooses a person."""
+        """Return the sign-in page, on which the visitor chooses one of the fictional people."""
         hidden = html.escape(json.dumps(asked))
         rows = "".join(
             f'<p><button name="who" value="{who}">{facts.get("name", who)}'
@@ -162,7 +162,7 @@ class Issuer:
                 self.end_headers()
 
             def _is_elsewhere(self) -> bool:
-                """Refuse other host names, with which DNS rebinding could read the responses."""
+                """Refuse requests to other host names, which a DNS rebinding attack would send."""
                 is_elsewhere = self.headers.get("Host") != urlsplit(issuer.url).netloc
                 if is_elsewhere:
                     self._send(400, "", "text/plain")

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client as Browser
 
 from accounts.common.client_info import ClientInfo
-from accounts.common.errors import Later
+from accounts.common.errors import RateLimited
 from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.throttle.limits import LOGIN_NETWORK
 from tests.conftest import Clock
@@ -32,7 +32,7 @@ def test_a_flood_from_one_ipv6_56_blocks_nobody_else(clock: Clock, hashes: list[
     hashes.clear()
 
     for i in range(GUESSES):
-        with pytest.raises((InvalidCredentials, Later)):
+        with pytest.raises((InvalidCredentials, RateLimited)):
             verify_password(f"member{i % NAMES}", WRONG, ClientInfo(ip(i), ""))
 
     assert len(hashes) == LOGIN_NETWORK.times(2).burst, "the budget of a /56"

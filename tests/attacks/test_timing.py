@@ -136,7 +136,7 @@ def member(site: Site, name: str) -> None:
         "-c",
         "from accounts.users import services as s;"
         "from accounts.passwords.services import hash_password as h;"
-        f"s.hold_name({name!r}, until=None);"
+        f"s.take_username({name!r}, until=None);"
         f"u = s.create_user({name!r}, h({PASSWORD!r}));"
         f"s.confirm_email(u, '{name}@example.org')",
     )

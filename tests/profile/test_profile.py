@@ -10,7 +10,7 @@ from django.test import Client
 
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor
-from accounts.common.errors import Later
+from accounts.common.errors import RateLimited
 from accounts.mail.models import OutgoingMail
 from accounts.management.commands.prune import Command
 from accounts.ops.owner import new_link
@@ -250,14 +250,14 @@ def succeeds(act: Callable[[], Any]) -> bool:
     """Return whether ``act`` succeeds, and no concurrent act was first."""
     try:
         act()
-    except (UsernameTaken, Later):
+    except (UsernameTaken, RateLimited):
         return False
     return True
 
 
 def hold_dave() -> None:
     with transaction.atomic():
-        users.hold_name("dave", until=None)
+        users.take_username("dave", until=None)
 
 
 @pytest.mark.django_db(transaction=True)

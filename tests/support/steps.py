@@ -47,7 +47,7 @@ def make_user(username: str, *, password: str | None = PASSWORD, **fields: Any) 
     """
     hashed = make_password(password)
     with transaction.atomic():
-        users.hold_name(username, until=None)
+        users.take_username(username, until=None)
         user = users.create_user(username, hashed)
         users.confirm_email(user, address_of(username))
     User.objects.filter(pk=user.pk).update(**fields)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from accounts.common.client_info import ClientInfo
-from accounts.common.errors import Later
+from accounts.common.errors import RateLimited
 from accounts.throttle import limits, redis_store
 from accounts.throttle.limits import Limit
 from accounts.throttle.services import Charge, around, spend, wait
@@ -37,7 +37,7 @@ def store(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.Mon
 def allowed(*charges: Charge) -> bool:
     try:
         spend(*charges)
-    except Later:
+    except RateLimited:
         return False
     return True
 
@@ -135,7 +135,7 @@ def test_a_refusal_by_a_shared_budget_does_not_reveal_what_others_have_spent(clo
         spend((ours,))
     clock.advance(seconds=30)
 
-    with pytest.raises(Later) as refused:
+    with pytest.raises(RateLimited) as refused:
         spend((ours,))
 
     assert (refused.value.retry_after, wait((ours,)), wait((TEN,))) == (60, 60, 0)

@@ -27,7 +27,7 @@ def make_existing(*given: str) -> None:
 
 def is_free(name: str) -> bool:
     try:
-        services.hold_name(name, until=None)
+        services.take_username(name, until=None)
     except services.UsernameTaken:
         return False
     return True

@@ -155,13 +155,16 @@ def test_a_username_is_suggested_from_the_valid_characters_of_a_name(
 
 @pytest.mark.django_db
 def test_a_username_taken_in_any_spelling_gets_a_number() -> None:
-    held = [services.hold_like(name) for name in ("alice", "ALICE", "\uff41lice", "bob-2", "bob")]
+    held = [
+        services.take_similar_username(name)
+        for name in ("alice", "ALICE", "\uff41lice", "bob-2", "bob")
+    ]
     assert held == ["alice", "ALICE-2", "\uff41lice-3", "bob-2", "bob"]
-    assert services.hold_like("aIice") == "aIice-4"
+    assert services.take_similar_username("aIice") == "aIice-4"
 
     # When the small numbers are taken, six random digits are added, and the result still fits.
     longest = usernames.suggest("a" * 200)
-    held = [services.hold_like(longest) for _ in range(12)]
+    held = [services.take_similar_username(longest) for _ in range(12)]
     assert len(set(held)) == 12
     assert sum(bool(re.fullmatch("a{23}-[0-9]{6}", name)) for name in held) == 3
     assert all(usernames.clean(name) == name for name in held)
