@@ -23,12 +23,12 @@ def luminance(colour: str) -> float:
 def test_the_border_of_every_field_has_enough_contrast(look: int) -> None:
     found = re.findall(r"--([\w-]+): light-dark\(#(\w+), #(\w+)\)", STYLE)
     lights = {name: luminance(colours[look]) for name, *colours in found}
-    border = lights["field-line"]
+    border = lights["edge"]
 
     for name in ("field", "surface", "page"):
         high, low = max(border, lights[name]), min(border, lights[name])
         assert (high + 0.05) / (low + 0.05) >= LEAST_CONTRAST, name
     rule = re.search(r"\n  \.input \{([^}&]*)", STYLE)
     assert rule
-    assert "solid var(--field-line);" in rule[1]
+    assert "solid var(--edge);" in rule[1]
     assert "background: var(--field);" in rule[1]
