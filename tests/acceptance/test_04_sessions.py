@@ -86,7 +86,7 @@ def test_4_4_strong_signs_a_changed_browser_out_and_tells_both(configure: Set, a
     assert "You were signed out: this browser isn’t the one that signed in." in page.text
     assert not is_signed_in(browser)
     assert thief.get(REAUTHENTICATE).url.startswith(LOGIN)
-    assert "Another browser used a sign-in" in mail_to("alice").subject
+    assert "Another browser used a session" in mail_to("alice").subject
 
 
 @pytest.mark.parametrize("protection", ["basic", "strong"])

@@ -191,7 +191,7 @@ def test_an_own_address_is_put_back_at_the_review(site: Site, open_page: OpenPag
     steal_session(thief, site, home)
     add_address(thief, site, address)
 
-    lock(home, site, username, "Another email address became the primary one")
+    lock(home, site, username, "The primary email address was changed")
     reset(home, site, username)
     set_password(home, username)
     says(home, new, address)
