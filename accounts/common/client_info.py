@@ -43,6 +43,11 @@ class Device:
     browser: str = ""
     system: str = ""
 
+    @property
+    def is_handheld(self) -> bool:
+        """Whether the device is a phone or a tablet."""
+        return self.system in {"Android", *_HANDHELDS}
+
     def __str__(self) -> str:
         # It may be no browser, but a client of the API.
         browser = self.browser if self.browser in _SHOWN else _("Unknown program")

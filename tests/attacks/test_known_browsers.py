@@ -123,7 +123,7 @@ def test_a_session_alone_makes_no_browser_known() -> None:
     thief = copy_of(signed_in(alice))
     thief.cookies.pop("known")
 
-    assert "You were signed in nowhere else." in sign_out_elsewhere(thief)
+    assert "You weren’t signed in anywhere else." in sign_out_elsewhere(thief)
 
     assert "known" not in thief.cookies
     assert since(thief, alice) is None

@@ -68,6 +68,7 @@ EXAMPLES = {
     "<str:key>": "no-such-key",
     "<str:token>": "no-such-token",
     "<int:factor_id>": "1",
+    "<int:event_id>": "1",
     "<slug:name>": "no-such-mail",
     "<slug:id>": "no-such-key",
     "<path:object_id>": "1",
