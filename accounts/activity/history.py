@@ -109,7 +109,7 @@ class Entry:
         }
         if self.event in new:
             tags.append(Tag(new[self.event], "warn"))
-        if self.event is events.RECOVERY_CODE_USED:
+        if self.event is events.RECOVERY_CODE_USED and self.row.detail.isdecimal():
             left = int(self.row.detail)
             tone = "warn" if left <= proofs.FEW_RECOVERY_CODES else ""
             tags.append(Tag(ngettext("%(n)d left", "%(n)d left", left) % {"n": left}, tone))
@@ -130,7 +130,7 @@ class Entry:
         """What the event is about: a name, an email address or a number of sessions."""
         if self.event is events.RECOVERY_CODE_USED:
             return ""
-        if self.event not in COUNTED:
+        if self.event not in COUNTED or not self.row.detail.isdecimal():
             return self.row.detail
         count = int(self.row.detail)
         return ngettext("%(n)d session", "%(n)d sessions", count) % {"n": count}

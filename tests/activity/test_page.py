@@ -58,7 +58,7 @@ def rows(client: Client, query: str = "") -> list[dict[str, str]]:
 
 def test_a_group_shows_its_kinds_and_no_others(client: Client, alice: User) -> None:
     for event in EVENTS.values():
-        record(alice, event, Actor(), detail="3")
+        record(alice, event, Actor())
 
     def of(group: str) -> list[str]:
         kinds = [kind for kind, e in reversed(EVENTS.items()) if group in {"", e.group}]
