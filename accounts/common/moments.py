@@ -3,7 +3,7 @@
 A reader who has chosen no time zone has UTC, and times then say so.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -70,5 +70,4 @@ def interval_in_words(interval: timedelta) -> str:
 
 
 def _is_default_zone() -> bool:
-    zone = timezone.get_current_timezone()
-    return zone is UTC or str(zone) == DEFAULT
+    return timezone.get_current_timezone_name() == DEFAULT

@@ -95,7 +95,7 @@ def test_who_signs_out_elsewhere_trusts_no_browser_any_more() -> None:
     copy = copy_of(here)
     assert not is_asked(there)
     page = here.get(SESSIONS).text
-    assert "not even this one" in page
+    assert "(this one too)" in page
 
     sign_out_elsewhere(here)
 

@@ -177,6 +177,6 @@ def test_the_page_says_that_it_is_a_program_and_the_history_which() -> None:
 
     shown = bob.get(SESSIONS).text.partition("<bdi>curl</bdi>")[2].partition("</li>")[0]
 
-    assert "Program" in shown
+    assert "through the API" in shown
     assert f'name="end" value="{claims_of(begun["access"])["sid"]}"' in shown
     assert "A program signed in over the API" in bob.get("/accounts/activity/").text
