@@ -9,7 +9,7 @@ from accounts.ops.urls import urlpatterns as ops
 from accounts.password_pages.urls import urlpatterns as password_pages
 from accounts.passwords.urls import urlpatterns as passwords
 from accounts.profile.urls import urlpatterns as profile
-from accounts.sessions.urls import urlpatterns as sessions
+from accounts.session_pages.urls import urlpatterns as session_pages
 from accounts.signin.urls import urlpatterns as signin
 from accounts.signup.urls import urlpatterns as signup
 from accounts.social.urls import urlpatterns as social
@@ -18,7 +18,7 @@ from accounts.twofactor_pages.urls import urlpatterns as twofactor_pages
 
 urlpatterns = [
     *profile,
-    *sessions,
+    *session_pages,
     *apikeys,
     *activity,
     *lockdown,

@@ -16,9 +16,9 @@ class Group(StrEnum):
 
 
 GROUPS: dict[Group, str | Promise] = {
-    Group.SIGN_IN: _("Sign-ins and sign-outs"),
+    Group.SIGN_IN: _("Sign-ins"),
     Group.FAILURE: _("Failed attempts"),
-    Group.CHANGE: _("Changes to the account"),
+    Group.CHANGE: _("Changes"),
 }
 
 
@@ -36,7 +36,7 @@ class Event:
     mail: bool = False
 
 
-SIGNED_UP = Event("signed_up", Group.CHANGE, _("The account was made."))
+SIGNED_UP = Event("signed_up", Group.CHANGE, _("The account was created."))
 SIGNED_IN = Event("signed_in", Group.SIGN_IN, _("Signed in."))
 SIGNED_IN_NEW = Event("signed_in_new", Group.SIGN_IN, _("Signed in from a new browser."), mail=True)
 SIGNED_IN_NETWORK = Event(
@@ -49,7 +49,7 @@ CLIENT_SIGNED_IN = Event("client_signed_in", Group.SIGN_IN, _("A program signed 
 CLIENT_SIGNED_IN_NEW = Event(
     "client_signed_in_new",
     Group.SIGN_IN,
-    _("A program signed in over the API, from a new place."),
+    _("A program signed in over the API from a new network or client."),
     mail=True,
 )
 CLIENT_SIGNED_OUT = Event("client_signed_out", Group.SIGN_IN, _("A program signed out of the API."))
@@ -59,41 +59,41 @@ TOKEN_EXCHANGED = Event(
 TOKEN_REUSED = Event(
     "token_reused",
     Group.FAILURE,
-    _("A refresh token was used twice, so somebody may have copied it. Its sign-in was ended."),
+    _("A refresh token was used twice, so someone may have copied it. Its session was ended."),
     mail=True,
 )
 SIGNED_OUT = Event("signed_out", Group.SIGN_IN, _("Signed out."))
-PROOF_GIVEN = Event("proof_given", Group.SIGN_IN, _("Proved again who it is."))
-SESSION_ENDED = Event("session_ended", Group.SIGN_IN, _("A sign-in was ended from elsewhere."))
+PROOF_GIVEN = Event("proof_given", Group.SIGN_IN, _("Identity was confirmed again."))
+SESSION_ENDED = Event("session_ended", Group.SIGN_IN, _("Another session was signed out."))
 SESSION_ENDED_BY_LIMIT = Event(
     "session_ended_by_limit",
     Group.SIGN_IN,
-    _("The least recently used session was ended, since there were too many."),
+    _("The least recently used session was signed out because there were too many."),
 )
-OTHERS_ENDED = Event("others_ended", Group.SIGN_IN, _("All other sign-ins were ended."))
+OTHERS_ENDED = Event("others_ended", Group.SIGN_IN, _("All other sessions were signed out."))
 SIGN_IN_FAILED = Event("sign_in_failed", Group.FAILURE, _("A sign-in failed."))
-PROOF_FAILED = Event("proof_failed", Group.FAILURE, _("A repeated proof of identity failed."))
+PROOF_FAILED = Event("proof_failed", Group.FAILURE, _("Identity could not be confirmed."))
 PROOF_GUESSED = Event(
     "proof_guessed",
     Group.FAILURE,
-    _("Somebody who is signed in as you failed five times to confirm their identity."),
+    _("Someone who is signed in as you failed five times to confirm their identity."),
     mail=True,
 )
 BROWSER_CHANGED = Event(
     "browser_changed",
     Group.FAILURE,
-    _("Another browser used a sign-in, and was asked who it is."),
+    _("Another browser used a session and was asked to confirm its identity."),
 )
 BROWSER_PROVED = Event(
     "browser_proved",
     Group.SIGN_IN,
-    _("Another browser proved who it is, and goes on with a sign-in."),
+    _("Another browser confirmed its identity and now uses a session."),
     mail=True,
 )
 SESSION_STOPPED = Event(
     "session_stopped",
     Group.FAILURE,
-    _("Another browser used a sign-in, which was ended."),
+    _("Another browser used a session, so the session was ended."),
     mail=True,
 )
 PASSWORD_CHANGED = Event(
@@ -108,7 +108,7 @@ ADDRESS_REMOVED = Event(
     "address_removed", Group.CHANGE, _("An email address was removed."), mail=True
 )
 PRIMARY_CHANGED = Event(
-    "primary_changed", Group.CHANGE, _("Another email address became the primary one."), mail=True
+    "primary_changed", Group.CHANGE, _("The primary email address was changed."), mail=True
 )
 RENAMED = Event("renamed", Group.CHANGE, _("The username was changed."), mail=True)
 PROFILE_CHANGED = Event("profile_changed", Group.CHANGE, _("The profile was changed."))
@@ -132,38 +132,38 @@ PASSKEY_SUSPECT = Event(
 BROWSER_TRUSTED = Event(
     "browser_trusted",
     Group.CHANGE,
-    _("A browser was trusted: the second step isn’t asked for there."),
+    _("A browser was trusted, so two-step verification is skipped there."),
     mail=True,
 )
-TRUST_ENDED = Event("trust_ended", Group.CHANGE, _("A trusted browser isn’t trusted any more."))
+TRUST_ENDED = Event("trust_ended", Group.CHANGE, _("A browser is no longer trusted."))
 FACTORS_RESET = Event(
     "factors_reset", Group.CHANGE, _("All second factors were removed."), mail=True
 )
 FACTORS_RECOVERED = Event(
     "factors_recovered",
     Group.CHANGE,
-    _("All second factors were removed by somebody who said that they were lost."),
+    _("All second factors were removed by someone who said they were lost."),
     mail=True,
 )
 FACTOR_FAILED = Event(
-    "factor_failed", Group.FAILURE, _("The second step of a sign-in failed, after the first.")
+    "factor_failed", Group.FAILURE, _("A sign-in passed the first step but failed the second.")
 )
 FACTOR_FAILED_NEW = Event(
     "factor_failed_new",
     Group.FAILURE,
-    _("The first step of a sign-in was right, the second wrong, at a place that is new."),
+    _("A sign-in from a new browser passed the first step but failed the second."),
     mail=True,
 )
 FACTOR_BLOCKED = Event(
     "factor_blocked",
     Group.FAILURE,
-    _("The first step of a sign-in was right, then too many codes were wrong."),
+    _("A sign-in passed the first step, then too many codes were wrong."),
     mail=True,
 )
 RECOVERY_CODES_MADE = Event(
     "recovery_codes_made",
     Group.CHANGE,
-    _("New recovery codes were made; the former are worth nothing."),
+    _("New recovery codes were created. The old ones no longer work."),
     mail=True,
 )
 RECOVERY_CODE_USED = Event(
@@ -174,39 +174,37 @@ RECOVERY_CODE_USED = Event(
 RECOVERY_ASKED = Event(
     "recovery_asked",
     Group.CHANGE,
-    _("Somebody asked to get in without the password or second factors."),
+    _("Someone asked to get in without the password or second factors."),
 )
 RECOVERY_CANCELLED = Event(
     "recovery_cancelled",
     Group.CHANGE,
-    _("The request to get in without the password or second factors was stopped."),
+    _("The request to get in without the password or second factors was cancelled."),
     mail=True,
 )
 PROVIDER_CONNECTED = Event(
     "provider_connected",
     Group.CHANGE,
-    _("A sign-in with another site was connected."),
+    _("Sign-in with another site was connected."),
     mail=True,
 )
 PROVIDER_DISCONNECTED = Event(
     "provider_disconnected",
     Group.CHANGE,
-    _("A sign-in with another site was disconnected."),
+    _("Sign-in with another site was disconnected."),
     mail=True,
 )
-KEY_MADE = Event("key_made", Group.CHANGE, _("An API key was made."), mail=True)
+KEY_MADE = Event("key_made", Group.CHANGE, _("An API key was created."), mail=True)
 KEY_ENDED = Event("key_ended", Group.CHANGE, _("An API key was removed."), mail=True)
 KEY_EXPIRES = Event(
     "key_expires",
     Group.CHANGE,
-    _("An API key expires within a week. If you need it on, make a new one."),
+    _("An API key expires within a week. If you still need it, create a new one."),
     mail=True,
 )
-SUSPENDED = Event(
-    "suspended", Group.CHANGE, _("Something was suspended by the lock until you review it.")
-)
+SUSPENDED = Event("suspended", Group.CHANGE, _("The lock suspended something until you review it."))
 PUT_BACK = Event(
-    "put_back", Group.CHANGE, _("Something that was suspended or removed was put back."), mail=True
+    "put_back", Group.CHANGE, _("Something that was suspended or removed was restored."), mail=True
 )
 SUSPENDED_DELETED = Event(
     "suspended_deleted", Group.CHANGE, _("Something that was suspended was deleted."), mail=True
@@ -215,11 +213,11 @@ REVIEWED = Event("reviewed", Group.CHANGE, _("The review after the lock was fini
 REVIEW_ENDED = Event(
     "review_ended",
     Group.CHANGE,
-    _("The review after the lock ended after 30 days: what was still suspended was deleted."),
+    _("The review after the lock ended after 30 days. Everything still suspended was deleted."),
     mail=True,
 )
 LOCKED_DOWN = Event("locked_down", Group.CHANGE, _("The account was locked."), mail=True)
-ALL_ENDED = Event("all_ended", Group.CHANGE, _("All sign-ins were ended."), mail=True)
+ALL_ENDED = Event("all_ended", Group.CHANGE, _("All sessions were signed out."), mail=True)
 RIGHTS_CHANGED = Event(
     "rights_changed", Group.CHANGE, _("The account’s rights were changed."), mail=True
 )

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from accounts.activity.events import EVENTS, Event
-from accounts.common import clock, proofs
+from accounts.common import clock
 from accounts.common.client_info import LONGEST_NAME, Device
 
 LONGEST_DETAIL = 100
@@ -82,8 +82,3 @@ class Activity(models.Model):
     def is_by_itself(self) -> bool:
         """Whether no person caused the event, as when an API key expires."""
         return not (self.ip or self.actor)
-
-    @property
-    def proof_words(self) -> str:
-        """The authentication methods and the API key in words, for display."""
-        return f"{proofs.in_words(self.proof.split())} {self.key}".strip()

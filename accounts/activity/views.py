@@ -4,20 +4,23 @@ import csv
 from collections.abc import Iterator
 from typing import cast
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.activity import services
+from accounts.activity import history, services
 from accounts.activity.events import GROUPS
 from accounts.activity.models import Activity
+from accounts.common import places, proofs
 from accounts.common.paging import page_of
 from accounts.common.text import defuse_formula
 from accounts.users.models import User
 
-HEAD = ["time", "event", "sentence", "address", "device", "proof", "session", "actor", "detail"]
 AT_ONCE = 500
 
 
@@ -26,8 +29,14 @@ AT_ONCE = 500
 def activity(request: HttpRequest) -> HttpResponse:
     """List what happened to the account, newest first; ``?group=`` shows one group of events."""
     group = request.GET.get("group", "")
-    rows = services.of(cast(User, request.user), group)
-    context = {"page": page_of(request, rows), "groups": GROUPS, "group": group}
+    page = page_of(request, services.of(cast(User, request.user), group))
+    context = {
+        "page": page,
+        "days": history.by_days(page),
+        "groups": GROUPS,
+        "group": group,
+        "kept_days": settings.AUTHSITE.activity_days,
+    }
     return render(request, "accounts/activity/activity.html", context)
 
 
@@ -52,21 +61,32 @@ class _Echo:
 
 def _lines(rows: QuerySet[Activity]) -> Iterator[str]:
     writer = csv.writer(_Echo())
-    yield writer.writerow(HEAD)
+    yield writer.writerow(_headings())
     for row in rows.iterator(AT_ONCE):
         yield writer.writerow([defuse_formula(cell) for cell in _cells(row)])
 
 
+def _headings() -> list[str]:
+    zone = timezone.get_current_timezone_name()
+    headings = [_("Time (%(zone)s)") % {"zone": zone}, _("What happened"), _("Details")]
+    headings += [_("Device"), _("IP address"), _("Confirmed with"), _("Done by")]
+    if settings.AUTHSITE.geoip_file:
+        headings.insert(headings.index(_("Confirmed with")), _("Place"))
+    return headings
+
+
 def _cells(row: Activity) -> list[str]:
-    is_owners = not row.actor
+    entry = history.Entry([row])
+    tags = [tag.text for tag in entry.tags if tag.text != entry.by]
+    # The device and IP address of staff are theirs.
+    ip = "" if row.actor else row.ip
     return [
-        row.at.isoformat(timespec="seconds"),
-        row.kind,
-        str(row.event.sentence),
-        row.ip if is_owners else "",
+        timezone.localtime(row.at).strftime("%Y-%m-%d %H:%M:%S"),
+        entry.title,
+        ", ".join([*tags, *([entry.detail] if entry.detail else [])]),
         str(row.device or ""),
-        f"{row.proof} {row.key}".strip(),
-        str(row.session or "") if is_owners else "",
-        row.actor,
-        row.detail,
+        ip,
+        *([places.name(settings.AUTHSITE.geoip_file, ip)] if settings.AUTHSITE.geoip_file else []),
+        " ".join(filter(None, (proofs.in_words(row.proof.split()), row.key))),
+        entry.by,
     ]

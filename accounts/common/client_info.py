@@ -46,6 +46,11 @@ class Device:
     browser: str = ""
     system: str = ""
 
+    @property
+    def is_handheld(self) -> bool:
+        """Whether the device is a phone or a tablet."""
+        return self.system in {"Android", *_HANDHELDS}
+
     def __str__(self) -> str:
         # The text is not "Unknown browser", because an API client may be another program.
         browser = self.browser if self.browser in _SHOWN else _("Unknown program")

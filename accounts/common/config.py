@@ -8,6 +8,7 @@ from accounts.common import issuers
 from accounts.common.brand_settings import BrandSettings
 from accounts.common.client_ip import Network
 from accounts.common.issuers import Issuer
+from accounts.common.places import location_file
 from accounts.common.setting_parsers import (
     address,
     choice,
@@ -95,8 +96,7 @@ class Config(BrandSettings):
         secret=True,
     )
     mail_from: str = setting(
-        "The sender of emails, without a name. In development, `authsite@localhost`.",
-        mailbox,
+        "The sender of emails, without a name. In development, `authsite@localhost`.", mailbox
     )
     security_contact: str = setting(
         "Where people report vulnerabilities, in `security.txt` and, without SITE_SUPPORT, on the "
@@ -249,6 +249,9 @@ class Config(BrandSettings):
         "link in a security email works.",
         whole(36500, least=30),
         default=365,
+    )
+    geoip_file: str = setting(
+        "Path of a location file in MaxMind format, for place names.", location_file
     )
     limits_scale: float = setting("Multiplies every limit, for load tests.", scale, default=1.0)
 

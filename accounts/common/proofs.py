@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common import clock
@@ -40,17 +41,21 @@ class Assurance(StrEnum):
     TWO_STEPS = "aal2"
 
 
+# From this number on, too few recovery codes are left.
+FEW_RECOVERY_CODES = 3
+
+# They follow "with", as in "Signed in with password and authenticator app".
 WORDS: dict[str, Promise] = {
     Method.PASSWORD: _("password"),
-    Method.MAIL: _("mail"),
-    Method.OPERATOR: _("link of whoever runs the site"),
-    Method.PROVIDER: _("sign-in with another site"),
+    Method.MAIL: _("email"),
+    Method.OPERATOR: _("a link from the operator of this site"),
+    Method.PROVIDER: _("another site"),
     Method.TOTP: _("authenticator app"),
-    Method.RECOVERY_CODE: _("recovery code"),
-    Method.PASSKEY: _("passkey"),
-    Method.TRUSTED_BROWSER: _("trusted browser"),
-    # The method of API calls only. Nobody can sign in with an API key.
-    "api_key": _("API key"),
+    Method.RECOVERY_CODE: _("a recovery code"),
+    Method.PASSKEY: _("a passkey"),
+    Method.TRUSTED_BROWSER: _("a trusted browser"),
+    # API calls only: no sign-in has this value.
+    "api_key": _("an API key"),
 }
 
 
@@ -78,5 +83,11 @@ def assurance(amr: Iterable[str]) -> Assurance:
 
 
 def in_words(amr: Iterable[str]) -> str:
-    """Return a readable list of the methods ``amr``. Unknown values are returned unchanged."""
-    return ", ".join(str(WORDS.get(value, value)) for value in amr)
+    """Return ``amr`` values in words, as "password and authenticator app".
+
+    A value that is unknown stays as it is.
+    """
+    *others, last = [str(WORDS.get(value, value)) for value in amr] or [""]
+    if not others:
+        return last
+    return gettext("%(others)s and %(last)s") % {"others": ", ".join(others), "last": last}

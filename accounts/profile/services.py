@@ -7,11 +7,16 @@ from django.db import transaction
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 
-from accounts.activity import events
+from accounts.activity import events, history
+from accounts.activity import services as activity
+from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.common.errors import PublicError
+from accounts.profile.checkup import Checkup, Facts
 from accounts.throttle.limits import PROFILE_CHANGE, RENAME, RENAME_TRY, STAFF_READ
 from accounts.throttle.services import give_back, spend, wait
+from accounts.twofactor import services as twofactor
+from accounts.users import identities
 from accounts.users import services as users
 from accounts.users.models import User
 
@@ -21,6 +26,24 @@ class SameName(PublicError):
 
     code = "same_name"
     message = _("That is your username already.")
+
+
+def checkup(user: User) -> Checkup:
+    """Return how well the account of ``user`` is protected."""
+    facts = Facts(
+        email=user.email,
+        emails=user.emails.count(),
+        has_password=user.has_usable_password(),
+        has_provider=bool(identities.usable(user)),
+        held=twofactor.held(user),
+    )
+    return Checkup(facts)
+
+
+def last_sign_in(user: User) -> Activity | None:
+    """Return the event of the last sign-in of ``user`` in a browser; None if it is unknown."""
+    kinds = [event.name for event in history.SIGNED_IN]
+    return activity.of(user).filter(kind__in=kinds).first()
 
 
 def save(user: User, profile: Mapping[str, str], actor: Actor) -> None:

@@ -12,6 +12,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.activity import history
+from accounts.activity import services as activity
 from accounts.common import clock
 from accounts.common.languages import speaking, spoken
 from accounts.profile import services
@@ -19,38 +21,26 @@ from accounts.profile.forms import ProfileForm, RenameForm
 from accounts.sessions.current import actor_of, session_of
 from accounts.sessions.services import live
 from accounts.signin import recent
-from accounts.twofactor import services as twofactor
-from accounts.twofactor.services import Held
 from accounts.users.models import User
 from accounts.users.services import AccountChanged, UsernameTaken
 
-FEW_CODES = 3
+# The home page shows this many entries, folded from at most so many events.
+RECENT, LOOKED_AT = 3, 50
 
 
 @never_cache
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Show the home page, which suggests one next step to make the account safer."""
+    """Show how well the account is protected, the one next step, and what happened lately."""
     user = session_of(request).user
-    held = twofactor.held(user)
+    recent = history.entries(activity.of(user)[:LOOKED_AT])[:RECENT]
     context = {
-        "places": live(user).count(),
-        "held": held,
-        "next_step": _next_step(user, held),
+        "checkup": services.checkup(user),
+        "last_sign_in": services.last_sign_in(user),
+        "devices": live(user).count(),
+        "entries": recent,
     }
     return render(request, "accounts/profile/home.html", context)
-
-
-def _next_step(user: User, held: Held) -> str:
-    """Return the most useful step to make the account safer; empty if there is none."""
-    codes = held.recovery_codes
-    steps = {
-        "address": not user.email,
-        "factor": not held.count,
-        "codes": bool(held.count) and (codes is None or not codes.saved_at),
-        "more_codes": codes is not None and codes.left <= FEW_CODES,
-    }
-    return next((step for step, is_needed in steps.items() if is_needed), "")
 
 
 @never_cache

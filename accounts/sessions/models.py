@@ -9,7 +9,7 @@ from django.db import models
 from accounts.common import clock, proofs, secrets
 from accounts.common.client_info import LONGEST_NAME, LONGEST_USER_AGENT, Device
 
-STALE = timedelta(days=7)
+STALE = timedelta(days=30)
 
 
 class LoginSession(models.Model):
@@ -89,7 +89,7 @@ class LoginSession(models.Model):
 
     @property
     def is_stale(self) -> bool:
-        """Whether the session has not been used for a week."""
+        """Whether the session has not been used for 30 days."""
         return self.used_at < clock.now() - STALE
 
 

@@ -30,6 +30,7 @@ LANGUAGE_CODE = "en"
 # The name of each language is in the language itself.
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LOCALE_PATHS = [*(folder / "locale" for folder in _OWN), BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "authsite.formats"
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -219,11 +219,11 @@ def test_3_4_remember_me_makes_a_session_last_until_it_is_revoked_elsewhere() ->
     listed = re.findall(r'name="end" value="([\w-]+)"', here.get(SESSIONS).text)
     assert len(listed) == 4
     done = here.post(SESSIONS, {"end": listed[0]}, follow=True).text
-    assert "The sign-in was ended." in done
+    assert "The session was signed out." in done
     assert sum(map(is_signed_in, (forgotten, *others))) == 3
     done = here.post(SESSIONS, {"others": "1"}, follow=True).text
 
-    assert "3 sign-ins were ended." in done
+    assert "3 other sessions were signed out." in done
     assert is_signed_in(here)
     assert not any(map(is_signed_in, (forgotten, *others)))
 

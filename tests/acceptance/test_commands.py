@@ -131,7 +131,7 @@ def test_end_sessions_revokes_every_session_and_mails_the_owner(client: Client, 
 
     assert says == "2 sign-ins of alice were ended.\n"
     assert [is_signed_in(browser) for browser in (client, elsewhere, bob)] == [False, False, True]
-    assert mail_to("alice").subject == "authsite: All sign-ins were ended"
+    assert mail_to("alice").subject == "authsite: All sessions were signed out"
 
 
 @pytest.mark.django_db

@@ -1,14 +1,17 @@
-"""The activity page: events by group, page by page, and as a file."""
+"""One's own history: by days and groups, a page at a time, and as a file."""
 
 import csv
 import html
 import io
 import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client
 
-from accounts.activity import events
+from accounts.activity import events, history
 from accounts.activity.events import EVENTS, GROUPS
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
@@ -17,7 +20,8 @@ from accounts.common.paging import PAGE_SIZE
 from accounts.users.models import User
 from tests.activity.event_steps import IPHONE
 from tests.conftest import Clock
-from tests.support.signin import signed_in
+from tests.support import mmdb
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
 PAGE = "/accounts/activity/"
@@ -36,9 +40,14 @@ def alice(client: Client, clock: Clock) -> User:
 
 
 def seen(client: Client, query: str = "") -> list[str]:
-    """Return the sentences on the activity page, from the top."""
+    """The titles on the page, from the top."""
     text = client.get(f"{PAGE}{query}").text
-    return [html.unescape(line) for line in re.findall(r"<strong>([^<]+?) ?<", text)]
+    return [html.unescape(title) for title in re.findall(r"<strong>([^<]+)</strong>", text)]
+
+
+def tags(text: str) -> list[str]:
+    """The tags on a page, from the top."""
+    return re.findall(r'<span class="tag[^"]*">([^<]+)</span>', text)
 
 
 def rows(client: Client, query: str = "") -> list[dict[str, str]]:
@@ -52,13 +61,136 @@ def test_a_group_shows_only_its_own_kinds_of_events(client: Client, alice: User)
         record(alice, event, Actor())
 
     def of(group: str) -> list[str]:
-        return [str(e.sentence) for e in reversed(EVENTS.values()) if group in {"", e.group}]
+        kinds = [kind for kind, e in reversed(EVENTS.items()) if group in {"", e.group}]
+        return [history.Entry([Activity(kind=kind)]).title for kind in kinds]
 
     assert sum(len(of(group)) for group in GROUPS) == len(EVENTS)
     for group in ("", *GROUPS):
         assert seen(client, f"?group={group}") == of(group)[:PAGE_SIZE]
-        assert [row["sentence"] for row in rows(client, f"?group={group}")] == of(group)
+        assert [row["What happened"] for row in rows(client, f"?group={group}")] == of(group)
     assert seen(client, "?group=no-such-group") == of("")[:PAGE_SIZE]
+    page = client.get(f"{PAGE}?group=failure&page=2").text
+    assert f'href="{CSV}?group=failure"' in page, "the file follows the filter"
+
+
+TOKYO = ["Today", "08:30", "Yesterday", "09:30", "Tuesday, 24 November", "08:30"]
+GREENWICH = ["Today", "23:30 UTC", "00:30 UTC", "Monday, 23 November", "23:30 UTC"]
+
+
+@pytest.mark.parametrize("zone, lines", [("UTC", GREENWICH), ("Asia/Tokyo", TOKYO)])
+def test_events_are_grouped_by_the_days_of_the_reader(
+    client: Client, alice: User, clock: Clock, zone: str, lines: list[str]
+) -> None:
+    for hours in (0, 25, 23):
+        begun = datetime(2026, 11, 23, 23, 30, tzinfo=UTC) if not hours else clock.now()
+        clock.set(begun)
+        clock.advance(hours=hours)
+        record(alice, events.PROFILE_CHANGED, Actor())
+    signed_in(alice, client)
+    User.objects.update(time_zone=zone)
+
+    text = client.get(f"{PAGE}?group=change").text
+
+    assert re.findall(r'(?:<h2 id="day-\d">|"time">)([^<]+)<', text) == lines
+
+
+def fails(user: User, *, ip: str = "192.0.2.1", agent: str = IPHONE) -> None:
+    record(user, events.SIGN_IN_FAILED, Actor(ClientInfo(ip, agent)))
+
+
+def test_failures_that_are_alike_are_one_row_that_opens(
+    client: Client, alice: User, clock: Clock
+) -> None:
+    clock.set(clock.now().replace(hour=8, minute=0))
+    for minutes in (0, 10, 20, 31):
+        clock.advance(minutes=minutes)
+        fails(alice)
+    fails(alice, ip="192.0.2.2")
+    fails(alice, agent="")
+    record(alice, events.FACTOR_FAILED, Actor(ClientInfo("192.0.2.1", IPHONE)))
+
+    signed_in(alice, client)
+    text = client.get(f"{PAGE}?group=failure").text
+
+    one = "A sign-in failed"
+    step = "A sign-in passed the first step but failed the second"
+    assert seen(client, "?group=failure") == [step, one, one, "3 failed sign-ins", one]
+    assert tags(text) == 4 * ["Nobody got in"]
+    folded = text.partition("3 failed sign-ins")[2].partition("</details>")[0]
+    times = re.findall(r'"time">([^<]+)<', folded)
+    assert times == [f"{at} UTC" for at in ("08:10", "09:01", "09:01", "08:30", "08:10")]
+    assert "Show all 3" in folded
+    assert len(rows(client, "?group=failure")) == 7, "the file has each of them"
+
+
+def test_failures_of_two_days_are_two_rows(client: Client, alice: User, clock: Clock) -> None:
+    clock.set(clock.now().replace(hour=23, minute=50))
+    fails(alice)
+    clock.advance(minutes=20)
+    fails(alice)
+
+    assert seen(signed_in(alice, client))[1:] == 2 * ["A sign-in failed"]
+
+
+def test_tags_say_what_is_special(client: Client, alice: User) -> None:
+    here = Actor(ClientInfo("192.0.2.1", IPHONE))
+    record(alice, events.SIGNED_IN_NEW, here.by("pwd", "otp"))
+    record(alice, events.RECOVERY_CODE_USED, here, detail="4")
+    record(alice, events.RECOVERY_CODE_USED, here, detail="3")
+    record(alice, events.SWITCHED_ON, Actor(name="carol"))
+    record(alice, events.ALL_ENDED, Actor(name="@operator"), detail="2")
+
+    text = client.get(PAGE).text
+
+    assert tags(text) == [
+        *("By the operator of this site", "By staff", "3 left", "4 left", "New browser")
+    ]
+    assert seen(client)[-1] == "Signed in with password and authenticator app"
+    assert "<bdi>2 sessions</bdi>" in text
+    assert 'class="tag warn">3 left' in text
+    assert 'class="tag">4 left' in text
+
+
+def test_the_owner_can_disown_what_has_an_effect(client: Client, alice: User) -> None:
+    here = Actor(ClientInfo("192.0.2.1", IPHONE))
+    disowned = [
+        record(alice, event, actor).pk
+        for event, actor in (
+            *((events.SIGNED_IN, here), (events.PASSWORD_CHANGED, here)),
+            *((events.FACTOR_FAILED, here), (events.SWITCHED_ON, Actor(name="carol"))),
+        )
+    ]
+    for event, actor in (
+        *((events.SIGN_IN_FAILED, here), (events.SIGNED_OUT, here)),
+        *((events.CLIENT_SIGNED_OUT, here), (events.KEY_EXPIRES, Actor())),
+    ):
+        record(alice, event, actor)
+
+    text = client.get(PAGE).text
+
+    assert re.findall(rf'href="{PAGE}(\d+)/"', text) == [str(pk) for pk in reversed(disowned)]
+    assert text.count("This wasn’t me") == 3
+    assert text.count("I didn’t ask for this") == 1
+
+
+@pytest.mark.parametrize("kind, credited", [("DBIP-City-Lite", True), ("GeoLite2-City", False)])
+def test_places_are_named_and_those_of_dbip_credited(
+    client: Client, settings: Any, tmp_path: Path, kind: str, credited: bool
+) -> None:
+    alice = make_user("alice")
+    signed_in(alice, client)
+    Activity.objects.all().delete()
+    record(alice, events.SIGNED_OUT, Actor(ClientInfo("192.0.2.1", IPHONE)))
+    path = mmdb.write(tmp_path / "places.mmdb", {"192.0.2.0/24": mmdb.city("<Berlin>")}, kind=kind)
+    assert "Berlin" not in client.get(PAGE).text
+
+    set_up(settings, geoip_file=str(path))
+
+    text, (row,) = client.get(PAGE).text, rows(client)
+    assert '<span dir="auto">&lt;Berlin&gt;</span>, <span dir="ltr">192.0.2.1</span>' in text
+    assert (row["IP address"], row["Place"]) == ("192.0.2.1", "<Berlin>")
+    for page in (PAGE, "/", "/accounts/sessions/"):
+        assert ("https://db-ip.com/" in client.get(page).text) is credited
 
 
 def test_the_history_is_paged_newest_first(client: Client, alice: User) -> None:
@@ -73,8 +205,8 @@ def test_the_history_is_paged_newest_first(client: Client, alice: User) -> None:
     assert addresses("1") == newest_first[:PAGE_SIZE]
     assert addresses("2") == addresses("99") == newest_first[PAGE_SIZE:]
     assert addresses("x") == addresses("1")
-    assert [row["address"] for row in rows(client, "?page=2")] == newest_first, (
-        "the file has all pages"
+    assert [row["IP address"] for row in rows(client, "?page=2")] == newest_first, (
+        "the file is whole"
     )
 
 
@@ -88,24 +220,34 @@ def test_the_download_is_csv_by_rfc_4180(client: Client, alice: User, clock: Clo
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert answer["Content-Disposition"] == 'attachment; filename="activity.csv"'
     assert "no-store" in answer["Cache-Control"]
-    assert head == "time,event,sentence,address,device,proof,session,actor,detail"
+    assert head == ("Time (UTC),What happened,Details,Device,IP address,Confirmed with,Done by")
     assert row == (
-        f"{clock.now().isoformat(timespec='seconds')},session_ended,"
-        "A sign-in was ended from elsewhere.,192.0.2.1,Safari on iPhone,pwd mail,,,"
-        '"a ""b"", c\r\nd"\r\n'
+        f"{clock.now():%Y-%m-%d %H:%M:%S},Another session was signed out,"
+        '"a ""b"", c\r\nd",Safari on iPhone,192.0.2.1,password and email,\r\n'
     )
 
 
-def test_a_staff_action_shows_the_actor_but_not_their_ip_or_device(
-    client: Client, alice: User
+def test_times_of_the_file_are_in_the_zone_of_the_reader(
+    client: Client, alice: User, clock: Clock
 ) -> None:
+    clock.set(datetime(2026, 11, 25, 20, 30, tzinfo=UTC))
+    record(alice, events.SIGNED_OUT, Actor())
+    User.objects.update(time_zone="Asia/Tokyo")
+
+    *_, row = rows(signed_in(alice, client))
+
+    assert row["Time (Asia/Tokyo)"] == "2026-11-26 05:30:00"
+
+
+def test_who_acts_as_staff_is_neither_named_nor_located(client: Client, alice: User) -> None:
     record(
         alice, events.SWITCHED_ON, Actor(ClientInfo("192.0.2.1", IPHONE), alice.pk, name="carol")
     )
 
     page, (row,) = client.get(PAGE).text, rows(client)
 
-    assert "Done by carol" in page
-    assert "192.0.2.1" not in page
-    assert "iPhone" not in page
-    assert (row["actor"], row["address"], row["device"], row["session"]) == ("carol", "", "", "")
+    assert "By staff" in page
+    assert row["Done by"] == "By staff"
+    assert (row["IP address"], row["Device"]) == ("", "")
+    for secret in ("carol", "192.0.2.1", "iPhone"):
+        assert secret not in page

@@ -73,6 +73,9 @@ def test_a_history_shows_only_the_users_own_entries() -> None:
     sign_in(Client(REMOTE_ADDR="192.0.2.77"), "nobody", WRONG)
     mallory = signed_in(make_user("mallory"))
 
+    for row in Activity.objects.all():
+        is_own = row.user is not None and row.user.username == "mallory"
+        assert mallory.get(f"{ACTIVITY}{row.pk}/").status_code == (200 if is_own else 404)
     for query in ("", "?group=failure", "?group=failure&user=alice&page=0", "?group=\0&page=1e9"):
         for path in (ACTIVITY, CSV):
             answer = mallory.get(path + query)
@@ -94,13 +97,13 @@ def test_guesses_beyond_the_limit_are_neither_recorded_nor_mailed() -> None:
 def test_no_cell_of_the_csv_file_is_a_formula(cell: str) -> None:
     """CWE-1236."""
     alice = make_user("alice")
-    record(alice, events.SESSION_ENDED, Actor(name=cell), detail=cell)
+    record(alice, events.SESSION_ENDED, Actor(key=cell), detail=cell)
 
     text = signed_in(alice).get(CSV).getvalue().decode()
     *_, row = csv.reader(io.StringIO(text, newline=""))
 
-    assert row[-2:] == [f"'{cell}"] * 2
-    assert row[1] == "session_ended"
+    assert [row[2], row[-2]] == [f"'{cell}"] * 2
+    assert row[1] == "Another session was signed out"
 
 
 def test_repeated_sign_ins_do_not_flood_the_owner_with_notices() -> None:

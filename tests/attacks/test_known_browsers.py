@@ -97,7 +97,7 @@ def test_signing_out_elsewhere_ends_the_trust_in_every_browser() -> None:
     copy = copy_of(here)
     assert not needs_second_step(there)
     page = here.get(SESSIONS).text
-    assert "not even this one" in page
+    assert "(this one too)" in page
 
     sign_out_elsewhere(here)
 
@@ -125,7 +125,7 @@ def test_a_stolen_session_does_not_make_its_browser_known() -> None:
     thief = copy_of(signed_in(alice))
     thief.cookies.pop("known")
 
-    assert "You were signed in nowhere else." in sign_out_elsewhere(thief)
+    assert "You weren’t signed in anywhere else." in sign_out_elsewhere(thief)
 
     assert "known" not in thief.cookies
     assert since(thief, alice) is None

@@ -181,6 +181,6 @@ def test_the_sessions_page_and_the_history_say_that_a_session_is_a_program() -> 
 
     shown = bob.get(SESSIONS).text.partition("<bdi>curl</bdi>")[2].partition("</li>")[0]
 
-    assert "Program" in shown
+    assert "through the API" in shown
     assert f'name="end" value="{claims_of(begun["access"])["sid"]}"' in shown
     assert "A program signed in over the API" in bob.get("/accounts/activity/").text

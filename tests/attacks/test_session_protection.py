@@ -69,9 +69,9 @@ def test_a_thief_in_another_browser_does_not_get_the_owners_flash_messages() -> 
     thief = with_cookie_of(owner, browser(CURL))
 
     for route in OPEN:
-        assert b"1 sign-in was ended" not in thief.get(address(route)).content, route
+        assert b"1 other session was signed out" not in thief.get(address(route)).content, route
 
-    assert b"1 sign-in was ended" in owner.get("/accounts/sessions/").content
+    assert b"1 other session was signed out" in owner.get("/accounts/sessions/").content
     assert not is_signed_in(other)
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.support.client import Client
 from tests.support.site import Site, text_of
@@ -40,8 +40,16 @@ def press(page: Page, name: str) -> None:
 
 
 def go(page: Page, name: str) -> None:
-    """Go to a page by its link in the navigation."""
-    page.get_by_role("banner").get_by_role("link", name=name).click()
+    """Go to a page by its link in the menu."""
+    menu(page).get_by_role("link", name=name).click()
+
+
+def menu(page: Page) -> Locator:
+    """Return the menu, opened if the screen is so narrow that it is a drawer."""
+    button = page.get_by_role("button", name="Menu", exact=True)
+    if button.is_visible():
+        button.click()
+    return page.get_by_role("navigation", name="Your account")
 
 
 def newcomer(site: Site, username: str) -> Client:
@@ -122,5 +130,5 @@ def sign_in(page: Page, username: str, *, password: str = PASSWORD, remember: bo
 
 
 def sign_out(page: Page) -> None:
-    page.get_by_role("banner").get_by_role("button", name="Sign out").click()
+    menu(page).get_by_role("button", name="Sign out").click()
     says(page, "You are signed out.")

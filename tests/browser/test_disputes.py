@@ -193,7 +193,7 @@ def test_the_owner_restores_a_suspended_email_at_the_review(
     steal_session(thief, site, home)
     add_address(thief, site, address)
 
-    lock(home, site, username, "Another email address became the primary one")
+    lock(home, site, username, "The primary email address was changed")
     reset(home, site, username)
     set_password(home, username)
     says(home, new, address)

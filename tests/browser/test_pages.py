@@ -148,9 +148,13 @@ def as_a_member(site: Site) -> Iterator[Stop]:
     sql(site, "UPDATE accounts_user SET display_name = ? WHERE username = 'alice'", WIDE)
     sql(site, HISTORY, LONG_AGO, "alice")
     sql(site, SOME_KEYS, WIDE, LONG_AGO, LONG_AGO, LONG_AGO, "alice")
-    yield alice, "/", "Your account"
+    yield alice, "/", "Overview"
     yield alice, "/accounts/sessions/", "Where you’re signed in"
     yield alice, "/accounts/activity/?page=2", "Activity"
+    changes = alice.get("/accounts/activity/?group=change").text
+    signed_up = re.search(r"/accounts/activity/\d+/", changes)
+    assert signed_up
+    yield alice, signed_up[0], "This wasn’t me"
     yield alice, "/accounts/profile/", "Your profile"
     yield alice, "/accounts/email/", "Email addresses"
     yield alice, "/accounts/password/change/", "Change your password"
@@ -206,7 +210,7 @@ def in_a_dispute(site: Site) -> Iterator[Stop]:
     owner.post(link, {"former": PASSWORD})
     owner.post(link, {"password1": NEW_PASSWORD})
     sign_in(owner, "disputed", NEW_PASSWORD)
-    yield owner, "/", "Your account"
+    yield owner, "/", "Overview"
     yield owner, REVIEW, "Review your account"
 
 

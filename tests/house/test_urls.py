@@ -70,6 +70,7 @@ EXAMPLES = {
     "<str:token>": "no-such-token",
     "<str:name>": "no-such-file",
     "<int:factor_id>": "1",
+    "<int:event_id>": "1",
     "<slug:name>": "no-such-mail",
     "<slug:id>": "no-such-key",
     "<path:object_id>": "1",

@@ -2,7 +2,6 @@
 
 import uuid
 
-from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.common import clock
 from accounts.common.paging import page_of
+from accounts.session_pages import services as pages
 from accounts.sessions import known_browsers, reauthentication, services
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.sessions.models import LoginSession
@@ -30,13 +30,15 @@ def sessions(request: HttpRequest) -> HttpResponse:
             if "others" in request.POST
             else _revoke(request, here)
         )
-    others = services.live(here.user).exclude(pk=here.pk)
+    page = page_of(request, pages.others(here))
     context = {
         "here": here,
-        "page": page_of(request, others),
-        "allows_trust": settings.AUTHSITE.trusted_browser_days > 0,
+        "page": page,
+        "browsers": [session for session in page if not session.is_client],
+        "programs": [session for session in page if session.is_client],
+        "effects": pages.effects(request, here),
     }
-    return render(request, "accounts/sessions/sessions.html", context)
+    return render(request, "accounts/session_pages/sessions.html", context)
 
 
 def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpResponse:
@@ -53,8 +55,12 @@ def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpRespons
     # Copies of this browser's cookies are no longer valid afterwards. The key is renewed after the
     # commit: otherwise two browsers that sign each other out would wait for each other's rows.
     renew_key(request)
-    sentence = ngettext("%(count)d sign-in was ended.", "%(count)d sign-ins were ended.", count)
-    nothing = _("You were signed in nowhere else.")
+    sentence = ngettext(
+        "%(count)d other session was signed out.",
+        "%(count)d other sessions were signed out.",
+        count,
+    )
+    nothing = _("You weren’t signed in anywhere else.")
     messages.success(request, sentence % {"count": count} if count else nothing)
     return redirect("sessions")
 
@@ -68,5 +74,5 @@ def _revoke(request: HttpRequest, here: LoginSession) -> HttpResponse:
         return redirect("account_logout")
     if not services.revoke_by_id(here.user, session_id, actor_of(request)):
         raise Http404
-    messages.success(request, _("The sign-in was ended."))
+    messages.success(request, _("The session was signed out."))
     return redirect("sessions")

@@ -1,0 +1,202 @@
+"""Prepares the security history for people: titles, tags and icons, grouped by days.
+
+Repeated failures are folded into one entry.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import groupby
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.activity import events
+from accounts.activity.events import Event, Group
+from accounts.activity.models import Activity
+from accounts.activity.services import OPERATOR
+from accounts.common import proofs
+from accounts.common.moments import day_of
+
+FOLD = timedelta(hours=1)
+
+SIGNED_IN = {events.SIGNED_IN, events.SIGNED_IN_NEW, events.SIGNED_IN_NETWORK}
+PROGRAM_SIGNED_IN = {events.CLIENT_SIGNED_IN, events.CLIENT_SIGNED_IN_NEW}
+SIGNED_OUT = {events.SIGNED_OUT, events.CLIENT_SIGNED_OUT}
+# The detail of these is a number of sessions.
+COUNTED = {events.OTHERS_ENDED, events.ALL_ENDED}
+# Anyone can cause these without access to the account.
+HARMLESS = {events.SIGN_IN_FAILED}
+
+# Icons by the beginning of the event's name; the first that fits counts.
+ICONS = (
+    *(("signed_up", "user"), ("signed_out", "out"), ("client_signed_out", "out")),
+    *(("client_", "terminal"), ("token_exchanged", "terminal"), ("signed_in", "in")),
+    *(("session_ended", "out"), ("others_ended", "out"), ("all_ended", "out")),
+    *(("password_", "lock"), ("address_", "mail"), ("primary_", "mail")),
+    *(("renamed", "user"), ("profile_", "user"), ("passkey_", "passkey"), ("factor_", "phone")),
+    *(("recovery_code", "codes"), ("provider_", "link"), ("key_", "key")),
+    *(("browser_trusted", "devices"), ("trust_ended", "devices"), ("browser_proved", "devices")),
+    *(("locked_down", "stop"), ("rights_", "staff"), ("staff_", "staff"), ("switched_", "staff")),
+)
+GROUP_ICONS = {Group.SIGN_IN: "in", Group.FAILURE: "bad", Group.CHANGE: "shield"}
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A short note beside the title of an entry. ``tone`` is a class of the stylesheet."""
+
+    text: str
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An event as people see it, or several failures that are alike, newest first."""
+
+    rows: list[Activity]
+
+    @property
+    def row(self) -> Activity:
+        """The newest of the events."""
+        return self.rows[0]
+
+    @property
+    def event(self) -> Event:
+        """The kind of the events."""
+        return self.row.event
+
+    @property
+    def since(self) -> datetime:
+        """When the oldest of the events happened."""
+        return self.rows[-1].at
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the entry stands for several events."""
+        return len(self.rows) > 1
+
+    @property
+    def title(self) -> str:
+        """What happened, without a full stop."""
+        if self.is_repeated and self.event is events.SIGN_IN_FAILED:
+            count = len(self.rows)
+            return ngettext("%(n)d failed sign-in", "%(n)d failed sign-ins", count) % {"n": count}
+        with_proof = {"proof": proofs.in_words(self.row.proof.split())}
+        if with_proof["proof"] and self.event in SIGNED_IN:
+            return _("Signed in with %(proof)s") % with_proof
+        if with_proof["proof"] and self.event is events.PROOF_GIVEN:
+            return _("Identity was confirmed with %(proof)s") % with_proof
+        if self.event in SIGNED_IN:
+            return _("Signed in")
+        if self.event in PROGRAM_SIGNED_IN:
+            return _("A program signed in over the API")
+        return str(self.event.sentence).removesuffix(".")
+
+    @property
+    def tags(self) -> list[Tag]:
+        """What is special about the entry."""
+        tags = []
+        if self.is_repeated and self.event is not events.SIGN_IN_FAILED:
+            count = len(self.rows)
+            tags.append(Tag(ngettext("%(n)d time", "%(n)d times", count) % {"n": count}))
+        if self.event is events.SIGN_IN_FAILED:
+            tags.append(Tag(_("Nobody got in")))
+        new = {
+            events.SIGNED_IN_NEW: _("New browser"),
+            events.SIGNED_IN_NETWORK: _("New network"),
+            events.CLIENT_SIGNED_IN_NEW: _("New network or client"),
+        }
+        if self.event in new:
+            tags.append(Tag(new[self.event], "warn"))
+        if self.event is events.RECOVERY_CODE_USED and self.row.detail.isdecimal():
+            left = int(self.row.detail)
+            tone = "warn" if left <= proofs.FEW_RECOVERY_CODES else ""
+            tags.append(Tag(ngettext("%(n)d left", "%(n)d left", left) % {"n": left}, tone))
+        if by := self.by:
+            tags.append(Tag(by, "hot"))
+        return tags
+
+    @property
+    def by(self) -> str:
+        """Who caused the event, if it was not the owner; staff are not named."""
+        if not self.row.actor:
+            return ""
+        is_operator = self.row.actor == OPERATOR
+        return _("By the operator of this site") if is_operator else _("By staff")
+
+    @property
+    def detail(self) -> str:
+        """What the event is about: a name, an email address or a number of sessions."""
+        if self.event is events.RECOVERY_CODE_USED:
+            return ""
+        if self.event not in COUNTED or not self.row.detail.isdecimal():
+            return self.row.detail
+        count = int(self.row.detail)
+        return ngettext("%(n)d session", "%(n)d sessions", count) % {"n": count}
+
+    @property
+    def icon(self) -> str:
+        """The name of the icon."""
+        if self.row.actor:
+            return "staff"
+        if self.event.group is Group.FAILURE:
+            return "bad"
+        found = (icon for start, icon in ICONS if self.event.name.startswith(start))
+        return next(found, GROUP_ICONS[self.event.group])
+
+    @property
+    def tone(self) -> str:
+        """The class of the stylesheet that colours the icon."""
+        if self.row.actor:
+            return "hot"
+        return "bad" if self.event.group is Group.FAILURE else ""
+
+    @property
+    def can_be_disowned(self) -> bool:
+        """Whether the owner may say that it was somebody else.
+
+        That has no purpose for a sign-out, for an event that nobody caused, and for a failed
+        sign-in, which anyone can cause.
+        """
+        is_harmless = self.event in SIGNED_OUT or self.event in HARMLESS
+        return not (is_harmless or self.row.is_by_itself)
+
+
+@dataclass(frozen=True)
+class Day:
+    """The entries of a day in the time zone of the reader."""
+
+    date: date
+    entries: list[Entry]
+
+
+def entries(rows: Iterable[Activity]) -> list[Entry]:
+    """Return ``rows``, which are newest first, as entries.
+
+    Failures of the same kind, IP address and device within an hour of a day become one entry.
+    """
+    found: list[Entry] = []
+    open_entries: dict[tuple[str, ...], Entry] = {}
+    for row in rows:
+        if row.event.group is not Group.FAILURE or row.actor:
+            found.append(Entry([row]))
+            continue
+        key = (row.kind, row.ip, row.browser, row.system, row.detail)
+        entry = open_entries.get(key)
+        if entry and _are_close(entry.row.at, row.at):
+            entry.rows.append(row)
+            continue
+        open_entries[key] = Entry([row])
+        found.append(open_entries[key])
+    return found
+
+
+def by_days(rows: Iterable[Activity]) -> list[Day]:
+    """Return ``rows``, which are newest first, as entries grouped by the days of the reader."""
+    grouped = groupby(entries(rows), key=lambda entry: day_of(entry.row.at))
+    return [Day(date, list(group)) for date, group in grouped]
+
+
+def _are_close(newest: datetime, oldest: datetime) -> bool:
+    return newest - oldest <= FOLD and day_of(newest) == day_of(oldest)

@@ -1,0 +1,1 @@
+"""Pages that list and end sessions, and the page for an event that the owner did not cause."""

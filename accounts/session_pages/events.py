@@ -1,0 +1,48 @@
+"""The page for an event of the security history that the owner did not cause."""
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from accounts.activity import history
+from accounts.activity import services as activity
+from accounts.activity.models import Activity
+from accounts.sessions import services
+from accounts.sessions.current import actor_of, session_of
+from accounts.sessions.models import LoginSession
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def event(request: HttpRequest, event_id: int) -> HttpResponse:
+    """Name an event of the signed-in user and say what to do; POST revokes its session."""
+    here = session_of(request)
+    row = get_object_or_404(activity.of(here.user), pk=event_id)
+    session = _live_session(row, here)
+    if request.method == "POST":
+        is_ended = session and services.revoke_by_id(here.user, session.pk, actor_of(request))
+        if not is_ended:
+            raise Http404
+        messages.success(request, _("%(device)s is signed out.") % {"device": session})
+        return redirect("event", event_id)
+    context = {
+        "entry": history.Entry([row]),
+        "session": session,
+        "is_here": row.session == here.pk and not row.actor,
+        "contact": settings.AUTHSITE.contact,
+    }
+    return render(request, "accounts/session_pages/event.html", context)
+
+
+def _live_session(row: Activity, here: LoginSession) -> LoginSession | None:
+    """Return the session of the event if it is live and is not ``here``.
+
+    The session of an act of staff is theirs, so it is not returned.
+    """
+    if row.actor or row.session is None or row.session == here.pk:
+        return None
+    return services.live(here.user).filter(pk=row.session).first()
