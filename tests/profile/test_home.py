@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from tests.support.second import enrolled
+from tests.support.second_factor import enrolled
 
 from accounts.activity import events
 from accounts.activity.models import Activity
