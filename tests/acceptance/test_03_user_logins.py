@@ -248,7 +248,7 @@ def test_3_6_a_signed_in_person_is_greeted_and_can_sign_out_on_every_page(client
     for path, status in (("/", 200), ("/no-such-page", 404), ("/admin/", 403), (LOGOUT, 200)):
         response = client.get(path, follow=True)
         assert response.status_code == status
-        assert f'<form method="post" action="{LOGOUT}">' in response.text
+        assert f'method="post" action="{LOGOUT}">' in response.text
 
 
 @pytest.mark.parametrize("page", [LOGOUT, "/admin/logout/"])
