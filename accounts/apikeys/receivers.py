@@ -1,7 +1,7 @@
 """Revokes API keys when credentials change.
 
-A lock or deactivation revokes all keys of the account. Any other change revokes some or all
-sessions, and the keys that were created in those sessions.
+A lock or deactivation revokes all keys of the account. Any other change revokes the keys that were
+created in the live sessions that it revokes.
 """
 
 import uuid

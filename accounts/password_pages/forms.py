@@ -24,10 +24,6 @@ class NewPasswordForm(forms.Form):
     """Ask for a new password for ``user``."""
 
     password1 = NewPasswordField()
-    # The view removes this field unless ``ResetProgress.offers_removal`` is true.
-    lost = forms.BooleanField(
-        required=False, label=_("I’ve lost my second factors. Remove them all.")
-    )
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -37,6 +33,15 @@ class NewPasswordForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         refuse_guessable(self, "password1", self.user)
         return self.cleaned_data
+
+
+class ResetForm(NewPasswordForm):
+    """The form for a new password by a reset link, which can also remove lost second factors."""
+
+    # The view removes this field unless ``ResetProgress.offers_removal`` is true.
+    lost = forms.BooleanField(
+        required=False, label=_("I’ve lost my second factors. Remove them all.")
+    )
 
 
 class FormerPasswordForm(forms.Form):

@@ -19,7 +19,7 @@ from accounts.apikeys import services as apikeys
 from accounts.common.client_info import client_of
 from accounts.common.proofs import Method
 from accounts.password_pages import progress, services
-from accounts.password_pages.forms import NewPasswordForm, WhoForm
+from accounts.password_pages.forms import NewPasswordForm, ResetForm, WhoForm
 from accounts.password_pages.progress import ResetRequirement
 from accounts.password_pages.second_step import ProofView
 from accounts.passwords.views import with_meter
@@ -145,15 +145,15 @@ class ResetLinkView(ProofView):
         messages.success(request, _("Your new password is set. Sign in with it."))
         return _sign_in(found)
 
-    def form(self) -> NewPasswordForm:
+    def form(self) -> ResetForm:
         """Return the form for the new password, with what was posted to it."""
         posted = self.request.POST if "password1" in self.request.POST else None
-        form = NewPasswordForm(self.progress.found.user, posted)
+        form = ResetForm(self.progress.found.user, posted)
         if not self.progress.offers_removal:
             del form.fields["lost"]
         return form
 
-    def show(self, form: NewPasswordForm) -> HttpResponse:
+    def show(self, form: ResetForm) -> HttpResponse:
         """Return the page, with the errors of ``form``."""
         context = _context(self.request, form, keep=None)
         return render(self.request, "accounts/password_pages/reset_link.html", context)

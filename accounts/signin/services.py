@@ -95,7 +95,7 @@ def _check_password(
 ) -> tuple[User | PendingSignup | None, bool]:
     """Return the account that ``login`` names, if any, and whether ``password`` is right."""
     key = users.login_key(login)
-    # These charges are never given back, because a successful sign-in costs a hash, too.
+    # ``repeat`` is never given back, because a successful sign-in costs a hash, too.
     repeat = _repeats(key, client)
     charges = _of_stranger(key, client)
     if not client.known_cookie:
@@ -107,14 +107,14 @@ def _check_password(
         charges = [(LOGIN_BROWSER, browser.user_id, browser.pk)]
     if client.known_cookie:
         spend(*repeat, *charges)
-    silent = [] if browser else _of_account(account.pk if account else key, client)
+    account_charges = [] if browser else _of_account(account.pk if account else key, client)
     # If the budgets of the account are used up, every password counts as wrong. A refusal instead
     # would reveal which logins belong to the same account.
-    is_checked = browser is not None or try_spend(*silent)
+    is_checked = browser is not None or try_spend(*account_charges)
     encoded = _encoded(account) if is_checked else None
     if not passwords.verify(password, encoded) or account is None:
         return account, False
-    give_back(*charges, *silent)
+    give_back(*charges, *account_charges)
     if account.password != encoded:
         # The former password of a locked account never opens a session, so no rehash is needed.
         return account, True

@@ -215,8 +215,8 @@ class _Connection:
             try:
                 sock.settimeout(left)
                 sock.connect(address)
-                # Only the connected IP address counts: a host name may list a private one as well,
-                # to make a public server seem private.
+                # Note the address of this connection only. A host name with a public and a private
+                # address must not make its public server count as private.
                 conversation.saw_private |= is_private
                 return sock
             except OSError as error:

@@ -293,5 +293,8 @@ def replace_password(owner: User, hashed: str) -> None:
 
 
 def void_proofs_and_links(user: User) -> None:
-    """Invalidate all proofs and emailed links of ``user`` by increasing ``credential_version``."""
+    """Invalidate all proofs and emailed links of ``user`` by increasing ``credential_version``.
+
+    Pending sign-ins and emailed links hold the version for which they were made.
+    """
     User.objects.filter(pk=user.pk).update(credential_version=F("credential_version") + 1)

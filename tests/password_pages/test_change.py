@@ -61,7 +61,9 @@ def test_changing_the_password_revokes_all_other_sessions_and_keeps_this_one(
     signed_in(alice, client)
     thief.cookies["sessionid"] = former = client.cookies["sessionid"].value
 
-    assert "your 2 other sign-ins end" in client.get(CHANGE).text
+    shown = client.get(CHANGE).text
+    assert "your 2 other sign-ins end" in shown
+    assert "lost my second factors" not in shown, "only a reset can remove them"
     page = post_password(client, follow=True)
 
     assert "You’re signed out everywhere else." in page.text
