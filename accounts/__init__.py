@@ -1,1 +1,1 @@
-"""User accounts, sign-in, sessions and tokens. Each package imports only lower layers."""
+"""User accounts, sign-in, sessions and tokens. A package imports only packages of lower layers."""

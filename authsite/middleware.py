@@ -40,9 +40,9 @@ WATCHED = ("/health/", "/metrics")
 
 
 class HeadersMiddleware:
-    """Adds headers to every response for which Django has no settings.
+    """Adds the headers that Django cannot be configured to send.
 
-    Errors, redirects and static files get these headers, too.
+    All responses get these headers, including errors, redirects and static files.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -68,10 +68,10 @@ class HeadersMiddleware:
 
 
 def _is_shared_name(host: str) -> bool:
-    """Return whether ``host`` is ``localhost`` or an IP address, which other sites may use, too.
+    """Return whether ``host`` is ``localhost`` or an IP address.
 
-    HSTS would prevent a browser from using plain HTTP for all these sites, on every port, for a
-    year.
+    Other sites can run on other ports of such a host. HSTS would apply to these sites, too: the
+    browser would refuse plain HTTP for them for a year.
     """
     name = re.sub(r":[0-9]*$", "", host)
     return name.lower().rstrip(".") == "localhost" or parse(name) is not None
@@ -98,10 +98,11 @@ class BodyMiddleware:
 
 
 class ClientMiddleware:
-    """Replaces the IP address and scheme of a trusted proxy with the client's (ASVS 4.1.3).
+    """Sets the IP address and scheme of a request that a trusted proxy has sent (ASVS 4.1.3).
 
-    All later code can rely on ``REMOTE_ADDR`` and on the scheme of the request. Headers from peers
-    that are not trusted proxies are ignored.
+    Both become those with which the client has connected to the proxy. All later code can rely on
+    ``REMOTE_ADDR`` and on the scheme of the request. Headers from peers that are not trusted
+    proxies are ignored.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -172,7 +173,13 @@ def _has_unmeasured_body(meta: dict[str, Any]) -> bool:
 
 
 def _check_host(host: str | None) -> None:
-    """Refuse a port above 65535, which Django would accept here but could not parse later."""
+    """Refuse an invalid Host header, such as one with a port above 65535.
+
+    Django accepts such a port here, but fails when it parses the URL later.
+
+    Raises:
+        DisallowedHost: the header ``host`` is invalid.
+    """
     if host is None:
         return
     match = HOST.fullmatch(host)
@@ -215,9 +222,10 @@ class ApiMiddleware:
 
 
 def _reads_public_file(request: HttpRequest) -> bool:
-    """Return whether the public keys or a file of the brand is requested.
+    """Return whether the request reads the public signing keys or a file of the brand.
 
-    Caches keep them for everyone: a session's cookie or language would make them vary.
+    Caches store one copy of these files for all clients. The response must therefore not depend on
+    the session or the language of the client.
     """
     is_public = request.path_info == PUBLIC_KEYS or request.path_info.startswith(BRAND)
     return is_public and request.method in {"GET", "HEAD"}
@@ -236,7 +244,10 @@ def _missing_slash(path: str) -> str:
 
 
 class LocaleMiddleware:
-    """Activates the language and time zone of the signed-in user, or the browser's language."""
+    """Activates the language and time zone of the signed-in user.
+
+    If there is no user, or the user has chosen no language, the browser's language is activated.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

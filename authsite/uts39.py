@@ -64,7 +64,7 @@ def _rows(text: str) -> Iterator[list[str]]:
 
 
 def _of_each(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield each code point in ``text``, with the other fields of its line."""
+    """Yield pairs of a code point in ``text`` and the other fields of the line that lists it."""
     for codes, *fields in _rows(text):
         first, _dots, last = codes.partition("..")
         for code in range(int(first, 16), int(last or first, 16) + 1):
@@ -72,7 +72,10 @@ def _of_each(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _augmented(scripts: set[str]) -> str:
-    """Return the augmented script set (UTS 39 section 5.1), or "" for characters of all scripts."""
+    """Return the augmented script set of a character (UTS 39 section 5.1).
+
+    The result is "" for a character that all scripts use, such as a digit.
+    """
     if scripts & {"Zyyy", "Zinh"}:
         return ""
     return " ".join(sorted(scripts.union(*(AUGMENTED.get(script, ()) for script in scripts))))
@@ -94,7 +97,7 @@ def _text(codes: str) -> str:
 
 
 def main(folder: Path) -> None:
-    """Write the tables, which are made from the files in ``folder``.
+    """Read Unicode's files in ``folder``, and write the tables.
 
     Byte order marks and line endings are ignored, because mirrors of the files change them.
     """

@@ -31,10 +31,12 @@ FAVICON = (
 
 @dataclass(frozen=True)
 class Scheme:
-    """One of the two colour schemes: what text in the brand's colour may stand on.
+    """One of the two colour schemes of the pages: light or dark.
 
-    ``grounds`` are the grounds of ``static/app.css``, ``soft`` is the lightness of the tinted
-    ground, and ``direction`` is where more contrast is: -1 darker, 1 lighter.
+    Attributes:
+        grounds: the background colours of this scheme in ``static/app.css``.
+        soft: the lightness (OKLCH) of the background that is tinted with the brand's colour.
+        direction: -1 if darker text has more contrast in this scheme, 1 if lighter text has.
     """
 
     grounds: tuple[str, ...]
@@ -44,10 +46,16 @@ class Scheme:
 
 @dataclass(frozen=True)
 class Tokens:
-    """The colours of one scheme, as the custom properties of ``static/app.css`` name them.
+    """The brand's colours in one colour scheme.
 
-    ``accent`` is for text and edges, ``accent_soft`` a tinted ground, ``fill`` the ground of main
-    buttons, ``fill_strong`` the same under the pointer, ``on_fill`` text on both.
+    Each attribute is the value of a custom property in ``static/app.css``.
+
+    Attributes:
+        accent: the colour of links and edges.
+        accent_soft: a background with a tint of the brand's colour.
+        fill: the background of main buttons.
+        fill_strong: the background of a main button while the pointer is over it.
+        on_fill: the colour of text on ``fill`` and ``fill_strong``.
     """
 
     accent: str
@@ -66,9 +74,14 @@ DARK_DEFAULT = Tokens("#8ab4ff", "#1b2740", "#8ab4ff", "#a6c6ff", "#0b1222")
 
 @dataclass(frozen=True)
 class Brand:
-    """What pages show of the brand: URLs, each empty if there is nothing to show.
+    """The files that pages use to show the operator's brand.
 
-    ``files`` are those that the site itself serves, by name.
+    Attributes:
+        style: the URL of the style sheet with the brand's colours, or "" for the default colours.
+        favicon: the URL of the icon in the brand's colour, or "" for the default icon.
+        logo: the URL of the logo, or "" if there is none.
+        logo_dark: the URL of the logo for dark mode, or "" if there is none.
+        files: the contents of the files that this site serves, by file name.
     """
 
     style: str
@@ -79,10 +92,14 @@ class Brand:
 
 
 def tokens(colour: str, scheme: Scheme) -> Tokens:
-    """Return the colours that follow from ``colour`` (``#rrggbb``) in a scheme.
+    """Compute the colours of a scheme from the brand's colour.
 
-    Text has a contrast of at least 4.5:1 on every ground. The fill is exactly ``colour``; the
-    accent keeps its hue and changes its lightness only as far as the contrast requires.
+    The background of main buttons is exactly ``colour``. The colour of links keeps the hue of
+    ``colour``; its lightness changes only until its contrast is at least 4.5:1 on every background.
+
+    Args:
+        colour: the brand's colour as ``#rrggbb``.
+        scheme: the light or the dark scheme.
     """
     colour = colour.lower()
     lightness, chroma, hue = to_oklch(colour)
@@ -100,12 +117,12 @@ def tokens(colour: str, scheme: Scheme) -> Tokens:
 
 
 def email_colours(config: BrandSettings) -> Tokens:
-    """Return the colours for inline styles in an email on a white ground."""
+    """Return the brand's colours for the inline styles of an email with a white background."""
     return tokens(config.site_colour, LIGHT) if config.site_colour else LIGHT_DEFAULT
 
 
 def brand_of(config: BrandSettings) -> Brand:
-    """Return the brand that ``config`` describes; computed once."""
+    """Return the brand that ``config`` describes. The result is cached."""
     return _brand(config.site_colour, config.site_logo, config.site_logo_dark)
 
 
@@ -132,7 +149,10 @@ def _brand(colour: str, logo: Logo, logo_dark: Logo) -> Brand:
 
 
 def _style(colour: str) -> bytes:
-    """Return the style sheet, which also outweighs the default colours of Django's admin."""
+    """Return a style sheet with the brand's colours for both colour schemes.
+
+    Its selector is specific enough to override the default colours of Django's admin, too.
+    """
     light, dark = tokens(colour, LIGHT), tokens(colour, DARK)
     rules = "".join(
         f"  --{name.replace('_', '-')}: light-dark({value}, {getattr(dark, name)});\n"

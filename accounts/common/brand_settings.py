@@ -1,4 +1,4 @@
-"""The settings of the operator's brand: name, logo, colour, links, and templates of their own."""
+"""The settings with which operators adapt the site to their brand, such as its name and logo."""
 
 import json
 import os
@@ -55,16 +55,22 @@ type Logo = File | str
 
 
 def colour(text: str) -> str:
-    """Read ``#rrggbb``."""
+    """Parse a colour, which is written as ``#rrggbb``."""
     if not is_colour(text):
         raise ValueError("must be # and six hexadecimal digits, such as #1d4ed8")
     return text.lower()
 
 
 def logo(text: str) -> Logo:
-    """Read the image at a path, or a URL on this origin, which also begins with ``/``.
+    """Return the logo that ``text`` names: the content of an image file, or the path of a URL.
 
-    An existing file takes precedence. If only its folder exists, the file is missing.
+    Both can begin with ``/``. ``text`` is a file path if the file exists. If only its folder
+    exists, ``text`` is a file path, too, and the missing file is an error. Any other text that
+    begins with ``/`` is the path of a URL on this site's origin.
+
+    Raises:
+        ValueError: the file is missing, is not an SVG or PNG file, or is larger than 200 KB; or
+            ``text`` names neither a file nor a URL on this origin.
     """
     path = PROJECT / text
     if path.is_file():
@@ -88,7 +94,7 @@ def _image(path: Path) -> File:
 
 
 def links(text: str) -> tuple[Link, ...]:
-    """Read a JSON list of ``{name, url}``."""
+    """Parse a JSON list of links; each link is an object with ``name`` and ``url``."""
     try:
         entries = json.loads(text)
     except ValueError:
@@ -114,7 +120,7 @@ def _link(entry: Any) -> Link:
 
 
 def folder(text: str) -> Path:
-    """Read the path of a folder that exists."""
+    """Parse the path of a folder, which must exist."""
     path = PROJECT / text
     if not path.is_dir():
         raise ValueError(f"must be a folder, and there is none at {path}")
@@ -123,7 +129,7 @@ def folder(text: str) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class BrandSettings:
-    """The part of the settings that decides how the site presents itself."""
+    """The settings of the operator's brand. ``Config`` inherits them."""
 
     site_name: str = setting("The name that pages and emails show.", line, default="authsite")
     site_logo: Logo = setting(  # noqa: RUF009 it is a field, as the others are
@@ -160,7 +166,11 @@ class BrandSettings:
 
 
 def faults(config: BrandSettings, *, production: bool) -> Iterator[tuple[bool, str]]:
-    """Yield pairs: whether something is wrong with the brand, and the sentence about it."""
+    """Check the brand's settings.
+
+    Yield a pair for each check: whether it has found a fault, and the sentence that describes the
+    fault.
+    """
     yield (
         bool(config.site_logo_dark) and not config.site_logo,
         "SITE_LOGO_DARK is given, and SITE_LOGO is missing",

@@ -84,9 +84,10 @@ class ClientInfo:
 
     @cached_property
     def networks(self) -> tuple[tuple[str, int], ...]:
-        """The networks around the client's IP address, narrowest first, each with its weight.
+        """Pairs of a network that contains the client's IP address, and the network's weight.
 
-        See :func:`accounts.common.client_ip.networks`.
+        The narrowest network is first. The rate limits of a network are ``weight`` times as large
+        as the rate limits of the narrowest network.
         """
         ip = parse_ip(self.ip)
         return networks(ip) if ip else (("", 1),)
@@ -98,7 +99,7 @@ class ClientInfo:
 
     @property
     def wide_network(self) -> str:
-        """The widest network that the client's line may have: an IPv4 /24 or an IPv6 /48."""
+        """The IPv4 /24 or IPv6 /48 of the client, the most that one subscriber line gets."""
         return self.networks[-1][0]
 
 

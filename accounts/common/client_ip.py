@@ -38,11 +38,18 @@ def trusts(peer: IPAddress, proxies: Sequence[Network]) -> bool:
 
 
 def client_ip(peer: IPAddress, forwarded: str, proxies: Sequence[Network]) -> IPAddress:
-    """Return the IP address of the client: the nearest address that is not a trusted proxy.
+    """Return the IP address of the client that sent a request through trusted proxies.
 
-    ``forwarded`` is the value of ``X-Forwarded-For``. Each proxy appends its own peer at the right,
-    so the entries are read from right to left; a client can write anything at the left. The search
-    stops at an entry that is not an IP address, and returns the last address that was read.
+    Each proxy appends the IP address of its own peer to ``X-Forwarded-For``. The entries are
+    therefore read from right to left, up to the first IP address that is not a trusted proxy. The
+    entries further left are ignored, because a client can forge them. If an entry is not an IP
+    address, the result is the last IP address that was read. If ``peer`` is not a trusted proxy, it
+    is the client.
+
+    Args:
+        peer: the IP address that has connected to this site.
+        forwarded: the value of the header ``X-Forwarded-For``, or empty.
+        proxies: the networks of the trusted proxies.
     """
     nearest = peer
     for entry in reversed(forwarded.split(",") if forwarded else []):
@@ -56,10 +63,11 @@ def client_ip(peer: IPAddress, forwarded: str, proxies: Sequence[Network]) -> IP
 
 
 def networks(ip: IPAddress) -> tuple[tuple[str, int], ...]:
-    """Return the networks around ``ip`` that one subscriber line may have, narrowest first.
+    """Return pairs of a network that contains ``ip``, and the network's weight.
 
-    Each network has a weight: its limits are those of the narrowest network times the weight.
-    Internet providers assign a line an IPv6 /64, /56 or /48 (RFC 6177), or one IPv4 address, or, to
+    The networks are those that one subscriber line may have, narrowest first. The rate limits of a
+    network are ``weight`` times as large as the rate limits of the narrowest network. Internet
+    providers assign a line an IPv6 /64, /56 or /48 (RFC 6177), or one IPv4 address, or, to
     companies, an IPv4 /24.
     """
     return _networks(str(ip))

@@ -1,4 +1,4 @@
-"""The current time. All checks of expiry get it from this module, so that tests can change it."""
+"""The clock of the site. All code reads the time from this module, so that tests can set it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

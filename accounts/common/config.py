@@ -288,7 +288,10 @@ class Config(BrandSettings):
 
     @property
     def seconds_to_exchange(self) -> int:
-        """The number of seconds after sign-in in which an access token can be exchanged."""
+        """How long a session can exchange its access token for a fresh one, in seconds.
+
+        The time begins when the first access token of the session is issued.
+        """
         return self.access_token_seconds if self.exchange_seconds is None else self.exchange_seconds
 
     @property

@@ -65,9 +65,10 @@ def configured_issuers(config: Any) -> Iterator[Issuer]:
 
 
 def faults(config: Any) -> Iterator[tuple[bool, str]]:
-    """Check the provider settings in ``config`` for possible faults.
+    """Check the provider settings in ``config``.
 
-    Yield a pair for each possible fault: whether it is present, and a sentence that describes it.
+    Yield a pair for each check: whether it has found a fault, and the sentence that describes the
+    fault.
     """
     is_plain = any(provider.issuer.startswith("http:") for provider in config.oidc_providers)
     yield is_plain and not config.development, "OIDC_PROVIDERS: an issuer is not https"

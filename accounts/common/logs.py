@@ -101,7 +101,7 @@ def _line(*, development: bool) -> list[Processor]:
 
 
 def _clean(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Redact all values except numbers. The text of an object, too, may contain a secret."""
+    """Redact all values except numbers. Objects are converted to text and redacted, too."""
     for name, value in event.items():
         if not isinstance(value, int | float):
             event[name] = redact(str(value))

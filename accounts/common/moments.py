@@ -1,6 +1,6 @@
 """Dates and times in words, in the language and time zone of the reader.
 
-A reader who has chosen no time zone has UTC, and times then say so.
+If the reader has not chosen a time zone, times are in UTC and end with "UTC".
 """
 
 from datetime import date, datetime, timedelta
@@ -46,7 +46,10 @@ def time_in_words(at: datetime) -> str:
 
 
 def in_words(at: datetime) -> str:
-    """Return ``at`` with the day as Today, Yesterday or a weekday if it is in the last week."""
+    """Return the day and the time of ``at``.
+
+    In the last week, the day is Today, Yesterday or a weekday. Otherwise, it is a date.
+    """
     day, today = day_of(at), day_of(clock.now())
     if day > today or day <= today - WEEK:
         words = date_format(day, "DATE_FORMAT")

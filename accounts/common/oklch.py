@@ -1,10 +1,10 @@
-"""Colours as sRGB, as OKLCH, and their contrast.
+"""Converts colours between sRGB and OKLCH, and computes the contrast of two colours.
 
-OKLCH describes a colour by lightness (0 to 1), chroma and hue, so that one can change without
-the others. The matrices are those of Björn Ottosson, "A perceptual color space for image
-processing" (2020, https://bottosson.github.io/posts/oklab/), which CSS Color 4 adopts. Luminance
-and contrast are defined in WCAG 2.2, https://www.w3.org/TR/WCAG22/#dfn-relative-luminance and
-#dfn-contrast-ratio.
+OKLCH describes a colour by lightness (0 to 1), chroma and hue. Each of the three can be changed
+without changing the other two. The matrices are those of Björn Ottosson, "A perceptual color space
+for image processing" (2020, https://bottosson.github.io/posts/oklab/), which CSS Color 4 adopts.
+Luminance and contrast are defined in WCAG 2.2, https://www.w3.org/TR/WCAG22/#dfn-relative-luminance
+and #dfn-contrast-ratio.
 """
 
 import math
@@ -30,7 +30,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def to_oklch(colour: str) -> Triple:
-    """Return lightness, chroma and hue (in radians) of a ``#rrggbb`` colour."""
+    """Return the lightness, chroma and hue (in radians) of a ``#rrggbb`` colour."""
     red, green, blue = _linear_rgb(colour)
     long = math.cbrt(0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue)
     medium = math.cbrt(0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue)
@@ -42,9 +42,9 @@ def to_oklch(colour: str) -> Triple:
 
 
 def from_oklch(lightness: float, chroma: float, hue: float) -> str:
-    """Return the ``#rrggbb`` colour with this lightness and hue.
+    """Convert a colour from OKLCH to ``#rrggbb``.
 
-    If sRGB has no such colour, the chroma is reduced to the greatest that it has.
+    If sRGB cannot show the colour, the chroma is reduced as far as necessary.
     """
     if _is_displayable(channels := _to_linear_rgb(lightness, chroma, hue)):
         return _hexadecimal(channels)

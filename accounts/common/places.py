@@ -1,6 +1,7 @@
-"""Name the places of IP addresses with the location file of ``GEOIP_FILE``, in MaxMind format.
+"""Looks up the city or country of an IP address in a location file.
 
-The file is memory-mapped. Without it, every function answers as for an unknown IP address.
+The setting ``GEOIP_FILE`` names the file, which is in MaxMind format and is memory-mapped. If the
+setting is empty, the place of every IP address is unknown.
 """
 
 import logging

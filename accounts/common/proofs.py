@@ -35,7 +35,10 @@ FACTORS = frozenset({Method.TOTP, Method.RECOVERY_CODE, Method.PASSKEY})
 
 
 class Assurance(StrEnum):
-    """The number of steps of a sign-in: its ``acr`` value (OpenID Connect Core section 2)."""
+    """Whether a sign-in took one step or two steps.
+
+    The values are those of the claim ``acr`` (OpenID Connect Core section 2).
+    """
 
     ONE_STEP = "aal1"
     TWO_STEPS = "aal2"
@@ -78,7 +81,7 @@ class Proof:
 
 
 def assurance(amr: Iterable[str]) -> Assurance:
-    """Return the assurance that proofs with these ``amr`` values give together."""
+    """Return ``TWO_STEPS`` if one of the methods ``amr`` is a second factor, else ``ONE_STEP``."""
     return Assurance.TWO_STEPS if FACTORS.intersection(amr) else Assurance.ONE_STEP
 
 

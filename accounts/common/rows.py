@@ -11,8 +11,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 class Columns[M: models.Model]:
     """The columns of a model in a raw SQL statement.
 
-    ``sql`` is the list of columns for SELECT, each with the prefix ``alias`` if the statement gives
-    the table that name. :meth:`instance` builds a model instance from a row of the result.
+    ``sql`` is the list of columns for SELECT. If the statement gives the table an alias, pass it as
+    ``alias``. :meth:`instance` builds a model instance from a row of the result.
     """
 
     def __init__(self, model: type[M], alias: str = "") -> None:

@@ -140,7 +140,7 @@ def fernet_keys(text: str) -> tuple[str, ...]:
 def _is_readable(url: str) -> bool:
     """Return whether the host and port of ``url`` can be parsed.
 
-    An unescaped # or / in a password would end the host too early.
+    They cannot be parsed if the URL contains a password with an unescaped # or /.
     """
     try:
         parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""API views of profiles: users read and change their own, and staff read those of others."""
+"""API views that read and change the user's own profile, and let staff read other accounts."""
 
 import uuid
 from dataclasses import replace
@@ -127,9 +127,11 @@ class MayRead(InScope):
         """Return whether the request may read the account in the URL.
 
         Raises:
-            Http404: the account is another user's, and the reader is not staff who may view users.
-            InsufficientScope: ``profile:read`` is missing, or ``users:read`` for another account.
-            InsufficientUserAuthentication: staff lack recent authentication for another account.
+            Http404: the account is another user's, and the client may not view users.
+            InsufficientScope: the token lacks the scope ``profile:read`` for the user's own
+                account, or ``users:read`` for another user's account.
+            InsufficientUserAuthentication: the account is another user's, and the client's
+                authentication is not recent.
         """
         if not isinstance(request.auth, Credentials):
             return False
@@ -154,7 +156,7 @@ class PersonView(views.APIView):
         """Return your own account, or any account if you are staff who may view users.
 
         To read another account, staff need the scope `users:read` and a sign-in within the last ten
-        minutes. The history of that account shows its user who has read it.
+        minutes. The security history of the other account shows its owner who has read it.
         """
         user = cast(User, request.user)
         if id != user.pk:

@@ -1,6 +1,7 @@
-"""Decides how well an account is protected, for the home page: four checks and the next step.
+"""Checks how well an account is protected, and suggests the next step to the owner.
 
-Nothing in this module queries the database: the caller loads the facts.
+The home page shows the result of four checks. This module does not query the database; the caller
+passes the facts.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from accounts.twofactor.services import Held
 
 
 class Step(StrEnum):
-    """What an account needs to be safer, the most useful first."""
+    """A step that makes an account safer. The most useful step is the first."""
 
     ADD_EMAIL = "add_email"
     ADD_PASSKEY = "add_passkey"
@@ -22,9 +23,14 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Facts:
-    """What the checks look at.
+    """The facts about an account that the checks of its protection need.
 
-    ``email`` is the primary email address, or empty. ``emails`` counts the confirmed ones.
+    Attributes:
+        email: the primary email address, or empty if there is none.
+        emails: the number of confirmed email addresses.
+        has_password: whether the user can sign in with a password.
+        has_provider: whether the user can sign in with an external identity.
+        held: the second factors and recovery codes of the account.
     """
 
     email: str
@@ -36,13 +42,17 @@ class Facts:
 
 @dataclass(frozen=True)
 class Checkup:
-    """The result of the four checks, and the facts behind them."""
+    """The results of the four checks of an account's protection.
+
+    The checks are: a passkey, two-step verification, a way to recover the account, and an email
+    address.
+    """
 
     facts: Facts
 
     @property
     def has_passkey(self) -> bool:
-        """Whether the account can be signed in to with a passkey."""
+        """Whether the account has a passkey."""
         return bool(self.facts.held.passkeys)
 
     @property
@@ -64,9 +74,10 @@ class Checkup:
 
     @property
     def is_recovery_good(self) -> bool:
-        """Whether the owner can get back in after a loss.
+        """Whether the owner can recover the account after the loss of a password or second factor.
 
-        With two-step verification that takes recovery codes; without it, an email address.
+        If two-step verification is on, the owner needs enough saved recovery codes. If it is off,
+        the owner needs an email address.
         """
         if not self.is_two_step:
             return bool(self.facts.email)
@@ -74,18 +85,18 @@ class Checkup:
 
     @property
     def has_email(self) -> bool:
-        """Whether notices reach the owner."""
+        """Whether the account has an email address, to which security notices are sent."""
         return bool(self.facts.email)
 
     @property
     def to_improve(self) -> int:
-        """How many of the four checks need attention."""
+        """The number of the four checks that have failed."""
         checks = (self.has_passkey, self.is_two_step, self.is_recovery_good, self.has_email)
         return checks.count(False)
 
     @property
     def next_step(self) -> Step | None:
-        """The first step that the account needs; None if all is well."""
+        """The most useful step that remains, or None if no step remains."""
         needed = {
             Step.ADD_EMAIL: not self.has_email,
             Step.ADD_PASSKEY: not self.has_passkey,

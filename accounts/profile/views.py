@@ -31,7 +31,7 @@ RECENT, LOOKED_AT = 3, 50
 @never_cache
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Show how well the account is protected, the one next step, and what happened lately."""
+    """Show how well the account is protected, a suggested next step, and recent events."""
     user = session_of(request).user
     recent = history.entries(activity.of(user)[:LOOKED_AT])[:RECENT]
     context = {
@@ -80,7 +80,10 @@ def _rename(request: HttpRequest, user: User) -> HttpResponse:
 
 
 def _ask_for_proof(name: str) -> HttpResponse:
-    """Redirect to reauthentication, which leads back to the form with ``name`` filled in."""
+    """Redirect to reauthentication, and then back to the profile page.
+
+    The form of the profile page then contains the new username ``name``.
+    """
     back = f"{reverse('profile')}?{urlencode({'username': name})}"
     return redirect_to_login(back, reverse("account_reauthenticate"))
 

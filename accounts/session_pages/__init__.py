@@ -1,1 +1,1 @@
-"""Pages that list and end sessions, and the page for an event that the owner did not cause."""
+"""The page that lists and revokes sessions, and the page for reporting an unknown event."""

@@ -1,4 +1,4 @@
-"""The page for an event of the security history that the owner did not cause."""
+"""The page that advises users about an event of their security history that they do not know."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -19,7 +19,10 @@ from accounts.sessions.models import LoginSession
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def event(request: HttpRequest, event_id: int) -> HttpResponse:
-    """Name an event of the signed-in user and say what to do; POST revokes its session."""
+    """Show an event of the signed-in user's history, and what to do if the user did not cause it.
+
+    A POST revokes the session in which the event occurred.
+    """
     here = session_of(request)
     row = get_object_or_404(activity.of(here.user), pk=event_id)
     session = _live_session(row, here)
@@ -39,9 +42,10 @@ def event(request: HttpRequest, event_id: int) -> HttpResponse:
 
 
 def _live_session(row: Activity, here: LoginSession) -> LoginSession | None:
-    """Return the session of the event if it is live and is not ``here``.
+    """Return the session in which the event ``row`` occurred, if the user can revoke it.
 
-    The session of an act of staff is theirs, so it is not returned.
+    The result is None if the session is not live or is the current session ``here``. It is also
+    None if staff or the operator caused the event, because no session of the user did.
     """
     if row.actor or row.session is None or row.session == here.pk:
         return None

@@ -1,4 +1,4 @@
-"""Lists the sessions of a user for the page, and what signing out everywhere else would do."""
+"""Lists the other sessions of a user, and counts what "Sign out everywhere else" would end."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,13 @@ IN_BROWSER = Q(kind=LoginSession.Kind.BROWSER)
 
 @dataclass(frozen=True)
 class Effects:
-    """What signing out everywhere else ends.
+    """The number of sessions and trusted browsers that "Sign out everywhere else" would end.
 
-    ``browsers`` and ``programs`` count the other live sessions. ``trusted`` counts the trusted
-    browsers, and ``trusts_here`` says whether the browser of the request is one of them.
+    Attributes:
+        browsers: the number of live sessions in browsers, without the current session.
+        programs: the number of live sessions of API clients, without the current session.
+        trusted: the number of trusted browsers.
+        trusts_here: whether the browser of the request is a trusted browser.
     """
 
     browsers: int
@@ -29,21 +32,22 @@ class Effects:
 
     @property
     def sessions(self) -> int:
-        """The number of other live sessions."""
+        """The number of all live sessions of the user, without the current session."""
         return self.browsers + self.programs
 
 
 def others(here: LoginSession) -> QuerySet[LoginSession]:
-    """Return the other live sessions of the user of ``here``.
+    """Return all live sessions of the user except the current session ``here``.
 
-    Those in browsers come first, and the most recently used ones before others.
+    Sessions in browsers come first, then sessions of API clients. Within both groups, the most
+    recently used session is first.
     """
     is_browser = Case(When(IN_BROWSER, then=1), default=0)
     return live(here.user).exclude(pk=here.pk).order_by(is_browser.desc(), "-used_at")
 
 
 def effects(request: HttpRequest, here: LoginSession) -> Effects:
-    """Return what signing out everywhere but in the session ``here`` would end."""
+    """Count what would end if the user signed out everywhere except in the session ``here``."""
     counts = (
         others(here)
         .order_by()

@@ -42,10 +42,10 @@ def sessions(request: HttpRequest) -> HttpResponse:
 
 
 def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpResponse:
-    """Revoke all other sessions, which requires recent authentication.
+    """Revoke all sessions except ``here``, and require recent authentication.
 
-    Otherwise a thief with a copied cookie could sign the owner out, and the thief's browser would
-    become the known browser instead of the owner's.
+    Without recent authentication, a thief with a copied session cookie could sign the owner out.
+    Only the thief's browser would get the renewed cookie of the known browser.
     """
     if clock.now() > (here.factor_at or here.auth_time) + reauthentication.RECENT:
         return reauthentication.redirect_to_reauthenticate(request)

@@ -1,1 +1,1 @@
-"""Rate limits. Budgets are spent before the work, and refill, so that no lockout is permanent."""
+"""Rate limits. A budget refills with time, so that a rate limit locks nobody out permanently."""

@@ -26,9 +26,12 @@ ON CONFLICT (key) DO UPDATE SET whole_at = b.whole_at + excluded.whole_at
 
 @dataclass(frozen=True, order=True)
 class Cost:
-    """The cost of one act to the budget ``key``, and the cost that uses up the full budget.
+    """The cost of one act, which is taken from one budget.
 
-    Both costs, ``cost`` and ``depth``, are in milliseconds.
+    Attributes:
+        key: the key of the budget.
+        cost: the cost of the act in milliseconds.
+        depth: the size of the full budget in milliseconds.
     """
 
     key: str
@@ -37,11 +40,15 @@ class Cost:
 
 
 def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
-    """Take all ``costs`` from their budgets, or none if one budget does not allow its cost.
+    """Take all ``costs`` from their budgets, or none if one budget is too small.
 
-    Return an empty dict if all costs were taken. Otherwise return, by the key of each budget that
-    refused, the time at which the budget is full again. ``now`` is the current time. All times are
-    in milliseconds.
+    Args:
+        costs: the costs of an act, at most one for each budget.
+        now: the current time in milliseconds.
+
+    Returns:
+        An empty dict if all costs were taken. Otherwise, a dict that maps the key of each budget
+        that is too small to the time, in milliseconds, at which that budget is full again.
     """
     # Read first, so that refusing a flood of requests costs no write.
     if refused := _refused(costs, now):
@@ -79,7 +86,7 @@ def _refused(costs: Sequence[Cost], now: int) -> dict[str, int]:
 
 
 def peek(keys: Iterable[str]) -> dict[str, int]:
-    """Return, by key, the time in milliseconds at which each budget is full again.
+    """Map the keys of budgets to the times, in milliseconds, at which the budgets are full again.
 
     Budgets that have never been used are left out.
     """
@@ -91,7 +98,7 @@ def peek(keys: Iterable[str]) -> dict[str, int]:
 
 
 def give_back(costs: dict[str, int]) -> None:
-    """Give ``costs`` back to their budgets. They are in milliseconds, by the key of the budget."""
+    """Give costs back to budgets. ``costs`` maps keys of budgets to costs in milliseconds."""
     if not costs:
         return
     rows = [value for key in sorted(costs) for value in (key, -costs[key])]

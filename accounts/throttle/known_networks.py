@@ -37,14 +37,20 @@ def remember(account: object, source: str, noted: FamiliarPlace | None) -> None:
 
 
 def untils(account: object, sources: Iterable[str]) -> dict[str, datetime]:
-    """Return the expiry times of the records of ``account``, by source, for ``sources``."""
+    """Return the times at which the records of sign-ins to ``account`` expire.
+
+    The result maps each source in ``sources`` from which a sign-in is recorded to a time.
+    """
     keys = {_key(account, source): source for source in sources}
     rows = FamiliarPlace.objects.filter(key__in=keys, until__gt=clock.now())
     return {keys[row.key]: row.until for row in rows}
 
 
 def forget(account: object, sources: Iterable[str]) -> bool:
-    """Delete the records of ``account`` for ``sources``, and return whether there were any."""
+    """Delete the records of sign-ins to ``account`` from ``sources``.
+
+    Return whether there were any.
+    """
     keys = [_key(account, source) for source in sources]
     return bool(FamiliarPlace.objects.filter(key__in=keys).delete()[0])
 

@@ -1,8 +1,8 @@
 """The rate limits of the site. The table in ``docs/operating.md`` is generated from this module.
 
-A *network* is one IPv4 address or one IPv6 /64. The wider networks around it have separate budgets,
-which are a few times as large (``services.around``). A *line* is the widest network that one
-subscriber line may have (``ClientInfo.wide_network``).
+A *network* is one IPv4 address or one IPv6 /64. The wider networks that contain it have separate
+budgets, which are a few times as large (``throttle.services.around``). A *line* is the widest
+network that one subscriber line may have (``ClientInfo.wide_network``).
 """
 
 from dataclasses import dataclass, replace
@@ -13,10 +13,15 @@ from django.conf import settings
 
 @dataclass(frozen=True)
 class Limit:
-    """A rate limit that allows ``burst`` acts immediately, and one more every ``refill`` seconds.
+    """A rate limit.
 
-    ``means`` documents what is counted. If ``is_shared`` is true, many people spend one budget. A
-    refusal then reports the refill interval, because the waiting time would reveal what others do.
+    Attributes:
+        name: the name of the limit in metrics and in the keys of budgets.
+        burst: the number of acts that a full budget allows immediately.
+        refill: the seconds after which a budget allows one more act.
+        means: what is counted, for the documentation.
+        is_shared: whether many people spend the same budget. A refusal then reports the refill
+            interval as the waiting time, because the real waiting time would reveal what others do.
     """
 
     name: str
@@ -36,7 +41,7 @@ class Limit:
         return max(1, round(self.burst * settings.AUTHSITE.limits_scale)) * self.interval_ms
 
     def times(self, weight: int) -> "Limit":
-        """Return the limit for a wider network: ``weight`` times as many acts in the same time."""
+        """Return the limit for a wider network, which allows ``weight`` times as many acts."""
         return _widened(self, weight)
 
 

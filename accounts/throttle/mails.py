@@ -1,8 +1,9 @@
-"""Limits emails that anybody can request: by mailbox, and by the line that requests them.
+"""Limits emails that anybody can request, for each mailbox and for each subscriber line.
 
-A mailbox gets at most six of these emails a day, and at most two that the same line has requested.
-Clients do not learn when these budgets are used up, because that would reveal which usernames and
-email addresses share a mailbox. A client learns only that it has requested too many emails itself.
+A mailbox gets at most six of these emails a day, and at most two that were requested by the same
+subscriber line. Clients do not learn when these budgets are used up, because that would reveal
+which usernames and email addresses share a mailbox. A client learns only that it has requested too
+many emails itself.
 """
 
 from accounts.common.client_info import ClientInfo
@@ -12,27 +13,36 @@ from accounts.users import emails
 
 
 def request_charge(key: str, client: ClientInfo) -> Charge:
-    """Return the charge for requesting an email to the username or email address ``key``.
+    """Return the charge for a request of an email.
 
-    A client may learn that this budget is used up, because only its own line spends it.
+    A client may learn that the budget of this charge is used up, because only requests from the
+    client's own subscriber line spend that budget.
+
+    Args:
+        key: the username or email address that the client has typed.
+        client: the client that requests the email.
     """
     return MAIL_LINE, emails.mailbox(key), client.wide_network
 
 
 def may_send(key: str, client: ClientInfo) -> bool:
-    """Spend the budgets of an email to the address ``key``, and return whether it may be sent.
+    """Spend the budgets of an email, and return whether the email may be sent.
 
-    If nobody has the typed username or email address, pass the typed text as ``key``, so that the
-    work is the same.
+    Args:
+        key: the email address of the recipient. If no account has the username or email address
+            that the client has typed, pass the typed text, so that the response takes equally long.
+        client: the client that requests the email.
     """
     return try_spend(*_of_mailbox(key, client))
 
 
 def refund(key: str, client: ClientInfo, *typed: str) -> None:
-    """Give back the budgets that an email to ``key`` has spent, because it was used or not sent.
+    """Give back the budgets of an email that was used or could not be sent.
 
-    ``client`` is the client that has used or requested the email. ``typed`` are the usernames and
-    email addresses with which the email may have been requested.
+    Args:
+        key: the email address of the recipient.
+        client: the client that has used or requested the email.
+        typed: the usernames and email addresses with which the email may have been requested.
     """
     give_back(*(request_charge(name, client) for name in typed), *_of_mailbox(key, client))
 

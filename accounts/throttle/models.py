@@ -4,7 +4,7 @@ from django.db import models
 
 
 class Budget(models.Model):
-    """The budget of one rate limit for one subject, such as a network or an account.
+    """What is left of a rate limit for one network, account or mailbox, for example.
 
     ``whole_at`` is the time in milliseconds at which the budget is full again. ``key`` is a digest,
     because people type passwords into the username field, and because a stolen database must not
@@ -19,7 +19,11 @@ class Budget(models.Model):
 
 
 class FamiliarPlace(models.Model):
-    """A network or client from which a user has signed in, stored as a digest of both."""
+    """A record that a user has signed in from a network or client.
+
+    ``key`` is a digest of the user together with the network or client. ``until`` is the time at
+    which the record expires.
+    """
 
     key = models.CharField(primary_key=True, max_length=64)
     until = models.DateTimeField(db_index=True)

@@ -73,7 +73,10 @@ def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
 
 
 def peek(keys: Iterable[str]) -> dict[str, int]:
-    """Return, by key, when each budget is full again. See ``database_store.peek``."""
+    """Map the keys of budgets to the times, in milliseconds, at which the budgets are full again.
+
+    See ``database_store.peek``.
+    """
     wanted = list(keys)
     try:
         values = cast("list[Any]", _client().mget([f"budget:{key}" for key in wanted]))
@@ -84,7 +87,7 @@ def peek(keys: Iterable[str]) -> dict[str, int]:
 
 
 def give_back(costs: dict[str, int]) -> None:
-    """Give ``costs`` back to their budgets. See ``database_store.give_back``."""
+    """Give costs back to budgets. See ``database_store.give_back``."""
     if not costs:
         return
     keys = [f"budget:{key}" for key in costs]

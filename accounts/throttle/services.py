@@ -33,7 +33,7 @@ def around(limit: Limit, client: ClientInfo) -> list[Charge]:
 
 
 def spend(*charges: Charge) -> None:
-    """Take one act from each of the budgets ``charges``, or from none.
+    """Spend one act of each of the budgets ``charges``. If one is used up, spend nothing.
 
     Raises:
         RateLimited: at least one of the budgets is used up.
@@ -49,10 +49,11 @@ def spend(*charges: Charge) -> None:
 
 
 def try_spend(*charges: Charge) -> bool:
-    """Take one act from each of the budgets ``charges``, or from none; return whether it was taken.
+    """Spend one act of each of the budgets ``charges``, and return whether they were spent.
 
-    Use this function if the state of a budget must stay secret, because it would reveal something
-    about another person. A refusal does as much work as a success.
+    If one of the budgets is used up, none of them is spent. A refusal takes as long as a success.
+    Use this function instead of :func:`spend` if the client must not learn whether a budget is used
+    up, because that would reveal something about another person.
     """
     try:
         spend(*charges)
@@ -64,14 +65,18 @@ def try_spend(*charges: Charge) -> bool:
 
 
 def wait(*charges: Charge) -> int:
-    """Return the seconds until :func:`spend` would accept ``charges``, or 0. Spend nothing."""
+    """Return the seconds after which :func:`spend` would accept ``charges``.
+
+    The result is 0 if ``spend`` would accept them now. No budget is spent.
+    """
     return waits(charges)[0]
 
 
 def waits(*groups: Iterable[Charge]) -> list[int]:
-    """Return, for each group of charges, the seconds until :func:`spend` would accept the group.
+    """Return the seconds after which :func:`spend` would accept each group of charges.
 
-    One query is made for all groups, and no budget is spent.
+    The result has one number for each group, in the same order; 0 means now. One query reads the
+    budgets of all groups. No budget is spent.
     """
     now = _now_ms()
     keys = [{_key(limit, subject): limit for limit, *subject in group} for group in groups]
@@ -90,7 +95,7 @@ def _wait(limits: dict[str, Limit], times: dict[str, int], now: int) -> int:
 
 
 def give_back(*charges: Charge) -> None:
-    """Give one act back to each of the budgets ``charges``, from which the caller has taken one."""
+    """Give back one act to each of the budgets ``charges``. The caller must have spent them."""
     costs = {_key(limit, subject): limit.interval_ms for limit, *subject in charges}
     _store().give_back(costs)
 

@@ -1,4 +1,4 @@
-"""The rule about disputes: which proofs of ownership count, and what they allow together.
+"""Decides disputes about the ownership of an account by the proofs that a person shows.
 
 A dispute arises when a person asks to unlock an account, to undo changes from before the lock, or
 to remove lost second factors. In the last case, the request itself is the disputed change. A proof
@@ -7,17 +7,18 @@ the account. The age of a proof is measured at the time of the change, so that a
 by waiting. A proof without a stored date counts.
 
 ================================  ========================================================
-Older proofs shown                Outcome
+Proofs that count                 Outcome
 ================================  ========================================================
 a second factor and one other,    granted immediately
 or any three proofs
-two, no second factor among them  granted immediately if the account has no second factor, not
+any other two proofs              granted immediately if the account has no second factor, not
                                   even a suspended one; else after the waiting period
 one                               granted after the waiting period, unless a person who shows
                                   two proofs objects
 ================================  ========================================================
 
-A removed email address counts only together with another older proof. If a request and an objection
+A removed email address counts only together with a proof of another kind, and not in addition to a
+current email address. If a request and an objection
 show equal evidence, the objection wins. A second factor outweighs any number of other proofs. The
 setting ``FACTOR_RECOVERY_HOURS`` is the length of the waiting period.
 """
@@ -74,10 +75,14 @@ class Outcome(Enum):
 
 
 def baseline(user: "User", disputed_at: datetime) -> datetime:
-    """Return the latest time at which the account can have got a proof that counts.
+    """Return the time before which an account must have got a proof, so that the proof counts.
 
-    This is seven days before ``disputed_at``. For a younger account, it is one minute after the
-    account was created.
+    This time is seven days before the disputed change. If the account was created later than that,
+    it is one minute after the account was created.
+
+    Args:
+        user: the account.
+        disputed_at: the time of the disputed change.
     """
     return max(user.date_joined + AT_ONCE, disputed_at - ESTABLISHED)
 
@@ -124,8 +129,8 @@ def stops(objection: Set[Evidence], request: Set[Evidence]) -> bool:
 def covers(shown: Shown, request: Shown) -> bool:
     """Return whether the proofs ``shown`` include all proofs of the waiting ``request``.
 
-    Only then may they complete the request. Otherwise a thief with another proof, such as a second
-    email address of the account, could complete a request that the owner has made.
+    A person may complete a request only with all its proofs. Otherwise a thief with another proof,
+    such as a second email address of the account, could complete a request of the owner.
     """
     return bool(_count(kinds(shown))) and all(_has(shown, proof) for proof in request)
 

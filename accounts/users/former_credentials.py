@@ -68,8 +68,8 @@ def keep(
         row: the credential.
         user_id: the id of the account that held the credential.
         kind: the kind of the credential.
-        since: when the account got the credential, or None if that is unknown.
-        at: when the credential is removed.
+        since: the time at which the account got the credential, or None if the time is unknown.
+        at: the time at which the credential is removed.
         label: the name of the credential for people.
         key: the key of an email address or passkey.
         is_suspended: whether the credential is suspended because the account is locked.
@@ -96,11 +96,12 @@ def suspended(user: User) -> QuerySet[FormerCredential]:
 
 
 def disputed_emails(user: User) -> QuerySet[FormerCredential]:
-    """Return the former email addresses of ``user`` to which notices in a dispute are still sent.
+    """Return the former email addresses that get notices about a dispute over the account ``user``.
 
     These are the suspended addresses, the addresses that the account held at the disputed change,
     and the addresses that were removed in the week before the change and are old enough to count.
-    A thief may have added and removed hundreds of addresses after the change; they are left out.
+    Addresses that were added after the change are left out, because a thief may have added and
+    removed hundreds of them.
     """
     at = user.disputed_at or clock.now()
     old = _counting(user, at) & Q(removed_at__gt=baseline(user, at))
@@ -115,13 +116,23 @@ def removed_emails(user: User) -> list[FormerCredential]:
 
 
 def had_email(user: User, disputed_at: datetime) -> bool:
-    """Return whether the account has or had an email address that counts in a dispute."""
+    """Return whether the account ``user`` has or had an email address that counts in a dispute.
+
+    ``disputed_at`` is the time of the disputed change.
+    """
     held = user.emails.filter(confirmed_at__lte=baseline(user, disputed_at))
     return held.exists() or _removed(user, Kind.EMAIL, disputed_at).exists()
 
 
 def find_disputed_email(key: str) -> FormerCredential | None:
-    """Return the former email address ``key`` of a locked account in dispute, or None."""
+    """Find a locked account in dispute that gets notices at a former email address.
+
+    Args:
+        key: the canonical form of the email address.
+
+    Returns:
+        The former email address with its user, or None if there is no such account.
+    """
     owners = User.objects.filter(
         former_credentials__kind=Kind.EMAIL,
         former_credentials__key=key,
@@ -153,7 +164,10 @@ def password_hash(user: User, disputed_at: datetime) -> str | None:
 
 
 def password_since(user: User, disputed_at: datetime) -> datetime | None:
-    """Return when the password that counts in a dispute was set, or None if that is not known."""
+    """Return the time at which the password that counts in a dispute was set.
+
+    The result is None if the time is unknown or if no password counts.
+    """
     if _has_older_password(user, disputed_at):
         return user.password_at
     row = _removed(user, Kind.PASSWORD, disputed_at).last()
@@ -169,10 +183,16 @@ def removed_factors(user: User, disputed_at: datetime) -> list[Any]:
 def use_removed_factor(
     user: User, disputed_at: datetime, spend: Callable[[Any], bool]
 ) -> str | None:
-    """Call ``spend`` with each removed second factor that counts, until one accepts the code.
+    """Check a code with the removed second factors that count in a dispute.
 
-    ``spend`` returns whether the factor has accepted the code. The result is the ``persistent_id``
-    of that factor, or None if no factor accepts the code.
+    Args:
+        user: the account that held the factors.
+        disputed_at: the time of the disputed change.
+        spend: a function that checks the code with one factor, and returns whether the factor has
+            accepted the code. It is called for one factor after another until it returns true.
+
+    Returns:
+        The ``persistent_id`` of the factor that has accepted the code, or None.
     """
     for kind in (Kind.FACTOR, Kind.RECOVERY_CODES):
         # The rows stay locked until the use of the code is stored, so that a code works once.

@@ -10,7 +10,7 @@ from accounts.users import emails, profiles, usernames
 
 
 class UsernameField(forms.CharField):
-    """A field for a new username. It checks whether the name is allowed, not whether it is free."""
+    """A field for a new username. It refuses names that are not allowed, but not taken names."""
 
     def __init__(self, *, by_operator: bool = False, **options: Any) -> None:
         self.by_operator = by_operator
@@ -26,7 +26,7 @@ class UsernameField(forms.CharField):
 
 
 class EmailField(forms.CharField):
-    """A field for an email address. Its value is the form in which addresses are stored."""
+    """A field for an email address. It converts the address to the form that is stored."""
 
     def __init__(self, **options: Any) -> None:
         widget = text_input("email", "email")

@@ -56,7 +56,12 @@ class Identity(models.Model):
 
 
 def find(issuer: str, subject: str) -> Identity | None:
-    """Return the identity of ``subject`` at ``issuer``, or None. Fetch its user, too."""
+    """Return an external identity together with its user, or None if no user has the identity.
+
+    Args:
+        issuer: the issuer of the identity provider.
+        subject: the id of the person's account at the provider.
+    """
     rows = Identity.objects.select_related("user").filter(issuer=issuer, subject=subject)
     return rows.first()
 

@@ -113,11 +113,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def is_disputed(self) -> bool:
-        """Whether the account is locked and only the rule in ``users.disputes`` can unlock it.
+        """Whether the account is locked because of a disputed change.
 
-        An account that was locked by the command ``after_restore`` or by an earlier release of the
-        site has no disputed change. An emailed link unlocks such an account, together with a second
-        factor if the account has one.
+        Such an account is unlocked only by the rules of ``users.disputes``. An account that was
+        locked by the command ``after_restore`` or by an earlier release of the site has no disputed
+        change. It is unlocked by an emailed link, and by a second factor if it has one.
         """
         return self.is_locked_down and self.disputed_at is not None
 
@@ -169,11 +169,12 @@ class Username(models.Model):
 
 
 class NameSkeleton(models.Model):
-    """A skeleton (``usernames.skeletons``) of a taken username. Look-alike names cannot be taken.
+    """A skeleton of a taken username. Look-alike usernames have equal skeletons (UTS 39).
 
-    ``name`` is the username that has the skeleton. It is null if several usernames have the
-    skeleton, because they were taken before this table existed. The database deletes the row
-    together with the username, because earlier releases of the site do not use this table.
+    No username with a stored skeleton can be taken. ``name`` is the username that has the skeleton.
+    It is null if several usernames have the skeleton; they were taken before this table existed.
+    The database deletes the row together with the username, because earlier releases of the site do
+    not use this table.
     """
 
     skeleton = models.CharField(primary_key=True, max_length=usernames.SKELETON_LENGTH)

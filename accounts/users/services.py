@@ -36,7 +36,7 @@ class AccountChanged(PublicError):
 
 
 class EmailTaken(PublicError):
-    """An account already has that email address. Show this only to people who may know it."""
+    """Another account has the email address. Strangers must not see this error."""
 
     code = "email_taken"
     message = _("That email address belongs to another account.")
@@ -78,8 +78,9 @@ def take_username(name: str, *, until: datetime | None, former: User | None = No
 
     Args:
         name: the username.
-        until: when the name becomes free again, or None to take it permanently.
-        former: for a rename, the user. A name that is reserved for this user counts as free.
+        until: the time at which the name becomes free again, or None to take it permanently.
+        former: the user who is renamed, or None. A name that is reserved for this user counts as
+            free.
 
     Raises:
         UsernameTaken: another person has the name, or one that looks the same.
@@ -169,7 +170,7 @@ def keep_username(signup: PendingSignup) -> None:
 
 
 def lock_row(user: User) -> User:
-    """Lock the database row of ``user`` until the transaction ends, and return the current user.
+    """Lock the row of ``user`` until the transaction ends. Return the user as read under the lock.
 
     Other transactions can still write rows with a foreign key to the user (``FOR NO KEY UPDATE``),
     because they may already hold a lock that this transaction needs next.

@@ -33,8 +33,8 @@ def taken(looks: set[str]) -> set[str]:
 def hold(key: str, looks: set[str], *, instead_of: User | None) -> None:
     """Take the skeletons ``looks`` for the username with the key ``key``, which is taken already.
 
-    For a rename, ``instead_of`` is the user. Skeletons that the present name of this user also has
-    are moved to the new name.
+    For a rename, ``instead_of`` is the user who is renamed; otherwise it is None. Skeletons that
+    the user's present name shares with the new name are moved to the new name.
 
     Raises:
         IntegrityError: another username has one of the skeletons.
@@ -59,7 +59,10 @@ class Report:
 
 
 class Check:
-    """Recomputes the skeletons of all taken usernames. A migration passes its registry ``apps``."""
+    """Recomputes the skeletons of all taken usernames, and reports look-alike usernames.
+
+    ``apps`` is the registry that provides the models. A migration passes its historical registry.
+    """
 
     def __init__(self, apps: Any = installed) -> None:
         self.users, self.pending, self.held, self.skeletons = (
@@ -83,7 +86,11 @@ class Check:
         return self.report
 
     def _renew(self, last: str) -> str | None:
-        """Recompute one batch of names after ``last``. Return its last key, or None at the end."""
+        """Recompute the skeletons of the next batch of usernames, in the order of their keys.
+
+        ``last`` is the last key of the previous batch. The result is the last key of this batch, or
+        None if no usernames are left.
+        """
         keys = list(self._locked(pk__gt=last)[:BATCH])
         written = self._written(keys)
         looks = {key: usernames.skeletons(written.get(key, key)) for key in keys}
@@ -106,7 +113,11 @@ class Check:
         return keys[-1] if keys else None
 
     def _settle(self, look: str) -> None:
-        """Assign the skeleton ``look`` to the only name that has it, or to none if several do."""
+        """Store which username has the skeleton ``look``.
+
+        If several usernames have the skeleton, store null and report them. If none has it, delete
+        the row.
+        """
         holders = self.skeletons.filter(pk=look, name__isnull=False).values_list("name", flat=True)
         keys = list(self._locked(pk__in=self.without[look].union(holders)))
         written = self._written(keys)
@@ -125,7 +136,7 @@ class Check:
         return rows.values_list("pk", flat=True)
 
     def _written(self, keys: Iterable[str]) -> dict[str, str]:
-        """Return the displayed forms of names by key. Former names are left out."""
+        """Map the keys of usernames to their displayed forms. Former usernames have none."""
         displayed: dict[str, str] = {}
         for rows in (self.pending, self.users):
             displayed |= rows.filter(username_key__in=keys).values_list("username_key", "username")

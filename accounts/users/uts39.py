@@ -1,4 +1,4 @@
-"""Finds characters in names that are not allowed, invisible, of mixed scripts or look-alike.
+"""Checks the characters of usernames, and computes skeletons that look-alike names share.
 
 The rules are those of UTS 39 (Unicode Security Mechanisms). ``authsite/uts39.py`` generates the
 tables.
@@ -33,7 +33,10 @@ class _Tables:
         self.prototypes = str.maketrans(data["confusables"])
 
     def index(self, character: str) -> int | None:
-        """Return the index of the range that contains ``character``, or None if not allowed."""
+        """Return the index of the range of allowed characters that contains ``character``.
+
+        The result is None if the character is not allowed.
+        """
         at = bisect(self.starts, ord(character)) - 1
         return at if at >= 0 and ord(character) <= self.ends[at] else None
 

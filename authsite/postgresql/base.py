@@ -58,7 +58,7 @@ class Connection(psycopg.Connection[Any]):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's backend with a :class:`Connection` for each thread, which stays open."""
+    """Django's backend with a :class:`Connection` for each thread. Connections stay open."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         self.isolation_level = IsolationLevel.READ_COMMITTED

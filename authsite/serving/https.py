@@ -45,7 +45,10 @@ def main() -> None:
 
 
 def production() -> tuple[dict[str, str], Path]:
-    """Return the settings that production requires, and the path of the authority's certificate.
+    """Return the settings that production requires, and the path of a certificate.
+
+    The certificate is that of the local certificate authority, which has signed the site's own
+    certificate.
 
     Raises:
         ConfigError: settings in the environment or in ``.env`` are invalid.

@@ -100,7 +100,7 @@ def _headers() -> dict[str, str]:
 
 
 def _challenge(webroot: str, token: str) -> bytes | None:
-    """Return the content that the ACME client has stored for ``token``, or None without one."""
+    """Return the content that the ACME client has stored for ``token``, or None if missing."""
     file = Path(webroot) / ".well-known/acme-challenge" / token
     try:
         return file.read_bytes()[:LARGEST_ANSWER] if webroot else None

@@ -88,7 +88,9 @@ class Server(MPServer):
 
 
 def check(cert: Path | None, key: Path | None) -> None:
-    """Check that the files ``cert`` and ``key`` can be used for TLS. Without them, do nothing.
+    """Check that the files ``cert`` and ``key`` can be used for TLS.
+
+    If either of them is None, nothing is checked.
 
     Raises:
         OSError: a file cannot be read, all users may read the key, or the files are not a
@@ -152,5 +154,5 @@ def _load(listener: int, target: str) -> Start:
 
 
 def _start_last(start: Start, status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-    """Start the last response of a connection. The client then opens a new connection."""
+    """Start a response after which the connection is closed (``Connection: close``)."""
     return start(status, [*headers, ("Connection", "close")], *more)

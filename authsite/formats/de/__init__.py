@@ -1,1 +1,1 @@
-"""German."""
+"""The package with the formats of dates and times in German."""

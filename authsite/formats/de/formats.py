@@ -1,4 +1,4 @@
-"""German formats."""
+"""The formats of dates and times in German."""
 
 DATE_FORMAT = "j. F Y"
 TIME_FORMAT = "H:i"

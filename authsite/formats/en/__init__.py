@@ -1,1 +1,1 @@
-"""English."""
+"""The package with the formats of dates and times in English."""

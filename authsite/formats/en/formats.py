@@ -1,4 +1,7 @@
-"""English formats: the day before the month, and 24 hours, which no reader mistakes."""
+"""The formats of dates and times in English.
+
+The name of the month and the 24-hour clock mean the same to British and American readers.
+"""
 
 DATE_FORMAT = "j F Y"
 TIME_FORMAT = "H:i"
