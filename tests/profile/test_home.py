@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from tests.support.second_factor import enrolled
 
 from accounts.activity import events
 from accounts.activity.models import Activity
@@ -18,6 +17,7 @@ from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes, sea
 from accounts.twofactor.services import Held
 from accounts.users.models import EmailAddress, User
 from tests.support import webauthn
+from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
 
