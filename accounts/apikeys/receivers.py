@@ -1,7 +1,7 @@
 """Revokes API keys when credentials change.
 
-A lock or deactivation revokes all keys of the account. Any other change revokes some or all
-sessions, and the keys that were created in those sessions.
+A lock or deactivation revokes all keys of the account. Any other change of credentials revokes some
+or all sessions. The keys that were created in those sessions are revoked, too.
 """
 
 import uuid
@@ -23,7 +23,12 @@ def revoke_keys(
     keep: uuid.UUID | None,
     **_more: Any,
 ) -> None:
-    """Revoke keys in the transaction of the change, before the sessions are revoked."""
+    """Revoke the API keys of ``user`` that the change ``event`` affects.
+
+    This runs in the transaction of the change, before the sessions are revoked.
+
+    ``keep``: the id of the session that is not revoked.
+    """
     if event in ENDINGS:
         services.revoke_all(user)
     else:
