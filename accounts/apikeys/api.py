@@ -162,7 +162,7 @@ class RevokeView(Open, views.APIView):
 
     @extend_schema(operation_id="revoke_token", request=RevokeSerializer, responses={200: None})
     def post(self, request: Request) -> Response:
-        """Revoke the session of an access or refresh token, or an API key.
+        """Revoke an API key, or the session of an access token or refresh token.
 
         The status is 200 even if the token is not valid.
         """

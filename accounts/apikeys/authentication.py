@@ -15,11 +15,12 @@ from accounts.users.models import User
 class KeyAuthentication(BaseAuthentication):
     """Authenticate API requests by API key.
 
-    Token authentication comes after this class, so an API key is never tried as an access token.
+    The settings list this class before token authentication, so that an API key is never parsed as
+    an access token.
     """
 
     def authenticate(self, request: Request) -> tuple[User, Credentials] | None:
-        """Return the owner and the scope of the API key; None for any other credentials.
+        """Return the owner and the scope of the API key, or None if the request has no API key.
 
         Raises:
             InvalidToken: the API key is unknown, expired or revoked.

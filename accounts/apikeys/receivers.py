@@ -23,7 +23,12 @@ def revoke_keys(
     keep: uuid.UUID | None,
     **_more: Any,
 ) -> None:
-    """Revoke keys in the transaction of the change, before the sessions are revoked."""
+    """Revoke the API keys of ``user`` that the change ``event`` affects.
+
+    This runs in the transaction of the change, before the sessions are revoked.
+
+    ``keep``: the id of the session that is not revoked.
+    """
     if event in ENDINGS:
         services.revoke_all(user)
     else:

@@ -59,8 +59,8 @@ def make(
     Raises:
         TooManyKeys: the user has as many keys as allowed.
         RateLimited: the user has created too many keys recently.
-        AccountChanged: the account was locked or its credentials changed since ``user`` was read,
-            so that the request may come from a revoked session.
+        AccountChanged: the account was locked, or its credentials changed, after ``user`` was read.
+            The session that makes the request may be revoked by now.
     """
     spend((KEY_NEW, user.pk))
     new = text.make()
@@ -138,11 +138,11 @@ class Effects:
 
 
 def effects(user: User, keep: uuid.UUID | None) -> Effects:
-    """Return which unexpired API keys of ``user`` a change of credentials revokes.
+    """Return which API keys of ``user`` a change of credentials revokes, and which remain.
 
-    The change revokes every live session except ``keep``, and the keys that were created in these
-    sessions, because a thief may have created them. All other keys remain, including those of
-    sessions that have already ended.
+    The change revokes every live session except ``keep``. It also revokes the keys that were
+    created in these sessions, because a thief may have created them. All other keys remain, even
+    those that were created in a session that has already ended. Expired keys are left out.
     """
     keys = [key for key in of(user) if not key.is_over]
     live = sessions.live(user).filter(pk__in=[key.session for key in keys if key.session])
@@ -162,7 +162,7 @@ def revoke_with_sessions(user: User, keep: uuid.UUID | None, actor: Actor) -> No
 
 
 def revoke_chosen(user: User, key_ids: Collection[str], actor: Actor) -> None:
-    """Revoke the API keys of ``user`` with ``key_ids``, without an email about each key.
+    """Revoke the API keys of ``user`` with the ids ``key_ids``; send no email about each key.
 
     ``key_ids`` may contain unchecked text from a client, because it is not used in a query.
     """

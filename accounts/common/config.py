@@ -50,10 +50,10 @@ class Config(BrandSettings):
         "Path of the certificate chain (PEM) for TLS 1.2 and 1.3 on PORT. SIGHUP reloads it and "
         "the key without losing a request. If unset, a proxy must terminate TLS."
     )
-    tls_key_file: str = setting("Path of the certificate's private key; only its owner may read.")
+    tls_key_file: str = setting("Path of the certificate's private key: a file of mode 600 or 640.")
     redirect_port: int = setting(
-        "With TLS_CERT_FILE: the port where plain HTTP redirects to the same page of ORIGIN and "
-        "ACME challenges are answered; 0 for none.",
+        "With TLS_CERT_FILE: the port for plain HTTP, which redirects each request to the same "
+        "page of ORIGIN and answers ACME challenges; 0 for none.",
         whole(65535, least=0),
         default=0,
     )
@@ -67,19 +67,20 @@ class Config(BrandSettings):
         Path,
         default=DATA_DIR,
     )
-    secret_key: str = setting("Django's; at least 50 characters: `make_secret`.", secret=True)
+    secret_key: str = setting("Django's secret key, 50+ characters, by `make_secret`.", secret=True)
     secret_key_fallbacks: tuple[str, ...] = setting(
         "Former values of SECRET_KEY that are still accepted.", words, default=(), secret=True
     )
     encryption_keys: tuple[str, ...] = setting(
-        "Keys that encrypt secrets in the database. The first one encrypts, all of them decrypt: "
-        "`make_secret encryption-key`.",
+        "Keys that encrypt secrets in the database. The first one encrypts, all of them decrypt. "
+        "`make_secret encryption-key` prints one.",
         fernet_keys,
         default=(),
         secret=True,
     )
     database_url: str = setting(
-        "SQLite or PostgreSQL. If unset, `sqlite:///DATA_DIR/db.sqlite3`.",
+        "`postgres://user:password@host/name`, or `sqlite:////folder/db.sqlite3` with the absolute "
+        "path. If unset, the file `db.sqlite3` in DATA_DIR.",
         address("sqlite", "postgres", "postgresql"),
         secret=True,
     )
@@ -109,7 +110,7 @@ class Config(BrandSettings):
         default=(),
     )
     signup: str = setting(
-        "Whether everybody may sign up.", choice("open", "closed"), default="open"
+        "`open`, or `closed`: nobody can sign up.", choice("open", "closed"), default="open"
     )
     reserved_usernames: tuple[str, ...] = setting(
         "Further reserved usernames, besides `admin` and the like. Only operators can assign them.",
@@ -139,8 +140,8 @@ class Config(BrandSettings):
         default=30,
     )
     factor_recovery_hours: int = setting(
-        "Hours that a person with too few older proofs waits to unlock an account or remove lost "
-        "second factors. Equal proofs can cancel the request. Not for staff. 0 disables this.",
+        "Hours that a person with too few older proofs must wait to unlock an account or to remove "
+        "lost second factors. As many proofs can cancel it. Not for staff. 0 disables this.",
         whole(8760, least=0),
         default=72,
     )
@@ -164,8 +165,7 @@ class Config(BrandSettings):
     session_days: int = setting('Days of a session without "remember me".', whole(3650), default=1)
     remember_days: int = setting('Days of a "remember me" session.', whole(3650), default=30)
     max_sessions: int = setting(
-        "Live sessions per account. Beyond it, the least recently used one is revoked, API "
-        "sessions first.",
+        "Live sessions of an account. Beyond it, the least recently used ends, API sessions first.",
         whole(100_000),
         default=200,
     )
@@ -187,8 +187,8 @@ class Config(BrandSettings):
         default=300,
     )
     exchange_seconds: int | None = setting(
-        "Seconds after the first access token was issued in which it can be exchanged for a fresh "
-        "one; 0 for never. If unset, ACCESS_TOKEN_SECONDS.",
+        "Seconds for which an access token, and the tokens exchanged for it, can be exchanged, "
+        "counted from the issue of the first; 0 for never. If unset, ACCESS_TOKEN_SECONDS.",
         whole(LONGEST_EXCHANGE, least=0),
         default=None,
     )
@@ -232,9 +232,9 @@ class Config(BrandSettings):
     twitter_client_id: str = setting("Sign in with X.")
     twitter_client_secret: str = setting("The secret of TWITTER_CLIENT_ID.", secret=True)
     oidc_providers: tuple[Issuer, ...] = setting(
-        "OpenID Providers: a JSON list of `{id, name, issuer, client_id, client_secret}`, and "
-        "`origins`, a list of further origins that its sign-in redirects to. The redirect URI is "
-        "`ORIGIN/accounts/oidc/ID/login/callback/`.",
+        "OpenID Providers: a JSON list of `{id, name, issuer, client_id, client_secret}`. Each can "
+        "have `origins` too, a list of further origins that its sign-in redirects to. The redirect "
+        "URI is `ORIGIN/accounts/oidc/ID/login/callback/`.",
         issuers.openid_providers,
         default=(),
         secret=True,

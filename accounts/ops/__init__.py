@@ -1,1 +1,1 @@
-"""Operations: users and groups in the admin, health checks, API documentation, the owner link."""
+"""Operations: users and groups in the admin, health checks, API documentation, owner link."""

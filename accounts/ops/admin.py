@@ -1,7 +1,7 @@
 """Users and groups in the admin, without passwords and other secrets.
 
-Only superusers can change rights. Other staff who may change users can deactivate users without
-rights in the admin.
+Only superusers can change rights. Other staff who may change users can only deactivate or
+reactivate them, and only users who have no rights in the admin themselves.
 """
 
 from dataclasses import replace
@@ -30,7 +30,10 @@ class UserForm(forms.ModelForm):
     """The form to change the state and the rights of a user."""
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a change that leaves no superuser: the next start would print an owner link."""
+        """Refuse a change after which no active superuser would be left.
+
+        Without one, the next start would print an owner link.
+        """
         data = super().clean() or {}
         needed = ("is_active", "is_staff", "is_superuser")
         stays = all(data.get(name, True) for name in needed)
@@ -52,14 +55,18 @@ class UserAdmin(admin.ModelAdmin):
     filter_horizontal = ("groups", "user_permissions")
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Make rights read-only unless the user is a superuser: staff could extend their own."""
+        """Return the fields that this user may not change.
+
+        Only superusers may change rights, because other staff could extend their own rights.
+        """
         return FACTS if _is_superuser(request) else (*FACTS, *RIGHTS)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """Save only the changed fields, so that a password that changed meanwhile is not lost.
+        """Save the fields that the form has changed, and no others.
 
-        A change of state or rights is recorded, revokes the user's sessions and notifies the user
-        by email.
+        Saving all fields would undo a new password that the user has set meanwhile. A change of the
+        state or the rights is recorded. It revokes the user's sessions, and the user is notified by
+        email.
         """
         changed = set(form.changed_data)
         obj.save(update_fields=changed & {"is_active", "is_staff", "is_superuser"})
@@ -68,7 +75,10 @@ class UserAdmin(admin.ModelAdmin):
             _tell(request, obj, event, of_staff=of_staff)
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        """Allow only ``list_filter``, because ``?password__startswith=`` would reveal a hash."""
+        """Allow only lookups that ``list_filter`` names.
+
+        Otherwise staff could find out a password hash with ``?password__startswith=``.
+        """
         is_shown = lookup.partition("__")[0] in self.list_filter
         return is_shown and super().lookup_allowed(lookup, value, request)
 
@@ -81,7 +91,10 @@ class UserAdmin(admin.ModelAdmin):
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Return whether ``obj`` may be changed; only superusers may change users with rights."""
+        """Return whether the user who makes the request may change ``obj``.
+
+        Only superusers may change users who have rights in the admin.
+        """
         allowed = super().has_change_permission(request, obj)
         return allowed and (_is_superuser(request) or obj is None or not _is_privileged(obj))
 
@@ -120,8 +133,10 @@ class GroupAdmin(auth_admin.GroupAdmin):
 def _tell(request: HttpRequest, user: User, event: Event, *, of_staff: bool = True) -> None:
     """Record ``event``, revoke the sessions of ``user`` and notify the user by email.
 
-    If ``user`` made the change, the current session is kept. With ``of_staff``, the change concerns
-    rights in the admin, and every superuser is notified too.
+    If ``user`` made the change, the current session is kept.
+
+    ``of_staff``: whether the change concerns rights in the admin. Every other superuser is then
+        notified, too.
     """
     actor = replace(actor_of(request), name=request.user.get_username())
     keep = session_of(request).pk if user == request.user else None

@@ -124,8 +124,9 @@ def _response(description: str, schema: str, headers: dict[str, Any]) -> dict[st
 def add_to(operation: dict[str, Any]) -> None:
     """Add references to every error response that ``operation`` can return.
 
-    Every operation can return 401 and 403, because calls without authentication take credentials in
-    the body. Every operation can return 400, because the Host header may be unknown.
+    Every operation can return 400, because the Host header may be unknown. Every operation can
+    return 401 and 403, because even an operation without authentication may take credentials in the
+    body.
     """
     places = {parameter["in"] for parameter in operation.get("parameters", ())}
     left_out = set() if "requestBody" in operation else {"415"}

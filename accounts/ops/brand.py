@@ -16,7 +16,10 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 @login_not_required
 @require_safe
 def brand_file(_request: HttpRequest, name: str) -> HttpResponse:
-    """Return the file of the brand with that name; 404 for the name of another version."""
+    """Return a file of the operator's brand.
+
+    ``name`` contains a hash of the content. If the file has changed since, the status is 404.
+    """
     file = brand_of(settings.AUTHSITE).files.get(name)
     if file is None:
         return HttpResponseNotFound("Not found.\n", content_type="text/plain; charset=utf-8")

@@ -1,4 +1,7 @@
-"""An example request and answer for each operation of the API. A test sends these requests."""
+"""Examples of a request and a response for each operation of the API.
+
+A test sends the example requests.
+"""
 
 from dataclasses import dataclass
 from typing import Any

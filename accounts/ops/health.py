@@ -1,8 +1,8 @@
-"""Health checks: whether each dependency of this process works, answered within two seconds.
+"""Health checks: whether each dependency of this process works. They answer within two seconds.
 
-A dependency that does not answer could block for minutes. Therefore a separate thread runs the
-checks, and requests wait at most :data:`PATIENCE` seconds for the results. Results are reused for
-:data:`FRESH` seconds, so that frequent requests cost little.
+A dependency that does not answer could block a request for minutes. Therefore a separate thread
+runs the checks, and a request waits at most :data:`PATIENCE` seconds for the results. Results are
+reused for :data:`FRESH` seconds, so that frequent requests cost little.
 """
 
 import logging
@@ -40,9 +40,9 @@ def _database() -> str:
 
 
 def _migrations() -> str:
-    """Check that all migrations of this code are applied.
+    """Check that all migrations of this version of the site are applied.
 
-    During an upgrade, the database may already have newer migrations.
+    More migrations may be applied, because a newer version may have migrated the database already.
     """
     applied = MigrationRecorder(connection).applied_migrations()
     return OK if _wanted() <= applied.keys() else FAILS
@@ -76,11 +76,17 @@ class Inspection:
 
     @property
     def is_stale(self) -> bool:
-        """Whether another run is due, because the results are old or the thread is abandoned."""
+        """Whether the checks must be run again.
+
+        They must be if their results are old, or if the thread has not finished for a long time.
+        """
         return monotonic() > self.began + (FRESH if self.over.is_set() else LOST)
 
     def found(self) -> dict[str, str]:
-        """Return the results after at most :data:`PATIENCE`; unfinished checks count as failed."""
+        """Return the results; wait for them until :data:`PATIENCE` seconds after the start.
+
+        A check that has not finished counts as failed.
+        """
         self.over.wait(max(0.0, self.began + PATIENCE - monotonic()))
         return dict(self._found)
 
@@ -109,7 +115,10 @@ def inspect() -> dict[str, str]:
 
 
 def is_ready(found: dict[str, str]) -> bool:
-    """Return whether this process can serve requests. Late email does not prevent that."""
+    """Return whether this process can serve requests, according to the results ``found``.
+
+    No check may have failed. A process whose email is late can still serve requests.
+    """
     return FAILS not in found.values()
 
 

@@ -16,7 +16,7 @@ RETRY_AFTER = 5
 @login_not_required
 @require_safe
 def live(_request: HttpRequest) -> HttpResponse:
-    """Return status 200 without any check, to show that the process runs."""
+    """Return status 200. No check is made: the answer itself shows that the process runs."""
     return JsonResponse({"process": health.OK})
 
 
@@ -36,10 +36,10 @@ def ready(_request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def figures(request: HttpRequest) -> HttpResponse:
-    """Return the metrics to clients that send ``METRICS_TOKEN``, and a 404 to all others.
+    """Return the metrics to clients that send ``METRICS_TOKEN``, and status 404 to all others.
 
-    A loopback IP address is not accepted instead of the token, because every request comes from one
-    if a proxy on the same host sends no forwarding header.
+    Clients with a loopback IP address need the token, too: behind a proxy on the same host that
+    sends no forwarding header, every client seems to have a loopback IP address.
     """
     given = request.headers.get("Authorization", "").encode()
     token = settings.AUTHSITE.metrics_token

@@ -1,7 +1,8 @@
-"""The owner link, which creates the first administrator, so that there is no default password.
+"""The owner link, which creates the first administrator.
 
-The server prints the link in its output, so everyone who can read the output can use the link. The
-link works once, for one day, and only while there is no administrator. A newer link replaces it.
+The owner link replaces a default password. The server prints the link in its output, so everyone
+who can read the output can use the link. The link works once, for one day, and only while there is
+no administrator. A newer link replaces it.
 """
 
 from datetime import timedelta

@@ -103,7 +103,7 @@ def _description() -> bytes:
 
 
 class KeyScheme(OpenApiAuthenticationExtension):
-    """Describes API keys, which no call accepts that requires recent authentication."""
+    """Describes API keys. No operation that requires recent authentication accepts an API key."""
 
     target_class = "accounts.apikeys.authentication.KeyAuthentication"
     name = "api_key"

@@ -1,1 +1,4 @@
-"""Sign-in with providers: a provider identifies the person, and the sign-in flow does the rest."""
+"""Sign-in with providers such as Google.
+
+A provider identifies the person. The sign-in flow then asks for what the policy requires.
+"""

@@ -1,6 +1,6 @@
-"""Restrict allauth to the requests to OAuth providers.
+"""The adapters that limit allauth to sending requests to providers.
 
-Here allauth does not sign anyone in, create users or send email.
+They keep allauth from signing users in, creating users and sending email.
 """
 
 from typing import Any, NoReturn
@@ -17,7 +17,10 @@ from accounts.social import http_client
 
 
 def app_of(issuer: Issuer) -> SocialApp:
-    """Return an unsaved ``SocialApp`` with the credentials of this site at ``issuer``."""
+    """Return allauth's ``SocialApp`` with the credentials of this site at the provider ``issuer``.
+
+    The object is not stored in the database.
+    """
     return SocialApp(
         provider=issuer.key,
         provider_id=issuer.key,
@@ -56,11 +59,14 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         return http_client.session()
 
     def is_email_verified(self, provider: Any, email: str) -> bool:
-        """Return False: an email address counts as verified only if the provider says so."""
+        """Return False, so that allauth does not declare the email address verified.
+
+        An email address counts as verified only if the provider says so.
+        """
         return False
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> NoReturn:
-        """Refuse: allauth ignores the authentication policy and this site's external identities."""
+        """Refuse, because allauth's sign-in ignores the policy and the identities of this site."""
         raise PolicyNotMet
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:

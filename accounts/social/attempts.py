@@ -1,8 +1,9 @@
-"""Attempts to sign in, connect or reauthenticate at a provider, from redirect to callback.
+"""Attempts at a provider: to sign in, to connect an identity or to reauthenticate.
 
-Attempts are stored in the session data of the browser. Each can be used once, within ten minutes.
-The ``state`` of an attempt (RFC 6749 section 10.12) is spent in one statement, and is useless in
-any other browser.
+An attempt begins when the browser is redirected to the provider, and ends with the callback. It is
+stored in the session data of the browser, and is valid once and for ten minutes. Its ``state`` (RFC
+6749 section 10.12) works only in that browser. One statement spends the ``state``, so that parallel
+requests cannot use it twice.
 """
 
 from dataclasses import asdict, dataclass
@@ -40,10 +41,11 @@ class NotBegunHere(PublicError):
 
 
 def allowed_act(wanted: str | None, request_auth: RequestAuth) -> Act:
-    """Return the act that a request may begin at a provider, if it asks for ``wanted``.
+    """Return the act that a request may begin at a provider if it asks for ``wanted``.
 
-    Connecting needs a session. Reauthentication also takes a session in a changed browser, which
-    is what reauthentication is for. Everybody else can only sign in.
+    Connecting an identity requires a session. Reauthentication requires a session, too, but that
+    session may need reauthentication because another browser sent its cookie. In all other cases,
+    the act is a sign-in.
     """
     if wanted == Act.CONNECT and request_auth.session:
         return Act.CONNECT
@@ -54,10 +56,11 @@ def allowed_act(wanted: str | None, request_auth: RequestAuth) -> Act:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt at a provider, and what the provider's answer must match.
+    """An attempt at a provider, and the values to compare with the provider's answer.
 
-    ``nonce`` must be in the ID token, and ``verifier`` is for PKCE. ``began`` is in seconds since
-    1970.
+    ``nonce``: the value that the ID token must contain.
+    ``verifier``: the code verifier of PKCE.
+    ``began``: the time at which the attempt began, in seconds since 1970.
     """
 
     provider: str
@@ -72,7 +75,7 @@ class Attempt:
 
     @property
     def began_at(self) -> datetime:
-        """When the browser was sent to the provider."""
+        """The time at which the browser was sent to the provider."""
         return datetime.fromtimestamp(self.began, tz=clock.now().tzinfo)
 
 

@@ -1,8 +1,8 @@
 """HTTP client for other servers, with limits on time, size and IP addresses, without redirects.
 
-Each conversation with a provider runs in its own thread, because nothing else limits the time of a
-slow name server or of an answer that arrives byte by byte. At the deadline, the connections of the
-conversation are shut down.
+All requests of a conversation with a provider run in one thread. The caller stops waiting for the
+thread at a deadline, and the connections are then shut down. No other way limits the time of a slow
+name server, or of an answer that arrives byte by byte.
 """
 
 import contextlib
@@ -58,8 +58,9 @@ class Unreachable(Exception):
 class Conversation:
     """The requests that one call of :func:`talk` makes.
 
-    ``deadline`` is a time of the monotonic clock. ``takes_private`` allows private IP addresses,
-    and ``saw_private`` says that a server at a private IP address was connected.
+    ``deadline``: a time of the monotonic clock.
+    ``takes_private``: whether private IP addresses are allowed.
+    ``saw_private``: whether a connection to a private IP address was made.
     """
 
     deadline: float
@@ -96,8 +97,9 @@ _conversation: ContextVar[Conversation] = ContextVar("conversation")
 def talk[T](provider: str, call: Callable[[], T]) -> T:
     """Run ``call`` in a thread; return its result or raise its exception.
 
-    ``call`` makes its requests with :func:`session` and must not use the database. ``provider`` is
-    the key of the provider.
+    ``call`` must make its requests with :func:`session`, and must not use the database.
+
+    ``provider``: the key of the provider that ``call`` sends requests to.
 
     Raises:
         Unreachable: ``call`` took longer than ``SECONDS``, or the provider timed out less than
@@ -131,7 +133,10 @@ def talk[T](provider: str, call: Callable[[], T]) -> T:
 
 
 def _take(slots: BoundedSemaphore) -> bool:
-    """Acquire one of ``slots``, waiting briefly if none is free; return whether it succeeded."""
+    """Acquire one of ``slots``; return whether it succeeded.
+
+    If none is free, wait briefly.
+    """
     if slots.acquire(blocking=False):
         return True
     if not _waiting.acquire(blocking=False):
@@ -144,7 +149,10 @@ def _take(slots: BoundedSemaphore) -> bool:
 
 @contextlib.contextmanager
 def taking_private() -> Iterator[Conversation]:
-    """Allow private IP addresses within the context, for servers that the operator configured."""
+    """Return a context in which requests may go to private IP addresses.
+
+    Use it only for servers that the operator has configured.
+    """
     conversation = _conversation.get()
     before, conversation.takes_private = conversation.takes_private, True
     conversation.saw_private = False
@@ -168,7 +176,8 @@ def session() -> requests.Session:
 def is_public(address: str) -> bool:
     """Return whether the IP address ``address`` is on the public internet.
 
-    An IPv6 address that embeds an IPv4 address is public if the IPv4 address is public.
+    Some IPv6 addresses contain an IPv4 address. Such an IPv6 address is public if the IPv4 address
+    in it is public.
     """
     ip = ip_address(address.partition("%")[0])
     if isinstance(ip, IPv6Address):
@@ -187,9 +196,9 @@ def _addresses(host: str, port: int) -> list[tuple[Any, ...]]:
 
 
 class _Connection:
-    """A connection to the same IP address that was checked.
+    """A connection that looks up the host name once, and connects only to a checked IP address.
 
-    A second lookup of the host name could return another IP address (DNS rebinding).
+    A second lookup could return an IP address that was not checked (DNS rebinding).
     """
 
     host: str
@@ -242,7 +251,7 @@ class _HTTPSPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Limits requests to the time left in the conversation, and answers to ``LONGEST_ANSWER``."""
+    """Ends a request at the deadline of its conversation, and refuses answers that are too long."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)

@@ -1,7 +1,7 @@
 """The metadata and public keys of OpenID Providers, cached for an hour.
 
 See OpenID Connect Discovery 1.0. If an ID token names an unknown key, the keys are fetched again,
-at most twice a minute in each process.
+but at most every 30 seconds in each process.
 """
 
 import re
@@ -62,8 +62,8 @@ class Metadata:
 
         Raises:
             Unusable: the key is unknown, for another algorithm, or too weak.
-            RequestException, Unreachable, ValueError: the keys cannot be fetched, and no keys
-                from the last day are cached.
+            RequestException, Unreachable, ValueError: the keys cannot be fetched, and the cached
+                keys are missing or older than a day.
         """
         if self._wants_keys(key_id, clock.now()):
             self._fetch_keys(clock.now())
@@ -114,11 +114,12 @@ def cached(issuer: str) -> Metadata | None:
 def of(issuer: str) -> Metadata:
     """Return the metadata of ``issuer``; fetch it if the cached copy is missing or outdated.
 
-    Call this within :func:`http_client.talk`. If fetching fails, a cached copy that is less than a
-    day old is returned.
+    Call this within :func:`http_client.talk`. If fetching fails, return the cached copy if it is
+    less than a day old.
 
     Raises:
-        RequestException, Unreachable, ValueError: fetching failed, and there is no such copy.
+        RequestException, Unreachable, ValueError: fetching failed, and the cached copy is missing
+            or older than a day.
     """
     if young := cached(issuer):
         return young
@@ -138,7 +139,10 @@ def of(issuer: str) -> Metadata:
 
 
 def reaching(metadata: Metadata) -> AbstractContextManager[object]:
-    """Return a context that allows private IP addresses if the issuer has one."""
+    """Return a context for requests to the endpoints in ``metadata``.
+
+    If the issuer has a private IP address, its endpoints may have one, too.
+    """
     return http_client.taking_private() if metadata.is_private else nullcontext()
 
 

@@ -1,7 +1,7 @@
 """Sign-in with OpenID Providers: verify the ID token and read the profile from its claims.
 
-The checks are those of OpenID Connect Core 1.0 section 3.1.3.7. This module checks the nonce
-and the signature itself, because allauth checks neither of an ID token that it has fetched.
+The checks are those of OpenID Connect Core 1.0 section 3.1.3.7. This module checks the nonce and
+the signature itself, because allauth checks neither if it fetches the ID token from the provider.
 """
 
 import hmac
@@ -44,7 +44,7 @@ class _Adapter(OAuth2Adapter):
     def basic_auth(self) -> bool:
         """Whether to send the client credentials by HTTP Basic.
 
-        HTTP Basic is the default (Discovery section 3). It is not used if the provider offers
+        HTTP Basic is the default (Discovery section 3). False if the metadata of the provider lists
         ``client_secret_post`` but not ``client_secret_basic``.
         """
         offered = self.found.get("token_endpoint_auth_methods_supported") or []
@@ -85,11 +85,11 @@ class OpenID(Provider):
         return self._read(token, self._more(token, response["access_token"]))
 
     def _verify(self, token: str, nonce: str) -> dict[str, Any]:
-        """Return the claims of the ID token ``token`` if it is valid for this site and ``nonce``.
+        """Return the claims of the ID token ``token``.
 
         Raises:
-            Failed: the token is malformed, wrongly signed, expired, or for another client or
-                attempt.
+            Failed: the token is malformed, wrongly signed or expired, or was issued to another
+                client, or contains another nonce than ``nonce``.
         """
         found = self.adapter.found
         try:
@@ -129,10 +129,12 @@ class OpenID(Provider):
         return [self.issuer]
 
     def _more(self, token: dict[str, Any], access_token: str) -> dict[str, Any]:
-        """Return the claims of the userinfo endpoint; empty if the provider has none.
+        """Return the claims from the userinfo endpoint, or an empty dictionary if there is none.
+
+        ``token``: the claims of the ID token.
 
         Raises:
-            Failed: the ``sub`` of the answer is not that of the ID token (section 5.3.2).
+            Failed: the answer has another ``sub`` than the ID token (section 5.3.2).
         """
         endpoint = self.adapter.found.get("userinfo_endpoint")
         if not endpoint:
@@ -158,7 +160,7 @@ class OpenID(Provider):
         )
 
     def is_verified(self, facts: dict[str, Any]) -> bool:
-        """Return whether the provider has verified the email address in ``facts``.
+        """Return whether the provider says that it has verified the email address in ``facts``.
 
         ``email_verified`` must be the boolean true, because the string ``"false"`` is truthy.
         """
@@ -166,7 +168,10 @@ class OpenID(Provider):
 
 
 def _moment(at: object) -> datetime | None:
-    """Return the NumericDate ``at`` (RFC 7519 section 2) as a datetime; None for other values."""
+    """Return the NumericDate ``at`` (RFC 7519 section 2) as a datetime.
+
+    If ``at`` is not a number, return None.
+    """
     if isinstance(at, bool) or not isinstance(at, int | float):
         return None
     return datetime.fromtimestamp(at, UTC)
@@ -179,8 +184,8 @@ def _is_same(sent: object, nonce: str) -> bool:
 class Google(OpenID):
     """Sign-in with Google.
 
-    Google offers no way to request a reauthentication. An email address counts as verified only if
-    it is a Gmail address or belongs to a Google Workspace. See
+    Google cannot be asked to authenticate the person again. An email address counts as verified
+    only if it is a Gmail address or belongs to a Google Workspace. See
     https://developers.google.com/identity/openid-connect/openid-connect
     """
 

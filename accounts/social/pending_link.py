@@ -1,4 +1,8 @@
-"""Store a provider profile in the browser until the user confirms its connection to an account."""
+"""Pending links: provider profiles that a user has not yet confirmed as their own.
+
+A pending link is stored in the session data of the browser. The identity is connected with the
+account of the user when the user confirms.
+"""
 
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -16,10 +20,11 @@ LIFE = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class PendingLink:
-    """A provider profile that waits to be connected, and the page to return to.
+    """A provider profile that is connected with an account once the user confirms.
 
-    ``begun_by`` is the id of the user who was signed in at the start, or empty. If it is empty, the
-    user who has the verified email address of the profile may confirm.
+    ``next_url``: the page to go to afterwards.
+    ``begun_by``: the id of the user who was signed in when the connection began. If it is empty,
+        only the user who has the verified email address of the profile may confirm.
     """
 
     profile: ProviderProfile

@@ -11,11 +11,14 @@ from accounts.users.identities import SHORT_SUBJECT
 
 @dataclass(frozen=True)
 class ProviderProfile:
-    """A person at a provider, identified by ``issuer`` and ``subject``; all else may be empty.
+    """What a provider says about a person.
 
-    ``email`` is in canonical form. ``is_verified`` says whether the provider has verified it.
-    ``signed_in_at`` is when the person last authenticated at the provider, or None if the provider
-    does not say.
+    ``issuer`` and ``subject`` identify the person. All other fields may be empty.
+
+    ``email``: the email address in canonical form.
+    ``is_verified``: whether the provider has verified ``email``.
+    ``signed_in_at``: the time at which the person last authenticated at the provider. None if the
+        provider does not say.
     """
 
     issuer: str
@@ -35,18 +38,22 @@ class ProviderProfile:
     def label(self) -> str:
         """The email address or username by which users recognize their account at the provider.
 
-        The label appears in emails, so it contains no free text that a stranger could have chosen.
+        The label appears in emails to the user. It never contains free text, because an attacker
+        could choose that.
         """
         return self.email or usernames.suggest(self.username)
 
     @property
     def known_as(self) -> str:
-        """The label, or the start of the subject if the label is empty."""
+        """The label. If the label is empty, the first characters of the subject."""
         return self.label or self.subject[:SHORT_SUBJECT]
 
 
 def email_of(value: object) -> str:
-    """Return the email address ``value`` in canonical form; empty if it is not valid."""
+    """Return the email address ``value`` in canonical form.
+
+    If ``value`` is not a valid email address, return an empty string.
+    """
     try:
         return emails.clean(value) if isinstance(value, str) else ""
     except ValidationError:
@@ -54,7 +61,10 @@ def email_of(value: object) -> str:
 
 
 def text_of(value: object, most: int = 100) -> str:
-    """Return ``value`` as one line of at most ``most`` characters; empty if it is not a string."""
+    """Return ``value`` as one line of at most ``most`` characters.
+
+    If ``value`` is not a string, return an empty string.
+    """
     if not isinstance(value, str):
         return ""
     return " ".join("".join(c if c.isprintable() else " " for c in value).split())[:most]

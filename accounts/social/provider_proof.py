@@ -1,4 +1,4 @@
-"""Whether a sign-in at a provider counts as reauthentication here."""
+"""Decides whether a sign-in at a provider counts as reauthentication on this site."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ CLOCK_SKEW = timedelta(minutes=1)
 
 
 class NotAccepted(PublicError):
-    """The policy accepts no sign-in at this provider as reauthentication of this user."""
+    """The authentication policy does not let this user reauthenticate at this provider."""
 
     code = "not_accepted"
     status = 403
@@ -26,7 +26,11 @@ class NotAccepted(PublicError):
 
 
 class NotSignedInAnew(PublicError):
-    """The provider did not ask the person to sign in anew, so it only shows an open browser."""
+    """The person did not have to sign in again at the provider.
+
+    The provider may have used an earlier sign-in in the same browser, which somebody else may be
+    using.
+    """
 
     code = "not_signed_in_anew"
     status = 403
@@ -41,13 +45,14 @@ class NotSignedInAnew(PublicError):
 
 
 def prove(user: User, profile: ProviderProfile, attempt: Attempt, actor: Actor) -> Proof:
-    """Return the proof that ``user`` has signed in at the provider of ``attempt``.
+    """Return the proof that ``user`` has reauthenticated at the provider of ``attempt``.
 
     Raises:
         services.NotYours: ``profile`` belongs to another account, or to none.
-        NotAccepted: the authentication policy asks this user for something else.
-        NotSignedInAnew: the provider can say when people signed in, and this sign-in is older
-            than ``attempt``.
+        NotAccepted: the authentication policy does not let ``user`` reauthenticate at this
+            provider.
+        NotSignedInAnew: the provider normally says when the person signed in, but does not say so
+            here, or the sign-in is older than ``attempt``.
     """
     services.prove(user, profile, actor)
     accepted = {issuer.key: issuer for issuer in policy.provers(user)}
@@ -62,7 +67,8 @@ def prove(user: User, profile: ProviderProfile, attempt: Attempt, actor: Actor) 
 def _is_signed_in_anew(profile: ProviderProfile, attempt: Attempt) -> bool:
     """Return whether the person has signed in at the provider since ``attempt`` began.
 
-    The request asks for it (``prompt``, ``max_age``), but a browser can drop that from the URL.
+    The URL of the provider asks for a new sign-in (``prompt``, ``max_age``). That is not enough,
+    because the person at the browser can remove these parameters from the URL.
     """
     at = profile.signed_in_at
     return at is not None and at >= attempt.began_at - CLOCK_SKEW

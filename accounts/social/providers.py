@@ -1,7 +1,7 @@
 """The OAuth client for each provider.
 
 allauth supplies the endpoints and parses the answers. A subclass of :class:`Provider` contains only
-what allauth does not do, or does differently.
+what allauth lacks, or what this site does differently.
 """
 
 import base64
@@ -75,20 +75,27 @@ class Refused(Exception):
 
 
 class Client(OAuth2Client):
-    """allauth's OAuth client with corrections to its requests, and a check of the token answer."""
+    """allauth's OAuth client with corrections. It also checks the answer of the token endpoint."""
 
     consumer_key: str
     consumer_secret: str
 
     def get_redirect_url(self, authorization_url: str, scope: Any, extra_params: Any) -> str:
-        """Return the URL to redirect to; keep the query of the endpoint (RFC 6749 section 3.1)."""
+        """Return the URL to redirect the browser to.
+
+        If ``authorization_url`` has a query, the query is kept (RFC 6749 section 3.1).
+        """
         query: str = super().get_redirect_url("", scope, extra_params)
         if "?" in authorization_url:
             query = query.replace("?", "&", 1)
         return authorization_url + query
 
     def get_access_token(self, code: str, *args: Any, **options: Any) -> dict[str, Any]:
-        """Exchange ``code``; form-encode credentials for HTTP Basic (RFC 6749 section 2.3.1)."""
+        """Exchange ``code`` for an access token, and return the answer of the token endpoint.
+
+        If HTTP Basic is used, the client credentials are form-encoded first (RFC 6749 section
+        2.3.1).
+        """
         if self.basic_auth:
             key, secret = self.consumer_key, self.consumer_secret
             self.consumer_key, self.consumer_secret = quote_plus(key), quote_plus(secret)
@@ -114,7 +121,7 @@ class Provider:
         self.reader, self.adapter = self._made()
 
     def authorize_url(self, attempt: Attempt, state: str) -> str:
-        """Return the URL at the provider to redirect the browser to.
+        """Return the URL at the provider to which the browser is redirected.
 
         Raises:
             Failed: the provider's metadata cannot be used.
@@ -132,7 +139,9 @@ class Provider:
         return client.get_redirect_url(self.adapter.authorize_url, scopes, parameters)
 
     def profile(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
-        """Return the profile of the person; ``answer`` are the query parameters of the callback.
+        """Return the profile of the person.
+
+        ``answer``: the query parameters of the callback.
 
         Raises:
             Refused: the person cancelled at the provider.
@@ -166,7 +175,7 @@ class Provider:
         return self.client().get_access_token(code, pkce_code_verifier=verifier)
 
     def read(self, login: SocialLogin) -> ProviderProfile:
-        """Return the profile from ``login``, the result of allauth's parsing of the answers."""
+        """Return the profile in ``login``, into which allauth has parsed the provider's answers."""
         fields = self.reader.extract_common_fields(login.account.extra_data)
         # Only the primary email address: people may not know which others the provider lists.
         primary = [a for a in login.email_addresses if a.primary]
@@ -182,7 +191,10 @@ class Provider:
         )
 
     def client(self) -> Client:
-        """Return an OAuth client; its callback URL is built from ``ORIGIN``, not the request."""
+        """Return an OAuth client for requests to the provider.
+
+        The callback URL is built from ``ORIGIN``, because a client can forge the host of a request.
+        """
         self.adapter.client_class = Client
         self.adapter.get_callback_url = lambda *_: absolute("provider_callback", self.key)
         client: Client = self.adapter.get_client(None, self.app)

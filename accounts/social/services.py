@@ -1,6 +1,6 @@
-"""The linking policy: which user a provider profile signs in, and which may be connected.
+"""Decides which user a provider profile signs in, and which profiles an account may connect.
 
-The reasons for the policy are in docs/decisions/0016-external-providers.md.
+The reasons for these decisions are in docs/decisions/0016-external-providers.md.
 """
 
 from django.conf import settings
@@ -42,7 +42,7 @@ class EmailInUse(PublicError):
 
 
 class NoNewAccounts(PublicError):
-    """Sign-up is closed, and no account is connected with this external identity."""
+    """The external identity belongs to no account, and sign-up is closed."""
 
     code = "signup_closed"
     status = 403
@@ -50,7 +50,7 @@ class NoNewAccounts(PublicError):
 
 
 class LockedAccountIdentity(PublicError):
-    """The account is locked, or the lock suspended this external identity."""
+    """The account is locked, or this external identity is suspended because of an earlier lock."""
 
     code = "locked_down"
     status = 403
@@ -73,7 +73,7 @@ class ConnectedElsewhere(PublicError):
 
 
 class NotYours(PublicError):
-    """The external identity used to reauthenticate is not connected with this account."""
+    """The person reauthenticated with an external identity that the account is not connected to."""
 
     code = "not_yours"
     status = 403
@@ -81,7 +81,7 @@ class NotYours(PublicError):
 
 
 class NoWayBack(PublicError):
-    """The user could not recover the account after a lock, because it has no email address."""
+    """The account has no email address, so after a lock the user could not recover it."""
 
     code = "no_way_back"
     message = _(
@@ -100,8 +100,9 @@ def user_of(profile: ProviderProfile, client: ClientInfo) -> User:
     """Return the user who is connected with ``profile``, or create a user for it.
 
     Raises:
-        EmailInUse: the verified email address belongs to an account that is not connected.
-        NoNewAccounts: the identity is unknown, and sign-up is closed.
+        EmailInUse: the verified email address belongs to an account that is not connected with
+            ``profile``.
+        NoNewAccounts: the external identity belongs to no account, and sign-up is closed.
         LockedAccountIdentity: the account is locked, or the identity is suspended.
         RateLimited: there were too many sign-ups.
     """
@@ -124,10 +125,10 @@ def owner_of(profile: ProviderProfile) -> User | None:
 
 
 def connect(user: User, profile: ProviderProfile, actor: Actor) -> bool:
-    """Connect the identity of ``profile`` with ``user``; return False if nothing changed.
+    """Connect the identity of ``profile`` with ``user``.
 
-    A suspended identity of ``user`` is restored. A new connection revokes every other session of
-    the user.
+    If the identity is already connected with ``user`` but suspended, it is restored. A new
+    connection revokes every other session of the user. Returns False if nothing changed.
 
     Raises:
         ConnectedElsewhere: the identity is connected with another account.
@@ -152,11 +153,13 @@ def connect(user: User, profile: ProviderProfile, actor: Actor) -> bool:
 
 
 def disconnect(user: User, identity_id: str, actor: Actor) -> bool:
-    """Disconnect an identity from ``user``; return False if there is no such identity.
+    """Disconnect the identity with ``identity_id`` from ``user``.
+
+    Returns False if ``user`` has no such identity.
 
     Raises:
-        OnlyProviderLeft: the user could not sign in without the identity.
-        NoWayBack: the user could not recover the account without an email address.
+        OnlyProviderLeft: the identity is the only remaining way to sign in.
+        NoWayBack: the account has no email address, so after a lock the user could not recover it.
         AccountChanged: the account was changed meanwhile.
     """
     with transaction.atomic():
@@ -172,10 +175,10 @@ def disconnect(user: User, identity_id: str, actor: Actor) -> bool:
 
 
 def refuse_removal(user: User, identity: Identity) -> None:
-    """Check that ``user`` can still sign in and recover without ``identity``.
+    """Check that ``user`` can still sign in, and recover the account, without ``identity``.
 
-    An emailed code does not count as another way to sign in, because a mailbox alone is weaker than
-    the identity.
+    An emailed code does not count as another way to sign in, because access to a mailbox is a
+    weaker proof than the identity.
 
     Raises:
         OnlyProviderLeft: the user has no other usable identity, no password and no passkey.
@@ -191,7 +194,7 @@ def refuse_removal(user: User, identity: Identity) -> None:
 
 
 def prove(user: User, profile: ProviderProfile, actor: Actor) -> None:
-    """Check that the identity of ``profile`` is connected with the reauthenticating ``user``.
+    """Check that ``user`` is connected with the identity with which the person reauthenticated.
 
     Raises:
         NotYours: the identity is not connected with ``user``, or is suspended.

@@ -1,4 +1,7 @@
-"""URLs of sign-in with providers. The URL of a provider without credentials is a 404."""
+"""URLs of sign-in with providers.
+
+The URL of a provider that has no credentials in the settings returns 404.
+"""
 
 from django.urls import path, register_converter
 

@@ -43,9 +43,10 @@ logger = logging.getLogger(__name__)
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def login(request: HttpRequest, provider: Provider) -> HttpResponse:
-    """Redirect to the provider by POST.
+    """Redirect the browser to the provider.
 
-    A GET only asks, because any page can make a browser send a GET (login CSRF).
+    Only a POST redirects. A GET shows a page with a button, because any website can make a browser
+    send a GET (login CSRF).
     """
     next_url = flow.next_of(request)
     request_auth = request_auth_of(request)
@@ -94,7 +95,7 @@ def _reauthenticate() -> HttpResponse:
 @never_cache
 @require_safe
 def callback(request: HttpRequest, provider: Provider) -> HttpResponseBase:
-    """Take the provider's answer, and do what the browser was sent there for."""
+    """Handle the provider's answer, and finish the sign-in, connection or reauthentication."""
     attempt = attempts.take(request, provider.key, request.GET.get("state", ""))
     if attempt.session != _session_id_of(request):
         if attempt.act is Act.SIGN_IN:
@@ -190,7 +191,10 @@ def _prove(request: HttpRequest, attempt: Attempt, profile: ProviderProfile) -> 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def confirm(request: HttpRequest) -> HttpResponseBase:
-    """Ask whether to connect the external identity that waits in this browser's session data."""
+    """Ask the user whether to connect an external identity, and connect it.
+
+    The identity is the one in the pending link of this browser.
+    """
     link = pending_link.find(request)
     if link is None:
         return redirect("connections")
@@ -261,7 +265,7 @@ def _redirect_back(attempt: Attempt) -> HttpResponse:
 def _failed(
     request: HttpRequest, provider: Provider, attempt: Attempt, error: Failed
 ) -> HttpResponse:
-    """Log why the provider's answer is no use, and return a page that says so.
+    """Log why the attempt failed, and return a page that tells the user that it failed.
 
     The status is 400, because nothing that a client sends may cause a 5xx.
     """

@@ -1,1 +1,1 @@
-"""Access and refresh tokens: signed JWTs, and opaque tokens that renew them within one session."""
+"""Issues access tokens, which are signed JWTs, and refresh tokens, which renew access tokens."""

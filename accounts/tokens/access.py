@@ -99,15 +99,18 @@ class Backend(TokenBackend):
 
 
 class AccessToken(tokens.AccessToken):
-    """An access token, either new or read from its text.
+    """A signed JWT that gives access to the API.
 
-    ``AccessToken(text)`` verifies the signature and the claims. ``audiences`` are the audiences to
-    accept, by default only this site. ``takes_expired`` accepts an expired token. The session of
-    the token is not looked up here: see ``families.find``.
+    ``AccessToken()`` is a new token. ``AccessToken(text)`` parses ``text`` and verifies its
+    signature and claims. It does not check whether the session of the token has been revoked;
+    ``families.find`` does that.
+
+    ``audiences``: the audiences to accept. The default is only this site.
+    ``takes_expired``: whether to accept an expired token.
 
     Raises:
-        ExpiredTokenError: the token has expired, but is valid otherwise.
-        TokenError: the token is not valid.
+        ExpiredTokenError: the token is genuine but has expired, and ``takes_expired`` is False.
+        TokenError: the token is not valid for any other reason.
     """
 
     _token_backend = Backend()
@@ -138,8 +141,9 @@ class AccessToken(tokens.AccessToken):
         """Return a new token of ``session`` for ``audience``.
 
         The token expires after ``ACCESS_TOKEN_SECONDS`` or with its session, whichever comes first.
-        For a token that replaces an older one in an exchange, ``first_at`` is when the first token
-        of the chain was issued, in seconds since 1970.
+
+        ``first_at``: only for a token that is issued in exchange for another one. The time at which
+            the first token in the chain of exchanges was issued, in seconds since 1970.
         """
         now = int(clock.now().timestamp())
         ends_at = int(min(session.idle_at, session.ends_at).timestamp())
@@ -174,9 +178,10 @@ class AccessToken(tokens.AccessToken):
 
     @property
     def first_at(self) -> int:
-        """When the first token in the chain of exchanges was issued, in seconds since 1970.
+        """The time at which the first token in the chain of exchanges was issued.
 
-        A token that was not obtained by an exchange is the first of its chain.
+        The time is in seconds since 1970. For a token that was not issued in exchange for another
+        one, this is the time at which the token itself was issued.
         """
         return int(self.payload.get("orig_iat", self["iat"]))
 
@@ -203,8 +208,8 @@ class AccessToken(tokens.AccessToken):
     def verify(self) -> None:
         """Check that every claim is present, of the right type, and valid (RFC 9068 section 4).
 
-        Without a check of ``token_type``, a JWT that the same key signed for another purpose would
-        pass.
+        ``token_type`` must be ``access``. Otherwise a JWT that the same key signed for another
+        purpose would be accepted as an access token.
 
         Raises:
             ExpiredTokenError: the token has expired, but is valid otherwise.

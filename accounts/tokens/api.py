@@ -30,9 +30,10 @@ class TokenView(Open, APIView):
     def post(self, request: Request) -> Response:
         """Sign in with a password, in the body or by HTTP Basic.
 
-        If the username of HTTP Basic is an access token, the password is ignored. The answer is
-        then a new access token of the same session and audience, without a refresh token. This
-        works until EXCHANGE_SECONDS after the first token was issued.
+        The username of HTTP Basic may also be an access token. The password is then ignored. The
+        answer contains a new access token for the session and audience of the old one, and no
+        refresh token. Such an exchange is possible until EXCHANGE_SECONDS after the first token in
+        the chain of exchanges was issued.
         """
         client = client_of(request)
         serializer = SignInSerializer(data=request.data)
@@ -73,9 +74,10 @@ class RefreshView(Open, APIView):
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for a new access token and a new refresh token.
 
-        Each refresh token works once. After a lost answer, the client may send the same token again
-        within REFRESH_GRACE_SECONDS and gets the same new refresh token, unless the new one was
-        used already. Any other second use revokes the session.
+        Each refresh token works once. A client that did not receive the answer may repeat the
+        request within REFRESH_GRACE_SECONDS. It then receives the refresh token that the lost
+        answer contained. If a refresh token is used again later, or after its successor was used,
+        the session is revoked.
         """
         serializer = RefreshSerializer(data=request.data)
         data = valid(serializer)

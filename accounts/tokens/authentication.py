@@ -42,9 +42,9 @@ class Credentials:
 class Authentication(JWTAuthentication):
     """Authenticates requests by an access token, or by HTTP Basic if the setting allows it.
 
-    ``Bearer`` takes an access token. ``Basic`` takes a login and its password, or an access token
-    as the username with any password. Each request with a password costs one hash. An account
-    that requires a second factor cannot use its password here.
+    ``Bearer`` is followed by an access token. ``Basic`` contains either a login and a password, or
+    an access token as the username and any password. A password is hashed on every request, which
+    is slow. An account that requires a second factor cannot use its password here.
     """
 
     @override
@@ -80,9 +80,9 @@ class Authentication(JWTAuthentication):
 
 
 def header_of(request: Any) -> tuple[str, str]:
-    """Return the lower-case scheme and the value of the ``Authorization`` header.
+    """Return the scheme, in lower case, and the value of the ``Authorization`` header.
 
-    Both are empty if the header is absent.
+    If the header is absent, the scheme and the value are empty strings.
     """
     scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     return scheme.lower(), value.strip()
@@ -106,8 +106,8 @@ def basic(value: str) -> tuple[str, str]:
 def login_of(request: Request, serializer: Any) -> tuple[str, str]:
     """Return the login and the password of a request to sign in.
 
-    Both come from HTTP Basic if the request uses it, otherwise from the validated body in
-    ``serializer``.
+    They are read from HTTP Basic if the request uses it. Otherwise they are read from
+    ``serializer``, which has validated the body.
 
     Raises:
         InvalidCredentials: the Basic credential is malformed.
@@ -119,8 +119,8 @@ def login_of(request: Request, serializer: Any) -> tuple[str, str]:
 
 
 def is_token(name: str) -> bool:
-    """Return whether the username of HTTP Basic is an access token.
+    """Return whether ``name``, the username of HTTP Basic, is meant as an access token.
 
-    Every access token is longer than the longest username or email address.
+    Only the length is checked: every access token is longer than any username or email address.
     """
     return len(name) > emails.MAX_LENGTH

@@ -1,9 +1,8 @@
 """API views for pages in a browser: the refresh token is in a cookie that scripts cannot read.
 
-Browsers send a cookie with every request, even one that a malicious page causes. Therefore
-these calls require an ``Origin`` that the operator has listed and a header that forms cannot send,
-and the cookie is ``SameSite=Strict`` (ASVS 3.5.1, 3.5.2; OWASP Cross-Site Request Forgery
-Prevention).
+A browser also sends the cookie with requests that a malicious page causes. Therefore these views
+require an ``Origin`` that the operator has listed, and a header that forms cannot send. The cookie
+is ``SameSite=Strict`` (ASVS 3.5.1, 3.5.2; OWASP Cross-Site Request Forgery Prevention).
 """
 
 from datetime import timedelta

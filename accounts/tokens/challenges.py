@@ -1,7 +1,8 @@
-"""Challenges: what an API client holds between the first and the second step of a sign-in.
+"""Challenges, which an API client receives after the first step of a sign-in.
 
-A challenge is valid for five minutes and five codes, and one DELETE spends it. A new challenge does
-not allow more guesses, because wrong codes are also counted for the account (CVE-2025-64102).
+The client completes the sign-in by sending the challenge and the second factor. A challenge is
+valid for five minutes and five attempts, and can be completed once. A new challenge does not allow
+more guesses, because wrong codes are also counted for the account (CVE-2025-64102).
 """
 
 import hashlib
@@ -25,10 +26,10 @@ TRIES = 5
 def issue(
     user: User, proofs: tuple[Proof, ...], *, audience: str, scope: str, kind: LoginSession.Kind
 ) -> str:
-    """Store a challenge for ``user``, who has shown ``proofs``; return its secret.
+    """Store a challenge for ``user`` and return its secret.
 
-    ``audience``, ``scope`` and ``kind`` describe the tokens to issue once the challenge is
-    completed.
+    ``proofs``: what the user has proved in the first step of the sign-in.
+    ``audience``, ``scope``, ``kind``: the tokens to issue once the challenge is completed.
     """
     secret = secrets.token()
     TokenChallenge.objects.create(
@@ -48,8 +49,9 @@ def issue(
 def find(secret: str, kind: LoginSession.Kind) -> TokenChallenge:
     """Return the challenge with this secret; its ``user`` is loaded by the same query.
 
-    Only a client of the same ``kind`` may complete a challenge. Otherwise a script in a page could
-    complete it as an API client and read the refresh token, which pages get as a cookie.
+    A challenge can only be completed by the ``kind`` of client that it was issued to. A page in a
+    browser receives its refresh token as a cookie, which scripts cannot read. If a script could
+    complete the challenge of the page as an API client, it would receive the refresh token as text.
 
     Raises:
         InvalidChallenge: the challenge does not exist for ``kind`` or has expired, or the account
@@ -84,7 +86,7 @@ def spend(challenge: TokenChallenge) -> None:
 
 
 def mail_code(challenge: TokenChallenge, client: ClientInfo) -> None:
-    """Email a code for the second step; any code that was emailed before stops working.
+    """Email a code for the second step of the sign-in. Earlier emailed codes stop working.
 
     Raises:
         NoMail: emailed codes are not accepted, or the user has no email address.

@@ -27,14 +27,14 @@ class TokenExpired(InvalidToken):
 
 
 class TokenReused(InvalidToken):
-    """A refresh token was used a second time, and its family has been revoked."""
+    """A refresh token was used a second time. Its session has been revoked."""
 
     code = "token_reused"
     message = _("The token was used before. The sign-in has been ended; sign in again.")
 
 
 class UnknownService(PublicError):
-    """The audience of an exchange is not that of the exchanged token (RFC 8707 section 2)."""
+    """An access token was to be exchanged for one with another audience (RFC 8707 section 2)."""
 
     code = "invalid_target"
     message = _("This token can only be exchanged for one for the same service.")
@@ -49,9 +49,9 @@ class EmailNotVerified(PublicError):
 
 
 class EnrolmentRequired(PublicError):
-    """The account must add a second factor or use a passkey.
+    """The account cannot sign in to the API: it must add a second factor or use a passkey.
 
-    Both are possible only on the pages of the site.
+    A user can add a second factor or use a passkey only on the pages of the site.
     """
 
     code = "enrolment_required"
@@ -68,9 +68,10 @@ class PasswordCompromised(PublicError):
 
 
 class SecondFactorRequired(PublicError):
-    """The first step was right, and a second factor is required.
+    """The password is right, but the account requires a second factor.
 
-    If a challenge was issued, ``more`` adds it and the accepted methods to the answer.
+    ``more``: fields to add to the answer. They are the challenge and the accepted methods, or
+        nothing if no challenge was issued.
     """
 
     code = "second_factor_required"

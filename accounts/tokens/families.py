@@ -1,7 +1,8 @@
-"""Token families: the session of an API client, and its chain of refresh tokens.
+"""Token families: the sessions of API clients.
 
-A family is one row of :class:`LoginSession`. A rotation is one UPDATE of that row, and succeeds for
-only one of several parallel requests (RFC 9700 section 4.14.2).
+A family is a row of :class:`LoginSession`. All refresh tokens of the session belong to its family,
+and only the newest one can be used. The UPDATE that replaces a refresh token succeeds for only one
+of several parallel requests (RFC 9700 section 4.14.2).
 """
 
 import uuid
@@ -52,11 +53,12 @@ def find(family: uuid.UUID, user: uuid.UUID) -> LoginSession | None:
 
 
 def rotate(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[LoginSession, str]:
-    """Return the family of the refresh token ``token``, and the refresh token that replaces it.
+    """Replace the refresh token ``token``; return its family and the new refresh token.
 
-    Until the new token is used, a repeated request within ``REFRESH_GRACE_SECONDS`` returns the
-    same new token, so that a client can retry after a lost answer. Any other second use means that
-    two parties hold the token: the family is revoked and its user is notified.
+    A client that did not receive the new token may repeat the request within
+    ``REFRESH_GRACE_SECONDS``, and receives the same new token, unless the new token was used
+    already. Any other second use of ``token`` means that two parties hold it. The family is then
+    revoked, and the user is notified.
 
     Raises:
         TokenReused: the token was used before, and its family is now revoked.
@@ -72,18 +74,21 @@ def rotate(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[Log
 
 
 def revoke(session: LoginSession, actor: Actor) -> None:
-    """Revoke the family ``session`` at the request of its own client."""
+    """Revoke ``session`` because its client has asked for that."""
     sessions.revoke(session, reason=events.CLIENT_SIGNED_OUT, actor=actor)
 
 
 def of(token: str) -> LoginSession | None:
-    """Return the live family of the refresh token ``token``, even if it was replaced, or None."""
+    """Return the live family of the refresh token ``token``, or None.
+
+    ``token`` may be an older refresh token of the family, which was replaced.
+    """
     family = refresh.family_of(token)
     return _live(family) if family else None
 
 
 def with_newest(token: str) -> LoginSession | None:
-    """Return the live family of ``token`` if ``token`` is its newest refresh token, else None."""
+    """Return the live family of ``token``, or None if ``token`` is not its newest refresh token."""
     session = of(token)
     return session if session and session.refresh_digest == refresh.digest(token) else None
 

@@ -49,9 +49,9 @@ class CannotSign(Busy):
 
 
 class KnownKey(keys.KeyRefused):
-    """The key ring contains, or contained, this key.
+    """The key is in the key ring already, or was in the key ring and is withdrawn.
 
-    A withdrawn key is refused forever, because attackers may know it.
+    A withdrawn key can never be added again, because attackers may know it.
     """
 
 
@@ -79,7 +79,8 @@ def can_sign() -> bool:
 def find(kid: str) -> Verifier | None:
     """Return the published key with this ``kid``, or None.
 
-    An unknown ``kid`` causes the table to be read again, at most once in :data:`LOOK_AGAIN`.
+    If the cached table has no such key, the table is read again, but not more often than every
+    :data:`LOOK_AGAIN`.
     """
     key = _cache.ring().verifiers.get(kid)
     if key is None and KID.fullmatch(kid):
@@ -96,7 +97,10 @@ def jwks() -> Published:
 
 
 def forget() -> None:
-    """Clear the cache of this process. Call this after a change of the keys or a fork."""
+    """Clear the cache of this process.
+
+    Call this after the keys have changed, and in a child process after a fork.
+    """
     _cache.clear()
 
 
@@ -106,13 +110,16 @@ def rotate(*, now: bool = False) -> SigningKey:
 
 
 def add(key: keys.PrivateKey, *, now: bool = False) -> SigningKey:
-    """Add ``key`` to the key ring. It starts to sign after :data:`LEAD`.
+    """Add ``key`` to the key ring.
 
-    The first key of a site starts to sign immediately. With ``now``, ``key`` also starts to sign
-    immediately, and all other keys are withdrawn as if they had leaked.
+    The first key of a site starts to sign immediately. A later key starts to sign after
+    :data:`LEAD`.
+
+    ``now``: if True, ``key`` starts to sign immediately, and all other keys are withdrawn, because
+        they may have leaked.
 
     Raises:
-        KnownKey: the key ring contains, or contained, this key.
+        KnownKey: the key is in the key ring already, or was in the key ring and is withdrawn.
         IntegrityError: another process is adding a key at the same moment.
     """
     moment = clock.now()
@@ -130,9 +137,9 @@ def add(key: keys.PrivateKey, *, now: bool = False) -> SigningKey:
 
 
 def prune() -> int:
-    """Delete keys whose tokens have all expired; return the number of deleted keys.
+    """Delete each key that has been replaced and whose tokens have expired; return the number.
 
-    Withdrawn keys are kept without their private half, so that they cannot be added again.
+    Withdrawn keys are not deleted, so that they cannot be added again.
     """
     live = list(SigningKey.objects.filter(withdrawn_at=None).order_by("number"))
     over = [row.pk for row in live if signing_keys.is_over(row, live, clock.now())]
@@ -158,14 +165,21 @@ class _Cache:
         self.clear()
 
     def clear(self) -> None:
-        """Empty the cache and replace the lock, which a thread may have held at a fork."""
+        """Empty the cache and create a new lock.
+
+        After a fork, the old lock may be held by a thread that does not exist in the child process.
+        """
         self._lock = Lock()
         self._ring: KeyRing | None = None
         self._signer: Signer | None = None
         self._read_again_at = self._look_again_at = clock.now()
 
     def ring(self) -> KeyRing:
-        """Return the key ring; if the copy is :data:`RELOAD` old, one thread reads it again."""
+        """Return the key ring.
+
+        When the cached copy is :data:`RELOAD` old, one thread reads the table again. Meanwhile the
+        other threads get the old copy.
+        """
         ring, lock = self._ring, self._lock
         if ring is None:
             with lock:
@@ -178,7 +192,11 @@ class _Cache:
         return ring
 
     def look_again(self) -> KeyRing:
-        """Read the key ring again, at most once in :data:`LOOK_AGAIN`, and return it."""
+        """Read the table again and return the key ring.
+
+        If the table was already read by this method within :data:`LOOK_AGAIN`, return the cached
+        copy.
+        """
         with self._lock:
             if self._ring is None:
                 return self._read()
@@ -197,7 +215,10 @@ class _Cache:
             return ring
 
     def signer(self, row: SigningKey) -> Signer:
-        """Return the private key of ``row``; the first call decrypts and parses it."""
+        """Return the private key of ``row``.
+
+        The first call for ``row`` decrypts and parses the key, and caches it.
+        """
         held = self._signer
         if held is None or held.kid != row.kid:
             with self._lock:
@@ -234,7 +255,8 @@ class _Cache:
 def _is_past(moment: datetime, span: timedelta) -> bool:
     """Return whether ``moment`` has passed.
 
-    A moment more than ``span`` ahead counts as passed, because the clock must have been set back.
+    ``moment`` was set at most ``span`` ahead. If it is further ahead now, the clock has been set
+    back since, and ``moment`` counts as passed.
     """
     return not timedelta(0) < moment - clock.now() <= span
 

@@ -71,12 +71,12 @@ class PassphraseNeeded(KeyRefused):
 
 
 def generate(algorithm: str) -> PrivateKey:
-    """Return a new private key for ``algorithm``: RS256, ES256 or EdDSA.
+    """Return a new private key for ``algorithm``, which is RS256, ES256 or EdDSA.
 
     OpenSSL generates the key with its random generator, which the operating system seeds.
 
     Raises:
-        ValueError: ``algorithm`` is none of these.
+        ValueError: ``algorithm`` is not supported.
     """
     match algorithm:
         case "RS256":

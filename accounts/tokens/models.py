@@ -7,12 +7,14 @@ from accounts.common import clock
 
 
 class SigningKey(models.Model):
-    """A key pair that signs access tokens; ``signing_keys`` describes when.
+    """A key pair that signs access tokens; :mod:`signing_keys` explains when a key signs.
 
-    ``number`` orders the keys. It is unique, so if several processes create the next key
-    simultaneously, only one succeeds. ``public`` is the published JWK, and ``kid`` its thumbprint.
-    ``private`` is encrypted, and empty once the key is withdrawn, so that the key cannot sign
-    again.
+    ``number``: the order of the keys. It is unique, so that only one of several processes can
+        create the next key.
+    ``public``: the published JWK.
+    ``kid``: the thumbprint of ``public``.
+    ``private``: the encrypted private key. It is emptied when the key is withdrawn, so that the key
+        cannot sign again.
     """
 
     number = models.PositiveIntegerField(primary_key=True)
@@ -31,9 +33,11 @@ class SigningKey(models.Model):
 class TokenChallenge(models.Model):
     """A sign-in to the API that waits for its second step.
 
-    ``digest`` is the digest of the challenge's secret. ``proofs`` were shown in the first step, and
-    ``version`` is the user's ``credential_version`` at that time. ``audience``, ``scope`` and
-    ``kind`` describe the tokens to issue. ``nonce`` identifies the emailed code, if there is one.
+    ``digest``: the digest of the challenge's secret.
+    ``proofs``: what the user has proved in the first step.
+    ``version``: the user's ``credential_version`` at the time of the first step.
+    ``audience``, ``scope``, ``kind``: the tokens to issue.
+    ``nonce``: identifies the emailed code. It is empty if no code was emailed.
     """
 
     digest = models.CharField(primary_key=True, max_length=64)

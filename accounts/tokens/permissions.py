@@ -22,7 +22,9 @@ def require_scope(credentials: Credentials, scope: str) -> None:
 
 
 def require_recent_authentication(credentials: Credentials) -> None:
-    """Check that the user has authenticated recently, or in this request with a password.
+    """Check that the user has authenticated recently.
+
+    A request with a password is itself a recent authentication.
 
     Raises:
         InsufficientUserAuthentication: the last authentication is too old, or an API key was used.
@@ -33,7 +35,11 @@ def require_recent_authentication(credentials: Credentials) -> None:
 
 
 class InScope(BasePermission):
-    """Requires ``area:read`` for safe methods and ``area:write`` for others; views set ``area``."""
+    """Requires the scope to read or to write in one area of the API.
+
+    The view names the area in its attribute ``area``. Safe methods such as GET require
+    ``area:read``, and all others require ``area:write``.
+    """
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Return whether the request has credentials.
@@ -49,7 +55,7 @@ class InScope(BasePermission):
 
 
 class IsFresh(InScope):
-    """Requires a scope, as :class:`InScope` does, and recent authentication.
+    """Requires recent authentication, and the scope that :class:`InScope` requires.
 
     Requests with an API key are always refused.
     """

@@ -1,13 +1,13 @@
 """Refresh tokens: opaque strings, each derived from the one before it.
 
-A client that repeats a request gets the same successor of its token, because successors are derived
-and not random (RFC 9700 section 4.14.2). The secret of a successor is an HMAC of the former token.
-The database stores only digests of tokens, so its content is not enough to compute a successor.
+A token consists of the id of its family, a secret and a tag. The secret of the next token is an
+HMAC of the current token. Because it is not random, a client that repeats a request gets the same
+next token again (RFC 9700 section 4.14.2). The database contains only digests of tokens, from which
+nobody can compute the next token.
 
-A token consists of the id of its family, a secret and a tag. The tag is an HMAC under
-``SECRET_KEY`` and distinguishes genuine tokens from invented ones without a query. Without the tag,
-any service that sees the id of the family in the ``sid`` claim could send an invented token, and
-the family would be revoked.
+The tag is an HMAC under ``SECRET_KEY``. It shows without a query that this site has issued the
+token. Without a tag, any service that has seen the id of the family, which is in the ``sid`` claim,
+could invent a token with it. The invented token would look reused, and the family would be revoked.
 """
 
 import base64
@@ -34,7 +34,10 @@ def successor(token: str) -> str:
 
 
 def successors(token: str) -> list[str]:
-    """Return the successors of ``token`` under each ``SECRET_KEY``, newest key first."""
+    """Return the successor of ``token`` under each ``SECRET_KEY``, in the order of the keys.
+
+    The newest key is the first one.
+    """
     family = _bytes(token)[:ID]
     derived = secrets.digests(token, "refresh.successor")
     bodies = [family + bytes.fromhex(secret)[:SECRET] for secret in derived]

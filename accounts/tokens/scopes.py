@@ -60,7 +60,10 @@ def narrowed(held: Iterable[str], wanted: frozenset[str] | None) -> frozenset[st
 
 
 def is_covered(held: frozenset[str], scope: str) -> bool:
-    """Return whether ``held`` contains ``scope``, or the ``read`` or ``write`` that covers it."""
+    """Return whether the scopes ``held`` include ``scope``.
+
+    ``read`` includes ``sessions:read``, for example, and ``write`` includes ``sessions:write``.
+    """
     return scope in held or (scope in _OF_AREAS and scope.partition(":")[2] in held)
 
 

@@ -48,7 +48,10 @@ class TokenRequestSerializer(serializers.Serializer[Any]):
 
 
 class SignInSerializer(TokenRequestSerializer):
-    """A username or email address, and the password; all are left out with HTTP Basic."""
+    """A login, which is a username or an email address, and a password.
+
+    Clients that use HTTP Basic leave these fields out.
+    """
 
     username = TextField(required=False, max_length=emails.MAX_LENGTH)
     email = TextField(required=False, max_length=emails.MAX_LENGTH)
@@ -74,7 +77,7 @@ class SignInSerializer(TokenRequestSerializer):
 
 
 class SecondStepSerializer(serializers.Serializer[Any]):
-    """A challenge, and either a code or a request to email one."""
+    """A challenge, and either a code or a request to have a code emailed."""
 
     challenge = TextField(max_length=100)
     code = TextField(required=False, max_length=64)
@@ -98,13 +101,16 @@ class AppSignInSerializer(SecondStepSerializer, SignInSerializer):
 
 
 class TokenField(TextField):
-    """A string that should be a token. The services check whether it is valid."""
+    """A string that the client uses as a token. The services check whether the token is valid."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_blank=True, trim_whitespace=False, **options)
 
     def run_validators(self, value: Any) -> None:
-        """Skip the validators: text with a NUL character is an invalid token, not a wrong field."""
+        """Skip the validators of text.
+
+        A text with a NUL character is then reported as an invalid token, not as an invalid field.
+        """
 
 
 class RefreshSerializer(TokenRequestSerializer):

@@ -45,9 +45,10 @@ from accounts.users.services import AccountChanged
 
 @dataclass(frozen=True)
 class TokenRequest:
-    """The tokens that a client requests.
+    """The audience, the scope and the kind of client of the tokens that a client requests.
 
-    A ``scope`` of None means ``read`` and ``write`` at sign-in, and later all that is available.
+    If ``scope`` is None, a sign-in grants ``read`` and ``write``. A refresh then grants every scope
+    of the session, and an exchange every scope of the exchanged token.
     """
 
     audience: str
@@ -57,7 +58,7 @@ class TokenRequest:
 
 @dataclass(frozen=True)
 class Tokens:
-    """An access token of ``session``, and a refresh token if one was issued."""
+    """An access token of ``session`` and a refresh token, which is empty after an exchange."""
 
     access: AccessToken
     session: LoginSession
@@ -68,7 +69,7 @@ def sign_in(login: str, password: str, token_request: TokenRequest, client: Clie
     """Sign in with a password and return the tokens.
 
     Raises:
-        InvalidCredentials: unknown account, or wrong or unusable password.
+        InvalidCredentials: the account does not exist, or the password is wrong or unusable.
         EmailNotVerified, AccountInactive, PasswordCompromised, EnrolmentRequired: the password is
             right, but the account cannot sign in to the API.
         SecondFactorRequired: a second step is required; the error contains the challenge for it.
@@ -86,7 +87,7 @@ def sign_in(login: str, password: str, token_request: TokenRequest, client: Clie
 def sign_in_again(
     secret: str, code: str, client: ClientInfo, kind: LoginSession.Kind = LoginSession.Kind.API
 ) -> Tokens:
-    """Complete the sign-in that issued the challenge ``secret``; return the tokens.
+    """Complete the sign-in that issued the challenge ``secret``, and return the tokens.
 
     Raises:
         InvalidChallenge: the challenge is unknown, spent, expired or has no attempts left.
@@ -113,7 +114,7 @@ def sign_in_again(
 def mail_code(
     secret: str, client: ClientInfo, kind: LoginSession.Kind = LoginSession.Kind.API
 ) -> None:
-    """Email a code for the second step of a sign-in; ``secret`` is its challenge.
+    """Email a code for the second step of the sign-in with the challenge ``secret``.
 
     Raises:
         InvalidChallenge: the challenge is unknown, spent or expired.
@@ -146,11 +147,11 @@ def renew(token: str, token_request: TokenRequest, client: ClientInfo) -> Tokens
 def exchange(
     held: AccessToken, session: LoginSession, token_request: TokenRequest, client: ClientInfo
 ) -> Tokens:
-    """Return a new access token in exchange for ``held``, with the same session and audience.
+    """Return a new access token for the session and audience of the access token ``held``.
 
-    A thief must not be able to renew a stolen token for as long as its session lasts. Therefore a
-    chain of exchanges ends ``EXCHANGE_SECONDS`` after its first token was issued, each exchange is
-    recorded, and tokens of pages in a browser cannot be exchanged.
+    The new token can be exchanged again, until ``EXCHANGE_SECONDS`` after the first token of the
+    chain was issued. Otherwise a thief could renew a stolen token for as long as its session lasts.
+    Each exchange is recorded. Tokens of pages in a browser cannot be exchanged.
 
     Raises:
         InvalidToken: the chain has ended, or the token belongs to a page in a browser.
@@ -175,9 +176,9 @@ def exchange(
 def read(
     text: str, audiences: tuple[str, ...] | None = None, *, tells_expired: bool = False
 ) -> tuple[AccessToken, LoginSession]:
-    """Verify the access token ``text``; return it and its session, with the user loaded.
+    """Verify the access token ``text``; return the token and its session, with the user loaded.
 
-    ``audiences`` are the audiences to accept, by default only this site.
+    ``audiences``: the audiences to accept. The default is only this site.
 
     Raises:
         TokenExpired: the token is genuine but has expired, and ``tells_expired`` is set.
@@ -206,11 +207,10 @@ def claims(text: str) -> Mapping[str, Any]:
 
 
 def revoke(text: str, client: ClientInfo) -> None:
-    """Revoke the family of the access or refresh token ``text``, if valid (RFC 7009 section 2).
+    """Revoke the session of the access token or refresh token ``text`` (RFC 7009 section 2).
 
-    An expired access token also revokes its family, because otherwise a client that signs out late
-    would stay signed in. An access token for another service revokes nothing, because that service
-    has the token too.
+    An expired access token also revokes its session, so that a client can sign out late. An access
+    token for another service revokes nothing, because that service knows the token, too.
     """
     session = families.of(text) or _family_of_access(text)
     if session is not None:
@@ -237,7 +237,7 @@ def prove_by_password(login: str, password: str, client: ClientInfo) -> User:
 
 
 def _prove(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
-    """Return the account; raise ``PasswordCompromised`` if attackers know the right password."""
+    """Return the account of ``login`` if ``password`` is right and not known to attackers."""
     account = verify_password(login, password, client)
     if isinstance(account, User) and passwords.is_compromised(password):
         raise PasswordCompromised
@@ -255,7 +255,7 @@ REFUSALS: dict[Requirement, type[PublicError]] = {
 
 
 def _cleared(account: User | PendingSignup, requirement: Requirement | None) -> User:
-    """Return ``account`` if ``requirement`` is None; otherwise raise the error for it."""
+    """Return ``account`` if ``requirement`` is None; otherwise raise the error in ``REFUSALS``."""
     if requirement is not None or not isinstance(account, User):
         raise REFUSALS[requirement or Requirement.EMAIL]
     return account
@@ -272,10 +272,10 @@ def _challenge(
 
 
 def _methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
-    """Return the methods by which an API client can show the second factor.
+    """Return the methods by which an API client can prove the second factor of ``user``.
 
-    The list is empty if only a passkey is accepted. An emailed code is only offered next to another
-    method, because a mailbox must not replace a passkey, which resists phishing.
+    The list is empty if ``user`` must use a passkey. An emailed code is only accepted next to
+    another method, because access to a mailbox must not replace a passkey, which resists phishing.
     """
     if policy.needs_passkey(user):
         return []

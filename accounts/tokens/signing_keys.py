@@ -1,9 +1,9 @@
 """The table of signing keys, and what each key is used for at a given moment.
 
-The state of a key follows from the clock; no job changes it. Keys are ordered by number. A new key
-is published some time before it signs, so that every verifier has it. The key signs from its
-``signs_at`` until the ``signs_at`` of the next key, and stays published until its last token has
-expired. A withdrawn key neither signs nor verifies.
+Keys are ordered by number. A new key is published some time before it signs, so that every verifier
+has it. A key signs from its ``signs_at`` until the ``signs_at`` of the next key. It stays published
+until its last token has expired. No job changes the state of a key: the state follows from the
+clock. A withdrawn key neither signs nor verifies.
 """
 
 import json
@@ -80,9 +80,10 @@ class KeyRing:
     published: Published
 
     def signing(self, now: datetime) -> SigningKey:
-        """Return the latest key whose ``signs_at`` has passed at ``now``.
+        """Return the key that signs at the time ``now``.
 
-        If no ``signs_at`` has passed, because this node's clock is behind, return the first key.
+        This is the last key that has reached its ``signs_at``. If the clock of this server is
+        behind and no key has reached it, return the first key.
         """
         begun = [key for key in self.keys if key.signs_at <= now]
         return begun[-1] if begun else self.keys[0]
@@ -115,7 +116,10 @@ def _verifier(row: SigningKey) -> Verifier:
 
 
 def make_next(ring: KeyRing, signs_at: datetime) -> None:
-    """Generate the key that follows those in ``ring``, unless another process did so first."""
+    """Generate and store the key that follows the keys in ``ring``.
+
+    Nothing changes if another process has already stored that key.
+    """
     key = keys.generate(settings.AUTHSITE.token_algorithm)
     try:
         # Durable: if the key were rolled back, tokens that it signed could not be verified.
@@ -143,9 +147,10 @@ def insert(key: keys.PrivateKey, number: int, signs_at: datetime) -> SigningKey:
 
 
 def is_over(row: SigningKey, live: list[SigningKey], now: datetime) -> bool:
-    """Return whether all tokens that the key ``row`` has signed have expired.
+    """Return whether every token that the key ``row`` has signed has expired.
 
-    ``live`` are all keys that are not withdrawn.
+    ``live``: all keys that are not withdrawn. The last of these keys is never over, because it is
+        not replaced yet.
     """
     later = [other.signs_at for other in live if other.number > row.number]
     return bool(later) and min(later) + KEEP <= now

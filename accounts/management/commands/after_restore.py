@@ -1,8 +1,9 @@
 """``after_restore``: revoke access that a restored backup may have brought back.
 
-The backup does not contain what was revoked after it was made. Therefore this command revokes
-everything that opens an account without a new proof. The history of each account lists what was
-revoked, and owners of API keys are notified by email.
+What was revoked after the backup is valid again once the backup is restored. The command cannot
+know what that is. Therefore it revokes everything that opens an account without a new proof, such
+as all sessions and API keys. The history of each account lists what was revoked, and owners of API
+keys are notified by email.
 """
 
 from typing import Any
@@ -58,7 +59,10 @@ class Command(BaseCommand):
 
 @transaction.atomic
 def _end_of(user: User) -> tuple[int, int]:
-    """Revoke the sessions and API keys of ``user``; return how many of each."""
+    """Revoke the sessions and API keys of ``user``.
+
+    Returns the number of revoked sessions and the number of revoked API keys.
+    """
     actor = Actor(name=OPERATOR)
     keys = [key.pk for key in apikeys.of(user) if apikeys.revoke(user, key.pk, actor)]
     return sessions.revoke_by_operator(user, actor), len(keys)

@@ -1,4 +1,7 @@
-"""``enrolment_link``: print a link to sign in and add a required second factor."""
+"""``enrolment_link``: print a link for a user who must have a second factor but has none.
+
+With the link, the user signs in once and adds a second factor.
+"""
 
 import json
 from typing import Any

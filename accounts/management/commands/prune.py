@@ -1,7 +1,7 @@
-"""``prune``: delete expired rows. Run this command daily.
+"""``prune``: delete expired rows, and email the owners of API keys that will expire soon.
 
-Expired rows have no effect even if they are never deleted. Only the emails about API keys that will
-expire soon depend on this command.
+Run this command daily. If it does not run, expired rows still have no effect, but owners of API
+keys get no email.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ from accounts.users import services as users
 
 
 class Command(BaseCommand):
-    """Deletes rows only to save space: every use of a row checks whether it has expired."""
+    """Deletes rows only to save space: the site never accepts an expired row."""
 
     help = "Delete expired data, and email the owners of API keys that expire within a week."
 

@@ -24,7 +24,7 @@ SEALED: tuple[tuple[str, type[Model], str, str], ...] = (
 
 
 class Command(BaseCommand):
-    """The site may run meanwhile if all its processes were started with the new key."""
+    """The site may run during this command if all its processes were started with the new key."""
 
     help = "Encrypt stored secrets with the first of ENCRYPTION_KEYS, so that the others can go."
 

@@ -71,7 +71,9 @@ def _told(added: SigningKey) -> str:
 
 
 def _own(key_file: str, passphrase_file: str | None) -> keys.PrivateKey:
-    """Return the private key from ``key_file``; ask for a missing passphrase at a terminal.
+    """Return the private key in ``key_file``.
+
+    If the key is encrypted and ``passphrase_file`` is None, ask for the passphrase at the terminal.
 
     Raises:
         CommandError: the file or its passphrase cannot be read, or the key is not for
