@@ -20,10 +20,12 @@ MOMENT = timedelta(minutes=1)
 
 
 def store(owner: User, disputed_at: datetime) -> None:
-    """Store the date of the password, and the removed addresses that count in a dispute.
+    """Store what the security history says about the password and removed addresses of ``owner``.
 
-    ``disputed_at`` is when the disputed change was made. The caller has locked the row of
-    ``owner``.
+    The password gets its date. Removed addresses are stored if they were removed after a week
+    before the disputed change. The caller has locked the row of ``owner``.
+
+    ``disputed_at``: the time of the disputed change.
     """
     _date_password(owner)
     _keep_removed_emails(owner, baseline(owner, disputed_at))
