@@ -62,8 +62,8 @@ def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
     which proofs a reset requires. Receivers of ``credentials_changed`` revoke the sessions and
     keys, and increase the ``credential_version``, which invalidates earlier links.
 
-    ``notice``: the notice about the disputed change. Without a notice, everything until now is
-        disputed.
+    ``notice``: a notice about the disputed change. Without a notice, the current time counts as the
+        time of the disputed change.
     """
     owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     at = notice.row.at if notice else clock.now()
@@ -93,9 +93,9 @@ def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
 def lock_down_by_link(notice: Notice, token: str, actor: Actor) -> None:
     """Lock the account with the link of ``notice``.
 
-    Afterwards, the mailbox of the notice cannot lock the account again. Its links for later events
-    become invalid. Its links for earlier events work only as long as the account is locked, to
-    dispute an earlier change.
+    Each mailbox can lock the account only once. Therefore the other links that were sent to this
+    mailbox change: links for later events become invalid, and links for earlier events work only
+    while the account is locked.
 
     ``token``: the secret in the link.
 

@@ -67,10 +67,12 @@ def of_proof(user: User, proof: Proof, disputed_at: datetime) -> OlderProof | No
 
 
 def _of_email(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
-    """Return the proof of access to the mailbox ``key``, or None if the mailbox does not count.
+    """Return the proof of access to a mailbox, or None if the mailbox does not count in a dispute.
 
-    A mailbox counts if the account had its email address long enough before ``disputed_at``, the
+    The mailbox counts if the account had its email address long enough before ``disputed_at``, the
     time of the disputed change. It counts even if the email address was removed later.
+
+    ``key``: the key of the email address.
     """
     row = user.emails.filter(key=key).first()
     if row and counts(user, row.confirmed_at, disputed_at):

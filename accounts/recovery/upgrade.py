@@ -22,8 +22,8 @@ MOMENT = timedelta(minutes=1)
 def store(owner: User, disputed_at: datetime) -> None:
     """Store what the security history says about the password and removed addresses of ``owner``.
 
-    The password gets its date. Removed addresses are stored if they were removed after a week
-    before the disputed change. The caller has locked the row of ``owner``.
+    The password gets its date. An address is stored if it was removed less than a week before the
+    disputed change, or later. The caller has locked the row of ``owner``.
 
     ``disputed_at``: the time of the disputed change.
     """
