@@ -38,8 +38,8 @@ def of_request(
 ) -> Shown:
     """Return the older proofs that a request shows in a dispute.
 
-    These are those of ``proofs`` that are old enough to count. The browser of ``request`` is
-    another proof if ``user`` first signed in there long enough before the disputed change.
+    The result contains each of ``proofs`` that is old enough to count. It also contains the browser
+    of ``request`` if ``user`` first signed in there long enough before the disputed change.
 
     ``disputed_at``: the time of the disputed change.
     """

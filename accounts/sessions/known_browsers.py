@@ -129,9 +129,9 @@ def recognize(request: HttpRequest, user: User) -> KnownBrowser | None:
 def renew(request: HttpRequest, user: User) -> None:
     """Replace the cookie of the browser of ``request``, if the browser is known to ``user``.
 
-    Afterwards, a copy of the previous cookie is no longer known to ``user``. For other users, the
-    previous cookie stays known. Otherwise a thief with a cookie copied from another user could get
-    a new cookie that is known to that user.
+    Afterwards, ``user`` no longer knows a copy of the previous cookie. The rows of other users keep
+    the previous cookie. If they were changed, too, a thief could sign in with a cookie that was
+    copied from another user, and would get a new cookie that is known to that user.
     """
     previous, device = _token(request), client_of(request).device
     noted = _find(previous, device, user) if previous else None

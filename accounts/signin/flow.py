@@ -189,8 +189,8 @@ def recover(request: HttpRequest, user: User, proof: Proof) -> HttpResponse:
 def pop_recovery(request: HttpRequest) -> tuple[User | None, Proof | None]:
     """Return the user and the proof of the last call of :func:`recover` in this browser.
 
-    Each call of :func:`recover` can be read only once. Return None for both if there was no call,
-    if the proof is older than a minute, or if the account is no longer locked or is deactivated.
+    They can be read only once. Return None for both if there was no such call, if the proof is
+    older than a minute, or if the account is deactivated or no longer locked.
     """
     data = request.session.pop(LOCKED_OUT, None)
     if data is None:

@@ -115,8 +115,8 @@ def prove(
     """Check ``typed`` with every method that is accepted after ``proofs``; return the proof.
 
     ``nonce``: identifies the request for an emailed code; empty without a request.
-    ``removed``: a function that checks the code against factors that were removed, and returns the
-        proof or None. If it is None, removed factors are not accepted.
+    ``removed``: a function that uses up a code of a removed factor and returns the proof, or None
+        if the code is wrong. Without this function, removed factors are not accepted.
 
     Raises:
         WrongFactorCode: the code is wrong for every method.

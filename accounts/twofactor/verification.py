@@ -36,11 +36,11 @@ def prove(
     """Use up ``typed``, a code of a second factor of ``user``, and return the proof.
 
     Args:
-        mailed: a function that uses up an emailed code and returns whether the code was right. None
-            if emailed codes are not accepted.
+        mailed: a function that uses up an emailed code and returns whether the code was right.
+            Without this function, emailed codes are not accepted.
         removed: a function that uses up a code of a removed factor and returns the proof, or None
-            if the code is wrong. None if removed factors are not accepted. The same rate limits
-            apply.
+            if the code is wrong. Without this function, removed factors are not accepted. The same
+            rate limits apply to them.
 
     Raises:
         WrongFactorCode: no factor accepts the code.
