@@ -51,12 +51,14 @@ class Notice:
 def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
     """Notify ``user`` about the event ``row`` by email, within an hourly limit.
 
-    The notice is sent to the primary address and to ``former``, an address that was removed or is
-    no longer primary. A notice about a change of the account is sent to every address, because a
-    thief may read one of the mailboxes.
+    The notice is sent to the primary address. If ``former`` is an address that was removed or is no
+    longer primary, the notice is sent there, too.
 
-    During a dispute, such a notice is also sent to suspended and removed addresses, without a link.
-    These addresses, and addresses that are too young to count in the dispute, get no details.
+    If the event is a change of the account, every address of the account is notified, because a
+    thief may read one of the mailboxes. During a dispute, suspended and removed addresses are
+    notified as well, without a link. They may belong to a thief, and so may addresses that are too
+    young to count in the dispute. Therefore the notices to all of these addresses contain no
+    details.
     """
     if not _is_news(user, row):
         return

@@ -1,9 +1,11 @@
 """Issues, checks and spends the codes and links that are sent by email.
 
-A code is short, so it is checked for a known subject and allows five tries. The database counts
-each try before the code is compared, so that parallel guesses cannot exceed the limit. A link has
-256 bits, and its subject is found by the secret alone. A single DELETE finds and spends a code or
-link, so that it works once.
+Each code or link has a subject: a string that identifies the account, sign-up or request for which
+it was issued. A code is short, so it is checked for a known subject and allows five tries. The
+database counts each try before the code is compared, so that parallel guesses cannot exceed the
+limit. A link contains a secret of 256 bits, so the secret alone identifies the subject.
+
+A single DELETE finds and spends a code or link, so that it works only once.
 """
 
 from collections.abc import Callable

@@ -1,1 +1,4 @@
-"""Email addresses of an account. Every change is reported to the former and the new addresses."""
+"""Manages the email addresses of an account.
+
+A change is reported to every email address of the account, including one that is removed.
+"""

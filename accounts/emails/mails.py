@@ -9,7 +9,7 @@ from accounts.mail.message import Message
 
 
 def confirm(pending: PendingEmail, code: str, token: str) -> Message:
-    """Return the email with a code and a link to confirm an email address of no account."""
+    """Return the email with a code and a link, for an email address that no account has."""
     site = {"site": settings.AUTHSITE.site_name}
     return Message(
         to=pending.email,

@@ -8,7 +8,10 @@ from accounts.users import emails
 
 
 class PendingEmail(models.Model):
-    """An email address that waits for confirmation. Meanwhile, other users may confirm it."""
+    """An email address that a user has added but not confirmed.
+
+    Until then, other users can add and confirm the same email address.
+    """
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
     user = models.ForeignKey(

@@ -21,8 +21,9 @@ ENDINGS = {
 def cancel_pending(sender: Any, user: User, event: str, **_more: Any) -> None:
     """Delete the pending email addresses of ``user`` if ``event`` is in ``ENDINGS``.
 
-    When an account is locked or deactivated or its password is reset, a thief may have added them.
-    When a second factor is added, they were added without that factor.
+    After a lock, a deactivation or a password reset, this removes addresses that a thief may have
+    added. After a second factor was added, it removes addresses that were added without that
+    factor.
     """
     if event in ENDINGS:
         PendingEmail.objects.filter(user=user).delete()

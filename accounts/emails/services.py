@@ -1,9 +1,10 @@
 """The email addresses of a user: add, confirm, make primary, remove.
 
-Every change first locks the row of the user, so that two changes cannot interleave. An email
-address can be used to recover the account. Therefore every email address of the account, including
-one that is removed, is notified of a change, and links and codes that were emailed before stop
-working.
+Every change first locks the row of the user, so that two changes cannot interleave.
+
+An email address can be used to recover the account. Therefore a change is reported to every email
+address of the account, including one that is removed. For the same reason, a change invalidates
+links and codes that were emailed before.
 """
 
 import uuid
@@ -69,7 +70,7 @@ def pending(user: User) -> QuerySet[PendingEmail]:
 def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
     """Store ``email`` as pending, and email a code and a link to it.
 
-    ``email`` must be validated. The result is the same whether or not another account has it.
+    ``email`` must be validated. The result does not reveal whether another account has ``email``.
 
     Raises:
         OwnEmail: the user already has this email address.
@@ -105,7 +106,7 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
 
 
 def seconds_to_next_mail(row: PendingEmail) -> int:
-    """Return the seconds until another email to this address may be requested; 0 means now."""
+    """Return the seconds until another email to the address of ``row`` is allowed; 0 means now."""
     return wait((MAIL_AGAIN, row.user_id, row.key))
 
 
@@ -120,7 +121,7 @@ def confirm_by_code(row: PendingEmail, typed: str, actor: Actor) -> None:
     No limit by network is needed, because a code allows few attempts and a user gets few codes.
 
     Raises:
-        WrongCode: the code is wrong, or another account has the email address meanwhile.
+        WrongCode: the code is wrong, or another account now has the email address.
         UsedUp: the code has no attempts left.
     """
     if not codes.try_code(CODE, row.pk, typed):
@@ -132,7 +133,7 @@ def confirm_by_link(row: PendingEmail, token: str, actor: Actor) -> None:
     """Add the pending email address ``row`` to its user if ``token`` is from its link.
 
     Raises:
-        WrongCode: the link is spent, or another account has the email address meanwhile.
+        WrongCode: the link is spent, or another account now has the email address.
     """
     _confirm(row, LINK, token, actor)
 
@@ -187,7 +188,7 @@ def remove(user: User, email_id: int, actor: Actor) -> EmailAddress:
 
 
 def prune() -> int:
-    """Delete email addresses that were not confirmed in time; return how many."""
+    """Delete email addresses that were not confirmed in time; return how many were deleted."""
     return PendingEmail.objects.filter(expires_at__lte=clock.now()).delete()[0]
 
 

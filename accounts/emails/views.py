@@ -36,7 +36,8 @@ from accounts.users.services import AccountChanged
 class EmailView(View):
     """Show the email addresses; add, confirm or remove one, or make one primary.
 
-    Every change but the confirmation by a code requires recent authentication.
+    Confirming an email address by its code requires only a session. Every other change requires
+    recent authentication.
     """
 
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -88,7 +89,7 @@ class EmailView(View):
         return self.show(form=form)
 
     def confirm(self) -> HttpResponse:
-        """Add a pending address to the account, if its code is right."""
+        """Add a pending email address to the account if the typed code is right."""
         row = self.pending_row("confirm")
         form = CodeForm(self.request.POST, auto_id=f"id_{row.pk}_%s")
         if form.is_valid():
@@ -111,7 +112,12 @@ class EmailView(View):
         return _redirect_to_list(self.request, _("Another mail is on its way."))
 
     def change_one(self, number: str, act: Callable[..., object], sentence: str) -> HttpResponse:
-        """Call ``act`` with the id of a confirmed address, and say ``sentence`` of its result."""
+        """Call ``act`` to change a confirmed email address, and show ``sentence`` afterwards.
+
+        ``number``: the posted id of the email address.
+        ``act``: a function that makes the change and returns the row of the email address.
+        ``sentence``: a message, in which ``%(email)s`` is replaced.
+        """
         # The database refuses longer numbers.
         email_id = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
         try:
@@ -122,7 +128,10 @@ class EmailView(View):
         return _redirect_to_list(self.request, sentence % {"email": row})
 
     def reauthenticate(self) -> HttpResponse:
-        """Redirect to the page to reauthenticate, which leads back to what was typed."""
+        """Redirect to the reauthentication page, which then redirects back to this page.
+
+        The form then contains the email address that was typed.
+        """
         typed = self.request.POST.get("email")
         if not typed:
             return reauthentication.redirect_to_reauthenticate(self.request)
@@ -130,14 +139,20 @@ class EmailView(View):
         return redirect_to_login(back, reverse("account_reauthenticate"))
 
     def pending_id(self, button: str) -> uuid.UUID:
-        """Return the id of the pending address that ``button`` names."""
+        """Return the id of the pending email address for which the form was posted.
+
+        ``button``: the name of the button that posted the form.
+        """
         try:
             return uuid.UUID(self.request.POST[button])
         except ValueError:
             raise Http404 from None
 
     def pending_row(self, button: str) -> PendingEmail:
-        """Return the pending address of the user that ``button`` names."""
+        """Return the pending email address for which the form was posted.
+
+        ``button``: the name of the button that posted the form.
+        """
         row = services.pending(self.user).filter(pk=self.pending_id(button)).first()
         if row is None:
             raise Http404
@@ -149,7 +164,10 @@ class EmailView(View):
         form: AddEmailForm | None = None,
         tried: tuple[PendingEmail, CodeForm] | None = None,
     ) -> HttpResponse:
-        """Return the page, with the errors of ``form`` or of the code ``tried`` for an address."""
+        """Return the page. ``form`` and ``tried`` contain the errors to show.
+
+        ``tried``: a pending email address, and the form with the code that was typed for it.
+        """
         forms = {tried[0].pk: tried[1]} if tried else {}
         waiting = [
             {
@@ -170,9 +188,10 @@ class EmailView(View):
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
-    """Add an address to the account by the mailed link.
+    """Add an email address to the account with the emailed link.
 
-    Only by POST, because mail scanners open links, and only for the user who asked for the mail.
+    Only a POST request adds the address, because mail scanners open links with GET requests. Only
+    the user who requested the link can use it.
     """
     row = services.find_by_link(cast(User, request.user), key)
     if row is None:

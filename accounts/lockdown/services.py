@@ -24,10 +24,12 @@ from accounts.users.models import User, locked_password
 class Effects:
     """What a lock does, for the page that asks for confirmation.
 
-    ``sessions`` and ``keys`` are the numbers of sessions and API keys that are revoked.
-    ``suspended`` names the credentials that are suspended. ``primary`` is the new primary address,
-    or empty if the primary address stays the same. ``by_mail`` says whether the password can be
-    reset by email. Otherwise, only a connected provider or an operator can unlock the account.
+    ``sessions``: the number of sessions that are revoked.
+    ``keys``: the number of API keys that are revoked.
+    ``suspended``: the names of the credentials that are suspended.
+    ``primary``: the new primary address; empty if the primary address stays the same.
+    ``by_mail``: whether the password can then be reset by email. If not, only a connected provider
+        or an operator can unlock the account.
     """
 
     sessions: int
@@ -40,7 +42,7 @@ class Effects:
 def effects(user: User, notice: Notice | None = None) -> Effects:
     """Return the effects of locking the account of ``user``.
 
-    ``notice`` is the notice with the link that is used, or None if the user is signed in.
+    ``notice``: the notice that contains the link. None if a signed-in user locks the account.
     """
     young = suspension.young(user, notice.row.at if notice else clock.now())
     return Effects(
@@ -56,10 +58,12 @@ def effects(user: User, notice: Notice | None = None) -> Effects:
 def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
     """Revoke every session, API key and trusted browser of ``user``; suspend recent credentials.
 
-    Nobody can sign in until the password is reset by the rule of ``accounts.users.disputes``.
-    Receivers of ``credentials_changed`` revoke the sessions and keys, and increase the
-    ``credential_version``, which invalidates earlier links. The event of ``notice`` is the disputed
-    change. Without a notice, the current time counts as that of the disputed change.
+    Afterwards, nobody can sign in until the password is reset. ``accounts.users.disputes`` explains
+    which proofs a reset requires. Receivers of ``credentials_changed`` revoke the sessions and
+    keys, and increase the ``credential_version``, which invalidates earlier links.
+
+    ``notice``: a notice about the disputed change. Without a notice, the current time counts as the
+        time of the disputed change.
     """
     owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     at = notice.row.at if notice else clock.now()
@@ -87,10 +91,13 @@ def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
 
 @transaction.atomic
 def lock_down_by_link(notice: Notice, token: str, actor: Actor) -> None:
-    """Lock the account with the link of ``notice``, which contains the secret ``token``.
+    """Lock the account with the link of ``notice``.
 
-    Each mailbox can lock the account once. Links of later events that were sent to the same address
-    become invalid, and those of earlier events work only while the account is locked.
+    Each mailbox can lock the account only once. Therefore the other links that were sent to this
+    mailbox change: links for later events become invalid, and links for earlier events work only
+    while the account is locked.
+
+    ``token``: the secret in the link.
 
     Raises:
         LinkSpent: the link was used in the meantime, or works only while the account is locked.

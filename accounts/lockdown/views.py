@@ -97,7 +97,10 @@ def _done(request: HttpRequest, user: User) -> HttpResponse:
 @sensitive_post_parameters("former")
 @require_http_methods(["GET", "HEAD", "POST"])
 def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Object to a recovery with the link in the email about it, and with further proofs."""
+    """Object to a recovery with the link in the email about the recovery.
+
+    The link proves access to the mailbox. The page accepts further proofs.
+    """
     found = recovery.find_by_link(token)
     if found is None:
         return render(request, "accounts/lockdown/recovery_dead.html", status=404)
@@ -154,7 +157,10 @@ def _object(
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def review(request: HttpRequest) -> HttpResponseBase:
-    """Restore or delete suspended credentials, and restore addresses removed before the lock."""
+    """Show suspended credentials, which the user can restore or delete.
+
+    Addresses that were removed before the lock can be restored, too.
+    """
     session = current.session_of(request)
     if request.method == "POST":
         return _review(request, session.user)

@@ -1,4 +1,4 @@
-"""The proofs that a browser has shown for a password reset, and what the reset still requires."""
+"""Stores the proofs that a browser has shown for a password reset, and decides what is missing."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -34,7 +34,12 @@ class ResetRequirement(Enum):
 
 @dataclass(frozen=True)
 class ResetProgress:
-    """The proofs that this browser has shown for a reset link, and what they allow."""
+    """How far a password reset has come in this browser.
+
+    ``found``: the reset link.
+    ``proofs``: the proofs that this browser has shown for the link.
+    ``assessment``: what the older ones of these proofs allow.
+    """
 
     found: Reset
     proofs: tuple[Proof, ...]
@@ -42,12 +47,15 @@ class ResetProgress:
 
     @property
     def first_step(self) -> tuple[Proof, ...]:
-        """The proof that the second step follows: the mailed link, or what was shown instead."""
+        """The first proof of the reset, in a tuple. The second step follows this proof.
+
+        It is access to the mailbox, or the proof that was shown instead.
+        """
         return self.proofs[:1] or (Proof.now(Method.MAIL),)
 
     @property
     def requirement(self) -> ResetRequirement | None:
-        """What must be shown before the password is set, or None.
+        """The requirement that must be met before the password is set, or None.
 
         If the policy requires a second factor but the account has none, the user adds one at the
         next sign-in.
@@ -76,9 +84,9 @@ class ResetProgress:
 
 
 def progress_of(request: HttpRequest, found: Reset) -> ResetProgress:
-    """Return the proofs that this browser has shown for the reset link ``found``.
+    """Return how far the reset with the link ``found`` has come in this browser.
 
-    If the link was sent by email, access to the mailbox is the first of these proofs.
+    If the link was sent by email, access to the mailbox is the first proof.
     """
     user, at = found.user, recovery.disputed_at(found.user)
     stored = _stored(request, found)

@@ -30,7 +30,7 @@ from accounts.users.disputes import Outcome
 
 
 class ProofView(View):
-    """Base of the page of a reset link, which asks for further proofs before the new password."""
+    """The base class of the page of a reset link. It asks for proofs before the new password."""
 
     progress: ResetProgress
 
@@ -79,7 +79,7 @@ class ProofView(View):
         return render(self.request, f"accounts/password_pages/{name}.html", context)
 
     def prove_by_passkey(self, credential: str) -> HttpResponse:
-        """Check the answer of a passkey that the account holds, or of a removed one."""
+        """Verify the response of a passkey of the account. The passkey may have been removed."""
         user, actor = self.progress.found.user, actor_without_session_of(self.request)
         removed = partial(evidence.removed_passkey, user)
         try:
@@ -89,7 +89,7 @@ class ProofView(View):
         return self.note(proof)
 
     def prove_by_code(self) -> HttpResponse:
-        """Check a code of a second factor that the account holds, or of a removed one."""
+        """Check a code of a second factor of the account. The factor may have been removed."""
         user, first_step = self.progress.found.user, self.progress.first_step
         actor = actor_without_session_of(self.request)
         removed = partial(evidence.removed_factor, user)
@@ -100,7 +100,7 @@ class ProofView(View):
         return self.note(proof) if proof else self.show_proofs(form)
 
     def prove_by_password(self) -> HttpResponse:
-        """Check the password that the account had before the dispute."""
+        """Check the password that the account had a week before the disputed change."""
         found, actor = self.progress.found, actor_without_session_of(self.request)
         at = recovery.disputed_at(found.user)
         form = FormerPasswordForm(self.request.POST)
@@ -116,12 +116,16 @@ class ProofView(View):
         return redirect(self.request.path)
 
     def note(self, proof: Proof) -> HttpResponse:
-        """Note ``proof`` for this reset, and show the page again."""
+        """Store ``proof`` for this reset, and show the page again."""
         progress.note(self.request, self.progress.found, proof)
         return redirect(self.request.path)
 
     def recover(self, act: str) -> HttpResponse:
-        """Ask for the removal of every second factor, finish it, or stop another request for it."""
+        """Handle a request of a user who has lost every second factor.
+
+        ``act``: ``ask`` requests a recovery by waiting, ``finish`` removes all second factors, and
+            ``stop`` stops the current request.
+        """
         user, assessment = self.progress.found.user, self.progress.assessment
         actor = actor_without_session_of(self.request).by(Method.MAIL)
         if act == "finish":

@@ -66,12 +66,12 @@ def link_without_mail(user: User) -> str:
 
 
 def _with_former_emails(recipient: Recipient) -> Recipient:
-    """Return the recipient of a reset link for a former address of a locked account.
+    """Return the recipient of a reset link, which may be a former address of a locked account.
 
-    Returns ``recipient`` itself if an account has the address now, or no locked account had it. A
-    lock may have suspended the only address of an account, or a thief may have removed it. The link
-    alone does not unlock the account: ``accounts.users.disputes`` decides whether the mailbox
-    counts.
+    A lock may have suspended the only address of an account, or a thief may have removed it. If no
+    account has the address that was typed, but a locked account had it, the link is sent there. In
+    every other case, ``recipient`` is returned. The link alone does not unlock the account:
+    ``accounts.users.disputes`` decides whether the mailbox counts.
     """
     row = former_credentials.find_disputed_email(recipient.key)
     if row is None or recipient.user:
@@ -130,9 +130,11 @@ def reset(
 ) -> None:
     """Set ``password`` with the reset link ``found``, and revoke every session.
 
-    The API keys with the ids ``end_keys`` are revoked, too. ``removes_factors`` also removes all
-    second factors, because the user has lost them. To remove factors or to unlock an account, the
-    older proofs ``shown`` must be enough now.
+    ``token``: the secret of the link.
+    ``end_keys``: the ids of the API keys to revoke.
+    ``shown``: the older proofs. They must be enough to remove factors or to unlock a locked
+        account.
+    ``removes_factors``: whether to remove all second factors, because the user has lost them.
 
     Raises:
         LinkSpent: the link was used or has expired, or the account has changed since.

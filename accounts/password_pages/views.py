@@ -78,7 +78,7 @@ def reset(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def locked(request: HttpRequest) -> HttpResponse:
-    """Redirect a user who has tried to sign in to a locked account to the password reset.
+    """Redirect to the password reset after a user tried to sign in to a locked account.
 
     The proof that was shown at the sign-in counts for the reset. No email is required: otherwise a
     thief who reads the mailbox could keep the owner out.
@@ -159,19 +159,22 @@ class ResetLinkView(ProofView):
         return render(self.request, "accounts/password_pages/reset_link.html", context)
 
     def show_dead(self) -> HttpResponse:
-        """Return the page that says that the link is used, has expired or is outdated."""
+        """Return the page that says that the link was used, has expired or is outdated."""
         return render(self.request, "accounts/password_pages/reset_dead.html", status=404)
 
 
 def _sign_in(found: services.Reset) -> HttpResponse:
-    """Redirect to the sign-in page, which leads to the review if the account was locked."""
+    """Redirect to the sign-in page.
+
+    If the account was locked, the page to review suspended credentials opens after the sign-in.
+    """
     if found.user.is_disputed:
         return redirect_to_login(reverse("review"))
     return redirect("account_login")
 
 
 def _chosen(request: HttpRequest) -> set[str]:
-    """Return the ids of the API keys to revoke, unchecked as the client sent them."""
+    """Return the posted ids of the API keys to revoke. The ids are not validated."""
     return set(request.POST.getlist("end_key"))
 
 

@@ -41,9 +41,10 @@ class NewPasswordInput(PasswordInput):
 
 
 class CurrentPasswordField(forms.CharField):
-    """A field for an existing password of any length.
+    """A field for an existing password.
 
-    A password that is too long is wrong, so it gets the same error as any other wrong password.
+    The length is not limited, so that a password that is too long gets the same error as any other
+    wrong password.
     """
 
     def __init__(self, **options: Any) -> None:

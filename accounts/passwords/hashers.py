@@ -88,7 +88,7 @@ class Argon2id(Argon2PasswordHasher):
     def dummy_hash(self) -> str:
         """Return a hash that no password matches.
 
-        Verifying a password with this hash costs as much as with a real one.
+        Verifying a password against this hash takes as long as against a real one.
         """
         salt, digest = (base64.b64encode(bytes(n)).decode().rstrip("=") for n in (16, 32))
         cost = f"m={self.memory_cost},t={self.time_cost},p={self.parallelism}"

@@ -49,8 +49,8 @@ def is_common(password: str) -> bool:
 def is_pwned(password: str) -> bool:
     """Return whether ``password`` is in the local copy of Have I Been Pwned (ASVS 6.2.12).
 
-    If the file is missing or unreadable, the error is logged and the result is False, so that
-    people can still sign up.
+    Return False if the setting names no file. If the file cannot be read, log the error and return
+    False, so that people can still sign up.
     """
     path = settings.AUTHSITE.pwned_passwords_file
     if not path:

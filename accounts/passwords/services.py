@@ -20,9 +20,11 @@ def hash_password(password: str) -> str:
 def verify(password: str, encoded: str | None) -> bool:
     """Return whether ``password`` matches the hash ``encoded``.
 
-    One hash is computed even if ``encoded`` is None (no such account), unusable (no password) or of
-    an unknown algorithm, so that the response time reveals nothing (CWE-208). A password that is
-    too long does not match and is not hashed.
+    ``encoded`` is None if there is no such account. It may be unusable, if the account has no
+    password, or of an unknown algorithm. A hash is computed in these cases, too, so that the
+    response time reveals nothing (CWE-208).
+
+    No hash is computed for a password that is too long, because it never matches.
     """
     if len(password) > MAX_LENGTH:
         return False
@@ -34,7 +36,7 @@ def verify(password: str, encoded: str | None) -> bool:
 
 
 def is_outdated(encoded: str) -> bool:
-    """Return whether ``encoded`` has another algorithm or other parameters than new hashes."""
+    """Return whether new hashes have another algorithm or other parameters than ``encoded``."""
     hasher = identify_hasher(encoded)
     preferred = get_hasher("default")
     return hasher.algorithm != preferred.algorithm or preferred.must_update(encoded)
@@ -43,7 +45,7 @@ def is_outdated(encoded: str) -> bool:
 def is_compromised(password: str) -> bool:
     """Return whether attackers try ``password`` first (NIST SP 800-63B section 3.1.1.2).
 
-    The password is looked up in the list of common passwords, and its canonical form in the local
-    copy of Have I Been Pwned.
+    This is the case if the password is in the list of common passwords, or if its canonical form is
+    in the local copy of Have I Been Pwned.
     """
     return lists.is_common(password) or lists.is_pwned(canonical(password))

@@ -1,8 +1,9 @@
 """Estimates how hard a password is to guess, and advises how to improve it.
 
-The score comes from zxcvbn (Wheeler, USENIX Security 2016), which guesses as attackers do. Its Rust
-implementation takes 5 ms for most passwords, and up to a quarter of a second for the worst ones of
-72 characters. Meanwhile it holds the interpreter lock, so only one password is measured at a time.
+The score comes from zxcvbn (Wheeler, USENIX Security 2016), which models how attackers guess. Its
+Rust implementation takes 5 ms for most passwords, and up to a quarter of a second for the worst
+ones of 72 characters. It holds the interpreter lock for that time, so only one password is measured
+at a time.
 """
 
 import re

@@ -29,7 +29,7 @@ with_meter = csp_override(settings.SECURE_CSP_METER)
 def strength(request: HttpRequest) -> JsonResponse:
     """Return the strength of a password as JSON: ``{score, label, advice}``.
 
-    ``word`` may be repeated: it is what the user has entered in other fields of the form, such as
+    Each parameter ``word`` contains what the user has entered in another field of the form, such as
     the username. Anonymous visitors may call this view, because they choose a password at sign-up.
     Nothing is stored.
     """

@@ -36,10 +36,12 @@ class WrongPassword(PublicError):
 def of_request(
     request: HttpRequest, user: User, proofs: Iterable[Proof], disputed_at: datetime
 ) -> Shown:
-    """Return which of ``proofs`` are old enough to count in a dispute.
+    """Return the older proofs that a request shows in a dispute.
 
-    The result contains the browser of ``request`` as well, if ``user`` has signed in there long
-    enough before the disputed change.
+    The result contains each of ``proofs`` that is old enough to count. It also contains the browser
+    of ``request`` if ``user`` first signed in there long enough before the disputed change.
+
+    ``disputed_at``: the time of the disputed change.
     """
     shown = {of_proof(user, proof, disputed_at) for proof in proofs}
     browser = known_browsers.recognize(request, user)
@@ -49,7 +51,11 @@ def of_request(
 
 
 def of_proof(user: User, proof: Proof, disputed_at: datetime) -> OlderProof | None:
-    """Return ``proof`` as an older proof; None if it is too young or cannot count in a dispute."""
+    """Return the older proof that ``proof`` stands for, or None if it does not count in a dispute.
+
+    A proof counts if the account had it long enough before ``disputed_at``, the time of the
+    disputed change.
+    """
     if proof.method is Method.PASSWORD:
         is_old = counts(user, user.password_at, disputed_at)
         return OlderProof(Evidence.PASSWORD, since=user.password_at) if is_old else None
@@ -61,7 +67,13 @@ def of_proof(user: User, proof: Proof, disputed_at: datetime) -> OlderProof | No
 
 
 def _of_email(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
-    """Return the older proof for access to the mailbox of the address ``key``, or None."""
+    """Return the proof of access to a mailbox, or None if the mailbox does not count in a dispute.
+
+    The mailbox counts if the account had its email address long enough before ``disputed_at``, the
+    time of the disputed change. It counts even if the email address was removed later.
+
+    ``key``: the key of the email address.
+    """
     row = user.emails.filter(key=key).first()
     if row and counts(user, row.confirmed_at, disputed_at):
         return OlderProof(Evidence.EMAIL, key, row.confirmed_at)
@@ -70,9 +82,13 @@ def _of_email(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
 
 
 def _of_provider(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
-    """Return the older proof for a sign-in with the external identity ``key``, or None.
+    """Return the proof of a sign-in with an external identity, or None if it does not count.
 
-    Such a sign-in counts only if the account had no email address, in place of the mailbox.
+    The identity must have been connected long enough before ``disputed_at``, the time of the
+    disputed change. It replaces the proof of a mailbox, so it counts only if the account had no
+    email address.
+
+    ``key``: the id of the external identity.
     """
     row = next((row for row in identities.of(user) if str(row.pk) == key), None)
     if row is None or not counts(user, row.connected_at, disputed_at):
@@ -83,7 +99,13 @@ def _of_provider(user: User, key: str, disputed_at: datetime) -> OlderProof | No
 
 
 def older_factor(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
-    """Return the older proof for the second factor with the ``persistent_id`` ``key``, or None."""
+    """Return the proof of a second factor, or None if the factor does not count in a dispute.
+
+    A factor counts if the account had it long enough before ``disputed_at``, the time of the
+    disputed change. It may have been removed later.
+
+    ``key``: the ``persistent_id`` of the factor.
+    """
     rows = twofactor.devices(user) + former_credentials.removed_factors(user, disputed_at)
     for row in rows:
         if row.persistent_id == key and counts(user, row.made_at, disputed_at):
@@ -92,17 +114,21 @@ def older_factor(user: User, key: str, disputed_at: datetime) -> OlderProof | No
 
 
 def former_password(user: User, disputed_at: datetime) -> OlderProof:
-    """Return the older proof that :func:`check_password` returns for the right password."""
+    """Return the proof that a person knows the password from a week before the disputed change.
+
+    The caller must have verified this password with :func:`check_password`.
+    """
     return OlderProof(Evidence.PASSWORD, since=former_credentials.password_since(user, disputed_at))
 
 
 def check_password(
     user: User, typed: str, disputed_at: datetime, actor: Actor, budget: str
 ) -> OlderProof:
-    """Return an older proof if ``typed`` was the password a week before the disputed change.
+    """Return the proof if ``typed`` was the password a week before the disputed change.
 
-    Guesses are counted for ``budget``, which identifies a link or a session, so that guesses
-    elsewhere do not use up the limit.
+    ``disputed_at``: the time of the disputed change.
+    ``budget``: identifies the link or the session for which guesses are counted, so that guesses
+        elsewhere do not use up the limit.
 
     Raises:
         WrongPassword: the password is wrong, or the former password is no longer stored.
@@ -119,10 +145,11 @@ def check_password(
 
 
 def removed_factor(user: User, code: str) -> Proof | None:
-    """Use up ``code`` of a removed factor that counts in a dispute; return the proof, or None.
+    """Use up ``code`` if it belongs to a removed factor that counts in a dispute.
 
-    A removed factor counts only if it was the second factor of the session that removed it: see
-    ``_keep`` in ``twofactor.services``. The caller applies the rate limits.
+    Return the proof, or None if no such factor accepts the code. A removed factor counts only if it
+    was the second factor of the session that removed it: see ``_keep`` in ``twofactor.services``.
+    The caller applies the rate limits.
     """
 
     def spend(factor: Any) -> bool:
@@ -133,9 +160,10 @@ def removed_factor(user: User, code: str) -> Proof | None:
 
 
 def removed_passkey(user: User, assertion: Assertion) -> Proof | None:
-    """Verify a removed passkey that counts in a dispute; return the proof, or None.
+    """Verify ``assertion``, the response of a removed passkey that counts in a dispute.
 
-    A removed passkey counts only if it was the second factor of the session that removed it.
+    Return the proof, or None if no such passkey made the response. A removed passkey counts only if
+    it was the second factor of the session that removed it.
     """
 
     def spend(factor: Any) -> bool:

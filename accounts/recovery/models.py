@@ -10,11 +10,14 @@ from accounts.users.disputes import Evidence, OlderProof, Shown
 
 
 class Recovery(models.Model):
-    """A request to recover an account after a waiting period, which ends at ``due_at``.
+    """A request to recover an account after a waiting period.
 
-    ``disputed_at`` is when the disputed change was made. ``evidence`` stores the older proofs that
-    were shown, each as ``[kind, key, since]``. Both columns are null in rows from earlier releases
-    of the site. Only earlier releases read ``version``.
+    ``due_at``: the time at which the waiting period ends.
+    ``disputed_at``: the time of the disputed change.
+    ``evidence``: the older proofs that were shown, each as ``[kind, key, since]``.
+    ``version``: read only by earlier releases of the site.
+
+    ``disputed_at`` and ``evidence`` are null in rows from earlier releases.
     """
 
     user = models.OneToOneField(

@@ -23,7 +23,11 @@ VOIDED_BY = {
 
 
 def cancel_by_factor(sender: Any, user: User, proof: Proof, actor: Actor, **_more: Any) -> None:
-    """Stop the recovery request of ``user`` if the factor shown is old enough to count."""
+    """Stop the recovery request of ``user`` after a second factor was shown.
+
+    ``proof``: the proof of the second factor. If the factor is too new to count in the dispute, the
+        request is not stopped.
+    """
     # This runs at every second step, so look for a request without locking the row first.
     found = Recovery.objects.filter(user=user).first()
     factor = evidence.older_factor(user, proof.key, services.asked_at(found)) if found else None

@@ -55,11 +55,13 @@ class NotOffered(PublicError):
 
 @dataclass(frozen=True)
 class Assessment:
-    """The ways in which a user can recover the account with the older proofs ``shown``.
+    """What a user can do to recover the account with certain older proofs.
 
-    ``running`` is the current recovery request, or None. ``requested`` are the proofs of the
-    current request that still count. ``is_offered`` is true if the user may recover the account by
-    waiting.
+    ``shown``: the older proofs.
+    ``outcome``: what the proofs allow without regard to a recovery request.
+    ``running``: the current recovery request, or None.
+    ``requested``: the proofs of the current request that still count.
+    ``is_offered``: whether the user may recover the account by waiting.
     """
 
     shown: Shown
@@ -80,7 +82,7 @@ class Assessment:
 
     @property
     def ends_at(self) -> datetime | None:
-        """When the current request expires; None without a request."""
+        """The time at which the current request expires, or None without a request."""
         return self.running.due_at + OPEN if self.running else None
 
     @property
@@ -105,7 +107,7 @@ class Assessment:
     def is_new(self) -> bool:
         """Whether the shown proofs would begin a new waiting period.
 
-        This is the case if there is no request, or if the shown proofs outweigh those of the
+        They begin one if there is no current request, or if they outweigh the proofs of the current
         request.
         """
         return self.running is None or (
@@ -114,7 +116,10 @@ class Assessment:
 
     @property
     def is_others(self) -> bool:
-        """Whether the current request was made with other proofs, perhaps by a thief."""
+        """Whether a different person, perhaps a thief, may have made the current request.
+
+        The shown proofs then neither include all proofs of the request nor outweigh them.
+        """
         return self.running is not None and not (
             self.is_new or disputes.covers(self.shown, self.requested)
         )
@@ -129,9 +134,11 @@ def is_offered(user: User) -> bool:
 
 
 def running(user: User) -> Recovery | None:
-    """Return the recovery request of ``user`` that waits or can be used now, or None.
+    """Return the current recovery request of ``user``, or None.
 
-    A request is ignored if a later lock makes all of its proofs too young to count.
+    A request is current during its waiting period and for seven days afterwards. It is ignored if a
+    later lock makes all of its proofs too young to count, or if ``user`` may not recover by
+    waiting.
     """
     if not is_offered(user):
         return None
@@ -140,16 +147,16 @@ def running(user: User) -> Recovery | None:
 
 
 def requested(user: User, found: Recovery) -> Shown:
-    """Return the proofs that were shown with the request ``found`` and still count."""
+    """Return the proofs of the recovery request ``found`` that still count."""
     at = _disputed_at(user, found)
     return frozenset(proof for proof in found.shown if disputes.counts(user, proof.since, at))
 
 
 def disputed_at(user: User) -> datetime:
-    """Return when the disputed change was made.
+    """Return the time of the disputed change.
 
-    A lock or, without a lock, a recovery request disputes a change. Without either, the current
-    time is returned.
+    If the account is locked, this is the change that the lock disputes. Otherwise, it is the change
+    that the recovery request disputes. Without a lock and a request, return the current time.
     """
     return _disputed_at(user, running(user))
 
@@ -161,7 +168,10 @@ def _disputed_at(user: User, found: Recovery | None) -> datetime:
 
 
 def assess(user: User, shown: Shown) -> Assessment:
-    """Assess the older proofs ``shown``. Each of them must count at :func:`disputed_at`."""
+    """Return what ``user`` can do to recover the account with the older proofs ``shown``.
+
+    The caller has checked that each proof counts at the time that :func:`disputed_at` returns.
+    """
     found = running(user)
     outcome = disputes.decide(disputes.kinds(shown), holds_factor=_holds_factor(user))
     proofs = requested(user, found) if found else frozenset()
@@ -177,9 +187,10 @@ def _holds_factor(user: User) -> bool:
 
 
 def ask(user: User, shown: Shown, actor: Actor) -> Recovery:
-    """Begin a waiting period and notify every address by email; return the recovery request.
+    """Request a recovery by waiting; return the recovery request.
 
-    If a request is already waiting, it is returned instead, unless ``shown`` outweighs its proofs.
+    The waiting period begins now, and every address is notified by email. If there already is a
+    current request, it is returned instead, unless the proofs ``shown`` outweigh its proofs.
 
     Raises:
         NotOffered: the user or the proofs do not allow recovery by waiting.
@@ -213,7 +224,10 @@ def ask(user: User, shown: Shown, actor: Actor) -> Recovery:
 
 
 def find_by_link(token: str) -> tuple[User, Proof] | None:
-    """Return the user and the proof of a link to object to a recovery; None if it is invalid."""
+    """Return the user of a link to object to a recovery, and the proof of access to the mailbox.
+
+    Return None if the link is invalid. ``token`` is the secret of the link.
+    """
     link = link_codes.find_link(Purpose(LINK), token)
     user = users.find_by_id(link.subject.split()[0]) if link else None
     if link is None or user is None or running(user) is None:
@@ -247,7 +261,7 @@ def check(user: User, shown: Shown) -> None:
 def remove_factors(user: User, shown: Shown, actor: Actor) -> None:
     """Remove all second factors of ``user``, because they are lost, and revoke every session.
 
-    The ``credential_version`` of ``user`` is refreshed.
+    The attribute ``credential_version`` of ``user`` is then loaded again from the database.
 
     Raises:
         NotOffered: the user is a member of staff, so an operator must remove the factors.
@@ -261,7 +275,7 @@ def remove_factors(user: User, shown: Shown, actor: Actor) -> None:
 
 
 def asked_at(found: Recovery) -> datetime:
-    """Return when the change was made that the request ``found`` disputes."""
+    """Return the time of the change that the recovery request ``found`` disputes."""
     # Earlier releases of the site stored only when the request is due.
     wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
     return found.disputed_at or found.due_at - wait

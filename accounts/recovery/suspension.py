@@ -56,10 +56,12 @@ class Young:
 
 
 def young(user: User, disputed_at: datetime) -> Young:
-    """Return the credentials that a lock suspends if the change at ``disputed_at`` is disputed.
+    """Return the credentials that a lock suspends.
 
-    These are all credentials that the account had held for less than a week at that time or has
-    added since, and every external identity.
+    A lock suspends every credential that the account got less than a week before the disputed
+    change, or later. It also suspends every external identity.
+
+    ``disputed_at``: the time of the disputed change.
     """
     since = baseline(user, disputed_at)
     emails = user.emails.filter(confirmed_at__gt=since)
@@ -173,7 +175,7 @@ def delete_identity(user: User, identity_id: int, actor: Actor) -> bool:
 def finish(user: User, actor: Actor) -> None:
     """End the review and the dispute.
 
-    Addresses that were removed before the lock can no longer be put back afterwards.
+    Afterwards, addresses that were removed before the lock can no longer be put back.
 
     Raises:
         AccountChanged: the account was changed or locked again in the meantime.
@@ -186,7 +188,7 @@ def finish(user: User, actor: Actor) -> None:
 
 
 def end_forgotten_reviews() -> int:
-    """End the reviews that nobody finished within 30 days of the reset; return how many.
+    """End each review that is unfinished 30 days after the password reset; return how many ended.
 
     Credentials that are still suspended are deleted, except external identities, which stay
     suspended. Otherwise an address that may belong to a thief would be notified forever, and old

@@ -20,10 +20,12 @@ MOMENT = timedelta(minutes=1)
 
 
 def store(owner: User, disputed_at: datetime) -> None:
-    """Store the date of the password, and the removed addresses that count in a dispute.
+    """Store what the security history says about the password and removed addresses of ``owner``.
 
-    ``disputed_at`` is when the disputed change was made. The caller has locked the row of
-    ``owner``.
+    The password gets its date. An address is stored if it was removed less than a week before the
+    disputed change, or later. The caller has locked the row of ``owner``.
+
+    ``disputed_at``: the time of the disputed change.
     """
     _date_password(owner)
     _keep_removed_emails(owner, baseline(owner, disputed_at))

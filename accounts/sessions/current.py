@@ -26,10 +26,11 @@ ATTRIBUTE = "_request_auth"
 class RequestAuth:
     """How a request is authenticated.
 
-    ``presented`` is the session of the cookie or access token. ``needs_reauthentication`` is set if
-    the cookie is valid but another browser sent it. ``is_revoked`` is set if the site revoked the
-    session because of this request. For an API request without a session, ``by`` is ``pwd`` or
-    ``api_key``, and ``key`` is the label of the API key.
+    ``presented``: the session of the cookie or access token, or None.
+    ``needs_reauthentication``: whether another browser sent the valid cookie.
+    ``is_revoked``: whether the site revoked the session because of this request.
+    ``by``: for an API request without a session, ``pwd`` or ``api_key``.
+    ``key``: the label of the API key, if one was used.
     """
 
     presented: LoginSession | None = None
@@ -85,7 +86,7 @@ def actor_of(request: HttpRequest) -> Actor:
 
 
 def actor_without_session_of(request: HttpRequest) -> Actor:
-    """Return the actor of a request that is made through the link in an email.
+    """Return the actor of a request to a page that was opened with an emailed link.
 
     The actor has no session, because the browser may be signed in as another user.
     """
@@ -107,7 +108,7 @@ def renew_key(request: HttpRequest) -> None:
 
 
 def set_session(request: HttpRequest, session: LoginSession) -> None:
-    """Sign the browser of ``request`` in to ``session``, beginning with this request."""
+    """Sign in the browser of ``request``. From this request on, it uses ``session``."""
     browser_session_of(request).login_session = session
     request.user = session.user
     setattr(request, ATTRIBUTE, RequestAuth(session))
@@ -118,8 +119,9 @@ def set_api_auth(
 ) -> None:
     """Record how an API request is authenticated.
 
-    ``session`` is the session of the access token. Without a session, ``by`` is the ``amr`` value
-    of a password or an API key, and ``key`` is the label of the API key.
+    ``session``: the session of the access token. None if the request has no access token.
+    ``by``: without a session, the ``amr`` value of a password or an API key.
+    ``key``: the label of the API key, if one was used.
     """
     setattr(request, ATTRIBUTE, RequestAuth(session, by=by, key=key))
 

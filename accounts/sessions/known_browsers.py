@@ -28,11 +28,12 @@ NOBODY = uuid.UUID(int=0)
 
 
 def find(client: ClientInfo, account: User | PendingSignup | None) -> KnownBrowser | None:
-    """Return the browser of ``client`` if somebody has signed in to ``account`` in it, else None.
+    """Return the browser of ``client`` if it is known to ``account``, else None.
 
-    Sign-ins before the last change of credentials count as well. Otherwise somebody who guesses in
-    other browsers could lock the owner out after such a change. At most one query is made, whether
-    or not there is an account.
+    A browser is known if somebody has signed in to the account with it. A sign-in before the last
+    change of credentials counts, too. Otherwise somebody who guesses in other browsers could lock
+    the owner out after such a change. At most one query is made, whether or not there is an
+    account.
     """
     if not client.known_cookie:
         return None
@@ -50,11 +51,12 @@ def note_factor(client: ClientInfo, user: User) -> None:
 
 
 def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
-    """Record a sign-in of ``user`` in the browser of ``request``; return whether it was known.
+    """Record a sign-in of ``user``; return whether the browser of ``request`` was known.
 
-    The browser is unknown if ``user`` has not signed in there since the last change of credentials:
-    an earlier sign-in may have been made by a thief. ``has_factor`` says whether the user showed a
-    second factor.
+    The browser counts as unknown if ``user`` has not signed in there since the last change of
+    credentials, because a thief may have made an earlier sign-in.
+
+    ``has_factor``: whether the user showed a second factor.
     """
     token, client = _token(request), client_of(request)
     noted = _find(token, client.device, user) if token else None
@@ -116,9 +118,9 @@ def note_client(client: ClientInfo, user: User) -> bool:
 def recognize(request: HttpRequest, user: User) -> KnownBrowser | None:
     """Return the browser of ``request`` if it is known to ``user``, else None.
 
-    A browser without a sign-in for 90 days is unknown. ``since`` is the time of the first sign-in,
-    even if the credentials have changed since then. The row is unsaved if only an earlier release
-    of the site stored the browser.
+    A browser without a sign-in for 90 days is unknown. The attribute ``since`` is the time of the
+    first sign-in, even if the credentials have changed since then. If only an earlier release of
+    the site stored the browser, the returned row is not saved in the database.
     """
     token = _token(request)
     return _find(token, client_of(request).device, user) if token else None
@@ -127,9 +129,9 @@ def recognize(request: HttpRequest, user: User) -> KnownBrowser | None:
 def renew(request: HttpRequest, user: User) -> None:
     """Replace the cookie of the browser of ``request``, if the browser is known to ``user``.
 
-    A copy of the previous cookie is no longer known to ``user`` afterwards. The rows of other users
-    keep the previous cookie. Otherwise a thief with a cookie copied from another user could get a
-    new cookie that is known to that user.
+    Afterwards, ``user`` no longer knows a copy of the previous cookie. The rows of other users keep
+    the previous cookie. If they were changed, too, a thief could sign in with a cookie that was
+    copied from another user, and would get a new cookie that is known to that user.
     """
     previous, device = _token(request), client_of(request).device
     noted = _find(previous, device, user) if previous else None
@@ -184,9 +186,9 @@ def _networks(user: User) -> str:
 
 
 def _find(token: str, device: Device, user: User) -> KnownBrowser | None:
-    """Return the row of a known browser, or None.
+    """Return the row of a browser that is known to ``user``, or None.
 
-    The row is unsaved if only an earlier release of the site stored the browser.
+    If only an earlier release of the site stored the browser, the row is not saved in the database.
     """
     rows = user.known_browsers.filter(digest__in=_digests(token, device))
     row = rows.filter(until__gt=clock.now()).first()

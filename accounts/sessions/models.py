@@ -13,12 +13,14 @@ STALE = timedelta(days=30)
 
 
 class LoginSession(models.Model):
-    """A browser or API client in which a user is signed in.
+    """A session: a browser or API client in which a user is signed in.
 
-    ``id`` is public: tokens contain it as ``sid``. All refresh tokens of an API client belong to
-    one session (see ``tokens.families``). ``auth_time`` is when the user last authenticated (OpenID
-    Connect Core, section 2), and ``amr`` lists the methods. A session has ended if ``ended_at`` is
-    set or if ``idle_at`` or ``ends_at`` has passed.
+    All refresh tokens of an API client belong to one session (see ``tokens.families``). A session
+    has ended if ``ended_at`` is set or if ``idle_at`` or ``ends_at`` has passed.
+
+    ``id``: public, because tokens contain it as ``sid``.
+    ``auth_time``: the time at which the user last authenticated (OpenID Connect Core, section 2).
+    ``amr``: the methods with which the user authenticated.
     """
 
     class Kind(models.TextChoices):
@@ -114,10 +116,11 @@ class BrowserSession(AbstractBaseSession):
 class KnownBrowser(models.Model):
     """A browser in which a user has signed in.
 
-    ``digest`` is a digest of the cookie and the device. ``since`` is the time of the first sign-in,
-    ``version`` the ``credential_version`` at the last sign-in, ``until`` the time at which the
-    browser becomes unknown, and ``factor_at`` the time at which a second factor was first shown in
-    it.
+    ``digest``: a digest of the cookie and the device.
+    ``since``: the time of the first sign-in.
+    ``version``: the ``credential_version`` of the user at the last sign-in.
+    ``until``: the time at which the browser becomes unknown.
+    ``factor_at``: the time at which a second factor was first shown in the browser, or None.
     """
 
     user = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""Defines how long authentication is recent, and redirects to the reauthentication page.
+"""Defines how long authentication stays recent, and redirects to the reauthentication page.
 
 ``signin.policy`` decides which proofs count.
 """

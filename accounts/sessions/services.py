@@ -207,9 +207,9 @@ def revoke_all(user: User, *, keep: uuid.UUID | None = None) -> None:
 
 @transaction.atomic
 def sign_out_elsewhere(user: User, keep: uuid.UUID, actor: Actor) -> int:
-    """Revoke all sessions of ``user`` except ``keep``, and the trust in all browsers.
+    """Revoke all sessions of ``user`` except ``keep``, and the trust in every browser.
 
-    Returns the number of revoked sessions.
+    Return the number of revoked sessions.
     """
     if count := live(user).exclude(pk=keep).count():
         revoke_all(user, keep=keep)
@@ -254,8 +254,9 @@ def _idle() -> timedelta:
 def _revoke(sessions: QuerySet[LoginSession]) -> int:
     """Mark sessions as ended and delete the data of their browsers; return the number of sessions.
 
-    There are two statements, however many sessions there are. If a browser signs in between them,
-    its session data remains, but its session has ended, so the browser is signed out.
+    Two statements are enough for any number of sessions. If a browser signs in to one of them
+    between the two statements, its session data remains. The browser is signed out nevertheless,
+    because the session has ended.
     """
     live = sessions.filter(ended_at=None).order_by()
     rows = BrowserSession.objects.filter(login_session__in=live.values("pk"))
@@ -266,9 +267,10 @@ def _revoke(sessions: QuerySet[LoginSession]) -> int:
 def make_room(user: User, new: LoginSession, actor: Actor) -> None:
     """Revoke sessions of ``user`` in excess of ``MAX_SESSIONS``, and record an event for each.
 
-    Sessions of API clients are revoked before those of browsers, and the least recently used first;
-    ``new`` is never revoked. One call revokes at most ``AT_ONCE`` sessions, so that a sign-in is
-    not slowed down by a large excess that an earlier release of the site has left.
+    Sessions of API clients are revoked first, then those of browsers. Within each group, the least
+    recently used session is revoked first. The session ``new`` is never revoked. One call revokes
+    at most ``AT_ONCE`` sessions, so that a large excess from an earlier release of the site does
+    not slow a sign-in down.
     """
     rows, most = live(user).order_by(), settings.AUTHSITE.max_sessions
     excess = rows[: most + AT_ONCE].count() - most

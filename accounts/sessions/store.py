@@ -1,8 +1,8 @@
-"""Session store that keeps digests of session keys instead of the keys.
+"""The session store. The database contains digests of session keys instead of the keys.
 
-The cookie holds 256 random bits and the table a hash of them, so nobody can sign in with a copy of
-the database. A new key is first stored by ``save``. The data of an ended ``LoginSession`` loads as
-empty.
+The cookie contains a key of 256 random bits. The database contains only a hash of the key, so
+nobody can sign in with a copy of the database. A new key is stored when ``save`` is called. If the
+``LoginSession`` of the browser has ended, the session data is empty.
 """
 
 from copy import deepcopy
@@ -27,7 +27,7 @@ def digest(session_key: str) -> str:
 
 
 class SessionStore(db.SessionStore):
-    """Store session data in the database under digests of the session keys."""
+    """Stores session data in the database under digests of the session keys."""
 
     _unwritten = False
     _saved: dict[str, Any] | None = None
@@ -101,10 +101,10 @@ class SessionStore(db.SessionStore):
         self._saved = deepcopy(data)
 
     def get_expiry_date(self, **_options: Any) -> datetime:
-        """Return when the session data expires.
+        """Return the time at which the session data expires.
 
-        This is the end of the ``LoginSession``, or ``SESSION_COOKIE_AGE`` from now for a browser
-        that is not signed in.
+        If the browser is signed in, this is the end of the ``LoginSession``. Otherwise, it is
+        ``SESSION_COOKIE_AGE`` seconds from now.
         """
         if self.login_session:
             return self.login_session.ends_at

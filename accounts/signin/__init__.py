@@ -1,1 +1,4 @@
-"""Sign-in: one policy says what the proofs still lack, and one function makes the session."""
+"""Signs users in.
+
+``signin.policy`` decides which proofs a sign-in requires. ``signin.session`` creates the session.
+"""

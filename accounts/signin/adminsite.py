@@ -1,4 +1,4 @@
-"""Django's admin, which people enter through this site's own sign-in pages."""
+"""Adapts Django's admin to the sign-in pages of this site."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -61,7 +61,14 @@ class Site(admin.AdminSite):
 
     @method_decorator([login_not_required, never_cache])
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Redirect to the site's sign-in page, which leads back; refuse users who are not staff."""
+        """Redirect to the sign-in page of this site, which then redirects back to the admin.
+
+        A signed-in member of staff is redirected to the admin, or to the page for a missing second
+        factor.
+
+        Raises:
+            PermissionDenied: the signed-in user is not staff.
+        """
         next_url = safe_next(request.GET.get("next")) or reverse("admin:index")
         if self.has_permission(request):
             return redirect(next_url)
@@ -75,7 +82,7 @@ class Site(admin.AdminSite):
         """Redirect to the page where the user shows or adds the required second factor.
 
         Raises:
-            PermissionDenied: the user is not staff, or the session lacks nothing.
+            PermissionDenied: the user is not staff, or the session already meets the policy.
         """
         session = request_auth_of(request).session
         if session is None or policy.suffices(session) or not super().has_permission(request):
@@ -95,7 +102,7 @@ class Site(admin.AdminSite):
 
 
 def _page_of(user: User) -> str:
-    """Return the page where ``user`` shows or adds the factor that the admin requires."""
+    """Return the URL name of the page where ``user`` shows or adds the required second factor."""
     if policy.needs_passkey(user) and not twofactor.has_passkey(user):
         # Without a passkey, reauthentication cannot meet the requirement.
         return "passkey_add"

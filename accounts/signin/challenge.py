@@ -42,7 +42,8 @@ RECOVERY_ACTS = {"ask", "finish", "stop"}
 class SecondStepView(View):
     """Ask for the second step of a pending sign-in.
 
-    A person takes it by a second factor or a mailed code, or says that every factor is lost.
+    The user shows a second factor or types an emailed code. A user who has lost every second factor
+    can request that all of them are removed.
     """
 
     sign_in: PendingSignIn
@@ -73,7 +74,7 @@ class SecondStepView(View):
         return self.show()
 
     def show(self, form: SecondForm | None = None, *, passkey_error: str = "") -> HttpResponse:
-        """Return the page, with the errors of ``form`` or of a passkey."""
+        """Return the page. ``form`` and ``passkey_error`` contain the errors to show."""
         sign_in = self.sign_in
         context = page_context(
             self.request,
@@ -86,7 +87,7 @@ class SecondStepView(View):
         return render(self.request, "accounts/signin/second.html", context)
 
     def prove_by_code(self) -> HttpResponse:
-        """Check the code that was typed."""
+        """Check the typed code, and continue the sign-in."""
         sign_in, actor, client = self.sign_in, actor_of(self.request), client_of(self.request)
         form = SecondForm(self.request.POST)
         proof = form.check(
@@ -98,7 +99,7 @@ class SecondStepView(View):
         return self.resume(proof) if proof else self.show(form)
 
     def prove_by_passkey(self, credential: str) -> HttpResponse:
-        """Check the answer of the browser's passkey."""
+        """Verify the passkey response ``credential``, and continue the sign-in."""
         try:
             proof = passkeys.prove(self.sign_in.user, credential, actor_of(self.request))
         except WrongPasskey as error:
@@ -106,7 +107,10 @@ class SecondStepView(View):
         return self.resume(proof)
 
     def resume(self, proof: Proof) -> HttpResponse:
-        """Sign in; trust the browser if the person wants that and ``proof`` allows it."""
+        """Continue the sign-in after ``proof``.
+
+        The browser becomes trusted if the user asked for that and ``proof`` allows it.
+        """
         response = flow.resume(self.request, self.sign_in, proof)
         may_trust = "trust" in self.request.POST and policy.makes_trusted(proof)
         if may_trust and self.request.user.is_authenticated:
@@ -121,7 +125,11 @@ class SecondStepView(View):
         return redirect("second_step")
 
     def recover(self, act: str) -> HttpResponse:
-        """Ask for the removal of every second factor, finish it, or stop another request for it."""
+        """Handle a request of a user who has lost every second factor.
+
+        ``act``: ``ask`` requests the removal of all second factors, ``finish`` removes them, and
+            ``stop`` stops the current request.
+        """
         user, proofs = self.sign_in.user, self.sign_in.proofs
         actor = actor_of(self.request).by(*(proof.method for proof in proofs))
         shown = evidence.of_request(self.request, user, proofs, recovery.disputed_at(user))
@@ -145,9 +153,10 @@ def page_context(
     nonce: str = "",
     passkey_error: str = "",
 ) -> dict[str, Any]:
-    """Return what ``accounts/signin/second_step.html`` shows to ``user`` after ``proofs``.
+    """Return the template context of the page that asks ``user`` for the second step.
 
-    ``nonce`` names the mailed code that this browser has asked for, if any.
+    ``proofs``: the proofs that the user has already shown.
+    ``nonce``: identifies the request of this browser for an emailed code; empty without a request.
     """
     wanted = request.GET.get("method", "")
     if form is not None and form.is_bound:

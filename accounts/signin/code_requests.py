@@ -1,4 +1,4 @@
-"""Requests for a sign-in code by mail, kept in the session data of the browser."""
+"""Stores a request for an emailed sign-in code in the session data of the browser."""
 
 from dataclasses import asdict, dataclass
 
@@ -14,10 +14,13 @@ KEY = "mail_code"
 
 @dataclass(frozen=True)
 class CodeRequest:
-    """A request for a code: the username or email address that was typed, and how to sign in.
+    """A request for an emailed sign-in code.
 
-    ``nonce`` tells it from the requests of other browsers. ``until`` is when it ends, as a Unix
-    time.
+    ``login``: the username or email address that was typed.
+    ``nonce``: distinguishes this request from the requests of other browsers.
+    ``remember``: whether the session will outlive the browser.
+    ``next_url``: the page to open after the sign-in.
+    ``until``: the Unix time at which the request ends.
     """
 
     login: str
@@ -28,7 +31,7 @@ class CodeRequest:
 
 
 def make(login: str, *, remember: bool, next_url: str) -> CodeRequest:
-    """Return a new request, which ends when its code expires."""
+    """Return a new request for a code. The request ends when the code expires."""
     until = (clock.now() + CODE_LIFE).timestamp()
     return CodeRequest(login, mailed_codes.new_nonce(), remember, next_url, until)
 
@@ -39,11 +42,11 @@ def store(request: HttpRequest, code_request: CodeRequest) -> None:
 
 
 def find(request: HttpRequest) -> CodeRequest | None:
-    """Return the request for a code that this browser has made, or None if it has ended."""
+    """Return the code request of this browser, or None if there is none or it has ended."""
     data = request.session.get(KEY)
     return CodeRequest(**data) if data and data["until"] > clock.now().timestamp() else None
 
 
 def discard(request: HttpRequest) -> None:
-    """Forget the request for a code that this browser has made."""
+    """Delete the code request of this browser."""
     request.session.pop(KEY, None)

@@ -1,4 +1,4 @@
-"""The sign-in flow in a browser: from a proof, through what is still required, to the session."""
+"""The sign-in flow in a browser, from the first proof to the new session."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -48,10 +48,12 @@ def start_sign_in(
     remember: bool = False,
     next_url: str = "",
 ) -> HttpResponse:
-    """Sign ``account`` in after ``proofs``, or redirect to the page of what is still required.
+    """Sign in to ``account`` after ``proofs``, or redirect to the page for the next requirement.
 
-    A deactivated account is redirected to the page that says so. With ``remember`` the session
-    outlives the browser. ``next_url`` is the page to open after the sign-in.
+    If the account is deactivated, redirect to the page that says so.
+
+    ``remember``: whether the session outlives the browser.
+    ``next_url``: the page to open after the sign-in.
     """
     try:
         requirement = policy.next_requirement(account, proofs)
@@ -73,11 +75,11 @@ def resume(
     *,
     next_url: str | None = None,
 ) -> HttpResponse:
-    """Continue a pending sign-in after ``proof``: sign in, or redirect to what is still required.
+    """Continue a pending sign-in after ``proof``: sign in, or redirect to the next requirement.
 
-    ``sign_in.user`` must be as the second step left it, so that a change of factors which that
-    step made itself is not taken for a change by somebody else. ``next_url`` replaces the page to
-    open after the sign-in.
+    ``sign_in.user``: the user as the second step left it. If the second step itself has changed the
+        factors, an older copy would look as if somebody else had changed the account.
+    ``next_url``: replaces the page to open after the sign-in.
     """
     if proof:
         sign_in = replace(sign_in, proofs=(*sign_in.proofs, proof))
@@ -127,9 +129,9 @@ def _ask_for(
 
 
 def restart(request: HttpRequest, *, back: str = "") -> HttpResponse:
-    """Redirect to the sign-in page, and say why if a pending sign-in of this browser has ended.
+    """Redirect to the sign-in page. If a pending sign-in of this browser has ended, say why.
 
-    Without a pending sign-in, ``back`` is the page to open after signing in.
+    ``back``: the page to open after the sign-in, if this browser has no pending sign-in.
     """
     next_url = pending.discard(request)
     if next_url is not None:
@@ -151,7 +153,10 @@ def _advise(request: HttpRequest, user: User) -> None:
 def remember_pending(
     request: HttpRequest, signup: PendingSignup, *, remember: bool = False
 ) -> None:
-    """Note that this browser may confirm ``signup``, and change the key of its session data."""
+    """Allow this browser to confirm ``signup``, and renew the session key.
+
+    ``remember``: whether the session after the confirmation outlives the browser.
+    """
     request.session.cycle_key()
     request.session[PENDING] = str(signup.pk)
     request.session[REMEMBER] = remember
@@ -163,10 +168,11 @@ def pending_of(request: HttpRequest) -> str | None:
 
 
 def recover(request: HttpRequest, user: User, proof: Proof) -> HttpResponse:
-    """Redirect to the recovery of a locked account to which ``proof`` would have signed in.
+    """Redirect to the recovery of the locked account of ``user``, where ``proof`` counts.
 
-    A provider counts in place of a mailbox only. If the account has an email address, a sign-in at
-    a provider therefore leads to the reset by mail.
+    Redirect to the password reset by email instead if the lock disputes no change. Do so, too, if
+    the user signed in with a provider and the account has an email address: a provider counts only
+    in place of a mailbox.
     """
     if not user.is_disputed or (user.email and proof.method is Method.PROVIDER):
         return redirect("account_reset_password")
@@ -181,9 +187,10 @@ def recover(request: HttpRequest, user: User, proof: Proof) -> HttpResponse:
 
 
 def pop_recovery(request: HttpRequest) -> tuple[User | None, Proof | None]:
-    """Return the user and the proof with which :func:`recover` was called in this browser.
+    """Return the user and the proof of the last call of :func:`recover` in this browser.
 
-    Return them only once, and only within a minute of the proof; otherwise return None for both.
+    They can be read only once. Return None for both if there was no such call, if the proof is
+    older than a minute, or if the account is deactivated or no longer locked.
     """
     data = request.session.pop(LOCKED_OUT, None)
     if data is None:

@@ -70,7 +70,10 @@ class WhoForm(forms.Form):
 
 
 class SecondForm(CodeForm):
-    """The form for the second step, which takes an app's code, a recovery code or a mailed one."""
+    """The form for a code in the second step of a sign-in.
+
+    It accepts a code of an authenticator app, a recovery code or an emailed code.
+    """
 
     wrong = WrongFactorCode
     used_up = MailedCodeUsedUp

@@ -1,6 +1,7 @@
-"""Emailed sign-in codes, and the recipients of emails that people request by typing a login.
+"""Sends and checks emailed sign-in codes, and finds the recipient of a requested email.
 
-The functions behave the same if no account has the login.
+A person requests an email by typing a login. The functions behave the same if no account has the
+login.
 """
 
 import hashlib
@@ -43,10 +44,12 @@ RESET = Purpose("password.reset", life=timedelta(minutes=30))
 
 @dataclass(frozen=True)
 class Recipient:
-    """The recipient of an email that was requested with the login ``key``.
+    """The recipient of an email that was requested with a login.
 
-    If nobody has the login, ``user`` is None and ``email`` is empty. ``is_former`` says that the
-    account no longer has the email address.
+    ``key``: the canonical form of the login.
+    ``user``: None if no active account has the login.
+    ``email``: the email address to send to; empty if no email may be sent.
+    ``is_former``: whether the account no longer has the email address.
     """
 
     key: str
@@ -60,9 +63,9 @@ class Recipient:
         return self.user.language if self.user else ""
 
     def subject(self, nonce: str) -> str:
-        """Return the subject to which a code or link is bound.
+        """Return the string that identifies the account and the request of a code or link.
 
-        The subject contains the ``credential_version`` of the user, so that a change of credentials
+        The string contains the ``credential_version`` of the user, so that a change of credentials
         or email addresses invalidates earlier codes and links. ``nonce`` identifies the request, so
         that a request from one browser does not invalidate the code of another browser.
         """
@@ -79,9 +82,9 @@ def new_nonce() -> str:
 def recipient_of(login: str) -> Recipient:
     """Return the recipient of an email that was requested with ``login``.
 
-    The email goes to ``login`` if it is an email address, else to the primary email address of the
-    user. Pending sign-ups and deactivated accounts receive nothing. The same queries run in every
-    case.
+    If ``login`` is an email address, the email goes to that address. If it is a username, the email
+    goes to the primary email address of the user. Pending sign-ups and deactivated accounts receive
+    nothing. The same queries run in every case.
     """
     key = users.login_key(login)
     account = users.find(login)
@@ -100,8 +103,9 @@ def recipient_for(
 ) -> Recipient:
     """Spend the budgets of an email that was requested with ``login``; return its recipient.
 
-    ``complete`` may replace the recipient. The email address of the result is empty if the mailbox
-    has already received too many emails.
+    If the mailbox has already received too many emails, the recipient has no email address.
+
+    ``complete``: a function that returns the recipient to use instead of the one it gets.
 
     Raises:
         RateLimited: the client has requested too many emails.
@@ -160,11 +164,12 @@ def send_code(login: str, nonce: str, client: ClientInfo) -> None:
 def verify_mailed_code(
     login: str, nonce: str, typed: str, client: ClientInfo
 ) -> tuple[User, Proof]:
-    """Spend the code ``typed``; return its user, and the mailbox as a proof.
+    """Spend the code ``typed``; return the user, and the proof of access to the mailbox.
 
     Raises:
         UsedUp: the code has no attempts left.
-        WrongCode: the code is wrong, spent or expired, or the account was changed since.
+        WrongCode: the code is wrong, spent or expired, or the account was changed after the
+            request.
         RateLimited: there were too many guesses.
     """
     charges = around(CODE_NETWORK, client)
@@ -193,9 +198,9 @@ def verify_mailed_code(
 
 
 def _unlocked(recipient: Recipient) -> Recipient:
-    """Return ``recipient`` without a user if the account is locked.
+    """Return ``recipient``, or a recipient without user and email if the account is locked.
 
-    Only a password reset may unlock the account.
+    Only a password reset may unlock an account, so no sign-in code is sent to a locked one.
     """
     is_locked = recipient.user is not None and recipient.user.is_locked_down
     return Recipient(recipient.key) if is_locked else recipient

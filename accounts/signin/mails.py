@@ -9,7 +9,7 @@ from accounts.users.models import User
 
 
 def code(email: str, secret: str, device: Device) -> Message:
-    """Return the email with a sign-in code. It is not sent if ``email`` is empty."""
+    """Return the email with a sign-in code. If ``email`` is empty, the email is not sent."""
     site = {"site": settings.AUTHSITE.site_name}
     return Message(
         to=email,
@@ -41,7 +41,11 @@ def second_code(user: User, secret: str, device: Device) -> Message:
 
 
 def _code_paragraphs(device: Device) -> list[str]:
-    """Return the text above the code, which warns people whom an attacker asks for the code."""
+    """Return the paragraphs above the code.
+
+    They name the device that requested the code, so that a user can notice that an attacker
+    requested it.
+    """
     return [
         _("Asked for in: %(device)s") % {"device": device},
         _("Enter this code where you asked for it, within 15 minutes:"),

@@ -1,6 +1,6 @@
-"""The page to sign in by a passkey alone.
+"""The page to sign in with a passkey alone.
 
-A passkey verifies its user, so that it is both steps of a sign-in.
+A passkey also verifies the user, so it counts as both steps of a sign-in.
 """
 
 import json
@@ -29,7 +29,7 @@ from accounts.twofactor.models import rp_id
 @require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in
 def login_passkey(request: HttpRequest) -> HttpResponse:
-    """Sign in by what the browser's passkey has signed, which also names the user."""
+    """Sign in with the response of a passkey, which also identifies the user."""
     if "credential" not in request.POST:
         next_url = flow.next_of(request)
         return redirect_to_login(next_url) if next_url else redirect(settings.LOGIN_URL)

@@ -25,10 +25,14 @@ LIFE = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class PendingSignIn:
-    """A user, the proofs that were shown, and the options of the sign-in.
+    """A sign-in that still requires something.
 
-    ``user`` is as read when the latest proof was checked. ``nonce`` identifies the code that was
-    emailed for the second step in this browser, if there is one.
+    ``user``: the user as read from the database when the latest proof was checked.
+    ``proofs``: the proofs that the user has shown.
+    ``remember``: whether the session will outlive the browser.
+    ``next_url``: the page to open after the sign-in.
+    ``nonce``: identifies the code that was emailed for the second step in this browser; empty if
+        none was.
     """
 
     user: User

@@ -95,10 +95,13 @@ def suffices(session: LoginSession) -> bool:
 
 
 def proved_at(session: LoginSession) -> datetime | None:
-    """Return when the strongest proof that the account has was last shown in the session.
+    """Return the time at which the strongest proof of the account was last shown in ``session``.
 
-    Return None if this proof was never shown in the session: the session began in a trusted browser
-    or with an emailed code, or the proof was added to the account later.
+    The strongest proof is a passkey if the policy requires one and the user has one. Otherwise, it
+    is any second factor of the user. If the user has none, it is any proof.
+
+    Return None if the strongest proof was never shown in the session. Examples: the session began
+    in a trusted browser or with an emailed code, or the user added the factor in a later session.
     """
     if needs_passkey(session.user) and twofactor.has_passkey(session.user):
         return session.passkey_at

@@ -1,7 +1,7 @@
-"""The page after too many sign-in attempts: when to try again, and which other methods work now.
+"""The page after too many sign-in attempts. It says when to try again, and offers other methods.
 
-The content depends only on the network, the browser and the typed login. It does not depend on an
-account or on whether an account exists.
+The content depends only on the network, the browser and the typed login. Therefore it does not
+reveal whether an account exists.
 """
 
 import json
@@ -21,9 +21,9 @@ from accounts.twofactor import passkeys
 
 
 def page(request: HttpRequest, form: LoginForm, error: RateLimited) -> HttpResponse:
-    """Return the answer to the sign-in ``form`` that was refused with ``error``.
+    """Return the page after the sign-in ``form`` was refused with ``error``.
 
-    The page keeps the input except for the password.
+    The page keeps what was typed, except for the password.
     """
     login, client = form.cleaned_data["login"], client_of(request)
     passkey, code, reset = waits(

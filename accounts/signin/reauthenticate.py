@@ -39,7 +39,7 @@ from accounts.twofactor.errors import WrongPasskey
     name="dispatch",
 )
 class ReauthenticateView(View):
-    """Ask for a proof before a sensitive act, or in a browser that has changed."""
+    """Ask for a proof before a sensitive act, or if another browser uses the session."""
 
     session: LoginSession
     methods: ReauthenticationMethods
@@ -69,7 +69,10 @@ class ReauthenticateView(View):
         return redirect(flow.next_of(request) or settings.LOGIN_REDIRECT_URL)
 
     def prove(self) -> Proof | None:
-        """Return the proof that was posted, or None, with the error at its form."""
+        """Return the posted proof if it is right.
+
+        Otherwise, store the error for the page and return None.
+        """
         if "credential" in self.request.POST:
             return self.prove_by_passkey(self.request.POST["credential"])
         if self.methods.code and self.code_form.is_bound:
@@ -80,7 +83,7 @@ class ReauthenticateView(View):
         return None
 
     def prove_by_passkey(self, credential: str) -> Proof | None:
-        """Check the answer of the browser's passkey."""
+        """Return the proof if the passkey response ``credential`` is right, else None."""
         try:
             return passkeys.prove(self.session.user, credential, actor_of(self.request))
         except WrongPasskey as error:
@@ -88,7 +91,7 @@ class ReauthenticateView(View):
         return None
 
     def prove_by_password(self, password: str) -> Proof | None:
-        """Check the password of the signed-in user."""
+        """Return the proof if ``password`` is that of the signed-in user, else None."""
         try:
             return services.reverify_password(self.session, password, client_of(self.request))
         except services.InvalidCredentials:
@@ -96,7 +99,7 @@ class ReauthenticateView(View):
         return None
 
     def show(self) -> HttpResponse:
-        """Return the page, with the errors of what was posted."""
+        """Return the page, with the errors of the posted form."""
         user, methods = self.session.user, self.methods
         options = json.dumps(passkeys.options_to_prove(user)) if methods.passkey else ""
         context = {

@@ -1,6 +1,7 @@
-"""Recent authentication, which sensitive acts require (ASVS 7.5.1).
+"""Requires recent authentication for sensitive acts (ASVS 7.5.1).
 
-``signin.policy`` decides which proofs count, ``sessions.reauthentication`` for how long.
+``signin.policy`` decides which proofs count. ``sessions.reauthentication`` defines how long
+authentication stays recent.
 """
 
 from collections.abc import Callable
@@ -21,8 +22,8 @@ type View = Callable[..., HttpResponseBase]
 def has_recent_authentication(request: HttpRequest, *, acts: bool = False) -> bool:
     """Return whether authentication is recent enough for the sensitive act of the request.
 
-    A GET request normally opens a form. With ``acts``, the request is the act itself, as when a
-    provider redirects a person back with a GET request.
+    ``acts``: whether the request is the act itself even if it is a GET request, such as the
+        redirect from a provider. Otherwise, a GET request only opens the form of the act.
     """
     session = request_auth_of(request).session
     is_opening = request.method in SAFE_METHODS and not acts
@@ -39,7 +40,7 @@ def reauthenticate_first(request: HttpRequest) -> HttpResponse | None:
 
 
 def recent_authentication_required(view: View) -> View:
-    """Decorate a view so that it first redirects to reauthentication if that is required."""
+    """Decorate a view: redirect to the reauthentication page if authentication is not recent."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

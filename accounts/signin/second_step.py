@@ -55,9 +55,10 @@ def methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
 
 @dataclass(frozen=True)
 class Offer:
-    """The methods that a second step accepts, and the one that its page asks for.
+    """The methods that a second step accepts.
 
-    ``is_mailed``: a code was mailed and is accepted.
+    ``method``: the method that the page asks for.
+    ``is_mailed``: whether a code was emailed and is accepted.
     """
 
     accepted: list[SecondMethod]
@@ -71,10 +72,11 @@ class Offer:
 
 
 def offer(user: User, proofs: tuple[Proof, ...], *, wanted: str = "", nonce: str = "") -> Offer:
-    """Return the methods by which ``user`` may take the second step after ``proofs``.
+    """Return the methods with which ``user`` can complete the second step after ``proofs``.
 
-    The page asks for the ``wanted`` method if it is accepted. Otherwise it asks for the mailed
-    code, if ``nonce`` names a request for one, or for the best method.
+    The page asks for the ``wanted`` method if it is accepted. Otherwise, the page asks for an
+    emailed code if ``nonce`` identifies a request for one. Otherwise, it asks for the most
+    preferred method.
     """
     accepted = methods(user, proofs)
     is_mailed = bool(nonce) and SecondMethod.EMAIL in accepted
@@ -110,10 +112,11 @@ def prove(
     nonce: str = "",
     removed: Callable[[str], Proof | None] | None = None,
 ) -> Proof:
-    """Check the code ``typed`` with every method that is accepted after ``proofs``.
+    """Check ``typed`` with every method that is accepted after ``proofs``; return the proof.
 
-    Return the proof that the code gives. ``nonce`` identifies the request for an emailed code, if
-    there was one. ``removed`` checks the code against factors that were removed.
+    ``nonce``: identifies the request for an emailed code; empty without a request.
+    ``removed``: a function that uses up a code of a removed factor and returns the proof, or None
+        if the code is wrong. Without this function, removed factors are not accepted.
 
     Raises:
         WrongFactorCode: the code is wrong for every method.
@@ -140,7 +143,7 @@ def seconds_to_next_mail(user: User, client: ClientInfo) -> int:
 def _of_mail(user: User, client: ClientInfo) -> list[Charge]:
     """Return the charges of an emailed code.
 
-    A known browser has its own budget, which a thief who knows the password cannot use up.
+    A known browser has its own budget, so that a thief who knows the password cannot use it up.
     """
     if browser := known_browsers.find(client, user):
         return [(MAIL_BROWSER, browser.user_id, browser.pk)]

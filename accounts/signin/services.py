@@ -30,7 +30,10 @@ from accounts.users.models import PendingSignup, User
 
 
 class InvalidCredentials(PublicError):
-    """The account is unknown, or the password is wrong or unusable; the answer is the same."""
+    """The account is unknown, or the password is wrong or unusable.
+
+    The answer does not reveal which of these is the reason.
+    """
 
     code = "invalid_credentials"
     status = 401
@@ -38,10 +41,11 @@ class InvalidCredentials(PublicError):
 
 
 class LockedAccountPassword(InvalidCredentials):
-    """The account is locked; the password was valid seven days before the disputed change.
+    """The typed password is the former password of a locked account.
 
-    In a browser, this password counts as an older proof of ownership. The API answers as if the
-    password were wrong.
+    The former password is the one that was valid seven days before the disputed change. In a
+    browser, it counts as an older proof of ownership. The API answers as if the password were
+    wrong.
     """
 
     def __init__(self, user: User) -> None:
@@ -73,9 +77,9 @@ def verify_password(login: str, password: str, client: ClientInfo) -> User | Pen
 
 
 def reverify_password(session: LoginSession, password: str, client: ClientInfo) -> Proof:
-    """Return the proof that a person who is signed in knows the password.
+    """Return the proof that the signed-in user of ``session`` knows the password.
 
-    Only the session's budget is spent.
+    Guesses are counted for the session only.
 
     Raises:
         InvalidCredentials: the password is wrong.
@@ -124,27 +128,31 @@ def _check_password(
 
 
 def _repeats(key: str, client: ClientInfo) -> list[Charge]:
-    """Return the charges of every attempt, which limit the hashes that one client can cause."""
+    """Return the charges of every attempt. They limit the hashes that one client can cause."""
     return [(LOGIN_REPEAT.times(weight), key, network) for network, weight in client.networks]
 
 
 def _of_stranger(key: str, client: ClientInfo) -> list[Charge]:
     """Return the charges of an attempt in a browser that is not known for the account.
 
-    The charges are counted by typed login, not by account. Otherwise refusals, which are visible,
-    would reveal which usernames and email addresses belong to the same account and so exist.
+    The charges are counted by typed login, not by account. Otherwise, a visible refusal would
+    reveal that a username and an email address belong to the same account, and so that the account
+    exists.
     """
     mine = around(LOGIN_NETWORK, client)
     return [*mine, (LOGIN_LINE, key, client.wide_network), (LOGIN_NAME, key), (LOGIN_EVERYONE,)]
 
 
 def _of_account(subject: object, client: ClientInfo) -> list[Charge]:
-    """Return the charges that count for the account, whichever of its logins was typed."""
+    """Return the charges that are counted for the account, regardless of the typed login."""
     return [(LOGIN_ACCOUNT_LINE, subject, client.wide_network), (LOGIN_ACCOUNT, subject)]
 
 
 def _encoded(account: User | PendingSignup | None) -> str | None:
-    """Return the hash to verify: for a disputed account, the hash of the former password."""
+    """Return the password hash with which a typed password is compared.
+
+    For a disputed account, this is the hash of the former password.
+    """
     if isinstance(account, User) and account.is_disputed:
         return account.former_hash
     return account.password if account else None
@@ -158,9 +166,9 @@ def renew_hash(user: User, password: str) -> None:
 
 
 def keep_next(account: User | PendingSignup, next_url: str) -> None:
-    """Keep the page that a pending sign-up wanted to open, for after its confirmation.
+    """Store ``next_url`` in a pending sign-up, so that the page opens after the confirmation.
 
-    Do nothing for a user, or without such a page.
+    Do nothing if ``account`` is a user or ``next_url`` is empty.
     """
     if isinstance(account, PendingSignup) and next_url:
         PendingSignup.objects.filter(pk=account.pk).update(next=next_url)

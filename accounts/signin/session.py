@@ -26,9 +26,11 @@ BY_SIGNING_UP = {Method.MAIL, Method.OPERATOR, Method.PROVIDER}
 
 @dataclass(frozen=True)
 class CompletedSignIn:
-    """A user, the proofs that were shown, and whether the session outlives the browser.
+    """A sign-in for which a session is to be created.
 
-    ``user`` must have been read from the database before the proofs were checked.
+    ``user``: the user as read from the database before the proofs were checked.
+    ``proofs``: the proofs that the user has shown.
+    ``remember``: whether the session outlives the browser.
     """
 
     user: User
@@ -37,15 +39,15 @@ class CompletedSignIn:
 
 
 class PolicyNotMet(Exception):
-    """A bug: code tried to create a session although the policy still requires something."""
+    """A bug: a caller tried to create a session although the policy still requires something."""
 
 
 @transaction.atomic
 def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
-    """Sign ``sign_in.user`` in: create a session and store it under a new key, in one transaction.
+    """Sign in ``sign_in.user``: create a session under a new session key, in one transaction.
 
-    The policy is evaluated again here, so that no caller can forget it. A sign-in and a change or
-    lock of the account write to the same row, so the later of the two notices the earlier one.
+    The policy is evaluated again here, so that no caller can forget it. A sign-in and a change of
+    the account write to the same row, so the later transaction notices the earlier one.
 
     Raises:
         PolicyNotMet: the policy still requires something.
@@ -78,7 +80,7 @@ def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
 def establish_api_session(
     sign_in: CompletedSignIn, session: LoginSession, client: ClientInfo
 ) -> None:
-    """Sign ``sign_in.user`` in with an API client by storing the new ``session``.
+    """Sign in ``sign_in.user`` with an API client: save the new ``session``.
 
     The user is notified of the first sign-in from each network and kind of client.
 
@@ -96,7 +98,11 @@ def establish_api_session(
 
 
 def _event(request: HttpRequest, session: LoginSession, usual: Event, *, of_new: Event) -> Event:
-    """Return ``of_new`` in a new browser, the event for a new network, or ``usual``."""
+    """Record the browser and the network of the user; return the event that describes them.
+
+    The event is ``of_new`` for a new browser, ``SIGNED_IN_NETWORK`` for a known browser in a new
+    network, and ``usual`` otherwise.
+    """
     if not known_browsers.note_sign_in(
         request, session.user, has_factor=session.factor_at is not None
     ):
@@ -125,8 +131,7 @@ def _decide(sign_in: CompletedSignIn) -> None:
 def record_reauthentication(request: HttpRequest, session: LoginSession, proof: Proof) -> None:
     """Record that the user of ``session`` has shown ``proof``, and renew the session key.
 
-    If the browser is not the one that signed in, the user is notified in the same way as of a
-    sign-in.
+    If this is not the browser that signed in, the user is notified of a new browser or network.
     """
     is_same = current.request_auth_of(request).session is not None
     sessions.record_proof(session, proof, client_of(request))

@@ -1,4 +1,4 @@
-"""URLs of the sign-in flow. Some names are those that allauth looks up."""
+"""URLs of the sign-in flow. The names of some URLs are fixed, because allauth looks them up."""
 
 from django.urls import path
 

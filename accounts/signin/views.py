@@ -35,7 +35,11 @@ type View = Callable[[HttpRequest], HttpResponse]
 
 
 def home_if_signed_in(view: View) -> View:
-    """Decorate a page of people who are not signed in: everybody else is redirected."""
+    """Decorate a page for people who are not signed in.
+
+    A signed-in user is redirected to the ``next`` URL or the home page. If another browser uses the
+    session, the user must reauthenticate first.
+    """
 
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:
@@ -81,7 +85,7 @@ def login(request: HttpRequest) -> HttpResponse:
 
 
 def login_context(request: HttpRequest, form: LoginForm) -> dict[str, Any]:
-    """Return what the sign-in page shows, with ``form`` as the form for the password."""
+    """Return the template context of the sign-in page, with ``form`` as the password form."""
     return {
         "form": form,
         "next": flow.next_of(request),
@@ -169,7 +173,11 @@ def _ask_for_code(request: HttpRequest, code_request: CodeRequest, form: CodeFor
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def logout(request: HttpRequest) -> HttpResponse:
-    """Sign out by POST; a GET only asks, because any page can make a browser send a GET."""
+    """Sign out if this is a POST request. A GET request only asks for confirmation.
+
+    Otherwise, any page could sign the user out, because any page can make a browser send a GET
+    request.
+    """
     request_auth = request_auth_of(request)
     if not request_auth.presented:
         pending.discard(request)
@@ -184,5 +192,5 @@ def logout(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def inactive(request: HttpRequest) -> HttpResponse:
-    """Say that the account is deactivated."""
+    """Show the page that says that the account is deactivated."""
     return render(request, "accounts/signin/inactive.html", status=403)

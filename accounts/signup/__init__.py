@@ -1,1 +1,4 @@
-"""Sign-up: pending until the email address is confirmed, without revealing which are taken."""
+"""Creates accounts. A sign-up is pending until its email address is confirmed.
+
+No answer reveals whether an email address is taken.
+"""

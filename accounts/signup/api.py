@@ -32,7 +32,10 @@ class EmailField(TextField):
 
 
 class UsernameField(TextField):
-    """A new username, converted to its canonical form. Whether it is taken is not checked."""
+    """A new username, converted to its canonical form.
+
+    The field does not check whether the username is taken.
+    """
 
     def to_internal_value(self, data: Any) -> str:
         return usernames.clean(super().to_internal_value(data))
@@ -94,10 +97,10 @@ class UsersView(Open, APIView):
         operation_id="sign_up", request=NewUserSerializer, responses={201: SignupSerializer}
     )
     def post(self, request: Request) -> Response:
-        """Sign up: email a code to the email address. The user is created once it is confirmed.
+        """Create a pending sign-up, and email a code. Confirming the code creates the user.
 
-        If the email address belongs to an account, the answer is the same, and the owner of the
-        email address is notified by email.
+        If the email address already belongs to an account, the answer is the same, and the owner is
+        notified by email.
         """
         if settings.AUTHSITE.signup != "open":
             raise SignupClosed

@@ -27,10 +27,16 @@ class CorrectEmailForm(forms.Form):
 
 
 class ConfirmHereForm(forms.Form):
-    """The form to confirm by link in the browser that signed up; no password is needed."""
+    """The form to confirm a sign-up with the emailed link, in the browser that signed up.
+
+    It asks for no password.
+    """
 
 
 class ConfirmElsewhereForm(forms.Form):
-    """The form to confirm by link in another browser; the password shows who is confirming."""
+    """The form to confirm a sign-up with the emailed link, in another browser.
+
+    It asks for the password, which only the person who signed up knows.
+    """
 
     password = CurrentPasswordField()

@@ -9,7 +9,7 @@ from accounts.users.models import PendingSignup
 
 
 def confirm(signup: PendingSignup, code: str, token: str) -> Message:
-    """Return the email with a code and a link to confirm an email address of no account."""
+    """Return the email with a code and a link, for an email address that no account has."""
     hello = _("Hello %(name)s,") % {"name": signup.username}
     return Message(
         to=signup.email,
@@ -30,7 +30,7 @@ def confirm(signup: PendingSignup, code: str, token: str) -> Message:
 
 
 def already_taken(owners_email: str) -> Message:
-    """Return the email to the owner of an account whose email address was used to sign up again."""
+    """Return the email to the owner of an account, after somebody signed up with its address."""
     return Message(
         to=owners_email,
         subject=_("You already have an account at %(site)s")

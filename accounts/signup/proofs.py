@@ -1,4 +1,4 @@
-"""Which proofs confirm a sign-up, and with which proofs the new account signs in."""
+"""Determines the proofs that confirm a sign-up, and the proofs of the first sign-in."""
 
 from django.contrib.auth.hashers import is_password_usable
 
@@ -11,25 +11,29 @@ from accounts.users.models import PendingSignup, User
 
 
 def has_password(signup: PendingSignup) -> bool:
-    """Return whether the sign-up has a password; without one, only its own browser confirms it."""
+    """Return whether the sign-up has a password.
+
+    Without a password, the emailed link works only in the browser that signed up.
+    """
     return is_password_usable(signup.password)
 
 
 def prove_here(signup: PendingSignup) -> Proof:
-    """Return the proof of the password in the browser that has signed up.
+    """Return the proof that the browser that signed up knows the password.
 
-    The password was typed there, at the earliest when the sign-up began.
+    The time of the proof is the start of the sign-up, because the password was not typed earlier.
     """
     return Proof(Method.PASSWORD, signup.expires_at - LIFE)
 
 
 def prove_elsewhere(signup: PendingSignup, password: str, client: ClientInfo) -> Proof:
-    """Return the proof that ``password`` is the sign-up's, in a browser that has not signed up.
+    """Return the proof that another browser than the one that signed up knows the password.
 
-    It spends the same budgets as a sign-in, so that the mailed link does not avoid the limits.
+    The check spends the same budgets as a sign-in, so that the emailed link does not avoid the
+    limits.
 
     Raises:
-        InvalidCredentials: wrong password, or a sign-up without one.
+        InvalidCredentials: the password is wrong, or the sign-up has no password.
         RateLimited: a budget is used up, or the site is busy.
     """
     account = verify_password(signup.username, password, client)
@@ -39,19 +43,20 @@ def prove_elsewhere(signup: PendingSignup, password: str, client: ClientInfo) ->
 
 
 def proofs_of(signup: PendingSignup, password: Proof) -> tuple[Proof, ...]:
-    """Return the proofs with which the user that ``signup`` has become signs in.
+    """Return the proofs with which the user that was created from ``signup`` signs in.
 
-    Its mailbox was shown by the mailed code or link. Without a password the mailbox is all that
-    was shown, whatever ``password`` says.
+    The emailed code or link proves access to the mailbox. ``password`` is the proof of the
+    password, which is ignored if the sign-up has no password.
     """
     mailbox = Proof.now(Method.MAIL)
     return (password, mailbox) if has_password(signup) else (mailbox,)
 
 
 def adds_passkey(signup: PendingSignup, user: User) -> bool:
-    """Return whether the user that ``signup`` has become is led to add a passkey after signing in.
+    """Return whether ``user``, who was created from ``signup``, is asked to add a passkey.
 
-    Without a password nothing but the mailbox opens the account until then. Where a second factor
-    is required, the sign-in flow leads there by itself.
+    A sign-up without a password needs a passkey, because until then the mailbox alone gives access
+    to the account. If a second factor is required, the result is False, because the sign-in flow
+    already asks for one.
     """
     return not has_password(signup) and not twofactor.is_required(user)

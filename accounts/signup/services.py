@@ -1,4 +1,7 @@
-"""Pending sign-ups: taken and free email addresses get the same answers after the same work."""
+"""Creates, changes and confirms pending sign-ups.
+
+The answers and the work are the same for taken and for free email addresses.
+"""
 
 import uuid
 from contextlib import suppress
@@ -52,9 +55,10 @@ def sign_up(
 ) -> PendingSignup:
     """Create a pending sign-up, and email a code and a link to its email address.
 
-    ``username`` and ``email`` must be validated. Without a ``password``, a passkey is added after
-    confirmation. ``instead_of`` is the id of an earlier sign-up in the same browser, which this one
-    replaces if both have the same username.
+    ``username``, ``email``: must be validated.
+    ``password``: None if the user will add a passkey after the confirmation.
+    ``instead_of``: the id of an earlier sign-up in this browser. It is deleted if it has the same
+        username.
 
     Raises:
         UsernameTaken: the username is taken, or looks like one that is taken.
@@ -118,7 +122,7 @@ def seconds_to_next_mail(signup: PendingSignup) -> int:
 
 
 def send_again(signup: PendingSignup, *, client: ClientInfo) -> None:
-    """Send another email; its code and link replace the earlier ones.
+    """Email a new code and link for ``signup``, which replace the earlier ones.
 
     Raises:
         SignupEnded: the sign-up is no longer pending, or its email address was changed meanwhile.
@@ -131,8 +135,9 @@ def send_again(signup: PendingSignup, *, client: ClientInfo) -> None:
 def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None:
     """Email new codes for the pending sign-ups with this email address.
 
-    ``username`` restricts this to one sign-up. Neither the result nor the time that it takes
-    reveals whether there is such a sign-up.
+    Neither the result nor the time that it takes reveals whether there is such a sign-up.
+
+    ``username``: if set, only the sign-up with this username gets a new code.
 
     Raises:
         RateLimited: the client has requested too many emails.
@@ -151,7 +156,9 @@ def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None
 
 
 def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> None:
-    """Replace the email address of a pending sign-up; earlier codes and links stop working.
+    """Replace the email address of a pending sign-up, and email a new code and link.
+
+    Earlier codes and links stop working.
 
     Raises:
         SignupEnded: the sign-up is no longer pending.
@@ -171,7 +178,7 @@ def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> N
 
 
 def confirm_by_code(signup: PendingSignup, typed: str, client: ClientInfo) -> User:
-    """Turn ``signup`` into a user if ``typed`` is its code, and return the user.
+    """Create the user of ``signup`` if ``typed`` is its code, and return the user.
 
     Raises:
         WrongCode: the code is wrong, or the username or email address has been taken meanwhile.
@@ -188,10 +195,10 @@ def confirm_by_code(signup: PendingSignup, typed: str, client: ClientInfo) -> Us
 
 
 def confirm_by_email(email: str, typed: str, client: ClientInfo, *, username: str = "") -> User:
-    """Turn the sign-up with this email address and code into a user, and return the user.
+    """Create the user of the sign-up with this email address and code, and return the user.
 
-    ``username`` restricts this to one sign-up. Without it, the owner of the email address could be
-    tricked into confirming the sign-up of a stranger (CVE-2026-53516).
+    ``username``: if set, the sign-up must have this username. Otherwise, the owner of the email
+        address could be tricked into confirming the sign-up of a stranger (CVE-2026-53516).
 
     Raises:
         WrongCode: no sign-up has this code, or its username or email address is now taken.
@@ -211,7 +218,7 @@ def confirm_by_email(email: str, typed: str, client: ClientInfo, *, username: st
 
 
 def confirm_by_link(signup: PendingSignup, token: str, client: ClientInfo) -> User:
-    """Turn ``signup`` into a user if ``token`` is from its link, and return the user.
+    """Create the user of ``signup`` if ``token`` is from its link, and return the user.
 
     Raises:
         WrongCode: the link is spent, or the username or email address has been taken meanwhile.
@@ -220,7 +227,7 @@ def confirm_by_link(signup: PendingSignup, token: str, client: ClientInfo) -> Us
 
 
 def prune() -> int:
-    """Delete sign-ups that were not confirmed in time; return how many."""
+    """Delete sign-ups that were not confirmed in time; return how many were deleted."""
     return users.delete_signups(PendingSignup.objects.filter(expires_at__lte=clock.now()))
 
 
@@ -237,7 +244,13 @@ def _issue_again(signup: PendingSignup, *, may_send: bool) -> None:
 
 
 def _held(signup: PendingSignup) -> PendingSignup:
-    """Lock the row of ``signup``. Call this after its codes are written, to avoid a deadlock."""
+    """Lock the row of ``signup`` and return it.
+
+    Call this after the codes of the sign-up are written, to avoid a deadlock.
+
+    Raises:
+        SignupEnded: the sign-up is no longer pending.
+    """
     row = _waiting(signup)
     if row is None:
         raise SignupEnded
@@ -278,8 +291,8 @@ def _issue(signup: PendingSignup) -> tuple[str, str]:
 def _post(signup: PendingSignup, code: str, token: str, *, may_send: bool) -> None:
     """Email ``code`` and ``token``, or a notice if an account has the email address.
 
-    The code and the token are issued in both cases, so that the work is the same, but the notice
-    does not contain them. Without ``may_send``, the email has no recipient and is not sent.
+    The notice does not contain the code and the token. They are issued nevertheless, so that the
+    work is the same. If ``may_send`` is False, the email has no recipient and is not sent.
     """
     owners = EmailAddress.objects.select_related("user").filter(key=signup.email_key).first()
     with speaking(owners.user.language if owners else spoken()):

@@ -76,7 +76,10 @@ def _sign_up(request: HttpRequest, form: SignupForm) -> PendingSignup:
     name="dispatch",
 )
 class ConfirmView(View):
-    """Confirm this browser's sign-up by code, mail another code, or correct the email address."""
+    """Show the page of the pending sign-up of this browser.
+
+    The user can type the emailed code, request another code, or correct the email address.
+    """
 
     signup: PendingSignup
 
@@ -102,7 +105,7 @@ class ConfirmView(View):
         return self.confirm()
 
     def confirm(self) -> HttpResponse:
-        """Make the sign-up a user, if the code is right, and sign in."""
+        """Create the user and sign in if the code is right. Otherwise, show the error."""
         signup, client = self.signup, client_of(self.request)
         form = CodeForm(self.request.POST)
         user = form.check(
@@ -136,7 +139,7 @@ class ConfirmView(View):
         return render(self.request, "accounts/signup/confirm.html", context)
 
     def show_none(self) -> HttpResponse:
-        """Return the page that says that no sign-up waits in this browser."""
+        """Return the page that says that this browser has no pending sign-up."""
         if self.request.user.is_authenticated:
             return redirect(settings.LOGIN_REDIRECT_URL)
         # The sign-up of this browser may have been confirmed in another one.
@@ -149,7 +152,10 @@ class ConfirmView(View):
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
-    """Confirm a sign-up by the mailed link; by POST only, because mail scanners open links."""
+    """Confirm a sign-up with the emailed link.
+
+    Only a POST request confirms, because mail scanners open links with GET requests.
+    """
     signup = services.find_by_link(key)
     if signup is None:
         return render(request, "accounts/signup/confirm_dead.html", status=404)
@@ -182,7 +188,11 @@ def _prove_password(request: HttpRequest, signup: PendingSignup, form: forms.For
 def _sign_in(
     request: HttpRequest, user: User, signup: PendingSignup, password: Proof
 ) -> HttpResponse:
-    """Sign in the user that ``signup`` has become, and lead to adding a passkey if it should."""
+    """Sign in ``user``, who was created from ``signup``.
+
+    ``password``: the proof of the password. Without a password, the page to add a passkey opens
+        after the sign-in.
+    """
     next_url = signup.next
     if proofs.adds_passkey(signup, user):
         query = f"?{urlencode({'next': next_url})}" if next_url else ""

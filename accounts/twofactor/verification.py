@@ -36,9 +36,11 @@ def prove(
     """Use up ``typed``, a code of a second factor of ``user``, and return the proof.
 
     Args:
-        mailed: uses up a code that was sent by email. None if such a code is not accepted.
-        removed: uses up a code of a removed factor, with the same rate limits. None if such a
-            factor is not accepted.
+        mailed: a function that uses up an emailed code and returns whether the code was right.
+            Without this function, emailed codes are not accepted.
+        removed: a function that uses up a code of a removed factor and returns the proof, or None
+            if the code is wrong. Without this function, removed factors are not accepted. The same
+            rate limits apply to them.
 
     Raises:
         WrongFactorCode: no factor accepts the code.
