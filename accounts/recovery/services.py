@@ -105,8 +105,7 @@ class Assessment:
     def is_new(self) -> bool:
         """Whether the shown proofs would begin a new waiting period.
 
-        This is the case if there is no request, or if the shown proofs outweigh those of the
-        request.
+        They do if no request is current, or if they outweigh the proofs of the current request.
         """
         return self.running is None or (
             self.may_stop and not disputes.stops(disputes.kinds(self.requested), self.kinds)
