@@ -15,10 +15,9 @@ from accounts.users.models import User
 def recovery(
     user: User, email: str, token: str, due_at: datetime, actor: Actor, *, is_doubtful: bool
 ) -> Message:
-    """Return the email about a recovery request.
+    """Return the email about a recovery that is possible from ``due_at`` on.
 
     ``token``: the secret of the link to object to the recovery.
-    ``due_at``: the time from which on the recovery is possible.
     ``is_doubtful``: whether the address may belong to a thief. If so, the email does not contain
         the device, the IP address and the username.
     """

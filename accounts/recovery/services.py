@@ -55,10 +55,9 @@ class NotOffered(PublicError):
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a user can do to recover the account with certain older proofs.
+    """What a user can do to recover the account with the older proofs ``shown``.
 
-    ``shown``: the older proofs.
-    ``outcome``: what the proofs allow without regard to a recovery request.
+    ``outcome``: what the proofs allow without a recovery request.
     ``running``: the current recovery request, or None.
     ``requested``: the proofs of the current request that still count.
     ``is_offered``: whether the user may recover the account by waiting.
@@ -107,8 +106,7 @@ class Assessment:
     def is_new(self) -> bool:
         """Whether the shown proofs would begin a new waiting period.
 
-        They begin one if there is no current request, or if they outweigh the proofs of the current
-        request.
+        They do if no request is current, or if they outweigh the proofs of the current request.
         """
         return self.running is None or (
             self.may_stop and not disputes.stops(disputes.kinds(self.requested), self.kinds)
@@ -116,10 +114,7 @@ class Assessment:
 
     @property
     def is_others(self) -> bool:
-        """Whether a different person, perhaps a thief, may have made the current request.
-
-        The shown proofs then neither include all proofs of the request nor outweigh them.
-        """
+        """Whether the current request was made with other proofs, perhaps by a thief."""
         return self.running is not None and not (
             self.is_new or disputes.covers(self.shown, self.requested)
         )
@@ -137,8 +132,7 @@ def running(user: User) -> Recovery | None:
     """Return the current recovery request of ``user``, or None.
 
     A request is current during its waiting period and for seven days afterwards. It is ignored if a
-    later lock makes all of its proofs too young to count, or if ``user`` may not recover by
-    waiting.
+    later lock makes all of its proofs too young to count.
     """
     if not is_offered(user):
         return None
@@ -168,10 +162,7 @@ def _disputed_at(user: User, found: Recovery | None) -> datetime:
 
 
 def assess(user: User, shown: Shown) -> Assessment:
-    """Return what ``user`` can do to recover the account with the older proofs ``shown``.
-
-    The caller has checked that each proof counts at the time that :func:`disputed_at` returns.
-    """
+    """Return what ``user`` can do with the older proofs ``shown``, each of which must count."""
     found = running(user)
     outcome = disputes.decide(disputes.kinds(shown), holds_factor=_holds_factor(user))
     proofs = requested(user, found) if found else frozenset()
@@ -224,10 +215,7 @@ def ask(user: User, shown: Shown, actor: Actor) -> Recovery:
 
 
 def find_by_link(token: str) -> tuple[User, Proof] | None:
-    """Return the user of a link to object to a recovery, and the proof of access to the mailbox.
-
-    Return None if the link is invalid. ``token`` is the secret of the link.
-    """
+    """Return the user and the mailbox proof of a link to object to a recovery; None if invalid."""
     link = link_codes.find_link(Purpose(LINK), token)
     user = users.find_by_id(link.subject.split()[0]) if link else None
     if link is None or user is None or running(user) is None:

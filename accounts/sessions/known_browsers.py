@@ -53,8 +53,7 @@ def note_factor(client: ClientInfo, user: User) -> None:
 def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
     """Record a sign-in of ``user``; return whether the browser of ``request`` was known.
 
-    The browser counts as unknown if ``user`` has not signed in there since the last change of
-    credentials, because a thief may have made an earlier sign-in.
+    A sign-in before the last change of credentials does not count: a thief may have made it.
 
     ``has_factor``: whether the user showed a second factor.
     """

@@ -143,7 +143,8 @@ def seconds_to_next_mail(user: User, client: ClientInfo) -> int:
 def _of_mail(user: User, client: ClientInfo) -> list[Charge]:
     """Return the charges of an emailed code.
 
-    A known browser has its own budget, so that a thief who knows the password cannot use it up.
+    A known browser has its own budget. A thief with the password but another browser cannot use it
+    up.
     """
     if browser := known_browsers.find(client, user):
         return [(MAIL_BROWSER, browser.user_id, browser.pk)]

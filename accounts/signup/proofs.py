@@ -43,7 +43,7 @@ def prove_elsewhere(signup: PendingSignup, password: str, client: ClientInfo) ->
 
 
 def proofs_of(signup: PendingSignup, password: Proof) -> tuple[Proof, ...]:
-    """Return the proofs with which the user that was created from ``signup`` signs in.
+    """Return the proofs of the first sign-in, after ``signup`` was confirmed.
 
     The emailed code or link proves access to the mailbox. ``password`` is the proof of the
     password, which is ignored if the sign-up has no password.

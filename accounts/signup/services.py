@@ -57,8 +57,7 @@ def sign_up(
 
     ``username``, ``email``: must be validated.
     ``password``: None if the user will add a passkey after the confirmation.
-    ``instead_of``: the id of an earlier sign-up in this browser. It is deleted if it has the same
-        username.
+    ``instead_of``: the id of an earlier sign-up to delete if it has the same username.
 
     Raises:
         UsernameTaken: the username is taken, or looks like one that is taken.

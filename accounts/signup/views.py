@@ -190,8 +190,10 @@ def _sign_in(
 ) -> HttpResponse:
     """Sign in ``user``, who was created from ``signup``.
 
-    ``password``: the proof of the password. Without a password, the page to add a passkey opens
-        after the sign-in.
+    If the sign-up has no password, the page to add a passkey opens after the sign-in, unless the
+    sign-in flow itself asks for a second factor.
+
+    ``password``: the proof of the password.
     """
     next_url = signup.next
     if proofs.adds_passkey(signup, user):

@@ -284,10 +284,7 @@ def create_administrator(username: str, email: str, password: str, *, language: 
 
 
 def replace_password(owner: User, hashed: str) -> None:
-    """Replace the password hash of ``owner``, and store the former hash for disputes.
-
-    Call this function inside a transaction.
-    """
+    """In a transaction, replace the password hash of ``owner`` and keep the former for disputes."""
     now = clock.now()
     former_credentials.keep_password(owner, now)
     User.objects.filter(pk=owner.pk).update(password=hashed, password_at=now)
