@@ -149,7 +149,7 @@ def test_7_2_a_code_enables_the_app_and_recovery_codes_are_shown_until_one_is_en
     for typed in ("", "aaaaa-aaaaa", unused_code(alice)):
         again = client.post(RECOVERY_CODES, {"code": typed}).text
         assert recovery_codes_on(again) == made, "none of them was entered"
-    assert "keep your recovery codes" in client.get("/").text, "the home page asks for it"
+    assert "Save recovery codes" in client.get("/").text, "the home page asks for it"
     assert recovery_codes_on(client.get(RECOVERY_CODES).text) == made
 
     assert client.post(RECOVERY_CODES, {"code": f" {made[3].upper()} "}).url == OVERVIEW

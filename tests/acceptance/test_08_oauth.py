@@ -35,7 +35,7 @@ def test_8_4_signing_in_works_without_an_email_from_the_provider(
 
     user = User.objects.get()
     assert (user.email, user.emails.count()) == ("", 0)
-    assert "Add an address" in client.get("/").text
+    assert "Add an email address" in client.get("/").text
 
 
 def test_8_4_a_verified_email_of_an_existing_account_is_connected_after_a_sign_in(

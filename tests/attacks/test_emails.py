@@ -181,7 +181,7 @@ def steal(alice: User) -> Client:
     return thief
 
 
-@pytest.mark.parametrize("words", ["became the primary", "was removed", "was added"])
+@pytest.mark.parametrize("words", ["primary email address was changed", "was removed", "was added"])
 def test_a_link_mailed_to_the_former_email_locks_a_stolen_account_and_its_owner_gets_it_back(
     alice: User, words: str
 ) -> None:
@@ -212,7 +212,7 @@ def test_a_change_of_emails_can_be_disputed_for_thirty_days(
     steal(alice)
     links = [
         path_of(newest_mail(MINE, words).action_url)
-        for words in ("became the primary", "was removed", "was added")
+        for words in ("primary email address was changed", "was removed", "was added")
     ]
 
     clock.advance(days=days)
