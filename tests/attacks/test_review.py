@@ -53,8 +53,10 @@ def test_the_review_restores_an_email_that_a_thief_removed(alice: User, clock: C
 
     assert reloaded(alice).email == kept
     assert set(EmailAddress.objects.values_list("email", flat=True)) == {MINE, kept}
-    assert recipients_of("put back") >= {MINE, kept, THIEFS}
-    assert not any(MINE in text_of(m) for m in outbox() if m.to == THIEFS and "put" in m.subject)
+    assert recipients_of("was restored") >= {MINE, kept, THIEFS}
+    assert not any(
+        MINE in text_of(m) for m in outbox() if m.to == THIEFS and "restored" in m.subject
+    )
 
 
 def test_an_email_that_another_user_has_now_is_not_restored(alice: User, clock: Clock) -> None:

@@ -201,10 +201,10 @@ def test_the_owner_is_mailed_at_most_once_an_hour_about_guesses(clock: Clock) ->
     clock.advance(minutes=61)
     guesses(GUESSES + 3, first=30)
     assert len(mails_about(BLOCKED)) == 2
-    assert len(mails_about("the second wrong")) == 1
+    assert len(mails_about("failed the second")) == 1
     clock.advance(days=1)
     guesses(1)
-    assert len(mails_about("the second wrong")) == 2, "the mail is sent once a day"
+    assert len(mails_about("failed the second")) == 2, "the mail is sent once a day"
 
 
 def test_guesses_do_not_block_the_browser_in_which_the_factor_was_added(clock: Clock) -> None:
