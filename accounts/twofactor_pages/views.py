@@ -80,7 +80,7 @@ class AddAuthenticatorView(AddFactorView):
         name = name or _("Authenticator app")
         made = twofactor.enrol(self.user, seed, code, name, actor_of(self.request))
         SEED.drop(self.request)
-        sentence = _("Two-step sign-in is on.") if made else _("The app was added.")
+        sentence = _("Two-step verification is on.") if made else _("The app was added.")
         messages.success(self.request, sentence)
         return self.resume(Method.TOTP, made)
 

@@ -223,7 +223,7 @@ def test_lost_second_factors_are_removed_after_the_waiting_period(
     press(home, REMOVE)
     sees(home, f"Hello, {username}")
     says(home, "Your second factors were removed.")
-    go(home, "Two-step sign-in")
+    go(home, "Two-step verification")
     says(home, "None yet: your password alone opens the account.")
 
 

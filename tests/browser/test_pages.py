@@ -184,7 +184,7 @@ def with_second_factors(site: Site) -> Iterator[Stop]:
     assert lost.post(CHALLENGE, {"lost": "ask"}).status == 302
     for method in ("totp", "recovery_code", "email"):
         yield lost, f"{CHALLENGE}?method={method}", "Confirm it’s you"
-    yield bob, "/accounts/2fa/", "Two-step sign-in"
+    yield bob, "/accounts/2fa/", "Two-step verification"
     yield bob, "/accounts/2fa/totp/1/", "Authenticator app"
     yield bob, "/accounts/2fa/passkeys/", "Passkeys"
     yield bob, "/accounts/2fa/passkeys/1/", "Passkey"
@@ -219,7 +219,7 @@ def test_a_new_api_key_is_shown_once_and_can_be_copied(site: Site, open_page: Op
     become(page, newcomer(site, "carol"))
     page.goto(NEW_KEY)
     page.get_by_label("Name").fill(WIDE)
-    page.get_by_label("Profile").select_option("See and change")
+    page.get_by_role("combobox", name="Profile").select_option("See and change")
     press(page, "Make the key")
     key = page.locator("#key").inner_text()
     assert axe(page) == []

@@ -29,6 +29,7 @@ def scan(page: Page, folder: Path) -> str:
 def begin(page: Page, site: Site, username: str) -> str:
     """Create an account, go to the page that sets up an app, and return the key that it shows."""
     arrive(page, site, username)
+    go(page, "Two-step verification")
     page.get_by_role("link", name=SETUP).click()
     sees(page, SETUP)
     return page.locator("#key").inner_text().replace(" ", "")
@@ -90,7 +91,7 @@ def test_recovery_codes_are_downloaded_and_sign_in_without_scripts_on_a_phone(
     page.get_by_role("link", name="Use a recovery code").click()
     type_code(page, codes[3])
     sees(page, f"Hello, {username}")
-    go(page, "Two-step sign-in")
+    go(page, "Two-step verification")
     says(page, "9 codes are left.")
 
 
