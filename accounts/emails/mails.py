@@ -23,7 +23,7 @@ def confirm(pending: PendingEmail, code: str, token: str) -> Message:
 
 
 def already_taken(owners_email: str) -> Message:
-    """Return the email to the owner of an email address that another user tried to add."""
+    """Return the message that tells the owner of an address that another user tried to add it."""
     return Message(
         to=owners_email,
         subject=_("Somebody tried to add your address at %(site)s")

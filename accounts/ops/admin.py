@@ -1,7 +1,7 @@
 """Users and groups in the admin, without passwords and other secrets.
 
-Only superusers can change rights. Other staff who may change users can only deactivate or
-reactivate them, and only users who have no rights in the admin themselves.
+Only superusers can change rights. Other staff with the permission to change users can do one thing:
+deactivate and reactivate users who have no rights in the admin.
 """
 
 from dataclasses import replace

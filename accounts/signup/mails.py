@@ -30,7 +30,7 @@ def confirm(signup: PendingSignup, code: str, token: str) -> Message:
 
 
 def already_taken(owners_email: str) -> Message:
-    """Return the email to the owner of an account, after somebody signed up with its address."""
+    """Return the message for the owner of an account whose address somebody else signed up with."""
     return Message(
         to=owners_email,
         subject=_("You already have an account at %(site)s")

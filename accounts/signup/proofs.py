@@ -1,4 +1,4 @@
-"""Determines the proofs that confirm a sign-up, and the proofs of the first sign-in."""
+"""Decides what a person must show to confirm a sign-up, and which proofs the first sign-in has."""
 
 from django.contrib.auth.hashers import is_password_usable
 

@@ -47,7 +47,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return False
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> NoReturn:
-        """Refuse: emails are stored in the outbox, in the transaction of the change they report."""
+        """Raise ``PolicyNotMet``, because allauth must not send emails: the site's outbox does."""
         raise PolicyNotMet
 
 
@@ -74,5 +74,5 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         return False
 
     def send_notification_mail(self, *_args: Any, **_options: Any) -> NoReturn:
-        """Refuse: emails are stored in the outbox, in the transaction of the change they report."""
+        """Raise ``PolicyNotMet``, because allauth must not send emails: the site's outbox does."""
         raise PolicyNotMet

@@ -38,9 +38,9 @@ def prove(
     Args:
         mailed: a function that uses up an emailed code and returns whether the code was right.
             Without this function, emailed codes are not accepted.
-        removed: a function that uses up a code of a removed factor and returns the proof, or None
-            if the code is wrong. Without this function, removed factors are not accepted. The same
-            rate limits apply to them.
+        removed: a function that tries ``typed`` at the factors that the user removed lately, which
+            still count in a dispute. It returns the proof, or None if the code is wrong. Without
+            this function, only present factors are accepted.
 
     Raises:
         WrongFactorCode: no factor accepts the code.
