@@ -137,6 +137,7 @@ def test_an_earlier_lock_link_extends_the_dispute_of_a_locked_account(
     assert not Authenticator.objects.exists()
     home.post(link := reset_link(), {"former": PASSWORD})
     assert sets_password(home, link)
+    assert Client().post(unused).status_code == 404, "this mailbox has locked the account once"
     sign_in(home, "alice", NEW)
     for label in ("Mallory’s", "Recovery codes"):
         review(home, "delete", label)
