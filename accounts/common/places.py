@@ -48,7 +48,7 @@ def name(path: str, ip: str) -> str:
     try:
         found = _reader(path).get(ip)
     except (maxminddb.InvalidDatabaseError, ValueError) as error:
-        log.error("GEOIP_FILE can't be searched: %s", error)  # noqa: TRY400
+        log.error("GEOIP_FILE can't be searched: %s", error)  # noqa: TRY400 no traceback: the file is at fault
         return ""
     if not isinstance(found, dict):
         return ""

@@ -61,7 +61,7 @@ def is_pwned(password: str) -> bool:
             digest = hashlib.sha1(password.encode(), usedforsecurity=False)
             return _contains(file, digest.hexdigest().upper().encode())
     except OSError as error:
-        log.error("PWNED_PASSWORDS_FILE can't be read: %s", error.strerror)  # noqa: TRY400
+        log.error("PWNED_PASSWORDS_FILE can't be read: %s", error.strerror)  # noqa: TRY400 the file is at fault
         return False
 
 

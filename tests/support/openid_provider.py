@@ -85,7 +85,6 @@ class OpenIDProvider:
         self.close()
 
     def close(self) -> None:
-        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
 
