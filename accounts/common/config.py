@@ -170,10 +170,10 @@ class Config(BrandSettings):
         default=200,
     )
     token_algorithm: str = setting(
-        "How access tokens are signed: `RS256` (RSA), `ES256` (P-256) or `EdDSA` (Ed25519). "
-        "Applies to new keys: `rotate_signing_key`.",
-        choice("RS256", "ES256", "EdDSA"),
-        default="RS256",
+        "How new keys sign access tokens: `ES256` (P-256), `RS256` (RSA) or `EdDSA` (Ed25519). "
+        "If unset, a new site uses `ES256`, and each new key the algorithm of the key before it.",
+        choice("ES256", "RS256", "EdDSA"),
+        default="",
     )
     signing_key_days: int = setting(
         "Days after which a signing key is replaced automatically; 0 for never.",

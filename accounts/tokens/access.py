@@ -25,6 +25,7 @@ from accounts.common import clock, secrets
 from accounts.common.config import LONGEST_ACCESS_TOKEN
 from accounts.sessions.models import LoginSession
 from accounts.tokens import keyring, scopes
+from accounts.tokens.signing_keys import FIRST_ALGORITHM
 
 TYPE = "at+jwt"
 # The longest access token that is accepted, in characters. This site issues shorter ones.
@@ -56,7 +57,7 @@ class Backend(TokenBackend):
     """Signs tokens with the current signing key; verifies them with the key that `kid` names."""
 
     def __init__(self) -> None:
-        super().__init__(settings.AUTHSITE.token_algorithm)
+        super().__init__(FIRST_ALGORITHM)
 
     @override
     def encode(self, payload: dict[str, Any]) -> str:

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from threading import Lock
 
 from cryptography.fernet import InvalidToken
-from django.conf import settings
 from django.db import Error, connection, transaction
 from django.db.models import Max
 from django.utils.translation import gettext_lazy as _
@@ -105,8 +104,9 @@ def forget() -> None:
 
 
 def rotate(*, now: bool = False) -> SigningKey:
-    """Generate a key for ``TOKEN_ALGORITHM`` and add the key to the key ring; see :func:`add`."""
-    return add(keys.generate(settings.AUTHSITE.token_algorithm), now=now)
+    """Generate the next key and add it to the key ring; see :func:`add`."""
+    newest = SigningKey.objects.filter(withdrawn_at=None).order_by("number").last()
+    return add(keys.generate(signing_keys.next_algorithm(newest)), now=now)
 
 
 def add(key: keys.PrivateKey, *, now: bool = False) -> SigningKey:

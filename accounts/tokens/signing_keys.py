@@ -23,6 +23,8 @@ from accounts.tokens.models import SigningKey
 log = logging.getLogger(__name__)
 
 PURPOSE = "signing-key"
+# ES256 signs 30 times as fast as RS256 with keys of the same strength, and its tokens are shorter.
+FIRST_ALGORITHM = "ES256"
 # A process reads the table again when its copy has this age. One thread reads, and the others do
 # not wait.
 RELOAD = timedelta(seconds=60)
@@ -115,12 +117,21 @@ def _verifier(row: SigningKey) -> Verifier:
     return Verifier(row.kid, row.algorithm, keys.public_key(row.public))
 
 
+def next_algorithm(newest: SigningKey | None) -> str:
+    """Return the algorithm for the key after ``newest``, or for the first key of a site.
+
+    Without ``TOKEN_ALGORITHM``, each key keeps the algorithm of the key before it, because other
+    services may accept only that one.
+    """
+    return settings.AUTHSITE.token_algorithm or (newest.algorithm if newest else FIRST_ALGORITHM)
+
+
 def make_next(ring: KeyRing, signs_at: datetime) -> None:
     """Generate and store the key that follows the keys in ``ring``.
 
     Nothing changes if another process has already stored that key.
     """
-    key = keys.generate(settings.AUTHSITE.token_algorithm)
+    key = keys.generate(next_algorithm(ring.keys[-1] if ring.keys else None))
     try:
         # Durable: if the key were rolled back, tokens that it signed could not be verified.
         with transaction.atomic(durable=True):

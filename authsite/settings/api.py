@@ -21,7 +21,7 @@ REST_FRAMEWORK: dict[str, Any] = {
 }
 
 # Values that simplejwt requires. The site signs tokens with its own keys, never with SECRET_KEY.
-SIMPLE_JWT: dict[str, Any] = {"ALGORITHM": "RS256", "SIGNING_KEY": "", "USER_ID_CLAIM": "sub"}
+SIMPLE_JWT: dict[str, Any] = {"ALGORITHM": "ES256", "SIGNING_KEY": "", "USER_ID_CLAIM": "sub"}
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": f"{AUTHSITE.site_name} API",

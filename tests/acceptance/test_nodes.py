@@ -28,7 +28,7 @@ def test_sessions_and_tokens_work_and_are_revoked_on_both_nodes(
     postgres: Postgres, redis_server: Redis
 ) -> None:
     env = {"DATABASE_URL": postgres.database(), "REDIS_URL": redis_server.url}
-    with Site(**env, TOKEN_ALGORITHM="ES256") as site, site.second() as other:
+    with Site(**env) as site, site.second() as other:
         nodes = (site, other)
         alice, browser, program = (Balanced(*nodes) for _ in range(3))
         # Alice signs up at one node, confirms at the other, and so on.

@@ -48,7 +48,7 @@ def test_what_was_revoked_after_a_backup_stays_revoked(
         find("pg_dump") or missing("pg_dump")
     lines = (block.lines for block in blocks_of("operating.md", "sh"))
     backup, restore = (block for block in lines if PROGRAMS[kind] in block)
-    with Site(TOKEN_ALGORITHM="ES256", **database(request, kind)) as site:
+    with Site(**database(request, kind)) as site:
         (tmp_path / "var").symlink_to(site.data_dir)
         (tmp_path / "manage.py").symlink_to(ROOT / "manage.py")
         alice = site.client()

@@ -47,7 +47,7 @@ def second(site: Site, code: str) -> dict[str, str]:
 
 def test_keys_are_rotated_without_losing_sessions_or_queued_mail() -> None:
     nowhere = f"smtp+plain://127.0.0.1:{free_port()}"
-    with Site(TOKEN_ALGORITHM="ES256", **BEFORE) as site:
+    with Site(**BEFORE) as site:
         alice = signed_up(site, "alice")
         seed = seed_on(alice.get(SETUP).text)
         alice.post(SETUP, {"code": code_of(seed, -1)})

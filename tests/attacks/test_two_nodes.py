@@ -34,7 +34,7 @@ type Nodes = tuple[Site, Site]
 
 @contextmanager
 def running(**env: str) -> Iterator[Nodes]:
-    env = {"TRUSTED_PROXIES": "127.0.0.1", "TOKEN_ALGORITHM": "ES256"} | env
+    env = {"TRUSTED_PROXIES": "127.0.0.1"} | env
     with Site(**env) as site, site.second() as other:
         yield site, other
 

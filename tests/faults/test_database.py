@@ -21,7 +21,7 @@ AT_ONCE = 24
 
 @pytest.fixture(scope="module")
 def held(postgres: Postgres) -> Iterator[Site]:
-    with Site(DATABASE_URL=postgres.database(), TOKEN_ALGORITHM="ES256") as site:
+    with Site(DATABASE_URL=postgres.database()) as site:
         yield site
 
 

@@ -28,8 +28,7 @@ def clean(data_dir: Path) -> dict[str, str]:
 
 
 DATA_DIR = Path(tempfile.mkdtemp(prefix="authsite-tests-"))
-# It takes half a second to generate an RSA key, so only tests that need one make it.
-os.environ.update(clean(DATA_DIR) | {"TOKEN_ALGORITHM": "ES256"})
+os.environ.update(clean(DATA_DIR))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

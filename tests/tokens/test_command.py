@@ -100,10 +100,19 @@ def test_an_unusable_key_file_is_refused_with_a_reason(tmp_path: Path) -> None:
     assert refused("--key-file", tmp_path / "none").endswith("No such file or directory.")
     assert "Is a directory" in refused("--key-file", tmp_path)
     assert "too large" in refused("--key-file", large)
-    made_by("openssl genpkey -algorithm ED25519 -out key.pem", tmp_path)
-    assert "The key signs EdDSA, and TOKEN_ALGORITHM is ES256" in refused("--key-file", key)
     made_by("openssl ecparam -name secp384r1 -genkey -noout -out key.pem", tmp_path)
     assert "The curve is P-256 here" in refused("--key-file", key)
+
+
+def test_a_key_for_another_algorithm_than_the_set_one_is_refused(
+    tmp_path: Path, configure: Any
+) -> None:
+    configure(token_algorithm="ES256")
+    made_by("openssl genpkey -algorithm ED25519 -out key.pem", tmp_path)
+
+    assert "The key signs EdDSA, and TOKEN_ALGORITHM is ES256" in refused(
+        "--key-file", tmp_path / "key.pem"
+    )
 
 
 def test_a_concurrent_rotation_fails_and_changes_nothing(

@@ -25,6 +25,21 @@ def test_the_first_key_is_made_on_demand_and_signs_at_once(algorithm: str, confi
     assert is_good(token())
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_new_key_keeps_the_algorithm_of_the_key_before_it_unless_one_is_set(
+    clock: Clock, configure: Any
+) -> None:
+    keyring.add(keys.generate("EdDSA"))
+    clock.advance(days=91)
+    keyring.signer()
+    keyring.rotate()
+    configure(token_algorithm="ES256")
+    keyring.rotate()
+
+    rows = SigningKey.objects.order_by("number")
+    assert [row.algorithm for row in rows] == ["EdDSA", "EdDSA", "EdDSA", "ES256"]
+
+
 def test_cached_copies_of_the_jwks_expire_before_a_new_key_signs() -> None:
     """This holds even for a copy from a process that had not loaded the new key yet."""
     assert signing_keys.LEAD > signing_keys.RELOAD + signing_keys.MAX_AGE

@@ -91,7 +91,7 @@ def _own(key_file: str, passphrase_file: str | None) -> keys.PrivateKey:
             ) from None
         key = keys.load(text, getpass("Passphrase of the key: ").encode())
     algorithm, wanted = keys.algorithm_of(key), settings.AUTHSITE.token_algorithm
-    if algorithm != wanted:
+    if wanted and algorithm != wanted:
         raise CommandError(
             f"The key signs {algorithm}, and TOKEN_ALGORITHM is {wanted}. Set TOKEN_ALGORITHM to "
             f"{algorithm} for the site and this command, or give a key for {wanted}."
