@@ -36,10 +36,11 @@ def main() -> None:
     sys.stdout.write(f"{config.site_name} is at {config.origin}\n")
     mail = urlsplit(config.email_url)
     if config.development and mail.scheme == "file":
-        sys.stdout.write(f"Mail goes to {unquote(mail.path)}, shown at {config.origin}/dev/mail/\n")
+        files = unquote(mail.path)
+        sys.stdout.write(f"Its email is at {config.origin}/dev/mail/, as files in {files}\n")
     elif config.development:
         # Print the host only, because the URL may contain a password.
-        sys.stdout.write(f"Mail goes out by {mail.hostname}\n")
+        sys.stdout.write(f"Its email goes out through {mail.hostname}\n")
     sys.stdout.flush()
     site = server(config)
     with _plain_http(config):

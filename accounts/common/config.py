@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from accounts.common import issuers
 from accounts.common.brand_settings import BrandSettings
 from accounts.common.client_ip import Network
-from accounts.common.issuers import Issuer
 from accounts.common.places import location_file
+from accounts.common.provider_settings import ProviderSettings
 from accounts.common.setting_parsers import (
     address,
     choice,
@@ -30,7 +29,7 @@ LONGEST_ACCESS_TOKEN, LONGEST_EXCHANGE = 3600, 366 * 24 * 3600  # in seconds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(BrandSettings):
+class Config(BrandSettings, ProviderSettings):
     """All settings of the site. ``docs/settings.md`` is generated from this class."""
 
     environment: str = setting(
@@ -219,30 +218,15 @@ class Config(BrandSettings):
         "each; never with a second factor. If unset, `on` in development only.",
         choice("on", "off"),
     )
-    google_client_id: str = setting(
-        "Sign in with Google. A provider is enabled by its ID and secret; its redirect URI is "
-        "`ORIGIN/accounts/google/login/callback/`, and likewise `github`, `facebook`, "
-        "`twitter_oauth2`."
-    )
-    google_client_secret: str = setting("The secret of GOOGLE_CLIENT_ID.", secret=True)
-    github_client_id: str = setting("Sign in with GitHub.")
-    github_client_secret: str = setting("The secret of GITHUB_CLIENT_ID.", secret=True)
-    facebook_client_id: str = setting("Sign in with Facebook.")
-    facebook_client_secret: str = setting("The secret of FACEBOOK_CLIENT_ID.", secret=True)
-    twitter_client_id: str = setting("Sign in with X.")
-    twitter_client_secret: str = setting("The secret of TWITTER_CLIENT_ID.", secret=True)
-    oidc_providers: tuple[Issuer, ...] = setting(
-        "OpenID Providers: a JSON list of `{id, name, issuer, client_id, client_secret}`. Each can "
-        "have `origins` too, a list of further origins that its sign-in redirects to. The redirect "
-        "URI is `ORIGIN/accounts/oidc/ID/login/callback/`.",
-        issuers.openid_providers,
-        default=(),
-        secret=True,
-    )
     metrics_token: str = setting(
         "The bearer token for `/metrics`, at least 32 characters: `make_secret`. If unset, "
         "`/metrics` is disabled.",
         secret=True,
+    )
+    log_level: str = setting(
+        "`info` logs each request; `warning` and `error` log only problems. If unset, `info`, in "
+        "development `warning`.",
+        choice("info", "warning", "error"),
     )
     activity_days: int = setting(
         "Days after which `prune` deletes the history of accounts; at least the 30 for which the "
@@ -287,14 +271,14 @@ class Config(BrandSettings):
         return (self.api_basic_password or ("on" if self.development else "off")) == "on"
 
     @property
+    def lowest_log_level(self) -> str:
+        """The lowest level that is logged, as `logging` names it."""
+        return (self.log_level or ("warning" if self.development else "info")).upper()
+
+    @property
     def seconds_to_exchange(self) -> int:
         """How long a session can exchange its access token for a fresh one, in seconds.
 
         The time begins when the first access token of the session is issued.
         """
         return self.access_token_seconds if self.exchange_seconds is None else self.exchange_seconds
-
-    @property
-    def issuers(self) -> tuple[Issuer, ...]:
-        """The configured identity providers, in the order of their sign-in buttons."""
-        return (*self.oidc_providers, *issuers.configured_issuers(self))

@@ -67,8 +67,8 @@ def formatter(*, development: bool) -> logging.Formatter:
     )
 
 
-def requests_log(*, development: bool) -> Any:
-    """Return the logger that writes one line for each request.
+def requests_log(*, development: bool, level: str = "INFO") -> Any:
+    """Return the logger that writes one line for each request, unless ``level`` is above ``INFO``.
 
     Its lines have the format of :func:`formatter`. It bypasses the handlers of the standard
     library, which take several times as long as writing the line.
@@ -76,7 +76,7 @@ def requests_log(*, development: bool) -> Any:
     return structlog.wrap_logger(
         _Stderr(),
         processors=_line(development=development),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
     ).bind(logger="authsite.requests")
 
 

@@ -16,7 +16,7 @@ ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 
 
 class RequestMiddleware:
-    """Logs each request in one line and measures its duration.
+    """Measures the duration of each request and logs it in one line, if ``LOG_LEVEL`` is ``info``.
 
     It is the outermost middleware, so that all log lines of a request contain the request's id. The
     line has the path of the request without secrets, and no query string.
@@ -24,7 +24,8 @@ class RequestMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        self.log = logs.requests_log(development=settings.AUTHSITE.development)
+        config = settings.AUTHSITE
+        self.log = logs.requests_log(development=config.development, level=config.lowest_log_level)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         began = perf_counter()

@@ -9,12 +9,14 @@ LOGGING = {
         "line": {"()": "accounts.common.logs.formatter", "development": AUTHSITE.development}
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "root": {"handlers": ["stderr"], "level": AUTHSITE.lowest_log_level},
     "loggers": {
         # Django's own handlers would log each event twice, or send it by email.
-        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django": {"handlers": [], "level": "NOTSET", "propagate": True},
         # Refused requests are already in the request log.
         "django.request": {"level": "ERROR"},
+        # Likewise the requests that runserver logs.
+        "django.server": {"handlers": [], "level": "CRITICAL"},
         # Otherwise anybody could fill the log with tracebacks, by sending wrong Host headers.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,15 @@ def test_an_owner_link_makes_one_administrator_once(client: Client) -> None:
     with pytest.raises(CommandError, match="createsuperuser"):
         call_command("create_owner")
     assert printed_by("create_owner", "--if-none") == ""
+
+
+@pytest.mark.django_db
+def test_make_run_prints_the_owner_link_alone_on_its_line_after_what_it_is_for() -> None:
+    purpose, link, end = printed_by("create_owner", "--if-none").split("\n", 2)
+
+    assert purpose.startswith("There is no administrator yet.")
+    assert re.fullmatch(r"http://localhost:8000/accounts/owner/[\w-]+/", link)
+    assert end == "\n", "a blank line stands before what the server prints"
 
 
 @pytest.mark.django_db
@@ -193,5 +203,5 @@ def test_the_server_does_not_print_the_password_of_the_mail_server(
         server.main()
 
     said = capsys.readouterr().out
-    assert "127.0.0.1" in said
+    assert said.endswith("Its email goes out through 127.0.0.1\n")
     assert "hunter2" not in said

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from accounts.common import logs
+from accounts.common.config import Config
 from tests.house.test_urls import ROUTES
 
 POISON = ["\n", "\r", "\x1b[2J", "\x85", "\u2028", "\u202e", "\0", "\x7f", "\ud800"]
@@ -75,3 +76,21 @@ def test_secrets_in_values_that_are_not_text_are_redacted(
     logs.requests_log(development=False).info("request", path=[path])
 
     assert json.loads(capsys.readouterr().err)["path"] == "['/accounts/owner/[secret]/']"
+
+
+@pytest.mark.parametrize(
+    "given, is_logged",
+    [
+        ({"environment": "production"}, True),
+        ({"environment": "development"}, False),
+        ({"environment": "development", "log_level": "info"}, True),
+        ({"environment": "production", "log_level": "error"}, False),
+    ],
+)
+def test_requests_are_logged_by_default_in_production_only(
+    given: Any, is_logged: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    level = Config(**given).lowest_log_level
+    logs.requests_log(development=True, level=level).info("request", path="/")
+
+    assert bool(capsys.readouterr().err) is is_logged

@@ -41,7 +41,9 @@ class Site:
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="authsite-site-"))
         self.port = int(env.get("PORT") or free_port())
         self._log = self.data_dir / f"server-{self.port}.log"
-        self.env = {"PORT": str(self.port), "ORIGIN": f"http://localhost:{self.port}"} | env
+        # Tests look for secrets in the request log.
+        own = {"ORIGIN": f"http://localhost:{self.port}", "LOG_LEVEL": "info"}
+        self.env = {"PORT": str(self.port)} | own | env
         self.origin = self.env["ORIGIN"]
 
     def __enter__(self) -> Self:
