@@ -71,7 +71,7 @@ def server(config: Config) -> Server:
 
 @contextmanager
 def _plain_http(config: Config) -> Iterator[None]:
-    """Run the plain HTTP server beside the site. If one of the two servers ends, end the other."""
+    """Run the plain HTTP server while the site runs. If one of the two ends, end the other."""
     if not config.redirect_port:
         yield
         return

@@ -118,8 +118,8 @@ def api_refusal(status: int, detail: str = "") -> HttpResponse:
 def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
     """Return the response to an exception in an API view, or None for an unexpected exception.
 
-    The body has ``detail`` and ``code``, or the errors of each field. Unexpected exceptions are
-    raised again and logged.
+    The body has ``detail`` and ``code``, or the errors of each field. If the result is None, REST
+    framework raises the exception again, and Django logs it.
     """
     if isinstance(error, PublicError):
         return _api_public_error(error)

@@ -98,11 +98,11 @@ class BodyMiddleware:
 
 
 class ClientMiddleware:
-    """Sets the IP address and scheme of a request that a trusted proxy has sent (ASVS 4.1.3).
+    """Sets the IP address and scheme of a request to those that trusted proxies report.
 
-    Both become those with which the client has connected to the proxy. All later code can rely on
-    ``REMOTE_ADDR`` and on the scheme of the request. Headers from peers that are not trusted
-    proxies are ignored.
+    They are the IP address of the client, and the scheme of its connection to the proxy. All later
+    code can rely on ``REMOTE_ADDR`` and on the scheme of the request, because the headers of peers
+    that are not trusted proxies are ignored (ASVS 4.1.3).
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -154,7 +154,7 @@ class GateMiddleware:
 
 
 def _length(request: HttpRequest) -> float:
-    """Return the Content-Length in bytes, or infinity if it is not a number or has many digits."""
+    """Return the Content-Length in bytes, or infinity if it has too many digits or is invalid."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     return int(length) if length.isdecimal() and len(length) <= LONGEST_LENGTH else inf
 

@@ -15,7 +15,7 @@ LONGEST_CONTENT_TYPE = 500
 
 
 def without_charset(content_type: str) -> str:
-    """Return the media type and boundary of a Content-Type header, or "" for a long header."""
+    """Return the media type and boundary of a Content-Type header, or "" if it is too long."""
     if len(content_type) > LONGEST_CONTENT_TYPE:
         return ""
     media_type, *parameters = content_type.split(";")

@@ -10,7 +10,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class Files(StaticFilesConfig):
-    """The app for static files. It skips files of libraries that no page of this site uses."""
+    """The app for static files, without the files of libraries that no page of this site uses."""
 
     ignore_patterns = [*StaticFilesConfig.ignore_patterns, "account", "redoc", "rest_framework"]
 

@@ -64,7 +64,7 @@ def _rows(text: str) -> Iterator[list[str]]:
 
 
 def _of_each(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield pairs of a code point in ``text`` and the other fields of the line that lists it."""
+    """Yield each code point that ``text`` lists, with the other fields of its line."""
     for codes, *fields in _rows(text):
         first, _dots, last = codes.partition("..")
         for code in range(int(first, 16), int(last or first, 16) + 1):

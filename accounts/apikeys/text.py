@@ -58,7 +58,7 @@ def digest(text: str) -> str:
 
 
 def _checksum(body: str) -> str:
-    """Return the CRC-32 of ``body`` as seven characters."""
+    """Return the CRC-32 of ``body`` in base32: seven characters."""
     return _base32(zlib.crc32(body.encode()).to_bytes(4))
 
 

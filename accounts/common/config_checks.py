@@ -1,7 +1,7 @@
-"""Checks the settings as a whole. A fault is a sentence that names a setting but no secret.
+"""Checks that the settings are complete, consistent and safe.
 
-Only settings that are unsafe in every deployment are faults. Operators may choose settings that are
-merely unwise, or that are safe behind a firewall.
+The site does not start with settings that are unsafe in every deployment. Operators may choose
+settings that are merely unwise, or that are safe behind a firewall.
 """
 
 import base64

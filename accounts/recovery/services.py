@@ -162,7 +162,7 @@ def _disputed_at(user: User, found: Recovery | None) -> datetime:
 
 
 def assess(user: User, shown: Shown) -> Assessment:
-    """Return what ``user`` can do with the older proofs ``shown``, each of which must count."""
+    """Return what ``user`` can do to recover the account, given the proofs ``shown``."""
     found = running(user)
     outcome = disputes.decide(disputes.kinds(shown), holds_factor=_holds_factor(user))
     proofs = requested(user, found) if found else frozenset()

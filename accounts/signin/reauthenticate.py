@@ -39,7 +39,11 @@ from accounts.twofactor.errors import WrongPasskey
     name="dispatch",
 )
 class ReauthenticateView(View):
-    """Ask for a proof before a sensitive act, or if another browser uses the session."""
+    """Ask a signed-in user to authenticate again.
+
+    A sensitive action requires this if the last authentication is too old. Session protection
+    requires it if the session cookie comes from another browser than before.
+    """
 
     session: LoginSession
     methods: ReauthenticationMethods

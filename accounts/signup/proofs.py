@@ -19,7 +19,7 @@ def has_password(signup: PendingSignup) -> bool:
 
 
 def prove_here(signup: PendingSignup) -> Proof:
-    """Return the proof that the browser that signed up knows the password.
+    """Return the proof of the password for the browser in which it was typed at the sign-up.
 
     The time of the proof is the start of the sign-up, because the password was not typed earlier.
     """
@@ -27,14 +27,14 @@ def prove_here(signup: PendingSignup) -> Proof:
 
 
 def prove_elsewhere(signup: PendingSignup, password: str, client: ClientInfo) -> Proof:
-    """Return the proof that another browser than the one that signed up knows the password.
+    """Return a proof if ``password`` is the password that was chosen at the sign-up.
 
-    The check spends the same budgets as a sign-in, so that the emailed link does not avoid the
-    limits.
+    Call this if the emailed link was opened in a browser that did not sign up. A guess counts
+    towards the same rate limits as a guess on the sign-in page.
 
     Raises:
         InvalidCredentials: the password is wrong, or the sign-up has no password.
-        RateLimited: a budget is used up, or the site is busy.
+        RateLimited: there were too many guesses, or the site is busy.
     """
     account = verify_password(signup.username, password, client)
     if account.pk != signup.pk:

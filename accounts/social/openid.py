@@ -129,12 +129,14 @@ class OpenID(Provider):
         return [self.issuer]
 
     def _more(self, token: dict[str, Any], access_token: str) -> dict[str, Any]:
-        """Return the claims from the userinfo endpoint, or an empty dictionary if there is none.
+        """Return the claims from the userinfo endpoint.
+
+        If the provider has no userinfo endpoint, return an empty dictionary.
 
         ``token``: the claims of the ID token.
 
         Raises:
-            Failed: the answer has another ``sub`` than the ID token (section 5.3.2).
+            Failed: the ``sub`` of the response differs from that of the ID token (section 5.3.2).
         """
         endpoint = self.adapter.found.get("userinfo_endpoint")
         if not endpoint:

@@ -105,10 +105,10 @@ class UnknownPasskey(WrongPasskey):
 
 
 class LockedAccountPasskey(WrongPasskey):
-    """The answer of the passkey is valid, but the account is locked.
+    """The response of the passkey is valid, but the account is locked.
 
-    ``proof`` counts as an older proof of ownership: passkeys that are too young to count were
-    suspended when the account was locked.
+    ``proof`` can help to recover the account. The account had the passkey long enough before the
+    disputed change, because the lock has suspended all newer passkeys.
     """
 
     def __init__(self, user: User, proof: Proof) -> None:

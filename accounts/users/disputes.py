@@ -75,10 +75,11 @@ class Outcome(Enum):
 
 
 def baseline(user: "User", disputed_at: datetime) -> datetime:
-    """Return the time before which an account must have got a proof, so that the proof counts.
+    """Return the time that decides whether a proof counts in the dispute.
 
-    This time is seven days before the disputed change. If the account was created later than that,
-    it is one minute after the account was created.
+    A proof, such as a passkey or an email address, counts if the account had it before this time:
+    seven days before the disputed change. If the account is younger than that, the time is one
+    minute after the account was created.
 
     Args:
         user: the account.

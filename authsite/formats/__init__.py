@@ -1,4 +1,4 @@
-"""Formats of dates and times, one set for each language of the site (FORMAT_MODULE_PATH).
+"""The formats of dates and times in each language of the site (FORMAT_MODULE_PATH).
 
-``static/times.js`` writes dates in the same way.
+``static/times.js``, which converts times in the browser, uses the same formats.
 """

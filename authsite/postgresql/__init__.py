@@ -1,1 +1,1 @@
-"""A PostgreSQL backend for servers: no request waits long for an unresponsive database."""
+"""A PostgreSQL backend that limits how long a request waits for an unresponsive database."""

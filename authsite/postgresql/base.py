@@ -31,7 +31,8 @@ class Connection(psycopg.Connection[Any]):
         """Open a connection.
 
         Raises:
-            OperationalError: the server cannot be reached, or has failed to answer a moment ago.
+            OperationalError: the server cannot be reached, or this process had a timeout within
+                the last ``REST_SECONDS``.
         """
         if monotonic() < _resting["until"]:
             raise OperationalError("the database has just not answered")
@@ -58,14 +59,14 @@ class Connection(psycopg.Connection[Any]):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's backend with a :class:`Connection` for each thread. Connections stay open."""
+    """Django's backend for PostgreSQL, which opens connections of the class :class:`Connection`."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         self.isolation_level = IsolationLevel.READ_COMMITTED
         return Connection.connect(**conn_params)
 
     def is_usable(self) -> bool:
-        """Return whether the connection is still open. No query is sent to find out."""
+        """Return whether the connection is still open, without sending a query."""
         pgconn = self.connection.pgconn
         if pgconn.transaction_status != TransactionStatus.IDLE:
             return False

@@ -1,1 +1,1 @@
-"""The server process, plain HTTP beside TLS, and certificates for local development."""
+"""The servers for HTTPS and plain HTTP, and the TLS certificates for local development."""

@@ -45,10 +45,9 @@ def main() -> None:
 
 
 def production() -> tuple[dict[str, str], Path]:
-    """Return the settings that production requires, and the path of a certificate.
+    """Return the settings that production requires, and the path of the certificate to trust.
 
-    The certificate is that of the local certificate authority, which has signed the site's own
-    certificate.
+    It is the certificate of the local authority, which has signed the site's own certificate.
 
     Raises:
         ConfigError: settings in the environment or in ``.env`` are invalid.

@@ -1,4 +1,4 @@
-"""``python -m authsite.serving.plain``: the plain HTTP server beside the site's own TLS server.
+"""``python -m authsite.serving.plain``: the plain HTTP server next to the site's TLS server.
 
 The plain server redirects each request to the same page under ORIGIN, and answers ACME challenges
 (RFC 8555 section 8.3). It uses no cookies, no forms and no database.
@@ -55,9 +55,10 @@ async def application(
     receive: Callable[[], Awaitable[Message]],
     send: Callable[[Message], Awaitable[None]],
 ) -> None:
-    """Read the body of a request, up to the size of a form, and send one response.
+    """Answer a request with a redirect to ORIGIN, or with the content of an ACME challenge.
 
-    A connection that is closed with unread bytes is reset, and the response may be lost.
+    The body of the request is read and ignored. If the connection were closed with unread bytes, it
+    would be reset and the client could lose the response. At most ``LONGEST_BODY`` bytes are read.
     """
     left = LONGEST_BODY
     while left > 0 and (message := await receive()).get("more_body"):
@@ -71,9 +72,9 @@ async def application(
 def answer(path: bytes, query: bytes) -> tuple[int, dict[str, str], bytes]:
     """Return the status, headers and body of the response. They are the same for all methods.
 
-    A redirect leads to ORIGIN, never to the Host header. The targets of ``OPTIONS *`` and
-    ``CONNECT`` are not paths. They are replaced by ``/``, because they would change the host name
-    of the redirect.
+    A redirect leads to a URL under ORIGIN, whatever the Host header says. The targets of ``OPTIONS
+    *`` and ``CONNECT`` are not paths. They are replaced by ``/``, because they would change the
+    host name of the redirect.
     """
     if challenge := CHALLENGE.fullmatch(path):
         content = _challenge(settings.AUTHSITE.acme_webroot, challenge[1].decode())

@@ -77,7 +77,7 @@ class Server(MPServer):
             super().signal_handler_reload(*args, **options)
 
     def _init_shared_socket(self) -> None:
-        """Share one socket between all workers, as granian does without SO_REUSEPORT."""
+        """Share one socket between all workers, as granian does on systems without SO_REUSEPORT."""
         self._ssp, self._sso = None, self._listener
         shared: Any = SocketHolder  # the type stub lacks the third argument
         self._shd = shared(self._listener.fileno(), False, BACKLOG)
@@ -131,7 +131,10 @@ def end_with_parent() -> None:
 
 
 def _load(listener: int, target: str) -> Start:
-    """Load the application in a worker. A retired worker closes connections after a response."""
+    """Load the application in a worker, and install the signal handler that retires the worker.
+
+    A retired worker accepts no new connections, and closes each open one after its next response.
+    """
     end_with_parent()
     # Until granian installs its own handler, the inherited handler would only record a SIGTERM.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

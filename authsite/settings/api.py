@@ -1,4 +1,4 @@
-"""The API and its description. Calls require credentials unless a view says otherwise."""
+"""Settings of the API and its OpenAPI schema. Calls require credentials by default."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The installed apps, and the middleware in the order in which a request passes it."""
+"""Settings: the installed apps, and the middleware in the order in which requests pass it."""
 
 INSTALLED_APPS = [
     "accounts.apps.AdminSiteConfig",

@@ -1,4 +1,4 @@
-"""The database: SQLite by default, PostgreSQL by ``DATABASE_URL``."""
+"""Settings of the database: SQLite, or the database that ``DATABASE_URL`` names."""
 
 import os
 from typing import Any

@@ -1,4 +1,4 @@
-"""Hosts, cookies and security headers."""
+"""Settings of hosts, cookies and security headers."""
 
 from django.utils.csp import CSP
 

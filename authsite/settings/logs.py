@@ -1,4 +1,4 @@
-"""Logging: one line per event on the standard error stream."""
+"""Settings of the logs: each event is one line on the standard error stream."""
 
 from authsite.settings.site import AUTHSITE
 

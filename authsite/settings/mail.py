@@ -1,4 +1,4 @@
-"""Outgoing email, configured by ``EMAIL_URL``."""
+"""Settings of outgoing email, which follow from ``EMAIL_URL``."""
 
 from typing import Any
 from urllib.parse import unquote, urlsplit

@@ -1,4 +1,4 @@
-"""Templates, languages and static files."""
+"""Settings of templates, languages and static files."""
 
 import json
 

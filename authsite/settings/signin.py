@@ -1,4 +1,7 @@
-"""The user model, password rules and external providers. allauth is used for providers only."""
+"""Settings of the user model, passwords and external providers.
+
+allauth is used only for the external providers.
+"""
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.signin.backends.LoadOnlyBackend"]

@@ -1,4 +1,4 @@
-"""The site's own settings, read and validated once: ``settings.AUTHSITE``."""
+"""Reads and validates the site's own settings once, and stores them in ``settings.AUTHSITE``."""
 
 import os
 from pathlib import Path

@@ -1,6 +1,7 @@
 """The formats of dates and times in English.
 
-The name of the month and the 24-hour clock mean the same to British and American readers.
+Months are names and times are on the 24-hour clock, because British and American readers understand
+both in the same way.
 """
 
 DATE_FORMAT = "j F Y"
