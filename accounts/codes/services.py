@@ -1,9 +1,10 @@
 """Issues, checks and spends the codes and links that are sent by email.
 
 Each code or link has a subject: a string that identifies the account, sign-up or request for which
-it was issued. A code is short, so it is checked for a known subject and allows five tries. The
-database counts each try before the code is compared, so that parallel guesses cannot exceed the
-limit. A link contains a secret of 256 bits, so the secret alone identifies the subject.
+it was issued. A code has eight digits, so it is checked for a known subject and allows five tries,
+of which one succeeds by chance with a probability of 5 in 100 million. The database counts each try
+before the code is compared, so that parallel guesses cannot exceed the limit. A link contains a
+secret of 256 bits, so the secret alone identifies the subject.
 
 A single DELETE finds and spends a code or link, so that it works only once.
 """
@@ -32,14 +33,19 @@ class Purpose:
     life: timedelta = CODE_LIFE
 
 
-def issue_code(purpose: Purpose, subject: object, email: str = "") -> str:
-    """Return a new code of eight characters. It allows five tries and replaces an earlier code.
+def issue_code(purpose: Purpose, subject: object, email: str = "", *, is_sent: bool = True) -> str:
+    """Return a new code of eight digits. It allows five tries and replaces an earlier code.
 
-    ``subject`` identifies the person that the code is for. ``email`` is the canonical form of the
-    email address to which the code is sent. The code is a proof of this address.
+    Args:
+        purpose: the only purpose for which the code is valid.
+        subject: identifies the person that the code is for.
+        email: the canonical form of the email address to which the code is sent. The code is a
+            proof of this address.
+        is_sent: whether the code is sent. If not, no code is accepted, so that requests beyond the
+            limits of a mailbox give strangers no further guesses. Tries are counted all the same.
     """
     code = secrets.code()
-    _store(purpose, subject, code, email)
+    _store(purpose, subject, code if is_sent else secrets.token(), email)
     return code
 
 

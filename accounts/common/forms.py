@@ -24,10 +24,10 @@ def code_input(**attrs: str) -> forms.TextInput:
 
 
 class CodeField(forms.CharField):
-    """A field for an emailed code. Letter case, spaces and hyphens do not matter."""
+    """A field for an emailed code. Spaces, hyphens and the script of digits do not matter."""
 
     def __init__(self, **options: Any) -> None:
-        widget = code_input(autocapitalize="characters")
+        widget = code_input(inputmode="numeric")
         super().__init__(label=_("Code"), max_length=64, widget=widget, **options)
 
     def clean(self, value: Any) -> str:

@@ -12,7 +12,6 @@ from hashlib import sha256
 
 from django.conf import settings
 
-CODE_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ23456789"
 # Has no 0, 1, l or capitals, which people confuse when they copy a code by hand.
 READABLE_ALPHABET = "abcdefghijkmnopqrstuvwxyz23456789"
 MAX_BYTES = 1024
@@ -65,13 +64,13 @@ def encryption_key() -> str:
     return base64.urlsafe_b64encode(raw()).decode()
 
 
-def code(length: int = 8) -> str:
-    """Return a random code to send by email: ``length`` characters of A-Z and 2-9, 5 bits each."""
-    return _draw(CODE_ALPHABET, length)
+def code() -> str:
+    """Return a random code to send by email: eight digits, 100 million possible codes."""
+    return digits(8)
 
 
 def digits(length: int) -> str:
-    """Return ``length`` random digits, which can make a name unique but are not a secret."""
+    """Return ``length`` random digits. They are a secret only where guesses are limited."""
     return _draw("0123456789", length)
 
 
@@ -89,8 +88,8 @@ def digests(value: str, purpose: str) -> list[str]:
     """Return one digest of the secret ``value`` for each secret key, newest key first.
 
     Store the first digest, and look a secret up by all digests, so that it survives a change of
-    ``SECRET_KEY``. The digests are keyed (HMAC-SHA256), because an emailed code has only 40 bits: a
-    plain hash of it in a stolen database could be reversed in seconds.
+    ``SECRET_KEY``. The digests are keyed (HMAC-SHA256), because an emailed code has only 27 bits: a
+    plain hash of it in a stolen database could be reversed in a second.
     """
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     message = f"{purpose}\0{value}".encode()

@@ -43,8 +43,13 @@ def refuse_surrogates(value: str) -> None:
 
 
 def canonical_code(typed: str) -> str:
-    """Return a typed code in the form of issued codes: uppercase, without spaces or hyphens."""
-    return "".join(typed.split()).replace("-", "").upper()
+    """Return a typed code in the form of issued codes: ASCII, uppercase, no spaces or hyphens."""
+    return ascii_digits("".join(typed.split()).replace("-", "").upper())
+
+
+def written_code(code: str) -> str:
+    """Return an emailed code in the form that people read and type: two groups of four digits."""
+    return f"{code[:4]} {code[4:]}"
 
 
 def ascii_digits(typed: str) -> str:

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.common.links import absolute
+from accounts.common.text import written_code
 from accounts.emails.models import PendingEmail
 from accounts.mail.message import Message
 
@@ -13,9 +14,9 @@ def confirm(pending: PendingEmail, code: str, token: str) -> Message:
     site = {"site": settings.AUTHSITE.site_name}
     return Message(
         to=pending.email,
-        subject=_("%(code)s is your code for %(site)s") % {"code": code, **site},
+        subject=_("%(code)s is your code for %(site)s") % {"code": written_code(code), **site},
         paragraphs=[_("Enter this code where you added this address, within 15 minutes:")],
-        code=code,
+        code=written_code(code),
         action_label=_("Or open this page while you are signed in"),
         action_url=absolute("address_confirm", token),
         closing=[_("You didn't ask for this? Do nothing: the address isn't added.")],

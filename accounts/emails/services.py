@@ -90,7 +90,7 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
             raise TooManyEmails
         earlier = pending(user).filter(key=key).first()
         row = PendingEmail(user=user, email=email, key=key, expires_at=clock.now() + LIFE)
-        code = codes.issue_code(CODE, row.pk, key)
+        code = codes.issue_code(CODE, row.pk, key, is_sent=may_send)
         token = codes.issue_link(LINK, row.pk, key)
         if earlier and not may_send:
             # If no email may be sent, the earlier code and link stay valid. The work is the same.

@@ -102,7 +102,7 @@ _PASSWORD = {"username": "alice", "password": PASSWORD}
 EXAMPLES = {
     "sign_up": Example({**_PASSWORD, "email": EMAIL}, SIGN_UP),
     "resend_email": Example({"email": EMAIL, "username": "alice"}),
-    "verify_email": Example({"email": EMAIL, "username": "alice", "code": "K7M2Q9XA"}, SIGN_UP),
+    "verify_email": Example({"email": EMAIL, "username": "alice", "code": "1234 5678"}, SIGN_UP),
     "get_user": Example(answer=PERSON, id=ALICE),
     "sign_in": Example(_PASSWORD, TOKENS),
     "complete_sign_in": Example({"challenge": CHALLENGE, "code": "123456"}, TOKENS),

@@ -163,7 +163,7 @@ def page_context(
         wanted = request.POST.get("method", wanted)
     offer = second_step.offer(user, proofs, wanted=wanted, nonce=nonce)
     form = form or SecondForm()
-    if offer.method == SecondMethod.TOTP:
+    if offer.method in {SecondMethod.TOTP, SecondMethod.EMAIL}:
         form.fields["code"].widget.attrs["inputmode"] = "numeric"
     shown = evidence.of_request(request, user, proofs, recovery.disputed_at(user))
     wait = second_step.seconds_to_next_mail(user, client_of(request)) if offer.is_mailed else 0

@@ -156,7 +156,8 @@ def send_code(login: str, nonce: str, client: ClientInfo) -> None:
     """
     recipient = recipient_for(CODE, login, client, _unlocked)
     with transaction.atomic():
-        code = codes.issue_code(CODE, recipient.subject(nonce))
+        is_sent = bool(recipient.email)
+        code = codes.issue_code(CODE, recipient.subject(nonce), is_sent=is_sent)
         with speaking(recipient.language):
             post(mails.code(recipient.email, code, client.device), life=CODE.life)
 

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.common.client_info import Device
+from accounts.common.text import written_code
 from accounts.mail.message import Message
 from accounts.users.models import User
 
@@ -13,9 +14,10 @@ def code(email: str, secret: str, device: Device) -> Message:
     site = {"site": settings.AUTHSITE.site_name}
     return Message(
         to=email,
-        subject=_("%(code)s is your code to sign in to %(site)s") % {"code": secret, **site},
+        subject=_("%(code)s is your code to sign in to %(site)s")
+        % {"code": written_code(secret), **site},
         paragraphs=_code_paragraphs(device),
-        code=secret,
+        code=written_code(secret),
         closing=[
             _("You didn't ask for this? Then somebody knows your address or username, no more."),
             _("Give the code to nobody: %(site)s never asks for it.") % site,
@@ -29,10 +31,10 @@ def second_code(user: User, secret: str, device: Device) -> Message:
     return Message(
         to=user.email,
         subject=_("%(code)s is your code to finish signing in to %(site)s")
-        % {"code": secret, **site},
+        % {"code": written_code(secret), **site},
         greeting=_("Hello %(name)s,") % {"name": user.username},
         paragraphs=_code_paragraphs(device),
-        code=secret,
+        code=written_code(secret),
         closing=[
             _("You didn't ask for this? Then somebody knows your password: change it now."),
             _("Give the code to nobody: %(site)s never asks for it.") % site,

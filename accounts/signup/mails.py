@@ -4,6 +4,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.common.links import absolute
+from accounts.common.text import written_code
 from accounts.mail.message import Message
 from accounts.users.models import PendingSignup
 
@@ -16,11 +17,11 @@ def confirm(signup: PendingSignup, code: str, token: str) -> Message:
         # Email clients turn names with a dot into links, and a stranger may have chosen this name.
         greeting="" if "." in signup.username else hello,
         subject=_("%(code)s is your code for %(site)s")
-        % {"code": code, "site": settings.AUTHSITE.site_name},
+        % {"code": written_code(code), "site": settings.AUTHSITE.site_name},
         paragraphs=[
             _("Enter this code where you signed up, within 15 minutes:"),
         ],
-        code=code,
+        code=written_code(code),
         action_label=_("Or open this page to confirm your address"),
         action_url=absolute("signup_confirm_link", token),
         closing=[

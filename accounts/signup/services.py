@@ -101,7 +101,7 @@ def _begin(signup: PendingSignup, instead_of: str | None, *, may_send: bool) -> 
         users.delete_signups(same_name.filter(pk=instead_of))
     users.take_username(signup.username, until=signup.expires_at)
     signup.save(force_insert=True)
-    _post(signup, *_issue(signup), may_send=may_send)
+    _post(signup, *_issue(signup, is_sent=may_send), may_send=may_send)
 
 
 def find(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
@@ -170,7 +170,7 @@ def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> N
     may_send = mail_limits.may_send(key, client)
     signup.email, signup.email_key = email, key
     with transaction.atomic():
-        code, token = _issue(signup)
+        code, token = _issue(signup, is_sent=may_send)
         _held(signup)
         signup.save(update_fields=["email", "email_key"])
         _post(signup, code, token, may_send=may_send)
@@ -281,9 +281,9 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, client: C
     return user
 
 
-def _issue(signup: PendingSignup) -> tuple[str, str]:
+def _issue(signup: PendingSignup, *, is_sent: bool = True) -> tuple[str, str]:
     """Return a new code and a new link token to confirm the email address of ``signup``."""
-    code = codes.issue_code(CODE, signup.pk, signup.email_key)
+    code = codes.issue_code(CODE, signup.pk, signup.email_key, is_sent=is_sent)
     return code, codes.issue_link(LINK, signup.pk, signup.email_key)
 
 

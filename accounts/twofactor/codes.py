@@ -3,12 +3,13 @@
 import re
 
 from accounts.common import secrets
-from accounts.common.text import ascii_digits, canonical_code
+from accounts.common.text import canonical_code
 
 COUNT = 10
 TOTP_CODE = re.compile(r"[0-9]{6}")
 RECOVERY_CODE = re.compile(rf"[{secrets.READABLE_ALPHABET}]{{10}}")
-MAILED_CODE = re.compile(r"[A-Z2-9]{8}")
+# The previous version emailed codes with letters, which are valid for 15 minutes after an upgrade.
+MAILED_CODE = re.compile(r"[A-Z0-9]{8}")
 
 
 def canonical(typed: str) -> str:
@@ -16,7 +17,7 @@ def canonical(typed: str) -> str:
 
     Spaces, case and the script of digits do not matter.
     """
-    code = canonical_code(ascii_digits(typed))
+    code = canonical_code(typed)
     lower = code.lower()
     return lower if RECOVERY_CODE.fullmatch(lower) else code
 

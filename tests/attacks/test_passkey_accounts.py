@@ -39,7 +39,7 @@ STAFF = {"is_staff": True, "is_superuser": True}
 
 def confirm_by_mail(browser: Client) -> Any:
     """Confirm a sign-up with the code of the newest mail."""
-    return browser.post(CONFIRM, {"code": outbox()[-1].subject.split()[0]})
+    return browser.post(CONFIRM, {"code": outbox()[-1].code})
 
 
 @pytest.mark.parametrize("has_app", [True, False])

@@ -70,7 +70,7 @@ def eight_uses_of_one_mailed_code(nodes: Nodes, name: str) -> None:
     before = live_sessions(nodes, name)
     asked = same_browser(nodes[0], Client(owner.origin), X_Forwarded_For="192.0.2.1")
     assert asked.post(BY_CODE, {"login": name}).status == 302
-    code = mailed(nodes[0], f"{name}@", "code to sign in", "[A-Z2-9]{8}")
+    code = mailed(nodes[0], f"{name}@", "code to sign in", "[0-9]{4} [0-9]{4}")
     token = asked.csrf(BY_CODE)
     copies = tabs_of(nodes, asked)
 
@@ -128,7 +128,7 @@ def two_browsers_swap_and_remove_emails(nodes: Nodes, name: str) -> None:
     owner = confirmed(nodes, name)
     for address in (f"{name}@second.example", f"{name}@third.example"):
         assert owner.post(EMAIL, {"email": address}).status == 302
-        code = mailed(nodes[0], address, "is your code", "[A-Z2-9]{8}")
+        code = mailed(nodes[0], address, "is your code", "[0-9]{4} [0-9]{4}")
         row = waiting(owner, address)
         assert owner.post(EMAIL, {"confirm": row, "code": code}).status == 302
     first, second, third = sorted(row[0] for row in sql(nodes[0], ADDRESSES, name))
@@ -155,7 +155,7 @@ def one_email_confirmed_by_two_users(nodes: Nodes, name: str) -> None:
     for n, owner in enumerate(owners):
         assert owner.post(EMAIL, {"email": shared}).status == 302
         # The mails of the two users look the same, so they are requested one after the other.
-        code = mailed(nodes[0], shared, "is your code", "[A-Z2-9]{8}", count=n + 1)
+        code = mailed(nodes[0], shared, "is your code", "[0-9]{4} [0-9]{4}", count=n + 1)
         link = mailed(nodes[0], shared, "is your code", rf"{EMAIL}confirm/[\w-]+/", count=n + 1)
         by_code = {"confirm": waiting(owner, shared), "code": code}
         acts += [(owner, EMAIL, by_code), (owner, link, {})]
@@ -179,7 +179,7 @@ def confirming_while_another_mail_is_asked_for(nodes: Nodes, name: str) -> None:
     owner = confirmed(nodes, name)
     shared = f"{name}@second.example"
     assert owner.post(EMAIL, {"email": shared}).status == 302
-    code = mailed(nodes[0], shared, "is your code", "[A-Z2-9]{8}")
+    code = mailed(nodes[0], shared, "is your code", "[0-9]{4} [0-9]{4}")
     row, token, copies = waiting(owner, shared), owner.csrf(EMAIL), tabs_of(nodes, owner)
     acts = [{"confirm": row, "code": code}, {"again": row}, {"cancel": row}]
 

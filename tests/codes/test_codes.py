@@ -1,5 +1,6 @@
 """Mailed codes and links: tries are counted before a comparison, and a secret is used once."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from accounts.codes import services as codes
 from accounts.codes.models import Code
 from accounts.common.forms import CodeField
+from accounts.common.text import written_code
 from tests.conftest import Clock
 from tests.support.client import together
 
@@ -14,9 +16,20 @@ AT_ONCE = 8
 PURPOSE = codes.Purpose("test", life=timedelta(minutes=15))
 
 
-@pytest.mark.parametrize("typed", ["abcd2345", "A-B-CD23 45", "abcd\u00a02345", "  ABCD2345\n"])
-def test_a_mailed_code_is_accepted_in_any_case_and_spacing(typed: str) -> None:
-    assert CodeField().clean(typed) == "ABCD2345"
+@pytest.mark.parametrize(
+    "typed", ["12345678", "1234 5678", "1-2-3456 78", "1234\u00a05678", "\u0661234 5678\n"]
+)
+def test_a_mailed_code_is_accepted_in_any_spacing_and_script(typed: str) -> None:
+    assert CodeField().clean(typed) == "12345678"
+
+
+@pytest.mark.django_db
+def test_a_mailed_code_has_eight_digits_and_is_written_in_two_groups() -> None:
+    code = codes.issue_code(PURPOSE, 1)
+
+    assert re.fullmatch("[0-9]{8}", code)
+    assert re.fullmatch("[0-9]{4} [0-9]{4}", written_code(code))
+    assert CodeField().clean(written_code(code)) == code
 
 
 @pytest.mark.django_db(transaction=True)

@@ -30,7 +30,7 @@ from tests.support.site import Site, text_of
 PASSWORD = "vivid otter under glass"
 WRONG = "quiet harbour paints nine clocks"
 # A well-formed code that no test has issued.
-WRONG_CODE = "ZZZZ9999"
+WRONG_CODE = "0000 0000"
 SIGNUP, LOGIN, LOGOUT, CONFIRM, CODE = (
     f"/accounts/{page}/" for page in ("signup", "login", "logout", "confirm-email", "login/code")
 )
@@ -126,7 +126,7 @@ def outbox() -> list[Message]:
 
 def code_in(mail: Any) -> str:
     """Return the code in a mail or in its text, where it stands alone on a line."""
-    (code,) = re.findall(r"(?m)^[A-Z2-9]{8}$", _text(mail))
+    (code,) = re.findall(r"(?m)^[0-9]{4} [0-9]{4}$", _text(mail))
     return str(code)
 
 
