@@ -47,7 +47,7 @@ def valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
 
 
 def _unknown(serializer: serializers.Serializer[Any]) -> dict[str, list[str]]:
-    """Return an error for each of the first ``MOST_NAMED`` unknown members, by the member's name.
+    """Return the errors of the first ``MOST_NAMED`` unknown members; the keys are their names.
 
     If a name has unusual characters, its error quotes the name and is a non-field error.
     """
@@ -98,7 +98,10 @@ class AlwaysJSON(negotiation.BaseContentNegotiation):
 
 
 class Pages(pagination.PageNumberPagination):
-    """Paginates lists by ``?page=``. Links begin with ``ORIGIN``, never with the Host header."""
+    """Paginates lists by ``?page=``.
+
+    Links to other pages begin with ``ORIGIN``, because a client can forge the Host header.
+    """
 
     page_size = PAGE_SIZE
     last_page_strings = ()

@@ -38,7 +38,7 @@ class File:
 
     @property
     def extension(self) -> str:
-        """The end of the file's name, without the dot."""
+        """The filename extension for this media type, without the dot."""
         return EXTENSIONS[self.type]
 
 
@@ -64,9 +64,9 @@ def colour(text: str) -> str:
 def logo(text: str) -> Logo:
     """Return the logo that ``text`` names: the content of an image file, or the path of a URL.
 
-    Both can begin with ``/``. ``text`` is a file path if the file exists. If only its folder
-    exists, ``text`` is a file path, too, and the missing file is an error. Any other text that
-    begins with ``/`` is the path of a URL on this site's origin.
+    A file path and a URL path can both begin with ``/``. If a file or its folder exists at that
+    path, ``text`` is taken as a file path. Any other text that begins with ``/`` is the path of a
+    URL on this site's origin.
 
     Raises:
         ValueError: the file is missing, is not an SVG or PNG file, or is larger than 200 KB; or
@@ -168,8 +168,8 @@ class BrandSettings:
 def faults(config: BrandSettings, *, production: bool) -> Iterator[tuple[bool, str]]:
     """Check the brand's settings.
 
-    Yield a pair for each check: whether it has found a fault, and the sentence that describes the
-    fault.
+    Yield a pair for each check: whether the settings fail it, and a sentence that describes the
+    problem.
     """
     yield (
         bool(config.site_logo_dark) and not config.site_logo,

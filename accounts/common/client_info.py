@@ -84,10 +84,10 @@ class ClientInfo:
 
     @cached_property
     def networks(self) -> tuple[tuple[str, int], ...]:
-        """Pairs of a network that contains the client's IP address, and the network's weight.
+        """The networks that contain the client's IP address, narrowest first, with their weights.
 
-        The narrowest network is first. The rate limits of a network are ``weight`` times as large
-        as the rate limits of the narrowest network.
+        The rate limits of a network are ``weight`` times as large as the rate limits of the
+        narrowest network.
         """
         ip = parse_ip(self.ip)
         return networks(ip) if ip else (("", 1),)
@@ -99,7 +99,7 @@ class ClientInfo:
 
     @property
     def wide_network(self) -> str:
-        """The IPv4 /24 or IPv6 /48 of the client, the most that one subscriber line gets."""
+        """The client's IPv4 /24 or IPv6 /48, the largest network that one customer usually has."""
         return self.networks[-1][0]
 
 

@@ -63,12 +63,11 @@ def client_ip(peer: IPAddress, forwarded: str, proxies: Sequence[Network]) -> IP
 
 
 def networks(ip: IPAddress) -> tuple[tuple[str, int], ...]:
-    """Return pairs of a network that contains ``ip``, and the network's weight.
+    """Return the networks that contain ``ip``, narrowest first, each with its weight.
 
-    The networks are those that one subscriber line may have, narrowest first. The rate limits of a
-    network are ``weight`` times as large as the rate limits of the narrowest network. Internet
-    providers assign a line an IPv6 /64, /56 or /48 (RFC 6177), or one IPv4 address, or, to
-    companies, an IPv4 /24.
+    The rate limits of a network are ``weight`` times as large as the rate limits of the narrowest
+    network. The sizes are those that internet providers assign to a customer: one IPv4 address or
+    an IPv6 /64, /56 or /48 (RFC 6177), and an IPv4 /24 to companies.
     """
     return _networks(str(ip))
 

@@ -27,7 +27,7 @@ WIDEST = {4: 8, 6: 7}
 
 
 def faults(config: "Config") -> list[str]:
-    """Return a sentence for each fault of ``config``, or an empty list if there is no fault."""
+    """Return a sentence for each problem of ``config``. It names the setting, but no secret."""
     checks = [
         (not _is_strong(config.secret_key), f"SECRET_KEY is missing or {WEAK}"),
         (

@@ -67,8 +67,8 @@ def configured_issuers(config: Any) -> Iterator[Issuer]:
 def faults(config: Any) -> Iterator[tuple[bool, str]]:
     """Check the provider settings in ``config``.
 
-    Yield a pair for each check: whether it has found a fault, and the sentence that describes the
-    fault.
+    Yield a pair for each check: whether the settings fail it, and a sentence that describes the
+    problem.
     """
     is_plain = any(provider.issuer.startswith("http:") for provider in config.oidc_providers)
     yield is_plain and not config.development, "OIDC_PROVIDERS: an issuer is not https"

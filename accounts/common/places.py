@@ -56,7 +56,7 @@ def name(path: str, ip: str) -> str:
 
 
 def is_of_dbip(path: str) -> bool:
-    """Return whether the location file ``path`` comes from DB-IP, which must be credited."""
+    """Return whether the location file ``path`` is from DB-IP, whose licence requires a credit."""
     return bool(path) and "dbip" in _reader(path).metadata().database_type.lower()
 
 

@@ -1,4 +1,4 @@
-"""Proofs of identity. Every sign-in method produces a proof."""
+"""Proofs of identity, such as a password or a passkey. Every sign-in method produces a proof."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -37,7 +37,11 @@ class Columns[M: models.Model]:
         return self._model.from_db(db.alias, self._names, values)
 
     def _converters_of(self, db: BaseDatabaseWrapper) -> list[tuple[int, Any, Any]]:
-        """Return the converters of database values, such as SQLite's text for dates and UUIDs."""
+        """Return the functions that convert database values to Python values.
+
+        Each one comes with the index and the expression of its column. SQLite, for example, stores
+        dates and UUIDs as text.
+        """
         if db not in self._converters:
             columns = [field.get_col(self._model._meta.db_table) for field in self._fields]
             self._converters[db] = [

@@ -80,7 +80,7 @@ def recovery_code() -> str:
 
 
 def public_id() -> uuid.UUID:
-    """Return a random UUID (RFC 9562 section 5.4): an id that may be public but not guessed."""
+    """Return a random UUID (RFC 9562 section 5.4): a public id that nobody can guess."""
     return uuid.UUID(bytes=secrets.token_bytes(16), version=4)
 
 

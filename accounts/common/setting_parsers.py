@@ -26,7 +26,8 @@ def setting(
         means: the documentation of the setting.
         read: the function that parses the setting's text.
         default: the value of a setting that is not given.
-        secret: whether the setting may also be in a file that ``NAME_FILE`` names.
+        secret: whether the operator may store the value in a file, and set ``NAME_FILE`` to the
+            path of the file.
     """
     metadata = {"means": means, "read": read, "secret": secret}
     return field(default=default, metadata=metadata)

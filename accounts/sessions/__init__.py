@@ -1,1 +1,5 @@
-"""Sessions of browsers and API clients. A copy of the database is not enough to use a session."""
+"""Sessions of browsers and API clients.
+
+The database contains only digests of session keys and tokens, so nobody can use a session with a
+copy of the database.
+"""

@@ -26,10 +26,11 @@ ATTRIBUTE = "_request_auth"
 class RequestAuth:
     """How a request is authenticated.
 
-    ``presented``: the session of the cookie or access token, or None.
-    ``needs_reauthentication``: whether another browser sent the valid cookie.
+    ``presented``: the session that the cookie or access token belongs to, or None.
+    ``needs_reauthentication``: whether the cookie is valid, but does not come from the browser
+        that signed in, so that the user must reauthenticate.
     ``is_revoked``: whether the site revoked the session because of this request.
-    ``by``: for an API request without a session, ``pwd`` or ``api_key``.
+    ``by``: how an API request without a session is authenticated: ``pwd`` or ``api_key``.
     ``key``: the label of the API key, if one was used.
     """
 

@@ -30,10 +30,10 @@ NOBODY = uuid.UUID(int=0)
 def find(client: ClientInfo, account: User | PendingSignup | None) -> KnownBrowser | None:
     """Return the browser of ``client`` if it is known to ``account``, else None.
 
-    A browser is known if somebody has signed in to the account with it. A sign-in before the last
-    change of credentials counts, too. Otherwise somebody who guesses in other browsers could lock
-    the owner out after such a change. At most one query is made, whether or not there is an
-    account.
+    A browser is known if somebody has signed in to the account with it, even if that was before
+    the last change of credentials. Known browsers have rate limits of their own, which the owner
+    needs after such a change as well: guesses in other browsers could lock the owner out otherwise.
+    The same query is made whether or not there is an account.
     """
     if not client.known_cookie:
         return None
@@ -53,7 +53,7 @@ def note_factor(client: ClientInfo, user: User) -> None:
 def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
     """Record a sign-in of ``user``; return whether the browser of ``request`` was known.
 
-    A sign-in before the last change of credentials does not count: a thief may have made it.
+    Only sign-ins since the last change of credentials count: a thief may have made earlier ones.
 
     ``has_factor``: whether the user showed a second factor.
     """
@@ -128,9 +128,9 @@ def recognize(request: HttpRequest, user: User) -> KnownBrowser | None:
 def renew(request: HttpRequest, user: User) -> None:
     """Replace the cookie of the browser of ``request``, if the browser is known to ``user``.
 
-    Afterwards, ``user`` no longer knows a copy of the previous cookie. The rows of other users keep
-    the previous cookie. If they were changed, too, a thief could sign in with a cookie that was
-    copied from another user, and would get a new cookie that is known to that user.
+    Afterwards, a browser with a copy of the previous cookie is unknown to ``user``. For other
+    users, the previous cookie stays valid. Otherwise a thief could send a copied cookie while
+    signing in to an account of their own, and would get a new cookie that is known to the victim.
     """
     previous, device = _token(request), client_of(request).device
     noted = _find(previous, device, user) if previous else None

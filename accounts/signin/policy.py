@@ -1,14 +1,14 @@
-"""The authentication policy: what a sign-in or a sensitive act still requires.
+"""The authentication policy: decides what a sign-in or a sensitive action still requires.
 
 A trusted browser, an emailed code and a sign-in with a provider are weak proofs. If the account has
-a stronger one, weak proofs are never enough to enrol a factor, change a credential or open staff
-pages, not even in combination. These acts require a recent use of the strongest proof that the
-account has (:func:`is_recent`; ASVS 7.5.1).
+a stronger proof, such as a passkey, no combination of weak proofs is enough to enrol a factor,
+change a credential or open staff pages. These actions require a recent use of the strongest proof
+that the account has (:func:`is_recent`; ASVS 7.5.1).
 
 Credentials are passwords, factors, recovery codes, email addresses, connected providers, API keys
 and trusted browsers. The strongest proof is any second factor; for staff under
 ``STAFF_FACTOR=passkey`` it is a passkey. An account without a stronger proof may use the proofs
-that it has, and the act is reported to all its email addresses.
+that it has, and the action is reported to all its email addresses.
 """
 
 from dataclasses import dataclass
@@ -122,10 +122,11 @@ def may_enrol(session: LoginSession) -> bool:
 
 
 def is_recent(session: LoginSession, *, is_opening: bool = False) -> bool:
-    """Return whether authentication in the session is recent enough for a sensitive act.
+    """Return whether authentication in the session is recent enough for a sensitive action.
 
-    ``is_opening`` is for opening the form of the act. Opening requires more recent authentication,
-    so that enough time remains to fill in the form.
+    ``is_opening``: whether the request only opens the form of the action. Opening requires a more
+        recent authentication than the action itself, so that enough time remains to fill in the
+        form.
     """
     at = proved_at(session)
     return at is not None and clock.now() <= at + (

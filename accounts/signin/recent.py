@@ -1,4 +1,4 @@
-"""Requires recent authentication for sensitive acts (ASVS 7.5.1).
+"""Requires recent authentication for sensitive actions (ASVS 7.5.1).
 
 ``signin.policy`` decides which proofs count. ``sessions.reauthentication`` defines how long
 authentication stays recent.
@@ -20,10 +20,10 @@ type View = Callable[..., HttpResponseBase]
 
 
 def has_recent_authentication(request: HttpRequest, *, acts: bool = False) -> bool:
-    """Return whether authentication is recent enough for the sensitive act of the request.
+    """Return whether authentication is recent enough for the sensitive action of the request.
 
-    ``acts``: whether the request is the act itself even if it is a GET request, such as the
-        redirect from a provider. Otherwise, a GET request only opens the form of the act.
+    ``acts``: whether the request is the action itself even if it is a GET request, such as the
+        redirect from a provider. Otherwise, a GET request only opens the form of the action.
     """
     session = request_auth_of(request).session
     is_opening = request.method in SAFE_METHODS and not acts

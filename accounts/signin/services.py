@@ -61,7 +61,7 @@ def verify_password(login: str, password: str, client: ClientInfo) -> User | Pen
     Raises:
         InvalidCredentials: unknown account, or wrong or unusable password.
         LockedAccountPassword: the account is locked, and ``password`` is its former password.
-        RateLimited: a budget is used up, or every hashing slot is busy.
+        RateLimited: there were too many attempts, or every hashing slot is busy.
     """
     account, is_right = _check_password(login, password, client)
     if not is_right or account is None:

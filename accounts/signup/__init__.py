@@ -1,4 +1,4 @@
 """Creates accounts. A sign-up is pending until its email address is confirmed.
 
-No answer reveals whether an email address is taken.
+No response reveals whether an account has an email address.
 """

@@ -99,8 +99,8 @@ class UsersView(Open, APIView):
     def post(self, request: Request) -> Response:
         """Create a pending sign-up, and email a code. Confirming the code creates the user.
 
-        If the email address already belongs to an account, the answer is the same, and the owner is
-        notified by email.
+        If the email address already belongs to an account, the response is the same, and the owner
+        is notified by email.
         """
         if settings.AUTHSITE.signup != "open":
             raise SignupClosed
@@ -141,7 +141,7 @@ class ResendView(Open, APIView):
     def post(self, request: Request) -> Response:
         """Email another code if a sign-up with that email address is pending.
 
-        The answer is the same if no such sign-up is pending.
+        The response is the same if no such sign-up is pending.
         """
         data = valid(ResendSerializer(data=request.data))
         services.send_again_to(

@@ -1,6 +1,6 @@
 """Creates, changes and confirms pending sign-ups.
 
-The answers and the work are the same for taken and for free email addresses.
+The response and its timing are the same whether or not an account has the email address.
 """
 
 import uuid
@@ -61,7 +61,7 @@ def sign_up(
 
     Raises:
         UsernameTaken: the username is taken, or looks like one that is taken.
-        RateLimited: a budget is used up, or all hashing slots are busy.
+        RateLimited: there were too many attempts, or all hashing slots are busy.
     """
     key = emails.key(email)
     network = around(SIGNUP_NETWORK, client)
@@ -125,7 +125,7 @@ def send_again(signup: PendingSignup, *, client: ClientInfo) -> None:
 
     Raises:
         SignupEnded: the sign-up is no longer pending, or its email address was changed meanwhile.
-        RateLimited: the last email was sent less than a minute ago, or a budget is used up.
+        RateLimited: the last email was sent less than a minute ago, or too many were requested.
     """
     spend((MAIL_AGAIN, signup.pk), mail_limits.request_charge(signup.email_key, client))
     _issue_again(signup, may_send=mail_limits.may_send(signup.email_key, client))
@@ -161,7 +161,7 @@ def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> N
 
     Raises:
         SignupEnded: the sign-up is no longer pending.
-        RateLimited: a budget is used up.
+        RateLimited: there were too many attempts.
     """
     key = emails.key(email)
     again = [(MAIL_AGAIN, signup.pk)] if key == signup.email_key else []

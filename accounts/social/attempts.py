@@ -56,7 +56,7 @@ def allowed_act(wanted: str | None, request_auth: RequestAuth) -> Act:
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt at a provider, and the values to compare with the provider's answer.
+    """An attempt at a provider, and the values to compare with the provider's response.
 
     ``nonce``: the value that the ID token must contain.
     ``verifier``: the code verifier of PKCE.

@@ -147,7 +147,7 @@ def reaching(metadata: Metadata) -> AbstractContextManager[object]:
 
 
 def fetch(metadata: Metadata, url: str, **options: Any) -> Any:
-    """Request ``url``, an endpoint of ``metadata``, and return the parsed JSON answer."""
+    """Request ``url``, an endpoint of ``metadata``, and return the parsed JSON response."""
     with reaching(metadata):
         return _get(url, **options)
 

@@ -1,7 +1,7 @@
 """The OAuth client for each provider.
 
-allauth supplies the endpoints and parses the answers. A subclass of :class:`Provider` contains only
-what allauth lacks, or what this site does differently.
+allauth supplies the endpoints and parses the responses. A subclass of :class:`Provider` contains
+only what allauth lacks, or what this site does differently.
 """
 
 import base64
@@ -67,7 +67,7 @@ GARBAGE = (
 
 
 class Failed(Exception):
-    """The provider's answer is missing, reports an error or cannot be verified."""
+    """The provider's response is missing, reports an error or cannot be verified."""
 
 
 class Refused(Exception):
@@ -75,7 +75,7 @@ class Refused(Exception):
 
 
 class Client(OAuth2Client):
-    """allauth's OAuth client with corrections. It also checks the answer of the token endpoint."""
+    """allauth's OAuth client with corrections and a check of the token endpoint's response."""
 
     consumer_key: str
     consumer_secret: str
@@ -91,7 +91,7 @@ class Client(OAuth2Client):
         return authorization_url + query
 
     def get_access_token(self, code: str, *args: Any, **options: Any) -> dict[str, Any]:
-        """Exchange ``code`` for an access token, and return the answer of the token endpoint.
+        """Exchange ``code`` for an access token, and return the response of the token endpoint.
 
         If HTTP Basic is used, the client credentials are form-encoded first (RFC 6749 section
         2.3.1).
@@ -145,7 +145,7 @@ class Provider:
 
         Raises:
             Refused: the person cancelled at the provider.
-            Failed: the answer is an error, or cannot be verified.
+            Failed: the response is an error, or cannot be verified.
             Busy: too many requests to providers are running.
         """
         if answer.get("error") == CANCELLED:
@@ -171,11 +171,11 @@ class Provider:
         return self.read(login)
 
     def exchange(self, code: str, verifier: str) -> dict[str, Any]:
-        """Exchange the code and return the answer of the token endpoint."""
+        """Exchange the code and return the response of the token endpoint."""
         return self.client().get_access_token(code, pkce_code_verifier=verifier)
 
     def read(self, login: SocialLogin) -> ProviderProfile:
-        """Return the profile in ``login``, into which allauth has parsed the provider's answers."""
+        """Return the profile in ``login``, the provider's responses as allauth has parsed them."""
         fields = self.reader.extract_common_fields(login.account.extra_data)
         # Only the primary email address: people may not know which others the provider lists.
         primary = [a for a in login.email_addresses if a.primary]

@@ -95,7 +95,7 @@ def _reauthenticate() -> HttpResponse:
 @never_cache
 @require_safe
 def callback(request: HttpRequest, provider: Provider) -> HttpResponseBase:
-    """Handle the provider's answer, and finish the sign-in, connection or reauthentication."""
+    """Handle the provider's response, and finish the sign-in, connection or reauthentication."""
     attempt = attempts.take(request, provider.key, request.GET.get("state", ""))
     if attempt.session != _session_id_of(request):
         if attempt.act is Act.SIGN_IN:

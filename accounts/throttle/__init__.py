@@ -1,1 +1,1 @@
-"""Rate limits. A budget refills with time, so that a rate limit locks nobody out permanently."""
+"""Rate limits. Every limit allows new attempts after a while, so nobody is locked out for good."""

@@ -1,4 +1,4 @@
-"""Stores the budgets of rate limits in the database. The counts of all processes are exact."""
+"""Stores the budgets of rate limits in the database, where all processes of the site share them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ ON CONFLICT (key) DO UPDATE SET whole_at = b.whole_at + excluded.whole_at
 
 @dataclass(frozen=True, order=True)
 class Cost:
-    """The cost of one act, which is taken from one budget.
+    """What one action costs in one budget.
 
     Attributes:
         key: the key of the budget.
-        cost: the cost of the act in milliseconds.
+        cost: the cost of the action in milliseconds.
         depth: the size of the full budget in milliseconds.
     """
 
@@ -43,7 +43,7 @@ def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
     """Take all ``costs`` from their budgets, or none if one budget is too small.
 
     Args:
-        costs: the costs of an act, at most one for each budget.
+        costs: the costs of an action, at most one for each budget.
         now: the current time in milliseconds.
 
     Returns:
@@ -98,7 +98,7 @@ def peek(keys: Iterable[str]) -> dict[str, int]:
 
 
 def give_back(costs: dict[str, int]) -> None:
-    """Give costs back to budgets. ``costs`` maps keys of budgets to costs in milliseconds."""
+    """Return ``costs`` to their budgets: a map of budget keys to costs in milliseconds."""
     if not costs:
         return
     rows = [value for key in sorted(costs) for value in (key, -costs[key])]

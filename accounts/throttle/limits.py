@@ -1,8 +1,9 @@
 """The rate limits of the site. The table in ``docs/operating.md`` is generated from this module.
 
-A *network* is one IPv4 address or one IPv6 /64. The wider networks that contain it have separate
-budgets, which are a few times as large (``throttle.services.around``). A *line* is the widest
-network that one subscriber line may have (``ClientInfo.wide_network``).
+In this module, a *network* is one IPv4 address or one IPv6 /64. The wider networks that contain it
+have separate budgets, which are a few times as large (``throttle.services.around``). A *line* is
+the connection of one customer of an internet provider. It may have many IP addresses, so it stands
+for an IPv4 /24 or an IPv6 /48 (``ClientInfo.wide_network``).
 """
 
 from dataclasses import dataclass, replace
@@ -17,11 +18,11 @@ class Limit:
 
     Attributes:
         name: the name of the limit in metrics and in the keys of budgets.
-        burst: the number of acts that a full budget allows immediately.
-        refill: the seconds after which a budget allows one more act.
+        burst: the number of actions that a full budget allows immediately.
+        refill: the seconds after which a budget allows one more action.
         means: what is counted, for the documentation.
-        is_shared: whether many people spend the same budget. A refusal then reports the refill
-            interval as the waiting time, because the real waiting time would reveal what others do.
+        is_shared: whether many people share one budget. A refusal then reports the refill interval
+            as the waiting time, because the real waiting time would reveal what others do.
     """
 
     name: str
@@ -32,16 +33,16 @@ class Limit:
 
     @property
     def interval_ms(self) -> int:
-        """The cost of one act in milliseconds, scaled by ``LIMITS_SCALE``."""
+        """The cost of one action in milliseconds, scaled by ``LIMITS_SCALE``."""
         return max(1, round(self.refill * 1000 / settings.AUTHSITE.limits_scale))
 
     @property
     def depth_ms(self) -> int:
-        """The cost of ``burst`` acts in milliseconds, scaled by ``LIMITS_SCALE``."""
+        """The cost of ``burst`` actions in milliseconds, scaled by ``LIMITS_SCALE``."""
         return max(1, round(self.burst * settings.AUTHSITE.limits_scale)) * self.interval_ms
 
     def times(self, weight: int) -> "Limit":
-        """Return the limit for a wider network, which allows ``weight`` times as many acts."""
+        """Return the limit for a wider network, which allows ``weight`` times as many actions."""
         return _widened(self, weight)
 
 

@@ -1,9 +1,9 @@
-"""Limits emails that anybody can request, for each mailbox and for each subscriber line.
+"""Limits how many emails anybody can request without a sign-in, such as sign-in codes.
 
-A mailbox gets at most six of these emails a day, and at most two that were requested by the same
-subscriber line. Clients do not learn when these budgets are used up, because that would reveal
-which usernames and email addresses share a mailbox. A client learns only that it has requested too
-many emails itself.
+A mailbox gets at most six of these emails a day, and at most two that were requested from the same
+internet connection (a *line*, see ``throttle.limits``). Clients do not learn when these limits are
+reached, because that would reveal which usernames and email addresses share a mailbox. A client
+learns only that it has requested too many emails itself.
 """
 
 from accounts.common.client_info import ClientInfo
@@ -15,8 +15,8 @@ from accounts.users import emails
 def request_charge(key: str, client: ClientInfo) -> Charge:
     """Return the charge for a request of an email.
 
-    A client may learn that the budget of this charge is used up, because only requests from the
-    client's own subscriber line spend that budget.
+    A client may learn that this limit is reached, because only requests from the client's own
+    internet connection count.
 
     Args:
         key: the username or email address that the client has typed.
@@ -26,7 +26,7 @@ def request_charge(key: str, client: ClientInfo) -> Charge:
 
 
 def may_send(key: str, client: ClientInfo) -> bool:
-    """Spend the budgets of an email, and return whether the email may be sent.
+    """Count an email to a mailbox, and return whether the email may be sent.
 
     Args:
         key: the email address of the recipient. If no account has the username or email address
@@ -37,7 +37,7 @@ def may_send(key: str, client: ClientInfo) -> bool:
 
 
 def refund(key: str, client: ClientInfo, *typed: str) -> None:
-    """Give back the budgets of an email that was used or could not be sent.
+    """Undo the counts of an email, because it was used or could not be sent.
 
     Args:
         key: the email address of the recipient.

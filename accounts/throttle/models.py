@@ -4,7 +4,7 @@ from django.db import models
 
 
 class Budget(models.Model):
-    """What is left of a rate limit for one network, account or mailbox, for example.
+    """What is left of a rate limit, for example for one network, account or mailbox.
 
     ``whole_at`` is the time in milliseconds at which the budget is full again. ``key`` is a digest,
     because people type passwords into the username field, and because a stolen database must not

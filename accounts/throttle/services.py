@@ -1,10 +1,12 @@
-"""Spends the budgets of rate limits.
+"""Enforces rate limits: counts actions, such as sign-in attempts, and refuses too many of them.
 
-All budgets of an act are checked and spent in one step, so that parallel requests cannot exceed the
-limits. The algorithm is GCRA: a budget is stored as the time at which it is full again. Each act
-moves this time ahead by the interval of the limit. An act is refused if the time would then be
-further ahead than the burst allows. Spend budgets before a transaction begins, because a rollback
-would undo the count.
+For each client, account or email address, a limit has a budget: the number of actions that are
+still allowed. All budgets of an action are checked and reduced in one step, so that parallel
+requests cannot exceed the limits. The algorithm is GCRA: a budget is stored as the time at which it
+is full again. Each action moves this time ahead by the interval of the limit. An action is refused
+if the time would then be further ahead than the burst allows.
+
+Call :func:`spend` before a transaction begins, because a rollback would undo the count.
 """
 
 import hashlib
@@ -24,16 +26,16 @@ type Charge = tuple[Limit, *tuple[object, ...]]
 
 
 def around(limit: Limit, client: ClientInfo) -> list[Charge]:
-    """Return one charge of ``limit`` for each network around the IP address of ``client``.
+    """Return a charge of ``limit`` for each network that contains the IP address of ``client``.
 
-    The wider networks have larger limits. A subscriber line can therefore perform only a few times
-    as many acts as a single address, even if the line uses many addresses.
+    The wider networks have larger limits. A customer of an internet provider who has many IP
+    addresses can therefore perform only a few times as many actions as one with a single address.
     """
     return [(limit.times(weight), network) for network, weight in client.networks]
 
 
 def spend(*charges: Charge) -> None:
-    """Spend one act of each of the budgets ``charges``. If one is used up, spend nothing.
+    """Count one action in each of the budgets ``charges``. If one is used up, count nothing.
 
     Raises:
         RateLimited: at least one of the budgets is used up.
@@ -49,11 +51,11 @@ def spend(*charges: Charge) -> None:
 
 
 def try_spend(*charges: Charge) -> bool:
-    """Spend one act of each of the budgets ``charges``, and return whether they were spent.
+    """Count one action in each of the budgets ``charges``; return False if one is used up.
 
-    If one of the budgets is used up, none of them is spent. A refusal takes as long as a success.
-    Use this function instead of :func:`spend` if the client must not learn whether a budget is used
-    up, because that would reveal something about another person.
+    In that case, nothing is counted. A refusal takes as long as a success. Use this function
+    instead of :func:`spend` if the client must not learn whether a budget is used up, because that
+    would reveal something about another person.
     """
     try:
         spend(*charges)
@@ -67,7 +69,7 @@ def try_spend(*charges: Charge) -> bool:
 def wait(*charges: Charge) -> int:
     """Return the seconds after which :func:`spend` would accept ``charges``.
 
-    The result is 0 if ``spend`` would accept them now. No budget is spent.
+    The result is 0 if ``spend`` would accept them now. Nothing is counted.
     """
     return waits(charges)[0]
 
@@ -76,7 +78,7 @@ def waits(*groups: Iterable[Charge]) -> list[int]:
     """Return the seconds after which :func:`spend` would accept each group of charges.
 
     The result has one number for each group, in the same order; 0 means now. One query reads the
-    budgets of all groups. No budget is spent.
+    budgets of all groups. Nothing is counted.
     """
     now = _now_ms()
     keys = [{_key(limit, subject): limit for limit, *subject in group} for group in groups]
@@ -95,7 +97,7 @@ def _wait(limits: dict[str, Limit], times: dict[str, int], now: int) -> int:
 
 
 def give_back(*charges: Charge) -> None:
-    """Give back one act to each of the budgets ``charges``. The caller must have spent them."""
+    """Undo the count of one action in each of the budgets ``charges``."""
     costs = {_key(limit, subject): limit.interval_ms for limit, *subject in charges}
     _store().give_back(costs)
 

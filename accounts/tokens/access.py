@@ -143,8 +143,8 @@ class AccessToken(tokens.AccessToken):
 
         The token expires after ``ACCESS_TOKEN_SECONDS`` or with its session, whichever comes first.
 
-        ``first_at``: only for a token that is issued in exchange for another one. The time at which
-            the first token in the chain of exchanges was issued, in seconds since 1970.
+        ``first_at``: the time at which the first token in a chain of exchanges was issued, in
+            seconds since 1970. Pass it only if the token is issued in exchange for another one.
         """
         now = int(clock.now().timestamp())
         ends_at = int(min(session.idle_at, session.ends_at).timestamp())

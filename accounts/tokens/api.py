@@ -31,7 +31,7 @@ class TokenView(Open, APIView):
         """Sign in with a password, in the body or by HTTP Basic.
 
         The username of HTTP Basic may also be an access token. The password is then ignored. The
-        answer contains a new access token for the session and audience of the old one, and no
+        response contains a new access token for the session and audience of the old one, and no
         refresh token. Such an exchange is possible until EXCHANGE_SECONDS after the first token in
         the chain of exchanges was issued.
         """
@@ -74,9 +74,9 @@ class RefreshView(Open, APIView):
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for a new access token and a new refresh token.
 
-        Each refresh token works once. A client that did not receive the answer may repeat the
+        Each refresh token works once. A client that did not receive the response may repeat the
         request within REFRESH_GRACE_SECONDS. It then receives the refresh token that the lost
-        answer contained. If a refresh token is used again later, or after its successor was used,
+        response contained. If a refresh token is used again later, or after its successor was used,
         the session is revoked.
         """
         serializer = RefreshSerializer(data=request.data)

@@ -9,7 +9,7 @@ from accounts.sessions import reauthentication
 
 
 class InvalidToken(PublicError):
-    """The token is forged, expired, revoked or of the wrong kind. The answer does not say which."""
+    """The token is forged, expired, revoked or of the wrong kind; the error does not say which."""
 
     code = "token_not_valid"
     status = 401
@@ -34,7 +34,10 @@ class TokenReused(InvalidToken):
 
 
 class UnknownService(PublicError):
-    """An access token was to be exchanged for one with another audience (RFC 8707 section 2)."""
+    """A client asked for an access token with another audience in exchange for its own.
+
+    An exchange must keep the audience (see RFC 8707 section 2).
+    """
 
     code = "invalid_target"
     message = _("This token can only be exchanged for one for the same service.")
@@ -49,9 +52,9 @@ class EmailNotVerified(PublicError):
 
 
 class EnrolmentRequired(PublicError):
-    """The account cannot sign in to the API: it must add a second factor or use a passkey.
+    """The account cannot sign in to the API, because it must add a second factor or use a passkey.
 
-    A user can add a second factor or use a passkey only on the pages of the site.
+    Both are possible only on the pages of the site.
     """
 
     code = "enrolment_required"
@@ -70,7 +73,7 @@ class PasswordCompromised(PublicError):
 class SecondFactorRequired(PublicError):
     """The password is right, but the account requires a second factor.
 
-    ``more``: fields to add to the answer. They are the challenge and the accepted methods, or
+    ``more``: fields to add to the response. They are the challenge and the accepted methods, or
         nothing if no challenge was issued.
     """
 

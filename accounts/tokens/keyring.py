@@ -39,7 +39,7 @@ KID = re.compile(r"[\w-]{43}", re.ASCII)
 class CannotSign(Busy):
     """The current signing key cannot be decrypted.
 
-    The answer asks clients to try again later. The log gives the operator the reason.
+    The response asks clients to try again later. The log gives the operator the reason.
     """
 
     code = "unavailable"
@@ -48,7 +48,7 @@ class CannotSign(Busy):
 
 
 class KnownKey(keys.KeyRefused):
-    """The key is in the key ring already, or was in the key ring and is withdrawn.
+    """The key to add is in the key ring already, or was withdrawn from it.
 
     A withdrawn key can never be added again, because attackers may know it.
     """
@@ -78,7 +78,7 @@ def can_sign() -> bool:
 def find(kid: str) -> Verifier | None:
     """Return the published key with this ``kid``, or None.
 
-    If the cached table has no such key, the table is read again, but not more often than every
+    If the cached table has no such key, the table is read again, but at most once per
     :data:`LOOK_AGAIN`.
     """
     key = _cache.ring().verifiers.get(kid)
@@ -137,7 +137,7 @@ def add(key: keys.PrivateKey, *, now: bool = False) -> SigningKey:
 
 
 def prune() -> int:
-    """Delete each key that has been replaced and whose tokens have expired; return the number.
+    """Delete replaced keys whose tokens have all expired; return how many were deleted.
 
     Withdrawn keys are not deleted, so that they cannot be added again.
     """

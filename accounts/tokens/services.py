@@ -58,7 +58,7 @@ class TokenRequest:
 
 @dataclass(frozen=True)
 class Tokens:
-    """An access token of ``session`` and a refresh token, which is empty after an exchange."""
+    """The tokens that a request has issued. An exchange issues no refresh token (empty string)."""
 
     access: AccessToken
     session: LoginSession
@@ -73,7 +73,7 @@ def sign_in(login: str, password: str, token_request: TokenRequest, client: Clie
         EmailNotVerified, AccountInactive, PasswordCompromised, EnrolmentRequired: the password is
             right, but the account cannot sign in to the API.
         SecondFactorRequired: a second step is required; the error contains the challenge for it.
-        RateLimited: a budget is used up, or the site is busy.
+        RateLimited: there were too many attempts, or the site is busy.
     """
     access.be_ready()
     account = _prove(login, password, client)
@@ -255,7 +255,7 @@ REFUSALS: dict[Requirement, type[PublicError]] = {
 
 
 def _cleared(account: User | PendingSignup, requirement: Requirement | None) -> User:
-    """Return ``account`` if ``requirement`` is None; otherwise raise the error in ``REFUSALS``."""
+    """Return ``account`` if ``requirement`` is None; otherwise raise its error in ``REFUSALS``."""
     if requirement is not None or not isinstance(account, User):
         raise REFUSALS[requirement or Requirement.EMAIL]
     return account

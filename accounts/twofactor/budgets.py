@@ -27,7 +27,7 @@ from accounts.users.models import User
 
 
 def of_passkey(owner: User | None, actor: Actor) -> list[Charge]:
-    """Return the rate-limit charges for verifying the answer of a passkey.
+    """Return the rate-limit charges for verifying the response of a passkey.
 
     ``owner`` is the owner of the passkey, or None if the passkey is unknown.
     """

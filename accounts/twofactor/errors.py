@@ -77,10 +77,10 @@ class OnlyPasskeyLeft(PublicError):
 
 
 class WrongPasskey(PublicError):
-    """The answer of the passkey was not accepted.
+    """The response of the passkey was not accepted.
 
-    The answer is wrong, expired or used, or the passkey has not verified the user. The message does
-    not say which.
+    The response is wrong, expired or used, or the passkey has not verified the user. The message
+    does not say which.
     """
 
     code = "invalid_passkey"

@@ -147,7 +147,7 @@ class RecoveryCodes(Device):
 
 @dataclass(frozen=True)
 class Assertion:
-    """The answer of a passkey, as JSON from the browser, and the challenge that must be signed.
+    """The response of a passkey, as JSON from the browser, and the challenge that must be signed.
 
     ``must_verify`` requires that the passkey has verified the user.
     """
@@ -188,7 +188,7 @@ class Passkey(Device):
         return aaguids.NAMES.get(self.aaguid, "")
 
     def verify_token(self, token: Assertion) -> bool:
-        """Verify the answer of the passkey and record its use; return whether the answer was valid.
+        """Verify the response of the passkey and record its use; return whether it was valid.
 
         Called by ``django_otp.verify_token``, which has locked the row.
         """

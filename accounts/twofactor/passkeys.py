@@ -1,4 +1,4 @@
-"""Passkeys (WebAuthn Level 3): creates options for browsers, and verifies the answers."""
+"""Passkeys (WebAuthn Level 3): creates options for browsers, and verifies the responses."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -120,9 +120,9 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
     proof counts as both steps.
 
     Raises:
-        WrongPasskey: the answer is not valid, or the passkey has not verified the user.
+        WrongPasskey: the response is not valid, or the passkey has not verified the user.
         UnknownPasskey: no account has the passkey.
-        LockedAccountPasskey: the answer is valid, but the account is locked.
+        LockedAccountPasskey: the response is valid, but the account is locked.
         RateLimited: too many attempts.
     """
     charges = _charge_sign_in(text, actor.client or NO_CLIENT)
@@ -173,10 +173,10 @@ def prove(
     """Verify a passkey of ``user`` at the second step or reauthentication; return the proof.
 
     ``text`` is the JSON that the browser sent. Nobody can guess a passkey, so no limit of the
-    account applies. ``removed`` verifies the answer of a removed passkey, where that is accepted.
+    account applies. ``removed`` verifies the response of a removed passkey, where that is accepted.
 
     Raises:
-        WrongPasskey: the answer is not valid.
+        WrongPasskey: the response is not valid.
         RateLimited: too many attempts.
     """
     charges = budgets.of_passkey(user, actor)
@@ -205,7 +205,7 @@ def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
     ``text`` is the JSON that the browser sent.
 
     Raises:
-        WrongPasskey: the answer is not valid.
+        WrongPasskey: the response is not valid.
         AlreadyThere: the account already has this passkey.
         TooManyFactors: the account has as many passkeys as allowed.
         AccountChanged: the account was changed in the meantime.
@@ -257,7 +257,7 @@ def _is_right(
 ) -> bool:
     """Return whether the passkey signed an unused challenge for ``purpose``; use the challenge up.
 
-    The row of the passkey stays locked until the challenge is used up: otherwise an answer that is
+    The row of the passkey stays locked until the challenge is used up: otherwise a response that is
     sent twice, and so has the same counter twice, would look like that of a copied passkey.
     """
     if answer.is_embedded:

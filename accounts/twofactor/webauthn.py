@@ -1,4 +1,4 @@
-"""Parses the answers of authenticators, and verifies new passkeys (WebAuthn Level 3)."""
+"""Parses the responses of authenticators, and verifies new passkeys (WebAuthn Level 3)."""
 
 import json
 import re
@@ -21,7 +21,7 @@ CREDENTIAL_ID = re.compile(r"[A-Za-z0-9_-]{1,1364}")
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer of an authenticator, parsed but not verified.
+    """The response of an authenticator, parsed but not verified.
 
     ``is_embedded`` is set if another site has embedded the page in a frame. That site could mislead
     the user about the purpose of the request.
@@ -35,10 +35,10 @@ class Answer:
 
 
 def parse(text: str) -> Answer:
-    """Return the answer in ``text``, the JSON that the browser sent.
+    """Return the response in ``text``, the JSON that the browser sent.
 
     Raises:
-        WrongPasskey: ``text`` is not an answer that a browser would send.
+        WrongPasskey: ``text`` is not a response that a browser would send.
     """
     try:
         if len(text) > LONGEST_JSON:
@@ -65,7 +65,7 @@ def verify_registration(answer: Answer) -> VerifiedRegistration:
     """Return the new passkey in ``answer`` after verifying that it was created for this site.
 
     Raises:
-        WrongPasskey: the answer is not valid, or its public key cannot be decoded.
+        WrongPasskey: the response is not valid, or its public key cannot be decoded.
     """
     try:
         registration = verify_registration_response(
