@@ -1,6 +1,6 @@
-"""Prepares the security history for people: titles, tags and icons, grouped by days.
+"""Prepares the security history for display: titles, tags and icons, grouped by days.
 
-Repeated failures are folded into one entry.
+Repeated failures, such as failed sign-ins, are shown as one entry.
 """
 
 from collections.abc import Iterable
@@ -52,7 +52,7 @@ class Tag:
 
 @dataclass(frozen=True)
 class Entry:
-    """An event as people see it, or several failures that are alike, newest first."""
+    """An event as the history shows it, or several failures that are alike, newest first."""
 
     rows: list[Activity]
 
@@ -95,7 +95,7 @@ class Entry:
 
     @property
     def tags(self) -> list[Tag]:
-        """What is special about the entry."""
+        """The notes beside the title, such as the number of repetitions or "New browser"."""
         tags = []
         if self.is_repeated and self.event is not events.SIGN_IN_FAILED:
             count = len(self.rows)
@@ -119,7 +119,7 @@ class Entry:
 
     @property
     def by(self) -> str:
-        """Who caused the event, if it was not the owner; staff are not named."""
+        """The operator or "staff" if one of them caused the event; empty if the owner did."""
         if not self.row.actor:
             return ""
         is_operator = self.row.actor == OPERATOR
@@ -154,9 +154,9 @@ class Entry:
 
     @property
     def can_be_disowned(self) -> bool:
-        """Whether the owner may say that it was somebody else.
+        """Whether the page lets the owner report that somebody else caused the event.
 
-        That has no purpose for a sign-out, for an event that nobody caused, and for a failed
+        A report has no purpose for a sign-out, for an event that nobody caused, and for a failed
         sign-in, which anyone can cause.
         """
         is_harmless = self.event in SIGNED_OUT or self.event in HARMLESS
@@ -174,7 +174,8 @@ class Day:
 def entries(rows: Iterable[Activity]) -> list[Entry]:
     """Return ``rows``, which are newest first, as entries.
 
-    Failures of the same kind, IP address and device within an hour of a day become one entry.
+    Failures of the same kind, IP address and device become one entry if they occurred on the same
+    day and less than an hour apart.
     """
     found: list[Entry] = []
     open_entries: dict[tuple[str, ...], Entry] = {}

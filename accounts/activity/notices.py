@@ -56,9 +56,9 @@ def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
 
     If the event is a change of the account, every address of the account is notified, because a
     thief may read one of the mailboxes. During a dispute, suspended and removed addresses are
-    notified as well, without a link. They may belong to a thief, and so may addresses that are too
-    young to count in the dispute. Therefore the notices to all of these addresses contain no
-    details.
+    notified as well, without a link. They may belong to a thief, and so may addresses that the
+    account has had for too short a time to count in the dispute. Therefore the notices to all of
+    these addresses contain no details.
     """
     if not _is_news(user, row):
         return

@@ -1,4 +1,4 @@
-"""The form that asks for a mailed code."""
+"""The form that asks for an emailed code."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,9 @@ from accounts.common.forms import CodeField
 
 
 class CodeForm(forms.Form):
-    """The form for a mailed code, which checks the code that was typed.
+    """The form for an emailed code, which checks the code that was typed.
 
-    ``wrong`` and ``used_up`` are the exceptions by which a check refuses a code.
+    ``wrong`` and ``used_up`` are the exceptions with which a check refuses a code.
     """
 
     wrong: type[PublicError] = WrongCode
@@ -24,10 +24,10 @@ class CodeForm(forms.Form):
     def check[T](
         self, prove: Callable[[str], T], send_again: Callable[[], object] | None = None
     ) -> T | None:
-        """Return what ``prove`` returns for the typed code.
+        """Call ``prove`` with the typed code, and return its result.
 
-        Return None, with an error at the field, if the code is wrong. If the code has had all its
-        tries, ``send_again`` mails a new one.
+        If the code is wrong, add an error to the field and return None. If the code has no attempts
+        left, also call ``send_again``, which emails a new one.
         """
         if not self.is_valid():
             return None

@@ -1,10 +1,10 @@
 """Issues, checks and spends the codes and links that are sent by email.
 
 Each code or link has a subject: a string that identifies the account, sign-up or request for which
-it was issued. A code has eight digits, so it is checked for a known subject and allows five tries,
-of which one succeeds by chance with a probability of 5 in 100 million. The database counts each try
-before the code is compared, so that parallel guesses cannot exceed the limit. A link contains a
-secret of 256 bits, so the secret alone identifies the subject.
+it was issued. A code has eight digits, so it is checked for a known subject and allows five
+attempts: the probability that one of them succeeds by chance is 5 in 100 million. The database
+counts each attempt before the code is compared, so that parallel guesses cannot exceed the limit. A
+link contains a secret of 256 bits, so the secret alone identifies the subject.
 
 A single DELETE finds and spends a code or link, so that it works only once.
 """
@@ -34,7 +34,7 @@ class Purpose:
 
 
 def issue_code(purpose: Purpose, subject: object, email: str = "", *, is_sent: bool = True) -> str:
-    """Return a new code of eight digits. It allows five tries and replaces an earlier code.
+    """Return a new code of eight digits. It allows five attempts and replaces an earlier code.
 
     Args:
         purpose: the only purpose for which the code is valid.
@@ -76,20 +76,20 @@ class LinkSpent(PublicError):
 
 
 class UsedUp(PublicError):
-    """All tries of a code are used up. The right code is not accepted any more, either."""
+    """A code has no attempts left, so that even the right code is not accepted any more."""
 
     code = "invalid_code"
     message = gettext_lazy("That code was tried too often. Ask for a new one.")
 
 
 def try_code(purpose: Purpose, subject: object, typed: str) -> bool:
-    """Use up one try of the code for ``subject``, and return whether ``typed`` is the code.
+    """Count one attempt at the code for ``subject``, and return whether ``typed`` is the code.
 
-    A right code stays valid until it is spent by :func:`spend`. Call this function outside the
-    transaction that spends the code, because a rollback would give the try back.
+    A right code stays valid until :func:`spend` deletes it. Call this function outside the
+    transaction that spends the code, because a rollback would undo the count.
 
     Raises:
-        UsedUp: the last try was wrong, or no tries were left.
+        UsedUp: the last attempt was wrong, or no attempts were left.
     """
     live = _live(purpose).filter(subject=str(subject))
     is_counted = live.filter(tries_left__gt=0).update(tries_left=F("tries_left") - 1)
@@ -103,7 +103,7 @@ def try_code(purpose: Purpose, subject: object, typed: str) -> bool:
 
 
 def renewed(send: Callable[[], object]) -> str:
-    """Call ``send`` to replace a code without tries left, and return the sentence to show."""
+    """Call ``send`` to replace a code that has no attempts left; return the message to show."""
     try:
         send()
     except RateLimited:
@@ -125,8 +125,8 @@ def find_link(purpose: Purpose, token: str) -> Code | None:
 def subjects_of(purpose: Purpose, email: str, typed: str) -> list[str]:
     """Return the subjects of the valid codes that equal ``typed`` and were sent to ``email``.
 
-    No try is used up, because strangers could otherwise use up all tries of another person's code.
-    The caller must limit the guesses.
+    No attempt is counted, because strangers could otherwise use up all attempts at another person's
+    code. The caller must limit the guesses.
     """
     matching = _live(purpose).filter(email=email, digest__in=_digests(purpose, typed))
     return list(matching.filter(tries_left__gt=0).values_list("subject", flat=True))

@@ -76,7 +76,7 @@ class EmailView(View):
         return self.add()
 
     def add(self) -> HttpResponse:
-        """Mail a code and a link to a new address."""
+        """Email a code and a link to a new address."""
         form = AddEmailForm(self.request.POST)
         if form.is_valid():
             try:
@@ -106,7 +106,7 @@ class EmailView(View):
         return self.show(tried=(row, form))
 
     def send_again(self) -> HttpResponse:
-        """Mail another code and link to a pending address."""
+        """Email another code and link to a pending address."""
         row = self.pending_row("again")
         services.add(self.user, row.email, client_of(self.request))
         return _redirect_to_list(self.request, _("Another mail is on its way."))

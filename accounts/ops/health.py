@@ -1,4 +1,4 @@
-"""Health checks: whether each dependency of this process works. They answer within two seconds.
+"""Health checks, which report within two seconds whether each dependency of this process works.
 
 A dependency that does not answer could block a request for minutes. Therefore a separate thread
 runs the checks, and a request waits at most :data:`PATIENCE` seconds for the results. Results are

@@ -16,7 +16,7 @@ RETRY_AFTER = 5
 @login_not_required
 @require_safe
 def live(_request: HttpRequest) -> HttpResponse:
-    """Return status 200. No check is made: the response itself shows that the process runs."""
+    """Return status 200 without any check: the response itself shows that the process runs."""
     return JsonResponse({"process": health.OK})
 
 

@@ -38,7 +38,7 @@ class ResetProgress:
 
     ``found``: the reset link.
     ``proofs``: the proofs that this browser has shown for the link.
-    ``assessment``: what the older ones of these proofs allow.
+    ``assessment``: what the proofs allow that are old enough to count in a dispute.
     """
 
     found: Reset
@@ -47,10 +47,7 @@ class ResetProgress:
 
     @property
     def first_step(self) -> tuple[Proof, ...]:
-        """The first proof of the reset, in a tuple. The second step follows this proof.
-
-        It is access to the mailbox, or the proof that was shown instead.
-        """
+        """The proof of the first step, as a tuple: access to the mailbox, or what replaced it."""
         return self.proofs[:1] or (Proof.now(Method.MAIL),)
 
     @property
@@ -72,7 +69,7 @@ class ResetProgress:
 
     @property
     def has_shown_factor(self) -> bool:
-        """Whether a second factor of any age was shown."""
+        """Whether a second factor was shown, even one that is too new to count in a dispute."""
         return any(proof.method in FACTORS for proof in self.proofs)
 
     @property

@@ -1,8 +1,8 @@
 """Asks for the proofs that a password reset requires in addition to the link.
 
-A reset may require a second factor or older proofs of ownership. Older proofs unlock a locked
-account, or remove the second factors of a user who has lost all of them. The rule is in
-``accounts.users.disputes``.
+A reset may require a second factor. To unlock a locked account, or to remove second factors that
+the user has lost, it may require several proofs of ownership from before the dispute: the rule is
+in ``accounts.users.disputes``.
 """
 
 import json

@@ -132,8 +132,8 @@ def reset(
 
     ``token``: the secret of the link.
     ``end_keys``: the ids of the API keys to revoke.
-    ``shown``: the older proofs. They must be enough to remove factors or to unlock a locked
-        account.
+    ``shown``: the proofs that count in a dispute. They must be enough to remove factors or to
+        unlock a locked account.
     ``removes_factors``: whether to remove all second factors, because the user has lost them.
 
     Raises:

@@ -120,7 +120,7 @@ class MeView(views.APIView):
 class MayRead(InScope):
     """Allows users to read their own account, and staff who may view users to read any account.
 
-    For all other accounts the response is a 404, whether or not the id exists.
+    Otherwise, the response is a 404, whether or not an account has the id.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:

@@ -50,10 +50,10 @@ def save(user: User, profile: Mapping[str, str], actor: Actor) -> None:
     """Store the fields of ``profile`` that have changed. The values must be validated.
 
     Changes are limited because each one adds a row to the history. The user and each of the user's
-    API keys have separate budgets, so that a program cannot use up the budget of its user.
+    API keys have separate limits, so that a program cannot use up the changes of its user.
 
     Raises:
-        RateLimited: the budget of changes is used up.
+        RateLimited: there were too many changes.
     """
     changed = {name: value for name, value in profile.items() if getattr(user, name) != value}
     if not changed:

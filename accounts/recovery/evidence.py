@@ -1,6 +1,7 @@
-"""Determines which older proofs of ownership a request shows. These proofs decide disputes.
+"""Determines which of the proofs that a request shows count in a dispute over an account.
 
-``accounts.users.disputes`` explains disputes, and when a proof is old enough to count.
+Only a proof that the account had long enough before the disputed change counts: an *older proof*.
+``accounts.users.disputes`` contains the rule.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,7 +28,7 @@ from accounts.users.models import User
 
 
 class WrongPassword(PublicError):
-    """The password is not the one that the account had a week before the disputed change."""
+    """The typed password is not the one that the account had a week before the disputed change."""
 
     code = "invalid_credentials"
     message = _("That isn’t the right password. If it was changed lately, use the one before.")
@@ -36,7 +37,7 @@ class WrongPassword(PublicError):
 def of_request(
     request: HttpRequest, user: User, proofs: Iterable[Proof], disputed_at: datetime
 ) -> Shown:
-    """Return the older proofs that a request shows in a dispute.
+    """Return the proofs of a request that are old enough to count in a dispute.
 
     The result contains each of ``proofs`` that is old enough to count. It also contains the browser
     of ``request`` if ``user`` first signed in there long enough before the disputed change.
@@ -51,7 +52,7 @@ def of_request(
 
 
 def of_proof(user: User, proof: Proof, disputed_at: datetime) -> OlderProof | None:
-    """Return the older proof that ``proof`` stands for, or None if it does not count in a dispute.
+    """Return ``proof`` as an older proof, or None if it does not count in a dispute.
 
     A proof counts if the account had it long enough before ``disputed_at``, the time of the
     disputed change.

@@ -1,8 +1,8 @@
-"""Recovers accounts by older proofs, either immediately or after a waiting period.
+"""Recovers accounts with proofs from before a dispute, immediately or after a waiting period.
 
 ``accounts.users.disputes`` contains the rule. A recovery request is announced by email to every
 address that the account has, or has lost since the disputed change, so that the owner can object.
-Members of staff cannot recover an account by waiting. An operator, who knows them, helps.
+Members of staff cannot recover an account by waiting: an operator, who knows them, must help.
 """
 
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class NotOffered(PublicError):
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a user can do to recover the account with the older proofs ``shown``.
+    """What a user can do to recover the account with ``shown``, the proofs that count.
 
     ``outcome``: what the proofs allow without a recovery request.
     ``running``: the current recovery request, or None.
@@ -224,7 +224,7 @@ def find_by_link(token: str) -> tuple[User, Proof] | None:
 
 
 def cancel(user: User, shown: Shown, actor: Actor) -> bool:
-    """Stop the recovery request if ``shown`` is enough; return whether it was stopped."""
+    """Stop the recovery request if the proofs ``shown`` are enough; return whether they were."""
     with transaction.atomic():
         # Lock the row, so that nobody else finishes or stops the request at the same time.
         owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
@@ -236,7 +236,7 @@ def cancel(user: User, shown: Shown, actor: Actor) -> bool:
 
 
 def check(user: User, shown: Shown) -> None:
-    """Require that ``shown`` is enough to recover the account now, and lock the row of ``user``.
+    """Require that the proofs ``shown`` allow recovery now, and lock the row of ``user``.
 
     Raises:
         NotDue: the proofs are not enough yet, or the recovery request was stopped.

@@ -2,8 +2,8 @@
 
 Earlier releases stored neither the date of a password nor removed addresses. A thief may have
 changed the password and the addresses before the upgrade, or on a server that still runs such a
-release. Without the data from the history, the thief's password would count as an older proof, and
-the owner's mailbox would not.
+release. Without the data from the history, the thief's password would count in a dispute as if it
+were the owner's, and the owner's removed mailbox would not count.
 """
 
 from datetime import datetime, timedelta

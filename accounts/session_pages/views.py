@@ -44,8 +44,8 @@ def sessions(request: HttpRequest) -> HttpResponse:
 def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpResponse:
     """Revoke all sessions except ``here``, and require recent authentication.
 
-    Without recent authentication, a thief with a copied session cookie could sign the owner out.
-    Only the thief's browser would get the renewed cookie of the known browser.
+    Without recent authentication, a thief with copied cookies could sign the owner out. The cookie
+    of the known browser is renewed as well, so the owner's browser would become an unknown one.
     """
     if clock.now() > (here.factor_at or here.auth_time) + reauthentication.RECENT:
         return reauthentication.redirect_to_reauthenticate(request)

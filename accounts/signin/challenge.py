@@ -118,7 +118,7 @@ class SecondStepView(View):
         return response
 
     def mail_code(self) -> HttpResponse:
-        """Mail a code to the account's primary email address."""
+        """Email a code to the account's primary email address."""
         user, proofs, nonce = self.sign_in.user, self.sign_in.proofs, mailed_codes.new_nonce()
         second_step.send_code(user, proofs, nonce, client_of(self.request))
         pending.store(self.request, replace(self.sign_in, nonce=nonce))

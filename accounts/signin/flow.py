@@ -77,8 +77,8 @@ def resume(
 ) -> HttpResponse:
     """Continue a pending sign-in after ``proof``: sign in, or redirect to the next requirement.
 
-    ``sign_in.user``: the user as the second step left it. If the second step itself has changed the
-        factors, an older copy would look as if somebody else had changed the account.
+    ``sign_in.user``: the user as read after the second step. The second step may have added a
+        factor; with an older copy, that would look like a change by somebody else.
     ``next_url``: replaces the page to open after the sign-in.
     """
     if proof:
@@ -168,11 +168,11 @@ def pending_of(request: HttpRequest) -> str | None:
 
 
 def recover(request: HttpRequest, user: User, proof: Proof) -> HttpResponse:
-    """Redirect to the recovery of the locked account of ``user``, where ``proof`` counts.
+    """Redirect to the recovery of the locked account of ``user``, which can use ``proof``.
 
-    Redirect to the password reset by email instead if the lock disputes no change. Do so, too, if
-    the user signed in with a provider and the account has an email address: a provider counts only
-    in place of a mailbox.
+    Redirect to the password reset by email instead if the account was not locked because of a
+    disputed change. A sign-in with a provider also leads there if the account has an email address,
+    because a provider counts only in place of a mailbox.
     """
     if not user.is_disputed or (user.email and proof.method is Method.PROVIDER):
         return redirect("account_reset_password")

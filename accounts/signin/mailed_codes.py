@@ -101,11 +101,11 @@ def recipient_for(
     client: ClientInfo,
     complete: Callable[[Recipient], Recipient] = lambda recipient: recipient,
 ) -> Recipient:
-    """Spend the budgets of an email that was requested with ``login``; return its recipient.
+    """Count the request for an email against the rate limits, and return the recipient.
 
     If the mailbox has already received too many emails, the recipient has no email address.
 
-    ``complete``: a function that returns the recipient to use instead of the one it gets.
+    ``complete``: a function that takes the recipient and returns the one to use instead.
 
     Raises:
         RateLimited: the client has requested too many emails.
@@ -141,7 +141,7 @@ def _charges(purpose: Purpose, login: str, client: ClientInfo) -> tuple[Charge, 
 
 
 def charges_of_asking(purpose: Purpose, login: str, client: ClientInfo) -> list[Charge]:
-    """Return the charges of a request in an unknown browser, without looking up an account."""
+    """Return the charges of a request from an unknown browser, without looking up an account."""
     again, charges = _charges(purpose, login, client)
     return [again, *charges]
 

@@ -149,8 +149,8 @@ class ReauthenticationMethods:
 def reauthentication_methods(user: User) -> ReauthenticationMethods:
     """Return the methods by which ``user`` may reauthenticate.
 
-    A second factor if one is held, otherwise the password. Where a passkey is required and held,
-    a code would not count as recent authentication.
+    A user with a second factor must show one; all others use the password. A user who has the
+    passkey that the policy requires must show it, because a code would not be enough.
     """
     has_passkey = twofactor.has_passkey(user)
     has_factor = has_passkey or twofactor.has_any(user)
@@ -180,22 +180,25 @@ def provers(user: User) -> list[Issuer]:
 def must_enrol_passkey(user: User, proofs: tuple[Proof, ...]) -> bool:
     """Return whether the second factor that ``user`` adds must be a passkey.
 
-    It must where a passkey is required, and in an account without a password after a sign-in by a
-    mailed code, because the mailbox is then all that was shown.
+    It must if the policy requires a passkey. It also must if the account has no password and the
+    user signed in with an emailed code, because then nothing but access to the mailbox was shown.
     """
     by_mail = proofs[0].method is Method.MAIL and not user.has_usable_password()
     return needs_passkey(user) or by_mail
 
 
 def makes_trusted(proof: Proof) -> bool:
-    """Return whether ``proof`` may make a browser trusted: a second factor, never a mailed code."""
+    """Return whether a browser may become trusted after ``proof``, which must be a second factor.
+
+    An emailed code is not a second factor.
+    """
     return proof.method in FACTORS
 
 
 def trusted_browser_days(user: User) -> int:
     """Return for how many days ``user`` may trust a browser.
 
-    The answer is 0 where only a passkey is accepted, because trust never replaces a passkey.
+    The result is 0 if the user needs a passkey, because a trusted browser never replaces a passkey.
     """
     return 0 if needs_passkey(user) else settings.AUTHSITE.trusted_browser_days
 

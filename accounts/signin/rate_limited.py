@@ -47,5 +47,5 @@ def page(request: HttpRequest, form: LoginForm, error: RateLimited) -> HttpRespo
 
 
 def _own(charges: list[Charge]) -> list[Charge]:
-    """Return the charges to budgets that this client does not share with others."""
+    """Return the charges of budgets that this client does not share with others."""
     return [charge for charge in charges if not charge[0].is_shared]

@@ -1,6 +1,6 @@
 """Check a login and a password.
 
-The answer and the work are the same for known, unknown and pending accounts.
+The result for a wrong password and the time that it takes do not reveal whether an account exists.
 """
 
 from django.utils.translation import gettext_lazy as _
@@ -32,7 +32,7 @@ from accounts.users.models import PendingSignup, User
 class InvalidCredentials(PublicError):
     """The account is unknown, or the password is wrong or unusable.
 
-    The answer does not reveal which of these is the reason.
+    The error does not reveal which of these is the reason.
     """
 
     code = "invalid_credentials"
@@ -44,8 +44,7 @@ class LockedAccountPassword(InvalidCredentials):
     """The typed password is the former password of a locked account.
 
     The former password is the one that was valid seven days before the disputed change. In a
-    browser, it counts as an older proof of ownership. The API answers as if the password were
-    wrong.
+    browser, it can help to recover the account. The API responds as if the password were wrong.
     """
 
     def __init__(self, user: User) -> None:
@@ -128,7 +127,7 @@ def _check_password(
 
 
 def _repeats(key: str, client: ClientInfo) -> list[Charge]:
-    """Return the charges of every attempt. They limit the hashes that one client can cause."""
+    """Return the charges of every attempt, which limit how many hashes one client can cause."""
     return [(LOGIN_REPEAT.times(weight), key, network) for network, weight in client.networks]
 
 

@@ -1,4 +1,4 @@
-"""Pages to sign in by password or by a mailed code, and to sign out."""
+"""Pages to sign in with a password or an emailed code, and to sign out."""
 
 import json
 from collections.abc import Callable
@@ -37,8 +37,8 @@ type View = Callable[[HttpRequest], HttpResponse]
 def home_if_signed_in(view: View) -> View:
     """Decorate a page for people who are not signed in.
 
-    A signed-in user is redirected to the ``next`` URL or the home page. If another browser uses the
-    session, the user must reauthenticate first.
+    A signed-in user is redirected to the ``next`` URL or the home page. If the session cookie comes
+    from a browser that did not sign in, the user must reauthenticate first.
     """
 
     @wraps(view)
@@ -59,7 +59,7 @@ def home_if_signed_in(view: View) -> View:
 @require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in
 def login(request: HttpRequest) -> HttpResponse:
-    """Sign in by username or email address, and password.
+    """Sign in with a username or email address, and a password.
 
     With ``?other``, the pending sign-in of this browser is discarded first.
     """
@@ -113,7 +113,7 @@ def _sign_in(request: HttpRequest, form: LoginForm) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in
 def login_code(request: HttpRequest) -> HttpResponse:
-    """Sign in by a mailed code: ask for the username or email address, then for the code.
+    """Sign in with an emailed code: ask for the username or email address, then for the code.
 
     The code is accepted only in the browser that has asked for it.
     """

@@ -1,4 +1,4 @@
-"""Pages to sign up, and to confirm a sign-up by the mailed code or link."""
+"""Pages to sign up, and to confirm a sign-up with the emailed code or link."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -45,7 +45,7 @@ from accounts.users.services import UsernameTaken
 @require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in
 def signup(request: HttpRequest) -> HttpResponse:
-    """Ask for a username, an email address and a password, and mail a code and a link."""
+    """Ask for a username, an email address and a password, and email a code and a link."""
     if settings.AUTHSITE.signup != "open":
         return render(request, "accounts/signup/closed.html", status=403)
     form = SignupForm(request.POST if request.method == "POST" else None)
@@ -117,7 +117,7 @@ class ConfirmView(View):
         return _sign_in(self.request, user, signup, proofs.prove_here(signup))
 
     def correct(self) -> HttpResponse:
-        """Replace the email address of the sign-up, and mail a code to the new one."""
+        """Replace the email address of the sign-up, and email a code to the new one."""
         form = CorrectEmailForm(self.request.POST, auto_id="id_correct_%s")
         if not form.is_valid():
             return self.show(address_form=form)

@@ -1,8 +1,8 @@
 """HTTP client for other servers, with limits on time, size and IP addresses, without redirects.
 
 All requests of a conversation with a provider run in one thread. The caller stops waiting for the
-thread at a deadline, and the connections are then shut down. No other way limits the time of a slow
-name server, or of an answer that arrives byte by byte.
+thread at a deadline, and the connections are then shut down. Nothing else can limit how long a slow
+name server takes, or a response that arrives byte by byte.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ _threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="provider")
 
 
 class Unreachable(Exception):
-    """A server did not answer in time, or its answer cannot be read."""
+    """A server did not answer in time, or its response cannot be read."""
 
 
 @dataclass
@@ -251,7 +251,7 @@ class _HTTPSPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Ends a request at the deadline of its conversation, and refuses answers that are too long."""
+    """Ends a request at the deadline of its conversation, and refuses oversized responses."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)

@@ -88,8 +88,8 @@ class OpenID(Provider):
         """Return the claims of the ID token ``token``.
 
         Raises:
-            Failed: the token is malformed, wrongly signed or expired, or was issued to another
-                client, or contains another nonce than ``nonce``.
+            Failed: the token is malformed, wrongly signed or expired, was issued to another
+                client, or does not contain ``nonce``.
         """
         found = self.adapter.found
         try:

@@ -91,7 +91,8 @@ class Authenticator(Device):
 class RecoveryCodes(Device):
     """The unused recovery codes of a user, as encrypted and salted digests.
 
-    ``saved_at`` is when the user typed one of the codes to confirm that the codes are saved.
+    ``saved_at`` is the time at which the user typed one of the codes, to confirm that the codes
+    are saved.
     """
 
     sealed = models.TextField()

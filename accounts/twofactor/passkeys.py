@@ -88,7 +88,7 @@ def options_to_sign_in() -> dict[str, Any]:
 def options_to_prove(user: User, removed: Sequence[Passkey] = ()) -> dict[str, Any]:
     """Return options for ``navigator.credentials.get`` to show a passkey of ``user``.
 
-    For the second step and for reauthentication. The passkeys in ``removed`` are allowed, too.
+    Use them for the second step and reauthentication. They also allow the passkeys in ``removed``.
     """
     rows = [*of(user), *removed]
     return _options(second_purpose(user), rows, UserVerificationRequirement.PREFERRED)
@@ -172,8 +172,8 @@ def prove(
 ) -> Proof:
     """Verify a passkey of ``user`` at the second step or reauthentication; return the proof.
 
-    ``text`` is the JSON that the browser sent. Nobody can guess a passkey, so no limit of the
-    account applies. ``removed`` verifies the response of a removed passkey, where that is accepted.
+    ``text`` is the JSON that the browser sent. Nobody can guess a passkey, so attempts are not
+    limited for each account. ``removed`` verifies a removed passkey, where that is accepted.
 
     Raises:
         WrongPasskey: the response is not valid.
@@ -242,7 +242,7 @@ def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
 def _of_removed(
     user: User, answer: Answer, removed: Callable[[Assertion], Proof | None]
 ) -> Proof | None:
-    """Return the proof by a removed passkey; None if the passkey did not sign a valid challenge."""
+    """Return the proof of a removed passkey; None if the passkey did not sign a valid challenge."""
     if answer.is_embedded or not challenges.is_good(answer.challenge, second_purpose(user)):
         return None
     try:

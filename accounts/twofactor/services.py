@@ -236,11 +236,11 @@ def remove(
 
 
 def _keep(row: Authenticator | Passkey | RecoveryCodes, actor: Actor) -> None:
-    """Store the removed factor ``row`` for disputes if the session of ``actor`` has used it.
+    """Store the removed factor ``row`` for disputes if it was the last one shown in the session.
 
-    It must be the second factor that was last shown in the session. In this case, a thief may have
-    taken over the session while the owner still has the factor. Any other removed factor was
-    probably lost. It is not stored, so that nobody who finds it can use it.
+    In this case, a thief may have taken over the session of ``actor``, and the owner still has the
+    factor. Otherwise, the owner has probably lost the factor. It is not stored then, so that nobody
+    who finds it can use it.
     """
     sessions = LoginSession.objects.filter(user=row.user_id, factor_key=row.persistent_id)
     if actor.session and sessions.filter(pk=actor.session).exists():

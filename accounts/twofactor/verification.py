@@ -38,9 +38,9 @@ def prove(
     Args:
         mailed: a function that uses up an emailed code and returns whether the code was right.
             Without this function, emailed codes are not accepted.
-        removed: a function that tries ``typed`` at the factors that the user removed lately, which
-            still count in a dispute. It returns the proof, or None if the code is wrong. Without
-            this function, only present factors are accepted.
+        removed: a function that checks ``typed`` with recently removed factors, which still count
+            in a dispute. It returns the proof, or None if the code is wrong. Without this
+            function, only present factors are accepted.
 
     Raises:
         WrongFactorCode: no factor accepts the code.
@@ -68,7 +68,11 @@ def prove(
 
 
 def _spend(charges: list[Charge], guess: list[Charge], user: User, actor: Actor) -> None:
-    """Spend ``charges``; record a block if one of the limits in ``guess`` is reached."""
+    """Count the attempt, and record an event if too many codes were guessed.
+
+    ``charges``: the charges of the attempt.
+    ``guess``: those of the charges that limit guesses of codes.
+    """
     try:
         spend(*charges)
     except RateLimited:

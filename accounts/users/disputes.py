@@ -18,9 +18,9 @@ one                               granted after the waiting period, unless a per
 ================================  ========================================================
 
 A removed email address counts only together with a proof of another kind, and not in addition to a
-current email address. If a request and an objection
-show equal evidence, the objection wins. A second factor outweighs any number of other proofs. The
-setting ``FACTOR_RECOVERY_HOURS`` is the length of the waiting period.
+current email address. If a request and an objection show equal evidence, the objection wins. A
+second factor outweighs any number of other proofs. The setting ``FACTOR_RECOVERY_HOURS`` is the
+length of the waiting period.
 """
 
 from collections.abc import Set
@@ -52,7 +52,7 @@ class Evidence(StrEnum):
 
 
 class OlderProof(NamedTuple):
-    """A proof of ownership that was shown in a dispute.
+    """A proof of ownership that was shown in a dispute and is old enough to count.
 
     ``key`` distinguishes proofs of the same kind; an empty key stands for any proof of the kind.
     ``since`` is the time at which the account got the proof, or None if the time is unknown.
@@ -99,10 +99,10 @@ def kinds(shown: Shown) -> frozenset[Evidence]:
 
 
 def decide(shown: Set[Evidence], *, holds_factor: bool) -> Outcome:
-    """Return the outcome of a request in a dispute that shows the evidence ``shown``.
+    """Return the outcome of a request in a dispute.
 
     Args:
-        shown: the kinds of the proofs that count.
+        shown: the kinds of the proofs that the person has shown and that count.
         holds_factor: whether the account holds a second factor, suspended or not.
     """
     number = _count(shown)
@@ -112,7 +112,7 @@ def decide(shown: Set[Evidence], *, holds_factor: bool) -> Outcome:
 
 
 def stops(objection: Set[Evidence], request: Set[Evidence]) -> bool:
-    """Return whether an objection stops a waiting request.
+    """Return whether an objection stops a request that is in its waiting period.
 
     An objection needs as many proofs as the request showed, and at least two. If only one side
     shows a second factor, that side wins.

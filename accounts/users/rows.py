@@ -32,7 +32,7 @@ class Owned[M: models.Model]:
         """  # noqa: S608 nothing but names of tables and columns
 
     def find(self, values: dict[str, Any]) -> M | None:
-        """Return the row that fulfils ``where`` with the parameters ``values``, or None."""
+        """Return the row that meets the condition with the parameters ``values``, or None."""
         with connection.cursor() as cursor:
             cursor.execute(self._sql, values)
             rows = cursor.fetchall()

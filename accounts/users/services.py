@@ -220,7 +220,7 @@ def prune_names() -> int:
 
 
 def confirm_email(user: User, email: str) -> None:
-    """Add the proven email address ``email`` to ``user``. The first one becomes the primary one.
+    """Add the confirmed email address ``email`` to ``user``; make it primary if it is the first.
 
     Pending sign-ups with the same email address are deleted.
 
@@ -284,7 +284,7 @@ def create_administrator(username: str, email: str, password: str, *, language: 
 
 
 def replace_password(owner: User, hashed: str) -> None:
-    """In a transaction, replace the password hash of ``owner`` and keep the former for disputes."""
+    """In the caller's transaction, replace the password hash of ``owner`` and store the former."""
     now = clock.now()
     former_credentials.keep_password(owner, now)
     User.objects.filter(pk=owner.pk).update(password=hashed, password_at=now)

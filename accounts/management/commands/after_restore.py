@@ -1,8 +1,8 @@
 """``after_restore``: revoke access that a restored backup may have brought back.
 
 What was revoked after the backup is valid again once the backup is restored. The command cannot
-know what that is. Therefore it revokes everything that opens an account without a new proof, such
-as all sessions and API keys. The history of each account lists what was revoked, and owners of API
+know what that is. Therefore it revokes everything that gives access without a new sign-in, such as
+all sessions and API keys. The history of each account lists what was revoked, and owners of API
 keys are notified by email.
 """
 
