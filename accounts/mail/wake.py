@@ -11,7 +11,7 @@ def up() -> None:
 
 
 def sleep(seconds: float) -> None:
-    """Wait until an email is posted in this process, but for ``seconds`` at most.
+    """Wait until an email is posted in this process, but at most for ``seconds``.
 
     The limit is needed because another process may post an email, too.
     """

@@ -35,15 +35,15 @@ class AccountAdapter(DefaultAccountAdapter):
     """Refuses every call from allauth that would bypass the authentication policy."""
 
     def login(self, request: HttpRequest, user: Any) -> NoReturn:
-        """Refuse: only ``signin.session`` creates sessions."""
+        """Raise ``PolicyNotMet``, because only ``signin.session`` creates sessions."""
         raise PolicyNotMet
 
     def authenticate(self, request: HttpRequest, **_credentials: Any) -> NoReturn:
-        """Refuse: allauth applies no rate limits and ignores pending sign-ups."""
+        """Raise ``PolicyNotMet``: allauth applies no rate limits and ignores pending sign-ups."""
         raise PolicyNotMet
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """Refuse: allauth would create a user before the email address is confirmed."""
+        """Return False: allauth would create a user before the email address is confirmed."""
         return False
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> NoReturn:
@@ -52,7 +52,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):
-    """Limits the HTTP requests to providers, and refuses sign-in and sign-up by allauth itself."""
+    """Limits the HTTP requests to providers, and prevents sign-in and sign-up by allauth itself."""
 
     def get_requests_session(self) -> requests.Session:
         """Return a session that limits the time, size and destination of requests."""
@@ -66,11 +66,11 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         return False
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> NoReturn:
-        """Refuse, because allauth's sign-in ignores the policy and the identities of this site."""
+        """Raise ``PolicyNotMet``: allauth's sign-in ignores this site's policy and identities."""
         raise PolicyNotMet
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
-        """Refuse: allauth would create a user before the email address is confirmed."""
+        """Return False: allauth would create a user before the email address is confirmed."""
         return False
 
     def send_notification_mail(self, *_args: Any, **_options: Any) -> NoReturn:

@@ -28,8 +28,8 @@ class NotAccepted(PublicError):
 class NotSignedInAnew(PublicError):
     """The person did not have to sign in again at the provider.
 
-    The provider may have used an earlier sign-in in the same browser, which somebody else may be
-    using.
+    The provider may have accepted an earlier sign-in in the same browser. By now, somebody else may
+    be using that browser.
     """
 
     code = "not_signed_in_anew"

@@ -71,7 +71,7 @@ class Failed(Exception):
 
 
 class Refused(Exception):
-    """The person cancelled at the provider."""
+    """The person has cancelled the sign-in at the provider."""
 
 
 class Client(OAuth2Client):
@@ -164,14 +164,17 @@ class Provider:
         return {}
 
     def find_out(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
-        """Exchange the code and return the profile. Call this within :func:`http_client.talk`."""
+        """Exchange the authorization code for tokens, and return the profile of the person.
+
+        Call this within :func:`http_client.talk`.
+        """
         response = self.exchange(answer["code"], attempt.verifier)
         token = SocialToken(token=response["access_token"])
         login = self.adapter.complete_login(None, self.app, token, response=response)
         return self.read(login)
 
     def exchange(self, code: str, verifier: str) -> dict[str, Any]:
-        """Exchange the code and return the response of the token endpoint."""
+        """Exchange the authorization code, and return the response of the token endpoint."""
         return self.client().get_access_token(code, pkce_code_verifier=verifier)
 
     def read(self, login: SocialLogin) -> ProviderProfile:

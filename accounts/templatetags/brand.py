@@ -13,9 +13,9 @@ register = template.Library()
 
 @register.simple_tag
 def brand() -> dict[str, Any]:
-    """Return what pages show of the brand, also on error pages, which have no context.
+    """Return the parts of the brand that pages show. The tag also works on error pages.
 
-    ``style``, ``favicon``, ``logo`` and ``logo_dark`` are URLs, ``links`` the links of the
+    ``style``, ``favicon``, ``logo`` and ``logo_dark`` are URLs, ``links`` are the links of the
     footer, and ``support`` is where people get help.
     """
     config = settings.AUTHSITE

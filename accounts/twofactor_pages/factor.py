@@ -1,4 +1,4 @@
-"""What the page of an authenticator app and the page of a passkey share."""
+"""The base class of the pages of one authenticator app and of one passkey."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ from accounts.users.services import AccountChanged
 class FactorView(View):
     """Rename or remove one second factor of the signed-in user.
 
-    The page says what removing does, or why the factor cannot be removed.
+    The page says what the removal does, or why the factor cannot be removed.
     """
 
     model: type[Authenticator] | type[Passkey]

@@ -1,4 +1,4 @@
-"""Forms to add, rename and keep second factors."""
+"""Forms to add and rename second factors, and to confirm that recovery codes are saved."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class SetupForm(forms.Form):
 
 
 class OptionalNameForm(forms.Form):
-    """Ask for the name of a new passkey, which may stay empty."""
+    """Ask for the name of a new passkey. The name may be empty."""
 
     name = NameField(
         required=False, help_text=_("To know it by, such as “laptop”. It may stay empty.")
@@ -46,6 +46,6 @@ class RenameForm(forms.Form):
 
 
 class SavedForm(forms.Form):
-    """Ask for one of the recovery codes, to show that they were kept."""
+    """Ask for one of the recovery codes, to confirm that the user has saved them."""
 
     code = FactorCodeField()

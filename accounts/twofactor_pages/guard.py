@@ -1,4 +1,4 @@
-"""Who may add a second factor: the user of a session, or of a pending sign-in that lacks one."""
+"""Allows second factors to be added in a session, or in a pending sign-in that requires one."""
 
 import json
 from typing import Any
@@ -32,9 +32,10 @@ from accounts.users.models import User
 class AddFactorView(View):
     """Add a second factor to the account of a session or of a pending sign-in.
 
-    A session must have authenticated recently. A pending sign-in must lack one of
-    ``requirements``, because otherwise the password alone would add a factor beside the owner's.
-    The pending sign-in is looked up once, because another browser may end it at any moment.
+    A session requires recent authentication. A pending sign-in must have one of ``requirements`` as
+    its next requirement: otherwise somebody with only the password could add a factor to those of
+    the owner. The pending sign-in is looked up once, because another browser may end it at any
+    moment.
     """
 
     requirements: tuple[Requirement, ...]
@@ -45,7 +46,10 @@ class AddFactorView(View):
         return self._refuse(request) or super().dispatch(request, *args, **kwargs)
 
     def _refuse(self, request: HttpRequest) -> HttpResponse | None:
-        """Return another response if no factor may be added now, else note the user."""
+        """Return a redirect or an error page if no factor may be added now, else None.
+
+        Set ``user`` and, for a pending sign-in, ``pending``.
+        """
         if request.user.is_authenticated:
             self.user = session_of(request).user
             if not policy.may_enrol(session_of(request)):
@@ -67,9 +71,11 @@ class AddFactorView(View):
         return render(self.request, template, shared | context)
 
     def resume(self, method: Method, made: list[str]) -> HttpResponse:
-        """Redirect to the page that was wanted, after ``method`` was added.
+        """Redirect to the page that the user wanted to open, after a factor was added.
 
-        If recovery codes were ``made`` with the factor, their page comes first.
+        ``method``: the sign-in method of the new factor.
+        ``made``: the recovery codes that were created with the factor. If there are any, their page
+            opens first.
         """
         if made:
             CODES.put(self.request, self.user, json.dumps(made))
@@ -85,6 +91,6 @@ class AddFactorView(View):
 
 
 def _codes_page(next_url: str) -> str:
-    """Return the URL of the page of the recovery codes, which leads on to ``next_url``."""
+    """Return the URL of the page of the recovery codes, which then links to ``next_url``."""
     query = f"?{urlencode({'next': next_url})}" if next_url else ""
     return reverse("recovery_codes") + query

@@ -1,8 +1,8 @@
-"""Enrolment links, by which an operator lets staff without a second factor add one.
+"""Enrolment links, with which an operator lets staff without a second factor add one.
 
 A link replaces the password and the mailbox, which the authentication policy otherwise requires of
 staff. It works once, within a day, and only while the account must have a second factor and has
-none. A newer link and every change of the account's credentials void it.
+none. A newer link or a change of the account's credentials invalidates it.
 """
 
 from datetime import timedelta
@@ -27,7 +27,9 @@ class NotNeeded(PublicError):
 
 
 def new_link(user: User) -> str:
-    """Return a URL by which ``user`` signs in once and adds a second factor; void older links.
+    """Return a URL with which ``user`` can sign in once and add a second factor.
+
+    Older links of ``user`` stop working.
 
     Raises:
         NotNeeded: the account does not have to add a second factor.

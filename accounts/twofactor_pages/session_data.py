@@ -1,4 +1,4 @@
-"""Secrets that a page shows while a second factor is added, encrypted in the session data.
+"""Stores secrets in the session data, encrypted, while the user adds a second factor.
 
 The seed of an authenticator app is not stored with the account before its first code is right.
 Otherwise a thief who had begun to add an app would know the seed of the app that the owner adds.
@@ -18,10 +18,10 @@ from accounts.users.models import User
 
 @dataclass(frozen=True)
 class SessionSecret:
-    """A secret that a page may show again until it is dropped or ``life`` is over.
+    """A secret that a page may show again until it is removed or ``life`` is over.
 
-    ``key`` is its key in the session data. Where a secret belongs to one sign-in of the user,
-    ``sign_in`` of the methods names that sign-in, and no other sign-in can read the secret.
+    ``key`` is the key of the secret in the session data. The argument ``sign_in`` of the methods is
+    the id of the sign-in that the secret belongs to. No other sign-in can read it.
     """
 
     key: str
@@ -34,7 +34,7 @@ class SessionSecret:
         request.session[self.key] = crypto.seal(json.dumps(data), self.key)
 
     def get(self, request: HttpRequest, user: User, sign_in: str = "") -> str | None:
-        """Return the secret of ``user``, or None if there is none or its time is over."""
+        """Return the secret of ``user``, or None if there is none or it has expired."""
         sealed = request.session.get(self.key)
         data = _open(sealed, self.key) if sealed else {}
         is_own = data.get("whose") == f"{user.pk} {sign_in}"
@@ -55,7 +55,7 @@ CODES = SessionSecret("recovery_codes", timedelta(minutes=15))
 
 
 def _open(sealed: str, key: str) -> dict[str, Any]:
-    """Decrypt what was stored; an empty dictionary if its encryption key was removed."""
+    """Return the decrypted data; an empty dictionary if the encryption key was removed."""
     try:
         return dict(json.loads(crypto.unseal(sealed, key)))
     except InvalidToken:

@@ -70,13 +70,13 @@ class AddAuthenticatorView(AddFactorView):
 
     @property
     def sign_in_id(self) -> str:
-        """What the seed is for: another sign-in in this browser may have a seed of its own."""
+        """The id of the sign-in or session that the seed in the session data belongs to."""
         if self.pending:
             return self.pending.proofs[0].at.isoformat()
         return str(session_of(self.request).pk)
 
     def enrol(self, seed: str, code: str, name: str) -> HttpResponse:
-        """Add the app that has shown ``code``."""
+        """Add the authenticator app with this ``seed`` if ``code`` is its current code."""
         name = name or _("Authenticator app")
         made = twofactor.enrol(self.user, seed, code, name, actor_of(self.request))
         SEED.drop(self.request)
@@ -111,7 +111,10 @@ class AuthenticatorView(FactorView):
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def recovery_codes(request: HttpRequest) -> HttpResponseBase:
-    """Show new recovery codes until one of them is typed back, and then how many are left."""
+    """Show new recovery codes until the user has typed one of them to confirm that they are saved.
+
+    Afterwards, show only how many unused codes are left.
+    """
     user = session_of(request).user
     if "new" in request.POST:
         return _new_codes(request)
@@ -153,7 +156,7 @@ def _new_codes(request: HttpRequest) -> HttpResponse:
 def codes_file(request: HttpRequest) -> HttpResponse:
     """Return the recovery codes as a text file, as long as the page shows them.
 
-    It takes a POST, because a browser may keep what it got by a link.
+    Only a POST is accepted, because browsers may cache the response to a GET.
     """
     user = cast(User, request.user)
     made = CODES.get(request, user)
@@ -176,7 +179,7 @@ def codes_file(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def enrolment_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Sign in by an enrolment link of an operator, and go on to add the missing second factor."""
+    """Sign in with an enrolment link, and continue with adding the missing second factor."""
     user = links.find_by_link(token)
     if user and request.method != "POST":
         return render(request, "accounts/twofactor_pages/link.html", {"owner": user})

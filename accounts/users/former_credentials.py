@@ -1,7 +1,7 @@
 """Stores replaced, removed and suspended credentials as evidence for disputes.
 
 Nobody can sign in with these credentials. Replaced and removed credentials are deleted when they
-can no longer serve in a dispute. Suspended credentials are deleted when the account owner restores
+can no longer count in a dispute. Suspended credentials are deleted when the account owner restores
 or deletes them.
 """
 
@@ -232,7 +232,7 @@ def restore(former: FormerCredential) -> models.Model:
 
 
 def prune() -> int:
-    """Delete the former credentials that can no longer serve in a dispute; return their number.
+    """Delete the former credentials that can no longer count in a dispute; return their number.
 
     Credentials of an account in dispute are not deleted, because the owner may need them after the
     waiting period.

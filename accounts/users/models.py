@@ -26,8 +26,8 @@ def locked_password(former_hash: str | None = None) -> str:
     """Return an unusable value for the password column, which marks the account as locked.
 
     ``former_hash`` is the hash of the password that proves ownership in a dispute. The value
-    contains this hash, so that a sign-in needs no other query to read it. The time of another query
-    would reveal to strangers that the account is locked.
+    contains this hash, because the time for a separate query would reveal to anybody who tries to
+    sign in that the account is locked.
     """
     locked = LOCKED + (former_hash or make_password(None))
     # A longer hash does not fit the column, and no algorithm of this site produces it.

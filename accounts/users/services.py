@@ -1,4 +1,4 @@
-"""Finds, creates and changes users. Keys in the database ensure that a name is taken only once."""
+"""Finds, creates and changes users. Unique keys in the database prevent duplicate names."""
 
 import uuid
 from contextlib import suppress
