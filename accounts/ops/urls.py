@@ -9,6 +9,7 @@ urlpatterns = [
     path("health/ready", monitoring.ready, name="ready"),
     path("metrics", monitoring.figures, name="metrics"),
     path("accounts/owner/<str:token>/", views.owner_link, name="owner"),
+    path("accounts/what-next/", views.what_next, name="what_next"),
     path("brand/<str:name>", brand.brand_file, name="brand_file"),
     path("help/", public.help_page, name="help"),
     path("privacy/", public.privacy, name="privacy"),

@@ -112,7 +112,7 @@ def as_anonymous(site: Site) -> Iterator[Stop]:
     yield stranger, "/privacy/", "Privacy"
     yield stranger, "/no-such-page", "Page not found"
     yield stranger, CONFIRM, "Confirm your email address"
-    yield stranger, site.manage("create_owner").strip(), "Make the first administrator"
+    yield stranger, site.manage("create_owner").strip(), "Create the administrator"
     sign_up(waiting, "waiting")
     yield waiting, CONFIRM, "Confirm your email address"
     asking.post(CODE, {"login": "nobody"})
