@@ -4,7 +4,7 @@ from django.urls import URLPattern, path
 
 from accounts.activity.api import ActivityView
 from accounts.apikeys.api import KeysView, KeyView, RevokeView
-from accounts.ops import schema
+from accounts.ops import reference, schema
 from accounts.profile.api import MeView, PersonView
 from accounts.sessions.api import SessionsView, SessionView
 from accounts.signup import api as signup
@@ -30,5 +30,6 @@ urlpatterns: list[URLPattern] = [
     path("keys/<slug:id>/", KeyView.as_view(), name="api-key"),
     path("activity/", ActivityView.as_view(), name="api-activity"),
     path("schema/", schema.description, name="api-schema"),
-    path("docs/", schema.docs, name="api-docs"),
+    path("docs/", reference.docs, name="api-docs"),
+    path("docs/console/", schema.console, name="api-console"),
 ]

@@ -1,4 +1,4 @@
-"""The OpenAPI description of the API, and the page that shows it."""
+"""The OpenAPI description of the API, and the console that sends its calls."""
 
 import json
 from functools import lru_cache
@@ -17,7 +17,7 @@ from drf_spectacular.openapi import AutoSchema
 
 from accounts.ops import api_errors
 from accounts.ops.examples import EXAMPLES, Example
-from accounts.tokens.permissions import IsFresh
+from accounts.tokens.permissions import IsFresh, required_scope
 
 # Credentials of operations whose views have no authentication classes and check credentials
 # themselves. ``{}`` makes them optional: they may be in the body, or there may be no session to
@@ -34,15 +34,15 @@ SECURITY: dict[str, list[dict[str, list[str]]]] = {
 @require_safe
 def description(_request: HttpRequest) -> HttpResponse:
     """Return the OpenAPI 3.1 description as JSON."""
-    return HttpResponse(_description(), content_type="application/json")
+    return HttpResponse(as_json(), content_type="application/json")
 
 
 @login_not_required
 @csp_override(settings.SECURE_CSP_API_DOCS)
 @require_safe
-def docs(request: HttpRequest) -> HttpResponse:
-    """Show the OpenAPI description with Swagger UI."""
-    return render(request, "accounts/ops/api_docs.html", {"title": title()})
+def console(request: HttpRequest) -> HttpResponse:
+    """Show the OpenAPI description with Swagger UI, which can send calls."""
+    return render(request, "accounts/ops/console.html", {"title": title()})
 
 
 def title() -> str:
@@ -96,10 +96,16 @@ def _add_example(operation: dict[str, Any], example: Example) -> None:
 
 
 @lru_cache(maxsize=1)
-def _description() -> bytes:
+def as_json() -> bytes:
     """Return the OpenAPI description in the site's default language; it is built once."""
     with translation.override(settings.LANGUAGE_CODE):
         return json.dumps(SchemaGenerator().get_schema(request=None, public=True)).encode()
+
+
+def _scopes(auto_schema: AutoSchema) -> list[str]:
+    """Return the scope that an operation requires, as OpenAPI 3.1 lists it in ``security``."""
+    area = getattr(auto_schema.view, "area", "")
+    return [required_scope(area, auto_schema.method)] if area else []
 
 
 class KeyScheme(OpenApiAuthenticationExtension):
@@ -110,7 +116,7 @@ class KeyScheme(OpenApiAuthenticationExtension):
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
         is_closed = IsFresh in auto_schema.view.permission_classes
-        return [] if is_closed else [{self.name: []}]
+        return [] if is_closed else [{self.name: _scopes(auto_schema)}]
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         return {"type": "http", "scheme": "bearer", "description": "An API key."}
@@ -123,7 +129,8 @@ class CredentialsScheme(OpenApiAuthenticationExtension):
     name = ["access_token", "basic"]
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
-        return [{name: []} for name in self.name]
+        token, password = self.name
+        return [{token: _scopes(auto_schema)}, {password: []}]
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
         basic = (

@@ -16,6 +16,7 @@ from accounts.common.client_info import client_of
 from accounts.common.proofs import Method, Proof
 from accounts.ops import owner
 from accounts.passwords.views import with_meter
+from accounts.sessions.current import session_of
 from accounts.signin import flow
 from accounts.signin.forms import NewAccountForm
 from accounts.users.forms import UsernameField
@@ -63,13 +64,14 @@ def what_next(request: HttpRequest) -> HttpResponse:
     Raises:
         PermissionDenied: the user is not staff.
     """
-    if not getattr(request.user, "is_staff", False):
+    user = session_of(request).user
+    if not user.is_staff:
         raise PermissionDenied
     config = settings.AUTHSITE
     context = {
         "config": config,
         "is_branded": bool(config.site_colour or config.site_logo),
-        "mail_test": f"python manage.py send_test_mail {request.user.email}",
+        "mail_test": f"python manage.py send_test_mail {user.email}",
         "mail_host": urlsplit(config.email_url).hostname,
         "redirect_uri": f"{config.origin}/accounts/google/login/callback/",
     }

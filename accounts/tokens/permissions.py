@@ -21,6 +21,11 @@ def require_scope(credentials: Credentials, scope: str) -> None:
         raise InsufficientScope(scope)
 
 
+def required_scope(area: str, method: str) -> str:
+    """Return the scope that a call in ``area`` with this HTTP method requires."""
+    return f"{area}:{scopes.READ if method in SAFE_METHODS else scopes.WRITE}"
+
+
 def require_recent_authentication(credentials: Credentials) -> None:
     """Check that the user has authenticated recently.
 
@@ -49,8 +54,7 @@ class InScope(BasePermission):
         """
         if not isinstance(request.auth, Credentials):
             return False
-        right = scopes.READ if request.method in SAFE_METHODS else scopes.WRITE
-        require_scope(request.auth, f"{view.area}:{right}")
+        require_scope(request.auth, required_scope(view.area, str(request.method)))
         return True
 
 

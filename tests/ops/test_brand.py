@@ -15,7 +15,7 @@ from tests.support.signin import signed_in
 
 SVG = File(b'<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>', "image/svg+xml")
 PNG = File(b"\x89PNG\r\n\x1a\n", "image/png")
-LOGIN = "/accounts/login/"
+LOGIN, DOCS = "/accounts/login/", "/api/v1/docs/"
 YELLOW = "#ffd21f"
 
 
@@ -44,7 +44,7 @@ def test_a_site_without_a_brand_links_no_file_of_one(client: Client) -> None:
 
 
 def test_every_page_shows_the_brand_error_pages_too(client: Client, branded: Any) -> None:
-    pages = [client.get(path).text for path in (LOGIN, "/help/", "/no-such-page")]
+    pages = [client.get(path).text for path in (LOGIN, "/help/", "/no-such-page", DOCS)]
     pages.append(render_to_string("500.html", {"site_name": "Lemon Bikes"}))
 
     for page in pages:
@@ -56,7 +56,7 @@ def test_every_page_shows_the_brand_error_pages_too(client: Client, branded: Any
         assert '<a href="mailto:help@example.org">Contact support</a>' in page
         assert "Lemon Bikes" in page
     assert "<bdi>help@example.org</bdi>" in pages[1]
-    assert f'<link rel="icon" href="{branded.favicon}"' in client.get("/api/v1/docs/").text
+    assert f'<link rel="icon" href="{branded.favicon}"' in client.get(f"{DOCS}console/").text
 
 
 @pytest.mark.django_db

@@ -11,8 +11,8 @@ from django.test import RequestFactory
 from jsonschema import Draft202012Validator
 
 API = "/api/v1/"
-# These two are not part of the description.
-DESCRIPTIONS = {f"{API}schema/", f"{API}docs/"}
+# These are not part of the description.
+DESCRIPTIONS = {f"{API}schema/", f"{API}docs/", f"{API}docs/console/"}
 ERROR = {"$ref": "#/components/schemas/Error"}
 
 type Json = dict[str, Any]
