@@ -12,6 +12,6 @@ def write_down(
 ) -> None:
     """Record a change of credentials as an event.
 
-    If ``actor`` is None, the change was made on the command line.
+    ``actor`` is None if the change was made on the command line.
     """
     record(user, EVENTS[event], actor or Actor(name=OPERATOR), detail=detail)

@@ -1,4 +1,4 @@
-"""Issues, checks and spends the codes and links that are sent by email.
+"""Issues, checks and uses up the codes and links that are sent by email.
 
 Each code or link has a subject: a string that identifies the account, sign-up or request for which
 it was issued. A code has eight digits, so it is checked for a known subject and allows five
@@ -6,7 +6,7 @@ attempts: the probability that one of them succeeds by chance is 5 in 100 millio
 counts each attempt before the code is compared, so that parallel guesses cannot exceed the limit. A
 link contains a secret of 256 bits, so the secret alone identifies the subject.
 
-A single DELETE finds and spends a code or link, so that it works only once.
+A single DELETE finds a code or link and uses it up, so that it works only once.
 """
 
 from collections.abc import Callable
@@ -86,7 +86,7 @@ def try_code(purpose: Purpose, subject: object, typed: str) -> bool:
     """Count one attempt at the code for ``subject``, and return whether ``typed`` is the code.
 
     A right code stays valid until :func:`spend` deletes it. Call this function outside the
-    transaction that spends the code, because a rollback would undo the count.
+    transaction that calls :func:`spend`, because a rollback would undo the count.
 
     Raises:
         UsedUp: the last attempt was wrong, or no attempts were left.

@@ -133,7 +133,7 @@ def confirm_by_link(row: PendingEmail, token: str, actor: Actor) -> None:
     """Add the pending email address ``row`` to its user if ``token`` is from its link.
 
     Raises:
-        WrongCode: the link is spent, or another account now has the email address.
+        WrongCode: the link was used, or another account now has the email address.
     """
     _confirm(row, LINK, token, actor)
 
@@ -164,7 +164,7 @@ def make_primary(user: User, email_id: int, actor: Actor) -> EmailAddress:
 
 
 def remove(user: User, email_id: int, actor: Actor) -> EmailAddress:
-    """Remove the email address with this id, and return its former row.
+    """Remove the email address with this id, and return its deleted row.
 
     Raises:
         EmailChangeRefused: the user has no such email address, or it is the primary one.

@@ -38,8 +38,8 @@ def ready(_request: HttpRequest) -> HttpResponse:
 def figures(request: HttpRequest) -> HttpResponse:
     """Return the metrics to clients that send ``METRICS_TOKEN``, and status 404 to all others.
 
-    Clients with a loopback IP address need the token, too: behind a proxy on the same host that
-    sends no forwarding header, every client seems to have a loopback IP address.
+    Clients with a loopback IP address need the token, too. If a proxy on the same host sends no
+    forwarding header, every client seems to have such an address.
     """
     given = request.headers.get("Authorization", "").encode()
     token = settings.AUTHSITE.metrics_token

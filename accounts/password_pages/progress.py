@@ -38,7 +38,7 @@ class ResetProgress:
 
     ``found``: the reset link.
     ``proofs``: the proofs that this browser has shown for the link.
-    ``assessment``: what the proofs allow that are old enough to count in a dispute.
+    ``assessment``: what the user can do to recover the account with these proofs.
     """
 
     found: Reset

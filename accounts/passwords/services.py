@@ -36,7 +36,7 @@ def verify(password: str, encoded: str | None) -> bool:
 
 
 def is_outdated(encoded: str) -> bool:
-    """Return whether new hashes have another algorithm or other parameters than ``encoded``."""
+    """Return whether the algorithm or parameters of ``encoded`` differ from those of new hashes."""
     hasher = identify_hasher(encoded)
     preferred = get_hasher("default")
     return hasher.algorithm != preferred.algorithm or preferred.must_update(encoded)

@@ -52,7 +52,7 @@ def of_request(
 
 
 def of_proof(user: User, proof: Proof, disputed_at: datetime) -> OlderProof | None:
-    """Return ``proof`` as an older proof, or None if it does not count in a dispute.
+    """Return ``proof`` as evidence for a dispute, or None if it does not count in the dispute.
 
     A proof counts if the account had it long enough before ``disputed_at``, the time of the
     disputed change.

@@ -14,7 +14,7 @@ class Recovery(models.Model):
 
     ``due_at``: the time at which the waiting period ends.
     ``disputed_at``: the time of the disputed change.
-    ``evidence``: the older proofs that were shown, each as ``[kind, key, since]``.
+    ``evidence``: the proofs that were shown and that count, each as ``[kind, key, since]``.
     ``version``: read only by earlier releases of the site.
 
     ``disputed_at`` and ``evidence`` are null in rows from earlier releases.
@@ -39,7 +39,7 @@ class Recovery(models.Model):
 
     @property
     def shown(self) -> Shown:
-        """The older proofs that were shown with the request."""
+        """The proofs that were shown with the request and that count in the dispute."""
         if self.evidence is None:
             # Earlier releases required a proof without storing it. It counts as the password.
             return frozenset({OlderProof(Evidence.PASSWORD)})

@@ -131,8 +131,8 @@ def is_offered(user: User) -> bool:
 def running(user: User) -> Recovery | None:
     """Return the current recovery request of ``user``, or None.
 
-    A request is current during its waiting period and for seven days afterwards. It is ignored if a
-    later lock makes all of its proofs too young to count.
+    A request is current during its waiting period and for seven days afterwards. It is ignored if
+    none of its proofs count in the dispute that a later lock has begun.
     """
     if not is_offered(user):
         return None

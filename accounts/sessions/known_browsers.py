@@ -30,9 +30,10 @@ NOBODY = uuid.UUID(int=0)
 def find(client: ClientInfo, account: User | PendingSignup | None) -> KnownBrowser | None:
     """Return the browser of ``client`` if it is known to ``account``, else None.
 
-    A browser is known if somebody has signed in to the account with it, even if that was before
-    the last change of credentials. Known browsers have rate limits of their own, which the owner
-    needs after such a change as well: guesses in other browsers could lock the owner out otherwise.
+    A browser is known if somebody has signed in to the account with it, even before the last change
+    of credentials. Known browsers have rate limits of their own. Without them, guesses in other
+    browsers could lock the owner out after such a change.
+
     The same query is made whether or not there is an account.
     """
     if not client.known_cookie:

@@ -1,7 +1,7 @@
 """Sends and checks emailed sign-in codes, and finds the recipient of a requested email.
 
-A person requests an email by typing a login. The functions behave the same if no account has the
-login.
+A person requests an email by typing a login. The functions behave in the same way whether or not an
+account has this login, so that the response does not reveal it.
 """
 
 import hashlib
@@ -165,11 +165,11 @@ def send_code(login: str, nonce: str, client: ClientInfo) -> None:
 def verify_mailed_code(
     login: str, nonce: str, typed: str, client: ClientInfo
 ) -> tuple[User, Proof]:
-    """Spend the code ``typed``; return the user, and the proof of access to the mailbox.
+    """Use up the code ``typed``; return the user, and the proof of access to the mailbox.
 
     Raises:
         UsedUp: the code has no attempts left.
-        WrongCode: the code is wrong, spent or expired, or the account was changed after the
+        WrongCode: the code is wrong, used or expired, or the account was changed after the
             request.
         RateLimited: there were too many guesses.
     """

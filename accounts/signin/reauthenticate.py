@@ -42,7 +42,7 @@ class ReauthenticateView(View):
     """Ask a signed-in user to authenticate again.
 
     A sensitive action requires this if the last authentication is too old. Session protection
-    requires it if the session cookie comes from another browser than before.
+    requires it if the session cookie comes from a browser that did not sign in.
     """
 
     session: LoginSession

@@ -143,8 +143,8 @@ def seconds_to_next_mail(user: User, client: ClientInfo) -> int:
 def _of_mail(user: User, client: ClientInfo) -> list[Charge]:
     """Return the charges of an emailed code.
 
-    A known browser has its own budget. A thief with the password but another browser cannot use it
-    up.
+    A known browser has its own limits. A thief who enters the password in another browser does not
+    use them up.
     """
     if browser := known_browsers.find(client, user):
         return [(MAIL_BROWSER, browser.user_id, browser.pk)]

@@ -220,7 +220,7 @@ def confirm_by_link(signup: PendingSignup, token: str, client: ClientInfo) -> Us
     """Create the user of ``signup`` if ``token`` is from its link, and return the user.
 
     Raises:
-        WrongCode: the link is spent, or the username or email address has been taken meanwhile.
+        WrongCode: the link was used, or the username or email address has been taken meanwhile.
     """
     return _become_user(signup, LINK, token, client)
 

@@ -2,8 +2,8 @@
 
 An attempt begins when the browser is redirected to the provider, and ends with the callback. It is
 stored in the session data of the browser, and is valid once and for ten minutes. Its ``state`` (RFC
-6749 section 10.12) works only in that browser. One statement spends the ``state``, so that parallel
-requests cannot use it twice.
+6749 section 10.12) works only in that browser. A single SQL statement checks the ``state`` and uses
+it up, so that parallel requests cannot use it twice.
 """
 
 from dataclasses import asdict, dataclass
@@ -34,7 +34,7 @@ class Act(StrEnum):
 
 
 class NotBegunHere(PublicError):
-    """The ``state`` is missing, wrong, spent, expired, or from another browser or provider."""
+    """The ``state`` is missing, wrong, used, expired, or from another browser or provider."""
 
     code = "wrong_state"
     message = _("That was begun in another browser, or too long ago. Begin it again.")
@@ -102,10 +102,10 @@ def start(
 
 
 def take(request: HttpRequest, provider: str, state: str) -> Attempt:
-    """Spend ``state`` and return the attempt that it belongs to.
+    """Use up ``state``, and return the attempt that it belongs to.
 
     Raises:
-        NotBegunHere: ``state`` is spent or expired, or belongs to no attempt of this browser at
+        NotBegunHere: ``state`` was used or has expired, or belongs to no attempt of this browser at
             ``provider``.
     """
     key = codes.subject_of(STATE, state) if state else None

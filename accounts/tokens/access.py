@@ -45,7 +45,7 @@ _algorithms = get_default_algorithms()
 def be_ready() -> None:
     """Load the signing key, so that :meth:`AccessToken.issue` cannot fail later.
 
-    Call this before a code, a refresh token or a challenge is spent.
+    Call this before a code, a refresh token or a challenge is used up.
 
     Raises:
         CannotSign: the signing key cannot be decrypted.

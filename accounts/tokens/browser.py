@@ -77,7 +77,7 @@ class SessionView(BrowserView):
     def post(self, request: Request) -> Response:
         """Sign in with a password, or with a challenge and a code.
 
-        The answer contains an access token. The refresh token is set as a cookie.
+        The response contains an access token. The refresh token is set as a cookie.
         """
         serializer, client = AppSignInSerializer(data=request.data), client_of(request)
         data = valid(serializer)
@@ -120,7 +120,7 @@ class SessionRefreshView(BrowserView):
         )
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Return the answer to ``exc``; delete the cookie if its refresh token is not valid."""
+        """Return the response to ``exc``; delete the cookie if its refresh token is not valid."""
         response = super().handle_exception(exc)
         return _forget(response) if isinstance(exc, InvalidToken) else response
 

@@ -79,7 +79,7 @@ def spend(challenge: TokenChallenge) -> None:
     """Delete ``challenge``, so that it cannot be completed again.
 
     Raises:
-        InvalidChallenge: a parallel request has spent it first.
+        InvalidChallenge: a parallel request has used it first.
     """
     if not TokenChallenge.objects.filter(pk=challenge.pk).delete()[0]:
         raise InvalidChallenge

@@ -87,7 +87,7 @@ class SecondFactorRequired(PublicError):
 
 
 class InvalidChallenge(PublicError):
-    """The challenge is unknown, spent, expired, or has no attempts left."""
+    """The challenge is unknown, used, expired, or has no attempts left."""
 
     code = "invalid_challenge"
     status = 401

@@ -1,7 +1,7 @@
 """Issue, renew, exchange, verify and revoke tokens.
 
 Functions that issue tokens load the signing key first. If signing failed later, a refresh token, a
-code or a challenge would be spent for nothing, and a repeated refresh token would look stolen.
+code or a challenge would be used up for nothing, and a repeated refresh token would look stolen.
 """
 
 from collections.abc import Mapping
@@ -90,7 +90,7 @@ def sign_in_again(
     """Complete the sign-in that issued the challenge ``secret``, and return the tokens.
 
     Raises:
-        InvalidChallenge: the challenge is unknown, spent, expired or has no attempts left.
+        InvalidChallenge: the challenge is unknown, used, expired or has no attempts left.
         WrongFactorCode: the code is wrong.
         EnrolmentRequired: the account accepts only a passkey, or must add one.
         RateLimited: there were too many guesses.
@@ -117,7 +117,7 @@ def mail_code(
     """Email a code for the second step of the sign-in with the challenge ``secret``.
 
     Raises:
-        InvalidChallenge: the challenge is unknown, spent or expired.
+        InvalidChallenge: the challenge is unknown, used or expired.
         NoMail: emailed codes are not accepted in this sign-in.
         RateLimited: too many emails were requested.
     """

@@ -117,7 +117,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
         Such an account is unlocked only by the rules of ``users.disputes``. An account that was
         locked by the command ``after_restore`` or by an earlier release of the site has no disputed
-        change. It is unlocked by an emailed link, and by a second factor if it has one.
+        change. To unlock it, the user needs an emailed link, and a second factor if it has one.
         """
         return self.is_locked_down and self.disputed_at is not None
 

@@ -1,9 +1,9 @@
 """The granian server, extended to renew its workers and the certificate without losing requests.
 
-On SIGHUP, a new worker starts beside the old one. On Linux, granian gives each worker a listening
-socket of its own; when the old worker ends, connections that wait at its socket or are in a TLS
-handshake are reset. Here, all workers share one socket, and the old worker is *retired* before it
-ends: it accepts no new connections, and closes the open ones after their next response.
+On SIGHUP, a new worker starts and then replaces the old one. On Linux, granian gives each worker a
+listening socket of its own. When the old worker ends, connections that wait at its socket or are in
+a TLS handshake are reset. Here, all workers share one socket, and the old worker is *retired* before
+it ends: it accepts no new connections, and closes the open ones after their next response.
 """
 
 import os
