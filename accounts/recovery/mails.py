@@ -18,8 +18,8 @@ def recovery(
     """Return the email about a recovery that is possible from ``due_at`` on.
 
     ``token``: the secret of the link to object to the recovery.
-    ``is_doubtful``: whether the address may belong to a thief. If so, the email does not contain
-        the device, the IP address and the username.
+    ``is_doubtful``: whether the address may belong to a thief. If so, the email contains neither
+        the device, the IP address nor the username.
     """
     site = {"site": settings.AUTHSITE.site_name}
     if user.is_disputed:

@@ -49,7 +49,7 @@ class LoginForm(forms.Form):
     def render(self, *args: Any, **kwargs: Any) -> SafeString:
         """Render the form. The empty form is cached for each language.
 
-        Without the cache, half of the time of the most requested page went into this form.
+        Rendering it each time would take half of the time of the most requested page.
         """
         plain = not (self.is_bound or self.initial or args or kwargs)
         return _empty_login(get_language()) if plain else super().render(*args, **kwargs)

@@ -54,7 +54,7 @@ class AccountInactive(PublicError):
 def next_requirement(
     account: User | PendingSignup, proofs: tuple[Proof, ...]
 ) -> Requirement | None:
-    """Return what ``account`` must still show beyond ``proofs``, or None if nothing is required.
+    """Return what a sign-in to ``account`` requires after ``proofs``, or None if it is complete.
 
     Raises:
         AccountInactive: the account is deactivated, so no proof is enough.
@@ -75,8 +75,8 @@ def next_requirement(
 def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
     """Return whether an emailed code is accepted as the second step after ``proofs``.
 
-    It is accepted only after a password, because after an emailed code, the mailbox alone would be
-    enough. Staff can use an emailed code only to enrol their first factor.
+    It is accepted only after a password: otherwise access to the mailbox could be enough for both
+    steps. Staff can use an emailed code only to enrol their first factor.
     """
     if proofs[0].method is not Method.PASSWORD:
         return False

@@ -135,8 +135,7 @@ def _of_stranger(key: str, client: ClientInfo) -> list[Charge]:
     """Return the charges of an attempt in a browser that is not known for the account.
 
     The charges are counted by typed login, not by account. Otherwise, a visible refusal would
-    reveal that a username and an email address belong to the same account, and so that the account
-    exists.
+    reveal that a username and an email address belong to the same account, which therefore exists.
     """
     mine = around(LOGIN_NETWORK, client)
     return [*mine, (LOGIN_LINE, key, client.wide_network), (LOGIN_NAME, key), (LOGIN_EVERYONE,)]

@@ -262,7 +262,7 @@ def _waiting(signup: PendingSignup) -> PendingSignup | None:
 
 
 def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, client: ClientInfo) -> User:
-    """Spend ``secret`` and create the user in one transaction, or raise ``WrongCode``."""
+    """Use up ``secret`` and create the user in one transaction, or raise ``WrongCode``."""
     try:
         with transaction.atomic():
             if not codes.spend(purpose, signup.pk, secret, signup.email_key):

@@ -40,11 +40,11 @@ class Credentials:
 
 
 class Authentication(JWTAuthentication):
-    """Authenticates requests by an access token, or by HTTP Basic if the setting allows it.
+    """Authenticates requests with an access token, or with HTTP Basic if the settings allow it.
 
     ``Bearer`` is followed by an access token. ``Basic`` contains either a login and a password, or
-    an access token as the username and any password. A password is hashed on every request, which
-    is slow. An account that requires a second factor cannot use its password here.
+    an access token as the username and any password. Passwords are slow, because the password is
+    hashed on every request. They are not accepted for accounts that require a second factor.
     """
 
     @override

@@ -81,7 +81,7 @@ def revoke(session: LoginSession, actor: Actor) -> None:
 def of(token: str) -> LoginSession | None:
     """Return the live family of the refresh token ``token``, or None.
 
-    ``token`` may be an older refresh token of the family, which was replaced.
+    ``token`` may be an older refresh token of the family that was replaced.
     """
     family = refresh.family_of(token)
     return _live(family) if family else None

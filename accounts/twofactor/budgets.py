@@ -1,8 +1,8 @@
 """Selects the rate limits for attempts to show a second factor.
 
-A browser in which a factor was shown before has its own limits, which attempts elsewhere do not use
-up. A six-digit code that is entered in a session counts against the limits of the session and
-against those of the account or browser. Otherwise a thief with a stolen session would have
+A browser in which a factor was shown before has its own limits. Attempts in other browsers do not
+use them up. A six-digit code that is entered in a session counts against the limits of the session
+and against those of the account or browser. Otherwise a thief with a stolen session would have
 additional guesses.
 """
 

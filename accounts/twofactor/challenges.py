@@ -1,7 +1,8 @@
-"""Challenges for passkeys (WebAuthn 13.4.3): signed, and valid once, for one purpose.
+"""Issues and checks the challenges that passkeys sign (WebAuthn 13.4.3).
 
-A challenge expires after five minutes. Nothing is stored until a challenge is used, so that visits
-of the sign-in page write nothing to the database.
+A challenge is valid once, for one purpose and for five minutes. It is authenticated by an HMAC of
+this site, and nothing is stored until it is used. Therefore visits to the sign-in page write
+nothing to the database.
 """
 
 import hmac

@@ -257,8 +257,8 @@ def _is_right(
 ) -> bool:
     """Return whether the passkey signed an unused challenge for ``purpose``; use the challenge up.
 
-    The row of the passkey stays locked until the challenge is used up: otherwise a response that is
-    sent twice, and so has the same counter twice, would look like that of a copied passkey.
+    The row of the passkey stays locked until the challenge is used up. Otherwise a response that is
+    sent twice would look as if the passkey had been copied, because the counter is the same.
     """
     if answer.is_embedded:
         return False

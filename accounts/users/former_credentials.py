@@ -125,7 +125,9 @@ def had_email(user: User, disputed_at: datetime) -> bool:
 
 
 def find_disputed_email(key: str) -> FormerCredential | None:
-    """Find a locked account in dispute that gets notices at a former email address.
+    """Find the former email address ``key`` of an account that still gets notices there.
+
+    An account gets notices at former addresses while it is locked because of a disputed change.
 
     Args:
         key: the canonical form of the email address.

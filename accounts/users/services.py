@@ -53,9 +53,9 @@ def login_key(login: str) -> str:
 def find(login: str) -> User | PendingSignup | None:
     """Return the user or pending sign-up that ``login`` names, or None.
 
-    ``login`` is a username or an email address; case is ignored. An email address finds users only,
-    because the address of a pending sign-up is not proven yet. A username takes two queries and an
-    email address takes one query, whether or not they exist.
+    ``login`` is a username or an email address; case is ignored. Pending sign-ups are not found by
+    email address, because it is not confirmed yet. A username takes two queries and an email
+    address takes one, so that the time does not reveal whether they exist.
     """
     key = login_key(login)
     if "@" in key:

@@ -1,6 +1,7 @@
-"""Stores the skeletons of taken usernames (UTS 39), so that look-alike usernames are refused.
+"""Stores the skeletons of taken usernames, so that look-alike usernames are refused.
 
-The primary key of ``NameSkeleton`` ensures that only one username gets a skeleton.
+A skeleton is a form of a name that all look-alike names share (UTS 39). The primary key of
+``NameSkeleton`` ensures that only one username gets a skeleton.
 """
 
 from collections import defaultdict
@@ -31,7 +32,7 @@ def taken(looks: set[str]) -> set[str]:
 
 
 def hold(key: str, looks: set[str], *, instead_of: User | None) -> None:
-    """Take the skeletons ``looks`` for the username with the key ``key``, which is taken already.
+    """Reserve the skeletons ``looks`` for the username ``key``, which must already be taken.
 
     For a rename, ``instead_of`` is the user who is renamed; otherwise it is None. Skeletons that
     the user's present name shares with the new name are moved to the new name.

@@ -2,8 +2,8 @@
 
 On SIGHUP, a new worker starts and then replaces the old one. On Linux, granian gives each worker a
 listening socket of its own. When the old worker ends, connections that wait at its socket or are in
-a TLS handshake are reset. Here, all workers share one socket, and the old worker is *retired* before
-it ends: it accepts no new connections, and closes the open ones after their next response.
+a TLS handshake are reset. Here, all workers share one socket, and the old worker is *retired*
+before it ends: it accepts no new connections, and closes the open ones after their next response.
 """
 
 import os
