@@ -27,7 +27,7 @@ class NewKeyForm(forms.Form):
 
     name = forms.CharField(
         label=_("Name"),
-        help_text=_("To know it by: which program is going to use it?"),
+        help_text=_("For example, the name of the program that will use it."),
         validators=[no_longer_than(LONGEST_NAME), refuse_invisible],
         widget=text_input("off"),
     )
@@ -38,7 +38,7 @@ class NewKeyForm(forms.Form):
             (NEVER, _("never")),
         ],
         initial=str(SUGGESTED_DAYS),
-        help_text=_("You get a mail a week before."),
+        help_text=_("We’ll email you a week before."),
         widget=forms.Select({"class": "input", "autocomplete": "off"}),
     )
 
@@ -49,7 +49,7 @@ class NewKeyForm(forms.Form):
             rights = [scopes.READ] if area == "activity" else [scopes.READ, scopes.WRITE]
             self.fields[area] = forms.ChoiceField(
                 label=str(scopes.AREAS[area]),
-                choices=[(NOTHING, _("Nothing")), *((r, scopes.RIGHTS[r]) for r in rights)],
+                choices=[(NOTHING, _("No access")), *((r, scopes.RIGHTS[r]) for r in rights)],
                 required=False,
                 widget=forms.Select({"class": "input", "autocomplete": "off"}),
             )
@@ -58,7 +58,7 @@ class NewKeyForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
         if not any(data.get(area) for area in AREAS):
-            raise ValidationError(_("Choose something that the key may do."))
+            raise ValidationError(_("Choose at least one thing that the key may do."))
         return data
 
     @property

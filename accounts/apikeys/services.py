@@ -48,7 +48,7 @@ class TooManyKeys(PublicError):
     """The user has as many API keys as allowed."""
 
     code = "too_many_keys"
-    message = _("You have as many keys as there can be. Remove one first.")
+    message = _("You’ve reached the limit of API keys. Remove one first.")
 
 
 def make(

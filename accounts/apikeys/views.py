@@ -23,7 +23,7 @@ def keys(request: HttpRequest) -> HttpResponse:
         return render(request, "accounts/apikeys/keys.html", context)
     if not services.revoke(user, request.POST.get("end", "").replace("\0", ""), actor_of(request)):
         raise Http404
-    messages.success(request, _("The key was removed. It opens nothing any more."))
+    messages.success(request, _("The API key was removed. It no longer works."))
     return redirect("api_keys")
 
 

@@ -44,21 +44,21 @@ class EmailChangeRefused(PublicError):
     """The email address no longer exists, or is already the primary one."""
 
     code = "not_possible"
-    message = _("That can’t be done any more. Look at the list again.")
+    message = _("That’s no longer possible. Check the list again.")
 
 
 class TooManyEmails(PublicError):
     """The user already has as many email addresses as allowed."""
 
     code = "too_many"
-    message = _("You have as many addresses as are allowed. Remove one first.")
+    message = _("You’ve reached the limit of email addresses. Remove one first.")
 
 
 class OwnEmail(PublicError):
     """The user already has this email address."""
 
     code = "own_address"
-    message = _("That address is yours already.")
+    message = _("You already have this address.")
 
 
 def pending(user: User) -> QuerySet[PendingEmail]:

@@ -68,7 +68,7 @@ class EmailView(View):
             services.cancel(self.user, self.pending_id("cancel"))
             return redirect("account_email")
         if "primary" in posted:
-            sentence = _("%(email)s is primary now.")
+            sentence = _("%(email)s is now your primary address.")
             return self.change_one(posted["primary"], services.make_primary, sentence)
         if "remove" in posted:
             sentence = _("%(email)s was removed.")
@@ -82,7 +82,7 @@ class EmailView(View):
             try:
                 services.add(self.user, form.cleaned_data["email"], client_of(self.request))
                 return _redirect_to_list(
-                    self.request, _("A mail with a code is on its way to the new address.")
+                    self.request, _("We’ve emailed a code to the new address.")
                 )
             except (services.OwnEmail, services.TooManyEmails) as error:
                 form.add_error("email", str(error))
@@ -109,7 +109,7 @@ class EmailView(View):
         """Email another code and link to a pending address."""
         row = self.pending_row("again")
         services.add(self.user, row.email, client_of(self.request))
-        return _redirect_to_list(self.request, _("Another mail is on its way."))
+        return _redirect_to_list(self.request, _("We’ve sent another email."))
 
     def change_one(self, number: str, act: Callable[..., object], sentence: str) -> HttpResponse:
         """Call ``act`` to change a confirmed email address, and show ``sentence`` afterwards.

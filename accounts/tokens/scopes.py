@@ -13,11 +13,11 @@ from django.utils.translation import gettext_lazy as _
 from accounts.common.errors import PublicError
 
 READ, WRITE, GROUPS, USERS = "read", "write", "groups", "users:read"
-RIGHTS: dict[str, str | Promise] = {READ: _("See"), WRITE: _("See and change")}
+RIGHTS: dict[str, str | Promise] = {READ: _("View"), WRITE: _("View and change")}
 AREAS: dict[str, str | Promise] = {
     "profile": _("Profile"),
-    "sessions": _("Sign-ins"),
-    "activity": _("Security history"),
+    "sessions": _("Sessions"),
+    "activity": _("Activity"),
     "keys": _("API keys"),
 }
 _OF_AREAS = frozenset(f"{area}:{right}" for area in AREAS for right in (READ, WRITE))
@@ -30,7 +30,7 @@ class UnknownScope(PublicError):
     """The scope does not exist, or exceeds the scopes of the token (RFC 6749 section 5.2)."""
 
     code = "invalid_scope"
-    message = _("That is not a scope, or not one that you have.")
+    message = _("This scope doesn’t exist, or you don’t have it.")
 
 
 def parse(text: str) -> frozenset[str]:

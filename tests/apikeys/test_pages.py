@@ -27,7 +27,7 @@ def alice(client: Client, clock: Clock) -> User:
 
 
 def test_an_api_key_is_made_listed_and_revoked(client: Client, alice: User) -> None:
-    assert "None yet." in client.get(KEYS).text
+    assert "You have no API keys" in client.get(KEYS).text
 
     key = shown_key(client.post(NEW, FORM))
 
@@ -38,7 +38,7 @@ def test_an_api_key_is_made_listed_and_revoked(client: Client, alice: User) -> N
     assert is_alive(key, Client(REMOTE_ADDR="192.0.2.7"))
     assert "192.0.2.7" in client.get(KEYS).text
     done = client.post(KEYS, {"end": row_of(key).pk}, follow=True).text
-    assert "None yet." in done
+    assert "You have no API keys" in done
     assert not is_alive(key)
 
 
@@ -63,13 +63,13 @@ def test_an_invalid_choice_makes_no_key_and_keeps_the_typed_values(
     client: Client, alice: User
 ) -> None:
     for changes, told in (
-        ({"profile": ""}, "Choose something that the key may do."),
+        ({"profile": ""}, "Choose at least one thing that the key may do."),
         ({"activity": "write"}, "activity"),
         ({"profile": "admin"}, "profile"),
         ({"expires": "8"}, "expires"),
     ):
         page = client.post(NEW, FORM | changes).text
-        assert "<title>Error: Make an API key" in page
+        assert "<title>Error: Create an API key" in page
         assert told in page
         assert 'value="backup"' in page
     assert not APIKey.objects.exists()
@@ -79,7 +79,7 @@ def test_an_account_can_have_fifty_api_keys(client: Client, alice: User) -> None
     keys = [key_of(alice) for _ in range(50)]
 
     assert f'href="{NEW}"' not in client.get(KEYS).text
-    assert "You have as many keys as there can be." in client.post(NEW, FORM).text
+    assert "You’ve reached the limit of API keys." in client.post(NEW, FORM).text
     client.post(KEYS, {"end": row_of(keys[0]).pk})
     assert shown_key(client.post(NEW, FORM))
 
