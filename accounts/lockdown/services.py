@@ -15,6 +15,9 @@ from accounts.common.signals import credentials_changed
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension, upgrade
 from accounts.sessions import services as sessions
+from accounts.twofactor import services as twofactor
+from accounts.twofactor import trusted_browsers
+from accounts.twofactor.models import RecoveryCodes
 from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import User, locked_password
@@ -26,16 +29,22 @@ class Effects:
 
     ``sessions``: the number of sessions that are revoked.
     ``keys``: the number of API keys that are revoked.
+    ``trusted``: the number of trusted browsers, where two-step verification is required again.
     ``suspended``: the names of the credentials that are suspended.
     ``primary``: the new primary address; empty if the primary address stays the same.
+    ``emails``: the number of email addresses that stay.
+    ``factors``: the number of second factors that stay, without recovery codes.
     ``by_mail``: whether the password can then be reset by email. If not, only a connected provider
         or an operator can unlock the account.
     """
 
     sessions: int
     keys: int
+    trusted: int
     suspended: list[str]
     primary: str
+    emails: int
+    factors: int
     by_mail: bool
 
 
@@ -45,12 +54,16 @@ def effects(user: User, notice: Notice | None = None) -> Effects:
     ``notice``: the notice that contains the link. None if a signed-in user locks the account.
     """
     young = suspension.young(user, notice.row.at if notice else clock.now())
+    young_factors = [row for row in young.factors if not isinstance(row, RecoveryCodes)]
     return Effects(
-        sessions.live(user).count(),
-        apikeys.of(user).count(),
-        young.labels,
-        young.primary if young.primary != user.email else "",
-        bool(young.primary or young.emails),
+        sessions=sessions.live(user).count(),
+        keys=apikeys.of(user).count(),
+        trusted=trusted_browsers.of(user).count(),
+        suspended=young.labels,
+        primary=young.primary if young.primary != user.email else "",
+        emails=user.emails.count() - young.emails.count(),
+        factors=twofactor.held(user).count - len(young_factors),
+        by_mail=bool(young.primary or young.emails),
     )
 
 

@@ -136,7 +136,8 @@ def _object(
             if recovery.running(user) is None:
                 # The recovery request was finished or stopped in the meantime.
                 return render(request, "accounts/lockdown/recovery_dead.html", status=404)
-            form.add_error(None, _("That isn’t enough: show one thing more."))
+            sentence = _("That isn’t enough. Use one more thing that you’ve had for over a week.")
+            form.add_error(None, sentence)
         except evidence.WrongPassword as error:
             form.add_error("former", str(error))
     context = {
@@ -176,7 +177,7 @@ def _review(request: HttpRequest, user: User) -> HttpResponse:
     actor = current.actor_of(request).by(*current.session_of(request).amr)
     if "done" in request.POST:
         if not suspension.is_reviewed(user):
-            messages.error(request, _("Put back or delete each of these first."))
+            messages.error(request, _("Restore or delete each item first."))
             return redirect("review")
         suspension.finish(user, actor)
         return redirect("home")
@@ -194,7 +195,7 @@ def _review(request: HttpRequest, user: User) -> HttpResponse:
         if not acts[act](user, int(number), actor):
             raise Http404
         current.renew_key(request)
-        messages.success(request, _("Put back.") if "keep" in act else _("Deleted."))
+        messages.success(request, _("Restored.") if "keep" in act else _("Deleted."))
     except PublicError as error:
         messages.error(request, str(error))
     return redirect("review")

@@ -31,7 +31,7 @@ class WrongPassword(PublicError):
     """The typed password is not the one that the account had a week before the disputed change."""
 
     code = "invalid_credentials"
-    message = _("That isn’t the right password. If it was changed lately, use the one before.")
+    message = _("That isn’t the right password. If it was changed recently, use the previous one.")
 
 
 def of_request(

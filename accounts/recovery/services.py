@@ -42,7 +42,7 @@ class NotDue(PublicError):
 
     code = "not_due"
     status = 403
-    message = _("That can’t be done yet.")
+    message = _("That isn’t possible yet.")
 
 
 class NotOffered(PublicError):
@@ -50,7 +50,7 @@ class NotOffered(PublicError):
 
     code = "not_offered"
     status = 403
-    message = _("Ask whoever runs the site.")
+    message = _("That isn’t possible here. Contact support.")
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class CannotPutBack(PublicError):
     """Another account has the address now, or the account has the factor again."""
 
     code = "not_possible"
-    message = _("That can’t be put back: it’s in use again, here or in another account.")
+    message = _("That can’t be restored, because it’s in use again, in this or another account.")
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,7 @@ def test_every_page_shows_a_waiting_request_to_the_signed_in_user(clock: Clock) 
     alice, _seed = with_factor()
     home = signed_in(alice)
     pages = ("/", "/accounts/profile/", "/accounts/email/", "/accounts/2fa/", "/accounts/activity/")
-    banner = "Stop it, if it wasn’t you"
+    banner = "If it wasn’t you, stop the request"
     assert not any(banner in home.get(page).text for page in pages)
     request_recovery()
 

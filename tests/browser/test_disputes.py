@@ -28,7 +28,7 @@ from tests.support.site import Site
 from tests.support.steps import LOGIN, PASSWORD, WRONG, address_of, sql
 
 LOCKDOWN = "/accounts/lockdown/"
-BANNER = "Somebody asked to remove all your second factors."
+BANNER = "Someone asked to remove all your second factors."
 REMOVE = "Remove my second factors"
 
 
@@ -52,7 +52,7 @@ def add_app(page: Page, name: str) -> str:
 def add_address(page: Page, site: Site, address: str) -> None:
     go(page, "Addresses")
     page.get_by_label("Email address").fill(address)
-    press(page, "Add it")
+    press(page, "Add this address")
     says(page, "Not confirmed")
     type_code(page, code_for(site, address), "Confirm")
     says(page, "The address was added.")
@@ -80,7 +80,7 @@ def reset(page: Page, site: Site, username: str) -> None:
 
 
 def show_password(page: Page, password: str) -> None:
-    page.get_by_label("Your former password").fill(password)
+    page.get_by_label("Your old password").fill(password)
     press(page, "Use this password")
 
 
@@ -100,7 +100,7 @@ def decide(page: Page, button: str) -> None:
 
 
 def finish_review(page: Page, username: str) -> None:
-    press(page, "I’m done")
+    press(page, "Finish the review")
     sees(page, f"Hello, {username}")
     expect(page.get_by_role("main").get_by_role("status")).to_have_count(0)
 
@@ -134,7 +134,7 @@ def test_what_a_thief_added_is_deleted_at_the_review(site: Site, open_page: Open
     go(thief, "Activity")
     sees(thief, "Sign in")
     reset(home, site, username)
-    sees(home, "Show that it’s your account")
+    sees(home, "Prove that it’s your account")
     says(home, "an email address of yours", "a browser that you’ve signed in with before")
     show_password(home, PASSWORD)
     set_password(home, username)
@@ -160,11 +160,11 @@ def test_mail_and_the_former_password_unlock_an_account(site: Site, open_page: O
     new.get_by_role("link", name="Forgot your password?").click()
     ask_for_reset(new, site, username)
     show_password(new, WRONG)
-    expect(new).to_have_title(re.compile("^Error: Show that it’s your account"))
+    expect(new).to_have_title(re.compile("^Error: Prove that it’s your account"))
     expect(new.get_by_role("alert")).to_be_focused()
     show_password(new, PASSWORD)
     set_password(new, username)
-    says(new, "Nothing is suspended.")
+    says(new, "Nothing is suspended")
     finish_review(new, username)
 
 
@@ -189,7 +189,7 @@ def test_the_owner_restores_a_suspended_email_at_the_review(
     years_pass(site, username)
     add_address(home, site, new)
     press(home, f"Make primary {new}")
-    says(home, f"{new} is primary now.")
+    says(home, f"{new} is now your primary address.")
     steal_session(thief, site, home)
     add_address(thief, site, address)
 
@@ -197,13 +197,13 @@ def test_the_owner_restores_a_suspended_email_at_the_review(
     reset(home, site, username)
     set_password(home, username)
     says(home, new, address)
-    decide(home, f"It’s mine: put it back {new}")
+    decide(home, f"It’s mine, restore it {new}")
     decide(home, f"Delete {address}")
     finish_review(home, username)
 
     go(home, "Addresses")
     press(home, f"Make primary {new}")
-    says(home, f"{new} is primary now.")
+    says(home, f"{new} is now your primary address.")
     sign_out(home)
     sign_in(home, new, password=NEW_PASSWORD)
     sees(home, f"Hello, {username}")
@@ -238,11 +238,11 @@ def test_every_page_warns_of_a_pending_recovery_and_links_to_stop_it(
         go(home, name)
         expect(home.locator("[aria-current=page]")).to_have_text(name)
         says(home, BANNER)
-    home.get_by_role("link", name="Stop it, if it wasn’t you").click()
-    sees(home, f"Stop the recovery of {username}?")
+    home.get_by_role("link", name="If it wasn’t you, stop the request").click()
+    sees(home, f"Stop the recovery request for {username}?")
     home.get_by_label("Your password").fill(PASSWORD)
-    press(home, "Stop the recovery")
-    sees(home, "The recovery is stopped")
+    press(home, "Stop the request")
+    sees(home, "The recovery request is stopped")
     assert axe(home) == []
     expect(home.get_by_text(BANNER)).to_have_count(0)
 
@@ -261,8 +261,8 @@ def test_a_mailed_link_stops_a_recovery(site: Site, open_page: OpenPage) -> None
     about = "somebody asked to remove your second factors"
     home.goto(link_for(site, username, about, "/accounts/2fa/recovery/"))
     says(home, "an email address of yours", "a browser that you’ve signed in with before")
-    press(home, "Stop the recovery")
-    sees(home, "The recovery is stopped")
+    press(home, "Stop the request")
+    sees(home, "The recovery request is stopped")
 
 
 def test_password_and_second_factor_unlock_an_account_without_mail(
@@ -274,7 +274,7 @@ def test_password_and_second_factor_unlock_an_account_without_mail(
 
     new.goto(LOGIN)
     sign_in(new, username)
-    sees(new, "Show that it’s your account")
+    sees(new, "Prove that it’s your account")
     says(new, "your password")
     type_code(new, code_of(seed), "Use this code")
     set_password(new, username)
