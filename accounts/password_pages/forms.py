@@ -48,6 +48,6 @@ class FormerPasswordForm(forms.Form):
     """Ask for the password that the account had a week before the disputed change."""
 
     former = CurrentPasswordField(
-        label=_("Your former password"),
-        help_text=_("The one that you had a week before the lock, even if it was changed since."),
+        label=_("Your old password"),
+        help_text=_("The password that you had a week before the lock, even if it has changed."),
     )

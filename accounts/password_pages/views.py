@@ -33,6 +33,7 @@ from accounts.sessions.current import (
 from accounts.sessions.services import live
 from accounts.signin import flow
 from accounts.signin.recent import recent_authentication_required
+from accounts.twofactor import trusted_browsers
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
@@ -181,9 +182,13 @@ def _chosen(request: HttpRequest) -> set[str]:
 def _context(
     request: HttpRequest, form: NewPasswordForm, *, keep: uuid.UUID | None
 ) -> dict[str, Any]:
+    sessions = live(form.user)
     return {
         "form": form,
         "username": form.user.username,
+        "others": (sessions.exclude(pk=keep) if keep else sessions).count(),
+        "is_here": keep is not None,
+        "trusted": trusted_browsers.of(form.user).count(),
         "keys": apikeys.effects(form.user, keep),
         "chosen": _chosen(request),
     }
@@ -193,9 +198,7 @@ def _take(request: HttpRequest, template: str) -> HttpResponse:
     session = session_of(request)
     form = NewPasswordForm(session.user, request.POST if request.method == "POST" else None)
     if not form.is_valid():
-        others = live(session.user).exclude(pk=session.pk).count()
-        context = _context(request, form, keep=session.pk) | {"others": others}
-        return render(request, template, context)
+        return render(request, template, _context(request, form, keep=session.pk))
     actor = actor_of(request).by(*session.amr)
     try:
         password = form.cleaned_data["password1"]

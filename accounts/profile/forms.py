@@ -17,13 +17,13 @@ class ProfileForm(forms.Form):
     about = AboutField()
     language = forms.ChoiceField(
         label=_("Language"),
-        help_text=_("Of these pages, and of the mails that you get."),
+        help_text=_("For these pages and for our emails to you."),
         choices=settings.LANGUAGES,
         widget=forms.Select({"class": "input", "autocomplete": "language"}),
     )
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
-        help_text=_("Times are shown in it."),
+        help_text=_("We show times in this time zone."),
         choices=time_zones.choices,
         widget=forms.Select({"class": "input", "autocomplete": "off"}),
     )

@@ -25,7 +25,7 @@ class SameName(PublicError):
     """The new username is the same as the current one."""
 
     code = "same_name"
-    message = _("That is your username already.")
+    message = _("That’s already your username.")
 
 
 def checkup(user: User) -> Checkup:

@@ -72,7 +72,7 @@ def _rename(request: HttpRequest, user: User) -> HttpResponse:
             return _ask_for_proof(name)
         try:
             services.rename(user, name, actor_of(request).by(*session_of(request).amr))
-            messages.success(request, _("Your username is %(name)s now.") % {"name": name})
+            messages.success(request, _("Your username is now %(name)s.") % {"name": name})
             return redirect("profile")
         except (services.SameName, UsernameTaken, AccountChanged) as error:
             form.add_error("username", str(error))

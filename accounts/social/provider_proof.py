@@ -22,7 +22,7 @@ class NotAccepted(PublicError):
 
     code = "not_accepted"
     status = 403
-    message = _("Show in another way that it’s you.")
+    message = _("Confirm that it’s you in another way.")
 
 
 class NotSignedInAnew(PublicError):
@@ -34,7 +34,7 @@ class NotSignedInAnew(PublicError):
 
     code = "not_signed_in_anew"
     status = 403
-    message = _("%(name)s didn’t ask you to sign in anew. Try again, or take another way.")
+    message = _("%(name)s didn’t ask you to sign in again. Try again, or choose another way.")
 
     def __init__(self, name: str) -> None:
         super().__init__()

@@ -46,7 +46,7 @@ class NoNewAccounts(PublicError):
 
     code = "signup_closed"
     status = 403
-    message = _("This site takes no new accounts, and nobody here is connected with that sign-in.")
+    message = _("Sign-up is closed, and no account here is connected with that one.")
 
 
 class LockedAccountIdentity(PublicError):
@@ -55,8 +55,8 @@ class LockedAccountIdentity(PublicError):
     code = "locked_down"
     status = 403
     message = _(
-        "This account was locked. Set a new password by email to open it again, then review what "
-        "was suspended."
+        "This account was locked. Reset your password by email to unlock it, then review what was "
+        "suspended."
     )
 
     def __init__(self, identity: Identity) -> None:
@@ -69,7 +69,7 @@ class ConnectedElsewhere(PublicError):
     """The external identity is connected with another account."""
 
     code = "connected_elsewhere"
-    message = _("That sign-in is connected with another account here.")
+    message = _("That account is already connected with another account on this site.")
 
 
 class NotYours(PublicError):
@@ -77,7 +77,7 @@ class NotYours(PublicError):
 
     code = "not_yours"
     status = 403
-    message = _("You signed in there as somebody whose sign-in isn’t connected with this account.")
+    message = _("The account that you signed in with there isn’t connected with your account here.")
 
 
 class NoWayBack(PublicError):
@@ -85,7 +85,8 @@ class NoWayBack(PublicError):
 
     code = "no_way_back"
     message = _(
-        "Add an email address first: without one, nothing else leads back after a lockdown."
+        "Add an email address before you disconnect. Without one, you couldn’t unlock your account "
+        "after a lock."
     )
 
 
@@ -93,7 +94,7 @@ class OnlyProviderLeft(PublicError):
     """The external identity is the only remaining way to sign in to the account."""
 
     code = "last_way_in"
-    message = _("Nothing else opens your account. Set a password first, or add a passkey.")
+    message = _("This is your only way to sign in. Set a password or add a passkey first.")
 
 
 def user_of(profile: ProviderProfile, client: ClientInfo) -> User:

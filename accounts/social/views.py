@@ -130,8 +130,8 @@ def _sign_in(
     except services.EmailInUse:
         pending_link.store(request, profile, attempt.next_url)
         sentence = _(
-            "There is an account with %(address)s here. Sign in to it as you usually do; then you "
-            "can connect it with %(name)s."
+            "An account with %(address)s already exists. Sign in to it as usual. Then you can "
+            "connect it with %(name)s."
         )
         messages.info(request, sentence % {"address": profile.email, "name": provider.name})
         return redirect_to_login(reverse("provider_confirm"))
@@ -169,9 +169,9 @@ def _finish_connecting(
         return redirect("connections")
     if is_new:
         renew_key(request)
-        messages.success(request, _("You can sign in with %(name)s now.") % {"name": name})
+        messages.success(request, _("You can now sign in with %(name)s.") % {"name": name})
     else:
-        messages.info(request, _("That is connected with your account already."))
+        messages.info(request, _("That account is already connected with yours."))
     return redirect(then)
 
 
@@ -201,7 +201,7 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
     profile, next_url, name = link.profile, link.next_url, configured.name_of(link.profile.issuer)
     if name is None or not link.is_for(session_of(request).user):
         pending_link.discard(request)
-        sentence = _("%(address)s isn’t an address of this account. Nothing was connected.")
+        sentence = _("%(address)s isn’t an address of this account, so nothing was connected.")
         messages.error(request, sentence % {"address": profile.known_as})
         return redirect(next_url or "home")
     if not recent.has_recent_authentication(request):
@@ -248,7 +248,7 @@ def _disconnect(request: HttpRequest) -> HttpResponseBase:
         messages.error(request, str(error))
         return redirect("connections")
     renew_key(request)
-    messages.success(request, _("It’s disconnected: that sign-in doesn’t open your account now."))
+    messages.success(request, _("Disconnected. You can’t sign in with that account any more."))
     return redirect("connections")
 
 

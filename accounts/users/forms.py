@@ -44,7 +44,7 @@ class DisplayNameField(forms.CharField):
         limit = no_longer_than(profiles.DISPLAY_NAME_LENGTH)
         super().__init__(
             label=_("Display name"),
-            help_text=_("How this site greets you. Up to 60 characters, or nothing."),
+            help_text=_("The name that we greet you with. Optional, up to 60 characters."),
             required=False,
             widget=text_input("nickname"),
             validators=[limit, profiles.refuse_blank],
@@ -63,7 +63,7 @@ class AboutField(forms.CharField):
         limit = no_longer_than(profiles.ABOUT_LENGTH)
         super().__init__(
             label=_("About you"),
-            help_text=_("Plain text, up to 500 characters."),
+            help_text=_("Optional. Plain text, up to 500 characters."),
             required=False,
             widget=forms.Textarea({"class": "input", "rows": 5, "autocomplete": "off"}),
             validators=[limit, profiles.refuse_controls],

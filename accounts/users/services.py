@@ -32,7 +32,7 @@ class AccountChanged(PublicError):
 
     code = "outdated"
     status = 409
-    message = _("Your account was changed at the same moment. Look at it again.")
+    message = _("Your account was changed at the same moment. Check it, then try again.")
 
 
 class EmailTaken(PublicError):

@@ -54,7 +54,7 @@ def clean(value: str, *, by_operator: bool = False) -> str:
         )
     if uts39.is_mixed(name):
         raise ValidationError(
-            _("Use letters and digits of one script. Don’t mix Latin and Cyrillic, for example."),
+            _("Use letters and digits from one script. For example, don’t mix Latin and Cyrillic."),
             code="scripts",
         )
     if uts39.is_stacked(name):

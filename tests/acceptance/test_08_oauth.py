@@ -46,10 +46,10 @@ def test_8_4_a_verified_email_of_an_existing_account_is_connected_after_a_sign_i
     answer = round_trip(client, op, next="/accounts/sessions/")
 
     assert answer.url == f"/accounts/login/?next={CONFIRM}"
-    assert "There is an account with alice@example.org here." in client.get(answer.url).text
+    assert "An account with alice@example.org already exists." in client.get(answer.url).text
     assert not Identity.objects.exists()
     assert sign_in(client, "alice", next=CONFIRM).url == CONFIRM
-    assert "will then be let in here as <bdi>alice</bdi>" in client.get(CONFIRM).text
+    assert "can then sign in here as <bdi>alice</bdi>" in client.get(CONFIRM).text
     assert client.post(CONFIRM, {"connect": "1"}).url == "/accounts/sessions/"
     assert Identity.objects.get().user == alice
     assert round_trip(Client(), op).url == "/"
@@ -62,7 +62,7 @@ def test_8_6_a_provider_is_connected_and_disconnected_with_recent_authentication
     alice = make_user("alice")
     client = signed_in(alice)
     assert round_trip(client, op, Person("a", "a@example.org"), act="connect").url == CONFIRM
-    assert "signs in there as <bdi>a@example.org</bdi>" in client.get(CONFIRM).text
+    assert "can sign in to Acme as <bdi>a@example.org</bdi>" in client.get(CONFIRM).text
     assert not Identity.objects.exists()
     assert client.post(CONFIRM, {"connect": "1"}).url == CONNECTIONS
     page = client.get(CONNECTIONS).text

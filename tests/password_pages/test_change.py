@@ -62,7 +62,7 @@ def test_changing_the_password_revokes_all_other_sessions_and_keeps_this_one(
     thief.cookies["sessionid"] = former = client.cookies["sessionid"].value
 
     shown = client.get(CHANGE).text
-    assert "your 2 other sign-ins end" in shown
+    assert "You’re signed out of 2 other sessions." in shown
     assert "lost my second factors" not in shown, "only a reset can remove them"
     page = post_password(client, follow=True)
 
@@ -174,7 +174,7 @@ def test_signing_in_with_a_stolen_password_leads_to_a_change_and_then_on(client:
     answer = sign_in(client, "alice", STOLEN, next="/accounts/profile/")
 
     assert answer.url == f"{CHANGE}?reason=stolen&next=%2Faccounts%2Fprofile%2F"
-    assert "Your password is on a list of stolen ones" in client.get(answer.url).text
+    assert "Your password is on a list of stolen passwords" in client.get(answer.url).text
     assert post_password(client, answer.url).url == "/accounts/profile/"
     assert not works(STOLEN)
     assert works(NEW)

@@ -172,7 +172,7 @@ def test_after_a_rename_only_the_new_username_signs_in_and_the_owner_is_mailed(
 ) -> None:
     page = rename(signed_in(alice, client), "Alicia").text
 
-    assert "Your username is Alicia now." in page
+    assert "Your username is now Alicia." in page
     assert mail_to("alice").body.startswith("Hello Alicia,\n\nThe username was changed.")
     assert Activity.objects.get(user=alice, kind="renamed").detail == "alice → Alicia"
     assert sign_in(Client(), "alice").status_code == 200
@@ -192,7 +192,7 @@ def test_a_typed_username_survives_reauthentication(
     assert asked.url.startswith("/accounts/reauthenticate/?next=")
     back = client.post(asked.url, {"password": PASSWORD})
     assert 'value="alicia"' in client.get(back.url).text
-    assert "Your username is alicia now." in rename(client, "alicia").text
+    assert "Your username is now alicia." in rename(client, "alicia").text
 
 
 def test_a_username_can_be_changed_once_a_day(client: Client, clock: Clock, alice: User) -> None:
@@ -202,16 +202,16 @@ def test_a_username_can_be_changed_once_a_day(client: Client, clock: Clock, alic
 
     assert TAKEN in rename(client, "BOB").text
     assert "Use letters, digits" in rename(client, "a@b").text
-    assert "That is your username already." in rename(client, "alice").text
+    assert "That’s already your username." in rename(client, "alice").text
     # The same username in another case needs no new reservation.
-    assert "Your username is ALICE now." in rename(client, "ALICE").text
+    assert "Your username is now ALICE." in rename(client, "ALICE").text
     assert Username.objects.get(key="alice").held_until is None
 
     assert 'name="username"' not in client.get(PAGE).text
     assert rename(client, "alison").status_code == 429
     clock.advance(days=1)
     alice.refresh_from_db()
-    assert "Your username is alison now." in rename(signed_in(alice), "alison").text
+    assert "Your username is now alison." in rename(signed_in(alice), "alison").text
 
 
 def test_only_the_former_owner_can_take_a_username_back_within_thirty_days(
@@ -225,7 +225,7 @@ def test_only_the_former_owner_can_take_a_username_back_within_thirty_days(
     assert TAKEN in sign_up(Client(), "ALICE", email="new@example.org").text
     assert TAKEN in rename(signed_in(bob), "Alice").text
     alice.refresh_from_db()
-    assert "Your username is alice now." in rename(signed_in(alice), "alice").text
+    assert "Your username is now alice." in rename(signed_in(alice), "alice").text
     assert Username.objects.get(key="alice").held_until is None
     assert TAKEN in rename(signed_in(bob), "alicia").text
 
@@ -241,7 +241,7 @@ def test_a_former_username_is_free_after_thirty_days(
     if pruned:
         Command().handle()
         assert set(Username.objects.values_list("key", flat=True)) == {"alicia", "bob"}
-    assert "Your username is alice now." in rename(signed_in(bob), "alice").text
+    assert "Your username is now alice." in rename(signed_in(bob), "alice").text
     alice.refresh_from_db()
     assert TAKEN in rename(signed_in(alice), "alice").text
 
