@@ -60,11 +60,15 @@ def in_words(at: datetime) -> str:
     return f"{words}, {time_in_words(at)}"
 
 
+def days_in_words(count: int) -> str:
+    """Return ``count`` days in words. In German, they are in the dative."""
+    return ngettext("%(count)d day", "%(count)d days", count) % {"count": count}
+
+
 def interval_in_words(interval: timedelta) -> str:
     """Return ``interval`` in whole days, weeks or months, rounded down."""
     if interval < 2 * WEEK:
-        count = interval.days
-        return ngettext("%(count)d day", "%(count)d days", count) % {"count": count}
+        return days_in_words(interval.days)
     if interval < NINE_WEEKS:
         count = interval // WEEK
         return ngettext("%(count)d week", "%(count)d weeks", count) % {"count": count}

@@ -12,10 +12,11 @@ from django.views.decorators.http import require_safe
 from accounts.activity import services as activity
 from accounts.common import clock
 from accounts.common.links import absolute
+from accounts.common.moments import days_in_words
 from accounts.sessions import services as sessions
 from accounts.throttle import known_networks
 from accounts.users import services as users
-from accounts.users.disputes import DISPUTABLE
+from accounts.users.disputes import DISPUTABLE, ESTABLISHED
 
 # RFC 9116 section 2.5.5 recommends less than a year. Each answer has a new expiry date.
 SECURITY_TXT_LIFE = timedelta(days=180)
@@ -70,15 +71,18 @@ def _shown(uri: str) -> dict[str, str]:
 
 
 def _figures() -> dict[str, Any]:
+    config = settings.AUTHSITE
     return {
-        "config": settings.AUTHSITE,
+        "config": config,
+        "session_life": days_in_words(config.session_days),
+        "remembered_life": days_in_words(config.remember_days),
         "session_cookie": settings.SESSION_COOKIE_NAME,
         "csrf_cookie": settings.CSRF_COOKIE_NAME,
         "known_cookie": settings.KNOWN_COOKIE_NAME,
         "trusted_cookie": settings.TRUSTED_COOKIE_NAME,
         "csrf_days": timedelta(seconds=settings.CSRF_COOKIE_AGE).days,
         "known_days": known_networks.LIFE.days,
-        "disputable_days": DISPUTABLE.days,
+        "disputable_days": (DISPUTABLE + ESTABLISHED).days,
         "name_days": users.FORMER_NAME_LIFE.days,
         "nobodys_days": activity.NOBODYS_LIFE.days,
         "ended_hours": sessions.KEEP_ENDED // timedelta(hours=1),

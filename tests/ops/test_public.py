@@ -50,7 +50,7 @@ def test_the_privacy_page_names_every_cookie_and_the_retention_periods_in_force(
     for figure in (f"for {settings.AUTHSITE.activity_days} days", "for 90 days", "24 hours later"):
         assert figure in page
     assert (LIFE.days, CODE_LIFE.seconds, GIVE_UP.days) == (3, 15 * 60, 5)
-    for figure in ("kept for 3 days", "15 minutes to 30 days", "for 5 days at most"):
+    for figure in ("within 3 days", "15 minutes to 30 days", "for 5 days at most"):
         assert figure in page
 
 
