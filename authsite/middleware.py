@@ -240,7 +240,7 @@ def _missing_slash(path: str) -> str:
         resolve(f"{path}/")
     except Resolver404:
         return ""
-    return _("The address of this call ends with a slash.")
+    return _("The path must end with a slash.")
 
 
 class LocaleMiddleware:

@@ -64,7 +64,7 @@ class WrongCode(PublicError):
     """An emailed code was not accepted. The message is the same for every reason."""
 
     code = "invalid_code"
-    message = _("That code is not right, or not any more. Check it, or ask for a new mail.")
+    message = _("That code is wrong or has expired. Check it, or ask for a new one.")
 
 
 class LinkSpent(PublicError):
@@ -72,7 +72,7 @@ class LinkSpent(PublicError):
 
     code = "link_spent"
     status = 404
-    message = _("This link is not good any more.")
+    message = _("This link doesn’t work any more.")
 
 
 class UsedUp(PublicError):

@@ -58,9 +58,9 @@ def _unknown(serializer: serializers.Serializer[Any]) -> dict[str, list[str]]:
     errors: dict[str, list[str]] = {}
     for name in names[:MOST_NAMED]:
         if NAME.fullmatch(name) and name != "detail":
-            errors[name] = [_("This call does not know this member.")]
+            errors[name] = [_("Unknown field.")]
         else:
-            sentence = _("This call does not know the member %(name)s.")
+            sentence = _("Unknown field: %(name)s.")
             quoted = ascii(name[:LONGEST_QUOTED])
             errors.setdefault(api_settings.NON_FIELD_ERRORS_KEY, []).append(
                 sentence % {"name": quoted}
@@ -139,7 +139,7 @@ class ChoiceField(serializers.ChoiceField):
     are refused, because the base class would convert even deeply nested lists to strings.
     """
 
-    default_error_messages = {"invalid_choice": gettext_lazy("No such choice.")}
+    default_error_messages = {"invalid_choice": gettext_lazy("This isn’t one of the choices.")}
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):

@@ -39,7 +39,9 @@ class UserForm(forms.ModelForm):
         stays = all(data.get(name, True) for name in needed)
         superusers = User.objects.select_for_update().filter(**dict.fromkeys(needed, True))
         if not stays and [row.pk for row in superusers] == [self.instance.pk]:
-            raise forms.ValidationError(_("This is the last superuser. Make another one first."))
+            raise forms.ValidationError(
+                _("This is the last superuser. Make another user one first.")
+            )
         return data
 
 

@@ -56,7 +56,7 @@ STATUSES: dict[str, tuple[str, str, dict[str, Any], str]] = {
 SIGN_INS = {"sign_in", "sign_in_browser"}
 SIGN_IN_REFUSED = "SignInRefused"
 EXAMPLE = {
-    "detail": "Your account has a second factor: show it too.",
+    "detail": "Your account has a second factor. Use it to finish signing in.",
     "code": "second_factor_required",
     "challenge": "9Vd1qK2vT0mXc8RzJ4uYbA",
     "methods": ["totp", "email"],

@@ -66,7 +66,7 @@ class NewPasswordField(forms.CharField):
             strip=False,
             min_length=MIN_LENGTH,
             error_messages={"min_length": _("Use at least 12 characters.")},
-            help_text=_("At least 12 characters. A few words that don’t belong together do well."),
+            help_text=_("At least 12 characters. A few unrelated words work well."),
             widget=NewPasswordInput("new-password", passwordrules=f"minlength: {MIN_LENGTH};"),
             validators=[no_longer_than(MAX_LENGTH), refuse_surrogates],
             **options,

@@ -35,12 +35,12 @@ LABELS = (
     gettext_lazy("Very good."),
 )
 
-_COMMON = gettext_lazy("It is one that attackers try first.")
-_KEYS = gettext_lazy("Rows of keys are guessed early.")
-_REPEATS = gettext_lazy("Repeating something helps little.")
-_DATES = gettext_lazy("Dates and years are guessed early.")
-_NAMES = gettext_lazy("Names are guessed early.")
-_CAPITALS = gettext_lazy("Capital letters help little.")
+_COMMON = gettext_lazy("Attackers try this one first.")
+_KEYS = gettext_lazy("Rows of keys are easy to guess.")
+_REPEATS = gettext_lazy("Repeating something adds little.")
+_DATES = gettext_lazy("Dates and years are easy to guess.")
+_NAMES = gettext_lazy("Names are easy to guess.")
+_CAPITALS = gettext_lazy("Capital letters add little.")
 
 # These are pairs instead of dictionaries, because the members of these enums are not hashable.
 WARNINGS: tuple[tuple[Warning, Promise], ...] = (
@@ -49,7 +49,7 @@ WARNINGS: tuple[tuple[Warning, Promise], ...] = (
     (Warning.ThisIsACommonPassword, _COMMON),
     (
         Warning.ThisIsSimilarToACommonlyUsedPassword,
-        gettext_lazy("It is close to one that attackers try first."),
+        gettext_lazy("Attackers try one like this first."),
     ),
     (Warning.StraightRowsOfKeysAreEasyToGuess, _KEYS),
     (Warning.ShortKeyboardPatternsAreEasyToGuess, _KEYS),
@@ -57,13 +57,13 @@ WARNINGS: tuple[tuple[Warning, Promise], ...] = (
     (Warning.RepeatsLikeAbcAbcAreOnlySlightlyHarderToGuess, _REPEATS),
     (
         Warning.SequencesLikeAbcAreEasyToGuess,
-        gettext_lazy("Sequences such as abc or 6543 are guessed early."),
+        gettext_lazy("Sequences such as abc or 6543 are easy to guess."),
     ),
     (Warning.RecentYearsAreEasyToGuess, _DATES),
     (Warning.DatesAreOftenEasyToGuess, _DATES),
     (
         Warning.AWordByItselfIsEasyToGuess,
-        gettext_lazy("A single word is guessed early."),
+        gettext_lazy("A single word is easy to guess."),
     ),
     (Warning.NamesAndSurnamesByThemselvesAreEasyToGuess, _NAMES),
     (Warning.CommonNamesAndSurnamesAreEasyToGuess, _NAMES),
@@ -75,11 +75,11 @@ SUGGESTIONS: tuple[tuple[Suggestion, Promise], ...] = (
     (Suggestion.AllUppercaseIsAlmostAsEasyToGuessAsAllLowercase, _CAPITALS),
     (
         Suggestion.ReversedWordsArentMuchHarderToGuess,
-        gettext_lazy("Writing a word backwards helps little."),
+        gettext_lazy("Writing a word backwards adds little."),
     ),
     (
         Suggestion.PredictableSubstitutionsDontHelpVeryMuch,
-        gettext_lazy("Writing 4 for a, or 0 for o, helps little."),
+        gettext_lazy("Writing 4 for a, or 0 for o, adds little."),
     ),
 )
 
@@ -122,7 +122,7 @@ def _strength(score: int, advice: list[Promise]) -> Strength:
 def _advice(feedback: Feedback) -> list[Promise]:
     sentences = [text for warning, text in WARNINGS if warning == feedback.warning]
     sentences += [text for suggestion, text in SUGGESTIONS if suggestion in feedback.suggestions]
-    return [*sentences, gettext_lazy("Add another word or two, uncommon ones.")]
+    return [*sentences, gettext_lazy("Add one or two uncommon words.")]
 
 
 def _split(words: Iterable[str]) -> list[str]:

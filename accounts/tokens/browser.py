@@ -44,7 +44,7 @@ class WrongOrigin(PublicError):
 
     code = "origin_not_allowed"
     status = 403
-    message = _("This page may not do that.")
+    message = _("Requests from this origin aren’t allowed here.")
 
 
 class BrowserView(Open, APIView):

@@ -15,7 +15,7 @@ class InvalidToken(PublicError):
     status = 401
     # RFC 6750 section 3.1.
     challenge = 'Bearer error="invalid_token"'
-    message = _("The token is not valid, or not any more.")
+    message = _("The token is invalid or no longer valid.")
 
 
 class TokenExpired(InvalidToken):
@@ -23,14 +23,14 @@ class TokenExpired(InvalidToken):
 
     code = "token_expired"
     challenge = 'Bearer error="invalid_token", error_description="The access token expired"'
-    message = _("The access token has expired. Renew it.")
+    message = _("The access token has expired. Get a new one with the refresh token.")
 
 
 class TokenReused(InvalidToken):
     """A refresh token was used a second time. Its session has been revoked."""
 
     code = "token_reused"
-    message = _("The token was used before. The sign-in has been ended; sign in again.")
+    message = _("The refresh token was used before, so its session was ended. Sign in again.")
 
 
 class UnknownService(PublicError):
@@ -40,7 +40,7 @@ class UnknownService(PublicError):
     """
 
     code = "invalid_target"
-    message = _("This token can only be exchanged for one for the same service.")
+    message = _("This token can only be exchanged for a token for the same service.")
 
 
 class EmailNotVerified(PublicError):
@@ -48,7 +48,7 @@ class EmailNotVerified(PublicError):
 
     code = "email_not_verified"
     status = 401
-    message = _("Confirm your email address first: a mail with a code was sent to it.")
+    message = _("Confirm your email address first. We’ve emailed a code to it.")
 
 
 class EnrolmentRequired(PublicError):
@@ -59,7 +59,7 @@ class EnrolmentRequired(PublicError):
 
     code = "enrolment_required"
     status = 403
-    message = _("Your account must have a second factor. Sign in on the site to add one.")
+    message = _("Your account needs a second factor. Sign in on the site to add one.")
 
 
 class PasswordCompromised(PublicError):
@@ -79,7 +79,7 @@ class SecondFactorRequired(PublicError):
 
     code = "second_factor_required"
     status = 401
-    message = _("Your account has a second factor: show it too.")
+    message = _("Your account has a second factor. Use it to finish signing in.")
 
     def __init__(self, **more: Any) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class InsufficientScope(PublicError):
 
     code = "insufficient_scope"
     status = 403
-    message = _("This needs the scope %(scope)s.")
+    message = _("This requires the scope %(scope)s.")
 
     def __init__(self, scope: str) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class InsufficientUserAuthentication(PublicError):
         'Bearer error="insufficient_user_authentication", '
         f'max_age="{int(reauthentication.RECENT.total_seconds())}"'
     )
-    message = _("Sign in again: this needs a sign-in of the last ten minutes.")
+    message = _("Sign in again. This requires a sign-in within the last ten minutes.")
 
 
 class NotForPages(PublicError):
@@ -131,4 +131,4 @@ class NotForPages(PublicError):
 
     code = "not_for_pages"
     status = 403
-    message = _("A page in a browser makes no keys. Do it on the site itself.")
+    message = _("Browser apps can’t create API keys. Create the key on the site itself.")

@@ -127,7 +127,7 @@ def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(
     left: list[str] = []
     page.on("request", lambda request: left.append(request.url))
     field = page.get_by_label("Password", exact=True)
-    meter = page.get_by_label("Strength of the password")
+    meter = page.get_by_label("Password strength")
     expect(meter).to_be_hidden()
     status = page.locator(".strength [role=status]")
 
@@ -153,7 +153,7 @@ def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(
 
     field.select_text()
     field.press_sequentially("PassWord1234")
-    expect(status).to_contain_text("attackers try first")
+    expect(status).to_contain_text("Attackers try this one first")
     assert left, "a password typed over a suggestion is measured, and its request is seen"
     assert meter.evaluate("meter => meter.value") == 0
     page.route("**/strength/", lambda route: route.fulfill(status=429))

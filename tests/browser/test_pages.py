@@ -159,9 +159,9 @@ def as_a_member(site: Site) -> Iterator[Stop]:
     yield alice, "/accounts/email/", "Email addresses"
     yield alice, "/accounts/password/change/", "Change your password"
     yield alice, "/accounts/reauthenticate/", "Is it you?"
-    yield alice, "/accounts/3rdparty/", "Sign-in with other sites"
+    yield alice, "/accounts/3rdparty/", "Sign-in providers"
     yield alice, KEYS, "API keys"
-    yield alice, NEW_KEY, "Make an API key"
+    yield alice, NEW_KEY, "Create an API key"
     yield alice, SETUP, "Set up an authenticator app"
     yield alice, "/accounts/2fa/passkeys/add/", "Add a passkey"
     yield alice, LOCKDOWN, "Lock your account"
@@ -190,9 +190,9 @@ def with_second_factors(site: Site) -> Iterator[Stop]:
     yield bob, "/accounts/2fa/passkeys/1/", "Passkey"
     yield bob, "/accounts/2fa/trusted/", "Trusted browsers"
     yield bob, "/accounts/reauthenticate/", "Is it you?"
-    yield bob, "/accounts/recovery/", "Stop the recovery"
+    yield bob, "/accounts/recovery/", "Stop the recovery request"
     link = link_for(site, "bob", "asked to remove your second factors", OBJECTION)
-    yield lost, link, "Stop the recovery"
+    yield lost, link, "Stop the recovery request"
     yield lost, f"{OBJECTION}no-such-token/", "Nothing to stop"
 
 
@@ -206,7 +206,7 @@ def in_a_dispute(site: Site) -> Iterator[Stop]:
     assert owner.post(link_for(site, "disputed", "app was added", LOCKDOWN)).status == 200
     owner.post(RESET, {"login": "disputed"})
     link = link_for(site, "disputed", "Set a new password", RESET)
-    yield owner, link, "Show that it’s your account"
+    yield owner, link, "Prove that it’s your account"
     owner.post(link, {"former": PASSWORD})
     owner.post(link, {"password1": NEW_PASSWORD})
     sign_in(owner, "disputed", NEW_PASSWORD)
@@ -219,14 +219,14 @@ def test_a_new_api_key_is_shown_once_and_can_be_copied(site: Site, open_page: Op
     become(page, newcomer(site, "carol"))
     page.goto(NEW_KEY)
     page.get_by_label("Name").fill(WIDE)
-    page.get_by_role("combobox", name="Profile").select_option("See and change")
-    press(page, "Make the key")
+    page.get_by_role("combobox", name="Profile").select_option("View and change")
+    press(page, "Create the key")
     key = page.locator("#key").inner_text()
     assert axe(page) == []
     press(page, "Copy")
     expect(page.locator("#live")).to_have_text("Copied.")
     assert page.evaluate("navigator.clipboard.readText()") == key
-    page.get_by_role("link", name="I’ve kept it").click()
+    page.get_by_role("link", name="I’ve saved it").click()
     expect(page.get_by_role("main")).to_contain_text(WIDE)
     assert key[25:] not in page.content()
 
@@ -237,7 +237,7 @@ def test_the_resend_button_is_enabled_after_a_countdown(site: Site, page: Page) 
     become(page, waiting)
     page.clock.install()
     page.goto(CONFIRM)
-    resend = page.get_by_role("button", name="Send a new mail", exact=True)
+    resend = page.get_by_role("button", name="Send a new email", exact=True)
 
     expect(resend).to_be_disabled()
     page.clock.fast_forward("01:01")

@@ -154,7 +154,7 @@ def test_a_security_key_is_added_after_reauthentication_and_is_a_second_step(
     press(page, "Use a passkey")
     sees(page, "Add a passkey")
     press(page, "Add a passkey")
-    assert problem(page) == "This device has a passkey for your account already."
+    assert problem(page) == "This device already has a passkey for your account."
     authenticator.unplug()
     VirtualAuthenticator(page, **SECURITY_KEY)
     add_here(page)

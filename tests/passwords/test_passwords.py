@@ -161,14 +161,14 @@ def test_the_meter_returns_a_score_a_label_and_advice(client: Client) -> None:
     assert request_strength(client, GOOD) == {"score": 4, "label": "Very good.", "advice": ""}
     weak = request_strength(client, "gabrielagabriela7")
     assert (weak["score"] < 3, weak["label"]) == (True, "Easy to guess.")
-    more = "Add another word or two, uncommon ones."
-    assert weak["advice"] == f"Repeating something helps little. {more}"
-    near = "It is close to one that attackers try first. Writing 4 for a, or 0 for o, helps little."
+    more = "Add one or two uncommon words."
+    assert weak["advice"] == f"Repeating something adds little. {more}"
+    near = "Attackers try one like this first. Writing 4 for a, or 0 for o, adds little."
     assert request_strength(client, "p4ssw0rdteapot")["advice"] == f"{near} {more}"
     # A password that the form refuses has score 0.
     short = request_strength(client, "xK9#pQ2!vB7")
     assert (short["score"], short["advice"]) == (0, "Use at least 12 characters.")
-    assert "attackers try first" in request_strength(client, "PassWord1234")["advice"]
+    assert "Attackers try this one first." in request_strength(client, "PassWord1234")["advice"]
     # Words from the person's own form fields make a password weaker.
     words = ["other", "Mallory.Fzwq@example.org"]
     without, told = (

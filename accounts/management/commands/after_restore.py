@@ -33,8 +33,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--lock-passwords",
             action="store_true",
-            help="make everybody set a new password by email: a stolen one may have been replaced "
-            "after the backup",
+            help="lock every password until it is reset by email: stolen passwords that were "
+            "changed after the backup are valid again",
         )
 
     def handle(self, *_args: Any, lock_passwords: bool, **_options: Any) -> None:

@@ -25,8 +25,8 @@ class Command(BaseCommand):
         try:
             message = Message(
                 to=emails.clean(email),
-                subject=_("Test mail from %(site)s") % {"site": site},
-                paragraphs=[_("If you read this, %(site)s can send mail.") % {"site": site}],
+                subject=_("Test email from %(site)s") % {"site": site},
+                paragraphs=[_("If you can read this, %(site)s can send email.") % {"site": site}],
             )
             message.email(str(secrets.public_id())).send()
         except ValidationError as error:
