@@ -42,7 +42,7 @@ def issue_code(purpose: Purpose, subject: object, email: str = "", *, is_sent: b
         email: the canonical form of the email address to which the code is sent. The code is a
             proof of this address.
         is_sent: whether the code is sent. If not, no code is accepted, so that requests beyond the
-            limits of a mailbox give strangers no further guesses. Tries are counted all the same.
+            limits of a mailbox give strangers no further guesses. Attempts are still counted.
     """
     code = secrets.code()
     _store(purpose, subject, code if is_sent else secrets.token(), email)

@@ -10,7 +10,7 @@ from accounts.users import emails
 class PendingEmail(models.Model):
     """An email address that a user has added but not confirmed.
 
-    Until then, other users can add and confirm the same email address.
+    Until it is confirmed, other users can add and confirm the same email address.
     """
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)

@@ -1,4 +1,4 @@
-"""The email addresses of a user: add, confirm, make primary, remove.
+"""Adds, confirms and removes email addresses of users, and makes one of them primary.
 
 Every change first locks the row of the user, so that two changes cannot interleave.
 

@@ -1,4 +1,4 @@
-"""Find the user that is named in an argument of a command."""
+"""Finds the user whom an argument of a command names."""
 
 from django.core.management.base import CommandError
 

@@ -32,7 +32,7 @@ class UserForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """Refuse a change after which no active superuser would be left.
 
-        Without one, the next start would print an owner link.
+        Without one, the next start of the server would print a link to create an administrator.
         """
         data = super().clean() or {}
         needed = ("is_active", "is_staff", "is_superuser")

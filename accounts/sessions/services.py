@@ -254,9 +254,9 @@ def _idle() -> timedelta:
 def _revoke(sessions: QuerySet[LoginSession]) -> int:
     """Mark sessions as ended and delete the data of their browsers; return the number of sessions.
 
-    Two statements are enough for any number of sessions. If a browser signs in to one of them
-    between the two statements, its session data remains. The browser is signed out nevertheless,
-    because the session has ended.
+    Two statements are enough for any number of sessions. If a browser begins to use one of the
+    sessions between the two statements, its session data remains. The browser is signed out
+    nevertheless, because the session has ended.
     """
     live = sessions.filter(ended_at=None).order_by()
     rows = BrowserSession.objects.filter(login_session__in=live.values("pk"))

@@ -232,9 +232,10 @@ def _lacks_passkey(user: User, proofs: tuple[Proof, ...]) -> bool:
 def _before_enrolment(user: User, proofs: tuple[Proof, ...]) -> Requirement:
     """Return the next requirement for a user who must enrol a first second factor.
 
-    Staff must first show the password and then the mailbox. A link from an operator replaces both.
-    The first sign-in of an account that ``createsuperuser`` created needs no mailbox. A
-    ``credential_version`` of 0 distinguishes such an account from one that became staff later.
+    Staff must first show the password, and then a code from their mailbox. An operator's enrolment
+    link replaces both. The first sign-in to an account that ``createsuperuser`` created requires
+    only the password. A ``credential_version`` of 0 distinguishes such an account from one that
+    became staff later.
     """
     methods = {proof.method for proof in proofs}
     is_new = user.last_login is None and user.credential_version == 0

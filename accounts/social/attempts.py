@@ -43,9 +43,9 @@ class NotBegunHere(PublicError):
 def allowed_act(wanted: str | None, request_auth: RequestAuth) -> Act:
     """Return the purpose for which a request that asks for ``wanted`` may go to a provider.
 
-    Connecting an identity requires a session. Reauthentication also requires a session, even if it
-    is one whose cookie came from another browser, which must reauthenticate before it can be used.
-    In all other cases, the purpose is a sign-in.
+    Connecting an identity requires a session. Reauthentication requires a session, too, but its
+    cookie may come from a browser that did not sign in: that browser has to reauthenticate. In all
+    other cases, the purpose is a sign-in.
     """
     if wanted == Act.CONNECT and request_auth.session:
         return Act.CONNECT

@@ -1,8 +1,8 @@
-"""HTTP client for other servers, with limits on time, size and IP addresses, without redirects.
+"""Sends HTTP requests to other servers, with limits on time, size and IP addresses.
 
-All requests of a conversation with a provider run in one thread. The caller stops waiting for the
-thread at a deadline, and the connections are then shut down. Nothing else can limit how long a slow
-name server takes, or a response that arrives byte by byte.
+Redirects are not followed. All requests of a conversation with a provider run in one thread. The
+caller stops waiting for the thread at a deadline, and the connections are then shut down. Nothing
+else can limit how long a slow name server takes, or a response that arrives byte by byte.
 """
 
 import contextlib

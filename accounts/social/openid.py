@@ -44,8 +44,8 @@ class _Adapter(OAuth2Adapter):
     def basic_auth(self) -> bool:
         """Whether to send the client credentials by HTTP Basic.
 
-        HTTP Basic is the default (Discovery section 3). False if the metadata of the provider lists
-        ``client_secret_post`` but not ``client_secret_basic``.
+        HTTP Basic is the default (Discovery section 3). It is not used if the metadata of the
+        provider lists ``client_secret_post`` but not ``client_secret_basic``.
         """
         offered = self.found.get("token_endpoint_auth_methods_supported") or []
         return "client_secret_basic" in offered or "client_secret_post" not in offered

@@ -39,7 +39,7 @@ class ProviderProfile:
         """The email address or username by which users recognize their account at the provider.
 
         The label appears in emails to the user. It never contains free text, because an attacker
-        could choose that.
+        could choose such text.
         """
         return self.email or usernames.suggest(self.username)
 

@@ -51,8 +51,8 @@ def prove(user: User, profile: ProviderProfile, attempt: Attempt, actor: Actor) 
         services.NotYours: ``profile`` belongs to another account, or to none.
         NotAccepted: the authentication policy does not let ``user`` reauthenticate at this
             provider.
-        NotSignedInAnew: the provider normally says when the person signed in, but does not say so
-            here, or the sign-in is older than ``attempt``.
+        NotSignedInAnew: the sign-in at the provider is older than ``attempt``, or the provider
+            does not say when the person signed in, although it normally does.
     """
     services.prove(user, profile, actor)
     accepted = {issuer.key: issuer for issuer in policy.provers(user)}

@@ -86,7 +86,7 @@ def _refused(costs: Sequence[Cost], now: int) -> dict[str, int]:
 
 
 def peek(keys: Iterable[str]) -> dict[str, int]:
-    """Map the keys of budgets to the times, in milliseconds, at which the budgets are full again.
+    """Return the time at which each budget is full again, in milliseconds, by the budget's key.
 
     Budgets that have never been used are left out.
     """

@@ -33,12 +33,12 @@ class Limit:
 
     @property
     def interval_ms(self) -> int:
-        """The cost of one action in milliseconds, scaled by ``LIMITS_SCALE``."""
+        """The milliseconds after which a budget allows one more action: see ``LIMITS_SCALE``."""
         return max(1, round(self.refill * 1000 / settings.AUTHSITE.limits_scale))
 
     @property
     def depth_ms(self) -> int:
-        """The cost of ``burst`` actions in milliseconds, scaled by ``LIMITS_SCALE``."""
+        """The milliseconds after which a used-up budget is full again."""
         return max(1, round(self.burst * settings.AUTHSITE.limits_scale)) * self.interval_ms
 
     def times(self, weight: int) -> "Limit":

@@ -73,7 +73,7 @@ def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
 
 
 def peek(keys: Iterable[str]) -> dict[str, int]:
-    """Map the keys of budgets to the times, in milliseconds, at which the budgets are full again.
+    """Return the time at which each budget is full again, in milliseconds, by the budget's key.
 
     See ``database_store.peek``.
     """

@@ -35,10 +35,10 @@ def around(limit: Limit, client: ClientInfo) -> list[Charge]:
 
 
 def spend(*charges: Charge) -> None:
-    """Count one action in each of the budgets ``charges``. If one is used up, count nothing.
+    """Count one action against each of the limits ``charges``. If one is reached, count nothing.
 
     Raises:
-        RateLimited: at least one of the budgets is used up.
+        RateLimited: at least one of the limits is reached.
     """
     now = _now_ms()
     limits = {_key(limit, subject): limit for limit, *subject in charges}
@@ -51,10 +51,10 @@ def spend(*charges: Charge) -> None:
 
 
 def try_spend(*charges: Charge) -> bool:
-    """Count one action in each of the budgets ``charges``; return False if one is used up.
+    """Count one action against each of the limits ``charges``; return False if one is reached.
 
     In that case, nothing is counted. A refusal takes as long as a success. Use this function
-    instead of :func:`spend` if the client must not learn whether a budget is used up, because that
+    instead of :func:`spend` if the client must not learn whether a limit is reached, because that
     would reveal something about another person.
     """
     try:
@@ -97,7 +97,7 @@ def _wait(limits: dict[str, Limit], times: dict[str, int], now: int) -> int:
 
 
 def give_back(*charges: Charge) -> None:
-    """Undo the count of one action in each of the budgets ``charges``."""
+    """Undo the count of one action against each of the limits ``charges``."""
     costs = {_key(limit, subject): limit.interval_ms for limit, *subject in charges}
     _store().give_back(costs)
 

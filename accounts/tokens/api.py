@@ -54,7 +54,7 @@ class ChallengeView(Open, APIView):
         responses={200: TokensSerializer, 202: None},
     )
     def post(self, request: Request) -> Response:
-        """Complete a sign-in with a code, or request a code by email (202)."""
+        """Complete a sign-in with a code, or request a code by email (status 202)."""
         data = valid(SecondStepSerializer(data=request.data))
         client = client_of(request)
         if "code" in data:
