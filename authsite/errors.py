@@ -20,6 +20,9 @@ from accounts.common.links import safe_next
 
 # The clients of these paths are programs: API calls, health checks and metrics.
 MACHINES = ("/api/", "/health/", "/metrics")
+# The key in ``request.META`` of a database error that occurred before Django got the request. The
+# middleware raises it, so that the client need not wait for the same error again.
+FAILED = "authsite.failed"
 # Seconds after which a client should try again when the database is unavailable.
 RETRY_AFTER = 5
 # Error codes that replace Python's names of these statuses, which may change.

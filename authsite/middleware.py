@@ -18,11 +18,11 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
 from accounts.apikeys.text import PATTERN
-from accounts.common.client_ip import client_ip, parse, trusts
+from accounts.common.client_ip import behind_proxies, parse
 from accounts.common.errors import PublicError
 from accounts.common.languages import spoken
 from accounts.common.time_zones import zone
-from authsite.errors import api_refusal, is_call, public_error, refuse
+from authsite.errors import FAILED, api_refusal, is_call, public_error, refuse
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -109,15 +109,12 @@ class ClientMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        peer = parse(request.META.setdefault("REMOTE_ADDR", ""))
-        proxies = settings.AUTHSITE.trusted_proxies
-        if peer is not None and trusts(peer, proxies):
-            forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
-            request.META["REMOTE_ADDR"] = str(client_ip(peer, forwarded, proxies))
-            if request.META.get("HTTP_X_FORWARDED_PROTO") == "https":
-                # WSGI and ASGI store the scheme in different places.
-                request.META["wsgi.url_scheme"] = "https"
-                getattr(request, "scope", {})["scheme"] = "https"
+        ip, scheme = behind_proxies(request.META, settings.AUTHSITE.trusted_proxies)
+        request.META["REMOTE_ADDR"] = ip
+        if scheme == "https":
+            # WSGI and ASGI store the scheme in different places.
+            request.META["wsgi.url_scheme"] = "https"
+            getattr(request, "scope", {})["scheme"] = "https"
         return self.get_response(request)
 
 
@@ -215,6 +212,8 @@ class ApiMiddleware:
         except Resolver404:
             return api_refusal(404, _missing_slash(request.path_info))
         request.resolver_match = match
+        if FAILED in request.META:
+            raise request.META[FAILED]
         response: HttpResponse = match.func(request, *match.args, **match.kwargs)
         if isinstance(response, SimpleTemplateResponse):
             response = response.render()

@@ -9,10 +9,12 @@ from authsite.requests import Utf8WSGIRequest
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
 os.environ["AUTHSITE_SERVES"] = "1"
 
-application = get_wsgi_application()
-application.request_class = Utf8WSGIRequest
+django = get_wsgi_application()
+django.request_class = Utf8WSGIRequest
 
-# Imported last, because its models need Django to be set up. Each server process sends emails.
+# Imported last, because their models need Django to be set up. Each server process sends emails.
 from accounts.mail import sender  # noqa: E402
+from authsite.short_path import ShortPath  # noqa: E402
 
+application = ShortPath(django)
 sender.start()

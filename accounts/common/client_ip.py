@@ -1,8 +1,9 @@
 """Parses IP addresses, finds the client behind trusted proxies, and lists a client's networks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
 
 type IPAddress = IPv4Address | IPv6Address
 type Network = IPv4Network | IPv6Network
@@ -60,6 +61,24 @@ def client_ip(peer: IPAddress, forwarded: str, proxies: Sequence[Network]) -> IP
             break
         nearest = further
     return nearest
+
+
+def behind_proxies(meta: Mapping[str, Any], proxies: Sequence[Network]) -> tuple[str, str]:
+    """Return the IP address of a client, and the scheme with which it has connected.
+
+    If the peer is a trusted proxy, both are read from the headers that the proxy has set. Headers
+    of other peers are ignored.
+
+    Args:
+        meta: a WSGI environment, or Django's ``request.META``.
+        proxies: the networks of the trusted proxies.
+    """
+    address, scheme = meta.get("REMOTE_ADDR", ""), meta.get("wsgi.url_scheme", "")
+    peer = parse(address)
+    if peer is None or not trusts(peer, proxies):
+        return address, scheme
+    ip = client_ip(peer, meta.get("HTTP_X_FORWARDED_FOR", ""), proxies)
+    return str(ip), "https" if meta.get("HTTP_X_FORWARDED_PROTO") == "https" else scheme
 
 
 def networks(ip: IPAddress) -> tuple[tuple[str, int], ...]:

@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.base import ModelState
 
 
 class Columns[M: models.Model]:
@@ -34,7 +35,12 @@ class Columns[M: models.Model]:
         values = list(row)
         for index, convert, column in self._converters_of(db):
             values[index] = convert(values[index], column, db)
-        return self._model.from_db(db.alias, self._names, values)
+        # ``Model.__init__`` handles defaults, keywords and signals. A complete row needs none of
+        # them, and they took a third of the time of an API call.
+        instance = self._model.__new__(self._model)
+        instance.__dict__.update(zip(self._names, values, strict=True), _state=ModelState())
+        instance._state.db, instance._state.adding = db.alias, False
+        return instance
 
     def _converters_of(self, db: BaseDatabaseWrapper) -> list[tuple[int, Any, Any]]:
         """Return the functions that convert database values to Python values.

@@ -1,5 +1,7 @@
 """API views that issue, renew and verify tokens."""
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -7,7 +9,7 @@ from rest_framework.views import APIView
 
 from accounts.common.api import Open, valid
 from accounts.common.client_info import client_of
-from accounts.tokens import services
+from accounts.tokens import renewal, services
 from accounts.tokens.authentication import is_token, login_of
 from accounts.tokens.serializers import (
     ClaimsSerializer,
@@ -82,7 +84,7 @@ class RefreshView(Open, APIView):
         serializer = RefreshSerializer(data=request.data)
         data = valid(serializer)
         return _answer(
-            services.renew(data["refresh"], serializer.token_request(), client_of(request))
+            renewal.renew(data["refresh"], serializer.token_request(), client_of(request))
         )
 
 
@@ -97,6 +99,11 @@ class VerifyView(Open, APIView):
         return Response(services.claims(valid(TokenSerializer(data=request.data))["token"]))
 
 
-def _answer(tokens: Tokens) -> Response:
+def with_refresh(tokens: Tokens) -> dict[str, Any]:
+    """Return the fields of :class:`TokensSerializer` for ``tokens``."""
     refresh = {"refresh": tokens.refresh} if tokens.refresh else {}
-    return Response(answer_of(tokens) | refresh)
+    return answer_of(tokens) | refresh
+
+
+def _answer(tokens: Tokens) -> Response:
+    return Response(with_refresh(tokens))

@@ -67,10 +67,22 @@ def rotate(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[Log
     family = refresh.family_of(token)
     if family is None:
         raise InvalidToken
+    return rotate_newest(token, client, kind) or _retry(family, token, client, kind)
+
+
+def rotate_newest(
+    token: str, client: ClientInfo, kind: LoginSession.Kind
+) -> tuple[LoginSession, str] | None:
+    """Do what :func:`rotate` does if ``token`` is the newest of a live family.
+
+    Otherwise change nothing and return None.
+    """
+    family = refresh.family_of(token)
+    if family is None:
+        return None
     follower = refresh.successor(token)
-    if session := _rotate(family, refresh.digest(token), refresh.digest(follower), client, kind):
-        return session, follower
-    return _retry(family, token, client, kind)
+    session = _rotate(family, refresh.digest(token), refresh.digest(follower), client, kind)
+    return (session, follower) if session else None
 
 
 def revoke(session: LoginSession, actor: Actor) -> None:

@@ -127,23 +127,6 @@ def mail_code(
     challenges.mail_code(challenge, client)
 
 
-def renew(token: str, token_request: TokenRequest, client: ClientInfo) -> Tokens:
-    """Exchange a refresh token for a new access token and a new refresh token.
-
-    Raises:
-        InvalidToken: the refresh token is not valid.
-        TokenReused: the refresh token was used before; its family is now revoked.
-        UnknownScope: the session does not cover the requested scope.
-    """
-    access.be_ready()
-    if token_request.scope is not None and (family := families.with_newest(token)):
-        # Checked before the rotation, so that a refused request does not spend the refresh token.
-        scopes.narrowed(family.scope.split(), token_request.scope)
-    session, follower = families.rotate(token, client, token_request.kind)
-    scope = scopes.narrowed(session.scope.split(), token_request.scope)
-    return Tokens(AccessToken.issue(session, token_request.audience, scope), session, follower)
-
-
 def exchange(
     held: AccessToken, session: LoginSession, token_request: TokenRequest, client: ClientInfo
 ) -> Tokens:

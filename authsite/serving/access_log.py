@@ -1,8 +1,10 @@
 """The request log, which has one line with the id and duration of each request."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from time import perf_counter
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -15,47 +17,86 @@ type GetResponse = Callable[[HttpRequest], HttpResponse]
 ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 
 
-class RequestMiddleware:
-    """Measures the duration of each request and logs it in one line, if ``LOG_LEVEL`` is ``info``.
+class RequestLog:
+    """Gives each request an id, measures its duration and logs it in one line.
 
-    It is the outermost middleware, so that all log lines of a request contain the request's id. The
-    line has the path of the request without secrets, and no query string.
+    The lines are written only if ``LOG_LEVEL`` is ``info``. They have the path of the request
+    without secrets, and no query string.
+    """
+
+    def __init__(self) -> None:
+        config = settings.AUTHSITE
+        self._log = logs.requests_log(development=config.development, level=config.lowest_log_level)
+
+    @contextmanager
+    def identify(self, meta: Mapping[str, Any]) -> Iterator[str]:
+        """Return the id of the request with the headers ``meta``; log lines have it until exit."""
+        request_id = _id_of(meta)
+        token = logs.REQUEST_ID.set(request_id)
+        try:
+            yield request_id
+        finally:
+            logs.REQUEST_ID.reset(token)
+
+    def write(
+        self,
+        method: str | None,
+        path: str,
+        *,
+        route: str,
+        status: int,
+        client_ip: str,
+        began: float,
+    ) -> None:
+        """Log and count an answered request.
+
+        ``route``: the URL pattern of ``path``, or empty if none matches.
+        ``began``: when the request came, by ``perf_counter``.
+        """
+        seconds = perf_counter() - began
+        metrics.count_request(route, method, status, seconds)
+        self._log.info(
+            "request",
+            method=method,
+            path=logs.redact_path(path),
+            status=status,
+            ms=round(seconds * 1000, 2),
+            client=client_ip,
+        )
+
+
+class RequestMiddleware:
+    """Logs requests; see :class:`RequestLog`.
+
+    It is the outermost middleware, so that all log lines of a request contain the request's id.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        config = settings.AUTHSITE
-        self.log = logs.requests_log(development=config.development, level=config.lowest_log_level)
+        self.log = RequestLog()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         began = perf_counter()
-        request_id = _id_of(request)
-        token = logs.REQUEST_ID.set(request_id)
-        try:
+        with self.log.identify(request.META) as request_id:
             response = self.get_response(request)
             response.headers["X-Request-ID"] = request_id
-            seconds = perf_counter() - began
             match = request.resolver_match
-            route = match.route if match else ""
-            metrics.count_request(route, request.method, response.status_code, seconds)
-            self.log.info(
-                "request",
-                method=request.method,
-                path=logs.redact_path(request.path),
+            self.log.write(
+                request.method,
+                request.path,
+                route=match.route if match else "",
                 status=response.status_code,
-                ms=round(seconds * 1000, 2),
-                client=request.META["REMOTE_ADDR"],
+                client_ip=request.META["REMOTE_ADDR"],
+                began=began,
             )
-        finally:
-            logs.REQUEST_ID.reset(token)
         return response
 
 
-def _id_of(request: HttpRequest) -> str:
+def _id_of(meta: Mapping[str, Any]) -> str:
     """Return the id that a trusted proxy has sent and logged for the request, or a new id."""
-    given = request.META.get("HTTP_X_REQUEST_ID")
+    given = meta.get("HTTP_X_REQUEST_ID")
     if given and ID.fullmatch(given):
-        peer = parse(request.META.get("REMOTE_ADDR", ""))
+        peer = parse(meta.get("REMOTE_ADDR", ""))
         if peer is not None and trusts(peer, settings.AUTHSITE.trusted_proxies):
-            return given
+            return str(given)
     return secrets.hexadecimal(16)

@@ -1,0 +1,92 @@
+"""Call the site's WSGI application in process, with and without its short path."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+from unittest import mock
+
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+
+from authsite import short_path
+from authsite.requests import Utf8WSGIRequest
+from authsite.short_path import ShortPath
+
+type Application = Callable[..., Iterable[bytes]]
+# The headers that may differ between two answers to the same request.
+OWN = {"x-request-id"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Applications:
+    """Django's application, and the short path before it.
+
+    ``passed_on`` counts the requests that the short path has passed to Django.
+    """
+
+    def __init__(self) -> None:
+        self.ordinary = WSGIHandler()
+        self.ordinary.request_class = Utf8WSGIRequest
+        self.short = ShortPath(self._count)
+        self.passed_on = 0
+
+    def _count(self, *args: Any) -> Iterable[bytes]:
+        self.passed_on += 1
+        return self.ordinary(*args)
+
+
+def environ(method: str, path: str, body: bytes = b"", **more: str | None) -> dict[str, Any]:
+    """Return a WSGI environment. A value of None in ``more`` removes a key."""
+    all_keys = {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "SCRIPT_NAME": "",
+        "QUERY_STRING": "",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "8000",
+        "REMOTE_ADDR": "127.0.0.1",
+        "HTTP_HOST": "localhost:8000",
+        "HTTP_USER_AGENT": "curl/8.14",
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": sys.stderr,
+        **({"CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": "application/json"} if body else {}),
+        **more,
+    }
+    kept = {name: value for name, value in all_keys.items() if value is not None}
+    return kept | {"wsgi.input": BytesIO(body)}
+
+
+@contextmanager
+def open_connections() -> Iterator[None]:
+    """Keep database connections open after requests, since a test's transaction uses one."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    with mock.patch.object(short_path, "close_old_connections"):
+        yield
+    for signal in signals:
+        signal.connect(close_old_connections)
+
+
+def answer(application: Application, asked: dict[str, Any]) -> Answer:
+    """Return the answer of ``application``, with its headers in lower case."""
+    said: list[Any] = []
+    with open_connections():
+        response = application(asked, lambda *words: said.append(words))
+        body = b"".join(response)
+        getattr(response, "close", lambda: None)()
+    status, headers = said[-1][:2]
+    names = [name.lower() for name, _value in headers]
+    assert len(names) == len(set(names)), "a header came twice"
+    return Answer(status, {n.lower(): v for n, v in headers if n.lower() not in OWN}, body)
