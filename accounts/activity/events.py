@@ -169,6 +169,15 @@ RECOVERY_CODES_MADE = Event(
 RECOVERY_CODE_USED = Event(
     "recovery_code_used", Group.SIGN_IN, _("A recovery code was used."), mail=True
 )
+EMAILED_CODES_ON = Event(
+    "emailed_codes_on",
+    Group.CHANGE,
+    _("A code by email now works as the second step."),
+    mail=True,
+)
+EMAILED_CODES_OFF = Event(
+    "emailed_codes_off", Group.CHANGE, _("A code by email no longer works as the second step.")
+)
 # ``accounts.recovery`` sends the emails about this event itself: they go to every address and
 # contain a link to object.
 RECOVERY_ASKED = Event(

@@ -35,7 +35,12 @@ ICONS = (
     *(("session_ended", "out"), ("others_ended", "out"), ("all_ended", "out")),
     *(("password_", "lock"), ("address_", "mail"), ("primary_", "mail")),
     *(("renamed", "user"), ("profile_", "user"), ("passkey_", "passkey"), ("factor_", "phone")),
-    *(("recovery_code", "codes"), ("provider_", "link"), ("key_", "key")),
+    *(
+        ("recovery_code", "codes"),
+        ("emailed_codes", "mail"),
+        ("provider_", "link"),
+        ("key_", "key"),
+    ),
     *(("browser_trusted", "devices"), ("trust_ended", "devices"), ("browser_proved", "devices")),
     *(("locked_down", "stop"), ("rights_", "staff"), ("staff_", "staff"), ("switched_", "staff")),
 )

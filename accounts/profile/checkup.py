@@ -15,6 +15,7 @@ class Step(StrEnum):
     """A step that makes an account safer. The most useful step is the first."""
 
     ADD_EMAIL = "add_email"
+    DECIDE_EMAILED_CODES = "decide_emailed_codes"
     ADD_PASSKEY = "add_passkey"
     TURN_ON_TWO_STEP = "turn_on_two_step"
     SAVE_CODES = "save_codes"
@@ -31,6 +32,7 @@ class Facts:
         has_password: whether the user can sign in with a password.
         has_provider: whether the user can sign in with an external identity.
         held: the second factors and recovery codes of the account.
+        must_decide: whether the user has not yet decided if emailed codes remain a second step.
     """
 
     email: str
@@ -38,6 +40,7 @@ class Facts:
     has_password: bool
     has_provider: bool
     held: Held
+    must_decide: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class Checkup:
         """The most useful step that remains, or None if no step remains."""
         needed = {
             Step.ADD_EMAIL: not self.has_email,
+            Step.DECIDE_EMAILED_CODES: self.facts.must_decide,
             Step.ADD_PASSKEY: not self.has_passkey,
             Step.TURN_ON_TWO_STEP: not self.is_two_step,
             Step.SAVE_CODES: not self.are_codes_saved,

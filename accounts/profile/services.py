@@ -13,6 +13,7 @@ from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.common.errors import PublicError
 from accounts.profile.checkup import Checkup, Facts
+from accounts.signin import policy
 from accounts.throttle.limits import PROFILE_CHANGE, RENAME, RENAME_TRY, STAFF_READ
 from accounts.throttle.services import give_back, spend, wait
 from accounts.twofactor import services as twofactor
@@ -30,12 +31,15 @@ class SameName(PublicError):
 
 def checkup(user: User) -> Checkup:
     """Return how well the account of ``user`` is protected."""
+    held = twofactor.held(user)
+    is_undecided = bool(held.count) and user.emailed_codes is None
     facts = Facts(
         email=user.email,
         emails=user.emails.count(),
         has_password=user.has_usable_password(),
         has_provider=bool(identities.usable(user)),
-        held=twofactor.held(user),
+        held=held,
+        must_decide=is_undecided and policy.may_use_emailed_codes(user),
     )
     return Checkup(facts)
 

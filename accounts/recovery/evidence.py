@@ -149,7 +149,7 @@ def removed_factor(user: User, code: str) -> Proof | None:
     """Use up ``code`` if it belongs to a removed factor that counts in a dispute.
 
     Return the proof, or None if no such factor accepts the code. A removed factor counts only if it
-    was the second factor of the session that removed it: see ``_keep`` in ``twofactor.services``.
+    was the second factor of the session that removed it: see ``keep`` in ``twofactor.services``.
     The caller applies the rate limits.
     """
 

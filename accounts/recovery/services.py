@@ -25,6 +25,7 @@ from accounts.recovery import mails
 from accounts.recovery.models import Recovery
 from accounts.throttle.limits import FACTOR_RECOVERY
 from accounts.throttle.services import spend
+from accounts.twofactor import removal
 from accounts.twofactor import services as twofactor
 from accounts.users import disputes, former_credentials
 from accounts.users import services as users
@@ -259,7 +260,7 @@ def remove_factors(user: User, shown: Shown, actor: Actor) -> None:
         raise NotOffered
     with transaction.atomic():
         check(user, shown)
-        twofactor.remove_all(user, events.FACTORS_RECOVERED, actor)
+        removal.remove_all(user, events.FACTORS_RECOVERED, actor)
 
 
 def asked_at(found: Recovery) -> datetime:
@@ -295,6 +296,5 @@ def _tell(owner: User, asked: Recovery, actor: Actor) -> None:
     for n, (email, (key, is_doubtful)) in enumerate(told.items()):
         token = link_codes.issue_link(purpose, f"{owner.pk} {n}", key)
         with speaking(owner.language):
-            due_at = asked.due_at
-            mail = mails.recovery(owner, email, token, due_at, actor, is_doubtful=is_doubtful)
+            mail = mails.recovery(owner, email, token, asked.due_at, actor, is_doubtful=is_doubtful)
             post(mail, life=purpose.life)

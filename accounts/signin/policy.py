@@ -76,11 +76,19 @@ def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
     """Return whether an emailed code is accepted as the second step after ``proofs``.
 
     It is accepted only after a password: otherwise access to the mailbox could be enough for both
-    steps. Staff can use an emailed code only to enrol their first factor.
+    steps. Staff can use an emailed code only to enrol their first factor. All other users can turn
+    emailed codes off.
     """
     if proofs[0].method is not Method.PASSWORD:
         return False
-    return not user.is_privileged or not twofactor.has_any(user)
+    if user.is_privileged:
+        return not twofactor.has_any(user)
+    return user.emailed_codes is not False
+
+
+def may_use_emailed_codes(user: User) -> bool:
+    """Return whether ``user``, who has a second factor, may turn emailed codes on or off."""
+    return not user.is_privileged and bool(user.email)
 
 
 def suffices(session: LoginSession) -> bool:

@@ -1,4 +1,7 @@
-"""Lists, adds, renames and removes second factors. Nothing in this module signs anybody in."""
+"""Lists and adds second factors, and makes recovery codes.
+
+``twofactor.removal`` renames and removes factors. Nothing in either module signs anybody in.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +20,6 @@ from accounts.sessions.models import LoginSession
 from accounts.twofactor import codes
 from accounts.twofactor.errors import (
     ClockIsOff,
-    OnlyPasskeyLeft,
-    PasskeyRequired,
-    Required,
     TooManyFactors,
     WrongFactorCode,
 )
@@ -32,7 +32,7 @@ from accounts.twofactor.models import (
     sealed_codes,
     totp_of,
 )
-from accounts.users import former_credentials, identities
+from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import FormerCredential, User
 
@@ -41,8 +41,6 @@ MOST_AUTHENTICATORS = 5
 # ``ClockIsOff`` is raised if the clock is wrong by at most this many time steps (ten minutes).
 CLOCK_STEPS = 20
 MEMO = "_has_factor"
-RENAMED = {Authenticator: events.FACTOR_RENAMED, Passkey: events.PASSKEY_RENAMED}
-REMOVED = {Authenticator: events.FACTOR_REMOVED, Passkey: events.PASSKEY_REMOVED}
 
 
 @dataclass(frozen=True)
@@ -146,8 +144,20 @@ def note_added(
         # This browser has its own limits from now on, so that guesses elsewhere do not block it.
         known_browsers.note_factor(actor.client, owner)
     made = [] if RecoveryCodes.objects.filter(user=owner).exists() else _make_codes(owner)
-    _tell(user, event, actor, detail=name)
+    if held(owner).count == 1:
+        # With the mailbox as a second factor, the account would hardly be safer than before.
+        User.objects.filter(pk=owner.pk).update(emailed_codes=False)
+    tell(user, event, actor, detail=name)
     return made
+
+
+def set_emailed_codes(user: User, actor: Actor, *, is_on: bool) -> None:
+    """Set whether an emailed code is accepted as the second step of ``user``, and record it."""
+    event = events.EMAILED_CODES_ON if is_on else events.EMAILED_CODES_OFF
+    with transaction.atomic():
+        others = User.objects.filter(pk=user.pk).exclude(emailed_codes=is_on)
+        if others.update(emailed_codes=is_on):
+            record(user, event, actor)
 
 
 def _step_of(seed: str, code: str) -> int:
@@ -168,9 +178,9 @@ def make_recovery_codes(user: User, actor: Actor) -> list[str]:
     """
     with transaction.atomic():
         owner = users.lock_row(user)
-        _remove_codes(owner, actor)
+        remove_codes(owner, actor)
         made = _make_codes(owner)
-        _tell(user, events.RECOVERY_CODES_MADE, actor)
+        tell(user, events.RECOVERY_CODES_MADE, actor)
     return made
 
 
@@ -181,61 +191,16 @@ def _make_codes(owner: User) -> list[str]:
     return made
 
 
-def _remove_codes(owner: User, actor: Actor) -> None:
+def remove_codes(owner: User, actor: Actor) -> None:
+    """Remove the recovery codes of ``owner``, in the caller's transaction."""
     for row in RecoveryCodes.objects.filter(user=owner):
-        _keep(row, actor)
+        keep(row, actor)
         # Delete the row instead of updating it, so that the new codes have another id and do not
         # count as older proofs.
         row.delete()
 
 
-def note_saved(user: User, typed: str) -> bool:
-    """Return whether ``typed`` is a recovery code; if so, record that the codes are saved."""
-    kept = RecoveryCodes.objects.filter(user=user).first()
-    code = codes.canonical(typed)
-    if kept is None or not kept.fits(code):
-        return False
-    RecoveryCodes.objects.filter(pk=kept.pk, saved_at=None).update(saved_at=clock.now())
-    return True
-
-
-def rename(
-    kind: type[Authenticator] | type[Passkey], user: User, factor_id: int, name: str, actor: Actor
-) -> bool:
-    """Rename a factor of ``user``; return whether the factor exists."""
-    with transaction.atomic():
-        if not kind.objects.filter(user=user, pk=factor_id).update(name=name):
-            return False
-        record(user, RENAMED[kind], actor, detail=name)
-    return True
-
-
-def remove(
-    kind: type[Authenticator] | type[Passkey], user: User, factor_id: int, actor: Actor
-) -> bool:
-    """Remove a factor of ``user``; return whether the factor existed.
-
-    The recovery codes are removed with the last factor.
-
-    Raises:
-        Required, OnlyPasskeyLeft: see :func:`refuse_removal`.
-        AccountChanged: the account was changed in the meantime.
-    """
-    with transaction.atomic():
-        owner = users.lock_row(user)
-        row = kind.objects.filter(user=owner, pk=factor_id).first()
-        if row is None:
-            return False
-        refuse_removal(owner, row)
-        if held(owner).count == 1:
-            _remove_codes(owner, actor)
-        _keep(row, actor)
-        row.delete()
-        _tell(user, REMOVED[kind], actor, detail=row.name)
-    return True
-
-
-def _keep(row: Authenticator | Passkey | RecoveryCodes, actor: Actor) -> None:
+def keep(row: Authenticator | Passkey | RecoveryCodes, actor: Actor) -> None:
     """Store the removed factor ``row`` for disputes if it was the last one shown in the session.
 
     In this case, a thief may have taken over the session of ``actor``, and the owner still has the
@@ -252,39 +217,17 @@ def _keep(row: Authenticator | Passkey | RecoveryCodes, actor: Actor) -> None:
         )
 
 
-def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
-    """Raise an error if ``row`` must not be removed.
-
-    Raises:
-        Required: the user must have a second factor, and this is the last one.
-        PasskeyRequired: the user must have a passkey, and this is the last one.
-        OnlyPasskeyLeft: without this passkey, the mailbox would be the only way to sign in.
-    """
-    has = held(user)
-    if has.count == 1 and is_required(user):
-        raise Required
-    is_last_passkey = isinstance(row, Passkey) and len(has.passkeys) == 1
-    if is_last_passkey and needs_passkey(user):
-        raise PasskeyRequired
-    if is_last_passkey and not (user.has_usable_password() or identities.usable(user)):
-        raise OnlyPasskeyLeft
+def note_saved(user: User, typed: str) -> bool:
+    """Return whether ``typed`` is a recovery code; if so, record that the codes are saved."""
+    kept = RecoveryCodes.objects.filter(user=user).first()
+    code = codes.canonical(typed)
+    if kept is None or not kept.fits(code):
+        return False
+    RecoveryCodes.objects.filter(pk=kept.pk, saved_at=None).update(saved_at=clock.now())
+    return True
 
 
-def reset(user: User, actor: Actor) -> None:
-    """Remove every second factor of ``user`` for an operator, and revoke every session."""
-    with transaction.atomic():
-        User.objects.select_for_update(no_key=True).get(pk=user.pk)
-        remove_all(user, events.FACTORS_RESET, actor)
-
-
-def remove_all(user: User, event: events.Event, actor: Actor) -> None:
-    """Remove every factor of ``user``, and revoke every session, in the caller's transaction."""
-    for model in (Authenticator, Passkey, RecoveryCodes):
-        model.objects.filter(user=user).delete()
-    _tell(user, event, actor, keep=False)
-
-
-def _tell(
+def tell(
     user: User, event: events.Event, actor: Actor, *, detail: str = "", keep: bool = True
 ) -> None:
     """Send the signal for a change of factors, which revokes sessions, and refresh ``user``."""
@@ -296,5 +239,5 @@ def _tell(
         detail=detail,
         keep=actor.session if keep else None,
     )
-    user.refresh_from_db(fields=["credential_version"])
+    user.refresh_from_db(fields=["credential_version", "emailed_codes"])
     vars(user).pop(MEMO, None)

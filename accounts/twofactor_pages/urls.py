@@ -2,18 +2,19 @@
 
 from django.urls import path
 
-from accounts.twofactor_pages import passkeys, views
+from accounts.twofactor_pages import overview, passkeys, views
 
 urlpatterns = [
-    path("accounts/2fa/", views.overview, name="second_factors"),
+    path("accounts/2fa/", overview.overview, name="second_factors"),
+    path("accounts/2fa/emailed-codes/", overview.emailed_codes, name="emailed_codes"),
     path("accounts/2fa/totp/setup/", views.AddAuthenticatorView.as_view(), name="totp_setup"),
     path(
         "accounts/2fa/totp/<int:factor_id>/", views.AuthenticatorView.as_view(), name="totp_change"
     ),
-    path("accounts/2fa/passkeys/", passkeys.overview, name="passkeys"),
+    path("accounts/2fa/passkeys/", overview.overview, name="passkeys"),
     path("accounts/2fa/passkeys/add/", passkeys.AddPasskeyView.as_view(), name="passkey_add"),
     path("accounts/2fa/passkeys/<int:factor_id>/", passkeys.PasskeyView.as_view(), name="passkey"),
-    path("accounts/2fa/trusted/", passkeys.trusted, name="trusted_browsers"),
+    path("accounts/2fa/trusted/", overview.overview, name="trusted_browsers"),
     path(".well-known/passkey-endpoints", passkeys.endpoints, name="passkey_endpoints"),
     path("accounts/2fa/recovery-codes/", views.recovery_codes, name="recovery_codes"),
     path("accounts/2fa/recovery-codes/file/", views.codes_file, name="recovery_codes_file"),

@@ -76,6 +76,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     credential_version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     # When the password was set. Null if that was at sign-up, or in an earlier release of the site.
     password_at = models.DateTimeField(null=True, editable=False)
+    # Whether an emailed code is accepted as the second step after the password. Null counts as yes:
+    # the account got its second factor in a release without this setting, and its owner is asked.
+    emailed_codes = models.BooleanField(null=True, editable=False)
     # The time of the change because of which the account was locked. Null after the owner's review.
     disputed_at = models.DateTimeField(null=True, editable=False)
 

@@ -71,7 +71,7 @@ from tests.activity.factor_steps import (
 from tests.attacks import key_steps as keys
 from tests.support import second_factor, webauthn
 from tests.support.api import call, exchange, renew
-from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, SETUP
+from tests.support.second_factor import CHALLENGE, EMAILED_CODES, RECOVERY_CODES, SETUP
 from tests.support.steps import (
     LOGIN,
     LOGOUT,
@@ -185,6 +185,12 @@ CASES = {
     "factor_failed": by_visitor(enter_wrong_codes(1), prepare=after_a_failure),
     "factor_blocked": by_visitor(enter_wrong_codes(FACTOR_LINE.burst + 1), prepare=after_a_failure),
     "recovery_codes_made": with_authenticator(post(RECOVERY_CODES, new="1"), proof="pwd mail otp"),
+    "emailed_codes_on": with_authenticator(
+        post(EMAILED_CODES, emailed_codes="on"), proof="pwd mail otp"
+    ),
+    "emailed_codes_off": with_authenticator(
+        post(EMAILED_CODES, emailed_codes="off"), proof="pwd mail otp"
+    ),
     "recovery_code_used": Case(
         lambda s: s.here.post(REAUTHENTICATE, {"code": s.prepared}), prepare=have_a_recovery_code
     ),

@@ -48,6 +48,7 @@ ACTS: dict[str, tuple[str, dict[str, str]]] = {
     "add a passkey": ("/accounts/2fa/passkeys/add/", {}),
     "remove a factor": ("/accounts/2fa/totp/{id}/", {"remove": "1"}),
     "make recovery codes": ("/accounts/2fa/recovery-codes/", {"new": "1"}),
+    "turn on codes by email": ("/accounts/2fa/emailed-codes/", {"emailed_codes": "on"}),
     "change the username": ("/accounts/profile/", {"username": "mallory"}),
     "lock the account": ("/accounts/lockdown/", {}),
 }

@@ -29,19 +29,28 @@ def codes(left: int, *, are_saved: bool = True) -> RecoveryCodes:
     return RecoveryCodes(sealed=sealed, saved_at=site_clock.now() if are_saved else None)
 
 
-def checkup(*held: Any, email: str = "alice@example.org") -> Checkup:
+def checkup(*held: Any, email: str = "alice@example.org", must_decide: bool = False) -> Checkup:
     """The check-up of an account with a password and these factors."""
     factors = Held(
         [factor for factor in held if isinstance(factor, Authenticator)],
         [factor for factor in held if isinstance(factor, Passkey)],
         next((factor for factor in held if isinstance(factor, RecoveryCodes)), None),
     )
-    facts = Facts(email, int(bool(email)), has_password=True, has_provider=False, held=factors)
-    return Checkup(facts)
+    return Checkup(
+        Facts(
+            email,
+            int(bool(email)),
+            has_password=True,
+            has_provider=False,
+            held=factors,
+            must_decide=must_decide,
+        )
+    )
 
 
 NEXT = [
     (checkup(KEY, codes(10), email=""), Step.ADD_EMAIL),
+    (checkup(APP, must_decide=True), Step.DECIDE_EMAILED_CODES),
     (checkup(), Step.ADD_PASSKEY),
     (checkup(APP, codes(10)), Step.ADD_PASSKEY),
     (checkup(KEY), Step.SAVE_CODES),
@@ -98,6 +107,7 @@ def test_home_says_how_things_stand_and_shows_one_next_step(client: Client, alic
 def test_home_says_that_all_is_set(client: Client, alice: User) -> None:
     enrolled(alice)
     webauthn.registered(alice)
+    User.objects.update(emailed_codes=False)
     RecoveryCodes.objects.filter(user=alice).delete()
     kept = codes(4)
     kept.user = alice

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.activity.services import OPERATOR, Actor
 from accounts.management.users import named
+from accounts.twofactor import removal
 from accounts.twofactor import services as twofactor
 
 
@@ -21,5 +22,5 @@ class Command(BaseCommand):
         found = named(user)
         if not twofactor.has_any(found):
             raise CommandError(f"{found.username} has no second factor.")
-        twofactor.reset(found, Actor(name=OPERATOR))
+        removal.reset(found, Actor(name=OPERATOR))
         self.stdout.write(f"{found.username} has no second factor any more, and is signed out.")
