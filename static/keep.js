@@ -1,5 +1,8 @@
 // Copying and printing what a person is to keep. The page works without this file.
 
+// What is shown once must not come back with the back button, even from the browser's page cache.
+addEventListener('pagehide', () => document.querySelectorAll('[data-once]').forEach(shown => shown.remove()))
+
 const say = text => { document.getElementById('live').textContent = text }
 
 for (const button of document.querySelectorAll('[data-copy]')) {

@@ -13,15 +13,15 @@ class WrongFactorCode(PublicError):
     code = "invalid_code"
     status = 401
     message = _(
-        "That code is not right, or was used already. Wait for the next one; if that isn’t right "
-        "either, check that your phone’s clock sets itself."
+        "That code isn’t right or was already used. Wait for the next one. If that doesn’t work "
+        "either, set your phone’s clock to automatic."
     )
 
 
 class MailedCodeUsedUp(WrongFactorCode):
     """The code from the email is no longer valid, because too many wrong codes were entered."""
 
-    message = _("That code was tried too often. Ask for a new one.")
+    message = _("That code was tried too many times. Ask for a new one.")
 
 
 class WrongSingleUseCode(WrongFactorCode):
@@ -30,7 +30,7 @@ class WrongSingleUseCode(WrongFactorCode):
     Unlike that of ``WrongFactorCode``, the message does not mention the clock of the phone.
     """
 
-    message = _("That code is not right, or was used already.")
+    message = _("That code isn’t right or was already used.")
 
 
 class ClockIsOff(WrongFactorCode):
@@ -41,8 +41,8 @@ class ClockIsOff(WrongFactorCode):
     """
 
     message = _(
-        "That code is right for another time: your phone’s clock is some minutes off. Let it set "
-        "itself, then enter the newest code."
+        "Your phone’s clock is a few minutes off, so the code doesn’t match. Set the clock to "
+        "automatic, then enter the newest code."
     )
 
 
@@ -50,20 +50,23 @@ class TooManyFactors(PublicError):
     """The account has as many authenticator apps or passkeys as allowed."""
 
     code = "too_many"
-    message = _("You have as many authenticator apps as there can be. Remove one first.")
+    message = _("You can’t add any more. Remove one first.")
 
 
 class Required(PublicError):
     """The account must have a second factor, so the last one cannot be removed."""
 
     code = "factor_required"
-    message = _("Your account must have a second factor. Add another one before you remove this.")
+    message = _(
+        "Your account needs two-step verification. Add another passkey or app before you remove "
+        "this one."
+    )
 
 
 class PasskeyRequired(Required):
     """The account must have a passkey, so the last one cannot be removed."""
 
-    message = _("Your account must have a passkey. Add another one before you remove this.")
+    message = _("Your account needs a passkey. Add another one before you remove this one.")
 
 
 class OnlyPasskeyLeft(PublicError):
@@ -73,7 +76,9 @@ class OnlyPasskeyLeft(PublicError):
     """
 
     code = "last_way_in"
-    message = _("It is your only way in, apart from your mailbox. Set a password first.")
+    message = _(
+        "Without it, access to your email would be all it takes to sign in. Set a password first."
+    )
 
 
 class WrongPasskey(PublicError):
@@ -85,7 +90,7 @@ class WrongPasskey(PublicError):
 
     code = "invalid_passkey"
     status = 401
-    message = _("That passkey didn’t work. Try again, or choose another way.")
+    message = _("That passkey didn’t work. Try again or sign in another way.")
 
 
 class UnknownPasskey(WrongPasskey):
@@ -95,8 +100,7 @@ class UnknownPasskey(WrongPasskey):
     """
 
     message = _(
-        "This site doesn’t have that passkey any more. Delete it where it is kept, and choose "
-        "another way to sign in."
+        "That passkey no longer works here. Delete it from your device and sign in another way."
     )
 
     def __init__(self, credential_id: str) -> None:
@@ -120,4 +124,4 @@ class AlreadyThere(PublicError):
     """The account already has this passkey."""
 
     code = "already_there"
-    message = _("That passkey is there already.")
+    message = _("You’ve already added that passkey.")

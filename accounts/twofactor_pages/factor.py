@@ -14,9 +14,11 @@ from django.views.generic import View
 from accounts.common.errors import PublicError
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin.recent import recent_authentication_required
+from accounts.twofactor import removal
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import OnlyPasskeyLeft, Required
 from accounts.twofactor.models import Authenticator, Passkey
+from accounts.twofactor_pages.effects import effects_of
 from accounts.twofactor_pages.forms import RenameForm
 from accounts.users.services import AccountChanged
 
@@ -66,13 +68,14 @@ class FactorView(View):
             "row": self.factor,
             "refusal": self.refusal(),
             "is_last": twofactor.held(user).count == 1,
+            "effects": effects_of(user, session_of(self.request)),
         }
         return render(self.request, self.template_name, context)
 
     def refusal(self) -> str:
         """Return why the factor cannot be removed; an empty string if it can."""
         try:
-            twofactor.refuse_removal(session_of(self.request).user, self.factor)
+            removal.refuse_removal(session_of(self.request).user, self.factor)
         except PublicError as error:
             return str(error)
         return ""
@@ -80,7 +83,7 @@ class FactorView(View):
     def rename(self, name: str) -> HttpResponse:
         """Give the factor another name."""
         user, actor = session_of(self.request).user, actor_of(self.request)
-        twofactor.rename(self.model, user, self.factor.pk, name, actor)
+        removal.rename(self.model, user, self.factor.pk, name, actor)
         messages.success(self.request, _("Renamed."))
         return redirect(self.list_page)
 
@@ -89,10 +92,10 @@ class FactorView(View):
         session = session_of(self.request)
         actor = actor_of(self.request).by(*session.amr)
         try:
-            twofactor.remove(self.model, session.user, self.factor.pk, actor)
+            removal.remove(self.model, session.user, self.factor.pk, actor)
         except (Required, OnlyPasskeyLeft, AccountChanged) as error:
             messages.error(self.request, str(error))
             return redirect(self.list_page)
         renew_key(self.request)
-        messages.success(self.request, _("Removed. Every other sign-in has ended."))
+        messages.success(self.request, _("Removed. You were signed out everywhere else."))
         return redirect(self.list_page)

@@ -26,17 +26,13 @@ class SetupForm(forms.Form):
     """Ask for the first code of an authenticator app, and for a name."""
 
     code = TotpCodeField()
-    name = NameField(
-        required=False, help_text=_("You may leave it empty. It tells several apps apart.")
-    )
+    name = NameField(required=False, help_text=_("Optional. Helps you tell several apps apart."))
 
 
 class OptionalNameForm(forms.Form):
     """Ask for the name of a new passkey. The name may be empty."""
 
-    name = NameField(
-        required=False, help_text=_("To know it by, such as “laptop”. It may stay empty.")
-    )
+    name = NameField(required=False, help_text=_("Optional, such as “Laptop”."))
 
 
 class RenameForm(forms.Form):

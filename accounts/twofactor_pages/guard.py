@@ -21,6 +21,8 @@ from accounts.signin import flow, pending, policy
 from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Requirement
 from accounts.signin.recent import reauthenticate_first
+from accounts.twofactor import services as twofactor
+from accounts.twofactor_pages.effects import effects_of
 from accounts.twofactor_pages.session_data import CODES
 from accounts.users.models import User
 
@@ -66,6 +68,8 @@ class AddFactorView(View):
         shared = {
             "owner": self.user,
             "is_pending": self.pending is not None,
+            "is_first": not twofactor.has_any(self.user),
+            "effects": effects_of(self.user, None if self.pending else session_of(self.request)),
             "next": flow.next_of(self.request),
         }
         return render(self.request, template, shared | context)

@@ -18,7 +18,7 @@ from accounts.users.models import User
 
 @dataclass(frozen=True)
 class SessionSecret:
-    """A secret that a page may show again until it is removed or ``life`` is over.
+    """A secret that pages may show until it is dropped or ``life`` is over.
 
     ``key`` is the key of the secret in the session data. The argument ``sign_in`` of the methods is
     the id of the sign-in that the secret belongs to. No other sign-in can read it.
@@ -34,15 +34,25 @@ class SessionSecret:
         request.session[self.key] = crypto.seal(json.dumps(data), self.key)
 
     def get(self, request: HttpRequest, user: User, sign_in: str = "") -> str | None:
-        """Return the secret of ``user``, or None if there is none or it has expired."""
-        sealed = request.session.get(self.key)
-        data = _open(sealed, self.key) if sealed else {}
-        is_own = data.get("whose") == f"{user.pk} {sign_in}"
-        if is_own and clock.now().timestamp() < data["until"]:
-            return str(data["secret"])
-        if sealed:
+        """Return the secret of ``user``, or None if there is none or its time is over."""
+        sealed = request.session.get(self.key, "")
+        secret = self.open(sealed, user, sign_in)
+        if sealed and secret is None:
             self.drop(request)
-        return None
+        return secret
+
+    def pop(self, request: HttpRequest) -> str:
+        """Remove the secret from the session data; return it encrypted, or an empty string."""
+        return str(request.session.pop(self.key, ""))
+
+    def open(self, sealed: str, user: User, sign_in: str = "") -> str | None:
+        """Decrypt ``sealed``, which may come from a form.
+
+        Returns None if ``sealed`` is not a secret of ``user``, or if its time is over.
+        """
+        data = _open(sealed, self.key)
+        is_own = data.get("whose") == f"{user.pk} {sign_in}"
+        return str(data["secret"]) if is_own and clock.now().timestamp() < data["until"] else None
 
     def drop(self, request: HttpRequest) -> None:
         """Remove the secret from the session data."""
@@ -50,13 +60,16 @@ class SessionSecret:
 
 
 SEED = SessionSecret("totp_seed", timedelta(hours=1))
-# Long enough to write the codes down.
+# Long enough to write the codes down. The page that shows the codes takes them out of the session
+# data. Its forms send them back encrypted, so that no other page can show them.
 CODES = SessionSecret("recovery_codes", timedelta(minutes=15))
 
 
 def _open(sealed: str, key: str) -> dict[str, Any]:
-    """Return the decrypted data; an empty dictionary if the encryption key was removed."""
+    """Decrypt ``sealed``; return an empty dictionary if that is not possible."""
     try:
         return dict(json.loads(crypto.unseal(sealed, key)))
-    except InvalidToken:
+    except (InvalidToken, ValueError):
+        # The encryption key was removed, or a form sent something else; ``cryptography`` raises
+        # ValueError for characters outside ASCII.
         return {}

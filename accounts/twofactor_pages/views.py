@@ -1,4 +1,4 @@
-"""Pages of second factors: the overview, authenticator apps, recovery codes, enrolment links."""
+"""Pages of second factors: authenticator apps, recovery codes, enrolment links."""
 
 import json
 from typing import cast
@@ -10,38 +10,27 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.common import clock
+from accounts.common.moments import date_in_words
 from accounts.common.proofs import Method, Proof
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin import flow
 from accounts.signin.policy import Requirement
 from accounts.signin.recent import recent_authentication_required
-from accounts.twofactor import codes, trusted_browsers
+from accounts.twofactor import codes
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import TooManyFactors, WrongFactorCode
 from accounts.twofactor.models import Authenticator
 from accounts.twofactor_pages import links, qr
+from accounts.twofactor_pages.effects import effects_of
 from accounts.twofactor_pages.factor import FactorView
 from accounts.twofactor_pages.forms import SavedForm, SetupForm
 from accounts.twofactor_pages.guard import AddFactorView
 from accounts.twofactor_pages.session_data import CODES, SEED
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
-
-
-@never_cache
-@require_safe
-def overview(request: HttpRequest) -> HttpResponse:
-    """Show the second factors of the signed-in user."""
-    user = session_of(request).user
-    context = {
-        "held": twofactor.held(user),
-        "most": twofactor.MOST_AUTHENTICATORS,
-        "is_required": twofactor.is_required(user),
-        "trusted": trusted_browsers.of(user).count(),
-    }
-    return render(request, "accounts/twofactor_pages/overview.html", context)
 
 
 class AddAuthenticatorView(AddFactorView):
@@ -92,7 +81,6 @@ class AddAuthenticatorView(AddFactorView):
         uri, key = qr.uri(self.user, seed), qr.base32(seed)
         context = {
             "form": form,
-            "is_first": not twofactor.has_any(self.user),
             "qr": qr.svg(uri),
             "uri": uri,
             "key": " ".join(key[n : n + 4] for n in range(0, len(key), 4)),
@@ -111,28 +99,31 @@ class AuthenticatorView(FactorView):
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def recovery_codes(request: HttpRequest) -> HttpResponseBase:
-    """Show new recovery codes until the user has typed one of them to confirm that they are saved.
-
-    Afterwards, show only how many unused codes are left.
-    """
+    """Show new recovery codes once and ask for one of them, or say how many codes are left."""
     user = session_of(request).user
     if "new" in request.POST:
         return _new_codes(request)
     held = twofactor.held(user)
     if held.recovery_codes is None and not held.count:
         return redirect("totp_setup")
-    made = CODES.get(request, user)
+    shown = CODES.pop(request) if request.method == "GET" else request.POST.get("shown", "")
+    made = CODES.open(shown, user)
     form = SavedForm(request.POST if "code" in request.POST else None)
     if form.is_valid():
         if twofactor.note_saved(user, form.cleaned_data["code"]):
-            CODES.drop(request)
-            messages.success(request, _("Your recovery codes are kept. You’re done."))
+            messages.success(request, _("You’ve saved your recovery codes. You’re done."))
             return redirect(flow.next_of(request) or "second_factors")
-        form.add_error("code", _("That is none of these codes. Look at what you’ve kept."))
+        form.add_error(
+            "code", _("That isn’t one of your recovery codes. Check the ones you saved.")
+        )
     context = {
         "form": form,
         "made": [codes.written(code) for code in json.loads(made)] if made else [],
+        "shown": shown if made else "",
         "held": held,
+        "most_codes": codes.COUNT,
+        "origin": settings.AUTHSITE.origin,
+        "effects": effects_of(user, session_of(request)),
         "may_type_back": made or (held.recovery_codes and not held.recovery_codes.saved_at),
         "next": flow.next_of(request),
     }
@@ -154,18 +145,19 @@ def _new_codes(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_POST
 def codes_file(request: HttpRequest) -> HttpResponse:
-    """Return the recovery codes as a text file, as long as the page shows them.
+    """Return the recovery codes that a page shows as a text file.
 
     Only a POST is accepted, because browsers may cache the response to a GET.
     """
     user = cast(User, request.user)
-    made = CODES.get(request, user)
+    made = CODES.open(request.POST.get("shown", ""), user)
     if made is None:
         return redirect("recovery_codes")
-    head = _("Recovery codes of %(name)s at %(site)s (%(origin)s). Each is good once.") % {
+    head = _("Recovery codes of %(name)s at %(site)s (%(origin)s), %(date)s. Each works once.") % {
         "name": user.username,
         "site": settings.AUTHSITE.site_name,
         "origin": settings.AUTHSITE.origin,
+        "date": date_in_words(clock.now()),
     }
     lines = [head, "", *(codes.written(code) for code in json.loads(made)), ""]
     return HttpResponse(

@@ -20,6 +20,7 @@ from tests.attacks.second_steps import (
     staff,
     with_factor,
 )
+from tests.conftest import Clock
 from tests.house.test_urls import ROUTES, address
 from tests.support.second_factor import (
     CHALLENGE,
@@ -28,6 +29,7 @@ from tests.support.second_factor import (
     code_of,
     recovery_codes_on,
     seed_on,
+    shown_on,
 )
 from tests.support.signin import signed_in
 from tests.support.steps import make_user, path_of, sign_in
@@ -141,7 +143,9 @@ def test_pages_with_secrets_are_not_cached() -> None:
         browser.post(SETUP, {"code": "000000"}),
         browser.post(SETUP, {"code": code_of(seed)}),
     ]
-    answers += [browser.get(RECOVERY_CODES), browser.post(f"{RECOVERY_CODES}file/")]
+    answers += [browser.get(RECOVERY_CODES)]
+    shown = {"shown": shown_on(answers[3].text)}
+    answers += [browser.post(f"{RECOVERY_CODES}file/", shown)]
     answers += [browser.post(RECOVERY_CODES, {"code": "aaaaa-aaaaa"})]
     half = after_password("carol")
     answers += [half.get(CHALLENGE), half.post(CHALLENGE, {"code": "000000"})]
@@ -154,17 +158,32 @@ def test_pages_with_secrets_are_not_cached() -> None:
     assert "attachment" in answers[4]["Content-Disposition"]
 
 
-def test_recovery_codes_are_shown_in_no_other_session() -> None:
+def test_recovery_codes_are_shown_once_and_to_no_other_user() -> None:
     alice, _seed = with_factor()
     browser = signed_in(alice)
     browser.post(RECOVERY_CODES, {"new": "1"})
-    codes = recovery_codes_on(browser.get(RECOVERY_CODES).text)
+    page = browser.get(RECOVERY_CODES).text
+    codes, shown = recovery_codes_on(page), {"shown": shown_on(page)}
     alice.refresh_from_db()
     elsewhere, mallory = signed_in(alice), signed_in(make_user("mallory"))
 
-    for other in (elsewhere, mallory):
+    for other in (browser, elsewhere, mallory):
         assert recovery_codes_on(other.get(RECOVERY_CODES, follow=True).text) == []
         assert codes[0] not in other.post(f"{RECOVERY_CODES}file/", follow=True).text
+    for forged in (shown, {"shown": "forged"}, {"shown": "\xe9\0"}, {"shown": shown["shown"][:-9]}):
+        answer = mallory.post(RECOVERY_CODES, {"code": "", **forged}, follow=True)
+        assert recovery_codes_on(answer.text) == [], forged
+        assert codes[0] not in mallory.post(f"{RECOVERY_CODES}file/", forged, follow=True).text
     browser.post("/accounts/logout/")
     sign_in(browser, "mallory")
     assert recovery_codes_on(browser.get(RECOVERY_CODES, follow=True).text) == []
+
+
+def test_the_codes_of_a_page_that_was_left_open_are_not_downloaded_later(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    browser = signed_in(alice)
+    browser.post(RECOVERY_CODES, {"new": "1"})
+    shown = {"shown": shown_on(browser.get(RECOVERY_CODES).text)}
+    clock.advance(minutes=15)
+
+    assert browser.post(f"{RECOVERY_CODES}file/", shown).status_code == 302

@@ -44,8 +44,8 @@ def add_app(page: Page, name: str) -> str:
     page.goto(SETUP)
     seed = seed_on(page.content())
     page.get_by_label("Name").fill(name)
-    type_code(page, code_of(seed), "Turn on two-step sign-in")
-    sees(page, "Keep your recovery codes")
+    type_code(page, code_of(seed), "Turn on two-step verification")
+    sees(page, "Save your recovery codes")
     return seed
 
 
@@ -223,8 +223,8 @@ def test_lost_second_factors_are_removed_after_the_waiting_period(
     press(home, REMOVE)
     sees(home, f"Hello, {username}")
     says(home, "Your second factors were removed.")
-    go(home, "Two-step verification")
-    says(home, "None yet: your password alone opens the account.")
+    go(home, "Passkeys and two-step")
+    says(home, "Your password is all it takes to sign in.")
 
 
 def test_every_page_warns_of_a_pending_recovery_and_links_to_stop_it(

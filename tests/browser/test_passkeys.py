@@ -55,7 +55,7 @@ def add_passkey(page: Page, name: str = "") -> None:
 def open_passkey(page: Page) -> None:
     """Open the page of the only passkey."""
     page.goto(PASSKEYS)
-    page.get_by_role("link", name="Rename or remove").click()
+    page.get_by_role("link", name="Manage").click()
     expect(page.get_by_role("heading", name="Remove this passkey")).to_be_visible()
 
 
@@ -90,9 +90,9 @@ def test_signing_up_with_a_passkey_leads_to_the_requested_page(page: Page, site:
     page.get_by_label("Code").fill(code_in(site.wait_for_mail(to="pk-new@example.org")))
     press(page, "Confirm")
     add_here(page)
-    sees(page, "Keep your recovery codes")
+    sees(page, "Save your recovery codes")
     page.get_by_label("Code").fill(page.locator("#codes li").first.inner_text())
-    press(page, "Finish")
+    press(page, "Confirm")
 
     expect(page).to_have_url(site.origin + WANTED)
     (kept,) = authenticator.credentials
@@ -131,8 +131,8 @@ def test_a_passkey_signs_in_by_autofill_by_button_and_as_a_second_step(
     sign_in(page, "pk-uses")
     sees(page, "Hello, pk-uses")
     page.goto("/accounts/2fa/trusted/")
-    says(page, "This one", "Trusted until:")
-    press(page, "End Chrome on Linux")
+    says(page, "This browser", "Trusted until")
+    press(page, "Stop trusting Chrome on Linux")
     says(page, "None.")
 
 
@@ -191,15 +191,15 @@ def test_renaming_and_removing_a_passkey_is_signalled_to_the_password_manager(
     press(page, "Rename")
     says(page, "Renamed.", "<b>Work</b> laptop")
     open_passkey(page)
-    says(page, "It is your last one", "your password alone opens the account")
+    says(page, "This is your last one", "your password will be all it takes to sign in")
     press(page, "Remove this passkey")
-    says(page, "Removed.", "None yet.")
+    says(page, "Removed.", "Two-step verification is off")
     assert told(page)["signalAllAcceptedCredentials"]["allAcceptedCredentialIds"] == []
 
     sign_out(page)
     page.goto(f"{LOGIN}?next=/help/")
     press(page, BUTTON)
-    says(page, "This site doesn’t have that passkey any more.")
+    says(page, "That passkey no longer works here.")
     unknown = {"rpId": "localhost", "credentialId": credential_id}
     assert told(page) == {"signalUnknownCredential": unknown}
     sign_in(page, "pk-keeps")

@@ -1,6 +1,7 @@
 """Second factors in Chromium, with QR codes that are scanned from screenshots."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,7 +15,7 @@ from tests.support.site import Site
 from tests.support.steps import code_in, sql
 
 SETUP = "Set up an authenticator app"
-TURN_ON = "Turn on two-step sign-in"
+TURN_ON = "Turn on two-step verification"
 
 
 def scan(page: Page, folder: Path) -> str:
@@ -29,7 +30,7 @@ def scan(page: Page, folder: Path) -> str:
 def begin(page: Page, site: Site, username: str) -> str:
     """Create an account, go to the page that sets up an app, and return the key that it shows."""
     arrive(page, site, username)
-    go(page, "Two-step verification")
+    go(page, "Passkeys and two-step")
     page.get_by_role("link", name=SETUP).click()
     sees(page, SETUP)
     return page.locator("#key").inner_text().replace(" ", "")
@@ -50,14 +51,14 @@ def test_a_new_staff_member_enrols_on_the_way_to_the_admin_and_needs_the_app_aft
     press(page, "Email me a code")
     type_code(page, code_in(site.wait_for_mail(to=f"{username}@", subject="finish signing in")))
     sees(page, SETUP)
-    says(page, f"One step is missing, {username}: ")
+    says(page, f"One more step, {username}: ")
     for media in ({"color_scheme": "dark"}, {"forced_colors": "active"}):
         page.emulate_media(**media)  # type: ignore[arg-type]
         secret = scan(page, tmp_path)
         assert page.locator("#key").inner_text().replace(" ", "") == secret
     type_code(page, shown(secret, time.time()), TURN_ON)
-    sees(page, "Keep your recovery codes")
-    type_code(page, recovery_codes_on(page.content())[9], "Finish")
+    sees(page, "Save your recovery codes")
+    type_code(page, recovery_codes_on(page.content())[9], "Confirm")
     expect(page).to_have_url(f"{site.origin}/admin/accounts/user/")
     expect(page.get_by_role("link", name=username, exact=True)).to_be_visible()
 
@@ -78,21 +79,21 @@ def test_recovery_codes_are_downloaded_and_sign_in_without_scripts_on_a_phone(
     secret = begin(page, site, username)
     assert scan(page, tmp_path) == secret
     type_code(page, shown(secret, time.time()), TURN_ON)
-    sees(page, "Keep your recovery codes")
+    sees(page, "Save your recovery codes")
     codes = recovery_codes_on(page.content())
 
     offered = page.get_by_role("main").get_by_role("button").all_inner_texts()
-    assert offered == ["Download", "Finish"], "buttons that need scripts are hidden"
+    assert offered == ["Download", "Confirm"], "buttons that need scripts are hidden"
     assert_downloaded(page, codes)
-    type_code(page, codes[0], "Finish")
-    says(page, "Your recovery codes are kept.")
+    type_code(page, codes[0], "Confirm")
+    says(page, "You’ve saved your recovery codes.")
     sign_out(page)
     sign_in(page, username)
     page.get_by_role("link", name="Use a recovery code").click()
     type_code(page, codes[3])
     sees(page, f"Hello, {username}")
-    go(page, "Two-step verification")
-    says(page, "9 codes are left.")
+    go(page, "Passkeys and two-step")
+    says(page, "9 of 10 codes left")
 
 
 def assert_downloaded(page: Page, codes: list[str]) -> None:
@@ -121,7 +122,7 @@ def test_the_key_is_copied_or_selected_and_recovery_codes_are_copied_and_printed
     assert page.evaluate("navigator.clipboard.readText()") == key
 
     type_code(page, shown(secret, time.time()), TURN_ON)
-    sees(page, "Keep your recovery codes")
+    sees(page, "Save your recovery codes")
     codes = recovery_codes_on(page.content())
     assert len(set(codes)) == 10
     press(page, "Copy")
@@ -130,7 +131,15 @@ def test_the_key_is_copied_or_selected_and_recovery_codes_are_copied_and_printed
     press(page, "Print")
     assert page.evaluate("window.printed")
     page.emulate_media(media="print")
-    assert printed_words(page) == ["authsite", *codes]
+    name, *about = printed_words(page)[:-10]
+    assert (name, printed_words(page)[-10:]) == ("authsite", codes)
+    for told in ("copying", "at authsite, made on", str(datetime.now(UTC).year), site.origin):
+        assert told in " ".join(about)
+    page.emulate_media(media="screen")
+    go(page, "Overview")
+    page.go_back()
+    sees(page, "Recovery codes")
+    assert recovery_codes_on(page.content()) == []
 
 
 def printed_words(page: Page) -> list[str]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 CHALLENGE = "/accounts/2fa/challenge/"
 SETUP = "/accounts/2fa/totp/setup/"
+EMAILED_CODES = "/accounts/2fa/emailed-codes/"
 RECOVERY_CODES = "/accounts/2fa/recovery-codes/"
 
 
@@ -66,6 +67,13 @@ def set_up_authenticator(client: Any, page: str = SETUP, *, name: str = "") -> A
     """Add an authenticator by the page, with the first code of the app; return the answer."""
     code = code_of(seed_on(client.get(page).text))
     return client.post(page, {"code": code, "name": name})
+
+
+def shown_on(page: str) -> str:
+    """Return the recovery codes that a page shows, encrypted as its forms send them."""
+    found = re.search(r'name="shown" value="([^"]+)"', page)
+    assert found, page[:500]
+    return found[1]
 
 
 def confirm_recovery_codes(client: Any, page: str = RECOVERY_CODES) -> Any:

@@ -1,0 +1,37 @@
+"""Counts what a change of second factors ends, so that a page can say so before the change."""
+
+from dataclasses import dataclass
+
+from accounts.apikeys import services as keys
+from accounts.sessions.models import LoginSession
+from accounts.sessions.services import live
+from accounts.twofactor import trusted_browsers
+from accounts.users.models import User
+
+
+@dataclass(frozen=True)
+class Effects:
+    """The number of other sessions, API keys and trusted browsers that the change ends."""
+
+    browsers: int
+    programs: int
+    keys: int
+    trusted: int
+
+    @property
+    def is_any(self) -> bool:
+        """Whether the change ends anything else at all."""
+        return bool(self.browsers or self.programs or self.keys or self.trusted)
+
+
+def effects_of(user: User, here: LoginSession | None) -> Effects:
+    """Count what a change of the factors of ``user`` in the session ``here`` ends."""
+    keep = here.pk if here else None
+    others = live(user).exclude(pk=keep)
+    in_browsers = others.filter(kind=LoginSession.Kind.BROWSER).count()
+    return Effects(
+        browsers=in_browsers,
+        programs=others.count() - in_browsers,
+        keys=len(keys.effects(user, keep).ending),
+        trusted=trusted_browsers.of(user).count(),
+    )
