@@ -48,7 +48,8 @@ SIGN_IN_ENDPOINTS = "/api/v1/token/ /api/v1/token/challenge/ /api/v1/session/"
 GUARDED = {
     "twofactor.services.enrol": "2fa/totp/setup/",
     "twofactor.services.make_recovery_codes": "2fa/recovery-codes/",
-    "twofactor.services.remove": "2fa/totp/<int:factor_id>/ 2fa/passkeys/<int:factor_id>/",
+    "twofactor.removal.remove": "2fa/totp/<int:factor_id>/ 2fa/passkeys/<int:factor_id>/",
+    "twofactor.services.set_emailed_codes": "2fa/emailed-codes/",
     "twofactor.passkeys.add": "2fa/passkeys/add/",
     "twofactor.trusted_browsers.trust": "2fa/challenge/",
     "recovery.services.remove_factors": "2fa/challenge/ password/reset/<str:key>/",
@@ -60,7 +61,7 @@ GUARDED = {
     "recovery.suspension.put_back_identity": (
         "review/ 3rdparty/confirm/ <provider:provider>/login/callback/"
     ),
-    "twofactor.services.reset": "",
+    "twofactor.removal.reset": "",
     "twofactor_pages.qr.svg": "2fa/totp/setup/",
     "signin.second_step.send_code": "2fa/challenge/ /api/v1/token/challenge/ /api/v1/session/",
     "signin.session.establish_session": SIGN_IN_PAGES,

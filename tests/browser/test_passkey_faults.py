@@ -113,7 +113,7 @@ def test_a_browser_without_passkeys_offers_none_and_says_so(
         sign_in(old, "pk-none")
         says(old, CANNOT)
         assert old.get_by_role("button", name="Use your passkey").count() == 0
-        expect(old.get_by_role("link", name="Get a code by email")).to_be_visible()
+        expect(old.get_by_role("link", name="Use a recovery code")).to_be_visible()
         old.context.clear_cookies()
         old.context.add_cookies(page.context.cookies())
         old.goto(PASSKEYS)
