@@ -26,12 +26,11 @@ class Effects:
 
 def effects_of(user: User, here: LoginSession | None) -> Effects:
     """Count what a change of the factors of ``user`` in the session ``here`` ends."""
-    keep = here.pk if here else None
-    others = live(user).exclude(pk=keep)
+    others = live(user).exclude(pk=here.pk) if here else live(user)
     in_browsers = others.filter(kind=LoginSession.Kind.BROWSER).count()
     return Effects(
         browsers=in_browsers,
         programs=others.count() - in_browsers,
-        keys=len(keys.effects(user, keep).ending),
+        keys=len(keys.effects(user, here.pk if here else None).ending),
         trusted=trusted_browsers.of(user).count(),
     )
