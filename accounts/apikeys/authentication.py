@@ -1,4 +1,4 @@
-"""Authenticates API requests by API key: ``Authorization: Bearer authsite_…``."""
+"""Authenticates API requests with an API key: ``Authorization: Bearer authsite_…``."""
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -13,7 +13,7 @@ from accounts.users.models import User
 
 
 class KeyAuthentication(BaseAuthentication):
-    """Authenticate API requests by API key.
+    """Authenticates API requests with an API key.
 
     The settings list this class before token authentication, so that an API key is never parsed as
     an access token.

@@ -1,4 +1,4 @@
-"""Checks text that people type, and brings it into canonical forms."""
+"""Checks text that people type, and converts it to canonical forms."""
 
 import unicodedata
 

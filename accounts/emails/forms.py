@@ -6,6 +6,6 @@ from accounts.users.forms import EmailField
 
 
 class AddEmailForm(forms.Form):
-    """The form for an email address to add."""
+    """The form to add an email address."""
 
     email = EmailField()

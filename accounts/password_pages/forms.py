@@ -36,7 +36,7 @@ class NewPasswordForm(forms.Form):
 
 
 class ResetForm(NewPasswordForm):
-    """The form behind a reset link: sets a new password and can remove lost second factors."""
+    """The form to set a new password with a reset link, and to remove lost second factors."""
 
     # The view removes this field unless ``ResetProgress.offers_removal`` is true.
     lost = forms.BooleanField(

@@ -1,4 +1,4 @@
-"""Stores the proofs that a browser has shown for a password reset, and decides what is missing."""
+"""Stores the proofs that a browser has shown for a password reset; says what is still required."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

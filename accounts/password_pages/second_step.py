@@ -30,7 +30,7 @@ from accounts.users.disputes import Outcome
 
 
 class ProofView(View):
-    """The base class of the page of a reset link. It asks for proofs before the new password."""
+    """Base class of ``ResetLinkView``, which asks for the proofs that a password reset requires."""
 
     progress: ResetProgress
 

@@ -216,7 +216,7 @@ def ask(user: User, shown: Shown, actor: Actor) -> Recovery:
 
 
 def find_by_link(token: str) -> tuple[User, Proof] | None:
-    """Return the user and the mailbox proof of a link to object to a recovery; None if invalid."""
+    """Return the user of an emailed objection link and the proof of the mailbox, or None."""
     link = link_codes.find_link(Purpose(LINK), token)
     user = users.find_by_id(link.subject.split()[0]) if link else None
     if link is None or user is None or running(user) is None:

@@ -1,1 +1,1 @@
-"""The page that lists and revokes sessions, and the page for reporting an unknown event."""
+"""The page that lists and revokes sessions, and the page about an event that looks suspicious."""

@@ -1,4 +1,4 @@
-"""The page that advises users about an event of their security history that they do not know."""
+"""The page that advises users about an event of their history that they do not recognize."""
 
 from django.conf import settings
 from django.contrib import messages

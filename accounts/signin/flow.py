@@ -77,8 +77,8 @@ def resume(
 ) -> HttpResponse:
     """Continue a pending sign-in after ``proof``: sign in, or redirect to the next requirement.
 
-    ``sign_in.user``: the user as read after the second step. The second step may have added a
-        factor; with an older copy, that would look like a change by somebody else.
+    ``sign_in.user``: the user as read after the second step, which may have added a factor. An
+        older copy would look as if somebody else had changed the account meanwhile.
     ``next_url``: replaces the page to open after the sign-in.
     """
     if proof:

@@ -31,7 +31,7 @@ def confirm(signup: PendingSignup, code: str, token: str) -> Message:
 
 
 def already_taken(owners_email: str) -> Message:
-    """Return the message for the owner of an account whose address somebody else signed up with."""
+    """Return the email that tells an account's owner that somebody signed up with its address."""
     return Message(
         to=owners_email,
         subject=_("You already have an account at %(site)s")

@@ -53,5 +53,5 @@ def place_name(ip: str) -> str:
 
 @register.inclusion_tag("accounts/place_credit.html")
 def place_credit() -> dict[str, bool]:
-    """Return the link to DB-IP that the license of its location files requires."""
+    """Return the link to DB-IP that the licence of its location files requires."""
     return {"is_due": places.is_of_dbip(settings.AUTHSITE.geoip_file)}

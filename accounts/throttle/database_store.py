@@ -98,7 +98,7 @@ def peek(keys: Iterable[str]) -> dict[str, int]:
 
 
 def give_back(costs: dict[str, int]) -> None:
-    """Return ``costs`` to their budgets: a map of budget keys to costs in milliseconds."""
+    """Give ``costs`` back to the budgets. It maps budget keys to costs in milliseconds."""
     if not costs:
         return
     rows = [value for key in sorted(costs) for value in (key, -costs[key])]

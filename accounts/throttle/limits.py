@@ -33,7 +33,7 @@ class Limit:
 
     @property
     def interval_ms(self) -> int:
-        """The milliseconds after which a budget allows one more action: see ``LIMITS_SCALE``."""
+        """The milliseconds until a budget allows one more action, divided by ``LIMITS_SCALE``."""
         return max(1, round(self.refill * 1000 / settings.AUTHSITE.limits_scale))
 
     @property

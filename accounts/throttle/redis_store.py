@@ -87,7 +87,7 @@ def peek(keys: Iterable[str]) -> dict[str, int]:
 
 
 def give_back(costs: dict[str, int]) -> None:
-    """Return ``costs`` to their budgets. See ``database_store.give_back``."""
+    """Give ``costs`` back to the budgets. See ``database_store.give_back``."""
     if not costs:
         return
     keys = [f"budget:{key}" for key in costs]

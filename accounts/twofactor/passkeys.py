@@ -1,4 +1,4 @@
-"""Passkeys (WebAuthn Level 3): creates options for browsers, and verifies the responses."""
+"""Passkeys (WebAuthn Level 3): creates options for browsers, and verifies their responses."""
 
 import json
 from collections.abc import Callable, Sequence

@@ -45,7 +45,7 @@ class Identity(models.Model):
 
     @property
     def configured(self) -> Issuer | None:
-        """The settings of the identity's provider, or None if it is not configured any more."""
+        """The settings of the identity's provider, or None if that provider is not configured."""
         matching = (i for i in settings.AUTHSITE.issuers if i.issuer == self.issuer)
         return next(matching, None)
 

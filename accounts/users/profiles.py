@@ -1,4 +1,4 @@
-"""Checks the texts of people's profiles, and brings them into the form in which they are stored."""
+"""Checks the texts of people's profiles, and converts them to the form in which they are stored."""
 
 import unicodedata
 

@@ -12,7 +12,7 @@ from accounts.users.skeletons import Check
 
 
 class Command(BaseCommand):
-    """Run this after an upgrade of the Unicode tables, when no old process runs any more."""
+    """Run this after an upgrade of the Unicode tables, once all old processes have ended."""
 
     help = (
         "List usernames that look like another one or break today's rules, and store their "

@@ -10,7 +10,7 @@ PURPOSE = "There is no administrator yet. This link creates one; it works once, 
 
 
 class Command(BaseCommand):
-    """Prints the link alone on a line. Without ``--if-none``, it is the only line, for scripts."""
+    """Prints only the link, so that scripts can read it. ``--if-none`` also prints its purpose."""
 
     help = "Print a one-time link that creates the first administrator. Older links stop working."
 
