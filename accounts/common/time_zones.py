@@ -4,36 +4,23 @@ from datetime import UTC, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
-
 DEFAULT = "UTC"
 # The areas of the IANA database that people can choose from. Its other names are those of offsets,
 # countries and files.
-AREAS: dict[str, str | Promise] = {
-    "Africa": _("Africa"),
-    "America": _("America"),
-    "Antarctica": _("Antarctica"),
-    "Asia": _("Asia"),
-    "Atlantic": _("Atlantic"),
-    "Australia": _("Australia"),
-    "Europe": _("Europe"),
-    "Indian": _("Indian Ocean"),
-    "Pacific": _("Pacific"),
-}
-
-type Group = tuple[str | Promise, list[tuple[str, str]]]
+AREAS = frozenset("Africa America Antarctica Asia Atlantic Australia Europe Indian Pacific".split())
 
 
-def choices() -> list[tuple[str, str | Promise] | Group]:
-    """Return the choices of a select element for time zones, grouped by area."""
-    groups: list[Group] = [(label, _places(area)) for area, label in AREAS.items()]
-    return [(DEFAULT, _("My device’s own, or UTC")), *groups]
+def find(typed: str) -> str | None:
+    """Return the name of the time zone that ``typed`` names, or None if there is none.
+
+    ``typed`` is a name or a city, such as "America/New_York", "America/New York" or "new york".
+    """
+    return _by_words().get(typed.strip().replace(" ", "_").casefold())
 
 
 def is_offered(name: str) -> bool:
     """Return whether people can choose the time zone ``name``."""
-    return name == DEFAULT or (name.partition("/")[0] in AREAS and name in _names())
+    return find(name) == name
 
 
 def zone(name: str) -> tzinfo:
@@ -44,13 +31,13 @@ def zone(name: str) -> tzinfo:
         return UTC
 
 
-@lru_cache(maxsize=len(AREAS))
-def _places(area: str) -> list[tuple[str, str]]:
-    names = sorted(name for name in _names() if name.startswith(f"{area}/"))
-    return [(name, name.removeprefix(f"{area}/").replace("_", " ")) for name in names]
-
-
 @lru_cache(maxsize=1)
-def _names() -> set[str]:
+def _by_words() -> dict[str, str]:
+    """Return the names of the time zones by name and by city, both in lower case.
+
+    A city with several names, such as Buenos Aires, has the same time in all of them.
+    """
     # Cached, because this call opens hundreds of files.
-    return available_timezones()
+    names = sorted(n for n in available_timezones() if n.partition("/")[0] in AREAS)
+    cities = {name.rpartition("/")[2].casefold(): name for name in names}
+    return cities | {name.casefold(): name for name in [DEFAULT, *names]}

@@ -94,6 +94,19 @@ def test_a_value_that_cannot_be_shown_or_stored_is_refused_at_its_field(
     assert User.objects.values().get() == before
 
 
+def test_a_time_zone_is_chosen_by_its_name_or_by_a_city(client: Client, alice: User) -> None:
+    signed_in(alice, client)
+
+    for typed, stored in (
+        ("Europe/Berlin", "Europe/Berlin"),
+        ("new york", "America/New_York"),
+        ("", "UTC"),
+    ):
+        save(client, time_zone=typed)
+        alice.refresh_from_db()
+        assert alice.time_zone == stored
+
+
 def test_pages_show_times_in_the_time_zone_of_the_profile(
     client: Client, clock: Clock, alice: User
 ) -> None:
