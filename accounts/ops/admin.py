@@ -24,10 +24,24 @@ from accounts.users.models import User
 
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 FACTS = ("id", "username", "email", "date_joined", "last_login")
+RIGHTS_HINT = _(
+    "A change of rights signs the user out everywhere. The user and all superusers get an email "
+    "about it."
+)
 
 
 class UserForm(forms.ModelForm):
     """The form to change the state and the rights of a user."""
+
+    class Meta:
+        help_texts = {
+            "is_active": _(
+                "A user who is not active is signed out everywhere and cannot sign in. The user "
+                "gets an email about each change."
+            ),
+            "is_staff": _("Staff can open these pages."),
+            "is_superuser": _("Superusers have all rights, and can change the rights of others."),
+        }
 
     def clean(self) -> dict[str, Any]:
         """Refuse a change after which no active superuser would be left.
@@ -53,7 +67,10 @@ class UserAdmin(admin.ModelAdmin):
     list_filter = ("is_active", "is_staff", "is_superuser")
     search_fields = ("username_key", "emails__key", "id")
     ordering = ("username_key",)
-    fieldsets = ((None, {"fields": (*FACTS, "is_active")}), (_("Rights"), {"fields": RIGHTS}))
+    fieldsets = (
+        (None, {"fields": (*FACTS, "is_active")}),
+        (_("Rights"), {"fields": RIGHTS, "description": RIGHTS_HINT}),
+    )
     filter_horizontal = ("groups", "user_permissions")
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:

@@ -139,7 +139,7 @@ def test_end_sessions_revokes_every_session_and_mails_the_owner(client: Client, 
 
     says = printed_by("end_sessions", str(alice.pk) if name == "id" else name)
 
-    assert says == "2 sign-ins of alice were ended.\n"
+    assert says == "2 sessions of alice were revoked.\n"
     assert [is_signed_in(browser) for browser in (client, elsewhere, bob)] == [False, False, True]
     assert mail_to("alice").subject == "authsite: All sessions were signed out"
 

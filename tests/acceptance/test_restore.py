@@ -71,7 +71,7 @@ def test_what_was_revoked_after_a_backup_stays_revoked(
         told = run(restore, site, tmp_path)
         site.start()
 
-        assert "2 sign-ins and 1 API keys were ended." in told
+        assert "2 sessions and 1 API keys were revoked." in told
         assert same_browser(site, alice).get("/").location.startswith(LOGIN)
         assert not is_good(tokens["access"], site.client())
         assert not is_good(key, site.client())

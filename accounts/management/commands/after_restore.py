@@ -54,7 +54,7 @@ class Command(BaseCommand):
         having = Q(pk__in=live.values("user")) | Q(pk__in=APIKey.objects.values("user"))
         counts = [_end_of(user) for user in User.objects.filter(having)]
         ended, keys = (sum(count) for count in zip(*counts, strict=True)) if counts else (0, 0)
-        self.stdout.write(f"{ended} sign-ins and {keys} API keys were ended.")
+        self.stdout.write(f"{ended} sessions and {keys} API keys were revoked.")
 
 
 @transaction.atomic

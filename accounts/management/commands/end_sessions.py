@@ -20,4 +20,4 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, user: str, **_options: Any) -> None:
         found = named(user)
         count = sessions.revoke_by_operator(found, Actor(name=OPERATOR))
-        self.stdout.write(f"{count} sign-ins of {found.username} were ended.")
+        self.stdout.write(f"{count} sessions of {found.username} were revoked.")

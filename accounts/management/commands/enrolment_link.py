@@ -16,9 +16,9 @@ class Command(BaseCommand):
     """Prints only the link, on one line, so that scripts can read it."""
 
     help = (
-        "Print a one-time link with which a user who must have a second factor and has none signs "
-        "in and adds one. Older links stop working. Give the link only to that user: it replaces "
-        "the password and the emailed code."
+        "Print a one-time link for a user who must have a second factor and has none. It signs the "
+        "user in to add one. Older links stop working. Give the link only to that user, because it "
+        "replaces the password and the emailed code."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
