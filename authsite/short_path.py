@@ -1,15 +1,15 @@
 """Answers the most frequent requests of programs before Django handles them.
 
-Reading one's account, renewing a token, the public keys and the health checks need a few database
-statements at most, but Django's middleware and REST framework take several times as long as these.
+Four requests need at most a few database statements: to read one's account, to renew a token, to
+read the public keys, and to check the health of the site. Django's middleware and REST framework
+take several times as long as these statements.
 
-The short path must never decide anything. It answers only a plain request that succeeds, with the
-services that the views use. It passes every other request to Django, before it has changed
-anything. So refusals and errors have one place, and whoever changes a view's rule for a request
-that fails need not look here.
+The short path answers only plain requests that succeed, and calls the services that the views call.
+It passes every other request to Django before anything has changed. Therefore only the views refuse
+requests, and a change of their rules for refusals needs no change here.
 
-The headers come from Django, too: the first plain request of each kind takes the ordinary path, and
-the short path repeats the headers of its answer.
+The headers come from Django, too: Django answers the first plain request of each kind, and the
+short path repeats the headers of that response.
 """
 
 import json
@@ -95,7 +95,7 @@ class ShortPath:
     def _keeping_headers(
         self, path: str, kind: tuple[str, ...], start: Callable[..., Any]
     ) -> Callable[..., Any]:
-        """Return a ``start_response`` that keeps the headers of a success."""
+        """Return a ``start_response`` that stores the headers of a response with status 200."""
         known = self._headers[path]
 
         def keep(status: str, headers: Headers, *more: Any) -> Any:
@@ -135,9 +135,9 @@ def _request(environ: Environ) -> HttpRequest:
 
 
 def _answer(path: str, environ: Environ, client_ip: str) -> Answer | None:
-    """Return the answer to a plain request, or None if Django must answer.
+    """Return the response to a plain request, or None if Django must answer the request.
 
-    Django closes connections that are too old before and after each request. So does this function.
+    Like Django, this function closes old database connections before and after the request.
     """
     close_old_connections()
     try:

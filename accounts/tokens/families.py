@@ -73,9 +73,9 @@ def rotate(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[Log
 def rotate_newest(
     token: str, client: ClientInfo, kind: LoginSession.Kind
 ) -> tuple[LoginSession, str] | None:
-    """Do what :func:`rotate` does if ``token`` is the newest of a live family.
+    """Replace ``token`` as :func:`rotate` does, if it is the newest token of a live family.
 
-    Otherwise change nothing and return None.
+    Otherwise, change nothing and return None.
     """
     family = refresh.family_of(token)
     if family is None:

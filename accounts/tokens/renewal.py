@@ -26,7 +26,7 @@ def renew(token: str, token_request: TokenRequest, client: ClientInfo) -> Tokens
 
 
 def renew_newest(token: str, client: ClientInfo) -> Tokens | None:
-    """Do what :func:`renew` does for an API client that requests nothing special.
+    """Renew the tokens of an API client that requests neither an audience nor a scope.
 
     If ``token`` is not the newest refresh token of a live session, change nothing and return None.
 

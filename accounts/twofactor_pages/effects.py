@@ -20,7 +20,7 @@ class Effects:
 
     @property
     def is_any(self) -> bool:
-        """Whether the change ends anything else at all."""
+        """Whether the change ends at least one of them."""
         return bool(self.browsers or self.programs or self.keys or self.trusted)
 
 
