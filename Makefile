@@ -43,8 +43,9 @@ $(STATIC): requirements.txt $(wildcard static/* static/*/*) | $(RUN_STAMP)
 demo: $(RUN_STAMP) ## run the site with an OpenID Provider and a few accounts to try
 	@exec $(PY) -m docs.examples.demo
 
+# The workers share the compiled tests, even where the variable is set, as in many containers.
 test: $(DEV_STAMP) ## run the tests, in parallel
-	@$(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	    -o faulthandler_timeout=120 -o faulthandler_exit_on_timeout=true
 
 check: $(DEV_STAMP) ## check format, lint, types, imports, deployment, migrations, templates

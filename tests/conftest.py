@@ -1,18 +1,19 @@
 """Fixtures for all tests. The fixtures for Chromium are in ``tests.support.browser``."""
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
 from tests.support import env
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.services import Postgres, Redis
-from tests.support.site import Site
+from tests.support.site import MIGRATED, Site
 
 pytest_plugins = ["tests.support.browser"]
 
@@ -112,18 +113,34 @@ def static_files_found_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> None:
+def django_db_keepdb() -> bool:
+    """Use the copy that ``django_db_modify_db_settings`` makes, instead of migrating again."""
+    return True
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_blocker: DjangoDbBlocker) -> None:
     """Keep the test database in a file, as in production.
 
     An SQLite database in memory has table locks between threads that a file does not have.
-    ``MIGRATED_DATABASE`` may name a migrated file to start from, with ``--reuse-db``.
     """
     from django.conf import settings
 
     file = env.DATA_DIR / "test.sqlite3"
     settings.DATABASES["default"]["TEST"]["NAME"] = str(file)
-    if migrated := os.environ.get("MIGRATED_DATABASE"):
-        shutil.copy(migrated, file)
+    with django_db_blocker.unblock():
+        shutil.copy(env.shared(MIGRATED, _migrate), file)
+
+
+def _migrate(file: Path) -> None:
+    """Create a migrated SQLite database in this process, which is faster than ``manage.py``."""
+    from django.core.management import call_command
+    from django.db import connection
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(connection.settings_dict, "NAME", str(file))
+        call_command("migrate", verbosity=0)
+        connection.close()
 
 
 @pytest.fixture(scope="session")

@@ -23,12 +23,13 @@ NAME = re.compile(r"(?:# |<!-- )(\S+)(?: -->)?\n")
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A running copy of the project with the changes of the guide."""
+    site = Site(migrate=False, LIMITS_SCALE="100")
+    site.make_database()
     for folder in FOLDERS:
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "manage.py", tmp_path)
     follow(tmp_path)
     monkeypatch.setattr(running, "ROOT", tmp_path)
-    site = Site(migrate=False, LIMITS_SCALE="100")
     site.manage("makemigrations", "notes")
     site.manage("migrate", "--verbosity", "0")
     with site:

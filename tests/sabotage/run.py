@@ -61,8 +61,9 @@ def main(names: list[str]) -> int:
         trees = [Path(folder) / str(n) for n in range(AT_ONCE)]
         for tree in trees:
             copy_tree(tree)
-        database = migrated(trees[0], Path(folder) / "data")
-        untouched = outcomes(trees[0], {d.test for d in chosen}, database)
+        shared = Path(folder) / "shared"
+        shared.mkdir()
+        untouched = outcomes(trees[0], {d.test for d in chosen}, shared)
         idle: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for tree in trees:
             idle.put(tree)
@@ -72,7 +73,7 @@ def main(names: list[str]) -> int:
                 return f"{before or 'was not run'} while the defence stands: {defence.test}"
             tree = idle.get()
             try:
-                return judge(defence, tree, database)
+                return judge(defence, tree, shared)
             finally:
                 idle.put(tree)
 
@@ -99,11 +100,11 @@ def defences() -> list[Defence]:
     ]
 
 
-def judge(defence: Defence, tree: Path, database: Path) -> str:
+def judge(defence: Defence, tree: Path, shared: Path) -> str:
     """Return what is wrong with a defence, or an empty string if its test fails without it."""
     try:
         with without(defence, tree):
-            outcome = outcomes(tree, {defence.test}, database).get(defence.test, "was not run")
+            outcome = outcomes(tree, {defence.test}, shared).get(defence.test, "was not run")
     except DoesNotApply as problem:
         return f"does not apply: {problem}"
     return "" if outcome == "failed" else f"{outcome}: {defence.test}"
@@ -172,35 +173,29 @@ def copy_tree(target: Path) -> None:
             shutil.copy2(source, copy)
 
 
-def migrated(tree: Path, data_dir: Path) -> Path:
-    """Create a migrated database, which each test run then copies, and return its path."""
-    data_dir.mkdir()
-    env = environment() | {"ENVIRONMENT": "development", "DATA_DIR": str(data_dir)}
-    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(command, check=True, cwd=tree, env=env)
-    return data_dir / "db.sqlite3"
+def outcomes(tree: Path, tests: set[str], shared: Path) -> dict[str, str]:
+    """Run tests in a tree and return an outcome for each test that ran.
 
-
-def outcomes(tree: Path, tests: set[str], database: Path) -> dict[str, str]:
-    """Run tests in a tree and return an outcome for each test that ran."""
+    ``shared``: the folder in which the first run leaves migrated databases for the later ones.
+    """
     with tempfile.TemporaryDirectory(prefix="authsite-sabotage-") as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", ""]
         command += [word for plugin in PLUGINS for word in ("-p", plugin)]
-        command += ["--reuse-db", f"--junit-xml={report}", "-o", "junit_family=xunit1"]
+        command += [f"--junit-xml={report}", "-o", "junit_family=xunit1"]
         try:
             subprocess.run(
                 [*command, *sorted(tests)],
                 capture_output=True,
                 check=False,
                 cwd=tree,
-                env=environment() | {"MIGRATED_DATABASE": str(database)},
+                env=environment() | {"TESTS_SHARED_DIR": str(shared)},
                 stdin=subprocess.DEVNULL,
                 timeout=TEST_SECONDS * (1 + len(tests) // 10),
             )
         except subprocess.TimeoutExpired:
             return dict.fromkeys(tests, "hangs")
-        cases = ET.parse(report).iter("testcase") if report.exists() else ()  # noqa: S314 - ours
+        cases = ET.parse(report).iter("testcase") if report.exists() else ()  # noqa: S314 pytest wrote it
         seen: dict[str, set[str]] = {}
         for case in cases:
             test = f"{case.get('file')}::{case.get('name')}"

@@ -2,12 +2,15 @@
 
 Settings are read once, when Django starts. So this plugin sets all of them: a new data folder,
 and the development defaults for the rest, whatever the developer's shell or ``.env`` say. Each
-worker of a parallel run has its own data folder.
+worker of a parallel run has its own data folder. The workers share a second folder for files that
+are expensive to make.
 """
 
+import fcntl
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -27,7 +30,23 @@ def clean(data_dir: Path) -> dict[str, str]:
     return empty | {"ENVIRONMENT": "development", "DATA_DIR": str(data_dir)}
 
 
+def shared(name: str, make: Callable[[Path], object]) -> Path:
+    """Return the file ``name`` of the shared folder. The first worker that needs it makes it.
+
+    ``make`` gets a path and must write the file there.
+    """
+    file, part = SHARED_DIR / name, SHARED_DIR / f"{name}.part"
+    with (SHARED_DIR / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            make(part)
+            part.rename(file)
+    return file
+
+
 DATA_DIR = Path(tempfile.mkdtemp(prefix="authsite-tests-"))
+# Workers inherit the variable from the process that starts them.
+SHARED_DIR = Path(os.environ.setdefault("TESTS_SHARED_DIR", str(DATA_DIR)))
 os.environ.update(clean(DATA_DIR))
 
 
