@@ -1,33 +1,17 @@
 """Races between two server processes that make and revoke API keys."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.attacks.key_steps import LOCKDOWN, REFUSED, is_alive, make, recent_token
 from tests.attacks.test_session_races import confirmed
-from tests.attacks.test_two_nodes import (
-    AT_ONCE,
-    POSTGRES_PROVED,
-    Nodes,
-    Race,
-    browser_at,
-    database,
-    running,
-)
+from tests.attacks.test_two_nodes import AT_ONCE, Nodes, Race, browser_at, running
 from tests.support.api import Answer
 from tests.support.client import Client, Response, together
 from tests.support.steps import sql
 
 MOST = 50
-
-
-@pytest.fixture(scope="module", params=POSTGRES_PROVED)
-def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Two server processes on one database, without limits."""
-    with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
-        yield both
 
 
 def programs(nodes: Nodes, n: int = AT_ONCE) -> list[Client]:

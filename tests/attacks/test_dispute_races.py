@@ -7,8 +7,6 @@ out everywhere else. A locked account has no session, so c never meets b, h, i o
 ``test_session_races`` covers jj.
 """
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.attacks.dispute_race_steps import (
@@ -34,16 +32,9 @@ from tests.attacks.test_session_races import (
     tabs_of,
     times_in_history,
 )
-from tests.attacks.test_two_nodes import POSTGRES_PROVED, Nodes, database, running
+from tests.attacks.test_two_nodes import Nodes
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
 from tests.support.steps import PASSWORD
-
-
-@pytest.fixture(scope="module", params=POSTGRES_PROVED)
-def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Two server processes on one database, without limits."""
-    with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
-        yield both
 
 
 def one_waiting_period_is_finished_and_objected_to(nodes: Nodes, name: str) -> None:

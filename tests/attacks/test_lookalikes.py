@@ -7,7 +7,7 @@ from django.test import Client
 
 from accounts.ops import owner
 from accounts.users.models import PendingSignup, User
-from tests.attacks.test_two_nodes import AT_ONCE, Nodes, browser_at, running, server_errors
+from tests.attacks.test_two_nodes import AT_ONCE, Nodes, browser_at, server_errors
 from tests.support.api import call
 from tests.support.client import together
 from tests.support.openid_provider import OpenIDProvider, Person
@@ -104,6 +104,7 @@ def eight_sign_ups_of_names_that_look_alike(nodes: Nodes, name: str) -> None:
 RACES = [eight_sign_ups_of_names_that_look_alike]
 
 
-def test_two_processes_give_out_only_one_of_several_similar_usernames() -> None:
-    with running(LIMITS_SCALE="1000") as nodes:
-        RACES[0](nodes, "race")
+def test_two_processes_give_out_only_one_of_several_similar_usernames(
+    sqlite_nodes: Nodes,
+) -> None:
+    RACES[0](sqlite_nodes, "race")

@@ -1,7 +1,5 @@
 """Races between two server processes over passkeys and their challenges."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.attacks.test_session_races import (
@@ -12,17 +10,10 @@ from tests.attacks.test_session_races import (
     tabs_of,
     times_in_history,
 )
-from tests.attacks.test_two_nodes import AT_ONCE, Nodes, running, server_errors
+from tests.attacks.test_two_nodes import AT_ONCE, Nodes, server_errors
 from tests.support.client import Client, Response, together
 from tests.support.steps import LOGIN, sql
 from tests.support.webauthn import ADD, LOGIN_PASSKEY, PASSKEYS, Passkey, options_on
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Nodes]:
-    """Two server processes on one SQLite database, without limits."""
-    with running(LIMITS_SCALE="1000") as both:
-        yield both
 
 
 def added_passkey(browser: Client, *, counts: bool = False) -> Passkey:
@@ -108,5 +99,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_passkey_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
-    race(nodes, race.__name__.replace("_", "")[-18:])
+def test_passkey_races_at_two_processes_have_one_outcome(sqlite_nodes: Nodes, race: Race) -> None:
+    race(sqlite_nodes, race.__name__.replace("_", "")[-18:])

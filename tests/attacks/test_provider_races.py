@@ -9,7 +9,7 @@ import pytest
 from tests.attacks.test_session_races import confirmed, tabs_of
 from tests.attacks.test_two_nodes import (
     AT_ONCE,
-    BOTH,
+    POSTGRES_PROVED,
     Nodes,
     browser_at,
     database,
@@ -35,7 +35,7 @@ def op() -> Iterator[OpenIDProvider]:
         yield op
 
 
-@pytest.fixture(scope="module", params=BOTH)
+@pytest.fixture(scope="module", params=POSTGRES_PROVED)
 def nodes(request: pytest.FixtureRequest, op: OpenIDProvider) -> Iterator[Nodes]:
     """Two server processes on one database, without limits."""
     env = {"LIMITS_SCALE": "1000", "OIDC_PROVIDERS": json.dumps([op.setting()])}

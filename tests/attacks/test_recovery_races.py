@@ -1,7 +1,6 @@
 """Races between two server processes over resets, mailed codes, emails and lock links."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,14 +13,7 @@ from tests.attacks.test_session_races import (
     tabs_of,
     times_in_history,
 )
-from tests.attacks.test_two_nodes import (
-    AT_ONCE,
-    POSTGRES_PROVED,
-    Nodes,
-    database,
-    running,
-    server_errors,
-)
+from tests.attacks.test_two_nodes import AT_ONCE, Nodes, server_errors
 from tests.support.client import Client, Response, together
 from tests.support.site import Site, text_of
 from tests.support.steps import LOGIN, PASSWORD, path_of, same_browser, sql
@@ -38,13 +30,6 @@ ADDRESSES = """
     SELECT a.id, u.email = a.address FROM accounts_address a JOIN accounts_user u
     ON u.id = a.user_id WHERE u.username = ?
 """
-
-
-@pytest.fixture(scope="module", params=POSTGRES_PROVED)
-def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Two server processes on one database, without limits."""
-    with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
-        yield both
 
 
 def mailed(site: Site, to: str, subject: str, pattern: str, count: int = 1) -> str:

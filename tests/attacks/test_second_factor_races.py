@@ -1,7 +1,5 @@
 """Races between two server processes over codes, removals and enrolments."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.attacks.test_session_races import (
@@ -12,7 +10,7 @@ from tests.attacks.test_session_races import (
     sign_in,
     times_in_history,
 )
-from tests.attacks.test_two_nodes import AT_ONCE, BOTH, Nodes, database, running, server_errors
+from tests.attacks.test_two_nodes import AT_ONCE, Nodes, server_errors
 from tests.support.client import Client, Response, together
 from tests.support.second_factor import (
     CHALLENGE,
@@ -23,13 +21,6 @@ from tests.support.second_factor import (
     seed_on,
 )
 from tests.support.steps import sql
-
-
-@pytest.fixture(scope="module", params=BOTH)
-def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Two server processes on one database, without limits."""
-    with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
-        yield both
 
 
 def enrolled(nodes: Nodes, name: str) -> tuple[Client, str, list[str]]:

@@ -1,18 +1,10 @@
 """Races between two server processes over sign-ins, sign-outs, revocations and lockdowns."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from tests.attacks.test_two_nodes import (
-    AT_ONCE,
-    POSTGRES_PROVED,
-    Nodes,
-    browser_at,
-    database,
-    running,
-    server_errors,
-)
+from tests.attacks.test_two_nodes import AT_ONCE, Nodes, browser_at, server_errors
 from tests.support.client import Client, Response, together
 from tests.support.site import text_of
 from tests.support.steps import CONFIRM, LOGIN, PASSWORD, WRONG, path_of, same_browser, sign_up, sql
@@ -20,13 +12,6 @@ from tests.support.steps import CONFIRM, LOGIN, PASSWORD, WRONG, path_of, same_b
 SESSIONS = "/accounts/sessions/"
 LOCKDOWN = "/accounts/lockdown/"
 LOGOUT = "/accounts/logout/"
-
-
-@pytest.fixture(scope="module", params=POSTGRES_PROVED)
-def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Two server processes on one database, without limits."""
-    with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
-        yield both
 
 
 def confirmed(nodes: Nodes, name: str) -> Client:
@@ -64,7 +49,7 @@ def times_in_history(nodes: Nodes, name: str, kind: str) -> int:
 
 
 def _rows(nodes: Nodes, table: str, name: str, which: str, *values: str) -> int:
-    join = f"SELECT r.id FROM {table} r JOIN accounts_user u ON u.id = r.user_id"  # noqa: S608
+    join = f"SELECT r.id FROM {table} r JOIN accounts_user u ON u.id = r.user_id"
     return len(sql(nodes[0], f"{join} WHERE u.username = ? AND {which}", name, *values))
 
 

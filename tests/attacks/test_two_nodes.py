@@ -46,8 +46,7 @@ def database(request: pytest.FixtureRequest, kind: str) -> dict[str, str]:
     return {"DATABASE_URL": request.getfixturevalue("postgres").database()}
 
 
-BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
-# On PostgreSQL only as a proof, because ``test_fifty_rounds`` runs the same races there.
+# On PostgreSQL only as a proof, because fifty rounds of each race run there.
 POSTGRES_PROVED = [
     "sqlite",
     pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.proof]),
