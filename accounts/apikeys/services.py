@@ -17,7 +17,7 @@ from accounts.apikeys import text
 from accounts.apikeys.models import APIKey
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
-from accounts.common.errors import PublicError
+from accounts.common.errors import TooMany
 from accounts.sessions import services as sessions
 from accounts.throttle.limits import KEY_NEW
 from accounts.throttle.services import spend
@@ -44,7 +44,7 @@ GRANTABLE = frozenset(
 _OWNED = Owned(APIKey, "o.id = %(id)s")
 
 
-class TooManyKeys(PublicError):
+class TooManyKeys(TooMany):
     """The user has as many API keys as allowed."""
 
     code = "too_many_keys"

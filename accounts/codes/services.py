@@ -79,7 +79,7 @@ class UsedUp(PublicError):
     """A code has no attempts left, so that even the right code is not accepted any more."""
 
     code = "invalid_code"
-    message = gettext_lazy("That code was tried too often. Ask for a new one.")
+    message = gettext_lazy("That code was tried too many times. Ask for a new one.")
 
 
 def try_code(purpose: Purpose, subject: object, typed: str) -> bool:

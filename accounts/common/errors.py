@@ -20,6 +20,29 @@ class PublicError(Exception):
         return str(self.message)
 
 
+class SignupClosed(PublicError):
+    """Sign-up is not open on this site."""
+
+    code = "signup_closed"
+    status = 403
+    message = _("This site takes no new accounts.")
+
+
+class TooMany(PublicError):
+    """The account has as many objects of one kind as allowed. Subclasses define the message."""
+
+    code = "too_many"
+
+
+class LastWayIn(PublicError):
+    """Without the method to be removed, the user could not sign in safely any more.
+
+    Subclasses define the message.
+    """
+
+    code = "last_way_in"
+
+
 class RateLimited(PublicError):
     """A limit is reached: the client must wait ``retry_after`` seconds before it tries again.
 

@@ -21,7 +21,7 @@ from accounts.codes import services as codes
 from accounts.codes.services import Purpose, WrongCode
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
-from accounts.common.errors import PublicError
+from accounts.common.errors import PublicError, TooMany
 from accounts.common.languages import speaking, spoken
 from accounts.emails import mails
 from accounts.emails.models import PendingEmail
@@ -47,10 +47,9 @@ class EmailChangeRefused(PublicError):
     message = _("That’s no longer possible. Check the list again.")
 
 
-class TooManyEmails(PublicError):
+class TooManyEmails(TooMany):
     """The user already has as many email addresses as allowed."""
 
-    code = "too_many"
     message = _("You’ve reached the limit of email addresses. Remove one first.")
 
 

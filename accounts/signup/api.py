@@ -13,12 +13,12 @@ from rest_framework.views import APIView
 
 from accounts.common.api import Open, TextField, valid
 from accounts.common.client_info import client_of
+from accounts.common.errors import SignupClosed
 from accounts.common.links import absolute
 from accounts.common.text import canonical_code
 from accounts.passwords.hashers import MAX_LENGTH
 from accounts.passwords.services import MIN_LENGTH
 from accounts.signup import services
-from accounts.signup.errors import SignupClosed
 from accounts.users import emails, usernames
 from accounts.users.models import User
 from accounts.users.services import UsernameTaken

@@ -13,7 +13,7 @@ from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
 from accounts.common.client_info import ClientInfo
-from accounts.common.errors import PublicError
+from accounts.common.errors import LastWayIn, PublicError, SignupClosed
 from accounts.common.languages import spoken
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
@@ -30,22 +30,9 @@ from accounts.users.identities import LONGEST_LABEL, Identity
 from accounts.users.models import EmailAddress, User
 
 
-class EmailInUse(PublicError):
-    """The provider has verified an email address that belongs to an existing account.
-
-    To connect the identity, the person must sign in to that account. The error may reveal that the
-    account exists, because the person owns the mailbox.
-    """
-
-    code = "email_taken"
-    message = _("That email address belongs to another account.")
-
-
-class NoNewAccounts(PublicError):
+class NoNewAccounts(SignupClosed):
     """The external identity belongs to no account, and sign-up is closed."""
 
-    code = "signup_closed"
-    status = 403
     message = _("Sign-up is closed, and no account here is connected with that one.")
 
 
@@ -90,10 +77,9 @@ class NoWayBack(PublicError):
     )
 
 
-class OnlyProviderLeft(PublicError):
+class OnlyProviderLeft(LastWayIn):
     """The external identity is the only remaining way to sign in to the account."""
 
-    code = "last_way_in"
     message = _("This is your only way to sign in. Set a password or add a passkey first.")
 
 
@@ -101,8 +87,9 @@ def user_of(profile: ProviderProfile, client: ClientInfo) -> User:
     """Return the user who is connected with ``profile``, or create a user for it.
 
     Raises:
-        EmailInUse: the verified email address belongs to an account that is not connected with
-            ``profile``.
+        EmailTaken: the verified email address belongs to an account that is not connected with
+            ``profile``. To connect them, the person must sign in to that account. The error may
+            reveal that the account exists, because the person owns the mailbox.
         NoNewAccounts: the external identity belongs to no account, and sign-up is closed.
         LockedAccountIdentity: the account is locked, or the identity is suspended.
         RateLimited: there were too many sign-ups.
@@ -111,7 +98,7 @@ def user_of(profile: ProviderProfile, client: ClientInfo) -> User:
         return _known(identity, Actor(client).by(Method.PROVIDER))
     try:
         return _newcomer(profile, client)
-    except (EmailInUse, IntegrityError):
+    except (users.EmailTaken, IntegrityError):
         # A parallel request may have just created the account.
         if identity := identities.find(profile.issuer, profile.subject):
             return _known(identity, Actor(client).by(Method.PROVIDER))
@@ -221,14 +208,11 @@ def _known(identity: Identity, actor: Actor) -> User:
 
 def _newcomer(profile: ProviderProfile, client: ClientInfo) -> User:
     if profile.verified_email and owner_of(profile):
-        raise EmailInUse
+        raise users.EmailTaken
     if settings.AUTHSITE.signup != "open":
         raise NoNewAccounts
     spend(*around(SIGNUP_NETWORK, client), (SIGNUP_EVERYONE,))
-    try:
-        return _sign_up(profile, client)
-    except users.EmailTaken:
-        raise EmailInUse from None
+    return _sign_up(profile, client)
 
 
 @transaction.atomic

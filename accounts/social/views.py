@@ -32,7 +32,7 @@ from accounts.throttle.services import around, spend
 from accounts.users import identities
 from accounts.users.identities import Identity
 from accounts.users.models import User
-from accounts.users.services import AccountChanged
+from accounts.users.services import AccountChanged, EmailTaken
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ def _sign_in(
 ) -> HttpResponse:
     try:
         user = services.user_of(profile, client_of(request))
-    except services.EmailInUse:
+    except EmailTaken:
         pending_link.store(request, profile, attempt.next_url)
         sentence = _(
             "An account with %(address)s already exists. Sign in to it as usual. Then you can "

@@ -2,7 +2,8 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.common.errors import PublicError
+from accounts.codes.services import UsedUp
+from accounts.common.errors import LastWayIn, PublicError, TooMany
 from accounts.common.proofs import Proof
 from accounts.users.models import User
 
@@ -21,7 +22,7 @@ class WrongFactorCode(PublicError):
 class MailedCodeUsedUp(WrongFactorCode):
     """The code from the email is no longer valid, because too many wrong codes were entered."""
 
-    message = _("That code was tried too many times. Ask for a new one.")
+    message = UsedUp.message
 
 
 class WrongSingleUseCode(WrongFactorCode):
@@ -46,10 +47,9 @@ class ClockIsOff(WrongFactorCode):
     )
 
 
-class TooManyFactors(PublicError):
+class TooManyFactors(TooMany):
     """The account has as many authenticator apps or passkeys as allowed."""
 
-    code = "too_many"
     message = _("You can’t add any more. Remove one first.")
 
 
@@ -69,13 +69,12 @@ class PasskeyRequired(Required):
     message = _("Your account needs a passkey. Add another one before you remove this one.")
 
 
-class OnlyPasskeyLeft(PublicError):
+class OnlyPasskeyLeft(LastWayIn):
     """The last passkey of an account without a password cannot be removed.
 
     Otherwise access to the mailbox would be enough to sign in.
     """
 
-    code = "last_way_in"
     message = _(
         "Without it, access to your email would be all it takes to sign in. Set a password first."
     )

@@ -36,7 +36,7 @@ class AccountChanged(PublicError):
 
 
 class EmailTaken(PublicError):
-    """Another account has the email address. Strangers must not see this error."""
+    """Another account has the email address. Only its owner or an operator may see this."""
 
     code = "email_taken"
     message = _("That email address belongs to another account.")
