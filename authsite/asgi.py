@@ -12,7 +12,7 @@ os.environ["AUTHSITE_SERVES"] = "1"
 application = get_asgi_application()
 application.request_class = Utf8ASGIRequest
 
-# Imported last, because its models need Django to be set up. Each server process sends emails.
-from accounts.mail import sender  # noqa: E402
+# Each server process sends emails.
+from accounts.mail import sender  # noqa: E402 its models need Django to be set up
 
 sender.start()

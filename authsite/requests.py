@@ -26,7 +26,7 @@ def without_charset(content_type: str) -> str:
 class _Utf8:
     def _set_content_type_params(self, meta: Mapping[str, Any]) -> None:
         plain = without_charset(meta.get("CONTENT_TYPE", ""))
-        super()._set_content_type_params({"CONTENT_TYPE": plain})  # type: ignore[misc]
+        super()._set_content_type_params({"CONTENT_TYPE": plain})  # type: ignore[misc]  # defined in the other base
 
 
 class Utf8WSGIRequest(_Utf8, WSGIRequest):

@@ -12,9 +12,9 @@ os.environ["AUTHSITE_SERVES"] = "1"
 django = get_wsgi_application()
 django.request_class = Utf8WSGIRequest
 
-# Imported last, because their models need Django to be set up. Each server process sends emails.
-from accounts.mail import sender  # noqa: E402
-from authsite.short_path import ShortPath  # noqa: E402
+# Each server process sends emails.
+from accounts.mail import sender  # noqa: E402 its models need Django to be set up
+from authsite.short_path import ShortPath  # noqa: E402 it imports models, too
 
 application = ShortPath(django)
 sender.start()

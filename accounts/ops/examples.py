@@ -23,7 +23,7 @@ EMAIL, IP = "alice@example.org", "192.0.2.7"
 PASSWORD = "vivid otter under glass"  # noqa: S105 of nobody
 CHALLENGE = "9Vd1qK2vT0mXc8RzJ4uYbA"
 REFRESH = "jRo8DmwpT1uaJz8vSh9_EJ4kXq2NfYb7"
-TOKEN = "eyJhbGciOiJFUzI1NiIsImtpZCI6Ik.eyJpc3MiOiJodHRwczovL2.MEUCIQDx0r3m"  # noqa: S105
+TOKEN = "eyJhbGciOiJFUzI1NiIsImtpZCI6Ik.eyJpc3MiOiJodHRwczovL2.MEUCIQDx0r3m"  # noqa: S105 of nobody
 BEGUN, LATER = "2026-01-31T12:00:00.000000Z", "2026-04-30T12:00:00.000000Z"
 
 SIGN_UP = {"id": ALICE, "username": "alice"}

@@ -12,6 +12,6 @@ from django.contrib.auth.backends import ModelBackend
 class LoadOnlyBackend(ModelBackend):
     """Loads users by id for sessions, and their permissions for the admin."""
 
-    def authenticate(self, request: Any, **_credentials: Any) -> None:  # type: ignore[override]
+    def authenticate(self, request: Any, **_credentials: Any) -> None:  # type: ignore[override]  # never a user
         """Return None, because :mod:`accounts.signin.services` checks credentials."""
         return

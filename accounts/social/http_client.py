@@ -212,7 +212,7 @@ class _Connection:
         try:
             found = _addresses(self.host.strip("[]"), self.port)
         except (OSError, UnicodeError) as error:
-            raise NewConnectionError(self, str(error)) from error  # type: ignore[arg-type]
+            raise NewConnectionError(self, str(error)) from error  # type: ignore[arg-type]  # every subclass is a connection
         for family, kind, protocol, _name, address in found:
             is_private = not is_public(address[0])
             if is_private and not conversation.takes_private:
@@ -231,7 +231,7 @@ class _Connection:
             except OSError as error:
                 sock.close()
                 problem = error
-        raise NewConnectionError(self, str(problem))  # type: ignore[arg-type]
+        raise NewConnectionError(self, str(problem))  # type: ignore[arg-type]  # every subclass is a connection
 
 
 class _HTTPConnection(_Connection, urllib3.connection.HTTPConnection):

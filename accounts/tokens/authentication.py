@@ -48,7 +48,7 @@ class Authentication(JWTAuthentication):
     """
 
     @override
-    def authenticate(self, request: Request) -> tuple[User, Credentials] | None:  # type: ignore[override]
+    def authenticate(self, request: Request) -> tuple[User, Credentials] | None:  # type: ignore[override]  # not SimpleJWT's Token
         """Return the user and the :class:`Credentials`, or None for a request without any.
 
         Raises:

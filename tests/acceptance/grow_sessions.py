@@ -48,7 +48,7 @@ def grow(session: sessions.LoginSession, to: int) -> None:
             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %s)
             INSERT INTO accounts_loginsession ("id", {others})
             SELECT {NEW_ID}, {others} FROM accounts_loginsession, n WHERE "id" = %s
-            """,  # noqa: S608 only column names are inserted
+            """,
             [more, parameter(sessions.LoginSession._meta.pk, session.pk)],
         )
         cursor.execute("ANALYZE")

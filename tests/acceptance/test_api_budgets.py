@@ -3,6 +3,7 @@
 import re
 import runpy
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ def test_lists_cost_three_queries_with_a_long_history_and_many_sessions(
         *("sessions/", "sessions/?page=5", "activity/", "activity/?page=200"),
         *("activity/?group=sign-in&page=3", "activity/?group=failure"),
     ):
-        answer, statements = counted(lambda path=path: call(path, token=token))  # type: ignore[misc]
+        answer, statements = counted(partial(call, path, token=token))
         assert answer.status == 200, path
         assert len(statements) == 3 - (not answer["results"]), (path, statements)
 

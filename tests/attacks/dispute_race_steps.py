@@ -47,11 +47,11 @@ class Owner:
     codes: list[str]
 
     def rows(self, table: str, which: str = "1 = 1", what: str = "user_id") -> list[str]:
-        statement = f"SELECT {what} FROM {table} WHERE {OWNED} AND {which}"  # noqa: S608
+        statement = f"SELECT {what} FROM {table} WHERE {OWNED} AND {which}"
         return [str(row[0]) for row in sql(self.nodes[0], statement, self.name)]
 
     def update(self, table: str, what: str, *values: str) -> None:
-        sql(self.nodes[0], f"UPDATE {table} SET {what} WHERE {OWNED}", *values, self.name)  # noqa: S608
+        sql(self.nodes[0], f"UPDATE {table} SET {what} WHERE {OWNED}", *values, self.name)
 
     def times_in_history(self, *kinds: str) -> tuple[int, ...]:
         return tuple(times_in_history(self.nodes, self.name, kind) for kind in kinds)

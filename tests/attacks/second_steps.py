@@ -37,7 +37,7 @@ def staff() -> Any:
 
 def after_password(login: str = "alice", browser: Browser | None = None, **where: str) -> Browser:
     """Return a browser that has typed the right password, at the IP address ``REMOTE_ADDR``."""
-    browser = browser or Browser(**where)  # type: ignore[arg-type]
+    browser = browser or Browser(**where)
     assert sign_in(browser, login)["Location"] in {CHALLENGE, SETUP}
     assert not is_signed_in(browser)
     return browser

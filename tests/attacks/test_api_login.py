@@ -30,7 +30,7 @@ type SignIn = Callable[..., Answer]
 
 
 def at(address: str, **headers: str) -> Client:
-    return Client(REMOTE_ADDR=address, headers=headers)  # type: ignore[arg-type]
+    return Client(REMOTE_ADDR=address, headers=headers)
 
 
 def by_body(name: str, password: str, client: Client | None = None) -> Answer:

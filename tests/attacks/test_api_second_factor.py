@@ -91,7 +91,7 @@ def test_staff_who_need_a_passkey_cannot_use_codes_and_no_code_is_used_up(
 
 
 def at(address: str) -> Client:
-    return Client(REMOTE_ADDR=address)  # type: ignore[arg-type]
+    return Client(REMOTE_ADDR=address)
 
 
 def guess(i: int, code: str = WRONG_DIGITS) -> Answer:

@@ -214,8 +214,11 @@ def test_cve_2022_21449_malformed_ecdsa_signatures_are_refused_and_a_twin_is_rev
     """Anybody can turn the signature (r, s) into its twin (r, -s), so both must be one token."""
     signed, _, signature = (token := mint.token()).rpartition(".")
     r, s = (int.from_bytes(decoded(signature)[i : i + 32]) for i in (0, 32))
-    # RFC 7518 section 3.4
-    raw = lambda r, s: r.to_bytes(32) + s.to_bytes(32)  # noqa: E731
+
+    def raw(r: int, s: int) -> bytes:
+        """Return the signature as RFC 7518 section 3.4 writes it."""
+        return r.to_bytes(32) + s.to_bytes(32)
+
     odd = [raw(0, 0), raw(ORDER, ORDER), raw(0, s), raw(r, 0), raw(1, 1), raw(r, ORDER),
            raw(ORDER, s), raw(s, r), raw(2**256 - 1, 2**256 - 1), encode_dss_signature(r, s),
            encode_dss_signature(0, 0), *(bytes(n) for n in (0, 1, 63, 64, 65, 96))]  # fmt: skip

@@ -81,7 +81,7 @@ def test_a_new_password_revokes_300_000_sessions_at_once(
         )
         new_id = "hex(randomblob(16))" if database == "sqlite" else "gen_random_uuid()"
         fill = (
-            f"{NUMBERS[database].format(count=COUNT)} "  # noqa: S608
+            f"{NUMBERS[database].format(count=COUNT)} "
             f"INSERT INTO accounts_loginsession (id, {columns}) "
             f"SELECT lower({new_id}), {columns} FROM n CROSS JOIN "
             "(SELECT * FROM accounts_loginsession LIMIT 1) AS one"

@@ -44,7 +44,7 @@ def copy(like: models.Model, first: int, last: int, **changes: str) -> None:
     table = like._meta.db_table
     source = f"{table}, generate_series(%s::bigint, %s::bigint) AS n WHERE id = %s"
     with connection.cursor() as cursor:
-        insert = f"INSERT INTO {table} ({columns}) SELECT {values} FROM {source}"  # noqa: S608
+        insert = f"INSERT INTO {table} ({columns}) SELECT {values} FROM {source}"
         cursor.execute(insert, [first, last, like.pk])
         cursor.execute(f"ANALYZE {table}")
 

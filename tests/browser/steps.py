@@ -81,8 +81,8 @@ def years_pass(site: Site, username: str) -> None:
     sql(site, "UPDATE accounts_user SET date_joined = ? WHERE username = ?", LONG_AGO, username)
     theirs = "user_id = (SELECT id FROM accounts_user WHERE username = ?)"
     for table, column in HELD_SINCE.items():
-        sql(site, f"UPDATE {table} SET {column} = ? WHERE {theirs}", LONG_AGO, username)  # noqa: S608
-    sql(site, f"UPDATE accounts_authenticator SET last_t = -1 WHERE {theirs}", username)  # noqa: S608
+        sql(site, f"UPDATE {table} SET {column} = ? WHERE {theirs}", LONG_AGO, username)
+    sql(site, f"UPDATE accounts_authenticator SET last_t = -1 WHERE {theirs}", username)
 
 
 def sign_up(page: Page, username: str) -> None:

@@ -50,14 +50,14 @@ HISTORY = f"""
         (user_id, kind, at, address, browser, system, proof, actor, detail)
     SELECT id, iif(i % 2, 'sign_in_failed', 'others_ended'), ?, '2001:db8::7', 'Firefox',
         'Windows', 'pwd', iif(i % 2, '', 'carol'), iif(i % 2, '', '3') {THEIRS}
-"""  # noqa: S608
+"""
 SOME_KEYS = f"""
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 7)
     INSERT INTO accounts_apikey
         (id, user_id, digest, name, scope, made_at, expires_at, used_at, address)
     SELECT printf('%016d', i), id, '', ?, 'activity:read profile:write sessions:write', ?,
         iif(i % 2, ?, NULL), iif(i % 3, ?, NULL), '2001:db8:ffff:ffff:ffff:ffff:ffff:ffff' {THEIRS}
-"""  # noqa: S608
+"""
 PASSKEY = """
     INSERT INTO accounts_passkey (user_id, name, confirmed, credential_id, public_key,
         sign_count, transports, aaguid, is_synced, made_at)

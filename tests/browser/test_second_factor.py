@@ -53,7 +53,7 @@ def test_a_new_staff_member_enrols_on_the_way_to_the_admin_and_needs_the_app_aft
     sees(page, SETUP)
     says(page, f"One more step, {username}: ")
     for media in ({"color_scheme": "dark"}, {"forced_colors": "active"}):
-        page.emulate_media(**media)  # type: ignore[arg-type]
+        page.emulate_media(**media)
         secret = scan(page, tmp_path)
         assert page.locator("#key").inner_text().replace(" ", "") == secret
     type_code(page, shown(secret, time.time()), TURN_ON)

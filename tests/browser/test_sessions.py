@@ -85,7 +85,7 @@ def test_times_follow_the_browser_until_a_time_zone_is_chosen(
     arrive(page, site, username)
     of_theirs = "WHERE user_id = (SELECT id FROM accounts_user WHERE username = ?)"
     recently = f"{datetime.now(UTC) - timedelta(hours=3, minutes=1):%Y-%m-%d %H:%M:%S}"
-    change = f"UPDATE accounts_activity SET at = iif(kind = 'signed_up', ?, ?) {of_theirs}"  # noqa: S608
+    change = f"UPDATE accounts_activity SET at = iif(kind = 'signed_up', ?, ?) {of_theirs}"
     sql(site, change, LONG_AGO, recently, username)
 
     times = page.get_by_role("main").locator("li time")

@@ -1,6 +1,7 @@
 """Rules for the code as a whole."""
 
 import ast
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,6 +14,7 @@ CODE = {
 SOURCE_OF_RANDOMNESS = ROOT / "accounts/common/secrets.py"
 RANDOM = {"random", "secrets", "numpy.random", "urandom", "getrandbits", "uuid1", "uuid4"}
 RANDOM |= {"get_random_string", "generate_key"}
+WITHOUT_REASON = re.compile(r"# (noqa(: \w+)?|type: ignore(\[[\w-]+\])?)$", re.MULTILINE)
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 40
 
@@ -51,3 +53,8 @@ def test_files_and_functions_are_short() -> None:
         if isinstance(node, ast.FunctionDef)
         and (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION
     ] == []
+
+
+def test_each_warning_that_is_switched_off_has_its_reason_beside_it() -> None:
+    files = [*CODE, *(ROOT / "tests").rglob("*.py")]
+    assert [file for file in files if WITHOUT_REASON.search(file.read_text())] == []

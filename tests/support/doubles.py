@@ -243,7 +243,7 @@ def _handler(doubles: Doubles) -> type[BaseHTTPRequestHandler]:
                 return send(self, answer.body.encode(), status=answer.status, kind=kind)
             return send(self, json.dumps(answer.body).encode(), status=answer.status)
 
-        do_POST = do_GET  # noqa: N815
+        do_POST = do_GET  # noqa: N815 of http.server
 
         def log_message(self, *_args: Any) -> None:
             """Do not log requests: tests read ``requests``."""

@@ -190,7 +190,7 @@ class OpenIDProvider:
                 status, body = provider._answers(self, path)
                 return send(self, json.dumps(body).encode(), status=status)
 
-            do_POST = do_GET  # noqa: N815
+            do_POST = do_GET  # noqa: N815 of http.server
 
             def _redirect(self) -> None:
                 asked = dict(parse_qsl(urlsplit(self.path).query))

@@ -81,4 +81,4 @@ def _texts(path: Path) -> Iterator[tuple[Text, str | None]]:
 if __name__ == "__main__":
     for folder in sorted(LOCALE.iterdir()):
         missing = [str(message.id) for message in update(folder.name) if not message.string]
-        print(f"{folder.name}: {len(missing)} to translate", *missing, sep="\n  ")  # noqa: T201
+        print(f"{folder.name}: {len(missing)} to translate", *missing, sep="\n  ")  # noqa: T201 the command's result
