@@ -107,8 +107,8 @@ def renewed(send: Callable[[], object]) -> str:
     try:
         send()
     except RateLimited:
-        return _("That code was tried too often. Ask for a new one in a few minutes.")
-    return _("That code was tried too often. We’ve emailed you a new one.")
+        return _("That code was tried too many times. Ask for a new one in a few minutes.")
+    return _("That code was tried too many times. We’ve emailed you a new one.")
 
 
 def subject_of(purpose: Purpose, token: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Mailed codes that were tried too often, and their replacement within the rate limits."""
+"""Mailed codes that were tried too many times, and their replacement within the rate limits."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ from tests.support.steps import (
 pytestmark = pytest.mark.django_db
 
 BY_CODE, EMAIL = "/accounts/login/code/", "/accounts/email/"
-USED_UP = "That code was tried too often."
+USED_UP = "That code was tried too many times."
 
 
 def mailed() -> list[str]:
