@@ -183,7 +183,7 @@ def _parameter(parameter: Json) -> Field:
 
 
 def _fields(document: Json, shape: Json) -> list[Field]:
-    """Return the members of an object. The members of the objects in its lists follow the list."""
+    """Return the members of an object. A list of objects is followed by the objects' members."""
     shape = _resolved(document, shape)
     found = []
     for name, member in shape.get("properties", {}).items():

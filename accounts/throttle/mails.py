@@ -1,4 +1,4 @@
-"""Limits how many emails anybody can request without a sign-in, such as sign-in codes.
+"""Limits the emails that anybody can request without signing in, such as sign-in codes.
 
 A mailbox gets at most six of these emails a day, and at most two that were requested from the same
 internet connection (a *line*, see ``throttle.limits``). Clients do not learn when these limits are
