@@ -116,6 +116,7 @@ if (isThere) {
   for (const element of document.querySelectorAll('[data-needs-passkey]')) element.hidden = false
 } else {
   for (const element of document.querySelectorAll('[data-without-passkey]')) element.hidden = false
+  for (const element of document.querySelectorAll('.first')) element.remove()
 }
 
 if (isThere && forms.length) {

@@ -22,7 +22,7 @@ from accounts.lockdown import services
 from accounts.lockdown.forms import ObjectionForm
 from accounts.recovery import evidence, suspension
 from accounts.recovery import services as recovery
-from accounts.sessions import current
+from accounts.sessions import current, last_method
 from accounts.signin.recent import recent_authentication_required
 from accounts.users import emails, former_credentials
 from accounts.users.disputes import Evidence, kinds
@@ -85,6 +85,7 @@ def _ask(request: HttpRequest, user: User, notice: Notice | None = None) -> Http
 
 def _done(request: HttpRequest, user: User) -> HttpResponse:
     current.forget(request, user)
+    last_method.forget(request)
     # Read the user again, because the lock may have changed the primary address.
     owner = User.objects.get(pk=user.pk)
     can_mail = bool(owner.email) or former_credentials.disputed_emails(owner).exists()

@@ -13,6 +13,7 @@ from accounts.activity import services as activity
 from accounts.common import clock
 from accounts.common.links import absolute
 from accounts.common.moments import days_in_words
+from accounts.sessions import last_method
 from accounts.sessions import services as sessions
 from accounts.throttle import known_networks
 from accounts.users import services as users
@@ -80,6 +81,10 @@ def _figures() -> dict[str, Any]:
         "csrf_cookie": settings.CSRF_COOKIE_NAME,
         "known_cookie": settings.KNOWN_COOKIE_NAME,
         "trusted_cookie": settings.TRUSTED_COOKIE_NAME,
+        "last_method_cookie": settings.LAST_METHOD_COOKIE_NAME,
+        "last_method_days": last_method.LIFE.days,
+        "language_cookie": settings.LANGUAGE_COOKIE_NAME,
+        "language_days": timedelta(seconds=settings.LANGUAGE_COOKIE_AGE).days,
         "csrf_days": timedelta(seconds=settings.CSRF_COOKIE_AGE).days,
         "known_days": known_networks.LIFE.days,
         "disputable_days": (DISPUTABLE + ESTABLISHED).days,

@@ -64,15 +64,22 @@ def set_first(request: HttpRequest) -> HttpResponseBase:
 
 @login_not_required
 @never_cache
+@sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def reset(request: HttpRequest) -> HttpResponse:
     """Send a reset link by email. The response is the same whether or not the account exists."""
-    form = WhoForm(request.POST if request.method == "POST" else None)
+    if "again" in request.POST:
+        # From the sign-in page: show the form with what was typed there.
+        form = WhoForm(initial=request.POST.dict())
+    else:
+        form = WhoForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         login = form.cleaned_data["login"]
         services.send_reset(login, client_of(request))
-        return render(request, "accounts/password_pages/reset_sent.html", {"login": login})
-    return render(request, "accounts/password_pages/reset.html", {"form": form})
+        context = {"login": login, "next": flow.next_of(request)}
+        return render(request, "accounts/password_pages/reset_sent.html", context)
+    context = {"form": form, "next": flow.next_of(request)}
+    return render(request, "accounts/password_pages/reset.html", context)
 
 
 @login_not_required

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 
-from accounts.sessions import current, known_browsers, reauthentication
+from accounts.sessions import current, known_browsers, last_method, reauthentication
 from accounts.users.models import User
 
 
@@ -26,8 +26,9 @@ class AuthenticationMiddleware(middleware.AuthenticationMiddleware):
         request.auser = partial(_auser, request)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        """Set the known-browser cookie after a sign-in."""
+        """Set the cookies that recognize this browser and its last method after a sign-in."""
         known_browsers.set_cookie(request, response)
+        last_method.set_cookie(request, response)
         return response
 
 

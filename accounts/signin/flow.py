@@ -16,6 +16,7 @@ from accounts.activity.services import record
 from accounts.common import clock
 from accounts.common.links import safe_next
 from accounts.common.proofs import Method, Proof
+from accounts.sessions import last_method
 from accounts.sessions.current import actor_of, browser_session_of
 from accounts.signin import pending, policy
 from accounts.signin.pending import PendingSignIn
@@ -47,6 +48,7 @@ def start_sign_in(
     *proofs: Proof,
     remember: bool = False,
     next_url: str = "",
+    button: str = "",
 ) -> HttpResponse:
     """Sign in to ``account`` after ``proofs``, or redirect to the page for the next requirement.
 
@@ -54,6 +56,7 @@ def start_sign_in(
 
     ``remember``: whether the session outlives the browser.
     ``next_url``: the page to open after the sign-in.
+    ``button``: the button of the sign-in page that this browser marks as "Last used" from now on.
     """
     try:
         requirement = policy.next_requirement(account, proofs)
@@ -63,6 +66,8 @@ def start_sign_in(
     if isinstance(account, PendingSignup):
         remember_pending(request, account, remember=remember)
         return redirect("signup_confirm")
+    if button:
+        last_method.note(request, button)
     for key in (PENDING, REMEMBER):
         request.session.pop(key, None)
     return _proceed(request, PendingSignIn(account, proofs, remember, next_url), requirement)

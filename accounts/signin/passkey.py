@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.common.csp import allow_provider_redirects
+from accounts.sessions import last_method
 from accounts.sessions.current import actor_of
 from accounts.signin import flow
 from accounts.signin.forms import LoginForm
@@ -45,7 +46,12 @@ def login_passkey(request: HttpRequest) -> HttpResponse:
         return _refuse(request, context, error)
     remember = bool(request.POST.get("remember"))
     return flow.start_sign_in(
-        request, user, proof, remember=remember, next_url=flow.next_of(request)
+        request,
+        user,
+        proof,
+        remember=remember,
+        next_url=flow.next_of(request),
+        button=last_method.PASSKEY,
     )
 
 

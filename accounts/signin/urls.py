@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.signin import passkey, views
+from accounts.signin import language, passkey, views
 from accounts.signin.challenge import SecondStepView
 from accounts.signin.reauthenticate import ReauthenticateView
 
@@ -13,5 +13,6 @@ urlpatterns = [
     path("accounts/2fa/challenge/", SecondStepView.as_view(), name="second_step"),
     path("accounts/logout/", views.logout, name="account_logout"),
     path("accounts/reauthenticate/", ReauthenticateView.as_view(), name="account_reauthenticate"),
+    path("accounts/language/", language.choose, name="language"),
     path("accounts/inactive/", views.inactive, name="account_inactive"),
 ]

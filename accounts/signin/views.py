@@ -23,7 +23,7 @@ from accounts.common.csp import allow_provider_redirects
 from accounts.common.errors import Busy, RateLimited
 from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
-from accounts.sessions import reauthentication
+from accounts.sessions import last_method, reauthentication
 from accounts.sessions.current import request_auth_of
 from accounts.signin import code_requests, flow, mailed_codes, pending, rate_limited, services
 from accounts.signin.code_requests import CodeRequest
@@ -66,7 +66,7 @@ def login(request: HttpRequest) -> HttpResponse:
     if "other" in request.GET:
         pending.discard(request)
     if "again" in request.POST:
-        # From the page that says when to try again: show the form with what was typed before.
+        # From a page that keeps what was typed: show it in the form.
         form = LoginForm(initial=request.POST.dict())
     else:
         form = LoginForm(request.POST if request.method == "POST" else None)
@@ -89,6 +89,7 @@ def login_context(request: HttpRequest, form: LoginForm) -> dict[str, Any]:
     return {
         "form": form,
         "next": flow.next_of(request),
+        "last_used": last_method.of(request),
         "signup_open": settings.AUTHSITE.signup == "open",
         "passkey_options": json.dumps(passkeys.options_to_sign_in()),
     }
@@ -105,11 +106,19 @@ def _sign_in(request: HttpRequest, form: LoginForm) -> HttpResponse:
         query = urlencode({"reason": "stolen", "next": next_url})
         next_url = f"{reverse('account_change_password')}?{query}"
     proof, remember = Proof.now(Method.PASSWORD), form.cleaned_data["remember"]
-    return flow.start_sign_in(request, account, proof, remember=remember, next_url=next_url)
+    return flow.start_sign_in(
+        request,
+        account,
+        proof,
+        remember=remember,
+        next_url=next_url,
+        button=last_method.PASSWORD,
+    )
 
 
 @login_not_required
 @never_cache
+@sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in
 def login_code(request: HttpRequest) -> HttpResponse:
@@ -120,6 +129,9 @@ def login_code(request: HttpRequest) -> HttpResponse:
     code_request = code_requests.find(request)
     if "code" in request.POST and code_request:
         return _sign_in_by_code(request, code_request)
+    if "ask" in request.POST and not request.POST.get("login", "").strip():
+        # From the sign-in page, where nothing was typed yet.
+        return _ask_for_login(request, WhoForm(initial=request.POST.dict()))
     if "login" in request.POST:
         return _mail_code(request)
     if "code" in request.POST:
@@ -159,8 +171,14 @@ def _sign_in_by_code(request: HttpRequest, code_request: CodeRequest) -> HttpRes
         return _ask_for_code(request, code_request, form)
     code_requests.discard(request)
     user, proof = proved
-    remember, next_url = code_request.remember, code_request.next_url
-    return flow.start_sign_in(request, user, proof, remember=remember, next_url=next_url)
+    return flow.start_sign_in(
+        request,
+        user,
+        proof,
+        remember=code_request.remember,
+        next_url=code_request.next_url,
+        button=last_method.EMAIL,
+    )
 
 
 def _ask_for_code(request: HttpRequest, code_request: CodeRequest, form: CodeForm) -> HttpResponse:

@@ -143,7 +143,12 @@ def _sign_in(
         return _redirect_back(attempt)
     proof = Proof.now(Method.PROVIDER)
     return flow.start_sign_in(
-        request, user, proof, remember=attempt.remember, next_url=attempt.next_url
+        request,
+        user,
+        proof,
+        remember=attempt.remember,
+        next_url=attempt.next_url,
+        button=provider.key,
     )
 
 

@@ -39,12 +39,19 @@ SESSION_ENGINE = "accounts.sessions.store"
 
 KNOWN_COOKIE_NAME = f"{_PREFIX}known"
 TRUSTED_COOKIE_NAME = f"{_PREFIX}trusted"
+LAST_METHOD_COOKIE_NAME = f"{_PREFIX}last-method"
 REFRESH_COOKIE_NAME = f"{_PREFIX}refresh"
 
 CSRF_COOKIE_NAME = f"{_PREFIX}csrftoken"
 CSRF_COOKIE_SECURE = AUTHSITE.https
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_NAME = f"{_PREFIX}django_language"
+LANGUAGE_COOKIE_SECURE = AUTHSITE.https
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+
 CSRF_FAILURE_VIEW = "authsite.errors.csrf_failure"
 
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"

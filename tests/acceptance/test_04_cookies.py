@@ -84,7 +84,10 @@ def test_4_1_under_https_every_cookie_is_secure_http_only_and_bound_to_the_host(
     assert client.post(CONFIRM, {"code": code}).location == "/"
     cookies |= sign_in(production.client(**HTTPS), "alice", remember="on").cookies
 
-    assert cookies.keys() == {"__Host-csrftoken", "__Host-sessionid", "__Host-known"}
+    cookies |= client.post("/accounts/language/", {"language": "de"}, form="/help/").cookies
+
+    names = ("csrftoken", "sessionid", "known", "last-method", "django_language")
+    assert cookies.keys() == {f"__Host-{name}" for name in names}
     for cookie in cookies.values():
         check_cookie(cookie, "Lax")
 
@@ -216,8 +219,11 @@ def test_4_6_cookies_hold_random_values_and_nothing_readable(client: Client) -> 
     secrets_ = [str(user.pk), user.pk.hex, user.password, PASSWORD, code, seed, second]
     secrets_ += ["alice", "bob", "signed"]
     for browser in (alice, client, waiting, half):
-        assert browser.cookies.keys() <= {"csrftoken", "known", "sessionid"}
-        for cookie in browser.cookies.values():
+        assert browser.cookies.keys() <= {"csrftoken", "known", "sessionid", "last-method"}
+        for name, cookie in browser.cookies.items():
+            if name == "last-method":
+                assert cookie.value == "password", "a button of the sign-in page"
+                continue
             assert re.fullmatch(r"[\w-]{32}|[\w-]{43}", cookie.value), "only random characters"
             readable = cookie.value + str(base64.urlsafe_b64decode(cookie.value + "=="))
             assert not [secret for secret in secrets_ if secret in readable]

@@ -14,6 +14,7 @@ from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
 from tests.conftest import Clock
 from tests.support.second_factor import CHALLENGE, enrolled, unused_code
+from tests.support.social import configured
 from tests.support.steps import LOGIN, PASSWORD, address_of, make_user, sign_in
 
 pytestmark = pytest.mark.production_hashes
@@ -24,13 +25,21 @@ FIRST_STEP = {"login": "alice", "password": PASSWORD}
 
 @pytest.mark.django_db
 def test_the_sign_in_page_costs_no_query_and_no_session_and_is_small(
-    client: Client, django_assert_num_queries: Any
+    client: Client, django_assert_num_queries: Any, settings: Any
 ) -> None:
+    """The site has four providers and a choice of language."""
+    four = ("google", "github", "facebook", "twitter")
+    configured(settings, **{f"{name}_client_id": "id" for name in four})
+    configured(settings, **{f"{name}_client_secret": "secret" for name in four})
+    client.cookies["last-method"] = "github"
     with django_assert_num_queries(0):
-        page = client.get(LOGIN)
+        page = client.get(f"{LOGIN}?next=/accounts/sessions/")
+
+    assert page.text.count("Continue with") == 4
+    assert "Deutsch" in page.text
 
     assert page.cookies.keys() == {"csrftoken"}
-    files = set(re.findall(r'(?:href|src)="(/static/[^"]+)"', page.content.decode()))
+    files = set(re.findall(r'(?:href|src)="(/static/[^"#]+)', page.content.decode()))
     assert {name.rpartition(".")[2] for name in files} == {"css", "js", "svg"}
     sizes = {name: len(client.get(name).getvalue()) for name in files}
     scripts = sum(size for name, size in sizes.items() if name.endswith(".js"))

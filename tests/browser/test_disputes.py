@@ -157,7 +157,7 @@ def test_mail_and_the_former_password_unlock_an_account(site: Site, open_page: O
     sees(borrowed, "Your account is locked")
 
     new.goto(LOGIN)
-    new.get_by_role("link", name="Forgot your password?").click()
+    new.get_by_role("button", name="Forgot your password?").click()
     ask_for_reset(new, site, username)
     show_password(new, WRONG)
     expect(new).to_have_title(re.compile("^Error: Prove that it’s your account"))

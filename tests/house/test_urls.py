@@ -31,6 +31,7 @@ OPEN = {
     "accounts/logout/",
     "accounts/reauthenticate/",
     "accounts/inactive/",
+    "accounts/language/",
     "accounts/password/strength/",
     "accounts/lockdown/<str:token>/",
     "accounts/password/locked/",
