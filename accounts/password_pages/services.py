@@ -36,11 +36,13 @@ LINK = mailed_codes.RESET
 NO_EMAIL = "-"
 
 
-def send_reset(login: str, client: ClientInfo) -> None:
+def send_reset(login: str, nonce: str, client: ClientInfo) -> None:
     """Send a reset link by email to the account with the username or email address ``login``.
 
     The work is the same for known, unknown, pending and deactivated accounts, so that timing
     reveals nothing.
+
+    ``nonce``: random text that distinguishes this link from all others.
 
     Raises:
         RateLimited: too many emails were requested.
@@ -51,7 +53,7 @@ def send_reset(login: str, client: ClientInfo) -> None:
     username = user.username if user and not recipient.is_former else ""
     with transaction.atomic():
         key = emails.key(recipient.email) if recipient.email else ""
-        token = codes.issue_link(LINK, recipient.subject(mailed_codes.new_nonce()), key)
+        token = codes.issue_link(LINK, recipient.subject(nonce), key)
         with speaking(recipient.language):
             post(mails.reset(username, recipient.email, token), life=LINK.life)
 
@@ -95,6 +97,11 @@ class Reset:
         """Whether the link was sent by email."""
         return self.email_key != NO_EMAIL
 
+    @property
+    def nonce(self) -> str:
+        """The text that distinguishes this link from all others."""
+        return self.subject.split()[-1]
+
 
 def find_by_link(token: str) -> Reset | None:
     """Return the valid reset link with ``token``, or None.
@@ -127,8 +134,10 @@ def reset(
     end_keys: Collection[str],
     shown: Shown,
     removes_factors: bool = False,
-) -> None:
+) -> User:
     """Set ``password`` with the reset link ``found``, and revoke every session.
+
+    Return the user as this change leaves it, so that a sign-in notices every later change.
 
     ``token``: the secret of the link.
     ``end_keys``: the ids of the API keys to revoke.
@@ -151,10 +160,12 @@ def reset(
                 # Check the proofs again: somebody may have objected while the password was hashed.
                 recovery.check(found.user, shown)
             _replace(found.user, hashed, events.PASSWORD_RESET, actor, keep=None, end_keys=end_keys)
+            user = User.objects.get(pk=found.user.pk)
         except AccountChanged:
             raise LinkSpent from None
     if found.by_mail and actor.client and known_browsers.find(actor.client, found.user) is None:
         mail_limits.refund(found.email_key, actor.client, found.user.username_key, found.email_key)
+    return user
 
 
 def change(user: User, password: str, actor: Actor, *, end_keys: Collection[str]) -> None:

@@ -18,11 +18,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.apikeys import services as apikeys
 from accounts.common.client_info import client_of
 from accounts.common.proofs import Method
-from accounts.password_pages import progress, services
+from accounts.password_pages import progress, reset_requests, services
 from accounts.password_pages.forms import NewPasswordForm, ResetForm, WhoForm
 from accounts.password_pages.progress import ResetRequirement
+from accounts.password_pages.reset_requests import ResetRequest
 from accounts.password_pages.second_step import ProofView
 from accounts.passwords.views import with_meter
+from accounts.sessions import last_method
 from accounts.sessions.current import (
     actor_of,
     actor_without_session_of,
@@ -31,7 +33,7 @@ from accounts.sessions.current import (
     session_of,
 )
 from accounts.sessions.services import live
-from accounts.signin import flow
+from accounts.signin import flow, mailed_codes
 from accounts.signin.recent import recent_authentication_required
 from accounts.twofactor import trusted_browsers
 from accounts.users.models import User
@@ -75,8 +77,11 @@ def reset(request: HttpRequest) -> HttpResponse:
         form = WhoForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         login = form.cleaned_data["login"]
-        services.send_reset(login, client_of(request))
-        context = {"login": login, "next": flow.next_of(request)}
+        next_url, remember = flow.next_of(request), bool(request.POST.get("remember"))
+        reset_request = ResetRequest(mailed_codes.new_nonce(), next_url, remember)
+        services.send_reset(login, reset_request.nonce, client_of(request))
+        reset_requests.store(request, reset_request)
+        context = {"login": login, "remember": remember, "next": next_url}
         return render(request, "accounts/password_pages/reset_sent.html", context)
     context = {"form": form, "next": flow.next_of(request)}
     return render(request, "accounts/password_pages/reset.html", context)
@@ -114,7 +119,12 @@ def locked(request: HttpRequest) -> HttpResponse:
     name="dispatch",
 )
 class ResetLinkView(ProofView):
-    """Set a new password with a reset link. This does not sign the user in."""
+    """Set a new password with a reset link, and sign in with the proofs of the reset.
+
+    The sign-in flow decides whether these proofs are enough. Only the browser that asked for the
+    link is signed in. After the reset of a locked account, every browser shows the sign-in page,
+    because the proofs that decide a dispute need not be proofs for a sign-in.
+    """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         found = services.find_by_link(kwargs["key"])
@@ -138,7 +148,7 @@ class ResetLinkView(ProofView):
         methods = (proof.method for proof in self.progress.proofs)
         actor = actor_without_session_of(request).by(*methods)
         try:
-            services.reset(
+            user = services.reset(
                 found,
                 key,
                 form.cleaned_data["password1"],
@@ -149,9 +159,20 @@ class ResetLinkView(ProofView):
             )
         except services.LinkSpent:
             return self.show_dead()
+        reset_request = reset_requests.pop(request, found)
         forget(request, found.user)
-        messages.success(request, _("Your new password is set. Sign in with it."))
-        return _sign_in(found)
+        if reset_request is None or found.user.is_disputed:
+            messages.success(request, _("Your new password is set. Sign in with it."))
+            return _redirect_to_sign_in(found)
+        messages.success(request, _("Your new password is set."))
+        return flow.start_sign_in(
+            request,
+            user,
+            *self.progress.proofs,
+            remember=reset_request.remember,
+            next_url=reset_request.next_url,
+            button=last_method.PASSWORD,
+        )
 
     def form(self) -> ResetForm:
         """Return the form for the new password, with what was posted to it."""
@@ -171,7 +192,7 @@ class ResetLinkView(ProofView):
         return render(self.request, "accounts/password_pages/reset_dead.html", status=404)
 
 
-def _sign_in(found: services.Reset) -> HttpResponse:
+def _redirect_to_sign_in(found: services.Reset) -> HttpResponse:
     """Redirect to the sign-in page.
 
     If the account was locked, the page to review suspended credentials opens after the sign-in.

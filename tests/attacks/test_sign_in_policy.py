@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SIGN_IN_PAGES = (
     "login/ login/code/ login/passkey/ confirm-email/ confirm-email/<str:key>/ owner/<str:token>/ "
     "2fa/challenge/ 2fa/totp/setup/ 2fa/passkeys/add/ 2fa/enrol/<str:token>/ "
-    "<provider:provider>/login/callback/"
+    "<provider:provider>/login/callback/ password/reset/<str:key>/"
 )
 # Every endpoint that may give a session to a client.
 SIGN_IN_ENDPOINTS = "/api/v1/token/ /api/v1/token/challenge/ /api/v1/session/"
