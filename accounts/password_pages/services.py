@@ -135,9 +135,7 @@ def reset(
     shown: Shown,
     removes_factors: bool = False,
 ) -> User:
-    """Set ``password`` with the reset link ``found``, and revoke every session.
-
-    Return the user as this change leaves it, so that a sign-in notices every later change.
+    """Set ``password`` with the reset link ``found``, revoke every session, and return the user.
 
     ``token``: the secret of the link.
     ``end_keys``: the ids of the API keys to revoke.
@@ -159,8 +157,8 @@ def reset(
             elif found.user.is_disputed:
                 # Check the proofs again: somebody may have objected while the password was hashed.
                 recovery.check(found.user, shown)
-            _replace(found.user, hashed, events.PASSWORD_RESET, actor, keep=None, end_keys=end_keys)
-            user = User.objects.get(pk=found.user.pk)
+            event = events.PASSWORD_RESET
+            user = _replace(found.user, hashed, event, actor, keep=None, end_keys=end_keys)
         except AccountChanged:
             raise LinkSpent from None
     if found.by_mail and actor.client and known_browsers.find(actor.client, found.user) is None:
@@ -192,10 +190,12 @@ def _replace(
     *,
     keep: uuid.UUID | None,
     end_keys: Collection[str],
-) -> None:
+) -> User:
+    """Replace the password of ``user``, and return the user with the new ``credential_version``."""
     owner = users.lock_row(user)
     users.replace_password(owner, hashed)
     # The account is no longer locked, so the notice about this change contains a link to lock it.
     owner.password = hashed
     apikeys.revoke_chosen(owner, end_keys, actor)
     credentials_changed.send(User, user=owner, event=event.name, actor=actor, keep=keep)
+    return User.objects.get(pk=owner.pk)

@@ -23,7 +23,7 @@ def test_a_new_code_replaces_the_first_and_keeps_remember_me_and_next(
     client.post(CODE, token_request)
     second = code_in(mail_to("alice"))
 
-    assert "not right" in client.post(CODE, {"code": first}).text
+    assert "wrong or has expired" in client.post(CODE, {"code": first}).text
     assert client.post(CODE, {"code": second}).url == token_request["next"]
     assert is_signed_in(client)
     assert client.cookies["sessionid"]["max-age"]
