@@ -1,8 +1,7 @@
 """The operator's brand: the colours that follow from ``SITE_COLOUR``, and the files of the logo.
 
-Pages use :func:`brand_of` through the template tag ``{% brand %}``. Emails can use
-:func:`email_colours` for inline styles, and attach ``site_logo`` if it is a
-:class:`~accounts.common.brand_settings.File`.
+Pages use :func:`brand_of` through the template tag ``{% brand %}``. Emails use
+:func:`email_colours`, because they have no style sheet.
 """
 
 from collections.abc import Iterable, Mapping
@@ -116,9 +115,11 @@ def tokens(colour: str, scheme: Scheme) -> Tokens:
     return Tokens(accent, soft, colour, from_oklch(target, chroma, hue), on_fill)
 
 
-def email_colours(config: BrandSettings) -> Tokens:
-    """Return the brand's colours for the inline styles of an email with a white background."""
-    return tokens(config.site_colour, LIGHT) if config.site_colour else LIGHT_DEFAULT
+def email_colours(config: BrandSettings) -> tuple[Tokens, Tokens]:
+    """Return the brand's colours for emails: in light and in dark mode."""
+    if not config.site_colour:
+        return LIGHT_DEFAULT, DARK_DEFAULT
+    return tokens(config.site_colour, LIGHT), tokens(config.site_colour, DARK)
 
 
 def brand_of(config: BrandSettings) -> Brand:

@@ -65,6 +65,14 @@ def days_in_words(count: int) -> str:
     return ngettext("%(count)d day", "%(count)d days", count) % {"count": count}
 
 
+def in_full(at: datetime) -> str:
+    """Return the weekday, date, time and time zone of ``at``, for texts that are read later."""
+    day = day_of(at)
+    zone = timezone.get_current_timezone_name().rpartition("/")[2].replace("_", " ")
+    time = time_in_words(at) if _is_default_zone() else f"{time_in_words(at)} ({zone})"
+    return f"{date_format(day, 'l')}, {date_in_words(at)}, {time}"
+
+
 def interval_in_words(interval: timedelta) -> str:
     """Return ``interval`` in whole days, weeks or months, rounded down."""
     if interval < 2 * WEEK:

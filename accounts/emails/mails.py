@@ -11,26 +11,33 @@ from accounts.mail.message import Message
 
 def confirm(pending: PendingEmail, code: str, token: str) -> Message:
     """Return the email with a code and a link, for an email address that no account has."""
-    site = {"site": settings.AUTHSITE.site_name}
+    about = {"email": pending.email, "site": settings.AUTHSITE.site_name}
+    link = _("Sign in, then use this link. It works for 3 days.")
     return Message(
         to=pending.email,
-        subject=_("%(code)s is your code for %(site)s") % {"code": written_code(code), **site},
-        paragraphs=[_("Enter this code where you added this address, within 15 minutes:")],
+        subject=_("%(code)s is your code for %(site)s") % {"code": written_code(code), **about},
+        heading=_("Confirm your email address"),
+        paragraphs=[_("Enter this code on the page where you added this address:")],
         code=written_code(code),
-        action_label=_("Or open this page while you are signed in"),
+        facts=[(_("Valid for"), _("15 minutes"))],
+        questions=[(_("Closed that page?"), link)],
+        action_label=_("Confirm my email address"),
         action_url=absolute("address_confirm", token),
-        closing=[_("You didn't ask for this? Do nothing: the address isn't added.")],
+        closing=[_("Didn’t ask for this? Then there’s nothing to do. We won’t add the address.")],
+        reason=_("Sent to %(email)s because someone added this address to an account at %(site)s.")
+        % about,
     )
 
 
 def already_taken(owners_email: str) -> Message:
     """Return the message that tells the owner of an address that another user tried to add it."""
+    about = {"email": owners_email, "site": settings.AUTHSITE.site_name}
     return Message(
         to=owners_email,
-        subject=_("Somebody tried to add your address at %(site)s")
-        % {"site": settings.AUTHSITE.site_name},
+        subject=_("Someone tried to add your email address at %(site)s") % about,
         paragraphs=[
-            _("Somebody tried to add this email address to another account."),
-            _("It belongs to yours, and stays there. There is nothing to do."),
+            _("Someone tried to add this email address to another account."),
+            _("It belongs to your account and stays there. There’s nothing to do."),
         ],
+        reason=_("Sent to %(email)s because it belongs to an account at %(site)s.") % about,
     )

@@ -3,26 +3,51 @@
 import json
 from dataclasses import asdict, dataclass, field
 from email.utils import formataddr
+from textwrap import TextWrapper
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
 from accounts.common.languages import speaking, spoken
+from accounts.mail import look
+from accounts.mail.look import BrandedEmail
+
+# The length of a line of plain text (RFC 3676 section 4.2 recommends at most 78).
+LINE = 72
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """The content of an email to one address. Its texts are in the recipient's ``language``."""
+    """The content of an email to one address. Its texts are in the recipient's ``language``.
+
+    Attributes:
+        to: the email address; empty if the email is not sent.
+        subject: the subject, which is also the heading, unless ``heading`` is given.
+        greeting: the first paragraph, such as "Hello alice,".
+        paragraphs: the text below the heading.
+        code: a code to type in.
+        facts: the rows of the table, each a label and a value. A value can have several lines.
+        questions: what the reader may ask, such as "Was this you?", each with its answer.
+        action_label: the text of the button.
+        action_url: where the button leads.
+        closing: the text below the button.
+        reason: why the email goes to this address.
+        language: the code of the language.
+    """
 
     to: str
     subject: str
-    paragraphs: list[str]
+    heading: str = ""
     greeting: str = ""
+    paragraphs: list[str] = field(default_factory=list)
     code: str = ""
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    questions: list[tuple[str, str]] = field(default_factory=list)
     action_label: str = ""
     action_url: str = ""
     closing: list[str] = field(default_factory=list)
+    reason: str = ""
     language: str = field(default_factory=spoken)
 
     def to_json(self) -> str:
@@ -36,15 +61,17 @@ class Message:
         email is sent again (RFC 5322 section 3.6.4).
         """
         config = settings.AUTHSITE
-        context = {**asdict(self), "site_name": config.site_name, "origin": config.origin}
+        context = asdict(self) | look.context(config)
+        context |= {"heading": self.heading or self.subject, "fact_lines": self._fact_lines()}
         with speaking(self.language):
             text = render_to_string("accounts/mail/message.txt", context)
             html = render_to_string("accounts/mail/message.html", context)
-        mail = EmailMultiAlternatives(
+        mail = BrandedEmail(
             subject=self.subject,
             body=text,
             from_email=formataddr((config.site_name, config.mail_from)),
             to=[self.to],
+            reply_to=[look.support_email(config)] if look.support_email(config) else None,
             headers={
                 "Message-ID": f"<{message_id}@{config.hostname}>",
                 "Auto-Submitted": "auto-generated",
@@ -52,3 +79,19 @@ class Message:
         )
         mail.attach_alternative(html, "text/html")
         return mail
+
+    def _fact_lines(self) -> list[str]:
+        """Return the table as lines of text, with the values in one column."""
+        width = max((len(label) for label, _value in self.facts), default=0) + 5
+        return [
+            line
+            for label, value in self.facts
+            for n, part in enumerate(value.splitlines())
+            for line in TextWrapper(
+                LINE,
+                initial_indent=" " * width if n else f"  {label}:".ljust(width),
+                subsequent_indent=" " * width,
+                break_long_words=False,
+                break_on_hyphens=False,
+            ).wrap(part)
+        ]

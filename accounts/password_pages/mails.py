@@ -12,16 +12,18 @@ def reset(username: str, email: str, token: str) -> Message:
 
     ``username`` appears in the greeting. If it is empty, there is no greeting.
     """
-    site = {"site": settings.AUTHSITE.site_name}
+    about = {"email": email, "site": settings.AUTHSITE.site_name}
     return Message(
         to=email,
-        subject=_("Set a new password at %(site)s") % site,
+        subject=_("Set a new password at %(site)s") % about,
         greeting=_("Hello %(name)s,") % {"name": username} if username else "",
-        paragraphs=[
-            _("Somebody, most likely you, asked to set a new password for your account."),
-            _("The link works once, for 30 minutes:"),
+        paragraphs=[_("Someone, probably you, asked to reset the password of your account.")],
+        questions=[
+            (_("Was this you?"), _("Set a new password. The link works once, for 30 minutes.")),
         ],
         action_label=_("Set a new password"),
         action_url=absolute("account_reset_password_key", token),
-        closing=[_("If it wasn't you, do nothing: your password stays as it is.")],
+        closing=[_("Not you? Then there’s nothing to do. Your password stays the same.")],
+        reason=_("Sent to %(email)s because someone asked to reset a password at %(site)s.")
+        % about,
     )

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from django.conf import settings
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from accounts.activity.services import Actor
+from accounts.common import moments
 from accounts.common.links import absolute
 from accounts.mail.message import Message
 from accounts.users.models import User
@@ -21,34 +21,39 @@ def recovery(
     ``is_doubtful``: whether the address may belong to a thief. If so, the email contains neither
         the device, the IP address nor the username.
     """
-    site = {"site": settings.AUTHSITE.site_name}
+    about = {"email": email, "site": settings.AUTHSITE.site_name}
     if user.is_disputed:
-        subject = _("%(site)s: somebody asked to open your locked account")
-        what = _("Somebody asked to set a new password for your account, which is locked.")
+        subject = _("Someone asked to open your locked account")
+        what = _("Someone asked to set a new password for your account, which is locked.")
     else:
-        subject = _("%(site)s: somebody asked to remove your second factors")
+        subject = _("Someone asked to remove your second factors")
         what = _(
-            "Somebody said that they have lost every second factor, and asked to remove them all."
+            "Someone said that they’ve lost all their second factors and asked us to remove them."
         )
-    where = [
-        _("Device: %(device)s") % {"device": actor.device},
-        _("Address: %(address)s") % {"address": actor.client.ip if actor.client else _("unknown")},
-    ]
+    stop = _(
+        "Stop the request. Use a browser that you’ve signed in with before, or have your password "
+        "or a second factor at hand."
+    )
     return Message(
         to=email,
-        subject=subject % site,
+        subject=subject,
         greeting="" if is_doubtful else _("Hello %(name)s,") % {"name": user.username},
-        paragraphs=[
-            what,
-            *([] if is_doubtful else where),
-            _("They can do it after %(when)s UTC, unless you stop it.")
-            % {"when": date_format(due_at, "DATETIME_FORMAT")},
-            _(
-                "If that wasn't you, stop it in a browser that you've signed in with before, or "
-                "have your password or a second factor at hand:"
-            ),
+        paragraphs=[what, _("Until the time below, nothing changes and you can stop the request.")],
+        facts=[
+            (_("Possible from"), moments.in_full(due_at)),
+            *([] if is_doubtful else _place(actor)),
         ],
-        action_label=_("Stop it"),
+        questions=[
+            (_("Was this you?"), _("Come back after that time.")),
+            (_("Not you?"), stop),
+        ],
+        action_label=_("Stop the request"),
         action_url=absolute("recovery_cancel", token),
-        closing=[_("If it was you, come back after that time.")],
+        reason=_("Sent to %(email)s because an account at %(site)s has or had this address.")
+        % about,
     )
+
+
+def _place(actor: Actor) -> list[tuple[str, str]]:
+    ip = actor.client.ip if actor.client else _("unknown")
+    return [(_("Device"), str(actor.device)), (_("IP address"), ip)]

@@ -18,7 +18,7 @@ from accounts.codes import services as link_codes
 from accounts.codes.services import Purpose
 from accounts.common import clock
 from accounts.common.errors import PublicError
-from accounts.common.languages import speaking
+from accounts.common.languages import writing_to
 from accounts.common.proofs import Method, Proof
 from accounts.mail.services import post
 from accounts.recovery import mails
@@ -295,6 +295,6 @@ def _tell(owner: User, asked: Recovery, actor: Actor) -> None:
     told = held | {row.label: (row.key, True) for row in before}
     for n, (email, (key, is_doubtful)) in enumerate(told.items()):
         token = link_codes.issue_link(purpose, f"{owner.pk} {n}", key)
-        with speaking(owner.language):
+        with writing_to(owner.language, owner.time_zone):
             mail = mails.recovery(owner, email, token, asked.due_at, actor, is_doubtful=is_doubtful)
             post(mail, life=purpose.life)

@@ -1,5 +1,7 @@
 """The emails with sign-in codes."""
 
+from typing import Any
+
 from django.conf import settings
 from django.utils.translation import gettext as _
 
@@ -11,44 +13,46 @@ from accounts.users.models import User
 
 def code(email: str, secret: str, device: Device) -> Message:
     """Return the email with a sign-in code. If ``email`` is empty, the email is not sent."""
-    site = {"site": settings.AUTHSITE.site_name}
+    about = {"email": email, "site": settings.AUTHSITE.site_name, "code": written_code(secret)}
+    unasked = _(
+        "Someone typed your username or email address. They can’t sign in without this code, so "
+        "there’s nothing to do."
+    )
     return Message(
         to=email,
-        subject=_("%(code)s is your code to sign in to %(site)s")
-        % {"code": written_code(secret), **site},
-        paragraphs=_code_paragraphs(device),
-        code=written_code(secret),
-        closing=[
-            _("You didn't ask for this? Then somebody knows your address or username, no more."),
-            _("Give the code to nobody: %(site)s never asks for it.") % site,
-        ],
+        subject=_("%(code)s is your code to sign in to %(site)s") % about,
+        heading=_("Your code to sign in"),
+        **_code(secret, device, unasked),
+        reason=_("Sent to %(email)s because someone asked for a code to sign in to %(site)s.")
+        % about,
     )
 
 
 def second_code(user: User, secret: str, device: Device) -> Message:
     """Return the email with a code for the second step of a sign-in with the password."""
-    site = {"site": settings.AUTHSITE.site_name}
+    site = settings.AUTHSITE.site_name
+    about = {"email": user.email, "username": user.username, "site": site}
+    unasked = _("Someone else knows your password. Change it now, and don’t share this code.")
     return Message(
         to=user.email,
         subject=_("%(code)s is your code to finish signing in to %(site)s")
-        % {"code": written_code(secret), **site},
+        % {"code": written_code(secret), **about},
+        heading=_("Your code to finish signing in"),
         greeting=_("Hello %(name)s,") % {"name": user.username},
-        paragraphs=_code_paragraphs(device),
-        code=written_code(secret),
-        closing=[
-            _("You didn't ask for this? Then somebody knows your password: change it now."),
-            _("Give the code to nobody: %(site)s never asks for it.") % site,
-        ],
+        **_code(secret, device, unasked),
+        reason=_("Sent to %(email)s, an address of the account %(username)s at %(site)s.") % about,
     )
 
 
-def _code_paragraphs(device: Device) -> list[str]:
-    """Return the paragraphs above the code.
+def _code(secret: str, device: Device, unasked: str) -> dict[str, Any]:
+    """Return the parts of a message with a code.
 
     They name the device that requested the code, so that a user can notice that an attacker
-    requested it.
+    requested it. ``unasked``: what it means if the user did not ask for the code.
     """
-    return [
-        _("Asked for in: %(device)s") % {"device": device},
-        _("Enter this code where you asked for it, within 15 minutes:"),
-    ]
+    return {
+        "paragraphs": [_("Enter this code on the page where you asked for it:")],
+        "code": written_code(secret),
+        "facts": [(_("Requested from"), str(device)), (_("Valid for"), _("15 minutes"))],
+        "questions": [(_("Didn’t ask for this code?"), unasked)],
+    }

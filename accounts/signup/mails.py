@@ -11,36 +11,39 @@ from accounts.users.models import PendingSignup
 
 def confirm(signup: PendingSignup, code: str, token: str) -> Message:
     """Return the email with a code and a link, for an email address that no account has."""
+    about = {"email": signup.email, "site": settings.AUTHSITE.site_name}
     hello = _("Hello %(name)s,") % {"name": signup.username}
+    closing = _("Didn’t sign up? Then there’s nothing to do. We won’t create an account.")
     return Message(
         to=signup.email,
         # Email clients turn names with a dot into links, and a stranger may have chosen this name.
         greeting="" if "." in signup.username else hello,
-        subject=_("%(code)s is your code for %(site)s")
-        % {"code": written_code(code), "site": settings.AUTHSITE.site_name},
-        paragraphs=[
-            _("Enter this code where you signed up, within 15 minutes:"),
-        ],
+        subject=_("%(code)s is your code for %(site)s") % {"code": written_code(code), **about},
+        heading=_("Confirm your email address"),
+        paragraphs=[_("Enter this code on the page where you signed up:")],
         code=written_code(code),
-        action_label=_("Or open this page to confirm your address"),
-        action_url=absolute("signup_confirm_link", token),
-        closing=[
-            _("You didn't sign up? Do nothing: without the code or the link no account is made."),
+        facts=[(_("Valid for"), _("15 minutes"))],
+        questions=[
+            (_("Closed that page?"), _("Use this link instead. It works for 3 days.")),
         ],
+        action_label=_("Confirm my email address"),
+        action_url=absolute("signup_confirm_link", token),
+        closing=[closing],
+        reason=_("Sent to %(email)s because someone signed up at %(site)s with this address.")
+        % about,
     )
 
 
 def already_taken(owners_email: str) -> Message:
     """Return the email that tells an account's owner that somebody signed up with its address."""
+    about = {"email": owners_email, "site": settings.AUTHSITE.site_name}
     return Message(
         to=owners_email,
-        subject=_("You already have an account at %(site)s")
-        % {"site": settings.AUTHSITE.site_name},
-        paragraphs=[
-            _("Somebody tried to make a new account with this email address."),
-            _("If that was you: you have one already. Sign in to it here:"),
-        ],
+        subject=_("You already have an account at %(site)s") % about,
+        paragraphs=[_("Someone tried to create a new account with this email address.")],
+        questions=[(_("Was this you?"), _("You already have an account. Sign in to it."))],
         action_label=_("Sign in"),
         action_url=absolute("account_login"),
-        closing=[_("If it wasn't you, do nothing: no account was made, and yours is unchanged.")],
+        closing=[_("Not you? Then there’s nothing to do. We didn’t create an account.")],
+        reason=_("Sent to %(email)s because it belongs to an account at %(site)s.") % about,
     )

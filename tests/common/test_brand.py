@@ -137,9 +137,10 @@ def test_the_style_sheet_replaces_five_properties_and_no_others() -> None:
     assert "--fill: light-dark(#ffd21f, #ffd21f);" in style
 
 
-def test_emails_have_the_light_colours() -> None:
-    assert email_colours(BrandSettings()) == LIGHT_DEFAULT
-    colours = email_colours(BrandSettings(site_colour="#ffd21f"))
+def test_emails_have_the_colours_of_the_brand() -> None:
+    assert email_colours(BrandSettings()) == (LIGHT_DEFAULT, DARK_DEFAULT)
+    light, dark = email_colours(BrandSettings(site_colour="#ffd21f"))
 
-    assert (colours.fill, colours.on_fill) == ("#ffd21f", "#0b1222")
-    assert contrast(colours.accent, "#ffffff") >= LEAST_CONTRAST
+    assert (light.fill, light.on_fill) == ("#ffd21f", "#0b1222")
+    assert contrast(light.accent, "#ffffff") >= LEAST_CONTRAST
+    assert contrast(dark.accent, "#181c22") >= LEAST_CONTRAST

@@ -39,7 +39,12 @@ class Reader(HTMLParser):
         self.inline += bad
 
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        # Emails have a style element, which is reported as inline on pages.
+        if self._tag != "style":
+            self.words.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._tag = ""
 
 
 def read(name: str) -> Reader:
