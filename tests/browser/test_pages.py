@@ -130,7 +130,7 @@ def by_mailed_links(site: Site) -> Iterator[Stop]:
     confirm = link_for(site, "waiting", "is your code", CONFIRM)
     yield stranger, confirm, "Confirm your email address"
     yield stranger, f"{RESET}no-such-token/", "This link doesn’t work any more"
-    yield stranger, "/dev/mail/", "Mail"
+    yield stranger, "/dev/mail/", "Emails"
     newest = re.search(r"/dev/mail/[\w-]+/", stranger.get("/dev/mail/").text)
     assert newest
     yield stranger, newest[0], "Set a new password at authsite"

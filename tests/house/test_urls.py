@@ -48,6 +48,7 @@ OPEN = {
     ".well-known/change-password",
     "dev/mail/",
     "dev/mail/<slug:name>/",
+    "dev/mail/<slug:name>/html/",
     # The admin checks permissions itself; its sign-in page redirects to the site's own.
     "admin/login/",
     "api/v1/users/",
