@@ -17,6 +17,7 @@ from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
+from accounts.activity.acts import act
 from accounts.apikeys.text import PATTERN
 from accounts.common.client_ip import behind_proxies, parse
 from accounts.common.errors import PublicError
@@ -182,6 +183,17 @@ def _check_host(host: str | None) -> None:
     match = HOST.fullmatch(host)
     if not match or int(match[1] or 0) > LARGEST_PORT:
         raise DisallowedHost("Invalid Host header.")
+
+
+class ActMiddleware:
+    """Makes each request one act, about which its events send one email to each address."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with act():
+            return self.get_response(request)
 
 
 class ApiMiddleware:

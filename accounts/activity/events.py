@@ -22,7 +22,8 @@ GROUPS: dict[Group, str | Promise] = {
 }
 
 
-@dataclass(frozen=True)
+# Compared by identity, because the hash of a translated sentence depends on the language.
+@dataclass(frozen=True, eq=False)
 class Event:
     """A kind of event.
 
@@ -229,6 +230,18 @@ LOCKED_DOWN = Event("locked_down", Group.CHANGE, _("The account was locked."), m
 ALL_ENDED = Event("all_ended", Group.CHANGE, _("All sessions were signed out."), mail=True)
 RIGHTS_CHANGED = Event(
     "rights_changed", Group.CHANGE, _("The account’s rights were changed."), mail=True
+)
+STAFF_GRANTED = Event(
+    "staff_granted", Group.CHANGE, _("The account became a staff account."), mail=True
+)
+STAFF_WITHDRAWN = Event(
+    "staff_withdrawn", Group.CHANGE, _("The account is no longer a staff account."), mail=True
+)
+SUPERUSER_GRANTED = Event(
+    "superuser_granted", Group.CHANGE, _("The account became a superuser."), mail=True
+)
+SUPERUSER_WITHDRAWN = Event(
+    "superuser_withdrawn", Group.CHANGE, _("The account is no longer a superuser."), mail=True
 )
 STAFF_CHANGED = Event(
     "staff_changed",

@@ -13,8 +13,7 @@ from django.utils.translation import ngettext
 
 from accounts.activity import events
 from accounts.activity.events import Event, Group
-from accounts.activity.models import Activity
-from accounts.activity.services import OPERATOR
+from accounts.activity.models import OPERATOR, Activity
 from accounts.common import proofs
 from accounts.common.moments import day_of
 
@@ -43,6 +42,7 @@ ICONS = (
     ),
     *(("browser_trusted", "devices"), ("trust_ended", "devices"), ("browser_proved", "devices")),
     *(("locked_down", "stop"), ("rights_", "staff"), ("staff_", "staff"), ("switched_", "staff")),
+    ("superuser_", "staff"),
 )
 GROUP_ICONS = {Group.SIGN_IN: "in", Group.FAILURE: "bad", Group.CHANGE: "shield"}
 

@@ -1,10 +1,16 @@
-"""Builds the email that notifies the owner of an account about an event."""
+"""Builds the email that notifies the owner of an account about events."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from django.conf import settings
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from accounts.activity.models import Activity
+from accounts.activity import events
+from accounts.activity.events import Group
+from accounts.activity.models import OPERATOR, Activity
+from accounts.activity.subjects import subject_of
+from accounts.common import moments, places, proofs
 from accounts.common.links import absolute
 from accounts.mail.message import Message
 from accounts.users.models import User
@@ -12,70 +18,131 @@ from accounts.users.models import User
 
 def notice(
     user: User,
-    row: Activity,
+    rows: Sequence[Activity],
     email: str,
     token: str | None,
     *,
     is_locked: bool = False,
     is_doubtful: bool = False,
 ) -> Message:
-    """Return the email that notifies ``user`` at the address ``email`` about the event ``row``.
+    """Return the email that notifies ``user`` at the address ``email`` about one act.
 
-    ``token`` is the secret of the link to lock the account. Without ``token``, the email links to
-    the password reset if ``is_locked`` is set, and has no link otherwise. If ``is_doubtful`` is
-    set, the address may belong to a thief, so the email contains neither details nor the username.
+    Args:
+        user: the owner of the account.
+        rows: the events of the act, oldest first.
+        email: the address. If it is doubtful, it may belong to a thief.
+        token: the secret of the link to lock the account. Without it, the email links to the
+            password reset if the account is locked, and has no link otherwise.
+        is_locked: whether the account is locked.
+        is_doubtful: whether the address is doubtful. The email then contains neither details nor
+            the username.
     """
-    site = {"site": settings.AUTHSITE.site_name}
-    sentence = str(row.event.sentence)
-    facts = [_("When: %(when)s UTC") % {"when": date_format(row.at, "DATETIME_FORMAT")}]
-    if not is_doubtful:
-        facts += _facts(row, email)
+    about = {"email": email, "username": user.username, "site": settings.AUTHSITE.site_name}
+    if is_doubtful:
+        about_email = _("Sent to %(email)s because an account at %(site)s has or had this address.")
+    else:
+        about_email = _("Sent to %(email)s, an address of the account %(username)s at %(site)s.")
+    subjects = dict.fromkeys(subject_of(row.event) for row in rows)
     return Message(
         to=email,
-        subject=_("%(site)s: %(sentence)s") % {**site, "sentence": sentence.rstrip(".")},
+        subject=" · ".join(subjects),
+        heading=_("New activity on your account") if len(subjects) > 1 else "",
         greeting="" if is_doubtful else _("Hello %(name)s,") % {"name": user.username},
-        paragraphs=[sentence, *facts],
-        **_action(row, token, is_locked=is_locked),
-        closing=[_closing(row) % site] if token else [],
+        paragraphs=[_("Here’s what happened on your account at %(site)s:") % about],
+        facts=_facts(rows, email, is_doubtful=is_doubtful),
+        **_help(rows[-1], token, is_locked=is_locked),
+        closing=[] if is_doubtful else _credit(rows[0].ip),
+        reason=f"{about_email % about} {_('You can’t turn off security notices.')}",
     )
 
 
-def _action(row: Activity, token: str | None, *, is_locked: bool) -> dict[str, str]:
-    if token:
-        return {"action_label": _label(row), "action_url": absolute("lockdown_link", token)}
-    if is_locked:
-        label = _("Set a new password to open it again")
-        return {"action_label": label, "action_url": absolute("account_reset_password")}
-    return {}
+def _facts(rows: Sequence[Activity], email: str, *, is_doubtful: bool) -> list[tuple[str, str]]:
+    """Return the rows of the table: what happened, when, and where and by whom if not doubtful."""
+    what = dict.fromkeys(_sentence(row, "" if is_doubtful else email) for row in rows)
+    facts = [(_("What"), "\n".join(what)), (_("When"), moments.in_full(rows[0].at))]
+    return facts if is_doubtful else [*facts, *_details(rows)]
 
 
-def _label(row: Activity) -> str:
-    if row.actor or row.is_by_itself:
-        return _("If you think that something is wrong, lock your account")
-    return _("If this wasn't you, lock your account")
-
-
-def _closing(row: Activity) -> str:
-    if row.actor:
-        return _("If you don't know why, ask whoever runs %(site)s.")
-    if row.is_by_itself:
-        return _("If you don't need it any more, there is nothing to do.")
-    return _("If it was you, there is nothing to do.")
-
-
-def _facts(row: Activity, email: str) -> list[str]:
-    """Return lines that say what was changed, where and by whom.
+def _sentence(row: Activity, email: str) -> str:
+    """Return what happened, and to which credential if ``email`` may learn that.
 
     An email address is named only in the email to that address: somebody who reads a former mailbox
     must not learn the new address.
     """
-    facts = []
+    sentence = str(row.event.sentence)
     is_foreign = "@" in row.detail and row.detail != email
-    if row.detail and not row.detail.isdigit() and not is_foreign:
-        facts.append(_("What: %(detail)s") % {"detail": row.detail})
+    # The device is in a row of its own, and a number needs a text of its own.
+    is_shown = row.event is not events.BROWSER_TRUSTED and not row.detail.isdigit()
+    if not (email and row.detail and is_shown) or is_foreign:
+        return sentence
+    what, _dot, advice = sentence.partition(".")
+    named = f"{what} ({row.detail})" if ":" in what else f"{what}: {row.detail}"
+    return f"{named}.{advice}"
+
+
+def _details(rows: Sequence[Activity]) -> list[tuple[str, str]]:
+    facts = []
+    row = rows[0]
+    left = next((r.detail for r in rows if r.event is events.RECOVERY_CODE_USED), "")
+    if left:
+        facts.append((_("Codes left"), left))
     if row.device:
-        facts.append(_("Device: %(device)s") % {"device": row.device})
-        facts.append(_("Address: %(address)s") % {"address": row.ip})
+        place = places.name(settings.AUTHSITE.geoip_file, row.ip)
+        facts.append((_("Device"), str(row.device)))
+        facts.append((_("Where"), f"{place} ({row.ip})") if place else (_("IP address"), row.ip))
+    shown = [r.proof for r in rows if r.proof and r.event.group is Group.SIGN_IN]
+    if shown:
+        facts.append((_("Signed in with"), proofs.in_words(shown[-1].split())))
     if row.actor:
-        facts.append(_("By: whoever runs %(site)s") % {"site": settings.AUTHSITE.site_name})
+        by = _("The operator of this site") if row.actor == OPERATOR else _("A member of staff")
+        facts.append((_("Done by"), by))
     return facts
+
+
+def _credit(ip: str) -> list[str]:
+    """Return the link to DB-IP that the license of its location files requires."""
+    path = settings.AUTHSITE.geoip_file
+    is_due = places.name(path, ip) and places.is_of_dbip(path)
+    return [f"{_('IP geolocation by DB-IP')}: https://db-ip.com/"] if is_due else []
+
+
+def _help(row: Activity, token: str | None, *, is_locked: bool) -> dict[str, Any]:
+    """Return the questions and the button that lead the owner on after the event ``row``."""
+    if token:
+        lock = {"action_url": absolute("lockdown_link", token)}
+        return lock | (_doubts(row) if row.actor or row.is_by_itself else _was_it_you())
+    if is_locked:
+        answer = _("Nobody can sign in, including you, until you reset your password by email.")
+        return {
+            "questions": [(_("What now?"), answer)],
+            "action_label": _("Reset my password"),
+            "action_url": absolute("account_reset_password"),
+        }
+    return {}
+
+
+def _was_it_you() -> dict[str, Any]:
+    lock = _("Lock your account now. You’ll see what that does before anything happens.")
+    return {
+        "questions": [
+            (_("Was this you?"), _("Then there’s nothing to do.")),
+            (_("Not you?"), lock),
+        ],
+        "action_label": _("It wasn’t me, lock my account"),
+    }
+
+
+def _doubts(row: Activity) -> dict[str, Any]:
+    """Return the questions about an event that the owner did not cause."""
+    site = {"site": settings.AUTHSITE.site_name}
+    if row.actor:
+        answer = _("Ask the team that runs %(site)s why it happened, or lock your account.") % site
+    else:
+        answer = _("Lock your account. You’ll see what that does before anything happens.")
+    return {
+        "questions": [
+            (_("Did you expect this?"), _("Then there’s nothing to do.")),
+            (_("Think something is wrong?"), answer),
+        ],
+        "action_label": _("Lock my account"),
+    }

@@ -10,6 +10,8 @@ from accounts.common import clock
 from accounts.common.client_info import LONGEST_NAME, Device
 
 LONGEST_DETAIL = 100
+# This cannot be a username, because usernames contain no ``@``: see ``accounts.users.usernames``.
+OPERATOR = "@operator"
 
 
 class WrittenOnce(Exception):

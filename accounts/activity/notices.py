@@ -6,18 +6,19 @@ follows the rule of ``accounts.users.disputes`` unlocks the account.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 from django.db.models import Value
 from django.db.models.functions import Concat
 
-from accounts.activity import events, mails
+from accounts.activity import acts, events, mails
 from accounts.activity.models import Activity
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common import clock
-from accounts.mail.services import post
+from accounts.common.languages import writing_to
+from accounts.mail.services import post, withdraw
 from accounts.users import former_credentials as formers
 from accounts.users.disputes import DISPUTABLE, counts
 from accounts.users.models import EmailAddress, User
@@ -71,14 +72,42 @@ def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
     unlinked = {former.email} if former and not _may_lock(user, former, row) else set()
     young = _young(user) if user.disputed_at and is_change else set()
     for n, email in enumerate(filter(None, dict.fromkeys(told))):
-        subject = f"{user.pk} {row.pk} {n}"
         has_link = not is_locked and email not in unlinked
-        link = codes.issue_link(LINK, subject, email) if has_link else None
-        is_doubtful = email in young
-        post(mails.notice(user, row, email, link, is_locked=is_locked, is_doubtful=is_doubtful))
+        state = _State(is_locked=is_locked, is_doubtful=email in young)
+        _notify(user, row, email, state, subject=f"{user.pk} {row.pk} {n}" if has_link else "")
     if user.disputed_at and is_change:
         for suspended in formers.disputed_emails(user).exclude(label__in=told):
-            post(mails.notice(user, row, suspended.label, None, is_doubtful=True))
+            _notify(user, row, suspended.label, _State(is_doubtful=True))
+
+
+@dataclass(frozen=True)
+class _State:
+    """What decides about the content of a notice: see :func:`accounts.activity.mails.notice`."""
+
+    is_locked: bool = False
+    is_doubtful: bool = False
+
+
+def _notify(user: User, row: Activity, email: str, state: _State, *, subject: str = "") -> None:
+    """Notify ``email`` about ``row``, together with the earlier events of the same act.
+
+    ``subject`` identifies the link to lock the account; the notice has no link if it is empty.
+    Notices in different states are not combined: one of them may say less than the other.
+    """
+    act, key = acts.posted(), (user.pk, email, bool(subject), state)
+    rows: tuple[Activity, ...] = (row,)
+    token = None
+    if (earlier := act.get(key)) and _is_live(earlier.token) and withdraw(earlier.mail_id):
+        rows, token = (*earlier.rows, row), earlier.token
+    elif subject:
+        token = codes.issue_link(LINK, subject, email)
+    with writing_to(user.language, user.time_zone):
+        mail = mails.notice(user, rows, email, token, **asdict(state))
+    act[key] = acts.Posted(post(mail), rows, token)
+
+
+def _is_live(token: str | None) -> bool:
+    return token is None or codes.find_link(LINK, token) is not None
 
 
 def _young(user: User) -> set[str]:

@@ -3,7 +3,8 @@
 from typing import Any
 
 from accounts.activity.events import EVENTS
-from accounts.activity.services import OPERATOR, Actor, record
+from accounts.activity.models import OPERATOR
+from accounts.activity.services import Actor, record
 from accounts.users.models import User
 
 

@@ -17,8 +17,6 @@ from accounts.users.models import EmailAddress, User
 
 # Failed sign-ins to unknown accounts are useful only during an attack.
 NOBODYS_LIFE = timedelta(days=30)
-# This cannot be a username, because usernames contain no ``@``: see ``accounts.users.usernames``.
-OPERATOR = "@operator"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import uuid
 from typing import Any
 
 from accounts.activity import events
-from accounts.activity.services import OPERATOR, Actor
+from accounts.activity.models import OPERATOR
+from accounts.activity.services import Actor
 from accounts.apikeys import services
 from accounts.users.models import User
 

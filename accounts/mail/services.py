@@ -10,6 +10,7 @@ import smtplib
 from collections.abc import Callable
 from datetime import timedelta
 from enum import IntEnum
+from uuid import UUID
 
 from django.core.mail import mailers
 from django.core.mail.backends.base import BaseEmailBackend
@@ -40,19 +41,25 @@ class Queue(IntEnum):
     STRANGERS = 1
 
 
-def post(message: Message, *, life: timedelta | None = None, queue: Queue = Queue.MEMBERS) -> None:
-    """Put ``message`` into the outbox. It is sent if the transaction commits.
+def post(message: Message, *, life: timedelta | None = None, queue: Queue = Queue.MEMBERS) -> UUID:
+    """Put ``message`` into the outbox, and return its id. It is sent if the transaction commits.
 
     ``life`` is the lifetime of the code or link in the email; an expired email is not sent. A
     message to an empty address is stored and rendered but not sent, so that a request takes the
     same time for unknown people.
     """
-    OutgoingMail.objects.create(
+    mail = OutgoingMail.objects.create(
         sealed=crypto.seal(message.to_json(), PURPOSE),
         queue=queue,
         expires_at=clock.now() + life if life else None,
     )
     transaction.on_commit(wake.up)
+    return mail.pk
+
+
+def withdraw(mail_id: UUID) -> bool:
+    """Delete an email that no sender has claimed yet; return whether it was deleted."""
+    return bool(OutgoingMail.objects.filter(pk=mail_id, attempts=0).delete()[0])
 
 
 def deliver_due(is_stopping: Callable[[], bool] = bool, rest: timedelta = timedelta()) -> int:

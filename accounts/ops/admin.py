@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.events import Event
-from accounts.activity.services import record
+from accounts.activity.services import Actor, record
 from accounts.common.signals import credentials_changed
 from accounts.sessions.current import actor_of, session_of
 from accounts.users.models import User
@@ -91,7 +91,9 @@ class UserAdmin(admin.ModelAdmin):
         obj.save(update_fields=changed & {"is_active", "is_staff", "is_superuser"})
         of_staff = obj.is_privileged or bool(changed & set(RIGHTS))
         for event in _events(obj, changed):
-            _tell(request, obj, event, of_staff=of_staff)
+            _tell(request, obj, event)
+        if changed and of_staff:
+            _tell_superusers(request, obj)
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Allow only lookups that ``list_filter`` names.
@@ -126,7 +128,7 @@ class GroupAdmin(auth_admin.GroupAdmin):
         super().save_related(request, form, formsets, change)
         if "permissions" in form.changed_data:
             for member in form.instance.user_set.all():
-                _tell(request, member, events.RIGHTS_CHANGED)
+                _tell_of_rights(request, member)
 
     def delete_model(self, request: HttpRequest, obj: Group) -> None:
         """Delete the group, and notify its members that their rights have changed."""
@@ -137,7 +139,7 @@ class GroupAdmin(auth_admin.GroupAdmin):
         members = list(User.objects.filter(groups__in=queryset).distinct())
         super().delete_queryset(request, queryset)
         for member in members:
-            _tell(request, member, events.RIGHTS_CHANGED)
+            _tell_of_rights(request, member)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return _is_superuser(request)
@@ -149,27 +151,43 @@ class GroupAdmin(auth_admin.GroupAdmin):
         return _is_superuser(request)
 
 
-def _tell(request: HttpRequest, user: User, event: Event, *, of_staff: bool = True) -> None:
+def _tell(request: HttpRequest, user: User, event: Event) -> None:
     """Record ``event``, revoke the sessions of ``user`` and notify the user by email.
 
     If ``user`` made the change, the current session is kept.
-
-    ``of_staff``: whether the change concerns rights in the admin. Every other superuser is then
-        notified, too.
     """
-    actor = replace(actor_of(request), name=request.user.get_username())
     keep = session_of(request).pk if user == request.user else None
-    credentials_changed.send(User, user=user, event=event.name, actor=actor, keep=keep)
-    if of_staff:
-        for superuser in User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk):
-            record(superuser, events.STAFF_CHANGED, actor, detail=user.username)
+    credentials_changed.send(User, user=user, event=event.name, actor=_staff(request), keep=keep)
+
+
+def _tell_superusers(request: HttpRequest, user: User) -> None:
+    """Notify every other superuser that the rights or the state of ``user`` have changed."""
+    for superuser in User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk):
+        record(superuser, events.STAFF_CHANGED, _staff(request), detail=user.username)
+
+
+def _tell_of_rights(request: HttpRequest, member: User) -> None:
+    """Notify ``member`` of a group, and the superusers, that the rights of the group changed."""
+    _tell(request, member, events.RIGHTS_CHANGED)
+    _tell_superusers(request, member)
+
+
+def _staff(request: HttpRequest) -> Actor:
+    return replace(actor_of(request), name=request.user.get_username())
 
 
 def _events(user: User, changed: set[str]) -> list[Event]:
     """Return the events to record for ``user`` after the fields in ``changed`` have changed."""
-    found = [events.SWITCHED_ON if user.is_active else events.SWITCHED_OFF]
-    switched = found if "is_active" in changed else []
-    return switched + ([events.RIGHTS_CHANGED] if changed & set(RIGHTS) else [])
+    found = {
+        "is_active": events.SWITCHED_ON if user.is_active else events.SWITCHED_OFF,
+        "is_staff": events.STAFF_GRANTED if user.is_staff else events.STAFF_WITHDRAWN,
+        "is_superuser": (
+            events.SUPERUSER_GRANTED if user.is_superuser else events.SUPERUSER_WITHDRAWN
+        ),
+        "groups": events.RIGHTS_CHANGED,
+        "user_permissions": events.RIGHTS_CHANGED,
+    }
+    return list(dict.fromkeys(event for field, event in found.items() if field in changed))
 
 
 def _is_superuser(request: HttpRequest) -> bool:

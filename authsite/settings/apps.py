@@ -32,6 +32,7 @@ MIDDLEWARE = [
     # Before the middleware that refuses API calls, so that scripts can read the refusals.
     "corsheaders.middleware.CorsMiddleware",
     "authsite.middleware.GateMiddleware",
+    "authsite.middleware.ActMiddleware",
     # API calls end here. The middleware below is for browsers.
     "authsite.middleware.ApiMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

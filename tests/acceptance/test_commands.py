@@ -141,7 +141,7 @@ def test_end_sessions_revokes_every_session_and_mails_the_owner(client: Client, 
 
     assert says == "2 sessions of alice were revoked.\n"
     assert [is_signed_in(browser) for browser in (client, elsewhere, bob)] == [False, False, True]
-    assert mail_to("alice").subject == "authsite: All sessions were signed out"
+    assert mail_to("alice").subject == "You were signed out everywhere"
 
 
 @pytest.mark.django_db
@@ -158,7 +158,7 @@ def test_reset_second_factor_removes_all_factors_and_sessions_and_mails_the_owne
     assert bob.authenticator_set.exists()
     assert not is_signed_in(browser)
     told = mail_to("carol")
-    assert told.subject == "authsite: All second factors were removed"
+    assert told.subject == "Your second factors were removed"
     assert "By: whoever runs authsite" in str(told.body)
     assert sign_in(browser, "carol").url == CHALLENGE, "a mailed code, and then enrolment"
 

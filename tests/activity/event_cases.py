@@ -25,9 +25,11 @@ from tests.activity.event_steps import (
     Act,
     add_a_recent_address,
     add_an_address,
+    alice_was,
     allow_one_session,
     bring_an_identity,
     carol_changes,
+    carol_gives_a_permission,
     carol_signs_in,
     command,
     connect,
@@ -47,7 +49,6 @@ from tests.activity.event_steps import (
     review,
     sign_in_alice,
     suspend_the_address,
-    switch_alice_off,
     thief_of,
     wait_until_a_key_expires_soon,
     with_known_cookie,
@@ -158,13 +159,22 @@ CASES = {
     ),
     "locked_down": Case(post(LOCKDOWN), proof="pwd mail"),
     "all_ended": by_operator(command("end_sessions", "alice")),
-    "rights_changed": by_carol(carol_changes(is_active="on", is_staff="on")),
+    "staff_granted": by_carol(carol_changes(is_active="on", is_staff="on")),
+    "superuser_granted": by_carol(carol_changes(is_active="on", is_superuser="on")),
+    **{
+        f"{right}_withdrawn": by_carol(
+            carol_changes(is_active="on"),
+            prepare=in_turn(carol_signs_in, alice_was(**{f"is_{right}": True})),
+        )
+        for right in ("staff", "superuser")
+    },
+    "rights_changed": by_carol(carol_gives_a_permission),
     "staff_changed": by_carol(
         carol_changes(is_active="on", is_staff="on"), user="carol", notified=(address_of("carol"),)
     ),
     "switched_off": by_carol(carol_changes()),
     "switched_on": by_carol(
-        carol_changes(is_active="on"), prepare=in_turn(carol_signs_in, switch_alice_off)
+        carol_changes(is_active="on"), prepare=in_turn(carol_signs_in, alice_was(is_active=False))
     ),
     "factor_added": Case(
         lambda s: s.here.post(SETUP, {"code": second_factor.code_of(s.prepared)}),

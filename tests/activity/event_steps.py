@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.contrib.auth.models import Permission
 from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.management import call_command
@@ -109,8 +110,14 @@ def carol_changes(**fields: str) -> Act:
     return lambda s: s.visitor.post(f"/admin/accounts/user/{s.alice.pk}/change/", fields)
 
 
-def switch_alice_off(scene: Scene) -> None:
-    User.objects.filter(pk=scene.alice.pk).update(is_active=False)
+def carol_gives_a_permission(scene: Scene) -> Any:
+    permission = Permission.objects.earliest("pk")
+    return carol_changes(is_active="on", user_permissions=str(permission.pk))(scene)
+
+
+def alice_was(**fields: bool) -> Act:
+    """Return an act that changes the row of alice, without a word to her."""
+    return lambda s: User.objects.filter(pk=s.alice.pk).update(**fields)
 
 
 def allow_one_session(scene: Scene) -> None:

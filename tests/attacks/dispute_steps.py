@@ -66,7 +66,7 @@ def recipients_of(words: str) -> set[str]:
 
 def text_of(mail: Any) -> str:
     """Return the whole text of a mail."""
-    return " ".join([mail.subject, mail.greeting, *mail.paragraphs, *mail.closing])
+    return mail.to_json()
 
 
 def alice() -> User:

@@ -65,7 +65,7 @@ def test_a_lock_suspends_the_factors_that_a_copied_cookie_added(alice: User, clo
         assert not sets_password(Client(), link)
     home.post(link, {"code": code_of(seed)})
     assert sets_password(home, link)
-    assert set(recipients_of("A new password was set")) == {MINE}
+    assert set(recipients_of("password was reset")) == {MINE}
     sign_in(home, "alice", NEW)
     assert home.post(CHALLENGE, {"code": code_of(stolen, 1)}).status_code == 200
     home.post(CHALLENGE, {"code": unused_code(alice)})

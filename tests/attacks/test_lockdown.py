@@ -255,7 +255,7 @@ def test_a_lockdown_revokes_all_sessions_keeps_the_history_and_says_what_to_do(
         "pwd" if way == "in a session" else "mail",
     )
     mail = mail_to("alice")
-    assert mail.subject == "authsite: The account was locked"
+    assert mail.subject == "Your account was locked"
     assert "/accounts/password/reset/" in str(mail.body)
     assert LOCKDOWN not in str(mail.body)
 

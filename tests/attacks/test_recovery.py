@@ -63,7 +63,7 @@ def test_a_reset_link_works_once_and_revokes_every_session() -> None:
     assert works(NEW)
     assert not works(PASSWORD)
     assert outbox()[-2].to == "alice@example.org"
-    assert "new password was set by email" in outbox()[-2].subject
+    assert "password was reset" in outbox()[-2].subject
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def refused(refresh_token: str, **token_request: str) -> str:
 def reuses() -> int:
     """Return how many reuses were recorded; fail unless a mail reports each of them."""
     noted = Activity.objects.filter(kind=REUSED).count()
-    mails = [mail for mail in outbox() if "used twice" in mail.subject]
+    mails = [mail for mail in outbox() if "may have been copied" in mail.subject]
     assert len(mails) == noted
     return noted
 

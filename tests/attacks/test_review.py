@@ -114,7 +114,7 @@ def test_suspended_emails_are_recorded_in_the_history_and_named_in_no_other_mail
 
     kinds = Activity.objects.filter(kind="suspended").values_list("detail", flat=True)
     assert list(kinds) == [THIEFS]
-    assert recipients_of("The account was locked") == {MINE, THIEFS}
+    assert recipients_of("Your account was locked") == {MINE, THIEFS}
     assert not any(THIEFS in text_of(m) for m in outbox() if m.to == MINE)
     thiefs = [m for m in outbox() if m.to == THIEFS and LOCK in m.action_url]
     assert {Client().post(path_of(m.action_url)).status_code for m in thiefs} == {404}

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 
 GUESSES = FACTOR_LINE.burst
 HOME = "203.0.113.5"
-BLOCKED = "too many codes were wrong"
+BLOCKED = "too many wrong codes"
 
 
 def guess(browser: Client, code: str = WRONG_DIGITS) -> int:
@@ -201,10 +201,10 @@ def test_the_owner_is_mailed_at_most_once_an_hour_about_guesses(clock: Clock) ->
     clock.advance(minutes=61)
     guesses(GUESSES + 3, first=30)
     assert len(mails_about(BLOCKED)) == 2
-    assert len(mails_about("failed the second")) == 1
+    assert len(mails_about("failed at the second")) == 1
     clock.advance(days=1)
     guesses(1)
-    assert len(mails_about("failed the second")) == 2, "the mail is sent once a day"
+    assert len(mails_about("failed at the second")) == 2, "the mail is sent once a day"
 
 
 def test_guesses_do_not_block_the_browser_in_which_the_factor_was_added(clock: Clock) -> None:

@@ -23,7 +23,7 @@ from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
 
-NEWS = "failed five times to confirm their identity"
+NEWS = "failed five times to confirm"
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_a_trusted_browser_skips_the_second_step(alice: Any) -> None:
 
     login = LoginSession.objects.filter(user=alice).latest("begun_at")
     assert (login.amr, login.acr) == (["pwd", "trusted_browser"], "aal1")
-    assert [m.to for m in outbox() if "browser was trusted" in m.subject] == [alice.email]
+    assert [m.to for m in outbox() if "browser is now trusted" in m.subject] == [alice.email]
 
 
 def test_the_trust_cookie_is_httponly_and_samesite(alice: Any, settings: Any) -> None:

@@ -172,7 +172,7 @@ def test_mail_and_a_second_factor_unlock_an_account(site: Site, open_page: OpenP
     username, phone = "factored", open_page(site, user_agent=IPHONE, **MOBILE)
     seed = settle_with_app(open_page(site), site, username)
 
-    lock(phone, site, username, "Signed in from a new browser")
+    lock(phone, site, username, "Sign-in from a new browser")
     reset(phone, site, username)
     type_code(phone, code_of(seed), "Use this code")
     set_password(phone, username)
@@ -193,7 +193,7 @@ def test_the_owner_restores_a_suspended_email_at_the_review(
     steal_session(thief, site, home)
     add_address(thief, site, address)
 
-    lock(home, site, username, "The primary email address was changed")
+    lock(home, site, username, "Your primary email address was changed")
     reset(home, site, username)
     set_password(home, username)
     says(home, new, address)
@@ -258,7 +258,7 @@ def test_a_mailed_link_stops_a_recovery(site: Site, open_page: OpenPage) -> None
     sign_out(home)
     lose_factors(mallory, username)
 
-    about = "somebody asked to remove your second factors"
+    about = "Someone asked to remove your second factors"
     home.goto(link_for(site, username, about, "/accounts/2fa/recovery/"))
     says(home, "an email address of yours", "a browser that you’ve signed in with before")
     press(home, "Stop the request")
@@ -270,7 +270,7 @@ def test_password_and_second_factor_unlock_an_account_without_mail(
 ) -> None:
     username, new = "unmailed", open_page(site)
     seed = settle_with_app(open_page(site), site, username)
-    lock(open_page(site), site, username, "Signed in from a new browser")
+    lock(open_page(site), site, username, "Sign-in from a new browser")
 
     new.goto(LOGIN)
     sign_in(new, username)

