@@ -159,7 +159,7 @@ def test_reset_second_factor_removes_all_factors_and_sessions_and_mails_the_owne
     assert not is_signed_in(browser)
     told = mail_to("carol")
     assert told.subject == "Your second factors were removed"
-    assert "By: whoever runs authsite" in str(told.body)
+    assert "The operator of this site" in str(told.body)
     assert sign_in(browser, "carol").url == CHALLENGE, "a mailed code, and then enrolment"
 
 
