@@ -11,6 +11,7 @@ import importlib.resources
 import json
 import re
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,9 @@ document.addEventListener("securitypolicyviolation", event => reportViolation(
 ));
 """
 _STATUS = re.compile(r"Failed to load resource: the server responded with a status of (\d{3})")
+# At most one program runs, since Playwright cannot be started twice in a thread.
+_running: dict[Path, Browser] = {}
+_processes = ExitStack()
 _WATCHES = pytest.StashKey[list["Watch"]]()
 
 
@@ -89,25 +93,45 @@ class Watch:
             self._note("request", f"{url} {reason}")
 
 
-@pytest.fixture(scope="module")
-def chromium(request: pytest.FixtureRequest) -> Iterator[Browser]:
-    """Run one Chromium for a module.
+@pytest.fixture
+def chromium(request: pytest.FixtureRequest) -> Browser:
+    """Return Chromium, which goes on running as long as one test after the other uses it.
 
-    It cannot run for the whole session: while the event loop of Playwright runs, Django refuses
-    database access in its thread. A module's ``BROWSERS`` names the programs that it accepts.
+    A module's ``BROWSERS`` names the programs that it accepts.
     """
     program = find(*getattr(request.module, "BROWSERS", NAMES)) or missing("Chromium")
+    if program not in _running or not _running[program].is_connected():
+        _processes.close()
+        _running[program] = _started(program)
+    return _running[program]
+
+
+def _started(program: Path) -> Browser:
     expect.set_options(timeout=TIMEOUT_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program,
-            args=list(ARGUMENTS),
-            chromium_sandbox=False,  # it does not run as root, and CI does
-            # The back button uses this cache, unless a page forbids storing it.
-            ignore_default_args=["--disable-back-forward-cache"],
-        )
-        yield browser
-        browser.close()
+    _processes.callback(_running.clear)
+    playwright = _processes.enter_context(sync_playwright())
+    browser = playwright.chromium.launch(
+        executable_path=program,
+        args=list(ARGUMENTS),
+        chromium_sandbox=False,  # it does not run as root, and CI does
+        # The back button uses this cache, unless a page forbids storing it.
+        ignore_default_args=["--disable-back-forward-cache"],
+    )
+    _processes.callback(browser.close)
+    return browser
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Stop Chromium before a test that does not use it.
+
+    While the event loop of Playwright runs, Django refuses database access in its thread.
+    """
+    try:
+        return (yield)
+    finally:
+        if "chromium" not in getattr(nextitem, "fixturenames", ()):
+            _processes.close()
 
 
 @pytest.fixture
