@@ -1,110 +1,163 @@
-"""The requests that are sent to this site and to its yardstick, and how long each took.
+"""The requests that are sent to this site and to its yardsticks, and how long each took.
 
 The cost of sending them does not count: the processor time of the server is measured.
 """
 
-import threading
+import json
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
+from itertools import count, cycle
 from urllib.parse import urlencode
 
-from tests.bench.servers import HOST, LOGIN, PASSWORD, PEOPLE, Request, Server
-from tests.support.client import Response
+from tests.bench.servers import LOGIN, PASSWORD, PEOPLE, VISITOR, Request, Server, Tokens, exchange
+
+# A prime, so that neighbouring requests and sessions belong to distant people.
+STRIDE = 7_919
+SIGNUP = "/accounts/signup/"
+SESSIONS = "/accounts/sessions/"
+# So many sessions are on the page of sessions.
+BROWSERS = 3
 
 
 @dataclass(frozen=True)
 class Load:
-    """The requests of each connection.
+    """Requests to send, the allowed statuses of the answers, and a function that gets the bodies.
 
-    `ask` makes a request from the numbers of the connection and of the request, `hear` gets the
-    answer, and `status` holds the allowed statuses.
+    Several threads take requests from the iterator, so it must not be a generator.
     """
 
-    ask: Callable[[int, int], Request]
-    hear: Callable[[int, Response], None] = lambda _number, _answer: None
+    requests: Iterator[bytes]
     status: tuple[int, ...] = (200,)
+    hear: Callable[[bytes], None] = lambda _body: None
 
 
-def drive(
-    server: Server, load: Load, *, connections: int, each: int, until: threading.Event | None = None
-) -> list[float]:
-    """Return the seconds that each request took; raise `AssertionError` for a wrong status.
+def drive(server: Server, load: Load, *, seconds: float, connections: int) -> list[float]:
+    """Send requests over some connections, and return the seconds that each took.
 
-    Each connection makes `each` requests, fewer if `until` is set before.
+    Raises:
+        AssertionError: an answer has a wrong status.
     """
+    over = time.perf_counter() + seconds
 
-    def run(number: int) -> list[float]:
+    def run(_connection: int) -> list[float]:
         took: list[float] = []
-        with closing(server.connection()) as connection:
-            for turn in range(each):
-                if until and until.is_set():
-                    break
-                asked = load.ask(number, turn)
-                begun = time.perf_counter()
-                answer = server.ask(asked, connection)
+        with server.connect() as connection:
+            while (begun := time.perf_counter()) < over and (asked := next(load.requests, None)):
+                status, body = exchange(connection, asked)
                 took.append(time.perf_counter() - begun)
-                assert answer.status in load.status, (asked, answer)
-                load.hear(number, answer)
+                assert status in load.status, (server.name, asked, status, body)
+                load.hear(body)
         return took
 
-    with ThreadPoolExecutor(max_workers=connections) as pool:
+    with ThreadPoolExecutor(connections) as pool:
         return [took for part in pool.map(run, range(connections)) for took in part]
 
 
-def calls(server: Server) -> Load:
-    """Return `GET me/` calls, for all people in turn."""
-    asked = [server.who(server.tokens(number)["access"]) for number in range(PEOPLE)]
-    return Load(lambda number, turn: asked[(number + turn) % PEOPLE])
+def again(asked: list[Request], status: int = 200) -> Load:
+    """Return a load that sends the same requests again and again."""
+    return Load(cycle([request.wire for request in asked]), (status,))
 
 
-def logins(server: Server) -> Load:
-    """Return sign-ins by password over the API, for all people in turn."""
-    return Load(lambda number, turn: server.log_in(7 * number + turn))
+def calls(server: Server, tokens: Sequence[Tokens] = ()) -> Load:
+    """Return `GET me/` by access tokens."""
+    return again([server.me(f"Bearer {t.access}") for t in tokens or server.tokens()])
 
 
-def page(server: Server) -> Load:
-    return Load(lambda _number, _turn: server.get(LOGIN))
+def calls_by_key(server: Server) -> Load:
+    return again([server.me(server.key)])
 
 
-def forms(server: Server) -> Load:
-    """Return sign-ins on the page, for each person in a known browser."""
-    asked = [_form(server, number) for number in range(PEOPLE)]
-    return Load(lambda number, turn: asked[(7 * number + turn) % PEOPLE], status=(302,))
+def logins(server: Server, people: int = PEOPLE) -> Load:
+    """Return sign-ins by password over the API, of all people in turn."""
+
+    def log_in(number: int) -> bytes:
+        return server.log_in(STRIDE * number % people).wire
+
+    return Load(map(log_in, count()))
 
 
-def chains(server: Server) -> Load:
-    """Return refreshes, in which each connection renews its own tokens again and again."""
-    newest: dict[int, str] = {}
-
-    def ask(number: int, _turn: int) -> Request:
-        if number not in newest:
-            newest[number] = server.tokens(number)["refresh"]
-        return server.renew(newest[number])
-
-    def hear(number: int, answer: Response) -> None:
-        newest[number] = answer.json()["refresh"]
-
-    return Load(ask, hear)
+def failed(server: Server) -> Load:
+    return again([server.log_in(n, "a wrong password") for n in range(PEOPLE)], 401)
 
 
-def each_once(asked: list[Request]) -> Load:
-    left = iter(asked)
-    return Load(lambda _number, _turn: next(left))
+def refused(server: Server) -> Load:
+    """Return sign-ins beyond the limit for wrong passwords."""
+    wrong = [server.log_in(0, "a wrong password")]
+    while server.ask(*wrong).status != 429:
+        pass
+    return again(wrong, 429)
 
 
-def _form(server: Server, number: int) -> Request:
-    def form(cookies: dict[str, str]) -> Request:
-        person = {"login": f"person{number}", "password": PASSWORD}
-        fields = person | {"csrfmiddlewaretoken": cookies["__Host-csrftoken"]}
-        cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        headers = {"Cookie": cookie, "Origin": f"https://{HOST}", "Referer": f"https://{HOST}"}
-        kind = {"Content-Type": "application/x-www-form-urlencoded"}
-        return Request("POST", LOGIN, urlencode(fields).encode(), server.headers | headers | kind)
+def refreshes(server: Server, tokens: Sequence[Tokens] = ()) -> Load:
+    """Return refreshes, each with a refresh token that the answer to an earlier one contains."""
+    unused = deque(pair.refresh for pair in tokens or server.tokens())
 
-    cookies = {name: m.value for name, m in server.ask(server.get(LOGIN)).cookies.items()}
-    answer = server.ask(form(cookies))
-    assert answer.status == 302, answer
-    return form(cookies | {"__Host-known": answer.cookies["__Host-known"].value})
+    def renew(_number: int) -> bytes:
+        return server.renew(unused.popleft()).wire
+
+    def hear(body: bytes) -> None:
+        answer = json.loads(body)
+        unused.append(answer.get("refresh") or answer["refresh_token"])
+
+    return Load(map(renew, count()), hear=hear)
+
+
+def jwks(server: Server) -> Load:
+    return again([server.get(server.jwks_path)])
+
+
+def login_page(server: Server) -> Load:
+    return again([server.get(server.login_path)])
+
+
+def signups(server: Server) -> Load:
+    """Return sign-ups on the page, each with a name of its own."""
+    cookies = _cookies(server, SIGNUP)
+
+    def sign_up(number: int) -> bytes:
+        name = f"newcomer{number}"
+        person = {"username": name, "email": f"{name}@example.org"}
+        fields = person | {"password1": PASSWORD, "password2": PASSWORD}
+        return _form(server, SIGNUP, cookies, **fields).wire
+
+    return Load(map(sign_up, count()), (302,))
+
+
+def session_pages(server: Server) -> Load:
+    """Return views of the page that lists one's sessions."""
+    for _ in range(BROWSERS):
+        cookies = _cookies(server, LOGIN)
+        asked = _form(server, LOGIN, cookies, login=f"person{VISITOR}", password=PASSWORD)
+        answer = server.ask(asked)
+        assert answer.status == 302, answer
+    cookies |= {name: morsel.value for name, morsel in answer.cookies.items()}
+    # allauth's greeting, which only the first page after signing in shows.
+    cookies.pop("messages", None)
+    return again([server.get(SESSIONS, Cookie=_written(cookies))])
+
+
+def _cookies(server: Server, path: str) -> dict[str, str]:
+    answer = server.ask(server.get(path))
+    return {name: morsel.value for name, morsel in answer.cookies.items()}
+
+
+def _form(server: Server, path: str, cookies: dict[str, str], **fields: str) -> Request:
+    """Return a form with its CSRF token, which is the value of a cookie."""
+    (token,) = (value for name, value in cookies.items() if name.endswith("csrftoken"))
+    proxied = server.headers.get("X-Forwarded-Proto", "http")
+    origin = f"{proxied}://{server.headers['Host']}"
+    headers = server.headers | {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Cookie": _written(cookies),
+        "Origin": origin,
+        "Referer": origin + path,
+    }
+    body = urlencode(fields | {"csrfmiddlewaretoken": token}).encode()
+    return Request("POST", path, body, headers)
+
+
+def _written(cookies: dict[str, str]) -> str:
+    return "; ".join(f"{name}={value}" for name, value in cookies.items())

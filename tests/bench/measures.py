@@ -1,230 +1,208 @@
-"""The measurements.
+"""The measurements, which yield the rows of the table."""
 
-A cost is processor time in seconds, summed over all processes of a server, as Linux counts it.
-"""
-
-import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from functools import partial
+from itertools import islice, takewhile
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 
-from argon2 import PasswordHasher
+import pytest
 
-from accounts.passwords.hashers import Argon2id
-from tests.bench import loads
-from tests.bench.loads import Load, drive
-from tests.bench.report import Row, compared, interleaved, number
-from tests.bench.servers import PASSWORD, Server, ours, stock, unlimited
-from tests.support.client import together
+from tests.bench import loads, peers
+from tests.bench.loads import drive
+from tests.bench.meter import Effort, Meter, Side, number, ratios
+from tests.bench.processes import pss_mib
+from tests.bench.report import Row, compared
+from tests.bench.servers import Server
+from tests.bench.site import Ours, fast_argon2, ours, site_in
 from tests.support.services import Postgres
 
-CONNECTIONS = 4
 STORM = 12
-AT_ONCE = 12
-TICKS = os.sysconf("SC_CLK_TCK")
-MIB = 1024
-STOCK = "stock Django REST framework and simplejwt"
+STORM_SECONDS = 60.0
+STOCK, FLASK, OIDC, BETTER = "stock Django", "Flask-Security-Too", "oidc-provider", "better-auth"
 
 
-@dataclass(frozen=True)
-class Effort:
-    """The number of rounds, of requests per connection in a round, of people and of sessions.
-
-    ``few`` is the number of people in the small database that the large one is compared with.
-    """
-
-    rounds: int = 5
-    pages: int = 250
-    calls: int = 500
-    stormy: int = 200
-    refreshes: int = 100
-    logins: int = 20
-    starts: int = 5
-    people: int = 100_000
-    families: int = 500_000
-    few: int = 1_000
+def entered[S: Server](
+    stack: ExitStack, name: str, peer: Callable[[], AbstractContextManager[S]]
+) -> S | str:
+    """Run a server until the stack closes, or return why it is skipped."""
+    try:
+        return stack.enter_context(peer())
+    except pytest.skip.Exception as reason:
+        return f"{name}: skipped, {reason}"
 
 
-def tree(root: int) -> dict[int, list[str]]:
-    """Return the fields of `/proc/PID/stat` after the name, for `root` and all its descendants."""
-    stats = {}
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            stats[int(file.parent.name)] = file.read_text().rpartition(")")[2].split()
-    found = [root]
-    for pid in found:
-        found += [child for child, fields in stats.items() if int(fields[1]) == pid]
-    return {pid: stats[pid] for pid in found if pid in stats}
-
-
-def cpu_seconds(*roots: int) -> float:
-    """Return the processor time of process trees, including children that have ended."""
-    stats = {pid: fields for root in roots for pid, fields in tree(root).items()}
-    return sum(int(field) for fields in stats.values() for field in fields[11:15]) / TICKS
-
-
-def peak_mib(root: int) -> float:
-    """Return the sum of the peak memory of each process in a tree, in MiB."""
-    states = [Path(f"/proc/{pid}/status").read_text() for pid in tree(root)]
-    return sum(int(kib) for kib in re.findall(r"VmHWM:\s+(\d+)", "".join(states))) / MIB
-
-
-def costs(server: Server, load: Load, each: int, *also: int) -> Callable[[], float]:
-    """Return a function that measures the cost of one request for the server and for `also`.
-
-    `also` are the roots of further process trees.
-    """
-    roots = (server.process.pid, *also)
-
-    def measure() -> float:
-        begun = cpu_seconds(*roots)
-        drive(server, load, connections=CONNECTIONS, each=each)
-        # Linux does not count less than a tick.
-        used = max(cpu_seconds(*roots) - begun, 1 / TICKS)
-        return used / (CONNECTIONS * each)
-
-    return measure
-
-
-def argon2_alone(each: int) -> float:
-    """Measure the cost of one Argon2 verification with the site's parameters and concurrency.
-
-    Nothing else may run in this process meanwhile.
-    """
-    hasher = PasswordHasher(Argon2id.time_cost, Argon2id.memory_cost, Argon2id.parallelism)
-    encoded, threads = hasher.hash(PASSWORD), os.cpu_count() or 1
-    with ThreadPoolExecutor(threads) as pool:
-        begun = time.process_time()
-        list(pool.map(lambda _: hasher.verify(encoded, PASSWORD), range(threads * each)))
-    return (time.process_time() - begun) / (threads * each)
-
-
-def on_sqlite(effort: Effort) -> Iterator[Row]:
-    with ours() as (site, _), stock() as other:
-        for name, load in (
-            ("sign-ins by password over the API", loads.logins(site)),
-            ("sign-ins by password on the page", loads.forms(site)),
-        ):
-            mine = costs(site, load, effort.logins)
-            pair = interleaved(effort.rounds, mine, lambda: argon2_alone(effort.logins))
-            yield compared(name, pair, 0.8, yardstick="Argon2 alone")
-        for name, of, each, against in (
-            ("who one is, by an access token", loads.calls, effort.calls, STOCK),
-            ("the sign-in page", loads.page, effort.pages, "allauth’s own page"),
-        ):
-            sides = (costs(server, of(server), each) for server in (site, other))
-            yield compared(name, interleaved(effort.rounds, *sides), 4, yardstick=against)
-        yield in_a_storm(effort, site, other)
-        # The peak covers all loads above.
-        peak, others = peak_mib(site.process.pid), f"{number(peak_mib(other.process.pid))} MiB"
-        words = f"{number(peak)} MiB", f"{STOCK}: {others}"
-        yield Row("memory at its peak", *words, (peak,), 200, unit=" MiB")
-
-
-def in_a_storm(effort: Effort, site: Server, other: Server) -> Row:
-    """Measure how much slower the slowest percent of calls gets during many sign-ins."""
-    mine = [_slower(site, effort.stormy) for _ in range(effort.rounds)]
-    others = [_slower(other, effort.stormy) for _ in range(effort.rounds)]
-    quiet, stormy = (number(1000 * median(column)) for column in zip(*mine, strict=True))
-    return Row(
-        f"the slowest 1 % of such calls while {STORM} sign in, to those when nobody does",
-        f"{stormy} ms to {quiet} ms",
-        f"{STOCK}: {number(median(b / a for a, b in others))} times",
-        tuple(b / a for a, b in mine),
-        10,
-    )
-
-
-def _slower(server: Server, each: int) -> tuple[float, float]:
-    """Return the 99th percentile of `GET me/` in seconds: alone, and during many sign-ins."""
-    load, over = loads.calls(server), threading.Event()
-    # These are more sign-ins than the site hashes at once, so some get status 429.
-    storm = replace(loads.logins(server), status=(200, 429))
-    quiet = drive(server, load, connections=1, each=each)
-    with ThreadPoolExecutor(1) as pool:
-        stormy = pool.submit(drive, server, storm, connections=STORM, each=10_000, until=over)
-        try:
-            time.sleep(1)
-            loud = drive(server, load, connections=1, each=each)
-        finally:
-            over.set()
-        stormy.result()
-    return quantiles(quiet, n=100)[98], quantiles(loud, n=100)[98]
-
-
-def on_postgres(effort: Effort, postgres: Postgres) -> Iterator[Row]:
-    database = {
-        "ENGINE": "django.db.backends.postgresql",
-        "HOST": "127.0.0.1",
-        "PORT": str(postgres.port),
-        "USER": "postgres",
-        "NAME": postgres.database().rpartition("/")[2],
-    }
-    with ours(postgres.database()) as (site, _), stock(**database) as other:
-        sides = (costs(s, loads.chains(s), effort.refreshes) for s in (site, other))
-        pair = interleaved(effort.rounds, *sides)
-        yield compared("refreshes with rotation, on PostgreSQL", pair, 8, yardstick=STOCK)
-        mine, theirs = successors(site), successors(other)
-        assert site.ask(site.renew(next(iter(mine)))).status == 200, "the session is still live"
-        name = f"different successors of a refresh token that is used {AT_ONCE} times at once"
-        yield Row(name, str(len(mine)), f"{STOCK}: {len(theirs)}", (len(mine),), 1)
-
-
-def successors(server: Server) -> set[str]:
-    asked = server.renew(server.tokens(0)["refresh"])
-    answers = together(AT_ONCE, lambda _: server.ask(asked))
-    return {answer.json()["refresh"] for answer in answers if answer.status == 200}
-
-
-def among_many(effort: Effort, postgres: Postgres) -> Iterator[Row]:
-    """Compare the cost of a call, database included, among many people and among few.
-
-    Each request uses another session that was not used before.
-    """
-    each = max(effort.refreshes, effort.few // (CONNECTIONS * (effort.rounds + 1)))
-    known = CONNECTIONS * each * (effort.rounds + 1)
-    database = postgres.process.pid
-    many, few = (
-        ours(postgres.database(), people=people, families=families, known=known)
-        for people, families in ((effort.people, effort.families), (effort.few, known))
-    )
-    with many as (full, its), few as (empty, others):
-        for name, key, of in (
-            ("who one is", "access", Server.who),
-            ("a refresh", "refresh", Server.renew),
-        ):
-            sides = (
-                costs(s, loads.each_once([of(s, pair[key]) for pair in told]), each, database)
-                for s, told in ((full, its), (empty, others))
-            )
-            large, small = interleaved(effort.rounds, *sides)
-            yield Row(
-                f"what {name} costs, database included, among {effort.people:,} people and "
-                f"{effort.families:,} sign-ins, to among {effort.few:,}",
-                f"{number(1e6 * median(large))} µs",
-                f"this site: {number(1e6 * median(small))} µs",
-                tuple(a / b for a, b in zip(large, small, strict=True)),
-                1.15,
-            )
-
-
-def starting(effort: Effort) -> Row:
+def starting(effort: Effort) -> Iterator[Row]:
     """Measure the time from the start command to the first page."""
     took = []
     with TemporaryDirectory(prefix="authsite-bench-") as data:
-        site = unlimited(Path(data))
+        site = site_in(Path(data))
         site.make_database()
-        for _ in range(effort.starts + 1):
+        for _ in range(effort.rounds + 1):
             begun = time.perf_counter()
             site.start()
             took.append(time.perf_counter() - begun)
             site.stop()
-    name, words = "start of the server, to its first page", f"{number(median(took[1:]))} s"
-    return Row(name, words, "", tuple(took[1:]), 1.5, unit=" s")
+    median_seconds = f"{number(median(took[1:]))} s"
+    yield Row("start to the first page", "", median_seconds, "", tuple(took[1:]), 0.5, unit=" s")
+
+
+def on_sqlite(effort: Effort) -> Iterator[Row]:
+    meter = Meter(effort)
+    with ExitStack() as stack:
+        site = stack.enter_context(ours())
+        limited = stack.enter_context(ours(LIMITS_SCALE="1"))
+        django = entered(stack, STOCK, partial(peers.stock, site.algorithm))
+        flask = entered(stack, FLASK, peers.flask_security)
+        oidc = entered(stack, OIDC, peers.oidc_provider)
+        yield from passwords(meter, site, limited)
+        yield from calls(meter, site, django, oidc)
+        yield from pages(meter, site, django, flask)
+        yield in_a_storm(meter, site)
+        yield memory(site, django)
+
+
+def passwords(meter: Meter, site: Ours, limited: Ours) -> Iterator[Row]:
+    login, failed, one_hash = meter.interleaved(
+        meter.side(site, loads.logins), meter.side(site, loads.failed, ""), meter.hash()
+    )
+    besides = tuple(ratio - 1 for ratio in ratios(login, one_hash))
+    name, against = "processor time of a login besides Argon2, to one hash", one_hash.words
+    yield Row(name, site.algorithm, login.cell, against, besides, 0.15)
+    name = "processor time of a failed login, to a login"
+    yield Row(name, "", failed.cell, login.words, ratios(failed, login), 1)
+    (refused,) = meter.interleaved(meter.side(limited, loads.refused))
+    rates = tuple(1 / cost for cost in refused.costs)
+    name = "logins refused by a limit (429)"
+    yield Row(name, "", refused.cell, "", rates, 1_500, at_least=True, unit="/s")
+
+
+def calls(meter: Meter, site: Ours, django: Server | str, oidc: Server | str) -> Iterator[Row]:
+    me, stocks, oidcs = meter.interleaved(
+        meter.side(site, loads.calls),
+        meter.side(django, loads.calls),
+        meter.side(oidc, loads.calls, "opaque token"),
+    )
+    yield compared("`GET me/` by access token", me, stocks, 7)
+    yield compared("`GET me/` by access token", me, oidcs, 1)
+    by_key, stocks = meter.interleaved(
+        *(meter.side(server, loads.calls_by_key, "API key") for server in (site, django))
+    )
+    yield compared("`GET me/` by API key", by_key, stocks)
+    for name, load, goal in (
+        ("refresh with rotation", loads.refreshes, 2),
+        ("JWKS", loads.jwks, 1.2),
+    ):
+        mine, theirs = meter.interleaved(meter.side(site, load), meter.side(oidc, load))
+        yield compared(name, mine, theirs, goal)
+
+
+def pages(meter: Meter, site: Ours, django: Server | str, flask: Server | str) -> Iterator[Row]:
+    page, allauths, flasks = meter.interleaved(
+        *(meter.side(server, loads.login_page, "") for server in (site, django, flask))
+    )
+    yield compared("login page", page, allauths, 6)
+    yield compared("login page", page, flasks, 1.5)
+    for name, load in (("page of sessions", loads.session_pages), ("sign-up", loads.signups)):
+        mine, theirs = meter.interleaved(
+            *(meter.side(server, load, "") for server in (site, django))
+        )
+        yield compared(name, mine, theirs)
+
+
+def in_a_storm(meter: Meter, site: Ours) -> Row:
+    """Compare the slowest percent of calls during many sign-ins with the time of a hash."""
+    # These are more sign-ins than the site hashes at once, so some get status 429.
+    storm, me = replace(loads.logins(site), status=(200, 429)), loads.calls(site)
+
+    def slowest() -> float:
+        over = threading.Event()
+        until = replace(storm, requests=takewhile(lambda _: not over.is_set(), storm.requests))
+        with ThreadPoolExecutor(1) as pool:
+            sign_ins = pool.submit(drive, site, until, seconds=STORM_SECONDS, connections=STORM)
+            try:
+                time.sleep(meter.effort.seconds)
+                some = replace(me, requests=islice(me.requests, meter.effort.stormy))
+                took = drive(site, some, seconds=STORM_SECONDS, connections=1)
+            finally:
+                over.set()
+            sign_ins.result()
+        return quantiles(took, n=100)[98]
+
+    calls, one_hash = meter.interleaved(Side(site.name, site.algorithm, slowest), meter.hash())
+    total = f"{meter.effort.rounds * meter.effort.stormy:,}"
+    name = f"99th percentile of {total} `GET me/` while {STORM} sign in, to one hash"
+    milliseconds = f"{number(1e3 * calls.median)} ms"
+    words = (site.algorithm, milliseconds, one_hash.words)
+    return Row(name, *words, ratios(calls, one_hash), 0.5)
+
+
+def memory(site: Server, django: Server | str) -> Row:
+    mine, theirs = pss_mib(site.process.pid), django
+    if isinstance(django, Server):
+        theirs = f"{django.name}: {number(pss_mib(django.process.pid))} MiB"
+    name = "memory after these loads (PSS)"
+    return Row(name, "", f"{number(mine)} MiB", str(theirs), (mine,), 125, unit=" MiB")
+
+
+def on_postgres(effort: Effort, postgres: Postgres) -> Iterator[Row]:
+    """Measure with PostgreSQL, whose processor time counts, too."""
+    meter = Meter(effort, (postgres.process.pid,))
+
+    def fast() -> AbstractContextManager[Ours]:
+        return ours(postgres.database(), PYTHONPATH=fast_argon2())
+
+    with ExitStack() as stack:
+        site = stack.enter_context(ours(postgres.database()))
+        avx2 = entered(stack, "this site", fast)
+        equal, default = (
+            entered(stack, STOCK, partial(peers.stock, algorithm, postgres.database()))
+            for algorithm in (site.algorithm, peers.SIMPLEJWT_DEFAULT)
+        )
+        better = entered(stack, BETTER, partial(peers.better_auth, postgres.database()))
+        login, faster, stocks, betters = meter.interleaved(
+            *(meter.side(server, loads.logins) for server in (site, avx2, equal, better))
+        )
+        yield compared("login, PostgreSQL", login, stocks)
+        yield compared("login, PostgreSQL", login, betters, 0.8)
+        yield compared("login, PostgreSQL, Argon2 built for AVX2", faster, betters, 1.1)
+        me, stocks = meter.interleaved(*(meter.side(s, loads.calls) for s in (site, equal)))
+        yield compared("`GET me/` by access token, PostgreSQL", me, stocks)
+        refresh, *others = meter.interleaved(
+            *(meter.side(server, loads.refreshes) for server in (site, equal, default))
+        )
+        for other in others:
+            yield compared("refresh with rotation, PostgreSQL", refresh, other, 8)
+
+
+def among_many(effort: Effort, postgres: Postgres) -> Iterator[Row]:
+    """Compare the costs of calls among many people and among few, with PostgreSQL."""
+    meter = Meter(effort, (postgres.process.pid,))
+    known = effort.known
+    with (
+        ours(
+            postgres.database(), people=effort.people, families=effort.families, known=known
+        ) as full,
+        ours(postgres.database(), people=effort.few, families=known, known=known) as empty,
+    ):
+        for name, load in (
+            ("`GET me/`", lambda site: loads.calls(site, site.known)),
+            ("refresh", lambda site: loads.refreshes(site, site.known)),
+            ("login", lambda site: loads.logins(site, site.people)),
+        ):
+            many, few = meter.interleaved(meter.side(full, load), meter.side(empty, load))
+            yield Row(
+                f"processor time of {name}, PostgreSQL, {effort.people:,} people and "
+                f"{effort.families:,} sessions, to {effort.few:,} people",
+                full.algorithm,
+                many.cell,
+                few.words,
+                ratios(many, few),
+                1.1,
+            )

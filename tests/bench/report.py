@@ -1,22 +1,22 @@
-"""Compute the rows of the table from the measurements, and draw the plot."""
+"""The rows of the table, and the plot."""
 
 import math
 import os
 import platform
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from statistics import median
 
+from tests.bench.meter import Side, number, ratios
 from tests.support.site import ROOT
 
 PAGE = ROOT / "docs/speed.md"
 PLOT = ROOT / "docs/images/speed.svg"
 BEGIN, END = "<!-- make bench -->", "<!-- end -->"
-WIDTH, LINE, BARS = 760, 34, 300
-# A bar that just reaches its target takes half of the width; eight times the target fills it.
+WIDTH, LINE, BARS = 760, 34, 240
+# A bar that just reaches its goal takes half of the width; eight times the goal fills it.
 DECADES = math.log10(8)
 
 
@@ -24,74 +24,60 @@ DECADES = math.log10(8)
 class Row:
     """A line of the table.
 
-    `values` has one value per round, mostly a ratio, which is compared with `target`. `ours` and
-    `yardstick` are the medians behind the values, with their unit.
+    `values` has one value for each round, mostly a ratio. Their median should reach `goal`, if
+    there is one. `ours` and `yardstick` are the medians behind the values, with their unit.
     """
 
     name: str
+    tokens: str
     ours: str
     yardstick: str
     values: tuple[float, ...]
-    target: float
+    goal: float | None = None
     at_least: bool = False
     unit: str = ""
 
     @property
-    def value(self) -> float:
-        """The median, so that a round that was disturbed does not count."""
-        return median(self.values)
-
-    @property
-    def times(self) -> float:
-        """The value as a multiple of the target; 1 or more means that the target is reached."""
-        return self.value / self.target if self.at_least else self.target / max(self.value, 1e-9)
+    def times(self) -> float | None:
+        """The median as a multiple of the goal; 1 or more means that the goal is reached."""
+        if self.goal is None or not self.values:
+            return None
+        value = max(median(self.values), 1e-9)
+        return value / self.goal if self.at_least else self.goal / value
 
     @property
     def cells(self) -> tuple[str, ...]:
-        spread = ""
-        if len(self.values) > 1:
-            spread = f" ({number(min(self.values))} to {number(max(self.values))})"
         sense = "≥" if self.at_least else "≤"
         return (
             self.name,
+            self.tokens,
             self.ours,
             self.yardstick,
-            f"{number(self.value)}{self.unit}{spread}",
-            f"{sense} {number(self.target)}{self.unit}",
-            "yes" if self.times >= 1 else "no",
+            self._spread,
+            f"{sense} {number(self.goal)}{self.unit}" if self.goal is not None else "",
+            "" if self.times is None else "yes" if self.times >= 1 else "no",
         )
 
+    @property
+    def _spread(self) -> str:
+        if not self.values:
+            return "skipped"
+        least, middle, most = map(number, (min(self.values), median(self.values), max(self.values)))
+        return f"{middle}{self.unit}" + (f" ({least} to {most})" if len(self.values) > 1 else "")
 
-HEAD = ("what", "this site", "yardstick", "ratio (all rounds)", "to reach", "met")
+
+HEAD = ("what", "tokens", "this site", "yardstick", "ratio (all rounds)", "goal", "met")
 
 
-def number(value: float) -> str:
-    return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f}"
+def compared(name: str, ours: Side, theirs: Side, goal: float | None = None) -> Row:
+    """Return a row with the throughput of this site relative to the yardstick's.
 
-
-def interleaved(
-    rounds: int, one: Callable[[], float], other: Callable[[], float]
-) -> tuple[list[float], list[float]]:
-    """Measure both sides in turn, so that a disturbance of the machine affects both.
-
-    The first round warms them up and does not count.
+    The sides use the same kind of token, unless the row says that they are at their defaults.
     """
-    pairs = [(one(), other()) for _ in range(rounds + 1)][1:]
-    return [a for a, _ in pairs], [b for _, b in pairs]
-
-
-def per_second(costs: list[float]) -> str:
-    return f"{number(1 / median(costs))}/s"
-
-
-def compared(
-    name: str, costs: tuple[list[float], list[float]], target: float, *, yardstick: str
-) -> Row:
-    """Return a row with the throughput of this site relative to the yardstick's."""
-    ours, others = costs
-    ratios = tuple(b / a for a, b in zip(ours, others, strict=True))
-    theirs = f"{yardstick}: {per_second(others)}"
-    return Row(name, per_second(ours), theirs, ratios, target, at_least=True)
+    is_equal = ours.token == theirs.token or not (ours.costs and theirs.costs)
+    tokens = ours.token if is_equal else f"defaults: {ours.token} / {theirs.token}"
+    ratio = ratios(theirs, ours)
+    return Row(name, tokens, ours.cell, theirs.words, ratio, goal, at_least=True)
 
 
 def table(rows: list[Row]) -> str:
@@ -111,27 +97,30 @@ def write(rows: list[Row]) -> None:
 
 
 def plot(rows: list[Row]) -> str:
-    """Draw how far each row is from its target, on a logarithmic scale; longer bars are better."""
-    height = LINE * (len(rows) + 1)
-    bars = "".join(_bar(row, LINE * i) for i, row in enumerate(rows))
+    """Draw how far each row is from its goal, on a logarithmic scale; longer bars are better."""
+    with_goal = [(row, times) for row in rows if (times := row.times) is not None]
+    height = LINE * (len(with_goal) + 1)
+    bars = "".join(_bar(row, times, LINE * i) for i, (row, times) in enumerate(with_goal))
     middle = WIDTH - BARS // 2
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         'font-family="sans-serif" font-size="12">\n'
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>\n{bars}'
         f'<path d="M{middle} 0V{height - LINE}" stroke="#333" stroke-dasharray="4 3"/>\n'
-        f'<text x="{middle}" y="{height - 12}" text-anchor="middle">to reach</text>\n</svg>\n'
+        f'<text x="{middle}" y="{height - 12}" text-anchor="middle">goal</text>\n</svg>\n'
     )
 
 
-def _bar(row: Row, top: int) -> str:
-    share = 0.5 + math.log10(row.times) / DECADES / 2
+def _bar(row: Row, times: float, top: int) -> str:
+    share = 0.5 + math.log10(times) / DECADES / 2
     length = round(BARS * min(1.0, max(0.01, share)))
-    colour = "#2e7d4f" if row.times >= 1 else "#b3542d"
-    words = escape(row.name if len(row.name) < 62 else f"{row.name[:60]}…")
+    colour = "#2e7d4f" if times >= 1 else "#b3542d"
+    peer = row.yardstick.partition(":")[0]
+    words = f"{row.name} / {peer}" if row.at_least and peer else row.name
+    words = escape(words.replace("`", "") if len(words) < 78 else f"{words[:76]}…")
     return (
         f'<text x="8" y="{top + 21}">{words}</text>'
         f'<rect x="{WIDTH - BARS}" y="{top + 8}" width="{length}" height="20" fill="{colour}"/>'
         f'<text x="{WIDTH - BARS + 6}" y="{top + 22}" fill="#fff">'
-        f"{number(row.value)}{row.unit}</text>\n"
+        f"{number(median(row.values))}{row.unit}</text>\n"
     )

@@ -1,31 +1,24 @@
-"""Run the servers that are measured: this site as in production, and the yardstick."""
+"""A server that is measured, and the requests to it."""
 
+import base64
 import http.client
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+import re
+import socket
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from tests.support.client import TIMEOUT_SECONDS, Response
-from tests.support.process import Process, free_port, listening
-from tests.support.site import ROOT, Site, production
-from tests.support.virtualenvs import environment
+from tests.support.process import Process
 
-# A name that always stands for this machine (RFC 6761 section 6.3).
-HOST = "authsite.localhost"
 PASSWORD = "a long password for measuring"
+# The people who sign in. One more person only looks at the page with the sessions.
 PEOPLE = 16
-YARDSTICKS = Path(__file__).parent / "yardsticks"
-# As many as the site has (`authsite.__main__`).
-THREADS = "16"
-SETUP_SECONDS = 1800.0
+VISITOR = PEOPLE
 LOGIN = "/accounts/login/"
+LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 class Request(NamedTuple):
@@ -36,135 +29,99 @@ class Request(NamedTuple):
     body: bytes | None
     headers: dict[str, str]
 
+    @property
+    def wire(self) -> bytes:
+        """The request as HTTP/1.1 sends it."""
+        body = self.body or b""
+        headers = self.headers | ({"Content-Length": str(len(body))} if body else {})
+        lines = [f"{self.method} {self.path} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items())]
+        return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+class Tokens(NamedTuple):
+    access: str
+    refresh: str
+
 
 @dataclass(frozen=True)
 class Server:
-    """A running server and the requests to it; `api` is the path prefix of its API."""
+    """A running server.
 
+    `algorithm` names what signs its tokens, `api` is the path prefix of its API, and `key` is an
+    `Authorization` header with an API key.
+    """
+
+    name: str
     process: Process
     port: int
     headers: dict[str, str]
-    api: str
+    algorithm: str = ""
+    api: str = "/api/"
+    jwks_path: str = "/.well-known/jwks.json"
+    login_path: str = LOGIN
+    key: str = ""
 
-    def get(self, path: str) -> Request:
-        return Request("GET", path, None, self.headers)
+    def get(self, path: str, **headers: str) -> Request:
+        return Request("GET", path, None, self.headers | headers)
 
-    def who(self, access: str) -> Request:
-        bearer = {"Authorization": f"Bearer {access}"}
-        return Request("GET", f"{self.api}me/", None, self.headers | bearer)
+    def me(self, credential: str) -> Request:
+        """Return a call for one's profile; `credential` is the `Authorization` header."""
+        return self.get(f"{self.api}me/", Authorization=credential)
 
-    def log_in(self, number: int) -> Request:
-        return self.post("token/", username=f"person{number % PEOPLE}", password=PASSWORD)
+    def log_in(self, number: int, password: str = PASSWORD) -> Request:
+        return self.post("token/", username=f"person{number}", password=password)
 
-    def renew(self, token: str) -> Request:
-        return self.post("token/refresh/", refresh=token)
+    def renew(self, refresh: str) -> Request:
+        return self.post("token/refresh/", refresh=refresh)
 
     def post(self, path: str, **body: str) -> Request:
         headers = self.headers | {"Content-Type": "application/json"}
         return Request("POST", self.api + path, json.dumps(body).encode(), headers)
 
-    def connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_SECONDS)
+    def ask(self, asked: Request) -> Response:
+        """Send a request over a new connection, and return the answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_SECONDS)
+        with closing(connection):
+            connection.request(*asked)
+            answer = connection.getresponse()
+            return Response(asked.path, answer.status, answer.headers, answer.read())
 
-    def ask(self, asked: Request, kept: http.client.HTTPConnection | None = None) -> Response:
-        """Send a request and return the answer, over a new connection unless one is given."""
-        if kept is None:
-            with closing(self.connection()) as connection:
-                return self.ask(asked, connection)
-        kept.request(*asked)
-        answer = kept.getresponse()
-        return Response(asked.path, answer.status, answer.headers, answer.read())
+    def connect(self) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.port), TIMEOUT_SECONDS)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
 
-    def tokens(self, number: int) -> dict[str, str]:
-        answer = self.ask(self.log_in(number))
-        assert answer.status == 200, answer
-        pair: dict[str, str] = answer.json()
-        return pair
-
-
-def unlimited(data: Path, database: str = "") -> Site:
-    """Return a production site whose rate limits are never reached."""
-    url = database or f"sqlite:///{data / 'db.sqlite3'}"
-    scale = {"LIMITS_SCALE": "10000", "ACCESS_TOKEN_SECONDS": "3600"}
-    return production(data, f"https://{HOST}", DATABASE_URL=url, **scale)
+    def tokens(self) -> Sequence[Tokens]:
+        """Sign in everybody once, and return the tokens."""
+        answers = [self.ask(self.log_in(number)).json() for number in range(PEOPLE)]
+        return [Tokens(answer["access"], answer["refresh"]) for answer in answers]
 
 
-@contextmanager
-def ours(
-    database: str = "", *, people: int = PEOPLE, families: int = 0, known: int = 0
-) -> Iterator[tuple[Server, list[dict[str, str]]]]:
-    """Run this site with its people, and yield it with the tokens of the known sessions."""
-    with TemporaryDirectory(prefix="authsite-bench-") as folder:
-        data = Path(folder)
-        site, to = unlimited(data, database), data / "known.json"
-        site.make_database()
-        asked = {"people": people, "families": families, "known": known, "password": PASSWORD}
-        env = site._environment | {"GROW": json.dumps(asked | {"to": str(to)})}
-        _run(sys.executable, "manage.py", "shell", "-c", "import tests.bench.grow", env=env)
-        site.start()
-        # The headers of a proxy that forwards a request.
-        headers = {
-            "Host": HOST,
-            "User-Agent": "curl/8.14",
-            "X-Forwarded-For": "198.51.100.7",
-            "X-Forwarded-Proto": "https",
-        }
-        try:
-            yield Server(site.process, site.port, headers, "/api/v1/"), json.loads(to.read_text())
-        finally:
-            site.stop()
+def exchange(connection: socket.socket, request: bytes) -> tuple[int, bytes]:
+    """Send a request, and return the status and the body of the answer.
 
-
-@contextmanager
-def stock(**database: str) -> Iterator[Server]:
-    """Run the yardstick with as many people, in the same server program with as many threads.
-
-    `database` overrides members of the default database in its settings.
+    Python's own HTTP client takes longer for an answer than the fastest of the servers.
     """
-    programs = environment(YARDSTICKS / "requirements.txt")
-    with TemporaryDirectory(prefix="authsite-bench-") as folder:
-        data, port = Path(folder), free_port()
-        env = os.environ | {
-            "DJANGO_SETTINGS_MODULE": "yardstick.settings",
-            "PYTHONPATH": f"{YARDSTICKS}:{data}",
-            "STOCK_DATABASE": json.dumps(database),
-        }
-        _run(programs / "django-admin", "startproject", "stock", data)
-        _run(programs / "python", "-m", "django", "migrate", "--verbosity=0", env=env, cwd=data)
-        _run(programs / "python", "-c", MAKE_PEOPLE, env=env, cwd=data)
-        process = Process(
-            [
-                programs / "granian",
-                *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
-                *("--blocking-threads", THREADS, "--no-ws", "--log-level", "error"),
-                *("--factory", "django.core.wsgi:get_wsgi_application"),
-            ],
-            data / "log",
-            env=env,
-            cwd=data,
-        )
-        server = Server(process, port, {"Host": "127.0.0.1", "User-Agent": "curl/8.14"}, "/api/")
-        try:
-            process.wait_until(lambda: listening(port), "The yardstick")
-            assert server.ask(server.get(LOGIN)).status == 200
-            yield server
-        finally:
-            process.stop()
+    connection.sendall(request)
+    answer = b""
+    while (body := _body(answer)) is None:
+        more = connection.recv(65536)
+        if not more:
+            raise ConnectionError(f"the server closed the connection after {answer!r}")
+        answer += more
+    return int(answer[9:12]), body
 
 
-MAKE_PEOPLE = f"""
-import django
-django.setup()
-from django.contrib.auth.hashers import make_password
-from django.contrib.auth.models import User
-password = make_password({PASSWORD!r})
-for n in range({PEOPLE}):
-    name = f"person{{n}}"
-    User.objects.create(username=name, email=f"{{name}}@example.org", password=password)
-"""
+def _body(answer: bytes) -> bytes | None:
+    """Return the body of an answer, with its chunks if any, or None while bytes are missing."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = LENGTH.search(head)
+    is_whole = len(body) >= int(length[1]) if length else body.endswith(b"0\r\n\r\n")
+    return body if end and is_whole else None
 
 
-def _run(*command: Any, env: Mapping[str, str] = os.environ, cwd: Path = ROOT) -> None:
-    subprocess.run(
-        command, check=True, cwd=cwd, env=env, stdin=subprocess.DEVNULL, timeout=SETUP_SECONDS
-    )
+def algorithm_of(token: str) -> str:
+    """Return the algorithm of a JWT, from its header."""
+    head, _, _ = token.partition(".")
+    header: dict[str, Any] = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    return str(header["alg"])

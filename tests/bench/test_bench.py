@@ -10,11 +10,12 @@ import pytest
 
 from tests.bench import report
 from tests.bench.__main__ import rows
-from tests.bench.measures import Effort, cpu_seconds, peak_mib
-from tests.bench.report import Row, interleaved
+from tests.bench.meter import Effort, Side, interleaved
+from tests.bench.processes import cpu_seconds, pss_mib
+from tests.bench.report import Row, compared
 from tests.support.process import Process
 
-LITTLE = Effort(1, 2, 3, 3, 2, 2, 1, people=40, families=200, few=20)
+LITTLE = Effort(rounds=1, seconds=0.1, stormy=10, people=60, families=200, few=20, known=20)
 
 
 def test_cpu_time_of_children_counts_while_they_run_and_after_they_end(tmp_path: Path) -> None:
@@ -24,40 +25,74 @@ def test_cpu_time_of_children_counts_while_they_run_and_after_they_end(tmp_path:
     try:
         process.wait_until((tmp_path / "done").exists, "The child")
         assert 0.25 < cpu_seconds(process.pid) < 5
-        assert 0 < peak_mib(process.pid) < 100
         assert cpu_seconds(os.getpid()) >= cpu_seconds(process.pid)
     finally:
         process.stop()
 
 
-def test_measurements_become_rows_of_a_table_and_a_plot(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_that_forked_processes_share_counts_once(tmp_path: Path) -> None:
+    fork = "import os, time; x = b'x' * 80_000_000; os.fork(); open('done', 'w'); time.sleep(60)"
+    process = Process([sys.executable, "-c", fork], tmp_path / "log", cwd=tmp_path)
+    try:
+        process.wait_until((tmp_path / "done").exists, "The child")
+        assert 76 < pss_mib(process.pid) < 120
+    finally:
+        process.stop()
+
+
+def test_sides_are_measured_in_turn_and_the_first_round_does_not_count() -> None:
     order: list[str] = []
 
-    def note(side: str) -> float:
-        order.append(side)
-        return len(order)
+    def side(name: str) -> Side:
+        def measure() -> float:
+            order.append(name)
+            return len(order)
 
-    # The sides are measured in turn, and the first round does not count.
-    assert interleaved(2, lambda: note("a"), lambda: note("b")) == ([3, 5], [4, 6])
+        return Side(name, measure=measure)
+
+    a, absent, b = interleaved(2, side("a"), Side("c: skipped"), side("b"))
+
     assert order == ["a", "b"] * 3
-    least = Row("a <b>", "1/s", "x: 2/s", (1, 5, 6), 4, at_least=True)
-    most = Row("b", "", "", (1, 5, 6), 4)
+    assert (a.costs, absent.costs, b.costs) == ((3, 5), (), (4, 6))
 
+
+def test_a_row_names_the_algorithms_and_says_defaults_if_they_differ() -> None:
+    ours = Side("this site", "ES256", costs=(0.001, 0.002, 0.001))
+    equal = Side("a", "ES256", costs=(0.004, 0.002, 0.005))
+    other = Side("b", "HS256", costs=(0.001, 0.001, 0.001))
+
+    assert compared("x", ours, equal, 4).cells == (
+        "x",
+        "ES256",
+        "1,000/s (1.00 ms)",
+        "a: 250/s (4.00 ms)",
+        "4.00 (1.00 to 5.00)",
+        "≥ 4.00",
+        "yes",
+    )
+    assert compared("x", ours, other, 4).cells[1] == "defaults: ES256 / HS256"
+    assert compared("x", ours, other, 4).cells[-1] == "no"
+    skipped = compared("x", ours, Side("c: skipped, Node is not installed"), 4)
+    assert skipped.cells[3:] == ("c: skipped, Node is not installed", "skipped", "≥ 4.00", "")
+
+
+def test_rows_are_written_into_the_page_and_the_plot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page, image = tmp_path / "speed.md", tmp_path / "speed.svg"
     page.write_text(f"before {report.BEGIN} old {report.END} after")
     monkeypatch.setattr(report, "PAGE", page)
     monkeypatch.setattr(report, "PLOT", image)
-    report.write([least, most])
+
+    report.write([Row("a <b>", "", "", "", (1, 5, 6), 4), Row("no goal", "", "", "", (1,))])
 
     text = page.read_text()
     assert text.startswith("before ")
     assert text.endswith(" after")
-    assert "| a <b> | 1/s | x: 2/s | 5.00 (1.00 to 6.00) | ≥ 4.00 | yes |" in text
     assert "| 5.00 (1.00 to 6.00) | ≤ 4.00 | no |" in text
     assert "old" not in text
     assert "a &lt;b&gt;" in image.read_text()
+    assert "no goal" not in image.read_text()
 
 
 @pytest.mark.proof
@@ -66,7 +101,5 @@ def test_every_row_of_the_table_can_be_measured() -> None:
     """The values mean little with so few people, but every answer is checked on the way."""
     measured = list(rows(LITTLE))
 
-    assert len({row.name for row in measured}) == 11
-    assert all(math.isfinite(row.value) and row.value >= 0 for row in measured)
-    one = next(row for row in measured if row.name.startswith("different successors"))
-    assert one.times >= 1
+    assert len({(row.name, row.yardstick.partition(":")[0]) for row in measured}) == 25
+    assert all(math.isfinite(value) and value > 0 for row in measured for value in row.values)

@@ -1,0 +1,144 @@
+"""How costs are measured.
+
+A cost is processor time in seconds for one request, summed over all processes of a server while
+requests flow.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from statistics import median
+
+from argon2 import PasswordHasher
+
+from accounts.passwords.hashers import Argon2id
+from tests.bench.loads import Load, drive
+from tests.bench.processes import TICKS, cpu_seconds
+from tests.bench.servers import PASSWORD, Server
+
+CONNECTIONS = 4
+
+
+def number(value: float) -> str:
+    return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f}"
+
+
+def _time(seconds: float) -> str:
+    return f"{number(1e3 * seconds)} ms" if seconds >= 1e-3 else f"{number(1e6 * seconds)} µs"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison, with its costs in seconds: one for each round.
+
+    `token` says what authorizes the requests, mostly the algorithm that signs it. A side that is
+    skipped has no `measure`, and its name says why.
+    """
+
+    name: str
+    token: str = ""
+    measure: Callable[[], float] | None = None
+    costs: tuple[float, ...] = ()
+
+    @property
+    def median(self) -> float:
+        """The median, so that a round that was disturbed does not count."""
+        return median(self.costs)
+
+    @property
+    def cell(self) -> str:
+        """The requests per second of one core, and the cost of each."""
+        if not self.costs:
+            return "skipped"
+        return f"{number(1 / self.median)}/s ({_time(self.median)})"
+
+    @property
+    def words(self) -> str:
+        return f"{self.name}: {self.cell}" if self.costs else self.name
+
+
+def interleaved(rounds: int, *sides: Side) -> list[Side]:
+    """Measure all sides in turn, so that a disturbance of the machine affects each of them.
+
+    The first round warms them up and does not count.
+    """
+    all_rounds = [[side.measure() for side in sides if side.measure] for _ in range(rounds + 1)]
+    costs = zip(*all_rounds[1:], strict=True)
+    return [replace(side, costs=next(costs)) if side.measure else side for side in sides]
+
+
+def ratios(one: Side, other: Side) -> tuple[float, ...]:
+    """Return the cost of one side relative to the other's in each round; none if one is skipped."""
+    return tuple(a / b for a, b in zip(one.costs, other.costs, strict=False))
+
+
+@dataclass(frozen=True)
+class Effort:
+    """The number of rounds, the seconds of each load in a round, and the sizes.
+
+    In a storm of sign-ins, a round has `stormy` calls. The large database has `people` and
+    `families` (API sessions), the small one has `few` people; both have `known` sessions in use.
+    """
+
+    rounds: int = 5
+    seconds: float = 1.0
+    stormy: int = 1_000
+    people: int = 100_000
+    families: int = 500_000
+    few: int = 1_000
+    known: int = 2_000
+
+
+@dataclass(frozen=True)
+class Meter:
+    """Measures the cost of requests; `also` are the roots of further process trees that count."""
+
+    effort: Effort
+    also: tuple[int, ...] = ()
+
+    def side(
+        self, server: Server | str, load: Callable[[Server], Load], token: str | None = None
+    ) -> Side:
+        """Return the measurement of a load, or the reason why `server` is skipped.
+
+        `token` says what the requests are authorized by, if that is not the server's own token.
+        """
+        if isinstance(server, str):
+            return Side(server)
+        sent, roots = load(server), (server.process.pid, *self.also)
+
+        def cost() -> float:
+            begun = cpu_seconds(*roots)
+            took = drive(server, sent, seconds=self.effort.seconds, connections=CONNECTIONS)
+            # Linux does not count less than a tick.
+            return max(cpu_seconds(*roots) - begun, 1 / TICKS) / len(took)
+
+        return Side(server.name, server.algorithm if token is None else token, cost)
+
+    def interleaved(self, *sides: Side) -> list[Side]:
+        return interleaved(self.effort.rounds, *sides)
+
+    def hash(self) -> Side:
+        """Return the measurement of one Argon2 verification with the site's parameters.
+
+        As many threads as processors verify. Nothing else may run in this process meanwhile.
+        """
+        hasher = PasswordHasher(Argon2id.time_cost, Argon2id.memory_cost, Argon2id.parallelism)
+        encoded, threads = hasher.hash(PASSWORD), os.cpu_count() or 1
+
+        def verify(over: float) -> int:
+            done = 0
+            while not done or time.perf_counter() < over:
+                done += hasher.verify(encoded, PASSWORD)
+            return done
+
+        def cost() -> float:
+            with ThreadPoolExecutor(threads) as pool:
+                begun = time.process_time()
+                over = time.perf_counter() + self.effort.seconds
+                done = sum(pool.map(verify, [over] * threads))
+            return (time.process_time() - begun) / done
+
+        return Side("one Argon2 hash", "", cost)

@@ -1,0 +1,178 @@
+"""Run the yardsticks: other software for the same tasks, in ``yardsticks/``.
+
+Each is set up as its documentation says, with this site's cost of a password hash. It is skipped
+if a program or a package that it needs is not installed.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from tests.bench.servers import PASSWORD, PEOPLE, Request, Server, Tokens, algorithm_of
+from tests.support.node import node, packages
+from tests.support.process import Process, free_port, listening
+from tests.support.virtualenvs import environment
+
+YARDSTICKS = Path(__file__).parent / "yardsticks"
+# As many as the site has (`authsite.__main__`).
+THREADS = "16"
+SETUP_SECONDS = 600.0
+SIMPLEJWT_DEFAULT = "HS256"
+# The key of person0 for Django REST framework's TokenAuthentication.
+KEY = "0123456789abcdef" * 2
+HEADERS = {"Host": "127.0.0.1", "User-Agent": "curl/8.14"}
+
+
+@contextmanager
+def serving(
+    command: list[Any], data: Path, port: int, env: Mapping[str, str] = os.environ
+) -> Iterator[Process]:
+    """Run a server program in the folder `data` until the context ends."""
+    process = Process(command, data / "log", env=env, cwd=data)
+    try:
+        process.wait_until(lambda: listening(port), str(command[0]))
+        yield process
+    finally:
+        process.stop()
+
+
+def granian(programs: Path, port: int, application: str, *options: str) -> list[Any]:
+    """Return the command for the server program of this site, with as many threads."""
+    where = ("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port))
+    size = ("--blocking-threads", THREADS, "--no-ws", "--log-level", "error")
+    return [programs / "granian", *where, *size, *options, application]
+
+
+@contextmanager
+def stock(algorithm: str, database: str = "") -> Iterator[Server]:
+    """Run Django with allauth, Django REST framework and simplejwt.
+
+    `database` is the URL of a PostgreSQL database; the default is SQLite.
+    """
+    programs = environment(YARDSTICKS / "requirements.txt")
+    with TemporaryDirectory(prefix="authsite-bench-") as folder:
+        data, port = Path(folder), free_port()
+        env = os.environ | {
+            "DJANGO_SETTINGS_MODULE": "yardstick.settings",
+            "PYTHONPATH": f"{YARDSTICKS}:{data}",
+            "STOCK": json.dumps({"algorithm": algorithm, "database": _members(database)}),
+        }
+        for program, *words in (
+            ("django-admin", "startproject", "stock", data),
+            ("python", "-m", "django", "migrate", "--verbosity=0"),
+            ("python", "-c", MAKE_PEOPLE),
+        ):
+            subprocess.run(
+                [programs / program, *words],
+                check=True,
+                cwd=data,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                timeout=SETUP_SECONDS,
+            )
+        command = granian(programs, port, "django.core.wsgi:get_wsgi_application", "--factory")
+        with serving(command, data, port, env) as process:
+            server = Server("stock Django", process, port, HEADERS, algorithm, key=f"Token {KEY}")
+            assert algorithm_of(server.tokens()[0].access) == algorithm
+            yield server
+
+
+def _members(database: str) -> dict[str, Any]:
+    """Return the members of a database in Django's settings that the URL of a database sets."""
+    if not database:
+        return {}
+    url = urlsplit(database)
+    where = {"HOST": url.hostname, "PORT": url.port, "USER": url.username, "NAME": url.path[1:]}
+    return {"ENGINE": "django.db.backends.postgresql", **where}
+
+
+@contextmanager
+def flask_security() -> Iterator[Server]:
+    programs = environment(YARDSTICKS / "requirements.txt")
+    with TemporaryDirectory(prefix="authsite-bench-") as folder:
+        data, port = Path(folder), free_port()
+        env = os.environ | {"PYTHONPATH": str(YARDSTICKS)}
+        command = granian(programs, port, "flask_site:application")
+        with serving(command, data, port, env) as process:
+            yield Server("Flask-Security-Too", process, port, HEADERS, login_path="/login")
+
+
+@dataclass(frozen=True)
+class OIDCProvider(Server):
+    """An OpenID Provider that issues opaque access tokens and signed ID tokens."""
+
+    known: tuple[Tokens, ...] = ()
+
+    def tokens(self) -> Sequence[Tokens]:
+        return self.known
+
+    def me(self, credential: str) -> Request:
+        return self.get("/me", Authorization=credential)
+
+    def renew(self, refresh: str) -> Request:
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        client = {"Authorization": "Basic YmVuY2g6YmVuY2g="}
+        body = urlencode({"grant_type": "refresh_token", "refresh_token": refresh}).encode()
+        return Request("POST", "/token", body, self.headers | form | client)
+
+
+@contextmanager
+def oidc_provider() -> Iterator[Server]:
+    """Run node-oidc-provider with its store in memory."""
+    with TemporaryDirectory(prefix="authsite-bench-") as folder:
+        data, port = Path(folder), free_port()
+        options = {"port": port, "to": str(data / "tokens.json")}
+        with _in_node("oidc_provider.mjs", data, options) as process:
+            told = json.loads((data / "tokens.json").read_text())
+            known = tuple(Tokens(**pair) for pair in told)
+            yield OIDCProvider(
+                "oidc-provider", process, port, HEADERS, "RS256", jwks_path="/jwks", known=known
+            )
+
+
+class BetterAuth(Server):
+    def log_in(self, number: int, password: str = PASSWORD) -> Request:
+        return self.post("sign-in/email", email=f"person{number}@example.org", password=password)
+
+
+@contextmanager
+def better_auth(database: str) -> Iterator[Server]:
+    with TemporaryDirectory(prefix="authsite-bench-") as folder:
+        data, port = Path(folder), free_port()
+        options = {"port": port, "database": database, "people": PEOPLE, "password": PASSWORD}
+        with _in_node("better_auth.mjs", data, options) as process:
+            yield BetterAuth("better-auth", process, port, HEADERS, "session cookie", "/api/auth/")
+
+
+@contextmanager
+def _in_node(program: str, data: Path, options: Mapping[str, Any]) -> Iterator[Process]:
+    """Run a program beside its packages, where Node finds them."""
+    folder = packages(YARDSTICKS / "node").parent
+    shutil.copy(YARDSTICKS / "node" / program, folder)
+    env = os.environ | {"NODE_ENV": "production", "OPTIONS": json.dumps(options)}
+    with serving([node(), folder / program], data, options["port"], env) as process:
+        yield process
+
+
+MAKE_PEOPLE = f"""
+import django
+django.setup()
+from allauth.account.models import EmailAddress
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import User
+from rest_framework.authtoken.models import Token
+password = make_password({PASSWORD!r})
+for n in range({PEOPLE} + 1):
+    name = f"person{{n}}"
+    user = User.objects.create(username=name, email=f"{{name}}@example.org", password=password)
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+Token.objects.create(user=User.objects.get(username="person0"), key={KEY!r})
+"""

@@ -1,0 +1,120 @@
+"""Run this site as in production, with people and sessions, to measure it."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.bench.servers import PASSWORD, PEOPLE, Server, Tokens, algorithm_of
+from tests.support.missing import find, missing
+from tests.support.site import ROOT, Site, production
+
+# A name that always stands for this machine (RFC 6761 section 6.3).
+HOST = "authsite.localhost"
+GROW_SECONDS = 1800.0
+PACKAGE = "argon2-cffi-bindings"
+# The pinned version of Argon2 with its hashes: lines that end with a backslash, and one more.
+PIN = re.compile(rf"^{PACKAGE}==(?:.*\\\n)*.*$", re.MULTILINE)
+# The headers of a proxy that forwards a request.
+HEADERS = {
+    "Host": HOST,
+    "User-Agent": "curl/8.14",
+    "X-Forwarded-For": "198.51.100.7",
+    "X-Forwarded-Proto": "https",
+}
+
+
+@dataclass(frozen=True)
+class Ours(Server):
+    """This site, with the number of its people and the tokens of the known sessions."""
+
+    people: int = PEOPLE
+    known: tuple[Tokens, ...] = ()
+
+
+def site_in(data: Path, database: str = "", **env: str) -> Site:
+    """Return a production site whose rate limits are never reached, unless `env` sets others."""
+    url = database or f"sqlite:///{data / 'db.sqlite3'}"
+    measured = {"LIMITS_SCALE": "10000", "ACCESS_TOKEN_SECONDS": "3600", "DATABASE_URL": url}
+    return production(data, f"https://{HOST}", **(measured | env))
+
+
+@contextmanager
+def ours(
+    database: str = "",
+    *,
+    people: int = PEOPLE + 1,
+    families: int = 0,
+    known: int = 0,
+    **env: str,
+) -> Iterator[Ours]:
+    """Run this site with its people and sessions (`families`), some of them with known tokens."""
+    with TemporaryDirectory(prefix="authsite-bench-") as folder:
+        data = Path(folder)
+        site, to = site_in(data, database, **env), data / "known.json"
+        site.make_database()
+        asked = {"people": people, "families": families, "known": known, "password": PASSWORD}
+        grow = {"GROW": json.dumps(asked | {"few": PEOPLE + 1, "to": str(to)})}
+        subprocess.run(
+            [sys.executable, "manage.py", "shell", "--no-imports", "-c", "import tests.bench.grow"],
+            check=True,
+            cwd=ROOT,
+            env=site._environment | grow,
+            stdin=subprocess.DEVNULL,
+            timeout=GROW_SECONDS,
+        )
+        told = json.loads(to.read_text())
+        site.start()
+        try:
+            yield Ours(
+                name="this site",
+                process=site.process,
+                port=site.port,
+                headers=HEADERS,
+                algorithm=algorithm_of(told["access"]),
+                api="/api/v1/",
+                key=f"Bearer {told['key']}",
+                people=people,
+                known=tuple(Tokens(**pair) for pair in told["known"]),
+            )
+        finally:
+            site.stop()
+
+
+def fast_argon2() -> str:
+    """Return a folder with Argon2 for processors of the last ten years; build it at the first call.
+
+    The build is the one that ``docs/speed.md`` recommends.
+    """
+    if " avx2 " not in Path("/proc/cpuinfo").read_text():
+        missing("A processor with AVX2")
+    if not find("cc"):
+        missing("A C compiler")
+    found = PIN.search((ROOT / "requirements.txt").read_text())
+    assert found, "requirements.txt pins Argon2"
+    folder = ROOT / ".cache" / f"argon2-{hashlib.sha256(found[0].encode()).hexdigest()[:16]}"
+    if not folder.exists():
+        with TemporaryDirectory(prefix="authsite-bench-") as draft:
+            pinned = Path(draft, "requirements.txt")
+            pinned.write_text(found[0])
+            install = (
+                f"install --quiet --require-hashes --no-deps --no-binary {PACKAGE} -r {pinned}"
+            )
+            done = subprocess.run(
+                [sys.executable, "-m", "pip", *install.split(), "--target", f"{draft}/built"],
+                check=False,
+                env=os.environ | {"CFLAGS": "-O3 -march=x86-64-v3"},
+                timeout=GROW_SECONDS,
+            )
+            if done.returncode:
+                missing("The source of Argon2")
+            shutil.copytree(f"{draft}/built", folder)
+    return str(folder)

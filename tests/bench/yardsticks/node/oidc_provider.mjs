@@ -1,0 +1,45 @@
+// Serve oidc-provider with its own store, which is in memory, and write the tokens of 64 sessions to
+// a file. The environment variable OPTIONS is JSON: {port, to}.
+
+import { generateKeyPairSync } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { Provider } from "oidc-provider";
+
+const { port, to } = JSON.parse(process.env.OPTIONS);
+const clientId = "bench", scope = "openid email offline_access";
+const key = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "jwk" });
+const email = (sub) => `${sub}@example.org`;
+
+const provider = new Provider(`http://127.0.0.1:${port}`, {
+  clients: [{
+    client_id: clientId,
+    client_secret: "bench",
+    grant_types: ["authorization_code", "refresh_token"],
+    redirect_uris: ["http://localhost/"],
+  }],
+  claims: { openid: ["sub"], email: ["email", "email_verified"] },
+  features: { devInteractions: { enabled: false } },
+  findAccount: (_context, sub) => ({
+    accountId: sub,
+    claims: () => ({ sub, email: email(sub), email_verified: true }),
+  }),
+  jwks: { keys: [{ ...key, kid: "bench", alg: "RS256", use: "sig" }] },
+  // This site rotates at each refresh; by default, oidc-provider rotates late in the life of a token.
+  rotateRefreshToken: true,
+  ttl: { AccessToken: 3600, Grant: 3600, IdToken: 3600, RefreshToken: 3600 },
+});
+
+async function session(number) {
+  const accountId = `person${number}`;
+  const grant = new provider.Grant({ accountId, clientId });
+  grant.addOIDCScope(scope);
+  const grantId = await grant.save();
+  const client = await provider.Client.find(clientId);
+  const granted = { accountId, client, grantId, gty: "authorization_code", scope, claims: {} };
+  const access = await new provider.AccessToken(granted).save();
+  const refresh = await new provider.RefreshToken(granted).save();
+  return { access, refresh };
+}
+
+writeFileSync(to, JSON.stringify(await Promise.all(Array.from({ length: 64 }, (_, n) => session(n)))));
+provider.listen(port, "127.0.0.1");
