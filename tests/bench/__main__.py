@@ -40,7 +40,7 @@ def main() -> None:
         sys.stderr.write(f"{' | '.join(row.cells)}\n")
     sys.stdout.write(report.table(measured))
     if asked.write:
-        report.write(measured)
+        report.write(measured, effort.rounds)
 
 
 if __name__ == "__main__":

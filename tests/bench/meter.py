@@ -49,9 +49,9 @@ class Side:
 
     @property
     def cell(self) -> str:
-        """The requests per second of one core, and the cost of each."""
+        """The requests per second of one core, and the cost of each; or why it is skipped."""
         if not self.costs:
-            return "skipped"
+            return self.name
         return f"{number(1 / self.median)}/s ({_time(self.median)})"
 
     @property
@@ -83,7 +83,7 @@ class Effort:
     """
 
     rounds: int = 5
-    seconds: float = 1.0
+    seconds: float = 0.8
     stormy: int = 1_000
     people: int = 100_000
     families: int = 500_000

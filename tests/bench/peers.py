@@ -21,6 +21,7 @@ from tests.support.node import node, packages
 from tests.support.process import Process, free_port, listening
 from tests.support.virtualenvs import environment
 
+STOCK, FLASK, OIDC, BETTER = "stock Django", "Flask-Security-Too", "oidc-provider", "better-auth"
 YARDSTICKS = Path(__file__).parent / "yardsticks"
 # As many as the site has (`authsite.__main__`).
 THREADS = "16"
@@ -80,7 +81,7 @@ def stock(algorithm: str, database: str = "") -> Iterator[Server]:
             )
         command = granian(programs, port, "django.core.wsgi:get_wsgi_application", "--factory")
         with serving(command, data, port, env) as process:
-            server = Server("stock Django", process, port, HEADERS, algorithm, key=f"Token {KEY}")
+            server = Server(STOCK, process, port, HEADERS, algorithm, key=f"Token {KEY}")
             assert algorithm_of(server.tokens()[0].access) == algorithm
             yield server
 
@@ -102,7 +103,7 @@ def flask_security() -> Iterator[Server]:
         env = os.environ | {"PYTHONPATH": str(YARDSTICKS)}
         command = granian(programs, port, "flask_site:application")
         with serving(command, data, port, env) as process:
-            yield Server("Flask-Security-Too", process, port, HEADERS, login_path="/login")
+            yield Server(FLASK, process, port, HEADERS, login_path="/login")
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ class OIDCProvider(Server):
 
     def renew(self, refresh: str) -> Request:
         form = {"Content-Type": "application/x-www-form-urlencoded"}
+        # The id and the secret of the client are `bench`.
         client = {"Authorization": "Basic YmVuY2g6YmVuY2g="}
         body = urlencode({"grant_type": "refresh_token", "refresh_token": refresh}).encode()
         return Request("POST", "/token", body, self.headers | form | client)
@@ -134,7 +136,7 @@ def oidc_provider() -> Iterator[Server]:
             told = json.loads((data / "tokens.json").read_text())
             known = tuple(Tokens(**pair) for pair in told)
             yield OIDCProvider(
-                "oidc-provider", process, port, HEADERS, "RS256", jwks_path="/jwks", known=known
+                OIDC, process, port, HEADERS, "RS256", jwks_path="/jwks", known=known
             )
 
 
@@ -149,7 +151,7 @@ def better_auth(database: str) -> Iterator[Server]:
         data, port = Path(folder), free_port()
         options = {"port": port, "database": database, "people": PEOPLE, "password": PASSWORD}
         with _in_node("better_auth.mjs", data, options) as process:
-            yield BetterAuth("better-auth", process, port, HEADERS, "session cookie", "/api/auth/")
+            yield BetterAuth(BETTER, process, port, HEADERS, "session cookie", "/api/auth/")
 
 
 @contextmanager
