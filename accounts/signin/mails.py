@@ -6,6 +6,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.common.client_info import Device
+from accounts.common.links import absolute
 from accounts.common.text import written_code
 from accounts.mail.message import Message
 from accounts.users.models import User
@@ -32,7 +33,7 @@ def second_code(user: User, secret: str, device: Device) -> Message:
     """Return the email with a code for the second step of a sign-in with the password."""
     site = settings.AUTHSITE.site_name
     about = {"email": user.email, "username": user.username, "site": site}
-    unasked = _("Someone else knows your password. Change it now, and don’t share this code.")
+    unasked = _("Someone else knows your password. Don’t share this code. Reset your password now.")
     return Message(
         to=user.email,
         subject=_("%(code)s is your code to finish signing in to %(site)s")
@@ -40,6 +41,8 @@ def second_code(user: User, secret: str, device: Device) -> Message:
         heading=_("Your code to finish signing in"),
         greeting=_("Hello %(name)s,") % {"name": user.username},
         **_code(secret, device, unasked),
+        action_label=_("Reset my password"),
+        action_url=absolute("account_reset_password"),
         reason=_("Sent to %(email)s, an address of the account %(username)s at %(site)s.") % about,
     )
 
