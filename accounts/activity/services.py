@@ -13,10 +13,13 @@ from accounts.activity.events import EVENTS, Event, Group
 from accounts.activity.models import LONGEST_DETAIL, Activity
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo, Device
+from accounts.common.prepared import PreparedInsert
 from accounts.users.models import EmailAddress, User
 
 # Failed sign-ins to unknown accounts are useful only during an attack.
 NOBODYS_LIFE = timedelta(days=30)
+
+_INSERT = PreparedInsert(Activity)
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def record(
     together. ``former``, an address that was removed or is no longer primary, is notified as well.
     Pass ``mail=False`` if the event is part of a change about which the owner is notified anyway.
     """
-    row = Activity.objects.create(
+    row = Activity(
         user=user,
         kind=event.name,
         ip=actor.client.ip if actor.client else "",
@@ -72,6 +75,7 @@ def record(
         detail=detail[:LONGEST_DETAIL],
         key=actor.key,
     )
+    _INSERT.run(row)
     transaction.on_commit(metrics.EVENTS.labels(event.name).inc)
     if mail and event.mail and user is not None:
         notices.tell(user, row, former)

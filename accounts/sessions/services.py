@@ -13,6 +13,7 @@ from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
+from accounts.common.prepared import P, PreparedInsert, PreparedQuery
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.common.signals import signed_out_elsewhere
 from accounts.sessions.models import BrowserSession, LoginSession
@@ -27,6 +28,13 @@ KEEP_ENDED = timedelta(days=1)
 # How many sessions a single sign-in revokes at most to enforce ``MAX_SESSIONS``.
 AT_ONCE = 20
 
+insert = PreparedInsert(LoginSession)
+_LIVE = PreparedQuery(
+    lambda: LoginSession.objects.filter(
+        user=P("user"), ended_at=None, idle_at__gt=P("now"), ends_at__gt=P("now")
+    )
+)
+
 
 def create(
     user: User, proofs: Sequence[Proof], client: ClientInfo, *, is_remembered: bool
@@ -39,7 +47,7 @@ def create(
     idle_at = ends_at if is_remembered else clock.now() + _idle()
     session = _new(user, proofs, client, idle_at=idle_at, ends_at=ends_at)
     session.is_remembered = is_remembered
-    session.save(force_insert=True)
+    insert.run(session)
     return session
 
 
@@ -48,7 +56,7 @@ def new_api_session(
 ) -> LoginSession:
     """Return an unsaved session of ``user`` in an API client.
 
-    ``signin.session.establish_api_session`` saves it.
+    ``signin.session.establish_api_session`` inserts it.
     """
     config, now = settings.AUTHSITE, clock.now()
     session = _new(
@@ -272,10 +280,10 @@ def make_room(user: User, new: LoginSession, actor: Actor) -> None:
     at most ``AT_ONCE`` sessions, so that a large excess from an earlier release of the site does
     not slow a sign-in down.
     """
-    rows, most = live(user).order_by(), settings.AUTHSITE.max_sessions
-    excess = rows[: most + AT_ONCE].count() - most
+    most = settings.AUTHSITE.max_sessions
+    excess = _LIVE.count(most + AT_ONCE, user=user.pk, now=clock.now()) - most
     if excess <= 0:
         return
     is_browser = Case(When(kind=LoginSession.Kind.BROWSER, then=1), default=0)
-    for session in rows.exclude(pk=new.pk).order_by(is_browser, "used_at")[:excess]:
+    for session in live(user).exclude(pk=new.pk).order_by(is_browser, "used_at")[:excess]:
         revoke(session, reason=events.SESSION_ENDED_BY_LIMIT, actor=actor, detail=str(session))

@@ -12,6 +12,7 @@ from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo, client_of
+from accounts.common.prepared import P, PreparedUpdate
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.sessions import current, known_browsers
 from accounts.sessions import services as sessions
@@ -22,6 +23,11 @@ from accounts.users.services import AccountChanged
 
 # The methods that people use in the first sign-in after creating an account.
 BY_SIGNING_UP = {Method.MAIL, Method.OPERATOR, Method.PROVIDER}
+
+_NOTE_LOGIN = PreparedUpdate(
+    lambda: User.objects.filter(pk=P("user"), is_active=True, credential_version=P("version")),
+    last_login=P("now"),
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ def establish_api_session(
         AccountChanged: the account was changed or deactivated after the proofs were checked.
     """
     _decide(sign_in)
-    session.save(force_insert=True)
+    sessions.insert.run(session)
     is_known = known_browsers.note_client(client, sign_in.user)
     event = events.CLIENT_SIGNED_IN if is_known else events.CLIENT_SIGNED_IN_NEW
     actor = Actor(client, session=session.pk).by(*session.amr)
@@ -120,10 +126,7 @@ def _decide(sign_in: CompletedSignIn) -> None:
     user = sign_in.user
     if policy.next_requirement(user, sign_in.proofs) is not None:
         raise PolicyNotMet
-    as_checked = User.objects.filter(
-        pk=user.pk, is_active=True, credential_version=user.credential_version
-    )
-    if not as_checked.update(last_login=clock.now()):
+    if not _NOTE_LOGIN.run(user=user.pk, version=user.credential_version, now=clock.now()):
         raise AccountChanged
 
 

@@ -5,10 +5,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from accounts.common import clock
+from accounts.common.prepared import P, PreparedQuery
 from accounts.throttle.models import FamiliarPlace
 
 LIFE = timedelta(days=90)
 RENEW = timedelta(days=60)
+
+_NOTED = PreparedQuery(lambda: FamiliarPlace.objects.filter(key=P("key"), until__gt=P("now")))
 
 
 def find(account: object, source: str) -> FamiliarPlace | None:
@@ -17,8 +20,7 @@ def find(account: object, source: str) -> FamiliarPlace | None:
     ``source`` is any text that identifies a network or client. A record expires 60 to 90 days after
     the last sign-in.
     """
-    key = _key(account, source)
-    return FamiliarPlace.objects.filter(key=key, until__gt=clock.now()).first()
+    return _NOTED.first(key=_key(account, source), now=clock.now())
 
 
 def remember(account: object, source: str, noted: FamiliarPlace | None) -> None:

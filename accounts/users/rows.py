@@ -1,12 +1,19 @@
-"""Reads a row that belongs to a user, together with the user and their groups, in one query."""
+"""Queries for users that are built once, and for a row together with its user and their groups."""
 
 from typing import Any
 
 from django.contrib.auth.models import Group
 from django.db import connection, models
 
+from accounts.common.prepared import P, PreparedQuery
 from accounts.common.rows import Columns
-from accounts.users.models import User
+from accounts.users.models import PendingSignup, User
+
+BY_EMAIL = PreparedQuery(lambda: User.objects.filter(emails__key=P("key")))
+BY_USERNAME = PreparedQuery(lambda: User.objects.filter(username_key=P("key")))
+PENDING = PreparedQuery(
+    lambda: PendingSignup.objects.filter(username_key=P("key"), expires_at__gt=P("now"))
+)
 
 _USER = Columns(User, "u")
 _MEMBERS = User.groups.through._meta.db_table

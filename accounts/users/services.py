@@ -16,6 +16,7 @@ from accounts.common.text import fold
 from accounts.users import emails, former_credentials, skeletons, usernames
 from accounts.users.disputes import AT_ONCE
 from accounts.users.models import EmailAddress, PendingSignup, User, Username
+from accounts.users.rows import BY_EMAIL, BY_USERNAME, PENDING
 
 FORMER_NAME_LIFE = timedelta(days=30)
 
@@ -59,9 +60,9 @@ def find(login: str) -> User | PendingSignup | None:
     """
     key = login_key(login)
     if "@" in key:
-        return User.objects.filter(emails__key=key).first()
-    user = User.objects.filter(username_key=key).first()
-    pending = PendingSignup.objects.filter(username_key=key, expires_at__gt=clock.now()).first()
+        return BY_EMAIL.first(key=key)
+    user = BY_USERNAME.first(key=key)
+    pending = PENDING.first(key=key, now=clock.now())
     return user or pending
 
 

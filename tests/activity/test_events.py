@@ -18,6 +18,7 @@ from accounts.activity.subjects import subject_of
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.common import moments
+from accounts.common.prepared import PreparedInsert
 from accounts.emails.models import PendingEmail
 from accounts.mail.models import OutgoingMail
 from accounts.recovery.models import Recovery
@@ -129,12 +130,16 @@ def test_every_event_commits_with_its_row_and_the_owner_is_mailed(
 
 
 def assert_nothing_changes_without_a_row(scene: Scene, case: Case) -> None:
-    def fail(row: Activity, **_options: object) -> None:
-        raise Broken
+    insert = PreparedInsert.run
+
+    def fail(statement: PreparedInsert[Any], row: Any) -> None:
+        if isinstance(row, Activity):
+            raise Broken
+        insert(statement, row)
 
     before, jars = everything(), [dict(b.cookies) for b in (scene.here, scene.there)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Activity, "save", fail)
+        patch.setattr(PreparedInsert, "run", fail)
         with pytest.raises(Broken):
             case.act(scene)
     assert everything() == before
