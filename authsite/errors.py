@@ -17,6 +17,7 @@ from rest_framework.views import exception_handler
 from accounts.common import clock
 from accounts.common.errors import PublicError, RateLimited
 from accounts.common.links import safe_next
+from authsite import expired_forms
 
 # The clients of these paths are programs: API calls, health checks and metrics.
 MACHINES = ("/api/", "/health/", "/metrics")
@@ -55,17 +56,10 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Return the page for a form that fails the CSRF check: status 403.
 
-    If the form came from a page of this site, the response offers to send its values again, except
-    passwords. Values from another site are not offered, because one click would complete an attack.
+    If the form came from a page of this site, the response may offer to send it again: see
+    :mod:`authsite.expired_forms`.
     """
-    context: dict[str, Any] = {"again": safe_next(request.path) or "/"}
-    if request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}":
-        context["kept"] = [
-            (name, value)
-            for name, value in request.POST.items()
-            if "password" not in name and name != "csrfmiddlewaretoken"
-        ]
-    return render(request, "403_csrf.html", context, status=403)
+    return render(request, "403_csrf.html", expired_forms.context_of(request), status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -92,7 +86,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
     """Return the page for a :class:`PublicError` that a view has raised, with its status."""
     if not isinstance(error, RateLimited):
-        return render(request, "refused.html", {"sentence": str(error)}, status=error.status)
+        context = {"sentence": str(error), "code": error.code}
+        return render(request, "refused.html", context, status=error.status)
     context = {
         "retry_after": error.retry_after,
         "at": clock.now() + timedelta(seconds=error.retry_after),

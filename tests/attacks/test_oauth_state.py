@@ -33,7 +33,7 @@ def op(settings: Any) -> Iterator[OpenIDProvider]:
 def assert_refused(answer: Any, op: OpenIDProvider) -> None:
     """Fail unless the answer is a 400 page, the provider was not called and nothing was stored."""
     assert answer.status_code == 400
-    assert b"Begin it again" in answer.content
+    assert b"Start again." in answer.content
     assert op.count("/token") == 0
     assert not Identity.objects.exists()
 
