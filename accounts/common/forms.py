@@ -28,7 +28,10 @@ class CodeField(forms.CharField):
 
     def __init__(self, **options: Any) -> None:
         widget = code_input(inputmode="numeric")
-        super().__init__(label=_("Code"), max_length=64, widget=widget, **options)
+        required = {"required": _("Enter the code.")}
+        super().__init__(
+            label=_("Code"), error_messages=required, max_length=64, widget=widget, **options
+        )
 
     def clean(self, value: Any) -> str:
         return canonical_code(super().clean(value))

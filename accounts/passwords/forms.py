@@ -51,6 +51,7 @@ class CurrentPasswordField(forms.CharField):
         options.setdefault("label", _("Password"))
         super().__init__(
             strip=False,
+            error_messages={"required": _("Enter your password.")},
             widget=PasswordInput("current-password"),
             validators=[refuse_surrogates],
             **options,
@@ -65,7 +66,10 @@ class NewPasswordField(forms.CharField):
             label=_("Password"),
             strip=False,
             min_length=MIN_LENGTH,
-            error_messages={"min_length": _("Use at least 12 characters.")},
+            error_messages={
+                "required": _("Enter a new password."),
+                "min_length": _("Use at least 12 characters."),
+            },
             help_text=_("At least 12 characters. A few unrelated words work well."),
             widget=NewPasswordInput("new-password", passwordrules=f"minlength: {MIN_LENGTH};"),
             validators=[no_longer_than(MAX_LENGTH), refuse_surrogates],

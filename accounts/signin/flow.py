@@ -151,7 +151,7 @@ def _advise(request: HttpRequest, user: User) -> None:
     if user.has_usable_password():
         messages.warning(request, _("Sign in with your password first, then confirm by email."))
     else:
-        sentence = _("Ask whoever runs this site for a link to add your second factor.")
+        sentence = _("Ask the operator of this site for a link to add your second factor.")
         messages.warning(request, sentence)
 
 

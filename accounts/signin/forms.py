@@ -25,6 +25,7 @@ class WhoField(forms.CharField):
     def __init__(self, autocomplete: str = "username", **options: Any) -> None:
         super().__init__(
             label=_("Username or email address"),
+            error_messages={"required": _("Enter your username or email address.")},
             validators=[no_longer_than(emails.MAX_LENGTH), refuse_invisible],
             widget=text_input(autocomplete),
             **options,

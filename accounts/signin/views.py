@@ -136,7 +136,7 @@ def login_code(request: HttpRequest) -> HttpResponse:
         return _mail_code(request)
     if "code" in request.POST:
         sentence = _(
-            "That code was asked for in another browser, or too long ago. Ask for a new one."
+            "You asked for that code in another browser, or too long ago. Ask for a new one."
         )
         messages.warning(request, sentence)
     if code_request and "other" not in request.GET:

@@ -18,6 +18,7 @@ class FactorCodeField(forms.CharField):
     def __init__(self, **options: Any) -> None:
         super().__init__(
             label=_("Code"),
+            error_messages={"required": _("Enter the code.")},
             validators=[no_longer_than(64), refuse_surrogates],
             widget=code_input(autocapitalize="none"),
             **options,

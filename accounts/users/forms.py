@@ -18,7 +18,12 @@ class UsernameField(forms.CharField):
         hint = _("Letters, digits, dots, hyphens and underscores. Others may see it.")
         limit = no_longer_than(4 * usernames.MAX_LENGTH)
         super().__init__(
-            label=_("Username"), help_text=hint, widget=widget, validators=[limit], **options
+            label=_("Username"),
+            error_messages={"required": _("Enter a username.")},
+            help_text=hint,
+            widget=widget,
+            validators=[limit],
+            **options,
         )
 
     def clean(self, value: Any) -> str:
@@ -31,7 +36,13 @@ class EmailField(forms.CharField):
     def __init__(self, **options: Any) -> None:
         widget = text_input("email", "email")
         limit = no_longer_than(emails.MAX_LENGTH)
-        super().__init__(label=_("Email address"), widget=widget, validators=[limit], **options)
+        super().__init__(
+            label=_("Email address"),
+            error_messages={"required": _("Enter an email address.")},
+            widget=widget,
+            validators=[limit],
+            **options,
+        )
 
     def clean(self, value: Any) -> str:
         return emails.clean(super().clean(value))

@@ -136,7 +136,7 @@ def test_three_older_proofs_remove_lost_factors_at_once_and_two_do_not(clock: Cl
     alice, _seed = with_factor()
     home = known_browser(alice)
     clock.advance(days=8)
-    assert "Begin the waiting period" in after_password(browser=home).get(CHALLENGE).text
+    assert "Start the waiting period" in after_password(browser=home).get(CHALLENGE).text
     assert home.post(CHALLENGE, {"lost": "finish"}).status_code == 403
 
     link = reset_link()

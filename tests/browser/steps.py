@@ -119,7 +119,7 @@ def ask_for_reset(page: Page, site: Site, username: str) -> None:
     page.goto(link_for(site, username, "Set a new password", "/accounts/password/reset/"))
 
 
-def type_code(page: Page, code: str, button: str = "Go on") -> None:
+def type_code(page: Page, code: str, button: str = "Confirm") -> None:
     page.get_by_label("Code", exact=True).fill(code)
     press(page, button)
 

@@ -111,7 +111,7 @@ def lose_factors(page: Page, username: str) -> None:
     sign_in(page, username)
     sees(page, "Confirm it’s you")
     page.get_by_text("I’ve lost all of them").click()
-    press(page, "Begin the waiting period")
+    press(page, "Start the waiting period")
     says(page, "The waiting period has begun.")
 
 

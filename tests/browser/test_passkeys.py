@@ -144,7 +144,7 @@ def test_a_security_key_is_added_after_reauthentication_and_is_a_second_step(
     page.goto(ADD)
     sees(page, "Is it you, pk-adds?")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    press(page, "Go on")
+    press(page, "Confirm")
     add_here(page)
 
     sql(site, "UPDATE accounts_loginsession SET factor_at = ?", LONG_AGO)

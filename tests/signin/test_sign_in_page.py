@@ -103,3 +103,12 @@ def test_email_me_a_code_asks_for_the_login_if_none_was_typed(client: Client) ->
     assert "checked" in asked
 
     assert client.post(CODE, {"login": "alice", "ask": "1"}).url == CODE
+
+
+def test_an_error_about_an_empty_field_names_the_field_once(client: Client) -> None:
+    page = client.post(LOGIN, {"login": "", "password": ""}).text
+
+    summary = page.partition("data-summary")[2].partition("</ul>")[0]
+    assert summary.count("Enter your username or email address.") == 1
+    assert summary.count("Enter your password.") == 1
+    assert "This field is required" not in page
