@@ -86,8 +86,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
     """Return the page for a :class:`PublicError` that a view has raised, with its status."""
     if not isinstance(error, RateLimited):
-        context = {"sentence": str(error), "code": error.code}
-        return render(request, "refused.html", context, status=error.status)
+        refusal = {"sentence": str(error), "code": error.code}
+        return render(request, "refused.html", refusal, status=error.status)
     context = {
         "retry_after": error.retry_after,
         "at": clock.now() + timedelta(seconds=error.retry_after),

@@ -4,6 +4,7 @@ Everything that would be sent is shown, so that a forged form cannot hide a valu
 field that is not listed here, such as a password, a code or the id of a row, is not offered again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,12 +28,15 @@ class Form:
 
     title: str | Promise
     button: str | Promise
-    fields: dict[str, str | Promise] = field(default_factory=dict)
+    fields: Mapping[str, str | Promise] = field(default_factory=dict)
     dropped: frozenset[str] = frozenset()
-    fixed: dict[str, str] = field(default_factory=dict)
+    fixed: Mapping[str, str] = field(default_factory=dict)
 
 
-LOGIN = {"login": _("Username or email address"), "remember": _("Keep me signed in")}
+LOGIN: dict[str, str | Promise] = {
+    "login": _("Username or email address"),
+    "remember": _("Keep me signed in"),
+}
 # By the name of the URL to which the form is sent.
 FORMS = {
     "account_login": Form(
@@ -72,13 +76,13 @@ def context_of(request: HttpRequest) -> dict[str, Any]:
     form = FORMS.get(match.url_name or "") if match else None
     if form is None or not _is_from_this_site(request):
         return context
-    sent = {name: value for name, value in request.POST.items() if name not in form.dropped}
-    next_url = safe_next(sent.pop("next", ""))
-    sent.pop("csrfmiddlewaretoken", None)
+    left_out = {*form.dropped, "next", "csrfmiddlewaretoken"}
+    sent = {name: request.POST.get(name, "") for name in request.POST if name not in left_out}
+    next_url = safe_next(request.POST.get("next"))
     if not sent.keys() <= form.fields.keys():
         return context
     rows = [(form.fields[name], value) for name, value in sent.items() if value]
-    hidden = sent | form.fixed | ({"next": next_url} if next_url else {})
+    hidden = {**sent, **form.fixed} | ({"next": next_url} if next_url else {})
     return context | {"expired": form, "rows": rows, "next": next_url, "hidden": hidden.items()}
 
 
